@@ -1,0 +1,310 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The Pod manifest: fields are named as in a Kubernetes PodSpec where the thing is the same.
+
+What a later version brings is refused by name ("not supported yet"), never ignored. The model
+is what both sides hold after parsing; `parse` adds file and line to its errors.
+"""
+
+from decimal import Decimal
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic.alias_generators import to_camel
+
+from trustedpods.manifests.quantity import CpuMilli, MiB, Seconds
+from trustedpods.protocol.units import Resources
+
+DnsLabel = Annotated[str, Field(pattern=r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$")]
+EnvName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_.-]{0,254}$")]
+FileName = Annotated[str, Field(pattern=r"^[-._a-zA-Z0-9]{1,253}$")]
+AbsolutePath = Annotated[str, Field(pattern=r"^/[^\0:]{0,511}$")]
+HostName = Annotated[
+    str, Field(pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)+$", max_length=253)
+]
+Port = Annotated[int, Field(ge=1, le=65535)]
+Text = Annotated[str, Field(max_length=32 * 1024)]
+
+DEFAULT_CPU_MILLI = 100
+DEFAULT_MEMORY_MIB = 128
+DEFAULT_EPHEMERAL_MIB = 256
+MAX_REPLICAS = 20
+MAX_CONTAINERS = 8
+
+
+def not_yet(what: str) -> ValueError:
+    """The error for what the format knows and this version does not do."""
+    return ValueError(f"{what}: not supported yet")
+
+
+class Part(BaseModel):
+    """Base of every part of a manifest: camelCase in files, unknown fields refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=to_camel, populate_by_name=True)
+
+
+class SecretKeyRef(Part):
+    """A key of a secret volume of this manifest."""
+
+    name: DnsLabel
+    key: FileName
+
+
+class EnvSource(Part):
+    """Where an environment variable's value comes from."""
+
+    secret_key_ref: SecretKeyRef
+
+
+class EnvVar(Part):
+    """One environment variable: a value, or a key of a secret."""
+
+    name: EnvName
+    value: Text | None = None
+    value_from: EnvSource | None = None
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        if (self.value is None) == (self.value_from is None):
+            raise ValueError("give either value or valueFrom")
+        return self
+
+
+class ContainerPort(Part):
+    """A port that a container listens on."""
+
+    container_port: Port
+    name: DnsLabel | None = None
+    protocol: Literal["TCP", "UDP"] = "TCP"
+
+    @field_validator("protocol")
+    @classmethod
+    def _tcp_only(cls, protocol: str) -> str:
+        if protocol == "UDP":
+            raise not_yet("protocol UDP")
+        return protocol
+
+
+class ResourceSizes(Part):
+    """CPU, memory and scratch disk of a container."""
+
+    cpu: CpuMilli = DEFAULT_CPU_MILLI
+    memory: MiB = DEFAULT_MEMORY_MIB
+    ephemeral_storage: MiB = Field(default=DEFAULT_EPHEMERAL_MIB, alias="ephemeral-storage")
+
+
+class ContainerResources(Part):
+    """`limits` is what is billed; `requests`, where given, must say the same."""
+
+    limits: ResourceSizes = ResourceSizes()
+    requests: ResourceSizes | None = None
+
+    @model_validator(mode="after")
+    def _equal(self) -> Self:
+        if self.requests is not None and self.requests != self.limits:
+            raise ValueError("requests differ from limits: a pod gets, and pays, exactly its limits")
+        return self
+
+
+class VolumeMount(Part):
+    """Where a container sees a volume."""
+
+    name: DnsLabel
+    mount_path: AbsolutePath
+    read_only: bool = False
+    sub_path: FileName | None = None
+
+
+class HttpGet(Part):
+    """Ready when this answers with a status from 200 to 399."""
+
+    path: Annotated[str, Field(pattern=r"^/[!-~]{0,1023}$")] = "/"
+    port: Port
+
+
+class TcpSocket(Part):
+    """Ready when a connection is accepted."""
+
+    port: Port
+
+
+class Probe(Part):
+    """When a container can take requests. Run by the provider's facade, not by the kubelet."""
+
+    http_get: HttpGet | None = None
+    tcp_socket: TcpSocket | None = None
+    timeout_seconds: Annotated[int, Field(ge=1, le=60)] = 1
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> Self:
+        if (self.http_get is None) == (self.tcp_socket is None):
+            raise ValueError("give either httpGet or tcpSocket")
+        return self
+
+
+class Container(Part):
+    """One container, as in a PodSpec.
+
+    `image` names an archive on the publisher's disk: `oci-archive:FILE`, `docker-archive:FILE`
+    or `oci:DIRECTORY`; no registry is asked.
+    """
+
+    name: DnsLabel
+    image: Annotated[str, Field(min_length=1, max_length=512)]
+    command: Annotated[list[Text], Field(max_length=64)] = []
+    args: Annotated[list[Text], Field(max_length=256)] = []
+    working_dir: AbsolutePath | None = None
+    env: Annotated[list[EnvVar], Field(max_length=256)] = []
+    ports: Annotated[list[ContainerPort], Field(max_length=16)] = []
+    resources: ContainerResources = ContainerResources()
+    volume_mounts: Annotated[list[VolumeMount], Field(max_length=32)] = []
+    readiness_probe: Probe | None = None
+
+
+class EmptyDir(Part):
+    """Scratch space that goes with the pod."""
+
+    size_limit: MiB = 64
+
+
+class Persistent(Part):
+    """A volume that outlives the pod's processes and its being at zero; billed while it exists."""
+
+    size: MiB
+    storage_class_name: DnsLabel | None = None
+
+
+class SecretSource(Part):
+    """Files of the publisher, sealed into the bundle. Paths are relative to the manifest."""
+
+    files: Annotated[dict[FileName, str], Field(min_length=1, max_length=64)]
+
+
+class Volume(Part):
+    """A volume of the pod: exactly one kind."""
+
+    name: DnsLabel
+    empty_dir: EmptyDir | None = None
+    persistent: Persistent | None = None
+    secret: SecretSource | None = None
+    csi: dict[str, object] | None = None
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> Self:
+        if self.csi is not None:
+            raise not_yet("volume kind csi")
+        if [self.empty_dir, self.persistent, self.secret].count(None) != 2:
+            raise ValueError("give exactly one of emptyDir, persistent, secret")
+        return self
+
+
+class ServicePort(Part):
+    """A port of a service; `targetPort` is the container's, the same if not given."""
+
+    port: Port
+    target_port: Port | None = None
+
+    @property
+    def target(self) -> int:
+        """The container port that is meant."""
+        return self.target_port or self.port
+
+
+class Service(Part):
+    """A named way into the pod."""
+
+    name: DnsLabel
+    ports: Annotated[list[ServicePort], Field(min_length=1, max_length=8)]
+    expose: Literal["none", "http", "tcp", "ingress", "nodePort", "loadBalancer", "tunnel"] = "none"
+    hosts: Annotated[list[HostName], Field(max_length=16)] = []
+
+    @model_validator(mode="after")
+    def _supported(self) -> Self:
+        if self.expose not in ("none", "http"):
+            raise not_yet(f"expose {self.expose}")
+        if self.expose == "http" and len(self.ports) != 1:
+            raise ValueError("a service exposed as http has exactly one port")
+        if self.hosts and self.expose != "http":
+            raise ValueError("hosts need expose: http")
+        return self
+
+
+class Scale(Part):
+    """How many replicas: `min` 0 lets the pod sleep after `idleAfter` without a request."""
+
+    min: Annotated[int, Field(ge=0, le=MAX_REPLICAS)] = 0
+    max: Annotated[int, Field(ge=1, le=MAX_REPLICAS)] = 1
+    idle_after: Seconds | None = None
+    concurrency: Annotated[int, Field(ge=1, le=10_000)] = 50
+
+    @model_validator(mode="after")
+    def _order(self) -> Self:
+        if self.min > self.max:
+            raise ValueError(f"min {self.min} is above max {self.max}")
+        return self
+
+
+class Payment(Part):
+    """Money in whole tokens, as decimal text: `"2.5"`."""
+
+    deposit: Annotated[Decimal, Field(gt=0, max_digits=30, decimal_places=18)] | None = None
+    max_cost_per_day: Annotated[Decimal, Field(gt=0, max_digits=30, decimal_places=18)] | None = None
+
+
+class PodSpec(Part):
+    """What the pod is made of, how it scales, whom it trusts and what it may cost."""
+
+    workload: Literal["http", "replicated", "stateful"] = "http"
+    containers: Annotated[list[Container], Field(min_length=1, max_length=MAX_CONTAINERS)]
+    volumes: Annotated[list[Volume], Field(max_length=32)] = []
+    services: Annotated[list[Service], Field(max_length=8)] = []
+    scale: Scale = Scale()
+    trust: Literal["sealed", "open"] = "sealed"
+    policy: DnsLabel | None = None
+    payment: Payment = Payment()
+
+    @field_validator("workload")
+    @classmethod
+    def _http_only(cls, workload: str) -> str:
+        if workload != "http":
+            raise not_yet(f"workload {workload}")
+        return workload
+
+    @field_validator("policy")
+    @classmethod
+    def _no_policy(cls, policy: str | None) -> str | None:
+        if policy is not None:
+            raise not_yet("a named policy")
+        return policy
+
+
+class Metadata(Part):
+    """The pod's name: the publisher's own, never shown to others."""
+
+    name: DnsLabel
+
+
+class PodManifest(Part):
+    """A whole manifest file. References inside it are checked here, files by `parse`."""
+
+    api_version: Literal["trustedpods/v1"]
+    kind: Literal["Pod"]
+    metadata: Metadata
+    spec: PodSpec
+
+    @property
+    def replica_size(self) -> Resources:
+        """What one replica gets and pays for while it runs."""
+        limits = [container.resources.limits for container in self.spec.containers]
+        return Resources(
+            cpu_milli=sum(limit.cpu for limit in limits), memory_mib=sum(limit.memory for limit in limits)
+        )
+
+    @property
+    def volume_mib(self) -> int:
+        """MiB of persistent volumes, billed while they exist."""
+        return sum(volume.persistent.size for volume in self.spec.volumes if volume.persistent)
+
+    @property
+    def http_services(self) -> list[Service]:
+        """The services that the facade serves."""
+        return [service for service in self.spec.services if service.expose == "http"]

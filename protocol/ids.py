@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Names of things: addresses, pods, channels, namespaces, host labels.
+
+A pod's salt comes from the publisher's key, the daemon's number and the pod's name, so the same
+`deploy` meets the same channel again, from any machine that holds the key, and nobody else can
+enumerate or guess it.
+"""
+
+import hashlib
+import hmac
+from base64 import b32encode
+from dataclasses import dataclass
+from typing import NewType
+
+from Crypto.Hash import keccak as _keccak
+
+from trustedpods.protocol.errors import BadInput
+
+Address = NewType("Address", str)
+"""An Ethereum address: EIP-55 checksummed hex with 0x."""
+
+ChannelId = NewType("ChannelId", int)
+"""The low 192 bits of keccak256(abi.encode(owner, publisher, salt))."""
+
+CHANNEL_ID_BITS = 192
+ADDRESS_BYTES = 20
+SALT_BYTES = 32
+
+_SALT_TAG = b"trusted-pods/pod-salt/v1\0"
+_LABEL_TAG = b"trusted-pods/host-label/v1\0"
+_LABEL_LENGTH = 12  # 60 bits: no collision among a provider's pods, and short enough to read
+
+
+def keccak256(data: bytes) -> bytes:
+    """Ethereum's hash (the original Keccak padding, not SHA3-256)."""
+    return _keccak.new(data=data, digest_bits=256).digest()
+
+
+def address_from_bytes(raw: bytes) -> Address:
+    """Checksummed form of 20 raw bytes (EIP-55)."""
+    if len(raw) != ADDRESS_BYTES:
+        raise BadInput(f"an address has {ADDRESS_BYTES} bytes, not {len(raw)}")
+    digits = raw.hex()
+    mask = keccak256(digits.encode()).hex()
+    return Address(
+        "0x" + "".join(d.upper() if int(m, 16) > 7 else d for d, m in zip(digits, mask, strict=False))
+    )
+
+
+def parse_address(text: str) -> Address:
+    """Checksummed form of an address as people write it; a wrong checksum is refused."""
+    digits = text.removeprefix("0x")
+    try:
+        raw = bytes.fromhex(digits)
+    except ValueError:
+        raise BadInput(f"not an address: {text!r}") from None
+    address = address_from_bytes(raw)
+    mixed_case = digits not in (digits.lower(), digits.upper())
+    if mixed_case and address != "0x" + digits:
+        raise BadInput(f"wrong checksum in address {text}", hint="copy it again, or write it in lower case")
+    return address
+
+
+def address_bytes(address: Address) -> bytes:
+    """The 20 raw bytes of an address."""
+    return bytes.fromhex(address[2:])
+
+
+@dataclass(frozen=True, slots=True)
+class PodRef:
+    """What a channel's id is made of; whoever knows it can prove who may command the pod."""
+
+    owner: Address
+    publisher: Address
+    salt: bytes
+
+    @property
+    def channel(self) -> ChannelId:
+        """The id under which the payment contract keeps this pod's channel."""
+        encoded = (
+            address_bytes(self.owner).rjust(32, b"\0")
+            + address_bytes(self.publisher).rjust(32, b"\0")
+            + self.salt
+        )
+        return ChannelId(int.from_bytes(keccak256(encoded), "big") % (1 << CHANNEL_ID_BITS))
+
+
+def pod_salt(secret: bytes, daemon: int, name: str) -> bytes:
+    """Salt of the pod *name* on daemon number *daemon*; *secret* is derived from the key."""
+    message = _SALT_TAG + daemon.to_bytes(4, "big") + name.encode()
+    return hmac.digest(secret, message, "sha256")
+
+
+def channel_hex(channel: ChannelId) -> str:
+    """48 hex digits: how a channel id is printed and used as a key."""
+    return f"{channel:048x}"
+
+
+def host_label(channel: ChannelId) -> str:
+    """The DNS label of a pod: says nothing of its publisher or its name."""
+    digest = hashlib.sha256(_LABEL_TAG + channel.to_bytes(CHANNEL_ID_BITS // 8, "big")).digest()
+    return "p" + b32encode(digest).decode().lower()[: _LABEL_LENGTH - 1]
+
+
+def namespace_name(channel: ChannelId, generation: int) -> str:
+    """Kubernetes namespace of one life of a pod; a name is never used for a second life."""
+    return f"tp-{host_label(channel)}-{generation:x}"

@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every bound on what a peer may send or ask, each with its reason."""
+
+KIB = 1024
+MIB = 1024 * KIB
+GIB = 1024 * MIB
+
+MAX_MESSAGE = 4 * MIB
+"""One framed message: a bundle with 1 MiB of secrets fits three times over."""
+
+MAX_EVIDENCE = 64 * KIB
+"""Reports are 1,184 bytes, quotes under 8 KiB; the rest is certificates and collateral."""
+
+MAX_CERTIFICATES = 8
+"""A chain has three; the spare ones are revocation lists."""
+
+MAX_PROFILE = 32 * KIB
+"""A provider's profile is a page of text."""
+
+MAX_IMAGES = 16
+"""Containers and init containers of one pod."""
+
+MAX_BLOBS = 512
+"""Blobs of one bundle: an image may have 127 layers, most have under 20."""
+
+MAX_BLOB_SIZE = 16 * GIB
+"""One image layer."""
+
+BLOB_CHUNK = 1 * MIB
+"""Plaintext bytes in a sealed chunk: the unit of resuming, small beside any link's second."""
+
+REQUEST_LIFETIME_S = 300
+"""How long a signed request may be replayed against nobody: long enough for bad clocks."""
+
+CLOCK_SKEW_S = 60
+"""How far ahead a request's expiry may lie beyond its lifetime."""
+
+MAX_SECRET = 1 * MIB
+"""Kubernetes refuses larger Secrets."""
+
+MAX_LOG_REPLY = 1 * MIB
+"""One sealed reply with log lines."""
+
+MAX_LEAVES = 4096
+"""Usage leaves in one reply: a claim a day for eleven years."""

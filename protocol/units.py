@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Units of usage and money. Integers only: what is billed is never rounded twice."""
+
+from collections.abc import Iterable
+from dataclasses import astuple, dataclass, fields
+from typing import NewType, Self
+
+TokenUnits = NewType("TokenUnits", int)
+"""Base units of the market's ERC-20 token."""
+
+UnixSeconds = NewType("UnixSeconds", int)
+"""Chain time, or a time of the API server: seconds since 1970, UTC."""
+
+KIB = 1024
+MIB = 1024 * 1024
+
+MAX_QUANTITY = (1 << 48) - 1
+"""A metered quantity travels to the contract as u48."""
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What a pod used in one period; each field is one price of the terms, in this order."""
+
+    cpu_core_ms: int = 0
+    memory_mib_s: int = 0
+    storage_mib_s: int = 0
+    egress_kib: int = 0
+    ingress_kib: int = 0
+
+    def __add__(self, other: Self) -> Self:
+        """Field by field."""
+        return type(self)(*(a + b for a, b in zip(self.quantities, other.quantities, strict=True)))
+
+    @property
+    def quantities(self) -> tuple[int, ...]:
+        """The five numbers in the contract's order."""
+        return astuple(self)
+
+    @classmethod
+    def total(cls, parts: Iterable[Self]) -> Self:
+        """Sum of many; zero for none."""
+        sums = [0] * len(fields(cls))
+        for part in parts:
+            for index, quantity in enumerate(part.quantities):
+                sums[index] += quantity
+        return cls(*sums)
+
+
+@dataclass(frozen=True, slots=True)
+class Resources:
+    """Size of a pod: what its containers' limits add up to, and what its volumes hold."""
+
+    cpu_milli: int
+    memory_mib: int
+    storage_mib: int = 0

@@ -17,7 +17,7 @@ from trustedpods.protocol.units import Resources
 DnsLabel = Annotated[str, Field(pattern=r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$")]
 EnvName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_.-]{0,254}$")]
 FileName = Annotated[str, Field(pattern=r"^[-._a-zA-Z0-9]{1,253}$")]
-AbsolutePath = Annotated[str, Field(pattern=r"^/[^\0:]{0,511}$")]
+AbsolutePath = Annotated[str, Field(pattern=r"^/[^\x00:]{0,511}$")]
 HostName = Annotated[
     str, Field(pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)+$", max_length=253)
 ]

@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The house's own rules: what the tools do not check."""
+
+import ast
+import subprocess
+import tomllib
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+SOURCE_SUFFIXES = {".py", ".sol", ".go", ".sh"}
+
+
+def tracked() -> list[Path]:
+    listed = subprocess.run(
+        ["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True, text=True
+    ).stdout
+    return [ROOT / name for name in listed.split("\0") if name]
+
+
+def rooms() -> dict[str, str]:
+    config = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    sources: dict[str, str] = config["tool"]["hatch"]["build"]["targets"]["wheel"]["sources"]
+    return sources
+
+
+def test_the_wheel_and_the_editable_view_hold_the_same_rooms() -> None:
+    links = {link.name: link.resolve() for link in (ROOT / "src/trustedpods").iterdir()}
+    wheel = {Path(target).name: (ROOT / source).resolve() for source, target in rooms().items()}
+    assert links == wheel
+
+
+def test_every_package_opens_with_its_charter() -> None:
+    for source in rooms():
+        for init in (ROOT / source).rglob("__init__.py"):
+            if "node_modules" in init.parts:
+                continue
+            charter = ast.get_docstring(ast.parse(init.read_text())) or ""
+            assert len(charter.split()) >= 12, f"{init} does not say what the room is for"
+
+
+def test_every_source_file_names_its_licence() -> None:
+    missing = [
+        path.relative_to(ROOT)
+        for path in tracked()
+        if path.suffix in SOURCE_SUFFIXES and not path.is_symlink() and path.is_file()
+        if "SPDX-License-Identifier" not in path.read_text(errors="replace")[:400]
+    ]
+    assert missing == []
+
+
+def test_no_file_is_longer_than_a_reader_can_hold() -> None:
+    long = {
+        str(path.relative_to(ROOT)): lines
+        for path in tracked()
+        if path.suffix == ".py" and not path.is_symlink() and path.is_file()
+        if (lines := path.read_text().count("\n")) > 400
+    }
+    assert long == {}
+
+
+def test_nothing_at_the_top_that_a_stranger_would_not_expect() -> None:
+    expected = {
+        "README.md", "CONTRIBUTING.md", "SECURITY.md", "LICENSE", "NOTICE", "Makefile", "pyproject.toml",
+        "requirements.lock", ".gitignore", ".importlinter", ".ci", "docs", "src", "publisher", "provider",
+        "contracts", "protocol", "manifests", "deploy", "tests",
+    }  # fmt: skip
+    assert {path.relative_to(ROOT).parts[0] for path in tracked()} <= expected

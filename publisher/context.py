@@ -1,0 +1,174 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which market is meant and who is asking: from a flag, else the environment, else the config folder.
+
+Nothing here asks questions or talks to anybody; what is missing is said in a `NoContext` that
+names the three places where it was looked for.
+"""
+
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from trustedpods.protocol.errors import BadInput, NoContext
+from trustedpods.protocol.ids import Address, parse_address
+
+MARKET_VARIABLE = "TRUSTEDPODS_MARKET"
+KEY_VARIABLE = "TRUSTEDPODS_KEY"
+
+MAX_MARKET_FILE = 64 * 1024
+"""A page of settings and two certificates."""
+
+MAX_FINALITY_BLOCKS = 10_000
+"""Beyond this a deposit would be waited for longer than any pod's deploy."""
+
+_FIELDS = {
+    "rpc": str,
+    "chain_id": int,
+    "payments": str,
+    "registry": str,
+    "token": str,
+    "finality_blocks": int,
+}
+_OPTIONAL = {"simulated": dict}
+
+
+@dataclass(frozen=True, slots=True)
+class MarketFile:
+    """Where a market is: its chain and its contracts.
+
+    `simulated_root` is the PEM root of a localnet's simulated hardware; None in a real market,
+    and then simulated evidence is refused.
+    """
+
+    path: Path
+    rpc: str
+    chain_id: int
+    payments: Address
+    registry: Address
+    token: Address
+    finality_blocks: int
+    simulated_root: bytes | None
+
+
+def config_dir(environment: Mapping[str, str]) -> Path:
+    """The user's folder of settings: $XDG_CONFIG_HOME/trustedpods or ~/.config/trustedpods."""
+    base = environment.get("XDG_CONFIG_HOME") or str(_home(environment) / ".config")
+    return Path(base) / "trustedpods"
+
+
+def state_dir(environment: Mapping[str, str]) -> Path:
+    """The user's folder of hints, never needed: $XDG_STATE_HOME or ~/.local/state."""
+    base = environment.get("XDG_STATE_HOME") or str(_home(environment) / ".local" / "state")
+    return Path(base) / "trustedpods"
+
+
+def cache_dir(environment: Mapping[str, str]) -> Path:
+    """The user's folder of what can be made again: $XDG_CACHE_HOME or ~/.cache."""
+    base = environment.get("XDG_CACHE_HOME") or str(_home(environment) / ".cache")
+    return Path(base) / "trustedpods"
+
+
+def _home(environment: Mapping[str, str]) -> Path:
+    return Path(environment.get("HOME") or "/")
+
+
+def locate(what: str, flag: str | None, variable: str, file: str, environment: Mapping[str, str]) -> Path:
+    """The file that is meant: *flag*, else the one that *variable* names, else *file* in the config folder.
+
+    Raises `NoContext` when none of them names a file that exists.
+    """
+    for source, value in ((f"--{what}", flag), (f"${variable}", environment.get(variable))):
+        if value:
+            path = Path(value)
+            if not path.is_file():
+                raise NoContext(f"{source} names {value}, which is not a file")
+            return path
+    fallback = config_dir(environment) / file
+    if fallback.is_file():
+        return fallback
+    raise NoContext(
+        f"no {what} file: none given by --{what} or ${variable}, and {fallback} does not exist",
+        hint=f"give --{what} FILE; `trustedpods-localnet env` prints both variables of a localnet",
+    )
+
+
+def load_market(flag: str | None, environment: Mapping[str, str] = os.environ) -> MarketFile:
+    """Find and read the market file.
+
+    Raises `NoContext` when there is none, `BadInput` naming the field when it is wrong.
+    """
+    return read_market(locate("market", flag, MARKET_VARIABLE, "market.toml", environment))
+
+
+def read_market(path: Path) -> MarketFile:
+    """Read one market file; unknown, missing and mistyped fields are refused."""
+    table = _read_toml(path)
+    known = _FIELDS | _OPTIONAL
+    for name, value in table.items():
+        if name not in known:
+            raise BadInput(f"unknown field {name!r}; there are: {', '.join(known)}", where=str(path))
+        if type(value) is not known[name]:
+            raise BadInput(f"{name} must be of type {known[name].__name__}", where=str(path))
+    for name in _FIELDS:
+        if name not in table:
+            raise BadInput(f"the field {name!r} is missing", where=str(path))
+    return MarketFile(
+        path=path,
+        rpc=_url(table["rpc"], path),
+        chain_id=_bounded(table, "chain_id", 1, 2**64 - 1, path),
+        payments=_address(table, "payments", path),
+        registry=_address(table, "registry", path),
+        token=_address(table, "token", path),
+        finality_blocks=_bounded(table, "finality_blocks", 0, MAX_FINALITY_BLOCKS, path),
+        simulated_root=_simulated_root(table.get("simulated"), path),
+    )
+
+
+def _read_toml(path: Path) -> dict[str, object]:
+    try:
+        with path.open("rb") as file:
+            data = file.read(MAX_MARKET_FILE + 1)
+    except OSError as error:
+        raise BadInput(f"cannot read it: {error.strerror}", where=str(path)) from None
+    if len(data) > MAX_MARKET_FILE:
+        raise BadInput(f"larger than {MAX_MARKET_FILE // 1024} KiB", where=str(path))
+    try:
+        return tomllib.loads(data.decode())
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
+        raise BadInput(f"not valid TOML: {error}", where=str(path)) from None
+
+
+def _url(value: object, path: Path) -> str:
+    parts = urlsplit(str(value))
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise BadInput(f"rpc is not an http or https URL: {value}", where=str(path))
+    return str(value)
+
+
+def _bounded(table: Mapping[str, object], name: str, low: int, high: int, path: Path) -> int:
+    value = table[name]
+    assert isinstance(value, int)
+    if not low <= value <= high:
+        raise BadInput(f"{name} must be from {low} to {high}, not {value}", where=str(path))
+    return value
+
+
+def _address(table: Mapping[str, object], name: str, path: Path) -> Address:
+    try:
+        return parse_address(str(table[name]))
+    except BadInput as error:
+        raise BadInput(f"{name}: {error.what}", where=str(path), hint=error.hint) from None
+
+
+def _simulated_root(table: object, path: Path) -> bytes | None:
+    if table is None:
+        return None
+    assert isinstance(table, dict)
+    if set(table) != {"root"} or not isinstance(table["root"], str):
+        raise BadInput("[simulated] holds exactly one field, root, a PEM certificate", where=str(path))
+    if "-----BEGIN CERTIFICATE-----" not in table["root"]:
+        raise BadInput("simulated.root is not a PEM certificate", where=str(path))
+    return table["root"].encode()

@@ -113,9 +113,14 @@ class Profile(Message):
 
 
 class Attested(Message):
-    """Evidence, the keys it binds, and the profile, signed by the attested reply key."""
+    """Evidence, the keys it binds, and the profile, signed by the attested reply key.
+
+    `nonce` repeats the request's, so that an old answer is told from a forged one; the evidence
+    and the profile's signature cover it. Made by `attestation.profile.present`.
+    """
 
     kind: Literal["attested"] = "attested"
+    nonce: Bytes32
     evidence: Evidence
     binding: KeyBinding
     profile: Annotated[bytes, Field(max_length=limits.MAX_PROFILE)]

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a machine proves about itself before anything is sent to it."""

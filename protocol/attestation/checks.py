@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The checks that evidence must pass, each with the stable name that a refusal shows."""
+
+from enum import StrEnum
+
+from trustedpods.protocol.errors import EvidenceRefused
+
+
+class Check(StrEnum):
+    """Every check, in the order in which they run; the name is the `rule` of EvidenceRefused."""
+
+    TRUST = "trust"
+    """The class of the provider (sealed or open) is one that the policy allows."""
+    PEER_ID = "peer-id"
+    """The attested libp2p identity is the one at the other end of this connection."""
+    NONCE = "nonce"
+    """The answer is to this question, not a replay of an old one."""
+    HPKE_SUITE = "hpke-suite"
+    """The sealing suite is the one spoken here."""
+    HPKE_KEY = "hpke-key"
+    """The sealing key is well-formed."""
+    PROFILE_SIGNATURE = "profile-signature"
+    """The profile is signed by the attested reply key, for this nonce."""
+    SIZE = "size"
+    """The evidence is within its bound."""
+    PLATFORM = "unsupported-platform"
+    """The kind of hardware is one that can be verified here."""
+    REPORT = "report"
+    """The report has the length, version and reserved zeros of its format."""
+    SIGNING_KEY = "signing-key"
+    """The report was signed by a chip's (VCEK) or a cloud's (VLEK) key, with ECDSA P-384."""
+    CERTIFICATES = "certificates"
+    """Exactly one certificate, that of the signing key, in DER."""
+    SIMULATED = "simulated"
+    """Simulated evidence only counts in a localnet."""
+    FOREIGN_LOCALNET = "foreign-localnet"
+    """Simulated evidence only counts in the localnet that its root was made for."""
+    PRODUCT = "product"
+    """The processor is one whose root is pinned."""
+    CHAIN = "chain"
+    """The signing key's certificate was issued under the pinned root."""
+    VALIDITY = "validity"
+    """All certificates are valid now."""
+    REVOCATION = "revocation"
+    """A revocation list is there where the policy demands one, genuine and current."""
+    REVOKED = "revoked"
+    """The issuing certificate is not revoked."""
+    SIGNATURE = "signature"
+    """The report is signed by the certified key."""
+    TCB_CERTIFICATE = "tcb-certificate"
+    """The key was certified for the firmware versions that the report states."""
+    CHIP_ID = "chip-id"
+    """The key was certified for the chip that the report names."""
+    REPORT_DATA = "report-data"
+    """The report binds this nonce, class and these keys."""
+    POLICY = "policy"
+    """The policy has an entry for this processor."""
+    DEBUG = "debug"
+    """The host cannot debug the guest."""
+    MIGRATION = "migration-agent"
+    """No migration agent may copy the guest elsewhere."""
+    SMT = "smt"
+    """Hyperthreads are off where the policy demands it."""
+    SINGLE_SOCKET = "single-socket"
+    """The guest is bound to one socket where the policy demands it."""
+    VMPL = "vmpl"
+    """The report was made at a privilege level that the policy lists."""
+    VLEK = "vlek"
+    """A cloud's signing key is used only where the policy allows it."""
+    MEASUREMENT = "measurement"
+    """The guest that was launched is one that the policy lists."""
+    TCB_MINIMUM = "tcb-minimum"
+    """Reported, committed and launch firmware versions reach the policy's minimum."""
+    GUEST_SVN = "guest-svn"
+    """The guest's security version reaches the policy's minimum."""
+    PLATFORM_INFO = "platform-info"
+    """The platform has the protections that the policy demands."""
+    HOST_DATA = "host-data"
+    """The launch configuration is one that the policy lists."""
+    ALLOWED_CHIP = "allowed-chip"
+    """The machine is one that the policy lists."""
+
+
+def need(condition: object, check: Check, what: str) -> None:
+    """EvidenceRefused by *check*, saying *what*, unless *condition* holds."""
+    if not condition:
+        raise refusal(check, what)
+
+
+def refusal(check: Check, what: str) -> EvidenceRefused:
+    """The error that says which check failed, and how."""
+    return EvidenceRefused(what, rule=check.value)

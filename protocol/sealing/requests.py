@@ -1,0 +1,237 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Requests: sealed to the attested machine, signed by the publisher's Ethereum key (EIP-712).
+
+The signature covers hashes of what is sealed, so any wallet can make it, and names the machine's
+boot and an expiry; whoever keeps the nonces until then sees each request once. Importing this
+costs eth_account (half a second): command lines import it inside the verb that signs.
+"""
+
+import hashlib
+from dataclasses import dataclass
+from typing import Final
+
+from eth_account import Account
+from eth_account.messages import SignableMessage, encode_defunct, encode_typed_data
+from eth_keys.exceptions import BadSignature
+from eth_utils.exceptions import ValidationError
+
+from trustedpods.protocol import limits
+from trustedpods.protocol.codec import encode
+from trustedpods.protocol.errors import BadInput, LocalProtocolError, Refused
+from trustedpods.protocol.ids import Address, PodRef, address_bytes, address_from_bytes, keccak256
+from trustedpods.protocol.messages import Message, SignedRequest, Verb
+from trustedpods.protocol.sealing import hpke
+
+_INFO_TAG: Final = b"trusted-pods/request/v1\0"
+_DERIVE_TAG: Final = b"trusted-pods/publisher-secret/v1\0"
+_DERIVE_MESSAGE: Final = (
+    "Trusted Pods: derive my secret, version 1.\n"
+    "Sign this only in the Trusted Pods client: the signature names and encrypts your pods."
+)
+_SECP256K1_ORDER: Final = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
+_REQUEST_FIELDS: Final = [
+    {"name": "verb", "type": "string"},
+    {"name": "owner", "type": "address"},
+    {"name": "publisher", "type": "address"},
+    {"name": "salt", "type": "bytes32"},
+    {"name": "generation", "type": "uint64"},
+    {"name": "expiry", "type": "uint64"},
+    {"name": "nonce", "type": "bytes32"},
+    {"name": "bootId", "type": "bytes32"},
+    {"name": "sealedHash", "type": "bytes32"},
+    {"name": "replyToHash", "type": "bytes32"},
+]
+
+
+@dataclass(frozen=True, slots=True)
+class ChainContext:
+    """The market that a signature is good for: one payment contract on one chain."""
+
+    chain_id: int
+    payments: Address
+
+
+@dataclass(frozen=True, slots=True)
+class OpenedRequest:
+    """A request whose signature, expiry, addressee and seal were found good.
+
+    Replay is still to be checked: *nonce* must be kept until *expiry*. `digest` names the request
+    in its replies; `body` is a coded message that the caller decodes.
+    """
+
+    verb: Verb
+    ref: PodRef
+    publisher: Address
+    signer: Address
+    generation: int
+    expiry: int
+    nonce: bytes
+    body: bytes
+    digest: bytes
+    reply_to: bytes
+
+
+def address_of(private_key: bytes) -> Address:
+    """The address of an Ethereum key of 32 bytes; BadInput when it is none."""
+    try:
+        return Address(Account.from_key(private_key).address)
+    except (ValidationError, ValueError) as error:
+        raise BadInput(f"not an Ethereum private key: {error}") from None
+
+
+def publisher_secret(private_key: bytes) -> bytes:
+    """32 secret bytes that only the holder of *private_key* can make, the same every time.
+
+    They come from a deterministic signature (RFC 6979), so a wallet that never shows its key can
+    make them too. Salts of pods and keys of blobs are derived from them.
+    """
+    signed = Account.sign_message(encode_defunct(text=_DERIVE_MESSAGE), private_key)
+    return hashlib.sha256(_DERIVE_TAG + bytes(signed.signature[:64])).digest()
+
+
+def _typed(request: SignedRequest, chain: ChainContext) -> SignableMessage:
+    return encode_typed_data(
+        {
+            "name": "Trusted Pods",
+            "version": "1",
+            "chainId": chain.chain_id,
+            "verifyingContract": chain.payments,
+        },
+        {"Request": _REQUEST_FIELDS},
+        {
+            "verb": request.verb,
+            "owner": address_from_bytes(request.owner),
+            "publisher": address_from_bytes(request.publisher),
+            "salt": request.salt,
+            "generation": request.generation,
+            "expiry": request.expiry,
+            "nonce": request.nonce,
+            "bootId": request.boot_id,
+            "sealedHash": keccak256(request.sealed),
+            "replyToHash": keccak256(request.reply_to),
+        },
+    )
+
+
+def _digest(typed: SignableMessage) -> bytes:
+    return keccak256(b"\x19" + typed.version + typed.header + typed.body)
+
+
+def request_digest(request: SignedRequest, chain: ChainContext) -> bytes:
+    """The 32 bytes that the publisher signs, and that name the request in its replies."""
+    return _digest(_typed(request, chain))
+
+
+def request_info(verb: Verb, ref: PodRef, generation: int, expiry: int) -> bytes:
+    """HPKE context of a request's body: it opens as nothing else than what was signed."""
+    return b"".join(
+        (
+            _INFO_TAG,
+            len(verb).to_bytes(1, "big"),
+            verb.encode(),
+            address_bytes(ref.publisher),
+            ref.channel.to_bytes(24, "big"),
+            generation.to_bytes(8, "big"),
+            expiry.to_bytes(8, "big"),
+        )
+    )
+
+
+def sign_request(  # noqa: PLR0913 - every part of a request is the caller's to choose
+    private_key: bytes,
+    chain: ChainContext,
+    ref: PodRef,
+    verb: Verb,
+    body: Message,
+    *,
+    hpke_key: bytes,
+    boot_id: bytes,
+    generation: int,
+    expiry: int,
+    nonce: bytes,
+    reply_to: bytes,
+) -> SignedRequest:
+    """Seal *body* to *hpke_key* and sign the whole.
+
+    *hpke_key* and *boot_id* come from verified evidence; *expiry* is in Unix seconds, at most
+    `limits.REQUEST_LIFETIME_S` ahead; *nonce* is 32 random bytes, *reply_to* the public half of a
+    key made for this request alone. LocalProtocolError when the key is not the publisher's.
+    """
+    if address_of(private_key) != ref.publisher:
+        raise LocalProtocolError(f"this key does not sign for {ref.publisher}")
+    unsigned = SignedRequest(
+        verb=verb,
+        owner=address_bytes(ref.owner),
+        publisher=address_bytes(ref.publisher),
+        salt=ref.salt,
+        generation=generation,
+        expiry=expiry,
+        nonce=nonce,
+        boot_id=boot_id,
+        reply_to=reply_to,
+        sealed=hpke.seal(hpke_key, encode(body), request_info(verb, ref, generation, expiry)),
+        signature=bytes(65),
+    )
+    signed = Account.sign_message(_typed(unsigned, chain), private_key)
+    return unsigned.model_copy(update={"signature": bytes(signed.signature)})
+
+
+def _recover(typed: SignableMessage, signature: bytes) -> Address:
+    if int.from_bytes(signature[32:64], "big") > _SECP256K1_ORDER // 2 or signature[64] not in (27, 28):
+        raise Refused("the signature is not in canonical form", rule="signature")
+    try:
+        return Address(Account.recover_message(typed, signature=signature))
+    except (BadSignature, ValidationError, ValueError) as error:
+        raise Refused(f"the signature is malformed: {error}", rule="signature") from error
+
+
+def _check_addressee(request: SignedRequest, owner: Address, boot_id: bytes, now: int) -> None:
+    if request.owner != address_bytes(owner):
+        raise Refused(f"the request is for {address_from_bytes(request.owner)}, not {owner}", rule="owner")
+    if request.boot_id != boot_id:
+        raise Refused(
+            "the request is for another boot of this machine", hint="attest it again", rule="boot-id"
+        )
+    if request.expiry <= now:
+        raise Refused(f"the request expired {now - request.expiry} s ago", rule="expired")
+    if request.expiry > now + limits.REQUEST_LIFETIME_S + limits.CLOCK_SKEW_S:
+        raise Refused(
+            f"the request would live {request.expiry - now} s, more than {limits.REQUEST_LIFETIME_S} s",
+            hint="check the clock",
+            rule="expiry-too-far",
+        )
+
+
+def open_request(
+    request: SignedRequest,
+    *,
+    chain: ChainContext,
+    owner: Address,
+    boot_id: bytes,
+    hpke: hpke.PrivateKey,
+    now: int,
+) -> OpenedRequest:
+    """Check everything that needs no memory of earlier requests, and open the body.
+
+    *now* is in Unix seconds. Refused, with the check's name as `rule` ("owner", "boot-id",
+    "expired", "expiry-too-far", "signature", "signer"), or RemoteProtocolError ("sealed").
+    """
+    _check_addressee(request, owner, boot_id, now)
+    typed = _typed(request, chain)
+    signer = _recover(typed, request.signature)
+    ref = PodRef(owner, address_from_bytes(request.publisher), request.salt)
+    if signer != ref.publisher:
+        raise Refused(f"signed by {signer}, not by the publisher {ref.publisher}", rule="signer")
+    info = request_info(request.verb, ref, request.generation, request.expiry)
+    return OpenedRequest(
+        verb=request.verb,
+        ref=ref,
+        publisher=ref.publisher,
+        signer=signer,
+        generation=request.generation,
+        expiry=request.expiry,
+        nonce=request.nonce,
+        body=hpke.open(request.sealed, info),
+        digest=_digest(typed),
+        reply_to=request.reply_to,
+    )

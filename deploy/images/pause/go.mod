@@ -1,0 +1,3 @@
+module trustedpods.dev/pause
+
+go 1.26

@@ -1,0 +1,173 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The cluster as the daemon uses it. Every method may be repeated; none waits for an outcome.
+
+All methods raise NetworkFailure when the API server cannot be reached or does not answer in
+time, which says nothing of what was asked about, and Refused, with Kubernetes' own words, when
+the server says no.
+"""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
+
+from trustedpods.protocol import limits
+from trustedpods.provider.cluster import applying, errors, kubeconfig, leases, reasons, views, watching
+from trustedpods.provider.cluster.api import Api, open_api, path_of
+from trustedpods.provider.cluster.builder import KubeObject
+from trustedpods.provider.cluster.names import DELETION_COST, METERED, POD_LABEL, WORKLOAD
+from trustedpods.provider.cluster.reasons import Diagnosis
+from trustedpods.provider.cluster.views import Capacity, ClaimView, NamespaceView, PodView
+from trustedpods.provider.cluster.watching import PodChange
+
+MAX_REPLICAS_SET = 1000
+"""A guard against nonsense, far above any manifest's maximum."""
+
+
+class Cluster:
+    """One Kubernetes cluster. Made by `open_cluster`."""
+
+    def __init__(self, api: Api) -> None:
+        self._api = api
+
+    async def version(self) -> str:
+        """The API server's version, such as `v1.36.3`."""
+        return str((await self._api.get("/version")).get("gitVersion", ""))
+
+    # ---- a pod's objects -----------------------------------------------------------------------
+
+    async def apply(self, objects: Sequence[KubeObject]) -> None:
+        """Make the cluster hold these objects, as `builder.objects` returns them.
+
+        A new Deployment starts at zero replicas; one that exists keeps its number. Raises
+        errors.ImmutableChange where Kubernetes cannot change an object in place, and
+        errors.NamespaceEnding where the namespace is being deleted.
+        """
+        for wanted in objects:
+            await applying.apply(self._api, wanted)
+
+    async def scale(self, namespace: str, replicas: int) -> None:
+        """Set how many replicas shall run; refused (NotThere) where nothing was applied."""
+        if not 0 <= replicas <= MAX_REPLICAS_SET:
+            raise ValueError(f"replicas: {replicas}")
+        await applying.scale(self._api, namespace, replicas)
+
+    async def replicas(self, namespace: str) -> int:
+        """How many replicas shall run; 0 where nothing was applied."""
+        deployment = await self._api.find(path_of("Deployment", namespace, WORKLOAD))
+        return 0 if deployment is None else int(deployment["spec"].get("replicas", 1))
+
+    async def delete_namespace(self, namespace: str) -> None:
+        """Ask for the end of a pod's life with all that it holds; done already is done."""
+        await self._api.delete(path_of("Namespace", name=namespace))
+
+    # ---- what is there -------------------------------------------------------------------------
+
+    async def namespaces(self) -> list[NamespaceView]:
+        """All lives of pods that this provider made and that are not wholly gone."""
+        found = await self._api.items(path_of("Namespace"), POD_LABEL)
+        return [views.namespace_view(namespace) for namespace in found]
+
+    async def pods(self, namespace: str | None = None) -> list[PodView]:
+        """Replicas of one namespace or of all; also those that ended and were not yet metered."""
+        found = await self._api.items(path_of("Pod", namespace), POD_LABEL)
+        return [views.pod_view(pod) for pod in found]
+
+    def watch_pods(
+        self, namespace: str | None = None
+    ) -> AbstractAsyncContextManager[AsyncIterator[PodChange]]:
+        """`async with` this, then `async for`: each replica as it is now, then each change.
+
+        It survives the API server's own time limits by listing again. NetworkFailure comes out
+        of the iteration; open a new watch then.
+        """
+        return watching.watch_pods(self._api, namespace)
+
+    async def claims(self, namespace: str | None = None) -> list[ClaimView]:
+        """Persistent volume claims of one namespace or of all."""
+        found = await self._api.items(path_of("PersistentVolumeClaim", namespace), POD_LABEL)
+        return [views.claim_view(claim) for claim in found]
+
+    async def capacity(self) -> Capacity:
+        """What the ready nodes offer, and what pods and claims of anybody have asked for."""
+        nodes = await self._api.items(path_of("Node"))
+        pods = await self._api.items(path_of("Pod"))
+        claims = await self._api.items(path_of("PersistentVolumeClaim"))
+        return views.capacity(nodes, pods, claims)
+
+    # ---- single replicas -----------------------------------------------------------------------
+
+    async def drop_finalizer(self, namespace: str, pod: str, uid: str) -> None:
+        """Let a replica go that has been metered. A replica of that name but another uid is left alone."""
+        path = path_of("Pod", namespace, pod)
+        found = await self._api.find(path)
+        if found is None or found["metadata"]["uid"] != uid:
+            return
+        finalizers = found["metadata"].get("finalizers", [])
+        if METERED not in finalizers:
+            return
+        place = f"/metadata/finalizers/{finalizers.index(METERED)}"
+        steps = [
+            {"op": "test", "path": "/metadata/uid", "value": uid},
+            {"op": "test", "path": place, "value": METERED},
+            {"op": "remove", "path": place},
+        ]
+        try:
+            await self._api.patch(path, steps)
+        except errors.NotThere:
+            return
+
+    async def set_deletion_cost(self, namespace: str, pod: str, cost: int) -> None:
+        """Of a Deployment's replicas those with the least cost end first; 0 is the default."""
+        annotation = {"metadata": {"annotations": {DELETION_COST: str(cost)}}}
+        try:
+            await self._api.merge(path_of("Pod", namespace, pod), annotation)
+        except errors.NotThere:
+            return
+
+    async def logs(
+        self, namespace: str, pod: str, container: str, tail: int = 100, *, previous: bool = False
+    ) -> bytes:
+        """The last *tail* lines that a container wrote, at most MAX_LOG_REPLY bytes, as it wrote them.
+
+        *previous* asks for the run before a restart. Refused where the container never started.
+        """
+        query = {"container": container, "tailLines": str(tail), "limitBytes": str(limits.MAX_LOG_REPLY)}
+        query["previous"] = "true" if previous else "false"
+        answer = await self._api.call("GET", path_of("Pod", namespace, pod) + "/log", query=query)
+        return answer.content
+
+    # ---- why ------------------------------------------------------------------------------------
+
+    async def events(self, namespace: str) -> list[str]:
+        """Kubernetes' events of a namespace as lines, oldest first."""
+        return reasons.event_lines(await self._api.items(path_of("Event", namespace)))
+
+    async def diagnose(self, namespace: str) -> Diagnosis | None:
+        """Why no replica is ready; None when one is, when none is wanted, or nothing is known."""
+        return await reasons.diagnose(self._api, namespace, self.logs)
+
+    async def why_not_ready(self, namespace: str) -> str | None:
+        """The text of `diagnose`."""
+        diagnosis = await self.diagnose(namespace)
+        return diagnosis.text if diagnosis else None
+
+    # ---- one daemon per cluster -----------------------------------------------------------------
+
+    async def hold_lease(self, name: str, holder: str, seconds: int) -> None:
+        """Take or renew a lease for *seconds*, by the API server's clock; Locked names who holds it."""
+        await leases.hold(self._api, name, holder, seconds)
+
+    async def release_lease(self, name: str, holder: str) -> None:
+        """Give a lease back; nothing happens where somebody else holds it."""
+        await leases.release(self._api, name, holder)
+
+
+@asynccontextmanager
+async def open_cluster(path: Path, context: str | None = None) -> AsyncIterator[Cluster]:
+    """The cluster of the kubeconfig at *path*; NoContext where the file cannot be used.
+
+    Nothing is asked of the cluster before the first call.
+    """
+    access = await kubeconfig.load(path, context)
+    async with open_api(access) as api:
+        yield Cluster(api)

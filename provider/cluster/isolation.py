@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The walls around a pod: its namespace's labels, its quota, who may connect. Pure."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from trustedpods.manifests.model import PodManifest
+from trustedpods.provider.cluster.names import POD_LABEL
+
+SURGE = 1
+"""Replicas above the maximum while a new version takes over."""
+
+
+def namespace(name: str, label: str) -> dict[str, Any]:
+    """The namespace of one life of a pod; Kubernetes refuses in it what is not `restricted`."""
+    labels = {
+        POD_LABEL: label,
+        "app.kubernetes.io/managed-by": "trustedpods",
+        "pod-security.kubernetes.io/enforce": "restricted",
+        "pod-security.kubernetes.io/enforce-version": "latest",
+    }
+    return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}}
+
+
+def quota(manifest: PodManifest) -> dict[str, Any]:
+    """The most that the namespace can ever hold, whatever the scaler does.
+
+    There is room for every replica twice, because one that ends keeps its share for its last
+    seconds while its successor starts, and for the surge of an update.
+    """
+    replicas = 2 * manifest.spec.scale.max + SURGE
+    limits = [container.resources.limits for container in manifest.spec.containers]
+    sizes = {
+        "cpu": f"{replicas * sum(limit.cpu for limit in limits)}m",
+        "memory": f"{replicas * sum(limit.memory for limit in limits)}Mi",
+        "ephemeral-storage": f"{replicas * sum(limit.ephemeral_storage for limit in limits)}Mi",
+    }
+    volumes = [volume for volume in manifest.spec.volumes if volume.persistent]
+    hard = {f"{side}.{name}": size for side in ("requests", "limits") for name, size in sizes.items()}
+    hard |= {
+        "pods": str(replicas),
+        "requests.storage": f"{manifest.volume_mib}Mi",
+        "persistentvolumeclaims": str(len(volumes)),
+        "services": "0",
+    }
+    return {
+        "apiVersion": "v1",
+        "kind": "ResourceQuota",
+        "metadata": {"name": "size"},
+        "spec": {"hard": hard},
+    }
+
+
+def policies(manifest: PodManifest, ingress_from: Sequence[str]) -> list[dict[str, Any]]:
+    """Nobody in, nobody out; then the facade in, on the ports it serves or probes."""
+    deny = _policy("deny", {"policyTypes": ["Ingress", "Egress"]})
+    ports = facade_ports(manifest)
+    if not ports or not ingress_from:
+        return [deny]
+    rule = {
+        "from": [{"ipBlock": {"cidr": cidr}} for cidr in ingress_from],
+        "ports": [{"protocol": "TCP", "port": port} for port in ports],
+    }
+    return [deny, _policy("facade", {"policyTypes": ["Ingress"], "ingress": [rule]})]
+
+
+def facade_ports(manifest: PodManifest) -> list[int]:
+    """Container ports that the facade connects to: those it serves and those it probes."""
+    ports = {port.target for service in manifest.http_services for port in service.ports}
+    for container in manifest.spec.containers:
+        probe = container.readiness_probe
+        if probe is not None:
+            ports |= {side.port for side in (probe.http_get, probe.tcp_socket) if side is not None}
+    return sorted(ports)
+
+
+def _policy(name: str, spec: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "NetworkPolicy",
+        "metadata": {"name": name},
+        "spec": {"podSelector": {}, **spec},
+    }

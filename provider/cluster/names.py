@@ -1,0 +1,23 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Names that the provider's objects carry in Kubernetes. None of them tells whose pod it is."""
+
+POD_LABEL = "trustedpods.dev/pod"
+"""On every object of a pod; its value is the pod's host label."""
+
+METERED = "trustedpods.dev/metered"
+"""Finalizer of every replica: it stays readable until the meter has seen when it ended."""
+
+WORKLOAD = "pod"
+"""The one Deployment of a pod's namespace, and its service account."""
+
+APPLIER = "trustedpods"
+"""Field manager of what `builder` describes."""
+
+SCALER = "trustedpods-scaler"
+"""Field manager of `spec.replicas` alone, so that applying never changes how many run."""
+
+DELETION_COST = "controller.kubernetes.io/pod-deletion-cost"
+"""Kubernetes' annotation: of two replicas, the one with the lower cost goes first."""
+
+LEASE_NAMESPACE = "kube-system"
+"""Where the lease lies by which one daemon per cluster is held."""

@@ -1,0 +1,266 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the daemon sees of the cluster: small immutable views of the API server's objects. Pure.
+
+Times are the API server's own, so a daemon that was away reads the same as one that was not.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from trustedpods.protocol.units import Resources, UnixSeconds
+from trustedpods.provider.cluster import quantities
+from trustedpods.provider.cluster.names import METERED, POD_LABEL
+
+KubeObject = Mapping[str, Any]
+
+_NOT_A_REASON = {"ContainerCreating", "PodInitializing"}
+_OVER = {"Succeeded", "Failed"}
+
+
+@dataclass(frozen=True, slots=True)
+class PodView:
+    """One replica.
+
+    `label` is the host label of the pod that it belongs to. `started_at` is when the kubelet
+    took it up. `over` says that no container of it runs or will run again; `finished_at` is then
+    when its last container ended (None where nothing ever ran, or the node did not say).
+    `deleted_at` is when its end was asked for. `waiting` is what Kubernetes says it waits for.
+    `metered` says that it still carries the meter's finalizer.
+    """
+
+    namespace: str
+    name: str
+    uid: str
+    label: str
+    phase: str
+    ip: str | None
+    ready: bool
+    started_at: UnixSeconds | None
+    finished_at: UnixSeconds | None
+    deleted_at: UnixSeconds | None
+    waiting: str | None
+    restarts: int
+    cpu_milli: int
+    memory_mib: int
+    node: str | None
+    over: bool = False
+    metered: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimView:
+    """One persistent volume claim; `mib` is what was given, or asked for while none is given."""
+
+    namespace: str
+    name: str
+    uid: str
+    label: str
+    mib: int
+    created: UnixSeconds
+    deleted: UnixSeconds | None
+
+
+@dataclass(frozen=True, slots=True)
+class NamespaceView:
+    """One life of a pod; `blocked_by` is why a namespace that is being deleted still exists."""
+
+    name: str
+    label: str
+    deleting: bool
+    created: UnixSeconds
+    blocked_by: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Capacity:
+    """What the ready nodes offer to pods, and what pods and claims have asked for of it."""
+
+    allocatable: Resources
+    requested: Resources
+
+    @property
+    def free(self) -> Resources:
+        """What is left; never below zero."""
+        return Resources(
+            max(0, self.allocatable.cpu_milli - self.requested.cpu_milli),
+            max(0, self.allocatable.memory_mib - self.requested.memory_mib),
+            max(0, self.allocatable.storage_mib - self.requested.storage_mib),
+        )
+
+
+def seconds(text: str | None) -> UnixSeconds | None:
+    """Unix time of an RFC 3339 time, fractions cut off."""
+    return UnixSeconds(int(datetime.fromisoformat(text).timestamp())) if text else None
+
+
+def pod_view(pod: KubeObject) -> PodView:
+    """View of one Pod object."""
+    metadata, status, spec = pod["metadata"], pod.get("status", {}), pod["spec"]
+    size = requested_by(pod)
+    deleted_at = _deletion_asked(metadata)
+    over = _is_over(pod)
+    return PodView(
+        namespace=metadata["namespace"],
+        name=metadata["name"],
+        uid=metadata["uid"],
+        label=metadata.get("labels", {}).get(POD_LABEL, ""),
+        phase=status.get("phase", "Unknown"),
+        ip=status.get("podIP"),
+        ready=deleted_at is None and not over and _condition(pod, "Ready").get("status") == "True",
+        started_at=seconds(status.get("startTime")),
+        finished_at=_finished(pod) if over else None,
+        deleted_at=deleted_at,
+        waiting=waiting_for(pod),
+        restarts=sum(container.get("restartCount", 0) for container in containers(pod)),
+        cpu_milli=size.cpu_milli,
+        memory_mib=size.memory_mib,
+        node=spec.get("nodeName"),
+        over=over,
+        metered=METERED in metadata.get("finalizers", []),
+    )
+
+
+def claim_view(claim: KubeObject) -> ClaimView:
+    """View of one PersistentVolumeClaim object."""
+    metadata = claim["metadata"]
+    given = claim.get("status", {}).get("capacity", {}).get("storage")
+    asked = claim["spec"].get("resources", {}).get("requests", {}).get("storage")
+    created = seconds(metadata["creationTimestamp"])
+    assert created is not None
+    return ClaimView(
+        namespace=metadata["namespace"],
+        name=metadata["name"],
+        uid=metadata["uid"],
+        label=metadata.get("labels", {}).get(POD_LABEL, ""),
+        mib=quantities.mebibytes(given or asked),
+        created=created,
+        deleted=_deletion_asked(metadata),
+    )
+
+
+def namespace_view(namespace: KubeObject) -> NamespaceView:
+    """View of one Namespace object."""
+    metadata = namespace["metadata"]
+    created = seconds(metadata["creationTimestamp"])
+    assert created is not None
+    blocks = [
+        condition.get("message", "")
+        for condition in namespace.get("status", {}).get("conditions", [])
+        if condition.get("status") == "True"
+    ]
+    return NamespaceView(
+        name=metadata["name"],
+        label=metadata.get("labels", {}).get(POD_LABEL, ""),
+        deleting="deletionTimestamp" in metadata,
+        created=created,
+        blocked_by="; ".join(blocks) or None,
+    )
+
+
+def capacity(
+    nodes: Iterable[KubeObject], pods: Iterable[KubeObject], claims: Iterable[KubeObject]
+) -> Capacity:
+    """Sum over the nodes that take pods, against all pods that are not over and all claims."""
+    usable = [node for node in nodes if _takes_pods(node)]
+    names = {node["metadata"]["name"] for node in usable}
+    running = [pod for pod in pods if not _is_over(pod) and pod["spec"].get("nodeName", "") in names | {""}]
+    storage = sum(claim_view(claim).mib for claim in claims)
+    asked = _sum(requested_by(pod) for pod in running)
+    return Capacity(
+        allocatable=_sum(_resources(node.get("status", {}).get("allocatable", {})) for node in usable),
+        requested=Resources(asked.cpu_milli, asked.memory_mib, asked.storage_mib + storage),
+    )
+
+
+def requested_by(pod: KubeObject) -> Resources:
+    """What the scheduler sets aside for a pod: its containers, or its largest init container."""
+    spec = pod["spec"]
+    main = _sum(_requests(container) for container in spec.get("containers", []))
+    first = [_requests(container) for container in spec.get("initContainers", [])]
+    overhead = _resources(spec.get("overhead", {}))
+    return Resources(
+        max([main.cpu_milli, *(part.cpu_milli for part in first)]) + overhead.cpu_milli,
+        max([main.memory_mib, *(part.memory_mib for part in first)]) + overhead.memory_mib,
+        max([main.storage_mib, *(part.storage_mib for part in first)]) + overhead.storage_mib,
+    )
+
+
+def containers(pod: KubeObject) -> list[KubeObject]:
+    """Statuses of the pod's containers."""
+    return list(pod.get("status", {}).get("containerStatuses", []))
+
+
+def waiting_for(pod: KubeObject) -> str | None:
+    """`Reason: message` of the first thing that the pod waits for and that is no normal step."""
+    scheduled = _condition(pod, "PodScheduled")
+    if scheduled.get("status") == "False":
+        return _words(scheduled)
+    for container in containers(pod):
+        waiting = container.get("state", {}).get("waiting")
+        if waiting and waiting.get("reason") not in _NOT_A_REASON:
+            return _words(waiting)
+    status = pod.get("status", {})
+    return _words(status) if status.get("phase") == "Failed" and status.get("reason") else None
+
+
+def _words(part: KubeObject) -> str:
+    return ": ".join(word for word in (part.get("reason"), part.get("message")) if word)
+
+
+def _condition(holder: KubeObject, kind: str) -> KubeObject:
+    conditions = holder.get("status", {}).get("conditions", [])
+    return next((condition for condition in conditions if condition["type"] == kind), {})
+
+
+def _deletion_asked(metadata: KubeObject) -> UnixSeconds | None:
+    """The API server notes when the grace ends; when it was asked for is that much earlier."""
+    end = seconds(metadata.get("deletionTimestamp"))
+    return None if end is None else UnixSeconds(end - int(metadata.get("deletionGracePeriodSeconds") or 0))
+
+
+def _is_over(pod: KubeObject) -> bool:
+    """No container runs or will run: a final phase, or the kubelet has let the deleted pod go."""
+    status, metadata = pod.get("status", {}), pod["metadata"]
+    if status.get("phase") in _OVER:
+        return True
+    if "deletionTimestamp" not in metadata:
+        return False
+    never_placed = not pod["spec"].get("nodeName")
+    return never_placed or metadata.get("deletionGracePeriodSeconds") == 0
+
+
+def _finished(pod: KubeObject) -> UnixSeconds | None:
+    ends = []
+    for container in containers(pod):
+        for state in (container.get("state", {}), container.get("lastState", {})):
+            end = seconds(state.get("terminated", {}).get("finishedAt"))
+            if end is not None and end > 0:
+                ends.append(end)
+    return max(ends, default=None)
+
+
+def _takes_pods(node: KubeObject) -> bool:
+    return _condition(node, "Ready").get("status") == "True" and not node["spec"].get("unschedulable", False)
+
+
+def _requests(container: KubeObject) -> Resources:
+    return _resources(container.get("resources", {}).get("requests", {}))
+
+
+def _resources(amounts: Mapping[str, str]) -> Resources:
+    return Resources(
+        quantities.milli(amounts.get("cpu")),
+        quantities.mebibytes(amounts.get("memory")),
+        quantities.mebibytes(amounts.get("ephemeral-storage")),
+    )
+
+
+def _sum(parts: Iterable[Resources]) -> Resources:
+    listed = list(parts)
+    return Resources(
+        sum(part.cpu_milli for part in listed),
+        sum(part.memory_mib for part in listed),
+        sum(part.storage_mib for part in listed),
+    )

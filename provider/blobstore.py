@@ -1,0 +1,199 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The spool: sealed chunks of blobs on disk, as they came and in the publisher's own folder.
+
+A blob is one file of sealed chunks behind each other. Each chunk was opened once with the blob's
+key before it was written, so the length of the file says how many good chunks are there; a tail
+that a kill cut short is dropped when the upload goes on. Nothing here is readable without the
+keys in the sealed bundles.
+"""
+
+import hashlib
+import os
+import time
+from collections.abc import AsyncIterator, Collection
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import trio
+
+from trustedpods.protocol.errors import NetworkFailure, Refused, RemoteProtocolError
+from trustedpods.protocol.ids import Address
+from trustedpods.protocol.limits import MIB
+from trustedpods.protocol.messages import BlobRef
+from trustedpods.protocol.sealing.blobs import SEALED_CHUNK_SIZE, chunk_count, open_chunk, sealed_size
+
+SYNC_EVERY = 16
+"""Chunks between two fdatasyncs: only synced chunks are acknowledged."""
+
+
+class BlobStore:
+    """All sealed blobs of all publishers, bounded by a quota."""
+
+    def __init__(self, folder: Path, quota_mib: int) -> None:
+        self._folder = folder
+        self._quota = quota_mib * MIB
+        self._writing: set[Path] = set()
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._used = sum(path.stat().st_size for path in folder.glob("*/*.sealed"))
+
+    @property
+    def used_bytes(self) -> int:
+        """Bytes of sealed chunks on disk."""
+        return self._used
+
+    def chunks(self, publisher: Address, blob: BlobRef) -> int:
+        """Whole chunks of the blob that are there."""
+        try:
+            length = self._path(publisher, blob).stat().st_size
+        except FileNotFoundError:
+            return 0
+        if length == sealed_size(blob.size):
+            return chunk_count(blob.size)
+        return min(length // SEALED_CHUNK_SIZE, chunk_count(blob.size) - 1)
+
+    def complete(self, publisher: Address, blob: BlobRef) -> bool:
+        """All of it is there."""
+        return self.chunks(publisher, blob) == chunk_count(blob.size)
+
+    @asynccontextmanager
+    async def writer(self, publisher: Address, blob: BlobRef) -> AsyncIterator["BlobWriter"]:
+        """Append to the blob from its first missing chunk.
+
+        Refused with rule `busy` while another stream writes the same blob, with rule `quota` when
+        the announced rest would not fit.
+        """
+        path = self._path(publisher, blob)
+        if path in self._writing:
+            raise Refused("another stream is sending this blob", rule="busy", hint="try again in a moment")
+        have = self.chunks(publisher, blob)
+        rest = sealed_size(blob.size) - _length(blob, have)
+        if self._used + rest > self._quota:
+            raise Refused(
+                f"the provider's spool holds {self._used // MIB} of {self._quota // MIB} MiB", rule="quota"
+            )
+        self._writing.add(path)
+        self._used += rest  # announced bytes count at once, so that two uploads cannot both fit
+        before = path.stat().st_size if path.exists() else 0
+        writer = BlobWriter(path, blob, have)
+        try:
+            await trio.to_thread.run_sync(writer.open)
+            yield writer
+        finally:
+            with trio.CancelScope(shield=True):
+                await trio.to_thread.run_sync(writer.close)
+            self._writing.discard(path)
+            written = path.stat().st_size if path.exists() else 0
+            self._used += written - before - rest
+
+    async def read(self, publisher: Address, blob: BlobRef) -> AsyncIterator[bytes]:
+        """Plaintext of a complete blob, chunk by chunk.
+
+        RemoteProtocolError when what was sent does not have the announced digest; NetworkFailure
+        when a chunk is missing or no longer what was written.
+        """
+        digest = hashlib.sha256()
+        total = chunk_count(blob.size)
+        with self._path(publisher, blob).open("rb") as file:
+            for index in range(total):
+                plain = await trio.to_thread.run_sync(_open_next, file.fileno(), blob, index, total)
+                digest.update(plain)
+                yield plain
+        if f"sha256:{digest.hexdigest()}" != blob.digest:
+            raise RemoteProtocolError(f"a blob was announced as {blob.digest} and is another", rule="digest")
+
+    async def read_whole(self, publisher: Address, blob: BlobRef, max_size: int) -> bytes:
+        """As `read`, for small blobs; Refused over *max_size* bytes."""
+        if blob.size > max_size:
+            raise Refused(f"{blob.digest} has {blob.size} bytes, at most {max_size} belong", rule="blob-size")
+        return b"".join([part async for part in self.read(publisher, blob)])
+
+    def forget(self, publisher: Address, blob: BlobRef) -> None:
+        """Drop a blob that turned out to be wrong."""
+        path = self._path(publisher, blob)
+        if path.exists() and path not in self._writing:
+            self._used -= path.stat().st_size
+            path.unlink()
+
+    def collect(self, needed: Collection[bytes], older_than_s: float) -> int:
+        """Remove blobs that no pod needs and nobody touched for so long; returns bytes freed."""
+        freed = 0
+        keep = {blob_id.hex() for blob_id in needed}
+        limit = time.time() - older_than_s
+        for path in self._folder.glob("*/*.sealed"):
+            status = path.stat()
+            if path.stem in keep or path in self._writing or status.st_mtime > limit:
+                continue
+            path.unlink()
+            freed += status.st_size
+        self._used -= freed
+        return freed
+
+    def _path(self, publisher: Address, blob: BlobRef) -> Path:
+        return self._folder / publisher.lower() / f"{blob.blob_id.hex()}.sealed"
+
+
+class BlobWriter:
+    """One upload: `add` checks and writes; what `synced` counts survives a power cut."""
+
+    def __init__(self, path: Path, blob: BlobRef, have: int) -> None:
+        self._path = path
+        self._blob = blob
+        self._fd = -1
+        self._total = chunk_count(blob.size)
+        self.chunks = have
+        self.synced = have
+
+    @property
+    def complete(self) -> bool:
+        """Every chunk was written."""
+        return self.chunks == self._total
+
+    def open(self) -> None:
+        """Open the file and drop a tail that is no whole chunk."""
+        self._path.parent.mkdir(mode=0o700, exist_ok=True)
+        self._fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        if not self.complete:
+            os.ftruncate(self._fd, _length(self._blob, self.chunks))
+        os.lseek(self._fd, 0, os.SEEK_END)
+
+    async def add(self, sealed: bytes) -> None:
+        """Take the next chunk; RemoteProtocolError unless it is the one for this place."""
+        await trio.to_thread.run_sync(self._add, sealed)
+
+    def _add(self, sealed: bytes) -> None:
+        open_chunk(self._blob.key, self.chunks, self._total, sealed)
+        _write_all(self._fd, sealed)
+        self.chunks += 1
+        if self.complete or self.chunks - self.synced >= SYNC_EVERY:
+            os.fdatasync(self._fd)
+            self.synced = self.chunks
+
+    def close(self) -> None:
+        """Sync and close; done already is done."""
+        if self._fd >= 0:
+            os.fdatasync(self._fd)
+            os.close(self._fd)
+            self._fd = -1
+
+
+def _length(blob: BlobRef, chunks: int) -> int:
+    """Bytes of the first so many sealed chunks."""
+    return sealed_size(blob.size) if chunks == chunk_count(blob.size) else chunks * SEALED_CHUNK_SIZE
+
+
+def _write_all(fd: int, data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        try:
+            view = view[os.write(fd, view) :]
+        except OSError as error:
+            raise NetworkFailure(f"the spool cannot be written: {error.strerror}", rule="spool") from None
+
+
+def _open_next(fd: int, blob: BlobRef, index: int, total: int) -> bytes:
+    size = min(SEALED_CHUNK_SIZE, sealed_size(blob.size) - index * SEALED_CHUNK_SIZE)
+    sealed = os.pread(fd, size, index * SEALED_CHUNK_SIZE)
+    try:
+        return open_chunk(blob.key, index, total, sealed)
+    except RemoteProtocolError as error:
+        raise NetworkFailure(f"the spool is damaged: {error.what}", rule="spool") from None

@@ -1,0 +1,175 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The operator's `provider.toml`: strict, so that a misspelt key is an error and not a default."""
+
+import tomllib
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+
+from trustedpods.protocol.errors import BadInput
+from trustedpods.protocol.ids import Address, parse_address
+from trustedpods.protocol.messages import U32, LeastTerms, Prices
+
+MAX_CONFIG_BYTES = 64 * 1024
+"""A configuration is a page of text."""
+
+
+def _address(text: str) -> Address:
+    try:
+        return parse_address(text)
+    except BadInput as bad:
+        raise ValueError(bad.what) from None
+
+
+def _absolute(text: str) -> str:
+    if not text.startswith("/"):
+        raise ValueError("write an absolute path")
+    return text
+
+
+AddressText = Annotated[str, AfterValidator(_address)]
+PathText = Annotated[str, AfterValidator(_absolute)]
+HostPort = Annotated[str, Field(pattern=r"^[0-9A-Za-z.\-\[\]:]+:\d{1,5}$")]
+PositiveSeconds = Annotated[int, Field(ge=1, le=366 * 86400)]
+
+
+class Section(BaseModel):
+    """Base of every table of the file."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class MarketSection(Section):
+    """Which chain and which contracts; the token is the one that the payment contract holds."""
+
+    rpc: str
+    chain_id: Annotated[int, Field(ge=1)]
+    payments: AddressText
+    registry: AddressText
+    token: AddressText
+    finality_blocks: Annotated[int, Field(ge=0, le=1000)] = 0
+
+
+class IdentitySection(Section):
+    """Who the provider is: the owner's address and the daemon's number under it.
+
+    `operator_key_file` pays gas and can neither claim nor redirect; `owner_key_file` is only read
+    by `register` and `unregister` and has no place on the machine of a real provider.
+    """
+
+    owner: AddressText
+    daemon: U32
+    operator_key_file: PathText
+    owner_key_file: PathText | None = None
+    keys_dir: PathText
+    tee: Annotated[str, Field(pattern=r"^(none|simulated:/.+)$")]
+    trust: Literal["sealed", "open"] = "sealed"
+    region: Annotated[str, Field(max_length=64)] = ""
+    domain: Annotated[str, Field(pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$", max_length=200)]
+    url_suffix: Annotated[str, Field(max_length=200)] = ""
+
+
+class NetSection(Section):
+    """Multiaddresses that the daemon listens on, and what it announces where they differ."""
+
+    listen: Annotated[list[str], Field(min_length=1, max_length=8)]
+    announce: Annotated[list[str], Field(max_length=8)] = []
+
+
+class ClusterSection(Section):
+    """The cluster, and the image registry on the node's loopback.
+
+    With `overcommit` 1 a sleeping pod keeps room for one replica; 4 sells that room four times.
+    """
+
+    kubeconfig: PathText
+    registry: HostPort = "127.0.0.1:5000"
+    overcommit: Annotated[float, Field(ge=1, le=100)] = 1.0
+
+
+class FacadeSection(Section):
+    """HAProxy's runtime socket, the activator's sockets and what a waiting request may cost."""
+
+    runtime_socket: PathText
+    activator_dir: PathText
+    wake_socket: PathText
+    map_file: PathText
+    slots: Annotated[int, Field(ge=1, le=4096)] = 256
+    wake_limit_s: PositiveSeconds = 60
+    max_held: Annotated[int, Field(ge=1, le=65536)] = 256
+
+
+class TermsSection(Section):
+    """What a channel must offer, and when the daemon claims, warns, stops and removes.
+
+    `min_claim` (base units): a batch that earns less is not sent, as it would not pay its gas.
+    """
+
+    min_deposit: Annotated[int, Field(ge=0)] = 0
+    unlock_s: PositiveSeconds = 3600
+    grace_s: Annotated[int, Field(ge=0, le=366 * 86400)] = 86400
+    idle_mib: U32 = 0
+    claim_interval_s: PositiveSeconds = 86400
+    min_claim: Annotated[int, Field(ge=0)] = 1
+    warn_before_s: PositiveSeconds = 6 * 3600
+    idle_after_s: Annotated[int, Field(ge=0, le=86400)] = 60
+    start_limit_s: PositiveSeconds = 120
+
+
+class StoreSection(Section):
+    """Where the daemon keeps its books and the sealed blobs."""
+
+    path: PathText
+    spool: PathText
+    spool_quota_mib: Annotated[int, Field(ge=1)] = 64 * 1024
+
+
+class MetricsSection(Section):
+    """Where Prometheus finds the metrics."""
+
+    listen: HostPort = "127.0.0.1:9464"
+
+
+class ProviderConfig(Section):
+    """The whole file."""
+
+    market: MarketSection
+    identity: IdentitySection
+    net: NetSection
+    cluster: ClusterSection
+    facade: FacadeSection
+    prices: Prices
+    terms: TermsSection = TermsSection()
+    store: StoreSection
+    metrics: MetricsSection | None = None
+
+    @property
+    def least(self) -> LeastTerms:
+        """The least that a channel must offer, as it stands in the registry row."""
+        return LeastTerms(
+            deposit=self.terms.min_deposit, unlock_s=self.terms.unlock_s, idle_mib=self.terms.idle_mib
+        )
+
+    @property
+    def operator_socket(self) -> Path:
+        """Where a running daemon takes the operator's verbs: beside its store."""
+        return Path(self.store.path).parent / "operator.sock"
+
+
+def load_config(path: Path) -> ProviderConfig:
+    """Read and check the file; `BadInput` names the file and the key of the first mistake."""
+    try:
+        if path.stat().st_size > MAX_CONFIG_BYTES:
+            raise BadInput(f"larger than {MAX_CONFIG_BYTES} bytes", where=str(path))
+        data = tomllib.loads(path.read_text())
+    except OSError as error:
+        raise BadInput(f"cannot be read: {error.strerror}", where=str(path)) from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise BadInput(f"not TOML: {error}", where=str(path)) from None
+    try:
+        return ProviderConfig.model_validate(data)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"])
+        raise BadInput(first["msg"].removeprefix("Value error, "), where=f"{path}: {key}") from None

@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Admission: may this pod come, and is its channel good for it? A refusal names rule and number."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from trustedpods.contracts.records import Channel, meter_tag
+from trustedpods.contracts.terms import least_cap
+from trustedpods.protocol.errors import InsufficientFunds, Refused
+from trustedpods.protocol.ids import Address
+from trustedpods.protocol.messages import AdmitBody, Capacity, LeastTerms, Prices, TrustClass
+from trustedpods.protocol.units import Resources, UnixSeconds, Usage
+from trustedpods.provider.core.record import PodSize, Scaling
+
+BLOCK_MARGIN_S = 2
+"""How far ahead of this machine's clock the chain's may be."""
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """What this provider sells, and to whom it may say no."""
+
+    trust: TrustClass
+    prices: Prices
+    least: LeastTerms
+    domain: str
+    claim_interval_s: int
+
+
+def check_size(ask: AdmitBody, free: Capacity) -> Capacity:
+    """What is left of *free* when the pod is here with one replica; Refused where it does not fit."""
+    if ask.max_replicas < 1:
+        raise Refused("a pod needs at least one replica", rule="replicas")
+    if free.slots < 1:
+        raise Refused("no facade slot is free", rule="slots")
+    needs = (
+        ("cpu", ask.cpu_milli, free.cpu_milli, "m"),
+        ("memory", ask.memory_mib, free.memory_mib, " MiB"),
+        ("storage", ask.storage_mib + ask.image_mib, free.storage_mib, " MiB"),
+    )
+    for name, wanted, left, unit in needs:
+        if wanted > left:
+            raise Refused(f"{name}: {wanted}{unit} wanted, {left}{unit} free", rule=f"capacity-{name}")
+    return Capacity(
+        cpu_milli=free.cpu_milli - ask.cpu_milli,
+        memory_mib=free.memory_mib - ask.memory_mib,
+        storage_mib=free.storage_mib - ask.storage_mib - ask.image_mib,
+        slots=free.slots - 1,
+    )
+
+
+def sellable(free: Capacity, asleep: Iterable[Resources], overcommit: float) -> Capacity:
+    """What may still be sold: each sleeping pod keeps its replica's room, divided by the overcommit."""
+    sleeping = list(asleep)
+    cpu = int(sum(size.cpu_milli for size in sleeping) / overcommit)
+    memory = int(sum(size.memory_mib for size in sleeping) / overcommit)
+    return free.model_copy(
+        update={
+            "cpu_milli": max(0, free.cpu_milli - cpu),
+            "memory_mib": max(0, free.memory_mib - memory),
+        }
+    )
+
+
+def check_class(wanted: TrustClass, offer: Offer) -> None:
+    """A pod for `sealed` never runs where the operator can read it."""
+    if wanted == "sealed" and offer.trust != "sealed":
+        raise Refused("the pod wants class sealed, this provider is open", rule="trust")
+
+
+def check_hosts(hosts: Iterable[str], label: str, domain: str) -> None:
+    """Own host names need a proof of control, which comes later; `*.localhost` is nobody's."""
+    for host in hosts:
+        if host != f"{label}.{domain}" and not host.endswith(".localhost"):
+            raise Refused(f"no proof that you control {host}: not supported yet", rule="hosts")
+        if host.endswith(f".{domain}") and host != f"{label}.{domain}":
+            raise Refused(f"{host} lies in the provider's own domain", rule="hosts")
+
+
+def check_channel(
+    channel: Channel, offer: Offer, meter: Address, size: PodSize, scaling: Scaling, now: UnixSeconds
+) -> None:
+    """Refused (or InsufficientFunds) unless this channel pays for this pod at the list's prices."""
+    if channel.meter_tag != meter_tag(meter):
+        raise Refused(
+            "the channel names another meter than this boot's",
+            rule="meter",
+            hint="close the channel and deploy again",
+        )
+    if channel.unlock_at:
+        raise Refused(f"an unlock is announced for {channel.unlock_at}", rule="unlock-announced")
+    if channel.up_to > now + BLOCK_MARGIN_S:
+        raise Refused(f"claimed up to {channel.up_to}, which is to come", rule="up-to")
+    _check_prices(channel.terms.prices, offer.prices)
+    if channel.terms.unlock_s < offer.least.unlock_s:
+        raise Refused(
+            f"unlock period {channel.terms.unlock_s} s, at least {offer.least.unlock_s} s",
+            rule="unlock-period",
+        )
+    if channel.left < offer.least.deposit:
+        raise InsufficientFunds(
+            f"{channel.left} base units in the channel, at least {offer.least.deposit}", rule="deposit"
+        )
+    peak = peak_per_second(size, scaling, offer.least.idle_mib)
+    if not channel.terms.covers_peak(peak, offer.claim_interval_s):
+        raise Refused(
+            f"cap {channel.terms.cap_per_day} base units a day, at full scale "
+            f"{least_cap(channel.terms.prices, peak, offer.claim_interval_s)} are needed",
+            rule="cap",
+        )
+
+
+def _check_prices(paid: Prices, listed: Prices) -> None:
+    """Each price at least the list's, at whatever scale they are written."""
+    for name in ("cpu_core_ms", "memory_mib_s", "storage_mib_s", "egress_kib", "ingress_kib"):
+        if getattr(paid, name) << listed.scale < getattr(listed, name) << paid.scale:
+            raise Refused(
+                f"{name}: {getattr(paid, name)}/2^{paid.scale} offered, "
+                f"{getattr(listed, name)}/2^{listed.scale} on the list",
+                rule="price",
+            )
+
+
+def peak_per_second(size: PodSize, scaling: Scaling, idle_mib: int) -> Usage:
+    """The most that a pod can use in a second, traffic apart."""
+    return Usage(
+        cpu_core_ms=size.cpu_milli * scaling.most,
+        memory_mib_s=size.memory_mib * scaling.most,
+        storage_mib_s=max(size.volume_mib + size.image_mib, idle_mib),
+    )

@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Store, chain, cluster and facade are four facts that drift; this says what follows.
+
+It decides only over pods at rest; those under way belong to their keeper. A fact that could not
+be read is None or `Read.UNKNOWN` and never leads to an end.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from trustedpods.protocol.units import UnixSeconds
+from trustedpods.provider.core import funds
+from trustedpods.provider.core.life import Command, Event
+from trustedpods.provider.core.record import Phase, PodRecord
+
+
+class Read(StrEnum):
+    """What a look at another system told."""
+
+    UNKNOWN = "unknown"
+    PRESENT = "present"
+    ABSENT = "absent"
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """Everything that is known of one pod now.
+
+    `runway_s` is None while the money lasts for ever or is not known; `revivable` is only asked of
+    a stopped pod.
+    """
+
+    now: UnixSeconds
+    key_held: bool
+    channel: Read
+    unlock_at: UnixSeconds
+    namespace: Read
+    published: Read
+    replicas: int | None
+    runway_s: int | None
+    revivable: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """At most one event, and commands that repair what drifted."""
+
+    event: Event | None = None
+    reason: str = ""
+    commands: tuple[Command, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """The operator's times, in seconds."""
+
+    grace_s: int
+    warn_before_s: int
+
+
+def decide(pod: PodRecord, facts: Facts, policy: Policy) -> Decision:
+    """What to do about a pod that is serving, stopped or waiting for its key."""
+    if pod.phase not in (Phase.SERVING, Phase.STOPPED, Phase.AWAITING_KEY):
+        return Decision()
+    if facts.channel is Read.ABSENT:
+        return Decision(Event.CHANNEL_GONE, "the channel was closed on chain")
+    if not facts.key_held and pod.phase is not Phase.AWAITING_KEY:
+        return Decision(Event.KEY_LOST, "the machine was restarted: deploy again to release the pod's keys")
+    match pod.phase:
+        case Phase.SERVING:
+            return _serving(facts)
+        case Phase.STOPPED:
+            return _stopped(pod, facts, policy)
+        case _:
+            return _parked(facts)
+
+
+def _serving(facts: Facts) -> Decision:
+    if facts.unlock_at:
+        return Decision(Event.UNLOCK_ANNOUNCED, f"the publisher unlocks the deposit at {facts.unlock_at}")
+    if funds.must_stop(facts.runway_s):
+        return Decision(Event.FUNDS_OUT, "the deposit is used up, except for what the grace period costs")
+    if facts.namespace is Read.ABSENT:
+        return Decision(Event.NAMESPACE_LOST, "the namespace vanished from the cluster")
+    if facts.published is Read.ABSENT:
+        return Decision(commands=(Command.PUBLISH,))
+    return Decision()
+
+
+def _stopped(pod: PodRecord, facts: Facts, policy: Policy) -> Decision:
+    since = pod.stopped_at if pod.stopped_at is not None else pod.changed_at
+    if facts.revivable and not facts.unlock_at:
+        return Decision(Event.FUNDED, "money is there again")
+    if funds.grace_over(since, facts.unlock_at, policy.grace_s, facts.now):
+        return Decision(Event.GRACE_OVER, f"no money came within the grace period of {policy.grace_s} s")
+    return _parked(facts)
+
+
+def _parked(facts: Facts) -> Decision:
+    """A pod that must not run: take replicas back, whoever set them."""
+    if facts.replicas:
+        return Decision(commands=(Command.PARK,))
+    return Decision()

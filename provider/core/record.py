@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the daemon knows of a pod: the one record that is stored, and the words for its phases."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from trustedpods.protocol.ids import Address, ChannelId, PodRef, host_label
+from trustedpods.protocol.units import Resources, TokenUnits, UnixSeconds
+
+
+class Phase(StrEnum):
+    """Where a pod stands; see `life` for the ways from one to the next."""
+
+    RECEIVED = "received"
+    WAITING_CHANNEL = "waiting-channel"
+    IMPORTING = "importing"
+    STARTING = "starting"
+    SERVING = "serving"
+    STOPPED = "stopped"
+    REMOVING = "removing"
+    GONE = "gone"
+    FAILED = "failed"
+    AWAITING_KEY = "awaiting-key"
+
+
+WORKING = frozenset({Phase.RECEIVED, Phase.WAITING_CHANNEL, Phase.IMPORTING, Phase.STARTING, Phase.REMOVING})
+"""Phases in which a keeper task has something to do."""
+
+ENDED = frozenset({Phase.GONE, Phase.FAILED})
+"""Phases of which nothing but the books is left."""
+
+
+@dataclass(frozen=True, slots=True)
+class PodSize:
+    """The numbers of a pod that are billed or reserved; all that is kept of its manifest."""
+
+    cpu_milli: int
+    memory_mib: int
+    volume_mib: int
+    image_mib: int
+
+    @property
+    def replica(self) -> Resources:
+        """What one replica takes."""
+        return Resources(self.cpu_milli, self.memory_mib)
+
+
+@dataclass(frozen=True, slots=True)
+class Scaling:
+    """Replicas: at least, at most, seconds without a request before sleep, requests at once each."""
+
+    least: int
+    most: int
+    idle_after_s: int
+    concurrency: int
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelFact:
+    """What the chain said of a channel when it was last read."""
+
+    left: TokenUnits
+    up_to: UnixSeconds
+    unlock_at: UnixSeconds
+
+
+@dataclass(frozen=True, slots=True)
+class PodRecord:
+    """One pod, as stored. `request` is the sealed bundle as received, never opened on disk.
+
+    `previous` is the last bundle that ran, kept while a newer one has not proven itself. `live`
+    says that the pod was proven and is published, also while a newer bundle is on its way.
+    """
+
+    ref: PodRef
+    commanders: tuple[Address, ...]
+    generation: int
+    boot_id: bytes
+    request: bytes
+    previous: bytes | None
+    namespace: str
+    slot: int | None
+    phase: Phase
+    reason: str
+    live: bool
+    size: PodSize
+    scaling: Scaling
+    meter: Address
+    terms: int | None
+    chain: ChannelFact | None
+    statement: bytes | None
+    changed_at: UnixSeconds
+    stopped_at: UnixSeconds | None
+    warned: bool
+    failing: bool
+
+    @property
+    def channel(self) -> ChannelId:
+        """The payment channel, which is also the pod's key."""
+        return self.ref.channel
+
+    @property
+    def label(self) -> str:
+        """The pod's host label, and its name wherever others can see it."""
+        return host_label(self.ref.channel)

@@ -1,0 +1,191 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Signed claims: stored before they are sent, kept for ever as the bill's evidence."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import Row, func, insert, select, update
+
+from trustedpods.protocol import limits
+from trustedpods.protocol.ids import ChannelId, channel_hex
+from trustedpods.protocol.messages import UsageLeaf
+from trustedpods.protocol.units import UnixSeconds, Usage
+from trustedpods.provider.core.settle import Cut
+from trustedpods.provider.store.database import Tx
+from trustedpods.provider.store.tables import CLAIMS, CUTS
+
+_HASH_BYTES = 32
+MAX_LEAVES = min(limits.MAX_LEAVES, 4096)
+
+
+class ClaimState(StrEnum):
+    """How far a signed claim came. Only `final` and `lost` need no more attention."""
+
+    PREPARED = "prepared"
+    SENT = "sent"
+    MINED = "mined"
+    FINAL = "final"
+    LOST = "lost"
+    """None of its items can land any more; what they held is cut anew."""
+
+
+OPEN_STATES = (ClaimState.PREPARED, ClaimState.SENT, ClaimState.MINED)
+
+
+@dataclass(frozen=True, slots=True)
+class StoredClaim:
+    """A signed claim and its items, in order. `signed` is the coded SignedClaim."""
+
+    root: bytes
+    signed: bytes
+    state: ClaimState
+    created: UnixSeconds
+    tx: bytes | None
+    block: int | None
+    cuts: tuple[Cut, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What the chain did with one item: the contract's flags and the base units paid."""
+
+    channel: ChannelId
+    flags: int
+    paid: int
+
+
+def save_claim(
+    tx: Tx,
+    root: bytes,
+    signed: bytes,
+    cuts: Sequence[Cut],
+    proofs: Sequence[Sequence[bytes]],
+    now: UnixSeconds,
+) -> None:
+    """Store a claim that was signed and not yet sent."""
+    values = {"root": root, "signed": signed, "state": str(ClaimState.PREPARED), "created": now}
+    tx.connection.execute(insert(CLAIMS).values(values))
+    rows = [
+        {
+            "root": root,
+            "place": place,
+            "channel": channel_hex(cut.channel),
+            "from_": cut.from_,
+            "up_to": cut.up_to,
+            "cpu_core_ms": cut.usage.cpu_core_ms,
+            "memory_mib_s": cut.usage.memory_mib_s,
+            "storage_mib_s": cut.usage.storage_mib_s,
+            "egress_kib": cut.usage.egress_kib,
+            "ingress_kib": cut.usage.ingress_kib,
+            "release": cut.release,
+            "proof": b"".join(proof),
+        }
+        for place, (cut, proof) in enumerate(zip(cuts, proofs, strict=True))
+    ]
+    tx.connection.execute(insert(CUTS), rows)
+
+
+def open_claim(tx: Tx) -> StoredClaim | None:
+    """The one claim that is under way, if any."""
+    query = select(CLAIMS).where(CLAIMS.c.state.in_([str(state) for state in OPEN_STATES]))
+    row = tx.connection.execute(query.order_by(CLAIMS.c.created).limit(1)).one_or_none()
+    return None if row is None else _claim(tx, row)
+
+
+def mark_claim(
+    tx: Tx, root: bytes, state: ClaimState, transaction: bytes | None = None, block: int | None = None
+) -> None:
+    """Note how far a claim came, and by which transaction."""
+    values: dict[str, Any] = {"state": str(state)}
+    if transaction is not None:
+        values["tx"] = transaction
+    if block is not None:
+        values["block"] = block
+    tx.connection.execute(update(CLAIMS).where(CLAIMS.c.root == root).values(values))
+
+
+def record_outcomes(tx: Tx, root: bytes, outcomes: Sequence[Outcome]) -> None:
+    """Note what was paid for each item."""
+    for outcome in outcomes:
+        tx.connection.execute(
+            update(CUTS)
+            .where(CUTS.c.root == root, CUTS.c.channel == channel_hex(outcome.channel))
+            .values(flags=outcome.flags, paid=str(outcome.paid))
+        )
+
+
+def last_claim_at(tx: Tx) -> UnixSeconds:
+    """When a claim was last signed; 0 before the first."""
+    return UnixSeconds(tx.connection.execute(select(func.max(CLAIMS.c.created))).scalar() or 0)
+
+
+def paid_since(tx: Tx, channel: ChannelId, from_: UnixSeconds) -> int:
+    """Base units paid for a channel's periods that begin at *from_* or later."""
+    query = select(CUTS.c.paid).where(
+        CUTS.c.channel == channel_hex(channel), CUTS.c.from_ >= from_, CUTS.c.paid.is_not(None)
+    )
+    return sum(int(row.paid) for row in tx.connection.execute(query))
+
+
+def released_by(tx: Tx, channel: ChannelId, since: UnixSeconds) -> bytes | None:
+    """Transaction of the claim that released the channel at or after *since*."""
+    query = (
+        select(CLAIMS.c.tx)
+        .join(CUTS, CUTS.c.root == CLAIMS.c.root)
+        .where(
+            CUTS.c.channel == channel_hex(channel),
+            CUTS.c.release,
+            CLAIMS.c.state.in_([str(ClaimState.MINED), str(ClaimState.FINAL)]),
+            CLAIMS.c.created >= since,
+        )
+        .order_by(CLAIMS.c.created.desc())
+        .limit(1)
+    )
+    return tx.connection.execute(query).scalar()
+
+
+def leaves(tx: Tx, channel: ChannelId, since: UnixSeconds) -> list[UsageLeaf]:
+    """The channel's usage leaves that end after *since*, oldest first; lost ones are not among them."""
+    query = (
+        select(CUTS, CLAIMS.c.tx, CLAIMS.c.state)
+        .join(CLAIMS, CUTS.c.root == CLAIMS.c.root)
+        .where(
+            CUTS.c.channel == channel_hex(channel),
+            CUTS.c.up_to > since,
+            CLAIMS.c.state != str(ClaimState.LOST),
+        )
+        .order_by(CUTS.c.up_to)
+        .limit(MAX_LEAVES)
+    )
+    return [_leaf(row) for row in tx.connection.execute(query)]
+
+
+def _leaf(row: Row[Any]) -> UsageLeaf:
+    mined = row.state in (ClaimState.MINED, ClaimState.FINAL)
+    return UsageLeaf(
+        from_=row.from_,
+        up_to=row.up_to,
+        usage=list(_usage(row).quantities),
+        root=row.root,
+        proof=[row.proof[at : at + _HASH_BYTES] for at in range(0, len(row.proof), _HASH_BYTES)],
+        transaction=row.tx if mined else None,
+    )
+
+
+def _usage(row: Row[Any]) -> Usage:
+    return Usage(row.cpu_core_ms, row.memory_mib_s, row.storage_mib_s, row.egress_kib, row.ingress_kib)
+
+
+def _claim(tx: Tx, row: Row[Any]) -> StoredClaim:
+    cuts = tx.connection.execute(select(CUTS).where(CUTS.c.root == row.root).order_by(CUTS.c.place))
+    return StoredClaim(
+        root=row.root,
+        signed=row.signed,
+        state=ClaimState(row.state),
+        created=row.created,
+        tx=row.tx,
+        block=row.block,
+        cuts=tuple(Cut(ChannelId(int(c.channel, 16)), c.from_, c.up_to, _usage(c), c.release) for c in cuts),
+    )

@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What happened to a pod, and which requests were seen: both bounded."""
+
+from sqlalchemy import delete, select
+from sqlalchemy.dialects.sqlite import insert
+
+from trustedpods.protocol.errors import Refused
+from trustedpods.protocol.ids import ChannelId, channel_hex
+from trustedpods.protocol.messages import PodEvent
+from trustedpods.protocol.units import UnixSeconds
+from trustedpods.provider.store.database import Tx
+from trustedpods.provider.store.tables import EVENTS, NONCES
+
+KEPT_EVENTS = 200
+"""Events of one pod that are kept; a status reply carries up to 256."""
+
+
+def note(tx: Tx, channel: ChannelId, at: UnixSeconds, reason: str, text: str) -> None:
+    """Append an event; the oldest beyond `KEPT_EVENTS` go."""
+    key = channel_hex(channel)
+    tx.connection.execute(
+        insert(EVENTS).values(channel=key, at=at, reason=reason[:64], sealed_text=tx.vault.seal_text(text))
+    )
+    newest = (
+        select(EVENTS.c.id)
+        .where(EVENTS.c.channel == key)
+        .order_by(EVENTS.c.id.desc())
+        .offset(KEPT_EVENTS)
+        .limit(1)
+        .scalar_subquery()
+    )
+    tx.connection.execute(delete(EVENTS).where(EVENTS.c.channel == key, EVENTS.c.id <= newest))
+
+
+def events(tx: Tx, channel: ChannelId, count: int = 64) -> list[PodEvent]:
+    """The last *count* events, oldest first."""
+    query = select(EVENTS).where(EVENTS.c.channel == channel_hex(channel)).order_by(EVENTS.c.id.desc())
+    rows = tx.connection.execute(query.limit(count)).all()
+    return [
+        PodEvent(at=row.at, reason=row.reason, text=tx.vault.open_text(row.sealed_text))
+        for row in reversed(rows)
+    ]
+
+
+def use_nonce(tx: Tx, nonce: bytes, expiry: UnixSeconds, now: UnixSeconds) -> None:
+    """Remember a request until it expires; Refused when it was seen before."""
+    tx.connection.execute(delete(NONCES).where(NONCES.c.expiry < now))
+    statement = insert(NONCES).values(nonce=nonce, expiry=expiry)
+    result = tx.connection.execute(statement.on_conflict_do_nothing(index_elements=["nonce"]))
+    if result.rowcount == 0:
+        raise Refused("this request was seen before", rule="replay")

@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The append-only ledger: runs, holdings and traffic; what a claim was made of stays for ever."""
+
+from sqlalchemy import delete, or_, select, update
+from sqlalchemy.dialects.sqlite import insert
+
+from trustedpods.protocol.ids import ChannelId, channel_hex
+from trustedpods.protocol.units import UnixSeconds
+from trustedpods.provider.core.meter import Holding, Ledger, Run, TrafficTotal
+from trustedpods.provider.core.traffic import Traffic, TrafficMark
+from trustedpods.provider.store.database import Tx
+from trustedpods.provider.store.tables import HOLDINGS, MARKS, RUNS, TRAFFIC
+
+
+def record_run(tx: Tx, channel: ChannelId, namespace: str, run: Run) -> None:
+    """Note that a pod runs, or when it ended; a recorded end is never moved."""
+    values = {
+        "uid": run.uid,
+        "channel": channel_hex(channel),
+        "namespace": namespace,
+        "started": run.started,
+        "ended": run.ended,
+        "cpu_milli": run.cpu_milli,
+        "memory_mib": run.memory_mib,
+    }
+    statement = insert(RUNS).values(values).on_conflict_do_nothing(index_elements=["uid"])
+    tx.connection.execute(statement)
+    if run.ended is not None:
+        tx.connection.execute(
+            update(RUNS).where(RUNS.c.uid == run.uid, RUNS.c.ended.is_(None)).values(ended=run.ended)
+        )
+
+
+def open_runs(tx: Tx) -> dict[str, str]:
+    """Namespace of every run without an end, by the pod's uid."""
+    rows = tx.connection.execute(select(RUNS.c.uid, RUNS.c.namespace).where(RUNS.c.ended.is_(None)))
+    return {row.uid: row.namespace for row in rows}
+
+
+def end_runs(tx: Tx, uids: list[str], at: UnixSeconds) -> None:
+    """End runs whose pods are gone without a word (their finalizer was taken off by force)."""
+    tx.connection.execute(update(RUNS).where(RUNS.c.uid.in_(uids), RUNS.c.ended.is_(None)).values(ended=at))
+
+
+def hold(tx: Tx, channel: ChannelId, sizes: dict[str, int], at: UnixSeconds) -> None:
+    """From *at* on the pod holds so many MiB of each kind; unchanged kinds go on as they were."""
+    key = channel_hex(channel)
+    rows = tx.connection.execute(
+        select(HOLDINGS).where(HOLDINGS.c.channel == key, HOLDINGS.c.ended.is_(None))
+    ).all()
+    current = {row.kind: row.mib for row in rows}
+    for row in rows:
+        if sizes.get(row.kind, 0) != row.mib:
+            tx.connection.execute(update(HOLDINGS).where(HOLDINGS.c.id == row.id).values(ended=at))
+    for kind, mib in sizes.items():
+        if mib and current.get(kind) != mib:
+            tx.connection.execute(
+                insert(HOLDINGS).values(channel=key, kind=kind, mib=mib, started=at, ended=None)
+            )
+
+
+def set_mark(tx: Tx, channel: ChannelId, mark: TrafficMark) -> None:
+    """Up to here the channel's traffic has been counted."""
+    values = {
+        "channel": channel_hex(channel),
+        "boot": mark.boot,
+        "total": mark.total,
+        "bytes_in": mark.bytes_in,
+        "bytes_out": mark.bytes_out,
+    }
+    statement = insert(MARKS).values(values)
+    tx.connection.execute(statement.on_conflict_do_update(index_elements=["channel"], set_=values))
+
+
+def load_mark(tx: Tx, channel: ChannelId) -> TrafficMark | None:
+    """Up to where a channel's traffic has been counted; None before it was first published."""
+    row = tx.connection.execute(select(MARKS).where(MARKS.c.channel == channel_hex(channel))).one_or_none()
+    return None if row is None else TrafficMark(row.boot, row.total, row.bytes_in, row.bytes_out)
+
+
+def drop_mark(tx: Tx, channel: ChannelId) -> None:
+    """The pod left its slot."""
+    tx.connection.execute(delete(MARKS).where(MARKS.c.channel == channel_hex(channel)))
+
+
+def record_traffic(tx: Tx, channel: ChannelId, passed: Traffic, mark: TrafficMark, at: UnixSeconds) -> None:
+    """Add what passed up to *mark*: both or neither are stored."""
+    set_mark(tx, channel, mark)
+    if passed.bytes_out or passed.bytes_in:
+        _add_traffic(tx, channel_hex(channel), passed.bytes_out, passed.bytes_in, at)
+
+
+def _add_traffic(tx: Tx, key: str, egress: int, ingress: int, at: UnixSeconds) -> None:
+    query = select(TRAFFIC).where(TRAFFIC.c.channel == key).order_by(TRAFFIC.c.at.desc()).limit(1)
+    last = tx.connection.execute(query).one_or_none()
+    if last is not None:
+        egress, ingress, at = egress + last.egress_total, ingress + last.ingress_total, max(at, last.at)
+    values = {"channel": key, "at": at, "egress_total": egress, "ingress_total": ingress}
+    statement = insert(TRAFFIC).values(values)
+    tx.connection.execute(statement.on_conflict_do_update(index_elements=["channel", "at"], set_=values))
+
+
+def load_ledger(tx: Tx, channel: ChannelId, from_: UnixSeconds) -> Ledger:
+    """Everything of a channel that may touch the time from *from_* on."""
+    key = channel_hex(channel)
+    runs = tx.connection.execute(
+        select(RUNS).where(RUNS.c.channel == key, or_(RUNS.c.ended.is_(None), RUNS.c.ended > from_))
+    )
+    holdings = tx.connection.execute(
+        select(HOLDINGS).where(
+            HOLDINGS.c.channel == key, or_(HOLDINGS.c.ended.is_(None), HOLDINGS.c.ended > from_)
+        )
+    )
+    return Ledger(
+        runs=tuple(Run(r.uid, r.started, r.ended, r.cpu_milli, r.memory_mib) for r in runs),
+        holdings=tuple(Holding(h.started, h.ended, h.mib) for h in holdings),
+        traffic=_traffic(tx, key, from_),
+    )
+
+
+def _traffic(tx: Tx, key: str, from_: UnixSeconds) -> tuple[TrafficTotal, ...]:
+    base = (
+        select(TRAFFIC)
+        .where(TRAFFIC.c.channel == key, TRAFFIC.c.at < from_)
+        .order_by(TRAFFIC.c.at.desc())
+        .limit(1)
+    )
+    rest = select(TRAFFIC).where(TRAFFIC.c.channel == key, TRAFFIC.c.at >= from_).order_by(TRAFFIC.c.at)
+    rows = [*tx.connection.execute(base), *tx.connection.execute(rest)]
+    return tuple(TrafficTotal(row.at, row.egress_total, row.ingress_total) for row in rows)

@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Pod records in and out of the database."""
+
+from typing import Any
+
+from sqlalchemy import Row, select
+from sqlalchemy.dialects.sqlite import insert
+
+from trustedpods.protocol.ids import Address, ChannelId, PodRef, channel_hex
+from trustedpods.protocol.units import TokenUnits, UnixSeconds
+from trustedpods.provider.core.record import ENDED, ChannelFact, Phase, PodRecord, PodSize, Scaling
+from trustedpods.provider.store.database import Tx
+from trustedpods.provider.store.tables import PODS
+
+
+def save(tx: Tx, record: PodRecord) -> None:
+    """Write the record, over an older one of the same channel."""
+    values = _values(tx, record)
+    statement = insert(PODS).values(values)
+    tx.connection.execute(statement.on_conflict_do_update(index_elements=["channel"], set_=values))
+
+
+def load(tx: Tx, channel: ChannelId) -> PodRecord | None:
+    """The record of a channel, if there ever was one."""
+    row = tx.connection.execute(select(PODS).where(PODS.c.channel == channel_hex(channel))).one_or_none()
+    return None if row is None else _record(tx, row)
+
+
+def load_standing(tx: Tx) -> list[PodRecord]:
+    """Every pod that has not ended."""
+    query = select(PODS).where(PODS.c.phase.not_in([str(phase) for phase in ENDED]))
+    return [_record(tx, row) for row in tx.connection.execute(query)]
+
+
+def load_all(tx: Tx) -> list[PodRecord]:
+    """Every pod that there ever was, the ended ones too."""
+    return [_record(tx, row) for row in tx.connection.execute(select(PODS))]
+
+
+def _values(tx: Tx, record: PodRecord) -> dict[str, Any]:
+    statement, chain = record.statement, record.chain
+    return {
+        "channel": channel_hex(record.channel),
+        "owner": record.ref.owner,
+        "publisher": record.ref.publisher,
+        "salt": record.ref.salt,
+        "commanders": " ".join(record.commanders),
+        "generation": record.generation,
+        "boot_id": record.boot_id,
+        "request": record.request,
+        "previous": record.previous,
+        "namespace": record.namespace,
+        "slot": record.slot,
+        "phase": str(record.phase),
+        "sealed_reason": tx.vault.seal_text(record.reason),
+        "live": record.live,
+        "cpu_milli": record.size.cpu_milli,
+        "memory_mib": record.size.memory_mib,
+        "volume_mib": record.size.volume_mib,
+        "image_mib": record.size.image_mib,
+        "scale_least": record.scaling.least,
+        "scale_most": record.scaling.most,
+        "idle_after_s": record.scaling.idle_after_s,
+        "concurrency": record.scaling.concurrency,
+        "meter": record.meter,
+        "terms": None if record.terms is None else str(record.terms),
+        "chain_left": None if chain is None else str(chain.left),
+        "chain_up_to": None if chain is None else chain.up_to,
+        "chain_unlock_at": None if chain is None else chain.unlock_at,
+        "sealed_statement": None if statement is None else tx.vault.seal(statement),
+        "changed_at": record.changed_at,
+        "stopped_at": record.stopped_at,
+        "warned": record.warned,
+        "failing": record.failing,
+    }
+
+
+def _record(tx: Tx, row: Row[Any]) -> PodRecord:
+    return PodRecord(
+        ref=PodRef(Address(row.owner), Address(row.publisher), row.salt),
+        commanders=tuple(Address(text) for text in row.commanders.split()),
+        generation=row.generation,
+        boot_id=row.boot_id,
+        request=row.request,
+        previous=row.previous,
+        namespace=row.namespace,
+        slot=row.slot,
+        phase=Phase(row.phase),
+        reason=tx.vault.open_text(row.sealed_reason),
+        live=row.live,
+        size=PodSize(row.cpu_milli, row.memory_mib, row.volume_mib, row.image_mib),
+        scaling=Scaling(row.scale_least, row.scale_most, row.idle_after_s, row.concurrency),
+        meter=Address(row.meter),
+        terms=None if row.terms is None else int(row.terms),
+        chain=_chain(row),
+        statement=None if row.sealed_statement is None else tx.vault.open(row.sealed_statement),
+        changed_at=UnixSeconds(row.changed_at),
+        stopped_at=None if row.stopped_at is None else UnixSeconds(row.stopped_at),
+        warned=row.warned,
+        failing=row.failing,
+    )
+
+
+def _chain(row: Row[Any]) -> ChannelFact | None:
+    if row.chain_left is None:
+        return None
+    return ChannelFact(
+        TokenUnits(int(row.chain_left)), UnixSeconds(row.chain_up_to), UnixSeconds(row.chain_unlock_at)
+    )

@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Choosing a new localnet's addresses and ports: stable for a name, free on this machine."""
+
+import hashlib
+import socket
+from pathlib import Path
+
+from trustedpods.localnet import folders, network
+from trustedpods.localnet.settings import ClusterSettings, Knobs, Ports, Settings
+from trustedpods.protocol.errors import Refused
+
+_FIRST_OCTET, _LAST_OCTET = 128, 250
+_FIRST_PORT, _LAST_PORT = 18080, 19079
+
+EMBEDDED_PORTS = {"chain": 8545, "registry": 5000, "metrics": 9464, "peer": 4001}
+"""In a namespace, or on an address, of our own every port is free."""
+
+
+def allocate(name: str, clusters: int, kubeconfig: Path | None, knobs: Knobs) -> Settings:
+    """Settings of a new localnet. With an embedded cluster the bridge is made, which claims the addresses."""
+    octet = _claim_octet(name) if kubeconfig is None else 0
+    taken = _ports_of_others()
+    parts = []
+    for index in range(1, clusters + 1):
+        ports = _ports(f"{name}/k{index}", taken, embedded=kubeconfig is None)
+        parts.append(ClusterSettings(index=index, ports=ports))
+    return Settings(
+        name=name,
+        state=folders.state_of(name),
+        octet=octet,
+        clusters=tuple(parts),
+        kubeconfig=kubeconfig,
+        knobs=knobs,
+    )
+
+
+def _claim_octet(name: str) -> int:
+    for link in network.links_of(name):
+        if link.removeprefix("tp").isdigit():
+            return int(link.removeprefix("tp"))
+    count = _LAST_OCTET - _FIRST_OCTET + 1
+    start = _hash(name) % count
+    for step in range(count):
+        octet = _FIRST_OCTET + (start + step) % count
+        if network.claim_bridge(name, octet):
+            return octet
+    raise Refused("no addresses are free for one more localnet", rule="addresses")
+
+
+def _ports(seed: str, taken: set[int], *, embedded: bool) -> Ports:
+    if embedded:
+        return Ports(http=_free_port(seed, taken), **EMBEDDED_PORTS)
+    return Ports(**{field: _free_port(f"{seed}/{field}", taken) for field in Ports.model_fields})
+
+
+def _free_port(seed: str, taken: set[int]) -> int:
+    """A port of the caller's loopback; it is added to *taken*."""
+    count = _LAST_PORT - _FIRST_PORT + 1
+    start = _hash(seed) % count
+    for step in range(count):
+        port = _FIRST_PORT + (start + step) % count
+        if port not in taken and _is_free(port):
+            taken.add(port)
+            return port
+    raise Refused("no port is free on the loopback", rule="ports")
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as made:
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            made.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
+
+
+def _ports_of_others() -> set[int]:
+    """Ports promised to localnets that may be down just now."""
+    taken: set[int] = set()
+    for file in folders.home().glob("*/localnet.json"):
+        settings = Settings.model_validate_json(file.read_bytes())
+        taken |= {port for part in settings.clusters for port in part.ports.model_dump().values()}
+    return taken
+
+
+def _hash(text: str) -> int:
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big")

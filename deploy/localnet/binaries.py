@@ -1,0 +1,124 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The Go programs of the embedded cluster: where they are, and building them once.
+
+`python -m trustedpods.localnet.binaries` (part of `make setup`) builds what is missing. A build is
+named after a hash of its sources, so checkouts that share a home share builds and never mix them.
+"""
+
+import hashlib
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from trustedpods.localnet.folders import waiting_for
+from trustedpods.protocol.errors import NoContext, TrustedPodsError
+
+KUBERNETES_VERSION = "1.36.3"
+PROVISIONER_VERSION = "v0.0.30"
+
+_PROVISIONER_MODULE = "github.com/rancher/local-path-provisioner"
+_VERSION_PACKAGE = "k8s.io/component-base/version"
+
+
+def checkout() -> Path:
+    """The source tree that this module runs from (the links in src/ are resolved)."""
+    return Path(__file__).resolve().parents[2]
+
+
+def cache() -> Path:
+    """Folder of built programs: $XDG_CACHE_HOME/trustedpods or ~/.cache/trustedpods."""
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(base) / "trustedpods"
+
+
+def kube() -> Path:
+    """Where the multi-call Kubernetes binary of these sources is, built or not."""
+    sources = checkout() / "deploy" / "kube"
+    digest = hashlib.sha256()
+    for path in sorted([sources / "go.mod", sources / "go.sum", *sources.glob("*.go")]):
+        digest.update(f"{path.name}\0{path.stat().st_size}\0".encode() + path.read_bytes())
+    return cache() / f"kube-{digest.hexdigest()[:16]}"
+
+
+def provisioner() -> Path:
+    """Where the storage provisioner is, built or not."""
+    return cache() / f"local-path-provisioner-{PROVISIONER_VERSION}"
+
+
+def anvil() -> Path:
+    """The chain's node: the native binary, because npm's wrapper hides how it ended."""
+    modules = checkout() / "contracts" / "node_modules" / "@foundry-rs"
+    found = sorted(modules.glob("anvil-*/bin/anvil"))
+    if not found:
+        raise NoContext("anvil is not installed", hint="run `make setup`")
+    return found[0]
+
+
+def built(path: Path) -> Path:
+    """The program, if it has been built."""
+    if not path.exists():
+        raise NoContext(f"{path} has not been built", hint="run `make setup`")
+    return path
+
+
+def build_all() -> None:
+    """Build what is missing; two callers at once build once."""
+    cache().mkdir(parents=True, exist_ok=True)
+    with waiting_for(cache() / "build.lock"):
+        if not kube().exists():
+            _say(f"building Kubernetes {KUBERNETES_VERSION} (about 6 minutes on 2 cores with cold caches)")
+            _publish(_build_kube, kube())
+        if not provisioner().exists():
+            _say(f"building local-path-provisioner {PROVISIONER_VERSION} (about a minute)")
+            _publish(_build_provisioner, provisioner())
+
+
+def _build_kube(folder: Path) -> Path:
+    major, minor, _ = KUBERNETES_VERSION.split(".")
+    stamps = {"gitVersion": f"v{KUBERNETES_VERSION}", "gitMajor": major, "gitMinor": minor}
+    flags = ["-s", "-w", *(f"-X {_VERSION_PACKAGE}.{name}={value}" for name, value in stamps.items())]
+    target = folder / "kube"
+    _go(
+        ["build", "-trimpath", "-buildvcs=false", f"-ldflags={' '.join(flags)}", "-o", str(target), "."],
+        checkout() / "deploy" / "kube",
+        {"CGO_ENABLED": "0"},
+    )
+    return target
+
+
+def _build_provisioner(folder: Path) -> Path:
+    _go(
+        ["install", "-trimpath", "-ldflags=-s -w", f"{_PROVISIONER_MODULE}@{PROVISIONER_VERSION}"],
+        folder,
+        {"CGO_ENABLED": "0", "GOBIN": str(folder), "GOFLAGS": ""},
+    )
+    return folder / "local-path-provisioner"
+
+
+def _go(arguments: list[str], folder: Path, env: dict[str, str]) -> None:
+    words = ["go", *arguments]
+    done = subprocess.run(words, cwd=folder, env={**os.environ, **env}, check=False)  # noqa: S603
+    if done.returncode != 0:
+        raise TrustedPodsError(f"`go {arguments[0]}` ended with code {done.returncode}", where=str(folder))
+
+
+def _publish(build: Callable[[Path], Path], target: Path) -> None:
+    began = time.monotonic()
+    with tempfile.TemporaryDirectory(dir=cache(), prefix="building-") as name:
+        made = build(Path(name))
+        made.chmod(0o755)
+        made.replace(target)
+    _say(f"  {target} ({target.stat().st_size / 1e6:.0f} MB, {time.monotonic() - began:.0f} s)")
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    build_all()

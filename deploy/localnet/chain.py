@@ -1,0 +1,29 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The localnet's chain: anvil, with blocks every second and its state on disk."""
+
+from functools import partial
+
+from trustedpods.localnet import binaries, network, probes
+from trustedpods.localnet.settings import Settings
+from trustedpods.localnet.units import Part, Step, Unit
+
+
+def units(settings: Settings) -> list[Unit]:
+    """The node of the chain."""
+    port = settings.clusters[0].ports.chain
+    argv = (
+        str(binaries.anvil()), "--host", settings.gateway, "--port", str(port),
+        "--chain-id", str(settings.chain_id), "--block-time", "1",
+        "--state", str(settings.state / "chain.json"), "--state-interval", "1",
+        "--accounts", "1", "--quiet",
+    )  # fmt: skip
+    probe = partial(probes.tcp, None, settings.gateway, port)
+    return [
+        Step("network", partial(_make_network, settings)),
+        Part("chain", argv, probe, ("network",), {"NO_COLOR": "1"}),
+    ]
+
+
+def _make_network(settings: Settings) -> None:
+    if settings.kubeconfig is None:
+        network.make_host_side(settings)

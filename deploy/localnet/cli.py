@@ -1,0 +1,199 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The command `trustedpods-localnet`."""
+
+import json
+import os
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import click
+
+from trustedpods.protocol.errors import NoContext, TrustedPodsError
+
+if TYPE_CHECKING:
+    from trustedpods.localnet.settings import Knobs
+
+_DEFAULT_NAME = "market"
+_REST = {"ignore_unknown_options": True, "allow_interspersed_args": False, "help_option_names": []}
+"""For verbs that hand what follows to another command, `--` and `--help` included."""
+
+
+def _name_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    return click.option(
+        "--name", default=_DEFAULT_NAME, show_default=True, envvar="TRUSTEDPODS_LOCALNET",
+        help="Which localnet; several can run side by side.",
+    )(command)  # fmt: skip
+
+
+def _say(text: str) -> None:
+    click.echo(text, err=True)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(package_name="trusted-pods")
+def cli() -> None:
+    """A whole market on this machine: chain, contracts, Kubernetes and providers."""
+
+
+@cli.command()
+@_name_option
+@click.option(
+    "--clusters",
+    type=click.IntRange(1, 8),
+    default=1,
+    show_default=True,
+    help="How many clusters, each with a provider; each dearer than the one before.",
+)
+@click.option(
+    "--existing",
+    metavar="KUBECONFIG",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Use your own cluster (provider class `open`) instead of an embedded one.",
+)
+@click.option("--decimals", type=click.Choice(["6", "18"]), help="Of the payment token. [default: 18]")
+@click.option("--claim-interval", type=int, metavar="SECONDS", help="[default: 10]")
+@click.option("--unlock", type=int, metavar="SECONDS", help="Unlock period, whole minutes. [default: 60]")
+@click.option("--grace", type=int, metavar="SECONDS", help="Volumes kept without funds. [default: 60]")
+@click.option("--warn-before", type=int, metavar="SECONDS", help="Before funds end. [default: 30]")
+@click.option("--idle-after", type=int, metavar="SECONDS", help="Until scale to zero. [default: 5]")
+@click.option("--price-step", type=int, metavar="PERCENT", help="k2 over k1, and so on. [default: 50]")
+@click.option("--limit", type=float, default=300, show_default=True, help="Seconds to wait.")
+def up(name: str, clusters: int, existing: Path | None, limit: float, **turned: int | str | None) -> None:  # fmt: skip
+    """Bring a localnet up; again: start what is missing."""
+    from trustedpods.localnet.up import up as bring_up
+
+    began = time.monotonic()
+    settings = bring_up(
+        name,
+        clusters=clusters,
+        kubeconfig=existing.absolute() if existing else None,
+        knobs=_knobs(turned),
+        limit_s=limit,
+        say=_say,
+    )
+    _say(f"{name} is up ({time.monotonic() - began:.1f} s); state in {settings.state}")
+
+
+def _knobs(turned: dict[str, int | str | None]) -> "Knobs | None":
+    """The knobs that were turned; none when none was."""
+    from trustedpods.localnet.settings import Knobs
+
+    fields = {
+        "decimals": "decimals", "claim_interval": "claim_interval_s", "unlock": "unlock_s",
+        "grace": "grace_s", "warn_before": "warn_before_s", "idle_after": "idle_after_s",
+        "price_step": "price_step_percent",
+    }  # fmt: skip
+    values = {fields[key]: int(value) for key, value in turned.items() if value is not None}
+    return Knobs.model_validate(values) if values else None
+
+
+@cli.command()
+@_name_option
+@click.option("--keep", is_flag=True, help="Keep the files, so that `up` goes on where this ends.")
+def down(name: str, keep: bool) -> None:
+    """Remove a localnet with everything that belongs to it."""
+    from trustedpods.localnet.down import down as bring_down
+
+    if bring_down(name, keep=keep, say=_say):
+        _say(f"{name} is down")
+
+
+@cli.command()
+@_name_option
+@click.option("-o", "--output", type=click.Choice(["table", "json"]), default="table")
+def status(name: str, output: str) -> None:
+    """Show what runs, and where."""
+    from trustedpods.localnet.folders import load_settings
+    from trustedpods.localnet.report import print_tables, report
+
+    facts = report(load_settings(name))
+    if output == "json":
+        click.echo(json.dumps(facts, indent=2))
+    else:
+        print_tables(facts)
+
+
+@cli.command()
+@_name_option
+@click.option("-f", "--follow", is_flag=True, help="Go on as lines are written.")
+@click.option("-n", "--lines", default=50, show_default=True, help="How many to begin with.")
+@click.argument("part", required=False)
+def logs(name: str, follow: bool, lines: int, part: str | None) -> None:
+    """Show what PART (as in `status`; none: all of them) wrote."""
+    from trustedpods.localnet.folders import load_settings, log_file
+
+    settings = load_settings(name)
+    folder = settings.state / "log"
+    files = [log_file(settings.state, part)] if part else sorted(folder.glob("*.log"))
+    if part and not files[0].exists():
+        known = ", ".join(sorted(file.stem for file in folder.glob("*.log")))
+        raise NoContext(f"no log of {part!r}", hint=f"there are: {known}")
+    _become(["tail", "-n", str(lines), *(["-F"] if follow else []), *map(str, files)])
+
+
+@cli.command()
+@_name_option
+def env(name: str) -> None:
+    """Print variables for `eval $(trustedpods-localnet env)`."""
+    from trustedpods.localnet.folders import load_settings
+
+    settings = load_settings(name)
+    cluster = settings.all_clusters()[0]
+    values = {
+        "KUBECONFIG": settings.kubeconfig or cluster.path("pki", "admin.conf"),
+        "TRUSTEDPODS_MARKET": settings.state / "market.toml",
+        "TRUSTEDPODS_KEY": settings.state / "publisher.key",
+    }
+    for key, value in values.items():
+        click.echo(f"export {key}='{value}'")
+
+
+@cli.command(context_settings=_REST)
+@_name_option
+@click.option("--cluster", "cluster_name", default="k1", show_default=True)
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+def kubectl(name: str, cluster_name: str, arguments: tuple[str, ...]) -> None:
+    """Run kubectl against a cluster, as its administrator."""
+    from trustedpods.localnet.cluster import kubectl as command
+    from trustedpods.localnet.folders import load_settings
+
+    settings = load_settings(name)
+    found = [one for one in settings.all_clusters() if one.name == cluster_name]
+    if not found:
+        raise NoContext(f"{name!r} has no cluster {cluster_name!r}")
+    _become([*command(settings, found[0]), *arguments])
+
+
+@cli.command(context_settings=_REST)
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+def demo(arguments: tuple[str, ...]) -> None:
+    """Deploy an example pod and show every step of its life."""
+    try:
+        from trustedpods.localnet.demo import main as run_demo
+    except ModuleNotFoundError:
+        raise NoContext("this version has no demo") from None
+    run_demo(list(arguments))
+
+
+def _become(argv: list[str]) -> NoReturn:
+    os.execvp(argv[0], argv)  # noqa: S606 - argv is our own, and the process is to be replaced
+
+
+def main() -> NoReturn:
+    """Run the command and end with the exit code that the error names."""
+    try:
+        cli.main(standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(2)
+    except click.exceptions.Abort:
+        sys.exit(130)
+    except TrustedPodsError as error:
+        _say(f"trustedpods-localnet: {error}")
+        if error.hint:
+            _say(f"  {error.hint}")
+        sys.exit(int(error.exit_code))
+    sys.exit(0)

@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`down`: remove everything of a localnet, whatever state it is in.
+
+It trusts no file: processes are found by control group, links by their alias, namespaces and
+mounts by their names. The order matters: the supervisor first, so that it starts nothing again;
+pods before containerd's shims, whose end would otherwise leave the pods' processes behind.
+"""
+
+import contextlib
+import os
+import shutil
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from trustedpods.localnet import folders, network, supervisor
+from trustedpods.localnet.cgroups import Tree
+from trustedpods.localnet.commands import succeeds
+from trustedpods.localnet.processes import start_time
+from trustedpods.localnet.settings import check_name
+from trustedpods.protocol.errors import TrustedPodsError
+
+_POLITE_LIMIT_S = 3.0
+_LEGACY_POD_LOGS = Path("/var/log/containers")
+_CNI_RESULTS = Path("/var/lib/cni/results")
+
+Say = Callable[[str], None]
+
+
+def down(name: str, *, keep: bool = False, say: Say = lambda _: None) -> bool:
+    """Remove the localnet; whether there was one. `keep` leaves its files, so that `up` goes on."""
+    check_name(name)
+    state, tree = folders.state_of(name), Tree(name)
+    with folders.exclusive(folders.home() / f".{name}.lock", f"another up or down of {name!r}"):
+        found = state.exists() or bool(tree.pids()) or bool(network.links_of(name))
+        _end_processes(state, tree, polite=keep)
+        _forget_traces(name, state)
+        _unmount(state)
+        network.remove(name)
+        tree.remove()
+        if not keep:
+            _remove_files(state)
+    folders.home().joinpath(f".{name}.lock").unlink(missing_ok=True)
+    if not found:
+        say(f"{name} is not up")
+    return found
+
+
+def _end_processes(state: Path, tree: Tree, *, polite: bool) -> None:
+    pid = folders.holder(folders.supervisor_lock(state))
+    if pid is not None:
+        _kill(pid, signal.SIGKILL)
+        while folders.holder(folders.supervisor_lock(state)) is not None:
+            time.sleep(0.01)
+    if polite:
+        _ask_to_end(state)
+    for branch in tree.branches():
+        tree.kill(branch)
+    tree.kill()
+
+
+def _ask_to_end(state: Path) -> None:
+    """Give parts the chance to write down what they know, in the order opposite to their start."""
+    for status in reversed(supervisor.read_status(state)):
+        if status.pid and start_time(status.pid) == status.started:
+            _kill(status.pid, signal.SIGTERM)
+    deadline = time.monotonic() + _POLITE_LIMIT_S
+    while time.monotonic() < deadline and any(
+        status.pid and start_time(status.pid) == status.started for status in supervisor.read_status(state)
+    ):
+        time.sleep(0.05)
+
+
+def _kill(pid: int, number: signal.Signals) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, number)
+
+
+def _forget_traces(name: str, state: Path) -> None:
+    """Remove what containerd, CNI and the kubelet keep outside of the folders they are given."""
+    for address in state.glob("*/run/io.containerd.runtime.v2.task/*/*/address"):
+        socket = Path(address.read_text().strip().removeprefix("unix://"))
+        if socket.is_absolute():
+            socket.unlink(missing_ok=True)
+    for result in _CNI_RESULTS.glob(f"tp-{name}-k*"):
+        if result.name.removeprefix(f"tp-{name}-k")[:1].isdigit():
+            result.unlink(missing_ok=True)
+    for link in _LEGACY_POD_LOGS.glob("*.log"):
+        if link.is_symlink() and Path(os.readlink(link)).is_relative_to(state):
+            link.unlink(missing_ok=True)
+
+
+def _unmount(state: Path) -> None:
+    """Unmount everything below the state folder, the latest first."""
+    for _ in range(10):
+        points = mounts_below(state)
+        if not points:
+            return
+        for point in reversed(points):
+            if not succeeds(["umount", point]):
+                succeeds(["umount", "--lazy", point])
+    raise TrustedPodsError("mounts remain", where=", ".join(mounts_below(state)))
+
+
+def mounts_below(folder: Path) -> list[str]:
+    """Mount points at or below the folder, in the order in which they were made."""
+    points = []
+    for line in Path("/proc/self/mounts").read_text().splitlines():
+        point = line.split()[1].encode().decode("unicode_escape")
+        if Path(point).is_relative_to(folder):
+            points.append(point)
+    return points
+
+
+def _remove_files(state: Path) -> None:
+    if state.exists():
+        shutil.rmtree(state)
+    with contextlib.suppress(OSError):  # other localnets are there, or it is not ours to remove
+        state.parent.rmdir()

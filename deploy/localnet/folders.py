@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Where localnets keep their files, and who holds their locks."""
+
+import contextlib
+import fcntl
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from trustedpods.localnet.settings import Settings
+from trustedpods.protocol.errors import Locked, NoContext
+
+_HOME_VARIABLE = "TRUSTEDPODS_LOCALNET_HOME"
+_DEFAULT_HOME = Path("/var/lib/trustedpods/localnet")
+
+
+def home() -> Path:
+    """Folder of all localnets: $TRUSTEDPODS_LOCALNET_HOME or /var/lib/trustedpods/localnet."""
+    return Path(os.environ.get(_HOME_VARIABLE, _DEFAULT_HOME)).absolute()
+
+
+def state_of(name: str) -> Path:
+    """State folder of one localnet."""
+    return home() / name
+
+
+def settings_file(state: Path) -> Path:
+    """What was chosen for the localnet."""
+    return state / "localnet.json"
+
+
+def status_file(state: Path) -> Path:
+    """What the supervisor last said."""
+    return state / "status.json"
+
+
+def supervisor_lock(state: Path) -> Path:
+    """Held by the supervisor as long as it lives; contains its pid."""
+    return state / "supervisor.lock"
+
+
+def log_file(state: Path, unit: str) -> Path:
+    """Output of one part: k1/kubelet -> log/k1-kubelet.log."""
+    return state / "log" / (unit.replace("/", "-") + ".log")
+
+
+def load_settings(name: str) -> Settings:
+    """Settings of an existing localnet; NoContext when there is none of that name."""
+    try:
+        return read_settings(state_of(name))
+    except FileNotFoundError:
+        raise NoContext(
+            f"there is no localnet named {name!r}", hint=f"trustedpods-localnet up --name {name}"
+        ) from None
+
+
+def read_settings(state: Path) -> Settings:
+    """Settings kept in a state folder; FileNotFoundError when it has none."""
+    return Settings.model_validate_json(settings_file(state).read_bytes())
+
+
+def save_settings(settings: Settings) -> None:
+    """Write the settings; the folder must exist."""
+    text = json.dumps(settings.model_dump(mode="json"), indent=2)
+    replace_file(settings_file(settings.state), text.encode())
+
+
+def replace_file(path: Path, data: bytes, mode: int = 0o644) -> None:
+    """Write a file whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(data)
+    draft.replace(path)
+
+
+@contextlib.contextmanager
+def exclusive(path: Path, what: str) -> Iterator[int]:
+    """Hold the lock file *path*; Locked when somebody else does. Yields its descriptor."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise Locked(f"{what} is at work", where=str(path)) from None
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+@contextlib.contextmanager
+def waiting_for(path: Path) -> Iterator[None]:
+    """Hold the lock file *path*, after waiting for whoever holds it now."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def holder(path: Path) -> int | None:
+    """Pid of the process that holds the lock file *path*; none when nobody does."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        text = os.read(descriptor, 32).decode().strip()
+        return int(text) if text.isdigit() else None
+    else:
+        return None
+    finally:
+        os.close(descriptor)

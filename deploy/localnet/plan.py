@@ -1,0 +1,15 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Everything that a localnet runs, as units."""
+
+from trustedpods.localnet import chain, cluster
+from trustedpods.localnet.settings import Settings
+from trustedpods.localnet.units import Unit
+
+
+def units(settings: Settings) -> list[Unit]:
+    """All units of the localnet, each with what it needs."""
+    found: list[Unit] = [*chain.units(settings)]
+    for one in settings.all_clusters():
+        if one.embedded:
+            found += cluster.units(settings, one)
+    return found

@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What this machine must have, asked before anything is touched."""
+
+import os
+import platform
+import shutil
+
+from trustedpods.localnet import binaries, cgroups, cluster_files
+from trustedpods.protocol.errors import NoContext, Refused, TrustedPodsError
+
+_TOOLS = ("haproxy", "docker-registry")
+_CLUSTER_TOOLS = (
+    "containerd", "containerd-shim-runc-v2", "ctr", "runc", "ip", "iptables", "nsenter", "unshare", "mount",
+    "umount", "sysctl", "busybox",
+)  # fmt: skip
+
+_OTHER_WAY = "without root, or on another system: trustedpods-localnet up --existing KUBECONFIG"
+
+
+def check(*, embedded: bool) -> None:
+    """Raise Refused or NoContext that names everything that is missing."""
+    if embedded:
+        _check_system()
+    missing = [tool for tool in _TOOLS if shutil.which(tool) is None]
+    if embedded:
+        missing += [tool for tool in _CLUSTER_TOOLS if shutil.which(tool) is None]
+        if not (cluster_files.CNI_PLUGINS / "ptp").exists():
+            missing.append("containernetworking-plugins")
+    for find in (binaries.anvil, *(_CLUSTER_PROGRAMS if embedded else ())):
+        try:
+            find()
+        except TrustedPodsError as error:
+            missing.append(error.what)
+    if missing:
+        raise NoContext(f"missing: {', '.join(missing)}", hint="run `make setup`")
+
+
+def _check_system() -> None:
+    if platform.system() != "Linux":
+        raise Refused("an embedded cluster needs Linux", rule="system", hint=_OTHER_WAY)
+    if os.geteuid() != 0:
+        raise Refused("an embedded cluster needs root", rule="root", hint=_OTHER_WAY)
+    found = cgroups.hierarchies()
+    if not found:
+        raise Refused("no control groups are mounted at /sys/fs/cgroup", rule="cgroups", hint=_OTHER_WAY)
+    if not any(os.access(mount, os.W_OK) for mount, _ in found):
+        raise Refused("the control groups are read-only here", rule="cgroups", hint=_OTHER_WAY)
+
+
+def _built_kube() -> None:
+    binaries.built(binaries.kube())
+
+
+def _built_provisioner() -> None:
+    binaries.built(binaries.provisioner())
+
+
+_CLUSTER_PROGRAMS = (_built_kube, _built_provisioner)

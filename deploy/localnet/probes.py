@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Questions that tell whether a part is ready. Each returns when it is and raises when it is not."""
+
+import http.client
+import json
+import socket
+import ssl
+from pathlib import Path
+
+from trustedpods.localnet.network import connect
+from trustedpods.localnet.settings import Cluster
+from trustedpods.protocol.errors import NetworkFailure
+
+_TIMEOUT_S = 2.0
+_MAX_ANSWER = 1 << 20
+
+
+def tcp(namespace: str | None, host: str, port: int) -> None:
+    """Something accepts connections there, seen from inside the namespace."""
+    connect(namespace, host, port).close()
+
+
+def unix(path: Path) -> None:
+    """Something accepts connections on the socket."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as made:
+        made.settimeout(_TIMEOUT_S)
+        made.connect(str(path))
+
+
+def http_ok(namespace: str | None, host: str, port: int, path: str) -> None:
+    """GET answers with 200, asked from inside the namespace."""
+    connection = http.client.HTTPConnection(host, port, timeout=_TIMEOUT_S)
+    connection.sock = connect(namespace, host, port, _TIMEOUT_S)
+    _ask(connection, path)
+
+
+def api(cluster: Cluster, path: str) -> bytes:
+    """GET from the cluster's API server as its administrator."""
+    pki = cluster.path("pki")
+    context = ssl.create_default_context(cafile=str(pki / "ca.crt"))
+    context.load_cert_chain(pki / "admin.crt", pki / "admin.key")
+    connection = http.client.HTTPSConnection(cluster.node_ip, 6443, timeout=_TIMEOUT_S, context=context)
+    return _ask(connection, path)
+
+
+def api_ready(cluster: Cluster) -> None:
+    """The API server is ready, with the config map that the controller manager reads at its start."""
+    api(cluster, "/readyz")
+    api(cluster, "/api/v1/namespaces/kube-system/configmaps/extension-apiserver-authentication")
+
+
+def node_ready(cluster: Cluster) -> None:
+    """The node has registered and can run pods."""
+    node = json.loads(api(cluster, f"/api/v1/nodes/{cluster.name}"))
+    conditions = node.get("status", {}).get("conditions", [])
+    ready = next((entry for entry in conditions if entry["type"] == "Ready"), {"message": "not reported"})
+    if ready.get("status") != "True":
+        raise NetworkFailure(f"node {cluster.name} is not ready: {ready.get('message', '')}")
+
+
+def always() -> None:
+    """For a part that says nothing about itself: running is ready."""
+
+
+def _ask(connection: http.client.HTTPConnection, path: str) -> bytes:
+    try:
+        connection.request("GET", path)
+        answer = connection.getresponse()
+        body = answer.read(_MAX_ANSWER)
+    except http.client.HTTPException as error:
+        raise NetworkFailure(f"no HTTP answer: {error!r}", where=path) from None
+    finally:
+        connection.close()
+    if answer.status != 200:
+        raise NetworkFailure(f"HTTP {answer.status}: {body[:200].decode(errors='replace')}", where=path)
+    return body

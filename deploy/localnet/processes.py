@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Starting a part's process, finding it again after a crash of the supervisor, waiting for its end."""
+
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+import trio
+
+from trustedpods.localnet.units import Part
+
+MAX_LOG_BYTES = 16 * 1024 * 1024
+"""A log file is cut when it is longer; the part before the cut is kept as FILE.1."""
+
+_STOP_LIMIT_S = 5.0
+
+
+@dataclass(slots=True)
+class Running:
+    """A process of ours, started by this supervisor or by one before it."""
+
+    pid: int
+    started: int
+    child: subprocess.Popen[bytes] | None = None
+
+    async def ended(self) -> str:
+        """Wait for its end; returns how it ended, as far as that can be known."""
+        descriptor = self._open()
+        if descriptor is not None:
+            try:
+                await trio.lowlevel.wait_readable(descriptor)
+            finally:
+                os.close(descriptor)
+        if self.child is None:
+            return "ended"
+        code = self.child.wait()
+        return f"killed by signal {-code}" if code < 0 else f"ended with code {code}"
+
+    async def stop(self) -> None:
+        """Ask it to end, then make it; returns when it has ended."""
+        self._send(signal.SIGTERM)
+        with trio.move_on_after(_STOP_LIMIT_S) as limit:
+            await self.ended()
+        if limit.cancelled_caught:
+            self._send(signal.SIGKILL)
+            await self.ended()
+
+    def _open(self) -> int | None:
+        try:
+            descriptor = os.pidfd_open(self.pid)
+        except ProcessLookupError:
+            return None
+        if start_time(self.pid) == self.started:
+            return descriptor
+        os.close(descriptor)
+        return None
+
+    def _send(self, number: signal.Signals) -> None:
+        descriptor = self._open()
+        if descriptor is not None:
+            with contextlib.suppress(ProcessLookupError):
+                signal.pidfd_send_signal(descriptor, number)
+            os.close(descriptor)
+
+
+def start(part: Part, log: Path) -> Running:
+    """Start the part in a session of its own; its output is appended to *log*."""
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("ab") as output:
+        child = subprocess.Popen(  # noqa: S603 - argv is our own
+            part.argv,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            env={**os.environ, **part.env},
+            cwd=part.directory or log.parent,
+            start_new_session=True,
+        )
+    return Running(child.pid, start_time(child.pid) or 0, child)
+
+
+def find(pid: int | None, started: int | None) -> Running | None:
+    """The process of that pid and start time, if it still runs."""
+    if pid is None or started is None or start_time(pid) != started:
+        return None
+    return Running(pid, started)
+
+
+def start_time(pid: int) -> int | None:
+    """Clock ticks between boot and the start of the process; none when it has ended."""
+    try:
+        text = Path(f"/proc/{pid}/stat").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    fields = text[text.rindex(")") + 2 :].split()
+    return None if fields[0] == "Z" else int(fields[19])
+
+
+def cut_log(log: Path) -> None:
+    """Keep a log file bounded. Its writer appends, so it goes on at the new end."""
+    with contextlib.suppress(FileNotFoundError):
+        if log.stat().st_size > MAX_LOG_BYTES:
+            shutil.copyfile(log, log.with_name(log.name + ".1"))
+            os.truncate(log, 0)
+
+
+def last_line(log: Path, limit: int = 4096) -> str:
+    """The last line in a log file that is not empty."""
+    try:
+        with log.open("rb") as file:
+            file.seek(max(0, log.stat().st_size - limit))
+            lines = file.read().decode(errors="replace").strip().splitlines()
+    except FileNotFoundError:
+        return ""
+    return lines[-1].strip() if lines else ""

@@ -1,0 +1,152 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What one localnet is: its name, addresses, ports and folders. Fixed when it is made.
+
+Pure: the values are chosen in `allocate.py` and everything else is derived from them here.
+"""
+
+import hashlib
+import re
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from trustedpods.protocol.errors import BadInput
+
+MAX_CLUSTERS = 8
+"""Pod networks are 10.X.(16+c).0/24 and service networks 10.X.(32+c).0/24."""
+
+_NAME = re.compile(r"[a-z][a-z0-9-]{0,22}[a-z0-9]|[a-z]")
+_CHAIN_ID_BASE = 7_700_000_000
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Knobs(_Frozen):
+    """What tests turn; the defaults are a localnet's (DESIGN section 12). Times in seconds."""
+
+    decimals: Literal[6, 18] = 18
+    claim_interval_s: int = Field(default=10, ge=1)
+    unlock_s: int = Field(default=60, ge=60, multiple_of=60)
+    grace_s: int = Field(default=60, ge=1)
+    warn_before_s: int = Field(default=30, ge=0)
+    idle_after_s: int = Field(default=5, ge=1)
+    price_step_percent: int = Field(default=50, ge=0)
+    """How much dearer each cluster is than the one before it."""
+
+
+class Ports(_Frozen):
+    """Ports that are chosen once, because the caller's loopback is shared with others."""
+
+    chain: int
+    """anvil."""
+    http: int
+    """Where the facade is published on the caller's loopback."""
+    registry: int
+    metrics: int
+    peer: int
+    """libp2p."""
+
+
+class ClusterSettings(_Frozen):
+    """One cluster as it is stored; `Cluster` has what follows from it."""
+
+    index: int = Field(ge=1, le=MAX_CLUSTERS)
+    ports: Ports
+
+
+class Settings(_Frozen):
+    """Everything chosen for one localnet, kept in `localnet.json`."""
+
+    version: Literal[1] = 1
+    name: str
+    state: Path
+    octet: int = Field(ge=0, le=255)
+    """The X of 10.X.0.0/16; 0 when there is no embedded cluster and so no network of our own."""
+    clusters: tuple[ClusterSettings, ...]
+    kubeconfig: Path | None = None
+    """Of the caller's own cluster; none: an embedded one is made."""
+    knobs: Knobs = Knobs()
+
+    @property
+    def chain_id(self) -> int:
+        """Different for every name, so that no signature is good on two localnets."""
+        digest = hashlib.sha256(b"trusted-pods/localnet-chain\0" + self.name.encode()).digest()
+        return _CHAIN_ID_BASE + int.from_bytes(digest[:4], "big")
+
+    @property
+    def gateway(self) -> str:
+        """The address at which the chain listens: the bridge, or the caller's loopback."""
+        return f"10.{self.octet}.0.1" if self.octet else "127.0.0.1"
+
+    @property
+    def network(self) -> str:
+        """All addresses of this localnet."""
+        return f"10.{self.octet}.0.0/16"
+
+    @property
+    def bridge(self) -> str:
+        """The host's bridge that joins the nodes."""
+        return f"tp{self.octet}"
+
+    @property
+    def rpc(self) -> str:
+        """URL of the chain's node."""
+        return f"http://{self.gateway}:{self.clusters[0].ports.chain}"
+
+    @property
+    def host_namespace(self) -> str:
+        """Name under which HAProxy finds the network namespace of whoever called `up`."""
+        return f"tp-{self.name}-host"
+
+    def all_clusters(self) -> list["Cluster"]:
+        """The clusters with everything that follows from their number."""
+        return [Cluster(self, part) for part in self.clusters]
+
+
+class Cluster:
+    """One cluster of a localnet: names, addresses and folders."""
+
+    def __init__(self, settings: Settings, part: ClusterSettings) -> None:
+        octet, index = settings.octet, part.index
+        self.index = index
+        self.name = f"k{index}"
+        self.ports = part.ports
+        self.directory = settings.state / self.name
+        self.domain = f"{self.name}.{settings.name}.localhost"
+        self.embedded = settings.kubeconfig is None
+        self.namespace = f"tp-{settings.name}-{self.name}" if self.embedded else None
+        self.veth = f"tp{octet}{self.name}"
+        self.node_ip = f"10.{octet}.0.{10 + index}" if self.embedded else "127.0.0.1"
+        self.pod_network = f"10.{octet}.{16 + index}.0/24"
+        self.service_network = f"10.{octet}.{32 + index}.0/24"
+        self.api_service_ip = f"10.{octet}.{32 + index}.1"
+        self.dns_ip = f"10.{octet}.{32 + index}.10"
+        self.api_server = f"https://{self.node_ip}:6443"
+        self.price_percent = 100 + settings.knobs.price_step_percent * (index - 1)
+
+    @property
+    def url_suffix(self) -> str:
+        """What follows a pod's host name in its URL."""
+        return f":{self.ports.http}"
+
+    @property
+    def registry(self) -> str:
+        """The provider's image registry, as its node sees it."""
+        return f"127.0.0.1:{self.ports.registry}"
+
+    def path(self, *parts: str) -> Path:
+        """A file of this cluster."""
+        return self.directory.joinpath(*parts)
+
+
+def check_name(name: str) -> str:
+    """The name, if it can be part of a host name and of a network namespace."""
+    if not _NAME.fullmatch(name):
+        raise BadInput(
+            f"not a name for a localnet: {name!r}",
+            hint="up to 24 lower-case letters, digits and hyphens, a letter first",
+        )
+    return name

@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`up`: make the localnet if it is not there, start its supervisor if it does not run, wait."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from trustedpods.localnet import allocate, folders, network, preflight, processes, supervisor
+from trustedpods.localnet.cgroups import Tree
+from trustedpods.localnet.settings import Knobs, Settings, check_name
+from trustedpods.localnet.units import UnitStatus
+from trustedpods.protocol.errors import BadInput, NetworkFailure, TrustedPodsError
+
+DEFAULT_LIMIT_S = 300
+_LOOK_EVERY_S = 0.05
+_GOOD = ("ready", "done")
+
+Say = Callable[[str], None]
+"""Takes one line for the person who waits."""
+
+
+def up(
+    name: str,
+    *,
+    clusters: int = 1,
+    kubeconfig: Path | None = None,
+    knobs: Knobs | None = None,
+    limit_s: float = DEFAULT_LIMIT_S,
+    say: Say = lambda _: None,
+) -> Settings:
+    """Bring the localnet up and return its settings when everything is ready.
+
+    Safe to call again: what runs is left alone, what is missing is started. NetworkFailure when
+    something is not ready in time; everything is left as it is then, for `status` and `logs`.
+    """
+    check_name(name)
+    preflight.check(embedded=kubeconfig is None)
+    with folders.exclusive(folders.home() / f".{name}.lock", f"another up or down of {name!r}"):
+        settings = _settings(name, clusters, kubeconfig, knobs)
+        if folders.holder(folders.supervisor_lock(settings.state)) is not None:
+            if not _missing(settings.state):
+                say(f"{name} is up already")
+                return settings
+        else:
+            _start_supervisor(settings)
+        _wait(settings, limit_s, say)
+    return settings
+
+
+def _settings(name: str, clusters: int, kubeconfig: Path | None, knobs: Knobs | None) -> Settings:
+    """Those of the localnet that is there, if they agree with what is asked, or new ones."""
+    state = folders.state_of(name)
+    if not folders.settings_file(state).exists():
+        with folders.waiting_for(folders.home() / ".allocation.lock"):
+            settings = allocate.allocate(name, clusters, kubeconfig, knobs or Knobs())
+            state.mkdir(mode=0o700, parents=True, exist_ok=True)
+            folders.save_settings(settings)
+        return settings
+    settings = folders.load_settings(name)
+    asked = (clusters, kubeconfig, knobs or settings.knobs)
+    if asked != (len(settings.clusters), settings.kubeconfig, settings.knobs):
+        raise BadInput(
+            f"{name!r} was made with other settings", hint=f"trustedpods-localnet down --name {name} first"
+        )
+    return settings
+
+
+def _start_supervisor(settings: Settings) -> None:
+    """Start it in a session of its own, in the localnet's control groups from its first moment."""
+    if settings.octet:
+        network.make_host_side(settings)
+    Tree(settings.name).make([cluster.name for cluster in settings.all_clusters()])
+    log = folders.log_file(settings.state, "supervisor")
+    log.parent.mkdir(exist_ok=True)
+    earlier = folders.status_file(settings.state)
+    before = earlier.stat().st_mtime_ns if earlier.exists() else 0
+    with log.open("ab") as output:
+        process = subprocess.Popen(  # noqa: S603
+            [sys.executable, "-m", "trustedpods.localnet.supervisor", str(settings.state)],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            env={**os.environ, "PYTHONUNBUFFERED": "1"},
+            cwd=settings.state,
+            start_new_session=True,
+        )
+    while not (earlier.exists() and earlier.stat().st_mtime_ns > before):
+        if process.poll() is not None:
+            raise TrustedPodsError(
+                f"the supervisor did not start: {processes.last_line(log)}", where=str(log)
+            )
+        time.sleep(_LOOK_EVERY_S)
+
+
+def _wait(settings: Settings, limit_s: float, say: Say) -> None:
+    """Report each unit as it gets ready, until all are."""
+    began = time.monotonic()
+    reported: set[str] = set()
+    complained: dict[str, str] = {}
+    while True:
+        waited = time.monotonic() - began
+        for status in supervisor.read_status(settings.state):
+            if status.state in _GOOD and status.name not in reported:
+                reported.add(status.name)
+                say(f"{waited:6.1f} s  {status.name}")
+            elif status.state in ("failing", "restarting") and complained.get(status.name) != status.note:
+                complained[status.name] = status.note
+                say(f"{waited:6.1f} s  {status.name} {status.state}: {status.note}")
+        missing = _missing(settings.state)
+        if not missing:
+            return
+        if waited > limit_s:
+            raise NetworkFailure(
+                f"not ready after {limit_s:g} s: {', '.join(unit.name for unit in missing)}",
+                hint=f"trustedpods-localnet status --name {settings.name}",
+            )
+        if folders.holder(folders.supervisor_lock(settings.state)) is None:
+            raise TrustedPodsError("the supervisor has ended", where=str(settings.state / "log"))
+        time.sleep(_LOOK_EVERY_S)
+
+
+def _missing(state: Path) -> list[UnitStatus]:
+    return [unit for unit in supervisor.read_status(state) if unit.state not in _GOOD]

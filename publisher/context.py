@@ -50,7 +50,7 @@ class MarketFile:
     registry: Address
     token: Address
     finality_blocks: int
-    simulated_root: bytes | None
+    simulated_root: str | None
 
 
 def config_dir(environment: Mapping[str, str]) -> Path:
@@ -163,7 +163,7 @@ def _address(table: Mapping[str, object], name: str, path: Path) -> Address:
         raise BadInput(f"{name}: {error.what}", where=str(path), hint=error.hint) from None
 
 
-def _simulated_root(table: object, path: Path) -> bytes | None:
+def _simulated_root(table: object, path: Path) -> str | None:
     if table is None:
         return None
     assert isinstance(table, dict)
@@ -171,4 +171,4 @@ def _simulated_root(table: object, path: Path) -> bytes | None:
         raise BadInput("[simulated] holds exactly one field, root, a PEM certificate", where=str(path))
     if "-----BEGIN CERTIFICATE-----" not in table["root"]:
         raise BadInput("simulated.root is not a PEM certificate", where=str(path))
-    return table["root"].encode()
+    return table["root"]

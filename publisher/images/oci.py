@@ -40,7 +40,6 @@ _LAYER_TYPES = (
     "application/vnd.docker.image.rootfs.diff.tar",
     "application/vnd.docker.image.rootfs.diff.tar.gzip",
 )
-_BLOCK = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,18 +55,46 @@ class Blob:
         """At most *length* bytes from *offset*."""
         return self.extent.read(offset, length)
 
-    def verify(self, hashed: Callable[[int], None] = lambda _: None) -> None:
+    def verify(self, hashed: Callable[[int], None] = lambda _: None) -> "VerifiedBlob":
         """Read all of it and compare with the digest; *hashed* is told of bytes as they pass.
 
         Raises `BadInput` when the archive is damaged.
         """
-        digest = hashlib.sha256()
-        for offset in range(0, self.size, _BLOCK):
-            block = self.read(offset, _BLOCK)
-            digest.update(block)
-            hashed(len(block))
-        if f"sha256:{digest.hexdigest()}" != self.digest:
+        whole, chunks = hashlib.sha256(), []
+        for offset in range(0, max(self.size, 1), limits.BLOB_CHUNK):
+            chunk = self.read(offset, limits.BLOB_CHUNK)
+            whole.update(chunk)
+            chunks.append(hashlib.sha256(chunk).digest())
+            hashed(len(chunk))
+        if f"sha256:{whole.hexdigest()}" != self.digest:
             raise BadInput(f"blob {self.digest} is damaged", where=str(self.extent.path))
+        return VerifiedBlob(self, tuple(chunks))
+
+
+@dataclass(frozen=True, slots=True)
+class VerifiedBlob:
+    """A blob whose bytes were seen to have its digest, with the digest of each chunk.
+
+    A blob's key belongs to its digest, and each chunk is sealed under its index: sealing other
+    bytes there would use a nonce twice. So a chunk is compared again when it is read to be sent.
+    """
+
+    blob: Blob
+    chunks: tuple[bytes, ...]
+
+    def read_chunk(self, index: int) -> bytes:
+        """Chunk *index* of `limits.BLOB_CHUNK` bytes (the last may be shorter).
+
+        Raises `BadInput` when it is not what was verified.
+        """
+        chunk = self.blob.read(index * limits.BLOB_CHUNK, limits.BLOB_CHUNK)
+        if hashlib.sha256(chunk).digest() != self.chunks[index]:
+            raise BadInput(
+                "the file changed while it was sent",
+                where=str(self.blob.extent.path),
+                hint="deploy again once nothing writes to it",
+            )
+        return chunk
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,7 +30,7 @@ def test_reads_a_market(tmp_path):
     assert (market.rpc, market.chain_id, market.finality_blocks) == ("http://10.150.0.1:8545", 31337, 1)
     assert market.payments == "0x5FbDB2315678afecb367f032d93F642f64180aa3"
     assert market.simulated_root is not None
-    assert market.simulated_root.startswith(b"-----BEGIN CERTIFICATE-----")
+    assert market.simulated_root.startswith("-----BEGIN CERTIFICATE-----")
 
 
 def test_a_real_market_has_no_simulated_root(tmp_path):

@@ -9,6 +9,7 @@ import tarfile
 import pytest
 
 from tests.fakes.oci_images import CONFIG, INDEX, LAYER, MANIFEST, ImageFiles, descriptor, digest
+from trustedpods.protocol import limits
 from trustedpods.protocol.errors import BadInput
 from trustedpods.publisher.images.runnable import check_user
 from trustedpods.publisher.images.source import open_image
@@ -45,6 +46,22 @@ def test_verify_reports_progress_and_finds_damage(tmp_path):
     with pytest.raises(BadInput, match="damaged"):
         layer.verify(seen.append)
     assert sum(seen) == 4
+
+
+def test_a_file_that_changes_after_it_was_verified_is_not_sealed(tmp_path):
+    first, second = b"a" * limits.BLOB_CHUNK, b"b" * 10
+    files = ImageFiles(layers=(first + second,))
+    verified = archive(tmp_path, files).blobs[2].verify()
+    assert (verified.read_chunk(0), verified.read_chunk(1)) == (first, second)
+    files.files["blobs/sha256/" + digest(first + second)[7:]] = first + b"c" * 10
+    files.write_archive(tmp_path / "a.tar")
+    assert verified.read_chunk(0) == first
+    with pytest.raises(BadInput, match="changed while"):
+        verified.read_chunk(1)
+
+
+def test_an_empty_blob_is_one_empty_chunk(tmp_path):
+    assert archive(tmp_path, ImageFiles(layers=(b"",))).blobs[2].verify().read_chunk(0) == b""
 
 
 def test_a_layer_used_twice_is_listed_once(tmp_path):

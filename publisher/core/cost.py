@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a pod costs at given prices: an hour awake, an hour asleep, a day at its largest."""
+
+from dataclasses import dataclass
+
+from trustedpods.contracts.terms import Terms, due, encode_cap, least_cap
+from trustedpods.manifests.model import PodManifest
+from trustedpods.protocol.messages import LeastTerms, Prices
+from trustedpods.protocol.units import MIB, TokenUnits, Usage
+from trustedpods.publisher.core.money import DAY_S, HOUR_S, Funding, Token
+
+DEFAULT_FUNDING_S = HOUR_S
+"""What is paid in when nobody said how much: an hour at full size, or the provider's least."""
+
+CLAIM_INTERVAL_S = 8
+"""The shortest claim interval that the cap allows for: each claim forfeits up to two seconds of it,
+so this is a quarter on top of the peak. Providers claim every 10 s in a localnet, daily elsewhere."""
+
+TRAFFIC_KIB_S = 1280
+"""Traffic each way that the cap allows for, per replica: 10 Mbit/s all day. What is above in a day
+is not paid, and a provider may stop serving there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """The size of a pod as far as money goes: one replica, how many, what it stores (MiB)."""
+
+    cpu_milli: int
+    memory_mib: int
+    storage_mib: int
+    max_replicas: int
+
+    def awake(self, seconds: int, replicas: int, idle_mib: int = 0) -> Usage:
+        """Usage of *seconds* with *replicas* running, without traffic."""
+        return Usage(
+            cpu_core_ms=self.cpu_milli * replicas * seconds,
+            memory_mib_s=self.memory_mib * replicas * seconds,
+            storage_mib_s=max(self.storage_mib, idle_mib) * seconds,
+        )
+
+    def peak_second(self, idle_mib: int, traffic_kib: int = TRAFFIC_KIB_S) -> Usage:
+        """The most that the pod may use in a second, with *traffic_kib* each way a replica."""
+        traffic = traffic_kib * self.max_replicas
+        return self.awake(1, self.max_replicas, idle_mib) + Usage(egress_kib=traffic, ingress_kib=traffic)
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """Base units of the token; each rounded down once, as the contract does.
+
+    `peak` is without traffic. `least_cap` is the cap a day below which a provider would refuse.
+    """
+
+    awake_hour: TokenUnits
+    asleep_hour: TokenUnits
+    peak_hour: TokenUnits
+    peak_day: TokenUnits
+    least_cap: TokenUnits
+    least_deposit: TokenUnits
+
+    def fits(self, max_cost_per_day: TokenUnits) -> bool:
+        """Can a cap of at most *max_cost_per_day* be high enough for a provider?"""
+        mantissa, exponent = encode_cap(max_cost_per_day, up=False)
+        return mantissa << exponent in range(self.least_cap, max_cost_per_day + 1)
+
+    def deposit(self, funding: Funding | None, token: Token, reserve_s: int = 0) -> TokenUnits:
+        """What to pay in: an amount as it is; a duration at full size, rounded up.
+
+        *reserve_s* seconds asleep come on top of a duration: a provider keeps back what storing
+        the volumes costs in the grace period. Without *funding*: `DEFAULT_FUNDING_S` of it, or
+        the provider's least deposit if that is more.
+        """
+        if funding is not None and funding.amount is not None:
+            return token.units(funding.amount, "deposit")
+        seconds = DEFAULT_FUNDING_S if funding is None or funding.seconds is None else funding.seconds
+        needed = _part(self.peak_hour, seconds) + _part(self.asleep_hour, reserve_s)
+        return TokenUnits(max(needed, self.least_deposit) if funding is None else needed)
+
+
+def shape_of(manifest: PodManifest, image_bytes: int) -> Shape:
+    """The shape of *manifest* with images of *image_bytes* in all."""
+    size = manifest.replica_size
+    return Shape(
+        cpu_milli=size.cpu_milli,
+        memory_mib=size.memory_mib,
+        storage_mib=manifest.volume_mib + -(-image_bytes // MIB),
+        max_replicas=manifest.spec.scale.max,
+    )
+
+
+def cost_of(shape: Shape, prices: Prices, least: LeastTerms) -> Cost:
+    """What *shape* costs at *prices*; asleep, at least `idle_mib` are billed."""
+    idle = least.idle_mib
+    return Cost(
+        awake_hour=due(shape.awake(HOUR_S, 1, idle), prices),
+        asleep_hour=due(shape.awake(HOUR_S, 0, idle), prices),
+        peak_hour=due(shape.awake(HOUR_S, shape.max_replicas, idle), prices),
+        peak_day=due(shape.awake(DAY_S, shape.max_replicas, idle), prices),
+        least_cap=least_cap(prices, shape.peak_second(idle, 0), CLAIM_INTERVAL_S),
+        least_deposit=TokenUnits(least.deposit),
+    )
+
+
+def terms_of(shape: Shape, prices: Prices, least: LeastTerms, max_cost_per_day: TokenUnits | None) -> Terms:
+    """The terms to open a channel with.
+
+    The cap lets the pod's peak through, with traffic, unless *max_cost_per_day* is lower; that
+    must be at least `Cost.least_cap`.
+    """
+    terms = Terms.for_peak(
+        prices,
+        shape.peak_second(least.idle_mib),
+        unlock_s=least.unlock_s,
+        claim_interval_s=CLAIM_INTERVAL_S,
+    )
+    if max_cost_per_day is None or terms.cap_per_day <= max_cost_per_day:
+        return terms
+    return Terms.with_cap(prices, max_cost_per_day, least.unlock_s)
+
+
+def _part(hour: int, seconds: int) -> int:
+    """The share of *hour* that *seconds* are, rounded up, and never nothing for something."""
+    return -(-(hour + 1) * seconds // HOUR_S) if seconds else 0

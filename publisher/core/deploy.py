@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a deploy sends, and under which terms it pays: built from the manifest, nothing else."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from trustedpods.manifests.model import PodManifest
+from trustedpods.manifests.parse import LoadedManifest
+from trustedpods.protocol.ids import Address, address_bytes
+from trustedpods.protocol.messages import (
+    AdmitBody,
+    BlobRef,
+    Bundle,
+    ImageRef,
+    SecretValue,
+    TrustClass,
+)
+from trustedpods.protocol.sealing.blobs import derive
+from trustedpods.protocol.units import MIB
+
+
+@dataclass(frozen=True, slots=True)
+class BlobFacts:
+    """What a bundle says of a blob: digest of its plaintext, size in bytes, media type."""
+
+    digest: str
+    size: int
+    media_type: str
+
+
+ImageBlobs = Mapping[str, Sequence[BlobFacts]]
+"""Blobs of each container's image, by the container's name; manifest first, then configuration."""
+
+
+def adjusted(loaded: LoadedManifest, name: str | None, trust: TrustClass | None) -> PodManifest:
+    """The manifest with what the command line changes: its name, its class of provider."""
+    manifest = loaded.manifest
+    if name is not None:
+        metadata = manifest.metadata.model_copy(update={"name": name})
+        manifest = manifest.model_copy(update={"metadata": metadata})
+    if trust is not None:
+        manifest = manifest.model_copy(update={"spec": manifest.spec.model_copy(update={"trust": trust})})
+    return manifest
+
+
+def admit_body(manifest: PodManifest, image_bytes: int) -> AdmitBody:
+    """The question whether this pod may come."""
+    size = manifest.replica_size
+    return AdmitBody(
+        cpu_milli=size.cpu_milli,
+        memory_mib=size.memory_mib,
+        storage_mib=manifest.volume_mib,
+        image_mib=-(-image_bytes // MIB),
+        max_replicas=manifest.spec.scale.max,
+        services=[service.name for service in manifest.spec.services],
+        hosts=[host for service in manifest.spec.services for host in service.hosts],
+    )
+
+
+def blob_ref(secret: bytes, facts: BlobFacts) -> BlobRef:
+    """A blob as the provider may know it: its id and key come from the publisher's *secret*."""
+    blob_id, key = derive(secret, facts.digest)
+    return BlobRef(
+        blob_id=blob_id, key=key, digest=facts.digest, size=facts.size, media_type=facts.media_type
+    )
+
+
+def bundle(
+    manifest: PodManifest,
+    secrets: Mapping[str, Mapping[str, bytes]],
+    images: ImageBlobs,
+    secret: bytes,
+    commander: Address,
+) -> Bundle:
+    """Everything that makes the pod; *commander* alone may command it."""
+    return Bundle(
+        name=manifest.metadata.name,
+        manifest=manifest.model_dump_json(by_alias=True).encode(),
+        images=[
+            ImageRef(name=name, blobs=[blob_ref(secret, facts) for facts in blobs])
+            for name, blobs in images.items()
+        ],
+        secrets=[SecretValue(name=name, files=dict(files)) for name, files in secrets.items()],
+        commanders=[address_bytes(commander)],
+    )

@@ -1,0 +1,141 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which providers can take a pod, what each would cost, and why the others cannot.
+
+A registry row is a claim, not a proof: this only decides whom to ask first. What the provider is
+comes out when it is attested.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from trustedpods.contracts.rows import RegistryRow
+from trustedpods.protocol.errors import BadInput
+from trustedpods.protocol.ids import Address, parse_address
+from trustedpods.protocol.messages import TrustClass
+from trustedpods.protocol.units import TokenUnits
+from trustedpods.publisher.core.cost import Cost, Shape, cost_of
+from trustedpods.publisher.core.money import DAY_S, Funding, Token, duration_text
+
+MAX_UNLOCK_S = 7 * DAY_S
+"""The longest notice that is accepted: an hour is usual, and money is stuck for all of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A provider asked for by hand; any of its daemons when `daemon` is None."""
+
+    owner: Address
+    daemon: int | None = None
+
+    def matches(self, row: RegistryRow) -> bool:
+        """Is *row* meant?"""
+        return row.owner == self.owner and self.daemon in (None, row.daemon)
+
+    def __str__(self) -> str:
+        """As `parse_choice` reads it."""
+        return self.owner if self.daemon is None else f"{self.owner}/{self.daemon}"
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What a pod needs of a provider.
+
+    `max_cost_per_day` and `funding` are the publisher's limits.
+    """
+
+    shape: Shape
+    trust: TrustClass
+    token_address: Address
+    token: Token
+    funding: Funding | None = None
+    max_cost_per_day: TokenUnits | None = None
+    choice: Choice | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """A provider that may take the pod, and at what cost."""
+
+    row: RegistryRow
+    cost: Cost
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """A provider that does not come into question; `reason` is for people."""
+
+    row: RegistryRow
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Offers, cheapest first, and the rest with reasons."""
+
+    offers: tuple[Offer, ...]
+    left_out: tuple[LeftOut, ...]
+
+
+def parse_choice(text: str) -> Choice:
+    """`OWNER` or `OWNER/N`, as `provider list` prints them."""
+    owner, separator, number = text.partition("/")
+    if separator and not (number.isascii() and number.isdecimal() and int(number) < 1 << 32):
+        raise BadInput(f"not a daemon number: {number!r}", where="--provider", hint="write OWNER or OWNER/N")
+    return Choice(parse_address(owner), int(number) if separator else None)
+
+
+def select(wish: Wish, rows: Iterable[RegistryRow]) -> Selection:
+    """Filter and rank *rows*: by the price of an hour awake, then asleep, then by address."""
+    offers: list[Offer] = []
+    left_out: list[LeftOut] = []
+    for row in rows:
+        cost = cost_of(wish.shape, row.prices, row.least)
+        reason = _obstacle(wish, row, cost)
+        if reason is None:
+            offers.append(Offer(row, cost))
+        else:
+            left_out.append(LeftOut(row, reason))
+    offers.sort(key=_rank)
+    left_out.sort(key=lambda out: (out.row.owner, out.row.daemon))
+    return Selection(tuple(offers), tuple(left_out))
+
+
+def _rank(offer: Offer) -> tuple[int, int, str, int]:
+    return offer.cost.awake_hour, offer.cost.asleep_hour, offer.row.owner, offer.row.daemon
+
+
+def _obstacle(wish: Wish, row: RegistryRow, cost: Cost) -> str | None:
+    """Why *row* is out of the question; the first reason is enough."""
+    if wish.choice is not None and not wish.choice.matches(row):
+        return f"not the provider asked for ({wish.choice})"
+    if row.trust != wish.trust:
+        return _other_class(wish.trust)
+    if row.token != wish.token_address:
+        return f"takes another token ({row.token})"
+    if not row.endpoint:
+        return "its registry row has no address to dial"
+    return _money_obstacle(wish, row, cost)
+
+
+def _other_class(wanted: TrustClass) -> str:
+    if wanted == "sealed":
+        return "class open: its operator could read the pod (--trust open allows it)"
+    return "class sealed, and class open was asked for"
+
+
+def _money_obstacle(wish: Wish, row: RegistryRow, cost: Cost) -> str | None:
+    token, funding, limit = wish.token, wish.funding, wish.max_cost_per_day
+    if funding is not None:
+        deposit = cost.deposit(funding, token)
+        if deposit < row.least.deposit:
+            return (
+                f"asks for a deposit of {token.text(row.least.deposit)}, and {token.text(deposit)} was given"
+            )
+    if limit is not None and not cost.fits(limit):
+        return (
+            f"a day at full size costs {token.text(cost.peak_day)}, and it demands a limit of at least "
+            f"{token.text(cost.least_cap)}; maxCostPerDay is {token.text(limit)}"
+        )
+    if row.least.unlock_s > MAX_UNLOCK_S:
+        return f"would keep a deposit for {duration_text(row.least.unlock_s)} after notice"
+    return None

@@ -1,0 +1,35 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Is the machine that was attested the provider that the registry lists?"""
+
+import hashlib
+
+from trustedpods.contracts.rows import RegistryRow
+from trustedpods.protocol.errors import EvidenceRefused, Refused
+from trustedpods.protocol.ids import address_bytes
+from trustedpods.protocol.messages import Attested, Profile
+
+OWNER_RULE = "profile-owner"
+CLASS_RULE = "profile-class"
+DIGEST_RULE = "profile-digest"
+
+
+def check_profile_against_row(
+    attested: Attested, profile: Profile, simulated: bool, row: RegistryRow
+) -> None:
+    """Compare what was attested and what the profile says with the registry row.
+
+    *simulated* is what the evidence showed. Raises `EvidenceRefused` when the profile is not this
+    provider's or not what the evidence shows, `Refused` when row and profile name other terms.
+    """
+    if profile.owner != address_bytes(row.owner) or profile.daemon != row.daemon:
+        raise EvidenceRefused("its profile is that of another provider", rule=OWNER_RULE)
+    if not attested.binding.trust == profile.trust == row.trust:
+        raise EvidenceRefused(
+            f"attested as {attested.binding.trust}, and listed as {row.trust}", rule=CLASS_RULE
+        )
+    if profile.simulated != simulated:
+        raise EvidenceRefused("profile and evidence differ in whether it is simulated", rule=CLASS_RULE)
+    if hashlib.sha256(attested.profile).digest() != row.profile_digest:
+        raise EvidenceRefused("its profile is not the one in the registry", rule=DIGEST_RULE)
+    if profile.token != address_bytes(row.token) or profile.prices != row.prices:
+        raise Refused("its registry row and its profile name different prices", rule="prices")

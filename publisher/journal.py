@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a verb does, step by step: shown to a person as it happens, kept for programs.
+
+The names of steps are stable; `number` is the step's place in the protocol (docs/cli.md lists
+them), so that a demonstration can print one table from the final object.
+"""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Protocol
+
+STEP_NUMBERS = {
+    "start": 0,
+    "manifest": 1,
+    "list": 2,
+    "select": 3,
+    "channel": 4,
+    "send": 5,
+    "create": 6,
+    "confirm": 7,
+}
+"""Steps of a deploy, by name, with their numbers in the protocol."""
+
+
+class Show(Protocol):
+    """Where a person follows along."""
+
+    def line(self, text: str) -> None:
+        """Something happened."""
+
+    def warning(self, text: str) -> None:
+        """Something to know of, though it goes on."""
+
+    def progress(self, name: str, done: int, total: int) -> None:
+        """So many of so many bytes of *name*."""
+
+
+@dataclass(slots=True)
+class Step:
+    """One step: its name, when it began (seconds after the first), how long it took, its facts."""
+
+    name: str
+    began: float
+    seconds: float = 0.0
+    facts: dict[str, object] = field(default_factory=dict)
+
+    def as_json(self) -> dict[str, object]:
+        """For `-o json`."""
+        return {
+            "step": STEP_NUMBERS.get(self.name),
+            "name": self.name,
+            "began": round(self.began, 3),
+            "seconds": round(self.seconds, 3),
+            **self.facts,
+        }
+
+
+class Journal:
+    """Steps and events of one run of a verb."""
+
+    def __init__(self, show: Show) -> None:
+        self.show = show
+        self.steps: list[Step] = []
+        self.events: list[dict[str, object]] = []
+        self._start = time.monotonic()
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since the start."""
+        return time.monotonic() - self._start
+
+    @contextmanager
+    def step(self, name: str) -> Iterator[Step]:
+        """Time a step; steps may overlap. It is kept also when it fails."""
+        step = Step(name, self.elapsed)
+        self.steps.append(step)
+        try:
+            yield step
+        finally:
+            step.seconds = self.elapsed - step.began
+
+    def event(self, name: str, text: str, **facts: object) -> None:
+        """Something that belongs to no step of ours alone: shown, and kept with its time."""
+        self.events.append({"at": round(self.elapsed, 3), "event": name, "text": text, **facts})
+        self.show.line(text)
+
+    def as_json(self) -> dict[str, object]:
+        """Steps and events for `-o json`."""
+        steps = sorted(self.steps, key=lambda step: step.began)
+        return {"steps": [step.as_json() for step in steps], "events": self.events}

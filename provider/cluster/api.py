@@ -7,15 +7,15 @@ is really over.
 """
 
 import json
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
-from contextlib import aclosing, asynccontextmanager
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
 import httpx
 import trio
 
 from trustedpods.protocol.errors import LocalProtocolError, RemoteProtocolError
-from trustedpods.provider.cluster import errors, kubeconfig
+from trustedpods.provider.cluster import errors, kubeconfig, streams
 
 CALL_TIMEOUT_S = 15.0
 """For a whole call; an idle API server answers in milliseconds."""
@@ -138,40 +138,11 @@ class Api:
         except errors.NotThere:
             return
 
-    @asynccontextmanager
-    async def lines(
-        self, path: str, query: Mapping[str, str], silence: float
-    ) -> AsyncIterator[AsyncIterator[str]]:
-        """An answer line by line while it goes on; NetworkFailure after *silence* seconds without one."""
-        where = f"kubernetes GET {path}"
-        limit = httpx.Timeout(CALL_TIMEOUT_S, read=silence)
-        request = self._session.build_request(
-            "GET",
-            self._access.server + path,
-            params=query,
-            headers=await self._access.headers(),
-            timeout=limit,
-        )
-        try:
-            answer = await self._session.send(request, stream=True)
-        except errors.TRANSPORT as error:
-            raise errors.from_transport(error, where) from error
-        try:
-            if not answer.is_success:
-                raise errors.from_answer(answer.status_code, await answer.aread(), where)
-            async with aclosing(_lines(answer, where)) as lines:
-                yield lines
-        finally:
-            with trio.CancelScope(shield=True, deadline=trio.current_time() + 1):
-                await answer.aclose()
-
-
-async def _lines(answer: httpx.Response, where: str) -> AsyncGenerator[str]:
-    try:
-        async for line in answer.aiter_lines():
-            yield line
-    except errors.TRANSPORT as error:
-        raise errors.from_transport(error, where) from error
+    def stream(
+        self, path: str, query: Mapping[str, str], silence: float | None = None
+    ) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
+        """An answer that goes on, piece by piece; see `streams`."""
+        return streams.open_stream(self._access, path, query, silence)
 
 
 def _object(answer: httpx.Response) -> dict[str, Any]:

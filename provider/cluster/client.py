@@ -10,13 +10,22 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 
-from trustedpods.protocol import limits
-from trustedpods.provider.cluster import applying, errors, kubeconfig, leases, reasons, views, watching
+from trustedpods.provider.cluster import (
+    applying,
+    diagnosis,
+    errors,
+    kubeconfig,
+    leases,
+    reasons,
+    views,
+    watching,
+)
 from trustedpods.provider.cluster.api import Api, open_api, path_of
 from trustedpods.provider.cluster.builder import KubeObject
+from trustedpods.provider.cluster.capacity import Capacity, capacity
 from trustedpods.provider.cluster.names import DELETION_COST, METERED, POD_LABEL, WORKLOAD
 from trustedpods.provider.cluster.reasons import Diagnosis
-from trustedpods.provider.cluster.views import Capacity, ClaimView, NamespaceView, PodView
+from trustedpods.provider.cluster.views import ClaimView, NamespaceView, PodView
 from trustedpods.provider.cluster.watching import PodChange
 
 MAX_REPLICAS_SET = 1000
@@ -92,7 +101,7 @@ class Cluster:
         nodes = await self._api.items(path_of("Node"))
         pods = await self._api.items(path_of("Pod"))
         claims = await self._api.items(path_of("PersistentVolumeClaim"))
-        return views.capacity(nodes, pods, claims)
+        return capacity(nodes, pods, claims)
 
     # ---- single replicas -----------------------------------------------------------------------
 
@@ -131,10 +140,14 @@ class Cluster:
 
         *previous* asks for the run before a restart. Refused where the container never started.
         """
-        query = {"container": container, "tailLines": str(tail), "limitBytes": str(limits.MAX_LOG_REPLY)}
-        query["previous"] = "true" if previous else "false"
-        answer = await self._api.call("GET", path_of("Pod", namespace, pod) + "/log", query=query)
-        return answer.content
+        return await diagnosis.read_logs(self._api, namespace, pod, container, tail, previous=previous)
+
+    def follow_logs(
+        self, namespace: str, pod: str, container: str, tail: int = 100
+    ) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
+        """`async with` this, then `async for`: pieces of what a container writes, until it ends."""
+        query = {"container": container, "tailLines": str(tail), "follow": "true"}
+        return self._api.stream(path_of("Pod", namespace, pod) + "/log", query)
 
     # ---- why ------------------------------------------------------------------------------------
 
@@ -144,12 +157,12 @@ class Cluster:
 
     async def diagnose(self, namespace: str) -> Diagnosis | None:
         """Why no replica is ready; None when one is, when none is wanted, or nothing is known."""
-        return await reasons.diagnose(self._api, namespace, self.logs)
+        return await diagnosis.diagnose(self._api, namespace)
 
     async def why_not_ready(self, namespace: str) -> str | None:
         """The text of `diagnose`."""
-        diagnosis = await self.diagnose(namespace)
-        return diagnosis.text if diagnosis else None
+        found = await self.diagnose(namespace)
+        return found.text if found else None
 
     # ---- one daemon per cluster -----------------------------------------------------------------
 

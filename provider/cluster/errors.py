@@ -30,7 +30,14 @@ class Conflict(Refused):
     """Somebody else changed the object in between; read it again and repeat."""
 
 
-TRANSPORT = (httpx.HTTPError, httpx.StreamError, httpx.InvalidURL, OSError, trio.TooSlowError)
+TRANSPORT = (
+    httpx.HTTPError,
+    httpx.StreamError,
+    httpx.InvalidURL,
+    OSError,
+    trio.TooSlowError,
+    trio.BrokenResourceError,
+)
 """What a call over HTTP can raise before there is an answer."""
 
 _IMMUTABLE_WORDS = (

@@ -4,13 +4,13 @@
 Times are the API server's own, so a daemon that was away reads the same as one that was not.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from trustedpods.protocol.units import Resources, UnixSeconds
-from trustedpods.provider.cluster import quantities
+from trustedpods.protocol.units import UnixSeconds
+from trustedpods.provider.cluster import quantities, sizes
 from trustedpods.provider.cluster.names import METERED, POD_LABEL
 
 KubeObject = Mapping[str, Any]
@@ -73,23 +73,6 @@ class NamespaceView:
     blocked_by: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Capacity:
-    """What the ready nodes offer to pods, and what pods and claims have asked for of it."""
-
-    allocatable: Resources
-    requested: Resources
-
-    @property
-    def free(self) -> Resources:
-        """What is left; never below zero."""
-        return Resources(
-            max(0, self.allocatable.cpu_milli - self.requested.cpu_milli),
-            max(0, self.allocatable.memory_mib - self.requested.memory_mib),
-            max(0, self.allocatable.storage_mib - self.requested.storage_mib),
-        )
-
-
 def seconds(text: str | None) -> UnixSeconds | None:
     """Unix time of an RFC 3339 time, fractions cut off."""
     return UnixSeconds(int(datetime.fromisoformat(text).timestamp())) if text else None
@@ -98,9 +81,9 @@ def seconds(text: str | None) -> UnixSeconds | None:
 def pod_view(pod: KubeObject) -> PodView:
     """View of one Pod object."""
     metadata, status, spec = pod["metadata"], pod.get("status", {}), pod["spec"]
-    size = requested_by(pod)
+    size = sizes.requested_by(pod["spec"])
     deleted_at = _deletion_asked(metadata)
-    over = _is_over(pod)
+    over = is_over(pod)
     return PodView(
         namespace=metadata["namespace"],
         name=metadata["name"],
@@ -108,7 +91,7 @@ def pod_view(pod: KubeObject) -> PodView:
         label=metadata.get("labels", {}).get(POD_LABEL, ""),
         phase=status.get("phase", "Unknown"),
         ip=status.get("podIP"),
-        ready=deleted_at is None and not over and _condition(pod, "Ready").get("status") == "True",
+        ready=deleted_at is None and not over and condition(pod, "Ready").get("status") == "True",
         started_at=seconds(status.get("startTime")),
         finished_at=_finished(pod) if over else None,
         deleted_at=deleted_at,
@@ -146,9 +129,9 @@ def namespace_view(namespace: KubeObject) -> NamespaceView:
     created = seconds(metadata["creationTimestamp"])
     assert created is not None
     blocks = [
-        condition.get("message", "")
-        for condition in namespace.get("status", {}).get("conditions", [])
-        if condition.get("status") == "True"
+        found.get("message", "")
+        for found in namespace.get("status", {}).get("conditions", [])
+        if found.get("status") == "True"
     ]
     return NamespaceView(
         name=metadata["name"],
@@ -159,34 +142,6 @@ def namespace_view(namespace: KubeObject) -> NamespaceView:
     )
 
 
-def capacity(
-    nodes: Iterable[KubeObject], pods: Iterable[KubeObject], claims: Iterable[KubeObject]
-) -> Capacity:
-    """Sum over the nodes that take pods, against all pods that are not over and all claims."""
-    usable = [node for node in nodes if _takes_pods(node)]
-    names = {node["metadata"]["name"] for node in usable}
-    running = [pod for pod in pods if not _is_over(pod) and pod["spec"].get("nodeName", "") in names | {""}]
-    storage = sum(claim_view(claim).mib for claim in claims)
-    asked = _sum(requested_by(pod) for pod in running)
-    return Capacity(
-        allocatable=_sum(_resources(node.get("status", {}).get("allocatable", {})) for node in usable),
-        requested=Resources(asked.cpu_milli, asked.memory_mib, asked.storage_mib + storage),
-    )
-
-
-def requested_by(pod: KubeObject) -> Resources:
-    """What the scheduler sets aside for a pod: its containers, or its largest init container."""
-    spec = pod["spec"]
-    main = _sum(_requests(container) for container in spec.get("containers", []))
-    first = [_requests(container) for container in spec.get("initContainers", [])]
-    overhead = _resources(spec.get("overhead", {}))
-    return Resources(
-        max([main.cpu_milli, *(part.cpu_milli for part in first)]) + overhead.cpu_milli,
-        max([main.memory_mib, *(part.memory_mib for part in first)]) + overhead.memory_mib,
-        max([main.storage_mib, *(part.storage_mib for part in first)]) + overhead.storage_mib,
-    )
-
-
 def containers(pod: KubeObject) -> list[KubeObject]:
     """Statuses of the pod's containers."""
     return list(pod.get("status", {}).get("containerStatuses", []))
@@ -194,7 +149,7 @@ def containers(pod: KubeObject) -> list[KubeObject]:
 
 def waiting_for(pod: KubeObject) -> str | None:
     """`Reason: message` of the first thing that the pod waits for and that is no normal step."""
-    scheduled = _condition(pod, "PodScheduled")
+    scheduled = condition(pod, "PodScheduled")
     if scheduled.get("status") == "False":
         return _words(scheduled)
     for container in containers(pod):
@@ -209,9 +164,10 @@ def _words(part: KubeObject) -> str:
     return ": ".join(word for word in (part.get("reason"), part.get("message")) if word)
 
 
-def _condition(holder: KubeObject, kind: str) -> KubeObject:
+def condition(holder: KubeObject, kind: str) -> KubeObject:
+    """The condition of that type in an object's status; empty where there is none."""
     conditions = holder.get("status", {}).get("conditions", [])
-    return next((condition for condition in conditions if condition["type"] == kind), {})
+    return next((found for found in conditions if found["type"] == kind), {})
 
 
 def _deletion_asked(metadata: KubeObject) -> UnixSeconds | None:
@@ -220,8 +176,8 @@ def _deletion_asked(metadata: KubeObject) -> UnixSeconds | None:
     return None if end is None else UnixSeconds(end - int(metadata.get("deletionGracePeriodSeconds") or 0))
 
 
-def _is_over(pod: KubeObject) -> bool:
-    """No container runs or will run: a final phase, or the kubelet has let the deleted pod go."""
+def is_over(pod: KubeObject) -> bool:
+    """Whether no container runs or will run: a final phase, or the kubelet has let the deleted pod go."""
     status, metadata = pod.get("status", {}), pod["metadata"]
     if status.get("phase") in _OVER:
         return True
@@ -239,28 +195,3 @@ def _finished(pod: KubeObject) -> UnixSeconds | None:
             if end is not None and end > 0:
                 ends.append(end)
     return max(ends, default=None)
-
-
-def _takes_pods(node: KubeObject) -> bool:
-    return _condition(node, "Ready").get("status") == "True" and not node["spec"].get("unschedulable", False)
-
-
-def _requests(container: KubeObject) -> Resources:
-    return _resources(container.get("resources", {}).get("requests", {}))
-
-
-def _resources(amounts: Mapping[str, str]) -> Resources:
-    return Resources(
-        quantities.milli(amounts.get("cpu")),
-        quantities.mebibytes(amounts.get("memory")),
-        quantities.mebibytes(amounts.get("ephemeral-storage")),
-    )
-
-
-def _sum(parts: Iterable[Resources]) -> Resources:
-    listed = list(parts)
-    return Resources(
-        sum(part.cpu_milli for part in listed),
-        sum(part.memory_mib for part in listed),
-        sum(part.storage_mib for part in listed),
-    )

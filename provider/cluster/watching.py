@@ -11,6 +11,7 @@ from trustedpods.protocol.errors import RemoteProtocolError
 from trustedpods.provider.cluster import errors
 from trustedpods.provider.cluster.api import Api, path_of
 from trustedpods.provider.cluster.names import POD_LABEL
+from trustedpods.provider.cluster.streams import Lines
 from trustedpods.provider.cluster.views import PodView, pod_view
 
 ROUND_S = 240
@@ -67,17 +68,18 @@ async def _from(api: Api, path: str, version: str) -> AsyncGenerator[PodChange]:
             "timeoutSeconds": str(ROUND_S),
         }
         try:
-            async with api.lines(path, query, SILENCE_S) as lines:
-                async for line in lines:
-                    kind, item = _event(line, path)
-                    version = item["metadata"]["resourceVersion"]
-                    if kind != "BOOKMARK":
-                        yield PodChange(pod_view(item), gone=kind == "DELETED")
+            async with api.stream(path, query, SILENCE_S) as chunks:
+                lines = Lines()
+                async for chunk in chunks:
+                    for kind, item in (_event(line, path) for line in lines.feed(chunk)):
+                        version = item["metadata"]["resourceVersion"]
+                        if kind != "BOOKMARK":
+                            yield PodChange(pod_view(item), gone=kind == "DELETED")
         except errors.Conflict:
             return
 
 
-def _event(line: str, path: str) -> tuple[str, dict[str, Any]]:
+def _event(line: bytes, path: str) -> tuple[str, dict[str, Any]]:
     """Kind and object of one line; an ERROR line is raised as the error that it is."""
     try:
         event = json.loads(line)

@@ -1,0 +1,276 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A cluster in memory with the methods of `trustedpods.provider.cluster.client.Cluster`.
+
+It does at once what Kubernetes does in a while: a replica is ready when it is asked for and over
+when it is no longer, and stays readable until its finalizer is dropped. The attributes below
+make it slow, full, broken or unreachable; `clock` is its time.
+"""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from itertools import count
+
+import trio
+
+from trustedpods.protocol.errors import Locked, NetworkFailure
+from trustedpods.protocol.units import Resources, UnixSeconds
+from trustedpods.provider.cluster.builder import KubeObject
+from trustedpods.provider.cluster.capacity import Capacity
+from trustedpods.provider.cluster.errors import NamespaceEnding, NotThere
+from trustedpods.provider.cluster.quantities import mebibytes
+from trustedpods.provider.cluster.reasons import Diagnosis
+from trustedpods.provider.cluster.sizes import requested_by
+from trustedpods.provider.cluster.views import ClaimView, NamespaceView, PodView
+from trustedpods.provider.cluster.watching import PodChange
+
+
+@dataclass
+class FakeLife:
+    """One namespace: the objects that were applied, how many replicas are wanted, and those there are."""
+
+    name: str
+    label: str
+    created: int
+    objects: dict[tuple[str, str], KubeObject] = field(default_factory=dict)
+    wanted: int = 0
+    pods: dict[str, PodView] = field(default_factory=dict)
+    costs: dict[str, int] = field(default_factory=dict)
+    deleting: bool = False
+
+
+@dataclass
+class FakeCluster:
+    """See the module. `failing[namespace]` keeps its replicas from getting ready, for that reason."""
+
+    clock: int = 1_800_000_000
+    unreachable: bool = False
+    hold_starts: bool = False
+    failing: dict[str, Diagnosis] = field(default_factory=dict)
+    allocatable: Resources = field(default_factory=lambda: Resources(8000, 16_384, 65_536))
+    lives: dict[str, FakeLife] = field(default_factory=dict)
+    written: dict[str, bytes] = field(default_factory=dict)
+    leases: dict[str, tuple[str, int]] = field(default_factory=dict)
+    calls: list[str] = field(default_factory=list)
+    _numbers: count = field(default_factory=lambda: count(1))
+    _watchers: list[trio.MemorySendChannel[PodChange]] = field(default_factory=list)
+
+    async def _called(self, what: str) -> None:
+        await trio.lowlevel.checkpoint()
+        self.calls.append(what)
+        if self.unreachable:
+            raise NetworkFailure("cannot be reached", where="fake cluster")
+
+    def _life(self, namespace: str) -> FakeLife:
+        if namespace not in self.lives:
+            raise NotThere(f'deployments.apps "pod" not found in {namespace}', rule="NotFound")
+        return self.lives[namespace]
+
+    async def version(self) -> str:
+        await self._called("version")
+        return "v1.36.3-fake"
+
+    async def apply(self, objects: Sequence[KubeObject]) -> None:
+        await self._called("apply")
+        for wanted in objects:
+            metadata = wanted["metadata"]
+            if wanted["kind"] == "Namespace":
+                label = metadata["labels"]["trustedpods.dev/pod"]
+                self.lives.setdefault(metadata["name"], FakeLife(metadata["name"], label, self.clock))
+            life = self._life(metadata.get("namespace", metadata["name"]))
+            if life.deleting:
+                raise NamespaceEnding("namespace is being terminated", rule="namespace-terminating")
+            life.objects[wanted["kind"], metadata["name"]] = wanted
+
+    async def scale(self, namespace: str, replicas: int) -> None:
+        await self._called(f"scale {namespace} {replicas}")
+        life = self._life(namespace)
+        life.wanted = replicas
+        alive = [pod for pod in life.pods.values() if pod.deleted_at is None]
+        alive.sort(key=lambda pod: life.costs.get(pod.name, 0), reverse=True)
+        for pod in alive[replicas:]:
+            self._end(life, pod)
+        for _ in range(replicas - len(alive)):
+            self._start(life)
+
+    def _start(self, life: FakeLife) -> None:
+        number = next(self._numbers)
+        template = life.objects["Deployment", "pod"]["spec"]["template"]
+        size = requested_by(template["spec"])
+        ready = not self.hold_starts and life.name not in self.failing
+        failure = self.failing.get(life.name)
+        self._put(
+            life,
+            PodView(
+                namespace=life.name,
+                name=f"pod-{number}",
+                uid=f"uid-{number}",
+                label=life.label,
+                phase="Running" if ready else "Pending",
+                ip=f"10.0.{number // 250}.{number % 250 + 1}" if ready else None,
+                ready=ready,
+                started_at=UnixSeconds(self.clock),
+                finished_at=None,
+                deleted_at=None,
+                waiting=failure.text if failure else None,
+                restarts=0,
+                cpu_milli=size.cpu_milli,
+                memory_mib=size.memory_mib,
+                node="fake",
+                metered=True,
+            ),
+        )
+
+    def _end(self, life: FakeLife, pod: PodView) -> None:
+        now = UnixSeconds(self.clock)
+        ended = replace(pod, phase="Succeeded", ready=False, finished_at=now, deleted_at=now, over=True)
+        self._put(life, ended)
+
+    def _put(self, life: FakeLife, pod: PodView, *, gone: bool = False) -> None:
+        if gone:
+            life.pods.pop(pod.name, None)
+        else:
+            life.pods[pod.name] = pod
+        for watcher in self._watchers:
+            watcher.send_nowait(PodChange(pod, gone))
+
+    def release_starts(self) -> None:
+        """Let replicas get ready that `hold_starts` has kept waiting."""
+        self.hold_starts = False
+        for life in self.lives.values():
+            for pod in list(life.pods.values()):
+                if pod.phase == "Pending" and life.name not in self.failing:
+                    self._put(life, replace(pod, phase="Running", ready=True, ip=f"10.1.0.{len(life.pods)}"))
+
+    async def replicas(self, namespace: str) -> int:
+        await self._called("replicas")
+        return self.lives[namespace].wanted if namespace in self.lives else 0
+
+    async def delete_namespace(self, namespace: str) -> None:
+        await self._called(f"delete {namespace}")
+        life = self.lives.get(namespace)
+        if life is None:
+            return
+        life.deleting = True
+        for pod in list(life.pods.values()):
+            if pod.deleted_at is None:
+                self._end(life, pod)
+        self._forget(life)
+
+    def _forget(self, life: FakeLife) -> None:
+        if life.deleting and not life.pods:
+            del self.lives[life.name]
+
+    async def namespaces(self) -> list[NamespaceView]:
+        await self._called("namespaces")
+        return [
+            NamespaceView(life.name, life.label, life.deleting, UnixSeconds(life.created))
+            for life in self.lives.values()
+        ]
+
+    async def pods(self, namespace: str | None = None) -> list[PodView]:
+        await self._called("pods")
+        return [
+            pod
+            for life in self.lives.values()
+            if namespace in (None, life.name)
+            for pod in life.pods.values()
+        ]
+
+    @asynccontextmanager
+    async def watch_pods(self, namespace: str | None = None) -> AsyncIterator[AsyncIterator[PodChange]]:
+        await self._called("watch")
+        sender, receiver = trio.open_memory_channel[PodChange](1000)
+        for pod in await self.pods(namespace):
+            sender.send_nowait(PodChange(pod, gone=False))
+        self._watchers.append(sender)
+        try:
+            yield receiver
+        finally:
+            self._watchers.remove(sender)
+
+    async def claims(self, namespace: str | None = None) -> list[ClaimView]:
+        await self._called("claims")
+        return [
+            ClaimView(
+                life.name,
+                name,
+                f"uid-{life.name}-{name}",
+                life.label,
+                mebibytes(claim["spec"]["resources"]["requests"]["storage"]),
+                UnixSeconds(life.created),
+                None,
+            )
+            for life in self.lives.values()
+            if namespace in (None, life.name)
+            for (kind, name), claim in life.objects.items()
+            if kind == "PersistentVolumeClaim"
+        ]
+
+    async def capacity(self) -> Capacity:
+        running = [pod for pod in await self.pods() if not pod.over]
+        asked = Resources(
+            sum(pod.cpu_milli for pod in running),
+            sum(pod.memory_mib for pod in running),
+            sum(claim.mib for claim in await self.claims()),
+        )
+        return Capacity(self.allocatable, asked)
+
+    async def drop_finalizer(self, namespace: str, pod: str, uid: str) -> None:
+        await self._called(f"drop {pod}")
+        life = self.lives.get(namespace)
+        found = life.pods.get(pod) if life else None
+        if life is None or found is None or found.uid != uid:
+            return
+        self._put(life, replace(found, metered=False), gone=found.over)
+        self._forget(life)
+
+    async def set_deletion_cost(self, namespace: str, pod: str, cost: int) -> None:
+        await self._called(f"cost {pod} {cost}")
+        if namespace in self.lives:
+            self.lives[namespace].costs[pod] = cost
+
+    async def logs(
+        self, namespace: str, pod: str, container: str, tail: int = 100, *, previous: bool = False
+    ) -> bytes:
+        await self._called(f"logs {pod} {container}")
+        lines = self.written.get(container, b"").splitlines(keepends=True)
+        return b"".join(lines[-tail:])
+
+    @asynccontextmanager
+    async def follow_logs(
+        self, namespace: str, pod: str, container: str, tail: int = 100
+    ) -> AsyncIterator[AsyncIterator[bytes]]:
+        sender, receiver = trio.open_memory_channel[bytes](1)
+        sender.send_nowait(await self.logs(namespace, pod, container, tail))
+        sender.close()
+        yield receiver
+
+    async def events(self, namespace: str) -> list[str]:
+        await self._called("events")
+        return (
+            [f"Warning Failed Pod/pod: {self.failing[namespace].text}"] if namespace in self.failing else []
+        )
+
+    async def diagnose(self, namespace: str) -> Diagnosis | None:
+        await self._called("diagnose")
+        life = self.lives.get(namespace)
+        if life is None or not life.wanted or any(pod.ready for pod in life.pods.values()):
+            return None
+        return self.failing.get(namespace)
+
+    async def why_not_ready(self, namespace: str) -> str | None:
+        found = await self.diagnose(namespace)
+        return found.text if found else None
+
+    async def hold_lease(self, name: str, holder: str, seconds: int) -> None:
+        await self._called(f"lease {name}")
+        other, until = self.leases.get(name, (holder, 0))
+        if other != holder and until > self.clock:
+            raise Locked(f"{other} holds the lease {name}")
+        self.leases[name] = (holder, self.clock + seconds)
+
+    async def release_lease(self, name: str, holder: str) -> None:
+        await self._called(f"release {name}")
+        if self.leases.get(name, ("", 0))[0] == holder:
+            del self.leases[name]

@@ -4,7 +4,7 @@
 import json
 from typing import Any
 
-from trustedpods.localnet.node_images import BUSYBOX
+from trustedpods.localnet.binaries import BUSYBOX
 from trustedpods.localnet.settings import Cluster
 
 STORAGE_NAMESPACE = "local-path-storage"

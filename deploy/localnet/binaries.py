@@ -20,6 +20,15 @@ from trustedpods.protocol.errors import NoContext, TrustedPodsError
 KUBERNETES_VERSION = "1.36.3"
 PROVISIONER_VERSION = "v0.0.30"
 
+PAUSE = "docker.io/local/pause:1"
+"""Image that holds a pod's namespaces open."""
+
+BUSYBOX = "docker.io/local/busybox:1"
+"""Image in which the storage provisioner runs its scripts."""
+
+NODE_IMAGES = ("pause", "busybox")
+"""What a node has before any registry: archives of deploy/images."""
+
 _PROVISIONER_MODULE = "github.com/rancher/local-path-provisioner"
 _VERSION_PACKAGE = "k8s.io/component-base/version"
 
@@ -30,7 +39,9 @@ def checkout() -> Path:
 
 
 def cache() -> Path:
-    """Folder of built programs: $XDG_CACHE_HOME/trustedpods or ~/.cache/trustedpods."""
+    """Folder of what is built once: $TRUSTEDPODS_CACHE, or the user's cache folder."""
+    if "TRUSTEDPODS_CACHE" in os.environ:
+        return Path(os.environ["TRUSTEDPODS_CACHE"])
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(base) / "trustedpods"
 
@@ -47,6 +58,11 @@ def kube() -> Path:
 def provisioner() -> Path:
     """Where the storage provisioner is, built or not."""
     return cache() / f"local-path-provisioner-{PROVISIONER_VERSION}"
+
+
+def image(name: str) -> Path:
+    """Archive of an image from deploy/images, built or not."""
+    return cache() / "images" / f"{name}.tar"
 
 
 def anvil() -> Path:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The command `trustedpods-localnet`."""
 
+import importlib
 import json
 import os
 import sys
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from trustedpods.protocol.errors import NoContext, TrustedPodsError
+from trustedpods.protocol.errors import BadInput, NoContext, TrustedPodsError
 
 if TYPE_CHECKING:
     from trustedpods.localnet.settings import Knobs
@@ -32,36 +33,37 @@ def _say(text: str) -> None:
     click.echo(text, err=True)
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(package_name="trusted-pods")
 def cli() -> None:
     """A whole market on this machine: chain, contracts, Kubernetes and providers."""
 
 
+_UP_OPTIONS = [
+    click.option("--clusters", type=click.IntRange(1, 8), default=1, show_default=True,
+                 help="How many clusters, each with a provider; each dearer than the one before."),
+    click.option("--existing", metavar="KUBECONFIG",
+                 type=click.Path(exists=True, dir_okay=False, path_type=Path),
+                 help="Use your own cluster (provider class `open`) instead of an embedded one."),
+    click.option("--limit", type=float, default=300, show_default=True, help="Seconds to wait."),
+    click.option("--decimals", "decimals", type=int, metavar="6|18", help="Of the token. [default: 18]"),
+    click.option("--claim-interval", "claim_interval_s", type=int, metavar="SECONDS", help="[default: 10]"),
+    click.option("--unlock", "unlock_s", type=int, metavar="SECONDS",
+                 help="Unlock period, in whole minutes. [default: 60]"),
+    click.option("--grace", "grace_s", type=int, metavar="SECONDS",
+                 help="How long volumes are kept without funds. [default: 60]"),
+    click.option("--warn-before", "warn_before_s", type=int, metavar="SECONDS",
+                 help="Warning before funds end. [default: 30]"),
+    click.option("--idle-after", "idle_after_s", type=int, metavar="SECONDS",
+                 help="Silence until scale to zero. [default: 5]"),
+    click.option("--price-step", "price_step_percent", type=int, metavar="PERCENT",
+                 help="How much dearer each next cluster is. [default: 50]"),
+]  # fmt: skip
+
+
 @cli.command()
 @_name_option
-@click.option(
-    "--clusters",
-    type=click.IntRange(1, 8),
-    default=1,
-    show_default=True,
-    help="How many clusters, each with a provider; each dearer than the one before.",
-)
-@click.option(
-    "--existing",
-    metavar="KUBECONFIG",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="Use your own cluster (provider class `open`) instead of an embedded one.",
-)
-@click.option("--decimals", type=click.Choice(["6", "18"]), help="Of the payment token. [default: 18]")
-@click.option("--claim-interval", type=int, metavar="SECONDS", help="[default: 10]")
-@click.option("--unlock", type=int, metavar="SECONDS", help="Unlock period, whole minutes. [default: 60]")
-@click.option("--grace", type=int, metavar="SECONDS", help="Volumes kept without funds. [default: 60]")
-@click.option("--warn-before", type=int, metavar="SECONDS", help="Before funds end. [default: 30]")
-@click.option("--idle-after", type=int, metavar="SECONDS", help="Until scale to zero. [default: 5]")
-@click.option("--price-step", type=int, metavar="PERCENT", help="k2 over k1, and so on. [default: 50]")
-@click.option("--limit", type=float, default=300, show_default=True, help="Seconds to wait.")
-def up(name: str, clusters: int, existing: Path | None, limit: float, **turned: int | str | None) -> None:  # fmt: skip
+def up(name: str, clusters: int, existing: Path | None, limit: float, **turned: int | None) -> None:
     """Bring a localnet up; again: start what is missing."""
     from trustedpods.localnet.up import up as bring_up
 
@@ -77,17 +79,22 @@ def up(name: str, clusters: int, existing: Path | None, limit: float, **turned: 
     _say(f"{name} is up ({time.monotonic() - began:.1f} s); state in {settings.state}")
 
 
-def _knobs(turned: dict[str, int | str | None]) -> "Knobs | None":
+def _knobs(turned: dict[str, int | None]) -> "Knobs | None":
     """The knobs that were turned; none when none was."""
+    from pydantic import ValidationError
+
     from trustedpods.localnet.settings import Knobs
 
-    fields = {
-        "decimals": "decimals", "claim_interval": "claim_interval_s", "unlock": "unlock_s",
-        "grace": "grace_s", "warn_before": "warn_before_s", "idle_after": "idle_after_s",
-        "price_step": "price_step_percent",
-    }  # fmt: skip
-    values = {fields[key]: int(value) for key, value in turned.items() if value is not None}
-    return Knobs.model_validate(values) if values else None
+    values = {name: value for name, value in turned.items() if value is not None}
+    try:
+        return Knobs.model_validate(values) if values else None
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise BadInput(f"{first['loc'][0]}: {first['msg']}") from None
+
+
+for _option in _UP_OPTIONS:
+    up = _option(up)
 
 
 @cli.command()
@@ -172,10 +179,10 @@ def kubectl(name: str, cluster_name: str, arguments: tuple[str, ...]) -> None:
 def demo(arguments: tuple[str, ...]) -> None:
     """Deploy an example pod and show every step of its life."""
     try:
-        from trustedpods.localnet.demo import main as run_demo
+        module = importlib.import_module("trustedpods.localnet.demo")
     except ModuleNotFoundError:
         raise NoContext("this version has no demo") from None
-    run_demo(list(arguments))
+    module.main(list(arguments))
 
 
 def _become(argv: list[str]) -> NoReturn:

@@ -7,7 +7,7 @@ The settings that look odd cost somebody time: each has its reason beside it.
 import json
 from pathlib import Path
 
-from trustedpods.localnet.node_images import PAUSE
+from trustedpods.localnet.binaries import PAUSE
 from trustedpods.localnet.settings import Cluster
 
 CNI_PLUGINS = Path("/usr/lib/cni")

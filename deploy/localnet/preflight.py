@@ -26,11 +26,12 @@ def check(*, embedded: bool) -> None:
         missing += [tool for tool in _CLUSTER_TOOLS if shutil.which(tool) is None]
         if not (cluster_files.CNI_PLUGINS / "ptp").exists():
             missing.append("containernetworking-plugins")
-    for find in (binaries.anvil, *(_CLUSTER_PROGRAMS if embedded else ())):
-        try:
-            find()
-        except TrustedPodsError as error:
-            missing.append(error.what)
+        built = [binaries.kube(), binaries.provisioner(), *map(binaries.image, binaries.NODE_IMAGES)]
+        missing += [str(path) for path in built if not path.exists()]
+    try:
+        binaries.anvil()
+    except TrustedPodsError as error:
+        missing.append(error.what)
     if missing:
         raise NoContext(f"missing: {', '.join(missing)}", hint="run `make setup`")
 
@@ -45,14 +46,3 @@ def _check_system() -> None:
         raise Refused("no control groups are mounted at /sys/fs/cgroup", rule="cgroups", hint=_OTHER_WAY)
     if not any(os.access(mount, os.W_OK) for mount, _ in found):
         raise Refused("the control groups are read-only here", rule="cgroups", hint=_OTHER_WAY)
-
-
-def _built_kube() -> None:
-    binaries.built(binaries.kube())
-
-
-def _built_provisioner() -> None:
-    binaries.built(binaries.provisioner())
-
-
-_CLUSTER_PROGRAMS = (_built_kube, _built_provisioner)

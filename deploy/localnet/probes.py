@@ -49,8 +49,14 @@ def api_ready(cluster: Cluster) -> None:
     api(cluster, "/api/v1/namespaces/kube-system/configmaps/extension-apiserver-authentication")
 
 
+def controllers_ready(cluster: Cluster) -> None:
+    """The controllers do their work: without the default account no pod is admitted."""
+    api(cluster, "/api/v1/namespaces/default/serviceaccounts/default")
+
+
 def node_ready(cluster: Cluster) -> None:
-    """The node has registered and can run pods."""
+    """The kubelet answers, and the node has registered and can run pods."""
+    http_ok(cluster.namespace, "127.0.0.1", 10248, "/healthz")
     node = json.loads(api(cluster, f"/api/v1/nodes/{cluster.name}"))
     conditions = node.get("status", {}).get("conditions", [])
     ready = next((entry for entry in conditions if entry["type"] == "Ready"), {"message": "not reported"})

@@ -1,0 +1,433 @@
+# SPDX-License-Identifier: Apache-2.0
+"""When a pod sleeps, wakes, grows and shrinks: one state machine per published service.
+
+`step` takes a state, an event and the time (any clock that only goes forward, in seconds) and
+returns the next state and commands. Each command may be repeated; `Serve` and `SetReplicas` say
+what is wanted, not what to change, so the app may also run them again after a failure.
+
+A pod is scaled down only after the proxy has shown, in one reading, that the replica gets nothing
+new and serves nothing. A request that comes meanwhile calls it off.
+"""
+
+import math
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+
+from trustedpods.provider.core.concurrency import Load
+from trustedpods.provider.core.traffic import PodAddress, SlotStats
+
+BACKOFF_FIRST_S = 5.0
+BACKOFF_MAX_S = 300.0
+HEALTHY_S = 60.0
+"""Awake for so long, a pod's earlier failures are forgotten."""
+
+RETIRED_S = 3.0
+"""A replica that was scaled away may still be listed as ready for so long; it is not used."""
+
+FUNDS_RETRY_S = 60
+
+
+class Phase(StrEnum):
+    """Where a pod is between zero and serving."""
+
+    ASLEEP = "asleep"
+    WAKING = "waking"
+    AWAKE = "awake"
+    DRAINING = "draining"
+    FAILING = "failing"
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What the manifest, the funds and the operator allow. Times in seconds.
+
+    `stopped` is why the pod must not run (funds ended, removal): it goes to zero at once, also
+    with requests in flight. `idle_connection`: requests in flight without a byte for so long do
+    not keep a pod awake.
+    """
+
+    min: int = 0
+    max: int = 1
+    idle_after: float = 60.0
+    concurrency: int = 50
+    idle_connection: float = 600.0
+    wake_limit: float = 60.0
+    start_limit: float = 300.0
+    stopped: str | None = None
+
+
+# ---- events ----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class WakeAsked:
+    """A request waits at the activator (or the deploy wants proof that the pod runs)."""
+
+
+@dataclass(frozen=True, slots=True)
+class PodsSeen:
+    """A fresh look at the cluster.
+
+    `ready`: replicas whose probes passed and that are not being deleted. `unready`: others with
+    an address, those being deleted among them: they may finish requests and get no new ones.
+    `replicas`: what the workload asks for now, None if it was not read. `failure`: why a replica
+    cannot start, in Kubernetes' words.
+    """
+
+    ready: tuple[PodAddress, ...] = ()
+    unready: tuple[PodAddress, ...] = ()
+    replicas: int | None = None
+    failure: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TrafficSeen:
+    """A fresh reading of the slot's counters."""
+
+    stats: SlotStats
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """Time went on; at least once a second."""
+
+
+@dataclass(frozen=True, slots=True)
+class LimitsSet:
+    """The limits changed."""
+
+    limits: Limits
+
+
+Event = WakeAsked | PodsSeen | TrafficSeen | Tick | LimitsSet
+
+# ---- commands --------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class SetReplicas:
+    """Ask the cluster for `count` replicas; pods named in `victims` are to go first."""
+
+    count: int
+    victims: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Serve:
+    """The facade sends requests to `pods`, nothing new to `draining`, and forgets all others."""
+
+    pods: tuple[PodAddress, ...] = ()
+    draining: tuple[PodAddress, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Tell everybody who asked for a wake-up where the pod is."""
+
+    pod: PodAddress
+
+
+@dataclass(frozen=True, slots=True)
+class Refuse:
+    """Tell everybody who asked for a wake-up why not, and when to try again (seconds)."""
+
+    reason: str
+    retry_after: int
+
+
+Command = SetReplicas | Serve | Answer | Refuse
+
+# ---- state -----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Retired:
+    """A replica that was scaled away at `at`: not used again while its name is listed."""
+
+    name: str
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class ScaleState:
+    """Everything that is remembered of one pod. Begin with `begin`; only `step` makes the next.
+
+    `replicas` and `victims`: what was asked of the cluster. `leaving`: replicas chosen to go,
+    which finish first. `waiting`: since when the oldest wake-up is unanswered. `moved`: last
+    time a counter moved; `active`: last time that something was in flight. `answered`: replicas
+    that the activator was sent to.
+    """
+
+    limits: Limits
+    phase: Phase
+    since: float
+    replicas: int
+    active: float
+    moved: float
+    load: Load
+    victims: tuple[str, ...] = ()
+    ready: tuple[PodAddress, ...] = ()
+    unready: tuple[PodAddress, ...] = ()
+    leaving: tuple[str, ...] = ()
+    retired: tuple[Retired, ...] = ()
+    answered: frozenset[str] = frozenset()
+    waiting: float | None = None
+    counters: tuple[str, int, int] | None = None
+    failures: int = 0
+    retry_at: float = 0.0
+    reason: str = ""
+    served: Serve = field(default_factory=Serve)
+
+    @property
+    def serving(self) -> tuple[PodAddress, ...]:
+        """Replicas that get new requests."""
+        if self.phase is not Phase.AWAKE:
+            return ()
+        return tuple(pod for pod in self.ready if pod.name not in self.leaving)
+
+    @property
+    def draining(self) -> tuple[PodAddress, ...]:
+        """Replicas that finish what they have."""
+        if self.phase in (Phase.ASLEEP, Phase.FAILING):
+            return ()
+        serving = set(self.serving)
+        return tuple(pod for pod in (*self.ready, *self.unready) if pod not in serving)
+
+
+Result = tuple[ScaleState, list[Command]]
+
+
+def begin(limits: Limits, now: float, replicas: int = 0) -> ScaleState:
+    """The state of a pod whose workload asks for *replicas* now: new, or met after a restart."""
+    phase = Phase.WAKING if replicas else Phase.ASLEEP
+    return ScaleState(limits, phase, now, replicas, active=now, moved=now, load=Load(now))
+
+
+def step(state: ScaleState, event: Event, now: float) -> Result:
+    """The next state, and what to do."""
+    match event:
+        case WakeAsked():
+            state, commands = _on_wake(state, now)
+        case PodsSeen():
+            state, commands = _on_pods(state, event, now)
+        case TrafficSeen(stats):
+            state, commands = _on_traffic(state, stats, now)
+        case Tick():
+            state, commands = _on_tick(state, now)
+        case LimitsSet(limits):
+            state, commands = _on_tick(replace(state, limits=limits), now)
+    wanted = Serve(state.serving, state.draining)
+    if wanted != state.served:
+        state = replace(state, served=wanted)
+        # Before a scale-down, so that nothing new reaches what goes; after an answer costs nothing.
+        commands.insert(0, wanted)
+    return state, commands
+
+
+def _on_wake(state: ScaleState, now: float) -> Result:
+    if state.limits.stopped is not None:
+        return state, [Refuse(state.limits.stopped, FUNDS_RETRY_S)]
+    if state.phase is Phase.FAILING and now < state.retry_at:
+        return state, [Refuse(state.reason, math.ceil(state.retry_at - now))]
+    if state.phase in (Phase.ASLEEP, Phase.FAILING):
+        return _start(replace(state, waiting=now), now)
+    if state.phase is Phase.DRAINING:
+        state = replace(state, phase=Phase.AWAKE, since=now)
+    waiting = now if state.waiting is None else state.waiting
+    return _answer(replace(state, waiting=waiting, active=now))
+
+
+def _start(state: ScaleState, now: float) -> Result:
+    count = max(1, state.limits.min)
+    state = replace(state, phase=Phase.WAKING, since=now, ready=(), unready=(), leaving=())
+    return _ask(state, count)
+
+
+def _ask(state: ScaleState, count: int, victims: tuple[str, ...] = ()) -> Result:
+    return replace(state, replicas=count, victims=victims), [SetReplicas(count, victims)]
+
+
+def _answer(state: ScaleState) -> Result:
+    """Answer who waits, if a replica can take requests."""
+    if state.waiting is None or not state.serving:
+        return state, []
+    pod = state.serving[0]
+    return replace(state, waiting=None, answered=state.answered | {pod.name}), [Answer(pod)]
+
+
+# ---- the cluster -----------------------------------------------------------------------------
+
+
+def _on_pods(state: ScaleState, event: PodsSeen, now: float) -> Result:
+    commands: list[Command] = []
+    listed = {pod.name for pod in (*event.ready, *event.unready)}
+    retired = tuple(old for old in state.retired if old.name in listed and now - old.at < RETIRED_S)
+    unusable = {old.name for old in retired}
+    state = replace(
+        state,
+        retired=retired,
+        ready=tuple(sorted(pod for pod in event.ready if pod.name not in unusable)),
+        unready=tuple(sorted(pod for pod in event.unready if pod.name not in unusable)),
+        leaving=tuple(name for name in state.leaving if name in listed),
+    )
+    if event.replicas == state.replicas:
+        state = replace(state, victims=())
+    elif event.replicas is not None:
+        commands.append(SetReplicas(state.replicas, state.victims))
+    state, more = _on_ready(state, event.failure, now)
+    return state, commands + more
+
+
+def _on_ready(state: ScaleState, failure: str | None, now: float) -> Result:
+    if state.ready and state.phase in (Phase.WAKING, Phase.FAILING) and state.replicas:
+        state = replace(state, phase=Phase.AWAKE, since=now, active=now, load=Load(now), leaving=())
+    if not state.ready and state.phase is Phase.AWAKE:
+        state = replace(state, phase=Phase.WAKING, since=now, leaving=())
+    if state.phase is Phase.AWAKE and not state.serving:
+        state = replace(state, leaving=())
+    if failure and not state.ready and state.phase is Phase.WAKING:
+        return _fail(state, failure, now)
+    return _answer(state)
+
+
+def _fail(state: ScaleState, reason: str, now: float) -> Result:
+    """Stop trying for a while; a pod that must always run goes on trying by itself."""
+    pause = min(BACKOFF_MAX_S, BACKOFF_FIRST_S * 2 ** min(state.failures, 10))
+    commands: list[Command] = []
+    if state.waiting is not None:
+        commands.append(Refuse(reason, math.ceil(pause)))
+    state = replace(
+        state,
+        phase=Phase.FAILING,
+        since=now,
+        failures=state.failures + 1,
+        retry_at=now + pause,
+        reason=reason,
+        waiting=None,
+        ready=(),
+        unready=(),
+    )
+    if state.replicas != state.limits.min:
+        state, more = _ask(state, state.limits.min)
+        commands += more
+    return state, commands
+
+
+# ---- traffic ---------------------------------------------------------------------------------
+
+
+def _on_traffic(state: ScaleState, stats: SlotStats, now: float) -> Result:
+    counters = (stats.boot, stats.total, stats.bytes_in + stats.bytes_out)
+    moved = state.moved if counters == state.counters or state.counters is None else now
+    busy = stats.current > 0 and now - moved < state.limits.idle_connection
+    state = replace(
+        state,
+        counters=counters,
+        moved=moved,
+        active=now if busy or moved == now else state.active,
+        load=state.load.add(now, stats.current),
+        answered=state.answered if stats.held else frozenset(),
+    )
+    if state.phase is Phase.DRAINING and not busy and not any(pod.serving for pod in stats.pods):
+        return _sleep(state, now)
+    if state.phase is Phase.AWAKE:
+        return _fit(state, stats, busy=busy, now=now)
+    return state, []
+
+
+def _sleep(state: ScaleState, now: float) -> Result:
+    names = tuple(pod.name for pod in (*state.ready, *state.unready))
+    state = replace(
+        state,
+        phase=Phase.ASLEEP,
+        since=now,
+        ready=(),
+        unready=(),
+        leaving=(),
+        answered=frozenset(),
+        retired=tuple(Retired(name, now) for name in names),
+    )
+    return _ask(state, 0, names)
+
+
+def _fit(state: ScaleState, stats: SlotStats, *, busy: bool, now: float) -> Result:
+    """Make an awake pod larger, smaller, or let it go to sleep."""
+    if now - state.since >= HEALTHY_S:
+        state = replace(state, failures=0)
+    wanted = _wanted(state, now)
+    if wanted > state.replicas:
+        return _ask(replace(state, leaving=()), wanted)
+    if state.limits.min == 0 and not busy and now - state.active >= state.limits.idle_after:
+        return replace(state, phase=Phase.DRAINING, since=now, leaving=()), []
+    if wanted == state.replicas:
+        return replace(state, leaving=()), []
+    return _shrink(state, stats, wanted, now)
+
+
+def _wanted(state: ScaleState, now: float) -> int:
+    wanted = state.load.replicas(now, state.replicas, state.limits.concurrency)
+    return min(state.limits.max, max(1, state.limits.min, wanted))
+
+
+def _shrink(state: ScaleState, stats: SlotStats, wanted: int, now: float) -> Result:
+    """Choose who goes; when they have finished, scale down."""
+    surplus = max(0, len(state.ready) - wanted)
+    if len(state.leaving) != surplus:
+        # Those that the activator was sent to come last: their requests cannot be told apart.
+        order = sorted(state.ready, key=lambda pod: (pod.name in state.answered, pod.name in state.leaving))
+        leaving = tuple(pod.name for pod in order[:surplus])
+        if leaving:
+            return replace(state, leaving=leaving), []
+    if any(_busy(name, state, stats) for name in state.leaving):
+        return state, []
+    victims = (*state.leaving, *(pod.name for pod in state.unready))
+    retired = (*state.retired, *(Retired(name, now) for name in victims))
+    state = replace(
+        state, leaving=(), retired=retired, ready=tuple(p for p in state.ready if p.name not in victims)
+    )
+    return _ask(state, wanted, victims)
+
+
+def _busy(name: str, state: ScaleState, stats: SlotStats) -> bool:
+    """Whether a leaving replica may still get or serve requests, as far as *stats* shows."""
+    if name in state.answered and stats.held:
+        return True
+    return any(pod.name == name and (pod.serving or pod.current) for pod in stats.pods)
+
+
+# ---- time ------------------------------------------------------------------------------------
+
+
+def _on_tick(state: ScaleState, now: float) -> Result:
+    limits = state.limits
+    if limits.stopped is not None:
+        return _stop(state, limits.stopped, now)
+    if limits.min and state.phase is not Phase.WAKING:
+        return _keep_up(state, now)
+    if state.phase is Phase.WAKING and state.replicas < limits.min:
+        return _ask(state, limits.min)
+    if state.phase is Phase.WAKING and now - state.since >= limits.start_limit:
+        return _fail(state, f"not ready within {limits.start_limit:g} s", now)
+    if state.waiting is not None and now - state.waiting >= limits.wake_limit:
+        refusal = Refuse(f"not ready within {limits.wake_limit:g} s", math.ceil(BACKOFF_FIRST_S))
+        return replace(state, waiting=None), [refusal]
+    return state, []
+
+
+def _keep_up(state: ScaleState, now: float) -> Result:
+    """A pod with a least number of replicas is started, and never drained, by itself."""
+    if state.phase is Phase.ASLEEP or (state.phase is Phase.FAILING and now >= state.retry_at):
+        return _start(state, now)
+    if state.phase is Phase.DRAINING:
+        return _answer(replace(state, phase=Phase.AWAKE, since=now))
+    if state.phase is Phase.AWAKE and state.replicas < state.limits.min:
+        return _ask(state, state.limits.min)
+    return state, []
+
+
+def _stop(state: ScaleState, reason: str, now: float) -> Result:
+    commands: list[Command] = [Refuse(reason, FUNDS_RETRY_S)] if state.waiting is not None else []
+    if state.phase is Phase.ASLEEP and state.replicas == 0:
+        return replace(state, waiting=None), commands
+    state, more = _sleep(replace(state, waiting=None), now)
+    return state, commands + more

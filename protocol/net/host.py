@@ -1,0 +1,169 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A host: an identity, the addresses that it listens on, and the connections it makes and takes."""
+
+import errno
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import trio
+
+from trustedpods.protocol.errors import BadInput, Locked, NetworkFailure, RemoteProtocolError
+from trustedpods.protocol.net.addresses import PeerAddress, peer_name
+from trustedpods.protocol.net.bounds import Bounds
+from trustedpods.protocol.net.connection import Connection, Handler
+from trustedpods.protocol.net.guests import Guests
+from trustedpods.protocol.net.handshake import Identity, accept, greet
+from trustedpods.protocol.net.link import Link
+from trustedpods.protocol.net.muxer import BoundedYamux
+
+DIAL_TIMEOUT_S = 15.0
+"""From an address to an authenticated connection."""
+
+_log = logging.getLogger(__name__)
+logging.getLogger("libp2p").addHandler(logging.NullHandler())  # else its warnings go to standard error
+
+
+class Host:
+    """One peer of the network; made by `open_host`."""
+
+    def __init__(self, identity: Identity, nursery: trio.Nursery, bounds: Bounds) -> None:
+        self.peer_id = identity.peer_id
+        """Multihash of the public key, as bound into evidence."""
+        self.addresses: list[str] = []
+        """Where it listens, each with `/p2p/` and the peer id; a port given as 0 is the real one here."""
+        self._identity = identity
+        self._nursery = nursery
+        self._bounds = bounds
+        self._guests = Guests(bounds)
+        self._handler: Handler | None = None
+
+    def serve(self, handler: Handler) -> None:
+        """From now on call *handler* for each stream that a peer opens.
+
+        When it returns the stream is finished, when it raises the stream is reset; neither it nor
+        a peer can stop the host. Work that outlives a stream belongs into the caller's nursery.
+        """
+        self._handler = handler
+
+    @asynccontextmanager
+    async def dial(self, address: str, timeout: float = DIAL_TIMEOUT_S) -> AsyncIterator[Connection]:
+        """Connect to the peer at a multiaddr that ends in `/p2p/` and its id.
+
+        Raises `NetworkFailure` when nobody answers within *timeout* seconds, and
+        `RemoteProtocolError` when somebody else answers, or does not speak Noise and yamux.
+        Leaving the block closes the connection; what the peer has not read by then may be lost.
+        """
+        connection = await self._connect(address, timeout)
+        try:
+            yield connection
+        finally:
+            await connection.close()
+
+    async def _connect(self, address: str, timeout: float) -> Connection:
+        try:
+            target = PeerAddress.parse(address)
+        except ValueError as error:
+            raise NetworkFailure(f"cannot dial: {error}", rule="address") from error
+        if target.peer_id is None:
+            raise NetworkFailure("cannot dial without a peer id", where=address, rule="address")
+        try:
+            with trio.fail_after(timeout):
+                stream = await trio.open_tcp_stream(target.host, target.port)
+                muxer = await self._greet(Link(stream, initiator=True), target.peer_id, address)
+        except trio.TooSlowError as error:
+            what = f"the peer does not answer within {timeout:g} s"
+            raise NetworkFailure(what, where=address, rule="timeout") from error
+        except OSError as error:
+            what = f"cannot connect: {error.strerror or error}"
+            raise NetworkFailure(what, where=address, rule="connect") from error
+        connection = Connection(muxer, self._nursery)
+        self._nursery.start_soon(connection.run, None)
+        return connection
+
+    async def _greet(self, link: Link, expected: bytes, address: str) -> BoundedYamux:
+        try:
+            return await greet(link, self._identity, expected, self._bounds, self._guests.received)
+        except Exception as error:
+            link.abort()
+            if link.ended:
+                raise NetworkFailure("the peer hung up", where=address, rule="connect") from error
+            what = f"whoever answers does not prove to be {peer_name(expected)}"
+            raise RemoteProtocolError(what, where=address, rule="peer-id") from error
+        except BaseException:
+            link.abort()
+            raise
+
+    # ---- inbound -----------------------------------------------------------------------------
+
+    async def listen(self, address: str) -> None:
+        """Listen on one more multiaddr, in the background.
+
+        Raises `BadInput` for an address that cannot be listened on and `Locked` for one that
+        another process has.
+        """
+        try:
+            wanted = PeerAddress.parse(address)
+            listeners = await trio.open_tcp_listeners(wanted.port, host=wanted.host)
+        except ValueError as error:
+            raise BadInput(str(error), where="listen address") from error
+        except OSError as error:
+            if error.errno == errno.EADDRINUSE:
+                raise Locked(f"another process listens on {address}") from error
+            raise BadInput(f"cannot listen on {address}: {error.strerror or error}") from error
+        for listener in listeners:
+            port = listener.socket.getsockname()[1]
+            self.addresses.append(str(PeerAddress(wanted.protocol, wanted.host, port, self.peer_id)))
+        self._nursery.start_soon(trio.serve_listeners, self._welcome, listeners)
+
+    async def _welcome(self, stream: trio.SocketStream) -> None:
+        """One inbound connection, from its first byte to its last; never raises."""
+        link = Link(stream, initiator=False)
+        try:
+            muxer = await self._authenticate(link)
+            if muxer is not None:
+                connection = Connection(muxer, self._nursery)
+                with self._guests.seated(connection):
+                    await connection.run(lambda: self._handler)
+        except Exception:  # noqa: BLE001 - logged, and the connection is closed
+            _log.exception("an inbound connection failed in a way that nobody foresaw")
+        finally:
+            link.abort()
+
+    async def _authenticate(self, link: Link) -> BoundedYamux | None:
+        with self._guests.knocking(link), trio.move_on_after(self._bounds.handshake_s):
+            try:
+                return await accept(link, self._identity, self._bounds, self._guests.received)
+            except Exception as error:  # noqa: BLE001 - a stranger's bytes reach many decoders
+                _log.debug("a handshake failed: %r", error)
+        return None
+
+
+@asynccontextmanager
+async def open_host(
+    seed: bytes | None, listen: list[str], bounds: Bounds | None = None
+) -> AsyncIterator[Host]:
+    """A host with the identity of a 32-byte *seed* (a new one for None), listening on *listen*.
+
+    Multiaddrs look like `/ip4/127.0.0.1/tcp/0`; an empty list makes a host that only dials.
+    Leaving the block ends all its connections. Raises what `Host.listen` raises.
+    """
+    failure: BaseException | None = None
+    try:
+        async with trio.open_nursery() as nursery:
+            host = Host(Identity.from_seed(seed), nursery, bounds or Bounds())
+            for address in listen:
+                await host.listen(address)
+            try:
+                yield host
+            finally:
+                nursery.cancel_scope.cancel()
+    except BaseExceptionGroup as group:
+        failure = _only(group)
+    if failure is not None:
+        raise failure
+
+
+def _only(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """What the block raised, out of the nursery's wrapping; background tasks raise nothing."""
+    return group.exceptions[0] if len(group.exceptions) == 1 else group

@@ -1,0 +1,178 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A stream between two peers: first as bytes, then as frames."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import trio
+from libp2p.exceptions import BaseLibp2pError
+from libp2p.io.abc import ReadWriteCloser
+from libp2p.io.exceptions import IOException
+from libp2p.stream_muxer.exceptions import MuxedStreamEOF
+from libp2p.stream_muxer.yamux.yamux import YamuxStream
+
+from trustedpods.protocol.errors import NetworkFailure, RemoteProtocolError
+from trustedpods.protocol.frames import FrameReader, header
+from trustedpods.protocol.limits import KIB, MAX_MESSAGE
+from trustedpods.protocol.net.bounds import PIECE
+from trustedpods.protocol.net.muxer import BoundedYamux
+
+DEFAULT_TIMEOUT_S = 60.0
+"""How long `receive` waits for a whole frame unless told otherwise."""
+
+_LEAST_READ = 64 * KIB
+_FIRST_POLL_S, _LONGEST_POLL_S = 0.001, 0.05
+
+
+class ByteStream(ReadWriteCloser):
+    """A yamux stream whose reads and writes may be cancelled without loss or damage to others.
+
+    Its write waits for the peer's window itself, as long as `Bounds.stall_s`: libp2p's own would
+    break off after five seconds.
+    """
+
+    def __init__(self, muxer: BoundedYamux, stream: YamuxStream) -> None:
+        self._muxer = muxer
+        self._stream = stream
+
+    async def read(self, n: int | None = None) -> bytes:
+        """1 to *n* bytes. Raises libp2p's errors at the end and after a reset."""
+        return await self._muxer.take(self._stream, n or _LEAST_READ)
+
+    async def write(self, data: bytes | memoryview) -> None:
+        """Write all of *data*. Raises `NetworkFailure` on a stall, libp2p's errors otherwise."""
+        sent = 0
+        while sent < len(data):
+            size = min(PIECE, len(data) - sent, await self._window())
+            await self._stream.write(data[sent : sent + size])  # type: ignore[arg-type]
+            sent += size
+
+    async def _window(self) -> int:
+        """Bytes that the peer takes now, at least one."""
+        pause, deadline = _FIRST_POLL_S, trio.current_time() + self._muxer.bounds.stall_s
+        while self._stream.send_window <= 0 and not self.is_over:
+            if trio.current_time() > deadline:
+                raise NetworkFailure(
+                    f"the peer took nothing for {self._muxer.bounds.stall_s:.0f} s", rule="stall"
+                )
+            await trio.sleep(pause)
+            pause = min(2 * pause, _LONGEST_POLL_S)
+        return max(1, self._stream.send_window)  # of an ended stream: its write says so
+
+    @property
+    def is_over(self) -> bool:
+        """True when nothing can be sent any more."""
+        return self._stream.closed or self._stream.send_closed or self._muxer.event_shutting_down.is_set()
+
+    @property
+    def peer_has_ended(self) -> bool:
+        """True when the peer sent its end, or the stream or connection is gone."""
+        return self._stream.recv_closed or self._stream.closed or self._muxer.event_shutting_down.is_set()
+
+    async def close(self) -> None:
+        """Send our end; the peer may go on sending."""
+        with trio.CancelScope(shield=True):
+            await self._stream.close()
+
+    async def reset(self) -> None:
+        """Drop the stream and what is unread of it. Never fails and never waits for the peer."""
+        buffer = self._muxer.stream_buffers.get(self._stream.stream_id)
+        if buffer is not None:
+            buffer.clear()
+        if not self._muxer.event_shutting_down.is_set():
+            with trio.CancelScope(shield=True), _ignored():
+                await self._stream.reset()
+
+    async def linger(self) -> None:
+        """After our end: drop what still comes until the peer's end, for a bounded time; then reset."""
+        with trio.move_on_after(self._muxer.bounds.linger_s), _ignored():
+            while not self.peer_has_ended:
+                await self.read()
+        await self.reset()
+
+    def get_remote_address(self) -> tuple[str, int] | None:
+        """None."""
+        return None
+
+
+class FrameStream:
+    """A stream of frames to an authenticated peer.
+
+    One task may send while another receives; several senders (or receivers) take turns frame by
+    frame. A receiver that pauses holds its sender back through the stream's window, with nothing
+    lost, until `Bounds.stall_s`. The end of a stream proves nothing: a conversation's last frame
+    says itself that it is the last.
+    """
+
+    def __init__(self, stream: ByteStream, remote_peer_id: bytes) -> None:
+        self.remote_peer_id = remote_peer_id
+        """Proven by the Noise handshake."""
+        self._stream = stream
+        self._reader = FrameReader()
+        self._sending = trio.Lock()
+        self._receiving = trio.Lock()
+
+    async def send(self, payload: bytes) -> None:
+        """Send one frame. Raises `NetworkFailure` when the peer is gone or takes nothing.
+
+        A call that fails or is cancelled resets the stream: part of the frame may be on its way.
+        """
+        head = header(payload)
+        async with self._sending:
+            try:
+                with translated():
+                    first = PIECE - len(head)
+                    await self._stream.write(head + payload[:first])
+                    await self._stream.write(memoryview(payload)[first:])
+            except BaseException:
+                await self._stream.reset()
+                raise
+
+    async def receive(self, max_size: int = MAX_MESSAGE, timeout: float | None = DEFAULT_TIMEOUT_S) -> bytes:
+        """The next frame's payload, of at most *max_size* bytes.
+
+        *timeout* counts for the whole frame; None waits as long as the peer lives. Raises
+        `RemoteProtocolError` for a frame that is too large or damaged, `NetworkFailure` after the
+        timeout (rule `timeout`; a later call may go on) and at the end of the stream (rule `end`).
+        """
+        async with self._receiving:
+            with trio.move_on_after(float("inf") if timeout is None else timeout), translated():
+                return await self._receive(max_size)
+        raise NetworkFailure(f"the peer sent no whole message within {timeout} s", rule="timeout")
+
+    async def _receive(self, max_size: int) -> bytes:
+        while (payload := self._reader.take(max_size)) is None:
+            wanted = max(_LEAST_READ, self._reader.missing(max_size))
+            try:
+                self._reader.feed(await self._stream.read(wanted))
+            except MuxedStreamEOF as error:
+                if self._reader.buffered:
+                    raise RemoteProtocolError("the stream ended within a frame") from error
+                raise NetworkFailure("the peer ended the stream", rule="end") from error
+        return payload
+
+    async def finish(self) -> None:
+        """Say that nothing more will be sent. Receiving goes on."""
+        with translated():
+            await self._stream.close()
+
+    async def reset(self) -> None:
+        """Drop the stream in both directions; the other side's next call fails."""
+        await self._stream.reset()
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """The one place where errors of streams become ours."""
+    try:
+        yield
+    except (BaseLibp2pError, IOException, trio.BrokenResourceError, trio.ClosedResourceError) as error:
+        raise NetworkFailure("the stream to the peer broke") from error
+
+
+@contextmanager
+def _ignored() -> Iterator[None]:
+    try:
+        yield
+    except (BaseLibp2pError, IOException, NetworkFailure, trio.BrokenResourceError, trio.ClosedResourceError):
+        return

@@ -6,12 +6,13 @@ it binds. Only a measurement of an image that is known to keep its keys makes th
 anything, so there is no "any measurement".
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, Literal
 
 from trustedpods.protocol.attestation.checks import Check, need, refusal
 from trustedpods.protocol.attestation.simulated import MEASUREMENT, PRODUCT, SimulatedMarket
 from trustedpods.protocol.attestation.snp import VerifiedSnp
+from trustedpods.protocol.attestation.snp_chain import Roots, amd_roots
 from trustedpods.protocol.attestation.snp_report import GuestPolicy, PlatformInfo, Tcb
 from trustedpods.protocol.errors import BadInput, EvidenceRefused
 
@@ -65,11 +66,13 @@ class Policy:
 
     `entries`: sealed machines, any one of which must match completely. `simulated`: the localnet
     whose simulated evidence counts. `allow_open`: providers of class open are good enough.
+    `vendor_roots` are AMD's everywhere but in tests.
     """
 
     entries: tuple[SnpEntry, ...] = ()
     simulated: SimulatedMarket | None = None
     allow_open: bool = False
+    vendor_roots: Roots = field(default_factory=amd_roots, repr=False)
 
 
 SIMULATED_ENTRY: Final = SnpEntry(

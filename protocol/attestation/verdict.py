@@ -142,9 +142,9 @@ def _check_size(evidence: Evidence) -> None:
 
 
 def _expectations(market: str | None, policy: Policy) -> tuple[snp_chain.Roots, tuple[SnpEntry, ...]]:
-    """AMD's roots and the policy's entries, or, for this localnet's simulated evidence, its own."""
+    """The vendor's roots and the policy's entries, or, for this localnet's simulated evidence, its own."""
     if market is None:
-        return snp_chain.amd_roots(), policy.entries
+        return policy.vendor_roots, policy.entries
     if policy.simulated is None:
         raise refusal(Check.SIMULATED, "the evidence is simulated, and this market is not a localnet")
     policy.simulated.check(market)

@@ -1,0 +1,274 @@
+# SPDX-License-Identifier: Apache-2.0
+import hashlib
+from dataclasses import replace
+from datetime import datetime
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.protocol.attestation.evidence import (
+    BINDING,
+    IN_2025,
+    NONCE,
+    PEER_ID,
+    REPLY_KEY,
+    certificate,
+    flipped,
+    read,
+)
+from tests.protocol.attestation.pki import DAY, NOW, Cert, Pki, der
+from trustedpods.protocol import limits
+from trustedpods.protocol.attestation.checks import Check
+from trustedpods.protocol.attestation.policy import Policy, SnpEntry
+from trustedpods.protocol.attestation.profile import present
+from trustedpods.protocol.attestation.report_data import report_data
+from trustedpods.protocol.attestation.simulated import SimulatedMarket, SimulatedRoot, SimulatedSigner
+from trustedpods.protocol.attestation.snp_report import SnpReport, Tcb
+from trustedpods.protocol.attestation.verdict import Verdict, verify_evidence
+from trustedpods.protocol.errors import EvidenceRefused
+from trustedpods.protocol.ids import address_from_bytes
+from trustedpods.protocol.messages import Attested, Evidence, KeyBinding
+from trustedpods.protocol.sealing import hpke
+
+REGISTRY = address_from_bytes(b"\x0a" * 20)
+PAYMENTS = address_from_bytes(b"\x0b" * 20)
+ROOT = SimulatedRoot.make(31337, REGISTRY, PAYMENTS, NOW)
+SIGNER = SimulatedSigner(ROOT.machine_pem)
+POLICY = Policy(simulated=SimulatedMarket(ROOT.chain_pem, 31337, REGISTRY, PAYMENTS))
+OPEN = Policy(simulated=POLICY.simulated, allow_open=True)
+NO_HARDWARE = Evidence(kind="none")
+STRANGER = Ed25519PrivateKey.from_private_bytes(b"\x09" * 32)
+
+
+def bound(**changes) -> KeyBinding:
+    return BINDING.model_copy(update=changes)
+
+
+def answer(
+    binding: KeyBinding = BINDING,
+    *,
+    nonce: bytes = NONCE,
+    evidence: Evidence | None = None,
+    signer: SimulatedSigner = SIGNER,
+) -> Attested:
+    """What an honest provider with these keys says."""
+    evidence = evidence or signer.sign(report_data(nonce, binding))
+    return present(nonce, evidence, binding, b"a profile", REPLY_KEY)
+
+
+def judge(attested: Attested, policy: Policy = POLICY, now: datetime = NOW) -> Verdict:
+    return verify_evidence(attested, nonce=NONCE, peer_id=PEER_ID, now=now, policy=policy)
+
+
+def rule_of(attested: Attested, policy: Policy = POLICY, now: datetime = NOW) -> str | None:
+    with pytest.raises(EvidenceRefused) as error:
+        judge(attested, policy, now)
+    return error.value.rule
+
+
+class TestAccepted:
+    def test_a_simulated_machine_in_its_own_market(self):
+        attested = answer()
+        verdict = judge(attested)
+        assert (verdict.trust, verdict.simulated) == ("sealed", True)
+        assert verdict.platform == "SIMULATED AMD SEV-SNP (Milan)"
+        assert verdict.report_digest == hashlib.sha256(attested.evidence.report).digest()
+        assert verdict.chip_id == attested.evidence.report[0x1A0:0x1E0]
+        assert {"nonce", "peer-id", "report-data", "measurement", "foreign-localnet"} <= {*verdict.checks}
+        assert not {"revocation", "host-data", "allowed-chip"} & {*verdict.checks}
+
+    def test_no_hardware_where_open_is_allowed(self):
+        verdict = judge(answer(bound(trust="open"), evidence=NO_HARDWARE), OPEN)
+        assert (verdict.trust, verdict.simulated, verdict.chip_id) == ("open", False, b"")
+        assert verdict.platform == "no hardware evidence"
+        assert "report-data" not in verdict.checks
+        assert "peer-id" in verdict.checks
+
+    def test_an_open_provider_with_hardware(self):
+        assert judge(answer(bound(trust="open")), OPEN).trust == "open"
+
+    def test_a_sealed_provider_where_open_is_allowed(self):
+        assert judge(answer(), OPEN).trust == "sealed"
+
+    def test_real_evidence_up_to_what_it_binds(self):
+        """No real machine has bound our keys; all else of its evidence holds."""
+        raw = read("snp-milan-virtee", "report_milan.hex")
+        vek = der(certificate("snp-milan-virtee", "vcek_milan.der"))
+        evidence = Evidence(kind="sev-snp", report=raw, certificates=[vek])
+        assert rule_of(answer(evidence=evidence), Policy(), IN_2025) == "report-data"
+
+
+class TestTheQuestion:
+    """Class, peer, nonce and keys."""
+
+    def test_open_needs_to_be_allowed(self):
+        assert rule_of(answer(bound(trust="open"), evidence=NO_HARDWARE)) == "trust"
+        assert rule_of(answer(bound(trust="open"))) == "trust"
+
+    def test_sealed_needs_hardware(self):
+        assert rule_of(answer(evidence=NO_HARDWARE)) == "trust"
+        assert rule_of(answer(evidence=NO_HARDWARE), OPEN) == "trust"
+
+    def test_evidence_of_another_peer(self):
+        assert rule_of(answer(bound(peer_id=b"\x00\x24" + bytes(36)))) == "peer-id"
+
+    def test_a_stale_nonce(self):
+        assert rule_of(answer(nonce=b"\x00" * 32)) == "nonce"
+
+    def test_a_stale_report_behind_a_fresh_nonce(self):
+        stale = SIGNER.sign(report_data(bytes(32), BINDING))
+        assert rule_of(answer(evidence=stale)) == "report-data"
+
+    @pytest.mark.parametrize(
+        "claimed",
+        [
+            {"hpke_key": hpke.PrivateKey.generate().public_bytes},
+            {"boot_id": b"x" * 32},
+            {"meter": b"x" * 20},
+            {"tls_key_digest": b"x" * 32},
+            {"config_digest": b"x" * 32},
+        ],
+        ids=lambda claimed: next(iter(claimed)),
+    )
+    def test_a_swapped_key(self, claimed):
+        genuine = SIGNER.sign(report_data(NONCE, BINDING))
+        assert rule_of(answer(bound(**claimed), evidence=genuine)) == "report-data"
+
+    def test_a_swapped_class(self):
+        open_machine = SIGNER.sign(report_data(NONCE, bound(trust="open")))
+        assert rule_of(answer(evidence=open_machine)) == "report-data"
+
+    def test_a_swapped_peer(self):
+        elsewhere = SIGNER.sign(report_data(NONCE, bound(peer_id=b"\x00\x24" + bytes(36))))
+        assert rule_of(answer(evidence=elsewhere)) == "report-data"
+
+    def test_another_reply_key(self):
+        forged = bound(reply_key=STRANGER.public_key().public_bytes_raw())
+        assert rule_of(answer(forged)) == "profile-signature"
+        both = present(NONCE, SIGNER.sign(report_data(NONCE, BINDING)), forged, b"p", STRANGER)
+        assert rule_of(both) == "report-data"
+
+    @pytest.mark.parametrize(
+        "change", [{"profile": b"other"}, {"profile_signature": bytes(64)}], ids=["profile", "signature"]
+    )
+    def test_a_changed_profile(self, change):
+        assert rule_of(answer().model_copy(update=change)) == "profile-signature"
+
+    def test_a_profile_of_another_question(self):
+        old = answer(nonce=bytes(32), evidence=SIGNER.sign(report_data(NONCE, BINDING)))
+        assert rule_of(old.model_copy(update={"nonce": NONCE})) == "profile-signature"
+
+    def test_an_unusable_reply_key(self):
+        assert rule_of(answer(bound(reply_key=b"\xff" * 32))) == "profile-signature"
+
+    def test_another_suite(self):
+        assert rule_of(answer(bound(hpke_suite="DHKEM-X25519"))) == "hpke-suite"
+
+    @pytest.mark.parametrize("size", [0, 32, 1215, 1217])
+    def test_an_unusable_sealing_key(self, size):
+        assert rule_of(answer(bound(hpke_key=b"\xff" * size))) == "hpke-key"
+
+
+class TestTheEvidence:
+    def test_tdx_is_not_supported(self):
+        evidence = Evidence(kind="tdx", report=answer().evidence.report)
+        assert rule_of(answer(evidence=evidence)) == "unsupported-platform"
+
+    def test_a_forged_root_with_our_markets_name(self):
+        forged = SimulatedRoot.make(31337, REGISTRY, PAYMENTS, NOW)
+        assert rule_of(answer(signer=SimulatedSigner(forged.machine_pem))) == "chain"
+
+    @pytest.mark.parametrize(
+        "market", [(31338, REGISTRY, PAYMENTS), (31337, PAYMENTS, PAYMENTS), (31337, REGISTRY, REGISTRY)]
+    )
+    def test_another_localnet(self, market):
+        foreign = SimulatedRoot.make(*market, NOW)
+        assert rule_of(answer(signer=SimulatedSigner(foreign.machine_pem))) == "foreign-localnet"
+
+    def test_our_localnets_root_taken_to_another_market(self):
+        elsewhere = Policy(simulated=SimulatedMarket(ROOT.chain_pem, 1, REGISTRY, PAYMENTS))
+        assert rule_of(answer(), elsewhere) == "foreign-localnet"
+
+    def test_simulated_evidence_in_a_real_market(self):
+        assert rule_of(answer(), Policy()) == "simulated"
+        assert rule_of(answer(), Policy(allow_open=True)) == "simulated"
+
+    def test_a_vendor_that_nobody_pinned(self):
+        raw, vek = Pki().make()
+        evidence = Evidence(kind="sev-snp", report=raw, certificates=[der(vek)])
+        assert rule_of(answer(evidence=evidence)) == "chain"
+
+    def test_an_unknown_vendor_that_names_our_issuer(self):
+        report = SnpReport.parse(answer().evidence.report)
+        issuer = SIGNER._vek.issuer.rfc4514_string().removeprefix("CN=")
+        raw, vek = Pki().make(report, Cert(issuer=issuer))
+        evidence = Evidence(kind="sev-snp", report=raw, certificates=[der(vek)])
+        assert rule_of(answer(evidence=evidence)) == "chain"
+
+    def test_after_the_root_expired(self):
+        assert rule_of(answer(), now=NOW + 9999 * DAY) == "validity"
+
+    @pytest.mark.parametrize("count", [0, 2, limits.MAX_CERTIFICATES])
+    def test_not_exactly_one_certificate(self, count):
+        good = answer().evidence
+        evidence = good.model_copy(update={"certificates": good.certificates * count})
+        assert rule_of(answer(evidence=evidence)) == "certificates"
+
+    def test_too_much_of_it(self):
+        good = answer().evidence
+        evidence = good.model_copy(update={"collateral": bytes(limits.MAX_EVIDENCE)})
+        assert rule_of(answer(evidence=evidence)) == "size"
+
+    def test_a_revocation_list_that_is_none(self):
+        evidence = answer().evidence.model_copy(update={"collateral": b"\x30\x00"})
+        assert rule_of(answer(evidence=evidence)) == "revocation"
+
+    def test_a_genuine_machine_without_a_policy_for_it(self):
+        pki = Pki()
+        report = SnpReport.parse(answer().evidence.report)._replace(chip_id=b"\xab" * 64)
+        raw, vek = pki.make(report)
+        evidence = Evidence(kind="sev-snp", report=raw, certificates=[der(vek)])
+        assert rule_of(answer(evidence=evidence), Policy(vendor_roots=pki.roots)) == "policy"
+        entry = SnpEntry("Milan", frozenset({report.measurement}), Tcb(), revocation="if-present")
+        verdict = judge(answer(evidence=evidence), Policy((entry,), vendor_roots=pki.roots))
+        assert (verdict.simulated, verdict.platform) == (False, "AMD SEV-SNP (Milan)")
+        assert rule_of(answer(evidence=evidence), replace(POLICY, vendor_roots=pki.roots)) == "policy"
+
+
+class TestHostileBytes:
+    """Whatever a peer sends ends in a refusal with a known name, never in another exception."""
+
+    GOOD = answer()
+
+    def check(self, evidence: Evidence) -> None:
+        assert rule_of(self.GOOD.model_copy(update={"evidence": evidence})) in set(Check)
+
+    @given(report=st.binary(max_size=3000), certificate=st.binary(max_size=3000), crl=st.binary(max_size=99))
+    def test_random(self, report, certificate, crl):
+        self.check(Evidence(kind="sev-snp", report=report, certificates=[certificate], collateral=crl))
+
+    @given(st.data())
+    def test_a_flipped_bit_anywhere_in_the_report(self, data):
+        evidence = self.GOOD.evidence
+        offset = data.draw(st.integers(0, len(evidence.report) - 1))
+        mask = 1 << data.draw(st.integers(0, 7))
+        self.check(evidence.model_copy(update={"report": flipped(evidence.report, offset, mask)}))
+
+    @given(st.data())
+    def test_a_flipped_bit_anywhere_in_the_certificate(self, data):
+        evidence = self.GOOD.evidence
+        raw = evidence.certificates[0]
+        offset = data.draw(st.integers(0, len(raw) - 1))
+        mask = 1 << data.draw(st.integers(0, 7))
+        self.check(evidence.model_copy(update={"certificates": [flipped(raw, offset, mask)]}))
+
+    @given(st.data())
+    def test_a_certificate_cut_or_grown(self, data):
+        evidence = self.GOOD.evidence
+        raw = evidence.certificates[0]
+        cut = raw[: data.draw(st.integers(0, len(raw) - 1))]
+        self.check(evidence.model_copy(update={"certificates": [cut]}))
+        grown = raw + data.draw(st.binary(min_size=1, max_size=64))
+        self.check(evidence.model_copy(update={"certificates": [grown]}))

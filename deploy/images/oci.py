@@ -13,6 +13,7 @@ import os
 import tarfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -84,34 +85,31 @@ def _add(tar: tarfile.TarFile, path: str, entry: Entry) -> None:
         tar.addfile(item)
 
 
-def entries_of(rootfs: Path, leave_out: Sequence[str]) -> dict[str, Entry]:
-    """Content of a root file system's tar file without what lies under a prefix in *leave_out*.
+def entries_of(rootfs: Path, keep: Sequence[str]) -> dict[str, Entry]:
+    """Files and links of a root file system's tar file whose path matches a pattern of *keep*.
 
-    Hard links become files of their own; device nodes are left out.
+    Hard links become files of their own. KeyError names a pattern that matches nothing.
     """
     kept: dict[str, Entry] = {}
+    unused = set(keep)
     with tarfile.open(rootfs) as tar:
         for item in tar:
-            path = item.name.removeprefix("./").strip("/")
-            if not path or path == "." or any(path == cut or path.startswith(cut + "/") for cut in leave_out):
-                continue
-            entry = _entry(tar, item)
-            if entry is not None:
-                kept[path] = entry
+            path = item.name.removeprefix("./")
+            matching = {pattern for pattern in keep if fnmatchcase(path, pattern)}
+            if matching and not item.isdir():
+                kept[path] = _entry(tar, item)
+                unused -= matching
+    if unused:
+        raise KeyError(f"nothing in {rootfs.name} matches {min(unused)}")
     return kept
 
 
-def _entry(tar: tarfile.TarFile, item: tarfile.TarInfo) -> Entry | None:
+def _entry(tar: tarfile.TarFile, item: tarfile.TarInfo) -> Entry:
     if item.issym():
         return Entry(link=item.linkname)
-    if item.isdir():
-        return Entry(mode=item.mode, uid=item.uid, gid=item.gid)
-    if not (item.isfile() or item.islnk()):
-        return None
     content = tar.extractfile(item)
-    return Entry(
-        data=content.read() if content is not None else b"", mode=item.mode, uid=item.uid, gid=item.gid
-    )
+    assert content is not None
+    return Entry(content.read(), mode=item.mode, uid=item.uid, gid=item.gid)
 
 
 def digest(data: bytes) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from oci import Entry, Image
+from oci import Entry, Image, entries_of, epoch
 
 HERE = Path(__file__).resolve().parent
 BUSYBOX = Path("/bin/busybox")
@@ -113,8 +113,100 @@ def _hello() -> Image:
     )
 
 
+# ---- web -------------------------------------------------------------------------------------
+
+SUITE = "bookworm"
+WWW_DATA = 33
+SLOW_FILE_SIZE = 60_000_000
+_BLOCK = 1000
+
+_LIBRARIES = (
+    "libc.so.6",
+    "libcrypt.so.1*",
+    "libcrypto.so.3",
+    "libpcre2-8.so.0*",
+    "libssl.so.3",
+    "libz.so.1*",
+)
+_KEEP = (
+    "usr/sbin/nginx",
+    "etc/nginx/mime.types",
+    "lib64/ld-linux-x86-64.so.2",
+    "*lib/x86_64-linux-gnu/ld-linux-x86-64.so.2",
+    *(f"*lib/x86_64-linux-gnu/{library}" for library in _LIBRARIES),
+    *(
+        f"usr/share/doc/{package}/copyright"
+        for package in ("nginx", "libc6", "libcrypt1", "libssl3", "zlib1g")
+    ),
+    "usr/share/doc/libpcre2-8-0/copyright",
+)
+
+
+def _nginx() -> dict[str, Entry]:
+    """Debian's nginx as it is, with what it loads and nothing else of Debian."""
+    with tempfile.TemporaryDirectory() as folder:
+        rootfs = Path(folder) / "rootfs.tar"
+        run(
+            "mmdebstrap", "--quiet", "--variant=extract", "--include=nginx-light", SUITE, str(rootfs),
+            SOURCE_DATE_EPOCH=str(epoch()),
+        )  # fmt: skip
+        try:
+            return entries_of(rootfs, _KEEP)
+        except KeyError as missing:
+            raise CannotBuild(f"web: {missing}") from missing
+
+
+def _slow_file() -> bytes:
+    """60 MB in which every block is another one, and that still compress to little."""
+    return b"".join(
+        b"block %06d " % index + b"." * (_BLOCK - 14) + b"\n" for index in range(SLOW_FILE_SIZE // _BLOCK)
+    )
+
+
+def _web() -> Image:
+    folder = HERE / "web"
+
+    def page(name: str) -> Entry:
+        return Entry((folder / name).read_bytes(), mode=0o644)
+
+    pages = {
+        "etc/nginx/nginx.conf": page("nginx.conf"),
+        "etc/passwd": page("passwd"),
+        "etc/group": page("group"),
+        "srv/web/index.html": page("index.html"),
+        "srv/web/private/index.html": page("private.html"),
+        "data": Entry(uid=WWW_DATA, gid=WWW_DATA),
+        "tmp": Entry(mode=0o1777),
+        "var/log/nginx": Entry(uid=WWW_DATA, gid=WWW_DATA),
+    }
+    return Image(
+        "docker.io/local/web:1",
+        [_nginx(), {"srv/web/slow/60mb.bin": Entry(_slow_file(), mode=0o644)}, pages],
+        entrypoint=["/usr/sbin/nginx"],
+        user=f"{WWW_DATA}:{WWW_DATA}",
+        ports=[8080],
+        stop_signal="SIGQUIT",
+    )
+
+
+def _debian_versions() -> str:
+    """What apt knows of the packages in the image; a new version makes a new image."""
+    return run(
+        "apt-cache",
+        "madison",
+        "nginx-light",
+        "nginx",
+        "libc6",
+        "libcrypt1",
+        "libssl3",
+        "libpcre2-8-0",
+        "zlib1g",
+    )
+
+
 RECIPES = {
     "pause": Recipe(_pause, lambda: _hash_of(HERE / "pause", run("go", "version"))),
     "busybox": Recipe(_busybox, lambda: _hash_of(_busybox_bytes())),
     "hello": Recipe(_hello, lambda: _hash_of(_busybox_bytes(), HERE / "hello")),
+    "web": Recipe(_web, lambda: _hash_of(HERE / "web", _debian_versions())),
 }

@@ -84,9 +84,15 @@ def refuse_unreadable(check: Check, what: str) -> Iterator[None]:
 
 
 def load_vek(der: bytes) -> x509.Certificate:
-    """The certificate of the signing key; EvidenceRefused (rule "certificates") unless it is DER."""
+    """The certificate of the signing key; EvidenceRefused (rule "certificates") unless it is DER.
+
+    Its parts are parsed on use, so all that will be used are touched here.
+    """
     with refuse_unreadable(Check.CERTIFICATES, "the signing key's certificate is unreadable"):
-        return x509.load_der_x509_certificate(der)
+        vek = x509.load_der_x509_certificate(der)
+        names = common_name(vek.issuer), common_name(vek.subject)
+        _ = names, vek.public_key(), vek.extensions, vek.signature_algorithm_parameters
+        return vek
 
 
 def common_name(name: x509.Name) -> str:

@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: Apache-2.0
+# `make` alone lists the targets. Everything is cached: what is there is not made again.
+
+PYTHON ?= python3
+BIN := .venv/bin
+FORGE = $(firstword $(wildcard contracts/node_modules/@foundry-rs/forge-*/bin/forge))
+IMAGES := pause busybox hello web
+PYTEST := $(BIN)/pytest -q
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test check lint unit forge live bench soak contracts clean
+
+help: ## list the targets
+	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
+
+setup: $(BIN)/.installed contracts/node_modules/.installed ## install and build what is needed (cold: about 10 minutes)
+	@$(BIN)/python -m trustedpods.localnet.binaries
+	@$(PYTHON) deploy/images/build.py $(IMAGES) | grep -v 'is up to date' || true
+
+demo: setup ## bring up a market, deploy a pod, show every step of its life
+	@$(BIN)/trustedpods-localnet demo
+
+test: check forge live ## everything
+
+check: lint unit ## what needs neither root nor real parts; under a minute
+
+lint: setup ## format, style, types, directions between rooms
+	@$(call title,lint)
+	$(BIN)/ruff format --check --quiet .
+	$(BIN)/ruff check --quiet .
+	$(BIN)/mypy --no-error-summary
+	$(BIN)/lint-imports --no-cache > build/lint-imports.log || { cat build/lint-imports.log; exit 1; }
+
+unit: setup
+	@$(call title,tests without real parts)
+	$(PYTEST) -m "not live and not soak"
+
+forge: setup
+	@$(call title,contracts)
+	cd contracts && ../$(FORGE) test
+	$(BIN)/python -m trustedpods.contracts.compile --check
+
+live: setup
+	@$(call title,tests on real parts)
+	$(PYTEST) -m "live and not soak"
+
+bench: setup ## measure, as ratios in one run
+	@$(call title,benchmarks)
+	$(PYTEST) tests/bench
+
+soak: setup ## the full lengths (hours)
+	@$(call title,soak)
+	$(PYTEST) -m soak
+
+contracts: setup ## compile the contracts and write their ABI and bytecode
+	$(BIN)/python -m trustedpods.contracts.compile
+
+clean: ## end the localnet `market`; remove what was built here (not the caches in your home)
+	@if [ -x $(BIN)/trustedpods-localnet ]; then $(BIN)/trustedpods-localnet down; fi
+	rm -rf build .venv contracts/node_modules contracts/out contracts/cache
+	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+
+define title
+printf '\n== %s\n' "$(1)"
+endef
+
+# Tools and packages are looked for every time: it takes a moment, and somebody may have removed one.
+.PHONY: system
+system:
+	@mkdir -p build
+	@PYTHON=$(PYTHON) deploy/setup/tools.sh
+	@PYTHON=$(PYTHON) deploy/setup/packages.sh
+
+$(BIN)/.installed: deploy/setup/requirements.txt pyproject.toml | system
+	@echo "installing Python packages into .venv"
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@$(BIN)/pip install --quiet --disable-pip-version-check --requirement deploy/setup/requirements.txt
+	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+contracts/node_modules/.installed: contracts/package.json contracts/package-lock.json | system
+	@echo "installing the contracts' compiler, forge and anvil into contracts/node_modules"
+	@cd contracts && npm ci --silent
+	@touch $@

@@ -1,1 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
+"""The payment and registry contracts: Solidity, its twin in plain numbers, and the door to a chain."""

@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What every part of the door shares: the node, the three contracts, calls, logs, transactions."""
+
+from types import TracebackType
+from typing import Any, Self, TypeAlias
+
+from web3.contract import Contract
+from web3.contract.contract import ContractFunction
+from web3.logs import DISCARD
+from web3.types import TxParams
+
+from trustedpods.contracts.client.artifacts import artifact
+from trustedpods.contracts.client.node import Node
+from trustedpods.contracts.client.transactions import MINED_WITHIN_S, Sender
+from trustedpods.contracts.records import Block, Market, Receipt
+from trustedpods.protocol.errors import NetworkFailure, NoContext
+from trustedpods.protocol.ids import Address
+from trustedpods.protocol.units import UnixSeconds
+
+Answer: TypeAlias = Any
+"""Values as web3 decodes them: each caller gives them their type at once."""
+
+LOG_WINDOW = 5_000
+LOG_WINDOWS = 40
+"""Nodes limit `eth_getLogs`: where the whole range is refused, so many newest windows are read."""
+
+
+class ChainBase:
+    """A market on a chain. Close it, or use it as a context manager."""
+
+    def __init__(self, rpc_url: str, market: Market, *, mined_within_s: float = MINED_WITHIN_S) -> None:
+        self.market = market
+        self._node = Node(rpc_url)
+        self._sender = Sender(self._node, market.chain_id, mined_within_s)
+        self._payments = self._contract("PodPayments", market.payments)
+        self._registry = self._contract("PodRegistry", market.registry)
+        self._token = self._contract("TestToken", market.token)
+
+    async def aclose(self) -> None:
+        """Drop the connections to the node."""
+        self._node.close()
+
+    async def __aenter__(self) -> Self:
+        """The chain itself; nothing is sent yet."""
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close."""
+        await self.aclose()
+
+    async def head(self) -> Block:
+        """The newest block."""
+        raw = await self._node.read(self._node.web3.eth.get_block, "latest")
+        return Block(raw["number"], UnixSeconds(raw["timestamp"]), bytes(raw["hash"]))
+
+    async def check_market(self) -> None:
+        """Raise `NoContext` unless the node serves this market: chain id, code, the same token."""
+        eth, market = self._node.web3.eth, self.market
+        chain_id = await self._node.read(lambda: eth.chain_id)
+        if chain_id != market.chain_id:
+            raise NoContext(
+                f"the node serves chain {chain_id}, the market is on chain {market.chain_id}",
+                where=self._node.url,
+            )
+        for name in ("payments", "registry", "token"):
+            address = getattr(market, name)
+            if not await self._node.read(eth.get_code, address):
+                raise NoContext(
+                    f"there is no {name} contract at {address}",
+                    hint="was the chain started anew? then the market file is of an older one",
+                )
+        token = await self._call(self._payments.functions.token())
+        if token != market.token:
+            raise NoContext(f"the payment contract is for token {token}, not {market.token}")
+
+    def _contract(self, name: str, address: Address) -> Contract:
+        contract: Contract = self._node.web3.eth.contract(address=address, abi=artifact(name).abi)  # type: ignore[call-overload]
+        return contract
+
+    async def _call(self, function: ContractFunction, block: int | None = None) -> Answer:
+        return await self._node.read(function.call, block_identifier="latest" if block is None else block)
+
+    async def _transact(self, key: bytes, function: ContractFunction) -> tuple[Receipt, dict[str, Any]]:
+        call: TxParams = {"to": function.address, "data": function._encode_transaction_data()}  # noqa: SLF001
+        return await self._sender.send(key, call)
+
+    async def _do(self, key: bytes, function: ContractFunction) -> Receipt:
+        receipt, _ = await self._transact(key, function)
+        return receipt
+
+    def _logged(self, contract: Contract, event: str, raw: dict[str, Any]) -> list[dict[str, Any]]:
+        """Arguments of every such event in a receipt."""
+        found = contract.events[event]().process_receipt(raw, errors=DISCARD)
+        return [dict(entry["args"]) for entry in found]
+
+    async def _logs(self, contract: Contract, event: str, **filters: Answer) -> list[Answer]:
+        """Events of that kind, oldest first; only the newest windows where a node limits ranges."""
+        read = contract.events[event]().get_logs
+        try:
+            return list(await self._node.read(read, from_block=0, argument_filters=filters))
+        except NetworkFailure:
+            pass
+        newest = (await self.head()).number
+        found: list[Answer] = []
+        for _ in range(LOG_WINDOWS):
+            oldest = max(0, newest - LOG_WINDOW + 1)
+            window = await self._node.read(read, from_block=oldest, to_block=newest, argument_filters=filters)
+            found = [*window, *found]
+            if oldest == 0:
+                break
+            newest = oldest - 1
+        return found

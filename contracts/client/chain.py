@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`Chain`: everything that this project asks of a chain, under trio."""
+
+from trustedpods.contracts.client.payments import PaymentActions
+from trustedpods.contracts.client.registry import RegistryActions
+from trustedpods.contracts.records import Receipt, TokenInfo
+from trustedpods.contracts.typed import address_of
+from trustedpods.protocol.ids import Address
+from trustedpods.protocol.units import TokenUnits
+
+_SYMBOL_LENGTH = 16
+
+
+class Chain(PaymentActions, RegistryActions):
+    """One market on one node.
+
+    Reads raise `NetworkFailure` when they could not be made; that is never "there is none".
+    Writes take a private key (32 bytes), wait until they are mined, and raise `Refused` with the
+    contract's error as `rule`, `InsufficientFunds`, or `NetworkFailure` with the hash of what may
+    still be mined. Safe for concurrent use in one process.
+    """
+
+    async def token_info(self) -> TokenInfo:
+        """Symbol and decimals of the market's token; the symbol is cut to what can be printed."""
+        symbol = await self._call(self._token.functions.symbol())
+        decimals = await self._call(self._token.functions.decimals())
+        printable = "".join(c for c in symbol if c.isprintable())
+        return TokenInfo(printable[:_SYMBOL_LENGTH] or "?", decimals)
+
+    async def token_balance(self, who: Address) -> TokenUnits:
+        """Base units of the token that *who* holds."""
+        return TokenUnits(await self._call(self._token.functions.balanceOf(who)))
+
+    async def gas_balance(self, who: Address) -> int:
+        """What *who* holds of the chain's own coin, in wei."""
+        return int(await self._node.read(self._node.web3.eth.get_balance, who))
+
+    async def set_operator(self, key: bytes, operator: Address, allowed: bool = True) -> Receipt | None:
+        """Let *operator* hand in moves and keep the registry rows of the key's owner, or not.
+
+        Both contracts keep their own list; None when both say so already.
+        """
+        owner = address_of(key)
+        receipt = None
+        for contract in (self._payments, self._registry):
+            if await self._call(contract.functions.isOperator(owner, operator)) != allowed:
+                receipt = await self._do(key, contract.functions.setOperator(operator, allowed))
+        return receipt
+
+    async def mint(self, key: bytes, to: Address, amount: int) -> Receipt:
+        """Make test money; only the test token's deployer may ("NotMinter")."""
+        return await self._do(key, self._token.functions.mint(to, amount))
+
+    async def send_gas(self, key: bytes, to: Address, wei: int) -> Receipt:
+        """Send some of the chain's own coin."""
+        receipt, _ = await self._sender.send(key, {"to": to, "value": wei})  # type: ignore[typeddict-item]
+        return receipt

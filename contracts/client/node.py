@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One chain node over HTTP: a bounded, thread-safe transport under web3, and trio above it."""
+
+import json
+import weakref
+from collections.abc import Callable
+from functools import partial
+from typing import TypeVar
+
+import httpx
+import trio
+from web3 import Web3
+from web3.providers import JSONBaseProvider
+from web3.types import RPCEndpoint, RPCResponse
+
+from trustedpods.contracts.client.errors import translated
+from trustedpods.protocol.errors import NetworkFailure
+
+T = TypeVar("T")
+
+REQUEST_TIMEOUT_S = 15.0
+MAX_ANSWER = 64 * 1024 * 1024
+"""A page of a thousand rows is 400 KB; blocks and receipts are far below this."""
+
+
+class _HttpTransport(JSONBaseProvider):
+    """JSON-RPC over one pooled httpx client; trouble is `NetworkFailure` at once."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__()
+        self._url = url
+        self._client = httpx.Client(timeout=REQUEST_TIMEOUT_S, follow_redirects=False)
+        self.close = weakref.finalize(self, self._client.close)
+
+    def make_request(self, method: RPCEndpoint, params: object) -> RPCResponse:
+        """Send one request; an answer that is not JSON-RPC counts as no answer."""
+        body = self.encode_rpc_request(method, params)
+        try:
+            raw = self._post(body)
+        except httpx.HTTPError as error:
+            raise NetworkFailure(
+                f"the chain node does not answer ({type(error).__name__})", where=self._place()
+            ) from None
+        try:
+            answer = json.loads(raw)
+        except ValueError:
+            answer = None
+        if not isinstance(answer, dict) or not ("result" in answer or "error" in answer):
+            raise NetworkFailure("the chain node's answer is not JSON-RPC", where=self._place())
+        return answer  # type: ignore[return-value]  # shape checked just above
+
+    def _post(self, body: bytes) -> bytes:
+        headers = {"content-type": "application/json"}
+        with self._client.stream("POST", self._url, content=body, headers=headers) as response:
+            raw = bytearray()
+            for piece in response.iter_bytes():
+                raw += piece
+                if len(raw) > MAX_ANSWER:
+                    raise NetworkFailure("the chain node's answer is too large", where=self._place())
+            if response.status_code >= 400 and not raw.lstrip().startswith(b"{"):
+                raise NetworkFailure(
+                    f"the chain node answered HTTP {response.status_code}", where=self._place()
+                )
+            return bytes(raw)
+
+    def _place(self) -> str:
+        url = httpx.URL(self._url)  # the path may hold an API key
+        return f"{url.scheme}://{url.netloc.decode().rpartition('@')[2]}"
+
+
+class Node:
+    """A web3 over one node; `run` is how everything blocking is called from trio."""
+
+    def __init__(self, rpc_url: str) -> None:
+        if not rpc_url.startswith(("http://", "https://")):
+            raise NetworkFailure(f"not an HTTP address of a chain node: {rpc_url!r}")
+        self._transport = _HttpTransport(rpc_url)
+        self.web3 = Web3(self._transport, middleware=[])
+        self.url = rpc_url
+
+    def close(self) -> None:
+        """Drop the connections; safe to call twice."""
+        self._transport.close()
+
+    async def read(self, function: Callable[..., T], *arguments: object, **options: object) -> T:
+        """Run a blocking read in a thread; a cancelled caller does not wait for it."""
+        task = partial(_guarded, function, *arguments, **options)
+        return await trio.to_thread.run_sync(task, abandon_on_cancel=True)  # type: ignore[call-arg]  # old stubs
+
+    async def write(self, function: Callable[..., T], *arguments: object, **options: object) -> T:
+        """Run a blocking write in a thread, to its end: what was sent must be known."""
+        return await trio.to_thread.run_sync(partial(_guarded, function, *arguments, **options))
+
+
+def _guarded(function: Callable[..., T], *arguments: object, **options: object) -> T:
+    with translated():
+        return function(*arguments, **options)

@@ -1,0 +1,13 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Deploys a market: a test token, the payment contract for it, and a registry."""
+
+from trustedpods.contracts.records import Market
+
+
+async def deploy(
+    rpc_url: str, key: bytes, decimals: int = 6, *, symbol: str = "TPT", finality_blocks: int = 0
+) -> Market:
+    """Deploy all three by the account behind *key*, which may mint the token afterwards."""
+    from trustedpods.contracts.client.deployment import deploy_market  # noqa: PLC0415  loads web3
+
+    return await deploy_market(rpc_url, key, decimals, symbol=symbol, finality_blocks=finality_blocks)

@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the chain says, in our words. Pure: whoever decides about money needs no web3 for it."""
+
+from dataclasses import dataclass
+from typing import Self
+
+from trustedpods.contracts.terms import Terms, unlock_at_of
+from trustedpods.protocol.ids import Address, ChannelId, address_bytes
+from trustedpods.protocol.units import TokenUnits, UnixSeconds
+
+_TAG_BITS = 120
+
+NOTHING = TokenUnits(0)
+NEVER = UnixSeconds(0)
+
+
+@dataclass(frozen=True, slots=True)
+class Market:
+    """One deployment. `finality_blocks`: how deep a block must lie before it counts as settled."""
+
+    chain_id: int
+    payments: Address
+    registry: Address
+    token: Address
+    finality_blocks: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A block of the chain; its time is the only clock that money knows."""
+
+    number: int
+    time: UnixSeconds
+    hash: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """A mined transaction.
+
+    `moved` is what it paid out, where it did: the refund of a close or release, the amount of a
+    withdrawal.
+    """
+
+    tx_hash: bytes
+    gas_used: int
+    block: int
+    moved: TokenUnits = NOTHING
+
+
+@dataclass(frozen=True, slots=True)
+class TokenInfo:
+    """The market's ERC-20."""
+
+    symbol: str
+    decimals: int
+
+
+def meter_tag(meter: Address) -> int:
+    """The 120 bits of a meter's address that a channel keeps."""
+    return int.from_bytes(address_bytes(meter), "big") % (1 << _TAG_BITS)
+
+
+@dataclass(frozen=True, slots=True)
+class Channel:
+    """A live channel.
+
+    `left` is what is neither claimed nor refunded, `up_to` the end of the last settled period,
+    `carry` the unused allowance in units of two seconds, `unlock_at` the end of a notice or 0.
+    """
+
+    id: ChannelId
+    meter_tag: int
+    up_to: UnixSeconds
+    left: TokenUnits
+    terms: Terms
+    unlock_at: UnixSeconds = NEVER
+    carry: int = 0
+
+    @classmethod
+    def from_words(cls, channel: ChannelId, hot: int, terms: int) -> Self | None:
+        """A channel's two words as `status` returns them; None when both are zero: there is none."""
+        if hot == 0:
+            return None
+        return cls(
+            id=channel,
+            meter_tag=hot >> 136,
+            up_to=UnixSeconds(hot >> 88 & 0xFFFFFFFF),
+            left=TokenUnits(hot & (1 << 88) - 1),
+            terms=Terms.unpack(terms),
+            unlock_at=unlock_at_of(terms),
+            carry=hot >> 120 & 0xFFFF,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ClosedInfo:
+    """How a channel ended. `pushed` is False when the token refused the refund: it was credited."""
+
+    refund: TokenUnits
+    pushed: bool
+    tx_hash: bytes
+    block: int
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelEvents:
+    """What events tell of a channel's latest life. Hints only: a node may have forgotten them.
+
+    `opened` is the first deposit, None when its event was not found; `topped_up` what came later.
+    """
+
+    opened: TokenUnits | None
+    topped_up: TokenUnits
+    open_tx: bytes | None
+    closed: ClosedInfo | None

@@ -1,0 +1,584 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity 0.8.37;
+
+import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
+import {IERC20Permit} from "@openzeppelin/contracts/token/ERC20/extensions/IERC20Permit.sol";
+import {SafeERC20} from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol";
+import {EIP712} from "@openzeppelin/contracts/utils/cryptography/EIP712.sol";
+import {ECDSA} from "@openzeppelin/contracts/utils/cryptography/ECDSA.sol";
+import {SignatureChecker} from "@openzeppelin/contracts/utils/cryptography/SignatureChecker.sol";
+import {ReentrancyGuardTransient} from "@openzeppelin/contracts/utils/ReentrancyGuardTransient.sol";
+import {Words} from "./Words.sol";
+
+/// @title Metered payment channels for pods
+/// @notice One instance per ERC-20, immutable: no owner, no upgrade, no fee, no pause.
+///         A publisher opens and funds a channel that names the owner (the provider's cold address, which is paid)
+///         and the meter (a key made inside attested hardware, which alone can claim). The meter submits quantities,
+///         the contract multiplies them by the prices that the publisher accepted, within a rate cap.
+///         Neither key alone can steal: the owner cannot claim, and the meter cannot say where money goes.
+/// @dev Channels live at channels[owner][id]; id = low 192 bits of keccak256(abi.encode(owner, publisher, salt)), so
+///      publisher and salt prove who may command a channel and neither is stored. Layout of the words: Words.sol.
+contract PodPayments is EIP712, ReentrancyGuardTransient {
+    using SafeERC20 for IERC20;
+
+    /// @notice The two words of a channel; both are zero when there is none.
+    struct Channel {
+        uint256 hot;
+        uint256 terms;
+    }
+
+    /// @notice Where an address wants to be paid (zero: to itself), and what it is owed.
+    struct Account {
+        address payout;
+        uint96 owed;
+    }
+
+    /// @notice What a publisher opens. `salt` makes the id unguessable; `terms` as in Words.sol, with unlockAt 0.
+    struct Open {
+        address owner;
+        address meter;
+        bytes32 salt;
+        uint256 terms;
+        uint88 amount;
+    }
+
+    /// @notice What, with the owner, a channel's id is made of.
+    struct Ref {
+        address publisher;
+        bytes32 salt;
+    }
+
+    /// @notice A publisher's consent to another meter.
+    /// @dev plan = 0 u72 | deadline u32 | from u32 | upTo u32 | pay u88. With from, upTo and pay zero the channel only
+    ///      moves, wherever it stands; otherwise `from` must be the stored upTo and the period is settled for `pay`.
+    ///      A move without settlement is no nonce: it may be handed in again before its deadline if the channel ever
+    ///      comes back to the old meter, which a meter key, made anew at every boot, never does.
+    struct Move {
+        address publisher;
+        bytes32 salt;
+        uint256 plan;
+        bytes signature;
+    }
+
+    /// @notice An amount is zero, too large, or not what arrived.
+    error BadAmount();
+    /// @notice Terms, owner, meter or cap are not acceptable.
+    error BadTerms();
+    /// @notice The words of a submission do not come in pairs.
+    error BadLength();
+    /// @notice A channel with this id exists already.
+    error Live();
+    /// @notice There is no such channel.
+    error Unknown();
+    /// @notice The notice has not passed, or runs already.
+    error Locked();
+    /// @notice The caller may not do this.
+    error Denied();
+
+    /// @notice A channel was opened; its first period starts at this block's time.
+    event Opened(
+        address indexed owner, address indexed publisher, uint256 indexed id, address meter, uint256 terms, uint256 amount
+    );
+    /// @notice A deposit grew.
+    event ToppedUp(address indexed owner, uint256 indexed id, uint256 amount);
+    /// @notice The publisher raised the cap; `terms` is the whole new word.
+    event CapRaised(address indexed owner, uint256 indexed id, uint256 terms);
+    /// @notice A batch was settled; each result is id's low u128 | flags u8 | upTo u32 | paid u88.
+    event UsageSubmitted(
+        address indexed owner, address indexed meter, bytes32 indexed root, uint256 paid, uint256[] results
+    );
+    /// @notice Channels moved to another meter; results as in UsageSubmitted.
+    event Rotated(
+        address indexed owner, address indexed oldMeter, address indexed newMeter, uint256 paid, uint256[] results
+    );
+    /// @notice The publisher gave notice; from `unlockAt` on it may close.
+    event UnlockStarted(address indexed owner, uint256 indexed id, uint256 unlockAt);
+    /// @notice The publisher took its notice back.
+    event UnlockCancelled(address indexed owner, uint256 indexed id);
+    /// @notice A channel ended; `pushed` is false when the token refused the refund and it was credited instead.
+    event Closed(address indexed owner, uint256 indexed id, uint256 refunded, bool pushed);
+    /// @notice What `who` was owed went to `to`.
+    event Withdrawn(address indexed who, address indexed to, uint256 amount);
+    /// @notice `who` is paid at `payout` from now on.
+    event PayoutSet(address indexed who, address payout);
+    /// @notice `operator` may (or may no longer) hand in moves for `owner`.
+    event OperatorSet(address indexed owner, address indexed operator, bool allowed);
+
+    /// @notice Flag of a result: paid less than due, the deposit is used up.
+    uint256 public constant CUT_DEPOSIT = Words.CUT_DEPOSIT;
+    /// @notice Flag of a result: paid less than due, the allowance is used up.
+    uint256 public constant CUT_CAP = Words.CUT_CAP;
+    /// @notice Flag of a result: nothing left, nothing written; still claimable after a top-up.
+    uint256 public constant DRY = 4;
+    /// @notice Flag of a result: skipped, upTo lies after this block's time.
+    uint256 public constant FUTURE = 8;
+    /// @notice Flag of a result: skipped, from is not the stored upTo, or the period is empty.
+    uint256 public constant STALE = 16;
+    /// @notice Flag of a result: skipped, no such channel under this meter.
+    uint256 public constant FOREIGN = 32;
+    /// @notice Flag of a result: the channel was released, its rest refunded.
+    uint256 public constant RELEASED = 64;
+    /// @notice Flag of a result: a release or move with a wrong publisher, salt, signature or deadline.
+    uint256 public constant BAD_REF = 128;
+    uint256 private constant SKIPPED = FUTURE | STALE | FOREIGN;
+
+    /// @notice EIP-712 type of what a meter signs.
+    bytes32 public constant USAGE_TYPEHASH = keccak256(
+        "Usage(address owner,bytes32 root,uint256[] words,Ref[] refs)Ref(address publisher,bytes32 salt)"
+    );
+    /// @notice EIP-712 type of a reference inside Usage.
+    bytes32 public constant REF_TYPEHASH = keccak256("Ref(address publisher,bytes32 salt)");
+    /// @notice EIP-712 type of what a publisher signs for another meter.
+    bytes32 public constant MOVE_TYPEHASH = keccak256(
+        "Move(address owner,bytes32 salt,address oldMeter,address newMeter,uint32 from,uint32 upTo,uint88 pay,uint32 deadline)"
+    );
+
+    /// @notice The only token of this instance.
+    IERC20 public immutable token;
+    mapping(address owner => mapping(uint256 id => Channel)) private channels;
+    /// @notice Payout address and balance of owners, and of publishers whose refund the token refused.
+    mapping(address who => Account) public accounts;
+    /// @notice Who may hand in moves for an owner; an operator has no other right.
+    mapping(address owner => mapping(address operator => bool)) public isOperator;
+
+    /// @param token_ the ERC-20 of every channel; fee-on-transfer tokens are refused at the first deposit
+    constructor(IERC20 token_) EIP712("PodPayments", "1") {
+        token = token_;
+    }
+
+    /// @notice The id under which a channel is kept.
+    function idOf(address owner, address publisher, bytes32 salt) public pure returns (uint256) {
+        return uint192(uint256(keccak256(abi.encode(owner, publisher, salt))));
+    }
+
+    // ---- the owner: the provider's cold address ----
+
+    /// @notice Sets where the caller's credit is paid; zero means to the caller itself.
+    function setPayout(address to) external {
+        accounts[msg.sender].payout = to;
+        emit PayoutSet(msg.sender, to);
+    }
+
+    /// @notice Allows an operator to hand in moves that publishers signed, or takes that back.
+    function setOperator(address operator, bool allowed) external {
+        isOperator[msg.sender][operator] = allowed;
+        emit OperatorSet(msg.sender, operator, allowed);
+    }
+
+    /// @notice Ends channels of the calling owner at once and refunds their publishers; nothing is claimed.
+    function release(Ref[] calldata refs) external nonReentrant {
+        for (uint256 i; i < refs.length; ++i) {
+            uint256 id = idOf(msg.sender, refs[i].publisher, refs[i].salt);
+            if (channels[msg.sender][id].hot == 0) revert Unknown();
+            _close(msg.sender, id, refs[i].publisher);
+        }
+    }
+
+    // ---- the publisher ----
+
+    /// @notice Opens and funds a channel from a standing allowance.
+    function open(Open calldata order) external nonReentrant returns (uint256 id) {
+        id = _open(order);
+        _pull(order.amount);
+    }
+
+    /// @notice Opens and funds a channel in one transaction with a signed allowance.
+    /// @dev A permit that somebody else handed in first fails here; the allowance decides then.
+    function openWithPermit(Open calldata order, uint256 value, uint256 deadline, uint8 v, bytes32 r, bytes32 s)
+        external
+        nonReentrant
+        returns (uint256 id)
+    {
+        _permit(value, deadline, v, r, s);
+        id = _open(order);
+        _pull(order.amount);
+    }
+
+    /// @notice Opens and funds several channels with one transfer.
+    function openMany(Open[] calldata orders) external nonReentrant {
+        uint256 sum;
+        for (uint256 i; i < orders.length; ++i) {
+            _open(orders[i]);
+            sum += orders[i].amount;
+        }
+        _pull(sum);
+    }
+
+    /// @notice Adds to a deposit; anybody may. It never cancels a notice, so nobody can hold a publisher's exit up.
+    function topUp(address owner, uint256 id, uint88 amount) external nonReentrant {
+        _topUp(owner, id, amount);
+    }
+
+    /// @notice The same with a signed allowance.
+    function topUpWithPermit(
+        address owner,
+        uint256 id,
+        uint88 amount,
+        uint256 value,
+        uint256 deadline,
+        uint8 v,
+        bytes32 r,
+        bytes32 s
+    ) external nonReentrant {
+        _permit(value, deadline, v, r, s);
+        _topUp(owner, id, amount);
+    }
+
+    /// @notice Raises the cap of the caller's channel; it never sinks. The period that is not claimed yet, and the
+    ///         carried allowance (at most a day), count at the new cap.
+    function raiseCap(address owner, bytes32 salt, uint24 mantissa, uint8 exponent) external {
+        (Channel storage c, uint256 id, uint256 terms) = _mine(owner, salt);
+        uint256 raised = Words.withCap(terms, mantissa, exponent);
+        if (exponent > Words.MAX_CAP_EXPONENT || Words.capIn(raised) <= Words.capIn(terms)) revert BadTerms();
+        c.terms = raised;
+        emit CapRaised(owner, id, raised);
+    }
+
+    /// @notice Gives notice: after it the caller may close its channel. Claims go on until then.
+    function unlock(address owner, bytes32 salt) external {
+        (Channel storage c, uint256 id, uint256 terms) = _mine(owner, salt);
+        if (Words.unlockAtIn(terms) != 0) revert Locked(); // a second call must not push the first
+        uint256 ending = block.timestamp + Words.noticeIn(terms);
+        c.terms = Words.withUnlockAt(terms, ending);
+        emit UnlockStarted(owner, id, ending);
+    }
+
+    /// @notice Takes the notice back.
+    function cancelUnlock(address owner, bytes32 salt) external {
+        (Channel storage c, uint256 id, uint256 terms) = _mine(owner, salt);
+        c.terms = Words.withUnlockAt(terms, 0);
+        emit UnlockCancelled(owner, id);
+    }
+
+    /// @notice Ends the caller's channel after its notice and refunds what is left.
+    function close(address owner, bytes32 salt) external nonReentrant {
+        (, uint256 id, uint256 terms) = _mine(owner, salt);
+        _requireNoticePassed(terms);
+        _close(owner, id, msg.sender);
+    }
+
+    /// @notice Moves the caller's channel to another meter without the provider; only after the notice, as it cuts
+    ///         the old meter off like a close does. It ends the notice.
+    function move(address owner, bytes32 salt, address oldMeter, address newMeter) external {
+        (Channel storage c, uint256 id, uint256 terms) = _mine(owner, salt);
+        _requireNoticePassed(terms);
+        uint256 h = c.hot;
+        uint256 tag = Words.tagOf(newMeter);
+        if (Words.tagIn(h) != Words.tagOf(oldMeter) || tag == 0 || newMeter == owner) revert Denied();
+        c.hot = Words.hot(tag, Words.carryIn(h), Words.upToIn(h), Words.leftIn(h));
+        c.terms = Words.withUnlockAt(terms, 0);
+        uint256[] memory results = new uint256[](1);
+        results[0] = _result(id, 0, Words.upToIn(h), 0);
+        emit Rotated(owner, oldMeter, newMeter, 0, results);
+    }
+
+    // ---- the meter ----
+
+    /// @notice Settles a batch of the calling meter's channels; nothing reverts because of one item.
+    /// @param owner whose channels these are
+    /// @param root Merkle root over the usage leaves of the batch
+    /// @param words pairs: id u192 | from u32 | upTo u32, then release u1 | 0 u15 | 5 x quantity u48
+    /// @param refs one for each item with the release bit, in order
+    /// @return paid what the owner was credited
+    function submitUsage(address owner, bytes32 root, uint256[] calldata words, Ref[] calldata refs)
+        external
+        nonReentrant
+        returns (uint256 paid)
+    {
+        return _submit(owner, msg.sender, root, words, refs);
+    }
+
+    /// @notice The same, signed by the meter and sent by anybody: a meter needs no coin, and what it signed last can be
+    ///         sent after its machine is gone. Sending it again changes nothing, as `from` does not match any more.
+    /// @dev The refs are signed too, so that nobody can strip a release.
+    function submitUsageFor(
+        address owner,
+        bytes32 root,
+        uint256[] calldata words,
+        Ref[] calldata refs,
+        bytes calldata signature
+    ) external nonReentrant returns (uint256 paid) {
+        bytes32 digest = _hashTypedDataV4(
+            keccak256(abi.encode(USAGE_TYPEHASH, owner, root, keccak256(abi.encodePacked(words)), _hashRefs(refs)))
+        );
+        return _submit(owner, ECDSA.recoverCalldata(digest, signature), root, words, refs);
+    }
+
+    /// @notice Moves channels to a newly attested meter. Each needs its publisher's signature, and the call must come
+    ///         from the old meter, the owner or an operator. A move may settle a period that a dead meter never claimed;
+    ///         it is limited by the deposit alone, as the publisher signed the amount, and gives no allowance.
+    /// @dev No reentrancy guard: the only outside call is a static one, to a contract wallet.
+    function rotate(address owner, address oldMeter, address newMeter, Move[] calldata moves)
+        external
+        returns (uint256 paid)
+    {
+        if (msg.sender != oldMeter && msg.sender != owner && !isOperator[owner][msg.sender]) revert Denied();
+        if (Words.tagOf(oldMeter) == 0 || Words.tagOf(newMeter) == 0 || newMeter == owner) revert BadTerms();
+        uint256[] memory results = new uint256[](moves.length);
+        for (uint256 i; i < moves.length; ++i) {
+            (uint256 pay, uint256 result) = _rotate(owner, oldMeter, newMeter, moves[i]);
+            paid += pay;
+            results[i] = result;
+        }
+        _credit(owner, paid);
+        emit Rotated(owner, oldMeter, newMeter, paid, results);
+    }
+
+    // ---- anybody ----
+
+    /// @notice Pays what `who` is owed, only to the payout that `who` set itself.
+    function withdraw(address who) external nonReentrant {
+        Account storage account = accounts[who];
+        uint256 amount = account.owed;
+        if (amount == 0) revert BadAmount();
+        address to = account.payout == address(0) ? who : account.payout;
+        account.owed = 0;
+        emit Withdrawn(who, to, amount);
+        token.safeTransfer(to, amount);
+    }
+
+    /// @notice Words of many channels in one call; two zeros where there is none.
+    function status(address owner, uint256[] calldata ids) external view returns (Channel[] memory found) {
+        found = new Channel[](ids.length);
+        for (uint256 i; i < ids.length; ++i) {
+            found[i] = channels[owner][ids[i]];
+        }
+    }
+
+    // ---- inside ----
+
+    function _open(Open calldata order) private returns (uint256 id) {
+        if (order.amount == 0) revert BadAmount();
+        uint256 tag = Words.tagOf(order.meter);
+        if (!Words.acceptable(order.terms)) revert BadTerms();
+        if (order.owner == address(0) || order.owner == order.meter || tag == 0) revert BadTerms();
+        id = idOf(order.owner, msg.sender, order.salt);
+        Channel storage c = channels[order.owner][id];
+        if (c.hot != 0) revert Live();
+        c.hot = Words.hot(tag, 0, block.timestamp, order.amount); // no allowance yet
+        c.terms = order.terms;
+        emit Opened(order.owner, msg.sender, id, order.meter, order.terms, order.amount);
+    }
+
+    function _topUp(address owner, uint256 id, uint88 amount) private {
+        Channel storage c = channels[owner][id];
+        uint256 h = c.hot;
+        if (h == 0) revert Unknown();
+        if (amount == 0 || Words.leftIn(h) + amount > type(uint88).max) revert BadAmount();
+        c.hot = h + amount; // the sum fits the low field
+        emit ToppedUp(owner, id, amount);
+        _pull(amount);
+    }
+
+    /// @dev Terms of a live channel are never zero: the cap's mantissa is not.
+    function _mine(address owner, bytes32 salt) private view returns (Channel storage c, uint256 id, uint256 terms) {
+        id = idOf(owner, msg.sender, salt);
+        c = channels[owner][id];
+        terms = c.terms;
+        if (terms == 0) revert Unknown();
+    }
+
+    function _requireNoticePassed(uint256 terms) private view {
+        uint256 ending = Words.unlockAtIn(terms);
+        if (ending == 0 || block.timestamp < ending) revert Locked();
+    }
+
+    /// @dev The results lie in memory behind room for the event's two head words, so it is logged without a copy.
+    function _submit(address owner, address meter, bytes32 root, uint256[] calldata words, Ref[] calldata refs)
+        private
+        returns (uint256 paid)
+    {
+        if (words.length % 2 != 0) revert BadLength();
+        uint256 n = words.length / 2;
+        uint256[] memory results = new uint256[](n + 2);
+        assembly ("memory-safe") {
+            results := add(results, 64)
+            mstore(results, n)
+        }
+        paid = _settleAll(channels[owner], Words.tagOf(meter), words, results);
+        if (refs.length != 0) _releaseAsked(owner, words, refs, results);
+        _credit(owner, paid);
+        bytes32 topic = UsageSubmitted.selector;
+        assembly ("memory-safe") {
+            mstore(sub(results, 64), paid)
+            mstore(sub(results, 32), 64)
+            log4(sub(results, 64), add(96, shl(5, n)), topic, owner, meter, root)
+        }
+    }
+
+    /// @dev results.length is half of words.length; the assembly reads pair i and finds channel id's slot.
+    function _settleAll(
+        mapping(uint256 id => Channel) storage mine,
+        uint256 tag,
+        uint256[] calldata words,
+        uint256[] memory results
+    ) private returns (uint256 paid) {
+        uint256 n = results.length;
+        unchecked {
+            for (uint256 i; i < n; ++i) {
+                uint256 item;
+                uint256 quantities;
+                Channel storage c;
+                assembly ("memory-safe") {
+                    let pair := add(words.offset, shl(6, i))
+                    item := calldataload(pair)
+                    quantities := calldataload(add(pair, 32))
+                    mstore(0, shr(64, item))
+                    mstore(32, mine.slot)
+                    c.slot := keccak256(0, 64)
+                }
+                (uint256 pay, uint256 result) = _settle(c, item, quantities, tag);
+                paid += pay; // below 2^88 each, and there are fewer than 2^32 items
+                assembly ("memory-safe") {
+                    mstore(add(add(results, 32), shl(5, i)), result)
+                }
+            }
+        }
+    }
+
+    /// @dev Never reverts, so that a bad item cannot spoil a batch.
+    function _settle(Channel storage c, uint256 item, uint256 quantities, uint256 tag)
+        private
+        returns (uint256 pay, uint256 result)
+    {
+        uint256 h = c.hot;
+        uint256 from = Words.upToIn(h);
+        uint256 upTo = uint32(item);
+        uint256 flags;
+        if (Words.tagIn(h) != tag) {
+            flags = FOREIGN;
+        } else if (uint32(item >> 32) != from || upTo <= from) {
+            flags = STALE;
+        } else if (upTo > block.timestamp) {
+            flags = FUTURE;
+        } else if (Words.leftIn(h) == 0) {
+            flags = DRY;
+        } else {
+            (pay, flags, c.hot) = Words.settle(h, c.terms, upTo, quantities);
+            from = upTo;
+        }
+        result = _result(item >> 64, flags, from, pay);
+    }
+
+    /// @dev Second pass, after every item was settled: items that hold and ask for it end their channel.
+    function _releaseAsked(address owner, uint256[] calldata words, Ref[] calldata refs, uint256[] memory results)
+        private
+    {
+        uint256 k;
+        for (uint256 i; i < results.length && k < refs.length; ++i) {
+            if (words[2 * i + 1] >> 255 == 0) continue;
+            Ref calldata ref = refs[k++];
+            if ((results[i] >> 120) & SKIPPED != 0) continue;
+            uint256 id = words[2 * i] >> 64;
+            if (idOf(owner, ref.publisher, ref.salt) != id || channels[owner][id].hot == 0) {
+                results[i] |= BAD_REF << 120;
+            } else {
+                results[i] |= RELEASED << 120;
+                _close(owner, id, ref.publisher);
+            }
+        }
+    }
+
+    function _rotate(address owner, address oldMeter, address newMeter, Move calldata m)
+        private
+        returns (uint256 pay, uint256 result)
+    {
+        uint256 id = idOf(owner, m.publisher, m.salt);
+        Channel storage c = channels[owner][id];
+        uint256 h = c.hot;
+        uint256 settled = Words.upToIn(h);
+        uint256 from = uint32(m.plan >> 120);
+        uint256 upTo = uint32(m.plan >> 88);
+        pay = uint88(m.plan);
+        uint256 flags;
+        if (Words.tagIn(h) != Words.tagOf(oldMeter)) {
+            flags = FOREIGN;
+        } else if ((from | upTo | pay) != 0 && (from != settled || upTo < from)) {
+            flags = STALE;
+        } else if (upTo > block.timestamp) {
+            flags = FUTURE;
+        } else if (block.timestamp > uint32(m.plan >> 152) || !_consents(owner, oldMeter, newMeter, m)) {
+            flags = BAD_REF;
+        }
+        if (flags != 0) {
+            pay = 0;
+        } else {
+            if (pay > Words.leftIn(h)) {
+                pay = Words.leftIn(h);
+                flags = CUT_DEPOSIT;
+            }
+            if (upTo != 0) settled = upTo;
+            c.hot = Words.hot(Words.tagOf(newMeter), Words.carryIn(h), settled, Words.leftIn(h) - pay);
+        }
+        result = _result(id, flags, settled, pay);
+    }
+
+    /// @dev A plain signature first: asking for the code size of a cold account costs 2,600 gas.
+    function _consents(address owner, address oldMeter, address newMeter, Move calldata m) private view returns (bool) {
+        bytes32 digest = _hashTypedDataV4(
+            keccak256(
+                abi.encode(
+                    MOVE_TYPEHASH,
+                    owner,
+                    m.salt,
+                    oldMeter,
+                    newMeter,
+                    uint32(m.plan >> 120),
+                    uint32(m.plan >> 88),
+                    uint88(m.plan),
+                    uint32(m.plan >> 152)
+                )
+            )
+        );
+        (address signer, ECDSA.RecoverError failure,) = ECDSA.tryRecoverCalldata(digest, m.signature);
+        if (failure == ECDSA.RecoverError.NoError && signer == m.publisher) return true;
+        return m.publisher.code.length != 0
+            && SignatureChecker.isValidERC1271SignatureNow(m.publisher, digest, m.signature);
+    }
+
+    function _hashRefs(Ref[] calldata refs) private pure returns (bytes32) {
+        bytes32[] memory hashes = new bytes32[](refs.length);
+        for (uint256 i; i < refs.length; ++i) {
+            hashes[i] = keccak256(abi.encode(REF_TYPEHASH, refs[i].publisher, refs[i].salt));
+        }
+        return keccak256(abi.encodePacked(hashes));
+    }
+
+    function _result(uint256 id, uint256 flags, uint256 upTo, uint256 pay) private pure returns (uint256) {
+        return id << 128 | flags << 120 | upTo << 88 | pay;
+    }
+
+    /// @dev u96 is passed only by tokens with a supply over 2^96 base units; a withdrawal clears it.
+    function _credit(address who, uint256 amount) private {
+        if (amount == 0) return;
+        Account storage account = accounts[who];
+        uint256 sum = account.owed + amount;
+        if (sum > type(uint96).max) revert BadAmount();
+        account.owed = uint96(sum);
+    }
+
+    /// @dev The refund is pushed; where the token refuses (a blocked receiver) it is credited, so that one publisher
+    ///      cannot spoil a batch.
+    function _close(address owner, uint256 id, address publisher) private {
+        uint256 left = Words.leftIn(channels[owner][id].hot);
+        delete channels[owner][id];
+        bool pushed = true;
+        if (left != 0) {
+            pushed = token.trySafeTransfer(publisher, left);
+            if (!pushed) _credit(publisher, left);
+        }
+        emit Closed(owner, id, left, pushed);
+    }
+
+    /// @dev Whoever sees a permit may hand it in first, so its failure says nothing.
+    function _permit(uint256 value, uint256 deadline, uint8 v, bytes32 r, bytes32 s) private {
+        try IERC20Permit(address(token)).permit(msg.sender, address(this), value, deadline, v, r, s) {} catch {}
+    }
+
+    /// @dev A token that takes a fee would leave the contract short.
+    function _pull(uint256 amount) private {
+        uint256 before = token.balanceOf(address(this));
+        token.safeTransferFrom(msg.sender, address(this), amount);
+        if (token.balanceOf(address(this)) - before != amount) revert BadAmount();
+    }
+}

@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity 0.8.37;
+
+/// @title The two storage words of a payment channel, and the arithmetic on them
+/// @notice hot word, the only one that a claim writes (high bits first):
+///           meter tag u120 | carry u16 (units of 2 s) | upTo u32 | left u88
+///         terms word, which a claim reads:
+///           0 u8 | unlockAt u32 | unlockMinutes u16 | cap mantissa u24 | cap exponent u8 | scale u8 | 5 x price u32
+///         The five prices and quantities stand in the order CPU core-ms, memory MiB-s, storage MiB-s,
+///         egress KiB, ingress KiB, the first in the lowest bits. One unit costs price * 2^64 / 2^scale
+///         base units of the token. The cap is mantissa * 2^exponent base units per day.
+library Words {
+    /// @notice The longest notice that terms may ask for.
+    uint256 internal constant MAX_UNLOCK_MINUTES = 30 days / 1 minutes;
+    /// @notice At most a day of unused allowance is carried, in units of two seconds.
+    uint256 internal constant MAX_CARRY = 1 days / 2;
+    /// @notice Exponents above this would let a cap exceed every deposit, and overflow the budget.
+    uint256 internal constant MAX_CAP_EXPONENT = 64;
+    /// @notice Flag of a settlement: paid less than due, the deposit is used up.
+    uint256 internal constant CUT_DEPOSIT = 1;
+    /// @notice Flag of a settlement: paid less than due, the allowance is used up.
+    uint256 internal constant CUT_CAP = 2;
+    /// @notice Scales above this round every price to nothing.
+    uint256 internal constant MAX_SCALE = 128;
+
+    uint256 private constant UNLOCK_AT = uint256(type(uint32).max) << 216;
+    uint256 private constant CAP = uint256(type(uint32).max) << 168;
+
+    /// @notice The 120 bits of a meter's address that a channel keeps.
+    function tagOf(address meter) internal pure returns (uint256) {
+        return uint120(uint160(meter));
+    }
+
+    /// @notice Packs a hot word; callers hold every field within its width.
+    function hot(uint256 tag, uint256 carry, uint256 upTo, uint256 left) internal pure returns (uint256) {
+        return tag << 136 | carry << 120 | upTo << 88 | left;
+    }
+
+    /// @notice Meter tag of a hot word.
+    function tagIn(uint256 h) internal pure returns (uint256) {
+        return h >> 136;
+    }
+
+    /// @notice Unused allowance of a hot word, in units of two seconds of the cap.
+    function carryIn(uint256 h) internal pure returns (uint256) {
+        return uint16(h >> 120);
+    }
+
+    /// @notice End of the last settled period of a hot word.
+    function upToIn(uint256 h) internal pure returns (uint256) {
+        return uint32(h >> 88);
+    }
+
+    /// @notice Deposit of a hot word that is neither paid nor refunded.
+    function leftIn(uint256 h) internal pure returns (uint256) {
+        return uint88(h);
+    }
+
+    /// @notice When a notice ends; 0 when none runs.
+    function unlockAtIn(uint256 t) internal pure returns (uint256) {
+        return t >> 216;
+    }
+
+    /// @notice The same terms with a notice that ends at `when`; 0 takes it back.
+    function withUnlockAt(uint256 t, uint256 when) internal pure returns (uint256) {
+        return t & ~UNLOCK_AT | when << 216;
+    }
+
+    /// @notice Length of the notice in seconds.
+    function noticeIn(uint256 t) internal pure returns (uint256) {
+        return uint256(uint16(t >> 200)) * 1 minutes;
+    }
+
+    /// @notice Cap in base units per day; below 2^88.
+    function capIn(uint256 t) internal pure returns (uint256) {
+        return uint256(uint24(t >> 176)) << uint8(t >> 168);
+    }
+
+    /// @notice The same terms with another cap.
+    function withCap(uint256 t, uint256 mantissa, uint256 exponent) internal pure returns (uint256) {
+        return t & ~CAP | mantissa << 176 | exponent << 168;
+    }
+
+    /// @notice Whether a publisher may open a channel with these terms.
+    function acceptable(uint256 t) internal pure returns (bool) {
+        return unlockAtIn(t) == 0 && uint16(t >> 200) <= MAX_UNLOCK_MINUTES && uint24(t >> 176) != 0
+            && uint8(t >> 168) <= MAX_CAP_EXPONENT && uint8(t >> 160) <= MAX_SCALE;
+    }
+
+    /// @notice Price of five quantities of 48 bits, rounded down.
+    /// @dev The sum is below 5 * 2^80, so the product stays below 2^147 and nothing overflows.
+    function due(uint256 t, uint256 quantities) internal pure returns (uint256 amount) {
+        assembly ("memory-safe") {
+            let q := 0xffffffffffff
+            let p := 0xffffffff
+            amount := mul(and(quantities, q), and(t, p))
+            amount := add(amount, mul(and(shr(48, quantities), q), and(shr(32, t), p)))
+            amount := add(amount, mul(and(shr(96, quantities), q), and(shr(64, t), p)))
+            amount := add(amount, mul(and(shr(144, quantities), q), and(shr(96, t), p)))
+            amount := add(amount, mul(and(shr(192, quantities), q), and(shr(128, t), p)))
+            amount := shr(and(shr(160, t), 0xff), shl(64, amount))
+        }
+    }
+
+    /// @notice Settles one period: what is paid for five quantities, and the hot word after it.
+    /// @dev Called with upTo > upToIn(h) only. cap < 2^88 and seconds < 2^33, so the budget stays below 2^121;
+    ///      what is paid is at most budget / 1 day, so the subtraction cannot go below zero.
+    /// @return paid what the deposit and the allowance let through
+    /// @return flags CUT_CAP and CUT_DEPOSIT, where they did not let everything through
+    /// @return next the hot word to store
+    function settle(uint256 h, uint256 t, uint256 upTo, uint256 quantities)
+        internal
+        pure
+        returns (uint256 paid, uint256 flags, uint256 next)
+    {
+        unchecked {
+            uint256 cap = capIn(t);
+            uint256 budget = cap * (2 * carryIn(h) + upTo - upToIn(h));
+            paid = due(t, quantities);
+            uint256 limit = budget / 1 days;
+            if (paid > limit) {
+                paid = limit;
+                flags = CUT_CAP;
+            }
+            limit = leftIn(h);
+            if (paid > limit) {
+                paid = limit;
+                flags |= CUT_DEPOSIT;
+            }
+            uint256 carry = (budget - paid * 1 days) / (2 * cap);
+            if (carry > MAX_CARRY) carry = MAX_CARRY;
+            next = hot(tagIn(h), carry, upTo, limit - paid);
+        }
+    }
+}

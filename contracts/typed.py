@@ -1,0 +1,197 @@
+# SPDX-License-Identifier: Apache-2.0
+"""EIP-712: what a meter signs (usage), what a publisher signs (permits, moves). Pure."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from eth_account import Account
+from eth_account.messages import encode_typed_data
+
+from trustedpods.contracts.records import NEVER, NOTHING
+from trustedpods.contracts.usage import SignedClaim, UsageClaim
+from trustedpods.protocol.errors import BadInput
+from trustedpods.protocol.ids import Address, keccak256
+from trustedpods.protocol.units import TokenUnits, UnixSeconds
+
+PAYMENTS_NAME = "PodPayments"
+PAYMENTS_VERSION = "1"
+
+_USAGE_TYPES = {
+    "Usage": [
+        {"name": "owner", "type": "address"},
+        {"name": "root", "type": "bytes32"},
+        {"name": "words", "type": "uint256[]"},
+        {"name": "refs", "type": "Ref[]"},
+    ],
+    "Ref": [{"name": "publisher", "type": "address"}, {"name": "salt", "type": "bytes32"}],
+}
+_PERMIT_TYPES = {
+    "Permit": [
+        {"name": "owner", "type": "address"},
+        {"name": "spender", "type": "address"},
+        {"name": "value", "type": "uint256"},
+        {"name": "nonce", "type": "uint256"},
+        {"name": "deadline", "type": "uint256"},
+    ]
+}
+_MOVE_TYPES = {
+    "Move": [
+        {"name": "owner", "type": "address"},
+        {"name": "salt", "type": "bytes32"},
+        {"name": "oldMeter", "type": "address"},
+        {"name": "newMeter", "type": "address"},
+        {"name": "from", "type": "uint32"},
+        {"name": "upTo", "type": "uint32"},
+        {"name": "pay", "type": "uint88"},
+        {"name": "deadline", "type": "uint32"},
+    ]
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Domain:
+    """The EIP-712 domain of a contract."""
+
+    name: str
+    version: str
+    chain_id: int
+    contract: Address
+
+    @classmethod
+    def of_payments(cls, chain_id: int, payments: Address) -> "Domain":
+        """The domain of a payment contract."""
+        return cls(PAYMENTS_NAME, PAYMENTS_VERSION, chain_id, payments)
+
+    def fields(self) -> dict[str, Any]:
+        """As `encode_typed_data` takes it."""
+        return {
+            "name": self.name,
+            "version": self.version,
+            "chainId": self.chain_id,
+            "verifyingContract": self.contract,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Permit:
+    """An allowance to sign for an ERC-20 with permit (ERC-2612)."""
+
+    owner: Address
+    spender: Address
+    value: TokenUnits
+    nonce: int
+    deadline: UnixSeconds
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """A publisher's consent to another meter; see `Move` in PodPayments.sol.
+
+    With `from_`, `up_to` and `pay` zero the channel only moves. Keep `deadline` short: a move
+    without settlement can be handed in again until then.
+    """
+
+    owner: Address
+    salt: bytes
+    old_meter: Address
+    new_meter: Address
+    deadline: UnixSeconds
+    from_: UnixSeconds = NEVER
+    up_to: UnixSeconds = NEVER
+    pay: TokenUnits = NOTHING
+
+    @property
+    def plan(self) -> int:
+        """The packed word of `rotate`."""
+        return self.deadline << 152 | self.from_ << 120 | self.up_to << 88 | self.pay
+
+
+@dataclass(frozen=True, slots=True)
+class VRS:
+    """A signature in the parts that `permit` takes."""
+
+    v: int
+    r: bytes
+    s: bytes
+
+
+def address_of(key: bytes) -> Address:
+    """The address of a private key; a key of a wrong size or value raises `BadInput`."""
+    try:
+        return Address(Account.from_key(key).address)
+    except Exception:  # noqa: BLE001  eth-account raises several classes; none of them may show the key
+        raise BadInput("this is not an Ethereum private key: 32 bytes, not zero") from None
+
+
+def usage_digest(domain: Domain, claim: UsageClaim) -> bytes:
+    """What the meter signs for a batch."""
+    return _digest(domain, _USAGE_TYPES, _usage(claim))
+
+
+def sign_usage(meter_key: bytes, domain: Domain, claim: UsageClaim) -> SignedClaim:
+    """Sign a batch with the meter's key."""
+    meter = address_of(meter_key)
+    return SignedClaim(claim, meter, _sign(meter_key, domain, _USAGE_TYPES, _usage(claim)))
+
+
+def permit_digest(domain: Domain, permit: Permit) -> bytes:
+    """What a token holder signs for an allowance."""
+    return _digest(domain, _PERMIT_TYPES, _permit(permit))
+
+
+def sign_permit(key: bytes, domain: Domain, permit: Permit) -> VRS:
+    """Sign an allowance; *domain* is the token's."""
+    signature = _sign(key, domain, _PERMIT_TYPES, _permit(permit))
+    return VRS(v=signature[64], r=signature[:32], s=signature[32:64])
+
+
+def move_digest(domain: Domain, move: Move) -> bytes:
+    """What a publisher signs for another meter."""
+    return _digest(domain, _MOVE_TYPES, _move(move))
+
+
+def sign_move(key: bytes, domain: Domain, move: Move) -> bytes:
+    """Sign a move with the publisher's key: 65 bytes."""
+    return _sign(key, domain, _MOVE_TYPES, _move(move))
+
+
+def _usage(claim: UsageClaim) -> dict[str, Any]:
+    return {
+        "owner": claim.owner,
+        "root": claim.root,
+        "words": claim.words,
+        "refs": [{"publisher": ref.publisher, "salt": ref.salt} for ref in claim.refs],
+    }
+
+
+def _permit(permit: Permit) -> dict[str, Any]:
+    return {
+        "owner": permit.owner,
+        "spender": permit.spender,
+        "value": permit.value,
+        "nonce": permit.nonce,
+        "deadline": permit.deadline,
+    }
+
+
+def _move(move: Move) -> dict[str, Any]:
+    return {
+        "owner": move.owner,
+        "salt": move.salt,
+        "oldMeter": move.old_meter,
+        "newMeter": move.new_meter,
+        "from": move.from_,
+        "upTo": move.up_to,
+        "pay": move.pay,
+        "deadline": move.deadline,
+    }
+
+
+def _digest(domain: Domain, types: dict[str, Any], message: dict[str, Any]) -> bytes:
+    signable = encode_typed_data(domain.fields(), types, message)
+    return keccak256(b"\x19" + signable.version + signable.header + signable.body)
+
+
+def _sign(key: bytes, domain: Domain, types: dict[str, Any], message: dict[str, Any]) -> bytes:
+    address_of(key)  # a bad key is reported in our words
+    return bytes(Account.sign_message(encode_typed_data(domain.fields(), types, message), key).signature)

@@ -57,13 +57,29 @@ class Step:
         }
 
 
+class Meter:
+    """Adds up what a transfer reports, and shows it."""
+
+    def __init__(self, name: str, total: int, show: Show) -> None:
+        self._name = name
+        self._total = total
+        self._done = 0
+        self._show = show
+
+    def add(self, count: int) -> None:
+        """So many bytes more."""
+        self._done += count
+        self._show.progress(self._name, self._done, self._total)
+
+
 class Journal:
-    """Steps and events of one run of a verb."""
+    """Steps and events of one run of a verb; `result` is filled as facts become known."""
 
     def __init__(self, show: Show) -> None:
         self.show = show
         self.steps: list[Step] = []
         self.events: list[dict[str, object]] = []
+        self.result: dict[str, object] = {}
         self._start = time.monotonic()
 
     @property
@@ -87,6 +103,7 @@ class Journal:
         self.show.line(text)
 
     def as_json(self) -> dict[str, object]:
-        """Steps and events for `-o json`."""
+        """What came out, with steps and events, for `-o json`."""
         steps = sorted(self.steps, key=lambda step: step.began)
-        return {"steps": [step.as_json() for step in steps], "events": self.events}
+        timed = {"seconds": round(self.elapsed, 3), "steps": [step.as_json() for step in steps]}
+        return self.result | timed | {"events": self.events}

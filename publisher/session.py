@@ -32,8 +32,7 @@ from trustedpods.protocol.messages import (
     SignedRequest,
     Verb,
 )
-from trustedpods.protocol.net.host import Connection, Host
-from trustedpods.protocol.net.streams import FrameStream
+from trustedpods.protocol.net import Connection, FrameStream, Host
 from trustedpods.protocol.sealing import hpke
 from trustedpods.protocol.sealing.replies import open_reply
 from trustedpods.protocol.sealing.requests import ChainContext, request_digest, sign_request
@@ -63,6 +62,11 @@ class Publisher:
     def ref(self, owner: Address, daemon: int, name: str) -> PodRef:
         """The pod *name* at one provider."""
         return PodRef(owner, self.address, pod_salt(self.secret, daemon, name))
+
+
+def next_generation() -> int:
+    """A number that grows from request to request without any memory: Unix time in ms."""
+    return time.time_ns() // 1_000_000
 
 
 class Conversation:
@@ -181,7 +185,6 @@ async def _attest(connection: Connection, policy: Policy) -> tuple[Attested, Ver
     async with connection.stream() as stream:
         await stream.send(encode(AttestRequest(nonce=nonce)))
         data = await stream.receive(limits.MAX_MESSAGE, ATTEST_TIMEOUT_S)
-        await stream.finish()
     answer = decode(data, Attested, ErrorReply)
     if not isinstance(answer, Attested):
         raise _as_error(answer)

@@ -34,13 +34,15 @@ class Piece:
 
 @dataclass(slots=True)
 class Traffic:
-    """What was sent: bytes of sealed chunks, whole chunks and blobs."""
+    """What was sent: sealed bytes, chunks, and per blob from which chunk on."""
 
     sent_bytes: int = 0
     sent_chunks: int = 0
-    sent_blobs: int = 0
-    skipped_bytes: int = 0
     blobs: list[dict[str, object]] = field(default_factory=list)
+
+    def as_json(self) -> dict[str, object]:
+        """For `-o json`."""
+        return {"sent_bytes": self.sent_bytes, "sent_chunks": self.sent_chunks, "sent_blobs": self.blobs}
 
 
 def plan(needs: Sequence[BlobNeed], pieces: Mapping[bytes, Piece]) -> list[tuple[Piece, int]]:
@@ -64,12 +66,13 @@ async def upload(
     generation: int,
     work: Sequence[tuple[Piece, int]],
     progress: Callable[[int], None],
-) -> Traffic:
+    traffic: Traffic,
+) -> None:
     """Send every piece of *work*; *progress* is told of plaintext bytes as they are acknowledged.
 
+    *traffic* counts as it goes, so that a failed run can say what it sent.
     Raises what the provider reports, `NetworkFailure`, or `BadInput` when a file changed.
     """
-    traffic = Traffic()
     waiting = list(work)
 
     async def worker() -> None:
@@ -80,7 +83,6 @@ async def upload(
     async with trio.open_nursery() as nursery:
         for _ in range(min(STREAMS, len(waiting))):
             nursery.start_soon(worker)
-    return traffic
 
 
 async def _send(
@@ -94,14 +96,11 @@ async def _send(
     total = chunk_count(piece.ref.size)
     async with session.converse("blob", ref, BlobBody(blob=piece.ref), generation) as conversation:
         start = await _acknowledged(conversation, 0, total)
-        had = _plain_bytes(piece, start)
-        traffic.skipped_bytes += had
-        progress(had)
+        progress(_plain_bytes(piece, start))
         if not conversation.finished:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(_push, conversation, piece, start, total, traffic)
                 await _follow(conversation, piece, start, total, progress)
-    traffic.sent_blobs += 1
     traffic.blobs.append({"digest": piece.ref.digest, "from": start, "chunks": total, "size": piece.ref.size})
 
 

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The market, opened: its chain, its token, and who asks."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 import trio
@@ -68,7 +70,8 @@ class Desk:
         return self.window.token
 
 
-async def open_window(file: MarketFile) -> Window:
+@asynccontextmanager
+async def open_window(file: MarketFile) -> AsyncIterator[Window]:
     """Reach the chain of *file* and see that it is the one that is meant.
 
     Raises `NetworkFailure`, or `NoContext` when chain or contracts are others.
@@ -80,15 +83,16 @@ async def open_window(file: MarketFile) -> Window:
         token=file.token,
         finality_blocks=file.finality_blocks,
     )
-    chain = Chain(file.rpc, market)
-    await chain.check_market()
-    info = await chain.token_info()
-    return Window(file, chain, Token(info.symbol, info.decimals))
+    async with Chain(file.rpc, market) as chain:
+        await chain.check_market()
+        info = await chain.token_info()
+        yield Window(file, chain, Token(info.symbol, info.decimals))
 
 
-async def open_desk(file: MarketFile, key: Key) -> Desk:
+@asynccontextmanager
+async def open_desk(file: MarketFile, key: Key) -> AsyncIterator[Desk]:
     """The same with a key: who asks."""
-    window = await open_window(file)
-    secret = await trio.to_thread.run_sync(publisher_secret, key.secret)
-    context = ChainContext(chain_id=file.chain_id, payments=file.payments)
-    return Desk(window, Publisher(key.address, key.secret, secret, context))
+    async with open_window(file) as window:
+        secret = await trio.to_thread.run_sync(publisher_secret, key.secret)
+        context = ChainContext(chain_id=file.chain_id, payments=file.payments)
+        yield Desk(window, Publisher(key.address, key.secret, secret, context))

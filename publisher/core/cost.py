@@ -3,8 +3,9 @@
 
 from dataclasses import dataclass
 
-from trustedpods.contracts.terms import Terms, due, encode_cap, least_cap
+from trustedpods.contracts.terms import MAX_DEPOSIT, Terms, due, encode_cap, least_cap
 from trustedpods.manifests.model import PodManifest
+from trustedpods.protocol.errors import BadInput
 from trustedpods.protocol.messages import LeastTerms, Prices
 from trustedpods.protocol.units import MIB, TokenUnits, Usage
 from trustedpods.publisher.core.money import DAY_S, HOUR_S, Funding, Token
@@ -71,10 +72,10 @@ class Cost:
         the provider's least deposit if that is more.
         """
         if funding is not None and funding.amount is not None:
-            return token.units(funding.amount, "deposit")
+            return _payable(token.units(funding.amount, "deposit"), token)
         seconds = DEFAULT_FUNDING_S if funding is None or funding.seconds is None else funding.seconds
         needed = _part(self.peak_hour, seconds) + _part(self.asleep_hour, reserve_s)
-        return TokenUnits(max(needed, self.least_deposit) if funding is None else needed)
+        return _payable(max(needed, self.least_deposit) if funding is None else needed, token)
 
 
 def shape_of(manifest: PodManifest, image_bytes: int) -> Shape:
@@ -116,6 +117,12 @@ def terms_of(shape: Shape, prices: Prices, least: LeastTerms, max_cost_per_day: 
     if max_cost_per_day is None or terms.cap_per_day <= max_cost_per_day:
         return terms
     return Terms.with_cap(prices, max_cost_per_day, least.unlock_s)
+
+
+def _payable(units: int, token: Token) -> TokenUnits:
+    if units > MAX_DEPOSIT:
+        raise BadInput(f"{token.text(units)} is more than a channel holds", where="deposit")
+    return TokenUnits(max(units, 1))
 
 
 def _part(hour: int, seconds: int) -> int:

@@ -1,0 +1,209 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`deploy`: from a manifest to a pod that serves, with the money in a channel of its own.
+
+Every step may be killed and run again: the channel's id comes from the key, the provider and the
+pod's name, blobs are met by their ids, and the provider keeps what it has.
+"""
+
+from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import trio
+
+from trustedpods.contracts.rows import RegistryRow
+from trustedpods.contracts.terms import MAX_DEPOSIT
+from trustedpods.protocol.errors import InsufficientFunds, Refused, TrustedPodsError
+from trustedpods.protocol.ids import address_from_bytes, channel_hex
+from trustedpods.protocol.messages import TrustClass
+from trustedpods.protocol.net import Host, open_host
+from trustedpods.publisher.app import channel, facts
+from trustedpods.publisher.app.channel import Payment
+from trustedpods.publisher.app.desk import Desk, open_desk
+from trustedpods.publisher.app.find import Place, by_liveness, places
+from trustedpods.publisher.app.prepare import Pod, make_bundle, make_pieces, read_pod, verify_images
+from trustedpods.publisher.app.provision import Provisioning
+from trustedpods.publisher.app.reach import Candidate, Reached, first_that_takes, provider_name
+from trustedpods.publisher.context import MarketFile
+from trustedpods.publisher.core.cost import cost_of, terms_of
+from trustedpods.publisher.core.deploy import admit_body
+from trustedpods.publisher.core.money import Funding
+from trustedpods.publisher.core.select import Choice, Selection, Wish, select
+from trustedpods.publisher.images.oci import VerifiedBlob
+from trustedpods.publisher.journal import Journal, Step
+from trustedpods.publisher.keyfile import Key
+from trustedpods.publisher.session import Session
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the command line says."""
+
+    file: Path
+    cache: Path
+    name: str | None = None
+    trust: TrustClass | None = None
+    choice: Choice | None = None
+    funding: Funding | None = None
+    explain: bool = False
+
+
+async def deploy(options: Options, market: MarketFile, key: Key, journal: Journal) -> None:
+    """Deploy; `journal.result` says how it went, also when it raises."""
+    with journal.step("manifest") as step:
+        pod = await trio.to_thread.run_sync(
+            read_pod, options.file, options.cache, options.name, options.trust
+        )
+        step.facts |= {"images": {name: image.digest for name, image in pod.images.items()}}
+        verified = await trio.to_thread.run_sync(verify_images, pod)
+        step.facts |= {"image_bytes": pod.image_bytes}
+    journal.result |= {"pod": pod.name, "publisher": key.address}
+    journal.event("manifest", f"{pod.name}: {facts.pod_line(pod)}")
+    async with open_desk(market, key) as desk:
+        await Deploy(options, desk, pod, verified, journal).run()
+
+
+class Deploy:
+    """One run of `deploy`."""
+
+    def __init__(
+        self,
+        options: Options,
+        desk: Desk,
+        pod: Pod,
+        verified: dict[str, VerifiedBlob],
+        journal: Journal,
+    ) -> None:
+        self._options = options
+        self._desk = desk
+        self._pod = pod
+        self._verified = verified
+        self._journal = journal
+
+    async def run(self) -> None:
+        """List, select, reach, hand over."""
+        with self._journal.step("list") as step:
+            rows = await self._desk.window.rows()
+            known = await places(self._desk, self._pod.name, rows)
+            step.facts["providers"] = len(rows)
+        async with open_host(None, []) as host, AsyncExitStack() as stack:
+            with self._journal.step("select") as step:
+                selection = self._select(rows, known, step)
+                reached = await stack.enter_async_context(self._reach(host, selection, known, step))
+            await self._hand_over(reached)
+
+    def _select(self, rows: Sequence[RegistryRow], known: Sequence[Place], step: Step) -> Selection:
+        """Rank the providers; a pod that lives somewhere stays there."""
+        choice = self._options.choice
+        home = next((place for place in by_liveness(known) if place.live.unlock_at == 0), None)
+        if home is not None:
+            if choice is not None and not choice.matches(home.row):
+                raise Refused(
+                    f"pod {self._pod.name!r} lives at {provider_name(home.row)}",
+                    rule="lives-elsewhere",
+                    hint=f"`trustedpods delete {self._pod.name}` first, or give this one another --name",
+                )
+            choice = Choice(home.row.owner, home.row.daemon)
+        selection = select(self._wish(choice, paid=home is not None), rows)
+        step.facts["left_out"] = [
+            {"provider": provider_name(out.row), "reason": out.reason} for out in selection.left_out
+        ]
+        if self._options.explain:
+            facts.explain(selection, self._desk.token, self._journal)
+        if not selection.offers:
+            raise facts.nobody(selection, self._pod.manifest.spec.trust)
+        return selection
+
+    def _wish(self, choice: Choice | None, *, paid: bool) -> Wish:
+        spec, token = self._pod.manifest.spec, self._desk.token
+        limit = spec.payment.max_cost_per_day
+        units = None if limit is None else token.units(limit, "payment.maxCostPerDay")
+        return Wish(
+            shape=self._pod.shape,
+            trust=spec.trust,
+            token_address=self._desk.window.file.token,
+            token=token,
+            funding=None if paid else self._funding,
+            max_cost_per_day=None if units is None else min(units, MAX_DEPOSIT),
+            choice=choice,
+        )
+
+    @property
+    def _funding(self) -> Funding | None:
+        if self._options.funding is not None:
+            return self._options.funding
+        deposit = self._pod.manifest.spec.payment.deposit
+        return None if deposit is None else Funding(amount=deposit)
+
+    def _reach(
+        self, host: Host, selection: Selection, known: Sequence[Place], step: Step
+    ) -> AbstractAsyncContextManager[Reached]:
+        places_by_row = {(place.row.owner, place.row.daemon): place for place in known}
+        candidates = [
+            Candidate(offer, places_by_row[offer.row.owner, offer.row.daemon]) for offer in selection.offers
+        ]
+        manifest = self._pod.manifest
+        return first_that_takes(
+            host,
+            self._desk.publisher,
+            candidates,
+            self._desk.window.policy(manifest.spec.trust),
+            admit_body(manifest, self._pod.image_bytes),
+            self._journal,
+            step,
+        )
+
+    async def _hand_over(self, reached: Reached) -> None:
+        """Pay and send side by side; when it fails, see to the money."""
+        session, place = reached.session, reached.candidate.place
+        payment = self._payment(reached)
+        self._journal.result |= facts.provider_facts(session) | {
+            "channel": channel_hex(place.ref.channel),
+            "price": facts.price_facts(reached.candidate.offer.cost, self._desk.token),
+        }
+        self._journal.event(
+            "provider", facts.provider_line(session, reached.candidate.offer, self._desk.token)
+        )
+        if place.channel is None:
+            await channel.check_funds(self._desk, payment.amount)
+        elif place.channel.unlock_at:
+            await channel.cancel_notice(self._desk, payment, self._journal)
+        await self._provision(session, payment, place)
+
+    async def _provision(self, session: Session, payment: Payment, place: Place) -> None:
+        async def pay(step: Step) -> None:
+            await channel.ensure(self._desk, payment, place.channel, step, self._journal)
+
+        bundle = make_bundle(self._pod, session.publisher)
+        pieces = make_pieces(self._verified, session.publisher)
+        provisioning = Provisioning(session, place.ref, bundle, pieces, self._journal)
+        try:
+            confirmed = await provisioning.run(pay)
+        except TrustedPodsError as error:
+            self._journal.result["money"] = await channel.rescue(
+                self._desk, payment, self._pod.name, error, self._journal
+            )
+            raise
+        self._journal.result |= facts.confirmed_facts(confirmed)
+        for endpoint in confirmed.statement.endpoints:
+            self._journal.event("serving", f"{self._pod.name} serves at {endpoint.url}", url=endpoint.url)
+
+    def _payment(self, reached: Reached) -> Payment:
+        profile, token, shape = reached.session.profile, self._desk.token, self._pod.shape
+        cost = cost_of(shape, profile.prices, profile.least)
+        amount = cost.deposit(self._funding, token, profile.grace_s)
+        if reached.candidate.place.channel is None and amount < profile.least.deposit:
+            least = token.text(profile.least.deposit)
+            raise InsufficientFunds(
+                f"the provider asks for a deposit of {least}, this is {token.text(amount)}",
+                rule="deposit",
+                hint="pay in more with --deposit",
+            )
+        limit = self._wish(None, paid=False).max_cost_per_day
+        return Payment(
+            ref=reached.candidate.place.ref,
+            meter=address_from_bytes(reached.session.binding.meter),
+            terms=terms_of(shape, profile.prices, profile.least, limit),
+            amount=amount,
+        )

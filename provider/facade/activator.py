@@ -91,47 +91,40 @@ class Activator:
         self, *, stop: trio.Event, task_status: "TaskStatus[None]" = trio.TASK_STATUS_IGNORED
     ) -> None:
         """Listen until *stop*, then drain."""
+        config = self._config
+        paths = [socket_path(config.sockets, number) for number in range(config.slots)]
+        listeners = [await wake.open_listener(path, backlog=4096) for path in paths]
         async with trio.open_nursery() as self._asks, trio.open_nursery() as handlers:
-            listening = trio.CancelScope()
-            for number in range(self._config.slots):
-                path = socket_path(self._config.sockets, number)
-                await handlers.start(self._listen, path, _Slot(number), handlers, listening)
-            sweeping = trio.CancelScope()
-            self._asks.start_soon(self._sweep, sweeping)
-            task_status.started()
-            await stop.wait()
+            async with trio.open_nursery() as listening:
+                for number, listener in enumerate(listeners):
+                    listening.start_soon(self._listen, listener, _Slot(number), handlers)
+                self._asks.start_soon(self._sweep)
+                task_status.started()
+                await stop.wait()
+                listening.cancel_scope.cancel()
             _log.info("stopping: %d connections", self._total)
-            listening.cancel()
-            self._stopping = True
-            if self._total:
-                with trio.move_on_after(self._config.drain):
-                    await self._empty.wait()
+            await self._drained()
             handlers.cancel_scope.cancel()
             self._asks.cancel_scope.cancel()
 
-    async def _listen(
-        self,
-        path: Path,
-        slot: _Slot,
-        handlers: trio.Nursery,
-        scope: trio.CancelScope,
-        *,
-        task_status: "TaskStatus[None]",
-    ) -> None:
-        listener = await wake.open_listener(path, backlog=4096)
-        with scope:
-            async with listener:
-                task_status.started()
-                while True:
-                    try:
-                        accepted, _ = await listener.socket.accept()
-                    except OSError as full:
-                        _log.error("slot %d: cannot accept: %s", slot.number, full)
-                        await trio.sleep(0.1)
-                        continue
-                    sock = socket.socket(fileno=accepted.detach())
-                    sock.setblocking(False)
-                    handlers.start_soon(self._handle, sock, slot)
+    async def _drained(self) -> None:
+        self._stopping = True
+        if self._total:
+            with trio.move_on_after(self._config.drain):
+                await self._empty.wait()
+
+    async def _listen(self, listener: trio.SocketListener, slot: _Slot, handlers: trio.Nursery) -> None:
+        async with listener:
+            while True:
+                try:
+                    accepted, _ = await listener.socket.accept()
+                except OSError as full:
+                    _log.error("slot %d: cannot accept: %s", slot.number, full)
+                    await trio.sleep(0.1)
+                    continue
+                sock = socket.socket(fileno=accepted.detach())
+                sock.setblocking(False)
+                handlers.start_soon(self._handle, sock, slot)
 
     async def _handle(self, client: socket.socket, slot: _Slot) -> None:
         self._total += 1
@@ -206,16 +199,15 @@ class Activator:
             slot.ask = None
             ask.done.set()
 
-    async def _sweep(self, scope: trio.CancelScope) -> None:
+    async def _sweep(self) -> None:
         """Let go of requests whose client went away; they have sent data, so reading cannot tell."""
-        with scope:
-            while True:
-                await trio.sleep(SWEEP_S)
-                poll = select.poll()
-                for number in self._held:
-                    poll.register(number, 0)
-                for number, _ in poll.poll(0):
-                    self._held[number].cancel()
+        while True:
+            await trio.sleep(SWEEP_S)
+            poll = select.poll()
+            for number in self._held:
+                poll.register(number, 0)
+            for number, _ in poll.poll(0):
+                self._held[number].cancel()
 
 
 async def _connect(address: WakeAddress) -> socket.socket | None:

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from libp2p.peer.id import ID
 
 _HOSTS = {"ip4": 4, "ip6": 6, "dns": 0, "dns4": 0, "dns6": 0}
+_MULTIHASHES = {0x00: 36, 0x12: 32}
+"""Digest lengths of peer ids: an Ed25519 key as it is, or the SHA-256 of a larger key."""
 _MAX_TEXT = 512
 
 
@@ -51,6 +53,9 @@ def _peer_id(parts: list[str]) -> bytes | None:
     if parts[0] != "p2p":
         raise ValueError(f"/{parts[0]} where /p2p belongs")
     try:
-        return ID.from_string(parts[1]).to_bytes()
+        peer_id = ID.from_string(parts[1]).to_bytes()
     except Exception as error:
         raise ValueError(f"{parts[1]!r} is no peer id") from error
+    if len(peer_id) < 2 or len(peer_id) - 2 != _MULTIHASHES.get(peer_id[0]) or len(peer_id) - 2 != peer_id[1]:
+        raise ValueError(f"{parts[1]!r} is no peer id")
+    return peer_id

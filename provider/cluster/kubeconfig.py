@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 
 import trio
+import yaml
 from kubernetes.client.configuration import Configuration
 from kubernetes.config import load_kube_config
 from kubernetes.config.config_exception import ConfigException
@@ -39,7 +40,7 @@ def _load(path: Path, context: str | None) -> Access:
             config_file=str(path), context=context, client_configuration=configuration, persist_config=False
         )
         tls = _tls(configuration)
-    except (ConfigException, OSError, ValueError, ssl.SSLError) as error:
+    except (ConfigException, yaml.YAMLError, OSError, ValueError, TypeError, KeyError) as error:
         raise NoContext(f"kubeconfig cannot be used: {error}", where=str(path)) from error
     return Access(str(configuration.host).rstrip("/"), tls, partial(_headers, configuration))
 

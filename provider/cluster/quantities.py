@@ -6,7 +6,7 @@ from fractions import Fraction
 
 from trustedpods.protocol.errors import RemoteProtocolError
 
-_QUANTITY = re.compile(r"^(\d+(?:\.\d+)?)(n|u|m|k|M|G|T|P|E|Ki|Mi|Gi|Ti|Pi|Ei|[eE]\d{1,2})?$")
+_QUANTITY = re.compile(r"^(\d+(?:\.\d+)?)(n|u|m|k|M|G|T|P|E|Ki|Mi|Gi|Ti|Pi|Ei|[eE]\d{1,2})?$", re.ASCII)
 _SCALES = {
     "n": Fraction(1, 10**9),
     "u": Fraction(1, 10**6),

@@ -44,7 +44,7 @@ def pod_template(
 
 
 def _container(part: Container, image: str) -> dict[str, Any]:
-    """One container; a list that is empty is left out, so that the image's own default holds."""
+    """One container. An empty list is left out: the image's own default holds."""
     made: dict[str, Any] = {
         "name": part.name,
         "image": image,
@@ -58,11 +58,12 @@ def _container(part: Container, image: str) -> dict[str, Any]:
         },
         "terminationMessagePolicy": "FallbackToLogsOnError",
     }
+    env = {variable.name: variable for variable in part.env}  # of two values the last counts, as in a shell
     optional = {
         "command": part.command,
         "args": part.args,
         "workingDir": part.working_dir,
-        "env": [_env(variable) for variable in part.env],
+        "env": [_env(variable) for variable in env.values()],
         "ports": _ports(part),
         "volumeMounts": [_mount(mount) for mount in part.volume_mounts],
     }

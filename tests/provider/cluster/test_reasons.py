@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is said of pods that do not start."""
+
+from trustedpods.provider.cluster import reasons
+
+
+def pod(*statuses):
+    return {"metadata": {"namespace": "n", "name": "p"}, "status": {"containerStatuses": list(statuses)}}
+
+
+def test_a_crash_with_its_last_lines():
+    status = {
+        "name": "app",
+        "restartCount": 2,
+        "state": {"waiting": {"reason": "CrashLoopBackOff", "message": "back-off"}},
+        "lastState": {"terminated": {"exitCode": 3, "reason": "Error"}},
+    }
+    crash = reasons.crash_in(pod(status))
+    assert crash.restarted
+    found = reasons.crashed(crash, b"no such table\n\x1b[2Jboo\n")
+    assert found.text == "container app ended: exit code 3, restarted 2 times\nno such table\n[2Jboo"
+    assert found.hopeless
+
+
+def test_out_of_memory_is_named():
+    status = {"name": "app", "state": {"terminated": {"exitCode": 137, "reason": "OOMKilled"}}}
+    assert reasons.crash_in(pod(status)).how == "container app ended: OOMKilled, exit code 137"
+
+
+def test_what_cannot_be_executed_is_named():
+    terminated = {"exitCode": 128, "reason": "StartError", "message": 'exec: "nope": not found'}
+    crash = reasons.crash_in(pod({"name": "app", "state": {"terminated": terminated}}))
+    assert crash.how == 'container app ended: StartError, exit code 128 (exec: "nope": not found)'
+
+
+def test_a_running_container_is_no_crash():
+    status = {"name": "app", "state": {"running": {}}, "lastState": {"terminated": {"exitCode": 1}}}
+    assert reasons.crash_in(pod(status)) is None
+
+
+def test_pulling_is_hopeless_and_creating_is_nothing():
+    pull = {"name": "c", "state": {"waiting": {"reason": "ErrImagePull", "message": "not found"}}}
+    assert reasons.waiting(pod(pull)) == reasons.Diagnosis("ErrImagePull: not found", hopeless=True)
+    assert reasons.waiting(pod({"name": "c", "state": {"waiting": {"reason": "ContainerCreating"}}})) is None
+
+
+def test_no_pod_at_all():
+    def holder(text):
+        condition = {"type": "ReplicaFailure", "status": "True", "reason": "FailedCreate", "message": text}
+        return {"status": {"conditions": [condition]}}
+
+    assert reasons.no_pod([{}, holder("exceeded quota")]).hopeless
+    assert not reasons.no_pod([holder("status unknown for quota: size")]).hopeless
+    assert reasons.no_pod([{}]) is None
+
+
+def test_events_in_order_and_bounded():
+    def event(when, kind, message, **more):
+        about = {"kind": "Pod", "name": "p"}
+        return {"type": kind, "reason": "R", "message": message, "involvedObject": about, **when, **more}
+
+    events = [
+        event({"lastTimestamp": "2026-01-01T00:00:02Z"}, "Warning", "second", count=3),
+        event({"eventTime": "2026-01-01T00:00:01.5Z"}, "Normal", "first"),
+        event({"lastTimestamp": "2026-01-01T00:00:03Z"}, "Normal", "x" * 9999),
+    ]
+    lines = reasons.event_lines(events)
+    assert lines[:2] == ["Normal R Pod/p: first", "Warning R Pod/p: second (3 times)"]
+    assert len(lines[2]) < reasons.MAX_TEXT + 10
+    assert reasons.last_warning(events) == reasons.Diagnosis("R: second", hopeless=False)
+    assert reasons.last_warning([]) is None

@@ -1,0 +1,145 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Times, ends and reasons as the API server writes them."""
+
+from contextlib import suppress
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from trustedpods.protocol.errors import RemoteProtocolError
+from trustedpods.protocol.units import Resources
+from trustedpods.provider.cluster import quantities, views
+from trustedpods.provider.cluster.capacity import capacity
+from trustedpods.provider.cluster.names import METERED, POD_LABEL
+
+T0 = 1_700_000_000
+
+
+def at(second: int) -> str:
+    return datetime.fromtimestamp(T0 + second, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def pod(*, statuses=(), metadata=None, **status):
+    return {
+        "metadata": {
+            "namespace": "n", "name": "p", "uid": "u", "labels": {POD_LABEL: "l"}, "finalizers": [METERED],
+            **(metadata or {}),
+        },
+        "spec": {
+            "nodeName": "node",
+            "containers": [{"name": "c", "resources": {"requests": {"cpu": "100m", "memory": "64Mi"}}}] * 2,
+        },
+        "status": {"phase": "Running", "startTime": at(0), "containerStatuses": list(statuses), **status},
+    }  # fmt: skip
+
+
+def ended(second, code=0, **more):
+    return {"terminated": {"finishedAt": at(second), "exitCode": code, **more}}
+
+
+def test_a_running_pod():
+    view = views.pod_view(
+        pod(statuses=[{"name": "c", "state": {"running": {}}, "restartCount": 2}], podIP="10.0.0.1",
+            conditions=[{"type": "Ready", "status": "True"}])
+    )  # fmt: skip
+    assert (view.ready, view.over, view.ip, view.restarts) == (True, False, "10.0.0.1", 2)
+    assert (view.started_at, view.finished_at, view.deleted_at) == (T0, None, None)
+    assert (view.cpu_milli, view.memory_mib, view.metered, view.label) == (200, 128, True, "l")
+
+
+def test_it_ends_with_its_last_container():
+    statuses = [{"name": "a", "state": ended(5)}, {"name": "b", "state": ended(9)}]
+    view = views.pod_view(pod(statuses=statuses, phase="Succeeded"))
+    assert view.over
+    assert view.finished_at == T0 + 9
+
+
+def test_one_container_that_ended_is_no_end():
+    statuses = [{"name": "a", "state": ended(5)}, {"name": "b", "state": {"running": {}}}]
+    view = views.pod_view(pod(statuses=statuses))
+    assert not view.over
+    assert view.finished_at is None
+
+
+def test_a_crash_loop_that_was_deleted_ends_with_its_last_run():
+    status = {"name": "c", "state": {"waiting": {"reason": "CrashLoopBackOff"}}, "lastState": ended(7, 1)}
+    gone = {"deletionTimestamp": at(40), "deletionGracePeriodSeconds": 0}
+    view = views.pod_view(pod(statuses=[status], metadata=gone))
+    assert (view.over, view.finished_at) == (True, T0 + 7)
+
+
+def test_deletion_is_when_it_was_asked_for_not_when_the_grace_ends():
+    going = {"deletionTimestamp": at(40), "deletionGracePeriodSeconds": 30}
+    view = views.pod_view(pod(metadata=going, conditions=[{"type": "Ready", "status": "True"}]))
+    assert (view.deleted_at, view.ready, view.over) == (T0 + 10, False, False)
+
+
+def test_an_unfinished_end_has_no_time():
+    view = views.pod_view(pod(phase="Failed", reason="Evicted", message="The node was low on memory."))
+    assert (view.over, view.finished_at) == (True, None)
+    assert view.waiting == "Evicted: The node was low on memory."
+
+
+def test_the_zero_time_is_no_time():
+    zero = {"terminated": {"finishedAt": "0001-01-01T00:00:00Z", "exitCode": 137}}
+    assert views.pod_view(pod(statuses=[{"name": "c", "state": zero}], phase="Failed")).finished_at is None
+
+
+def test_waiting_in_kubernetes_words():
+    pull = {"name": "c", "state": {"waiting": {"reason": "ImagePullBackOff", "message": "Back-off"}}}
+    assert views.pod_view(pod(statuses=[pull])).waiting == "ImagePullBackOff: Back-off"
+    creating = {"name": "c", "state": {"waiting": {"reason": "ContainerCreating"}}}
+    assert views.pod_view(pod(statuses=[creating])).waiting is None
+    full = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "0/1 nodes"}
+    assert views.pod_view(pod(conditions=[full])).waiting == "Unschedulable: 0/1 nodes"
+
+
+def test_claims_and_namespaces():
+    metadata = {
+        "namespace": "n",
+        "name": "d",
+        "uid": "u",
+        "labels": {POD_LABEL: "l"},
+        "creationTimestamp": at(0),
+    }
+    claim = {"metadata": metadata, "spec": {"resources": {"requests": {"storage": "64Mi"}}}, "status": {}}
+    assert views.claim_view(claim).mib == 64
+    claim["status"] = {"capacity": {"storage": "1Gi"}}
+    assert views.claim_view(claim).mib == 1024
+    conditions = [{"type": "X", "status": "True", "message": "pods remain"}, {"type": "Y", "status": "False"}]
+    ending = {"metadata": {**metadata, "deletionTimestamp": at(1)}, "status": {"conditions": conditions}}
+    view = views.namespace_view(ending)
+    assert (view.deleting, view.blocked_by, view.created) == (True, "pods remain", T0)
+
+
+def test_capacity_counts_ready_nodes_and_what_runs_or_waits():
+    def node(name, ready="True", **spec):
+        allocatable = {"cpu": "2", "memory": "1Gi", "ephemeral-storage": "1073741824"}
+        status = {"conditions": [{"type": "Ready", "status": ready}], "allocatable": allocatable}
+        return {"metadata": {"name": name}, "spec": spec, "status": status}
+
+    nodes = [node("node"), node("away", "False"), node("closed", unschedulable=True)]
+    over = pod(phase="Succeeded")
+    elsewhere = pod()
+    elsewhere["spec"] = {**elsewhere["spec"], "nodeName": "away"}
+    found = capacity(nodes, [pod(), over, elsewhere], [])
+    assert found.allocatable == Resources(2000, 1024, 1024)
+    assert found.free == Resources(1800, 896, 1024)
+
+
+@pytest.mark.parametrize(
+    ("text", "milli", "mib"),
+    [("2", 2000, 0), ("100m", 100, 0), ("1.5", 1500, 0), ("64Mi", 67108864000, 64), ("1G", 10**12, 953),
+     ("128974848", 128974848000, 123), ("12e6", 12 * 10**9, 11), ("1500000n", 1, 0), (None, 0, 0)],
+)  # fmt: skip
+def test_quantities(text, milli, mib):
+    assert quantities.milli(text) == milli
+    assert quantities.mebibytes(text) == mib
+
+
+@given(st.text(max_size=12))
+def test_no_quantity_breaks_the_reader(text):
+    with suppress(RemoteProtocolError):
+        assert quantities.milli(text) >= 0

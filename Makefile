@@ -15,7 +15,8 @@ help: ## list the targets
 
 setup: $(BIN)/.installed contracts/node_modules/.installed ## install and build what is needed (cold: about 10 minutes)
 	@$(BIN)/python -m trustedpods.localnet.binaries
-	@$(PYTHON) deploy/images/build.py $(IMAGES) | grep -v 'is up to date' || true
+	@$(PYTHON) deploy/images/build.py $(IMAGES) > build/images.log || { cat build/images.log; exit 1; }
+	@sed '/is up to date/d' build/images.log
 
 demo: setup ## bring up a market, deploy a pod, show every step of its life
 	@$(BIN)/trustedpods-localnet demo

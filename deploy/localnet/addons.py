@@ -14,6 +14,7 @@ STORAGE_CLASS = "local-path"
 
 DNS_USER = "localnet:dns"
 STORAGE_USER = "localnet:storage"
+PROVIDER_USER = "localnet:provider"
 
 Object = dict[str, Any]
 
@@ -23,7 +24,7 @@ _WRITE = [*_READ, "create", "update", "patch", "delete"]
 
 def objects(cluster: Cluster) -> str:
     """All of them, as one JSON list for `kubectl apply`."""
-    items = [*_dns(cluster), *_storage()]
+    items = [*_dns(cluster), *_storage(), *_provider()]
     return json.dumps({"apiVersion": "v1", "kind": "List", "items": items})
 
 
@@ -98,6 +99,19 @@ def _storage() -> list[Object]:
         },
         *_role(STORAGE_USER, rules),
     ]
+
+
+def _provider() -> list[Object]:
+    """What the daemon may do: namespaces and what it puts into them; no roles, no volumes of nodes."""
+    core = ["namespaces", "secrets", "serviceaccounts", "resourcequotas", "persistentvolumeclaims", "pods"]
+    rules = [
+        _rule("", core, _WRITE),
+        _rule("", ["nodes", "events", "pods/log"], _READ),
+        _rule("apps", ["deployments", "deployments/scale", "replicasets"], _WRITE),
+        _rule("networking.k8s.io", ["networkpolicies"], _WRITE),
+        _rule("coordination.k8s.io", ["leases"], _WRITE),
+    ]
+    return _role(PROVIDER_USER, rules)
 
 
 def _rule(group: str, resources: list[str], verbs: list[str]) -> Object:

@@ -1,15 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """The localnet's chain: anvil, with blocks every second and its state on disk."""
 
+import sys
 from functools import partial
 
 from trustedpods.localnet import binaries, network, probes
+from trustedpods.localnet.commands import run
 from trustedpods.localnet.settings import Settings
 from trustedpods.localnet.units import Part, Step, Unit
 
 
 def units(settings: Settings) -> list[Unit]:
-    """The node of the chain."""
+    """The node of the chain, and the market on it."""
     port = settings.clusters[0].ports.chain
     argv = (
         str(binaries.anvil()), "--host", settings.gateway, "--port", str(port),
@@ -21,7 +23,12 @@ def units(settings: Settings) -> list[Unit]:
     return [
         Step("network", partial(_make_network, settings)),
         Part("chain", argv, probe, ("network",), {"NO_COLOR": "1"}),
+        Step("market", partial(_make_market, settings), ("chain",)),
     ]
+
+
+def _make_market(settings: Settings) -> None:
+    run([sys.executable, "-m", "trustedpods.localnet.market", settings.state])
 
 
 def _make_network(settings: Settings) -> None:

@@ -13,7 +13,6 @@ from trustedpods.localnet.pki import Authority, Identity
 from trustedpods.localnet.settings import Cluster, Settings
 from trustedpods.localnet.units import Part, Probe, Step, Unit
 
-PROVIDER_USER = "localnet:provider"
 Argv = Sequence[str | Path]
 
 _ETCD = "http://127.0.0.1:2379"
@@ -75,6 +74,7 @@ def _make_certificates(cluster: Cluster) -> None:
         Identity("proxy", "system:kube-proxy"),
         Identity("dns", addons.DNS_USER),
         Identity("storage", addons.STORAGE_USER),
+        Identity("provider", addons.PROVIDER_USER),
         Identity(
             "node", f"system:node:{cluster.name}", ("system:nodes",), hosts=(cluster.name, cluster.node_ip)
         ),

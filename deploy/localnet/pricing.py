@@ -1,0 +1,31 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a localnet's providers ask: round prices, dear enough that seconds show on a bill. Pure."""
+
+from fractions import Fraction
+
+from trustedpods.contracts.terms import prices_of
+from trustedpods.protocol.messages import Prices
+
+_MIB_PER_GIB = 1024
+_KIB_PER_GIB = 1024 * 1024
+_HOUR_S = 3600
+
+_TOKENS_PER_CORE_HOUR = Fraction("3.6")
+_TOKENS_PER_GIB_HOUR = Fraction("0.9")
+_TOKENS_PER_STORED_GIB_HOUR = Fraction("0.018")
+_TOKENS_PER_GIB_OUT = Fraction("0.36")
+_TOKENS_PER_GIB_IN = Fraction("0.036")
+
+
+def prices(decimals: int, percent: int) -> Prices:
+    """Prices in base units of a token with so many decimals, at *percent* of the first cluster's."""
+    one = Fraction(10**decimals * percent, 100)
+    return prices_of(
+        [
+            one * _TOKENS_PER_CORE_HOUR / (_HOUR_S * 1000),
+            one * _TOKENS_PER_GIB_HOUR / (_HOUR_S * _MIB_PER_GIB),
+            one * _TOKENS_PER_STORED_GIB_HOUR / (_HOUR_S * _MIB_PER_GIB),
+            one * _TOKENS_PER_GIB_OUT / _KIB_PER_GIB,
+            one * _TOKENS_PER_GIB_IN / _KIB_PER_GIB,
+        ]
+    )

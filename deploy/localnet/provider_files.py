@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Configuration of one provider's processes: daemon, facade and image registry. Pure."""
+
+from pathlib import Path
+
+from trustedpods.contracts.records import Market
+from trustedpods.localnet import pricing
+from trustedpods.localnet.settings import Cluster, Settings
+from trustedpods.localnet.toml_text import toml_text
+from trustedpods.protocol.ids import Address
+from trustedpods.provider.facade.config import Bind, FacadeConfig
+
+SLOTS = 256
+IDLE_MIB = 16
+MAX_HELD = 256
+WAKE_LIMIT_S = 60
+
+_FIRST_DAEMON = 1
+
+
+def facade_config(settings: Settings, cluster: Cluster) -> FacadeConfig:
+    """HAProxy listens on the loopback of whoever called `up`, and on the node's own address."""
+    binds = [Bind(f"127.0.0.1:{cluster.ports.http}", settings.host_namespace if cluster.embedded else None)]
+    if cluster.embedded:
+        binds.append(Bind(f"{cluster.node_ip}:80"))
+    return FacadeConfig(
+        binds=tuple(binds),
+        slots=SLOTS,
+        runtime_socket=cluster.path("facade", "runtime.sock"),
+        map_file=cluster.path("facade", "hosts.map"),
+        activator_dir=cluster.path("facade", "slots"),
+        pages_dir=cluster.path("facade", "pages"),
+    )
+
+
+def wake_socket(cluster: Cluster) -> Path:
+    """Where the daemon answers the activator."""
+    return cluster.path("facade", "wake.sock")
+
+
+def provider_toml(
+    settings: Settings, cluster: Cluster, market: Market, owner: Address, places: dict[str, Path]
+) -> str:
+    """The daemon's configuration.
+
+    *places*: the files `machine`, `owner_key`, `operator_key` and `kubeconfig`, the folder `keys`.
+    """
+    knobs, facade = settings.knobs, facade_config(settings, cluster)
+    prices = pricing.prices(knobs.decimals, cluster.price_percent)
+    return toml_text(
+        {
+            "market": {
+                "rpc": settings.rpc,
+                "chain_id": market.chain_id,
+                "payments": market.payments,
+                "registry": market.registry,
+                "token": market.token,
+                "finality_blocks": market.finality_blocks,
+            },
+            "identity": {
+                "owner": owner,
+                "daemon": _FIRST_DAEMON,
+                "operator_key_file": places["operator_key"],
+                "owner_key_file": places["owner_key"],
+                "keys_dir": places["keys"],
+                "tee": f"simulated:{places['machine']}" if cluster.embedded else "none",
+                "trust": "sealed" if cluster.embedded else "open",
+                "region": "localnet",
+                "domain": cluster.domain,
+                "url_suffix": cluster.url_suffix,
+            },
+            "net": {"listen": [f"/ip4/{cluster.node_ip}/tcp/{cluster.ports.peer}"]},
+            "cluster": {"kubeconfig": places["kubeconfig"], "registry": cluster.registry, "overcommit": 4.0},
+            "facade": {
+                "runtime_socket": facade.runtime_socket,
+                "activator_dir": facade.activator_dir,
+                "wake_socket": wake_socket(cluster),
+                "map_file": facade.map_file,
+                "slots": SLOTS,
+                "wake_limit_s": WAKE_LIMIT_S,
+                "max_held": MAX_HELD,
+            },
+            "prices": prices.model_dump(exclude={"kind"}),
+            "terms": {
+                "min_deposit": 0,
+                "unlock_s": knobs.unlock_s,
+                "grace_s": knobs.grace_s,
+                "idle_mib": IDLE_MIB,
+                "claim_interval_s": knobs.claim_interval_s,
+                "warn_before_s": knobs.warn_before_s,
+                "idle_after_s": knobs.idle_after_s,
+            },
+            "store": {
+                "path": cluster.path("provider", "store.db"),
+                "spool": cluster.path("provider", "spool"),
+                "spool_quota_mib": 8192,
+            },
+            "metrics": {"listen": f"127.0.0.1:{cluster.ports.metrics}"},
+        }
+    )
+
+
+def registry_yaml(cluster: Cluster) -> str:
+    """The image registry, on the node's loopback only."""
+    return f"""version: 0.1
+log:
+  level: warn
+  accesslog:
+    disabled: true
+storage:
+  filesystem:
+    rootdirectory: {cluster.path("registry")}
+  delete:
+    enabled: true
+http:
+  addr: {cluster.registry}
+"""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Deploys a market: a test token, the payment contract for it, and a registry."""
+"""Deploys a market (a test token, the payment contract for it, a registry) and verifies one."""
 
 from trustedpods.contracts.records import Market
 
@@ -11,3 +11,10 @@ async def deploy(
     from trustedpods.contracts.client.deployment import deploy_market  # noqa: PLC0415  loads web3
 
     return await deploy_market(rpc_url, key, decimals, symbol=symbol, finality_blocks=finality_blocks)
+
+
+async def unlike_source(rpc_url: str, market: Market) -> list[str]:
+    """Names of the market's contracts whose code is not the packaged one."""
+    from trustedpods.contracts.client.deployment import unlike_packaged  # noqa: PLC0415  loads web3
+
+    return await unlike_packaged(rpc_url, market)

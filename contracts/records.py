@@ -104,6 +104,18 @@ class ClosedInfo:
 
 
 @dataclass(frozen=True, slots=True)
+class OpenedChannel:
+    """That a publisher opened a channel, as an event told; whether it still lives says `channels`."""
+
+    owner: Address
+    channel: ChannelId
+    terms: Terms
+    amount: TokenUnits
+    tx_hash: bytes
+    block: int
+
+
+@dataclass(frozen=True, slots=True)
 class ChannelEvents:
     """What events tell of a channel's latest life. Hints only: a node may have forgotten them.
 

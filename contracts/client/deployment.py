@@ -38,7 +38,7 @@ async def _create(sender: Sender, key: bytes, name: str, *arguments: str | int) 
     return Address(raw["contractAddress"])
 
 
-async def unlike_source(rpc_url: str, market: Market) -> list[str]:
+async def unlike_packaged(rpc_url: str, market: Market) -> list[str]:
     """Names of the market's contracts whose code is not the packaged one (immutables aside)."""
     node = Node(rpc_url)
     places = {"PodPayments": market.payments, "PodRegistry": market.registry, "TestToken": market.token}

@@ -8,7 +8,7 @@ import trio
 from web3.contract.contract import ContractFunction
 
 from trustedpods.contracts.client.base import Answer, ChainBase
-from trustedpods.contracts.records import Channel, ChannelEvents, ClosedInfo, Receipt
+from trustedpods.contracts.records import Channel, ChannelEvents, ClosedInfo, OpenedChannel, Receipt
 from trustedpods.contracts.terms import Terms
 from trustedpods.contracts.typed import VRS, Domain, Move, Permit, address_of, sign_permit
 from trustedpods.contracts.usage import SignedClaim, SubmissionResult, UsageClaim
@@ -69,6 +69,22 @@ class PaymentActions(ChainBase):
     async def closed(self, owner: Address, channel: ChannelId) -> ClosedInfo | None:
         """How the channel ended, if it did since it was last opened; a hint."""
         return (await self.channel_events(owner, channel)).closed
+
+    async def opened_by(self, publisher: Address) -> list[OpenedChannel]:
+        """Channels that *publisher* opened, oldest first, each in its latest life; hints."""
+        latest: dict[tuple[Address, ChannelId], OpenedChannel] = {}
+        for event in await self._logs(self._payments, "Opened", publisher=publisher):
+            arguments = event["args"]
+            place = (Address(arguments["owner"]), ChannelId(arguments["id"]))
+            latest.pop(place, None)
+            latest[place] = OpenedChannel(
+                *place,
+                Terms.unpack(arguments["terms"]),
+                TokenUnits(arguments["amount"]),
+                bytes(event["transactionHash"]),
+                event["blockNumber"],
+            )
+        return list(latest.values())
 
     async def submissions(self, owner: Address, root: bytes) -> bytes | None:
         """Hash of the transaction that submitted the batch with this root; a hint."""

@@ -1,0 +1,309 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A chain in memory with the methods of `contracts.client.Chain`, for other rooms' tests.
+
+Rules and arithmetic are the contract's, by its twin in plain numbers. Time stands still unless a
+test moves `now`. `broken` makes every call fail like a node that is gone; `log` lists the writes.
+"""
+
+import secrets
+from dataclasses import dataclass, field, replace
+
+from eth_keys import keys as eth_keys
+
+from trustedpods.contracts.records import (
+    NEVER,
+    Block,
+    Channel,
+    ChannelEvents,
+    ClosedInfo,
+    Market,
+    Receipt,
+    TokenInfo,
+    meter_tag,
+)
+from trustedpods.contracts.settlement import settle
+from trustedpods.contracts.typed import Domain, address_of, usage_digest
+from trustedpods.contracts.usage import ItemFlags, SubmissionResult
+from trustedpods.protocol.errors import InsufficientFunds, LocalProtocolError, NetworkFailure, Refused
+from trustedpods.protocol.ids import PodRef, address_from_bytes
+
+BLOCK_GAS = 50_000
+
+
+def _address(number):
+    return address_from_bytes(number.to_bytes(20, "big"))
+
+
+@dataclass
+class _Life:
+    """One channel with what events would tell of it."""
+
+    channel: Channel
+    publisher: str
+    opened: int
+    open_tx: bytes
+    topped_up: int = 0
+    closed: ClosedInfo | None = None
+
+
+@dataclass
+class FakeChain:
+    market: Market = field(default_factory=lambda: Market(31337, _address(1), _address(2), _address(3)))
+    now: int = 1_800_000_000
+    number: int = 1
+    decimals: int = 6
+    broken: bool = False
+    tokens: dict = field(default_factory=dict)
+    gas: dict = field(default_factory=dict)
+    credit: dict = field(default_factory=dict)
+    payouts: dict = field(default_factory=dict)
+    operators: set = field(default_factory=set)
+    lives: dict = field(default_factory=dict)
+    rows: dict = field(default_factory=dict)
+    roots: dict = field(default_factory=dict)
+    log: list = field(default_factory=list)
+
+    # ---- for tests ----
+
+    def pass_time(self, seconds):
+        self.now += seconds
+        self.number += 1
+
+    def give(self, who, tokens, gas=10**18):
+        self.tokens[who] = self.tokens.get(who, 0) + tokens
+        self.gas[who] = self.gas.get(who, 0) + gas
+
+    # ---- reading ----
+
+    async def __aenter__(self):
+        return self
+
+    async def __aexit__(self, *_):
+        await self.aclose()
+
+    async def aclose(self):
+        pass
+
+    async def head(self):
+        self._reach()
+        return Block(self.number, self.now, self.number.to_bytes(32, "big"))
+
+    async def check_market(self):
+        self._reach()
+
+    async def channels(self, owner, ids):
+        self._reach()
+        found = [self.lives.get((owner, one)) for one in ids]
+        return [life.channel if life and life.closed is None else None for life in found]
+
+    async def token_info(self):
+        self._reach()
+        return TokenInfo("TPT", self.decimals)
+
+    async def token_balance(self, who):
+        self._reach()
+        return self.tokens.get(who, 0)
+
+    async def gas_balance(self, who):
+        self._reach()
+        return self.gas.get(who, 0)
+
+    async def owed(self, who):
+        self._reach()
+        return self.credit.get(who, 0)
+
+    async def payout(self, who):
+        self._reach()
+        return self.payouts.get(who, who)
+
+    async def providers(self):
+        self._reach()
+        return list(self.rows.values())
+
+    async def channel_events(self, owner, channel):
+        self._reach()
+        life = self.lives.get((owner, channel))
+        if life is None:
+            return ChannelEvents(None, 0, None, None)
+        return ChannelEvents(life.opened, life.topped_up, life.open_tx, life.closed)
+
+    async def closed(self, owner, channel):
+        return (await self.channel_events(owner, channel)).closed
+
+    async def submissions(self, owner, root):
+        self._reach()
+        return self.roots.get((owner, root))
+
+    # ---- the publisher ----
+
+    async def open_with_permit(self, key, ref, meter, terms, amount):
+        publisher = self._sender(key)
+        if publisher != ref.publisher:
+            raise LocalProtocolError("this key is not the publisher's")
+        self._require_balance(publisher, amount)
+        life = self.lives.get((ref.owner, ref.channel))
+        _require(life is None or life.closed is not None, "Live")
+        _require(amount > 0, "BadAmount")
+        _require(meter != ref.owner and terms.cap_mantissa > 0, "BadTerms")
+        self.tokens[publisher] -= amount
+        receipt = self._mined("open", ref.channel)
+        channel = Channel(ref.channel, meter_tag(meter), self.now, amount, terms)
+        self.lives[ref.owner, ref.channel] = _Life(channel, publisher, amount, receipt.tx_hash)
+        return receipt
+
+    async def top_up(self, key, owner, channel, amount):
+        sender = self._sender(key)
+        self._require_balance(sender, amount)
+        life = self._live(owner, channel)
+        self.tokens[sender] -= amount
+        life.channel = replace(life.channel, left=life.channel.left + amount)
+        life.topped_up += amount
+        return self._mined("top_up", channel)
+
+    async def unlock(self, key, owner, salt):
+        life = self._mine(key, owner, salt)
+        _require(life.channel.unlock_at == 0, "Locked")
+        life.channel = replace(life.channel, unlock_at=self.now + life.channel.terms.unlock_s)
+        return self._mined("unlock", life.channel.id)
+
+    async def cancel_unlock(self, key, owner, salt):
+        life = self._mine(key, owner, salt)
+        life.channel = replace(life.channel, unlock_at=NEVER)
+        return self._mined("cancel_unlock", life.channel.id)
+
+    async def close(self, key, owner, salt):
+        life = self._mine(key, owner, salt)
+        _require(0 < life.channel.unlock_at <= self.now, "Locked")
+        return self._end(life, self._mined("close", life.channel.id))
+
+    # ---- the provider ----
+
+    async def submit_usage_for(self, key, owner, signed):
+        self._sender(key)
+        if signed.claim.owner != owner:
+            raise LocalProtocolError("this claim is for another owner")
+        tag = meter_tag(self._signer(signed))
+        results = [self._settle(owner, item, tag) for item in signed.claim.items]
+        self.credit[owner] = self.credit.get(owner, 0) + sum(result.paid for result in results)
+        receipt = self._mined("submit", signed.claim.root)
+        self.roots.setdefault((owner, signed.claim.root), receipt.tx_hash)
+        for place, item in enumerate(signed.claim.items):
+            if item.release:
+                results[place] = self._release(owner, item, results[place], receipt)
+        return receipt, results
+
+    async def release(self, key, refs):
+        owner = self._sender(key)
+        lives = [self._live(owner, ref.channel) for ref in refs]
+        receipt = self._mined("release", owner)
+        refunds = [self._end(life, receipt).moved for life in lives]
+        return replace(receipt, moved=sum(refunds))
+
+    async def withdraw(self, key, who):
+        self._sender(key)
+        amount = self.credit.get(who, 0)
+        _require(amount > 0, "BadAmount")
+        target = self.payouts.get(who, who)
+        self.credit[who] = 0
+        self.tokens[target] = self.tokens.get(target, 0) + amount
+        return replace(self._mined("withdraw", who), moved=amount)
+
+    async def set_payout(self, key, to):
+        self.payouts[self._sender(key)] = to
+        return self._mined("set_payout", to)
+
+    async def set_operator(self, key, operator, allowed=True):
+        place = (self._sender(key), operator)
+        if (place in self.operators) == allowed:
+            return None
+        (self.operators.add if allowed else self.operators.discard)(place)
+        return self._mined("set_operator", operator)
+
+    async def register(self, key, row):
+        if self._sender(key) != row.owner:
+            raise LocalProtocolError("this key is not the row's owner")
+        self.rows[row.owner, row.daemon] = replace(row, updated_at=self.now)
+        return self._mined("register", row.daemon)
+
+    async def set_prices(self, key, daemon, prices, least):
+        return self._change(key, self._sender(key), daemon, prices=prices, least=least)
+
+    async def update_row(self, key, owner, daemon, profile_digest, endpoint):
+        return self._change(key, owner, daemon, profile_digest=profile_digest, endpoint=endpoint)
+
+    async def heartbeat(self, key, owner, daemon):
+        return self._change(key, owner, daemon)
+
+    async def remove(self, key, daemon):
+        _require(self.rows.pop((self._sender(key), daemon), None) is not None, "Unknown")
+        return self._mined("remove", daemon)
+
+    # ---- inside ----
+
+    def _reach(self):
+        if self.broken:
+            raise NetworkFailure("the chain node does not answer")
+
+    def _sender(self, key):
+        self._reach()
+        sender = address_of(key)
+        if self.gas.get(sender, 0) == 0:
+            raise InsufficientFunds("the account cannot pay the gas", rule="gas")
+        return sender
+
+    def _mined(self, verb, about):
+        self.log.append((verb, about))
+        self.number += 1
+        return Receipt(secrets.token_bytes(32), BLOCK_GAS, self.number)
+
+    def _require_balance(self, who, amount):
+        held = self.tokens.get(who, 0)
+        if held < amount:
+            raise InsufficientFunds(f"{who} holds {held}, {amount} needed", rule="ERC20InsufficientBalance")
+
+    def _live(self, owner, channel):
+        life = self.lives.get((owner, channel))
+        _require(life is not None and life.closed is None, "Unknown")
+        return life
+
+    def _mine(self, key, owner, salt):
+        return self._live(owner, PodRef(owner, self._sender(key), salt).channel)
+
+    def _signer(self, signed):
+        domain = Domain.of_payments(self.market.chain_id, self.market.payments)
+        v = signed.signature[64] - 27
+        signature = eth_keys.Signature(signed.signature[:64] + bytes([v]))
+        public = signature.recover_public_key_from_msg_hash(usage_digest(domain, signed.claim))
+        return address_from_bytes(public.to_canonical_address())
+
+    def _settle(self, owner, item, tag):
+        life = self.lives.get((owner, item.channel))
+        channel = life.channel if life and life.closed is None else None
+        settlement = settle(channel, item, tag, self.now)
+        if life:
+            life.channel = settlement.channel or life.channel
+        return settlement.result
+
+    def _release(self, owner, item, result, receipt) -> SubmissionResult:
+        if result.flags & (ItemFlags.FUTURE | ItemFlags.STALE | ItemFlags.FOREIGN):
+            return result
+        self._end(self._live(owner, item.channel), receipt)
+        return replace(result, flags=result.flags | ItemFlags.RELEASED)
+
+    def _end(self, life, receipt):
+        refund = life.channel.left
+        self.tokens[life.publisher] = self.tokens.get(life.publisher, 0) + refund
+        life.closed = ClosedInfo(refund, True, receipt.tx_hash, receipt.block)
+        return replace(receipt, moved=refund)
+
+    def _change(self, key, owner, daemon, **fields):
+        sender = self._sender(key)
+        _require(sender == owner or (owner, sender) in self.operators, "Denied")
+        _require((owner, daemon) in self.rows, "Unknown")
+        self.rows[owner, daemon] = replace(self.rows[owner, daemon], updated_at=self.now, **fields)
+        return self._mined("row", daemon)
+
+
+def _require(holds, rule):
+    if not holds:
+        raise Refused(f"the contract refused: {rule}", rule=rule)

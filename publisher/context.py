@@ -59,13 +59,13 @@ def config_dir(environment: Mapping[str, str]) -> Path:
     return Path(base) / "trustedpods"
 
 
-def state_dir(environment: Mapping[str, str]) -> Path:
+def state_dir(environment: Mapping[str, str] = os.environ) -> Path:
     """The user's folder of hints, never needed: $XDG_STATE_HOME or ~/.local/state."""
     base = environment.get("XDG_STATE_HOME") or str(_home(environment) / ".local" / "state")
     return Path(base) / "trustedpods"
 
 
-def cache_dir(environment: Mapping[str, str]) -> Path:
+def cache_dir(environment: Mapping[str, str] = os.environ) -> Path:
     """The user's folder of what can be made again: $XDG_CACHE_HOME or ~/.cache."""
     base = environment.get("XDG_CACHE_HOME") or str(_home(environment) / ".cache")
     return Path(base) / "trustedpods"

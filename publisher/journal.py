@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from trustedpods.protocol.errors import TrustedPodsError
+
 STEP_NUMBERS = {
     "start": 0,
     "manifest": 1,
@@ -107,3 +109,16 @@ class Journal:
         steps = sorted(self.steps, key=lambda step: step.began)
         timed = {"seconds": round(self.elapsed, 3), "steps": [step.as_json() for step in steps]}
         return self.result | timed | {"events": self.events}
+
+
+def error_facts(error: TrustedPodsError) -> dict[str, object]:
+    """An error for `-o json`."""
+    facts = {
+        "code": error.code,
+        "exit": int(error.exit_code),
+        "what": error.what,
+        "where": error.where,
+        "rule": error.rule,
+        "hint": error.hint,
+    }
+    return {name: value for name, value in facts.items() if value is not None}

@@ -105,21 +105,13 @@ class Conversation:
 class Session:
     """An attested provider, ready for requests."""
 
-    def __init__(
-        self,
-        connection: Connection,
-        publisher: Publisher,
-        row: RegistryRow,
-        attested: Attested,
-        profile: Profile,
-        verdict: Verdict,
-    ) -> None:
-        self._connection = connection
+    def __init__(self, proven: "Proven", publisher: Publisher) -> None:
+        self._connection = proven.connection
         self.publisher = publisher
-        self.row = row
-        self.attested = attested
-        self.profile = profile
-        self.verdict = verdict
+        self.row = proven.row
+        self.attested = proven.attested
+        self.profile = proven.profile
+        self.verdict = proven.verdict
 
     @property
     def binding(self) -> KeyBinding:
@@ -165,10 +157,19 @@ class Session:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Proven:
+    """A connection to the provider of a row, with what it proved to be."""
+
+    connection: Connection
+    row: RegistryRow
+    attested: Attested
+    profile: Profile
+    verdict: Verdict
+
+
 @asynccontextmanager
-async def open_session(
-    host: Host, publisher: Publisher, row: RegistryRow, policy: Policy
-) -> AsyncIterator[Session]:
+async def attest_row(host: Host, row: RegistryRow, policy: Policy) -> AsyncIterator[Proven]:
     """Dial the provider of *row*, verify its evidence against *policy*, and its profile.
 
     Raises `NetworkFailure` when it does not answer, `EvidenceRefused` naming the check.
@@ -177,7 +178,16 @@ async def open_session(
         attested, verdict = await _attest(connection, policy)
         profile = decode(attested.profile, Profile)
         check_profile_against_row(attested, profile, verdict.simulated, row)
-        yield Session(connection, publisher, row, attested, profile, verdict)
+        yield Proven(connection, row, attested, profile, verdict)
+
+
+@asynccontextmanager
+async def open_session(
+    host: Host, publisher: Publisher, row: RegistryRow, policy: Policy
+) -> AsyncIterator[Session]:
+    """The same, ready for *publisher*'s requests."""
+    async with attest_row(host, row, policy) as proven:
+        yield Session(proven, publisher)
 
 
 async def _attest(connection: Connection, policy: Policy) -> tuple[Attested, Verdict]:

@@ -97,10 +97,10 @@ async def _send(
     async with session.converse("blob", ref, BlobBody(blob=piece.ref), generation) as conversation:
         start = await _acknowledged(conversation, 0, total)
         progress(_plain_bytes(piece, start))
-        if not conversation.finished:
-            async with trio.open_nursery() as nursery:
+        async with trio.open_nursery() as nursery:
+            if not conversation.finished:
                 nursery.start_soon(_push, conversation, piece, start, total, traffic)
-                await _follow(conversation, piece, start, total, progress)
+            await _follow(conversation, piece, start, total, progress)
     traffic.blobs.append({"digest": piece.ref.digest, "from": start, "chunks": total, "size": piece.ref.size})
 
 

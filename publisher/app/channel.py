@@ -139,7 +139,7 @@ async def rescue(
     silent = isinstance(error, NetworkFailure)
     try:
         if await wait_released(desk, payment.ref, SILENT_WAIT_S if silent else RELEASE_WAIT_S, journal):
-            return await _refunded(desk, payment.ref, journal)
+            return await refunded(desk, payment.ref, journal)
         return await give_notice(desk, payment.ref, name, journal)
     except NetworkFailure as failure:
         journal.show.warning(
@@ -162,7 +162,8 @@ async def wait_released(desk: Desk, ref: PodRef, limit_s: float, journal: Journa
     return True
 
 
-async def _refunded(desk: Desk, ref: PodRef, journal: Journal) -> dict[str, object]:
+async def refunded(desk: Desk, ref: PodRef, journal: Journal) -> dict[str, object]:
+    """Say what came back of a channel that is gone."""
     facts = await closed_facts(desk, ref)
     if "refund" not in facts:
         journal.event("no-channel", "no channel is open")
@@ -192,7 +193,7 @@ async def give_notice(desk: Desk, ref: PodRef, name: str, journal: Journal) -> d
     """Unlock the channel unless its notice runs already; say when it can be closed."""
     channel = await look(desk, ref)
     if channel is None:
-        return await _refunded(desk, ref, journal)
+        return await refunded(desk, ref, journal)
     facts: dict[str, object] = {}
     if channel.unlock_at == 0:
         receipt = await desk.chain.unlock(desk.publisher.key, ref.owner, ref.salt)

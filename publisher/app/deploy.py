@@ -22,17 +22,18 @@ from trustedpods.publisher.app import channel, facts
 from trustedpods.publisher.app.channel import Payment
 from trustedpods.publisher.app.desk import Desk, open_desk
 from trustedpods.publisher.app.find import Place, by_liveness, places
-from trustedpods.publisher.app.prepare import Pod, make_bundle, make_pieces, read_pod, verify_images
+from trustedpods.publisher.app.parcel import make_bundle, make_pieces
 from trustedpods.publisher.app.provision import Provisioning
 from trustedpods.publisher.app.reach import Candidate, Reached, first_that_takes, provider_name
 from trustedpods.publisher.context import MarketFile
-from trustedpods.publisher.core.cost import cost_of, terms_of
+from trustedpods.publisher.core.cost import Shape, cost_of, shape_of, terms_of
 from trustedpods.publisher.core.deploy import admit_body
 from trustedpods.publisher.core.money import Funding
 from trustedpods.publisher.core.select import Choice, Selection, Wish, select
 from trustedpods.publisher.images.oci import VerifiedBlob
 from trustedpods.publisher.journal import Journal, Step
 from trustedpods.publisher.keyfile import Key
+from trustedpods.publisher.pod import Pod, read_pod, verify_images
 from trustedpods.publisher.session import Session
 
 
@@ -120,7 +121,7 @@ class Deploy:
         limit = spec.payment.max_cost_per_day
         units = None if limit is None else token.units(limit, "payment.maxCostPerDay")
         return Wish(
-            shape=self._pod.shape,
+            shape=self._shape,
             trust=spec.trust,
             token_address=self._desk.window.file.token,
             token=token,
@@ -128,6 +129,10 @@ class Deploy:
             max_cost_per_day=None if units is None else min(units, MAX_DEPOSIT),
             choice=choice,
         )
+
+    @property
+    def _shape(self) -> Shape:
+        return shape_of(self._pod.manifest, self._pod.image_bytes)
 
     @property
     def _funding(self) -> Funding | None:
@@ -190,7 +195,7 @@ class Deploy:
             self._journal.event("serving", f"{self._pod.name} serves at {endpoint.url}", url=endpoint.url)
 
     def _payment(self, reached: Reached) -> Payment:
-        profile, token, shape = reached.session.profile, self._desk.token, self._pod.shape
+        profile, token, shape = reached.session.profile, self._desk.token, self._shape
         cost = cost_of(shape, profile.prices, profile.least)
         amount = cost.deposit(self._funding, token, profile.grace_s)
         if reached.candidate.place.channel is None and amount < profile.least.deposit:

@@ -5,13 +5,13 @@ from trustedpods.contracts.terms import Terms
 from trustedpods.protocol.errors import Refused
 from trustedpods.protocol.ids import address_from_bytes
 from trustedpods.protocol.messages import Prices, Statement, TrustClass
-from trustedpods.publisher.app.prepare import Pod
 from trustedpods.publisher.app.provision import Confirmed
 from trustedpods.publisher.app.reach import provider_name
 from trustedpods.publisher.core.cost import Cost
 from trustedpods.publisher.core.money import Token
 from trustedpods.publisher.core.select import Offer, Selection
 from trustedpods.publisher.journal import Journal
+from trustedpods.publisher.pod import Pod
 from trustedpods.publisher.session import Session
 
 SHOWN_LEFT_OUT = 3

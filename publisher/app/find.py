@@ -3,12 +3,13 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import trio
 
-from trustedpods.contracts.records import Channel
+from trustedpods.contracts.records import Channel, OpenedChannel
 from trustedpods.contracts.rows import RegistryRow
+from trustedpods.contracts.terms import Terms
 from trustedpods.protocol.errors import Refused
 from trustedpods.protocol.ids import Address, PodRef
 from trustedpods.publisher.app.desk import Desk
@@ -20,11 +21,23 @@ QUERIES = 8
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A provider where a pod of this name would be, and its channel there if one is open."""
+    """A provider where a pod of this name would be, and its channel there if one is open.
+
+    `opened` tells of a channel that has ended, where it was looked for.
+    """
 
     row: RegistryRow
     ref: PodRef
     channel: Channel | None
+    opened: OpenedChannel | None = None
+
+    @property
+    def terms(self) -> Terms:
+        """Terms of the channel, open or ended."""
+        if self.channel is not None:
+            return self.channel.terms
+        assert self.opened is not None
+        return self.opened.terms
 
     @property
     def live(self) -> Channel:
@@ -59,13 +72,17 @@ def by_liveness(found: Sequence[Place]) -> list[Place]:
     return sorted(open_places, key=lambda place: (place.live.unlock_at != 0, -place.live.left))
 
 
-async def find_pod(desk: Desk, name: str) -> tuple[Place, list[Place]]:
+async def find_pod(desk: Desk, name: str, *, ended: bool = False) -> tuple[Place, list[Place]]:
     """Where the pod is, and other places that still hold money under its name.
 
+    With *ended* the latest place whose channel has ended will do when none is open.
     Raises `Refused` (rule "unknown-pod") when no provider in the registry has a channel of it.
     """
     rows = await desk.window.rows()
-    ranked = by_liveness(await places(desk, name, rows))
+    found = await places(desk, name, rows)
+    ranked = by_liveness(found)
+    if not ranked and ended:
+        ranked = await _ended(desk, found)
     if not ranked:
         raise Refused(
             f"no pod {name!r} of {desk.publisher.address} at any of {len(rows)} providers",
@@ -73,3 +90,12 @@ async def find_pod(desk: Desk, name: str) -> tuple[Place, list[Place]]:
             hint="`trustedpods balance` lists channels; names are those of the manifests",
         )
     return ranked[0], ranked[1:]
+
+
+async def _ended(desk: Desk, found: Sequence[Place]) -> list[Place]:
+    """The place with the channel that was opened last; nothing where nobody remembers one."""
+    by_channel = {place.ref.channel: place for place in found}
+    for opened in reversed(await desk.chain.opened_by(desk.publisher.address)):
+        if opened.channel in by_channel:
+            return [replace(by_channel[opened.channel], opened=opened)]
+    return []

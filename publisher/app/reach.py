@@ -12,7 +12,7 @@ from trustedpods.protocol.messages import Admission, AdmitBody
 from trustedpods.protocol.net import Host
 from trustedpods.publisher.app.find import Place
 from trustedpods.publisher.core.select import Offer
-from trustedpods.publisher.journal import Journal, Step
+from trustedpods.publisher.journal import Journal, Step, error_facts
 from trustedpods.publisher.session import Publisher, Session, next_generation, open_session
 
 
@@ -81,18 +81,6 @@ async def _reach(
 def provider_name(row: RegistryRow) -> str:
     """How a provider is named everywhere: OWNER/N, as `--provider` takes it."""
     return f"{row.owner}/{row.daemon}"
-
-
-def error_facts(error: TrustedPodsError) -> dict[str, object]:
-    """An error for `-o json`."""
-    facts = {
-        "code": error.code,
-        "what": error.what,
-        "where": error.where,
-        "rule": error.rule,
-        "hint": error.hint,
-    }
-    return {name: value for name, value in facts.items() if value is not None}
 
 
 def _named(error: TrustedPodsError, row: RegistryRow) -> TrustedPodsError:

@@ -6,8 +6,8 @@ its batch's root, the periods must follow each other without a gap, and each amo
 contract pays for it, its rate cap included. What cannot be true is listed as a problem.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 from trustedpods.contracts.merkle import leaf, verify
 from trustedpods.contracts.records import Channel
@@ -138,16 +138,14 @@ def _line(part: UsageLeaf, item: UsageItem, paid: TokenUnits, flags: ItemFlags) 
     )
 
 
-def compare_with_chain(bill: Bill, claimed: TokenUnits | None, known: Sequence[bytes]) -> list[str]:
-    """What does not agree between *bill* and the chain.
+def with_transactions(bill: Bill, mined: Mapping[bytes, bytes | None]) -> Bill:
+    """The bill with the transactions that the chain shows for each root, not those that were told."""
+    lines = tuple(replace(line, transaction=mined.get(line.root)) for line in bill.lines)
+    return replace(bill, lines=lines)
 
-    *claimed* is what left the channel, None where it cannot be told; *known* are the roots whose
-    submission was seen.
-    """
-    problems = []
-    if claimed is not None and claimed > bill.total:
-        problems.append(f"{claimed} base units were claimed, the signed usage costs {bill.total}")
-    for number, line in enumerate(bill.lines):
-        if line.transaction is not None and line.root not in known:
-            problems.append(f"period {number + 1}: no submission of its root was found on chain")
-    return problems
+
+def compare_with_chain(bill: Bill, claimed: TokenUnits | None) -> list[str]:
+    """What does not agree with the chain: *claimed* is what left the channel, None if not known."""
+    if claimed is None or claimed <= bill.total:
+        return []
+    return [f"{claimed} base units were claimed, and the signed usage costs {bill.total}"]

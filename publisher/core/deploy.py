@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from trustedpods.manifests.model import PodManifest
-from trustedpods.manifests.parse import LoadedManifest
 from trustedpods.protocol.ids import Address, address_bytes
 from trustedpods.protocol.messages import (
     AdmitBody,
@@ -13,7 +12,6 @@ from trustedpods.protocol.messages import (
     Bundle,
     ImageRef,
     SecretValue,
-    TrustClass,
 )
 from trustedpods.protocol.sealing.blobs import derive
 from trustedpods.protocol.units import MIB
@@ -30,17 +28,6 @@ class BlobFacts:
 
 ImageBlobs = Mapping[str, Sequence[BlobFacts]]
 """Blobs of each container's image, by the container's name; manifest first, then configuration."""
-
-
-def adjusted(loaded: LoadedManifest, name: str | None, trust: TrustClass | None) -> PodManifest:
-    """The manifest with what the command line changes: its name, its class of provider."""
-    manifest = loaded.manifest
-    if name is not None:
-        metadata = manifest.metadata.model_copy(update={"name": name})
-        manifest = manifest.model_copy(update={"metadata": metadata})
-    if trust is not None:
-        manifest = manifest.model_copy(update={"spec": manifest.spec.model_copy(update={"trust": trust})})
-    return manifest
 
 
 def admit_body(manifest: PodManifest, image_bytes: int) -> AdmitBody:

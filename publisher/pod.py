@@ -8,14 +8,11 @@ from trustedpods.manifests.model import PodManifest
 from trustedpods.manifests.parse import LoadedManifest, load
 from trustedpods.protocol import limits
 from trustedpods.protocol.errors import BadInput
-from trustedpods.protocol.messages import Bundle, TrustClass
-from trustedpods.publisher.core.cost import Shape, shape_of
-from trustedpods.publisher.core.deploy import BlobFacts, adjusted, blob_ref, bundle
+from trustedpods.protocol.messages import TrustClass
+from trustedpods.publisher.core.adjust import adjusted
 from trustedpods.publisher.images.oci import Image, VerifiedBlob
 from trustedpods.publisher.images.runnable import check_user
 from trustedpods.publisher.images.source import open_image
-from trustedpods.publisher.session import Publisher
-from trustedpods.publisher.upload import Piece
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,11 +34,6 @@ class Pod:
         return sum(
             {blob.digest: blob.size for image in self.images.values() for blob in image.blobs}.values()
         )
-
-    @property
-    def shape(self) -> Shape:
-        """Its size as far as money goes."""
-        return shape_of(self.manifest, self.image_bytes)
 
 
 def read_pod(file: Path, cache: Path, name: str | None = None, trust: TrustClass | None = None) -> Pod:
@@ -80,22 +72,3 @@ def verify_images(pod: Pod) -> dict[str, VerifiedBlob]:
             if blob.digest not in verified:
                 verified[blob.digest] = blob.verify()
     return verified
-
-
-def make_bundle(pod: Pod, publisher: Publisher) -> Bundle:
-    """What is sealed to the provider."""
-    facts = {
-        name: [BlobFacts(blob.digest, blob.size, blob.media_type) for blob in image.blobs]
-        for name, image in pod.images.items()
-    }
-    return bundle(pod.manifest, pod.loaded.secrets, facts, publisher.secret, publisher.address)
-
-
-def make_pieces(verified: dict[str, VerifiedBlob], publisher: Publisher) -> dict[bytes, Piece]:
-    """The blobs of the bundle by their ids."""
-    pieces = {}
-    for content in verified.values():
-        blob = content.blob
-        ref = blob_ref(publisher.secret, BlobFacts(blob.digest, blob.size, blob.media_type))
-        pieces[ref.blob_id] = Piece(ref, content)
-    return pieces

@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The command `trustedpods`. Nothing but click is imported until a verb runs."""
+
+import click
+
+from trustedpods.publisher.commands import market, money, pods
+
+EPILOG = """\b
+Where things are:
+  market   --market FILE, else $TRUSTEDPODS_MARKET, else ~/.config/trustedpods/market.toml
+  key      --key FILE, else $TRUSTEDPODS_KEY, else ~/.config/trustedpods/key
+
+\b
+Exit codes:
+  0 done          4 no market or key    7 funds
+  1 internal      5 locked              8 network or time-out
+  2 bad input     6 refused             9 evidence refused
+
+\b
+Examples:
+  trustedpods provider list
+  trustedpods deploy pod.yaml --deposit 12h
+  trustedpods status web
+  trustedpods bill web
+"""
+
+
+@click.group(
+    epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
+)
+@click.version_option(package_name="trusted-pods", prog_name="trustedpods")
+def main() -> None:
+    """Run containers, privately, on machines that prove what they are."""
+
+
+for verb in (
+    pods.deploy,
+    pods.validate,
+    pods.status,
+    pods.logs,
+    pods.delete,
+    market.provider,
+    money.fund,
+    money.close,
+    money.balance,
+    money.bill,
+):
+    main.add_command(verb)

@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Verbs on the market: provider list."""
+
+from typing import Any
+
+import click
+
+from trustedpods.publisher.commands.options import Common, Run, common
+
+
+@click.group()
+def provider() -> None:
+    """Look at the providers of the market."""
+
+
+@provider.command(
+    name="list",
+    epilog="""\b
+Examples:
+  trustedpods provider list
+  trustedpods provider list --attest -o json
+""",
+)
+@click.option("--attest", is_flag=True, help="Dial each one and verify its evidence.")
+@common
+def list_(options: Common, attest: bool) -> None:
+    """All providers in the registry with their prices. A row is a claim; --attest asks for proof."""
+    run = Run(options)
+
+    async def work() -> None:
+        from trustedpods.publisher.app.market import list_providers
+
+        await list_providers(run.market(), attest, run.journal)
+
+    def lines(result: dict[str, Any]) -> list[str]:
+        from trustedpods.publisher.commands.lines import provider_lines
+
+        return provider_lines(result)
+
+    run.finish(work, lines)

@@ -1,0 +1,143 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Verbs on money: fund, close, balance, bill."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from trustedpods.publisher.commands.options import Common, Run, common
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  trustedpods fund web 2.5
+  trustedpods fund web 7d
+"""
+)
+@click.argument("name")
+@click.argument("amount")
+@common
+def fund(options: Common, name: str, amount: str) -> None:
+    """Add AMOUNT to the channel of the pod NAME: tokens (2.5), or a duration (7d).
+
+    A duration is counted at the channel's cap, the most that the provider can take in that time.
+    """
+    run = Run(options)
+
+    async def work() -> None:
+        from trustedpods.publisher.app.desk import open_desk
+        from trustedpods.publisher.app.money import fund
+        from trustedpods.publisher.core.money import parse_funding
+        from trustedpods.publisher.core.names import check_name
+
+        funding = parse_funding(amount, "AMOUNT")
+        async with open_desk(run.market(), run.key()) as desk:
+            await fund(desk, check_name(name, "NAME"), funding, run.journal)
+
+    run.finish(
+        work, lambda r: [f"paid {r['paid']} {r['token']}; the channel holds {r['left']} {r['token']} now"]
+    )
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  trustedpods close web
+  trustedpods close web --wait
+"""
+)
+@click.argument("name")
+@click.option("--wait", is_flag=True, help="Wait until the notice has passed, then close.")
+@common
+def close(options: Common, name: str, wait: bool) -> None:
+    """Get the deposit of the pod NAME back without its provider's help.
+
+    Gives notice first, and says when the channel can be closed; after that, closes it. `delete`
+    is faster where the provider answers.
+    """
+    run = Run(options)
+
+    async def work() -> None:
+        from trustedpods.publisher.app.desk import open_desk
+        from trustedpods.publisher.app.money import close
+        from trustedpods.publisher.core.names import check_name
+
+        async with open_desk(run.market(), run.key()) as desk:
+            await close(desk, check_name(name, "NAME"), wait, run.journal)
+
+    run.finish(work, lambda result: [f"{one['provider']}: {one['state']}" for one in result["channels"]])
+
+
+@click.command(
+    epilog="""\b
+Example:
+  trustedpods balance -o json
+"""
+)
+@common
+def balance(options: Common) -> None:
+    """Tokens and gas of the key's address, and its channels with what is in them or came back."""
+    run = Run(options)
+
+    async def work() -> None:
+        from trustedpods.publisher.app.desk import open_desk
+        from trustedpods.publisher.app.money import balance
+
+        async with open_desk(run.market(), run.key()) as desk:
+            await balance(desk, run.journal)
+
+    def lines(result: dict[str, Any]) -> list[str]:
+        from trustedpods.publisher.commands.lines import balance_lines
+
+        return balance_lines(result)
+
+    run.finish(work, lines)
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  trustedpods bill web
+  trustedpods bill web --manifest pod.yaml -o json
+"""
+)
+@click.argument("name")
+@click.option(
+    "--manifest",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Also check usage against the size in this manifest.",
+)
+@common
+def bill(options: Common, name: str, manifest: Path | None) -> None:
+    """What the pod NAME cost: computed here from signed usage, and compared with the chain.
+
+    Ends with code 3 when something does not agree.
+    """
+    run = Run(options)
+
+    async def work() -> None:
+        from trustedpods.publisher.app.bill import bill
+        from trustedpods.publisher.app.desk import open_desk
+        from trustedpods.publisher.context import cache_dir
+        from trustedpods.publisher.core.cost import shape_of
+        from trustedpods.publisher.core.names import check_name
+        from trustedpods.publisher.pod import read_pod
+
+        shape = None
+        if manifest is not None:
+            pod = read_pod(manifest, cache_dir())
+            shape = shape_of(pod.manifest, pod.image_bytes)
+        async with open_desk(run.market(), run.key()) as desk:
+            await bill(desk, check_name(name, "NAME"), shape, run.journal)
+
+    def lines(result: dict[str, Any]) -> list[str]:
+        from trustedpods.publisher.commands.lines import bill_lines
+
+        return bill_lines(result)
+
+    run.finish(work, lines)
+    if run.journal.result["problems"]:
+        raise SystemExit(3)

@@ -1,0 +1,124 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Options that every verb has, and how a verb is run: errors, exit codes, JSON, Ctrl-C."""
+
+import functools
+import os
+import sys
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+import click
+
+if TYPE_CHECKING:
+    from trustedpods.protocol.errors import TrustedPodsError
+    from trustedpods.publisher.context import MarketFile
+    from trustedpods.publisher.keyfile import Key
+    from trustedpods.publisher.output import PlainShow
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+INTERRUPTED = 130
+"""Exit code after Ctrl-C, as shells have it."""
+
+DEBUG_VARIABLE = "TRUSTEDPODS_DEBUG"
+"""When set, an error of ours that should not happen prints its trace."""
+
+
+@dataclass(frozen=True, slots=True)
+class Common:
+    """The options that every verb has."""
+
+    market: str | None
+    key: str | None
+    as_json: bool
+
+
+def common(verb: F) -> F:
+    """Add --market, --key and -o to a verb; it gets them as its first argument, a `Common`."""
+
+    @click.option("--market", metavar="FILE", help="Market file (else $TRUSTEDPODS_MARKET).")
+    @click.option("--key", metavar="FILE", help="Key file (else $TRUSTEDPODS_KEY).")
+    @click.option(
+        "-o", "--output", type=click.Choice(["text", "json"]), default="text", help="What to print."
+    )
+    @functools.wraps(verb)
+    def wrapped(market: str | None, key: str | None, output: str, **arguments: Any) -> Any:  # noqa: ANN401
+        return verb(Common(market, key, output == "json"), **arguments)
+
+    return cast("F", wrapped)
+
+
+class Run:
+    """One run of a verb."""
+
+    def __init__(self, common: Common) -> None:
+        from trustedpods.publisher.journal import Journal
+        from trustedpods.publisher.output import make_show
+
+        self.common = common
+        self.show: PlainShow = make_show(as_json=common.as_json)
+        self.journal: Journal = Journal(self.show)
+
+    def market(self) -> "MarketFile":
+        """The market that is meant."""
+        from trustedpods.publisher.context import load_market
+
+        return load_market(self.common.market)
+
+    def key(self) -> "Key":
+        """The key that is meant; asks for a keystore's password only on a terminal."""
+        from trustedpods.publisher.keyfile import load_key
+
+        ask = functools.partial(click.prompt, hide_input=True, err=True) if sys.stdin.isatty() else None
+        return load_key(self.common.key, warn=self.show.warning, ask=ask)
+
+    def finish(
+        self, work: Callable[[], Awaitable[None]], lines: Callable[[dict[str, Any]], Sequence[str]]
+    ) -> None:
+        """Run *work* under trio and print the journal's result, as *lines* or as JSON; exit."""
+        import trio
+
+        self.guard(lambda: trio.run(work), lines)
+
+    def guard(self, work: Callable[[], object], lines: Callable[[dict[str, Any]], Sequence[str]]) -> None:
+        """The same for work without trio."""
+        from trustedpods.publisher.output import print_json, print_lines
+
+        try:
+            work()
+        except BaseException as error:  # noqa: BLE001 - the last place that can say what happened
+            sys.exit(self._failed(error))
+        self.show.close()
+        if self.common.as_json:
+            print_json(self.journal.as_json())
+        else:
+            print_lines(lines(self.journal.result))
+
+    def _failed(self, raised: BaseException) -> int:
+        from trustedpods.protocol.errors import TrustedPodsError
+        from trustedpods.publisher.output import print_error
+        from trustedpods.publisher.parallel import most_telling
+
+        error = most_telling(raised)
+        self.show.close()
+        if isinstance(error, KeyboardInterrupt | click.Abort):
+            click.echo("interrupted", err=True)
+            return INTERRUPTED
+        if isinstance(error, SystemExit | click.ClickException):
+            raise error
+        if not isinstance(error, TrustedPodsError):
+            if os.environ.get(DEBUG_VARIABLE):
+                raise raised
+            hint = f"this is a bug: run it again with {DEBUG_VARIABLE}=1 and report what it prints"
+            error = TrustedPodsError(f"{type(error).__name__}: {error}", hint=hint)
+        if self.common.as_json:
+            self._print_failure(error)
+        print_error(error, self.show)
+        return int(error.exit_code)
+
+    def _print_failure(self, error: "TrustedPodsError") -> None:
+        from trustedpods.publisher.journal import error_facts
+        from trustedpods.publisher.output import print_json
+
+        print_json(self.journal.as_json() | {"error": error_facts(error)})

@@ -1,0 +1,193 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Verbs on pods: deploy, validate, status, logs, delete."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from trustedpods.publisher.commands.options import Common, Run, common
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  trustedpods deploy pod.yaml
+  trustedpods deploy pod.yaml --deposit 2.5 --explain
+  trustedpods deploy pod.yaml --deposit 12h --name second -o json
+  trustedpods deploy pod.yaml --provider 0x70997970C51812dc3A010C7d01b50e0d17dc79C8/1
+"""
+)
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--provider", metavar="OWNER[/N]", help="Take this provider, not the cheapest.")
+@click.option("--deposit", metavar="AMOUNT", help="Tokens (2.5), or a duration at full size (12h).")
+@click.option("--trust", type=click.Choice(["open"]), help="Allow an operator who could read the pod.")
+@click.option("--name", metavar="NAME", help="Deploy it under another name than the manifest's.")
+@click.option("--explain", is_flag=True, help="Say of each provider what it costs or why it is left out.")
+@common
+def deploy(
+    options: Common,
+    file: Path,
+    provider: str | None,
+    deposit: str | None,
+    trust: Any,  # noqa: ANN401 - click has checked it
+    name: str | None,
+    explain: bool,
+) -> None:
+    """Run the pod of a manifest FILE at the cheapest provider that matches and answers.
+
+    The provider's hardware evidence is verified before anything is sent. Run it again after any
+    failure: it meets the same channel and sends only what is missing.
+    """
+    run = Run(options)
+
+    async def work() -> None:
+        with run.journal.step("start"):
+            from trustedpods.publisher.app.deploy import Options, deploy
+            from trustedpods.publisher.context import cache_dir
+            from trustedpods.publisher.core.money import parse_funding
+            from trustedpods.publisher.core.names import check_name
+            from trustedpods.publisher.core.select import parse_choice
+
+            chosen = Options(
+                file=file,
+                cache=cache_dir(),
+                name=None if name is None else check_name(name, "--name"),
+                trust=trust,
+                choice=None if provider is None else parse_choice(provider),
+                funding=None if deposit is None else parse_funding(deposit, "--deposit"),
+                explain=explain,
+            )
+            market, key = run.market(), run.key()
+        await deploy(chosen, market, key, run.journal)
+        from trustedpods.publisher.output import timing_line
+
+        run.show.line(timing_line(run.journal))
+
+    run.finish(work, lambda result: [endpoint["url"] for endpoint in result["endpoints"]])
+
+
+@click.command(
+    epilog="""\b
+Example:
+  trustedpods validate pod.yaml
+"""
+)
+@click.argument("file", type=click.Path(path_type=Path))
+@common
+def validate(options: Common, file: Path) -> None:
+    """Check a manifest FILE, the secrets and the images that it names. Talks to nobody."""
+    run = Run(options)
+
+    def work() -> None:
+        from trustedpods.publisher.context import cache_dir
+        from trustedpods.publisher.pod import read_pod
+
+        pod = read_pod(file, cache_dir())
+        size = pod.manifest.replica_size
+        run.journal.result |= {
+            "pod": pod.name,
+            "valid": True,
+            "images": {name: image.digest for name, image in pod.images.items()},
+            "image_bytes": pod.image_bytes,
+            "cpu_milli": size.cpu_milli,
+            "memory_mib": size.memory_mib,
+            "volume_mib": pod.manifest.volume_mib,
+            "trust": pod.manifest.spec.trust,
+        }
+
+    run.guard(work, lambda result: [f"{file}: pod {result['pod']} is sound"])
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  trustedpods status web
+  trustedpods status web -o json
+"""
+)
+@click.argument("name")
+@common
+def status(options: Common, name: str) -> None:
+    """What the pod NAME does, where it is reached, and how long its money lasts.
+
+    Needs nothing but the key and the market: the pod is found on chain.
+    """
+    run = Run(options)
+
+    async def work() -> None:
+        from trustedpods.publisher.app.desk import open_desk
+        from trustedpods.publisher.app.pods import status
+        from trustedpods.publisher.core.names import check_name
+
+        async with open_desk(run.market(), run.key()) as desk:
+            await status(desk, check_name(name, "NAME"), run.journal)
+
+    def lines(result: dict[str, Any]) -> list[str]:
+        from trustedpods.publisher.commands.lines import status_lines
+
+        return status_lines(result)
+
+    run.finish(work, lines)
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  trustedpods logs web
+  trustedpods logs web --container app --tail 20 --follow
+"""
+)
+@click.argument("name")
+@click.option("-c", "--container", metavar="NAME", help="Only this container.")
+@click.option("--tail", type=click.IntRange(1, 10_000), default=100, show_default=True, help="Last lines.")
+@click.option("-f", "--follow", is_flag=True, help="Go on as lines come.")
+@common
+def logs(options: Common, name: str, container: str | None, tail: int, follow: bool) -> None:
+    """What the containers of the pod NAME wrote."""
+    run = Run(options)
+    pieces: list[dict[str, str]] = []
+
+    def write(source: str, data: bytes) -> None:
+        if options.as_json:
+            pieces.append({"container": source, "text": data.decode("utf-8", "replace")})
+        else:
+            sys.stdout.buffer.write(data)
+            sys.stdout.buffer.flush()
+
+    async def work() -> None:
+        from trustedpods.protocol.messages import LogsBody
+        from trustedpods.publisher.app.desk import open_desk
+        from trustedpods.publisher.app.pods import logs
+        from trustedpods.publisher.core.names import check_name
+
+        body = LogsBody(container=container, tail=tail, follow=follow)
+        async with open_desk(run.market(), run.key()) as desk:
+            await logs(desk, check_name(name, "NAME"), body, write, run.journal)
+        run.journal.result["logs"] = pieces
+
+    run.finish(work, lambda _: [])
+
+
+@click.command(
+    epilog="""\b
+Example:
+  trustedpods delete web
+"""
+)
+@click.argument("name")
+@common
+def delete(options: Common, name: str) -> None:
+    """Remove the pod NAME with its volumes; what is left of its deposit comes back at once."""
+    run = Run(options)
+
+    async def work() -> None:
+        from trustedpods.publisher.app.desk import open_desk
+        from trustedpods.publisher.app.pods import delete
+        from trustedpods.publisher.core.names import check_name
+
+        async with open_desk(run.market(), run.key()) as desk:
+            await delete(desk, check_name(name, "NAME"), run.journal)
+
+    run.finish(work, lambda result: [f"{result['pod']} is removed"])

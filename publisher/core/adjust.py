@@ -1,0 +1,17 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the command line may change in a manifest."""
+
+from trustedpods.manifests.model import PodManifest
+from trustedpods.manifests.parse import LoadedManifest
+from trustedpods.protocol.messages import TrustClass
+
+
+def adjusted(loaded: LoadedManifest, name: str | None, trust: TrustClass | None) -> PodManifest:
+    """The manifest with what the command line changes: its name, its class of provider."""
+    manifest = loaded.manifest
+    if name is not None:
+        metadata = manifest.metadata.model_copy(update={"name": name})
+        manifest = manifest.model_copy(update={"metadata": metadata})
+    if trust is not None:
+        manifest = manifest.model_copy(update={"spec": manifest.spec.model_copy(update={"trust": trust})})
+    return manifest

@@ -1,0 +1,140 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a person sees: progress on standard error, results on standard output.
+
+Much of what is printed was written by others (a provider, a registry row), so control characters
+never reach the terminal. With a terminal, transfers have a bar; without one, a line now and then.
+"""
+
+import json
+import sys
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from typing import IO, TYPE_CHECKING, Any
+
+from trustedpods.protocol.errors import TrustedPodsError
+from trustedpods.publisher.journal import Journal
+
+if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
+
+LINE_EVERY_S = 5.0
+"""Between two lines on one transfer where there is no terminal."""
+
+
+def printable(text: str) -> str:
+    """*text* without what a terminal would act on; line breaks and tabs stay."""
+    return "".join(c if c.isprintable() or c in "\n\t" else "\N{REPLACEMENT CHARACTER}" for c in text)
+
+
+class PlainShow:
+    """Lines on a stream; `quiet` leaves out all but warnings."""
+
+    def __init__(self, stream: IO[str], *, quiet: bool = False) -> None:
+        self._stream = stream
+        self._quiet = quiet
+        self._told: dict[str, float] = {}
+
+    def line(self, text: str) -> None:
+        """One line."""
+        if not self._quiet:
+            print(printable(text), file=self._stream, flush=True)
+
+    def warning(self, text: str) -> None:
+        """One line that begins with `warning:`."""
+        print(f"warning: {printable(text)}", file=self._stream, flush=True)
+
+    def progress(self, name: str, done: int, total: int) -> None:
+        """A line at the end, and every few seconds."""
+        now = time.monotonic()
+        if done < total and now - self._told.setdefault(name, now) < LINE_EVERY_S:
+            return
+        self._told[name] = now
+        percent = 100 * done // total if total else 100
+        self.line(f"{name}: {done / 1e6:.1f} of {total / 1e6:.1f} MB ({percent} %)")
+
+    def close(self) -> None:
+        """Nothing to do."""
+
+
+class LiveShow(PlainShow):
+    """The same on a terminal, with a bar for each transfer."""
+
+    def __init__(self, stream: IO[str]) -> None:
+        super().__init__(stream)
+        self._bars: Progress | None = None
+        self._tasks: dict[str, TaskID] = {}
+
+    def line(self, text: str) -> None:
+        """One line, above the bars."""
+        if self._bars is None:
+            super().line(text)
+        else:
+            self._bars.console.print(printable(text), markup=False, highlight=False, soft_wrap=True)
+
+    def progress(self, name: str, done: int, total: int) -> None:
+        """Move the bar of *name*."""
+        bars = self._bars = self._bars or self._start()
+        task = self._tasks.get(name)
+        if task is None:
+            task = self._tasks[name] = bars.add_task(name, total=total)
+        bars.update(task, completed=done, total=total)
+        if done >= total:
+            self.close()
+
+    def close(self) -> None:
+        """Take the bars away."""
+        if self._bars is not None:
+            self._bars.stop()
+            self._bars = None
+            self._tasks.clear()
+
+    def _start(self) -> "Progress":
+        from rich.console import Console  # noqa: PLC0415 - 60 ms, for transfers only
+        from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn  # noqa: PLC0415
+
+        columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
+        bars = Progress(*columns, console=Console(file=self._stream), transient=True)
+        bars.start()
+        return bars
+
+
+def make_show(*, as_json: bool) -> PlainShow:
+    """Bars for a terminal, lines for anything else; lines only where JSON is asked for."""
+    if sys.stderr.isatty() and not as_json:
+        return LiveShow(sys.stderr)
+    return PlainShow(sys.stderr)
+
+
+def print_json(tree: Mapping[str, Any]) -> None:
+    """One object on standard output."""
+    print(json.dumps(tree, indent=2, default=str), flush=True)  # noqa: T201
+
+
+def print_lines(lines: Iterable[str]) -> None:
+    """Lines on standard output."""
+    for line in lines:
+        print(printable(line), flush=True)  # noqa: T201
+
+
+def print_error(error: TrustedPodsError, show: PlainShow) -> None:
+    """One clear line, and what to do."""
+    show.close()
+    print(f"error: {printable(str(error))}", file=sys.stderr)  # noqa: T201
+    if error.hint:
+        print(f"hint: {printable(error.hint)}", file=sys.stderr, flush=True)  # noqa: T201
+
+
+def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    """Columns as wide as their longest cell."""
+    cells = [list(header), *(list(map(printable, row)) for row in rows)]
+    widths = [max(len(row[column]) for row in cells) for column in range(len(header))]
+    return [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in cells
+    ]
+
+
+def timing_line(journal: Journal) -> str:
+    """How long everything took."""
+    steps = ", ".join(f"{step.name} {step.seconds:.1f}" for step in journal.steps)
+    return f"done in {journal.elapsed:.1f} s ({steps})"

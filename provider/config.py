@@ -81,11 +81,14 @@ class ClusterSection(Section):
     """The cluster, and the image registry on the node's loopback.
 
     With `overcommit` 1 a sleeping pod keeps room for one replica; 4 sells that room four times.
+    `ingress_from` are the networks from which the facade reaches pods; the node's own address is
+    always among them.
     """
 
     kubeconfig: PathText
     registry: HostPort = "127.0.0.1:5000"
     overcommit: Annotated[float, Field(ge=1, le=100)] = 1.0
+    ingress_from: Annotated[list[str], Field(max_length=16)] = []
 
 
 class FacadeSection(Section):

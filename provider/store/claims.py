@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Signed claims: stored before they are sent, kept for ever as the bill's evidence."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Row, func, insert, select, update
+from sqlalchemy import Row, func, insert, literal_column, select, update
 
 from trustedpods.protocol import limits
 from trustedpods.protocol.ids import ChannelId, channel_hex
@@ -62,9 +62,10 @@ def save_claim(
     signed: bytes,
     cuts: Sequence[Cut],
     proofs: Sequence[Sequence[bytes]],
+    lives: Mapping[ChannelId, str],
     now: UnixSeconds,
 ) -> None:
-    """Store a claim that was signed and not yet sent."""
+    """Store a claim that was signed and not yet sent; *lives* are the channels' namespaces."""
     values = {"root": root, "signed": signed, "state": str(ClaimState.PREPARED), "created": now}
     tx.connection.execute(insert(CLAIMS).values(values))
     rows = [
@@ -72,6 +73,7 @@ def save_claim(
             "root": root,
             "place": place,
             "channel": channel_hex(cut.channel),
+            "life": lives[cut.channel],
             "from_": cut.from_,
             "up_to": cut.up_to,
             "cpu_core_ms": cut.usage.cpu_core_ms,
@@ -121,24 +123,30 @@ def last_claim_at(tx: Tx) -> UnixSeconds:
     return UnixSeconds(tx.connection.execute(select(func.max(CLAIMS.c.created))).scalar() or 0)
 
 
-def paid_since(tx: Tx, channel: ChannelId, from_: UnixSeconds) -> int:
-    """Base units paid for a channel's periods that begin at *from_* or later."""
+def last_root(tx: Tx) -> bytes:
+    """Root of the newest claim; empty before the first."""
+    query = select(CLAIMS.c.root).order_by(CLAIMS.c.created.desc(), literal_column("rowid").desc()).limit(1)
+    return tx.connection.execute(query).scalar() or b""
+
+
+def paid_in_life(tx: Tx, channel: ChannelId, life: str) -> int:
+    """Base units paid so far for one life of a channel."""
     query = select(CUTS.c.paid).where(
-        CUTS.c.channel == channel_hex(channel), CUTS.c.from_ >= from_, CUTS.c.paid.is_not(None)
+        CUTS.c.channel == channel_hex(channel), CUTS.c.life == life, CUTS.c.paid.is_not(None)
     )
     return sum(int(row.paid) for row in tx.connection.execute(query))
 
 
-def released_by(tx: Tx, channel: ChannelId, since: UnixSeconds) -> bytes | None:
-    """Transaction of the claim that released the channel at or after *since*."""
+def released_in_life(tx: Tx, channel: ChannelId, life: str) -> bytes | None:
+    """Transaction of the claim that released the channel at the end of that life."""
     query = (
         select(CLAIMS.c.tx)
         .join(CUTS, CUTS.c.root == CLAIMS.c.root)
         .where(
             CUTS.c.channel == channel_hex(channel),
+            CUTS.c.life == life,
             CUTS.c.release,
-            CLAIMS.c.state.in_([str(ClaimState.MINED), str(ClaimState.FINAL)]),
-            CLAIMS.c.created >= since,
+            CLAIMS.c.state != str(ClaimState.LOST),
         )
         .order_by(CLAIMS.c.created.desc())
         .limit(1)

@@ -107,6 +107,7 @@ CUTS = Table(
     Column("root", LargeBinary, ForeignKey("claims.root"), primary_key=True),
     Column("place", Integer, primary_key=True),
     Column("channel", String(48), nullable=False),
+    Column("life", String(63), nullable=False),
     Column("from_", Integer, nullable=False),
     Column("up_to", Integer, nullable=False),
     Column("cpu_core_ms", Integer, nullable=False),

@@ -98,6 +98,7 @@ def upgrade() -> None:
         sa.Column("root", sa.LargeBinary, sa.ForeignKey("claims.root"), primary_key=True),
         sa.Column("place", sa.Integer, primary_key=True),
         sa.Column("channel", sa.String(48), nullable=False),
+        sa.Column("life", sa.String(63), nullable=False),
         sa.Column("from_", sa.Integer, nullable=False),
         sa.Column("up_to", sa.Integer, nullable=False),
         sa.Column("cpu_core_ms", sa.Integer, nullable=False),

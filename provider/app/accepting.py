@@ -1,0 +1,169 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Accepting bundles: who may command a pod, which generation counts, and whether there is room."""
+
+from dataclasses import replace
+
+from trustedpods.protocol.errors import Refused
+from trustedpods.protocol.ids import Address, address_from_bytes, namespace_name
+from trustedpods.protocol.messages import AdmitBody, Capacity
+from trustedpods.protocol.sealing.requests import OpenedRequest
+from trustedpods.provider.app.bundles import Bundles, OpenBundle, check_bundle
+from trustedpods.provider.app.doors import Doors
+from trustedpods.provider.app.fleet import Fleet
+from trustedpods.provider.app.keeper import Keeper
+from trustedpods.provider.app.phases import fresh
+from trustedpods.provider.app.pods import Pods
+from trustedpods.provider.core import admit
+from trustedpods.provider.core.life import Event
+from trustedpods.provider.core.record import ENDED, WORKING, Phase, PodRecord
+
+_NEW = Phase.RECEIVED
+
+
+class Acceptance:
+    """Admission and the acceptance of bundles."""
+
+    def __init__(self, doors: Doors, pods: Pods, bundles: Bundles, fleet: Fleet, keeper: Keeper) -> None:
+        self._doors = doors
+        self._pods = pods
+        self._bundles = bundles
+        self._fleet = fleet
+        self._keeper = keeper
+
+    def commanded(self, request: OpenedRequest) -> PodRecord:
+        """The pod that the request is about; Refused unless its signer may command it."""
+        record = self._pods.get(request.ref.channel)
+        if record is None:
+            raise Refused("no such pod here", rule="unknown-pod")
+        _check_commander(record, request.signer)
+        return record
+
+    async def admit(self, ask: AdmitBody, but: PodRecord | None) -> Capacity:
+        """What is left when the pod came; Refused where it does not fit. *but* makes room for itself."""
+        return admit.check_size(ask, await self._free(but))
+
+    async def _free(self, but: PodRecord | None) -> Capacity:
+        found = (await self._doors.cluster.capacity()).free
+        slots = self._doors.facade.free_slots
+        free = Capacity(
+            cpu_milli=found.cpu_milli,
+            memory_mib=found.memory_mib,
+            storage_mib=found.storage_mib,
+            slots=slots,
+        )
+        asleep = []
+        for record in self._pods.standing:
+            running, _ = self._fleet.replicas_of(record)
+            if but is not None and record.channel == but.channel:
+                free = _with_room(free, record, running)
+            elif running == 0 and record.phase is not Phase.REMOVING:
+                asleep.append(record.size.replica)
+        return admit.sellable(free, asleep, self._doors.config.cluster.overcommit)
+
+    async def accept(
+        self, stored: bytes, request: OpenedRequest, opened: OpenBundle
+    ) -> tuple[PodRecord, bool]:
+        """Take a bundle: the record, and whether the pod serves exactly this already.
+
+        Everything that can be refused is refused before anything is stored.
+        """
+        check_bundle(opened, self._doors.offer, request)
+        record = self._pods.get(request.ref.channel)
+        if record is not None:
+            self._check_follows(record, request)
+            if self._unchanged(record, opened):
+                record = await self._pods.change(
+                    record.channel, generation=request.generation, request=stored
+                )
+                return record, record.phase is Phase.SERVING
+        await self.admit(opened.ask, record)
+        await self._keeper.stop(request.ref.channel)
+        await self._pods.put(self._next_record(record, stored, request, opened))
+        return await self._pods.step(request.ref.channel, Event.BUNDLE), False
+
+    def _check_follows(self, record: PodRecord, request: OpenedRequest) -> None:
+        _check_commander(record, request.signer)
+        if request.generation <= record.generation:
+            raise Refused(
+                f"generation {request.generation} came after {record.generation}",
+                rule="generation",
+                hint="a newer deploy won, or this machine's clock is behind",
+            )
+        if record.phase is Phase.REMOVING:
+            raise Refused(
+                f"the pod is being removed: {record.reason}",
+                rule="removing",
+                hint="deploy again when it is gone",
+            )
+        if record.phase is Phase.AWAITING_KEY:
+            raise Refused(
+                "the machine was restarted, and its new meter cannot claim this channel: not supported yet",
+                rule="awaiting-key",
+                hint="close the channel and deploy again",
+            )
+
+    def _unchanged(self, record: PodRecord, opened: OpenBundle) -> bool:
+        """The same bundle again, while it serves or is on its way there."""
+        coming = record.phase in WORKING and record.phase is not Phase.REMOVING
+        if not (coming or record.phase is Phase.SERVING) or not self._bundles.held(record):
+            return False
+        return self._bundles.open(record).bundle == opened.bundle
+
+    def _next_record(
+        self, record: PodRecord | None, stored: bytes, request: OpenedRequest, opened: OpenBundle
+    ) -> PodRecord:
+        now = self._doors.now()
+        scaling = opened.scaling(self._doors.config.terms.idle_after_s)
+        if record is None or record.phase in ENDED:
+            made = PodRecord(
+                ref=request.ref,
+                commanders=tuple(address_from_bytes(raw) for raw in opened.bundle.commanders),
+                generation=request.generation,
+                boot_id=self._doors.keys.boot_id,
+                request=stored,
+                previous=None,
+                namespace=namespace_name(request.ref.channel, request.generation),
+                slot=None,
+                phase=_NEW if record is None else record.phase,
+                reason="",
+                live=False,
+                size=opened.size,
+                scaling=scaling,
+                meter=self._doors.meter,
+                terms=None,
+                chain=None,
+                statement=None,
+                changed_at=now,
+                stopped_at=None,
+                warned=False,
+                failing=False,
+            )
+            return fresh(made, now)
+        return replace(
+            record,
+            generation=request.generation,
+            boot_id=self._doors.keys.boot_id,
+            request=stored,
+            previous=record.request if record.live else record.previous,
+            size=opened.size,
+            scaling=scaling,
+            changed_at=now,
+        )
+
+
+def _check_commander(record: PodRecord, signer: Address) -> None:
+    """The keys that may command a pod were pinned by its first bundle."""
+    if signer not in record.commanders:
+        raise Refused(f"{signer} may not command this pod", rule="commander")
+
+
+def _with_room(free: Capacity, record: PodRecord, running: int) -> Capacity:
+    """A newer bundle takes the place of the one that runs."""
+    return free.model_copy(
+        update={
+            "cpu_milli": free.cpu_milli + running * record.size.cpu_milli,
+            "memory_mib": free.memory_mib + running * record.size.memory_mib,
+            "storage_mib": free.storage_mib + record.size.volume_mib + record.size.image_mib,
+            "slots": free.slots + (1 if record.slot is not None else 0),
+        }
+    )

@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Where the work on a pod tells what it does, to whoever listens.
+
+The work never waits for a listener: a dropped stream changes nothing, a slow one misses the
+oldest lines.
+"""
+
+from collections import deque
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+
+import trio
+
+from trustedpods.protocol.errors import TrustedPodsError
+from trustedpods.protocol.ids import ChannelId
+from trustedpods.protocol.messages import Progress, SignedStatement
+
+MAX_BEHIND = 256
+"""Lines kept for a listener that does not read."""
+
+Outcome = SignedStatement | TrustedPodsError
+
+
+class Feed:
+    """One listener's lines; iteration ends after the outcome."""
+
+    def __init__(self) -> None:
+        self._lines: deque[Progress | Outcome] = deque(maxlen=MAX_BEHIND)
+        self._more = trio.Event()
+
+    def put(self, line: Progress | Outcome) -> None:
+        """Add a line, over the oldest if nobody reads."""
+        self._lines.append(line)
+        self._more.set()
+
+    async def __aiter__(self) -> AsyncIterator[Progress | Outcome]:
+        """Lines as they come."""
+        while True:
+            while self._lines:
+                line = self._lines.popleft()
+                yield line
+                if not isinstance(line, Progress):
+                    return
+            self._more = trio.Event()
+            await self._more.wait()
+
+
+class Board:
+    """Feeds of all pods."""
+
+    def __init__(self) -> None:
+        self._feeds: dict[ChannelId, set[Feed]] = {}
+
+    @contextmanager
+    def listen(self, channel: ChannelId) -> Iterator[Feed]:
+        """Every line about the pod from now on."""
+        feed = Feed()
+        self._feeds.setdefault(channel, set()).add(feed)
+        try:
+            yield feed
+        finally:
+            feeds = self._feeds[channel]
+            feeds.discard(feed)
+            if not feeds:
+                del self._feeds[channel]
+
+    def tell(
+        self, channel: ChannelId, step: str, text: str, done: int | None = None, total: int | None = None
+    ) -> None:
+        """A step of the work."""
+        self._put(channel, Progress(step=step, text=text[:8000], done=done, total=total))
+
+    def close(self, channel: ChannelId, outcome: Outcome) -> None:
+        """The work ended, well or not."""
+        self._put(channel, outcome)
+
+    def _put(self, channel: ChannelId, line: Progress | Outcome) -> None:
+        for feed in self._feeds.get(channel, ()):
+            feed.put(line)

@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the operator may ask of the running daemon: pods, claims, its row; and numbers for metrics."""
+
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+from trustedpods.contracts.typed import address_of
+from trustedpods.protocol.errors import TrustedPodsError
+from trustedpods.protocol.ids import channel_hex
+from trustedpods.protocol.limits import MIB
+from trustedpods.provider.app.operator import OperatorVerb
+from trustedpods.provider.core.record import PodRecord
+from trustedpods.provider.metrics import Snapshot
+from trustedpods.provider.store import claims
+
+if TYPE_CHECKING:
+    from trustedpods.provider.app.daemon import Parts
+
+Answer = dict[str, Any]
+
+
+def operator_verbs(parts: "Parts", profile: bytes, endpoint: str) -> dict[str, OperatorVerb]:
+    """The verbs of the operator's socket."""
+
+    async def identity(_question: Answer) -> Answer:
+        """What `register` writes into the registry row."""
+        return {"profile": profile.hex(), "endpoint": endpoint, "meter": parts.doors.meter}
+
+    async def pods(question: Answer) -> Answer:
+        """Every pod, in numbers; nothing of what is in it."""
+        records = parts.pods.all if question.get("all") else parts.pods.standing
+        return {"pods": [await _row(parts, record) for record in records]}
+
+    async def claim(question: Answer) -> Answer:
+        """Cut and send a claim, or only prepare it."""
+        report = await parts.settlement.claim(
+            prepare=bool(question.get("prepare")), withdraw=bool(question.get("withdraw"))
+        )
+        return {
+            "items": report.items,
+            "root": None if report.root is None else report.root.hex(),
+            "transaction": None if report.transaction is None else "0x" + report.transaction.hex(),
+            "withdrawn": str(report.withdrawn),
+        }
+
+    return {"identity": identity, "pods": pods, "claim": claim}
+
+
+async def _row(parts: "Parts", record: PodRecord) -> Answer:
+    replicas, ready = parts.fleet.replicas_of(record)
+    money = parts.reconciler.money(record.channel)
+    machine = parts.fleet.machine(record.channel)
+    return {
+        "label": record.label,
+        "channel": channel_hex(record.channel),
+        "namespace": record.namespace,
+        "phase": str(record.phase),
+        "scale": str(machine.state.phase) if machine else None,
+        "replicas": replicas,
+        "ready": ready,
+        "slot": record.slot,
+        "left": None if record.chain is None else str(record.chain.left),
+        "claimed": str(await parts.doors.store.read(claims.paid_in_life, record.channel, record.namespace)),
+        "runwaySeconds": money.runway_s if money else None,
+    }
+
+
+async def snapshot(parts: "Parts", conversations: int) -> Snapshot:
+    """Numbers for the metrics; the chain is asked only for the operator's gas."""
+    try:
+        gas = await parts.doors.chain.gas_balance(address_of(parts.doors.operator_key))
+    except TrustedPodsError:
+        gas = -1
+    standing = parts.pods.standing
+    return Snapshot(
+        pods_by_phase=dict(Counter(str(record.phase) for record in standing)),
+        replicas=sum(parts.fleet.replicas_of(record)[0] for record in standing),
+        conversations=conversations,
+        spool_bytes=parts.doors.blobs.used_bytes,
+        spool_quota_bytes=parts.doors.config.store.spool_quota_mib * MIB,
+        free_slots=parts.doors.facade.free_slots,
+        claim_alarms=parts.settlement.alarms,
+        last_claim=await parts.doors.store.read(claims.last_claim_at),
+        gas_wei=gas,
+    )

@@ -1,0 +1,307 @@
+# SPDX-License-Identifier: Apache-2.0
+"""All published pods: watches their replicas, probes them, wakes them, reads their traffic."""
+
+import logging
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING
+
+import trio
+
+from trustedpods.protocol.errors import TrustedPodsError
+from trustedpods.protocol.ids import ChannelId
+from trustedpods.provider.app.bundles import Bundles, OpenBundle
+from trustedpods.provider.app.doors import Doors
+from trustedpods.provider.app.machine import Machine, Published
+from trustedpods.provider.app.meter import Meter
+from trustedpods.provider.cluster.views import PodView
+from trustedpods.provider.core import scale
+from trustedpods.provider.core.record import Phase, PodRecord
+from trustedpods.provider.facade import probe
+from trustedpods.provider.facade.slots import FacadeState, Want
+from trustedpods.provider.facade.wake import WakeAnswer, WakeRefusal
+
+if TYPE_CHECKING:
+    from trio_typing import TaskStatus
+
+_log = logging.getLogger(__name__)
+
+TICK_S = 1.0
+DIAGNOSE_AFTER_S = 1.0
+"""A replica that is not ready by then is asked why."""
+
+SYNC_EVERY_S = 30.0
+"""How often the facade's whole content is compared with what is wanted."""
+
+UNKNOWN_RETRY_S = 5
+DRAIN_LIMIT_S = 30.0
+WATCH_PAUSE_S = 1.0
+START_PARALLEL = 16
+
+
+class Fleet:
+    """The machines of all pods that are published here."""
+
+    def __init__(self, doors: Doors, bundles: Bundles, meter: Meter) -> None:
+        self._doors = doors
+        self._bundles = bundles
+        self._meter = meter
+        self._machines: dict[ChannelId, Machine] = {}
+        self._labels: dict[str, Machine] = {}
+        self._views: dict[str, PodView] = {}
+        self._nursery: trio.Nursery | None = None
+        self._probing: set[tuple[str, int]] = set()
+        self._views_changed = trio.Event()
+
+    # ---- what others ask ---------------------------------------------------------------------
+
+    def machine(self, channel: ChannelId) -> Machine | None:
+        """The pod's machine, if it is published."""
+        return self._machines.get(channel)
+
+    def replicas_of(self, record: PodRecord) -> tuple[int, int]:
+        """How many replicas of a pod exist, and how many of them take requests."""
+        views = [v for v in self._views.values() if v.label == record.label and not v.over]
+        machine = self._machines.get(record.channel)
+        return len(views), len(machine.state.ready) if machine else 0
+
+    async def answer_wake(self, slot: int) -> WakeAnswer:
+        """What the activator asks."""
+        label = self._doors.facade.label_of(slot)
+        machine = self._labels.get(label) if label else None
+        if machine is None:
+            return WakeRefusal("this pod is not ready to be woken yet", UNKNOWN_RETRY_S)
+        return await machine.wake()
+
+    async def publish(self, record: PodRecord, opened: OpenBundle) -> Machine:
+        """Give the pod its slot and a machine; one that it has gets the new limits."""
+        hosts = opened.hosts(record.label, self._doors.config.identity.domain)
+        given = await self._doors.facade.publish(record.label, hosts)
+        await self._meter.begin_traffic(record.channel, given.mark)
+        limits = self.limits_of(record, None)
+        known = self._machines.get(record.channel)
+        if known is not None and known.published.namespace == record.namespace:
+            known.moved_to(given.slot)
+            known.feed(scale.LimitsSet(limits))
+            return known
+        replicas = await self._doors.cluster.replicas(record.namespace)
+        published = Published(
+            record.channel,
+            record.label,
+            record.namespace,
+            given.slot,
+            hosts,
+            opened.port,
+            probe.probes_of(opened.manifest, opened.port),
+        )
+        return self._adopt(Machine(self._doors, published, limits, replicas))
+
+    def limits_of(self, record: PodRecord, stopped: str | None) -> scale.Limits:
+        """The pod's settings and the operator's, for its machine."""
+        return scale.Limits(
+            min=record.scaling.least,
+            max=record.scaling.most,
+            idle_after=float(record.scaling.idle_after_s),
+            concurrency=record.scaling.concurrency,
+            wake_limit=float(self._doors.config.facade.wake_limit_s),
+            start_limit=float(self._doors.config.terms.start_limit_s),
+            stopped=stopped,
+        )
+
+    async def park(self, record: PodRecord, reason: str) -> None:
+        """No replicas from now on; whoever asks is told why."""
+        machine = self._machines.get(record.channel)
+        if machine is not None:
+            machine.feed(scale.LimitsSet(self.limits_of(record, reason)))
+        else:
+            await self._doors.cluster.scale(record.namespace, 0)
+
+    async def withdraw(self, record: PodRecord) -> None:
+        """Take the pod off the facade for good."""
+        machine = self._machines.get(record.channel)
+        if machine is not None:
+            await self._read_traffic([machine])
+        self.drop(record.channel)
+        slot = self._doors.facade.slot_of(record.label)
+        if slot is not None:
+            await self._doors.facade.withdraw(slot)
+        await self._meter.end_traffic(record.channel)
+
+    def drop(self, channel: ChannelId) -> None:
+        """Forget the pod's machine; it stays as it is in cluster and facade."""
+        machine = self._machines.pop(channel, None)
+        if machine is not None:
+            self._labels.pop(machine.published.label, None)
+            machine.refuse_all("the pod is being changed", UNKNOWN_RETRY_S)
+            machine.scope.cancel()
+
+    async def quiesce(self, record: PodRecord) -> None:
+        """Bring a pod to zero before its objects change: new requests wait, old ones may finish."""
+        machine = self._machines.get(record.channel)
+        if machine is not None:
+            slot = machine.published.slot
+            self.drop(record.channel)
+            with trio.move_on_after(DRAIN_LIMIT_S):
+                while await self._doors.facade.drain(slot) > 0:  # noqa: ASYNC110 - HAProxy tells nobody
+                    await trio.sleep(0.25)
+        await self._doors.cluster.scale(record.namespace, 0)
+        with trio.move_on_after(DRAIN_LIMIT_S):
+            while any(v.namespace == record.namespace and not v.over for v in self._views.values()):
+                await self._views_changed.wait()
+
+    # ---- tasks -------------------------------------------------------------------------------
+
+    async def run(self, *, task_status: "TaskStatus[None]" = trio.TASK_STATUS_IGNORED) -> None:
+        """Watch, tick and keep the facade in step, for ever."""
+        async with trio.open_nursery() as nursery:
+            self._nursery = nursery
+            nursery.start_soon(self._watch)
+            nursery.start_soon(self._tick)
+            nursery.start_soon(self._sync_facade)
+            task_status.started()
+
+    async def restore(self, records: list[PodRecord]) -> None:
+        """After a start: machines for all pods that were published, as the cluster has them."""
+        limiter = trio.CapacityLimiter(START_PARALLEL)
+
+        async def one(record: PodRecord) -> None:
+            async with limiter:
+                try:
+                    machine = await self.publish(record, self._bundles.open(record))
+                    if record.phase is Phase.STOPPED:
+                        machine.feed(scale.LimitsSet(self.limits_of(record, record.reason)))
+                except TrustedPodsError as error:
+                    _log.warning("%s: not published after the start: %s", record.label, error)
+
+        async with trio.open_nursery() as nursery:
+            for record in records:
+                nursery.start_soon(one, record)
+
+    def _adopt(self, machine: Machine) -> Machine:
+        assert self._nursery is not None
+        self._machines[machine.published.channel] = machine
+        self._labels[machine.published.label] = machine
+        machine.views = {
+            uid: view
+            for uid, view in self._views.items()
+            if view.label == machine.published.label and view.namespace == machine.published.namespace
+        }
+        self._nursery.start_soon(machine.run)
+        self._probe_all(machine)
+        machine.see()
+        return machine
+
+    async def _watch(self) -> None:
+        while True:
+            try:
+                async with self._doors.cluster.watch_pods() as changes:
+                    async for change in changes:
+                        await self._on_change(change.pod, gone=change.gone)
+            except TrustedPodsError as error:
+                _log.warning("the watch on replicas ended: %s", error)
+                await trio.sleep(WATCH_PAUSE_S)
+
+    async def _on_change(self, view: PodView, *, gone: bool) -> None:
+        if gone:
+            self._views.pop(view.uid, None)
+        else:
+            self._views[view.uid] = view
+        self._views_changed.set()
+        self._views_changed = trio.Event()
+        machine = self._labels.get(view.label)
+        if machine is not None and machine.published.namespace == view.namespace:
+            if gone:
+                machine.views.pop(view.uid, None)
+                machine.probed.pop(view.uid, None)
+            else:
+                machine.views[view.uid] = view
+            self._probe_all(machine)
+            machine.see()
+        if not gone and self._nursery is not None:
+            self._nursery.start_soon(self._meter_view, view)
+
+    async def _meter_view(self, view: PodView) -> None:
+        try:
+            await self._meter.seen(view)
+        except TrustedPodsError as error:
+            _log.warning("%s: not metered yet: %s", view.label, error)  # `observe` comes by again
+
+    def _probe_all(self, machine: Machine) -> None:
+        assert self._nursery is not None
+        for view in machine.unprobed():
+            key = (view.uid, view.restarts)
+            if key not in self._probing and view.deleted_at is None:
+                self._probing.add(key)
+                self._nursery.start_soon(self._probe, machine, view)
+
+    async def _probe(self, machine: Machine, view: PodView) -> None:
+        try:
+            assert view.ip is not None
+            limit = float(self._doors.config.terms.start_limit_s)
+            result = await probe.until_ready(view.ip, machine.published.probes, limit)
+        finally:
+            self._probing.discard((view.uid, view.restarts))
+        if view.uid in machine.views:
+            if result.ready:
+                machine.probed[view.uid] = view.restarts
+                machine.see()
+            else:
+                machine.see(failure=f"readiness probe: {result.reason}")
+
+    async def _tick(self) -> None:
+        while True:
+            await trio.sleep(TICK_S)
+            for machine in list(self._machines.values()):
+                machine.feed(scale.Tick())
+            awake = [m for m in self._machines.values() if m.state.phase is not scale.Phase.ASLEEP]
+            try:
+                await self._read_traffic(awake)
+                await self._diagnose(awake)
+            except TrustedPodsError as error:
+                _log.warning("the fleet cannot be read: %s", error)
+
+    async def _read_traffic(self, machines: list[Machine]) -> None:
+        by_slot = {machine.published.slot: machine for machine in machines}
+        if not by_slot:
+            return
+        for slot, stats in (await self._doors.facade.stats(list(by_slot))).items():
+            machine = by_slot[slot]
+            await self._meter.traffic(machine.published.channel, stats)
+            machine.feed(scale.TrafficSeen(stats))
+
+    async def _diagnose(self, machines: list[Machine]) -> None:
+        """Ask Kubernetes why a waking pod is not there yet; what is hopeless ends the attempt."""
+        now = trio.current_time()
+        for machine in machines:
+            if machine.state.phase is not scale.Phase.WAKING or now - machine.state.since < DIAGNOSE_AFTER_S:
+                continue
+            found = await self._doors.cluster.diagnose(machine.published.namespace)
+            if found is not None and found.hopeless:
+                machine.see(failure=found.text)
+
+    async def _sync_facade(self) -> None:
+        while True:
+            await trio.sleep(SYNC_EVERY_S)
+            try:
+                await self.sync_facade()
+            except TrustedPodsError as error:
+                _log.warning("the facade is out of step: %s", error)
+
+    async def sync_facade(self) -> None:
+        """Make the facade serve exactly the machines' pods (after a restart of either side)."""
+        state = FacadeState(
+            tuple(
+                Want(m.published.label, m.published.hosts, m.state.served.pods, m.state.served.draining)
+                for m in self._machines.values()
+            )
+        )
+        synced = await self._doors.facade.sync(state)
+        if synced.restarted:
+            _log.warning("HAProxy was restarted; its content was put back")
+        for label, slot in synced.slots.items():
+            if label in self._labels:
+                self._labels[label].moved_to(slot)
+
+    async def __aiter__(self) -> AsyncIterator[Machine]:
+        """Every machine, for metrics."""
+        for machine in list(self._machines.values()):
+            yield machine

@@ -1,0 +1,142 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One published pod: feeds the scaler's state machine, and runs its commands, one after another."""
+
+import logging
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+import trio
+
+from trustedpods.manifests.model import Probe
+from trustedpods.protocol.errors import TrustedPodsError
+from trustedpods.protocol.ids import ChannelId
+from trustedpods.provider.app.doors import Doors
+from trustedpods.provider.cluster.views import PodView
+from trustedpods.provider.core import scale
+from trustedpods.provider.core.traffic import PodAddress
+from trustedpods.provider.facade.wake import WakeAddress, WakeAnswer, WakeRefusal
+
+_log = logging.getLogger(__name__)
+
+MAX_EVENTS = 1024
+RETRY_S = 0.5
+"""Pause before commands that failed are run again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """What the facade and the scaler need of a pod; `label` is its key at the facade."""
+
+    channel: ChannelId
+    label: str
+    namespace: str
+    slot: int
+    hosts: tuple[str, ...]
+    port: int
+    probes: tuple[Probe, ...]
+
+
+class Machine:
+    """The scaler of one pod. Events go in by methods; `run` carries out what follows."""
+
+    def __init__(self, doors: Doors, published: Published, limits: scale.Limits, replicas: int) -> None:
+        self.published = published
+        self.state = scale.begin(limits, trio.current_time(), replicas)
+        self._doors = doors
+        self._waiters: dict[trio.Event, WakeAnswer | None] = {}
+        self._commands: list[scale.Command] = []
+        self._more = trio.Event()
+        self.scope = trio.CancelScope()
+        self.probed: dict[str, int] = {}
+        self.views: dict[str, PodView] = {}
+
+    def feed(self, event: scale.Event) -> None:
+        """Let the state machine take an event; answers go out at once, the rest from `run`."""
+        self.state, commands = scale.step(self.state, event, trio.current_time())
+        for command in commands:
+            match command:
+                case scale.Answer(pod):
+                    self._answer(WakeAddress(pod.ip, pod.port))
+                case scale.Refuse(reason, retry_after):
+                    self._answer(WakeRefusal(reason, retry_after))
+                case _:
+                    self._commands.append(command)
+        if self._commands:
+            self._more.set()
+
+    async def wake(self) -> WakeAnswer:
+        """Where the pod is, as soon as it is ready, or why it is not to be had."""
+        done = trio.Event()
+        self._waiters[done] = None
+        try:
+            self.feed(scale.WakeAsked())
+            await done.wait()
+            answer = self._waiters[done]
+            assert answer is not None
+            return answer
+        finally:
+            self._waiters.pop(done, None)
+
+    def see(self, failure: str | None = None, replicas: int | None = None) -> None:
+        """Tell the state machine what `views` and `probed` hold now."""
+        ready: list[PodAddress] = []
+        unready: list[PodAddress] = []
+        for view in self.views.values():
+            if view.ip is None or view.over:
+                continue
+            address = PodAddress(view.name, view.ip, self.published.port)
+            (ready if self._is_ready(view) else unready).append(address)
+        self.feed(scale.PodsSeen(tuple(sorted(ready)), tuple(sorted(unready)), replicas, failure))
+
+    def unprobed(self) -> Iterable[PodView]:
+        """Replicas that run and whose probes have not passed yet."""
+        return [view for view in self.views.values() if view.ready and not self._is_ready(view)]
+
+    def _is_ready(self, view: PodView) -> bool:
+        """Its containers run, its probes passed since they last started, and nobody deletes it."""
+        return view.ready and view.deleted_at is None and self.probed.get(view.uid) == view.restarts
+
+    def _answer(self, answer: WakeAnswer) -> None:
+        for done in self._waiters:
+            if self._waiters[done] is None:
+                self._waiters[done] = answer
+                done.set()
+
+    def refuse_all(self, reason: str, retry_after: int) -> None:
+        """Nobody waits any longer: the pod is being taken down or changed."""
+        self._answer(WakeRefusal(reason, retry_after))
+
+    async def run(self) -> None:
+        """Carry out commands until cancelled through `scope`.
+
+        A failed one is repeated: it says what is wanted, not what to change.
+        """
+        with self.scope:
+            while True:
+                await self._more.wait()
+                self._more = trio.Event()
+                while self._commands:
+                    commands, self._commands = self._commands, []
+                    try:
+                        for command in commands:
+                            await self._execute(command)
+                    except TrustedPodsError as error:
+                        _log.warning("%s: %s; trying again", self.published.label, error)
+                        self._commands = [*commands, *self._commands]
+                        await trio.sleep(RETRY_S)
+
+    async def _execute(self, command: scale.Command) -> None:
+        match command:
+            case scale.SetReplicas(count, victims):
+                for name in victims:
+                    if count:  # with none left nobody has to be chosen
+                        await self._doors.cluster.set_deletion_cost(self.published.namespace, name, -100)
+                await self._doors.cluster.scale(self.published.namespace, count)
+            case scale.Serve(pods, draining):
+                await self._doors.facade.set_pods(self.published.slot, pods, draining)
+            case _:
+                pass
+
+    def moved_to(self, slot: int) -> None:
+        """The facade has the pod in another slot now."""
+        self.published = replace(self.published, slot=slot)

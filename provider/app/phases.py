@@ -1,0 +1,189 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The work of each phase on the way to serving; each ends with the event that leads on."""
+
+from dataclasses import replace
+
+import trio
+
+from trustedpods.contracts.records import Channel
+from trustedpods.protocol.codec import encode
+from trustedpods.protocol.errors import Refused
+from trustedpods.protocol.ids import address_bytes
+from trustedpods.protocol.messages import BlobNeed, BlobRef, Endpoint, SignedStatement, Statement
+from trustedpods.protocol.sealing.blobs import chunk_count
+from trustedpods.protocol.sealing.replies import sign_statement
+from trustedpods.protocol.units import UnixSeconds
+from trustedpods.provider.app.board import Board
+from trustedpods.provider.app.bundles import Bundles, OpenBundle
+from trustedpods.provider.app.doors import Doors
+from trustedpods.provider.app.fleet import Fleet
+from trustedpods.provider.app.importing import import_images, pull_references
+from trustedpods.provider.app.meter import Meter
+from trustedpods.provider.app.pods import Pods
+from trustedpods.provider.cluster.builder import PodLife, objects
+from trustedpods.provider.core.admit import check_channel
+from trustedpods.provider.core.life import Event
+from trustedpods.provider.core.record import ChannelFact, PodRecord
+from trustedpods.provider.facade.wake import WakeRefusal
+
+BLOBS_WITHIN_S = 24 * 3600
+"""How long an accepted pod may take to send its images."""
+
+CHANNEL_WITHIN_S = 180
+"""How long an accepted pod may stay without a channel."""
+
+POLL_S = 1.0
+
+
+class Phases:
+    """Does the work of the phases before serving."""
+
+    def __init__(
+        self, doors: Doors, pods: Pods, board: Board, bundles: Bundles, fleet: Fleet, meter: Meter
+    ) -> None:
+        self._doors = doors
+        self._pods = pods
+        self._board = board
+        self._bundles = bundles
+        self._fleet = fleet
+        self._meter = meter
+        self._arrived = trio.Event()
+
+    def blob_arrived(self) -> None:
+        """Some blob is complete: whoever waits for one looks again."""
+        self._arrived.set()
+        self._arrived = trio.Event()
+
+    def needs(self, record: PodRecord) -> list[BlobNeed]:
+        """The blobs that are still missing, with the chunks that are there."""
+        return [
+            BlobNeed(blob_id=blob.blob_id, chunks=self._doors.blobs.chunks(record.ref.publisher, blob))
+            for blob in self._missing(record)
+        ]
+
+    def _missing(self, record: PodRecord) -> list[BlobRef]:
+        store, publisher = self._doors.blobs, record.ref.publisher
+        blobs = self._bundles.open(record).blobs.values()
+        return [blob for blob in blobs if store.chunks(publisher, blob) < chunk_count(blob.size)]
+
+    async def receive(self, record: PodRecord) -> Event:
+        """Wait until every blob of the bundle is in the spool."""
+        while missing := self._missing(record):
+            left = record.changed_at + BLOBS_WITHIN_S - self._doors.now()
+            if left <= 0:
+                raise Refused(f"{len(missing)} blobs did not come in time", rule="blobs-missing")
+            with trio.move_on_after(min(left, POLL_S)):
+                await self._arrived.wait()
+        self._board.tell(record.channel, "blobs", "all blobs are here")
+        return Event.BLOBS_COMPLETE
+
+    async def await_channel(self, record: PodRecord) -> Event:
+        """Wait until the channel is on chain deep enough, and check that it pays for the pod."""
+        first_seen: int | None = None
+        depth = 0 if record.chain is not None else self._doors.config.market.finality_blocks
+        while True:
+            head = await self._doors.chain.head()
+            (channel,) = await self._doors.chain.channels(self._doors.owner, [record.channel])
+            if channel is None:
+                first_seen = None
+                self._check_patience(record)
+            else:
+                first_seen = head.number if first_seen is None else first_seen
+                if head.number >= first_seen + depth:
+                    await self._accept_channel(record, channel)
+                    return Event.CHANNEL_GOOD
+            self._board.tell(record.channel, "channel", "waiting for the payment channel on chain")
+            await trio.sleep(POLL_S)
+
+    def _check_patience(self, record: PodRecord) -> None:
+        if self._doors.now() > record.changed_at + CHANNEL_WITHIN_S:
+            raise Refused(f"no payment channel came within {CHANNEL_WITHIN_S} s", rule="channel-missing")
+
+    async def _accept_channel(self, record: PodRecord, channel: Channel) -> None:
+        now = self._doors.now()
+        check_channel(channel, self._doors.offer, self._doors.meter, record.size, record.scaling, now)
+        fact = ChannelFact(channel.left, channel.up_to, channel.unlock_at)
+        await self._pods.change(record.channel, chain=fact, terms=channel.terms.pack())
+        self._board.tell(record.channel, "channel", f"channel found with {channel.left} base units")
+
+    async def import_images(self, record: PodRecord) -> Event:
+        """Bring the images into the registry."""
+        await import_images(self._doors, self._board, record, self._bundles.open(record))
+        return Event.IMPORTED
+
+    async def start(self, record: PodRecord) -> Event:
+        """Apply the objects, run one replica to prove that it works, and sign what is confirmed."""
+        opened = self._bundles.open(record)
+        if record.previous is not None or self._fleet.machine(record.channel) is not None:
+            self._board.tell(record.channel, "drain", "the version before finishes its requests")
+            await self._fleet.quiesce(record)
+        await self._apply(record, opened)
+        await self._meter.hold(record)
+        machine = await self._fleet.publish(record, opened)
+        record = await self._pods.change(record.channel, slot=machine.published.slot)
+        self._board.tell(record.channel, "start", "starting one replica to prove that it runs")
+        answer = await machine.wake()
+        if isinstance(answer, WakeRefusal):
+            raise Refused(answer.error, rule="start")
+        statement = self._state(record, opened)
+        await self._pods.change(record.channel, statement=encode(statement))
+        self._board.tell(record.channel, "serving", "the pod runs and is published")
+        return Event.STARTED
+
+    async def _apply(self, record: PodRecord, opened: OpenBundle) -> None:
+        self._board.tell(record.channel, "apply", "creating the pod's objects in the cluster")
+        life = PodLife(
+            namespace=record.namespace,
+            label=record.label,
+            manifest=opened.manifest,
+            secrets=opened.secrets,
+            images=pull_references(self._doors, record, opened),
+            ingress_from=tuple(self._doors.config.cluster.ingress_from),
+        )
+        await self._doors.cluster.apply(objects(life))
+
+    async def restate(self, record: PodRecord) -> SignedStatement:
+        """A statement for the record's present generation."""
+        statement = self._state(record, self._bundles.open(record))
+        await self._pods.change(record.channel, statement=encode(statement))
+        return statement
+
+    def _state(self, record: PodRecord, opened: OpenBundle) -> SignedStatement:
+        identity, service = self._doors.config.identity, opened.manifest.http_services[0]
+        hosts = opened.hosts(record.label, identity.domain)
+        statement = Statement(
+            channel=record.channel.to_bytes(24, "big"),
+            generation=record.generation,
+            namespace=record.namespace,
+            endpoints=[
+                Endpoint(
+                    service=service.name,
+                    port=service.ports[0].port,
+                    url=f"http://{host}{identity.url_suffix}/",
+                )
+                for host in hosts
+            ],
+            images={image.name: image.blobs[0].digest for image in opened.bundle.images},
+            terms=record.terms or 0,
+            meter=address_bytes(record.meter),
+            issued_at=self._doors.now(),
+        )
+        return sign_statement(self._doors.keys.reply, statement)
+
+
+def fresh(record: PodRecord, now: UnixSeconds) -> PodRecord:
+    """A record for a new life of an ended pod's channel: nothing of the old life counts."""
+    return replace(
+        record,
+        previous=None,
+        live=False,
+        slot=None,
+        terms=None,
+        chain=None,
+        statement=None,
+        changed_at=now,
+        stopped_at=None,
+        warned=False,
+        failing=False,
+        reason="",
+    )

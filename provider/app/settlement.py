@@ -1,0 +1,303 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From the ledger to the chain: cut, sign, store, send, and look what became of it.
+
+One claim is under way at a time. It is stored before it is sent, and sent again, byte for byte,
+until the chain shows it; only the chain's `upTo` says where the next one begins.
+"""
+
+import hashlib
+import logging
+from dataclasses import dataclass
+
+import trio
+
+from trustedpods.contracts import merkle
+from trustedpods.contracts.records import Block, Channel, meter_tag
+from trustedpods.contracts.terms import due
+from trustedpods.contracts.typed import Domain, sign_usage
+from trustedpods.contracts.usage import ItemFlags, SignedClaim, SubmissionResult, UsageClaim, UsageItem
+from trustedpods.protocol.errors import Refused, TrustedPodsError
+from trustedpods.protocol.ids import Address, ChannelId
+from trustedpods.protocol.units import UnixSeconds
+from trustedpods.provider.app.doors import Doors
+from trustedpods.provider.app.meter import Meter
+from trustedpods.provider.app.pods import Pods
+from trustedpods.provider.core import meter as metering
+from trustedpods.provider.core import settle
+from trustedpods.provider.core.record import ChannelFact, Phase, PodRecord
+from trustedpods.provider.store import claims, ledger
+from trustedpods.provider.store.claims import ClaimState, Outcome, StoredClaim
+
+_log = logging.getLogger(__name__)
+
+LOOK_EVERY_S = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimReport:
+    """What an operator's claim did: items, the claim's root, its transaction, what was withdrawn."""
+
+    items: int
+    root: bytes | None
+    transaction: bytes | None
+    withdrawn: int
+
+
+class Settlement:
+    """Cuts and sends claims. Its calls may overlap; they wait for each other."""
+
+    def __init__(self, doors: Doors, pods: Pods, meter: Meter) -> None:
+        self._doors = doors
+        self._pods = pods
+        self._meter = meter
+        self._turn = trio.Lock()
+        self._hurry: set[ChannelId] = set()
+        self._closing: dict[ChannelId, bool] = {}
+        self._knock = trio.Event()
+        self._alarms = 0
+        self._operators: set[bytes] = set()
+
+    @property
+    def alarms(self) -> int:
+        """Items for which less than their due was paid, since the start."""
+        return self._alarms
+
+    def hurry(self, channel: ChannelId) -> None:
+        """Claim this channel soon, not only when the interval is over."""
+        self._hurry.add(channel)
+        self._knock.set()
+
+    def close(self, channel: ChannelId, *, billed: bool) -> None:
+        """The pod is wholly gone from the cluster: end its channel with a last item.
+
+        Not *billed*: the last item is empty, as for a pod that never ran.
+        """
+        self._closing[channel] = billed
+        self._knock.set()
+
+    def closed(self, channel: ChannelId) -> None:
+        """The chain no longer has the channel."""
+        self._closing.pop(channel, None)
+        self._hurry.discard(channel)
+
+    async def run(self) -> None:
+        """Look again and again; never returns."""
+        while True:
+            try:
+                await self.tick()
+            except TrustedPodsError as error:
+                _log.warning("settlement: %s", error)
+            with trio.move_on_after(LOOK_EVERY_S):
+                await self._knock.wait()
+                await trio.sleep(0.2)
+            self._knock = trio.Event()
+
+    async def tick(self) -> None:
+        """One look: carry a stored claim on, or cut the next one if it is time."""
+        async with self._turn:
+            claim = await self._doors.store.read(claims.open_claim)
+            if claim is None:
+                claim = await self._cut(forced=False)
+            if claim is not None and (claim.state is not ClaimState.PREPARED or await self._may_send(claim)):
+                await self._advance(claim)
+
+    async def claim(self, *, prepare: bool, withdraw: bool) -> ClaimReport:
+        """The operator's verb: cut now; unless *prepare*, send it; with *withdraw*, pay out."""
+        async with self._turn:
+            claim = await self._doors.store.read(claims.open_claim)
+            if claim is not None and claim.state is ClaimState.MINED:
+                await self._advance(claim)
+                claim = await self._doors.store.read(claims.open_claim)
+            if claim is None:
+                claim = await self._cut(forced=True)
+            transaction = claim.tx if claim else None
+            if claim is not None and not prepare:
+                transaction = await self._advance(claim)
+        withdrawn = await self._withdraw() if withdraw else 0
+        return ClaimReport(
+            len(claim.cuts) if claim else 0, claim.root if claim else None, transaction, withdrawn
+        )
+
+    async def _withdraw(self) -> int:
+        if await self._doors.chain.owed(self._doors.owner) == 0:
+            return 0
+        receipt = await self._doors.chain.withdraw(self._doors.operator_key, self._doors.owner)
+        return receipt.moved
+
+    async def _may_send(self, claim: StoredClaim) -> bool:
+        """A claim that an operator prepared waits for the interval, unless something is urgent."""
+        age = self._doors.now() - claim.created
+        urgent = any(cut.release or cut.channel in self._hurry for cut in claim.cuts) or self._closing
+        return bool(urgent) or age >= self._doors.config.terms.claim_interval_s or not self._held(claim)
+
+    def _held(self, claim: StoredClaim) -> bool:
+        return claim.root in self._operators
+
+    # ---- cutting -----------------------------------------------------------------------------
+
+    async def _cut(self, *, forced: bool) -> StoredClaim | None:
+        head = await self._doors.chain.head()
+        records = [record for record in self._pods.standing if record.chain is not None]
+        if not records or not (forced or await self._due_soon(records)):
+            return None
+        observed = await self._meter.observe()
+        ids = [record.channel for record in records]
+        channels = await self._doors.chain.channels(self._doors.owner, ids)
+        found = []
+        for record, channel in zip(records, channels, strict=True):
+            if channel is not None and channel.meter_tag == meter_tag(self._doors.meter):
+                found.append(await self._candidate(record, channel, observed, head))
+        timing = settle.Timing(self._doors.config.terms.claim_interval_s, self._doors.config.terms.min_claim)
+        last = await self._doors.store.read(claims.last_claim_at)
+        cuts = settle.plan(found, timing, self._doors.now(), last, forced=forced)
+        chosen = {cut.channel for cut in cuts}
+        self._hurry -= {c.channel for c in found if c.channel not in chosen and c.due == 0}
+        claim = await self._store(cuts) if cuts else None
+        if claim is not None and forced:
+            self._operators.add(claim.root)
+        return claim
+
+    async def _due_soon(self, records: list[PodRecord]) -> bool:
+        """Spare the cluster a look when nothing can be cut anyway."""
+        if self._closing or any(record.channel in self._hurry for record in records):
+            return True
+        last = await self._doors.store.read(claims.last_claim_at)
+        return self._doors.now() >= last + self._doors.config.terms.claim_interval_s
+
+    async def _candidate(
+        self, record: PodRecord, channel: Channel, observed: UnixSeconds, head: Block
+    ) -> settle.Candidate:
+        book = await self._doors.store.read(ledger.load_ledger, channel.id, channel.up_to)
+        running = any(run.ended is None for run in book.runs)
+        up_to = metering.horizon(observed, head.time, running=running)
+        release = channel.id in self._closing and not running
+        usage = metering.usage(book, channel.up_to, up_to)
+        if release and not self._closing[channel.id]:
+            usage = type(usage)()
+        return settle.Candidate(
+            channel=channel.id,
+            from_=channel.up_to,
+            up_to=up_to,
+            usage=usage,
+            due=due(usage, channel.terms.prices),
+            left=channel.left,
+            release=release,
+            urgent=channel.id in self._hurry,
+        )
+
+    async def _store(self, cuts: list[settle.Cut]) -> StoredClaim:
+        market, owner = self._doors.config.market, self._doors.owner
+        payments = Address(market.payments)
+        items = [UsageItem(c.channel, c.from_, c.up_to, c.usage, c.release) for c in cuts]
+        leaves = [merkle.leaf(market.chain_id, payments, owner, item) for item in items]
+        head = merkle.head_leaf(market.chain_id, payments, owner, await self._head_digest(leaves))
+        root = merkle.root([*leaves, head])
+        proofs = merkle.proofs([*leaves, head])[:-1]
+        refs = tuple(self._record(cut.channel).ref for cut in cuts if cut.release)
+        unsigned = UsageClaim(owner, root, tuple(items), refs)
+        domain = Domain.of_payments(market.chain_id, payments)
+        signed = await trio.to_thread.run_sync(sign_usage, self._doors.keys.meter, domain, unsigned)
+        now = self._doors.now()
+        lives = {cut.channel: self._record(cut.channel).namespace for cut in cuts}
+        await self._doors.store.write(
+            claims.save_claim, root, signed.to_json().encode(), cuts, proofs, lives, now
+        )
+        claim = await self._doors.store.read(claims.open_claim)
+        assert claim is not None
+        return claim
+
+    async def _head_digest(self, leaves: list[bytes]) -> bytes:
+        """Chains each report to the one before, so that no past one can be left out later."""
+        before = await self._doors.store.read(claims.last_root)
+        return hashlib.sha256(before + b"".join(leaves)).digest()
+
+    def _record(self, channel: ChannelId) -> PodRecord:
+        record = self._pods.get(channel)
+        assert record is not None
+        return record
+
+    # ---- sending -----------------------------------------------------------------------------
+
+    async def _advance(self, claim: StoredClaim) -> bytes | None:
+        """Send, or see that it landed; returns the transaction if there is one."""
+        facts = await self._facts([cut.channel for cut in claim.cuts])
+        fate = settle.verdict([settle.judge(cut, facts[cut.channel]) for cut in claim.cuts])
+        if fate is settle.Fate.LOST and claim.state is ClaimState.MINED:
+            fate = settle.Fate.LANDED  # it was seen in a block; its channel moved on since
+        match fate:
+            case settle.Fate.PENDING:
+                return await self._send(claim)
+            case settle.Fate.LANDED:
+                return await self._landed(claim)
+            case _:
+                _log.warning("claim %s can no longer land; it is cut anew", claim.root.hex()[:16])
+                await self._doors.store.write(claims.mark_claim, claim.root, ClaimState.LOST)
+                return None
+
+    async def _facts(self, ids: list[ChannelId]) -> dict[ChannelId, ChannelFact | None]:
+        channels = await self._doors.chain.channels(self._doors.owner, ids)
+        return {
+            channel_id: None if c is None else ChannelFact(c.left, c.up_to, c.unlock_at)
+            for channel_id, c in zip(ids, channels, strict=True)
+        }
+
+    async def _send(self, claim: StoredClaim) -> bytes:
+        signed = SignedClaim.from_json(claim.signed.decode())
+        receipt, results = await self._doors.chain.submit_usage_for(
+            self._doors.operator_key, self._doors.owner, signed
+        )
+        await self._doors.store.write(
+            claims.mark_claim, claim.root, ClaimState.SENT, receipt.tx_hash, receipt.block
+        )
+        await self._record_results(claim, results)
+        await self._after_sending(claim, results, receipt.tx_hash, receipt.block)
+        return receipt.tx_hash
+
+    async def _after_sending(
+        self, claim: StoredClaim, results: list[SubmissionResult], tx: bytes, block: int
+    ) -> None:
+        written = [r for r in results if not r.flags.skipped or ItemFlags.RELEASED in r.flags]
+        self._hurry -= {cut.channel for cut in claim.cuts}
+        if written:
+            await self._doors.store.write(claims.mark_claim, claim.root, ClaimState.MINED, tx, block)
+        elif not any(ItemFlags.FUTURE in r.flags for r in results):
+            await self._doors.store.write(claims.mark_claim, claim.root, ClaimState.LOST, tx, block)
+
+    async def _record_results(self, claim: StoredClaim, results: list[SubmissionResult]) -> None:
+        outcomes = []
+        for cut, result in zip(claim.cuts, results, strict=True):
+            outcomes.append(Outcome(cut.channel, int(result.flags), result.paid))
+            bad = result.flags & ~ItemFlags.RELEASED
+            if bad:
+                self._alarms += 1
+                _log.warning("claim of %s: %s, paid %d", self._record(cut.channel).label, bad, result.paid)
+                await self._pods.note(cut.channel, "claim-flags", f"{bad!s}: {result.paid} base units paid")
+        await self._doors.store.write(claims.record_outcomes, claim.root, outcomes)
+
+    async def _landed(self, claim: StoredClaim) -> bytes | None:
+        """It is on chain: final once it lies deep enough, by whichever transaction it got there."""
+        transaction = claim.tx or await self._doors.chain.submissions(self._doors.owner, claim.root)
+        head = await self._doors.chain.head()
+        block = head.number if claim.block is None else claim.block
+        final = head.number >= block + self._doors.config.market.finality_blocks
+        state = ClaimState.FINAL if final else ClaimState.MINED
+        await self._doors.store.write(claims.mark_claim, claim.root, state, transaction, block)
+        return transaction
+
+    async def wait_released(self, record: PodRecord, *, billed: bool) -> None:
+        """Have the pod's channel ended and refunded; returns when the chain no longer has it.
+
+        A channel that another boot's meter counts cannot be ended from here: it is left to its
+        publisher.
+        """
+        while True:
+            (channel,) = await self._doors.chain.channels(self._doors.owner, [record.channel])
+            if channel is None or channel.meter_tag != meter_tag(self._doors.meter):
+                self.closed(record.channel)
+                return
+            if record.phase is not Phase.REMOVING:
+                raise Refused("the pod is not being removed", rule="phase")
+            fact = ChannelFact(channel.left, channel.up_to, channel.unlock_at)
+            await self._pods.change(record.channel, chain=fact)
+            self.close(record.channel, billed=billed)
+            await trio.sleep(0.5)

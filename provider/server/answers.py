@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is said to a request: each body sealed to its key, numbered and signed."""
+
+import trio
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from trustedpods.protocol.codec import encode
+from trustedpods.protocol.errors import TrustedPodsError
+from trustedpods.protocol.messages import ErrorReply, Message
+from trustedpods.protocol.net.streams import FrameStream
+from trustedpods.protocol.sealing.replies import seal_reply
+from trustedpods.protocol.sealing.requests import OpenedRequest
+
+
+class Answers:
+    """The replies to one request, in order. After the final one nothing more may be sent."""
+
+    def __init__(self, stream: FrameStream, signing_key: Ed25519PrivateKey, request: OpenedRequest) -> None:
+        self.stream = stream
+        self.request = request
+        self._key = signing_key
+        self._sequence = 0
+        self._sending = trio.Lock()
+        self.ended = False
+
+    async def send(self, body: Message, *, final: bool = False) -> None:
+        """Seal and send one body."""
+        async with self._sending:
+            assert not self.ended
+            reply = await trio.to_thread.run_sync(
+                seal_reply,
+                self._key,
+                self.request.reply_to,
+                self.request.digest,
+                self._sequence,
+                final,
+                body,
+            )
+            self._sequence += 1
+            self.ended = final
+            await self.stream.send(encode(reply))
+
+    async def fail(self, error: TrustedPodsError) -> None:
+        """End the conversation with an error."""
+        if not self.ended:
+            await self.send(error_reply(error), final=True)
+
+
+def error_reply(error: TrustedPodsError) -> ErrorReply:
+    """The error as it travels, cut to what a message may hold."""
+    return ErrorReply(
+        code=error.code,
+        what=error.what[:8000],
+        where=error.where[:8000] if error.where else None,
+        hint=error.hint[:8000] if error.hint else None,
+        rule=error.rule[:500] if error.rule else None,
+    )

@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`blob`: sealed chunks onto the spool, from where an earlier stream stopped."""
+
+from trustedpods.protocol.codec import decode
+from trustedpods.protocol.errors import Refused
+from trustedpods.protocol.messages import BlobAck, BlobBody, BlobRef
+from trustedpods.protocol.sealing.blobs import SEALED_CHUNK_SIZE, chunk_count
+from trustedpods.provider.app.accepting import Acceptance
+from trustedpods.provider.app.bundles import Bundles
+from trustedpods.provider.app.phases import Phases
+from trustedpods.provider.blobstore import BlobStore
+from trustedpods.provider.core.record import ENDED, Phase
+from trustedpods.provider.server.conversations import Asked
+
+CHUNK_WITHIN_S = 120.0
+"""A line that moves less than a chunk in so long is given up; the blob can be resumed."""
+
+
+class Uploads:
+    """The verb by which images come."""
+
+    def __init__(self, acceptance: Acceptance, bundles: Bundles, store: BlobStore, phases: Phases) -> None:
+        self._acceptance = acceptance
+        self._bundles = bundles
+        self._store = store
+        self._phases = phases
+
+    async def blob(self, asked: Asked) -> None:
+        """Says how many chunks are there, then takes the rest and acknowledges what is safe."""
+        blob = self._wanted(asked)
+        publisher = asked.request.publisher
+        total = chunk_count(blob.size)
+        have = self._store.chunks(publisher, blob)
+        if have == total:
+            await asked.answers.send(BlobAck(chunks=have), final=True)
+            return
+        async with self._store.writer(publisher, blob) as writer:
+            await asked.answers.send(BlobAck(chunks=writer.chunks))
+            acknowledged = writer.chunks
+            while not writer.complete:
+                await writer.add(await asked.answers.stream.receive(SEALED_CHUNK_SIZE, CHUNK_WITHIN_S))
+                if writer.synced > acknowledged and not writer.complete:
+                    acknowledged = writer.synced
+                    await asked.answers.send(BlobAck(chunks=acknowledged))
+        self._phases.blob_arrived()
+        await asked.answers.send(BlobAck(chunks=total), final=True)
+
+    def _wanted(self, asked: Asked) -> BlobRef:
+        """Only blobs of a bundle that was accepted, exactly as it announced them."""
+        body = decode(asked.request.body, BlobBody)
+        record = self._acceptance.commanded(asked.request)
+        if record.phase in ENDED or record.phase is Phase.REMOVING:
+            raise Refused(f"the pod is {record.phase}: {record.reason}", rule="phase")
+        announced = self._bundles.open(record).blobs.get(body.blob.blob_id)
+        if announced != body.blob:
+            raise Refused("this blob is not in the pod's bundle", rule="blob-unknown")
+        return announced

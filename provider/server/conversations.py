@@ -1,0 +1,161 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From a stream to a verb: bounds, attestation, opening of requests, replay, errors."""
+
+import logging
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+import trio
+
+from trustedpods.protocol import limits
+from trustedpods.protocol.attestation.profile import present
+from trustedpods.protocol.attestation.report_data import report_data
+from trustedpods.protocol.codec import decode, encode
+from trustedpods.protocol.errors import LocalProtocolError, NetworkFailure, Refused, TrustedPodsError
+from trustedpods.protocol.messages import AttestRequest, KeyBinding, Message, SignedRequest, Verb
+from trustedpods.protocol.net.streams import FrameStream
+from trustedpods.protocol.sealing.requests import OpenedRequest, open_request
+from trustedpods.protocol.units import UnixSeconds
+from trustedpods.provider.app.doors import Doors
+from trustedpods.provider.server.answers import Answers, error_reply
+from trustedpods.provider.store import history
+
+_log = logging.getLogger(__name__)
+
+MAX_CONVERSATIONS = 256
+MAX_PER_PEER = 32
+FIRST_FRAME_WITHIN_S = 20.0
+MAX_ATTESTING = 4
+"""Reports that are being made at once: hardware makes them one after another anyway."""
+
+CONVERSATION_LIMIT_S = 24 * 3600.0
+"""The longest conversation: an upload over a thin line."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One opened request: who asks what, how to answer, and the request as it came."""
+
+    request: OpenedRequest
+    raw: bytes
+    answers: Answers
+
+
+Handler = Callable[[Asked], Awaitable[None]]
+
+
+class Conversations:
+    """Serves streams. `handle` is what the host calls for each one."""
+
+    def __init__(
+        self, doors: Doors, binding: KeyBinding, profile: bytes, handlers: dict[Verb, Handler]
+    ) -> None:
+        self._doors = doors
+        self._binding = binding
+        self._profile = profile
+        self._handlers = handlers
+        self._attesting = trio.CapacityLimiter(MAX_ATTESTING)
+        self._peers: Counter[bytes] = Counter()
+
+    @property
+    def running(self) -> int:
+        """Conversations that go on now."""
+        return self._peers.total()
+
+    async def handle(self, stream: FrameStream) -> None:
+        """One conversation; every error ends it and nothing else."""
+        try:
+            async with self._place(stream.remote_peer_id):
+                with trio.fail_after(CONVERSATION_LIMIT_S):
+                    await self._converse(stream)
+        except trio.TooSlowError:
+            await stream.reset()
+        except NetworkFailure as error:
+            _log.debug("conversation ended: %s", error)
+            await stream.reset()
+        except TrustedPodsError as error:
+            await self._say_unsealed(stream, error)
+
+    @asynccontextmanager
+    async def _place(self, peer: bytes) -> AsyncIterator[None]:
+        if self.running >= MAX_CONVERSATIONS or self._peers[peer] >= MAX_PER_PEER:
+            raise Refused("too many conversations at once", rule="busy", hint="try again in a moment")
+        self._peers[peer] += 1
+        try:
+            yield
+        finally:
+            self._peers[peer] -= 1
+            if not self._peers[peer]:
+                del self._peers[peer]
+
+    async def _converse(self, stream: FrameStream) -> None:
+        raw = await stream.receive(limits.MAX_MESSAGE, FIRST_FRAME_WITHIN_S)
+        message: Message = decode(raw, AttestRequest, SignedRequest)
+        match message:
+            case AttestRequest(nonce=nonce):
+                await self._attest(stream, nonce)
+            case SignedRequest():
+                await self._serve(stream, raw, message)
+            case _:
+                raise LocalProtocolError("decode gave what was not asked for")
+        await stream.finish()
+
+    async def _say_unsealed(self, stream: FrameStream, error: TrustedPodsError) -> None:
+        """Only for requests that could not be opened: whoever asked learns why."""
+        try:
+            await stream.send(encode(error_reply(error)))
+            await stream.finish()
+        except NetworkFailure:
+            await stream.reset()
+
+    # ---- attestation ---------------------------------------------------------------------------
+
+    async def _attest(self, stream: FrameStream, nonce: bytes) -> None:
+        """Fresh evidence for this nonce."""
+        data = report_data(nonce, self._binding)
+        evidence = await trio.to_thread.run_sync(self._doors.collector.collect, data, limiter=self._attesting)
+        attested = present(nonce, evidence, self._binding, self._profile, self._doors.keys.reply)
+        await stream.send(encode(attested))
+
+    # ---- requests ------------------------------------------------------------------------------
+
+    async def _serve(self, stream: FrameStream, raw: bytes, message: SignedRequest) -> None:
+        request = await trio.to_thread.run_sync(self._open, message)
+        answers = Answers(stream, self._doors.keys.reply, request)
+        try:
+            await self._doors.store.write(
+                history.use_nonce, request.nonce, UnixSeconds(request.expiry), self._doors.now()
+            )
+            handler = self._handlers[request.verb]
+            await handler(Asked(request, raw, answers))
+            assert answers.ended
+        except NetworkFailure as error:
+            await self._answer_trouble(answers, error)
+        except TrustedPodsError as error:
+            await answers.fail(error)
+        except Exception:  # noqa: BLE001 - one conversation must not stop the others
+            _log.exception("verb %s failed", request.verb)
+            await answers.fail(TrustedPodsError("the provider failed inside; its log says why"))
+
+    async def _answer_trouble(self, answers: Answers, error: NetworkFailure) -> None:
+        """Trouble with the stream itself, or with a door behind it: in the latter case say so."""
+        try:
+            await answers.fail(error)
+        except NetworkFailure:
+            await answers.stream.reset()
+
+    def _open(self, message: SignedRequest) -> OpenedRequest:
+        """Verify and open; what fails here can only be answered unsealed."""
+        try:
+            return open_request(
+                message,
+                chain=self._doors.context,
+                owner=self._doors.owner,
+                boot_id=self._doors.keys.boot_id,
+                hpke=self._doors.keys.hpke,
+                now=self._doors.now(),
+            )
+        except NetworkFailure as error:
+            raise Refused(error.what, rule=error.rule, hint=error.hint) from error

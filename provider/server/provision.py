@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`admit` and `provision`: the question, and the long conversation of a deploy."""
+
+from trustedpods.protocol.codec import decode
+from trustedpods.protocol.errors import TrustedPodsError
+from trustedpods.protocol.messages import Admission, AdmitBody, Needs, Progress
+from trustedpods.provider.app.accepting import Acceptance
+from trustedpods.provider.app.board import Board
+from trustedpods.provider.app.bundles import parse_bundle
+from trustedpods.provider.app.keeper import Keeper
+from trustedpods.provider.app.phases import Phases
+from trustedpods.provider.app.pods import Pods
+from trustedpods.provider.core.admit import check_hosts
+from trustedpods.provider.core.record import PodRecord
+from trustedpods.provider.server.answers import Answers
+from trustedpods.provider.server.conversations import Asked
+
+
+class Provisioning:
+    """The two verbs by which pods come."""
+
+    def __init__(
+        self, acceptance: Acceptance, pods: Pods, board: Board, keeper: Keeper, phases: Phases, domain: str
+    ) -> None:
+        self._acceptance = acceptance
+        self._pods = pods
+        self._board = board
+        self._keeper = keeper
+        self._phases = phases
+        self._domain = domain
+
+    async def admit(self, asked: Asked) -> None:
+        """Says yes with what would be left, or why not. Reserves nothing."""
+        body = decode(asked.request.body, AdmitBody)
+        record = self._pods.get(asked.request.ref.channel)
+        known = record if record is not None and record in self._pods.standing else None
+        label = known.label if known else ""
+        check_hosts(body.hosts, label, self._domain)
+        left = await self._acceptance.admit(body, known)
+        await asked.answers.send(Admission(capacity=left), final=True)
+
+    async def provision(self, asked: Asked) -> None:
+        """Takes a bundle, says which blobs are missing, and follows the work to its end.
+
+        The work goes on when this stream is dropped.
+        """
+        opened = parse_bundle(asked.request.body)
+        with self._board.listen(asked.request.ref.channel) as feed:
+            record, serves = await self._acceptance.accept(asked.raw, asked.request, opened)
+            if serves:
+                await self._confirm(asked.answers, record)
+                return
+            self._keeper.ensure(record.channel)
+            await asked.answers.send(Needs(blobs=self._phases.needs(record)))
+            async for line in feed:
+                if isinstance(line, TrustedPodsError):
+                    raise line
+                await asked.answers.send(line, final=not isinstance(line, Progress))
+
+    async def _confirm(self, answers: Answers, record: PodRecord) -> None:
+        """Nothing changed: the same pod, confirmed for the newer generation."""
+        await answers.send(Needs(blobs=[]))
+        statement = await self._phases.restate(record)
+        await answers.send(statement, final=True)

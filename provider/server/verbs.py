@@ -1,0 +1,152 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`status`, `logs`, `usage` and `delete`."""
+
+from trustedpods.protocol.codec import decode
+from trustedpods.protocol.errors import Refused
+from trustedpods.protocol.ids import ChannelId
+from trustedpods.protocol.messages import (
+    DeleteBody,
+    Done,
+    LogLines,
+    LogsBody,
+    PodStatus,
+    StatusBody,
+    UsageBody,
+    UsageReport,
+)
+from trustedpods.protocol.units import UnixSeconds, Usage
+from trustedpods.provider.app.accepting import Acceptance
+from trustedpods.provider.app.board import Board
+from trustedpods.provider.app.bundles import Bundles
+from trustedpods.provider.app.doors import Doors
+from trustedpods.provider.app.fleet import Fleet
+from trustedpods.provider.app.keeper import Keeper, decode_statement
+from trustedpods.provider.app.pods import Pods
+from trustedpods.provider.app.reconciler import Reconciler
+from trustedpods.provider.core import meter
+from trustedpods.provider.core.life import Event
+from trustedpods.provider.core.record import ENDED, Phase, PodRecord
+from trustedpods.provider.server.conversations import Asked
+from trustedpods.provider.store import claims, history, ledger
+
+
+class Verbs:
+    """The short verbs on a pod that exists."""
+
+    def __init__(
+        self,
+        doors: Doors,
+        pods: Pods,
+        acceptance: Acceptance,
+        bundles: Bundles,
+        fleet: Fleet,
+        reconciler: Reconciler,
+        keeper: Keeper,
+        board: Board,
+    ) -> None:
+        self._doors = doors
+        self._pods = pods
+        self._acceptance = acceptance
+        self._bundles = bundles
+        self._fleet = fleet
+        self._reconciler = reconciler
+        self._keeper = keeper
+        self._board = board
+
+    async def status(self, asked: Asked) -> None:
+        """Phase, replicas, money and history."""
+        decode(asked.request.body, StatusBody)
+        record = self._acceptance.commanded(asked.request)
+        await asked.answers.send(await self._status(record), final=True)
+
+    async def _status(self, record: PodRecord) -> PodStatus:
+        replicas, ready = self._fleet.replicas_of(record)
+        fact = record.chain
+        ended = record.phase in ENDED
+        claimed = await self._doors.store.read(claims.paid_in_life, record.channel, record.namespace)
+        left = 0 if fact is None or ended else fact.left
+        accrued, runway = 0, None
+        if fact is not None and record.terms is not None and not ended:
+            money = await self._reconciler.count(record, fact, replicas)
+            accrued, runway = money.accrued, money.runway_s
+        return PodStatus(
+            phase=str(record.phase),
+            reason=record.reason[:8000],
+            generation=record.generation,
+            replicas=replicas,
+            ready=ready,
+            statement=None if record.statement is None or ended else decode_statement(record.statement),
+            deposit=left + claimed,
+            claimed=claimed,
+            accrued=accrued,
+            runway_s=runway,
+            up_to=0 if fact is None else fact.up_to,
+            unlock_at=0 if fact is None else fact.unlock_at,
+            events=await self._doors.store.read(history.events, record.channel),
+        )
+
+    async def logs(self, asked: Asked) -> None:
+        """The last lines of a container, of the newest replica; `follow` is not supported yet."""
+        body = decode(asked.request.body, LogsBody)
+        record = self._acceptance.commanded(asked.request)
+        if body.follow:
+            raise Refused("following logs: not supported yet", rule="follow")
+        containers = [c.name for c in self._bundles.open(record).manifest.spec.containers]
+        container = body.container or containers[0]
+        if container not in containers:
+            raise Refused(f"no container {container!r}; there are {', '.join(containers)}", rule="container")
+        views = [v for v in await self._doors.cluster.pods(record.namespace) if v.started_at is not None]
+        if not views:
+            raise Refused("no replica runs, so there is nothing to read", rule="no-replica")
+        newest = max(views, key=lambda view: view.started_at or 0)
+        data = await self._doors.cluster.logs(record.namespace, newest.name, container, body.tail)
+        await asked.answers.send(LogLines(container=container, data=data), final=True)
+
+    async def usage(self, asked: Asked) -> None:
+        """Leaves of what was claimed or is being claimed, and what accrued since."""
+        body = decode(asked.request.body, UsageBody)
+        record = self._acceptance.commanded(asked.request)
+        since = UnixSeconds(min(body.since, 1 << 40))
+        found = await self._doors.store.read(claims.leaves, record.channel, since)
+        behind = UnixSeconds(found[-1].up_to) if found else None
+        open_usage = await self._open_usage(record, behind)
+        await asked.answers.send(
+            UsageReport(leaves=found, open_usage=list(open_usage.quantities)), final=True
+        )
+
+    async def _open_usage(self, record: PodRecord, behind: UnixSeconds | None) -> Usage:
+        if record.chain is None or record.phase in ENDED:
+            return Usage()
+        from_ = max(record.chain.up_to, behind or UnixSeconds(0))
+        book = await self._doors.store.read(ledger.load_ledger, record.channel, from_)
+        return meter.usage(book, from_, max(from_, self._doors.now()))
+
+    async def delete(self, asked: Asked) -> None:
+        """Settle, release, remove; answers when all of it has happened."""
+        decode(asked.request.body, DeleteBody)
+        record = self._acceptance.commanded(asked.request)
+        if record.phase in ENDED:
+            await asked.answers.send(await self._done(record), final=True)
+            return
+        if asked.request.generation <= record.generation:
+            raise Refused(
+                f"generation {asked.request.generation} came after {record.generation}", rule="generation"
+            )
+        if record.phase is not Phase.REMOVING:
+            await self._keeper.stop(record.channel)
+            await self._pods.change(record.channel, generation=asked.request.generation)
+            await self._pods.step(record.channel, Event.DELETED, "deleted by its publisher")
+        await asked.answers.send(await self._wait_ended(record.channel), final=True)
+
+    async def _wait_ended(self, channel: ChannelId) -> Done:
+        while True:
+            record = self._pods.get(channel)
+            if record is None or record.phase in ENDED:
+                assert record is not None
+                return await self._done(record)
+            self._keeper.ensure(channel)
+            await self._pods.changed()
+
+    async def _done(self, record: PodRecord) -> Done:
+        transaction = await self._doors.store.read(claims.released_in_life, record.channel, record.namespace)
+        return Done(text="removed; the channel is settled and released", transaction=transaction)

@@ -15,7 +15,8 @@ PIECE = NOISE_PLAINTEXT - YAMUX_HEADER
 """Payload of a data frame: with its header it fills exactly one Noise message."""
 
 FIRST_WINDOW = 256 * KIB
-"""Receive window of a new stream; fixed by the yamux specification."""
+"""Receive window of a new stream, fixed by the yamux specification; and the largest data frame
+that we take, four times what libp2p's implementations send."""
 
 READ_SIZE = 256 * KIB
 """Asked of the socket at once: four Noise messages, so three of four reads are no system call."""

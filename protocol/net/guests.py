@@ -2,15 +2,15 @@
 """Who may stay when there is no room for all: pure bookkeeping of inbound connections.
 
 A newcomer is never turned away for lack of room, since strangers could then keep everybody out
-by being there first. Instead the guest that misses its place least goes: the oldest unfinished
-handshake, the least active connection of the same peer, or the least active one of the address
-that holds most connections.
+by being there first. Instead a guest goes that misses its place least: of the same peer its least
+active connection; else one of the address that holds most places, the oldest handshake or the
+least active connection.
 """
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from trustedpods.protocol.limits import MIB
 from trustedpods.protocol.net.bounds import Bounds
@@ -18,21 +18,21 @@ from trustedpods.protocol.net.bounds import Bounds
 _UNREAD_STEP = 4 * MIB
 
 
-class Abortable(Protocol):
+class Stranger(Protocol):
     """A connection before its handshake is done."""
+
+    @property
+    def remote_host(self) -> str:
+        """IP address."""
 
     def abort(self) -> None:
         """End it now."""
 
 
-class Guest(Abortable, Protocol):
+class Guest(Stranger, Protocol):
     """An authenticated connection."""
 
     remote_peer_id: bytes
-
-    @property
-    def remote_host(self) -> str:
-        """IP address."""
 
     @property
     def last_heard(self) -> float:
@@ -47,12 +47,15 @@ class Guest(Abortable, Protocol):
         """Bytes received and not read."""
 
 
+S = TypeVar("S", bound=Stranger)
+
+
 class Guests:
     """All inbound connections of a host."""
 
     def __init__(self, bounds: Bounds) -> None:
         self._bounds = bounds
-        self._pending: dict[Abortable, None] = {}
+        self._pending: dict[Stranger, None] = {}
         self._connections: dict[Guest, None] = {}
         self._unread_step = 0
 
@@ -66,10 +69,10 @@ class Guests:
         return len(self._pending)
 
     @contextmanager
-    def knocking(self, link: Abortable) -> Iterator[None]:
+    def knocking(self, link: Stranger) -> Iterator[None]:
         """Keeps the place of a connection in its handshake."""
         if len(self._pending) >= self._bounds.max_pending:
-            oldest = next(iter(self._pending))
+            oldest = _of_busiest_host(self._pending)[0]
             del self._pending[oldest]
             oldest.abort()
         self._pending[link] = None
@@ -85,9 +88,7 @@ class Guests:
         if len(same) >= self._bounds.max_per_peer:
             self._send_away(_least_active(same))
         elif len(self._connections) >= self._bounds.max_connections:
-            per_host = Counter(other.remote_host for other in self._connections)
-            busiest = max(per_host.values())
-            self._send_away(_least_active(g for g in self._connections if per_host[g.remote_host] == busiest))
+            self._send_away(_least_active(_of_busiest_host(self._connections)))
         self._connections[guest] = None
         try:
             yield
@@ -107,6 +108,14 @@ class Guests:
     def _send_away(self, guest: Guest) -> None:
         self._connections.pop(guest, None)
         guest.abort()
+
+
+def _of_busiest_host(guests: Iterable[S]) -> list[S]:
+    """Those of the address (or addresses) with the most of *guests*, in their order."""
+    everybody = list(guests)
+    per_host = Counter(guest.remote_host for guest in everybody)
+    most = max(per_host.values())
+    return [guest for guest in everybody if per_host[guest.remote_host] == most]
 
 
 def _least_active(guests: Iterable[Guest]) -> Guest:

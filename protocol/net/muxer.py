@@ -19,7 +19,8 @@ from libp2p.peer.id import ID
 from libp2p.stream_muxer.yamux import yamux
 from libp2p.stream_muxer.yamux.yamux import Yamux, YamuxStream
 
-from trustedpods.protocol.net.bounds import NOISE_PLAINTEXT, YAMUX_HEADER, Bounds
+from trustedpods.protocol.net.bounds import FIRST_WINDOW, NOISE_PLAINTEXT, YAMUX_HEADER, Bounds
+from trustedpods.protocol.net.buffers import Buffers
 from trustedpods.protocol.net.link import Link
 
 _log = logging.getLogger(__name__)
@@ -52,7 +53,7 @@ class BoundedYamux(Yamux):
         self.link = link
         self.bounds = bounds
         self.on_received = on_received
-        self.stream_buffers = _Buffers(self)
+        self.stream_buffers = Buffers(self._refuses)
         self._queue: deque[bytes] = deque()
         self._room = trio.Semaphore(MAX_QUEUED_DATA)
         self._queued = trio.Event()
@@ -171,7 +172,7 @@ class BoundedYamux(Yamux):
         with trio.CancelScope(shield=True):
             await stream.send_window_update(credit)
 
-    def refuse_overflow(self, stream_id: int, size: int) -> bool:
+    def _refuses(self, stream_id: int, size: int) -> bool:
         """True, and the connection is gone, when *size* more bytes break the stream's window."""
         stream = self.streams.get(stream_id)
         if stream is None or size <= stream.recv_window:
@@ -180,6 +181,13 @@ class BoundedYamux(Yamux):
         _log.info("a peer sent %d bytes into a window of %d", size, stream.recv_window)
         self.abort()
         return True
+
+    async def _read_data_body(self, length: int) -> bytes:
+        """Payload of one data frame, which libp2p reads whole before it looks at any window."""
+        if length > FIRST_WINDOW:
+            self.abort()
+            raise ConnectionClosedError(f"a data frame of {length} bytes", transport="tcp")
+        return await super()._read_data_body(length)
 
     # ---- heartbeat ---------------------------------------------------------------------------
 
@@ -194,27 +202,3 @@ class BoundedYamux(Yamux):
             if silent >= self.bounds.heartbeat_s:
                 self._put(_PING)
             await trio.sleep(self.bounds.heartbeat_s / 4)
-
-
-class _Buffers(dict[int, bytearray]):
-    """`Yamux.stream_buffers`, with buffers that refuse what the window does not allow."""
-
-    def __init__(self, muxer: BoundedYamux) -> None:
-        super().__init__()
-        self._muxer = muxer
-
-    def __setitem__(self, stream_id: int, _empty: bytearray) -> None:
-        super().__setitem__(stream_id, _Buffer(self._muxer, stream_id))
-
-
-class _Buffer(bytearray):
-    """What one stream received and nobody has read."""
-
-    def __init__(self, muxer: BoundedYamux, stream_id: int) -> None:
-        super().__init__()
-        self._muxer = muxer
-        self._stream_id = stream_id
-
-    def extend(self, data: bytes) -> None:  # type: ignore[override]
-        if not self._muxer.refuse_overflow(self._stream_id, len(data)):
-            super().extend(data)

@@ -2,6 +2,7 @@
 """One test for each way in which py-libp2p 0.8.1 with its defaults can be broken (docs/protocol.md)."""
 
 import socket
+import struct
 
 import pytest
 import trio
@@ -254,19 +255,33 @@ async def test_b8_a_writer_gives_up_a_reader_that_never_goes_on():
 
 
 async def test_b9_a_peer_that_ignores_the_window_is_cut_off():
-    async with open_host(None, peers.LOOPBACK) as host, open_host(None, []) as client:
+    bounds = Bounds(max_unread=1 << 40)
+    async with open_host(None, peers.LOOPBACK, bounds) as host, open_host(None, []) as client:
         host.serve(lambda _stream: trio.sleep_forever())
         async with peers.muxer(host.addresses[0]) as muxer:
             stream = await _opened(muxer)
-            stream._stream.send_window = 1 << 40
+            stream._stream.send_window = 64 * MIB
             await _until_refused(stream.write, bytes(PIECE))
+            assert stream._stream.send_window > 32 * MIB
+            assert muxer.event_shutting_down.is_set()
         await peers.eventually(lambda: len(host._guests) == 0)
         host.serve(peers.echo)
         await peers.assert_served(client, host.addresses[0])
 
 
+async def test_b9_a_large_data_frame_is_refused_at_its_header():
+    """The window of a stream in use allows four megabytes; one frame of them would be buffered whole."""
+    async with open_host(None, peers.LOOPBACK) as host:
+        host.serve(peers.echo)
+        async with peers.muxer(host.addresses[0]) as muxer:
+            stream = (await _opened(muxer))._stream
+            header = struct.pack("!BBHII", 0, 0, 0, stream.stream_id, FIRST_WINDOW + 1)
+            await muxer._write_frame(header)
+            await peers.eventually(lambda: len(host._guests) == 0)
+
+
 async def test_b9_unread_bytes_of_many_streams_are_bounded():
-    bounds = Bounds(max_unread=4 * MIB, max_streams=64)
+    bounds = Bounds(max_unread=4 * MIB, max_streams=1000)
     async with open_host(None, peers.LOOPBACK, bounds) as host, open_host(None, []) as client:
         host.serve(lambda _stream: trio.sleep_forever())
         async with peers.muxer(host.addresses[0]) as muxer:
@@ -275,6 +290,7 @@ async def test_b9_unread_bytes_of_many_streams_are_bounded():
                 await (await _opened(muxer)).write(bytes(FIRST_WINDOW - KIB))
 
             await _until_refused(fill_another)
+            assert muxer.event_shutting_down.is_set()
         await peers.eventually(lambda: len(host._guests) == 0)
         host.serve(peers.echo)
         await peers.assert_served(client, host.addresses[0])

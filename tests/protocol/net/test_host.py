@@ -71,20 +71,26 @@ async def test_listening_on_a_foreign_address_is_bad_input():
 
 
 async def test_a_peer_without_a_handler_does_not_speak_our_protocol():
-    async with open_host(None, peers.LOOPBACK) as host, open_host(None, []) as client:
-        async with client.dial(host.addresses[0]) as connection:
-            with pytest.raises(NetworkFailure):
-                async with connection.stream():
-                    pass
+    async with (
+        open_host(None, peers.LOOPBACK) as host,
+        open_host(None, []) as client,
+        client.dial(host.addresses[0]) as connection,
+    ):
+        with pytest.raises(NetworkFailure):
+            async with connection.stream():
+                pass
 
 
 async def test_a_libp2p_peer_without_our_protocol_is_refused():
     bare = peers.bare_host(listen=True)
-    async with bare.run(listen_addrs=[peers.ANY]), open_host(None, []) as client:
-        async with client.dial(str(bare.get_addrs()[0])) as connection:
-            with pytest.raises(RemoteProtocolError):
-                async with connection.stream():
-                    pass
+    async with (
+        bare.run(listen_addrs=[peers.ANY]),
+        open_host(None, []) as client,
+        client.dial(str(bare.get_addrs()[0])) as connection,
+    ):
+        with pytest.raises(RemoteProtocolError):
+            async with connection.stream():
+                pass
 
 
 async def test_a_libp2p_peer_with_our_protocol_is_dialled():
@@ -134,11 +140,11 @@ async def test_silent_connections_do_not_keep_an_honest_client_out():
 
 
 async def test_a_silent_handshake_ends():
-    async with open_host(None, peers.LOOPBACK, Bounds(handshake_s=0.2)) as host:
-        async with peers.tcp(host.addresses[0]) as stream:
-            with trio.fail_after(5):
-                while await stream.receive_some(1000):
-                    pass
+    bounds = Bounds(handshake_s=0.2)
+    async with open_host(None, peers.LOOPBACK, bounds) as host, peers.tcp(host.addresses[0]) as stream:
+        with trio.fail_after(5):
+            while await stream.receive_some(1000):
+                pass
 
 
 async def test_authenticated_idle_connections_do_not_keep_an_honest_client_out():
@@ -155,14 +161,14 @@ async def test_authenticated_idle_connections_do_not_keep_an_honest_client_out()
 
 
 async def test_one_peer_has_a_bounded_number_of_connections():
-    async with open_host(None, peers.LOOPBACK, Bounds(max_per_peer=3)) as host:
-        async with trio.open_nursery() as nursery:
-            for _ in range(8):
-                nursery.start_soon(_hold, host.addresses[0], b"p" * 32)
-            await peers.eventually(lambda: len(host._guests) == 3)
-            await trio.sleep(0.1)
-            assert len(host._guests) == 3
-            nursery.cancel_scope.cancel()
+    bounds = Bounds(max_per_peer=3)
+    async with open_host(None, peers.LOOPBACK, bounds) as host, trio.open_nursery() as nursery:
+        for _ in range(8):
+            nursery.start_soon(_hold, host.addresses[0], b"p" * 32)
+        await peers.eventually(lambda: len(host._guests) == 3)
+        await trio.sleep(0.1)
+        assert len(host._guests) == 3
+        nursery.cancel_scope.cancel()
 
 
 async def test_an_idle_connection_is_closed_and_one_with_a_stream_is_not():

@@ -1,0 +1,35 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Receive buffers that refuse what flow control does not allow.
+
+py-libp2p's yamux appends what comes to a `bytearray` per stream and only then looks at the
+window, to log a warning. These stand in for its table of buffers and for the buffers in it.
+"""
+
+from collections.abc import Callable
+
+Refuses = Callable[[int, int], bool]
+"""Told a stream's id and how many bytes came for it; True drops them."""
+
+
+class Buffers(dict[int, bytearray]):
+    """`Yamux.stream_buffers`: whatever empty buffer is put in becomes one that can refuse."""
+
+    def __init__(self, refuses: Refuses) -> None:
+        super().__init__()
+        self._refuses = refuses
+
+    def __setitem__(self, stream_id: int, _empty: bytearray) -> None:
+        super().__setitem__(stream_id, _Buffer(self._refuses, stream_id))
+
+
+class _Buffer(bytearray):
+    """What one stream received and nobody has read."""
+
+    def __init__(self, refuses: Refuses, stream_id: int) -> None:
+        super().__init__()
+        self._refuses = refuses
+        self._stream_id = stream_id
+
+    def extend(self, data: bytes) -> None:  # type: ignore[override]
+        if not self._refuses(self._stream_id, len(data)):
+            super().extend(data)

@@ -19,6 +19,7 @@ class Buffers(dict[int, bytearray]):
         self._refuses = refuses
 
     def __setitem__(self, stream_id: int, _empty: bytearray) -> None:
+        """Put in a buffer that can refuse; the one given is empty and is dropped."""
         super().__setitem__(stream_id, _Buffer(self._refuses, stream_id))
 
 

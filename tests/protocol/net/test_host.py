@@ -219,7 +219,7 @@ async def test_streams_beyond_the_limit_are_refused():
         async with client.dial(host.addresses[0]) as connection, trio.open_nursery() as nursery:
             for _ in range(4):
                 nursery.start_soon(_keep_open, connection)
-            await peers.eventually(lambda: all(guest._serving == 4 for guest in host._guests._connections))
+            await peers.eventually(lambda: sum(guest._serving for guest in host._guests._connections) == 4)
             with pytest.raises(NetworkFailure):
                 async with connection.stream():
                     pass

@@ -159,14 +159,22 @@ def claim(config_path: Path, prepare: bool, withdraw: bool, output: str) -> None
 
 
 @main.command()
-@click.option("-c", "--config", "config_path", type=click.Path(path_type=Path), required=True)
+@_config_option
 @_explained
 def activator(config_path: Path) -> None:
     """Run the activator: hold requests of sleeping pods until the daemon has woken them."""
+    from trustedpods.provider.config import load_config
     from trustedpods.provider.facade.activator import main as run_activator
 
-    _log_to_stderr(verbose=False)
-    sys.exit(run_activator(["--config", str(config_path)]))
+    facade = load_config(config_path).facade
+    options = {
+        "--sockets": facade.activator_dir,
+        "--slots": facade.slots,
+        "--wake-socket": facade.wake_socket,
+        "--max-held": facade.max_held,
+        "--wake-limit": facade.wake_limit_s,
+    }
+    sys.exit(run_activator([str(word) for option in options.items() for word in option]))
 
 
 @main.command()

@@ -35,7 +35,7 @@ def down(name: str, *, keep: bool = False, say: Say = lambda _: None) -> bool:
     with folders.exclusive(folders.home() / f".{name}.lock", f"another up or down of {name!r}"):
         found = state.exists() or bool(tree.pids()) or bool(network.links_of(name))
         _end_processes(state, tree, polite=keep)
-        _forget_traces(name, state)
+        _forget_traces(state)
         _unmount(state)
         network.remove(name)
         tree.remove()
@@ -77,14 +77,14 @@ def _kill(pid: int, number: signal.Signals) -> None:
         os.kill(pid, number)
 
 
-def _forget_traces(name: str, state: Path) -> None:
+def _forget_traces(state: Path) -> None:
     """Remove what containerd, CNI and the kubelet keep outside of the folders they are given."""
     for address in state.glob("*/run/io.containerd.runtime.v2.task/*/*/address"):
         socket = Path(address.read_text().strip().removeprefix("unix://"))
         if socket.is_absolute():
             socket.unlink(missing_ok=True)
-    for result in _CNI_RESULTS.glob(f"tp-{name}-k*"):
-        if result.name.removeprefix(f"tp-{name}-k")[:1].isdigit():
+    for result in _CNI_RESULTS.glob("*"):
+        if f"{state}/".encode() in result.read_bytes():  # the path of the pod's network namespace
             result.unlink(missing_ok=True)
     for link in _LEGACY_POD_LOGS.glob("*.log"):
         if link.is_symlink() and Path(os.readlink(link)).is_relative_to(state):

@@ -8,7 +8,7 @@ import shutil
 from trustedpods.localnet import binaries, cgroups, cluster_files
 from trustedpods.protocol.errors import NoContext, Refused, TrustedPodsError
 
-_TOOLS = ("haproxy", "docker-registry")
+_TOOLS = ("haproxy", "docker-registry", "setsid")
 _CLUSTER_TOOLS = (
     "containerd", "containerd-shim-runc-v2", "ctr", "runc", "ip", "iptables", "nsenter", "unshare", "mount",
     "umount", "sysctl", "busybox",

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """`up`: make the localnet if it is not there, start its supervisor if it does not run, wait."""
 
-import os
 import subprocess
 import sys
 import time
@@ -16,6 +15,7 @@ from trustedpods.protocol.errors import BadInput, NetworkFailure, TrustedPodsErr
 
 DEFAULT_LIMIT_S = 300
 _LOOK_EVERY_S = 0.05
+_START_LIMIT_S = 30.0
 _GOOD = ("ready", "done")
 
 Say = Callable[[str], None]
@@ -75,24 +75,29 @@ def _start_supervisor(settings: Settings) -> None:
     Tree(settings.name).make([cluster.name for cluster in settings.all_clusters()])
     log = folders.log_file(settings.state, "supervisor")
     log.parent.mkdir(exist_ok=True)
-    earlier = folders.status_file(settings.state)
-    before = earlier.stat().st_mtime_ns if earlier.exists() else 0
+    status = folders.status_file(settings.state)
+    before = _changed_at(status)
+    argv = [sys.executable, "-u", "-m", "trustedpods.localnet.supervisor", str(settings.state)]
     with log.open("ab") as output:
-        process = subprocess.Popen(  # noqa: S603
-            [sys.executable, "-m", "trustedpods.localnet.supervisor", str(settings.state)],
+        # setsid --fork: the supervisor is nobody's child, so whoever called need not wait for it.
+        subprocess.run(  # noqa: S603
+            ["setsid", "--fork", *argv],  # noqa: S607
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
-            env={**os.environ, "PYTHONUNBUFFERED": "1"},
             cwd=settings.state,
-            start_new_session=True,
+            check=True,
         )
-    while not (earlier.exists() and earlier.stat().st_mtime_ns > before):
-        if process.poll() is not None:
-            raise TrustedPodsError(
-                f"the supervisor did not start: {processes.last_line(log)}", where=str(log)
-            )
+    deadline = time.monotonic() + _START_LIMIT_S
+    while _changed_at(status) == before:
+        if time.monotonic() > deadline:
+            words = processes.last_line(log)
+            raise TrustedPodsError(f"the supervisor did not start: {words}", where=str(log))
         time.sleep(_LOOK_EVERY_S)
+
+
+def _changed_at(file: Path) -> int:
+    return file.stat().st_mtime_ns if file.exists() else 0
 
 
 def _wait(settings: Settings, limit_s: float, say: Say) -> None:

@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`down` leaves nothing behind, and `up` goes on, whatever was killed before."""
+
+import os
+import secrets
+import signal
+from time import monotonic, sleep
+
+import pytest
+
+from tests.live.localnet_fixture import FAST, PREFIX, UP_LIMIT_S, LiveLocalnet, localnet
+from tests.localnet import traces
+from trustedpods.localnet import folders
+from trustedpods.localnet.binaries import BUSYBOX
+from trustedpods.localnet.down import down
+from trustedpods.localnet.up import up
+
+pytestmark = [pytest.mark.live, pytest.mark.timeout(240)]
+
+
+def run_pod(running: LiveLocalnet, name: str = "keeper") -> None:
+    """A pod with a volume: it has processes, mounts, a namespace and an address."""
+    metadata = {"name": name, "namespace": "default"}
+    mount = [{"name": "data", "mountPath": "/data"}]
+    container = {"name": "main", "image": BUSYBOX, "command": ["sleep", "1000"], "volumeMounts": mount}
+    volume = {"name": "data", "persistentVolumeClaim": {"claimName": name}}
+    running.apply(
+        {
+            "apiVersion": "v1",
+            "kind": "PersistentVolumeClaim",
+            "metadata": metadata,
+            "spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "16Mi"}}},
+        },
+        {
+            "apiVersion": "v1",
+            "kind": "Pod",
+            "metadata": metadata,
+            "spec": {"containers": [container], "volumes": [volume]},
+        },
+    )
+    running.kubectl("wait", "--for=condition=Ready", f"pod/{name}", "--timeout=60s")
+
+
+def kill(pid: int) -> None:
+    os.kill(pid, signal.SIGKILL)
+
+
+def wait_for(question: object, limit_s: float = 60) -> None:
+    deadline = monotonic() + limit_s
+    while not question():  # type: ignore[operator]
+        assert monotonic() < deadline
+        sleep(0.1)
+
+
+@pytest.mark.parametrize(
+    "killed", [[], ["supervisor"], ["supervisor", "k1/containerd", "k1/kubelet"]], ids=str
+)
+def test_down_leaves_nothing_behind(killed: list[str]) -> None:
+    name = PREFIX + secrets.token_hex(4)
+    machine, files = traces.of_machine(), traces.shared_files()
+    with localnet(name=name) as running:
+        run_pod(running)
+        assert any(trace.startswith("mount") for trace in traces.of(name))
+        others = traces.shared_files() - files
+        for part in killed:
+            kill(running.supervisor() if part == "supervisor" else running.pid(part))
+        assert down(name)
+        assert traces.of(name) == set()
+        assert traces.of_machine() == machine
+        assert not (others & traces.shared_files())
+        assert not folders.state_of(name).exists()
+    assert not down(name)
+
+
+def test_up_after_a_killed_supervisor_takes_the_parts_over() -> None:
+    with localnet() as running:
+        run_pod(running)
+        before = {name: part["pid"] for name, part in running.parts().items()}
+        kill(running.supervisor())
+        wait_for(lambda: folders.holder(folders.supervisor_lock(running.state)) is None)
+        up(running.settings.name, knobs=FAST, limit_s=UP_LIMIT_S)
+        assert {name: part["pid"] for name, part in running.parts().items()} == before
+        assert running.supervisor()
+
+        for part in ("chain", "k1/etcd", "k1/apiserver", "k1/containerd", "k1/haproxy", "k1/registry"):
+            old = running.pid(part)
+            kill(old)
+            wait_for(lambda part=part, old=old: running.parts()[part]["pid"] not in (None, old))
+            wait_for(lambda part=part: running.parts()[part]["state"] == "ready")
+            assert running.parts()[part]["restarts"] == 1
+        wait_for(lambda: "Running" in running.kubectl("get", "pod", "keeper"))
+
+
+def test_up_after_a_kept_down_has_the_same_pods_and_chain() -> None:
+    with localnet() as running:
+        run_pod(running)
+        market = running.market_file.read_text()
+        assert down(running.settings.name, keep=True)
+        assert {trace.split()[0] for trace in traces.of(running.settings.name)} <= {"file"}
+        up(running.settings.name, knobs=FAST, limit_s=UP_LIMIT_S)
+        assert running.market_file.read_text() == market
+        running.kubectl("wait", "--for=condition=Ready", "pod/keeper", "--timeout=60s")
+
+
+def test_two_clusters_and_two_localnets_run_side_by_side(market: LiveLocalnet) -> None:
+    with localnet(clusters=2) as running:
+        assert running.settings.octet != market.settings.octet
+        ports = {running.facade(1), running.facade(2), market.facade()}
+        assert len(ports) == 3
+        for index in (1, 2):
+            assert "Ready" in running.kubectl("get", "nodes", index=index)
+    assert "Ready" in market.kubectl("get", "nodes")

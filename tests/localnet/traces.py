@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a localnet could leave on a machine."""
+
+import os
+import re
+import subprocess
+from pathlib import Path
+
+from trustedpods.localnet.cgroups import hierarchies
+
+_SHARED_FOLDERS = ("/run/netns", "/run/containerd/s", "/var/lib/cni/results", "/var/log/containers")
+_OTHERS = re.compile(r"kubelet|containerd|netns|trustedpods-keys")
+"""Mounts of other clusters on this machine, which come and go while a test runs."""
+
+
+def of(name: str) -> set[str]:
+    """Everything that carries the localnet's name: processes, mounts, groups, links, files."""
+    word = re.compile(rf"(?<![a-z0-9-]){re.escape(name)}(?![a-z0-9])")
+    return {trace for trace in _named() if word.search(trace)}
+
+
+def of_machine() -> set[str]:
+    """What must be equal before and after: firewall, mounts, routes, links and shared folders."""
+    mounts = Path("/proc/self/mounts").read_text().splitlines()
+    found = {f"mount {line}" for line in mounts if not _OTHERS.search(line)}
+    found |= {f"firewall {line}" for line in _lines("iptables-save") if not line.startswith("#")}
+    found |= {f"route {line}" for line in _lines("ip", "route", "show", "table", "all") if " tp" in line}
+    return found | {f"blackhole {line}" for line in _lines("ip", "route", "show", "type", "blackhole")}
+
+
+def shared_files() -> set[str]:
+    """Entries of folders that all clusters of a machine share, and whose names are only hashes."""
+    return {str(path) for folder in _SHARED_FOLDERS for path in Path(folder).glob("*")}
+
+
+def _named() -> set[str]:
+    found = {f"mount {line}" for line in Path("/proc/self/mounts").read_text().splitlines()}
+    found |= {f"link {line}" for line in _lines("ip", "-details", "link", "show")}
+    found |= {f"namespace {path}" for path in Path("/run/netns").glob("*")}
+    for mount, _ in hierarchies():
+        found |= {f"group {folder}" for folder, _, _ in os.walk(mount)}
+    for process in Path("/proc").glob("[0-9]*"):
+        if process.name != str(os.getpid()):
+            found.add(f"process {process.name} {_command(process)}")
+    return found | {f"file {path}" for path in shared_files()}
+
+
+def _command(process: Path) -> str:
+    try:
+        text = (process / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+        return f"{text} in {(process / 'cgroup').read_text()}"
+    except OSError:
+        return ""
+
+
+def _lines(*argv: str) -> list[str]:
+    return subprocess.run(argv, capture_output=True, text=True, check=True).stdout.splitlines()

@@ -182,7 +182,8 @@ class Deploy:
 
         bundle = make_bundle(self._pod, session.publisher)
         pieces = make_pieces(self._verified, session.publisher)
-        provisioning = Provisioning(session, place.ref, bundle, pieces, self._journal)
+        terms = payment.terms if place.channel is None else place.channel.terms
+        provisioning = Provisioning(session, place.ref, bundle, pieces, terms, self._journal)
         try:
             confirmed = await provisioning.run(pay)
         except TrustedPodsError as error:

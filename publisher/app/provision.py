@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import trio
 
+from trustedpods.contracts.terms import Terms
 from trustedpods.protocol.errors import RemoteProtocolError
 from trustedpods.protocol.ids import CHANNEL_ID_BITS, PodRef
 from trustedpods.protocol.messages import Bundle, Needs, Progress, SignedStatement, Statement
@@ -37,8 +38,10 @@ class Provisioning:
         ref: PodRef,
         bundle: Bundle,
         pieces: dict[bytes, Piece],
+        terms: Terms,
         journal: Journal,
     ) -> None:
+        self._terms = terms
         self._session = session
         self._ref = ref
         self._bundle = bundle
@@ -114,6 +117,7 @@ class Provisioning:
             "channel": statement.channel == self._ref.channel.to_bytes(CHANNEL_ID_BITS // 8, "big"),
             "generation": statement.generation <= self._generation,
             "images": statement.images == images,
+            "terms": Terms.unpack(statement.terms) == self._terms,
             "meter": statement.meter == self._session.binding.meter,
         }
         for name, good in checks.items():

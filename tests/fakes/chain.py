@@ -17,12 +17,13 @@ from trustedpods.contracts.records import (
     ChannelEvents,
     ClosedInfo,
     Market,
+    OpenedChannel,
     Receipt,
     TokenInfo,
     meter_tag,
 )
 from trustedpods.contracts.settlement import settle
-from trustedpods.contracts.typed import Domain, address_of, usage_digest
+from trustedpods.contracts.typed import Domain, address_of, move_digest, usage_digest
 from trustedpods.contracts.usage import ItemFlags, SubmissionResult
 from trustedpods.protocol.errors import InsufficientFunds, LocalProtocolError, NetworkFailure, Refused
 from trustedpods.protocol.ids import PodRef, address_from_bytes
@@ -134,6 +135,14 @@ class FakeChain:
         self._reach()
         return self.roots.get((owner, root))
 
+    async def opened_by(self, publisher):
+        self._reach()
+        return [
+            OpenedChannel(owner, one, life.channel.terms, life.opened, life.open_tx, 1)
+            for (owner, one), life in self.lives.items()
+            if life.publisher == publisher
+        ]
+
     # ---- the publisher ----
 
     async def open_with_permit(self, key, ref, meter, terms, amount):
@@ -176,6 +185,20 @@ class FakeChain:
         _require(0 < life.channel.unlock_at <= self.now, "Locked")
         return self._end(life, self._mined("close", life.channel.id))
 
+    async def raise_cap(self, key, owner, salt, mantissa, exponent):
+        life = self._mine(key, owner, salt)
+        raised = replace(life.channel.terms, cap_mantissa=mantissa, cap_exponent=exponent)
+        _require(raised.cap_per_day > life.channel.terms.cap_per_day, "BadTerms")
+        life.channel = replace(life.channel, terms=raised)
+        return self._mined("raise_cap", life.channel.id)
+
+    async def move(self, key, owner, salt, old_meter, new_meter):
+        life = self._mine(key, owner, salt)
+        _require(0 < life.channel.unlock_at <= self.now, "Locked")
+        _require(life.channel.meter_tag == meter_tag(old_meter), "Denied")
+        life.channel = replace(life.channel, meter_tag=meter_tag(new_meter), unlock_at=NEVER)
+        return self._mined("move", life.channel.id)
+
     # ---- the provider ----
 
     async def submit_usage_for(self, key, owner, signed):
@@ -198,6 +221,13 @@ class FakeChain:
         receipt = self._mined("release", owner)
         refunds = [self._end(life, receipt).moved for life in lives]
         return replace(receipt, moved=sum(refunds))
+
+    async def rotate(self, key, owner, old_meter, new_meter, moves):
+        sender = self._sender(key)
+        _require(sender in (owner, old_meter) or (owner, sender) in self.operators, "Denied")
+        results = [self._rotate(owner, old_meter, new_meter, *move) for move in moves]
+        self.credit[owner] = self.credit.get(owner, 0) + sum(result.paid for result in results)
+        return self._mined("rotate", owner), results
 
     async def withdraw(self, key, who):
         self._sender(key)
@@ -269,12 +299,35 @@ class FakeChain:
     def _mine(self, key, owner, salt):
         return self._live(owner, PodRef(owner, self._sender(key), salt).channel)
 
+    @property
+    def _domain(self):
+        return Domain.of_payments(self.market.chain_id, self.market.payments)
+
     def _signer(self, signed):
-        domain = Domain.of_payments(self.market.chain_id, self.market.payments)
-        v = signed.signature[64] - 27
-        signature = eth_keys.Signature(signed.signature[:64] + bytes([v]))
-        public = signature.recover_public_key_from_msg_hash(usage_digest(domain, signed.claim))
-        return address_from_bytes(public.to_canonical_address())
+        return _recover(usage_digest(self._domain, signed.claim), signed.signature)
+
+    def _rotate(self, owner, old_meter, new_meter, publisher, move, signature):
+        channel = PodRef(owner, publisher, move.salt).channel
+        life = self._live(owner, channel)
+        at, pay, flags = life.channel.up_to, min(move.pay, life.channel.left), ItemFlags(0)
+        if life.channel.meter_tag != meter_tag(old_meter):
+            flags = ItemFlags.FOREIGN
+        elif (move.from_ or move.up_to or move.pay) and (move.from_ != at or move.up_to < at):
+            flags = ItemFlags.STALE
+        elif move.up_to > self.now:
+            flags = ItemFlags.FUTURE
+        elif self.now > move.deadline or _recover(move_digest(self._domain, move), signature) != publisher:
+            flags = ItemFlags.BAD_REF
+        if flags:
+            return SubmissionResult(channel % 2**128, flags, at, 0)
+        life.channel = replace(
+            life.channel,
+            meter_tag=meter_tag(new_meter),
+            up_to=move.up_to or at,
+            left=life.channel.left - pay,
+        )
+        flags = ItemFlags.CUT_DEPOSIT if pay < move.pay else flags
+        return SubmissionResult(channel % 2**128, flags, life.channel.up_to, pay)
 
     def _settle(self, owner, item, tag):
         life = self.lives.get((owner, item.channel))
@@ -302,6 +355,11 @@ class FakeChain:
         _require((owner, daemon) in self.rows, "Unknown")
         self.rows[owner, daemon] = replace(self.rows[owner, daemon], updated_at=self.now, **fields)
         return self._mined("row", daemon)
+
+
+def _recover(digest, signature):
+    parts = eth_keys.Signature(signature[:64] + bytes([signature[64] - 27]))
+    return address_from_bytes(parts.recover_public_key_from_msg_hash(digest).to_canonical_address())
 
 
 def _require(holds, rule):

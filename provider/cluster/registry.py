@@ -123,11 +123,12 @@ class Registry:
     ) -> httpx.Response:
         url = self._base.join(target) if isinstance(target, str) else target
         where = f"registry {method} {url.path}"
+        limits = {"timeout": httpx.Timeout(timeout).as_dict()}
+        # httpx leaves the Host header to the caller where the body is a stream of the caller's own.
+        named = {"host": url.netloc.decode("ascii"), **(headers or {})}
+        request = httpx.Request(method, url, content=content, stream=stream, headers=named, extensions=limits)
         try:
-            limits = {"timeout": httpx.Timeout(timeout).as_dict()}
-            answer = await self._session.send(
-                httpx.Request(method, url, content=content, stream=stream, headers=headers, extensions=limits)
-            )
+            answer = await self._session.send(request)
         except errors.TRANSPORT as error:
             raise errors.from_transport(error, where) from error
         if answer.status_code not in expected:

@@ -57,17 +57,18 @@ def wait_for(question: object, limit_s: float = 60) -> None:
 )
 def test_down_leaves_nothing_behind(killed: list[str]) -> None:
     name = PREFIX + secrets.token_hex(4)
-    machine, files = traces.of_machine(), traces.shared_files()
+    machine = traces.of_machine()
     with localnet(name=name) as running:
         run_pod(running)
         assert any(trace.startswith("mount") for trace in traces.of(name))
-        others = traces.shared_files() - files
+        sockets = traces.shim_sockets(running.state)
+        assert sockets
         for part in killed:
             kill(running.supervisor() if part == "supervisor" else running.pid(part))
         assert down(name)
         assert traces.of(name) == set()
         assert traces.of_machine() == machine
-        assert not (others & traces.shared_files())
+        assert not any(socket.exists() for socket in sockets)
         assert not folders.state_of(name).exists()
     assert not down(name)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from trustedpods.localnet.cgroups import hierarchies
 
-_SHARED_FOLDERS = ("/run/netns", "/run/containerd/s", "/var/lib/cni/results", "/var/log/containers")
+_SHARED_FOLDERS = ("/var/lib/cni/results", "/var/log/containers")
 _OTHERS = re.compile(r"kubelet|containerd|netns|trustedpods-keys")
 """Mounts of other clusters on this machine, which come and go while a test runs."""
 
@@ -28,9 +28,10 @@ def of_machine() -> set[str]:
     return found | {f"blackhole {line}" for line in _lines("ip", "route", "show", "type", "blackhole")}
 
 
-def shared_files() -> set[str]:
-    """Entries of folders that all clusters of a machine share, and whose names are only hashes."""
-    return {str(path) for folder in _SHARED_FOLDERS for path in Path(folder).glob("*")}
+def shim_sockets(state: Path) -> set[Path]:
+    """Sockets of containerd's shims, which lie outside of its folders and have hashes for names."""
+    addresses = state.glob("*/run/io.containerd.runtime.v2.task/*/*/address")
+    return {Path(address.read_text().removeprefix("unix://")) for address in addresses}
 
 
 def _named() -> set[str]:
@@ -42,7 +43,17 @@ def _named() -> set[str]:
     for process in Path("/proc").glob("[0-9]*"):
         if process.name != str(os.getpid()):
             found.add(f"process {process.name} {_command(process)}")
-    return found | {f"file {path}" for path in shared_files()}
+    for folder in _SHARED_FOLDERS:
+        found |= {f"file {path} {_content(path)}" for path in Path(folder).glob("*")}
+    return found
+
+
+def _content(path: Path) -> str:
+    """Where a link leads, or what a small file says."""
+    try:
+        return os.readlink(path) if path.is_symlink() else path.read_text()
+    except OSError:
+        return ""
 
 
 def _command(process: Path) -> str:

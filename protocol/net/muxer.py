@@ -31,6 +31,9 @@ MAX_QUEUED_DATA = 4
 MAX_QUEUED_CONTROL = 4096
 """Window updates, pings and ends waiting; a peer that lets so many pile up does not read."""
 
+_BEATS = 4
+"""Looks at a peer's silence in each `Bounds.heartbeat_s`."""
+
 _PING = struct.pack(yamux.YAMUX_HEADER_FORMAT, 0, yamux.TYPE_PING, yamux.FLAG_SYN, 0, 0)
 _GO_AWAY = struct.pack(yamux.YAMUX_HEADER_FORMAT, 0, yamux.TYPE_GO_AWAY, 0, 0, yamux.GO_AWAY_NORMAL)
 
@@ -192,13 +195,17 @@ class BoundedYamux(Yamux):
     # ---- heartbeat ---------------------------------------------------------------------------
 
     async def _measure_rtt_loop(self) -> None:
-        """Ping a silent peer; a peer that stays silent is gone. Started by `Yamux.start`."""
+        """Ping a silent peer; a peer that stays silent is gone. Started by `Yamux.start`.
+
+        Counts beats and not seconds: after a pause of this machine the peer gets its beats again.
+        """
+        heard, silent_beats = self.link.last_heard, 0
         while not self.event_shutting_down.is_set():
-            silent = trio.current_time() - self.link.last_heard
-            if silent >= 2 * self.bounds.heartbeat_s:
-                _log.debug("a peer was silent for %.0f s", silent)
+            await trio.sleep(self.bounds.heartbeat_s / _BEATS)
+            silent_beats = silent_beats + 1 if self.link.last_heard == heard else 0
+            heard = self.link.last_heard
+            if silent_beats >= 2 * _BEATS:
+                _log.debug("a peer answers no ping")
                 self.abort()
-                return
-            if silent >= self.bounds.heartbeat_s:
+            elif silent_beats >= _BEATS:
                 self._put(_PING)
-            await trio.sleep(self.bounds.heartbeat_s / 4)

@@ -2,8 +2,9 @@
 """When a pod sleeps, wakes, grows and shrinks: one state machine per published service.
 
 `step` takes a state, an event and the time (any clock that only goes forward, in seconds) and
-returns the next state and commands. Each command may be repeated; `Serve` and `SetReplicas` say
-what is wanted, not what to change, so the app may also run them again after a failure.
+returns the next state and commands. The app runs them in order, and before it reads the pod's
+counters again. Each may be repeated: `Serve` and `SetReplicas` say what is wanted, not what to
+change, so one that failed is simply run again.
 
 A pod is scaled down only after the proxy has shown, in one reading, that the replica gets nothing
 new and serves nothing. A request that comes meanwhile calls it off.
@@ -25,6 +26,9 @@ RETIRED_S = 3.0
 """A replica that was scaled away may still be listed as ready for so long; it is not used."""
 
 FUNDS_RETRY_S = 60
+
+IDLE_CONNECTION_LEAST_S = 15.0
+"""HAProxy brings the counters of a running connection up to date every five seconds."""
 
 
 class Phase(StrEnum):
@@ -259,7 +263,6 @@ def _answer(state: ScaleState) -> Result:
 
 
 def _on_pods(state: ScaleState, event: PodsSeen, now: float) -> Result:
-    commands: list[Command] = []
     listed = {pod.name for pod in (*event.ready, *event.unready)}
     retired = tuple(old for old in state.retired if old.name in listed and now - old.at < RETIRED_S)
     unusable = {old.name for old in retired}
@@ -270,12 +273,23 @@ def _on_pods(state: ScaleState, event: PodsSeen, now: float) -> Result:
         unready=tuple(sorted(pod for pod in event.unready if pod.name not in unusable)),
         leaving=tuple(name for name in state.leaving if name in listed),
     )
-    if event.replicas == state.replicas:
-        state = replace(state, victims=())
-    elif event.replicas is not None:
-        commands.append(SetReplicas(state.replicas, state.victims))
+    state, commands = _reconcile(state, event.replicas)
     state, more = _on_ready(state, event.failure, now)
     return state, commands + more
+
+
+def _reconcile(state: ScaleState, observed: int | None) -> Result:
+    """Ask again for what was not done. More than was asked for is shrunk like any other surplus."""
+    if observed is None:
+        return state, []
+    if observed == state.replicas:
+        return replace(state, victims=()), []
+    listed = {pod.name for pod in (*state.ready, *state.unready)} | {old.name for old in state.retired}
+    going = len(listed.intersection(state.victims))
+    resting = state.phase in (Phase.ASLEEP, Phase.FAILING)
+    if observed - state.replicas > going and not resting:
+        return replace(state, replicas=observed, victims=()), []
+    return state, [SetReplicas(state.replicas, state.victims)]
 
 
 def _on_ready(state: ScaleState, failure: str | None, now: float) -> Result:
@@ -319,7 +333,8 @@ def _fail(state: ScaleState, reason: str, now: float) -> Result:
 def _on_traffic(state: ScaleState, stats: SlotStats, now: float) -> Result:
     counters = (stats.boot, stats.total, stats.bytes_in + stats.bytes_out)
     moved = state.moved if counters == state.counters or state.counters is None else now
-    busy = stats.current > 0 and now - moved < state.limits.idle_connection
+    silence = max(IDLE_CONNECTION_LEAST_S, state.limits.idle_connection)
+    busy = stats.current > 0 and now - moved < silence
     state = replace(
         state,
         counters=counters,
@@ -378,9 +393,9 @@ def _shrink(state: ScaleState, stats: SlotStats, wanted: int, now: float) -> Res
         leaving = tuple(pod.name for pod in order[:surplus])
         if leaving:
             return replace(state, leaving=leaving), []
-    if any(_busy(name, state, stats) for name in state.leaving):
-        return state, []
     victims = (*state.leaving, *(pod.name for pod in state.unready))
+    if any(_busy(name, state, stats) for name in victims):
+        return state, []
     retired = (*state.retired, *(Retired(name, now) for name in victims))
     state = replace(
         state, leaving=(), retired=retired, ready=tuple(p for p in state.ready if p.name not in victims)

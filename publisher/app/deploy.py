@@ -25,11 +25,12 @@ from trustedpods.publisher.app.find import Place, by_liveness, places
 from trustedpods.publisher.app.parcel import make_bundle, make_pieces
 from trustedpods.publisher.app.provision import Provisioning
 from trustedpods.publisher.app.reach import Candidate, Reached, first_that_takes, provider_name
-from trustedpods.publisher.context import MarketFile
+from trustedpods.publisher.context import MarketFile, state_dir
 from trustedpods.publisher.core.cost import Shape, cost_of, shape_of, terms_of
 from trustedpods.publisher.core.deploy import admit_body
 from trustedpods.publisher.core.money import Funding
 from trustedpods.publisher.core.select import Choice, Selection, Wish, select
+from trustedpods.publisher.hints import remember_name
 from trustedpods.publisher.images.oci import VerifiedBlob
 from trustedpods.publisher.journal import Journal, Step
 from trustedpods.publisher.keyfile import Key
@@ -167,6 +168,7 @@ class Deploy:
             "channel": channel_hex(place.ref.channel),
             "price": facts.price_facts(reached.candidate.offer.cost, self._desk.token),
         }
+        remember_name(state_dir(), channel_hex(place.ref.channel), self._pod.name)
         self._journal.event(
             "provider", facts.provider_line(session, reached.candidate.offer, self._desk.token)
         )

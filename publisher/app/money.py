@@ -7,6 +7,7 @@ from trustedpods.contracts.records import Channel, OpenedChannel
 from trustedpods.contracts.terms import DAY_S, MAX_DEPOSIT
 from trustedpods.protocol.errors import BadInput, Refused
 from trustedpods.protocol.ids import channel_hex
+from trustedpods.protocol.messages import LeastTerms
 from trustedpods.protocol.units import TokenUnits
 from trustedpods.publisher.app import channel
 from trustedpods.publisher.app.desk import Desk
@@ -14,27 +15,30 @@ from trustedpods.publisher.app.find import Place, find_pod
 from trustedpods.publisher.app.pods import place_facts
 from trustedpods.publisher.app.reach import provider_name
 from trustedpods.publisher.context import state_dir
+from trustedpods.publisher.core.cost import Shape, cost_of
 from trustedpods.publisher.core.money import Funding
 from trustedpods.publisher.hints import known_names
 from trustedpods.publisher.journal import Journal
 
 
-def top_up_amount(desk: Desk, found: Channel, funding: Funding) -> TokenUnits:
-    """Base units of *funding*; a duration counts at the channel's cap, so that it surely lasts."""
+def top_up_amount(desk: Desk, found: Channel, funding: Funding, shape: Shape | None) -> TokenUnits:
+    """Base units of *funding*; a duration counts at full size if *shape* is known, else at the cap."""
     if funding.amount is not None:
         units = desk.token.units(funding.amount, "AMOUNT")
+    elif shape is not None:
+        cost = cost_of(shape, found.terms.prices, LeastTerms(deposit=0, unlock_s=0, idle_mib=0))
+        units = cost.deposit(funding, desk.token)
     else:
-        seconds = funding.seconds or 0
-        units = TokenUnits(-(-found.terms.cap_per_day * seconds // DAY_S))
+        units = TokenUnits(-(-found.terms.cap_per_day * (funding.seconds or 0) // DAY_S))
     if found.left + units > MAX_DEPOSIT:
         raise BadInput(f"{desk.token.text(units)} is more than the channel holds", where="AMOUNT")
     return units
 
 
-async def fund(desk: Desk, name: str, funding: Funding, journal: Journal) -> None:
-    """Add to the pod's channel."""
+async def fund(desk: Desk, name: str, funding: Funding, shape: Shape | None, journal: Journal) -> None:
+    """Add to the pod's channel; *shape* is the pod's, where its manifest is at hand."""
     place, _ = await find_pod(desk, name)
-    amount = top_up_amount(desk, place.live, funding)
+    amount = top_up_amount(desk, place.live, funding, shape)
     await channel.check_funds(desk, amount)
     if place.live.unlock_at:
         journal.show.warning("the channel is unlocking: a top-up does not take the notice back, deploy does")

@@ -15,6 +15,11 @@ def moment(unix: int | None) -> str:
     return "-" if not unix else datetime.fromtimestamp(unix, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
 
 
+def rounded(number: str) -> str:
+    """Four digits of a price; JSON has all of them."""
+    return f"{float(number):.4g}"
+
+
 def status_lines(result: Result) -> list[str]:
     """A pod."""
     reason = f": {result['reason']}" if result["reason"] else ""
@@ -114,10 +119,10 @@ def provider_lines(result: Result) -> list[str]:
             provider["name"],
             provider["class"],
             provider["region"],
-            provider["core_hour"],
-            provider["gib_hour"],
-            provider["stored_gib_month"],
-            provider["egress_gib"],
+            rounded(provider["core_hour"]),
+            rounded(provider["gib_hour"]),
+            rounded(provider["stored_gib_month"]),
+            rounded(provider["egress_gib"]),
             provider["least_deposit"],
             provider.get("evidence", ""),
         )

@@ -2,27 +2,49 @@
 """Verbs on money: fund, close, balance, bill."""
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from trustedpods.publisher.commands.options import Common, Run, common
+
+if TYPE_CHECKING:
+    from trustedpods.publisher.core.cost import Shape
+
+
+def _shape(manifest: Path | None) -> "Shape | None":
+    """Size of the pod in a manifest file."""
+    from trustedpods.publisher.context import cache_dir
+    from trustedpods.publisher.core.cost import shape_of
+    from trustedpods.publisher.pod import read_pod
+
+    if manifest is None:
+        return None
+    pod = read_pod(manifest, cache_dir())
+    return shape_of(pod.manifest, pod.image_bytes)
 
 
 @click.command(
     epilog="""\b
 Examples:
   trustedpods fund web 2.5
-  trustedpods fund web 7d
+  trustedpods fund web 7d --manifest pod.yaml
 """
 )
 @click.argument("name")
 @click.argument("amount")
+@click.option(
+    "--manifest",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Count a duration at the full size of this manifest, as deploy does.",
+)
 @common
-def fund(options: Common, name: str, amount: str) -> None:
+def fund(options: Common, name: str, amount: str, manifest: Path | None) -> None:
     """Add AMOUNT to the channel of the pod NAME: tokens (2.5), or a duration (7d).
 
-    A duration is counted at the channel's cap, the most that the provider can take in that time.
+    Without --manifest a duration is counted at the channel's cap, the most that the provider can
+    take in that time, traffic included.
     """
     run = Run(options)
 
@@ -32,9 +54,9 @@ def fund(options: Common, name: str, amount: str) -> None:
         from trustedpods.publisher.core.money import parse_funding
         from trustedpods.publisher.core.names import check_name
 
-        funding = parse_funding(amount, "AMOUNT")
+        funding, shape = parse_funding(amount, "AMOUNT"), _shape(manifest)
         async with open_desk(run.market(), run.key()) as desk:
-            await fund(desk, check_name(name, "NAME"), funding, run.journal)
+            await fund(desk, check_name(name, "NAME"), funding, shape, run.journal)
 
     run.finish(
         work, lambda r: [f"paid {r['paid']} {r['token']}; the channel holds {r['left']} {r['token']} now"]
@@ -121,15 +143,9 @@ def bill(options: Common, name: str, manifest: Path | None) -> None:
     async def work() -> None:
         from trustedpods.publisher.app.bill import bill
         from trustedpods.publisher.app.desk import open_desk
-        from trustedpods.publisher.context import cache_dir
-        from trustedpods.publisher.core.cost import shape_of
         from trustedpods.publisher.core.names import check_name
-        from trustedpods.publisher.pod import read_pod
 
-        shape = None
-        if manifest is not None:
-            pod = read_pod(manifest, cache_dir())
-            shape = shape_of(pod.manifest, pod.image_bytes)
+        shape = _shape(manifest)
         async with open_desk(run.market(), run.key()) as desk:
             await bill(desk, check_name(name, "NAME"), shape, run.journal)
 

@@ -58,7 +58,7 @@ def _converted(path: Path, tag: str | None, cache: Path) -> Path:
     """A docker-archive as an OCI layout, made once per content by skopeo."""
     stat = path.stat()
     identity = f"{path.resolve()}\0{stat.st_size}\0{stat.st_mtime_ns}\0{tag}"
-    target = cache / "images" / hashlib.sha256(identity.encode()).hexdigest()[:32]
+    target = cache / "converted" / hashlib.sha256(identity.encode()).hexdigest()[:32]
     if target.is_dir():
         return target
     skopeo = shutil.which("skopeo")

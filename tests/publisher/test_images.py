@@ -195,10 +195,10 @@ def test_docker_archive_is_converted_once(tmp_path):
     assert image.user == "5"
     for blob in image.blobs:
         blob.verify()
-    made = list((tmp_path / "cache" / "images").iterdir())
+    made = list((tmp_path / "cache" / "converted").iterdir())
     assert len(made) == 1
     assert open_image("docker-archive:d.tar", tmp_path, tmp_path / "cache").digest == image.digest
-    assert list((tmp_path / "cache" / "images").iterdir()) == made
+    assert list((tmp_path / "cache" / "converted").iterdir()) == made
 
 
 @pytest.mark.parametrize("user", ["", "root", "0", "0:0", "00", "root:root", ":5"])

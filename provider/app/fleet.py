@@ -34,6 +34,9 @@ SYNC_EVERY_S = 30.0
 
 UNKNOWN_RETRY_S = 5
 DRAIN_LIMIT_S = 30.0
+EMPTY_LIMIT_S = 35.0
+"""The grace of a replica that does not end by itself, and a little more."""
+
 WATCH_PAUSE_S = 1.0
 START_PARALLEL = 16
 
@@ -112,7 +115,7 @@ class Fleet:
         machine = self._machines.get(record.channel)
         if machine is not None:
             machine.feed(scale.LimitsSet(self.limits_of(record, reason)))
-        else:
+        elif await self._doors.cluster.replicas(record.namespace):
             await self._doors.cluster.scale(record.namespace, 0)
 
     async def withdraw(self, record: PodRecord) -> None:
@@ -143,9 +146,14 @@ class Fleet:
             with trio.move_on_after(DRAIN_LIMIT_S):
                 while await self._doors.facade.drain(slot) > 0:  # noqa: ASYNC110 - HAProxy tells nobody
                     await trio.sleep(0.25)
-        await self._doors.cluster.scale(record.namespace, 0)
-        with trio.move_on_after(DRAIN_LIMIT_S):
-            while any(v.namespace == record.namespace and not v.over for v in self._views.values()):
+        await self.empty(record)
+
+    async def empty(self, record: PodRecord) -> None:
+        """End all replicas, and wait a while until none is left."""
+        if await self._doors.cluster.replicas(record.namespace):
+            await self._doors.cluster.scale(record.namespace, 0)
+        with trio.move_on_after(EMPTY_LIMIT_S):
+            while any(view.namespace == record.namespace for view in self._views.values()):
                 await self._views_changed.wait()
 
     # ---- tasks -------------------------------------------------------------------------------

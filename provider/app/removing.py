@@ -45,6 +45,7 @@ class Remover:
         """Take everything away, record every end, then settle and release the channel."""
         self._board.tell(record.channel, "remove", "taking the pod out of the cluster")
         await self._fleet.withdraw(record)
+        await self._fleet.empty(record)
         await self._meter.let_go(record)
         await self._doors.cluster.delete_namespace(record.namespace)
         await self._wait_gone(record)

@@ -10,6 +10,10 @@ from trustedpods.protocol.units import UnixSeconds, Usage
 REVIVE_S = 20
 """A stopped pod comes back when its money lasts at least so long with one replica running."""
 
+STOPPING_S = 4
+"""A pod is stopped so long before its money ends: containers need a moment to end, and are billed
+until they did."""
+
 CLOSING_MARGIN_S = 20
 """How long before an announced unlock ends the last claim is cut: time to mine it twice."""
 
@@ -39,7 +43,7 @@ def reserve(storage_mib: int, grace_s: int, prices: Prices) -> int:
 def runway(funds: Funds, rate: Usage, prices: Prices) -> int | None:
     """Whole seconds until nothing is left to run on at *rate* a second; None for ever.
 
-    Zero means stop now.
+    `must_stop` says when that is too little.
     """
     if funds.spendable <= 0:
         return 0
@@ -50,8 +54,8 @@ def runway(funds: Funds, rate: Usage, prices: Prices) -> int | None:
 
 
 def must_stop(runway_s: int | None) -> bool:
-    """Nothing is left to run on."""
-    return runway_s == 0
+    """Nothing is left to run on but the time that stopping takes."""
+    return runway_s is not None and runway_s < STOPPING_S
 
 
 def must_warn(runway_s: int | None, warn_before_s: int) -> bool:

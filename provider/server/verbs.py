@@ -107,7 +107,7 @@ class Verbs:
         body = decode(asked.request.body, UsageBody)
         record = self._acceptance.commanded(asked.request)
         since = UnixSeconds(min(body.since, 1 << 40))
-        found = await self._doors.store.read(claims.leaves, record.channel, since)
+        found = await self._doors.store.read(claims.leaves, record.channel, record.namespace, since)
         behind = UnixSeconds(found[-1].up_to) if found else None
         open_usage = await self._open_usage(record, behind)
         await asked.answers.send(

@@ -154,13 +154,14 @@ def released_in_life(tx: Tx, channel: ChannelId, life: str) -> bytes | None:
     return tx.connection.execute(query).scalar()
 
 
-def leaves(tx: Tx, channel: ChannelId, since: UnixSeconds) -> list[UsageLeaf]:
-    """The channel's usage leaves that end after *since*, oldest first; lost ones are not among them."""
+def leaves(tx: Tx, channel: ChannelId, life: str, since: UnixSeconds) -> list[UsageLeaf]:
+    """Usage leaves of one life of a channel that end after *since*, oldest first, without lost ones."""
     query = (
         select(CUTS, CLAIMS.c.tx, CLAIMS.c.state)
         .join(CLAIMS, CUTS.c.root == CLAIMS.c.root)
         .where(
             CUTS.c.channel == channel_hex(channel),
+            CUTS.c.life == life,
             CUTS.c.up_to > since,
             CLAIMS.c.state != str(ClaimState.LOST),
         )

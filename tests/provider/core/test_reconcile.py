@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: Apache-2.0
+from dataclasses import replace
+
+import pytest
+
+from tests.fakes.records import pod_record
+from trustedpods.provider.core.life import Command, Event
+from trustedpods.provider.core.reconcile import Decision, Facts, Policy, Read, decide
+from trustedpods.provider.core.record import WORKING, Phase
+
+POLICY = Policy(grace_s=60, warn_before_s=30)
+GOOD = Facts(
+    now=1000,
+    key_held=True,
+    channel=Read.PRESENT,
+    unlock_at=0,
+    namespace=Read.PRESENT,
+    published=Read.PRESENT,
+    replicas=1,
+    runway_s=500,
+    revivable=False,
+)
+SERVING = pod_record(phase=Phase.SERVING, live=True)
+STOPPED = pod_record(phase=Phase.STOPPED, stopped_at=990)
+
+
+def test_a_healthy_pod_is_left_alone():
+    assert decide(SERVING, GOOD, POLICY) == Decision()
+
+
+@pytest.mark.parametrize("phase", sorted({*WORKING, Phase.GONE, Phase.FAILED}))
+def test_pods_under_way_belong_to_their_keeper(phase):
+    bad = replace(GOOD, channel=Read.ABSENT, namespace=Read.ABSENT, runway_s=0)
+    assert decide(pod_record(phase=phase), bad, POLICY) == Decision()
+
+
+@pytest.mark.parametrize(
+    ("changes", "event"),
+    [
+        ({"channel": Read.ABSENT}, Event.CHANNEL_GONE),
+        ({"key_held": False}, Event.KEY_LOST),
+        ({"unlock_at": 2000}, Event.UNLOCK_ANNOUNCED),
+        ({"runway_s": 0}, Event.FUNDS_OUT),
+        ({"namespace": Read.ABSENT}, Event.NAMESPACE_LOST),
+    ],
+)
+def test_what_ends_or_changes_a_serving_pod(changes, event):
+    assert decide(SERVING, replace(GOOD, **changes), POLICY).event is event
+
+
+def test_could_not_read_is_never_gone():
+    blind = replace(
+        GOOD,
+        channel=Read.UNKNOWN,
+        namespace=Read.UNKNOWN,
+        published=Read.UNKNOWN,
+        replicas=None,
+        runway_s=None,
+    )
+    for record in (SERVING, STOPPED):
+        assert decide(record, blind, POLICY) == Decision()
+
+
+def test_but_a_pod_runs_at_most_to_its_last_known_runway():
+    blind = replace(GOOD, channel=Read.UNKNOWN, runway_s=0)
+    assert decide(SERVING, blind, POLICY).event is Event.FUNDS_OUT
+
+
+def test_a_pod_that_the_facade_lost_is_published_again():
+    assert decide(SERVING, replace(GOOD, published=Read.ABSENT), POLICY).commands == (Command.PUBLISH,)
+
+
+def test_a_stopped_pod_comes_back_with_money():
+    assert decide(STOPPED, replace(GOOD, revivable=True), POLICY).event is Event.FUNDED
+    unlocking = replace(GOOD, revivable=True, unlock_at=5000)
+    assert decide(STOPPED, unlocking, POLICY).event is None
+
+
+def test_a_stopped_pod_goes_after_the_grace_period():
+    assert decide(STOPPED, replace(GOOD, now=1049), POLICY).event is None
+    assert decide(STOPPED, replace(GOOD, now=1050), POLICY).event is Event.GRACE_OVER
+
+
+def test_a_stopped_pod_is_claimed_before_a_notice_ends():
+    patient = Policy(grace_s=10**6, warn_before_s=30)
+    assert decide(STOPPED, replace(GOOD, unlock_at=1010), patient).event is Event.GRACE_OVER
+
+
+def test_replicas_of_a_stopped_pod_are_taken_back():
+    assert decide(STOPPED, replace(GOOD, replicas=1), POLICY).commands == (Command.PARK,)
+    assert decide(STOPPED, replace(GOOD, replicas=0), POLICY) == Decision()
+
+
+def test_a_pod_that_waits_for_its_key_only_ends_with_its_channel():
+    waiting = pod_record(phase=Phase.AWAITING_KEY)
+    blind = replace(GOOD, key_held=False, replicas=0, runway_s=0)
+    assert decide(waiting, blind, POLICY) == Decision()
+    assert decide(waiting, replace(blind, channel=Read.ABSENT), POLICY).event is Event.CHANNEL_GONE

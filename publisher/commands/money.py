@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from trustedpods.publisher.commands.options import Common, Run, common
+from trustedpods.publisher.commands.options import Common, Run, common, pod_name
 
 if TYPE_CHECKING:
     from trustedpods.publisher.core.cost import Shape
@@ -31,7 +31,7 @@ Examples:
   trustedpods fund web 7d --manifest pod.yaml
 """
 )
-@click.argument("name")
+@click.argument("name", callback=pod_name)
 @click.argument("amount")
 @click.option(
     "--manifest",
@@ -52,11 +52,10 @@ def fund(options: Common, name: str, amount: str, manifest: Path | None) -> None
         from trustedpods.publisher.app.desk import open_desk
         from trustedpods.publisher.app.money import fund
         from trustedpods.publisher.core.money import parse_funding
-        from trustedpods.publisher.core.names import check_name
 
         funding, shape = parse_funding(amount, "AMOUNT"), _shape(manifest)
         async with open_desk(run.market(), run.key()) as desk:
-            await fund(desk, check_name(name, "NAME"), funding, shape, run.journal)
+            await fund(desk, name, funding, shape, run.journal)
 
     run.finish(
         work, lambda r: [f"paid {r['paid']} {r['token']}; the channel holds {r['left']} {r['token']} now"]
@@ -70,7 +69,7 @@ Examples:
   trustedpods close web --wait
 """
 )
-@click.argument("name")
+@click.argument("name", callback=pod_name)
 @click.option("--wait", is_flag=True, help="Wait until the notice has passed, then close.")
 @common
 def close(options: Common, name: str, wait: bool) -> None:
@@ -84,10 +83,9 @@ def close(options: Common, name: str, wait: bool) -> None:
     async def work() -> None:
         from trustedpods.publisher.app.desk import open_desk
         from trustedpods.publisher.app.money import close
-        from trustedpods.publisher.core.names import check_name
 
         async with open_desk(run.market(), run.key()) as desk:
-            await close(desk, check_name(name, "NAME"), wait, run.journal)
+            await close(desk, name, wait, run.journal)
 
     run.finish(work, lambda result: [f"{one['provider']}: {one['state']}" for one in result["channels"]])
 
@@ -125,7 +123,7 @@ Examples:
   trustedpods bill web --manifest pod.yaml -o json
 """
 )
-@click.argument("name")
+@click.argument("name", callback=pod_name)
 @click.option(
     "--manifest",
     metavar="FILE",
@@ -143,11 +141,10 @@ def bill(options: Common, name: str, manifest: Path | None) -> None:
     async def work() -> None:
         from trustedpods.publisher.app.bill import bill
         from trustedpods.publisher.app.desk import open_desk
-        from trustedpods.publisher.core.names import check_name
 
         shape = _shape(manifest)
         async with open_desk(run.market(), run.key()) as desk:
-            await bill(desk, check_name(name, "NAME"), shape, run.journal)
+            await bill(desk, name, shape, run.journal)
 
     def lines(result: dict[str, Any]) -> list[str]:
         from trustedpods.publisher.commands.lines import bill_lines

@@ -49,6 +49,17 @@ def common(verb: F) -> F:
     return cast("F", wrapped)
 
 
+def pod_name(context: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
+    """A click callback: the value is a pod's name, or a usage error."""
+    from trustedpods.protocol.errors import BadInput
+    from trustedpods.publisher.core.names import check_name
+
+    try:
+        return None if value is None else check_name(value)
+    except BadInput as error:
+        raise click.BadParameter(f"{error.what} ({error.hint})", context, parameter) from None
+
+
 class Run:
     """One run of a verb."""
 

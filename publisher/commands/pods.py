@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from trustedpods.publisher.commands.options import Common, Run, common
+from trustedpods.publisher.commands.options import Common, Run, common, pod_name
 
 
 @click.command(
@@ -23,7 +23,7 @@ Examples:
 @click.option("--provider", metavar="OWNER[/N]", help="Take this provider, not the cheapest.")
 @click.option("--deposit", metavar="AMOUNT", help="Tokens (2.5), or a duration at full size (12h).")
 @click.option("--trust", type=click.Choice(["open"]), help="Allow an operator who could read the pod.")
-@click.option("--name", metavar="NAME", help="Deploy it under another name than the manifest's.")
+@click.option("--name", metavar="NAME", callback=pod_name, help="Deploy it under another name than the manifest's.")
 @click.option("--explain", is_flag=True, help="Say of each provider what it costs or why it is left out.")
 @common
 def deploy(
@@ -47,13 +47,12 @@ def deploy(
             from trustedpods.publisher.app.deploy import Options, deploy
             from trustedpods.publisher.context import cache_dir
             from trustedpods.publisher.core.money import parse_funding
-            from trustedpods.publisher.core.names import check_name
-            from trustedpods.publisher.core.select import parse_choice
+                from trustedpods.publisher.core.select import parse_choice
 
             chosen = Options(
                 file=file,
                 cache=cache_dir(),
-                name=None if name is None else check_name(name, "--name"),
+                name=name,
                 trust=trust,
                 choice=None if provider is None else parse_choice(provider),
                 funding=None if deposit is None else parse_funding(deposit, "--deposit"),
@@ -107,7 +106,7 @@ Examples:
   trustedpods status web -o json
 """
 )
-@click.argument("name")
+@click.argument("name", callback=pod_name)
 @common
 def status(options: Common, name: str) -> None:
     """What the pod NAME does, where it is reached, and how long its money lasts.
@@ -119,10 +118,9 @@ def status(options: Common, name: str) -> None:
     async def work() -> None:
         from trustedpods.publisher.app.desk import open_desk
         from trustedpods.publisher.app.pods import status
-        from trustedpods.publisher.core.names import check_name
 
         async with open_desk(run.market(), run.key()) as desk:
-            await status(desk, check_name(name, "NAME"), run.journal)
+            await status(desk, name, run.journal)
 
     def lines(result: dict[str, Any]) -> list[str]:
         from trustedpods.publisher.commands.lines import status_lines
@@ -139,7 +137,7 @@ Examples:
   trustedpods logs web --container app --tail 20 --follow
 """
 )
-@click.argument("name")
+@click.argument("name", callback=pod_name)
 @click.option("-c", "--container", metavar="NAME", help="Only this container.")
 @click.option("--tail", type=click.IntRange(1, 10_000), default=100, show_default=True, help="Last lines.")
 @click.option("-f", "--follow", is_flag=True, help="Go on as lines come.")
@@ -160,11 +158,10 @@ def logs(options: Common, name: str, container: str | None, tail: int, follow: b
         from trustedpods.protocol.messages import LogsBody
         from trustedpods.publisher.app.desk import open_desk
         from trustedpods.publisher.app.pods import logs
-        from trustedpods.publisher.core.names import check_name
 
         body = LogsBody(container=container, tail=tail, follow=follow)
         async with open_desk(run.market(), run.key()) as desk:
-            await logs(desk, check_name(name, "NAME"), body, write, run.journal)
+            await logs(desk, name, body, write, run.journal)
         run.journal.result["logs"] = pieces
 
     run.finish(work, lambda _: [])
@@ -176,7 +173,7 @@ Example:
   trustedpods delete web
 """
 )
-@click.argument("name")
+@click.argument("name", callback=pod_name)
 @common
 def delete(options: Common, name: str) -> None:
     """Remove the pod NAME with its volumes; what is left of its deposit comes back at once."""
@@ -185,9 +182,8 @@ def delete(options: Common, name: str) -> None:
     async def work() -> None:
         from trustedpods.publisher.app.desk import open_desk
         from trustedpods.publisher.app.pods import delete
-        from trustedpods.publisher.core.names import check_name
 
         async with open_desk(run.market(), run.key()) as desk:
-            await delete(desk, check_name(name, "NAME"), run.journal)
+            await delete(desk, name, run.journal)
 
     run.finish(work, lambda result: [f"{result['pod']} is removed"])

@@ -23,7 +23,7 @@ Examples:
 @click.option("--provider", metavar="OWNER[/N]", help="Take this provider, not the cheapest.")
 @click.option("--deposit", metavar="AMOUNT", help="Tokens (2.5), or a duration at full size (12h).")
 @click.option("--trust", type=click.Choice(["open"]), help="Allow an operator who could read the pod.")
-@click.option("--name", metavar="NAME", callback=pod_name, help="Deploy it under another name than the manifest's.")
+@click.option("--name", metavar="NAME", callback=pod_name, help="Another name than the manifest's.")
 @click.option("--explain", is_flag=True, help="Say of each provider what it costs or why it is left out.")
 @common
 def deploy(
@@ -47,7 +47,7 @@ def deploy(
             from trustedpods.publisher.app.deploy import Options, deploy
             from trustedpods.publisher.context import cache_dir
             from trustedpods.publisher.core.money import parse_funding
-                from trustedpods.publisher.core.select import parse_choice
+            from trustedpods.publisher.core.select import parse_choice
 
             chosen = Options(
                 file=file,

@@ -11,18 +11,8 @@ from click.testing import CliRunner
 
 from trustedpods.publisher.cli import main
 
-VERBS = [
-    "deploy",
-    "validate",
-    "provider list",
-    "status",
-    "logs",
-    "delete",
-    "fund",
-    "close",
-    "balance",
-    "bill",
-]
+PODS = ["deploy", "validate", "status", "logs", "delete"]
+MONEY = ["fund", "close", "balance", "bill"]
 
 
 @pytest.fixture

@@ -52,8 +52,11 @@ class ChainBase:
 
     async def head(self) -> Block:
         """The newest block."""
-        raw = await self._node.read(self._node.web3.eth.get_block, "latest")
-        return Block(raw["number"], UnixSeconds(raw["timestamp"]), bytes(raw["hash"]))
+        return await self._node.read(self._newest)
+
+    def _newest(self) -> Block:
+        raw = self._node.web3.eth.get_block("latest")
+        return Block(int(raw["number"]), UnixSeconds(int(raw["timestamp"])), bytes(raw["hash"]))
 
     async def check_market(self) -> None:
         """Raise `NoContext` unless the node serves this market: chain id, code, the same token."""

@@ -90,6 +90,10 @@ def _translate(error: Web3Exception) -> TrustedPodsError:
     return NetworkFailure(f"the chain node failed: {message[:300]}")
 
 
+MALFORMED = (ValueError, TypeError, LookupError, OverflowError)
+"""What web3 and its decoders raise over an answer of the wrong shape."""
+
+
 @contextmanager
 def translated() -> Iterator[None]:
     """Run a call of web3; what it raises becomes ours."""
@@ -97,3 +101,5 @@ def translated() -> Iterator[None]:
         yield
     except Web3Exception as error:
         raise _translate(error) from None
+    except MALFORMED as error:
+        raise NetworkFailure(f"the chain node's answer makes no sense ({type(error).__name__})") from error

@@ -13,6 +13,7 @@ from hexbytes import HexBytes
 from web3.exceptions import TransactionNotFound, Web3RPCError
 from web3.types import TxParams
 
+from trustedpods.contracts.client.errors import MALFORMED
 from trustedpods.contracts.client.node import Node
 from trustedpods.contracts.records import Receipt
 from trustedpods.contracts.typed import address_of
@@ -54,8 +55,7 @@ class Sender:
         base.update(await self._node.read(self._fees))
         async with sender_lock(self._chain_id, sender):
             tx_hash = await self._node.write(self._sign_and_send, key, base)
-        raw = await self._mined(tx_hash)
-        receipt = Receipt(bytes(raw["transactionHash"]), raw["gasUsed"], raw["blockNumber"])
+        receipt, raw = await self._mined(tx_hash)
         if raw["status"] != 1:
             await self._explain(base, receipt)
         return receipt, raw
@@ -74,10 +74,9 @@ class Sender:
             signed = Account.sign_transaction({**fields, "nonce": nonce, "type": 2}, key)
             try:
                 eth.send_raw_transaction(signed.raw_transaction)
-            except NetworkFailure as error:
+            except (NetworkFailure, *MALFORMED) as error:
                 raise NetworkFailure(
-                    f"{error.what}; transaction 0x{signed.hash.hex()} may have been sent",
-                    where=error.where,
+                    f"{error}; transaction 0x{signed.hash.hex()} may have been sent"
                 ) from None
             except Web3RPCError as error:
                 taken = any(words in str(error).lower() for words in _NONCE_WORDS)
@@ -87,37 +86,39 @@ class Sender:
                 return bytes(signed.hash)
         raise AssertionError("the loop returns or raises")
 
-    async def _mined(self, tx_hash: bytes) -> dict[str, Any]:
+    async def _mined(self, tx_hash: bytes) -> tuple[Receipt, dict[str, Any]]:
         pause = _FIRST_POLL_S
         with trio.move_on_after(self._mined_within_s):
             while True:
-                raw = await self._receipt(tx_hash)
-                if raw is not None:
-                    return raw
+                found = await self._receipt(tx_hash)
+                if found is not None:
+                    return found
                 await trio.sleep(pause)
                 pause = min(_LAST_POLL_S, pause * 1.3)
         raise NetworkFailure(
             f"transaction 0x{tx_hash.hex()} was not mined within {self._mined_within_s:g} s; it still may be"
         )
 
-    async def _receipt(self, tx_hash: bytes) -> dict[str, Any] | None:
+    async def _receipt(self, tx_hash: bytes) -> tuple[Receipt, dict[str, Any]] | None:
         """None while it is not mined, or while the node cannot say."""
         try:
             return await self._node.read(self._look_up, tx_hash)
         except NetworkFailure:
             return None
 
-    def _look_up(self, tx_hash: bytes) -> dict[str, Any] | None:
+    def _look_up(self, tx_hash: bytes) -> tuple[Receipt, dict[str, Any]] | None:
         try:
-            return dict(self._node.web3.eth.get_transaction_receipt(HexBytes(tx_hash)))
+            raw = dict(self._node.web3.eth.get_transaction_receipt(HexBytes(tx_hash)))
         except TransactionNotFound:
             return None
+        receipt = Receipt(tx_hash, int(raw["gasUsed"]), int(raw["blockNumber"]))  # type: ignore[call-overload]
+        return receipt, {**raw, "status": int(raw["status"])}  # type: ignore[call-overload]
 
     async def _explain(self, call: TxParams, receipt: Receipt) -> NoReturn:
-        """Repeat a failed transaction as a call to learn why; it fails with the hash in `where`."""
+        """Learn why it failed from the same call after its block, where what came before it still shows."""
         where = f"transaction 0x{receipt.tx_hash.hex()}"
         try:
-            await self._node.read(self._node.web3.eth.call, call, receipt.block - 1)
+            await self._node.read(self._node.web3.eth.call, call, receipt.block)
         except NetworkFailure:
             pass
         except TrustedPodsError as error:

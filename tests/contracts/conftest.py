@@ -1,4 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
+"""Markets for tests: real ones on anvil with tokens of 6 and 18 decimals, and the one in memory.
+
+What is written against `chain`, `funded`, `deal` and `pass_time` runs on all three, so that the
+fake cannot drift from the contract.
+"""
+
 import secrets
 from dataclasses import dataclass
 from fractions import Fraction
@@ -6,8 +12,7 @@ from fractions import Fraction
 import pytest
 
 from tests.contracts.anvil import FUNDED_KEY, running_anvil
-from trustedpods.contracts.client import Chain
-from trustedpods.contracts.deploy import deploy
+from tests.fakes.chain import FakeChain
 from trustedpods.contracts.terms import Terms, prices_of
 from trustedpods.contracts.typed import address_of
 from trustedpods.protocol.ids import PodRef
@@ -38,24 +43,52 @@ def anvil():
         yield node
 
 
-@pytest.fixture(params=[6, 18])
-async def market(anvil, request):
-    return await deploy(anvil.url, FUNDED_KEY, request.param)
+async def real_chain(anvil, decimals):
+    from trustedpods.contracts.client import Chain
+    from trustedpods.contracts.deploy import deploy
+
+    return Chain(anvil.url, await deploy(anvil.url, FUNDED_KEY, decimals))
 
 
-@pytest.fixture
-async def chain(anvil, market):
-    async with Chain(anvil.url, market) as door:
+@pytest.fixture(
+    params=[
+        pytest.param(6, marks=pytest.mark.live, id="6-decimals"),
+        pytest.param(18, marks=pytest.mark.live, id="18-decimals"),
+        pytest.param(None, id="fake"),
+    ]
+)
+async def chain(request):
+    if request.param is None:
+        yield FakeChain()
+        return
+    async with await real_chain(request.getfixturevalue("anvil"), request.param) as door:
         yield door
 
 
 @pytest.fixture
-async def funded(anvil, chain):
+async def onchain(anvil):
+    """A real market only."""
+    async with await real_chain(anvil, 6) as door:
+        yield door
+
+
+@pytest.fixture
+def pass_time(request, chain):
+    if isinstance(chain, FakeChain):
+        return chain.pass_time
+    return request.getfixturevalue("anvil").pass_time
+
+
+@pytest.fixture
+def funded(request, chain):
     """Make a party with coin for gas and some tokens."""
 
     async def make(tokens=0):
         party = new_party()
-        anvil.rpc("anvil_setBalance", party.address, hex(GAS))
+        if isinstance(chain, FakeChain):
+            chain.give(party.address, tokens)
+            return party
+        request.getfixturevalue("anvil").rpc("anvil_setBalance", party.address, hex(GAS))
         if tokens:
             await chain.mint(FUNDED_KEY, party.address, tokens)
         return party

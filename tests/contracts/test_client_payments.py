@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The money path on a real node: open, claim, withdraw, leave."""
+"""The money path: open, claim, withdraw, leave; on a real node and on the fake."""
 
 import secrets
 
@@ -14,8 +14,6 @@ from trustedpods.contracts.usage import ItemFlags, UsageClaim, UsageItem
 from trustedpods.protocol.errors import InsufficientFunds, LocalProtocolError, Refused
 from trustedpods.protocol.ids import PodRef
 from trustedpods.protocol.units import Usage
-
-pytestmark = pytest.mark.live
 
 USED = Usage(cpu_core_ms=50_000, memory_mib_s=100_000, storage_mib_s=1_000_000, egress_kib=99)
 
@@ -35,11 +33,11 @@ async def the_channel(chain, deal):
     return channel
 
 
-async def test_open_claim_withdraw_moves_exactly_what_is_due(anvil, chain, deal, terms):
+async def test_open_claim_withdraw_moves_exactly_what_is_due(pass_time, chain, deal, terms):
     await chain.check_market()
     channel = await the_channel(chain, deal)
     assert (channel.left, channel.terms, channel.carry) == (deal.deposit, terms, 0)
-    anvil.pass_time(100)
+    pass_time(100)
     now = (await chain.head()).time
     item = UsageItem(deal.id, channel.up_to, now, USED)
     expected = settle(channel, item, channel.meter_tag, now)
@@ -99,7 +97,7 @@ async def test_anybody_tops_up(chain, deal, funded):
     assert (events.opened, events.topped_up, events.closed) == (deal.deposit, 70, None)
 
 
-async def test_leaving_takes_notice_and_refunds_everything(anvil, chain, deal):
+async def test_leaving_takes_notice_and_refunds_everything(pass_time, chain, deal):
     before = await chain.token_balance(deal.publisher.address)
     with pytest.raises(Refused) as early:
         await chain.close(deal.publisher.key, deal.owner.address, deal.ref.salt)
@@ -108,7 +106,7 @@ async def test_leaving_takes_notice_and_refunds_everything(anvil, chain, deal):
     await chain.cancel_unlock(deal.publisher.key, deal.owner.address, deal.ref.salt)
     assert (await the_channel(chain, deal)).unlock_at == 0
     await chain.unlock(deal.publisher.key, deal.owner.address, deal.ref.salt)
-    anvil.pass_time(61)
+    pass_time(61)
     closed = await chain.close(deal.publisher.key, deal.owner.address, deal.ref.salt)
     assert early.value.rule == "Locked"
     assert closed.moved == deal.deposit == await chain.token_balance(deal.publisher.address) - before
@@ -117,9 +115,9 @@ async def test_leaving_takes_notice_and_refunds_everything(anvil, chain, deal):
     assert (told.refund, told.tx_hash, told.pushed) == (deal.deposit, closed.tx_hash, True)
 
 
-async def test_the_meter_releases_with_a_valid_item_only(anvil, chain, deal):
+async def test_the_meter_releases_with_a_valid_item_only(pass_time, chain, deal):
     channel = await the_channel(chain, deal)
-    anvil.pass_time(10)
+    pass_time(10)
     now = (await chain.head()).time
     wrong = UsageItem(deal.id, channel.up_to + 1, now, USED, release=True)
     right = UsageItem(deal.id, channel.up_to, now, USED, release=True)
@@ -157,10 +155,10 @@ async def test_an_operator_rotates_what_the_publisher_signed(chain, deal):
     assert (await the_channel(chain, deal)).meter_tag == int(successor.address, 16) % (1 << 120)
 
 
-async def test_the_publisher_moves_alone_after_the_notice(anvil, chain, deal):
+async def test_the_publisher_moves_alone_after_the_notice(pass_time, chain, deal):
     successor = new_party()
     await chain.unlock(deal.publisher.key, deal.owner.address, deal.ref.salt)
-    anvil.pass_time(61)
+    pass_time(61)
     await chain.move(
         deal.publisher.key, deal.owner.address, deal.ref.salt, deal.meter.address, successor.address
     )
@@ -169,7 +167,7 @@ async def test_the_publisher_moves_alone_after_the_notice(anvil, chain, deal):
     assert channel.unlock_at == 0
 
 
-async def test_payout_goes_where_the_owner_says(anvil, chain, deal):
+async def test_payout_goes_where_the_owner_says(chain, deal):
     target = new_party().address
     assert await chain.payout(deal.owner.address) == deal.owner.address
     await chain.set_payout(deal.owner.key, target)

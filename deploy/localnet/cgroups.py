@@ -35,11 +35,15 @@ def hierarchies(mounts: str | None = None) -> list[tuple[Path, int]]:
 
 
 class Tree:
-    """The control groups of the localnet *name*, in every hierarchy of this machine."""
+    """The control groups of the localnet *name*, in every hierarchy of this machine.
+
+    Without the right to make any, everything here does nothing: then there is no embedded cluster,
+    and `down` finds the parts by their sessions.
+    """
 
     def __init__(self, name: str) -> None:
         self.root = f"tp-{name}"
-        self._hierarchies = hierarchies()
+        self._hierarchies = [found for found in hierarchies() if os.access(found[0], os.W_OK)]
 
     def make(self, leaves: list[str]) -> None:
         """Make the tree with these leaves; what is there already stays."""

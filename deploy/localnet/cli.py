@@ -45,6 +45,8 @@ _UP_OPTIONS = [
     click.option("--existing", metavar="KUBECONFIG",
                  type=click.Path(exists=True, dir_okay=False, path_type=Path),
                  help="Use your own cluster (provider class `open`) instead of an embedded one."),
+    click.option("--no-provider", "provider", flag_value=False, type=bool, default=None,
+                 help="Chain and clusters only."),
     click.option("--limit", type=float, default=300, show_default=True, help="Seconds to wait."),
     click.option("--decimals", "decimals", type=int, metavar="6|18", help="Of the token. [default: 18]"),
     click.option("--claim-interval", "claim_interval_s", type=int, metavar="SECONDS", help="[default: 10]"),
@@ -63,7 +65,7 @@ _UP_OPTIONS = [
 
 @cli.command()
 @_name_option
-def up(name: str, clusters: int, existing: Path | None, limit: float, **turned: int | None) -> None:
+def up(name: str, clusters: int, existing: Path | None, limit: float, **turned: int | bool | None) -> None:
     """Bring a localnet up; again: start what is missing."""
     from trustedpods.localnet.up import up as bring_up
 
@@ -79,7 +81,7 @@ def up(name: str, clusters: int, existing: Path | None, limit: float, **turned: 
     _say(f"{name} is up ({time.monotonic() - began:.1f} s); state in {settings.state}")
 
 
-def _knobs(turned: dict[str, int | None]) -> "Knobs | None":
+def _knobs(turned: dict[str, int | bool | None]) -> "Knobs | None":
     """The knobs that were turned; none when none was."""
     from pydantic import ValidationError
 

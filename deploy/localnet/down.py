@@ -17,7 +17,7 @@ from pathlib import Path
 from trustedpods.localnet import folders, network, supervisor
 from trustedpods.localnet.cgroups import Tree
 from trustedpods.localnet.commands import succeeds
-from trustedpods.localnet.processes import start_time
+from trustedpods.localnet.processes import end_session, start_time
 from trustedpods.localnet.settings import check_name
 from trustedpods.protocol.errors import TrustedPodsError
 
@@ -40,7 +40,7 @@ def down(name: str, *, keep: bool = False, say: Say = lambda _: None) -> bool:
         network.remove(name)
         tree.remove()
         if not keep:
-            _remove_files(state)
+            _remove_files(name, state)
     folders.home().joinpath(f".{name}.lock").unlink(missing_ok=True)
     if not found:
         say(f"{name} is not up")
@@ -58,6 +58,9 @@ def _end_processes(state: Path, tree: Tree, *, polite: bool) -> None:
     for branch in tree.branches():
         tree.kill(branch)
     tree.kill()
+    for status in supervisor.read_status(state):
+        if status.pid and status.started:
+            end_session(status.pid, status.started)
 
 
 def _ask_to_end(state: Path) -> None:
@@ -113,8 +116,9 @@ def mounts_below(folder: Path) -> list[str]:
     return points
 
 
-def _remove_files(state: Path) -> None:
-    if state.exists():
-        shutil.rmtree(state)
+def _remove_files(name: str, state: Path) -> None:
+    for folder in (folders.shared_memory(name), state):
+        if folder.exists():
+            shutil.rmtree(folder)
     with contextlib.suppress(OSError):  # other localnets are there, or it is not ours to remove
         state.parent.rmdir()

@@ -13,6 +13,7 @@ from trustedpods.protocol.errors import Locked, NoContext
 
 _HOME_VARIABLE = "TRUSTEDPODS_LOCALNET_HOME"
 _DEFAULT_HOME = Path("/var/lib/trustedpods/localnet")
+_SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - folders in it are made 0700
 
 
 def home() -> Path:
@@ -43,6 +44,11 @@ def supervisor_lock(state: Path) -> Path:
 def log_file(state: Path, unit: str) -> Path:
     """Output of one part: k1/kubelet -> log/k1-kubelet.log."""
     return state / "log" / (unit.replace("/", "-") + ".log")
+
+
+def shared_memory(name: str) -> Path:
+    """The localnet's folder in the machine's own tmpfs; with `--existing` there is one."""
+    return _SHARED_MEMORY / f"trustedpods-{os.getuid()}-{name}"
 
 
 def load_settings(name: str) -> Settings:

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Everything that a localnet runs, as units."""
 
-import importlib.util
-
 from trustedpods.localnet import chain, cluster, provider
 from trustedpods.localnet.settings import Settings
 from trustedpods.localnet.units import Unit
@@ -14,13 +12,6 @@ def units(settings: Settings) -> list[Unit]:
     for one in settings.all_clusters():
         if one.embedded:
             found += cluster.units(settings, one)
-        found += [
-            unit
-            for unit in provider.units(settings, one)
-            if _provider_is_there() or not unit.name.endswith(("/provider", "/register"))
-        ]
+        if settings.knobs.provider:
+            found += provider.units(settings, one)
     return found
-
-
-def _provider_is_there() -> bool:
-    return importlib.util.find_spec("trustedpods.provider.cli") is not None

@@ -100,6 +100,16 @@ def start_time(pid: int) -> int | None:
     return None if fields[0] == "Z" else int(fields[19])
 
 
+def end_session(pid: int, started: int) -> None:
+    """Kill a part with all that it started, if it still runs: a part leads a session of its own."""
+    if start_time(pid) != started:
+        return
+    for number in (int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()):
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            if os.getsid(number) == pid:
+                os.kill(number, signal.SIGKILL)
+
+
 def cut_log(log: Path) -> None:
     """Keep a log file bounded. Its writer appends, so it goes on at the new end."""
     with contextlib.suppress(FileNotFoundError):

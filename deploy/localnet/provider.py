@@ -1,14 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """The provider of one cluster: registry, facade, activator, daemon, and its row in the market."""
 
-import os
 import sys
 from functools import partial
 from pathlib import Path
 
 from trustedpods.localnet import accounts, market_files, network, probes, provider_files
 from trustedpods.localnet.commands import run
-from trustedpods.localnet.folders import replace_file
+from trustedpods.localnet.folders import replace_file, shared_memory
 from trustedpods.localnet.settings import Cluster, Settings
 from trustedpods.localnet.units import Part, Step, Unit
 from trustedpods.protocol.errors import NetworkFailure
@@ -83,7 +82,7 @@ def keys_folder(settings: Settings, cluster: Cluster) -> Path:
     """Memory-only folder of the daemon's keys: a tmpfs of our own, or the one that everybody has."""
     if cluster.embedded:
         return cluster.path("keys")
-    return Path(f"/dev/shm/trustedpods-{os.getuid()}-{settings.name}-{cluster.name}")  # noqa: S108 - 0700
+    return shared_memory(settings.name) / cluster.name
 
 
 def _prepared(cluster: Cluster) -> tuple[str, ...]:
@@ -134,7 +133,8 @@ def _write_provider(settings: Settings, cluster: Cluster) -> None:
 
 
 def _make_keys_folder(cluster: Cluster, folder: Path) -> None:
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    folder.mkdir(mode=0o700, exist_ok=True)
     if cluster.embedded and not folder.is_mount():
         run(["mount", "-t", "tmpfs", "-o", _KEYS_OPTIONS, "trustedpods-keys", folder])
 

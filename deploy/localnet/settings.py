@@ -33,6 +33,8 @@ class Knobs(_Frozen):
     grace_s: int = Field(default=60, ge=1)
     warn_before_s: int = Field(default=30, ge=0)
     idle_after_s: int = Field(default=5, ge=1)
+    provider: bool = True
+    """Without providers it is a chain and clusters, for whoever brings a daemon of his own."""
     price_step_percent: int = Field(default=50, ge=0)
     """How much dearer each cluster is than the one before it."""
 

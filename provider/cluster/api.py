@@ -7,6 +7,7 @@ is really over.
 """
 
 import json
+import re
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
@@ -26,6 +27,8 @@ PAGE = 500
 _APPLY = "application/apply-patch+yaml"
 _MERGE = "application/merge-patch+json"
 _JSON_PATCH = "application/json-patch+json"
+
+_NOT_PLAIN_IN_YAML = re.compile("[\x7f-\x9f\u2028\u2029\ud800-\udfff\ufeff\ufffe\uffff]")
 
 _PLACES = {
     "Namespace": ("/api/v1", "namespaces", False),
@@ -73,7 +76,7 @@ class Api:
         headers = await self._access.headers()
         content = None
         if body is not None:
-            content, headers["content-type"] = json.dumps(body).encode(), content_type
+            content, headers["content-type"] = _json_and_yaml(body), content_type
         try:
             with trio.fail_after(CALL_TIMEOUT_S):
                 answer = await self._session.request(
@@ -143,6 +146,15 @@ class Api:
     ) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
         """An answer that goes on, piece by piece; see `streams`."""
         return streams.open_stream(self._access, path, query, silence)
+
+
+def _json_and_yaml(body: object) -> bytes:
+    """JSON that is YAML too, which the API server reads an apply as.
+
+    YAML knows no surrogate pairs, so text is not escaped, but for what YAML forbids unescaped.
+    """
+    text = json.dumps(body, ensure_ascii=False)
+    return _NOT_PLAIN_IN_YAML.sub(lambda sign: f"\\u{ord(sign[0]):04x}", text).encode()
 
 
 def _object(answer: httpx.Response) -> dict[str, Any]:

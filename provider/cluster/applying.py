@@ -10,17 +10,22 @@ from typing import Any
 
 from trustedpods.provider.cluster.api import Api, path_of
 from trustedpods.provider.cluster.builder import KubeObject
+from trustedpods.provider.cluster.errors import NamespaceEnding
 from trustedpods.provider.cluster.names import APPLIER, SCALER, WORKLOAD
 
 
 async def apply(api: Api, wanted: KubeObject) -> None:
-    """Apply one object."""
+    """Apply one object. A namespace that is ending would still take changes of what it holds: refused."""
     metadata = wanted["metadata"]
     path = path_of(wanted["kind"], metadata.get("namespace"), metadata["name"])
     if wanted["kind"] == "Deployment":
         await _apply_deployment(api, path, wanted)
-    else:
-        await api.apply(path, wanted, APPLIER)
+        return
+    made = await api.apply(path, wanted, APPLIER)
+    if wanted["kind"] == "Namespace" and "deletionTimestamp" in made["metadata"]:
+        raise NamespaceEnding(
+            f"namespace {metadata['name']} is being terminated", where=path, rule="namespace-terminating"
+        )
 
 
 async def _apply_deployment(api: Api, path: str, wanted: KubeObject) -> None:

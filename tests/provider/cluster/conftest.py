@@ -4,14 +4,23 @@
 import os
 import socket
 import subprocess
+import sys
 from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import pytest
 import trio
 
 from tests.fakes.web_server import Answer, WebServer
-from trustedpods.provider.cluster.client import open_cluster
+from trustedpods.localnet.network import enter
+from trustedpods.provider.cluster.client import Cluster, open_cluster
+
+sys.path.append(str(Path(__file__).parents[3] / "deploy/images"))
+from oci import Entry, Image, archive
+
+import build as examples
 
 KUBECONFIG = """
 apiVersion: v1
@@ -55,51 +64,66 @@ def unused_port() -> int:
         return probe.getsockname()[1]
 
 
+@dataclass(frozen=True)
+class Node:
+    """A real cluster: its kubeconfig, its registry, and a way to run commands on its node."""
+
+    kubeconfig: Path
+    registry: str
+    enter: tuple[str, ...] = ()
+
+    def push(self, archive: Path, name: str) -> str:
+        """Pull reference of an OCI archive's image, now in the registry on the node's loopback."""
+        digest_file = archive.with_suffix(".pushed")
+        copy = ["skopeo", "copy", "--quiet", "--dest-tls-verify=false", f"--digestfile={digest_file}"]
+        target = f"docker://{self.registry}/tests/{name}"
+        subprocess.run([*self.enter, *copy, f"oci-archive:{archive}", target], check=True, timeout=60)
+        return f"{self.registry}/tests/{name}@{digest_file.read_text().strip()}"
+
+
 @pytest.fixture(scope="session")
-def kubeconfig() -> Path:
-    """The real cluster's kubeconfig. There is no skipping: live tests without a cluster fail."""
+def node(request: pytest.FixtureRequest) -> Node:
+    """The cluster of TRUSTEDPODS_TEST_KUBECONFIG, else that of the session's own localnet.
+
+    With the variable, TRUSTEDPODS_TEST_NETNS names the node's network namespace where tests do
+    not run in it. Nothing is skipped: without a cluster live tests fail.
+    """
     given = os.environ.get("TRUSTEDPODS_TEST_KUBECONFIG")
-    if not given:
-        pytest.fail("no cluster to test with: set TRUSTEDPODS_TEST_KUBECONFIG")
-    return Path(given)
+    if given is None:
+        market = request.getfixturevalue("market")
+        return Node(market.kubeconfig(), market.cluster().registry, tuple(enter(market.cluster().namespace)))
+    netns = os.environ.get("TRUSTEDPODS_TEST_NETNS")
+    return Node(Path(given), "127.0.0.1:5000", ("nsenter", f"--net=/run/netns/{netns}") if netns else ())
+
+
+@pytest.fixture(scope="session")
+def kubeconfig(node: Node) -> Path:
+    """The real cluster's kubeconfig."""
+    return node.kubeconfig
 
 
 @pytest.fixture
-async def cluster(kubeconfig: Path) -> AsyncIterator:
+async def cluster(kubeconfig: Path) -> AsyncIterator[Cluster]:
     """The real cluster's door."""
     async with open_cluster(kubeconfig) as door:
         yield door
 
 
 @pytest.fixture(scope="session")
-def images_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Archives of the example images; built once and kept in the user's cache."""
-    root = Path(__file__).parents[3]
-    build = [root / "deploy/images/build.py", "hello", "busybox", "web"]
-    subprocess.run(["python3", *build], check=True, timeout=300)
-    cache = os.environ.get("TRUSTEDPODS_CACHE")
-    return Path(cache) / "images" if cache else Path.home() / ".cache/trustedpods/images"
+def archives(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Archives of example images, and of `rooted`: one that names no user, and so runs as root.
+
+    (Not busybox: a kubelet takes the node's own image for a tenant's once a tenant pulled the same.)
+    """
+    folder = tmp_path_factory.mktemp("images")
+    examples.build("hello", folder)
+    examples.build("web", folder)
+    rooted = Image("rooted:1", [{"pause": Entry(b"no program")}], entrypoint=["/pause"])
+    (folder / "rooted.tar").write_bytes(archive(rooted))
+    return folder
 
 
 @pytest.fixture(scope="session")
-def image(images_folder: Path) -> Callable[[str], str]:
-    """Pull reference of an example image, pushed into the registry on the node's loopback.
-
-    TRUSTEDPODS_TEST_NETNS names the node's network namespace where tests run outside of it.
-    """
-    registry = os.environ.get("TRUSTEDPODS_TEST_REGISTRY", "127.0.0.1:5000")
-    netns = os.environ.get("TRUSTEDPODS_TEST_NETNS")
-    enter = ["nsenter", f"--net=/run/netns/{netns}"] if netns else []
-    pushed: dict[str, str] = {}
-
-    def reference(name: str) -> str:
-        if name not in pushed:
-            source, target = f"oci-archive:{images_folder}/{name}.tar", f"docker://{registry}/tests/{name}"
-            digest_file = images_folder / f"{name}.pushed"
-            copy = ["skopeo", "copy", "-q", "--dest-tls-verify=false", "--digestfile", digest_file]
-            subprocess.run([*enter, *copy, source, target], check=True, timeout=60)
-            pushed[name] = f"{registry}/tests/{name}@{digest_file.read_text().strip()}"
-            digest_file.unlink()
-        return pushed[name]
-
-    return reference
+def image(node: Node, archives: Path) -> Callable[[str], str]:
+    """Pull reference of one of `archives`."""
+    return cache(lambda name: node.push(archives / f"{name}.tar", name))

@@ -30,7 +30,7 @@ async def diagnose(api: Api, namespace: str) -> Diagnosis | None:
             return reasons.crashed(crash, await _last_lines(api, crash))
         if (found := reasons.waiting(pod)) is not None:
             return found
-    return reasons.last_warning(await api.items(path_of("Event", namespace)))
+    return reasons.last_word(await api.items(path_of("Event", namespace)))
 
 
 async def _last_lines(api: Api, crash: Crash) -> bytes:

@@ -33,6 +33,9 @@ _PASSING = "status unknown for quota"
 """A replica set's first try can come before the quota has counted; it tries again."""
 
 
+_CLAIM = "PersistentVolumeClaim"
+
+
 @dataclass(frozen=True, slots=True)
 class Diagnosis:
     """Why no replica is ready. `hopeless` says that waiting longer will hardly change it."""
@@ -100,13 +103,14 @@ def no_pod(holders: Iterable[KubeObject]) -> Diagnosis | None:
     return None
 
 
-def last_warning(events: Iterable[KubeObject]) -> Diagnosis | None:
-    """The newest warning among events."""
-    warnings = [event for event in _in_order(events) if event.get("type") == "Warning"]
-    if not warnings:
-        return None
-    event = warnings[-1]
-    return Diagnosis(readable(f"{event.get('reason')}: {event.get('message')}"), hopeless=False)
+def last_word(events: Iterable[KubeObject]) -> Diagnosis | None:
+    """The newest warning among events; where there is none, what a volume claim waits for."""
+    ordered = _in_order(events)
+    warnings = [event for event in ordered if event.get("type") == "Warning"]
+    claims = [event for event in ordered if event.get("involvedObject", {}).get("kind") == _CLAIM]
+    for event in (*warnings[-1:], *claims[-1:]):
+        return Diagnosis(readable(f"{event.get('reason')}: {event.get('message')}"), hopeless=False)
+    return None
 
 
 def event_lines(events: Iterable[KubeObject]) -> list[str]:

@@ -20,6 +20,16 @@ CALL_TIMEOUT_S = 15.0
 STALL_TIMEOUT_S = 60.0
 """How long a push may go without moving a byte, and the registry may check a large blob."""
 
+_MANIFESTS = ", ".join(
+    (
+        "application/vnd.oci.image.manifest.v1+json",
+        "application/vnd.oci.image.index.v1+json",
+        "application/vnd.docker.distribution.manifest.v2+json",
+        "application/vnd.docker.distribution.manifest.list.v2+json",
+    )
+)
+"""A registry denies having what is not asked for by its type."""
+
 _DIGEST_REFUSED = {"DIGEST_INVALID", "SIZE_INVALID", "MANIFEST_INVALID"}
 
 
@@ -50,7 +60,7 @@ class Registry:
     async def has_manifest(self, repo: str, digest: str) -> bool:
         """Whether the repository has the manifest."""
         answer = await self._call(
-            "HEAD", f"/v2/{repo}/manifests/{digest}", {200, 404}, headers={"accept": "*/*"}
+            "HEAD", f"/v2/{repo}/manifests/{digest}", {200, 404}, headers={"accept": _MANIFESTS}
         )
         return answer.status_code == 200
 

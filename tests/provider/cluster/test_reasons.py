@@ -67,5 +67,16 @@ def test_events_in_order_and_bounded():
     lines = reasons.event_lines(events)
     assert lines[:2] == ["Normal R Pod/p: first", "Warning R Pod/p: second (3 times)"]
     assert len(lines[2]) < reasons.MAX_TEXT + 10
-    assert reasons.last_warning(events) == reasons.Diagnosis("R: second", hopeless=False)
-    assert reasons.last_warning([]) is None
+    assert reasons.last_word(events) == reasons.Diagnosis("R: second", hopeless=False)
+    assert reasons.last_word([]) is None
+
+
+def test_a_claim_s_word_where_nobody_warns():
+    about = {"kind": "PersistentVolumeClaim", "name": "data"}
+    waiting = {
+        "type": "Normal",
+        "reason": "ExternalProvisioning",
+        "message": "Waiting",
+        "involvedObject": about,
+    }
+    assert reasons.last_word([waiting]).text == "ExternalProvisioning: Waiting"

@@ -177,6 +177,33 @@ def activator(config_path: Path) -> None:
     sys.exit(run_activator([str(word) for option in options.items() for word in option]))
 
 
+@main.command("facade-files")
+@_config_option
+@_explained
+def facade_files(config_path: Path) -> None:
+    """Write haproxy.cfg and its error pages beside the facade's map file."""
+    from trustedpods.provider.config import load_config
+    from trustedpods.provider.facade import config as facade
+
+    section = load_config(config_path).facade
+    folder = Path(section.map_file).parent
+    made = facade.FacadeConfig(
+        binds=tuple(facade.Bind(bind) for bind in section.binds),
+        slots=section.slots,
+        runtime_socket=Path(section.runtime_socket),
+        map_file=Path(section.map_file),
+        activator_dir=Path(section.activator_dir),
+        pages_dir=folder / "pages",
+    )
+    for path in (made.pages_dir, made.activator_dir):
+        path.mkdir(parents=True, exist_ok=True)
+    made.map_file.touch()
+    for path, page in facade.page_files(made).items():
+        path.write_bytes(page)
+    (folder / "haproxy.cfg").write_text(facade.haproxy_config(made))
+    click.echo(folder / "haproxy.cfg")
+
+
 @main.command()
 @_config_option
 @_output_option

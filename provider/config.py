@@ -30,7 +30,7 @@ def _absolute(text: str) -> str:
 
 AddressText = Annotated[str, AfterValidator(_address)]
 PathText = Annotated[str, AfterValidator(_absolute)]
-HostPort = Annotated[str, Field(pattern=r"^[0-9A-Za-z.\-\[\]:]+:\d{1,5}$")]
+HostPort = Annotated[str, Field(pattern=r"^[0-9A-Za-z.\-\[\]:*]+:\d{1,5}$")]
 PositiveSeconds = Annotated[int, Field(ge=1, le=366 * 86400)]
 
 
@@ -92,7 +92,10 @@ class ClusterSection(Section):
 
 
 class FacadeSection(Section):
-    """HAProxy's runtime socket, the activator's sockets and what a waiting request may cost."""
+    """HAProxy's runtime socket, the activator's sockets and what a waiting request may cost.
+
+    `binds` and the files beside `map_file` (haproxy.cfg, pages) are only used by `facade-files`.
+    """
 
     runtime_socket: PathText
     activator_dir: PathText
@@ -101,6 +104,7 @@ class FacadeSection(Section):
     slots: Annotated[int, Field(ge=1, le=4096)] = 256
     wake_limit_s: PositiveSeconds = 60
     max_held: Annotated[int, Field(ge=1, le=65536)] = 256
+    binds: Annotated[list[HostPort], Field(min_length=1, max_length=8)] = ["*:80"]
 
 
 class TermsSection(Section):

@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: Apache-2.0
+from pathlib import Path
+
+import pytest
+
+from trustedpods.protocol.errors import BadInput
+from trustedpods.provider.config import load_config
+
+GOOD = """
+[market]
+rpc = "http://10.0.0.1:8545"
+chain_id = 31337
+payments = "0x0101010101010101010101010101010101010101"
+registry = "0x0202020202020202020202020202020202020202"
+token = "0x0303030303030303030303030303030303030303"
+
+[identity]
+owner = "0x0404040404040404040404040404040404040404"
+daemon = 1
+operator_key_file = "/k/operator"
+keys_dir = "/run/keys"
+tee = "none"
+trust = "open"
+domain = "k1.example.org"
+
+[net]
+listen = ["/ip4/10.0.0.2/tcp/4001"]
+
+[cluster]
+kubeconfig = "/k/config"
+
+[facade]
+runtime_socket = "/run/f/runtime.sock"
+activator_dir = "/run/f/slots"
+wake_socket = "/run/f/wake.sock"
+map_file = "/run/f/hosts.map"
+
+[prices]
+cpu_core_ms = 1
+memory_mib_s = 1
+storage_mib_s = 1
+egress_kib = 0
+ingress_kib = 0
+scale = 64
+
+[store]
+path = "/var/lib/tp/store.db"
+spool = "/var/lib/tp/spool"
+"""
+
+
+def load(tmp_path, text):
+    path = tmp_path / "provider.toml"
+    path.write_text(text)
+    return load_config(path)
+
+
+def test_a_good_file(tmp_path):
+    config = load(tmp_path, GOOD)
+    assert config.terms.grace_s == 86400
+    assert config.operator_socket == Path("/var/lib/tp/operator.sock")
+    assert config.metrics is None
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "where"),
+    [
+        ("daemon = 1", 'daemon = "1"', "identity.daemon"),
+        ("daemon = 1", "daemon = -1", "identity.daemon"),
+        ("chain_id = 31337", "chainid = 31337", "market"),
+        ('tee = "none"', 'tee = "sgx"', "identity.tee"),
+        ('keys_dir = "/run/keys"', 'keys_dir = "keys"', "identity.keys_dir"),
+        ("0x0404040404040404040404040404040404040404", "0x04", "identity.owner"),
+        ("scale = 64", "scale = 999", "prices.scale"),
+        ("[prices]", "[pricing]", "pric"),
+        ('listen = ["/ip4/10.0.0.2/tcp/4001"]', "listen = []", "net.listen"),
+    ],
+)
+def test_every_mistake_is_named(tmp_path, old, new, where):
+    with pytest.raises(BadInput) as caught:
+        load(tmp_path, GOOD.replace(old, new))
+    assert where in caught.value.where
+
+
+def test_what_is_no_toml(tmp_path):
+    with pytest.raises(BadInput, match="not TOML"):
+        load(tmp_path, "[market")
+
+
+def test_what_is_no_file(tmp_path):
+    with pytest.raises(BadInput, match="cannot be read"):
+        load_config(tmp_path / "absent.toml")
+
+
+def test_what_is_too_long(tmp_path):
+    with pytest.raises(BadInput, match="larger"):
+        load(tmp_path, "#" * 70_000)

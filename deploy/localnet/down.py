@@ -41,7 +41,6 @@ def down(name: str, *, keep: bool = False, say: Say = lambda _: None) -> bool:
         tree.remove()
         if not keep:
             _remove_files(name, state)
-    folders.home().joinpath(f".{name}.lock").unlink(missing_ok=True)
     if not found:
         say(f"{name} is not up")
     return found
@@ -120,5 +119,3 @@ def _remove_files(name: str, state: Path) -> None:
     for folder in (folders.shared_memory(name), state):
         if folder.exists():
             shutil.rmtree(folder)
-    with contextlib.suppress(OSError):  # other localnets are there, or it is not ours to remove
-        state.parent.rmdir()

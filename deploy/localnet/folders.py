@@ -84,17 +84,37 @@ def replace_file(path: Path, data: bytes, mode: int = 0o644) -> None:
 
 @contextlib.contextmanager
 def exclusive(path: Path, what: str) -> Iterator[int]:
-    """Hold the lock file *path*; Locked when somebody else does. Yields its descriptor."""
+    """Hold the lock file *path* and remove it afterwards; Locked when somebody else holds it.
+
+    Yields the file's descriptor, for what others may read there.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    descriptor = _lock(path, what)
+    while not _is_file_at(path, descriptor):  # its last holder removed it meanwhile
+        os.close(descriptor)
+        descriptor = _lock(path, what)
     try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise Locked(f"{what} is at work", where=str(path)) from None
         yield descriptor
     finally:
+        path.unlink(missing_ok=True)
         os.close(descriptor)
+
+
+def _lock(path: Path, what: str) -> int:
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        raise Locked(f"{what} is at work", where=str(path)) from None
+    return descriptor
+
+
+def _is_file_at(path: Path, descriptor: int) -> bool:
+    try:
+        return os.path.samestat(path.stat(), os.fstat(descriptor))
+    except FileNotFoundError:
+        return False
 
 
 @contextlib.contextmanager

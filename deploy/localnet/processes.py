@@ -5,7 +5,6 @@ import contextlib
 import os
 import shutil
 import signal
-import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,7 +24,6 @@ class Running:
 
     pid: int
     started: int
-    child: subprocess.Popen[bytes] | None = None
 
     async def ended(self) -> str:
         """Wait for its end; returns how it ended, as far as that can be known."""
@@ -35,10 +33,7 @@ class Running:
                 await trio.lowlevel.wait_readable(descriptor)
             finally:
                 os.close(descriptor)
-        if self.child is None:
-            return "ended"
-        code = self.child.wait()
-        return f"killed by signal {-code}" if code < 0 else f"ended with code {code}"
+        return _reap(self.pid)
 
     async def stop(self) -> None:
         """Ask it to end, then make it; returns when it has ended."""
@@ -67,20 +62,33 @@ class Running:
             os.close(descriptor)
 
 
+def _reap(pid: int) -> str:
+    """How a process that has ended did so; of one that is not our child that cannot be known."""
+    try:
+        _, status = os.waitpid(pid, 0)
+    except ChildProcessError:
+        return "ended"
+    code = os.waitstatus_to_exitcode(status)
+    return f"killed by signal {-code}" if code < 0 else f"ended with code {code}"
+
+
 def start(part: Part, log: Path) -> Running:
     """Start the part in a session of its own; its output is appended to *log*."""
     log.parent.mkdir(parents=True, exist_ok=True)
-    with log.open("ab") as output:
-        child = subprocess.Popen(  # noqa: S603 - argv is our own
-            part.argv,
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            env={**os.environ, **part.env},
-            cwd=part.directory or log.parent,
-            start_new_session=True,
-        )
-    return Running(child.pid, start_time(child.pid) or 0, child)
+    append = os.O_WRONLY | os.O_CREAT | os.O_APPEND
+    pid = os.posix_spawnp(
+        part.argv[0],
+        part.argv,
+        {**os.environ, **part.env},
+        file_actions=[
+            (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+            (os.POSIX_SPAWN_OPEN, 1, str(log), append, 0o640),
+            (os.POSIX_SPAWN_DUP2, 1, 2),
+        ],
+        setsid=True,
+        setsigdef=[signal.SIGPIPE, signal.SIGXFSZ],  # Python ignores them; a child would inherit that
+    )
+    return Running(pid, start_time(pid) or 0)
 
 
 def find(pid: int | None, started: int | None) -> Running | None:

@@ -5,7 +5,6 @@ import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Literal
 
 State = Literal["waiting", "starting", "ready", "done", "restarting", "failing"]
@@ -27,7 +26,6 @@ class Part:
     probe: Probe
     needs: tuple[str, ...] = ()
     env: dict[str, str] = field(default_factory=dict)
-    directory: Path | None = None
 
     @property
     def digest(self) -> str:

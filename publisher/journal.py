@@ -82,6 +82,8 @@ class Journal:
         self.steps: list[Step] = []
         self.events: list[dict[str, object]] = []
         self.result: dict[str, object] = {}
+        self.if_interrupted: str | None = None
+        """What goes on without us, to be said after Ctrl-C."""
         self._start = time.monotonic()
 
     @property

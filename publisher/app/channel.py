@@ -25,17 +25,26 @@ RELEASE_WAIT_S = 90.0
 SILENT_WAIT_S = 10.0
 """The same for one that went silent: it may have released just before."""
 
+UNSURE_WAIT_S = 5.0
+"""The same for a channel of an earlier run: an update that failed leaves it to the pod that runs."""
+
 POLL_S = 0.5
 
 
 @dataclass(slots=True)
 class Payment:
-    """The channel of one deploy. `ours` says that this run opened it or took back its notice."""
+    """The channel of one deploy.
+
+    `there` says that it was open before this run or is known to have been opened by it, `ours`
+    that this run opened it (or tried to: what became of that may not be known) or took its notice
+    back.
+    """
 
     ref: PodRef
     meter: Address
     terms: Terms
     amount: TokenUnits
+    there: bool = False
     ours: bool = False
 
 
@@ -87,6 +96,7 @@ async def _open(desk: Desk, payment: Payment, step: Step, journal: Journal) -> C
         if error.rule != "Live":
             raise
         return await look(desk, payment.ref)
+    payment.there = True
     facts = receipt_facts(receipt)
     step.facts |= {"opened": True, "deposit": desk.token.number(payment.amount), **facts}
     text = f"paid {desk.token.text(payment.amount)} into a new channel (gas {receipt.gas_used})"
@@ -134,10 +144,15 @@ async def rescue(
     desk: Desk, payment: Payment, name: str, error: TrustedPodsError, journal: Journal
 ) -> dict[str, object]:
     """After a deploy failed with *error*: see to it that the money comes back; say how and when."""
-    if not payment.ours:
+    if not (payment.there or payment.ours):
         return {"state": "untouched"}
     silent = isinstance(error, NetworkFailure)
     try:
+        if not payment.there and await look(desk, payment.ref) is None:
+            journal.event("no-channel", "no channel was opened, as far as the chain tells")
+            return {"state": "untouched"}
+        if not payment.ours:
+            return await _left_as_it_was(desk, payment.ref, name, journal)
         if await wait_released(desk, payment.ref, SILENT_WAIT_S if silent else RELEASE_WAIT_S, journal):
             return await refunded(desk, payment.ref, journal)
         return await give_notice(desk, payment.ref, name, journal)
@@ -147,6 +162,18 @@ async def rescue(
             f"run `trustedpods close {name}` later"
         )
         return {"state": "unknown"}
+
+
+async def _left_as_it_was(desk: Desk, ref: PodRef, name: str, journal: Journal) -> dict[str, object]:
+    """Nothing was paid in this run: say what became of a channel that was there before, if any."""
+    if await wait_released(desk, ref, UNSURE_WAIT_S, journal):
+        return await refunded(desk, ref, journal)
+    channel = await look(desk, ref)
+    if channel is None:
+        return await refunded(desk, ref, journal)
+    left = desk.token.text(channel.left)
+    journal.event("kept", f"the pod's channel keeps its {left}; `trustedpods close {name}` gets it back")
+    return {"state": "open", "left": desk.token.number(channel.left)}
 
 
 async def wait_released(desk: Desk, ref: PodRef, limit_s: float, journal: Journal) -> bool:

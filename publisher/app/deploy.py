@@ -186,6 +186,11 @@ class Deploy:
         pieces = make_pieces(self._verified, session.publisher)
         terms = payment.terms if place.channel is None else place.channel.terms
         provisioning = Provisioning(session, place.ref, bundle, pieces, terms, self._journal)
+        name = self._pod.name
+        self._journal.if_interrupted = (
+            f"the provider goes on with what it has; `trustedpods deploy` again goes on from there, "
+            f"`trustedpods delete {name}` ends it, `trustedpods close {name}` gets the deposit back"
+        )
         try:
             confirmed = await provisioning.run(pay)
         except TrustedPodsError as error:
@@ -214,4 +219,5 @@ class Deploy:
             meter=address_from_bytes(reached.session.binding.meter),
             terms=terms_of(shape, profile.prices, profile.least, limit),
             amount=amount,
+            there=reached.candidate.place.channel is not None,
         )

@@ -38,19 +38,19 @@ def pod_line(pod: Pod) -> str:
 def provider_line(session: Session, offer: Offer, token: Token) -> str:
     """One line on who takes the pod, and at what price."""
     trust = trust_text(session.verdict.trust, simulated=session.verdict.simulated)
-    return (
-        f"{provider_name(session.row)} [{trust}] {session.verdict.platform}: "
-        f"{token.text(offer.cost.awake_hour)} per hour awake, {token.text(offer.cost.asleep_hour)} asleep"
-    )
+    price = price_text(offer.cost, token)
+    return f"{provider_name(session.row)} [{trust}] {session.verdict.platform}: {price}"
+
+
+def price_text(cost: Cost, token: Token) -> str:
+    """What an hour costs."""
+    return f"{token.rough(cost.awake_hour)} per hour awake, {token.rough(cost.asleep_hour)} asleep"
 
 
 def explain(selection: Selection, token: Token, journal: Journal) -> None:
     """Say of every provider what it would cost, or why it is left out."""
     for offer in selection.offers:
-        price = (
-            f"{token.text(offer.cost.awake_hour)} per hour awake, {token.text(offer.cost.asleep_hour)} asleep"
-        )
-        journal.show.line(f"  {provider_name(offer.row)}: {price}")
+        journal.show.line(f"  {provider_name(offer.row)}: {price_text(offer.cost, token)}")
     for out in selection.left_out:
         journal.show.line(f"  {provider_name(out.row)}: left out: {out.reason}")
 

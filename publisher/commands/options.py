@@ -115,6 +115,8 @@ class Run:
         self.show.close()
         if isinstance(error, KeyboardInterrupt | click.Abort):
             click.echo("interrupted", err=True)
+            if self.journal.if_interrupted:
+                click.echo(f"hint: {self.journal.if_interrupted}", err=True)
             return INTERRUPTED
         if isinstance(error, SystemExit | click.ClickException):
             raise error

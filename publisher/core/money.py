@@ -3,7 +3,7 @@
 
 import re
 from dataclasses import dataclass
-from decimal import Decimal, localcontext
+from decimal import Context, Decimal, localcontext
 
 from trustedpods.protocol.errors import BadInput
 from trustedpods.protocol.units import TokenUnits
@@ -42,6 +42,12 @@ class Token:
     def text(self, units: int) -> str:
         """`2.5 TEST` for people: exact, without trailing zeros."""
         return f"{self.number(units)} {self.symbol}"
+
+    def rough(self, units: int) -> str:
+        """`0.3884 TEST`: four digits, for prices that nobody pays exactly."""
+        amount = Decimal(units).scaleb(-self.decimals)
+        rounded = amount.normalize(Context(prec=4))
+        return f"{rounded:f} {self.symbol}"
 
     def number(self, units: int) -> str:
         """`2.5`: exact, never in exponent form."""

@@ -133,8 +133,8 @@ def _money_obstacle(wish: Wish, row: RegistryRow, cost: Cost) -> str | None:
             )
     if limit is not None and not cost.fits(limit):
         return (
-            f"a day at full size costs {token.text(cost.peak_day)}, and it demands a limit of at least "
-            f"{token.text(cost.least_cap)}; maxCostPerDay is {token.text(limit)}"
+            f"a day at full size costs {token.rough(cost.peak_day)}, and it demands a limit of at least "
+            f"{token.rough(cost.least_cap)}; maxCostPerDay is {token.text(limit)}"
         )
     if row.least.unlock_s > MAX_UNLOCK_S:
         return f"would keep a deposit for {duration_text(row.least.unlock_s)} after notice"

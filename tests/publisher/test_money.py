@@ -33,6 +33,14 @@ def test_text():
     assert Token("X", 0).text(7) == "7 X"
 
 
+def test_rough_prices_have_four_digits():
+    token = Token("X", 18)
+    assert token.rough(388_406_249_983_180_800) == "0.3884 X"
+    assert token.rough(12_345_678 * 10**18) == "12350000 X"
+    assert token.rough(0) == "0 X"
+    assert token.rough(1) == "0.000000000000000001 X"
+
+
 def test_a_finer_amount_than_the_token_has_is_refused():
     with pytest.raises(BadInput, match="more than the 6 decimals"):
         Token("USDC", 6).units(Decimal("0.0000001"), "deposit")

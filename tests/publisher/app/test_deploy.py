@@ -169,6 +169,36 @@ async def test_a_provider_that_keeps_the_money_is_given_notice(bench, monkeypatc
     assert [verb for verb, _ in bench.chain.log] == ["open", "unlock", "cancel_unlock"]
 
 
+async def test_a_failed_update_leaves_the_channel_to_the_pod_that_runs(bench, monkeypatch):
+    monkeypatch.setattr("trustedpods.publisher.app.channel.UNSURE_WAIT_S", 0.1)
+    async with bench.peer().serve() as peer:
+        await bench.deploy()
+        peer.faults = {"crashes", "keeps-money"}
+        with pytest.raises(Refused):
+            await bench.deploy()
+    assert bench.last.result["money"]["state"] == "open"
+    assert [verb for verb, _ in bench.chain.log] == ["open"]
+
+
+async def test_an_earlier_refund_is_not_told_again(bench):
+    async with bench.peer("crashes").serve():
+        for _ in range(2):
+            with pytest.raises(Refused):
+                await bench.deploy()
+            assert bench.last.result["money"]["state"] == "released"
+    opened = bench.chain.open_with_permit
+
+    async def broken(*arguments):
+        raise NetworkFailure("not mined in time")
+
+    bench.chain.open_with_permit = broken
+    async with bench.peer().serve():
+        with pytest.raises(NetworkFailure):
+            await bench.deploy()
+    bench.chain.open_with_permit = opened
+    assert bench.last.result["money"] == {"state": "untouched"}
+
+
 async def test_a_provider_that_goes_silent_is_given_notice(bench, monkeypatch):
     monkeypatch.setattr("trustedpods.publisher.app.channel.SILENT_WAIT_S", 0.2)
     async with bench.peer("hangs-up-late").serve():

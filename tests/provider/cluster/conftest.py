@@ -4,7 +4,6 @@
 import os
 import socket
 import subprocess
-import sys
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from functools import cache
@@ -13,14 +12,10 @@ from pathlib import Path
 import pytest
 import trio
 
+from tests.fakes.example_images import build, oci
 from tests.fakes.web_server import Answer, WebServer
 from trustedpods.localnet.network import enter
 from trustedpods.provider.cluster.client import Cluster, open_cluster
-
-sys.path.append(str(Path(__file__).parents[3] / "deploy/images"))
-from oci import Entry, Image, archive
-
-import build as examples
 
 KUBECONFIG = """
 apiVersion: v1
@@ -116,10 +111,10 @@ def archives(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (Not busybox: a kubelet takes the node's own image for a tenant's once a tenant pulled the same.)
     """
     folder = tmp_path_factory.mktemp("images")
-    examples.build("hello", folder)
-    examples.build("web", folder)
-    rooted = Image("rooted:1", [{"pause": Entry(b"no program")}], entrypoint=["/pause"])
-    (folder / "rooted.tar").write_bytes(archive(rooted))
+    build.build("hello", folder)
+    build.build("web", folder)
+    rooted = oci.Image("rooted:1", [{"pause": oci.Entry(b"no program")}], entrypoint=["/pause"])
+    (folder / "rooted.tar").write_bytes(oci.archive(rooted))
     return folder
 
 

@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Archives of the image builder: the same bytes each time, and what other tools read in them."""
+
+import io
+import json
+import subprocess
+import tarfile
+
+import pytest
+
+from tests.fakes.example_images import build, oci, recipes
+
+FILES = {"srv/a.txt": oci.Entry(b"a", mode=0o644, uid=7), "bin/sh": oci.Entry(link="busybox")}
+
+
+def image(**more):
+    return oci.Image("docker.io/local/x:1", [FILES], **more)
+
+
+def members(archive):
+    with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
+        return {item.name: tar.extractfile(item).read() for item in tar if item.isfile()}
+
+
+def test_the_same_content_is_the_same_bytes(monkeypatch):
+    backwards = dict(reversed(FILES.items()))
+    assert oci.archive(image()) == oci.archive(oci.Image("docker.io/local/x:1", [backwards]))
+    before = oci.archive(image())
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "1700000000")
+    assert oci.archive(image()) != before
+
+
+def test_every_blob_is_named_by_its_digest():
+    files = members(oci.archive(image()))
+    blobs = {name: data for name, data in files.items() if name.startswith("blobs/")}
+    assert len(blobs) == 3
+    for name, data in blobs.items():
+        assert oci.digest(data) == name.removeprefix("blobs/").replace("/", ":")
+
+
+def test_a_layer_has_its_folders_owners_and_links():
+    with tarfile.open(fileobj=io.BytesIO(oci.layer(FILES))) as tar:
+        found = {item.name: item for item in tar}
+    assert list(found) == ["bin", "bin/sh", "srv", "srv/a.txt"]
+    assert found["bin"].isdir()
+    assert found["bin/sh"].linkname == "busybox"
+    assert (found["srv/a.txt"].uid, found["srv/a.txt"].mode, found["srv/a.txt"].mtime) == (7, 0o644, 0)
+
+
+@pytest.mark.parametrize("compress", [True, False])
+def test_skopeo_reads_it(tmp_path, compress):
+    path = tmp_path / "x.tar"
+    path.write_bytes(oci.archive(image(compress=compress, user="7:7", ports=[8080], entrypoint=["/bin/sh"])))
+    asked = ["skopeo", "inspect", "--config", f"oci-archive:{path}"]
+    config = json.loads(subprocess.run(asked, capture_output=True, check=True).stdout)
+    assert config["config"]["User"] == "7:7"
+    assert config["config"]["ExposedPorts"] == {"8080/tcp": {}}
+    copy = ["skopeo", "copy", "--quiet", f"oci-archive:{path}", f"dir:{tmp_path / 'copy'}"]
+    subprocess.run(copy, check=True, capture_output=True)
+
+
+def test_only_what_is_kept_is_taken(tmp_path):
+    rootfs = tmp_path / "rootfs.tar"
+    rootfs.write_bytes(oci.layer(FILES))
+    assert list(oci.entries_of(rootfs, ["srv/*"])) == ["srv/a.txt"]
+    with pytest.raises(KeyError, match="etc"):
+        oci.entries_of(rootfs, ["srv/*", "etc/*"])
+
+
+def test_a_build_is_kept_until_its_inputs_change(tmp_path, monkeypatch, capsys):
+    inputs = ["first"]
+    recipe = recipes.Recipe(image, lambda: inputs[0])
+    monkeypatch.setitem(recipes.RECIPES, "x", recipe)
+    made = build.build("x", tmp_path)
+    build.build("x", tmp_path)
+    assert "up to date" in capsys.readouterr().out
+    inputs[0] = "second"
+    build.build("x", tmp_path)
+    assert "up to date" not in capsys.readouterr().out
+    made.unlink()
+    build.build("x", tmp_path)
+    assert made.exists()
+
+
+def test_a_missing_tool_is_named():
+    with pytest.raises(recipes.CannotBuild, match="no-such-tool is missing"):
+        recipes.run("no-such-tool")
+    with pytest.raises(recipes.CannotBuild, match="exit 1"):
+        recipes.run("false")
+
+
+@pytest.mark.live
+@pytest.mark.parametrize("name", sorted(recipes.RECIPES))
+def test_examples_are_reproducible(tmp_path, name):
+    archives = [
+        build.build(name, tmp_path / part) for part in ("one", "two") if not (tmp_path / part).mkdir()
+    ]
+    first, second = (path.read_bytes() for path in archives)
+    assert first == second

@@ -127,11 +127,12 @@ def cut_log(log: Path) -> None:
 
 
 def last_line(log: Path, limit: int = 4096) -> str:
-    """The last line in a log file that is not empty."""
+    """The last line in a log file that is not empty; a hint together with what it is about."""
     try:
         with log.open("rb") as file:
             file.seek(max(0, log.stat().st_size - limit))
             lines = file.read().decode(errors="replace").strip().splitlines()
     except FileNotFoundError:
         return ""
-    return lines[-1].strip() if lines else ""
+    words = [line.strip() for line in lines[-2:]]
+    return " ".join(words if words and words[-1].startswith("hint:") else words[-1:])

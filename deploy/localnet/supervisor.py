@@ -66,7 +66,7 @@ class Supervisor:
                 await trio.to_thread.run_sync(step.run)
                 break
             except (TrustedPodsError, OSError) as error:
-                self._set(step.name, "failing", note=str(error))
+                self._set(step.name, "failing", note=self._write_down(step, str(error)))
             await trio.sleep(pause)
             pause = min(2 * pause, _LONGEST_PAUSE_S)
         self._set(step.name, "done")
@@ -132,6 +132,15 @@ class Supervisor:
             for log in (self._state / "log").glob("*.log"):
                 processes.cut_log(log)
             await trio.sleep(_CUT_LOGS_EVERY_S)
+
+    def _write_down(self, step: Step, text: str) -> str:
+        """Put all that a failed step said into its log; returns the line that says most."""
+        log = folders.log_file(self._state, step.name)
+        log.parent.mkdir(exist_ok=True)
+        with log.open("a") as file:
+            file.write(text + "\n")
+        lines = text.strip().splitlines()
+        return lines[-1] if "Traceback" in text else lines[0]
 
     def _last_words(self, part: Part, how: str) -> str:
         line = processes.last_line(folders.log_file(self._state, part.name))

@@ -8,6 +8,7 @@ import socket
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import trio
@@ -34,6 +35,7 @@ from trustedpods.provider.app.pods import Pods
 from trustedpods.provider.app.reconciler import Reconciler
 from trustedpods.provider.app.removing import Remover
 from trustedpods.provider.app.settlement import Settlement
+from trustedpods.provider.app.steady import steadily
 from trustedpods.provider.blobstore import BlobStore
 from trustedpods.provider.cluster.client import open_cluster
 from trustedpods.provider.cluster.registry import open_registry
@@ -207,10 +209,13 @@ async def _run(parts: Parts, host: Host) -> None:
         await nursery.start(parts.keeper.run)
         await _restore(parts)
         await nursery.start(serve_wakes, Path(config.facade.wake_socket), parts.fleet.answer_wake)
-        nursery.start_soon(parts.reconciler.run)
-        nursery.start_soon(parts.settlement.run)
-        nursery.start_soon(parts.meter.keep_observing, OBSERVE_EVERY_S)
-        nursery.start_soon(_collect_blobs, parts)
+        for name, task in (
+            ("reconciling", parts.reconciler.run),
+            ("settlement", parts.settlement.run),
+            ("observing", partial(parts.meter.keep_observing, OBSERVE_EVERY_S)),
+            ("collecting blobs", partial(_collect_blobs, parts)),
+        ):
+            nursery.start_soon(steadily, name, task)
         conversations = Conversations(doors, binding, profile, _handlers(parts))
         host.serve(conversations.handle)
         endpoint = (config.net.announce or host.addresses)[0]

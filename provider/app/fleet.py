@@ -13,6 +13,7 @@ from trustedpods.provider.app.bundles import Bundles, OpenBundle
 from trustedpods.provider.app.doors import Doors
 from trustedpods.provider.app.machine import Machine, Published
 from trustedpods.provider.app.meter import Meter
+from trustedpods.provider.app.steady import steadily
 from trustedpods.provider.cluster.views import PodView
 from trustedpods.provider.core import scale
 from trustedpods.provider.core.record import Phase, PodRecord
@@ -54,6 +55,8 @@ class Fleet:
         self._nursery: trio.Nursery | None = None
         self._probing: set[tuple[str, int]] = set()
         self._views_changed = trio.Event()
+        self._adopted = trio.Event()
+        self._publishing = trio.Lock()
 
     # ---- what others ask ---------------------------------------------------------------------
 
@@ -68,15 +71,22 @@ class Fleet:
         return len(views), len(machine.state.ready) if machine else 0
 
     async def answer_wake(self, slot: int) -> WakeAnswer:
-        """What the activator asks."""
-        label = self._doors.facade.label_of(slot)
-        machine = self._labels.get(label) if label else None
-        if machine is None:
-            return WakeRefusal("this pod is not ready to be woken yet", UNKNOWN_RETRY_S)
-        return await machine.wake()
+        """What the activator asks. While a pod is being changed its requests wait."""
+        with trio.move_on_after(self._doors.config.facade.wake_limit_s):
+            while (label := self._doors.facade.label_of(slot)) is not None:
+                machine = self._labels.get(label)
+                if machine is None:
+                    await self._adopted.wait()
+                elif (answer := await machine.wake()) is not None:
+                    return answer
+        return WakeRefusal("this pod is not ready to be woken yet", UNKNOWN_RETRY_S)
 
     async def publish(self, record: PodRecord, opened: OpenBundle) -> Machine:
         """Give the pod its slot and a machine; one that it has gets the new limits."""
+        async with self._publishing:
+            return await self._publish(record, opened)
+
+    async def _publish(self, record: PodRecord, opened: OpenBundle) -> Machine:
         hosts = opened.hosts(record.label, self._doors.config.identity.domain)
         given = await self._doors.facade.publish(record.label, hosts)
         await self._meter.begin_traffic(record.channel, given.mark)
@@ -134,8 +144,7 @@ class Fleet:
         machine = self._machines.pop(channel, None)
         if machine is not None:
             self._labels.pop(machine.published.label, None)
-            machine.refuse_all("the pod is being changed", UNKNOWN_RETRY_S)
-            machine.scope.cancel()
+            machine.end()
 
     async def quiesce(self, record: PodRecord) -> None:
         """Bring a pod to zero before its objects change: new requests wait, old ones may finish."""
@@ -162,9 +171,9 @@ class Fleet:
         """Watch, tick and keep the facade in step, for ever."""
         async with trio.open_nursery() as nursery:
             self._nursery = nursery
-            nursery.start_soon(self._watch)
-            nursery.start_soon(self._tick)
-            nursery.start_soon(self._sync_facade)
+            nursery.start_soon(steadily, "watching replicas", self._watch)
+            nursery.start_soon(steadily, "the fleet's tick", self._tick)
+            nursery.start_soon(steadily, "keeping the facade", self._sync_facade)
             task_status.started()
 
     async def restore(self, records: list[PodRecord]) -> None:
@@ -194,6 +203,8 @@ class Fleet:
             if view.label == machine.published.label and view.namespace == machine.published.namespace
         }
         self._nursery.start_soon(machine.run)
+        self._adopted.set()
+        self._adopted = trio.Event()
         self._probe_all(machine)
         machine.see()
         return machine

@@ -44,6 +44,7 @@ class Machine:
         self.state = scale.begin(limits, trio.current_time(), replicas)
         self._doors = doors
         self._waiters: dict[trio.Event, WakeAnswer | None] = {}
+        self._ended = False
         self._commands: list[scale.Command] = []
         self._more = trio.Event()
         self.scope = trio.CancelScope()
@@ -64,16 +65,19 @@ class Machine:
         if self._commands:
             self._more.set()
 
-    async def wake(self) -> WakeAnswer:
-        """Where the pod is, as soon as it is ready, or why it is not to be had."""
+    async def wake(self) -> WakeAnswer | None:
+        """Where the pod is, as soon as it is ready, or why it is not to be had.
+
+        None when this machine ended meanwhile: ask the pod's next one.
+        """
+        if self._ended:
+            return None
         done = trio.Event()
         self._waiters[done] = None
         try:
             self.feed(scale.WakeAsked())
             await done.wait()
-            answer = self._waiters[done]
-            assert answer is not None
-            return answer
+            return self._waiters[done]
         finally:
             self._waiters.pop(done, None)
 
@@ -102,9 +106,12 @@ class Machine:
                 self._waiters[done] = answer
                 done.set()
 
-    def refuse_all(self, reason: str, retry_after: int) -> None:
-        """Nobody waits any longer: the pod is being taken down or changed."""
-        self._answer(WakeRefusal(reason, retry_after))
+    def end(self) -> None:
+        """The pod is taken down or changed: whoever waits asks again, and nothing more is done."""
+        self._ended = True
+        for done in self._waiters:
+            done.set()
+        self.scope.cancel()
 
     async def run(self) -> None:
         """Carry out commands until cancelled through `scope`.
@@ -120,8 +127,9 @@ class Machine:
                     try:
                         for command in commands:
                             await self._execute(command)
-                    except TrustedPodsError as error:
-                        _log.warning("%s: %s; trying again", self.published.label, error)
+                    except Exception as error:  # noqa: BLE001 - one pod must not stop the others
+                        level = logging.WARNING if isinstance(error, TrustedPodsError) else logging.ERROR
+                        _log.log(level, "%s: %s; trying again", self.published.label, error)
                         self._commands = [*commands, *self._commands]
                         await trio.sleep(RETRY_S)
 

@@ -24,7 +24,7 @@ from trustedpods.provider.cluster.builder import PodLife, objects
 from trustedpods.provider.core.admit import check_channel
 from trustedpods.provider.core.life import Event
 from trustedpods.provider.core.record import ChannelFact, PodRecord
-from trustedpods.provider.facade.wake import WakeRefusal
+from trustedpods.provider.facade.wake import WakeAddress
 
 BLOBS_WITHIN_S = 24 * 3600
 """How long an accepted pod may take to send its images."""
@@ -33,6 +33,7 @@ CHANNEL_WITHIN_S = 180
 """How long an accepted pod may stay without a channel."""
 
 POLL_S = 1.0
+CHANNEL_LOOK_S = 10.0
 
 
 class Phases:
@@ -72,10 +73,18 @@ class Phases:
             left = record.changed_at + BLOBS_WITHIN_S - self._doors.now()
             if left <= 0:
                 raise Refused(f"{len(missing)} blobs did not come in time", rule="blobs-missing")
-            with trio.move_on_after(min(left, POLL_S)):
+            with trio.move_on_after(min(left, CHANNEL_LOOK_S)):
                 await self._arrived.wait()
+            await self._require_channel(record)
         self._board.tell(record.channel, "blobs", "all blobs are here")
         return Event.BLOBS_COMPLETE
+
+    async def _require_channel(self, record: PodRecord) -> None:
+        """Room and spool are not kept for long for somebody who does not pay."""
+        if record.chain is None and self._doors.now() > record.changed_at + CHANNEL_WITHIN_S:
+            (channel,) = await self._doors.chain.channels(self._doors.owner, [record.channel])
+            if channel is None:
+                self._check_patience(record)
 
     async def await_channel(self, record: PodRecord) -> Event:
         """Wait until the channel is on chain deep enough, and check that it pays for the pod."""
@@ -123,8 +132,8 @@ class Phases:
         record = await self._pods.change(record.channel, slot=machine.published.slot)
         self._board.tell(record.channel, "start", "starting one replica to prove that it runs")
         answer = await machine.wake()
-        if isinstance(answer, WakeRefusal):
-            raise Refused(answer.error, rule="start")
+        if not isinstance(answer, WakeAddress):
+            raise Refused(answer.error if answer else "the pod was changed meanwhile", rule="start")
         statement = self._state(record, opened)
         await self._pods.change(record.channel, statement=encode(statement))
         self._board.tell(record.channel, "serving", "the pod runs and is published")

@@ -1,16 +1,22 @@
 # SPDX-License-Identifier: Apache-2.0
 """`blob`: sealed chunks onto the spool, from where an earlier stream stopped."""
 
+import trio
+
 from trustedpods.protocol.codec import decode
-from trustedpods.protocol.errors import Refused
+from trustedpods.protocol.errors import Refused, TrustedPodsError
 from trustedpods.protocol.messages import BlobAck, BlobBody, BlobRef
 from trustedpods.protocol.sealing.blobs import SEALED_CHUNK_SIZE, chunk_count
 from trustedpods.provider.app.accepting import Acceptance
 from trustedpods.provider.app.bundles import Bundles
 from trustedpods.provider.app.phases import Phases
-from trustedpods.provider.blobstore import BlobStore
+from trustedpods.provider.blobstore import BlobStore, BlobWriter
 from trustedpods.provider.core.record import ENDED, Phase
+from trustedpods.provider.server.answers import Answers
 from trustedpods.provider.server.conversations import Asked
+
+AHEAD = 8
+"""Chunks received ahead of the disk: it syncs now and then, and the line should not wait."""
 
 CHUNK_WITHIN_S = 120.0
 """A line that moves less than a chunk in so long is given up; the blob can be resumed."""
@@ -36,12 +42,7 @@ class Uploads:
             return
         async with self._store.writer(publisher, blob) as writer:
             await asked.answers.send(BlobAck(chunks=writer.chunks))
-            acknowledged = writer.chunks
-            while not writer.complete:
-                await writer.add(await asked.answers.stream.receive(SEALED_CHUNK_SIZE, CHUNK_WITHIN_S))
-                if writer.synced > acknowledged and not writer.complete:
-                    acknowledged = writer.synced
-                    await asked.answers.send(BlobAck(chunks=acknowledged))
+            await _take(asked.answers, writer, total)
         self._phases.blob_arrived()
         await asked.answers.send(BlobAck(chunks=total), final=True)
 
@@ -55,3 +56,36 @@ class Uploads:
         if announced != body.blob:
             raise Refused("this blob is not in the pod's bundle", rule="blob-unknown")
         return announced
+
+
+async def _take(answers: Answers, writer: BlobWriter, total: int) -> None:
+    """Receive ahead of the disk and the cipher; the first trouble of either side ends both."""
+    trouble: list[TrustedPodsError] = []
+    into, out = trio.open_memory_channel[bytes](AHEAD)
+
+    async def receive() -> None:
+        async with into:
+            try:
+                for _ in range(writer.chunks, total):
+                    await into.send(await answers.stream.receive(SEALED_CHUNK_SIZE, CHUNK_WITHIN_S))
+            except TrustedPodsError as error:
+                trouble.append(error)
+
+    async with trio.open_nursery() as nursery, out:
+        nursery.start_soon(receive)
+        try:
+            await _write(answers, writer, out)
+        except TrustedPodsError as error:
+            trouble.append(error)
+            nursery.cancel_scope.cancel()
+    if trouble:
+        raise trouble[0]
+
+
+async def _write(answers: Answers, writer: BlobWriter, chunks: trio.MemoryReceiveChannel[bytes]) -> None:
+    acknowledged = writer.chunks
+    async for sealed in chunks:
+        await writer.add(sealed)
+        if writer.synced > acknowledged and not writer.complete:
+            acknowledged = writer.synced
+            await answers.send(BlobAck(chunks=acknowledged))

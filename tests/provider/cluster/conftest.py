@@ -67,9 +67,9 @@ class Node:
     registry: str
     enter: tuple[str, ...] = ()
 
-    def push(self, archive: Path, name: str) -> str:
+    def push(self, archive: Path, name: str, scratch: Path) -> str:
         """Pull reference of an OCI archive's image, now in the registry on the node's loopback."""
-        digest_file = archive.with_suffix(".pushed")
+        digest_file = scratch / f"{name}.digest"
         copy = ["skopeo", "copy", "--quiet", "--dest-tls-verify=false", f"--digestfile={digest_file}"]
         target = f"docker://{self.registry}/tests/{name}"
         subprocess.run([*self.enter, *copy, f"oci-archive:{archive}", target], check=True, timeout=60)
@@ -105,20 +105,20 @@ async def cluster(kubeconfig: Path) -> AsyncIterator[Cluster]:
 
 
 @pytest.fixture(scope="session")
-def archives(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Archives of example images, and of `rooted`: one that names no user, and so runs as root.
+def image(node: Node, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], str]:
+    """Pull reference of an example image, or of `rooted`: one that names no user, and so runs as root.
 
     (Not busybox: a kubelet takes the node's own image for a tenant's once a tenant pulled the same.)
     """
-    folder = tmp_path_factory.mktemp("images")
-    build.build("hello", folder)
-    build.build("web", folder)
-    rooted = oci.Image("rooted:1", [{"pause": oci.Entry(b"no program")}], entrypoint=["/pause"])
-    (folder / "rooted.tar").write_bytes(oci.archive(rooted))
-    return folder
+    scratch, kept = tmp_path_factory.mktemp("images"), build.default_out()
 
+    def archive(name: str) -> Path:
+        if name != "rooted":
+            kept.mkdir(parents=True, exist_ok=True)
+            return build.build(name, kept)
+        rooted = oci.Image("rooted:1", [{"pause": oci.Entry(b"no program")}], entrypoint=["/pause"])
+        path = scratch / "rooted.tar"
+        path.write_bytes(oci.archive(rooted))
+        return path
 
-@pytest.fixture(scope="session")
-def image(node: Node, archives: Path) -> Callable[[str], str]:
-    """Pull reference of one of `archives`."""
-    return cache(lambda name: node.push(archives / f"{name}.tar", name))
+    return cache(lambda name: node.push(archive(name), name, scratch))

@@ -98,7 +98,12 @@ def main(check: bool) -> None:
     """Compile the contracts into abi/*.json."""
     folder = ROOM / "abi"
     differing = []
-    for name, text in compile_contracts().items():
+    try:
+        compiled = compile_contracts()
+    except NoContext as error:
+        click.echo(f"error: {error}; {error.hint}", err=True)
+        sys.exit(error.exit_code)
+    for name, text in compiled.items():
         path = folder / name
         if path.exists() and path.read_text() == text:
             continue

@@ -7,8 +7,8 @@ from typing import TypeAlias
 import trio
 from web3.contract.contract import ContractFunction
 
-from trustedpods.contracts.client.base import Answer, ChainBase
-from trustedpods.contracts.records import Channel, ChannelEvents, ClosedInfo, OpenedChannel, Receipt
+from trustedpods.contracts.client.views import PaymentViews
+from trustedpods.contracts.records import Receipt
 from trustedpods.contracts.terms import Terms
 from trustedpods.contracts.typed import VRS, Domain, Move, Permit, address_of, sign_permit
 from trustedpods.contracts.usage import SignedClaim, SubmissionResult, UsageClaim
@@ -16,7 +16,6 @@ from trustedpods.protocol.errors import InsufficientFunds, LocalProtocolError
 from trustedpods.protocol.ids import Address, ChannelId, PodRef
 from trustedpods.protocol.units import TokenUnits, UnixSeconds
 
-STATUS_BATCH = 500
 PERMIT_LIFETIME_S = 3600
 _PERMIT_ATTEMPTS = 3
 
@@ -25,71 +24,8 @@ _PermitArguments: TypeAlias = tuple[int, int, int, bytes, bytes]
 _permit_locks: dict[tuple[int, Address, Address], trio.Lock] = {}
 
 
-class PaymentActions(ChainBase):
+class PaymentActions(PaymentViews):
     """Everything that the payment contract can do."""
-
-    # ---- reading ----
-
-    async def channels(self, owner: Address, ids: Sequence[ChannelId]) -> list[Channel | None]:
-        """State of many channels, in order; None means *read, and not there*."""
-        found: list[Channel | None] = []
-        for start in range(0, len(ids), STATUS_BATCH):
-            batch = ids[start : start + STATUS_BATCH]
-            words = await self._call(self._payments.functions.status(owner, list(batch)))
-            found += [
-                Channel.from_words(channel, hot, terms)
-                for channel, (hot, terms) in zip(batch, words, strict=True)
-            ]
-        return found
-
-    async def owed(self, who: Address) -> TokenUnits:
-        """What `withdraw` would pay."""
-        _, amount = await self._call(self._payments.functions.accounts(who))
-        return TokenUnits(amount)
-
-    async def payout(self, who: Address) -> Address:
-        """Where `withdraw` pays it."""
-        to, _ = await self._call(self._payments.functions.accounts(who))
-        return who if int(to, 16) == 0 else Address(to)
-
-    async def channel_events(self, owner: Address, channel: ChannelId) -> ChannelEvents:
-        """What events tell of the latest life of a channel; hints, as nodes forget."""
-        filters = {"owner": owner, "id": channel}
-        opened = await self._logs(self._payments, "Opened", **filters)
-        start = _place(opened[-1]) if opened else (0, 0)
-        closed = [e for e in await self._logs(self._payments, "Closed", **filters) if _place(e) > start]
-        topped = [e for e in await self._logs(self._payments, "ToppedUp", **filters) if _place(e) > start]
-        return ChannelEvents(
-            opened=TokenUnits(opened[-1]["args"]["amount"]) if opened else None,
-            topped_up=TokenUnits(sum(event["args"]["amount"] for event in topped)),
-            open_tx=bytes(opened[-1]["transactionHash"]) if opened else None,
-            closed=_closed(closed[-1]) if closed else None,
-        )
-
-    async def closed(self, owner: Address, channel: ChannelId) -> ClosedInfo | None:
-        """How the channel ended, if it did since it was last opened; a hint."""
-        return (await self.channel_events(owner, channel)).closed
-
-    async def opened_by(self, publisher: Address) -> list[OpenedChannel]:
-        """Channels that *publisher* opened, oldest first, each in its latest life; hints."""
-        latest: dict[tuple[Address, ChannelId], OpenedChannel] = {}
-        for event in await self._logs(self._payments, "Opened", publisher=publisher):
-            arguments = event["args"]
-            place = (Address(arguments["owner"]), ChannelId(arguments["id"]))
-            latest.pop(place, None)
-            latest[place] = OpenedChannel(
-                *place,
-                Terms.unpack(arguments["terms"]),
-                TokenUnits(arguments["amount"]),
-                bytes(event["transactionHash"]),
-                event["blockNumber"],
-            )
-        return list(latest.values())
-
-    async def submissions(self, owner: Address, root: bytes) -> bytes | None:
-        """Hash of the transaction that submitted the batch with this root; a hint."""
-        found = await self._logs(self._payments, "UsageSubmitted", owner=owner, root=root)
-        return bytes(found[0]["transactionHash"]) if found else None
 
     # ---- the publisher ----
 
@@ -239,17 +175,3 @@ def _require_sender(key: bytes, expected: Address, who: str) -> None:
 
 def _batch(claim: UsageClaim) -> tuple[Address, bytes, list[int], list[tuple[Address, bytes]]]:
     return claim.owner, claim.root, claim.words, [(ref.publisher, ref.salt) for ref in claim.refs]
-
-
-def _place(event: Answer) -> tuple[int, int]:
-    return event["blockNumber"], event["logIndex"]
-
-
-def _closed(event: Answer) -> ClosedInfo:
-    arguments = event["args"]
-    return ClosedInfo(
-        refund=TokenUnits(arguments["refunded"]),
-        pushed=arguments["pushed"],
-        tx_hash=bytes(event["transactionHash"]),
-        block=event["blockNumber"],
-    )

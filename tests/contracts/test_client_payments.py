@@ -184,6 +184,12 @@ async def test_a_cap_only_rises(chain, deal, terms):
     assert (await the_channel(chain, deal)).terms.cap_per_day == 2 * terms.cap_per_day
 
 
+async def test_a_publisher_finds_its_channels_again(chain, deal, funded):
+    (found,) = await chain.opened_by(deal.publisher.address)
+    assert (found.owner, found.channel, found.amount) == (deal.owner.address, deal.id, deal.deposit)
+    assert await chain.opened_by(deal.owner.address) == []
+
+
 async def test_token_is_described(chain):
     info = await chain.token_info()
     assert info.symbol == "TPT"

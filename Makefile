@@ -47,7 +47,8 @@ live: setup
 
 bench: setup ## measure, as ratios in one run
 	@$(call title,benchmarks)
-	$(PYTEST) tests/bench
+	$(BIN)/python -m tests.bench.net_throughput
+	$(BIN)/python -m tests.bench.market
 
 soak: setup ## the full lengths (hours)
 	@$(call title,soak)

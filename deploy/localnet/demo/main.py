@@ -70,13 +70,17 @@ def _forget_the_last(outside: Outside) -> None:
         _say(f"deleting {last.read_text()} of the demo before")
         outside.trustedpods("delete", last.read_text())
         last.unlink()
+    outside.provider("claim", "--withdraw")  # what is owed from before would blur this run's sums
 
 
 def _last_words(outside: Outside, url: str, name: str, seconds: float) -> None:
     answer, taken = outside.get(url)
     answer.raise_for_status()
+    host, port = url.split("/")[2], url.split("/")[2].rsplit(":", 1)[1]
     click.echo(f"\n{url} answers from zero pods: {answer.status_code} after {taken:.2f} s")
-    click.echo(f"  curl {url}   (or: curl -H 'Host: {url.split('/')[2]}' http://127.0.0.1:...)")
+    click.echo(
+        f"  curl {url}   (where *.localhost does not resolve: curl -H 'Host: {host}' http://127.0.0.1:{port}/)"
+    )
     click.echo(f'  eval "$(trustedpods-localnet env --name {name})"   to use trustedpods here')
     click.echo(f"  trustedpods-localnet down --name {name}   removes all of it")
     click.echo(f"all fifteen steps happened, {seconds:.0f} s in all")

@@ -8,7 +8,6 @@ pod's name, blobs are met by their ids, and the provider keeps what it has.
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass
-from pathlib import Path
 
 import trio
 
@@ -16,16 +15,15 @@ from trustedpods.contracts.rows import RegistryRow
 from trustedpods.contracts.terms import MAX_DEPOSIT
 from trustedpods.protocol.errors import InsufficientFunds, Refused, TrustedPodsError
 from trustedpods.protocol.ids import address_from_bytes, channel_hex
-from trustedpods.protocol.messages import TrustClass
 from trustedpods.protocol.net import Host, open_host
 from trustedpods.publisher.app import channel, facts
 from trustedpods.publisher.app.channel import Payment
-from trustedpods.publisher.app.desk import Desk, open_desk
+from trustedpods.publisher.app.desk import Desk
 from trustedpods.publisher.app.find import Place, by_liveness, places
 from trustedpods.publisher.app.parcel import make_bundle, make_pieces
 from trustedpods.publisher.app.provision import Provisioning
 from trustedpods.publisher.app.reach import Candidate, Reached, first_that_takes, provider_name
-from trustedpods.publisher.context import MarketFile, state_dir
+from trustedpods.publisher.context import state_dir
 from trustedpods.publisher.core.cost import Shape, cost_of, shape_of, terms_of
 from trustedpods.publisher.core.deploy import admit_body
 from trustedpods.publisher.core.money import Funding
@@ -33,37 +31,26 @@ from trustedpods.publisher.core.select import Choice, Selection, Wish, select
 from trustedpods.publisher.hints import remember_name
 from trustedpods.publisher.images.oci import VerifiedBlob
 from trustedpods.publisher.journal import Journal, Step
-from trustedpods.publisher.keyfile import Key
-from trustedpods.publisher.pod import Pod, read_pod, verify_images
+from trustedpods.publisher.pod import Pod, verify_images
 from trustedpods.publisher.session import Session
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What the command line says."""
+    """What the command line says beside the manifest."""
 
-    file: Path
-    cache: Path
-    name: str | None = None
-    trust: TrustClass | None = None
     choice: Choice | None = None
     funding: Funding | None = None
     explain: bool = False
 
 
-async def deploy(options: Options, market: MarketFile, key: Key, journal: Journal) -> None:
-    """Deploy; `journal.result` says how it went, also when it raises."""
-    with journal.step("manifest") as step:
-        pod = await trio.to_thread.run_sync(
-            read_pod, options.file, options.cache, options.name, options.trust
-        )
-        step.facts |= {"images": {name: image.digest for name, image in pod.images.items()}}
-        verified = await trio.to_thread.run_sync(verify_images, pod)
-        step.facts |= {"image_bytes": pod.image_bytes}
-    journal.result |= {"pod": pod.name, "publisher": key.address}
+async def deploy(options: Options, desk: Desk, pod: Pod, journal: Journal) -> None:
+    """Deploy *pod*; `journal.result` says how it went, also when it raises."""
+    journal.result |= {"pod": pod.name, "publisher": desk.publisher.address}
     journal.event("manifest", f"{pod.name}: {facts.pod_line(pod)}")
-    async with open_desk(market, key) as desk:
-        await Deploy(options, desk, pod, verified, journal).run()
+    with journal.step("verify"):
+        verified = await trio.to_thread.run_sync(verify_images, pod)
+    await Deploy(options, desk, pod, verified, journal).run()
 
 
 class Deploy:

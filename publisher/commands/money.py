@@ -49,12 +49,13 @@ def fund(options: Common, name: str, amount: str, manifest: Path | None) -> None
     run = Run(options)
 
     async def work() -> None:
-        from trustedpods.publisher.app.desk import open_desk
-        from trustedpods.publisher.app.money import fund
         from trustedpods.publisher.core.money import parse_funding
 
         funding, shape = parse_funding(amount, "AMOUNT"), _shape(manifest)
-        async with open_desk(run.market(), run.key()) as desk:
+        opening = run.desk()
+        from trustedpods.publisher.app.money import fund
+
+        async with opening as desk:
             await fund(desk, name, funding, shape, run.journal)
 
     run.finish(
@@ -81,10 +82,10 @@ def close(options: Common, name: str, wait: bool) -> None:
     run = Run(options)
 
     async def work() -> None:
-        from trustedpods.publisher.app.desk import open_desk
+        opening = run.desk()
         from trustedpods.publisher.app.money import close
 
-        async with open_desk(run.market(), run.key()) as desk:
+        async with opening as desk:
             await close(desk, name, wait, run.journal)
 
     run.finish(work, lambda result: [f"{one['provider']}: {one['state']}" for one in result["channels"]])
@@ -102,10 +103,10 @@ def balance(options: Common) -> None:
     run = Run(options)
 
     async def work() -> None:
-        from trustedpods.publisher.app.desk import open_desk
+        opening = run.desk()
         from trustedpods.publisher.app.money import balance
 
-        async with open_desk(run.market(), run.key()) as desk:
+        async with opening as desk:
             await balance(desk, run.journal)
 
     def lines(result: dict[str, Any]) -> list[str]:
@@ -139,11 +140,11 @@ def bill(options: Common, name: str, manifest: Path | None) -> None:
     run = Run(options)
 
     async def work() -> None:
-        from trustedpods.publisher.app.bill import bill
-        from trustedpods.publisher.app.desk import open_desk
-
         shape = _shape(manifest)
-        async with open_desk(run.market(), run.key()) as desk:
+        opening = run.desk()
+        from trustedpods.publisher.app.bill import bill
+
+        async with opening as desk:
             await bill(desk, name, shape, run.journal)
 
     def lines(result: dict[str, Any]) -> list[str]:

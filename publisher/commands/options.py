@@ -11,7 +11,10 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 import click
 
 if TYPE_CHECKING:
+    from contextlib import AbstractAsyncContextManager
+
     from trustedpods.protocol.errors import TrustedPodsError
+    from trustedpods.publisher.app.desk import Desk
     from trustedpods.publisher.context import MarketFile
     from trustedpods.publisher.keyfile import Key
     from trustedpods.publisher.output import PlainShow
@@ -83,6 +86,13 @@ class Run:
 
         ask = functools.partial(click.prompt, hide_input=True, err=True) if sys.stdin.isatty() else None
         return load_key(self.common.key, warn=self.show.warning, ask=ask)
+
+    def desk(self) -> "AbstractAsyncContextManager[Desk]":
+        """The market and the key, to be entered; what is missing is said before slow imports."""
+        market, key = self.market(), self.key()
+        from trustedpods.publisher.app.desk import open_desk
+
+        return open_desk(market, key)
 
     def finish(
         self, work: Callable[[], Awaitable[None]], lines: Callable[[dict[str, Any]], Sequence[str]]

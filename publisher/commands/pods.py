@@ -27,7 +27,7 @@ Examples:
 @click.option("--explain", is_flag=True, help="Say of each provider what it costs or why it is left out.")
 @common
 def deploy(
-    options: Common,
+    common_options: Common,
     file: Path,
     provider: str | None,
     deposit: str | None,
@@ -40,26 +40,27 @@ def deploy(
     The provider's hardware evidence is verified before anything is sent. Run it again after any
     failure: it meets the same channel and sends only what is missing.
     """
-    run = Run(options)
+    run = Run(common_options)
 
     async def work() -> None:
+        """Cheap things first: a wrong manifest or a missing market is said before slow imports."""
+        from trustedpods.publisher.context import cache_dir
+        from trustedpods.publisher.core.money import parse_funding
+        from trustedpods.publisher.pod import read_pod
+
+        funding = None if deposit is None else parse_funding(deposit, "--deposit")
+        with run.journal.step("manifest") as step:
+            pod = read_pod(file, cache_dir(), name, trust)
+            step.facts |= {"images": pod.digests, "image_bytes": pod.image_bytes}
         with run.journal.step("start"):
+            opening = run.desk()
             from trustedpods.publisher.app.deploy import Options, deploy
-            from trustedpods.publisher.context import cache_dir
-            from trustedpods.publisher.core.money import parse_funding
             from trustedpods.publisher.core.select import parse_choice
 
-            chosen = Options(
-                file=file,
-                cache=cache_dir(),
-                name=name,
-                trust=trust,
-                choice=None if provider is None else parse_choice(provider),
-                funding=None if deposit is None else parse_funding(deposit, "--deposit"),
-                explain=explain,
-            )
-            market, key = run.market(), run.key()
-        await deploy(chosen, market, key, run.journal)
+            choice = None if provider is None else parse_choice(provider)
+            options = Options(choice=choice, funding=funding, explain=explain)
+        async with opening as desk:
+            await deploy(options, desk, pod, run.journal)
         from trustedpods.publisher.output import timing_line
 
         run.show.line(timing_line(run.journal))
@@ -88,7 +89,7 @@ def validate(options: Common, file: Path) -> None:
         run.journal.result |= {
             "pod": pod.name,
             "valid": True,
-            "images": {name: image.digest for name, image in pod.images.items()},
+            "images": pod.digests,
             "image_bytes": pod.image_bytes,
             "cpu_milli": size.cpu_milli,
             "memory_mib": size.memory_mib,
@@ -116,10 +117,10 @@ def status(options: Common, name: str) -> None:
     run = Run(options)
 
     async def work() -> None:
-        from trustedpods.publisher.app.desk import open_desk
+        opening = run.desk()
         from trustedpods.publisher.app.pods import status
 
-        async with open_desk(run.market(), run.key()) as desk:
+        async with opening as desk:
             await status(desk, name, run.journal)
 
     def lines(result: dict[str, Any]) -> list[str]:
@@ -155,12 +156,12 @@ def logs(options: Common, name: str, container: str | None, tail: int, follow: b
             sys.stdout.buffer.flush()
 
     async def work() -> None:
+        opening = run.desk()
         from trustedpods.protocol.messages import LogsBody
-        from trustedpods.publisher.app.desk import open_desk
         from trustedpods.publisher.app.pods import logs
 
         body = LogsBody(container=container, tail=tail, follow=follow)
-        async with open_desk(run.market(), run.key()) as desk:
+        async with opening as desk:
             await logs(desk, name, body, write, run.journal)
         run.journal.result["logs"] = pieces
 
@@ -180,10 +181,10 @@ def delete(options: Common, name: str) -> None:
     run = Run(options)
 
     async def work() -> None:
-        from trustedpods.publisher.app.desk import open_desk
+        opening = run.desk()
         from trustedpods.publisher.app.pods import delete
 
-        async with open_desk(run.market(), run.key()) as desk:
+        async with opening as desk:
             await delete(desk, name, run.journal)
 
     run.finish(work, lambda result: [f"{result['pod']} is removed"])

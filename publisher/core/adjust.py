@@ -1,12 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the command line may change in a manifest."""
 
+from typing import TYPE_CHECKING
+
 from trustedpods.manifests.model import PodManifest
 from trustedpods.manifests.parse import LoadedManifest
-from trustedpods.protocol.messages import TrustClass
+
+if TYPE_CHECKING:
+    from trustedpods.protocol.messages import TrustClass  # messages cost validate a third of its time
 
 
-def adjusted(loaded: LoadedManifest, name: str | None, trust: TrustClass | None) -> PodManifest:
+def adjusted(loaded: LoadedManifest, name: str | None, trust: "TrustClass | None") -> PodManifest:
     """The manifest with what the command line changes: its name, its class of provider."""
     manifest = loaded.manifest
     if name is not None:

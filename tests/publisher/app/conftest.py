@@ -12,12 +12,12 @@ from tests.fakes.oci_images import ImageFiles
 from tests.fakes.provider_peer import ProviderPeer, make_root
 from trustedpods.contracts.typed import address_of
 from trustedpods.protocol.sealing.requests import ChainContext, publisher_secret
-from trustedpods.publisher.app.deploy import Deploy, Options
+from trustedpods.publisher.app.deploy import Options, deploy
 from trustedpods.publisher.app.desk import Desk, Window
 from trustedpods.publisher.context import MarketFile
 from trustedpods.publisher.core.money import Token
 from trustedpods.publisher.journal import Journal
-from trustedpods.publisher.pod import read_pod, verify_images
+from trustedpods.publisher.pod import read_pod
 from trustedpods.publisher.session import Publisher
 
 MANIFEST = """
@@ -71,11 +71,10 @@ class Bench:
         self.journals.append(Journal(ListShow()))
         return self.journals[-1]
 
-    async def deploy(self, **options):
-        chosen = Options(file=self.folder / "pod.yaml", cache=self.folder / "cache", **options)
-        pod = read_pod(chosen.file, chosen.cache, chosen.name, chosen.trust)
+    async def deploy(self, name=None, trust=None, **options):
+        pod = read_pod(self.folder / "pod.yaml", self.folder / "cache", name, trust)
         journal = self.journal()
-        await Deploy(chosen, self.desk, pod, verify_images(pod), journal).run()
+        await deploy(Options(**options), self.desk, pod, journal)
         return journal.as_json()
 
     @property

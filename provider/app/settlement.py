@@ -137,7 +137,7 @@ class Settlement:
 
     async def _cut(self, *, forced: bool) -> StoredClaim | None:
         head = await self._doors.chain.head()
-        records = [record for record in self._pods.standing if record.chain is not None]
+        records = [record for record in self._pods.standing if self._may_cut(record)]
         if not records or not (forced or await self._due_soon(records)):
             return None
         observed = await self._meter.observe()
@@ -156,6 +156,11 @@ class Settlement:
         if claim is not None and forced:
             self._operators.add(claim.root)
         return claim
+
+    def _may_cut(self, record: PodRecord) -> bool:
+        """A pod that never served is not billed; its channel is only ever released."""
+        served = record.statement is not None
+        return record.chain is not None and (served or record.channel in self._closing)
 
     async def _due_soon(self, records: list[PodRecord]) -> bool:
         """Spare the cluster a look when nothing can be cut anyway."""

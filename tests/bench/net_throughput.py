@@ -1,5 +1,4 @@
 # SPDX-License-Identifier: Apache-2.0
-# ruff: noqa: T201 - it prints figures
 """How fast a blob travels: our frames beside a bare hardened py-libp2p stream, in one run.
 
     python tests/bench/net_throughput.py [MiB] [rounds]

@@ -49,7 +49,8 @@ class Shape:
 class Cost:
     """Base units of the token; each rounded down once, as the contract does.
 
-    `peak` is without traffic. `least_cap` is the cap a day below which a provider would refuse.
+    `peak` is without traffic. `least_cap` is the cap a day below which a provider would refuse,
+    `full_cap` the one that also lets traffic through.
     """
 
     awake_hour: TokenUnits
@@ -57,6 +58,7 @@ class Cost:
     peak_hour: TokenUnits
     peak_day: TokenUnits
     least_cap: TokenUnits
+    full_cap: TokenUnits
     least_deposit: TokenUnits
 
     def fits(self, max_cost_per_day: TokenUnits) -> bool:
@@ -64,18 +66,30 @@ class Cost:
         mantissa, exponent = encode_cap(max_cost_per_day, up=False)
         return mantissa << exponent in range(self.least_cap, max_cost_per_day + 1)
 
-    def deposit(self, funding: Funding | None, token: Token, reserve_s: int = 0) -> TokenUnits:
-        """What to pay in: an amount as it is; a duration at full size, rounded up.
+    @property
+    def absurd(self) -> bool:
+        """Prices that no channel can pay for a day: whoever lists them does not sell."""
+        return max(self.full_cap, self.least_deposit) > MAX_DEPOSIT
+
+    def needed(self, funding: Funding | None, token: Token, reserve_s: int = 0) -> int:
+        """Base units to pay in: an amount as it is; a duration at full size, rounded up.
 
         *reserve_s* seconds asleep come on top of a duration: a provider keeps back what storing
         the volumes costs in the grace period. Without *funding*: `DEFAULT_FUNDING_S` of it, or
         the provider's least deposit if that is more.
         """
         if funding is not None and funding.amount is not None:
-            return _payable(token.units(funding.amount, "deposit"), token)
+            return token.units(funding.amount, "deposit")
         seconds = DEFAULT_FUNDING_S if funding is None or funding.seconds is None else funding.seconds
         needed = _part(self.peak_hour, seconds) + _part(self.asleep_hour, reserve_s)
-        return _payable(max(needed, self.least_deposit) if funding is None else needed, token)
+        return max(needed, self.least_deposit) if funding is None else needed
+
+    def deposit(self, funding: Funding | None, token: Token, reserve_s: int = 0) -> TokenUnits:
+        """The same; `BadInput` when no channel holds so much."""
+        units = self.needed(funding, token, reserve_s)
+        if units > MAX_DEPOSIT:
+            raise BadInput(f"{token.text(units)} is more than a channel holds", where="deposit")
+        return TokenUnits(max(units, 1))
 
 
 def shape_of(manifest: PodManifest, image_bytes: int) -> Shape:
@@ -98,6 +112,7 @@ def cost_of(shape: Shape, prices: Prices, least: LeastTerms) -> Cost:
         peak_hour=due(shape.awake(HOUR_S, shape.max_replicas, idle), prices),
         peak_day=due(shape.awake(DAY_S, shape.max_replicas, idle), prices),
         least_cap=least_cap(prices, shape.peak_second(idle, 0), CLAIM_INTERVAL_S),
+        full_cap=least_cap(prices, shape.peak_second(idle), CLAIM_INTERVAL_S),
         least_deposit=TokenUnits(least.deposit),
     )
 
@@ -117,12 +132,6 @@ def terms_of(shape: Shape, prices: Prices, least: LeastTerms, max_cost_per_day: 
     if max_cost_per_day is None or terms.cap_per_day <= max_cost_per_day:
         return terms
     return Terms.with_cap(prices, max_cost_per_day, least.unlock_s)
-
-
-def _payable(units: int, token: Token) -> TokenUnits:
-    if units > MAX_DEPOSIT:
-        raise BadInput(f"{token.text(units)} is more than a channel holds", where="deposit")
-    return TokenUnits(max(units, 1))
 
 
 def _part(hour: int, seconds: int) -> int:

@@ -125,12 +125,14 @@ def _other_class(wanted: TrustClass) -> str:
 
 def _money_obstacle(wish: Wish, row: RegistryRow, cost: Cost) -> str | None:
     token, funding, limit = wish.token, wish.funding, wish.max_cost_per_day
+    if cost.absurd:
+        return "its prices are beyond what any channel can pay"
     if funding is not None:
-        deposit = cost.deposit(funding, token)
-        if deposit < row.least.deposit:
-            return (
-                f"asks for a deposit of {token.text(row.least.deposit)}, and {token.text(deposit)} was given"
-            )
+        deposit, least = cost.needed(funding, token), row.least.deposit
+        if deposit < least:
+            return f"asks for a deposit of {token.text(least)}, and {token.text(deposit)} was given"
+        if deposit > MAX_DEPOSIT:
+            return f"a deposit of {token.text(deposit)} is more than a channel holds"
     if limit is not None and not cost.fits(limit):
         return (
             f"a day at full size costs {token.rough(cost.peak_day)}, and it demands a limit of at least "

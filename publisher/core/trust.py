@@ -31,5 +31,6 @@ def check_profile_against_row(
         raise EvidenceRefused("profile and evidence differ in whether it is simulated", rule=CLASS_RULE)
     if hashlib.sha256(attested.profile).digest() != row.profile_digest:
         raise EvidenceRefused("its profile is not the one in the registry", rule=DIGEST_RULE)
-    if profile.token != address_bytes(row.token) or profile.prices != row.prices:
-        raise Refused("its registry row and its profile name different prices", rule="prices")
+    listed = (address_bytes(row.token), row.prices, row.least)
+    if (profile.token, profile.prices, profile.least) != listed:
+        raise Refused("its registry row and its profile name different terms", rule="terms")

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trustedpods.contracts.rows import RegistryRow
-from trustedpods.contracts.terms import due
+from trustedpods.contracts.terms import MAX_DEPOSIT, due
 from trustedpods.protocol.errors import BadInput
 from trustedpods.protocol.ids import Address, address_from_bytes
 from trustedpods.protocol.messages import LeastTerms, Prices
@@ -129,9 +129,20 @@ def test_every_row_is_an_offer_or_has_a_reason(shape, all_prices, least):
     assert hours == sorted(hours)
 
 
+def test_a_row_of_absurd_prices_spoils_nothing():
+    absurd = Prices(
+        cpu_core_ms=2**32 - 1, memory_mib_s=0, storage_mib_s=0, egress_kib=0, ingress_kib=0, scale=0
+    )
+    selection = select(wish(funding=Funding(seconds=3600)), [row(1, prices=absurd), row(2)])
+    assert [offer.row.owner for offer in selection.offers] == [row(2).owner]
+    assert "beyond what any channel" in selection.left_out[0].reason
+
+
 @given(SHAPES, PRICES, LEASTS, st.integers(1, 10**6))
 def test_a_duration_pays_at_least_what_it_costs(shape, at, least, seconds):
     cost = cost_of(shape, at, least)
+    if cost.absurd or cost.needed(Funding(seconds=seconds), TOKEN, 100) > MAX_DEPOSIT:
+        return
     needed = due(shape.awake(seconds, shape.max_replicas, least.idle_mib), at)
     assert cost.deposit(Funding(seconds=seconds), TOKEN) >= needed
     reserve = cost.deposit(Funding(seconds=seconds), TOKEN, reserve_s=100) - cost.deposit(
@@ -145,6 +156,8 @@ def test_a_duration_pays_at_least_what_it_costs(shape, at, least, seconds):
 def test_terms_let_the_peak_through_and_keep_the_limit(shape, at, least, limit):
     cost = cost_of(shape, at, least)
     if limit is not None and not cost.fits(TokenUnits(limit)):
+        return
+    if cost.absurd:
         return
     terms = terms_of(shape, at, least, None if limit is None else TokenUnits(limit))
     assert terms.covers_peak(shape.peak_second(least.idle_mib, 0), CLAIM_INTERVAL_S)

@@ -128,7 +128,7 @@ async def test_prices_that_differ_from_the_row_are_refused(bench):
     async with bench.peer("other-prices-in-row").serve() as peer:
         with pytest.raises(Refused) as caught:
             await bench.deploy()
-    assert caught.value.rule == "prices"
+    assert caught.value.rule == "terms"
     assert peer.log == ["attest"]
 
 

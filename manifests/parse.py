@@ -13,6 +13,7 @@ from typing import Any
 from pydantic import ValidationError
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
+from ruamel.yaml.composer import Composer, ComposerError
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.scalarfloat import ScalarFloat
 
@@ -51,10 +52,9 @@ def load(path: Path) -> LoadedManifest:
 
     Raises `BadInput` with file, line and field; nothing else, whatever the file holds.
     """
-    text = _read_bounded(path, MAX_MANIFEST, str(path)).decode("utf-8", "replace")
-    tree = _compose(text, path)
+    tree = _compose(_read_manifest(path).decode("utf-8", "replace"), path)
     try:
-        manifest = PodManifest.model_validate(_plain(tree, _Budget(path)))
+        manifest = PodManifest.model_validate(_Unfolding(path).plain(tree))
     except ValidationError as error:
         raise _refusal(path, tree, _from_pydantic(error)) from None
     if found := list(problems(manifest)):
@@ -76,24 +76,39 @@ def parse_received(data: bytes) -> PodManifest:
     return manifest
 
 
+def _read_manifest(path: Path) -> bytes:
+    """Its bytes; of one that is too long, no more than tells where it should have ended."""
+    data = _read(path, MAX_MANIFEST + 1, str(path))
+    if len(data) > MAX_MANIFEST:
+        line = data.count(b"\n", 0, MAX_MANIFEST) + 1
+        raise BadInput(f"larger than {MAX_MANIFEST // KIB} KiB, which end here", where=f"{path}:{line}")
+    return data
+
+
 def _read_bounded(path: Path, limit: int, where: str) -> bytes:
+    data = _read(path, limit + 1, where)
+    if len(data) > limit:
+        raise BadInput(f"{path} is larger than {limit // KIB} KiB", where=where)
+    return data
+
+
+def _read(path: Path, most: int, where: str) -> bytes:
     try:
         if not path.is_file():
             raise BadInput(
                 f"no such file: {path}" if not path.exists() else f"not a file: {path}", where=where
             )
         with path.open("rb") as file:
-            data = file.read(limit + 1)
+            return file.read(most)
     except OSError as error:
         raise BadInput(f"cannot read {path}: {error.strerror}", where=where) from None
-    if len(data) > limit:
-        raise BadInput(f"{path} is larger than {limit // KIB} KiB", where=where)
-    return data
 
 
 def _compose(text: str, path: Path) -> Any:  # noqa: ANN401 - a YAML document can be anything
+    yaml = YAML(typ="rt")
+    yaml.Composer = _ShallowComposer
     try:
-        return YAML(typ="rt").load(text)
+        return yaml.load(text)
     except MarkedYAMLError as error:
         mark = error.problem_mark
         where = f"{path}:{mark.line + 1}" if mark else str(path)
@@ -102,31 +117,53 @@ def _compose(text: str, path: Path) -> Any:  # noqa: ANN401 - a YAML document ca
         raise BadInput(f"not valid YAML: {str(error).splitlines()[0]}", where=str(path)) from None
 
 
-class _Budget:
-    """Counts values as aliases are unfolded."""
+class _ShallowComposer(Composer):
+    """Stops at nesting that no manifest has, before it costs seconds."""
+
+    _depth = 0
+
+    def compose_node(self, parent: Any, index: Any) -> Any:  # noqa: ANN401 - as the library has it
+        """The node that begins with the next event."""
+        self._depth += 1
+        if self._depth > MAX_DEPTH + 1:
+            mark = self.parser.peek_event().start_mark
+            raise ComposerError(None, None, f"nested deeper than {MAX_DEPTH} levels", mark)
+        node = super().compose_node(parent, index)
+        self._depth -= 1
+        return node
+
+
+class _Unfolding:
+    """A tree in plain types, without positions; counts values as aliases are unfolded."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._left = MAX_NODES
 
-    def spend(self, depth: int) -> None:
+    def plain(self, node: Any, depth: int = 0, line: int = 0) -> Any:  # noqa: ANN401 - as above
+        """*node*, *depth* levels down, which stands in *line* (from 0)."""
+        self._spend(depth, line)
+        if isinstance(node, Mapping):
+            return {k: self.plain(v, depth + 1, _own_line(node, k, line)) for k, v in node.items()}
+        if isinstance(node, Sequence) and not isinstance(node, str | bytes):
+            return [self.plain(v, depth + 1, _own_line(node, i, line)) for i, v in enumerate(node)]
+        if isinstance(node, ScalarFloat):
+            return float(node)
+        return node
+
+    def _spend(self, depth: int, line: int) -> None:
+        where = f"{self._path}:{line + 1}"
         self._left -= 1
         if self._left < 0:
-            raise BadInput(f"more than {MAX_NODES} values once aliases are unfolded", where=str(self._path))
+            raise BadInput(f"more than {MAX_NODES} values once aliases are unfolded", where=where)
         if depth > MAX_DEPTH:
-            raise BadInput(f"nested deeper than {MAX_DEPTH} levels", where=str(self._path))
+            raise BadInput(f"nested deeper than {MAX_DEPTH} levels", where=where)
 
 
-def _plain(node: Any, budget: _Budget, depth: int = 0) -> Any:  # noqa: ANN401 - as above
-    """The same tree in plain types, without the positions."""
-    budget.spend(depth)
-    if isinstance(node, Mapping):
-        return {key: _plain(value, budget, depth + 1) for key, value in node.items()}
-    if isinstance(node, Sequence) and not isinstance(node, str | bytes):
-        return [_plain(value, budget, depth + 1) for value in node]
-    if isinstance(node, ScalarFloat):
-        return float(node)
-    return node
+def _own_line(node: object, part: object, otherwise: int) -> int:
+    """Line (from 0) of a key or an index of *node*; a key that was merged in (`<<`) has none."""
+    known = node.lc.data if isinstance(node, CommentedMap | CommentedSeq) else None
+    return int(known[part][0]) if known and part in known else otherwise
 
 
 def _from_pydantic(error: ValidationError) -> Iterator[Problem]:
@@ -159,14 +196,12 @@ def _line(tree: Any, location: Location) -> int:  # noqa: ANN401
     """Line (from 1) of the deepest part of *location* that is in the file."""
     line = 0
     for part in location:
-        if isinstance(tree, CommentedMap) and part in tree:
-            line = tree.lc.key(part)[0]
-        elif isinstance(tree, CommentedSeq) and isinstance(part, int) and part < len(tree):
-            line = tree.lc.item(part)[0]
-        else:
+        inside = isinstance(tree, CommentedSeq) and isinstance(part, int) and part < len(tree)
+        if not inside and not (isinstance(tree, CommentedMap) and part in tree):
             break
+        line = _own_line(tree, part, line)
         tree = tree[part]
-    return int(line) + 1
+    return line + 1
 
 
 def _secrets(manifest: PodManifest, path: Path, tree: Any) -> dict[str, dict[str, bytes]]:  # noqa: ANN401

@@ -157,7 +157,14 @@ def test_what_is_not_a_manifest_is_refused(folder: Path, text: str, words: str) 
 def test_a_bomb_is_not_unfolded(folder: Path) -> None:
     levels = ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
     levels += [f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 10)}]" for i in range(1, 10)]
-    assert "unfolded" in refused(folder, "\n".join(levels)).what
+    error = refused(folder, "\n".join(levels))
+    assert "unfolded" in error.what
+    assert (error.where or "").endswith("pod.yaml:1")  # where what was unfolded so often stands
+
+
+def test_a_mistake_in_a_merged_mapping_is_placed_where_it_was_merged(folder: Path) -> None:
+    text = "base: &base {kind: Pot}\nmetadata: {name: web}\n<<: *base\nspec: {}\n"
+    assert "kind" in str(refused(folder, text))
 
 
 def test_deep_nesting_is_refused(folder: Path) -> None:
@@ -168,8 +175,9 @@ def test_a_huge_file_is_not_read(folder: Path) -> None:
     path = folder / "pod.yaml"
     with path.open("wb") as file:
         file.truncate(100 * 1024 * 1024)
-    with pytest.raises(BadInput, match="larger than"):
+    with pytest.raises(BadInput, match="larger than") as caught:
         load(path)
+    assert caught.value.where == f"{path}:1"
     assert path.stat().st_size > MAX_MANIFEST
 
 

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from trustedpods.contracts.rows import RegistryRow
+from trustedpods.contracts.terms import MAX_DEPOSIT
 from trustedpods.protocol.errors import BadInput
 from trustedpods.protocol.ids import Address, parse_address
 from trustedpods.protocol.messages import TrustClass

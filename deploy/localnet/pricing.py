@@ -16,6 +16,9 @@ _TOKENS_PER_STORED_GIB_HOUR = Fraction("0.018")
 _TOKENS_PER_GIB_OUT = Fraction("0.36")
 _TOKENS_PER_GIB_IN = Fraction("0.036")
 
+_CLAIM_WORTH_ITS_GAS = 20_000
+"""A token is worth so many claims: what the smallest example uses in half a second awake."""
+
 
 def prices(decimals: int, percent: int) -> Prices:
     """Prices in base units of a token with so many decimals, at *percent* of the first cluster's."""
@@ -29,3 +32,8 @@ def prices(decimals: int, percent: int) -> Prices:
             one * _TOKENS_PER_GIB_IN / _KIB_PER_GIB,
         ]
     )
+
+
+def min_claim(decimals: int) -> int:
+    """Base units below which a claim would not pay its gas."""
+    return 10**decimals // _CLAIM_WORTH_ITS_GAS

@@ -87,6 +87,7 @@ def provider_toml(
                 "grace_s": knobs.grace_s,
                 "idle_mib": IDLE_MIB,
                 "claim_interval_s": knobs.claim_interval_s,
+                "min_claim": pricing.min_claim(knobs.decimals),
                 "warn_before_s": knobs.warn_before_s,
                 "idle_after_s": knobs.idle_after_s,
             },

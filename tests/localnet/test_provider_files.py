@@ -55,6 +55,14 @@ def test_a_small_pod_costs_something_within_seconds() -> None:
     assert due(second, pricing.prices(6, 100)) > 0
 
 
+@pytest.mark.parametrize("decimals", [6, 18])
+def test_a_second_awake_is_worth_a_claim_and_minutes_asleep_are_not(tmp_path: Path, decimals: int) -> None:
+    config = written(tmp_path, knobs=Knobs(decimals=decimals))
+    asleep = Usage(storage_mib_s=config.terms.idle_mib * 600)
+    least = due(asleep, pricing.prices(decimals, 100))
+    assert least < config.terms.min_claim < due(Usage(cpu_core_ms=100), pricing.prices(decimals, 100))
+
+
 def test_the_facade_listens_where_the_caller_is() -> None:
     one = settings(clusters=1)
     text = haproxy_config(provider_files.facade_config(one, one.all_clusters()[0]))

@@ -346,7 +346,7 @@ def _on_traffic(state: ScaleState, stats: SlotStats, now: float) -> Result:
     if state.phase is Phase.DRAINING and not busy and not any(pod.serving for pod in stats.pods):
         return _sleep(state, now)
     if state.phase is Phase.AWAKE:
-        return _fit(state, stats, busy=busy, now=now)
+        return _fit(state, stats, now)
     return state, []
 
 
@@ -365,14 +365,14 @@ def _sleep(state: ScaleState, now: float) -> Result:
     return _ask(state, 0, names)
 
 
-def _fit(state: ScaleState, stats: SlotStats, *, busy: bool, now: float) -> Result:
+def _fit(state: ScaleState, stats: SlotStats, now: float) -> Result:
     """Make an awake pod larger, smaller, or let it go to sleep."""
     if now - state.since >= HEALTHY_S:
         state = replace(state, failures=0)
     wanted = _wanted(state, now)
     if wanted > state.replicas:
         return _ask(replace(state, leaving=()), wanted)
-    if state.limits.min == 0 and not busy and now - state.active >= state.limits.idle_after:
+    if state.limits.min == 0 and now - state.active >= state.limits.idle_after:
         return replace(state, phase=Phase.DRAINING, since=now, leaving=()), []
     if wanted == state.replicas:
         return replace(state, leaving=()), []

@@ -143,6 +143,8 @@ class Activator:
                 await splice(client, reached)
             finally:
                 close(reached)
+        except Exception:  # noqa: BLE001 - a fault with one connection must not end the others
+            _log.exception("slot %d: a connection failed", slot.number)
         finally:
             close(client)
             self._total -= 1

@@ -48,10 +48,9 @@ async def splice(one: socket.socket, other: socket.socket) -> None:
 
     A broken connection breaks both. Closes neither.
     """
-    with suppress(OSError):
-        async with trio.open_nursery(strict_exception_groups=False) as nursery:
-            nursery.start_soon(_pump, one, other)
-            nursery.start_soon(_pump, other, one)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(_pump, one, other, nursery.cancel_scope)
+        nursery.start_soon(_pump, other, one, nursery.cancel_scope)
 
 
 async def say(sock: socket.socket, text: bytes) -> None:
@@ -83,16 +82,18 @@ def close(sock: socket.socket) -> None:
     sock.close()
 
 
-async def _pump(source: socket.socket, sink: socket.socket) -> None:
+async def _pump(source: socket.socket, sink: socket.socket, both: trio.CancelScope) -> None:
     copied = 0
-    while data := await receive(source):
-        await _send(sink, data)
-        copied += len(data)
-        if copied >= TURN:
-            copied = 0
-            await trio.lowlevel.checkpoint()
-    with suppress(OSError):
+    try:
+        while data := await receive(source):
+            await _send(sink, data)
+            copied += len(data)
+            if copied >= TURN:
+                copied = 0
+                await trio.lowlevel.checkpoint()
         sink.shutdown(socket.SHUT_WR)
+    except OSError:
+        both.cancel()
 
 
 async def _send(sock: socket.socket, data: bytes) -> None:

@@ -82,6 +82,18 @@ def test_a_request_between_two_readings_counts_as_activity():
     assert state.active == 6
 
 
+def test_a_drain_waits_for_what_is_in_flight():
+    state = awake()
+    state, _ = step(state, TrafficSeen(stats(0, 1)), 1)
+    state, commands = step(state, TrafficSeen(stats(0, 1)), 6)
+    assert commands == [Serve((), (A,))]
+    shut = {"maint": (A,), "serving": ()}
+    state, commands = step(state, TrafficSeen(stats(1, 2, **shut)), 7)
+    assert commands == [], "it came just before the pod was shut off"
+    state, commands = step(state, TrafficSeen(stats(0, 2, **shut)), 8)
+    assert commands[-1] == SetReplicas(0, ("pod-a",))
+
+
 def test_a_request_calls_a_drain_off():
     state = awake()
     state, commands = step(state, TrafficSeen(stats()), 5)
@@ -169,6 +181,23 @@ def test_a_replica_that_the_activator_was_sent_to_leaves_last():
     assert commands == [Serve((A,), (B,))]
 
 
+def test_a_leaving_replica_that_the_activator_was_sent_to_waits_for_it():
+    state = awake(LIMITS, A, B)
+    state, _ = step(state, WakeAsked(), 1)
+    state = replace(state, leaving=("pod-a",), served=Serve((B,), (A,)))
+    shut = {"serving": (B,), "maint": (A,)}
+    state, commands = step(state, TrafficSeen(stats(1, 1, held=1, **shut)), STABLE_S + 1)
+    assert commands == []
+    state, commands = step(state, TrafficSeen(stats(0, 1, **shut)), STABLE_S + 2)
+    assert commands == [Serve((B,)), SetReplicas(1, ("pod-a",))]
+
+
+def test_a_leaving_replica_is_shut_off_before_it_goes():
+    state = replace(awake(replace(LIMITS, max=1), A, B), leaving=("pod-b",), served=Serve((A,), (B,)))
+    state, commands = step(state, TrafficSeen(stats(serving=(A, B))), 4)
+    assert commands == [], "this reading was taken before"
+
+
 def test_a_failure_is_told_and_not_repeated_at_once():
     state, _ = step(begin(LIMITS, 0), WakeAsked(), 0)
     state, commands = step(state, PodsSeen(replicas=1, failure="ImagePullBackOff: no such image"), 2)
@@ -248,6 +277,12 @@ def test_all_replicas_lost_waits_for_new_ones():
     assert commands == []
     state, commands = step(state, PodsSeen(ready=(B,), replicas=1), 3)
     assert commands == [Serve((B,)), Answer(B)]
+
+
+def test_a_pod_that_crashes_while_awake_is_a_failure():
+    state, commands = step(awake(), PodsSeen(replicas=1, failure="CrashLoopBackOff"), 1)
+    assert commands == [Serve(), SetReplicas(0)]
+    assert state.phase is Phase.FAILING
 
 
 @pytest.mark.parametrize("replicas", [1, 3])

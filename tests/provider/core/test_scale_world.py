@@ -187,6 +187,16 @@ class ScaledPod(RuleBasedStateMachine):
         self.now += pause
         self.run(Tick(), arrivals)
 
+    @rule(arrivals=st.integers(0, 3), moving=st.booleans())
+    def a_minute_passes(self, arrivals: int, moving: bool) -> None:
+        for _ in range(16):
+            for request in self.world.requests if moving else ():
+                request.moved = self.now
+            self.time_goes_on(4.0, arrivals)
+            self.counters_are_read(0)
+            self.the_cluster_is_read(0)
+            arrivals = 0
+
     @rule(arrivals=st.integers(0, 3))
     def counters_are_read(self, arrivals: int) -> None:
         self.run(TrafficSeen(self.world.stats()), arrivals)

@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The text of haproxy.cfg, and HAProxy's word on it."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.provider.facade.parts import HAPROXY
+from trustedpods.protocol.errors import BadInput
+from trustedpods.provider.facade import pages
+from trustedpods.provider.facade.config import (
+    Bind,
+    FacadeConfig,
+    FacadeLimits,
+    backend_name,
+    haproxy_config,
+    page_files,
+    slot_of,
+)
+
+
+def config(home: Path = Path("/run/tp"), **changes: object) -> FacadeConfig:
+    values: dict[str, object] = {
+        "binds": (Bind("127.0.0.1:18080"),),
+        "slots": 3,
+        "runtime_socket": home / "haproxy.sock",
+        "map_file": home / "hosts.map",
+        "activator_dir": home / "slots",
+        "pages_dir": home / "pages",
+    }
+    return FacadeConfig(**{**values, **changes})  # type: ignore[arg-type]
+
+
+def test_every_slot_has_its_activator_and_nothing_else():
+    text = haproxy_config(config())
+    for slot in range(3):
+        assert (
+            f"backend slot{slot}\n  id {1000 + slot}\n"
+            f"  server activator unix@/run/tp/slots/slot{slot}.sock backup pool-max-conn 0\n"
+        ) in text
+    assert "slot3" not in text
+    assert "option contstats" in text
+
+
+def test_a_bind_may_be_in_another_network_namespace():
+    text = haproxy_config(config(binds=(Bind("10.1.2.3:80"), Bind("127.0.0.1:18080", "host-k1"))))
+    assert "  bind 10.1.2.3:80\n  bind 127.0.0.1:18080 namespace host-k1\n" in text
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"binds": ()},
+        {"binds": (Bind("127.0.0.1:80 ssl"),)},
+        {"binds": (Bind("127.0.0.1:80", "a b"),)},
+        {"slots": 0},
+        {"slots": 5000},
+        {"map_file": Path("/tmp/a\nuser root")},
+        {"runtime_socket": Path("relative.sock")},
+        {"activator_dir": Path("/" + "a" * 200)},
+    ],
+)
+def test_nothing_can_be_smuggled_into_the_file(changes):
+    with pytest.raises(BadInput):
+        config(**changes)
+
+
+def test_slots_and_backends_are_two_names_of_one_thing():
+    assert [slot_of(backend_name(slot)) for slot in (0, 7, 4095)] == [0, 7, 4095]
+    assert [slot_of(name) for name in ("nowhere", "slot", "slotx", "slot-1", "web", "slot²")] == [None] * 6
+
+
+@pytest.mark.parametrize("page", [*pages.PROXY_PAGES, pages.NO_SUCH_HOST, pages.cannot_wake("why", 7)])
+def test_pages_are_whole_responses(page):
+    head, body = page.raw().split(b"\r\n\r\n", 1)
+    lines = head.decode().split("\r\n")
+    assert lines[0].startswith(f"HTTP/1.1 {page.status.value} ")
+    assert f"Content-Length: {len(body)}" in lines
+    assert "Connection: close" in lines
+    assert (f"Retry-After: {page.retry_after}" in lines) == bool(page.retry_after)
+
+
+@pytest.mark.live
+@pytest.mark.parametrize(
+    "changes", [{}, {"slots": 256}, {"threads": 2, "limits": FacadeLimits(connections=500)}]
+)
+def test_haproxy_accepts_it_without_a_warning(tmp_path, changes):
+    made = config(tmp_path, **changes)
+    made.pages_dir.mkdir()
+    made.map_file.touch()
+    for path, text in page_files(made).items():
+        path.write_bytes(text)
+    file = tmp_path / "haproxy.cfg"
+    file.write_text(haproxy_config(made))
+    done = subprocess.run([HAPROXY, "-c", "-f", str(file)], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")

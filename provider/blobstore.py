@@ -10,7 +10,7 @@ keys in the sealed bundles.
 import hashlib
 import os
 import time
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncGenerator, AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -85,7 +85,7 @@ class BlobStore:
             written = path.stat().st_size if path.exists() else 0
             self._used += written - before - rest
 
-    async def read(self, publisher: Address, blob: BlobRef) -> AsyncIterator[bytes]:
+    async def read(self, publisher: Address, blob: BlobRef) -> AsyncGenerator[bytes]:
         """Plaintext of a complete blob, chunk by chunk.
 
         RemoteProtocolError when what was sent does not have the announced digest; NetworkFailure

@@ -6,8 +6,9 @@ oldest lines.
 """
 
 from collections import deque
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Self
 
 import trio
 
@@ -27,22 +28,29 @@ class Feed:
     def __init__(self) -> None:
         self._lines: deque[Progress | Outcome] = deque(maxlen=MAX_BEHIND)
         self._more = trio.Event()
+        self._ended = False
 
     def put(self, line: Progress | Outcome) -> None:
         """Add a line, over the oldest if nobody reads."""
         self._lines.append(line)
         self._more.set()
 
-    async def __aiter__(self) -> AsyncIterator[Progress | Outcome]:
-        """Lines as they come."""
-        while True:
-            while self._lines:
-                line = self._lines.popleft()
-                yield line
-                if not isinstance(line, Progress):
-                    return
+    def __aiter__(self) -> Self:
+        """Lines as they come; no generator, as nobody would close it."""
+        return self
+
+    async def __anext__(self) -> Progress | Outcome:
+        """The next line; the end after an outcome."""
+        while not self._lines:
+            if self._ended:
+                raise StopAsyncIteration
             self._more = trio.Event()
             await self._more.wait()
+        line = self._lines.popleft()
+        if not isinstance(line, Progress):
+            self._lines.clear()
+            self._ended = True
+        return line
 
 
 class Board:

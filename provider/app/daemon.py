@@ -175,7 +175,7 @@ async def serve(config: ProviderConfig) -> None:
         parts = assemble(doors)
         await parts.pods.load()
         async with open_host(doors.keys.libp2p_seed, config.net.listen) as host:
-            await _run(parts, host)
+            await run_parts(parts, host)
 
 
 async def _wait_for_doors(doors: Doors) -> None:
@@ -198,7 +198,8 @@ async def _wait_for_doors(doors: Doors) -> None:
                 break
 
 
-async def _run(parts: Parts, host: Host) -> None:
+async def run_parts(parts: Parts, host: Host) -> None:
+    """Every task of the daemon, until it is cancelled or told to stop by a signal."""
     doors, config = parts.doors, parts.doors.config
     binding, profile = _presentation(doors, host)
     async with trio.open_nursery() as nursery:

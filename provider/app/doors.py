@@ -3,9 +3,11 @@
 
 import hashlib
 import time
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from trustedpods.manifests.model import Probe
 from trustedpods.protocol.codec import encode
 from trustedpods.protocol.ids import Address, address_bytes
 from trustedpods.protocol.messages import KeyBinding, Profile
@@ -14,6 +16,7 @@ from trustedpods.protocol.units import UnixSeconds
 from trustedpods.provider.blobstore import BlobStore
 from trustedpods.provider.config import ProviderConfig
 from trustedpods.provider.core.admit import Offer
+from trustedpods.provider.facade import probe
 from trustedpods.provider.keys import BootKeys
 from trustedpods.provider.store import Store
 from trustedpods.provider.tee import Collector
@@ -23,6 +26,9 @@ if TYPE_CHECKING:
     from trustedpods.provider.cluster.client import Cluster
     from trustedpods.provider.cluster.registry import Registry
     from trustedpods.provider.facade.facade import Facade
+
+
+UntilReady = Callable[[str, Sequence[Probe], float], Awaitable[probe.ProbeResult]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +45,8 @@ class Doors:
     cluster: "Cluster"
     registry: "Registry"
     facade: "Facade"
+    until_ready: UntilReady = probe.until_ready
+    clock: Callable[[], float] = time.time
 
     @property
     def owner(self) -> Address:
@@ -68,7 +76,7 @@ class Doors:
 
     def now(self) -> UnixSeconds:
         """This machine's clock, in whole seconds."""
-        return UnixSeconds(int(time.time()))
+        return UnixSeconds(int(self.clock()))
 
 
 def profile_of(config: ProviderConfig, *, simulated: bool, addresses: list[str]) -> bytes:

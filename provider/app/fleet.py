@@ -2,7 +2,6 @@
 """All published pods: watches their replicas, probes them, wakes them, reads their traffic."""
 
 import logging
-from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING
 
 import trio
@@ -256,7 +255,7 @@ class Fleet:
         try:
             assert view.ip is not None
             limit = float(self._doors.config.terms.start_limit_s)
-            result = await probe.until_ready(view.ip, machine.published.probes, limit)
+            result = await self._doors.until_ready(view.ip, machine.published.probes, limit)
         finally:
             self._probing.discard((view.uid, view.restarts))
         if view.uid in machine.views:
@@ -319,8 +318,3 @@ class Fleet:
         for label, slot in synced.slots.items():
             if label in self._labels:
                 self._labels[label].moved_to(slot)
-
-    async def __aiter__(self) -> AsyncIterator[Machine]:
-        """Every machine, for metrics."""
-        for machine in list(self._machines.values()):
-            yield machine

@@ -6,6 +6,7 @@ is checked twice: against the digest in the bundle while it is read, and by the 
 """
 
 import json
+from contextlib import aclosing
 
 from trustedpods.protocol.errors import Refused
 from trustedpods.protocol.ids import Address
@@ -54,7 +55,8 @@ async def _import_image(doors: Doors, record: PodRecord, image: ImageRef) -> Non
 async def _import_blob(doors: Doors, repo: str, publisher: Address, blob: BlobRef) -> None:
     if await doors.registry.has_blob(repo, blob.digest):
         return
-    await doors.registry.push_blob(repo, blob.digest, blob.size, doors.blobs.read(publisher, blob))
+    async with aclosing(doors.blobs.read(publisher, blob)) as chunks:
+        await doors.registry.push_blob(repo, blob.digest, blob.size, chunks)
 
 
 def _check_manifest(data: bytes, image: ImageRef) -> None:

@@ -1,0 +1,519 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The whole daemon, spoken to over real libp2p, with chain, cluster and facade in memory."""
+
+import os
+from contextlib import asynccontextmanager
+from dataclasses import replace
+
+import pytest
+import trio
+
+from tests.fakes.provider_world import MARKER, Caller, World, image_of, manifest_of, until
+from trustedpods.contracts import merkle
+from trustedpods.contracts.terms import due
+from trustedpods.contracts.usage import UsageItem
+from trustedpods.protocol import limits
+from trustedpods.protocol.codec import encode
+from trustedpods.protocol.errors import NetworkFailure, Refused
+from trustedpods.protocol.messages import (
+    Admission,
+    AdmitBody,
+    DeleteBody,
+    Done,
+    LogLines,
+    LogsBody,
+    PodStatus,
+    StatusBody,
+    UsageBody,
+    UsageReport,
+)
+from trustedpods.protocol.sealing.replies import verify_statement
+from trustedpods.protocol.units import Usage
+from trustedpods.provider.app.operator import ask_operator
+from trustedpods.provider.cluster.reasons import Diagnosis
+from trustedpods.provider.core.record import Phase
+from trustedpods.provider.facade.wake import WakeAddress, ask
+
+OPERATOR = "books/operator.sock"
+ASK = AdmitBody(
+    cpu_milli=100, memory_mib=64, storage_mib=0, image_mib=1, max_replicas=2, services=["web"], hosts=[]
+)
+
+
+@pytest.fixture
+def world(tmp_path):
+    return World(tmp_path)
+
+
+@asynccontextmanager
+async def serving(world):
+    """A running daemon with one deployed pod."""
+    async with world.run() as (parts, address):
+        caller = Caller(world, address)
+        await caller.provision()
+        yield parts, caller
+
+
+async def test_attestation_is_fresh(world):
+    async with world.run() as (_, address):
+        caller = Caller(world, address)
+        first, second = await caller.attest(b"a" * 32), await caller.attest(b"b" * 32)
+        assert (first.nonce, second.nonce) == (b"a" * 32, b"b" * 32)
+        assert first.profile_signature != second.profile_signature
+        assert first.binding.boot_id == world.keys.boot_id
+
+
+async def test_a_pod_from_nothing_to_serving(world):
+    async with world.run() as (parts, address):
+        caller = Caller(world, address)
+        needs, steps, signed = await caller.provision()
+        assert len(needs.blobs) == 3
+        assert steps.index("blobs") < steps.index("import") < steps.index("apply") < steps.index("serving")
+        public = world.keys.reply.public_key().public_bytes_raw()
+        statement = verify_statement(signed, public)
+        (life,) = world.cluster.lives
+        record = parts.pods.get(caller.ref.channel)
+        assert (statement.namespace, record.phase) == (life, Phase.SERVING)
+        assert statement.endpoints[0].url == f"http://{record.label}.k1.test.localhost/"
+        assert world.cluster.lives[life].objects["Secret", "keys"]
+
+
+async def test_nothing_of_a_tenant_is_written(world, tmp_path):
+    async with serving(world) as (_, caller):
+        await caller.ask("status", StatusBody(), PodStatus)
+    layer = caller.blobs[2]
+    for path in tmp_path.rglob("*"):
+        if path.is_file():
+            data = path.read_bytes()
+            assert MARKER.encode() not in data, path
+            assert layer not in data, path
+
+
+async def test_a_second_deploy_of_the_same_changes_nothing(world):
+    async with serving(world) as (parts, caller):
+        before = list(world.cluster.calls)
+        needs, steps, _ = await caller.provision()
+        assert (needs.blobs, steps) == ([], [])
+        assert "apply" not in world.cluster.calls[len(before) :]
+        assert len(world.cluster.lives) == 1
+
+
+async def test_an_update_replaces_the_pod_and_keeps_its_channel(world):
+    async with serving(world) as (parts, caller):
+        (namespace,) = world.cluster.lives
+        caller.blobs = image_of(b"second version")
+        needs, _, _ = await caller.provision()
+        assert len(needs.blobs) == 2  # the configuration is the same blob
+        assert list(world.cluster.lives) == [namespace]
+        assert parts.pods.get(caller.ref.channel).previous is None
+
+
+async def test_an_update_that_fails_goes_back(world):
+    async with serving(world) as (parts, caller):
+        (namespace,) = world.cluster.lives
+        await until(lambda: world.cluster.lives[namespace].pods)
+        old = caller.bundle()
+        caller.blobs = image_of(b"broken version")
+        world.ready = False
+        with pytest.raises(Refused, match="status 500"):
+            await caller.provision()
+        world.ready = True
+        record = await until(lambda: _in_phase(parts, caller, Phase.SERVING), limit=20)
+        assert parts.bundles.open(record).bundle == old
+
+
+def _in_phase(parts, caller, phase):
+    record = parts.pods.get(caller.ref.channel)
+    return record if record is not None and record.phase is phase else None
+
+
+async def test_an_older_generation_loses(world):
+    async with serving(world) as (_, caller):
+        caller.blobs = image_of(b"older")
+        with pytest.raises(Refused) as caught:
+            await caller.provision(generation=0)
+        assert caught.value.rule == "generation"
+
+
+async def test_a_replayed_request_is_refused(world):
+    async with serving(world) as (_, caller):
+        how = {"nonce": b"x" * 32}
+        await caller.ask("status", StatusBody(), PodStatus, **how)
+        with pytest.raises(Refused) as caught:
+            await caller.ask("status", StatusBody(), PodStatus, **how)
+        assert caught.value.rule == "replay"
+
+
+async def test_a_stranger_sees_and_commands_nothing(world):
+    async with serving(world) as (_, caller):
+        stranger = Caller(world, caller.address)
+        with pytest.raises(Refused) as caught:
+            await stranger.ask("status", StatusBody(), PodStatus)
+        assert caught.value.rule == "unknown-pod"
+        with pytest.raises(Refused) as caught:
+            await stranger.ask("delete", DeleteBody(), Done)
+        assert caught.value.rule == "unknown-pod"
+
+
+async def test_a_request_for_another_boot_is_refused_unsealed(world):
+    async with serving(world) as (_, caller):
+        private, request = caller.signed("status", StatusBody())
+        forged = request.model_copy(update={"boot_id": b"z" * 32})
+        async with caller.talk(private, forged) as (_, reply):
+            with pytest.raises(Refused):
+                await reply(PodStatus)
+
+
+async def test_rubbish_ends_only_its_own_conversation(world):
+    async with serving(world) as (_, caller):
+        async with caller._stream() as stream:
+            await stream.send(b"\xc1 rubbish")
+            with pytest.raises(NetworkFailure):
+                await stream.receive(timeout=5)
+        await caller.ask("status", StatusBody(), PodStatus)
+
+
+async def test_admission_says_what_is_left_or_why_not(world):
+    async with world.run() as (_, address):
+        caller = Caller(world, address)
+        left = await caller.ask("admit", ASK, Admission)
+        assert left.capacity.cpu_milli == 7900
+        with pytest.raises(Refused, match="9000m wanted, 8000m free"):
+            await caller.ask("admit", ASK.model_copy(update={"cpu_milli": 9000}), Admission)
+
+
+async def test_a_sealed_pod_is_not_taken_by_an_open_provider(world):
+    async with world.run() as (_, address):
+        caller = Caller(world, address)
+        caller.manifest = manifest_of(trust="sealed")
+        with pytest.raises(Refused) as caught:
+            await caller.provision()
+        assert caught.value.rule == "trust"
+        assert not world.cluster.lives
+
+
+async def test_an_interrupted_upload_goes_on_after_a_kill(world):
+    chunk = limits.BLOB_CHUNK
+    big = os.urandom(20 * chunk)
+    async with world.run() as (parts, address):
+        caller = Caller(world, address)
+        caller.blobs = image_of(big)
+        private, request = caller.signed("provision", caller.bundle())
+        async with caller.talk(private, request) as (_, reply):
+            await reply(_needs())
+            ref, data = caller.refs()[2]
+            await caller.send_blob(ref, data, stop_after=17)
+            await until(lambda: parts.doors.blobs.chunks(caller.ref.publisher, ref) >= 16)
+    async with world.run() as (parts, address):
+        caller.address = address
+        needs, _, _ = await caller.provision()
+        resumed = {need.blob_id: need.chunks for need in needs.blobs}
+        assert resumed[ref.blob_id] >= 16
+        assert len(world.cluster.lives) == 1
+
+
+def _needs():
+    from trustedpods.protocol.messages import Needs  # noqa: PLC0415
+
+    return Needs
+
+
+async def test_a_blob_outside_the_bundle_is_refused(world):
+    async with serving(world) as (_, caller):
+        caller.blobs = image_of(b"not announced")
+        with pytest.raises(Refused) as caught:
+            await caller.send_blob(*caller.refs()[2])
+        assert caught.value.rule == "blob-unknown"
+
+
+async def test_a_restart_changes_nothing(world):
+    async with serving(world) as (parts, caller):
+        await until(lambda: world.facade.pods.get(0))
+        record = parts.pods.get(caller.ref.channel)
+    before = [call for call in world.cluster.calls if call.startswith(("apply", "scale", "delete"))]
+    async with world.run() as (parts, address):
+        caller.address = address
+        status = await caller.ask("status", StatusBody(), PodStatus)
+        assert status.phase == "serving"
+        assert parts.pods.get(caller.ref.channel) == record
+        await until(lambda: parts.fleet.machine(caller.ref.channel))
+    after = [call for call in world.cluster.calls if call.startswith(("apply", "scale", "delete"))]
+    assert after == before
+
+
+async def test_killed_before_the_channel_came(world):
+    async with world.run() as (parts, address):
+        caller = Caller(world, address)
+        private, request = caller.signed("provision", caller.bundle())
+        async with caller.talk(private, request) as (_, reply):
+            await reply(_needs())
+    await caller.pay()
+    async with world.run() as (parts, address):
+        caller.address = address
+        await caller.provision()
+        assert len(world.cluster.lives) == 1
+
+
+async def test_a_pod_that_crashes_is_removed_and_its_deposit_goes_back(world):
+    async with world.run() as (parts, address):
+        caller = Caller(world, address)
+        caller.world.cluster.failing = _Everything(Diagnosis("CrashLoopBackOff: exit code 1", hopeless=True))
+        task = trio.Event()
+
+        async def deploy(errors):
+            try:
+                await caller.provision()
+            except Refused as error:
+                errors.append(error)
+            task.set()
+
+        errors = []
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(deploy, errors)
+            await task.wait()
+        assert "CrashLoopBackOff: exit code 1" in errors[0].what
+        world.pass_time(10)
+        await until(lambda: _in_phase(parts, caller, Phase.FAILED))
+        assert not world.cluster.lives
+        assert await world.chain.channels(world.owner, [caller.ref.channel]) == [None]
+        closed = await world.chain.closed(world.owner, caller.ref.channel)
+        assert closed.refund == 10**9
+        assert await world.chain.owed(world.owner) == 0
+
+
+class _Everything(dict):
+    """A mapping that holds the same for every key."""
+
+    def __init__(self, value):
+        super().__init__()
+        self.value = value
+
+    def __contains__(self, key):
+        return True
+
+    def __getitem__(self, key):
+        return self.value
+
+    def get(self, key, default=None):
+        return self.value
+
+
+async def test_wake_gives_the_pods_address(world, tmp_path):
+    async with serving(world):
+        answer = await ask(tmp_path / "wake.sock", 0)
+        assert isinstance(answer, WakeAddress)
+        assert answer.port == 8080
+
+
+async def test_usage_is_claimed_as_it_was_reported(world, tmp_path):
+    async with serving(world) as (parts, caller):
+        world.pass_time(100)
+        prepared = await ask_operator(tmp_path / OPERATOR, {"verb": "claim", "prepare": True})
+        assert (prepared["items"], prepared["transaction"]) == (1, None)
+        report = await caller.ask("usage", UsageBody(), UsageReport)
+        (leaf,) = report.leaves
+        assert leaf.transaction is None
+        item = UsageItem(caller.ref.channel, leaf.from_, leaf.up_to, Usage(*leaf.usage))
+        market = world.chain.market
+        hashed = merkle.leaf(market.chain_id, market.payments, world.owner, item)
+        assert merkle.verify(leaf.root, hashed, leaf.proof)
+        bill = due(Usage(*leaf.usage), parts.doors.config.prices)
+        assert bill > 0
+        claimed = await ask_operator(tmp_path / OPERATOR, {"verb": "claim", "withdraw": True})
+        assert int(claimed["withdrawn"]) == bill
+        status = await caller.ask("status", StatusBody(), PodStatus)
+        assert status.claimed == bill
+        assert status.deposit == 10**9
+        again = await ask_operator(tmp_path / OPERATOR, {"verb": "claim", "withdraw": True})
+        assert (again["items"], again["withdrawn"]) == (0, "0")
+
+
+async def test_a_claim_that_was_sent_before_a_kill_is_not_paid_twice(world, tmp_path):
+    async with serving(world) as (_, caller):
+        world.pass_time(100)
+        await ask_operator(tmp_path / OPERATOR, {"verb": "claim", "prepare": True})
+        kept = replace_store(tmp_path)
+        await ask_operator(tmp_path / OPERATOR, {"verb": "claim"})
+    kept.restore()  # the daemon died after sending and before writing it down
+    owed = await world.chain.owed(world.owner)
+    assert owed > 0
+    async with world.run() as (_, address):
+        caller.address = address
+        await ask_operator_when_up(tmp_path, {"verb": "claim"})
+        report = await caller.ask("usage", UsageBody(), UsageReport)
+        assert report.leaves[0].transaction is not None
+    assert await world.chain.owed(world.owner) == owed
+
+
+async def ask_operator_when_up(tmp_path, question):
+    await until(lambda: (tmp_path / OPERATOR).exists())
+    return await ask_operator(tmp_path / OPERATOR, question)
+
+
+class replace_store:  # noqa: N801 - a verb
+    """Keeps the database as it is now, to put it back."""
+
+    def __init__(self, tmp_path):
+        self.folder = tmp_path / "books"
+        names = ("store.db", "store.db-wal")
+        self.kept = {
+            name: (self.folder / name).read_bytes() for name in names if (self.folder / name).exists()
+        }
+
+    def restore(self):
+        for path in self.folder.glob("store.db*"):
+            if path.suffix != ".lock":
+                path.unlink()
+        for name, data in self.kept.items():
+            (self.folder / name).write_bytes(data)
+
+
+async def test_delete_settles_releases_and_removes(world):
+    async with serving(world) as (_, caller):
+        world.pass_time(50)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(_tick_clock, world)
+            done = await caller.ask("delete", DeleteBody(), Done)
+            nursery.cancel_scope.cancel()
+        assert done.transaction is not None
+        assert not world.cluster.lives
+        assert not world.facade.labels
+        closed = await world.chain.closed(world.owner, caller.ref.channel)
+        assert closed.refund + await world.chain.owed(world.owner) == 10**9
+        assert await world.chain.owed(world.owner) > 0
+
+
+async def _tick_clock(world):
+    while True:
+        await trio.sleep(0.1)
+        world.pass_time(1)
+
+
+async def test_the_end_of_the_money_in_full(world):
+    world.terms = {"warn_before_s": 40}
+    async with world.run() as (parts, address):
+        caller = Caller(world, address)
+        _price = due(Usage(100_000, 64_000, 1000), parts.doors.config.prices)
+        await caller.pay(_price // 10)
+        await caller.provision()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(_keep_busy, world)
+            nursery.start_soon(_run_clock, world)
+            await until(lambda: _in_phase(parts, caller, Phase.STOPPED), limit=30)
+            await until(lambda: _in_phase(parts, caller, Phase.GONE), limit=30)
+            nursery.cancel_scope.cancel()
+        status = await caller.ask("status", StatusBody(), PodStatus)
+        reasons = [event.reason for event in status.events]
+        assert reasons.index("funds-warning") < reasons.index("funds-out") < reasons.index("grace-over")
+        owed = await world.chain.owed(world.owner)
+        closed = await world.chain.closed(world.owner, caller.ref.channel)
+        assert owed > 0
+        assert owed + closed.refund == _price // 10
+        assert not world.cluster.lives
+
+
+async def _keep_busy(world):
+    """Traffic goes on, so the pod does not sleep."""
+    number = 0
+    while True:
+        number += 5000
+        for slot in list(world.facade.labels.values()):
+            world.facade.counters[slot] = (number, number)
+        await trio.sleep(0.05)
+
+
+async def _run_clock(world):
+    while True:
+        await trio.sleep(0.1)
+        world.pass_time(1)
+
+
+async def test_a_top_up_within_the_grace_period_revives(world):
+    world.terms = {"grace_s": 10_000}
+    async with world.run() as (parts, address):
+        caller = Caller(world, address)
+        await caller.pay(due(Usage(2000, 2000, 20_000), parts.doors.config.prices) + 5)
+        await caller.provision()
+        world.pass_time(30)
+        await until(lambda: _in_phase(parts, caller, Phase.STOPPED), limit=15)
+        await world.chain.top_up(caller.key, world.owner, caller.ref.channel, 10**9)
+        await until(lambda: _in_phase(parts, caller, Phase.SERVING), limit=15)
+
+
+async def test_a_notice_stops_the_pod_and_claims_before_it_ends(world):
+    async with serving(world) as (parts, caller):
+        world.pass_time(30)
+        await world.chain.unlock(caller.key, world.owner, caller.ref.salt)
+        await until(lambda: _in_phase(parts, caller, Phase.STOPPED))
+        world.pass_time(45)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(_tick_clock, world)
+            await until(lambda: _in_phase(parts, caller, Phase.GONE), limit=15)
+            nursery.cancel_scope.cancel()
+        assert await world.chain.owed(world.owner) > 0
+
+
+async def test_a_chain_that_does_not_answer_ends_nothing(world):
+    async with serving(world) as (parts, caller):
+        world.chain.broken = True
+        await trio.sleep(4)
+        assert _in_phase(parts, caller, Phase.SERVING)
+        world.chain.broken = False
+
+
+async def test_a_cluster_that_does_not_answer_ends_nothing(world):
+    async with serving(world) as (parts, caller):
+        world.cluster.unreachable = True
+        await trio.sleep(4)
+        assert _in_phase(parts, caller, Phase.SERVING)
+        world.cluster.unreachable = False
+
+
+async def test_logs_of_the_newest_replica(world):
+    async with serving(world) as (_, caller):
+        world.cluster.written["web"] = b"one\ntwo\n"
+        lines = await caller.ask("logs", LogsBody(tail=1), LogLines)
+        assert lines.data == b"two\n"
+        with pytest.raises(Refused) as caught:
+            await caller.ask("logs", LogsBody(container="nobody"), LogLines)
+        assert caught.value.rule == "container"
+
+
+async def test_another_boot_waits_for_the_key(world):
+    from trustedpods.provider.keys import BootKeys  # noqa: PLC0415
+
+    async with serving(world) as (_, caller):
+        pass
+    world.keys = BootKeys.generate()
+    async with world.run() as (parts, address):
+        await until(lambda: _in_phase(parts, caller, Phase.AWAITING_KEY))
+        assert world.cluster.lives  # the volumes are kept
+        caller.address = address
+        with pytest.raises(Refused) as caught:
+            await caller.provision()
+        assert caught.value.rule == "awaiting-key"
+
+
+async def test_operators_see_numbers_only(world, tmp_path):
+    async with serving(world) as (parts, caller):
+        found = await ask_operator(tmp_path / OPERATOR, {"verb": "pods"})
+        assert [pod["phase"] for pod in found["pods"]] == ["serving"]
+        assert MARKER not in str(found)
+        assert caller.ref.publisher not in str(found)
+        with pytest.raises(Refused):
+            raise Refused("x")
+        from trustedpods.protocol.errors import BadInput  # noqa: PLC0415
+
+        with pytest.raises(BadInput):
+            await ask_operator(tmp_path / OPERATOR, {"verb": "evict"})
+
+
+async def test_encoded_errors_never_carry_a_trace(world):
+    async with serving(world) as (_, caller):
+        private, request = caller.signed("logs", StatusBody())  # a body of another verb
+        async with caller.talk(private, request) as (_, reply):
+            with pytest.raises(NetworkFailure) as caught:
+                await reply(LogLines)
+        assert "Traceback" not in caught.value.what
+        assert replace is not None
+        assert encode is not None

@@ -23,7 +23,8 @@ demo: setup ## bring up a market, deploy a pod, show every step of its life
 
 test: check forge live ## everything
 
-check: lint unit ## what needs neither root nor real parts; under a minute
+check: setup ## what needs neither root nor real parts; about a minute
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target lint unit
 
 lint: setup ## format, style, types, directions between rooms
 	@$(call title,lint)

@@ -119,10 +119,12 @@ class OpenedChannel:
 class ChannelEvents:
     """What events tell of a channel's latest life. Hints only: a node may have forgotten them.
 
-    `opened` is the first deposit, None when its event was not found; `topped_up` what came later.
+    `opened` is the first deposit and `opened_at` its block's time, where the first period begins;
+    both are None when its event was not found. `topped_up` is what came later.
     """
 
     opened: TokenUnits | None
     topped_up: TokenUnits
     open_tx: bytes | None
     closed: ClosedInfo | None
+    opened_at: UnixSeconds | None = None

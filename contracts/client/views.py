@@ -8,7 +8,7 @@ from trustedpods.contracts.records import Channel, ChannelEvents, ClosedInfo, Op
 from trustedpods.contracts.terms import Terms
 from trustedpods.protocol.errors import NetworkFailure
 from trustedpods.protocol.ids import Address, ChannelId
-from trustedpods.protocol.units import TokenUnits
+from trustedpods.protocol.units import TokenUnits, UnixSeconds
 
 STATUS_BATCH = 500
 """Channels in one call: two words each, far below what nodes allow."""
@@ -48,11 +48,13 @@ class PaymentViews(ChainBase):
         start = _place(opened[-1]) if opened else (0, 0)
         closed = [e for e in await self._logs(self._payments, "Closed", **filters) if _place(e) > start]
         topped = [e for e in await self._logs(self._payments, "ToppedUp", **filters) if _place(e) > start]
+        block = await self._node.read(self._node.web3.eth.get_block, start[0]) if opened else None
         return ChannelEvents(
             opened=TokenUnits(opened[-1]["args"]["amount"]) if opened else None,
             topped_up=TokenUnits(sum(event["args"]["amount"] for event in topped)),
             open_tx=bytes(opened[-1]["transactionHash"]) if opened else None,
             closed=_closed(closed[-1]) if closed else None,
+            opened_at=UnixSeconds(block["timestamp"]) if block else None,
         )
 
     async def closed(self, owner: Address, channel: ChannelId) -> ClosedInfo | None:

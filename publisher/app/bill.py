@@ -3,6 +3,7 @@
 
 from dataclasses import asdict
 
+from trustedpods.contracts.records import ChannelEvents
 from trustedpods.protocol.errors import NetworkFailure
 from trustedpods.protocol.ids import Address
 from trustedpods.protocol.messages import UsageBody, UsageReport
@@ -31,23 +32,29 @@ async def bill(desk: Desk, name: str, shape: Shape | None, journal: Journal) -> 
     """
     async with visit(desk, name, journal, ended=True) as visited:
         place = visited.place
-        report = await visited.session.ask("usage", place.ref, UsageBody(), next_generation(), UsageReport)
+        events = await _events(desk, place)
+        body = UsageBody(since=events.opened_at or 0)
+        report = await visited.session.ask("usage", place.ref, body, next_generation(), UsageReport)
     file = desk.window.file
     account = Account(file.chain_id, file.payments, place.ref.owner, place.ref.channel, place.terms)
-    made = make_bill(account, report, shape)
-    claimed = await _claimed(desk, place)
+    made = make_bill(account, report, events.opened_at, shape)
+    claimed = _claimed(events, place)
     mined = {line.root: await _submission(desk, place.ref.owner, line) for line in made.lines}
     made = with_transactions(made, mined)
     problems = [*made.problems, *compare_with_chain(made, claimed)]
     journal.result |= _facts(desk, made, claimed) | {"problems": problems}
 
 
-async def _claimed(desk: Desk, place: Place) -> TokenUnits | None:
-    """What left the channel as pay; None where the node does not remember its events."""
+async def _events(desk: Desk, place: Place) -> ChannelEvents:
+    """What the chain remembers of the channel; nothing where it does not answer that."""
     try:
-        events = await desk.chain.channel_events(place.ref.owner, place.ref.channel)
+        return await desk.chain.channel_events(place.ref.owner, place.ref.channel)
     except NetworkFailure:
-        return None
+        return ChannelEvents(opened=None, topped_up=TokenUnits(0), open_tx=None, closed=None)
+
+
+def _claimed(events: ChannelEvents, place: Place) -> TokenUnits | None:
+    """What left the channel as pay; None where the node does not remember its events."""
     if events.opened is None:
         return None
     paid_in = events.opened + events.topped_up

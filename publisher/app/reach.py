@@ -54,9 +54,10 @@ async def first_that_takes(
             try:
                 session = await _reach(stack, host, publisher, candidate, policy, ask)
             except TrustedPodsError as error:
-                failures.append(_named(error, candidate.offer.row))
+                failures.append(error)
                 tried.append({"provider": provider_name(candidate.offer.row), "error": error_facts(error)})
-                journal.show.warning(f"{provider_name(candidate.offer.row)}: {error}")
+                journal.show.warning(f"not {provider_name(candidate.offer.row)}: {error}")
+                error.where = error.where or provider_name(candidate.offer.row)
                 continue
             yield Reached(candidate, session)
             return
@@ -81,11 +82,6 @@ async def _reach(
 def provider_name(row: RegistryRow) -> str:
     """How a provider is named everywhere: OWNER/N, as `--provider` takes it."""
     return f"{row.owner}/{row.daemon}"
-
-
-def _named(error: TrustedPodsError, row: RegistryRow) -> TrustedPodsError:
-    error.where = error.where or provider_name(row)
-    return error
 
 
 def _most_telling(failures: Sequence[TrustedPodsError]) -> TrustedPodsError:

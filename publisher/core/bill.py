@@ -67,23 +67,29 @@ class Bill:
         return TokenUnits(sum(line.amount for line in self.lines if line.transaction is not None))
 
 
-def make_bill(account: Account, report: UsageReport, shape: Shape | None = None) -> Bill:
+def make_bill(
+    account: Account, report: UsageReport, opened_at: UnixSeconds | None = None, shape: Shape | None = None
+) -> Bill:
     """Check *report* and compute what it costs.
 
+    *opened_at* is the block time at which the channel was opened (None if nobody remembers): there
+    the first period begins, and what ended before it belongs to an earlier channel of this pod.
     With *shape*, quantities that so large a pod cannot have used in a period are problems.
     """
     problems: list[str] = []
     lines: list[Line] = []
-    channel: Channel | None = None
-    for number, part in enumerate(report.leaves):
-        item = _item(account, part)
-        problems += [f"period {number + 1}: {text}" for text in _doubts(account, part, item, shape)]
-        if channel is None or item.from_ != channel.up_to:
-            if channel is not None:
-                problems.append(
-                    f"period {number + 1}: begins at {item.from_}, the last ended at {channel.up_to}"
-                )
+    channel = None if opened_at is None else _channel(account, opened_at)
+    for part in report.leaves:
+        if opened_at is not None and part.up_to <= opened_at:
+            continue
+        item, name = _item(account, part), f"period {len(lines) + 1}"
+        doubts = _doubts(account, part, item, shape)
+        if channel is None:
             channel = _channel(account, item.from_)
+        elif item.from_ != channel.up_to:
+            doubts.append(f"begins at {item.from_}, and {channel.up_to} was due")
+            channel = _channel(account, item.from_)
+        problems += [f"{name}: {doubt}" for doubt in doubts]
         settled = settle(channel, item, _METER, item.up_to)
         channel = settled.channel
         lines.append(_line(part, item, settled.result.paid, settled.result.flags))

@@ -43,6 +43,7 @@ class _Life:
     publisher: str
     opened: int
     open_tx: bytes
+    opened_at: int
     topped_up: int = 0
     closed: ClosedInfo | None = None
 
@@ -126,7 +127,7 @@ class FakeChain:
         life = self.lives.get((owner, channel))
         if life is None:
             return ChannelEvents(None, 0, None, None)
-        return ChannelEvents(life.opened, life.topped_up, life.open_tx, life.closed)
+        return ChannelEvents(life.opened, life.topped_up, life.open_tx, life.closed, life.opened_at)
 
     async def closed(self, owner, channel):
         return (await self.channel_events(owner, channel)).closed
@@ -157,7 +158,7 @@ class FakeChain:
         self.tokens[publisher] -= amount
         receipt = self._mined("open", ref.channel)
         channel = Channel(ref.channel, meter_tag(meter), self.now, amount, terms)
-        self.lives[ref.owner, ref.channel] = _Life(channel, publisher, amount, receipt.tx_hash)
+        self.lives[ref.owner, ref.channel] = _Life(channel, publisher, amount, receipt.tx_hash, self.now)
         return receipt
 
     async def top_up(self, key, owner, channel, amount):

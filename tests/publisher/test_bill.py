@@ -53,7 +53,7 @@ def report(periods, open_usage=(0, 0, 0, 0, 0)):
 @given(st.lists(st.tuples(st.integers(1, 10**6), USAGE), max_size=6), st.integers(1, 10**15))
 def test_each_line_is_what_the_contract_pays(periods, cap):
     held = account(cap)
-    bill = make_bill(held, report(periods))
+    bill = make_bill(held, report(periods), START)
     assert bill.problems == ()
     channel = Channel(ChannelId(77), 5, UnixSeconds(START), MAX_DEPOSIT, held.terms)
     for line in bill.lines:
@@ -80,8 +80,8 @@ def test_the_rate_cap_is_named():
     assert bill.lines[0].cut
 
 
-def problems(changed, shape=None):
-    return " ".join(make_bill(account(), changed, shape).problems)
+def problems(changed, shape=None, opened_at=None):
+    return " ".join(make_bill(account(), changed, opened_at, shape).problems)
 
 
 def test_what_does_not_hold_is_named():
@@ -98,6 +98,15 @@ def test_what_does_not_hold_is_named():
     assert "period 2: begins at" in problems(having(first, first))
     assert "not after its begin" in problems(having(first.model_copy(update={"up_to": START})))
     assert "period 1: begins" not in problems(having(second))
+
+
+def test_only_the_present_channel_is_billed():
+    both = report([(10, Usage(5000)), (10, Usage(7000))])
+    bill = make_bill(account(), both, START + 10)
+    assert [line.usage for line in bill.lines] == [Usage(7000)]
+    assert bill.problems == ()
+    assert "begins at" in problems(both, opened_at=START + 5)
+    assert "begins at" in problems(both, opened_at=START - 5)
 
 
 def test_more_than_the_pod_can_use_is_named():

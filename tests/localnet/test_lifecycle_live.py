@@ -53,7 +53,9 @@ def wait_for(question: object, limit_s: float = 60) -> None:
 
 
 @pytest.mark.parametrize(
-    "killed", [[], ["supervisor"], ["supervisor", "k1/containerd", "k1/kubelet"]], ids=str
+    "killed",
+    [[], ["supervisor"], ["supervisor", "k1/containerd", "k1/kubelet", "k1/provider", "chain"]],
+    ids=str,
 )
 def test_down_leaves_nothing_behind(killed: list[str]) -> None:
     name = PREFIX + secrets.token_hex(4)
@@ -62,12 +64,15 @@ def test_down_leaves_nothing_behind(killed: list[str]) -> None:
         run_pod(running)
         assert any(trace.startswith("mount") for trace in traces.of(name))
         sockets = traces.shim_sockets(running.state)
+        octet = running.settings.octet
         assert sockets
+        assert traces.routes(octet)
         for part in killed:
             kill(running.supervisor() if part == "supervisor" else running.pid(part))
         assert down(name)
         assert traces.of(name) == set()
         assert traces.of_machine() == machine
+        assert traces.routes(octet) == set()
         assert not any(socket.exists() for socket in sockets)
         assert not folders.state_of(name).exists()
     assert not down(name)
@@ -83,7 +88,15 @@ def test_up_after_a_killed_supervisor_takes_the_parts_over() -> None:
         assert {name: part["pid"] for name, part in running.parts().items()} == before
         assert running.supervisor()
 
-        for part in ("chain", "k1/etcd", "k1/apiserver", "k1/containerd", "k1/haproxy", "k1/registry"):
+        for part in (
+            "chain",
+            "k1/etcd",
+            "k1/apiserver",
+            "k1/containerd",
+            "k1/haproxy",
+            "k1/activator",
+            "k1/provider",
+        ):
             old = running.pid(part)
             kill(old)
             wait_for(lambda part=part, old=old: running.parts()[part]["pid"] not in (None, old))

@@ -20,12 +20,17 @@ def of(name: str) -> set[str]:
 
 
 def of_machine() -> set[str]:
-    """What must be equal before and after: firewall, mounts, routes, links and shared folders."""
+    """What must be equal before and after: the firewall, and mounts that belong to nobody's cluster."""
     mounts = Path("/proc/self/mounts").read_text().splitlines()
     found = {f"mount {line}" for line in mounts if not _OTHERS.search(line)}
-    found |= {f"firewall {line}" for line in _lines("iptables-save") if not line.startswith("#")}
-    found |= {f"route {line}" for line in _lines("ip", "route", "show", "table", "all") if " tp" in line}
-    return found | {f"blackhole {line}" for line in _lines("ip", "route", "show", "type", "blackhole")}
+    return found | {f"firewall {line}" for line in _lines("iptables-save") if not line.startswith("#")}
+
+
+def routes(octet: int) -> set[str]:
+    """Routes to the addresses of one localnet, and links that lead there."""
+    word = re.compile(rf"\b10\.{octet}\.|\btp{octet}(k\d)?\b")
+    lines = [*_lines("ip", "route", "show", "table", "all"), *_lines("ip", "-oneline", "link", "show")]
+    return {line for line in lines if word.search(line)}
 
 
 def shim_sockets(state: Path) -> set[Path]:

@@ -20,8 +20,7 @@ from trustedpods.publisher.app import channel, facts
 from trustedpods.publisher.app.channel import Payment
 from trustedpods.publisher.app.desk import Desk
 from trustedpods.publisher.app.find import Place, by_liveness, places
-from trustedpods.publisher.app.parcel import make_bundle, make_pieces
-from trustedpods.publisher.app.provision import Provisioning
+from trustedpods.publisher.app.handover import HandOver
 from trustedpods.publisher.app.reach import Candidate, Reached, first_that_takes, provider_name
 from trustedpods.publisher.context import state_dir
 from trustedpods.publisher.core.cost import Shape, cost_of, shape_of, terms_of
@@ -32,7 +31,6 @@ from trustedpods.publisher.hints import remember_name
 from trustedpods.publisher.images.oci import VerifiedBlob
 from trustedpods.publisher.journal import Journal, Step
 from trustedpods.publisher.pod import Pod, verify_images
-from trustedpods.publisher.session import Session
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +67,7 @@ class Deploy:
         self._pod = pod
         self._verified = verified
         self._journal = journal
+        self._lives_there = False
 
     async def run(self) -> None:
         """List, select, reach, hand over."""
@@ -79,8 +78,19 @@ class Deploy:
         async with open_host(None, []) as host, AsyncExitStack() as stack:
             with self._journal.step("select") as step:
                 selection = self._select(rows, known, step)
-                reached = await stack.enter_async_context(self._reach(host, selection, known, step))
-            await self._hand_over(reached)
+                reached = await self._enter(stack, self._reach(host, selection, known, step))
+            await self._hand_over(host, reached)
+
+    async def _enter(self, stack: AsyncExitStack, reaching: AbstractAsyncContextManager[Reached]) -> Reached:
+        try:
+            return await stack.enter_async_context(reaching)
+        except TrustedPodsError as error:
+            if self._lives_there and error.hint is None:
+                error.hint = (
+                    f"the pod lives there; `trustedpods close {self._pod.name}` gets its deposit back, "
+                    "then deploy looks elsewhere"
+                )
+            raise
 
     def _select(self, rows: Sequence[RegistryRow], known: Sequence[Place], step: Step) -> Selection:
         """Rank the providers; a pod that lives somewhere stays there."""
@@ -94,6 +104,7 @@ class Deploy:
                     hint=f"`trustedpods delete {self._pod.name}` first, or give this one another --name",
                 )
             choice = Choice(home.row.owner, home.row.daemon)
+            self._lives_there = True
         selection = select(self._wish(choice, paid=home is not None), rows)
         step.facts["left_out"] = [
             {"provider": provider_name(out.row), "reason": out.reason} for out in selection.left_out
@@ -147,8 +158,8 @@ class Deploy:
             step,
         )
 
-    async def _hand_over(self, reached: Reached) -> None:
-        """Pay and send side by side; when it fails, see to the money."""
+    async def _hand_over(self, host: Host, reached: Reached) -> None:
+        """Say who takes the pod and at what price, then pay and send."""
         session, place = reached.session, reached.candidate.place
         payment = self._payment(reached)
         self._journal.result |= facts.provider_facts(session) | {
@@ -163,31 +174,8 @@ class Deploy:
             await channel.check_funds(self._desk, payment.amount)
         elif place.channel.unlock_at:
             await channel.cancel_notice(self._desk, payment, self._journal)
-        await self._provision(session, payment, place)
-
-    async def _provision(self, session: Session, payment: Payment, place: Place) -> None:
-        async def pay(step: Step) -> None:
-            await channel.ensure(self._desk, payment, place.channel, step, self._journal)
-
-        bundle = make_bundle(self._pod, session.publisher)
-        pieces = make_pieces(self._verified, session.publisher)
-        terms = payment.terms if place.channel is None else place.channel.terms
-        provisioning = Provisioning(session, place.ref, bundle, pieces, terms, self._journal)
-        name = self._pod.name
-        self._journal.if_interrupted = (
-            f"the provider goes on with what it has; `trustedpods deploy` again goes on from there, "
-            f"`trustedpods delete {name}` ends it, `trustedpods close {name}` gets the deposit back"
-        )
-        try:
-            confirmed = await provisioning.run(pay)
-        except TrustedPodsError as error:
-            self._journal.result["money"] = await channel.rescue(
-                self._desk, payment, self._pod.name, error, self._journal
-            )
-            raise
-        self._journal.result |= facts.confirmed_facts(confirmed)
-        for endpoint in confirmed.statement.endpoints:
-            self._journal.event("serving", f"{self._pod.name} serves at {endpoint.url}", url=endpoint.url)
+        handing = HandOver(self._desk, self._pod, self._verified, payment, place, self._journal)
+        await handing.run(host, session)
 
     def _payment(self, reached: Reached) -> Payment:
         profile, token, shape = reached.session.profile, self._desk.token, self._shape

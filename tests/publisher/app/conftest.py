@@ -98,6 +98,9 @@ def root():
 def bench(tmp_path, monkeypatch, root):
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.delenv("XDG_STATE_HOME", raising=False)
+    monkeypatch.setattr("trustedpods.publisher.app.handover.OUTAGE_S", 0.05)
+    monkeypatch.setattr("trustedpods.publisher.app.handover.MAX_OUTAGES", 1)
+    monkeypatch.setattr("trustedpods.publisher.app.handover.RETRY_S", 0.05)
     chain = FakeChain()
     key = secrets.token_bytes(32)
     chain.give(address_of(key), 10**9)

@@ -4,6 +4,7 @@
 from dataclasses import replace
 
 import pytest
+import trio
 
 from trustedpods.protocol import limits
 from trustedpods.protocol.errors import (
@@ -232,6 +233,41 @@ async def test_chunks_that_arrived_are_not_sent_again(bench, monkeypatch):
         await bench.deploy()
     assert sum(peer.chunks.values()) == 7 - arrived
     assert len(bench.chain.lives) == 1
+
+
+async def test_a_provider_that_comes_back_is_gone_on_with(bench, monkeypatch):
+    monkeypatch.setattr("trustedpods.publisher.app.handover.OUTAGE_S", 10)
+    bench.write_image(layers=(bytes(5 * limits.BLOB_CHUNK),))
+    peer = bench.peer()
+    done = trio.Event()
+
+    async def deploy():
+        await bench.deploy()
+        done.set()
+
+    async with trio.open_nursery() as nursery:
+        async with peer.serve():
+            peer.stop_after_chunks = 3
+            nursery.start_soon(deploy)
+            while peer.stop_after_chunks > sum(peer.chunks.values()):
+                await trio.sleep(0.01)
+        peer.stop_after_chunks = None
+        async with peer.serve():
+            bench.chain.rows[peer.owner, 0] = peer.row
+            with trio.fail_after(20):
+                await done.wait()
+    assert [verb for verb, _ in bench.chain.log] == ["open"]
+    assert sum(peer.chunks.values()) == 7
+    assert any("trying again" in text for text in bench.last.show.warnings)
+
+
+async def test_a_home_that_is_gone_says_how_to_move(bench):
+    peer = bench.peer()
+    async with peer.serve():
+        await bench.deploy()
+    with pytest.raises(NetworkFailure) as caught:
+        await bench.deploy()
+    assert "trustedpods close hello" in caught.value.hint
 
 
 async def test_a_blob_that_is_not_in_the_bundle_is_not_sent(bench, monkeypatch):

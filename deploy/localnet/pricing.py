@@ -36,4 +36,4 @@ def prices(decimals: int, percent: int) -> Prices:
 
 def min_claim(decimals: int) -> int:
     """Base units below which a claim would not pay its gas."""
-    return 10**decimals // _CLAIM_WORTH_ITS_GAS
+    return int(10**decimals) // _CLAIM_WORTH_ITS_GAS

@@ -49,7 +49,7 @@ async def _import_image(doors: Doors, record: PodRecord, image: ImageRef) -> Non
     _check_manifest(data, image)
     for blob in image.blobs[1:]:
         await _import_blob(doors, record.label, publisher, blob)
-    await doors.registry.push_manifest(record.label, manifest.digest, manifest.media_type, data)
+    await doors.registry.push_manifest(record.label, manifest.media_type, data)
 
 
 async def _import_blob(doors: Doors, repo: str, publisher: Address, blob: BlobRef) -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The end of a pod: nothing left in facade and cluster, its channel settled and refunded."""
+"""The end of a pod: nothing left in facade, cluster and registry, its channel settled and refunded."""
 
 import trio
 
@@ -51,6 +51,7 @@ class Remover:
         await self._wait_gone(record)
         self._board.tell(record.channel, "release", "settling and releasing the channel")
         await self._release(record)
+        await self._doors.registry.clear(record.label)
         self._bundles.forget(record.request)
         return Event.REMOVED
 

@@ -30,6 +30,11 @@ _MANIFESTS = ", ".join(
 )
 """A registry denies having what is not asked for by its type."""
 
+_IMAGE_MANIFESTS = (
+    "application/vnd.oci.image.manifest.v1+json",
+    "application/vnd.docker.distribution.manifest.v2+json",
+)
+
 _DIGEST_REFUSED = {"DIGEST_INVALID", "SIZE_INVALID", "MANIFEST_INVALID"}
 
 
@@ -94,15 +99,16 @@ class Registry:
             except errors.TRANSPORT:
                 return
 
-    async def push_manifest(self, repo: str, reference: str, media_type: str, data: bytes) -> str:
-        """Store a manifest under *reference* (its digest, or a tag); returns its digest.
+    async def push_manifest(self, repo: str, media_type: str, data: bytes) -> str:
+        """Store a manifest; returns its digest, by which it is pulled.
 
+        It gets a tag of its own, as a registry lists tags only: `clear` finds it by that.
         Refused where it names blobs that the repository lacks.
         """
         digest = "sha256:" + hashlib.sha256(data).hexdigest()
         answer = await self._call(
             "PUT",
-            f"/v2/{repo}/manifests/{reference}",
+            f"/v2/{repo}/manifests/{digest.replace(':', '-')}",
             {201},
             content=data,
             headers={"content-type": media_type},
@@ -111,6 +117,26 @@ class Registry:
         if stored != digest:
             raise RemoteProtocolError(f"the registry stored {stored} instead of {digest}")
         return digest
+
+    async def clear(self, repo: str) -> None:
+        """Take every image out of the repository; may be repeated.
+
+        Nothing can be pulled from it any more; the space comes back with garbage collection.
+        """
+        answer = await self._call("GET", f"/v2/{repo}/tags/list", {200, 404})
+        tags = (answer.json().get("tags") or []) if answer.status_code == 200 else []
+        for tag in tags:
+            await self._clear_image(repo, tag.replace("-", ":", 1))
+
+    async def _clear_image(self, repo: str, digest: str) -> None:
+        """Blobs first: while the manifest is there, a repetition finds them."""
+        accept = {"accept": ", ".join(_IMAGE_MANIFESTS)}
+        answer = await self._call("GET", f"/v2/{repo}/manifests/{digest}", {200, 404}, headers=accept)
+        if answer.status_code == 200:
+            manifest = answer.json()
+            for blob in (manifest["config"], *manifest["layers"]):
+                await self.delete_blob(repo, blob["digest"])
+        await self.delete_manifest(repo, digest)
 
     async def delete_manifest(self, repo: str, digest: str) -> None:
         """Let an image go; the space comes back with the registry's garbage collection."""

@@ -136,9 +136,15 @@ class FakeRegistry:
             raise Refused("not what its digest says", rule="digest")
         self.blobs[repo, digest] = data
 
-    async def push_manifest(self, repo, reference, media_type, data):
-        self.manifests[repo, reference] = data
-        return reference
+    async def push_manifest(self, repo, media_type, data):
+        digest = _digest(data)
+        self.manifests[repo, digest] = data
+        return digest
+
+    async def clear(self, repo):
+        for held in (self.blobs, self.manifests):
+            for key in [key for key in held if key[0] == repo]:
+                del held[key]
 
 
 def _digest(data):

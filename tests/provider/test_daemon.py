@@ -275,6 +275,8 @@ async def test_a_pod_that_crashes_is_removed_and_its_deposit_goes_back(world):
         world.pass_time(10)
         await until(lambda: _in_phase(parts, caller, Phase.FAILED))
         assert not world.cluster.lives
+        assert not world.registry.manifests
+        assert not world.registry.blobs
         assert await world.chain.channels(world.owner, [caller.ref.channel]) == [None]
         closed = await world.chain.closed(world.owner, caller.ref.channel)
         assert closed.refund == 10**9

@@ -86,7 +86,7 @@ async def test_an_image_goes_in_by_digest(registry):
             "layers": [{"mediaType": "x", "digest": digest_of(layer), "size": len(layer)}],
         }
     ).encode()
-    digest = await registry.push_manifest("pods/p1", digest_of(manifest), MANIFEST, manifest)
+    digest = await registry.push_manifest("pods/p1", MANIFEST, manifest)
     assert digest == digest_of(manifest)
     assert await registry.has_manifest("pods/p1", digest)
     assert registry.pull_reference("pods/p1", digest).endswith(f"/pods/p1@{digest}")
@@ -96,6 +96,31 @@ async def test_an_image_goes_in_by_digest(registry):
     await registry.delete_blob("pods/p1", digest_of(layer))
     await registry.delete_blob("pods/p1", digest_of(layer))
     assert not await registry.has_blob("pods/p1", digest_of(layer))
+
+
+async def test_a_cleared_repository_has_nothing_and_takes_the_image_again(registry):
+    layer, config = b"layer", b"{}"
+    manifest = json.dumps(
+        {
+            "schemaVersion": 2,
+            "mediaType": MANIFEST,
+            "config": {"mediaType": CONFIG, "digest": digest_of(config), "size": len(config)},
+            "layers": [{"mediaType": "x", "digest": digest_of(layer), "size": len(layer)}],
+        }
+    ).encode()
+    await registry.clear("pods/p1")
+    for _ in range(2):
+        for repo in ("pods/p1", "pods/p2"):
+            for data in (layer, config):
+                await registry.push_blob(repo, digest_of(data), len(data), Pieces(data))
+            await registry.push_manifest(repo, MANIFEST, manifest)
+        for _ in range(2):
+            await registry.clear("pods/p1")
+        assert not await registry.has_manifest("pods/p1", digest_of(manifest))
+        assert not await registry.has_blob("pods/p1", digest_of(layer))
+        assert not await registry.has_blob("pods/p1", digest_of(config))
+        assert await registry.has_manifest("pods/p2", digest_of(manifest))
+        assert await registry.has_blob("pods/p2", digest_of(layer))
 
 
 async def test_an_empty_blob(registry):
@@ -157,7 +182,7 @@ async def test_a_manifest_of_blobs_that_are_not_there(registry):
         }
     ).encode()
     with pytest.raises(Refused):
-        await registry.push_manifest("pods/p1", digest_of(manifest), MANIFEST, manifest)
+        await registry.push_manifest("pods/p1", MANIFEST, manifest)
 
 
 async def test_nobody_there(unused_port):

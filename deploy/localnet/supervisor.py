@@ -155,17 +155,23 @@ class Supervisor:
 
     def _write(self) -> None:
         rows = [dataclasses.asdict(status) for status in self._status.values()]
-        text = json.dumps({"supervisor": os.getpid(), "units": rows}, indent=1)
+        text = json.dumps({"supervisor": os.getpid(), "boot": _boot_id(), "units": rows}, indent=1)
         folders.replace_file(folders.status_file(self._state), text.encode())
 
 
 def read_status(state: Path) -> list[UnitStatus]:
-    """What the supervisor last wrote; empty when it never ran."""
+    """What the supervisor last wrote; empty when it never ran since this machine was started."""
     try:
         data = json.loads(folders.status_file(state).read_bytes())
     except FileNotFoundError:
         return []
+    if data["boot"] != _boot_id():  # its pids belong to others now
+        return []
     return [UnitStatus(**row) for row in data["units"]]
+
+
+def _boot_id() -> str:
+    return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
 
 
 def _fresh(unit: Unit) -> UnitStatus:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The supervisor starts units in order, starts parts again, and takes over what it finds running."""
 
+import json
 import os
 import signal
 from collections.abc import AsyncIterator
@@ -134,3 +135,13 @@ def test_a_lock_has_one_holder_and_leaves_no_file(tmp_path: Path) -> None:
         os.write(lock, b"123")
         assert folders.holder(path) == 123
     assert not path.exists()
+
+
+async def test_what_was_written_before_a_reboot_does_not_count(tmp_path: Path) -> None:
+    async with supervised(tmp_path, Part("part", SLEEP, probes.always)):
+        await seen(tmp_path, "part", "ready")
+    file = folders.status_file(tmp_path)
+    text = file.read_text()
+    await stop(tmp_path)
+    file.write_text(json.dumps({**json.loads(text), "boot": "another"}))
+    assert read_status(tmp_path) == []

@@ -165,7 +165,7 @@ def read_status(state: Path) -> list[UnitStatus]:
         data = json.loads(folders.status_file(state).read_bytes())
     except FileNotFoundError:
         return []
-    if data["boot"] != _boot_id():  # its pids belong to others now
+    if data.get("boot") not in (None, _boot_id()):  # its pids belong to others now
         return []
     return [UnitStatus(**row) for row in data["units"]]
 

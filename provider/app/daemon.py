@@ -10,6 +10,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import trio
 
@@ -53,6 +54,9 @@ from trustedpods.provider.server.conversations import Conversations, Handler
 from trustedpods.provider.server.provision import Provisioning
 from trustedpods.provider.server.verbs import Verbs
 from trustedpods.provider.store import Vault, open_store
+
+if TYPE_CHECKING:
+    from trio_typing import TaskStatus
 
 _log = logging.getLogger(__name__)
 
@@ -198,10 +202,14 @@ async def _wait_for_doors(doors: Doors) -> None:
                 break
 
 
-async def run_parts(parts: Parts, host: Host) -> None:
+async def run_parts(
+    parts: Parts, host: Host, *, task_status: "TaskStatus[None]" = trio.TASK_STATUS_IGNORED
+) -> None:
     """Every task of the daemon, until it is cancelled or told to stop by a signal."""
     doors, config = parts.doors, parts.doors.config
     binding, profile = _presentation(doors, host)
+    conversations = Conversations(doors, binding, profile, _handlers(parts))
+    host.serve(conversations.handle)  # at once: who comes early waits until everything runs
     async with trio.open_nursery() as nursery:
         await _hold_lease(doors)
         nursery.start_soon(_stop_on_signal, nursery.cancel_scope)
@@ -217,15 +225,15 @@ async def run_parts(parts: Parts, host: Host) -> None:
             ("collecting blobs", partial(_collect_blobs, parts)),
         ):
             nursery.start_soon(steadily, name, task)
-        conversations = Conversations(doors, binding, profile, _handlers(parts))
-        host.serve(conversations.handle)
         endpoint = (config.net.announce or host.addresses)[0]
         verbs = desk.operator_verbs(parts, profile, endpoint)
         await nursery.start(serve_operator, config.operator_socket, verbs)
         if config.metrics is not None:
             nursery.start_soon(_metrics, parts, conversations)
+        conversations.begin()
         _log.info("serving at %s", endpoint)
         _notify_ready()
+        task_status.started()
     _log.info("stopped; pods go on as they are")
 
 

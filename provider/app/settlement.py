@@ -278,6 +278,10 @@ class Settlement:
                 _log.warning("claim of %s: %s, paid %d", self._record(cut.channel).label, bad, result.paid)
                 await self._pods.note(cut.channel, "claim-flags", f"{bad!s}: {result.paid} base units paid")
         await self._doors.store.write(claims.record_outcomes, claim.root, outcomes)
+        facts = await self._facts([cut.channel for cut in claim.cuts])
+        for channel, fact in facts.items():
+            if fact is not None:
+                await self._pods.change(channel, chain=fact)
 
     async def _landed(self, claim: StoredClaim) -> bytes | None:
         """It is on chain: final once it lies deep enough, by whichever transaction it got there."""

@@ -58,6 +58,11 @@ class Conversations:
         self._handlers = handlers
         self._attesting = trio.CapacityLimiter(MAX_ATTESTING)
         self._peers: Counter[bytes] = Counter()
+        self._begun = trio.Event()
+
+    def begin(self) -> None:
+        """Everything behind the verbs runs: let those in who came before."""
+        self._begun.set()
 
     @property
     def running(self) -> int:
@@ -69,6 +74,7 @@ class Conversations:
         try:
             async with self._place(stream.remote_peer_id):
                 with trio.fail_after(CONVERSATION_LIMIT_S):
+                    await self._begun.wait()
                     await self._converse(stream)
         except trio.TooSlowError:
             await stream.reset()

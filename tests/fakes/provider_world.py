@@ -256,7 +256,7 @@ class World:
                 open_host(self.keys.libp2p_seed, config.net.listen) as host,
                 trio.open_nursery() as nursery,
             ):
-                nursery.start_soon(daemon.run_parts, parts, host)
+                await nursery.start(daemon.run_parts, parts, host)
                 yield parts, host.addresses[0]
                 nursery.cancel_scope.cancel()
 
@@ -342,9 +342,12 @@ class Caller:
 
     @asynccontextmanager
     async def _stream(self):
-        async with open_host(None, []) as host, host.dial(self.address, 5) as connection:
-            async with connection.stream() as stream:
-                yield stream
+        async with (
+            open_host(None, []) as host,
+            host.dial(self.address, 5) as connection,
+            connection.stream() as stream,
+        ):
+            yield stream
 
     def signed(self, verb, body, *, generation=None, key=None, ref=None, nonce=None, private=None):
         private = private or hpke.PrivateKey.generate()
@@ -365,7 +368,7 @@ class Caller:
 
     @property
     def chain_context(self):
-        from trustedpods.protocol.sealing.requests import ChainContext  # noqa: PLC0415
+        from trustedpods.protocol.sealing.requests import ChainContext
 
         return ChainContext(self.world.chain.market.chain_id, self.world.chain.market.payments)
 
@@ -412,7 +415,7 @@ class Caller:
                     await stream.send(seal_chunk(ref.key, index, total, part))
                     sent += 1
                 last, final = await reply(BlobAck)
-            return first if first == total or last.chunks == total else None
+            return first if total in (first, last.chunks) else None
 
     async def provision(self, *, pay=True, **how):
         """Deploy: returns the needs, the steps that were told, and the signed statement."""

@@ -9,24 +9,12 @@ from trustedpods.contracts.records import Channel, Receipt, meter_tag
 from trustedpods.contracts.terms import Terms
 from trustedpods.protocol.errors import (
     InsufficientFunds,
-    NetworkFailure,
     Refused,
-    TrustedPodsError,
 )
 from trustedpods.protocol.ids import Address, PodRef, channel_hex
 from trustedpods.protocol.units import TokenUnits
 from trustedpods.publisher.app.desk import Desk
-from trustedpods.publisher.core.money import duration_text
 from trustedpods.publisher.journal import Journal, Step
-
-RELEASE_WAIT_S = 90.0
-"""How long a provider that said no may take to give the money back: some of its claim batches."""
-
-SILENT_WAIT_S = 10.0
-"""The same for one that went silent: it may have released just before."""
-
-UNSURE_WAIT_S = 5.0
-"""The same for a channel of an earlier run: an update that failed leaves it to the pod that runs."""
 
 POLL_S = 0.5
 
@@ -138,105 +126,3 @@ async def _block(desk: Desk, number: int) -> None:
 def receipt_facts(receipt: Receipt) -> dict[str, object]:
     """A transaction for `-o json`."""
     return {"tx": "0x" + receipt.tx_hash.hex(), "gas": receipt.gas_used, "block": receipt.block}
-
-
-async def rescue(
-    desk: Desk, payment: Payment, name: str, error: TrustedPodsError, journal: Journal
-) -> dict[str, object]:
-    """After a deploy failed with *error*: see to it that the money comes back; say how and when."""
-    if not (payment.there or payment.ours):
-        return {"state": "untouched"}
-    silent = isinstance(error, NetworkFailure)
-    try:
-        if not payment.there and await look(desk, payment.ref) is None:
-            journal.event("no-channel", "no channel was opened, as far as the chain tells")
-            return {"state": "untouched"}
-        if not payment.ours:
-            return await _left_as_it_was(desk, payment.ref, name, journal)
-        if await wait_released(desk, payment.ref, SILENT_WAIT_S if silent else RELEASE_WAIT_S, journal):
-            return await refunded(desk, payment.ref, journal)
-        return await give_notice(desk, payment.ref, name, journal)
-    except NetworkFailure as failure:
-        journal.show.warning(
-            f"the channel holds the deposit still and the chain does not answer ({failure.what}); "
-            f"run `trustedpods close {name}` later"
-        )
-        return {"state": "unknown"}
-
-
-async def _left_as_it_was(desk: Desk, ref: PodRef, name: str, journal: Journal) -> dict[str, object]:
-    """Nothing was paid in this run: say what became of a channel that was there before, if any."""
-    if await wait_released(desk, ref, UNSURE_WAIT_S, journal):
-        return await refunded(desk, ref, journal)
-    channel = await look(desk, ref)
-    if channel is None:
-        return await refunded(desk, ref, journal)
-    left = desk.token.text(channel.left)
-    journal.event("kept", f"the pod's channel keeps its {left}; `trustedpods close {name}` gets it back")
-    return {"state": "open", "left": desk.token.number(channel.left)}
-
-
-async def wait_released(desk: Desk, ref: PodRef, limit_s: float, journal: Journal) -> bool:
-    """Wait until the channel is gone; False when it is not within *limit_s* seconds."""
-    said, deadline = False, trio.current_time() + limit_s
-    while await look(desk, ref) is not None:
-        if trio.current_time() > deadline:
-            return False
-        if not said:
-            journal.event("waiting", "waiting for the provider to release the channel")
-            said = True
-        await trio.sleep(POLL_S)
-    return True
-
-
-async def refunded(desk: Desk, ref: PodRef, journal: Journal) -> dict[str, object]:
-    """Say what came back of a channel that is gone."""
-    facts = await closed_facts(desk, ref)
-    if "refund" not in facts:
-        journal.event("no-channel", "no channel is open")
-        return {"state": "closed"}
-    text = f"the provider released the channel: {facts['refund']} {desk.token.symbol} came back"
-    journal.event("refunded", text, **facts)
-    return {"state": "released", **facts}
-
-
-async def closed_facts(desk: Desk, ref: PodRef) -> dict[str, object]:
-    """Refund and transaction of a channel that ended; empty when the node cannot tell."""
-    try:
-        closed = await desk.chain.closed(ref.owner, ref.channel)
-    except NetworkFailure:
-        return {}
-    if closed is None:
-        return {}
-    return {
-        "refund": desk.token.number(closed.refund),
-        "refund_units": str(closed.refund),
-        "tx": "0x" + closed.tx_hash.hex(),
-        "pushed": closed.pushed,
-    }
-
-
-async def give_notice(desk: Desk, ref: PodRef, name: str, journal: Journal) -> dict[str, object]:
-    """Unlock the channel unless its notice runs already; say when it can be closed."""
-    channel = await look(desk, ref)
-    if channel is None:
-        return await refunded(desk, ref, journal)
-    facts: dict[str, object] = {}
-    if channel.unlock_at == 0:
-        receipt = await desk.chain.unlock(desk.publisher.key, ref.owner, ref.salt)
-        facts = receipt_facts(receipt)
-        channel = await look(desk, ref) or channel
-    head = await desk.chain.head()
-    wait = max(0, channel.unlock_at - head.time)
-    journal.event(
-        "unlocking",
-        f"the channel is unlocking: `trustedpods close {name}` gets {desk.token.text(channel.left)} back "
-        f"{'in ' + duration_text(wait) if wait else 'now'}",
-        unlock_at=channel.unlock_at,
-    )
-    return {
-        "state": "unlocking",
-        "unlock_at": channel.unlock_at,
-        "left": desk.token.number(channel.left),
-        **facts,
-    }

@@ -10,7 +10,7 @@ from trustedpods.contracts.terms import Terms
 from trustedpods.protocol.errors import NetworkFailure, Refused, RemoteProtocolError, TrustedPodsError
 from trustedpods.protocol.ids import address_bytes
 from trustedpods.protocol.net import Host
-from trustedpods.publisher.app import channel, facts
+from trustedpods.publisher.app import channel, facts, refund
 from trustedpods.publisher.app.channel import Payment
 from trustedpods.publisher.app.desk import Desk
 from trustedpods.publisher.app.find import Place
@@ -61,7 +61,7 @@ class HandOver:
         try:
             confirmed = await self._persist(host, session)
         except TrustedPodsError as error:
-            self._journal.result["money"] = await channel.rescue(
+            self._journal.result["money"] = await refund.rescue(
                 self._desk, self._payment, name, error, self._journal
             )
             raise

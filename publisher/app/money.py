@@ -9,7 +9,7 @@ from trustedpods.protocol.errors import BadInput, Refused
 from trustedpods.protocol.ids import channel_hex
 from trustedpods.protocol.messages import LeastTerms
 from trustedpods.protocol.units import TokenUnits
-from trustedpods.publisher.app import channel
+from trustedpods.publisher.app import channel, refund
 from trustedpods.publisher.app.desk import Desk
 from trustedpods.publisher.app.find import Place, find_pod
 from trustedpods.publisher.app.pods import place_facts
@@ -68,11 +68,11 @@ async def close(desk: Desk, name: str, wait: bool, journal: Journal) -> None:
 
 
 async def _close(desk: Desk, place: Place, name: str, wait: bool, journal: Journal) -> dict[str, object]:
-    noted = await channel.give_notice(desk, place.ref, name, journal)
+    noted = await refund.give_notice(desk, place.ref, name, journal)
     while noted["state"] == "unlocking":
         current = await channel.look(desk, place.ref)
         if current is None:
-            return await channel.refunded(desk, place.ref, journal)
+            return await refund.refunded(desk, place.ref, journal)
         head = await desk.chain.head()
         if head.time >= current.unlock_at:
             return await _end(desk, place, journal)
@@ -88,7 +88,7 @@ async def _end(desk: Desk, place: Place, journal: Journal) -> dict[str, object]:
     except Refused as error:
         if error.rule != "Unknown":
             raise
-        return await channel.refunded(desk, place.ref, journal)  # the provider released it just now
+        return await refund.refunded(desk, place.ref, journal)  # the provider released it just now
     text = f"closed: {desk.token.text(receipt.moved)} came back"
     facts = channel.receipt_facts(receipt)
     journal.event("closed", text, **facts)

@@ -19,7 +19,7 @@ from trustedpods.protocol.messages import (
 )
 from trustedpods.protocol.net import open_host
 from trustedpods.protocol.sealing.replies import verify_statement
-from trustedpods.publisher.app import channel, facts
+from trustedpods.publisher.app import facts, refund
 from trustedpods.publisher.app.desk import Desk
 from trustedpods.publisher.app.find import Place, find_pod
 from trustedpods.publisher.app.reach import provider_name
@@ -136,10 +136,10 @@ async def delete(desk: Desk, name: str, journal: Journal) -> None:
                     journal.event(f"provider:{reply.step}", reply.text)
     journal.event("deleted", f"{name} is removed")
     try:
-        if await channel.wait_released(desk, ref, channel.RELEASE_WAIT_S, journal):
-            journal.result["money"] = await channel.refunded(desk, ref, journal)
+        if await refund.wait_released(desk, ref, refund.RELEASE_WAIT_S, journal):
+            journal.result["money"] = await refund.refunded(desk, ref, journal)
         else:
-            journal.result["money"] = await channel.give_notice(desk, ref, name, journal)
+            journal.result["money"] = await refund.give_notice(desk, ref, name, journal)
     except NetworkFailure as failure:
         journal.show.warning(f"the pod is removed; the chain does not answer ({failure.what})")
         journal.result["money"] = {"state": "unknown"}

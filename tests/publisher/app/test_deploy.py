@@ -159,7 +159,7 @@ async def test_a_crash_shows_its_words_and_the_refund(bench):
 
 
 async def test_a_provider_that_keeps_the_money_is_given_notice(bench, monkeypatch):
-    monkeypatch.setattr("trustedpods.publisher.app.channel.RELEASE_WAIT_S", 0.2)
+    monkeypatch.setattr("trustedpods.publisher.app.refund.RELEASE_WAIT_S", 0.2)
     async with bench.peer("crashes", "keeps-money").serve() as peer:
         with pytest.raises(Refused):
             await bench.deploy()
@@ -171,7 +171,7 @@ async def test_a_provider_that_keeps_the_money_is_given_notice(bench, monkeypatc
 
 
 async def test_a_failed_update_leaves_the_channel_to_the_pod_that_runs(bench, monkeypatch):
-    monkeypatch.setattr("trustedpods.publisher.app.channel.UNSURE_WAIT_S", 0.1)
+    monkeypatch.setattr("trustedpods.publisher.app.refund.UNSURE_WAIT_S", 0.1)
     async with bench.peer().serve() as peer:
         await bench.deploy()
         peer.faults = {"crashes", "keeps-money"}
@@ -201,7 +201,7 @@ async def test_an_earlier_refund_is_not_told_again(bench):
 
 
 async def test_a_provider_that_goes_silent_is_given_notice(bench, monkeypatch):
-    monkeypatch.setattr("trustedpods.publisher.app.channel.SILENT_WAIT_S", 0.2)
+    monkeypatch.setattr("trustedpods.publisher.app.refund.SILENT_WAIT_S", 0.2)
     async with bench.peer("hangs-up-late").serve():
         with pytest.raises(NetworkFailure):
             await bench.deploy()
@@ -210,7 +210,7 @@ async def test_a_provider_that_goes_silent_is_given_notice(bench, monkeypatch):
 
 @pytest.mark.parametrize("fault", ["other-image", "statement-by-other-key"])
 async def test_a_false_confirmation_is_refused(bench, monkeypatch, fault):
-    monkeypatch.setattr("trustedpods.publisher.app.channel.SILENT_WAIT_S", 0.1)
+    monkeypatch.setattr("trustedpods.publisher.app.refund.SILENT_WAIT_S", 0.1)
     async with bench.peer(fault).serve():
         with pytest.raises(RemoteProtocolError):
             await bench.deploy()
@@ -218,7 +218,7 @@ async def test_a_false_confirmation_is_refused(bench, monkeypatch, fault):
 
 
 async def test_chunks_that_arrived_are_not_sent_again(bench, monkeypatch):
-    monkeypatch.setattr("trustedpods.publisher.app.channel.SILENT_WAIT_S", 0.1)
+    monkeypatch.setattr("trustedpods.publisher.app.refund.SILENT_WAIT_S", 0.1)
     layer = bytes(range(256)) * (4 * limits.BLOB_CHUNK // 256) + b"end"
     bench.write_image(layers=(layer,))
     peer = bench.peer()
@@ -271,7 +271,7 @@ async def test_a_home_that_is_gone_says_how_to_move(bench):
 
 
 async def test_a_blob_that_is_not_in_the_bundle_is_not_sent(bench, monkeypatch):
-    monkeypatch.setattr("trustedpods.publisher.app.channel.SILENT_WAIT_S", 0.1)
+    monkeypatch.setattr("trustedpods.publisher.app.refund.SILENT_WAIT_S", 0.1)
     async with bench.peer("asks-too-much").serve() as peer:
         with pytest.raises(RemoteProtocolError, match="not in the bundle"):
             await bench.deploy()

@@ -6,17 +6,17 @@ depends on an earlier one having ended. `sync` does it for everything: after the
 on a timer, and when HAProxy was restarted.
 """
 
-import os
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import trio
 
-from trustedpods.protocol.errors import NetworkFailure, Refused
+from trustedpods.protocol.errors import Refused
 from trustedpods.provider.core.traffic import PodAddress, SlotStats, TrafficMark, mark_of
 from trustedpods.provider.facade import slots
 from trustedpods.provider.facade.config import backend_name
+from trustedpods.provider.facade.files import read_file, replace_file
 from trustedpods.provider.facade.runtime import Runtime
 from trustedpods.provider.facade.slots import FacadeState, Seen, SlotTable, Want
 
@@ -111,7 +111,10 @@ class Facade:
     async def set_pods(
         self, slot: int, pods: Iterable[PodAddress], draining: Iterable[PodAddress] = ()
     ) -> None:
-        """Where requests go. Those in *draining* get nothing new; all others are cut off."""
+        """Where requests go. Those in *draining* get nothing new; all others are cut off.
+
+        A server that HAProxy still holds a connection to stays, shut off, until a later call.
+        """
         async with self._lock:
             want = self._wants.get(slot)
             if want is None:
@@ -139,8 +142,8 @@ class Facade:
     @property
     def _slots(self) -> SlotTable:
         if self._table is None:
-            text = self._map_file.read_text() if self._map_file.exists() else ""
-            self._table = SlotTable(self._size, slots.parse_map_text(text, self._size))
+            hosts = slots.parse_map_text(read_file(self._map_file), self._size)
+            self._table = SlotTable(self._size, hosts)
         return self._table
 
     def _adopt(self, desired: FacadeState) -> None:
@@ -158,7 +161,8 @@ class Facade:
     async def _sync_hosts(self) -> None:
         """The file first: a restart of HAProxy between the two finds the newer state."""
         wanted = self._slots.hosts
-        await trio.to_thread.run_sync(_write, self._map_file, slots.map_text(wanted))
+        text = slots.map_text(wanted).encode()
+        await trio.to_thread.run_sync(replace_file, self._map_file, text)
         seen = await self._runtime.hosts(self._map_file, self._size)
         await self._runtime.run(slots.host_commands(self._map_file, wanted, seen))
 
@@ -216,18 +220,3 @@ class Facade:
         if clean:
             self._table = slots.release(self._slots, slot)
         return clean
-
-
-def _write(path: Path, text: str) -> None:
-    """Replace a file at once, so that whoever reads it sees the old or the new one."""
-    if path.exists() and path.read_text() == text:
-        return
-    fresh = path.with_name(path.name + ".new")
-    try:
-        with fresh.open("w") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        fresh.replace(path)
-    except OSError as failed:
-        raise NetworkFailure(f"cannot write: {failed}", where=str(path)) from None

@@ -15,14 +15,9 @@ import trio
 
 from trustedpods.protocol.errors import NetworkFailure
 from trustedpods.provider.core.traffic import PodAddress
-from trustedpods.provider.facade.config import (
-    Bind,
-    FacadeConfig,
-    FacadeLimits,
-    haproxy_config,
-    page_files,
-)
+from trustedpods.provider.facade.config import Bind, FacadeConfig, FacadeLimits
 from trustedpods.provider.facade.facade import Facade
+from trustedpods.provider.facade.files import install
 from trustedpods.provider.facade.runtime import Runtime
 
 HAPROXY = "/usr/sbin/haproxy"
@@ -107,6 +102,13 @@ class Pod:
 
     async def on_(self, stream, method, path, rest) -> None:
         await reply(stream, self.name.encode())
+
+    async def on_keep(self, stream, method, path, rest) -> None:
+        """Answers as many requests as come on this connection."""
+        while True:
+            await stream.send_all(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nkeep")
+            if not await stream.receive_some(65536):
+                return
 
     async def on_hold(self, stream, method, path, rest) -> None:
         await self.hold.wait()
@@ -246,10 +248,7 @@ async def live_facade(
         threads=1,
         limits=limits or FacadeLimits(),
     )
-    for path, text in page_files(config).items():
-        path.write_bytes(text)
-    config.map_file.touch()
-    (home / "haproxy.cfg").write_text(haproxy_config(config))
+    install(config, home / "haproxy.cfg")
     runtime = Runtime(config.runtime_socket)
     args = ["--sockets", str(home), "--slots", str(slots), "--wake-socket", str(home / "wake.sock")]
     live = LiveFacade(

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.provider.facade.parts import HAPROXY
-from trustedpods.protocol.errors import BadInput
+from trustedpods.protocol.errors import BadInput, NoContext
 from trustedpods.provider.facade import pages
 from trustedpods.provider.facade.config import (
     Bind,
@@ -15,9 +15,9 @@ from trustedpods.provider.facade.config import (
     FacadeLimits,
     backend_name,
     haproxy_config,
-    page_files,
     slot_of,
 )
+from trustedpods.provider.facade.files import install
 
 
 def config(home: Path = Path("/run/tp"), **changes: object) -> FacadeConfig:
@@ -81,17 +81,29 @@ def test_pages_are_whole_responses(page):
     assert (f"Retry-After: {page.retry_after}" in lines) == bool(page.retry_after)
 
 
+def test_a_second_installation_keeps_the_host_map(tmp_path):
+    made = config(tmp_path / "new")
+    install(made, tmp_path / "new" / "haproxy.cfg")
+    made.map_file.write_text("a.localhost slot0\n")
+    install(made, tmp_path / "new" / "haproxy.cfg")
+    assert made.map_file.read_text() == "a.localhost slot0\n"
+    assert (made.pages_dir / "404.http").read_bytes() == pages.NO_SUCH_HOST.raw()
+    assert sorted(path.suffix for path in tmp_path.rglob("*.new")) == []
+
+
+def test_what_cannot_be_written_is_said(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(NoContext):
+        install(config(tmp_path / "file"), tmp_path / "haproxy.cfg")
+
+
 @pytest.mark.live
 @pytest.mark.parametrize(
     "changes", [{}, {"slots": 256}, {"threads": 2, "limits": FacadeLimits(connections=500)}]
 )
 def test_haproxy_accepts_it_without_a_warning(tmp_path, changes):
     made = config(tmp_path, **changes)
-    made.pages_dir.mkdir()
-    made.map_file.touch()
-    for path, text in page_files(made).items():
-        path.write_bytes(text)
     file = tmp_path / "haproxy.cfg"
-    file.write_text(haproxy_config(made))
+    install(made, file)
     done = subprocess.run([HAPROXY, "-c", "-f", str(file)], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")

@@ -39,6 +39,12 @@ class Daemon:
         return WakeAddress("127.0.0.1", self.pod.port)
 
 
+async def cleared(live: LiveFacade, slot: int) -> bool:
+    """Whether the slot's servers are gone; the last connection may take a moment to end."""
+    await live.facade.set_pods(slot, [])
+    return await live.runtime.servers() == ()
+
+
 @pytest.fixture
 async def live(tmp_path: Path):
     async with live_facade(tmp_path) as facade:
@@ -79,6 +85,20 @@ async def test_requests_carry_the_clients_address_and_not_what_it_claims(live: L
     assert b"x-forwarded-proto: http\r\n" in head + b"\r\n"
     assert b"6.6.6.6" not in head
     assert b"evil" not in head
+
+
+async def test_connections_to_a_pod_are_used_again(live: LiveFacade, nursery):
+    pod = Pod("pod-a")
+    await nursery.start(pod.run)
+    slot = (await live.facade.publish("a", [HOST])).slot
+    await live.facade.set_pods(slot, [pod.address])
+    async with await trio.open_tcp_stream("127.0.0.1", live.port) as stream:
+        for _ in range(20):
+            await stream.send_all(f"GET /keep HTTP/1.1\r\nHost: {HOST}\r\n\r\n".encode())
+            assert (await stream.receive_some(4096)).startswith(b"HTTP/1.1 200 ")
+    assert (await live.facade.stats([slot]))[slot].total == 20
+    assert pod.served == 1, "one connection for all"
+    await until(lambda: cleared(live, slot), "an idle connection does not keep the server")
 
 
 async def test_unknown_host_is_404_and_withdrawn_host_too(live: LiveFacade, nursery):
@@ -174,8 +194,7 @@ async def test_a_slow_download_survives_a_drain_and_new_requests_wait(live: Live
     stats = (await live.facade.stats([slot]))[slot]
     assert [pod.serving for pod in stats.pods] == [False]
     assert stats.bytes_out > first.bytes_out, "bytes count while the download runs"
-    await live.facade.set_pods(slot, [])
-    assert await live.runtime.servers() == ()
+    await until(lambda: cleared(live, slot), "the old pod's server is removed")
 
 
 async def test_an_upgraded_connection_through_the_activator_echoes_and_half_closes(live: LiveFacade, nursery):

@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The files that HAProxy reads: written whole, so that nobody sees half of one."""
+
+import os
+from pathlib import Path
+
+from trustedpods.protocol.errors import NoContext
+from trustedpods.provider.facade.config import FacadeConfig, haproxy_config, page_files
+
+
+def install(config: FacadeConfig, haproxy_cfg: Path) -> None:
+    """Write haproxy.cfg, the pages and, if there is none yet, an empty host map.
+
+    Makes the folders, for this user alone. NoContext if something cannot be written.
+    """
+    try:
+        for folder in (config.runtime_socket.parent, config.activator_dir, config.pages_dir):
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as failed:
+        raise NoContext(f"cannot make a folder: {failed}", where="facade") from None
+    for path, page in page_files(config).items():
+        replace_file(path, page)
+    if not config.map_file.exists():
+        replace_file(config.map_file, b"")
+    replace_file(haproxy_cfg, haproxy_config(config).encode())
+
+
+def read_file(path: Path) -> str:
+    """The text of a file; empty if there is none. NoContext if it cannot be read."""
+    try:
+        return path.read_text() if path.exists() else ""
+    except OSError as failed:
+        raise NoContext(f"cannot read: {failed}", where=str(path)) from None
+
+
+def replace_file(path: Path, data: bytes) -> None:
+    """Put *data* in the place of the file at once and for good; NoContext if that fails."""
+    try:
+        if path.exists() and path.read_bytes() == data:
+            return
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        fresh = path.with_name(path.name + ".new")
+        with fresh.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        fresh.replace(path)
+    except OSError as failed:
+        raise NoContext(f"cannot write: {failed}", where=str(path)) from None

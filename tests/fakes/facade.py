@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A facade in memory, with the calls of `trustedpods.provider.facade.facade.Facade`.
+
+Tests set `current` (requests in flight per slot) and `traffic` (counters), raise `failure` on
+every call, or call `restart` for another process of the proxy.
+"""
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import replace
+
+import trio
+
+from trustedpods.protocol.errors import Refused, TrustedPodsError
+from trustedpods.provider.core.traffic import PodAddress, PodTraffic, SlotStats, mark_of
+from trustedpods.provider.facade import slots
+from trustedpods.provider.facade.facade import Published, Synced
+from trustedpods.provider.facade.slots import FacadeState, SlotTable, Want
+
+
+class FakeFacade:
+    """Keeps what it was told; nothing listens anywhere."""
+
+    def __init__(self, size: int = 8) -> None:
+        self.table = SlotTable(size)
+        self.wants: dict[int, Want] = {}
+        self.current: Counter[int] = Counter()
+        self.held: Counter[int] = Counter()
+        self.traffic: dict[int, tuple[int, int, int]] = {}  # requests, bytes in, bytes out
+        self.failure: TrustedPodsError | None = None
+        self.boots = 1
+        self._synced: int | None = None
+
+    @property
+    def free_slots(self) -> int:
+        return self.table.free
+
+    def slot_of(self, label: str) -> int | None:
+        return self.table.labels.get(label)
+
+    def label_of(self, slot: int) -> str | None:
+        want = self.wants.get(slot)
+        return want.label if want else None
+
+    def restart(self) -> None:
+        """Another process of the proxy: servers and counters are gone."""
+        self.boots += 1
+        self.wants = {slot: replace(want, pods=(), draining=()) for slot, want in self.wants.items()}
+        self.current.clear()
+        self.held.clear()
+        self.traffic.clear()
+
+    async def sync(self, desired: FacadeState) -> Synced:
+        await self._begin()
+        self.wants = {}
+        labels = {want.label for want in desired.wants}
+        for label, slot in list(self.table.labels.items()):
+            if label not in labels:
+                self.table = slots.release(slots.leave(self.table, slot), slot)
+        for want in desired.wants:
+            self.table, slot = slots.assign(self.table, want.label, want.hosts)
+            self.wants[slot] = want
+        restarted, self._synced = self._synced not in (None, self.boots), self.boots
+        return Synced(self._boot, restarted, dict(self.table.labels), ())
+
+    async def publish(self, label: str, hosts: Iterable[str]) -> Published:
+        await self._begin()
+        names = tuple(hosts)
+        self.table, slot = slots.assign(self.table, label, names)
+        old = self.wants.get(slot)
+        self.wants[slot] = replace(old, hosts=names) if old else Want(label, names)
+        return Published(slot, mark_of(self._stats(slot)))
+
+    async def withdraw(self, slot: int) -> bool:
+        await self._begin()
+        self.table = slots.release(slots.leave(self.table, slot), slot)
+        self.wants.pop(slot, None)
+        self.current.pop(slot, None)
+        return True
+
+    async def set_pods(
+        self, slot: int, pods: Iterable[PodAddress], draining: Iterable[PodAddress] = ()
+    ) -> None:
+        await self._begin()
+        if slot not in self.wants:
+            raise Refused(f"nothing is published in slot {slot}", rule="slots")
+        self.wants[slot] = replace(self.wants[slot], pods=tuple(pods), draining=tuple(draining))
+
+    async def drain(self, slot: int) -> int:
+        await self._begin()
+        want = self.wants.get(slot)
+        if want is not None:
+            self.wants[slot] = replace(want, pods=(), draining=(*want.pods, *want.draining))
+        return self.current[slot]
+
+    async def stats(self, wanted: Iterable[int] | None = None) -> dict[int, SlotStats]:
+        await self._begin()
+        if wanted is None:
+            wanted = [slot for slot, want in self.wants.items() if want.pods or want.draining]
+        return {slot: self._stats(slot) for slot in wanted}
+
+    @property
+    def _boot(self) -> str:
+        return f"{self.boots}.1"
+
+    async def _begin(self) -> None:
+        await trio.lowlevel.checkpoint()
+        if self.failure is not None:
+            raise self.failure
+
+    def _stats(self, slot: int) -> SlotStats:
+        total, bytes_in, bytes_out = self.traffic.get(slot, (0, 0, 0))
+        want = self.wants.get(slot, Want("", ()))
+        pods = [PodTraffic(pod.name, 0, serving=True) for pod in want.pods]
+        pods += [PodTraffic(pod.name, 0, serving=False) for pod in want.draining]
+        current, held = self.current[slot], self.held[slot]
+        return SlotStats(self._boot, current, total, bytes_in, bytes_out, held, tuple(pods))

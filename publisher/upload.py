@@ -40,6 +40,12 @@ class Traffic:
     sent_chunks: int = 0
     blobs: list[dict[str, object]] = field(default_factory=list)
 
+    def add(self, more: "Traffic") -> None:
+        """Count another run of the same deploy."""
+        self.sent_bytes += more.sent_bytes
+        self.sent_chunks += more.sent_chunks
+        self.blobs += more.blobs
+
     def as_json(self) -> dict[str, object]:
         """For `-o json`."""
         return {"sent_bytes": self.sent_bytes, "sent_chunks": self.sent_chunks, "sent_blobs": self.blobs}

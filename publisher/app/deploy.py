@@ -32,14 +32,21 @@ from trustedpods.publisher.images.oci import VerifiedBlob
 from trustedpods.publisher.journal import Journal, Step
 from trustedpods.publisher.pod import Pod, verify_images
 
+PATIENCE_S = 60.0
+
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What the command line says beside the manifest."""
+    """What the command line says beside the manifest.
+
+    `patience_s`: how long a provider that goes away in the middle is waited for. Its daemon
+    restarts in a few seconds, and giving notice at once would throw away what is there.
+    """
 
     choice: Choice | None = None
     funding: Funding | None = None
     explain: bool = False
+    patience_s: float = PATIENCE_S
 
 
 async def deploy(options: Options, desk: Desk, pod: Pod, journal: Journal) -> None:
@@ -174,7 +181,8 @@ class Deploy:
             await channel.check_funds(self._desk, payment.amount)
         elif place.channel.unlock_at:
             await channel.cancel_notice(self._desk, payment, self._journal)
-        handing = HandOver(self._desk, self._pod, self._verified, payment, place, self._journal)
+        patience = self._options.patience_s
+        handing = HandOver(self._desk, self._pod, self._verified, payment, place, patience, self._journal)
         await handing.run(host, session)
 
     def _payment(self, reached: Reached) -> Payment:

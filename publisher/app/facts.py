@@ -5,7 +5,6 @@ from trustedpods.contracts.terms import Terms
 from trustedpods.protocol.errors import Refused
 from trustedpods.protocol.ids import address_from_bytes
 from trustedpods.protocol.messages import Prices, Statement, TrustClass
-from trustedpods.publisher.app.provision import Confirmed
 from trustedpods.publisher.app.reach import provider_name
 from trustedpods.publisher.core.cost import Cost
 from trustedpods.publisher.core.money import Token
@@ -126,9 +125,3 @@ def terms_facts(terms: Terms) -> dict[str, object]:
 
 def _prices(prices: Prices) -> dict[str, int]:
     return prices.model_dump()
-
-
-def confirmed_facts(confirmed: Confirmed) -> dict[str, object]:
-    """How a deploy ended well."""
-    sent = {"sent": confirmed.traffic.as_json()}
-    return statement_facts(confirmed.statement) | sent

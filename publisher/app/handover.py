@@ -20,10 +20,7 @@ from trustedpods.publisher.images.oci import VerifiedBlob
 from trustedpods.publisher.journal import Journal, Step
 from trustedpods.publisher.pod import Pod
 from trustedpods.publisher.session import Session, open_session
-
-OUTAGE_S = 60.0
-"""How long a provider that went away is waited for: its daemon restarts in a few seconds, and
-giving notice at once would throw away what is there."""
+from trustedpods.publisher.upload import Traffic
 
 MAX_OUTAGES = 5
 """Outages of one deploy; after that the line is not worth waiting for."""
@@ -41,13 +38,16 @@ class HandOver:
         verified: dict[str, VerifiedBlob],
         payment: Payment,
         place: Place,
+        patience_s: float,
         journal: Journal,
     ) -> None:
+        self._patience_s = patience_s
         self._desk = desk
         self._pod = pod
         self._payment = payment
         self._place = place
         self._journal = journal
+        self._traffic = Traffic()
         self._bundle = make_bundle(pod, desk.publisher)
         self._pieces = make_pieces(verified, desk.publisher)
 
@@ -65,7 +65,7 @@ class HandOver:
                 self._desk, self._payment, name, error, self._journal
             )
             raise
-        self._journal.result |= facts.confirmed_facts(confirmed)
+        self._journal.result |= facts.statement_facts(confirmed.statement)
         for endpoint in confirmed.statement.endpoints:
             self._journal.event("serving", f"{name} serves at {endpoint.url}", url=endpoint.url)
 
@@ -78,7 +78,9 @@ class HandOver:
                 except RemoteProtocolError:
                     raise
                 except NetworkFailure as error:
-                    self._journal.show.warning(f"{error}; trying again for {OUTAGE_S:.0f} s")
+                    if not self._patience_s:
+                        raise
+                    self._journal.show.warning(f"{error}; trying again for {self._patience_s:.0f} s")
                     session = await self._reconnect(stack, host, session, error)
             return await self._attempt(session)
 
@@ -92,14 +94,18 @@ class HandOver:
         provisioning = Provisioning(
             session, self._place.ref, self._bundle, self._pieces, terms, self._journal
         )
-        return await provisioning.run(pay)
+        try:
+            return await provisioning.run(pay)
+        finally:
+            self._traffic.add(provisioning.traffic)
+            self._journal.result["sent"] = self._traffic.as_json()
 
     async def _reconnect(
         self, stack: AsyncExitStack, host: Host, session: Session, error: NetworkFailure
     ) -> Session:
-        """Dial and attest again, for `OUTAGE_S`; raise *error* when that does not help."""
+        """Dial and attest again while patience lasts; then raise *error*."""
         policy = self._desk.window.policy(session.row.trust)
-        deadline = trio.current_time() + OUTAGE_S
+        deadline = trio.current_time() + self._patience_s
         while True:
             await trio.sleep(RETRY_S)
             try:

@@ -48,7 +48,7 @@ class Provisioning:
         self._pieces = pieces
         self._journal = journal
         self._generation = next_generation()
-        self._traffic = Traffic()
+        self.traffic = Traffic()
         self._needs: Needs | None = None
         self._needed, self._paid, self._sent = trio.Event(), trio.Event(), trio.Event()
 
@@ -69,7 +69,7 @@ class Provisioning:
             nursery.cancel_scope.cancel()
         with self._journal.step("confirm"):
             statement = self._verify(signed)
-        return Confirmed(statement, self._traffic, self._generation)
+        return Confirmed(statement, self.traffic, self._generation)
 
     async def _pay(self, pay: Callable[[Step], Awaitable[None]]) -> None:
         with self._journal.step("channel") as step:
@@ -97,9 +97,9 @@ class Provisioning:
             total = sum(piece.ref.size for piece, _ in work)
             meter = Meter("images", total, self._journal.show)
             try:
-                await upload(self._session, self._ref, self._generation, work, meter.add, self._traffic)
+                await upload(self._session, self._ref, self._generation, work, meter.add, self.traffic)
             finally:
-                step.facts |= self._traffic.as_json()
+                step.facts |= self.traffic.as_json()
         self._sent.set()
 
     async def _create(self) -> None:

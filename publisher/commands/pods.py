@@ -24,6 +24,13 @@ Examples:
 @click.option("--deposit", metavar="AMOUNT", help="Tokens (2.5), or a duration at full size (12h).")
 @click.option("--trust", type=click.Choice(["open"]), help="Allow an operator who could read the pod.")
 @click.option("--name", metavar="NAME", callback=pod_name, help="Another name than the manifest's.")
+@click.option(
+    "--patience",
+    metavar="DURATION",
+    default="60s",
+    show_default=True,
+    help="How long to wait for a provider that goes away in the middle.",
+)
 @click.option("--explain", is_flag=True, help="Say of each provider what it costs or why it is left out.")
 @common
 def deploy(
@@ -33,6 +40,7 @@ def deploy(
     deposit: str | None,
     trust: Any,  # noqa: ANN401 - click has checked it
     name: str | None,
+    patience: str,
     explain: bool,
 ) -> None:
     """Run the pod of a manifest FILE at the cheapest provider that matches and answers.
@@ -45,10 +53,11 @@ def deploy(
     async def work() -> None:
         """Cheap things first: a wrong manifest or a missing market is said before slow imports."""
         from trustedpods.publisher.context import cache_dir
-        from trustedpods.publisher.core.money import parse_funding
+        from trustedpods.publisher.core.money import parse_duration, parse_funding
         from trustedpods.publisher.pod import read_pod
 
         funding = None if deposit is None else parse_funding(deposit, "--deposit")
+        patience_s = parse_duration(patience, "--patience")
         with run.journal.step("manifest") as step:
             pod = read_pod(file, cache_dir(), name, trust)
             step.facts |= {"images": pod.digests, "image_bytes": pod.image_bytes}
@@ -58,7 +67,7 @@ def deploy(
             from trustedpods.publisher.core.select import parse_choice
 
             choice = None if provider is None else parse_choice(provider)
-            options = Options(choice=choice, funding=funding, explain=explain)
+            options = Options(choice, funding, explain, patience_s)
         async with opening as desk:
             await deploy(options, desk, pod, run.journal)
         from trustedpods.publisher.output import timing_line

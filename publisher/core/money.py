@@ -84,6 +84,14 @@ def parse_funding(text: str, what: str) -> Funding:
     )
 
 
+def parse_duration(text: str, what: str) -> int:
+    """Seconds of `90s`, `30m`, `12h` or `0s`; *what* names the flag in errors."""
+    match = _DURATION.fullmatch(text)
+    if match is None or int(match[1]) * _SECONDS[match[2]] > MAX_DURATION_S:
+        raise BadInput(f"not a duration: {text!r}", where=what, hint="write 90s, 30m, 12h or 7d")
+    return int(match[1]) * _SECONDS[match[2]]
+
+
 def duration_text(seconds: int) -> str:
     """`2 d 3 h`, `5 min 20 s`: the two largest units."""
     parts = []

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trustedpods.protocol.errors import BadInput
-from trustedpods.publisher.core.money import Funding, Token, duration_text, parse_funding
+from trustedpods.publisher.core.money import Funding, Token, duration_text, parse_duration, parse_funding
 
 TOKENS = st.builds(Token, st.just("TEST"), st.integers(0, 30))
 
@@ -76,6 +76,13 @@ def test_any_text_is_read_or_refused(text):
     except BadInput:
         return
     assert (funding.amount is None) != (funding.seconds is None)
+
+
+def test_durations_are_read():
+    assert [parse_duration(text, "x") for text in ("0s", "90s", "2m", "1h")] == [0, 90, 120, 3600]
+    for bad in ("", "5", "-1s", "1.5h", "9999d"):
+        with pytest.raises(BadInput):
+            parse_duration(bad, "x")
 
 
 @pytest.mark.parametrize(

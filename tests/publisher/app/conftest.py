@@ -71,10 +71,10 @@ class Bench:
         self.journals.append(Journal(ListShow()))
         return self.journals[-1]
 
-    async def deploy(self, name=None, trust=None, **options):
+    async def deploy(self, name=None, trust=None, patience_s=0, **options):
         pod = read_pod(self.folder / "pod.yaml", self.folder / "cache", name, trust)
         journal = self.journal()
-        await deploy(Options(**options), self.desk, pod, journal)
+        await deploy(Options(patience_s=patience_s, **options), self.desk, pod, journal)
         return journal.as_json()
 
     @property
@@ -98,8 +98,6 @@ def root():
 def bench(tmp_path, monkeypatch, root):
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.delenv("XDG_STATE_HOME", raising=False)
-    monkeypatch.setattr("trustedpods.publisher.app.handover.OUTAGE_S", 0.05)
-    monkeypatch.setattr("trustedpods.publisher.app.handover.MAX_OUTAGES", 1)
     monkeypatch.setattr("trustedpods.publisher.app.handover.RETRY_S", 0.05)
     chain = FakeChain()
     key = secrets.token_bytes(32)

@@ -167,7 +167,8 @@ class Settlement:
         if self._closing or any(record.channel in self._hurry for record in records):
             return True
         last = await self._doors.store.read(claims.last_claim_at)
-        return self._doors.now() >= last + self._doors.config.terms.claim_interval_s
+        begun = (record.chain.up_to for record in records if record.chain is not None)
+        return settle.is_time(begun, self._doors.config.terms.claim_interval_s, self._doors.now(), last)
 
     async def _candidate(
         self, record: PodRecord, channel: Channel, observed: UnixSeconds, head: Block

@@ -64,7 +64,8 @@ def plan(
 ) -> list[Cut]:
     """The items of the batch to cut now; empty when it is not time or not worth its gas."""
     able = [c for c in candidates if c.up_to > c.from_]
-    if forced or now >= last_claim + timing.interval_s:
+    begun = (c.from_ for c in able if _earns(c))
+    if forced or is_time(begun, timing.interval_s, now, last_claim):
         chosen = [c for c in able if c.release or _earns(c)]
     else:
         chosen = [c for c in able if c.release or (c.urgent and _earns(c))]
@@ -73,6 +74,14 @@ def plan(
     if not any(c.release for c in chosen) and earned < max(1, timing.min_claim):
         return []
     return [Cut(c.channel, c.from_, c.up_to, c.usage, c.release) for c in chosen]
+
+
+def is_time(begun: Iterable[UnixSeconds], interval_s: int, now: UnixSeconds, last_claim: UnixSeconds) -> bool:
+    """An interval has passed since the last claim, and since the first of the open periods *begun*.
+
+    A pod that comes after a long silence is not claimed for its first seconds.
+    """
+    return now >= max(last_claim, min(begun, default=last_claim)) + interval_s
 
 
 def _earns(candidate: Candidate) -> bool:

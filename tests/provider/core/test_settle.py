@@ -19,6 +19,15 @@ def test_it_waits_for_the_interval():
     assert len(plan([candidate()], TIMING, now=200, last_claim=100)) == 1
 
 
+def test_the_first_pod_after_a_silence_is_not_claimed_at_once():
+    assert plan([candidate()], TIMING, now=199, last_claim=0) == []
+    assert len(plan([candidate(1), candidate(2, from_=150)], TIMING, now=200, last_claim=0)) == 2
+
+
+def test_a_dry_channel_s_long_period_hurries_nobody():
+    assert plan([candidate(1, from_=1, left=0), candidate(2)], TIMING, now=199, last_claim=0) == []
+
+
 def test_what_is_urgent_does_not_wait_and_takes_nobody_along():
     cuts = plan([candidate(1), candidate(2, urgent=True)], TIMING, now=101, last_claim=100)
     assert [cut.channel for cut in cuts] == [2]

@@ -16,6 +16,7 @@ from trustedpods.publisher.app.desk import Desk
 from trustedpods.publisher.app.find import Place
 from trustedpods.publisher.app.parcel import make_bundle, make_pieces
 from trustedpods.publisher.app.provision import Confirmed, Provisioning
+from trustedpods.publisher.app.reach import provider_name
 from trustedpods.publisher.images.oci import VerifiedBlob
 from trustedpods.publisher.journal import Journal, Step
 from trustedpods.publisher.pod import Pod
@@ -61,6 +62,7 @@ class HandOver:
         try:
             confirmed = await self._persist(host, session)
         except TrustedPodsError as error:
+            error.where = error.where or provider_name(self._place.row)
             self._journal.result["money"] = await refund.rescue(
                 self._desk, self._payment, name, error, self._journal
             )

@@ -25,6 +25,9 @@ HEALTHY_S = 60.0
 RETIRED_S = 3.0
 """A replica that was scaled away may still be listed as ready for so long; it is not used."""
 
+ADOPT_S = 2.0
+"""After a restart of the daemon, running replicas keep their requests for so long unconfirmed."""
+
 FUNDS_RETRY_S = 60
 
 IDLE_CONNECTION_LEAST_S = 15.0
@@ -159,7 +162,8 @@ class ScaleState:
     `replicas` and `victims`: what was asked of the cluster. `leaving`: replicas chosen to go,
     which finish first. `waiting`: since when the oldest wake-up is unanswered. `moved`: last
     time a counter moved; `active`: last time that something was in flight. `answered`: replicas
-    that the activator was sent to.
+    that the activator was sent to. `served`: what the facade was told last, if it was `told`;
+    until `adopt_until` it need not be.
     """
 
     limits: Limits
@@ -181,6 +185,8 @@ class ScaleState:
     retry_at: float = 0.0
     reason: str = ""
     served: Serve = field(default_factory=Serve)
+    told: bool = False
+    adopt_until: float = 0.0
 
     @property
     def serving(self) -> tuple[PodAddress, ...]:
@@ -202,9 +208,15 @@ Result = tuple[ScaleState, list[Command]]
 
 
 def begin(limits: Limits, now: float, replicas: int = 0) -> ScaleState:
-    """The state of a pod whose workload asks for *replicas* now: new, or met after a restart."""
-    phase = Phase.WAKING if replicas else Phase.ASLEEP
-    return ScaleState(limits, phase, now, replicas, active=now, moved=now, load=Load(now))
+    """The state of a pod whose workload asks for *replicas* now: new, or met after a restart.
+
+    What the facade serves is unknown at first: it is told with the first event, but where replicas
+    run it is left alone for a moment, until it is seen which of them are ready.
+    """
+    state = ScaleState(limits, Phase.ASLEEP, now, replicas, active=now, moved=now, load=Load(now))
+    if not replicas:
+        return state
+    return replace(state, phase=Phase.WAKING, adopt_until=now + ADOPT_S)
 
 
 def step(state: ScaleState, event: Event, now: float) -> Result:
@@ -221,8 +233,9 @@ def step(state: ScaleState, event: Event, now: float) -> Result:
         case LimitsSet(limits):
             state, commands = _on_tick(replace(state, limits=limits), now)
     wanted = Serve(state.serving, state.draining)
-    if wanted != state.served:
-        state = replace(state, served=wanted)
+    adopting = not state.told and state.phase is Phase.WAKING and now < state.adopt_until
+    if not adopting and (wanted != state.served or not state.told):
+        state = replace(state, served=wanted, told=True)
         # Before a scale-down, so that nothing new reaches what goes; after an answer costs nothing.
         commands.insert(0, wanted)
     return state, commands

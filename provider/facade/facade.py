@@ -54,6 +54,7 @@ class Facade:
         self._table: SlotTable | None = None
         self._size = size
         self._wants: dict[int, Want] = {}
+        self._adopted: set[int] = set()
         self._boot: str | None = None
         self._lock = trio.Lock()
 
@@ -71,10 +72,16 @@ class Facade:
         want = self._wants.get(slot)
         return want.label if want else None
 
-    async def sync(self, desired: FacadeState) -> Synced:
-        """Make HAProxy serve exactly *desired*. NetworkFailure if it cannot be reached."""
+    async def sync(self, desired: FacadeState | None = None) -> Synced:
+        """Make HAProxy serve exactly *desired*, or what it was told last; on a timer, the latter.
+
+        Labels that are not in *desired* lose their slots. A slot that was found in the host map
+        and has no replicas in *desired* keeps those that it has until `set_pods`: a new daemon
+        does not know yet what runs. NetworkFailure if HAProxy cannot be reached.
+        """
         async with self._lock:
-            self._adopt(desired)
+            if desired is not None:
+                self._take_over(desired)
             boot = await self._runtime.boot()
             await self._sync_hosts()
             seen = Seen(servers=await self._runtime.servers())
@@ -85,14 +92,16 @@ class Facade:
     async def publish(self, label: str, hosts: Iterable[str]) -> Published:
         """Send the hosts' requests to the label's slot; its pods are asleep until `set_pods`.
 
+        After a restart of the daemon the slot is found by the hosts, and its replicas go on.
         Refused with rule `slots` or `host-taken`.
         """
         async with self._lock:
             names = tuple(hosts)
-            self._table, slot = slots.assign(self._slots, label, names)
+            slot = self._assign(label, names)
             old = self._wants.get(slot)
             self._wants[slot] = replace(old, hosts=names) if old else Want(label, names)
-            await self._apply(slot)
+            if slot not in self._adopted:
+                await self._apply(slot)
             mark = mark_of((await self._runtime.stats([slot]))[slot])
             await self._sync_hosts()
             return Published(slot, mark)
@@ -105,21 +114,24 @@ class Facade:
         async with self._lock:
             self._table = slots.leave(self._slots, slot)
             self._wants.pop(slot, None)
+            self._adopted.discard(slot)
             await self._sync_hosts()
             return await self._clear(slot)
 
     async def set_pods(
         self, slot: int, pods: Iterable[PodAddress], draining: Iterable[PodAddress] = ()
     ) -> None:
-        """Where requests go. Those in *draining* get nothing new; all others are cut off.
+        """Where requests go. Those in *draining* get nothing new, and all others neither.
 
-        A server that HAProxy still holds a connection to stays, shut off, until a later call.
+        The others are removed; one to which HAProxy still has a connection stays until a later
+        call, or `sync`, finds it without.
         """
         async with self._lock:
             want = self._wants.get(slot)
             if want is None:
                 raise Refused(f"nothing is published in slot {slot}", rule="slots")
             self._wants[slot] = replace(want, pods=tuple(pods), draining=tuple(draining))
+            self._adopted.discard(slot)
             await self._apply(slot)
 
     async def drain(self, slot: int) -> int:
@@ -146,17 +158,23 @@ class Facade:
             self._table = SlotTable(self._size, hosts)
         return self._table
 
-    def _adopt(self, desired: FacadeState) -> None:
-        """Take over *desired*: keep known slots, find the others, let go of what is not in it."""
-        table = self._slots
-        gone = {slot for label, slot in table.labels.items() if label not in {w.label for w in desired.wants}}
-        wants: dict[int, Want] = {}
-        for want in desired.wants:
-            table, slot = slots.assign(table, want.label, want.hosts)
-            wants[slot] = want
-        for slot in gone | slots.unclaimed(table):
-            table = slots.leave(table, slot)
-        self._table, self._wants = table, wants
+    def _assign(self, label: str, hosts: tuple[str, ...]) -> int:
+        """The label's slot; adopted if an earlier daemon had given it."""
+        before = self._slots
+        self._table, slot = slots.assign(before, label, hosts)
+        if label not in before.labels and slot in before.hosts.values():
+            self._adopted.add(slot)
+        return slot
+
+    def _take_over(self, desired: FacadeState) -> None:
+        """Keep known slots, find the others, let go of what is not in *desired*."""
+        wanted = {want.label for want in desired.wants}
+        gone = {slot for label, slot in self._slots.labels.items() if label not in wanted}
+        self._wants = {self._assign(want.label, want.hosts): want for want in desired.wants}
+        for slot in gone | slots.unclaimed(self._slots):
+            self._table = slots.leave(self._slots, slot)
+        self._adopted -= {slot for slot, want in self._wants.items() if want.pods or want.draining}
+        self._adopted &= self._wants.keys()
 
     async def _sync_hosts(self) -> None:
         """The file first: a restart of HAProxy between the two finds the newer state."""
@@ -174,7 +192,7 @@ class Facade:
             servers = seen.of(slot)
             want = self._wants.get(slot)
             if want is not None:
-                if servers or want.pods:
+                if (servers or want.pods) and slot not in self._adopted:
                     await self._apply(slot, servers)
             elif (servers or slot in self._slots.leaving) and not await self._clear(slot):
                 unfinished.add(slot)
@@ -186,15 +204,15 @@ class Facade:
             seen = await self._runtime.servers(backend_name(slot))
         doomed = slots.removals(want.pods, want.draining, seen)
         for server in doomed:
-            if await self._remove(server):
+            if await self._remove(server, cut=False):
                 seen = tuple(other for other in seen if other is not server)
         await self._runtime.run(slots.server_commands(slot, want.pods, want.draining, seen))
 
-    async def _remove(self, server: slots.ServerSeen, tries: int = 1) -> bool:
-        """Cut off and remove; False while HAProxy still holds a connection to it."""
-        *stop, delete = slots.removal_commands(server)
+    async def _remove(self, server: slots.ServerSeen, *, cut: bool) -> bool:
+        """Shut off and remove; False while HAProxy still has a connection to it."""
+        *stop, delete = slots.removal_commands(server, cut=cut)
         await self._runtime.run(stop)
-        for left in reversed(range(tries)):
+        for left in reversed(range(REMOVAL_TRIES if cut else 1)):
             try:
                 await self._runtime.run([delete])
             except Refused:
@@ -207,9 +225,8 @@ class Facade:
     async def _clear(self, slot: int) -> bool:
         """Remove whatever a slot's last tenant left in it, then free it."""
         name = backend_name(slot)
-        clean = all(
-            [await self._remove(server, REMOVAL_TRIES) for server in await self._runtime.servers(name)]
-        )
+        servers = await self._runtime.servers(name)
+        clean = all([await self._remove(server, cut=True) for server in servers])
         await self._runtime.run([f"shutdown sessions server {name}/{slots.ACTIVATOR}"])
         for _ in range(REMOVAL_TRIES):
             if (await self._runtime.stats([slot]))[slot].current == 0:

@@ -38,7 +38,7 @@ class Want:
     """One published service of a pod: its key, its hosts, and where requests go.
 
     `label` is unique at this provider. `pods` get requests; those in `draining` finish what they
-    have and get no new ones; any other replica that HAProxy knows is cut off and removed.
+    have and get no new ones; so does any other replica that HAProxy knows, and is then removed.
     """
 
     label: str
@@ -215,11 +215,15 @@ def removals(
     return [server for server in seen if addresses.get(server.name) != (server.ip, server.port)]
 
 
-def removal_commands(server: ServerSeen) -> list[str]:
-    """Cut a server off and remove it; the last one is refused while a connection remains."""
+def removal_commands(server: ServerSeen, *, cut: bool) -> list[str]:
+    """Remove a server, with its connections if *cut*.
+
+    The last command is refused while a connection remains.
+    """
     path = f"{backend_name(server.slot)}/{server.name}"
     stop = [] if server.maint else [f"set server {path} state maint"]
-    return [*stop, f"shutdown sessions server {path}", f"del server {path}"]
+    shut = [f"shutdown sessions server {path}"] if cut else []
+    return [*stop, *shut, f"del server {path}"]
 
 
 def check_host(host: str) -> str:

@@ -45,13 +45,18 @@ class FakeFacade:
     def restart(self) -> None:
         """Another process of the proxy: servers and counters are gone."""
         self.boots += 1
-        self.wants = {slot: replace(want, pods=(), draining=()) for slot, want in self.wants.items()}
         self.current.clear()
         self.held.clear()
         self.traffic.clear()
 
-    async def sync(self, desired: FacadeState) -> Synced:
+    async def sync(self, desired: FacadeState | None = None) -> Synced:
         await self._begin()
+        if desired is not None:
+            self._take_over(desired)
+        restarted, self._synced = self._synced not in (None, self.boots), self.boots
+        return Synced(self._boot, restarted, dict(self.table.labels), ())
+
+    def _take_over(self, desired: FacadeState) -> None:
         self.wants = {}
         labels = {want.label for want in desired.wants}
         for label, slot in list(self.table.labels.items()):
@@ -60,8 +65,6 @@ class FakeFacade:
         for want in desired.wants:
             self.table, slot = slots.assign(self.table, want.label, want.hosts)
             self.wants[slot] = want
-        restarted, self._synced = self._synced not in (None, self.boots), self.boots
-        return Synced(self._boot, restarted, dict(self.table.labels), ())
 
     async def publish(self, label: str, hosts: Iterable[str]) -> Published:
         await self._begin()

@@ -38,6 +38,13 @@ def stats(
     return SlotStats("1.1", current, total, total * 100, total * 1000, held, tuple(pods))
 
 
+def asleep(limits: Limits = LIMITS) -> ScaleState:
+    """A pod at zero whose facade has been told so, at time 0."""
+    state, commands = step(begin(limits, 0), LimitsSet(limits), 0)
+    assert commands[0] == Serve()
+    return state
+
+
 def awake(limits: Limits = LIMITS, *pods: PodAddress) -> ScaleState:
     """A pod that has just become ready at time 0."""
     ready = pods or (A,)
@@ -47,7 +54,7 @@ def awake(limits: Limits = LIMITS, *pods: PodAddress) -> ScaleState:
 
 
 def test_a_request_wakes_the_pod_and_is_answered_when_it_is_ready():
-    state = begin(LIMITS, 0)
+    state = asleep()
     state, commands = step(state, WakeAsked(), 1)
     assert commands == [SetReplicas(1)]
     state, commands = step(state, WakeAsked(), 1.1)
@@ -199,7 +206,7 @@ def test_a_leaving_replica_is_shut_off_before_it_goes():
 
 
 def test_a_failure_is_told_and_not_repeated_at_once():
-    state, _ = step(begin(LIMITS, 0), WakeAsked(), 0)
+    state, _ = step(asleep(), WakeAsked(), 0)
     state, commands = step(state, PodsSeen(replicas=1, failure="ImagePullBackOff: no such image"), 2)
     assert commands == [Refuse("ImagePullBackOff: no such image", 5), SetReplicas(0)]
     state, commands = step(state, WakeAsked(), 3)
@@ -211,7 +218,7 @@ def test_a_failure_is_told_and_not_repeated_at_once():
 
 
 def test_a_wake_up_ends_with_its_limit_and_the_start_with_its_own():
-    state, _ = step(begin(LIMITS, 0), WakeAsked(), 0)
+    state, _ = step(asleep(), WakeAsked(), 0)
     state, commands = step(state, Tick(), 59)
     assert commands == []
     state, commands = step(state, Tick(), 60)
@@ -240,7 +247,7 @@ def test_the_end_of_funds_stops_at_once():
 def test_a_least_number_is_started_and_kept_by_itself():
     limits = replace(LIMITS, min=2)
     state, commands = step(begin(limits, 0), Tick(), 0)
-    assert commands == [SetReplicas(2)]
+    assert commands == [Serve(), SetReplicas(2)]
     state, _ = step(state, PodsSeen(ready=(A, B), replicas=2), 1)
     state, commands = step(state, TrafficSeen(stats(0, 0, serving=(A, B))), 1000)
     assert commands == []
@@ -288,6 +295,20 @@ def test_a_pod_that_crashes_while_awake_is_a_failure():
 @pytest.mark.parametrize("replicas", [1, 3])
 def test_a_restarted_daemon_takes_over_what_runs(replicas):
     state = begin(LIMITS, 100, replicas)
+    state, commands = step(state, PodsSeen(unready=(A,), replicas=replicas), 100.1)
+    assert commands == [], "it may well be serving: it is not shut off for being unknown"
     state, commands = step(state, PodsSeen(ready=(A,), replicas=replicas), 101)
     assert commands == [Serve((A,))]
     assert state.replicas == replicas
+
+
+def test_a_restarted_daemon_does_not_trust_what_runs_for_long():
+    state, commands = step(begin(LIMITS, 100, 1), PodsSeen(unready=(A,), replicas=1), 100.1)
+    state, commands = step(state, Tick(), 102)
+    assert commands == [Serve((), (A,))]
+
+
+def test_a_restarted_daemon_clears_what_is_left_of_a_sleeping_pod():
+    state, commands = step(begin(LIMITS, 100), Tick(), 100)
+    assert commands == [Serve()]
+    assert step(state, Tick(), 101)[1] == []

@@ -128,7 +128,7 @@ async def test_a_restart_of_haproxy_is_replayed(live: LiveFacade, nursery):
     await live.haproxy.end(signal.SIGKILL)
     await live.start_haproxy()
     assert await live.runtime.servers() == (), "HAProxy forgets servers"
-    after = await live.facade.sync(wanted)
+    after = await live.facade.sync()
     assert after.restarted
     assert after.slots == before.slots
     assert (await get(live.port, HOST)).body == b"pod-a"
@@ -152,6 +152,42 @@ async def test_a_new_daemon_finds_the_slots_in_the_map_and_cleans_up(live: LiveF
     assert (await get(live.port, "a.localhost")).status == 404
     assert [server.name for server in await live.runtime.servers()] == ["pod-b"]
     assert fresh.free_slots == live.config.slots - 1
+
+
+async def test_a_restart_of_the_daemon_cuts_nothing_and_keeps_pods_serving(live: LiveFacade, nursery):
+    pod, gone = Pod("pod-a"), Pod("pod-gone")
+    await nursery.start(pod.run)
+    slot = (await live.facade.publish("a", [HOST])).slot
+    await live.facade.set_pods(slot, [pod.address, gone.address])
+    answers = []
+
+    async def download() -> None:
+        answers.append(await get(live.port, HOST, "/slow/60"))
+
+    async with trio.open_nursery() as clients:
+        clients.start_soon(download)
+
+        async def running() -> bool:
+            return (await live.facade.stats([slot]))[slot].current == 1
+
+        await until(running, "the download runs")
+        fresh = Facade(live.runtime, map_file=live.config.map_file, size=live.config.slots)
+        assert (await fresh.publish("a", [HOST])).slot == slot
+        await fresh.sync(FacadeState((Want("a", (HOST,)),)))
+        await fresh.sync()
+        assert {server.name for server in await live.runtime.servers()} == {"pod-a", "pod-gone"}
+        assert (await get(live.port, HOST)).body == b"pod-a"
+        await fresh.set_pods(slot, [], [pod.address])
+        assert [server.name for server in await live.runtime.servers()] == ["pod-a"]
+        await fresh.set_pods(slot, [])
+        assert [server.maint for server in await live.runtime.servers()] == [True], "it is not cut"
+    assert len(answers[0].body) == 600_000
+
+    async def removed() -> bool:
+        await fresh.sync()
+        return await live.runtime.servers() == ()
+
+    await until(removed, "a later sync removes it")
 
 
 async def test_a_pod_that_refuses_falls_back_to_the_activator(live: LiveFacade, nursery):

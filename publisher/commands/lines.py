@@ -2,6 +2,7 @@
 """Results as text, from the same objects that `-o json` prints."""
 
 from datetime import UTC, datetime
+from decimal import Context, Decimal
 from typing import Any
 
 from trustedpods.publisher.core.money import duration_text
@@ -110,6 +111,11 @@ def bill_lines(result: Result) -> list[str]:
         f"open     {result['open']} {token} since the last period",
         *(f"PROBLEM  {problem}" for problem in result["problems"]),
     ]
+
+
+def _short(number: str) -> str:
+    """A price for people: six digits of what `-o json` has in full."""
+    return f"{Decimal(number).normalize(Context(prec=6)):f}"
 
 
 def provider_lines(result: Result) -> list[str]:

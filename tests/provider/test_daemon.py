@@ -501,3 +501,42 @@ async def test_encoded_errors_never_carry_a_trace(world):
             with pytest.raises(NetworkFailure) as caught:
                 await reply(LogLines)
         assert "Traceback" not in caught.value.what
+
+
+@pytest.mark.parametrize("moment", ["claims", "apply", "replicas", "scale"])
+async def test_a_kill_at_any_moment_of_a_deploy(world, moment):
+    async with world.run() as (_, address):
+        caller = Caller(world, address)
+        await caller.pay()
+        private, request = caller.signed("provision", caller.bundle())
+        async with caller.talk(private, request) as (_, reply):
+            for need in (await reply(Needs))[0].blobs:
+                await caller.send_blob(
+                    *{ref.blob_id: (ref, data) for ref, data in caller.refs()}[need.blob_id]
+                )
+            await until(lambda: any(call.startswith(moment) for call in world.cluster.calls))
+    async with world.run() as (parts, address):
+        caller.address = address
+        await caller.provision()
+        assert len(world.cluster.lives) == 1
+        assert _in_phase(parts, caller, Phase.SERVING)
+
+
+@pytest.mark.parametrize("moment", ["delete", "namespaces", "claim"])
+async def test_a_kill_at_any_moment_of_a_removal(world, moment):
+    async with serving(world) as (_, caller):
+        world.pass_time(20)
+        private, request = caller.signed("delete", DeleteBody())
+        async with caller.talk(private, request):
+            if moment == "claim":
+                await until(lambda: not world.cluster.lives)
+                world.pass_time(1)
+            else:
+                await until(lambda: any(call.startswith(moment) for call in world.cluster.calls))
+    world.pass_time(5)
+    async with world.run() as (parts, address):
+        caller.address = address
+        await until(lambda: _in_phase(parts, caller, Phase.GONE))
+        closed = await world.chain.closed(world.owner, caller.ref.channel)
+        assert closed.refund + await world.chain.owed(world.owner) == 10**9
+        assert not world.cluster.lives

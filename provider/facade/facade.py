@@ -14,11 +14,12 @@ import trio
 
 from trustedpods.protocol.errors import Refused
 from trustedpods.provider.core.traffic import PodAddress, SlotStats, TrafficMark, mark_of
-from trustedpods.provider.facade import slots
+from trustedpods.provider.facade import servers, slots
 from trustedpods.provider.facade.config import backend_name
 from trustedpods.provider.facade.files import read_file, replace_file
 from trustedpods.provider.facade.runtime import Runtime
-from trustedpods.provider.facade.slots import FacadeState, Seen, SlotTable, Want
+from trustedpods.provider.facade.servers import ServerSeen
+from trustedpods.provider.facade.slots import FacadeState, SlotTable, Want
 
 REMOVAL_TRIES = 5
 REMOVAL_PAUSE_S = 0.1
@@ -84,8 +85,7 @@ class Facade:
                 self._take_over(desired)
             boot = await self._runtime.boot()
             await self._sync_hosts()
-            seen = Seen(servers=await self._runtime.servers())
-            unfinished = await self._sync_slots(seen)
+            unfinished = await self._sync_slots(await self._runtime.servers())
             restarted, self._boot = self._boot not in (None, boot), boot
             return Synced(boot, restarted, dict(self._slots.labels), tuple(sorted(unfinished)))
 
@@ -186,31 +186,31 @@ class Facade:
 
     # ---- servers -----------------------------------------------------------------------------
 
-    async def _sync_slots(self, seen: Seen) -> set[int]:
+    async def _sync_slots(self, seen: tuple[ServerSeen, ...]) -> set[int]:
         unfinished = set()
         for slot in range(self._size):
-            servers = seen.of(slot)
+            here = tuple(server for server in seen if server.slot == slot)
             want = self._wants.get(slot)
             if want is not None:
-                if (servers or want.pods) and slot not in self._adopted:
-                    await self._apply(slot, servers)
-            elif (servers or slot in self._slots.leaving) and not await self._clear(slot):
+                if (here or want.pods) and slot not in self._adopted:
+                    await self._apply(slot, here)
+            elif (here or slot in self._slots.leaving) and not await self._clear(slot):
                 unfinished.add(slot)
         return unfinished
 
-    async def _apply(self, slot: int, seen: tuple[slots.ServerSeen, ...] | None = None) -> None:
+    async def _apply(self, slot: int, seen: tuple[ServerSeen, ...] | None = None) -> None:
         want = self._wants[slot]
         if seen is None:
             seen = await self._runtime.servers(backend_name(slot))
-        doomed = slots.removals(want.pods, want.draining, seen)
+        doomed = servers.removals(want.pods, want.draining, seen)
         for server in doomed:
             if await self._remove(server, cut=False):
                 seen = tuple(other for other in seen if other is not server)
-        await self._runtime.run(slots.server_commands(slot, want.pods, want.draining, seen))
+        await self._runtime.run(servers.server_commands(slot, want.pods, want.draining, seen))
 
-    async def _remove(self, server: slots.ServerSeen, *, cut: bool) -> bool:
+    async def _remove(self, server: ServerSeen, *, cut: bool) -> bool:
         """Shut off and remove; False while HAProxy still has a connection to it."""
-        *stop, delete = slots.removal_commands(server, cut=cut)
+        *stop, delete = servers.removal_commands(server, cut=cut)
         await self._runtime.run(stop)
         for left in reversed(range(REMOVAL_TRIES if cut else 1)):
             try:
@@ -225,9 +225,9 @@ class Facade:
     async def _clear(self, slot: int) -> bool:
         """Remove whatever a slot's last tenant left in it, then free it."""
         name = backend_name(slot)
-        servers = await self._runtime.servers(name)
-        clean = all([await self._remove(server, cut=True) for server in servers])
-        await self._runtime.run([f"shutdown sessions server {name}/{slots.ACTIVATOR}"])
+        left = await self._runtime.servers(name)
+        clean = all([await self._remove(server, cut=True) for server in left])
+        await self._runtime.run([f"shutdown sessions server {name}/{servers.ACTIVATOR}"])
         for _ in range(REMOVAL_TRIES):
             if (await self._runtime.stats([slot]))[slot].current == 0:
                 break

@@ -14,7 +14,8 @@ import trio
 from trustedpods.protocol.errors import NetworkFailure, Refused, RemoteProtocolError
 from trustedpods.provider.core.traffic import PodTraffic, SlotStats
 from trustedpods.provider.facade.config import BACKEND_ID_BASE, slot_of
-from trustedpods.provider.facade.slots import ACTIVATOR, ServerSeen, parse_map_reply, parse_servers
+from trustedpods.provider.facade.servers import ACTIVATOR, ServerSeen, parse_servers
+from trustedpods.provider.facade.slots import parse_map_reply
 
 MAX_REPLY = 16 * 1024 * 1024
 """`show servers state` of 4,096 slots with 20 pods each is under 10 MB."""

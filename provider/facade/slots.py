@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which pod has which slot, and what HAProxy must be told to make it so. Pure.
+"""Which pod has which slot, and the host map that sends requests there. Pure.
 
 The host map is the only record of who has which slot: it lies on disk, so neither a restart of
 the daemon nor one of HAProxy moves a pod. What HAProxy has is compared with what is wanted each
@@ -9,28 +9,13 @@ time; nothing is remembered about what it was told.
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from ipaddress import ip_address
 from pathlib import Path
 
 from trustedpods.protocol.errors import LocalProtocolError, Refused
 from trustedpods.provider.core.traffic import PodAddress
 from trustedpods.provider.facade.config import backend_name, slot_of
 
-ACTIVATOR = "activator"
-"""Name of the fixed server of each slot."""
-
 _HOST = re.compile(r"^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$")
-_SERVER = re.compile(r"^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$")
-_MAINT_BITS = 0x01 | 0x02 | 0x20  # forced by command, inherited, by failed resolution
-
-# Without `check` a pod that refuses would be tried three times and then given up; one refused
-# connection marks it down, and the next request goes elsewhere. A server that is added at run time
-# gets none of the usual defaults: without the pool options every request would be a new
-# connection, which halves the throughput and worse.
-_SERVER_OPTIONS = (
-    "check inter 2s fastinter 200ms downinter 200ms fall 1 rise 1"
-    " observe layer4 error-limit 1 on-error mark-down pool-max-conn -1 pool-purge-delay 5s"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,30 +40,6 @@ class FacadeState:
 
 
 @dataclass(frozen=True, slots=True)
-class ServerSeen:
-    """A server of a slot as HAProxy has it; `maint` means that it gets nothing new."""
-
-    slot: int
-    name: str
-    ip: str
-    port: int
-    number: int
-    maint: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """What HAProxy has now: hosts with their slots, and the servers that were added."""
-
-    hosts: Mapping[str, int] = field(default_factory=dict)
-    servers: tuple[ServerSeen, ...] = ()
-
-    def of(self, slot: int) -> tuple[ServerSeen, ...]:
-        """The servers of one slot."""
-        return tuple(server for server in self.servers if server.slot == slot)
-
-
-@dataclass(frozen=True, slots=True)
 class SlotTable:
     """Who has which slot. A slot in `leaving` belongs to nobody and is not free yet."""
 
@@ -90,9 +51,11 @@ class SlotTable:
     @property
     def free(self) -> int:
         """How many pods could still be published."""
-        return self.size - len(self._used())
+        return self.size - len(self.used)
 
-    def _used(self) -> set[int]:
+    @property
+    def used(self) -> set[int]:
+        """Slots that nobody else can have."""
         return {*self.hosts.values(), *self.labels.values(), *self.leaving}
 
 
@@ -154,21 +117,6 @@ def parse_map_reply(text: str, size: int) -> dict[str, int]:
     return _hosts((line.split()[1:] for line in text.splitlines()), size)
 
 
-def parse_servers(text: str) -> tuple[ServerSeen, ...]:
-    """The servers that were added at run time, of the reply to `show servers state`."""
-    columns: list[str] = []
-    servers: list[ServerSeen] = []
-    for line in text.splitlines():
-        if line.startswith("# "):
-            columns = line[2:].split()
-            continue
-        row = dict(zip(columns, line.split(), strict=False))
-        slot = slot_of(row.get("be_name", ""))
-        if slot is not None and row["srv_name"] != ACTIVATOR:
-            servers.append(_server(slot, row))
-    return tuple(servers)
-
-
 def host_commands(map_file: Path, wanted: Mapping[str, int], seen: Mapping[str, int]) -> list[str]:
     """What makes HAProxy's host map equal to *wanted*. `add` on a known host would double it."""
     commands = [f"del map {map_file} {host}" for host in seen if host not in wanted]
@@ -180,52 +128,6 @@ def host_commands(map_file: Path, wanted: Mapping[str, int], seen: Mapping[str, 
     return commands
 
 
-def server_commands(
-    slot: int, pods: Iterable[PodAddress], draining: Iterable[PodAddress], seen: tuple[ServerSeen, ...]
-) -> list[str]:
-    """What makes the slot's servers as wanted, but for removals: see `removals`."""
-    known = {server.name: server for server in seen}
-    numbers = {server.number for server in seen}
-    commands = []
-    for pod in pods:
-        server = known.get(pod.name)
-        path = f"{backend_name(slot)}/{_check_pod(pod)}"
-        if server is None:
-            number = next(n for n in range(2, 4096) if n not in numbers)
-            numbers.add(number)
-            commands += [
-                f"add server {path} {_address(pod)} id {number} {_SERVER_OPTIONS}",
-                f"enable health {path}",
-                f"enable server {path}",
-            ]
-        elif server.maint:
-            commands.append(f"set server {path} state ready")
-    for pod in draining:
-        server = known.get(pod.name)
-        if server is not None and not server.maint:
-            commands.append(f"set server {backend_name(slot)}/{server.name} state maint")
-    return commands
-
-
-def removals(
-    pods: Iterable[PodAddress], draining: Iterable[PodAddress], seen: tuple[ServerSeen, ...]
-) -> list[ServerSeen]:
-    """Servers to remove: those of no wanted pod, and those whose address is no longer the pod's."""
-    addresses = {pod.name: (pod.ip, pod.port) for pod in (*pods, *draining)}
-    return [server for server in seen if addresses.get(server.name) != (server.ip, server.port)]
-
-
-def removal_commands(server: ServerSeen, *, cut: bool) -> list[str]:
-    """Remove a server, with its connections if *cut*.
-
-    The last command is refused while a connection remains.
-    """
-    path = f"{backend_name(server.slot)}/{server.name}"
-    stop = [] if server.maint else [f"set server {path} state maint"]
-    shut = [f"shutdown sessions server {path}"] if cut else []
-    return [*stop, *shut, f"del server {path}"]
-
-
 def check_host(host: str) -> str:
     """*host* itself; LocalProtocolError if it could be anything but a host name."""
     if not _HOST.match(host) or ".." in host:
@@ -233,22 +135,8 @@ def check_host(host: str) -> str:
     return host
 
 
-def _check_pod(pod: PodAddress) -> str:
-    if not _SERVER.match(pod.name) or pod.name == ACTIVATOR:
-        raise LocalProtocolError(f"not a pod's name: {pod.name!r}")
-    return pod.name
-
-
-def _address(pod: PodAddress) -> str:
-    try:
-        ip = ip_address(pod.ip)
-    except ValueError:
-        raise LocalProtocolError(f"not an address: {pod.ip!r}") from None
-    return f"[{ip}]:{pod.port}" if ip.version == 6 else f"{ip}:{pod.port}"
-
-
 def _free_slot(table: SlotTable) -> int:
-    used = table._used()  # noqa: SLF001 - the table's own function
+    used = table.used
     for slot in range(table.size):
         if slot not in used:
             return slot
@@ -262,14 +150,3 @@ def _hosts(rows: Iterable[list[str]], size: int) -> dict[str, int]:
         if slot is not None and slot < size and _HOST.match(row[0]):
             hosts[row[0]] = slot
     return hosts
-
-
-def _server(slot: int, row: Mapping[str, str]) -> ServerSeen:
-    return ServerSeen(
-        slot=slot,
-        name=row["srv_name"],
-        ip=row["srv_addr"],
-        port=int(row["srv_port"]),
-        number=int(row["srv_id"]),
-        maint=bool(int(row["srv_admin_state"]) & _MAINT_BITS),
-    )

@@ -290,7 +290,8 @@ class FakeChain:
     def _require_balance(self, who, amount):
         held = self.tokens.get(who, 0)
         if held < amount:
-            raise InsufficientFunds(f"{who} holds {held} base units of the token, {amount} are needed", rule="ERC20InsufficientBalance")
+            what = f"{who} holds {held} base units of the token, {amount} are needed"
+            raise InsufficientFunds(what, rule="ERC20InsufficientBalance")
 
     def _live(self, owner, channel):
         life = self.lives.get((owner, channel))

@@ -188,6 +188,7 @@ class TestRefused:
             REQUEST.signature[:64] + b"\x00",
             REQUEST.signature[:64] + b"\x1d",
         ],
+        ids=["zeros", "ones", "zero-scalars", "no-parity", "unknown-parity"],
     )
     def test_a_malformed_signature(self, signature):
         assert rule_of(REQUEST.model_copy(update={"signature": signature})) == "signature"

@@ -1,0 +1,298 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The same daemon: wake-ups, claims, the end of money, outages, and kills at every step."""
+
+from contextlib import asynccontextmanager
+
+import pytest
+import trio
+
+from tests.fakes.provider_caller import Caller, in_phase, until
+from tests.fakes.provider_world import MARKER, World
+from trustedpods.contracts import merkle
+from trustedpods.contracts.terms import due
+from trustedpods.contracts.usage import UsageItem
+from trustedpods.protocol.errors import BadInput, NetworkFailure, Refused
+from trustedpods.protocol.messages import (
+    AdmitBody,
+    DeleteBody,
+    Done,
+    LogLines,
+    LogsBody,
+    Needs,
+    PodStatus,
+    StatusBody,
+    UsageBody,
+    UsageReport,
+)
+from trustedpods.protocol.units import Usage
+from trustedpods.provider.app.operator import ask_operator
+from trustedpods.provider.core.record import Phase
+from trustedpods.provider.facade.wake import WakeAddress, ask
+from trustedpods.provider.keys import BootKeys
+
+OPERATOR = "books/operator.sock"
+ASK = AdmitBody(
+    cpu_milli=100, memory_mib=64, storage_mib=0, image_mib=1, max_replicas=2, services=["web"], hosts=[]
+)
+
+
+@pytest.fixture
+def world(tmp_path):
+    return World(tmp_path)
+
+
+@asynccontextmanager
+async def serving(world):
+    """A running daemon with one deployed pod."""
+    async with world.run() as (parts, address):
+        caller = Caller(world, address)
+        await caller.provision()
+        yield parts, caller
+
+
+async def test_wake_gives_the_pods_address(world, tmp_path):
+    async with serving(world):
+        answer = await ask(tmp_path / "wake.sock", 0)
+        assert isinstance(answer, WakeAddress)
+        assert answer.port == 8080
+
+
+async def test_usage_is_claimed_as_it_was_reported(world, tmp_path):
+    async with serving(world) as (parts, caller):
+        world.pass_time(100)
+        prepared = await ask_operator(tmp_path / OPERATOR, {"verb": "claim", "prepare": True})
+        assert (prepared["items"], prepared["transaction"]) == (1, None)
+        report = await caller.ask("usage", UsageBody(), UsageReport)
+        (leaf,) = report.leaves
+        assert leaf.transaction is None
+        item = UsageItem(caller.ref.channel, leaf.from_, leaf.up_to, Usage(*leaf.usage))
+        market = world.chain.market
+        hashed = merkle.leaf(market.chain_id, market.payments, world.owner, item)
+        assert merkle.verify(leaf.root, hashed, leaf.proof)
+        bill = due(Usage(*leaf.usage), parts.doors.config.prices)
+        assert bill > 0
+        claimed = await ask_operator(tmp_path / OPERATOR, {"verb": "claim", "withdraw": True})
+        assert int(claimed["withdrawn"]) == bill
+        status = await caller.ask("status", StatusBody(), PodStatus)
+        assert status.claimed == bill
+        assert status.deposit == 10**9
+        again = await ask_operator(tmp_path / OPERATOR, {"verb": "claim", "withdraw": True})
+        assert (again["items"], again["withdrawn"]) == (0, "0")
+
+
+async def test_a_claim_that_was_sent_before_a_kill_is_not_paid_twice(world, tmp_path):
+    async with serving(world) as (_, caller):
+        world.pass_time(100)
+        await ask_operator(tmp_path / OPERATOR, {"verb": "claim", "prepare": True})
+        kept = replace_store(tmp_path)
+        await ask_operator(tmp_path / OPERATOR, {"verb": "claim"})
+    kept.restore()  # the daemon died after sending and before writing it down
+    owed = await world.chain.owed(world.owner)
+    assert owed > 0
+    async with world.run() as (_, address):
+        caller.address = address
+        await ask_operator(tmp_path / OPERATOR, {"verb": "claim"})
+        report = await caller.ask("usage", UsageBody(), UsageReport)
+        assert report.leaves[0].transaction is not None
+    assert await world.chain.owed(world.owner) == owed
+
+
+class replace_store:
+    """Keeps the database as it is now, to put it back."""
+
+    def __init__(self, tmp_path):
+        self.folder = tmp_path / "books"
+        names = ("store.db", "store.db-wal")
+        self.kept = {
+            name: (self.folder / name).read_bytes() for name in names if (self.folder / name).exists()
+        }
+
+    def restore(self):
+        for path in self.folder.glob("store.db*"):
+            if path.suffix != ".lock":
+                path.unlink()
+        for name, data in self.kept.items():
+            (self.folder / name).write_bytes(data)
+
+
+async def test_delete_settles_releases_and_removes(world):
+    async with serving(world) as (_, caller):
+        world.pass_time(50)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(_tick_clock, world)
+            done = await caller.ask("delete", DeleteBody(), Done)
+            nursery.cancel_scope.cancel()
+        assert done.transaction is not None
+        assert not world.cluster.lives
+        assert not world.facade.labels
+        closed = await world.chain.closed(world.owner, caller.ref.channel)
+        assert closed.refund + await world.chain.owed(world.owner) == 10**9
+        assert await world.chain.owed(world.owner) > 0
+
+
+async def _tick_clock(world):
+    while True:
+        await trio.sleep(0.1)
+        world.pass_time(1)
+
+
+async def test_the_end_of_the_money_in_full(world):
+    world.terms = {"warn_before_s": 40}
+    async with world.run() as (parts, address):
+        caller = Caller(world, address)
+        _price = due(Usage(100_000, 64_000, 1000), parts.doors.config.prices)
+        await caller.pay(_price // 10)
+        await caller.provision()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(_keep_busy, world)
+            nursery.start_soon(_run_clock, world)
+            await until(lambda: in_phase(parts, caller, Phase.STOPPED), limit=30)
+            world.pass_time(55)
+            await until(lambda: in_phase(parts, caller, Phase.GONE), limit=30)
+            nursery.cancel_scope.cancel()
+        status = await caller.ask("status", StatusBody(), PodStatus)
+        reasons = [event.reason for event in status.events]
+        assert reasons.index("funds-warning") < reasons.index("funds-out") < reasons.index("grace-over")
+        owed = await world.chain.owed(world.owner)
+        closed = await world.chain.closed(world.owner, caller.ref.channel)
+        assert owed > 0
+        assert owed + closed.refund == _price // 10
+        assert not world.cluster.lives
+
+
+async def _keep_busy(world):
+    """Traffic goes on, so the pod does not sleep."""
+    number = 0
+    while True:
+        number += 5000
+        for slot in list(world.facade.labels.values()):
+            world.facade.counters[slot] = (number, number)
+        await trio.sleep(0.05)
+
+
+async def _run_clock(world):
+    while True:
+        await trio.sleep(0.1)
+        world.pass_time(1)
+
+
+async def test_a_top_up_within_the_grace_period_revives(world):
+    world.terms = {"grace_s": 10_000}
+    async with world.run() as (parts, address):
+        caller = Caller(world, address)
+        await caller.pay(due(Usage(2000, 2000, 20_000), parts.doors.config.prices) + 5)
+        await caller.provision()
+        world.pass_time(30)
+        await until(lambda: in_phase(parts, caller, Phase.STOPPED), limit=15)
+        await world.chain.top_up(caller.key, world.owner, caller.ref.channel, 10**9)
+        await until(lambda: in_phase(parts, caller, Phase.SERVING), limit=15)
+
+
+async def test_a_notice_stops_the_pod_and_claims_before_it_ends(world):
+    async with serving(world) as (parts, caller):
+        world.pass_time(30)
+        await world.chain.unlock(caller.key, world.owner, caller.ref.salt)
+        await until(lambda: in_phase(parts, caller, Phase.STOPPED))
+        world.pass_time(45)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(_tick_clock, world)
+            await until(lambda: in_phase(parts, caller, Phase.GONE), limit=15)
+            nursery.cancel_scope.cancel()
+        assert await world.chain.owed(world.owner) > 0
+
+
+async def test_a_chain_that_does_not_answer_ends_nothing(world):
+    async with serving(world) as (parts, caller):
+        world.chain.broken = True
+        await trio.sleep(4)
+        assert in_phase(parts, caller, Phase.SERVING)
+        world.chain.broken = False
+
+
+async def test_a_cluster_that_does_not_answer_ends_nothing(world):
+    async with serving(world) as (parts, caller):
+        world.cluster.unreachable = True
+        await trio.sleep(4)
+        assert in_phase(parts, caller, Phase.SERVING)
+        world.cluster.unreachable = False
+
+
+async def test_logs_of_the_newest_replica(world):
+    async with serving(world) as (_, caller):
+        world.cluster.written["web"] = b"one\ntwo\n"
+        lines = await caller.ask("logs", LogsBody(tail=1), LogLines)
+        assert lines.data == b"two\n"
+        with pytest.raises(Refused) as caught:
+            await caller.ask("logs", LogsBody(container="nobody"), LogLines)
+        assert caught.value.rule == "container"
+
+
+async def test_another_boot_waits_for_the_key(world):
+    async with serving(world) as (_, caller):
+        pass
+    world.keys = BootKeys.generate()
+    async with world.run() as (parts, address):
+        await until(lambda: in_phase(parts, caller, Phase.AWAITING_KEY))
+        assert world.cluster.lives  # the volumes are kept
+        caller.address = address
+        with pytest.raises(Refused) as caught:
+            await caller.provision()
+        assert caught.value.rule == "awaiting-key"
+
+
+async def test_operators_see_numbers_only(world, tmp_path):
+    async with serving(world) as (_parts, caller):
+        found = await ask_operator(tmp_path / OPERATOR, {"verb": "pods"})
+        assert [pod["phase"] for pod in found["pods"]] == ["serving"]
+        assert MARKER not in str(found)
+        assert caller.ref.publisher not in str(found)
+        with pytest.raises(BadInput):
+            await ask_operator(tmp_path / OPERATOR, {"verb": "evict"})
+
+
+async def test_encoded_errors_never_carry_a_trace(world):
+    async with serving(world) as (_, caller):
+        private, request = caller.signed("logs", StatusBody())  # a body of another verb
+        async with caller.talk(private, request) as (_, reply):
+            with pytest.raises(NetworkFailure) as caught:
+                await reply(LogLines)
+        assert "Traceback" not in caught.value.what
+
+
+@pytest.mark.parametrize("moment", ["claims", "apply", "replicas", "scale"])
+async def test_a_kill_at_any_moment_of_a_deploy(world, moment):
+    async with world.run() as (_, address):
+        caller = Caller(world, address)
+        await caller.pay()
+        private, request = caller.signed("provision", caller.bundle())
+        async with caller.talk(private, request) as (_, reply):
+            for need in (await reply(Needs))[0].blobs:
+                await caller.send_blob(
+                    *{ref.blob_id: (ref, data) for ref, data in caller.refs()}[need.blob_id]
+                )
+            await until(lambda: any(call.startswith(moment) for call in world.cluster.calls))
+    async with world.run() as (parts, address):
+        caller.address = address
+        await caller.provision()
+        assert len(world.cluster.lives) == 1
+        assert in_phase(parts, caller, Phase.SERVING)
+
+
+@pytest.mark.parametrize("moment", ["delete", "namespaces", "claim"])
+async def test_a_kill_at_any_moment_of_a_removal(world, moment):
+    async with serving(world) as (_, caller):
+        world.pass_time(20)
+        private, request = caller.signed("delete", DeleteBody())
+        async with caller.talk(private, request):
+            if moment == "claim":
+                await until(lambda: not world.cluster.lives)
+                world.pass_time(1)
+            else:
+                await until(lambda: any(call.startswith(moment) for call in world.cluster.calls))
+    world.pass_time(5)
+    async with world.run() as (parts, address):
+        caller.address = address
+        await until(lambda: in_phase(parts, caller, Phase.GONE))
+        closed = await world.chain.closed(world.owner, caller.ref.channel)
+        assert closed.refund + await world.chain.owed(world.owner) == 10**9
+        assert not world.cluster.lives

@@ -123,7 +123,7 @@ def provider_lines(result: Result) -> list[str]:
     rows = [
         (
             provider["name"],
-            provider["class"],
+            "OPEN" if provider["class"] == "open" else provider["class"],
             provider["region"],
             rounded(provider["core_hour"]),
             rounded(provider["gib_hour"]),
@@ -145,5 +145,7 @@ def provider_lines(result: Result) -> list[str]:
         "DEPOSIT",
         "EVIDENCE",
     )
-    note = ["", "This is a localnet: its hardware is SIMULATED."] if result["simulated"] else []
-    return [*table(header, rows), f"(in {result['token']})", *note]
+    notes = ["This is a localnet: its hardware is SIMULATED."] if result["simulated"] else []
+    if any(provider["class"] == "open" for provider in result["providers"]):
+        notes.append("OPEN: the provider's operator can read the pods that run there.")
+    return [*table(header, rows), f"(in {result['token']})", *([""] if notes else []), *notes]

@@ -19,6 +19,10 @@ from trustedpods.provider.facade.config import Bind, FacadeConfig, FacadeLimits
 from trustedpods.provider.facade.facade import Facade
 from trustedpods.provider.facade.files import install
 from trustedpods.provider.facade.runtime import Runtime
+from trustedpods.provider.facade.wake import WakeAddress, WakeAnswer, WakeRefusal
+
+HOST = "pabc.k1.test.localhost"
+
 
 HAPROXY = "/usr/sbin/haproxy"
 WAIT_S = 15
@@ -273,3 +277,29 @@ async def live_facade(
             for process in (live.haproxy, live.activator):
                 if process.popen is not None:
                     await process.end(signal.SIGKILL)
+
+
+class Daemon:
+    """The part of the daemon that answers wake-ups: starts the pod, then says where it is."""
+
+    def __init__(self, pod: Pod, nursery: trio.Nursery, *, delay: float = 0.0) -> None:
+        self.pod, self.nursery, self.delay = pod, nursery, delay
+        self.asked: list[int] = []
+        self.refusal: WakeRefusal | None = None
+        self.started = False
+
+    async def answer(self, slot: int) -> WakeAnswer:
+        self.asked.append(slot)
+        await trio.sleep(self.delay)
+        if self.refusal:
+            return self.refusal
+        if not self.started:
+            self.started = True
+            await self.nursery.start(self.pod.run)
+        return WakeAddress("127.0.0.1", self.pod.port)
+
+
+async def cleared(live: LiveFacade, slot: int) -> bool:
+    """Whether the slot's servers are gone; the last connection may take a moment to end."""
+    await live.facade.set_pods(slot, [])
+    return await live.runtime.servers() == ()

@@ -274,11 +274,13 @@ def _shrink(state: ScaleState, stats: SlotStats, wanted: int, now: float) -> Res
     victims = (*state.leaving, *(pod.name for pod in state.unready))
     if any(_busy(name, state, stats) for name in victims):
         return state, []
-    retired = (*state.retired, *(Retired(name, now) for name in victims))
+    # Those that were to go earlier and are still there serve nothing either: let them go first.
+    unused = tuple(old.name for old in state.retired if old.name not in victims)
+    retired = tuple(Retired(name, now) for name in (*victims, *unused))
     state = replace(
         state, leaving=(), retired=retired, ready=tuple(p for p in state.ready if p.name not in victims)
     )
-    return _ask(state, wanted, victims)
+    return _ask(state, wanted, (*victims, *unused))
 
 
 def _busy(name: str, state: ScaleState, stats: SlotStats) -> bool:

@@ -22,6 +22,7 @@ from trustedpods.provider.core.scale import (
     begin,
     step,
 )
+from trustedpods.provider.core.scaling import Retired
 from trustedpods.provider.core.traffic import PodAddress, PodTraffic, SlotStats
 
 A = PodAddress("pod-a", "10.0.0.1", 8080)
@@ -171,6 +172,13 @@ def test_less_load_shrinks_it_after_a_calm_while_without_cutting():
     assert commands == [], "one request is still there"
     state, commands = step(state, TrafficSeen(stats(12, 101, serving=(B, C), maint=(A,))), now + 1)
     assert commands == [Serve((B, C)), SetReplicas(2, ("pod-a",))]
+
+
+def test_a_replica_that_should_have_gone_goes_before_one_that_serves():
+    limits = replace(LIMITS, max=2)
+    state = replace(awake(limits, A, B), retired=(Retired("pod-c", 0),), replicas=3)
+    state, commands = step(state, TrafficSeen(stats(9, 9, serving=(A, B), a=5, b=4)), 1)
+    assert commands == [SetReplicas(2, ("pod-c",))]
 
 
 def test_new_load_keeps_a_replica_that_was_leaving():

@@ -284,7 +284,7 @@ async def _restore(parts: Parts) -> None:
         if parts.bundles.held(record) and (record.live or record.phase is Phase.STOPPED)
     ]
     await parts.fleet.restore(published)
-    await parts.fleet.sync_facade()
+    await parts.fleet.take_over_facade()
     for record in parts.pods.standing:
         parts.keeper.ensure(record.channel)
 

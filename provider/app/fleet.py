@@ -17,6 +17,7 @@ from trustedpods.provider.cluster.views import PodView
 from trustedpods.provider.core import scale
 from trustedpods.provider.core.record import Phase, PodRecord
 from trustedpods.provider.facade import probe
+from trustedpods.provider.facade.facade import Synced
 from trustedpods.provider.facade.slots import FacadeState, Want
 from trustedpods.provider.facade.wake import WakeAnswer, WakeRefusal
 
@@ -300,19 +301,21 @@ class Fleet:
         while True:
             await trio.sleep(SYNC_EVERY_S)
             try:
-                await self.sync_facade()
+                self._take_in(await self._doors.facade.sync())
             except TrustedPodsError as error:
                 _log.warning("the facade is out of step: %s", error)
 
-    async def sync_facade(self) -> None:
-        """Make the facade serve exactly the machines' pods (after a restart of either side)."""
+    async def take_over_facade(self) -> None:
+        """After a start: the facade serves the machines' pods, and no others."""
         state = FacadeState(
             tuple(
                 Want(m.published.label, m.published.hosts, m.state.served.pods, m.state.served.draining)
                 for m in self._machines.values()
             )
         )
-        synced = await self._doors.facade.sync(state)
+        self._take_in(await self._doors.facade.sync(state))
+
+    def _take_in(self, synced: Synced) -> None:
         if synced.restarted:
             _log.warning("HAProxy was restarted; its content was put back")
         for label, slot in synced.slots.items():

@@ -61,9 +61,17 @@ class Machine:
                 case scale.Refuse(reason, retry_after):
                     self._answer(WakeRefusal(reason, retry_after))
                 case _:
-                    self._commands.append(command)
+                    self._queue(command)
         if self._commands:
             self._more.set()
+
+    def _queue(self, command: scale.Command) -> None:
+        """A command says what is wanted, so a newer one takes the place of one not yet run."""
+        for index, older in enumerate(self._commands):
+            if type(older) is type(command):
+                self._commands[index] = command
+                return
+        self._commands.append(command)
 
     async def wake(self) -> WakeAnswer | None:
         """Where the pod is, as soon as it is ready, or why it is not to be had.
@@ -116,22 +124,28 @@ class Machine:
     async def run(self) -> None:
         """Carry out commands until cancelled through `scope`.
 
-        A failed one is repeated: it says what is wanted, not what to change.
+        A failed one is repeated, unless what is wanted has changed meanwhile; those behind it wait.
         """
         with self.scope:
             while True:
                 await self._more.wait()
                 self._more = trio.Event()
                 while self._commands:
-                    commands, self._commands = self._commands, []
+                    command = self._commands.pop(0)
                     try:
-                        for command in commands:
-                            await self._execute(command)
+                        await self._execute(command)
                     except Exception as error:  # noqa: BLE001 - one pod must not stop the others
                         level = logging.WARNING if isinstance(error, TrustedPodsError) else logging.ERROR
                         _log.log(level, "%s: %s; trying again", self.published.label, error)
-                        self._commands = [*commands, *self._commands]
+                        self._put_back(command)
                         await trio.sleep(RETRY_S)
+
+    def _put_back(self, command: scale.Command) -> None:
+        """To the front again, or a newer one of its kind in its place."""
+        newer = next((other for other in self._commands if type(other) is type(command)), None)
+        if newer is not None:
+            self._commands.remove(newer)
+        self._commands.insert(0, newer or command)
 
     async def _execute(self, command: scale.Command) -> None:
         match command:

@@ -1,0 +1,36 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The order in which a pod's commands run, when some fail and newer ones come."""
+
+import pytest
+
+from trustedpods.protocol.ids import ChannelId
+from trustedpods.provider.app.machine import Machine, Published
+from trustedpods.provider.core.scale import Limits, Serve, SetReplicas
+from trustedpods.provider.core.traffic import PodAddress
+
+POD = PodAddress("pod-a", "10.0.0.1", 8080)
+
+
+@pytest.fixture
+async def machine() -> Machine:
+    published = Published(ChannelId(1), "pabc", "tp-pabc-1", 0, ("pabc.test",), 8080, ())
+    return Machine(None, published, Limits(), 0)
+
+
+async def test_a_newer_command_takes_the_place_of_an_older_one(machine: Machine) -> None:
+    for command in (Serve((POD,)), SetReplicas(0), Serve()):
+        machine._queue(command)
+    assert machine._commands == [Serve(), SetReplicas(0)]
+
+
+async def test_a_failed_command_runs_again_before_those_behind_it(machine: Machine) -> None:
+    machine._queue(SetReplicas(0))
+    machine._put_back(Serve((POD,)))
+    assert machine._commands == [Serve((POD,)), SetReplicas(0)]
+
+
+async def test_a_failed_command_gives_way_to_a_newer_one_of_its_kind(machine: Machine) -> None:
+    machine._queue(SetReplicas(0))
+    machine._queue(Serve())
+    machine._put_back(Serve((POD,)))
+    assert machine._commands == [Serve(), SetReplicas(0)]

@@ -27,6 +27,9 @@ _config_option = click.option(
     show_default=True,
     help="The provider's configuration.",
 )
+PLAIN_WIDTH = 240
+"""Of a table that goes to a file or a pipe: a channel's id is 48 characters, and none is folded."""
+
 _output_option = click.option(
     "-o", "--output", type=click.Choice(["text", "json"]), default="text", help="For people or for programs."
 )
@@ -253,7 +256,8 @@ def _table(rows: list[dict[str, Any]]) -> None:
         table.add_column(name, overflow="fold")
     for row in rows:
         table.add_row(*("-" if value is None else str(value) for value in row.values()))
-    Console().print(table)
+    console = Console() if sys.stdout.isatty() else Console(width=PLAIN_WIDTH)
+    console.print(table)
 
 
 def _log_to_stderr(verbose: bool) -> None:

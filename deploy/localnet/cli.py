@@ -188,7 +188,11 @@ def demo(arguments: tuple[str, ...]) -> None:
 
 
 def _become(argv: list[str]) -> NoReturn:
-    os.execvp(argv[0], argv)  # noqa: S606 - argv is our own, and the process is to be replaced
+    try:
+        os.execvp(argv[0], argv)  # noqa: S606 - argv is our own, and the process is to be replaced
+    except FileNotFoundError:
+        hint = "`make setup` puts it there; it looks under the home folder of whoever runs this"
+        raise NoContext(f"{argv[0]} is not there", hint=hint) from None
 
 
 def main() -> NoReturn:

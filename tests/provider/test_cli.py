@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The operator's command line: what it imports, and how it fails."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import trio
+from click.testing import CliRunner
+
+from tests.provider.test_config import GOOD
+from trustedpods.protocol.errors import ExitCode
+from trustedpods.provider.app.operator import serve_operator
+from trustedpods.provider.cli import PLAIN_WIDTH, main
+
+HEAVY = ("libp2p", "web3", "kubernetes", "eth_account", "sqlalchemy", "pydantic")
+CHANNEL = "ab" * 24
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    path = tmp_path / "provider.toml"
+    path.write_text(GOOD.replace("/var/lib/tp", str(tmp_path)))
+    return path
+
+
+def test_help_imports_nothing_heavy() -> None:
+    program = f"""
+import sys
+from trustedpods.provider.cli import main
+try: main(["--help"])
+except SystemExit: pass
+print([name for name in {HEAVY!r} if name in sys.modules], file=sys.stderr)
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert "serve" in done.stdout
+    assert done.stderr.strip() == "[]"
+
+
+@pytest.mark.parametrize("verb", ["pods", "claim"])
+def test_without_a_daemon_it_says_so(config: Path, verb: str) -> None:
+    result = CliRunner().invoke(main, [verb, "--config", str(config)])
+    assert result.exit_code == ExitCode.NO_CONTEXT
+    assert "the daemon does not answer" in result.stderr
+    assert "hint:" in result.stderr
+
+
+def test_a_bad_configuration_is_named_with_its_key(config: Path) -> None:
+    config.write_text(config.read_text().replace("daemon = 1", "daemon = -1"))
+    result = CliRunner().invoke(main, ["pods", "--config", str(config)])
+    assert result.exit_code == ExitCode.BAD_INPUT
+    assert "provider.toml: identity.daemon" in result.stderr
+
+
+def test_preparing_and_paying_out_exclude_each_other(config: Path) -> None:
+    result = CliRunner().invoke(main, ["claim", "--prepare", "--withdraw", "--config", str(config)])
+    assert result.exit_code == ExitCode.BAD_INPUT
+
+
+async def test_a_table_in_a_pipe_is_not_folded(config: Path, tmp_path: Path, nursery: trio.Nursery) -> None:
+    async def pods(_question: dict[str, object]) -> dict[str, object]:
+        return {"pods": [{"label": "pabc", "channel": CHANNEL, "namespace": "tp-pabc-1", "left": None}]}
+
+    await nursery.start(serve_operator, tmp_path / "operator.sock", {"pods": pods})
+    for output, whole in (("text", CHANNEL), ("json", f'"{CHANNEL}"')):
+        command = ["pods", "--config", str(config), "-o", output]
+        result = await trio.to_thread.run_sync(lambda words=command: CliRunner().invoke(main, words))
+        assert result.exit_code == 0, result.output
+        assert whole in result.stdout
+        assert max(map(len, result.stdout.splitlines())) <= PLAIN_WIDTH
+    assert json.loads(result.stdout)[0]["channel"] == CHANNEL

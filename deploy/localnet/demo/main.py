@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from trustedpods.localnet.demo import stories
-from trustedpods.localnet.demo.outside import Outside
+from trustedpods.localnet.demo.outside import Json, Outside, StepFailed
 from trustedpods.localnet.demo.table import Steps
 from trustedpods.localnet.settings import Knobs
 from trustedpods.localnet.up import up
@@ -47,7 +47,7 @@ def demo(name: str, images: Path, examples: Path) -> None:
     stories.bill_and_pay(outside, result, steps)
     stories.run_dry(outside, steady, f"steady-{suffix}", steps)
     steps.print()
-    _last_words(outside, result["endpoints"][0]["url"], name, time.monotonic() - began)
+    _last_words(outside, result, name, began)
 
 
 def _manifests(folder: Path, images: Path, examples: Path) -> tuple[Path, Path]:
@@ -73,17 +73,20 @@ def _forget_the_last(outside: Outside) -> None:
     outside.provider("claim", "--withdraw")  # what is owed from before would blur this run's sums
 
 
-def _last_words(outside: Outside, url: str, name: str, seconds: float) -> None:
+def _last_words(outside: Outside, result: Json, name: str, began: float) -> None:
+    url = result["endpoints"][0]["url"]
+    stories.asleep(outside, result["namespace"])
     answer, taken = outside.get(url)
-    answer.raise_for_status()
+    if answer.status_code != 200:
+        raise StepFailed(f"GET {url} at the end: status {answer.status_code}")
     host, port = url.split("/")[2], url.split("/")[2].rsplit(":", 1)[1]
     click.echo(f"\n{url} answers from zero pods: {answer.status_code} after {taken:.2f} s")
     click.echo(
         f"  curl {url}   (where *.localhost does not resolve: curl -H 'Host: {host}' http://127.0.0.1:{port}/)"
     )
-    click.echo(f'  eval "$(trustedpods-localnet env --name {name})"   to use trustedpods here')
+    click.echo(f'  . .venv/bin/activate; eval "$(trustedpods-localnet env --name {name})"   to go on by hand')
     click.echo(f"  trustedpods-localnet down --name {name}   removes all of it")
-    click.echo(f"all fifteen steps happened, {seconds:.0f} s in all")
+    click.echo(f"all fifteen steps happened, {time.monotonic() - began:.0f} s in all")
 
 
 def _say(text: str) -> None:

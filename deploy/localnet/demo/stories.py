@@ -58,7 +58,7 @@ def tell_deploy(result: Json, steps: Steps) -> None:
 def wake_and_sleep(outside: Outside, result: Json, steps: Steps) -> None:
     """Steps 8 to 11, counted by kubectl."""
     namespace, url = result["namespace"], result["endpoints"][0]["url"]
-    _asleep(outside, namespace)
+    asleep(outside, namespace)
     answer, cold = outside.get(url)
     awake = outside.pods(namespace)
     if answer.status_code != 200 or awake < 1:
@@ -69,11 +69,11 @@ def wake_and_sleep(outside: Outside, result: Json, steps: Steps) -> None:
     steps.happened(
         10, f"status 200, {len(answer.content):,} bytes after {cold:.2f} s; the next one {warm * 1000:.0f} ms"
     )
-    idle = _asleep(outside, namespace)
+    idle = asleep(outside, namespace)
     steps.happened(11, f"0 pods again {idle:.1f} s after the last answer")
 
 
-def _asleep(outside: Outside, namespace: str) -> float:
+def asleep(outside: Outside, namespace: str) -> float:
     """Wait until no pod is left; seconds that it took."""
     began = monotonic()
     wait_for("zero pods", SLEEP_LIMIT_S, lambda: True if outside.pods(namespace) == 0 else None)

@@ -1,73 +1,178 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What Prometheus is told of the daemon: counts and sums, never a tenant's name."""
+"""What Prometheus is told of the daemon: counts, sums and times, never a tenant's name.
 
-from collections.abc import Callable, Iterable, Iterator
+What happens is counted where it happens (`Metrics`); what is, is read whenever Prometheus asks
+(`Snapshot`). The facade's own numbers come from HAProxy's exporter, by slot.
+"""
+
+import logging
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Literal
 
-from prometheus_client import CollectorRegistry, start_http_server
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
+from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
+
+Fact = Literal["chain", "cluster", "facade"]
+
+COLD_START_BUCKETS_S = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1, 1.5, 2, 3, 5, 10, 30, 60)
+"""Finest where a container start lies; the last is the longest wake limit by default."""
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """The daemon at one moment."""
+    """The daemon at one moment.
 
-    pods_by_phase: dict[str, int]
+    Money is in base units of the market's token, times in Unix seconds; `gas_wei` is -1 when the chain did
+    not say.
+    `shortest_runway_s` is None when no pod has a bounded one, `oldest_claim` when no pod is paid for.
+    """
+
+    pods_by_phase: Mapping[str, int]
+    pods_by_scale: Mapping[str, int]
     replicas: int
+    ready: int
+    waking: int
     conversations: int
     spool_bytes: int
     spool_quota_bytes: int
     free_slots: int
-    claim_alarms: int
+    claims_by_state: Mapping[str, int]
     last_claim: int
+    oldest_claim: int | None
+    shortest_runway_s: int | None
     gas_wei: int
 
 
-class _Daemon(Collector):
-    """Reads a snapshot whenever Prometheus asks."""
+class Metrics:
+    """Counts what happens. One for each daemon; safe to use from any thread."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self._cold_starts = Histogram(
+            "trustedpods_cold_start_seconds",
+            "From the first request that met a sleeping pod to the address of a ready replica.",
+            registry=self.registry,
+            buckets=COLD_START_BUCKETS_S,
+        )
+        self._wakes = Counter(
+            "trustedpods_wakes",
+            "Questions of the activator by their answer: address or refused.",
+            ["answer"],
+            registry=self.registry,
+        )
+        self._items = Counter(
+            "trustedpods_claim_items", "Claimed items by outcome.", ["outcome"], registry=self.registry
+        )
+        self._paid = Counter(
+            "trustedpods_paid_base_units", "Paid by the chain for claims.", registry=self.registry
+        )
+        self._reads = Gauge(
+            "trustedpods_last_read_seconds",
+            "When chain, cluster and facade last answered well.",
+            ["fact"],
+            registry=self.registry,
+        )
+        self._messages = Counter(
+            "trustedpods_log_messages",
+            "Lines of the daemon's log from WARNING on.",
+            ["level", "logger"],
+            registry=self.registry,
+        )
+
+    def woken(self, seconds: float, *, cold: bool, served: bool) -> None:
+        """The activator was answered after *seconds*; *cold*: the pod slept when it asked."""
+        self._wakes.labels("address" if served else "refused").inc()
+        if cold and served:
+            self._cold_starts.observe(seconds)
+
+    def answered(self, fact: Fact) -> None:
+        """The chain, the cluster or the facade was asked and answered well just now."""
+        self._reads.labels(fact).set_to_current_time()
+
+    def item_paid(self, base_units: int, *, whole: bool) -> None:
+        """The chain took one item of a claim; not *whole*: it paid less than was due."""
+        self._items.labels("paid" if whole else "cut").inc()
+        self._paid.inc(base_units)
+
+    def count_log(self) -> "LogCounter":
+        """A handler for the root logger that counts warnings and errors."""
+        return LogCounter(self._messages)
+
+
+class LogCounter(logging.Handler):
+    """Counts lines by level and by the module that wrote them."""
+
+    def __init__(self, counter: Counter) -> None:
+        super().__init__(logging.WARNING)
+        self._counter = counter
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Count one line; its text is not looked at."""
+        self._counter.labels(record.levelname.lower(), record.name).inc()
+
+
+class SnapshotCollector(Collector):
+    """Turns a snapshot into metrics whenever Prometheus asks."""
 
     def __init__(self, read: Callable[[], Snapshot]) -> None:
         self._read = read
 
     def collect(self) -> Iterator[Metric]:
-        """All metrics of the daemon."""
+        """All metrics of the daemon's present state."""
         now = self._read()
-        pods = GaugeMetricFamily("trustedpods_pods", "Pods by phase.", labels=["phase"])
-        for phase, count in sorted(now.pods_by_phase.items()):
-            pods.add_metric([phase], count)
-        yield pods
+        yield _by_label("trustedpods_pods", "Pods by phase.", "phase", now.pods_by_phase)
+        yield _by_label(
+            "trustedpods_scale_states", "Published pods by scaler state.", "state", now.pods_by_scale
+        )
+        yield _by_label("trustedpods_claims", "Claims by state.", "state", now.claims_by_state)
         yield from _gauges(
             (
                 ("trustedpods_replicas", "Replicas that run.", now.replicas),
+                ("trustedpods_replicas_ready", "Replicas that take requests.", now.ready),
+                ("trustedpods_pods_waited_for", "Pods whose first request waits.", now.waking),
                 ("trustedpods_conversations", "Open conversations with publishers.", now.conversations),
                 ("trustedpods_spool_bytes", "Bytes of sealed blobs on disk.", now.spool_bytes),
                 ("trustedpods_spool_quota_bytes", "Bytes that the spool may hold.", now.spool_quota_bytes),
                 ("trustedpods_free_slots", "Slots of the facade that nobody has.", now.free_slots),
                 ("trustedpods_last_claim_seconds", "When a claim was last signed.", now.last_claim),
+                (
+                    "trustedpods_oldest_claim_seconds",
+                    "Up to when the worst pod is claimed.",
+                    now.oldest_claim,
+                ),
+                ("trustedpods_shortest_runway_seconds", "Of the pod that ends first.", now.shortest_runway_s),
                 ("trustedpods_operator_gas_wei", "What the operator key holds for gas.", now.gas_wei),
             )
         )
-        yield CounterMetricFamily(
-            "trustedpods_claim_alarms", "Claimed items that were paid less than due.", value=now.claim_alarms
-        )
 
 
-def _gauges(rows: Iterable[tuple[str, str, float]]) -> Iterator[Metric]:
+def _by_label(name: str, text: str, label: str, values: Mapping[str, int]) -> Metric:
+    family = GaugeMetricFamily(name, text, labels=[label])
+    for key, value in sorted(values.items()):
+        family.add_metric([key], value)
+    return family
+
+
+def _gauges(rows: Iterable[tuple[str, str, float | None]]) -> Iterator[Metric]:
+    """A gauge without a value is left out, so that no alert reads a made-up number."""
     for name, text, value in rows:
-        yield GaugeMetricFamily(name, text, value=value)
+        if value is not None:
+            yield GaugeMetricFamily(name, text, value=value)
 
 
-def serve_metrics(listen: str, read: Callable[[], Snapshot]) -> Callable[[], None]:
+def serve_metrics(listen: str, metrics: Metrics, read: Callable[[], Snapshot]) -> Callable[[], None]:
     """Serve on *listen* (`HOST:PORT`) from a thread; call what it returns to stop."""
-    registry = CollectorRegistry()
-    registry.register(_Daemon(read))
+    collector = SnapshotCollector(read)
+    metrics.registry.register(collector)
     host, _, port = listen.rpartition(":")
-    server, thread = start_http_server(int(port), addr=host.strip("[]"), registry=registry)
+    server, thread = start_http_server(int(port), addr=host.strip("[]"), registry=metrics.registry)
 
     def stop() -> None:
         server.shutdown()
         server.server_close()
         thread.join()
+        metrics.registry.unregister(collector)
 
     return stop

@@ -292,6 +292,7 @@ async def _restore(parts: Parts) -> None:
 async def _hold_lease(doors: Doors) -> None:
     """One daemon per cluster: the file lock sees this machine, the lease the whole cluster."""
     await doors.cluster.hold_lease(LEASE_NAME, _lease_holder(doors), LEASE_S)
+    doors.metrics.answered("cluster")
 
 
 async def _keep_lease(doors: Doors) -> None:
@@ -337,12 +338,15 @@ async def _metrics(parts: Parts, conversations: Conversations) -> None:
     def read() -> Snapshot:
         return latest
 
-    stop = serve_metrics(parts.doors.config.metrics.listen, read)
+    counting = parts.doors.metrics.count_log()
+    logging.getLogger().addHandler(counting)
+    stop = serve_metrics(parts.doors.config.metrics.listen, parts.doors.metrics, read)
     try:
         while True:
             await trio.sleep(5)
             latest = await desk.snapshot(parts, conversations.running)
     finally:
+        logging.getLogger().removeHandler(counting)
         stop()
 
 

@@ -65,21 +65,34 @@ async def _row(parts: "Parts", record: PodRecord) -> Answer:
     }
 
 
+def _runways(parts: "Parts", records: list[PodRecord]) -> list[int]:
+    found = [parts.reconciler.money(record.channel) for record in records]
+    return [money.runway_s for money in found if money is not None and money.runway_s is not None]
+
+
 async def snapshot(parts: "Parts", conversations: int) -> Snapshot:
     """Numbers for the metrics; the chain is asked only for the operator's gas."""
     try:
         gas = await parts.doors.chain.gas_balance(address_of(parts.doors.operator_key))
+        parts.doors.metrics.answered("chain")
     except TrustedPodsError:
         gas = -1
     standing = parts.pods.standing
+    machines = [m for m in map(parts.fleet.machine, (r.channel for r in standing)) if m is not None]
+    counts = [parts.fleet.replicas_of(record) for record in standing]
     return Snapshot(
         pods_by_phase=dict(Counter(str(record.phase) for record in standing)),
-        replicas=sum(parts.fleet.replicas_of(record)[0] for record in standing),
+        pods_by_scale=dict(Counter(str(machine.state.phase) for machine in machines)),
+        replicas=sum(replicas for replicas, _ in counts),
+        ready=sum(ready for _, ready in counts),
+        waking=sum(machine.state.waiting is not None for machine in machines),
         conversations=conversations,
         spool_bytes=parts.doors.blobs.used_bytes,
         spool_quota_bytes=parts.doors.config.store.spool_quota_mib * MIB,
         free_slots=parts.doors.facade.free_slots,
-        claim_alarms=parts.settlement.alarms,
+        claims_by_state=await parts.doors.store.read(claims.count_by_state),
         last_claim=await parts.doors.store.read(claims.last_claim_at),
+        oldest_claim=min((record.chain.up_to for record in standing if record.chain), default=None),
+        shortest_runway_s=min(_runways(parts, standing), default=None),
         gas_wei=gas,
     )

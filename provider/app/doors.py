@@ -4,7 +4,7 @@
 import hashlib
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from trustedpods.manifests.model import Probe
@@ -18,6 +18,7 @@ from trustedpods.provider.config import ProviderConfig
 from trustedpods.provider.core.admit import Offer
 from trustedpods.provider.facade import probe
 from trustedpods.provider.keys import BootKeys
+from trustedpods.provider.metrics import Metrics
 from trustedpods.provider.store import Store
 from trustedpods.provider.tee import Collector
 
@@ -47,6 +48,7 @@ class Doors:
     facade: "Facade"
     until_ready: UntilReady = probe.until_ready
     clock: Callable[[], float] = time.time
+    metrics: Metrics = field(default_factory=Metrics)
 
     @property
     def owner(self) -> Address:

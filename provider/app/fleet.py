@@ -19,7 +19,7 @@ from trustedpods.provider.core.record import Phase, PodRecord
 from trustedpods.provider.facade import probe
 from trustedpods.provider.facade.facade import Synced
 from trustedpods.provider.facade.slots import FacadeState, Want
-from trustedpods.provider.facade.wake import WakeAnswer, WakeRefusal
+from trustedpods.provider.facade.wake import WakeAddress, WakeAnswer, WakeRefusal
 
 if TYPE_CHECKING:
     from trio_typing import TaskStatus
@@ -72,6 +72,17 @@ class Fleet:
 
     async def answer_wake(self, slot: int) -> WakeAnswer:
         """What the activator asks. While a pod is being changed its requests wait."""
+        asked, cold = trio.current_time(), self._sleeps(slot)
+        answer = await self._wake(slot)
+        served = isinstance(answer, WakeAddress)
+        self._doors.metrics.woken(trio.current_time() - asked, cold=cold, served=served)
+        return answer
+
+    def _sleeps(self, slot: int) -> bool:
+        machine = self._labels.get(self._doors.facade.label_of(slot) or "")
+        return machine is not None and machine.state.phase is scale.Phase.ASLEEP
+
+    async def _wake(self, slot: int) -> WakeAnswer:
         with trio.move_on_after(self._doors.config.facade.wake_limit_s):
             while (label := self._doors.facade.label_of(slot)) is not None:
                 machine = self._labels.get(label)
@@ -316,6 +327,7 @@ class Fleet:
         self._take_in(await self._doors.facade.sync(state))
 
     def _take_in(self, synced: Synced) -> None:
+        self._doors.metrics.answered("facade")
         if synced.restarted:
             _log.warning("HAProxy was restarted; its content was put back")
         for label, slot in synced.slots.items():

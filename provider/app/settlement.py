@@ -274,6 +274,7 @@ class Settlement:
         for cut, result in zip(claim.cuts, results, strict=True):
             outcomes.append(Outcome(cut.channel, int(result.flags), result.paid))
             bad = result.flags & ~ItemFlags.RELEASED
+            self._doors.metrics.item_paid(result.paid, whole=not bad)
             if bad:
                 self._alarms += 1
                 _log.warning("claim of %s: %s, paid %d", self._record(cut.channel).label, bad, result.paid)

@@ -118,6 +118,12 @@ def record_outcomes(tx: Tx, root: bytes, outcomes: Sequence[Outcome]) -> None:
         )
 
 
+def count_by_state(tx: Tx) -> dict[str, int]:
+    """How many claims there are, by state."""
+    rows = tx.connection.execute(select(CLAIMS.c.state, func.count()).group_by(CLAIMS.c.state))
+    return {str(state): int(count) for state, count in rows}
+
+
 def last_claim_at(tx: Tx) -> UnixSeconds:
     """When a claim was last signed; 0 before the first."""
     return UnixSeconds(tx.connection.execute(select(func.max(CLAIMS.c.created))).scalar() or 0)

@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Bytes that a pod sent and received past the facade, as the node's network agent counts them.
+
+The agent (`deploy/kube/netpol`) counts in the kernel, where packets are *forwarded*: between a pod
+and the world, or between two pods. The facade and the activator run on the node itself, so what
+they carry is never forwarded and never in these numbers: add both sums, nothing counts twice.
+Packets that a policy dropped are not counted. Bytes are those of IP packets, headers included.
+"""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import trio
+
+from trustedpods.protocol.errors import NetworkFailure, RemoteProtocolError
+
+ANSWER_LIMIT_S = 5.0
+"""The agent answers from memory within milliseconds; it is beside us."""
+
+MAX_ANSWER = 16 * 1024 * 1024
+"""Some 200 bytes for each of at most 10,000 remembered pods, with room to spare."""
+
+
+@dataclass(frozen=True, slots=True)
+class PodTraffic:
+    """Totals of one Kubernetes pod (one replica) since it got its address; they only ever grow.
+
+    `uid` is the Kubernetes pod's, never used twice: of each uid remember the highest totals that
+    were booked, and book the difference. Restarts of the agent, of the node's parts and of the
+    daemon do not reset them. A pod that ended stays in the list with its last totals for some
+    days, so a daemon that was away misses nothing.
+    """
+
+    uid: str
+    namespace: str
+    pod: str
+    ingress_bytes: int
+    egress_bytes: int
+
+
+class TrafficSource(Protocol):
+    """What the meter needs of this door."""
+
+    async def counters(self) -> list[PodTraffic]:
+        """The totals of all pods that the agent remembers."""
+        ...
+
+
+class TrafficDoor:
+    """The agent's unix socket (`cluster.traffic_socket` in the daemon's configuration)."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    async def counters(self) -> list[PodTraffic]:
+        """The totals of all pods that the agent remembers, those that ended recently included.
+
+        NetworkFailure when the agent does not answer: nothing is known then, and nothing lost,
+        because the kernel counts on. RemoteProtocolError when the answer makes no sense.
+        """
+        try:
+            with trio.fail_after(ANSWER_LIMIT_S):
+                async with await trio.open_unix_socket(str(self._path)) as stream:
+                    answer = await _read_all(stream)
+        except (OSError, trio.BrokenResourceError, trio.TooSlowError) as error:
+            raise NetworkFailure(
+                f"the network agent does not answer: {error or 'too slow'}",
+                where=str(self._path),
+                hint="is its process (`netpol agent`) running?",
+            ) from None
+        return parse_counters(answer, str(self._path))
+
+
+class NoTraffic:
+    """For a cluster without our agent: nothing but the facade is counted there."""
+
+    async def counters(self) -> list[PodTraffic]:
+        """Always empty."""
+        return []
+
+
+def parse_counters(answer: bytes, where: str) -> list[PodTraffic]:
+    """The agent's answer: `{"pods": [{uid, namespace, pod, ingressBytes, egressBytes}]}`."""
+    try:
+        return [_pod(entry) for entry in json.loads(answer)["pods"]]
+    except (ValueError, KeyError, TypeError) as error:
+        raise RemoteProtocolError(f"not a list of counters: {error!r}", where=where) from None
+
+
+def _pod(entry: dict[str, object]) -> PodTraffic:
+    sums = (entry["ingressBytes"], entry["egressBytes"])
+    names = (entry["uid"], entry["namespace"], entry["pod"])
+    if not all(type(number) is int and number >= 0 for number in sums):
+        raise ValueError(f"bytes {sums}")
+    if not all(isinstance(name, str) and name for name in names):
+        raise ValueError(f"names {names}")
+    return PodTraffic(*names, *sums)  # type: ignore[arg-type]  # checked just above
+
+
+async def _read_all(stream: trio.SocketStream) -> bytes:
+    """Until the agent closes: it says one thing to each caller."""
+    answer = bytearray()
+    while data := await stream.receive_some(65536):
+        answer += data
+        if len(answer) > MAX_ANSWER:
+            raise trio.BrokenResourceError(f"more than {MAX_ANSWER} bytes")
+    return bytes(answer)

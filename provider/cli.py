@@ -150,6 +150,26 @@ def pods(config_path: Path, everything: bool, output: str) -> None:
 
 @main.command()
 @_config_option
+@click.option(
+    "--every", "every_s", type=click.FloatRange(min=0.2), default=2.0, show_default=True, help="Seconds."
+)
+@_output_option
+@_explained
+def top(config_path: Path, every_s: float, output: str) -> None:
+    """Show what the pods do now, the busiest first; without a terminal, once."""
+    question = {"verb": "overview"}
+    if output == "json":
+        click.echo(json.dumps(_ask(config_path, question), indent=2))
+        return
+    import time
+
+    from trustedpods.provider.top import watch
+
+    watch(lambda: _ask(config_path, question), time.monotonic, time.sleep, every_s)
+
+
+@main.command()
+@_config_option
 @click.option("--prepare", is_flag=True, help="Sign and store the claim, and do not send it yet.")
 @click.option("--withdraw", is_flag=True, help="Then pay out what the contract owes the owner.")
 @_output_option

@@ -226,7 +226,7 @@ async def run_parts(
         ):
             nursery.start_soon(steadily, name, task)
         endpoint = (config.net.announce or host.addresses)[0]
-        verbs = desk.operator_verbs(parts, profile, endpoint)
+        verbs = desk.operator_verbs(parts, profile, endpoint, lambda: conversations.running)
         await nursery.start(serve_operator, config.operator_socket, verbs)
         if config.metrics is not None:
             nursery.start_soon(_metrics, parts, conversations)

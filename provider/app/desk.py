@@ -2,6 +2,7 @@
 """What the operator may ask of the running daemon: pods, claims, its row; and numbers for metrics."""
 
 from collections import Counter
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from trustedpods.contracts.typed import address_of
@@ -19,7 +20,9 @@ if TYPE_CHECKING:
 Answer = dict[str, Any]
 
 
-def operator_verbs(parts: "Parts", profile: bytes, endpoint: str) -> dict[str, OperatorVerb]:
+def operator_verbs(
+    parts: "Parts", profile: bytes, endpoint: str, conversations: Callable[[], int]
+) -> dict[str, OperatorVerb]:
     """The verbs of the operator's socket."""
 
     async def identity(_question: Answer) -> Answer:
@@ -43,7 +46,20 @@ def operator_verbs(parts: "Parts", profile: bytes, endpoint: str) -> dict[str, O
             "withdrawn": str(report.withdrawn),
         }
 
-    return {"identity": identity, "pods": pods, "claim": claim}
+    async def overview(_question: Answer) -> Answer:
+        """Everything that `top` shows."""
+        now = await snapshot(parts, conversations())
+        return {
+            "pods": [await _busy_row(parts, record) for record in parts.pods.standing],
+            "replicas": now.replicas,
+            "conversations": now.conversations,
+            "freeSlots": now.free_slots,
+            "spoolBytes": now.spool_bytes,
+            "spoolQuotaBytes": now.spool_quota_bytes,
+            "gasWei": now.gas_wei,
+        }
+
+    return {"identity": identity, "pods": pods, "claim": claim, "overview": overview}
 
 
 async def _row(parts: "Parts", record: PodRecord) -> Answer:
@@ -68,6 +84,19 @@ async def _row(parts: "Parts", record: PodRecord) -> Answer:
 def _runways(parts: "Parts", records: list[PodRecord]) -> list[int]:
     found = [parts.reconciler.money(record.channel) for record in records]
     return [money.runway_s for money in found if money is not None and money.runway_s is not None]
+
+
+async def _busy_row(parts: "Parts", record: PodRecord) -> Answer:
+    machine = parts.fleet.machine(record.channel)
+    state = machine.state if machine else None
+    boot, total, _ = (state.counters if state else None) or (None, None, None)
+    return {
+        **await _row(parts, record),
+        "inFlight": state.load.samples[-1][1] if state and state.load.samples else 0,
+        "requests": total,
+        "proxy": boot,
+        "why": (state.reason if state and state.failures else "") or record.reason or None,
+    }
 
 
 async def snapshot(parts: "Parts", conversations: int) -> Snapshot:

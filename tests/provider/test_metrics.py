@@ -94,7 +94,7 @@ def test_paid_items_add_up(items: list[tuple[int, bool]]) -> None:
 
 def test_warnings_are_counted_by_module_and_their_text_is_not_kept() -> None:
     metrics = Metrics()
-    log = logging.Logger("trustedpods.provider.app.fleet")
+    log = logging.Logger("trustedpods.provider.app.fleet")  # noqa: LOG001 - of nobody else
     log.addHandler(metrics.count_log())
     log.info("nothing")
     log.warning("a tenant's word")

@@ -36,7 +36,7 @@ def test_requests_per_second_between_two_readings() -> None:
     before = Reading(10.0, overview(pod("pa", requests=100), pod("pb", requests=5)))
     now = Reading(12.0, overview(pod("pa", requests=100), pod("pb", requests=25), pod("pc", requests=7)))
     rows = rates(before, now)
-    assert [(row["label"], row["rate"]) for row in rows][0] == ("pb", 10.0)
+    assert (rows[0]["label"], rows[0]["rate"]) == ("pb", 10.0)
     assert {row["label"]: row["rate"] for row in rows} == {"pa": 0.0, "pb": 10.0, "pc": None}
 
 

@@ -53,7 +53,7 @@ class Connection:
 
     @property
     def unread(self) -> int:
-        """Bytes received and not yet read."""
+        """Bytes received and not yet handed on as whole frames."""
         return self._muxer.unread
 
     async def run(self, handler: Callable[[], Handler | None] | None) -> None:
@@ -147,7 +147,7 @@ class Connection:
         """One stream of the peer's, from negotiation to end; nothing that happens here spreads."""
         try:
             if await self._negotiate(stream):
-                await serve(FrameStream(stream, self.remote_peer_id))
+                await serve(FrameStream(stream, self.remote_peer_id, self.remote_host))
                 await stream.close()
                 await stream.linger()
         except (TrustedPodsError, IOException) as error:

@@ -10,6 +10,9 @@ from multiaddr import Multiaddr
 
 from trustedpods.protocol.net.bounds import NEGOTIATION_BYTES, READ_SIZE
 
+_TURN = 64
+"""Reads from the buffer before other tasks get their turn."""
+
 
 class Link(IRawConnection):
     """A TCP connection that knows when it last heard of its peer.
@@ -26,6 +29,7 @@ class Link(IRawConnection):
         self.remote_host = _host_of(stream)
         self._stream = stream
         self._buffer = bytearray()
+        self._buffered_reads = 0
 
     async def read(self, n: int | None = None) -> bytes:
         """The next *n* bytes, or what is left before the end; None asks for what is there."""
@@ -35,11 +39,18 @@ class Link(IRawConnection):
             if not data:
                 break
             self._buffer += data
+        await self._take_turns()
         size = len(self._buffer) if n is None else min(n, len(self._buffer))
         with memoryview(self._buffer) as view:
             taken = bytes(view[:size])
         del self._buffer[:size]
         return taken
+
+    async def _take_turns(self) -> None:
+        """A socket's read may hold thousands of tiny Noise messages: let others run in between."""
+        self._buffered_reads += 1
+        if self._buffered_reads % _TURN == 0:
+            await trio.lowlevel.checkpoint()
 
     async def _receive(self) -> bytes:
         try:

@@ -11,6 +11,7 @@ import logging
 import struct
 from collections import deque
 from collections.abc import Callable
+from typing import cast
 
 import trio
 from libp2p.abc import ISecureConn
@@ -22,6 +23,7 @@ from libp2p.stream_muxer.yamux.yamux import Yamux, YamuxStream
 from trustedpods.protocol.net.bounds import FIRST_WINDOW, NOISE_PLAINTEXT, YAMUX_HEADER, Bounds
 from trustedpods.protocol.net.buffers import Buffers
 from trustedpods.protocol.net.link import Link
+from trustedpods.protocol.net.watch import WatchedSession
 
 _log = logging.getLogger(__name__)
 
@@ -52,10 +54,13 @@ class BoundedYamux(Yamux):
         bounds: Bounds,
         on_received: Callable[[int], None],
     ) -> None:
-        super().__init__(session, peer_id, is_initiator=session.is_initiator)
+        self.watch = WatchedSession(session, lambda stream_id: stream_id in self.streams, self._cut_off)
+        super().__init__(cast("ISecureConn", self.watch), peer_id, is_initiator=session.is_initiator)
         self.link = link
         self.bounds = bounds
         self.on_received = on_received
+        self.held = 0
+        """Bytes that were read from streams and are part of frames still to be completed."""
         self.stream_buffers = Buffers(self._refuses)
         self._queue: deque[bytes] = deque()
         self._room = trio.Semaphore(MAX_QUEUED_DATA)
@@ -94,8 +99,12 @@ class BoundedYamux(Yamux):
 
     @property
     def unread(self) -> int:
-        """Bytes received on all streams and not yet read."""
-        return sum(len(buffer) for buffer in self.stream_buffers.values())
+        """Bytes received on all streams and not yet handed on as whole frames."""
+        return self.held + sum(len(buffer) for buffer in self.stream_buffers.values())
+
+    def _cut_off(self, why: str) -> None:
+        _log.info("a peer is cut off: %s", why)
+        self.abort()
 
     # ---- writing -----------------------------------------------------------------------------
 
@@ -181,8 +190,7 @@ class BoundedYamux(Yamux):
         if stream is None or size <= stream.recv_window:
             self.on_received(size)
             return False
-        _log.info("a peer sent %d bytes into a window of %d", size, stream.recv_window)
-        self.abort()
+        self._cut_off(f"{size} bytes into a window of {stream.recv_window}")
         return True
 
     async def _read_data_body(self, length: int) -> bytes:
@@ -190,7 +198,11 @@ class BoundedYamux(Yamux):
         if length > FIRST_WINDOW:
             self.abort()
             raise ConnectionClosedError(f"a data frame of {length} bytes", transport="tcp")
-        return await super()._read_data_body(length)
+        self.watch.in_body = True
+        try:
+            return await super()._read_data_body(length)
+        finally:
+            self.watch.in_body = False
 
     # ---- heartbeat ---------------------------------------------------------------------------
 

@@ -34,6 +34,12 @@ class ByteStream(ReadWriteCloser):
     def __init__(self, muxer: BoundedYamux, stream: YamuxStream) -> None:
         self._muxer = muxer
         self._stream = stream
+        self._held = 0
+
+    def hold(self, size: int) -> None:
+        """So many bytes that were read wait for the rest of their frame; they count as unread."""
+        self._muxer.held += size - self._held
+        self._held = size
 
     async def read(self, n: int | None = None) -> bytes:
         """1 to *n* bytes. Raises libp2p's errors at the end and after a reset."""
@@ -76,9 +82,12 @@ class ByteStream(ReadWriteCloser):
 
     async def reset(self) -> None:
         """Drop the stream and what is unread of it. Never fails and never waits for the peer."""
+        self.hold(0)
         buffer = self._muxer.stream_buffers.get(self._stream.stream_id)
         if buffer is not None:
             buffer.clear()
+        if self._muxer.streams.get(self._stream.stream_id) is self._stream and not self.peer_has_ended:
+            self._muxer.watch.expect_strays(self._stream.recv_window)
         if not self._muxer.event_shutting_down.is_set():
             with trio.CancelScope(shield=True), _ignored():
                 await self._stream.reset()
@@ -104,9 +113,11 @@ class FrameStream:
     says itself that it is the last.
     """
 
-    def __init__(self, stream: ByteStream, remote_peer_id: bytes) -> None:
+    def __init__(self, stream: ByteStream, remote_peer_id: bytes, remote_host: str = "") -> None:
         self.remote_peer_id = remote_peer_id
         """Proven by the Noise handshake."""
+        self.remote_host = remote_host
+        """The peer's IP address."""
         self._stream = stream
         self._reader = FrameReader()
         self._sending = trio.Lock()
@@ -145,10 +156,12 @@ class FrameStream:
             wanted = max(_LEAST_READ, self._reader.missing(max_size))
             try:
                 self._reader.feed(await self._stream.read(wanted))
+                self._stream.hold(self._reader.buffered)
             except MuxedStreamEOF as error:
                 if self._reader.buffered:
                     raise RemoteProtocolError("the stream ended within a frame") from error
                 raise NetworkFailure("the peer ended the stream", rule="end") from error
+        self._stream.hold(self._reader.buffered)
         return payload
 
     async def finish(self) -> None:

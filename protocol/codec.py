@@ -49,13 +49,13 @@ def encode(message: Message) -> bytes:
     return data
 
 
-def decode(data: bytes, *models: type[M]) -> M:
-    """Decode *data* as one of *models*, chosen by its `kind`.
+def decode(data: bytes, *models: type[M], max_items: int = MAX_ITEMS) -> M:
+    """Decode *data* as one of *models*, chosen by its `kind`; of at most *max_items* items in all.
 
     A single model is taken without looking at `kind`, so models that have none can be decoded
     too. Raises `RemoteProtocolError`, and nothing else, for whatever is wrong with *data*.
     """
-    fields = _unpack(data)
+    fields = _unpack(data, max_items)
     model = models[0] if len(models) == 1 else _choose(fields, models)
     try:
         return model.model_validate(fields)
@@ -76,10 +76,10 @@ def _plain(value: object) -> object:
             return value
 
 
-def _unpack(data: bytes) -> dict[str, Any]:
+def _unpack(data: bytes, max_items: int) -> dict[str, Any]:
     if len(data) > MAX_MESSAGE:
         raise RemoteProtocolError(f"a message of {len(data)} bytes is over the limit of {MAX_MESSAGE}")
-    budget = _Budget()
+    budget = _Budget(max_items)
     try:
         value = msgpack.unpackb(
             data,
@@ -90,8 +90,8 @@ def _unpack(data: bytes) -> dict[str, Any]:
             ext_hook=_extension,
             max_str_len=len(data),
             max_bin_len=len(data),
-            max_array_len=MAX_ARRAY,
-            max_map_len=MAX_MAP,
+            max_array_len=min(MAX_ARRAY, max_items),
+            max_map_len=min(MAX_MAP, max_items),
             max_ext_len=_BIG_INTEGER_BYTES,
         )
     except (ValueError, TypeError, OverflowError, RecursionError) as error:
@@ -104,8 +104,8 @@ def _unpack(data: bytes) -> dict[str, Any]:
 class _Budget:
     """Counts what one message makes the unpacker build, container by container."""
 
-    def __init__(self) -> None:
-        self._left = MAX_ITEMS
+    def __init__(self, max_items: int) -> None:
+        self._left = max_items
 
     def array(self, items: list[Any]) -> list[Any]:
         self._spend(len(items))
@@ -123,7 +123,7 @@ class _Budget:
     def _spend(self, items: int) -> None:
         self._left -= items + 1
         if self._left < 0:
-            raise RemoteProtocolError(f"not a message: over {MAX_ITEMS} items")
+            raise RemoteProtocolError("not a message: too many items")
 
 
 def _extension(code: int, data: bytes) -> int:

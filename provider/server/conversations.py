@@ -3,8 +3,8 @@
 
 import logging
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import trio
@@ -20,12 +20,30 @@ from trustedpods.protocol.sealing.requests import OpenedRequest, open_request
 from trustedpods.protocol.units import UnixSeconds
 from trustedpods.provider.app.doors import Doors
 from trustedpods.provider.server.answers import Answers, error_reply
+from trustedpods.provider.server.seats import Seats
 from trustedpods.provider.store import history
 
 _log = logging.getLogger(__name__)
 
-MAX_CONVERSATIONS = 256
+MAX_LISTENING = 256
+"""Streams whose first message is still to come; one more pushes out the oldest of the busiest address."""
+
 MAX_PER_PEER = 32
+"""Conversations of one peer id; one more is refused."""
+
+CONVERSATION_ROOM = 64 * limits.MIB
+"""Of all requests that are being answered. A request is held several times over while it is: as it
+came, its ciphertext, its plaintext, and what was decoded of that."""
+
+CONVERSATION_LEAST = 256 * limits.KIB
+"""What the smallest conversation counts for, so that there are at most 256."""
+
+MAX_SHORT_REQUEST = 32 * limits.KIB
+"""A request of any verb but `provision`: its sealed part has 1.2 KiB, its reply key another 1.2."""
+
+ENVELOPE_ITEMS = 64
+"""Items in a first message, of which the longest has 13; what a request holds is still sealed then."""
+
 FIRST_FRAME_WITHIN_S = 20.0
 MAX_ATTESTING = 4
 """Reports that are being made at once: hardware makes them one after another anyway."""
@@ -58,6 +76,8 @@ class Conversations:
         self._handlers = handlers
         self._attesting = trio.CapacityLimiter(MAX_ATTESTING)
         self._peers: Counter[bytes] = Counter()
+        self._listening = Seats(MAX_LISTENING)
+        self._answering = Seats(CONVERSATION_ROOM)
         self._begun = trio.Event()
 
     def begin(self) -> None:
@@ -72,10 +92,9 @@ class Conversations:
     async def handle(self, stream: FrameStream) -> None:
         """One conversation; every error ends it and nothing else."""
         try:
-            async with self._place(stream.remote_peer_id):
-                with trio.fail_after(CONVERSATION_LIMIT_S):
-                    await self._begun.wait()
-                    await self._converse(stream)
+            with self._of_peer(stream.remote_peer_id), trio.fail_after(CONVERSATION_LIMIT_S):
+                if not await self._listen_and_answer(stream):
+                    await stream.reset()  # somebody else needed the place
         except trio.TooSlowError:
             await stream.reset()
         except NetworkFailure as error:
@@ -84,9 +103,9 @@ class Conversations:
         except TrustedPodsError as error:
             await self._say_unsealed(stream, error)
 
-    @asynccontextmanager
-    async def _place(self, peer: bytes) -> AsyncIterator[None]:
-        if self.running >= MAX_CONVERSATIONS or self._peers[peer] >= MAX_PER_PEER:
+    @contextmanager
+    def _of_peer(self, peer: bytes) -> Iterator[None]:
+        if self._peers[peer] >= MAX_PER_PEER:
             raise Refused("too many conversations at once", rule="busy", hint="try again in a moment")
         self._peers[peer] += 1
         try:
@@ -96,13 +115,26 @@ class Conversations:
             if not self._peers[peer]:
                 del self._peers[peer]
 
-    async def _converse(self, stream: FrameStream) -> None:
-        raw = await stream.receive(limits.MAX_MESSAGE, FIRST_FRAME_WITHIN_S)
-        message: Message = decode(raw, AttestRequest, SignedRequest)
+    async def _listen_and_answer(self, stream: FrameStream) -> bool:
+        """True when it came to its end; False when its place went to somebody else."""
+        raw = b""
+        with self._listening.taken(stream.remote_host, 1) as scope:
+            await self._begun.wait()
+            raw = await stream.receive(limits.MAX_MESSAGE, FIRST_FRAME_WITHIN_S)
+        if scope.cancelled_caught:
+            return False
+        with self._answering.taken(stream.remote_host, max(len(raw), CONVERSATION_LEAST)) as scope:
+            await self._converse(stream, raw)
+        return not scope.cancelled_caught
+
+    async def _converse(self, stream: FrameStream, raw: bytes) -> None:
+        message: Message = decode(raw, AttestRequest, SignedRequest, max_items=ENVELOPE_ITEMS)
         match message:
             case AttestRequest(nonce=nonce):
                 await self._attest(stream, nonce)
-            case SignedRequest():
+            case SignedRequest(verb=verb):
+                if verb != "provision" and len(raw) > MAX_SHORT_REQUEST:
+                    raise Refused(f"{len(raw)} bytes are too many for the verb {verb}", rule="request-size")
                 await self._serve(stream, raw, message)
             case _:
                 raise LocalProtocolError("decode gave what was not asked for")

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """`admit` and `provision`: the question, and the long conversation of a deploy."""
 
+import trio
+
 from trustedpods.protocol.codec import decode
 from trustedpods.protocol.errors import TrustedPodsError
 from trustedpods.protocol.messages import Admission, AdmitBody, Needs, Progress
@@ -15,6 +17,9 @@ from trustedpods.provider.core.record import PodRecord
 from trustedpods.provider.server.answers import Answers
 from trustedpods.provider.server.conversations import Asked
 
+MAX_PARSING = 2
+"""Bundles that are being checked at once: it is pure computing, and the other tasks want their turn."""
+
 
 class Provisioning:
     """The two verbs by which pods come."""
@@ -28,6 +33,7 @@ class Provisioning:
         self._keeper = keeper
         self._phases = phases
         self._domain = domain
+        self._parsing = trio.CapacityLimiter(MAX_PARSING)
 
     async def admit(self, asked: Asked) -> None:
         """Says yes with what would be left, or why not. Reserves nothing."""
@@ -44,7 +50,7 @@ class Provisioning:
 
         The work goes on when this stream is dropped.
         """
-        opened = parse_bundle(asked.request.body)
+        opened = await trio.to_thread.run_sync(parse_bundle, asked.request.body, limiter=self._parsing)
         with self._board.listen(asked.request.ref.channel) as feed:
             record, serves = await self._acceptance.accept(asked.raw, asked.request, opened)
             if serves:

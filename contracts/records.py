@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Self
 
 from trustedpods.contracts.terms import Terms, unlock_at_of
+from trustedpods.contracts.usage import SubmissionResult
 from trustedpods.protocol.ids import Address, ChannelId, address_bytes
 from trustedpods.protocol.units import TokenUnits, UnixSeconds
 
@@ -128,3 +129,15 @@ class ChannelEvents:
     open_tx: bytes | None
     closed: ClosedInfo | None
     opened_at: UnixSeconds | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """One mined transaction that carried a batch: what the contract did with each item, in order.
+
+    The same batch may be mined more than once; its items are paid in one of them at most.
+    """
+
+    tx_hash: bytes
+    block: int
+    results: tuple[SubmissionResult, ...]

@@ -110,7 +110,10 @@ class FacadeSection(Section):
 class TermsSection(Section):
     """What a channel must offer, and when the daemon claims, warns, stops and removes.
 
-    `min_claim` (base units): a batch that earns less is not sent, as it would not pay its gas.
+    `min_claim` (base units): a batch that earns less is not sent. With `coin_price` (base units of
+    the token that a whole coin of the chain, 10^18 wei, costs) gas is weighed too: a claim waits while it
+    would cost more than `max_gas_percent` of what it brings; one that is half an interval overdue may
+    cost all of it, and none ever costs more, except where it returns a deposit.
     """
 
     min_deposit: Annotated[int, Field(ge=0)] = 0
@@ -119,6 +122,8 @@ class TermsSection(Section):
     idle_mib: U32 = 0
     claim_interval_s: PositiveSeconds = 86400
     min_claim: Annotated[int, Field(ge=0)] = 1
+    coin_price: Annotated[int, Field(ge=0, lt=1 << 128)] = 0
+    max_gas_percent: Annotated[int, Field(ge=1, le=100)] = 10
     warn_before_s: PositiveSeconds = 6 * 3600
     idle_after_s: Annotated[int, Field(ge=0, le=86400)] = 60
     start_limit_s: PositiveSeconds = 120

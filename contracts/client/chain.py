@@ -35,6 +35,10 @@ class Chain(PaymentActions, RegistryActions):
         """What *who* holds of the chain's own coin, in wei."""
         return int(await self._node.read(self._node.web3.eth.get_balance, who))
 
+    async def gas_price(self) -> int:
+        """What a unit of gas costs now, in wei: the newest block's fee and the usual tip."""
+        return int(await self._node.read(lambda: self._node.web3.eth.gas_price))
+
     async def set_operator(self, key: bytes, operator: Address, allowed: bool = True) -> Receipt | None:
         """Let *operator* hand in moves and keep the registry rows of the key's owner, or not.
 

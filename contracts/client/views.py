@@ -4,8 +4,9 @@
 from collections.abc import Sequence
 
 from trustedpods.contracts.client.base import Answer, ChainBase
-from trustedpods.contracts.records import Channel, ChannelEvents, ClosedInfo, OpenedChannel
+from trustedpods.contracts.records import Channel, ChannelEvents, ClosedInfo, OpenedChannel, Submission
 from trustedpods.contracts.terms import Terms
+from trustedpods.contracts.usage import SubmissionResult
 from trustedpods.protocol.errors import NetworkFailure
 from trustedpods.protocol.ids import Address, ChannelId
 from trustedpods.protocol.units import TokenUnits, UnixSeconds
@@ -79,8 +80,20 @@ class PaymentViews(ChainBase):
 
     async def submissions(self, owner: Address, root: bytes) -> bytes | None:
         """Hash of the transaction that submitted the batch with this root; a hint."""
+        found = await self.submitted(owner, root)
+        return found[0].tx_hash if found else None
+
+    async def submitted(self, owner: Address, root: bytes) -> list[Submission]:
+        """Every mined submission of the batch with this root, oldest first; hints, as nodes forget."""
         found = await self._logs(self._payments, "UsageSubmitted", owner=owner, root=root)
-        return bytes(found[0]["transactionHash"]) if found else None
+        return [
+            Submission(
+                bytes(event["transactionHash"]),
+                event["blockNumber"],
+                tuple(SubmissionResult.from_word(word) for word in event["args"]["results"]),
+            )
+            for event in found
+        ]
 
 
 def _place(event: Answer) -> tuple[int, int]:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From the ledger to the chain: cut, sign, store, send, and look what became of it.
+"""From the ledger to a signed, stored claim; `sending` carries it to the chain from there.
 
 One claim is under way at a time. It is stored before it is sent, and sent again, byte for byte,
 until the chain shows it; only the chain's `upTo` says where the next one begins.
@@ -15,18 +15,19 @@ from trustedpods.contracts import merkle
 from trustedpods.contracts.records import Block, Channel, meter_tag
 from trustedpods.contracts.terms import due
 from trustedpods.contracts.typed import Domain, sign_usage
-from trustedpods.contracts.usage import ItemFlags, SignedClaim, SubmissionResult, UsageClaim, UsageItem
+from trustedpods.contracts.usage import UsageClaim, UsageItem
 from trustedpods.protocol.errors import Refused, TrustedPodsError
 from trustedpods.protocol.ids import Address, ChannelId
 from trustedpods.protocol.units import UnixSeconds
 from trustedpods.provider.app.doors import Doors
 from trustedpods.provider.app.meter import Meter
 from trustedpods.provider.app.pods import Pods
+from trustedpods.provider.app.sending import Dispatch
 from trustedpods.provider.core import meter as metering
 from trustedpods.provider.core import settle
 from trustedpods.provider.core.record import ChannelFact, Phase, PodRecord
 from trustedpods.provider.store import claims, ledger
-from trustedpods.provider.store.claims import ClaimState, Outcome, StoredClaim
+from trustedpods.provider.store.claims import ClaimState, StoredClaim
 
 _log = logging.getLogger(__name__)
 
@@ -54,13 +55,13 @@ class Settlement:
         self._hurry: set[ChannelId] = set()
         self._closing: dict[ChannelId, bool] = {}
         self._knock = trio.Event()
-        self._alarms = 0
+        self._sending = Dispatch(doors, pods)
         self._operators: set[bytes] = set()
 
     @property
     def alarms(self) -> int:
         """Items for which less than their due was paid, since the start."""
-        return self._alarms
+        return self._sending.alarms
 
     def hurry(self, channel: ChannelId) -> None:
         """Claim this channel soon, not only when the interval is over."""
@@ -99,24 +100,37 @@ class Settlement:
             if claim is None:
                 claim = await self._cut(forced=False)
             if claim is not None and (claim.state is not ClaimState.PREPARED or await self._may_send(claim)):
-                await self._advance(claim)
+                await self._dispatch(claim)
+
+    async def flush(self) -> None:
+        """Send a claim that is signed and not yet mined, whichever boot's meter signed it."""
+        async with self._turn:
+            claim = await self._doors.store.read(claims.open_claim)
+            if claim is not None and claim.state is not ClaimState.MINED:
+                await self._dispatch(claim)
 
     async def claim(self, *, prepare: bool, withdraw: bool) -> ClaimReport:
         """The operator's verb: cut now; unless *prepare*, send it; with *withdraw*, pay out."""
         async with self._turn:
             claim = await self._doors.store.read(claims.open_claim)
             if claim is not None and claim.state is ClaimState.MINED:
-                await self._advance(claim)
+                await self._dispatch(claim)
                 claim = await self._doors.store.read(claims.open_claim)
             if claim is None:
                 claim = await self._cut(forced=True)
             transaction = claim.tx if claim else None
             if claim is not None and not prepare:
-                transaction = await self._advance(claim)
+                transaction = await self._dispatch(claim)
         withdrawn = await self._withdraw() if withdraw else 0
         return ClaimReport(
             len(claim.cuts) if claim else 0, claim.root if claim else None, transaction, withdrawn
         )
+
+    async def _dispatch(self, claim: StoredClaim) -> bytes | None:
+        """Carry a stored claim on; what was urgent in it has had its turn."""
+        transaction = await self._sending.advance(claim)
+        self._hurry -= {cut.channel for cut in claim.cuts}
+        return transaction
 
     async def _withdraw(self) -> int:
         if await self._doors.chain.owed(self._doors.owner) == 0:
@@ -147,7 +161,7 @@ class Settlement:
         for record, channel in zip(records, channels, strict=True):
             if channel is not None and channel.meter_tag == meter_tag(self._doors.meter):
                 found.append(await self._candidate(record, channel, observed, head))
-        timing = settle.Timing(self._doors.config.terms.claim_interval_s, self._doors.config.terms.min_claim)
+        timing = await self._timing()
         last = await self._doors.store.read(claims.last_claim_at)
         cuts = settle.plan(found, timing, self._doors.now(), last, forced=forced)
         chosen = {cut.channel for cut in cuts}
@@ -157,10 +171,16 @@ class Settlement:
             self._operators.add(claim.root)
         return claim
 
+    async def _timing(self) -> settle.Timing:
+        """The operator's rules at today's price of gas."""
+        terms = self._doors.config.terms
+        price = await self._doors.chain.gas_price() if terms.coin_price else 0
+        fees = settle.Fees(price, terms.coin_price, terms.max_gas_percent)
+        return settle.Timing(terms.claim_interval_s, terms.min_claim, fees)
+
     def _may_cut(self, record: PodRecord) -> bool:
         """A pod that never served is not billed; its channel is only ever released."""
-        served = record.statement is not None
-        return record.chain is not None and (served or record.channel in self._closing)
+        return record.chain is not None and (record.served or record.channel in self._closing)
 
     async def _due_soon(self, records: list[PodRecord]) -> bool:
         """Spare the cluster a look when nothing can be cut anyway."""
@@ -221,79 +241,6 @@ class Settlement:
         record = self._pods.get(channel)
         assert record is not None
         return record
-
-    # ---- sending -----------------------------------------------------------------------------
-
-    async def _advance(self, claim: StoredClaim) -> bytes | None:
-        """Send, or see that it landed; returns the transaction if there is one."""
-        facts = await self._facts([cut.channel for cut in claim.cuts])
-        fate = settle.verdict([settle.judge(cut, facts[cut.channel]) for cut in claim.cuts])
-        if fate is settle.Fate.LOST and claim.state is ClaimState.MINED:
-            fate = settle.Fate.LANDED  # it was seen in a block; its channel moved on since
-        match fate:
-            case settle.Fate.PENDING:
-                return await self._send(claim)
-            case settle.Fate.LANDED:
-                return await self._landed(claim)
-            case _:
-                _log.warning("claim %s can no longer land; it is cut anew", claim.root.hex()[:16])
-                await self._doors.store.write(claims.mark_claim, claim.root, ClaimState.LOST)
-                return None
-
-    async def _facts(self, ids: list[ChannelId]) -> dict[ChannelId, ChannelFact | None]:
-        channels = await self._doors.chain.channels(self._doors.owner, ids)
-        return {
-            channel_id: None if c is None else ChannelFact(c.left, c.up_to, c.unlock_at)
-            for channel_id, c in zip(ids, channels, strict=True)
-        }
-
-    async def _send(self, claim: StoredClaim) -> bytes:
-        signed = SignedClaim.from_json(claim.signed.decode())
-        receipt, results = await self._doors.chain.submit_usage_for(
-            self._doors.operator_key, self._doors.owner, signed
-        )
-        await self._doors.store.write(
-            claims.mark_claim, claim.root, ClaimState.SENT, receipt.tx_hash, receipt.block
-        )
-        await self._record_results(claim, results)
-        await self._after_sending(claim, results, receipt.tx_hash, receipt.block)
-        return receipt.tx_hash
-
-    async def _after_sending(
-        self, claim: StoredClaim, results: list[SubmissionResult], tx: bytes, block: int
-    ) -> None:
-        written = [r for r in results if not r.flags.skipped or ItemFlags.RELEASED in r.flags]
-        self._hurry -= {cut.channel for cut in claim.cuts}
-        if written:
-            await self._doors.store.write(claims.mark_claim, claim.root, ClaimState.MINED, tx, block)
-        elif not any(ItemFlags.FUTURE in r.flags for r in results):
-            await self._doors.store.write(claims.mark_claim, claim.root, ClaimState.LOST, tx, block)
-
-    async def _record_results(self, claim: StoredClaim, results: list[SubmissionResult]) -> None:
-        outcomes = []
-        for cut, result in zip(claim.cuts, results, strict=True):
-            outcomes.append(Outcome(cut.channel, int(result.flags), result.paid))
-            bad = result.flags & ~ItemFlags.RELEASED
-            self._doors.metrics.item_paid(result.paid, whole=not bad)
-            if bad:
-                self._alarms += 1
-                _log.warning("claim of %s: %s, paid %d", self._record(cut.channel).label, bad, result.paid)
-                await self._pods.note(cut.channel, "claim-flags", f"{bad!s}: {result.paid} base units paid")
-        await self._doors.store.write(claims.record_outcomes, claim.root, outcomes)
-        facts = await self._facts([cut.channel for cut in claim.cuts])
-        for channel, fact in facts.items():
-            if fact is not None:
-                await self._pods.change(channel, chain=fact)
-
-    async def _landed(self, claim: StoredClaim) -> bytes | None:
-        """It is on chain: final once it lies deep enough, by whichever transaction it got there."""
-        transaction = claim.tx or await self._doors.chain.submissions(self._doors.owner, claim.root)
-        head = await self._doors.chain.head()
-        block = head.number if claim.block is None else claim.block
-        final = head.number >= block + self._doors.config.market.finality_blocks
-        state = ClaimState.FINAL if final else ClaimState.MINED
-        await self._doors.store.write(claims.mark_claim, claim.root, state, transaction, block)
-        return transaction
 
     async def wait_released(self, record: PodRecord, *, billed: bool) -> None:
         """Have the pod's channel ended and refunded; returns when the chain no longer has it.

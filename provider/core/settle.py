@@ -6,16 +6,28 @@ is out at a time; it is stored before it is sent, and the same signed bytes go o
 chain shows them, whatever happened in between.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from trustedpods.contracts.records import Submission
+from trustedpods.contracts.usage import ItemFlags as Flags
+from trustedpods.contracts.usage import SubmissionResult
 from trustedpods.protocol.ids import ChannelId
 from trustedpods.protocol.units import UnixSeconds, Usage
 from trustedpods.provider.core.record import ChannelFact
 
 MAX_BATCH = 100
 """Items of one claim: 100 cost under a million gas."""
+
+GAS_FIXED = 50_000
+GAS_PER_ITEM = 10_000
+"""What a claim costs: measured are 42,342 for one item and 936,779 for a hundred."""
+
+COIN_WEI = 10**18
+
+LATE_INTERVALS = 1.5
+"""A claim that is so much overdue goes out for less profit: publishers' clients alarm after 48 h."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +46,11 @@ class Candidate:
     release: bool = False
     urgent: bool = False
 
+    @property
+    def worth(self) -> int:
+        """Base units that it would bring; nothing from a dry channel, as what is cut short is lost."""
+        return min(self.due, self.left)
+
 
 @dataclass(frozen=True, slots=True)
 class Cut:
@@ -47,11 +64,33 @@ class Cut:
 
 
 @dataclass(frozen=True, slots=True)
+class Fees:
+    """What sending costs. `gas_price` in wei; `coin_price` in base units of the token for a whole coin.
+
+    A claim may cost `max_percent` of what it brings. With `coin_price` 0 gas is not weighed.
+    """
+
+    gas_price: int = 0
+    coin_price: int = 0
+    max_percent: int = 100
+
+    def cost(self, gas: int) -> int:
+        """Base units that so much gas costs, rounded up."""
+        return -(-gas * self.gas_price * self.coin_price // COIN_WEI)
+
+    def pays(self, worth: int, items: int, *, late: bool) -> bool:
+        """Whether a claim of so many items is worth sending; a *late* one may cost all that it brings."""
+        percent = 100 if late else self.max_percent
+        return worth * percent >= 100 * self.cost(GAS_FIXED + GAS_PER_ITEM * items)
+
+
+@dataclass(frozen=True, slots=True)
 class Timing:
-    """The operator's rules: seconds between claims, and the least that one must earn."""
+    """The operator's rules: seconds between claims, the least that one must earn, and what it may cost."""
 
     interval_s: int
     min_claim: int
+    fees: Fees = Fees()
 
 
 def plan(
@@ -62,17 +101,23 @@ def plan(
     *,
     forced: bool = False,
 ) -> list[Cut]:
-    """The items of the batch to cut now; empty when it is not time or not worth its gas."""
+    """The items of the batch to cut now; empty when it is not time or not worth its gas.
+
+    A release goes out whatever it brings: it gives the publisher the rest of the deposit.
+    """
     able = [c for c in candidates if c.up_to > c.from_]
-    begun = (c.from_ for c in able if _earns(c))
+    earning = [c for c in able if c.worth > timing.fees.cost(GAS_PER_ITEM)]
+    begun = [c.from_ for c in earning]
     if forced or is_time(begun, timing.interval_s, now, last_claim):
-        chosen = [c for c in able if c.release or _earns(c)]
+        chosen = [c for c in able if c.release or c in earning]
     else:
-        chosen = [c for c in able if c.release or (c.urgent and _earns(c))]
+        chosen = [c for c in able if c.release or (c.urgent and c in earning)]
     chosen = sorted(chosen, key=lambda c: (not c.release, not c.urgent, -c.due))[:MAX_BATCH]
-    earned = sum(min(c.due, c.left) for c in chosen)
-    if not any(c.release for c in chosen) and earned < max(1, timing.min_claim):
-        return []
+    worth = sum(c.worth for c in chosen)
+    if not any(c.release for c in chosen):
+        late = forced or is_time(begun, int(timing.interval_s * LATE_INTERVALS), now, last_claim)
+        if worth < max(1, timing.min_claim) or not timing.fees.pays(worth, len(chosen), late=late):
+            return []
     return [Cut(c.channel, c.from_, c.up_to, c.usage, c.release) for c in chosen]
 
 
@@ -82,11 +127,6 @@ def is_time(begun: Iterable[UnixSeconds], interval_s: int, now: UnixSeconds, las
     A pod that comes after a long silence is not claimed for its first seconds.
     """
     return now >= max(last_claim, min(begun, default=last_claim)) + interval_s
-
-
-def _earns(candidate: Candidate) -> bool:
-    """A dry channel waits for a top-up: what is cut short is lost."""
-    return candidate.due > 0 and candidate.left > 0
 
 
 class Fate(StrEnum):
@@ -99,15 +139,17 @@ class Fate(StrEnum):
     """It can never land any more: cut anew from where the chain stands."""
 
 
-def judge(cut: Cut, chain: ChannelFact | None) -> Fate:
+def judge(cut: Cut, chain: ChannelFact | None, *, ours: bool = True) -> Fate:
     """Fate of a stored item; *chain* None means read, and no such channel.
 
-    A released channel is gone because of the item; another's was closed by its publisher.
+    A released channel is gone because of the item; another's was closed by its publisher. Not
+    *ours*: another meter counts the channel now. From a channel that ran dry nothing is taken; it
+    is cut anew when there is money again.
     """
     if chain is None:
         return Fate.LANDED if cut.release else Fate.LOST
     if chain.up_to == cut.from_:
-        return Fate.PENDING
+        return Fate.PENDING if ours and (chain.left or cut.release) else Fate.LOST
     if chain.up_to == cut.up_to and not cut.release:
         return Fate.LANDED
     return Fate.LOST
@@ -119,3 +161,23 @@ def verdict(fates: Iterable[Fate]) -> Fate:
     if Fate.PENDING in seen:
         return Fate.PENDING
     return Fate.LANDED if Fate.LANDED in seen else Fate.LOST
+
+
+def written(result: SubmissionResult) -> bool:
+    """Whether a transaction changed the item's channel."""
+    return not result.flags.skipped or Flags.RELEASED in result.flags
+
+
+def outcomes(items: int, submissions: Sequence[Submission]) -> list[SubmissionResult] | None:
+    """What became of each item over all transactions that carried the batch; None when there is none.
+
+    The same batch may be mined twice, after a time-out or because somebody else sent it too: the
+    second finds everything stale. An item counts where it was written, else as it was last skipped.
+    """
+    told = [one.results for one in submissions if len(one.results) == items]
+    if not told:
+        return None
+    return [
+        next((results[place] for results in told if written(results[place])), told[-1][place])
+        for place in range(items)
+    ]

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Row, func, insert, literal_column, select, update
+from sqlalchemy import Row, func, insert, literal_column, or_, select, update
 
+from trustedpods.contracts.usage import ItemFlags
 from trustedpods.protocol import limits
 from trustedpods.protocol.ids import ChannelId, channel_hex
 from trustedpods.protocol.messages import UsageLeaf
@@ -18,6 +19,8 @@ from trustedpods.provider.store.tables import CLAIMS, CUTS
 
 _HASH_BYTES = 32
 MAX_LEAVES = min(limits.MAX_LEAVES, 4096)
+_SKIPPED = int(ItemFlags.DRY | ItemFlags.STALE | ItemFlags.FOREIGN)
+_ENDED = int(ItemFlags.RELEASED)
 
 
 class ClaimState(StrEnum):
@@ -108,25 +111,71 @@ def mark_claim(
     tx.connection.execute(update(CLAIMS).where(CLAIMS.c.root == root).values(values))
 
 
-def record_outcomes(tx: Tx, root: bytes, outcomes: Sequence[Outcome]) -> None:
-    """Note what was paid for each item."""
-    for outcome in outcomes:
-        tx.connection.execute(
-            update(CUTS)
-            .where(CUTS.c.root == root, CUTS.c.channel == channel_hex(outcome.channel))
-            .values(flags=outcome.flags, paid=str(outcome.paid))
+def settle_claim(
+    tx: Tx,
+    root: bytes,
+    state: ClaimState,
+    transaction: bytes | None,
+    block: int | None,
+    outcomes: Sequence[Outcome],
+) -> list[Outcome]:
+    """Note how far a claim came together with what its items were paid; returns what is new of that.
+
+    All or nothing is stored, and the same again changes nothing. A claim that is lost after all
+    (its block is no longer on the chain) was paid nothing: give it no outcomes.
+    """
+    mark_claim(tx, root, state, transaction, block)
+    if state is ClaimState.LOST:
+        tx.connection.execute(update(CUTS).where(CUTS.c.root == root).values(flags=None, paid=None))
+    return [outcome for outcome in outcomes if _record(tx, root, outcome)]
+
+
+def _record(tx: Tx, root: bytes, outcome: Outcome) -> bool:
+    values = {"flags": outcome.flags, "paid": str(outcome.paid)}
+    mine = (CUTS.c.root == root, CUTS.c.channel == channel_hex(outcome.channel))
+    other = or_(CUTS.c.flags.is_(None), CUTS.c.flags != outcome.flags, CUTS.c.paid != values["paid"])
+    changed = tx.connection.execute(update(CUTS).where(*mine, other).values(values)).rowcount > 0
+    if changed and not outcome.flags & _SKIPPED:
+        _undo_overlapping(tx, root, outcome.channel)
+    return changed
+
+
+def _undo_overlapping(tx: Tx, root: bytes, channel: ChannelId) -> None:
+    """The chain was set back behind what had counted as final: what older cuts held is in this one."""
+    cut = tx.connection.execute(
+        select(CUTS.c.from_, CUTS.c.life).where(CUTS.c.root == root, CUTS.c.channel == channel_hex(channel))
+    ).one()
+    tx.connection.execute(
+        update(CUTS)
+        .where(
+            CUTS.c.channel == channel_hex(channel),
+            CUTS.c.life == cut.life,
+            CUTS.c.root != root,
+            CUTS.c.up_to > cut.from_,
         )
+        .values(flags=int(ItemFlags.STALE), paid="0")
+    )
 
 
 def count_by_state(tx: Tx) -> dict[str, int]:
-    """How many claims there are, by state."""
-    rows = tx.connection.execute(select(CLAIMS.c.state, func.count()).group_by(CLAIMS.c.state))
-    return {str(state): int(count) for state, count in rows}
+    """How many claims there are in each state."""
+    query = select(CLAIMS.c.state, func.count()).group_by(CLAIMS.c.state)
+    return {row.state: row[1] for row in tx.connection.execute(query)}
 
 
 def last_claim_at(tx: Tx) -> UnixSeconds:
     """When a claim was last signed; 0 before the first."""
     return UnixSeconds(tx.connection.execute(select(func.max(CLAIMS.c.created))).scalar() or 0)
+
+
+def newest_up_to(tx: Tx, channel: ChannelId) -> UnixSeconds:
+    """Up to where the books claim a channel, sent or not; 0 before its first claim."""
+    query = (
+        select(func.max(CUTS.c.up_to))
+        .join(CLAIMS, CUTS.c.root == CLAIMS.c.root)
+        .where(CUTS.c.channel == channel_hex(channel), CLAIMS.c.state != str(ClaimState.LOST))
+    )
+    return UnixSeconds(tx.connection.execute(query).scalar() or 0)
 
 
 def last_root(tx: Tx) -> bytes:
@@ -161,7 +210,10 @@ def released_in_life(tx: Tx, channel: ChannelId, life: str) -> bytes | None:
 
 
 def leaves(tx: Tx, channel: ChannelId, life: str, since: UnixSeconds) -> list[UsageLeaf]:
-    """Usage leaves of one life of a channel that end after *since*, oldest first, without lost ones."""
+    """Usage leaves of one life of a channel that end after *since*, oldest first.
+
+    Without those of lost claims, and without items that the chain skipped for good.
+    """
     query = (
         select(CUTS, CLAIMS.c.tx, CLAIMS.c.state)
         .join(CLAIMS, CUTS.c.root == CLAIMS.c.root)
@@ -170,6 +222,9 @@ def leaves(tx: Tx, channel: ChannelId, life: str, since: UnixSeconds) -> list[Us
             CUTS.c.life == life,
             CUTS.c.up_to > since,
             CLAIMS.c.state != str(ClaimState.LOST),
+            or_(
+                CUTS.c.flags.is_(None), CUTS.c.flags.op("&")(_SKIPPED) == 0, CUTS.c.flags.op("&")(_ENDED) != 0
+            ),
         )
         .order_by(CUTS.c.up_to)
         .limit(MAX_LEAVES)

@@ -5,6 +5,7 @@ Rules and arithmetic are the contract's, by its twin in plain numbers. Time stan
 test moves `now`. `broken` makes every call fail like a node that is gone; `log` lists the writes.
 """
 
+import copy
 import secrets
 from dataclasses import dataclass, field, replace
 
@@ -19,6 +20,7 @@ from trustedpods.contracts.records import (
     Market,
     OpenedChannel,
     Receipt,
+    Submission,
     TokenInfo,
     meter_tag,
 )
@@ -29,6 +31,7 @@ from trustedpods.protocol.errors import InsufficientFunds, LocalProtocolError, N
 from trustedpods.protocol.ids import PodRef, address_from_bytes
 
 BLOCK_GAS = 50_000
+STATE = ("tokens", "gas", "credit", "payouts", "operators", "lives", "rows", "roots")
 
 
 def _address(number):
@@ -55,6 +58,7 @@ class FakeChain:
     number: int = 1
     decimals: int = 6
     broken: bool = False
+    wei_per_gas: int = 10**9
     tokens: dict = field(default_factory=dict)
     gas: dict = field(default_factory=dict)
     credit: dict = field(default_factory=dict)
@@ -69,6 +73,16 @@ class FakeChain:
 
     def pass_time(self, seconds):
         self.now += seconds
+        self.number += 1
+
+    def snapshot(self):
+        """Everything that blocks hold, as it is now, for `reorganise`."""
+        return copy.deepcopy({name: getattr(self, name) for name in STATE})
+
+    def reorganise(self, snapshot):
+        """Blocks since the snapshot never were; time and height go on."""
+        for name, value in copy.deepcopy(snapshot).items():
+            setattr(self, name, value)
         self.number += 1
 
     def give(self, who, tokens, gas=10**18):
@@ -133,8 +147,16 @@ class FakeChain:
         return (await self.channel_events(owner, channel)).closed
 
     async def submissions(self, owner, root):
+        found = await self.submitted(owner, root)
+        return found[0].tx_hash if found else None
+
+    async def submitted(self, owner, root):
         self._reach()
-        return self.roots.get((owner, root))
+        return list(self.roots.get((owner, root), ()))
+
+    async def gas_price(self):
+        self._reach()
+        return self.wei_per_gas
 
     async def opened_by(self, publisher):
         self._reach()
@@ -210,10 +232,11 @@ class FakeChain:
         results = [self._settle(owner, item, tag) for item in signed.claim.items]
         self.credit[owner] = self.credit.get(owner, 0) + sum(result.paid for result in results)
         receipt = self._mined("submit", signed.claim.root)
-        self.roots.setdefault((owner, signed.claim.root), receipt.tx_hash)
         for place, item in enumerate(signed.claim.items):
             if item.release:
                 results[place] = self._release(owner, item, results[place], receipt)
+        mined = Submission(receipt.tx_hash, receipt.block, tuple(results))
+        self.roots.setdefault((owner, signed.claim.root), []).append(mined)
         return receipt, results
 
     async def release(self, key, refs):

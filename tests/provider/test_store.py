@@ -162,8 +162,10 @@ async def test_a_claim_is_stored_before_it_is_sent(path):
 async def test_a_mined_claim_shows_its_transaction_and_pay(path):
     async with book(path) as store:
         await saved(store)
-        await store.write(claims.record_outcomes, b"r" * 32, [Outcome(CHANNEL, 0, 77)])
-        await store.write(claims.mark_claim, b"r" * 32, ClaimState.MINED, b"t" * 32, 9)
+        paid = Outcome(CHANNEL, 0, 77)
+        mined = (b"r" * 32, ClaimState.MINED, b"t" * 32, 9, [paid])
+        assert await store.write(claims.settle_claim, *mined) == [paid]
+        assert await store.write(claims.settle_claim, *mined) == []
         assert await store.read(claims.paid_in_life, CHANNEL, "life") == 77
         assert await store.read(claims.paid_in_life, CHANNEL, "other life") == 0
         (leaf,) = await store.read(claims.leaves, CHANNEL, "life", 0)

@@ -21,7 +21,7 @@ ShortText = Annotated[str, Field(max_length=512)]
 LongText = Annotated[str, Field(max_length=8192)]
 Digest = Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$")]
 TrustClass = Literal["sealed", "open"]
-Verb = Literal["admit", "provision", "blob", "status", "logs", "usage", "delete"]
+Verb = Literal["admit", "provision", "blob", "status", "logs", "usage", "delete", "rotate"]
 
 
 class Message(BaseModel):
@@ -55,7 +55,11 @@ class KeyBinding(Message):
 
 
 class Evidence(Message):
-    """What the hardware signed. `none` is only for providers of class open."""
+    """What the hardware signed. `none` is only for providers of class open.
+
+    `collateral` is what the vendor says of the platform: AMD's revocation list (DER), or Intel's
+    statements (JSON). `event_log` is behind TDX's runtime registers (attestation/tdx_events.py).
+    """
 
     kind: Literal["sev-snp", "tdx", "none"]
     report: Annotated[bytes, Field(max_length=limits.MAX_EVIDENCE)] = b""
@@ -64,6 +68,7 @@ class Evidence(Message):
         Field(max_length=limits.MAX_CERTIFICATES),
     ] = []
     collateral: Annotated[bytes, Field(max_length=limits.MAX_EVIDENCE)] = b""
+    event_log: Annotated[bytes, Field(max_length=limits.MAX_EVIDENCE)] = b""
 
 
 class Prices(Message):
@@ -260,6 +265,22 @@ class DeleteBody(Message):
 
     kind: Literal["delete"] = "delete"
     purge: bool = True
+
+
+class RotateBody(Message):
+    """A publisher's consent (EIP-712 `Move`) that the attested meter takes its channel over.
+
+    The new meter is the attested one. `from_`, `up_to` and `pay` are zero for a move alone, else
+    the period that an old meter never claimed and the base units agreed for it.
+    """
+
+    kind: Literal["rotate"] = "rotate"
+    old_meter: Bytes20
+    deadline: U32
+    from_: U32 = 0
+    up_to: U32 = 0
+    pay: Annotated[int, Field(ge=0, lt=1 << 88)] = 0
+    signature: Annotated[bytes, Field(min_length=65, max_length=65)]
 
 
 # ---- bodies of replies -----------------------------------------------------------------------

@@ -1,164 +1,53 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which genuine machines are good enough. Everything is explicit; an empty list is an error.
+"""What a publisher accepts as a whole; a file of it is read by `policy_file`."""
 
-A genuine report only proves *some* confidential guest: its host chooses what it launched and what
-it binds. Only a measurement of an image that is known to keep its keys makes the binding mean
-anything, so there is no "any measurement".
-"""
+from dataclasses import dataclass, field, replace
+from typing import Final, Self
 
-from dataclasses import dataclass, field
-from typing import Final, Literal
-
-from trustedpods.protocol.attestation.checks import Check, need, refusal
-from trustedpods.protocol.attestation.simulated import MEASUREMENT, PRODUCT, SimulatedMarket
-from trustedpods.protocol.attestation.snp import VerifiedSnp
+from trustedpods.protocol import limits
+from trustedpods.protocol.attestation.simulated import SimulatedMarket, market_digest
 from trustedpods.protocol.attestation.snp_chain import Roots, amd_roots
-from trustedpods.protocol.attestation.snp_report import GuestPolicy, PlatformInfo, Tcb
-from trustedpods.protocol.errors import BadInput, EvidenceRefused
+from trustedpods.protocol.attestation.snp_policy import SnpEntry
+from trustedpods.protocol.attestation.tdx_policy import TdxEntry
+from trustedpods.protocol.messages import TrustClass
 
-Revocation = Literal["require", "if-present"]
-
-MEASUREMENT_BYTES: Final = 48
-HOST_DATA_BYTES: Final = 32
-CHIP_ID_BYTES: Final = 64
-
-
-@dataclass(frozen=True, slots=True)
-class SnpEntry:
-    """One kind of SEV-SNP machine that is accepted; all of it must match.
-
-    `measurements` are launch digests, one per image and VM shape. `host_data` and
-    `allowed_chip_ids` are None where any value will do. BadInput when a list is empty or a
-    value has the wrong length.
-    """
-
-    product: str
-    measurements: frozenset[bytes]
-    minimum: Tcb
-    vmpl: frozenset[int] = frozenset({0})
-    allow_smt: bool = True
-    require_single_socket: bool = False
-    allow_vlek: bool = False
-    min_guest_svn: int = 0
-    platform_require: PlatformInfo = PlatformInfo.ALIAS_CHECK_COMPLETE
-    revocation: Revocation = "require"
-    host_data: frozenset[bytes] | None = None
-    allowed_chip_ids: frozenset[bytes] | None = None
-
-    def __post_init__(self) -> None:
-        """Refuse what would silently accept nothing, or anything."""
-        for name in ("measurements", "vmpl", "host_data", "allowed_chip_ids"):
-            if getattr(self, name) is not None and not getattr(self, name):
-                raise BadInput(f"the policy for {self.product} has an empty list", where=name)
-        lengths = (
-            ("measurements", MEASUREMENT_BYTES),
-            ("host_data", HOST_DATA_BYTES),
-            ("allowed_chip_ids", CHIP_ID_BYTES),
-        )
-        for name, length in lengths:
-            if any(len(value) != length for value in getattr(self, name) or ()):
-                raise BadInput(f"the policy for {self.product} has a value of wrong length", where=name)
+BUILT_IN: Final = "built-in"
+"""Label of the policy that holds where no file is named: a localnet's simulated machines, no others."""
 
 
 @dataclass(frozen=True, slots=True)
 class Policy:
     """What a publisher accepts; `Policy()` accepts nothing.
 
-    `entries`: sealed machines, any one of which must match completely. `simulated`: the localnet
-    whose simulated evidence counts. `allow_open`: providers of class open are good enough.
-    `vendor_roots` are AMD's everywhere but in tests.
+    `snp`, `tdx`: machines, any one of which must match completely. `simulated`: the localnet whose
+    simulated evidence counts; in a policy from a file it is filled in by `in_market`, for the
+    markets in `simulated_markets` (`market_digest`s). `allow_sealed`, `allow_open`: the classes
+    that are good enough; `require_hardware`: class open must have evidence too. `label` names the
+    policy for people and logs. The roots are the vendors' everywhere but in tests.
     """
 
-    entries: tuple[SnpEntry, ...] = ()
+    snp: tuple[SnpEntry, ...] = ()
+    tdx: tuple[TdxEntry, ...] = ()
     simulated: SimulatedMarket | None = None
+    simulated_markets: frozenset[str] = frozenset()
+    allow_sealed: bool = True
     allow_open: bool = False
+    require_hardware: bool = False
+    max_evidence: int = limits.MAX_EVIDENCE
+    label: str = BUILT_IN
     vendor_roots: Roots = field(default_factory=amd_roots, repr=False)
+    intel_root: bytes | None = field(default=None, repr=False)
 
+    def in_market(self, market: SimulatedMarket | None) -> Self:
+        """This policy for one market: its simulated evidence counts if the policy names the market.
 
-SIMULATED_ENTRY: Final = SnpEntry(
-    product=PRODUCT,
-    measurements=frozenset({MEASUREMENT}),
-    minimum=Tcb(),
-    revocation="if-present",
-)
-"""What a localnet's simulated machines look like; they pass the same checks as real ones."""
+        *market* is what the market's file says of its simulated root; None in a real market.
+        """
+        if market is None:
+            return self
+        digest = market_digest(market.chain_id, market.registry, market.payments)
+        return replace(self, simulated=market if digest in self.simulated_markets else None)
 
-
-def appraise(verified: VerifiedSnp, entries: tuple[SnpEntry, ...]) -> SnpEntry:
-    """The entry that *verified* matches; EvidenceRefused by the first entry's failed check."""
-    candidates = [entry for entry in entries if entry.product == verified.product]
-    first: EvidenceRefused | None = None
-    for entry in candidates:
-        try:
-            _match(verified, entry)
-        except EvidenceRefused as error:
-            first = first or error
-        else:
-            return entry
-    raise first or refusal(Check.POLICY, f"the policy has no entry for {verified.product} processors")
-
-
-def _match(verified: VerifiedSnp, entry: SnpEntry) -> None:
-    _match_launch(verified, entry)
-    _match_guest(verified, entry)
-    _match_machine(verified, entry)
-
-
-def _match_launch(verified: VerifiedSnp, entry: SnpEntry) -> None:
-    """How the host may touch the guest, and at which privilege the report was made."""
-    report = verified.report
-    need(not report.policy & GuestPolicy.DEBUG, Check.DEBUG, "the host may debug the guest")
-    need(
-        not report.policy & GuestPolicy.MIGRATE_MA,
-        Check.MIGRATION,
-        "a migration agent may copy the guest to another machine",
-    )
-    need(entry.allow_smt or not report.policy & GuestPolicy.SMT, Check.SMT, "the guest allows hyperthreads")
-    single = report.policy & GuestPolicy.SINGLE_SOCKET or not entry.require_single_socket
-    need(single, Check.SINGLE_SOCKET, "the guest is not bound to one socket")
-    need(report.vmpl in entry.vmpl, Check.VMPL, f"the report was made at privilege level {report.vmpl}")
-    need(entry.allow_vlek or not verified.vlek, Check.VLEK, "a cloud's key signed, not the chip's own")
-
-
-def _match_guest(verified: VerifiedSnp, entry: SnpEntry) -> None:
-    """What was launched."""
-    report = verified.report
-    need(
-        report.measurement in entry.measurements,
-        Check.MEASUREMENT,
-        f"the launched guest {report.measurement.hex()[:16]}... is not one that the policy lists",
-    )
-    need(
-        entry.host_data is None or report.host_data in entry.host_data,
-        Check.HOST_DATA,
-        "the guest's launch configuration is not one that the policy lists",
-    )
-    need(
-        report.guest_svn >= entry.min_guest_svn,
-        Check.GUEST_SVN,
-        f"the guest's security version is {report.guest_svn}, less than {entry.min_guest_svn}",
-    )
-
-
-def _match_machine(verified: VerifiedSnp, entry: SnpEntry) -> None:
-    """On what it was launched."""
-    report = verified.report
-    for name in ("reported", "committed", "launch"):
-        tcb: Tcb = getattr(verified, name)
-        need(
-            tcb.reaches(entry.minimum),
-            Check.TCB_MINIMUM,
-            f"the {name} firmware {tcb} is older than {entry.minimum}",
-        )
-    missing = entry.platform_require & ~PlatformInfo(report.platform_info)
-    need(not missing, Check.PLATFORM_INFO, f"the platform lacks {missing!r}")
-    need(
-        entry.revocation == "if-present" or verified.revocation_checked,
-        Check.REVOCATION,
-        "the policy demands the vendor's revocation list, and the evidence has none",
-    )
-    need(
-        entry.allowed_chip_ids is None or report.chip_id in entry.allowed_chip_ids,
-        Check.ALLOWED_CHIP,
-        f"the chip {report.chip_id.hex()[:16]}... is not one that the policy lists",
-    )
+    def accepts(self, trust: TrustClass) -> bool:
+        """A provider of this class can be good enough at all."""
+        return self.allow_open if trust == "open" else self.allow_sealed

@@ -2,20 +2,21 @@
 """The one question that a client asks before it sends anything: may this machine have it?"""
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Final
 
 from trustedpods.protocol import limits
-from trustedpods.protocol.attestation import simulated, snp, snp_chain
+from trustedpods.protocol.attestation import simulated, snp, snp_chain, snp_policy, tdx, tdx_policy
 from trustedpods.protocol.attestation.checks import Check, need, refusal
-from trustedpods.protocol.attestation.policy import SIMULATED_ENTRY, Policy, SnpEntry, appraise
+from trustedpods.protocol.attestation.policy import Policy
 from trustedpods.protocol.attestation.profile import check_profile
 from trustedpods.protocol.attestation.report_data import report_data
 from trustedpods.protocol.errors import RemoteProtocolError
 from trustedpods.protocol.messages import Attested, Evidence, KeyBinding, TrustClass
 from trustedpods.protocol.sealing import hpke
 
-_WITHOUT_HARDWARE = (
+_WITHOUT_HARDWARE: Final = (
     Check.TRUST,
     Check.PEER_ID,
     Check.NONCE,
@@ -23,15 +24,64 @@ _WITHOUT_HARDWARE = (
     Check.HPKE_KEY,
     Check.PROFILE_SIGNATURE,
 )
+_OF_ANY_HARDWARE: Final = (
+    *_WITHOUT_HARDWARE,
+    Check.SIZE,
+    Check.PLATFORM,
+    Check.REPORT,
+    Check.SIGNING_KEY,
+    Check.CERTIFICATES,
+    Check.CHAIN,
+    Check.VALIDITY,
+    Check.SIGNATURE,
+    Check.REPORT_DATA,
+    Check.POLICY,
+    Check.DEBUG,
+    Check.MIGRATION,
+    Check.MEASUREMENT,
+    Check.TCB_MINIMUM,
+)
+_OF_SNP: Final = (
+    Check.PRODUCT,
+    Check.TCB_CERTIFICATE,
+    Check.SMT,
+    Check.SINGLE_SOCKET,
+    Check.VMPL,
+    Check.VLEK,
+    Check.GUEST_SVN,
+    Check.PLATFORM_INFO,
+)
+_OF_TDX: Final = (
+    Check.COLLATERAL,
+    Check.REVOCATION,
+    Check.REVOKED,
+    Check.QUOTING_ENCLAVE,
+    Check.TDX_MODULE,
+    Check.QUOTE,
+    Check.EVENT_LOG,
+    Check.TD_ATTRIBUTES,
+    Check.XFAM,
+    Check.RTMR,
+    Check.TCB_STATUS,
+    Check.TCB_EVALUATION,
+    Check.ADVISORY,
+)
+
+ANY_CHIP: Final = (
+    "any machine of this kind is accepted: the policy has no allowed_{}, and whoever owns a machine "
+    "can attack it physically (docs/attestation.md)"
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """The machine is good enough: its binding may be used for this connection and nonce.
 
-    `simulated` must be shown wherever the class is. `platform` is for people. `chip_id` is empty
-    without hardware. `report_digest` (SHA-256 of the report) names the evidence in logs. `checks`
-    are the names of those that were made and passed.
+    `simulated` must be shown wherever the class is, and every one of `warnings`. `platform` is for
+    people. `chip_id` (SNP's chip id, TDX's platform instance id) is empty without hardware.
+    `report_digest` (SHA-256 of the report) names the evidence in logs. `checks` are the names of
+    those that were made and passed. `policy` is the policy's label, `entry` what it was that
+    matched. `expiry` is when the vendor's statements end, where there are any.
     """
 
     trust: TrustClass
@@ -40,6 +90,23 @@ class Verdict:
     chip_id: bytes
     report_digest: bytes
     checks: tuple[str, ...]
+    policy: str = ""
+    entry: str = ""
+    warnings: tuple[str, ...] = ()
+    expiry: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Finding:
+    """What hardware evidence says, once it is accepted."""
+
+    platform: str
+    entry: str
+    checks: tuple[Check, ...]
+    simulated: bool = False
+    chip_id: bytes = b""
+    warnings: tuple[str, ...] = field(default=())
+    expiry: datetime | None = None
 
 
 def verify_evidence(
@@ -56,9 +123,28 @@ def verify_evidence(
     need(attested.nonce == nonce, Check.NONCE, "the evidence answers another question than the one asked now")
     _check_sealing_key(binding)
     check_profile(attested)
-    if attested.evidence.kind == "none":
-        return _verdict(attested, platform="no hardware evidence", checks=_WITHOUT_HARDWARE)
-    return _verify_snp(attested, nonce, now, policy)
+    evidence, expected = attested.evidence, report_data(nonce, binding)
+    match evidence.kind:
+        case "none":
+            finding = _Finding("no hardware evidence", "none", _WITHOUT_HARDWARE)
+        case "sev-snp":
+            _check_size(evidence, policy)
+            finding = _judge_snp(evidence, expected, now, policy)
+        case "tdx":
+            _check_size(evidence, policy)
+            finding = _judge_tdx(evidence, expected, now, policy)
+    return Verdict(
+        trust=binding.trust,
+        simulated=finding.simulated,
+        platform=finding.platform,
+        chip_id=finding.chip_id,
+        report_digest=hashlib.sha256(evidence.report).digest(),
+        checks=tuple(check.value for check in Check if check in finding.checks),
+        policy=policy.label,
+        entry=finding.entry,
+        warnings=finding.warnings,
+        expiry=finding.expiry,
+    )
 
 
 def _check_class(evidence: Evidence, binding: KeyBinding, policy: Policy) -> None:
@@ -68,7 +154,10 @@ def _check_class(evidence: Evidence, binding: KeyBinding, policy: Policy) -> Non
             Check.TRUST,
             "the provider is of class open: its operator can read your pod",
         )
+        hardware = evidence.kind != "none" or not policy.require_hardware
+        need(hardware, Check.TRUST, "the policy demands evidence of hardware, and the provider has none")
     else:
+        need(policy.allow_sealed, Check.TRUST, "the policy accepts providers of class open only")
         need(
             evidence.kind != "none", Check.TRUST, "the provider says sealed, but has no evidence of hardware"
         )
@@ -86,84 +175,88 @@ def _check_sealing_key(binding: KeyBinding) -> None:
         raise refusal(Check.HPKE_KEY, error.what) from error
 
 
-def _verify_snp(attested: Attested, nonce: bytes, now: datetime, policy: Policy) -> Verdict:
-    evidence = attested.evidence
-    _check_size(evidence)
-    need(
-        evidence.kind == "sev-snp",
-        Check.PLATFORM,
-        f"evidence of kind {evidence.kind} cannot be verified by this version",
-    )
+def _check_size(evidence: Evidence, policy: Policy) -> None:
+    parts = (evidence.report, evidence.collateral, evidence.event_log, *evidence.certificates)
+    size = sum(map(len, parts))
+    limit = min(policy.max_evidence, limits.MAX_EVIDENCE)
+    need(size <= limit, Check.SIZE, f"{size} bytes of evidence are too many")
+
+
+def _judge_snp(evidence: Evidence, expected: bytes, now: datetime, policy: Policy) -> _Finding:
     need(
         len(evidence.certificates) == 1,
         Check.CERTIFICATES,
         f"the evidence has {len(evidence.certificates)} certificates instead of the signing key's alone",
     )
+    need(not evidence.event_log, Check.REPORT, "SEV-SNP has no event log")
     vek = snp_chain.load_vek(evidence.certificates[0])
     market = simulated.issuer_digest(vek)
     roots, entries = _expectations(market, policy)
     verified = snp.verify(evidence.report, vek, roots, now, crl=evidence.collateral or None)
-    need(
-        verified.report.report_data == report_data(nonce, attested.binding),
-        Check.REPORT_DATA,
-        "the report does not bind this nonce, class and keys",
-    )
-    entry = appraise(verified, entries)
+    _check_report_data(verified.report.report_data, expected)
+    entry = snp_policy.appraise(verified, entries)
     platform = f"AMD SEV-SNP ({verified.product})"
-    return _verdict(
-        attested,
+    return _Finding(
         platform=f"SIMULATED {platform}" if market else platform,
-        checks=_checks_made(verified, entry, in_localnet=market is not None),
-        simulated_by_localnet=market is not None,
+        entry="simulated" if market else f"snp {entries.index(entry) + 1}",
+        checks=_snp_checks(verified, entry, in_localnet=market is not None),
+        simulated=market is not None,
         chip_id=verified.report.chip_id,
+        warnings=(ANY_CHIP.format("chip_ids"),) if entry.allowed_chip_ids is None and not market else (),
     )
 
 
-def _checks_made(verified: snp.VerifiedSnp, entry: SnpEntry, *, in_localnet: bool) -> tuple[Check, ...]:
+def _judge_tdx(evidence: Evidence, expected: bytes, now: datetime, policy: Policy) -> _Finding:
+    need(not evidence.certificates, Check.CERTIFICATES, "certificates beside a TDX quote, which has its own")
+    verified = tdx.verify(evidence.report, evidence.collateral, evidence.event_log, now, policy.intel_root)
+    _check_report_data(verified.report_data, expected)
+    entry = tdx_policy.appraise(verified, policy.tdx)
+    unused = {
+        Check.HOST_DATA: entry.mr_config_id,
+        Check.MR_SEAM: entry.mr_seam,
+        Check.EVENTS: entry.events or None,
+        Check.ALLOWED_CHIP: entry.allowed_piids,
+    }
+    made = (check for check, demanded in unused.items() if demanded is not None)
+    return _Finding(
+        platform="Intel TDX",
+        entry=f"tdx {policy.tdx.index(entry) + 1}",
+        checks=(*_OF_ANY_HARDWARE, *_OF_TDX, *made),
+        chip_id=verified.piid,
+        warnings=(ANY_CHIP.format("piids"),) if entry.allowed_piids is None else (),
+        expiry=verified.expiry,
+    )
+
+
+def _check_report_data(found: bytes, expected: bytes) -> None:
+    need(found == expected, Check.REPORT_DATA, "the report does not bind this nonce, class and keys")
+
+
+def _snp_checks(
+    verified: snp.VerifiedSnp, entry: snp_policy.SnpEntry, *, in_localnet: bool
+) -> tuple[Check, ...]:
     """All checks but those that this evidence or this entry has no use for."""
-    unused: set[Check] = set()
-    if not in_localnet:
-        unused |= {Check.SIMULATED, Check.FOREIGN_LOCALNET}
-    if not verified.revocation_checked:
-        unused |= {Check.REVOCATION, Check.REVOKED}
-    if verified.vlek:
-        unused.add(Check.CHIP_ID)
-    if entry.host_data is None:
-        unused.add(Check.HOST_DATA)
-    if entry.allowed_chip_ids is None:
-        unused.add(Check.ALLOWED_CHIP)
-    return tuple(check for check in Check if check not in unused)
+    made = [*_OF_ANY_HARDWARE, *_OF_SNP]
+    if in_localnet:
+        made += [Check.SIMULATED, Check.FOREIGN_LOCALNET]
+    if verified.revocation_checked:
+        made += [Check.REVOCATION, Check.REVOKED]
+    if not verified.vlek:
+        made.append(Check.CHIP_ID)
+    if entry.host_data is not None:
+        made.append(Check.HOST_DATA)
+    if entry.allowed_chip_ids is not None:
+        made.append(Check.ALLOWED_CHIP)
+    return tuple(made)
 
 
-def _check_size(evidence: Evidence) -> None:
-    parts = (evidence.report, evidence.collateral, *evidence.certificates)
-    size = sum(map(len, parts))
-    need(size <= limits.MAX_EVIDENCE, Check.SIZE, f"{size} bytes of evidence are too many")
-
-
-def _expectations(market: str | None, policy: Policy) -> tuple[snp_chain.Roots, tuple[SnpEntry, ...]]:
+def _expectations(
+    market: str | None, policy: Policy
+) -> tuple[snp_chain.Roots, tuple[snp_policy.SnpEntry, ...]]:
     """The vendor's roots and the policy's entries, or, for this localnet's simulated evidence, its own."""
     if market is None:
-        return policy.vendor_roots, policy.entries
+        return policy.vendor_roots, policy.snp
     if policy.simulated is None:
-        raise refusal(Check.SIMULATED, "the evidence is simulated, and this market is not a localnet")
+        raise refusal(Check.SIMULATED, "the evidence is simulated, and the policy accepts none from here")
     policy.simulated.check(market)
-    return policy.simulated.roots, (SIMULATED_ENTRY,)
-
-
-def _verdict(
-    attested: Attested,
-    *,
-    platform: str,
-    checks: tuple[Check, ...],
-    simulated_by_localnet: bool = False,
-    chip_id: bytes = b"",
-) -> Verdict:
-    return Verdict(
-        trust=attested.binding.trust,
-        simulated=simulated_by_localnet,
-        platform=platform,
-        chip_id=chip_id,
-        report_digest=hashlib.sha256(attested.evidence.report).digest(),
-        checks=tuple(check.value for check in checks),
-    )
+    return policy.simulated.roots, (snp_policy.SIMULATED_ENTRY,)

@@ -21,10 +21,11 @@ from tests.protocol.attestation.evidence import (
 from tests.protocol.attestation.pki import DAY, NOW, Cert, Pki, der
 from trustedpods.protocol import limits
 from trustedpods.protocol.attestation.checks import Check
-from trustedpods.protocol.attestation.policy import Policy, SnpEntry
+from trustedpods.protocol.attestation.policy import Policy
 from trustedpods.protocol.attestation.profile import present
 from trustedpods.protocol.attestation.report_data import report_data
 from trustedpods.protocol.attestation.simulated import SimulatedMarket, SimulatedRoot, SimulatedSigner
+from trustedpods.protocol.attestation.snp_policy import SnpEntry
 from trustedpods.protocol.attestation.snp_report import SnpReport, Tcb
 from trustedpods.protocol.attestation.verdict import Verdict, verify_evidence
 from trustedpods.protocol.errors import EvidenceRefused

@@ -5,9 +5,9 @@ import pytest
 
 from tests.protocol.attestation.evidence import IN_2025, certificate, read
 from tests.protocol.attestation.pki import CHIP, MEASUREMENT, NOW, OLDER_TCB, REPORT, VLEK, Pki
-from trustedpods.protocol.attestation.policy import SnpEntry, appraise
 from trustedpods.protocol.attestation.snp import VerifiedSnp, verify
 from trustedpods.protocol.attestation.snp_chain import amd_roots
+from trustedpods.protocol.attestation.snp_policy import SnpEntry, appraise
 from trustedpods.protocol.attestation.snp_report import PlatformInfo, Tcb
 from trustedpods.protocol.errors import BadInput, EvidenceRefused
 

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from trustedpods.protocol.errors import Refused
 from trustedpods.protocol.ids import Address, address_from_bytes, namespace_name
+from trustedpods.protocol.limits import MIB
 from trustedpods.protocol.messages import AdmitBody, Capacity
 from trustedpods.protocol.sealing.requests import OpenedRequest
 from trustedpods.provider.app.bundles import Bundles, OpenBundle, check_bundle
@@ -18,6 +19,13 @@ from trustedpods.provider.core.life import Event
 from trustedpods.provider.core.record import ENDED, WORKING, Phase, PodRecord
 
 _NEW = Phase.RECEIVED
+_UNPAID = (Phase.RECEIVED, Phase.WAITING_CHANNEL)
+
+MAX_WAITING = 64
+"""Pods that wait for their channel to appear, each for three minutes at most."""
+
+MAX_WAITING_BYTES = 32 * MIB
+"""Of their bundles, in the store and in memory."""
 
 
 class Acceptance:
@@ -68,7 +76,10 @@ class Acceptance:
         Everything that can be refused is refused before anything is stored.
         """
         check_bundle(opened, self._doors.offer, request)
+        self.check_newest(request)
         record = self._pods.get(request.ref.channel)
+        if record is None or record.phase in ENDED:
+            await self._check_waiting(request, stored)
         if record is not None:
             self._check_follows(record, request)
             if self._unchanged(record, opened):
@@ -81,14 +92,32 @@ class Acceptance:
         await self._pods.put(self._next_record(record, stored, request, opened))
         return await self._pods.step(request.ref.channel, Event.BUNDLE), False
 
-    def _check_follows(self, record: PodRecord, request: OpenedRequest) -> None:
-        _check_commander(record, request.signer)
-        if request.generation <= record.generation:
+    def check_newest(self, request: OpenedRequest) -> None:
+        """A pod's generations only grow, also when the store was set back; Refused otherwise."""
+        newest = self._doors.marks.newest(request.ref.channel)
+        if request.generation <= newest:
             raise Refused(
-                f"generation {request.generation} came after {record.generation}",
+                f"generation {request.generation} came after {newest}",
                 rule="generation",
                 hint="a newer deploy won, or this machine's clock is behind",
             )
+
+    async def _check_waiting(self, request: OpenedRequest, stored: bytes) -> None:
+        """Publishers' keys are free: bundles that nobody has paid for have a place of their own size."""
+        waiting = [pod for pod in self._pods.standing if pod.chain is None and pod.phase in _UNPAID]
+        held = sum(len(pod.request) for pod in waiting) + len(stored)
+        if len(waiting) < MAX_WAITING and held <= MAX_WAITING_BYTES:
+            return
+        (channel,) = await self._doors.chain.channels(self._doors.owner, [request.ref.channel])
+        if channel is None:
+            raise Refused(
+                f"{len(waiting)} pods wait for their first payment, and there is no room for one more",
+                rule="waiting",
+                hint="try again in some minutes; a pod whose channel is open is let in at once",
+            )
+
+    def _check_follows(self, record: PodRecord, request: OpenedRequest) -> None:
+        _check_commander(record, request.signer)
         if record.phase is Phase.REMOVING:
             raise Refused(
                 f"the pod is being removed: {record.reason}",

@@ -128,8 +128,9 @@ class Bundles:
         self._open: dict[bytes, OpenBundle] = {}
 
     def held(self, record: PodRecord) -> bool:
-        """Whether this boot's key opens the pod's bundle."""
-        return record.boot_id == self._doors.keys.boot_id
+        """Whether this boot's key opens the pod's bundle, and it is the newest that was taken."""
+        newest = record.generation >= self._doors.marks.newest(record.channel)
+        return newest and record.boot_id == self._doors.keys.boot_id
 
     def open(self, record: PodRecord) -> OpenBundle:
         """The pod's bundle; Refused (rule `awaiting-key`) when an earlier boot holds its key."""

@@ -48,6 +48,7 @@ from trustedpods.provider.facade.runtime import Runtime
 from trustedpods.provider.facade.wake import serve_wakes
 from trustedpods.provider.keyfile import read_key
 from trustedpods.provider.keys import BootKeys
+from trustedpods.provider.marks import Marks
 from trustedpods.provider.metrics import Snapshot, serve_metrics
 from trustedpods.provider.server.blobs import Uploads
 from trustedpods.provider.server.conversations import Conversations, Handler
@@ -100,6 +101,7 @@ async def open_doors(config: ProviderConfig) -> AsyncIterator[Doors]:
                 map_file=Path(config.facade.map_file),
                 size=config.facade.slots,
             ),
+            marks=Marks(Path(config.identity.keys_dir)),
         )
 
 

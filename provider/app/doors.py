@@ -18,6 +18,7 @@ from trustedpods.provider.config import ProviderConfig
 from trustedpods.provider.core.admit import Offer
 from trustedpods.provider.facade import probe
 from trustedpods.provider.keys import BootKeys
+from trustedpods.provider.marks import Marks
 from trustedpods.provider.metrics import Metrics
 from trustedpods.provider.store import Store
 from trustedpods.provider.tee import Collector
@@ -48,6 +49,7 @@ class Doors:
     facade: "Facade"
     until_ready: UntilReady = probe.until_ready
     clock: Callable[[], float] = time.time
+    marks: Marks = field(default_factory=Marks)
     metrics: Metrics = field(default_factory=Metrics)
 
     @property

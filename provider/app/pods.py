@@ -34,6 +34,8 @@ class Pods:
     async def load(self) -> None:
         """Read everything from the store, once at start."""
         for record in await self._doors.store.read(pods.load_all):
+            if record.generation < self._doors.marks.newest(record.channel):
+                _log.error("%s: the store was set back: this is not the pod's newest bundle", record.label)
             self._remember(record)
 
     def get(self, channel: ChannelId) -> PodRecord | None:
@@ -99,6 +101,7 @@ class Pods:
 
     def _remember(self, record: PodRecord) -> None:
         self._records[record.channel] = record
+        self._doors.marks.note(record.channel, record.generation)
         self._labels[record.label] = record.channel
         self._changed.set()
         self._changed = trio.Event()

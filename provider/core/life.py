@@ -120,8 +120,10 @@ def _with_marks(record: PodRecord, event: Event, now: UnixSeconds) -> PodRecord:
             return replace(record, live=False, stopped_at=now)
         case Phase.REMOVING:
             return replace(record, live=False, failing=event is Event.FAILED)
-        case Phase.AWAITING_KEY | Phase.GONE | Phase.FAILED:
+        case Phase.AWAITING_KEY:
             return replace(record, live=False)
+        case Phase.GONE | Phase.FAILED:  # of a bundle that nobody needs any more nothing is kept
+            return replace(record, live=False, request=b"", previous=None)
         case _:
             return record
 

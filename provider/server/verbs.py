@@ -89,6 +89,8 @@ class Verbs:
         """The last lines of a container, of the newest replica; `follow` is not supported yet."""
         body = decode(asked.request.body, LogsBody)
         record = self._acceptance.commanded(asked.request)
+        if record.phase in ENDED:
+            raise Refused(f"the pod is {record.phase}: {record.reason}", rule="phase")
         if body.follow:
             raise Refused("following logs: not supported yet", rule="follow")
         containers = [c.name for c in self._bundles.open(record).manifest.spec.containers]
@@ -128,10 +130,7 @@ class Verbs:
         if record.phase in ENDED:
             await asked.answers.send(await self._done(record), final=True)
             return
-        if asked.request.generation <= record.generation:
-            raise Refused(
-                f"generation {asked.request.generation} came after {record.generation}", rule="generation"
-            )
+        self._acceptance.check_newest(asked.request)
         if record.phase is not Phase.REMOVING:
             await self._keeper.stop(record.channel)
             await self._pods.change(record.channel, generation=asked.request.generation)

@@ -27,6 +27,7 @@ from trustedpods.provider.core.traffic import SlotStats, TrafficMark
 from trustedpods.provider.facade.facade import Published, Synced
 from trustedpods.provider.facade.probe import ProbeResult
 from trustedpods.provider.keys import BootKeys
+from trustedpods.provider.marks import Marks
 from trustedpods.provider.store import Vault, open_store
 from trustedpods.provider.tee import NoTee
 
@@ -200,6 +201,12 @@ class World:
         self.chain.number += 1
         self.cluster.clock = int(self.now)
 
+    def tmpfs(self):
+        """What survives a killed daemon and not a reboot."""
+        folder = self.tmp_path / f"tmpfs-{self.keys.boot_id.hex()[:8]}"
+        folder.mkdir(exist_ok=True)
+        return folder
+
     async def _until_ready(self, _ip, _probes, _limit):
         await trio.lowlevel.checkpoint()
         return ProbeResult(self.ready, "" if self.ready else "GET / on port 8080: status 500")
@@ -223,6 +230,7 @@ class World:
                 facade=self.facade,
                 until_ready=self._until_ready,
                 clock=lambda: self.now,
+                marks=Marks(self.tmpfs()),
             )
             parts = daemon.assemble(doors)
             await parts.pods.load()

@@ -6,7 +6,7 @@ Kept equal to `Words.settle` and `PodPayments._settle` by tests that run both.
 
 from dataclasses import dataclass, replace
 
-from trustedpods.contracts.records import Channel
+from trustedpods.contracts.records import NOTHING, Channel
 from trustedpods.contracts.terms import DAY_S, due
 from trustedpods.contracts.usage import ItemFlags, SubmissionResult, UsageItem
 from trustedpods.protocol.units import TokenUnits, UnixSeconds
@@ -28,15 +28,24 @@ def allowance(channel: Channel, up_to: UnixSeconds) -> TokenUnits:
     return TokenUnits(channel.terms.cap_per_day * seconds // DAY_S)
 
 
-def settle(channel: Channel | None, item: UsageItem, meter_tag: int, now: UnixSeconds) -> Settlement:
-    """Settle *item*, signed by the meter with that tag, at block time *now*."""
-    skipped = _skip(channel, item, meter_tag, now)
+def settle(
+    channel: Channel | None,
+    item: UsageItem,
+    meter_tag: int,
+    now: UnixSeconds,
+    most: TokenUnits | None = None,
+) -> Settlement:
+    """Settle *item*, signed by the meter with that tag, at block time *now*.
+
+    *most* is what a voucher that holds lets through whatever the cap says; None is no voucher.
+    """
+    skipped = _skip(channel, item, meter_tag, now, vouched=most is not None)
     if channel is None or skipped:
         stored = channel.up_to if channel else UnixSeconds(0)
         return Settlement(_result(item, skipped, stored, TokenUnits(0)), channel)
     flags = ItemFlags(0)
     paid = due(item.usage, channel.terms.prices)
-    limit = allowance(channel, item.up_to)
+    limit = max(allowance(channel, item.up_to), most or NOTHING)
     if paid > limit:
         paid, flags = limit, ItemFlags.CUT_CAP
     if paid > channel.left:
@@ -50,20 +59,24 @@ def settle(channel: Channel | None, item: UsageItem, meter_tag: int, now: UnixSe
     return Settlement(_result(item, flags, item.up_to, paid), after)
 
 
-def _skip(channel: Channel | None, item: UsageItem, meter_tag: int, now: UnixSeconds) -> ItemFlags:
+def _skip(
+    channel: Channel | None, item: UsageItem, meter_tag: int, now: UnixSeconds, *, vouched: bool
+) -> ItemFlags:
     if channel is None or channel.meter_tag != meter_tag:
         return ItemFlags.FOREIGN
     if item.from_ != channel.up_to or item.up_to <= channel.up_to:
         return ItemFlags.STALE
     if item.up_to > now:
         return ItemFlags.FUTURE
+    if item.voucher and not vouched:
+        return ItemFlags.STALE | ItemFlags.BAD_REF
     return ItemFlags.DRY if channel.left == 0 else ItemFlags(0)
 
 
 def _carry(channel: Channel, up_to: UnixSeconds, paid: TokenUnits) -> int:
     cap = channel.terms.cap_per_day
     budget = cap * (2 * channel.carry + up_to - channel.up_to)
-    return min(MAX_CARRY, (budget - paid * DAY_S) // (2 * cap))
+    return min(MAX_CARRY, max(0, budget - paid * DAY_S) // (2 * cap))
 
 
 def _result(item: UsageItem, flags: ItemFlags, up_to: UnixSeconds, paid: TokenUnits) -> SubmissionResult:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""EIP-712: what a meter signs (usage), what a publisher signs (permits, moves). Pure."""
+"""EIP-712: what a meter signs (usage), what a publisher signs (permits, moves, vouchers). Pure."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -46,6 +46,16 @@ _MOVE_TYPES = {
         {"name": "deadline", "type": "uint32"},
     ]
 }
+_VOUCHER_TYPES = {
+    "Voucher": [
+        {"name": "owner", "type": "address"},
+        {"name": "salt", "type": "bytes32"},
+        {"name": "meter", "type": "address"},
+        {"name": "from", "type": "uint32"},
+        {"name": "upTo", "type": "uint32"},
+        {"name": "most", "type": "uint88"},
+    ]
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +93,9 @@ class Permit:
     deadline: UnixSeconds
 
 
+_NO_PERMIT = Permit(Address("0x" + 40 * "0"), Address("0x" + 40 * "0"), NOTHING, 0, NEVER)
+
+
 @dataclass(frozen=True, slots=True)
 class Move:
     """A publisher's consent to another meter; see `Move` in PodPayments.sol.
@@ -107,6 +120,22 @@ class Move:
 
 
 @dataclass(frozen=True, slots=True)
+class Voucher:
+    """A publisher's word that one period of a meter may be paid up to `most`, whatever the cap says.
+
+    Usage is still metered and limited by the deposit. It is good once, as a period is settled once,
+    and good for nobody without the meter's signature over the same period.
+    """
+
+    owner: Address
+    salt: bytes
+    meter: Address
+    from_: UnixSeconds
+    up_to: UnixSeconds
+    most: TokenUnits
+
+
+@dataclass(frozen=True, slots=True)
 class VRS:
     """A signature in the parts that `permit` takes."""
 
@@ -121,6 +150,11 @@ def address_of(key: bytes) -> Address:
         return Address(Account.from_key(key).address)
     except Exception:  # noqa: BLE001  eth-account raises several classes; none of them may show the key
         raise BadInput("this is not an Ethereum private key: 32 bytes, not zero") from None
+
+
+def domain_separator(domain: Domain) -> bytes:
+    """What a contract of that domain returns as DOMAIN_SEPARATOR()."""
+    return encode_typed_data(domain.fields(), _PERMIT_TYPES, _permit(_NO_PERMIT)).header
 
 
 def usage_digest(domain: Domain, claim: UsageClaim) -> bytes:
@@ -155,6 +189,25 @@ def sign_move(key: bytes, domain: Domain, move: Move) -> bytes:
     return _sign(key, domain, _MOVE_TYPES, _move(move))
 
 
+def voucher_digest(domain: Domain, voucher: Voucher) -> bytes:
+    """What a publisher signs to lift the cap of one period."""
+    return _digest(domain, _VOUCHER_TYPES, _voucher(voucher))
+
+
+def sign_voucher(key: bytes, domain: Domain, voucher: Voucher) -> bytes:
+    """Sign a voucher with the publisher's key: 65 bytes."""
+    return _sign(key, domain, _VOUCHER_TYPES, _voucher(voucher))
+
+
+def move_signer(domain: Domain, move: Move, signature: bytes) -> Address | None:
+    """Whose signature of a move this is; None when it is none at all."""
+    try:
+        signable = encode_typed_data(domain.fields(), _MOVE_TYPES, _move(move))
+        return Address(Account.recover_message(signable, signature=signature))
+    except Exception:  # noqa: BLE001  eth-account and eth-keys raise several classes for bad bytes
+        return None
+
+
 def _usage(claim: UsageClaim) -> dict[str, Any]:
     return {
         "owner": claim.owner,
@@ -184,6 +237,17 @@ def _move(move: Move) -> dict[str, Any]:
         "upTo": move.up_to,
         "pay": move.pay,
         "deadline": move.deadline,
+    }
+
+
+def _voucher(voucher: Voucher) -> dict[str, Any]:
+    return {
+        "owner": voucher.owner,
+        "salt": voucher.salt,
+        "meter": voucher.meter,
+        "from": voucher.from_,
+        "upTo": voucher.up_to,
+        "most": voucher.most,
     }
 
 

@@ -20,10 +20,14 @@ from trustedpods.protocol.units import MAX_QUANTITY, TokenUnits, UnixSeconds, Us
 _QUANTITY_BITS = 48
 _U32 = (1 << 32) - 1
 _RELEASE = 1 << 255
+_VOUCHER = 1 << 254
 
 
 class ItemFlags(IntFlag):
-    """Why an item was not, or not wholly, paid; the contract's numbers."""
+    """Why an item was not, or not wholly, paid; the contract's numbers.
+
+    STALE together with BAD_REF: the item asked for a voucher that is missing or does not hold.
+    """
 
     CUT_DEPOSIT = 1
     CUT_CAP = 2
@@ -42,13 +46,18 @@ class ItemFlags(IntFlag):
 
 @dataclass(frozen=True, slots=True)
 class UsageItem:
-    """One period of one channel. `release` asks to end the channel and refund its rest."""
+    """One period of one channel.
+
+    `release` asks to end the channel and refund its rest. With `voucher` the item counts together
+    with its publisher's voucher only, so that nobody can send it without and have it cut.
+    """
 
     channel: ChannelId
     from_: UnixSeconds
     up_to: UnixSeconds
     usage: Usage
     release: bool = False
+    voucher: bool = False
 
     def words(self) -> tuple[int, int]:
         """The two words of `submitUsage`; numbers out of range are a bug here."""
@@ -56,7 +65,7 @@ class UsageItem:
             raise LocalProtocolError("a channel id has 192 bits")
         if not (0 <= self.from_ <= _U32 and 0 <= self.up_to <= _U32):
             raise LocalProtocolError(f"a period of {self.from_} to {self.up_to} does not fit 32 bits")
-        second = _RELEASE if self.release else 0
+        second = (_RELEASE if self.release else 0) | (_VOUCHER if self.voucher else 0)
         for index, quantity in enumerate(self.usage.quantities):
             if not 0 <= quantity <= MAX_QUANTITY:
                 raise LocalProtocolError(f"quantity {index} of a usage item, {quantity}, exceeds 48 bits")
@@ -73,6 +82,7 @@ class UsageItem:
             up_to=UnixSeconds(first & _U32),
             usage=Usage(*quantities),
             release=bool(second & _RELEASE),
+            voucher=bool(second & _VOUCHER),
         )
 
 

@@ -60,6 +60,16 @@ contract PodPayments is EIP712, ReentrancyGuardTransient {
         bytes signature;
     }
 
+    /// @notice A publisher's word that one period of a meter may be paid up to `most` whatever the cap says. Usage is
+    ///         still metered and still limited by the deposit; nothing above the allowance is carried or owed later.
+    /// @dev Good once: the period is signed, and a period is settled once. Who sends it does not matter.
+    struct Voucher {
+        address publisher;
+        bytes32 salt;
+        uint88 most;
+        bytes signature;
+    }
+
     /// @notice An amount is zero, too large, or not what arrived.
     error BadAmount();
     /// @notice Terms, owner, meter or cap are not acceptable.
@@ -118,9 +128,16 @@ contract PodPayments is EIP712, ReentrancyGuardTransient {
     uint256 public constant FOREIGN = 32;
     /// @notice Flag of a result: the channel was released, its rest refunded.
     uint256 public constant RELEASED = 64;
-    /// @notice Flag of a result: a release or move with a wrong publisher, salt, signature or deadline.
+    /// @notice Flag of a result: a release or move with a wrong publisher, salt, signature or deadline; together with
+    ///         STALE an item that was skipped because its voucher is missing or does not hold.
     uint256 public constant BAD_REF = 128;
     uint256 private constant SKIPPED = FUTURE | STALE | FOREIGN;
+
+    /// @dev Bits of an item's second word: the channel is to end, and the item counts with a voucher only.
+    uint256 private constant RELEASE = 1 << 255;
+    uint256 private constant VOUCHED = 1 << 254;
+    /// @dev Marks a result, before its item is settled, as the ceiling of a voucher that holds.
+    uint256 private constant LIFTED = 1 << 255;
 
     /// @notice EIP-712 type of what a meter signs.
     bytes32 public constant USAGE_TYPEHASH = keccak256(
@@ -132,6 +149,10 @@ contract PodPayments is EIP712, ReentrancyGuardTransient {
     bytes32 public constant MOVE_TYPEHASH = keccak256(
         "Move(address owner,bytes32 salt,address oldMeter,address newMeter,uint32 from,uint32 upTo,uint88 pay,uint32 deadline)"
     );
+
+    /// @notice EIP-712 type of what a publisher signs to lift the cap of one period.
+    bytes32 public constant VOUCHER_TYPEHASH =
+        keccak256("Voucher(address owner,bytes32 salt,address meter,uint32 from,uint32 upTo,uint88 most)");
 
     /// @notice The only token of this instance.
     IERC20 public immutable token;
@@ -169,8 +190,10 @@ contract PodPayments is EIP712, ReentrancyGuardTransient {
     function release(Ref[] calldata refs) external nonReentrant {
         for (uint256 i; i < refs.length; ++i) {
             uint256 id = idOf(msg.sender, refs[i].publisher, refs[i].salt);
-            if (channels[msg.sender][id].hot == 0) revert Unknown();
-            _close(msg.sender, id, refs[i].publisher);
+            Channel storage c = channels[msg.sender][id];
+            uint256 h = c.hot;
+            if (h == 0) revert Unknown();
+            _close(c, Words.leftIn(h), msg.sender, id, refs[i].publisher);
         }
     }
 
@@ -252,9 +275,9 @@ contract PodPayments is EIP712, ReentrancyGuardTransient {
 
     /// @notice Ends the caller's channel after its notice and refunds what is left.
     function close(address owner, bytes32 salt) external nonReentrant {
-        (, uint256 id, uint256 terms) = _mine(owner, salt);
+        (Channel storage c, uint256 id, uint256 terms) = _mine(owner, salt);
         _requireNoticePassed(terms);
-        _close(owner, id, msg.sender);
+        _close(c, Words.leftIn(c.hot), owner, id, msg.sender);
     }
 
     /// @notice Moves the caller's channel to another meter without the provider; only after the notice, as it cuts
@@ -285,7 +308,7 @@ contract PodPayments is EIP712, ReentrancyGuardTransient {
         nonReentrant
         returns (uint256 paid)
     {
-        return _submit(owner, msg.sender, root, words, refs);
+        return _submit(owner, msg.sender, root, words, refs, _room(words));
     }
 
     /// @notice The same, signed by the meter and sent by anybody: a meter needs no coin, and what it signed last can be
@@ -298,10 +321,31 @@ contract PodPayments is EIP712, ReentrancyGuardTransient {
         Ref[] calldata refs,
         bytes calldata signature
     ) external nonReentrant returns (uint256 paid) {
-        bytes32 digest = _hashTypedDataV4(
-            keccak256(abi.encode(USAGE_TYPEHASH, owner, root, keccak256(abi.encodePacked(words)), _hashRefs(refs)))
-        );
-        return _submit(owner, ECDSA.recoverCalldata(digest, signature), root, words, refs);
+        return _submit(owner, _signer(owner, root, words, refs, signature), root, words, refs, _room(words));
+    }
+
+    /// @notice The same with vouchers, which lift the caps of single items: for bursts, for last settlements, and for
+    ///         publishers who countersign all usage. An item that asks for a voucher counts with one only, so whoever
+    ///         sends the batch without them cannot have it cut.
+    /// @param owner whose channels these are
+    /// @param root Merkle root over the usage leaves of the batch
+    /// @param words as in submitUsage; the bit below the release asks for a voucher
+    /// @param refs one for each item with the release bit, in order
+    /// @param vouchers one for each item that asks for it, in order
+    /// @param signature the meter's, over the same as in submitUsageFor
+    /// @return paid what the owner was credited
+    function redeem(
+        address owner,
+        bytes32 root,
+        uint256[] calldata words,
+        Ref[] calldata refs,
+        Voucher[] calldata vouchers,
+        bytes calldata signature
+    ) external nonReentrant returns (uint256 paid) {
+        address meter = _signer(owner, root, words, refs, signature);
+        uint256[] memory results = _room(words);
+        _lift(owner, meter, words, vouchers, results);
+        return _submit(owner, meter, root, words, refs, results);
     }
 
     /// @notice Moves channels to a newly attested meter. Each needs its publisher's signature, and the call must come
@@ -383,18 +427,26 @@ contract PodPayments is EIP712, ReentrancyGuardTransient {
         if (ending == 0 || block.timestamp < ending) revert Locked();
     }
 
-    /// @dev The results lie in memory behind room for the event's two head words, so it is logged without a copy.
-    function _submit(address owner, address meter, bytes32 root, uint256[] calldata words, Ref[] calldata refs)
-        private
-        returns (uint256 paid)
-    {
+    /// @dev Results lie in memory behind room for the event's two head words, so that it is logged without a copy.
+    function _room(uint256[] calldata words) private pure returns (uint256[] memory results) {
         if (words.length % 2 != 0) revert BadLength();
         uint256 n = words.length / 2;
-        uint256[] memory results = new uint256[](n + 2);
+        results = new uint256[](n + 2);
         assembly ("memory-safe") {
             results := add(results, 64)
             mstore(results, n)
         }
+    }
+
+    /// @dev `results` comes from `_room`; where it is not zero, it is the ceiling of a voucher.
+    function _submit(
+        address owner,
+        address meter,
+        bytes32 root,
+        uint256[] calldata words,
+        Ref[] calldata refs,
+        uint256[] memory results
+    ) private returns (uint256 paid) {
         paid = _settleAll(channels[owner], Words.tagOf(meter), words, results);
         if (refs.length != 0) _releaseAsked(owner, words, refs, results);
         _credit(owner, paid);
@@ -402,7 +454,28 @@ contract PodPayments is EIP712, ReentrancyGuardTransient {
         assembly ("memory-safe") {
             mstore(sub(results, 64), paid)
             mstore(sub(results, 32), 64)
-            log4(sub(results, 64), add(96, shl(5, n)), topic, owner, meter, root)
+            log4(sub(results, 64), add(96, shl(5, mload(results))), topic, owner, meter, root)
+        }
+    }
+
+    /// @dev First pass of a redemption: the ceilings of the vouchers that hold, where the results will be.
+    function _lift(
+        address owner,
+        address meter,
+        uint256[] calldata words,
+        Voucher[] calldata vouchers,
+        uint256[] memory results
+    ) private view {
+        uint256 k;
+        for (uint256 i; i < results.length && k < vouchers.length; ++i) {
+            if (words[2 * i + 1] & VOUCHED == 0) continue;
+            Voucher calldata v = vouchers[k++];
+            uint256 item = words[2 * i];
+            if (idOf(owner, v.publisher, v.salt) != item >> 64) continue;
+            bytes32 hash = keccak256(
+                abi.encode(VOUCHER_TYPEHASH, owner, v.salt, meter, uint32(item >> 32), uint32(item), v.most)
+            );
+            if (_signed(v.publisher, hash, v.signature)) results[i] = LIFTED | v.most;
         }
     }
 
@@ -418,46 +491,54 @@ contract PodPayments is EIP712, ReentrancyGuardTransient {
             for (uint256 i; i < n; ++i) {
                 uint256 item;
                 uint256 quantities;
+                uint256 place; // of result i in memory
                 Channel storage c;
                 assembly ("memory-safe") {
                     let pair := add(words.offset, shl(6, i))
                     item := calldataload(pair)
                     quantities := calldataload(add(pair, 32))
+                    place := add(add(results, 32), shl(5, i))
                     mstore(0, shr(64, item))
                     mstore(32, mine.slot)
                     c.slot := keccak256(0, 64)
                 }
-                (uint256 pay, uint256 result) = _settle(c, item, quantities, tag);
-                paid += pay; // below 2^88 each, and there are fewer than 2^32 items
-                assembly ("memory-safe") {
-                    mstore(add(add(results, 32), shl(5, i)), result)
-                }
+                paid += _settle(c, item, quantities, tag, place); // below 2^88 each, and fewer than 2^32 items
             }
         }
     }
 
-    /// @dev Never reverts, so that a bad item cannot spoil a batch.
-    function _settle(Channel storage c, uint256 item, uint256 quantities, uint256 tag)
+    /// @dev Never reverts, so that a bad item cannot spoil a batch. Memory at `place` holds the ceiling of a voucher or
+    ///      zero before, the result afterwards.
+    function _settle(Channel storage c, uint256 item, uint256 quantities, uint256 tag, uint256 place)
         private
-        returns (uint256 pay, uint256 result)
+        returns (uint256 pay)
     {
         uint256 h = c.hot;
-        uint256 from = Words.upToIn(h);
+        uint256 settled = uint32(h >> 88);
         uint256 upTo = uint32(item);
+        uint256 lift;
+        assembly ("memory-safe") {
+            lift := mload(place)
+        }
         uint256 flags;
-        if (Words.tagIn(h) != tag) {
+        if (h >> 136 != tag) {
             flags = FOREIGN;
-        } else if (uint32(item >> 32) != from || upTo <= from) {
+        } else if (uint32(item >> 32) != settled || upTo <= settled) {
             flags = STALE;
         } else if (upTo > block.timestamp) {
             flags = FUTURE;
-        } else if (Words.leftIn(h) == 0) {
+        } else if (quantities & VOUCHED > lift) { // asks for a voucher and has none: LIFTED is the higher bit
+            flags = STALE | BAD_REF;
+        } else if (uint88(h) == 0) {
             flags = DRY;
         } else {
-            (pay, flags, c.hot) = Words.settle(h, c.terms, upTo, quantities);
-            from = upTo;
+            (pay, flags, c.hot) = Words.settle(h, c.terms, upTo, quantities, uint88(lift));
+            settled = upTo;
         }
-        result = _result(item >> 64, flags, from, pay);
+        h = item >> 64 << 128 | flags << 120 | settled << 88 | pay;
+        assembly ("memory-safe") {
+            mstore(place, h)
+        }
     }
 
     /// @dev Second pass, after every item was settled: items that hold and ask for it end their channel.
@@ -466,15 +547,17 @@ contract PodPayments is EIP712, ReentrancyGuardTransient {
     {
         uint256 k;
         for (uint256 i; i < results.length && k < refs.length; ++i) {
-            if (words[2 * i + 1] >> 255 == 0) continue;
+            if (words[2 * i + 1] & RELEASE == 0) continue;
             Ref calldata ref = refs[k++];
             if ((results[i] >> 120) & SKIPPED != 0) continue;
             uint256 id = words[2 * i] >> 64;
-            if (idOf(owner, ref.publisher, ref.salt) != id || channels[owner][id].hot == 0) {
+            Channel storage c = channels[owner][id];
+            uint256 h = c.hot;
+            if (h == 0 || idOf(owner, ref.publisher, ref.salt) != id) {
                 results[i] |= BAD_REF << 120;
             } else {
                 results[i] |= RELEASED << 120;
-                _close(owner, id, ref.publisher);
+                _close(c, Words.leftIn(h), owner, id, ref.publisher);
             }
         }
     }
@@ -513,27 +596,43 @@ contract PodPayments is EIP712, ReentrancyGuardTransient {
         result = _result(id, flags, settled, pay);
     }
 
-    /// @dev A plain signature first: asking for the code size of a cold account costs 2,600 gas.
     function _consents(address owner, address oldMeter, address newMeter, Move calldata m) private view returns (bool) {
-        bytes32 digest = _hashTypedDataV4(
-            keccak256(
-                abi.encode(
-                    MOVE_TYPEHASH,
-                    owner,
-                    m.salt,
-                    oldMeter,
-                    newMeter,
-                    uint32(m.plan >> 120),
-                    uint32(m.plan >> 88),
-                    uint88(m.plan),
-                    uint32(m.plan >> 152)
-                )
+        bytes32 hash = keccak256(
+            abi.encode(
+                MOVE_TYPEHASH,
+                owner,
+                m.salt,
+                oldMeter,
+                newMeter,
+                uint32(m.plan >> 120),
+                uint32(m.plan >> 88),
+                uint88(m.plan),
+                uint32(m.plan >> 152)
             )
         );
-        (address signer, ECDSA.RecoverError failure,) = ECDSA.tryRecoverCalldata(digest, m.signature);
-        if (failure == ECDSA.RecoverError.NoError && signer == m.publisher) return true;
-        return m.publisher.code.length != 0
-            && SignatureChecker.isValidERC1271SignatureNow(m.publisher, digest, m.signature);
+        return _signed(m.publisher, hash, m.signature);
+    }
+
+    /// @dev Who signed a batch. A malformed signature reverts; another signer is some other meter.
+    function _signer(
+        address owner,
+        bytes32 root,
+        uint256[] calldata words,
+        Ref[] calldata refs,
+        bytes calldata signature
+    ) private view returns (address) {
+        bytes32 hash =
+            keccak256(abi.encode(USAGE_TYPEHASH, owner, root, keccak256(abi.encodePacked(words)), _hashRefs(refs)));
+        return ECDSA.recoverCalldata(_hashTypedDataV4(hash), signature);
+    }
+
+    /// @dev Whether `who`, a key or a contract wallet, signed. Never reverts. A plain signature is tried first: asking
+    ///      for the code size of a cold account costs 2,600 gas.
+    function _signed(address who, bytes32 structHash, bytes calldata signature) private view returns (bool) {
+        bytes32 digest = _hashTypedDataV4(structHash);
+        (address signer, ECDSA.RecoverError failure,) = ECDSA.tryRecoverCalldata(digest, signature);
+        if (failure == ECDSA.RecoverError.NoError && signer == who) return true;
+        return who.code.length != 0 && SignatureChecker.isValidERC1271SignatureNow(who, digest, signature);
     }
 
     function _hashRefs(Ref[] calldata refs) private pure returns (bytes32) {
@@ -559,9 +658,8 @@ contract PodPayments is EIP712, ReentrancyGuardTransient {
 
     /// @dev The refund is pushed; where the token refuses (a blocked receiver) it is credited, so that one publisher
     ///      cannot spoil a batch.
-    function _close(address owner, uint256 id, address publisher) private {
-        uint256 left = Words.leftIn(channels[owner][id].hot);
-        delete channels[owner][id];
+    function _close(Channel storage c, uint256 left, address owner, uint256 id, address publisher) private {
+        (c.hot, c.terms) = (0, 0);
         bool pushed = true;
         if (left != 0) {
             pushed = token.trySafeTransfer(publisher, left);

@@ -3,7 +3,10 @@ pragma solidity 0.8.37;
 
 /// @title List of providers: one row per owner and daemon number
 /// @notice A row is a claim, not a proof: a client verifies the evidence and the profile before it trusts one.
-/// @dev `remove` puts the last row into the gap, so a reader of several pages reads all of them at one block.
+/// @dev Rows lie under their owner and daemon, so a heartbeat reads nothing else; `keys` enumerates them. Its first
+///      element is a sentinel: position 0 means none, and the first owner to register pays no more than the others.
+///      `remove` puts the last key into the gap, so a reader of several pages reads all of them at one block.
+///      Nothing here calls another contract or holds money.
 contract PodRegistry {
     /// @notice What an owner says of one of its daemons.
     /// @param trust 1 sealed, 2 open
@@ -26,10 +29,35 @@ contract PodRegistry {
         bytes endpoint;
     }
 
-    /// @notice A stored row: five words, then the endpoint.
+    /// @notice A row as it is read: five words, then the endpoint.
+    /// @param owner who registered it
+    /// @param daemon which of the owner's daemons it describes
+    /// @param updatedAt block time of the last write or heartbeat
+    /// @param trust as in Entry
+    /// @param tee as in Entry
+    /// @param token as in Entry
+    /// @param region as in Entry
+    /// @param offer as in Entry
+    /// @param chip as in Entry
+    /// @param profile as in Entry
+    /// @param endpoint as in Entry
     struct Row {
         address owner;
         uint32 daemon;
+        uint32 updatedAt;
+        uint8 trust;
+        uint8 tee;
+        address token;
+        bytes12 region;
+        uint256 offer;
+        bytes32 chip;
+        bytes32 profile;
+        bytes endpoint;
+    }
+
+    /// @dev A row as it lies in storage. The first word holds the position where a read row has owner and daemon.
+    struct Stored {
+        uint192 position;
         uint32 updatedAt;
         uint8 trust;
         uint8 tee;
@@ -70,8 +98,6 @@ contract PodRegistry {
     event Priced(address indexed owner, uint32 indexed daemon, uint256 offer);
     /// @notice Endpoint or profile changed.
     event Moved(address indexed owner, uint32 indexed daemon, bytes32 profile, bytes endpoint);
-    /// @notice The daemon says that it is there.
-    event Heartbeat(address indexed owner, uint32 indexed daemon);
     /// @notice A row was removed.
     event Removed(address indexed owner, uint32 indexed daemon);
     /// @notice `operator` may (or may no longer) update endpoints and send heartbeats for `owner`.
@@ -80,29 +106,37 @@ contract PodRegistry {
     /// @notice Longest endpoint.
     uint256 public constant MAX_ENDPOINT = 128;
     uint256 private constant STATIC_WORDS = 5;
+    uint256 private constant MAX_SCALE = 128;
+    uint256 private constant MAX_DECIMALS = 60;
 
-    Row[] private rows;
-    /// @notice Position of a row plus one; 0 when there is none.
-    mapping(address owner => mapping(uint32 daemon => uint256)) public positionOf;
+    mapping(address owner => mapping(uint32 daemon => Stored)) private rows;
+    /// @dev daemon u32 | owner u160, as in the first word of a row; element 0 is the sentinel.
+    uint192[] private keys;
     /// @notice Who may move rows of an owner and keep them fresh.
     mapping(address owner => mapping(address operator => bool)) public isOperator;
+
+    /// @notice An empty list.
+    constructor() {
+        keys.push();
+    }
 
     // ---- the owner ----
 
     /// @notice Adds or replaces the caller's row of this number.
+    /// @param daemon which of the caller's daemons the row describes
+    /// @param entry what it says
     function register(uint32 daemon, Entry calldata entry) external {
         if (entry.trust == 0 || entry.trust > 2 || entry.token == address(0) || entry.endpoint.length > MAX_ENDPOINT) {
             revert BadEntry();
         }
         _checkOffer(entry.offer);
-        uint256 position = positionOf[msg.sender][daemon];
+        Stored storage row = rows[msg.sender][daemon];
+        uint256 position = row.position;
         if (position == 0) {
-            rows.push();
-            position = rows.length;
-            positionOf[msg.sender][daemon] = position;
+            position = keys.length;
+            keys.push(_keyOf(msg.sender, daemon));
         }
-        Row storage row = rows[position - 1];
-        (row.owner, row.daemon, row.updatedAt) = (msg.sender, daemon, uint32(block.timestamp));
+        (row.position, row.updatedAt) = (uint192(position), uint32(block.timestamp));
         (row.trust, row.tee, row.token, row.region) = (entry.trust, entry.tee, entry.token, entry.region);
         (row.offer, row.chip, row.profile) = (entry.offer, entry.chip, entry.profile);
         row.endpoint = entry.endpoint;
@@ -110,30 +144,31 @@ contract PodRegistry {
     }
 
     /// @notice Changes prices and least terms; channels that are open keep theirs.
+    /// @param daemon which of the caller's rows
+    /// @param offer the new word, as in Entry
     function setPrices(uint32 daemon, uint256 offer) external {
         _checkOffer(offer);
-        Row storage row = _row(msg.sender, daemon);
+        Stored storage row = _row(msg.sender, daemon);
         row.offer = offer;
         row.updatedAt = uint32(block.timestamp);
         emit Priced(msg.sender, daemon, offer);
     }
 
     /// @notice Removes the caller's row of this number.
+    /// @param daemon which of the caller's rows
     function remove(uint32 daemon) external {
-        uint256 position = positionOf[msg.sender][daemon];
-        if (position == 0) revert Unknown();
-        delete positionOf[msg.sender][daemon];
-        uint256 last = rows.length;
-        if (position != last) {
-            Row storage moved = rows[last - 1];
-            rows[position - 1] = moved;
-            positionOf[moved.owner][moved.daemon] = position;
-        }
-        rows.pop();
+        uint192 position = _row(msg.sender, daemon).position;
+        uint192 last = keys[keys.length - 1];
+        keys[position] = last;
+        rows[_ownerIn(last)][_daemonIn(last)].position = position;
+        keys.pop();
+        delete rows[msg.sender][daemon];
         emit Removed(msg.sender, daemon);
     }
 
     /// @notice Allows an operator to move rows and keep them fresh, or takes that back.
+    /// @param operator whose right it is
+    /// @param allowed whether it has it from now on
     function setOperator(address operator, bool allowed) external {
         isOperator[msg.sender][operator] = allowed;
         emit OperatorSet(msg.sender, operator, allowed);
@@ -142,44 +177,62 @@ contract PodRegistry {
     // ---- the owner or an operator ----
 
     /// @notice A daemon has another address or profile, as after a reboot.
+    /// @param owner whose row it is
+    /// @param daemon which of the owner's rows
+    /// @param profile SHA-256 of the new profile
+    /// @param endpoint the new multiaddr in its binary form
     function update(address owner, uint32 daemon, bytes32 profile, bytes calldata endpoint) external {
         if (endpoint.length > MAX_ENDPOINT) revert BadEntry();
-        Row storage row = _operated(owner, daemon);
+        Stored storage row = _operated(owner, daemon);
         row.profile = profile;
         row.endpoint = endpoint;
         row.updatedAt = uint32(block.timestamp);
         emit Moved(owner, daemon, profile, endpoint);
     }
 
-    /// @notice A daemon is still there.
+    /// @notice A daemon is still there. The row's `updatedAt` tells it; an event for it would be dearer than the rest.
+    /// @param owner whose row it is
+    /// @param daemon which of the owner's rows
     function heartbeat(address owner, uint32 daemon) external {
         _operated(owner, daemon).updatedAt = uint32(block.timestamp);
-        emit Heartbeat(owner, daemon);
     }
 
     // ---- anybody ----
 
     /// @notice How many rows there are.
-    function count() external view returns (uint256) {
-        return rows.length;
+    /// @return how many
+    function count() public view returns (uint256) {
+        return keys.length - 1;
     }
 
     /// @notice One row.
+    /// @param owner whose row it is
+    /// @param daemon which of the owner's rows
+    /// @return the row; Unknown when there is none
     function get(address owner, uint32 daemon) external view returns (Row memory) {
-        return _row(owner, daemon);
+        return _read(_keyOf(owner, daemon), _row(owner, daemon));
     }
 
     /// @notice Rows [from, from + n), as far as there are.
+    /// @param from position of the first row, counted from 0
+    /// @param n how many, at most
+    /// @return out the rows in the order of their positions
     function page(uint256 from, uint256 n) external view returns (Row[] memory out) {
         uint256 end = _end(from, n);
         out = new Row[](end - from);
         for (uint256 i = from; i < end; ++i) {
-            out[i - from] = rows[i];
+            (uint192 key, Stored storage row) = _at(i);
+            out[i - from] = _read(key, row);
         }
     }
 
     /// @notice The same as bare words, for readers of thousands of rows: five words a row and, if asked for,
-    ///         the endpoint's length and its bytes padded to whole words.
+    ///         the endpoint's length and its bytes padded to whole words. The first word is
+    ///         0 u16 | tee u8 | trust u8 | updatedAt u32 | daemon u32 | owner u160, the second region | token.
+    /// @param from position of the first row, counted from 0
+    /// @param n how many, at most
+    /// @param withEndpoints whether the endpoints are read too
+    /// @return out the words, back to back
     function pageRaw(uint256 from, uint256 n, bool withEndpoints) external view returns (bytes memory out) {
         uint256 end = _end(from, n);
         uint256 most = STATIC_WORDS * 32 + (withEndpoints ? 32 + MAX_ENDPOINT : 0);
@@ -190,9 +243,11 @@ contract PodRegistry {
         }
         uint256 cursor = start;
         for (uint256 i = from; i < end; ++i) {
-            Row storage row = rows[i];
+            (uint192 key, Stored storage row) = _at(i);
             assembly ("memory-safe") {
-                for { let k := 0 } lt(k, STATIC_WORDS) { k := add(k, 1) } {
+                mstore(cursor, or(shl(192, shr(192, sload(row.slot))), key)) // the position gives way to the key
+                cursor := add(cursor, 32)
+                for { let k := 1 } lt(k, STATIC_WORDS) { k := add(k, 1) } {
                     mstore(cursor, sload(add(row.slot, k)))
                     cursor := add(cursor, 32)
                 }
@@ -205,16 +260,23 @@ contract PodRegistry {
     }
 
     /// @notice Positions of matching rows among [from, from + n), at most `most` of them, and where to go on.
+    /// @param filter what they must be like
+    /// @param from position of the first row to look at
+    /// @param n how many to look at
+    /// @param most how many to find, at most
+    /// @return found their positions, as `page` takes them
+    /// @return next the first position that was not looked at
     function select(Filter calldata filter, uint256 from, uint256 n, uint256 most)
         external
         view
         returns (uint256[] memory found, uint256 next)
     {
         uint256 end = _end(from, n);
-        found = new uint256[](most);
+        found = new uint256[](most < end - from ? most : end - from);
         uint256 k;
         for (next = from; next < end && k < most; ++next) {
-            if (_matches(rows[next], filter)) found[k++] = next;
+            (, Stored storage row) = _at(next);
+            if (_matches(row, filter)) found[k++] = next;
         }
         assembly ("memory-safe") {
             mstore(found, k)
@@ -223,29 +285,62 @@ contract PodRegistry {
 
     // ---- inside ----
 
-    function _row(address owner, uint32 daemon) private view returns (Row storage) {
-        uint256 position = positionOf[owner][daemon];
-        if (position == 0) revert Unknown();
-        return rows[position - 1];
+    function _keyOf(address owner, uint32 daemon) private pure returns (uint192) {
+        return uint192(daemon) << 160 | uint160(owner);
     }
 
-    function _operated(address owner, uint32 daemon) private view returns (Row storage) {
+    function _ownerIn(uint192 key) private pure returns (address) {
+        return address(uint160(key));
+    }
+
+    function _daemonIn(uint192 key) private pure returns (uint32) {
+        return uint32(key >> 160);
+    }
+
+    /// @dev Positions in storage are one higher than those that readers see.
+    function _at(uint256 position) private view returns (uint192 key, Stored storage row) {
+        key = keys[position + 1];
+        row = rows[_ownerIn(key)][_daemonIn(key)];
+    }
+
+    function _row(address owner, uint32 daemon) private view returns (Stored storage row) {
+        row = rows[owner][daemon];
+        if (row.position == 0) revert Unknown();
+    }
+
+    function _operated(address owner, uint32 daemon) private view returns (Stored storage) {
         if (msg.sender != owner && !isOperator[owner][msg.sender]) revert Denied();
         return _row(owner, daemon);
     }
 
+    function _read(uint192 key, Stored storage row) private view returns (Row memory) {
+        return Row({
+            owner: _ownerIn(key),
+            daemon: _daemonIn(key),
+            updatedAt: row.updatedAt,
+            trust: row.trust,
+            tee: row.tee,
+            token: row.token,
+            region: row.region,
+            offer: row.offer,
+            chip: row.chip,
+            profile: row.profile,
+            endpoint: row.endpoint
+        });
+    }
+
     /// @dev Out-of-range pages are empty, and n may be as large as it likes.
     function _end(uint256 from, uint256 n) private view returns (uint256) {
-        uint256 length = rows.length;
+        uint256 length = count();
         if (from >= length) return from;
         return n > length - from ? length : from + n;
     }
 
     function _checkOffer(uint256 offer) private pure {
-        if (uint8(offer >> 160) > 128 || uint8(offer >> 248) > 60) revert BadEntry();
+        if (uint8(offer >> 160) > MAX_SCALE || uint8(offer >> 248) > MAX_DECIMALS) revert BadEntry();
     }
 
-    function _matches(Row storage row, Filter calldata f) private view returns (bool) {
+    function _matches(Stored storage row, Filter calldata f) private view returns (bool) {
         if (f.trust != 0 && row.trust != f.trust) return false;
         if ((row.tee & f.tee) != f.tee || row.updatedAt < f.notBefore) return false;
         if (f.region != 0 && row.region != f.region) return false;
@@ -255,11 +350,11 @@ contract PodRegistry {
 
     /// @dev Prices of different scales are compared at the scale 0; a price is below 2^32, so 2^160 holds both sides.
     function _within(uint256 offer, uint256 ceiling) private pure returns (bool) {
-        uint256 up = 128 - uint8(offer >> 160);
+        uint256 up = MAX_SCALE - uint8(offer >> 160);
         uint256 scale = uint8(ceiling >> 160);
-        if (scale > 128) revert BadEntry();
+        if (scale > MAX_SCALE) revert BadEntry();
         for (uint256 i; i < 160; i += 32) {
-            if (uint256(uint32(offer >> i)) << up > uint256(uint32(ceiling >> i)) << (128 - scale)) return false;
+            if (uint256(uint32(offer >> i)) << up > uint256(uint32(ceiling >> i)) << (MAX_SCALE - scale)) return false;
         }
         return true;
     }

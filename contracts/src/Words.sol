@@ -104,32 +104,39 @@ library Words {
 
     /// @notice Settles one period: what is paid for five quantities, and the hot word after it.
     /// @dev Called with upTo > upToIn(h) only. cap < 2^88 and seconds < 2^33, so the budget stays below 2^121;
-    ///      what is paid is at most budget / 1 day, so the subtraction cannot go below zero.
+    ///      paid * 1 day stays below 2^105.
+    /// @param most what a voucher lets through whatever the allowance is; 0 without one
     /// @return paid what the deposit and the allowance let through
     /// @return flags CUT_CAP and CUT_DEPOSIT, where they did not let everything through
     /// @return next the hot word to store
-    function settle(uint256 h, uint256 t, uint256 upTo, uint256 quantities)
+    function settle(uint256 h, uint256 t, uint256 upTo, uint256 quantities, uint256 most)
         internal
         pure
         returns (uint256 paid, uint256 flags, uint256 next)
     {
         unchecked {
-            uint256 cap = capIn(t);
-            uint256 budget = cap * (2 * carryIn(h) + upTo - upToIn(h));
+            uint256 cap = uint256(uint24(t >> 176)) << uint8(t >> 168);
+            uint256 budget = cap * (2 * uint256(uint16(h >> 120)) + upTo - uint32(h >> 88));
+            uint256 left = uint88(h);
             paid = due(t, quantities);
             uint256 limit = budget / 1 days;
             if (paid > limit) {
-                paid = limit;
-                flags = CUT_CAP;
+                if (limit < most) limit = most;
+                if (paid > limit) {
+                    paid = limit;
+                    flags = CUT_CAP;
+                }
             }
-            limit = leftIn(h);
-            if (paid > limit) {
-                paid = limit;
+            if (paid > left) {
+                paid = left;
                 flags |= CUT_DEPOSIT;
             }
-            uint256 carry = (budget - paid * 1 days) / (2 * cap);
-            if (carry > MAX_CARRY) carry = MAX_CARRY;
-            next = hot(tagIn(h), carry, upTo, limit - paid);
+            next = h >> 136 << 136 | upTo << 88 | (left - paid);
+            uint256 spent = paid * 1 days;
+            if (spent < budget) {
+                uint256 carry = (budget - spent) / (2 * cap);
+                next |= (carry < MAX_CARRY ? carry : MAX_CARRY) << 120;
+            }
         }
     }
 }

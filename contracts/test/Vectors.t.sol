@@ -61,18 +61,25 @@ contract VectorsTest is Base {
     }
 
     function test_settle() public view {
-        uint256[] memory hot = numbers(".settle.hot");
-        uint256[] memory terms_ = numbers(".settle.terms");
-        uint256[] memory upTo = numbers(".settle.upTo");
-        uint256[] memory quantities = numbers(".settle.quantities");
-        uint256[] memory paid = numbers(".settle.paid");
-        uint256[] memory flags = numbers(".settle.flags");
-        uint256[] memory next = numbers(".settle.next");
-        for (uint256 i; i < hot.length; ++i) {
-            (uint256 p, uint256 f, uint256 n) = Words.settle(hot[i], terms_[i], upTo[i], quantities[i]);
-            vm.assertEq(p, paid[i]);
-            vm.assertEq(f, flags[i]);
-            vm.assertEq(n, next[i]);
+        holdSettlements(".settle");
+    }
+
+    function test_settleWithVoucher() public view {
+        holdSettlements(".settleWithVoucher");
+    }
+
+    function holdSettlements(string memory place) private view {
+        uint256[][8] memory c;
+        string[8] memory names = ["hot", "terms", "upTo", "quantities", "most", "paid", "flags", "next"];
+        for (uint256 k; k < 8; ++k) {
+            c[k] = numbers(string.concat(place, ".", names[k]));
+        }
+        vm.assertTrue(c[0].length > 20);
+        for (uint256 i; i < c[0].length; ++i) {
+            (uint256 paid, uint256 flags, uint256 next) = Words.settle(c[0][i], c[1][i], c[2][i], c[3][i], c[4][i]);
+            vm.assertEq(paid, c[5][i]);
+            vm.assertEq(flags, c[6][i]);
+            vm.assertEq(next, c[7][i]);
         }
     }
 
@@ -98,6 +105,22 @@ contract VectorsTest is Base {
             )
         );
         vm.assertEq(domainDigest(hash), word(".signed.moveDigest"));
+    }
+
+    function test_voucherDigest() public view {
+        uint256[] memory words = numbers(".signed.words");
+        bytes32 hash = keccak256(
+            abi.encode(
+                pay.VOUCHER_TYPEHASH(),
+                who(".channel.owner"),
+                word(".channel.salt"),
+                who(".signed.oldMeter"),
+                uint32(words[0] >> 32),
+                uint32(words[0]),
+                uint88(number(".signed.most"))
+            )
+        );
+        vm.assertEq(domainDigest(hash), word(".signed.voucherDigest"));
     }
 
     function test_leafAndProof() public view {

@@ -15,7 +15,16 @@ from trustedpods.contracts import merkle
 from trustedpods.contracts.records import Channel
 from trustedpods.contracts.settlement import settle
 from trustedpods.contracts.terms import Terms, due
-from trustedpods.contracts.typed import Domain, Move, Permit, move_digest, permit_digest, usage_digest
+from trustedpods.contracts.typed import (
+    Domain,
+    Move,
+    Permit,
+    Voucher,
+    move_digest,
+    permit_digest,
+    usage_digest,
+    voucher_digest,
+)
 from trustedpods.contracts.usage import UsageClaim, UsageItem
 from trustedpods.protocol.ids import PodRef, address_from_bytes, keccak256
 from trustedpods.protocol.messages import Prices
@@ -59,8 +68,8 @@ def random_usage(draw):
     return Usage(*(draw.getrandbits(wide) for _ in range(5)))
 
 
-def settlements(draw):
-    """Random settled periods; each is (hot, terms, upTo, quantities, paid, flags, next hot)."""
+def settlements(draw, voucher=False):
+    """Random settled periods; each is (hot, terms, upTo, quantities, most, paid, flags, next hot)."""
     for _ in range(CASES):
         terms = random_terms(draw)
         start = 1_700_000_000 + draw.getrandbits(24)
@@ -69,12 +78,14 @@ def settlements(draw):
         item = UsageItem(
             REF.channel, start, start + 1 + draw.getrandbits(draw.choice([4, 20])), random_usage(draw)
         )
-        done = settle(channel, item, 7, item.up_to)
+        most = draw.getrandbits(draw.choice([10, 60, 88])) if voucher else 0
+        done = settle(channel, item, 7, item.up_to, most)
         yield (
             hot_word(channel),
             terms.pack(),
             item.up_to,
             item.words()[1],
+            most,
             done.result.paid,
             int(done.result.flags),
             hot_word(done.channel),
@@ -96,13 +107,19 @@ def claim():
     return UsageClaim(OWNER, merkle.root(leaves), tuple(items), (REF,)), leaves
 
 
+def columns(cases):
+    names = ("hot", "terms", "upTo", "quantities", "most", "paid", "flags", "next")
+    return {name: hex_words(column) for name, column in zip(names, zip(*cases, strict=True), strict=True)}
+
+
 def vectors():
     draw = random.Random("trusted pods")
     prices = [(random_terms(draw), random_usage(draw)) for _ in range(CASES)]
-    hot, terms, up_to, quantities, paid, flags, after = zip(*settlements(draw), strict=True)
+    settled, lifted = columns(settlements(draw)), columns(settlements(draw, voucher=True))
     batch, leaves = claim()
     domain = Domain.of_payments(CHAIN_ID, PAYMENTS)
     move = Move(OWNER, SALT, OLD_METER, NEW_METER, 1_900_000_000, 1_800_000_000, 1_800_003_600, 77)
+    voucher = Voucher(OWNER, SALT, OLD_METER, 1_800_000_000, 1_800_003_600, 99)
     permit = Permit(PUBLISHER, PAYMENTS, 10**18, 3, 1_900_000_000)
     first = batch.items[0]
     return {
@@ -119,15 +136,8 @@ def vectors():
             ),
             "amounts": hex_words(due(used, one.prices) for one, used in prices),
         },
-        "settle": {
-            "hot": hex_words(hot),
-            "terms": hex_words(terms),
-            "upTo": hex_words(up_to),
-            "quantities": hex_words(quantities),
-            "paid": hex_words(paid),
-            "flags": hex_words(flags),
-            "next": hex_words(after),
-        },
+        "settle": settled,
+        "settleWithVoucher": lifted,
         "signed": {
             "chainId": CHAIN_ID,
             "payments": PAYMENTS,
@@ -139,6 +149,8 @@ def vectors():
             "newMeter": NEW_METER,
             "plan": f"0x{move.plan:064x}",
             "moveDigest": "0x" + move_digest(domain, move).hex(),
+            "most": f"0x{voucher.most:064x}",
+            "voucherDigest": "0x" + voucher_digest(domain, voucher).hex(),
             "permitDigest": "0x" + permit_digest(Domain("Token", "1", CHAIN_ID, TOKEN), permit).hex(),
         },
         "report": {

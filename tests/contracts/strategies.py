@@ -38,7 +38,15 @@ channels = st.builds(
     terms=terms,
     carry=st.integers(0, 43_200),
 )
-items = st.builds(UsageItem, channel=channel_ids, from_=u32, up_to=u32, usage=usages, release=st.booleans())
+items = st.builds(
+    UsageItem,
+    channel=channel_ids,
+    from_=u32,
+    up_to=u32,
+    usage=usages,
+    release=st.booleans(),
+    voucher=st.booleans(),
+)
 least = st.builds(
     LeastTerms,
     deposit=st.builds(lambda m, e: m * 10**e, u32, st.integers(0, 60)),

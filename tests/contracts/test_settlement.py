@@ -55,6 +55,18 @@ def test_every_reason_to_skip_changes_nothing(channel, used):
         assert (done.result.flags, done.result.paid, done.channel) == (flag, 0, before)
 
 
+@given(channels, usages, st.integers(1, 30 * DAY_S), st.integers(0, 2**88 - 1))
+def test_a_voucher_lifts_the_cap_up_to_the_deposit(channel, used, pause, most):
+    item = UsageItem(channel.id, channel.up_to, channel.up_to + pause, used, voucher=True)
+    done = settle(channel, item, channel.meter_tag, item.up_to, most)
+    allowed = max(allowance(channel, item.up_to), most)
+    assert done.result.paid == min(due(used, channel.terms.prices), allowed, channel.left)
+    assert 0 <= done.channel.carry <= MAX_CARRY
+    without = settle(channel, item, channel.meter_tag, item.up_to)
+    assert without.result.flags == ItemFlags.STALE | ItemFlags.BAD_REF
+    assert (without.result.flags.skipped, without.result.paid, without.channel) == (True, 0, channel)
+
+
 @given(channels)
 def test_channels_survive_their_words(channel):
     assert Channel.from_words(channel.id, word_of(channel), channel.terms.pack()) == channel

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What every part of the door shares: the node, the three contracts, calls, logs, transactions."""
 
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeAlias
 
@@ -11,7 +12,7 @@ from web3.types import TxParams
 
 from trustedpods.contracts.client.artifacts import artifact
 from trustedpods.contracts.client.node import Node
-from trustedpods.contracts.client.transactions import MINED_WITHIN_S, Sender
+from trustedpods.contracts.client.transactions import MINED_WITHIN_S, Sender, Waiting, intent_of
 from trustedpods.contracts.records import Block, Market, Receipt
 from trustedpods.protocol.errors import NetworkFailure, NoContext
 from trustedpods.protocol.ids import Address
@@ -28,10 +29,19 @@ LOG_WINDOWS = 40
 class ChainBase:
     """A market on a chain. Close it, or use it as a context manager."""
 
-    def __init__(self, rpc_url: str, market: Market, *, mined_within_s: float = MINED_WITHIN_S) -> None:
+    def __init__(
+        self,
+        rpc_url: str,
+        market: Market,
+        *,
+        journal: Path | None = None,
+        mined_within_s: float = MINED_WITHIN_S,
+    ) -> None:
+        """*journal* is the folder that keeps unfinished transactions through a restart."""
         self.market = market
         self._node = Node(rpc_url)
-        self._sender = Sender(self._node, market.chain_id, mined_within_s)
+        waiting = Waiting(mined_within_s, market.finality_blocks)
+        self._sender = Sender(self._node, market.chain_id, waiting, journal)
         self._payments = self._contract("PodPayments", market.payments)
         self._registry = self._contract("PodRegistry", market.registry)
         self._token = self._contract("TestToken", market.token)
@@ -85,13 +95,27 @@ class ChainBase:
     async def _call(self, function: ContractFunction, block: int | None = None) -> Answer:
         return await self._node.read(function.call, block_identifier="latest" if block is None else block)
 
-    async def _transact(self, key: bytes, function: ContractFunction) -> tuple[Receipt, dict[str, Any]]:
-        call: TxParams = {"to": function.address, "data": function._encode_transaction_data()}  # noqa: SLF001
-        return await self._sender.send(key, call)
+    async def resume(self, key: bytes) -> list[bytes]:
+        """Bring what this key left unfinished (in an earlier run too) to its end; what was mined.
 
-    async def _do(self, key: bytes, function: ContractFunction) -> Receipt:
-        receipt, _ = await self._transact(key, function)
+        Every write looks after what is in line before it, so this is only needed where no write
+        follows. Raises `NetworkFailure` when that is not possible now.
+        """
+        return await self._sender.resume(key)
+
+    async def _transact(
+        self, key: bytes, function: ContractFunction, intent: bytes | None = None
+    ) -> tuple[Receipt, dict[str, Any]]:
+        call: TxParams = {"to": function.address, "data": function._encode_transaction_data()}  # noqa: SLF001
+        return await self._sender.send(key, call, intent)
+
+    async def _do(self, key: bytes, function: ContractFunction, intent: bytes | None = None) -> Receipt:
+        receipt, _ = await self._transact(key, function, intent)
         return receipt
+
+    def _intent(self, *parts: object) -> bytes:
+        """Names a deed on this market's payment contract; see `Sender.send`."""
+        return intent_of(self.market.payments, *parts)
 
     def _logged(self, contract: Contract, event: str, raw: dict[str, Any]) -> list[dict[str, Any]]:
         """Arguments of every such event in a receipt."""

@@ -90,6 +90,44 @@ def _translate(error: Web3Exception) -> TrustedPodsError:
     return NetworkFailure(f"the chain node failed: {message[:300]}")
 
 
+_KNOWN_WORDS = ("already known", "already imported", "known transaction", "already in mempool")
+_NONCE_WORDS = ("nonce too low", "nonce is too low", "nonce too small", "underpriced", "invalid nonce")
+_REFUSING_WORDS = (
+    *_POOR_WORDS,
+    "intrinsic gas",
+    "gas limit",
+    "gas too low",
+    "fee cap",
+    "max fee per gas",
+    "less than block base fee",
+    "oversized data",
+    "exceeds the configured cap",
+    "invalid sender",
+    "invalid chain id",
+    "transaction type not supported",
+)
+
+
+def _says(error: Web3RPCError, words: tuple[str, ...]) -> bool:
+    text = str(error).lower()
+    return any(one in text for one in words)
+
+
+def means_known(error: Web3RPCError) -> bool:
+    """The node has this very transaction already."""
+    return _says(error, _KNOWN_WORDS)
+
+
+def means_nonce_taken(error: Web3RPCError) -> bool:
+    """Another transaction has the nonce: mined, or waiting with fees that are not beaten."""
+    return _says(error, _NONCE_WORDS)
+
+
+def means_refused(error: Web3RPCError) -> bool:
+    """The node will not have this transaction at all; other errors leave it open."""
+    return _says(error, _REFUSING_WORDS)
+
+
 MALFORMED = (ValueError, TypeError, LookupError, OverflowError)
 """What web3 and its decoders raise over an answer of the wrong shape."""
 

@@ -1,30 +1,37 @@
 # SPDX-License-Identifier: Apache-2.0
 """Channels: opening, funding, claiming, leaving."""
 
-from collections.abc import Callable, Sequence
-from typing import TypeAlias
+from collections.abc import Sequence
+from dataclasses import dataclass
 
-import trio
 from web3.contract.contract import ContractFunction
 
-from trustedpods.contracts.client.views import PaymentViews
+from trustedpods.contracts.client.allowances import Allowances, Payment
 from trustedpods.contracts.records import Receipt
 from trustedpods.contracts.terms import Terms
-from trustedpods.contracts.typed import VRS, Domain, Move, Permit, address_of, sign_permit
+from trustedpods.contracts.typed import Move, address_of
 from trustedpods.contracts.usage import SignedClaim, SubmissionResult, UsageClaim
-from trustedpods.protocol.errors import InsufficientFunds, LocalProtocolError
+from trustedpods.protocol.errors import LocalProtocolError
 from trustedpods.protocol.ids import Address, ChannelId, PodRef
-from trustedpods.protocol.units import TokenUnits, UnixSeconds
-
-PERMIT_LIFETIME_S = 3600
-_PERMIT_ATTEMPTS = 3
-
-_PermitArguments: TypeAlias = tuple[int, int, int, bytes, bytes]
-
-_permit_locks: dict[tuple[int, Address, Address], trio.Lock] = {}
+from trustedpods.protocol.units import TokenUnits
 
 
-class PaymentActions(PaymentViews):
+@dataclass(frozen=True, slots=True)
+class Order:
+    """A channel to open; the publisher is whoever's key opens it."""
+
+    owner: Address
+    meter: Address
+    salt: bytes
+    terms: Terms
+    amount: TokenUnits
+
+    def words(self) -> tuple[Address, Address, bytes, int, int]:
+        """As the contract takes it."""
+        return self.owner, self.meter, self.salt, self.terms.pack(), self.amount
+
+
+class PaymentActions(Allowances):
     """Everything that the payment contract can do."""
 
     # ---- the publisher ----
@@ -32,22 +39,44 @@ class PaymentActions(PaymentViews):
     async def open_with_permit(
         self, key: bytes, ref: PodRef, meter: Address, terms: Terms, amount: int
     ) -> Receipt:
-        """Open and fund a channel in one transaction.
+        """Open and fund a channel in one transaction; in two where the token knows no permits.
 
         Raises `Refused` with rule "Live" when it is open already: look at it and top it up.
         """
         _require_sender(key, ref.publisher, "the publisher")
-        order = (ref.owner, meter, ref.salt, terms.pack(), amount)
-        return await self._with_permit(
-            key, amount, lambda args: self._payments.functions.openWithPermit(order, *args)
+        order = Order(ref.owner, meter, ref.salt, terms, TokenUnits(amount)).words()
+        functions = self._payments.functions
+        return await self._pay(
+            key,
+            Payment(
+                ("open", *order),
+                amount,
+                lambda permit: functions.openWithPermit(order, *permit),
+                functions.open(order),
+            ),
         )
+
+    async def open_many(self, key: bytes, orders: Sequence[Order]) -> Receipt:
+        """Open and fund several channels with one transfer; all of them or none ("Live").
+
+        The allowance is set first where it does not cover the sum.
+        """
+        words = [order.words() for order in orders]
+        total = sum(order.amount for order in orders)
+        plain = self._payments.functions.openMany(words)
+        return await self._pay(key, Payment(("openMany", *words), total, None, plain))
 
     async def top_up(self, key: bytes, owner: Address, channel: ChannelId, amount: int) -> Receipt:
         """Add to a channel's deposit from the key's own money; anybody may."""
-        return await self._with_permit(
+        arguments, functions = (owner, channel, amount), self._payments.functions
+        return await self._pay(
             key,
-            amount,
-            lambda args: self._payments.functions.topUpWithPermit(owner, channel, amount, *args),
+            Payment(
+                ("topUp", *arguments),
+                amount,
+                lambda permit: functions.topUpWithPermit(*arguments, *permit),
+                functions.topUp(*arguments),
+            ),
         )
 
     async def raise_cap(
@@ -134,38 +163,6 @@ class PaymentActions(PaymentViews):
         receipt, raw = await self._transact(key, function)
         words = [word for entry in self._logged(self._payments, event, raw) for word in entry["results"]]
         return receipt, [SubmissionResult.from_word(word) for word in words]
-
-    async def _with_permit(
-        self, key: bytes, amount: int, function: Callable[[_PermitArguments], ContractFunction]
-    ) -> Receipt:
-        """Send *function* of (value, deadline, v, r, s); permits of one holder go one at a time."""
-        holder = address_of(key)
-        balance = await self._call(self._token.functions.balanceOf(holder))
-        if balance < amount:
-            raise InsufficientFunds(
-                f"{holder} holds {balance} base units of the token, {amount} are needed",
-                rule="ERC20InsufficientBalance",
-            )
-        place = (self.market.chain_id, self.market.token, holder)
-        async with _permit_locks.setdefault(place, trio.Lock()):
-            for attempt in range(_PERMIT_ATTEMPTS):
-                deadline, permit = await self._permit(key, holder, amount)
-                arguments = (amount, deadline, permit.v, permit.r, permit.s)
-                try:
-                    return await self._do(key, function(arguments))
-                except InsufficientFunds as error:
-                    # another process of this holder used the same permit nonce first
-                    if error.rule != "ERC20InsufficientAllowance" or attempt == _PERMIT_ATTEMPTS - 1:
-                        raise
-        raise AssertionError("the loop returns or raises")
-
-    async def _permit(self, key: bytes, holder: Address, amount: int) -> tuple[int, VRS]:
-        nonce = await self._call(self._token.functions.nonces(holder))
-        _, name, version, *_ = await self._call(self._token.functions.eip712Domain())
-        deadline = UnixSeconds((await self.head()).time + PERMIT_LIFETIME_S)
-        permit = Permit(holder, self.market.payments, TokenUnits(amount), nonce, deadline)
-        domain = Domain(name, version, self.market.chain_id, self.market.token)
-        return deadline, await self._node.read(sign_permit, key, domain, permit)
 
 
 def _require_sender(key: bytes, expected: Address, who: str) -> None:

@@ -15,7 +15,7 @@ from trustedpods.protocol.attestation.simulated import SimulatedMarket
 from trustedpods.protocol.errors import Refused
 from trustedpods.protocol.messages import TrustClass
 from trustedpods.protocol.sealing.requests import ChainContext, publisher_secret
-from trustedpods.publisher.context import MarketFile
+from trustedpods.publisher.context import MarketFile, state_dir
 from trustedpods.publisher.core.money import Token
 from trustedpods.publisher.keyfile import Key
 from trustedpods.publisher.session import Publisher
@@ -83,7 +83,7 @@ async def open_window(file: MarketFile) -> AsyncIterator[Window]:
         token=file.token,
         finality_blocks=file.finality_blocks,
     )
-    async with Chain(file.rpc, market) as chain:
+    async with Chain(file.rpc, market, journal=state_dir() / "transactions") as chain:
         await chain.check_market()
         info = await chain.token_info()
         yield Window(file, chain, Token(info.symbol, info.decimals))

@@ -166,6 +166,10 @@ class FakeChain:
             if life.publisher == publisher
         ]
 
+    async def resume(self, key):
+        self._reach()
+        return []
+
     # ---- the publisher ----
 
     async def open_with_permit(self, key, ref, meter, terms, amount):

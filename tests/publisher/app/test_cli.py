@@ -30,7 +30,7 @@ def cli(bench, monkeypatch):
     key.chmod(0o600)
     monkeypatch.setenv("TRUSTEDPODS_MARKET", str(path))
     monkeypatch.setenv("TRUSTEDPODS_KEY", str(key))
-    monkeypatch.setattr("trustedpods.publisher.app.desk.Chain", lambda *_: bench.chain)
+    monkeypatch.setattr("trustedpods.publisher.app.desk.Chain", lambda *_, **__: bench.chain)
 
     async def run(*arguments):
         return await trio.to_thread.run_sync(lambda: CliRunner().invoke(main, [str(a) for a in arguments]))

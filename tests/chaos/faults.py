@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Kills parts of a localnet at random, by process id, and notes when each was back."""
+
+import os
+import random
+import signal
+from collections.abc import Sequence
+from time import monotonic
+
+import trio
+
+from tests.chaos.verdict import Kill
+from tests.live.localnet_fixture import LiveLocalnet
+
+PARTS = (
+    "k1/provider",
+    "k1/haproxy",
+    "k1/activator",
+    "k1/apiserver",
+    "k1/etcd",
+    "k1/kubelet",
+    "k1/containerd",
+    "k1/registry",
+    "chain",
+)
+PAUSE_S = (2.0, 6.0)
+"""Between a part that is back and the next kill."""
+
+BACK_LIMIT_S = 60.0
+LOOK_EVERY_S = 0.05
+
+
+class Faults:
+    """Each part is killed once before any is killed twice, in a random order."""
+
+    def __init__(self, market: LiveLocalnet, chance: random.Random, parts: Sequence[str] = PARTS) -> None:
+        self.kills: list[Kill] = []
+        self._market = market
+        self._chance = chance
+        self._parts = tuple(parts)
+
+    async def run(self) -> None:
+        """Kill until cancelled; cancelled in the middle, the last one is waited for by `settle`."""
+        while True:
+            for part in self._chance.sample(self._parts, len(self._parts)):
+                await trio.sleep(self._chance.uniform(*PAUSE_S))
+                with trio.CancelScope(shield=True):
+                    await self._kill(part)
+
+    async def _kill(self, part: str) -> None:
+        pid = await trio.to_thread.run_sync(self._market.pid, part)
+        at = monotonic()
+        os.kill(pid, signal.SIGKILL)
+        with trio.fail_after(BACK_LIMIT_S):
+            while not await trio.to_thread.run_sync(self._is_back, part, pid):
+                await trio.sleep(LOOK_EVERY_S)
+        self.kills.append(Kill(part, at, monotonic()))
+
+    def _is_back(self, part: str, killed: int) -> bool:
+        found = self._market.parts()[part]
+        return found["state"] == "ready" and found["pid"] not in (None, killed)

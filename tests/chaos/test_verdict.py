@@ -1,0 +1,41 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A failure is excused by a kill of what carried it, at that very moment, and by nothing else."""
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.chaos.verdict import CARRIERS, CLOCK_SLACK_S, Kill, Request, explained, unexplained
+
+CUT = Request("download", "pa", began=10.0, ended=20.0, error="reset")
+
+
+@pytest.mark.parametrize("part", CARRIERS)
+def test_in_flight_when_its_carrier_was_killed(part: str) -> None:
+    assert explained(CUT, [Kill(part, 15.0, 16.0)])
+    assert not explained(CUT, [Kill(part, 9.0, 9.5), Kill(part, 21.0, 22.0)])
+
+
+@pytest.mark.parametrize("part", ["k1/provider", "k1/apiserver", "k1/etcd", "k1/kubelet", "chain"])
+def test_no_other_kill_is_an_excuse(part: str) -> None:
+    assert not explained(CUT, [Kill(part, 15.0, 16.0)])
+
+
+def test_a_closed_port_is_excused_while_haproxy_is_away() -> None:
+    refused = Request("short", "pa", began=15.5, ended=15.6, error="refused", refused=True)
+    assert explained(refused, [Kill("k1/haproxy", 15.0, 16.0)])
+    assert not explained(refused, [Kill("k1/activator", 15.0, 16.0)])
+    assert not explained(replace(refused, refused=False), [Kill("k1/haproxy", 15.0, 16.0)])
+
+
+def test_what_arrived_needs_no_excuse() -> None:
+    assert unexplained([replace(CUT, error=""), CUT], []) == [CUT]
+
+
+@given(st.floats(0, 100), st.floats(0, 10), st.floats(0, 100))
+def test_the_moment_decides(began: float, took: float, at: float) -> None:
+    request = Request("tcp", "pa", began, began + took, error="reset")
+    inside = began - CLOCK_SLACK_S <= at <= began + took + CLOCK_SLACK_S
+    assert explained(request, [Kill(CARRIERS[0], at, at + 1)]) is inside

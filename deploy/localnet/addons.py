@@ -14,6 +14,7 @@ STORAGE_CLASS = "local-path"
 
 DNS_USER = "localnet:dns"
 STORAGE_USER = "localnet:storage"
+NETPOL_USER = "localnet:netpol"
 PROVIDER_USER = "localnet:provider"
 
 Object = dict[str, Any]
@@ -24,7 +25,7 @@ _WRITE = [*_READ, "create", "update", "patch", "delete"]
 
 def objects(cluster: Cluster) -> str:
     """All of them, as one JSON list for `kubectl apply`."""
-    items = [*_dns(cluster), *_storage(), *_provider()]
+    items = [*_dns(cluster), *_storage(), *_policy_agent(), *_provider()]
     return json.dumps({"apiVersion": "v1", "kind": "List", "items": items})
 
 
@@ -99,6 +100,15 @@ def _storage() -> list[Object]:
         },
         *_role(STORAGE_USER, rules),
     ]
+
+
+def _policy_agent() -> list[Object]:
+    """What the network policy agent looks at; it writes nothing into the cluster."""
+    rules = [
+        _rule("", ["pods", "namespaces"], _READ),
+        _rule("networking.k8s.io", ["networkpolicies"], _READ),
+    ]
+    return _role(NETPOL_USER, rules)
 
 
 def _provider() -> list[Object]:

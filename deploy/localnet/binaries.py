@@ -11,7 +11,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from pathlib import Path
 
 from trustedpods.localnet.folders import waiting_for
@@ -48,11 +49,17 @@ def cache() -> Path:
 
 def kube() -> Path:
     """Where the multi-call Kubernetes binary of these sources is, built or not."""
-    sources = checkout() / "deploy" / "kube"
-    digest = hashlib.sha256()
-    for path in sorted([sources / "go.mod", sources / "go.sum", *sources.glob("*.go")]):
-        digest.update(f"{path.name}\0{path.stat().st_size}\0".encode() + path.read_bytes())
-    return cache() / f"kube-{digest.hexdigest()[:16]}"
+    return cache() / f"kube-{_digest(_go_sources().glob('*.go'))}"
+
+
+def netpol() -> Path:
+    """Where the network policy agent of these sources is, built or not."""
+    return cache() / f"netpol-{_digest(_netpol_sources())}"
+
+
+def netpol_cni() -> Path:
+    """Where the agent's CNI plugin of these sources is, built or not."""
+    return cache() / f"netpol-cni-{_digest(_netpol_sources())}"
 
 
 def provisioner() -> Path:
@@ -81,6 +88,25 @@ def built(path: Path) -> Path:
     return path
 
 
+def _go_sources() -> Path:
+    return checkout() / "deploy" / "kube"
+
+
+def _netpol_sources() -> Iterator[Path]:
+    """What goes into the agent and its plugin; their tests do not."""
+    found = (_go_sources() / "netpol").rglob("*.go")
+    return (path for path in found if not path.name.endswith("_test.go"))
+
+
+def _digest(files: Iterable[Path]) -> str:
+    """Of these files and of the versions of all modules."""
+    sources, digest = _go_sources(), hashlib.sha256()
+    for path in sorted([sources / "go.mod", sources / "go.sum", *files]):
+        name = path.relative_to(sources)
+        digest.update(f"{name}\0{path.stat().st_size}\0".encode() + path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
 def build_all() -> None:
     """Build what is missing; two callers at once build once."""
     cache().mkdir(parents=True, exist_ok=True)
@@ -88,6 +114,10 @@ def build_all() -> None:
         if not kube().exists():
             _say(f"building Kubernetes {KUBERNETES_VERSION} (about 6 minutes on 2 cores with cold caches)")
             _publish(_build_kube, kube())
+        if not (netpol().exists() and netpol_cni().exists()):
+            _say("building the network policy agent (seconds once Kubernetes is built)")
+            _publish(partial(_build_netpol, "agent"), netpol())
+            _publish(partial(_build_netpol, "cni"), netpol_cni())
         if not provisioner().exists():
             _say(f"building local-path-provisioner {PROVISIONER_VERSION} (about a minute)")
             _publish(_build_provisioner, provisioner())
@@ -100,9 +130,16 @@ def _build_kube(folder: Path) -> Path:
     target = folder / "kube"
     _go(
         ["build", "-trimpath", "-buildvcs=false", f"-ldflags={' '.join(flags)}", "-o", str(target), "."],
-        checkout() / "deploy" / "kube",
+        _go_sources(),
         {"CGO_ENABLED": "0"},
     )
+    return target
+
+
+def _build_netpol(program: str, folder: Path) -> Path:
+    target = folder / program
+    flags = ["-trimpath", "-buildvcs=false", "-ldflags=-s -w", "-o", str(target)]
+    _go(["build", *flags, f"./netpol/{program}"], _go_sources(), {"CGO_ENABLED": "0"})
     return target
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from trustedpods.localnet import addons, binaries, cluster_files, network, probes
 from trustedpods.localnet.cgroups import Tree
 from trustedpods.localnet.commands import run
-from trustedpods.localnet.folders import replace_file
+from trustedpods.localnet.folders import replace_file, replace_link
 from trustedpods.localnet.pki import Authority, Identity
 from trustedpods.localnet.settings import Cluster, Settings
 from trustedpods.localnet.units import Part, Probe, Step, Unit
@@ -16,7 +16,7 @@ from trustedpods.localnet.units import Part, Probe, Step, Unit
 Argv = Sequence[str | Path]
 
 _ETCD = "http://127.0.0.1:2379"
-_FOLDERS = ("cni", "volumes", "etcd")
+_FOLDERS = ("cni", "cni-plugins", "netpol", "volumes", "etcd")
 
 
 def units(settings: Settings, cluster: Cluster) -> list[Unit]:
@@ -57,6 +57,8 @@ def _prepare(settings: Settings, cluster: Cluster) -> None:
     }
     for name, text in files.items():
         replace_file(cluster.path(name), text.encode())
+    for name, program in cluster_files.cni_plugins().items():
+        replace_link(cluster_files.cni_folder(cluster) / name, program)
 
 
 def _make_certificates(cluster: Cluster) -> None:
@@ -74,6 +76,7 @@ def _make_certificates(cluster: Cluster) -> None:
         Identity("proxy", "system:kube-proxy"),
         Identity("dns", addons.DNS_USER),
         Identity("storage", addons.STORAGE_USER),
+        Identity("netpol", addons.NETPOL_USER),
         Identity("provider", addons.PROVIDER_USER),
         Identity(
             "node", f"system:node:{cluster.name}", ("system:nodes",), hosts=(cluster.name, cluster.node_ip)
@@ -190,7 +193,19 @@ def _addons(settings: Settings, cluster: Cluster) -> list[Unit]:
         ),
         _part(cluster, "dns", dns, _health(cluster, 8181, "/ready"), "addons"),
         _part(cluster, "storage", storage, probes.always, "addons"),
+        _policy_agent(cluster),
     ]
+
+
+def _policy_agent(cluster: Cluster) -> Part:
+    """Enforces network policies and counts pods' traffic; pods wait for it, the kubelet need not."""
+    listens = cluster_files.plugin_socket(cluster)
+    agent: Argv = [
+        binaries.netpol(), f"-kubeconfig={cluster.path('pki', 'netpol.conf')}", f"-node={cluster.name}",
+        f"-pod-network={cluster.pod_network}", f"-state={cluster.path('netpol', 'pods.json')}",
+        f"-cni-socket={listens}", f"-traffic-socket={cluster_files.traffic_socket(cluster)}",
+    ]  # fmt: skip
+    return _part(cluster, "netpol", agent, partial(probes.unix, listens), "addons")
 
 
 def _apply_addons(settings: Settings, cluster: Cluster) -> None:

@@ -7,11 +7,15 @@ The settings that look odd cost somebody time: each has its reason beside it.
 import json
 from pathlib import Path
 
+from trustedpods.localnet import binaries
 from trustedpods.localnet.binaries import PAUSE
 from trustedpods.localnet.settings import Cluster
 
 CNI_PLUGINS = Path("/usr/lib/cni")
 """Where Debian's containernetworking-plugins are."""
+
+
+_POLICY_PLUGIN = "trustedpods-netpol"
 
 
 def containerd_toml(cluster: Cluster) -> str:
@@ -45,7 +49,7 @@ disabled_plugins = [
   stream_server_address = "127.0.0.1"
   max_concurrent_downloads = 4
   [plugins."io.containerd.grpc.v1.cri".cni]
-    bin_dir = "{CNI_PLUGINS}"
+    bin_dir = "{cni_folder(cluster)}"
     conf_dir = "{here}/cni"
   [plugins."io.containerd.grpc.v1.cri".containerd]
     snapshotter = "overlayfs"
@@ -68,8 +72,32 @@ def cni_network(cluster: Cluster) -> str:
     return cluster.namespace
 
 
+def cni_folder(cluster: Cluster) -> Path:
+    """Where containerd looks for plugins: links to Debian's, and to the policy agent's."""
+    return cluster.path("cni-plugins")
+
+
+def cni_plugins() -> dict[str, Path]:
+    """The plugins that pods' networks are made of, by the name that a configuration calls them."""
+    theirs = {name: CNI_PLUGINS / name for name in ("ptp", "host-local", "loopback")}
+    return {**theirs, _POLICY_PLUGIN: binaries.netpol_cni()}
+
+
+def plugin_socket(cluster: Cluster) -> Path:
+    """Where the policy agent hears of new pods."""
+    return cluster.path("netpol", "cni.sock")
+
+
+def traffic_socket(cluster: Cluster) -> Path:
+    """Where the policy agent tells what pods sent and received."""
+    return cluster.path("netpol", "traffic.sock")
+
+
 def cni_conflist(cluster: Cluster) -> str:
-    """Pods' network: `ptp`, so that no traffic between pods passes the node's rules unseen."""
+    """Pods' network: `ptp`, so that no traffic between pods passes the node's rules unseen.
+
+    After it our own plugin, which lets no pod start before its policies hold.
+    """
     address_management = {
         "type": "host-local",
         "ranges": [[{"subnet": cluster.pod_network}]],
@@ -77,7 +105,8 @@ def cni_conflist(cluster: Cluster) -> str:
         "dataDir": str(cluster.path("cni-addresses")),
     }
     plugin = {"type": "ptp", "ipMasq": False, "ipam": address_management}
-    network = {"cniVersion": "0.4.0", "name": cni_network(cluster), "plugins": [plugin]}
+    policies = {"type": _POLICY_PLUGIN, "socket": str(plugin_socket(cluster))}
+    network = {"cniVersion": "0.4.0", "name": cni_network(cluster), "plugins": [plugin, policies]}
     return json.dumps(network, indent=1)
 
 

@@ -82,6 +82,15 @@ def replace_file(path: Path, data: bytes, mode: int = 0o644) -> None:
     draft.replace(path)
 
 
+def replace_link(path: Path, target: Path) -> None:
+    """Make *path* a link to *target*, whatever it was before."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    draft.unlink(missing_ok=True)
+    draft.symlink_to(target)
+    draft.replace(path)
+
+
 @contextlib.contextmanager
 def exclusive(path: Path, what: str) -> Iterator[int]:
     """Hold the lock file *path* and remove it afterwards; Locked when somebody else holds it.

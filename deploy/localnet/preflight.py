@@ -10,8 +10,8 @@ from trustedpods.protocol.errors import NoContext, Refused, TrustedPodsError
 
 _TOOLS = ("haproxy", "docker-registry", "setsid")
 _CLUSTER_TOOLS = (
-    "containerd", "containerd-shim-runc-v2", "ctr", "runc", "ip", "iptables", "nsenter", "unshare", "mount",
-    "umount", "sysctl", "busybox",
+    "containerd", "containerd-shim-runc-v2", "ctr", "runc", "ip", "iptables", "nft", "nsenter", "unshare",
+    "mount", "umount", "sysctl", "busybox",
 )  # fmt: skip
 
 _OTHER_WAY = "without root, or on another system: trustedpods-localnet up --existing KUBECONFIG"
@@ -26,7 +26,8 @@ def check(*, embedded: bool) -> None:
         missing += [tool for tool in _CLUSTER_TOOLS if shutil.which(tool) is None]
         if not (cluster_files.CNI_PLUGINS / "ptp").exists():
             missing.append("containernetworking-plugins")
-        built = [binaries.kube(), binaries.provisioner(), *map(binaries.image, binaries.NODE_IMAGES)]
+        built = [binaries.kube(), binaries.netpol(), binaries.netpol_cni(), binaries.provisioner()]
+        built += map(binaries.image, binaries.NODE_IMAGES)
         missing += [str(path) for path in built if not path.exists()]
     try:
         binaries.anvil()

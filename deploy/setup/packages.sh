@@ -10,7 +10,7 @@ policy=/usr/sbin/policy-rc.d
 wanted="
 containerd:containerd containerd:ctr runc:runc containernetworking-plugins:/usr/lib/cni/ptp
 haproxy:haproxy docker-registry:docker-registry skopeo:skopeo mmdebstrap:mmdebstrap
-busybox-static:/bin/busybox iptables:iptables iproute2:ip conntrack:conntrack procps:sysctl
+busybox-static:/bin/busybox iptables:iptables nftables:nft iproute2:ip conntrack:conntrack procps:sysctl
 tcpdump:tcpdump wrk:wrk nghttp2-client:h2load gcc:gcc libc6-dev:/usr/include/stdlib.h
 prometheus:promtool libgmp-dev:/usr/include/gmp.h ca-certificates:/etc/ssl/certs/ca-certificates.crt
 "

@@ -136,12 +136,26 @@ def _verified_claims(
     everything = dcap_qvl.QuotePolicy.claims_only(seconds)
     try:
         claims = verifier.verify_with_policy(quote, collateral, seconds, everything)
-    except ValueError as error:
-        text = _one_line(error)
-        check = next((check for words, check in _REFUSALS if words in str(error)), Check.QUOTE)
-        raise refusal(check, f"the quote does not verify: {text}") from None
+    except ValueError:
+        check, reason = _reason(quote, collateral, seconds, root)
+        raise refusal(check, f"the quote does not verify: {reason}") from None
     found: dict[str, Any] = json.loads(claims.to_json())
     return found
+
+
+def _reason(
+    quote: bytes, collateral: dcap_qvl.QuoteCollateralV3, seconds: int, root: bytes | None
+) -> tuple[Check, str]:
+    """Why a quote was refused: only this way of asking dcap-qvl tells what is behind its first words."""
+    try:
+        if root is None:
+            dcap_qvl.verify(quote, collateral, seconds)
+        else:
+            dcap_qvl.verify_with_root_ca(quote, collateral, root, seconds)
+    except ValueError as error:
+        check = next((check for words, check in _REFUSALS if words in str(error)), Check.QUOTE)
+        return check, _one_line(error)
+    return Check.QUOTE, "its claims cannot be read"
 
 
 def _body(report: dict[str, Any]) -> dict[str, str]:

@@ -19,12 +19,18 @@ from tests.protocol.attestation.evidence import (
     read,
 )
 from tests.protocol.attestation.pki import DAY, NOW, Cert, Pki, der
+from tests.protocol.attestation.tdx_pki import ENTRY, EXPIRY, PIID, Body, Intel
 from trustedpods.protocol import limits
 from trustedpods.protocol.attestation.checks import Check
 from trustedpods.protocol.attestation.policy import Policy
 from trustedpods.protocol.attestation.profile import present
 from trustedpods.protocol.attestation.report_data import report_data
-from trustedpods.protocol.attestation.simulated import SimulatedMarket, SimulatedRoot, SimulatedSigner
+from trustedpods.protocol.attestation.simulated import (
+    SimulatedMarket,
+    SimulatedRoot,
+    SimulatedSigner,
+    market_digest,
+)
 from trustedpods.protocol.attestation.snp_policy import SnpEntry
 from trustedpods.protocol.attestation.snp_report import SnpReport, Tcb
 from trustedpods.protocol.attestation.verdict import Verdict, verify_evidence
@@ -39,6 +45,9 @@ ROOT = SimulatedRoot.make(31337, REGISTRY, PAYMENTS, NOW)
 SIGNER = SimulatedSigner(ROOT.machine_pem)
 POLICY = Policy(simulated=SimulatedMarket(ROOT.chain_pem, 31337, REGISTRY, PAYMENTS))
 OPEN = Policy(simulated=POLICY.simulated, allow_open=True)
+INTEL = Intel()
+TDX_POLICY = Policy(tdx=(ENTRY,), intel_root=INTEL.root_der)
+TDX_QUOTE = read("tdx-v4-phala-uptodate", "tdx_quote")
 NO_HARDWARE = Evidence(kind="none")
 STRANGER = Ed25519PrivateKey.from_private_bytes(b"\x09" * 32)
 
@@ -173,9 +182,18 @@ class TestTheQuestion:
 
 
 class TestTheEvidence:
-    def test_tdx_is_not_supported(self):
-        evidence = Evidence(kind="tdx", report=answer().evidence.report)
-        assert rule_of(answer(evidence=evidence)) == "unsupported-platform"
+    def test_a_report_of_another_kind_than_it_says(self):
+        good = answer().evidence
+        as_tdx = Evidence(kind="tdx", report=good.report, collateral=b"{}")
+        assert rule_of(answer(evidence=as_tdx)) == "unsupported-platform"
+        with_certificate = as_tdx.model_copy(update={"certificates": good.certificates})
+        assert rule_of(answer(evidence=with_certificate)) == "certificates"
+        as_snp = Evidence(kind="sev-snp", report=TDX_QUOTE, certificates=good.certificates)
+        assert rule_of(answer(evidence=as_snp)) == "report"
+
+    def test_an_event_log_beside_an_snp_report(self):
+        evidence = answer().evidence.model_copy(update={"event_log": b"[]"})
+        assert rule_of(answer(evidence=evidence)) == "report"
 
     def test_a_forged_root_with_our_markets_name(self):
         forged = SimulatedRoot.make(31337, REGISTRY, PAYMENTS, NOW)
@@ -235,7 +253,96 @@ class TestTheEvidence:
         entry = SnpEntry("Milan", frozenset({report.measurement}), Tcb(), revocation="if-present")
         verdict = judge(answer(evidence=evidence), Policy((entry,), vendor_roots=pki.roots))
         assert (verdict.simulated, verdict.platform) == (False, "AMD SEV-SNP (Milan)")
+        assert verdict.entry == "snp 1"
+        assert "allowed_chip_ids" in verdict.warnings[0]
+        chips = replace(entry, allowed_chip_ids=frozenset({b"\xab" * 64}), host_data=frozenset({bytes(32)}))
+        listed = Policy((entry, chips)[1:], vendor_roots=pki.roots)
+        assert judge(answer(evidence=evidence), listed).warnings == ()
+        assert {"allowed-chip", "host-data"} <= {*judge(answer(evidence=evidence), listed).checks}
         assert rule_of(answer(evidence=evidence), replace(POLICY, vendor_roots=pki.roots)) == "policy"
+
+
+class TestTdx:
+    """The same question to the other vendor's machines."""
+
+    def evidence(self, data: bytes, **body) -> Evidence:
+        quote = INTEL.quote(Body(report_data=data, **body))
+        return Evidence(kind="tdx", report=quote, collateral=INTEL.collateral())
+
+    def answer(self, nonce: bytes = NONCE, **body) -> Attested:
+        return answer(evidence=self.evidence(report_data(nonce, BINDING), **body))
+
+    def test_a_good_one(self):
+        verdict = judge(self.answer(), TDX_POLICY)
+        assert (verdict.trust, verdict.simulated, verdict.platform) == ("sealed", False, "Intel TDX")
+        assert (verdict.chip_id, verdict.entry, verdict.policy) == (PIID, "tdx 1", "built-in")
+        assert verdict.expiry == EXPIRY
+        assert {"tcb-status", "rtmr", "xfam", "collateral", "report-data"} <= {*verdict.checks}
+        assert not {"events", "allowed-chip", "mr-seam", "host-data", "vmpl"} & {*verdict.checks}
+        assert "allowed_piids" in verdict.warnings[0]
+
+    def test_a_listed_platform_needs_no_warning(self):
+        listed = replace(TDX_POLICY, tdx=(replace(ENTRY, allowed_piids=frozenset({PIID})),))
+        verdict = judge(self.answer(), listed)
+        assert verdict.warnings == ()
+        assert "allowed-chip" in verdict.checks
+
+    def test_the_entry_that_matched_is_named(self):
+        other = replace(ENTRY, mrtd=frozenset({b"\x12" * 48}))
+        assert judge(self.answer(), replace(TDX_POLICY, tdx=(other, ENTRY))).entry == "tdx 2"
+
+    def test_a_bad_one(self):
+        assert rule_of(self.answer(nonce=bytes(32)), TDX_POLICY) == "report-data"
+        assert rule_of(self.answer(mrtd=b"\x12" * 48), TDX_POLICY) == "measurement"
+        assert rule_of(self.answer(), replace(TDX_POLICY, tdx=())) == "policy"
+        assert rule_of(self.answer(), POLICY) == "collateral"  # Intel's root did not sign it
+        assert rule_of(self.answer(), TDX_POLICY, NOW + 900 * DAY) == "validity"
+
+    def test_a_swapped_key(self):
+        genuine = self.evidence(report_data(NONCE, BINDING))
+        swapped = bound(hpke_key=hpke.PrivateKey.generate().public_bytes)
+        assert rule_of(answer(swapped, evidence=genuine), TDX_POLICY) == "report-data"
+
+    def test_without_statements(self):
+        bare = self.answer().evidence.model_copy(update={"collateral": b""})
+        assert rule_of(answer(evidence=bare), TDX_POLICY) == "collateral"
+
+    def test_with_certificates(self):
+        evidence = self.answer().evidence.model_copy(update={"certificates": [b"x"]})
+        assert rule_of(answer(evidence=evidence), TDX_POLICY) == "certificates"
+
+    @pytest.mark.parametrize("part", ["report", "collateral", "event_log"])
+    def test_too_much_of_it(self, part):
+        evidence = self.answer().evidence.model_copy(update={part: bytes(limits.MAX_EVIDENCE)})
+        assert rule_of(answer(evidence=evidence), TDX_POLICY) == "size"
+        assert rule_of(self.answer(), replace(TDX_POLICY, max_evidence=1024)) == "size"
+        assert rule_of(answer(evidence=evidence), replace(TDX_POLICY, max_evidence=1 << 30)) == "size"
+
+    def test_what_the_platform_is_must_be_written_down(self):
+        """A policy file's classes and kinds."""
+        hardware = replace(TDX_POLICY, allow_open=True, require_hardware=True)
+        nothing = answer(bound(trust="open"), evidence=NO_HARDWARE)
+        assert rule_of(nothing, hardware) == "trust"
+        assert judge(nothing, replace(hardware, require_hardware=False)).entry == "none"
+        assert rule_of(self.answer(), replace(TDX_POLICY, allow_sealed=False, allow_open=True)) == "trust"
+
+
+class TestMarkets:
+    """Simulated evidence counts where the policy names the market and the market's file has its root."""
+
+    MARKET = POLICY.simulated
+
+    def test_a_named_market(self):
+        named = Policy(simulated_markets=frozenset({market_digest(31337, REGISTRY, PAYMENTS)}))
+        assert judge(answer(), named.in_market(self.MARKET)).entry == "simulated"
+        assert judge(answer(), named.in_market(self.MARKET)).warnings == ()
+        assert rule_of(answer(), named) == "simulated"
+        assert rule_of(answer(), named.in_market(None)) == "simulated"
+
+    def test_another_market(self):
+        named = Policy(simulated_markets=frozenset({market_digest(1, REGISTRY, PAYMENTS)}))
+        assert rule_of(answer(), named.in_market(self.MARKET)) == "simulated"
+        assert rule_of(answer(), Policy().in_market(self.MARKET)) == "simulated"
 
 
 class TestHostileBytes:

@@ -51,23 +51,32 @@ def _versions() -> str:
     return " ".join(f"{name}@{lock[f'node_modules/{name}']['version']}" for name in names)
 
 
-def compile_contracts() -> dict[str, str]:
-    """File name -> JSON text of every contract; needs `npm ci` in this folder."""
+def solc_output(*outputs: str) -> dict[str, Any]:
+    """What the compiler says of our sources, standard JSON; *outputs* instead of what we package.
+
+    Needs `npm ci` in this folder.
+    """
     import solcx  # noqa: PLC0415  a development dependency
 
     if not (ROOM / "node_modules" / "solc").is_dir():
         raise NoContext("the Solidity compiler is missing", hint="run `npm ci` in contracts/")
-    sources = _sources()
-    output = solcx.compile_standard(
+    settings = SETTINGS | ({"outputSelection": {"*": {"*": outputs, "": outputs}}} if outputs else {})
+    result: dict[str, Any] = solcx.compile_standard(
         {
             "language": "Solidity",
-            "sources": {name: {"content": text} for name, text in sources.items()},
-            "settings": SETTINGS,
+            "sources": {name: {"content": text} for name, text in _sources().items()},
+            "settings": settings,
         },
         solc_binary=ROOM / "solc-wrapper.js",
         base_path=str(ROOM),
     )
-    digest = source_hash(sources, _versions())
+    return result
+
+
+def compile_contracts() -> dict[str, str]:
+    """File name -> JSON text of every contract; needs `npm ci` in this folder."""
+    output = solc_output()
+    digest = source_hash(_sources(), _versions())
     return {
         f"{name}.json": _artifact(name, output["contracts"][f"src/{name}.sol"][name], digest)
         for name in CONTRACTS

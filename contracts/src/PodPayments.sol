@@ -8,6 +8,7 @@ import {EIP712} from "@openzeppelin/contracts/utils/cryptography/EIP712.sol";
 import {ECDSA} from "@openzeppelin/contracts/utils/cryptography/ECDSA.sol";
 import {SignatureChecker} from "@openzeppelin/contracts/utils/cryptography/SignatureChecker.sol";
 import {ReentrancyGuardTransient} from "@openzeppelin/contracts/utils/ReentrancyGuardTransient.sol";
+import {IPodPayments} from "./IPodPayments.sol";
 import {Words} from "./Words.sol";
 
 /// @title Metered payment channels for pods
@@ -18,101 +19,8 @@ import {Words} from "./Words.sol";
 ///         Neither key alone can steal: the owner cannot claim, and the meter cannot say where money goes.
 /// @dev Channels live at channels[owner][id]; id = low 192 bits of keccak256(abi.encode(owner, publisher, salt)), so
 ///      publisher and salt prove who may command a channel and neither is stored. Layout of the words: Words.sol.
-contract PodPayments is EIP712, ReentrancyGuardTransient {
+contract PodPayments is IPodPayments, EIP712, ReentrancyGuardTransient {
     using SafeERC20 for IERC20;
-
-    /// @notice The two words of a channel; both are zero when there is none.
-    struct Channel {
-        uint256 hot;
-        uint256 terms;
-    }
-
-    /// @notice Where an address wants to be paid (zero: to itself), and what it is owed.
-    struct Account {
-        address payout;
-        uint96 owed;
-    }
-
-    /// @notice What a publisher opens. `salt` makes the id unguessable; `terms` as in Words.sol, with unlockAt 0.
-    struct Open {
-        address owner;
-        address meter;
-        bytes32 salt;
-        uint256 terms;
-        uint88 amount;
-    }
-
-    /// @notice What, with the owner, a channel's id is made of.
-    struct Ref {
-        address publisher;
-        bytes32 salt;
-    }
-
-    /// @notice A publisher's consent to another meter.
-    /// @dev plan = 0 u72 | deadline u32 | from u32 | upTo u32 | pay u88. With from, upTo and pay zero the channel only
-    ///      moves, wherever it stands; otherwise `from` must be the stored upTo and the period is settled for `pay`.
-    ///      A move without settlement is no nonce: it may be handed in again before its deadline if the channel ever
-    ///      comes back to the old meter, which a meter key, made anew at every boot, never does.
-    struct Move {
-        address publisher;
-        bytes32 salt;
-        uint256 plan;
-        bytes signature;
-    }
-
-    /// @notice A publisher's word that one period of a meter may be paid up to `most` whatever the cap says. Usage is
-    ///         still metered and still limited by the deposit; nothing above the allowance is carried or owed later.
-    /// @dev Good once: the period is signed, and a period is settled once. Who sends it does not matter.
-    struct Voucher {
-        address publisher;
-        bytes32 salt;
-        uint88 most;
-        bytes signature;
-    }
-
-    /// @notice An amount is zero, too large, or not what arrived.
-    error BadAmount();
-    /// @notice Terms, owner, meter or cap are not acceptable.
-    error BadTerms();
-    /// @notice The words of a submission do not come in pairs.
-    error BadLength();
-    /// @notice A channel with this id exists already.
-    error Live();
-    /// @notice There is no such channel.
-    error Unknown();
-    /// @notice The notice has not passed, or runs already.
-    error Locked();
-    /// @notice The caller may not do this.
-    error Denied();
-
-    /// @notice A channel was opened; its first period starts at this block's time.
-    event Opened(
-        address indexed owner, address indexed publisher, uint256 indexed id, address meter, uint256 terms, uint256 amount
-    );
-    /// @notice A deposit grew.
-    event ToppedUp(address indexed owner, uint256 indexed id, uint256 amount);
-    /// @notice The publisher raised the cap; `terms` is the whole new word.
-    event CapRaised(address indexed owner, uint256 indexed id, uint256 terms);
-    /// @notice A batch was settled; each result is id's low u128 | flags u8 | upTo u32 | paid u88.
-    event UsageSubmitted(
-        address indexed owner, address indexed meter, bytes32 indexed root, uint256 paid, uint256[] results
-    );
-    /// @notice Channels moved to another meter; results as in UsageSubmitted.
-    event Rotated(
-        address indexed owner, address indexed oldMeter, address indexed newMeter, uint256 paid, uint256[] results
-    );
-    /// @notice The publisher gave notice; from `unlockAt` on it may close.
-    event UnlockStarted(address indexed owner, uint256 indexed id, uint256 unlockAt);
-    /// @notice The publisher took its notice back.
-    event UnlockCancelled(address indexed owner, uint256 indexed id);
-    /// @notice A channel ended; `pushed` is false when the token refused the refund and it was credited instead.
-    event Closed(address indexed owner, uint256 indexed id, uint256 refunded, bool pushed);
-    /// @notice What `who` was owed went to `to`.
-    event Withdrawn(address indexed who, address indexed to, uint256 amount);
-    /// @notice `who` is paid at `payout` from now on.
-    event PayoutSet(address indexed who, address payout);
-    /// @notice `operator` may (or may no longer) hand in moves for `owner`.
-    event OperatorSet(address indexed owner, address indexed operator, bool allowed);
 
     /// @notice Flag of a result: paid less than due, the deposit is used up.
     uint256 public constant CUT_DEPOSIT = Words.CUT_DEPOSIT;
@@ -162,12 +70,17 @@ contract PodPayments is EIP712, ReentrancyGuardTransient {
     /// @notice Who may hand in moves for an owner; an operator has no other right.
     mapping(address owner => mapping(address operator => bool)) public isOperator;
 
+    /// @notice A market for one token.
     /// @param token_ the ERC-20 of every channel; fee-on-transfer tokens are refused at the first deposit
     constructor(IERC20 token_) EIP712("PodPayments", "1") {
         token = token_;
     }
 
     /// @notice The id under which a channel is kept.
+    /// @param owner whom it pays
+    /// @param publisher who opens it
+    /// @param salt as it is opened
+    /// @return the id, 192 bits
     function idOf(address owner, address publisher, bytes32 salt) public pure returns (uint256) {
         return uint192(uint256(keccak256(abi.encode(owner, publisher, salt))));
     }
@@ -175,18 +88,22 @@ contract PodPayments is EIP712, ReentrancyGuardTransient {
     // ---- the owner: the provider's cold address ----
 
     /// @notice Sets where the caller's credit is paid; zero means to the caller itself.
+    /// @param to the payout
     function setPayout(address to) external {
         accounts[msg.sender].payout = to;
         emit PayoutSet(msg.sender, to);
     }
 
     /// @notice Allows an operator to hand in moves that publishers signed, or takes that back.
+    /// @param operator whose right it is
+    /// @param allowed whether it has it from now on
     function setOperator(address operator, bool allowed) external {
         isOperator[msg.sender][operator] = allowed;
         emit OperatorSet(msg.sender, operator, allowed);
     }
 
     /// @notice Ends channels of the calling owner at once and refunds their publishers; nothing is claimed.
+    /// @param refs which ones; Unknown when one of them is not there
     function release(Ref[] calldata refs) external nonReentrant {
         for (uint256 i; i < refs.length; ++i) {
             uint256 id = idOf(msg.sender, refs[i].publisher, refs[i].salt);
@@ -200,6 +117,8 @@ contract PodPayments is EIP712, ReentrancyGuardTransient {
     // ---- the publisher ----
 
     /// @notice Opens and funds a channel from a standing allowance.
+    /// @param order what to open
+    /// @return id under which it is kept
     function open(Open calldata order) external nonReentrant returns (uint256 id) {
         id = _open(order);
         _pull(order.amount);
@@ -207,6 +126,13 @@ contract PodPayments is EIP712, ReentrancyGuardTransient {
 
     /// @notice Opens and funds a channel in one transaction with a signed allowance.
     /// @dev A permit that somebody else handed in first fails here; the allowance decides then.
+    /// @param order what to open
+    /// @param value the allowance that the caller signed (ERC-2612)
+    /// @param deadline until when that signature is good
+    /// @param v recovery bit of the signature
+    /// @param r first half of the signature
+    /// @param s second half of the signature
+    /// @return id under which it is kept
     function openWithPermit(Open calldata order, uint256 value, uint256 deadline, uint8 v, bytes32 r, bytes32 s)
         external
         nonReentrant
@@ -218,6 +144,7 @@ contract PodPayments is EIP712, ReentrancyGuardTransient {
     }
 
     /// @notice Opens and funds several channels with one transfer.
+    /// @param orders what to open
     function openMany(Open[] calldata orders) external nonReentrant {
         uint256 sum;
         for (uint256 i; i < orders.length; ++i) {
@@ -228,11 +155,22 @@ contract PodPayments is EIP712, ReentrancyGuardTransient {
     }
 
     /// @notice Adds to a deposit; anybody may. It never cancels a notice, so nobody can hold a publisher's exit up.
+    /// @param owner whom the channel pays
+    /// @param id the channel
+    /// @param amount what to add
     function topUp(address owner, uint256 id, uint88 amount) external nonReentrant {
         _topUp(owner, id, amount);
     }
 
-    /// @notice The same with a signed allowance.
+    /// @notice Adds to a deposit with a signed allowance of the caller's.
+    /// @param owner whom the channel pays
+    /// @param id the channel
+    /// @param amount what to add
+    /// @param value the allowance that the caller signed (ERC-2612)
+    /// @param deadline until when that signature is good
+    /// @param v recovery bit of the signature
+    /// @param r first half of the signature
+    /// @param s second half of the signature
     function topUpWithPermit(
         address owner,
         uint256 id,
@@ -249,6 +187,10 @@ contract PodPayments is EIP712, ReentrancyGuardTransient {
 
     /// @notice Raises the cap of the caller's channel; it never sinks. The period that is not claimed yet, and the
     ///         carried allowance (at most a day), count at the new cap.
+    /// @param owner whom the channel pays
+    /// @param salt as the channel was opened
+    /// @param mantissa of the new cap, in base units a day
+    /// @param exponent binary exponent of the new cap
     function raiseCap(address owner, bytes32 salt, uint24 mantissa, uint8 exponent) external {
         (Channel storage c, uint256 id, uint256 terms) = _mine(owner, salt);
         uint256 raised = Words.withCap(terms, mantissa, exponent);
@@ -258,6 +200,8 @@ contract PodPayments is EIP712, ReentrancyGuardTransient {
     }
 
     /// @notice Gives notice: after it the caller may close its channel. Claims go on until then.
+    /// @param owner whom the channel pays
+    /// @param salt as the channel was opened
     function unlock(address owner, bytes32 salt) external {
         (Channel storage c, uint256 id, uint256 terms) = _mine(owner, salt);
         if (Words.unlockAtIn(terms) != 0) revert Locked(); // a second call must not push the first
@@ -267,6 +211,8 @@ contract PodPayments is EIP712, ReentrancyGuardTransient {
     }
 
     /// @notice Takes the notice back.
+    /// @param owner whom the channel pays
+    /// @param salt as the channel was opened
     function cancelUnlock(address owner, bytes32 salt) external {
         (Channel storage c, uint256 id, uint256 terms) = _mine(owner, salt);
         c.terms = Words.withUnlockAt(terms, 0);
@@ -274,6 +220,8 @@ contract PodPayments is EIP712, ReentrancyGuardTransient {
     }
 
     /// @notice Ends the caller's channel after its notice and refunds what is left.
+    /// @param owner whom the channel pays
+    /// @param salt as the channel was opened
     function close(address owner, bytes32 salt) external nonReentrant {
         (Channel storage c, uint256 id, uint256 terms) = _mine(owner, salt);
         _requireNoticePassed(terms);
@@ -282,6 +230,10 @@ contract PodPayments is EIP712, ReentrancyGuardTransient {
 
     /// @notice Moves the caller's channel to another meter without the provider; only after the notice, as it cuts
     ///         the old meter off like a close does. It ends the notice.
+    /// @param owner whom the channel pays
+    /// @param salt as the channel was opened
+    /// @param oldMeter who may claim now
+    /// @param newMeter who may claim afterwards
     function move(address owner, bytes32 salt, address oldMeter, address newMeter) external {
         (Channel storage c, uint256 id, uint256 terms) = _mine(owner, salt);
         _requireNoticePassed(terms);
@@ -300,7 +252,8 @@ contract PodPayments is EIP712, ReentrancyGuardTransient {
     /// @notice Settles a batch of the calling meter's channels; nothing reverts because of one item.
     /// @param owner whose channels these are
     /// @param root Merkle root over the usage leaves of the batch
-    /// @param words pairs: id u192 | from u32 | upTo u32, then release u1 | 0 u15 | 5 x quantity u48
+    /// @param words pairs: id u192 | from u32 | upTo u32, then release u1 | 0 u15 | 5 x quantity u48;
+    ///        an item with the voucher bit, the one below the release, is skipped here
     /// @param refs one for each item with the release bit, in order
     /// @return paid what the owner was credited
     function submitUsage(address owner, bytes32 root, uint256[] calldata words, Ref[] calldata refs)
@@ -314,6 +267,12 @@ contract PodPayments is EIP712, ReentrancyGuardTransient {
     /// @notice The same, signed by the meter and sent by anybody: a meter needs no coin, and what it signed last can be
     ///         sent after its machine is gone. Sending it again changes nothing, as `from` does not match any more.
     /// @dev The refs are signed too, so that nobody can strip a release.
+    /// @param owner whose channels these are
+    /// @param root Merkle root over the usage leaves of the batch
+    /// @param words as in submitUsage
+    /// @param refs one for each item with the release bit, in order
+    /// @param signature the meter's over Usage, 65 or 64 bytes
+    /// @return paid what the owner was credited
     function submitUsageFor(
         address owner,
         bytes32 root,
@@ -352,6 +311,11 @@ contract PodPayments is EIP712, ReentrancyGuardTransient {
     ///         from the old meter, the owner or an operator. A move may settle a period that a dead meter never claimed;
     ///         it is limited by the deposit alone, as the publisher signed the amount, and gives no allowance.
     /// @dev No reentrancy guard: the only outside call is a static one, to a contract wallet.
+    /// @param owner whom the channels pay
+    /// @param oldMeter who may claim now
+    /// @param newMeter who may claim afterwards
+    /// @param moves the publishers' words; those that do not hold are flagged and change nothing
+    /// @return paid what the owner was credited
     function rotate(address owner, address oldMeter, address newMeter, Move[] calldata moves)
         external
         returns (uint256 paid)
@@ -371,6 +335,7 @@ contract PodPayments is EIP712, ReentrancyGuardTransient {
     // ---- anybody ----
 
     /// @notice Pays what `who` is owed, only to the payout that `who` set itself.
+    /// @param who is paid; BadAmount when it is owed nothing
     function withdraw(address who) external nonReentrant {
         Account storage account = accounts[who];
         uint256 amount = account.owed;
@@ -382,6 +347,9 @@ contract PodPayments is EIP712, ReentrancyGuardTransient {
     }
 
     /// @notice Words of many channels in one call; two zeros where there is none.
+    /// @param owner whom they pay
+    /// @param ids which ones
+    /// @return found their words, in the same order
     function status(address owner, uint256[] calldata ids) external view returns (Channel[] memory found) {
         found = new Channel[](ids.length);
         for (uint256 i; i < ids.length; ++i) {

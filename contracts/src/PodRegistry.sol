@@ -93,14 +93,28 @@ contract PodRegistry {
     error BadEntry();
 
     /// @notice A row was added or replaced as a whole.
+    /// @param owner whose row it is
+    /// @param daemon which of the owner's rows
     event Registered(address indexed owner, uint32 indexed daemon);
     /// @notice Prices or least terms changed.
+    /// @param owner whose row it is
+    /// @param daemon which of the owner's rows
+    /// @param offer the new word
     event Priced(address indexed owner, uint32 indexed daemon, uint256 offer);
     /// @notice Endpoint or profile changed.
+    /// @param owner whose row it is
+    /// @param daemon which of the owner's rows
+    /// @param profile SHA-256 of the new profile
+    /// @param endpoint the new multiaddr in its binary form
     event Moved(address indexed owner, uint32 indexed daemon, bytes32 profile, bytes endpoint);
     /// @notice A row was removed.
+    /// @param owner whose row it is
+    /// @param daemon which of the owner's rows
     event Removed(address indexed owner, uint32 indexed daemon);
-    /// @notice `operator` may (or may no longer) update endpoints and send heartbeats for `owner`.
+    /// @notice Who may update endpoints and send heartbeats changed.
+    /// @param owner whose rows
+    /// @param operator who may, or may no longer
+    /// @param allowed which of the two
     event OperatorSet(address indexed owner, address indexed operator, bool allowed);
 
     /// @notice Longest endpoint.

@@ -13,6 +13,7 @@ contract TestToken is ERC20Permit {
     /// @notice Somebody other than the minter wanted to mint.
     error NotMinter();
 
+    /// @notice A token without supply.
     /// @param name_ name of the token, also in its EIP-712 domain
     /// @param symbol_ symbol of the token
     /// @param decimals_ how many digits a whole token has behind the point
@@ -22,11 +23,14 @@ contract TestToken is ERC20Permit {
     }
 
     /// @notice How many digits a whole token has behind the point.
+    /// @return the digits
     function decimals() public view override returns (uint8) {
         return _decimals;
     }
 
-    /// @notice Makes new money for `to`.
+    /// @notice Makes new money.
+    /// @param to who gets it
+    /// @param amount how much, in base units
     function mint(address to, uint256 amount) external {
         if (msg.sender != minter) revert NotMinter();
         _mint(to, amount);

@@ -2,6 +2,7 @@
 pragma solidity 0.8.37;
 
 import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
+import {IPodPayments} from "../src/IPodPayments.sol";
 import {PodPayments} from "../src/PodPayments.sol";
 import {TestToken} from "../src/TestToken.sol";
 import {Test, Vm} from "./Test.sol";
@@ -69,17 +70,17 @@ abstract contract Base is Test {
         return id << 64 | uint256(uint32(from)) << 32 | uint32(upTo);
     }
 
-    function noRefs() internal pure returns (PodPayments.Ref[] memory) {}
+    function noRefs() internal pure returns (IPodPayments.Ref[] memory) {}
 
-    function refsOf(address who, bytes32 salt) internal pure returns (PodPayments.Ref[] memory refs) {
-        refs = new PodPayments.Ref[](1);
-        refs[0] = PodPayments.Ref(who, salt);
+    function refsOf(address who, bytes32 salt) internal pure returns (IPodPayments.Ref[] memory refs) {
+        refs = new IPodPayments.Ref[](1);
+        refs[0] = IPodPayments.Ref(who, salt);
     }
 
     // ---- acting ----
 
-    function order(bytes32 salt, uint88 amount) internal view returns (PodPayments.Open memory) {
-        return PodPayments.Open(owner, meter, salt, terms(), amount);
+    function order(bytes32 salt, uint88 amount) internal view returns (IPodPayments.Open memory) {
+        return IPodPayments.Open(owner, meter, salt, terms(), amount);
     }
 
     function open(uint88 amount) internal returns (uint256) {
@@ -107,7 +108,7 @@ abstract contract Base is Test {
         return stateOf(id).hot;
     }
 
-    function stateOf(uint256 id) internal view returns (PodPayments.Channel memory) {
+    function stateOf(uint256 id) internal view returns (IPodPayments.Channel memory) {
         uint256[] memory ids = new uint256[](1);
         ids[0] = id;
         return pay.status(owner, ids)[0];
@@ -145,7 +146,7 @@ abstract contract Base is Test {
         return keccak256(abi.encodePacked("\x19\x01", domain, structHash));
     }
 
-    function usageHash(address owner_, bytes32 root, uint256[] memory words, PodPayments.Ref[] memory refs)
+    function usageHash(address owner_, bytes32 root, uint256[] memory words, IPodPayments.Ref[] memory refs)
         internal
         view
         returns (bytes32)
@@ -161,7 +162,7 @@ abstract contract Base is Test {
         );
     }
 
-    function signUsage(uint256 key, uint256[] memory words, PodPayments.Ref[] memory refs)
+    function signUsage(uint256 key, uint256[] memory words, IPodPayments.Ref[] memory refs)
         internal
         view
         returns (bytes memory)
@@ -177,7 +178,7 @@ abstract contract Base is Test {
     function moveOf(uint256 key, address to, uint32 from, uint32 upTo, uint88 amount, uint32 deadline)
         internal
         view
-        returns (PodPayments.Move memory m)
+        returns (IPodPayments.Move memory m)
     {
         m.publisher = vm.addr(key);
         m.salt = SALT;
@@ -188,8 +189,8 @@ abstract contract Base is Test {
         m.signature = sign(key, digestOf(pay, hash));
     }
 
-    function one(PodPayments.Move memory m) internal pure returns (PodPayments.Move[] memory moves) {
-        moves = new PodPayments.Move[](1);
+    function one(IPodPayments.Move memory m) internal pure returns (IPodPayments.Move[] memory moves) {
+        moves = new IPodPayments.Move[](1);
         moves[0] = m;
     }
 
@@ -204,7 +205,7 @@ abstract contract Base is Test {
         Vm.Log[] memory logs = vm.getRecordedLogs();
         for (uint256 i = logs.length; i > 0; --i) {
             bytes32 topic = logs[i - 1].topics[0];
-            if (topic == PodPayments.UsageSubmitted.selector || topic == PodPayments.Rotated.selector) {
+            if (topic == IPodPayments.UsageSubmitted.selector || topic == IPodPayments.Rotated.selector) {
                 (, results) = abi.decode(logs[i - 1].data, (uint256, uint256[]));
                 return results;
             }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
+import {IPodPayments} from "../src/IPodPayments.sol";
 import {PodPayments} from "../src/PodPayments.sol";
 import {Base} from "./Base.sol";
 
@@ -8,7 +9,7 @@ import {Base} from "./Base.sol";
 contract ChannelsTest is Base {
     function test_openStoresEverythingAndPullsTheDeposit() public {
         uint256 id = open(1e6);
-        PodPayments.Channel memory c = stateOf(id);
+        IPodPayments.Channel memory c = stateOf(id);
         vm.assertEq(id, uint192(uint256(keccak256(abi.encode(owner, publisher, SALT)))));
         vm.assertEq(c.hot, uint256(uint120(uint160(meter))) << 136 | T0 << 88 | 1e6);
         vm.assertEq(c.terms, terms());
@@ -18,12 +19,12 @@ contract ChannelsTest is Base {
     function test_aSecondOpenMeetsTheFirst() public {
         open(1e6);
         vm.prank(publisher);
-        vm.expectRevert(PodPayments.Live.selector);
-        pay.open(PodPayments.Open(owner, nextMeter, SALT, terms(), 5));
+        vm.expectRevert(IPodPayments.Live.selector);
+        pay.open(IPodPayments.Open(owner, nextMeter, SALT, terms(), 5));
     }
 
     function test_openManyPullsOnce() public {
-        PodPayments.Open[] memory orders = new PodPayments.Open[](3);
+        IPodPayments.Open[] memory orders = new IPodPayments.Open[](3);
         for (uint256 i; i < 3; ++i) {
             orders[i] = order(bytes32(i), uint88(i + 1));
         }
@@ -45,21 +46,21 @@ contract ChannelsTest is Base {
         ];
         vm.startPrank(publisher);
         for (uint256 i; i < bad.length; ++i) {
-            vm.expectRevert(PodPayments.BadTerms.selector);
-            pay.open(PodPayments.Open(owner, meter, SALT, bad[i], 5));
+            vm.expectRevert(IPodPayments.BadTerms.selector);
+            pay.open(IPodPayments.Open(owner, meter, SALT, bad[i], 5));
         }
     }
 
     function test_partiesOutOfRangeAreRefused() public {
         vm.startPrank(publisher);
-        vm.expectRevert(PodPayments.BadAmount.selector);
+        vm.expectRevert(IPodPayments.BadAmount.selector);
         pay.open(order(SALT, 0));
-        vm.expectRevert(PodPayments.BadTerms.selector);
-        pay.open(PodPayments.Open(address(0), meter, SALT, terms(), 5));
-        vm.expectRevert(PodPayments.BadTerms.selector);
-        pay.open(PodPayments.Open(owner, address(0), SALT, terms(), 5));
-        vm.expectRevert(PodPayments.BadTerms.selector); // else the owner could claim
-        pay.open(PodPayments.Open(owner, owner, SALT, terms(), 5));
+        vm.expectRevert(IPodPayments.BadTerms.selector);
+        pay.open(IPodPayments.Open(address(0), meter, SALT, terms(), 5));
+        vm.expectRevert(IPodPayments.BadTerms.selector);
+        pay.open(IPodPayments.Open(owner, address(0), SALT, terms(), 5));
+        vm.expectRevert(IPodPayments.BadTerms.selector); // else the owner could claim
+        pay.open(IPodPayments.Open(owner, owner, SALT, terms(), 5));
     }
 
     function test_anybodyTopsUpALiveChannel() public {
@@ -68,11 +69,11 @@ contract ChannelsTest is Base {
         token.mint(friend, 50);
         vm.startPrank(friend);
         token.approve(address(pay), 50);
-        vm.expectRevert(PodPayments.BadAmount.selector);
+        vm.expectRevert(IPodPayments.BadAmount.selector);
         pay.topUp(owner, id, 0);
-        vm.expectRevert(PodPayments.BadAmount.selector);
+        vm.expectRevert(IPodPayments.BadAmount.selector);
         pay.topUp(owner, id, type(uint88).max);
-        vm.expectRevert(PodPayments.Unknown.selector);
+        vm.expectRevert(IPodPayments.Unknown.selector);
         pay.topUp(owner, id + 1, 50);
         pay.topUp(owner, id, 50);
         vm.assertEq(leftOf(id), 1e6 + 50);
@@ -90,15 +91,15 @@ contract ChannelsTest is Base {
     function test_leavingTakesTheWholeNotice() public {
         uint256 id = open(1e6);
         vm.startPrank(publisher);
-        vm.expectRevert(PodPayments.Locked.selector);
+        vm.expectRevert(IPodPayments.Locked.selector);
         pay.close(owner, SALT);
         pay.unlock(owner, SALT);
         vm.assertEq(stateOf(id).terms >> 216, T0 + 3600);
         vm.warp(T0 + 1800);
-        vm.expectRevert(PodPayments.Locked.selector); // a second call must not push the first
+        vm.expectRevert(IPodPayments.Locked.selector); // a second call must not push the first
         pay.unlock(owner, SALT);
         vm.warp(T0 + 3599);
-        vm.expectRevert(PodPayments.Locked.selector);
+        vm.expectRevert(IPodPayments.Locked.selector);
         pay.close(owner, SALT);
         vm.warp(T0 + 3600);
         uint256 before = token.balanceOf(publisher);
@@ -113,10 +114,10 @@ contract ChannelsTest is Base {
         pay.unlock(owner, SALT);
         vm.warp(T0 + 3600);
         pay.cancelUnlock(owner, SALT);
-        vm.expectRevert(PodPayments.Locked.selector);
+        vm.expectRevert(IPodPayments.Locked.selector);
         pay.close(owner, SALT);
         pay.unlock(owner, SALT);
-        vm.expectRevert(PodPayments.Locked.selector);
+        vm.expectRevert(IPodPayments.Locked.selector);
         pay.close(owner, SALT);
     }
 
@@ -129,30 +130,30 @@ contract ChannelsTest is Base {
         vm.stopPrank();
         open(1e6);
         vm.prank(publisher);
-        vm.expectRevert(PodPayments.Locked.selector);
+        vm.expectRevert(IPodPayments.Locked.selector);
         pay.close(owner, SALT);
     }
 
     function test_strangersCommandNothing() public {
         uint256 id = open(1e6);
-        PodPayments.Channel memory before = stateOf(id);
+        IPodPayments.Channel memory before = stateOf(id);
         address[3] memory strangers = [address(0xBAD), owner, operator];
         for (uint256 i; i < 3; ++i) {
             vm.startPrank(strangers[i]);
-            vm.expectRevert(PodPayments.Unknown.selector);
+            vm.expectRevert(IPodPayments.Unknown.selector);
             pay.unlock(owner, SALT);
-            vm.expectRevert(PodPayments.Unknown.selector);
+            vm.expectRevert(IPodPayments.Unknown.selector);
             pay.cancelUnlock(owner, SALT);
-            vm.expectRevert(PodPayments.Unknown.selector);
+            vm.expectRevert(IPodPayments.Unknown.selector);
             pay.close(owner, SALT);
-            vm.expectRevert(PodPayments.Unknown.selector);
+            vm.expectRevert(IPodPayments.Unknown.selector);
             pay.raiseCap(owner, SALT, type(uint24).max, 64);
-            vm.expectRevert(PodPayments.Unknown.selector);
+            vm.expectRevert(IPodPayments.Unknown.selector);
             pay.move(owner, SALT, meter, nextMeter);
             vm.stopPrank();
         }
         vm.prank(operator);
-        vm.expectRevert(PodPayments.Unknown.selector);
+        vm.expectRevert(IPodPayments.Unknown.selector);
         pay.release(refsOf(publisher, SALT));
         vm.assertEq(stateOf(id).hot, before.hot);
         vm.assertEq(stateOf(id).terms, before.terms);
@@ -164,16 +165,16 @@ contract ChannelsTest is Base {
         vm.startPrank(owner);
         pay.release(refsOf(publisher, SALT));
         vm.assertEq(token.balanceOf(publisher) - before, 1e6);
-        vm.expectRevert(PodPayments.Unknown.selector);
+        vm.expectRevert(IPodPayments.Unknown.selector);
         pay.release(refsOf(publisher, SALT));
     }
 
     function test_aCapOnlyRises() public {
         uint256 id = open(1e6);
         vm.startPrank(publisher);
-        vm.expectRevert(PodPayments.BadTerms.selector);
+        vm.expectRevert(IPodPayments.BadTerms.selector);
         pay.raiseCap(owner, SALT, uint24(RATE * DAY), 0);
-        vm.expectRevert(PodPayments.BadTerms.selector);
+        vm.expectRevert(IPodPayments.BadTerms.selector);
         pay.raiseCap(owner, SALT, 1, 65);
         pay.raiseCap(owner, SALT, uint24(RATE * DAY), 1);
         vm.stopPrank();
@@ -194,7 +195,7 @@ contract ChannelsTest is Base {
         vm.prank(address(0xBAD));
         pay.withdraw(owner);
         vm.assertEq(token.balanceOf(target), 50);
-        vm.expectRevert(PodPayments.BadAmount.selector);
+        vm.expectRevert(IPodPayments.BadAmount.selector);
         pay.withdraw(owner);
     }
 }

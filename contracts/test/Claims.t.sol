@@ -2,6 +2,7 @@
 pragma solidity 0.8.37;
 
 import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
+import {IPodPayments} from "../src/IPodPayments.sol";
 import {PodPayments} from "../src/PodPayments.sol";
 import {Base} from "./Base.sol";
 import {Vm} from "./Test.sol";
@@ -11,7 +12,7 @@ contract ClaimsTest is Base {
     function test_usageIsPaidAtTheAgreedPrices() public {
         uint256 prices = 3 | uint256(5) << 32 | uint256(7) << 64 | uint256(11) << 96 | uint256(13) << 128;
         vm.prank(publisher);
-        uint256 id = pay.open(PodPayments.Open(owner, meter, SALT, termsOf(prices, 65, 1 << 20, 20, 60), 1e6));
+        uint256 id = pay.open(IPodPayments.Open(owner, meter, SALT, termsOf(prices, 65, 1 << 20, 20, 60), 1e6));
         vm.warp(T0 + 100);
         uint256 quantities = 1 | uint256(10) << 48 | uint256(100) << 96 | uint256(1000) << 144 | uint256(10000) << 192;
         uint256 due = uint256(3 + 50 + 700 + 11000 + 130000) / 2; // scale 65 halves
@@ -45,7 +46,7 @@ contract ClaimsTest is Base {
         vm.startPrank(publisher);
         token.approve(address(twin), 1e6);
         twin.open(order(SALT, 1e6));
-        pay.open(PodPayments.Open(address(0xBAD), meter, SALT, terms(), 1e6));
+        pay.open(IPodPayments.Open(address(0xBAD), meter, SALT, terms(), 1e6));
         vm.stopPrank();
         vm.assertEq(twin.submitUsageFor(owner, 0, words, noRefs(), signature), 0);
         vm.assertEq(pay.submitUsageFor(address(0xBAD), 0, words, noRefs(), signature), 0);
@@ -160,7 +161,7 @@ contract ClaimsTest is Base {
         uint256 id = open(1e6);
         vm.warp(T0 + 100);
         uint256 asked = RELEASE | 50;
-        PodPayments.Ref[] memory refs = refsOf(publisher, SALT);
+        IPodPayments.Ref[] memory refs = refsOf(publisher, SALT);
         vm.startPrank(meter);
         pay.submitUsage(owner, 0, pairOf(id, T0 + 1, T0 + 100, asked), refs); // stale
         pay.submitUsage(owner, 0, pairOf(id, T0, T0 + 101, asked), refs); // future
@@ -193,15 +194,15 @@ contract ClaimsTest is Base {
         uint256[] memory words = new uint256[](4);
         (words[0], words[2]) = (wordOf(id, T0, T0 + 50), wordOf(id, T0 + 50, T0 + 100));
         words[1] = words[3] = RELEASE | 5;
-        PodPayments.Ref[] memory refs = new PodPayments.Ref[](2);
-        refs[0] = refs[1] = PodPayments.Ref(publisher, SALT);
+        IPodPayments.Ref[] memory refs = new IPodPayments.Ref[](2);
+        refs[0] = refs[1] = IPodPayments.Ref(publisher, SALT);
         vm.recordLogs();
         vm.prank(meter);
         vm.assertEq(pay.submitUsage(owner, 0, words, refs), 10);
         Vm.Log[] memory logs = vm.getRecordedLogs();
         uint256 closed;
         for (uint256 i; i < logs.length; ++i) {
-            if (logs[i].topics[0] == PodPayments.Closed.selector) ++closed;
+            if (logs[i].topics[0] == IPodPayments.Closed.selector) ++closed;
         }
         vm.assertEq(closed, 1);
         vm.assertEq(token.balanceOf(address(pay)), 10);
@@ -211,7 +212,7 @@ contract ClaimsTest is Base {
         uint256 id = open(1e6);
         vm.warp(T0 + 100);
         uint256[] memory words = pairOf(id, T0, T0 + 100, RELEASE | 50);
-        PodPayments.Ref[] memory refs = refsOf(publisher, SALT);
+        IPodPayments.Ref[] memory refs = refsOf(publisher, SALT);
         bytes memory signature = signUsage(METER_KEY, words, refs);
         vm.assertEq(pay.submitUsageFor(owner, 0, words, noRefs(), signature), 0);
         vm.assertEq(pay.submitUsageFor(owner, 0, words, refsOf(publisher, 0), signature), 0);
@@ -228,7 +229,7 @@ contract ClaimsTest is Base {
         pay.submitUsageFor(owner, 0, words, noRefs(), signature);
         vm.expectRevert();
         pay.submitUsageFor(owner, 0, words, noRefs(), "");
-        vm.expectRevert(PodPayments.BadLength.selector);
+        vm.expectRevert(IPodPayments.BadLength.selector);
         vm.prank(meter);
         pay.submitUsage(owner, 0, new uint256[](3), noRefs());
     }

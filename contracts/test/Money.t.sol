@@ -3,6 +3,7 @@ pragma solidity 0.8.37;
 
 import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 import {SafeERC20} from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol";
+import {IPodPayments} from "../src/IPodPayments.sol";
 import {PodPayments} from "../src/PodPayments.sol";
 import {TestToken} from "../src/TestToken.sol";
 import {Base} from "./Base.sol";
@@ -66,7 +67,7 @@ contract MoneyTest is Base {
     function test_feeOnTransferIsRefused() public {
         useToken(new FeeToken());
         vm.prank(publisher);
-        vm.expectRevert(PodPayments.BadAmount.selector);
+        vm.expectRevert(IPodPayments.BadAmount.selector);
         pay.open(order(SALT, 1000));
     }
 
@@ -107,9 +108,9 @@ contract MoneyTest is Base {
         open(1000);
         open(bytes32(uint256(6)), 1000);
         blocking.setBlocked(publisher, true);
-        PodPayments.Ref[] memory refs = new PodPayments.Ref[](2);
-        refs[0] = PodPayments.Ref(publisher, SALT);
-        refs[1] = PodPayments.Ref(publisher, bytes32(uint256(6)));
+        IPodPayments.Ref[] memory refs = new IPodPayments.Ref[](2);
+        refs[0] = IPodPayments.Ref(publisher, SALT);
+        refs[1] = IPodPayments.Ref(publisher, bytes32(uint256(6)));
         vm.prank(owner);
         pay.release(refs);
         vm.assertEq(owedTo(publisher), 2000);

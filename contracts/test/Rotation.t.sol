@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
+import {IPodPayments} from "../src/IPodPayments.sol";
 import {PodPayments} from "../src/PodPayments.sol";
 import {Base} from "./Base.sol";
 import {Wallet} from "./Tokens.sol";
@@ -11,11 +12,11 @@ contract RotationTest is Base {
 
     function test_needsBothThePublishersWordAndTheProvidersHand() public {
         uint256 id = open(1e6);
-        PodPayments.Move memory m = moveOf(PUBLISHER_KEY, nextMeter, 0, 0, 0, FOREVER);
+        IPodPayments.Move memory m = moveOf(PUBLISHER_KEY, nextMeter, 0, 0, 0, FOREVER);
         vm.prank(publisher);
-        vm.expectRevert(PodPayments.Denied.selector);
+        vm.expectRevert(IPodPayments.Denied.selector);
         pay.rotate(owner, meter, nextMeter, one(m));
-        PodPayments.Move memory forged = moveOf(99, nextMeter, 0, 0, 0, FOREVER);
+        IPodPayments.Move memory forged = moveOf(99, nextMeter, 0, 0, 0, FOREVER);
         forged.publisher = publisher;
         vm.recordLogs();
         vm.prank(operator);
@@ -25,7 +26,7 @@ contract RotationTest is Base {
     }
 
     function test_oldMeterOwnerAndOperatorMayHandItIn() public {
-        PodPayments.Move memory m = moveOf(PUBLISHER_KEY, nextMeter, 0, 0, 0, FOREVER);
+        IPodPayments.Move memory m = moveOf(PUBLISHER_KEY, nextMeter, 0, 0, 0, FOREVER);
         address[3] memory hands = [meter, owner, operator];
         for (uint256 i; i < 3; ++i) {
             uint256 snapshot = vm.snapshotState();
@@ -41,7 +42,7 @@ contract RotationTest is Base {
         uint256 id = open(1e6);
         vm.warp(T0 + 100);
         claim(id, T0, T0 + 60, 50);
-        PodPayments.Move memory m = moveOf(PUBLISHER_KEY, nextMeter, 0, 0, 0, FOREVER);
+        IPodPayments.Move memory m = moveOf(PUBLISHER_KEY, nextMeter, 0, 0, 0, FOREVER);
         vm.prank(operator);
         pay.rotate(owner, meter, nextMeter, one(m));
         vm.assertEq(claim(id, T0 + 60, T0 + 100, 5), 0); // the old one is out
@@ -52,7 +53,7 @@ contract RotationTest is Base {
     function test_settlesWhatThePublisherSigned_once() public {
         uint256 id = open(1e6);
         vm.warp(T0 + 100);
-        PodPayments.Move memory m = moveOf(PUBLISHER_KEY, nextMeter, uint32(T0), uint32(T0 + 90), 77, uint32(T0 + 1000));
+        IPodPayments.Move memory m = moveOf(PUBLISHER_KEY, nextMeter, uint32(T0), uint32(T0 + 90), 77, uint32(T0 + 1000));
         vm.startPrank(operator);
         vm.assertEq(pay.rotate(owner, meter, address(0x77), one(m)), 0); // another meter than signed
         m.plan += 1;
@@ -82,7 +83,7 @@ contract RotationTest is Base {
 
     function test_deadlinesPass() public {
         uint256 id = open(1e6);
-        PodPayments.Move memory m = moveOf(PUBLISHER_KEY, nextMeter, 0, 0, 0, uint32(T0 + 10));
+        IPodPayments.Move memory m = moveOf(PUBLISHER_KEY, nextMeter, 0, 0, 0, uint32(T0 + 10));
         vm.warp(T0 + 11);
         vm.prank(operator);
         pay.rotate(owner, meter, nextMeter, one(m));
@@ -91,10 +92,10 @@ contract RotationTest is Base {
 
     function test_unknownChannelsAreNotMade() public {
         vm.startPrank(operator);
-        PodPayments.Move memory m = moveOf(PUBLISHER_KEY, nextMeter, 0, 0, 0, FOREVER);
-        vm.expectRevert(PodPayments.BadTerms.selector);
+        IPodPayments.Move memory m = moveOf(PUBLISHER_KEY, nextMeter, 0, 0, 0, FOREVER);
+        vm.expectRevert(IPodPayments.BadTerms.selector);
         pay.rotate(owner, address(0), nextMeter, one(m));
-        vm.expectRevert(PodPayments.BadTerms.selector);
+        vm.expectRevert(IPodPayments.BadTerms.selector);
         pay.rotate(owner, meter, owner, one(m));
         pay.rotate(owner, meter, nextMeter, one(m));
         vm.assertEq(hotOf(pay.idOf(owner, publisher, SALT)), 0);
@@ -105,7 +106,7 @@ contract RotationTest is Base {
         token.mint(address(wallet), 1e6);
         wallet.run(address(token), abi.encodeCall(token.approve, (address(pay), 1e6)));
         wallet.run(address(pay), abi.encodeCall(PodPayments.open, (order(SALT, 1e6))));
-        PodPayments.Move memory m = moveOf(55, nextMeter, 0, 0, 0, FOREVER);
+        IPodPayments.Move memory m = moveOf(55, nextMeter, 0, 0, 0, FOREVER);
         m.publisher = address(wallet);
         vm.prank(operator);
         pay.rotate(owner, meter, nextMeter, one(m));
@@ -115,24 +116,24 @@ contract RotationTest is Base {
     function test_thePublisherAloneMovesOnlyAfterTheNotice() public {
         uint256 id = open(1e6);
         vm.startPrank(publisher);
-        vm.expectRevert(PodPayments.Locked.selector);
+        vm.expectRevert(IPodPayments.Locked.selector);
         pay.move(owner, SALT, meter, nextMeter);
         pay.unlock(owner, SALT);
         vm.warp(T0 + 3600);
-        vm.expectRevert(PodPayments.Denied.selector);
+        vm.expectRevert(IPodPayments.Denied.selector);
         pay.move(owner, SALT, nextMeter, meter);
-        vm.expectRevert(PodPayments.Denied.selector);
+        vm.expectRevert(IPodPayments.Denied.selector);
         pay.move(owner, SALT, meter, owner);
         pay.move(owner, SALT, meter, nextMeter);
         vm.assertEq(meterTagOf(id), uint120(uint160(nextMeter)));
-        vm.expectRevert(PodPayments.Locked.selector); // the move ended the notice
+        vm.expectRevert(IPodPayments.Locked.selector); // the move ended the notice
         pay.close(owner, SALT);
     }
 
     /// @notice A known limit: a move without settlement is no nonce, should a channel ever come back to the old meter.
     function test_limit_aPlainMoveReplaysIfAMeterComesBack() public {
         uint256 id = open(1e6);
-        PodPayments.Move memory m = moveOf(PUBLISHER_KEY, nextMeter, 0, 0, 0, FOREVER);
+        IPodPayments.Move memory m = moveOf(PUBLISHER_KEY, nextMeter, 0, 0, 0, FOREVER);
         vm.prank(operator);
         pay.rotate(owner, meter, nextMeter, one(m));
         vm.startPrank(publisher);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
+import {IPodPayments} from "../src/IPodPayments.sol";
 import {PodPayments} from "../src/PodPayments.sol";
 import {Words} from "../src/Words.sol";
 import {Base} from "./Base.sol";
@@ -69,7 +70,7 @@ contract TwinTest is Base {
             packed |= uint256(prices[k]) << 32 * k;
         }
         vm.prank(publisher);
-        return pay.open(PodPayments.Open(owner, meter, SALT, termsOf(packed, scale, mantissa, exponent, 60), deposit));
+        return pay.open(IPodPayments.Open(owner, meter, SALT, termsOf(packed, scale, mantissa, exponent, 60), deposit));
     }
 
     function widen(uint32[5] memory prices) private pure returns (uint256[5] memory out) {

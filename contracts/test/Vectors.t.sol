@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
+import {IPodPayments} from "../src/IPodPayments.sol";
 import {PodPayments} from "../src/PodPayments.sol";
 import {UsageProof} from "../src/UsageProof.sol";
 import {Words} from "../src/Words.sol";
@@ -84,7 +85,7 @@ contract VectorsTest is Base {
     }
 
     function test_usageDigest() public view {
-        PodPayments.Ref[] memory refs = refsOf(who(".channel.publisher"), word(".channel.salt"));
+        IPodPayments.Ref[] memory refs = refsOf(who(".channel.publisher"), word(".channel.salt"));
         bytes32 hash = usageHash(who(".channel.owner"), word(".signed.root"), numbers(".signed.words"), refs);
         vm.assertEq(domainDigest(hash), word(".signed.usageDigest"));
     }

@@ -114,14 +114,21 @@ class BlobStore:
             self._used -= path.stat().st_size
             path.unlink()
 
-    def collect(self, needed: Collection[bytes], older_than_s: float) -> int:
-        """Remove blobs that no pod needs and nobody touched for so long; returns bytes freed."""
+    def collect(
+        self, needed: Collection[bytes], older_than_s: float, spared: Collection[Address] = ()
+    ) -> int:
+        """Remove blobs that no pod needs and nobody touched for so long; returns bytes freed.
+
+        Those of *spared* publishers stay: nobody knows which of them their pods will need.
+        """
+        folders = {publisher.lower() for publisher in spared}
         freed = 0
         keep = {blob_id.hex() for blob_id in needed}
         limit = time.time() - older_than_s
         for path in self._folder.glob("*/*.sealed"):
             status = path.stat()
-            if path.stem in keep or path in self._writing or status.st_mtime > limit:
+            kept = path.stem in keep or path.parent.name in folders
+            if kept or path in self._writing or status.st_mtime > limit:
                 continue
             path.unlink()
             freed += status.st_size

@@ -3,6 +3,7 @@
 
 from dataclasses import replace
 
+from trustedpods.contracts.records import meter_tag
 from trustedpods.protocol.errors import Refused
 from trustedpods.protocol.ids import Address, address_from_bytes, namespace_name
 from trustedpods.protocol.limits import MIB
@@ -88,6 +89,8 @@ class Acceptance:
                 )
                 return record, record.phase is Phase.SERVING
         await self.admit(opened.ask, record)
+        if record is not None and record.phase is Phase.AWAITING_KEY:
+            await self._make_ready(record)
         await self._keeper.stop(request.ref.channel)
         await self._pods.put(self._next_record(record, stored, request, opened))
         return await self._pods.step(request.ref.channel, Event.BUNDLE), False
@@ -124,12 +127,17 @@ class Acceptance:
                 rule="removing",
                 hint="deploy again when it is gone",
             )
-        if record.phase is Phase.AWAITING_KEY:
+
+    async def _make_ready(self, record: PodRecord) -> None:
+        """A pod that waits for its key is taken only on a channel that this boot's meter can claim."""
+        (channel,) = await self._doors.chain.channels(self._doors.owner, [record.channel])
+        if channel is not None and channel.meter_tag != meter_tag(self._doors.meter):
             raise Refused(
-                "the machine was restarted, and its new meter cannot claim this channel: not supported yet",
+                "the machine was restarted, and the channel still names its old meter",
                 rule="awaiting-key",
-                hint="close the channel and deploy again",
+                hint="`trustedpods watch` or a deploy by a current client hands in a rotation first",
             )
+        await self._fleet.clear(record)
 
     def _unchanged(self, record: PodRecord, opened: OpenBundle) -> bool:
         """The same bundle again, while it serves or is on its way there."""
@@ -172,6 +180,7 @@ class Acceptance:
             record,
             generation=request.generation,
             boot_id=self._doors.keys.boot_id,
+            meter=self._doors.meter,
             request=stored,
             previous=record.request if record.live else record.previous,
             size=opened.size,

@@ -33,7 +33,9 @@ from trustedpods.provider.app.meter import Meter
 from trustedpods.provider.app.operator import serve_operator
 from trustedpods.provider.app.phases import Phases
 from trustedpods.provider.app.pods import Pods
+from trustedpods.provider.app.presence import keep_row
 from trustedpods.provider.app.reconciler import Reconciler
+from trustedpods.provider.app.recovery import Recovery
 from trustedpods.provider.app.removing import Remover
 from trustedpods.provider.app.settlement import Settlement
 from trustedpods.provider.app.steady import steadily
@@ -53,6 +55,7 @@ from trustedpods.provider.metrics import Snapshot, serve_metrics
 from trustedpods.provider.server.blobs import Uploads
 from trustedpods.provider.server.conversations import Conversations, Handler
 from trustedpods.provider.server.provision import Provisioning
+from trustedpods.provider.server.rotate import Rotations
 from trustedpods.provider.server.verbs import Verbs
 from trustedpods.provider.store import Vault, open_store
 
@@ -120,6 +123,7 @@ class Parts:
     keeper: Keeper
     reconciler: Reconciler
     acceptance: Acceptance
+    recovery: Recovery
 
 
 def assemble(doors: Doors) -> Parts:
@@ -142,10 +146,22 @@ def assemble(doors: Doors) -> Parts:
             Phase.REMOVING: remover.remove,
         },
     )
-    reconciler = Reconciler(doors, pods, bundles, fleet, keeper)
+    recovery = Recovery(doors, pods)
+    reconciler = Reconciler(doors, pods, bundles, fleet, keeper, recovery)
     acceptance = Acceptance(doors, pods, bundles, fleet, keeper)
     parts = Parts(
-        doors, pods, board, bundles, meter, fleet, settlement, phases, keeper, reconciler, acceptance
+        doors,
+        pods,
+        board,
+        bundles,
+        meter,
+        fleet,
+        settlement,
+        phases,
+        keeper,
+        reconciler,
+        acceptance,
+        recovery,
     )
     pods.run = Runner(parts).run
     return parts
@@ -216,6 +232,7 @@ async def run_parts(
         await _hold_lease(doors)
         nursery.start_soon(_stop_on_signal, nursery.cancel_scope)
         nursery.start_soon(_keep_lease, doors)
+        await parts.recovery.after_start()
         await nursery.start(parts.fleet.run)
         await nursery.start(parts.keeper.run)
         await _restore(parts)
@@ -228,6 +245,7 @@ async def run_parts(
         ):
             nursery.start_soon(steadily, name, task)
         endpoint = (config.net.announce or host.addresses)[0]
+        nursery.start_soon(steadily, "keeping the row", partial(keep_row, doors, profile, endpoint))
         verbs = desk.operator_verbs(parts, profile, endpoint, lambda: conversations.running)
         await nursery.start(serve_operator, config.operator_socket, verbs)
         if config.metrics is not None:
@@ -275,6 +293,7 @@ def _handlers(parts: Parts) -> dict[Verb, Handler]:
         "logs": verbs.logs,
         "usage": verbs.usage,
         "delete": verbs.delete,
+        "rotate": Rotations(parts.doors, parts.pods, parts.acceptance, parts.settlement).rotate,
     }
 
 
@@ -324,10 +343,11 @@ async def _collect_blobs(parts: Parts) -> None:
     while True:
         await trio.sleep(COLLECT_EVERY_S)
         needed: set[bytes] = set()
+        waiting = {record.ref.publisher for record in parts.pods.standing if not parts.bundles.held(record)}
         for record in parts.pods.standing:
             if parts.bundles.held(record):
                 needed |= parts.bundles.open(record).blobs.keys()
-        freed = await trio.to_thread.run_sync(parts.doors.blobs.collect, needed, BLOB_KEPT_S)
+        freed = await trio.to_thread.run_sync(parts.doors.blobs.collect, needed, BLOB_KEPT_S, waiting)
         if freed:
             _log.info("%d MiB of blobs that nobody needs were removed", freed // MIB)
 

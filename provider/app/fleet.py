@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import trio
 
-from trustedpods.protocol.errors import TrustedPodsError
+from trustedpods.protocol.errors import NetworkFailure, TrustedPodsError
 from trustedpods.protocol.ids import ChannelId
 from trustedpods.provider.app.bundles import Bundles, OpenBundle
 from trustedpods.provider.app.doors import Doors
@@ -175,6 +175,17 @@ class Fleet:
         with trio.move_on_after(EMPTY_LIMIT_S):
             while any(view.namespace == record.namespace for view in self._views.values()):
                 await self._views_changed.wait()
+
+    async def clear(self, record: PodRecord) -> None:
+        """End every replica that an earlier boot left; NetworkFailure while some are still ending.
+
+        Nobody counts them, so none may serve a pod that is released again.
+        """
+        await self.empty(record)
+        for view in await self._doors.cluster.pods(record.namespace):
+            await self._meter.seen(view)
+        if await self._doors.cluster.pods(record.namespace):
+            raise NetworkFailure("replicas from before the reboot are still ending", rule="ending")
 
     # ---- tasks -------------------------------------------------------------------------------
 

@@ -121,7 +121,7 @@ class Keeper:
         _log.info("%s: failed in phase %s, now %s", record.label, record.phase, after.phase)
 
     def _tell_end(self, record: PodRecord) -> None:
-        if record.phase is Phase.SERVING and record.statement is not None:
+        if record.phase is Phase.SERVING and record.statement:
             self._board.close(record.channel, decode_statement(record.statement))
         elif record.phase in (Phase.GONE, Phase.FAILED):
             self._board.close(record.channel, Refused(record.reason or "the pod was removed", rule="removed"))

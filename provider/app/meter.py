@@ -18,7 +18,7 @@ from trustedpods.provider.cluster.views import PodView
 from trustedpods.provider.core.meter import Run
 from trustedpods.provider.core.record import PodRecord
 from trustedpods.provider.core.traffic import SlotStats, TrafficMark, traffic_since
-from trustedpods.provider.store import ledger
+from trustedpods.provider.store import boots, ledger
 
 _log = logging.getLogger(__name__)
 
@@ -34,11 +34,14 @@ class Meter:
         self._observing = trio.Lock()
 
     async def seen(self, view: PodView) -> None:
-        """A replica as the cluster shows it now: note its start, its end, and let it go."""
+        """A replica as the cluster shows it now: note its start, its end, and let it go.
+
+        What runs without its bundle's key is from before a reboot: nobody asked for it since, nobody pays.
+        """
         record = self._pods.of_label(view.label)
         if record is None:
             return
-        run = run_of(view)
+        run = run_of(view) if record.boot_id == self._doors.keys.boot_id else None
         if run is not None and self._written.get(view.uid) != run:
             await self._doors.store.write(ledger.record_run, record.channel, view.namespace, run)
             self._written[view.uid] = run
@@ -56,15 +59,20 @@ class Meter:
             for view in views:
                 await self.seen(view)
             await self._end_lost({view.uid for view in views}, began)
+            await self._doors.store.write(boots.counted, self._doors.keys.boot_id, began)
             return began
 
     async def _end_lost(self, present: set[str], now: UnixSeconds) -> None:
-        """Runs whose replica is gone although it was never seen to end: somebody removed it by force."""
+        """Runs whose replica is gone although it was never seen to end: somebody removed it by force.
+
+        It ends when it was last seen: whether it ran after that, nobody knows.
+        """
         unfinished = await self._doors.store.read(ledger.open_runs)
         lost = [uid for uid in unfinished if uid not in present]
         if lost:
             _log.warning("%d replicas vanished without an end", len(lost))
-            await self._doors.store.write(ledger.end_runs, lost, now)
+            seen = await self._doors.store.read(boots.last_counted, self._doors.keys.boot_id)
+            await self._doors.store.write(ledger.end_runs, lost, now if seen is None else seen)
         for uid in [uid for uid, run in self._written.items() if uid not in present and run.ended]:
             del self._written[uid]
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 import trio
 
 from trustedpods.contracts.records import Channel
+from trustedpods.contracts.terms import Terms
 from trustedpods.protocol.codec import encode
 from trustedpods.protocol.errors import Refused
 from trustedpods.protocol.ids import address_bytes
@@ -55,21 +56,26 @@ class Phases:
         self._arrived.set()
         self._arrived = trio.Event()
 
-    def needs(self, record: PodRecord) -> list[BlobNeed]:
+    async def needs(self, record: PodRecord) -> list[BlobNeed]:
         """The blobs that are still missing, with the chunks that are there."""
         return [
             BlobNeed(blob_id=blob.blob_id, chunks=self._doors.blobs.chunks(record.ref.publisher, blob))
-            for blob in self._missing(record)
+            for blob in await self._missing(record)
         ]
 
-    def _missing(self, record: PodRecord) -> list[BlobRef]:
+    async def _missing(self, record: PodRecord) -> list[BlobRef]:
+        """Blobs that are not in the spool, of images that are not in the pod's own repository."""
         store, publisher = self._doors.blobs, record.ref.publisher
-        blobs = self._bundles.open(record).blobs.values()
-        return [blob for blob in blobs if store.chunks(publisher, blob) < chunk_count(blob.size)]
+        found: dict[bytes, BlobRef] = {}
+        for image in self._bundles.open(record).bundle.images:
+            short = [blob for blob in image.blobs if store.chunks(publisher, blob) < chunk_count(blob.size)]
+            if short and not await self._doors.registry.has_manifest(record.label, image.blobs[0].digest):
+                found |= {blob.blob_id: blob for blob in short}
+        return list(found.values())
 
     async def receive(self, record: PodRecord) -> Event:
         """Wait until every blob of the bundle is in the spool."""
-        while missing := self._missing(record):
+        while missing := await self._missing(record):
             left = record.changed_at + BLOBS_WITHIN_S - self._doors.now()
             if left <= 0:
                 raise Refused(f"{len(missing)} blobs did not come in time", rule="blobs-missing")
@@ -110,7 +116,8 @@ class Phases:
 
     async def _accept_channel(self, record: PodRecord, channel: Channel) -> None:
         now = self._doors.now()
-        check_channel(channel, self._doors.offer, self._doors.meter, record.size, record.scaling, now)
+        agreed = None if record.terms is None else Terms.unpack(record.terms)
+        check_channel(channel, self._doors.offer, self._doors.meter, record.size, record.scaling, now, agreed)
         fact = ChannelFact(channel.left, channel.up_to, channel.unlock_at)
         await self._pods.change(record.channel, chain=fact, terms=channel.terms.pack())
         self._board.tell(record.channel, "channel", f"channel found with {channel.left} base units")

@@ -20,6 +20,7 @@ from trustedpods.provider.app.doors import Doors
 from trustedpods.provider.app.fleet import Fleet
 from trustedpods.provider.app.keeper import Keeper
 from trustedpods.provider.app.pods import Pods
+from trustedpods.provider.app.recovery import Recovery
 from trustedpods.provider.core import funds, meter
 from trustedpods.provider.core.reconcile import Decision, Facts, Policy, Read, decide
 from trustedpods.provider.core.record import WORKING, ChannelFact, Phase, PodRecord
@@ -57,8 +58,11 @@ class _Chain:
 class Reconciler:
     """One look every `LOOK_EVERY_S`."""
 
-    def __init__(self, doors: Doors, pods: Pods, bundles: Bundles, fleet: Fleet, keeper: Keeper) -> None:
+    def __init__(
+        self, doors: Doors, pods: Pods, bundles: Bundles, fleet: Fleet, keeper: Keeper, recovery: Recovery
+    ) -> None:
         self._doors = doors
+        self._recovery = recovery
         self._pods = pods
         self._bundles = bundles
         self._fleet = fleet
@@ -116,6 +120,7 @@ class Reconciler:
                 self._chain.absent_since[record.channel] = (first, looks + 1)
                 continue
             self._chain.absent_since.pop(record.channel, None)
+            await self._recovery.compare(self._pods.get(record.channel) or record, channel)
             fact = ChannelFact(channel.left, channel.up_to, channel.unlock_at)
             await self._pods.change(record.channel, chain=fact)
         return True

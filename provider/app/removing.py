@@ -71,7 +71,7 @@ class Remover:
 
     async def _release(self, record: PodRecord) -> None:
         """What was used is billed, except of a pod that failed before it ever served."""
-        billed = record.statement is not None
+        billed = record.served
         if record.chain is None and not await self._channel_comes(record):
             return
         await self._settlement.wait_released(record, billed=billed)

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from trustedpods.contracts.records import Channel, meter_tag
-from trustedpods.contracts.terms import least_cap
+from trustedpods.contracts.terms import Terms, least_cap
 from trustedpods.protocol.errors import InsufficientFunds, Refused
 from trustedpods.protocol.ids import Address
 from trustedpods.protocol.messages import AdmitBody, Capacity, LeastTerms, Prices, TrustClass
@@ -78,19 +78,43 @@ def check_hosts(hosts: Iterable[str], label: str, domain: str) -> None:
 
 
 def check_channel(
-    channel: Channel, offer: Offer, meter: Address, size: PodSize, scaling: Scaling, now: UnixSeconds
+    channel: Channel,
+    offer: Offer,
+    meter: Address,
+    size: PodSize,
+    scaling: Scaling,
+    now: UnixSeconds,
+    agreed: Terms | None = None,
 ) -> None:
-    """Refused (or InsufficientFunds) unless this channel pays for this pod at the list's prices."""
+    """Refused (or InsufficientFunds) unless this channel pays for this pod at the list's prices.
+
+    A channel keeps the prices and the notice that were *agreed* for it before, whatever the list says
+    now, and may be half spent.
+    """
     if channel.meter_tag != meter_tag(meter):
         raise Refused(
             "the channel names another meter than this boot's",
             rule="meter",
-            hint="close the channel and deploy again",
+            hint="`trustedpods watch` or a deploy moves it to this boot's meter",
         )
     if channel.unlock_at:
         raise Refused(f"an unlock is announced for {channel.unlock_at}", rule="unlock-announced")
     if channel.up_to > now + BLOCK_MARGIN_S:
         raise Refused(f"claimed up to {channel.up_to}, which is to come", rule="up-to")
+    terms = channel.terms
+    if agreed is None or (agreed.prices, agreed.unlock_s) != (terms.prices, terms.unlock_s):
+        _check_terms(channel, offer)
+    peak = peak_per_second(size, scaling, offer.least.idle_mib)
+    if not terms.covers_peak(peak, offer.claim_interval_s):
+        raise Refused(
+            f"cap {terms.cap_per_day} base units a day, at full scale "
+            f"{least_cap(terms.prices, peak, offer.claim_interval_s)} are needed",
+            rule="cap",
+        )
+
+
+def _check_terms(channel: Channel, offer: Offer) -> None:
+    """Terms that are new here: at least what is asked for now."""
     _check_prices(channel.terms.prices, offer.prices)
     if channel.terms.unlock_s < offer.least.unlock_s:
         raise Refused(
@@ -100,13 +124,6 @@ def check_channel(
     if channel.left < offer.least.deposit:
         raise InsufficientFunds(
             f"{channel.left} base units in the channel, at least {offer.least.deposit}", rule="deposit"
-        )
-    peak = peak_per_second(size, scaling, offer.least.idle_mib)
-    if not channel.terms.covers_peak(peak, offer.claim_interval_s):
-        raise Refused(
-            f"cap {channel.terms.cap_per_day} base units a day, at full scale "
-            f"{least_cap(channel.terms.prices, peak, offer.claim_interval_s)} are needed",
-            rule="cap",
         )
 
 

@@ -70,7 +70,7 @@ _NEXT: dict[Event, tuple[tuple[Phase, ...], Phase]] = {
     Event.FUNDS_OUT: ((*_BEFORE_SERVING, Phase.SERVING), Phase.STOPPED),
     Event.UNLOCK_ANNOUNCED: ((*_BEFORE_SERVING, Phase.SERVING), Phase.STOPPED),
     Event.FUNDED: ((Phase.STOPPED,), Phase.SERVING),
-    Event.GRACE_OVER: ((Phase.STOPPED,), Phase.REMOVING),
+    Event.GRACE_OVER: ((Phase.STOPPED, Phase.AWAITING_KEY), Phase.REMOVING),
     Event.CHANNEL_GONE: (_STANDING, Phase.REMOVING),
     Event.NAMESPACE_LOST: ((Phase.SERVING,), Phase.IMPORTING),
     Event.KEY_LOST: ((*_BEFORE_SERVING, Phase.SERVING, Phase.STOPPED), Phase.AWAITING_KEY),
@@ -100,7 +100,7 @@ def step(record: PodRecord, event: Event, now: UnixSeconds, reason: str = "") ->
         return Step(record)
     if event is Event.FAILED and record.previous is not None:
         return _roll_back(record, now, reason)
-    if event is Event.FAILED and record.statement is not None:
+    if event is Event.FAILED and record.served:
         phase = Phase.SERVING  # it ran before: from here on a failing start is a failing wake-up
     if event is Event.REMOVED and record.failing:
         phase = Phase.FAILED
@@ -120,8 +120,8 @@ def _with_marks(record: PodRecord, event: Event, now: UnixSeconds) -> PodRecord:
             return replace(record, live=False, stopped_at=now)
         case Phase.REMOVING:
             return replace(record, live=False, failing=event is Event.FAILED)
-        case Phase.AWAITING_KEY:
-            return replace(record, live=False)
+        case Phase.AWAITING_KEY:  # what ran before does not open either, and the facade has other slots now
+            return replace(record, live=False, previous=None, slot=None)
         case Phase.GONE | Phase.FAILED:  # of a bundle that nobody needs any more nothing is kept
             return replace(record, live=False, request=b"", previous=None)
         case _:

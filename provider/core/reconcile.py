@@ -13,6 +13,9 @@ from trustedpods.provider.core import funds
 from trustedpods.provider.core.life import Command, Event
 from trustedpods.provider.core.record import Phase, PodRecord
 
+KEY_LOST_REASON = "the machine was restarted: the pod waits until its publisher's client releases it again"
+"""What a publisher reads of a pod whose key went with a reboot."""
+
 
 class Read(StrEnum):
     """What a look at another system told."""
@@ -65,14 +68,22 @@ def decide(pod: PodRecord, facts: Facts, policy: Policy) -> Decision:
     if facts.channel is Read.ABSENT:
         return Decision(Event.CHANNEL_GONE, "the channel was closed on chain")
     if not facts.key_held and pod.phase is not Phase.AWAITING_KEY:
-        return Decision(Event.KEY_LOST, "the machine was restarted: deploy again to release the pod's keys")
+        return Decision(Event.KEY_LOST, KEY_LOST_REASON)
     match pod.phase:
         case Phase.SERVING:
             return _serving(facts)
         case Phase.STOPPED:
             return _stopped(pod, facts, policy)
         case _:
-            return _parked(facts)
+            return _awaiting(pod, facts, policy)
+
+
+def books_behind(known: UnixSeconds, claimed: UnixSeconds, paid: UnixSeconds) -> bool:
+    """Whether the chain *paid* up to a time that no claim in these books reaches.
+
+    *known* is the chain's `upTo` as last stored, *claimed* the newest end of a stored claim.
+    """
+    return paid > max(known, claimed)
 
 
 def _serving(facts: Facts) -> Decision:
@@ -92,6 +103,15 @@ def _stopped(pod: PodRecord, facts: Facts, policy: Policy) -> Decision:
     if facts.revivable and not facts.unlock_at:
         return Decision(Event.FUNDED, "money is there again")
     if funds.grace_over(since, facts.unlock_at, policy.grace_s, facts.now):
+        return Decision(Event.GRACE_OVER, f"no money came within the grace period of {policy.grace_s} s")
+    return _parked(facts)
+
+
+def _awaiting(pod: PodRecord, facts: Facts, policy: Policy) -> Decision:
+    """A pod without its key is kept and not billed, unless its money had run out before."""
+    if pod.stopped_at is not None and funds.grace_over(
+        pod.stopped_at, facts.unlock_at, policy.grace_s, facts.now
+    ):
         return Decision(Event.GRACE_OVER, f"no money came within the grace period of {policy.grace_s} s")
     return _parked(facts)
 

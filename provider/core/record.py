@@ -30,6 +30,10 @@ ENDED = frozenset({Phase.GONE, Phase.FAILED})
 """Phases of which nothing but the books is left."""
 
 
+LOST_STATEMENT = b""
+"""Stands for a statement that an earlier boot of the machine sealed: the pod served, its words are gone."""
+
+
 @dataclass(frozen=True, slots=True)
 class PodSize:
     """The numbers of a pod that are billed or reserved; all that is kept of its manifest."""
@@ -70,6 +74,7 @@ class PodRecord:
 
     `previous` is the last bundle that ran, kept while a newer one has not proven itself. `live`
     says that the pod was proven and is published, also while a newer bundle is on its way.
+    `statement` is what was signed when it first served, or `LOST_STATEMENT`.
     """
 
     ref: PodRef
@@ -98,6 +103,11 @@ class PodRecord:
     def channel(self) -> ChannelId:
         """The payment channel, which is also the pod's key."""
         return self.ref.channel
+
+    @property
+    def served(self) -> bool:
+        """Whether the pod ever ran here; only then is it billed."""
+        return self.statement is not None
 
     @property
     def label(self) -> str:

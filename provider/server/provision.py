@@ -57,7 +57,7 @@ class Provisioning:
                 await self._confirm(asked.answers, record)
                 return
             self._keeper.ensure(record.channel)
-            await asked.answers.send(Needs(blobs=self._phases.needs(record)))
+            await asked.answers.send(Needs(blobs=await self._phases.needs(record)))
             async for line in feed:
                 if isinstance(line, TrustedPodsError):
                     raise line

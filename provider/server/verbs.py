@@ -75,7 +75,7 @@ class Verbs:
             generation=record.generation,
             replicas=replicas,
             ready=ready,
-            statement=None if record.statement is None or ended else decode_statement(record.statement),
+            statement=decode_statement(record.statement) if record.statement and not ended else None,
             deposit=left + claimed,
             claimed=claimed,
             accrued=accrued,

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The append-only ledger: runs, holdings and traffic; what a claim was made of stays for ever."""
 
-from sqlalchemy import delete, or_, select, update
+from sqlalchemy import delete, func, or_, select, update
 from sqlalchemy.dialects.sqlite import insert
 
 from trustedpods.protocol.ids import ChannelId, channel_hex
@@ -39,7 +39,20 @@ def open_runs(tx: Tx) -> dict[str, str]:
 
 def end_runs(tx: Tx, uids: list[str], at: UnixSeconds) -> None:
     """End runs whose pods are gone without a word (their finalizer was taken off by force)."""
-    tx.connection.execute(update(RUNS).where(RUNS.c.uid.in_(uids), RUNS.c.ended.is_(None)).values(ended=at))
+    lost = update(RUNS).where(RUNS.c.uid.in_(uids), RUNS.c.ended.is_(None))
+    tx.connection.execute(lost.values(ended=func.max(RUNS.c.started, at)))
+
+
+def cut_off(tx: Tx, channel: ChannelId, at: UnixSeconds) -> None:
+    """Nothing of the channel counts after *at*: open runs and holdings end there, its slot is forgotten.
+
+    What began later never counted.
+    """
+    key = channel_hex(channel)
+    for table in (RUNS, HOLDINGS):
+        open_ones = update(table).where(table.c.channel == key, table.c.ended.is_(None))
+        tx.connection.execute(open_ones.values(ended=func.max(table.c.started, at)))
+    drop_mark(tx, channel)
 
 
 def hold(tx: Tx, channel: ChannelId, sizes: dict[str, int], at: UnixSeconds) -> None:

@@ -8,7 +8,15 @@ from sqlalchemy.dialects.sqlite import insert
 
 from trustedpods.protocol.ids import Address, ChannelId, PodRef, channel_hex
 from trustedpods.protocol.units import TokenUnits, UnixSeconds
-from trustedpods.provider.core.record import ENDED, ChannelFact, Phase, PodRecord, PodSize, Scaling
+from trustedpods.provider.core.record import (
+    ENDED,
+    LOST_STATEMENT,
+    ChannelFact,
+    Phase,
+    PodRecord,
+    PodSize,
+    Scaling,
+)
 from trustedpods.provider.store.database import Tx
 from trustedpods.provider.store.tables import PODS
 
@@ -93,12 +101,20 @@ def _record(tx: Tx, row: Row[Any]) -> PodRecord:
         meter=Address(row.meter),
         terms=None if row.terms is None else int(row.terms),
         chain=_chain(row),
-        statement=None if row.sealed_statement is None else tx.vault.open(row.sealed_statement),
+        statement=_statement(tx, row.sealed_statement),
         changed_at=UnixSeconds(row.changed_at),
         stopped_at=None if row.stopped_at is None else UnixSeconds(row.stopped_at),
         warned=row.warned,
         failing=row.failing,
     )
+
+
+def _statement(tx: Tx, sealed: bytes | None) -> bytes | None:
+    """What an earlier boot sealed does not open; that there was something still counts."""
+    if sealed is None:
+        return None
+    opened = tx.vault.open(sealed)
+    return LOST_STATEMENT if opened is None else opened
 
 
 def _chain(row: Row[Any]) -> ChannelFact | None:

@@ -140,3 +140,10 @@ NONCES = Table(
     Column("expiry", Integer, nullable=False),
     Index("nonces_by_expiry", "expiry"),
 )
+
+BOOTS = Table(
+    "boots",
+    METADATA,
+    Column("boot_id", LargeBinary, primary_key=True),
+    Column("last_counted", Integer, nullable=False),
+)

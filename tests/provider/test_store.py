@@ -7,7 +7,7 @@ from tests.fakes.records import pod_record
 from trustedpods.protocol.errors import Locked, Refused
 from trustedpods.protocol.units import Usage
 from trustedpods.provider.core.meter import Run, usage
-from trustedpods.provider.core.record import Phase
+from trustedpods.provider.core.record import LOST_STATEMENT, Phase
 from trustedpods.provider.core.settle import Cut
 from trustedpods.provider.core.traffic import Traffic, TrafficMark
 from trustedpods.provider.store import Vault, claims, history, ledger, open_store, pods
@@ -67,7 +67,7 @@ async def test_another_boot_cannot_read_texts(path):
     async with book(path, b"x" * 32) as store:
         found = await store.read(pods.load, CHANNEL)
         assert found.reason == LOST_TEXT
-        assert found.statement is None
+        assert found.statement == LOST_STATEMENT
         assert found.size == RECORD.size
 
 

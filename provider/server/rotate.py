@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`rotate`: a publisher's consent that this boot's meter takes over a channel, handed in on chain."""
+
+import trio
+
+from trustedpods.contracts.records import Channel, meter_tag
+from trustedpods.contracts.typed import Domain, Move, move_signer
+from trustedpods.contracts.usage import ItemFlags
+from trustedpods.protocol.codec import decode
+from trustedpods.protocol.errors import Refused
+from trustedpods.protocol.ids import Address, PodRef, address_from_bytes
+from trustedpods.protocol.messages import Done, RotateBody
+from trustedpods.protocol.units import TokenUnits, UnixSeconds
+from trustedpods.provider.app.accepting import Acceptance
+from trustedpods.provider.app.doors import Doors
+from trustedpods.provider.app.pods import Pods
+from trustedpods.provider.app.settlement import Settlement
+from trustedpods.provider.core.record import ENDED
+from trustedpods.provider.server.conversations import Asked
+
+
+class Rotations:
+    """Hands in moves, one after another. A move that happened already is a success."""
+
+    def __init__(self, doors: Doors, pods: Pods, acceptance: Acceptance, settlement: Settlement) -> None:
+        self._doors = doors
+        self._pods = pods
+        self._acceptance = acceptance
+        self._settlement = settlement
+        self._turn = trio.Lock()
+
+    async def rotate(self, asked: Asked) -> None:
+        """Check everything that can be checked without gas, then hand it in."""
+        body, ref = decode(asked.request.body, RotateBody), asked.request.ref
+        record = self._pods.get(ref.channel)
+        if record is not None and record.phase not in ENDED:
+            self._acceptance.commanded(asked.request)
+        async with self._turn:
+            transaction = await self._hand_in(ref, body)
+        if transaction is not None and record is not None:
+            await self._pods.note(ref.channel, "rotated", "the channel names this boot's meter now")
+        done = Done(text="the channel names this boot's meter", transaction=transaction)
+        await asked.answers.send(done, final=True)
+
+    async def _hand_in(self, ref: PodRef, body: RotateBody) -> bytes | None:
+        """The transaction; None where the channel names this meter already."""
+        if self._is_mine(await self._channel(ref)):
+            return None
+        move = self._checked(ref, body)
+        await self._settlement.flush()  # what the dead meter signed last counts only before the move
+        channel = await self._channel(ref)
+        if channel.meter_tag != meter_tag(move.old_meter):
+            raise Refused("the channel names another meter than the one to move from", rule="old-meter")
+        if move.up_to and move.from_ != channel.up_to:
+            raise Refused(f"the settlement begins at {move.from_}, not {channel.up_to}", rule="stale")
+        receipt, results = await self._doors.chain.rotate(
+            self._doors.operator_key,
+            ref.owner,
+            move.old_meter,
+            move.new_meter,
+            [(ref.publisher, move, body.signature)],
+        )
+        skipped = results[0].flags & ~ItemFlags.CUT_DEPOSIT if results else ItemFlags.FOREIGN
+        if skipped and not self._is_mine(await self._channel(ref)):
+            raise Refused(f"the contract did not move the channel: {skipped!s}", rule="not-moved")
+        return receipt.tx_hash
+
+    def _checked(self, ref: PodRef, body: RotateBody) -> Move:
+        """The move, signed by the publisher: a wrong one would only cost the operator gas."""
+        move = Move(
+            owner=ref.owner,
+            salt=ref.salt,
+            old_meter=address_from_bytes(body.old_meter),
+            new_meter=self._doors.meter,
+            deadline=UnixSeconds(body.deadline),
+            from_=UnixSeconds(body.from_),
+            up_to=UnixSeconds(body.up_to),
+            pay=TokenUnits(body.pay),
+        )
+        market = self._doors.config.market
+        domain = Domain.of_payments(market.chain_id, Address(market.payments))
+        if move_signer(domain, move, body.signature) != ref.publisher:
+            raise Refused("the move is not signed by the channel's publisher", rule="move-signature")
+        return move
+
+    async def _channel(self, ref: PodRef) -> Channel:
+        (channel,) = await self._doors.chain.channels(ref.owner, [ref.channel])
+        if channel is None:
+            raise Refused("there is no such channel on chain", rule="channel-missing")
+        return channel
+
+    def _is_mine(self, channel: Channel) -> bool:
+        return channel.meter_tag == meter_tag(self._doors.meter)

@@ -1,0 +1,24 @@
+# SPDX-License-Identifier: Apache-2.0
+"""When each boot of the machine was last known to count: what came after it, nobody saw."""
+
+from sqlalchemy import func, select
+from sqlalchemy.dialects.sqlite import insert
+
+from trustedpods.protocol.units import UnixSeconds
+from trustedpods.provider.store.database import Tx
+from trustedpods.provider.store.tables import BOOTS
+
+
+def counted(tx: Tx, boot_id: bytes, at: UnixSeconds) -> None:
+    """Boot *boot_id* looked at every replica at *at*; an earlier time changes nothing."""
+    statement = insert(BOOTS).values(boot_id=boot_id, last_counted=at)
+    newer = func.max(BOOTS.c.last_counted, statement.excluded.last_counted)
+    tx.connection.execute(
+        statement.on_conflict_do_update(index_elements=["boot_id"], set_={"last_counted": newer})
+    )
+
+
+def last_counted(tx: Tx, boot_id: bytes) -> UnixSeconds | None:
+    """When *boot_id* last looked at every replica; None when it never did."""
+    found = tx.connection.execute(select(BOOTS.c.last_counted).where(BOOTS.c.boot_id == boot_id)).scalar()
+    return None if found is None else UnixSeconds(found)

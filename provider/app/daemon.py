@@ -146,7 +146,7 @@ def assemble(doors: Doors) -> Parts:
             Phase.REMOVING: remover.remove,
         },
     )
-    recovery = Recovery(doors, pods)
+    recovery = Recovery(doors, pods, bundles)
     reconciler = Reconciler(doors, pods, bundles, fleet, keeper, recovery)
     acceptance = Acceptance(doors, pods, bundles, fleet, keeper)
     parts = Parts(

@@ -16,7 +16,7 @@ from trustedpods.provider.app.doors import Doors
 from trustedpods.provider.app.pods import Pods
 from trustedpods.provider.cluster.views import PodView
 from trustedpods.provider.core.meter import Run
-from trustedpods.provider.core.record import PodRecord
+from trustedpods.provider.core.record import Phase, PodRecord
 from trustedpods.provider.core.traffic import SlotStats, TrafficMark, traffic_since
 from trustedpods.provider.store import boots, ledger
 
@@ -41,7 +41,8 @@ class Meter:
         record = self._pods.of_label(view.label)
         if record is None:
             return
-        run = run_of(view) if record.boot_id == self._doors.keys.boot_id else None
+        counts = record.boot_id == self._doors.keys.boot_id and record.phase is not Phase.AWAITING_KEY
+        run = run_of(view) if counts else None
         if run is not None and self._written.get(view.uid) != run:
             await self._doors.store.write(ledger.record_run, record.channel, view.namespace, run)
             self._written[view.uid] = run

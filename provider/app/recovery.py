@@ -11,6 +11,7 @@ import logging
 
 from trustedpods.contracts.records import Channel
 from trustedpods.protocol.units import UnixSeconds
+from trustedpods.provider.app.bundles import Bundles
 from trustedpods.provider.app.doors import Doors
 from trustedpods.provider.app.pods import Pods
 from trustedpods.provider.core.life import Event
@@ -27,14 +28,15 @@ GENERATIONS_PER_S = 1000
 class Recovery:
     """Sees both, and mends the books. Every part may be repeated."""
 
-    def __init__(self, doors: Doors, pods: Pods) -> None:
+    def __init__(self, doors: Doors, pods: Pods, bundles: Bundles) -> None:
         self._doors = doors
+        self._bundles = bundles
         self._pods = pods
 
     async def after_start(self) -> None:
-        """Before anything is watched or served: cut off what earlier boots counted."""
+        """Before anything is watched or served: cut off what was counted for bundles that no longer open."""
         for record in self._pods.standing:
-            if record.boot_id != self._doors.keys.boot_id:
+            if not self._bundles.held(record):
                 await self._cut_off(record)
 
     async def _cut_off(self, record: PodRecord) -> None:

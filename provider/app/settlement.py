@@ -109,13 +109,6 @@ class Settlement:
             if claim is not None and claim.state is not ClaimState.MINED:
                 await self._dispatch(claim)
 
-    async def flush(self) -> None:
-        """Send a claim that is signed and not yet mined, whichever boot's meter signed it."""
-        async with self._turn:
-            claim = await self._doors.store.read(claims.open_claim)
-            if claim is not None and claim.state is not ClaimState.MINED:
-                await self._advance(claim)
-
     async def claim(self, *, prepare: bool, withdraw: bool) -> ClaimReport:
         """The operator's verb: cut now; unless *prepare*, send it; with *withdraw*, pay out."""
         async with self._turn:

@@ -21,9 +21,14 @@ from trustedpods.protocol.units import UnixSeconds
 Answer: TypeAlias = Any
 """Values as web3 decodes them: each caller gives them their type at once."""
 
-LOG_WINDOW = 5_000
-LOG_WINDOWS = 40
-"""Nodes limit `eth_getLogs`: where the whole range is refused, so many newest windows are read."""
+LOG_WINDOW = 10_000
+"""Nodes limit `eth_getLogs`: where the whole range is refused, the first try with a part of it."""
+
+LEAST_WINDOW = 5
+"""The narrowest that a public node was seen to allow; if it is refused, the node is in trouble."""
+
+LOG_REQUESTS = 60
+"""Requests for one kind of event; older events than they reach are left out."""
 
 
 class ChainBase:
@@ -123,17 +128,25 @@ class ChainBase:
         return [dict(entry["args"]) for entry in found]
 
     async def _logs(self, contract: Contract, event: str, **filters: Answer) -> list[Answer]:
-        """Events of that kind, oldest first; only the newest windows where a node limits ranges."""
+        """Events of that kind, oldest first, as far as the node tells: hints, never facts.
+
+        Where a node refuses a range, windows are read from the newest block backwards, each half
+        as wide as the one refused; it gives up with `NetworkFailure` at `LEAST_WINDOW`.
+        """
         read = contract.events[event]().get_logs
-        try:
-            return list(await self._node.read(read, from_block=0, argument_filters=filters))
-        except NetworkFailure:
-            pass
         newest = (await self.head()).number
-        found: list[Answer] = []
-        for _ in range(LOG_WINDOWS):
-            oldest = max(0, newest - LOG_WINDOW + 1)
-            window = await self._node.read(read, from_block=oldest, to_block=newest, argument_filters=filters)
+        width, found = newest + 1, list[Answer]()
+        for _ in range(LOG_REQUESTS):
+            oldest = max(0, newest - width + 1)
+            try:
+                window = await self._node.read_once(
+                    read, from_block=oldest, to_block=newest, argument_filters=filters
+                )
+            except NetworkFailure:
+                if width <= LEAST_WINDOW:
+                    raise
+                width = max(LEAST_WINDOW, min(width // 2, LOG_WINDOW))
+                continue
             found = [*window, *found]
             if oldest == 0:
                 break

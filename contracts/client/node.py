@@ -19,8 +19,19 @@ from trustedpods.protocol.errors import NetworkFailure
 T = TypeVar("T")
 
 REQUEST_TIMEOUT_S = 15.0
-MAX_ANSWER = 64 * 1024 * 1024
-"""A page of a thousand rows is 400 KB; blocks and receipts are far below this."""
+MAX_ANSWER = 16 * 1024 * 1024
+"""A page of 2,500 rows is 1.4 MB, a block of logs a few; nothing larger is read, let alone parsed."""
+
+READ_PAUSES_S = (0.1, 0.4)
+"""A dropped connection or a rate limit is no answer: a read is asked again before it fails."""
+
+_BUSY_STATUS = frozenset({429, 502, 503, 504})
+_LIMIT_EXCEEDED = -32005
+"""EIP-1474: the node has had too many requests, or the answer would be too large."""
+
+
+class _Hiccup(NetworkFailure):
+    """A failure that may be over at the next try."""
 
 
 class _HttpTransport(JSONBaseProvider):
@@ -38,16 +49,28 @@ class _HttpTransport(JSONBaseProvider):
         try:
             raw = self._post(body)
         except httpx.HTTPError as error:
-            raise NetworkFailure(
+            dropped = isinstance(error, httpx.NetworkError | httpx.RemoteProtocolError)
+            again = dropped and not isinstance(error, httpx.ConnectError)
+            raise (_Hiccup if again else NetworkFailure)(
                 f"the chain node does not answer ({type(error).__name__})", where=self._place()
             ) from None
         try:
             answer = json.loads(raw)
-        except ValueError:
+        except (ValueError, RecursionError):
             answer = None
         if not isinstance(answer, dict) or not ("result" in answer or "error" in answer):
             raise NetworkFailure("the chain node's answer is not JSON-RPC", where=self._place())
+        self._check(answer, body)
         return answer  # type: ignore[return-value]  # shape checked just above
+
+    def _check(self, answer: dict[str, object], body: bytes) -> None:
+        """An error that asks for patience is a hiccup; a result must be that of this request."""
+        error = answer.get("error")
+        if isinstance(error, dict) and error.get("code") == _LIMIT_EXCEEDED:
+            text = str(error.get("message"))[:200]
+            raise _Hiccup(f"the chain node is over its limits: {text}", where=self._place())
+        if error is None and answer.get("id") != json.loads(body)["id"]:
+            raise NetworkFailure("the chain node answered another request", where=self._place())
 
     def _post(self, body: bytes) -> bytes:
         headers = {"content-type": "application/json"}
@@ -58,7 +81,8 @@ class _HttpTransport(JSONBaseProvider):
                 if len(raw) > MAX_ANSWER:
                     raise NetworkFailure("the chain node's answer is too large", where=self._place())
             if response.status_code >= 400 and not raw.lstrip().startswith(b"{"):
-                raise NetworkFailure(
+                busy = response.status_code in _BUSY_STATUS
+                raise (_Hiccup if busy else NetworkFailure)(
                     f"the chain node answered HTTP {response.status_code}", where=self._place()
                 )
             return bytes(raw)
@@ -83,7 +107,16 @@ class Node:
         self._transport.close()
 
     async def read(self, function: Callable[..., T], *arguments: object, **options: object) -> T:
-        """Run a blocking read in a thread; a cancelled caller does not wait for it."""
+        """Run a blocking read in a thread, again after a hiccup; a cancelled caller does not wait for it."""
+        for pause in READ_PAUSES_S:
+            try:
+                return await self.read_once(function, *arguments, **options)
+            except _Hiccup:
+                await trio.sleep(pause)
+        return await self.read_once(function, *arguments, **options)
+
+    async def read_once(self, function: Callable[..., T], *arguments: object, **options: object) -> T:
+        """The same without a second try, where the answer to a failure is another question."""
         task = partial(_guarded, function, *arguments, **options)
         return await trio.to_thread.run_sync(task, abandon_on_cancel=True)  # type: ignore[call-arg]  # old stubs
 

@@ -30,7 +30,11 @@ class Dispatch:
         """Items for which less than their due was paid, since the start."""
 
     async def advance(self, claim: StoredClaim) -> bytes | None:
-        """Send, or see that it landed; returns the transaction if there is one."""
+        """Send, or see that it landed; returns the transaction if there is one.
+
+        The head is read first: what is seen after it and lies deep under it is final.
+        """
+        head = (await self._doors.chain.head()).number
         facts = await self._facts([cut.channel for cut in claim.cuts])
         signed = SignedClaim.from_json(claim.signed.decode())
         tag = meter_tag(signed.meter)
@@ -39,9 +43,9 @@ class Dispatch:
         mined = [*await self._doors.chain.submitted(self._doors.owner, claim.root), *sent]
         results = settle.outcomes(len(claim.cuts), mined)
         if results is not None and any(settle.written(result) for result in results):
-            return await self._landed(claim, _carrier(mined), results)
+            return await self._landed(claim, head, _carrier(mined), results)
         if fate is settle.Fate.LANDED:  # the node has forgotten the event, and the state shows it
-            return await self._landed(claim, None, [])
+            return await self._landed(claim, head, None, [])
         if fate is settle.Fate.LOST:
             _log.warning("claim %s can no longer land; it is cut anew", claim.root.hex()[:16])
             await self._doors.store.write(
@@ -62,12 +66,11 @@ class Dispatch:
         return Submission(receipt.tx_hash, receipt.block, tuple(results))
 
     async def _landed(
-        self, claim: StoredClaim, carrier: Submission | None, results: list[SubmissionResult]
+        self, claim: StoredClaim, head: int, carrier: Submission | None, results: list[SubmissionResult]
     ) -> bytes | None:
         """It is on chain: final once it lies deep enough, by whichever transaction it got there."""
-        head = await self._doors.chain.head()
-        block = carrier.block if carrier else claim.block if claim.block is not None else head.number
-        final = head.number >= block + self._doors.config.market.finality_blocks
+        block = carrier.block if carrier else claim.block if claim.block is not None else head
+        final = head >= block + self._doors.config.market.finality_blocks
         transaction = carrier.tx_hash if carrier else claim.tx
         outcomes = [
             Outcome(cut.channel, int(result.flags), result.paid)

@@ -93,10 +93,14 @@ class ByteStream(ReadWriteCloser):
                 await self._stream.reset()
 
     async def linger(self) -> None:
-        """After our end: drop what still comes until the peer's end, for a bounded time; then reset."""
+        """After our end: drop what still comes until the peer's end; then reset.
+
+        Not longer than `Bounds.linger_s`, and not more than was under way at our end at the most.
+        """
+        left = self._muxer.bounds.max_window
         with trio.move_on_after(self._muxer.bounds.linger_s), _ignored():
-            while not self.peer_has_ended:
-                await self.read()
+            while not self.peer_has_ended and left > 0:
+                left -= len(await self.read())
         await self.reset()
 
     def get_remote_address(self) -> tuple[str, int] | None:

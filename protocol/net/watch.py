@@ -17,10 +17,13 @@ from libp2p.stream_muxer.yamux import yamux
 from trustedpods.protocol.net.bounds import FIRST_WINDOW, YAMUX_HEADER
 
 CONTROL_BURST = 4096
-"""Frames without data that a peer may send at once: four for each of a thousand short conversations."""
+"""Frames without data that a peer may send at once: enough for six hundred short conversations."""
 
-CONTROL_PER_S = 2000
-"""And in each second after that. Fast honest peers need some 500: ends, openings, one update per read."""
+CONTROL_PER_S = 1000
+"""And in each second after that. A fast honest peer needs some 300: an update for each MiB, openings, ends."""
+
+OPENING = 4
+"""What the opening of a stream counts for: it makes a task."""
 
 TURN = 64
 """Headers handled before other tasks get their turn: about a millisecond."""
@@ -66,20 +69,26 @@ class WatchedSession:
 
     async def _judge(self, header: bytes) -> None:
         _, kind, flags, stream_id, length = struct.unpack(yamux.YAMUX_HEADER_FORMAT, header)
-        if kind != yamux.TYPE_DATA or length == 0:
-            self._count_control()
-        elif self._is_open(stream_id) == bool(flags & yamux.FLAG_SYN):
-            self._strays -= length
-            if self._strays < 0:
-                self._on_abuse("data for streams that are gone")
+        opens = bool(flags & yamux.FLAG_SYN) and kind in (yamux.TYPE_DATA, yamux.TYPE_WINDOW_UPDATE)
+        if opens:
+            self._count_control(OPENING)
+        elif kind != yamux.TYPE_DATA or length == 0:
+            self._count_control(1)
+        if kind == yamux.TYPE_DATA and self._is_open(stream_id) == opens:
+            self._count_stray(length)
         self._headers += 1
         if self._headers % TURN == 0:
             await trio.lowlevel.checkpoint()
 
-    def _count_control(self) -> None:
+    def _count_stray(self, size: int) -> None:
+        self._strays -= size
+        if self._strays < 0:
+            self._on_abuse("data for streams that are gone")
+
+    def _count_control(self, cost: int) -> None:
         now = trio.current_time()
         self._control += (now - self._counted_at) * CONTROL_PER_S
-        self._control = min(self._control, CONTROL_BURST) - 1
+        self._control = min(self._control, CONTROL_BURST) - cost
         self._counted_at = now
         if self._control < 0:
             self._on_abuse("too many frames without data")

@@ -25,8 +25,8 @@ _UNPAID = (Phase.RECEIVED, Phase.WAITING_CHANNEL)
 MAX_WAITING = 64
 """Pods that wait for their channel to appear, each for three minutes at most."""
 
-MAX_WAITING_BYTES = 32 * MIB
-"""Of their bundles, in the store and in memory."""
+MAX_WAITING_BYTES = 8 * MIB
+"""Of their bundles, which are held several times over; most have a few kilobytes."""
 
 
 class Acceptance:

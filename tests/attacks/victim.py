@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The daemon that is attacked: a process of its own, so that its memory and its time are its own.
+
+It is the real one over fakes of chain, cluster, facade and registry (`tests/fakes/provider_world.py`); its
+attackers and its honest clients talk to it over TCP.
+"""
+
+import multiprocessing
+import secrets
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import trio
+
+from tests.fakes.provider_caller import Caller
+from tests.fakes.provider_world import World
+from trustedpods.protocol.limits import MIB
+from trustedpods.protocol.messages import Admission, AdmitBody
+from trustedpods.provider.keys import BootKeys
+
+HONEST_WITHIN_S = 10.0
+"""Dial, attest, dial again, ask for admission. Some 20 ms when nothing else runs; the machine may be slow."""
+
+ASK = AdmitBody(
+    cpu_milli=100, memory_mib=64, storage_mib=0, image_mib=1, max_replicas=2, services=["web"], hosts=[]
+)
+
+
+@dataclass
+class Victim:
+    """A running daemon and what its publishers know of it."""
+
+    world: World
+    address: str
+    pid: int
+    folder: Path
+
+    async def serve_honest(self) -> float:
+        """An honest publisher is served within the limit; how long it took."""
+        began = trio.current_time()
+        with trio.fail_after(HONEST_WITHIN_S):
+            caller = Caller(self.world, self.address)
+            nonce = secrets.token_bytes(32)
+            assert (await caller.attest(nonce)).nonce == nonce
+            left = await caller.ask("admit", ASK, Admission)
+            assert left.capacity.slots > 0
+        return trio.current_time() - began
+
+    @property
+    def memory_mib(self) -> float:
+        """Resident memory of the daemon now."""
+        return self._status("VmRSS")
+
+    @property
+    def peak_mib(self) -> float:
+        """The most that it ever was since `forget_peak`."""
+        return self._status("VmHWM")
+
+    def forget_peak(self) -> None:
+        """Count the peak from now on."""
+        Path(f"/proc/{self.pid}/clear_refs").write_text("5")
+
+    def _status(self, name: str) -> float:
+        for line in Path(f"/proc/{self.pid}/status").read_text().splitlines():
+            if line.startswith(name):
+                return int(line.split()[1]) * 1024 / MIB
+        raise AssertionError(name)
+
+
+async def _serve(pipe, folder, keys, owner_key):
+    world = World(folder, keys=BootKeys.from_json(keys), owner_key=owner_key)
+    async with world.run() as (_, address):
+        pipe.send(address)
+        await trio.to_thread.run_sync(pipe.recv)
+
+
+@contextmanager
+def victim_in(folder: Path):
+    """Start it, and end it at the end."""
+    keys, owner_key = BootKeys.generate(), secrets.token_bytes(32)
+    here, there = multiprocessing.Pipe()
+    arguments = (_serve, there, folder, keys.to_json(), owner_key)
+    process = multiprocessing.get_context("spawn").Process(target=trio.run, args=arguments, daemon=True)
+    process.start()
+    there.close()
+    try:
+        world = World(folder / "outside", keys=keys, owner_key=owner_key)
+        assert process.pid is not None
+        yield Victim(world, here.recv(), process.pid, folder)
+        assert process.is_alive(), "the daemon died of it"
+    finally:
+        here.close()
+        process.kill()
+        process.join()

@@ -3,7 +3,7 @@
 
 import click
 
-from trustedpods.publisher.commands import market, money, pods
+from trustedpods.publisher.commands import attest, market, money, pods
 
 EPILOG = """\b
 Where things are:
@@ -40,6 +40,7 @@ for verb in (
     pods.logs,
     pods.delete,
     market.provider,
+    attest.attest,
     money.fund,
     money.close,
     money.balance,

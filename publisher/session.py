@@ -190,7 +190,8 @@ async def open_session(
         yield Session(proven, publisher)
 
 
-async def _attest(connection: Connection, policy: Policy) -> tuple[Attested, Verdict]:
+async def ask_evidence(connection: Connection) -> tuple[bytes, Attested]:
+    """A fresh nonce and what the peer answers to it; nothing of it is verified yet."""
     nonce = secrets.token_bytes(32)
     async with connection.stream() as stream:
         await stream.send(encode(AttestRequest(nonce=nonce)))
@@ -198,6 +199,11 @@ async def _attest(connection: Connection, policy: Policy) -> tuple[Attested, Ver
     answer = decode(data, Attested, ErrorReply)
     if not isinstance(answer, Attested):
         raise _as_error(answer)
+    return nonce, answer
+
+
+async def _attest(connection: Connection, policy: Policy) -> tuple[Attested, Verdict]:
+    nonce, answer = await ask_evidence(connection)
     now = datetime.now(UTC)
     verdict = verify_evidence(answer, nonce=nonce, peer_id=connection.remote_peer_id, now=now, policy=policy)
     return answer, verdict

@@ -9,19 +9,13 @@ from trustedpods.publisher.app.reach import provider_name
 from trustedpods.publisher.core.cost import Cost
 from trustedpods.publisher.core.money import Token
 from trustedpods.publisher.core.select import Offer, Selection
+from trustedpods.publisher.core.trust import trust_text
 from trustedpods.publisher.journal import Journal
 from trustedpods.publisher.pod import Pod
 from trustedpods.publisher.session import Session
 
 SHOWN_LEFT_OUT = 3
 """Reasons named when nobody comes into question; `--explain` names all."""
-
-
-def trust_text(trust: TrustClass, *, simulated: bool) -> str:
-    """How a class is always shown: SIMULATED and OPEN cannot be overlooked."""
-    if trust == "open":
-        return "OPEN (its operator can read the pod)"
-    return "sealed, SIMULATED" if simulated else "sealed"
 
 
 def pod_line(pod: Pod) -> str:

@@ -9,14 +9,13 @@ from trustedpods.protocol.errors import TrustedPodsError
 from trustedpods.protocol.messages import Prices
 from trustedpods.protocol.net import Host, open_host
 from trustedpods.protocol.units import KIB, Usage
-from trustedpods.publisher.app import facts
+from trustedpods.publisher.app.attest import prove
 from trustedpods.publisher.app.desk import Window, open_window
 from trustedpods.publisher.app.reach import provider_name
 from trustedpods.publisher.context import MarketFile
 from trustedpods.publisher.core.money import HOUR_S, Token
 from trustedpods.publisher.journal import Journal, error_facts
 from trustedpods.publisher.parallel import open_nursery
-from trustedpods.publisher.session import attest_row
 
 PROBES = 8
 """Providers dialled at once."""
@@ -54,11 +53,7 @@ async def _attest_all(window: Window, rows: list[RegistryRow]) -> dict[int, dict
 
 async def _proof(window: Window, host: Host, row: RegistryRow) -> dict[str, object]:
     try:
-        async with attest_row(host, row, window.policy(row.trust)) as proven:
-            verdict = proven.verdict
-            trust = facts.trust_text(verdict.trust, simulated=verdict.simulated)
-            digest = verdict.report_digest.hex()
-            return {"evidence": f"{trust}: {verdict.platform}", "evidence_digest": digest}
+        return await prove(window, host, row)
     except TrustedPodsError as error:
         return {"evidence": f"{error.code}: {error}", "error": error_facts(error)}
 

@@ -6,7 +6,7 @@ import hashlib
 from trustedpods.contracts.rows import RegistryRow
 from trustedpods.protocol.errors import EvidenceRefused, Refused
 from trustedpods.protocol.ids import address_bytes
-from trustedpods.protocol.messages import Attested, Profile
+from trustedpods.protocol.messages import Attested, Profile, TrustClass
 
 OWNER_RULE = "profile-owner"
 CLASS_RULE = "profile-class"
@@ -34,3 +34,10 @@ def check_profile_against_row(
     listed = (address_bytes(row.token), row.prices, row.least)
     if (profile.token, profile.prices, profile.least) != listed:
         raise Refused("its registry row and its profile name different terms", rule="terms")
+
+
+def trust_text(trust: TrustClass, *, simulated: bool) -> str:
+    """How a class is always shown: SIMULATED and OPEN cannot be overlooked."""
+    if trust == "open":
+        return "OPEN (its operator can read the pod)"
+    return "sealed, SIMULATED" if simulated else "sealed"

@@ -4,11 +4,11 @@
 PYTHON ?= python3
 BIN := .venv/bin
 FORGE = $(firstword $(wildcard contracts/node_modules/@foundry-rs/forge-*/bin/forge))
-IMAGES := pause busybox hello web
+IMAGES := pause busybox hello web echo
 PYTEST := $(BIN)/pytest -q
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check lint unit forge live bench soak contracts clean
+.PHONY: help setup demo test check lint unit policies forge live bench soak contracts clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
@@ -24,7 +24,7 @@ demo: setup ## bring up a market, deploy a pod, show every step of its life
 test: check forge live ## everything
 
 check: setup ## what needs neither root nor real parts; about a minute
-	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target lint unit
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target lint unit policies
 
 lint: setup ## format, style, types, directions between rooms
 	@$(call title,lint)
@@ -36,6 +36,10 @@ lint: setup ## format, style, types, directions between rooms
 unit: setup
 	@$(call title,tests without real parts)
 	$(PYTEST) -m "not live and not soak" --numprocesses 2 --dist loadfile
+
+policies: setup
+	@$(call title,network policy agent)
+	cd deploy/kube && go vet ./netpol/... && go test ./netpol/...
 
 forge: setup
 	@$(call title,contracts)

@@ -10,6 +10,9 @@ from dataclasses import dataclass
 
 from trustedpods.manifests.model import Container, PodManifest, Volume
 
+TLS_FILES = ("tls.crt", "tls.key")
+"""Certificate chain and key, in PEM, as in a Kubernetes secret of type kubernetes.io/tls."""
+
 Location = tuple[str | int, ...]
 """Path to a field, as in pydantic's errors: ("spec", "containers", 0, "image")."""
 
@@ -77,13 +80,44 @@ def _services(manifest: PodManifest) -> Iterator[Problem]:
                 location = ("spec", "services", index, "ports", port_index)
                 yield Problem(location, f"no container lists port {port.target}{_known(declared)}")
         for host_index, host in enumerate(service.hosts):
-            hosts[host] += 1
-            if hosts[host] == 2:
+            hosts[host] += not service.paths
+            if hosts[host] == 2 and not service.paths:
                 yield Problem(("spec", "services", index, "hosts", host_index), f"{host} is listed twice")
-    count = len(manifest.http_services)
-    if count != 1:
-        text = f"a pod of workload http has exactly one service with expose: http, not {count}"
+    if not manifest.exposed_services:
+        text = "a pod of workload http has a service with expose: http or tcp; nothing else wakes it"
         yield Problem(("spec", "services"), text)
+    yield from _routes(manifest)
+    yield from _certificates(manifest)
+
+
+def _routes(manifest: PodManifest) -> Iterator[Problem]:
+    """Services that share a host are told apart by their paths."""
+    places: Counter[tuple[str, str]] = Counter()
+    for index, service in enumerate(manifest.spec.services):
+        for path_index, path in enumerate(service.paths):
+            for host in ("", *service.hosts):
+                places[host, path] += 1
+                if places[host, path] == 2:
+                    location: Location = ("spec", "services", index, "paths", path_index)
+                    yield Problem(location, f"the path {path} leads to two services")
+
+
+def _certificates(manifest: PodManifest) -> Iterator[Problem]:
+    volumes = {volume.name: volume for volume in manifest.spec.volumes}
+    for index, service in enumerate(manifest.spec.services):
+        if service.tls is not None:
+            at: Location = ("spec", "services", index, "tls")
+            if not service.hosts:
+                yield Problem(at, "a certificate of your own serves hosts of your own: list them in `hosts`")
+            yield from _certificate((*at, "secretName"), volumes.get(service.tls.secret_name))
+
+
+def _certificate(at: Location, volume: Volume | None) -> Iterator[Problem]:
+    """A secret volume with both files."""
+    if volume is None or volume.secret is None:
+        yield Problem(at, "no secret volume has this name")
+    elif missing := set(TLS_FILES) - volume.secret.files.keys():
+        yield Problem(at, f"the secret has no file {min(missing)!r}{_known(volume.secret.files)}")
 
 
 def _scale(manifest: PodManifest) -> Iterator[Problem]:

@@ -8,9 +8,11 @@ is what both sides hold after parsing; `parse` adds file and line to its errors.
 from decimal import Decimal
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, Field, field_validator, model_validator
 from pydantic.alias_generators import to_camel
 
+from trustedpods.manifests.egress import Network
+from trustedpods.manifests.part import STRICT, not_yet
 from trustedpods.manifests.quantity import CpuMilli, MiB, Seconds
 from trustedpods.protocol.units import Resources
 
@@ -21,6 +23,9 @@ AbsolutePath = Annotated[str, Field(pattern=r"^/[^\x00:]{0,511}$")]
 HostName = Annotated[
     str, Field(pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)+$", max_length=253)
 ]
+PathPrefix = Annotated[str, Field(pattern=r"^(/\.?[0-9A-Za-z_~-][0-9A-Za-z._~-]{0,63}){1,8}$")]
+"""A path below a host, without a `/` at its end: `/api` stands for itself and all that follows `/api/`."""
+
 Port = Annotated[int, Field(ge=1, le=65535)]
 Text = Annotated[str, Field(max_length=32 * 1024)]
 
@@ -31,15 +36,10 @@ MAX_REPLICAS = 20
 MAX_CONTAINERS = 8
 
 
-def not_yet(what: str) -> ValueError:
-    """The error for what the format knows and this version does not do."""
-    return ValueError(f"{what}: not supported yet")
-
-
 class Part(BaseModel):
     """Base of every part of a manifest: camelCase in files, unknown fields refused."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=to_camel, populate_by_name=True)
+    model_config = STRICT
 
 
 class SecretKeyRef(Part):
@@ -198,10 +198,15 @@ class Volume(Part):
 
 
 class ServicePort(Part):
-    """A port of a service; `targetPort` is the container's, the same if not given."""
+    """A port of a service; `targetPort` is the container's, the same if not given.
+
+    `appProtocol` as in a Kubernetes Service: `kubernetes.io/h2c` for HTTP/2 without TLS (gRPC),
+    `kubernetes.io/ws` for WebSocket, which plain `http` serves too.
+    """
 
     port: Port
     target_port: Port | None = None
+    app_protocol: Literal["http", "kubernetes.io/ws", "kubernetes.io/h2c"] = "http"
 
     @property
     def target(self) -> int:
@@ -209,32 +214,76 @@ class ServicePort(Part):
         return self.target_port or self.port
 
 
+class ServiceTls(Part):
+    """The service's own certificate, for its own `hosts`.
+
+    `secretName` is a secret volume of this manifest with the files `tls.crt` and `tls.key`, as in a
+    Kubernetes secret of type kubernetes.io/tls.
+    """
+
+    secret_name: DnsLabel
+
+
+class ServiceLimits(Part):
+    """What the facade lets through to a service; the provider's own maxima hold too.
+
+    `requestsPerSecond` of all clients, `connections` at once (of http: requests), `bodySize` of one
+    request as it is announced.
+    """
+
+    requests_per_second: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
+    connections: Annotated[int, Field(ge=1, le=100_000)] | None = None
+    body_size: MiB | None = None
+
+
 class Service(Part):
-    """A named way into the pod."""
+    """A named way into the pod.
+
+    Exposed as `http` it is reached under host names, and only below `paths` where these are given; as
+    `tcp` at a port of the provider's, which `deploy` prints. `httpsOnly` sends http requests to https.
+    """
 
     name: DnsLabel
     ports: Annotated[list[ServicePort], Field(min_length=1, max_length=8)]
     expose: Literal["none", "http", "tcp", "ingress", "nodePort", "loadBalancer", "tunnel"] = "none"
     hosts: Annotated[list[HostName], Field(max_length=16)] = []
+    paths: Annotated[list[PathPrefix], Field(max_length=16)] = []
+    tls: ServiceTls | None = None
+    https_only: bool = False
+    limits: ServiceLimits = ServiceLimits()
 
     @model_validator(mode="after")
     def _supported(self) -> Self:
-        if self.expose not in ("none", "http"):
+        if self.expose not in ("none", "http", "tcp"):
             raise not_yet(f"expose {self.expose}")
-        if self.expose == "http" and len(self.ports) != 1:
-            raise ValueError("a service exposed as http has exactly one port")
-        if self.hosts and self.expose != "http":
-            raise ValueError("hosts need expose: http")
+        if self.exposed and len(self.ports) != 1:
+            raise ValueError(f"a service exposed as {self.expose} has exactly one port")
+        for field in ("hosts", "paths", "tls", "https_only"):
+            if getattr(self, field) and self.expose != "http":
+                raise ValueError(f"{to_camel(field)} needs expose: http")
+        if self.expose == "tcp" and self.ports[0].app_protocol != "http":
+            raise ValueError("a service exposed as tcp has no appProtocol: its bytes are not read")
         return self
+
+    @property
+    def exposed(self) -> bool:
+        """Whether the facade serves it."""
+        return self.expose in ("http", "tcp")
 
 
 class Scale(Part):
-    """How many replicas: `min` 0 lets the pod sleep after `idleAfter` without a request."""
+    """How many replicas: `min` 0 lets the pod sleep after `idleAfter` without a request.
+
+    A connection that has carried nothing for `idleConnection` does not keep the pod awake, and is
+    closed when it falls asleep; one that is older than `maxConnectionAge` is closed anyway.
+    """
 
     min: Annotated[int, Field(ge=0, le=MAX_REPLICAS)] = 0
     max: Annotated[int, Field(ge=1, le=MAX_REPLICAS)] = 1
     idle_after: Seconds | None = None
     concurrency: Annotated[int, Field(ge=1, le=10_000)] = 50
+    idle_connection: Seconds = 600
+    max_connection_age: Seconds = 86_400
 
     @model_validator(mode="after")
     def _order(self) -> Self:
@@ -257,6 +306,7 @@ class PodSpec(Part):
     containers: Annotated[list[Container], Field(min_length=1, max_length=MAX_CONTAINERS)]
     volumes: Annotated[list[Volume], Field(max_length=32)] = []
     services: Annotated[list[Service], Field(max_length=8)] = []
+    network: Network = Network()
     scale: Scale = Scale()
     trust: Literal["sealed", "open"] = "sealed"
     policy: DnsLabel | None = None
@@ -305,6 +355,6 @@ class PodManifest(Part):
         return sum(volume.persistent.size for volume in self.spec.volumes if volume.persistent)
 
     @property
-    def http_services(self) -> list[Service]:
-        """The services that the facade serves."""
-        return [service for service in self.spec.services if service.expose == "http"]
+    def exposed_services(self) -> list[Service]:
+        """The services that the facade serves, each at its only port."""
+        return [service for service in self.spec.services if service.exposed]

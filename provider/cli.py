@@ -192,7 +192,9 @@ def activator(config_path: Path) -> None:
     facade = load_config(config_path).facade
     options = {
         "--sockets": facade.activator_dir,
-        "--slots": facade.slots,
+        "--slots": facade.pools.http,
+        "--h2-slots": facade.pools.h2,
+        "--tcp-slots": facade.pools.tcp,
         "--wake-socket": facade.wake_socket,
         "--max-held": facade.max_held,
         "--wake-limit": facade.wake_limit_s,
@@ -206,24 +208,26 @@ def activator(config_path: Path) -> None:
 def facade_files(config_path: Path) -> None:
     """Write haproxy.cfg and its error pages beside the facade's map file."""
     from trustedpods.provider.config import load_config
-    from trustedpods.provider.facade import config as facade
+    from trustedpods.provider.facade.config import Bind, FacadeConfig, FacadeLimits
+    from trustedpods.provider.facade.files import install
 
-    section = load_config(config_path).facade
+    config = load_config(config_path)
+    section = config.facade
     folder = Path(section.map_file).parent
-    made = facade.FacadeConfig(
-        binds=tuple(facade.Bind(bind) for bind in section.binds),
-        slots=section.slots,
+    made = FacadeConfig(
+        binds=tuple(Bind(bind) for bind in section.binds),
+        pools=section.pools,
         runtime_socket=Path(section.runtime_socket),
         map_file=Path(section.map_file),
         activator_dir=Path(section.activator_dir),
         pages_dir=folder / "pages",
+        tcp_binds=tuple(Bind(bind) for bind in section.tcp_binds),
+        tls_binds=tuple(Bind(bind) for bind in section.tls_binds),
+        tls_dir=section.tls_dir(config.identity.keys_dir),
+        https_suffix=section.https_suffix,
+        limits=FacadeLimits(per_source=section.source_connections, source_rate=section.source_rate or None),
     )
-    for path in (made.pages_dir, made.activator_dir):
-        path.mkdir(parents=True, exist_ok=True)
-    made.map_file.touch()
-    for path, page in facade.page_files(made).items():
-        path.write_bytes(page)
-    (folder / "haproxy.cfg").write_text(facade.haproxy_config(made))
+    install(made, folder / "haproxy.cfg")
     click.echo(folder / "haproxy.cfg")
 
 

@@ -2,6 +2,7 @@
 """The operator's `provider.toml`: strict, so that a misspelt key is an error and not a default."""
 
 import tomllib
+from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -9,7 +10,11 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from trustedpods.protocol.errors import BadInput
 from trustedpods.protocol.ids import Address, parse_address
+from trustedpods.protocol.limits import MIB
 from trustedpods.protocol.messages import U32, LeastTerms, Prices
+from trustedpods.provider.core.egress import NOT_THE_WORLD
+from trustedpods.provider.facade.pools import Pools, Protocol
+from trustedpods.provider.facade.slots import SlotLimits
 
 MAX_CONFIG_BYTES = 64 * 1024
 """A configuration is a page of text."""
@@ -28,6 +33,11 @@ def _absolute(text: str) -> str:
     return text
 
 
+def _ipv4_network(text: str) -> str:
+    return str(IPv4Network(text))
+
+
+NetworkText = Annotated[str, AfterValidator(_ipv4_network)]
 AddressText = Annotated[str, AfterValidator(_address)]
 PathText = Annotated[str, AfterValidator(_absolute)]
 HostPort = Annotated[str, Field(pattern=r"^[0-9A-Za-z.\-\[\]:*]+:\d{1,5}$")]
@@ -82,19 +92,35 @@ class ClusterSection(Section):
 
     With `overcommit` 1 a sleeping pod keeps room for one replica; 4 sells that room four times.
     `ingress_from` are the networks from which the facade reaches pods; the node's own address is
-    always among them.
+    always among them. `egress_closed` are networks that no pod may call, whatever its manifest asks:
+    the nodes' own public addresses belong there; private networks are closed anyway. `traffic_socket` is
+    where the network policy agent tells what pods sent past the facade.
     """
 
     kubeconfig: PathText
     registry: HostPort = "127.0.0.1:5000"
     overcommit: Annotated[float, Field(ge=1, le=100)] = 1.0
-    ingress_from: Annotated[list[str], Field(max_length=16)] = []
+    ingress_from: Annotated[list[NetworkText], Field(max_length=16)] = []
+    egress_closed: Annotated[list[NetworkText], Field(max_length=64)] = []
+    traffic_socket: PathText | None = None
+
+    @property
+    def closed_networks(self) -> tuple[str, ...]:
+        """All that no pod may call."""
+        return (*NOT_THE_WORLD, *self.egress_closed)
 
 
 class FacadeSection(Section):
     """HAProxy's runtime socket, the activator's sockets and what a waiting request may cost.
 
-    `binds` and the files beside `map_file` (haproxy.cfg, pages) are only used by `facade-files`.
+    `slots` serve http, `h2_slots` HTTP/2 without TLS (gRPC) and `tcp_slots` plain TCP, each at a port of
+    its own: the first of them is the port of `tcp_binds`, without which there are none. `tls_binds` take
+    https; `https_suffix` follows the host in an https URL. `binds` and the files beside `map_file`
+    (haproxy.cfg, pages) are only used by `facade-files`.
+
+    Most that a manifest may ask for, for each service: `max_connections` at once, `max_rate` requests per
+    second, `max_body_mib`. From one client address: `source_connections`, and `source_rate` requests per
+    second (0: any number).
     """
 
     runtime_socket: PathText
@@ -102,9 +128,38 @@ class FacadeSection(Section):
     wake_socket: PathText
     map_file: PathText
     slots: Annotated[int, Field(ge=1, le=4096)] = 256
+    h2_slots: Annotated[int, Field(ge=0, le=1024)] = 64
+    tcp_slots: Annotated[int, Field(ge=0, le=1024)] = 32
     wake_limit_s: PositiveSeconds = 60
     max_held: Annotated[int, Field(ge=1, le=65536)] = 256
     binds: Annotated[list[HostPort], Field(min_length=1, max_length=8)] = ["*:80"]
+    tcp_binds: Annotated[list[HostPort], Field(max_length=8)] = []
+    tls_binds: Annotated[list[HostPort], Field(max_length=8)] = []
+    https_suffix: Annotated[str, Field(pattern=r"^(:\d{1,5})?$")] = ""
+    max_connections: Annotated[int, Field(ge=1, le=100_000)] = 4096
+    max_rate: Annotated[int, Field(ge=1, le=1_000_000)] = 1_000_000
+    max_body_mib: Annotated[int, Field(ge=1, le=1 << 20)] = 64 * 1024
+    source_connections: Annotated[int, Field(ge=1, le=100_000)] = 1024
+    source_rate: Annotated[int, Field(ge=0, le=1_000_000)] = 0
+
+    @property
+    def pools(self) -> Pools:
+        """The slots of the facade."""
+        return Pools(self.slots, self.h2_slots, self.tcp_slots if self.tcp_binds else 0)
+
+    @property
+    def most(self) -> SlotLimits:
+        """The most that any service may take."""
+        return SlotLimits(self.max_connections, self.max_rate, self.max_body_mib * MIB)
+
+    def tls_dir(self, keys_dir: str) -> Path:
+        """Where HAProxy finds keys and certificates: beside the daemon's own keys, in memory only."""
+        return Path(keys_dir) / "tls"
+
+    def tcp_port(self, slot: int) -> int:
+        """The port at which a slot of tcp is reached."""
+        first = int(self.tcp_binds[0].rpartition(":")[2])
+        return first + self.pools.slots(Protocol.TCP).index(slot)
 
 
 class TermsSection(Section):

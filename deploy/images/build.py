@@ -2,10 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Builds the images of the localnet and of the examples as OCI archives, from no image registry.
 
-    python deploy/images/build.py pause busybox hello web --out DIRECTORY
+    python deploy/images/build.py pause busybox hello web echo --out DIRECTORY
 
 An archive that was made from the same inputs before is kept: beside NAME.tar lies NAME.inputs
-with the hash of all that went into it. It needs Go (pause), busybox-static (busybox, hello) and
+with the hash of all that went into it. It needs Go (pause, echo), busybox-static (busybox, hello) and
 mmdebstrap (web); the standard library is enough to run it.
 """
 

@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from oci import Entry, Image, entries_of, epoch
@@ -59,18 +59,28 @@ def _hash_of(*parts: str | bytes | Path) -> str:
     return total.hexdigest() + "\n"
 
 
-# ---- pause -----------------------------------------------------------------------------------
+# ---- pause and echo --------------------------------------------------------------------------
+
+
+def _program(name: str) -> Image:
+    """An image of nothing but one of our Go programs."""
+    with tempfile.TemporaryDirectory() as folder:
+        made = Path(folder) / name
+        run(
+            "go", "build", "-trimpath", "-buildvcs=false", "-ldflags=-s -w -buildid=", "-o", str(made), ".",
+            cwd=HERE / name, CGO_ENABLED="0", GOFLAGS="", GOTOOLCHAIN="local",
+        )  # fmt: skip
+        layer = {name: Entry(made.read_bytes())}
+    return Image(f"docker.io/local/{name}:1", [layer], entrypoint=[f"/{name}"], user=f"{NOBODY}:{NOBODY}")
 
 
 def _pause() -> Image:
-    with tempfile.TemporaryDirectory() as folder:
-        made = Path(folder) / "pause"
-        run(
-            "go", "build", "-trimpath", "-buildvcs=false", "-ldflags=-s -w -buildid=", "-o", str(made), ".",
-            cwd=HERE / "pause", CGO_ENABLED="0", GOFLAGS="", GOTOOLCHAIN="local",
-        )  # fmt: skip
-        layer = {"pause": Entry(made.read_bytes())}
-    return Image("docker.io/local/pause:1", [layer], entrypoint=["/pause"], user=f"{NOBODY}:{NOBODY}")
+    return _program("pause")
+
+
+def _echo() -> Image:
+    """For tests and benchmarks: HTTP/1.1, HTTP/2, gRPC, WebSocket and TCP, answered by one process."""
+    return replace(_program("echo"), ports=[8080, 7000])
 
 
 # ---- busybox and hello -----------------------------------------------------------------------
@@ -205,6 +215,7 @@ def _debian_versions() -> str:
 
 
 RECIPES = {
+    "echo": Recipe(_echo, lambda: _hash_of(HERE / "echo", run("go", "version"))),
     "pause": Recipe(_pause, lambda: _hash_of(HERE / "pause", run("go", "version"))),
     "busybox": Recipe(_busybox, lambda: _hash_of(_busybox_bytes())),
     "hello": Recipe(_hello, lambda: _hash_of(_busybox_bytes(), HERE / "hello")),

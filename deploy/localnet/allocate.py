@@ -6,7 +6,7 @@ import socket
 from pathlib import Path
 
 from trustedpods.localnet import folders, network
-from trustedpods.localnet.settings import ClusterSettings, Knobs, Ports, Settings
+from trustedpods.localnet.settings import TCP_PORTS, ClusterSettings, Knobs, Ports, Settings
 from trustedpods.protocol.errors import Refused
 
 _FIRST_OCTET, _LAST_OCTET = 128, 250
@@ -49,19 +49,28 @@ def _claim_octet(name: str) -> int:
 
 def _ports(seed: str, taken: set[int], *, embedded: bool) -> Ports:
     if embedded:
-        return Ports(http=_free_port(seed, taken), **EMBEDDED_PORTS)
-    return Ports(**{field: _free_port(f"{seed}/{field}", taken) for field in Ports.model_fields})
+        return Ports(
+            http=_free_port(seed, taken),
+            https=_free_port(f"{seed}/https", taken),
+            tcp=_free_port(f"{seed}/tcp", taken, TCP_PORTS),
+            **EMBEDDED_PORTS,
+        )
+    several = {"tcp": TCP_PORTS}
+    return Ports(
+        **{field: _free_port(f"{seed}/{field}", taken, several.get(field, 1)) for field in Ports.model_fields}
+    )
 
 
-def _free_port(seed: str, taken: set[int]) -> int:
-    """A port of the caller's loopback; it is added to *taken*."""
-    count = _LAST_PORT - _FIRST_PORT + 1
+def _free_port(seed: str, taken: set[int], length: int = 1) -> int:
+    """The first of *length* ports of the caller's loopback; they are added to *taken*."""
+    count = _LAST_PORT - _FIRST_PORT + 1 - (length - 1)
     start = _hash(seed) % count
     for step in range(count):
-        port = _FIRST_PORT + (start + step) % count
-        if port not in taken and _is_free(port):
-            taken.add(port)
-            return port
+        first = _FIRST_PORT + (start + step) % count
+        ports = range(first, first + length)
+        if taken.isdisjoint(ports) and all(map(_is_free, ports)):
+            taken.update(ports)
+            return first
     raise Refused("no port is free on the loopback", rule="ports")
 
 
@@ -80,7 +89,9 @@ def _ports_of_others() -> set[int]:
     taken: set[int] = set()
     for file in folders.home().glob("*/localnet.json"):
         settings = Settings.model_validate_json(file.read_bytes())
-        taken |= {port for part in settings.clusters for port in part.ports.model_dump().values()}
+        for part in settings.clusters:
+            taken |= set(part.ports.model_dump().values())
+            taken.update(range(part.ports.tcp, part.ports.tcp + TCP_PORTS))
     return taken
 
 

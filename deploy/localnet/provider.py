@@ -11,11 +11,12 @@ from trustedpods.localnet.folders import replace_file, shared_memory
 from trustedpods.localnet.settings import Cluster, Settings
 from trustedpods.localnet.units import Part, Step, Unit
 from trustedpods.protocol.errors import NetworkFailure
-from trustedpods.provider.facade.config import haproxy_config, page_files, socket_path
+from trustedpods.provider.facade.config import socket_path
+from trustedpods.provider.facade.files import install
 
 _KEYS_OPTIONS = "size=1m,mode=0700"
 _REGISTER_LIMIT_S = 60
-_CLUSTER_PARTS = ("kubelet", "controllers", "scheduler", "proxy", "dns", "storage")
+_CLUSTER_PARTS = ("kubelet", "controllers", "scheduler", "proxy", "dns", "storage", "netpol")
 
 
 def units(settings: Settings, cluster: Cluster) -> list[Unit]:
@@ -26,7 +27,7 @@ def units(settings: Settings, cluster: Cluster) -> list[Unit]:
 def _facade_units(settings: Settings, cluster: Cluster) -> list[Unit]:
     name, namespace = cluster.name, cluster.namespace
     facade, prefix = provider_files.facade_config(settings, cluster), network.enter(namespace)
-    last_socket = socket_path(facade.activator_dir, facade.slots - 1)
+    last_socket = socket_path(facade.activator_dir, facade.pools.total - 1)
     registry_port = cluster.ports.registry
     files = (f"{name}/facade-files",)
     return [
@@ -98,7 +99,8 @@ def _activator(settings: Settings, cluster: Cluster) -> list[str]:
     facade = provider_files.facade_config(settings, cluster)
     return [
         sys.executable, "-m", "trustedpods.provider.facade.activator",
-        "--sockets", str(facade.activator_dir), "--slots", str(facade.slots),
+        "--sockets", str(facade.activator_dir), "--slots", str(facade.pools.http),
+        "--h2-slots", str(facade.pools.h2), "--tcp-slots", str(facade.pools.tcp),
         "--wake-socket", str(provider_files.wake_socket(cluster)),
         "--max-held", str(provider_files.MAX_HELD), "--wake-limit", str(provider_files.WAKE_LIMIT_S),
     ]  # fmt: skip
@@ -106,13 +108,8 @@ def _activator(settings: Settings, cluster: Cluster) -> list[str]:
 
 def _write_facade(settings: Settings, cluster: Cluster) -> None:
     facade = provider_files.facade_config(settings, cluster)
-    for folder in (facade.activator_dir, facade.pages_dir, cluster.path("registry")):
-        folder.mkdir(parents=True, exist_ok=True)
-    for path, data in page_files(facade).items():
-        replace_file(path, data)
-    if not facade.map_file.exists():
-        replace_file(facade.map_file, b"")
-    replace_file(cluster.path("haproxy.cfg"), haproxy_config(facade).encode())
+    cluster.path("registry").mkdir(parents=True, exist_ok=True)
+    install(facade, cluster.path("haproxy.cfg"))
     replace_file(cluster.path("registry.yaml"), provider_files.registry_yaml(cluster).encode())
 
 

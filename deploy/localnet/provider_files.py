@@ -4,13 +4,14 @@
 from pathlib import Path
 
 from trustedpods.contracts.records import Market
-from trustedpods.localnet import pricing
-from trustedpods.localnet.settings import Cluster, Settings
+from trustedpods.localnet import cluster_files, pricing
+from trustedpods.localnet.settings import TCP_PORTS, Cluster, Settings
 from trustedpods.localnet.toml_text import toml_text
 from trustedpods.protocol.ids import Address
 from trustedpods.provider.facade.config import Bind, FacadeConfig
+from trustedpods.provider.facade.pools import Pools
 
-SLOTS = 256
+POOLS = Pools(http=256, h2=64, tcp=TCP_PORTS)
 IDLE_MIB = 16
 MAX_HELD = 256
 WAKE_LIMIT_S = 60
@@ -20,12 +21,16 @@ _FIRST_DAEMON = 1
 
 def facade_config(settings: Settings, cluster: Cluster) -> FacadeConfig:
     """HAProxy listens on the loopback of whoever called `up`, and on the node's own address."""
-    binds = [Bind(f"127.0.0.1:{cluster.ports.http}", settings.host_namespace if cluster.embedded else None)]
+    outside = settings.host_namespace if cluster.embedded else None
+    binds = [Bind(f"127.0.0.1:{cluster.ports.http}", outside)]
+    tcp_binds = [Bind(f"127.0.0.1:{cluster.ports.tcp}", outside)] if cluster.ports.tcp else []
     if cluster.embedded:
         binds.append(Bind(f"{cluster.node_ip}:80"))
+        tcp_binds += [Bind(f"{cluster.node_ip}:{bind.port}") for bind in tcp_binds]
     return FacadeConfig(
         binds=tuple(binds),
-        slots=SLOTS,
+        pools=POOLS,
+        tcp_binds=tuple(tcp_binds),
         runtime_socket=cluster.path("facade", "runtime.sock"),
         map_file=cluster.path("facade", "hosts.map"),
         activator_dir=cluster.path("facade", "slots"),
@@ -70,13 +75,16 @@ def provider_toml(
                 "url_suffix": cluster.url_suffix,
             },
             "net": {"listen": [f"/ip4/{cluster.node_ip}/tcp/{cluster.ports.peer}"]},
-            "cluster": {"kubeconfig": places["kubeconfig"], "registry": cluster.registry, "overcommit": 4.0},
+            "cluster": _cluster_table(cluster, places["kubeconfig"]),
             "facade": {
                 "runtime_socket": facade.runtime_socket,
                 "activator_dir": facade.activator_dir,
                 "wake_socket": wake_socket(cluster),
                 "map_file": facade.map_file,
-                "slots": SLOTS,
+                "slots": POOLS.http,
+                "h2_slots": POOLS.h2,
+                "tcp_slots": POOLS.tcp,
+                "tcp_binds": [bind.address for bind in facade.tcp_binds],
                 "wake_limit_s": WAKE_LIMIT_S,
                 "max_held": MAX_HELD,
             },
@@ -99,6 +107,13 @@ def provider_toml(
             "metrics": {"listen": f"127.0.0.1:{cluster.ports.metrics}"},
         }
     )
+
+
+def _cluster_table(cluster: Cluster, kubeconfig: Path) -> dict[str, object]:
+    table: dict[str, object] = {"kubeconfig": kubeconfig, "registry": cluster.registry, "overcommit": 4.0}
+    if cluster.embedded:
+        table["traffic_socket"] = cluster_files.traffic_socket(cluster)
+    return table
 
 
 def registry_yaml(cluster: Cluster) -> str:

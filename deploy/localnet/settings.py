@@ -16,6 +16,9 @@ from trustedpods.protocol.errors import BadInput
 MAX_CLUSTERS = 8
 """Pod networks are 10.X.(16+c).0/24 and service networks 10.X.(32+c).0/24."""
 
+TCP_PORTS = 16
+"""Services of plain TCP that one cluster can publish at once."""
+
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,22}[a-z0-9]|[a-z]")
 _CHAIN_ID_BASE = 7_700_000_000
 
@@ -50,6 +53,10 @@ class Ports(_Frozen):
     metrics: int
     peer: int
     """libp2p."""
+    tcp: int = 0
+    """First of `TCP_PORTS` ports of the caller's loopback for pods' services of tcp; 0 is none."""
+    https: int = 0
+    """Where the facade takes TLS on the caller's loopback; 0 is nowhere."""
 
 
 class ClusterSettings(_Frozen):

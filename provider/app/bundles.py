@@ -17,8 +17,11 @@ from trustedpods.protocol.messages import AdmitBody, BlobRef, Bundle, ImageRef, 
 from trustedpods.protocol.sealing.requests import OpenedRequest, open_request
 from trustedpods.protocol.units import MIB, UnixSeconds
 from trustedpods.provider.app.doors import Doors
+from trustedpods.provider.config import ProviderConfig
 from trustedpods.provider.core.admit import Offer, check_class, check_hosts
+from trustedpods.provider.core.egress import openings
 from trustedpods.provider.core.record import PodRecord, PodSize, Scaling
+from trustedpods.provider.facade.exposure import Exposure, exposures
 
 MAX_OPEN = 512
 """Opened bundles kept in memory."""
@@ -60,14 +63,9 @@ class OpenBundle:
         """The image of a container."""
         return next(image for image in self.bundle.images if image.name == container)
 
-    @property
-    def port(self) -> int:
-        """The container port behind the one service that is served."""
-        return self.manifest.http_services[0].ports[0].target
-
-    def hosts(self, label: str, domain: str) -> tuple[str, ...]:
-        """Host names that lead to the pod."""
-        return (f"{label}.{domain}", *self.manifest.http_services[0].hosts)
+    def exposures(self, label: str, config: ProviderConfig) -> tuple[Exposure, ...]:
+        """Everything that the facade serves of the pod."""
+        return exposures(self.manifest, label, config.identity.domain, config.facade.most)
 
     @property
     def ask(self) -> AdmitBody:
@@ -112,12 +110,11 @@ def check_bundle(opened: OpenBundle, offer: Offer, request: OpenedRequest) -> No
     """What this provider cannot serve is refused before anything is stored."""
     spec = opened.manifest.spec
     check_class(spec.trust, offer)
-    if len(opened.manifest.http_services) != 1:
-        raise Refused(
-            f"{len(opened.manifest.http_services)} services exposed as http, exactly one is supported yet",
-            rule="services",
-        )
-    check_hosts(opened.manifest.http_services[0].hosts, host_label(request.ref.channel), offer.domain)
+    if not opened.manifest.exposed_services:
+        raise Refused("no service is exposed as http or tcp: nothing would wake the pod", rule="services")
+    for service in opened.manifest.exposed_services:
+        check_hosts(service.hosts, host_label(request.ref.channel), offer.domain)
+    openings(spec.network, offer.egress_closed)
 
 
 class Bundles:

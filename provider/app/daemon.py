@@ -86,6 +86,7 @@ async def open_doors(config: ProviderConfig) -> AsyncIterator[Doors]:
         token=Address(config.market.token),
         finality_blocks=config.market.finality_blocks,
     )
+    journal = Path(config.store.path).parent / "transactions"
     async with AsyncExitStack() as stack:
         yield Doors(
             config=config,
@@ -96,13 +97,13 @@ async def open_doors(config: ProviderConfig) -> AsyncIterator[Doors]:
                 open_store(Path(config.store.path), Vault(keys.hpke.to_bytes()))
             ),
             blobs=BlobStore(Path(config.store.spool), config.store.spool_quota_mib),
-            chain=await stack.enter_async_context(Chain(config.market.rpc, market)),
+            chain=await stack.enter_async_context(Chain(config.market.rpc, market, journal=journal)),
             cluster=await stack.enter_async_context(open_cluster(Path(config.cluster.kubeconfig))),
             registry=await stack.enter_async_context(open_registry(f"http://{config.cluster.registry}")),
             facade=Facade(
                 Runtime(Path(config.facade.runtime_socket)),
                 map_file=Path(config.facade.map_file),
-                size=config.facade.slots,
+                pools=config.facade.pools,
             ),
             marks=Marks(Path(config.identity.keys_dir)),
         )

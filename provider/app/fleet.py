@@ -2,6 +2,7 @@
 """All published pods: watches their replicas, probes them, wakes them, reads their traffic."""
 
 import logging
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import trio
@@ -16,7 +17,9 @@ from trustedpods.provider.app.steady import steadily
 from trustedpods.provider.cluster.views import PodView
 from trustedpods.provider.core import scale
 from trustedpods.provider.core.record import Phase, PodRecord
+from trustedpods.provider.core.traffic import SlotStats, combine, mark_of
 from trustedpods.provider.facade import probe
+from trustedpods.provider.facade.exposure import Exposure, pod_of
 from trustedpods.provider.facade.facade import Synced
 from trustedpods.provider.facade.slots import FacadeState, Want
 from trustedpods.provider.facade.wake import WakeAddress, WakeAnswer, WakeRefusal
@@ -84,11 +87,11 @@ class Fleet:
 
     async def _wake(self, slot: int) -> WakeAnswer:
         with trio.move_on_after(self._doors.config.facade.wake_limit_s):
-            while (label := self._doors.facade.label_of(slot)) is not None:
-                machine = self._labels.get(label)
+            while (key := self._doors.facade.label_of(slot)) is not None:
+                machine = self._labels.get(pod_of(key))
                 if machine is None:
                     await self._adopted.wait()
-                elif (answer := await machine.wake()) is not None:
+                elif (answer := await machine.wake(slot)) is not None:
                     return answer
         return WakeRefusal("this pod is not ready to be woken yet", UNKNOWN_RETRY_S)
 
@@ -98,26 +101,40 @@ class Fleet:
             return await self._publish(record, opened)
 
     async def _publish(self, record: PodRecord, opened: OpenBundle) -> Machine:
-        hosts = opened.hosts(record.label, self._doors.config.identity.domain)
-        given = await self._doors.facade.publish(record.label, hosts)
-        await self._meter.begin_traffic(record.channel, given.mark)
+        services = await self._give_slots(record, opened)
         limits = self.limits_of(record, None)
         known = self._machines.get(record.channel)
         if known is not None and known.published.namespace == record.namespace:
-            known.moved_to(given.slot)
+            known.serves(services)
             known.feed(scale.LimitsSet(limits))
             return known
         replicas = await self._doors.cluster.replicas(record.namespace)
+        ports = [part.port for part in services.values()]
         published = Published(
             record.channel,
             record.label,
             record.namespace,
-            given.slot,
-            hosts,
-            opened.port,
-            probe.probes_of(opened.manifest, opened.port),
+            services,
+            probe.probes_of(opened.manifest, ports),
         )
         return self._adopt(Machine(self._doors, published, limits, replicas))
+
+    async def _give_slots(self, record: PodRecord, opened: OpenBundle) -> dict[int, Exposure]:
+        """Publish every service; those of an earlier bundle that are no more lose their slots."""
+        services: dict[int, Exposure] = {}
+        before: dict[int, SlotStats] = {}
+        known = self._machines.get(record.channel)
+        if known is not None:
+            await self._read_traffic([known])  # the last reading of the slots that it had
+        for part in opened.exposures(record.label, self._doors.config):
+            given = await self._doors.facade.publish(
+                part.label, part.routes, part.protocol, limits=part.limits, https_only=part.https_only
+            )
+            services[given.slot], before[given.slot] = part, given.stats
+        for slot in set(self._doors.facade.slots_of(record.label).values()) - services.keys():
+            await self._doors.facade.withdraw(slot)
+        await self._meter.begin_traffic(record.channel, mark_of(combine(before)))
+        return services
 
     def limits_of(self, record: PodRecord, stopped: str | None) -> scale.Limits:
         """The pod's settings and the operator's, for its machine."""
@@ -145,8 +162,7 @@ class Fleet:
         if machine is not None:
             await self._read_traffic([machine])
         self.drop(record.channel)
-        slot = self._doors.facade.slot_of(record.label)
-        if slot is not None:
+        for slot in self._doors.facade.slots_of(record.label).values():
             await self._doors.facade.withdraw(slot)
         await self._meter.end_traffic(record.channel)
 
@@ -161,12 +177,15 @@ class Fleet:
         """Bring a pod to zero before its objects change: new requests wait, old ones may finish."""
         machine = self._machines.get(record.channel)
         if machine is not None:
-            slot = machine.published.slot
             self.drop(record.channel)
             with trio.move_on_after(DRAIN_LIMIT_S):
-                while await self._doors.facade.drain(slot) > 0:  # noqa: ASYNC110 - HAProxy tells nobody
+                while await self._in_flight(machine) > 0:  # noqa: ASYNC110 - HAProxy tells nobody
                     await trio.sleep(0.25)
         await self.empty(record)
+
+    async def _in_flight(self, machine: Machine) -> int:
+        """Shut all its services off; what they still have to finish."""
+        return sum([await self._doors.facade.drain(slot) for slot in machine.published.services])
 
     async def empty(self, record: PodRecord) -> None:
         """End all replicas, and wait a while until none is left."""
@@ -301,11 +320,14 @@ class Fleet:
                 _log.warning("the fleet cannot be read: %s", error)
 
     async def _read_traffic(self, machines: list[Machine]) -> None:
-        by_slot = {machine.published.slot: machine for machine in machines}
-        if not by_slot:
+        slots = {slot for machine in machines for slot in machine.published.services}
+        if not slots:
             return
-        for slot, stats in (await self._doors.facade.stats(list(by_slot))).items():
-            machine = by_slot[slot]
+        readings = await self._doors.facade.stats(slots)
+        for machine in machines:
+            if not machine.published.services.keys() <= readings.keys():
+                continue  # it got another slot meanwhile
+            stats = combine({slot: readings[slot] for slot in machine.published.services})
             await self._meter.traffic(machine.published.channel, stats)
             machine.feed(scale.TrafficSeen(stats))
 
@@ -331,8 +353,9 @@ class Fleet:
         """After a start: the facade serves the machines' pods, and no others."""
         state = FacadeState(
             tuple(
-                Want(m.published.label, m.published.hosts, m.state.served.pods, m.state.served.draining)
+                _want(part, m.state.served)
                 for m in self._machines.values()
+                for part in m.published.services.values()
             )
         )
         self._take_in(await self._doors.facade.sync(state))
@@ -341,6 +364,18 @@ class Fleet:
         self._doors.metrics.answered("facade")
         if synced.restarted:
             _log.warning("HAProxy was restarted; its content was put back")
-        for label, slot in synced.slots.items():
-            if label in self._labels:
-                self._labels[label].moved_to(slot)
+        for machine in self._machines.values():
+            machine.moved_to(synced.slots)
+
+
+def _want(part: Exposure, served: scale.Serve) -> Want:
+    """What the facade is to serve for one service, at its own port."""
+    return Want(
+        part.label,
+        part.routes,
+        tuple(replace(pod, port=part.port) for pod in served.pods),
+        tuple(replace(pod, port=part.port) for pod in served.draining),
+        part.protocol,
+        part.limits,
+        part.https_only,
+    )

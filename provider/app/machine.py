@@ -2,7 +2,7 @@
 """One published pod: feeds the scaler's state machine, and runs its commands, one after another."""
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 import trio
@@ -14,6 +14,7 @@ from trustedpods.provider.app.doors import Doors
 from trustedpods.provider.cluster.views import PodView
 from trustedpods.provider.core import scale
 from trustedpods.provider.core.traffic import PodAddress
+from trustedpods.provider.facade.exposure import Exposure
 from trustedpods.provider.facade.wake import WakeAddress, WakeAnswer, WakeRefusal
 
 _log = logging.getLogger(__name__)
@@ -25,15 +26,23 @@ RETRY_S = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """What the facade and the scaler need of a pod; `label` is its key at the facade."""
+    """What the facade and the scaler need of a pod; `services` are what it serves, by slot."""
 
     channel: ChannelId
     label: str
     namespace: str
-    slot: int
-    hosts: tuple[str, ...]
-    port: int
+    services: Mapping[int, Exposure]
     probes: tuple[Probe, ...]
+
+    @property
+    def slot(self) -> int:
+        """The slot of the first service."""
+        return next(iter(self.services))
+
+    @property
+    def port(self) -> int:
+        """The container port of the first service: what the scaler knows a replica by."""
+        return self.services[self.slot].port
 
 
 class Machine:
@@ -73,8 +82,8 @@ class Machine:
                 return
         self._commands.append(command)
 
-    async def wake(self) -> WakeAnswer | None:
-        """Where the pod is, as soon as it is ready, or why it is not to be had.
+    async def wake(self, slot: int | None = None) -> WakeAnswer | None:
+        """Where the service of *slot* is, as soon as the pod is ready, or why it is not to be had.
 
         None when this machine ended meanwhile: ask the pod's next one.
         """
@@ -85,7 +94,11 @@ class Machine:
         try:
             self.feed(scale.WakeAsked())
             await done.wait()
-            return self._waiters[done]
+            answer = self._waiters[done]
+            service = self.published.services.get(slot) if slot is not None else None
+            if isinstance(answer, WakeAddress) and service is not None:
+                return replace(answer, port=service.port)
+            return answer
         finally:
             self._waiters.pop(done, None)
 
@@ -155,10 +168,20 @@ class Machine:
                         await self._doors.cluster.set_deletion_cost(self.published.namespace, name, -100)
                 await self._doors.cluster.scale(self.published.namespace, count)
             case scale.Serve(pods, draining):
-                await self._doors.facade.set_pods(self.published.slot, pods, draining)
+                for slot, service in self.published.services.items():
+                    here = [replace(pod, port=service.port) for pod in pods]
+                    ending = [replace(pod, port=service.port) for pod in draining]
+                    await self._doors.facade.set_pods(slot, here, ending)
             case _:
                 pass
 
-    def moved_to(self, slot: int) -> None:
-        """The facade has the pod in another slot now."""
-        self.published = replace(self.published, slot=slot)
+    def serves(self, services: Mapping[int, Exposure]) -> None:
+        """The pod has these services now, in these slots."""
+        if services != self.published.services:
+            self.published = replace(self.published, services=services)
+            self.state = replace(self.state, told=False)
+
+    def moved_to(self, slots: Mapping[str, int]) -> None:
+        """The facade may have services in other slots now; by their keys."""
+        found = {slots.get(part.label, slot): part for slot, part in self.published.services.items()}
+        self.serves(found)

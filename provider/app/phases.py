@@ -25,6 +25,7 @@ from trustedpods.provider.cluster.builder import PodLife, objects
 from trustedpods.provider.core.admit import check_channel
 from trustedpods.provider.core.life import Event
 from trustedpods.provider.core.record import ChannelFact, PodRecord
+from trustedpods.provider.facade.pools import Protocol
 from trustedpods.provider.facade.wake import WakeAddress
 
 BLOBS_WITHIN_S = 24 * 3600
@@ -155,6 +156,7 @@ class Phases:
             secrets=opened.secrets,
             images=pull_references(self._doors, record, opened),
             ingress_from=tuple(self._doors.config.cluster.ingress_from),
+            closed_networks=self._doors.config.cluster.closed_networks,
         )
         await self._doors.cluster.apply(objects(life))
 
@@ -165,26 +167,34 @@ class Phases:
         return statement
 
     def _state(self, record: PodRecord, opened: OpenBundle) -> SignedStatement:
-        identity, service = self._doors.config.identity, opened.manifest.http_services[0]
-        hosts = opened.hosts(record.label, identity.domain)
         statement = Statement(
             channel=record.channel.to_bytes(24, "big"),
             generation=record.generation,
             namespace=record.namespace,
-            endpoints=[
-                Endpoint(
-                    service=service.name,
-                    port=service.ports[0].port,
-                    url=f"http://{host}{identity.url_suffix}/",
-                )
-                for host in hosts
-            ],
+            endpoints=self._endpoints(record, opened),
             images={image.name: image.blobs[0].digest for image in opened.bundle.images},
             terms=record.terms or 0,
             meter=address_bytes(record.meter),
             issued_at=self._doors.now(),
         )
         return sign_statement(self._doors.keys.reply, statement)
+
+    def _endpoints(self, record: PodRecord, opened: OpenBundle) -> list[Endpoint]:
+        """Where each service is reached; the facade has given its slots before."""
+        config, found = self._doors.config, []
+        for part in opened.exposures(record.label, config):
+            urls = [f"http://{_with_suffix(route, config.identity.url_suffix)}/" for route in part.routes]
+            slot = self._doors.facade.slot_of(part.label)
+            if part.protocol is Protocol.TCP and slot is not None:
+                urls = [f"tcp://{record.label}.{config.identity.domain}:{config.facade.tcp_port(slot)}"]
+            found += [Endpoint(service=part.service, port=part.service_port, url=url) for url in urls]
+        return found
+
+
+def _with_suffix(route: str, suffix: str) -> str:
+    """The suffix follows the host, before a path."""
+    host, slash, path = route.partition("/")
+    return f"{host}{suffix}{slash}{path}"
 
 
 def fresh(record: PodRecord, now: UnixSeconds) -> PodRecord:

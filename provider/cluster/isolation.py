@@ -6,6 +6,7 @@ from typing import Any
 
 from trustedpods.manifests.model import PodManifest
 from trustedpods.provider.cluster.names import POD_LABEL
+from trustedpods.provider.core import egress
 
 SURGE = 1
 """Replicas above the maximum while a new version takes over."""
@@ -51,22 +52,39 @@ def quota(manifest: PodManifest) -> dict[str, Any]:
     }
 
 
-def policies(manifest: PodManifest, ingress_from: Sequence[str]) -> list[dict[str, Any]]:
-    """Nobody in, nobody out; then the facade in, on the ports it serves or probes."""
-    deny = _policy("deny", {"policyTypes": ["Ingress", "Egress"]})
+def policies(
+    manifest: PodManifest, ingress_from: Sequence[str], closed: Sequence[str]
+) -> list[dict[str, Any]]:
+    """Nobody in, nobody out; then the facade in, on the ports it serves or probes; then out what is asked.
+
+    Refused (rule `egress`) where the manifest asks for a network that is *closed* to all pods.
+    """
+    made = [_policy("deny", {"policyTypes": ["Ingress", "Egress"]})]
     ports = facade_ports(manifest)
-    if not ports or not ingress_from:
-        return [deny]
-    rule = {
-        "from": [{"ipBlock": {"cidr": cidr}} for cidr in ingress_from],
-        "ports": [{"protocol": "TCP", "port": port} for port in ports],
-    }
-    return [deny, _policy("facade", {"policyTypes": ["Ingress"], "ingress": [rule]})]
+    if ports and ingress_from:
+        rule = {
+            "from": [{"ipBlock": {"cidr": cidr}} for cidr in ingress_from],
+            "ports": [{"protocol": "TCP", "port": port} for port in ports],
+        }
+        made.append(_policy("facade", {"policyTypes": ["Ingress"], "ingress": [rule]}))
+    opened = egress.openings(manifest.spec.network, closed)
+    if opened:
+        rules = [_egress_rule(opening) for opening in opened]
+        made.append(_policy("egress", {"policyTypes": ["Egress"], "egress": rules}))
+    return made
+
+
+def _egress_rule(opening: egress.Opening) -> dict[str, Any]:
+    block: dict[str, Any] = {"cidr": opening.cidr}
+    if opening.excepts:
+        block["except"] = list(opening.excepts)
+    ports = [{"protocol": name, "port": first, "endPort": last} for name, first, last in opening.ports]
+    return {"to": [{"ipBlock": block}], "ports": ports}
 
 
 def facade_ports(manifest: PodManifest) -> list[int]:
     """Container ports that the facade connects to: those it serves and those it probes."""
-    ports = {port.target for service in manifest.http_services for port in service.ports}
+    ports = {port.target for service in manifest.exposed_services for port in service.ports}
     for container in manifest.spec.containers:
         probe = container.readiness_probe
         if probe is not None:

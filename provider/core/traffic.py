@@ -7,6 +7,7 @@ with each process, and a slot's next tenant finds them where the last one left t
 was counted.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Self
 
@@ -36,8 +37,9 @@ class PodTraffic:
 class SlotStats:
     """Counters of one slot at one moment.
 
-    `boot` names the proxy's process; `current` and `total` are requests (or connections) in
-    flight and so far, including those through the activator, of which `held` are in flight now.
+    `boot` names the proxy's process, and after `combine` the slots too; `current` and `total` are
+    requests (or connections) in flight and so far, including those through the activator, of which
+    `held` are in flight now.
     `last_session_s` is the age of the newest request in seconds, None if there was none.
     """
 
@@ -83,13 +85,40 @@ def mark_of(stats: SlotStats) -> TrafficMark:
     return TrafficMark(stats.boot, stats.total, stats.bytes_in, stats.bytes_out)
 
 
+def combine(readings: Mapping[int, SlotStats]) -> SlotStats:
+    """One reading of all slots of a pod, by slot; they are of one process, and there is at least one."""
+    parts = [readings[slot] for slot in sorted(readings)]
+    pods: dict[str, PodTraffic] = {}
+    for pod in (pod for part in parts for pod in part.pods):
+        seen = pods.get(pod.name, PodTraffic(pod.name, 0, serving=False))
+        pods[pod.name] = PodTraffic(pod.name, seen.current + pod.current, seen.serving or pod.serving)
+    ages = [part.last_session_s for part in parts if part.last_session_s is not None]
+    return SlotStats(
+        boot=f"{parts[0].boot}/{'+'.join(str(slot) for slot in sorted(readings))}",
+        current=sum(part.current for part in parts),
+        total=sum(part.total for part in parts),
+        bytes_in=sum(part.bytes_in for part in parts),
+        bytes_out=sum(part.bytes_out for part in parts),
+        held=sum(part.held for part in parts),
+        pods=tuple(pods.values()),
+        last_session_s=min(ages, default=None),
+    )
+
+
+def _slots(boot: str) -> str:
+    return boot.partition("/")[2]
+
+
 def traffic_since(mark: TrafficMark, stats: SlotStats) -> tuple[Traffic, TrafficMark]:
     """What passed after *mark*, and the next mark.
 
-    After a restart of the proxy everything it counted is new. Counters that went backwards
+    After a restart of the proxy everything it counted is new. Counters of other slots than the
+    mark's hold what is not this pod's: up to here they count nothing. Counters that went backwards
     within one process (they should not) count nothing rather than something twice.
     """
     base = mark if mark.boot == stats.boot else TrafficMark(stats.boot, 0, 0, 0)
+    if _slots(mark.boot) != _slots(stats.boot):
+        base = mark_of(stats)
     passed = Traffic(
         requests=max(0, stats.total - base.total),
         bytes_in=max(0, stats.bytes_in - base.bytes_in),

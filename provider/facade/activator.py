@@ -6,6 +6,8 @@ one unix socket per slot, to which HAProxy turns when a slot has no replica. It 
 when it gives up on a request it sends a page that says why and closes.
 
     python -m trustedpods.provider.facade.activator --sockets DIR --slots 256 --wake-socket PATH
+
+For slots of h2 that page is the one thing that it knows of HTTP/2; those of tcp are just closed.
 """
 
 import argparse
@@ -26,7 +28,9 @@ import trio
 from trustedpods.protocol.errors import NetworkFailure
 from trustedpods.provider.facade import pages, wake
 from trustedpods.provider.facade.config import socket_path
-from trustedpods.provider.facade.splice import close, dial, say, splice
+from trustedpods.provider.facade.h2_page import h2_response, has_request
+from trustedpods.provider.facade.pools import Pools, Protocol
+from trustedpods.provider.facade.splice import close, dial, say, splice, until_seen
 from trustedpods.provider.facade.wake import WakeAddress, WakeAnswer, WakeRefusal
 
 if TYPE_CHECKING:
@@ -52,7 +56,7 @@ class ActivatorConfig:
     """
 
     sockets: Path
-    slots: int
+    pools: Pools
     wake_socket: Path
     max_held: int = 256
     max_total: int = 4096
@@ -72,6 +76,7 @@ class _Ask:
 @dataclass(slots=True)
 class _Slot:
     number: int
+    protocol: Protocol
     waiting: int = 0
     ask: _Ask | None = None
 
@@ -92,12 +97,13 @@ class Activator:
     ) -> None:
         """Listen until *stop*, then drain."""
         config = self._config
-        paths = [socket_path(config.sockets, number) for number in range(config.slots)]
+        paths = [socket_path(config.sockets, number) for number in range(config.pools.total)]
         listeners = [await wake.open_listener(path, backlog=4096) for path in paths]
         async with trio.open_nursery() as self._asks, trio.open_nursery() as handlers:
             async with trio.open_nursery() as listening:
                 for number, listener in enumerate(listeners):
-                    listening.start_soon(self._listen, listener, _Slot(number), handlers)
+                    slot = _Slot(number, config.pools.protocol(number))
+                    listening.start_soon(self._listen, listener, slot, handlers)
                 self._asks.start_soon(self._sweep)
                 task_status.started()
                 await stop.wait()
@@ -130,14 +136,14 @@ class Activator:
         self._total += 1
         try:
             if slot.waiting >= self._config.max_held or self._total > self._config.max_total:
-                await say(client, pages.too_many_waiting().raw())
+                await _refuse(client, slot, pages.too_many_waiting())
                 return
             with self._holding(client, slot) as scope:
                 reached = await self._reach(slot)
             if scope.cancelled_caught:
                 return
             if isinstance(reached, pages.Page):
-                await say(client, reached.raw())
+                await _refuse(client, slot, reached)
                 return
             try:
                 await splice(client, reached)
@@ -212,6 +218,15 @@ class Activator:
                 self._held[number].cancel()
 
 
+async def _refuse(client: socket.socket, slot: _Slot, page: pages.Page) -> None:
+    """Send the page in the slot's protocol; plain TCP has none."""
+    if slot.protocol is Protocol.HTTP:
+        await say(client, page.raw())
+    elif slot.protocol is Protocol.H2:
+        await until_seen(client, has_request)
+        await say(client, h2_response(page))
+
+
 async def _connect(address: WakeAddress) -> socket.socket | None:
     """Connect to a ready pod, which may refuse for a moment."""
     pod, pause = None, 0.005
@@ -232,7 +247,7 @@ async def run(config: ActivatorConfig) -> None:
             await nursery.start(
                 lambda task_status: Activator(config).serve(stop=stop, task_status=task_status)
             )
-            _log.info("ready: %d slots in %s", config.slots, config.sockets)
+            _log.info("ready: %d slots in %s", config.pools.total, config.sockets)
             async for _ in signals:
                 stop.set()
                 break
@@ -244,13 +259,17 @@ def main(argv: Sequence[str] | None = None) -> int:
         prog="trustedpods-activator", description="Hold requests to sleeping pods."
     )
     parser.add_argument("--sockets", type=Path, required=True, help="folder of the slots' sockets")
-    parser.add_argument("--slots", type=int, required=True)
+    parser.add_argument("--slots", type=int, required=True, help="of http")
+    parser.add_argument("--h2-slots", type=int, default=0)
+    parser.add_argument("--tcp-slots", type=int, default=0)
     parser.add_argument("--wake-socket", type=Path, required=True, help="where the daemon answers")
     parser.add_argument("--max-held", type=int, default=256, help="waiting requests per slot")
     parser.add_argument("--max-total", type=int, default=4096, help="connections in all")
     parser.add_argument("--wake-limit", type=float, default=60.0, help="seconds that a request may wait")
     parser.add_argument("--drain", type=float, default=10.0, help="seconds to end in after SIGTERM")
-    config = ActivatorConfig(**vars(parser.parse_args(argv)))
+    given = vars(parser.parse_args(argv))
+    pools = Pools(given.pop("slots"), given.pop("h2_slots"), given.pop("tcp_slots"))
+    config = ActivatorConfig(pools=pools, **given)
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s", stream=sys.stderr)
     _raise_file_limit(config)
     trio.run(run, config)
@@ -258,7 +277,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _raise_file_limit(config: ActivatorConfig) -> None:
-    wanted = config.slots + 2 * config.max_total + 256
+    wanted = config.pools.total + 2 * config.max_total + 256
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != resource.RLIM_INFINITY and soft < wanted:
         most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)

@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The text of haproxy.cfg. Pure: what must change at run time (hosts, pods) is not in it.
+"""What HAProxy is told at its start, as values; `haproxy_cfg` makes the text of it. Pure.
 
-Backends cannot be made at run time, so a pool of numbered slots is made here; a slot's only fixed
-server is the activator's socket, as backup. Later pools (h2, tcp) are further lists of slots with
-numbers after these.
+Backends cannot be made at run time, so numbered slots are made at its start, in three pools. What
+changes at run time (hosts, pods, limits, certificates) is not in here.
 """
 
 import re
@@ -12,13 +11,15 @@ from pathlib import Path
 
 from trustedpods.protocol.errors import BadInput
 from trustedpods.provider.facade import pages
+from trustedpods.provider.facade.pools import Pools
 
 BACKEND_ID_BASE = 1000
 """Slot n's backend has the proxy id 1000 + n, so that statistics can be asked for by number."""
 
-_BIND = re.compile(r"^(\[[0-9a-fA-F:]+\]|[0-9A-Za-z.\-*]*):\d{1,5}$")
+_BIND = re.compile(r"^(\[[0-9a-fA-F:]+\]|[0-9A-Za-z.\-*]*):(\d{1,5})$")
 _NETNS = re.compile(r"^[0-9A-Za-z._\-]{1,64}$")
 _PATH = re.compile(r"^/[0-9A-Za-z._\-/]{1,107}$")  # 108 bytes is what a unix socket's name may have
+_HTTPS_SUFFIX = re.compile(r"^(:\d{1,5})?$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,21 +29,33 @@ class Bind:
     address: str
     namespace: str | None = None
 
+    def port_plus(self, offset: int) -> "Bind":
+        """The same address, some ports further."""
+        host, _, port = self.address.rpartition(":")
+        return Bind(f"{host}:{int(port) + offset}", self.namespace)
+
+    @property
+    def port(self) -> int:
+        """The port's number."""
+        return int(self.address.rpartition(":")[2])
+
 
 @dataclass(frozen=True, slots=True)
 class FacadeLimits:
     """What one client, and all of them, may take.
 
-    `header_s`: a request's headers must be complete by then (slow loris). `per_source`:
-    connections from one client address. `connections`: from all clients; None is as many as the
-    process may have files for. `connect_ms`: also the pause before a refused request is tried
+    `header_s`: a request's headers must be complete by then (slow loris). `per_source`: connections,
+    `source_rate`: requests per second, from one client address; None is any number. `connections`:
+    from all clients; None is as many as the process may have files for. `body_bytes`: the largest
+    body of a request of any pod. `connect_ms`: also the pause before a refused request is tried
     again. `idle_s`: silence after which either side of a request is given up; `tunnel_s`: of an
-    upgraded connection.
+    upgraded connection, or one of tcp.
     """
 
     header_s: int = 10
     keep_alive_s: int = 60
     per_source: int = 1024
+    source_rate: int | None = None
     connections: int | None = None
     connect_ms: int = 500
     idle_s: int = 3600
@@ -53,31 +66,56 @@ class FacadeLimits:
 class FacadeConfig:
     """Everything that HAProxy is told at its start.
 
-    Paths are absolute; the folders exist and belong to the facade alone. `threads` None is one
-    per core.
+    Paths are absolute; the folders exist and belong to the facade alone. `tls_binds` take TLS with
+    the certificates that `tls_dir`, a folder in memory, lists; `https_suffix` is what follows the host
+    in an https URL. The n-th slot of tcp listens on each of `tcp_binds`, n ports further. `threads`
+    None is one per core.
     """
 
     binds: tuple[Bind, ...]
-    slots: int
+    pools: Pools
     runtime_socket: Path
     map_file: Path
     activator_dir: Path
     pages_dir: Path
+    tcp_binds: tuple[Bind, ...] = ()
+    tls_binds: tuple[Bind, ...] = ()
+    tls_dir: Path | None = None
+    https_suffix: str = ""
     limits: FacadeLimits = FacadeLimits()
     threads: int | None = None
 
     def __post_init__(self) -> None:
         """Refuse what would change the meaning of the file."""
+        self._check_binds()
+        if not _HTTPS_SUFFIX.match(self.https_suffix):
+            raise BadInput(f"not the rest of an address: {self.https_suffix}", where="facade.https_suffix")
+        if self.tls_binds and self.tls_dir is None:
+            raise BadInput("TLS needs a folder for certificates", where="facade.tls_dir")
+        folders = (self.runtime_socket, self.map_file, self.activator_dir, self.pages_dir, self.tls_dir)
+        for path in folders:
+            if path is not None and not _PATH.match(str(path)):
+                raise BadInput(f"not a plain absolute path: {path}", where="facade")
+
+    def _check_binds(self) -> None:
         if not self.binds:
             raise BadInput("the facade needs an address to listen on", where="facade.binds")
-        if not 1 <= self.slots <= 4096:
-            raise BadInput(f"slots is {self.slots}: from 1 to 4096", where="facade.slots")
-        for bind in self.binds:
+        for bind in (*self.binds, *self.tcp_binds, *self.tls_binds):
             if not _BIND.match(bind.address) or (bind.namespace and not _NETNS.match(bind.namespace)):
                 raise BadInput(f"not an address to listen on: {bind}", where="facade.binds")
-        for path in (self.runtime_socket, self.map_file, self.activator_dir, self.pages_dir):
-            if not _PATH.match(str(path)):
-                raise BadInput(f"not a plain absolute path: {path}", where="facade")
+        for bind in self.tcp_binds:
+            if bind.port + self.pools.tcp > 65536:
+                raise BadInput(f"no {self.pools.tcp} ports from {bind.address} on", where="facade.tcp_binds")
+
+    @property
+    def crt_list(self) -> Path | None:
+        """The list of certificates, if TLS is served."""
+        return crt_list(self.tls_dir) if self.tls_dir else None
+
+
+def crt_list(tls_dir: Path) -> Path:
+    """HAProxy's list of certificates in the folder."""
+    return tls_dir / "crt-list.txt"
 
 
 def backend_name(slot: int) -> str:
@@ -96,106 +134,11 @@ def socket_path(activator_dir: Path, slot: int) -> Path:
     return activator_dir / f"{backend_name(slot)}.sock"
 
 
-def page_files(config: FacadeConfig) -> dict[Path, bytes]:
-    """The files that the configuration names, with their contents."""
-    sent = (*pages.PROXY_PAGES, pages.NO_SUCH_HOST)
-    return {_page_path(config, page): page.raw() for page in sent}
-
-
-def haproxy_config(config: FacadeConfig) -> str:
-    """haproxy.cfg; the files of `page_files` and the map file must exist when it is read."""
-    parts = [_global(config), _defaults(config), _frontend(config), _nowhere(config)]
-    parts += [_slot(config, slot) for slot in range(config.slots)]
-    return "\n".join(parts)
-
-
-def _page_path(config: FacadeConfig, page: pages.Page) -> Path:
+def page_path(config: FacadeConfig, page: pages.Page) -> Path:
+    """Where the page lies."""
     return config.pages_dir / f"{page.status.value}.http"
 
 
-def _section(title: str, lines: list[str]) -> str:
-    return "\n".join([title, *(f"  {line}" for line in lines), ""])
-
-
-def _global(config: FacadeConfig) -> str:
-    lines = [
-        f"stats socket unix@{config.runtime_socket} mode 600 level admin",
-        "stats timeout 30s",
-        "stats maxconn 32",
-        "hard-stop-after 1h",
-        "log stderr format raw local0 err",
-    ]
-    if config.threads is not None:
-        lines.append(f"nbthread {config.threads}")
-    if config.limits.connections is not None:
-        lines.append(f"maxconn {config.limits.connections}")
-    return _section("global", lines)
-
-
-def _defaults(config: FacadeConfig) -> str:
-    limits = config.limits
-    lines = [
-        "mode http",
-        "log global",
-        "option contstats",
-        "option dontlognull",
-        f"timeout connect {limits.connect_ms}ms",
-        f"timeout client {limits.idle_s}s",
-        f"timeout server {limits.idle_s}s",
-        f"timeout tunnel {limits.tunnel_s}s",
-        f"timeout http-request {limits.header_s}s",
-        f"timeout http-keep-alive {limits.keep_alive_s}s",
-        "timeout client-fin 30s",
-        "timeout queue 30s",
-        "timeout check 500ms",
-        # A pod that refuses is tried elsewhere, in the end at the activator, which waits for it.
-        "retries 3",
-        "option redispatch 1",
-        "retry-on conn-failure",
-        "option abortonclose",
-        # Picks the less loaded of two; unlike leastconn it moves a refused request at once.
-        "balance random",
-    ]
-    lines += [f"errorfile {page.status.value} {_page_path(config, page)}" for page in pages.PROXY_PAGES]
-    return _section("defaults", lines)
-
-
-def _frontend(config: FacadeConfig) -> str:
-    lines = [_bind(bind) for bind in config.binds]
-    if config.limits.connections is not None:
-        lines.append(f"maxconn {config.limits.connections}")
-    lines += [
-        "stick-table type ipv6 size 100k expire 10m store conn_cur",
-        "tcp-request connection track-sc0 src",
-        f"tcp-request connection reject if {{ sc0_conn_cur gt {config.limits.per_source} }}",
-        # What a client says about itself is not passed on.
-        "http-request del-header X-Forwarded-For",
-        "http-request del-header Forwarded",
-        "http-request del-header Proxy",
-        "option forwardfor",
-        "http-request set-header X-Forwarded-Proto http",
-        "http-request set-header X-Forwarded-Host %[req.hdr(host)]",
-        f"use_backend %[req.hdr(host),field(1,:),lower,map({config.map_file})]"
-        f" if {{ req.hdr(host),field(1,:),lower,map({config.map_file}) -m found }}",
-        "default_backend nowhere",
-    ]
-    return _section("frontend web", lines)
-
-
-def _bind(bind: Bind) -> str:
-    return f"bind {bind.address}" + (f" namespace {bind.namespace}" if bind.namespace else "")
-
-
-def _nowhere(config: FacadeConfig) -> str:
-    page = _page_path(config, pages.NO_SUCH_HOST)
-    return _section(
-        "backend nowhere", [f"errorfile 404 {page}", "http-request return status 404 default-errorfiles"]
-    )
-
-
-def _slot(config: FacadeConfig, slot: int) -> str:
-    lines = [
-        f"id {BACKEND_ID_BASE + slot}",
-        f"server activator unix@{socket_path(config.activator_dir, slot)} backup pool-max-conn 0",
-    ]
-    return _section(f"backend {backend_name(slot)}", lines)
+def page_files(config: FacadeConfig) -> dict[Path, bytes]:
+    """The files that the configuration names, with their contents."""
+    return {page_path(config, page): page.raw() for page in pages.PROXY_PAGES}

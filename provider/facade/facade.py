@@ -13,13 +13,16 @@ from pathlib import Path
 import trio
 
 from trustedpods.protocol.errors import Refused
-from trustedpods.provider.core.traffic import PodAddress, SlotStats, TrafficMark, mark_of
-from trustedpods.provider.facade import servers, slots
-from trustedpods.provider.facade.config import backend_name
+from trustedpods.provider.core.traffic import PodAddress, SlotStats
+from trustedpods.provider.facade import maps, servers, slots
+from trustedpods.provider.facade.config import backend_name, slot_of
+from trustedpods.provider.facade.exposure import pod_of
 from trustedpods.provider.facade.files import read_file, replace_file
+from trustedpods.provider.facade.maps import SlotMap
+from trustedpods.provider.facade.pools import Pools, Protocol
 from trustedpods.provider.facade.runtime import Runtime
 from trustedpods.provider.facade.servers import ServerSeen
-from trustedpods.provider.facade.slots import FacadeState, SlotTable, Want
+from trustedpods.provider.facade.slots import UNLIMITED, FacadeState, SlotLimits, SlotTable, Want
 
 REMOVAL_TRIES = 5
 REMOVAL_PAUSE_S = 0.1
@@ -27,10 +30,10 @@ REMOVAL_PAUSE_S = 0.1
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """A pod's slot, and the mark from which its traffic counts if none is stored yet."""
+    """A service's slot, and its counters before the first request: nothing up to there is its own."""
 
     slot: int
-    mark: TrafficMark
+    stats: SlotStats
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +52,12 @@ class Synced:
 class Facade:
     """The facade of one cluster. One daemon holds it; calls are done one after another."""
 
-    def __init__(self, runtime: Runtime, *, map_file: Path, size: int) -> None:
+    def __init__(self, runtime: Runtime, *, map_file: Path, pools: Pools) -> None:
         self._runtime = runtime
         self._map_file = map_file
         self._table: SlotTable | None = None
-        self._size = size
+        self.pools = pools
+        self._settings: dict[SlotMap, dict[str, str]] = {}
         self._wants: dict[int, Want] = {}
         self._adopted: set[int] = set()
         self._boot: str | None = None
@@ -61,12 +65,20 @@ class Facade:
 
     @property
     def free_slots(self) -> int:
-        """How many more pods could be published; counted at admission."""
-        return self._slots.free
+        """How many more services of http could be published; counted at admission."""
+        return self.free()
+
+    def free(self, protocol: Protocol = Protocol.HTTP) -> int:
+        """How many more services of this kind could be published."""
+        return self._slots.free(protocol)
 
     def slot_of(self, label: str) -> int | None:
         """The slot of a published label."""
         return self._slots.labels.get(label)
+
+    def slots_of(self, pod: str) -> dict[str, int]:
+        """Slots of all of a pod's services, by their keys."""
+        return {key: slot for key, slot in self._slots.labels.items() if pod_of(key) == pod}
 
     def label_of(self, slot: int) -> str | None:
         """Whose slot it is: what a wake request must be answered for."""
@@ -84,30 +96,38 @@ class Facade:
             if desired is not None:
                 self._take_over(desired)
             boot = await self._runtime.boot()
-            await self._sync_hosts()
+            await self._sync_maps()
             unfinished = await self._sync_slots(await self._runtime.servers())
             restarted, self._boot = self._boot not in (None, boot), boot
             return Synced(boot, restarted, dict(self._slots.labels), tuple(sorted(unfinished)))
 
-    async def publish(self, label: str, hosts: Iterable[str]) -> Published:
-        """Send the hosts' requests to the label's slot; its pods are asleep until `set_pods`.
+    async def publish(
+        self,
+        label: str,
+        hosts: Iterable[str],
+        protocol: Protocol = Protocol.HTTP,
+        *,
+        limits: SlotLimits = UNLIMITED,
+        https_only: bool = False,
+    ) -> Published:
+        """Send the routes' requests to the label's slot; its pods are asleep until `set_pods`.
 
-        After a restart of the daemon the slot is found by the hosts, and its replicas go on.
+        After a restart of the daemon the slot is found again, and its replicas go on.
         Refused with rule `slots` or `host-taken`.
         """
         async with self._lock:
-            names = tuple(hosts)
-            slot = self._assign(label, names)
+            want = Want(label, tuple(hosts), protocol=protocol, limits=limits, https_only=https_only)
+            slot = self._assign(want)
             old = self._wants.get(slot)
-            self._wants[slot] = replace(old, hosts=names) if old else Want(label, names)
+            self._wants[slot] = replace(want, pods=old.pods, draining=old.draining) if old else want
             if slot not in self._adopted:
                 await self._apply(slot)
-            mark = mark_of((await self._runtime.stats([slot]))[slot])
-            await self._sync_hosts()
-            return Published(slot, mark)
+            before = (await self._runtime.stats([slot]))[slot]
+            await self._sync_maps()
+            return Published(slot, before)
 
     async def withdraw(self, slot: int) -> bool:
-        """Take a pod off: its hosts go, its connections are closed, its slot becomes free.
+        """Take a service off: its hosts go, its connections are closed, its slot becomes free.
 
         False if something is left; the slot stays taken until a later `withdraw` or `sync`.
         """
@@ -115,7 +135,7 @@ class Facade:
             self._table = slots.leave(self._slots, slot)
             self._wants.pop(slot, None)
             self._adopted.discard(slot)
-            await self._sync_hosts()
+            await self._sync_maps()
             return await self._clear(slot)
 
     async def set_pods(
@@ -149,20 +169,22 @@ class Facade:
             wanted = [slot for slot, want in self._wants.items() if want.pods or want.draining]
         return await self._runtime.stats(wanted)
 
-    # ---- the table and the map file ----------------------------------------------------------
+    # ---- the table and the map files ---------------------------------------------------------
 
     @property
     def _slots(self) -> SlotTable:
         if self._table is None:
-            hosts = slots.parse_map_text(read_file(self._map_file), self._size)
-            self._table = SlotTable(self._size, hosts)
+            entries = maps.parse_map_text(read_file(self._map_file))
+            self._table = slots.parse_table(entries, self.pools)
+            for which in SlotMap:
+                self._settings[which] = maps.parse_map_text(read_file(which.beside(self._map_file)))
         return self._table
 
-    def _assign(self, label: str, hosts: tuple[str, ...]) -> int:
+    def _assign(self, want: Want) -> int:
         """The label's slot; adopted if an earlier daemon had given it."""
         before = self._slots
-        self._table, slot = slots.assign(before, label, hosts)
-        if label not in before.labels and slot in before.hosts.values():
+        self._table, slot = slots.assign(before, want.label, want.hosts, want.protocol)
+        if before.labels.get(want.label) == slot and slot not in self._wants:
             self._adopted.add(slot)
         return slot
 
@@ -170,25 +192,44 @@ class Facade:
         """Keep known slots, find the others, let go of what is not in *desired*."""
         wanted = {want.label for want in desired.wants}
         gone = {slot for label, slot in self._slots.labels.items() if label not in wanted}
-        self._wants = {self._assign(want.label, want.hosts): want for want in desired.wants}
-        for slot in gone | slots.unclaimed(self._slots):
+        for slot in gone | slots.orphans(self._slots):
             self._table = slots.leave(self._slots, slot)
+        self._wants = {self._assign(want): want for want in desired.wants}
         self._adopted -= {slot for slot, want in self._wants.items() if want.pods or want.draining}
         self._adopted &= self._wants.keys()
 
-    async def _sync_hosts(self) -> None:
+    async def _sync_maps(self) -> None:
+        """Settings first: a route must never lead to a slot that lets through anything."""
+        table = self._slots
+        for which in SlotMap:
+            lines = self._setting_lines(which, table.used)
+            self._settings[which] = lines
+            await self._sync_map(which.beside(self._map_file), lines)
+        await self._sync_map(self._map_file, slots.table_entries(table))
+
+    def _setting_lines(self, which: SlotMap, used: set[int]) -> dict[str, str]:
+        """What is wanted, and what a slot has whose want this daemon does not know yet."""
+        lines = {
+            backend: value
+            for backend, value in self._settings[which].items()
+            if (slot := slot_of(backend)) in used and slot not in self._wants
+        }
+        for slot, want in self._wants.items():
+            if (value := want.settings().get(which)) is not None:
+                lines[backend_name(slot)] = value
+        return lines
+
+    async def _sync_map(self, file: Path, wanted: maps.Entries) -> None:
         """The file first: a restart of HAProxy between the two finds the newer state."""
-        wanted = self._slots.hosts
-        text = slots.map_text(wanted).encode()
-        await trio.to_thread.run_sync(replace_file, self._map_file, text)
-        seen = await self._runtime.hosts(self._map_file, self._size)
-        await self._runtime.run(slots.host_commands(self._map_file, wanted, seen))
+        await trio.to_thread.run_sync(replace_file, file, maps.map_text(wanted).encode())
+        seen = await self._runtime.entries(file)
+        await self._runtime.run(maps.map_commands(file, wanted, seen))
 
     # ---- servers -----------------------------------------------------------------------------
 
     async def _sync_slots(self, seen: tuple[ServerSeen, ...]) -> set[int]:
         unfinished = set()
-        for slot in range(self._size):
+        for slot in range(self.pools.total):
             here = tuple(server for server in seen if server.slot == slot)
             want = self._wants.get(slot)
             if want is not None:
@@ -206,7 +247,8 @@ class Facade:
         for server in doomed:
             if await self._remove(server, cut=False):
                 seen = tuple(other for other in seen if other is not server)
-        await self._runtime.run(servers.server_commands(slot, want.pods, want.draining, seen))
+        commands = servers.server_commands(slot, want.pods, want.draining, seen, want.protocol)
+        await self._runtime.run(commands)
 
     async def _remove(self, server: ServerSeen, *, cut: bool) -> bool:
         """Shut off and remove; False while HAProxy still has a connection to it."""

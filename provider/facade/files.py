@@ -5,11 +5,13 @@ import os
 from pathlib import Path
 
 from trustedpods.protocol.errors import NoContext
-from trustedpods.provider.facade.config import FacadeConfig, haproxy_config, page_files
+from trustedpods.provider.facade.config import FacadeConfig, page_files
+from trustedpods.provider.facade.haproxy_cfg import haproxy_config
+from trustedpods.provider.facade.maps import SlotMap
 
 
 def install(config: FacadeConfig, haproxy_cfg: Path) -> None:
-    """Write haproxy.cfg, the pages and, if there is none yet, an empty host map.
+    """Write haproxy.cfg, the pages and, where there is none yet, empty maps.
 
     Makes the folders, for this user alone. NoContext if something cannot be written.
     """
@@ -20,8 +22,9 @@ def install(config: FacadeConfig, haproxy_cfg: Path) -> None:
         raise NoContext(f"cannot make a folder: {failed}", where="facade") from None
     for path, page in page_files(config).items():
         replace_file(path, page)
-    if not config.map_file.exists():
-        replace_file(config.map_file, b"")
+    for empty in (config.map_file, *(which.beside(config.map_file) for which in SlotMap)):
+        if not empty.exists():
+            replace_file(empty, b"")
     replace_file(haproxy_cfg, haproxy_config(config).encode())
 
 

@@ -13,30 +13,43 @@ class Page:
     text: str
     retry_after: int = 0
 
+    @property
+    def body(self) -> bytes:
+        """What a person reads."""
+        return f"{self.status.value} {self.status.phrase}\n\n{self.text}\n".encode()
+
+    @property
+    def fields(self) -> list[tuple[str, str]]:
+        """The response's header fields, in whatever version of HTTP."""
+        fields = [
+            ("Content-Type", "text/plain; charset=utf-8"),
+            ("Cache-Control", "no-store"),
+            ("Content-Length", str(len(self.body))),
+        ]
+        return fields + ([("Retry-After", str(self.retry_after))] if self.retry_after else [])
+
     def raw(self) -> bytes:
         """The whole HTTP/1.1 response; the connection closes after it."""
-        body = f"{self.status.value} {self.status.phrase}\n\n{self.text}\n".encode()
-        lines = [
-            f"HTTP/1.1 {self.status.value} {self.status.phrase}",
-            "Content-Type: text/plain; charset=utf-8",
-            "Cache-Control: no-store",
-            f"Content-Length: {len(body)}",
-            "Connection: close",
-        ]
-        if self.retry_after:
-            lines.append(f"Retry-After: {self.retry_after}")
-        return "\r\n".join([*lines, "", ""]).encode() + body
+        lines = [f"HTTP/1.1 {self.status.value} {self.status.phrase}"]
+        lines += [f"{name}: {value}" for name, value in (*self.fields, ("Connection", "close"))]
+        return "\r\n".join([*lines, "", ""]).encode() + self.body
 
 
 NO_SUCH_HOST = Page(HTTPStatus.NOT_FOUND, "No pod is published under this host name here.")
 BAD_ANSWER = Page(
-    HTTPStatus.BAD_GATEWAY, "The pod closed the connection without an answer, or broke the protocol."
+    HTTPStatus.BAD_GATEWAY,
+    "The pod ended the connection without an answer, or broke the protocol: it may have crashed.\n"
+    "Its publisher sees why with `trustedpods logs` and `trustedpods status`.",
 )
 NO_SERVER = Page(HTTPStatus.SERVICE_UNAVAILABLE, "The pod cannot be reached just now.", 5)
 TOO_SLOW = Page(HTTPStatus.GATEWAY_TIMEOUT, "The pod did not answer in time.")
 HEADERS_TOO_SLOW = Page(HTTPStatus.REQUEST_TIMEOUT, "The request's headers did not arrive in time.")
+TOO_LARGE = Page(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "The request's body is larger than this service takes.")
+TOO_MANY = Page(
+    HTTPStatus.TOO_MANY_REQUESTS, "More requests than this service takes, or than one address may send.", 1
+)
 
-PROXY_PAGES = (BAD_ANSWER, NO_SERVER, TOO_SLOW, HEADERS_TOO_SLOW)
+PROXY_PAGES = (NO_SUCH_HOST, BAD_ANSWER, NO_SERVER, TOO_SLOW, HEADERS_TOO_SLOW, TOO_LARGE, TOO_MANY)
 """The pages that HAProxy sends by itself, by status."""
 
 

@@ -6,7 +6,7 @@ an address, closely spaced, until it is ready.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import trio
@@ -28,11 +28,11 @@ class ProbeResult:
     reason: str = ""
 
 
-def probes_of(manifest: PodManifest, port: int) -> tuple[Probe, ...]:
-    """The readiness probes of all containers; if there is none, a connection to *port*."""
+def probes_of(manifest: PodManifest, ports: Iterable[int]) -> tuple[Probe, ...]:
+    """The readiness probes of all containers; if there is none, a connection to each of *ports*."""
     found = [container.readiness_probe for container in manifest.spec.containers]
     given = tuple(probe for probe in found if probe is not None)
-    return given or (Probe(tcp_socket=TcpSocket(port=port)),)
+    return given or tuple(Probe(tcp_socket=TcpSocket(port=port)) for port in dict.fromkeys(ports))
 
 
 async def check(ip: str, probes: Sequence[Probe]) -> ProbeResult:

@@ -14,8 +14,8 @@ import trio
 from trustedpods.protocol.errors import NetworkFailure, Refused, RemoteProtocolError
 from trustedpods.provider.core.traffic import PodTraffic, SlotStats
 from trustedpods.provider.facade.config import BACKEND_ID_BASE, slot_of
+from trustedpods.provider.facade.maps import parse_map_reply
 from trustedpods.provider.facade.servers import ACTIVATOR, ServerSeen, parse_servers
-from trustedpods.provider.facade.slots import parse_map_reply
 
 MAX_REPLY = 16 * 1024 * 1024
 """`show servers state` of 4,096 slots with 20 pods each is under 10 MB."""
@@ -60,9 +60,9 @@ class Runtime:
         """Name of the process that answers: another one after every restart."""
         return _boot(await self.command("show info"))
 
-    async def hosts(self, map_file: Path, size: int) -> dict[str, int]:
-        """The host map as the process has it, which is not always the file."""
-        return parse_map_reply(await self.command(f"show map {map_file}"), size)
+    async def entries(self, map_file: Path) -> dict[str, str]:
+        """A map as the process has it, which is not always the file."""
+        return parse_map_reply(await self.command(f"show map {map_file}"))
 
     async def servers(self, backend: str | None = None) -> tuple[ServerSeen, ...]:
         """Servers added at run time, of one backend or of all."""

@@ -9,6 +9,7 @@ from ipaddress import ip_address
 from trustedpods.protocol.errors import LocalProtocolError
 from trustedpods.provider.core.traffic import PodAddress
 from trustedpods.provider.facade.config import backend_name, slot_of
+from trustedpods.provider.facade.pools import Protocol
 
 ACTIVATOR = "activator"
 """Name of the fixed server of each slot."""
@@ -54,9 +55,14 @@ def parse_servers(text: str) -> tuple[ServerSeen, ...]:
 
 
 def server_commands(
-    slot: int, pods: Iterable[PodAddress], draining: Iterable[PodAddress], seen: tuple[ServerSeen, ...]
+    slot: int,
+    pods: Iterable[PodAddress],
+    draining: Iterable[PodAddress],
+    seen: tuple[ServerSeen, ...],
+    protocol: Protocol = Protocol.HTTP,
 ) -> list[str]:
     """What makes the slot's servers as wanted, but for removals: see `removals`."""
+    options = _SERVER_OPTIONS + (" proto h2" if protocol is Protocol.H2 else "")
     known = {server.name: server for server in seen}
     numbers = {server.number for server in seen}
     commands = []
@@ -67,7 +73,7 @@ def server_commands(
             number = next(n for n in range(2, 4096) if n not in numbers)
             numbers.add(number)
             commands += [
-                f"add server {path} {_address(pod)} id {number} {_SERVER_OPTIONS}",
+                f"add server {path} {_address(pod)} id {number} {options}",
                 f"enable health {path}",
                 f"enable server {path}",
             ]

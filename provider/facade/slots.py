@@ -1,35 +1,78 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which pod has which slot, and the host map that sends requests there. Pure.
+"""Which service has which slot, and the host map that sends requests there. Pure.
 
 The host map is the only record of who has which slot: it lies on disk, so neither a restart of
-the daemon nor one of HAProxy moves a pod. What HAProxy has is compared with what is wanted each
-time; nothing is remembered about what it was told.
+the daemon nor one of HAProxy moves a service. A service's own line begins with a colon, which no
+host name can have, so HAProxy never finds it; the others are routes: a host, or a host and a path.
+What HAProxy has is compared with what is wanted each time; nothing is remembered of what it was told.
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 
 from trustedpods.protocol.errors import LocalProtocolError, Refused
 from trustedpods.provider.core.traffic import PodAddress
 from trustedpods.provider.facade.config import backend_name, slot_of
+from trustedpods.provider.facade.maps import SlotMap
+from trustedpods.provider.facade.pools import Pools, Protocol
 
 _HOST = re.compile(r"^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$")
+_PATH = re.compile(r"^(/\.?[0-9A-Za-z_~-][0-9A-Za-z._~-]{0,63}){0,8}$")
+
+TCP_CONNECTIONS = 1024
+"""Connections at once of a tcp service of which nobody said a number: its ports are closed without one."""
+
+
+@dataclass(frozen=True, slots=True)
+class SlotLimits:
+    """What a slot lets through: at once, per second, bytes of a body. None is the provider's maximum."""
+
+    connections: int | None = None
+    rate: int | None = None
+    body_bytes: int | None = None
+
+    def within(self, most: "SlotLimits") -> "SlotLimits":
+        """Each at most what *most* says."""
+        return SlotLimits(
+            _least(self.connections, most.connections),
+            _least(self.rate, most.rate),
+            _least(self.body_bytes, most.body_bytes),
+        )
+
+
+UNLIMITED = SlotLimits()
+"""No limit but those of all clients."""
 
 
 @dataclass(frozen=True, slots=True)
 class Want:
-    """One published service of a pod: its key, its hosts, and where requests go.
+    """One published service of a pod: its key, its routes, and where requests go.
 
-    `label` is unique at this provider. `pods` get requests; those in `draining` finish what they
-    have and get no new ones; so does any other replica that HAProxy knows, and is then removed.
+    `label` is unique at this provider. A route of `hosts` is a host, or a host and a path below it.
+    `pods` get requests; those in `draining` finish what they have and get no new ones; so does any
+    other replica that HAProxy knows, and is then removed.
     """
 
     label: str
     hosts: tuple[str, ...]
     pods: tuple[PodAddress, ...] = ()
     draining: tuple[PodAddress, ...] = ()
+    protocol: Protocol = Protocol.HTTP
+    limits: SlotLimits = UNLIMITED
+    https_only: bool = False
+
+    def settings(self) -> dict[SlotMap, str]:
+        """The slot's lines in the maps of settings."""
+        limits = self.limits
+        tcp = TCP_CONNECTIONS if self.protocol is Protocol.TCP else None
+        numbers = {
+            SlotMap.CONNECTIONS: limits.connections or tcp,
+            SlotMap.RATES: limits.rate,
+            SlotMap.BODIES: limits.body_bytes,
+            SlotMap.HTTPS: 1 if self.https_only else None,
+        }
+        return {which: str(number) for which, number in numbers.items() if number is not None}
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,15 +86,14 @@ class FacadeState:
 class SlotTable:
     """Who has which slot. A slot in `leaving` belongs to nobody and is not free yet."""
 
-    size: int
+    pools: Pools
     hosts: Mapping[str, int] = field(default_factory=dict)
     labels: Mapping[str, int] = field(default_factory=dict)
     leaving: frozenset[int] = frozenset()
 
-    @property
-    def free(self) -> int:
-        """How many pods could still be published."""
-        return self.size - len(self.used)
+    def free(self, protocol: Protocol = Protocol.HTTP) -> int:
+        """How many services of this kind could still be published."""
+        return len(set(self.pools.slots(protocol)) - self.used)
 
     @property
     def used(self) -> set[int]:
@@ -59,31 +101,30 @@ class SlotTable:
         return {*self.hosts.values(), *self.labels.values(), *self.leaving}
 
 
-def assign(table: SlotTable, label: str, hosts: tuple[str, ...]) -> tuple[SlotTable, int]:
-    """Give *label* a slot: the one it has, the one its hosts point to, or a free one.
+def assign(
+    table: SlotTable, label: str, hosts: tuple[str, ...], protocol: Protocol = Protocol.HTTP
+) -> tuple[SlotTable, int]:
+    """Give *label* a slot: the one it has, if it carries the protocol, or a free one.
 
-    Raises Refused when no slot is free (rule `slots`) or a host is another's (rule `host-taken`).
+    Raises Refused when no slot is free (rule `slots`) or a route is another's (rule `host-taken`).
     """
-    for host in hosts:
-        check_host(host)
-    owners = {slot: owner for owner, slot in table.labels.items()}
+    for host in (label, *hosts):
+        check_route(host)
     slot = table.labels.get(label)
+    if slot is not None and slot not in table.pools.slots(protocol):
+        table, slot = leave(table, slot), None
     for host in hosts:
-        at = table.hosts.get(host)
-        if at is None or at == slot:
-            continue
-        if at in owners or at in table.leaving:
+        if table.hosts.get(host, slot) != slot:
             raise Refused(f"{host} belongs to another pod", rule="host-taken")
-        slot = at if slot is None else slot
     if slot is None:
-        slot = _free_slot(table)
-    kept = {host: at for host, at in table.hosts.items() if at != slot and host not in hosts}
+        slot = _free_slot(table, protocol)
+    kept = {host: at for host, at in table.hosts.items() if at != slot}
     labels = {**table.labels, label: slot}
     return replace(table, hosts={**kept, **dict.fromkeys(hosts, slot)}, labels=labels), slot
 
 
 def leave(table: SlotTable, slot: int) -> SlotTable:
-    """Take a slot's hosts and tenant away; it is not free before `release`."""
+    """Take a slot's routes and tenant away; it is not free before `release`."""
     return replace(
         table,
         hosts={host: at for host, at in table.hosts.items() if at != slot},
@@ -97,56 +138,54 @@ def release(table: SlotTable, slot: int) -> SlotTable:
     return replace(table, leaving=table.leaving - {slot})
 
 
-def unclaimed(table: SlotTable) -> frozenset[int]:
-    """Slots that hosts point to though no label has them: left by an earlier daemon."""
+def table_entries(table: SlotTable) -> dict[str, str]:
+    """The host map. Each key ends with a slash: `a.example/` is no beginning of `a.example.org/`."""
+    labels = {f":{label}/": backend_name(slot) for label, slot in table.labels.items()}
+    return labels | {f"{host}/": backend_name(slot) for host, slot in table.hosts.items()}
+
+
+def parse_table(entries: Mapping[str, str], pools: Pools) -> SlotTable:
+    """The table of a host map; lines that are not ours are left out."""
+    hosts: dict[str, int] = {}
+    labels: dict[str, int] = {}
+    for key, backend in entries.items():
+        slot = slot_of(backend)
+        name = key.removesuffix("/")
+        if slot is None or slot >= pools.total or name == key:
+            continue
+        if name.startswith(":") and _HOST.match(name[1:]):
+            labels[name[1:]] = slot
+        elif _is_route(name):
+            hosts[name] = slot
+    return SlotTable(pools, hosts, labels)
+
+
+def orphans(table: SlotTable) -> frozenset[int]:
+    """Slots that routes point to though nobody has them: left by a write that was cut off."""
     return frozenset(table.hosts.values()) - frozenset(table.labels.values())
 
 
-def map_text(hosts: Mapping[str, int]) -> str:
-    """The map file: a host and its backend on each line."""
-    return "".join(f"{host} {backend_name(slot)}\n" for host, slot in sorted(hosts.items()))
+def check_route(route: str) -> str:
+    """*route* itself; LocalProtocolError if it could be anything but a host name and a path."""
+    if not _is_route(route):
+        raise LocalProtocolError(f"not a host name: {route!r}")
+    return route
 
 
-def parse_map_text(text: str, size: int) -> dict[str, int]:
-    """Hosts and slots of a map file; lines that are not ours are left out."""
-    return _hosts((line.split() for line in text.splitlines()), size)
+def _is_route(route: str) -> bool:
+    host, slash, path = route.partition("/")
+    return bool(_HOST.match(host) and ".." not in host and _PATH.match(slash + path))
 
 
-def parse_map_reply(text: str, size: int) -> dict[str, int]:
-    """The same of the reply to `show map`, whose lines begin with an address."""
-    return _hosts((line.split()[1:] for line in text.splitlines()), size)
+def _least(wanted: int | None, most: int | None) -> int | None:
+    given = [number for number in (wanted, most) if number is not None]
+    return min(given) if given else None
 
 
-def host_commands(map_file: Path, wanted: Mapping[str, int], seen: Mapping[str, int]) -> list[str]:
-    """What makes HAProxy's host map equal to *wanted*. `add` on a known host would double it."""
-    commands = [f"del map {map_file} {host}" for host in seen if host not in wanted]
-    for host, slot in wanted.items():
-        if seen.get(host) == slot:
-            continue
-        verb = "set" if host in seen else "add"
-        commands.append(f"{verb} map {map_file} {check_host(host)} {backend_name(slot)}")
-    return commands
-
-
-def check_host(host: str) -> str:
-    """*host* itself; LocalProtocolError if it could be anything but a host name."""
-    if not _HOST.match(host) or ".." in host:
-        raise LocalProtocolError(f"not a host name: {host!r}")
-    return host
-
-
-def _free_slot(table: SlotTable) -> int:
+def _free_slot(table: SlotTable, protocol: Protocol) -> int:
     used = table.used
-    for slot in range(table.size):
+    for slot in table.pools.slots(protocol):
         if slot not in used:
             return slot
-    raise Refused(f"all {table.size} slots of the facade are taken", rule="slots")
-
-
-def _hosts(rows: Iterable[list[str]], size: int) -> dict[str, int]:
-    hosts = {}
-    for row in rows:
-        slot = slot_of(row[1]) if len(row) == 2 else None
-        if slot is not None and slot < size and _HOST.match(row[0]):
-            hosts[row[0]] = slot
-    return hosts
+    number = len(table.pools.slots(protocol))
+    raise Refused(f"all {number} slots of the facade for {protocol} are taken", rule="slots")

@@ -6,6 +6,7 @@ GB; here it goes there only when there is nothing to read or no room to write.
 """
 
 import socket
+from collections.abc import Callable
 from contextlib import suppress
 
 import trio
@@ -65,6 +66,14 @@ async def say(sock: socket.socket, text: bytes) -> None:
             if not data:
                 return
             ignored += len(data)
+
+
+async def until_seen(sock: socket.socket, enough: Callable[[bytes], bool]) -> None:
+    """Read what the other side begins with until it is *enough*, it ended, or a second is over."""
+    data = b""
+    with suppress(OSError), trio.move_on_after(GOODBYE_S):
+        while not enough(data) and (more := await receive(sock)):
+            data += more
 
 
 async def receive(sock: socket.socket) -> bytes:

@@ -12,17 +12,20 @@ from dataclasses import replace
 import trio
 
 from trustedpods.protocol.errors import Refused, TrustedPodsError
-from trustedpods.provider.core.traffic import PodAddress, PodTraffic, SlotStats, mark_of
+from trustedpods.provider.core.traffic import PodAddress, PodTraffic, SlotStats
 from trustedpods.provider.facade import slots
+from trustedpods.provider.facade.exposure import pod_of
 from trustedpods.provider.facade.facade import Published, Synced
-from trustedpods.provider.facade.slots import FacadeState, SlotTable, Want
+from trustedpods.provider.facade.pools import Pools, Protocol
+from trustedpods.provider.facade.slots import UNLIMITED, FacadeState, SlotLimits, SlotTable, Want
 
 
 class FakeFacade:
     """Keeps what it was told; nothing listens anywhere."""
 
     def __init__(self, size: int = 8) -> None:
-        self.table = SlotTable(size)
+        self.pools = Pools(size, size, size)
+        self.table = SlotTable(self.pools)
         self.wants: dict[int, Want] = {}
         self.current: Counter[int] = Counter()
         self.held: Counter[int] = Counter()
@@ -33,7 +36,13 @@ class FakeFacade:
 
     @property
     def free_slots(self) -> int:
-        return self.table.free
+        return self.table.free()
+
+    def free(self, protocol: Protocol = Protocol.HTTP) -> int:
+        return self.table.free(protocol)
+
+    def slots_of(self, pod: str) -> dict[str, int]:
+        return {key: slot for key, slot in self.table.labels.items() if pod_of(key) == pod}
 
     def slot_of(self, label: str) -> int | None:
         return self.table.labels.get(label)
@@ -63,16 +72,24 @@ class FakeFacade:
             if label not in labels:
                 self.table = slots.release(slots.leave(self.table, slot), slot)
         for want in desired.wants:
-            self.table, slot = slots.assign(self.table, want.label, want.hosts)
+            self.table, slot = slots.assign(self.table, want.label, want.hosts, want.protocol)
             self.wants[slot] = want
 
-    async def publish(self, label: str, hosts: Iterable[str]) -> Published:
+    async def publish(
+        self,
+        label: str,
+        hosts: Iterable[str],
+        protocol: Protocol = Protocol.HTTP,
+        *,
+        limits: SlotLimits = UNLIMITED,
+        https_only: bool = False,
+    ) -> Published:
         await self._begin()
-        names = tuple(hosts)
-        self.table, slot = slots.assign(self.table, label, names)
+        want = Want(label, tuple(hosts), protocol=protocol, limits=limits, https_only=https_only)
+        self.table, slot = slots.assign(self.table, label, want.hosts, protocol)
         old = self.wants.get(slot)
-        self.wants[slot] = replace(old, hosts=names) if old else Want(label, names)
-        return Published(slot, mark_of(self._stats(slot)))
+        self.wants[slot] = replace(want, pods=old.pods, draining=old.draining) if old else want
+        return Published(slot, self._stats(slot))
 
     async def withdraw(self, slot: int) -> bool:
         await self._begin()

@@ -23,8 +23,10 @@ from trustedpods.provider.app import daemon
 from trustedpods.provider.app.doors import Doors
 from trustedpods.provider.blobstore import BlobStore
 from trustedpods.provider.config import ProviderConfig
-from trustedpods.provider.core.traffic import SlotStats, TrafficMark
+from trustedpods.provider.core.traffic import SlotStats
+from trustedpods.provider.facade.exposure import pod_of
 from trustedpods.provider.facade.facade import Published, Synced
+from trustedpods.provider.facade.pools import Protocol
 from trustedpods.provider.facade.probe import ProbeResult
 from trustedpods.provider.keys import BootKeys
 from trustedpods.provider.marks import Marks
@@ -48,6 +50,9 @@ class FakeFacade:
     def slot_of(self, label):
         return self.labels.get(label)
 
+    def slots_of(self, pod):
+        return {key: slot for key, slot in self.labels.items() if pod_of(key) == pod}
+
     def label_of(self, slot):
         return next((label for label, at in self.labels.items() if at == slot), None)
 
@@ -56,12 +61,12 @@ class FakeFacade:
             await self.publish(want.label, want.hosts)
         return Synced("boot", restarted=False, slots=dict(self.labels), unfinished=())
 
-    async def publish(self, label, hosts):
+    async def publish(self, label, hosts, protocol=Protocol.HTTP, *, limits=None, https_only=False):
         if label not in self.labels:
             self.labels[label] = len(self.labels)
             self.free_slots -= 1
         self.hosts[label] = tuple(hosts)
-        return Published(self.labels[label], TrafficMark("boot", 0, 0, 0))
+        return Published(self.labels[label], SlotStats("boot", 0, 0, 0, 0))
 
     async def withdraw(self, slot):
         label = self.label_of(slot)

@@ -14,7 +14,7 @@ from trustedpods.localnet.settings import Knobs
 from trustedpods.protocol.ids import Address
 from trustedpods.protocol.units import Usage
 from trustedpods.provider.config import ProviderConfig, load_config
-from trustedpods.provider.facade.config import haproxy_config
+from trustedpods.provider.facade.haproxy_cfg import haproxy_config
 
 ADDRESS = Address("0x5FbDB2315678afecb367f032d93F642f64180aa3")
 MARKET = Market(31337, ADDRESS, ADDRESS, ADDRESS, 0)

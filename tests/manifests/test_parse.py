@@ -99,7 +99,7 @@ MISTAKES = {
         "volumes[1]",
         "one of",
     ),
-    "no service": ("expose: http", "expose: none", 26, "spec.services", "exactly one service"),
+    "no service": ("expose: http", "expose: none", 26, "spec.services", "a service with expose"),
     "service twice": (
         "  services:",
         "  services:\n    - {name: web, ports: [{port: 1}]}",

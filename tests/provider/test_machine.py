@@ -7,13 +7,16 @@ from trustedpods.protocol.ids import ChannelId
 from trustedpods.provider.app.machine import Machine, Published
 from trustedpods.provider.core.scale import Limits, Serve, SetReplicas
 from trustedpods.provider.core.traffic import PodAddress
+from trustedpods.provider.facade.exposure import Exposure
+from trustedpods.provider.facade.pools import Protocol
 
 POD = PodAddress("pod-a", "10.0.0.1", 8080)
 
 
 @pytest.fixture
 async def machine() -> Machine:
-    published = Published(ChannelId(1), "pabc", "tp-pabc-1", 0, ("pabc.test",), 8080, ())
+    service = Exposure("web", "pabc.web", Protocol.HTTP, 8080, 80, ("pabc.test",))
+    published = Published(ChannelId(1), "pabc", "tp-pabc-1", {0: service}, ())
     return Machine(None, published, Limits(), 0)
 
 

@@ -18,6 +18,7 @@ from trustedpods.provider.core.traffic import PodAddress
 from trustedpods.provider.facade.config import Bind, FacadeConfig, FacadeLimits
 from trustedpods.provider.facade.facade import Facade
 from trustedpods.provider.facade.files import install
+from trustedpods.provider.facade.pools import Pools
 from trustedpods.provider.facade.runtime import Runtime
 from trustedpods.provider.facade.wake import WakeAddress, WakeAnswer, WakeRefusal
 
@@ -26,6 +27,7 @@ HOST = "pabc.k1.test.localhost"
 
 HAPROXY = "/usr/sbin/haproxy"
 WAIT_S = 15
+POOLS = Pools(4, 2, 2)
 
 
 async def until(true: Callable[[], Awaitable[bool]], what: str) -> None:
@@ -41,6 +43,19 @@ def free_port() -> int:
     with socket.socket() as sock:
         sock.bind(("127.0.0.1", 0))
         return sock.getsockname()[1]
+
+
+def free_ports(count: int) -> int:
+    """The first of so many free ports in a row."""
+    while True:
+        first = free_port()
+        try:
+            for port in range(first + 1, first + count):
+                with socket.socket() as sock:
+                    sock.bind(("127.0.0.1", port))
+        except (OSError, OverflowError):
+            continue
+        return first
 
 
 @dataclass
@@ -238,13 +253,18 @@ class LiveFacade:
 
 @asynccontextmanager
 async def live_facade(
-    home: Path, *, slots: int = 4, limits: FacadeLimits | None = None, activator_args: tuple[str, ...] = ()
+    home: Path,
+    *,
+    pools: Pools = POOLS,
+    limits: FacadeLimits | None = None,
+    activator_args: tuple[str, ...] = (),
 ) -> AsyncIterator[LiveFacade]:
     """HAProxy and the activator on a port of their own, ended at the end."""
     port = free_port()
     config = FacadeConfig(
         binds=(Bind(f"127.0.0.1:{port}"),),
-        slots=slots,
+        pools=pools,
+        tcp_binds=(Bind(f"127.0.0.1:{free_ports(pools.tcp)}"),),
         runtime_socket=home / "haproxy.sock",
         map_file=home / "hosts.map",
         activator_dir=home,
@@ -254,7 +274,8 @@ async def live_facade(
     )
     install(config, home / "haproxy.cfg")
     runtime = Runtime(config.runtime_socket)
-    args = ["--sockets", str(home), "--slots", str(slots), "--wake-socket", str(home / "wake.sock")]
+    args = ["--sockets", str(home), "--wake-socket", str(home / "wake.sock")]
+    args += ["--slots", str(pools.http), "--h2-slots", str(pools.h2), "--tcp-slots", str(pools.tcp)]
     live = LiveFacade(
         home,
         config,
@@ -264,7 +285,7 @@ async def live_facade(
             [sys.executable, "-m", "trustedpods.provider.facade.activator", *args, *activator_args],
             home / "activator.log",
         ),
-        Facade(runtime, map_file=config.map_file, size=slots),
+        Facade(runtime, map_file=config.map_file, pools=pools),
         runtime,
     )
     try:

@@ -12,6 +12,7 @@ from tests.provider.facade.parts import free_port, until
 from trustedpods.provider.facade import splice
 from trustedpods.provider.facade.activator import Activator, ActivatorConfig
 from trustedpods.provider.facade.config import socket_path
+from trustedpods.provider.facade.pools import Pools
 from trustedpods.provider.facade.wake import WakeAddress, WakeAnswer, WakeRefusal, serve_wakes
 
 
@@ -42,7 +43,7 @@ def home(tmp_path: Path):
 async def start(home: Path, nursery: trio.Nursery, daemon: Daemon | None, **changes) -> trio.Event:
     if daemon is not None:
         await nursery.start(serve_wakes, home / "wake.sock", daemon.answer)
-    config = ActivatorConfig(sockets=home, slots=2, wake_socket=home / "wake.sock", **changes)
+    config = ActivatorConfig(sockets=home, pools=Pools(2, 1, 1), wake_socket=home / "wake.sock", **changes)
     stop = trio.Event()
 
     async def run(task_status):

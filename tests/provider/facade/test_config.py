@@ -14,16 +14,18 @@ from trustedpods.provider.facade.config import (
     FacadeConfig,
     FacadeLimits,
     backend_name,
-    haproxy_config,
     slot_of,
 )
 from trustedpods.provider.facade.files import install
+from trustedpods.provider.facade.haproxy_cfg import haproxy_config
+from trustedpods.provider.facade.pools import Pools
 
 
 def config(home: Path = Path("/run/tp"), **changes: object) -> FacadeConfig:
     values: dict[str, object] = {
         "binds": (Bind("127.0.0.1:18080"),),
-        "slots": 3,
+        "pools": Pools(3, 2, 2),
+        "tcp_binds": (Bind("127.0.0.1:20000"),),
         "runtime_socket": home / "haproxy.sock",
         "map_file": home / "hosts.map",
         "activator_dir": home / "slots",
@@ -34,12 +36,16 @@ def config(home: Path = Path("/run/tp"), **changes: object) -> FacadeConfig:
 
 def test_every_slot_has_its_activator_and_nothing_else():
     text = haproxy_config(config())
-    for slot in range(3):
+    kinds = {0: "http", 2: "http", 3: "http", 4: "http", 5: "tcp", 6: "tcp"}
+    for slot, kind in kinds.items():
         assert (
-            f"backend slot{slot}\n  id {1000 + slot}\n"
-            f"  server activator unix@/run/tp/slots/slot{slot}.sock backup pool-max-conn 0\n"
+            f"backend slot{slot} from {kind}\n  id {1000 + slot}\n"
+            f"  server activator unix@/run/tp/slots/slot{slot}.sock backup"
         ) in text
-    assert "slot3" not in text
+    assert "slot7" not in text
+    assert text.count("proto h2") == 2
+    assert "bind 127.0.0.1:20000\n" in text
+    assert "bind 127.0.0.1:20001\n" in text
     assert "option contstats" in text
 
 
@@ -54,8 +60,9 @@ def test_a_bind_may_be_in_another_network_namespace():
         {"binds": ()},
         {"binds": (Bind("127.0.0.1:80 ssl"),)},
         {"binds": (Bind("127.0.0.1:80", "a b"),)},
-        {"slots": 0},
-        {"slots": 5000},
+        {"tcp_binds": (Bind("127.0.0.1:65535"),)},
+        {"tls_binds": (Bind("127.0.0.1:443"),)},
+        {"https_suffix": ":80 code 200"},
         {"map_file": Path("/tmp/a\nuser root")},
         {"runtime_socket": Path("relative.sock")},
         {"activator_dir": Path("/" + "a" * 200)},
@@ -66,12 +73,25 @@ def test_nothing_can_be_smuggled_into_the_file(changes):
         config(**changes)
 
 
+@pytest.mark.parametrize("sizes", [(0,), (5000,), (4000, 97), (1, -1), (1, 0, -1)])
+def test_pools_have_sizes_that_haproxy_can_have(sizes):
+    with pytest.raises(BadInput):
+        Pools(*sizes)
+
+
+def test_a_slot_belongs_to_one_pool():
+    pools = Pools(3, 2, 1)
+    assert [pools.protocol(slot).value for slot in range(6)] == ["http"] * 3 + ["h2"] * 2 + ["tcp"]
+    with pytest.raises(ValueError, match="no slot 6"):
+        pools.protocol(6)
+
+
 def test_slots_and_backends_are_two_names_of_one_thing():
     assert [slot_of(backend_name(slot)) for slot in (0, 7, 4095)] == [0, 7, 4095]
     assert [slot_of(name) for name in ("nowhere", "slot", "slotx", "slot-1", "web", "slot²")] == [None] * 6
 
 
-@pytest.mark.parametrize("page", [*pages.PROXY_PAGES, pages.NO_SUCH_HOST, pages.cannot_wake("why", 7)])
+@pytest.mark.parametrize("page", [*pages.PROXY_PAGES, pages.cannot_wake("why", 7)])
 def test_pages_are_whole_responses(page):
     head, body = page.raw().split(b"\r\n\r\n", 1)
     lines = head.decode().split("\r\n")
@@ -99,7 +119,13 @@ def test_what_cannot_be_written_is_said(tmp_path):
 
 @pytest.mark.live
 @pytest.mark.parametrize(
-    "changes", [{}, {"slots": 256}, {"threads": 2, "limits": FacadeLimits(connections=500)}]
+    "changes",
+    [
+        {},
+        {"pools": Pools(256, 64, 32)},
+        {"tcp_binds": ()},
+        {"threads": 2, "limits": FacadeLimits(connections=500)},
+    ],
 )
 def test_haproxy_accepts_it_without_a_warning(tmp_path, changes):
     made = config(tmp_path, **changes)

@@ -11,6 +11,7 @@ from tests.provider.facade.parts import HAPROXY, Process, until
 from trustedpods.protocol.errors import NetworkFailure
 from trustedpods.provider.facade.config import Bind, FacadeConfig
 from trustedpods.provider.facade.files import install
+from trustedpods.provider.facade.pools import Pools
 from trustedpods.provider.facade.runtime import Runtime
 
 pytestmark = pytest.mark.live
@@ -30,7 +31,7 @@ def namespace():
 async def test_it_is_reached_from_there(namespace: str, tmp_path: Path):
     config = FacadeConfig(
         binds=(Bind("127.0.0.1:18080", namespace),),
-        slots=1,
+        pools=Pools(1),
         runtime_socket=tmp_path / "haproxy.sock",
         map_file=tmp_path / "hosts.map",
         activator_dir=tmp_path,

@@ -115,6 +115,6 @@ def manifest(*probes: dict | None) -> PodManifest:
 
 
 def test_probes_are_the_manifests_or_a_connection():
-    assert probes_of(manifest(None), 8080) == (tcp(8080),)
+    assert probes_of(manifest(None), [8080]) == (tcp(8080),)
     given = {"httpGet": {"path": "/ok", "port": 9000}, "timeoutSeconds": 2}
-    assert probes_of(manifest(None, given), 8080) == (http(9000, "/ok", 2),)
+    assert probes_of(manifest(None, given), [8080]) == (http(9000, "/ok", 2),)

@@ -52,14 +52,14 @@ async def test_a_new_daemon_finds_the_slots_in_the_map_and_cleans_up(live: LiveF
         await nursery.start(pod.run)
         slot = (await live.facade.publish(label, [f"{label}.localhost"])).slot
         await live.facade.set_pods(slot, [pod.address])
-    fresh = Facade(live.runtime, map_file=live.config.map_file, size=live.config.slots)
+    fresh = Facade(live.runtime, map_file=live.config.map_file, pools=live.config.pools)
     synced = await fresh.sync(FacadeState((Want("b", ("b.localhost",), (pods[1].address,)),)))
     assert synced.slots == {"b": 1}
     assert synced.unfinished == ()
     assert (await get(live.port, "b.localhost")).body == b"pod-b"
     assert (await get(live.port, "a.localhost")).status == 404
     assert [server.name for server in await live.runtime.servers()] == ["pod-b"]
-    assert fresh.free_slots == live.config.slots - 1
+    assert fresh.free_slots == live.config.pools.http - 1
 
 
 async def test_a_restart_of_the_daemon_cuts_nothing_and_keeps_pods_serving(live: LiveFacade, nursery):
@@ -79,7 +79,7 @@ async def test_a_restart_of_the_daemon_cuts_nothing_and_keeps_pods_serving(live:
             return (await live.facade.stats([slot]))[slot].current == 1
 
         await until(running, "the download runs")
-        fresh = Facade(live.runtime, map_file=live.config.map_file, size=live.config.slots)
+        fresh = Facade(live.runtime, map_file=live.config.map_file, pools=live.config.pools)
         assert (await fresh.publish("a", [HOST])).slot == slot
         await fresh.sync(FacadeState((Want("a", (HOST,)),)))
         await fresh.sync()

@@ -8,44 +8,60 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trustedpods.protocol.errors import LocalProtocolError, Refused
+from trustedpods.provider.facade.maps import map_commands, map_text, parse_map_reply, parse_map_text
+from trustedpods.provider.facade.pools import Pools, Protocol
 from trustedpods.provider.facade.slots import (
     SlotTable,
     assign,
-    host_commands,
     leave,
-    map_text,
-    parse_map_reply,
-    parse_map_text,
+    orphans,
+    parse_table,
     release,
-    unclaimed,
+    table_entries,
 )
 
 MAP = Path("/run/tp/hosts.map")
 
 
 def test_a_label_keeps_its_slot_and_a_new_one_gets_a_free_one():
-    table, first = assign(SlotTable(3), "a", ("a.localhost",))
+    table, first = assign(SlotTable(Pools(3)), "a", ("a.localhost",))
     table, second = assign(table, "b", ("b.localhost",))
     table, again = assign(table, "a", ("a.localhost", "www.a.localhost"))
     assert (first, second, again) == (0, 1, 0)
-    assert table.free == 1
+    assert table.free() == 1
     table, _ = assign(table, "a", ("new.localhost",))
     assert table.hosts == {"new.localhost": 0, "b.localhost": 1}
 
 
-def test_a_new_daemon_finds_its_slots_by_the_hosts():
-    table = SlotTable(3, {"a.localhost": 2, "gone.localhost": 1})
+def test_a_new_daemon_finds_its_slots_in_the_map():
+    table = SlotTable(Pools(3))
+    for label in ("gone", "a"):
+        table, _ = assign(table, label, (f"{label}.localhost",))
+    table = parse_table(parse_map_text(map_text(table_entries(table))), Pools(3))
     table, slot = assign(table, "a", ("a.localhost",))
-    assert slot == 2
-    assert unclaimed(table) == {1}
+    assert slot == 1
     table, other = assign(table, "c", ("c.localhost",))
-    assert other == 0, "a slot that somebody's hosts still point to is not free"
+    assert other == 2, "a slot that somebody has is not free"
+    cut_off = parse_table({"lost.localhost/": "slot2"}, Pools(3))
+    assert orphans(cut_off) == {2}
+
+
+def test_each_protocol_has_slots_of_its_own_and_a_service_may_change_its():
+    table = SlotTable(Pools(1, 1, 1))
+    found = {}
+    for protocol in Protocol:
+        table, found[protocol] = assign(table, f"p.{protocol}", (), protocol)
+    assert found == {Protocol.HTTP: 0, Protocol.H2: 1, Protocol.TCP: 2}
+    assert [table.free(protocol) for protocol in Protocol] == [0, 0, 0]
+    table = release(leave(table, 1), 1)
+    table, slot = assign(table, "p.http", ("a.localhost",), Protocol.H2)
+    assert (slot, table.leaving) == (1, {0})
 
 
 def test_a_slot_is_free_only_when_it_is_clean():
-    table, slot = assign(SlotTable(1), "a", ("a.localhost",))
+    table, slot = assign(SlotTable(Pools(1)), "a", ("a.localhost",))
     table = leave(table, slot)
-    assert (table.hosts, table.labels, table.free) == ({}, {}, 0)
+    assert (table.hosts, table.labels, table.free()) == ({}, {}, 0)
     with pytest.raises(Refused) as full:
         assign(table, "b", ("b.localhost",))
     assert full.value.rule == "slots"
@@ -54,35 +70,47 @@ def test_a_slot_is_free_only_when_it_is_clean():
 
 
 def test_a_host_has_one_owner():
-    table, _ = assign(SlotTable(3), "a", ("a.localhost",))
+    table, _ = assign(SlotTable(Pools(3)), "a", ("a.localhost",))
     with pytest.raises(Refused) as taken:
         assign(table, "b", ("b.localhost", "a.localhost"))
     assert taken.value.rule == "host-taken"
 
 
-@pytest.mark.parametrize("host", ["a b", "a\nb", "", "a;b", "A.localhost", "-a", "a..b", "x" * 300])
+@pytest.mark.parametrize(
+    "host", ["a b", "a\nb", "", "a;b", "A.localhost", "-a", "a..b", "x" * 300, "a/../b", "a/b c", "a/", ":a"]
+)
 def test_what_is_no_host_name_never_reaches_haproxy(host):
     with pytest.raises(LocalProtocolError):
-        assign(SlotTable(3), "a", (host,))
+        assign(SlotTable(Pools(3)), "a", (host,))
 
 
 def test_the_map_file_is_read_back():
-    hosts = {"a.localhost": 1, "b.localhost": 0}
-    assert parse_map_text(map_text(hosts), 2) == hosts
-    assert parse_map_text("a.localhost slot9\n# a comment\nb.localhost nowhere\nx\n", 4) == {}
-    assert parse_map_reply("0x55d2c4579650 a.localhost slot0\n0x55d2c4723d40 b.localhost slot1\n\n", 2) == {
-        "a.localhost": 0,
-        "b.localhost": 1,
+    table = SlotTable(Pools(2), {"a.localhost": 1, "a.localhost/api": 0}, {"p.web": 1, "p.api": 0})
+    entries = table_entries(table)
+    assert entries == {
+        ":p.api/": "slot0",
+        ":p.web/": "slot1",
+        "a.localhost/": "slot1",
+        "a.localhost/api/": "slot0",
+    }
+    assert parse_table(parse_map_text(map_text(entries)), Pools(2)) == table
+    assert (
+        parse_table(parse_map_text("a.localhost/ slot9\n# slot0\nb/ nowhere\nx\nc slot0\n"), Pools(4)).used
+        == set()
+    )
+    assert parse_map_reply("0x55d2c4579650 a.localhost/ slot0\n0x55d2c4723d40 b/ slot1\n\n") == {
+        "a.localhost/": "slot0",
+        "b/": "slot1",
     }
 
 
 @given(
-    st.dictionaries(st.sampled_from(["a.x", "b.x", "c.x"]), st.integers(0, 3)),
-    st.dictionaries(st.sampled_from(["a.x", "b.x", "c.x"]), st.integers(0, 3)),
+    st.dictionaries(st.sampled_from(["a.x", "b.x", "c.x"]), st.sampled_from(["slot0", "slot1", "7"])),
+    st.dictionaries(st.sampled_from(["a.x", "b.x", "c.x"]), st.sampled_from(["slot0", "slot1", "7"])),
 )
-def test_host_commands_make_the_map_equal(wanted, had):
-    entries = [(host, f"slot{slot}") for host, slot in had.items()]
-    for command in host_commands(MAP, wanted, had):
+def test_map_commands_make_the_map_equal(wanted, had):
+    entries = list(had.items())
+    for command in map_commands(MAP, wanted, had):
         verb, word, path, host, *value = command.split()
         assert (word, path) == ("map", str(MAP))
         if verb == "add":
@@ -92,4 +120,10 @@ def test_host_commands_make_the_map_equal(wanted, had):
             entries = [(entry[0], value[0] if entry[0] == host else entry[1]) for entry in entries]
         else:
             entries = [entry for entry in entries if entry[0] != host]
-    assert sorted(entries) == sorted((host, f"slot{slot}") for host, slot in wanted.items())
+    assert sorted(entries) == sorted(wanted.items())
+
+
+@pytest.mark.parametrize("word", ["", "a b", "a\nb", "a;b", "a#b", "\u00e4"])
+def test_what_is_more_than_a_word_never_reaches_haproxy(word):
+    with pytest.raises(LocalProtocolError):
+        map_commands(MAP, {"key": word}, {})

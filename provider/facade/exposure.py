@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From a manifest's services to what the facade publishes: slots' protocols, routes, limits. Pure."""
+
+from dataclasses import dataclass
+
+from trustedpods.manifests.model import PodManifest, Service
+from trustedpods.protocol.units import MIB
+from trustedpods.provider.facade.pools import Protocol
+from trustedpods.provider.facade.slots import UNLIMITED, SlotLimits
+
+H2C = "kubernetes.io/h2c"
+
+
+@dataclass(frozen=True, slots=True)
+class Exposure:
+    """One exposed service of a pod.
+
+    `label` is its key at the facade, `port` the container's, `service_port` the manifest's. `routes`
+    are hosts, or hosts and paths; a service of tcp has none. `own_hosts` are those of the publisher,
+    `tls_secret` the secret volume with their certificate.
+    """
+
+    service: str
+    label: str
+    protocol: Protocol
+    port: int
+    service_port: int
+    routes: tuple[str, ...] = ()
+    own_hosts: tuple[str, ...] = ()
+    limits: SlotLimits = UNLIMITED
+    https_only: bool = False
+    tls_secret: str | None = None
+
+
+def exposures(manifest: PodManifest, pod: str, domain: str, most: SlotLimits) -> tuple[Exposure, ...]:
+    """Everything of a pod that the facade serves, in the manifest's order.
+
+    *pod* is the pod's host label. Its host leads to the first service of http without paths, and to
+    those with paths below them; each further service has a host of its own, SERVICE-LABEL.
+    """
+    found = []
+    first = True
+    for service in manifest.exposed_services:
+        name = pod
+        if service.expose == "http" and not service.paths:
+            name, first = (pod if first else f"{service.name}-{pod}"), False
+        found.append(_exposure(service, pod, f"{name}.{domain}", most))
+    return tuple(found)
+
+
+def key_of(pod: str, service: str) -> str:
+    """A service's key at the facade."""
+    return f"{pod}.{service}"
+
+
+def pod_of(key: str) -> str:
+    """The pod of such a key."""
+    return key.partition(".")[0]
+
+
+def _exposure(service: Service, pod: str, host: str, most: SlotLimits) -> Exposure:
+    port = service.ports[0]
+    tcp = service.expose == "tcp"
+    http = Protocol.H2 if port.app_protocol == H2C else Protocol.HTTP
+    hosts = () if tcp else (host, *service.hosts)
+    body = service.limits.body_size
+    wanted = SlotLimits(
+        service.limits.connections,
+        service.limits.requests_per_second,
+        None if body is None else body * MIB,
+    )
+    return Exposure(
+        service=service.name,
+        label=key_of(pod, service.name),
+        protocol=Protocol.TCP if tcp else http,
+        port=port.target,
+        service_port=port.port,
+        routes=tuple(f"{name}{path}" for name in hosts for path in service.paths or ("",)),
+        own_hosts=tuple(service.hosts),
+        limits=wanted.within(most),
+        https_only=service.https_only,
+        tls_secret=service.tls.secret_name if service.tls else None,
+    )

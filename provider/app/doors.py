@@ -76,6 +76,7 @@ class Doors:
             least=self.config.least,
             domain=self.config.identity.domain,
             claim_interval_s=self.config.terms.claim_interval_s,
+            egress_closed=self.config.cluster.closed_networks,
         )
 
     def now(self) -> UnixSeconds:

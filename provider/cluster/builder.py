@@ -14,6 +14,7 @@ from trustedpods.manifests.model import PodManifest
 from trustedpods.protocol.errors import LocalProtocolError
 from trustedpods.provider.cluster import isolation, template
 from trustedpods.provider.cluster.names import POD_LABEL, WORKLOAD
+from trustedpods.provider.core.egress import NOT_THE_WORLD
 
 KubeObject = dict[str, Any]
 """One Kubernetes object as JSON would hold it."""
@@ -25,7 +26,8 @@ class PodLife:
 
     `label` is the pod's host label, `secrets` maps a secret volume's name to its files, `images`
     a container's name to the reference that the node pulls (always by digest), and
-    `ingress_from` lists the CIDRs that may connect to the pod: the node's, where the facade is.
+    `ingress_from` lists the CIDRs that may connect to the pod: the node's, where the facade is;
+    `closed_networks` those that it may never call, whatever its manifest asks for.
     """
 
     namespace: str
@@ -34,6 +36,7 @@ class PodLife:
     secrets: Mapping[str, Mapping[str, bytes]]
     images: Mapping[str, str]
     ingress_from: tuple[str, ...] = ()
+    closed_networks: tuple[str, ...] = NOT_THE_WORLD
 
 
 def objects(life: PodLife) -> list[KubeObject]:
@@ -46,7 +49,7 @@ def objects(life: PodLife) -> list[KubeObject]:
     return [
         isolation.namespace(life.namespace, life.label),
         _labelled(life, isolation.quota(life.manifest)),
-        *(_labelled(life, policy) for policy in isolation.policies(life.manifest, life.ingress_from)),
+        *(_labelled(life, policy) for policy in _policies(life)),
         _labelled(life, _service_account()),
         *(
             _labelled(life, _secret(volume.name, life.secrets[volume.name]))
@@ -60,6 +63,10 @@ def objects(life: PodLife) -> list[KubeObject]:
         ),
         _labelled(life, _deployment(life)),
     ]
+
+
+def _policies(life: PodLife) -> list[KubeObject]:
+    return isolation.policies(life.manifest, life.ingress_from, life.closed_networks)
 
 
 def _check_complete(life: PodLife) -> None:

@@ -66,7 +66,7 @@ class TrafficDoor:
                     answer = await _read_all(stream)
         except (OSError, trio.BrokenResourceError, trio.TooSlowError) as error:
             raise NetworkFailure(
-                f"the network agent does not answer: {error or 'too slow'}",
+                f"the network agent does not answer: {error!s}",
                 where=str(self._path),
                 hint="is its process (`netpol agent`) running?",
             ) from None

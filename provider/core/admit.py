@@ -10,6 +10,7 @@ from trustedpods.protocol.errors import InsufficientFunds, Refused
 from trustedpods.protocol.ids import Address
 from trustedpods.protocol.messages import AdmitBody, Capacity, LeastTerms, Prices, TrustClass
 from trustedpods.protocol.units import Resources, UnixSeconds, Usage
+from trustedpods.provider.core.egress import NOT_THE_WORLD
 from trustedpods.provider.core.record import PodSize, Scaling
 
 BLOCK_MARGIN_S = 2
@@ -25,6 +26,7 @@ class Offer:
     least: LeastTerms
     domain: str
     claim_interval_s: int
+    egress_closed: tuple[str, ...] = NOT_THE_WORLD
 
 
 def check_size(ask: AdmitBody, free: Capacity) -> Capacity:

@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What of the egress that a manifest asks for a provider opens: never its own networks, never mail."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from ipaddress import IPv4Network
+from itertools import pairwise
+from typing import Literal
+
+from trustedpods.manifests.egress import EgressPort, IpBlock, Network
+from trustedpods.protocol.errors import Refused
+
+NOT_THE_WORLD = (
+    "0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12",
+    "192.168.0.0/16", "198.18.0.0/15", "224.0.0.0/4", "240.0.0.0/4",
+)  # fmt: skip
+"""Private, shared, local and multicast addresses (RFC 6890): there the operator's own machines are, the
+cluster's nodes, pods and services, clouds' metadata services, and nothing that a tenant has a claim to."""
+
+MAIL = 25
+"""SMTP between servers: one tenant who sends unasked mail gets the provider's addresses listed."""
+
+_LAST_PORT = 65_535
+
+Protocol = Literal["TCP", "UDP", "SCTP"]
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """Addresses and ports that are opened: `excepts` lie inside `cidr`, ports are inclusive ranges."""
+
+    cidr: str
+    excepts: tuple[str, ...]
+    ports: tuple[tuple[Protocol, int, int], ...]
+
+
+def openings(network: Network, refused: Sequence[str]) -> list[Opening]:
+    """What is opened for this manifest, with *refused* networks cut out.
+
+    Refused (rule `egress`) where nothing would be left of what is asked for: an address block inside a
+    refused network, or the port of mail alone.
+    """
+    closed = [IPv4Network(text) for text in refused]
+    return [
+        _opening(peer.block, tuple(_ports(rule.ports)), closed) for rule in network.egress for peer in rule.to
+    ]
+
+
+def _opening(
+    block: IpBlock, ports: tuple[tuple[Protocol, int, int], ...], closed: list[IPv4Network]
+) -> Opening:
+    wanted = block.network
+    for network in closed:
+        if wanted.subnet_of(network):
+            raise Refused(f"egress to {wanted}: this provider keeps {network} closed", rule="egress")
+    inside = [network for network in closed if network.subnet_of(wanted)]
+    excepts = dict.fromkeys([*block.except_, *map(str, inside)])
+    return Opening(str(wanted), tuple(excepts), ports)
+
+
+def _ports(asked: Sequence[EgressPort]) -> Iterator[tuple[Protocol, int, int]]:
+    """The ranges, without the port of mail. None asked for means all."""
+    all_ports: list[EgressPort] = [EgressPort(protocol=name) for name in ("TCP", "UDP", "SCTP")]
+    for entry in asked or all_ports:
+        first = entry.port or 1
+        last = entry.end_port or entry.port or _LAST_PORT
+        if entry.protocol == "TCP" and first == last == MAIL:
+            raise Refused(f"egress to port {MAIL}: no mail is sent from here", rule="egress")
+        yield from _around_mail(entry.protocol, first, last)
+
+
+def _around_mail(protocol: Protocol, first: int, last: int) -> Iterator[tuple[Protocol, int, int]]:
+    """[first, last] without the port of mail."""
+    if protocol != "TCP":
+        yield protocol, first, last
+        return
+    edges = [first - 1, *([MAIL] if first <= MAIL <= last else []), last + 1]
+    for before, after in pairwise(edges):
+        if before + 1 < after:
+            yield protocol, before + 1, after - 1

@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A manifest's `network` section: Kubernetes' words, and what is wrong with them."""
+
+import pytest
+from pydantic import ValidationError
+
+from trustedpods.manifests.egress import Network
+
+GOOD = {
+    "egress": [
+        {
+            "to": [{"ipBlock": {"cidr": "203.0.113.0/24", "except": ["203.0.113.3/32"]}}],
+            "ports": [
+                {"port": 443},
+                {"protocol": "UDP", "port": 5000, "endPort": 5010},
+                {"protocol": "SCTP"},
+            ],
+        }
+    ]
+}
+
+
+def test_kubernetes_words_are_understood() -> None:
+    (rule,) = Network.model_validate(GOOD).egress
+    assert rule.to[0].block.except_ == ["203.0.113.3/32"]
+    assert [(entry.protocol, entry.port, entry.end_port) for entry in rule.ports] == [
+        ("TCP", 443, None),
+        ("UDP", 5000, 5010),
+        ("SCTP", None, None),
+    ]
+    assert Network().egress == []
+
+
+def _block(**words: object) -> dict[str, object]:
+    return {"egress": [{"to": [{"ipBlock": words}]}]}
+
+
+def _port(**words: object) -> dict[str, object]:
+    return {"egress": [{"to": [{"ipBlock": {"cidr": "0.0.0.0/0"}}], "ports": [words]}]}
+
+
+@pytest.mark.parametrize(
+    ("section", "words"),
+    [
+        (_block(cidr="203.0.113.7/24"), "has host bits set"),
+        (_block(cidr="example.org"), "is not an IPv4 network"),
+        (_block(cidr="2001:db8::/32"), "IPv6: not supported yet"),
+        (_block(cidr="203.0.113.0/24", **{"except": ["198.51.100.0/24"]}), "is not inside 203.0.113.0/24"),
+        (_port(port=443, endPort=80), "endPort needs a port"),
+        (_port(endPort=80), "endPort needs a port"),
+        (_port(port=0), "greater than or equal to 1"),
+        (_port(port="http"), "valid integer"),
+        (_port(protocol="ICMP"), "'TCP', 'UDP' or 'SCTP'"),
+        ({"egress": [{"ports": [{"port": 80}]}]}, "Field required"),
+        ({"egress": [{"to": []}]}, "at least 1 item"),
+        ({"egress": [{"to": [{}]}]}, "give an ipBlock"),
+        ({"egress": [{"to": [{"podSelector": {}}]}]}, "podSelector in egress: not supported yet"),
+        ({"egress": [{"to": [{"namespaceSelector": {}}]}]}, "namespaceSelector in egress: not supported yet"),
+        ({"ingress": []}, "Extra inputs are not permitted"),
+    ],
+)
+def test_what_makes_no_sense_is_refused(section: dict[str, object], words: str) -> None:
+    with pytest.raises(ValidationError, match=words):
+        Network.model_validate(section)

@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is opened is what was asked for, without closed networks and without mail: by an oracle."""
+
+from ipaddress import IPv4Address, IPv4Network
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from trustedpods.manifests.egress import Network
+from trustedpods.protocol.errors import Refused
+from trustedpods.provider.core.egress import NOT_THE_WORLD, Opening, openings
+
+CLOSED = [IPv4Network(text) for text in NOT_THE_WORLD]
+EDGES = sorted(
+    {max(0, int(net[0]) - 1) for net in CLOSED} | {int(net[end]) for net in CLOSED for end in (0, -1)}
+)
+"""Addresses where something changes."""
+
+addresses = st.one_of(st.sampled_from(EDGES), st.integers(0, 2**32 - 1)).map(IPv4Address)
+ports = st.one_of(st.sampled_from([1, 24, 25, 26, 443, 65535]), st.integers(1, 65535))
+protocols = st.sampled_from(["TCP", "UDP", "SCTP"])
+
+
+@st.composite
+def blocks(draw):
+    """A block that is not closed as a whole, with exceptions inside it."""
+    bits = draw(st.integers(0, 32))
+    network = IPv4Network((int(draw(addresses)) >> (32 - bits) << (32 - bits), bits))
+    inside = draw(st.lists(st.integers(0, network.num_addresses - 1), max_size=2))
+    return {"ipBlock": {"cidr": str(network), "except": [f"{network[offset]}/32" for offset in inside]}}
+
+
+@st.composite
+def asked_ports(draw):
+    first = draw(ports)
+    entry = {"protocol": draw(protocols), "port": first, "endPort": draw(st.integers(first, 65535))}
+    for field in draw(st.sampled_from([[], ["endPort"], ["port", "endPort"]])):
+        del entry[field]
+    return entry
+
+
+networks = st.lists(
+    st.fixed_dictionaries(
+        {"to": st.lists(blocks(), min_size=1, max_size=2), "ports": st.lists(asked_ports(), max_size=2)}
+    ),
+    max_size=2,
+).map(lambda rules: Network.model_validate({"egress": rules}))
+
+
+def asks(network: Network, address: IPv4Address, protocol: str, port: int) -> bool:
+    """What the manifest's words mean, read one after another."""
+    for rule in network.egress:
+        on_port = not rule.ports or any(
+            entry.protocol == protocol
+            and (entry.port is None or entry.port <= port <= (entry.end_port or entry.port))
+            for entry in rule.ports
+        )
+        for peer in rule.to:
+            inside = address in peer.block.network
+            if on_port and inside and not any(address in IPv4Network(e) for e in peer.block.except_):
+                return True
+    return False
+
+
+def opened(found: list[Opening], address: IPv4Address, protocol: str, port: int) -> bool:
+    """What the openings let through."""
+    return any(
+        address in IPv4Network(one.cidr)
+        and not any(address in IPv4Network(text) for text in one.excepts)
+        and any(name == protocol and first <= port <= last for name, first, last in one.ports)
+        for one in found
+    )
+
+
+@given(networks, addresses, protocols, ports)
+def test_exactly_what_is_asked_for_is_opened(network, address, protocol, port):
+    try:
+        found = openings(network, NOT_THE_WORLD)
+    except Refused:
+        assert _asks_for_what_is_closed(network)
+        return
+    closed = any(address in net for net in CLOSED) or (protocol, port) == ("TCP", 25)
+    assert opened(found, address, protocol, port) == (asks(network, address, protocol, port) and not closed)
+
+
+def _asks_for_what_is_closed(network: Network) -> bool:
+    whole = any(
+        peer.block.network.subnet_of(net) for rule in network.egress for peer in rule.to for net in CLOSED
+    )
+    mail = any(
+        entry.protocol == "TCP" and entry.port == 25 and entry.end_port in (None, 25)
+        for rule in network.egress
+        for entry in rule.ports
+    )
+    return whole or mail
+
+
+def test_nothing_asked_for_is_nothing_opened() -> None:
+    assert openings(Network(), NOT_THE_WORLD) == []
+
+
+@pytest.mark.parametrize(
+    ("cidr", "ports", "words"),
+    [
+        ("10.1.2.0/24", [], "this provider keeps 10.0.0.0/8 closed"),
+        ("169.254.169.254/32", [], "169.254.0.0/16"),
+        ("203.0.113.0/24", [{"port": 25}], "no mail"),
+    ],
+)
+def test_what_is_closed_is_refused_by_name(cidr: str, ports: list[dict[str, int]], words: str) -> None:
+    rule = {"to": [{"ipBlock": {"cidr": cidr}}], "ports": ports}
+    with pytest.raises(Refused, match=words) as caught:
+        openings(Network.model_validate({"egress": [rule]}), NOT_THE_WORLD)
+    assert caught.value.rule == "egress"
+
+
+def test_the_whole_world_has_holes_where_private_networks_are() -> None:
+    rule = {"to": [{"ipBlock": {"cidr": "0.0.0.0/0"}}], "ports": [{"port": 20, "endPort": 30}]}
+    (one,) = openings(Network.model_validate({"egress": [rule]}), (*NOT_THE_WORLD, "203.0.113.9/32"))
+    assert one.excepts == (*NOT_THE_WORLD, "203.0.113.9/32")
+    assert one.ports == (("TCP", 20, 24), ("TCP", 26, 30))

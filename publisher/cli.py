@@ -15,6 +15,7 @@ Exit codes:
   0 done          4 no market or key    7 funds
   1 internal      5 locked              8 network or time-out
   2 bad input     6 refused             9 evidence refused
+  3 a bill does not hold
 
 \b
 Examples:
@@ -45,5 +46,6 @@ for verb in (
     money.close,
     money.balance,
     money.bill,
+    money.audit,
 ):
     main.add_command(verb)

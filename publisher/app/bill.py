@@ -32,20 +32,20 @@ async def bill(desk: Desk, name: str, shape: Shape | None, journal: Journal) -> 
     """
     async with visit(desk, name, journal, ended=True) as visited:
         place = visited.place
-        events = await _events(desk, place)
+        events = await events_of(desk, place)
         body = UsageBody(since=events.opened_at or 0)
         report = await visited.session.ask("usage", place.ref, body, next_generation(), UsageReport)
     file = desk.window.file
     account = Account(file.chain_id, file.payments, place.ref.owner, place.ref.channel, place.terms)
     made = make_bill(account, report, events.opened_at, shape)
-    claimed = _claimed(events, place)
+    claimed = claimed_of(events, place)
     mined = {line.root: await _submission(desk, place.ref.owner, line) for line in made.lines}
     made = with_transactions(made, mined)
     problems = [*made.problems, *compare_with_chain(made, claimed)]
     journal.result |= _facts(desk, made, claimed) | {"problems": problems}
 
 
-async def _events(desk: Desk, place: Place) -> ChannelEvents:
+async def events_of(desk: Desk, place: Place) -> ChannelEvents:
     """What the chain remembers of the channel; nothing where it does not answer that."""
     try:
         return await desk.chain.channel_events(place.ref.owner, place.ref.channel)
@@ -53,7 +53,7 @@ async def _events(desk: Desk, place: Place) -> ChannelEvents:
         return ChannelEvents(opened=None, topped_up=TokenUnits(0), open_tx=None, closed=None)
 
 
-def _claimed(events: ChannelEvents, place: Place) -> TokenUnits | None:
+def claimed_of(events: ChannelEvents, place: Place) -> TokenUnits | None:
     """What left the channel as pay; None where the node does not remember its events."""
     if events.opened is None:
         return None

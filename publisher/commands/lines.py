@@ -113,6 +113,18 @@ def bill_lines(result: Result) -> list[str]:
     ]
 
 
+def audit_lines(result: Result) -> list[str]:
+    """Each check of an audit, and the verdict."""
+    words = {True: "holds", False: "FAILS", None: "unknown"}
+    rows = [(check["check"], words[check["holds"]], check["detail"]) for check in result["checks"]]
+    verdict = "nothing contradicts the bill" if result["holds"] else "THE BILL DOES NOT HOLD"
+    return [
+        *table(("CHECK", "", "WHY"), rows),
+        "",
+        f"{verdict}: {result['leaves']} periods, {result['total']} {result['token']}",
+    ]
+
+
 def _short(number: str) -> str:
     """A price for people: six digits of what `-o json` has in full."""
     return f"{Decimal(number).normalize(Context(prec=6)):f}"

@@ -155,3 +155,43 @@ def bill(options: Common, name: str, manifest: Path | None) -> None:
     run.finish(work, lines)
     if run.journal.result["problems"]:
         raise SystemExit(3)
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  trustedpods audit web --manifest pod.yaml
+  trustedpods audit web -o json
+"""
+)
+@click.argument("name", callback=pod_name)
+@click.option(
+    "--manifest",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="The pod's manifest: the most that it can have used follows from it.",
+)
+@common
+def audit(options: Common, name: str, manifest: Path | None) -> None:
+    """Recompute what the pod NAME cost, and hold every claim of its provider against the chain.
+
+    Says of each check whether it holds, fails, or cannot be known. Ends with code 3 when one fails.
+    """
+    run = Run(options)
+
+    async def work() -> None:
+        shape = _shape(manifest)
+        opening = run.desk()
+        from trustedpods.publisher.app.audit import audit
+
+        async with opening as desk:
+            await audit(desk, name, shape, run.journal)
+
+    def lines(result: dict[str, Any]) -> list[str]:
+        from trustedpods.publisher.commands.lines import audit_lines
+
+        return audit_lines(result)
+
+    run.finish(work, lines)
+    if not run.journal.result["holds"]:
+        raise SystemExit(3)

@@ -9,10 +9,12 @@ The host's firewall and forwarding are not touched. The bridge carries the local
 alias, so `down` finds it without any file.
 """
 
+import contextlib
 import ctypes
 import json
 import os
 import socket
+from collections.abc import Iterator
 from pathlib import Path
 
 from trustedpods.localnet.commands import run, succeeds
@@ -142,12 +144,8 @@ def connect(namespace: str | None, host: str, port: int, timeout: float = 1.0) -
     """
     if namespace is None:
         return socket.create_connection((host, port), timeout=timeout)
-    with open("/proc/thread-self/ns/net") as own, open(NAMESPACES / namespace) as target:
-        _set_namespace(target.fileno())
-        try:
-            made = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-        finally:
-            _set_namespace(own.fileno())
+    with entered(NAMESPACES / namespace):
+        made = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     try:
         made.settimeout(timeout)
         made.connect((host, port))
@@ -155,6 +153,17 @@ def connect(namespace: str | None, host: str, port: int, timeout: float = 1.0) -
         made.close()
         raise
     return made
+
+
+@contextlib.contextmanager
+def entered(namespace: Path) -> Iterator[None]:
+    """This thread, and no other, is in the network namespace while the block runs."""
+    with open("/proc/thread-self/ns/net") as own, open(namespace) as target:
+        _set_namespace(target.fileno())
+        try:
+            yield
+        finally:
+            _set_namespace(own.fileno())
 
 
 def _set_namespace(descriptor: int) -> None:

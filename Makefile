@@ -54,6 +54,7 @@ bench: setup ## measure, as ratios in one run
 	@$(call title,benchmarks)
 	$(BIN)/python -m tests.bench.net_throughput
 	$(BIN)/python -m tests.bench.market
+	$(BIN)/python -m tests.bench.registry
 
 soak: setup ## the full lengths (hours)
 	@$(call title,soak)

@@ -4,15 +4,18 @@
 Rows are written by anybody: whatever does not decode is left out or left empty, never trusted.
 """
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import lru_cache
+from typing import TYPE_CHECKING, TypeAlias
 
 from multiaddr import Multiaddr
 from multiaddr.exceptions import Error as MultiaddrError
 
-from trustedpods.contracts.terms import MINUTE_S, pack_prices, unlock_minutes, unpack_prices
+from trustedpods.contracts.records import NEVER
+from trustedpods.contracts.terms import MAX_SCALE, MINUTE_S, pack_prices, unlock_minutes, unpack_prices
 from trustedpods.protocol.errors import BadInput
-from trustedpods.protocol.ids import ADDRESS_BYTES, Address, address_from_bytes
+from trustedpods.protocol.ids import Address, address_from_bytes
 from trustedpods.protocol.messages import LeastTerms, Prices, TrustClass
 from trustedpods.protocol.units import UnixSeconds
 
@@ -26,11 +29,34 @@ _TRUST_NAMES: dict[int, TrustClass] = {number: name for name, number in _TRUST_N
 _STATIC = 5 * 32
 _WORD = 32
 _MAX_DECIMALS = 60
+_NO_ADDRESS = "0x" + 40 * "0"
 _UNLOCK_AT, _IDLE_AT, _DEPOSIT_AT, _DECIMALS_AT = 168, 184, 216, 248
 
 
+class _Packed:
+    """The words of a row as the chain gave them; its fields are decoded when they are first asked for.
+
+    Who lists ten thousand rows looks at all fields of a few: a checksummed address alone costs more
+    than everything else that is done for a row.
+    """
+
+    __slots__ = ("_packed",)
+    _packed: tuple[bytes, bytes]
+
+    if not TYPE_CHECKING:  # for the type checker a row has its fields and no others
+
+        def __getattr__(self, name: str) -> object:
+            """A field whose slot is empty still."""
+            decoder = _DECODERS.get(name)
+            if decoder is None:
+                raise AttributeError(name)
+            value = decoder(*self._packed)
+            object.__setattr__(self, name, value)
+            return value
+
+
 @dataclass(frozen=True, slots=True)
-class RegistryRow:
+class RegistryRow(_Packed):
     """One daemon of one owner, as its owner describes it.
 
     `endpoint` is a multiaddr with /p2p/; it is empty when the row holds something else.
@@ -48,6 +74,36 @@ class RegistryRow:
     least: LeastTerms
     profile_digest: bytes
     endpoint: str = field(default="")
+
+
+@dataclass(frozen=True, slots=True)
+class RowFilter:
+    """What `Chain.select` looks for; what is None or empty matches everything.
+
+    `tee`: kinds of which a row must have all. `ceiling`: the highest prices, one by one.
+    `not_before`: the row was written, or kept fresh by a heartbeat, since.
+    """
+
+    trust: TrustClass | None = None
+    tee: tuple[str, ...] = ()
+    region: str = ""
+    token: Address | None = None
+    ceiling: Prices | None = None
+    not_before: UnixSeconds = NEVER
+
+    def words(self) -> tuple[int, int, bytes, str, int, int]:
+        """The contract's `Filter`; `BadInput` for what no row can have.
+
+        A ceiling of no price at all is the contract's word for none: free rows are found without.
+        """
+        return (
+            _TRUST_NUMBERS[self.trust] if self.trust else 0,
+            _tee_mask(self.tee),
+            _region_bytes(self.region),
+            self.token or _NO_ADDRESS,
+            pack_prices(self.ceiling) if self.ceiling else 0,
+            self.not_before,
+        )
 
 
 def pack_offer(prices: Prices, least: LeastTerms) -> int:
@@ -99,16 +155,10 @@ def endpoint_bytes(endpoint: str) -> bytes:
 
 def entry(row: RegistryRow) -> tuple[int, int, bytes, str, int, bytes, bytes, bytes]:
     """The `Entry` of `register`, in the contract's order."""
-    region = row.region.encode()
-    if len(region) > REGION_BYTES:
-        raise BadInput(f"a region has at most {REGION_BYTES} bytes: {row.region!r}")
-    unknown = sorted(set(row.tee) - set(TEE_KINDS))
-    if unknown:
-        raise BadInput(f"unknown TEE kind {unknown[0]!r}; known: {', '.join(TEE_KINDS)}")
     return (
         _TRUST_NUMBERS[row.trust],
-        sum(1 << TEE_KINDS.index(kind) for kind in set(row.tee)),
-        region.ljust(REGION_BYTES, b"\0"),
+        _tee_mask(row.tee),
+        _region_bytes(row.region),
         row.token,
         pack_offer(row.prices, row.least),
         row.chip_digest,
@@ -117,48 +167,56 @@ def entry(row: RegistryRow) -> tuple[int, int, bytes, str, int, bytes, bytes, by
     )
 
 
+def _region_bytes(region: str) -> bytes:
+    raw = region.encode()
+    if len(raw) > REGION_BYTES:
+        raise BadInput(f"a region has at most {REGION_BYTES} bytes: {region!r}")
+    return raw.ljust(REGION_BYTES, b"\0")
+
+
+def _tee_mask(kinds: Iterable[str]) -> int:
+    unknown = sorted(set(kinds) - set(TEE_KINDS))
+    if unknown:
+        raise BadInput(f"unknown TEE kind {unknown[0]!r}; known: {', '.join(TEE_KINDS)}")
+    return sum(1 << TEE_KINDS.index(kind) for kind in set(kinds))
+
+
+RowStruct: TypeAlias = tuple[str, int, int, int, int, str, bytes, int, bytes, bytes, bytes]
+"""`Row`: owner, daemon, updatedAt, trust, tee, token, region, offer, chip, profile, endpoint."""
+
+
+def row_of_struct(struct: RowStruct) -> RegistryRow | None:
+    """A row as `get` returns it; None when it makes no sense."""
+    owner, daemon, updated_at, trust, tee, token, region, offer, chip, profile, endpoint = struct
+    head = tee << 232 | trust << 224 | updated_at << 192 | daemon << 160 | int(owner, 16)
+    static = head.to_bytes(32, "big") + region + bytes.fromhex(token[2:]) + offer.to_bytes(32, "big")
+    length = len(endpoint).to_bytes(_WORD, "big")
+    padded = endpoint.ljust(-(-len(endpoint) // _WORD) * _WORD, b"\0")
+    rows = decode_page(static + chip + profile + length + padded)
+    return rows[0] if rows else None
+
+
 def decode_page(raw: bytes) -> list[RegistryRow]:
     """Rows of one `pageRaw` answer with endpoints; rows that make no sense are left out."""
     rows = []
-    position = 0
-    while position + _STATIC + _WORD <= len(raw):
-        static = raw[position : position + _STATIC]
-        position += _STATIC
-        length = int.from_bytes(raw[position : position + _WORD], "big")
-        position += _WORD
+    position, size = 0, len(raw)
+    while position + _STATIC + _WORD <= size:
+        start, position = position, position + _STATIC + _WORD
+        length = int.from_bytes(raw[position - _WORD : position], "big")
         if length > MAX_ENDPOINT:
             break
-        endpoint = raw[position : position + length]
-        position += -(-length // _WORD) * _WORD
-        row = _decode(static, endpoint)
-        if row is not None:
+        sound = (
+            raw[start + _TRUST_BYTE] in _TRUST_NAMES
+            and raw[start + _SCALE_BYTE] <= MAX_SCALE
+            and raw[start + _DECIMALS_BYTE] <= _MAX_DECIMALS
+        )
+        if sound:
+            row = RegistryRow.__new__(RegistryRow)
+            packed = (raw[start : start + _STATIC], raw[position : position + length])
+            object.__setattr__(row, "_packed", packed)
             rows.append(row)
+        position += -(-length // _WORD) * _WORD
     return rows
-
-
-def _decode(static: bytes, endpoint: bytes) -> RegistryRow | None:
-    head, place = int.from_bytes(static[:32], "big"), static[32:64]
-    trust = _TRUST_NAMES.get(head >> 224 & 0xFF)
-    try:
-        prices, least = unpack_offer(int.from_bytes(static[64:96], "big"))
-    except BadInput:
-        return None
-    if trust is None:
-        return None
-    return RegistryRow(
-        owner=_address(static[12:32]),
-        daemon=head >> 160 & 0xFFFFFFFF,
-        updated_at=UnixSeconds(head >> 192 & 0xFFFFFFFF),
-        trust=trust,
-        region=place[: _WORD - ADDRESS_BYTES].rstrip(b"\0").decode(errors="replace"),
-        tee=[kind for bit, kind in enumerate(TEE_KINDS) if head >> (232 + bit) & 1],
-        chip_digest=static[96:128],
-        token=_address(place[_WORD - ADDRESS_BYTES :]),
-        prices=prices,
-        least=least,
-        profile_digest=static[128:160],
-        endpoint=_endpoint_text(endpoint),
-    )
 
 
 @lru_cache(maxsize=4096)
@@ -171,3 +229,27 @@ def _endpoint_text(raw: bytes) -> str:
         return str(Multiaddr(raw)) if raw else ""
     except (MultiaddrError, ValueError, LookupError, TypeError):
         return ""
+
+
+_TRUST_BYTE, _DECIMALS_BYTE, _SCALE_BYTE = 3, 64, 75
+"""Where a row's words have the three bytes that no contract accepts just any value of."""
+
+
+def _offer(static: bytes) -> tuple[Prices, LeastTerms]:
+    return unpack_offer(int.from_bytes(static[64:96], "big"))
+
+
+_DECODERS: dict[str, Callable[[bytes, bytes], object]] = {
+    "owner": lambda static, _: _address(static[12:32]),
+    "daemon": lambda static, _: int.from_bytes(static[8:12], "big"),
+    "updated_at": lambda static, _: int.from_bytes(static[4:8], "big"),
+    "trust": lambda static, _: _TRUST_NAMES[static[_TRUST_BYTE]],
+    "region": lambda static, _: static[32:44].rstrip(b"\0").decode(errors="replace"),
+    "tee": lambda static, _: [kind for bit, kind in enumerate(TEE_KINDS) if static[2] >> bit & 1],
+    "chip_digest": lambda static, _: static[96:128],
+    "token": lambda static, _: _address(static[44:64]),
+    "prices": lambda static, _: _offer(static)[0],
+    "least": lambda static, _: _offer(static)[1],
+    "profile_digest": lambda static, _: static[128:160],
+    "endpoint": lambda _, endpoint: _endpoint_text(endpoint),
+}

@@ -3,9 +3,9 @@
 
 import json
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import httpx
 import trio
@@ -13,8 +13,9 @@ from web3 import Web3
 from web3.providers import JSONBaseProvider
 from web3.types import RPCEndpoint, RPCResponse
 
-from trustedpods.contracts.client.errors import translated
+from trustedpods.contracts.client.errors import refusal, translated
 from trustedpods.protocol.errors import NetworkFailure
+from trustedpods.protocol.ids import Address
 
 T = TypeVar("T")
 
@@ -25,6 +26,7 @@ MAX_ANSWER = 16 * 1024 * 1024
 READ_PAUSES_S = (0.1, 0.4)
 """A dropped connection or a rate limit is no answer: a read is asked again before it fails."""
 
+_SELECTOR_HEX = len("0x12345678")
 _BUSY_STATUS = frozenset({429, 502, 503, 504})
 _LIMIT_EXCEEDED = -32005
 """EIP-1474: the node has had too many requests, or the answer would be too large."""
@@ -46,6 +48,14 @@ class _HttpTransport(JSONBaseProvider):
     def make_request(self, method: RPCEndpoint, params: object) -> RPCResponse:
         """Send one request; an answer that is not JSON-RPC counts as no answer."""
         body = self.encode_rpc_request(method, params)
+        answer = self.post(body)
+        if not isinstance(answer, dict) or not ("result" in answer or "error" in answer):
+            raise NetworkFailure("the chain node's answer is not JSON-RPC", where=self._place())
+        self._check(answer, body)
+        return answer  # type: ignore[return-value]  # shape checked just above
+
+    def post(self, body: bytes) -> Any:  # noqa: ANN401  JSON from outside: looked at by the caller
+        """Send a request; what came back as parsed JSON, None when it is none."""
         try:
             raw = self._post(body)
         except httpx.HTTPError as error:
@@ -55,13 +65,9 @@ class _HttpTransport(JSONBaseProvider):
                 f"the chain node does not answer ({type(error).__name__})", where=self._place()
             ) from None
         try:
-            answer = json.loads(raw)
+            return json.loads(raw)
         except (ValueError, RecursionError):
-            answer = None
-        if not isinstance(answer, dict) or not ("result" in answer or "error" in answer):
-            raise NetworkFailure("the chain node's answer is not JSON-RPC", where=self._place())
-        self._check(answer, body)
-        return answer  # type: ignore[return-value]  # shape checked just above
+            return None
 
     def _check(self, answer: dict[str, object], body: bytes) -> None:
         """An error that asks for patience is a hiccup; a result must be that of this request."""
@@ -79,8 +85,10 @@ class _HttpTransport(JSONBaseProvider):
             for piece in response.iter_bytes():
                 raw += piece
                 if len(raw) > MAX_ANSWER:
-                    raise NetworkFailure("the chain node's answer is too large", where=self._place())
-            if response.status_code >= 400 and not raw.lstrip().startswith(b"{"):
+                    raise NetworkFailure(
+                        "the chain node's answer is too large", where=self._place(), rule="node"
+                    )
+            if response.status_code >= 400 and not raw.lstrip().startswith((b"{", b"[")):
                 busy = response.status_code in _BUSY_STATUS
                 raise (_Hiccup if busy else NetworkFailure)(
                     f"the chain node answered HTTP {response.status_code}", where=self._place()
@@ -120,6 +128,26 @@ class Node:
         task = partial(_guarded, function, *arguments, **options)
         return await trio.to_thread.run_sync(task, abandon_on_cancel=True)  # type: ignore[call-arg]  # old stubs
 
+    def eth_call(self, to: Address, data: bytes, block: int) -> bytes:
+        """A view's answer as bare bytes, without web3's decoder; blocking, for `read`.
+
+        Raises what the contract says when it reverts, `NetworkFailure` with the rule "node" when
+        the node will not run it (out of gas, too large an answer).
+        """
+        return _told(self._transport.make_request(RPCEndpoint("eth_call"), _view(to, data, block)))
+
+    def eth_calls(self, to: Address, calls: Sequence[bytes], block: int) -> list[bytes]:
+        """The same for many small calls in one request; "node" also where batches are not served."""
+        bodies = [
+            {"jsonrpc": "2.0", "id": place, "method": "eth_call", "params": _view(to, data, block)}
+            for place, data in enumerate(calls)
+        ]
+        answers = self._transport.post(json.dumps(bodies).encode())
+        by_id = {one.get("id"): one for one in answers if isinstance(one, dict)} if answers else {}
+        if by_id.keys() != set(range(len(calls))):
+            raise NetworkFailure("the chain node does not serve batches", where=self.url, rule="node")
+        return [_told(by_id[place]) for place in range(len(calls))]
+
     async def write(self, function: Callable[..., T], *arguments: object, **options: object) -> T:
         """Run a blocking write in a thread, to its end: what was sent must be known."""
         return await trio.to_thread.run_sync(partial(_guarded, function, *arguments, **options))
@@ -128,3 +156,21 @@ class Node:
 def _guarded(function: Callable[..., T], *arguments: object, **options: object) -> T:
     with translated():
         return function(*arguments, **options)
+
+
+def _view(to: Address, data: bytes, block: int) -> list[object]:
+    return [{"to": to, "data": "0x" + data.hex()}, hex(block)]
+
+
+def _told(answer: Mapping[str, Any]) -> bytes:
+    error, result = answer.get("error"), answer.get("result")
+    if error is not None:
+        details = error if isinstance(error, dict) else {}
+        revert = details.get("data")
+        if isinstance(revert, str) and len(revert) >= _SELECTOR_HEX:
+            raise refusal(bytes.fromhex(revert[2:]))
+        text = str(details.get("message", error))[:300]
+        raise NetworkFailure(f"the chain node failed: {text}", rule="node")
+    if not isinstance(result, str) or not result.startswith("0x"):
+        raise NetworkFailure("the chain node's answer makes no sense")
+    return bytes.fromhex(result[2:])

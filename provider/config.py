@@ -65,7 +65,8 @@ class IdentitySection(Section):
     """Who the provider is: the owner's address and the daemon's number under it.
 
     `operator_key_file` pays gas and can neither claim nor redirect; `owner_key_file` is only read
-    by `register` and `unregister` and has no place on the machine of a real provider.
+    by `register` and `unregister` and has no place on the machine of a real provider. `tee_files`
+    is a folder with what the hardware's vendor says of this machine (docs/attestation.md).
     """
 
     owner: AddressText
@@ -73,7 +74,8 @@ class IdentitySection(Section):
     operator_key_file: PathText
     owner_key_file: PathText | None = None
     keys_dir: PathText
-    tee: Annotated[str, Field(pattern=r"^(none|simulated:/.+)$")]
+    tee: Annotated[str, Field(pattern=r"^(none|hardware|simulated:/.+)$")]
+    tee_files: PathText | None = None
     trust: Literal["sealed", "open"] = "sealed"
     region: Annotated[str, Field(max_length=64)] = ""
     domain: Annotated[str, Field(pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$", max_length=200)]

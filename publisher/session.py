@@ -36,7 +36,7 @@ from trustedpods.protocol.net import Connection, FrameStream, Host
 from trustedpods.protocol.sealing import hpke
 from trustedpods.protocol.sealing.replies import open_reply
 from trustedpods.protocol.sealing.requests import ChainContext, request_digest, sign_request
-from trustedpods.publisher.core.trust import check_profile_against_row
+from trustedpods.publisher.core.trust import check_chip_against_row, check_profile_against_row
 
 M = TypeVar("M", bound=Message)
 
@@ -178,6 +178,7 @@ async def attest_row(host: Host, row: RegistryRow, policy: Policy) -> AsyncItera
         attested, verdict = await _attest(connection, policy)
         profile = decode(attested.profile, Profile)
         check_profile_against_row(attested, profile, verdict.simulated, row)
+        check_chip_against_row(verdict.chip_id, row)
         yield Proven(connection, row, attested, profile, verdict)
 
 

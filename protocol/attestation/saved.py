@@ -5,7 +5,6 @@ It proves what a machine was when it was asked, not what it is now.
 """
 
 import base64
-import binascii
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Final, Literal, Self
@@ -66,7 +65,7 @@ class SavedEvidence:
             first = error.errors(include_url=False, include_input=False)[0]
             field = ".".join(map(str, first["loc"]))
             raise BadInput(f"not saved evidence: {field or 'it'}: {first['msg']}", where=where) from None
-        except (binascii.Error, RemoteProtocolError) as error:
+        except (ValueError, RemoteProtocolError) as error:
             raise BadInput(f"not saved evidence: attested: {error}", where=where) from None
         return cls(
             file.provider,

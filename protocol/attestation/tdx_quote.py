@@ -9,6 +9,7 @@ import struct
 from typing import Final
 
 from trustedpods.protocol.attestation.checks import Check, need
+from trustedpods.protocol.attestation.report_data import REPORT_DATA_BYTES
 from trustedpods.protocol.limits import KIB
 
 MAX_QUOTE: Final = 16 * KIB
@@ -20,6 +21,7 @@ HEADER_BYTES: Final = 48
 TD10_BYTES: Final = 584
 """Body of a version 4 quote; version 5 says its body's length itself."""
 
+_REPORT_DATA_AT: Final = 520
 _DESCRIPTOR: Final = struct.Struct("<HI")
 _LENGTH: Final = struct.Struct("<I")
 
@@ -51,3 +53,12 @@ def _end(raw: bytes, version: int) -> int:
     need(len(raw) >= signature_at, Check.REPORT, "the quote ends before its signature")
     (signature_bytes,) = _LENGTH.unpack_from(raw, signature_at - _LENGTH.size)
     return signature_at + int(signature_bytes)
+
+
+def report_data_of(raw: bytes) -> bytes:
+    """The 64 bytes that a quote binds, without any verification. EvidenceRefused when it is none."""
+    quote = without_padding(raw)
+    (version,) = struct.unpack_from("<H", quote)
+    at = HEADER_BYTES + (_DESCRIPTOR.size if version != VERSIONS[0] else 0) + _REPORT_DATA_AT
+    need(len(quote) >= at + REPORT_DATA_BYTES, Check.REPORT, "the quote's body is too short")
+    return quote[at : at + REPORT_DATA_BYTES]

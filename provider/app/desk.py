@@ -27,7 +27,12 @@ def operator_verbs(
 
     async def identity(_question: Answer) -> Answer:
         """What `register` writes into the registry row."""
-        return {"profile": profile.hex(), "endpoint": endpoint, "meter": parts.doors.meter}
+        return {
+            "profile": profile.hex(),
+            "endpoint": endpoint,
+            "meter": parts.doors.meter,
+            "tee": parts.doors.collector.kind,
+        }
 
     async def pods(question: Answer) -> Answer:
         """Every pod, in numbers; nothing of what is in it."""

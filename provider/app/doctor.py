@@ -4,8 +4,11 @@
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
+import trio
+
 from trustedpods.contracts.client import Chain
 from trustedpods.contracts.typed import address_of
+from trustedpods.protocol.attestation.report_data import REPORT_DATA_BYTES
 from trustedpods.protocol.errors import TrustedPodsError
 from trustedpods.provider import tee
 from trustedpods.provider.app.registration import market_of
@@ -43,8 +46,12 @@ async def _keys(config: ProviderConfig) -> str:
 
 
 async def _tee(config: ProviderConfig) -> str:
-    collector = tee.from_setting(config.identity.tee, config.identity.trust)
-    return "simulated: for a localnet only" if collector.simulated else config.identity.tee
+    identity = config.identity
+    collector = tee.from_setting(identity.tee, identity.trust, identity.tee_files)
+    if collector.simulated:
+        return "simulated: for a localnet only"
+    evidence = await trio.to_thread.run_sync(collector.collect, bytes(REPORT_DATA_BYTES))
+    return collector.kind if collector.kind == "none" else f"{collector.kind}: {len(evidence.report)} bytes"
 
 
 async def _chain(config: ProviderConfig) -> str:

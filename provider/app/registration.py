@@ -9,7 +9,7 @@ import trio
 
 from trustedpods.contracts.client import Chain
 from trustedpods.contracts.records import Market
-from trustedpods.contracts.rows import RegistryRow
+from trustedpods.contracts.rows import TEE_KINDS, RegistryRow
 from trustedpods.contracts.typed import address_of
 from trustedpods.protocol.errors import BadInput, NoContext, Refused
 from trustedpods.protocol.ids import Address
@@ -109,16 +109,16 @@ def _row(config: ProviderConfig, identity: Facts) -> RegistryRow:
     try:
         profile = bytes.fromhex(identity["profile"])
         endpoint = str(identity["endpoint"])
+        tee = str(identity["tee"])
     except (KeyError, ValueError, TypeError):
         raise Refused("the daemon's answer is no identity", rule="identity") from None
-    kind = config.identity.tee.partition(":")[0]
     return RegistryRow(
         owner=Address(config.identity.owner),
         daemon=config.identity.daemon,
         updated_at=UnixSeconds(0),
         trust=config.identity.trust,
         region=config.identity.region,
-        tee=[] if kind == "none" else ["sev-snp"],
+        tee=[tee] if tee in TEE_KINDS else [],
         chip_digest=bytes(32),
         token=Address(config.market.token),
         prices=config.prices,

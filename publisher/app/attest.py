@@ -14,7 +14,7 @@ from trustedpods.publisher.app.evidence import Wanted, judge, simulated_market, 
 from trustedpods.publisher.app.reach import provider_name
 from trustedpods.publisher.context import MarketFile
 from trustedpods.publisher.core.select import Choice
-from trustedpods.publisher.core.trust import check_profile_against_row, trust_text
+from trustedpods.publisher.core.trust import check_chip_against_row, check_profile_against_row, trust_text
 from trustedpods.publisher.journal import Journal
 from trustedpods.publisher.session import DIAL_TIMEOUT_S, ask_evidence, attest_row
 
@@ -36,6 +36,7 @@ async def attest_provider(file: MarketFile, choice: Choice, wanted: Wanted, jour
         verdict = judge(saved, wanted, own, simulated_market(file), datetime.now(UTC), journal)
         profile = decode(saved.attested.profile, Profile)
         check_profile_against_row(saved.attested, profile, verdict.simulated, row)
+        check_chip_against_row(verdict.chip_id, row)
 
 
 async def prove(window: Window, host: Host, row: RegistryRow) -> dict[str, object]:

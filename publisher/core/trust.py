@@ -11,6 +11,7 @@ from trustedpods.protocol.messages import Attested, Profile, TrustClass
 OWNER_RULE = "profile-owner"
 CLASS_RULE = "profile-class"
 DIGEST_RULE = "profile-digest"
+CHIP_RULE = "chip-digest"
 
 
 def check_profile_against_row(
@@ -34,6 +35,15 @@ def check_profile_against_row(
     listed = (address_bytes(row.token), row.prices, row.least)
     if (profile.token, profile.prices, profile.least) != listed:
         raise Refused("its registry row and its profile name different terms", rule="terms")
+
+
+def check_chip_against_row(chip_id: bytes, row: RegistryRow) -> None:
+    """The attested machine is the one whose digest (SHA-256 of its id) the row has, if it has one.
+
+    *chip_id* is the verdict's. Raises `EvidenceRefused`.
+    """
+    if any(row.chip_digest) and hashlib.sha256(chip_id).digest() != row.chip_digest:
+        raise EvidenceRefused("another machine than the one in the registry", rule=CHIP_RULE)
 
 
 def trust_text(trust: TrustClass, *, simulated: bool) -> str:

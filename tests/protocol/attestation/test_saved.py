@@ -64,6 +64,7 @@ class TestSaved:
             ({"saved_at": "2026-01-02T03:04:05"}, "saved_at"),
             ({"attested": "!"}, "attested"),
             ({"attested": "AAAA"}, "attested"),
+            ({"attested": "\u00e9"}, "attested"),
             ({"surprise": 1}, "surprise"),
         ],
     )

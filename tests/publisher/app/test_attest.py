@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """`attest`: a provider or a file against a policy; exit codes, the failed check, drafts."""
 
+import hashlib
 import json
 import tomllib
+from dataclasses import replace
 
 import pytest
 from click.testing import CliRunner
@@ -105,6 +107,21 @@ async def test_refused_evidence_is_code_9_and_kept_for_inspection(bench, cli, fa
     assert result.exit_code == 9
     assert json.loads(result.stdout)["error"]["rule"] == rule
     assert kept.exists()
+
+
+async def test_the_chip_of_the_row_if_it_names_one(bench, cli):
+    async with bench.peer().serve() as peer:
+        verdict = json.loads((await cli("attest", peer.owner, "-o", "json")).stdout)["verdict"]
+        digest = hashlib.sha256(bytes.fromhex(verdict["chip_id"])).digest()
+        where = peer.owner, peer.daemon
+        bench.chain.rows[where] = replace(peer.row, chip_digest=digest)
+        assert (await cli("attest", peer.owner)).exit_code == 0
+        bench.chain.rows[where] = replace(peer.row, chip_digest=bytes(31) + b"\1")
+        result = await cli("attest", peer.owner, "-o", "json")
+        listed = await cli("provider", "list", "--attest", "-o", "json")
+    assert result.exit_code == 9
+    assert json.loads(result.stdout)["error"]["rule"] == "chip-digest"
+    assert json.loads(listed.stdout)["providers"][0]["error"]["rule"] == "chip-digest"
 
 
 class TestFiles:

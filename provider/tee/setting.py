@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From the configuration's words to a collector; a TEE that is not there is never claimed."""
+
+from pathlib import Path
+from typing import Final
+
+from trustedpods.protocol.errors import BadInput, NoContext
+from trustedpods.protocol.messages import TrustClass
+from trustedpods.provider.tee.collector import Collector, NoTee, SimulatedTee
+from trustedpods.provider.tee.hardware import HardwareTee
+from trustedpods.provider.tee.tsm import REPORTS, ConfigfsTsm
+
+_SIMULATED: Final = "simulated:"
+
+
+def from_setting(
+    setting: str, trust: TrustClass, files: str | None = None, *, reports: Path = REPORTS
+) -> Collector:
+    """The collector that the configuration names: `hardware`, `simulated:/path/tee.pem` or `none`.
+
+    *files* is `identity.tee_files`. BadInput for other words, NoContext where the TEE that is asked
+    for, or that class sealed needs, is not there.
+    """
+    if setting == "none":
+        if trust == "sealed":
+            raise NoContext(
+                f"a sealed provider needs a TEE, and there is none: {_why_none(reports)}",
+                where="identity.tee",
+                hint='set identity.trust = "open", which tells publishers that you can read their pods',
+            )
+        return NoTee()
+    if setting == "hardware":
+        return HardwareTee(ConfigfsTsm(reports), Path(files) if files else None)
+    if setting.startswith(_SIMULATED):
+        return SimulatedTee(Path(setting.removeprefix(_SIMULATED)))
+    raise BadInput(
+        f"unknown TEE {setting!r}",
+        where="identity.tee",
+        hint="hardware, simulated:/path/tee.pem and none are supported",
+    )
+
+
+def _why_none(reports: Path) -> str:
+    """What an operator would look for first."""
+    if reports.is_dir():
+        return f'identity.tee is "none", though the kernel may have one ({reports}): try "hardware"'
+    return f"the kernel offers none ({reports} does not exist)"

@@ -20,7 +20,7 @@ CONTROL_BURST = 4096
 """Frames without data that a peer may send at once: enough for six hundred short conversations."""
 
 CONTROL_PER_S = 1000
-"""And in each second after that. A fast honest peer needs some 300: an update for each MiB, openings, ends."""
+"""And in each second after that. A fast honest peer needs some 300: an update for each MiB, openings."""
 
 OPENING = 4
 """What the opening of a stream counts for: it makes a task."""

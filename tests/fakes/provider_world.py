@@ -189,6 +189,8 @@ class World:
     terms: dict = field(default_factory=dict)
     now: float = field(default_factory=lambda: float(int(time.time())))
     ready: bool = True
+    trust: str = "open"
+    collector: object = field(default_factory=NoTee)
 
     def __post_init__(self):
         self.operator_key = secrets.token_bytes(32)
@@ -220,13 +222,15 @@ class World:
     async def run(self):
         """The daemon; leaving is as good as a kill, as nothing is said to it."""
         config = config_of(self.tmp_path, self.chain, self.owner, **self.terms)
+        identity = config.identity.model_copy(update={"trust": self.trust})
+        config = config.model_copy(update={"identity": identity})
         vault = Vault(self.keys.hpke.to_bytes())
         async with open_store(self.tmp_path / "books" / "store.db", vault) as store:
             doors = Doors(
                 config=config,
                 keys=self.keys,
                 operator_key=self.operator_key,
-                collector=NoTee(),
+                collector=self.collector,
                 store=store,
                 blobs=BlobStore(self.tmp_path / "spool", 64),
                 chain=self.chain,

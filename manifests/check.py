@@ -29,11 +29,18 @@ def problems(manifest: PodManifest) -> Iterator[Problem]:
     """Everything that does not fit together; empty for a sound manifest."""
     spec = manifest.spec
     yield from _repeated(("spec", "containers"), [c.name for c in spec.containers])
+    first, rest = [c.name for c in spec.init_containers], {c.name for c in spec.containers}
+    yield from _repeated(("spec", "initContainers"), first)
+    for index, name in enumerate(first):
+        if name in rest:
+            yield Problem(("spec", "initContainers", index, "name"), f"the name {name!r} is used twice")
     yield from _repeated(("spec", "volumes"), [v.name for v in spec.volumes])
     yield from _repeated(("spec", "services"), [s.name for s in spec.services])
     volumes = {volume.name: volume for volume in spec.volumes}
     for index, container in enumerate(spec.containers):
         yield from _container(("spec", "containers", index), container, volumes)
+    for index, container in enumerate(spec.init_containers):
+        yield from _container(("spec", "initContainers", index), container, volumes)
     yield from _services(manifest)
     yield from _scale(manifest)
 

@@ -300,10 +300,14 @@ class Payment(Part):
 
 
 class PodSpec(Part):
-    """What the pod is made of, how it scales, whom it trusts and what it may cost."""
+    """What the pod is made of, how it scales, whom it trusts and what it may cost.
+
+    `initContainers` run one after another, each to its end, before the `containers` of a replica start.
+    """
 
     workload: Literal["http", "replicated", "stateful"] = "http"
     containers: Annotated[list[Container], Field(min_length=1, max_length=MAX_CONTAINERS)]
+    init_containers: Annotated[list[Container], Field(max_length=MAX_CONTAINERS)] = []
     volumes: Annotated[list[Volume], Field(max_length=32)] = []
     services: Annotated[list[Service], Field(max_length=8)] = []
     network: Network = Network()
@@ -318,6 +322,18 @@ class PodSpec(Part):
         if workload != "http":
             raise not_yet(f"workload {workload}")
         return workload
+
+    @field_validator("init_containers")
+    @classmethod
+    def _serve_nobody(cls, containers: list[Container]) -> list[Container]:
+        if any(container.readiness_probe for container in containers):
+            raise ValueError("an init container has no readinessProbe: it has ended before the pod serves")
+        return containers
+
+    @property
+    def all_containers(self) -> list[Container]:
+        """Every container of a replica, in the order in which they start."""
+        return [*self.init_containers, *self.containers]
 
     @field_validator("policy")
     @classmethod
@@ -344,9 +360,20 @@ class PodManifest(Part):
     @property
     def replica_size(self) -> Resources:
         """What one replica gets and pays for while it runs."""
-        limits = [container.resources.limits for container in self.spec.containers]
-        return Resources(
-            cpu_milli=sum(limit.cpu for limit in limits), memory_mib=sum(limit.memory for limit in limits)
+        limits = self.replica_limits
+        return Resources(cpu_milli=limits.cpu, memory_mib=limits.memory)
+
+    @property
+    def replica_limits(self) -> ResourceSizes:
+        """What Kubernetes sets aside: all containers together, or a larger init container alone."""
+        main = [container.resources.limits for container in self.spec.containers]
+        first = [container.resources.limits for container in self.spec.init_containers]
+        return ResourceSizes.model_construct(
+            cpu=max([sum(part.cpu for part in main), *(part.cpu for part in first)]),
+            memory=max([sum(part.memory for part in main), *(part.memory for part in first)]),
+            ephemeral_storage=max(
+                [sum(part.ephemeral_storage for part in main), *(part.ephemeral_storage for part in first)]
+            ),
         )
 
     @property

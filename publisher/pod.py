@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Everything about a deploy that can be known and checked before anybody is asked."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from trustedpods.manifests.model import PodManifest
+from trustedpods.manifests.model import Container, PodManifest
 from trustedpods.manifests.parse import LoadedManifest, load
 from trustedpods.protocol import limits
 from trustedpods.protocol.errors import BadInput
@@ -53,8 +54,8 @@ def read_pod(file: Path, cache: Path, name: str | None = None, trust: "TrustClas
     manifest = adjusted(loaded, name, trust)
     known: dict[str, Image] = {}
     images: dict[str, Image] = {}
-    for index, container in enumerate(manifest.spec.containers):
-        where = f"{file}: spec.containers[{index}].image"
+    for place, container in _containers(manifest):
+        where = f"{file}: spec.{place}.image"
         if container.image not in known:
             known[container.image] = _open(container.image, file, cache, where)
         images[container.name] = known[container.image]
@@ -62,6 +63,16 @@ def read_pod(file: Path, cache: Path, name: str | None = None, trust: "TrustClas
     if len(images) > limits.MAX_IMAGES:
         raise BadInput(f"{len(images)} images; the bound is {limits.MAX_IMAGES}", where=str(file))
     return Pod(manifest, loaded, images)
+
+
+def _containers(manifest: PodManifest) -> Iterator[tuple[str, Container]]:
+    """Every container, with its place in the manifest."""
+    for field, found in (
+        ("initContainers", manifest.spec.init_containers),
+        ("containers", manifest.spec.containers),
+    ):
+        for index, container in enumerate(found):
+            yield f"{field}[{index}]", container
 
 
 def _open(reference: str, file: Path, cache: Path, where: str) -> Image:

@@ -95,7 +95,7 @@ def parse_bundle(body: bytes) -> OpenBundle:
 
 
 def _check_parts(bundle: Bundle, manifest: PodManifest) -> None:
-    containers = [container.name for container in manifest.spec.containers]
+    containers = [container.name for container in manifest.spec.all_containers]
     if sorted(image.name for image in bundle.images) != sorted(containers):
         raise BadInput(
             "the bundle's images are not those of the manifest's containers", where="bundle.images"

@@ -129,7 +129,11 @@ class Meter:
 
 
 def run_of(view: PodView) -> Run | None:
-    """The run of a replica; None while no container of it has started, or when none ever did."""
+    """The run of a replica; None while no container of it has started, or when none ever did.
+
+    A replica of which a container runs counts, also while its phase is still Pending: an init
+    container works, or another one's image is awaited.
+    """
     if view.started_at is None:
         return None
     if view.over:
@@ -142,6 +146,6 @@ def run_of(view: PodView) -> Run | None:
             view.cpu_milli,
             view.memory_mib,
         )
-    if view.phase != "Running":
+    if view.phase != "Running" and not view.begun:
         return None
     return Run(view.uid, view.started_at, None, view.cpu_milli, view.memory_mib)

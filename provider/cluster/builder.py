@@ -71,7 +71,7 @@ def _policies(life: PodLife) -> list[KubeObject]:
 
 def _check_complete(life: PodLife) -> None:
     spec = life.manifest.spec
-    wanted_images = {container.name for container in spec.containers}
+    wanted_images = {container.name for container in spec.all_containers}
     wanted_secrets = {volume.name for volume in spec.volumes if volume.secret}
     if missing := wanted_images - life.images.keys():
         raise LocalProtocolError(f"no image for container {min(missing)}")

@@ -30,11 +30,11 @@ def quota(manifest: PodManifest) -> dict[str, Any]:
     seconds while its successor starts, and for the surge of an update.
     """
     replicas = 2 * manifest.spec.scale.max + SURGE
-    limits = [container.resources.limits for container in manifest.spec.containers]
+    limits = manifest.replica_limits
     sizes = {
-        "cpu": f"{replicas * sum(limit.cpu for limit in limits)}m",
-        "memory": f"{replicas * sum(limit.memory for limit in limits)}Mi",
-        "ephemeral-storage": f"{replicas * sum(limit.ephemeral_storage for limit in limits)}Mi",
+        "cpu": f"{replicas * limits.cpu}m",
+        "memory": f"{replicas * limits.memory}Mi",
+        "ephemeral-storage": f"{replicas * limits.ephemeral_storage}Mi",
     }
     volumes = [volume for volume in manifest.spec.volumes if volume.persistent]
     hard = {f"{side}.{name}": size for side in ("requests", "limits") for name, size in sizes.items()}

@@ -57,7 +57,7 @@ class Crash:
 
 def crash_in(pod: KubeObject) -> Crash | None:
     """The first container of the pod that is not running because it ended."""
-    for container in views.containers(pod):
+    for container in (*_failed_first(pod), *views.containers(pod)):
         state, before = container.get("state", {}), container.get("lastState", {})
         ended = state.get("terminated") or ("waiting" in state and before.get("terminated"))
         if ended:
@@ -69,6 +69,16 @@ def crash_in(pod: KubeObject) -> Crash | None:
                 metadata["namespace"], metadata["name"], container["name"], how, "terminated" not in state
             )
     return None
+
+
+def _failed_first(pod: KubeObject) -> list[KubeObject]:
+    """Init containers that did not end well; that the others ended is as it should be."""
+    return [found for found in views.init_containers(pod) if not _ended_well(found)]
+
+
+def _ended_well(container: KubeObject) -> bool:
+    ended = container.get("state", {}).get("terminated")
+    return ended is not None and ended.get("exitCode") == 0
 
 
 def _end(ended: KubeObject) -> str:

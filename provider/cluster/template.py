@@ -38,6 +38,10 @@ def pod_template(
         },
         "containers": [_container(part, images[part.name]) for part in manifest.spec.containers],
     }
+    if manifest.spec.init_containers:
+        spec["initContainers"] = [
+            _container(part, images[part.name]) for part in manifest.spec.init_containers
+        ]
     if manifest.spec.volumes:
         spec["volumes"] = [_volume(volume) for volume in manifest.spec.volumes]
     return {"metadata": {"labels": dict(labels), "finalizers": [METERED]}, "spec": spec}

@@ -27,7 +27,8 @@ class PodView:
     took it up. `over` says that no container of it runs or will run again; `finished_at` is then
     when its last container ended (None where nothing ever ran, or the node did not say).
     `deleted_at` is when its end was asked for. `waiting` is what Kubernetes says it waits for.
-    `metered` says that it still carries the meter's finalizer.
+    `metered` says that it still carries the meter's finalizer, `begun` that some container of it, an
+    init container too, runs or has run.
     """
 
     namespace: str
@@ -47,6 +48,7 @@ class PodView:
     node: str | None
     over: bool = False
     metered: bool = False
+    begun: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +104,7 @@ def pod_view(pod: KubeObject) -> PodView:
         node=spec.get("nodeName"),
         over=over,
         metered=METERED in metadata.get("finalizers", []),
+        begun=any(_has_run(container) for container in (*init_containers(pod), *containers(pod))),
     )
 
 
@@ -147,12 +150,23 @@ def containers(pod: KubeObject) -> list[KubeObject]:
     return list(pod.get("status", {}).get("containerStatuses", []))
 
 
+def init_containers(pod: KubeObject) -> list[KubeObject]:
+    """Statuses of the containers that run before the pod's own."""
+    return list(pod.get("status", {}).get("initContainerStatuses", []))
+
+
+def _has_run(container: KubeObject) -> bool:
+    """Whether it runs, ended, or was started before."""
+    state = container.get("state", {})
+    return "running" in state or "terminated" in state or bool(container.get("lastState"))
+
+
 def waiting_for(pod: KubeObject) -> str | None:
     """`Reason: message` of the first thing that the pod waits for and that is no normal step."""
     scheduled = condition(pod, "PodScheduled")
     if scheduled.get("status") == "False":
         return _words(scheduled)
-    for container in containers(pod):
+    for container in (*init_containers(pod), *containers(pod)):
         waiting = container.get("state", {}).get("waiting")
         if waiting and waiting.get("reason") not in _NOT_A_REASON:
             return _words(waiting)
@@ -189,7 +203,7 @@ def is_over(pod: KubeObject) -> bool:
 
 def _finished(pod: KubeObject) -> UnixSeconds | None:
     ends = []
-    for container in containers(pod):
+    for container in (*init_containers(pod), *containers(pod)):
         for state in (container.get("state", {}), container.get("lastState", {})):
             end = seconds(state.get("terminated", {}).get("finishedAt"))
             if end is not None and end > 0:

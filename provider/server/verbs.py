@@ -93,7 +93,8 @@ class Verbs:
             raise Refused(f"the pod is {record.phase}: {record.reason}", rule="phase")
         if body.follow:
             raise Refused("following logs: not supported yet", rule="follow")
-        containers = [c.name for c in self._bundles.open(record).manifest.spec.containers]
+        spec = self._bundles.open(record).manifest.spec
+        containers = [c.name for c in (*spec.containers, *spec.init_containers)]
         container = body.container or containers[0]
         if container not in containers:
             raise Refused(f"no container {container!r}; there are {', '.join(containers)}", rule="container")

@@ -37,5 +37,5 @@ def a_life(
 ) -> PodLife:
     """One life of it, all containers from the same image."""
     manifest = manifest or a_manifest()
-    images = {container.name: image for container in manifest.spec.containers}
+    images = {container.name: image for container in manifest.spec.all_containers}
     return PodLife(namespace, label, manifest, secrets or {}, images, ingress_from)

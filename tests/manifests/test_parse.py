@@ -75,6 +75,26 @@ def test_what_travels_parses_to_the_same_manifest(folder: Path) -> None:
     assert parse_received(manifest.model_dump_json(by_alias=True).encode()) == manifest
 
 
+FIRST = """\
+spec:
+  initContainers:
+    - name: migrate
+      image: oci-archive:web.tar
+      resources: {limits: {cpu: 100m, memory: 512Mi}}
+"""
+
+
+def test_a_large_init_container_sets_the_replica_s_size(folder: Path) -> None:
+    manifest = load(write(folder, GOOD.replace("spec:\n", FIRST))).manifest
+    assert manifest.replica_size.cpu_milli == 250
+    assert manifest.replica_size.memory_mib == 512
+    assert [container.name for container in manifest.spec.all_containers] == ["migrate", "nginx"]
+    twice = refused(folder, GOOD.replace("spec:\n", FIRST.replace("migrate", "nginx")))
+    assert "used twice" in twice.what
+    probed = FIRST + "      readinessProbe: {tcpSocket: {port: 1}}\n"
+    assert "has no readinessProbe" in refused(folder, GOOD.replace("spec:\n", probed)).what
+
+
 MISTAKES = {
     "unknown field": ("kind: Pod", "kind: Pod\nflavour: sweet", 3, "flavour", "unknown field"),
     "unknown nested field": ("- name: nginx", "- name: nginx\n      imgae: x", 8, "imgae", "unknown field"),

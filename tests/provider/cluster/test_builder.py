@@ -52,6 +52,21 @@ def test_the_scaler_owns_the_replicas(life):
     assert "replicas" not in deployment(life)["spec"]
 
 
+def test_init_containers_run_first_and_count_in_the_quota():
+    limits = {"limits": {"cpu": "1", "memory": "1Gi"}}
+    first = [{"name": "first", "image": "oci-archive:x.tar", "resources": limits}]
+    life = a_life(a_manifest(initContainers=first))
+    spec = deployment(life)["spec"]["template"]["spec"]
+    assert [one["name"] for one in spec["initContainers"]] == ["first"]
+    assert spec["initContainers"][0]["securityContext"] == spec["containers"][0]["securityContext"]
+    (quota,) = by_kind(life, "ResourceQuota")
+    assert quantities.milli(quota["spec"]["hard"]["requests.cpu"]) == 1000 * int(
+        quota["spec"]["hard"]["pods"]
+    )
+    with pytest.raises(LocalProtocolError):
+        objects(replace(life, images={"c": life.images["c"]}))
+
+
 @given(lives())
 def test_pods_are_restricted_and_metered(life):
     template = deployment(life)["spec"]["template"]

@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Reports and their audit: an honest provider's holds, a dishonest one's is found out."""
+
+import pytest
+
+from tests.live import web
+from tests.live.books import Books
+from tests.live.conftest import unique
+from tests.live.localnet_fixture import LiveLocalnet
+from tests.live.publisher import Deployed, Json, Publisher
+from tests.live.waiting import until
+
+pytestmark = [pytest.mark.live, pytest.mark.timeout(180)]
+
+
+def audit(person: Publisher, pod: Deployed, code: int = 0) -> Json:
+    """Verdicts of all checks, by name."""
+    said = person.run("audit", pod.name, "--manifest", pod.file.name, code=code).json
+    return said | {"verdicts": {check["check"]: check["holds"] for check in said["checks"]}}
+
+
+def settled(person: Publisher, pod: Deployed) -> Json:
+    """The bill, as soon as something of it was claimed."""
+
+    def look() -> Json | None:
+        found = person.run("bill", pod.name).json
+        return found if any(line["tx"] for line in found["lines"]) else None
+
+    bill = until("a claim was mined", look, 40)
+    assert bill is not None
+    return bill
+
+
+def test_an_audit_holds_on_an_honest_provider_and_finds_each_cheat(
+    market: LiveLocalnet, publisher: Publisher
+) -> None:
+    books = Books(market)
+    pod = publisher.deploy(publisher.manifest("hello", unique("audited")))
+    assert web.get(pod.url).status == 200
+    settled(publisher, pod)
+
+    honest = audit(publisher, pod)
+    assert honest["holds"] is True
+    known = {name for name, holds in honest["verdicts"].items() if holds}
+    assert known == {
+        "proofs", "roots", "pay", "whole", "sum", "meter", "replicas", "storage", "unchanged",
+    }  # fmt: skip
+    assert honest["verdicts"]["traffic"] is None
+
+    # a leaf that is told otherwise than it was signed
+    tampered = "update cuts set cpu_core_ms = cpu_core_ms + ? where channel = ? and paid is not null"
+    assert books.change(tampered, 7, pod.channel)
+    told = audit(publisher, pod, code=3)
+    assert {"proofs", "unchanged"} <= {name for name, holds in told["verdicts"].items() if holds is False}
+    assert books.change(tampered, -7, pod.channel)
+    assert audit(publisher, pod)["holds"] is True
+
+    # a replica that never was, honestly signed, claimed and paid
+    [(started,)] = books.rows("select max(up_to) from cuts where channel = ?", pod.channel)
+    run = "insert into runs values ('ghost', ?, ?, ?, null, 64000, 64)"
+    assert books.change(run, pod.channel, pod.namespace, started)
+
+    def claimed() -> Json | None:
+        said = publisher.start("audit", pod.name, "--manifest", pod.file.name, "-o", "json")
+        with said:
+            said.communicate(timeout=60)
+        return audit(publisher, pod, code=3) if said.returncode == 3 else None
+
+    found = until("the ghost was claimed", claimed, 40)
+    assert found is not None
+    failed = {check["check"]: check["detail"] for check in found["checks"] if check["holds"] is False}
+    assert set(failed) == {"replicas"}
+    assert "is the most possible" in failed["replicas"]
+    assert books.change("delete from runs where uid = 'ghost'")

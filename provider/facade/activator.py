@@ -28,7 +28,7 @@ import trio
 from trustedpods.protocol.errors import NetworkFailure
 from trustedpods.provider.facade import pages, wake
 from trustedpods.provider.facade.config import socket_path
-from trustedpods.provider.facade.h2_page import h2_response, has_request
+from trustedpods.provider.facade.h2_page import greeting, h2_response, has_request
 from trustedpods.provider.facade.pools import Pools, Protocol
 from trustedpods.provider.facade.splice import close, dial, say, splice, until_seen
 from trustedpods.provider.facade.wake import WakeAddress, WakeAnswer, WakeRefusal
@@ -223,6 +223,8 @@ async def _refuse(client: socket.socket, slot: _Slot, page: pages.Page) -> None:
     if slot.protocol is Protocol.HTTP:
         await say(client, page.raw())
     elif slot.protocol is Protocol.H2:
+        with suppress(OSError):
+            client.send(greeting())
         await until_seen(client, has_request)
         await say(client, h2_response(page))
 

@@ -202,17 +202,17 @@ class Facade:
         """Settings first: a route must never lead to a slot that lets through anything."""
         table = self._slots
         for which in SlotMap:
-            lines = self._setting_lines(which, table.used)
+            lines = self._setting_lines(which, set(table.labels.values()))
             self._settings[which] = lines
             await self._sync_map(which.beside(self._map_file), lines)
         await self._sync_map(self._map_file, slots.table_entries(table))
 
-    def _setting_lines(self, which: SlotMap, used: set[int]) -> dict[str, str]:
+    def _setting_lines(self, which: SlotMap, taken: set[int]) -> dict[str, str]:
         """What is wanted, and what a slot has whose want this daemon does not know yet."""
         lines = {
             backend: value
             for backend, value in self._settings[which].items()
-            if (slot := slot_of(backend)) in used and slot not in self._wants
+            if (slot := slot_of(backend)) in taken and slot not in self._wants
         }
         for slot, want in self._wants.items():
             if (value := want.settings().get(which)) is not None:

@@ -18,19 +18,17 @@ _STATUS_NAME = 8
 """`:status` in the static table of HPACK (RFC 7541, appendix A)."""
 
 
+def greeting() -> bytes:
+    """Settings, and that we took the other side's: HAProxy sends no request before it has them."""
+    return _frame(_SETTINGS, 0, 0, b"") + _frame(_SETTINGS, _ACK, 0, b"")
+
+
 def h2_response(page: Page) -> bytes:
-    """Settings, headers and body, of which the last frame ends the stream."""
+    """Headers and body, of which the last frame ends the stream; the `greeting` went before."""
     body = page.body
     fields = b"".join(_field(name.lower(), value) for name, value in page.fields)
     status = bytes([_STATUS_NAME]) + _text(str(page.status.value))
-    return b"".join(
-        (
-            _frame(_SETTINGS, 0, 0, b""),
-            _frame(_SETTINGS, _ACK, 0, b""),
-            _frame(_HEADERS, _END_HEADERS, 1, status + fields),
-            _frame(_DATA, _END_STREAM, 1, body),
-        )
-    )
+    return _frame(_HEADERS, _END_HEADERS, 1, status + fields) + _frame(_DATA, _END_STREAM, 1, body)
 
 
 def has_request(data: bytes) -> bool:

@@ -335,13 +335,6 @@ class PodSpec(Part):
         """Every container of a replica, in the order in which they start."""
         return [*self.init_containers, *self.containers]
 
-    @field_validator("policy")
-    @classmethod
-    def _no_policy(cls, policy: str | None) -> str | None:
-        if policy is not None:
-            raise not_yet("a named policy")
-        return policy
-
 
 class Metadata(Part):
     """The pod's name: the publisher's own, never shown to others."""

@@ -267,22 +267,6 @@ class DeleteBody(Message):
     purge: bool = True
 
 
-class RotateBody(Message):
-    """A publisher's consent (EIP-712 `Move`) that the attested meter takes its channel over.
-
-    The new meter is the attested one. `from_`, `up_to` and `pay` are zero for a move alone, else
-    the period that an old meter never claimed and the base units agreed for it.
-    """
-
-    kind: Literal["rotate"] = "rotate"
-    old_meter: Bytes20
-    deadline: U32
-    from_: U32 = 0
-    up_to: U32 = 0
-    pay: Annotated[int, Field(ge=0, lt=1 << 88)] = 0
-    signature: Annotated[bytes, Field(min_length=65, max_length=65)]
-
-
 # ---- bodies of replies -----------------------------------------------------------------------
 
 

@@ -3,7 +3,7 @@
 
 import click
 
-from trustedpods.publisher.commands import attest, market, money, pods
+from trustedpods.publisher.commands import attest, market, money, pods, watch
 
 EPILOG = """\b
 Where things are:
@@ -42,6 +42,7 @@ for verb in (
     pods.delete,
     market.provider,
     attest.attest,
+    watch.watch,
     money.fund,
     money.close,
     money.balance,

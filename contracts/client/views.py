@@ -62,6 +62,18 @@ class PaymentViews(ChainBase):
         """How the channel ended, if it did since it was last opened; a hint."""
         return (await self.channel_events(owner, channel)).closed
 
+    async def meters(self, owner: Address, channel: ChannelId) -> list[Address]:
+        """Meters that events name for a channel, in its latest life, oldest first; hints, as nodes forget."""
+        opened = await self._logs(self._payments, "Opened", owner=owner, id=channel)
+        if not opened:
+            return []
+        found = [Address(opened[-1]["args"]["meter"])]
+        for event in await self._logs(self._payments, "Rotated", owner=owner):
+            results = (SubmissionResult.from_word(word) for word in event["args"]["results"])
+            if _place(event) > _place(opened[-1]) and any(result.is_for(channel) for result in results):
+                found.append(Address(event["args"]["newMeter"]))
+        return found
+
     async def opened_by(self, publisher: Address) -> list[OpenedChannel]:
         """Channels that *publisher* opened, oldest first, each in its latest life; hints."""
         latest: dict[tuple[Address, ChannelId], OpenedChannel] = {}

@@ -92,9 +92,7 @@ async def open_doors(config: ProviderConfig) -> AsyncIterator[Doors]:
             config=config,
             keys=keys,
             operator_key=read_key(Path(config.identity.operator_key_file)),
-            collector=tee.from_setting(
-                config.identity.tee, config.identity.trust, config.identity.tee_files
-            ),
+            collector=tee.from_setting(config.identity.tee, config.identity.trust, config.identity.tee_files),
             store=await stack.enter_async_context(
                 open_store(Path(config.store.path), Vault(keys.hpke.to_bytes()))
             ),

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """`audit`: recompute a pod's bill from leaves, chain and the client's own bounds, check by check."""
 
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 
 from trustedpods.contracts.records import Submission, meter_tag
 from trustedpods.protocol.errors import NetworkFailure
@@ -10,28 +10,43 @@ from trustedpods.protocol.messages import UsageBody, UsageLeaf, UsageReport
 from trustedpods.protocol.units import UnixSeconds
 from trustedpods.publisher.app.bill import claimed_of, events_of
 from trustedpods.publisher.app.desk import Desk
-from trustedpods.publisher.app.pods import Visit, visit
+from trustedpods.publisher.app.find import Place
+from trustedpods.publisher.app.pods import visit
 from trustedpods.publisher.context import state_dir
 from trustedpods.publisher.core.audit import Bounds, Finding, OnChain
 from trustedpods.publisher.core.audit import audit as check
-from trustedpods.publisher.core.bill import Account, make_bill
+from trustedpods.publisher.core.bill import Account, Bill, make_bill
 from trustedpods.publisher.core.cost import Shape
 from trustedpods.publisher.journal import Journal
 from trustedpods.publisher.reports import keep_leaves, load_leaves
-from trustedpods.publisher.session import next_generation
+from trustedpods.publisher.session import Session, next_generation
 
 MAX_PAGES = 64
 """Pages of leaves that are read: far more than a pod's life has, and an end to a provider's jokes."""
 
 
+@dataclass(frozen=True, slots=True)
+class Examined:
+    """Every finding over *leaves* leaves, and the bill that was made of them."""
+
+    findings: list[Finding]
+    leaves: int
+    bill: Bill
+
+
 async def audit(desk: Desk, name: str, shape: Shape | None, journal: Journal) -> None:
     """Read all leaves of the pod's present channel, check everything that can be, and keep them."""
     async with visit(desk, name, journal, ended=True) as visited:
-        place = visited.place
-        events = await events_of(desk, place)
-        report = await _report(visited, events.opened_at or UnixSeconds(0))
-        tag = meter_tag(address_from_bytes(visited.session.binding.meter))
-        idle_mib = visited.session.profile.least.idle_mib
+        examined = await examine(desk, visited.session, visited.place, shape)
+    journal.result |= _facts(desk, examined.findings, examined.leaves, examined.bill.total)
+
+
+async def examine(desk: Desk, session: Session, place: Place, shape: Shape | None) -> Examined:
+    """The same for a provider that was attested just now, for whoever holds the session."""
+    events = await events_of(desk, place)
+    report = await _report(session, place, events.opened_at or UnixSeconds(0))
+    tag = meter_tag(address_from_bytes(session.binding.meter))
+    idle_mib = session.profile.least.idle_mib
     file = desk.window.file
     account = Account(file.chain_id, file.payments, place.ref.owner, place.ref.channel, place.terms)
     begun = events.opened_at or 0
@@ -50,15 +65,15 @@ async def audit(desk: Desk, name: str, shape: Shape | None, journal: Journal) ->
     bounds = None if shape is None else Bounds(shape, idle_mib)
     findings = check(account, leaves, bill, chain, bounds, kept)
     keep_leaves(state_dir(), place.ref.channel, (leaf for leaf in leaves if chain.submissions[leaf.root]))
-    journal.result |= _facts(desk, findings, len(leaves), bill.total)
+    return Examined(findings, len(leaves), bill)
 
 
-async def _report(visited: Visit, since: UnixSeconds) -> UsageReport:
+async def _report(session: Session, place: Place, since: UnixSeconds) -> UsageReport:
     """All leaves after *since*, page by page."""
     leaves: list[UsageLeaf] = []
     for _ in range(MAX_PAGES):
         body = UsageBody(since=leaves[-1].up_to if leaves else since)
-        page = await visited.session.ask("usage", visited.place.ref, body, next_generation(), UsageReport)
+        page = await session.ask("usage", place.ref, body, next_generation(), UsageReport)
         leaves += page.leaves
         if not page.leaves or page.leaves[-1].up_to <= body.since:
             break

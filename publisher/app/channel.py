@@ -98,7 +98,7 @@ def _meet(desk: Desk, payment: Payment, channel: Channel, step: Step, journal: J
         raise Refused(
             "the pod's channel names the meter of another boot of this provider",
             rule="meter",
-            hint="close it (`trustedpods close NAME`), then deploy again",
+            hint="it restarted just now: run this again, and the channel moves to its new meter",
         )
     journal.event("channel", f"the pod's channel is there, with {desk.token.text(channel.left)} left")
 

@@ -16,11 +16,12 @@ from trustedpods.contracts.terms import MAX_DEPOSIT
 from trustedpods.protocol.errors import InsufficientFunds, Refused, TrustedPodsError
 from trustedpods.protocol.ids import address_from_bytes, channel_hex
 from trustedpods.protocol.net import Host, open_host
-from trustedpods.publisher.app import channel, facts
+from trustedpods.publisher.app import channel, facts, memory
 from trustedpods.publisher.app.channel import Payment
 from trustedpods.publisher.app.desk import Desk
 from trustedpods.publisher.app.find import Place, by_liveness, places
 from trustedpods.publisher.app.handover import HandOver
+from trustedpods.publisher.app.policies import policy_for, policy_name
 from trustedpods.publisher.app.reach import Candidate, Reached, first_that_takes, provider_name
 from trustedpods.publisher.context import state_dir
 from trustedpods.publisher.core.cost import Shape, cost_of, shape_of, terms_of
@@ -31,6 +32,7 @@ from trustedpods.publisher.hints import remember_name
 from trustedpods.publisher.images.oci import VerifiedBlob
 from trustedpods.publisher.journal import Journal, Step
 from trustedpods.publisher.pod import Pod, verify_images
+from trustedpods.publisher.session import Session
 
 PATIENCE_S = 60.0
 
@@ -40,12 +42,14 @@ class Options:
     """What the command line says beside the manifest.
 
     `patience_s`: how long a provider that goes away in the middle is waited for. Its daemon
-    restarts in a few seconds, and giving notice at once would throw away what is there.
+    restarts in a few seconds, and giving notice at once would throw away what is there. `policy` is
+    a policy's name or file, over the manifest's.
     """
 
     choice: Choice | None = None
     funding: Funding | None = None
     explain: bool = False
+    policy: str | None = None
     patience_s: float = PATIENCE_S
 
 
@@ -75,6 +79,9 @@ class Deploy:
         self._verified = verified
         self._journal = journal
         self._lives_there = False
+        spec = pod.manifest.spec
+        self._policy_name = policy_name(options.policy, spec.policy)
+        self._policy = policy_for(desk.window, spec.trust, self._policy_name)
 
     async def run(self) -> None:
         """List, select, reach, hand over."""
@@ -159,7 +166,7 @@ class Deploy:
             host,
             self._desk.publisher,
             candidates,
-            self._desk.window.policy(manifest.spec.trust),
+            self._policy,
             admit_body(manifest, self._pod.image_bytes),
             self._journal,
             step,
@@ -182,8 +189,21 @@ class Deploy:
         elif place.channel.unlock_at:
             await channel.cancel_notice(self._desk, payment, self._journal)
         patience = self._options.patience_s
-        handing = HandOver(self._desk, self._pod, self._verified, payment, place, patience, self._journal)
+        self._remember(session, place)
+        handing = HandOver(
+            self._desk, self._pod, self._verified, payment, place, self._policy, patience, self._journal
+        )
         await handing.run(host, session)
+
+    def _remember(self, session: Session, place: Place) -> None:
+        """Keep what is known of the pod before anything is paid, so that `watch` looks after it."""
+        memo = memory.load(channel_hex(place.ref.channel), self._journal) or memory.begin(
+            self._desk, self._pod.name, place
+        )
+        memo = memory.deployed(
+            memo, self._shape, self._pod.loaded.path, self._pod.manifest.spec.trust, self._policy_name
+        )
+        memory.keep(memory.attested(memo, session, self._policy), self._journal)
 
     def _payment(self, reached: Reached) -> Payment:
         profile, token, shape = reached.session.profile, self._desk.token, self._shape

@@ -2,10 +2,10 @@
 """`status`, `logs` and `delete`: verbs on a pod that is found by key and name."""
 
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
-from trustedpods.protocol.errors import NetworkFailure, RemoteProtocolError
+from trustedpods.protocol.errors import NetworkFailure, Refused, RemoteProtocolError
 from trustedpods.protocol.ids import CHANNEL_ID_BITS, channel_hex
 from trustedpods.protocol.messages import (
     DeleteBody,
@@ -19,12 +19,14 @@ from trustedpods.protocol.messages import (
 )
 from trustedpods.protocol.net import open_host
 from trustedpods.protocol.sealing.replies import verify_statement
-from trustedpods.publisher.app import facts, refund
+from trustedpods.publisher.app import facts, memory, refund
 from trustedpods.publisher.app.desk import Desk
 from trustedpods.publisher.app.find import Place, find_pod
+from trustedpods.publisher.app.policies import policy_for
 from trustedpods.publisher.app.reach import provider_name
+from trustedpods.publisher.app.standing import Mend, enter, no_bundle
 from trustedpods.publisher.journal import Journal
-from trustedpods.publisher.session import Session, next_generation, open_session
+from trustedpods.publisher.session import Session, next_generation
 
 DELETE_TIMEOUT_S = 300.0
 """Between two events of a removal: a namespace with volumes takes its time."""
@@ -40,18 +42,31 @@ class Visit:
 
 
 @asynccontextmanager
-async def visit(desk: Desk, name: str, journal: Journal, *, ended: bool = False) -> AsyncIterator[Visit]:
-    """Find the pod *name*, dial its provider and verify its evidence; see `find_pod` for *ended*."""
+async def visit(
+    desk: Desk, name: str, journal: Journal, *, ended: bool = False, mend: Mend = "release"
+) -> AsyncIterator[Visit]:
+    """Find the pod *name*, dial its provider and verify its evidence; see `find_pod` for *ended*.
+
+    The same policy holds as when the pod was deployed from here. A provider that was restarted since
+    is given what *mend* says.
+    """
     place, others = await find_pod(desk, name, ended=ended)
     journal.result |= {"pod": name, "publisher": desk.publisher.address} | place_facts(desk, place)
     if others:
         journal.result["other_channels"] = [place_facts(desk, other) for other in others]
-    async with (
-        open_host(None, []) as host,
-        open_session(host, desk.publisher, place.row, desk.window.policy(place.row.trust)) as session,
-    ):
-        journal.result |= facts.provider_facts(session)
-        yield Visit(place, others, session)
+    memo = memory.load(channel_hex(place.ref.channel), journal) or memory.begin(desk, name, place)
+    policy = policy_for(desk.window, memo.trust, memo.policy)
+    async with open_host(None, []) as host, AsyncExitStack() as stack:
+        standing = await enter(stack, desk, host, place, memo, policy, journal)
+        journal.result |= facts.provider_facts(standing.session)
+        try:
+            await standing.mend(mend)
+        except Refused as error:
+            if not no_bundle(error):
+                raise
+            journal.show.warning(f"{error}; {error.hint}")
+        journal.result |= memory.memo_facts(standing.memo)
+        yield Visit(standing.place, others, standing.session)
 
 
 def place_facts(desk: Desk, place: Place) -> dict[str, object]:
@@ -126,7 +141,7 @@ async def logs(
 
 async def delete(desk: Desk, name: str, journal: Journal) -> None:
     """Have the pod settled, released and removed; report the refund."""
-    async with visit(desk, name, journal) as visited:
+    async with visit(desk, name, journal, mend="move") as visited:
         ref = visited.place.ref
         body = DeleteBody()
         async with visited.session.converse("delete", ref, body, next_generation()) as conversation:

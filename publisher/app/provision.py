@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Hand a pod to an attested provider: bundle, blobs, and its word that the pod serves."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
 import trio
@@ -18,6 +18,10 @@ from trustedpods.publisher.upload import Piece, Traffic, plan, upload
 
 STARTING_TIMEOUT_S = 600.0
 """Between two events of a provider that imports images and waits for a pod to start."""
+
+
+Pieces = Callable[[], Awaitable[Mapping[bytes, Piece]]]
+"""Finds the blobs of the bundle; only asked when the provider lacks some."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +41,7 @@ class Provisioning:
         session: Session,
         ref: PodRef,
         bundle: Bundle,
-        pieces: dict[bytes, Piece],
+        pieces: Pieces,
         terms: Terms,
         journal: Journal,
     ) -> None:
@@ -93,7 +97,7 @@ class Provisioning:
         with self._journal.step("send") as step:
             await self._needed.wait()
             assert self._needs is not None
-            work = plan(self._needs.blobs, self._pieces)
+            work = plan(self._needs.blobs, await self._pieces()) if self._needs.blobs else []
             total = sum(piece.ref.size for piece, _ in work)
             meter = Meter("images", total, self._journal.show)
             try:

@@ -27,6 +27,7 @@ def status_lines(result: Result) -> list[str]:
     lines = [
         f"{result['pod']}  {result['phase']}{reason}",
         f"provider  {result['provider']['name']} [{_trust(result['trust'])}]",
+        *_attested(result),
         f"replicas  {result['ready']} ready of {result['replicas']}",
     ]
     lines += [f"endpoint  {endpoint['url']}" for endpoint in result.get("endpoints", ())]
@@ -40,6 +41,13 @@ def _trust(trust: Result) -> str:
     if trust["class"] == "open":
         return "OPEN"
     return "sealed, SIMULATED" if trust["simulated"] else "sealed"
+
+
+def _attested(result: Result) -> list[str]:
+    attested = result.get("attested")
+    if not attested:
+        return []
+    return [f"attested  {moment(attested['at'])} against {attested['label'] or attested['policy']}"]
 
 
 def _money(result: Result) -> list[str]:

@@ -31,9 +31,14 @@ Examples:
     show_default=True,
     help="How long to wait for a provider that goes away in the middle.",
 )
+@click.option(
+    "--policy",
+    metavar="FILE|NAME",
+    help="What evidence must show (NAME: policies/NAME.toml in your settings).",
+)
 @click.option("--explain", is_flag=True, help="Say of each provider what it costs or why it is left out.")
 @common
-def deploy(
+def deploy(  # noqa: PLR0913, PLR0917 - click hands them over one by one
     common_options: Common,
     file: Path,
     provider: str | None,
@@ -41,6 +46,7 @@ def deploy(
     trust: Any,  # noqa: ANN401 - click has checked it
     name: str | None,
     patience: str,
+    policy: str | None,
     explain: bool,
 ) -> None:
     """Run the pod of a manifest FILE at the cheapest provider that matches and answers.
@@ -67,7 +73,7 @@ def deploy(
             from trustedpods.publisher.core.select import parse_choice
 
             choice = None if provider is None else parse_choice(provider)
-            options = Options(choice, funding, explain, patience_s)
+            options = Options(choice, funding, explain, policy, patience_s)
         async with opening as desk:
             await deploy(options, desk, pod, run.journal)
         from trustedpods.publisher.output import timing_line

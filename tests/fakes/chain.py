@@ -49,6 +49,7 @@ class _Life:
     opened_at: int
     topped_up: int = 0
     closed: ClosedInfo | None = None
+    meters: list = field(default_factory=list)
 
 
 @dataclass
@@ -69,8 +70,6 @@ class FakeChain:
     roots: dict = field(default_factory=dict)
     log: list = field(default_factory=list)
 
-    # ---- for tests ----
-
     def pass_time(self, seconds):
         self.now += seconds
         self.number += 1
@@ -88,8 +87,6 @@ class FakeChain:
     def give(self, who, tokens, gas=10**18):
         self.tokens[who] = self.tokens.get(who, 0) + tokens
         self.gas[who] = self.gas.get(who, 0) + gas
-
-    # ---- reading ----
 
     async def __aenter__(self):
         return self
@@ -143,6 +140,9 @@ class FakeChain:
             return ChannelEvents(None, 0, None, None)
         return ChannelEvents(life.opened, life.topped_up, life.open_tx, life.closed, life.opened_at)
 
+    async def meters(self, owner, channel):
+        return list(self.lives[owner, channel].meters)
+
     async def closed(self, owner, channel):
         return (await self.channel_events(owner, channel)).closed
 
@@ -184,7 +184,10 @@ class FakeChain:
         self.tokens[publisher] -= amount
         receipt = self._mined("open", ref.channel)
         channel = Channel(ref.channel, meter_tag(meter), self.now, amount, terms)
-        self.lives[ref.owner, ref.channel] = _Life(channel, publisher, amount, receipt.tx_hash, self.now)
+        life = self.lives[ref.owner, ref.channel] = _Life(
+            channel, publisher, amount, receipt.tx_hash, self.now
+        )
+        life.meters.append(meter)
         return receipt
 
     async def top_up(self, key, owner, channel, amount):
@@ -355,6 +358,7 @@ class FakeChain:
             up_to=move.up_to or at,
             left=life.channel.left - pay,
         )
+        life.meters.append(new_meter)
         flags = ItemFlags.CUT_DEPOSIT if pay < move.pay else flags
         return SubmissionResult(channel % 2**128, flags, life.channel.up_to, pay)
 

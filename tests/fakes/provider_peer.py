@@ -15,14 +15,14 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from trustedpods.contracts.records import meter_tag
 from trustedpods.contracts.rows import RegistryRow
-from trustedpods.contracts.typed import address_of
+from trustedpods.contracts.typed import Move, address_of
 from trustedpods.protocol import limits
 from trustedpods.protocol.attestation.profile import present
 from trustedpods.protocol.attestation.report_data import report_data
 from trustedpods.protocol.attestation.simulated import SimulatedRoot, SimulatedSigner
 from trustedpods.protocol.codec import decode, encode
 from trustedpods.protocol.errors import NetworkFailure, Refused, TrustedPodsError
-from trustedpods.protocol.ids import address_bytes
+from trustedpods.protocol.ids import address_bytes, address_from_bytes
 from trustedpods.protocol.messages import (
     Admission,
     AdmitBody,
@@ -50,6 +50,7 @@ from trustedpods.protocol.messages import (
     UsageReport,
 )
 from trustedpods.protocol.net import open_host
+from trustedpods.protocol.rotation import RotateBody
 from trustedpods.protocol.sealing import hpke
 from trustedpods.protocol.sealing.blobs import SEALED_CHUNK_SIZE, chunk_count, open_chunk
 from trustedpods.protocol.sealing.replies import seal_reply, sign_statement
@@ -88,6 +89,16 @@ class ProviderPeer:
         self.chunks, self.received = {}, {}
         self.statement = None
         self.stop_after_chunks = None
+        self.phase, self.runway, self.accrued = "serving", 3600, 5
+
+    def reboot(self):
+        """Every key is another one; what was accepted waits. Serve it again afterwards."""
+        self.hpke = hpke.PrivateKey.generate()
+        self.reply_key = Ed25519PrivateKey.generate()
+        self.meter = address_of(secrets.token_bytes(32))
+        self.boot_id = secrets.token_bytes(32)
+        self.seed = secrets.token_bytes(32)
+        self.phase, self.statement = "awaiting-key", None
 
     @asynccontextmanager
     async def serve(self):
@@ -202,6 +213,22 @@ class ProviderPeer:
         free = Capacity(cpu_milli=1, memory_mib=1, storage_mib=1, slots=1)
         await answers.send(Admission(capacity=free), final=True)
 
+    async def _rotate(self, request, answers):
+        if "will-not-rotate" in self.faults:
+            raise Refused("no", rule="old-meter")
+        body, ref = decode(request.body, RotateBody), request.ref
+        old = address_from_bytes(body.old_meter)
+        move = Move(ref.owner, ref.salt, old, self.meter, body.deadline, body.from_, body.up_to, body.pay)
+        if "pretends-to-rotate" not in self.faults:
+            moves = [(ref.publisher, move, body.signature)]
+            _, (result,) = await self.chain.rotate(self.owner_key, ref.owner, old, self.meter, moves)
+            assert not result.flags, result
+        if "dies-after-rotation" in self.faults:
+            self.faults.discard("dies-after-rotation")
+            await answers.stream.reset()
+            raise NetworkFailure("as a test asked")
+        await answers.send(Done(text="moved", transaction=secrets.token_bytes(32)), final=True)
+
     async def _provision(self, request, answers):
         bundle = decode(request.body, Bundle)
         self.bundles.append(bundle)
@@ -239,7 +266,7 @@ class ProviderPeer:
             issued_at=self.chain.now,
         )
         key = Ed25519PrivateKey.generate() if "statement-by-other-key" in self.faults else self.reply_key
-        self.statement = sign_statement(key, statement)
+        self.statement, self.phase = sign_statement(key, statement), "serving"
         await answers.send(self.statement, final=True)
 
     def _missing(self):
@@ -278,7 +305,7 @@ class ProviderPeer:
     async def _status(self, request, answers):
         (channel,) = await self.chain.channels(self.owner, [request.ref.channel])
         status = PodStatus(
-            phase="serving",
+            phase=self.phase,
             reason="",
             generation=1,
             replicas=1,
@@ -286,8 +313,8 @@ class ProviderPeer:
             statement=self.statement,
             deposit=channel.left if channel else 0,
             claimed=0,
-            accrued=5,
-            runway_s=3600,
+            accrued=self.accrued,
+            runway_s=self.runway,
             up_to=channel.up_to if channel else 0,
             unlock_at=0,
             events=[PodEvent(at=self.chain.now, reason="Started", text="evil \x1b[2J text")],

@@ -15,7 +15,8 @@ from trustedpods.contracts.rows import RegistryRow
 from trustedpods.contracts.typed import Domain, Move, address_of, sign_move
 from trustedpods.protocol.errors import Refused
 from trustedpods.protocol.ids import address_bytes
-from trustedpods.protocol.messages import Done, PodStatus, RotateBody, StatusBody, UsageBody, UsageReport
+from trustedpods.protocol.messages import Done, PodStatus, StatusBody, UsageBody, UsageReport
+from trustedpods.protocol.rotation import RotateBody
 from trustedpods.provider.app.operator import ask_operator
 from trustedpods.provider.app.presence import mend_row
 from trustedpods.provider.core import meter

@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The verb that looks after pods: watch."""
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from trustedpods.publisher.commands.options import Common, Run, common, pod_name
+
+if TYPE_CHECKING:
+    from trustedpods.publisher.app.desk import Desk
+    from trustedpods.publisher.core.money import Funding
+
+
+def _names(context: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(str(pod_name(context, parameter, value)) for value in values)
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  trustedpods watch
+  trustedpods watch --once -o json
+  trustedpods watch web --interval 10m --top-up-below 12h --max-per-day 2.5
+  trustedpods watch --once --unlock-on-violation
+
+\b
+Exit code of a round: 9 a provider stopped verifying, 3 usage or chain do not agree, 7 money is low
+and may not be topped up, 6 a pod waits for something, 8 a provider or the chain is silent, 0 all is well.
+"""
+)
+@click.argument("names", metavar="[NAME...]", nargs=-1, callback=_names)
+@click.option("--once", is_flag=True, help="One round, then end: for a timer.")
+@click.option("--interval", metavar="DURATION", default="5m", show_default=True, help="Between two rounds.")
+@click.option(
+    "--policy", metavar="FILE|NAME", help="What evidence must show, over the policy of each deploy."
+)
+@click.option("--top-up-below", metavar="DURATION", help="Top up a pod whose money lasts less than this.")
+@click.option("--max-per-day", metavar="AMOUNT", help="Tokens that a pod may be topped up by in a day (UTC).")
+@click.option(
+    "--unlock-on-violation",
+    is_flag=True,
+    help="Give notice on the deposit when evidence or usage does not hold.",
+)
+@click.option(
+    "--patience",
+    metavar="DURATION",
+    default="60s",
+    show_default=True,
+    help="How long to wait for a provider that does not answer.",
+)
+@common
+def watch(  # noqa: PLR0913, PLR0917 - click hands them over one by one
+    options: Common,
+    names: tuple[str, ...],
+    once: bool,
+    interval: str,
+    policy: str | None,
+    top_up_below: str | None,
+    max_per_day: str | None,
+    unlock_on_violation: bool,
+    patience: str,
+) -> None:
+    """Look after the pods that were deployed from here, or after those NAMEd.
+
+    Each round attests every provider again, releases pods whose machine was restarted, checks what
+    they are billed for, and tops up within the limit that you give.
+    """
+    run = Run(options)
+    if (top_up_below is None) != (max_per_day is None):
+        raise click.UsageError("--top-up-below and --max-per-day go together")
+
+    async def work() -> None:
+        """Flags first: what is wrong with them is said before slow imports."""
+        import trio
+
+        from trustedpods.protocol.errors import NetworkFailure
+        from trustedpods.publisher.core.money import parse_duration, parse_funding
+
+        pause_s = parse_duration(interval, "--interval")
+        patience_s = parse_duration(patience, "--patience")
+        below_s = None if top_up_below is None else parse_duration(top_up_below, "--top-up-below")
+        limit = None if max_per_day is None else parse_funding(max_per_day, "--max-per-day")
+        opening = run.desk()
+        from trustedpods.publisher.app.policies import policy_name
+        from trustedpods.publisher.app.watch import Options, round_facts, watch_round
+
+        async with opening as desk:
+            wanted = Options(
+                names=names,
+                policy=policy_name(policy, None),
+                top_up=_top_up(desk, below_s, limit),
+                unlock=unlock_on_violation,
+                patience_s=patience_s,
+            )
+            while True:
+                try:
+                    run.journal.result = round_facts(await watch_round(desk, wanted, run.journal))
+                except NetworkFailure as error:
+                    if once:
+                        raise
+                    run.show.warning(f"this round came to nothing: {error}")
+                else:
+                    _between(run, once=once)
+                if once:
+                    return
+                await trio.sleep(pause_s)
+
+    run.finish(work, lambda result: [] if result["pods"] else ["no pod was deployed from here"])
+    raise SystemExit(run.journal.result["exit"])
+
+
+def _top_up(desk: "Desk", below_s: int | None, limit: "Funding | None") -> Any:  # noqa: ANN401
+    """What the owner allows; None when nothing was said."""
+    from trustedpods.protocol.errors import BadInput
+    from trustedpods.publisher.core.watching import TopUp
+
+    if below_s is None or limit is None:
+        return None
+    if limit.amount is None:
+        raise BadInput("this is an amount of tokens, not a duration", where="--max-per-day")
+    return TopUp(below_s, desk.token.units(limit.amount, "--max-per-day"))
+
+
+def _between(run: Run, *, once: bool) -> None:
+    """In a loop each round is one JSON object on a line of its own."""
+    import json
+
+    if once:
+        return
+    if run.common.as_json:
+        click.echo(json.dumps(run.journal.as_json()))
+    run.journal.steps.clear()
+    run.journal.events.clear()

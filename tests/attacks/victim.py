@@ -68,19 +68,20 @@ class Victim:
         raise AssertionError(name)
 
 
-async def _serve(pipe, folder, keys, owner_key):
-    world = World(folder, keys=BootKeys.from_json(keys), owner_key=owner_key)
+async def _serve(pipe, folder, keys, owner_key, spool_mib):
+    world = World(folder, keys=BootKeys.from_json(keys), owner_key=owner_key, spool_mib=spool_mib)
     async with world.run() as (_, address):
         pipe.send(address)
         await trio.to_thread.run_sync(pipe.recv)
 
 
 @contextmanager
-def victim_in(folder: Path):
-    """Start it, and end it at the end."""
-    keys, owner_key = BootKeys.generate(), secrets.token_bytes(32)
+def victim_in(folder: Path, before: "Victim | None" = None, spool_mib: int = 64):
+    """Start it, and kill it at the end; with one *before* it takes over that one's keys and folder."""
+    keys = before.world.keys if before else BootKeys.generate()
+    owner_key = before.world.owner_key if before else secrets.token_bytes(32)
     here, there = multiprocessing.Pipe()
-    arguments = (_serve, there, folder, keys.to_json(), owner_key)
+    arguments = (_serve, there, folder, keys.to_json(), owner_key, spool_mib)
     process = multiprocessing.get_context("spawn").Process(target=trio.run, args=arguments, daemon=True)
     process.start()
     there.close()

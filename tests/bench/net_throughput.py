@@ -109,7 +109,7 @@ async def send_bare(address: str, size: int) -> float:
     return speed
 
 
-def _server(serve: Callable[[Pipe], Awaitable[None]]) -> tuple[multiprocessing.Process, str]:
+def server(serve: Callable[[Pipe], Awaitable[None]]) -> tuple[multiprocessing.Process, str]:
     here, there = multiprocessing.Pipe()
     process = multiprocessing.get_context("spawn").Process(target=trio.run, args=(serve, there), daemon=True)
     process.start()
@@ -121,7 +121,7 @@ def main() -> None:
     size = int(sys.argv[1]) * MIB if len(sys.argv) > 1 else 256 * MIB
     rounds = int(sys.argv[2]) if len(sys.argv) > 2 else 3
     kinds = {"ours": (serve_ours, send_ours), "bare": (serve_bare, send_bare)}
-    servers = {name: _server(serve) for name, (serve, _) in kinds.items()}
+    servers = {name: server(serve) for name, (serve, _) in kinds.items()}
     speeds: dict[str, list[float]] = {name: [] for name in kinds}
     for _ in range(rounds):
         for name, (_, send) in kinds.items():

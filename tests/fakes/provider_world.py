@@ -190,6 +190,7 @@ class World:
     now: float = field(default_factory=lambda: float(int(time.time())))
     ready: bool = True
     trust: str = "open"
+    spool_mib: int = 64
     collector: object = field(default_factory=NoTee)
 
     def __post_init__(self):
@@ -232,7 +233,7 @@ class World:
                 operator_key=self.operator_key,
                 collector=self.collector,
                 store=store,
-                blobs=BlobStore(self.tmp_path / "spool", 64),
+                blobs=BlobStore(self.tmp_path / "spool", self.spool_mib),
                 chain=self.chain,
                 cluster=self.cluster,
                 registry=self.registry,

@@ -11,6 +11,7 @@ from trustedpods.contracts.typed import address_of
 from trustedpods.protocol.attestation.report_data import REPORT_DATA_BYTES
 from trustedpods.protocol.errors import TrustedPodsError
 from trustedpods.provider import tee
+from trustedpods.provider.app import probes
 from trustedpods.provider.app.registration import market_of
 from trustedpods.provider.cluster.client import open_cluster
 from trustedpods.provider.cluster.registry import open_registry
@@ -30,6 +31,10 @@ async def examine(config: ProviderConfig) -> list[Finding]:
         ("cluster", _cluster),
         ("registry", _registry),
         ("facade", _facade),
+        ("activator", probes.activator),
+        ("daemon", probes.daemon),
+        ("traffic", probes.traffic),
+        ("isolation", probes.isolation),
     )
     findings = []
     for part, look in looks:

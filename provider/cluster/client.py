@@ -16,6 +16,7 @@ from trustedpods.provider.cluster import (
     errors,
     kubeconfig,
     leases,
+    proving,
     reasons,
     views,
     watching,
@@ -24,6 +25,7 @@ from trustedpods.provider.cluster.api import Api, open_api, path_of
 from trustedpods.provider.cluster.builder import KubeObject
 from trustedpods.provider.cluster.capacity import Capacity, capacity
 from trustedpods.provider.cluster.names import DELETION_COST, METERED, POD_LABEL, WORKLOAD
+from trustedpods.provider.cluster.proving import Proof
 from trustedpods.provider.cluster.reasons import Diagnosis
 from trustedpods.provider.cluster.views import ClaimView, NamespaceView, PodView
 from trustedpods.provider.cluster.watching import PodChange
@@ -163,6 +165,18 @@ class Cluster:
         """The text of `diagnose`."""
         found = await self.diagnose(namespace)
         return found.text if found else None
+
+    # ---- what the cluster's network really does --------------------------------------------------
+
+    async def prove(self, image: str, namespace: str) -> Proof:
+        """Start two probe pods and see whether policies part them; see `proving.prove`."""
+        return await proving.prove(self._api, image, namespace)
+
+    async def node_addresses(self) -> list[str]:
+        """All addresses that the nodes say they have."""
+        nodes = await self._api.items(path_of("Node"))
+        found = [entry for node in nodes for entry in node.get("status", {}).get("addresses", [])]
+        return [str(entry["address"]) for entry in found if entry.get("type") in ("InternalIP", "ExternalIP")]
 
     # ---- one daemon per cluster -----------------------------------------------------------------
 

@@ -15,6 +15,7 @@ import trio
 from trustedpods.protocol.errors import Refused
 from trustedpods.provider.core.traffic import PodAddress, SlotStats
 from trustedpods.provider.facade import maps, servers, slots
+from trustedpods.provider.facade.certificates import Certificate
 from trustedpods.provider.facade.config import backend_name, slot_of
 from trustedpods.provider.facade.exposure import pod_of
 from trustedpods.provider.facade.files import read_file, replace_file
@@ -23,6 +24,7 @@ from trustedpods.provider.facade.pools import Pools, Protocol
 from trustedpods.provider.facade.runtime import Runtime
 from trustedpods.provider.facade.servers import ServerSeen
 from trustedpods.provider.facade.slots import UNLIMITED, FacadeState, SlotLimits, SlotTable, Want
+from trustedpods.provider.facade.tls import Certificates
 
 REMOVAL_TRIES = 5
 REMOVAL_PAUSE_S = 0.1
@@ -52,8 +54,11 @@ class Synced:
 class Facade:
     """The facade of one cluster. One daemon holds it; calls are done one after another."""
 
-    def __init__(self, runtime: Runtime, *, map_file: Path, pools: Pools) -> None:
+    def __init__(
+        self, runtime: Runtime, *, map_file: Path, pools: Pools, tls_dir: Path | None = None
+    ) -> None:
         self._runtime = runtime
+        self._certificates = Certificates(runtime, tls_dir) if tls_dir else None
         self._map_file = map_file
         self._table: SlotTable | None = None
         self.pools = pools
@@ -96,6 +101,8 @@ class Facade:
             if desired is not None:
                 self._take_over(desired)
             boot = await self._runtime.boot()
+            if desired is not None and self._certificates is not None:
+                await self._drop_certificates(self._certificates.known() - self._slots.labels.keys())
             await self._sync_maps()
             unfinished = await self._sync_slots(await self._runtime.servers())
             restarted, self._boot = self._boot not in (None, boot), boot
@@ -126,13 +133,25 @@ class Facade:
             await self._sync_maps()
             return Published(slot, before)
 
+    async def certify(self, label: str, certificate: Certificate | None) -> None:
+        """Show the service's certificate, or none any more; the provider's own is `tls.PROVIDER`'s."""
+        async with self._lock:
+            if self._certificates is None:
+                return
+            if certificate is not None:
+                await self._certificates.put(label, certificate)
+            elif label in self._certificates.known():
+                await self._certificates.drop(label)
+
     async def withdraw(self, slot: int) -> bool:
         """Take a service off: its hosts go, its connections are closed, its slot becomes free.
 
         False if something is left; the slot stays taken until a later `withdraw` or `sync`.
         """
         async with self._lock:
+            gone = [label for label, at in self._slots.labels.items() if at == slot]
             self._table = slots.leave(self._slots, slot)
+            await self._drop_certificates(gone)
             self._wants.pop(slot, None)
             self._adopted.discard(slot)
             await self._sync_maps()
@@ -224,6 +243,12 @@ class Facade:
         await trio.to_thread.run_sync(replace_file, file, maps.map_text(wanted).encode())
         seen = await self._runtime.entries(file)
         await self._runtime.run(maps.map_commands(file, wanted, seen))
+
+    async def _drop_certificates(self, labels: Iterable[str]) -> None:
+        known = self._certificates.known() if self._certificates else set()
+        for label in known.intersection(labels):
+            assert self._certificates is not None
+            await self._certificates.drop(label)
 
     # ---- servers -----------------------------------------------------------------------------
 

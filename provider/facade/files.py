@@ -2,10 +2,12 @@
 """The files that HAProxy reads: written whole, so that nobody sees half of one."""
 
 import os
+import time
 from pathlib import Path
 
 from trustedpods.protocol.errors import NoContext
-from trustedpods.provider.facade.config import FacadeConfig, page_files
+from trustedpods.provider.facade.certificates import throwaway, utc
+from trustedpods.provider.facade.config import FacadeConfig, crt_list, page_files
 from trustedpods.provider.facade.haproxy_cfg import haproxy_config
 from trustedpods.provider.facade.maps import SlotMap
 
@@ -25,7 +27,18 @@ def install(config: FacadeConfig, haproxy_cfg: Path) -> None:
     for empty in (config.map_file, *(which.beside(config.map_file) for which in SlotMap)):
         if not empty.exists():
             replace_file(empty, b"")
+    if config.tls_dir is not None:
+        _first_certificate(config.tls_dir)
     replace_file(haproxy_cfg, haproxy_config(config).encode())
+
+
+def _first_certificate(folder: Path) -> None:
+    """HAProxy does not take TLS without any; the daemon brings the real one."""
+    listed = crt_list(folder)
+    if not listed.exists():
+        file = folder / "provider.pem"
+        replace_file(file, throwaway(utc(time.time())).pem)
+        replace_file(listed, f"{file}\n".encode())
 
 
 def read_file(path: Path) -> str:
@@ -43,7 +56,7 @@ def replace_file(path: Path, data: bytes) -> None:
             return
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         fresh = path.with_name(path.name + ".new")
-        with fresh.open("wb") as file:
+        with open(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())

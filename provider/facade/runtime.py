@@ -38,6 +38,9 @@ class Runtime:
     async def command(self, line: str) -> str:
         """The reply to one line; NetworkFailure if there is none in time."""
         assert "\n" not in line
+        return await self._limited(line)
+
+    async def _limited(self, line: str) -> str:
         try:
             async with self._limiter:
                 with trio.fail_after(self._timeout):
@@ -55,6 +58,22 @@ class Runtime:
             reply = (await self.command(command)).strip()
             if reply not in _DONE:
                 raise Refused(f"{command}: {reply[:200]}", where="haproxy", rule="haproxy")
+
+    async def send(self, command: str, payload: str) -> None:
+        """A command with a payload of several lines, none of them empty; what it answers must be success."""
+        lines = [line for line in payload.splitlines() if line]
+        await self._expected(
+            command, "\n".join([f"{command} <<", *lines, ""]), "Success!", "created", "updated"
+        )
+
+    async def expect(self, command: str, *answers: str) -> None:
+        """A command that must answer one of these; Refused otherwise."""
+        await self._expected(command, command, *answers)
+
+    async def _expected(self, command: str, text: str, *answers: str) -> None:
+        reply = (await self._limited(text)).strip()
+        if not any(answer in reply for answer in answers):
+            raise Refused(f"{command}: {reply[:200]}", where="haproxy", rule="haproxy")
 
     async def boot(self) -> str:
         """Name of the process that answers: another one after every restart."""

@@ -257,6 +257,7 @@ async def live_facade(
     *,
     pools: Pools = POOLS,
     limits: FacadeLimits | None = None,
+    tls: bool = False,
     activator_args: tuple[str, ...] = (),
 ) -> AsyncIterator[LiveFacade]:
     """HAProxy and the activator on a port of their own, ended at the end."""
@@ -265,6 +266,8 @@ async def live_facade(
         binds=(Bind(f"127.0.0.1:{port}"),),
         pools=pools,
         tcp_binds=(Bind(f"127.0.0.1:{free_ports(pools.tcp)}"),),
+        tls_binds=(Bind(f"127.0.0.1:{free_port()}"),) if tls else (),
+        tls_dir=home / "tls" if tls else None,
         runtime_socket=home / "haproxy.sock",
         map_file=home / "hosts.map",
         activator_dir=home,
@@ -285,7 +288,7 @@ async def live_facade(
             [sys.executable, "-m", "trustedpods.provider.facade.activator", *args, *activator_args],
             home / "activator.log",
         ),
-        Facade(runtime, map_file=config.map_file, pools=pools),
+        Facade(runtime, map_file=config.map_file, pools=pools, tls_dir=config.tls_dir),
         runtime,
     )
     try:

@@ -1,0 +1,176 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Certificates and their keys: the provider's own, made inside, and what publishers bring. Pure."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from trustedpods.protocol.errors import Refused
+
+MAX_PEM = 64 * 1024
+"""A chain of four certificates with RSA keys of 4096 bits is 9 KB."""
+
+VALID = timedelta(days=90)
+_BEFORE = timedelta(hours=1)  # for clients whose clock is behind
+
+PrivateKey = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
+
+
+@dataclass(frozen=True, slots=True)
+class Certificate:
+    """A chain and its key, as HAProxy reads them, and the names for which it is shown.
+
+    No names: for all that the certificate itself holds, and for clients that name none.
+    """
+
+    pem: bytes
+    names: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Authority:
+    """A root of the provider's own, for a localnet or until there is a public certificate."""
+
+    key: ec.EllipticCurvePrivateKey
+    certificate: x509.Certificate
+
+    @classmethod
+    def make(cls, name: str, now: datetime) -> "Authority":
+        """A new one."""
+        key = ec.generate_private_key(ec.SECP256R1())
+        subject = _name(f"Trusted Pods {name}"[:64])
+        made = _builder(subject, subject, key.public_key(), now).add_extension(
+            x509.BasicConstraints(ca=True, path_length=0), critical=True
+        )
+        made = made.add_extension(_usage(signs_certificates=True), critical=True)
+        return cls(key, made.sign(key, hashes.SHA256()))
+
+    def issue(self, names: Sequence[str], key: PrivateKey, now: datetime) -> Certificate:
+        """A certificate for *key*, whose first name is also its subject."""
+        made = _builder(_name(names[0][:64]), self.certificate.subject, key.public_key(), now)
+        made = made.add_extension(_alternatives(names), critical=False)
+        made = made.add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
+        made = made.add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        made = made.add_extension(_usage(signs_certificates=False), critical=True)
+        made = made.add_extension(
+            x509.AuthorityKeyIdentifier.from_issuer_public_key(self.key.public_key()), critical=False
+        )
+        leaf = made.sign(self.key, hashes.SHA256())
+        return Certificate(certificate_pem(leaf) + key_pem(key))
+
+
+def request(names: Sequence[str], key: PrivateKey) -> bytes:
+    """A signing request (PEM) for a public authority; the key stays inside."""
+    builder = x509.CertificateSigningRequestBuilder().subject_name(_name(names[0][:64]))
+    made = builder.add_extension(_alternatives(names), critical=False).sign(key, hashes.SHA256())
+    return made.public_bytes(serialization.Encoding.PEM)
+
+
+def provider_names(domain: str) -> list[str]:
+    """What the provider's own certificate is for: every pod's host."""
+    return [domain, f"*.{domain}"]
+
+
+def certificate_of(chain: bytes, key: bytes, names: Iterable[str], now: datetime) -> Certificate:
+    """A publisher's or an authority's certificate with its key (PEM), checked; Refused (rule `tls`)."""
+    wanted = tuple(names)
+    if len(chain) + len(key) > MAX_PEM:
+        raise Refused("certificate and key are too large", rule="tls")
+    try:
+        certificates = x509.load_pem_x509_certificates(chain)
+        private = serialization.load_pem_private_key(key, None)
+    except (ValueError, TypeError) as bad:
+        raise Refused(f"tls.crt or tls.key cannot be read: {bad}", rule="tls") from None
+    if not isinstance(private, ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey):
+        raise Refused("tls.key is neither an EC nor an RSA key", rule="tls")
+    leaf = certificates[0]
+    if leaf.public_key() != private.public_key():
+        raise Refused("tls.key is not the key of tls.crt", rule="tls")
+    if now > leaf.not_valid_after_utc:
+        raise Refused(f"tls.crt was valid until {leaf.not_valid_after_utc:%Y-%m-%d}", rule="tls")
+    held = _names_of(leaf)
+    for name in wanted:
+        if not _covers(held, name):
+            raise Refused(f"tls.crt is not for {name}, but for {', '.join(sorted(held))}", rule="tls")
+    pem = b"".join(certificate_pem(part) for part in certificates) + key_pem(private)
+    return Certificate(pem, wanted)
+
+
+def certificate_pem(certificate: x509.Certificate) -> bytes:
+    """One certificate as PEM."""
+    return certificate.public_bytes(serialization.Encoding.PEM)
+
+
+def key_pem(key: PrivateKey) -> bytes:
+    """A key as PEM, not encrypted: it only ever lies in memory."""
+    return key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+
+
+def throwaway(now: datetime) -> Certificate:
+    """What HAProxy shows until the daemon has brought the real one: nobody trusts it."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    return Authority.make("not ready", now).issue(["not-ready.invalid"], key, now)
+
+
+def _names_of(certificate: x509.Certificate) -> set[str]:
+    try:
+        extension = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)
+    except (x509.ExtensionNotFound, ValueError):
+        return set()
+    return {name.lower() for name in extension.value.get_values_for_type(x509.DNSName)}
+
+
+def _covers(held: set[str], name: str) -> bool:
+    return name in held or f"*.{name.partition('.')[2]}" in held
+
+
+def _alternatives(names: Iterable[str]) -> x509.SubjectAlternativeName:
+    return x509.SubjectAlternativeName([x509.DNSName(name) for name in names])
+
+
+def _name(common: str) -> x509.Name:
+    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common)])
+
+
+def _usage(*, signs_certificates: bool) -> x509.KeyUsage:
+    return x509.KeyUsage(
+        digital_signature=not signs_certificates,
+        content_commitment=False,
+        key_encipherment=False,
+        data_encipherment=False,
+        key_agreement=False,
+        key_cert_sign=signs_certificates,
+        crl_sign=signs_certificates,
+        encipher_only=False,
+        decipher_only=False,
+    )
+
+
+def _builder(
+    subject: x509.Name,
+    issuer: x509.Name,
+    key: ec.EllipticCurvePublicKey | rsa.RSAPublicKey,
+    now: datetime,
+) -> x509.CertificateBuilder:
+    return (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(issuer)
+        .public_key(key)
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - _BEFORE)
+        .not_valid_after(now + VALID)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key), critical=False)
+    )
+
+
+def utc(seconds: float) -> datetime:
+    """A time of the clock as certificates have it."""
+    return datetime.fromtimestamp(seconds, UTC)

@@ -183,6 +183,31 @@ def claim(config_path: Path, prepare: bool, withdraw: bool, output: str) -> None
 
 @main.command()
 @_config_option
+@click.argument("target", metavar="HOST|IP|LABEL")
+@click.option("--reason", required=True, help="Why; the pod's publisher reads it in `status`.")
+@click.option("--deny", is_flag=True, help="Take no pod of its publisher's key any more.")
+@_output_option
+@_explained
+def evict(config_path: Path, target: str, reason: str, deny: bool, output: str) -> None:
+    """Send a pod away: claim what is due, remove it with its volumes, refund the rest of the deposit."""
+    found = _ask(config_path, {"verb": "evict", "target": target, "reason": reason, "deny": deny})["pods"]
+    click.echo(json.dumps(found, indent=2)) if output == "json" else _table(found)
+
+
+@main.command()
+@_config_option
+@click.option("--reason", default="maintenance", show_default=True, help="Why; publishers read it.")
+@click.option("--undo", is_flag=True, help="Take pods in again.")
+@_output_option
+@_explained
+def drain(config_path: Path, reason: str, undo: bool, output: str) -> None:
+    """Take no pods any more; claim what is due, and send all away that are here."""
+    found = _ask(config_path, {"verb": "drain", "reason": reason, "undo": undo})["pods"]
+    click.echo(json.dumps(found, indent=2)) if output == "json" else _table(found)
+
+
+@main.command()
+@_config_option
 @_explained
 def activator(config_path: Path) -> None:
     """Run the activator: hold requests of sleeping pods until the daemon has woken them."""

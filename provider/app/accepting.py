@@ -49,6 +49,7 @@ class Acceptance:
 
     async def admit(self, ask: AdmitBody, but: PodRecord | None) -> Capacity:
         """What is left when the pod came; Refused where it does not fit. *but* makes room for itself."""
+        self._doors.gate.check(None if but is None else but.ref.publisher)
         return admit.check_size(ask, await self._free(but))
 
     async def _free(self, but: PodRecord | None) -> Capacity:
@@ -78,6 +79,7 @@ class Acceptance:
         """
         check_bundle(opened, self._doors.offer, request)
         self.check_newest(request)
+        self._doors.gate.check(request.ref.publisher)
         record = self._pods.get(request.ref.channel)
         if record is None or record.phase in ENDED:
             await self._check_waiting(request, stored)

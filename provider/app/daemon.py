@@ -27,6 +27,7 @@ from trustedpods.provider.app.accepting import Acceptance
 from trustedpods.provider.app.board import Board
 from trustedpods.provider.app.bundles import Bundles
 from trustedpods.provider.app.doors import Doors, binding_of, profile_of
+from trustedpods.provider.app.evicting import Evictor
 from trustedpods.provider.app.fleet import Fleet
 from trustedpods.provider.app.keeper import Keeper
 from trustedpods.provider.app.meter import Meter
@@ -48,6 +49,7 @@ from trustedpods.provider.core.record import Phase, PodRecord
 from trustedpods.provider.facade.facade import Facade
 from trustedpods.provider.facade.runtime import Runtime
 from trustedpods.provider.facade.wake import serve_wakes
+from trustedpods.provider.gate import Gate
 from trustedpods.provider.keyfile import read_key
 from trustedpods.provider.keys import BootKeys
 from trustedpods.provider.marks import Marks
@@ -106,6 +108,7 @@ async def open_doors(config: ProviderConfig) -> AsyncIterator[Doors]:
                 pools=config.facade.pools,
             ),
             marks=Marks(Path(config.identity.keys_dir)),
+            gate=Gate(Path(config.store.path).parent),
         )
 
 
@@ -125,6 +128,7 @@ class Parts:
     reconciler: Reconciler
     acceptance: Acceptance
     recovery: Recovery
+    evictor: Evictor
 
 
 def assemble(doors: Doors) -> Parts:
@@ -163,6 +167,7 @@ def assemble(doors: Doors) -> Parts:
         reconciler,
         acceptance,
         recovery,
+        Evictor(doors, pods, bundles, fleet, keeper, settlement),
     )
     pods.run = Runner(parts).run
     return parts

@@ -3,6 +3,7 @@
 
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from trustedpods.contracts.typed import address_of
@@ -51,6 +52,19 @@ def operator_verbs(
             "withdrawn": str(report.withdrawn),
         }
 
+    async def evict(question: Answer) -> Answer:
+        """Send one pod away."""
+        target, reason = str(question.get("target", "")), str(question.get("reason", ""))
+        found = await parts.evictor.evict(target, reason, deny=bool(question.get("deny")))
+        return {"pods": [asdict(one) for one in found]}
+
+    async def drain(question: Answer) -> Answer:
+        """Take nobody in and send everybody away, or take pods in again."""
+        if question.get("undo"):
+            parts.evictor.undrain()
+            return {"pods": []}
+        return {"pods": [asdict(one) for one in await parts.evictor.drain(str(question.get("reason", "")))]}
+
     async def overview(_question: Answer) -> Answer:
         """Everything that `top` shows."""
         now = await snapshot(parts, conversations())
@@ -64,7 +78,14 @@ def operator_verbs(
             "gasWei": now.gas_wei,
         }
 
-    return {"identity": identity, "pods": pods, "claim": claim, "overview": overview}
+    return {
+        "identity": identity,
+        "pods": pods,
+        "claim": claim,
+        "evict": evict,
+        "drain": drain,
+        "overview": overview,
+    }
 
 
 async def _row(parts: "Parts", record: PodRecord) -> Answer:

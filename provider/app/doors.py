@@ -17,6 +17,7 @@ from trustedpods.provider.blobstore import BlobStore
 from trustedpods.provider.config import ProviderConfig
 from trustedpods.provider.core.admit import Offer
 from trustedpods.provider.facade import probe
+from trustedpods.provider.gate import Gate
 from trustedpods.provider.keys import BootKeys
 from trustedpods.provider.marks import Marks
 from trustedpods.provider.metrics import Metrics
@@ -51,6 +52,7 @@ class Doors:
     clock: Callable[[], float] = time.time
     marks: Marks = field(default_factory=Marks)
     metrics: Metrics = field(default_factory=Metrics)
+    gate: Gate = field(default_factory=Gate)
 
     @property
     def owner(self) -> Address:

@@ -73,6 +73,10 @@ class Fleet:
         machine = self._machines.get(record.channel)
         return len(views), len(machine.state.ready) if machine else 0
 
+    def label_at(self, ip: str) -> str | None:
+        """Label of the pod that has a replica with this address now."""
+        return next((view.label for view in self._views.values() if view.ip == ip and not view.over), None)
+
     async def answer_wake(self, slot: int) -> WakeAnswer:
         """What the activator asks. While a pod is being changed its requests wait."""
         asked, cold = trio.current_time(), self._sleeps(slot)

@@ -30,6 +30,9 @@ _log = logging.getLogger(__name__)
 
 LOOK_EVERY_S = 1.5
 NAMESPACES_EVERY_S = 10.0
+CHAIN_LOOK_S = 4.0
+"""A node that says nothing must not keep the other facts waiting: a pod's money may end meanwhile."""
+
 ABSENT_LOOKS = 2
 """A channel must be seen to be absent in so many looks (and in enough blocks) to be gone."""
 
@@ -107,8 +110,12 @@ class Reconciler:
     async def _read_chain(self, records: list[PodRecord]) -> bool:
         ids = [record.channel for record in records]
         try:
-            head = await self._doors.chain.head()
-            channels = await self._doors.chain.channels(self._doors.owner, ids)
+            with trio.fail_after(CHAIN_LOOK_S):
+                head = await self._doors.chain.head()
+                channels = await self._doors.chain.channels(self._doors.owner, ids)
+        except trio.TooSlowError:
+            _log.warning("the chain cannot be read: no answer within %s s", CHAIN_LOOK_S)
+            return False
         except NetworkFailure as error:
             _log.warning("the chain cannot be read: %s", error)
             return False

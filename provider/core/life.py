@@ -31,6 +31,8 @@ class Event(StrEnum):
     NAMESPACE_LOST = "namespace-lost"
     KEY_LOST = "key-lost"
     DELETED = "deleted"
+    EVICTED = "evicted"
+    """The operator sends the pod away."""
     REMOVED = "removed"
 
 
@@ -75,6 +77,7 @@ _NEXT: dict[Event, tuple[tuple[Phase, ...], Phase]] = {
     Event.NAMESPACE_LOST: ((Phase.SERVING,), Phase.IMPORTING),
     Event.KEY_LOST: ((*_BEFORE_SERVING, Phase.SERVING, Phase.STOPPED), Phase.AWAITING_KEY),
     Event.DELETED: (_STANDING, Phase.REMOVING),
+    Event.EVICTED: (_STANDING, Phase.REMOVING),
     Event.REMOVED: ((Phase.REMOVING,), Phase.GONE),
 }
 """For each event: the phases in which it counts, and the phase that it leads to."""

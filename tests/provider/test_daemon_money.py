@@ -247,7 +247,7 @@ async def test_operators_see_numbers_only(world, tmp_path):
         assert MARKER not in str(found)
         assert caller.ref.publisher not in str(found)
         with pytest.raises(BadInput):
-            await ask_operator(tmp_path / OPERATOR, {"verb": "evict"})
+            await ask_operator(tmp_path / OPERATOR, {"verb": "look-inside"})
 
 
 async def test_encoded_errors_never_carry_a_trace(world):

@@ -5,13 +5,14 @@ import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 import {IPodPayments} from "../src/IPodPayments.sol";
 import {PodPayments} from "../src/PodPayments.sol";
 import {TestToken} from "../src/TestToken.sol";
-import {Test, Vm} from "./Test.sol";
+import {Signing} from "./Signing.sol";
 
 /// @notice A publisher, an owner with an operator, two meters, and the words that they exchange.
-abstract contract Base is Test {
+abstract contract Base is Signing {
     uint256 internal constant T0 = 1_800_000_000;
     uint256 internal constant DAY = 1 days;
     uint256 internal constant RELEASE = 1 << 255;
+    uint256 internal constant VOUCHED = 1 << 254;
     uint256 internal constant PUBLISHER_KEY = 7;
     uint256 internal constant METER_KEY = 200;
     uint256 internal constant NEXT_METER_KEY = 201;
@@ -132,47 +133,12 @@ abstract contract Base is Test {
 
     // ---- signing ----
 
-    function digestOf(PodPayments target, bytes32 structHash) internal view returns (bytes32) {
-        (, string memory name, string memory version, uint256 chainId, address contract_,,) = target.eip712Domain();
-        bytes32 domain = keccak256(
-            abi.encode(
-                keccak256("EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)"),
-                keccak256(bytes(name)),
-                keccak256(bytes(version)),
-                chainId,
-                contract_
-            )
-        );
-        return keccak256(abi.encodePacked("\x19\x01", domain, structHash));
-    }
-
-    function usageHash(address owner_, bytes32 root, uint256[] memory words, IPodPayments.Ref[] memory refs)
-        internal
-        view
-        returns (bytes32)
-    {
-        bytes memory hashes;
-        for (uint256 i; i < refs.length; ++i) {
-            hashes = bytes.concat(
-                hashes, keccak256(abi.encode(pay.REF_TYPEHASH(), refs[i].publisher, refs[i].salt))
-            );
-        }
-        return keccak256(
-            abi.encode(pay.USAGE_TYPEHASH(), owner_, root, keccak256(abi.encodePacked(words)), keccak256(hashes))
-        );
-    }
-
     function signUsage(uint256 key, uint256[] memory words, IPodPayments.Ref[] memory refs)
         internal
         view
         returns (bytes memory)
     {
-        return sign(key, digestOf(pay, usageHash(owner, 0, words, refs)));
-    }
-
-    function sign(uint256 key, bytes32 digest) internal pure returns (bytes memory) {
-        (uint8 v, bytes32 r, bytes32 s) = vm.sign(key, digest);
-        return abi.encodePacked(r, s, v);
+        return signUsage(pay, key, owner, 0, words, refs);
     }
 
     function moveOf(uint256 key, address to, uint32 from, uint32 upTo, uint88 amount, uint32 deadline)
@@ -183,9 +149,7 @@ abstract contract Base is Test {
         m.publisher = vm.addr(key);
         m.salt = SALT;
         m.plan = uint256(deadline) << 152 | uint256(from) << 120 | uint256(upTo) << 88 | amount;
-        bytes32 hash = keccak256(
-            abi.encode(pay.MOVE_TYPEHASH(), owner, SALT, meter, to, from, upTo, amount, deadline)
-        );
+        bytes32 hash = moveHash(owner, SALT, meter, to, from, upTo, amount, deadline);
         m.signature = sign(key, digestOf(pay, hash));
     }
 
@@ -201,15 +165,20 @@ abstract contract Base is Test {
         return resultsLogged()[0] >> 120 & 0xff;
     }
 
-    function resultsLogged() internal returns (uint256[] memory results) {
-        Vm.Log[] memory logs = vm.getRecordedLogs();
-        for (uint256 i = logs.length; i > 0; --i) {
-            bytes32 topic = logs[i - 1].topics[0];
-            if (topic == IPodPayments.UsageSubmitted.selector || topic == IPodPayments.Rotated.selector) {
-                (, results) = abi.decode(logs[i - 1].data, (uint256, uint256[]));
-                return results;
-            }
-        }
-        revert("no results logged");
+    // ---- vouchers ----
+
+    /// @notice The publisher's word for a period of the channel at SALT.
+    function voucherOf(uint256 from, uint256 upTo, uint88 most) internal view returns (IPodPayments.Voucher memory) {
+        bytes32 hash = voucherHash(owner, SALT, meter, uint32(from), uint32(upTo), most);
+        return IPodPayments.Voucher(publisher, SALT, most, sign(PUBLISHER_KEY, digestOf(pay, hash)));
+    }
+
+    function one(IPodPayments.Voucher memory v) internal pure returns (IPodPayments.Voucher[] memory vouchers) {
+        vouchers = new IPodPayments.Voucher[](1);
+        vouchers[0] = v;
+    }
+
+    function redeem(uint256[] memory words, IPodPayments.Voucher[] memory vouchers) internal returns (uint256) {
+        return pay.redeem(owner, 0, words, noRefs(), vouchers, signUsage(METER_KEY, words, noRefs()));
     }
 }

@@ -4,11 +4,50 @@ pragma solidity 0.8.37;
 import {ECDSA} from "@openzeppelin/contracts/utils/cryptography/ECDSA.sol";
 import {TestToken} from "../src/TestToken.sol";
 
-/// @notice Takes one percent of every transfer.
+/// @notice Takes one percent of every transfer, unless told otherwise.
 contract FeeToken is TestToken("Fee", "FEE", 18) {
+    uint256 public percent = 1;
+
+    function setFee(uint256 percent_) external {
+        percent = percent_;
+    }
+
     function _update(address from, address to, uint256 value) internal override {
         super._update(from, to, value);
-        if (from != address(0) && to != address(0)) super._update(to, address(1), value / 100);
+        if (from != address(0) && to != address(0)) super._update(to, address(1), value * percent / 100);
+    }
+}
+
+/// @notice Balances change by themselves.
+contract RebasingToken is TestToken("Rebasing", "RB", 18) {
+    function rebase(address who, uint256 balance) external {
+        uint256 now_ = balanceOf(who);
+        if (now_ < balance) _mint(who, balance - now_);
+        else _burn(who, now_ - balance);
+    }
+}
+
+/// @notice Swallows calls that it does not know, permits too, as WETH does.
+contract FallbackToken {
+    mapping(address who => uint256) public balanceOf;
+    mapping(address holder => mapping(address spender => uint256)) public allowance;
+
+    fallback() external {}
+
+    function mint(address to, uint256 value) external {
+        balanceOf[to] += value;
+    }
+
+    function approve(address spender, uint256 value) external returns (bool) {
+        allowance[msg.sender][spender] = value;
+        return true;
+    }
+
+    function transferFrom(address from, address to, uint256 value) external returns (bool) {
+        allowance[from][msg.sender] -= value;
+        balanceOf[from] -= value;
+        balanceOf[to] += value;
+        return true;
     }
 }
 

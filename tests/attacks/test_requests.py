@@ -250,6 +250,8 @@ async def test_an_old_bundle_replayed_onto_a_restored_store(world, tmp_path):
             await other_nonce.replay(Needs)
         assert caught.value.rule == "generation"
         assert not any(life.wanted for life in world.cluster.lives.values())
+        await caller.provision(generation=newest + 1)
+        await honest(caller)
 
 
 async def test_an_old_bundle_replayed_onto_an_empty_store(world, tmp_path):

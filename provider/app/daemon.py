@@ -43,6 +43,7 @@ from trustedpods.provider.app.steady import steadily
 from trustedpods.provider.blobstore import BlobStore
 from trustedpods.provider.cluster.client import open_cluster
 from trustedpods.provider.cluster.registry import open_registry
+from trustedpods.provider.cluster.traffic import traffic_source
 from trustedpods.provider.config import ProviderConfig
 from trustedpods.provider.core.life import Command
 from trustedpods.provider.core.record import Phase, PodRecord
@@ -106,9 +107,11 @@ async def open_doors(config: ProviderConfig) -> AsyncIterator[Doors]:
                 Runtime(Path(config.facade.runtime_socket)),
                 map_file=Path(config.facade.map_file),
                 pools=config.facade.pools,
+                tls_dir=config.facade.tls_dir(config.identity.keys_dir) if config.facade.tls_binds else None,
             ),
             marks=Marks(Path(config.identity.keys_dir)),
             gate=Gate(Path(config.store.path).parent),
+            traffic=traffic_source(config.cluster.traffic_socket),
         )
 
 

@@ -14,6 +14,7 @@ from trustedpods.protocol.messages import KeyBinding, Profile
 from trustedpods.protocol.sealing.requests import ChainContext
 from trustedpods.protocol.units import UnixSeconds
 from trustedpods.provider.blobstore import BlobStore
+from trustedpods.provider.cluster.traffic import NoTraffic, TrafficSource
 from trustedpods.provider.config import ProviderConfig
 from trustedpods.provider.core.admit import Offer
 from trustedpods.provider.facade import probe
@@ -53,6 +54,7 @@ class Doors:
     marks: Marks = field(default_factory=Marks)
     metrics: Metrics = field(default_factory=Metrics)
     gate: Gate = field(default_factory=Gate)
+    traffic: TrafficSource = field(default_factory=NoTraffic)
 
     @property
     def owner(self) -> Address:

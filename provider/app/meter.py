@@ -9,7 +9,7 @@ import logging
 
 import trio
 
-from trustedpods.protocol.errors import TrustedPodsError
+from trustedpods.protocol.errors import NetworkFailure, TrustedPodsError
 from trustedpods.protocol.ids import ChannelId
 from trustedpods.protocol.units import UnixSeconds
 from trustedpods.provider.app.doors import Doors
@@ -31,6 +31,7 @@ class Meter:
         self._pods = pods
         self._written: dict[str, Run] = {}
         self._marks: dict[ChannelId, TrafficMark] = {}
+        self._booked: dict[str, tuple[int, int]] = {}
         self._observing = trio.Lock()
 
     async def seen(self, view: PodView) -> None:
@@ -60,8 +61,22 @@ class Meter:
             for view in views:
                 await self.seen(view)
             await self._end_lost({view.uid for view in views}, began)
+            await self._count_past_the_facade()
             await self._doors.store.write(boots.counted, self._doors.keys.boot_id, began)
             return began
+
+    async def _count_past_the_facade(self) -> None:
+        """Book what replicas sent and received without the facade. Totals: what is not read now is later."""
+        try:
+            found = await self._doors.traffic.counters()
+        except NetworkFailure as error:
+            _log.warning("traffic past the facade is not counted now: %s", error)
+            return
+        totals = {one.uid: (one.egress_bytes, one.ingress_bytes) for one in found}
+        changed = {uid: total for uid, total in totals.items() if self._booked.get(uid) != total}
+        if changed:
+            await self._doors.store.write(ledger.record_counters, changed, self._doors.now())
+        self._booked = totals
 
     async def _end_lost(self, present: set[str], now: UnixSeconds) -> None:
         """Runs whose replica is gone although it was never seen to end: somebody removed it by force.

@@ -73,6 +73,11 @@ class TrafficDoor:
         return parse_counters(answer, str(self._path))
 
 
+def traffic_source(path: str | None) -> TrafficSource:
+    """The agent's door, where the configuration names one."""
+    return NoTraffic() if path is None else TrafficDoor(Path(path))
+
+
 class NoTraffic:
     """For a cluster without our agent: nothing but the facade is counted there."""
 

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The append-only ledger: runs, holdings and traffic; what a claim was made of stays for ever."""
 
-from sqlalchemy import delete, func, or_, select, update
+from typing import Any
+
+from sqlalchemy import Row, Table, delete, func, or_, select, update
 from sqlalchemy.dialects.sqlite import insert
 
 from trustedpods.protocol.ids import ChannelId, channel_hex
@@ -9,7 +11,10 @@ from trustedpods.protocol.units import UnixSeconds
 from trustedpods.provider.core.meter import Holding, Ledger, Run, TrafficTotal
 from trustedpods.provider.core.traffic import Traffic, TrafficMark
 from trustedpods.provider.store.database import Tx
-from trustedpods.provider.store.tables import HOLDINGS, MARKS, RUNS, TRAFFIC
+from trustedpods.provider.store.tables import COUNTERS, HOLDINGS, MARKS, RUNS, TRAFFIC
+
+MAX_VALUES = 500
+"""Values in one condition."""
 
 
 def record_run(tx: Tx, channel: ChannelId, namespace: str, run: Run) -> None:
@@ -101,6 +106,38 @@ def record_traffic(tx: Tx, channel: ChannelId, passed: Traffic, mark: TrafficMar
     set_mark(tx, channel, mark)
     if passed.bytes_out or passed.bytes_in:
         _add_traffic(tx, channel_hex(channel), passed.bytes_out, passed.bytes_in, at)
+
+
+def record_counters(tx: Tx, totals: dict[str, tuple[int, int]], at: UnixSeconds) -> None:
+    """Book what each replica sent and received past the facade since it was booked last.
+
+    *totals* are (egress, ingress) bytes by the replica's uid, since it began. Of a replica that was
+    never billed nothing is booked; totals that fell book nothing.
+    """
+    channels = {row.uid: row.channel for row in _rows_of(tx, RUNS, totals)}
+    booked = {row.uid: (row.egress_bytes, row.ingress_bytes) for row in _rows_of(tx, COUNTERS, totals)}
+    for uid, key in channels.items():
+        before, now = booked.get(uid, (0, 0)), totals[uid]
+        egress, ingress = max(0, now[0] - before[0]), max(0, now[1] - before[1])
+        if egress or ingress:
+            _add_traffic(tx, key, egress, ingress, at)
+            values = {
+                "uid": uid,
+                "egress_bytes": before[0] + egress,
+                "ingress_bytes": before[1] + ingress,
+            }
+            statement = insert(COUNTERS).values(values)
+            tx.connection.execute(statement.on_conflict_do_update(index_elements=["uid"], set_=values))
+
+
+def _rows_of(tx: Tx, table: Table, totals: dict[str, tuple[int, int]]) -> list[Row[Any]]:
+    """Rows of these replicas, asked for in pieces: SQLite takes a bounded number of values."""
+    uids = list(totals)
+    found: list[Row[Any]] = []
+    for start in range(0, len(uids), MAX_VALUES):
+        piece = select(table).where(table.c.uid.in_(uids[start : start + MAX_VALUES]))
+        found += tx.connection.execute(piece).all()
+    return found
 
 
 def _add_traffic(tx: Tx, key: str, egress: int, ingress: int, at: UnixSeconds) -> None:

@@ -89,6 +89,14 @@ MARKS = Table(
     Column("bytes_out", Integer, nullable=False),
 )
 
+COUNTERS = Table(
+    "counters",
+    METADATA,
+    Column("uid", String(64), primary_key=True),
+    Column("egress_bytes", Integer, nullable=False),
+    Column("ingress_bytes", Integer, nullable=False),
+)
+
 CLAIMS = Table(
     "claims",
     METADATA,

@@ -138,6 +138,21 @@ async def test_traffic_adds_up_over_many_readings(path):
     assert first + second == usage(everything, 0, 100)
 
 
+async def test_counters_are_booked_once_and_only_of_what_ran(path):
+    run = Run("uid", 10, None, 250, 64)
+    totals = {"uid": (5000, 300), "stranger": (10**9, 10**9)}
+    async with book(path) as store:
+        await store.write(ledger.record_run, CHANNEL, "ns", run)
+        for at in (20, 21):
+            await store.write(ledger.record_counters, totals, at)
+        await store.write(ledger.record_counters, {"uid": (4000, 200)}, 22)  # fell: nothing is booked
+        await store.write(ledger.record_counters, {"uid": (9000, 2348)}, 23)
+    async with book(path) as store:
+        await store.write(ledger.record_counters, {"uid": (9000, 2348)}, 24)
+        found = usage(await store.read(ledger.load_ledger, CHANNEL, 0), 0, 100)
+    assert (found.egress_kib, found.ingress_kib) == (9000 // 1024, 2348 // 1024)
+
+
 CUTS = [Cut(CHANNEL, 100, 200, Usage(1, 2, 3, 4, 5), release=False)]
 
 

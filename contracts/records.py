@@ -117,6 +117,18 @@ class OpenedChannel:
 
 
 @dataclass(frozen=True, slots=True)
+class Rebuilt:
+    """Channels that live now, each read by a view.
+
+    `hints` is False when the node would not tell events: then there may be channels that neither
+    it nor the caller named.
+    """
+
+    channels: dict[tuple[Address, ChannelId], Channel]
+    hints: bool
+
+
+@dataclass(frozen=True, slots=True)
 class ChannelEvents:
     """What events tell of a channel's latest life. Hints only: a node may have forgotten them.
 

@@ -51,6 +51,14 @@ class Chain(PaymentActions, RegistryActions):
                 receipt = await self._do(key, contract.functions.setOperator(operator, allowed))
         return receipt
 
+    async def is_operator(self, owner: Address, operator: Address) -> bool:
+        """Whether *operator* may act for *owner* in both contracts."""
+        told = [
+            await self._call(contract.functions.isOperator(owner, operator))
+            for contract in (self._payments, self._registry)
+        ]
+        return all(told)
+
     async def mint(self, key: bytes, to: Address, amount: int) -> Receipt:
         """Make test money; only the test token's deployer may ("NotMinter")."""
         return await self._do(key, self._token.functions.mint(to, amount))

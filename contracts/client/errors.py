@@ -22,16 +22,40 @@ from trustedpods.protocol.errors import InsufficientFunds, NetworkFailure, Refus
 from trustedpods.protocol.ids import keccak256
 
 _MEANINGS = {
-    "BadAmount": "the amount is zero, too large, or nothing is owed",
-    "BadTerms": "the terms, the owner, the meter or the cap are not acceptable",
-    "BadEntry": "a field of the row is out of its range",
-    "BadLength": "a batch's words do not come in pairs",
-    "Denied": "this key may not do this",
-    "Live": "this channel is open already",
-    "Locked": "the notice runs already, or has not passed",
-    "NotMinter": "only the deployer of the test token may mint",
-    "Unknown": "there is no such channel, or no such row",
+    "BadAmount": ("the amount is zero, too large, or nothing is owed", "look at `owed`, or at the deposit"),
+    "BadTerms": (
+        "the terms, the owner, the meter or the cap are not acceptable",
+        "a cap only rises; owner and meter are two addresses, and neither is zero",
+    ),
+    "BadEntry": ("a field of the row is out of its range", "class, token, scale, deposit or endpoint"),
+    "BadLength": ("a batch's words do not come in pairs", None),
+    "Denied": ("this key may not do this", "the owner names operators with setOperator"),
+    "Live": ("this channel is open already", "top it up, or open with another salt"),
+    "Locked": ("the notice runs already, or has not passed", "read `unlock_at` of the channel"),
+    "NotMinter": ("only the deployer of the test token may mint", None),
+    "Unknown": (
+        "there is no such channel, or no such row",
+        "it was closed, released or removed, or never was",
+    ),
+    "ReentrancyGuardReentrantCall": ("the token called back into the contract", "do not use this token"),
+    "SafeERC20FailedOperation": ("the token refused the transfer", "it may block one of the addresses"),
+    "ERC20InvalidReceiver": ("the token does not pay to this address", None),
+    "ERC20InvalidSpender": ("the token does not allow this spender", None),
+    "ERC2612ExpiredSignature": ("the permit has expired", "sign it anew"),
+    "ERC2612InvalidSigner": ("the permit is not signed by the holder", "its nonce may have been used"),
+    "ECDSAInvalidSignature": ("the signature is none", "was the claim changed after it was signed?"),
+    "ECDSAInvalidSignatureLength": ("a signature has 64 or 65 bytes", None),
+    "ECDSAInvalidSignatureS": ("the signature is not in its low form", None),
+    "Error": ("it said", None),
+    "Panic": ("it panicked", "this is a bug of the contract, or of another one at this address"),
 }
+_STANDARD = {
+    keccak256(b"Error(string)")[:4]: ("Error", ["string"]),
+    keccak256(b"Panic(uint256)")[:4]: ("Panic", ["uint256"]),
+}
+_STANDARD_NAMES = {name for name, _ in _STANDARD.values()}
+_SHOWN_BYTES = 36
+_SHOWN_TEXT = 200
 _FUNDS = {
     "ERC20InsufficientBalance": "the token balance does not cover the amount",
     "ERC20InsufficientAllowance": "the allowance does not cover the amount",
@@ -42,7 +66,7 @@ _POOR_TOKEN_WORDS = ("exceeds balance", "exceeds allowance", "insufficient allow
 
 @cache
 def _selectors() -> dict[bytes, tuple[str, list[str]]]:
-    found = {}
+    found = dict(_STANDARD)
     for name in ("PodPayments", "PodRegistry", "TestToken"):
         for entry in artifact(name).abi:
             if entry["type"] == "error":
@@ -56,15 +80,28 @@ def refusal(data: bytes) -> TrustedPodsError:
     """The error behind revert data: a custom error by its name, or that it is unknown."""
     name, types = _selectors().get(data[:4], ("", []))
     if not name:
-        return Refused(f"the contract refused: 0x{data.hex()}", rule="reverted")
+        more = "..." if len(data) > _SHOWN_BYTES else ""
+        return Refused(
+            f"the contract refused with the unknown error 0x{data[:_SHOWN_BYTES].hex()}{more}",
+            rule="reverted",
+            hint="is this address the contract that you mean?",
+        )
     try:
         values = ", ".join(str(value) for value in decode(types, data[4:]))
     except DecodingError:
         values = ""
     if name in _FUNDS:
         return InsufficientFunds(f"{_FUNDS[name]} ({values})", rule=name)
-    detail = f" ({values})" if values else ""
-    return Refused(f"the contract refused: {_MEANINGS.get(name, name)}{detail}", rule=name)
+    if name in _STANDARD_NAMES and any(words in values for words in _POOR_TOKEN_WORDS):
+        return InsufficientFunds(values, rule="token")  # as tokens of before ERC-6093 say it
+    meaning, hint = _MEANINGS.get(name, (name, None))
+    detail = f" ({_printable(values)})" if values else ""
+    return Refused(f"the contract refused: {meaning}{detail}", rule=name, hint=hint)
+
+
+def _printable(text: str) -> str:
+    """What a contract says is written by anybody."""
+    return "".join(c for c in text if c.isprintable())[:_SHOWN_TEXT]
 
 
 def _revert(error: ContractLogicError) -> TrustedPodsError:

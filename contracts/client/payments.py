@@ -9,7 +9,7 @@ from web3.contract.contract import ContractFunction
 from trustedpods.contracts.client.allowances import Allowances, Payment
 from trustedpods.contracts.records import Receipt
 from trustedpods.contracts.terms import Terms
-from trustedpods.contracts.typed import Move, address_of
+from trustedpods.contracts.typed import Move, Voucher, address_of
 from trustedpods.contracts.usage import SignedClaim, SubmissionResult, UsageClaim
 from trustedpods.protocol.errors import LocalProtocolError
 from trustedpods.protocol.ids import Address, ChannelId, PodRef
@@ -54,6 +54,13 @@ class PaymentActions(Allowances):
                 lambda permit: functions.openWithPermit(order, *permit),
                 functions.open(order),
             ),
+        )
+
+    async def open_channel(self, key: bytes, order: Order) -> Receipt:
+        """Open and fund a channel from the standing allowance of the key's tokens; see `approve`."""
+        deed = ("open", *order.words())
+        return await self._pay(
+            key, Payment(deed, order.amount, None, self._payments.functions.open(order.words()))
         )
 
     async def open_many(self, key: bytes, orders: Sequence[Order]) -> Receipt:
@@ -119,6 +126,26 @@ class PaymentActions(Allowances):
         return await self._results(
             key, self._payments.functions.submitUsage(*_batch(claim)), "UsageSubmitted"
         )
+
+    async def redeem(
+        self,
+        key: bytes,
+        owner: Address,
+        signed: SignedClaim,
+        vouchers: Sequence[tuple[Voucher, Address, bytes]],
+    ) -> tuple[Receipt, list[SubmissionResult]]:
+        """Send what a meter signed with vouchers (each with its publisher and signature) that lift caps.
+
+        One voucher for each item that asks for one, in order. An item whose voucher does not hold
+        is skipped (STALE and BAD_REF), never cut.
+        """
+        if signed.claim.owner != owner:
+            raise LocalProtocolError("this claim is for another owner")
+        if len(vouchers) != sum(item.voucher for item in signed.claim.items):
+            raise LocalProtocolError("a claim needs one voucher for each item that asks for one")
+        packed = [(publisher, one.salt, one.most, signature) for one, publisher, signature in vouchers]
+        function = self._payments.functions.redeem(*_batch(signed.claim), packed, signed.signature)
+        return await self._results(key, function, "UsageSubmitted")
 
     async def rotate(
         self,

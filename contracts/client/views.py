@@ -1,13 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the payment contract and its events say."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from trustedpods.contracts.client.base import Answer, ChainBase
-from trustedpods.contracts.records import Channel, ChannelEvents, ClosedInfo, OpenedChannel, Submission
+from trustedpods.contracts.records import (
+    Channel,
+    ChannelEvents,
+    ClosedInfo,
+    OpenedChannel,
+    Rebuilt,
+    Submission,
+)
 from trustedpods.contracts.terms import Terms
 from trustedpods.contracts.usage import SubmissionResult
-from trustedpods.protocol.errors import NetworkFailure
+from trustedpods.protocol.errors import LocalProtocolError, NetworkFailure
 from trustedpods.protocol.ids import Address, ChannelId
 from trustedpods.protocol.units import TokenUnits, UnixSeconds
 
@@ -89,6 +96,41 @@ class PaymentViews(ChainBase):
                 event["blockNumber"],
             )
         return list(latest.values())
+
+    async def rebuild(
+        self,
+        *,
+        owner: Address | None = None,
+        publisher: Address | None = None,
+        known: Iterable[tuple[Address, ChannelId]] = (),
+    ) -> Rebuilt:
+        """The live channels of a provider (*owner*) or of a *publisher*, whatever was lost here.
+
+        Whether a channel lives, and what it holds, is read by a view. The contract enumerates
+        nothing, so the places to look at are *known* ones (a provider's books; a publisher derives
+        its own from its key, the registry's rows and its pods' names) and, as a hint, events.
+        Raises `NetworkFailure` when a view cannot be read.
+        """
+        filters = {"owner": owner, "publisher": publisher}
+        asked = {name: who for name, who in filters.items() if who is not None}
+        if not asked:
+            raise LocalProtocolError("whose channels?")
+        places, hints = dict.fromkeys(known), True
+        try:
+            opened = await self._logs(self._payments, "Opened", **asked)
+        except NetworkFailure:
+            opened, hints = [], False
+        places |= dict.fromkeys((Address(e["args"]["owner"]), ChannelId(e["args"]["id"])) for e in opened)
+        by_owner: dict[Address, list[ChannelId]] = {}
+        for place_owner, channel in places:
+            by_owner.setdefault(place_owner, []).append(channel)
+        live = {
+            (place_owner, channel.id): channel
+            for place_owner, ids in by_owner.items()
+            for channel in await self.channels(place_owner, ids)
+            if channel is not None
+        }
+        return Rebuilt(live, hints)
 
     async def submissions(self, owner: Address, root: bytes) -> bytes | None:
         """Hash of the transaction that submitted the batch with this root; a hint."""

@@ -2,6 +2,8 @@
 """`python -m trustedpods.contracts` and the compiler behind the committed files."""
 
 import json
+import subprocess
+import sys
 from dataclasses import replace
 
 import pytest
@@ -13,36 +15,97 @@ from tests.contracts.test_rows import ROW
 from trustedpods.contracts.__main__ import main
 from trustedpods.contracts.client import Chain
 from trustedpods.contracts.compile import CONTRACTS, ROOM, compile_contracts
-from trustedpods.contracts.records import Market
+from trustedpods.contracts.market_file import read_market
 from trustedpods.contracts.typed import address_of
+from trustedpods.protocol.ids import PodRef, channel_hex
 
 
 @pytest.fixture
 def deployed(anvil, tmp_path):
     key, market = tmp_path / "key", tmp_path / "market.json"
     key.write_text("0x" + FUNDED_KEY.hex())
-    done = CliRunner().invoke(main, ["deploy", "--rpc", anvil.url, "--key", str(key)])
+    arguments = ["deploy", "--rpc", anvil.url, "--key", str(key), "--symbol", "TEST", "-o", "json"]
+    done = CliRunner().invoke(main, arguments)
     assert done.exit_code == 0, done.output
     market.write_text(done.output)
     return market
 
 
+def told(*arguments):
+    """What a verb prints as JSON."""
+    done = CliRunner().invoke(main, [*arguments, "-o", "json"])
+    assert done.exit_code == 0, done.output
+    return json.loads(done.output)
+
+
 @pytest.mark.live
-def test_deploy_verify_inspect(anvil, deployed):
-    run = CliRunner().invoke
-    place = ["--rpc", anvil.url, "--market", str(deployed)]
-    verified = run(main, ["verify", *place])
-    owner = address_of(FUNDED_KEY)
+def test_deploy_verify_inspect(deployed, terms):
+    """By the file alone: it names its node."""
+    place = ["--market", str(deployed)]
+    verified = CliRunner().invoke(main, ["verify", *place])
+    owner, publisher, meter = address_of(FUNDED_KEY), address_of(FUNDED_KEY), address_of(b"\7" * 32)
+    ref = PodRef(owner, publisher, b"s" * 32)
+    id_ = channel_hex(ref.channel)
 
-    async def register():
-        async with Chain(anvil.url, Market(**json.loads(deployed.read_text()))) as chain:
+    async def use():
+        market, rpc = read_market(deployed)
+        async with Chain(rpc, market) as chain:
             await chain.register(FUNDED_KEY, replace(ROW, owner=owner))
+            await chain.mint(FUNDED_KEY, publisher, 2_500_000)
+            await chain.open_with_permit(FUNDED_KEY, ref, meter, terms, 1_500_000)
 
-    trio.run(register)
-    rows = json.loads(run(main, ["inspect", *place]).output)
-    account = json.loads(run(main, ["inspect", *place, owner, "2a"]).output)
-    assert (verified.exit_code, rows[0]["owner"]) == (0, owner)
-    assert account == {"owed": 0, "payout": owner, "channels": [None]}
+    trio.run(use)
+    assert (verified.exit_code, "packaged" in verified.output) == (0, True)
+    assert told("verify", *place) == {"not_this_source": []}
+    market = told("inspect", "market", *place)
+    assert (market["token_symbol"], market["providers"], market["not_this_source"]) == ("TEST", 1, [])
+    (row,) = told("inspect", "providers", *place)
+    assert (row["owner"], row["endpoint"], row["tee"]) == (owner, ROW.endpoint, ROW.tee)
+    account = told("inspect", "account", *place, owner)
+    assert (account["balance"], account["balance_tokens"], account["payout"]) == (1_000_000, "1", owner)
+    channel = told("inspect", "channel", *place, owner, id_)
+    assert (channel["open"], channel["left_tokens"], channel["deposited"]) == (True, "1.5", 1_500_000)
+    (listed,) = told("inspect", "channels", *place, "--publisher", publisher)
+    assert (listed["id"], listed["owner"]) == (id_, owner)
+    text = CliRunner().invoke(main, ["inspect", "channel", *place, owner, "2a"]).output
+    assert text.splitlines()[-1].split() == ["open", "no"]
+
+
+def test_help_has_examples_and_starts_at_once():
+    """Whatever takes long to import is not imported for it."""
+    script = (
+        "import sys; from trustedpods.contracts.__main__ import main\n"
+        "try: main(['--help'])\n"
+        "except SystemExit: pass\n"
+        "print(sorted({'web3', 'trio', 'pydantic', 'eth_account', 'multiaddr'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert "Examples:" in done.stdout
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["inspect", "channel", "--market", "FILE", "nobody", "2a"],
+        ["inspect", "channel", "--market", "FILE", "0x" + "1" * 40, "z"],
+        ["inspect", "channel", "--market", "FILE", "0x" + "1" * 40, "1" * 49],
+        ["inspect", "channels", "--market", "FILE"],
+        ["deploy", "--key", "FILE"],
+    ],
+)
+def test_what_is_written_wrong_is_exit_code_2(tmp_path, arguments):
+    market = tmp_path / "market.json"
+    market.write_text(json.dumps(NOWHERE))
+    done = CliRunner().invoke(main, [str(market) if one == "FILE" else one for one in arguments])
+    assert done.exit_code == 2, done.output
+
+
+NOWHERE = {
+    "chain_id": 1,
+    "rpc": "http://127.0.0.1:1",
+    **dict.fromkeys(["payments", "registry", "token"], "0x" + "1" * 40),
+}
 
 
 @pytest.mark.live
@@ -54,16 +117,18 @@ def test_verify_tells_other_code(anvil, deployed):
     assert (done.exit_code, "PodRegistry" in done.output) == (3, True)
 
 
-def test_a_node_that_is_not_there_is_exit_code_8(tmp_path):
-    market = tmp_path / "market.json"
-    market.write_text(
-        json.dumps({"chain_id": 1, **dict.fromkeys(["payments", "registry", "token"], "0x" + "1" * 40)})
-    )
-    done = CliRunner().invoke(main, ["verify", "--rpc", "http://127.0.0.1:1", "--market", str(market)])
+@pytest.mark.parametrize("suffix", ["json", "toml"])
+def test_a_node_that_is_not_there_is_exit_code_8(tmp_path, suffix):
+    market = tmp_path / f"market.{suffix}"
+    toml = "\n".join(f"{name} = {json.dumps(value)}" for name, value in NOWHERE.items())
+    market.write_text(json.dumps(NOWHERE) if suffix == "json" else toml)
+    done = CliRunner().invoke(main, ["verify", "--market", str(market)])
     assert (done.exit_code, "does not answer" in done.output) == (8, True)
 
 
-@pytest.mark.parametrize("text", ["", "[]", '{"chain_id": 1}'])
+@pytest.mark.parametrize(
+    "text", ["", "[]", "{}", '{"chain_id": 1}', "chain_id = 1", "{" * 5000, " " * 70_000]
+)
 def test_files_that_are_no_market_are_bad_input(tmp_path, text):
     (tmp_path / "market.json").write_text(text)
     done = CliRunner().invoke(main, ["verify", "--market", str(tmp_path / "market.json")])

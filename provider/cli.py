@@ -256,6 +256,20 @@ def facade_files(config_path: Path) -> None:
     click.echo(folder / "haproxy.cfg")
 
 
+@main.command("tls-request")
+@_config_option
+@_explained
+def tls_request(config_path: Path) -> None:
+    """Print a signing request for this boot's TLS key: a public authority answers with `certificate_file`."""
+    from trustedpods.provider.config import load_config
+    from trustedpods.provider.facade.certificates import provider_names, request
+    from trustedpods.provider.keys import BootKeys
+
+    identity = load_config(config_path).identity
+    keys = BootKeys.load_or_create(Path(identity.keys_dir))
+    click.echo(request(provider_names(identity.domain), keys.tls).decode(), nl=False)
+
+
 @main.command()
 @_config_option
 @_output_option

@@ -117,7 +117,8 @@ class FacadeSection(Section):
 
     `slots` serve http, `h2_slots` HTTP/2 without TLS (gRPC) and `tcp_slots` plain TCP, each at a port of
     its own: the first of them is the port of `tcp_binds`, without which there are none. `tls_binds` take
-    https; `https_suffix` follows the host in an https URL. `binds` and the files beside `map_file`
+    https, with the chain in `certificate_file` (see `tls-request`) or a self-made one; `https_suffix`
+    follows the host in an https URL. `binds` and the files beside `map_file`
     (haproxy.cfg, pages) are only used by `facade-files`.
 
     Most that a manifest may ask for, for each service: `max_connections` at once, `max_rate` requests per
@@ -137,6 +138,7 @@ class FacadeSection(Section):
     binds: Annotated[list[HostPort], Field(min_length=1, max_length=8)] = ["*:80"]
     tcp_binds: Annotated[list[HostPort], Field(max_length=8)] = []
     tls_binds: Annotated[list[HostPort], Field(max_length=8)] = []
+    certificate_file: PathText | None = None
     https_suffix: Annotated[str, Field(pattern=r"^(:\d{1,5})?$")] = ""
     max_connections: Annotated[int, Field(ge=1, le=100_000)] = 4096
     max_rate: Annotated[int, Field(ge=1, le=1_000_000)] = 1_000_000
@@ -155,8 +157,8 @@ class FacadeSection(Section):
         return SlotLimits(self.max_connections, self.max_rate, self.max_body_mib * MIB)
 
     def tls_dir(self, keys_dir: str) -> Path:
-        """Where HAProxy finds keys and certificates: beside the daemon's own keys, in memory only."""
-        return Path(keys_dir) / "tls"
+        """Where HAProxy finds keys and certificates: with the daemon's own keys, in memory only."""
+        return Path(keys_dir)
 
     def tcp_port(self, slot: int) -> int:
         """The port at which a slot of tcp is reached."""
@@ -194,6 +196,16 @@ class StoreSection(Section):
     spool_quota_mib: Annotated[int, Field(ge=1)] = 64 * 1024
 
 
+class WebhooksSection(Section):
+    """Whether warnings are sent to publishers' webhooks, and whether also to addresses that are not public.
+
+    The latter is for a localnet: elsewhere it would let publishers send requests into the operator's network.
+    """
+
+    enabled: bool = True
+    allow_private: bool = False
+
+
 class MetricsSection(Section):
     """Where Prometheus finds the metrics."""
 
@@ -212,6 +224,7 @@ class ProviderConfig(Section):
     terms: TermsSection = TermsSection()
     store: StoreSection
     metrics: MetricsSection | None = None
+    webhooks: WebhooksSection = WebhooksSection()
 
     @property
     def least(self) -> LeastTerms:

@@ -7,12 +7,14 @@ from pathlib import Path
 
 from trustedpods.localnet import accounts, market_files, network, probes, provider_files
 from trustedpods.localnet.commands import run
-from trustedpods.localnet.folders import replace_file, shared_memory
+from trustedpods.localnet.folders import replace_file
 from trustedpods.localnet.settings import Cluster, Settings
 from trustedpods.localnet.units import Part, Step, Unit
 from trustedpods.protocol.errors import NetworkFailure
 from trustedpods.provider.facade.config import socket_path
 from trustedpods.provider.facade.files import install
+
+keys_folder = provider_files.keys_folder
 
 _KEYS_OPTIONS = "size=1m,mode=0700"
 _REGISTER_LIMIT_S = 60
@@ -79,13 +81,6 @@ def config_file(cluster: Cluster) -> Path:
     return cluster.path("provider.toml")
 
 
-def keys_folder(settings: Settings, cluster: Cluster) -> Path:
-    """Memory-only folder of the daemon's keys: a tmpfs of our own, or the one that everybody has."""
-    if cluster.embedded:
-        return cluster.path("keys")
-    return shared_memory(settings.name) / cluster.name
-
-
 def _prepared(cluster: Cluster) -> tuple[str, ...]:
     return (f"{cluster.name}/prepare",) if cluster.embedded else ()
 
@@ -109,6 +104,7 @@ def _activator(settings: Settings, cluster: Cluster) -> list[str]:
 def _write_facade(settings: Settings, cluster: Cluster) -> None:
     facade = provider_files.facade_config(settings, cluster)
     cluster.path("registry").mkdir(parents=True, exist_ok=True)
+    _make_keys_folder(cluster, provider_files.keys_folder(settings, cluster))
     install(facade, cluster.path("haproxy.cfg"))
     replace_file(cluster.path("registry.yaml"), provider_files.registry_yaml(cluster).encode())
 
@@ -119,7 +115,7 @@ def _write_provider(settings: Settings, cluster: Cluster) -> None:
         "owner_key": accounts.owner_key(cluster),
         "operator_key": accounts.operator_key(cluster),
         "kubeconfig": settings.kubeconfig or cluster.path("pki", "provider.conf"),
-        "keys": keys_folder(settings, cluster),
+        "keys": provider_files.keys_folder(settings, cluster),
     }
     _make_keys_folder(cluster, places["keys"])
     cluster.path("provider", "spool").mkdir(parents=True, exist_ok=True)

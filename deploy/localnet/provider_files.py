@@ -5,6 +5,7 @@ from pathlib import Path
 
 from trustedpods.contracts.records import Market
 from trustedpods.localnet import cluster_files, pricing
+from trustedpods.localnet.folders import shared_memory
 from trustedpods.localnet.settings import TCP_PORTS, Cluster, Settings
 from trustedpods.localnet.toml_text import toml_text
 from trustedpods.protocol.ids import Address
@@ -24,18 +25,34 @@ def facade_config(settings: Settings, cluster: Cluster) -> FacadeConfig:
     outside = settings.host_namespace if cluster.embedded else None
     binds = [Bind(f"127.0.0.1:{cluster.ports.http}", outside)]
     tcp_binds = [Bind(f"127.0.0.1:{cluster.ports.tcp}", outside)] if cluster.ports.tcp else []
+    tls_binds = [Bind(f"127.0.0.1:{cluster.ports.https}", outside)] if cluster.ports.https else []
     if cluster.embedded:
         binds.append(Bind(f"{cluster.node_ip}:80"))
+        tls_binds += [Bind(f"{cluster.node_ip}:443")] if tls_binds else []
         tcp_binds += [Bind(f"{cluster.node_ip}:{bind.port}") for bind in tcp_binds]
     return FacadeConfig(
         binds=tuple(binds),
         pools=POOLS,
         tcp_binds=tuple(tcp_binds),
+        tls_binds=tuple(tls_binds),
+        tls_dir=keys_folder(settings, cluster),
+        https_suffix=_https_suffix(cluster),
         runtime_socket=cluster.path("facade", "runtime.sock"),
         map_file=cluster.path("facade", "hosts.map"),
         activator_dir=cluster.path("facade", "slots"),
         pages_dir=cluster.path("facade", "pages"),
     )
+
+
+def keys_folder(settings: Settings, cluster: Cluster) -> Path:
+    """Memory-only folder of the daemon's keys: a tmpfs of our own, or the one that everybody has."""
+    if cluster.embedded:
+        return cluster.path("keys")
+    return shared_memory(settings.name) / cluster.name
+
+
+def _https_suffix(cluster: Cluster) -> str:
+    return f":{cluster.ports.https}" if cluster.ports.https else ""
 
 
 def wake_socket(cluster: Cluster) -> Path:
@@ -84,6 +101,8 @@ def provider_toml(
                 "slots": POOLS.http,
                 "h2_slots": POOLS.h2,
                 "tcp_slots": POOLS.tcp,
+                "tls_binds": [bind.address for bind in facade.tls_binds],
+                "https_suffix": facade.https_suffix,
                 "tcp_binds": [bind.address for bind in facade.tcp_binds],
                 "wake_limit_s": WAKE_LIMIT_S,
                 "max_held": MAX_HELD,
@@ -104,6 +123,7 @@ def provider_toml(
                 "spool": cluster.path("provider", "spool"),
                 "spool_quota_mib": 8192,
             },
+            "webhooks": {"allow_private": True},
             "metrics": {"listen": f"127.0.0.1:{cluster.ports.metrics}"},
         }
     )

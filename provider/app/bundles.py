@@ -21,6 +21,7 @@ from trustedpods.provider.config import ProviderConfig
 from trustedpods.provider.core.admit import Offer, check_class, check_hosts
 from trustedpods.provider.core.egress import openings
 from trustedpods.provider.core.record import PodRecord, PodSize, Scaling
+from trustedpods.provider.facade.certificates import Certificate, certificate_of, utc
 from trustedpods.provider.facade.exposure import Exposure, exposures
 
 MAX_OPEN = 512
@@ -66,6 +67,13 @@ class OpenBundle:
     def exposures(self, label: str, config: ProviderConfig) -> tuple[Exposure, ...]:
         """Everything that the facade serves of the pod."""
         return exposures(self.manifest, label, config.identity.domain, config.facade.most)
+
+    def certificate(self, part: Exposure, now: UnixSeconds) -> Certificate | None:
+        """The service's own certificate, out of its secret; Refused (rule `tls`) when it is not sound."""
+        if part.tls_secret is None:
+            return None
+        files = self.secrets[part.tls_secret]
+        return certificate_of(files["tls.crt"], files["tls.key"], part.own_hosts, utc(now))
 
     @property
     def ask(self) -> AdmitBody:
@@ -115,6 +123,8 @@ def check_bundle(opened: OpenBundle, offer: Offer, request: OpenedRequest) -> No
     for service in opened.manifest.exposed_services:
         check_hosts(service.hosts, host_label(request.ref.channel), offer.domain)
     openings(spec.network, offer.egress_closed)
+    if spec.notify.webhook is not None:
+        check_url(spec.notify.webhook, allow_private=offer.private_webhooks)
 
 
 class Bundles:

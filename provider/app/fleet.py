@@ -10,6 +10,7 @@ import trio
 from trustedpods.protocol.errors import NetworkFailure, TrustedPodsError
 from trustedpods.protocol.ids import ChannelId
 from trustedpods.provider.app.bundles import Bundles, OpenBundle
+from trustedpods.provider.app.certificates import show_own
 from trustedpods.provider.app.doors import Doors
 from trustedpods.provider.app.machine import Machine, Published
 from trustedpods.provider.app.meter import Meter
@@ -134,6 +135,7 @@ class Fleet:
             given = await self._doors.facade.publish(
                 part.label, part.routes, part.protocol, limits=part.limits, https_only=part.https_only
             )
+            await self._doors.facade.certify(part.label, opened.certificate(part, self._doors.now()))
             services[given.slot], before[given.slot] = part, given.stats
         for slot in set(self._doors.facade.slots_of(record.label).values()) - services.keys():
             await self._doors.facade.withdraw(slot)
@@ -350,6 +352,7 @@ class Fleet:
             await trio.sleep(SYNC_EVERY_S)
             try:
                 self._take_in(await self._doors.facade.sync())
+                await show_own(self._doors)
             except TrustedPodsError as error:
                 _log.warning("the facade is out of step: %s", error)
 
@@ -363,6 +366,7 @@ class Fleet:
             )
         )
         self._take_in(await self._doors.facade.sync(state))
+        await show_own(self._doors)
 
     def _take_in(self, synced: Synced) -> None:
         self._doors.metrics.answered("facade")

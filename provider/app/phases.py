@@ -25,6 +25,7 @@ from trustedpods.provider.cluster.builder import PodLife, objects
 from trustedpods.provider.core.admit import check_channel
 from trustedpods.provider.core.life import Event
 from trustedpods.provider.core.record import ChannelFact, PodRecord
+from trustedpods.provider.facade.exposure import Exposure
 from trustedpods.provider.facade.pools import Protocol
 from trustedpods.provider.facade.wake import WakeAddress
 
@@ -184,11 +185,19 @@ class Phases:
         config, found = self._doors.config, []
         for part in opened.exposures(record.label, config):
             urls = [f"http://{_with_suffix(route, config.identity.url_suffix)}/" for route in part.routes]
+            if config.facade.tls_binds:
+                secure = [route for route in part.routes if _has_certificate(part, route)]
+                urls += [f"https://{_with_suffix(route, config.facade.https_suffix)}/" for route in secure]
             slot = self._doors.facade.slot_of(part.label)
             if part.protocol is Protocol.TCP and slot is not None:
                 urls = [f"tcp://{record.label}.{config.identity.domain}:{config.facade.tcp_port(slot)}"]
             found += [Endpoint(service=part.service, port=part.service_port, url=url) for url in urls]
         return found
+
+
+def _has_certificate(part: Exposure, route: str) -> bool:
+    """The provider's own is for hosts of its domain."""
+    return part.tls_secret is not None or route.partition("/")[0] not in part.own_hosts
 
 
 def _with_suffix(route: str, suffix: str) -> str:

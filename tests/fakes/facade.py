@@ -14,6 +14,7 @@ import trio
 from trustedpods.protocol.errors import Refused, TrustedPodsError
 from trustedpods.provider.core.traffic import PodAddress, PodTraffic, SlotStats
 from trustedpods.provider.facade import slots
+from trustedpods.provider.facade.certificates import Certificate
 from trustedpods.provider.facade.exposure import pod_of
 from trustedpods.provider.facade.facade import Published, Synced
 from trustedpods.provider.facade.pools import Pools, Protocol
@@ -27,6 +28,7 @@ class FakeFacade:
         self.pools = Pools(size, size, size)
         self.table = SlotTable(self.pools)
         self.wants: dict[int, Want] = {}
+        self.certificates: dict[str, Certificate] = {}
         self.current: Counter[int] = Counter()
         self.held: Counter[int] = Counter()
         self.traffic: dict[int, tuple[int, int, int]] = {}  # requests, bytes in, bytes out
@@ -90,6 +92,13 @@ class FakeFacade:
         old = self.wants.get(slot)
         self.wants[slot] = replace(want, pods=old.pods, draining=old.draining) if old else want
         return Published(slot, self._stats(slot))
+
+    async def certify(self, label: str, certificate: Certificate | None) -> None:
+        await self._begin()
+        if certificate is not None:
+            self.certificates[label] = certificate
+        else:
+            self.certificates.pop(label, None)
 
     async def withdraw(self, slot: int) -> bool:
         await self._begin()

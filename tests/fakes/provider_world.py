@@ -44,6 +44,7 @@ class FakeFacade:
     free_slots: int = 8
     hosts: dict = field(default_factory=dict)
     labels: dict = field(default_factory=dict)
+    certificates: dict = field(default_factory=dict)
     pods: dict = field(default_factory=dict)
     counters: dict = field(default_factory=dict)
 
@@ -67,6 +68,10 @@ class FakeFacade:
             self.free_slots -= 1
         self.hosts[label] = tuple(hosts)
         return Published(self.labels[label], SlotStats("boot", 0, 0, 0, 0))
+
+    async def certify(self, label, certificate):
+        if certificate is not None:
+            self.certificates[label] = certificate
 
     async def withdraw(self, slot):
         label = self.label_of(slot)

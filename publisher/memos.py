@@ -7,7 +7,6 @@ release a pod again after its machine restarted; without it `deploy FILE` does t
 """
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -100,10 +99,9 @@ class Memos:
             raise BadInput("damaged", where=str(path), hint="remove it, then deploy the pod again") from None
         return memo
 
-    def __iter__(self) -> Iterator[PodMemo]:
-        """All of them, by their names."""
-        found = [self.load(path.stem) for path in self._folder.glob("*.json")]
-        return iter(sorted((memo for memo in found if memo is not None), key=lambda memo: memo.name))
+    def channels(self) -> list[str]:
+        """Every channel of which something is kept."""
+        return sorted(path.stem for path in self._folder.glob("*.json"))
 
     def save(self, memo: PodMemo) -> None:
         """Keep it, in place of what was kept of that channel."""

@@ -26,11 +26,13 @@ def memos() -> Memos:
     return Memos(state_dir() / FOLDER)
 
 
-def mine(desk: Desk) -> list[PodMemo]:
-    """The pods of this key in this market that are kept here."""
+def mine(desk: Desk, journal: Journal) -> list[PodMemo]:
+    """The pods of this key in this market that are kept here, by name; damaged memos are said."""
     file = desk.window.file
     place = (file.chain_id, file.payments, desk.publisher.address)
-    return [memo for memo in memos() if (memo.chain_id, memo.payments, memo.publisher) == place]
+    found = [load(channel, journal) for channel in memos().channels()]
+    kept = [memo for memo in found if memo and (memo.chain_id, memo.payments, memo.publisher) == place]
+    return sorted(kept, key=lambda memo: memo.name)
 
 
 def load(channel: str, journal: Journal) -> PodMemo | None:

@@ -113,7 +113,7 @@ async def watch_round(desk: Desk, options: Options, journal: Journal) -> list[Wa
     One pod's trouble is in its result and stops no other. Raises `Refused` for a name that is not
     known here, `NetworkFailure` when the chain does not answer.
     """
-    chosen = _chosen(memory.mine(desk), options.names)
+    chosen = _chosen(memory.mine(desk, journal), options.names)
     results = [Watched(memo) for memo in chosen]
     limit = trio.CapacityLimiter(PODS_AT_ONCE)
 

@@ -116,7 +116,7 @@ async def test_short_outages_are_waited_for(bench):
 
 async def test_without_the_memo_the_chain_knows_the_old_meter(bench):
     async with rebooted(bench) as peer:
-        (memo,) = memory.mine(bench.desk)
+        (memo,) = memory.mine(bench.desk, bench.journal())
         memory.memos().save(memo.model_copy(update={"meter": None}))
         assert (await watched(bench)).state == "released"
         assert channel_of(bench).meter_tag == meter_tag(peer.meter)
@@ -331,9 +331,9 @@ async def test_the_kept_bundle_shows_no_secret(bench):
         assert os.stat(file).st_mode & 0o077 == 0
 
 
-async def test_a_damaged_memo_is_said(bench):
+async def test_a_damaged_bundle_is_said(bench):
     async with rebooted(bench) as peer:
-        (memo,) = memory.mine(bench.desk)
+        (memo,) = memory.mine(bench.desk, bench.journal())
         folder = bench.folder / "home" / ".local" / "state" / "trustedpods" / "pods"
         (folder / f"{memo.channel}.bundle").write_bytes(b"x" * 100)
         result = await watched(bench)
@@ -341,9 +341,18 @@ async def test_a_damaged_memo_is_said(bench):
         assert "provision" not in peer.log
 
 
+async def test_a_damaged_memo_stops_no_other_pod(bench):
+    async with bench.peer().serve():
+        await bench.deploy()
+        folder = bench.folder / "home" / ".local" / "state" / "trustedpods" / "pods"
+        (folder / f"{'ab' * 24}.json").write_text("{")
+        assert (await watched(bench)).exit == 0
+        assert any("damaged" in warning for warning in bench.last.show.warnings)
+
+
 async def test_a_failed_first_deploy_is_not_forgotten_at_once(bench):
     async with bench.peer("hangs-up-late").serve():
         with pytest.raises(NetworkFailure):
             await bench.deploy()
-        (memo,) = memory.mine(bench.desk)
+        (memo,) = memory.mine(bench.desk, bench.journal())
         assert memo.holder is None

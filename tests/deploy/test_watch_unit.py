@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The timer of `trustedpods watch` starts a command that exists, with flags that it knows."""
+
+import configparser
+import shlex
+from pathlib import Path
+
+from trustedpods.publisher.cli import main
+
+UNITS = Path(__file__).parents[2] / "deploy" / "systemd"
+
+
+def unit(kind):
+    parser = configparser.ConfigParser(strict=True, interpolation=None)
+    parser.optionxform = str
+    parser.read(UNITS / f"trustedpods-watch.{kind}")
+    return parser
+
+
+def words_of(line):
+    env, command, verb, *flags = shlex.split(line)
+    assert (env, command) == ("/usr/bin/env", "trustedpods")
+    return verb, flags
+
+
+def test_the_service_runs_one_round():
+    verb, flags = words_of(unit("service")["Service"]["ExecStart"])
+    context = main.commands[verb].make_context(verb, flags)
+    assert context.params["once"] is True
+
+
+def test_the_flags_that_it_proposes_exist():
+    text = (UNITS / "trustedpods-watch.service").read_text()
+    (line,) = [line for line in text.splitlines() if line.startswith("#   ExecStart=/")]
+    verb, flags = words_of(line.removeprefix("#   ExecStart="))
+    assert main.commands[verb].make_context(verb, flags).params["max_per_day"] == "2.5"
+
+
+def test_the_timer_starts_the_service_again_and_again():
+    timer = unit("timer")["Timer"]
+    assert timer["OnUnitInactiveSec"] == "5min"
+    assert "OnStartupSec" in timer

@@ -55,6 +55,8 @@ bench: setup ## measure, as ratios in one run
 	$(BIN)/python -m tests.bench.net_throughput
 	$(BIN)/python -m tests.bench.delivery
 	$(BIN)/python -m tests.bench.market
+	$(BIN)/python -m tests.bench.facade
+	$(BIN)/python -m tests.bench.cold_start --runs 100
 	$(BIN)/python -m tests.bench.registry
 
 soak: setup ## the full lengths (hours)

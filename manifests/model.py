@@ -299,6 +299,12 @@ class Payment(Part):
     max_cost_per_day: Annotated[Decimal, Field(gt=0, max_digits=30, decimal_places=18)] | None = None
 
 
+class Notify(Part):
+    """Where warnings go while no client runs: `webhook` gets a signed POST (docs/metering.md)."""
+
+    webhook: Annotated[str, Field(pattern=r"^https?://[!-~]{1,500}$")] | None = None
+
+
 class PodSpec(Part):
     """What the pod is made of, how it scales, whom it trusts and what it may cost.
 
@@ -315,6 +321,7 @@ class PodSpec(Part):
     trust: Literal["sealed", "open"] = "sealed"
     policy: DnsLabel | None = None
     payment: Payment = Payment()
+    notify: Notify = Notify()
 
     @field_validator("workload")
     @classmethod

@@ -23,6 +23,7 @@ from trustedpods.provider.core.egress import openings
 from trustedpods.provider.core.record import PodRecord, PodSize, Scaling
 from trustedpods.provider.facade.certificates import Certificate, certificate_of, utc
 from trustedpods.provider.facade.exposure import Exposure, exposures
+from trustedpods.provider.webhook import check_url
 
 MAX_OPEN = 512
 """Opened bundles kept in memory."""

@@ -40,6 +40,7 @@ from trustedpods.provider.app.recovery import Recovery
 from trustedpods.provider.app.removing import Remover
 from trustedpods.provider.app.settlement import Settlement
 from trustedpods.provider.app.steady import steadily
+from trustedpods.provider.app.warning import Warnings
 from trustedpods.provider.blobstore import BlobStore
 from trustedpods.provider.cluster.client import open_cluster
 from trustedpods.provider.cluster.registry import open_registry
@@ -132,6 +133,7 @@ class Parts:
     acceptance: Acceptance
     recovery: Recovery
     evictor: Evictor
+    warnings: Warnings
 
 
 def assemble(doors: Doors) -> Parts:
@@ -171,8 +173,9 @@ def assemble(doors: Doors) -> Parts:
         acceptance,
         recovery,
         Evictor(doors, pods, bundles, fleet, keeper, settlement),
+        Warnings(doors, pods, bundles),
     )
-    pods.run = Runner(parts).run
+    pods.run, pods.told = Runner(parts).run, parts.warnings.told
     return parts
 
 
@@ -249,6 +252,7 @@ async def run_parts(
         for name, task in (
             ("reconciling", parts.reconciler.run),
             ("settlement", parts.settlement.run),
+            ("warning", parts.warnings.run),
             ("observing", partial(parts.meter.keep_observing, OBSERVE_EVERY_S)),
             ("collecting blobs", partial(_collect_blobs, parts)),
         ):

@@ -80,6 +80,7 @@ class Doors:
             least=self.config.least,
             domain=self.config.identity.domain,
             claim_interval_s=self.config.terms.claim_interval_s,
+            private_webhooks=self.config.webhooks.allow_private,
             egress_closed=self.config.cluster.closed_networks,
         )
 

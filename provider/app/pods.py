@@ -18,6 +18,8 @@ from trustedpods.provider.store.database import Tx
 _log = logging.getLogger(__name__)
 
 Runner = Callable[[PodRecord, life.Command], Awaitable[None]]
+Told = Callable[[ChannelId, str, str], None]
+"""Called with each line that a pod's history gets: channel, event, text. It returns at once."""
 
 
 class Pods:
@@ -30,6 +32,7 @@ class Pods:
         self._changing = trio.Lock()
         self._changed = trio.Event()
         self.run: Runner = _nothing
+        self.told: Told = _nobody
 
     async def load(self) -> None:
         """Read everything from the store, once at start."""
@@ -69,6 +72,7 @@ class Pods:
             if after.record != before:
                 await self._doors.store.write(_save_step, after.record, event, reason)
                 self._remember(after.record)
+                self.told(channel, str(event), reason or str(after.record.phase))
         for command in after.commands:
             await self._carry_out(after.record, command)
         return after.record
@@ -91,6 +95,7 @@ class Pods:
     async def note(self, channel: ChannelId, reason: str, text: str) -> None:
         """Write a line into the pod's history."""
         await self._doors.store.write(history.note, channel, self._doors.now(), reason, text)
+        self.told(channel, reason, text)
 
     async def _carry_out(self, record: PodRecord, command: life.Command) -> None:
         """Commands may fail: the reconciler sees the difference and orders them again."""
@@ -111,6 +116,10 @@ def _save_step(tx: Tx, record: PodRecord, event: life.Event, reason: str) -> Non
     """Record and history change together."""
     pods.save(tx, record)
     history.note(tx, record.channel, record.changed_at, str(event), reason or str(record.phase))
+
+
+def _nobody(_channel: ChannelId, _event: str, _text: str) -> None:
+    """Before the daemon is assembled nobody is told."""
 
 
 async def _nothing(_record: PodRecord, _command: life.Command) -> None:

@@ -27,6 +27,7 @@ class Offer:
     domain: str
     claim_interval_s: int
     egress_closed: tuple[str, ...] = NOT_THE_WORLD
+    private_webhooks: bool = False
 
 
 def check_size(ask: AdmitBody, free: Capacity) -> Capacity:

@@ -22,7 +22,7 @@ from trustedpods.protocol.net.host import open_host
 from trustedpods.provider.app import daemon
 from trustedpods.provider.app.doors import Doors
 from trustedpods.provider.blobstore import BlobStore
-from trustedpods.provider.config import ProviderConfig
+from trustedpods.provider.config import ProviderConfig, WebhooksSection
 from trustedpods.provider.core.traffic import SlotStats
 from trustedpods.provider.facade.exposure import pod_of
 from trustedpods.provider.facade.facade import Published, Synced
@@ -192,6 +192,7 @@ class World:
     facade: FakeFacade = field(default_factory=FakeFacade)
     registry: FakeRegistry = field(default_factory=FakeRegistry)
     terms: dict = field(default_factory=dict)
+    webhooks: dict = field(default_factory=dict)
     now: float = field(default_factory=lambda: float(int(time.time())))
     ready: bool = True
     trust: str = "open"
@@ -228,6 +229,7 @@ class World:
     async def run(self):
         """The daemon; leaving is as good as a kill, as nothing is said to it."""
         config = config_of(self.tmp_path, self.chain, self.owner, **self.terms)
+        config = config.model_copy(update={"webhooks": WebhooksSection(**self.webhooks)})
         identity = config.identity.model_copy(update={"trust": self.trust})
         config = config.model_copy(update={"identity": identity})
         vault = Vault(self.keys.hpke.to_bytes())

@@ -8,7 +8,7 @@ IMAGES := pause busybox hello web echo
 PYTEST := $(BIN)/pytest -q
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check lint unit policies forge live bench soak contracts clean
+.PHONY: help setup demo test check lint unit policies forge live bench soak contracts clean coverage slither
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
@@ -58,10 +58,19 @@ bench: setup ## measure, as ratios in one run
 	$(BIN)/python -m tests.bench.facade
 	$(BIN)/python -m tests.bench.cold_start --runs 100
 	$(BIN)/python -m tests.bench.registry
+	$(BIN)/python -m tests.bench.gas
 
-soak: setup ## the full lengths (hours)
+soak: setup coverage slither ## the full lengths (hours)
 	@$(call title,soak)
 	$(PYTEST) -m soak
+
+coverage: setup ## every line and branch of the contracts has a forge test
+	@$(call title,coverage of the contracts)
+	$(BIN)/python -m tests.contracts.forge_coverage
+
+slither: setup ## static analysis of the contracts
+	@$(call title,slither)
+	$(BIN)/python -m tests.contracts.slither_check
 
 contracts: setup ## compile the contracts and write their ABI and bytecode
 	$(BIN)/python -m trustedpods.contracts.compile

@@ -146,7 +146,7 @@ contract PodPayments is IPodPayments, EIP712, ReentrancyGuardTransient {
     /// @notice Opens and funds several channels with one transfer.
     /// @param orders what to open
     function openMany(Open[] calldata orders) external nonReentrant {
-        uint256 sum;
+        uint256 sum = 0;
         for (uint256 i; i < orders.length; ++i) {
             _open(orders[i]);
             sum += orders[i].amount;
@@ -434,7 +434,7 @@ contract PodPayments is IPodPayments, EIP712, ReentrancyGuardTransient {
         Voucher[] calldata vouchers,
         uint256[] memory results
     ) private view {
-        uint256 k;
+        uint256 k = 0;
         for (uint256 i; i < results.length && k < vouchers.length; ++i) {
             if (words[2 * i + 1] & VOUCHED == 0) continue;
             Voucher calldata v = vouchers[k++];
@@ -513,7 +513,7 @@ contract PodPayments is IPodPayments, EIP712, ReentrancyGuardTransient {
     function _releaseAsked(address owner, uint256[] calldata words, Ref[] calldata refs, uint256[] memory results)
         private
     {
-        uint256 k;
+        uint256 k = 0;
         for (uint256 i; i < results.length && k < refs.length; ++i) {
             if (words[2 * i + 1] & RELEASE == 0) continue;
             Ref calldata ref = refs[k++];
@@ -541,7 +541,7 @@ contract PodPayments is IPodPayments, EIP712, ReentrancyGuardTransient {
         uint256 from = uint32(m.plan >> 120);
         uint256 upTo = uint32(m.plan >> 88);
         pay = uint88(m.plan);
-        uint256 flags;
+        uint256 flags = 0;
         if (Words.tagIn(h) != Words.tagOf(oldMeter)) {
             flags = FOREIGN;
         } else if ((from | upTo | pay) != 0 && (from != settled || upTo < from)) {
@@ -598,6 +598,7 @@ contract PodPayments is IPodPayments, EIP712, ReentrancyGuardTransient {
     ///      for the code size of a cold account costs 2,600 gas.
     function _signed(address who, bytes32 structHash, bytes calldata signature) private view returns (bool) {
         bytes32 digest = _hashTypedDataV4(structHash);
+        // slither-disable-next-line unused-return  the third answer only explains a failure, and failure is enough here
         (address signer, ECDSA.RecoverError failure,) = ECDSA.tryRecoverCalldata(digest, signature);
         if (failure == ECDSA.RecoverError.NoError && signer == who) return true;
         return who.code.length != 0 && SignatureChecker.isValidERC1271SignatureNow(who, digest, signature);

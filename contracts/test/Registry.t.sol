@@ -203,4 +203,67 @@ contract RegistryTest is Test {
         (found,) = registry.select(f, 0, 100, 100);
         vm.assertEq(found.length, 0);
     }
+
+    function test_selectLooksAtTokensAndRefusesScalesThatNoOfferHas() public {
+        add(owner, 1, 40);
+        PodRegistry.Filter memory f;
+        f.token = address(0x71);
+        (uint256[] memory found, uint256 next) = registry.select(f, 0, 100, 100);
+        vm.assertEq(found.length, 0);
+        vm.assertEq(next, 1);
+        f.token = address(0);
+        f.ceiling = uint256(129) << 160 | 1;
+        vm.expectRevert(PodRegistry.BadEntry.selector);
+        registry.select(f, 0, 100, 100);
+        f.ceiling = uint256(64) << 160 | uint256(139); // one below the row's first price
+        (found,) = registry.select(f, 0, 100, 100);
+        vm.assertEq(found.length, 0);
+        f.ceiling = uint256(64) << 160 | uint256(140);
+        (found,) = registry.select(f, 0, type(uint256).max, type(uint256).max); // as far as there are rows
+        vm.assertEq(found.length, 1);
+    }
+
+    function test_aRowThatComesBackIsNewAndOthersKeepTheirPlaces() public {
+        for (uint32 i; i < 3; ++i) {
+            add(owner, i, 100 + i);
+        }
+        vm.startPrank(owner);
+        registry.remove(0);
+        vm.stopPrank();
+        add(owner, 0, 7);
+        vm.assertEq(registry.count(), 3);
+        assertRow(registry.page(0, 1)[0], owner, 2, 102);
+        assertRow(registry.page(1, 1)[0], owner, 1, 101);
+        assertRow(registry.page(2, 1)[0], owner, 0, 7);
+        vm.startPrank(owner);
+        registry.setPrices(2, 5); // through its new place
+        registry.remove(2);
+        registry.remove(1);
+        registry.remove(0);
+        vm.assertEq(registry.count(), 0);
+        vm.expectRevert(PodRegistry.Unknown.selector);
+        registry.setPrices(2, 5);
+        vm.expectRevert(PodRegistry.BadEntry.selector);
+        registry.setPrices(2, uint256(61) << 248);
+    }
+
+    function test_nobodyElsesKeyMovesARow() public {
+        add(owner, 1, 40);
+        vm.startPrank(operator);
+        vm.expectRevert(PodRegistry.Denied.selector);
+        registry.update(owner, 1, 0, "");
+        registry.setOperator(operator, true); // of its own rows
+        vm.expectRevert(PodRegistry.Denied.selector);
+        registry.heartbeat(owner, 1);
+        vm.stopPrank();
+        vm.startPrank(owner);
+        registry.setOperator(operator, true);
+        registry.setOperator(operator, false);
+        vm.expectRevert(PodRegistry.Unknown.selector);
+        registry.heartbeat(owner, 2);
+        vm.stopPrank();
+        vm.prank(operator);
+        vm.expectRevert(PodRegistry.Denied.selector);
+        registry.heartbeat(owner, 1);
+    }
 }

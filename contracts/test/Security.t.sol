@@ -166,18 +166,22 @@ contract SecurityTest is Base {
     function testFuzz_check06_roundingNeverFavoursTheClaimant(uint32 a, uint32 b, uint16 cut, uint32 price, uint8 scale)
         public
     {
-        uint256 word = termsOf(price, scale % 129, RATE * DAY, 4, 60);
-        vm.startPrank(publisher);
-        uint256 whole = pay.open(IPodPayments.Open(owner, meter, SALT, word, 1e18));
-        uint256 split = pay.open(IPodPayments.Open(owner, meter, bytes32(uint256(6)), word, 1e18));
-        vm.stopPrank();
+        scale %= 129;
         uint256 middle = T0 + 1 + cut;
+        uint256 whole = openAt(price, scale, SALT);
+        uint256 split = openAt(price, scale, bytes32(uint256(6)));
         vm.warp(middle + 1000);
         uint256 together = claim(whole, T0, middle + 1000, uint256(a) + b);
         uint256 apart = claim(split, T0, middle, a) + claim(split, middle, middle + 1000, b);
         vm.assertLe(apart, together); // no dust by splitting
-        vm.assertLe(together * 2 ** (scale % 129), (uint256(a) + b) * price * 2 ** 64); // rounded down
+        vm.assertLe(together * 2 ** scale, (uint256(a) + b) * price * 2 ** 64); // rounded down
         vm.assertLe(together * 1 days, RATE * DAY * 16 * (middle + 1000 - T0)); // the cap too
+    }
+
+    function openAt(uint256 price, uint256 scale, bytes32 salt) private returns (uint256) {
+        uint256 word = termsOf(price, scale, RATE * DAY, 4, 60);
+        vm.prank(publisher);
+        return pay.open(IPodPayments.Open(owner, meter, salt, word, 1e18));
     }
 
     // ---- 7: time ----

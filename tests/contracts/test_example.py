@@ -23,7 +23,7 @@ PAGE = Path("docs/money.md")
 async def test_the_script_of_the_documentation_pays(tmp_path):
     (script,) = re.findall(r"```python\n(.+?)```", PAGE.read_text(), re.DOTALL)
     publisher = new_party()
-    with running_anvil("--block-time", "1") as anvil:
+    with running_anvil("--block-time", "0.4") as anvil:
         market = await deploy(anvil.url, FUNDED_KEY, 6)
         anvil.rpc("anvil_setBalance", publisher.address, hex(GAS))
         async with Chain(anvil.url, market) as chain:

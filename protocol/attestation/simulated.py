@@ -109,14 +109,14 @@ class SimulatedSigner:
         try:
             key = serialization.load_pem_private_key(machine_pem.encode(), password=None)
             self._vek = x509.load_pem_x509_certificate(machine_pem.encode())
-        except (ValueError, TypeError) as error:
+            chip_id = self._vek.extensions.get_extension_for_oid(simulated_pki.CHIP_ID_OID).value
+            same = key.public_key() == self._vek.public_key()
+        except (*snp_chain.UNREADABLE, AttributeError) as error:
             raise BadInput(f"not a simulated machine: {error}") from error
-        if not isinstance(key, ec.EllipticCurvePrivateKey) or key.public_key() != self._vek.public_key():
+        if not isinstance(key, ec.EllipticCurvePrivateKey) or not same:
             raise BadInput("not a simulated machine: its key is not the one in its certificate")
-        self._key = key
-        extension = self._vek.extensions.get_extension_for_oid(simulated_pki.CHIP_ID_OID)
-        assert isinstance(extension.value, x509.UnrecognizedExtension)
-        self._chip_id = extension.value.value
+        assert isinstance(chip_id, x509.UnrecognizedExtension)  # no library knows AMD's extensions
+        self._key, self._chip_id = key, chip_id.value
 
     def sign(self, report_data: bytes) -> Evidence:
         """Evidence over 64 bytes, as hardware would make it."""

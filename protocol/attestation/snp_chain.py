@@ -29,7 +29,7 @@ warnings.filterwarnings(
 )
 
 _PRODUCT_FILES: Final = {"Milan": "milan.pem", "Genoa": "genoa.pem", "Turin": "turin.pem"}
-_UNREADABLE: Final = (
+UNREADABLE: Final = (
     ValueError,
     TypeError,
     UnsupportedAlgorithm,
@@ -37,6 +37,7 @@ _UNREADABLE: Final = (
     x509.ExtensionNotFound,
     x509.InvalidVersion,
 )
+"""What `cryptography` raises for certificates and keys that are none, or that it will not use."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +54,8 @@ class ProductRoots:
         try:
             ark, ask, *rest = x509.load_pem_x509_certificates(pem)
             asvk = rest.pop() if rest else None
-        except ValueError as error:
+            _ = ark.extensions, ask.extensions, asvk and asvk.extensions
+        except UNREADABLE as error:
             raise BadInput(f"not a chain of certificates: {error}", where=where) from error
         if rest:
             raise BadInput("more than three certificates in a chain of roots", where=where)
@@ -79,7 +81,7 @@ def refuse_unreadable(check: Check, what: str) -> Iterator[None]:
     """Turn the many ways in which a certificate can be unreadable into one refusal."""
     try:
         yield
-    except _UNREADABLE as error:
+    except UNREADABLE as error:
         raise refusal(check, f"{what}: {error}") from error
 
 
@@ -123,9 +125,6 @@ def _check_issued(child: x509.Certificate, issuer: x509.Certificate, now: dateti
         pss = isinstance(child.signature_algorithm_parameters, padding.PSS)
         sha384 = isinstance(child.signature_hash_algorithm, hashes.SHA384)
         need(pss and sha384, Check.CHAIN, f"certificate {name} is not signed with RSA-PSS and SHA-384")
-        need(
-            isinstance(issuer.public_key(), rsa.RSAPublicKey), Check.CHAIN, f"{name}'s issuer has no RSA key"
-        )
         try:
             child.verify_directly_issued_by(issuer)
         except InvalidSignature as error:

@@ -76,6 +76,7 @@ class Cert:
     pkcs1: bool = False
     curve: ec.EllipticCurve = field(default_factory=ec.SECP384R1)
     without: tuple[str, ...] = ()
+    raw: dict[str, bytes] = field(default_factory=dict)
 
 
 @cache
@@ -87,8 +88,10 @@ def rsa_keys(count: int) -> tuple[rsa.RSAPrivateKey, ...]:
 class Pki:
     """ARK, ASK and ASVK of one processor; `offset` tells two vendors apart."""
 
-    def __init__(self, product: str = "Milan", offset: int = 0) -> None:
-        self.product = product
+    def __init__(
+        self, product: str = "Milan", offset: int = 0, ark_expiry: datetime = NOW + 999 * DAY
+    ) -> None:
+        self.product, self.ark_expiry = product, ark_expiry
         ark, ask, asvk = rsa_keys(6)[offset : offset + 3]
         self.keys = {"ark": ark, "ask": ask, "asvk": asvk}
         self.names = {"ark": f"ARK-{product}", "ask": f"SEV-{product}", "asvk": f"SEV-VLEK-{product}"}
@@ -96,7 +99,8 @@ class Pki:
         self.roots: Roots = {product: self.pinned}
 
     def _ca(self, role: str, serial: int) -> x509.Certificate:
-        builder = self._builder(self.names[role], self.names["ark"], serial, NOW + 999 * DAY)
+        expiry = self.ark_expiry if role == "ark" else NOW + 999 * DAY
+        builder = self._builder(self.names[role], self.names["ark"], serial, expiry)
         public = builder.public_key(self.keys[role].public_key())
         return public.sign(self.keys["ark"], hashes.SHA384(), rsa_padding=pss(hashes.SHA384()))
 
@@ -121,9 +125,9 @@ class Pki:
             oid: bytes([2, 1, value]) if value < 128 else bytes([2, 2, 0, value])
             for oid, value in versions.items()
         }
-        return encoded if cert.chip is None else encoded | {"4": cert.chip}
+        return (encoded if cert.chip is None else encoded | {"4": cert.chip}) | cert.raw
 
-    def certify(self, key: ec.EllipticCurvePrivateKey, cert: Cert) -> x509.Certificate:
+    def certify(self, key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey, cert: Cert) -> x509.Certificate:
         builder = self._builder(
             cert.subject, cert.issuer or self.names[cert.issuer_key], 9, cert.not_after
         ).public_key(key.public_key())

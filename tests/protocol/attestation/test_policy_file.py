@@ -235,7 +235,14 @@ class TestFiles:
         assert load_policy(path) == parse_policy(WHOLE, str(path))
 
     @pytest.mark.parametrize(
-        ("content", "what"), [(None, "cannot read"), (b"\xff", "UTF-8"), (b"#" * (MAX_POLICY + 1), "KiB")]
+        ("content", "what"),
+        [
+            (None, "cannot read"),
+            (b"\xff", "UTF-8"),
+            (b"#" * (MAX_POLICY + 1), "KiB"),
+            (("#" + "\N{SNOWMAN}" * (MAX_POLICY // 3 + 1)).encode(), "KiB"),
+        ],
+        ids=range(4),
     )
     def test_a_file_that_is_none(self, tmp_path, content, what):
         path = tmp_path / "policy.toml"

@@ -3,7 +3,7 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from tests.protocol.attestation.pki import NOW, Pki
+from tests.protocol.attestation.pki import NOW, Cert, Pki
 from trustedpods.protocol.attestation.simulated import (
     SimulatedMarket,
     SimulatedRoot,
@@ -83,7 +83,26 @@ def other_key() -> str:
     return pem.decode() + ROOT.machine_pem[ROOT.machine_pem.index("-----BEGIN CERT") :]
 
 
-@pytest.mark.parametrize("pem", ["", "x", ROOT.chain_pem, other_key()])
+def rsa_machine() -> str:
+    """A key that fits its certificate and signs no report."""
+    pki = Pki()
+    key = pki.keys["ask"].private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    certificate = pki.certify(pki.keys["ask"], Cert())
+    return (key + certificate.public_bytes(serialization.Encoding.PEM)).decode()
+
+
+def without_chip() -> str:
+    pki, key = Pki(), ec.generate_private_key(ec.SECP384R1())
+    pem = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    certificate = pki.certify(key, Cert(chip=None))
+    return (pem + certificate.public_bytes(serialization.Encoding.PEM)).decode()
+
+
+@pytest.mark.parametrize("pem", ["", "x", ROOT.chain_pem, other_key(), rsa_machine(), without_chip()])
 def test_what_is_no_machine_is_bad_input(pem):
     with pytest.raises(BadInput):
         SimulatedSigner(pem)

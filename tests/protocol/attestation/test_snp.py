@@ -189,6 +189,10 @@ class TestSyntheticReports:
             (Cert(versions=bytes([*TCB[:6], 25, 219])), "tcb-certificate"),
             (Cert(versions=OLDER_TCB), "tcb-certificate"),
             (Cert(without=("3.3",)), "tcb-certificate"),
+            (Cert(raw={"3.3": b"\x04\x01\x18"}), "tcb-certificate"),
+            (Cert(raw={"3.3": b"\x02\x02\x18"}), "tcb-certificate"),
+            (Cert(raw={"3.3": b"\x02\x00"}), "tcb-certificate"),
+            (Cert(raw={"3.3": b""}), "tcb-certificate"),
             (Cert(chip=b"\xac" * 64), "chip-id"),
             (Cert(chip=CHIP[:63]), "chip-id"),
             (Cert(chip=CHIP[:8]), "chip-id"),
@@ -210,6 +214,20 @@ class TestSyntheticReports:
     def test_a_bad_certificate_is_refused(self, cert, rule):
         raw, vek = MILAN.make(cert=cert)
         assert rule_of(raw, vek, MILAN.roots) == rule
+
+    def test_a_signing_key_that_is_rsa_is_refused(self):
+        raw, _ = MILAN.make()
+        assert rule_of(raw, MILAN.certify(MILAN.keys["ask"], Cert()), MILAN.roots) == "signature"
+
+    def test_an_expired_root_is_refused(self):
+        expired = Pki(ark_expiry=NOW - DAY)
+        raw, vek = expired.make()
+        assert rule_of(raw, vek, expired.roots) == "validity"
+
+    def test_a_root_that_is_not_its_own_issuer_is_refused(self):
+        raw, vek = MILAN.make()
+        swapped = replace(MILAN.pinned, ark=MILAN.pinned.ask)
+        assert rule_of(raw, vek, {"Milan": swapped}) == "chain"
 
     def test_a_chips_certificate_for_a_clouds_report_is_refused(self):
         raw, vek = MILAN.make(REPORT._replace(key_info=VLEK), Cert())

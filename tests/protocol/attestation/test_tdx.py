@@ -2,6 +2,7 @@
 """TDX quotes: real ones, broken ones, and correctly signed bad ones; each with the check that refuses it."""
 
 import json
+import struct
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -24,7 +25,7 @@ from tests.protocol.attestation.tdx_pki import (
 )
 from trustedpods.protocol.attestation import tdx
 from trustedpods.protocol.attestation.checks import Check
-from trustedpods.protocol.attestation.tdx_quote import MAX_QUOTE, without_padding
+from trustedpods.protocol.attestation.tdx_quote import MAX_QUOTE, report_data_of, without_padding
 from trustedpods.protocol.errors import EvidenceRefused
 
 INTEL = Intel()
@@ -98,6 +99,31 @@ class TestRealQuotes:
         assert (len(QUOTE), len(without_padding(QUOTE))) == (5006, 4936)
         for quote in (QUOTE[:-1], QUOTE[:4936], QUOTE + bytes(100)):
             assert tdx.verify(quote, json.dumps(STATEMENTS).encode(), b"", REAL_NOW).status == "UpToDate"
+
+
+class TestReportDataAlone:
+    """A provider's look at its own quote goes through no other library."""
+
+    def test_where_it_is(self):
+        assert report_data_of(QUOTE).hex().startswith("9a9d48e7f6799642")
+        newer = read("tdx-v5-td15ex-phala", "tdx_quote_td15ex")
+        assert report_data_of(newer).hex().startswith("2945321c99222c36")
+
+    @pytest.mark.parametrize(
+        "quote",
+        [
+            QUOTE[:4000],
+            QUOTE[:4935],
+            flipped(QUOTE, 0, 2),
+            struct.pack("<HHI", 5, 2, 0x81) + bytes(40) + struct.pack("<HII", 3, 0, 0),
+            struct.pack("<HHI", 5, 2, 0x81) + bytes(40) + struct.pack("<HI", 3, 500) + bytes(500 + 4),
+        ],
+        ids=["cut", "last byte", "version 6", "empty body", "short body"],
+    )
+    def test_what_has_none(self, quote):
+        with pytest.raises(EvidenceRefused) as error:
+            report_data_of(quote)
+        assert error.value.rule == "report"
 
 
 BROKEN = {

@@ -121,6 +121,8 @@ class FacadeSection(Section):
     follows the host in an https URL. `binds` and the files beside `map_file`
     (haproxy.cfg, pages) are only used by `facade-files`.
 
+    `resolvers` are asked for proofs of control over publishers' own hosts; none: this machine's.
+
     Most that a manifest may ask for, for each service: `max_connections` at once, `max_rate` requests per
     second, `max_body_mib`. From one client address: `source_connections`, and `source_rate` requests per
     second (0: any number).
@@ -138,6 +140,7 @@ class FacadeSection(Section):
     binds: Annotated[list[HostPort], Field(min_length=1, max_length=8)] = ["*:80"]
     tcp_binds: Annotated[list[HostPort], Field(max_length=8)] = []
     tls_binds: Annotated[list[HostPort], Field(max_length=8)] = []
+    resolvers: Annotated[list[str], Field(max_length=4)] = []
     certificate_file: PathText | None = None
     https_suffix: Annotated[str, Field(pattern=r"^(:\d{1,5})?$")] = ""
     max_connections: Annotated[int, Field(ge=1, le=100_000)] = 4096

@@ -5,19 +5,21 @@ from dataclasses import replace
 
 from trustedpods.contracts.records import meter_tag
 from trustedpods.protocol.errors import Refused
-from trustedpods.protocol.ids import Address, address_from_bytes, namespace_name
+from trustedpods.protocol.ids import Address, address_bytes, address_from_bytes, host_label, namespace_name
 from trustedpods.protocol.limits import MIB
 from trustedpods.protocol.messages import AdmitBody, Capacity
 from trustedpods.protocol.sealing.requests import OpenedRequest
 from trustedpods.provider.app.bundles import Bundles, OpenBundle, check_bundle
 from trustedpods.provider.app.doors import Doors
 from trustedpods.provider.app.fleet import Fleet
+from trustedpods.provider.app.isolating import Isolation
 from trustedpods.provider.app.keeper import Keeper
 from trustedpods.provider.app.phases import fresh
 from trustedpods.provider.app.pods import Pods
 from trustedpods.provider.core import admit
 from trustedpods.provider.core.life import Event
 from trustedpods.provider.core.record import ENDED, WORKING, Phase, PodRecord
+from trustedpods.provider.resolver import publisher_proof
 
 _NEW = Phase.RECEIVED
 _UNPAID = (Phase.RECEIVED, Phase.WAITING_CHANNEL)
@@ -32,8 +34,17 @@ MAX_WAITING_BYTES = 8 * MIB
 class Acceptance:
     """Admission and the acceptance of bundles."""
 
-    def __init__(self, doors: Doors, pods: Pods, bundles: Bundles, fleet: Fleet, keeper: Keeper) -> None:
+    def __init__(
+        self,
+        doors: Doors,
+        pods: Pods,
+        bundles: Bundles,
+        fleet: Fleet,
+        keeper: Keeper,
+        isolation: Isolation,
+    ) -> None:
         self._doors = doors
+        self._isolation = isolation
         self._pods = pods
         self._bundles = bundles
         self._fleet = fleet
@@ -80,6 +91,7 @@ class Acceptance:
         check_bundle(opened, self._doors.offer, request)
         self.check_newest(request)
         self._doors.gate.check(request.ref.publisher)
+        self._isolation.check(request.ref.publisher, self._pods.standing)
         record = self._pods.get(request.ref.channel)
         if record is None or record.phase in ENDED:
             await self._check_waiting(request, stored)
@@ -90,12 +102,22 @@ class Acceptance:
                     record.channel, generation=request.generation, request=stored
                 )
                 return record, record.phase is Phase.SERVING
+        await self._check_control(request, opened)
         await self.admit(opened.ask, record)
         if record is not None and record.phase is Phase.AWAITING_KEY:
             await self._make_ready(record)
         await self._keeper.stop(request.ref.channel)
         await self._pods.put(self._next_record(record, stored, request, opened))
         return await self._pods.step(request.ref.channel, Event.BUNDLE), False
+
+    async def _check_control(self, request: OpenedRequest, opened: OpenBundle) -> None:
+        """Hosts of the publisher's own, and certificates for them; Refused without proof."""
+        label = host_label(request.ref.channel)
+        proofs = [label, publisher_proof(address_bytes(request.ref.publisher))]
+        for part in opened.exposures(label, self._doors.config):
+            opened.certificate(part, self._doors.now())
+            for host in admit.hosts_to_prove(part.own_hosts, label, self._doors.config.identity.domain):
+                await self._doors.resolver.check_control(host, proofs)
 
     def check_newest(self, request: OpenedRequest) -> None:
         """A pod's generations only grow, also when the store was set back; Refused otherwise."""

@@ -16,7 +16,7 @@ import trio
 
 from trustedpods.contracts.client import Chain
 from trustedpods.contracts.records import Market
-from trustedpods.protocol.errors import NetworkFailure, TrustedPodsError
+from trustedpods.protocol.errors import TrustedPodsError
 from trustedpods.protocol.ids import Address
 from trustedpods.protocol.limits import MIB
 from trustedpods.protocol.messages import KeyBinding, Verb
@@ -29,6 +29,7 @@ from trustedpods.provider.app.bundles import Bundles
 from trustedpods.provider.app.doors import Doors, binding_of, profile_of
 from trustedpods.provider.app.evicting import Evictor
 from trustedpods.provider.app.fleet import Fleet
+from trustedpods.provider.app.isolating import Isolation
 from trustedpods.provider.app.keeper import Keeper
 from trustedpods.provider.app.meter import Meter
 from trustedpods.provider.app.operator import serve_operator
@@ -40,6 +41,7 @@ from trustedpods.provider.app.recovery import Recovery
 from trustedpods.provider.app.removing import Remover
 from trustedpods.provider.app.settlement import Settlement
 from trustedpods.provider.app.steady import steadily
+from trustedpods.provider.app.waiting import wait_for_doors
 from trustedpods.provider.app.warning import Warnings
 from trustedpods.provider.blobstore import BlobStore
 from trustedpods.provider.cluster.client import open_cluster
@@ -56,6 +58,7 @@ from trustedpods.provider.keyfile import read_key
 from trustedpods.provider.keys import BootKeys
 from trustedpods.provider.marks import Marks
 from trustedpods.provider.metrics import Snapshot, serve_metrics
+from trustedpods.provider.resolver import Resolver
 from trustedpods.provider.server.blobs import Uploads
 from trustedpods.provider.server.conversations import Conversations, Handler
 from trustedpods.provider.server.provision import Provisioning
@@ -74,9 +77,6 @@ LEASE_S = 30
 COLLECT_EVERY_S = 600.0
 BLOB_KEPT_S = 3600.0
 """How long a blob that no pod needs stays: a second deploy soon after sends nothing."""
-
-DOORS_WITHIN_S = 120.0
-"""How long the daemon waits at its start for chain, cluster and facade."""
 
 
 @asynccontextmanager
@@ -104,6 +104,7 @@ async def open_doors(config: ProviderConfig) -> AsyncIterator[Doors]:
             chain=await stack.enter_async_context(Chain(config.market.rpc, market, journal=journal)),
             cluster=await stack.enter_async_context(open_cluster(Path(config.cluster.kubeconfig))),
             registry=await stack.enter_async_context(open_registry(f"http://{config.cluster.registry}")),
+            resolver=Resolver(config.facade.resolvers),
             facade=Facade(
                 Runtime(Path(config.facade.runtime_socket)),
                 map_file=Path(config.facade.map_file),
@@ -134,6 +135,7 @@ class Parts:
     recovery: Recovery
     evictor: Evictor
     warnings: Warnings
+    isolation: Isolation
 
 
 def assemble(doors: Doors) -> Parts:
@@ -158,7 +160,8 @@ def assemble(doors: Doors) -> Parts:
     )
     recovery = Recovery(doors, pods, bundles)
     reconciler = Reconciler(doors, pods, bundles, fleet, keeper, recovery)
-    acceptance = Acceptance(doors, pods, bundles, fleet, keeper)
+    isolation = Isolation()
+    acceptance = Acceptance(doors, pods, bundles, fleet, keeper, isolation)
     parts = Parts(
         doors,
         pods,
@@ -174,6 +177,7 @@ def assemble(doors: Doors) -> Parts:
         recovery,
         Evictor(doors, pods, bundles, fleet, keeper, settlement),
         Warnings(doors, pods, bundles),
+        isolation,
     )
     pods.run, pods.told = Runner(parts).run, parts.warnings.told
     return parts
@@ -205,31 +209,18 @@ class Runner:
 async def serve(config: ProviderConfig) -> None:
     """Run the daemon until SIGTERM or SIGINT."""
     async with open_doors(config) as doors:
-        await _wait_for_doors(doors)
+        await wait_for_doors(doors)
         parts = assemble(doors)
         await parts.pods.load()
-        async with open_host(doors.keys.libp2p_seed, config.net.listen) as host:
+        parts.isolation.begin(doors)
+        async with (
+            open_host(doors.keys.libp2p_seed, config.net.listen) as host,
+            trio.open_nursery() as nursery,
+        ):
+            proving = partial(parts.isolation.keep_proving, doors)
+            nursery.start_soon(steadily, "proving isolation", proving)
             await run_parts(parts, host)
-
-
-async def _wait_for_doors(doors: Doors) -> None:
-    """At the start of a machine everything starts at once: wait for the others, then say who is missing."""
-    deadline = trio.current_time() + DOORS_WITHIN_S
-    for name, ask in (
-        ("chain", doors.chain.check_market),
-        ("cluster", doors.cluster.version),
-        ("registry", doors.registry.ping),
-    ):
-        while True:
-            try:
-                await ask()
-            except NetworkFailure as error:
-                if trio.current_time() > deadline:
-                    raise
-                _log.info("waiting for the %s: %s", name, error)
-                await trio.sleep(0.5)
-            else:
-                break
+            nursery.cancel_scope.cancel()
 
 
 async def run_parts(

@@ -22,6 +22,7 @@ from trustedpods.provider.gate import Gate
 from trustedpods.provider.keys import BootKeys
 from trustedpods.provider.marks import Marks
 from trustedpods.provider.metrics import Metrics
+from trustedpods.provider.resolver import Resolver
 from trustedpods.provider.store import Store
 from trustedpods.provider.tee import Collector
 
@@ -49,6 +50,7 @@ class Doors:
     cluster: "Cluster"
     registry: "Registry"
     facade: "Facade"
+    resolver: Resolver = field(default_factory=Resolver)
     until_ready: UntilReady = probe.until_ready
     clock: Callable[[], float] = time.time
     marks: Marks = field(default_factory=Marks)

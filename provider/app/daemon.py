@@ -16,7 +16,7 @@ import trio
 
 from trustedpods.contracts.client import Chain
 from trustedpods.contracts.records import Market
-from trustedpods.protocol.errors import TrustedPodsError
+from trustedpods.protocol.errors import Locked, TrustedPodsError
 from trustedpods.protocol.ids import Address
 from trustedpods.protocol.limits import MIB
 from trustedpods.protocol.messages import KeyBinding, Verb
@@ -26,6 +26,7 @@ from trustedpods.provider.app import desk
 from trustedpods.provider.app.accepting import Acceptance
 from trustedpods.provider.app.board import Board
 from trustedpods.provider.app.bundles import Bundles
+from trustedpods.provider.app.connections import keep_young
 from trustedpods.provider.app.doors import Doors, binding_of, profile_of
 from trustedpods.provider.app.evicting import Evictor
 from trustedpods.provider.app.fleet import Fleet
@@ -245,6 +246,7 @@ async def run_parts(
             ("settlement", parts.settlement.run),
             ("warning", parts.warnings.run),
             ("observing", partial(parts.meter.keep_observing, OBSERVE_EVERY_S)),
+            ("closing old connections", partial(keep_young, doors, parts.pods, parts.bundles, parts.fleet)),
             ("collecting blobs", partial(_collect_blobs, parts)),
         ):
             nursery.start_soon(steadily, name, task)
@@ -321,10 +323,13 @@ async def _hold_lease(doors: Doors) -> None:
 
 
 async def _keep_lease(doors: Doors) -> None:
+    """Renew it. Locked ends the daemon: another has taken the cluster over, and two must not act."""
     while True:
         await trio.sleep(LEASE_S / 3)
         try:
             await _hold_lease(doors)
+        except Locked:
+            raise
         except TrustedPodsError as error:
             _log.warning("the lease cannot be renewed: %s", error)
 

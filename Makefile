@@ -54,6 +54,7 @@ bench: setup ## measure, as ratios in one run
 	@$(call title,benchmarks)
 	$(BIN)/python -m tests.bench.net_throughput
 	$(BIN)/python -m tests.bench.delivery
+	$(BIN)/python -m tests.bench.attestation
 	$(BIN)/python -m tests.bench.market
 	$(BIN)/python -m tests.bench.facade
 	$(BIN)/python -m tests.bench.cold_start --runs 100

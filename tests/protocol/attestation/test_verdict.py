@@ -14,6 +14,7 @@ from tests.protocol.attestation.evidence import (
     NONCE,
     PEER_ID,
     REPLY_KEY,
+    VECTORS,
     certificate,
     flipped,
     read,
@@ -343,6 +344,11 @@ class TestMarkets:
         named = Policy(simulated_markets=frozenset({market_digest(1, REGISTRY, PAYMENTS)}))
         assert rule_of(answer(), named.in_market(self.MARKET)) == "simulated"
         assert rule_of(answer(), Policy().in_market(self.MARKET)) == "simulated"
+
+
+def test_every_check_is_documented():
+    text = (VECTORS.parents[2] / "docs" / "attestation.md").read_text()
+    assert [check for check in Check if f"| `{check}` |" not in text] == []
 
 
 class TestHostileBytes:

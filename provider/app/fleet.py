@@ -149,10 +149,17 @@ class Fleet:
             max=record.scaling.most,
             idle_after=float(record.scaling.idle_after_s),
             concurrency=record.scaling.concurrency,
+            idle_connection=self._idle_connection(record),
             wake_limit=float(self._doors.config.facade.wake_limit_s),
             start_limit=float(self._doors.config.terms.start_limit_s),
             stopped=stopped,
         )
+
+    def _idle_connection(self, record: PodRecord) -> float:
+        """As the manifest says, if it can still be read."""
+        if not self._bundles.held(record):
+            return scale.Limits().idle_connection
+        return float(self._bundles.open(record).manifest.spec.scale.idle_connection)
 
     async def park(self, record: PodRecord, reason: str) -> None:
         """No replicas from now on; whoever asks is told why."""

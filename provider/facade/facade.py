@@ -23,6 +23,7 @@ from trustedpods.provider.facade.maps import SlotMap
 from trustedpods.provider.facade.pools import Pools, Protocol
 from trustedpods.provider.facade.runtime import Runtime
 from trustedpods.provider.facade.servers import ServerSeen
+from trustedpods.provider.facade.sessions import Session
 from trustedpods.provider.facade.slots import UNLIMITED, FacadeState, SlotLimits, SlotTable, Want
 from trustedpods.provider.facade.tls import Certificates
 
@@ -187,6 +188,15 @@ class Facade:
         if wanted is None:
             wanted = [slot for slot, want in self._wants.items() if want.pods or want.draining]
         return await self._runtime.stats(wanted)
+
+    async def sessions(self, slots: Iterable[int]) -> list[Session]:
+        """What is in flight in the slots, one by one; for looks, not for counting."""
+        wanted = set(slots)
+        return [one for one in await self._runtime.sessions() if one.slot in wanted]
+
+    async def shut(self, session: Session) -> None:
+        """Cut one of them."""
+        await self._runtime.command(f"shutdown session {session.id}")
 
     # ---- the table and the map files ---------------------------------------------------------
 

@@ -16,6 +16,7 @@ from trustedpods.provider.core.traffic import PodTraffic, SlotStats
 from trustedpods.provider.facade.config import BACKEND_ID_BASE, slot_of
 from trustedpods.provider.facade.maps import parse_map_reply
 from trustedpods.provider.facade.servers import ACTIVATOR, ServerSeen, parse_servers
+from trustedpods.provider.facade.sessions import Session, parse_sessions
 
 MAX_REPLY = 16 * 1024 * 1024
 """`show servers state` of 4,096 slots with 20 pods each is under 10 MB."""
@@ -89,6 +90,10 @@ class Runtime:
         if not reply.startswith("1\n"):
             raise Refused(f"no servers: {reply.strip()[:200]}", where="haproxy", rule="haproxy")
         return parse_servers(reply)
+
+    async def sessions(self) -> list[Session]:
+        """Every request or connection of a slot that is in flight."""
+        return parse_sessions(await self.command("show sess"))
 
     async def stats(self, slots: Iterable[int]) -> dict[int, SlotStats]:
         """Counters of the given slots only: asking for all costs 36 ms of HAProxy's time."""

@@ -18,6 +18,7 @@ from trustedpods.protocol.units import UnixSeconds, Usage
 from trustedpods.provider.app.accepting import Acceptance
 from trustedpods.provider.app.board import Board
 from trustedpods.provider.app.bundles import Bundles
+from trustedpods.provider.app.connections import awake_by
 from trustedpods.provider.app.doors import Doors
 from trustedpods.provider.app.fleet import Fleet
 from trustedpods.provider.app.keeper import Keeper, decode_statement
@@ -71,7 +72,7 @@ class Verbs:
             accrued, runway = money.accrued, money.runway_s
         return PodStatus(
             phase=str(record.phase),
-            reason=record.reason[:8000],
+            reason=(record.reason or await awake_by(self._doors, self._fleet, record))[:8000],
             generation=record.generation,
             replicas=replicas,
             ready=ready,

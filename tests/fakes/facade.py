@@ -18,6 +18,7 @@ from trustedpods.provider.facade.certificates import Certificate
 from trustedpods.provider.facade.exposure import pod_of
 from trustedpods.provider.facade.facade import Published, Synced
 from trustedpods.provider.facade.pools import Pools, Protocol
+from trustedpods.provider.facade.sessions import Session
 from trustedpods.provider.facade.slots import UNLIMITED, FacadeState, SlotLimits, SlotTable, Want
 
 
@@ -29,6 +30,7 @@ class FakeFacade:
         self.table = SlotTable(self.pools)
         self.wants: dict[int, Want] = {}
         self.certificates: dict[str, Certificate] = {}
+        self.in_flight: list[Session] = []
         self.current: Counter[int] = Counter()
         self.held: Counter[int] = Counter()
         self.traffic: dict[int, tuple[int, int, int]] = {}  # requests, bytes in, bytes out
@@ -121,6 +123,15 @@ class FakeFacade:
         if want is not None:
             self.wants[slot] = replace(want, pods=(), draining=(*want.pods, *want.draining))
         return self.current[slot]
+
+    async def sessions(self, slots: Iterable[int]) -> list[Session]:
+        await self._begin()
+        wanted = set(slots)
+        return [one for one in self.in_flight if one.slot in wanted]
+
+    async def shut(self, session: Session) -> None:
+        await self._begin()
+        self.in_flight.remove(session)
 
     async def stats(self, wanted: Iterable[int] | None = None) -> dict[int, SlotStats]:
         await self._begin()

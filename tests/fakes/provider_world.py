@@ -45,6 +45,7 @@ class FakeFacade:
     hosts: dict = field(default_factory=dict)
     labels: dict = field(default_factory=dict)
     certificates: dict = field(default_factory=dict)
+    in_flight: list = field(default_factory=list)
     pods: dict = field(default_factory=dict)
     counters: dict = field(default_factory=dict)
 
@@ -68,6 +69,12 @@ class FakeFacade:
             self.free_slots -= 1
         self.hosts[label] = tuple(hosts)
         return Published(self.labels[label], SlotStats("boot", 0, 0, 0, 0))
+
+    async def sessions(self, slots):
+        return [one for one in self.in_flight if one.slot in set(slots)]
+
+    async def shut(self, session):
+        self.in_flight.remove(session)
 
     async def certify(self, label, certificate):
         if certificate is not None:

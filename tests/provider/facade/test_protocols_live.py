@@ -2,6 +2,7 @@
 """gRPC, plain TCP, WebSocket, trailers and paths through real HAProxy and a real activator."""
 
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from pathlib import Path
 
 import grpc
@@ -114,7 +115,8 @@ async def test_tcp_wakes_a_pod_and_is_counted(live: LiveFacade, pod: EchoPod, nu
     await until(counted, "every byte of both is counted")
     assert await live.facade.withdraw(slot)
     with pytest.raises((OSError, trio.BrokenResourceError)):
-        await (await trio.open_tcp_stream("127.0.0.1", port)).receive_some(1)
+        async with await trio.open_tcp_stream("127.0.0.1", port) as refused:
+            await refused.receive_some(1)
 
 
 async def test_a_tcp_connection_is_drained_and_then_wakes_again(live: LiveFacade, pod: EchoPod, nursery):
@@ -182,3 +184,21 @@ async def test_limits_answer_with_small_clear_pages(live: LiveFacade, pod: EchoP
     assert answers.count(429) >= 2
     crashed = await get(live.port, HOST, "/crash")
     assert (crashed.status, b"trustedpods logs" in crashed.body) in [(502, True), (429, False)]
+
+
+async def test_who_keeps_a_pod_awake_is_seen_and_can_be_cut(live: LiveFacade, pod: EchoPod):
+    """Pitfall 29: one silent connection, and an old one, are no reason to stay awake."""
+    await pod.start()
+    slot = (await live.facade.publish("p.raw", [], Protocol.TCP)).slot
+    await live.facade.set_pods(slot, [pod.raw])
+    async with await trio.open_tcp_stream("127.0.0.1", live.config.tcp_binds[0].port) as client:
+        await client.send_all(b"x")
+        assert await client.receive_some(1) == b"x"
+        (session,) = await live.facade.sessions([slot])
+        assert (session.slot, session.source) == (slot, "127.0.0.1")
+        before = (await live.facade.stats([slot]))[slot]
+        await live.facade.shut(session)
+        with suppress(trio.BrokenResourceError):
+            assert await client.receive_some(1) == b""
+    after = (await live.facade.stats([slot]))[slot]
+    assert (before.current, after.current) == (1, 0)

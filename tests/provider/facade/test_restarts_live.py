@@ -17,8 +17,10 @@ from tests.provider.facade.parts import (
     parse,
     until,
 )
+from trustedpods.provider.core.traffic import SlotStats, Traffic, combine, mark_of, traffic_since
 from trustedpods.provider.facade.facade import Facade
-from trustedpods.provider.facade.slots import FacadeState, Want
+from trustedpods.provider.facade.pools import Protocol
+from trustedpods.provider.facade.slots import FacadeState, SlotLimits, Want
 from trustedpods.provider.facade.wake import serve_wakes
 
 pytestmark = pytest.mark.live
@@ -227,3 +229,49 @@ async def test_a_restart_of_the_daemon_keeps_what_is_held(live: LiveFacade, nurs
     await until(answered, "the held request is answered")
     assert answers[0].status == 200
     assert second.asked == [0]
+
+
+async def test_everything_is_restored_within_a_second_and_nothing_counted_twice(live: LiveFacade, nursery):
+    """Pitfall 34, and counters over a restart: three protocols, limits, bytes to the last one."""
+    pod = Pod("pod-a")
+    await nursery.start(pod.run)
+    limits = SlotLimits(connections=50, rate=1000, body_bytes=1_000_000)
+    web = await live.facade.publish("p.web", [HOST], limits=limits)
+    await live.facade.publish("p.rpc", [f"rpc-{HOST}"], Protocol.H2)
+    await live.facade.publish("p.raw", [], Protocol.TCP)
+    labels = ("p.web", "p.rpc", "p.raw")
+    slots = {label: live.facade.slot_of(label) for label in labels}
+    for slot in slots.values():
+        await live.facade.set_pods(slot, [pod.address])
+    begun = combine({web.slot: web.stats})
+    for _ in range(5):
+        await get(live.port, HOST, "/bulk/1")
+    await live.facade.sync()
+    counted, mark = traffic_since(mark_of(begun), combine(await live.facade.stats([web.slot])))
+    await live.haproxy.end(signal.SIGKILL)
+    await live.start_haproxy()
+    began = trio.current_time()
+    assert (await live.facade.sync()).restarted
+    assert (await get(live.port, HOST)).body == b"pod-a"
+    assert trio.current_time() - began < 1
+    assert {label: live.facade.slot_of(label) for label in labels} == slots
+    assert {server.slot for server in await live.runtime.servers()} == set(slots.values())
+    assert (await get(live.port, HOST, "/count/1000001", body=b"x" * 1_000_001)).status == 413
+    for _ in range(3):
+        await get(live.port, HOST, "/bulk/1")
+    more, mark = traffic_since(mark, combine(await live.facade.stats([web.slot])))
+    again, _ = traffic_since(mark, combine(await live.facade.stats([web.slot])))
+    assert again == Traffic()
+    total = counted + more
+    assert 8_000_000 <= total.bytes_out < 8_010_000
+    assert 9 <= total.requests <= 10
+
+
+async def test_a_changed_set_of_slots_counts_nothing_of_others(live: LiveFacade):
+    """A slot's counters hold what its last tenant did: they are nobody's usage but its own."""
+    stats = SlotStats("1.1", 0, 10, 1000, 2000)
+    mark = mark_of(combine({0: stats}))
+    passed, mark = traffic_since(mark, combine({0: stats, 7: SlotStats("1.1", 0, 99, 99_999, 99_999)}))
+    assert passed == Traffic()
+    later = {0: stats, 7: SlotStats("1.1", 0, 100, 100_000, 100_001)}
+    assert traffic_since(mark, combine(later))[0] == Traffic(1, 1, 2)

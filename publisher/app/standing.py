@@ -50,6 +50,8 @@ class Standing:
         done: list[str] = []
         if how == "nothing" or self.place.channel is None:
             return done
+        if self.place.channel.unlock_at and how == "release":
+            return done  # its owner is taking the deposit back: it would be stopped at once
         boot = self.session.binding.boot_id.hex()
         moved = release.must_move(self.session, self.place.channel)
         if moved:

@@ -37,7 +37,7 @@ from trustedpods.publisher.app.policies import policy_for
 from trustedpods.publisher.app.standing import Standing, enter
 from trustedpods.publisher.core import watching
 from trustedpods.publisher.core.cost import cost_of
-from trustedpods.publisher.core.money import duration_text
+from trustedpods.publisher.core.money import DAY_S, HOUR_S, duration_text
 from trustedpods.publisher.core.trust import trust_text
 from trustedpods.publisher.journal import Journal, error_facts
 from trustedpods.publisher.memos import PodMemo
@@ -211,6 +211,8 @@ class _Look:
         return row
 
     async def _look_after(self, standing: Standing) -> None:
+        if standing.place.live.unlock_at:
+            self._result.state = "unlocking"
         done = await standing.mend("release")
         self._result.actions += done
         if "released" in done:
@@ -249,7 +251,9 @@ class _Look:
         """Pay in what is allowed; the intent is kept before it is sent, so a kill pays nothing twice."""
         shape, live = memory.shape_of_memo(standing.memo), standing.place.live
         profile = standing.session.profile
-        peak = reserve = 0
+        if live.unlock_at or self._result.exit == ExitCode.COPIES_DIFFER:
+            return  # whoever does not keep true books gets no more money
+        peak, reserve = -(-live.terms.cap_per_day * HOUR_S // DAY_S), 0
         if shape is not None:
             peak = cost_of(shape, live.terms.prices, profile.least).peak_hour
             reserve = due(shape.awake(profile.grace_s, 0, profile.least.idle_mib), live.terms.prices)
@@ -257,20 +261,18 @@ class _Look:
         today = datetime.now(UTC).strftime("%Y-%m-%d")
         spent = watching.Spent(standing.memo.paid_day, standing.memo.paid)
         decided = watching.payment(money, self._options.top_up, spent, today)
-        if self._result.exit == ExitCode.COPIES_DIFFER:
-            return  # whoever does not keep true books gets no more money
         if decided.units:
-            standing.remember(paid_day=today, paid=spent.on(today) + decided.units)
-            await self._pay(standing, decided.units)
+            await self._pay(standing, decided.units, today, spent.on(today))
         if decided.low:
             lasts = "no time" if not status.runway_s else duration_text(status.runway_s)
             allowed = " after today's allowance" if self._options.top_up else ""
             self._result.bad("low", int(ExitCode.FUNDS), f"the deposit lasts {lasts}{allowed}")
 
-    async def _pay(self, standing: Standing, units: TokenUnits) -> None:
+    async def _pay(self, standing: Standing, units: TokenUnits, today: str, spent: int) -> None:
         desk, ref = self._desk, standing.place.ref
         try:
             await channels.check_funds(desk, units)
+            standing.remember(paid_day=today, paid=spent + units)
             receipt = await desk.chain.top_up(desk.publisher.key, ref.owner, ref.channel, units)
         except InsufficientFunds as error:
             self._result.bad("low", int(ExitCode.FUNDS), str(error))

@@ -99,7 +99,8 @@ class Payment:
 def payment(money: Money, allowed: TopUp | None, spent: Spent, today: str) -> Payment:
     """Top up to `below_s` at full size, within what is left of the day's allowance.
 
-    The provider says how long the money lasts; a lie costs at most the day's allowance.
+    The provider says how long the money lasts; a lie costs at most the day's allowance, and nothing
+    where the deposit is enough by the client's own count.
     """
     below = LOW_RUNWAY_S if allowed is None else allowed.below_s
     if money.runway_s is None or money.runway_s >= below:
@@ -108,7 +109,7 @@ def payment(money: Money, allowed: TopUp | None, spent: Spent, today: str) -> Pa
         return Payment(TokenUnits(0), low=True)
     wanted = -(-money.peak_hour * below // HOUR_S) + money.reserve + money.accrued - money.left
     room = max(0, allowed.max_per_day - spent.on(today))
-    units = min(max(1, wanted), room)
+    units = max(0, min(wanted, room))
     return Payment(TokenUnits(units), low=units < wanted)
 
 

@@ -91,6 +91,11 @@ def test_topped_up_to_full_size():
     assert (decided.units, decided.low) == (7200 + 10 + 3 - 5, False)
 
 
+def test_a_deposit_that_is_enough_by_our_own_count_is_left_alone():
+    decided = payment(money(left=10**6), TopUp(7200, 10**9), NEVER, TODAY)
+    assert (decided.units, decided.low) == (0, False)
+
+
 def test_the_days_allowance():
     allowed = TopUp(7200, 6000)
     assert payment(money(left=0), allowed, NEVER, TODAY).units == 6000

@@ -294,6 +294,17 @@ async def test_a_wallet_that_is_empty(bench):
         assert (await watched(bench, top_up=TopUp(3600, 10**9))).exit == 7
 
 
+async def test_a_pod_whose_deposit_is_being_taken_back_is_left_alone(bench):
+    async with rebooted(bench) as peer:
+        publisher = bench.desk.publisher
+        ref = publisher.ref(peer.owner, peer.daemon, "hello")
+        await bench.chain.unlock(bench.key, ref.owner, ref.salt)
+        peer.runway = 10
+        result = await watched(bench, top_up=TopUp(3600, 10**9))
+        assert (result.state, result.actions) == ("unlocking", [])
+        assert "provision" not in peer.log
+
+
 # ---- what is kept ----------------------------------------------------------------------------
 
 

@@ -50,8 +50,6 @@ class Standing:
         done: list[str] = []
         if how == "nothing" or self.place.channel is None:
             return done
-        if self.place.channel.unlock_at and how == "release":
-            return done  # its owner is taking the deposit back: it would be stopped at once
         boot = self.session.binding.boot_id.hex()
         moved = release.must_move(self.session, self.place.channel)
         if moved:
@@ -60,6 +58,8 @@ class Standing:
             )
             self.place = replace(self.place, channel=live)
             done.append("moved")
+        if self.place.live.unlock_at:
+            return done  # its owner is taking the deposit back: a pod would be stopped at once
         if how == "release" and (moved or self.memo.holder != boot):
             if (await self.status()).phase == release.AWAITING_KEY:
                 await release.release(self.desk, self.session, self.place, self.memo, self.journal)

@@ -34,6 +34,7 @@ from trustedpods.publisher.app.audit import examine
 from trustedpods.publisher.app.desk import Desk
 from trustedpods.publisher.app.find import Place
 from trustedpods.publisher.app.policies import policy_for
+from trustedpods.publisher.app.release import AWAITING_KEY
 from trustedpods.publisher.app.standing import Standing, enter
 from trustedpods.publisher.core import watching
 from trustedpods.publisher.core.cost import cost_of
@@ -219,7 +220,7 @@ class _Look:
             self._result.state = "released"
         status = await standing.status()
         self._result.facts |= {"phase": status.phase, "runway_s": status.runway_s}
-        if status.phase == "awaiting-key":
+        if status.phase == AWAITING_KEY and not standing.place.live.unlock_at:
             self._result.bad("waits", int(ExitCode.REFUSED), "the pod waits for its bundle: deploy it again")
         await self._check_usage(standing, status)
         await self._top_up(standing, status)

@@ -301,7 +301,7 @@ async def test_a_pod_whose_deposit_is_being_taken_back_is_left_alone(bench):
         await bench.chain.unlock(bench.key, ref.owner, ref.salt)
         peer.runway = 10
         result = await watched(bench, top_up=TopUp(3600, 10**9))
-        assert (result.state, result.actions) == ("unlocking", [])
+        assert (result.state, result.actions) == ("unlocking", ["moved"])
         assert "provision" not in peer.log
 
 

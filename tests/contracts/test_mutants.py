@@ -34,9 +34,9 @@ def room(tmp_path_factory):
     for name in ("foundry.toml", "solc-wrapper.js"):
         shutil.copy(ROOM / name, folder)
     (folder / "node_modules").symlink_to(ROOM / "node_modules")
-    vectors = folder.parent / "tests"
-    vectors.mkdir()
-    (vectors / "vectors").symlink_to(Path("tests/vectors").resolve())
+    vectors = folder.parent / "tests" / "vectors"
+    vectors.mkdir(parents=True)
+    shutil.copy("tests/vectors/money.json", vectors)
     done = forge(folder)
     assert done.returncode == 0, done.stdout[-3000:]
     return folder
@@ -55,6 +55,7 @@ def forge(folder):
 
 
 @pytest.mark.soak
+@pytest.mark.timeout(RUN_LIMIT_S)
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.harm)
 def test_every_mutant_is_killed(room, mutant):
     place = room / "src" / mutant.file

@@ -22,6 +22,10 @@ AGAIN_AFTER_S = 300.0
 """After a proof that failed: the operator may have changed the cluster's network meanwhile."""
 
 
+SWEEP_EVERY_S = 300.0
+"""What `doctor` leaves when it is killed is a namespace with ended pods: it costs nothing, only order."""
+
+
 class Isolation:
     """What is known of the cluster's network. `doubt` says why tenants may not be apart; None: they are."""
 
@@ -43,7 +47,7 @@ class Isolation:
             )
 
     async def keep_proving(self, doors: Doors) -> None:
-        """Try until it is proven, then rest. Never returns."""
+        """Try until it is proven; then only clear away what a killed `doctor` leaves. Never returns."""
         while self.doubt is not None:
             try:
                 await probes.isolation_of(doors.config, doors.cluster)
@@ -54,4 +58,9 @@ class Isolation:
             else:
                 self.doubt = None
                 _log.info("the cluster's network keeps tenants apart: two probe pods have shown it")
-        await trio.sleep_forever()
+        while True:
+            try:
+                await doors.cluster.sweep_probes()
+            except TrustedPodsError as error:
+                _log.info("probes are not swept: %s", error)
+            await trio.sleep(SWEEP_EVERY_S)

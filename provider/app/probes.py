@@ -19,7 +19,8 @@ BUSYBOX = (Path("/bin/busybox"), Path("/usr/bin/busybox"))
 """Where Debian's busybox-static puts the program of the probe pods."""
 
 REPOSITORY = "trustedpods-doctor"
-"""Of the probe's image; no pod's host label has this form."""
+"""Of the probe's image, always the same, so that a killed probe leaves one at most. No pod's host label
+has this form."""
 
 
 async def isolation(config: ProviderConfig) -> str:
@@ -43,12 +44,11 @@ async def prove(config: ProviderConfig, cluster: Cluster) -> Proof:
     """Push the probe image, run the probe, and leave neither image nor namespace."""
     image = probe_image(_busybox())
     namespace = f"trustedpods-doctor-{secrets.token_hex(4)}"
-    repository = f"{REPOSITORY}/{namespace[-8:]}"
     async with open_registry(f"http://{config.cluster.registry}") as registry:
         try:
-            return await cluster.prove(await _push(registry, repository, image), namespace)
+            return await cluster.prove(await _push(registry, image), namespace)
         finally:
-            await registry.clear(repository)
+            await registry.clear(REPOSITORY)
 
 
 def _busybox() -> bytes:
@@ -58,12 +58,11 @@ def _busybox() -> bytes:
     raise NoContext("no busybox for the probe pods", hint="apt-get install busybox-static")
 
 
-async def _push(registry: Registry, repository: str, image: ProbeImage) -> str:
+async def _push(registry: Registry, image: ProbeImage) -> str:
     for digest, blob in image.blobs.items():
-        await registry.push_blob(repository, digest, len(blob), _whole(blob))
-    return registry.pull_reference(
-        repository, await registry.push_manifest(repository, MANIFEST, image.manifest)
-    )
+        await registry.push_blob(REPOSITORY, digest, len(blob), _whole(blob))
+    digest = await registry.push_manifest(REPOSITORY, MANIFEST, image.manifest)
+    return registry.pull_reference(REPOSITORY, digest)
 
 
 async def _whole(blob: bytes) -> AsyncIterator[bytes]:

@@ -172,6 +172,10 @@ class Cluster:
         """Start two probe pods and see whether policies part them; see `proving.prove`."""
         return await proving.prove(self._api, image, namespace)
 
+    async def sweep_probes(self, older_than_s: float = proving.ABANDONED_S) -> None:
+        """Remove what a probe left behind that was killed."""
+        await proving.sweep(self._api, older_than_s)
+
     async def node_addresses(self) -> list[str]:
         """All addresses that the nodes say they have."""
         nodes = await self._api.items(path_of("Node"))

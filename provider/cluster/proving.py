@@ -32,8 +32,8 @@ CALL_LIMIT_S = 6.0
 """For a policy to take effect. Enforcers need milliseconds to some seconds."""
 
 CONNECT_LIMIT_S = 3.0
-ABANDONED_S = 300.0
-"""A probe namespace this old belongs to nobody who still looks."""
+ABANDONED_S = 180.0
+"""A probe namespace this old belongs to nobody who still looks; its pods have ended by themselves."""
 
 _PORT = 8080
 _LOOK_EVERY_S = 0.2
@@ -60,7 +60,7 @@ async def prove(api: Api, image: str, namespace: str) -> Proof:
 
     NoContext, with Kubernetes' own words, when a probe pod does not start.
     """
-    await sweep(api)
+    await sweep(api, ABANDONED_S)
     try:
         return await _prove(api, image, namespace)
     finally:
@@ -68,11 +68,11 @@ async def prove(api: Api, image: str, namespace: str) -> Proof:
             await api.delete(path_of("Namespace", name=namespace))
 
 
-async def sweep(api: Api) -> None:
-    """Remove what a probe left behind that was killed."""
+async def sweep(api: Api, older_than_s: float) -> None:
+    """Remove what probes left behind that were killed, if it is older than that."""
     for found in await api.items(path_of("Namespace"), PROBE_LABEL):
         made = datetime.fromisoformat(found["metadata"]["creationTimestamp"])
-        if (datetime.now(UTC) - made).total_seconds() > ABANDONED_S:
+        if (datetime.now(UTC) - made).total_seconds() > older_than_s:
             await api.delete(path_of("Namespace", name=found["metadata"]["name"]))
 
 
@@ -211,6 +211,7 @@ def _pod(namespace: str, name: str, image: str, command: list[str]) -> dict[str,
             "automountServiceAccountToken": False,
             "enableServiceLinks": False,
             "terminationGracePeriodSeconds": 0,
+            "activeDeadlineSeconds": int(ABANDONED_S),
             "securityContext": {
                 "runAsNonRoot": True,
                 "runAsUser": _UNPRIVILEGED,

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+import trio
 
 from tests.live.localnet_fixture import LiveLocalnet
 from tests.live.publisher import COMMANDS
@@ -21,6 +22,7 @@ from trustedpods.localnet.network import enter
 from trustedpods.localnet.provider import config_file
 from trustedpods.localnet.toml_text import toml_text
 from trustedpods.protocol.errors import ExitCode
+from trustedpods.provider.cluster.client import open_cluster
 
 pytestmark = [pytest.mark.live, pytest.mark.timeout(240)]
 
@@ -52,7 +54,7 @@ def probes_left(market: LiveLocalnet) -> list[str]:
         if "deletionTimestamp" not in item["metadata"]
     ]
     folder = market.cluster().path("registry", "docker/registry/v2/repositories/trustedpods-doctor")
-    return names + [str(link) for link in folder.glob("*/_manifests/revisions/sha256/*/link")]
+    return names + [str(link) for link in folder.glob("_manifests/revisions/sha256/*/link")]
 
 
 @contextmanager
@@ -78,6 +80,22 @@ def test_all_parts_are_in_place_and_nothing_is_left(market: LiveLocalnet) -> Non
     assert missing(found) == set()
     assert "apart as soon as a policy said so" in found["isolation"]["text"]
     assert probes_left(market) == []
+
+
+def test_what_a_killed_doctor_leaves_is_cleared_away(market: LiveLocalnet) -> None:
+    words = ["doctor", "-c", str(config_file(market.cluster()))]
+    argv = [*enter(market.cluster().namespace), str(COMMANDS / "trustedpods-provider"), *words]
+    with subprocess.Popen(argv, stdout=subprocess.DEVNULL) as process:
+        until("its probe pods are there", lambda: probes_left(market))
+        process.kill()
+    trio.run(_sweep, market)
+    assert [left for left in probes_left(market) if not left.startswith("/")] == []
+
+
+async def _sweep(market: LiveLocalnet) -> None:
+    """What the daemon does now and then, with no regard to how old things are."""
+    async with open_cluster(market.cluster().path("pki", "provider.conf")) as cluster:
+        await cluster.sweep_probes(older_than_s=-10)
 
 
 def test_an_agent_that_hangs_is_named(market: LiveLocalnet) -> None:

@@ -109,10 +109,10 @@ class ChainBase:
         return await self._sender.resume(key)
 
     async def _transact(
-        self, key: bytes, function: ContractFunction, intent: bytes | None = None
+        self, key: bytes, function: ContractFunction, intent: bytes | None = None, *, least_gas: int = 0
     ) -> tuple[Receipt, dict[str, Any]]:
         call: TxParams = {"to": function.address, "data": function._encode_transaction_data()}  # noqa: SLF001
-        return await self._sender.send(key, call, intent)
+        return await self._sender.send(key, call, intent, least_gas=least_gas)
 
     async def _do(self, key: bytes, function: ContractFunction, intent: bytes | None = None) -> Receipt:
         receipt, _ = await self._transact(key, function, intent)

@@ -91,10 +91,13 @@ class Sender:
         self._journal = journal
         self._genesis: bytes | None = None
 
-    async def send(self, key: bytes, call: TxParams, intent: bytes | None = None) -> Mined:
+    async def send(
+        self, key: bytes, call: TxParams, intent: bytes | None = None, *, least_gas: int = 0
+    ) -> Mined:
         """Send *call* ({to, data} or {value}) and wait until it is final.
 
         *intent* names the deed where the call's bytes differ each time, as those with permits do.
+        *least_gas* is for calls that may do less where they are estimated than where they are mined.
         Raises `Refused` or `InsufficientFunds` when it would revert or did, `NetworkFailure` when
         it is not known what became of it.
         """
@@ -103,7 +106,7 @@ class Sender:
         if before is not None:
             return before
         sender = address_of(key)
-        wanted = await self._node.read(self._wire.estimate, sender, call)
+        wanted = await self._node.read(self._wire.estimate, sender, call, least_gas)
         fees = await self._node.read(self._wire.fees)
         box = await self._outbox(sender)
         async with box.turn:

@@ -42,14 +42,14 @@ class Wire:
         """Hash of the chain's first block: a chain that was made anew is another one."""
         return bytes(self._eth.get_block(0)["hash"])
 
-    def estimate(self, sender: Address, call: TxParams) -> Call:
-        """The call with its gas; raises what the contract says when it would revert."""
+    def estimate(self, sender: Address, call: TxParams, least_gas: int) -> Call:
+        """The call with its gas, at least so much; raises what the contract says when it would revert."""
         base: TxParams = {**call, "from": sender, "chainId": self._chain_id}
         gas = self._eth.estimate_gas(base)
         gas += gas // 4 + 10_000  # what other blocks change may cost more
         to = call.get("to")
         value = int(call.get("value", 0))
-        return Call(None if to is None else Address(str(to)), value, data_of(call), gas)
+        return Call(None if to is None else Address(str(to)), value, data_of(call), max(gas, least_gas))
 
     def pending_count(self, sender: Address) -> int:
         """The sender's transactions, with those that wait in the node's pool."""

@@ -82,7 +82,12 @@ class Settlement:
         self._hurry.discard(channel)
 
     async def run(self) -> None:
-        """Look again and again; never returns."""
+        """Bring to its end what an earlier run sent, then look again and again; never returns."""
+        try:
+            async with self._turn:
+                await self._doors.chain.resume(self._doors.operator_key)
+        except TrustedPodsError as error:
+            _log.warning("what was sent before the start is not final yet: %s", error)
         while True:
             try:
                 await self.tick()

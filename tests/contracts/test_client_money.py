@@ -131,6 +131,29 @@ async def test_a_voucher_lifts_the_cap_of_one_period(anvil, onchain, publisher, 
 
 
 @pytest.mark.live
+async def test_a_batch_has_gas_for_what_the_estimate_skipped(anvil, onchain, publisher, terms):
+    """Where it is estimated the period has not ended yet; where it is mined it has, and is paid."""
+    ref = PodRef(OWNER.address, publisher.address, secrets.token_bytes(32))
+    await onchain.open_with_permit(publisher.key, ref, METER.address, terms, 5000)
+    (channel,) = await onchain.channels(OWNER.address, [ref.channel])
+    item = UsageItem(ref.channel, channel.up_to, channel.up_to + 5000, Usage(cpu_core_ms=700))
+    market, owner = onchain.market, OWNER.address
+    domain = Domain.of_payments(market.chain_id, market.payments)
+    root = merkle.root([merkle.leaf(market.chain_id, market.payments, owner, item)])
+    signed = sign_usage(METER.key, domain, UsageClaim(owner, root, (item,)))
+    with faulty_proxy(anvil.url) as proxy:
+
+        def jump(request):
+            if request["method"] == "eth_sendRawTransaction":
+                anvil.rpc("evm_increaseTime", 6000)
+
+        proxy.refuse = jump
+        async with Chain(proxy.url, market) as chain:
+            _, (result,) = await chain.submit_usage_for(publisher.key, owner, signed)
+    assert (result.flags, result.paid) == (0, 700)
+
+
+@pytest.mark.live
 async def test_operators_are_told_apart(anvil, onchain, publisher):
     operator = new_party().address
     assert not await onchain.is_operator(publisher.address, operator)

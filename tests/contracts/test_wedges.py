@@ -292,7 +292,9 @@ async def test_an_opening_that_is_reorganised_to_another_time(provider):
             nursery.cancel_scope.cancel()
         node.pass_time(100)
         provider.settlement.hurry(provider.ref.channel)
-        await provider.settle()
+        await provider.settle()  # the old claim is given up
+        assert await provider.paid() == 0
+        provider.settlement.hurry(provider.ref.channel)
         await provider.settle()
         await provider.is_paid_up_to(begun, begun + 100)
 
@@ -320,6 +322,32 @@ async def test_an_old_copy_of_the_store_is_put_back(provider):
         await provider.settle()
         await provider.settle()
         await provider.is_paid_up_to(begun, at + 100)
+
+
+async def test_a_daemon_that_was_killed_while_it_sent_goes_on_with_that(provider, monkeypatch):
+    """Cancelled between sending and finality; the start after it sends no second transaction."""
+    begun, node = (await provider.channel()).up_to, provider.node
+    async with provider.daemon():
+        node.pass_time(100)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(provider.settlement.tick)
+            with trio.fail_after(20):
+                while await provider.paid() == 0:
+                    await trio.sleep(0.02)
+            nursery.cancel_scope.cancel()
+    monkeypatch.setattr(transactions, "_outboxes", {})
+    sent = node.rpc("eth_getTransactionCount", provider.operator.address, "latest")
+    node.rpc("anvil_reorg", 1, [])  # what it sent is gone as well
+    assert await provider.paid() == 0
+    async with provider.daemon(), trio.open_nursery() as nursery:
+        nursery.start_soon(_mine, node)
+        nursery.start_soon(provider.settlement.run)
+        with trio.fail_after(30):
+            while await provider.store.read(claims.open_claim) is not None:
+                await trio.sleep(0.05)
+        nursery.cancel_scope.cancel()
+        await provider.is_paid_up_to(begun, begun + 100)
+    assert node.rpc("eth_getTransactionCount", provider.operator.address, "latest") == sent
 
 
 async def last_root(provider):

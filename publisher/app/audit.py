@@ -74,9 +74,10 @@ async def _report(session: Session, place: Place, since: UnixSeconds) -> UsageRe
     for _ in range(MAX_PAGES):
         body = UsageBody(since=leaves[-1].up_to if leaves else since)
         page = await session.ask("usage", place.ref, body, next_generation(), UsageReport)
-        leaves += page.leaves
-        if not page.leaves or page.leaves[-1].up_to <= body.since:
+        fresh = [leaf for leaf in page.leaves if leaf.up_to > body.since]
+        if not fresh:
             break
+        leaves += fresh
     return UsageReport.model_construct(leaves=leaves, open_usage=page.open_usage)
 
 

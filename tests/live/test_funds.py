@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """When the money ends: a warning, a stop, and after the grace period nothing but a settled account."""
 
+import httpx
 import pytest
 
 from tests.live import web
@@ -14,6 +15,8 @@ from tests.live.waiting import until
 pytestmark = [pytest.mark.live, pytest.mark.timeout(240)]
 
 FUNDED_FOR_S = 30
+CLOSE_LAG_S = 10
+"""Mining the release, and writing down that it happened."""
 
 
 def always_one(spec: Json) -> None:
@@ -87,3 +90,69 @@ def test_a_top_up_in_the_grace_period_brings_the_pod_back_with_its_data(
     quiet_publisher.close()
     assert remains(quiet_market, label_of(pod.url)) == []
     assert bank.channel(pod.channel) is None
+
+
+@pytest.mark.parametrize("quiet_market", [6], indirect=True, ids=["6-decimals"])
+def test_an_announced_unlock_is_claimed_before_it_ends(
+    quiet_market: LiveLocalnet, quiet_publisher: Publisher
+) -> None:
+    """The publisher gives notice: the pod stops at once, and what it used is paid before he can close."""
+    bank = Bank(quiet_market)
+    pod = quiet_publisher.deploy(quiet_publisher.manifest("hello", unique("leaving"), always_one))
+    owed, opened = bank.owed(), bank.channel(pod.channel)
+    said = quiet_publisher.run("close", pod.name).json
+    assert said["channels"][0]["state"] == "unlocking"
+    until_zero(quiet_market, pod.namespace, 30)
+    noticed = bank.channel(pod.channel)
+    assert noticed is not None
+    assert noticed.unlock_at > 0
+    paid = until("the provider has claimed", lambda: bank.owed() - owed, 60)
+    closed = until("the channel is released", lambda: bank.events(pod.channel).closed, 90)
+    assert opened is not None
+    assert bank.owed() - owed >= paid
+    assert bank.owed() - owed + closed.refund == opened.left
+    status = quiet_publisher.run("status", pod.name).json
+    assert status["phase"] == "gone"
+    times = {event["reason"]: event["at"] for event in status["pod_events"]}
+    assert times["unlock-announced"] <= times["removed"] <= noticed.unlock_at + CLOSE_LAG_S
+
+
+@pytest.mark.parametrize("quiet_market", [6], indirect=True, ids=["6-decimals"])
+def test_evict_and_drain_settle_first_and_say_why(
+    quiet_market: LiveLocalnet, quiet_publisher: Publisher
+) -> None:
+    bank = Bank(quiet_market)
+    pods = [
+        quiet_publisher.deploy(quiet_publisher.manifest("hello", unique(name), always_one))
+        for name in ("evicted", "drained")
+    ]
+    opened = {pod.name: bank.channel(pod.channel) for pod in pods}
+    owed = bank.owed()
+    evicted, drained = pods
+
+    host = httpx.URL(evicted.url).host
+    [gone] = provider(quiet_market, "evict", host, "--reason", "abuse notice 4711")
+    assert (gone["phase"], gone["settled"]) == ("gone", True)
+    assert web.get(drained.url).status == 200
+    left = provider(quiet_market, "drain", "--reason", "a new disk")
+    assert [(one["phase"], one["settled"]) for one in left if one["label"] == label_of(drained.url)] == [
+        ("gone", True)
+    ]
+    try:
+        refused = quiet_publisher.run("deploy", drained.file.name, code=6)
+        assert "a new disk" in refused.out + refused.err
+    finally:
+        provider(quiet_market, "drain", "--undo")
+
+    refunds = 0
+    for pod, reason in ((evicted, "abuse notice 4711"), (drained, "a new disk")):
+        status = quiet_publisher.run("status", pod.name).json
+        assert status["phase"] == "gone"
+        assert reason in status["reason"]
+        assert remains(quiet_market, label_of(pod.url)) == []
+        closed = bank.events(pod.channel).closed
+        assert closed is not None
+        refunds += closed.refund
+        lines = quiet_publisher.run("bill", pod.name).json["lines"]
+        assert len(lines) >= 2  # what was due, then the release
+    assert bank.owed() - owed + refunds == sum(one.left for one in opened.values() if one is not None)

@@ -95,7 +95,6 @@ def verify(
     """
     quote = without_padding(raw)
     claims = _verified_claims(quote, _read_collateral(collateral), now, root)
-    need(claims["tee_type"] == 0x81, Check.PLATFORM, "the quote is not of a trust domain")
     report = _body(claims["report"])
     registers = tuple(bytes.fromhex(report[f"rt_mr{number}"]) for number in range(tdx_events.RTMRS))
     svns = [report["tee_tcb_svn"], *(report[name] for name in ("tee_tcb_svn2",) if name in report)]

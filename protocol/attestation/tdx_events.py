@@ -74,8 +74,6 @@ def replay(events: list[Event], register: int) -> bytes:
     value = bytes(REGISTER_BYTES)
     for event in events:
         if event.imr == register:
-            whole = len(event.extension) == REGISTER_BYTES
-            need(whole, Check.EVENT_LOG, "a digest in the event log is too short")
             value = hashlib.sha384(value + event.extension).digest()
     return value
 

@@ -2,7 +2,7 @@
 """Runs tests against mutants, each in a forked child in which one module is the mutant's.
 
     .venv/bin/python -m tests.mutation.run            # all of protocol/attestation
-    .venv/bin/python -m tests.mutation.run tdx.py     # some files
+    .venv/bin/python -m tests.mutation.run tdx.py snp.py:98    # some files, some lines
 
 A mutant lives when all tests pass with it: a check that nothing tests.
 """
@@ -129,9 +129,13 @@ def run(waiting: Sequence[Mutant | None], at_once: int) -> Iterator[tuple[Mutant
 
 
 def all_mutants(files: Sequence[str] = ()) -> list[Mutant]:
-    """Of the package, or of the named files."""
-    chosen = [file for file in sorted(PACKAGE.glob("*.py")) if not files or file.name in files]
-    return [mutant for file in chosen for mutant in mutants(file)]
+    """Of the package, or of the named files (`tdx.py`) and lines (`tdx.py:98`)."""
+    every = [mutant for file in sorted(PACKAGE.glob("*.py")) for mutant in mutants(file)]
+    return [
+        mutant
+        for mutant in every
+        if not files or {mutant.file.name, f"{mutant.file.name}:{mutant.line}"} & {*files}
+    ]
 
 
 def survivors(files: Sequence[str] = (), at_once: int = 2, say=print) -> list[Mutant]:

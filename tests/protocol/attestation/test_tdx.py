@@ -216,6 +216,11 @@ def test_false_statements_are_refused(case):
     assert real(**changed) == rule
 
 
+def test_missing_statements_are_called_missing():
+    with pytest.raises(EvidenceRefused, match="lacks Intel's collateral"):
+        tdx.verify(QUOTE, b"", b"", REAL_NOW)
+
+
 def test_statements_on_another_platform_and_time():
     assert rule_of(QUOTE, json.dumps(NEWER).encode(), datetime.fromtimestamp(1793000000, UTC)) == "signature"
     assert signed(told=Collateral(fmspc=b"\1" * 6)) == "collateral"

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 import hashlib
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import pytest
+from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given
 from hypothesis import strategies as st
@@ -35,7 +36,8 @@ from trustedpods.protocol.attestation.simulated import (
 from trustedpods.protocol.attestation.snp_policy import SnpEntry
 from trustedpods.protocol.attestation.snp_report import SnpReport, Tcb
 from trustedpods.protocol.attestation.verdict import Verdict, verify_evidence
-from trustedpods.protocol.errors import EvidenceRefused
+from trustedpods.protocol.codec import decode, encode
+from trustedpods.protocol.errors import EvidenceRefused, RemoteProtocolError
 from trustedpods.protocol.ids import address_from_bytes
 from trustedpods.protocol.messages import Attested, Evidence, KeyBinding
 from trustedpods.protocol.sealing import hpke
@@ -49,6 +51,7 @@ OPEN = Policy(simulated=POLICY.simulated, allow_open=True)
 INTEL = Intel()
 TDX_POLICY = Policy(tdx=(ENTRY,), intel_root=INTEL.root_der)
 TDX_QUOTE = read("tdx-v4-phala-uptodate", "tdx_quote")
+SECOND = timedelta(seconds=1)
 NO_HARDWARE = Evidence(kind="none")
 STRANGER = Ed25519PrivateKey.from_private_bytes(b"\x09" * 32)
 
@@ -235,6 +238,29 @@ class TestTheEvidence:
         good = answer().evidence
         evidence = good.model_copy(update={"certificates": good.certificates * count})
         assert rule_of(answer(evidence=evidence)) == "certificates"
+
+    @pytest.mark.parametrize("count", [limits.MAX_CERTIFICATES + 1, 1000])
+    def test_more_certificates_than_a_message_may_hold(self, count):
+        good = answer()
+        many = good.evidence.model_copy(update={"certificates": good.evidence.certificates * count})
+        raw = encode(good.model_copy(update={"evidence": many}))
+        with pytest.raises(RemoteProtocolError, match="certificates"):
+            decode(raw, Attested)
+
+    @pytest.mark.parametrize("kind", ["", "sgx", "SEV-SNP", "arm-cca"])
+    def test_an_unknown_kind(self, kind):
+        good = answer()
+        raw = encode(good.model_copy(update={"evidence": good.evidence.model_copy(update={"kind": kind})}))
+        with pytest.raises(RemoteProtocolError, match="kind"):
+            decode(raw, Attested)
+
+    def test_clocks_at_the_ends_of_a_certificates_life(self):
+        vek = x509.load_der_x509_certificate(answer().evidence.certificates[0])
+        start, end = vek.not_valid_before_utc, vek.not_valid_after_utc
+        for now in (start, end):
+            assert judge(answer(), now=now).simulated
+        for now in (start - SECOND, end + SECOND):
+            assert rule_of(answer(), now=now) == "validity"
 
     def test_too_much_of_it(self):
         good = answer().evidence

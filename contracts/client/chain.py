@@ -15,9 +15,10 @@ class Chain(PaymentActions, RegistryActions):
     """One market on one node.
 
     Reads raise `NetworkFailure` when they could not be made; that is never "there is none".
-    Writes take a private key (32 bytes), wait until they are mined, and raise `Refused` with the
-    contract's error as `rule`, `InsufficientFunds`, or `NetworkFailure` with the hash of what may
-    still be mined. Safe for concurrent use in one process.
+    Writes take a private key (32 bytes), wait until they lie `Market.finality_blocks` deep, and
+    raise `Refused` with the contract's error as `rule`, `InsufficientFunds`, or `NetworkFailure`
+    with the hash of what may still be mined: the same call again goes on with that. Safe for
+    concurrent use in one process, and by processes that share a `journal`.
     """
 
     async def token_info(self) -> TokenInfo:

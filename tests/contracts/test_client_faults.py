@@ -18,6 +18,7 @@ from tests.contracts.faulty_proxy import FAULTS, faulty_proxy
 from trustedpods.contracts import outgoing
 from trustedpods.contracts.client import Chain, transactions
 from trustedpods.contracts.client import node as node_module
+from trustedpods.contracts.client.payments import Order
 from trustedpods.protocol.errors import NetworkFailure
 from trustedpods.protocol.ids import PodRef
 
@@ -284,3 +285,47 @@ async def test_another_program_with_the_same_key_does_not_double_anything(world)
         assert await world.left() == DEPOSIT
         await world.top_up(chain)
     assert await world.left() == DEPOSIT + 7
+
+
+async def test_a_gap_that_another_program_left_is_filled(world, monkeypatch):
+    """Its transaction was in line before ours, and the node forgot it: nothing behind it is ever mined."""
+    monkeypatch.setattr(transactions, "STUCK_AFTER_S", 0.3)
+    anvil, sender = world.anvil, world.publisher.address
+    anvil.rpc("evm_setAutomine", False)
+    anvil.rpc("anvil_impersonateAccount", sender)
+    try:
+        foreign = anvil.rpc("eth_sendTransaction", {"from": sender, "to": sender, "value": "0x1"})
+        async with world.client(patience=40) as chain, trio.open_nursery() as nursery:
+            nursery.start_soon(world.top_up, chain)
+            with trio.fail_after(40):
+                while anvil.rpc("txpool_status")["pending"] != "0x2":
+                    await trio.sleep(0.02)
+            anvil.rpc("anvil_dropTransaction", foreign)
+            anvil.rpc("evm_setAutomine", True)
+    finally:
+        anvil.rpc("anvil_stopImpersonatingAccount", sender)
+        anvil.rpc("evm_setAutomine", True)
+    assert await world.left() == DEPOSIT + 7
+    assert int(anvil.rpc("eth_getTransactionCount", sender, "latest"), 16) == 3  # the opening, nothing, ours
+
+
+class NotShared(dict):
+    """Every call gets an outbox of its own, as another process has."""
+
+    def setdefault(self, _, box):
+        return box
+
+
+async def test_processes_with_one_key_and_one_journal(world, monkeypatch):
+    monkeypatch.setattr(transactions, "_outboxes", NotShared())
+    amounts = [1, 10, 100, 1000, 10_000]
+    async with world.client(patience=30) as chain:
+        await chain.approve(world.publisher.key, 10**6)
+        async with trio.open_nursery() as nursery:
+            for amount in amounts:
+                salt, terms = amount.to_bytes(32, "big"), world.open[3]
+                order = Order(world.owner.address, world.meter.address, salt, terms, amount)
+                nursery.start_soon(chain.open_channel, world.publisher.key, order)
+    count = int(world.anvil.rpc("eth_getTransactionCount", world.publisher.address, "latest"), 16)
+    assert count == 2 + len(amounts)
+    assert await world.truth.allowance(world.publisher.address) == 10**6 - sum(amounts)

@@ -262,7 +262,7 @@ deeds = st.one_of(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(st.integers(0, 3), st.lists(deeds, max_size=40), st.floats(0.5, 12))
 def test_whatever_happens_each_deed_is_done_once(finality, happenings, pace):
     world = World(finality)

@@ -67,7 +67,10 @@ class Options:
 
 @dataclass(slots=True)
 class Watched:
-    """What became of one pod in a round; `exit` is the code that it would end with alone."""
+    """What became of one pod in a round; `exit` is the code that it would end with alone.
+
+    `violated`: evidence or usage does not hold, which no outage and no delay can explain.
+    """
 
     memo: PodMemo
     state: str = "ok"
@@ -75,6 +78,7 @@ class Watched:
     actions: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     facts: dict[str, object] = field(default_factory=dict)
+    violated: bool = False
 
     def bad(self, state: str, code: int, *problems: str) -> None:
         """Something does not hold; the worst of several counts."""
@@ -173,11 +177,13 @@ class _Look:
 
     def _start_over(self) -> None:
         """A new attempt finds new problems; what was done stays done."""
+        self._result.violated = False
         self._result.problems, self._result.exit, self._result.state = [], 0, "ok"
 
     def _failed(self, error: TrustedPodsError) -> None:
         state = "does not verify" if isinstance(error, EvidenceRefused) else error.code
         self._result.facts["error"] = error_facts(error)
+        self._result.violated |= isinstance(error, EvidenceRefused)
         self._result.bad(state, int(error.exit_code), str(error), *([error.hint] if error.hint else []))
 
     async def _once(self) -> None:
@@ -243,10 +249,13 @@ class _Look:
         found = [
             *(f"{one.check}: {one.detail}" for one in examined.findings if one.holds is False),
             *watching.open_problems(shape, idle_mib, examined.bill.open_usage, since, head.time),
-            *watching.channel_problems(live, head.time, running=status.phase in RUNNING),
         ]
         if found:
+            self._result.violated = True
             self._result.bad("violation", int(ExitCode.COPIES_DIFFER), *found)
+        odd = watching.channel_problems(live, head.time, running=status.phase in RUNNING)
+        if odd:
+            self._result.bad("alarm", int(ExitCode.COPIES_DIFFER), *odd)
 
     async def _top_up(self, standing: Standing, status: PodStatus) -> None:
         """Pay in what is allowed; the intent is kept before it is sent, so a kill pays nothing twice."""
@@ -283,10 +292,7 @@ class _Look:
 
     async def _unlock_if_bad(self) -> None:
         """Only when the owner asked for it, and only for what cannot be an outage."""
-        if not self._options.unlock or self._result.exit not in (
-            ExitCode.EVIDENCE,
-            ExitCode.COPIES_DIFFER,
-        ):
+        if not (self._options.unlock and self._result.violated):
             return
         try:
             outcome = await refund.give_notice(self._desk, self._ref, self._result.memo.name, self._journal)

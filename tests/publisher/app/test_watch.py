@@ -246,8 +246,9 @@ async def test_a_meter_that_waits_for_days(bench):
     async with bench.peer().serve():
         await bench.deploy()
         bench.chain.pass_time(49 * 3600)
-        result = await watched(bench)
-        assert result.exit == 3
+        result = await watched(bench, unlock=True)
+        assert (result.exit, result.state) == (3, "alarm")
+        assert channel_of(bench).unlock_at == 0  # a late claim is no proof of anything
         assert "not claimed for 49 h" in result.problems[0]
 
 

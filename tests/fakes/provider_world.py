@@ -26,7 +26,7 @@ from trustedpods.provider.config import ProviderConfig, WebhooksSection
 from trustedpods.provider.core.traffic import SlotStats
 from trustedpods.provider.facade.exposure import pod_of
 from trustedpods.provider.facade.facade import Published, Synced
-from trustedpods.provider.facade.pools import Protocol
+from trustedpods.provider.facade.pools import Pools, Protocol
 from trustedpods.provider.facade.probe import ProbeResult
 from trustedpods.provider.keys import BootKeys
 from trustedpods.provider.marks import Marks
@@ -34,6 +34,7 @@ from trustedpods.provider.store import Vault, open_store
 from trustedpods.provider.tee import NoTee
 
 MARKER = "MARKER-4711"
+POOLS = Pools(256, 64, 32)
 _numbers = itertools.count(1)
 
 
@@ -60,12 +61,13 @@ class FakeFacade:
 
     async def sync(self, desired=None):
         for want in desired.wants if desired else ():
-            await self.publish(want.label, want.hosts)
+            await self.publish(want.label, want.hosts, want.protocol)
         return Synced("boot", restarted=False, slots=dict(self.labels), unfinished=())
 
     async def publish(self, label, hosts, protocol=Protocol.HTTP, *, limits=None, https_only=False):
         if label not in self.labels:
-            self.labels[label] = len(self.labels)
+            free = (slot for slot in POOLS.slots(protocol) if slot not in self.labels.values())
+            self.labels[label] = next(free)
             self.free_slots -= 1
         self.hosts[label] = tuple(hosts)
         return Published(self.labels[label], SlotStats("boot", 0, 0, 0, 0))
@@ -172,6 +174,7 @@ def config_of(tmp_path, chain, owner, **terms):
                 "wake_socket": str(tmp_path / "wake.sock"),
                 "map_file": "/nowhere",
                 "wake_limit_s": 5,
+                "tcp_binds": ["127.0.0.1:20000"],
             },
             "prices": {
                 "cpu_core_ms": 1000,

@@ -63,7 +63,7 @@ class World:
         await onchain.open_with_permit(*self.open)
         return self
 
-    def client(self, *, finality=0, patience=5.0, url=None):
+    def client(self, *, finality=0, patience=30.0, url=None):
         market = replace(self.truth.market, finality_blocks=finality)
         return Chain(url or self.proxy.url, market, journal=self.folder, mined_within_s=patience)
 
@@ -95,13 +95,14 @@ async def test_a_deposit_that_a_node_garbles_is_paid_once(world, fault):
 
 
 async def test_a_node_that_answers_nothing_for_a_while_loses_and_doubles_nothing(world):
-    """The caller gives up several times, and repeats; the transaction is there since the first time."""
+    """The caller gives up, and repeats; the transaction is there since the first time."""
     world.proxy.fail(SEND, "drop-after")
     world.proxy.fail("eth_getTransactionReceipt", *["html"] * 40)
     async with world.client(patience=0.2) as chain:
         with pytest.raises(NetworkFailure, match="may be"):
             await world.top_up(chain)
-        world.proxy.plan.clear()
+    world.proxy.plan.clear()
+    async with world.client() as chain:
         await world.top_up(chain)
     assert await world.left() == DEPOSIT + 7
     async with world.client() as chain:  # and once more is once more
@@ -162,7 +163,7 @@ async def test_a_reorganisation_of_two_blocks_brings_the_same_bytes_again(world)
         told.append(await world.top_up(chain))
 
     async with world.client(finality=3) as chain:
-        with trio.fail_after(20):
+        with trio.fail_after(60):
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(pay, chain)
                 while await world.left() == DEPOSIT:
@@ -205,7 +206,7 @@ async def test_what_a_killed_process_left_is_met_by_the_next(world):
     arguments = [world.proxy.url, str(world.folder), world.publisher.key.hex(), world.owner.address]
     try:
         child = subprocess.Popen([sys.executable, "-c", script, *arguments, str(world.ref.channel), *places])
-        with trio.fail_after(30):
+        with trio.fail_after(60):
             while world.anvil.rpc("txpool_status")["pending"] == "0x0":
                 await trio.sleep(0.02)
         child.kill()
@@ -244,7 +245,7 @@ async def test_what_is_stuck_is_paid_better_within_bounds(world, monkeypatch):
                 told.append(await world.top_up(chain))
 
             nursery.start_soon(pay)
-            with trio.fail_after(20):
+            with trio.fail_after(60):
                 while anvil.rpc("txpool_status")["pending"] == "0x0":
                     await trio.sleep(0.02)
                 (first,) = anvil.rpc("eth_getBlockByNumber", "pending", True)["transactions"]

@@ -261,7 +261,7 @@ async def test_a_reorganisation_while_the_claim_is_on_its_way(provider):
         node.pass_time(100)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(provider.settlement.tick)
-            with trio.fail_after(20):
+            with trio.fail_after(60):
                 while await provider.paid() == 0:
                     await trio.sleep(0.02)
                 paid = await provider.paid()
@@ -331,7 +331,7 @@ async def test_a_daemon_that_was_killed_while_it_sent_goes_on_with_that(provider
         node.pass_time(100)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(provider.settlement.tick)
-            with trio.fail_after(20):
+            with trio.fail_after(60):
                 while await provider.paid() == 0:
                     await trio.sleep(0.02)
             nursery.cancel_scope.cancel()
@@ -342,7 +342,7 @@ async def test_a_daemon_that_was_killed_while_it_sent_goes_on_with_that(provider
     async with provider.daemon(), trio.open_nursery() as nursery:
         nursery.start_soon(_mine, node)
         nursery.start_soon(provider.settlement.run)
-        with trio.fail_after(30):
+        with trio.fail_after(60):
             while await provider.store.read(claims.open_claim) is not None:
                 await trio.sleep(0.05)
         nursery.cancel_scope.cancel()

@@ -96,7 +96,7 @@ def survives(mutant: Mutant | None) -> bool:
     import pytest
 
     sys.meta_path.insert(0, MutantFinder(mutant))
-    arguments = ["-x", "-q", "-n0", "-p", "no:cacheprovider", "-k", "not TestHostileBytes"]
+    arguments = ["-x", "-q", "-n0", "-p", "no:cacheprovider"]
     arguments += ["-W", "ignore::pytest.PytestAssertRewriteWarning", *selection(mutant)]
     with open(os.devnull, "w") as nowhere:
         os.dup2(nowhere.fileno(), 1)

@@ -6,8 +6,6 @@ from datetime import datetime, timedelta
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from hypothesis import given
-from hypothesis import strategies as st
 
 from tests.protocol.attestation.evidence import (
     BINDING,
@@ -17,7 +15,6 @@ from tests.protocol.attestation.evidence import (
     REPLY_KEY,
     VECTORS,
     certificate,
-    flipped,
     read,
 )
 from tests.protocol.attestation.pki import DAY, NOW, Cert, Pki, der
@@ -375,37 +372,3 @@ class TestMarkets:
 def test_every_check_is_documented():
     text = (VECTORS.parents[2] / "docs" / "attestation.md").read_text()
     assert [check for check in Check if f"| `{check}` |" not in text] == []
-
-
-class TestHostileBytes:
-    """Whatever a peer sends ends in a refusal with a known name, never in another exception."""
-
-    GOOD = answer()
-
-    def check(self, evidence: Evidence) -> None:
-        assert rule_of(self.GOOD.model_copy(update={"evidence": evidence})) in set(Check)
-
-    @given(report=st.binary(max_size=3000), certificate=st.binary(max_size=3000), crl=st.binary(max_size=99))
-    def test_random(self, report, certificate, crl):
-        self.check(Evidence(kind="sev-snp", report=report, certificates=[certificate], collateral=crl))
-
-    @pytest.mark.parametrize("mask", [0x01, 0x10, 0x80])
-    def test_a_flipped_bit_anywhere(self, mask):
-        evidence = self.GOOD.evidence
-        for offset in range(len(evidence.report)):
-            self.check(evidence.model_copy(update={"report": flipped(evidence.report, offset, mask)}))
-        raw = evidence.certificates[0]
-        unused_bits = len(raw) - 257  # how many bits of the signature's last byte are none: it may say one
-        for offset in range(len(raw)):
-            if offset == unused_bits:
-                continue
-            self.check(evidence.model_copy(update={"certificates": [flipped(raw, offset, mask)]}))
-
-    @given(st.data())
-    def test_a_certificate_cut_or_grown(self, data):
-        evidence = self.GOOD.evidence
-        raw = evidence.certificates[0]
-        cut = raw[: data.draw(st.integers(0, len(raw) - 1))]
-        self.check(evidence.model_copy(update={"certificates": [cut]}))
-        grown = raw + data.draw(st.binary(min_size=1, max_size=64))
-        self.check(evidence.model_copy(update={"certificates": [grown]}))

@@ -86,7 +86,7 @@ def test_what_a_killed_doctor_leaves_is_cleared_away(market: LiveLocalnet) -> No
     words = ["doctor", "-c", str(config_file(market.cluster()))]
     argv = [*enter(market.cluster().namespace), str(COMMANDS / "trustedpods-provider"), *words]
     with subprocess.Popen(argv, stdout=subprocess.DEVNULL) as process:
-        until("its probe pods are there", lambda: probes_left(market))
+        until("its namespace is there", lambda: probes_left(market), 90)
         process.kill()
     trio.run(_sweep, market)
     assert [left for left in probes_left(market) if not left.startswith("/")] == []

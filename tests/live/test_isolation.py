@@ -112,8 +112,7 @@ def town(market: LiveLocalnet, tmp_path_factory: pytest.TempPathFactory) -> Iter
         _listen(stack, places)
         addresses, ports = _names(market, places, at, stack)
         yield Town(market, pods, places, addresses, ports)
-    for person in people:
-        person.close()
+    all_at_once([person.close for person in people])
 
 
 def _somebody(market: LiveLocalnet, folder: Path) -> Publisher:

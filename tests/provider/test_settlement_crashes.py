@@ -32,6 +32,9 @@ from trustedpods.provider.store.claims import ClaimState
 from trustedpods.provider.store.tables import METADATA
 from trustedpods.provider.tee import NoTee
 
+pytestmark = pytest.mark.timeout(600)
+"""Some 20 s of work for the longest; a machine that is busy with other tests takes its time."""
+
 DEPOSIT = 10**9
 FINALITY = 2
 ROUNDS = 6

@@ -11,7 +11,7 @@ from libp2p.security.noise import patterns
 
 from tests.attacks.front import front_of
 from tests.attacks.sealed_market import sealed_market
-from tests.attacks.victim import ASK
+from tests.fakes.provider_caller import ASK
 from tests.fakes.provider_world import MARKER
 from tests.protocol.net import peers
 from trustedpods.protocol.codec import decode, encode

@@ -13,18 +13,14 @@ from pathlib import Path
 
 import trio
 
-from tests.fakes.provider_caller import Caller
+from tests.fakes.provider_caller import ASK, Caller
 from tests.fakes.provider_world import World
 from trustedpods.protocol.limits import MIB
-from trustedpods.protocol.messages import Admission, AdmitBody
+from trustedpods.protocol.messages import Admission
 from trustedpods.provider.keys import BootKeys
 
 HONEST_WITHIN_S = 10.0
 """Dial, attest, dial again, ask for admission. Some 20 ms when nothing else runs; the machine may be slow."""
-
-ASK = AdmitBody(
-    cpu_milli=100, memory_mib=64, storage_mib=0, image_mib=1, max_replicas=2, services=["web"], hosts=[]
-)
 
 
 @dataclass

@@ -17,6 +17,7 @@ from trustedpods.protocol.codec import decode, encode
 from trustedpods.protocol.errors import error_from_wire
 from trustedpods.protocol.ids import PodRef, address_bytes
 from trustedpods.protocol.messages import (
+    AdmitBody,
     Attested,
     AttestRequest,
     BlobAck,
@@ -39,6 +40,14 @@ from trustedpods.protocol.sealing.requests import publisher_secret, request_dige
 from trustedpods.protocol.units import Usage
 
 _numbers = itertools.count(1)
+
+OPERATOR = "books/operator.sock"
+"""The operator's socket, in the folder of a `World`."""
+
+ASK = AdmitBody(
+    cpu_milli=100, memory_mib=64, storage_mib=0, image_mib=1, max_replicas=2, services=["web"], hosts=[]
+)
+"""May such a pod come?"""
 
 
 def image_of(marker=b"layer"):
@@ -213,6 +222,15 @@ class Caller:
                 if final:
                     return needs, steps, line
                 steps.append(line.step)
+
+
+@asynccontextmanager
+async def serving(world):
+    """A running daemon with one deployed pod."""
+    async with world.run() as (parts, address):
+        caller = Caller(world, address)
+        await caller.provision()
+        yield parts, caller
 
 
 async def until(condition, limit=10.0):

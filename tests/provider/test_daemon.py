@@ -2,18 +2,16 @@
 """The whole daemon, spoken to over real libp2p, with chain, cluster and facade in memory."""
 
 import os
-from contextlib import asynccontextmanager
 
 import pytest
 import trio
 
-from tests.fakes.provider_caller import Caller, image_of, in_phase, manifest_of, until
+from tests.fakes.provider_caller import ASK, Caller, image_of, in_phase, manifest_of, serving, until
 from tests.fakes.provider_world import MARKER, World
 from trustedpods.protocol import limits
 from trustedpods.protocol.errors import NetworkFailure, Refused
 from trustedpods.protocol.messages import (
     Admission,
-    AdmitBody,
     DeleteBody,
     Done,
     Needs,
@@ -24,24 +22,10 @@ from trustedpods.protocol.sealing.replies import verify_statement
 from trustedpods.provider.cluster.reasons import Diagnosis
 from trustedpods.provider.core.record import Phase
 
-OPERATOR = "books/operator.sock"
-ASK = AdmitBody(
-    cpu_milli=100, memory_mib=64, storage_mib=0, image_mib=1, max_replicas=2, services=["web"], hosts=[]
-)
-
 
 @pytest.fixture
 def world(tmp_path):
     return World(tmp_path)
-
-
-@asynccontextmanager
-async def serving(world):
-    """A running daemon with one deployed pod."""
-    async with world.run() as (parts, address):
-        caller = Caller(world, address)
-        await caller.provision()
-        yield parts, caller
 
 
 async def test_attestation_is_fresh(world):

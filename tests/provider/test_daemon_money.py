@@ -1,19 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """The same daemon: wake-ups, claims, the end of money, outages, and kills at every step."""
 
-from contextlib import asynccontextmanager
-
 import pytest
 import trio
 
-from tests.fakes.provider_caller import Caller, in_phase, until
+from tests.fakes.provider_caller import OPERATOR, Caller, in_phase, serving, until
 from tests.fakes.provider_world import MARKER, World
 from trustedpods.contracts import merkle
 from trustedpods.contracts.terms import due
 from trustedpods.contracts.usage import UsageItem
 from trustedpods.protocol.errors import BadInput, NetworkFailure, Refused
 from trustedpods.protocol.messages import (
-    AdmitBody,
     DeleteBody,
     Done,
     LogLines,
@@ -30,24 +27,10 @@ from trustedpods.provider.core.record import Phase
 from trustedpods.provider.facade.wake import WakeAddress, ask
 from trustedpods.provider.keys import BootKeys
 
-OPERATOR = "books/operator.sock"
-ASK = AdmitBody(
-    cpu_milli=100, memory_mib=64, storage_mib=0, image_mib=1, max_replicas=2, services=["web"], hosts=[]
-)
-
 
 @pytest.fixture
 def world(tmp_path):
     return World(tmp_path)
-
-
-@asynccontextmanager
-async def serving(world):
-    """A running daemon with one deployed pod."""
-    async with world.run() as (parts, address):
-        caller = Caller(world, address)
-        await caller.provision()
-        yield parts, caller
 
 
 async def test_wake_gives_the_pods_address(world, tmp_path):

@@ -11,7 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import httpx
 
-HUGE = 4 * 1024 * 1024
+HUGE = 1024 * 1024
 
 FAULTS = (
     "drop-before",

@@ -6,7 +6,6 @@ import shutil
 from contextlib import asynccontextmanager
 
 import pytest
-import trio
 
 from tests.fakes.provider_caller import Caller, in_phase, until
 from tests.fakes.provider_world import World
@@ -15,7 +14,7 @@ from trustedpods.contracts.rows import RegistryRow
 from trustedpods.contracts.typed import Domain, Move, address_of, sign_move
 from trustedpods.protocol.errors import Refused
 from trustedpods.protocol.ids import address_bytes
-from trustedpods.protocol.messages import Done, PodStatus, StatusBody, UsageBody, UsageReport
+from trustedpods.protocol.messages import Done, Needs, PodStatus, StatusBody, UsageBody, UsageReport
 from trustedpods.protocol.rotation import RotateBody
 from trustedpods.provider.app.operator import ask_operator
 from trustedpods.provider.app.presence import mend_row
@@ -235,10 +234,9 @@ async def test_a_kill_in_the_middle_of_the_release(world):
     async with rebooted(world) as (parts, caller):
         await rotate(world, caller)
         world.cluster.hold_starts = True
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(caller.provision)
+        async with caller.talk(*caller.signed("provision", caller.bundle())) as (_, reply):
+            await reply(Needs)
             await until(lambda: in_phase(parts, caller, Phase.STARTING))
-            nursery.cancel_scope.cancel()
     async with world.run() as (parts, caller.address):
         world.cluster.release_starts()
         world.cluster.hold_starts = False

@@ -15,7 +15,7 @@ from tests.fuzz.targets import TARGETS, run
 
 ROOT = Path(__file__).parents[2]
 SECONDS = 6
-HANG_S = 90
+HANG_S = 240
 """Start, the last input, and a busy machine."""
 SOAK_SECONDS = int(os.environ.get("FUZZ_SECONDS", "900"))
 
@@ -69,6 +69,7 @@ def atheris(seconds: int, folder: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.timeout(SECONDS + HANG_S + 60)
 def test_a_few_seconds_guided_by_coverage(tmp_path):
     done = atheris(SECONDS, tmp_path)
     assert done.returncode == 0, done.stderr[-3000:]
@@ -76,7 +77,7 @@ def test_a_few_seconds_guided_by_coverage(tmp_path):
 
 
 @pytest.mark.soak
-@pytest.mark.timeout(SOAK_SECONDS + 300)
+@pytest.mark.timeout(SOAK_SECONDS + HANG_S + 60)
 def test_minutes_guided_by_coverage(tmp_path):
     done = atheris(SOAK_SECONDS, tmp_path)
     assert done.returncode == 0, done.stderr[-5000:]

@@ -125,6 +125,11 @@ class TestReportDataAlone:
             report_data_of(quote)
         assert error.value.rule == "report"
 
+    @pytest.mark.parametrize("version", [0, 3, 6])
+    def test_an_unknown_version_is_called_unknown(self, version):
+        with pytest.raises(EvidenceRefused, match=f"version {version} is not known"):
+            report_data_of(version.to_bytes(2, "little") + QUOTE[2:])
+
 
 BROKEN = {
     "signature": (flipped(QUOTE, SIGNATURE_AT), "signature"),

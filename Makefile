@@ -48,7 +48,7 @@ forge: setup
 
 live: setup
 	@$(call title,tests on real parts)
-	$(PYTEST) -m "live and not soak"
+	$(PYTEST) -m "live and not soak" --numprocesses 2 --dist loadfile
 
 bench: setup ## measure, as ratios in one run
 	@$(call title,benchmarks)
@@ -58,6 +58,7 @@ bench: setup ## measure, as ratios in one run
 	$(BIN)/python -m tests.bench.market
 	$(BIN)/python -m tests.bench.facade
 	$(BIN)/python -m tests.bench.cold_start --runs 100
+	$(BIN)/python -m tests.bench.idle_pods
 	$(BIN)/python -m tests.bench.registry
 	$(BIN)/python -m tests.bench.gas
 

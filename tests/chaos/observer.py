@@ -109,7 +109,7 @@ class Observer:
         metadata, status = pod["metadata"], pod.get("status", {})
         run = self.runs.setdefault(metadata["uid"], _new(pod))
         if "startTime" in status:
-            run.begun = _unix(status["startTime"])
+            run.begun = unix(status["startTime"])
         states = status.get("containerStatuses", [])
         ends = [ended for state in states if (ended := _ended(state)) is not None]
         run.ran = run.ran or bool(ends) or any("running" in state.get("state", {}) for state in states)
@@ -130,7 +130,7 @@ def _new(pod: Json) -> Run:
 def _ended(state: Json) -> int | None:
     for part in ("state", "lastState"):
         if "terminated" in state.get(part, {}):
-            return _unix(state[part]["terminated"]["finishedAt"])
+            return unix(state[part]["terminated"]["finishedAt"])
     return None
 
 
@@ -143,7 +143,8 @@ def _mib(text: str) -> int:
     return int(text[:-2])
 
 
-def _unix(text: str) -> int:
+def unix(text: str) -> int:
+    """A Kubernetes time in Unix seconds."""
     return timegm(time.strptime(text, "%Y-%m-%dT%H:%M:%SZ"))
 
 

@@ -1,0 +1,175 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Twenty pods that sleep and wake all along under mixed load, while every part is killed at random.
+
+Nothing may fail but what was in flight through HAProxy or the activator when that very process was
+killed, and the bill is what an independent observer computes.
+"""
+
+import json
+import random
+import secrets
+import sys
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+from time import monotonic
+
+import pytest
+import trio
+
+from tests.chaos.bills import Seen, billed, expected, off, total, worth
+from tests.chaos.faults import Faults
+from tests.chaos.load import Load, Target
+from tests.chaos.observer import Observer, unix
+from tests.chaos.verdict import CARRIERS, Kind, Request, unexplained
+from tests.live.cluster import until_zero
+from tests.live.conftest import unique
+from tests.live.localnet_fixture import LiveLocalnet, localnet
+from tests.live.money import Bank
+from tests.live.publisher import Deployed, Json, Publisher, provider
+from trustedpods.localnet.settings import Knobs
+from trustedpods.publisher.images.source import open_image
+
+pytestmark = [pytest.mark.timeout(1500)]
+
+KINDS: tuple[Kind, ...] = ("short", "upload", "download", "websocket", "grpc", "tcp")
+SERVICES: dict[Kind, str] = {"grpc": "rpc", "tcp": "raw"}
+PODS = 20
+ZERO_LIMIT_S = 60
+DEPLOYS_AT_ONCE = 4
+KNOBS = Knobs(claim_interval_s=20, unlock_s=60, grace_s=60, warn_before_s=10, idle_after_s=2)
+NEAR = 0.01
+"""The bill may differ from the observer's by so much."""
+
+
+@pytest.fixture
+def market() -> Iterator[LiveLocalnet]:
+    """One of its own: nobody else's test lives through this."""
+    with localnet(knobs=KNOBS) as running:
+        yield running
+
+
+@pytest.mark.live
+def test_ninety_seconds(market: LiveLocalnet, tmp_path: Path) -> None:
+    storm(market, tmp_path, 90.0)
+
+
+@pytest.mark.soak
+def test_ten_minutes(market: LiveLocalnet, tmp_path: Path) -> None:
+    storm(market, tmp_path, 600.0)
+
+
+def storm(market: LiveLocalnet, folder: Path, seconds: float) -> None:
+    """The whole story: deploy, load and kill, settle, compare."""
+    seed = secrets.randbits(32)
+    bank = Bank(market)
+    person = Publisher(market, bank.new_account(folder), folder)
+    with Observer(market) as observer:
+        pods = deploy_all(person)
+        load = Load([Target(pod.name, kind, endpoint(kind, pod)) for kind, pod in pods], seed)
+        faults = Faults(market, random.Random(seed))
+        trio.run(rage, load, faults, seconds)
+        report(seed, load.requests, faults)
+        for _, pod in pods:
+            until_zero(market, pod.namespace, ZERO_LIMIT_S)
+        provider(market, "claim")
+    lost = unexplained(load.requests, faults.kills)
+    assert not lost, f"{len(lost)} of {len(load.requests)} requests failed; the first: {lost[:5]}"
+    assert {request.kind for request in load.requests if not request.error} == set(KINDS)
+    assert {kill.part for kill in faults.kills} >= set(CARRIERS)
+    check_bills(market, person, [pod for _, pod in pods], observer, load.requests)
+    person.close()
+
+
+async def rage(load: Load, faults: Faults, seconds: float) -> None:
+    """Kill while there is load; the last requests end in peace."""
+    end = monotonic() + seconds
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(faults.run)
+        await load.run(end)
+        nursery.cancel_scope.cancel()
+
+
+# ---- the pods --------------------------------------------------------------------------------
+
+
+def deploy_all(person: Publisher) -> list[tuple[Kind, Deployed]]:
+    """Twenty pods, of all kinds in turn."""
+    kinds = [KINDS[place % len(KINDS)] for place in range(PODS)]
+    files = [person.manifest("echo", unique(kind), partial(shape, kind)) for kind in kinds]
+    with ThreadPoolExecutor(DEPLOYS_AT_ONCE) as pool:
+        return list(zip(kinds, pool.map(person.deploy, files), strict=True))
+
+
+def shape(kind: Kind, spec: Json) -> None:
+    """One service of its kind, and small enough that all twenty can be awake on two cores."""
+    spec["services"] = [
+        service for service in spec["services"] if service["name"] == SERVICES.get(kind, "web")
+    ]
+    spec["scale"] = {"min": 0, "max": 1, "idleAfter": "2s"}
+    (container,) = spec["containers"]
+    container["resources"]["limits"] = {"cpu": "60m", "memory": "32Mi"}
+
+
+def endpoint(kind: Kind, pod: Deployed) -> str:
+    """The URL of its only service."""
+    (end,) = pod.result["endpoints"]
+    assert end["service"] == SERVICES.get(kind, "web")
+    return str(end["url"])
+
+
+# ---- the bill --------------------------------------------------------------------------------
+
+
+def check_bills(
+    market: LiveLocalnet,
+    person: Publisher,
+    pods: Sequence[Deployed],
+    observer: Observer,
+    requests: Sequence[Request],
+) -> None:
+    """All bills together, and reserved time by itself: traffic may be lost with a killed HAProxy."""
+    image = sum(blob.size for blob in open_image("oci-archive:echo.tar", person.folder, person.folder).blobs)
+    pairs = []
+    for pod in pods:
+        bill = person.run("bill", pod.name).json
+        assert bill["problems"] == []
+        space = json.loads(market.kubectl("get", "namespace", pod.namespace, "-o", "json"))
+        seen = Seen(
+            tuple(run for run in observer.runs.values() if run.namespace == pod.namespace),
+            tuple(request for request in requests if request.pod == pod.name),
+            image,
+            unix(space["metadata"]["creationTimestamp"]),
+            bill["lines"][-1]["up_to"],
+        )
+        pairs.append((expected(seen), billed(bill)))
+    ours, theirs = (total(column) for column in zip(*pairs, strict=True))
+    sys.stderr.write(f"observed {ours}\nbilled   {theirs}\n")
+    channel = Bank(market).channel(pods[0].channel)
+    assert channel is not None
+    prices = channel.terms.prices
+    assert abs(off(worth(ours, prices), worth(theirs, prices))) <= NEAR
+    assert abs(off(ours.cpu_core_ms, theirs.cpu_core_ms)) <= NEAR
+    assert abs(off(ours.memory_mib_s, theirs.memory_mib_s)) <= NEAR
+    assert theirs.egress_kib <= ours.egress_kib * (1 + NEAR)
+    assert theirs.ingress_kib <= ours.ingress_kib * (1 + NEAR)
+
+
+def report(seed: int, requests: list[Request], faults: Faults) -> None:
+    """For whoever reads the log: how much of everything there was."""
+    done = Counter(request.kind for request in requests if not request.error)
+    failed = Counter(request.kind for request in requests if request.error)
+    killed = Counter(kill.part for kill in faults.kills)
+    sys.stderr.write(f"\nseed {seed}\nwhole {dict(done)}\nfailed {dict(failed)}\nkilled {dict(killed)}\n")
+    for kill in faults.kills:
+        sys.stderr.write(
+            f"{kill.at - faults.kills[0].at:7.2f} {kill.part} back after {kill.back - kill.at:.2f} s\n"
+        )
+    for request in requests:
+        if request.error:
+            since = request.began - faults.kills[0].at
+            sys.stderr.write(
+                f"{since:7.2f} {request.ended - request.began:6.2f} {request.kind} {request.error}\n"
+            )

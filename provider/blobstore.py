@@ -25,6 +25,10 @@ from trustedpods.protocol.sealing.blobs import SEALED_CHUNK_SIZE, chunk_count, o
 SYNC_EVERY = 16
 """Chunks between two fdatasyncs: only synced chunks are acknowledged."""
 
+TURN_WITHIN_S = 30.0
+"""How long a stream waits for another of the same publisher that sends the same blob: two deploys of
+one image side by side. Less than a client waits for an acknowledgement."""
+
 
 class BlobStore:
     """All sealed blobs of all publishers, bounded by a quota."""
@@ -32,7 +36,7 @@ class BlobStore:
     def __init__(self, folder: Path, quota_mib: int) -> None:
         self._folder = folder
         self._quota = quota_mib * MIB
-        self._writing: set[Path] = set()
+        self._writing: dict[Path, trio.Event] = {}
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._used = sum(path.stat().st_size for path in folder.glob("*/*.sealed"))
 
@@ -59,10 +63,13 @@ class BlobStore:
     async def writer(self, publisher: Address, blob: BlobRef) -> AsyncIterator["BlobWriter"]:
         """Append to the blob from its first missing chunk.
 
-        Refused with rule `busy` while another stream writes the same blob, with rule `quota` when
-        the announced rest would not fit.
+        While another stream writes the same blob it waits for its turn; Refused with rule `busy` when
+        that takes too long, with rule `quota` when the announced rest would not fit.
         """
         path = self._path(publisher, blob)
+        with trio.move_on_after(TURN_WITHIN_S):
+            while (other := self._writing.get(path)) is not None:
+                await other.wait()
         if path in self._writing:
             raise Refused("another stream is sending this blob", rule="busy", hint="try again in a moment")
         have = self.chunks(publisher, blob)
@@ -71,7 +78,7 @@ class BlobStore:
             raise Refused(
                 f"the provider's spool holds {self._used // MIB} of {self._quota // MIB} MiB", rule="quota"
             )
-        self._writing.add(path)
+        self._writing[path] = trio.Event()
         self._used += rest  # announced bytes count at once, so that two uploads cannot both fit
         before = path.stat().st_size if path.exists() else 0
         writer = BlobWriter(path, blob, have)
@@ -81,7 +88,7 @@ class BlobStore:
         finally:
             with trio.CancelScope(shield=True):
                 await trio.to_thread.run_sync(writer.close)
-            self._writing.discard(path)
+            self._writing.pop(path).set()
             written = path.stat().st_size if path.exists() else 0
             self._used += written - before - rest
 

@@ -3,12 +3,15 @@ import hashlib
 import os
 
 import pytest
+import trio
+import trio.testing
 
 from tests.fakes.records import OWNER, PUBLISHER
 from trustedpods.protocol.errors import NetworkFailure, Refused, RemoteProtocolError
 from trustedpods.protocol.limits import BLOB_CHUNK
 from trustedpods.protocol.messages import BlobRef
 from trustedpods.protocol.sealing.blobs import SEALED_CHUNK_SIZE, chunk_count, derive, seal_chunk
+from trustedpods.provider import blobstore
 from trustedpods.provider.blobstore import BlobStore
 
 DATA = os.urandom(2 * BLOB_CHUNK + 1000)
@@ -83,7 +86,26 @@ async def test_other_publishers_have_nothing(store):
     assert store.chunks(OWNER, BLOB) == 0
 
 
-async def test_one_writer_at_a_time(store):
+async def test_a_second_writer_goes_on_where_the_first_stopped(store, nursery):
+    turns = []
+
+    async def second():
+        async with store.writer(PUBLISHER, BLOB) as writer:
+            turns.append(writer.chunks)
+
+    async with store.writer(PUBLISHER, BLOB) as first:
+        nursery.start_soon(second)
+        await trio.testing.wait_all_tasks_blocked()
+        await first.add(sealed(0))
+        assert turns == []
+    with trio.fail_after(5):
+        while not turns:
+            await trio.sleep(0.01)
+    assert turns == [1]
+
+
+async def test_a_writer_whose_turn_does_not_come_is_told(store, monkeypatch):
+    monkeypatch.setattr(blobstore, "TURN_WITHIN_S", 0.05)
     async with store.writer(PUBLISHER, BLOB):
         with pytest.raises(Refused) as caught:
             async with store.writer(PUBLISHER, BLOB):

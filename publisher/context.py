@@ -60,7 +60,7 @@ def config_dir(environment: Mapping[str, str]) -> Path:
 
 
 def state_dir(environment: Mapping[str, str] = os.environ) -> Path:
-    """The user's folder of hints and transactions that are not final: in $XDG_STATE_HOME or ~/.local/state."""
+    """The user's folder of hints and unfinished transactions: in $XDG_STATE_HOME or ~/.local/state."""
     base = environment.get("XDG_STATE_HOME") or str(_home(environment) / ".local" / "state")
     return Path(base) / "trustedpods"
 

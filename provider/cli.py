@@ -250,6 +250,7 @@ def facade_files(config_path: Path) -> None:
         tls_binds=tuple(Bind(bind) for bind in section.tls_binds),
         tls_dir=section.tls_dir(config.identity.keys_dir),
         https_suffix=section.https_suffix,
+        exporter=Bind(section.exporter) if section.exporter else None,
         limits=FacadeLimits(per_source=section.source_connections, source_rate=section.source_rate or None),
     )
     install(made, folder / "haproxy.cfg")

@@ -121,6 +121,8 @@ class FacadeSection(Section):
     follows the host in an https URL. `binds` and the files beside `map_file`
     (haproxy.cfg, pages) are only used by `facade-files`.
 
+    At `exporter` Prometheus finds HAProxy's metrics; keep it on the loopback.
+
     `resolvers` are asked for proofs of control over publishers' own hosts; none: this machine's.
 
     Most that a manifest may ask for, for each service: `max_connections` at once, `max_rate` requests per
@@ -140,6 +142,7 @@ class FacadeSection(Section):
     binds: Annotated[list[HostPort], Field(min_length=1, max_length=8)] = ["*:80"]
     tcp_binds: Annotated[list[HostPort], Field(max_length=8)] = []
     tls_binds: Annotated[list[HostPort], Field(max_length=8)] = []
+    exporter: HostPort | None = None
     resolvers: Annotated[list[str], Field(max_length=4)] = []
     certificate_file: PathText | None = None
     https_suffix: Annotated[str, Field(pattern=r"^(:\d{1,5})?$")] = ""

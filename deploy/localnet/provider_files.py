@@ -37,6 +37,7 @@ def facade_config(settings: Settings, cluster: Cluster) -> FacadeConfig:
         tls_binds=tuple(tls_binds),
         tls_dir=keys_folder(settings, cluster),
         https_suffix=_https_suffix(cluster),
+        exporter=Bind(f"127.0.0.1:{cluster.ports.metrics + 1}") if cluster.embedded else None,
         runtime_socket=cluster.path("facade", "runtime.sock"),
         map_file=cluster.path("facade", "hosts.map"),
         activator_dir=cluster.path("facade", "slots"),

@@ -2,7 +2,6 @@
 """All published pods: watches their replicas, probes them, wakes them, reads their traffic."""
 
 import logging
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import trio
@@ -10,8 +9,8 @@ import trio
 from trustedpods.protocol.errors import NetworkFailure, TrustedPodsError
 from trustedpods.protocol.ids import ChannelId
 from trustedpods.provider.app.bundles import Bundles, OpenBundle
-from trustedpods.provider.app.certificates import show_own
 from trustedpods.provider.app.doors import Doors
+from trustedpods.provider.app.facade_keeper import FacadeKeeper
 from trustedpods.provider.app.machine import Machine, Published
 from trustedpods.provider.app.meter import Meter
 from trustedpods.provider.app.steady import steadily
@@ -21,8 +20,6 @@ from trustedpods.provider.core.record import Phase, PodRecord
 from trustedpods.provider.core.traffic import SlotStats, combine, mark_of
 from trustedpods.provider.facade import probe
 from trustedpods.provider.facade.exposure import Exposure, pod_of
-from trustedpods.provider.facade.facade import Synced
-from trustedpods.provider.facade.slots import FacadeState, Want
 from trustedpods.provider.facade.wake import WakeAddress, WakeAnswer, WakeRefusal
 
 if TYPE_CHECKING:
@@ -33,9 +30,6 @@ _log = logging.getLogger(__name__)
 TICK_S = 1.0
 DIAGNOSE_AFTER_S = 1.0
 """A replica that is not ready by then is asked why."""
-
-SYNC_EVERY_S = 30.0
-"""How often the facade's whole content is compared with what is wanted."""
 
 UNKNOWN_RETRY_S = 5
 DRAIN_LIMIT_S = 30.0
@@ -227,7 +221,7 @@ class Fleet:
             self._nursery = nursery
             nursery.start_soon(steadily, "watching replicas", self._watch)
             nursery.start_soon(steadily, "the fleet's tick", self._tick)
-            nursery.start_soon(steadily, "keeping the facade", self._sync_facade)
+            nursery.start_soon(steadily, "keeping the facade", FacadeKeeper(self._doors, self._machines).run)
             task_status.started()
 
     async def restore(self, records: list[PodRecord]) -> None:
@@ -354,43 +348,6 @@ class Fleet:
             if found is not None and found.hopeless:
                 machine.see(failure=found.text)
 
-    async def _sync_facade(self) -> None:
-        while True:
-            await trio.sleep(SYNC_EVERY_S)
-            try:
-                self._take_in(await self._doors.facade.sync())
-                await show_own(self._doors)
-            except TrustedPodsError as error:
-                _log.warning("the facade is out of step: %s", error)
-
     async def take_over_facade(self) -> None:
         """After a start: the facade serves the machines' pods, and no others."""
-        state = FacadeState(
-            tuple(
-                _want(part, m.state.served)
-                for m in self._machines.values()
-                for part in m.published.services.values()
-            )
-        )
-        self._take_in(await self._doors.facade.sync(state))
-        await show_own(self._doors)
-
-    def _take_in(self, synced: Synced) -> None:
-        self._doors.metrics.answered("facade")
-        if synced.restarted:
-            _log.warning("HAProxy was restarted; its content was put back")
-        for machine in self._machines.values():
-            machine.moved_to(synced.slots)
-
-
-def _want(part: Exposure, served: scale.Serve) -> Want:
-    """What the facade is to serve for one service, at its own port."""
-    return Want(
-        part.label,
-        part.routes,
-        tuple(replace(pod, port=part.port) for pod in served.pods),
-        tuple(replace(pod, port=part.port) for pod in served.draining),
-        part.protocol,
-        part.limits,
-        part.https_only,
-    )
+        await FacadeKeeper(self._doors, self._machines).take_over()

@@ -68,8 +68,8 @@ class FacadeConfig:
 
     Paths are absolute; the folders exist and belong to the facade alone. `tls_binds` take TLS with
     the certificates that `tls_dir`, a folder in memory, lists; `https_suffix` is what follows the host
-    in an https URL. The n-th slot of tcp listens on each of `tcp_binds`, n ports further. `threads`
-    None is one per core.
+    in an https URL. The n-th slot of tcp listens on each of `tcp_binds`, n ports further. At `exporter`
+    Prometheus finds HAProxy's own metrics under /metrics. `threads` None is one per core.
     """
 
     binds: tuple[Bind, ...]
@@ -82,6 +82,7 @@ class FacadeConfig:
     tls_binds: tuple[Bind, ...] = ()
     tls_dir: Path | None = None
     https_suffix: str = ""
+    exporter: Bind | None = None
     limits: FacadeLimits = FacadeLimits()
     threads: int | None = None
 
@@ -100,7 +101,8 @@ class FacadeConfig:
     def _check_binds(self) -> None:
         if not self.binds:
             raise BadInput("the facade needs an address to listen on", where="facade.binds")
-        for bind in (*self.binds, *self.tcp_binds, *self.tls_binds):
+        extra = () if self.exporter is None else (self.exporter,)
+        for bind in (*self.binds, *self.tcp_binds, *self.tls_binds, *extra):
             if not _BIND.match(bind.address) or (bind.namespace and not _NETNS.match(bind.namespace)):
                 raise BadInput(f"not an address to listen on: {bind}", where="facade.binds")
         for bind in self.tcp_binds:

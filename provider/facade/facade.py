@@ -109,6 +109,10 @@ class Facade:
             restarted, self._boot = self._boot not in (None, boot), boot
             return Synced(boot, restarted, dict(self._slots.labels), tuple(sorted(unfinished)))
 
+    async def restarted(self) -> bool:
+        """Whether HAProxy is another process than at the last `sync`; NetworkFailure if there is none."""
+        return self._boot is not None and await self._runtime.boot() != self._boot
+
     async def publish(
         self,
         label: str,

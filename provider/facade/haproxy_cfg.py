@@ -24,6 +24,7 @@ _ACTIVATOR = {
 def haproxy_config(config: FacadeConfig) -> str:
     """haproxy.cfg; the page, map and certificate files that it names must exist when it is read."""
     parts = [_global(config), _http_defaults(config), _web(config), _table(), _nowhere()]
+    parts += [] if config.exporter is None else [_exporter(config.exporter)]
     parts += [_slot(config, slot) for protocol in _HTTP for slot in config.pools.slots(protocol)]
     if config.pools.tcp:
         parts.append(_tcp_defaults(config))
@@ -173,6 +174,17 @@ def _table() -> str:
 
 def _nowhere() -> str:
     return _section("backend nowhere from http", ["http-request return status 404 default-errorfiles"])
+
+
+def _exporter(bind: Bind) -> str:
+    """By slot: no tenant's name is known here."""
+    lines = [
+        _bind(bind),
+        "option dontlog-normal",
+        "http-request use-service prometheus-exporter if { path /metrics }",
+        "http-request deny deny_status 404",
+    ]
+    return _section("frontend exporter from http", lines)
 
 
 def _bind(bind: Bind) -> str:

@@ -69,6 +69,10 @@ class FakeFacade:
         restarted, self._synced = self._synced not in (None, self.boots), self.boots
         return Synced(self._boot, restarted, dict(self.table.labels), ())
 
+    async def restarted(self) -> bool:
+        await self._begin()
+        return self._synced not in (None, self.boots)
+
     def _take_over(self, desired: FacadeState) -> None:
         self.wants = {}
         labels = {want.label for want in desired.wants}

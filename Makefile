@@ -35,7 +35,7 @@ lint: setup ## format, style, types, directions between rooms
 
 unit: setup
 	@$(call title,tests without real parts)
-	$(PYTEST) -m "not live and not soak" --numprocesses 2 --dist loadfile
+	$(PYTEST) -m "not live and not soak" --numprocesses 4 --dist loadfile
 
 policies: setup
 	@$(call title,network policy agent)

@@ -15,9 +15,11 @@ import trio
 
 from trustedpods.protocol.errors import Locked, NetworkFailure
 from trustedpods.protocol.units import Resources, UnixSeconds
+from trustedpods.provider.cluster import proving
 from trustedpods.provider.cluster.builder import KubeObject
 from trustedpods.provider.cluster.capacity import Capacity
 from trustedpods.provider.cluster.errors import NamespaceEnding, NotThere
+from trustedpods.provider.cluster.proving import Proof
 from trustedpods.provider.cluster.quantities import mebibytes
 from trustedpods.provider.cluster.reasons import Diagnosis
 from trustedpods.provider.cluster.sizes import requested_by
@@ -41,11 +43,13 @@ class FakeLife:
 
 @dataclass
 class FakeCluster:
-    """See the module. `failing[namespace]` keeps its replicas from getting ready, for that reason."""
+    """See the module. `failing[namespace]` keeps its replicas from getting ready, for that reason;
+    without `enforces` its network ignores policies."""
 
     clock: int = 1_800_000_000
     unreachable: bool = False
     hold_starts: bool = False
+    enforces: bool = True
     failing: dict[str, Diagnosis] = field(default_factory=dict)
     allocatable: Resources = field(default_factory=lambda: Resources(8000, 16_384, 65_536))
     lives: dict[str, FakeLife] = field(default_factory=dict)
@@ -269,6 +273,17 @@ class FakeCluster:
         if other != holder and until > self.clock:
             raise Locked(f"{other} holds the lease {name}")
         self.leases[name] = (holder, self.clock + seconds)
+
+    async def prove(self, image: str, namespace: str) -> Proof:
+        await self._called(f"prove {image} in {namespace}")
+        return Proof(True, True, self.enforces, self.enforces)
+
+    async def sweep_probes(self, older_than_s: float = proving.ABANDONED_S) -> None:
+        await self._called(f"sweep probes older than {older_than_s:g} s")
+
+    async def node_addresses(self) -> list[str]:
+        await self._called("node addresses")
+        return ["192.0.2.1"]
 
     async def release_lease(self, name: str, holder: str) -> None:
         await self._called(f"release {name}")

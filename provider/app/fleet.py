@@ -81,7 +81,7 @@ class Fleet:
         return answer
 
     def _sleeps(self, slot: int) -> bool:
-        machine = self._labels.get(self._doors.facade.label_of(slot) or "")
+        machine = self._labels.get(pod_of(self._doors.facade.label_of(slot) or ""))
         return machine is not None and machine.state.phase is scale.Phase.ASLEEP
 
     async def _wake(self, slot: int) -> WakeAnswer:

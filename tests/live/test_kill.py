@@ -103,14 +103,23 @@ def case(
     return Case(market, person, person.manifest("hello", name, change), blobs, secret)
 
 
-def kill_when(case: Case, fact: Callable[[], object], client: "subprocess.Popen[str]") -> dict[str, int]:
-    """Kill the daemon as soon as *fact* holds; chunks that it had of each blob, by digest."""
+def kill_when(
+    case: Case,
+    fact: Callable[[], object],
+    client: "subprocess.Popen[str]",
+    then: Callable[["subprocess.Popen[str]"], None] = lambda client: None,
+) -> dict[str, int]:
+    """Kill the daemon as soon as *fact* holds; chunks that it had of each blob, by digest.
+
+    *then* happens to the client before the daemon is back.
+    """
     deadline = monotonic() + LIMIT_S
     while not fact():
         assert client.poll() is None, finish(client, -1)
         assert monotonic() < deadline
         sleep(LOOK_EVERY_S)
     killed = daemons.kill(case.market)
+    then(client)
     kept = {blob.digest: case.kept(blob) for blob in case.blobs}
     daemons.until_back(case.market, killed)
     return kept
@@ -154,8 +163,7 @@ def test_with_the_channel_in_the_contract(case: Case) -> None:
 def test_with_some_chunks_acknowledged(case: Case) -> None:
     """More than the daemon syncs at once, fewer than there are. The first client ends with Ctrl-C."""
     client, layer = case.start(), case.blobs[0]
-    kept = kill_when(case, lambda: case.kept(layer) > SYNCED_CHUNKS, client)
-    interrupt(client)
+    kept = kill_when(case, lambda: case.kept(layer) > SYNCED_CHUNKS, client, then=interrupt)
     assert SYNCED_CHUNKS < kept[layer.digest] < chunk_count(layer.size)
     again = case.person.deploy(case.file).result
     check(case, again)

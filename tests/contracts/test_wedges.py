@@ -284,12 +284,15 @@ async def test_an_opening_that_is_reorganised_to_another_time(provider):
         await provider.settlement.claim(prepare=True, withdraw=False)
         (opened,) = await provider.chain.opened_by(provider.publisher.address)
         depth = int(node.rpc("eth_blockNumber"), 16) - opened.block + 1
+        before = (await provider.channel()).up_to
         node.rpc("anvil_reorg", depth, [])
         assert await provider.channel() is None
+        node.pass_time(5)  # at the same second the old claim would be good, and be paid
         async with trio.open_nursery() as nursery:
             nursery.start_soon(_mine, node)
             begun = await provider.open()
             nursery.cancel_scope.cancel()
+        assert begun > before
         node.pass_time(100)
         provider.settlement.hurry(provider.ref.channel)
         await provider.settle()

@@ -3,6 +3,7 @@
 
 import hashlib
 import secrets
+import signal
 import tarfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -18,6 +19,10 @@ from tests.live.money import Bank
 from tests.live.publisher import Deployed, Json, Publisher
 from trustedpods.localnet import binaries
 from trustedpods.localnet.settings import Knobs
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # Started in the background by a shell: the commands under test would inherit a deaf ear for Ctrl-C.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 QUIET = Knobs(claim_interval_s=3600, unlock_s=60, grace_s=15, warn_before_s=12, idle_after_s=2)
 """Nothing is claimed unless the provider is told to, or a pod ends."""

@@ -48,11 +48,12 @@ def test_an_audit_holds_on_an_honest_provider_and_finds_each_cheat(
     assert honest["verdicts"]["traffic"] is None
 
     # a leaf that is told otherwise than it was signed
-    tampered = "update cuts set cpu_core_ms = cpu_core_ms + ? where channel = ? and paid is not null"
-    assert books.change(tampered, 7, pod.channel)
+    [(last,)] = books.rows("select max(up_to) from cuts where channel = ? and paid is not null", pod.channel)
+    tampered = "update cuts set cpu_core_ms = cpu_core_ms + ? where channel = ? and up_to <= ?"
+    assert books.change(tampered, 7, pod.channel, last)
     told = audit(publisher, pod, code=3)
     assert {"proofs", "unchanged"} <= {name for name, holds in told["verdicts"].items() if holds is False}
-    assert books.change(tampered, -7, pod.channel)
+    assert books.change(tampered, -7, pod.channel, last)
     assert audit(publisher, pod)["holds"] is True
 
     # a replica that never was, honestly signed, claimed and paid

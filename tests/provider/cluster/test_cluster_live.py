@@ -172,11 +172,12 @@ async def test_volumes_secrets_and_environment(cluster, image):
 
 
 async def test_logs_are_followed_and_bounded(cluster, image):
-    container = shell("seq 1 5; sleep 1; echo last")
+    container = shell("seq 1 5; sleep 4; echo last")
     async with applied(cluster, a_manifest(containers=[container]), image=image("hello")) as life:
         await cluster.scale(life.namespace, 1)
         pod = (await until(lambda: cluster.pods(life.namespace)))[0]
         await until(lambda: cluster.pods(life.namespace), lambda pods: pods[0].phase == "Running")
+        await until(lambda: cluster.logs(life.namespace, pod.name, "c", 9), lambda text: b"5\n" in text)
         with trio.fail_after(PATIENCE_S):
             async with cluster.follow_logs(life.namespace, pod.name, "c", tail=2) as pieces:
                 text = b"".join([piece async for piece in pieces])

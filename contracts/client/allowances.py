@@ -5,9 +5,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeAlias
 
-import trio
 from web3.contract.contract import ContractFunction
 
+from trustedpods.contracts.client.permit_turn import PermitTurn
 from trustedpods.contracts.client.views import PaymentViews
 from trustedpods.contracts.records import Receipt
 from trustedpods.contracts.typed import VRS, Domain, Permit, address_of, domain_separator, sign_permit
@@ -22,8 +22,6 @@ _PERMIT_ATTEMPTS = 3
 _USUAL_VERSION = "1"
 
 PermitArguments: TypeAlias = tuple[int, int, int, bytes, bytes]
-
-_permit_locks: dict[tuple[int, Address, Address], trio.Lock] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,12 +61,11 @@ class Allowances(PaymentViews):
             return before[0]
         holder = address_of(key)
         await self._require_balance(holder, payment.amount)
-        place = (self.market.chain_id, self.market.token, holder)
-        async with _permit_locks.setdefault(place, trio.Lock()):
-            domain = await self._permit_domain(holder) if payment.permitted else None
+        domain = await self._permit_domain(holder) if payment.permitted else None
+        async with self._sender.permit_turn(key) as turn:
             if domain is None:
                 return await self._by_allowance(key, payment, intent)
-            return await self._by_permit(key, payment, domain, intent)
+            return await self._by_permit(key, payment, domain, intent, turn)
 
     async def _require_balance(self, holder: Address, amount: int) -> None:
         balance = await self._call(self._token.functions.balanceOf(holder))
@@ -84,7 +81,9 @@ class Allowances(PaymentViews):
             await self.approve(key, payment.amount)
         return await self._do(key, payment.plain, intent)
 
-    async def _by_permit(self, key: bytes, payment: Payment, domain: Domain, intent: bytes) -> Receipt:
+    async def _by_permit(
+        self, key: bytes, payment: Payment, domain: Domain, intent: bytes, turn: PermitTurn
+    ) -> Receipt:
         assert payment.permitted is not None
         holder = address_of(key)
         for attempt in range(_PERMIT_ATTEMPTS):
@@ -94,9 +93,9 @@ class Allowances(PaymentViews):
             signed: VRS = await self._node.read(sign_permit, key, domain, permit)
             arguments = (payment.amount, deadline, signed.v, signed.r, signed.s)
             try:
-                return await self._do(key, payment.permitted(arguments), intent)
+                return await self._do(key, payment.permitted(arguments), intent, mined=turn.give_up)
             except InsufficientFunds as error:
-                # another process of this holder used the same permit nonce first
+                # the holder's key on another machine used the same permit nonce first
                 if error.rule != "ERC20InsufficientAllowance" or attempt == _PERMIT_ATTEMPTS - 1:
                     raise
         raise AssertionError("the loop returns or raises")

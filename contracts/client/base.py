@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What every part of the door shares: the node, the three contracts, calls, logs, transactions."""
 
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeAlias
@@ -109,13 +110,26 @@ class ChainBase:
         return await self._sender.resume(key)
 
     async def _transact(
-        self, key: bytes, function: ContractFunction, intent: bytes | None = None, *, least_gas: int = 0
+        self,
+        key: bytes,
+        function: ContractFunction,
+        intent: bytes | None = None,
+        *,
+        least_gas: int = 0,
+        mined: Callable[[], None] | None = None,
     ) -> tuple[Receipt, dict[str, Any]]:
         call: TxParams = {"to": function.address, "data": function._encode_transaction_data()}  # noqa: SLF001
-        return await self._sender.send(key, call, intent, least_gas=least_gas)
+        return await self._sender.send(key, call, intent, least_gas=least_gas, mined=mined)
 
-    async def _do(self, key: bytes, function: ContractFunction, intent: bytes | None = None) -> Receipt:
-        receipt, _ = await self._transact(key, function, intent)
+    async def _do(
+        self,
+        key: bytes,
+        function: ContractFunction,
+        intent: bytes | None = None,
+        *,
+        mined: Callable[[], None] | None = None,
+    ) -> Receipt:
+        receipt, _ = await self._transact(key, function, intent, mined=mined)
         return receipt
 
     def _intent(self, *parts: object) -> bytes:

@@ -33,14 +33,15 @@ _VERSION = 1
 class Outbox:
     """Unfinished transactions of one key on one chain, by `Outgoing.id`.
 
-    `turn` keeps the tasks of this process apart, the lock file processes. `attended` are the ids
-    that a task of this process waits for; `latest` is what was last seen of each, which is not
-    kept on disk. Both belong to trio's thread.
+    `turn` keeps the tasks of this process apart, the lock file processes; `permits` those that
+    sign permits. `attended` are the ids that a task of this process waits for; `latest` is what
+    was last seen of each, which is not kept on disk. Both belong to trio's thread.
     """
 
     def __init__(self, path: Path | None) -> None:
         self.path = path
         self.turn = trio.Lock()
+        self.permits = trio.Lock()
         self.attended: set[bytes] = set()
         self.latest: dict[bytes, Outgoing] = {}
         self._held: dict[bytes, Outgoing] = {}

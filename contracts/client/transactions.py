@@ -7,6 +7,8 @@ mined. Asking for the same thing again meets it instead of doing it twice; see `
 
 import logging
 import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -18,6 +20,7 @@ from web3.types import TxParams
 from trustedpods.contracts.client.errors import means_nonce_taken
 from trustedpods.contracts.client.node import Node
 from trustedpods.contracts.client.outbox import Outbox
+from trustedpods.contracts.client.permit_turn import PermitTurn, permit_turn
 from trustedpods.contracts.client.wire import Answer, Wire, data_of
 from trustedpods.contracts.outgoing import (
     STUCK_AFTER_S,
@@ -92,12 +95,19 @@ class Sender:
         self._genesis: bytes | None = None
 
     async def send(
-        self, key: bytes, call: TxParams, intent: bytes | None = None, *, least_gas: int = 0
+        self,
+        key: bytes,
+        call: TxParams,
+        intent: bytes | None = None,
+        *,
+        least_gas: int = 0,
+        mined: Callable[[], None] | None = None,
     ) -> Mined:
         """Send *call* ({to, data} or {value}) and wait until it is final.
 
         *intent* names the deed where the call's bytes differ each time, as those with permits do.
         *least_gas* is for calls that may do less where they are estimated than where they are mined.
+        *mined* is called whenever it is seen in a block that is not final yet.
         Raises `Refused` or `InsufficientFunds` when it would revert or did, `NetworkFailure` when
         it is not known what became of it.
         """
@@ -112,7 +122,15 @@ class Sender:
         async with box.turn:
             out = await self._node.write(self._launch, box, key, wanted, intent, fees)
             box.attended.add(out.id)
-        return await self._conclude(box, key, out)
+        return await self._conclude(box, key, out, mined)
+
+    @asynccontextmanager
+    async def permit_turn(self, key: bytes) -> AsyncIterator[PermitTurn]:
+        """The right to sign the key's next permit; see `permit_turn`."""
+        box = await self._outbox(address_of(key))
+        path = None if box.path is None else box.path.with_suffix(".permits.lock")
+        async with permit_turn(box.permits, path) as turn:
+            yield turn
 
     async def adopted(self, key: bytes, intent: bytes) -> Mined | None:
         """Bring an unfinished attempt at the same deed to its end; None when there is none."""
@@ -186,10 +204,12 @@ class Sender:
 
     # ---- one transaction ----
 
-    async def _conclude(self, box: Outbox, key: bytes, out: Outgoing) -> Mined:
+    async def _conclude(
+        self, box: Outbox, key: bytes, out: Outgoing, mined: Callable[[], None] | None = None
+    ) -> Mined:
         """Look and act until it is final. Whoever comes here has put its id among the attended."""
         try:
-            done, latest = await self._watch(box, key, out)
+            done, latest = await self._watch(box, key, out, mined)
         finally:
             box.attended.discard(out.id)
         if done is None:
@@ -207,13 +227,17 @@ class Sender:
             hint="repeat the same step: it goes on with this transaction",
         )
 
-    async def _watch(self, box: Outbox, key: bytes, out: Outgoing) -> tuple[Mined | None, Outgoing]:
+    async def _watch(
+        self, box: Outbox, key: bytes, out: Outgoing, mined: Callable[[], None] | None = None
+    ) -> tuple[Mined | None, Outgoing]:
         done: Mined | None = None
         pause, mind_at = _FIRST_POLL_S, trio.current_time() + MIND_EVERY_S
         gap_since: float | None = None
         with trio.move_on_after(self._waiting.limit_s):
             out, done = await self._advance(box, key, out)
             while done is None:
+                if mined is not None and out.block is not None:
+                    mined()
                 await trio.sleep(pause)
                 pause = min(_LAST_POLL_S, pause * 1.3)
                 if trio.current_time() > mind_at:

@@ -5,7 +5,7 @@ import json
 import logging
 import secrets
 import threading
-from contextlib import contextmanager
+from contextlib import AsyncExitStack, contextmanager
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -193,6 +193,31 @@ async def test_channels_opened_at_once_by_one_key_do_not_spoil_each_others_permi
             nursery.start_soon(onchain.open_with_permit, party.key, ref, meter, terms, 100)
     opened = await onchain.channels(SOMEBODY, [ref.channel for ref in refs])
     assert [channel.left for channel in opened] == [100] * 5
+
+
+@pytest.mark.live
+async def test_processes_that_open_at_once_take_turns_with_the_permit(terms, tmp_path):
+    """Each link to the folder is an outbox of its own, as in another process: only the files are shared."""
+    party, meter = new_party(), new_party().address
+    (tmp_path / "kept").mkdir()
+    with running_anvil("--block-time", "1") as anvil:
+        market = replace(await deploy(anvil.url, FUNDED_KEY, 6), finality_blocks=2)
+        anvil.rpc("anvil_setBalance", party.address, hex(GAS))
+        async with AsyncExitStack() as stack:
+            chains = []
+            for number in range(4):
+                folder = tmp_path / f"process-{number}"
+                folder.symlink_to("kept")
+                chains.append(await stack.enter_async_context(Chain(anvil.url, market, journal=folder)))
+            await chains[0].mint(FUNDED_KEY, party.address, 400)
+            refs = [PodRef(SOMEBODY, party.address, secrets.token_bytes(32)) for _ in chains]
+            async with trio.open_nursery() as nursery:
+                for chain, ref in zip(chains, refs, strict=True):
+                    nursery.start_soon(chain.open_with_permit, party.key, ref, meter, terms, 100)
+            opened = await chains[0].channels(SOMEBODY, [ref.channel for ref in refs])
+        assert [channel.left for channel in opened] == [100] * 4
+        sent = int(anvil.rpc("eth_getTransactionCount", party.address, "latest"), 16)
+        assert sent == 4  # none failed on the way
 
 
 @pytest.mark.live

@@ -1,9 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """The checks that evidence must pass, each with the stable name that a refusal shows."""
 
+from collections.abc import Callable, Iterable
 from enum import StrEnum
+from typing import TypeVar
 
 from trustedpods.protocol.errors import EvidenceRefused
+
+Entry = TypeVar("Entry")
 
 
 class Check(StrEnum):
@@ -111,6 +115,22 @@ def need(condition: object, check: Check, what: str) -> None:
     """EvidenceRefused by *check*, saying *what*, unless *condition* holds."""
     if not condition:
         raise refusal(check, what)
+
+
+def first_match(entries: Iterable[Entry], match: Callable[[Entry], None], nobody: str) -> Entry:
+    """The first of the policy's *entries* that *match* does not refuse.
+
+    EvidenceRefused by the first entry's failed check, or saying *nobody* when there is no entry.
+    """
+    first: EvidenceRefused | None = None
+    for entry in entries:
+        try:
+            match(entry)
+        except EvidenceRefused as error:
+            first = first or error
+        else:
+            return entry
+    raise first or refusal(Check.POLICY, nobody)
 
 
 def refusal(check: Check, what: str) -> EvidenceRefused:

@@ -7,13 +7,14 @@ anything, so there is no "any measurement".
 """
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Final, Literal
 
-from trustedpods.protocol.attestation.checks import Check, need, refusal
+from trustedpods.protocol.attestation.checks import Check, first_match, need
 from trustedpods.protocol.attestation.simulated import MEASUREMENT, PRODUCT
 from trustedpods.protocol.attestation.snp import VerifiedSnp
 from trustedpods.protocol.attestation.snp_report import GuestPolicy, PlatformInfo, Tcb
-from trustedpods.protocol.errors import BadInput, EvidenceRefused
+from trustedpods.protocol.errors import BadInput
 
 Revocation = Literal["require", "if-present"]
 
@@ -71,15 +72,8 @@ SIMULATED_ENTRY: Final = SnpEntry(
 def appraise(verified: VerifiedSnp, entries: tuple[SnpEntry, ...]) -> SnpEntry:
     """The entry that *verified* matches; EvidenceRefused by the first entry's failed check."""
     candidates = [entry for entry in entries if entry.product == verified.product]
-    first: EvidenceRefused | None = None
-    for entry in candidates:
-        try:
-            _match(verified, entry)
-        except EvidenceRefused as error:
-            first = first or error
-        else:
-            return entry
-    raise first or refusal(Check.POLICY, f"the policy has no entry for {verified.product} processors")
+    nobody = f"the policy has no entry for {verified.product} processors"
+    return first_match(candidates, partial(_match, verified), nobody)
 
 
 def _match(verified: VerifiedSnp, entry: SnpEntry) -> None:

@@ -2,12 +2,13 @@
 """Which genuine TDX machines are good enough. Everything is explicit; an empty list is an error."""
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Final, Literal, get_args
 
-from trustedpods.protocol.attestation.checks import Check, need, refusal
+from trustedpods.protocol.attestation.checks import Check, first_match, need
 from trustedpods.protocol.attestation.tdx import VerifiedTdx
 from trustedpods.protocol.attestation.tdx_events import REGISTER_BYTES, RTMRS
-from trustedpods.protocol.errors import BadInput, EvidenceRefused
+from trustedpods.protocol.errors import BadInput
 
 TcbStatus = Literal[
     "UpToDate",
@@ -100,15 +101,7 @@ _LENGTHS: Final = (
 
 def appraise(verified: VerifiedTdx, entries: tuple[TdxEntry, ...]) -> TdxEntry:
     """The entry that *verified* matches; EvidenceRefused by the first entry's failed check."""
-    first: EvidenceRefused | None = None
-    for entry in entries:
-        try:
-            _match(verified, entry)
-        except EvidenceRefused as error:
-            first = first or error
-        else:
-            return entry
-    raise first or refusal(Check.POLICY, "the policy has no entry for TDX machines")
+    return first_match(entries, partial(_match, verified), "the policy has no entry for TDX machines")
 
 
 def _match(verified: VerifiedTdx, entry: TdxEntry) -> None:

@@ -2,6 +2,7 @@
 """Connections that have been open for longer than a pod's `maxConnectionAge`, and who keeps pods awake."""
 
 import logging
+from collections.abc import Iterable
 
 import trio
 
@@ -9,9 +10,10 @@ from trustedpods.protocol.errors import TrustedPodsError
 from trustedpods.provider.app.bundles import Bundles
 from trustedpods.provider.app.doors import Doors
 from trustedpods.provider.app.fleet import Fleet
+from trustedpods.provider.app.machine import Machine
 from trustedpods.provider.app.pods import Pods
 from trustedpods.provider.core.record import PodRecord
-from trustedpods.provider.facade.sessions import told, too_old
+from trustedpods.provider.facade.sessions import Session, told, too_old
 
 _log = logging.getLogger(__name__)
 
@@ -22,20 +24,29 @@ async def keep_young(doors: Doors, pods: Pods, bundles: Bundles, fleet: Fleet) -
     """Close what is too old, for ever."""
     while True:
         await trio.sleep(LOOK_EVERY_S)
-        for record in pods.standing:
-            try:
-                await close_old(doors, bundles, fleet, record)
-            except TrustedPodsError as error:
-                _log.warning("%s: connections cannot be looked at: %s", record.label, error)
+        try:
+            await close_old(doors, bundles, fleet, pods.standing)
+        except TrustedPodsError as error:
+            _log.warning("connections cannot be looked at: %s", error)
 
 
-async def close_old(doors: Doors, bundles: Bundles, fleet: Fleet, record: PodRecord) -> int:
-    """Close the pod's connections that are too old; how many there were."""
-    machine = fleet.machine(record.channel)
-    if machine is None or not machine.state.replicas or not bundles.held(record):
+async def close_old(doors: Doors, bundles: Bundles, fleet: Fleet, records: Iterable[PodRecord]) -> int:
+    """Close the pods' connections that are too old, in one look at all; how many there were."""
+    awake = [record for record in records if _awake(fleet, record) and bundles.held(record)]
+    if not awake:
+        return 0
+    sessions = await doors.facade.sessions()
+    return sum([await _close_old(doors, bundles, fleet, record, sessions) for record in awake])
+
+
+async def _close_old(
+    doors: Doors, bundles: Bundles, fleet: Fleet, record: PodRecord, sessions: list[Session]
+) -> int:
+    machine = _awake(fleet, record)
+    if machine is None:
         return 0
     most = bundles.open(record).manifest.spec.scale.max_connection_age
-    old = too_old(await doors.facade.sessions(machine.published.services), most)
+    old = too_old((one for one in sessions if one.slot in machine.published.services), most)
     for session in old:
         await doors.facade.shut(session)
     if old:
@@ -45,10 +56,17 @@ async def close_old(doors: Doors, bundles: Bundles, fleet: Fleet, record: PodRec
 
 async def awake_by(doors: Doors, fleet: Fleet, record: PodRecord) -> str:
     """Who keeps the pod awake, in words for its publisher; empty if nobody does or it is not known."""
-    machine = fleet.machine(record.channel)
-    if machine is None or not machine.state.replicas:
+    machine = _awake(fleet, record)
+    if machine is None:
         return ""
     try:
-        return told(await doors.facade.sessions(machine.published.services))
+        sessions = await doors.facade.sessions()
     except TrustedPodsError:
         return ""
+    return told([one for one in sessions if one.slot in machine.published.services])
+
+
+def _awake(fleet: Fleet, record: PodRecord) -> Machine | None:
+    """The pod's machine while it has replicas."""
+    machine = fleet.machine(record.channel)
+    return machine if machine is not None and machine.state.replicas else None

@@ -6,6 +6,7 @@ slower and loses nothing. So its process is looked at often, and its whole conte
 """
 
 import logging
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -36,10 +37,11 @@ class FacadeKeeper:
     def __init__(self, doors: Doors, machines: Mapping[ChannelId, Machine]) -> None:
         self._doors = doors
         self._machines = machines
-        self._due = trio.current_time() + SYNC_EVERY_S
+        self._due = math.inf
 
     async def run(self) -> None:
         """Look for ever."""
+        self._due = trio.current_time() + SYNC_EVERY_S
         while True:
             await trio.sleep(LOOK_EVERY_S)
             try:

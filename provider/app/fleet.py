@@ -48,6 +48,7 @@ class Fleet:
         self._bundles = bundles
         self._meter = meter
         self._machines: dict[ChannelId, Machine] = {}
+        self._facade_keeper = FacadeKeeper(doors, self._machines)
         self._labels: dict[str, Machine] = {}
         self._views: dict[str, PodView] = {}
         self._nursery: trio.Nursery | None = None
@@ -221,7 +222,7 @@ class Fleet:
             self._nursery = nursery
             nursery.start_soon(steadily, "watching replicas", self._watch)
             nursery.start_soon(steadily, "the fleet's tick", self._tick)
-            nursery.start_soon(steadily, "keeping the facade", FacadeKeeper(self._doors, self._machines).run)
+            nursery.start_soon(steadily, "keeping the facade", self._facade_keeper.run)
             task_status.started()
 
     async def restore(self, records: list[PodRecord]) -> None:
@@ -350,4 +351,4 @@ class Fleet:
 
     async def take_over_facade(self) -> None:
         """After a start: the facade serves the machines' pods, and no others."""
-        await FacadeKeeper(self._doors, self._machines).take_over()
+        await self._facade_keeper.take_over()

@@ -10,14 +10,13 @@ import logging
 
 import trio
 
-from trustedpods.contracts.rows import RegistryRow
 from trustedpods.protocol.errors import TrustedPodsError
 from trustedpods.provider.app.doors import Doors
 
 _log = logging.getLogger(__name__)
 
 LOOK_EVERY_S = 3600.0
-"""The registry is read whole, and a row changes by others' hands only when its owner registers again."""
+"""A row changes by others' hands only when its owner registers again."""
 
 RETRY_S = 15.0
 
@@ -40,16 +39,10 @@ async def mend_row(doors: Doors, profile: bytes, endpoint: str) -> bool:
     Returns whether something had to be changed. Refused (rule "Denied") when the owner has not
     named this operator.
     """
-    row = await _row(doors)
+    row = await doors.chain.provider(doors.owner, doors.config.identity.daemon)
     digest = hashlib.sha256(profile).digest()
     if row is None or (row.endpoint, row.profile_digest) == (endpoint, digest):
         return False
     await doors.chain.update_row(doors.operator_key, row.owner, row.daemon, digest, endpoint)
     _log.info("the registry row points to %s now", endpoint)
     return True
-
-
-async def _row(doors: Doors) -> RegistryRow | None:
-    mine = (doors.owner, doors.config.identity.daemon)
-    rows = await doors.chain.providers()
-    return next((row for row in rows if (row.owner, row.daemon) == mine), None)

@@ -67,11 +67,10 @@ async def prices(config: ProviderConfig, publish: bool) -> Facts:
                 _owner_key(config), config.identity.daemon, config.prices, config.least
             )
             transaction = "0x" + receipt.tx_hash.hex()
-        rows = await chain.providers()
+        row = await chain.provider(Address(config.identity.owner), config.identity.daemon)
         info = await chain.token_info()
-    mine = [r for r in rows if r.owner == config.identity.owner and r.daemon == config.identity.daemon]
     facts: Facts = {"token": info.symbol, "configured": _words(config.prices)}
-    facts["registered"] = _words(mine[0].prices) if mine else None
+    facts["registered"] = None if row is None else _words(row.prices)
     return facts | ({"transaction": transaction} if transaction else {})
 
 

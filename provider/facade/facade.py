@@ -193,10 +193,9 @@ class Facade:
             wanted = [slot for slot, want in self._wants.items() if want.pods or want.draining]
         return await self._runtime.stats(wanted)
 
-    async def sessions(self, slots: Iterable[int]) -> list[Session]:
-        """What is in flight in the slots, one by one; for looks, not for counting."""
-        wanted = set(slots)
-        return [one for one in await self._runtime.sessions() if one.slot in wanted]
+    async def sessions(self) -> list[Session]:
+        """What is in flight in all slots, one by one; for looks, not for counting."""
+        return await self._runtime.sessions()
 
     async def shut(self, session: Session) -> None:
         """Cut one of them."""

@@ -133,6 +133,10 @@ class FakeChain:
         self._reach()
         return list(self.rows.values())
 
+    async def provider(self, owner, daemon):
+        self._reach()
+        return self.rows.get((owner, daemon))
+
     async def channel_events(self, owner, channel):
         self._reach()
         life = self.lives.get((owner, channel))

@@ -72,8 +72,8 @@ class FakeFacade:
         self.hosts[label] = tuple(hosts)
         return Published(self.labels[label], SlotStats("boot", 0, 0, 0, 0))
 
-    async def sessions(self, slots):
-        return [one for one in self.in_flight if one.slot in set(slots)]
+    async def sessions(self):
+        return list(self.in_flight)
 
     async def shut(self, session):
         self.in_flight.remove(session)

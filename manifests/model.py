@@ -14,6 +14,7 @@ from pydantic.alias_generators import to_camel
 from trustedpods.manifests.egress import Network
 from trustedpods.manifests.part import STRICT, not_yet
 from trustedpods.manifests.quantity import CpuMilli, MiB, Seconds
+from trustedpods.protocol.messages import ServicePool
 from trustedpods.protocol.units import Resources
 
 DnsLabel = Annotated[str, Field(pattern=r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$")]
@@ -214,6 +215,10 @@ class ServicePort(Part):
         return self.target_port or self.port
 
 
+H2C = "kubernetes.io/h2c"
+"""`appProtocol` of HTTP/2 without TLS, in Kubernetes' words."""
+
+
 class ServiceTls(Part):
     """The service's own certificate, for its own `hosts`.
 
@@ -269,6 +274,13 @@ class Service(Part):
     def exposed(self) -> bool:
         """Whether the facade serves it."""
         return self.expose in ("http", "tcp")
+
+    @property
+    def pool(self) -> ServicePool:
+        """Which of the facade's slots an exposed service needs one of."""
+        if self.expose == "tcp":
+            return "tcp"
+        return "h2" if self.ports[0].app_protocol == H2C else "http"
 
 
 class Scale(Part):

@@ -21,6 +21,7 @@ ShortText = Annotated[str, Field(max_length=512)]
 LongText = Annotated[str, Field(max_length=8192)]
 Digest = Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$")]
 TrustClass = Literal["sealed", "open"]
+ServicePool = Literal["http", "h2", "tcp"]
 Verb = Literal["admit", "provision", "blob", "status", "logs", "usage", "delete", "rotate"]
 
 
@@ -91,7 +92,7 @@ class LeastTerms(Message):
 
 
 class Capacity(Message):
-    """What a provider's cluster can still take, and what it can do."""
+    """What a provider's cluster can still take, and what it can do. `slots` are those of http."""
 
     cpu_milli: U64
     memory_mib: U64
@@ -177,7 +178,10 @@ class ErrorReply(Message):
 
 
 class AdmitBody(Message):
-    """May a pod of this size come? Asked before any money moves."""
+    """May a pod of this size come? Asked before any money moves.
+
+    `services` are those that are to be exposed, by name, with the kind of slot that each needs.
+    """
 
     kind: Literal["admit"] = "admit"
     cpu_milli: U64
@@ -185,7 +189,7 @@ class AdmitBody(Message):
     storage_mib: U64
     image_mib: U64
     max_replicas: U32
-    services: Annotated[list[ShortText], Field(max_length=16)]
+    services: Annotated[dict[ShortText, ServicePool], Field(max_length=16)]
     hosts: Annotated[list[ShortText], Field(max_length=16)]
 
 

@@ -5,7 +5,14 @@ from dataclasses import replace
 
 from trustedpods.contracts.records import meter_tag
 from trustedpods.protocol.errors import Refused
-from trustedpods.protocol.ids import Address, address_bytes, address_from_bytes, host_label, namespace_name
+from trustedpods.protocol.ids import (
+    Address,
+    ChannelId,
+    address_bytes,
+    address_from_bytes,
+    host_label,
+    namespace_name,
+)
 from trustedpods.protocol.limits import MIB
 from trustedpods.protocol.messages import AdmitBody, Capacity
 from trustedpods.protocol.sealing.requests import OpenedRequest
@@ -16,6 +23,7 @@ from trustedpods.provider.app.isolating import Isolation
 from trustedpods.provider.app.keeper import Keeper
 from trustedpods.provider.app.phases import fresh
 from trustedpods.provider.app.pods import Pods
+from trustedpods.provider.app.promises import SlotPromises
 from trustedpods.provider.core import admit
 from trustedpods.provider.core.life import Event
 from trustedpods.provider.core.record import ENDED, WORKING, Phase, PodRecord
@@ -44,6 +52,7 @@ class Acceptance:
         isolation: Isolation,
     ) -> None:
         self._doors = doors
+        self._promises = SlotPromises(doors, pods, bundles)
         self._isolation = isolation
         self._pods = pods
         self._bundles = bundles
@@ -58,19 +67,19 @@ class Acceptance:
         _check_commander(record, request.signer)
         return record
 
-    async def admit(self, ask: AdmitBody, but: PodRecord | None) -> Capacity:
+    async def admit(self, ask: AdmitBody, channel: ChannelId, but: PodRecord | None) -> Capacity:
         """What is left when the pod came; Refused where it does not fit. *but* makes room for itself."""
         self._doors.gate.check(None if but is None else but.ref.publisher)
-        return admit.check_size(ask, await self._free(but))
+        left = admit.check_size(ask, await self._free(but))
+        return left.model_copy(update={"slots": self._promises.check(ask, channel)})
 
     async def _free(self, but: PodRecord | None) -> Capacity:
         found = (await self._doors.cluster.capacity()).free
-        slots = self._doors.facade.free_slots
         free = Capacity(
             cpu_milli=found.cpu_milli,
             memory_mib=found.memory_mib,
             storage_mib=found.storage_mib,
-            slots=slots,
+            slots=0,  # counted by `SlotPromises`, by kind
         )
         asleep = []
         for record in self._pods.standing:
@@ -103,12 +112,13 @@ class Acceptance:
                 )
                 return record, record.phase is Phase.SERVING
         await self._check_control(request, opened)
-        await self.admit(opened.ask, record)
-        if record is not None and record.phase is Phase.AWAITING_KEY:
-            await self._make_ready(record)
-        await self._keeper.stop(request.ref.channel)
-        await self._pods.put(self._next_record(record, stored, request, opened))
-        return await self._pods.step(request.ref.channel, Event.BUNDLE), False
+        await self.admit(opened.ask, request.ref.channel, record)
+        with self._promises.hold(opened.ask, request.ref.channel):
+            if record is not None and record.phase is Phase.AWAITING_KEY:
+                await self._make_ready(record)
+            await self._keeper.stop(request.ref.channel)
+            await self._pods.put(self._next_record(record, stored, request, opened))
+            return await self._pods.step(request.ref.channel, Event.BUNDLE), False
 
     async def _check_control(self, request: OpenedRequest, opened: OpenBundle) -> None:
         """Hosts of the publisher's own, and certificates for them; Refused without proof."""
@@ -226,6 +236,5 @@ def _with_room(free: Capacity, record: PodRecord, running: int) -> Capacity:
             "cpu_milli": free.cpu_milli + running * record.size.cpu_milli,
             "memory_mib": free.memory_mib + running * record.size.memory_mib,
             "storage_mib": free.storage_mib + record.size.volume_mib + record.size.image_mib,
-            "slots": free.slots + (1 if record.slot is not None else 0),
         }
     )

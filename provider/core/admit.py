@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Admission: may this pod come, and is its channel good for it? A refusal names rule and number."""
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from trustedpods.contracts.records import Channel, meter_tag
@@ -34,8 +35,6 @@ def check_size(ask: AdmitBody, free: Capacity) -> Capacity:
     """What is left of *free* when the pod is here with one replica; Refused where it does not fit."""
     if ask.max_replicas < 1:
         raise Refused("a pod needs at least one replica", rule="replicas")
-    if free.slots < 1:
-        raise Refused("no facade slot is free", rule="slots")
     needs = (
         ("cpu", ask.cpu_milli, free.cpu_milli, "m"),
         ("memory", ask.memory_mib, free.memory_mib, " MiB"),
@@ -48,8 +47,24 @@ def check_size(ask: AdmitBody, free: Capacity) -> Capacity:
         cpu_milli=free.cpu_milli - ask.cpu_milli,
         memory_mib=free.memory_mib - ask.memory_mib,
         storage_mib=free.storage_mib - ask.storage_mib - ask.image_mib,
-        slots=free.slots - 1,
+        slots=free.slots,
     )
+
+
+def slots_wanted(services: Mapping[str, str], has: Mapping[str, str]) -> Counter[str]:
+    """New slots of the facade that exposed services need; one that *has* a slot of its kind keeps it."""
+    return Counter(pool for name, pool in services.items() if has.get(name) != pool)
+
+
+def check_slots(wanted: Mapping[str, int], free: Mapping[str, int]) -> None:
+    """Refused where the facade has fewer free slots of a kind than the pod needs."""
+    for pool, number in wanted.items():
+        if number > free[pool]:
+            raise Refused(
+                f"slots: {number} for {pool} wanted, {free[pool]} free",
+                rule="slots",
+                hint="another provider may have some; each exposed service needs a slot of its kind",
+            )
 
 
 def sellable(free: Capacity, asleep: Iterable[Resources], overcommit: float) -> Capacity:

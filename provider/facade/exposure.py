@@ -8,8 +8,6 @@ from trustedpods.protocol.units import MIB
 from trustedpods.provider.facade.pools import Protocol
 from trustedpods.provider.facade.slots import UNLIMITED, SlotLimits
 
-H2C = "kubernetes.io/h2c"
-
 
 @dataclass(frozen=True, slots=True)
 class Exposure:
@@ -58,11 +56,15 @@ def pod_of(key: str) -> str:
     return key.partition(".")[0]
 
 
+def service_of(key: str) -> str:
+    """The service of such a key."""
+    return key.partition(".")[2]
+
+
 def _exposure(service: Service, pod: str, host: str, most: SlotLimits) -> Exposure:
     port = service.ports[0]
-    tcp = service.expose == "tcp"
-    http = Protocol.H2 if port.app_protocol == H2C else Protocol.HTTP
-    hosts = () if tcp else (host, *service.hosts)
+    protocol = Protocol(service.pool)
+    hosts = () if protocol is Protocol.TCP else (host, *service.hosts)
     body = service.limits.body_size
     wanted = SlotLimits(
         service.limits.connections,
@@ -72,7 +74,7 @@ def _exposure(service: Service, pod: str, host: str, most: SlotLimits) -> Exposu
     return Exposure(
         service=service.name,
         label=key_of(pod, service.name),
-        protocol=Protocol.TCP if tcp else http,
+        protocol=protocol,
         port=port.target,
         service_port=port.port,
         routes=tuple(f"{name}{path}" for name in hosts for path in service.paths or ("",)),

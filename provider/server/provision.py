@@ -38,11 +38,12 @@ class Provisioning:
     async def admit(self, asked: Asked) -> None:
         """Says yes with what would be left, or why not. Reserves nothing."""
         body = decode(asked.request.body, AdmitBody)
-        record = self._pods.get(asked.request.ref.channel)
+        channel = asked.request.ref.channel
+        record = self._pods.get(channel)
         known = record if record is not None and record in self._pods.standing else None
         label = known.label if known else ""
         check_hosts(body.hosts, label, self._domain)
-        left = await self._acceptance.admit(body, known)
+        left = await self._acceptance.admit(body, channel, known)
         await asked.answers.send(Admission(capacity=left), final=True)
 
     async def provision(self, asked: Asked) -> None:

@@ -45,9 +45,19 @@ OPERATOR = "books/operator.sock"
 """The operator's socket, in the folder of a `World`."""
 
 ASK = AdmitBody(
-    cpu_milli=100, memory_mib=64, storage_mib=0, image_mib=1, max_replicas=2, services=["web"], hosts=[]
+    cpu_milli=100,
+    memory_mib=64,
+    storage_mib=0,
+    image_mib=1,
+    max_replicas=2,
+    services={"web": "http"},
+    hosts=[],
 )
 """May such a pod come?"""
+
+
+PORTS = [{"containerPort": port} for port in (8080, 9090, 7000)]
+"""Ports of a container with three services."""
 
 
 def image_of(marker=b"layer"):

@@ -42,13 +42,20 @@ _numbers = itertools.count(1)
 class FakeFacade:
     """Slots, hosts and pods as they were last wanted; `counters` are bytes in and out per slot."""
 
-    free_slots: int = 8
+    pools: Pools = POOLS
     hosts: dict = field(default_factory=dict)
     labels: dict = field(default_factory=dict)
     certificates: dict = field(default_factory=dict)
     in_flight: list = field(default_factory=list)
     pods: dict = field(default_factory=dict)
     counters: dict = field(default_factory=dict)
+
+    @property
+    def free_slots(self):
+        return self.free()
+
+    def free(self, protocol=Protocol.HTTP):
+        return len(set(self.pools.slots(protocol)) - set(self.labels.values()))
 
     def slot_of(self, label):
         return self.labels.get(label)
@@ -64,11 +71,13 @@ class FakeFacade:
             await self.publish(want.label, want.hosts, want.protocol)
         return Synced("boot", restarted=False, slots=dict(self.labels), unfinished=())
 
+    async def restarted(self):
+        return False
+
     async def publish(self, label, hosts, protocol=Protocol.HTTP, *, limits=None, https_only=False):
         if label not in self.labels:
-            free = (slot for slot in POOLS.slots(protocol) if slot not in self.labels.values())
+            free = (slot for slot in self.pools.slots(protocol) if slot not in self.labels.values())
             self.labels[label] = next(free)
-            self.free_slots -= 1
         self.hosts[label] = tuple(hosts)
         return Published(self.labels[label], SlotStats("boot", 0, 0, 0, 0))
 
@@ -86,7 +95,6 @@ class FakeFacade:
         label = self.label_of(slot)
         if label is not None:
             del self.labels[label]
-            self.free_slots += 1
         self.pods.pop(slot, None)
         return True
 

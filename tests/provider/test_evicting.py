@@ -16,7 +16,13 @@ OPERATOR = "books/operator.sock"
 DEPOSIT = 10**9
 WHY = "abuse notice 4711"
 ASK = AdmitBody(
-    cpu_milli=100, memory_mib=64, storage_mib=0, image_mib=1, max_replicas=2, services=["web"], hosts=[]
+    cpu_milli=100,
+    memory_mib=64,
+    storage_mib=0,
+    image_mib=1,
+    max_replicas=2,
+    services={"web": "http"},
+    hosts=[],
 )
 
 

@@ -3,7 +3,7 @@
 
 import pytest
 
-from tests.fakes.provider_caller import Caller, manifest_of
+from tests.fakes.provider_caller import PORTS, Caller, manifest_of
 from tests.fakes.provider_world import World
 from trustedpods.protocol.errors import Refused
 from trustedpods.protocol.ids import address_bytes
@@ -18,7 +18,6 @@ WEB = {"name": "web", "expose": "http", "ports": [{"port": 80, "targetPort": 808
 H2C = {"port": 80, "targetPort": 9090, "appProtocol": "kubernetes.io/h2c"}
 RPC = {"name": "rpc", "expose": "http", "ports": [H2C]}
 RAW = {"name": "raw", "expose": "tcp", "ports": [{"port": 7000}]}
-PORTS = [{"containerPort": port} for port in (8080, 9090, 7000)]
 
 
 def three_services(**scale: str):

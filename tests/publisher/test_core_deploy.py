@@ -44,7 +44,7 @@ def test_name_and_class_can_be_changed(tmp_path):
 def test_the_question_before_money(tmp_path):
     body = admit_body(loaded(tmp_path).manifest, 5 * 1024 * 1024 + 1)
     assert (body.cpu_milli, body.memory_mib, body.storage_mib, body.image_mib) == (350, 192, 1024, 6)
-    assert (body.services, body.hosts, body.max_replicas) == (["web"], ["a.localhost"], 1)
+    assert (body.services, body.hosts, body.max_replicas) == ({"web": "http"}, ["a.localhost"], 1)
 
 
 def test_the_bundle_travels_and_the_provider_reads_the_same_manifest(tmp_path):

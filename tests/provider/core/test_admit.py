@@ -15,9 +15,11 @@ from trustedpods.provider.core.admit import (
     check_class,
     check_hosts,
     check_size,
+    check_slots,
     hosts_to_prove,
     peak_per_second,
     sellable,
+    slots_wanted,
 )
 from trustedpods.provider.core.record import PodSize, Scaling
 
@@ -34,7 +36,7 @@ def ask(**changes):
         "storage_mib": 10,
         "image_mib": 5,
         "max_replicas": 2,
-        "services": ["web"],
+        "services": {"web": "http"},
         "hosts": [],
     }
     return AdmitBody(**(fields | changes))
@@ -55,7 +57,7 @@ def refusal(call, *args):
 
 def test_what_is_left_when_the_pod_came():
     left = check_size(ask(), FREE)
-    assert (left.cpu_milli, left.memory_mib, left.storage_mib, left.slots) == (900, 960, 485, 1)
+    assert (left.cpu_milli, left.memory_mib, left.storage_mib) == (900, 960, 485)
 
 
 @pytest.mark.parametrize(
@@ -76,8 +78,20 @@ def test_a_refusal_names_its_number():
         check_size(ask(cpu_milli=1001), FREE)
 
 
-def test_no_slot_no_pod():
-    assert refusal(check_size, ask(), FREE.model_copy(update={"slots": 0})) == "slots"
+def test_each_service_needs_a_slot_of_its_kind_unless_it_has_one():
+    services = {"web": "http", "rpc": "h2", "raw": "tcp", "more": "tcp"}
+    assert slots_wanted(services, {}) == {"http": 1, "h2": 1, "tcp": 2}
+    assert slots_wanted(services, {"web": "http", "raw": "tcp", "old": "h2"}) == {"h2": 1, "tcp": 1}
+    assert slots_wanted(services, {"more": "http"})["tcp"] == 2  # its slot carries something else
+
+
+@pytest.mark.parametrize("pool", ["http", "h2", "tcp"])
+def test_no_slot_no_pod(pool):
+    free = {"http": 2, "h2": 2, "tcp": 2}
+    check_slots({pool: 2}, free)
+    with pytest.raises(Refused, match=f"slots: 2 for {pool} wanted, 1 free") as caught:
+        check_slots({pool: 2}, free | {pool: 1})
+    assert caught.value.rule == "slots"
 
 
 def test_sleeping_pods_keep_their_room_divided_by_the_overcommit():

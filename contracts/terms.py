@@ -8,6 +8,7 @@ scale u8, five prices u32 (the first in the lowest bits). `unlockAt` is the chai
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import lru_cache
 from typing import Self
 
 from trustedpods.protocol.errors import BadInput
@@ -24,6 +25,9 @@ MAX_DEPOSIT = TokenUnits((1 << 88) - 1)
 _PRICE_BITS = 32
 _MANTISSA_BITS = 24
 _SCALE_AT, _EXPONENT_AT, _MANTISSA_AT, _UNLOCK_MINUTES_AT, _UNLOCK_AT = 160, 168, 176, 200, 216
+_PRICES_MASK = (1 << _EXPONENT_AT) - 1
+_KNOWN_PRICES = 256
+"""Prices kept decoded: all pods of a provider have few, and their channels are read every second or two."""
 
 
 def due(usage: Usage, prices: Prices) -> TokenUnits:
@@ -53,7 +57,12 @@ def pack_prices(prices: Prices) -> int:
 
 def unpack_prices(word: int) -> Prices:
     """The other way; a scale that no contract accepts raises `BadInput`."""
-    scale = word >> _SCALE_AT & 0xFF
+    return _unpacked_prices(word & _PRICES_MASK)
+
+
+@lru_cache(_KNOWN_PRICES)
+def _unpacked_prices(word: int) -> Prices:
+    scale = word >> _SCALE_AT
     if scale > MAX_SCALE:
         raise BadInput(f"a price scale of {scale} is above {MAX_SCALE}")
     cpu, memory, storage, egress, ingress = (word >> (_PRICE_BITS * i) & 0xFFFFFFFF for i in range(5))

@@ -10,6 +10,7 @@ import hashlib
 import hmac
 from base64 import b32encode
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import NewType
 
 from Crypto.Hash import keccak as _keccak
@@ -28,6 +29,9 @@ SALT_BYTES = 32
 
 _SALT_TAG = b"trusted-pods/pod-salt/v1\0"
 _LABEL_TAG = b"trusted-pods/host-label/v1\0"
+_KNOWN = 8192
+"""Ids and labels kept, which are asked for at every turn: more than a provider has pods."""
+
 _LABEL_LENGTH = 12  # 60 bits: no collision among a provider's pods, and short enough to read
 
 
@@ -77,12 +81,13 @@ class PodRef:
     @property
     def channel(self) -> ChannelId:
         """The id under which the payment contract keeps this pod's channel."""
-        encoded = (
-            address_bytes(self.owner).rjust(32, b"\0")
-            + address_bytes(self.publisher).rjust(32, b"\0")
-            + self.salt
-        )
-        return ChannelId(int.from_bytes(keccak256(encoded), "big") % (1 << CHANNEL_ID_BITS))
+        return _channel_id(self.owner, self.publisher, self.salt)
+
+
+@lru_cache(_KNOWN)
+def _channel_id(owner: Address, publisher: Address, salt: bytes) -> ChannelId:
+    encoded = address_bytes(owner).rjust(32, b"\0") + address_bytes(publisher).rjust(32, b"\0") + salt
+    return ChannelId(int.from_bytes(keccak256(encoded), "big") % (1 << CHANNEL_ID_BITS))
 
 
 def pod_salt(secret: bytes, daemon: int, name: str) -> bytes:
@@ -96,6 +101,7 @@ def channel_hex(channel: ChannelId) -> str:
     return f"{channel:048x}"
 
 
+@lru_cache(_KNOWN)
 def host_label(channel: ChannelId) -> str:
     """The DNS label of a pod: says nothing of its publisher or its name."""
     digest = hashlib.sha256(_LABEL_TAG + channel.to_bytes(CHANNEL_ID_BITS // 8, "big")).digest()

@@ -128,11 +128,11 @@ class Node:
         task = partial(_guarded, function, *arguments, **options)
         return await trio.to_thread.run_sync(task, abandon_on_cancel=True)  # type: ignore[call-arg]  # old stubs
 
-    def eth_call(self, to: Address, data: bytes, block: int) -> bytes:
+    def eth_call(self, to: Address, data: bytes, block: int | None = None) -> bytes:
         """A view's answer as bare bytes, without web3's decoder; blocking, for `read`.
 
-        Raises what the contract says when it reverts, `NetworkFailure` with the rule "node" when
-        the node will not run it (out of gas, too large an answer).
+        *block* None is the newest. Raises what the contract says when it reverts, `NetworkFailure`
+        with the rule "node" when the node will not run it (out of gas, too large an answer).
         """
         return _told(self._transport.make_request(RPCEndpoint("eth_call"), _view(to, data, block)))
 
@@ -158,8 +158,8 @@ def _guarded(function: Callable[..., T], *arguments: object, **options: object) 
         return function(*arguments, **options)
 
 
-def _view(to: Address, data: bytes, block: int) -> list[object]:
-    return [{"to": to, "data": "0x" + data.hex()}, hex(block)]
+def _view(to: Address, data: bytes, block: int | None) -> list[object]:
+    return [{"to": to, "data": "0x" + data.hex()}, "latest" if block is None else hex(block)]
 
 
 def _told(answer: Mapping[str, Any]) -> bytes:

@@ -15,11 +15,15 @@ from trustedpods.contracts.records import (
 from trustedpods.contracts.terms import Terms
 from trustedpods.contracts.usage import SubmissionResult
 from trustedpods.protocol.errors import LocalProtocolError, NetworkFailure
-from trustedpods.protocol.ids import Address, ChannelId
+from trustedpods.protocol.ids import Address, ChannelId, address_bytes, keccak256
 from trustedpods.protocol.units import TokenUnits, UnixSeconds
 
 STATUS_BATCH = 500
 """Channels in one call: two words each, far below what nodes allow."""
+
+_WORD = 32
+_HEAD = 2 * _WORD
+_STATUS = keccak256(b"status(address,uint256[])")[:4]
 
 
 class PaymentViews(ChainBase):
@@ -30,13 +34,9 @@ class PaymentViews(ChainBase):
         found: list[Channel | None] = []
         for start in range(0, len(ids), STATUS_BATCH):
             batch = ids[start : start + STATUS_BATCH]
-            words = await self._call(self._payments.functions.status(owner, list(batch)))
-            if len(words) != len(batch):
-                raise NetworkFailure("the chain node answered for another number of channels")
-            found += [
-                Channel.from_words(channel, hot, terms)
-                for channel, (hot, terms) in zip(batch, words, strict=True)
-            ]
+            call = _status_call(owner, batch)
+            raw = await self._node.read(self._node.eth_call, self.market.payments, call)
+            found += _status_answer(batch, raw)
         return found
 
     async def owed(self, who: Address) -> TokenUnits:
@@ -148,6 +148,21 @@ class PaymentViews(ChainBase):
             )
             for event in found
         ]
+
+
+def _status_call(owner: Address, ids: Sequence[ChannelId]) -> bytes:
+    """Calldata of `status`, put together here: a provider asks every second or two, for all its pods."""
+    words = (_HEAD, len(ids), *ids)
+    return _STATUS + address_bytes(owner).rjust(_WORD, b"\0") + b"".join(w.to_bytes(_WORD) for w in words)
+
+
+def _status_answer(ids: Sequence[ChannelId], raw: bytes) -> list[Channel | None]:
+    """Its answer: an array of (hot, terms), one for each of *ids*."""
+    if len(raw) != _HEAD + 2 * _WORD * len(ids) or int.from_bytes(raw[_WORD:_HEAD]) != len(ids):
+        raise NetworkFailure("the chain node answered for another number of channels")
+    words = [int.from_bytes(raw[at : at + _WORD]) for at in range(_HEAD, len(raw), _WORD)]
+    pairs = zip(ids, words[::2], words[1::2], strict=True)
+    return [Channel.from_words(channel, hot, terms) for channel, hot, terms in pairs]
 
 
 def _place(event: Answer) -> tuple[int, int]:

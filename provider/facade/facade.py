@@ -6,13 +6,14 @@ depends on an earlier one having ended. `sync` does it for everything: after the
 on a timer, and when HAProxy was restarted.
 """
 
+from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import trio
 
-from trustedpods.protocol.errors import Refused
+from trustedpods.protocol.errors import LocalProtocolError, Refused
 from trustedpods.provider.core.traffic import PodAddress, SlotStats
 from trustedpods.provider.facade import maps, servers, slots
 from trustedpods.provider.facade.certificates import Certificate
@@ -37,6 +38,10 @@ class Published:
 
     slot: int
     stats: SlotStats
+
+
+Unpublished = Refused | LocalProtocolError
+"""Why one service of many has no slot."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,16 +132,36 @@ class Facade:
         After a restart of the daemon the slot is found again, and its replicas go on.
         Refused with rule `slots` or `host-taken`.
         """
+        want = Want(label, tuple(hosts), protocol=protocol, limits=limits, https_only=https_only)
+        found = (await self.publish_all([want]))[label]
+        if isinstance(found, Published):
+            return found
+        raise found
+
+    async def publish_all(self, wants: Iterable[Want]) -> dict[str, Published | Unpublished]:
+        """The same for many services by their labels, in no more looks at the maps than for one."""
         async with self._lock:
-            want = Want(label, tuple(hosts), protocol=protocol, limits=limits, https_only=https_only)
-            slot = self._assign(want)
-            old = self._wants.get(slot)
-            self._wants[slot] = replace(want, pods=old.pods, draining=old.draining) if old else want
-            if slot not in self._adopted:
-                await self._apply(slot)
-            before = (await self._runtime.stats([slot]))[slot]
+            given: dict[str, int] = {}
+            found: dict[str, Published | Unpublished] = {}
+            for want in wants:
+                try:
+                    given[want.label] = await self._give(want)
+                except (Refused, LocalProtocolError) as error:
+                    found[want.label] = error
+            if not given:
+                return found
+            before = await self._runtime.stats(given.values())
             await self._sync_maps()
-            return Published(slot, before)
+            return found | {label: Published(slot, before[slot]) for label, slot in given.items()}
+
+    async def _give(self, want: Want) -> int:
+        """A slot for it, in which nobody else's servers are left."""
+        slot = self._assign(want)
+        old = self._wants.get(slot)
+        self._wants[slot] = replace(want, pods=old.pods, draining=old.draining) if old else want
+        if slot not in self._adopted:
+            await self._apply(slot)
+        return slot
 
     async def certify(self, label: str, certificate: Certificate | None) -> None:
         """Show the service's certificate, or none any more; the provider's own is `tls.PROVIDER`'s."""
@@ -267,8 +292,11 @@ class Facade:
 
     async def _sync_slots(self, seen: tuple[ServerSeen, ...]) -> set[int]:
         unfinished = set()
+        servers_in: defaultdict[int, list[ServerSeen]] = defaultdict(list)
+        for server in seen:
+            servers_in[server.slot].append(server)
         for slot in range(self.pools.total):
-            here = tuple(server for server in seen if server.slot == slot)
+            here = tuple(servers_in.get(slot, ()))
             want = self._wants.get(slot)
             if want is not None:
                 if (here or want.pods) and slot not in self._adopted:

@@ -116,6 +116,8 @@ def assign(
     for host in hosts:
         if table.hosts.get(host, slot) != slot:
             raise Refused(f"{host} belongs to another pod", rule="host-taken")
+    if slot is not None and {host for host, at in table.hosts.items() if at == slot} == set(hosts):
+        return table, slot
     if slot is None:
         slot = _free_slot(table, protocol)
     kept = {host: at for host, at in table.hosts.items() if at != slot}

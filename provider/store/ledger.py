@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """The append-only ledger: runs, holdings and traffic; what a claim was made of stays for ever."""
 
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from sqlalchemy import Row, Table, delete, func, or_, select, update
+from sqlalchemy import Row, Select, Table, bindparam, delete, func, or_, select, update
 from sqlalchemy.dialects.sqlite import insert
 
 from trustedpods.protocol.ids import ChannelId, channel_hex
@@ -92,8 +95,22 @@ def set_mark(tx: Tx, channel: ChannelId, mark: TrafficMark) -> None:
 
 def load_mark(tx: Tx, channel: ChannelId) -> TrafficMark | None:
     """Up to where a channel's traffic has been counted; None before it was first published."""
-    row = tx.connection.execute(select(MARKS).where(MARKS.c.channel == channel_hex(channel))).one_or_none()
-    return None if row is None else TrafficMark(row.boot, row.total, row.bytes_in, row.bytes_out)
+    return load_marks(tx, [channel]).get(channel)
+
+
+def load_marks(tx: Tx, channels: Iterable[ChannelId]) -> dict[ChannelId, TrafficMark]:
+    """The same of each channel that has one."""
+    asked = {"asked": json.dumps([[channel_hex(channel)] for channel in channels])}
+    return {
+        ChannelId(int(row.channel, 16)): TrafficMark(row.boot, row.total, row.bytes_in, row.bytes_out)
+        for row in tx.connection.execute(_MARKS_OF, asked)
+    }
+
+
+def set_marks(tx: Tx, marks: Mapping[ChannelId, TrafficMark]) -> None:
+    """`set_mark` for many, all or none."""
+    for channel, mark in marks.items():
+        set_mark(tx, channel, mark)
 
 
 def drop_mark(tx: Tx, channel: ChannelId) -> None:
@@ -152,29 +169,51 @@ def _add_traffic(tx: Tx, key: str, egress: int, ingress: int, at: UnixSeconds) -
 
 def load_ledger(tx: Tx, channel: ChannelId, from_: UnixSeconds) -> Ledger:
     """Everything of a channel that may touch the time from *from_* on."""
-    key = channel_hex(channel)
-    runs = tx.connection.execute(
-        select(RUNS).where(RUNS.c.channel == key, or_(RUNS.c.ended.is_(None), RUNS.c.ended > from_))
-    )
-    holdings = tx.connection.execute(
-        select(HOLDINGS).where(
-            HOLDINGS.c.channel == key, or_(HOLDINGS.c.ended.is_(None), HOLDINGS.c.ended > from_)
+    return load_ledgers(tx, {channel: from_})[channel]
+
+
+def load_ledgers(tx: Tx, wanted: Mapping[ChannelId, UnixSeconds]) -> dict[ChannelId, Ledger]:
+    """The same of many channels, each from its own moment on: three queries, however many there are."""
+    asked = {"asked": json.dumps([[channel_hex(channel), from_] for channel, from_ in wanted.items()])}
+    runs, holdings = _by_channel(tx, _RUNS_OF, asked), _by_channel(tx, _HOLDINGS_OF, asked)
+    traffic = _by_channel(tx, _TRAFFIC_OF, asked)
+    return {
+        channel: Ledger(
+            runs=tuple(Run(r.uid, r.started, r.ended, r.cpu_milli, r.memory_mib) for r in runs[key]),
+            holdings=tuple(Holding(h.started, h.ended, h.mib) for h in holdings[key]),
+            traffic=tuple(TrafficTotal(t.at, t.egress_total, t.ingress_total) for t in traffic[key]),
         )
-    )
-    return Ledger(
-        runs=tuple(Run(r.uid, r.started, r.ended, r.cpu_milli, r.memory_mib) for r in runs),
-        holdings=tuple(Holding(h.started, h.ended, h.mib) for h in holdings),
-        traffic=_traffic(tx, key, from_),
-    )
+        for channel, key in ((channel, channel_hex(channel)) for channel in wanted)
+    }
 
 
-def _traffic(tx: Tx, key: str, from_: UnixSeconds) -> tuple[TrafficTotal, ...]:
-    base = (
-        select(TRAFFIC)
-        .where(TRAFFIC.c.channel == key, TRAFFIC.c.at < from_)
-        .order_by(TRAFFIC.c.at.desc())
-        .limit(1)
-    )
-    rest = select(TRAFFIC).where(TRAFFIC.c.channel == key, TRAFFIC.c.at >= from_).order_by(TRAFFIC.c.at)
-    rows = [*tx.connection.execute(base), *tx.connection.execute(rest)]
-    return tuple(TrafficTotal(row.at, row.egress_total, row.ingress_total) for row in rows)
+def _by_channel(tx: Tx, query: Select[Any], asked: Mapping[str, str]) -> defaultdict[str, list[Row[Any]]]:
+    found = defaultdict[str, list[Row[Any]]](list)
+    for row in tx.connection.execute(query, asked):
+        found[row.channel].append(row)
+    return found
+
+
+_ASKED = func.json_each(bindparam("asked")).table_valued("value")
+"""One row for each channel that is asked for. One value, as SQLite takes a bounded number of them."""
+
+_CHANNEL, _FROM = (func.json_extract(_ASKED.c.value, place) for place in ("$[0]", "$[1]"))
+
+
+def _touching(table: Table) -> Select[Any]:
+    """Rows of a table of periods that do not end before the asked moment."""
+    later = or_(table.c.ended.is_(None), table.c.ended > _FROM)
+    return select(table).select_from(_ASKED).join(table, table.c.channel == _CHANNEL).where(later)
+
+
+def _totals() -> Select[Any]:
+    """Totals from the asked moment on, and the last one before it."""
+    earlier = TRAFFIC.alias()
+    last = select(func.max(earlier.c.at)).where(earlier.c.channel == _CHANNEL, earlier.c.at < _FROM)
+    since = func.coalesce(last.correlate(_ASKED).scalar_subquery(), 0)
+    found = select(TRAFFIC).select_from(_ASKED).join(TRAFFIC, TRAFFIC.c.channel == _CHANNEL)
+    return found.where(TRAFFIC.c.at >= since).order_by(TRAFFIC.c.at)
+
+
+_RUNS_OF, _HOLDINGS_OF, _TRAFFIC_OF = _touching(RUNS), _touching(HOLDINGS), _totals()
+_MARKS_OF = select(MARKS).select_from(_ASKED).join(MARKS, MARKS.c.channel == _CHANNEL)

@@ -11,12 +11,12 @@ from dataclasses import replace
 
 import trio
 
-from trustedpods.protocol.errors import Refused, TrustedPodsError
+from trustedpods.protocol.errors import LocalProtocolError, Refused, TrustedPodsError
 from trustedpods.provider.core.traffic import PodAddress, PodTraffic, SlotStats
 from trustedpods.provider.facade import slots
 from trustedpods.provider.facade.certificates import Certificate
 from trustedpods.provider.facade.exposure import pod_of
-from trustedpods.provider.facade.facade import Published, Synced
+from trustedpods.provider.facade.facade import Published, Synced, Unpublished
 from trustedpods.provider.facade.pools import Pools, Protocol
 from trustedpods.provider.facade.sessions import Session
 from trustedpods.provider.facade.slots import UNLIMITED, FacadeState, SlotLimits, SlotTable, Want
@@ -92,9 +92,21 @@ class FakeFacade:
         limits: SlotLimits = UNLIMITED,
         https_only: bool = False,
     ) -> Published:
-        await self._begin()
         want = Want(label, tuple(hosts), protocol=protocol, limits=limits, https_only=https_only)
-        self.table, slot = slots.assign(self.table, label, want.hosts, protocol)
+        found = (await self.publish_all([want]))[label]
+        if isinstance(found, Published):
+            return found
+        raise found
+
+    async def publish_all(self, wants: Iterable[Want]) -> dict[str, Published | Unpublished]:
+        await self._begin()
+        return {want.label: self._publish(want) for want in wants}
+
+    def _publish(self, want: Want) -> Published | Unpublished:
+        try:
+            self.table, slot = slots.assign(self.table, want.label, want.hosts, want.protocol)
+        except (Refused, LocalProtocolError) as error:
+            return error
         old = self.wants.get(slot)
         self.wants[slot] = replace(want, pods=old.pods, draining=old.draining) if old else want
         return Published(slot, self._stats(slot))

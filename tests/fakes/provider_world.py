@@ -81,6 +81,9 @@ class FakeFacade:
         self.hosts[label] = tuple(hosts)
         return Published(self.labels[label], SlotStats("boot", 0, 0, 0, 0))
 
+    async def publish_all(self, wants):
+        return {want.label: await self.publish(want.label, want.hosts, want.protocol) for want in wants}
+
     async def sessions(self):
         return list(self.in_flight)
 

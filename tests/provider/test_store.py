@@ -5,6 +5,7 @@ import pytest
 
 from tests.fakes.records import pod_record
 from trustedpods.protocol.errors import Locked, Refused
+from trustedpods.protocol.ids import ChannelId
 from trustedpods.protocol.units import Usage
 from trustedpods.provider.core.meter import Run, usage
 from trustedpods.provider.core.record import LOST_STATEMENT, Phase
@@ -136,6 +137,34 @@ async def test_traffic_adds_up_over_many_readings(path):
     first, second = usage(everything, 0, 25), usage(found, 25, 100)
     assert second.egress_kib == 8000 // 1024 - 4000 // 1024
     assert first + second == usage(everything, 0, 100)
+
+
+async def test_many_ledgers_are_read_at_once_each_from_its_own_moment(path):
+    many = {ChannelId(number): 10 * number for number in range(1, 60)}
+    async with book(path) as store:
+        for channel in many:
+            await store.write(_a_history, channel)
+        found = await store.read(ledger.load_ledgers, many)
+        marks = await store.read(ledger.load_marks, [*many, ChannelId(10**9)])
+        for channel, from_ in many.items():
+            assert found[channel] == await store.read(ledger.load_ledger, channel, from_)
+            whole = usage(await store.read(ledger.load_ledger, channel, 0), from_, 10**6)
+            assert usage(found[channel], from_, 10**6) == whole
+    assert marks == {channel: TrafficMark("boot", channel, 0, 0) for channel in many}
+    assert [total.at for total in found[ChannelId(2)].traffic] == [15, 20, 35]
+    assert [run.uid for run in found[ChannelId(3)].runs] == ["3-open", "3-late"]
+    last = found[ChannelId(59)]  # of what ended long before only the last total is told
+    assert (len(last.runs), len(last.holdings), len(last.traffic)) == (1, 1, 1)
+
+
+def _a_history(tx, channel):
+    for name, started, ended in (("early", 1, 5), ("open", 2, None), ("late", 3, 500)):
+        if channel < 59 or name == "open":
+            ledger.record_run(tx, channel, "ns", Run(f"{channel}-{name}", started, ended, 100, 64))
+    ledger.hold(tx, channel, {"image": 5}, 1)
+    ledger.hold(tx, channel, {"image": 6}, 9)
+    for at in (5, 15, 20, 35):
+        ledger.record_traffic(tx, channel, Traffic(1, 5000, 900), TrafficMark("boot", channel, 0, 0), at)
 
 
 async def test_counters_are_booked_once_and_only_of_what_ran(path):

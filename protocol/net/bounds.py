@@ -5,6 +5,9 @@ from dataclasses import dataclass
 
 from trustedpods.protocol.limits import KIB, MIB
 
+NOISE_LENGTH = 2
+"""Bytes before each Noise message."""
+
 NOISE_PLAINTEXT = 65535 - 16
 """Plaintext of one Noise message."""
 
@@ -17,6 +20,9 @@ PIECE = NOISE_PLAINTEXT - YAMUX_HEADER
 FIRST_WINDOW = 256 * KIB
 """Receive window of a new stream, fixed by the yamux specification; and the largest data frame
 that we take, four times what libp2p's implementations send."""
+
+BATCH = 4
+"""Noise messages that are written at once, a quarter of a MiB: three of four writes are no system call."""
 
 READ_SIZE = 256 * KIB
 """Asked of the socket at once: four Noise messages, so three of four reads are no system call."""

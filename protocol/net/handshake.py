@@ -15,11 +15,13 @@ from libp2p.protocol_muxer.multiselect_client import MultiselectClient
 from libp2p.protocol_muxer.multiselect_communicator import MultiselectCommunicator
 from libp2p.security.noise.transport import PROTOCOL_ID as NOISE
 from libp2p.security.noise.transport import Transport as NoiseTransport
+from libp2p.security.secure_session import SecureSession
 from libp2p.stream_muxer.yamux.yamux import PROTOCOL_ID as YAMUX
 
 from trustedpods.protocol.net.bounds import Bounds
 from trustedpods.protocol.net.link import Allowance, Link
 from trustedpods.protocol.net.muxer import BoundedYamux
+from trustedpods.protocol.net.session import NoiseSession
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +44,7 @@ async def accept(
 ) -> BoundedYamux:
     """Authenticate the peer that dialled us. Raises whatever libp2p raises for a bad peer."""
     await offer(link, TProtocol(NOISE))
-    session = await identity.noise.secure_inbound(link)
+    session = _fast(await identity.noise.secure_inbound(link), link)
     await offer(session, TProtocol(YAMUX))
     return BoundedYamux(session, session.get_remote_peer(), link, bounds, on_received)
 
@@ -52,11 +54,17 @@ async def greet(
 ) -> BoundedYamux:
     """Authenticate the peer that we dialled: it must be *expected*."""
     await choose(link, TProtocol(NOISE))
-    session: ISecureConn = await identity.noise.secure_outbound(link, ID(expected))
+    session = _fast(await identity.noise.secure_outbound(link, ID(expected)), link)
     if session.get_remote_peer().to_bytes() != expected:
         raise PermissionError("another peer answered")
     await choose(session, TProtocol(YAMUX))
     return BoundedYamux(session, session.get_remote_peer(), link, bounds, on_received)
+
+
+def _fast(session: ISecureConn, link: Link) -> NoiseSession:
+    if not isinstance(session, SecureSession):
+        raise TypeError("libp2p gave something else than its Noise session")
+    return NoiseSession(session, link)
 
 
 async def offer(stream: ReadWriteCloser, protocol: TProtocol) -> None:

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """One TCP connection as libp2p's Noise code wants it: buffered reads, and an end that is sure."""
 
+from collections.abc import Callable
+
 import trio
 from libp2p.abc import IRawConnection
 from libp2p.connection_types import ConnectionType
@@ -8,7 +10,7 @@ from libp2p.io.abc import ReadWriteCloser
 from libp2p.io.exceptions import ConnectionClosedError, IOException
 from multiaddr import Multiaddr
 
-from trustedpods.protocol.net.bounds import NEGOTIATION_BYTES, READ_SIZE
+from trustedpods.protocol.net.bounds import NEGOTIATION_BYTES, NOISE_LENGTH, READ_SIZE
 
 _TURN = 64
 """Reads from the buffer before other tasks get their turn."""
@@ -46,6 +48,17 @@ class Link(IRawConnection):
         del self._buffer[:size]
         return taken
 
+    async def read_message(self) -> bytes | None:
+        """The next Noise message without its length; None when not all of it has come."""
+        size = int.from_bytes(self._buffer[:NOISE_LENGTH], "big")
+        if len(self._buffer) < NOISE_LENGTH + size:
+            return None
+        await self._take_turns()
+        with memoryview(self._buffer) as view:
+            taken = bytes(view[NOISE_LENGTH : NOISE_LENGTH + size])
+        del self._buffer[: NOISE_LENGTH + size]
+        return taken
+
     async def _take_turns(self) -> None:
         """A socket's read may hold thousands of tiny Noise messages: let others run in between."""
         self._buffered_reads += 1
@@ -64,11 +77,17 @@ class Link(IRawConnection):
         self.ended = not data
         return data
 
-    async def write(self, data: bytes) -> None:
-        """Write all of *data*. Cancelled in between, the connection is of no more use."""
+    async def write(self, data: bytes, progress: Callable[[], None] = lambda: None) -> None:
+        """Write all of *data*, telling *progress* whenever the peer has made room for more of it.
+
+        Cancelled in between, the connection is of no more use.
+        """
+        rest = memoryview(data)
         try:
-            await self._stream.send_all(data)
-        except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
+            while rest:
+                rest = rest[await self._stream.socket.send(rest) :]
+                progress()
+        except (OSError, trio.ClosedResourceError) as error:
             raise ConnectionClosedError("the connection is closed", transport="tcp") from error
 
     def abort(self) -> None:

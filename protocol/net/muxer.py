@@ -10,31 +10,41 @@ replaces exactly those parts of version 0.8.1.
 import logging
 import struct
 from collections import deque
-from collections.abc import Callable
-from typing import cast
+from collections.abc import Callable, Sequence
+from typing import NamedTuple, cast
 
 import trio
 from libp2p.abc import ISecureConn
 from libp2p.io.exceptions import ConnectionClosedError
 from libp2p.peer.id import ID
+from libp2p.stream_muxer.exceptions import MuxedStreamError
 from libp2p.stream_muxer.yamux import yamux
 from libp2p.stream_muxer.yamux.yamux import Yamux, YamuxStream
 
-from trustedpods.protocol.net.bounds import FIRST_WINDOW, NOISE_PLAINTEXT, YAMUX_HEADER, Bounds
+from trustedpods.protocol.net.bounds import BATCH, FIRST_WINDOW, NOISE_PLAINTEXT, Bounds
 from trustedpods.protocol.net.buffers import Buffers
 from trustedpods.protocol.net.link import Link
+from trustedpods.protocol.net.session import NoiseSession
 from trustedpods.protocol.net.watch import WatchedSession
 
 _log = logging.getLogger(__name__)
 
-MAX_QUEUED_DATA = 4
-"""Data frames waiting for the socket; the tasks that want to add more wait for room."""
+MAX_QUEUED_DATA = 2
+"""Batches of data frames waiting for the socket, one of them being written; who wants to add more waits."""
 
 MAX_QUEUED_CONTROL = 4096
 """Window updates, pings and ends waiting; a peer that lets so many pile up does not read."""
 
 _BEATS = 4
 """Looks at a peer's silence in each `Bounds.heartbeat_s`."""
+
+
+class _Queued(NamedTuple):
+    """A frame to be written; the last of a batch of data makes room for another one."""
+
+    frame: bytes
+    ends_batch: bool = False
+
 
 _PING = struct.pack(yamux.YAMUX_HEADER_FORMAT, 0, yamux.TYPE_PING, yamux.FLAG_SYN, 0, 0)
 _GO_AWAY = struct.pack(yamux.YAMUX_HEADER_FORMAT, 0, yamux.TYPE_GO_AWAY, 0, 0, yamux.GO_AWAY_NORMAL)
@@ -48,7 +58,7 @@ class BoundedYamux(Yamux):
 
     def __init__(
         self,
-        session: ISecureConn,
+        session: NoiseSession,
         peer_id: ID,
         link: Link,
         bounds: Bounds,
@@ -56,13 +66,14 @@ class BoundedYamux(Yamux):
     ) -> None:
         self.watch = WatchedSession(session, lambda stream_id: stream_id in self.streams, self._cut_off)
         super().__init__(cast("ISecureConn", self.watch), peer_id, is_initiator=session.is_initiator)
+        self.session = session
         self.link = link
         self.bounds = bounds
         self.on_received = on_received
         self.held = 0
         """Bytes that were read from streams and are part of frames still to be completed."""
         self.stream_buffers = Buffers(self._refuses)
-        self._queue: deque[bytes] = deque()
+        self._queue: deque[_Queued] = deque()
         self._room = trio.Semaphore(MAX_QUEUED_DATA)
         self._queued = trio.Event()
         self._closing = False
@@ -86,7 +97,7 @@ class BoundedYamux(Yamux):
         """Write what is queued, say goodbye, close. Not longer than `Bounds.flush_s`."""
         with trio.CancelScope(shield=True), trio.move_on_after(self.bounds.flush_s):
             if not self.event_closed.is_set():
-                self._put(_GO_AWAY)
+                self._put(_Queued(_GO_AWAY))
                 self._closing = True
                 await self._drained.wait()
         self.abort()
@@ -108,25 +119,39 @@ class BoundedYamux(Yamux):
 
     # ---- writing -----------------------------------------------------------------------------
 
-    async def _write_frame(self, data: bytes) -> None:
-        """Queue one frame; the only place through which libp2p's code writes.
+    async def send_data(self, stream: YamuxStream, payloads: Sequence[bytes | memoryview]) -> None:
+        """Queue data frames of *stream*, at most `BATCH` and at most its window together.
 
-        Cancelled while it waits, nothing of the frame is sent, and the connection lives on.
+        Cancelled while it waits, nothing of them is sent, and the connection lives on.
         """
-        if len(self._queue) > MAX_QUEUED_CONTROL:
-            self.abort()
-        if len(data) > YAMUX_HEADER and not self.event_shutting_down.is_set():
+        stream.send_window -= sum(len(payload) for payload in payloads)
+        if not self.event_shutting_down.is_set():
             await self._room.acquire()
         if self.event_shutting_down.is_set():
             raise ConnectionClosedError("the connection is closed", transport="tcp")
-        self._put(data)
+        if stream.closed or stream.send_closed:
+            self._room.release()
+            raise MuxedStreamError("the stream is closed for sending")
+        for left, payload in zip(reversed(range(len(payloads))), payloads, strict=True):
+            head = struct.pack(
+                yamux.YAMUX_HEADER_FORMAT, 0, yamux.TYPE_DATA, 0, stream.stream_id, len(payload)
+            )
+            self._put(_Queued(b"".join((head, payload)), ends_batch=not left))
 
-    def _put(self, data: bytes) -> None:
-        self._queue.append(data)
+    async def _write_frame(self, data: bytes) -> None:
+        """Queue one frame without data; the only place through which libp2p's code writes."""
+        if len(self._queue) > MAX_QUEUED_CONTROL:
+            self.abort()
+        if self.event_shutting_down.is_set():
+            raise ConnectionClosedError("the connection is closed", transport="tcp")
+        self._put(_Queued(data))
+
+    def _put(self, frame: "_Queued") -> None:
+        self._queue.append(frame)
         self._queued.set()
 
     async def _write_queue(self) -> None:
-        """Write queued frames, small ones together, each within the stall limit."""
+        """Write queued frames, many together, as long as some progress is made within the stall limit."""
         try:
             while True:
                 while not self._queue:
@@ -134,13 +159,13 @@ class BoundedYamux(Yamux):
                         self._drained.set()
                     self._queued = trio.Event()
                     await self._queued.wait()
-                message, data_frames = self._next_message()
+                messages, batches = self._next_messages()
                 with trio.move_on_after(self.bounds.stall_s) as scope:
-                    await self.secured_conn.write(message)
+                    await self.session.write_messages(messages, lambda: self._progressed(scope))
                 if scope.cancelled_caught:
                     _log.debug("a peer has not read for %s s", self.bounds.stall_s)
                     return
-                for _ in range(data_frames):
+                for _ in range(batches):
                     self._room.release()
         except Exception as error:  # noqa: BLE001 - whatever the socket or the cipher says, it is over
             _log.debug("a connection broke while writing: %r", error)
@@ -148,16 +173,23 @@ class BoundedYamux(Yamux):
             self.abort()
             self._release_waiters()
 
-    def _next_message(self) -> tuple[bytes, int]:
-        """As many frames as fit one Noise message, and how many of them carry data."""
-        frames: list[bytes] = []
-        size = data_frames = 0
-        while self._queue and (not frames or size + len(self._queue[0]) <= NOISE_PLAINTEXT):
-            frame = self._queue.popleft()
-            frames.append(frame)
-            size += len(frame)
-            data_frames += len(frame) > YAMUX_HEADER
-        return frames[0] if len(frames) == 1 else b"".join(frames), data_frames
+    def _progressed(self, scope: trio.CancelScope) -> None:
+        scope.deadline = trio.current_time() + self.bounds.stall_s
+
+    def _next_messages(self) -> tuple[list[bytes], int]:
+        """Plaintexts of at most `BATCH` Noise messages, and how many batches of data end in them."""
+        messages: list[bytes] = []
+        batches = 0
+        while self._queue and len(messages) < BATCH:
+            frames: list[bytes] = []
+            size = 0
+            while self._queue and (not frames or size + len(self._queue[0].frame) <= NOISE_PLAINTEXT):
+                queued = self._queue.popleft()
+                frames.append(queued.frame)
+                size += len(queued.frame)
+                batches += queued.ends_batch
+            messages.append(frames[0] if len(frames) == 1 else b"".join(frames))
+        return messages, batches
 
     def _release_waiters(self) -> None:
         while self._room.statistics().tasks_waiting:
@@ -198,6 +230,8 @@ class BoundedYamux(Yamux):
         if length > FIRST_WINDOW:
             self.abort()
             raise ConnectionClosedError(f"a data frame of {length} bytes", transport="tcp")
+        if (body := self.session.take(length)) is not None:  # the rule: header and payload in one message
+            return cast("bytes", body)  # which libp2p measures and copies, no more
         self.watch.in_body = True
         try:
             return await super()._read_data_body(length)
@@ -220,4 +254,4 @@ class BoundedYamux(Yamux):
                 _log.debug("a peer answers no ping")
                 self.abort()
             elif silent_beats >= _BEATS:
-                self._put(_PING)
+                self._put(_Queued(_PING))

@@ -14,7 +14,7 @@ from libp2p.stream_muxer.yamux.yamux import YamuxStream
 from trustedpods.protocol.errors import NetworkFailure, RemoteProtocolError
 from trustedpods.protocol.frames import FrameReader, header
 from trustedpods.protocol.limits import KIB, MAX_MESSAGE
-from trustedpods.protocol.net.bounds import PIECE
+from trustedpods.protocol.net.bounds import BATCH, PIECE
 from trustedpods.protocol.net.muxer import BoundedYamux
 
 DEFAULT_TIMEOUT_S = 60.0
@@ -45,13 +45,22 @@ class ByteStream(ReadWriteCloser):
         """1 to *n* bytes. Raises libp2p's errors at the end and after a reset."""
         return await self._muxer.take(self._stream, n or _LEAST_READ)
 
-    async def write(self, data: bytes | memoryview) -> None:
-        """Write all of *data*. Raises `NetworkFailure` on a stall, libp2p's errors otherwise."""
-        sent = 0
-        while sent < len(data):
-            size = min(PIECE, len(data) - sent, await self._window())
-            await self._stream.write(data[sent : sent + size])  # type: ignore[arg-type]
-            sent += size
+    async def write(self, data: bytes | memoryview, before: bytes = b"") -> None:
+        """Write *before* and all of *data*.
+
+        Raises `NetworkFailure` on a stall, libp2p's errors otherwise.
+        """
+        rest = memoryview(data)
+        while before or rest:
+            room = min(BATCH * PIECE, await self._window())
+            payloads: list[bytes | memoryview] = []
+            while room and (before or rest):
+                size = min(PIECE, room)
+                lead, before = before[:size], before[size:]
+                body, rest = rest[: size - len(lead)], rest[size - len(lead) :]
+                payloads.append(b"".join((lead, body)) if lead else body)
+                room -= len(payloads[-1])
+            await self._muxer.send_data(self._stream, payloads)
 
     async def _window(self) -> int:
         """Bytes that the peer takes now, at least one."""
@@ -136,9 +145,7 @@ class FrameStream:
         async with self._sending:
             try:
                 with translated():
-                    first = PIECE - len(head)
-                    await self._stream.write(head + payload[:first])
-                    await self._stream.write(memoryview(payload)[first:])
+                    await self._stream.write(payload, head)
             except BaseException:
                 await self._stream.reset()
                 raise

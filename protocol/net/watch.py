@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 import trio
-from libp2p.abc import ISecureConn
+from libp2p.io.abc import ReadWriteCloser
 from libp2p.stream_muxer.yamux import yamux
 
 from trustedpods.protocol.net.bounds import FIRST_WINDOW, YAMUX_HEADER
@@ -36,7 +36,7 @@ class WatchedSession:
     """
 
     def __init__(
-        self, session: ISecureConn, is_open: Callable[[int], bool], on_abuse: Callable[[str], None]
+        self, session: ReadWriteCloser, is_open: Callable[[int], bool], on_abuse: Callable[[str], None]
     ) -> None:
         self._session = session
         self._is_open = is_open

@@ -25,6 +25,9 @@ from trustedpods.protocol.sealing.blobs import SEALED_CHUNK_SIZE, chunk_count, o
 SYNC_EVERY = 16
 """Chunks between two fdatasyncs: only synced chunks are acknowledged."""
 
+SYNC_AFTER_S = 10.0
+"""Or so long after the last one, over a slow line: a client waits two minutes for an acknowledgement."""
+
 TURN_WITHIN_S = 30.0
 """How long a stream waits for another of the same publisher that sends the same blob: two deploys of
 one image side by side. Less than a client waits for an acknowledgement."""
@@ -156,6 +159,7 @@ class BlobWriter:
         self._total = chunk_count(blob.size)
         self.chunks = have
         self.synced = have
+        self._synced_at = time.monotonic()
 
     @property
     def complete(self) -> bool:
@@ -178,9 +182,10 @@ class BlobWriter:
         open_chunk(self._blob.key, self.chunks, self._total, sealed)
         _write_all(self._fd, sealed)
         self.chunks += 1
-        if self.complete or self.chunks - self.synced >= SYNC_EVERY:
+        late = time.monotonic() - self._synced_at >= SYNC_AFTER_S
+        if self.complete or late or self.chunks - self.synced >= SYNC_EVERY:
             os.fdatasync(self._fd)
-            self.synced = self.chunks
+            self.synced, self._synced_at = self.chunks, time.monotonic()
             if not self.complete:
                 # A layer of gigabytes must not push the pods' files out of memory; and new pages cost more
                 # than writing (2.5 s of CPU for a GB in a young virtual machine). A small blob stays.

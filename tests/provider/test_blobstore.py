@@ -13,6 +13,7 @@ from trustedpods.protocol.messages import BlobRef
 from trustedpods.protocol.sealing.blobs import SEALED_CHUNK_SIZE, chunk_count, derive, seal_chunk
 from trustedpods.provider import blobstore
 from trustedpods.provider.blobstore import BlobStore
+from trustedpods.publisher.upload import ACK_TIMEOUT_S
 
 DATA = os.urandom(2 * BLOB_CHUNK + 1000)
 
@@ -161,3 +162,26 @@ async def test_what_nobody_needs_goes_after_a_while(store):
     assert store.collect([], older_than_s=-1) > 0
     assert store.used_bytes == 0
     assert store.chunks(PUBLISHER, BLOB) == 0
+
+
+async def test_many_chunks_are_synced_together(store):
+    async with store.writer(PUBLISHER, BLOB) as writer:
+        await writer.add(sealed(0))
+        assert (writer.chunks, writer.synced) == (1, 0)
+
+
+async def test_over_a_slow_line_chunks_are_synced_before_the_client_gives_up(store, monkeypatch):
+    assert blobstore.SYNC_AFTER_S < ACK_TIMEOUT_S / 2
+    monkeypatch.setattr(blobstore, "SYNC_AFTER_S", 0.0)
+    async with store.writer(PUBLISHER, BLOB) as writer:
+        await writer.add(sealed(0))
+        assert (writer.chunks, writer.synced) == (1, 1)
+
+
+async def test_a_large_layer_does_not_fill_the_page_cache(store, tmp_path, monkeypatch):
+    """What was synced is dropped from memory, except behind the last chunk."""
+    dropped = []
+    monkeypatch.setattr(os, "posix_fadvise", lambda *arguments: dropped.append(arguments[1:]))
+    monkeypatch.setattr(blobstore, "SYNC_EVERY", 1)
+    await upload(store, range(3))
+    assert dropped == [(0, 0, os.POSIX_FADV_DONTNEED)] * 2

@@ -6,8 +6,6 @@ a leaf of a batch that is not mined yet may still be cut anew.
 """
 
 import json
-import os
-import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -16,6 +14,7 @@ from pydantic import ValidationError
 from trustedpods.protocol.errors import BadInput, NoContext
 from trustedpods.protocol.ids import ChannelId, channel_hex
 from trustedpods.protocol.messages import UsageLeaf
+from trustedpods.publisher.whole_file import write_whole
 
 MAX_REPORT_FILE = 64 * 1024 * 1024
 """A leaf is 700 bytes of text: a claim an hour for ten years."""
@@ -52,24 +51,9 @@ def keep_leaves(state: Path, channel: ChannelId, leaves: Iterable[UsageLeaf]) ->
     rows = [_row(leaf) for leaf in sorted(known.values(), key=lambda leaf: (leaf.from_, leaf.root))]
     path = _path(state, channel)
     try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        _replace(path, json.dumps(rows))
+        write_whole(path, json.dumps(rows).encode())
     except OSError as error:
         raise NoContext(f"usage reports cannot be kept: {error.strerror}", where=str(path)) from None
-
-
-def _replace(path: Path, text: str) -> None:
-    """Whole or not at all, also when several commands write at once."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=path.name)
-    try:
-        with os.fdopen(handle, "w") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
 
 
 def _path(state: Path, channel: ChannelId) -> Path:

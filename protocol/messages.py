@@ -121,8 +121,7 @@ class Profile(Message):
 class Attested(Message):
     """Evidence, the keys it binds, and the profile, signed by the attested reply key.
 
-    `nonce` repeats the request's, so that an old answer is told from a forged one; the evidence
-    and the profile's signature cover it. Made by `attestation.profile.present`.
+    `nonce` is the request's, so an old answer is told from a forged one; evidence and signature cover it.
     """
 
     kind: Literal["attested"] = "attested"
@@ -178,10 +177,7 @@ class ErrorReply(Message):
 
 
 class AdmitBody(Message):
-    """May a pod of this size come? Asked before any money moves.
-
-    `services` are those that are to be exposed, by name, with the kind of slot that each needs.
-    """
+    """May a pod of this size, with exposed `services` of these kinds, come? Asked before any money moves."""
 
     kind: Literal["admit"] = "admit"
     cpu_milli: U64

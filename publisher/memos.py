@@ -41,6 +41,7 @@ class ShapeMemo(BaseModel):
     memory_mib: int
     storage_mib: int
     max_replicas: int
+    min_replicas: int = 0
 
 
 class PodMemo(BaseModel):

@@ -121,7 +121,10 @@ async def _busy_row(parts: "Parts", record: PodRecord) -> Answer:
         "inFlight": state.load.samples[-1][1] if state and state.load.samples else 0,
         "requests": total,
         "proxy": boot,
-        "why": (state.reason if state and state.failures else "") or record.reason or None,
+        "why": (state.reason if state and state.failures else "")
+        or record.reason
+        or parts.fleet.cap_told(record)
+        or None,
     }
 
 

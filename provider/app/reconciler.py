@@ -128,9 +128,18 @@ class Reconciler:
                 continue
             self._chain.absent_since.pop(record.channel, None)
             await self._recovery.compare(self._pods.get(record.channel) or record, channel)
-            fact = ChannelFact(channel.left, channel.up_to, channel.unlock_at)
-            await self._pods.change(record.channel, chain=fact)
+            await self._take_over(record, channel)
         return True
+
+    async def _take_over(self, record: PodRecord, channel: Channel) -> None:
+        """What the chain says now. Of the terms, a publisher can raise the cap, at any time."""
+        fact = ChannelFact(channel.left, channel.up_to, channel.unlock_at)
+        known = None if record.terms is None else Terms.unpack(record.terms)
+        if known is not None and funds.cap_raised(known, channel.terms):
+            record = await self._pods.change(record.channel, chain=fact, terms=channel.terms.pack())
+            self._fleet.cap_raised(record)
+        else:
+            await self._pods.change(record.channel, chain=fact)
 
     async def _read_namespaces(self) -> None:
         if trio.current_time() < self._namespaces_at + NAMESPACES_EVERY_S:

@@ -10,8 +10,9 @@ from trustedpods.contracts.terms import Terms, least_cap
 from trustedpods.protocol.errors import InsufficientFunds, Refused
 from trustedpods.protocol.ids import Address
 from trustedpods.protocol.messages import AdmitBody, Capacity, LeastTerms, Prices, TrustClass
-from trustedpods.protocol.units import Resources, UnixSeconds, Usage
+from trustedpods.protocol.units import Resources, UnixSeconds
 from trustedpods.provider.core.egress import NOT_THE_WORLD
+from trustedpods.provider.core.funds import peak_per_second
 from trustedpods.provider.core.record import PodSize, Scaling
 
 BLOCK_MARGIN_S = 2
@@ -109,8 +110,9 @@ def check_channel(
 ) -> None:
     """Refused (or InsufficientFunds) unless this channel pays for this pod at the list's prices.
 
-    A channel keeps the prices and the notice that were *agreed* for it before, whatever the list says
-    now, and may be half spent.
+    Its cap must let through the replicas that the pod always has, at least one; it bounds how many more
+    there may be (`funds.affordable`). A channel keeps the prices and the notice that were *agreed* for it
+    before, whatever the list says now, and may be half spent.
     """
     if channel.meter_tag != meter_tag(meter):
         raise Refused(
@@ -125,10 +127,11 @@ def check_channel(
     terms = channel.terms
     if agreed is None or (agreed.prices, agreed.unlock_s) != (terms.prices, terms.unlock_s):
         _check_terms(channel, offer)
-    peak = peak_per_second(size, scaling, offer.least.idle_mib)
+    replicas = max(1, scaling.least)
+    peak = peak_per_second(size, replicas, offer.least.idle_mib)
     if not terms.covers_peak(peak, offer.claim_interval_s):
         raise Refused(
-            f"cap {terms.cap_per_day} base units a day, at full scale "
+            f"cap {terms.cap_per_day} base units a day, with {replicas} running "
             f"{least_cap(terms.prices, peak, offer.claim_interval_s)} are needed",
             rule="cap",
         )
@@ -157,12 +160,3 @@ def _check_prices(paid: Prices, listed: Prices) -> None:
                 f"{getattr(listed, name)}/2^{listed.scale} on the list",
                 rule="price",
             )
-
-
-def peak_per_second(size: PodSize, scaling: Scaling, idle_mib: int) -> Usage:
-    """The most that a pod can use in a second, traffic apart."""
-    return Usage(
-        cpu_core_ms=size.cpu_milli * scaling.most,
-        memory_mib_s=size.memory_mib * scaling.most,
-        storage_mib_s=max(size.volume_mib + size.image_mib, idle_mib),
-    )

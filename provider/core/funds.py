@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """How long a pod's money lasts, and what follows from it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from trustedpods.contracts.terms import due, price_list
+from trustedpods.contracts.terms import Terms, due, price_list
 from trustedpods.protocol.messages import Prices
 from trustedpods.protocol.units import UnixSeconds, Usage
+from trustedpods.provider.core.record import PodSize, Scaling
 
 REVIVE_S = 20
 """A stopped pod comes back when its money lasts at least so long with one replica running."""
@@ -33,6 +34,38 @@ class Funds:
     def spendable(self) -> int:
         """What is there to run on; negative when the reserve is being used."""
         return self.left - self.accrued - self.reserve
+
+
+def peak_per_second(size: PodSize, replicas: int, idle_mib: int) -> Usage:
+    """The most that a pod can use in a second with so many *replicas*, traffic apart."""
+    return Usage(
+        cpu_core_ms=size.cpu_milli * replicas,
+        memory_mib_s=size.memory_mib * replicas,
+        storage_mib_s=max(size.volume_mib + size.image_mib, idle_mib),
+    )
+
+
+def affordable(terms: Terms, size: PodSize, scaling: Scaling, idle_mib: int, claim_interval_s: int) -> int:
+    """Replicas that the channel's cap pays for without end: as far as the scaler may go.
+
+    Allowance that was saved up is not counted, for three reasons. It pays the traffic, which nobody can
+    know before, and the replicas that take long to drain. A bound that rests on it would fall while
+    requests are served, and those cannot be cut. And this one follows from the terms alone, so the
+    publisher can compute it.
+
+    Never below what admission asked the cap for (`least`, or one): a pod that was let in runs.
+    """
+    floor = max(1, scaling.least)
+    for replicas in range(scaling.most, floor, -1):
+        if terms.covers_peak(peak_per_second(size, replicas, idle_mib), claim_interval_s):
+            return replicas
+    return floor
+
+
+def cap_raised(known: Terms, seen: Terms) -> bool:
+    """Whether *seen* is *known* with a higher cap."""
+    same = replace(seen, cap_mantissa=known.cap_mantissa, cap_exponent=known.cap_exponent) == known
+    return same and seen.cap_per_day > known.cap_per_day
 
 
 def reserve(storage_mib: int, grace_s: int, prices: Prices) -> int:

@@ -50,6 +50,8 @@ __all__ = [
     "TrafficSeen",
     "WakeAsked",
     "begin",
+    "cap_told",
+    "rests",
     "step",
 ]
 
@@ -104,6 +106,15 @@ def step(state: ScaleState, event: Event, now: float) -> Result:
         # Before a scale-down, so that nothing new reaches what goes; after an answer costs nothing.
         commands.insert(0, wanted)
     return state, commands
+
+
+def rests(state: ScaleState) -> bool:
+    """Whether a `Tick` changes and orders nothing, at whatever time: most pods sleep most of the time."""
+    if state.phase is not Phase.ASLEEP or not state.told or state.waiting is not None:
+        return False
+    if state.served.pods or state.served.draining:
+        return False
+    return state.limits.min == 0 if state.limits.stopped is None else state.replicas == 0
 
 
 def _on_wake(state: ScaleState, now: float) -> Result:
@@ -259,7 +270,19 @@ def _fit(state: ScaleState, stats: SlotStats, now: float) -> Result:
 
 def _wanted(state: ScaleState, now: float) -> int:
     wanted = state.load.replicas(now, state.replicas, state.limits.concurrency)
-    return min(state.limits.max, max(1, state.limits.min, wanted))
+    return min(state.limits.most, max(1, state.limits.min, wanted))
+
+
+def cap_told(state: ScaleState, now: float) -> str:
+    """That the channel's cap bounds the replicas, in words for the publisher; empty if it does not."""
+    limits = state.limits
+    if limits.most == limits.max:
+        return ""
+    of = f"{limits.most} of {limits.max} replicas"
+    asked_for = state.load.replicas(now, state.replicas, limits.concurrency)
+    if state.phase is Phase.AWAKE and asked_for > limits.most:
+        return f"held at {of} by maxCostPerDay, the channel's cap, while requests ask for more"
+    return f"at most {of}: maxCostPerDay, the channel's cap, pays for no more"
 
 
 def _shrink(state: ScaleState, stats: SlotStats, wanted: int, now: float) -> Result:

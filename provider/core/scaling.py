@@ -27,7 +27,7 @@ class Limits:
 
     `stopped` is why the pod must not run (funds ended, removal): it goes to zero at once, also
     with requests in flight. `idle_connection`: requests in flight without a byte for so long do
-    not keep a pod awake.
+    not keep a pod awake. `affordable`: replicas that the channel's cap a day pays for; None is any number.
     """
 
     min: int = 0
@@ -38,6 +38,14 @@ class Limits:
     wake_limit: float = 60.0
     start_limit: float = 300.0
     stopped: str | None = None
+    affordable: int | None = None
+
+    @property
+    def most(self) -> int:
+        """As many replicas as there may be; never fewer than the pod always has."""
+        if self.affordable is None:
+            return self.max
+        return min(self.max, max(self.min, self.affordable))
 
 
 # ---- events ----------------------------------------------------------------------------------

@@ -72,7 +72,7 @@ class Verbs:
             accrued, runway = money.accrued, money.runway_s
         return PodStatus(
             phase=str(record.phase),
-            reason=(record.reason or await awake_by(self._doors, self._fleet, record))[:8000],
+            reason=(record.reason or await self._circumstances(record))[:8000],
             generation=record.generation,
             replicas=replicas,
             ready=ready,
@@ -85,6 +85,11 @@ class Verbs:
             unlock_at=0 if fact is None else fact.unlock_at,
             events=await self._doors.store.read(history.events, record.channel),
         )
+
+    async def _circumstances(self, record: PodRecord) -> str:
+        """What holds a pod back, and what keeps it awake, in words."""
+        told = (self._fleet.cap_told(record), await awake_by(self._doors, self._fleet, record))
+        return "; ".join(filter(None, told))
 
     async def logs(self, asked: Asked) -> None:
         """The last lines of a container, of the newest replica; `follow` is not supported yet."""

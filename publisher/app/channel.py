@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The pod's payment channel: opened once, met again by every rerun, and got back when it fails."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import trio
 
@@ -25,7 +25,8 @@ class Payment:
 
     `there` says that it was open before this run or is known to have been opened by it, `ours`
     that this run opened it (or tried to: what became of that may not be known) or took its notice
-    back.
+    back. `raised` are the terms of a channel that was there, with the cap that the pod asks for now;
+    None where that is not higher.
     """
 
     ref: PodRef
@@ -34,6 +35,7 @@ class Payment:
     amount: TokenUnits
     there: bool = False
     ours: bool = False
+    raised: Terms | None = None
 
 
 async def check_funds(desk: Desk, amount: TokenUnits) -> None:
@@ -112,6 +114,19 @@ async def cancel_notice(desk: Desk, payment: Payment, journal: Journal) -> None:
         final = receipt.block + desk.window.file.finality_blocks
         await _block(desk, final)
     journal.event("notice-cancelled", "took back the notice on the pod's channel", **receipt_facts(receipt))
+
+
+async def raise_cap(desk: Desk, payment: Payment, channel: Channel, journal: Journal) -> Channel:
+    """Give a channel the cap that the pod asks for now, where that is higher; the channel as it is then."""
+    raised = payment.raised
+    if raised is None or raised.cap_per_day <= channel.terms.cap_per_day:
+        return channel
+    receipt = await desk.chain.raise_cap(
+        desk.publisher.key, payment.ref.owner, payment.ref.salt, raised.cap_mantissa, raised.cap_exponent
+    )
+    text = f"raised the cap of the pod's channel to {desk.token.text(raised.cap_per_day)} a day"
+    journal.event("cap-raised", text, **receipt_facts(receipt))
+    return replace(channel, terms=raised)
 
 
 async def _block(desk: Desk, number: int) -> None:

@@ -24,7 +24,14 @@ from trustedpods.publisher.app.handover import HandOver
 from trustedpods.publisher.app.policies import policy_for, policy_name
 from trustedpods.publisher.app.reach import Candidate, Reached, first_that_takes, provider_name
 from trustedpods.publisher.context import state_dir
-from trustedpods.publisher.core.cost import Shape, cost_of, shape_of, terms_of
+from trustedpods.publisher.core.cost import (
+    Shape,
+    cost_of,
+    raised_terms,
+    replicas_within,
+    shape_of,
+    terms_of,
+)
 from trustedpods.publisher.core.deploy import admit_body
 from trustedpods.publisher.core.money import Funding
 from trustedpods.publisher.core.select import Choice, Selection, Wish, select
@@ -184,6 +191,7 @@ class Deploy:
         self._journal.event(
             "provider", facts.provider_line(session, reached.candidate.offer, self._desk.token)
         )
+        self._tell_cap(reached, payment)
         if place.channel is None:
             await channel.check_funds(self._desk, payment.amount)
         elif place.channel.unlock_at:
@@ -217,10 +225,23 @@ class Deploy:
                 hint="pay in more with --deposit",
             )
         limit = self._wish(None, paid=False).max_cost_per_day
+        there = reached.candidate.place.channel
         return Payment(
             ref=reached.candidate.place.ref,
             meter=address_from_bytes(reached.session.binding.meter),
             terms=terms_of(shape, profile.prices, profile.least, limit),
             amount=amount,
-            there=reached.candidate.place.channel is not None,
+            there=there is not None,
+            raised=None if there is None else raised_terms(shape, there.terms, profile.least, limit),
         )
+
+    def _tell_cap(self, reached: Reached, payment: Payment) -> None:
+        """That not all replicas may run at once under the publisher's limit."""
+        there = reached.candidate.place.channel
+        terms = payment.raised or (payment.terms if there is None else there.terms)
+        shape, most = self._shape, self._shape.max_replicas
+        replicas = replicas_within(shape, terms, reached.session.profile.least.idle_mib)
+        if replicas < most:
+            self._journal.event(
+                "cap", f"maxCostPerDay pays for {replicas} of {most} replicas at once, or some more"
+            )

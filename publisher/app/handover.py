@@ -117,6 +117,8 @@ class HandOver:
             there = await release.move_channel(
                 self._desk, session, self._place.ref, there, memo, self._journal
             )
+        if there is not None:
+            there = await channel.raise_cap(self._desk, self._payment, there, self._journal)
         terms: Terms = self._payment.terms if there is None else there.terms
 
         async def pay(step: Step) -> None:

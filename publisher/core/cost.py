@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a pod costs at given prices: an hour awake, an hour asleep, a day at its largest."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from trustedpods.contracts.terms import MAX_DEPOSIT, Terms, due, encode_cap, least_cap
 from trustedpods.manifests.model import PodManifest
@@ -24,12 +24,16 @@ is not paid, and a provider may stop serving there."""
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """The size of a pod as far as money goes: one replica, how many, what it stores (MiB)."""
+    """The size of a pod as far as money goes: one replica, how many, what it stores (MiB).
+
+    `min_replicas` run all the time.
+    """
 
     cpu_milli: int
     memory_mib: int
     storage_mib: int
     max_replicas: int
+    min_replicas: int = 0
 
     def awake(self, seconds: int, replicas: int, idle_mib: int = 0) -> Usage:
         """Usage of *seconds* with *replicas* running, without traffic."""
@@ -38,6 +42,10 @@ class Shape:
             memory_mib_s=self.memory_mib * replicas * seconds,
             storage_mib_s=max(self.storage_mib, idle_mib) * seconds,
         )
+
+    def least_second(self, idle_mib: int) -> Usage:
+        """What the pod uses in a second with as few replicas as it ever runs with, one at least."""
+        return self.awake(1, max(1, self.min_replicas), idle_mib)
 
     def peak_second(self, idle_mib: int, traffic_kib: int = TRAFFIC_KIB_S) -> Usage:
         """The most that the pod may use in a second, with *traffic_kib* each way a replica."""
@@ -49,8 +57,8 @@ class Shape:
 class Cost:
     """Base units of the token; each rounded down once, as the contract does.
 
-    `peak` is without traffic. `least_cap` is the cap a day below which a provider would refuse,
-    `full_cap` the one that also lets traffic through.
+    `peak` is without traffic. `least_cap` is the cap a day below which a provider would refuse: it pays
+    for the replicas that always run, or for one. `full_cap` lets all of them through, with traffic.
     """
 
     awake_hour: TokenUnits
@@ -100,6 +108,7 @@ def shape_of(manifest: PodManifest, image_bytes: int) -> Shape:
         memory_mib=size.memory_mib,
         storage_mib=manifest.volume_mib + -(-image_bytes // MIB),
         max_replicas=manifest.spec.scale.max,
+        min_replicas=manifest.spec.scale.min,
     )
 
 
@@ -111,7 +120,7 @@ def cost_of(shape: Shape, prices: Prices, least: LeastTerms) -> Cost:
         asleep_hour=due(shape.awake(HOUR_S, 0, idle), prices),
         peak_hour=due(shape.awake(HOUR_S, shape.max_replicas, idle), prices),
         peak_day=due(shape.awake(DAY_S, shape.max_replicas, idle), prices),
-        least_cap=least_cap(prices, shape.peak_second(idle, 0), CLAIM_INTERVAL_S),
+        least_cap=least_cap(prices, shape.least_second(idle), CLAIM_INTERVAL_S),
         full_cap=least_cap(prices, shape.peak_second(idle), CLAIM_INTERVAL_S),
         least_deposit=TokenUnits(least.deposit),
     )
@@ -121,7 +130,7 @@ def terms_of(shape: Shape, prices: Prices, least: LeastTerms, max_cost_per_day: 
     """The terms to open a channel with.
 
     The cap lets the pod's peak through, with traffic, unless *max_cost_per_day* is lower; that
-    must be at least `Cost.least_cap`.
+    must be at least `Cost.least_cap`. The provider then runs as many replicas as the cap pays for.
     """
     terms = Terms.for_peak(
         prices,
@@ -132,6 +141,28 @@ def terms_of(shape: Shape, prices: Prices, least: LeastTerms, max_cost_per_day: 
     if max_cost_per_day is None or terms.cap_per_day <= max_cost_per_day:
         return terms
     return Terms.with_cap(prices, max_cost_per_day, least.unlock_s)
+
+
+def raised_terms(
+    shape: Shape, known: Terms, least: LeastTerms, max_cost_per_day: TokenUnits | None
+) -> Terms | None:
+    """A channel's terms with the cap that it would be opened with now, if that is higher.
+
+    Its prices and its notice are those that were agreed on.
+    """
+    wanted = terms_of(shape, known.prices, least, max_cost_per_day)
+    if wanted.cap_per_day <= known.cap_per_day:
+        return None
+    return replace(known, cap_mantissa=wanted.cap_mantissa, cap_exponent=wanted.cap_exponent)
+
+
+def replicas_within(shape: Shape, terms: Terms, idle_mib: int) -> int:
+    """Replicas that the cap of *terms* lets run at once, however often the provider claims."""
+    floor = max(1, shape.min_replicas)
+    for replicas in range(shape.max_replicas, floor, -1):
+        if terms.covers_peak(shape.awake(1, replicas, idle_mib), CLAIM_INTERVAL_S):
+            return replicas
+    return floor
 
 
 def _part(hour: int, seconds: int) -> int:

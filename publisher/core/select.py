@@ -136,8 +136,8 @@ def _money_obstacle(wish: Wish, row: RegistryRow, cost: Cost) -> str | None:
             return f"a deposit of {token.text(deposit)} is more than a channel holds"
     if limit is not None and not cost.fits(limit):
         return (
-            f"a day at full size costs {token.rough(cost.peak_day)}, and it demands a limit of at least "
-            f"{token.rough(cost.least_cap)}; maxCostPerDay is {token.text(limit)}"
+            f"with as few replicas as ever run it demands a limit of at least "
+            f"{token.rough(cost.least_cap)} a day; maxCostPerDay is {token.text(limit)}"
         )
     if row.least.unlock_s > MAX_UNLOCK_S:
         return f"would keep a deposit for {duration_text(row.least.unlock_s)} after notice"

@@ -122,11 +122,11 @@ class Caller:
             commanders=[address_bytes(self.ref.publisher)],
         )
 
-    async def pay(self, amount=10**9):
-        """Open the pod's channel."""
+    async def pay(self, amount=10**9, peak=Usage(1000, 1000, 1000)):
+        """Open the pod's channel, with a cap for that *peak* a second."""
         terms = Terms.for_peak(
             config_of(self.world.tmp_path, self.world.chain, self.world.owner).prices,
-            Usage(1000, 1000, 1000),
+            peak,
             unlock_s=60,
             claim_interval_s=1000,
         )

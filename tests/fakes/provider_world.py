@@ -24,7 +24,7 @@ from trustedpods.provider.app.doors import Doors
 from trustedpods.provider.blobstore import BlobStore
 from trustedpods.provider.config import ProviderConfig, WebhooksSection
 from trustedpods.provider.core.traffic import SlotStats
-from trustedpods.provider.facade.exposure import pod_of
+from trustedpods.provider.facade.exposure import by_pod
 from trustedpods.provider.facade.facade import Published, Synced
 from trustedpods.provider.facade.pools import Pools, Protocol
 from trustedpods.provider.facade.probe import ProbeResult
@@ -40,7 +40,10 @@ _numbers = itertools.count(1)
 
 @dataclass
 class FakeFacade:
-    """Slots, hosts and pods as they were last wanted; `counters` are bytes in and out per slot."""
+    """Slots, hosts and pods as they were last wanted; `counters` are bytes in and out per slot.
+
+    `current` requests are in flight in each slot.
+    """
 
     pools: Pools = POOLS
     hosts: dict = field(default_factory=dict)
@@ -49,6 +52,7 @@ class FakeFacade:
     in_flight: list = field(default_factory=list)
     pods: dict = field(default_factory=dict)
     counters: dict = field(default_factory=dict)
+    current: int = 0
 
     @property
     def free_slots(self):
@@ -61,7 +65,10 @@ class FakeFacade:
         return self.labels.get(label)
 
     def slots_of(self, pod):
-        return {key: slot for key, slot in self.labels.items() if pod_of(key) == pod}
+        return self.slots_by_pod().get(pod, {})
+
+    def slots_by_pod(self):
+        return by_pod(self.labels)
 
     def label_of(self, slot):
         return next((label for label, at in self.labels.items() if at == slot), None)
@@ -112,7 +119,7 @@ class FakeFacade:
         made = {}
         for slot in wanted or []:
             inn, out = self.counters.get(slot, (0, 0))
-            made[slot] = SlotStats("boot", current=0, total=0, bytes_in=inn, bytes_out=out)
+            made[slot] = SlotStats("boot", current=self.current, total=0, bytes_in=inn, bytes_out=out)
         return made
 
 

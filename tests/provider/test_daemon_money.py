@@ -4,10 +4,10 @@
 import pytest
 import trio
 
-from tests.fakes.provider_caller import OPERATOR, Caller, in_phase, serving, until
+from tests.fakes.provider_caller import OPERATOR, Caller, in_phase, manifest_of, serving, until
 from tests.fakes.provider_world import MARKER, World
 from trustedpods.contracts import merkle
-from trustedpods.contracts.terms import due
+from trustedpods.contracts.terms import due, encode_cap
 from trustedpods.contracts.usage import UsageItem
 from trustedpods.protocol.errors import BadInput, NetworkFailure, Refused
 from trustedpods.protocol.messages import (
@@ -169,6 +169,43 @@ async def test_a_top_up_within_the_grace_period_revives(world):
         await until(lambda: in_phase(parts, caller, Phase.STOPPED), limit=15)
         await world.chain.top_up(caller.key, world.owner, caller.ref.channel, 10**9)
         await until(lambda: in_phase(parts, caller, Phase.SERVING), limit=15)
+
+
+def replicas_of(world):
+    (life,) = world.cluster.lives.values()
+    return sum(pod.deleted_at is None for pod in life.pods.values())
+
+
+async def test_the_cap_bounds_the_replicas_until_it_is_raised(world):
+    """A cap for two replicas of three: the publisher reads so, and may have the third for more."""
+    async with world.run() as (parts, address):
+        caller = Caller(world, address)
+        caller.manifest = manifest_of(scale={"max": 3, "idleAfter": "60s", "concurrency": 1})
+        await caller.pay(peak=Usage(200, 128, 16))
+        await caller.provision()
+        limits = parts.fleet.machine(caller.ref.channel).state.limits
+        assert (limits.max, limits.most) == (3, 2)
+        status = await caller.ask("status", StatusBody(), PodStatus)
+        assert "at most 2 of 3 replicas: maxCostPerDay" in status.reason
+        world.facade.current = 5
+        await until(lambda: replicas_of(world) == 2)
+        status = await caller.ask("status", StatusBody(), PodStatus)
+        assert "held at 2 of 3 replicas by maxCostPerDay, the channel's cap" in status.reason
+        (channel,) = await world.chain.channels(world.owner, [caller.ref.channel])
+        mantissa, exponent = encode_cap(channel.terms.cap_per_day * 2, up=True)
+        await world.chain.raise_cap(caller.key, world.owner, caller.ref.salt, mantissa, exponent)
+        await until(lambda: replicas_of(world) == 3)
+        status = await caller.ask("status", StatusBody(), PodStatus)
+        assert "maxCostPerDay" not in status.reason
+
+
+async def test_a_cap_below_one_replica_is_refused(world):
+    async with world.run() as (_, address):
+        caller = Caller(world, address)
+        await caller.pay(peak=Usage(99, 64, 16))
+        with pytest.raises(Refused) as caught:
+            await caller.provision()
+        assert caught.value.rule == "cap"
 
 
 async def test_a_notice_stops_the_pod_and_claims_before_it_ends(world):

@@ -14,7 +14,7 @@ from trustedpods.protocol.errors import BadInput
 from trustedpods.protocol.ids import Address, address_from_bytes
 from trustedpods.protocol.messages import LeastTerms, Prices
 from trustedpods.protocol.units import TokenUnits, UnixSeconds
-from trustedpods.publisher.core.cost import CLAIM_INTERVAL_S, Shape, cost_of, terms_of
+from trustedpods.publisher.core.cost import CLAIM_INTERVAL_S, Shape, cost_of, replicas_within, terms_of
 from trustedpods.publisher.core.money import Funding, Token
 from trustedpods.publisher.core.select import Choice, Wish, parse_choice, select
 
@@ -160,7 +160,11 @@ def test_terms_let_the_peak_through_and_keep_the_limit(shape, at, least, limit):
     if cost.absurd:
         return
     terms = terms_of(shape, at, least, None if limit is None else TokenUnits(limit))
-    assert terms.covers_peak(shape.peak_second(least.idle_mib, 0), CLAIM_INTERVAL_S)
+    replicas = replicas_within(shape, terms, least.idle_mib)
+    assert terms.covers_peak(shape.awake(1, replicas, least.idle_mib), CLAIM_INTERVAL_S)
+    if replicas < shape.max_replicas:
+        assert limit is not None
+        assert not terms.covers_peak(shape.awake(1, replicas + 1, least.idle_mib), CLAIM_INTERVAL_S)
     assert terms.unlock_s >= least.unlock_s
     assert terms.prices == at
     if limit is not None:

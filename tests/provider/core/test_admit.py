@@ -17,10 +17,10 @@ from trustedpods.provider.core.admit import (
     check_size,
     check_slots,
     hosts_to_prove,
-    peak_per_second,
     sellable,
     slots_wanted,
 )
+from trustedpods.provider.core.funds import peak_per_second
 from trustedpods.provider.core.record import PodSize, Scaling
 
 PRICES = Prices(cpu_core_ms=1000, memory_mib_s=100, storage_mib_s=10, egress_kib=5, ingress_kib=5, scale=70)
@@ -43,7 +43,7 @@ def ask(**changes):
 
 
 def channel(**changes):
-    peak = peak_per_second(SIZE, SCALING, 16)
+    peak = peak_per_second(SIZE, SCALING.most, 16)
     terms = Terms.for_peak(PRICES, peak, unlock_s=120, claim_interval_s=3600)
     good = Channel(id=1, meter_tag=meter_tag(METER), up_to=90, left=1000, terms=terms)
     return replace(good, **changes)
@@ -136,6 +136,15 @@ def test_a_channel_that_pays_less_is_refused(changes, rule):
 def test_prices_compare_at_any_scale():
     names = ("cpu_core_ms", "memory_mib_s", "storage_mib_s", "egress_kib", "ingress_kib")
     finer = Prices(scale=71, **{name: 2 * getattr(PRICES, name) for name in names})
-    peak = peak_per_second(SIZE, SCALING, 16)
+    peak = peak_per_second(SIZE, SCALING.most, 16)
     terms = Terms.for_peak(finer, peak, unlock_s=120, claim_interval_s=3600)
     check_channel(channel(terms=terms), OFFER, METER, SIZE, SCALING, 100)
+
+
+def test_the_cap_must_pay_for_the_replicas_that_always_run():
+    one = Terms.for_peak(PRICES, peak_per_second(SIZE, 1, 16), unlock_s=120, claim_interval_s=3600)
+    check_channel(channel(terms=one), OFFER, METER, SIZE, Scaling(0, 20, 5, 50), 100)
+    check_channel(channel(terms=one), OFFER, METER, SIZE, Scaling(1, 20, 5, 50), 100)
+    with pytest.raises(Refused, match="with 2 running") as caught:
+        check_channel(channel(terms=one), OFFER, METER, SIZE, Scaling(2, 20, 5, 50), 100)
+    assert caught.value.rule == "cap"

@@ -1,8 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
+from dataclasses import replace
+
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trustedpods.contracts.terms import due
+from trustedpods.contracts.records import Channel
+from trustedpods.contracts.settlement import settle
+from trustedpods.contracts.terms import MAX_DEPOSIT, Terms, due
+from trustedpods.contracts.usage import UsageItem
 from trustedpods.protocol.messages import Prices
 from trustedpods.protocol.units import Usage
 from trustedpods.provider.core.funds import (
@@ -10,14 +15,18 @@ from trustedpods.provider.core.funds import (
     MAX_CHECK_S,
     STOPPING_S,
     Funds,
+    affordable,
+    cap_raised,
     grace_over,
     may_revive,
     must_stop,
     must_warn,
     next_check,
+    peak_per_second,
     reserve,
     runway,
 )
+from trustedpods.provider.core.record import PodSize, Scaling
 
 U32 = st.integers(0, 2**32 - 1)
 PRICES = st.builds(
@@ -97,3 +106,65 @@ def test_the_nearer_the_end_the_sooner_the_next_look(seconds):
     assert 1 <= wait <= MAX_CHECK_S
     if seconds is not None and seconds > 4:
         assert wait <= seconds
+
+
+SIZES = st.builds(
+    PodSize,
+    cpu_milli=st.integers(1, 8000),
+    memory_mib=st.integers(1, 8192),
+    volume_mib=st.integers(0, 1000),
+    image_mib=st.integers(1, 1000),
+)
+SCALINGS = st.builds(
+    lambda least, more: Scaling(least, max(1, least + more), 60, 50), st.integers(0, 5), st.integers(0, 15)
+)
+LISTED = Prices(cpu_core_ms=1000, memory_mib_s=100, storage_mib_s=10, egress_kib=5, ingress_kib=5, scale=70)
+
+
+def terms_for(size, replicas, interval):
+    return Terms.for_peak(LISTED, peak_per_second(size, replicas, 16), unlock_s=60, claim_interval_s=interval)
+
+
+@given(SIZES, SCALINGS, st.integers(1, 25), st.sampled_from([10, 3600, 86_400]))
+def test_a_cap_pays_for_the_replicas_that_it_was_made_for(size, scaling, replicas, interval):
+    terms = terms_for(size, replicas, interval)
+    found = affordable(terms, size, scaling, 16, interval)
+    assert max(1, scaling.least) <= found <= scaling.most
+    if max(1, scaling.least) <= replicas <= scaling.most:
+        assert found >= replicas
+        assert found == replicas or terms.covers_peak(peak_per_second(size, found, 16), interval)
+
+
+@given(SIZES, SCALINGS, st.integers(1, 25), st.lists(st.booleans(), min_size=1, max_size=20))
+def test_who_keeps_to_it_is_never_cut_by_the_cap(size, scaling, replicas, awake):
+    """Whatever was slept before, and however long it runs: each claim is paid in full."""
+    interval = 3600
+    terms = terms_for(size, max(replicas, scaling.least), interval)
+    most = affordable(terms, size, scaling, 16, interval)
+    channel = Channel(1, 7, 1000, MAX_DEPOSIT, terms)
+    for running in awake:
+        end = channel.up_to + interval
+        second = peak_per_second(size, most if running else 0, 16)
+        used = Usage(*(quantity * interval for quantity in second.quantities))
+        settled = settle(channel, UsageItem(1, channel.up_to, end, used), 7, end)
+        assert settled.result.paid == due(used, LISTED)
+        assert not settled.result.flags
+        channel = settled.channel
+
+
+def test_a_pod_that_was_let_in_runs_whatever_the_cap():
+    little = Terms(LISTED, cap_mantissa=1, cap_exponent=0, unlock_minutes=1)
+    size = PodSize(100, 64, 10, 5)
+    assert affordable(little, size, Scaling(0, 9, 60, 50), 16, 10) == 1
+    assert affordable(little, size, Scaling(3, 9, 60, 50), 16, 10) == 3
+
+
+def test_only_a_higher_cap_is_a_raised_one():
+    known = Terms(LISTED, cap_mantissa=100, cap_exponent=2, unlock_minutes=1)
+    assert cap_raised(known, replace(known, cap_mantissa=101))
+    assert cap_raised(known, replace(known, cap_mantissa=99, cap_exponent=3))
+    assert not cap_raised(known, known)
+    assert not cap_raised(known, replace(known, cap_mantissa=99))
+    assert not cap_raised(known, replace(known, cap_mantissa=101, unlock_minutes=0))
+    cheaper = LISTED.model_copy(update={"cpu_core_ms": 1})
+    assert not cap_raised(known, replace(known, cap_mantissa=101, prices=cheaper))

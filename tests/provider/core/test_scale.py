@@ -20,6 +20,7 @@ from trustedpods.provider.core.scale import (
     TrafficSeen,
     WakeAsked,
     begin,
+    cap_told,
     step,
 )
 from trustedpods.provider.core.scaling import Retired
@@ -156,6 +157,41 @@ def test_load_grows_the_pod_at_once_up_to_its_limit():
     assert commands == [SetReplicas(3)]
     state, commands = step(state, TrafficSeen(stats(500, 500)), 2)
     assert commands == []
+
+
+def test_load_grows_the_pod_no_further_than_its_cap_pays_for_and_says_so():
+    capped = replace(LIMITS, affordable=2)
+    assert cap_told(awake(), 0) == ""
+    state = awake(capped)
+    assert cap_told(state, 0).startswith("at most 2 of 3 replicas: maxCostPerDay")
+    state, commands = step(state, TrafficSeen(stats(25, 25)), 1)
+    assert commands == [SetReplicas(2)]
+    assert cap_told(state, 1).startswith("held at 2 of 3 replicas by maxCostPerDay, the channel's cap")
+    state, _ = step(state, PodsSeen((A, B), replicas=2), 2)
+    state, commands = step(state, TrafficSeen(stats(25, 50)), 2)
+    assert commands == []
+    state, _ = step(state, LimitsSet(LIMITS), 3)
+    state, commands = step(state, TrafficSeen(stats(25, 75)), 4)
+    assert commands == [SetReplicas(3)]
+    assert cap_told(state, 4) == ""
+
+
+def test_a_lower_cap_takes_replicas_back_without_cutting():
+    state, _ = step(awake(LIMITS, A, B), LimitsSet(replace(LIMITS, affordable=1)), 1)
+    state, commands = step(state, TrafficSeen(stats(15, 15, serving=(A, B), a=8, b=7)), 2)
+    assert commands == [Serve((B,), (A,))]
+    state, commands = step(state, TrafficSeen(stats(9, 15, serving=(B,), maint=(A,), a=2, b=7)), 3)
+    assert commands == []
+    state, commands = step(state, TrafficSeen(stats(7, 15, serving=(B,), maint=(A,), b=7)), 4)
+    assert commands == [Serve((B,)), SetReplicas(1, ("pod-a",))]
+
+
+@pytest.mark.parametrize("affordable", [0, 1, 2])
+def test_the_cap_takes_nothing_from_what_always_runs(affordable):
+    limits = replace(LIMITS, min=2, affordable=affordable)
+    assert limits.most == 2
+    _, commands = step(begin(limits, 0), Tick(), 0)
+    assert commands[-1] == SetReplicas(2)
 
 
 def test_less_load_shrinks_it_after_a_calm_while_without_cutting():

@@ -22,6 +22,7 @@ from trustedpods.provider.core.scale import (
     TrafficSeen,
     WakeAsked,
     begin,
+    rests,
     step,
 )
 from trustedpods.provider.core.traffic import PodAddress, PodTraffic, SlotStats
@@ -103,9 +104,13 @@ class ScaledPod(RuleBasedStateMachine):
     """Events come in any order; commands run in order, with requests arriving between them."""
 
     @initialize(
-        least=st.integers(0, 2), more=st.integers(0, 3), concurrency=st.integers(1, 4), idle=st.floats(1, 20)
+        least=st.integers(0, 2),
+        more=st.integers(0, 3),
+        concurrency=st.integers(1, 4),
+        idle=st.floats(1, 20),
+        affordable=st.none() | st.integers(1, 4),
     )
-    def start(self, least: int, more: int, concurrency: int, idle: float) -> None:
+    def start(self, least: int, more: int, concurrency: int, idle: float, affordable: int | None) -> None:
         self.now = 0.0
         self.world = World()
         self.limits = Limits(
@@ -115,6 +120,7 @@ class ScaledPod(RuleBasedStateMachine):
             concurrency=concurrency,
             wake_limit=WAKE_LIMIT,
             idle_connection=SILENCE,
+            affordable=affordable,
         )
         self.state = begin(self.limits, self.now)
         self.asks = 0
@@ -262,6 +268,12 @@ class ScaledPod(RuleBasedStateMachine):
             assert self.world.servers == {}
             assert self.state.replicas == 0
 
+    @invariant()
+    def time_does_nothing_to_a_pod_that_rests(self) -> None:
+        if hasattr(self, "state") and rests(self.state):
+            for later in (0, 1, WAKE_LIMIT, 10**6):
+                assert step(self.state, Tick(), self.now + later) == (self.state, [])
+
     def teardown(self) -> None:
         """When all is quiet and pods start well, the pod comes to rest at its least."""
         if not hasattr(self, "state"):
@@ -280,6 +292,7 @@ class ScaledPod(RuleBasedStateMachine):
         assert len(self.world.replicas) == self.limits.min
         resting = {Phase.AWAKE} if self.limits.min else {Phase.ASLEEP, Phase.FAILING}
         assert self.state.phase in resting
+        assert rests(self.state) == (self.state.phase is Phase.ASLEEP)
 
 
 TestScaledPod = ScaledPod.TestCase

@@ -14,8 +14,10 @@ from trustedpods.protocol.errors import (
     Refused,
     RemoteProtocolError,
 )
+from trustedpods.publisher.core.cost import cost_of, shape_of
 from trustedpods.publisher.core.money import Funding
 from trustedpods.publisher.core.select import Choice
+from trustedpods.publisher.pod import read_pod
 
 
 async def test_a_pod_is_deployed(bench):
@@ -46,6 +48,32 @@ async def test_again_is_the_same_channel_and_sends_nothing(bench):
     assert peer.chunks == sent
     assert result["sent"]["sent_bytes"] == 0
     assert peer.log.count("admit") == 1
+
+
+def shape_manifest(bench, payment):
+    """Let the pod have three replicas, and this payment."""
+    text = (bench.folder / "pod.yaml").read_text().partition("  scale:")[0]
+    (bench.folder / "pod.yaml").write_text(text + f"  scale: {{max: 3}}\n  payment: {{{payment}}}\n")
+
+
+async def test_a_limit_a_day_bounds_the_replicas_and_a_higher_one_raises_the_cap(bench):
+    async with bench.peer().serve() as peer:
+        shape_manifest(bench, 'deposit: "1"')
+        pod = read_pod(bench.folder / "pod.yaml", bench.folder / "cache", None, None)
+        cost = cost_of(shape_of(pod.manifest, pod.image_bytes), peer.prices, peer.least)
+        one = cost.least_cap
+        shape_manifest(bench, f'maxCostPerDay: "{bench.desk.token.number(one)}"')
+        await bench.deploy()
+        assert "maxCostPerDay pays for 1 of 3 replicas at once, or some more" in bench.last.show.lines
+        ((_, life),) = bench.chain.lives.items()
+        assert one * 99 // 100 <= life.channel.terms.cap_per_day <= one
+        shape_manifest(bench, 'deposit: "1"')
+        await bench.deploy()
+        assert [verb for verb, _ in bench.chain.log] == ["open", "raise_cap"]
+        assert life.channel.terms.cap_per_day >= cost.full_cap
+        assert not any("maxCostPerDay pays" in line for line in bench.last.show.lines)
+        await bench.deploy()
+        assert [verb for verb, _ in bench.chain.log] == ["open", "raise_cap"]
 
 
 async def test_another_name_is_another_channel(bench):

@@ -25,8 +25,9 @@ from trustedpods.provider.facade.certificates import Certificate, certificate_of
 from trustedpods.provider.facade.exposure import Exposure, exposures
 from trustedpods.provider.webhook import check_url
 
-MAX_OPEN = 512
-"""Opened bundles kept in memory."""
+MAX_OPEN_BYTES = 16 * MIB
+"""Sealed size of the bundles whose plaintext is kept in memory: thousands of usual pods. A bundle that is
+not kept is opened again each time."""
 
 
 @dataclass(frozen=True)
@@ -134,6 +135,7 @@ class Bundles:
     def __init__(self, doors: Doors) -> None:
         self._doors = doors
         self._open: dict[bytes, OpenBundle] = {}
+        self._open_bytes = 0
 
     def held(self, record: PodRecord) -> bool:
         """Whether this boot's key opens the pod's bundle, and it is the newest that was taken."""
@@ -148,14 +150,16 @@ class Bundles:
         """As `open`, for any stored request."""
         if stored not in self._open:
             body = self._body(stored)
-            if len(self._open) >= MAX_OPEN:
-                self._open.pop(next(iter(self._open)))
             self._open[stored] = parse_bundle(body)
+            self._open_bytes += len(stored)
+            while self._open_bytes > MAX_OPEN_BYTES and len(self._open) > 1:
+                self.forget(next(iter(self._open)))
         return self._open[stored]
 
     def forget(self, stored: bytes) -> None:
         """Let go of the plaintext of a pod that ended."""
-        self._open.pop(stored, None)
+        if self._open.pop(stored, None) is not None:
+            self._open_bytes -= len(stored)
 
     def _body(self, stored: bytes) -> bytes:
         request = decode(stored, SignedRequest)

@@ -8,7 +8,6 @@ slower and loses nothing. So its process is looked at often, and its whole conte
 import logging
 import math
 from collections.abc import Mapping
-from dataclasses import replace
 
 import trio
 
@@ -17,10 +16,9 @@ from trustedpods.protocol.ids import ChannelId
 from trustedpods.provider.app.certificates import show_own
 from trustedpods.provider.app.doors import Doors
 from trustedpods.provider.app.machine import Machine
-from trustedpods.provider.core import scale
-from trustedpods.provider.facade.exposure import Exposure
+from trustedpods.provider.app.slotting import want_of
 from trustedpods.provider.facade.facade import Synced
-from trustedpods.provider.facade.slots import FacadeState, Want
+from trustedpods.provider.facade.slots import FacadeState
 
 _log = logging.getLogger(__name__)
 
@@ -63,7 +61,7 @@ class FacadeKeeper:
         parts = [
             (part, m.state.served) for m in self._machines.values() for part in m.published.services.values()
         ]
-        await self.sync(FacadeState(tuple(_want(part, served) for part, served in parts)))
+        await self.sync(FacadeState(tuple(want_of(part, served) for part, served in parts)))
 
     def _take_in(self, synced: Synced) -> None:
         self._doors.metrics.answered("facade")
@@ -71,16 +69,3 @@ class FacadeKeeper:
             _log.warning("HAProxy was restarted; its content was put back")
         for machine in self._machines.values():
             machine.moved_to(synced.slots)
-
-
-def _want(part: Exposure, served: scale.Serve) -> Want:
-    """What the facade is to serve for one service, at its own port."""
-    return Want(
-        part.label,
-        part.routes,
-        tuple(replace(pod, port=part.port) for pod in served.pods),
-        tuple(replace(pod, port=part.port) for pod in served.draining),
-        part.protocol,
-        part.limits,
-        part.https_only,
-    )

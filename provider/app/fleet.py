@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 import trio
 
-from trustedpods.contracts.terms import Terms
 from trustedpods.protocol.errors import NetworkFailure, TrustedPodsError
 from trustedpods.protocol.ids import ChannelId
 from trustedpods.provider.app.bundles import Bundles, OpenBundle
@@ -14,13 +13,15 @@ from trustedpods.provider.app.doors import Doors
 from trustedpods.provider.app.facade_keeper import FacadeKeeper
 from trustedpods.provider.app.machine import Machine, Published
 from trustedpods.provider.app.meter import Meter
+from trustedpods.provider.app.replicas import Replicas
+from trustedpods.provider.app.slotting import Services, give_slots
 from trustedpods.provider.app.steady import steadily
 from trustedpods.provider.cluster.views import PodView
-from trustedpods.provider.core import funds, scale
+from trustedpods.provider.core import scale
 from trustedpods.provider.core.record import Phase, PodRecord
-from trustedpods.provider.core.traffic import SlotStats, combine, mark_of
+from trustedpods.provider.core.traffic import combine
 from trustedpods.provider.facade import probe
-from trustedpods.provider.facade.exposure import Exposure, pod_of
+from trustedpods.provider.facade.exposure import pod_of
 from trustedpods.provider.facade.wake import WakeAddress, WakeAnswer, WakeRefusal
 
 if TYPE_CHECKING:
@@ -38,7 +39,6 @@ EMPTY_LIMIT_S = 35.0
 """The grace of a replica that does not end by itself, and a little more."""
 
 WATCH_PAUSE_S = 1.0
-START_PARALLEL = 16
 
 
 class Fleet:
@@ -51,7 +51,7 @@ class Fleet:
         self._machines: dict[ChannelId, Machine] = {}
         self._facade_keeper = FacadeKeeper(doors, self._machines)
         self._labels: dict[str, Machine] = {}
-        self._views: dict[str, PodView] = {}
+        self._views = Replicas()
         self._nursery: trio.Nursery | None = None
         self._probing: set[tuple[str, int]] = set()
         self._views_changed = trio.Event()
@@ -66,13 +66,13 @@ class Fleet:
 
     def replicas_of(self, record: PodRecord) -> tuple[int, int]:
         """How many replicas of a pod exist, and how many of them take requests."""
-        views = [v for v in self._views.values() if v.label == record.label and not v.over]
+        running = sum(not view.over for view in self._views.of(record.label).values())
         machine = self._machines.get(record.channel)
-        return len(views), len(machine.state.ready) if machine else 0
+        return running, len(machine.state.ready) if machine else 0
 
     def label_at(self, ip: str) -> str | None:
         """Label of the pod that has a replica with this address now."""
-        return next((view.label for view in self._views.values() if view.ip == ip and not view.over), None)
+        return next((view.label for view in self._views.all() if view.ip == ip and not view.over), None)
 
     async def answer_wake(self, slot: int) -> WakeAnswer:
         """What the activator asks. While a pod is being changed its requests wait."""
@@ -99,17 +99,22 @@ class Fleet:
     async def publish(self, record: PodRecord, opened: OpenBundle) -> Machine:
         """Give the pod its slot and a machine; one that it has gets the new limits."""
         async with self._publishing:
-            return await self._publish(record, opened)
+            known = self._machines.get(record.channel)
+            if known is not None:
+                await self._read_traffic([known])  # the last reading of the slots that it had
+            found = await give_slots(self._doors, self._meter, [(record, opened)])
+            services = found[record.channel]
+            if isinstance(services, TrustedPodsError):
+                raise services
+            known = self._machines.get(record.channel)
+            if known is not None and known.published.namespace == record.namespace:
+                known.serves(services)
+                known.feed(scale.LimitsSet(self.limits_of(record, None)))
+                return known
+            replicas = await self._doors.cluster.replicas(record.namespace)
+            return self._adopt(self._make(record, opened, services, replicas))
 
-    async def _publish(self, record: PodRecord, opened: OpenBundle) -> Machine:
-        services = await self._give_slots(record, opened)
-        limits = self.limits_of(record, None)
-        known = self._machines.get(record.channel)
-        if known is not None and known.published.namespace == record.namespace:
-            known.serves(services)
-            known.feed(scale.LimitsSet(limits))
-            return known
-        replicas = await self._doors.cluster.replicas(record.namespace)
+    def _make(self, record: PodRecord, opened: OpenBundle, services: Services, replicas: int) -> Machine:
         ports = [part.port for part in services.values()]
         published = Published(
             record.channel,
@@ -118,25 +123,7 @@ class Fleet:
             services,
             probe.probes_of(opened.manifest, ports),
         )
-        return self._adopt(Machine(self._doors, published, limits, replicas))
-
-    async def _give_slots(self, record: PodRecord, opened: OpenBundle) -> dict[int, Exposure]:
-        """Publish every service; those of an earlier bundle that are no more lose their slots."""
-        services: dict[int, Exposure] = {}
-        before: dict[int, SlotStats] = {}
-        known = self._machines.get(record.channel)
-        if known is not None:
-            await self._read_traffic([known])  # the last reading of the slots that it had
-        for part in opened.exposures(record.label, self._doors.config):
-            given = await self._doors.facade.publish(
-                part.label, part.routes, part.protocol, limits=part.limits, https_only=part.https_only
-            )
-            await self._doors.facade.certify(part.label, opened.certificate(part, self._doors.now()))
-            services[given.slot], before[given.slot] = part, given.stats
-        for slot in set(self._doors.facade.slots_of(record.label).values()) - services.keys():
-            await self._doors.facade.withdraw(slot)
-        await self._meter.begin_traffic(record.channel, mark_of(combine(before)))
-        return services
+        return Machine(self._doors, published, self.limits_of(record, None), replicas)
 
     def limits_of(self, record: PodRecord, stopped: str | None) -> scale.Limits:
         """The pod's settings and the operator's, for its machine."""
@@ -149,26 +136,7 @@ class Fleet:
             wake_limit=float(self._doors.config.facade.wake_limit_s),
             start_limit=float(self._doors.config.terms.start_limit_s),
             stopped=stopped,
-            affordable=self._affordable(record),
         )
-
-    def _affordable(self, record: PodRecord) -> int | None:
-        """Replicas that the channel's cap pays for, once its terms are known."""
-        if record.terms is None:
-            return None
-        terms, ours = Terms.unpack(record.terms), self._doors.config.terms
-        return funds.affordable(terms, record.size, record.scaling, ours.idle_mib, ours.claim_interval_s)
-
-    def cap_raised(self, record: PodRecord) -> None:
-        """The channel has a higher cap: the pod may grow further."""
-        machine = self._machines.get(record.channel)
-        if machine is not None:
-            machine.feed(scale.LimitsSet(self.limits_of(record, machine.state.limits.stopped)))
-
-    def cap_told(self, record: PodRecord) -> str:
-        """That the channel's cap holds the pod back, in words; empty if it does not."""
-        machine = self._machines.get(record.channel)
-        return "" if machine is None else scale.cap_told(machine.state, trio.current_time())
 
     def _idle_connection(self, record: PodRecord) -> float:
         """As the manifest says, if it can still be read."""
@@ -220,7 +188,7 @@ class Fleet:
         if await self._doors.cluster.replicas(record.namespace):
             await self._doors.cluster.scale(record.namespace, 0)
         with trio.move_on_after(EMPTY_LIMIT_S):
-            while any(view.namespace == record.namespace for view in self._views.values()):
+            while any(view.namespace == record.namespace for view in self._views.of(record.label).values()):
                 await self._views_changed.wait()
 
     async def clear(self, record: PodRecord) -> None:
@@ -246,21 +214,35 @@ class Fleet:
             task_status.started()
 
     async def restore(self, records: list[PodRecord]) -> None:
-        """After a start: machines for all pods that were published, as the cluster has them."""
-        limiter = trio.CapacityLimiter(START_PARALLEL)
+        """After a start: machines for all pods that were published, as the cluster has them.
 
-        async def one(record: PodRecord) -> None:
-            async with limiter:
-                try:
-                    machine = await self.publish(record, self._bundles.open(record))
-                    if record.phase is Phase.STOPPED:
-                        machine.feed(scale.LimitsSet(self.limits_of(record, record.reason)))
-                except TrustedPodsError as error:
-                    _log.warning("%s: not published after the start: %s", record.label, error)
+        What is not published here, the reconciler publishes later.
+        """
+        pods: list[tuple[PodRecord, OpenBundle]] = []
+        for record in records:
+            try:
+                pods.append((record, self._bundles.open(record)))
+            except TrustedPodsError as error:
+                _log.warning("%s: not published after the start: %s", record.label, error)
+            await trio.lowlevel.checkpoint()
+        try:
+            async with self._publishing:
+                given = await give_slots(self._doors, self._meter, pods)
+                replicas = await self._doors.cluster.all_replicas()
+                for record, opened in pods:
+                    self._restore(record, opened, given[record.channel], replicas.get(record.namespace, 0))
+        except TrustedPodsError as error:
+            _log.warning("the pods are not published after the start: %s", error)
 
-        async with trio.open_nursery() as nursery:
-            for record in records:
-                nursery.start_soon(one, record)
+    def _restore(
+        self, record: PodRecord, opened: OpenBundle, services: Services | TrustedPodsError, replicas: int
+    ) -> None:
+        if isinstance(services, TrustedPodsError):
+            _log.warning("%s: not published after the start: %s", record.label, services)
+            return
+        machine = self._adopt(self._make(record, opened, services, replicas))
+        if record.phase is Phase.STOPPED:
+            machine.feed(scale.LimitsSet(self.limits_of(record, record.reason)))
 
     def _adopt(self, machine: Machine) -> Machine:
         assert self._nursery is not None
@@ -268,8 +250,8 @@ class Fleet:
         self._labels[machine.published.label] = machine
         machine.views = {
             uid: view
-            for uid, view in self._views.items()
-            if view.label == machine.published.label and view.namespace == machine.published.namespace
+            for uid, view in self._views.of(machine.published.label).items()
+            if view.namespace == machine.published.namespace
         }
         self._nursery.start_soon(machine.run)
         self._adopted.set()
@@ -290,9 +272,9 @@ class Fleet:
 
     async def _on_change(self, view: PodView, *, gone: bool) -> None:
         if gone:
-            self._views.pop(view.uid, None)
+            self._views.drop(view)
         else:
-            self._views[view.uid] = view
+            self._views.put(view)
         self._views_changed.set()
         self._views_changed = trio.Event()
         machine = self._labels.get(view.label)
@@ -339,7 +321,8 @@ class Fleet:
         while True:
             await trio.sleep(TICK_S)
             for machine in list(self._machines.values()):
-                machine.feed(scale.Tick())
+                if not scale.rests(machine.state):
+                    machine.feed(scale.Tick())
             awake = [m for m in self._machines.values() if m.state.phase is not scale.Phase.ASLEEP]
             try:
                 await self._read_traffic(awake)

@@ -6,6 +6,7 @@ in the ledger, so a daemon that was away loses nothing.
 """
 
 import logging
+from collections.abc import Mapping
 
 import trio
 
@@ -111,12 +112,13 @@ class Meter:
         """Nothing is stored for the pod any more."""
         await self._doors.store.write(ledger.hold, record.channel, {}, self._doors.now())
 
-    async def begin_traffic(self, channel: ChannelId, mark: TrafficMark) -> None:
-        """The pod has a slot; its traffic counts from *mark* unless an earlier one is stored."""
-        stored = await self._doors.store.read(ledger.load_mark, channel)
-        if stored is None:
-            await self._doors.store.write(ledger.set_mark, channel, mark)
-        self._marks[channel] = stored or mark
+    async def begin_traffic(self, marks: Mapping[ChannelId, TrafficMark]) -> None:
+        """The pods have slots; their traffic counts from *marks*, unless earlier ones are stored."""
+        stored = await self._doors.store.read(ledger.load_marks, marks)
+        fresh = {channel: mark for channel, mark in marks.items() if channel not in stored}
+        if fresh:
+            await self._doors.store.write(ledger.set_marks, fresh)
+        self._marks.update(fresh | stored)
 
     async def end_traffic(self, channel: ChannelId) -> None:
         """The pod left its slot."""

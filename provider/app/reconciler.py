@@ -33,6 +33,9 @@ NAMESPACES_EVERY_S = 10.0
 CHAIN_LOOK_S = 4.0
 """A node that says nothing must not keep the other facts waiting: a pod's money may end meanwhile."""
 
+LEDGERS_AT_ONCE = 100
+"""Pods whose books are read together: the daemon does not stand still while it counts their money."""
+
 ABSENT_LOOKS = 2
 """A channel must be seen to be absent in so many looks (and in enough blocks) to be gone."""
 
@@ -56,6 +59,8 @@ class _Chain:
     head: int = 0
     channels: dict[ChannelId, Channel | None] = field(default_factory=dict)
     absent_since: dict[ChannelId, tuple[int, int]] = field(default_factory=dict)
+    taken_over: dict[ChannelId, Channel] = field(default_factory=dict)
+    """What the records hold already: most looks find nothing else."""
 
 
 class Reconciler:
@@ -99,6 +104,7 @@ class Reconciler:
             return
         chain_read = await self._read_chain(resting)
         await self._read_namespaces()
+        await self._look_at_all_money(resting)
         for record in resting:
             try:
                 await self._one(record, chain_read=chain_read)
@@ -121,25 +127,20 @@ class Reconciler:
             return False
         self._chain.head = head.number
         self._chain.channels = dict(zip(ids, channels, strict=True))
+        taken_over: dict[ChannelId, Channel] = {}
         for record, channel in zip(records, channels, strict=True):
             if channel is None:
                 first, looks = self._chain.absent_since.get(record.channel, (head.number, 0))
                 self._chain.absent_since[record.channel] = (first, looks + 1)
                 continue
             self._chain.absent_since.pop(record.channel, None)
-            await self._recovery.compare(self._pods.get(record.channel) or record, channel)
-            await self._take_over(record, channel)
+            latest = self._pods.get(record.channel) or record
+            if latest.chain != _fact(channel) or self._chain.taken_over.get(record.channel) != channel:
+                await self._recovery.compare(latest, channel)
+                await self._pods.change(record.channel, chain=_fact(channel))
+            taken_over[record.channel] = channel
+        self._chain.taken_over = taken_over
         return True
-
-    async def _take_over(self, record: PodRecord, channel: Channel) -> None:
-        """What the chain says now. Of the terms, a publisher can raise the cap, at any time."""
-        fact = ChannelFact(channel.left, channel.up_to, channel.unlock_at)
-        known = None if record.terms is None else Terms.unpack(record.terms)
-        if known is not None and funds.cap_raised(known, channel.terms):
-            record = await self._pods.change(record.channel, chain=fact, terms=channel.terms.pack())
-            self._fleet.cap_raised(record)
-        else:
-            await self._pods.change(record.channel, chain=fact)
 
     async def _read_namespaces(self) -> None:
         if trio.current_time() < self._namespaces_at + NAMESPACES_EVERY_S:
@@ -221,27 +222,48 @@ class Reconciler:
 
     # ---- money -------------------------------------------------------------------------------
 
-    async def _look_at_money(self, record: PodRecord) -> Money | None:
-        fact, now = record.chain, self._doors.now()
-        if fact is None or record.terms is None:
+    async def _look_at_all_money(self, records: list[PodRecord]) -> None:
+        """Bring up to date what is known of all money, in a few reads for all pods."""
+        latest = [self._pods.get(record.channel) or record for record in records]
+        wanted = {
+            record.channel: record.chain
+            for record in latest
+            if record.chain is not None and record.terms is not None and self._known_money(record) is None
+        }
+        channels = list(wanted)
+        for start in range(0, len(channels), LEDGERS_AT_ONCE):
+            asked = {channel: wanted[channel].up_to for channel in channels[start : start + LEDGERS_AT_ONCE]}
+            for channel, book in (await self._doors.store.read(ledger.load_ledgers, asked)).items():
+                record = self._pods.get(channel)
+                if record is not None and record.terms is not None and record.chain == wanted[channel]:
+                    replicas, _ = self._fleet.replicas_of(record)
+                    self._money[channel] = self._money_of(record, wanted[channel], replicas, book)
+
+    def _known_money(self, record: PodRecord) -> Money | None:
+        """What was computed last, while it still holds."""
+        known, fact = self._money.get(record.channel), record.chain
+        if known is None or fact is None or self._doors.now() >= known.next_look:
             return None
         replicas, _ = self._fleet.replicas_of(record)
-        known = self._money.get(record.channel)
-        if (
-            known is not None
-            and now < known.next_look
-            and known.replicas == replicas
-            and known.left == fact.left
-        ):
-            return known
-        money = await self.count(record, fact, replicas)
-        self._money[record.channel] = money
+        return known if known.replicas == replicas and known.left == fact.left else None
+
+    async def _look_at_money(self, record: PodRecord) -> Money | None:
+        fact = record.chain
+        if fact is None or record.terms is None:
+            return None
+        money = self._known_money(record)
+        if money is None:
+            replicas, _ = self._fleet.replicas_of(record)
+            money = self._money[record.channel] = await self.count(record, fact, replicas)
         return money
 
     async def count(self, record: PodRecord, fact: ChannelFact, replicas: int) -> Money:
         """What the pod has, owes and burns now."""
-        now, prices = self._doors.now(), Terms.unpack(record.terms or 0).prices
         book = await self._doors.store.read(ledger.load_ledger, record.channel, fact.up_to)
+        return self._money_of(record, fact, replicas, book)
+
+    def _money_of(self, record: PodRecord, fact: ChannelFact, replicas: int, book: meter.Ledger) -> Money:
+        now, prices = self._doors.now(), Terms.unpack(record.terms or 0).prices
         accrued = due(meter.usage(book, fact.up_to, max(now, fact.up_to)), prices)
         rate = meter.rate(book, now)
         reserve = funds.reserve(rate.storage_mib_s, self._doors.config.terms.grace_s, prices)
@@ -260,3 +282,7 @@ class Reconciler:
             revivable=funds.may_revive(held, awake, prices),
             accrued=accrued,
         )
+
+
+def _fact(channel: Channel) -> ChannelFact:
+    return ChannelFact(channel.left, channel.up_to, channel.unlock_at)

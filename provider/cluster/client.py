@@ -67,6 +67,12 @@ class Cluster:
         deployment = await self._api.find(path_of("Deployment", namespace, WORKLOAD))
         return 0 if deployment is None else int(deployment["spec"].get("replicas", 1))
 
+    async def all_replicas(self) -> dict[str, int]:
+        """The same of all pods at once, by their namespaces; what is not in it has none."""
+        found = await self._api.items(path_of("Deployment"), POD_LABEL)
+        ours = [one for one in found if one["metadata"]["name"] == WORKLOAD]
+        return {one["metadata"]["namespace"]: int(one["spec"].get("replicas", 1)) for one in ours}
+
     async def delete_namespace(self, namespace: str) -> None:
         """Ask for the end of a pod's life with all that it holds; done already is done."""
         await self._api.delete(path_of("Namespace", name=namespace))

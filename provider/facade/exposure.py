@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """From a manifest's services to what the facade publishes: slots' protocols, routes, limits. Pure."""
 
+from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from trustedpods.manifests.model import PodManifest, Service
@@ -59,6 +61,14 @@ def pod_of(key: str) -> str:
 def service_of(key: str) -> str:
     """The service of such a key."""
     return key.partition(".")[2]
+
+
+def by_pod(labels: Mapping[str, int]) -> dict[str, dict[str, int]]:
+    """Slots by services' keys, sorted into pods."""
+    found: defaultdict[str, dict[str, int]] = defaultdict(dict)
+    for key, slot in labels.items():
+        found[pod_of(key)][key] = slot
+    return dict(found)
 
 
 def _exposure(service: Service, pod: str, host: str, most: SlotLimits) -> Exposure:

@@ -18,7 +18,7 @@ from trustedpods.provider.core.traffic import PodAddress, SlotStats
 from trustedpods.provider.facade import maps, servers, slots
 from trustedpods.provider.facade.certificates import Certificate
 from trustedpods.provider.facade.config import backend_name, slot_of
-from trustedpods.provider.facade.exposure import pod_of
+from trustedpods.provider.facade.exposure import by_pod
 from trustedpods.provider.facade.files import read_file, replace_file
 from trustedpods.provider.facade.maps import SlotMap
 from trustedpods.provider.facade.pools import Pools, Protocol
@@ -89,7 +89,11 @@ class Facade:
 
     def slots_of(self, pod: str) -> dict[str, int]:
         """Slots of all of a pod's services, by their keys."""
-        return {key: slot for key, slot in self._slots.labels.items() if pod_of(key) == pod}
+        return self.slots_by_pod().get(pod, {})
+
+    def slots_by_pod(self) -> dict[str, dict[str, int]]:
+        """The same of all pods."""
+        return by_pod(self._slots.labels)
 
     def label_of(self, slot: int) -> str | None:
         """Whose slot it is: what a wake request must be answered for."""

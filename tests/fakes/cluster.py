@@ -150,6 +150,10 @@ class FakeCluster:
         await self._called("replicas")
         return self.lives[namespace].wanted if namespace in self.lives else 0
 
+    async def all_replicas(self) -> dict[str, int]:
+        await self._called("all replicas")
+        return {life.name: life.wanted for life in self.lives.values()}
+
     async def delete_namespace(self, namespace: str) -> None:
         await self._called(f"delete {namespace}")
         life = self.lives.get(namespace)

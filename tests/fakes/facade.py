@@ -15,7 +15,7 @@ from trustedpods.protocol.errors import LocalProtocolError, Refused, TrustedPods
 from trustedpods.provider.core.traffic import PodAddress, PodTraffic, SlotStats
 from trustedpods.provider.facade import slots
 from trustedpods.provider.facade.certificates import Certificate
-from trustedpods.provider.facade.exposure import pod_of
+from trustedpods.provider.facade.exposure import by_pod
 from trustedpods.provider.facade.facade import Published, Synced, Unpublished
 from trustedpods.provider.facade.pools import Pools, Protocol
 from trustedpods.provider.facade.sessions import Session
@@ -46,7 +46,10 @@ class FakeFacade:
         return self.table.free(protocol)
 
     def slots_of(self, pod: str) -> dict[str, int]:
-        return {key: slot for key, slot in self.table.labels.items() if pod_of(key) == pod}
+        return self.slots_by_pod().get(pod, {})
+
+    def slots_by_pod(self) -> dict[str, dict[str, int]]:
+        return by_pod(self.table.labels)
 
     def slot_of(self, label: str) -> int | None:
         return self.table.labels.get(label)

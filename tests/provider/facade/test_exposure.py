@@ -10,7 +10,7 @@ from tests.fakes.pods import a_manifest
 from trustedpods.manifests.check import problems
 from trustedpods.manifests.model import PodManifest
 from trustedpods.provider.facade import pages
-from trustedpods.provider.facade.exposure import exposures, key_of, pod_of
+from trustedpods.provider.facade.exposure import by_pod, exposures, key_of, pod_of
 from trustedpods.provider.facade.h2_page import PREFACE, greeting, h2_response, has_request
 from trustedpods.provider.facade.pools import Protocol
 from trustedpods.provider.facade.slots import SlotLimits
@@ -45,6 +45,10 @@ def test_the_example_has_four_ways_in():
     assert found["web"].limits == MOST, "the provider's maxima hold where the manifest says nothing"
     assert (found["raw"].port, found["raw"].label) == (7000, "pabc.raw")
     assert pod_of(key_of("pabc", "raw")) == "pabc"
+    assert by_pod({"pabc.raw": 3, "pabd.web": 4, "pabc.web": 5}) == {
+        "pabc": {"pabc.raw": 3, "pabc.web": 5},
+        "pabd": {"pabd.web": 4},
+    }
 
 
 def test_own_hosts_come_with_each_path_and_with_their_certificate():

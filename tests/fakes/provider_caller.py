@@ -56,6 +56,9 @@ ASK = AdmitBody(
 """May such a pod come?"""
 
 
+PEAK = Usage(1000, 1000, 1000)
+"""What a channel's cap is made for, a second."""
+
 PORTS = [{"containerPort": port} for port in (8080, 9090, 7000)]
 """Ports of a container with three services."""
 
@@ -122,7 +125,7 @@ class Caller:
             commanders=[address_bytes(self.ref.publisher)],
         )
 
-    async def pay(self, amount=10**9, peak=Usage(1000, 1000, 1000)):
+    async def pay(self, amount=10**9, peak=PEAK):
         """Open the pod's channel, with a cap for that *peak* a second."""
         terms = Terms.for_peak(
             config_of(self.world.tmp_path, self.world.chain, self.world.owner).prices,

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import trio
 
+from trustedpods.contracts.terms import Terms
 from trustedpods.protocol.errors import NetworkFailure, TrustedPodsError
 from trustedpods.protocol.ids import ChannelId
 from trustedpods.provider.app.bundles import Bundles, OpenBundle
@@ -17,7 +18,7 @@ from trustedpods.provider.app.replicas import Replicas
 from trustedpods.provider.app.slotting import Services, give_slots
 from trustedpods.provider.app.steady import steadily
 from trustedpods.provider.cluster.views import PodView
-from trustedpods.provider.core import scale
+from trustedpods.provider.core import funds, scale
 from trustedpods.provider.core.record import Phase, PodRecord
 from trustedpods.provider.core.traffic import combine
 from trustedpods.provider.facade import probe
@@ -136,7 +137,26 @@ class Fleet:
             wake_limit=float(self._doors.config.facade.wake_limit_s),
             start_limit=float(self._doors.config.terms.start_limit_s),
             stopped=stopped,
+            affordable=self._affordable(record),
         )
+
+    def _affordable(self, record: PodRecord) -> int | None:
+        """Replicas that the channel's cap pays for, once its terms are known."""
+        if record.terms is None:
+            return None
+        terms, ours = Terms.unpack(record.terms), self._doors.config.terms
+        return funds.affordable(terms, record.size, record.scaling, ours.idle_mib, ours.claim_interval_s)
+
+    def cap_raised(self, record: PodRecord) -> None:
+        """The channel has a higher cap: the pod may grow further."""
+        machine = self._machines.get(record.channel)
+        if machine is not None:
+            machine.feed(scale.LimitsSet(self.limits_of(record, machine.state.limits.stopped)))
+
+    def cap_told(self, record: PodRecord) -> str:
+        """That the channel's cap holds the pod back, in words; empty if it does not."""
+        machine = self._machines.get(record.channel)
+        return "" if machine is None else scale.cap_told(machine.state, trio.current_time())
 
     def _idle_connection(self, record: PodRecord) -> float:
         """As the manifest says, if it can still be read."""

@@ -137,10 +137,20 @@ class Reconciler:
             latest = self._pods.get(record.channel) or record
             if latest.chain != _fact(channel) or self._chain.taken_over.get(record.channel) != channel:
                 await self._recovery.compare(latest, channel)
-                await self._pods.change(record.channel, chain=_fact(channel))
+                await self._take_over(record, channel)
             taken_over[record.channel] = channel
         self._chain.taken_over = taken_over
         return True
+
+    async def _take_over(self, record: PodRecord, channel: Channel) -> None:
+        """What the chain says now. Of the terms, a publisher can raise the cap, at any time."""
+        fact = _fact(channel)
+        known = None if record.terms is None else Terms.unpack(record.terms)
+        if known is not None and funds.cap_raised(known, channel.terms):
+            record = await self._pods.change(record.channel, chain=fact, terms=channel.terms.pack())
+            self._fleet.cap_raised(record)
+        else:
+            await self._pods.change(record.channel, chain=fact)
 
     async def _read_namespaces(self) -> None:
         if trio.current_time() < self._namespaces_at + NAMESPACES_EVERY_S:

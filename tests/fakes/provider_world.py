@@ -40,7 +40,10 @@ _numbers = itertools.count(1)
 
 @dataclass
 class FakeFacade:
-    """Slots, hosts and pods as they were last wanted; `counters` are bytes in and out per slot."""
+    """Slots, hosts and pods as they were last wanted; `counters` are bytes in and out per slot.
+
+    `current` requests are in flight in each slot.
+    """
 
     pools: Pools = POOLS
     hosts: dict = field(default_factory=dict)
@@ -49,6 +52,7 @@ class FakeFacade:
     in_flight: list = field(default_factory=list)
     pods: dict = field(default_factory=dict)
     counters: dict = field(default_factory=dict)
+    current: int = 0
 
     @property
     def free_slots(self):
@@ -115,7 +119,7 @@ class FakeFacade:
         made = {}
         for slot in wanted or []:
             inn, out = self.counters.get(slot, (0, 0))
-            made[slot] = SlotStats("boot", current=0, total=0, bytes_in=inn, bytes_out=out)
+            made[slot] = SlotStats("boot", current=self.current, total=0, bytes_in=inn, bytes_out=out)
         return made
 
 

@@ -104,9 +104,13 @@ class ScaledPod(RuleBasedStateMachine):
     """Events come in any order; commands run in order, with requests arriving between them."""
 
     @initialize(
-        least=st.integers(0, 2), more=st.integers(0, 3), concurrency=st.integers(1, 4), idle=st.floats(1, 20)
+        least=st.integers(0, 2),
+        more=st.integers(0, 3),
+        concurrency=st.integers(1, 4),
+        idle=st.floats(1, 20),
+        affordable=st.none() | st.integers(1, 4),
     )
-    def start(self, least: int, more: int, concurrency: int, idle: float) -> None:
+    def start(self, least: int, more: int, concurrency: int, idle: float, affordable: int | None) -> None:
         self.now = 0.0
         self.world = World()
         self.limits = Limits(
@@ -116,6 +120,7 @@ class ScaledPod(RuleBasedStateMachine):
             concurrency=concurrency,
             wake_limit=WAKE_LIMIT,
             idle_connection=SILENCE,
+            affordable=affordable,
         )
         self.state = begin(self.limits, self.now)
         self.asks = 0

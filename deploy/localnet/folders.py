@@ -46,6 +46,11 @@ def log_file(state: Path, unit: str) -> Path:
     return state / "log" / (unit.replace("/", "-") + ".log")
 
 
+def notify_socket(state: Path, unit: str) -> Path:
+    """Where a part sends sockets that are to be kept for it."""
+    return state / (unit.replace("/", "-") + ".notify")
+
+
 def shared_memory(name: str) -> Path:
     """The localnet's folder in the machine's own tmpfs; with `--existing` there is one."""
     return _SHARED_MEMORY / f"trustedpods-{os.getuid()}-{name}"

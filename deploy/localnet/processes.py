@@ -10,6 +10,7 @@ from pathlib import Path
 
 import trio
 
+from trustedpods.localnet.fd_store import FIRST_DESCRIPTOR, FdStore
 from trustedpods.localnet.units import Part
 
 MAX_LOG_BYTES = 16 * 1024 * 1024
@@ -72,22 +73,31 @@ def _reap(pid: int) -> str:
     return f"killed by signal {-code}" if code < 0 else f"ended with code {code}"
 
 
-def start(part: Part, log: Path) -> Running:
-    """Start the part in a session of its own; its output is appended to *log*."""
+def start(part: Part, log: Path, kept: FdStore | None = None) -> Running:
+    """Start the part in a session of its own; its output is appended to *log*, and it gets what is *kept*."""
     log.parent.mkdir(parents=True, exist_ok=True)
     append = os.O_WRONLY | os.O_CREAT | os.O_APPEND
-    pid = os.posix_spawnp(
-        part.argv[0],
-        part.argv,
-        {**os.environ, **part.env},
-        file_actions=[
-            (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
-            (os.POSIX_SPAWN_OPEN, 1, str(log), append, 0o640),
-            (os.POSIX_SPAWN_DUP2, 1, 2),
-        ],
-        setsid=True,
-        setsigdef=[signal.SIGPIPE, signal.SIGXFSZ],  # Python ignores them; a child would inherit that
-    )
+    descriptors = [] if kept is None else kept.descriptors()
+    try:
+        pid = os.posix_spawnp(
+            part.argv[0],
+            part.argv,
+            {**os.environ, **part.env, **({} if kept is None else kept.environment)},
+            file_actions=[
+                (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+                (os.POSIX_SPAWN_OPEN, 1, str(log), append, 0o640),
+                (os.POSIX_SPAWN_DUP2, 1, 2),
+                *(
+                    (os.POSIX_SPAWN_DUP2, have, want)
+                    for want, have in enumerate(descriptors, FIRST_DESCRIPTOR)
+                ),
+            ],
+            setsid=True,
+            setsigdef=[signal.SIGPIPE, signal.SIGXFSZ],  # Python ignores them; a child would inherit that
+        )
+    finally:
+        for descriptor in descriptors:
+            os.close(descriptor)
     return Running(pid, start_time(pid) or 0)
 
 

@@ -51,6 +51,7 @@ def _facade_units(settings: Settings, cluster: Cluster) -> list[Unit]:
             (*prefix, *_activator(settings, cluster)),
             partial(_socket_made, last_socket),
             files,
+            keeps_sockets=True,
         ),
     ]
 

@@ -18,6 +18,7 @@ import trio
 
 from trustedpods.localnet import folders, processes
 from trustedpods.localnet.cgroups import Tree
+from trustedpods.localnet.fd_store import FdStore
 from trustedpods.localnet.units import Part, State, Step, Unit, UnitStatus
 from trustedpods.protocol.errors import TrustedPodsError
 
@@ -41,12 +42,16 @@ class Supervisor:
         self._ready = {unit.name: trio.Event() for unit in self._units}
         self._status = {unit.name: _fresh(unit) for unit in self._units}
         self._earlier = {status.name: status for status in read_status(state)}
+        keeping = [unit.name for unit in self._units if isinstance(unit, Part) and unit.keeps_sockets]
+        self._kept = {name: FdStore(folders.notify_socket(state, name)) for name in keeping}
 
     async def run(self) -> None:
         """Start everything and keep it running; never returns."""
         self._write()
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._cut_logs)
+            for kept in self._kept.values():
+                nursery.start_soon(kept.run)
             for unit in self._units:
                 nursery.start_soon(self._run_unit, unit)
 
@@ -77,7 +82,8 @@ class Supervisor:
         pause = _FIRST_PAUSE_S
         while True:
             if process is None:
-                process = processes.start(part, folders.log_file(self._state, part.name))
+                log = folders.log_file(self._state, part.name)
+                process = processes.start(part, log, self._kept.get(part.name))
             began = time.monotonic()
             self._status[part.name].pid = process.pid
             self._status[part.name].started = process.started

@@ -18,7 +18,8 @@ Probe = Callable[[], None]
 class Part:
     """A process that is started again whenever it ends.
 
-    `needs` are names of units that must be ready before the first start.
+    `needs` are names of units that must be ready before the first start. `keeps_sockets`: it may
+    have its sockets kept by the supervisor while it is started again.
     """
 
     name: str
@@ -26,6 +27,7 @@ class Part:
     probe: Probe
     needs: tuple[str, ...] = ()
     env: dict[str, str] = field(default_factory=dict)
+    keeps_sockets: bool = False
 
     @property
     def digest(self) -> str:

@@ -2,8 +2,9 @@
 """The activator: holds requests to sleeping pods, has the pods woken, and lets the requests through.
 
 A process of its own, so that a restart of the daemon cuts nothing that it holds. It listens on
-one unix socket per slot, to which HAProxy turns when a slot has no replica. It parses nothing;
-when it gives up on a request it sends a page that says why and closes.
+one unix socket per slot, to which HAProxy turns when a slot has no replica; the sockets outlive it
+(`kept_sockets`), so that its own restart refuses nobody. It parses nothing; when it gives up on a
+request it sends a page that says why and closes.
 
     python -m trustedpods.provider.facade.activator --sockets DIR --slots 256 --wake-socket PATH
 
@@ -12,6 +13,7 @@ For slots of h2 that page is the one thing that it knows of HTTP/2; those of tcp
 
 import argparse
 import logging
+import os
 import resource
 import select
 import signal
@@ -29,12 +31,16 @@ from trustedpods.protocol.errors import NetworkFailure
 from trustedpods.provider.facade import pages, wake
 from trustedpods.provider.facade.config import socket_path
 from trustedpods.provider.facade.h2_page import greeting, h2_response, has_request
+from trustedpods.provider.facade.kept_sockets import KeptSockets
 from trustedpods.provider.facade.pools import Pools, Protocol
 from trustedpods.provider.facade.splice import close, dial, say, splice, until_seen
 from trustedpods.provider.facade.wake import WakeAddress, WakeAnswer, WakeRefusal
 
 if TYPE_CHECKING:
     from trio_typing import TaskStatus
+
+BACKLOG = 4096
+"""Connections that may wait on one slot's socket while the process is started again."""
 
 DIAL_S = 1.0
 """One attempt to connect to a pod that is said to be ready."""
@@ -84,8 +90,9 @@ class _Slot:
 class Activator:
     """All slots of one facade."""
 
-    def __init__(self, config: ActivatorConfig) -> None:
+    def __init__(self, config: ActivatorConfig, kept: KeptSockets) -> None:
         self._config = config
+        self._kept = kept
         self._total = 0
         self._empty = trio.Event()
         self._stopping = False
@@ -98,7 +105,8 @@ class Activator:
         """Listen until *stop*, then drain."""
         config = self._config
         paths = [socket_path(config.sockets, number) for number in range(config.pools.total)]
-        listeners = [await wake.open_listener(path, backlog=4096) for path in paths]
+        listeners = [await self._open(path) for path in paths]
+        self._kept.drop_rest()
         async with trio.open_nursery() as self._asks, trio.open_nursery() as handlers:
             async with trio.open_nursery() as listening:
                 for number, listener in enumerate(listeners):
@@ -112,6 +120,15 @@ class Activator:
             await self._drained()
             handlers.cancel_scope.cancel()
             self._asks.cancel_scope.cancel()
+
+    async def _open(self, path: Path) -> trio.SocketListener:
+        """The socket at *path*: the one of the process before, with what waits there, or a new one."""
+        kept = self._kept.take(path)
+        if kept is not None:
+            return trio.SocketListener(trio.socket.from_stdlib_socket(kept))
+        listener = await wake.open_listener(path, backlog=BACKLOG)
+        self._kept.keep(path, listener.socket.fileno())
+        return listener
 
     async def _drained(self) -> None:
         self._stopping = True
@@ -246,9 +263,8 @@ async def run(config: ActivatorConfig) -> None:
     stop = trio.Event()
     with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
         async with trio.open_nursery() as nursery:
-            await nursery.start(
-                lambda task_status: Activator(config).serve(stop=stop, task_status=task_status)
-            )
+            activator = Activator(config, KeptSockets(os.environ))
+            await nursery.start(lambda task_status: activator.serve(stop=stop, task_status=task_status))
             _log.info("ready: %d slots in %s", config.pools.total, config.sockets)
             async for _ in signals:
                 stop.set()

@@ -104,8 +104,8 @@ class Facade:
         """Make HAProxy serve exactly *desired*, or what it was told last; on a timer, the latter.
 
         Labels that are not in *desired* lose their slots. A slot that was found in the host map
-        and has no replicas in *desired* keeps those that it has until `set_pods`: a new daemon
-        does not know yet what runs. NetworkFailure if HAProxy cannot be reached.
+        and has no replicas in *desired* keeps those that it has until `set_pods`, unless it is said
+        to sleep: a new daemon does not know yet what runs. NetworkFailure if HAProxy cannot be reached.
         """
         async with self._lock:
             if desired is not None:
@@ -256,7 +256,11 @@ class Facade:
         for slot in gone | slots.orphans(self._slots):
             self._table = slots.leave(self._slots, slot)
         self._wants = {self._assign(want): want for want in desired.wants}
-        self._adopted -= {slot for slot, want in self._wants.items() if want.pods or want.draining}
+        self._adopted -= {
+            slot
+            for slot, want in self._wants.items()
+            if want.pods or want.draining or want.label in desired.asleep
+        }
         self._adopted &= self._wants.keys()
 
     async def _sync_maps(self) -> None:

@@ -77,9 +77,13 @@ class Want:
 
 @dataclass(frozen=True, slots=True)
 class FacadeState:
-    """Everything that the facade should serve."""
+    """Everything that the facade should serve.
+
+    Services in `asleep`, by their labels, surely have no replica: what their slots still hold is removed.
+    """
 
     wants: tuple[Want, ...] = ()
+    asleep: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

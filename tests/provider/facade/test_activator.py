@@ -12,6 +12,7 @@ from tests.provider.facade.parts import free_port, until
 from trustedpods.provider.facade import splice
 from trustedpods.provider.facade.activator import Activator, ActivatorConfig
 from trustedpods.provider.facade.config import socket_path
+from trustedpods.provider.facade.kept_sockets import KeptSockets
 from trustedpods.provider.facade.pools import Pools
 from trustedpods.provider.facade.wake import WakeAddress, WakeAnswer, WakeRefusal, serve_wakes
 
@@ -47,7 +48,7 @@ async def start(home: Path, nursery: trio.Nursery, daemon: Daemon | None, **chan
     stop = trio.Event()
 
     async def run(task_status):
-        await Activator(config).serve(stop=stop, task_status=task_status)
+        await Activator(config, KeptSockets({})).serve(stop=stop, task_status=task_status)
 
     await nursery.start(run)
     return stop

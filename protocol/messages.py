@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """What travels between publisher and provider, field by field, with bounds.
 
-A conversation is one stream. Its first frame is an `AttestRequest` or a `SignedRequest`; the
-provider answers with frames of `Attested`, or of `SealedReply`. Inside the sealed parts are the
-*bodies* below: what a verb asks, and what it is answered.
+A conversation is one stream. Its first frame is an `AttestRequest` (`evidence.py`) or a
+`SignedRequest` (`envelopes.py`); the provider answers with frames of `Attested`, or of `SealedReply`.
+Inside the sealed parts are the *bodies* below: what a verb asks, and what it is answered.
 """
 
 from typing import Annotated, Literal
@@ -29,47 +29,6 @@ class Message(BaseModel):
     """Base of everything that is framed: immutable, strict, no unknown fields."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
-
-
-# ---- attestation -----------------------------------------------------------------------------
-
-
-class AttestRequest(Message):
-    """Asks for fresh evidence; the nonce is random and used once."""
-
-    kind: Literal["attest"] = "attest"
-    nonce: Bytes32
-
-
-class KeyBinding(Message):
-    """The public halves of the keys made inside the machine, as bound into report_data."""
-
-    trust: TrustClass
-    boot_id: Bytes32
-    peer_id: Annotated[bytes, Field(min_length=1, max_length=64)]
-    hpke_suite: Annotated[str, Field(max_length=64)]
-    hpke_key: Annotated[bytes, Field(max_length=4096)]
-    reply_key: Bytes32
-    meter: Bytes20
-    tls_key_digest: Bytes32
-    config_digest: Bytes32
-
-
-class Evidence(Message):
-    """What the hardware signed. `none` is only for providers of class open.
-
-    `collateral` is what the vendor says of the platform: AMD's revocation list (DER), or Intel's
-    statements (JSON). `event_log` is behind TDX's runtime registers (attestation/tdx_events.py).
-    """
-
-    kind: Literal["sev-snp", "tdx", "none"]
-    report: Annotated[bytes, Field(max_length=limits.MAX_EVIDENCE)] = b""
-    certificates: Annotated[
-        list[Annotated[bytes, Field(max_length=16 * limits.KIB)]],
-        Field(max_length=limits.MAX_CERTIFICATES),
-    ] = []
-    collateral: Annotated[bytes, Field(max_length=limits.MAX_EVIDENCE)] = b""
-    event_log: Annotated[bytes, Field(max_length=limits.MAX_EVIDENCE)] = b""
 
 
 class Prices(Message):
@@ -116,61 +75,6 @@ class Profile(Message):
     least: LeastTerms
     grace_s: U32
     addresses: Annotated[list[ShortText], Field(max_length=8)]
-
-
-class Attested(Message):
-    """Evidence, the keys it binds, and the profile, signed by the attested reply key.
-
-    `nonce` is the request's, so an old answer is told from a forged one; evidence and signature cover it.
-    """
-
-    kind: Literal["attested"] = "attested"
-    nonce: Bytes32
-    evidence: Evidence
-    binding: KeyBinding
-    profile: Annotated[bytes, Field(max_length=limits.MAX_PROFILE)]
-    profile_signature: Annotated[bytes, Field(min_length=64, max_length=64)]
-
-
-# ---- signed requests and sealed replies ------------------------------------------------------
-
-
-class SignedRequest(Message):
-    """A verb on a pod: the body sealed to the attested key, the whole signed by the publisher."""
-
-    kind: Literal["request"] = "request"
-    verb: Verb
-    owner: Bytes20
-    publisher: Bytes20
-    salt: Bytes32
-    generation: U64
-    expiry: U64
-    nonce: Bytes32
-    boot_id: Bytes32
-    reply_to: Annotated[bytes, Field(max_length=4096)]
-    sealed: Annotated[bytes, Field(max_length=limits.MAX_MESSAGE - 64 * limits.KIB)]
-    signature: Annotated[bytes, Field(min_length=65, max_length=65)]
-
-
-class SealedReply(Message):
-    """One answer: sealed to the request's `reply_to`, signed by the attested reply key."""
-
-    kind: Literal["reply"] = "reply"
-    sequence: U32
-    final: bool
-    sealed: Annotated[bytes, Field(max_length=limits.MAX_MESSAGE - 64 * limits.KIB)]
-    signature: Annotated[bytes, Field(min_length=64, max_length=64)]
-
-
-class ErrorReply(Message):
-    """Why a request failed. Unsealed only when the request could not even be opened."""
-
-    kind: Literal["error"] = "error"
-    code: ShortText
-    what: LongText
-    where: LongText | None = None
-    hint: LongText | None = None
-    rule: ShortText | None = None
 
 
 # ---- bodies of requests ----------------------------------------------------------------------

@@ -20,8 +20,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from eth_account import Account
 
 from trustedpods.protocol.errors import BadInput, LocalProtocolError
+from trustedpods.protocol.evidence import KeyBinding
 from trustedpods.protocol.ids import Address, address_bytes
-from trustedpods.protocol.messages import KeyBinding, TrustClass
+from trustedpods.protocol.messages import TrustClass
 from trustedpods.protocol.sealing import hpke
 
 FILE_NAME: Final = "boot-keys.json"

@@ -19,19 +19,11 @@ from trustedpods.protocol import limits
 from trustedpods.protocol.attestation.policy import Policy
 from trustedpods.protocol.attestation.verdict import Verdict, verify_evidence
 from trustedpods.protocol.codec import decode, encode
+from trustedpods.protocol.envelopes import ErrorReply, SealedReply, SignedRequest
 from trustedpods.protocol.errors import TrustedPodsError, error_from_wire
+from trustedpods.protocol.evidence import Attested, AttestRequest, KeyBinding
 from trustedpods.protocol.ids import Address, PodRef, pod_salt
-from trustedpods.protocol.messages import (
-    Attested,
-    AttestRequest,
-    ErrorReply,
-    KeyBinding,
-    Message,
-    Profile,
-    SealedReply,
-    SignedRequest,
-    Verb,
-)
+from trustedpods.protocol.messages import Message, Profile, Verb
 from trustedpods.protocol.net import Connection, FrameStream, Host
 from trustedpods.protocol.sealing import hpke
 from trustedpods.protocol.sealing.replies import open_reply

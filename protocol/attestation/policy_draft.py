@@ -12,8 +12,8 @@ from trustedpods.protocol.attestation import simulated, snp, snp_chain, tdx
 from trustedpods.protocol.attestation.policy import Policy
 from trustedpods.protocol.attestation.simulated import SimulatedMarket
 from trustedpods.protocol.attestation.snp_report import GuestPolicy, PlatformInfo, Tcb
+from trustedpods.protocol.evidence import Attested
 from trustedpods.protocol.limits import MAX_EVIDENCE
-from trustedpods.protocol.messages import Attested
 
 ATTRIBUTES: Final = ("ecc", "tsme", "rapl_disabled", "ciphertext_hiding", "alias_check_complete")
 

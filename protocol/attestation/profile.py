@@ -8,7 +8,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from trustedpods.protocol.attestation.checks import Check, refusal
-from trustedpods.protocol.messages import Attested, Evidence, KeyBinding
+from trustedpods.protocol.evidence import Attested, Evidence, KeyBinding
 
 _TAG: Final = b"trusted-pods/profile/v1\0"
 

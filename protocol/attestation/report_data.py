@@ -7,7 +7,7 @@ This layout is frozen (tests/protocol/attestation/test_report_data.py); a change
 import hashlib
 from typing import Final
 
-from trustedpods.protocol.messages import KeyBinding
+from trustedpods.protocol.evidence import KeyBinding
 
 TAG: Final = b"trusted-pods/attest/v1\0"
 REPORT_DATA_BYTES: Final = 64

@@ -13,8 +13,8 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationErro
 
 from trustedpods.protocol.codec import decode, encode
 from trustedpods.protocol.errors import BadInput, RemoteProtocolError
+from trustedpods.protocol.evidence import Attested
 from trustedpods.protocol.limits import KIB
-from trustedpods.protocol.messages import Attested
 
 MAX_SAVED: Final = 512 * KIB
 """Evidence, keys and profile have 100 KiB at most; base64 adds a third."""

@@ -25,8 +25,8 @@ from trustedpods.protocol.attestation.snp_report import (
     SnpReport,
 )
 from trustedpods.protocol.errors import BadInput
+from trustedpods.protocol.evidence import Evidence
 from trustedpods.protocol.ids import Address, address_bytes
-from trustedpods.protocol.messages import Evidence
 
 PRODUCT: Final = "Milan"
 """The processor that simulated reports say they come from."""

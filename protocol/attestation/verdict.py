@@ -13,7 +13,8 @@ from trustedpods.protocol.attestation.policy import Policy
 from trustedpods.protocol.attestation.profile import check_profile
 from trustedpods.protocol.attestation.report_data import report_data
 from trustedpods.protocol.errors import RemoteProtocolError
-from trustedpods.protocol.messages import Attested, Evidence, KeyBinding, TrustClass
+from trustedpods.protocol.evidence import Attested, Evidence, KeyBinding
+from trustedpods.protocol.messages import TrustClass
 from trustedpods.protocol.sealing import hpke
 
 _WITHOUT_HARDWARE: Final = (

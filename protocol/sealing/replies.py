@@ -13,8 +13,9 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from trustedpods.protocol.codec import decode, encode
+from trustedpods.protocol.envelopes import SealedReply
 from trustedpods.protocol.errors import RemoteProtocolError
-from trustedpods.protocol.messages import Message, SealedReply, SignedStatement, Statement
+from trustedpods.protocol.messages import Message, SignedStatement, Statement
 from trustedpods.protocol.sealing import hpke
 
 _REPLY_TAG: Final = b"trusted-pods/reply/v1\0"

@@ -17,9 +17,10 @@ from eth_utils.exceptions import ValidationError
 
 from trustedpods.protocol import limits
 from trustedpods.protocol.codec import encode
+from trustedpods.protocol.envelopes import SignedRequest
 from trustedpods.protocol.errors import BadInput, LocalProtocolError, Refused
 from trustedpods.protocol.ids import Address, PodRef, address_bytes, address_from_bytes, keccak256
-from trustedpods.protocol.messages import Message, SignedRequest, Verb
+from trustedpods.protocol.messages import Message, Verb
 from trustedpods.protocol.sealing import hpke
 
 _INFO_TAG: Final = b"trusted-pods/request/v1\0"

@@ -11,9 +11,10 @@ from pydantic import ValidationError
 
 from trustedpods.manifests.model import PodManifest
 from trustedpods.protocol.codec import decode
+from trustedpods.protocol.envelopes import SignedRequest
 from trustedpods.protocol.errors import BadInput, Refused, RemoteProtocolError
 from trustedpods.protocol.ids import host_label
-from trustedpods.protocol.messages import AdmitBody, BlobRef, Bundle, ImageRef, SignedRequest
+from trustedpods.protocol.messages import AdmitBody, BlobRef, Bundle, ImageRef
 from trustedpods.protocol.sealing.requests import OpenedRequest, open_request
 from trustedpods.protocol.units import MIB, UnixSeconds
 from trustedpods.provider.app.doors import Doors

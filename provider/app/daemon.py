@@ -17,9 +17,10 @@ import trio
 from trustedpods.contracts.client import Chain
 from trustedpods.contracts.records import Market
 from trustedpods.protocol.errors import Locked, TrustedPodsError
+from trustedpods.protocol.evidence import KeyBinding
 from trustedpods.protocol.ids import Address
 from trustedpods.protocol.limits import MIB
-from trustedpods.protocol.messages import KeyBinding, Verb
+from trustedpods.protocol.messages import Verb
 from trustedpods.protocol.net.host import Host, open_host
 from trustedpods.provider import tee
 from trustedpods.provider.app import desk

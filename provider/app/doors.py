@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 from trustedpods.manifests.model import Probe
 from trustedpods.protocol.codec import encode
+from trustedpods.protocol.evidence import KeyBinding
 from trustedpods.protocol.ids import Address, address_bytes
-from trustedpods.protocol.messages import KeyBinding, Profile
+from trustedpods.protocol.messages import Profile
 from trustedpods.protocol.sealing.requests import ChainContext
 from trustedpods.protocol.units import UnixSeconds
 from trustedpods.provider.blobstore import BlobStore

@@ -13,8 +13,10 @@ from trustedpods.protocol import limits
 from trustedpods.protocol.attestation.profile import present
 from trustedpods.protocol.attestation.report_data import report_data
 from trustedpods.protocol.codec import decode, encode
+from trustedpods.protocol.envelopes import SignedRequest
 from trustedpods.protocol.errors import LocalProtocolError, NetworkFailure, Refused, TrustedPodsError
-from trustedpods.protocol.messages import AttestRequest, KeyBinding, Message, SignedRequest, Verb
+from trustedpods.protocol.evidence import AttestRequest, KeyBinding
+from trustedpods.protocol.messages import Message, Verb
 from trustedpods.protocol.net.streams import FrameStream
 from trustedpods.protocol.sealing.requests import OpenedRequest, open_request
 from trustedpods.protocol.units import UnixSeconds

@@ -18,7 +18,7 @@ MAX_ROWS: Final = 32
 """Five kinds are defined."""
 
 MAX_CERTIFICATE: Final = 16 * 1024
-"""As in `messages.Evidence`; a VCEK has 1.4 KB."""
+"""As in `evidence.Evidence`; a VCEK has 1.4 KB."""
 
 _ROW: Final = struct.Struct("<16sII")
 _WHERE: Final = "certificate table"

@@ -6,7 +6,7 @@ from typing import Protocol
 
 from trustedpods.protocol.attestation.simulated import SimulatedSigner
 from trustedpods.protocol.errors import BadInput
-from trustedpods.protocol.messages import Evidence
+from trustedpods.protocol.evidence import Evidence
 
 
 class Collector(Protocol):

@@ -13,8 +13,8 @@ from typing import Final, Literal
 from trustedpods.protocol.attestation import snp_chain, tdx_quote
 from trustedpods.protocol.attestation.snp_report import SigningKey, SnpReport
 from trustedpods.protocol.errors import BadInput, EvidenceRefused, NoContext, Refused
+from trustedpods.protocol.evidence import Evidence
 from trustedpods.protocol.limits import MAX_EVIDENCE
-from trustedpods.protocol.messages import Evidence
 from trustedpods.provider.tee import certificates, tsm
 
 REVOCATION_LIST: Final = "crl.der"

@@ -15,9 +15,10 @@ from tests.attacks.hostile import ACK, DATA, FIN, GO_AWAY, PING, RST, SYN, WINDO
 from tests.fakes.provider_caller import Caller
 from tests.protocol.net import peers
 from trustedpods.protocol.codec import encode
+from trustedpods.protocol.evidence import AttestRequest
 from trustedpods.protocol.frames import frame
 from trustedpods.protocol.limits import GIB, KIB, MAX_MESSAGE, MIB
-from trustedpods.protocol.messages import AttestRequest, SecretValue
+from trustedpods.protocol.messages import SecretValue
 from trustedpods.protocol.net.addresses import PeerAddress
 from trustedpods.protocol.net.bounds import FIRST_WINDOW, Bounds
 from trustedpods.provider.app.accepting import MAX_WAITING_BYTES

@@ -15,8 +15,10 @@ from tests.fakes.provider_caller import ASK
 from tests.fakes.provider_world import MARKER
 from tests.protocol.net import peers
 from trustedpods.protocol.codec import decode, encode
+from trustedpods.protocol.envelopes import ErrorReply, SealedReply, SignedRequest
 from trustedpods.protocol.errors import EvidenceRefused, NetworkFailure, RemoteProtocolError
-from trustedpods.protocol.messages import Admission, Attested, ErrorReply, SealedReply, SignedRequest
+from trustedpods.protocol.evidence import Attested
+from trustedpods.protocol.messages import Admission
 from trustedpods.protocol.sealing import hpke
 from trustedpods.publisher.session import next_generation
 

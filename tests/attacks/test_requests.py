@@ -13,16 +13,15 @@ from tests.fakes.provider_caller import Caller, image_of, until
 from tests.fakes.provider_world import World
 from trustedpods.protocol import limits
 from trustedpods.protocol.codec import decode, encode
+from trustedpods.protocol.envelopes import ErrorReply, SealedReply
 from trustedpods.protocol.errors import Refused, RemoteProtocolError
 from trustedpods.protocol.ids import PodRef, address_bytes
 from trustedpods.protocol.messages import (
     DeleteBody,
     Done,
-    ErrorReply,
     Needs,
     PodStatus,
     Progress,
-    SealedReply,
     SignedStatement,
     StatusBody,
 )

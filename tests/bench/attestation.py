@@ -26,7 +26,7 @@ from trustedpods.protocol.attestation.policy_draft import draft
 from trustedpods.protocol.attestation.policy_file import parse_policy
 from trustedpods.protocol.attestation.verdict import verify_evidence
 from trustedpods.protocol.errors import EvidenceRefused
-from trustedpods.protocol.messages import Attested, Evidence
+from trustedpods.protocol.evidence import Attested, Evidence
 
 GOAL_MS = 5.0
 VECTOR = "tdx-v4-phala-uptodate"

@@ -14,21 +14,19 @@ from trustedpods.contracts.typed import address_of
 from trustedpods.manifests.model import PodManifest
 from trustedpods.protocol import limits
 from trustedpods.protocol.codec import decode, encode
+from trustedpods.protocol.envelopes import ErrorReply, SealedReply
 from trustedpods.protocol.errors import error_from_wire
+from trustedpods.protocol.evidence import Attested, AttestRequest
 from trustedpods.protocol.ids import PodRef, address_bytes
 from trustedpods.protocol.messages import (
     AdmitBody,
-    Attested,
-    AttestRequest,
     BlobAck,
     BlobBody,
     BlobRef,
     Bundle,
-    ErrorReply,
     ImageRef,
     Needs,
     Progress,
-    SealedReply,
     SecretValue,
     SignedStatement,
 )

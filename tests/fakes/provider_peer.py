@@ -21,12 +21,13 @@ from trustedpods.protocol.attestation.profile import present
 from trustedpods.protocol.attestation.report_data import report_data
 from trustedpods.protocol.attestation.simulated import SimulatedRoot, SimulatedSigner
 from trustedpods.protocol.codec import decode, encode
+from trustedpods.protocol.envelopes import ErrorReply, SignedRequest
 from trustedpods.protocol.errors import NetworkFailure, Refused, TrustedPodsError
+from trustedpods.protocol.evidence import AttestRequest, Evidence, KeyBinding
 from trustedpods.protocol.ids import address_bytes, address_from_bytes
 from trustedpods.protocol.messages import (
     Admission,
     AdmitBody,
-    AttestRequest,
     BlobAck,
     BlobBody,
     BlobNeed,
@@ -34,9 +35,6 @@ from trustedpods.protocol.messages import (
     Capacity,
     Done,
     Endpoint,
-    ErrorReply,
-    Evidence,
-    KeyBinding,
     LeastTerms,
     LogLines,
     Needs,
@@ -45,7 +43,6 @@ from trustedpods.protocol.messages import (
     Prices,
     Profile,
     Progress,
-    SignedRequest,
     Statement,
     UsageReport,
 )

@@ -30,9 +30,11 @@ from trustedpods.protocol.attestation.simulated import SimulatedSigner
 from trustedpods.protocol.attestation.snp_report import REPORT_BYTES, SnpReport
 from trustedpods.protocol.attestation.verdict import verify_evidence
 from trustedpods.protocol.codec import decode, encode
+from trustedpods.protocol.envelopes import SealedReply, SignedRequest
 from trustedpods.protocol.errors import TrustedPodsError
+from trustedpods.protocol.evidence import Attested, AttestRequest
 from trustedpods.protocol.frames import FrameReader, frame
-from trustedpods.protocol.messages import Attested, AttestRequest, Bundle, SealedReply, SignedRequest
+from trustedpods.protocol.messages import Bundle
 from trustedpods.provider.tee import certificates
 
 AMD, INTEL = Pki(), Intel()

@@ -11,30 +11,30 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.protocol import strategies
-from trustedpods.protocol import codec, messages
+from trustedpods.protocol import codec, envelopes, evidence, messages
+from trustedpods.protocol.envelopes import ErrorReply, SealedReply, SignedRequest
 from trustedpods.protocol.errors import LocalProtocolError, RemoteProtocolError
+from trustedpods.protocol.evidence import AttestRequest
 from trustedpods.protocol.limits import MAX_MESSAGE
 from trustedpods.protocol.messages import (
-    AttestRequest,
     BlobAck,
     Done,
-    ErrorReply,
     LeastTerms,
     Message,
     Progress,
-    SealedReply,
     SecretValue,
-    SignedRequest,
     UsageReport,
 )
 
 VECTORS = Path(__file__).parents[1] / "vectors" / "messages.json"
-MODELS = [
-    model
-    for _, model in inspect.getmembers(messages, inspect.isclass)
+BY_NAME = {
+    name: model
+    for module in (messages, envelopes, evidence)
+    for name, model in inspect.getmembers(module, inspect.isclass)
     if issubclass(model, Message) and model is not Message
-]
-KINDS = [model for model in MODELS if "kind" in model.model_fields and model is not messages.Evidence]
+}
+MODELS = list(BY_NAME.values())
+KINDS = [model for model in MODELS if "kind" in model.model_fields and model is not evidence.Evidence]
 
 
 @settings(max_examples=20, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
@@ -185,7 +185,7 @@ def test_the_error_does_not_repeat_the_peers_content():
 
 def test_frozen_vectors():
     for vector in json.loads(VECTORS.read_text()):
-        model = getattr(messages, vector["model"])
+        model = BY_NAME[vector["model"]]
         message = codec.decode(bytes.fromhex(vector["encoded"]), model)
         assert message == model(**ast.literal_eval(vector["fields"]))
         assert codec.encode(message).hex() == vector["encoded"]

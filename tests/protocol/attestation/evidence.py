@@ -7,7 +7,7 @@ from pathlib import Path
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from trustedpods.protocol.messages import KeyBinding
+from trustedpods.protocol.evidence import KeyBinding
 from trustedpods.protocol.sealing import hpke
 
 VECTORS = Path(__file__).parents[2] / "vectors" / "attestation"

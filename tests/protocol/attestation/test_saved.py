@@ -31,8 +31,8 @@ from trustedpods.protocol.attestation.saved import MAX_SAVED, SavedEvidence
 from trustedpods.protocol.attestation.simulated import SimulatedMarket, SimulatedRoot, SimulatedSigner
 from trustedpods.protocol.attestation.verdict import Verdict, verify_evidence
 from trustedpods.protocol.errors import BadInput, EvidenceRefused
+from trustedpods.protocol.evidence import Attested, Evidence
 from trustedpods.protocol.ids import address_from_bytes
-from trustedpods.protocol.messages import Attested, Evidence
 
 INTEL = Intel()
 DATA = report_data(NONCE, BINDING)

@@ -35,8 +35,8 @@ from trustedpods.protocol.attestation.snp_report import SnpReport, Tcb
 from trustedpods.protocol.attestation.verdict import Verdict, verify_evidence
 from trustedpods.protocol.codec import decode, encode
 from trustedpods.protocol.errors import EvidenceRefused, RemoteProtocolError
+from trustedpods.protocol.evidence import Attested, Evidence, KeyBinding
 from trustedpods.protocol.ids import address_from_bytes
-from trustedpods.protocol.messages import Attested, Evidence, KeyBinding
 from trustedpods.protocol.sealing import hpke
 
 REGISTRY = address_from_bytes(b"\x0a" * 20)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from tests.protocol.attestation.evidence import flipped
 from tests.protocol.attestation.test_verdict import answer, rule_of
 from trustedpods.protocol.attestation.checks import Check
-from trustedpods.protocol.messages import Evidence
+from trustedpods.protocol.evidence import Evidence
 
 
 class TestHostileBytes:

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from trustedpods.protocol import limits
 from trustedpods.protocol.codec import decode
+from trustedpods.protocol.envelopes import SignedRequest
 from trustedpods.protocol.errors import (
     BadInput,
     LocalProtocolError,
@@ -15,7 +16,7 @@ from trustedpods.protocol.errors import (
     TrustedPodsError,
 )
 from trustedpods.protocol.ids import PodRef, address_bytes, address_from_bytes, keccak256
-from trustedpods.protocol.messages import LogsBody, SignedRequest
+from trustedpods.protocol.messages import LogsBody
 from trustedpods.protocol.sealing import hpke
 from trustedpods.protocol.sealing.requests import (
     ChainContext,

@@ -20,6 +20,7 @@ from trustedpods.protocol import limits
 from trustedpods.protocol.codec import decode, encode
 from trustedpods.protocol.errors import BadInput, RemoteProtocolError
 from trustedpods.protocol.messages import Bundle, TrustClass
+from trustedpods.publisher.whole_file import write_whole
 
 MAX_MEMO = 64 * 1024
 """A page of facts."""
@@ -140,15 +141,8 @@ class Memos:
         return self._folder / f"{channel}.{kind}"
 
     def _write(self, path: Path, data: bytes) -> None:
-        scratch = path.with_name(f".{path.name}.{os.getpid()}")
         try:
-            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            descriptor = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-            with open(descriptor, "wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(descriptor)
-            scratch.replace(path)
+            write_whole(path, data)
         except OSError as error:
             raise BadInput(f"cannot keep what is known of a pod: {error.strerror}", where=str(path)) from None
 

@@ -118,6 +118,18 @@ def verify(
     )
 
 
+def piid_of(raw: bytes) -> bytes:
+    """The platform instance id in a quote's own certificate, without any verification; empty without one.
+
+    EvidenceRefused when it is no quote, or has no such certificate.
+    """
+    try:
+        extension = dcap_qvl.parse_quote(without_padding(raw)).pck_extension()
+    except ValueError as error:
+        raise refusal(Check.REPORT, f"the quote has no readable certificate: {_one_line(error)}") from None
+    return bytes(extension.platform_instance_id or b"")
+
+
 def _read_collateral(raw: bytes) -> dcap_qvl.QuoteCollateralV3:
     need(raw, Check.COLLATERAL, "the evidence lacks Intel's collateral")
     try:

@@ -11,6 +11,7 @@ from trustedpods.protocol.errors import TrustedPodsError
 from trustedpods.protocol.ids import channel_hex
 from trustedpods.protocol.limits import MIB
 from trustedpods.provider.app.operator import OperatorVerb
+from trustedpods.provider.app.presence import own_chip
 from trustedpods.provider.core.record import PodRecord
 from trustedpods.provider.metrics import Snapshot
 from trustedpods.provider.store import claims
@@ -33,6 +34,7 @@ def operator_verbs(
             "endpoint": endpoint,
             "meter": parts.doors.meter,
             "tee": parts.doors.collector.kind,
+            "chip": (await own_chip(parts.doors)).hex(),
         }
 
     async def pods(question: Answer) -> Answer:

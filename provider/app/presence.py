@@ -10,6 +10,8 @@ import logging
 
 import trio
 
+from trustedpods.protocol.attestation.chip import chip_digest_of
+from trustedpods.protocol.attestation.report_data import REPORT_DATA_BYTES
 from trustedpods.protocol.errors import TrustedPodsError
 from trustedpods.provider.app.doors import Doors
 
@@ -19,6 +21,12 @@ LOOK_EVERY_S = 3600.0
 """A row changes by others' hands only when its owner registers again."""
 
 RETRY_S = 15.0
+
+
+async def own_chip(doors: Doors) -> bytes:
+    """Digest of this machine's id, from evidence that binds nothing and goes nowhere."""
+    evidence = await trio.to_thread.run_sync(doors.collector.collect, bytes(REPORT_DATA_BYTES))
+    return chip_digest_of(evidence)
 
 
 async def keep_row(doors: Doors, profile: bytes, endpoint: str) -> None:
@@ -40,6 +48,8 @@ async def mend_row(doors: Doors, profile: bytes, endpoint: str) -> bool:
     named this operator.
     """
     row = await doors.chain.provider(doors.owner, doors.config.identity.daemon)
+    if row is not None and any(row.chip_digest) and row.chip_digest != await own_chip(doors):
+        _log.error("the registry row names another machine, so publishers refuse this one: register again")
     digest = hashlib.sha256(profile).digest()
     if row is None or (row.endpoint, row.profile_digest) == (endpoint, digest):
         return False

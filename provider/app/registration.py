@@ -11,6 +11,7 @@ from trustedpods.contracts.client import Chain
 from trustedpods.contracts.records import Market
 from trustedpods.contracts.rows import TEE_KINDS, RegistryRow
 from trustedpods.contracts.typed import address_of
+from trustedpods.protocol.attestation.chip import NO_CHIP
 from trustedpods.protocol.errors import BadInput, NoContext, Refused
 from trustedpods.protocol.ids import Address
 from trustedpods.protocol.messages import Prices
@@ -37,7 +38,7 @@ async def register(config: ProviderConfig, wait_s: int) -> Facts:
     """Write the daemon's row, and let the operator's key keep it."""
     key = _owner_key(config)
     identity = await _identity(config, wait_s)
-    row = _row(config, identity)
+    row = row_of(config, identity)
     async with Chain(config.market.rpc, market_of(config)) as chain:
         receipt = await chain.register(key, row)
         operator = address_of(read_key(Path(config.identity.operator_key_file)))
@@ -104,13 +105,21 @@ async def _identity(config: ProviderConfig, wait_s: int) -> Facts:
             await trio.sleep(0.3)
 
 
-def _row(config: ProviderConfig, identity: Facts) -> RegistryRow:
+def row_of(config: ProviderConfig, identity: Facts) -> RegistryRow:
+    """The row of a daemon that says this of itself; Refused (rule `identity`) if it is no identity.
+
+    The chip's digest is of the daemon's own evidence: publishers refuse the same keys on another
+    machine. It is zero where no TEE names the machine.
+    """
     try:
         profile = bytes.fromhex(identity["profile"])
         endpoint = str(identity["endpoint"])
         tee = str(identity["tee"])
+        chip = bytes.fromhex(identity["chip"])
     except (KeyError, ValueError, TypeError):
         raise Refused("the daemon's answer is no identity", rule="identity") from None
+    if len(chip) != len(NO_CHIP):
+        raise Refused(f"the digest of the daemon's chip has {len(chip)} bytes", rule="identity")
     return RegistryRow(
         owner=Address(config.identity.owner),
         daemon=config.identity.daemon,
@@ -118,7 +127,7 @@ def _row(config: ProviderConfig, identity: Facts) -> RegistryRow:
         trust=config.identity.trust,
         region=config.identity.region,
         tee=[tee] if tee in TEE_KINDS else [],
-        chip_digest=bytes(32),
+        chip_digest=chip,
         token=Address(config.market.token),
         prices=config.prices,
         least=config.least,

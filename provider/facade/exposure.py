@@ -5,7 +5,8 @@ from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from trustedpods.manifests.model import PodManifest, Service
+from trustedpods.manifests.model import PodManifest
+from trustedpods.manifests.service import Service
 from trustedpods.protocol.units import MIB
 from trustedpods.provider.facade.pools import Protocol
 from trustedpods.provider.facade.slots import UNLIMITED, SlotLimits

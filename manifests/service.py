@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The ways into a pod: services, the host names and paths they are reached under, and their limits."""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, Field, model_validator
+from pydantic.alias_generators import to_camel
+
+from trustedpods.manifests.part import STRICT, DnsLabel, Port, not_yet
+from trustedpods.manifests.quantity import MiB
+from trustedpods.protocol.messages import ServicePool
+
+HostName = Annotated[
+    str, Field(pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)+$", max_length=253)
+]
+PathPrefix = Annotated[str, Field(pattern=r"^(/\.?[0-9A-Za-z_~-][0-9A-Za-z._~-]{0,63}){1,8}$")]
+"""A path below a host, without a `/` at its end: `/api` stands for itself and all that follows `/api/`."""
+
+
+class Part(BaseModel):
+    """Base of every part of this section."""
+
+    model_config = STRICT
+
+
+class ServicePort(Part):
+    """A port of a service; `targetPort` is the container's, the same if not given.
+
+    `appProtocol` as in a Kubernetes Service: `kubernetes.io/h2c` for HTTP/2 without TLS (gRPC),
+    `kubernetes.io/ws` for WebSocket, which plain `http` serves too.
+    """
+
+    port: Port
+    target_port: Port | None = None
+    app_protocol: Literal["http", "kubernetes.io/ws", "kubernetes.io/h2c"] = "http"
+
+    @property
+    def target(self) -> int:
+        """The container port that is meant."""
+        return self.target_port or self.port
+
+
+H2C = "kubernetes.io/h2c"
+"""`appProtocol` of HTTP/2 without TLS, in Kubernetes' words."""
+
+
+class ServiceTls(Part):
+    """The service's own certificate, for its own `hosts`.
+
+    `secretName` is a secret volume of this manifest with the files `tls.crt` and `tls.key`, as in a
+    Kubernetes secret of type kubernetes.io/tls.
+    """
+
+    secret_name: DnsLabel
+
+
+class ServiceLimits(Part):
+    """What the facade lets through to a service; the provider's own maxima hold too.
+
+    `requestsPerSecond` of all clients, `connections` at once (of http: requests), `bodySize` of one
+    request as it is announced.
+    """
+
+    requests_per_second: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
+    connections: Annotated[int, Field(ge=1, le=100_000)] | None = None
+    body_size: MiB | None = None
+
+
+class Service(Part):
+    """A named way into the pod.
+
+    Exposed as `http` it is reached under host names, and only below `paths` where these are given; as
+    `tcp` at a port of the provider's, which `deploy` prints. `httpsOnly` sends http requests to https.
+    """
+
+    name: DnsLabel
+    ports: Annotated[list[ServicePort], Field(min_length=1, max_length=8)]
+    expose: Literal["none", "http", "tcp", "ingress", "nodePort", "loadBalancer", "tunnel"] = "none"
+    hosts: Annotated[list[HostName], Field(max_length=16)] = []
+    paths: Annotated[list[PathPrefix], Field(max_length=16)] = []
+    tls: ServiceTls | None = None
+    https_only: bool = False
+    limits: ServiceLimits = ServiceLimits()
+
+    @model_validator(mode="after")
+    def _supported(self) -> Self:
+        if self.expose not in ("none", "http", "tcp"):
+            raise not_yet(f"expose {self.expose}")
+        if self.exposed and len(self.ports) != 1:
+            raise ValueError(f"a service exposed as {self.expose} has exactly one port")
+        for field in ("hosts", "paths", "tls", "https_only"):
+            if getattr(self, field) and self.expose != "http":
+                raise ValueError(f"{to_camel(field)} needs expose: http")
+        if self.expose == "tcp" and self.ports[0].app_protocol != "http":
+            raise ValueError("a service exposed as tcp has no appProtocol: its bytes are not read")
+        return self
+
+    @property
+    def exposed(self) -> bool:
+        """Whether the facade serves it."""
+        return self.expose in ("http", "tcp")
+
+    @property
+    def pool(self) -> ServicePool:
+        """Which of the facade's slots an exposed service needs one of."""
+        if self.expose == "tcp":
+            return "tcp"
+        return "h2" if self.ports[0].app_protocol == H2C else "http"

@@ -17,6 +17,7 @@ from trustedpods.provider.app.certificates import show_own
 from trustedpods.provider.app.doors import Doors
 from trustedpods.provider.app.machine import Machine
 from trustedpods.provider.app.slotting import want_of
+from trustedpods.provider.core import scale
 from trustedpods.provider.facade.facade import Synced
 from trustedpods.provider.facade.slots import FacadeState
 
@@ -58,10 +59,9 @@ class FacadeKeeper:
 
     async def take_over(self) -> None:
         """After a start: the facade serves the machines' pods, and no others."""
-        parts = [
-            (part, m.state.served) for m in self._machines.values() for part in m.published.services.values()
-        ]
-        await self.sync(FacadeState(tuple(want_of(part, served) for part, served in parts)))
+        parts = [(part, m.state) for m in self._machines.values() for part in m.published.services.values()]
+        asleep = frozenset(part.label for part, state in parts if scale.rests(state))
+        await self.sync(FacadeState(tuple(want_of(part, state.served) for part, state in parts), asleep))
 
     def _take_in(self, synced: Synced) -> None:
         self._doors.metrics.answered("facade")

@@ -260,7 +260,10 @@ class Fleet:
         if isinstance(services, TrustedPodsError):
             _log.warning("%s: not published after the start: %s", record.label, services)
             return
-        machine = self._adopt(self._make(record, opened, services, replicas))
+        machine = self._make(record, opened, services, replicas)
+        if not replicas:
+            machine.told_with_all()
+        self._adopt(machine)
         if record.phase is Phase.STOPPED:
             machine.feed(scale.LimitsSet(self.limits_of(record, record.reason)))
 

@@ -60,6 +60,10 @@ class Machine:
         self.probed: dict[str, int] = {}
         self.views: dict[str, PodView] = {}
 
+    def told_with_all(self) -> None:
+        """The facade is told of all sleeping pods together after a start, so not once more of each."""
+        self.state = replace(self.state, told=True)
+
     def feed(self, event: scale.Event) -> None:
         """Let the state machine take an event; answers go out at once, the rest from `run`."""
         self.state, commands = scale.step(self.state, event, trio.current_time())

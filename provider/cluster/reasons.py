@@ -29,6 +29,21 @@ _HOPELESS = {
 }
 """Reasons after which waiting longer seldom helps. Kubernetes itself tries on for ever."""
 
+_AWAY_WORDS = (
+    "dial tcp",
+    "dial unix",
+    "error reading from server",
+    "code = Unavailable",
+    "connection refused",
+    "connection reset by peer",
+    "transport is closing",
+    "ttrpc: closed",
+)
+"""The container runtime or the registry is being started again: the kubelet's next try may succeed."""
+
+_AWAY_REASONS = {"Unknown", "ContainerStatusUnknown"}
+"""How the kubelet calls the end of a container that the runtime lost, as it was killed meanwhile."""
+
 _PASSING = "status unknown for quota"
 """A replica set's first try can come before the quota has counted; it tries again."""
 
@@ -46,13 +61,17 @@ class Diagnosis:
 
 @dataclass(frozen=True, slots=True)
 class Crash:
-    """A container that ended although it should serve; `restarted` when it was started again."""
+    """A container that ended although it should serve.
+
+    `restarted` when it was started again, `lost` when the container runtime ended it, not the program.
+    """
 
     namespace: str
     pod: str
     container: str
     how: str
     restarted: bool
+    lost: bool = False
 
 
 def crash_in(pod: KubeObject) -> Crash | None:
@@ -66,7 +85,12 @@ def crash_in(pod: KubeObject) -> Crash | None:
                 how += f", restarted {count} times" if count > 1 else ", restarted once"
             metadata = pod["metadata"]
             return Crash(
-                metadata["namespace"], metadata["name"], container["name"], how, "terminated" not in state
+                metadata["namespace"],
+                metadata["name"],
+                container["name"],
+                how,
+                restarted="terminated" not in state,
+                lost=ended.get("reason") in _AWAY_REASONS or _away(str(ended.get("message"))),
             )
     return None
 
@@ -92,7 +116,7 @@ def _end(ended: KubeObject) -> str:
 def crashed(crash: Crash, last_lines: bytes) -> Diagnosis:
     """How a container ended, and what it wrote last."""
     lines = last_lines[-MAX_TEXT:].decode(errors="replace").strip()
-    return Diagnosis(readable(crash.how + (f"\n{lines}" if lines else "")), hopeless=True)
+    return Diagnosis(readable(crash.how + (f"\n{lines}" if lines else "")), hopeless=not crash.lost)
 
 
 def waiting(pod: KubeObject) -> Diagnosis | None:
@@ -100,7 +124,11 @@ def waiting(pod: KubeObject) -> Diagnosis | None:
     words = views.waiting_for(pod)
     if words is None:
         return None
-    return Diagnosis(readable(words), hopeless=words.partition(":")[0] in _HOPELESS)
+    return Diagnosis(readable(words), hopeless=words.partition(":")[0] in _HOPELESS and not _away(words))
+
+
+def _away(words: str) -> bool:
+    return any(away in words for away in _AWAY_WORDS)
 
 
 def no_pod(holders: Iterable[KubeObject]) -> Diagnosis | None:

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What is said of pods that do not start."""
 
+import pytest
+
 from trustedpods.provider.cluster import reasons
 
 
@@ -42,6 +44,40 @@ def test_pulling_is_hopeless_and_creating_is_nothing():
     pull = {"name": "c", "state": {"waiting": {"reason": "ErrImagePull", "message": "not found"}}}
     assert reasons.waiting(pod(pull)) == reasons.Diagnosis("ErrImagePull: not found", hopeless=True)
     assert reasons.waiting(pod({"name": "c", "state": {"waiting": {"reason": "ContainerCreating"}}})) is None
+
+
+@pytest.mark.parametrize(
+    ("reason", "message"),
+    [
+        ("RunContainerError", "error reading from server: EOF"),
+        (
+            "CreateContainerError",
+            'rpc error: code = Unavailable desc = connection error: "dial unix /run/c.sock"',
+        ),
+        (
+            "ErrImagePull",
+            'failed to do request: Head "http://r": dial tcp 127.0.0.1:5000: connect: connection refused',
+        ),
+        ("ImagePullBackOff", 'Back-off pulling image "i": ErrImagePull: read: connection reset by peer'),
+    ],
+)
+def test_a_runtime_or_registry_that_is_away_is_no_lost_hope(reason, message):
+    state = {"waiting": {"reason": reason, "message": message}}
+    assert reasons.waiting(pod({"name": "c", "state": state})).hopeless is False
+    assert reasons.waiting(pod({"name": "c", "state": {"waiting": {"reason": reason}}})).hopeless is True
+
+
+@pytest.mark.parametrize(
+    "ended",
+    [
+        {"exitCode": 255, "reason": "Unknown"},
+        {"exitCode": 137, "reason": "ContainerStatusUnknown"},
+        {"exitCode": 128, "reason": "StartError", "message": "failed to start task: ttrpc: closed"},
+    ],
+)
+def test_a_container_that_the_runtime_lost_is_tried_again(ended):
+    crash = reasons.crash_in(pod({"name": "app", "state": {"terminated": ended}}))
+    assert reasons.crashed(crash, b"").hopeless is False
 
 
 def test_no_pod_at_all():

@@ -32,6 +32,8 @@ from trustedpods.provider.store.claims import ClaimState, StoredClaim
 _log = logging.getLogger(__name__)
 
 LOOK_EVERY_S = 2.0
+LOOKS_PER_INTERVAL = 100
+"""Where nothing was worth its gas yet, all books are read again after this part of the claim interval."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +59,7 @@ class Settlement:
         self._knock = trio.Event()
         self._sending = Dispatch(doors, pods)
         self._operators: set[bytes] = set()
+        self._not_before = UnixSeconds(0)
 
     @property
     def alarms(self) -> int:
@@ -155,23 +158,24 @@ class Settlement:
     # ---- cutting -----------------------------------------------------------------------------
 
     async def _cut(self, *, forced: bool) -> StoredClaim | None:
-        head = await self._doors.chain.head()
         records = [record for record in self._pods.standing if self._may_cut(record)]
         if not records or not (forced or await self._due_soon(records)):
             return None
+        head = await self._doors.chain.head()
         observed = await self._meter.observe()
         ids = [record.channel for record in records]
         channels = await self._doors.chain.channels(self._doors.owner, ids)
-        found = []
-        for record, channel in zip(records, channels, strict=True):
-            if channel is not None and channel.meter_tag == meter_tag(self._doors.meter):
-                found.append(await self._candidate(record, channel, observed, head))
+        ours = [one for one in channels if one is not None and one.meter_tag == meter_tag(self._doors.meter)]
+        books = await self._doors.store.read(ledger.load_ledgers, {one.id: one.up_to for one in ours})
+        found = [self._candidate(channel, books[channel.id], observed, head) for channel in ours]
         timing = await self._timing()
         last = await self._doors.store.read(claims.last_claim_at)
         cuts = settle.plan(found, timing, self._doors.now(), last, forced=forced)
         chosen = {cut.channel for cut in cuts}
         self._hurry -= {c.channel for c in found if c.channel not in chosen and c.due == 0}
         claim = await self._store(cuts) if cuts else None
+        pause = 0 if claim else self._doors.config.terms.claim_interval_s // LOOKS_PER_INTERVAL
+        self._not_before = UnixSeconds(self._doors.now() + pause)
         if claim is not None and forced:
             self._operators.add(claim.root)
         return claim
@@ -191,14 +195,15 @@ class Settlement:
         """Spare the cluster a look when nothing can be cut anyway."""
         if self._closing or any(record.channel in self._hurry for record in records):
             return True
+        if self._doors.now() < self._not_before:
+            return False
         last = await self._doors.store.read(claims.last_claim_at)
         begun = (record.chain.up_to for record in records if record.chain is not None)
         return settle.is_time(begun, self._doors.config.terms.claim_interval_s, self._doors.now(), last)
 
-    async def _candidate(
-        self, record: PodRecord, channel: Channel, observed: UnixSeconds, head: Block
+    def _candidate(
+        self, channel: Channel, book: metering.Ledger, observed: UnixSeconds, head: Block
     ) -> settle.Candidate:
-        book = await self._doors.store.read(ledger.load_ledger, channel.id, channel.up_to)
         running = any(run.ended is None for run in book.runs)
         up_to = metering.horizon(observed, head.time, running=running)
         release = channel.id in self._closing and not running

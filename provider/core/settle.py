@@ -124,9 +124,11 @@ def plan(
 def is_time(begun: Iterable[UnixSeconds], interval_s: int, now: UnixSeconds, last_claim: UnixSeconds) -> bool:
     """An interval has passed since the last claim, and since the first of the open periods *begun*.
 
-    A pod that comes after a long silence is not claimed for its first seconds.
+    A pod that comes after a long silence is not claimed for its first seconds. A period that was due
+    when the last claim was cut, and had no room in it, does not wait for another interval.
     """
-    return now >= max(last_claim, min(begun, default=last_claim)) + interval_s
+    first = min(begun, default=last_claim)
+    return now >= max(last_claim, first) + interval_s or first + interval_s <= last_claim
 
 
 class Fate(StrEnum):

@@ -28,6 +28,18 @@ def test_a_dry_channel_s_long_period_hurries_nobody():
     assert plan([candidate(1, from_=1, left=0), candidate(2)], TIMING, now=199, last_claim=0) == []
 
 
+def test_more_than_a_batch_holds_goes_out_at_once_batch_by_batch():
+    waiting = {number: candidate(number) for number in range(2 * MAX_BATCH + 7)}
+    last, sizes = 100, []
+    while cuts := plan(waiting.values(), TIMING, now=200, last_claim=last):
+        sizes.append(len(cuts))
+        for cut in cuts:
+            del waiting[cut.channel]
+        last = 200
+    assert sizes == [MAX_BATCH, MAX_BATCH, 7]
+    assert plan([candidate(from_=200, up_to=299)], TIMING, now=299, last_claim=last) == []
+
+
 def test_what_is_urgent_does_not_wait_and_takes_nobody_along():
     cuts = plan([candidate(1), candidate(2, urgent=True)], TIMING, now=101, last_claim=100)
     assert [cut.channel for cut in cuts] == [2]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from trustedpods.contracts.typed import address_of
 from trustedpods.protocol.errors import TrustedPodsError
-from trustedpods.protocol.ids import channel_hex
+from trustedpods.protocol.ids import ChannelId, channel_hex
 from trustedpods.protocol.limits import MIB
 from trustedpods.provider.app.operator import OperatorVerb
 from trustedpods.provider.app.presence import own_chip
@@ -40,7 +40,8 @@ def operator_verbs(
     async def pods(question: Answer) -> Answer:
         """Every pod, in numbers; nothing of what is in it."""
         records = parts.pods.all if question.get("all") else parts.pods.standing
-        return {"pods": [await _row(parts, record) for record in records]}
+        paid = await _paid(parts, records)
+        return {"pods": [_row(parts, record, paid) for record in records]}
 
     async def claim(question: Answer) -> Answer:
         """Cut and send a claim, or only prepare it."""
@@ -70,8 +71,10 @@ def operator_verbs(
     async def overview(_question: Answer) -> Answer:
         """Everything that `top` shows."""
         now = await snapshot(parts, conversations())
+        standing = parts.pods.standing
+        paid = await _paid(parts, standing)
         return {
-            "pods": [await _busy_row(parts, record) for record in parts.pods.standing],
+            "pods": [_busy_row(parts, record, paid) for record in standing],
             "replicas": now.replicas,
             "conversations": now.conversations,
             "freeSlots": now.free_slots,
@@ -90,7 +93,13 @@ def operator_verbs(
     }
 
 
-async def _row(parts: "Parts", record: PodRecord) -> Answer:
+async def _paid(parts: "Parts", records: list[PodRecord]) -> dict[ChannelId, int]:
+    """Base units that each pod's present life has brought."""
+    lives = {record.channel: record.namespace for record in records}
+    return await parts.doors.store.read(claims.paid_in_lives, lives)
+
+
+def _row(parts: "Parts", record: PodRecord, paid: dict[ChannelId, int]) -> Answer:
     replicas, ready = parts.fleet.replicas_of(record)
     money = parts.reconciler.money(record.channel)
     machine = parts.fleet.machine(record.channel)
@@ -104,7 +113,7 @@ async def _row(parts: "Parts", record: PodRecord) -> Answer:
         "ready": ready,
         "slot": record.slot,
         "left": None if record.chain is None else str(record.chain.left),
-        "claimed": str(await parts.doors.store.read(claims.paid_in_life, record.channel, record.namespace)),
+        "claimed": str(paid[record.channel]),
         "runwaySeconds": money.runway_s if money else None,
     }
 
@@ -114,12 +123,12 @@ def _runways(parts: "Parts", records: list[PodRecord]) -> list[int]:
     return [money.runway_s for money in found if money is not None and money.runway_s is not None]
 
 
-async def _busy_row(parts: "Parts", record: PodRecord) -> Answer:
+def _busy_row(parts: "Parts", record: PodRecord, paid: dict[ChannelId, int]) -> Answer:
     machine = parts.fleet.machine(record.channel)
     state = machine.state if machine else None
     boot, total, _ = (state.counters if state else None) or (None, None, None)
     return {
-        **await _row(parts, record),
+        **_row(parts, record, paid),
         "inFlight": state.load.samples[-1][1] if state and state.load.samples else 0,
         "requests": total,
         "proxy": boot,

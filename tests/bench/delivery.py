@@ -6,8 +6,9 @@
 Publisher and provider are processes of their own on this machine; the provider is the real daemon over
 fakes of chain and cluster, so importing into its registry is not part of it. Each round a new publisher
 sends the same incompressible layer: the client reads, checks and seals it, the daemon opens, writes and syncs
-it. "Bare" is that of `net_throughput`, in the same rounds. Then a deploy is sent again, and one is cut in
-the middle by killing the daemon.
+it. "Bare" is that of `net_throughput`, in the same rounds. CPU seconds of both ends together are printed
+too: they mean something on a busy machine. Then a deploy is sent again, and one is cut in the middle by
+killing the daemon.
 """
 
 import hashlib
@@ -17,9 +18,9 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import trio
@@ -128,23 +129,61 @@ async def send(victim: Victim, parcel: Parcel, stop_at: int | None = None) -> tu
             return traffic, time.perf_counter() - began
 
 
+def send_all(victim: Victim, parcel: Parcel) -> float:
+    """All chunks of it, in MB/s."""
+    traffic, seconds = trio.run(send, victim, parcel)
+    assert traffic.sent_chunks == parcel.chunks
+    return parcel.size / seconds / 1e6
+
+
+@dataclass
+class Way:
+    """What was measured of one way to send: MB/s, and CPU seconds for a GB, of both ends together."""
+
+    name: str
+    there: int
+    """The process at the other end."""
+    speeds: list[float] = field(default_factory=list)
+    costs: list[float] = field(default_factory=list)
+
+    def run(self, size: int, send_once: Callable[[], float]) -> None:
+        """*send_once* gives MB/s."""
+        before = cpu_seconds(os.getpid()) + cpu_seconds(self.there)
+        self.speeds.append(send_once())
+        spent = cpu_seconds(os.getpid()) + cpu_seconds(self.there) - before
+        self.costs.append(spent / size * 1e9)
+
+    def __str__(self) -> str:
+        """One line."""
+        speeds = ", ".join(f"{value:.0f}" for value in self.speeds)
+        cost = statistics.median(self.costs)
+        return (
+            f"{self.name}: {statistics.median(self.speeds):.0f} MB/s ({speeds}), {cost:.1f} s of CPU for a GB"
+        )
+
+
+def cpu_seconds(pid: int) -> float:
+    """User and system time of a process, all its threads."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def measure(folder: Path, size: int, rounds: int) -> None:
     """Both kinds in turn; then the second deploy of the last round."""
     image = image_in(folder, size)
     bare_process, bare_address = server(serve_bare)
-    ours, bare = [], []
+    assert bare_process.pid is not None
+    bare = Way("bare libp2p stream", bare_process.pid)
     with victim_in(folder / "provider", spool_mib=ROOM_MIB) as victim:
+        ours = Way("archive to provider's disk", victim.pid)
         for _ in range(rounds):
             parcel = parcel_for(victim, image)
-            traffic, seconds = trio.run(send, victim, parcel)
-            assert traffic.sent_chunks == parcel.chunks
-            ours.append(parcel.size / seconds / 1e6)
-            bare.append(trio.run(send_bare, bare_address, size))
+            ours.run(size, lambda: send_all(victim, parcel))  # noqa: B023 - called at once
+            bare.run(size, lambda: trio.run(send_bare, bare_address, size))
         again, _ = trio.run(send, victim, parcel)
     bare_process.kill()
-    for name, speeds in (("archive to provider's disk", ours), ("bare libp2p stream", bare)):
-        print(f"{name}: {statistics.median(speeds):.0f} MB/s ({', '.join(f'{v:.0f}' for v in speeds)})")
-    ratio = statistics.median(one / other for one, other in zip(ours, bare, strict=True))
+    print(ours, bare, sep="\n")
+    ratio = statistics.median(one / other for one, other in zip(ours.speeds, bare.speeds, strict=True))
     print(f"image / bare = {ratio:.2f}, median of the rounds ({size // MIB} MiB, {rounds} rounds; goal 0.7)")
     print(f"second deploy of the same image: {again.sent_chunks} of {parcel.chunks} chunks sent (goal 0)")
 

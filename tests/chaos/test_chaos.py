@@ -12,6 +12,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import fields, replace
 from functools import partial
 from pathlib import Path
 from time import monotonic
@@ -19,17 +20,19 @@ from time import monotonic
 import pytest
 import trio
 
-from tests.chaos.bills import Seen, billed, expected, off, total, worth
+from tests.chaos.bills import MIB, Seen, billed, expected, surely_counted, worth
 from tests.chaos.faults import Faults
 from tests.chaos.load import Load, Target
 from tests.chaos.observer import Observer, unix
-from tests.chaos.verdict import CARRIERS, Kind, Request, unexplained
+from tests.chaos.verdict import CARRIERS, Kill, Kind, Request, unexplained
 from tests.live.cluster import until_zero
 from tests.live.conftest import unique
 from tests.live.localnet_fixture import LiveLocalnet, localnet
 from tests.live.money import Bank
 from tests.live.publisher import Deployed, Json, Publisher, provider
+from trustedpods.localnet.provider_files import IDLE_MIB
 from trustedpods.localnet.settings import Knobs
+from trustedpods.protocol.units import Usage
 from trustedpods.publisher.images.source import open_image
 
 pytestmark = [pytest.mark.timeout(1500)]
@@ -40,6 +43,7 @@ PODS = 20
 ZERO_LIMIT_S = 60
 DEPLOYS_AT_ONCE = 4
 KNOBS = Knobs(claim_interval_s=20, unlock_s=60, grace_s=60, warn_before_s=10, idle_after_s=2)
+QUANTITIES = [field.name for field in fields(Usage)]
 NEAR = 0.01
 """The bill may differ from the observer's by so much."""
 
@@ -79,7 +83,7 @@ def storm(market: LiveLocalnet, folder: Path, seconds: float) -> None:
     assert not lost, f"{len(lost)} of {len(load.requests)} requests failed; the first: {lost[:5]}"
     assert {request.kind for request in load.requests if not request.error} == set(KINDS)
     assert {kill.part for kill in faults.kills} >= set(CARRIERS)
-    check_bills(market, person, [pod for _, pod in pods], observer, load.requests)
+    check_bills(market, person, [pod for _, pod in pods], observer, (load.requests, faults.kills))
     person.close()
 
 
@@ -128,11 +132,13 @@ def check_bills(
     person: Publisher,
     pods: Sequence[Deployed],
     observer: Observer,
-    requests: Sequence[Request],
+    storm: tuple[Sequence[Request], Sequence[Kill]],
 ) -> None:
-    """All bills together, and reserved time by itself: traffic may be lost with a killed HAProxy."""
-    image = sum(blob.size for blob in open_image("oci-archive:echo.tar", person.folder, person.folder).blobs)
-    pairs = []
+    """All bills together, and each quantity by itself; a killed HAProxy may have kept some traffic."""
+    blobs = open_image("oci-archive:echo.tar", person.folder, person.folder).blobs
+    stored = max(sum(blob.size for blob in blobs), IDLE_MIB * MIB)
+    requests, kills = storm
+    rows = []
     for pod in pods:
         bill = person.run("bill", pod.name).json
         assert bill["problems"] == []
@@ -140,21 +146,22 @@ def check_bills(
         seen = Seen(
             tuple(run for run in observer.runs.values() if run.namespace == pod.namespace),
             tuple(request for request in requests if request.pod == pod.name),
-            image,
+            stored,
             unix(space["metadata"]["creationTimestamp"]),
             bill["lines"][-1]["up_to"],
         )
-        pairs.append((expected(seen), billed(bill)))
-    ours, theirs = (total(column) for column in zip(*pairs, strict=True))
-    sys.stderr.write(f"observed {ours}\nbilled   {theirs}\n")
+        sure = replace(seen, requests=surely_counted(seen.requests, kills))
+        rows.append((expected(sure), expected(seen), billed(bill)))
+    least, most, theirs = (Usage.total(column) for column in zip(*rows, strict=True))
+    sys.stderr.write(f"observed {most}\nbilled   {theirs}\nat least {least}\n")
     channel = Bank(market).channel(pods[0].channel)
     assert channel is not None
     prices = channel.terms.prices
-    assert abs(off(worth(ours, prices), worth(theirs, prices))) <= NEAR
-    assert abs(off(ours.cpu_core_ms, theirs.cpu_core_ms)) <= NEAR
-    assert abs(off(ours.memory_mib_s, theirs.memory_mib_s)) <= NEAR
-    assert theirs.egress_kib <= ours.egress_kib * (1 + NEAR)
-    assert theirs.ingress_kib <= ours.ingress_kib * (1 + NEAR)
+    for name, low, high, told in (
+        ("worth", worth(least, prices), worth(most, prices), worth(theirs, prices)),
+        *zip(QUANTITIES, least.quantities, most.quantities, theirs.quantities, strict=True),
+    ):
+        assert low * (1 - NEAR) <= told <= high * (1 + NEAR), name
 
 
 def report(seed: int, requests: list[Request], faults: Faults) -> None:

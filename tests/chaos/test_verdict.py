@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.chaos.verdict import CARRIERS, CLOCK_SLACK_S, Kill, Request, explained, unexplained
+from tests.chaos.bills import UNCOUNTED_S, surely_counted
+from tests.chaos.verdict import CARRIERS, CLOCK_SLACK_S, HAPROXY, Kill, Request, explained, unexplained
 
 CUT = Request("download", "pa", began=10.0, ended=20.0, error="reset")
 
@@ -39,3 +40,12 @@ def test_the_moment_decides(began: float, took: float, at: float) -> None:
     request = Request("tcp", "pa", began, began + took, error="reset")
     inside = began - CLOCK_SLACK_S <= at <= began + took + CLOCK_SLACK_S
     assert explained(request, [Kill(CARRIERS[0], at, at + 1)]) is inside
+
+
+def test_what_haproxy_may_have_kept_is_not_expected_for_sure() -> None:
+    kills = [Kill(HAPROXY, 100.0, 101.0), Kill("k1/activator", 50.0, 51.0)]
+    long_over = replace(CUT, began=40.0, ended=100.0 - UNCOUNTED_S - 1)
+    just_over = replace(CUT, began=90.0, ended=99.0)
+    in_flight = replace(CUT, began=40.0, ended=100.1)
+    after = replace(CUT, began=100.5, ended=102.0)
+    assert surely_counted([long_over, just_over, in_flight, after], kills) == (long_over, after)

@@ -7,7 +7,8 @@ from typing import Literal
 
 Kind = Literal["short", "upload", "download", "websocket", "grpc", "tcp"]
 
-CARRIERS = ("k1/haproxy", "k1/activator")
+HAPROXY = "k1/haproxy"
+CARRIERS = (HAPROXY, "k1/activator")
 """The only processes that bytes of a request pass through, besides the pod itself."""
 
 CLOCK_SLACK_S = 0.1
@@ -47,7 +48,7 @@ def explained(request: Request, kills: Iterable[Kill]) -> bool:
             continue
         if request.began <= kill.at + CLOCK_SLACK_S and kill.at <= request.ended + CLOCK_SLACK_S:
             return True
-        if request.refused and kill.part == CARRIERS[0] and kill.at <= request.began <= kill.back:
+        if request.refused and kill.part == HAPROXY and kill.at <= request.began <= kill.back:
             return True
     return False
 

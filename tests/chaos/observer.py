@@ -36,10 +36,10 @@ class Run:
     ended: int | None = None
 
     def seconds(self, now: int) -> int:
-        """How long it ran; until *now* if it still does."""
+        """How long it ran before *now*."""
         if self.begun is None or not self.ran:
             return 0
-        return max(0, (now if self.ended is None else self.ended) - self.begun)
+        return max(0, (now if self.ended is None else min(now, self.ended)) - self.begun)
 
 
 class Observer:

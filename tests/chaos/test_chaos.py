@@ -84,7 +84,6 @@ def storm(market: LiveLocalnet, folder: Path, seconds: float) -> None:
     assert {request.kind for request in load.requests if not request.error} == set(KINDS)
     assert {kill.part for kill in faults.kills} >= set(CARRIERS)
     check_bills(market, person, [pod for _, pod in pods], observer, (load.requests, faults.kills))
-    person.close()
 
 
 async def rage(load: Load, faults: Faults, seconds: float) -> None:

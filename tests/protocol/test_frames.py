@@ -1,12 +1,22 @@
 # SPDX-License-Identifier: Apache-2.0
 import contextlib
+import itertools
+import random
+import tracemalloc
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from trustedpods.protocol.errors import LocalProtocolError, RemoteProtocolError
-from trustedpods.protocol.frames import HEADER_BYTES, MAX_PAYLOAD, FrameReader, frame
+from trustedpods.protocol.frames import (
+    HEADER_BYTES,
+    MAX_PAYLOAD,
+    MERGED_PIECES,
+    SMALL_PIECE,
+    FrameReader,
+    frame,
+)
 
 
 def test_the_layout_is_frozen():
@@ -26,6 +36,59 @@ def test_payloads_come_out_however_the_bytes_are_cut(payloads: list[bytes], data
             seen.append(payload)
     assert seen == payloads
     assert reader.buffered == 0
+
+
+SIZES = st.one_of(
+    st.integers(0, 100), st.integers(SMALL_PIECE - 50, SMALL_PIECE + 50), st.integers(0, 3 * MERGED_PIECES)
+)
+
+
+@given(st.lists(SIZES, max_size=5), st.lists(SIZES.filter(bool), min_size=1, max_size=8))
+def test_large_payloads_come_out_of_pieces_of_any_size(sizes: list[int], steps: list[int]):
+    payloads = [random.Random(size).randbytes(size) for size in sizes]
+    stream, at, reader, seen = b"".join(frame(payload) for payload in payloads), 0, FrameReader(), []
+    for step in itertools.cycle(steps):
+        reader.feed(stream[at : at + step])
+        at += step
+        while (payload := reader.take(MAX_PAYLOAD)) is not None:
+            seen.append(payload)
+        rest = len(stream) - sum(HEADER_BYTES + len(payload) for payload in seen)
+        assert reader.buffered == rest - max(0, len(stream) - at)
+        if at >= len(stream):
+            break
+    assert seen == payloads
+
+
+@pytest.mark.parametrize(
+    ("step", "size"), [(1, 20_000), (1000, 300_000), (SMALL_PIECE, 300_000), (100_000, 300_000)]
+)
+def test_what_waits_takes_little_more_memory_than_its_bytes(step: int, size: int):
+    """A peer that sends byte by byte, or the first bytes of a frame behind a large one, fills no memory."""
+    stream = frame(bytes(1000)) + frame(bytes(size))[:-1]
+    tracemalloc.start()
+    try:
+        before, reader = tracemalloc.get_traced_memory()[0], FrameReader()
+        for at in range(0, len(stream), step):
+            reader.feed(stream[at : at + step])
+            assert reader.take(MAX_PAYLOAD) in (None, bytes(1000))
+        held = tracemalloc.get_traced_memory()[0] - before
+        assert reader.buffered == HEADER_BYTES + size - 1
+        assert held < 1.25 * reader.buffered + 10_000
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_few_bytes_behind_a_large_frame_do_not_hold_it():
+    reader = FrameReader()
+    tracemalloc.start()
+    try:
+        before = tracemalloc.get_traced_memory()[0]
+        reader.feed(frame(bytes(1_000_000)) + b"abc")
+        assert len(reader.take(MAX_PAYLOAD) or b"") == 1_000_000
+        assert reader.buffered == 3
+        assert tracemalloc.get_traced_memory()[0] - before < 10_000
+    finally:
+        tracemalloc.stop()
 
 
 @given(st.binary(min_size=1, max_size=100), st.data())

@@ -5,7 +5,7 @@ import random
 import tracemalloc
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from trustedpods.protocol.errors import LocalProtocolError, RemoteProtocolError
@@ -43,6 +43,7 @@ SIZES = st.one_of(
 )
 
 
+@settings(max_examples=30)
 @given(st.lists(SIZES, max_size=5), st.lists(SIZES.filter(bool), min_size=1, max_size=8))
 def test_large_payloads_come_out_of_pieces_of_any_size(sizes: list[int], steps: list[int]):
     payloads = [random.Random(size).randbytes(size) for size in sizes]

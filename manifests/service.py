@@ -58,7 +58,7 @@ class ServiceLimits(Part):
     """What the facade lets through to a service; the provider's own maxima hold too.
 
     `requestsPerSecond` of all clients, `connections` at once (of http: requests), `bodySize` of one
-    request as it is announced.
+    request, announced or not.
     """
 
     requests_per_second: Annotated[int, Field(ge=1, le=1_000_000)] | None = None

@@ -251,7 +251,11 @@ def facade_files(config_path: Path) -> None:
         tls_dir=section.tls_dir(config.identity.keys_dir),
         https_suffix=section.https_suffix,
         exporter=Bind(section.exporter) if section.exporter else None,
-        limits=FacadeLimits(per_source=section.source_connections, source_rate=section.source_rate or None),
+        limits=FacadeLimits(
+            header_s=section.header_s,
+            per_source=section.source_connections,
+            source_rate=section.source_rate or None,
+        ),
     )
     install(made, folder / "haproxy.cfg")
     click.echo(folder / "haproxy.cfg")

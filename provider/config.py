@@ -127,7 +127,8 @@ class FacadeSection(Section):
 
     Most that a manifest may ask for, for each service: `max_connections` at once, `max_rate` requests per
     second, `max_body_mib`. From one client address: `source_connections`, and `source_rate` requests per
-    second (0: any number).
+    second (0: any number); and `header_s` for a request's headers to be complete, whoever they are for:
+    HAProxy has no pod for a request before that.
     """
 
     runtime_socket: PathText
@@ -151,6 +152,7 @@ class FacadeSection(Section):
     max_body_mib: Annotated[int, Field(ge=1, le=1 << 20)] = 64 * 1024
     source_connections: Annotated[int, Field(ge=1, le=100_000)] = 1024
     source_rate: Annotated[int, Field(ge=0, le=1_000_000)] = 0
+    header_s: Annotated[int, Field(ge=1, le=60)] = 10
 
     @property
     def pools(self) -> Pools:

@@ -93,7 +93,14 @@ class FacadeConfig:
             raise BadInput(f"not the rest of an address: {self.https_suffix}", where="facade.https_suffix")
         if self.tls_binds and self.tls_dir is None:
             raise BadInput("TLS needs a folder for certificates", where="facade.tls_dir")
-        folders = (self.runtime_socket, self.map_file, self.activator_dir, self.pages_dir, self.tls_dir)
+        folders = (
+            self.runtime_socket,
+            self.body_socket,
+            self.map_file,
+            self.activator_dir,
+            self.pages_dir,
+            self.tls_dir,
+        )
         for path in folders:
             if path is not None and not _PATH.match(str(path)):
                 raise BadInput(f"not a plain absolute path: {path}", where="facade")
@@ -108,6 +115,11 @@ class FacadeConfig:
         for bind in self.tcp_binds:
             if bind.port + self.pools.tcp > 65536:
                 raise BadInput(f"no {self.pools.tcp} ports from {bind.address} on", where="facade.tcp_binds")
+
+    @property
+    def body_socket(self) -> Path:
+        """HAProxy's way to itself, for bodies that it must count (`bodies`)."""
+        return self.runtime_socket.with_name("body.sock")
 
     @property
     def crt_list(self) -> Path | None:

@@ -76,11 +76,13 @@ def _exposure(service: Service, pod: str, host: str, most: SlotLimits) -> Exposu
     port = service.ports[0]
     protocol = Protocol(service.pool)
     hosts = () if protocol is Protocol.TCP else (host, *service.hosts)
-    body = service.limits.body_size
+    size = service.limits.body_size
+    body = None if size is None else size * MIB
     wanted = SlotLimits(
         service.limits.connections,
         service.limits.requests_per_second,
-        None if body is None else body * MIB,
+        body,
+        body,
     )
     return Exposure(
         service=service.name,

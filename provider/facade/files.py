@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 
 from trustedpods.protocol.errors import NoContext
+from trustedpods.provider.facade.bodies import LUA, lua_path
 from trustedpods.provider.facade.certificates import throwaway, utc
 from trustedpods.provider.facade.config import FacadeConfig, crt_list, page_files
 from trustedpods.provider.facade.haproxy_cfg import haproxy_config
@@ -24,6 +25,7 @@ def install(config: FacadeConfig, haproxy_cfg: Path) -> None:
         raise NoContext(f"cannot make a folder: {failed}", where="facade") from None
     for path, page in page_files(config).items():
         replace_file(path, page)
+    replace_file(lua_path(config), LUA.encode())
     for empty in (config.map_file, *(which.beside(config.map_file) for which in SlotMap)):
         if not empty.exists():
             replace_file(empty, b"")

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The text of haproxy.cfg, for HAProxy 2.6 and newer. Pure."""
 
-from trustedpods.provider.facade import pages
+from trustedpods.provider.facade import bodies, pages
 from trustedpods.provider.facade.config import (
     BACKEND_ID_BASE,
     Bind,
@@ -24,6 +24,8 @@ _ACTIVATOR = {
 def haproxy_config(config: FacadeConfig) -> str:
     """haproxy.cfg; the page, map and certificate files that it names must exist when it is read."""
     parts = [_global(config), _http_defaults(config), _web(config), _table(), _nowhere()]
+    parts.append(_section("backend measured from http", bodies.outer_backend(config)))
+    parts.append(_section("frontend measured-bodies from http", bodies.inner_frontend(config)))
     parts += [] if config.exporter is None else [_exporter(config.exporter)]
     parts += [_slot(config, slot) for protocol in _HTTP for slot in config.pools.slots(protocol)]
     if config.pools.tcp:
@@ -48,6 +50,7 @@ def _global(config: FacadeConfig) -> str:
         "hard-stop-after 1h",
         "log stderr format raw local0 err",
         "ssl-default-bind-options ssl-min-ver TLSv1.2 no-tls-tickets",
+        f"lua-load-per-thread {bodies.lua_path(config)}",
     ]
     if config.threads is not None:
         lines.append(f"nbthread {config.threads}")
@@ -104,7 +107,13 @@ def _web(config: FacadeConfig) -> str:
     lines += [f"{_bind(bind)} ssl crt-list {config.crt_list} alpn h2,http/1.1" for bind in config.tls_binds]
     if config.limits.connections is not None:
         lines.append(f"maxconn {config.limits.connections}")
-    lines += [*_sources(config), *_forwarded(), *_routing(config), *_pod_limits(config)]
+    lines += [
+        *_sources(config),
+        *_forwarded(),
+        *_routing(config),
+        *_pod_limits(config),
+        *bodies.ways_in(config),
+    ]
     lines += ["use_backend %[var(txn.slot)] if { var(txn.slot) -m found }", "default_backend nowhere"]
     return _section("frontend web from http", lines)
 

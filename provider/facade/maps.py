@@ -18,12 +18,14 @@ class SlotMap(StrEnum):
     """Maps from a slot's backend to a number; the value is the file's name beside the host map.
 
     `CONNECTIONS`: requests (of tcp: connections) at once. `RATES`: requests per second. `BODIES`:
-    bytes of a request's body. `HTTPS`: there if http requests are sent to https.
+    bytes of a request's body as announced. `STREAMS`: of one without a length. `HTTPS`: there if http
+    requests are sent to https.
     """
 
     CONNECTIONS = "connections.map"
     RATES = "rates.map"
     BODIES = "bodies.map"
+    STREAMS = "streams.map"
     HTTPS = "https.map"
 
     def beside(self, host_map: Path) -> Path:

@@ -14,9 +14,13 @@ _AGE = re.compile(r"(\d+)([dhms])")
 _SECONDS = {"d": 86400, "h": 3600, "m": 60, "s": 1}
 
 
+UNSEEN = "(whose body is counted)"
+"""In the place of a client's address, where HAProxy asks itself (`bodies`)."""
+
+
 @dataclass(frozen=True, slots=True)
 class Session:
-    """A request or connection in flight; `source` is the client's address without its port."""
+    """A request or connection in flight; `source` is the client's address without its port, or `UNSEEN`."""
 
     id: str
     slot: int
@@ -32,6 +36,7 @@ def parse_sessions(text: str) -> list[Session]:
         slot = slot_of(match["backend"]) if match else None
         if match and slot is not None:
             source = match["source"].rpartition(":")[0].strip("[]")
+            source = UNSEEN if source == "unix" else source
             found.append(Session(match["id"], slot, source, age_seconds(match["age"])))
     return found
 

@@ -26,11 +26,15 @@ TCP_CONNECTIONS = 1024
 
 @dataclass(frozen=True, slots=True)
 class SlotLimits:
-    """What a slot lets through: at once, per second, bytes of a body. None is the provider's maximum."""
+    """What a slot lets through: at once, per second, bytes of a body. None is the provider's maximum.
+
+    `stream_bytes` is for a body whose length is not announced; it is counted where a service asks for it.
+    """
 
     connections: int | None = None
     rate: int | None = None
     body_bytes: int | None = None
+    stream_bytes: int | None = None
 
     def within(self, most: "SlotLimits") -> "SlotLimits":
         """Each at most what *most* says."""
@@ -38,6 +42,7 @@ class SlotLimits:
             _least(self.connections, most.connections),
             _least(self.rate, most.rate),
             _least(self.body_bytes, most.body_bytes),
+            _least(self.stream_bytes, most.stream_bytes),
         )
 
 
@@ -70,6 +75,7 @@ class Want:
             SlotMap.CONNECTIONS: limits.connections or tcp,
             SlotMap.RATES: limits.rate,
             SlotMap.BODIES: limits.body_bytes,
+            SlotMap.STREAMS: limits.stream_bytes,
             SlotMap.HTTPS: 1 if self.https_only else None,
         }
         return {which: str(number) for which, number in numbers.items() if number is not None}

@@ -54,6 +54,17 @@ def test_a_bad_configuration_is_named_with_its_key(config: Path) -> None:
     assert "provider.toml: identity.daemon" in result.stderr
 
 
+def test_the_facades_files_are_made_from_the_settings(config: Path, tmp_path: Path) -> None:
+    text = config.read_text().replace("/run/f/", f"{tmp_path}/f/")
+    config.write_text(text.replace("[facade]\n", "[facade]\nheader_s = 3\nsource_connections = 77\n"))
+    result = CliRunner().invoke(main, ["facade-files", "--config", str(config)])
+    assert (result.exit_code, result.output) == (0, f"{tmp_path}/f/haproxy.cfg\n")
+    made = (tmp_path / "f" / "haproxy.cfg").read_text()
+    assert "timeout http-request 3s\n" in made
+    assert "reject if { sc0_conn_cur gt 77 }" in made
+    assert (tmp_path / "f" / "pages" / "body_limit.lua").exists()
+
+
 def test_preparing_and_paying_out_exclude_each_other(config: Path) -> None:
     result = CliRunner().invoke(main, ["claim", "--prepare", "--withdraw", "--config", str(config)])
     assert result.exit_code == ExitCode.BAD_INPUT

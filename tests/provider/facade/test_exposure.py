@@ -41,7 +41,9 @@ def test_the_example_has_four_ways_in():
         "rpc": ("rpc-pabc.k1.x",),
         "raw": (),
     }
-    assert found["api"].limits == SlotLimits(connections=100, rate=400, body_bytes=1 << 20)
+    assert found["api"].limits == SlotLimits(
+        connections=100, rate=400, body_bytes=1 << 20, stream_bytes=1 << 20
+    )
     assert found["web"].limits == MOST, "the provider's maxima hold where the manifest says nothing"
     assert (found["raw"].port, found["raw"].label) == (7000, "pabc.raw")
     assert pod_of(key_of("pabc", "raw")) == "pabc"

@@ -36,7 +36,7 @@ def small(spec: Json) -> None:
     """Little, so that several can start beside each other; asleep they reserve nothing."""
     spec["scale"] = {"min": 0, "max": 1, "idleAfter": "2s"}
     (container,) = spec["containers"]
-    container["resources"]["limits"] |= {"cpu": "50m", "memory": "16Mi"}
+    container["resources"]["limits"] |= {"cpu": "10m", "memory": "16Mi"}
 
 
 def deploy_all(person: Publisher, count: int) -> None:

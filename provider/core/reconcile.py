@@ -102,18 +102,20 @@ def _stopped(pod: PodRecord, facts: Facts, policy: Policy) -> Decision:
     since = pod.stopped_at if pod.stopped_at is not None else pod.changed_at
     if facts.revivable and not facts.unlock_at:
         return Decision(Event.FUNDED, "money is there again")
-    if funds.grace_over(since, facts.unlock_at, policy.grace_s, facts.now):
-        return Decision(Event.GRACE_OVER, f"no money came within the grace period of {policy.grace_s} s")
-    return _parked(facts)
+    return _grace_over(since, facts, policy) or _parked(facts)
 
 
 def _awaiting(pod: PodRecord, facts: Facts, policy: Policy) -> Decision:
     """A pod without its key is kept and not billed, unless its money had run out before."""
-    if pod.stopped_at is not None and funds.grace_over(
-        pod.stopped_at, facts.unlock_at, policy.grace_s, facts.now
-    ):
+    over = None if pod.stopped_at is None else _grace_over(pod.stopped_at, facts, policy)
+    return over or _parked(facts)
+
+
+def _grace_over(since: UnixSeconds, facts: Facts, policy: Policy) -> Decision | None:
+    """The end of the grace, only once the chain itself shows that no top-up came."""
+    if facts.channel is Read.PRESENT and funds.grace_over(since, facts.unlock_at, policy.grace_s, facts.now):
         return Decision(Event.GRACE_OVER, f"no money came within the grace period of {policy.grace_s} s")
-    return _parked(facts)
+    return None
 
 
 def _parked(facts: Facts) -> Decision:

@@ -81,6 +81,14 @@ def test_a_stopped_pod_goes_after_the_grace_period():
     assert decide(STOPPED, replace(GOOD, now=1050), POLICY).event is Event.GRACE_OVER
 
 
+@pytest.mark.parametrize("stopped_at", [None, 1000])
+@pytest.mark.parametrize("phase", [Phase.STOPPED, Phase.AWAITING_KEY])
+def test_no_grace_ends_unless_the_chain_shows_that_no_money_came(phase, stopped_at):
+    record = replace(STOPPED, phase=phase, stopped_at=stopped_at)
+    blind = replace(GOOD, now=10**6, unlock_at=1010, channel=Read.UNKNOWN, replicas=0)
+    assert decide(record, blind, POLICY) == Decision()
+
+
 def test_a_stopped_pod_is_claimed_before_a_notice_ends():
     patient = Policy(grace_s=10**6, warn_before_s=30)
     assert decide(STOPPED, replace(GOOD, unlock_at=1010), patient).event is Event.GRACE_OVER

@@ -7,6 +7,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from tests.examples import examples
 from trustedpods.provider.core.scale import (
     Answer,
     Command,
@@ -296,4 +297,4 @@ class ScaledPod(RuleBasedStateMachine):
 
 
 TestScaledPod = ScaledPod.TestCase
-TestScaledPod.settings = settings(max_examples=60, stateful_step_count=50, deadline=None)
+TestScaledPod.settings = settings(max_examples=examples(60), stateful_step_count=50, deadline=None)

@@ -6,6 +6,13 @@ BIN := .venv/bin
 FORGE = $(firstword $(wildcard contracts/node_modules/@foundry-rs/forge-*/bin/forge))
 IMAGES := pause busybox hello web echo
 PYTEST := $(BIN)/pytest -q
+# Compiled modules are kept, whatever the environment says: every worker of the tests and every command that
+# they start would compile all of them anew.
+export PYTHONDONTWRITEBYTECODE :=
+# How many examples of a property are drawn: few in `make check`, many in `make test`.
+export EXAMPLES ?= few
+# Databases of the fast tests lie in memory where there is room: they need not wait for a disk.
+MEMORY = $(shell test -w /dev/shm && test $$(df --output=avail /dev/shm | tail -1) -gt 1000000 && echo /dev/shm)
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test check lint unit policies forge live bench soak contracts clean coverage slither
@@ -21,6 +28,7 @@ setup: $(BIN)/.installed contracts/node_modules/.installed ## install and build 
 demo: setup ## bring up a market, deploy a pod, show every step of its life
 	@$(BIN)/trustedpods-localnet demo
 
+test live soak: export EXAMPLES = many
 test: check forge live ## everything
 
 check: setup ## what needs neither root nor real parts; about a minute
@@ -35,7 +43,7 @@ lint: setup ## format, style, types, directions between rooms
 
 unit: setup
 	@$(call title,tests without real parts)
-	$(PYTEST) -m "not live and not soak" --numprocesses 4 --dist loadfile
+	$(if $(MEMORY),PYTEST_DEBUG_TEMPROOT=$(MEMORY)) $(PYTEST) -m "not live and not soak" --numprocesses 3 --dist worksteal
 
 policies: setup
 	@$(call title,network policy agent)

@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import settings
 
+from tests.examples import examples
+
 if TYPE_CHECKING:
     from tests.live.localnet_fixture import LiveLocalnet
 
 
 # How long an example takes says more about the machine than about the code.
-settings.register_profile("unhurried", parent=settings(), deadline=None)
+settings.register_profile("unhurried", parent=settings(), deadline=None, max_examples=examples(100))
 settings.load_profile("unhurried")
 
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from tests.examples import examples
 from trustedpods.contracts.outgoing import (
     ADOPT_WITHIN_S,
     GONE_AFTER_S,
@@ -268,7 +269,7 @@ deeds = st.one_of(
 )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @example(
     3,
     [

@@ -356,12 +356,8 @@ class FakeChain:
             flags = ItemFlags.BAD_REF
         if flags:
             return SubmissionResult(channel % 2**128, flags, at, 0)
-        life.channel = replace(
-            life.channel,
-            meter_tag=meter_tag(new_meter),
-            up_to=move.up_to or at,
-            left=life.channel.left - pay,
-        )
+        tag, left = meter_tag(new_meter), life.channel.left - pay
+        life.channel = replace(life.channel, meter_tag=tag, up_to=move.up_to or at, left=left)
         life.meters.append(new_meter)
         flags = ItemFlags.CUT_DEPOSIT if pay < move.pay else flags
         return SubmissionResult(channel % 2**128, flags, life.channel.up_to, pay)

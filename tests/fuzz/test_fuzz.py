@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.examples import examples
 from tests.fuzz.targets import TARGETS, run
 
 ROOT = Path(__file__).parents[2]
@@ -29,7 +30,7 @@ def test_good_input_is_taken(name):
 
 @pytest.mark.parametrize("name", TARGETS)
 def test_random_bytes(name):
-    @settings(max_examples=60)
+    @settings(max_examples=examples(60))
     @given(st.binary(max_size=3000))
     def check(raw):
         run(name, raw)
@@ -39,7 +40,7 @@ def test_random_bytes(name):
 
 @pytest.mark.parametrize("name", TARGETS)
 def test_good_input_with_changes(name):
-    @settings(max_examples=60)
+    @settings(max_examples=examples(60))
     @given(st.data())
     def check(data):
         seed = data.draw(st.sampled_from(TARGETS[name].seeds))

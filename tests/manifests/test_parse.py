@@ -8,6 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.examples import examples
 from trustedpods.manifests.parse import MAX_MANIFEST, load, parse_received
 from trustedpods.protocol.errors import BadInput
 
@@ -222,7 +223,9 @@ json_like = st.recursive(
 
 
 @given(st.binary(max_size=300) | json_like.map(lambda tree: json.dumps(tree).encode()))
-@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(
+    max_examples=examples(150), suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None
+)
 def test_any_bytes_give_bad_input_or_a_manifest(folder: Path, data: bytes) -> None:
     path = folder / "pod.yaml"
     path.write_bytes(data)

@@ -17,6 +17,7 @@ from trustedpods.protocol.sealing import hpke
 from trustedpods.provider.keys import FILE_NAME, BootKeys, filesystem_type
 
 SHARED_MEMORY = Path("/dev/shm")
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -77,13 +78,20 @@ def test_nobody_else_can_read_them(tmp_path):
     assert [path.name for path in folder.iterdir()] == [FILE_NAME]
 
 
+@pytest.fixture
+def disk():
+    """A folder on the disk that the sources are on: that of the tests may be in memory."""
+    with tempfile.TemporaryDirectory(prefix=".keys-", dir=ROOT) as folder:
+        if filesystem_type(Path(folder), Path("/proc/self/mountinfo").read_text()) == "tmpfs":
+            pytest.skip("the sources are in memory here")
+        yield Path(folder)
+
+
 @pytest.mark.skipif(not SHARED_MEMORY.is_dir(), reason="no tmpfs here")
-def test_memory_is_accepted_and_a_disk_is_not(memory, tmp_path):
+def test_memory_is_accepted_and_a_disk_is_not(memory, disk):
     BootKeys.load_or_create(memory / "keys")
-    if filesystem_type(tmp_path, Path("/proc/self/mountinfo").read_text()) == "tmpfs":
-        pytest.skip("/tmp is in memory here")
-    assert "never reach a disk" in refusal(tmp_path)
-    assert not list(tmp_path.iterdir())
+    assert "never reach a disk" in refusal(disk)
+    assert not list(disk.iterdir())
 
 
 def test_the_file_system_is_found_by_its_device(tmp_path):

@@ -73,12 +73,15 @@ class TestSaved:
             SavedEvidence.from_json(json.dumps(json.loads(TEXT) | change).encode(), "evidence.json")
         assert error.value.where == "evidence.json"
 
-    @pytest.mark.parametrize(
-        "raw", [b"", b"{", b"[]", b"\xff", b"[" * 100_000, b" " * (MAX_SAVED + 1)], ids=range(6)
-    )
+    @pytest.mark.parametrize("raw", [b"", b"{", b"[]", b"\xff", b"[" * 100_000], ids=range(5))
     def test_what_is_none(self, raw):
         with pytest.raises(BadInput):
             SavedEvidence.from_json(raw, "f")
+
+    def test_the_bound_holds_whatever_fills_it(self):
+        assert SavedEvidence.from_json(TEXT.encode().ljust(MAX_SAVED), "f")
+        with pytest.raises(BadInput, match="more than"):
+            SavedEvidence.from_json(TEXT.encode().ljust(MAX_SAVED + 1), "f")
 
     @given(st.binary(max_size=300), st.integers(0, len(TEXT)))
     def test_any_bytes_are_evidence_or_an_error(self, noise, at):

@@ -40,9 +40,9 @@ def surely_counted(requests: Iterable[Request], kills: Iterable[Kill]) -> tuple[
     )
 
 
-def expected(seen: Seen) -> Usage:
+def expected(seen: Seen, *, at_least: bool) -> Usage:
     """The quantities up to the end of the last billed period, from outside."""
-    lengths = [(run, run.seconds(seen.up_to)) for run in seen.runs]
+    lengths = [(run, run.seconds(seen.up_to, at_least=at_least)) for run in seen.runs]
     return Usage(
         cpu_core_ms=sum(run.cpu_milli * seconds for run, seconds in lengths),
         memory_mib_s=sum(run.memory_mib * seconds for run, seconds in lengths),

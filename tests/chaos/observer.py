@@ -2,7 +2,8 @@
 """An independent observer of what ran: the API server's own event stream, resumed where it broke.
 
 It shares nothing with the provider: its own list and watch with the administrator's certificate,
-its own reading of times. The stream is kept by etcd, so a killed API server loses nothing of it.
+its own reading of times. Where the stream broke and a pod is gone when it goes on, and where Kubernetes
+itself lost a container's end, the observer says between which times it ended.
 """
 
 import json
@@ -26,7 +27,10 @@ Json = dict[str, Any]
 
 @dataclass
 class Run:
-    """One Kubernetes pod: its reservation, and the API server's own times in Unix seconds."""
+    """One Kubernetes pod: its reservation, and the API server's own times in Unix seconds.
+
+    `gone`: it went without an end that could be read, after the one time and before the other.
+    """
 
     namespace: str
     cpu_milli: int
@@ -34,12 +38,18 @@ class Run:
     begun: int | None = None
     ran: bool = False
     ended: int | None = None
+    gone: tuple[int, int] | None = None
 
-    def seconds(self, now: int) -> int:
-        """How long it ran before *now*."""
+    def seconds(self, now: int, *, at_least: bool) -> int:
+        """How long it ran before *now*, at least or at most."""
         if self.begun is None or not self.ran:
             return 0
-        return max(0, (now if self.ended is None else min(now, self.ended)) - self.begun)
+        end = now
+        if self.ended is not None:
+            end = self.ended
+        elif self.gone is not None:
+            end = self.gone[0 if at_least else 1]
+        return max(0, min(now, end) - self.begun)
 
 
 class Observer:
@@ -51,6 +61,8 @@ class Observer:
         self._server = market.cluster().api_server
         self._tls = _context(market)
         self._version = ""
+        self._alive = 0.0
+        self._bug: Exception | None = None
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._follow, name="observer")
 
@@ -62,8 +74,16 @@ class Observer:
     def __exit__(self, *_: object) -> None:
         self._ended.set()
         self._thread.join()
+        if self._bug is not None:
+            raise self._bug
 
     def _follow(self) -> None:
+        try:
+            self._follow_on()
+        except Exception as bug:  # noqa: BLE001 - whoever ends the block is told
+            self._bug = bug
+
+    def _follow_on(self) -> None:
         with httpx.Client(
             base_url=self._server, verify=self._tls, timeout=READ_LIMIT_S, trust_env=False
         ) as api:
@@ -79,7 +99,11 @@ class Observer:
         answer = api.get("/api/v1/pods", params={"labelSelector": LABEL}).raise_for_status().json()
         for item in answer["items"]:
             self._take(item)
+        there = {item["metadata"]["uid"] for item in answer["items"]}
+        for uid in self.runs.keys() - there:
+            self._went(uid)
         self._version = answer["metadata"]["resourceVersion"]
+        self._alive = time.time()
         self.listed.set()
 
     def _watch(self, api: httpx.Client) -> None:
@@ -103,7 +127,11 @@ class Observer:
                     return
                 if event["type"] != "BOOKMARK":
                     self._take(event["object"])
+                if event["type"] == "DELETED":
+                    self._went(event["object"]["metadata"]["uid"])
                 self._version = event["object"]["metadata"]["resourceVersion"]
+                self._alive = time.time()
+        self._alive = time.time()
 
     def _take(self, pod: Json) -> None:
         metadata, status = pod["metadata"], pod.get("status", {})
@@ -112,10 +140,15 @@ class Observer:
             run.begun = unix(status["startTime"])
         states = status.get("containerStatuses", [])
         ends = [ended for state in states if (ended := _ended(state)) is not None]
-        run.ran = run.ran or bool(ends) or any("running" in state.get("state", {}) for state in states)
-        over = bool(states) and all("terminated" in state.get("state", {}) for state in states)
-        if over and metadata.get("deletionTimestamp") and ends:
+        runs = any("running" in state.get("state", {}) for state in states)
+        run.ran = run.ran or runs or bool(ends)
+        if metadata.get("deletionTimestamp") and ends and not runs:
             run.ended = max(ends)
+
+    def _went(self, uid: str) -> None:
+        run = self.runs[uid]
+        if run.ended is None and run.gone is None:
+            run.gone = (int(self._alive), int(time.time()) + 1)
 
 
 def _new(pod: Json) -> Run:
@@ -129,8 +162,9 @@ def _new(pod: Json) -> Run:
 
 def _ended(state: Json) -> int | None:
     for part in ("state", "lastState"):
-        if "terminated" in state.get(part, {}):
-            return unix(state[part]["terminated"]["finishedAt"])
+        finished = state.get(part, {}).get("terminated", {}).get("finishedAt")
+        if finished is not None:  # it is null where the kubelet found no container
+            return unix(finished)
     return None
 
 

@@ -150,7 +150,7 @@ def check_bills(
             bill["lines"][-1]["up_to"],
         )
         sure = replace(seen, requests=surely_counted(seen.requests, kills))
-        rows.append((expected(sure), expected(seen), billed(bill)))
+        rows.append((expected(sure, at_least=True), expected(seen, at_least=False), billed(bill)))
     least, most, theirs = (Usage.total(column) for column in zip(*rows, strict=True))
     sys.stderr.write(f"observed {most}\nbilled   {theirs}\nat least {least}\n")
     channel = Bank(market).channel(pods[0].channel)

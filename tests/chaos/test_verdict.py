@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.chaos.bills import UNCOUNTED_S, surely_counted
+from tests.chaos.observer import Run
 from tests.chaos.verdict import CARRIERS, CLOCK_SLACK_S, HAPROXY, Kill, Request, explained, unexplained
 
 CUT = Request("download", "pa", began=10.0, ended=20.0, error="reset")
@@ -49,3 +50,11 @@ def test_what_haproxy_may_have_kept_is_not_expected_for_sure() -> None:
     in_flight = replace(CUT, began=40.0, ended=100.1)
     after = replace(CUT, began=100.5, ended=102.0)
     assert surely_counted([long_over, just_over, in_flight, after], kills) == (long_over, after)
+
+
+def test_a_run_whose_end_nobody_saw_ended_between_two_looks() -> None:
+    run = Run("ns", 60, 32, begun=100, ran=True, gone=(130, 136))
+    assert [run.seconds(1000, at_least=which) for which in (True, False)] == [30, 36]
+    assert run.seconds(120, at_least=False) == 20
+    assert replace(run, ended=110).seconds(1000, at_least=False) == 10
+    assert replace(run, gone=None).seconds(150, at_least=True) == 50

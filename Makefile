@@ -56,7 +56,7 @@ forge: setup
 
 live: setup
 	@$(call title,tests on real parts)
-	$(PYTEST) -m "live and not soak" --numprocesses 2 --dist loadfile
+	$(PYTEST) -m "live and not soak" --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 bench: setup ## measure, as ratios in one run
 	@$(call title,benchmarks)

@@ -6,7 +6,7 @@ in the ledger, so a daemon that was away loses nothing.
 """
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import trio
 
@@ -16,7 +16,7 @@ from trustedpods.protocol.units import UnixSeconds
 from trustedpods.provider.app.doors import Doors
 from trustedpods.provider.app.pods import Pods
 from trustedpods.provider.cluster.views import PodView
-from trustedpods.provider.core.meter import Run
+from trustedpods.provider.core.meter import REPORT_LAG_S, Run
 from trustedpods.provider.core.record import Phase, PodRecord
 from trustedpods.provider.core.traffic import SlotStats, TrafficMark, traffic_since
 from trustedpods.provider.store import boots, ledger
@@ -33,6 +33,7 @@ class Meter:
         self._written: dict[str, Run] = {}
         self._marks: dict[ChannelId, TrafficMark] = {}
         self._booked: dict[str, tuple[int, int]] = {}
+        self._pending: dict[ChannelId, UnixSeconds] = {}
         self._observing = trio.Lock()
 
     async def seen(self, view: PodView) -> None:
@@ -61,10 +62,26 @@ class Meter:
             views = await self._doors.cluster.pods()
             for view in views:
                 await self.seen(view)
+            self._pending = self._pending_in(views, began)
             await self._end_lost({view.uid for view in views}, began)
             await self._count_past_the_facade()
             await self._doors.store.write(boots.counted, self._doors.keys.boot_id, began)
             return began
+
+    def pending_since(self, channel: ChannelId) -> UnixSeconds | None:
+        """From when on a replica may turn out to count that had not run yet at the last `observe`."""
+        return self._pending.get(channel)
+
+    def _pending_in(self, views: Iterable[PodView], now: UnixSeconds) -> dict[ChannelId, UnixSeconds]:
+        """The kubelet says a little late when it took a replica up."""
+        found: dict[ChannelId, UnixSeconds] = {}
+        for view in views:
+            record = self._pods.of_label(view.label)
+            if record is None or view.over or run_of(view) is not None:
+                continue
+            since = UnixSeconds(now - REPORT_LAG_S) if view.started_at is None else view.started_at
+            found[record.channel] = min(since, found.get(record.channel, since))
+        return found
 
     async def _count_past_the_facade(self) -> None:
         """Book what replicas sent and received without the facade. Totals: what is not read now is later."""

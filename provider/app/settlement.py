@@ -205,7 +205,8 @@ class Settlement:
         self, channel: Channel, book: metering.Ledger, observed: UnixSeconds, head: Block
     ) -> settle.Candidate:
         running = any(run.ended is None for run in book.runs)
-        up_to = metering.horizon(observed, head.time, running=running)
+        pending = self._meter.pending_since(channel.id)
+        up_to = metering.horizon(observed, head.time, running=running, pending_since=pending)
         release = channel.id in self._closing and not running
         usage = metering.usage(book, channel.up_to, up_to)
         if release and not self._closing[channel.id]:

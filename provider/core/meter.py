@@ -97,13 +97,22 @@ def rate(ledger: Ledger, now: UnixSeconds) -> Usage:
     )
 
 
-def horizon(observed_at: UnixSeconds, chain_time: UnixSeconds, *, running: bool) -> UnixSeconds:
+def horizon(
+    observed_at: UnixSeconds,
+    chain_time: UnixSeconds,
+    *,
+    running: bool,
+    pending_since: UnixSeconds | None = None,
+) -> UnixSeconds:
     """Up to when everything is known: nothing after it may be claimed yet.
 
     While something runs, its end may be reported a little late; `REPORT_LAG_S` keeps that
-    uncertain stretch out of the claim.
+    uncertain stretch out of the claim. A replica of which no container has run yet counts from
+    *pending_since* once one does, so until that is known nothing from there on is.
     """
     known = observed_at - REPORT_LAG_S if running else observed_at
+    if pending_since is not None:
+        known = min(known, pending_since)
     return UnixSeconds(min(known, chain_time))
 
 

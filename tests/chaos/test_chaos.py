@@ -25,6 +25,7 @@ from tests.chaos.faults import Faults
 from tests.chaos.load import Load, Target
 from tests.chaos.observer import Observer, unix
 from tests.chaos.verdict import CARRIERS, Kill, Kind, Request, unexplained
+from tests.live.books import Books
 from tests.live.cluster import until_zero
 from tests.live.conftest import unique
 from tests.live.localnet_fixture import LiveLocalnet, localnet
@@ -149,6 +150,7 @@ def check_bills(
             unix(space["metadata"]["creationTimestamp"]),
             bill["lines"][-1]["up_to"],
         )
+        explain(pod, observer, seen.up_to, Books(market))
         sure = replace(seen, requests=surely_counted(seen.requests, kills))
         rows.append((expected(sure, at_least=True), expected(seen, at_least=False), billed(bill)))
     least, most, theirs = (Usage.total(column) for column in zip(*rows, strict=True))
@@ -161,6 +163,14 @@ def check_bills(
         *zip(QUANTITIES, least.quantities, most.quantities, theirs.quantities, strict=True),
     ):
         assert low * (1 - NEAR) <= told <= high * (1 + NEAR), name
+
+
+def explain(pod: Deployed, observer: Observer, up_to: int, books: Books) -> None:
+    """For whoever reads the log: replicas of which the observer and the provider's books differ."""
+    booked = {uid: (began, ended) for uid, began, ended, _ in books.runs(pod.channel)}
+    for uid, run in observer.runs.items():
+        if run.namespace == pod.namespace and run.ran and booked.get(uid) != (run.begun, run.ended):
+            sys.stderr.write(f"{pod.name} {uid} up to {up_to}: seen {run}, booked {booked.get(uid)}\n")
 
 
 def report(seed: int, requests: list[Request], faults: Faults) -> None:

@@ -90,3 +90,9 @@ def test_nothing_uncertain_is_claimed():
     assert horizon(1000, 2000, running=True) == 1000 - REPORT_LAG_S
     assert horizon(1000, 2000, running=False) == 1000
     assert horizon(1000, 900, running=False) == 900
+
+
+def test_a_replica_that_has_not_run_yet_holds_the_claim_at_its_start():
+    assert horizon(1000, 2000, running=False, pending_since=990) == 990
+    assert horizon(1000, 2000, running=True, pending_since=999) == 1000 - REPORT_LAG_S
+    assert horizon(1000, 900, running=False, pending_since=990) == 900

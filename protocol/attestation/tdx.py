@@ -126,7 +126,8 @@ def piid_of(raw: bytes) -> bytes:
     try:
         extension = dcap_qvl.parse_quote(without_padding(raw)).pck_extension()
     except ValueError as error:
-        raise refusal(Check.REPORT, f"the quote has no readable certificate: {_one_line(error)}") from None
+        raise refusal(Check.REPORT, f"the quote cannot be read: {_one_line(error)}") from None
+    need(extension, Check.REPORT, "the quote has no readable certificate")
     return bytes(extension.platform_instance_id or b"")
 
 

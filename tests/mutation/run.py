@@ -36,6 +36,7 @@ ORDER = (
     "test_saved.py",
     "test_policy_file.py",
     "test_report_data.py",
+    "test_chip.py",
 )
 OWN = {
     "checks.py": "test_tdx_policy.py",

@@ -4,6 +4,8 @@
 import hashlib
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.protocol.attestation.evidence import read
 from tests.protocol.attestation.pki import NOW
@@ -62,3 +64,21 @@ def test_rubbish_is_refused(rubbish):
     for evidence in (snp(rubbish), tdx(rubbish)):
         with pytest.raises(EvidenceRefused):
             chip_id_of(evidence)
+
+
+@pytest.mark.parametrize(("at", "what"), [(766, "cannot be read"), (1252, "no readable certificate")])
+def test_a_quote_that_is_broken_inside_is_refused(at, what):
+    broken = bytearray(read("tdx-v4-phala-uptodate", "tdx_quote"))
+    broken[at] ^= 0xFF
+    with pytest.raises(EvidenceRefused, match=what):
+        chip_id_of(tdx(bytes(broken)))
+
+
+@given(st.integers(0, 5005), st.binary(min_size=1, max_size=8))
+def test_any_quote_has_an_id_or_is_refused(at, noise):
+    quote = bytearray(read("tdx-v4-phala-uptodate", "tdx_quote"))
+    quote[at : at + len(noise)] = noise
+    try:
+        assert isinstance(chip_id_of(tdx(bytes(quote))), bytes)
+    except EvidenceRefused as error:
+        assert error.rule  # noqa: PT017

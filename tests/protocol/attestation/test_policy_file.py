@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from trustedpods.protocol import limits
 from trustedpods.protocol.attestation.policy import Policy
-from trustedpods.protocol.attestation.policy_file import MAX_POLICY, load_policy, parse_policy
+from trustedpods.protocol.attestation.policy_file import MAX_DOTS, MAX_POLICY, load_policy, parse_policy
 from trustedpods.protocol.attestation.simulated import market_digest
 from trustedpods.protocol.attestation.snp_report import PlatformInfo, Tcb
 from trustedpods.protocol.errors import BadInput
@@ -254,6 +254,10 @@ class TestFiles:
 
     def test_too_much_text(self):
         assert "KiB" in error_of("#" * (MAX_POLICY + 1)).what
+
+    def test_too_many_dots_in_a_line(self):
+        assert parse_policy(WHOLE + "#" + "." * MAX_DOTS, "f")
+        assert "dots" in error_of(WHOLE + "#" + "." * (MAX_DOTS + 1)).what
 
 
 @pytest.mark.parametrize("bomb", ["a = " + "[" * 20_000, "a = " + "{b=" * 20_000, "a." * 50_000 + "b = 1"])

@@ -56,7 +56,7 @@ def market() -> Iterator[LiveLocalnet]:
         yield running
 
 
-@pytest.mark.live
+@pytest.mark.soak
 def test_ninety_seconds(market: LiveLocalnet, tmp_path: Path) -> None:
     storm(market, tmp_path, 90.0)
 

@@ -10,8 +10,7 @@ from pathlib import Path
 
 import trio
 
-FIRST_DESCRIPTOR = 3
-"""Where a part finds them: SD_LISTEN_FDS_START of sd_listen_fds(3)."""
+from trustedpods.provider.facade.kept_sockets import FIRST_DESCRIPTOR
 
 MAX_KEPT = 4096
 """FileDescriptorStoreMax of the unit file."""

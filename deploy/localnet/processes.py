@@ -10,8 +10,9 @@ from pathlib import Path
 
 import trio
 
-from trustedpods.localnet.fd_store import FIRST_DESCRIPTOR, FdStore
+from trustedpods.localnet.fd_store import FdStore
 from trustedpods.localnet.units import Part
+from trustedpods.provider.facade.kept_sockets import FIRST_DESCRIPTOR
 
 MAX_LOG_BYTES = 16 * 1024 * 1024
 """A log file is cut when it is longer; the part before the cut is kept as FILE.1."""

@@ -14,11 +14,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.localnet.test_supervisor import seen, stop, supervised
-from trustedpods.localnet.fd_store import FIRST_DESCRIPTOR, FdStore
+from trustedpods.localnet.fd_store import FdStore
 from trustedpods.localnet.units import Part
 from trustedpods.protocol.errors import NetworkFailure
 from trustedpods.provider.facade.config import socket_path
-from trustedpods.provider.facade.kept_sockets import KeptSockets
+from trustedpods.provider.facade.kept_sockets import FIRST_DESCRIPTOR, KeptSockets
 from trustedpods.provider.facade.wake import WakeRefusal, serve_wakes
 
 

@@ -4,26 +4,16 @@
 import pytest
 import trio
 
-from tests.fakes.provider_caller import Caller, in_phase, until
+from tests.fakes.provider_caller import ASK, OPERATOR, Caller, in_phase, until
 from tests.fakes.provider_world import MARKER, World
 from trustedpods.protocol.errors import BadInput, Refused
-from trustedpods.protocol.messages import Admission, AdmitBody, PodStatus, StatusBody
+from trustedpods.protocol.messages import Admission, PodStatus, StatusBody
 from trustedpods.provider.app.operator import ask_operator
 from trustedpods.provider.core.record import Phase
 from trustedpods.provider.gate import Gate
 
-OPERATOR = "books/operator.sock"
 DEPOSIT = 10**9
 WHY = "abuse notice 4711"
-ASK = AdmitBody(
-    cpu_milli=100,
-    memory_mib=64,
-    storage_mib=0,
-    image_mib=1,
-    max_replicas=2,
-    services={"web": "http"},
-    hosts=[],
-)
 
 
 @pytest.fixture

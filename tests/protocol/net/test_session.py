@@ -64,26 +64,18 @@ async def read_all(session, total, sizes):
 SIZES = st.lists(st.integers(1, 3 * NOISE_PLAINTEXT), min_size=1, max_size=5)
 
 
+@pytest.mark.parametrize("ours_writes", [False, True])
 @settings(max_examples=15, deadline=None)
 @given(written=SIZES, read=SIZES)
-def test_what_libp2p_writes_is_read_whole(written, read):
+def test_what_one_writes_the_other_reads_whole(ours_writes, written, read):
+    """Ours and libp2p's, in both directions."""
+
     async def run():
         async with sessions() as (ours, theirs, _, _), trio.open_nursery() as nursery:
+            writer, reader = (ours, theirs) if ours_writes else (theirs, ours)
             pieces = [bytes([i]) * size for i, size in enumerate(written)]
-            nursery.start_soon(write_in_turn, theirs, pieces)
-            assert await read_all(ours, sum(written), read) == b"".join(pieces)
-
-    trio.run(run)
-
-
-@settings(max_examples=15, deadline=None)
-@given(written=SIZES, read=SIZES)
-def test_what_is_written_libp2p_reads_whole(written, read):
-    async def run():
-        async with sessions() as (ours, theirs, _, _), trio.open_nursery() as nursery:
-            pieces = [bytes([i]) * size for i, size in enumerate(written)]
-            nursery.start_soon(write_in_turn, ours, pieces)
-            assert await read_all(theirs, sum(written), read) == b"".join(pieces)
+            nursery.start_soon(write_in_turn, writer, pieces)
+            assert await read_all(reader, sum(written), read) == b"".join(pieces)
 
     trio.run(run)
 

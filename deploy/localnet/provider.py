@@ -11,6 +11,7 @@ from trustedpods.localnet.folders import replace_file
 from trustedpods.localnet.settings import Cluster, Settings
 from trustedpods.localnet.units import Part, Step, Unit
 from trustedpods.protocol.errors import NetworkFailure
+from trustedpods.provider.config import load_config
 from trustedpods.provider.facade.config import socket_path
 from trustedpods.provider.facade.files import install
 
@@ -67,7 +68,7 @@ def _daemon_units(settings: Settings, cluster: Cluster) -> list[Unit]:
     daemon = Part(
         f"{name}/provider",
         (*prefix, str(_script()), "serve", "--config", str(config_file(cluster))),
-        partial(probes.tcp, cluster.namespace, cluster.node_ip, cluster.ports.peer),
+        partial(_serves, cluster),
         (files.name, *(f"{name}/{part}" for part in parts)),
     )
     return [
@@ -80,6 +81,11 @@ def _daemon_units(settings: Settings, cluster: Cluster) -> list[Unit]:
 def config_file(cluster: Cluster) -> Path:
     """The daemon's configuration."""
     return cluster.path("provider.toml")
+
+
+def _serves(cluster: Cluster) -> None:
+    """The operator's socket is the last that the daemon opens; peers may connect long before."""
+    probes.unix(load_config(config_file(cluster)).operator_socket)
 
 
 def _prepared(cluster: Cluster) -> tuple[str, ...]:

@@ -6,7 +6,6 @@ process which is killed at any moment finds its transactions again. Processes th
 take turns by a lock file.
 """
 
-import fcntl
 import json
 import os
 import time
@@ -20,6 +19,7 @@ import trio
 from trustedpods.contracts.outgoing import Call, Fees, Form, Outgoing
 from trustedpods.protocol.errors import BadInput, Locked, NoContext
 from trustedpods.protocol.ids import Address
+from trustedpods.protocol.lockfile import open_lock, taken
 
 MAX_FILE = 16 * 1024 * 1024
 """A claim of 100 channels is 20 KB in hex, and few are under way at a time."""
@@ -28,6 +28,7 @@ LOCK_WITHIN_S = 60.0
 """The lock is held while one transaction is signed and handed in: some requests of 15 s at most."""
 
 _VERSION = 1
+_POLL_S = 0.02
 
 
 class Outbox:
@@ -58,9 +59,10 @@ class Outbox:
             return
         with _disk(self.path):
             self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            lock = _locked(self.path.with_suffix(".lock"))
+            lock = open_lock(self.path.with_suffix(".lock"))
         try:
             with _disk(self.path):
+                _wait_for(lock, self.path)
                 self._held = _load(self.path)
             yield self._held
         finally:
@@ -85,20 +87,12 @@ def _disk(path: Path) -> Iterator[None]:
         ) from None
 
 
-def _locked(path: Path) -> int:
-    """A descriptor whose closing lets go of the lock."""
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+def _wait_for(lock: int, path: Path) -> None:
     deadline = time.monotonic() + LOCK_WITHIN_S
-    while True:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if time.monotonic() > deadline:
-                os.close(descriptor)
-                raise Locked("another process holds this key's transactions", where=str(path)) from None
-            time.sleep(0.02)
-        else:
-            return descriptor
+    while not taken(lock):
+        if time.monotonic() > deadline:
+            raise Locked("another process holds this key's transactions", where=str(path))
+        time.sleep(_POLL_S)
 
 
 def _load(path: Path) -> dict[bytes, Outgoing]:

@@ -6,7 +6,6 @@ take turns, tasks by a lock and processes by a lock file, from the reading of th
 payment is in a block. Another machine with the same key is not seen: for it the payment is retried.
 """
 
-import fcntl
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -15,6 +14,7 @@ from pathlib import Path
 import trio
 
 from trustedpods.protocol.errors import Locked, NoContext
+from trustedpods.protocol.lockfile import open_lock, taken
 
 TURN_WITHIN_S = 600.0
 """Fifty payments before this one, each waiting for a block of Ethereum's twelve seconds."""
@@ -58,12 +58,12 @@ async def permit_turn(lock: trio.Lock, path: Path | None) -> AsyncIterator[Permi
 async def _locked(path: Path) -> int:
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        descriptor = open_lock(path)
     except OSError as error:
         raise NoContext(f"no lock file can be made: {error.strerror}", where=str(path)) from None
     try:
         with trio.fail_after(TURN_WITHIN_S):
-            while not _taken(descriptor):  # noqa: ASYNC110  a file lock wakes nobody
+            while not taken(descriptor):  # noqa: ASYNC110  a file lock wakes nobody
                 await trio.sleep(_POLL_S)
     except BaseException as error:
         os.close(descriptor)
@@ -75,11 +75,3 @@ async def _locked(path: Path) -> int:
             ) from None
         raise
     return descriptor
-
-
-def _taken(descriptor: int) -> bool:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from trustedpods.localnet.settings import Settings
 from trustedpods.protocol.errors import Locked, NoContext
+from trustedpods.protocol.lockfile import open_lock, taken
 
 _HOME_VARIABLE = "TRUSTEDPODS_LOCALNET_HOME"
 _DEFAULT_HOME = Path("/var/lib/trustedpods/localnet")
@@ -115,12 +116,10 @@ def exclusive(path: Path, what: str) -> Iterator[int]:
 
 
 def _lock(path: Path, what: str) -> int:
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
+    descriptor = open_lock(path)
+    if not taken(descriptor):
         os.close(descriptor)
-        raise Locked(f"{what} is at work", where=str(path)) from None
+        raise Locked(f"{what} is at work", where=str(path))
     return descriptor
 
 
@@ -135,7 +134,7 @@ def _is_file_at(path: Path, descriptor: int) -> bool:
 def waiting_for(path: Path) -> Iterator[None]:
     """Hold the lock file *path*, after waiting for whoever holds it now."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    descriptor = open_lock(path)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield
@@ -150,11 +149,9 @@ def holder(path: Path) -> int | None:
     except FileNotFoundError:
         return None
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
+        if taken(descriptor, shared=True):
+            return None
         text = os.read(descriptor, 32).decode().strip()
         return int(text) if text.isdigit() else None
-    else:
-        return None
     finally:
         os.close(descriptor)

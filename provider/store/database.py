@@ -5,7 +5,6 @@ WAL with synchronous FULL: when `Store.write` returns, the change survives a pow
 blocks, so both directions run in threads, writes one at a time.
 """
 
-import fcntl
 import os
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -20,6 +19,7 @@ from alembic.config import Config
 from sqlalchemy import Connection, Engine, create_engine, event
 
 from trustedpods.protocol.errors import Locked
+from trustedpods.protocol.lockfile import open_lock, taken
 from trustedpods.provider.store.vault import Vault
 
 _BUSY_TIMEOUT_S = 10
@@ -82,12 +82,10 @@ async def open_store(path: Path, vault: Vault) -> AsyncIterator[Store]:
 
 @contextmanager
 def _locked(path: Path) -> Iterator[None]:
-    descriptor = os.open(path.with_name(path.name + ".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    descriptor = open_lock(path.with_name(path.name + ".lock"))
     try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise Locked("another daemon has this store open", where=str(path)) from None
+        if not taken(descriptor):
+            raise Locked("another daemon has this store open", where=str(path))
         yield
     finally:
         os.close(descriptor)

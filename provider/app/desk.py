@@ -17,7 +17,7 @@ from trustedpods.provider.metrics import Snapshot
 from trustedpods.provider.store import claims
 
 if TYPE_CHECKING:
-    from trustedpods.provider.app.daemon import Parts
+    from trustedpods.provider.app.assembly import Parts
 
 Answer = dict[str, Any]
 

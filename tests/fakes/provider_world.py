@@ -19,7 +19,8 @@ from tests.fakes.cluster import FakeCluster
 from trustedpods.contracts.typed import address_of
 from trustedpods.protocol.errors import Refused
 from trustedpods.protocol.net.host import open_host
-from trustedpods.provider.app import daemon
+from trustedpods.provider.app.assembly import assemble
+from trustedpods.provider.app.daemon import run_parts
 from trustedpods.provider.app.doors import Doors
 from trustedpods.provider.blobstore import BlobStore
 from trustedpods.provider.config import ProviderConfig, WebhooksSection
@@ -277,12 +278,12 @@ class World:
                 clock=lambda: self.now,
                 marks=Marks(self.tmpfs()),
             )
-            parts = daemon.assemble(doors)
+            parts = assemble(doors)
             await parts.pods.load()
             async with (
                 open_host(self.keys.libp2p_seed, config.net.listen) as host,
                 trio.open_nursery() as nursery,
             ):
-                await nursery.start(daemon.run_parts, parts, host)
+                await nursery.start(run_parts, parts, host)
                 yield parts, host.addresses[0]
                 nursery.cancel_scope.cancel()

@@ -6,7 +6,7 @@ import trio
 
 from tests.fakes.provider_world import World
 from trustedpods.protocol.errors import Locked
-from trustedpods.provider.app import daemon
+from trustedpods.provider.app import lease
 
 FOREVER = 10**12
 
@@ -40,24 +40,24 @@ async def test_a_second_daemon_of_the_same_store_does_not_start(tmp_path):
 
 async def test_a_daemon_elsewhere_keeps_this_one_out(tmp_path):
     world = World(tmp_path)
-    world.cluster.leases[daemon.LEASE_NAME] = ("another machine", FOREVER)
+    world.cluster.leases[lease.LEASE_NAME] = ("another machine", FOREVER)
     await run_until_locked(world)
 
 
 async def test_a_daemon_whose_lease_was_taken_over_ends(tmp_path, monkeypatch):
     """It was frozen for longer than the lease lasts, and another one began."""
-    monkeypatch.setattr(daemon, "LEASE_S", 1)
+    monkeypatch.setattr(lease, "LEASE_S", 1)
     world = World(tmp_path)
     leases = world.cluster.leases
-    await run_until_locked(world, lambda: leases.update({daemon.LEASE_NAME: ("another machine", FOREVER)}))
+    await run_until_locked(world, lambda: leases.update({lease.LEASE_NAME: ("another machine", FOREVER)}))
 
 
 async def test_an_api_server_that_does_not_answer_does_not_end_it(tmp_path, monkeypatch):
-    monkeypatch.setattr(daemon, "LEASE_S", 1)
+    monkeypatch.setattr(lease, "LEASE_S", 1)
     world = World(tmp_path)
     async with world.run():
         world.cluster.unreachable = True
         await trio.sleep(1.5)
         world.cluster.unreachable = False
-        renewed = world.cluster.leases[daemon.LEASE_NAME]
+        renewed = world.cluster.leases[lease.LEASE_NAME]
     assert renewed[0].endswith("store.db")

@@ -1,0 +1,151 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The parts of the daemon, put together: who knows whom, and who carries out or answers what."""
+
+from dataclasses import dataclass
+
+from trustedpods.protocol.messages import Verb
+from trustedpods.provider.app.accepting import Acceptance
+from trustedpods.provider.app.board import Board
+from trustedpods.provider.app.bundles import Bundles
+from trustedpods.provider.app.doors import Doors
+from trustedpods.provider.app.evicting import Evictor
+from trustedpods.provider.app.fleet import Fleet
+from trustedpods.provider.app.isolating import Isolation
+from trustedpods.provider.app.keeper import Keeper
+from trustedpods.provider.app.meter import Meter
+from trustedpods.provider.app.phases import Phases
+from trustedpods.provider.app.pods import Pods
+from trustedpods.provider.app.reconciler import Reconciler
+from trustedpods.provider.app.recovery import Recovery
+from trustedpods.provider.app.removing import Remover
+from trustedpods.provider.app.settlement import Settlement
+from trustedpods.provider.app.warning import Warnings
+from trustedpods.provider.core.life import Command
+from trustedpods.provider.core.record import Phase, PodRecord
+from trustedpods.provider.server.blobs import Uploads
+from trustedpods.provider.server.conversations import Handler
+from trustedpods.provider.server.provision import Provisioning
+from trustedpods.provider.server.rotate import Rotations
+from trustedpods.provider.server.verbs import Verbs
+
+
+@dataclass(frozen=True)
+class Parts:
+    """Everything that runs, put together."""
+
+    doors: Doors
+    pods: Pods
+    board: Board
+    bundles: Bundles
+    meter: Meter
+    fleet: Fleet
+    settlement: Settlement
+    phases: Phases
+    keeper: Keeper
+    reconciler: Reconciler
+    acceptance: Acceptance
+    recovery: Recovery
+    evictor: Evictor
+    warnings: Warnings
+    isolation: Isolation
+
+
+def assemble(doors: Doors) -> Parts:
+    """Make the parts and let them know each other; nothing runs yet."""
+    pods, board, bundles = Pods(doors), Board(), Bundles(doors)
+    meter = Meter(doors, pods)
+    fleet = Fleet(doors, bundles, meter)
+    settlement = Settlement(doors, pods, meter)
+    phases = Phases(doors, pods, board, bundles, fleet, meter)
+    remover = Remover(doors, pods, board, bundles, fleet, meter, settlement)
+    keeper = Keeper(
+        doors,
+        pods,
+        board,
+        {
+            Phase.RECEIVED: phases.receive,
+            Phase.WAITING_CHANNEL: phases.await_channel,
+            Phase.IMPORTING: phases.import_images,
+            Phase.STARTING: phases.start,
+            Phase.REMOVING: remover.remove,
+        },
+    )
+    recovery = Recovery(doors, pods, bundles)
+    reconciler = Reconciler(doors, pods, bundles, fleet, keeper, recovery)
+    isolation = Isolation()
+    acceptance = Acceptance(doors, pods, bundles, fleet, keeper, isolation)
+    parts = Parts(
+        doors,
+        pods,
+        board,
+        bundles,
+        meter,
+        fleet,
+        settlement,
+        phases,
+        keeper,
+        reconciler,
+        acceptance,
+        recovery,
+        Evictor(doors, pods, bundles, fleet, keeper, settlement),
+        Warnings(doors, pods, bundles),
+        isolation,
+    )
+    pods.run, pods.told = Runner(parts).run, parts.warnings.told
+    return parts
+
+
+class Runner:
+    """Carries out the commands of the pods' life."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+
+    async def run(self, record: PodRecord, command: Command) -> None:
+        """One command; it may be repeated, and may fail with our errors."""
+        parts = self._parts
+        match command:
+            case Command.WORK:
+                parts.keeper.ensure(record.channel)
+            case Command.PUBLISH:
+                machine = await parts.fleet.publish(record, parts.bundles.open(record))
+                await parts.pods.change(record.channel, slot=machine.published.slot)
+            case Command.PARK:
+                await parts.fleet.park(record, record.reason or "this pod is stopped")
+            case Command.SETTLE:
+                parts.settlement.hurry(record.channel)
+            case Command.FORGET:
+                parts.bundles.forget(record.request)
+
+
+def handlers(parts: Parts) -> dict[Verb, Handler]:
+    """Who answers which verb of the wire."""
+    provisioning = Provisioning(
+        parts.acceptance,
+        parts.pods,
+        parts.board,
+        parts.keeper,
+        parts.phases,
+        parts.doors.config.identity.domain,
+    )
+    uploads = Uploads(parts.acceptance, parts.bundles, parts.doors.blobs, parts.phases)
+    verbs = Verbs(
+        parts.doors,
+        parts.pods,
+        parts.acceptance,
+        parts.bundles,
+        parts.fleet,
+        parts.reconciler,
+        parts.keeper,
+        parts.board,
+    )
+    return {
+        "admit": provisioning.admit,
+        "provision": provisioning.provision,
+        "blob": uploads.blob,
+        "status": verbs.status,
+        "logs": verbs.logs,
+        "usage": verbs.usage,
+        "delete": verbs.delete,
+        "rotate": Rotations(parts.doors, parts.pods, parts.acceptance, parts.settlement).rotate,
+    }

@@ -1,24 +1,23 @@
 # SPDX-License-Identifier: Apache-2.0
-"""All published pods: watches their replicas, probes them, wakes them, reads their traffic."""
+"""All published pods: gives them machines, wakes them, stops them, reads their traffic."""
 
 import logging
 from typing import TYPE_CHECKING
 
 import trio
 
-from trustedpods.contracts.terms import Terms
 from trustedpods.protocol.errors import NetworkFailure, TrustedPodsError
 from trustedpods.protocol.ids import ChannelId
 from trustedpods.provider.app.bundles import Bundles, OpenBundle
 from trustedpods.provider.app.doors import Doors
 from trustedpods.provider.app.facade_keeper import FacadeKeeper
+from trustedpods.provider.app.limiting import limits_of
 from trustedpods.provider.app.machine import Machine, Published
 from trustedpods.provider.app.meter import Meter
-from trustedpods.provider.app.replicas import Replicas
 from trustedpods.provider.app.slotting import Services, give_slots
 from trustedpods.provider.app.steady import steadily
-from trustedpods.provider.cluster.views import PodView
-from trustedpods.provider.core import funds, scale
+from trustedpods.provider.app.watching import ReplicaWatch
+from trustedpods.provider.core import scale
 from trustedpods.provider.core.record import Phase, PodRecord
 from trustedpods.provider.core.traffic import combine
 from trustedpods.provider.facade import probe
@@ -39,8 +38,6 @@ DRAIN_LIMIT_S = 30.0
 EMPTY_LIMIT_S = 35.0
 """The grace of a replica that does not end by itself, and a little more."""
 
-WATCH_PAUSE_S = 1.0
-
 
 class Fleet:
     """The machines of all pods that are published here."""
@@ -52,10 +49,8 @@ class Fleet:
         self._machines: dict[ChannelId, Machine] = {}
         self._facade_keeper = FacadeKeeper(doors, self._machines)
         self._labels: dict[str, Machine] = {}
-        self._views = Replicas()
+        self._replicas = ReplicaWatch(doors, meter, self._labels.get)
         self._nursery: trio.Nursery | None = None
-        self._probing: set[tuple[str, int]] = set()
-        self._views_changed = trio.Event()
         self._adopted = trio.Event()
         self._publishing = trio.Lock()
 
@@ -67,13 +62,13 @@ class Fleet:
 
     def replicas_of(self, record: PodRecord) -> tuple[int, int]:
         """How many replicas of a pod exist, and how many of them take requests."""
-        running = sum(not view.over for view in self._views.of(record.label).values())
+        running = sum(not view.over for view in self._replicas.of(record.label))
         machine = self._machines.get(record.channel)
         return running, len(machine.state.ready) if machine else 0
 
     def label_at(self, ip: str) -> str | None:
         """Label of the pod that has a replica with this address now."""
-        return next((view.label for view in self._views.all() if view.ip == ip and not view.over), None)
+        return self._replicas.label_at(ip)
 
     async def answer_wake(self, slot: int) -> WakeAnswer:
         """What the activator asks. While a pod is being changed its requests wait."""
@@ -110,7 +105,7 @@ class Fleet:
             known = self._machines.get(record.channel)
             if known is not None and known.published.namespace == record.namespace:
                 known.serves(services)
-                known.feed(scale.LimitsSet(self.limits_of(record, None)))
+                known.feed(scale.LimitsSet(self._limits(record)))
                 return known
             replicas = await self._doors.cluster.replicas(record.namespace)
             return self._adopt(self._make(record, opened, services, replicas))
@@ -124,51 +119,27 @@ class Fleet:
             services,
             probe.probes_of(opened.manifest, ports),
         )
-        return Machine(self._doors, published, self.limits_of(record, None), replicas)
+        return Machine(self._doors, published, self._limits(record), replicas)
 
-    def limits_of(self, record: PodRecord, stopped: str | None) -> scale.Limits:
-        """The pod's settings and the operator's, for its machine."""
-        return scale.Limits(
-            min=record.scaling.least,
-            max=record.scaling.most,
-            idle_after=float(record.scaling.idle_after_s),
-            concurrency=record.scaling.concurrency,
-            idle_connection=self._idle_connection(record),
-            wake_limit=float(self._doors.config.facade.wake_limit_s),
-            start_limit=float(self._doors.config.terms.start_limit_s),
-            stopped=stopped,
-            affordable=self._affordable(record),
-        )
-
-    def _affordable(self, record: PodRecord) -> int | None:
-        """Replicas that the channel's cap pays for, once its terms are known."""
-        if record.terms is None:
-            return None
-        terms, ours = Terms.unpack(record.terms), self._doors.config.terms
-        return funds.affordable(terms, record.size, record.scaling, ours.idle_mib, ours.claim_interval_s)
+    def _limits(self, record: PodRecord, stopped: str | None = None) -> scale.Limits:
+        return limits_of(self._doors, self._bundles, record, stopped)
 
     def cap_raised(self, record: PodRecord) -> None:
         """The channel has a higher cap: the pod may grow further."""
         machine = self._machines.get(record.channel)
         if machine is not None:
-            machine.feed(scale.LimitsSet(self.limits_of(record, machine.state.limits.stopped)))
+            machine.feed(scale.LimitsSet(self._limits(record, machine.state.limits.stopped)))
 
     def cap_told(self, record: PodRecord) -> str:
         """That the channel's cap holds the pod back, in words; empty if it does not."""
         machine = self._machines.get(record.channel)
         return "" if machine is None else scale.cap_told(machine.state, trio.current_time())
 
-    def _idle_connection(self, record: PodRecord) -> float:
-        """As the manifest says, if it can still be read."""
-        if not self._bundles.held(record):
-            return scale.Limits().idle_connection
-        return float(self._bundles.open(record).manifest.spec.scale.idle_connection)
-
     async def park(self, record: PodRecord, reason: str) -> None:
         """No replicas from now on; whoever asks is told why."""
         machine = self._machines.get(record.channel)
         if machine is not None:
-            machine.feed(scale.LimitsSet(self.limits_of(record, reason)))
+            machine.feed(scale.LimitsSet(self._limits(record, reason)))
         elif await self._doors.cluster.replicas(record.namespace):
             await self._doors.cluster.scale(record.namespace, 0)
 
@@ -208,8 +179,7 @@ class Fleet:
         if await self._doors.cluster.replicas(record.namespace):
             await self._doors.cluster.scale(record.namespace, 0)
         with trio.move_on_after(EMPTY_LIMIT_S):
-            while any(view.namespace == record.namespace for view in self._views.of(record.label).values()):
-                await self._views_changed.wait()
+            await self._replicas.until_empty(record.label, record.namespace)
 
     async def clear(self, record: PodRecord) -> None:
         """End every replica that an earlier boot left; NetworkFailure while some are still ending.
@@ -228,7 +198,7 @@ class Fleet:
         """Watch, tick and keep the facade in step, for ever."""
         async with trio.open_nursery() as nursery:
             self._nursery = nursery
-            nursery.start_soon(steadily, "watching replicas", self._watch)
+            self._replicas.begin(nursery)
             nursery.start_soon(steadily, "the fleet's tick", self._tick)
             nursery.start_soon(steadily, "keeping the facade", self._facade_keeper.run)
             task_status.started()
@@ -265,80 +235,17 @@ class Fleet:
             machine.told_with_all()
         self._adopt(machine)
         if record.phase is Phase.STOPPED:
-            machine.feed(scale.LimitsSet(self.limits_of(record, record.reason)))
+            machine.feed(scale.LimitsSet(self._limits(record, record.reason)))
 
     def _adopt(self, machine: Machine) -> Machine:
         assert self._nursery is not None
         self._machines[machine.published.channel] = machine
         self._labels[machine.published.label] = machine
-        machine.views = {
-            uid: view
-            for uid, view in self._views.of(machine.published.label).items()
-            if view.namespace == machine.published.namespace
-        }
         self._nursery.start_soon(machine.run)
         self._adopted.set()
         self._adopted = trio.Event()
-        self._probe_all(machine)
-        machine.see()
+        self._replicas.introduce(machine)
         return machine
-
-    async def _watch(self) -> None:
-        while True:
-            try:
-                async with self._doors.cluster.watch_pods() as changes:
-                    async for change in changes:
-                        await self._on_change(change.pod, gone=change.gone)
-            except TrustedPodsError as error:
-                _log.warning("the watch on replicas ended: %s", error)
-                await trio.sleep(WATCH_PAUSE_S)
-
-    async def _on_change(self, view: PodView, *, gone: bool) -> None:
-        if gone:
-            self._views.drop(view)
-        else:
-            self._views.put(view)
-        self._views_changed.set()
-        self._views_changed = trio.Event()
-        machine = self._labels.get(view.label)
-        if machine is not None and machine.published.namespace == view.namespace:
-            if gone:
-                machine.views.pop(view.uid, None)
-                machine.probed.pop(view.uid, None)
-            else:
-                machine.views[view.uid] = view
-            self._probe_all(machine)
-            machine.see()
-        if not gone and self._nursery is not None:
-            self._nursery.start_soon(self._meter_view, view)
-
-    async def _meter_view(self, view: PodView) -> None:
-        try:
-            await self._meter.seen(view)
-        except TrustedPodsError as error:
-            _log.warning("%s: not metered yet: %s", view.label, error)  # `observe` comes by again
-
-    def _probe_all(self, machine: Machine) -> None:
-        assert self._nursery is not None
-        for view in machine.unprobed():
-            key = (view.uid, view.restarts)
-            if key not in self._probing and view.deleted_at is None:
-                self._probing.add(key)
-                self._nursery.start_soon(self._probe, machine, view)
-
-    async def _probe(self, machine: Machine, view: PodView) -> None:
-        try:
-            assert view.ip is not None
-            limit = float(self._doors.config.terms.start_limit_s)
-            result = await self._doors.until_ready(view.ip, machine.published.probes, limit)
-        finally:
-            self._probing.discard((view.uid, view.restarts))
-        if view.uid in machine.views:
-            if result.ready:
-                machine.probed[view.uid] = view.restarts
-                machine.see()
-            else:
-                machine.see(failure=f"readiness probe: {result.reason}")
 
     async def _tick(self) -> None:
         while True:

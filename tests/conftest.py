@@ -7,16 +7,75 @@ from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import settings
+from xdist.remote import Producer
+from xdist.scheduler import LoadFileScheduling
 
 from tests.examples import examples
 
 if TYPE_CHECKING:
     from tests.live.localnet_fixture import LiveLocalnet
 
-
 # How long an example takes says more about the machine than about the code.
 settings.register_profile("unhurried", parent=settings(), deadline=None, max_examples=examples(100))
 settings.load_profile("unhurried")
+
+LIVE_LIMIT_S = 600
+"""After this a live test hangs. It is no measure: its first fixture may bring a whole market up, and machines
+differ tenfold in how fast they are while two workers share them."""
+
+SHARED = {
+    "tests/live/test_bill.py": "quiet markets",
+    "tests/live/test_funds.py": "quiet markets",
+    "tests/live/test_reboot.py": "quiet markets",
+    "tests/live/test_failures.py": "slow download",
+    "tests/live/test_scale.py": "slow download",
+}
+"""Files that use one expensive fixture, by its name: they run on one worker, so that there is one of it."""
+
+LONG_FIRST = (
+    "tests/chaos/test_chaos.py",
+    "quiet markets",
+    "tests/live/test_outage.py",
+    "slow download",
+    "tests/localnet/test_lifecycle_live.py",
+    "tests/live/test_meter.py",
+    "tests/live/test_kill.py",
+    "tests/live/test_demo.py",
+    "tests/live/test_hanging.py",
+    "tests/live/test_evidence.py",
+)
+"""What takes over a minute, the longest first: a worker that has nothing left to do waits for the other."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Limit every live test, and begin with the long ones."""
+    for item in items:
+        if item.get_closest_marker("live") and not item.get_closest_marker("timeout"):
+            item.add_marker(pytest.mark.timeout(LIVE_LIMIT_S))
+    items.sort(key=_turn)
+
+
+def _group(nodeid: str) -> str:
+    file = nodeid.partition("::")[0]
+    return SHARED.get(file, file)
+
+
+def _turn(item: pytest.Item) -> int:
+    group = _group(item.nodeid)
+    return LONG_FIRST.index(group) if group in LONG_FIRST else len(LONG_FIRST)
+
+
+class FilesTogether(LoadFileScheduling):
+    """Each file to one worker (`--dist loadfile`), and files that share something to the same one."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return _group(nodeid)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> FilesTogether | None:
+    """For xdist."""
+    return FilesTogether(config, log) if config.getvalue("dist") == "loadfile" else None
 
 
 @pytest.fixture(scope="session")

@@ -26,7 +26,7 @@ from trustedpods.provider.app.accepting import MAX_WAITING_BYTES
 MOST_MEMORY_MIB = 160
 """What an attack may make the daemon grow by; it begins with some 150."""
 
-pytestmark = [pytest.mark.live, pytest.mark.timeout(120)]
+pytestmark = pytest.mark.live
 
 
 def report(capsys, what, **figures):

@@ -10,7 +10,7 @@ from tests.live.localnet_fixture import LiveLocalnet
 from tests.live.money import Bank
 from tests.live.publisher import Publisher, provider
 
-pytestmark = [pytest.mark.live, pytest.mark.timeout(240)]
+pytestmark = pytest.mark.live
 
 
 @pytest.mark.parametrize("quiet_market", [18, 6], indirect=True, ids=["18-decimals", "6-decimals"])

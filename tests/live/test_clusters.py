@@ -14,7 +14,7 @@ from tests.live.waiting import until
 from trustedpods.localnet import accounts
 from trustedpods.localnet.provider import config_file
 
-pytestmark = [pytest.mark.live, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.live
 
 
 @pytest.fixture(scope="module")

@@ -24,7 +24,7 @@ from trustedpods.localnet.toml_text import toml_text
 from trustedpods.protocol.errors import ExitCode
 from trustedpods.provider.cluster.client import open_cluster
 
-pytestmark = [pytest.mark.live, pytest.mark.timeout(240)]
+pytestmark = pytest.mark.live
 
 AGENT = "k1/netpol"
 PARTS = {

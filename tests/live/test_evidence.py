@@ -38,7 +38,7 @@ from trustedpods.publisher.app.desk import open_window
 from trustedpods.publisher.context import read_market as read_market_file
 from trustedpods.publisher.session import attest_row
 
-pytestmark = [pytest.mark.live, pytest.mark.timeout(240)]
+pytestmark = pytest.mark.live
 
 MOST_BEFORE_PROOF = 2048
 """Bytes that a client may send before it has seen evidence: Noise, yamux and a nonce need 500; an

@@ -13,7 +13,7 @@ from tests.live.conftest import unique
 from tests.live.localnet_fixture import LiveLocalnet
 from tests.live.publisher import Deployed, Json, Publisher
 
-pytestmark = [pytest.mark.live, pytest.mark.timeout(180)]
+pytestmark = pytest.mark.live
 
 IDLE_S = 2
 

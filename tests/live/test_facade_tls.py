@@ -15,7 +15,7 @@ from tests.live.publisher import Json, Publisher
 from trustedpods.localnet.provider_files import keys_folder
 from trustedpods.provider.facade.certificates import Authority, certificate_pem, utc
 
-pytestmark = [pytest.mark.live, pytest.mark.timeout(120)]
+pytestmark = pytest.mark.live
 
 
 def trusting(root: bytes) -> ssl.SSLContext:

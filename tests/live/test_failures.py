@@ -19,7 +19,7 @@ from tests.live.waiting import until
 from trustedpods.protocol.errors import ExitCode
 from trustedpods.protocol.ids import ChannelId, host_label
 
-pytestmark = [pytest.mark.live, pytest.mark.timeout(240), pytest.mark.usefixtures("slow_download")]
+pytestmark = [pytest.mark.live, pytest.mark.usefixtures("slow_download")]
 
 BLOCK_TIME_S = 1
 LEFT_LIMIT_S = 10

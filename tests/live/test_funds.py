@@ -12,7 +12,7 @@ from tests.live.money import Bank
 from tests.live.publisher import Deployed, Json, Publisher, provider
 from tests.live.waiting import until
 
-pytestmark = [pytest.mark.live, pytest.mark.timeout(240)]
+pytestmark = pytest.mark.live
 
 FUNDED_FOR_S = 30
 CLOSE_LAG_S = 10

@@ -23,7 +23,7 @@ from tests.live.publisher import Publisher, Said, finish
 from tests.live.waiting import until
 from trustedpods.protocol.errors import ExitCode
 
-pytestmark = [pytest.mark.live, pytest.mark.timeout(400)]
+pytestmark = pytest.mark.live
 
 ENDS_WITHIN_S = 100
 """Each verb dials for 10 s at most, and reads the chain; the machine may be busy."""

@@ -21,7 +21,7 @@ from tests.live.probing import Knock, all_at_once
 from tests.live.publisher import Deployed, Json, Publisher
 from tests.live.waiting import until
 
-pytestmark = [pytest.mark.live, pytest.mark.timeout(240)]
+pytestmark = pytest.mark.live
 
 SERVED = 8080
 OTHER, ASKED, UNASKED, V6 = 8081, 7000, 7005, 7006

@@ -29,7 +29,7 @@ from trustedpods.protocol.sealing.requests import publisher_secret
 from trustedpods.publisher.images.oci import Blob
 from trustedpods.publisher.images.source import open_image
 
-pytestmark = [pytest.mark.live, pytest.mark.timeout(240)]
+pytestmark = pytest.mark.live
 
 LAYER_CHUNKS = 48
 """Incompressible MiB: enough that there is time to kill between the first and the last of them."""

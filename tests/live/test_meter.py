@@ -19,7 +19,7 @@ from tests.live.waiting import until
 from trustedpods.publisher.core.cost import shape_of
 from trustedpods.publisher.pod import read_pod
 
-pytestmark = [pytest.mark.live, pytest.mark.timeout(240)]
+pytestmark = pytest.mark.live
 
 LENGTHS = [pytest.param(20, id="20s"), pytest.param(60, id="60s", marks=pytest.mark.soak)]
 ASLEEP_S = 8

@@ -12,7 +12,7 @@ from tests.live.localnet_fixture import LiveLocalnet
 from tests.live.publisher import Publisher
 from tests.live.waiting import until
 
-pytestmark = [pytest.mark.live, pytest.mark.timeout(180)]
+pytestmark = pytest.mark.live
 
 _SCRAPE = "import sys, urllib.request as u; print(u.urlopen(sys.argv[1], timeout=10).read().decode())"
 

@@ -23,7 +23,7 @@ from trustedpods.localnet.cluster_files import traffic_socket
 from trustedpods.localnet.network import entered
 from trustedpods.provider.cluster.traffic import PodTraffic, TrafficDoor
 
-pytestmark = [pytest.mark.live, pytest.mark.timeout(240)]
+pytestmark = pytest.mark.live
 
 PORT = 8080
 AGENT = "k1/netpol"

@@ -20,7 +20,7 @@ from trustedpods.contracts.records import meter_tag
 from trustedpods.localnet.provider import keys_folder
 from trustedpods.protocol.ids import Address
 
-pytestmark = [pytest.mark.live, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.live
 
 DEPOSIT = "2h"
 

@@ -12,7 +12,7 @@ from tests.live.conftest import SLOW_IDLE_S, Download, unique
 from tests.live.localnet_fixture import LiveLocalnet
 from tests.live.publisher import Json, Publisher
 
-pytestmark = [pytest.mark.live, pytest.mark.timeout(240), pytest.mark.usefixtures("slow_download")]
+pytestmark = [pytest.mark.live, pytest.mark.usefixtures("slow_download")]
 
 MOST = 3
 AT_ONCE = 50

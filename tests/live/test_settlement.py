@@ -10,7 +10,7 @@ from tests.live.localnet_fixture import LiveLocalnet
 from tests.live.publisher import Deployed, Json, Publisher
 from tests.live.waiting import until
 
-pytestmark = [pytest.mark.live, pytest.mark.timeout(180)]
+pytestmark = pytest.mark.live
 
 
 def audit(person: Publisher, pod: Deployed, code: int = 0) -> Json:

@@ -27,7 +27,7 @@ from trustedpods.publisher.keyfile import load_key
 from trustedpods.publisher.output import make_show
 from trustedpods.publisher.session import next_generation
 
-pytestmark = [pytest.mark.live, pytest.mark.timeout(240)]
+pytestmark = pytest.mark.live
 
 CONFIRMED = ("channel", "namespace", "endpoints", "images", "terms", "provider", "generation", "issued_at")
 

@@ -26,7 +26,7 @@ from trustedpods.localnet.network import enter
 from trustedpods.localnet.settings import Knobs
 from trustedpods.protocol.errors import ExitCode
 
-pytestmark = [pytest.mark.live, pytest.mark.timeout(240)]
+pytestmark = pytest.mark.live
 
 EXAMPLES = Path(__file__).parents[2] / "manifests" / "examples"
 COMMAND = Path(sys.executable).with_name("trustedpods-localnet")

@@ -15,7 +15,7 @@ from trustedpods.localnet.binaries import BUSYBOX
 from trustedpods.localnet.down import down
 from trustedpods.localnet.up import up
 
-pytestmark = [pytest.mark.live, pytest.mark.timeout(240)]
+pytestmark = pytest.mark.live
 
 
 def run_pod(running: LiveLocalnet, name: str = "keeper") -> None:

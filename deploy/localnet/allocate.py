@@ -88,7 +88,10 @@ def _ports_of_others() -> set[int]:
     """Ports promised to localnets that may be down just now."""
     taken: set[int] = set()
     for file in folders.home().glob("*/localnet.json"):
-        settings = Settings.model_validate_json(file.read_bytes())
+        try:
+            settings = Settings.model_validate_json(file.read_bytes())
+        except FileNotFoundError:  # taken down just now
+            continue
         for part in settings.clusters:
             taken |= set(part.ports.model_dump().values())
             taken.update(range(part.ports.tcp, part.ports.tcp + TCP_PORTS))

@@ -18,8 +18,8 @@ from pathlib import Path
 from trustedpods.protocol.errors import TrustedPodsError
 
 _CONTROLLERS = ("cpuset", "cpu", "io", "memory", "hugetlb", "pids", "rdma")
-_KILL_LIMIT_S = 15
-_REMOVE_LIMIT_S = 10
+_KILL_LIMIT_S = 60
+_REMOVE_LIMIT_S = 60
 
 
 def hierarchies(mounts: str | None = None) -> list[tuple[Path, int]]:

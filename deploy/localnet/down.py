@@ -86,11 +86,13 @@ def _forget_traces(state: Path) -> None:
         if socket.is_absolute():
             socket.unlink(missing_ok=True)
     for result in _CNI_RESULTS.glob("*"):
-        if f"{state}/".encode() in result.read_bytes():  # the path of the pod's network namespace
-            result.unlink(missing_ok=True)
+        with contextlib.suppress(FileNotFoundError):  # other clusters' pods come and go
+            if f"{state}/".encode() in result.read_bytes():  # the path of the pod's network namespace
+                result.unlink()
     for link in _LEGACY_POD_LOGS.glob("*.log"):
-        if link.is_symlink() and Path(os.readlink(link)).is_relative_to(state):
-            link.unlink(missing_ok=True)
+        with contextlib.suppress(FileNotFoundError):
+            if link.is_symlink() and Path(os.readlink(link)).is_relative_to(state):
+                link.unlink()
 
 
 def _unmount(state: Path) -> None:

@@ -83,7 +83,7 @@ async def pour(stream, total, *, ignore_window):
     return sent
 
 
-async def blast(muxer, frames, limit_s=20):
+async def blast(muxer, frames, limit_s=120):
     """Write raw frames until they are all gone or the peer has cut us off; True when it has.
 
     Frames go out in whole Noise messages, several thousand in each.

@@ -90,7 +90,7 @@ async def test_who_replays_reads_nothing(world):
         recorded = await recorded_provision(caller)
         async with caller._stream() as stream:
             await stream.send(encode(recorded.request))
-            answer = decode(await stream.receive(timeout=10), SealedReply, ErrorReply)
+            answer = decode(await stream.receive(timeout=60), SealedReply, ErrorReply)
         assert isinstance(answer, SealedReply)
         with pytest.raises(RemoteProtocolError):
             hpke.PrivateKey.generate().open(answer.sealed, b"")

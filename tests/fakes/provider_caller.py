@@ -181,7 +181,7 @@ class Caller:
             numbers = itertools.count()
 
             async def reply(*models):
-                message = decode(await stream.receive(timeout=20), SealedReply, ErrorReply)
+                message = decode(await stream.receive(timeout=60), SealedReply, ErrorReply)
                 if isinstance(message, ErrorReply):
                     raise error_from_wire(message.code, message.what, None, message.hint, message.rule)
                 public = self.world.keys.reply.public_key().public_bytes_raw()
@@ -249,7 +249,7 @@ async def serving(world):
         yield parts, caller
 
 
-async def until(condition, limit=10.0):
+async def until(condition, limit=60.0):
     """Poll until *condition* (a callable, or one that returns an awaitable) holds."""
     with trio.fail_after(limit):
         while True:

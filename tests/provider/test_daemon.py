@@ -92,7 +92,7 @@ async def test_an_update_that_fails_goes_back(world):
         with pytest.raises(Refused, match="status 500"):
             await caller.provision()
         world.ready = True
-        record = await until(lambda: in_phase(parts, caller, Phase.SERVING), limit=20)
+        record = await until(lambda: in_phase(parts, caller, Phase.SERVING))
         assert parts.bundles.open(record).bundle == old
 
 

@@ -129,9 +129,9 @@ async def test_the_end_of_the_money_in_full(world):
         async with trio.open_nursery() as nursery:
             nursery.start_soon(_keep_busy, world)
             nursery.start_soon(_run_clock, world)
-            await until(lambda: in_phase(parts, caller, Phase.STOPPED), limit=30)
+            await until(lambda: in_phase(parts, caller, Phase.STOPPED))
             world.pass_time(55)
-            await until(lambda: in_phase(parts, caller, Phase.GONE), limit=30)
+            await until(lambda: in_phase(parts, caller, Phase.GONE))
             nursery.cancel_scope.cancel()
         status = await caller.ask("status", StatusBody(), PodStatus)
         reasons = [event.reason for event in status.events]
@@ -166,9 +166,9 @@ async def test_a_top_up_within_the_grace_period_revives(world):
         await caller.pay(due(Usage(2000, 2000, 20_000), parts.doors.config.prices) + 5)
         await caller.provision()
         world.pass_time(30)
-        await until(lambda: in_phase(parts, caller, Phase.STOPPED), limit=15)
+        await until(lambda: in_phase(parts, caller, Phase.STOPPED))
         await world.chain.top_up(caller.key, world.owner, caller.ref.channel, 10**9)
-        await until(lambda: in_phase(parts, caller, Phase.SERVING), limit=15)
+        await until(lambda: in_phase(parts, caller, Phase.SERVING))
 
 
 def replicas_of(world):
@@ -216,7 +216,7 @@ async def test_a_notice_stops_the_pod_and_claims_before_it_ends(world):
         world.pass_time(45)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(_tick_clock, world)
-            await until(lambda: in_phase(parts, caller, Phase.GONE), limit=15)
+            await until(lambda: in_phase(parts, caller, Phase.GONE))
             nursery.cancel_scope.cancel()
         assert await world.chain.owed(world.owner) > 0
 

@@ -13,10 +13,12 @@ from trio.testing import MockClock
 from tests.fakes.full_store import FullWorld, count_statements, in_step, let_pass
 
 FEW, MORE, MANY = 3, 80, 1000
-RECONCILED_S = 5.0
+RECONCILED_S = 15.0
+"""For a thousand pods, with the fakes' own work; 2 were measured. A slow machine takes several times that."""
+
 IDLE_S = 60
-MOST_CPU_PERCENT = 10.0
-"""Of one core, with the fakes' own work, for a thousand pods; 3 were measured."""
+MOST_CPU_PERCENT = 20.0
+"""Of one core, likewise; 3 were measured."""
 
 PER_POD = {"facade.certify"}
 """The only calls that a start makes for each pod: they reach HAProxy where a certificate is new."""

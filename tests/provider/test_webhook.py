@@ -161,8 +161,8 @@ async def test_a_pod_s_warnings_arrive_and_are_tried_again(tmp_path, nursery, mo
         await caller.pay(due(Usage(3000, 2000, 20_000), parts.doors.config.prices) + 5)
         await caller.provision()
         world.pass_time(40)
-        await until(lambda: in_phase(parts, caller, Phase.STOPPED), limit=15)
-        await until(lambda: len(there.got) >= 2, limit=20)  # the first was answered with 503
+        await until(lambda: in_phase(parts, caller, Phase.STOPPED))
+        await until(lambda: len(there.got) >= 2)  # the first was answered with 503
         assert "funds-out" in {json.loads(body)["event"] for _, body in there.got}
         for headers, body in there.got:
             text = headers[SIGNATURE_HEADER.lower().encode()].decode().partition("=")[2]

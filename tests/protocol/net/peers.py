@@ -20,6 +20,9 @@ from trustedpods.protocol.net.handshake import Identity, greet
 from trustedpods.protocol.net.link import Link
 from trustedpods.protocol.net.muxer import BoundedYamux
 
+PATIENCE_S = 60.0
+"""How long anything may take that is no promise itself, on a busy, slow machine."""
+
 LOOPBACK = ["/ip4/127.0.0.1/tcp/0"]
 ANY = Multiaddr(LOOPBACK[0])
 
@@ -31,14 +34,14 @@ async def echo(stream: FrameStream) -> None:
 
 
 async def assert_served(client: Host, address: str) -> None:
-    """An honest client gets its answer within a few seconds."""
-    with trio.fail_after(5):
+    """An honest client gets its answer."""
+    with trio.fail_after(PATIENCE_S):
         async with client.dial(address) as connection, connection.stream() as stream:
             await stream.send(b"honest")
             assert await stream.receive(100) == b"honest"
 
 
-async def eventually(condition, seconds: float = 5.0) -> None:
+async def eventually(condition, seconds: float = PATIENCE_S) -> None:
     """Wait until *condition* holds, for at most so long."""
     with trio.fail_after(seconds):
         while not condition():

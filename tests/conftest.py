@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What tests of all rooms share: one localnet per session, made when the first test asks for it."""
 
+import gc
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +15,16 @@ from tests.examples import examples
 
 if TYPE_CHECKING:
     from tests.live.localnet_fixture import LiveLocalnet
+
+# What is imported and collected lives to the end: looking through it for garbage, again and again, took
+# a quarter of the collection's time. Tests run with the collector as it always is.
+gc.disable()
+
+
+def pytest_collection_finish() -> None:
+    gc.freeze()
+    gc.enable()
+
 
 # How long an example takes says more about the machine than about the code.
 settings.register_profile("unhurried", parent=settings(), deadline=None, max_examples=examples(100))

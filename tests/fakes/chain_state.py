@@ -2,16 +2,21 @@
 """What the blocks of a chain in memory hold, and what any transaction needs: a node, gas, a balance."""
 
 import copy
+import functools
 import secrets
 from dataclasses import dataclass, field
 
+from trustedpods.contracts import typed
 from trustedpods.contracts.records import Channel, ClosedInfo, Market, Receipt
-from trustedpods.contracts.typed import address_of
 from trustedpods.protocol.errors import InsufficientFunds, NetworkFailure, Refused
 from trustedpods.protocol.ids import address_from_bytes
 
 BLOCK_GAS = 50_000
 STATE = ("tokens", "gas", "credit", "payouts", "operators", "lives", "rows", "roots")
+
+
+address_of = functools.cache(typed.address_of)
+"""The few keys of a test sign again and again; their addresses take most of a fake's time."""
 
 
 def _address(number):

@@ -15,8 +15,8 @@ from dataclasses import dataclass, field
 import trio
 
 from tests.fakes.chain import FakeChain
+from tests.fakes.chain_state import address_of
 from tests.fakes.cluster import FakeCluster
-from trustedpods.contracts.typed import address_of
 from trustedpods.protocol.errors import Refused
 from trustedpods.protocol.net.host import open_host
 from trustedpods.provider.app.assembly import assemble

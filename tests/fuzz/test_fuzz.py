@@ -15,7 +15,7 @@ from tests.examples import examples
 from tests.fuzz.targets import TARGETS, run
 
 ROOT = Path(__file__).parents[2]
-SECONDS = 6
+SECONDS = examples(8)
 HANG_S = 240
 """Start, the last input, and a busy machine."""
 SOAK_SECONDS = int(os.environ.get("FUZZ_SECONDS", "900"))

@@ -2,8 +2,8 @@
 """Code with one check taken out: each refusal, each checking call, each part of a condition in turn."""
 
 import ast
-import copy
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,11 +27,9 @@ class Mutant:
 def mutants(file: Path) -> Iterator[Mutant]:
     """Every mutant of one file, in the order of its lines."""
     tree = ast.parse(file.read_text())
-    for index, (node, what) in enumerate(_targets(tree)):
-        changed = copy.deepcopy(tree)
-        twin, _ = list(_targets(changed))[index]
-        _take_out(changed, twin)
-        source = ast.unparse(ast.fix_missing_locations(changed))
+    for node, what in list(_targets(tree)):
+        with _without(tree, node):
+            source = ast.unparse(tree)
         yield Mutant(file, node.lineno, what, source)
 
 
@@ -74,16 +72,24 @@ def _called(node: ast.expr | None) -> str:
     return ""
 
 
-def _take_out(tree: ast.AST, target: ast.AST) -> None:
+@contextmanager
+def _without(tree: ast.AST, target: ast.AST) -> Iterator[None]:
+    """The tree lacks *target*, or passes where it stood, until the block ends."""
+    parent, siblings = _place(tree, target)
+    whole = list(siblings)
+    at = whole.index(target)
+    siblings[at : at + 1] = [] if isinstance(parent, ast.BoolOp) else [ast.Pass()]
+    assert siblings, ast.unparse(target)
+    try:
+        yield
+    finally:
+        siblings[:] = whole
+
+
+def _place(tree: ast.AST, target: ast.AST) -> tuple[ast.AST, list[ast.AST]]:
+    """The node that holds *target*, and the list of its that it is in."""
     for node in ast.walk(tree):
-        for field, value in ast.iter_fields(node):
-            if not isinstance(value, list) or target not in value:
-                continue
-            at = value.index(target)
-            if isinstance(node, ast.BoolOp):
-                del value[at]
-            else:
-                value[at] = ast.Pass()
-            assert value, field
-            return
+        for _, value in ast.iter_fields(node):
+            if isinstance(value, list) and target in value:
+                return node, value
     raise AssertionError("the target is not in the tree")

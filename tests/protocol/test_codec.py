@@ -149,9 +149,10 @@ def test_hostile_bytes_are_refused(data: bytes):
 
 
 def test_many_small_lists_run_out_of_budget():
-    lists = [[[] for _ in range(codec.MAX_ARRAY)] for _ in range(100)]
+    count = codec.MAX_ARRAY.to_bytes(2, "big")
+    lists = b"\xdc" + count + b"\x90" * codec.MAX_ARRAY  # array 16 of empty arrays
     with pytest.raises(RemoteProtocolError, match="items"):
-        codec.decode(msgpack.packb(lists), *KINDS)
+        codec.decode(b"\xdc\x00\x64" + lists * 100, *KINDS)
 
 
 def test_a_full_usage_report_fits():

@@ -23,6 +23,10 @@ MAX_EVENTS = 1024
 RETRY_S = 0.5
 """Pause before commands that failed are run again."""
 
+SETTLE_FIRST_S = 0.05
+SETTLE_MOST_S = 1.0
+"""Between two looks at whether the controllers have seen a number; the pause grows by half each time."""
+
 
 @dataclass(frozen=True, slots=True)
 class Published:
@@ -56,6 +60,7 @@ class Machine:
         self._ended = False
         self._commands: list[scale.Command] = []
         self._more = trio.Event()
+        self._settling = trio.CancelScope()
         self.scope = trio.CancelScope()
         self.probed: dict[str, int] = {}
         self.views: dict[str, PodView] = {}
@@ -80,6 +85,8 @@ class Machine:
 
     def _queue(self, command: scale.Command) -> None:
         """A command says what is wanted, so a newer one takes the place of one not yet run."""
+        if isinstance(command, scale.SetReplicas):
+            self._settling.cancel()
         for index, older in enumerate(self._commands):
             if type(older) is type(command):
                 self._commands[index] = command
@@ -106,7 +113,7 @@ class Machine:
         finally:
             self._waiters.pop(done, None)
 
-    def see(self, failure: str | None = None, replicas: int | None = None) -> None:
+    def see(self, failure: str | None = None, replicas: int | None = None, *, settled: bool = False) -> None:
         """Tell the state machine what `views` and `probed` hold now."""
         ready: list[PodAddress] = []
         unready: list[PodAddress] = []
@@ -115,7 +122,8 @@ class Machine:
                 continue
             address = PodAddress(view.name, view.ip, self.published.port)
             (ready if self._is_ready(view) else unready).append(address)
-        self.feed(scale.PodsSeen(tuple(sorted(ready)), tuple(sorted(unready)), replicas, failure))
+        seen = scale.PodsSeen(tuple(sorted(ready)), tuple(sorted(unready)), replicas, failure, settled)
+        self.feed(seen)
 
     def unprobed(self) -> Iterable[PodView]:
         """Replicas that run and whose probes have not passed yet."""
@@ -139,23 +147,58 @@ class Machine:
         self.scope.cancel()
 
     async def run(self) -> None:
-        """Carry out commands until cancelled through `scope`.
-
-        A failed one is repeated, unless what is wanted has changed meanwhile; those behind it wait.
-        """
+        """Carry out commands until cancelled through `scope`."""
         with self.scope:
-            while True:
-                await self._more.wait()
-                self._more = trio.Event()
-                while self._commands:
-                    command = self._commands.pop(0)
-                    try:
-                        await self._execute(command)
-                    except Exception as error:  # noqa: BLE001 - one pod must not stop the others
-                        level = logging.WARNING if isinstance(error, TrustedPodsError) else logging.ERROR
-                        _log.log(level, "%s: %s; trying again", self.published.label, error)
-                        self._put_back(command)
-                        await trio.sleep(RETRY_S)
+            async with trio.open_nursery() as nursery:
+                if self.state.replicas:
+                    nursery.start_soon(self._settle)
+                while True:
+                    await self._more.wait()
+                    self._more = trio.Event()
+                    await self._carry_out(nursery)
+
+    async def _carry_out(self, nursery: trio.Nursery) -> None:
+        """All commands. A failed one is repeated, unless a newer one took its place; those behind it wait."""
+        while self._commands:
+            command = self._commands.pop(0)
+            try:
+                await self._execute(command)
+            except Exception as error:  # noqa: BLE001 - one pod must not stop the others
+                level = logging.WARNING if isinstance(error, TrustedPodsError) else logging.ERROR
+                _log.log(level, "%s: %s; trying again", self.published.label, error)
+                self._put_back(command)
+                await trio.sleep(RETRY_S)
+            else:
+                if isinstance(command, scale.SetReplicas) and command.count:
+                    nursery.start_soon(self._settle, SETTLE_FIRST_S)
+
+    async def _settle(self, pause: float = 0.0) -> None:
+        """Look until all controllers have seen the last number; the next command of that kind ends this."""
+        with trio.CancelScope() as self._settling:
+            await trio.sleep(pause)
+            while not await self._is_settled(self._settling):
+                pause = min(SETTLE_MOST_S, max(SETTLE_FIRST_S, 1.5 * pause))
+                await trio.sleep(pause)
+
+    async def _is_settled(self, scope: trio.CancelScope) -> bool:
+        """Look at the controllers, then at the replicas, and tell the state machine."""
+        namespace = self.published.namespace
+        try:
+            rollout = await self._doors.cluster.rollout(namespace)
+            if not rollout.settled:
+                return False
+            listed = {view.uid: view for view in await self._doors.cluster.pods(namespace)}
+        except Exception as error:  # noqa: BLE001 - one pod must not stop the others
+            level = logging.DEBUG if isinstance(error, TrustedPodsError) else logging.ERROR
+            _log.log(level, "%s: not known to be settled: %s", self.published.label, error)
+            return False
+        if scope.cancel_called:
+            return True  # for a number that is no longer the last
+        # The watch may be behind: only what this look shows to go is news, the rest may be older.
+        ending = {uid: view for uid, view in listed.items() if view.deleted_at is not None}
+        self.views = {uid: ending.get(uid, view) for uid, view in self.views.items() if uid in listed}
+        self.see(replicas=rollout.replicas, settled=True)
+        return True
 
     def _put_back(self, command: scale.Command) -> None:
         """To the front again, or a newer one of its kind in its place."""

@@ -21,12 +21,14 @@ from trustedpods.provider.cluster import (
     views,
     watching,
 )
+from trustedpods.provider.cluster import rollout as rollouts
 from trustedpods.provider.cluster.api import Api, open_api, path_of
 from trustedpods.provider.cluster.builder import KubeObject
 from trustedpods.provider.cluster.capacity import Capacity, capacity
 from trustedpods.provider.cluster.names import DELETION_COST, METERED, POD_LABEL, WORKLOAD
 from trustedpods.provider.cluster.proving import Proof
 from trustedpods.provider.cluster.reasons import Diagnosis
+from trustedpods.provider.cluster.rollout import Rollout
 from trustedpods.provider.cluster.views import ClaimView, NamespaceView, PodView
 from trustedpods.provider.cluster.watching import PodChange
 
@@ -65,13 +67,26 @@ class Cluster:
     async def replicas(self, namespace: str) -> int:
         """How many replicas shall run; 0 where nothing was applied."""
         deployment = await self._api.find(path_of("Deployment", namespace, WORKLOAD))
-        return 0 if deployment is None else int(deployment["spec"].get("replicas", 1))
+        return 0 if deployment is None else rollouts.asked_for(deployment)
 
     async def all_replicas(self) -> dict[str, int]:
         """The same of all pods at once, by their namespaces; what is not in it has none."""
         found = await self._api.items(path_of("Deployment"), POD_LABEL)
         ours = [one for one in found if one["metadata"]["name"] == WORKLOAD]
-        return {one["metadata"]["namespace"]: int(one["spec"].get("replicas", 1)) for one in ours}
+        return {one["metadata"]["namespace"]: rollouts.asked_for(one) for one in ours}
+
+    async def rollout(self, namespace: str) -> Rollout:
+        """What `scale` asked for last, and whether every controller has seen it.
+
+        Look at the pods after this: then one that is there, and is not being deleted, stays.
+        """
+        deployment = await self._api.find(path_of("Deployment", namespace, WORKLOAD))
+        if deployment is None:
+            return Rollout(0, settled=True)
+        if not rollouts.observed(deployment):
+            return Rollout(rollouts.asked_for(deployment), settled=False)
+        made = await self._api.items(path_of("ReplicaSet", namespace), POD_LABEL)
+        return rollouts.rollout(deployment, made)
 
     async def delete_namespace(self, namespace: str) -> None:
         """Ask for the end of a pod's life with all that it holds; done already is done."""

@@ -8,6 +8,10 @@ change, so one that failed is simply run again.
 
 A pod is scaled down only after the proxy has shown, in one reading, that the replica gets nothing
 new and serves nothing. A request that comes meanwhile calls it off.
+
+Controllers carry a number of replicas out, and may be far behind: what was asked for a minute ago
+can still end a replica now. So what was scaled away, and what is there when a pod starts from zero,
+serves nothing before the cluster was seen settled.
 """
 
 import math
@@ -23,7 +27,6 @@ from trustedpods.provider.core.scaling import (
     Phase,
     PodsSeen,
     Refuse,
-    Retired,
     ScaleState,
     Serve,
     SetReplicas,
@@ -42,7 +45,6 @@ __all__ = [
     "Phase",
     "PodsSeen",
     "Refuse",
-    "Retired",
     "ScaleState",
     "Serve",
     "SetReplicas",
@@ -59,9 +61,6 @@ BACKOFF_FIRST_S = 5.0
 BACKOFF_MAX_S = 300.0
 HEALTHY_S = 60.0
 """Awake for so long, a pod's earlier failures are forgotten."""
-
-RETIRED_S = 3.0
-"""A replica that was scaled away may still be listed as ready for so long; it is not used."""
 
 ADOPT_S = 2.0
 """After a restart of the daemon, running replicas keep their requests for so long unconfirmed."""
@@ -132,7 +131,8 @@ def _on_wake(state: ScaleState, now: float) -> Result:
 
 def _start(state: ScaleState, now: float) -> Result:
     count = max(1, state.limits.min)
-    state = replace(state, phase=Phase.WAKING, since=now, ready=(), unready=(), leaving=())
+    settled = state.settled and state.replicas > 0
+    state = replace(state, phase=Phase.WAKING, since=now, ready=(), unready=(), leaving=(), settled=settled)
     return _ask(state, count)
 
 
@@ -153,13 +153,13 @@ def _answer(state: ScaleState) -> Result:
 
 def _on_pods(state: ScaleState, event: PodsSeen, now: float) -> Result:
     listed = {pod.name for pod in (*event.ready, *event.unready)}
-    retired = tuple(old for old in state.retired if old.name in listed and now - old.at < RETIRED_S)
-    unusable = {old.name for old in retired}
+    retired = () if event.settled else tuple(name for name in state.retired if name in listed)
     state = replace(
         state,
+        settled=state.settled or event.settled,
         retired=retired,
-        ready=tuple(sorted(pod for pod in event.ready if pod.name not in unusable)),
-        unready=tuple(sorted(pod for pod in event.unready if pod.name not in unusable)),
+        ready=tuple(sorted(pod for pod in event.ready if pod.name not in retired)),
+        unready=tuple(sorted(pod for pod in event.unready if pod.name not in retired)),
         leaving=tuple(name for name in state.leaving if name in listed),
     )
     state, commands = _reconcile(state, event.replicas)
@@ -173,7 +173,7 @@ def _reconcile(state: ScaleState, observed: int | None) -> Result:
         return state, []
     if observed == state.replicas:
         return replace(state, victims=()), []
-    listed = {pod.name for pod in (*state.ready, *state.unready)} | {old.name for old in state.retired}
+    listed = {pod.name for pod in (*state.ready, *state.unready)}.union(state.retired)
     going = len(listed.intersection(state.victims))
     resting = state.phase in (Phase.ASLEEP, Phase.FAILING)
     if observed - state.replicas > going and not resting:
@@ -182,7 +182,8 @@ def _reconcile(state: ScaleState, observed: int | None) -> Result:
 
 
 def _on_ready(state: ScaleState, failure: str | None, now: float) -> Result:
-    if state.ready and state.phase in (Phase.WAKING, Phase.FAILING) and state.replicas:
+    usable = state.ready and state.settled and state.replicas
+    if usable and state.phase in (Phase.WAKING, Phase.FAILING):
         state = replace(state, phase=Phase.AWAKE, since=now, active=now, load=Load(now), leaving=())
     if not state.ready and state.phase is Phase.AWAKE:
         state = replace(state, phase=Phase.WAKING, since=now, leaving=())
@@ -249,7 +250,7 @@ def _sleep(state: ScaleState, now: float) -> Result:
         unready=(),
         leaving=(),
         answered=frozenset(),
-        retired=tuple(Retired(name, now) for name in names),
+        retired=(),
     )
     return _ask(state, 0, names)
 
@@ -298,12 +299,9 @@ def _shrink(state: ScaleState, stats: SlotStats, wanted: int, now: float) -> Res
     if any(_busy(name, state, stats) for name in victims):
         return state, []
     # Those that were to go earlier and are still there serve nothing either: let them go first.
-    unused = tuple(old.name for old in state.retired if old.name not in victims)
-    retired = tuple(Retired(name, now) for name in (*victims, *unused))
-    state = replace(
-        state, leaving=(), retired=retired, ready=tuple(p for p in state.ready if p.name not in victims)
-    )
-    return _ask(state, wanted, (*victims, *unused))
+    gone = (*victims, *(name for name in state.retired if name not in victims))
+    stay = tuple(pod for pod in state.ready if pod.name not in victims)
+    return _ask(replace(state, leaving=(), retired=gone, ready=stay), wanted, gone)
 
 
 def _busy(name: str, state: ScaleState, stats: SlotStats) -> bool:

@@ -63,13 +63,15 @@ class PodsSeen:
     `ready`: replicas whose probes passed and that are not being deleted. `unready`: others with
     an address, those being deleted among them: they may finish requests and get no new ones.
     `replicas`: what the workload asks for now, None if it was not read. `failure`: why a replica
-    cannot start, in Kubernetes' words.
+    cannot start, in Kubernetes' words. `settled`: before this look every controller had seen the
+    last `SetReplicas`; one that is behind may still end a replica for an earlier number.
     """
 
     ready: tuple[PodAddress, ...] = ()
     unready: tuple[PodAddress, ...] = ()
     replicas: int | None = None
     failure: str | None = None
+    settled: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,21 +135,15 @@ Command = SetReplicas | Serve | Answer | Refuse
 
 
 @dataclass(frozen=True, slots=True)
-class Retired:
-    """A replica that was scaled away at `at`: not used again while its name is listed."""
-
-    name: str
-    at: float
-
-
-@dataclass(frozen=True, slots=True)
 class ScaleState:
     """Everything that is remembered of one pod. Begin with `begin`; only `step` makes the next.
 
     `replicas` and `victims`: what was asked of the cluster. `leaving`: replicas chosen to go,
-    which finish first. `waiting`: since when the oldest wake-up is unanswered. `moved`: last
-    time a counter moved; `active`: last time that something was in flight. `answered`: replicas
-    that the activator was sent to. `served`: what the facade was told last, if it was `told`;
+    which finish first. `retired`: replicas scaled away of which it is not settled that they go.
+    `settled`: the replicas listed are there to stay; false from a start at zero on. `waiting`:
+    since when the oldest wake-up is unanswered. `moved`: last time a counter moved; `active`: last
+    time that something was in flight. `answered`: replicas that the activator was sent to.
+    `served`: what the facade was told last, if it was `told`;
     until `adopt_until` it need not be.
     """
 
@@ -162,7 +158,8 @@ class ScaleState:
     ready: tuple[PodAddress, ...] = ()
     unready: tuple[PodAddress, ...] = ()
     leaving: tuple[str, ...] = ()
-    retired: tuple[Retired, ...] = ()
+    retired: tuple[str, ...] = ()
+    settled: bool = False
     answered: frozenset[str] = frozenset()
     waiting: float | None = None
     counters: tuple[str, int, int] | None = None

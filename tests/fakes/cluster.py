@@ -22,6 +22,7 @@ from trustedpods.provider.cluster.errors import NamespaceEnding, NotThere
 from trustedpods.provider.cluster.proving import Proof
 from trustedpods.provider.cluster.quantities import mebibytes
 from trustedpods.provider.cluster.reasons import Diagnosis
+from trustedpods.provider.cluster.rollout import Rollout
 from trustedpods.provider.cluster.sizes import requested_by
 from trustedpods.provider.cluster.views import ClaimView, NamespaceView, PodView
 from trustedpods.provider.cluster.watching import PodChange
@@ -44,11 +45,13 @@ class FakeLife:
 @dataclass
 class FakeCluster:
     """See the module. `failing[namespace]` keeps its replicas from getting ready, for that reason;
-    without `enforces` its network ignores policies."""
+    without `enforces` its network ignores policies; while `behind`, its controllers have not seen what
+    was asked for last."""
 
     clock: int = 1_800_000_000
     unreachable: bool = False
     hold_starts: bool = False
+    behind: bool = False
     enforces: bool = True
     failing: dict[str, Diagnosis] = field(default_factory=dict)
     allocatable: Resources = field(default_factory=lambda: Resources(8000, 16_384, 65_536))
@@ -153,6 +156,11 @@ class FakeCluster:
     async def all_replicas(self) -> dict[str, int]:
         await self._called("all replicas")
         return {life.name: life.wanted for life in self.lives.values()}
+
+    async def rollout(self, namespace: str) -> Rollout:
+        await self._called("rollout")
+        wanted = self.lives[namespace].wanted if namespace in self.lives else 0
+        return Rollout(wanted, settled=not self.behind)
 
     async def delete_namespace(self, namespace: str) -> None:
         await self._called(f"delete {namespace}")

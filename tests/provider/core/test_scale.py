@@ -23,7 +23,6 @@ from trustedpods.provider.core.scale import (
     cap_told,
     step,
 )
-from trustedpods.provider.core.scaling import Retired
 from trustedpods.provider.core.traffic import PodAddress, PodTraffic, SlotStats
 
 A = PodAddress("pod-a", "10.0.0.1", 8080)
@@ -40,6 +39,13 @@ def stats(
     return SlotStats("1.1", current, total, total * 100, total * 1000, held, tuple(pods))
 
 
+def looked(
+    ready: tuple = (), unready: tuple = (), replicas: int | None = None, failure: str | None = None
+) -> PodsSeen:
+    """A look at a cluster whose controllers are all up to date."""
+    return PodsSeen(ready, unready, replicas, failure, settled=True)
+
+
 def asleep(limits: Limits = LIMITS) -> ScaleState:
     """A pod at zero whose facade has been told so, at time 0."""
     state, commands = step(begin(limits, 0), LimitsSet(limits), 0)
@@ -50,7 +56,7 @@ def asleep(limits: Limits = LIMITS) -> ScaleState:
 def awake(limits: Limits = LIMITS, *pods: PodAddress) -> ScaleState:
     """A pod that has just become ready at time 0."""
     ready = pods or (A,)
-    state, _ = step(begin(limits, 0, len(ready)), PodsSeen(ready, replicas=len(ready)), 0)
+    state, _ = step(begin(limits, 0, len(ready)), looked(ready, replicas=len(ready)), 0)
     assert state.phase is Phase.AWAKE
     return state
 
@@ -61,9 +67,9 @@ def test_a_request_wakes_the_pod_and_is_answered_when_it_is_ready():
     assert commands == [SetReplicas(1)]
     state, commands = step(state, WakeAsked(), 1.1)
     assert commands == []
-    state, commands = step(state, PodsSeen(unready=(A,), replicas=1), 1.3)
+    state, commands = step(state, looked(unready=(A,), replicas=1), 1.3)
     assert commands == [Serve((), (A,))]
-    state, commands = step(state, PodsSeen(ready=(A,), replicas=1), 1.5)
+    state, commands = step(state, looked(ready=(A,), replicas=1), 1.5)
     assert commands == [Serve((A,)), Answer(A)]
     state, commands = step(state, WakeAsked(), 1.6)
     assert commands == [Answer(A)]
@@ -130,25 +136,44 @@ def test_a_download_keeps_the_pod_and_silence_does_not():
     assert commands[-1] == SetReplicas(0, ("pod-a",))
 
 
-def test_a_pod_that_was_scaled_away_is_not_used_again():
+def slept() -> ScaleState:
+    """A pod that was awake, went to sleep at 5.1 and is asked for at 5.2."""
     state = awake()
     state, _ = step(state, TrafficSeen(stats()), 5)
     state, _ = step(state, TrafficSeen(stats(maint=(A,), serving=())), 5.1)
     state, commands = step(state, WakeAsked(), 5.2)
     assert commands == [SetReplicas(1)]
-    state, commands = step(state, PodsSeen(ready=(A,), replicas=1), 5.3)
-    assert commands == [], "an old reading: the pod is about to end"
-    state, commands = step(state, PodsSeen(ready=(A, B), replicas=1), 5.4)
+    return state
+
+
+def test_what_a_controller_may_still_end_serves_nothing_however_long_it_is_behind():
+    state = slept()
+    state, commands = step(state, PodsSeen(ready=(A,), replicas=1), 60)
+    assert commands == [Serve((), (A,))], "the number before the last may reach the controller now"
+    state, commands = step(state, PodsSeen(ready=(A, B), replicas=1), 61)
+    assert commands == [Serve((), (A, B))], "made for one number, it may end for another"
+    state, commands = step(state, looked(ready=(B,), replicas=1), 62)
     assert commands == [Serve((B,)), Answer(B)]
 
 
-def test_a_pod_that_survived_a_short_sleep_is_used_in_the_end():
-    state = awake()
-    state, _ = step(state, TrafficSeen(stats()), 5)
-    state, _ = step(state, TrafficSeen(stats(maint=(A,), serving=())), 5.1)
-    state, _ = step(state, WakeAsked(), 5.2)
-    state, commands = step(state, PodsSeen(ready=(A,), replicas=1), 8.2)
+def test_a_pod_that_survived_a_short_sleep_is_used_once_that_is_settled():
+    _, commands = step(slept(), looked(ready=(A,), replicas=1), 5.3)
     assert commands == [Serve((A,)), Answer(A)]
+
+
+def test_running_replicas_that_a_new_daemon_meets_are_used_once_that_is_settled():
+    state, commands = step(begin(LIMITS, 0, 1), PodsSeen((A,), replicas=1), 0.1)
+    assert commands == [], "the facade goes on as it is for a moment"
+    state, commands = step(state, looked((A,), replicas=1), 0.2)
+    assert commands == [Serve((A,))]
+
+
+def test_a_replica_that_was_to_go_and_stays_is_used_once_that_is_settled():
+    state = replace(awake(LIMITS, A, B), retired=("pod-c",))
+    state, commands = step(state, PodsSeen((A, B, C), replicas=2), 60)
+    assert commands == []
+    state, commands = step(state, looked((A, C), replicas=2), 61)
+    assert commands == [Serve((A, C))], "another went in its place"
 
 
 def test_load_grows_the_pod_at_once_up_to_its_limit():
@@ -167,7 +192,7 @@ def test_load_grows_the_pod_no_further_than_its_cap_pays_for_and_says_so():
     state, commands = step(state, TrafficSeen(stats(25, 25)), 1)
     assert commands == [SetReplicas(2)]
     assert cap_told(state, 1).startswith("held at 2 of 3 replicas by maxCostPerDay, the channel's cap")
-    state, _ = step(state, PodsSeen((A, B), replicas=2), 2)
+    state, _ = step(state, looked((A, B), replicas=2), 2)
     state, commands = step(state, TrafficSeen(stats(25, 50)), 2)
     assert commands == []
     state, _ = step(state, LimitsSet(LIMITS), 3)
@@ -212,7 +237,7 @@ def test_less_load_shrinks_it_after_a_calm_while_without_cutting():
 
 def test_a_replica_that_should_have_gone_goes_before_one_that_serves():
     limits = replace(LIMITS, max=2)
-    state = replace(awake(limits, A, B), retired=(Retired("pod-c", 0),), replicas=3)
+    state = replace(awake(limits, A, B), retired=("pod-c",), replicas=3)
     state, commands = step(state, TrafficSeen(stats(9, 9, serving=(A, B), a=5, b=4)), 1)
     assert commands == [SetReplicas(2, ("pod-c",))]
 
@@ -251,13 +276,13 @@ def test_a_leaving_replica_is_shut_off_before_it_goes():
 
 def test_a_failure_is_told_and_not_repeated_at_once():
     state, _ = step(asleep(), WakeAsked(), 0)
-    state, commands = step(state, PodsSeen(replicas=1, failure="ImagePullBackOff: no such image"), 2)
+    state, commands = step(state, looked(replicas=1, failure="ImagePullBackOff: no such image"), 2)
     assert commands == [Refuse("ImagePullBackOff: no such image", 5), SetReplicas(0)]
     state, commands = step(state, WakeAsked(), 3)
     assert commands == [Refuse("ImagePullBackOff: no such image", 4)]
     state, commands = step(state, WakeAsked(), 7)
     assert commands == [SetReplicas(1)]
-    state, commands = step(state, PodsSeen(replicas=1, failure="again"), 8)
+    state, commands = step(state, looked(replicas=1, failure="again"), 8)
     assert commands[0] == Refuse("again", 10), "twice as long"
 
 
@@ -292,19 +317,19 @@ def test_a_least_number_is_started_and_kept_by_itself():
     limits = replace(LIMITS, min=2)
     state, commands = step(begin(limits, 0), Tick(), 0)
     assert commands == [Serve(), SetReplicas(2)]
-    state, _ = step(state, PodsSeen(ready=(A, B), replicas=2), 1)
+    state, _ = step(state, looked(ready=(A, B), replicas=2), 1)
     state, commands = step(state, TrafficSeen(stats(0, 0, serving=(A, B))), 1000)
     assert commands == []
-    state, commands = step(state, PodsSeen(failure="CrashLoopBackOff", replicas=2), 1001)
+    state, commands = step(state, looked(failure="CrashLoopBackOff", replicas=2), 1001)
     assert SetReplicas(0) not in commands
     assert state.replicas == 2
 
 
 def test_another_hand_on_the_replicas_is_put_right():
     state = awake()
-    state, commands = step(state, PodsSeen(ready=(A,), replicas=0), 1)
+    state, commands = step(state, looked(ready=(A,), replicas=0), 1)
     assert commands == [SetReplicas(1)]
-    state, commands = step(state, PodsSeen(ready=(A, B), replicas=7), 2)
+    state, commands = step(state, looked(ready=(A, B), replicas=7), 2)
     assert commands == [Serve((A, B))], "what runs too much ends its requests first"
     state, commands = step(state, TrafficSeen(stats(serving=(A, B))), 3)
     assert commands == [SetReplicas(3)]
@@ -312,7 +337,7 @@ def test_another_hand_on_the_replicas_is_put_right():
 
 def test_an_unready_pod_gets_nothing_new_and_is_not_cut():
     state = awake(LIMITS, A, B)
-    state, commands = step(state, PodsSeen(ready=(A,), unready=(B,), replicas=2), 1)
+    state, commands = step(state, looked(ready=(A,), unready=(B,), replicas=2), 1)
     assert commands == [Serve((A,), (B,))]
     quiet = stats(1, 1, serving=(A,), maint=(B,), b=1)
     for now in (STABLE_S + 1, STABLE_S + 2):
@@ -322,16 +347,16 @@ def test_an_unready_pod_gets_nothing_new_and_is_not_cut():
 
 def test_all_replicas_lost_waits_for_new_ones():
     state = awake()
-    state, commands = step(state, PodsSeen(replicas=1), 1)
+    state, commands = step(state, looked(replicas=1), 1)
     assert commands == [Serve()]
     state, commands = step(state, WakeAsked(), 2)
     assert commands == []
-    state, commands = step(state, PodsSeen(ready=(B,), replicas=1), 3)
+    state, commands = step(state, looked(ready=(B,), replicas=1), 3)
     assert commands == [Serve((B,)), Answer(B)]
 
 
 def test_a_pod_that_crashes_while_awake_is_a_failure():
-    state, commands = step(awake(), PodsSeen(replicas=1, failure="CrashLoopBackOff"), 1)
+    state, commands = step(awake(), looked(replicas=1, failure="CrashLoopBackOff"), 1)
     assert commands == [Serve(), SetReplicas(0)]
     assert state.phase is Phase.FAILING
 
@@ -339,15 +364,15 @@ def test_a_pod_that_crashes_while_awake_is_a_failure():
 @pytest.mark.parametrize("replicas", [1, 3])
 def test_a_restarted_daemon_takes_over_what_runs(replicas):
     state = begin(LIMITS, 100, replicas)
-    state, commands = step(state, PodsSeen(unready=(A,), replicas=replicas), 100.1)
+    state, commands = step(state, looked(unready=(A,), replicas=replicas), 100.1)
     assert commands == [], "it may well be serving: it is not shut off for being unknown"
-    state, commands = step(state, PodsSeen(ready=(A,), replicas=replicas), 101)
+    state, commands = step(state, looked(ready=(A,), replicas=replicas), 101)
     assert commands == [Serve((A,))]
     assert state.replicas == replicas
 
 
 def test_a_restarted_daemon_does_not_trust_what_runs_for_long():
-    state, commands = step(begin(LIMITS, 100, 1), PodsSeen(unready=(A,), replicas=1), 100.1)
+    state, commands = step(begin(LIMITS, 100, 1), looked(unready=(A,), replicas=1), 100.1)
     state, commands = step(state, Tick(), 102)
     assert commands == [Serve((), (A,))]
 

@@ -51,6 +51,8 @@ class Request:
     pod: str | None
     held: bool
     moved: float
+    lost: bool = False
+    """Its pod was told to end at once, so it may be cut."""
 
 
 @dataclass
@@ -58,6 +60,8 @@ class World:
     """What is outside of the scaler, as simple as can be."""
 
     spec: int = 0
+    seen: list[int] = field(default_factory=lambda: [0])  # numbers that the controller may still come to see
+    victims: set[str] = field(default_factory=set)
     replicas: dict[str, Replica] = field(default_factory=dict)
     servers: dict[str, bool] = field(default_factory=dict)  # name -> takes new requests
     requests: list[Request] = field(default_factory=list)
@@ -66,18 +70,37 @@ class World:
     stopped: bool = False
     may_cut: bool = False
 
-    def scale(self, command: SetReplicas, now: float) -> None:
+    def scale(self, command: SetReplicas) -> None:
+        """The API server has the number; the controller comes to see it when it does."""
         self.spec = command.count
-        while len(self.replicas) < self.spec:
+        self.seen.append(command.count)
+        for request in self.requests if self.may_cut else ():
+            request.lost = True
+        self.victims.update(command.victims)
+
+    def control(self, now: float, skip: int) -> None:
+        """The controller acts on a number that is newer than its last, not always on the newest."""
+        self.seen = self.seen[min(skip, len(self.seen) - 1) :]
+        self.act(self.seen[0], now)
+
+    def catch_up(self, now: float) -> None:
+        """It acts on the newest."""
+        self.seen = [self.spec]
+        self.act(self.spec, now)
+
+    @property
+    def settled(self) -> bool:
+        return len(self.seen) == 1 and len(self.replicas) == self.spec
+
+    def act(self, count: int, now: float) -> None:
+        while len(self.replicas) < count:
             self.made += 1
             self.replicas[f"pod-{self.made}"] = Replica(f"pod-{self.made}")
-        order = sorted(
-            self.replicas, key=lambda name: (name not in command.victims, self.replicas[name].ready)
-        )
-        for name in order[: len(self.replicas) - self.spec]:
+        order = sorted(self.replicas, key=lambda name: (name not in self.victims, self.replicas[name].ready))
+        for name in order[: len(self.replicas) - count]:
             del self.replicas[name]
             cut = [r for r in self.requests if r.pod == name]
-            loud = [r for r in cut if now - r.moved < SILENCE]
+            loud = [r for r in cut if now - r.moved < SILENCE and not r.lost]
             assert not loud or self.may_cut, f"{name} was scaled away with requests in flight"
             self.requests = [r for r in self.requests if r not in cut]
 
@@ -125,6 +148,7 @@ class ScaledPod(RuleBasedStateMachine):
         )
         self.state = begin(self.limits, self.now)
         self.asks = 0
+        self.slow = False
         self.run(Tick())
 
     def run(self, event: Event, arrivals: int = 0) -> None:
@@ -145,7 +169,9 @@ class ScaledPod(RuleBasedStateMachine):
             case SetReplicas(count):
                 least = 0 if self.world.stopped else self.limits.min
                 assert least <= count <= self.limits.max
-                self.world.scale(command, self.now)
+                self.world.scale(command)
+                if not self.slow:
+                    self.world.catch_up(self.now)
             case Serve(pods):
                 assert all(pod.name in self.world.replicas for pod in pods)
                 self.world.serve(command, self.now)
@@ -216,7 +242,7 @@ class ScaledPod(RuleBasedStateMachine):
         replicas = self.world.replicas.values()
         ready = tuple(replica.address for replica in replicas if replica.ready)
         unready = tuple(replica.address for replica in replicas if not replica.ready)
-        self.run(PodsSeen(ready, unready, self.world.spec, failure), arrivals)
+        self.run(PodsSeen(ready, unready, self.world.spec, failure, self.world.settled), arrivals)
 
     @precondition(lambda self: any(not replica.ready for replica in self.world.replicas.values()))
     @rule()
@@ -232,7 +258,7 @@ class ScaledPod(RuleBasedStateMachine):
         if gone:
             del self.world.replicas[name]
             self.world.requests = [r for r in self.world.requests if r.pod != name]
-            self.world.scale(SetReplicas(self.world.spec), self.now)
+            self.world.act(self.world.seen[0], self.now)
         else:
             self.world.replicas[name].ready = False
         self.the_cluster_is_read(0)
@@ -246,8 +272,28 @@ class ScaledPod(RuleBasedStateMachine):
     def another_hand_scales(self, other: int) -> None:
         """Only up: what another hand takes away is lost without our doing."""
         if other > self.world.spec:
-            self.world.scale(SetReplicas(other), self.now)
+            self.world.scale(SetReplicas(other))
+            if not self.slow:
+                self.world.catch_up(self.now)
             self.the_cluster_is_read(0)
+
+    @rule()
+    def the_controller_gets_slow(self) -> None:
+        """The API server was restarted: whoever watches it waits before it looks again."""
+        self.slow = True
+
+    @precondition(lambda self: self.slow)
+    @rule(skip=st.integers(0, 4))
+    def the_slow_controller_acts(self, skip: int) -> None:
+        self.world.control(self.now, skip)
+        self.the_cluster_is_read(0)
+
+    @precondition(lambda self: self.slow)
+    @rule()
+    def the_controller_catches_up(self) -> None:
+        self.slow = False
+        self.world.catch_up(self.now)
+        self.the_cluster_is_read(0)
 
     @rule(stopped=st.booleans())
     def funds_end_or_come(self, stopped: bool) -> None:
@@ -281,6 +327,8 @@ class ScaledPod(RuleBasedStateMachine):
             return
         self.world.stopped = False
         self.run(LimitsSet(self.limits))
+        if self.slow:
+            self.the_controller_catches_up()
         self.world.requests.clear()
         for _ in range(400):
             self.now += 1

@@ -52,14 +52,25 @@ class Faults:
     async def _kill(self, part: str) -> None:
         pid = await trio.to_thread.run_sync(self._market.pid, part)
         at = monotonic()
-        os.kill(pid, signal.SIGKILL)
+        dead = await _killed(pid)
         with trio.move_on_after(BACK_LIMIT_S) as limit:
             while not await trio.to_thread.run_sync(self._is_back, part, pid):
                 await trio.sleep(LOOK_EVERY_S)
         found = self._market.parts()[part]
         assert not limit.cancelled_caught, f"{part} was not back {BACK_LIMIT_S:g} s after its kill: {found}"
-        self.kills.append(Kill(part, at, monotonic()))
+        self.kills.append(Kill(part, at, monotonic(), dead))
 
     def _is_back(self, part: str, killed: int) -> bool:
         found = self._market.parts()[part]
         return found["state"] == "ready" and found["pid"] not in (None, killed)
+
+
+async def _killed(pid: int) -> float:
+    """Kill a process; the time at which it was dead, which on a busy machine is later than the kill."""
+    process = os.pidfd_open(pid)
+    try:
+        signal.pidfd_send_signal(process, signal.SIGKILL)
+        await trio.lowlevel.wait_readable(process)
+    finally:
+        os.close(process)
+    return monotonic()

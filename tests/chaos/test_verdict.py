@@ -20,6 +20,12 @@ def test_in_flight_when_its_carrier_was_killed(part: str) -> None:
     assert not explained(CUT, [Kill(part, 9.0, 9.5), Kill(part, 21.0, 22.0)])
 
 
+def test_a_connection_that_the_kernel_took_for_a_dying_process() -> None:
+    just_after = replace(CUT, began=15.0 + 2 * CLOCK_SLACK_S)
+    assert not explained(just_after, [Kill(CARRIERS[0], 15.0, 16.0)])
+    assert explained(just_after, [Kill(CARRIERS[0], 15.0, 16.0, dead=15.2)])
+
+
 @pytest.mark.parametrize("part", ["k1/provider", "k1/apiserver", "k1/etcd", "k1/kubelet", "chain"])
 def test_no_other_kill_is_an_excuse(part: str) -> None:
     assert not explained(CUT, [Kill(part, 15.0, 16.0)])

@@ -34,11 +34,15 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Kill:
-    """A part's process was killed at `at`; at `back` the next one was seen ready."""
+    """A part's process was killed at `at`; at `back` the next one was seen ready.
+
+    `dead`: when all that it held open was closed. Until then the kernel takes connections for it.
+    """
 
     part: str
     at: float
     back: float
+    dead: float = 0.0
 
 
 def explained(request: Request, kills: Iterable[Kill]) -> bool:
@@ -46,7 +50,10 @@ def explained(request: Request, kills: Iterable[Kill]) -> bool:
     for kill in kills:
         if kill.part not in CARRIERS:
             continue
-        if request.began <= kill.at + CLOCK_SLACK_S and kill.at <= request.ended + CLOCK_SLACK_S:
+        if (
+            request.began <= max(kill.at, kill.dead) + CLOCK_SLACK_S
+            and kill.at <= request.ended + CLOCK_SLACK_S
+        ):
             return True
         if request.refused and kill.part == HAPROXY and kill.at <= request.began <= kill.back:
             return True

@@ -29,7 +29,8 @@ Json = dict[str, Any]
 class Run:
     """One Kubernetes pod: its reservation, and the API server's own times in Unix seconds.
 
-    `gone`: it went without an end that could be read, after the one time and before the other.
+    `told`: when it was asked to end, and how long it may take. `gone`: it went without an end that
+    could be read, after the one time and before the other.
     """
 
     namespace: str
@@ -39,6 +40,7 @@ class Run:
     ran: bool = False
     ended: int | None = None
     gone: tuple[int, int] | None = None
+    told: tuple[str, int] | None = None
 
     def seconds(self, now: int, *, at_least: bool) -> int:
         """How long it ran before *now*, at least or at most."""
@@ -142,6 +144,8 @@ class Observer:
         ends = [ended for state in states if (ended := _ended(state)) is not None]
         runs = any("running" in state.get("state", {}) for state in states)
         run.ran = run.ran or runs or bool(ends)
+        if "deletionTimestamp" in metadata:
+            run.told = metadata["deletionTimestamp"], metadata.get("deletionGracePeriodSeconds", 0)
         if metadata.get("deletionTimestamp") and ends and not runs:
             run.ended = max(ends)
 

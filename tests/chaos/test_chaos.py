@@ -13,9 +13,10 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import fields, replace
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from time import monotonic
+from time import monotonic, time
 
 import pytest
 import trio
@@ -41,12 +42,15 @@ pytestmark = [pytest.mark.timeout(1500)]
 KINDS: tuple[Kind, ...] = ("short", "upload", "download", "websocket", "grpc", "tcp")
 SERVICES: dict[Kind, str] = {"grpc": "rpc", "tcp": "raw"}
 PODS = 20
-ZERO_LIMIT_S = 60
+ZERO_LIMIT_S = 150
 DEPLOYS_AT_ONCE = 4
 KNOBS = Knobs(claim_interval_s=20, unlock_s=60, grace_s=60, warn_before_s=10, idle_after_s=2)
 QUANTITIES = [field.name for field in fields(Usage)]
 NEAR = 0.01
 """The bill may differ from the observer's by so much."""
+
+AROUND_S = 60
+"""Replicas that began so long before or after a lost request are shown with it."""
 
 
 @pytest.fixture
@@ -81,6 +85,8 @@ def storm(market: LiveLocalnet, folder: Path, seconds: float) -> None:
             until_zero(market, pod.namespace, ZERO_LIMIT_S)
         provider(market, "claim")
     lost = unexplained(load.requests, faults.kills)
+    for request in lost:
+        around(request, pods, observer)
     assert not lost, f"{len(lost)} of {len(load.requests)} requests failed; the first: {lost[:5]}"
     assert {request.kind for request in load.requests if not request.error} == set(KINDS)
     assert {kill.part for kill in faults.kills} >= set(CARRIERS)
@@ -171,6 +177,16 @@ def explain(pod: Deployed, observer: Observer, up_to: int, books: Books) -> None
     for uid, run in observer.runs.items():
         if run.namespace == pod.namespace and run.ran and booked.get(uid) != (run.begun, run.ended):
             sys.stderr.write(f"{pod.name} {uid} up to {up_to}: seen {run}, booked {booked.get(uid)}\n")
+
+
+def around(lost: Request, pods: Sequence[tuple[Kind, Deployed]], observer: Observer) -> None:
+    """For whoever reads the log: what the cluster did with the pod of a request that nobody may lose."""
+    ended = time() - monotonic() + lost.ended
+    (namespace,) = (pod.namespace for _, pod in pods if pod.name == lost.pod)
+    sys.stderr.write(f"lost at {ended:.2f}, {datetime.fromtimestamp(ended, UTC):%T.%f}: {lost}\n")
+    for uid, run in observer.runs.items():
+        if run.namespace == namespace and run.begun is not None and abs(run.begun - ended) < AROUND_S:
+            sys.stderr.write(f"  {uid} {run}\n")
 
 
 def report(seed: int, requests: list[Request], faults: Faults) -> None:

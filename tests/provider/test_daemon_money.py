@@ -27,6 +27,8 @@ from trustedpods.provider.core.record import Phase
 from trustedpods.provider.facade.wake import WakeAddress, ask
 from trustedpods.provider.keys import BootKeys
 
+pytestmark = pytest.mark.usefixtures("virtual_time")
+
 
 @pytest.fixture
 def world(tmp_path):
@@ -38,6 +40,23 @@ async def test_wake_gives_the_pods_address(world, tmp_path):
         answer = await ask(tmp_path / "wake.sock", 0)
         assert isinstance(answer, WakeAddress)
         assert answer.port == 8080
+
+
+async def test_no_replica_is_used_that_a_controller_may_still_end(world, tmp_path):
+    async with serving(world):
+        pass
+    world.cluster.behind = True
+    found = []
+    async with world.run(), trio.open_nursery() as nursery:
+
+        async def visit() -> None:
+            found.append(await ask(tmp_path / "wake.sock", 0))
+
+        nursery.start_soon(visit)
+        await until(lambda: world.cluster.calls.count("rollout") > 5)
+        assert found == []
+        world.cluster.behind = False
+    assert isinstance(found[0], WakeAddress)
 
 
 async def test_usage_is_claimed_as_it_was_reported(world, tmp_path):

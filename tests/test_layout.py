@@ -6,6 +6,8 @@ import subprocess
 import tomllib
 from pathlib import Path
 
+from tests import conftest
+
 ROOT = Path(__file__).parent.parent
 SOURCE_SUFFIXES = {".py", ".sol", ".go", ".sh"}
 
@@ -65,3 +67,9 @@ def test_nothing_at_the_top_that_a_stranger_would_not_expect() -> None:
         "contracts", "protocol", "manifests", "deploy", "tests",
     }  # fmt: skip
     assert {path.relative_to(ROOT).parts[0] for path in tracked()} <= expected
+
+
+def test_files_that_share_a_worker_or_run_first_are_there() -> None:
+    shared, first = conftest.SHARED, conftest.LONG_FIRST
+    files = {*shared, *(name for name in first if name not in shared.values())}
+    assert [name for name in files if not (ROOT / name).is_file()] == []

@@ -140,7 +140,7 @@ def prices(config_path: Path, publish: bool, output: str) -> None:
 @_output_option
 @_explained
 def pods(config_path: Path, everything: bool, output: str) -> None:
-    """List the pods of the running daemon, in numbers only."""
+    """List the pods of the running daemon: numbers, and why one is not as it was asked for."""
     found = _ask(config_path, {"verb": "pods", "all": everything})["pods"]
     if output == "json":
         click.echo(json.dumps(found, indent=2))

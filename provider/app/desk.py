@@ -103,18 +103,23 @@ def _row(parts: "Parts", record: PodRecord, paid: dict[ChannelId, int]) -> Answe
     replicas, ready = parts.fleet.replicas_of(record)
     money = parts.reconciler.money(record.channel)
     machine = parts.fleet.machine(record.channel)
+    state = machine.state if machine else None
     return {
         "label": record.label,
         "channel": channel_hex(record.channel),
         "namespace": record.namespace,
         "phase": str(record.phase),
-        "scale": str(machine.state.phase) if machine else None,
+        "scale": str(state.phase) if state else None,
         "replicas": replicas,
         "ready": ready,
         "slot": record.slot,
         "left": None if record.chain is None else str(record.chain.left),
         "claimed": str(paid[record.channel]),
         "runwaySeconds": money.runway_s if money else None,
+        "why": (state.reason if state and state.failures else "")
+        or record.reason
+        or parts.fleet.cap_told(record)
+        or None,
     }
 
 
@@ -132,10 +137,6 @@ def _busy_row(parts: "Parts", record: PodRecord, paid: dict[ChannelId, int]) -> 
         "inFlight": state.load.samples[-1][1] if state and state.load.samples else 0,
         "requests": total,
         "proxy": boot,
-        "why": (state.reason if state and state.failures else "")
-        or record.reason
-        or parts.fleet.cap_told(record)
-        or None,
     }
 
 

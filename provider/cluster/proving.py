@@ -28,10 +28,12 @@ PROBE_LABEL = "trustedpods.dev/probe"
 START_LIMIT_S = 40.0
 """For one probe pod: image pull and start on a busy node, and a kubelet's pause after a failure."""
 
-CALL_LIMIT_S = 6.0
-"""For a policy to take effect. Enforcers need milliseconds to some seconds."""
+CALL_LIMIT_S = 10.0
+"""For a policy to take effect. Enforcers need milliseconds to some seconds, the calls on a busy node too."""
 
-CONNECT_LIMIT_S = 3.0
+CONNECT_LIMIT_S = 10.0
+"""For the probe pod's listener, which begins when its container runs already."""
+
 ABANDONED_S = 180.0
 """A probe namespace this old belongs to nobody who still looks; its pods have ended by themselves."""
 

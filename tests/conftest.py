@@ -14,6 +14,8 @@ from xdist.scheduler import LoadFileScheduling
 from tests.examples import examples
 
 if TYPE_CHECKING:
+    from trio.testing import MockClock
+
     from tests.live.localnet_fixture import LiveLocalnet
 
 # What is imported and collected lives to the end: looking through it for garbage, again and again, took
@@ -87,6 +89,14 @@ class FilesTogether(LoadFileScheduling):
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> FilesTogether | None:
     """For xdist."""
     return FilesTogether(config, log) if config.getvalue("dist") == "loadfile" else None
+
+
+@pytest.fixture
+def virtual_time(monkeypatch: pytest.MonkeyPatch) -> "MockClock":
+    """Pauses take no time. Threads and sockets take what they take."""
+    from tests.fakes.clock import patient_clock
+
+    return patient_clock(monkeypatch)
 
 
 @pytest.fixture(scope="session")

@@ -217,7 +217,7 @@ async def test_killed_before_the_channel_came(world):
         assert len(world.cluster.lives) == 1
 
 
-async def test_a_pod_that_crashes_is_removed_and_its_deposit_goes_back(world):
+async def test_a_pod_that_crashes_is_removed_and_its_deposit_goes_back(world, virtual_time):
     async with world.run() as (parts, address):
         caller = Caller(world, address)
         caller.world.cluster.failing = _Everything(Diagnosis("CrashLoopBackOff: exit code 1", hopeless=True))

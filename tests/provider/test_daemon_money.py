@@ -27,8 +27,6 @@ from trustedpods.provider.core.record import Phase
 from trustedpods.provider.facade.wake import WakeAddress, ask
 from trustedpods.provider.keys import BootKeys
 
-pytestmark = pytest.mark.usefixtures("virtual_time")
-
 
 @pytest.fixture
 def world(tmp_path):
@@ -117,7 +115,7 @@ class replace_store:
             (self.folder / name).write_bytes(data)
 
 
-async def test_delete_settles_releases_and_removes(world):
+async def test_delete_settles_releases_and_removes(world, virtual_time):
     async with serving(world) as (_, caller):
         world.pass_time(50)
         async with trio.open_nursery() as nursery:
@@ -138,7 +136,7 @@ async def _tick_clock(world):
         world.pass_time(1)
 
 
-async def test_the_end_of_the_money_in_full(world):
+async def test_the_end_of_the_money_in_full(world, virtual_time):
     world.terms = {"warn_before_s": 40}
     async with world.run() as (parts, address):
         caller = Caller(world, address)
@@ -178,7 +176,7 @@ async def _run_clock(world):
         world.pass_time(1)
 
 
-async def test_a_top_up_within_the_grace_period_revives(world):
+async def test_a_top_up_within_the_grace_period_revives(world, virtual_time):
     world.terms = {"grace_s": 10_000}
     async with world.run() as (parts, address):
         caller = Caller(world, address)
@@ -195,7 +193,7 @@ def replicas_of(world):
     return sum(pod.deleted_at is None for pod in life.pods.values())
 
 
-async def test_the_cap_bounds_the_replicas_until_it_is_raised(world):
+async def test_the_cap_bounds_the_replicas_until_it_is_raised(world, virtual_time):
     """A cap for two replicas of three: the publisher reads so, and may have the third for more."""
     async with world.run() as (parts, address):
         caller = Caller(world, address)
@@ -208,8 +206,11 @@ async def test_the_cap_bounds_the_replicas_until_it_is_raised(world):
         assert "at most 2 of 3 replicas: maxCostPerDay" in status.reason
         world.facade.current = 5
         await until(lambda: replicas_of(world) == 2)
-        status = await caller.ask("status", StatusBody(), PodStatus)
-        assert "held at 2 of 3 replicas by maxCostPerDay, the channel's cap" in status.reason
+
+        async def told(text):
+            return text in (await caller.ask("status", StatusBody(), PodStatus)).reason
+
+        await until(lambda: told("held at 2 of 3 replicas by maxCostPerDay, the channel's cap"))
         (channel,) = await world.chain.channels(world.owner, [caller.ref.channel])
         mantissa, exponent = encode_cap(channel.terms.cap_per_day * 2, up=True)
         await world.chain.raise_cap(caller.key, world.owner, caller.ref.salt, mantissa, exponent)
@@ -227,7 +228,7 @@ async def test_a_cap_below_one_replica_is_refused(world):
         assert caught.value.rule == "cap"
 
 
-async def test_a_notice_stops_the_pod_and_claims_before_it_ends(world):
+async def test_a_notice_stops_the_pod_and_claims_before_it_ends(world, virtual_time):
     async with serving(world) as (parts, caller):
         world.pass_time(30)
         await world.chain.unlock(caller.key, world.owner, caller.ref.salt)
@@ -240,7 +241,7 @@ async def test_a_notice_stops_the_pod_and_claims_before_it_ends(world):
         assert await world.chain.owed(world.owner) > 0
 
 
-async def test_a_chain_that_does_not_answer_ends_nothing(world):
+async def test_a_chain_that_does_not_answer_ends_nothing(world, virtual_time):
     async with serving(world) as (parts, caller):
         world.chain.broken = True
         await trio.sleep(4)
@@ -248,7 +249,7 @@ async def test_a_chain_that_does_not_answer_ends_nothing(world):
         world.chain.broken = False
 
 
-async def test_a_cluster_that_does_not_answer_ends_nothing(world):
+async def test_a_cluster_that_does_not_answer_ends_nothing(world, virtual_time):
     async with serving(world) as (parts, caller):
         world.cluster.unreachable = True
         await trio.sleep(4)
@@ -266,7 +267,7 @@ async def test_logs_of_the_newest_replica(world):
         assert caught.value.rule == "container"
 
 
-async def test_another_boot_waits_for_the_key(world):
+async def test_another_boot_waits_for_the_key(world, virtual_time):
     async with serving(world) as (_, caller):
         pass
     world.keys = BootKeys.generate()

@@ -65,7 +65,7 @@ async def settled_and_told(world, caller):
 
 
 @pytest.mark.parametrize("target", [by_label, by_host, by_address])
-async def test_one_pod_is_sent_away_and_settled_first(world, target):
+async def test_one_pod_is_sent_away_and_settled_first(world, target, virtual_time):
     async with world.run() as (parts, address):
         caller = Caller(world, address)
         await caller.provision()
@@ -98,7 +98,7 @@ async def test_a_pod_that_nobody_means_is_not_touched(world):
         assert in_phase(parts, caller, Phase.SERVING)
 
 
-async def test_a_denied_key_stays_out_also_after_a_restart(world):
+async def test_a_denied_key_stays_out_also_after_a_restart(world, virtual_time):
     async with world.run() as (parts, address):
         caller = Caller(world, address)
         await caller.provision()
@@ -111,7 +111,7 @@ async def test_a_denied_key_stays_out_also_after_a_restart(world):
         await other.provision()
 
 
-async def test_a_drain_sends_all_away_and_takes_nobody_in(world):
+async def test_a_drain_sends_all_away_and_takes_nobody_in(world, virtual_time):
     async with world.run() as (_, address):
         callers = [Caller(world, address) for _ in range(2)]
         for caller in callers:
@@ -130,7 +130,7 @@ async def test_a_drain_sends_all_away_and_takes_nobody_in(world):
         await callers[0].ask("admit", ASK, Admission)
 
 
-async def test_a_chain_that_does_not_answer_keeps_nobody_here(world):
+async def test_a_chain_that_does_not_answer_keeps_nobody_here(world, virtual_time):
     async with world.run() as (parts, address):
         caller = Caller(world, address)
         await caller.provision()

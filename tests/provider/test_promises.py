@@ -70,7 +70,7 @@ async def refusal(call, *args):
 
 
 @pytest.mark.parametrize("kind", ["h2", "tcp"])
-async def test_a_slot_is_promised_once_from_the_bundle_on(world, kind):
+async def test_a_slot_is_promised_once_from_the_bundle_on(world, kind, virtual_time):
     ask = ASK.model_copy(update={"services": {"one": kind}})
     async with world.run() as (parts, address):
         first = caller_of(world, address, KINDS[kind])

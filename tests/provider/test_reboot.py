@@ -180,7 +180,7 @@ async def test_a_rotation_whose_time_is_over(world):
         assert caught.value.rule == "not-moved"
 
 
-async def test_a_settlement_goes_with_it(world):
+async def test_a_settlement_goes_with_it(world, virtual_time):
     async with rebooted(world) as (_, caller):
         channel = channel_of(world, caller)
         await rotate(world, caller, from_=channel.up_to, up_to=int(world.now), pay=77)
@@ -211,7 +211,7 @@ async def test_the_dead_meters_signed_claim_goes_out_before_the_move(world):
 
 
 @pytest.mark.parametrize("phase", [Phase.RECEIVED, Phase.WAITING_CHANNEL, Phase.IMPORTING, Phase.STARTING])
-async def test_a_reboot_in_the_middle_of_a_deploy_removes_nothing(world, phase):
+async def test_a_reboot_in_the_middle_of_a_deploy_removes_nothing(world, phase, virtual_time):
     async with world.run() as (parts, address):
         caller = Caller(world, address)
         await caller.provision()
@@ -222,7 +222,7 @@ async def test_a_reboot_in_the_middle_of_a_deploy_removes_nothing(world, phase):
         assert world.cluster.lives
 
 
-async def test_a_kill_after_the_rotation(world):
+async def test_a_kill_after_the_rotation(world, virtual_time):
     async with rebooted(world) as (_, caller):
         await rotate(world, caller)
     async with world.run() as (parts, caller.address):
@@ -230,7 +230,7 @@ async def test_a_kill_after_the_rotation(world):
         assert in_phase(parts, caller, Phase.SERVING)
 
 
-async def test_a_kill_in_the_middle_of_the_release(world):
+async def test_a_kill_in_the_middle_of_the_release(world, virtual_time):
     async with rebooted(world) as (parts, caller):
         await rotate(world, caller)
         world.cluster.hold_starts = True
@@ -243,7 +243,7 @@ async def test_a_kill_in_the_middle_of_the_release(world):
         await until(lambda: in_phase(parts, caller, Phase.SERVING))
 
 
-async def test_a_failing_release_keeps_the_volumes(world):
+async def test_a_failing_release_keeps_the_volumes(world, virtual_time):
     async with rebooted(world) as (parts, caller):
         await rotate(world, caller)
         world.ready = False
@@ -253,7 +253,7 @@ async def test_a_failing_release_keeps_the_volumes(world):
         assert world.cluster.lives
 
 
-async def test_prices_that_went_up_do_not_lock_a_pod_out(world):
+async def test_prices_that_went_up_do_not_lock_a_pod_out(world, virtual_time):
     async with rebooted(world) as (parts, caller):
         record = parts.pods.get(caller.ref.channel)
         assert record.terms is not None
@@ -264,7 +264,7 @@ async def test_prices_that_went_up_do_not_lock_a_pod_out(world):
         await parts.phases._accept_channel(record, channel_of(world, caller))
 
 
-async def test_a_stopped_pods_grace_goes_on(world):
+async def test_a_stopped_pods_grace_goes_on(world, virtual_time):
     world.terms = {"grace_s": 60}
     async with world.run() as (parts, address):
         caller = Caller(world, address)
@@ -279,7 +279,7 @@ async def test_a_stopped_pods_grace_goes_on(world):
         assert not world.cluster.lives
 
 
-async def test_status_while_it_waits(world):
+async def test_status_while_it_waits(world, virtual_time):
     async with rebooted(world) as (_, caller):
         status = await caller.ask("status", StatusBody(), PodStatus)
         assert (status.phase, status.statement) == ("awaiting-key", None)
@@ -319,7 +319,7 @@ async def test_the_row_follows_the_new_peer_id(world):
 # ---- old books -------------------------------------------------------------------------------
 
 
-async def test_restored_books_are_seen_and_nothing_is_billed_twice(world):
+async def test_restored_books_are_seen_and_nothing_is_billed_twice(world, virtual_time):
     books = world.tmp_path / "books"
     async with world.run() as (parts, address):
         caller = Caller(world, address)

@@ -148,7 +148,7 @@ async def test_a_server_that_says_nothing_is_given_up(nursery, monkeypatch):
         await WebhookDoor(allow_private=True).send(f"http://127.0.0.1:{port}/", b"{}", b"s")
 
 
-async def test_a_pod_s_warnings_arrive_and_are_tried_again(tmp_path, nursery, monkeypatch):
+async def test_a_pod_s_warnings_arrive_and_are_tried_again(tmp_path, nursery, monkeypatch, virtual_time):
     monkeypatch.setattr(warning, "ATTEMPTS_AFTER_S", (0.0, 0.05, 0.05))
     monkeypatch.setattr(warning, "LEAST_PAUSE_S", 0.0)
     there = Listener(503)  # the first attempt fails

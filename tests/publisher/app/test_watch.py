@@ -107,7 +107,7 @@ async def test_a_kill_between_move_and_release(bench):
         assert peer.log.count("rotate") == 1
 
 
-async def test_short_outages_are_waited_for(bench):
+async def test_short_outages_are_waited_for(bench, virtual_time):
     async with rebooted(bench) as peer:
         peer.faults.add("dies-after-rotation")
         (result,) = await watch_round(bench.desk, Options(patience_s=20), bench.journal())
@@ -362,7 +362,7 @@ async def test_a_damaged_memo_stops_no_other_pod(bench):
         assert any("damaged" in warning for warning in bench.last.show.warnings)
 
 
-async def test_a_failed_first_deploy_is_not_forgotten_at_once(bench):
+async def test_a_failed_first_deploy_is_not_forgotten_at_once(bench, virtual_time):
     async with bench.peer("hangs-up-late").serve():
         with pytest.raises(NetworkFailure):
             await bench.deploy()

@@ -6,7 +6,7 @@ every call, or call `restart` for another process of the proxy.
 """
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 import trio
@@ -21,12 +21,14 @@ from trustedpods.provider.facade.pools import Pools, Protocol
 from trustedpods.provider.facade.sessions import Session
 from trustedpods.provider.facade.slots import UNLIMITED, FacadeState, SlotLimits, SlotTable, Want
 
+POOLS = Pools(8, 8, 8)
+
 
 class FakeFacade:
     """Keeps what it was told; nothing listens anywhere."""
 
-    def __init__(self, size: int = 8) -> None:
-        self.pools = Pools(size, size, size)
+    def __init__(self, pools: Pools = POOLS) -> None:
+        self.pools = pools
         self.table = SlotTable(self.pools)
         self.wants: dict[int, Want] = {}
         self.certificates: dict[str, Certificate] = {}
@@ -41,6 +43,15 @@ class FakeFacade:
     @property
     def free_slots(self) -> int:
         return self.table.free()
+
+    @property
+    def labels(self) -> Mapping[str, int]:
+        return self.table.labels
+
+    @property
+    def pods(self) -> dict[int, tuple[PodAddress, ...]]:
+        """Replicas that serve, by slot; none where it sleeps."""
+        return {slot: want.pods for slot, want in self.wants.items()}
 
     def free(self, protocol: Protocol = Protocol.HTTP) -> int:
         return self.table.free(protocol)

@@ -20,6 +20,7 @@ from trustedpods.protocol.codec import encode
 from trustedpods.protocol.ids import namespace_name
 from trustedpods.provider.cluster.builder import PodLife, objects
 from trustedpods.provider.core.record import ChannelFact, Phase, PodSize, Scaling
+from trustedpods.provider.facade.pools import Pools
 from trustedpods.provider.store import Vault, ledger, open_store, pods
 
 DEPOSIT = 10**12
@@ -58,7 +59,7 @@ class FullWorld(World):
     counts: Counter = field(default_factory=Counter)
 
     def __post_init__(self):
-        self.facade = FakeFacade(self.pods + 8)
+        self.facade = FakeFacade(Pools(*[self.pods + 8] * 3))
         super().__post_init__()
         for name in ("chain", "cluster", "facade"):
             setattr(self, name, Counted(getattr(self, name), name, self.counts))

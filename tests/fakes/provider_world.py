@@ -17,6 +17,7 @@ import trio
 from tests.fakes.chain import FakeChain
 from tests.fakes.chain_state import address_of
 from tests.fakes.cluster import FakeCluster
+from tests.fakes.facade import FakeFacade
 from trustedpods.protocol.errors import Refused
 from trustedpods.protocol.net.host import open_host
 from trustedpods.provider.app.assembly import assemble
@@ -24,10 +25,7 @@ from trustedpods.provider.app.daemon import run_parts
 from trustedpods.provider.app.doors import Doors
 from trustedpods.provider.blobstore import BlobStore
 from trustedpods.provider.config import ProviderConfig, WebhooksSection
-from trustedpods.provider.core.traffic import SlotStats
-from trustedpods.provider.facade.exposure import by_pod
-from trustedpods.provider.facade.facade import Published, Synced
-from trustedpods.provider.facade.pools import Pools, Protocol
+from trustedpods.provider.facade.pools import Pools
 from trustedpods.provider.facade.probe import ProbeResult
 from trustedpods.provider.keys import BootKeys
 from trustedpods.provider.marks import Marks
@@ -37,91 +35,6 @@ from trustedpods.provider.tee import NoTee
 MARKER = "MARKER-4711"
 POOLS = Pools(256, 64, 32)
 _numbers = itertools.count(1)
-
-
-@dataclass
-class FakeFacade:
-    """Slots, hosts and pods as they were last wanted; `counters` are bytes in and out per slot.
-
-    `current` requests are in flight in each slot.
-    """
-
-    pools: Pools = POOLS
-    hosts: dict = field(default_factory=dict)
-    labels: dict = field(default_factory=dict)
-    certificates: dict = field(default_factory=dict)
-    in_flight: list = field(default_factory=list)
-    pods: dict = field(default_factory=dict)
-    counters: dict = field(default_factory=dict)
-    current: int = 0
-
-    @property
-    def free_slots(self):
-        return self.free()
-
-    def free(self, protocol=Protocol.HTTP):
-        return len(set(self.pools.slots(protocol)) - set(self.labels.values()))
-
-    def slot_of(self, label):
-        return self.labels.get(label)
-
-    def slots_of(self, pod):
-        return self.slots_by_pod().get(pod, {})
-
-    def slots_by_pod(self):
-        return by_pod(self.labels)
-
-    def label_of(self, slot):
-        return next((label for label, at in self.labels.items() if at == slot), None)
-
-    async def sync(self, desired=None):
-        for want in desired.wants if desired else ():
-            await self.publish(want.label, want.hosts, want.protocol)
-        return Synced("boot", restarted=False, slots=dict(self.labels), unfinished=())
-
-    async def restarted(self):
-        return False
-
-    async def publish(self, label, hosts, protocol=Protocol.HTTP, *, limits=None, https_only=False):
-        if label not in self.labels:
-            free = (slot for slot in self.pools.slots(protocol) if slot not in self.labels.values())
-            self.labels[label] = next(free)
-        self.hosts[label] = tuple(hosts)
-        return Published(self.labels[label], SlotStats("boot", 0, 0, 0, 0))
-
-    async def publish_all(self, wants):
-        return {want.label: await self.publish(want.label, want.hosts, want.protocol) for want in wants}
-
-    async def sessions(self):
-        return list(self.in_flight)
-
-    async def shut(self, session):
-        self.in_flight.remove(session)
-
-    async def certify(self, label, certificate):
-        if certificate is not None:
-            self.certificates[label] = certificate
-
-    async def withdraw(self, slot):
-        label = self.label_of(slot)
-        if label is not None:
-            del self.labels[label]
-        self.pods.pop(slot, None)
-        return True
-
-    async def set_pods(self, slot, pods, draining=()):
-        self.pods[slot] = tuple(pods)
-
-    async def drain(self, slot):
-        self.pods[slot] = ()
-        return 0
-
-    async def stats(self, wanted=None):
-        made = {}
-        for slot in wanted or []:
-            inn, out = self.counters.get(slot, (0, 0))
-            made[slot] = SlotStats("boot", current=self.current, total=0, bytes_in=inn, bytes_out=out)
-        return made
 
 
 @dataclass
@@ -218,7 +131,7 @@ class World:
     owner_key: bytes = field(default_factory=lambda: secrets.token_bytes(32))
     chain: FakeChain = field(default_factory=FakeChain)
     cluster: FakeCluster = field(default_factory=FakeCluster)
-    facade: FakeFacade = field(default_factory=FakeFacade)
+    facade: FakeFacade = field(default_factory=lambda: FakeFacade(POOLS))
     registry: FakeRegistry = field(default_factory=FakeRegistry)
     terms: dict = field(default_factory=dict)
     webhooks: dict = field(default_factory=dict)
@@ -254,13 +167,21 @@ class World:
         await trio.lowlevel.checkpoint()
         return ProbeResult(self.ready, "" if self.ready else "GET / on port 8080: status 500")
 
+    def _config(self):
+        config = config_of(self.tmp_path, self.chain, self.owner, **self.terms)
+        pools = self.facade.pools
+        slots = {"slots": pools.http, "h2_slots": pools.h2, "tcp_slots": pools.tcp}
+        parts = {
+            "webhooks": WebhooksSection(**self.webhooks),
+            "identity": config.identity.model_copy(update={"trust": self.trust}),
+            "facade": config.facade.model_copy(update=slots),
+        }
+        return config.model_copy(update=parts)
+
     @asynccontextmanager
     async def run(self):
         """The daemon; leaving is as good as a kill, as nothing is said to it."""
-        config = config_of(self.tmp_path, self.chain, self.owner, **self.terms)
-        config = config.model_copy(update={"webhooks": WebhooksSection(**self.webhooks)})
-        identity = config.identity.model_copy(update={"trust": self.trust})
-        config = config.model_copy(update={"identity": identity})
+        config = self._config()
         vault = Vault(self.keys.hpke.to_bytes())
         async with open_store(self.tmp_path / "books" / "store.db", vault) as store:
             doors = Doors(

@@ -131,6 +131,7 @@ async def test_delete_settles_releases_and_removes(world, virtual_time):
 
 
 async def _tick_clock(world):
+    """Chain and cluster go ten times as fast as the daemon's pauses."""
     while True:
         await trio.sleep(0.1)
         world.pass_time(1)
@@ -145,7 +146,7 @@ async def test_the_end_of_the_money_in_full(world, virtual_time):
         await caller.provision()
         async with trio.open_nursery() as nursery:
             nursery.start_soon(_keep_busy, world)
-            nursery.start_soon(_run_clock, world)
+            nursery.start_soon(_tick_clock, world)
             await until(lambda: in_phase(parts, caller, Phase.STOPPED))
             world.pass_time(55)
             await until(lambda: in_phase(parts, caller, Phase.GONE))
@@ -166,14 +167,8 @@ async def _keep_busy(world):
     while True:
         number += 5000
         for slot in list(world.facade.labels.values()):
-            world.facade.counters[slot] = (number, number)
+            world.facade.traffic[slot] = (0, number, number)
         await trio.sleep(0.05)
-
-
-async def _run_clock(world):
-    while True:
-        await trio.sleep(0.1)
-        world.pass_time(1)
 
 
 async def test_a_top_up_within_the_grace_period_revives(world, virtual_time):
@@ -204,7 +199,7 @@ async def test_the_cap_bounds_the_replicas_until_it_is_raised(world, virtual_tim
         assert (limits.max, limits.most) == (3, 2)
         status = await caller.ask("status", StatusBody(), PodStatus)
         assert "at most 2 of 3 replicas: maxCostPerDay" in status.reason
-        world.facade.current = 5
+        world.facade.current[world.facade.slot_of(f"{parts.pods.get(caller.ref.channel).label}.web")] = 5
         await until(lambda: replicas_of(world) == 2)
 
         async def told(text):

@@ -4,11 +4,12 @@
 import pytest
 import trio
 
+from tests.fakes.facade import FakeFacade
 from tests.fakes.provider_caller import ASK, PORTS, Caller, manifest_of
 from tests.fakes.provider_world import World
 from trustedpods.protocol.errors import Refused
 from trustedpods.protocol.messages import Admission, DeleteBody, Done, Needs
-from trustedpods.provider.facade.pools import Protocol
+from trustedpods.provider.facade.pools import Pools
 
 WEB = {"name": "web", "expose": "http", "ports": [{"port": 80, "targetPort": 8080}]}
 RPC = {
@@ -20,17 +21,10 @@ RAW = {"name": "raw", "expose": "tcp", "ports": [{"port": 7000}]}
 KINDS = {"http": WEB, "h2": RPC, "tcp": RAW}
 
 
-FREE = {Protocol.HTTP: 2, Protocol.H2: 1, Protocol.TCP: 1}
-
-
 @pytest.fixture
 def world(tmp_path):
-    """A provider whose slots have others, all but a few."""
-    made = World(tmp_path)
-    for protocol, free in FREE.items():
-        taken = made.facade.pools.slots(protocol)[free:]
-        made.facade.labels |= {f"other{slot}.web": slot for slot in taken}
-    return made
+    """A provider with few slots."""
+    return World(tmp_path, facade=FakeFacade(Pools(http=2, h2=1, tcp=1)))
 
 
 def caller_of(world, address, *services):

@@ -9,6 +9,7 @@ from tests.fakes.facade import FakeFacade
 from trustedpods.protocol.errors import NetworkFailure
 from trustedpods.provider.core.traffic import PodAddress
 from trustedpods.provider.facade.facade import Facade
+from trustedpods.provider.facade.pools import Pools
 from trustedpods.provider.facade.slots import FacadeState, Want
 
 A = PodAddress("pod-a", "10.0.0.1", 80)
@@ -23,7 +24,7 @@ def test_it_has_the_same_calls():
 
 
 async def test_it_publishes_drains_and_forgets():
-    facade = FakeFacade(2)
+    facade = FakeFacade(Pools(2))
     slot = (await facade.publish("a", ["a.localhost"])).slot
     await facade.set_pods(slot, [A])
     facade.current[slot] = 2

@@ -12,15 +12,22 @@ from trustedpods.protocol.units import MAX_QUANTITY, Usage
 u32 = st.integers(0, 2**32 - 1)
 quantities = st.integers(0, MAX_QUANTITY)
 usages = st.builds(Usage, *[quantities] * 5)
-prices = st.builds(
-    Prices,
-    cpu_core_ms=u32,
-    memory_mib_s=u32,
-    storage_mib_s=u32,
-    egress_kib=u32,
-    ingress_kib=u32,
-    scale=st.integers(0, 128),
-)
+
+
+def prices_from(scale: int) -> st.SearchStrategy[Prices]:
+    """Any prices with at least that scale: the greater it is, the less of a base unit a mantissa is."""
+    return st.builds(
+        Prices,
+        cpu_core_ms=u32,
+        memory_mib_s=u32,
+        storage_mib_s=u32,
+        egress_kib=u32,
+        ingress_kib=u32,
+        scale=st.integers(scale, 128),
+    )
+
+
+prices = prices_from(scale=0)
 terms = st.builds(
     Terms,
     prices=prices,

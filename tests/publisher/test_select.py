@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.contracts.strategies import prices_from
 from trustedpods.contracts.rows import RegistryRow
 from trustedpods.contracts.terms import MAX_DEPOSIT, due
 from trustedpods.protocol.errors import BadInput
@@ -22,16 +23,8 @@ TOKEN_ADDRESS = address_from_bytes(b"\x11" * 20)
 TOKEN = Token("TEST", 6)
 SHAPE = Shape(cpu_milli=500, memory_mib=256, storage_mib=100, max_replicas=3)
 
-MANTISSAS = st.integers(0, 2**32 - 1)
-PRICES = st.builds(
-    Prices,
-    cpu_core_ms=MANTISSAS,
-    memory_mib_s=MANTISSAS,
-    storage_mib_s=MANTISSAS,
-    egress_kib=MANTISSAS,
-    ingress_kib=MANTISSAS,
-    scale=st.integers(40, 128),
-)
+PRICES = prices_from(scale=40)
+
 LEASTS = st.builds(
     LeastTerms,
     deposit=st.integers(0, 10**9),

@@ -4,6 +4,7 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.contracts.strategies import prices
 from trustedpods.contracts.records import Channel
 from trustedpods.contracts.settlement import settle
 from trustedpods.contracts.terms import MAX_DEPOSIT, Terms, due
@@ -28,16 +29,6 @@ from trustedpods.provider.core.funds import (
 )
 from trustedpods.provider.core.record import PodSize, Scaling
 
-U32 = st.integers(0, 2**32 - 1)
-PRICES = st.builds(
-    Prices,
-    cpu_core_ms=U32,
-    memory_mib_s=U32,
-    storage_mib_s=U32,
-    egress_kib=U32,
-    ingress_kib=U32,
-    scale=st.integers(0, 128),
-)
 RATES = st.builds(
     Usage,
     cpu_core_ms=st.integers(0, 64_000),
@@ -47,7 +38,7 @@ RATES = st.builds(
 ONE = Prices(cpu_core_ms=1, memory_mib_s=0, storage_mib_s=0, egress_kib=0, ingress_kib=0, scale=64)
 
 
-@given(RATES, PRICES, st.integers(0, 2**88 - 1), st.integers(0, 2**80), st.integers(0, 2**80))
+@given(RATES, prices, st.integers(0, 2**88 - 1), st.integers(0, 2**80), st.integers(0, 2**80))
 def test_the_runway_is_paid_for_and_one_second_more_is_not(rate, prices, left, accrued, kept):
     funds = Funds(left, accrued, kept)
     seconds = runway(funds, rate, prices)

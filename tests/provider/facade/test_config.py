@@ -17,7 +17,7 @@ from trustedpods.provider.facade.config import (
     slot_of,
 )
 from trustedpods.provider.facade.files import install
-from trustedpods.provider.facade.haproxy_cfg import haproxy_config
+from trustedpods.provider.facade.haproxy_cfg import PIPE_BYTES, PIPES, haproxy_config
 from trustedpods.provider.facade.pools import Pools
 
 
@@ -47,6 +47,15 @@ def test_every_slot_has_its_activator_and_nothing_else():
     assert "bind 127.0.0.1:20000\n" in text
     assert "bind 127.0.0.1:20001\n" in text
     assert "option contstats" in text
+
+
+def test_long_answers_of_every_kind_pass_in_the_kernel_within_its_limit_of_pipes():
+    text = haproxy_config(config())
+    sections = dict(section.split("\n", 1) for section in text.split("\n\n") if "\n" in section)
+    for defaults in ("defaults http", "defaults tcp"):
+        assert "  option splice-response\n" in sections[defaults] + "\n"
+    assert f"  maxpipes {PIPES}\n  tune.pipesize {PIPE_BYTES}\n" in sections["global"] + "\n"
+    assert PIPES * PIPE_BYTES <= 32 * 1024 * 1024, "half of fs.pipe-user-pages-soft: HAProxy is not root"
 
 
 def test_a_bind_may_be_in_another_network_namespace():

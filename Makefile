@@ -64,8 +64,8 @@ bench: setup ## measure, as ratios in one run
 	$(BIN)/python -m tests.bench.delivery
 	$(BIN)/python -m tests.bench.attestation
 	$(BIN)/python -m tests.bench.market
-	$(BIN)/python -m tests.bench.facade
-	$(BIN)/python -m tests.bench.cold_start --runs 100
+	$(BIN)/python -m tests.bench.facade --peer nginx
+	$(BIN)/python -m tests.bench.cold_start --runs 100 --peer nginx
 	$(BIN)/python -m tests.bench.idle_pods
 	$(BIN)/python -m tests.bench.store
 	$(BIN)/python -m tests.bench.registry

@@ -11,7 +11,7 @@ wanted="
 containerd:containerd containerd:ctr runc:runc containernetworking-plugins:/usr/lib/cni/ptp
 haproxy:haproxy docker-registry:docker-registry skopeo:skopeo mmdebstrap:mmdebstrap
 busybox-static:/bin/busybox iptables:iptables nftables:nft iproute2:ip conntrack:conntrack procps:sysctl
-tcpdump:tcpdump wrk:wrk nghttp2-client:h2load gcc:gcc libc6-dev:/usr/include/stdlib.h
+tcpdump:tcpdump wrk:wrk nginx:nginx nghttp2-client:h2load gcc:gcc libc6-dev:/usr/include/stdlib.h
 prometheus:promtool libgmp-dev:/usr/include/gmp.h ca-certificates:/etc/ssl/certs/ca-certificates.crt
 "
 
@@ -69,7 +69,7 @@ if ! install_missing > "$log" 2>&1; then
     install_missing >> "$log" 2>&1 || { tail -n 20 "$log" >&2; exit 1; }
 fi
 if command -v systemctl >/dev/null; then
-    for service in haproxy docker-registry containerd prometheus; do
+    for service in haproxy docker-registry containerd prometheus nginx; do
         case " $missing" in
             *" $service "*) systemctl disable --quiet "$service" >> "$log" 2>&1 || true ;;
         esac

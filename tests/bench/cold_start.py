@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """A cold start through the facade beside its floor: the same pod without facade, scaled by hand.
 
-    python -m tests.bench.cold_start [--runs 100] [--peer NAME=URL ...]
+    python -m tests.bench.cold_start [--runs 100] [--peer nginx] [--peer NAME=URL ...]
 
 Ours: from before the request is sent to its 200. Floor: from before the scale call to the first
 connection that the pod takes; no kubelet probe, no token. The runs alternate, each with nothing left
-of the one before. A peer's URL must lead to a pod that is at zero every time; it gets no floor.
+of the one before. `--peer nginx` takes its turn with them: it can wake nothing, so it stands in front of
+the facade, and what it adds is what one more proxy on the way costs. A peer's URL must lead to a pod
+that is at zero every time, in a cluster of its own; it gets no floor, and its runs come last.
 """
 
 import argparse
@@ -14,7 +16,9 @@ import shutil
 import statistics
 import tempfile
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -23,6 +27,7 @@ import httpx
 
 from tests.bench.market import EXAMPLES, IMAGES, trustedpods
 from tests.bench.node import Api, Events, ask, dial, watching
+from tests.bench.peers import Peer, nginx, peer
 from tests.live.localnet_fixture import LiveLocalnet, localnet
 from trustedpods.localnet.settings import Knobs
 
@@ -62,59 +67,83 @@ def floor_deployment(api: Api, namespace: str) -> None:
     api.create(f"/apis/apps/v1/namespaces/{namespace}/deployments", made)
 
 
-def one_of_ours(
-    market: LiveLocalnet, api: Api, events: Events, namespace: str, host: str, ours: Series
-) -> None:
-    api.until_gone(namespace)
-    events.clear()
+@dataclass(frozen=True)
+class Target:
+    """The pod as a client sees it: its cluster's API, its namespace and its host."""
+
+    market: LiveLocalnet
+    api: Api
+    events: Events
+    namespace: str
+    host: str
+
+    @property
+    def facade(self) -> tuple[str, int]:
+        """Where the facade takes requests."""
+        return self.market.cluster().node_ip, 80
+
+
+def one_request(target: Target, address: tuple[str, int], series: Series) -> None:
+    """A request to the pod at zero, at the facade or at what stands in front of it."""
+    target.api.until_gone(target.namespace)
+    target.events.clear()
     began = time.monotonic()
-    status = ask(market, (market.cluster().node_ip, 80), host)
+    status = ask(target.market, address, target.host)
     answered = time.monotonic()
     if status == 200:
-        ours.add(began, events, answered)
+        series.add(began, target.events, answered)
     else:
-        ours.lost += 1
+        series.lost += 1
 
 
-def one_of_the_floor(market: LiveLocalnet, api: Api, events: Events, namespace: str, floor: Series) -> None:
-    api.until_gone(namespace)
-    events.clear()
+def one_of_the_floor(target: Target, floor: Series) -> None:
+    target.api.until_gone(target.namespace)
+    target.events.clear()
     began = time.monotonic()
-    api.scale(namespace, "floor", 1)
-    dial(market, events.address(), PORT)
-    floor.add(began, events, time.monotonic())
-    api.scale(namespace, "floor", 0)
+    target.api.scale(target.namespace, "floor", 1)
+    dial(target.market, target.events.address(), PORT)
+    floor.add(began, target.events, time.monotonic())
+    target.api.scale(target.namespace, "floor", 0)
 
 
-def crowd(market: LiveLocalnet, api: Api, namespace: str, host: str) -> list[float]:
+def crowd(target: Target) -> list[float]:
     """Many requests at once to a pod at zero; seconds of each. All must be answered."""
-    api.until_gone(namespace)
+    target.api.until_gone(target.namespace)
     began = time.monotonic()
 
     def one(_: int) -> float:
-        assert ask(market, (market.cluster().node_ip, 80), host) == 200
+        assert ask(target.market, target.facade, target.host) == 200
         return time.monotonic() - began
 
     with ThreadPoolExecutor(AT_ONCE) as pool:
         return list(pool.map(one, range(AT_ONCE)))
 
 
-def peer(url: str, runs: int, pause_s: float) -> Series:
+def elsewhere(url: str, runs: int, pause_s: float) -> Series:
     """First requests to another proxy; it gets *pause_s* to scale its pod to zero."""
     series = Series()
     for _ in range(runs):
         time.sleep(pause_s)
         began = time.monotonic()
-        answer = httpx.get(url, timeout=90, trust_env=False)
-        if answer.status_code == 200:
+        if _answers(url):
             series.steps["answered"].append(1000 * (time.monotonic() - began))
         else:
             series.lost += 1
     return series
 
 
+def _answers(url: str) -> bool:
+    try:
+        return httpx.get(url, timeout=90, trust_env=False).status_code == 200
+    except httpx.HTTPError:
+        return False
+
+
 def report(name: str, series: Series) -> None:
     totals = series.totals
+    if not totals:
+        print(f"| {name} | {' | '.join('' for _ in STEPS)} | | | 0 | {series.lost} |")
+        return
     steps = " | ".join(
         f"{statistics.median(series.steps[step]):.0f}" if series.steps[step] else "" for step in STEPS
     )
@@ -126,50 +155,74 @@ def report(name: str, series: Series) -> None:
     )
 
 
-def run(market: LiveLocalnet, folder: Path, runs: int, peers: dict[str, str], pause_s: float) -> None:
+@contextmanager
+def in_front(target: Target, peers: list[Peer]) -> Iterator[dict[str, tuple[str, int]]]:
+    """By name, where the peers that we start take requests for the facade."""
+    if all(other.url for other in peers):
+        yield {}
+        return
+    address, port = target.facade
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        nginx(target.market, Path(folder), f"{address}:{port}") as place,
+    ):
+        yield {"nginx, then ours": place}
+
+
+def in_turn(target: Target, runs: int, peers: list[Peer]) -> dict[str, Series]:
+    """So many runs of each, one after the other."""
+    with in_front(target, peers) as places:
+        every = {"ours": target.facade, **places}
+        found = {name: Series() for name in (*every, "floor")}
+        for _ in range(runs):
+            for name, place in every.items():
+                one_request(target, place, found[name])
+            one_of_the_floor(target, found["floor"])
+    return found
+
+
+def deployed(market: LiveLocalnet, folder: Path) -> tuple[str, str]:
+    """A pod that sleeps; its namespace and its host."""
     shutil.copy(IMAGES / "hello.tar", folder)
     shutil.copy(EXAMPLES / "hello.yaml", folder)
     result = trustedpods(market, "deploy", str(folder / "hello.yaml"), "--name", "cold", "--deposit", "4h")
-    namespace, host = result["namespace"], urlsplit(result["endpoints"][0]["url"]).netloc
-    api, ours, floor = Api(market), Series(), Series()
+    return result["namespace"], urlsplit(result["endpoints"][0]["url"]).netloc
+
+
+def run(market: LiveLocalnet, folder: Path, runs: int, peers: list[Peer], pause_s: float) -> None:
+    namespace, host = deployed(market, folder)
+    api = Api(market)
     floor_deployment(api, namespace)
     load = os.getloadavg()
     with watching(market, namespace) as events:
-        for _ in range(runs):
-            one_of_ours(market, api, events, namespace, host, ours)
-            one_of_the_floor(market, api, events, namespace, floor)
-    waited = [1000 * seconds for seconds in crowd(market, api, namespace, host)]
+        target = Target(market, api, events, namespace, host)
+        found = in_turn(target, runs, peers)
+        waited = [1000 * seconds for seconds in crowd(target)]
     print("medians in ms since the trigger\n")
     print(f"| | {' | '.join(STEPS)} | min-max | p99 (of the median) | runs | lost |")
     print("|---" * (len(STEPS) + 5) + "|")
-    report("ours", ours)
-    report("floor", floor)
-    for name, url in peers.items():
-        report(name, peer(url, runs, pause_s))
-    above = statistics.median(ours.totals) - statistics.median(floor.totals)
+    for name, series in found.items():
+        report(name, series)
+    for other in peers:
+        if other.url:
+            report(other.name, elsewhere(other.url, runs, pause_s))
+    above = statistics.median(found["ours"].totals) - statistics.median(found["floor"].totals)
     print(f"\nover the floor: {above:.0f} ms (goal: 30)")
     print(f"{AT_ONCE} at once: all 200, {min(waited):.0f} to {max(waited):.0f} ms")
     print(f"load average before and after: {load[0]:.1f}, {os.getloadavg()[0]:.1f}")
 
 
-def named(text: str) -> tuple[str, str]:
-    name, _, url = text.partition("=")
-    if not url:
-        raise argparse.ArgumentTypeError(f"write NAME=URL, not {text}")
-    return name, url
-
-
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--runs", type=int, default=20)
-    arguments.add_argument("--peer", type=named, action="append", default=[], metavar="NAME=URL")
+    arguments.add_argument("--peer", type=peer, action="append", default=[], metavar="nginx|NAME=URL")
     arguments.add_argument(
         "--peer-pause", type=float, default=10, help="seconds a peer gets to scale to zero"
     )
     options = arguments.parse_args()
     knobs = Knobs(claim_interval_s=3600, idle_after_s=1)
     with localnet(knobs=knobs) as market, tempfile.TemporaryDirectory() as folder:
-        run(market, Path(folder), options.runs, dict(options.peer), options.peer_pause)
+        run(market, Path(folder), options.runs, options.peer, options.peer_pause)
 
 
 if __name__ == "__main__":

@@ -110,6 +110,13 @@ def watching(market: LiveLocalnet, namespace: str) -> Iterator[Events]:
     end = threading.Event()
 
     def follow() -> None:
+        try:
+            changes()
+        except httpx.TransportError:  # the API server goes down before the next change comes
+            if not end.is_set():
+                raise
+
+    def changes() -> None:
         version = api.get(f"/api/v1/namespaces/{namespace}/pods")["metadata"]["resourceVersion"]
         path = f"/api/v1/namespaces/{namespace}/pods?watch=1&resourceVersion={version}"
         with api.http.stream("GET", path, timeout=3600) as lines:

@@ -8,6 +8,7 @@ store, and there is one run for each of them.
 from dataclasses import dataclass, replace
 
 import pytest
+import trio
 
 from tests.fakes.crash import Door, Points
 from tests.fakes.provider_world import FakeRegistry, World, config_of
@@ -100,7 +101,18 @@ class Case:
 
 
 @pytest.fixture
-async def store(tmp_path):
+def no_threads(monkeypatch):
+    """Nothing else goes on here: to hand each of ten thousand transactions to a thread is half the work."""
+
+    async def at_once(work, *arguments, **_):
+        await trio.lowlevel.checkpoint()
+        return work(*arguments)
+
+    monkeypatch.setattr(trio.to_thread, "run_sync", at_once)
+
+
+@pytest.fixture
+async def store(tmp_path, no_threads):
     """One database for all cases of a test: what was committed survives a kill, the rest never was."""
     async with open_store(tmp_path / "books" / "store.db", Vault(b"v" * 32)) as opened:
         yield opened

@@ -11,7 +11,7 @@ from trustedpods.provider.app.doors import Doors
 from trustedpods.provider.app.evicting import Evictor
 from trustedpods.provider.app.fleet import Fleet
 from trustedpods.provider.app.isolating import Isolation
-from trustedpods.provider.app.keeper import Keeper
+from trustedpods.provider.app.keeper import Keeper, Work
 from trustedpods.provider.app.meter import Meter
 from trustedpods.provider.app.phases import Phases
 from trustedpods.provider.app.pods import Pods
@@ -58,18 +58,7 @@ def assemble(doors: Doors) -> Parts:
     settlement = Settlement(doors, pods, meter)
     phases = Phases(doors, pods, board, bundles, fleet, meter)
     remover = Remover(doors, pods, board, bundles, fleet, meter, settlement)
-    keeper = Keeper(
-        doors,
-        pods,
-        board,
-        {
-            Phase.RECEIVED: phases.receive,
-            Phase.WAITING_CHANNEL: phases.await_channel,
-            Phase.IMPORTING: phases.import_images,
-            Phase.STARTING: phases.start,
-            Phase.REMOVING: remover.remove,
-        },
-    )
+    keeper = Keeper(doors, pods, board, _work(phases, remover))
     recovery = Recovery(doors, pods, bundles)
     reconciler = Reconciler(doors, pods, bundles, fleet, keeper, recovery)
     isolation = Isolation()
@@ -93,6 +82,17 @@ def assemble(doors: Doors) -> Parts:
     )
     pods.run, pods.told = Runner(parts).run, parts.warnings.told
     return parts
+
+
+def _work(phases: Phases, remover: Remover) -> dict[Phase, Work]:
+    """What is done in each phase in which there is work."""
+    return {
+        Phase.RECEIVED: phases.receive,
+        Phase.WAITING_CHANNEL: phases.await_channel,
+        Phase.IMPORTING: phases.import_images,
+        Phase.STARTING: phases.start,
+        Phase.REMOVING: remover.remove,
+    }
 
 
 class Runner:

@@ -17,9 +17,9 @@ import trio
 from trustedpods.protocol.evidence import KeyBinding
 from trustedpods.protocol.limits import MIB
 from trustedpods.protocol.net.host import Host, open_host
-from trustedpods.provider.app import desk
 from trustedpods.provider.app.assembly import Parts, assemble, handlers
 from trustedpods.provider.app.connections import keep_young
+from trustedpods.provider.app.desk import OperatorDesk, snapshot
 from trustedpods.provider.app.doors import Doors, binding_of, profile_of
 from trustedpods.provider.app.lease import hold_lease, keep_lease
 from trustedpods.provider.app.opening import open_doors
@@ -91,8 +91,8 @@ async def run_parts(
             nursery.start_soon(steadily, name, task)
         endpoint = (config.net.announce or host.addresses)[0]
         nursery.start_soon(steadily, "keeping the row", partial(keep_row, doors, profile, endpoint))
-        verbs = desk.operator_verbs(parts, profile, endpoint, lambda: conversations.running)
-        await nursery.start(serve_operator, config.operator_socket, verbs)
+        operator = OperatorDesk(parts, profile, endpoint, lambda: conversations.running)
+        await nursery.start(serve_operator, config.operator_socket, operator.verbs())
         if config.metrics is not None:
             nursery.start_soon(_metrics, parts, conversations)
         conversations.begin()
@@ -148,7 +148,7 @@ async def _collect_blobs(parts: Parts) -> None:
 async def _metrics(parts: Parts, conversations: Conversations) -> None:
     """Numbers for Prometheus; a snapshot is taken in this thread and read by the server's."""
     assert parts.doors.config.metrics is not None
-    latest = await desk.snapshot(parts, conversations.running)
+    latest = await snapshot(parts, conversations.running)
 
     def read() -> Snapshot:
         return latest
@@ -159,7 +159,7 @@ async def _metrics(parts: Parts, conversations: Conversations) -> None:
     try:
         while True:
             await trio.sleep(5)
-            latest = await desk.snapshot(parts, conversations.running)
+            latest = await snapshot(parts, conversations.running)
     finally:
         logging.getLogger().removeHandler(counting)
         stop()

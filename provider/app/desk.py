@@ -3,49 +3,59 @@
 
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from dataclasses import asdict, dataclass
+from typing import Any
 
 from trustedpods.contracts.typed import address_of
 from trustedpods.protocol.errors import TrustedPodsError
 from trustedpods.protocol.ids import ChannelId, channel_hex
 from trustedpods.protocol.limits import MIB
+from trustedpods.provider.app.assembly import Parts
 from trustedpods.provider.app.operator import OperatorVerb
 from trustedpods.provider.app.presence import own_chip
 from trustedpods.provider.core.record import PodRecord
 from trustedpods.provider.metrics import Snapshot
 from trustedpods.provider.store import claims
 
-if TYPE_CHECKING:
-    from trustedpods.provider.app.assembly import Parts
-
 Answer = dict[str, Any]
 
 
-def operator_verbs(
-    parts: "Parts", profile: bytes, endpoint: str, conversations: Callable[[], int]
-) -> dict[str, OperatorVerb]:
-    """The verbs of the operator's socket."""
+@dataclass(frozen=True)
+class OperatorDesk:
+    """What is asked over the operator's socket, and the answers, ready for JSON.
 
-    async def identity(_question: Answer) -> Answer:
+    `profile` and `endpoint` are those of the registry row, `conversations` counts those that go on.
+    """
+
+    parts: Parts
+    profile: bytes
+    endpoint: str
+    conversations: Callable[[], int]
+
+    def verbs(self) -> dict[str, OperatorVerb]:
+        """Each verb by its name."""
+        named = (self.identity, self.pods, self.claim, self.evict, self.drain, self.overview)
+        return {verb.__name__: verb for verb in named}
+
+    async def identity(self, _question: Answer) -> Answer:
         """What `register` writes into the registry row."""
         return {
-            "profile": profile.hex(),
-            "endpoint": endpoint,
-            "meter": parts.doors.meter,
-            "tee": parts.doors.collector.kind,
-            "chip": (await own_chip(parts.doors)).hex(),
+            "profile": self.profile.hex(),
+            "endpoint": self.endpoint,
+            "meter": self.parts.doors.meter,
+            "tee": self.parts.doors.collector.kind,
+            "chip": (await own_chip(self.parts.doors)).hex(),
         }
 
-    async def pods(question: Answer) -> Answer:
+    async def pods(self, question: Answer) -> Answer:
         """Every pod, in numbers; nothing of what is in it."""
-        records = parts.pods.all if question.get("all") else parts.pods.standing
-        paid = await _paid(parts, records)
-        return {"pods": [_row(parts, record, paid) for record in records]}
+        records = self.parts.pods.all if question.get("all") else self.parts.pods.standing
+        paid = await _paid(self.parts, records)
+        return {"pods": [_row(self.parts, record, paid) for record in records]}
 
-    async def claim(question: Answer) -> Answer:
+    async def claim(self, question: Answer) -> Answer:
         """Cut and send a claim, or only prepare it."""
-        report = await parts.settlement.claim(
+        report = await self.parts.settlement.claim(
             prepare=bool(question.get("prepare")), withdraw=bool(question.get("withdraw"))
         )
         return {
@@ -55,26 +65,27 @@ def operator_verbs(
             "withdrawn": str(report.withdrawn),
         }
 
-    async def evict(question: Answer) -> Answer:
+    async def evict(self, question: Answer) -> Answer:
         """Send one pod away."""
         target, reason = str(question.get("target", "")), str(question.get("reason", ""))
-        found = await parts.evictor.evict(target, reason, deny=bool(question.get("deny")))
+        found = await self.parts.evictor.evict(target, reason, deny=bool(question.get("deny")))
         return {"pods": [asdict(one) for one in found]}
 
-    async def drain(question: Answer) -> Answer:
+    async def drain(self, question: Answer) -> Answer:
         """Take nobody in and send everybody away, or take pods in again."""
         if question.get("undo"):
-            parts.evictor.undrain()
+            self.parts.evictor.undrain()
             return {"pods": []}
-        return {"pods": [asdict(one) for one in await parts.evictor.drain(str(question.get("reason", "")))]}
+        found = await self.parts.evictor.drain(str(question.get("reason", "")))
+        return {"pods": [asdict(one) for one in found]}
 
-    async def overview(_question: Answer) -> Answer:
+    async def overview(self, _question: Answer) -> Answer:
         """Everything that `top` shows."""
-        now = await snapshot(parts, conversations())
-        standing = parts.pods.standing
-        paid = await _paid(parts, standing)
+        now = await snapshot(self.parts, self.conversations())
+        standing = self.parts.pods.standing
+        paid = await _paid(self.parts, standing)
         return {
-            "pods": [_busy_row(parts, record, paid) for record in standing],
+            "pods": [_busy_row(self.parts, record, paid) for record in standing],
             "replicas": now.replicas,
             "conversations": now.conversations,
             "freeSlots": now.free_slots,
@@ -83,23 +94,14 @@ def operator_verbs(
             "gasWei": now.gas_wei,
         }
 
-    return {
-        "identity": identity,
-        "pods": pods,
-        "claim": claim,
-        "evict": evict,
-        "drain": drain,
-        "overview": overview,
-    }
 
-
-async def _paid(parts: "Parts", records: list[PodRecord]) -> dict[ChannelId, int]:
+async def _paid(parts: Parts, records: list[PodRecord]) -> dict[ChannelId, int]:
     """Base units that each pod's present life has brought."""
     lives = {record.channel: record.namespace for record in records}
     return await parts.doors.store.read(claims.paid_in_lives, lives)
 
 
-def _row(parts: "Parts", record: PodRecord, paid: dict[ChannelId, int]) -> Answer:
+def _row(parts: Parts, record: PodRecord, paid: dict[ChannelId, int]) -> Answer:
     replicas, ready = parts.fleet.replicas_of(record)
     money = parts.reconciler.money(record.channel)
     machine = parts.fleet.machine(record.channel)
@@ -123,12 +125,12 @@ def _row(parts: "Parts", record: PodRecord, paid: dict[ChannelId, int]) -> Answe
     }
 
 
-def _runways(parts: "Parts", records: list[PodRecord]) -> list[int]:
+def _runways(parts: Parts, records: list[PodRecord]) -> list[int]:
     found = [parts.reconciler.money(record.channel) for record in records]
     return [money.runway_s for money in found if money is not None and money.runway_s is not None]
 
 
-def _busy_row(parts: "Parts", record: PodRecord, paid: dict[ChannelId, int]) -> Answer:
+def _busy_row(parts: Parts, record: PodRecord, paid: dict[ChannelId, int]) -> Answer:
     machine = parts.fleet.machine(record.channel)
     state = machine.state if machine else None
     boot, total, _ = (state.counters if state else None) or (None, None, None)
@@ -140,7 +142,7 @@ def _busy_row(parts: "Parts", record: PodRecord, paid: dict[ChannelId, int]) -> 
     }
 
 
-async def snapshot(parts: "Parts", conversations: int) -> Snapshot:
+async def snapshot(parts: Parts, conversations: int) -> Snapshot:
     """Numbers for the metrics; the chain is asked only for the operator's gas."""
     try:
         gas = await parts.doors.chain.gas_balance(address_of(parts.doors.operator_key))

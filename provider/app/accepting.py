@@ -21,7 +21,6 @@ from trustedpods.provider.app.doors import Doors
 from trustedpods.provider.app.fleet import Fleet
 from trustedpods.provider.app.isolating import Isolation
 from trustedpods.provider.app.keeper import Keeper
-from trustedpods.provider.app.phases import fresh
 from trustedpods.provider.app.pods import Pods
 from trustedpods.provider.app.promises import SlotPromises
 from trustedpods.provider.core import admit
@@ -183,33 +182,9 @@ class Acceptance:
     def _next_record(
         self, record: PodRecord | None, stored: bytes, request: OpenedRequest, opened: OpenBundle
     ) -> PodRecord:
-        now = self._doors.now()
-        scaling = opened.scaling(self._doors.config.terms.idle_after_s)
+        """An update keeps the pod's life; a pod that is new, or has ended, begins one."""
         if record is None or record.phase in ENDED:
-            made = PodRecord(
-                ref=request.ref,
-                commanders=tuple(address_from_bytes(raw) for raw in opened.bundle.commanders),
-                generation=request.generation,
-                boot_id=self._doors.keys.boot_id,
-                request=stored,
-                previous=None,
-                namespace=namespace_name(request.ref.channel, request.generation),
-                slot=None,
-                phase=_NEW if record is None else record.phase,
-                reason="",
-                live=False,
-                size=opened.size,
-                scaling=scaling,
-                meter=self._doors.meter,
-                terms=None,
-                chain=None,
-                statement=None,
-                changed_at=now,
-                stopped_at=None,
-                warned=False,
-                failing=False,
-            )
-            return fresh(made, now)
+            return self._new_life(_NEW if record is None else record.phase, stored, request, opened)
         return replace(
             record,
             generation=request.generation,
@@ -218,8 +193,34 @@ class Acceptance:
             request=stored,
             previous=record.request if record.live else record.previous,
             size=opened.size,
-            scaling=scaling,
-            changed_at=now,
+            scaling=opened.scaling(self._doors.config.terms.idle_after_s),
+            changed_at=self._doors.now(),
+        )
+
+    def _new_life(self, phase: Phase, stored: bytes, request: OpenedRequest, opened: OpenBundle) -> PodRecord:
+        """Before its first step, which leaves *phase*. Only this bundle's keys may command it from now on."""
+        return PodRecord(
+            ref=request.ref,
+            commanders=tuple(address_from_bytes(raw) for raw in opened.bundle.commanders),
+            generation=request.generation,
+            boot_id=self._doors.keys.boot_id,
+            request=stored,
+            previous=None,
+            namespace=namespace_name(request.ref.channel, request.generation),
+            slot=None,
+            phase=phase,
+            reason="",
+            live=False,
+            size=opened.size,
+            scaling=opened.scaling(self._doors.config.terms.idle_after_s),
+            meter=self._doors.meter,
+            terms=None,
+            chain=None,
+            statement=None,
+            changed_at=self._doors.now(),
+            stopped_at=None,
+            warned=False,
+            failing=False,
         )
 
 

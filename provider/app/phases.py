@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The work of each phase on the way to serving; each ends with the event that leads on."""
 
-from dataclasses import replace
-
 import trio
 
 from trustedpods.contracts.records import Channel
@@ -13,7 +11,6 @@ from trustedpods.protocol.ids import address_bytes
 from trustedpods.protocol.messages import BlobNeed, BlobRef, Endpoint, SignedStatement, Statement
 from trustedpods.protocol.sealing.blobs import chunk_count
 from trustedpods.protocol.sealing.replies import sign_statement
-from trustedpods.protocol.units import UnixSeconds
 from trustedpods.provider.app.board import Board
 from trustedpods.provider.app.bundles import Bundles, OpenBundle
 from trustedpods.provider.app.doors import Doors
@@ -204,21 +201,3 @@ def _with_suffix(route: str, suffix: str) -> str:
     """The suffix follows the host, before a path."""
     host, slash, path = route.partition("/")
     return f"{host}{suffix}{slash}{path}"
-
-
-def fresh(record: PodRecord, now: UnixSeconds) -> PodRecord:
-    """A record for a new life of an ended pod's channel: nothing of the old life counts."""
-    return replace(
-        record,
-        previous=None,
-        live=False,
-        slot=None,
-        terms=None,
-        chain=None,
-        statement=None,
-        changed_at=now,
-        stopped_at=None,
-        warned=False,
-        failing=False,
-        reason="",
-    )

@@ -60,7 +60,7 @@ def market() -> Iterator[LiveLocalnet]:
         yield running
 
 
-@pytest.mark.soak
+@pytest.mark.live
 def test_ninety_seconds(market: LiveLocalnet, tmp_path: Path) -> None:
     storm(market, tmp_path, 90.0)
 

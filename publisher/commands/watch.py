@@ -9,6 +9,7 @@ from trustedpods.publisher.commands.options import Common, Run, common, pod_name
 
 if TYPE_CHECKING:
     from trustedpods.publisher.app.desk import Desk
+    from trustedpods.publisher.app.watch import Options
     from trustedpods.publisher.core.money import Funding
 
 
@@ -72,9 +73,6 @@ def watch(  # noqa: PLR0913, PLR0917 - click hands them over one by one
 
     async def work() -> None:
         """Flags first: what is wrong with them is said before slow imports."""
-        import trio
-
-        from trustedpods.protocol.errors import NetworkFailure
         from trustedpods.publisher.core.money import parse_duration, parse_funding
 
         pause_s = parse_duration(interval, "--interval")
@@ -83,7 +81,7 @@ def watch(  # noqa: PLR0913, PLR0917 - click hands them over one by one
         limit = None if max_per_day is None else parse_funding(max_per_day, "--max-per-day")
         opening = run.desk()
         from trustedpods.publisher.app.policies import policy_name
-        from trustedpods.publisher.app.watch import Options, round_facts, watch_round
+        from trustedpods.publisher.app.watch import Options
 
         async with opening as desk:
             wanted = Options(
@@ -93,21 +91,31 @@ def watch(  # noqa: PLR0913, PLR0917 - click hands them over one by one
                 unlock=unlock_on_violation,
                 patience_s=patience_s,
             )
-            while True:
-                try:
-                    run.journal.result = round_facts(await watch_round(desk, wanted, run.journal))
-                except NetworkFailure as error:
-                    if once:
-                        raise
-                    run.show.warning(f"this round came to nothing: {error}")
-                else:
-                    _between(run, once=once)
-                if once:
-                    return
-                await trio.sleep(pause_s)
+            await _rounds(run, desk, wanted, None if once else pause_s)
 
     run.finish(work, lambda result: [] if result["pods"] else ["no pod was deployed from here"])
     raise SystemExit(run.journal.result["exit"])
+
+
+async def _rounds(run: Run, desk: "Desk", wanted: "Options", pause_s: float | None) -> None:
+    """Round after round with a pause of *pause_s*; one alone where it is None, which then says what failed."""
+    import trio
+
+    from trustedpods.protocol.errors import NetworkFailure
+    from trustedpods.publisher.app.watch import round_facts, watch_round
+
+    while True:
+        try:
+            run.journal.result = round_facts(await watch_round(desk, wanted, run.journal))
+        except NetworkFailure as error:
+            if pause_s is None:
+                raise
+            run.show.warning(f"this round came to nothing: {error}")
+        else:
+            _between(run, once=pause_s is None)
+        if pause_s is None:
+            return
+        await trio.sleep(pause_s)
 
 
 def _top_up(desk: "Desk", below_s: int | None, limit: "Funding | None") -> Any:  # noqa: ANN401

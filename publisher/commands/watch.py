@@ -98,7 +98,7 @@ def watch(  # noqa: PLR0913, PLR0917 - click hands them over one by one
 
 
 async def _rounds(run: Run, desk: "Desk", wanted: "Options", pause_s: float | None) -> None:
-    """Round after round with a pause of *pause_s*; one alone where it is None, which then says what failed."""
+    """Round after round with a pause of *pause_s* seconds; a single one, which may fail, where it is None."""
     import trio
 
     from trustedpods.protocol.errors import NetworkFailure

@@ -27,7 +27,6 @@ from trustedpods.protocol.errors import LocalProtocolError, RemoteProtocolError
 from trustedpods.protocol.limits import BLOB_CHUNK, MAX_BLOB_SIZE
 
 KEY_BYTES = 32
-ID_BYTES = 32
 TAG_BYTES = 16
 
 SEALED_CHUNK_SIZE = BLOB_CHUNK + TAG_BYTES

@@ -30,11 +30,17 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 TICK_S = 1.0
+"""How often awake pods are looked at: their traffic, and why they do not start."""
+
 DIAGNOSE_AFTER_S = 1.0
 """A replica that is not ready by then is asked why."""
 
 UNKNOWN_RETRY_S = 5
+"""Retry-After for a slot without a machine: by then the reconciler has looked at it again."""
+
 DRAIN_LIMIT_S = 30.0
+"""What takes longer is cut by an update, whose publisher waits for it."""
+
 EMPTY_LIMIT_S = 35.0
 """The grace of a replica that does not end by itself, and a little more."""
 

@@ -33,6 +33,8 @@ _log = logging.getLogger(__name__)
 
 RETRY_FIRST_S = 0.5
 RETRY_MAX_S = 15.0
+"""The pause doubles from the first to this: soon after a hiccup, and no storm on what is down."""
+
 PATIENCE_S = 900
 """How long a pod that never ran may wait for something that cannot be reached."""
 

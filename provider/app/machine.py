@@ -19,7 +19,6 @@ from trustedpods.provider.facade.wake import WakeAddress, WakeAnswer, WakeRefusa
 
 _log = logging.getLogger(__name__)
 
-MAX_EVENTS = 1024
 RETRY_S = 0.5
 """Pause before commands that failed are run again."""
 

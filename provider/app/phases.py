@@ -33,7 +33,10 @@ CHANNEL_WITHIN_S = 180
 """How long an accepted pod may stay without a channel."""
 
 POLL_S = 1.0
+"""How often the chain is asked for the pod's channel: about the pace of the fastest blocks."""
+
 CHANNEL_LOOK_S = 10.0
+"""How often the channel is looked for while chunks are still coming."""
 
 
 class Phases:

@@ -29,7 +29,11 @@ from trustedpods.provider.store import ledger
 _log = logging.getLogger(__name__)
 
 LOOK_EVERY_S = 1.5
+"""A pod whose money ends runs on for so long at most; one look is two calls of the chain for all pods."""
+
 NAMESPACES_EVERY_S = 10.0
+"""One list of the whole cluster; namespaces that somebody deletes are rare, and take long to go."""
+
 CHAIN_LOOK_S = 4.0
 """A node that says nothing must not keep the other facts waiting: a pod's money may end meanwhile."""
 

@@ -9,7 +9,6 @@ from libp2p import new_host
 from libp2p.crypto.ed25519 import create_new_key_pair
 from libp2p.crypto.x25519 import create_new_key_pair as create_noise_key_pair
 from libp2p.network.config import ConnectionConfig
-from libp2p.peer.id import ID
 from libp2p.security.noise.transport import PROTOCOL_ID as NOISE
 from libp2p.security.noise.transport import Transport as NoiseTransport
 from multiaddr import Multiaddr
@@ -84,8 +83,3 @@ def bare_host(*, noise_only: bool = True, listen: bool = False, security: dict |
         listen_addrs=[ANY] if listen else None,
         connection_config=ConnectionConfig(max_connections_per_peer=1),
     )
-
-
-def peer_id_of(address: str) -> ID:
-    """The libp2p peer id in a multiaddr."""
-    return ID(PeerAddress.parse(address).peer_id or b"")

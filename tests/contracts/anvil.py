@@ -24,7 +24,8 @@ class Anvil:
     process: subprocess.Popen
 
     def rpc(self, method, *params):
-        answer = httpx.post(self.url, json={"jsonrpc": "2.0", "id": 1, "method": method, "params": params})
+        body = {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}
+        answer = httpx.post(self.url, json=body, timeout=60)
         body = answer.json()
         assert "error" not in body, body
         return body["result"]
@@ -49,11 +50,11 @@ def running_anvil(*options) -> Iterator[Anvil]:
 
 
 def _port(process, log):
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         log.seek(0)
         if found := re.search(r"Listening on 127\.0\.0\.1:(\d+)", log.read()):
             return found[1]
         assert process.poll() is None, "anvil ended before it listened"
         time.sleep(0.02)
-    raise AssertionError("anvil did not listen within 20 s")
+    raise AssertionError("anvil did not listen within 60 s")

@@ -172,9 +172,9 @@ async def test_a_reorganisation_of_two_blocks_brings_the_same_bytes_again(world)
                 first = anvil.rpc(
                     "eth_getBlockByNumber", hex(int(anvil.rpc("eth_blockNumber"), 16) - 1), False
                 )
-                anvil.rpc("anvil_reorg", 2, [])
-                assert await world.left() == DEPOSIT
                 sent = world.proxy.calls.count(SEND)
+                anvil.rpc("anvil_reorg", 2, [])
+                assert anvil.rpc("eth_getTransactionReceipt", *first["transactions"]) is None
                 while await world.left() == DEPOSIT:
                     await trio.sleep(0.02)
                 assert world.proxy.calls.count(SEND) == sent + 1

@@ -285,7 +285,7 @@ async def test_with_a_block_a_second_a_write_takes_about_one(terms):
     with running_anvil("--block-time", "1") as anvil:
         market = await deploy(anvil.url, FUNDED_KEY, 18)
         async with Chain(anvil.url, market) as chain:
-            with trio.fail_after(8):
+            with trio.fail_after(12):
                 for _ in range(3):
                     await chain.mint(FUNDED_KEY, SOMEBODY, 5)
             assert await chain.token_balance(SOMEBODY) == 15

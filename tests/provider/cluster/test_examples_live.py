@@ -18,7 +18,7 @@ from trustedpods.provider.cluster.builder import PodLife, objects
 pytestmark = pytest.mark.live
 
 EXAMPLES = Path(__file__).parents[3] / "manifests/examples"
-PATIENCE_S = 60
+PATIENCE_S = 120
 
 
 @pytest.fixture
@@ -59,7 +59,7 @@ async def ready(cluster, namespace):
 
 async def answers(client):
     """Ready without a kubelet probe is a started process; it listens some milliseconds later."""
-    with trio.fail_after(10):
+    with trio.fail_after(PATIENCE_S):
         while (await client.get("/")).status_code != 200:
             await trio.sleep(0.05)
 

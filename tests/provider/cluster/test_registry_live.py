@@ -38,7 +38,7 @@ def registry_url(tmp_path, unused_port):
 @pytest.fixture
 async def registry(registry_url):
     async with open_registry(registry_url) as door:
-        with trio.fail_after(20):
+        with trio.fail_after(100):
             while True:
                 try:
                     await door.ping()

@@ -42,6 +42,14 @@ def test_both_are_listed_the_cheaper_first(pair: LiveLocalnet, person: Publisher
     assert all("SIMULATED" in one["evidence"] for one in listed)
 
 
+def test_clusters_and_localnets_run_side_by_side(market: LiveLocalnet, pair: LiveLocalnet) -> None:
+    assert pair.settings.octet != market.settings.octet
+    assert len({pair.facade(1), pair.facade(2), market.facade()}) == 3
+    for index in (1, 2):
+        assert "Ready" in pair.kubectl("get", "nodes", index=index)
+    assert "Ready" in market.kubectl("get", "nodes")
+
+
 def stop_for_good(pair: LiveLocalnet) -> None:
     """The daemon of k1 ends and finds no configuration when it is started again."""
     file = config_file(pair.cluster())

@@ -19,7 +19,7 @@ class Books:
     @contextmanager
     def _open(self) -> Iterator[sqlite3.Connection]:
         path = self.market.cluster(self.index).path("provider", "store.db")
-        with closing(sqlite3.connect(path, timeout=10)) as connection, connection:
+        with closing(sqlite3.connect(path, timeout=60)) as connection, connection:
             yield connection
 
     def rows(self, query: str, *values: object) -> list[tuple[int | str, ...]]:

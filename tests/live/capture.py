@@ -14,7 +14,7 @@ from time import monotonic, sleep
 
 import dpkt
 
-LIMIT_S = 15
+LIMIT_S = 60
 DISCARD_PORT = 9
 MARKER_BYTES = 36  # a multiple of 3 and of 4, so that encodings of it stand inside those of more
 

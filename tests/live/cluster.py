@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 
 from tests.live.localnet_fixture import LiveLocalnet
-from tests.live.waiting import until
+from tests.live.waiting import PATIENCE_S, until
 from trustedpods.localnet.cluster import kubectl
 
 _COLUMNS = "custom-columns=EVENT:.type,NAME:.object.metadata.name,END:.object.metadata.deletionTimestamp"
@@ -25,7 +25,7 @@ def replicas(market: LiveLocalnet, namespace: str) -> list[dict[str, Any]]:
     return found
 
 
-def until_zero(market: LiveLocalnet, namespace: str, limit_s: float = 30) -> None:
+def until_zero(market: LiveLocalnet, namespace: str, limit_s: float = PATIENCE_S) -> None:
     """Wait until the API server has no pod in the namespace."""
     until("zero pods", lambda: replicas(market, namespace) == [], limit_s)
 
@@ -74,7 +74,7 @@ def watching(market: LiveLocalnet, namespace: str) -> Iterator[Watch]:
         for thread in threads:
             thread.start()
         try:
-            assert watch.started.wait(15), "kubectl did not start to watch"
+            assert watch.started.wait(PATIENCE_S), "kubectl did not start to watch"
             yield watch
         finally:
             process.terminate()

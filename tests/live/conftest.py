@@ -24,8 +24,11 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # Started in the background by a shell: the commands under test would inherit a deaf ear for Ctrl-C.
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
-QUIET = Knobs(claim_interval_s=3600, unlock_s=60, grace_s=15, warn_before_s=12, idle_after_s=2)
+QUIET = Knobs(claim_interval_s=3600, unlock_s=60, warn_before_s=12, idle_after_s=2)
 """Nothing is claimed unless the provider is told to, or a pod ends."""
+
+GRACE_S = {6: 20, 18: 120}
+"""By the token's decimals: where a test waits for its end, and where one has to do something before it."""
 
 SLOW_IDLE_S = 5
 SLOW_PATH = "/slow/60mb.bin"
@@ -39,7 +42,8 @@ def unique(name: str) -> str:
 @pytest.fixture(scope="session")
 def quiet_market(request: pytest.FixtureRequest) -> Iterator[LiveLocalnet]:
     """A market of which the test is the only user; parametrized with the token's decimals."""
-    with localnet(knobs=QUIET.model_copy(update={"decimals": request.param})) as running:
+    chosen = {"decimals": request.param, "grace_s": GRACE_S[request.param]}
+    with localnet(knobs=QUIET.model_copy(update=chosen)) as running:
         yield running
 
 
@@ -53,9 +57,11 @@ def publisher(market: LiveLocalnet, tmp_path_factory: pytest.TempPathFactory) ->
 
 
 @pytest.fixture
-def quiet_publisher(quiet_market: LiveLocalnet, tmp_path: Path) -> Publisher:
-    """Somebody new at the quiet market; what is left there goes down with it."""
-    return Publisher(quiet_market, Bank(quiet_market).new_account(tmp_path), tmp_path)
+def quiet_publisher(quiet_market: LiveLocalnet, tmp_path: Path) -> Iterator[Publisher]:
+    """Somebody new at the quiet market; the pods are deleted, so that the next test counts its own only."""
+    person = Publisher(quiet_market, Bank(quiet_market).new_account(tmp_path), tmp_path)
+    yield person
+    person.close()
 
 
 @dataclass(frozen=True)

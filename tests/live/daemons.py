@@ -7,7 +7,7 @@ import signal
 from tests.live.localnet_fixture import LiveLocalnet
 from tests.live.waiting import until
 
-RESTART_LIMIT_S = 60
+RESTART_LIMIT_S = 150
 """The supervisor's pauses grow up to 20 s when tests kill one daemon several times in a row."""
 
 

@@ -12,16 +12,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tests.live.waiting import until
 from trustedpods.localnet import folders, processes, report
 from trustedpods.localnet.cluster import kubectl
 from trustedpods.localnet.down import down
 from trustedpods.localnet.network import enter
 from trustedpods.localnet.settings import Cluster, Knobs, Settings
 from trustedpods.localnet.up import up
+from trustedpods.protocol.errors import Locked
 
 PREFIX = "t-"
 FAST = Knobs(claim_interval_s=3, unlock_s=60, grace_s=5, warn_before_s=10, idle_after_s=2)
-UP_LIMIT_S = 110
+UP_LIMIT_S = 300
 _OWNER_FILE = "test-owner"
 
 
@@ -73,6 +75,11 @@ class LiveLocalnet:
         items = {"apiVersion": "v1", "kind": "List", "items": list(objects)}
         self.kubectl("apply", "-f", "-", stdin=json.dumps(items), index=index)
 
+    def make_namespace(self, name: str) -> None:
+        """A namespace in which a pod may be made at once: its account is there."""
+        self.kubectl("create", "namespace", name)
+        self.kubectl("-n", name, "wait", "--for=create", "serviceaccount/default", "--timeout=90s")
+
     def on_node(self, *argv: str, index: int = 1) -> str:
         """Output of a command run in the node's network namespace."""
         return _output([*enter(self.cluster(index).namespace), *argv])
@@ -82,8 +89,8 @@ class LiveLocalnet:
         return {part["name"]: part for part in report.report(self.settings)["parts"]}
 
     def pid(self, part: str) -> int:
-        """The process of a part that runs."""
-        return int(self.parts()[part]["pid"])
+        """The process of a part, once it runs."""
+        return int(until(f"{part} runs", lambda: self.parts()[part]["pid"]))
 
     def supervisor(self) -> int:
         pid = folders.holder(folders.supervisor_lock(self.state))
@@ -100,7 +107,8 @@ def localnet(clusters: int = 1, knobs: Knobs = FAST, name: str | None = None) ->
     chosen = name or PREFIX + secrets.token_hex(4)
     try:
         settings = up(chosen, clusters=clusters, knobs=knobs, limit_s=UP_LIMIT_S, say=_say)
-        (settings.state / _OWNER_FILE).write_text(f"{os.getpid()} {processes.start_time(os.getpid())}")
+        owner = f"{os.getpid()} {processes.start_time(os.getpid())}"
+        folders.replace_file(settings.state / _OWNER_FILE, owner.encode())
         yield LiveLocalnet(settings)
     except BaseException:
         print_logs(folders.state_of(chosen))
@@ -112,9 +120,13 @@ def localnet(clusters: int = 1, knobs: Knobs = FAST, name: str | None = None) ->
 def sweep() -> None:
     """Take down localnets of test runs that were killed."""
     for file in folders.home().glob(f"{PREFIX}*/{_OWNER_FILE}"):
-        pid, started = map(int, file.read_text().split())
+        try:
+            pid, started = map(int, file.read_text().split())
+        except FileNotFoundError:  # another worker takes its own down
+            continue
         if processes.find(pid, started) is None:
-            down(file.parent.name)
+            with contextlib.suppress(Locked):  # another worker sweeps
+                down(file.parent.name)
 
 
 def print_logs(state: Path, lines: int = 30) -> None:
@@ -129,6 +141,6 @@ def _say(text: str) -> None:
 
 
 def _output(argv: list[str], stdin: str = "") -> str:
-    done = subprocess.run(argv, input=stdin, capture_output=True, text=True, timeout=100, check=False)
+    done = subprocess.run(argv, input=stdin, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, f"{argv}: {done.stdout}{done.stderr}"
     return done.stdout

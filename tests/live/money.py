@@ -41,7 +41,7 @@ class Bank:
     def rpc(self, method: str, *parameters: object) -> object:
         """A call of anvil's own."""
         body = {"jsonrpc": "2.0", "id": 1, "method": method, "params": parameters}
-        answer = httpx.post(self.market.settings.rpc, json=body, timeout=10).json()
+        answer = httpx.post(self.market.settings.rpc, json=body, timeout=60).json()
         assert "error" not in answer, answer
         return answer["result"]
 

@@ -118,7 +118,11 @@ def node(market: LiveLocalnet) -> Path:
 def of_pod(market: LiveLocalnet, address: str) -> Path:
     """The network namespace of the pod that has the address."""
     for path in market.cluster().path("run").rglob("netns/cni-*"):
-        found = json.loads(run("nsenter", f"--net={path}", "ip", "-json", "-4", "address", "show"))
+        argv = ["nsenter", f"--net={path}", "ip", "-json", "-4", "address", "show"]
+        shown = subprocess.run(argv, capture_output=True, text=True, timeout=100, check=False)
+        if shown.returncode != 0:  # a pod that ends meanwhile
+            continue
+        found = json.loads(shown.stdout)
         addresses = {info.get("local") for link in found for info in link.get("addr_info", [])}
         if address in addresses:
             return path
@@ -127,6 +131,6 @@ def of_pod(market: LiveLocalnet, address: str) -> Path:
 
 def run(*argv: str | Path) -> str:
     """Output of a command that must succeed."""
-    done = subprocess.run(argv, capture_output=True, text=True, timeout=30, check=False)
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=100, check=False)
     assert done.returncode == 0, f"{argv}: {done.stderr}"
     return done.stdout

@@ -12,7 +12,7 @@ import grpc
 import httpx
 from websockets.sync.client import ClientConnection, connect
 
-LIMIT_S = 60.0
+LIMIT_S = 100.0
 ONE, MANY = "/echo.Echo/One", "/echo.Echo/Many"
 
 

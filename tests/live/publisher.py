@@ -21,7 +21,7 @@ Json = dict[str, Any]
 
 EXAMPLES = Path(__file__).parents[2] / "manifests" / "examples"
 COMMANDS = Path(sys.executable).parent
-LIMIT_S = 110
+LIMIT_S = 300
 
 
 @dataclass(frozen=True)
@@ -120,7 +120,8 @@ class Publisher:
 
     def close(self) -> None:
         """Delete all pods side by side; fails if one cannot be deleted."""
-        for process in [self.start("delete", name) for name in self._deployed]:
+        leaving, self._deployed = self._deployed, set()
+        for process in [self.start("delete", name) for name in leaving]:
             finish(process, 0)
 
 

@@ -30,7 +30,7 @@ from trustedpods.provider.keys import BootKeys
 from trustedpods.provider.store import Vault, claims, open_store
 from trustedpods.provider.tee import NoTee
 
-ROUNDS = 40
+ROUNDS = 250
 PAUSE_S = 0.4
 FINALITY = 1
 

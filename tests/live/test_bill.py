@@ -16,6 +16,7 @@ pytestmark = pytest.mark.live
 @pytest.mark.parametrize("quiet_market", [18, 6], indirect=True, ids=["18-decimals", "6-decimals"])
 def test_what_is_billed_is_paid_once(quiet_market: LiveLocalnet, quiet_publisher: Publisher) -> None:
     bank = Bank(quiet_market)
+    provider(quiet_market, "claim", "--withdraw")  # what earlier pods brought
     deployed = quiet_publisher.deploy(quiet_publisher.manifest("hello", unique("billed")))
     opened = bank.channel(deployed.channel)
     assert web.get(deployed.url).status == 200

@@ -36,7 +36,7 @@ def doctor(market: LiveLocalnet, code: int, config: Path | None = None) -> dict[
     """What it finds, by part; run on the node, as an operator would."""
     words = ["doctor", "-c", str(config or config_file(market.cluster())), "-o", "json"]
     argv = [*enter(market.cluster().namespace), str(COMMANDS / "trustedpods-provider"), *words]
-    done = subprocess.run(argv, capture_output=True, text=True, timeout=200, check=False)
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=400, check=False)
     assert done.returncode == code, done.stdout + done.stderr
     return {finding["part"]: finding for finding in json.loads(done.stdout)}
 
@@ -86,7 +86,7 @@ def test_what_a_killed_doctor_leaves_is_cleared_away(market: LiveLocalnet) -> No
     words = ["doctor", "-c", str(config_file(market.cluster()))]
     argv = [*enter(market.cluster().namespace), str(COMMANDS / "trustedpods-provider"), *words]
     with subprocess.Popen(argv, stdout=subprocess.DEVNULL) as process:
-        until("its namespace is there", lambda: probes_left(market), 90)
+        until("its namespace is there", lambda: probes_left(market))
         process.kill()
     trio.run(_sweep, market)
     assert [left for left in probes_left(market) if not left.startswith("/")] == []

@@ -22,8 +22,6 @@ from trustedpods.protocol.ids import ChannelId, host_label
 pytestmark = [pytest.mark.live, pytest.mark.usefixtures("slow_download")]
 
 BLOCK_TIME_S = 1
-LEFT_LIMIT_S = 10
-"""The deploy ends with the refund; what follows it takes no longer than this."""
 
 
 @pytest.fixture
@@ -49,7 +47,7 @@ def check_the_end(market: LiveLocalnet, person: Publisher, said: Said, had: int)
     assert channel["refund"] == channel["deposit"] == result["money"]["refund"]
     assert Bank(market).balance(person.address) == had  # a pod that never served costs nothing
     label = host_label(ChannelId(int(result["channel"], 16)))
-    until("nothing is left", lambda: not remains(market, label), LEFT_LIMIT_S)
+    until("nothing is left", lambda: not remains(market, label))
     assert web.get(f"http://{label}.{market.cluster().domain}:{market.facade()[1]}/").status == 404
 
 

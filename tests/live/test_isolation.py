@@ -249,7 +249,7 @@ def test_without_the_rules_the_probes_get_through(town: Town) -> None:
         for family in ("ip", "ip6"):
             town.market.on_node("nft", "delete", "table", family, "trustedpods-netpol")
         # A link-local neighbour is asked for first, and its answer may come late.
-        until("every path is as without rules", lambda: town.look() == WITHOUT_RULES, 60)
+        until("every path is as without rules", lambda: town.look() == WITHOUT_RULES)
     finally:
         os.kill(agent, signal.SIGKILL)
     until(

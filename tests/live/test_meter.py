@@ -53,22 +53,22 @@ def test_core_seconds_are_those_of_the_api_server(
     with RunTimes(market) as times:
         pod = publisher.deploy(publisher.manifest("hello", unique("metered"), always_one))
         began = monotonic()
-        [first] = times.uids(pod.namespace)
+        [first] = times.seen(pod.namespace)
         sleep(max(0.0, length / 2 - (monotonic() - began)))
         daemon = market.pid(daemons.part())
         os.kill(daemon, signal.SIGSTOP)  # a daemon that is down, and stays so until it is killed
         try:
             name = times.last[first]["metadata"]["name"]
             market.kubectl("-n", pod.namespace, "delete", "pod", name, "--wait=false")
-            until("the replica has ended", lambda: times.over(first), 60)
+            until("the replica has ended", lambda: times.over(first))
         finally:
             os.kill(daemon, signal.SIGKILL)
         daemons.until_back(market, daemon)
-        until("another replica serves", lambda: web.get(pod.url).status == 200, 60)
+        until("another replica serves", lambda: web.get(pod.url).status == 200)
         sleep(max(0.0, length - (monotonic() - began)))
         end(publisher, pod)
         uids = times.uids(pod.namespace)
-        until("all have ended", lambda: all(map(times.over, uids)), 30)
+        until("all have ended", lambda: all(map(times.over, uids)))
         assert len(uids) >= 2
         seconds = sum(map(times.served, uids))
         for uid in uids:
@@ -123,16 +123,16 @@ def test_init_containers_crashes_and_pauses_count(market: LiveLocalnet, publishe
 
     with RunTimes(market) as times:
         pod = publisher.deploy(publisher.manifest("hello", unique("crashing"), change))
-        [uid] = times.uids(pod.namespace)
+        [uid] = times.seen(pod.namespace)
 
         def crashed() -> bool:
             *_, status = statuses(times.last[uid])
             killed = status.get("lastState", {}).get("terminated", {}).get("reason") == "OOMKilled"
             return killed and status["restartCount"] >= 1 and "waiting" in status["state"]
 
-        until("killed for its memory twice, and waits", crashed, 60)
+        until("killed for its memory twice, and waits", crashed)
         end(publisher, pod)
-        until("it has ended", lambda: times.over(uid), 60)
+        until("it has ended", lambda: times.over(uid))
         first, _ = statuses(times.last[uid])
         seconds = times.served(uid)
     assert first["state"]["terminated"]["reason"] == "Completed"

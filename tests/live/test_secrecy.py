@@ -5,6 +5,7 @@ The markers are in a secret file, in an environment value and in an uncompressed
 controls: the same search finds them where they must be, and the capture holds the whole upload.
 """
 
+import contextlib
 import os
 import stat
 from collections.abc import Iterator
@@ -103,14 +104,16 @@ def test_the_pod_has_every_marker_and_a_capture_of_plain_http_shows_them(
 def test_no_marker_is_in_a_file_that_the_daemon_writes(market: LiveLocalnet, watched: Watched) -> None:
     pid, node = market.pid("k1/provider"), market.cluster()
     folders = [node.path(name) for name in ("provider", "keys", "facade")]
-    files = {file for folder in folders for file in regular_files(folder)}
-    files |= {log for part in PARTS for log in market.state.glob(f"log/k1-{part}.log*")}
-    names = {file.name for file in files}
+    logs = [log for part in PARTS for log in market.state.glob(f"log/k1-{part}.log*")]
+    contents = {str(file): data for folder in folders for file, data in regular_files(folder)}
+    contents |= {str(log): log.read_bytes() for log in logs}
+    names = {Path(name).name for name in contents}
     assert {"store.db", "boot-keys.json", "k1-provider.log"} <= names
-    assert sum(file.stat().st_size for file in files if file.suffix == ".sealed") > PADDING
-    assert {target for _, target in written_by(pid)} <= {str(file) for file in files}
-    contents = {str(file): file.read_bytes() for file in files}
-    contents |= {target: Path(handle).read_bytes() for handle, target in written_by(pid)}
+    assert sum(len(data) for name, data in contents.items() if name.endswith(".sealed")) > PADDING
+    written = written_by(pid)
+    for target in written:
+        assert Path(target) in logs or any(Path(target).is_relative_to(folder) for folder in folders), target
+    contents |= written
     assert {name: found for name, data in contents.items() if (found := leaks(data, watched.markers))} == {}
 
 
@@ -121,27 +124,30 @@ def test_what_holds_content_in_clear_is_what_the_documentation_says(
 
     def held(folder: str) -> set[str]:
         files = regular_files(market.cluster().path(folder))
-        return {leak for file in files for leak in leaks(file.read_bytes(), watched.markers)}
+        return {leak for _, data in files for leak in leaks(data, watched.markers)}
 
     assert held("registry") == {f"{watched.layer.text} as raw"}
     assert {f"{marker.text} as raw" for marker in (watched.secret, watched.env)} <= held("etcd")
 
 
-def regular_files(folder: Path) -> Iterator[Path]:
-    """Every file below *folder*, hidden ones too."""
+def regular_files(folder: Path) -> Iterator[tuple[Path, bytes]]:
+    """Every file below *folder*, hidden ones too, with what is in it; some come and go meanwhile."""
     assert folder.is_dir()
     for top, _, names in os.walk(folder):
         for name in names:
             path = Path(top) / name
-            if stat.S_ISREG(path.lstat().st_mode):
-                yield path
+            with contextlib.suppress(FileNotFoundError):
+                if stat.S_ISREG(path.lstat().st_mode):
+                    yield path, path.read_bytes()
 
 
-def written_by(pid: int) -> list[tuple[str, str]]:
-    """Regular files that a process has open for writing: a handle to read each by, and its path."""
-    found = []
+def written_by(pid: int) -> dict[str, bytes]:
+    """Regular files that a process has open for writing just now: their paths and what is in them."""
+    found = {}
     for handle in Path(f"/proc/{pid}/fd").iterdir():
-        flags = int(Path(f"/proc/{pid}/fdinfo/{handle.name}").read_text().split("flags:")[1].split()[0], 8)
-        if flags & (os.O_WRONLY | os.O_RDWR) and stat.S_ISREG(handle.stat().st_mode):
-            found.append((str(handle), os.readlink(handle)))
+        with contextlib.suppress(FileNotFoundError):  # closed meanwhile
+            opened = Path(f"/proc/{pid}/fdinfo/{handle.name}").read_text()
+            flags = int(opened.split("flags:")[1].split()[0], 8)
+            if flags & (os.O_WRONLY | os.O_RDWR) and stat.S_ISREG(handle.stat().st_mode):
+                found[os.readlink(handle)] = handle.read_bytes()
     return found

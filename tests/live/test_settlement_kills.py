@@ -67,7 +67,7 @@ def run(told, killed=False):
     file = Path(told.folder) / "told.json"
     file.write_text(json.dumps(asdict(told)))
     argv = [sys.executable, "-m", "tests.live.settlement_process", str(file)]
-    done = subprocess.run(argv, capture_output=True, text=True, timeout=100, check=False)
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == (-signal.SIGKILL if killed else 0), done.stderr
     return [] if killed else json.loads(done.stdout)
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.live.localnet_fixture import LiveLocalnet
+from tests.live.waiting import until
 
 pytestmark = pytest.mark.live
 
@@ -16,11 +17,12 @@ COMMAND = Path(sys.executable).with_name("trustedpods-localnet")
 
 
 def typed(*words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([str(COMMAND), *words], capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run([str(COMMAND), *words], capture_output=True, text=True, timeout=200, check=False)
 
 
 def test_status_shows_every_part_and_address(market: LiveLocalnet) -> None:
     name = market.settings.name
+    until("all is ready", lambda: {part["state"] for part in market.parts().values()} == {"ready", "done"})
     facts = json.loads(typed("status", "--name", name, "-o", "json").stdout)
     states = {part["name"]: part["state"] for part in facts["parts"]}
     assert set(states.values()) == {"ready", "done"}
@@ -48,7 +50,7 @@ def test_kubectl_gets_all_its_words(market: LiveLocalnet) -> None:
 
 def test_logs_of_a_part_and_of_none(market: LiveLocalnet) -> None:
     name = market.settings.name
-    assert "serving" in typed("logs", "--name", name, "-n", "1000", "k1/provider").stdout
+    assert "serving" in typed("logs", "--name", name, "-n", "1000000", "k1/provider").stdout
     unknown = typed("logs", "--name", name, "k1/nothing")
     assert unknown.returncode == 4
     assert "k1-provider" in unknown.stderr

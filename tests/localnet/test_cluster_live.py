@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.live.localnet_fixture import FAST, LiveLocalnet
+from tests.live.waiting import until
 from trustedpods.localnet import binaries
 from trustedpods.localnet.binaries import BUSYBOX
 from trustedpods.localnet.up import up
@@ -20,7 +21,7 @@ pytestmark = pytest.mark.live
 @pytest.fixture
 def namespace(market: LiveLocalnet) -> Iterator[str]:
     name = "test-" + secrets.token_hex(3)
-    market.kubectl("create", "namespace", name)
+    market.make_namespace(name)
     yield name
     market.kubectl("delete", "namespace", name, "--wait=false")
 
@@ -36,7 +37,7 @@ def pod(namespace: str, name: str, image: str = BUSYBOX, **spec: object) -> dict
 
 
 def until_ready(market: LiveLocalnet, namespace: str, name: str) -> None:
-    market.kubectl("-n", namespace, "wait", "--for=condition=Ready", f"pod/{name}", "--timeout=60s")
+    market.kubectl("-n", namespace, "wait", "--for=condition=Ready", f"pod/{name}", "--timeout=90s")
 
 
 def inside(market: LiveLocalnet, namespace: str, name: str, script: str) -> str:
@@ -70,10 +71,15 @@ def test_names_resolve_to_services_that_answer(market: LiveLocalnet, namespace: 
     market.apply(service, web, pod(namespace, "client"))
     until_ready(market, namespace, "web")
     until_ready(market, namespace, "client")
-    found = inside(market, namespace, "client", f"nslookup web.{namespace}.svc.cluster.local")
-    address = found.split()[-1]
-    script = f"printf 'GET / HTTP/1.0\\r\\n\\r\\n' | timeout 5 nc {address} 80 | tail -n 1"
-    assert inside(market, namespace, "client", f"for i in $(seq 20); do {script} && break; done") == "hi"
+
+    def in_client(script: str) -> str:
+        return inside(market, namespace, "client", f"{script} || true")
+
+    name = f"web.{namespace}.svc.cluster.local"
+    until("the name resolves", lambda: in_client(f"nslookup {name} > /dev/null && echo found") == "found")
+    address = in_client(f"nslookup {name}").split()[-1]
+    ask = f"printf 'GET / HTTP/1.0\\r\\n\\r\\n' | timeout 5 nc {address} 80 | tail -n 1"
+    until("the service answers", lambda: in_client(ask) == "hi")
 
 
 def test_pods_reach_neither_the_host_nor_the_node_s_loopback(market: LiveLocalnet, namespace: str) -> None:
@@ -93,7 +99,7 @@ def test_images_are_pulled_from_the_provider_s_registry(market: LiveLocalnet, na
 
 
 def test_the_facade_answers_on_the_caller_s_loopback(market: LiveLocalnet) -> None:
-    connection = http.client.HTTPConnection(*market.facade(), timeout=5)
+    connection = http.client.HTTPConnection(*market.facade(), timeout=60)
     connection.request("GET", "/", headers={"Host": f"nobody.{market.cluster().domain}"})
     assert connection.getresponse().status == 404
     connection.close()

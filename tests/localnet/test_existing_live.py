@@ -47,7 +47,7 @@ def guest(host: LiveLocalnet) -> Iterator[str]:
 
 def on_node(host: LiveLocalnet, *words: str) -> str:
     argv = [*enter(host.cluster().namespace), str(COMMAND), *words]
-    done = subprocess.run(argv, capture_output=True, text=True, timeout=200, check=False)
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=400, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -69,7 +69,7 @@ class Customer:
             "TRUSTEDPODS_KEY": str(self.state / "publisher.key"),
         }
         argv = [*enter(self.host.cluster().namespace), str(COMMAND.with_name("trustedpods")), *words]
-        done = subprocess.run(argv, env=environment, capture_output=True, text=True, timeout=110, check=False)
+        done = subprocess.run(argv, env=environment, capture_output=True, text=True, timeout=300, check=False)
         assert done.returncode == code, done.stderr
         return done
 
@@ -106,7 +106,7 @@ def test_a_provider_of_class_open_joins_an_existing_cluster(
 ) -> None:
     machine = traces.of_machine()
     try:
-        on_node(host, "up", "--name", guest, "--existing", str(host.kubeconfig()), "--limit", "110")
+        on_node(host, "up", "--name", guest, "--existing", str(host.kubeconfig()), "--limit", "300")
     except AssertionError:
         print_logs(folders.state_of(guest))
         raise

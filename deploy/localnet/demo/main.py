@@ -14,7 +14,7 @@ from trustedpods.localnet.demo.table import Steps
 from trustedpods.localnet.settings import Knobs
 from trustedpods.localnet.up import up
 
-KNOBS = Knobs(claim_interval_s=600, grace_s=10, warn_before_s=12)
+KNOBS = Knobs(claim_interval_s=600, grace_s=5, warn_before_s=12)
 """The demo claims when it says so, and nobody wants to watch a grace period of a minute."""
 
 

@@ -26,7 +26,7 @@ HOST = "pabc.k1.test.localhost"
 
 
 HAPROXY = "/usr/sbin/haproxy"
-WAIT_S = 15
+WAIT_S = 60
 POOLS = Pools(4, 2, 2)
 
 

@@ -13,7 +13,7 @@ import trio
 
 from tests.live import protocols
 from tests.provider.facade.echo import EchoPod
-from tests.provider.facade.parts import HOST, LiveFacade, get, until
+from tests.provider.facade.parts import HOST, WAIT_S, LiveFacade, get, until
 from trustedpods.provider.facade.pools import Protocol
 from trustedpods.provider.facade.sessions import UNSEEN
 from trustedpods.provider.facade.slots import SlotLimits
@@ -35,7 +35,7 @@ async def pod(tmp_path: Path) -> AsyncIterator[EchoPod]:
 
 def upload(live: LiveFacade, size: int, *how: str) -> tuple[int, str]:
     """Send *size* bytes without saying so; status and body of the answer."""
-    argv = ["curl", "-sS", "--max-time", "20", "-T", "-", "-H", "Expect:", "-H", f"Host: {HOST}", *how]
+    argv = ["curl", "-sS", "--max-time", "60", "-T", "-", "-H", "Expect:", "-H", f"Host: {HOST}", *how]
     argv += ["-w", "\n%{http_code}", f"http://127.0.0.1:{live.port}/count"]
     done = subprocess.run(argv, input=b"x" * size, capture_output=True, check=False)
     body, _, status = done.stdout.decode().rpartition("\n")
@@ -81,7 +81,7 @@ async def test_streams_in_both_directions_trailers_and_sources_stay(live: LiveFa
 
     def calls() -> list[bytes]:
         with protocols.channel(f"http://{HOST}:{live.port}") as channel:
-            return [protocols.call(channel, b"%d" % n, 20) for n in range(20)]
+            return [protocols.call(channel, b"%d" % n, 60) for n in range(20)]
 
     assert await in_thread(calls) == [b"%d" % n for n in range(20)]
     assert await measured(live) == 20
@@ -89,7 +89,7 @@ async def test_streams_in_both_directions_trailers_and_sources_stay(live: LiveFa
     def refused() -> grpc.StatusCode:
         with protocols.channel(f"http://{HOST}:{live.port}") as channel:
             with pytest.raises(grpc.RpcError) as caught:
-                protocols.call(channel, b"x" * (LIMIT + 1), 20)
+                protocols.call(channel, b"x" * (LIMIT + 1), 60)
             code: grpc.StatusCode = caught.value.code()
             return code
 
@@ -124,7 +124,7 @@ async def test_a_long_upload_is_one_session_and_can_be_shut(live: LiveFacade, po
         await until(seen, "the upload is one session of its slot")
         (session,) = [one for one in await live.facade.sessions() if one.slot == slot]
         await live.facade.shut(session)
-        with trio.fail_after(5):
+        with trio.fail_after(WAIT_S):
             assert b" 502 " in await client.receive_some(1000)
         await until(partial(nothing_in_flight, live, slot), "it is gone")
 

@@ -50,7 +50,7 @@ async def test_it_is_reached_from_there(namespace: str, tmp_path: Path):
 
         await until(answers, "HAProxy answers")
         inside = ["nsenter", f"--net=/run/netns/{namespace}"]
-        asked = ["curl", "--silent", "--max-time", "5", "http://127.0.0.1:18080/"]
+        asked = ["curl", "--silent", "--max-time", "60", "http://127.0.0.1:18080/"]
         done = subprocess.run([*inside, *asked], capture_output=True, text=True, check=True)
         assert "No pod is published" in done.stdout
     finally:

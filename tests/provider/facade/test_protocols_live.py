@@ -57,7 +57,7 @@ async def test_grpc_wakes_a_pod_and_then_goes_straight_to_it(live: LiveFacade, p
 
     def cold_and_warm() -> list[bytes]:
         with protocols.channel(f"http://{HOST}:{live.port}") as channel:
-            calls = [channel.unary_unary(protocols.ONE).future(b"%d" % n, timeout=20) for n in range(20)]
+            calls = [channel.unary_unary(protocols.ONE).future(b"%d" % n, timeout=60) for n in range(20)]
             return [call.result() for call in calls]
 
     assert await in_thread(cold_and_warm) == [b"%d" % n for n in range(20)]
@@ -84,7 +84,7 @@ async def test_a_refused_call_says_why_in_http2(live: LiveFacade, pod: EchoPod, 
     def call() -> grpc.StatusCode:
         with protocols.channel(f"http://{HOST}:{live.port}") as channel:
             with pytest.raises(grpc.RpcError) as refused:
-                protocols.call(channel, b"x", 10)
+                protocols.call(channel, b"x", 60)
             code: grpc.StatusCode = refused.value.code()
             return code
 

@@ -8,6 +8,7 @@ import trio
 
 from tests.provider.facade.parts import (
     HOST,
+    WAIT_S,
     Daemon,
     LiveFacade,
     Pod,
@@ -106,7 +107,7 @@ async def test_a_pod_that_refuses_falls_back_to_the_activator(live: LiveFacade, 
     await nursery.start(serve_wakes, live.wake_socket, daemon.answer)
     slot = (await live.facade.publish("a", [HOST])).slot
     await live.facade.set_pods(slot, [pod.address])  # nothing listens there yet
-    with trio.fail_after(5):
+    with trio.fail_after(WAIT_S):
         answer = await get(live.port, HOST)
     assert (answer.status, answer.body) == (200, b"pod-a")
     assert daemon.asked == [slot]

@@ -8,13 +8,15 @@ import socket
 import pytest
 import trio
 
-from tests.provider.facade.parts import HOST, LiveFacade, Pod, get, until
+from tests.provider.facade.parts import HOST, Daemon, LiveFacade, Pod, get, until
 from trustedpods.provider.core.traffic import SlotStats
+from trustedpods.provider.facade.slots import SlotLimits
+from trustedpods.provider.facade.wake import serve_wakes
 
 pytestmark = pytest.mark.live
 
 MIB = 1024 * 1024
-PIECES = 24
+PIECES = 8
 SIZE = PIECES * MIB
 HEAD_MAX = 500
 SMALL_WINDOW = 4096
@@ -89,6 +91,30 @@ async def test_a_long_answer_passes_in_a_pipe_whole_and_counted(live: LiveFacade
     answer = await get(live.port, HOST, "/noise")
     assert (len(answer.body), hashlib.sha256(answer.body).hexdigest()) == (SIZE, whole())
     assert await pipes(live) > 0, "the fast way was taken"
+    assert 0 <= (await stats(live, slot)).bytes_out - SIZE < HEAD_MAX
+
+
+async def test_so_it_does_through_the_activator(live: LiveFacade, nursery: trio.Nursery) -> None:
+    daemon = Daemon(Source("pod-a"), nursery)
+    await nursery.start(serve_wakes, live.wake_socket, daemon.answer)
+    slot = (await live.facade.publish("a", [HOST])).slot
+    answer = await get(live.port, HOST, "/noise")
+    assert (len(answer.body), hashlib.sha256(answer.body).hexdigest()) == (SIZE, whole())
+    assert await pipes(live) > 0
+    assert 0 <= (await stats(live, slot)).bytes_out - SIZE < HEAD_MAX
+
+
+async def test_so_it_does_where_the_request_is_counted(live: LiveFacade, nursery: trio.Nursery) -> None:
+    pod = Source("pod-a")
+    await nursery.start(pod.run)
+    limits = SlotLimits(body_bytes=1000, stream_bytes=1000)
+    slot = (await live.facade.publish("a", [HOST], limits=limits)).slot
+    await live.facade.set_pods(slot, [pod.address])
+    head = f"POST /noise HTTP/1.1\r\nHost: {HOST}\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n"
+    async with await trio.open_tcp_stream("127.0.0.1", live.port) as stream:
+        await stream.send_all(head.encode() + b"4\r\nbody\r\n0\r\n\r\n")
+        assert await digest(stream) == whole()
+    assert await pipes(live) > 0
     assert 0 <= (await stats(live, slot)).bytes_out - SIZE < HEAD_MAX
 
 

@@ -49,6 +49,9 @@ class Meter:
         if run is not None and self._written.get(view.uid) != run:
             await self._doors.store.write(ledger.record_run, record.channel, view.namespace, run)
             self._written[view.uid] = run
+        if view.over and view.finished_at is None and view.deleted_at is not None:
+            # It counts only if it was seen to run: of one that never did the node says the same.
+            await self._doors.store.write(ledger.end_runs, [view.uid], view.deleted_at)
         if view.over and view.metered:
             await self._doors.cluster.drop_finalizer(view.namespace, view.name, view.uid)
 

@@ -46,7 +46,7 @@ def open_runs(tx: Tx) -> dict[str, str]:
 
 
 def end_runs(tx: Tx, uids: list[str], at: UnixSeconds) -> None:
-    """End runs whose pods are gone without a word (their finalizer was taken off by force)."""
+    """End runs of pods of which nobody said when they ended; those that never ran, or have ended, stay so."""
     lost = update(RUNS).where(RUNS.c.uid.in_(uids), RUNS.c.ended.is_(None))
     tx.connection.execute(lost.values(ended=func.max(RUNS.c.started, at)))
 

@@ -29,8 +29,8 @@ Json = dict[str, Any]
 class Run:
     """One Kubernetes pod: its reservation, and the API server's own times in Unix seconds.
 
-    `told`: when it was asked to end, and how long it may take. `gone`: it went without an end that
-    could be read, after the one time and before the other.
+    `asked`: when it was asked to end, and `gone`: it went without an end that could be read, after
+    the one time and before the other. What was asked to end may have ended at once.
     """
 
     namespace: str
@@ -40,7 +40,7 @@ class Run:
     ran: bool = False
     ended: int | None = None
     gone: tuple[int, int] | None = None
-    told: tuple[str, int] | None = None
+    asked: int | None = None
 
     def seconds(self, now: int, *, at_least: bool) -> int:
         """How long it ran before *now*, at least or at most."""
@@ -51,6 +51,8 @@ class Run:
             end = self.ended
         elif self.gone is not None:
             end = self.gone[0 if at_least else 1]
+            if at_least and self.asked is not None:
+                end = min(end, self.asked)
         return max(0, min(now, end) - self.begun)
 
 
@@ -144,8 +146,8 @@ class Observer:
         ends = [ended for state in states if (ended := _ended(state)) is not None]
         runs = any("running" in state.get("state", {}) for state in states)
         run.ran = run.ran or runs or bool(ends)
-        if "deletionTimestamp" in metadata:
-            run.told = metadata["deletionTimestamp"], metadata.get("deletionGracePeriodSeconds", 0)
+        if "deletionTimestamp" in metadata and run.asked is None:
+            run.asked = unix(metadata["deletionTimestamp"]) - metadata.get("deletionGracePeriodSeconds", 0)
         if metadata.get("deletionTimestamp") and ends and not runs:
             run.ended = max(ends)
 

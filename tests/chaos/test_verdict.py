@@ -64,3 +64,5 @@ def test_a_run_whose_end_nobody_saw_ended_between_two_looks() -> None:
     assert run.seconds(120, at_least=False) == 20
     assert replace(run, ended=110).seconds(1000, at_least=False) == 10
     assert replace(run, gone=None).seconds(150, at_least=True) == 50
+    asked = replace(run, asked=125)
+    assert [asked.seconds(1000, at_least=which) for which in (True, False)] == [25, 36]

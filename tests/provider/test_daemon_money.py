@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The same daemon: wake-ups, claims, the end of money, outages, and kills at every step."""
 
+from dataclasses import replace
+
 import pytest
 import trio
 
@@ -26,6 +28,7 @@ from trustedpods.provider.app.operator import ask_operator
 from trustedpods.provider.core.record import Phase
 from trustedpods.provider.facade.wake import WakeAddress, ask
 from trustedpods.provider.keys import BootKeys
+from trustedpods.provider.store import ledger
 
 
 @pytest.fixture
@@ -55,6 +58,19 @@ async def test_no_replica_is_used_that_a_controller_may_still_end(world, tmp_pat
         assert found == []
         world.cluster.behind = False
     assert isinstance(found[0], WakeAddress)
+
+
+async def test_a_replica_whose_end_the_node_lost_ends_when_it_was_let_go(world, tmp_path):
+    async with serving(world) as (parts, caller):
+        (life,) = world.cluster.lives.values()
+        (running,) = life.pods.values()
+        world.pass_time(100)
+        let_go = running.started_at + 40
+        lost = replace(running, ready=False, over=True, deleted_at=let_go)
+        world.cluster._put(life, lost)
+        await until(lambda: f"drop {running.name}" in world.cluster.calls)
+        book = await parts.doors.store.read(ledger.load_ledger, caller.ref.channel, running.started_at)
+        assert [(run.uid, run.ended) for run in book.runs] == [(running.uid, let_go)]
 
 
 async def test_usage_is_claimed_as_it_was_reported(world, tmp_path):

@@ -122,7 +122,7 @@ async def _push(conversation: Conversation, piece: Piece, start: int, total: int
             for index in range(start, total):
                 await into.send(await trio.to_thread.run_sync(sealed, index))
 
-    async with trio.open_nursery() as nursery, out:
+    async with out, trio.open_nursery() as nursery:  # whoever seals is cancelled before the channel breaks
         nursery.start_soon(seal)
         async for chunk in out:
             await conversation.stream.send(chunk)

@@ -15,7 +15,7 @@ from trustedpods.protocol.errors import BadInput, NetworkFailure, TrustedPodsErr
 
 DEFAULT_LIMIT_S = 300
 _LOOK_EVERY_S = 0.05
-_START_LIMIT_S = 30.0
+_START_LIMIT_S = 120.0
 _GOOD = ("ready", "done")
 
 Say = Callable[[str], None]

@@ -110,8 +110,10 @@ def test_a_volume_costs_its_size_while_nothing_runs(
 
 
 def test_init_containers_crashes_and_pauses_count(market: LiveLocalnet, publisher: Publisher) -> None:
-    """It runs an init container, serves, is killed for its memory, and waits in a crash loop."""
-    serve_and_die = "/bin/serve & sleep 6; exec dd if=/dev/zero of=/dev/null bs=256M count=1"
+    """It runs an init container, serves, is killed for its memory twice, and waits in a crash loop."""
+    serve_and_die = """trap 'exec dd if=/dev/zero of=/dev/null bs=256M count=1' USR1
+        /bin/serve &
+        while :; do sleep 1; done"""
 
     def change(spec: Json) -> None:
         [container] = spec["containers"]
@@ -125,17 +127,26 @@ def test_init_containers_crashes_and_pauses_count(market: LiveLocalnet, publishe
         pod = publisher.deploy(publisher.manifest("hello", unique("crashing"), change))
         [uid] = times.seen(pod.namespace)
 
-        def crashed() -> bool:
+        name = times.last[uid]["metadata"]["name"]
+
+        def state(crashes: int) -> set[str]:
+            """Whether it runs or waits, once it was killed so often."""
             *_, status = statuses(times.last[uid])
             killed = status.get("lastState", {}).get("terminated", {}).get("reason") == "OOMKilled"
-            return killed and status["restartCount"] >= 1 and "waiting" in status["state"]
+            return set(status["state"]) if killed and status["restartCount"] >= crashes else set()
 
-        until("killed for its memory twice, and waits", crashed)
+        def die() -> None:
+            market.kubectl("-n", pod.namespace, "exec", name, "-c", "hello", "--", "sh", "-c", "kill -USR1 1")
+
+        die()
+        until("it runs again", lambda: "running" in state(1))
+        die()
+        until("killed twice, it waits", lambda: "waiting" in state(1))
         end(publisher, pod)
         until("it has ended", lambda: times.over(uid))
         first, _ = statuses(times.last[uid])
         seconds = times.served(uid)
     assert first["state"]["terminated"]["reason"] == "Completed"
-    assert seconds > 3 + 6 + 6
+    assert seconds > 3
     used = usage(publisher, pod)
     assert (used["cpu_core_ms"], used["memory_mib_s"]) == (100 * seconds, 32 * seconds)

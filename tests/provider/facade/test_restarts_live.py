@@ -234,7 +234,7 @@ async def test_a_restart_of_the_daemon_keeps_what_is_held(live: LiveFacade, nurs
 
 
 async def test_all_slots_are_restored_within_a_second(live: LiveFacade, nursery):
-    """From HAProxy's start to the first answer; where the machine does other work, in one of three crashes."""
+    """From HAProxy's start to the first answer; on a busy machine, in one of three crashes."""
     pod = Pod("pod-a")
     await nursery.start(pod.run)
     for number in range(POOLS.http):

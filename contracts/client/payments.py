@@ -128,6 +128,11 @@ class PaymentActions(Allowances):
         function = self._payments.functions.submitUsageFor(*_batch(signed.claim), signed.signature)
         return await self._results(key, function, "UsageSubmitted", _gas_of(signed.claim))
 
+    async def submit_usage(self, key: bytes, claim: UsageClaim) -> tuple[Receipt, list[SubmissionResult]]:
+        """Send a batch by the meter itself, which pays the gas."""
+        function = self._payments.functions.submitUsage(*_batch(claim))
+        return await self._results(key, function, "UsageSubmitted", _gas_of(claim))
+
     async def redeem(
         self,
         key: bytes,

@@ -33,7 +33,7 @@ class Answering:
         self.nursery = nursery
         self.lines: list[str] = []
 
-    async def start(self, reply: bytes, *, delay: float = 0) -> Runtime:
+    async def start(self, reply: bytes, *, delay: float = 0, timeout: float = 30) -> Runtime:
         async def talk(stream: trio.SocketStream) -> None:
             async with stream:
                 self.lines.append((await stream.receive_some(65536)).decode())
@@ -43,7 +43,7 @@ class Answering:
 
         listener = await open_listener(self.path)
         self.nursery.start_soon(trio.serve_listeners, talk, [listener])
-        return Runtime(self.path, timeout=0.5)
+        return Runtime(self.path, timeout=timeout)
 
 
 @pytest.fixture
@@ -81,7 +81,7 @@ async def test_nobody_there_is_a_network_failure(tmp_path):
 
 
 async def test_no_answer_in_time_is_a_network_failure(answering):
-    door = await answering.start(b"", delay=5)
+    door = await answering.start(b"", delay=60, timeout=0.5)
     with pytest.raises(NetworkFailure, match="no answer within"):
         await door.command("show info")
 

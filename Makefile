@@ -31,7 +31,7 @@ demo: setup ## bring up a market, deploy a pod, show every step of its life
 test live soak: export EXAMPLES = many
 test: check forge live ## everything
 
-check: setup ## what needs neither root nor real parts; 75 s on two cores
+check: setup ## what needs neither root nor real parts; about a minute on two cores
 	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target lint unit policies
 
 lint: setup ## format, style, types, directions between rooms

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from tests.fakes.pods import DIGEST, a_life, a_manifest
 from tests.provider.cluster.strategies import lives
-from trustedpods.protocol.errors import Locked, Refused
+from trustedpods.protocol.errors import Locked, NetworkFailure, Refused
 from trustedpods.provider.cluster import errors
 from trustedpods.provider.cluster import kubeconfig as access
 from trustedpods.provider.cluster.api import open_api, path_of
@@ -76,11 +76,18 @@ async def ready(cluster, namespace, count=1):
 
 
 async def page(kubeconfig, pod, path):
-    """What the pod serves, fetched through the API server."""
+    """What the pod serves, fetched through the API server.
+
+    Ready is a container that runs; it may not listen yet.
+    """
+    place = path_of("Pod", pod.namespace, f"{pod.name}:8080") + "/proxy" + path
     async with open_api(await access.load(kubeconfig)) as api:
-        return (
-            await api.call("GET", path_of("Pod", pod.namespace, f"{pod.name}:8080") + "/proxy" + path)
-        ).text
+
+        async def served():
+            with suppress(NetworkFailure):
+                return (await api.call("GET", place)).text
+
+        return await until(served)
 
 
 async def test_a_life_from_start_to_end(cluster, kubeconfig, image):

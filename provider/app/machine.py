@@ -168,7 +168,7 @@ class Machine:
                 self._put_back(command)
                 await trio.sleep(RETRY_S)
             else:
-                if isinstance(command, scale.SetReplicas) and command.count:
+                if isinstance(command, scale.SetReplicas):
                     nursery.start_soon(self._settle, SETTLE_FIRST_S)
 
     async def _settle(self, pause: float = 0.0) -> None:

@@ -10,8 +10,8 @@ A pod is scaled down only after the proxy has shown, in one reading, that the re
 new and serves nothing. A request that comes meanwhile calls it off.
 
 Controllers carry a number of replicas out, and may be far behind: what was asked for a minute ago
-can still end a replica now. So what was scaled away, and what is there when a pod starts from zero,
-serves nothing before the cluster was seen settled.
+can still end a replica now. So after a zero, and of what was scaled away, nothing serves before the
+cluster was seen settled: mostly while the pod sleeps, else while it starts.
 """
 
 import math
@@ -131,13 +131,14 @@ def _on_wake(state: ScaleState, now: float) -> Result:
 
 def _start(state: ScaleState, now: float) -> Result:
     count = max(1, state.limits.min)
-    settled = state.settled and state.replicas > 0
-    state = replace(state, phase=Phase.WAKING, since=now, ready=(), unready=(), leaving=(), settled=settled)
+    state = replace(state, phase=Phase.WAKING, since=now, ready=(), unready=(), leaving=())
     return _ask(state, count)
 
 
 def _ask(state: ScaleState, count: int, victims: tuple[str, ...] = ()) -> Result:
-    return replace(state, replicas=count, victims=victims), [SetReplicas(count, victims)]
+    """A settled zero is left safely: what is made from then on is made for a later number."""
+    settled = state.settled and count > 0
+    return replace(state, replicas=count, victims=victims, settled=settled), [SetReplicas(count, victims)]
 
 
 def _answer(state: ScaleState) -> Result:
@@ -153,10 +154,11 @@ def _answer(state: ScaleState) -> Result:
 
 def _on_pods(state: ScaleState, event: PodsSeen, now: float) -> Result:
     listed = {pod.name for pod in (*event.ready, *event.unready)}
-    retired = () if event.settled else tuple(name for name in state.retired if name in listed)
+    settled = event.settled and event.replicas in (None, state.replicas)
+    retired = () if settled else tuple(name for name in state.retired if name in listed)
     state = replace(
         state,
-        settled=state.settled or event.settled,
+        settled=state.settled or settled,
         retired=retired,
         ready=tuple(sorted(pod for pod in event.ready if pod.name not in retired)),
         unready=tuple(sorted(pod for pod in event.unready if pod.name not in retired)),

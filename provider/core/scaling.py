@@ -140,7 +140,7 @@ class ScaleState:
 
     `replicas` and `victims`: what was asked of the cluster. `leaving`: replicas chosen to go,
     which finish first. `retired`: replicas scaled away of which it is not settled that they go.
-    `settled`: the replicas listed are there to stay; false from a start at zero on. `waiting`:
+    `settled`: the replicas listed are there to stay; false from an order of zero on. `waiting`:
     since when the oldest wake-up is unanswered. `moved`: last time a counter moved; `active`: last
     time that something was in flight. `answered`: replicas that the activator was sent to.
     `served`: what the facade was told last, if it was `told`;

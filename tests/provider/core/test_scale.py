@@ -156,6 +156,27 @@ def test_what_a_controller_may_still_end_serves_nothing_however_long_it_is_behin
     assert commands == [Serve((B,)), Answer(B)]
 
 
+def test_a_zero_that_was_settled_while_it_slept_is_left_without_another_look():
+    state = awake()
+    state, _ = step(state, TrafficSeen(stats()), 5)
+    state, _ = step(state, TrafficSeen(stats(maint=(A,), serving=())), 5.1)
+    state, _ = step(state, looked(replicas=0), 5.2)
+    state, _ = step(state, WakeAsked(), 6)
+    state, commands = step(state, PodsSeen(ready=(B,)), 7)
+    assert commands == [Serve((B,)), Answer(B)]
+
+
+def test_a_number_that_another_hand_has_set_meanwhile_is_not_settled():
+    state = awake()
+    state, _ = step(state, TrafficSeen(stats()), 5)
+    state, _ = step(state, TrafficSeen(stats(maint=(A,), serving=())), 5.1)
+    state, commands = step(state, looked(ready=(A,), replicas=1), 5.2)
+    assert commands == [SetReplicas(0, ("pod-a",))]
+    state, _ = step(state, WakeAsked(), 6)
+    state, commands = step(state, PodsSeen(ready=(A,)), 7)
+    assert commands == [Serve((), (A,))]
+
+
 def test_a_pod_that_survived_a_short_sleep_is_used_once_that_is_settled():
     _, commands = step(slept(), looked(ready=(A,), replicas=1), 5.3)
     assert commands == [Serve((A,)), Answer(A)]

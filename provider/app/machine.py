@@ -196,8 +196,9 @@ class Machine:
         # The watch may be behind: only what this look shows to go is news, the rest may be older.
         ending = {uid: view for uid, view in listed.items() if view.deleted_at is not None}
         self.views = {uid: ending.get(uid, view) for uid, view in self.views.items() if uid in listed}
+        agreed = rollout.replicas == self.state.replicas  # else another hand was there: look once more
         self.see(replicas=rollout.replicas, settled=True)
-        return True
+        return agreed
 
     def _put_back(self, command: scale.Command) -> None:
         """To the front again, or a newer one of its kind in its place."""

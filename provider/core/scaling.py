@@ -143,8 +143,7 @@ class ScaleState:
     `settled`: the replicas listed are there to stay; false from an order of zero on. `waiting`:
     since when the oldest wake-up is unanswered. `moved`: last time a counter moved; `active`: last
     time that something was in flight. `answered`: replicas that the activator was sent to.
-    `served`: what the facade was told last, if it was `told`;
-    until `adopt_until` it need not be.
+    `served`: what the facade was told last, if it was `told`; until `adopt_until` it need not be.
     """
 
     limits: Limits

@@ -1,8 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """The order in which a pod's commands run, when some fail and newer ones come."""
 
-import pytest
+from types import SimpleNamespace
 
+import pytest
+import trio
+
+from tests.fakes.cluster import FakeCluster, FakeLife
 from trustedpods.protocol.ids import ChannelId
 from trustedpods.provider.app.machine import Machine, Published
 from trustedpods.provider.core.scale import Limits, Serve, SetReplicas
@@ -13,11 +17,13 @@ from trustedpods.provider.facade.pools import Protocol
 POD = PodAddress("pod-a", "10.0.0.1", 8080)
 
 
+SERVICE = Exposure("web", "pabc.web", Protocol.HTTP, 8080, 80, ("pabc.test",))
+PUBLISHED = Published(ChannelId(1), "pabc", "tp-pabc-1", {0: SERVICE}, ())
+
+
 @pytest.fixture
 async def machine() -> Machine:
-    service = Exposure("web", "pabc.web", Protocol.HTTP, 8080, 80, ("pabc.test",))
-    published = Published(ChannelId(1), "pabc", "tp-pabc-1", {0: service}, ())
-    return Machine(None, published, Limits(), 0)
+    return Machine(None, PUBLISHED, Limits(), 0)
 
 
 async def test_a_newer_command_takes_the_place_of_an_older_one(machine: Machine) -> None:
@@ -37,3 +43,13 @@ async def test_a_failed_command_gives_way_to_a_newer_one_of_its_kind(machine: Ma
     machine._queue(Serve())
     machine._put_back(Serve((POD,)))
     assert machine._commands == [Serve(), SetReplicas(0)]
+
+
+async def test_a_number_of_another_hand_is_looked_at_once_more() -> None:
+    life = FakeLife(PUBLISHED.namespace, "pabc", 0, wanted=3)
+    doors = SimpleNamespace(cluster=FakeCluster(lives={life.name: life}))
+    machine = Machine(doors, PUBLISHED, Limits(max=3), 1)
+    assert not await machine._is_settled(trio.CancelScope())
+    assert (machine.state.replicas, machine.state.settled) == (3, False)
+    assert await machine._is_settled(trio.CancelScope())
+    assert machine.state.settled

@@ -21,7 +21,7 @@ help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
 
 setup: $(BIN)/.installed contracts/node_modules/.installed ## install and build what is needed (cold: about 10 minutes)
-	@$(BIN)/python -m trustedpods.localnet.binaries
+	@$(BIN)/python -m trustedpods.localnet.cluster.binaries
 	@$(PYTHON) deploy/images/build.py $(IMAGES) > build/images.log || { cat build/images.log; exit 1; }
 	@sed '/is up to date/d' build/images.log
 
@@ -77,11 +77,11 @@ soak: setup coverage slither ## the full lengths (hours)
 
 coverage: setup ## every line and branch of the contracts has a forge test
 	@$(call title,coverage of the contracts)
-	$(BIN)/python -m tests.contracts.forge_coverage
+	$(BIN)/python -m tests.contracts.forge.coverage
 
 slither: setup ## static analysis of the contracts
 	@$(call title,slither)
-	$(BIN)/python -m tests.contracts.slither_check
+	$(BIN)/python -m tests.contracts.forge.slither_check
 
 contracts: setup ## compile the contracts and write their ABI and bytecode
 	$(BIN)/python -m trustedpods.contracts.compile

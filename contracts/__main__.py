@@ -210,7 +210,7 @@ def inspect() -> None:
 @_common
 def inspect_market(rpc: str, market: "Market", output: str) -> None:
     """Contracts, token, newest block, number of providers; whether the code is the packaged one."""
-    from trustedpods.contracts.facts import market_facts  # noqa: PLC0415
+    from trustedpods.contracts.inspect import market_facts  # noqa: PLC0415
 
     _print(_run(lambda: market_facts(rpc, market)), output)
 
@@ -219,7 +219,7 @@ def inspect_market(rpc: str, market: "Market", output: str) -> None:
 @_common
 def inspect_providers(rpc: str, market: "Market", output: str) -> None:
     """Every row of the registry."""
-    from trustedpods.contracts.facts import provider_facts  # noqa: PLC0415
+    from trustedpods.contracts.inspect import provider_facts  # noqa: PLC0415
 
     _print(_run(lambda: provider_facts(rpc, market)), output)
 
@@ -230,7 +230,7 @@ def inspect_providers(rpc: str, market: "Market", output: str) -> None:
 @click.argument("channel", metavar="ID", callback=_channel)
 def inspect_channel(rpc: str, market: "Market", output: str, owner: Any, channel: Any) -> None:  # noqa: ANN401
     """One channel of a provider's OWNER, by its ID in hex: open or how it ended."""
-    from trustedpods.contracts.facts import channel_facts  # noqa: PLC0415
+    from trustedpods.contracts.inspect import channel_facts  # noqa: PLC0415
 
     _print(_run(lambda: channel_facts(rpc, market, owner, channel)), output)
 
@@ -241,7 +241,7 @@ def inspect_channel(rpc: str, market: "Market", output: str, owner: Any, channel
 @click.option("--publisher", callback=_address, help="Of this publisher.")
 def inspect_channels(rpc: str, market: "Market", output: str, owner: Any, publisher: Any) -> None:  # noqa: ANN401
     """All channels that live of a provider, of a publisher, or between both."""
-    from trustedpods.contracts.facts import channels_facts  # noqa: PLC0415
+    from trustedpods.contracts.inspect import channels_facts  # noqa: PLC0415
 
     if owner is None and publisher is None:
         raise click.UsageError("give --owner, --publisher, or both")
@@ -253,7 +253,7 @@ def inspect_channels(rpc: str, market: "Market", output: str, owner: Any, publis
 @click.argument("address", callback=_address)
 def inspect_account(rpc: str, market: "Market", output: str, address: Any) -> None:  # noqa: ANN401
     """What ADDRESS holds, is owed, and where that is paid."""
-    from trustedpods.contracts.facts import account_facts  # noqa: PLC0415
+    from trustedpods.contracts.inspect import account_facts  # noqa: PLC0415
 
     _print(_run(lambda: account_facts(rpc, market, address)), output)
 

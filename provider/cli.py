@@ -83,8 +83,8 @@ def serve(config_path: Path, verbose: bool) -> None:
     """Run the daemon until it is told to stop."""
     import trio
 
-    from trustedpods.provider.app.daemon import serve as run_daemon
     from trustedpods.provider.config import load_config
+    from trustedpods.provider.daemon.main import serve as run_daemon
 
     _log_to_stderr(verbose)
     trio.run(run_daemon, load_config(config_path))
@@ -99,7 +99,7 @@ def register(config_path: Path, wait_s: int, output: str) -> None:
     """Write the running daemon's row into the registry, signed by the owner's key."""
     import trio
 
-    from trustedpods.provider.app import registration
+    from trustedpods.provider.admin import registration
     from trustedpods.provider.config import load_config
 
     _show(trio.run(registration.register, load_config(config_path), wait_s), output)
@@ -113,7 +113,7 @@ def unregister(config_path: Path, output: str) -> None:
     """Take the provider's row out of the registry."""
     import trio
 
-    from trustedpods.provider.app import registration
+    from trustedpods.provider.admin import registration
     from trustedpods.provider.config import load_config
 
     _show(trio.run(registration.unregister, load_config(config_path)), output)
@@ -128,7 +128,7 @@ def prices(config_path: Path, publish: bool, output: str) -> None:
     """Show the prices of the configuration and of the registry row, or publish the former."""
     import trio
 
-    from trustedpods.provider.app import registration
+    from trustedpods.provider.admin import registration
     from trustedpods.provider.config import load_config
 
     _show(trio.run(registration.prices, load_config(config_path), publish), output)
@@ -163,7 +163,7 @@ def top(config_path: Path, every_s: float, output: str) -> None:
         return
     import time
 
-    from trustedpods.provider.top import watch
+    from trustedpods.provider.admin.top import watch
 
     watch(lambda: _ask(config_path, question), time.monotonic, time.sleep, every_s)
 
@@ -212,7 +212,7 @@ def drain(config_path: Path, reason: str, undo: bool, output: str) -> None:
 def activator(config_path: Path) -> None:
     """Run the activator: hold requests of sleeping pods until the daemon has woken them."""
     from trustedpods.provider.config import load_config
-    from trustedpods.provider.facade.activator import main as run_activator
+    from trustedpods.provider.facade.activator.activator import main as run_activator
 
     facade = load_config(config_path).facade
     options = {
@@ -233,8 +233,8 @@ def activator(config_path: Path) -> None:
 def facade_files(config_path: Path) -> None:
     """Write haproxy.cfg and its error pages beside the facade's map file."""
     from trustedpods.provider.config import load_config
-    from trustedpods.provider.facade.config import Bind, FacadeConfig, FacadeLimits
-    from trustedpods.provider.facade.files import install
+    from trustedpods.provider.facade.haproxy.config import Bind, FacadeConfig, FacadeLimits
+    from trustedpods.provider.facade.haproxy.files import install
 
     config = load_config(config_path)
     section = config.facade
@@ -268,7 +268,7 @@ def tls_request(config_path: Path) -> None:
     """Print a signing request for this boot's TLS key: a public authority answers with `certificate_file`."""
     from trustedpods.provider.config import load_config
     from trustedpods.provider.facade.certificates import provider_names, request
-    from trustedpods.provider.keys import BootKeys
+    from trustedpods.provider.keys.boot import BootKeys
 
     identity = load_config(config_path).identity
     keys = BootKeys.load_or_create(Path(identity.keys_dir))
@@ -283,7 +283,7 @@ def doctor(config_path: Path, output: str) -> None:
     """Check every part that the daemon needs, and say what is missing."""
     import trio
 
-    from trustedpods.provider.app.doctor import examine
+    from trustedpods.provider.admin.doctor import examine
     from trustedpods.provider.config import load_config
 
     findings = trio.run(examine, load_config(config_path))
@@ -298,7 +298,7 @@ def doctor(config_path: Path, output: str) -> None:
 def _ask(config_path: Path, question: dict[str, Any]) -> dict[str, Any]:
     import trio
 
-    from trustedpods.provider.app.operator import ask_operator
+    from trustedpods.provider.admin.socket import ask_operator
     from trustedpods.provider.config import load_config
 
     return trio.run(ask_operator, load_config(config_path).operator_socket, question)

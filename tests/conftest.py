@@ -37,25 +37,25 @@ LIVE_LIMIT_S = 600
 differ tenfold in how fast they are while two workers share them."""
 
 SHARED = {
-    "tests/live/test_bill.py": "quiet markets",
-    "tests/live/test_funds.py": "quiet markets",
-    "tests/live/test_reboot.py": "quiet markets",
-    "tests/live/test_failures.py": "slow download",
-    "tests/live/test_scale.py": "slow download",
+    "tests/live/billing/test_bill.py": "quiet markets",
+    "tests/live/billing/test_funds.py": "quiet markets",
+    "tests/live/pods/test_reboot.py": "quiet markets",
+    "tests/live/pods/test_failures.py": "slow download",
+    "tests/live/serving/test_scale.py": "slow download",
 }
 """Files that use one expensive fixture, by its name: they run on one worker, so that there is one of it."""
 
 LONG_FIRST = (
     "tests/chaos/test_chaos.py",
     "quiet markets",
-    "tests/live/test_outage.py",
+    "tests/live/pods/test_outage.py",
     "slow download",
     "tests/localnet/test_lifecycle_live.py",
-    "tests/live/test_meter.py",
-    "tests/live/test_kill.py",
-    "tests/live/test_demo.py",
-    "tests/live/test_hanging.py",
-    "tests/live/test_evidence.py",
+    "tests/live/billing/test_meter.py",
+    "tests/live/pods/test_kill.py",
+    "tests/live/pods/test_demo.py",
+    "tests/live/pods/test_hanging.py",
+    "tests/live/isolation/test_evidence.py",
 )
 """What takes over a minute, the longest first: a worker that has nothing left to do waits for the other."""
 

@@ -4,11 +4,12 @@
 import ast
 import subprocess
 import tomllib
+from collections import Counter
 from pathlib import Path
 
 from tests import conftest
+from tests.paths import ROOT
 
-ROOT = Path(__file__).parent.parent
 SOURCE_SUFFIXES = {".py", ".sol", ".go", ".sh"}
 
 
@@ -26,7 +27,7 @@ def rooms() -> dict[str, str]:
 
 
 def test_the_wheel_and_the_editable_view_hold_the_same_rooms() -> None:
-    links = {link.name: link.resolve() for link in (ROOT / "src/trustedpods").iterdir()}
+    links = {link.name: link.resolve() for link in (ROOT / "build/view/trustedpods").iterdir()}
     wheel = {Path(target).name: (ROOT / source).resolve() for source, target in rooms().items()}
     assert links == wheel
 
@@ -63,10 +64,28 @@ def test_no_file_is_longer_than_a_reader_can_hold() -> None:
 def test_nothing_at_the_top_that_a_stranger_would_not_expect() -> None:
     expected = {
         "README.md", "CONTRIBUTING.md", "SECURITY.md", "LICENSE", "NOTICE", "Makefile", "pyproject.toml",
-        "requirements.lock", ".gitignore", ".importlinter", ".ci", "docs", "src", "publisher", "provider",
-        "contracts", "protocol", "manifests", "deploy", "tests",
+        "requirements.lock", ".gitignore", ".importlinter", ".ci", "docs", "publisher", "provider",
+        "hatch_build.py", "contracts", "protocol", "manifests", "deploy", "tests",
     }  # fmt: skip
     assert {path.relative_to(ROOT).parts[0] for path in tracked()} <= expected
+
+
+MOST_MODULES = 12
+"""What a reader takes in at a glance; `__init__` and the store's migrations do not count."""
+
+
+def test_no_folder_holds_more_modules_than_fit_a_glance() -> None:
+    folders = Counter(
+        path.parent.relative_to(ROOT).as_posix()
+        for path in tracked()
+        if path.suffix == ".py" and path.name != "__init__.py" and path.is_file()
+        if "migrations" not in path.parts
+    )
+    assert {folder: count for folder, count in folders.items() if count > MOST_MODULES} == {}
+
+
+def test_no_link_is_committed() -> None:
+    assert [path for path in tracked() if path.is_symlink()] == []
 
 
 def test_files_that_share_a_worker_or_run_first_are_there() -> None:

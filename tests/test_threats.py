@@ -2,11 +2,11 @@
 """docs/threats.md names a test for each claim: each of them must be there."""
 
 import re
-from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parent.parent
+from tests.paths import ROOT
+
 NAMED = re.findall(
     r"`((?:a/|tests/|contracts/test/)[^`]+)::(\w+)`", (ROOT / "docs" / "threats.md").read_text()
 )

@@ -7,10 +7,10 @@ from typing import TypeAlias
 
 from web3.contract.contract import ContractFunction
 
-from trustedpods.contracts.client.permit_turn import PermitTurn
+from trustedpods.contracts.client.transactions.permit_lock import PermitTurn
 from trustedpods.contracts.client.views import PaymentViews
+from trustedpods.contracts.eip712 import VRS, Domain, Permit, address_of, domain_separator, sign_permit
 from trustedpods.contracts.records import Receipt
-from trustedpods.contracts.typed import VRS, Domain, Permit, address_of, domain_separator, sign_permit
 from trustedpods.protocol.errors import InsufficientFunds, Refused
 from trustedpods.protocol.ids import Address
 from trustedpods.protocol.units import TokenUnits, UnixSeconds

@@ -13,7 +13,7 @@ from web3.types import TxParams
 
 from trustedpods.contracts.client.artifacts import artifact
 from trustedpods.contracts.client.node import Node
-from trustedpods.contracts.client.transactions import MINED_WITHIN_S, Sender, Waiting, intent_of
+from trustedpods.contracts.client.transactions.sender import MINED_WITHIN_S, Sender, Waiting, intent_of
 from trustedpods.contracts.records import Block, Market, Receipt
 from trustedpods.protocol.errors import NetworkFailure, NoContext
 from trustedpods.protocol.ids import Address

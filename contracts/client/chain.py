@@ -3,8 +3,8 @@
 
 from trustedpods.contracts.client.payments import PaymentActions
 from trustedpods.contracts.client.registry import RegistryActions
+from trustedpods.contracts.eip712 import address_of
 from trustedpods.contracts.records import Receipt, TokenInfo
-from trustedpods.contracts.typed import address_of
 from trustedpods.protocol.ids import Address
 from trustedpods.protocol.units import TokenUnits
 

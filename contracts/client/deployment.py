@@ -5,7 +5,7 @@ from eth_abi.abi import encode
 
 from trustedpods.contracts.client.artifacts import artifact
 from trustedpods.contracts.client.node import Node
-from trustedpods.contracts.client.transactions import Sender
+from trustedpods.contracts.client.transactions.sender import Sender
 from trustedpods.contracts.records import Market
 from trustedpods.protocol.ids import Address
 

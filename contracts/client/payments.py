@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from web3.contract.contract import ContractFunction
 
 from trustedpods.contracts.client.allowances import Allowances, Payment
+from trustedpods.contracts.eip712 import Move, Voucher, address_of
 from trustedpods.contracts.records import Receipt
 from trustedpods.contracts.terms import Terms
-from trustedpods.contracts.typed import Move, Voucher, address_of
 from trustedpods.contracts.usage import SignedClaim, SubmissionResult, UsageClaim
 from trustedpods.protocol.errors import LocalProtocolError
 from trustedpods.protocol.ids import Address, ChannelId, PodRef

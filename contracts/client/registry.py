@@ -8,8 +8,9 @@ from typing import TypeVar
 import trio
 
 from trustedpods.contracts.client.base import ChainBase
+from trustedpods.contracts.eip712 import address_of
 from trustedpods.contracts.records import Receipt
-from trustedpods.contracts.rows import (
+from trustedpods.contracts.registry_rows import (
     RegistryRow,
     RowFilter,
     decode_page,
@@ -18,7 +19,6 @@ from trustedpods.contracts.rows import (
     pack_offer,
     row_of_struct,
 )
-from trustedpods.contracts.typed import address_of
 from trustedpods.protocol.errors import LocalProtocolError, NetworkFailure, Refused, TrustedPodsError
 from trustedpods.protocol.ids import Address, address_bytes, keccak256
 from trustedpods.protocol.messages import LeastTerms, Prices

@@ -166,7 +166,7 @@ def env(name: str) -> None:
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 def kubectl(name: str, cluster_name: str, arguments: tuple[str, ...]) -> None:
     """Run kubectl against a cluster, as its administrator."""
-    from trustedpods.localnet.cluster import kubectl as command
+    from trustedpods.localnet.cluster.cluster import kubectl as command
     from trustedpods.localnet.folders import load_settings
 
     settings = load_settings(name)

@@ -14,10 +14,11 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from trustedpods.localnet import folders, network, supervisor
-from trustedpods.localnet.cgroups import Tree
+from trustedpods.localnet import folders, network
 from trustedpods.localnet.commands import succeeds
-from trustedpods.localnet.processes import end_session, start_time
+from trustedpods.localnet.processes import supervisor
+from trustedpods.localnet.processes.cgroups import Tree
+from trustedpods.localnet.processes.processes import end_session, start_time
 from trustedpods.localnet.settings import check_name
 from trustedpods.protocol.errors import TrustedPodsError
 

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Everything that a localnet runs, as units."""
 
-from trustedpods.localnet import chain, cluster, provider
+from trustedpods.localnet.cluster import cluster
+from trustedpods.localnet.market import chain, provider
+from trustedpods.localnet.processes.units import Unit
 from trustedpods.localnet.settings import Settings
-from trustedpods.localnet.units import Unit
 
 
 def units(settings: Settings) -> list[Unit]:

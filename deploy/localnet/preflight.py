@@ -5,7 +5,9 @@ import os
 import platform
 import shutil
 
-from trustedpods.localnet import binaries, cgroups, cluster_files
+from trustedpods.localnet.cluster import binaries
+from trustedpods.localnet.cluster import files as cluster_files
+from trustedpods.localnet.processes import cgroups
 from trustedpods.protocol.errors import NoContext, Refused, TrustedPodsError
 
 _TOOLS = ("haproxy", "docker-registry", "setsid")

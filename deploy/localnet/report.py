@@ -8,9 +8,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from trustedpods.localnet import folders, processes, supervisor
+from trustedpods.localnet import folders
+from trustedpods.localnet.processes import processes, supervisor
+from trustedpods.localnet.processes.units import UnitStatus
 from trustedpods.localnet.settings import Settings
-from trustedpods.localnet.units import UnitStatus
 
 
 def report(settings: Settings) -> dict[str, Any]:

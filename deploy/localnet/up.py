@@ -7,10 +7,11 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from trustedpods.localnet import allocate, folders, network, preflight, processes, supervisor
-from trustedpods.localnet.cgroups import Tree
+from trustedpods.localnet import allocate, folders, network, preflight
+from trustedpods.localnet.processes import processes, supervisor
+from trustedpods.localnet.processes.cgroups import Tree
+from trustedpods.localnet.processes.units import UnitStatus
 from trustedpods.localnet.settings import Knobs, Settings, check_name
-from trustedpods.localnet.units import UnitStatus
 from trustedpods.protocol.errors import BadInput, NetworkFailure, TrustedPodsError
 
 DEFAULT_LIMIT_S = 300
@@ -77,7 +78,7 @@ def _start_supervisor(settings: Settings) -> None:
     log.parent.mkdir(exist_ok=True)
     status = folders.status_file(settings.state)
     before = _changed_at(status)
-    argv = [sys.executable, "-u", "-m", "trustedpods.localnet.supervisor", str(settings.state)]
+    argv = [sys.executable, "-u", "-m", "trustedpods.localnet.processes.supervisor", str(settings.state)]
     with log.open("ab") as output:
         # setsid --fork: the supervisor is nobody's child, so whoever called need not wait for it.
         subprocess.run(  # noqa: S603

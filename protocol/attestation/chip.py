@@ -8,8 +8,8 @@ verdict (`verdict.Verdict.chip_id`), which is the same bytes.
 import hashlib
 from typing import Final
 
-from trustedpods.protocol.attestation import tdx
-from trustedpods.protocol.attestation.snp_report import SnpReport
+from trustedpods.protocol.attestation.snp.report import SnpReport
+from trustedpods.protocol.attestation.tdx import verifier as tdx
 from trustedpods.protocol.evidence import Evidence
 
 NO_CHIP: Final = bytes(32)

@@ -16,9 +16,10 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, utils
 
-from trustedpods.protocol.attestation import simulated_pki, snp_chain
+from trustedpods.protocol.attestation import simulated_pki
 from trustedpods.protocol.attestation.checks import Check, need
-from trustedpods.protocol.attestation.snp_report import (
+from trustedpods.protocol.attestation.snp import chain as snp_chain
+from trustedpods.protocol.attestation.snp.report import (
     ECDSA_P384_SHA384,
     GuestPolicy,
     PlatformInfo,

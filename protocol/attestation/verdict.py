@@ -7,11 +7,16 @@ from datetime import datetime
 from typing import Final
 
 from trustedpods.protocol import limits
-from trustedpods.protocol.attestation import simulated, snp, snp_chain, snp_policy, tdx, tdx_policy
+from trustedpods.protocol.attestation import simulated
 from trustedpods.protocol.attestation.checks import Check, need, refusal
-from trustedpods.protocol.attestation.policy import Policy
+from trustedpods.protocol.attestation.policy.policy import Policy
 from trustedpods.protocol.attestation.profile import check_profile
 from trustedpods.protocol.attestation.report_data import report_data
+from trustedpods.protocol.attestation.snp import chain as snp_chain
+from trustedpods.protocol.attestation.snp import policy as snp_policy
+from trustedpods.protocol.attestation.snp import verifier as snp
+from trustedpods.protocol.attestation.tdx import policy as tdx_policy
+from trustedpods.protocol.attestation.tdx import verifier as tdx
 from trustedpods.protocol.errors import RemoteProtocolError
 from trustedpods.protocol.evidence import Attested, Evidence, KeyBinding
 from trustedpods.protocol.messages import TrustClass

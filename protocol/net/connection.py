@@ -12,9 +12,9 @@ from libp2p.stream_muxer.exceptions import MuxedConnUnavailable
 from libp2p.stream_muxer.yamux.yamux import YamuxStream
 
 from trustedpods.protocol.errors import NetworkFailure, RemoteProtocolError, TrustedPodsError
-from trustedpods.protocol.net.handshake import choose, offer
-from trustedpods.protocol.net.muxer import BoundedYamux
 from trustedpods.protocol.net.streams import ByteStream, FrameStream, translated
+from trustedpods.protocol.net.upgrade import choose, offer
+from trustedpods.protocol.net.yamux import BoundedYamux
 
 PROTOCOL = "/trustedpods/1.0.0"
 """The libp2p protocol of every stream; the number changes when an old peer would misunderstand."""

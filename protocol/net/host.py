@@ -12,10 +12,10 @@ from trustedpods.protocol.errors import BadInput, Locked, NetworkFailure, Remote
 from trustedpods.protocol.net.addresses import PeerAddress, peer_name
 from trustedpods.protocol.net.bounds import Bounds
 from trustedpods.protocol.net.connection import Connection, Handler
-from trustedpods.protocol.net.guests import Guests
-from trustedpods.protocol.net.handshake import Identity, accept, greet
-from trustedpods.protocol.net.link import Link
-from trustedpods.protocol.net.muxer import BoundedYamux
+from trustedpods.protocol.net.connection_limits import Guests
+from trustedpods.protocol.net.transport import Link
+from trustedpods.protocol.net.upgrade import Identity, accept, greet
+from trustedpods.protocol.net.yamux import BoundedYamux
 
 DIAL_TIMEOUT_S = 15.0
 """From an address to an authenticated connection."""

@@ -15,7 +15,7 @@ from trustedpods.protocol.errors import NetworkFailure, RemoteProtocolError
 from trustedpods.protocol.frames import FrameReader, header
 from trustedpods.protocol.limits import KIB, MAX_MESSAGE
 from trustedpods.protocol.net.bounds import BATCH, PIECE
-from trustedpods.protocol.net.muxer import BoundedYamux
+from trustedpods.protocol.net.yamux import BoundedYamux
 
 DEFAULT_TIMEOUT_S = 60.0
 """How long `receive` waits for a whole frame unless told otherwise."""

@@ -8,10 +8,10 @@ number the scaler does not own (a daemon was killed in between) gives it to the 
 
 from typing import Any
 
-from trustedpods.provider.cluster.api import Api, path_of
-from trustedpods.provider.cluster.builder import KubeObject
-from trustedpods.provider.cluster.errors import NamespaceEnding
-from trustedpods.provider.cluster.names import APPLIER, SCALER, WORKLOAD
+from trustedpods.provider.cluster.api.errors import NamespaceEnding
+from trustedpods.provider.cluster.api.http import Api, path_of
+from trustedpods.provider.cluster.objects.builder import KubeObject
+from trustedpods.provider.cluster.objects.names import APPLIER, SCALER, WORKLOAD
 
 
 async def apply(api: Api, wanted: KubeObject) -> None:

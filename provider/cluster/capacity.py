@@ -5,7 +5,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from trustedpods.protocol.units import Resources
-from trustedpods.provider.cluster import sizes, views
+from trustedpods.provider.cluster import views
+from trustedpods.provider.cluster.objects import sizes
 from trustedpods.provider.cluster.views import KubeObject
 
 

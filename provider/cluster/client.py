@@ -10,27 +10,19 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 
-from trustedpods.provider.cluster import (
-    applying,
-    diagnosis,
-    errors,
-    kubeconfig,
-    leases,
-    proving,
-    reasons,
-    views,
-    watching,
-)
+from trustedpods.provider.cluster import applying, diagnosis, leases, reasons, views
 from trustedpods.provider.cluster import rollout as rollouts
-from trustedpods.provider.cluster.api import Api, open_api, path_of
-from trustedpods.provider.cluster.builder import KubeObject
+from trustedpods.provider.cluster.api import errors, kubeconfig, watch
+from trustedpods.provider.cluster.api.http import Api, open_api, path_of
+from trustedpods.provider.cluster.api.watch import PodChange
 from trustedpods.provider.cluster.capacity import Capacity, capacity
-from trustedpods.provider.cluster.names import DELETION_COST, METERED, POD_LABEL, WORKLOAD
-from trustedpods.provider.cluster.proving import Proof
+from trustedpods.provider.cluster.isolation_proof import proof
+from trustedpods.provider.cluster.isolation_proof.proof import Proof
+from trustedpods.provider.cluster.objects.builder import KubeObject
+from trustedpods.provider.cluster.objects.names import DELETION_COST, METERED, POD_LABEL, WORKLOAD
 from trustedpods.provider.cluster.reasons import Diagnosis
 from trustedpods.provider.cluster.rollout import Rollout
 from trustedpods.provider.cluster.views import ClaimView, NamespaceView, PodView
-from trustedpods.provider.cluster.watching import PodChange
 
 MAX_REPLICAS_SET = 1000
 """A guard against nonsense, far above any manifest's maximum."""
@@ -112,7 +104,7 @@ class Cluster:
         It survives the API server's own time limits by listing again. NetworkFailure comes out
         of the iteration; open a new watch then.
         """
-        return watching.watch_pods(self._api, namespace)
+        return watch.watch_pods(self._api, namespace)
 
     async def claims(self, namespace: str | None = None) -> list[ClaimView]:
         """Persistent volume claims of one namespace or of all."""
@@ -191,11 +183,11 @@ class Cluster:
 
     async def prove(self, image: str, namespace: str) -> Proof:
         """Start two probe pods and see whether policies part them; see `proving.prove`."""
-        return await proving.prove(self._api, image, namespace)
+        return await proof.prove(self._api, image, namespace)
 
-    async def sweep_probes(self, older_than_s: float = proving.ABANDONED_S) -> None:
+    async def sweep_probes(self, older_than_s: float = proof.ABANDONED_S) -> None:
         """Remove what a probe left behind that was killed."""
-        await proving.sweep(self._api, older_than_s)
+        await proof.sweep(self._api, older_than_s)
 
     async def node_addresses(self) -> list[str]:
         """All addresses that the nodes say they have."""

@@ -4,8 +4,8 @@
 from trustedpods.protocol import limits
 from trustedpods.protocol.errors import TrustedPodsError
 from trustedpods.provider.cluster import reasons, views
-from trustedpods.provider.cluster.api import Api, path_of
-from trustedpods.provider.cluster.names import POD_LABEL, WORKLOAD
+from trustedpods.provider.cluster.api.http import Api, path_of
+from trustedpods.provider.cluster.objects.names import POD_LABEL, WORKLOAD
 from trustedpods.provider.cluster.reasons import Crash, Diagnosis
 
 LOG_LINES = 10

@@ -12,9 +12,9 @@ from typing import Any
 import httpx
 
 from trustedpods.protocol.errors import Locked
-from trustedpods.provider.cluster import errors
-from trustedpods.provider.cluster.api import Api, path_of
-from trustedpods.provider.cluster.names import LEASE_NAMESPACE
+from trustedpods.provider.cluster.api import errors
+from trustedpods.provider.cluster.api.http import Api, path_of
+from trustedpods.provider.cluster.objects.names import LEASE_NAMESPACE
 
 
 async def hold(api: Api, name: str, holder: str, seconds: int) -> None:

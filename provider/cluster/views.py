@@ -10,8 +10,8 @@ from datetime import datetime
 from typing import Any
 
 from trustedpods.protocol.units import UnixSeconds
-from trustedpods.provider.cluster import quantities, sizes
-from trustedpods.provider.cluster.names import METERED, POD_LABEL
+from trustedpods.provider.cluster.objects import quantities, sizes
+from trustedpods.provider.cluster.objects.names import METERED, POD_LABEL
 
 KubeObject = Mapping[str, Any]
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from trustedpods.contracts.terms import Terms, due, price_list
 from trustedpods.protocol.messages import Prices
 from trustedpods.protocol.units import UnixSeconds, Usage
-from trustedpods.provider.core.record import PodSize, Scaling
+from trustedpods.provider.core.pod import PodSize, Scaling
 
 REVIVE_S = 20
 """A stopped pod comes back when its money lasts at least so long with one replica running."""

@@ -10,8 +10,8 @@ from enum import StrEnum
 
 from trustedpods.protocol.units import UnixSeconds
 from trustedpods.provider.core import funds
-from trustedpods.provider.core.life import Command, Event
-from trustedpods.provider.core.record import Phase, PodRecord
+from trustedpods.provider.core.lifecycle import Command, Event
+from trustedpods.provider.core.pod import Phase, PodRecord
 
 KEY_LOST_REASON = "the machine was restarted: the pod waits until its publisher's client releases it again"
 """What a publisher reads of a pod whose key went with a reboot."""

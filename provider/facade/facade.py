@@ -15,18 +15,19 @@ import trio
 
 from trustedpods.protocol.errors import LocalProtocolError, Refused
 from trustedpods.provider.core.traffic import PodAddress, SlotStats
-from trustedpods.provider.facade import maps, servers, slots
+from trustedpods.provider.facade import slots
 from trustedpods.provider.facade.certificates import Certificate
-from trustedpods.provider.facade.config import backend_name, slot_of
 from trustedpods.provider.facade.exposure import by_pod
-from trustedpods.provider.facade.files import read_file, replace_file
-from trustedpods.provider.facade.maps import SlotMap
+from trustedpods.provider.facade.haproxy import maps, servers
+from trustedpods.provider.facade.haproxy.config import backend_name, slot_of
+from trustedpods.provider.facade.haproxy.files import read_file, replace_file
+from trustedpods.provider.facade.haproxy.maps import SlotMap
+from trustedpods.provider.facade.haproxy.runtime import Runtime
+from trustedpods.provider.facade.haproxy.servers import ServerSeen
+from trustedpods.provider.facade.haproxy.sessions import Session
+from trustedpods.provider.facade.haproxy.tls import Certificates
 from trustedpods.provider.facade.pools import Pools, Protocol
-from trustedpods.provider.facade.runtime import Runtime
-from trustedpods.provider.facade.servers import ServerSeen
-from trustedpods.provider.facade.sessions import Session
 from trustedpods.provider.facade.slots import UNLIMITED, FacadeState, SlotLimits, SlotTable, Want
-from trustedpods.provider.facade.tls import Certificates
 
 REMOVAL_TRIES = 5
 REMOVAL_PAUSE_S = 0.1

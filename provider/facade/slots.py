@@ -13,8 +13,8 @@ from dataclasses import dataclass, field, replace
 
 from trustedpods.protocol.errors import LocalProtocolError, Refused
 from trustedpods.provider.core.traffic import PodAddress
-from trustedpods.provider.facade.config import backend_name, slot_of
-from trustedpods.provider.facade.maps import SlotMap
+from trustedpods.provider.facade.haproxy.config import backend_name, slot_of
+from trustedpods.provider.facade.haproxy.maps import SlotMap
 from trustedpods.provider.facade.pools import Pools, Protocol
 
 _HOST = re.compile(r"^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$")

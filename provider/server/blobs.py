@@ -7,13 +7,13 @@ from trustedpods.protocol.codec import decode
 from trustedpods.protocol.errors import Refused, TrustedPodsError
 from trustedpods.protocol.messages import BlobAck, BlobBody, BlobRef
 from trustedpods.protocol.sealing.blobs import SEALED_CHUNK_SIZE, chunk_count
-from trustedpods.provider.app.accepting import Acceptance
-from trustedpods.provider.app.bundles import Bundles
-from trustedpods.provider.app.phases import Phases
-from trustedpods.provider.blobstore import BlobStore, BlobWriter
-from trustedpods.provider.core.record import ENDED, Phase
-from trustedpods.provider.server.answers import Answers
+from trustedpods.provider.admission.admission import Acceptance
+from trustedpods.provider.core.pod import ENDED, Phase
+from trustedpods.provider.lifecycle.provisioning import Phases
+from trustedpods.provider.pods.bundles import Bundles
 from trustedpods.provider.server.conversations import Asked
+from trustedpods.provider.server.replies import Answers
+from trustedpods.provider.store.spool import BlobStore, BlobWriter
 
 AHEAD = 8
 """Chunks received ahead of the disk: it syncs now and then, and the line should not wait."""

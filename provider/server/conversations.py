@@ -20,9 +20,9 @@ from trustedpods.protocol.messages import Message, Verb
 from trustedpods.protocol.net.streams import FrameStream
 from trustedpods.protocol.sealing.requests import OpenedRequest, open_request
 from trustedpods.protocol.units import UnixSeconds
-from trustedpods.provider.app.doors import Doors
-from trustedpods.provider.server.answers import Answers, error_reply
-from trustedpods.provider.server.seats import Seats
+from trustedpods.provider.doors import Doors
+from trustedpods.provider.server.conversation_limits import Seats
+from trustedpods.provider.server.replies import Answers, error_reply
 from trustedpods.provider.store import history
 
 _log = logging.getLogger(__name__)

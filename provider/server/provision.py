@@ -6,16 +6,16 @@ import trio
 from trustedpods.protocol.codec import decode
 from trustedpods.protocol.errors import TrustedPodsError
 from trustedpods.protocol.messages import Admission, AdmitBody, Needs, Progress
-from trustedpods.provider.app.accepting import Acceptance
-from trustedpods.provider.app.board import Board
-from trustedpods.provider.app.bundles import parse_bundle
-from trustedpods.provider.app.keeper import Keeper
-from trustedpods.provider.app.phases import Phases
-from trustedpods.provider.app.pods import Pods
-from trustedpods.provider.core.admit import check_hosts
-from trustedpods.provider.core.record import PodRecord
-from trustedpods.provider.server.answers import Answers
+from trustedpods.provider.admission.admission import Acceptance
+from trustedpods.provider.core.admission import check_hosts
+from trustedpods.provider.core.pod import PodRecord
+from trustedpods.provider.lifecycle.provisioning import Phases
+from trustedpods.provider.lifecycle.workers import Keeper
+from trustedpods.provider.pods.bundles import parse_bundle
+from trustedpods.provider.pods.progress import Board
+from trustedpods.provider.pods.records import Pods
 from trustedpods.provider.server.conversations import Asked
+from trustedpods.provider.server.replies import Answers
 
 MAX_PARSING = 2
 """Bundles that are being checked at once: it is pure computing, and the other tasks want their turn."""

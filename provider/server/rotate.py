@@ -3,8 +3,8 @@
 
 import trio
 
+from trustedpods.contracts.eip712 import Domain, Move, move_signer
 from trustedpods.contracts.records import Channel, meter_tag
-from trustedpods.contracts.typed import Domain, Move, move_signer
 from trustedpods.contracts.usage import ItemFlags
 from trustedpods.protocol.codec import decode
 from trustedpods.protocol.errors import Refused
@@ -12,11 +12,11 @@ from trustedpods.protocol.ids import Address, PodRef, address_from_bytes
 from trustedpods.protocol.messages import Done
 from trustedpods.protocol.rotation import RotateBody
 from trustedpods.protocol.units import TokenUnits, UnixSeconds
-from trustedpods.provider.app.accepting import Acceptance
-from trustedpods.provider.app.doors import Doors
-from trustedpods.provider.app.pods import Pods
-from trustedpods.provider.app.settlement import Settlement
-from trustedpods.provider.core.record import ENDED
+from trustedpods.provider.admission.admission import Acceptance
+from trustedpods.provider.billing.settlement import Settlement
+from trustedpods.provider.core.pod import ENDED
+from trustedpods.provider.doors import Doors
+from trustedpods.provider.pods.records import Pods
 from trustedpods.provider.server.conversations import Asked
 
 

@@ -15,19 +15,19 @@ from trustedpods.protocol.messages import (
     UsageReport,
 )
 from trustedpods.protocol.units import UnixSeconds, Usage
-from trustedpods.provider.app.accepting import Acceptance
-from trustedpods.provider.app.board import Board
-from trustedpods.provider.app.bundles import Bundles
-from trustedpods.provider.app.connections import awake_by
-from trustedpods.provider.app.doors import Doors
-from trustedpods.provider.app.fleet import Fleet
-from trustedpods.provider.app.keeper import Keeper, decode_statement
-from trustedpods.provider.app.pods import Pods
-from trustedpods.provider.app.reconciler import Reconciler
-from trustedpods.provider.core import meter
-from trustedpods.provider.core.life import Event
-from trustedpods.provider.core.record import ENDED, Phase, PodRecord
+from trustedpods.provider.admission.admission import Acceptance
+from trustedpods.provider.core import metering
+from trustedpods.provider.core.lifecycle import Event
+from trustedpods.provider.core.pod import ENDED, Phase, PodRecord
+from trustedpods.provider.doors import Doors
+from trustedpods.provider.lifecycle.reconciler import Reconciler
+from trustedpods.provider.lifecycle.workers import Keeper, decode_statement
+from trustedpods.provider.pods.bundles import Bundles
+from trustedpods.provider.pods.progress import Board
+from trustedpods.provider.pods.records import Pods
 from trustedpods.provider.server.conversations import Asked
+from trustedpods.provider.serving.autoscaler import Fleet
+from trustedpods.provider.serving.connections import awake_by
 from trustedpods.provider.store import claims, history, ledger
 
 
@@ -128,7 +128,7 @@ class Verbs:
             return Usage()
         from_ = max(record.chain.up_to, behind or UnixSeconds(0))
         book = await self._doors.store.read(ledger.load_ledger, record.channel, from_)
-        return meter.usage(book, from_, max(from_, self._doors.now()))
+        return metering.usage(book, from_, max(from_, self._doors.now()))
 
     async def delete(self, asked: Asked) -> None:
         """Settle, release, remove; answers when all of it has happened."""

@@ -14,7 +14,7 @@ from trustedpods.protocol import limits
 from trustedpods.protocol.ids import ChannelId, channel_hex
 from trustedpods.protocol.messages import UsageLeaf
 from trustedpods.protocol.units import UnixSeconds, Usage
-from trustedpods.provider.core.settle import Cut
+from trustedpods.provider.core.settlement import Cut
 from trustedpods.provider.store.database import Tx
 from trustedpods.provider.store.tables import CLAIMS, CUTS
 

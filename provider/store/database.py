@@ -27,7 +27,7 @@ _MAX_READERS = 4
 P = ParamSpec("P")
 R = TypeVar("R")
 
-_MIGRATIONS = Path(__file__).parent.parent / "migrations"
+_MIGRATIONS = Path(__file__).parent / "migrations"
 
 
 @dataclass(frozen=True, slots=True)

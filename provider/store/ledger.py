@@ -11,7 +11,7 @@ from sqlalchemy.dialects.sqlite import insert
 
 from trustedpods.protocol.ids import ChannelId, channel_hex
 from trustedpods.protocol.units import UnixSeconds
-from trustedpods.provider.core.meter import Holding, Ledger, Run, TrafficTotal
+from trustedpods.provider.core.metering import Holding, Ledger, Run, TrafficTotal
 from trustedpods.provider.core.traffic import Traffic, TrafficMark
 from trustedpods.provider.store.database import Tx
 from trustedpods.provider.store.tables import COUNTERS, HOLDINGS, MARKS, RUNS, TRAFFIC

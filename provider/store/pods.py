@@ -8,7 +8,7 @@ from sqlalchemy.dialects.sqlite import insert
 
 from trustedpods.protocol.ids import Address, ChannelId, PodRef, channel_hex
 from trustedpods.protocol.units import TokenUnits, UnixSeconds
-from trustedpods.provider.core.record import (
+from trustedpods.provider.core.pod import (
     ENDED,
     LOST_STATEMENT,
     ChannelFact,

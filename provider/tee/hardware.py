@@ -10,8 +10,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final, Literal
 
-from trustedpods.protocol.attestation import snp_chain, tdx_quote
-from trustedpods.protocol.attestation.snp_report import SigningKey, SnpReport
+from trustedpods.protocol.attestation.snp import chain as snp_chain
+from trustedpods.protocol.attestation.snp.report import SigningKey, SnpReport
+from trustedpods.protocol.attestation.tdx import quote as tdx_quote
 from trustedpods.protocol.errors import BadInput, EvidenceRefused, NoContext, Refused
 from trustedpods.protocol.evidence import Evidence
 from trustedpods.protocol.limits import MAX_EVIDENCE

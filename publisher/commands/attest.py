@@ -69,8 +69,8 @@ def attest(
         choice, market = parse_choice(target), run.market()
         if at is not None:
             raise BadInput("a provider is judged as of now", where="--at", hint="--at is for FILE")
-        from trustedpods.publisher.app.attest import attest_provider
-        from trustedpods.publisher.app.evidence import Wanted, read_policy
+        from trustedpods.publisher.attestation.evidence import Wanted, read_policy
+        from trustedpods.publisher.verbs.attest import attest_provider
 
         wanted = Wanted(read_policy(policy) if policy else None, save, print_policy)
         await attest_provider(market, choice, wanted, run.journal)
@@ -84,7 +84,7 @@ def _from_file(
     from datetime import UTC
 
     from trustedpods.protocol.errors import BadInput
-    from trustedpods.publisher.app.evidence import Wanted, attest_file, read_policy
+    from trustedpods.publisher.attestation.evidence import Wanted, attest_file, read_policy
 
     if save is not None:
         raise BadInput("it is a file already", where="--save", hint="--save is for PROVIDER")

@@ -28,7 +28,7 @@ def list_(options: Common, attest: bool) -> None:
     run = Run(options)
 
     async def work() -> None:
-        from trustedpods.publisher.app.market import list_providers
+        from trustedpods.publisher.verbs.providers import list_providers
 
         await list_providers(run.market(), attest, run.journal)
 

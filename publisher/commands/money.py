@@ -53,7 +53,7 @@ def fund(options: Common, name: str, amount: str, manifest: Path | None) -> None
 
         funding, shape = parse_funding(amount, "AMOUNT"), _shape(manifest)
         opening = run.desk()
-        from trustedpods.publisher.app.money import fund
+        from trustedpods.publisher.verbs.money import fund
 
         async with opening as desk:
             await fund(desk, name, funding, shape, run.journal)
@@ -83,7 +83,7 @@ def close(options: Common, name: str, wait: bool) -> None:
 
     async def work() -> None:
         opening = run.desk()
-        from trustedpods.publisher.app.money import close
+        from trustedpods.publisher.verbs.money import close
 
         async with opening as desk:
             await close(desk, name, wait, run.journal)
@@ -104,7 +104,7 @@ def balance(options: Common) -> None:
 
     async def work() -> None:
         opening = run.desk()
-        from trustedpods.publisher.app.money import balance
+        from trustedpods.publisher.verbs.money import balance
 
         async with opening as desk:
             await balance(desk, run.journal)
@@ -142,7 +142,7 @@ def bill(options: Common, name: str, manifest: Path | None) -> None:
     async def work() -> None:
         shape = _shape(manifest)
         opening = run.desk()
-        from trustedpods.publisher.app.bill import bill
+        from trustedpods.publisher.verbs.bill import bill
 
         async with opening as desk:
             await bill(desk, name, shape, run.journal)
@@ -182,7 +182,7 @@ def audit(options: Common, name: str, manifest: Path | None) -> None:
     async def work() -> None:
         shape = _shape(manifest)
         opening = run.desk()
-        from trustedpods.publisher.app.audit import audit
+        from trustedpods.publisher.verbs.audit import audit
 
         async with opening as desk:
             await audit(desk, name, shape, run.journal)

@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
 
     from trustedpods.protocol.errors import TrustedPodsError
-    from trustedpods.publisher.app.desk import Desk
     from trustedpods.publisher.context import MarketFile
     from trustedpods.publisher.keyfile import Key
+    from trustedpods.publisher.market.market import Desk
     from trustedpods.publisher.output import PlainShow
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -90,7 +90,7 @@ class Run:
     def desk(self) -> "AbstractAsyncContextManager[Desk]":
         """The market and the key, to be entered; what is missing is said before slow imports."""
         market, key = self.market(), self.key()
-        from trustedpods.publisher.app.desk import open_desk
+        from trustedpods.publisher.market.market import open_desk
 
         return open_desk(market, key)
 

@@ -69,8 +69,8 @@ def deploy(  # noqa: PLR0913, PLR0917 - click hands them over one by one
             step.facts |= {"images": pod.digests, "image_bytes": pod.image_bytes}
         with run.journal.step("start"):
             opening = run.desk()
-            from trustedpods.publisher.app.deploy import Options, deploy
             from trustedpods.publisher.core.select import parse_choice
+            from trustedpods.publisher.verbs.deploy import Options, deploy
 
             choice = None if provider is None else parse_choice(provider)
             options = Options(choice, funding, explain, policy, patience_s)
@@ -133,7 +133,7 @@ def status(options: Common, name: str) -> None:
 
     async def work() -> None:
         opening = run.desk()
-        from trustedpods.publisher.app.pods import status
+        from trustedpods.publisher.verbs.pods import status
 
         async with opening as desk:
             await status(desk, name, run.journal)
@@ -173,7 +173,7 @@ def logs(options: Common, name: str, container: str | None, tail: int, follow: b
     async def work() -> None:
         opening = run.desk()
         from trustedpods.protocol.messages import LogsBody
-        from trustedpods.publisher.app.pods import logs
+        from trustedpods.publisher.verbs.pods import logs
 
         body = LogsBody(container=container, tail=tail, follow=follow)
         async with opening as desk:
@@ -197,7 +197,7 @@ def delete(options: Common, name: str) -> None:
 
     async def work() -> None:
         opening = run.desk()
-        from trustedpods.publisher.app.pods import delete
+        from trustedpods.publisher.verbs.pods import delete
 
         async with opening as desk:
             await delete(desk, name, run.journal)

@@ -8,9 +8,9 @@ import click
 from trustedpods.publisher.commands.options import Common, Run, common, pod_name
 
 if TYPE_CHECKING:
-    from trustedpods.publisher.app.desk import Desk
-    from trustedpods.publisher.app.watch import Options
     from trustedpods.publisher.core.money import Funding
+    from trustedpods.publisher.market.market import Desk
+    from trustedpods.publisher.verbs.watch import Options
 
 
 def _names(context: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
@@ -80,8 +80,8 @@ def watch(  # noqa: PLR0913, PLR0917 - click hands them over one by one
         below_s = None if top_up_below is None else parse_duration(top_up_below, "--top-up-below")
         limit = None if max_per_day is None else parse_funding(max_per_day, "--max-per-day")
         opening = run.desk()
-        from trustedpods.publisher.app.policies import policy_name
-        from trustedpods.publisher.app.watch import Options
+        from trustedpods.publisher.attestation.policies import policy_name
+        from trustedpods.publisher.verbs.watch import Options
 
         async with opening as desk:
             wanted = Options(
@@ -102,7 +102,7 @@ async def _rounds(run: Run, desk: "Desk", wanted: "Options", pause_s: float | No
     import trio
 
     from trustedpods.protocol.errors import NetworkFailure
-    from trustedpods.publisher.app.watch import round_facts, watch_round
+    from trustedpods.publisher.verbs.watch import round_facts, watch_round
 
     while True:
         try:
@@ -121,7 +121,7 @@ async def _rounds(run: Run, desk: "Desk", wanted: "Options", pause_s: float | No
 def _top_up(desk: "Desk", below_s: int | None, limit: "Funding | None") -> Any:  # noqa: ANN401
     """What the owner allows; None when nothing was said."""
     from trustedpods.protocol.errors import BadInput
-    from trustedpods.publisher.core.watching import TopUp
+    from trustedpods.publisher.core.watch import TopUp
 
     if below_s is None or limit is None:
         return None

@@ -8,7 +8,7 @@ comes out when it is attested.
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from trustedpods.contracts.rows import RegistryRow
+from trustedpods.contracts.registry_rows import RegistryRow
 from trustedpods.contracts.terms import MAX_DEPOSIT
 from trustedpods.protocol.errors import BadInput
 from trustedpods.protocol.ids import Address, parse_address

@@ -3,7 +3,7 @@
 
 import hashlib
 
-from trustedpods.contracts.rows import RegistryRow
+from trustedpods.contracts.registry_rows import RegistryRow
 from trustedpods.protocol.errors import EvidenceRefused, Refused
 from trustedpods.protocol.evidence import Attested
 from trustedpods.protocol.ids import address_bytes

@@ -4,7 +4,7 @@
 import pytest
 
 from tests.attacks.victim import victim_in
-from tests.fakes.provider_world import World
+from tests.fakes.provider.world import World
 
 
 @pytest.fixture(scope="module")

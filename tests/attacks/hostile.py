@@ -11,9 +11,9 @@ from trustedpods.protocol.errors import NetworkFailure
 from trustedpods.protocol.net.addresses import PeerAddress
 from trustedpods.protocol.net.bounds import PIECE, Bounds
 from trustedpods.protocol.net.connection import PROTOCOL
-from trustedpods.protocol.net.handshake import Identity, choose, greet
-from trustedpods.protocol.net.link import Link
 from trustedpods.protocol.net.streams import ByteStream, FrameStream
+from trustedpods.protocol.net.transport import Link
+from trustedpods.protocol.net.upgrade import Identity, choose, greet
 
 REFUSED = (BaseLibp2pError, NetworkFailure, OSError, trio.BrokenResourceError, trio.ClosedResourceError)
 """What a peer sees that was reset or cut off."""

@@ -6,18 +6,18 @@ import secrets
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 
-from tests.fakes.provider_caller import Caller
-from tests.fakes.provider_peer import make_root
-from tests.fakes.provider_world import World
-from trustedpods.contracts.rows import RegistryRow
-from trustedpods.contracts.typed import address_of
-from trustedpods.protocol.attestation.policy import Policy
+from tests.fakes.provider.caller import Caller
+from tests.fakes.provider.peer import make_root
+from tests.fakes.provider.world import World
+from trustedpods.contracts.eip712 import address_of
+from trustedpods.contracts.registry_rows import RegistryRow
+from trustedpods.protocol.attestation.policy.policy import Policy
 from trustedpods.protocol.attestation.simulated import SimulatedMarket
 from trustedpods.protocol.net import open_host
 from trustedpods.protocol.sealing.requests import ChainContext, publisher_secret
-from trustedpods.provider.app.doors import profile_of
+from trustedpods.provider.doors import profile_of
 from trustedpods.provider.tee import SimulatedTee
-from trustedpods.publisher.session import Publisher, open_session
+from trustedpods.publisher.market.session import Publisher, open_session
 
 
 @dataclass

@@ -7,8 +7,8 @@ from contextlib import asynccontextmanager, suppress
 
 import pytest
 
-from tests.fakes.provider_caller import Caller, image_of, until
-from tests.fakes.provider_world import digest_of
+from tests.fakes.provider.caller import Caller, image_of, until
+from tests.fakes.provider.world import digest_of
 from trustedpods.protocol import limits
 from trustedpods.protocol.errors import NetworkFailure, Refused, RemoteProtocolError, TrustedPodsError
 from trustedpods.protocol.messages import (
@@ -23,7 +23,7 @@ from trustedpods.protocol.messages import (
     StatusBody,
 )
 from trustedpods.protocol.sealing.blobs import chunk_count, seal_chunk
-from trustedpods.provider.core.record import Phase
+from trustedpods.provider.core.pod import Phase
 
 pytestmark = pytest.mark.live
 

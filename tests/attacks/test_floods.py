@@ -12,7 +12,7 @@ import trio
 
 from tests.attacks import hostile
 from tests.attacks.hostile import ACK, DATA, FIN, GO_AWAY, PING, RST, SYN, WINDOW, header
-from tests.fakes.provider_caller import Caller
+from tests.fakes.provider.caller import Caller
 from tests.protocol.net import peers
 from trustedpods.protocol.codec import encode
 from trustedpods.protocol.evidence import AttestRequest
@@ -21,7 +21,7 @@ from trustedpods.protocol.limits import GIB, KIB, MAX_MESSAGE, MIB
 from trustedpods.protocol.messages import SecretValue
 from trustedpods.protocol.net.addresses import PeerAddress
 from trustedpods.protocol.net.bounds import FIRST_WINDOW, Bounds
-from trustedpods.provider.app.accepting import MAX_WAITING_BYTES
+from trustedpods.provider.admission.admission import MAX_WAITING_BYTES
 
 MOST_MEMORY_MIB = 160
 """What an attack may make the daemon grow by; it begins with some 150."""

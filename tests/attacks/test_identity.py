@@ -11,8 +11,8 @@ from libp2p.security.noise import patterns
 
 from tests.attacks.front import front_of
 from tests.attacks.sealed_market import sealed_market
-from tests.fakes.provider_caller import ASK
-from tests.fakes.provider_world import MARKER
+from tests.fakes.provider.caller import ASK
+from tests.fakes.provider.world import MARKER
 from tests.protocol.net import peers
 from trustedpods.protocol.codec import decode, encode
 from trustedpods.protocol.envelopes import ErrorReply, SealedReply, SignedRequest
@@ -20,7 +20,7 @@ from trustedpods.protocol.errors import EvidenceRefused, NetworkFailure, RemoteP
 from trustedpods.protocol.evidence import Attested
 from trustedpods.protocol.messages import Admission
 from trustedpods.protocol.sealing import hpke
-from trustedpods.publisher.session import next_generation
+from trustedpods.publisher.market.session import next_generation
 
 pytestmark = pytest.mark.live
 

@@ -8,9 +8,9 @@ import pytest
 import trio
 from eth_account import Account
 
-from tests.fakes.chain import FakeChain
-from tests.fakes.provider_caller import Caller, image_of, until
-from tests.fakes.provider_world import World
+from tests.fakes.chain.chain import FakeChain
+from tests.fakes.provider.caller import Caller, image_of, until
+from tests.fakes.provider.world import World
 from trustedpods.protocol import limits
 from trustedpods.protocol.codec import decode, encode
 from trustedpods.protocol.envelopes import ErrorReply, SealedReply
@@ -27,8 +27,8 @@ from trustedpods.protocol.messages import (
 )
 from trustedpods.protocol.sealing import hpke
 from trustedpods.protocol.sealing.requests import _typed
-from trustedpods.provider.core.record import Phase
-from trustedpods.provider.keys import BootKeys
+from trustedpods.provider.core.pod import Phase
+from trustedpods.provider.keys.boot import BootKeys
 
 pytestmark = pytest.mark.live
 

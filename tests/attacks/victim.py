@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The daemon that is attacked: a process of its own, so that its memory and its time are its own.
 
-It is the real one over fakes of chain, cluster, facade and registry (`tests/fakes/provider_world.py`); its
+It is the real one over fakes of chain, cluster, facade and registry (`tests/fakes/provider/world.py`); its
 attackers and its honest clients talk to it over TCP.
 """
 
@@ -14,11 +14,11 @@ from pathlib import Path
 
 import trio
 
-from tests.fakes.provider_caller import ASK, Caller
-from tests.fakes.provider_world import World
+from tests.fakes.provider.caller import ASK, Caller
+from tests.fakes.provider.world import World
 from trustedpods.protocol.limits import MIB
 from trustedpods.protocol.messages import Admission
-from trustedpods.provider.keys import BootKeys
+from trustedpods.provider.keys.boot import BootKeys
 
 HONEST_WITHIN_S = 60.0
 """Dial, attest, dial again, ask for admission. Some 40 ms when nothing else runs; CI machines may be slow."""

@@ -16,14 +16,14 @@ from datetime import UTC, datetime
 
 from tests.protocol.attestation.evidence import IN_2025, NONCE, PEER_ID, certificate, read
 from tests.protocol.attestation.pki import NOW, Pki, der
-from tests.protocol.attestation.tdx_pki import ENTRY, Body, Intel
+from tests.protocol.attestation.tdx.tdx_pki import ENTRY, Body, Intel
 from tests.protocol.attestation.test_saved import DATA, answer, snp, tdx
-from trustedpods.protocol.attestation import snp as snp_verifier
-from trustedpods.protocol.attestation import snp_chain
-from trustedpods.protocol.attestation import tdx as tdx_verifier
-from trustedpods.protocol.attestation.policy import Policy
-from trustedpods.protocol.attestation.policy_draft import draft
-from trustedpods.protocol.attestation.policy_file import parse_policy
+from trustedpods.protocol.attestation.policy.draft import draft
+from trustedpods.protocol.attestation.policy.file import parse_policy
+from trustedpods.protocol.attestation.policy.policy import Policy
+from trustedpods.protocol.attestation.snp import chain as snp_chain
+from trustedpods.protocol.attestation.snp import verifier as snp_verifier
+from trustedpods.protocol.attestation.tdx import verifier as tdx_verifier
 from trustedpods.protocol.attestation.verdict import verify_evidence
 from trustedpods.protocol.errors import EvidenceRefused
 from trustedpods.protocol.evidence import Attested, Evidence

@@ -26,8 +26,8 @@ from urllib.parse import urlsplit
 import httpx
 
 from tests.bench.market import EXAMPLES, IMAGES, trustedpods
-from tests.bench.node import Api, Events, ask, dial, watching
-from tests.bench.peers import Peer, nginx, peer
+from tests.bench.parts.node import Api, Events, ask, dial, watching
+from tests.bench.parts.peers import Peer, nginx, peer
 from tests.live.localnet_fixture import LiveLocalnet, localnet
 from trustedpods.localnet.settings import Knobs
 

@@ -28,24 +28,24 @@ import trio
 from tests.attacks.victim import Victim, victim_in
 from tests.bench.net_throughput import send_bare, serve_bare, server
 from tests.fakes.oci_images import ImageFiles
-from tests.fakes.provider_caller import manifest_of
-from tests.fakes.provider_world import config_of
-from trustedpods.contracts.rows import RegistryRow
-from trustedpods.contracts.typed import address_of
-from trustedpods.protocol.attestation.policy import Policy
+from tests.fakes.provider.caller import manifest_of
+from tests.fakes.provider.world import config_of
+from trustedpods.contracts.eip712 import address_of
+from trustedpods.contracts.registry_rows import RegistryRow
+from trustedpods.protocol.attestation.policy.policy import Policy
 from trustedpods.protocol.ids import PodRef
 from trustedpods.protocol.limits import MIB
 from trustedpods.protocol.messages import Bundle, Needs
 from trustedpods.protocol.net import open_host
 from trustedpods.protocol.sealing.blobs import chunk_count
 from trustedpods.protocol.sealing.requests import ChainContext, publisher_secret
-from trustedpods.provider.app.doors import profile_of
-from trustedpods.publisher.app.parcel import make_pieces
+from trustedpods.provider.doors import profile_of
 from trustedpods.publisher.core.deploy import BlobFacts, bundle
+from trustedpods.publisher.delivery.bundle import make_pieces
+from trustedpods.publisher.delivery.upload import Piece, Traffic, plan, upload
 from trustedpods.publisher.images.oci import Image
 from trustedpods.publisher.images.source import open_image
-from trustedpods.publisher.session import Publisher, Session, next_generation, open_session
-from trustedpods.publisher.upload import Piece, Traffic, plan, upload
+from trustedpods.publisher.market.session import Publisher, Session, next_generation, open_session
 
 ROOM_MIB = 64 * 1024
 

@@ -27,7 +27,7 @@ from urllib.parse import urlsplit
 import yaml
 
 from tests.bench.market import EXAMPLES, IMAGES, pods, trustedpods
-from tests.bench.peers import Peer, nginx, peer
+from tests.bench.parts.peers import Peer, nginx, peer
 from tests.live.localnet_fixture import LiveLocalnet, localnet
 from trustedpods.localnet.network import enter
 from trustedpods.localnet.settings import Knobs
@@ -131,7 +131,7 @@ def _micro(out: str, part: str) -> float:
 
 
 def messages(market: LiveLocalnet, way: Way, seconds: float) -> float:
-    words = ("env", f"PYTHONPATH={Path.cwd()}", sys.executable, "-m", "tests.bench.ws_load")
+    words = ("env", f"PYTHONPATH={Path.cwd()}", sys.executable, "-m", "tests.bench.parts.ws_load")
     return float(on_node(market, *words, way.address, way.host, "--seconds", str(seconds)))
 
 

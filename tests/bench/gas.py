@@ -14,7 +14,7 @@ import sys
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from tests.bench.gas_market import Market, opened_market
+from tests.bench.parts.gas_market import Market, opened_market
 
 MINUTE_S = 60
 ALLOWED_MISSES = 1

@@ -16,11 +16,11 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from tests.live import daemons
+from tests.live.clients import daemons
+from tests.live.clients.publisher import Json, Publisher, provider
 from tests.live.localnet_fixture import LiveLocalnet, localnet
-from tests.live.money import Bank
-from tests.live.publisher import Json, Publisher, provider
-from tests.live.waiting import until
+from tests.live.observers.money import Bank
+from tests.live.observers.waiting import until
 from trustedpods.localnet.settings import Knobs
 
 DEPLOYS_AT_ONCE = 4

@@ -18,13 +18,13 @@ import time
 from pathlib import Path
 from typing import Any
 
+from tests.live.clients.web import get
 from tests.live.localnet_fixture import LiveLocalnet, localnet
-from tests.live.web import get
+from tests.paths import EXAMPLES
 from trustedpods.localnet.network import enter
 from trustedpods.localnet.settings import Knobs
 
 IMAGES = Path("~/.cache/trustedpods/images").expanduser()
-EXAMPLES = Path(__file__).parents[2] / "manifests" / "examples"
 LOAD_S = 8
 CONNECTIONS = 32
 ZERO_LIMIT_S = 60

@@ -16,11 +16,11 @@ from collections.abc import Awaitable, Callable
 
 import trio
 
-from tests.contracts.anvil import FUNDED_KEY, Anvil, running_anvil
-from tests.contracts.many_rows import OPTIONS, REGIONS, fill, region_of
+from tests.contracts.node.anvil import FUNDED_KEY, Anvil, running_anvil
+from tests.contracts.node.many_rows import OPTIONS, REGIONS, fill, region_of
 from trustedpods.contracts.client import Chain
 from trustedpods.contracts.deploy import deploy
-from trustedpods.contracts.rows import RegistryRow, RowFilter
+from trustedpods.contracts.registry_rows import RegistryRow, RowFilter
 
 LIMIT_S = 0.2
 WARM_UP = 2

@@ -19,7 +19,7 @@ from typing import Any
 import trio
 from trio.testing import MockClock
 
-from tests.fakes.full_store import FullWorld, count_statements, in_step, let_pass
+from tests.fakes.provider.full_store import FullWorld, count_statements, in_step, let_pass
 
 MOST_RECONCILED_S = 5.0
 MOST_CPU_PERCENT = 10.0

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from tests.chaos.observer import Run
 from tests.chaos.verdict import HAPROXY, Kill, Request
-from tests.live.publisher import Json
+from tests.live.clients.publisher import Json
 from trustedpods.contracts.terms import due
 from trustedpods.protocol.messages import Prices
 from trustedpods.protocol.units import Usage

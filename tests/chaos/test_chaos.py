@@ -26,13 +26,13 @@ from tests.chaos.faults import Faults
 from tests.chaos.load import Load, Target
 from tests.chaos.observer import Observer, unix
 from tests.chaos.verdict import CARRIERS, Kill, Kind, Request, unexplained
-from tests.live.books import Books
-from tests.live.cluster import until_zero
+from tests.live.clients.publisher import Deployed, Json, Publisher, provider
 from tests.live.conftest import unique
 from tests.live.localnet_fixture import LiveLocalnet, localnet
-from tests.live.money import Bank
-from tests.live.publisher import Deployed, Json, Publisher, provider
-from trustedpods.localnet.provider_files import IDLE_MIB
+from tests.live.observers.books import Books
+from tests.live.observers.cluster import until_zero
+from tests.live.observers.money import Bank
+from trustedpods.localnet.market.provider_files import IDLE_MIB
 from trustedpods.localnet.settings import Knobs
 from trustedpods.protocol.units import Usage
 from trustedpods.publisher.images.source import open_image

@@ -19,7 +19,8 @@ from typing import Any
 import pytest
 
 from tests.live.localnet_fixture import LiveLocalnet, localnet
-from trustedpods.localnet import binaries, cluster_files
+from trustedpods.localnet.cluster import binaries
+from trustedpods.localnet.cluster import files as cluster_files
 from trustedpods.localnet.commands import run
 from trustedpods.localnet.settings import Knobs
 

@@ -11,10 +11,10 @@ from fractions import Fraction
 
 import pytest
 
-from tests.contracts.anvil import FUNDED_KEY, running_anvil
-from tests.fakes.chain import FakeChain
+from tests.contracts.node.anvil import FUNDED_KEY, running_anvil
+from tests.fakes.chain.chain import FakeChain
+from trustedpods.contracts.eip712 import address_of
 from trustedpods.contracts.terms import Terms, prices_of
-from trustedpods.contracts.typed import address_of
 from trustedpods.protocol.ids import PodRef
 from trustedpods.protocol.units import Usage
 

@@ -9,13 +9,10 @@ The file is frozen: a change in it is a change of the contract or of what is sig
 import json
 import random
 from dataclasses import replace
-from pathlib import Path
 
+from tests.paths import VECTORS
 from trustedpods.contracts import merkle
-from trustedpods.contracts.records import Channel
-from trustedpods.contracts.settlement import settle
-from trustedpods.contracts.terms import Terms, due
-from trustedpods.contracts.typed import (
+from trustedpods.contracts.eip712 import (
     Domain,
     Move,
     Permit,
@@ -25,12 +22,15 @@ from trustedpods.contracts.typed import (
     usage_digest,
     voucher_digest,
 )
+from trustedpods.contracts.records import Channel
+from trustedpods.contracts.settlement import settle
+from trustedpods.contracts.terms import Terms, due
 from trustedpods.contracts.usage import UsageClaim, UsageItem
 from trustedpods.protocol.ids import PodRef, address_from_bytes, keccak256
 from trustedpods.protocol.messages import Prices
 from trustedpods.protocol.units import Usage
 
-FILE = Path(__file__).parents[1] / "vectors" / "money.json"
+FILE = VECTORS / "money.json"
 CHAIN_ID = 31337
 CASES = 40
 

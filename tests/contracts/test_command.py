@@ -10,13 +10,13 @@ import pytest
 import trio
 from click.testing import CliRunner
 
-from tests.contracts.anvil import FUNDED_KEY
-from tests.contracts.test_rows import ROW
+from tests.contracts.node.anvil import FUNDED_KEY
+from tests.contracts.test_registry_rows import ROW
 from trustedpods.contracts.__main__ import main
 from trustedpods.contracts.client import Chain
 from trustedpods.contracts.compile import CONTRACTS, ROOM, compile_contracts
+from trustedpods.contracts.eip712 import address_of
 from trustedpods.contracts.market_file import read_market
-from trustedpods.contracts.typed import address_of
 from trustedpods.protocol.ids import PodRef, channel_hex
 
 

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.contracts.anvil import FUNDED_KEY, running_anvil
 from tests.contracts.conftest import GAS, new_party
+from tests.contracts.node.anvil import FUNDED_KEY, running_anvil
 from trustedpods.contracts.client import Chain
 from trustedpods.contracts.deploy import deploy
 

@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 
 from tests.contracts.strategies import items
 from trustedpods.contracts import merkle
-from trustedpods.contracts.typed import address_of
+from trustedpods.contracts.eip712 import address_of
 
 OWNER, PAYMENTS = address_of(b"\1" * 32), address_of(b"\2" * 32)
 hashes = st.binary(min_size=32, max_size=32)

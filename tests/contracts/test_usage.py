@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.contracts.strategies import items
-from trustedpods.contracts.typed import Domain, address_of, sign_usage
+from trustedpods.contracts.eip712 import Domain, address_of, sign_usage
 from trustedpods.contracts.usage import ItemFlags, SignedClaim, SubmissionResult, UsageClaim, UsageItem
 from trustedpods.protocol.errors import BadInput, LocalProtocolError
 from trustedpods.protocol.ids import PodRef

@@ -13,25 +13,26 @@ from fractions import Fraction
 import pytest
 import trio
 
-from tests.contracts.anvil import FUNDED_KEY, running_anvil
 from tests.contracts.conftest import GAS, new_party
-from tests.fakes.provider_world import FakeRegistry, World, config_of
-from tests.fakes.records import pod_record
-from trustedpods.contracts.client import Chain, transactions
+from tests.contracts.node.anvil import FUNDED_KEY, running_anvil
+from tests.fakes.provider.records import pod_record
+from tests.fakes.provider.world import FakeRegistry, World, config_of
+from trustedpods.contracts.client import Chain
+from trustedpods.contracts.client.transactions import sender
 from trustedpods.contracts.deploy import deploy
 from trustedpods.contracts.terms import Terms, prices_of
 from trustedpods.contracts.usage import ItemFlags
 from trustedpods.protocol.errors import NetworkFailure
 from trustedpods.protocol.ids import PodRef
 from trustedpods.protocol.units import Usage
-from trustedpods.provider.app.doors import Doors
-from trustedpods.provider.app.meter import Meter
-from trustedpods.provider.app.pods import Pods
-from trustedpods.provider.app.settlement import Settlement
-from trustedpods.provider.blobstore import BlobStore
-from trustedpods.provider.core.record import ChannelFact, Phase
+from trustedpods.provider.billing.meter import Meter
+from trustedpods.provider.billing.settlement import Settlement
+from trustedpods.provider.core.pod import ChannelFact, Phase
+from trustedpods.provider.doors import Doors
+from trustedpods.provider.pods.records import Pods
 from trustedpods.provider.store import Vault, claims, ledger, open_store, pods
 from trustedpods.provider.store.claims import ClaimState
+from trustedpods.provider.store.spool import BlobStore
 from trustedpods.provider.tee import NoTee
 
 pytestmark = pytest.mark.live
@@ -162,7 +163,7 @@ async def _mine(node):
 
 @pytest.fixture
 async def provider(node, tmp_path, monkeypatch):
-    monkeypatch.setattr(transactions, "_LAST_POLL_S", 0.1)
+    monkeypatch.setattr(sender, "_LAST_POLL_S", 0.1)
     market = await deploy(node.url, FUNDED_KEY, 6)
     async with Chain(node.url, replace(market, finality_blocks=FINALITY), journal=tmp_path / "tx") as chain:
         one = Provider(node, chain, tmp_path)
@@ -338,7 +339,7 @@ async def test_a_daemon_that_was_killed_while_it_sent_goes_on_with_that(provider
                 while await provider.paid() == 0:
                     await trio.sleep(0.02)
             nursery.cancel_scope.cancel()
-    monkeypatch.setattr(transactions, "_outboxes", {})
+    monkeypatch.setattr(sender, "_outboxes", {})
     sent = node.rpc("eth_getTransactionCount", provider.operator.address, "latest")
     node.rpc("anvil_reorg", 1, [])  # what it sent is gone as well
     assert await provider.paid() == 0

@@ -11,10 +11,11 @@ from typing import Any
 import pytest
 import yaml
 
+from tests.paths import ROOT
 from tests.provider.test_metrics import SNAPSHOT
 from trustedpods.provider.metrics import Metrics, SnapshotCollector
 
-FOLDER = Path(__file__).parents[2] / "deploy" / "grafana"
+FOLDER = ROOT / "deploy" / "grafana"
 DASHBOARDS = sorted(FOLDER.glob("*.json"))
 NAME = re.compile(r"\b(?:trustedpods|haproxy)_[a-z0-9_]+")
 

@@ -5,14 +5,13 @@ import re
 import shlex
 import shutil
 import subprocess
-from pathlib import Path
 
 import pytest
 import yaml
 
-from trustedpods.localnet import addons
+from tests.paths import ROOT
+from trustedpods.localnet.cluster import addons
 
-ROOT = Path(__file__).parents[2]
 UNITS = sorted((ROOT / "deploy" / "systemd").glob("*.*"))
 NETPOL = ROOT / "deploy" / "systemd" / "trustedpods-netpol.service"
 AGENT = ROOT / "deploy" / "kube" / "netpol" / "agent" / "main.go"

@@ -3,11 +3,11 @@
 
 import configparser
 import shlex
-from pathlib import Path
 
+from tests.paths import ROOT
 from trustedpods.publisher.cli import main
 
-UNITS = Path(__file__).parents[2] / "deploy" / "systemd"
+UNITS = ROOT / "deploy" / "systemd"
 
 
 def unit(kind):

@@ -15,17 +15,17 @@ import trio
 
 from trustedpods.protocol.errors import Locked, NetworkFailure
 from trustedpods.protocol.units import Resources, UnixSeconds
-from trustedpods.provider.cluster import proving
-from trustedpods.provider.cluster.builder import KubeObject
+from trustedpods.provider.cluster.api.errors import NamespaceEnding, NotThere
+from trustedpods.provider.cluster.api.watch import PodChange
 from trustedpods.provider.cluster.capacity import Capacity
-from trustedpods.provider.cluster.errors import NamespaceEnding, NotThere
-from trustedpods.provider.cluster.proving import Proof
-from trustedpods.provider.cluster.quantities import mebibytes
+from trustedpods.provider.cluster.isolation_proof import proof
+from trustedpods.provider.cluster.isolation_proof.proof import Proof
+from trustedpods.provider.cluster.objects.builder import KubeObject
+from trustedpods.provider.cluster.objects.quantities import mebibytes
+from trustedpods.provider.cluster.objects.sizes import requested_by
 from trustedpods.provider.cluster.reasons import Diagnosis
 from trustedpods.provider.cluster.rollout import Rollout
-from trustedpods.provider.cluster.sizes import requested_by
 from trustedpods.provider.cluster.views import ClaimView, NamespaceView, PodView
-from trustedpods.provider.cluster.watching import PodChange
 
 
 @dataclass
@@ -290,7 +290,7 @@ class FakeCluster:
         await self._called(f"prove {image} in {namespace}")
         return Proof(True, True, self.enforces, self.enforces)
 
-    async def sweep_probes(self, older_than_s: float = proving.ABANDONED_S) -> None:
+    async def sweep_probes(self, older_than_s: float = proof.ABANDONED_S) -> None:
         await self._called(f"sweep probes older than {older_than_s:g} s")
 
     async def node_addresses(self) -> list[str]:

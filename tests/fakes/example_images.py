@@ -2,9 +2,10 @@
 """The image builder of deploy/images, which is a script and no package."""
 
 import sys
-from pathlib import Path
 
-FOLDER = Path(__file__).parents[2] / "deploy/images"
+from tests.paths import IMAGES
+
+FOLDER = IMAGES
 
 sys.path.append(str(FOLDER))
 try:

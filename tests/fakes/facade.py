@@ -17,8 +17,8 @@ from trustedpods.provider.facade import slots
 from trustedpods.provider.facade.certificates import Certificate
 from trustedpods.provider.facade.exposure import by_pod
 from trustedpods.provider.facade.facade import Published, Synced, Unpublished
+from trustedpods.provider.facade.haproxy.sessions import Session
 from trustedpods.provider.facade.pools import Pools, Protocol
-from trustedpods.provider.facade.sessions import Session
 from trustedpods.provider.facade.slots import UNLIMITED, FacadeState, SlotLimits, SlotTable, Want
 
 POOLS = Pools(8, 8, 8)

@@ -11,23 +11,26 @@ from dataclasses import dataclass
 from tests.protocol.attestation.evidence import IN_2025, NONCE, PEER_ID, certificate, read
 from tests.protocol.attestation.pki import NOW as AMD_NOW
 from tests.protocol.attestation.pki import Pki, der
-from tests.protocol.attestation.tdx_pki import NOW, Body, Intel
-from tests.protocol.attestation.test_policy_file import WHOLE
+from tests.protocol.attestation.policy.test_file import WHOLE
+from tests.protocol.attestation.tdx.tdx_pki import NOW, Body, Intel
+from tests.protocol.attestation.tdx.test_policy import LOG, LOGGED
 from tests.protocol.attestation.test_saved import DATA, SIMULATED, TEXT, answer, snp
 from tests.protocol.attestation.test_saved import tdx as tdx_answer
-from tests.protocol.attestation.test_tdx_policy import LOG, LOGGED
 from tests.protocol.attestation.test_verdict import ROOT
 from tests.provider.tee.test_certificates import table
 from trustedpods.manifests.parse import parse_received
 from trustedpods.protocol import limits
-from trustedpods.protocol.attestation import snp as snp_verifier
-from trustedpods.protocol.attestation import snp_chain, tdx, tdx_events, tdx_quote
-from trustedpods.protocol.attestation.policy import Policy
-from trustedpods.protocol.attestation.policy_draft import draft
-from trustedpods.protocol.attestation.policy_file import MAX_POLICY, parse_policy
+from trustedpods.protocol.attestation.policy.draft import draft
+from trustedpods.protocol.attestation.policy.file import MAX_POLICY, parse_policy
+from trustedpods.protocol.attestation.policy.policy import Policy
 from trustedpods.protocol.attestation.saved import MAX_SAVED, SavedEvidence
 from trustedpods.protocol.attestation.simulated import SimulatedSigner
-from trustedpods.protocol.attestation.snp_report import REPORT_BYTES, SnpReport
+from trustedpods.protocol.attestation.snp import chain as snp_chain
+from trustedpods.protocol.attestation.snp import verifier as snp_verifier
+from trustedpods.protocol.attestation.snp.report import REPORT_BYTES, SnpReport
+from trustedpods.protocol.attestation.tdx import events as tdx_events
+from trustedpods.protocol.attestation.tdx import quote as tdx_quote
+from trustedpods.protocol.attestation.tdx import verifier as tdx
 from trustedpods.protocol.attestation.verdict import verify_evidence
 from trustedpods.protocol.codec import decode, encode
 from trustedpods.protocol.envelopes import SealedReply, SignedRequest

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from tests.examples import examples
 from tests.fuzz.targets import TARGETS, run
+from tests.paths import ROOT
 
-ROOT = Path(__file__).parents[2]
 SECONDS = examples(8)
 HANG_S = 240
 """Start, the last input, and a busy machine."""

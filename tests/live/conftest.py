@@ -12,12 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.live import web
-from tests.live.cluster import Watch, until_zero, watching
+from tests.live.clients import web
+from tests.live.clients.publisher import Deployed, Json, Publisher
 from tests.live.localnet_fixture import LiveLocalnet, localnet
-from tests.live.money import Bank
-from tests.live.publisher import Deployed, Json, Publisher
-from trustedpods.localnet import binaries
+from tests.live.observers.cluster import Watch, until_zero, watching
+from tests.live.observers.money import Bank
+from trustedpods.localnet.cluster import binaries
 from trustedpods.localnet.settings import Knobs
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:

@@ -12,11 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.live.waiting import until
-from trustedpods.localnet import folders, processes, report
-from trustedpods.localnet.cluster import kubectl
+from tests.live.observers.waiting import until
+from trustedpods.localnet import folders, report
+from trustedpods.localnet.cluster.cluster import kubectl
 from trustedpods.localnet.down import down
 from trustedpods.localnet.network import enter
+from trustedpods.localnet.processes import processes
 from trustedpods.localnet.settings import Cluster, Knobs, Settings
 from trustedpods.localnet.up import up
 from trustedpods.protocol.errors import Locked

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.live.localnet_fixture import LiveLocalnet
-from tests.live.waiting import until
+from tests.live.observers.waiting import until
 
 pytestmark = pytest.mark.live
 

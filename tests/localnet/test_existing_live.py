@@ -20,7 +20,9 @@ import pytest
 
 from tests.live.localnet_fixture import PREFIX, LiveLocalnet, localnet, print_logs
 from tests.localnet import traces
-from trustedpods.localnet import binaries, folders
+from tests.paths import EXAMPLES
+from trustedpods.localnet import folders
+from trustedpods.localnet.cluster import binaries
 from trustedpods.localnet.down import down
 from trustedpods.localnet.network import enter
 from trustedpods.localnet.settings import Knobs
@@ -28,7 +30,6 @@ from trustedpods.protocol.errors import ExitCode
 
 pytestmark = pytest.mark.live
 
-EXAMPLES = Path(__file__).parents[2] / "manifests" / "examples"
 COMMAND = Path(sys.executable).with_name("trustedpods-localnet")
 
 

@@ -10,7 +10,7 @@ import pytest
 from tests.live.localnet_fixture import FAST, UP_LIMIT_S, LiveLocalnet, localnet
 from tests.localnet import traces
 from trustedpods.localnet import folders
-from trustedpods.localnet.binaries import BUSYBOX
+from trustedpods.localnet.cluster.binaries import BUSYBOX
 from trustedpods.localnet.down import down
 from trustedpods.localnet.up import up
 

@@ -6,7 +6,7 @@ import re
 import subprocess
 from pathlib import Path
 
-from trustedpods.localnet.cgroups import hierarchies
+from trustedpods.localnet.processes.cgroups import hierarchies
 
 _SHARED_FOLDERS = ("/var/lib/cni/results", "/var/log/containers")
 _OTHERS = re.compile(r"kubelet|containerd|netns|trustedpods-keys")

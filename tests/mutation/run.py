@@ -2,7 +2,7 @@
 """Runs tests against mutants, each in a forked child in which one module is the mutant's.
 
     .venv/bin/python -m tests.mutation.run            # all of protocol/attestation
-    .venv/bin/python -m tests.mutation.run tdx.py snp.py:98    # some files, some lines
+    .venv/bin/python -m tests.mutation.run tdx/verifier.py snp/verifier.py:98    # some files, some lines
 
 A mutant lives when all tests pass with it: a check that nothing tests.
 """
@@ -17,36 +17,45 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from tests.mutation.mutants import Mutant, mutants
+from tests.paths import ROOT
 
-ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "protocol" / "attestation"
 TESTS = ROOT / "tests" / "protocol" / "attestation"
 LIMIT_S = 300
 """A mutant that hangs is a mutant that is noticed."""
 
 ORDER = (
-    "test_snp_report.py",
-    "test_snp_chain.py",
-    "test_snp.py",
-    "test_snp_policy.py",
-    "test_tdx_policy.py",
-    "test_tdx.py",
+    "snp/test_report.py",
+    "snp/test_chain.py",
+    "snp/test_verifier.py",
+    "snp/test_policy.py",
+    "tdx/test_policy.py",
+    "tdx/test_verifier.py",
     "test_verdict.py",
     "test_simulated.py",
     "test_saved.py",
-    "test_policy_file.py",
+    "policy/test_file.py",
     "test_report_data.py",
     "test_chip.py",
 )
 OWN = {
-    "checks.py": "test_tdx_policy.py",
-    "policy_draft.py": "test_saved.py",
-    "policy_model.py": "test_policy_file.py",
+    "checks.py": "tdx/test_policy.py",
+    "policy/draft.py": "test_saved.py",
+    "policy/model.py": "policy/test_file.py",
+    "policy/policy.py": "test_verdict.py",
     "profile.py": "test_verdict.py",
-    "tdx_events.py": "test_tdx_policy.py",
-    "tdx_quote.py": "test_tdx.py",
+    "tdx/events.py": "tdx/test_policy.py",
+    "tdx/quote.py": "tdx/test_verifier.py",
 }
 """The tests of a module where their names differ."""
+
+
+def _name(file: Path) -> str:
+    return file.relative_to(PACKAGE).as_posix()
+
+
+def _dotted(file: Path) -> str:
+    return _name(file).removesuffix(".py").removesuffix("/__init__").replace("/", ".")
 
 
 class MutantFinder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
@@ -54,7 +63,7 @@ class MutantFinder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
 
     def __init__(self, mutant: Mutant | None) -> None:
         self._mutant = mutant
-        self._name = f"trustedpods.protocol.attestation.{mutant.file.stem}" if mutant else ""
+        self._name = f"trustedpods.protocol.attestation.{_dotted(mutant.file)}" if mutant else ""
 
     def find_spec(self, fullname, path, target=None):
         if fullname != self._name:
@@ -68,7 +77,10 @@ class MutantFinder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
 
 def selection(mutant: Mutant | None) -> list[str]:
     """Test files, those of the mutated module first."""
-    first = OWN.get(mutant.file.name, f"test_{mutant.file.stem}.py") if mutant else ""
+    first = ""
+    if mutant:
+        own = mutant.file.with_name(f"test_{mutant.file.name}")
+        first = OWN.get(_name(mutant.file), _name(own))
     ordered = sorted(ORDER, key=lambda name: (name != first, ORDER.index(name)))
     return [str(TESTS / name) for name in ordered]
 
@@ -130,12 +142,12 @@ def run(waiting: Sequence[Mutant | None], at_once: int) -> Iterator[tuple[Mutant
 
 
 def all_mutants(files: Sequence[str] = ()) -> list[Mutant]:
-    """Of the package, or of the named files (`tdx.py`) and lines (`tdx.py:98`)."""
-    every = [mutant for file in sorted(PACKAGE.glob("*.py")) for mutant in mutants(file)]
+    """Of the package, or of the named files (`tdx/verifier.py`) and lines (`tdx/verifier.py:98`)."""
+    every = [mutant for file in sorted(PACKAGE.rglob("*.py")) for mutant in mutants(file)]
     return [
         mutant
         for mutant in every
-        if not files or {mutant.file.name, f"{mutant.file.name}:{mutant.line}"} & {*files}
+        if not files or {_name(mutant.file), f"{_name(mutant.file)}:{mutant.line}"} & {*files}
     ]
 
 

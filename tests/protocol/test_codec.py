@@ -3,13 +3,13 @@ import ast
 import contextlib
 import inspect
 import json
-from pathlib import Path
 
 import msgpack
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.paths import VECTORS
 from tests.protocol import strategies
 from trustedpods.protocol import codec, envelopes, evidence, messages
 from trustedpods.protocol.envelopes import ErrorReply, SealedReply, SignedRequest
@@ -26,7 +26,7 @@ from trustedpods.protocol.messages import (
     UsageReport,
 )
 
-VECTORS = Path(__file__).parents[1] / "vectors" / "messages.json"
+MESSAGES = VECTORS / "messages.json"
 BY_NAME = {
     name: model
     for module in (messages, envelopes, evidence)
@@ -185,7 +185,7 @@ def test_the_error_does_not_repeat_the_peers_content():
 
 
 def test_frozen_vectors():
-    for vector in json.loads(VECTORS.read_text()):
+    for vector in json.loads(MESSAGES.read_text()):
         model = BY_NAME[vector["model"]]
         message = codec.decode(bytes.fromhex(vector["encoded"]), model)
         assert message == model(**ast.literal_eval(vector["fields"]))

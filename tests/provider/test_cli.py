@@ -12,7 +12,7 @@ from click.testing import CliRunner
 
 from tests.provider.test_config import GOOD
 from trustedpods.protocol.errors import ExitCode
-from trustedpods.provider.app.operator import serve_operator
+from trustedpods.provider.admin.socket import serve_operator
 from trustedpods.provider.cli import PLAIN_WIDTH, main
 
 HEAVY = ("libp2p", "web3", "kubernetes", "eth_account", "sqlalchemy", "pydantic")

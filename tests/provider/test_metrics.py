@@ -94,13 +94,13 @@ def test_paid_items_add_up(items: list[tuple[int, bool]]) -> None:
 
 def test_warnings_are_counted_by_module_and_their_text_is_not_kept() -> None:
     metrics = Metrics()
-    log = logging.Logger("trustedpods.provider.app.fleet")  # noqa: LOG001 - of nobody else
+    log = logging.Logger("trustedpods.provider.serving.autoscaler")  # noqa: LOG001 - of nobody else
     log.addHandler(metrics.count_log())
     log.info("nothing")
     log.warning("a tenant's word")
     log.error("another")
     seen = scrape(metrics, SNAPSHOT)
-    logger = ("logger", "trustedpods.provider.app.fleet")
+    logger = ("logger", "trustedpods.provider.serving.autoscaler")
     assert seen["trustedpods_log_messages_total", (("level", "warning"), logger)] == 1
     assert seen["trustedpods_log_messages_total", (("level", "error"), logger)] == 1
     assert not [key for key in seen if "tenant" in str(key)]

@@ -15,8 +15,8 @@ import trio
 
 from trustedpods.contracts.client import Chain
 from trustedpods.contracts.records import Market
-from trustedpods.localnet.accounts import address, owner_key
-from trustedpods.localnet.cluster import kubectl
+from trustedpods.localnet.cluster.cluster import kubectl
+from trustedpods.localnet.market.accounts import address, owner_key
 from trustedpods.localnet.settings import Settings
 from trustedpods.protocol.errors import TrustedPodsError
 from trustedpods.protocol.ids import parse_address

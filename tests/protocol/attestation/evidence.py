@@ -2,15 +2,15 @@
 """Real evidence (tests/vectors/attestation) and a good machine's answer to start from."""
 
 from datetime import UTC, datetime
-from pathlib import Path
 
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from tests.paths import VECTORS
 from trustedpods.protocol.evidence import KeyBinding
 from trustedpods.protocol.sealing import hpke
 
-VECTORS = Path(__file__).parents[2] / "vectors" / "attestation"
+EVIDENCE = VECTORS / "attestation"
 IN_2025 = datetime(2025, 6, 1, tzinfo=UTC)
 IN_2026 = datetime(2026, 7, 1, tzinfo=UTC)
 
@@ -33,7 +33,7 @@ BINDING = KeyBinding(
 
 
 def read(folder: str, file: str) -> bytes:
-    raw = (VECTORS / folder / file).read_bytes()
+    raw = (EVIDENCE / folder / file).read_bytes()
     return bytes.fromhex(raw.decode()) if file.endswith(".hex") else raw
 
 

@@ -9,8 +9,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa, utils
 
-from trustedpods.protocol.attestation.snp_chain import ProductRoots, Roots
-from trustedpods.protocol.attestation.snp_report import SnpReport
+from trustedpods.protocol.attestation.snp.chain import ProductRoots, Roots
+from trustedpods.protocol.attestation.snp.report import SnpReport
 
 NOW = datetime(2026, 1, 10, tzinfo=UTC)
 DAY = timedelta(days=1)

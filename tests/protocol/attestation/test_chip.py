@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from tests.protocol.attestation.evidence import read
 from tests.protocol.attestation.pki import NOW
-from tests.protocol.attestation.tdx_pki import PIID, Body, Intel, Platform
+from tests.protocol.attestation.tdx.tdx_pki import PIID, Body, Intel, Platform
 from trustedpods.protocol.attestation.chip import NO_CHIP, chip_digest_of, chip_id_of
 from trustedpods.protocol.attestation.simulated import SimulatedRoot, SimulatedSigner
 from trustedpods.protocol.errors import EvidenceRefused

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from tests.protocol.attestation.evidence import BINDING, NONCE, PEER_ID, REPLY_KEY
 from tests.protocol.attestation.pki import CPUID, NOW, REPORT, VLEK, Cert, Pki, der
-from tests.protocol.attestation.tdx_pki import PIID, RTMRS, Body, Intel, Platform
-from tests.protocol.attestation.test_tdx_policy import (
+from tests.protocol.attestation.tdx.tdx_pki import PIID, RTMRS, Body, Intel, Platform
+from tests.protocol.attestation.tdx.test_policy import (
     HASH,
     LOG,
     LOGGED,
@@ -22,9 +22,9 @@ from tests.protocol.attestation.test_tdx_policy import (
     extended,
     log_of,
 )
-from trustedpods.protocol.attestation.policy import Policy
-from trustedpods.protocol.attestation.policy_draft import draft
-from trustedpods.protocol.attestation.policy_file import parse_policy
+from trustedpods.protocol.attestation.policy.draft import draft
+from trustedpods.protocol.attestation.policy.file import parse_policy
+from trustedpods.protocol.attestation.policy.policy import Policy
 from trustedpods.protocol.attestation.profile import present
 from trustedpods.protocol.attestation.report_data import report_data
 from trustedpods.protocol.attestation.saved import MAX_SAVED, SavedEvidence

@@ -11,8 +11,8 @@ from trustedpods.protocol.attestation.simulated import (
     issuer_digest,
     market_digest,
 )
-from trustedpods.protocol.attestation.snp import verify
-from trustedpods.protocol.attestation.snp_chain import load_vek
+from trustedpods.protocol.attestation.snp.chain import load_vek
+from trustedpods.protocol.attestation.snp.verifier import verify
 from trustedpods.protocol.errors import BadInput, EvidenceRefused
 from trustedpods.protocol.ids import address_from_bytes
 

@@ -7,21 +7,21 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from tests.paths import ROOT as REPOSITORY
 from tests.protocol.attestation.evidence import (
     BINDING,
     IN_2025,
     NONCE,
     PEER_ID,
     REPLY_KEY,
-    VECTORS,
     certificate,
     read,
 )
 from tests.protocol.attestation.pki import DAY, NOW, Cert, Pki, der
-from tests.protocol.attestation.tdx_pki import ENTRY, EXPIRY, PIID, Body, Intel
+from tests.protocol.attestation.tdx.tdx_pki import ENTRY, EXPIRY, PIID, Body, Intel
 from trustedpods.protocol import limits
 from trustedpods.protocol.attestation.checks import Check
-from trustedpods.protocol.attestation.policy import Policy
+from trustedpods.protocol.attestation.policy.policy import Policy
 from trustedpods.protocol.attestation.profile import present
 from trustedpods.protocol.attestation.report_data import report_data
 from trustedpods.protocol.attestation.simulated import (
@@ -30,8 +30,8 @@ from trustedpods.protocol.attestation.simulated import (
     SimulatedSigner,
     market_digest,
 )
-from trustedpods.protocol.attestation.snp_policy import SnpEntry
-from trustedpods.protocol.attestation.snp_report import SnpReport, Tcb
+from trustedpods.protocol.attestation.snp.policy import SnpEntry
+from trustedpods.protocol.attestation.snp.report import SnpReport, Tcb
 from trustedpods.protocol.attestation.verdict import Verdict, verify_evidence
 from trustedpods.protocol.codec import decode, encode
 from trustedpods.protocol.errors import EvidenceRefused, RemoteProtocolError
@@ -370,5 +370,5 @@ class TestMarkets:
 
 
 def test_every_check_is_documented():
-    text = (VECTORS.parents[2] / "docs" / "attestation.md").read_text()
+    text = (REPOSITORY / "docs" / "attestation.md").read_text()
     assert [check for check in Check if f"| `{check}` |" not in text] == []

@@ -15,9 +15,9 @@ from multiaddr import Multiaddr
 
 from trustedpods.protocol.net import Bounds, FrameStream, Host
 from trustedpods.protocol.net.addresses import PeerAddress
-from trustedpods.protocol.net.handshake import Identity, greet
-from trustedpods.protocol.net.link import Link
-from trustedpods.protocol.net.muxer import BoundedYamux
+from trustedpods.protocol.net.transport import Link
+from trustedpods.protocol.net.upgrade import Identity, greet
+from trustedpods.protocol.net.yamux import BoundedYamux
 
 PATIENCE_S = 60.0
 """How long anything may take that is no promise itself, on a busy, slow machine."""

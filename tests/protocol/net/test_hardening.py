@@ -22,8 +22,8 @@ from trustedpods.protocol.limits import KIB, MIB
 from trustedpods.protocol.net import Bounds, FrameStream, open_host
 from trustedpods.protocol.net.bounds import FIRST_WINDOW, PIECE
 from trustedpods.protocol.net.connection import PROTOCOL
-from trustedpods.protocol.net.handshake import choose
 from trustedpods.protocol.net.streams import ByteStream
+from trustedpods.protocol.net.upgrade import choose
 
 VICTIM = create_new_key_pair(b"v" * 32)
 

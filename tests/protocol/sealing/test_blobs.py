@@ -1,17 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 import hashlib
 import json
-from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.paths import VECTORS
 from trustedpods.protocol.errors import LocalProtocolError, RemoteProtocolError
 from trustedpods.protocol.limits import BLOB_CHUNK, MAX_BLOB_SIZE
 from trustedpods.protocol.sealing import blobs
 
-VECTOR = Path(__file__).parents[2] / "vectors" / "blobs.json"
+VECTOR = VECTORS / "blobs.json"
 SECRET = bytes(range(32))
 DIGEST = "sha256:" + hashlib.sha256(b"layer").hexdigest()
 FULL = bytes(BLOB_CHUNK)

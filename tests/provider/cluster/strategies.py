@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from trustedpods.manifests.check import problems
 from trustedpods.manifests.model import PodManifest
-from trustedpods.provider.cluster.builder import PodLife
+from trustedpods.provider.cluster.objects.builder import PodLife
 
 NAME = "the-publishers-own-name"
 DIGEST = "sha256:" + "cd" * 32

@@ -10,15 +10,15 @@ import trio
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.fakes.pods import DIGEST, a_life, a_manifest
+from tests.fakes.provider.pods import DIGEST, a_life, a_manifest
 from tests.provider.cluster.strategies import lives
 from trustedpods.protocol.errors import Locked, NetworkFailure, Refused
-from trustedpods.provider.cluster import errors
-from trustedpods.provider.cluster import kubeconfig as access
-from trustedpods.provider.cluster.api import open_api, path_of
-from trustedpods.provider.cluster.builder import objects
-from trustedpods.provider.cluster.names import WORKLOAD
-from trustedpods.provider.cluster.template import GRACE_S
+from trustedpods.provider.cluster.api import errors
+from trustedpods.provider.cluster.api import kubeconfig as access
+from trustedpods.provider.cluster.api.http import open_api, path_of
+from trustedpods.provider.cluster.objects.builder import objects
+from trustedpods.provider.cluster.objects.names import WORKLOAD
+from trustedpods.provider.cluster.objects.pod_template import GRACE_S
 
 pytestmark = pytest.mark.live
 

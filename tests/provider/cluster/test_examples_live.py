@@ -3,21 +3,20 @@
 
 import secrets
 from contextlib import suppress
-from pathlib import Path
 
 import httpx
 import pytest
 import trio
 
+from tests.paths import EXAMPLES
 from trustedpods.manifests.parse import load
-from trustedpods.provider.cluster import errors
-from trustedpods.provider.cluster import kubeconfig as access
-from trustedpods.provider.cluster.api import CALL_TIMEOUT_S, path_of
-from trustedpods.provider.cluster.builder import PodLife, objects
+from trustedpods.provider.cluster.api import errors
+from trustedpods.provider.cluster.api import kubeconfig as access
+from trustedpods.provider.cluster.api.http import CALL_TIMEOUT_S, path_of
+from trustedpods.provider.cluster.objects.builder import PodLife, objects
 
 pytestmark = pytest.mark.live
 
-EXAMPLES = Path(__file__).parents[3] / "manifests/examples"
 PATIENCE_S = 120
 
 

@@ -6,10 +6,10 @@ import inspect
 import pytest
 
 from tests.fakes.cluster import FakeCluster
-from tests.fakes.pods import a_life
+from tests.fakes.provider.pods import a_life
 from trustedpods.protocol.errors import NetworkFailure
-from trustedpods.provider.cluster.builder import objects
 from trustedpods.provider.cluster.client import Cluster
+from trustedpods.provider.cluster.objects.builder import objects
 
 METHODS = [name for name, made in vars(Cluster).items() if callable(made) and not name.startswith("_")]
 

@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 
 from trustedpods.protocol.errors import RemoteProtocolError
 from trustedpods.protocol.units import Resources
-from trustedpods.provider.cluster import quantities, views
+from trustedpods.provider.cluster import views
 from trustedpods.provider.cluster.capacity import capacity
-from trustedpods.provider.cluster.names import METERED, POD_LABEL
+from trustedpods.provider.cluster.objects import quantities
+from trustedpods.provider.cluster.objects.names import METERED, POD_LABEL
 
 T0 = 1_700_000_000
 

@@ -27,7 +27,7 @@ from trustedpods.provider.core.funds import (
     reserve,
     runway,
 )
-from trustedpods.provider.core.record import PodSize, Scaling
+from trustedpods.provider.core.pod import PodSize, Scaling
 
 RATES = st.builds(
     Usage,

@@ -3,10 +3,10 @@ from dataclasses import replace
 
 import pytest
 
-from tests.fakes.records import pod_record
-from trustedpods.provider.core.life import Command, Event
+from tests.fakes.provider.records import pod_record
+from trustedpods.provider.core.lifecycle import Command, Event
+from trustedpods.provider.core.pod import WORKING, Phase
 from trustedpods.provider.core.reconcile import Decision, Facts, Policy, Read, decide
-from trustedpods.provider.core.record import WORKING, Phase
 
 POLICY = Policy(grace_s=60, warn_before_s=30)
 GOOD = Facts(

@@ -9,7 +9,7 @@ from pathlib import Path
 import trio
 
 from tests.provider.facade.parts import Process, free_port, until
-from trustedpods.localnet import binaries
+from trustedpods.localnet.cluster import binaries
 from trustedpods.provider.core.traffic import PodAddress
 
 

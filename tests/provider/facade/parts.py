@@ -15,12 +15,12 @@ import trio
 
 from trustedpods.protocol.errors import NetworkFailure
 from trustedpods.provider.core.traffic import PodAddress
-from trustedpods.provider.facade.config import Bind, FacadeConfig, FacadeLimits
+from trustedpods.provider.facade.activator.wake import WakeAddress, WakeAnswer, WakeRefusal
 from trustedpods.provider.facade.facade import Facade
-from trustedpods.provider.facade.files import install
+from trustedpods.provider.facade.haproxy.config import Bind, FacadeConfig, FacadeLimits
+from trustedpods.provider.facade.haproxy.files import install
+from trustedpods.provider.facade.haproxy.runtime import Runtime
 from trustedpods.provider.facade.pools import Pools
-from trustedpods.provider.facade.runtime import Runtime
-from trustedpods.provider.facade.wake import WakeAddress, WakeAnswer, WakeRefusal
 
 HOST = "pabc.k1.test.localhost"
 
@@ -285,7 +285,7 @@ async def live_facade(
         port,
         Process([HAPROXY, "-db", "-f", str(home / "haproxy.cfg")], home / "haproxy.log"),
         Process(
-            [sys.executable, "-m", "trustedpods.provider.facade.activator", *args, *activator_args],
+            [sys.executable, "-m", "trustedpods.provider.facade.activator.activator", *args, *activator_args],
             home / "activator.log",
         ),
         Facade(runtime, map_file=config.map_file, pools=pools, tls_dir=config.tls_dir),

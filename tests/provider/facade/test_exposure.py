@@ -1,21 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
 """From a manifest's services to slots, routes and limits."""
 
-from pathlib import Path
-
 import pytest
 import yaml
 
-from tests.fakes.pods import a_manifest
+from tests.fakes.provider.pods import a_manifest
+from tests.paths import EXAMPLES
 from trustedpods.manifests.check import problems
 from trustedpods.manifests.model import PodManifest
 from trustedpods.provider.facade import pages
+from trustedpods.provider.facade.activator.h2_page import PREFACE, greeting, h2_response, has_request
 from trustedpods.provider.facade.exposure import by_pod, exposures, key_of, pod_of
-from trustedpods.provider.facade.h2_page import PREFACE, greeting, h2_response, has_request
 from trustedpods.provider.facade.pools import Protocol
 from trustedpods.provider.facade.slots import SlotLimits
 
-EXAMPLES = Path(__file__).parents[3] / "manifests" / "examples"
 MOST = SlotLimits(connections=200, rate=400, body_bytes=10 << 20)
 SECRET = {"name": "mine", "secret": {"files": {"tls.crt": "a", "tls.key": "b"}}}
 

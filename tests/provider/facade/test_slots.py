@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trustedpods.protocol.errors import LocalProtocolError, Refused
-from trustedpods.provider.facade.maps import map_commands, map_text, parse_map_reply, parse_map_text
+from trustedpods.provider.facade.haproxy.maps import map_commands, map_text, parse_map_reply, parse_map_text
 from trustedpods.provider.facade.pools import Pools, Protocol
 from trustedpods.provider.facade.slots import (
     SlotTable,

@@ -8,11 +8,13 @@ import pytest
 
 from tests.fakes.kernel_tee import FakeKernel
 from tests.protocol.attestation.pki import NOW, REPORT, VLEK, Pki, der
-from tests.protocol.attestation.tdx_pki import NOW as TDX_NOW
-from tests.protocol.attestation.tdx_pki import Body, Intel
+from tests.protocol.attestation.tdx.tdx_pki import NOW as TDX_NOW
+from tests.protocol.attestation.tdx.tdx_pki import Body, Intel
 from tests.provider.tee.test_certificates import table
-from trustedpods.protocol.attestation import snp, snp_chain, tdx
 from trustedpods.protocol.attestation.simulated import SimulatedRoot, SimulatedSigner
+from trustedpods.protocol.attestation.snp import chain as snp_chain
+from trustedpods.protocol.attestation.snp import verifier as snp
+from trustedpods.protocol.attestation.tdx import verifier as tdx
 from trustedpods.protocol.errors import BadInput, NoContext, Refused
 from trustedpods.protocol.ids import address_from_bytes
 from trustedpods.protocol.limits import MAX_EVIDENCE

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 import pytest
 
 from trustedpods.protocol.attestation.simulated import SimulatedRoot
-from trustedpods.protocol.attestation.snp_report import SnpReport
+from trustedpods.protocol.attestation.snp.report import SnpReport
 from trustedpods.protocol.errors import BadInput, NoContext
 from trustedpods.protocol.ids import address_from_bytes
 from trustedpods.provider.tee import NoTee, SimulatedTee, from_setting

@@ -37,7 +37,7 @@ type call struct {
 	Address   string `json:"address"`
 }
 
-// total is one pod as the provider's daemon reads it (provider/cluster/traffic.py).
+// total is one pod as the provider's daemon reads it (provider/cluster/pod_counters.py).
 type total struct {
 	UID       string `json:"uid"`
 	Namespace string `json:"namespace"`

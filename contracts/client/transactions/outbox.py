@@ -1,0 +1,173 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Where a key's unfinished transactions are kept: in memory, and in a small file if a folder is given.
+
+The file is written (and on the disk) before anything is sent, and replaced as a whole, so that a
+process which is killed at any moment finds its transactions again. Processes that share a folder
+take turns by a lock file.
+"""
+
+import json
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import trio
+
+from trustedpods.contracts.client.transactions.pending_transactions import Call, Fees, Form, Outgoing
+from trustedpods.protocol.errors import BadInput, Locked, NoContext
+from trustedpods.protocol.ids import Address
+from trustedpods.protocol.lockfile import open_lock, taken
+
+MAX_FILE = 16 * 1024 * 1024
+"""A claim of 100 channels is 20 KB in hex, and few are under way at a time."""
+
+LOCK_WITHIN_S = 60.0
+"""The lock is held while one transaction is signed and handed in: some requests of 15 s at most."""
+
+_VERSION = 1
+_POLL_S = 0.02
+
+
+class Outbox:
+    """Unfinished transactions of one key on one chain, by `Outgoing.id`.
+
+    `turn` keeps the tasks of this process apart, the lock file processes; `permits` those that
+    sign permits. `attended` are the ids that a task of this process waits for; `latest` is what
+    was last seen of each, which is not kept on disk. Both belong to trio's thread.
+    """
+
+    def __init__(self, path: Path | None) -> None:
+        self.path = path
+        self.turn = trio.Lock()
+        self.permits = trio.Lock()
+        self.attended: set[bytes] = set()
+        self.latest: dict[bytes, Outgoing] = {}
+        self._held: dict[bytes, Outgoing] = {}
+
+    @contextmanager
+    def exclusive(self) -> Iterator[dict[bytes, Outgoing]]:
+        """The transactions, to read and change; for threads of tasks that hold `turn`.
+
+        Raises `Locked` when another process does not let go, `BadInput` when the file is damaged,
+        `NoContext` when the folder cannot be written.
+        """
+        if self.path is None:
+            yield self._held
+            return
+        with _disk(self.path):
+            self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            lock = open_lock(self.path.with_suffix(".lock"))
+        try:
+            with _disk(self.path):
+                _wait_for(lock, self.path)
+                self._held = _load(self.path)
+            yield self._held
+        finally:
+            os.close(lock)
+
+    def save(self) -> None:
+        """Make the present state last; only inside `exclusive`."""
+        if self.path is not None:
+            with _disk(self.path):
+                _write(self.path, self._held)
+
+
+@contextmanager
+def _disk(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise NoContext(
+            f"unfinished transactions cannot be kept: {error.strerror}",
+            where=str(path.parent),
+            hint="nothing is sent before it is on the disk; make room, or let this user write there",
+        ) from None
+
+
+def _wait_for(lock: int, path: Path) -> None:
+    deadline = time.monotonic() + LOCK_WITHIN_S
+    while not taken(lock):
+        if time.monotonic() > deadline:
+            raise Locked("another process holds this key's transactions", where=str(path))
+        time.sleep(_POLL_S)
+
+
+def _load(path: Path) -> dict[bytes, Outgoing]:
+    try:
+        with path.open("rb") as file:
+            raw = file.read(MAX_FILE + 1)
+    except FileNotFoundError:
+        return {}
+    try:
+        data = json.loads(raw) if len(raw) <= MAX_FILE else {}
+        read = [_outgoing(entry) for entry in data["transactions"]]
+        known = data["version"] == _VERSION
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        known, read = False, []
+    if not known:
+        raise BadInput(
+            "this is not a file of unfinished transactions",
+            where=str(path),
+            hint="move it away once you know by a block explorer that none of this key is pending",
+        )
+    return {out.id: out for out in read}
+
+
+def _write(path: Path, held: dict[bytes, Outgoing]) -> None:
+    body = {"version": _VERSION, "transactions": [_plain(out) for out in held.values()]}
+    temporary = path.with_suffix(".new")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        json.dump(body, file)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)
+    folder = os.open(path.parent, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def _plain(out: Outgoing) -> dict[str, Any]:
+    call = out.call
+    return {
+        "nonce": out.nonce,
+        "intent": out.intent.hex(),
+        "call": {"to": call.to, "value": call.value, "data": call.data.hex(), "gas": call.gas},
+        "forms": [
+            {
+                "raw": form.raw.hex(),
+                "hash": form.tx_hash.hex(),
+                "most": form.fees.most,
+                "tip": form.fees.tip,
+                "at": form.at,
+            }
+            for form in out.forms
+        ],
+    }
+
+
+def _outgoing(entry: dict[str, Any]) -> Outgoing:
+    call = entry["call"]
+    forms = tuple(
+        Form(
+            bytes.fromhex(form["raw"]),
+            bytes.fromhex(form["hash"]),
+            Fees(int(form["most"]), int(form["tip"])),
+            float(form["at"]),
+        )
+        for form in entry["forms"]
+    )
+    if not forms:
+        raise ValueError
+    to = None if call["to"] is None else Address(call["to"])
+    return Outgoing(
+        nonce=int(entry["nonce"]),
+        intent=bytes.fromhex(entry["intent"]),
+        call=Call(to, int(call["value"]), bytes.fromhex(call["data"]), int(call["gas"])),
+        forms=forms,
+    )

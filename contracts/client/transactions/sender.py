@@ -1,0 +1,342 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Sending: signs, writes down, hands in, and watches until final. What to do when is `outgoing`'s.
+
+A transaction that is not final in time is a `NetworkFailure` that says its hash: it may still be
+mined. Asking for the same thing again meets it instead of doing it twice; see `outgoing.adoptable`.
+"""
+
+import logging
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import trio
+from web3.exceptions import Web3RPCError
+from web3.types import TxParams
+
+from trustedpods.contracts.client.errors import means_nonce_taken
+from trustedpods.contracts.client.node import Node
+from trustedpods.contracts.client.transactions.outbox import Outbox
+from trustedpods.contracts.client.transactions.pending_transactions import (
+    STUCK_AFTER_S,
+    Call,
+    Do,
+    Fees,
+    Final,
+    Outgoing,
+    Step,
+    adoptable,
+    decide,
+    forgettable,
+    gap_before,
+    next_nonce,
+    raised,
+    sent_at,
+    with_form,
+)
+from trustedpods.contracts.client.transactions.permit_lock import PermitTurn, permit_turn
+from trustedpods.contracts.client.transactions.raw_transactions import Answer, Wire, data_of
+from trustedpods.contracts.eip712 import address_of
+from trustedpods.contracts.records import Receipt
+from trustedpods.protocol.errors import NetworkFailure, TrustedPodsError
+from trustedpods.protocol.ids import Address, keccak256
+
+_log = logging.getLogger(__name__)
+
+Mined: TypeAlias = tuple[Receipt, dict[str, Any]]
+"""A final receipt, and as the node gave it."""
+
+MINED_WITHIN_S = 90.0
+"""How long a call waits for its transaction to be mined."""
+
+BLOCK_WITHIN_S = 30.0
+"""Beyond that, how long for each block of finality: over twice the slowest chains' pace."""
+
+MIND_EVERY_S = 2.0
+"""How often a waiting call looks after what is in line before its own and has nobody else."""
+
+PLAIN_GAS = 21_000
+"""Gas of a transaction that does nothing; every chain with Ethereum's rules asks for this."""
+
+_FIRST_POLL_S = 0.05
+_LAST_POLL_S = 0.5
+_NONCE_ATTEMPTS = 5
+
+_outboxes: dict[tuple[str, int, Address], Outbox] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """How long and how deep: see `Market.finality_blocks`."""
+
+    mined_within_s: float = MINED_WITHIN_S
+    finality: int = 0
+
+    @property
+    def limit_s(self) -> float:
+        """How long a call waits in all."""
+        return self.mined_within_s + self.finality * BLOCK_WITHIN_S
+
+
+class Sender:
+    """Sends for any key, and keeps what is unfinished in *journal*, a folder, or in memory only."""
+
+    def __init__(
+        self, node: Node, chain_id: int, waiting: Waiting | None = None, journal: Path | None = None
+    ) -> None:
+        self._node = node
+        self._chain_id = chain_id
+        self._waiting = waiting or Waiting()
+        self._wire = Wire(node, chain_id, self._waiting.finality)
+        self._journal = journal
+        self._genesis: bytes | None = None
+
+    async def send(
+        self,
+        key: bytes,
+        call: TxParams,
+        intent: bytes | None = None,
+        *,
+        least_gas: int = 0,
+        mined: Callable[[], None] | None = None,
+    ) -> Mined:
+        """Send *call* ({to, data} or {value}) and wait until it is final.
+
+        *intent* names the deed where the call's bytes differ each time, as those with permits do.
+        *least_gas* is for calls that may do less where they are estimated than where they are mined.
+        *mined* is called whenever it is seen in a block that is not final yet.
+        Raises `Refused` or `InsufficientFunds` when it would revert or did, `NetworkFailure` when
+        it is not known what became of it.
+        """
+        intent = intent or intent_of("call", call.get("to"), call.get("value", 0), data_of(call))
+        before = await self.adopted(key, intent)
+        if before is not None:
+            return before
+        sender = address_of(key)
+        wanted = await self._node.read(self._wire.estimate, sender, call, least_gas)
+        fees = await self._node.read(self._wire.fees)
+        box = await self._outbox(sender)
+        async with box.turn:
+            out = await self._node.write(self._launch, box, key, wanted, intent, fees)
+            box.attended.add(out.id)
+        return await self._conclude(box, key, out, mined)
+
+    @asynccontextmanager
+    async def permit_turn(self, key: bytes) -> AsyncIterator[PermitTurn]:
+        """The right to sign the key's next permit; see `permit_turn`."""
+        box = await self._outbox(address_of(key))
+        path = None if box.path is None else box.path.with_suffix(".permits.lock")
+        async with permit_turn(box.permits, path) as turn:
+            yield turn
+
+    async def adopted(self, key: bytes, intent: bytes) -> Mined | None:
+        """Bring an unfinished attempt at the same deed to its end; None when there is none."""
+        box = await self._outbox(address_of(key))
+        async with box.turn:
+            out = await self._node.write(_adopt, box, intent)
+            if out is None:
+                return None
+            box.attended.add(out.id)
+        return await self._conclude(box, key, out)
+
+    async def resume(self, key: bytes) -> list[bytes]:
+        """Bring everything that this key left unfinished to its end; hashes of what was mined.
+
+        Raises `NetworkFailure` when the node does not answer or a transaction is not final in time.
+        """
+        box = await self._outbox(address_of(key))
+        mined = []
+        for out in await self._left(box):
+            done, latest = await self._watch(box, key, out)
+            if done is None:
+                raise self._unknown(latest)
+            mined.append(done[0].tx_hash)
+        return mined
+
+    # ---- the outbox ----
+
+    async def _outbox(self, sender: Address) -> Outbox:
+        if self._journal is None:
+            place = self._node.url
+        else:
+            if self._genesis is None:  # a chain that was made anew under the same id is another one
+                self._genesis = await self._node.read(self._wire.genesis)
+            place = str(self._journal / f"{self._chain_id}-{self._genesis.hex()[:16]}-{sender}.json")
+        path = Path(place) if self._journal is not None else None
+        return _outboxes.setdefault((place, self._chain_id, sender), Outbox(path))
+
+    async def _left(
+        self, box: Outbox, *, before: int | None = None, attended: bool = False
+    ) -> list[Outgoing]:
+        """What nobody here waits for, in order; *before*: in line before that nonce; *attended*: all."""
+
+        def read() -> list[Outgoing]:
+            with box.exclusive() as held:
+                return sorted(held.values(), key=lambda out: out.nonce)
+
+        async with box.turn:
+            found = await self._node.write(read)
+        free = (out for out in found if attended or out.id not in box.attended)
+        return [_latest(box, out) for out in free if before is None or out.nonce < before]
+
+    def _launch(self, box: Outbox, key: bytes, call: Call, intent: bytes, fees: Fees) -> Outgoing:
+        """Sign with the next nonce, write it down, hand it in; in a thread that holds the turn."""
+        sender = address_of(key)
+        with box.exclusive() as held:
+            for attempt in range(_NONCE_ATTEMPTS):
+                nonce = next_nonce(held.values(), self._wire.pending_count(sender))
+                out = Outgoing(nonce, intent, call, (self._wire.sign(key, call, nonce, fees),))
+                held[out.id] = out
+                box.save()
+                try:
+                    answer = self._wire.hand_in(out)
+                except Web3RPCError as error:
+                    del held[out.id]  # the node will have none of it
+                    box.save()
+                    if attempt == _NONCE_ATTEMPTS - 1 or not means_nonce_taken(error):
+                        raise
+                else:
+                    return sent_at(out, time.time()) if answer is Answer.TAKEN_IN else out
+        raise AssertionError("the loop returns or raises")
+
+    # ---- one transaction ----
+
+    async def _conclude(
+        self, box: Outbox, key: bytes, out: Outgoing, mined: Callable[[], None] | None = None
+    ) -> Mined:
+        """Look and act until it is final. Whoever comes here has put its id among the attended."""
+        try:
+            done, latest = await self._watch(box, key, out, mined)
+        finally:
+            box.attended.discard(out.id)
+        if done is None:
+            raise self._unknown(latest)
+        receipt, raw = done
+        if raw["status"] != 1:
+            await self._wire.explain(latest, address_of(key), receipt)
+        return done
+
+    def _unknown(self, out: Outgoing) -> NetworkFailure:
+        hashes = " or ".join(f"0x{form.tx_hash.hex()}" for form in out.forms)
+        state = "is mined and not final" if out.block else "was not mined"
+        return NetworkFailure(
+            f"transaction {hashes} {state} within {self._waiting.limit_s:g} s; it still may be",
+            hint="repeat the same step: it goes on with this transaction",
+        )
+
+    async def _watch(
+        self, box: Outbox, key: bytes, out: Outgoing, mined: Callable[[], None] | None = None
+    ) -> tuple[Mined | None, Outgoing]:
+        done: Mined | None = None
+        pause, mind_at = _FIRST_POLL_S, trio.current_time() + MIND_EVERY_S
+        gap_since: float | None = None
+        with trio.move_on_after(self._waiting.limit_s):
+            out, done = await self._advance(box, key, out)
+            while done is None:
+                if mined is not None and out.block is not None:
+                    mined()
+                await trio.sleep(pause)
+                pause = min(_LAST_POLL_S, pause * 1.3)
+                if trio.current_time() > mind_at:
+                    for other in await self._left(box, before=out.nonce):
+                        await self._mind(box, key, other)
+                    gap_since = await self._mind_gap(box, key, out, gap_since)
+                    mind_at = trio.current_time() + MIND_EVERY_S
+                out, done = await self._advance(box, key, out)
+        return done, out
+
+    async def _mind(self, box: Outbox, key: bytes, out: Outgoing) -> None:
+        """Carry on what nobody waits for, but what is in line before ours."""
+        try:
+            out, _ = await self._advance(box, key, out)
+        except NetworkFailure:
+            box.latest.pop(out.id, None)
+        else:
+            box.latest[out.id] = out
+
+    async def _mind_gap(self, box: Outbox, key: bytes, out: Outgoing, since: float | None) -> float | None:
+        """See whether a nonce before this one is nobody's; fill it when it is for long. Since when it is."""
+        sender, now = address_of(key), trio.current_time()
+        try:
+            pending = await self._node.read(self._wire.pending_count, sender)
+            if not gap_before(out, await self._left(box, attended=True), pending):
+                return None
+            if since is None or now - since < STUCK_AFTER_S:
+                return now if since is None else since
+            nothing, fees = Call(sender, 0, b"", PLAIN_GAS), await self._node.read(self._wire.fees)
+            async with box.turn:
+                await self._node.write(self._launch, box, key, nothing, intent_of("fill", pending), fees)
+        except TrustedPodsError as error:
+            _log.warning("a gap in this key's nonces cannot be filled: %s", error)
+            return since
+        return None
+
+    async def _advance(self, box: Outbox, key: bytes, out: Outgoing) -> tuple[Outgoing, Mined | None]:
+        """Look once and do what follows; a node that cannot say now is asked again later."""
+        try:
+            look, raw = await self._node.read(self._wire.look, out, address_of(key))
+        except NetworkFailure as error:
+            _log.debug("transaction 0x%s: %s", out.id.hex(), error)
+            return out, None
+        out, step = decide(out, look, self._waiting.finality)
+        if step is not Do.WAIT:
+            _log.debug("transaction 0x%s: %s", out.id.hex(), step)
+            async with box.turn:
+                out = await self._node.write(self._act, box, key, out, step)
+        if step is Do.GIVE_UP:
+            raise NetworkFailure(
+                f"another transaction took the nonce of 0x{out.id.hex()}",
+                hint="another program uses this key; look at the chain before you repeat this step",
+                rule="nonce",
+            )
+        if isinstance(step, Final) and raw is not None:
+            included = step.included
+            return out, (Receipt(included.tx_hash, int(raw["gasUsed"]), included.block), raw)
+        return out, None
+
+    def _act(self, box: Outbox, key: bytes, out: Outgoing, step: Step) -> Outgoing:
+        """Carry out a step; in a thread that holds the turn."""
+        if step is Do.RESEND:
+            return self._again(out)
+        with box.exclusive() as held:
+            if isinstance(step, Final) or step is Do.GIVE_UP:
+                told = out.id in box.attended or step is Do.GIVE_UP
+                if told or forgettable(out, time.time()):
+                    held.pop(out.id, None)
+                    box.save()
+                return out
+            stored = held.get(out.id, out)
+            if len(stored.forms) > len(out.forms):
+                return stored  # another process raised it
+            fees = raised(out, self._wire.fees())
+            if fees is not None:
+                out = with_form(out, self._wire.sign(key, out.call, out.nonce, fees))
+                held[out.id] = out
+                box.save()
+        return self._again(out)
+
+    def _again(self, out: Outgoing) -> Outgoing:
+        try:
+            self._wire.hand_in(out)
+        except Web3RPCError as error:
+            _log.debug("transaction 0x%s again: %s", out.newest.tx_hash.hex(), error)
+        return sent_at(out, time.time())
+
+
+def _adopt(box: Outbox, intent: bytes) -> Outgoing | None:
+    with box.exclusive() as held:
+        return adoptable(held.values(), intent, box.attended, time.time())
+
+
+def _latest(box: Outbox, out: Outgoing) -> Outgoing:
+    """With what was seen of it in this process, unless it has been signed anew since."""
+    seen = box.latest.get(out.id)
+    return seen if seen is not None and seen.forms == out.forms else out
+
+
+def intent_of(*parts: object) -> bytes:
+    """A short name for a deed: equal for equal parts."""
+    return keccak256(repr(parts).encode())

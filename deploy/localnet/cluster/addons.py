@@ -1,0 +1,143 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Objects that an embedded cluster starts with: DNS, storage, and what our own parts may do. Pure."""
+
+import json
+from typing import Any
+
+from trustedpods.localnet.cluster.binaries import BUSYBOX
+from trustedpods.localnet.settings import Cluster
+
+STORAGE_NAMESPACE = "local-path-storage"
+STORAGE_SCRIPTS = "local-path-config"
+STORAGE_ACCOUNT = "local-path-provisioner"
+STORAGE_CLASS = "local-path"
+
+DNS_USER = "localnet:dns"
+STORAGE_USER = "localnet:storage"
+NETPOL_USER = "localnet:netpol"
+PROVIDER_USER = "localnet:provider"
+
+Object = dict[str, Any]
+
+_READ = ["get", "list", "watch"]
+_WRITE = [*_READ, "create", "update", "patch", "delete"]
+
+
+def objects(cluster: Cluster) -> str:
+    """All of them, as one JSON list for `kubectl apply`."""
+    items = [*_dns(cluster), *_storage(), *_policy_agent(), *_provider()]
+    return json.dumps({"apiVersion": "v1", "kind": "List", "items": items})
+
+
+def helper_pod() -> str:
+    """Pod in which the storage provisioner makes and removes a volume's folder."""
+    container = {"name": "helper-pod", "image": BUSYBOX, "imagePullPolicy": "Never"}
+    spec = {"containers": [container], "automountServiceAccountToken": False, "enableServiceLinks": False}
+    return json.dumps({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "helper-pod"}, "spec": spec})
+
+
+def _dns(cluster: Cluster) -> list[Object]:
+    """A Service without a selector: CoreDNS is a process on the node, not a pod."""
+    ports = [{"name": name, "port": 53, "protocol": name[4:].upper()} for name in ("dns-udp", "dns-tcp")]
+    endpoints = {
+        "apiVersion": "discovery.k8s.io/v1",
+        "kind": "EndpointSlice",
+        "metadata": {
+            "name": "kube-dns-node",
+            "namespace": "kube-system",
+            "labels": {"kubernetes.io/service-name": "kube-dns"},
+        },
+        "addressType": "IPv4",
+        "ports": ports,
+        "endpoints": [{"addresses": [cluster.node_ip], "conditions": {"ready": True}}],
+    }
+    service = {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {"name": "kube-dns", "namespace": "kube-system"},
+        "spec": {"clusterIP": cluster.dns_ip, "ports": ports},
+    }
+    rules = [
+        _rule("", ["endpoints", "services", "pods", "namespaces"], _READ),
+        _rule("discovery.k8s.io", ["endpointslices"], _READ),
+    ]
+    return [service, endpoints, *_role(DNS_USER, rules)]
+
+
+def _storage() -> list[Object]:
+    scripts = {
+        "setup": '#!/bin/sh\nset -eu\nmkdir -m 0777 -p "$VOL_DIR"\n',
+        "teardown": '#!/bin/sh\nset -eu\nrm -rf "$VOL_DIR"\n',
+        "helperPod.yaml": helper_pod(),
+    }
+    rules = [
+        _rule("", ["nodes", "persistentvolumeclaims", "configmaps", "pods/log"], _READ),
+        _rule("", ["pods", "persistentvolumes", "endpoints"], _WRITE),
+        _rule("", ["events"], ["create", "patch"]),
+        _rule("storage.k8s.io", ["storageclasses"], _READ),
+        _rule("coordination.k8s.io", ["leases"], _WRITE),
+    ]
+    place = {"namespace": STORAGE_NAMESPACE}
+    return [
+        {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": STORAGE_NAMESPACE}},
+        {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": STORAGE_ACCOUNT, **place}},
+        {
+            "apiVersion": "v1",
+            "kind": "ConfigMap",
+            "metadata": {"name": STORAGE_SCRIPTS, **place},
+            "data": scripts,
+        },
+        {
+            "apiVersion": "storage.k8s.io/v1",
+            "kind": "StorageClass",
+            "metadata": {
+                "name": STORAGE_CLASS,
+                "annotations": {"storageclass.kubernetes.io/is-default-class": "true"},
+            },
+            "provisioner": "rancher.io/local-path",
+            "volumeBindingMode": "WaitForFirstConsumer",
+            "reclaimPolicy": "Delete",
+        },
+        *_role(STORAGE_USER, rules),
+    ]
+
+
+def _policy_agent() -> list[Object]:
+    """What the network policy agent looks at; it writes nothing into the cluster."""
+    rules = [
+        _rule("", ["pods", "namespaces"], _READ),
+        _rule("networking.k8s.io", ["networkpolicies"], _READ),
+    ]
+    return _role(NETPOL_USER, rules)
+
+
+def _provider() -> list[Object]:
+    """What the daemon may do: namespaces and what it puts into them; no roles, no volumes of nodes."""
+    core = ["namespaces", "secrets", "serviceaccounts", "resourcequotas", "persistentvolumeclaims", "pods"]
+    rules = [
+        _rule("", core, _WRITE),
+        _rule("", ["nodes", "events", "pods/log"], _READ),
+        _rule("apps", ["deployments", "deployments/scale", "replicasets"], _WRITE),
+        _rule("networking.k8s.io", ["networkpolicies"], _WRITE),
+        _rule("coordination.k8s.io", ["leases"], _WRITE),
+    ]
+    return _role(PROVIDER_USER, rules)
+
+
+def _rule(group: str, resources: list[str], verbs: list[str]) -> Object:
+    return {"apiGroups": [group], "resources": resources, "verbs": verbs}
+
+
+def _role(user: str, rules: list[Object]) -> list[Object]:
+    """A role of the user's own name, given to the user."""
+    group = "rbac.authorization.k8s.io"
+    return [
+        {"apiVersion": f"{group}/v1", "kind": "ClusterRole", "metadata": {"name": user}, "rules": rules},
+        {
+            "apiVersion": f"{group}/v1",
+            "kind": "ClusterRoleBinding",
+            "metadata": {"name": user},
+            "roleRef": {"apiGroup": group, "kind": "ClusterRole", "name": user},
+            "subjects": [{"apiGroup": group, "kind": "User", "name": user}],
+        },
+    ]

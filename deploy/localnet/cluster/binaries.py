@@ -1,0 +1,177 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The Go programs of the embedded cluster: where they are, and building them once.
+
+`python -m trustedpods.localnet.cluster.binaries` (part of `make setup`) builds what is missing. A build is
+named after a hash of its sources, so checkouts that share a home share builds and never mix them.
+"""
+
+import hashlib
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from pathlib import Path
+
+from trustedpods.localnet.folders import waiting_for
+from trustedpods.protocol.errors import NoContext, TrustedPodsError
+
+KUBERNETES_VERSION = "1.36.3"
+PROVISIONER_VERSION = "v0.0.30"
+
+PAUSE = "docker.io/local/pause:1"
+"""Image that holds a pod's namespaces open."""
+
+BUSYBOX = "docker.io/local/busybox:1"
+"""Image in which the storage provisioner runs its scripts."""
+
+NODE_IMAGES = ("pause", "busybox")
+"""What a node has before any registry: archives of deploy/images."""
+
+_PROVISIONER_MODULE = "github.com/rancher/local-path-provisioner"
+_VERSION_PACKAGE = "k8s.io/component-base/version"
+
+
+def checkout() -> Path:
+    """The source tree that this module runs from (the links in src/ are resolved)."""
+    return Path(__file__).resolve().parents[2]
+
+
+def cache() -> Path:
+    """Folder of what is built once: $TRUSTEDPODS_CACHE, or the user's cache folder."""
+    if "TRUSTEDPODS_CACHE" in os.environ:
+        return Path(os.environ["TRUSTEDPODS_CACHE"])
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(base) / "trustedpods"
+
+
+def kube() -> Path:
+    """Where the multi-call Kubernetes binary of these sources is, built or not."""
+    return cache() / f"kube-{_digest(_go_sources().glob('*.go'))}"
+
+
+def netpol() -> Path:
+    """Where the network policy agent of these sources is, built or not."""
+    return cache() / f"netpol-{_digest(_netpol_sources())}"
+
+
+def netpol_cni() -> Path:
+    """Where the agent's CNI plugin of these sources is, built or not."""
+    return cache() / f"netpol-cni-{_digest(_netpol_sources())}"
+
+
+def provisioner() -> Path:
+    """Where the storage provisioner is, built or not."""
+    return cache() / f"local-path-provisioner-{PROVISIONER_VERSION}"
+
+
+def image(name: str) -> Path:
+    """Archive of an image from deploy/images, built or not."""
+    return cache() / "images" / f"{name}.tar"
+
+
+def anvil() -> Path:
+    """The chain's node: the native binary, because npm's wrapper hides how it ended."""
+    modules = checkout() / "contracts" / "node_modules" / "@foundry-rs"
+    found = sorted(modules.glob("anvil-*/bin/anvil"))
+    if not found:
+        raise NoContext("anvil is not installed", hint="run `make setup`")
+    return found[0]
+
+
+def built(path: Path) -> Path:
+    """The program, if it has been built."""
+    if not path.exists():
+        raise NoContext(f"{path} has not been built", hint="run `make setup`")
+    return path
+
+
+def _go_sources() -> Path:
+    return checkout() / "deploy" / "kube"
+
+
+def _netpol_sources() -> Iterator[Path]:
+    """What goes into the agent and its plugin; their tests do not."""
+    found = (_go_sources() / "netpol").rglob("*.go")
+    return (path for path in found if not path.name.endswith("_test.go"))
+
+
+def _digest(files: Iterable[Path]) -> str:
+    """Of these files and of the versions of all modules."""
+    sources, digest = _go_sources(), hashlib.sha256()
+    for path in sorted([sources / "go.mod", sources / "go.sum", *files]):
+        name = path.relative_to(sources)
+        digest.update(f"{name}\0{path.stat().st_size}\0".encode() + path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def build_all() -> None:
+    """Build what is missing; two callers at once build once."""
+    cache().mkdir(parents=True, exist_ok=True)
+    with waiting_for(cache() / "build.lock"):
+        if not kube().exists():
+            _say(f"building Kubernetes {KUBERNETES_VERSION} (about 6 minutes on 2 cores with cold caches)")
+            _publish(_build_kube, kube())
+        if not (netpol().exists() and netpol_cni().exists()):
+            _say("building the network policy agent (seconds once Kubernetes is built)")
+            _publish(partial(_build_netpol, "agent"), netpol())
+            _publish(partial(_build_netpol, "cni"), netpol_cni())
+        if not provisioner().exists():
+            _say(f"building local-path-provisioner {PROVISIONER_VERSION} (about a minute)")
+            _publish(_build_provisioner, provisioner())
+
+
+def _build_kube(folder: Path) -> Path:
+    major, minor, _ = KUBERNETES_VERSION.split(".")
+    stamps = {"gitVersion": f"v{KUBERNETES_VERSION}", "gitMajor": major, "gitMinor": minor}
+    flags = ["-s", "-w", *(f"-X {_VERSION_PACKAGE}.{name}={value}" for name, value in stamps.items())]
+    target = folder / "kube"
+    _go(
+        ["build", "-trimpath", "-buildvcs=false", f"-ldflags={' '.join(flags)}", "-o", str(target), "."],
+        _go_sources(),
+        {"CGO_ENABLED": "0"},
+    )
+    return target
+
+
+def _build_netpol(program: str, folder: Path) -> Path:
+    target = folder / program
+    flags = ["-trimpath", "-buildvcs=false", "-ldflags=-s -w", "-o", str(target)]
+    _go(["build", *flags, f"./netpol/{program}"], _go_sources(), {"CGO_ENABLED": "0"})
+    return target
+
+
+def _build_provisioner(folder: Path) -> Path:
+    _go(
+        ["install", "-trimpath", "-ldflags=-s -w", f"{_PROVISIONER_MODULE}@{PROVISIONER_VERSION}"],
+        folder,
+        {"CGO_ENABLED": "0", "GOBIN": str(folder), "GOFLAGS": ""},
+    )
+    return folder / "local-path-provisioner"
+
+
+def _go(arguments: list[str], folder: Path, env: dict[str, str]) -> None:
+    words = ["go", *arguments]
+    done = subprocess.run(words, cwd=folder, env={**os.environ, **env}, check=False)  # noqa: S603
+    if done.returncode != 0:
+        raise TrustedPodsError(f"`go {arguments[0]}` ended with code {done.returncode}", where=str(folder))
+
+
+def _publish(build: Callable[[Path], Path], target: Path) -> None:
+    began = time.monotonic()
+    with tempfile.TemporaryDirectory(dir=cache(), prefix="building-") as name:
+        made = build(Path(name))
+        made.chmod(0o755)
+        made.replace(target)
+    _say(f"  {target} ({target.stat().st_size / 1e6:.0f} MB, {time.monotonic() - began:.0f} s)")
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    build_all()

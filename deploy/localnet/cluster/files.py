@@ -1,0 +1,203 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Configuration files of one embedded cluster, as text. Pure.
+
+The settings that look odd cost somebody time: each has its reason beside it.
+"""
+
+import json
+from pathlib import Path
+
+from trustedpods.localnet.cluster import binaries
+from trustedpods.localnet.cluster.binaries import PAUSE
+from trustedpods.localnet.settings import Cluster
+
+CNI_PLUGINS = Path("/usr/lib/cni")
+"""Where Debian's containernetworking-plugins are."""
+
+
+_POLICY_PLUGIN = "trustedpods-netpol"
+
+
+def containerd_toml(cluster: Cluster) -> str:
+    """Configuration of containerd 1.6 and newer, with everything it writes below the cluster's folder.
+
+    `restrict_oom_score_adj` and `disable_apparmor`: machines where these may not be set.
+    `netns_mounts_under_state_dir`: pods' network namespaces are found and removed with the rest.
+    """
+    here = cluster.directory
+    return f"""version = 2
+root = "{here}/containerd"
+state = "{here}/run"
+oom_score = 0
+disabled_plugins = [
+  "io.containerd.internal.v1.tracing", "io.containerd.tracing.processor.v1.otlp",
+  "io.containerd.snapshotter.v1.aufs", "io.containerd.snapshotter.v1.btrfs",
+  "io.containerd.snapshotter.v1.devmapper", "io.containerd.snapshotter.v1.zfs",
+]
+
+[grpc]
+  address = "{containerd_socket(cluster)}"
+
+[plugins."io.containerd.internal.v1.opt"]
+  path = "{here}/opt"
+
+[plugins."io.containerd.grpc.v1.cri"]
+  sandbox_image = "{PAUSE}"
+  restrict_oom_score_adj = true
+  disable_apparmor = true
+  netns_mounts_under_state_dir = true
+  stream_server_address = "127.0.0.1"
+  max_concurrent_downloads = 4
+  [plugins."io.containerd.grpc.v1.cri".cni]
+    bin_dir = "{cni_folder(cluster)}"
+    conf_dir = "{here}/cni"
+  [plugins."io.containerd.grpc.v1.cri".containerd]
+    snapshotter = "overlayfs"
+    [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc]
+      runtime_type = "io.containerd.runc.v2"
+      [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc.options]
+        SystemdCgroup = false
+        Root = "{here}/runc"
+"""
+
+
+def containerd_socket(cluster: Cluster) -> Path:
+    """Where containerd listens."""
+    return cluster.path("containerd.sock")
+
+
+def cni_network(cluster: Cluster) -> str:
+    """Name of the pod network; CNI keeps results under it in /var/lib/cni."""
+    assert cluster.namespace is not None
+    return cluster.namespace
+
+
+def cni_folder(cluster: Cluster) -> Path:
+    """Where containerd looks for plugins: links to Debian's, and to the policy agent's."""
+    return cluster.path("cni-plugins")
+
+
+def cni_plugins() -> dict[str, Path]:
+    """The plugins that pods' networks are made of, by the name that a configuration calls them."""
+    theirs = {name: CNI_PLUGINS / name for name in ("ptp", "host-local", "loopback")}
+    return {**theirs, _POLICY_PLUGIN: binaries.netpol_cni()}
+
+
+def plugin_socket(cluster: Cluster) -> Path:
+    """Where the policy agent hears of new pods."""
+    return cluster.path("netpol", "cni.sock")
+
+
+def traffic_socket(cluster: Cluster) -> Path:
+    """Where the policy agent tells what pods sent and received."""
+    return cluster.path("netpol", "traffic.sock")
+
+
+def cni_conflist(cluster: Cluster) -> str:
+    """Pods' network: `ptp`, so that no traffic between pods passes the node's rules unseen.
+
+    After it our own plugin, which lets no pod start before its policies hold.
+    """
+    address_management = {
+        "type": "host-local",
+        "ranges": [[{"subnet": cluster.pod_network}]],
+        "routes": [{"dst": "0.0.0.0/0"}],
+        "dataDir": str(cluster.path("cni-addresses")),
+    }
+    plugin = {"type": "ptp", "ipMasq": False, "ipam": address_management}
+    policies = {"type": _POLICY_PLUGIN, "socket": str(plugin_socket(cluster))}
+    network = {"cniVersion": "0.4.0", "name": cni_network(cluster), "plugins": [plugin, policies]}
+    return json.dumps(network, indent=1)
+
+
+def kubelet_json(cluster: Cluster, cgroup_root: str) -> str:
+    """The kubelet's configuration.
+
+    `failCgroupV1`: version 1 machines are still around. `volumePluginDir` and `podLogsDir`: the
+    defaults are folders of the whole machine. The allow-list: a tenant that pulls the same busybox
+    as ours must not make the kubelet ask for credentials when the storage provisioner uses it.
+    """
+    pki, socket = cluster.path("pki"), f"unix://{containerd_socket(cluster)}"
+    return json.dumps(
+        {
+            "apiVersion": "kubelet.config.k8s.io/v1beta1",
+            "kind": "KubeletConfiguration",
+            "address": cluster.node_ip,
+            "authentication": {
+                "anonymous": {"enabled": False},
+                "webhook": {"enabled": True},
+                "x509": {"clientCAFile": f"{pki}/ca.crt"},
+            },
+            "authorization": {"mode": "Webhook"},
+            "tlsCertFile": f"{pki}/node.crt",
+            "tlsPrivateKeyFile": f"{pki}/node.key",
+            "cgroupDriver": "cgroupfs",
+            "cgroupRoot": cgroup_root,
+            "failSwapOn": False,
+            "failCgroupV1": False,
+            "clusterDNS": [cluster.dns_ip],
+            "clusterDomain": "cluster.local",
+            "resolvConf": "/dev/null",
+            "containerRuntimeEndpoint": socket,
+            "imageServiceEndpoint": socket,
+            "serializeImagePulls": False,
+            "maxParallelImagePulls": 4,
+            "oomScoreAdj": 0,
+            "evictionHard": {
+                "memory.available": "100Mi",
+                "nodefs.available": "1%",
+                "imagefs.available": "1%",
+            },
+            "imageGCHighThresholdPercent": 100,
+            "imagePullCredentialsVerificationPolicy": "NeverVerifyAllowlistedImages",
+            "preloadedImagesVerificationAllowlist": ["docker.io/local/*"],
+            "volumePluginDir": str(cluster.path("volume-plugins")),
+            "podLogsDir": str(cluster.path("pod-logs")),
+        },
+        indent=1,
+    )
+
+
+def proxy_json(cluster: Cluster) -> str:
+    """kube-proxy's configuration; conntrack's limits belong to the whole machine, so: untouched."""
+    return json.dumps(
+        {
+            "apiVersion": "kubeproxy.config.k8s.io/v1alpha1",
+            "kind": "KubeProxyConfiguration",
+            "mode": "iptables",
+            "clientConnection": {"kubeconfig": str(cluster.path("pki", "proxy.conf"))},
+            "clusterCIDR": cluster.pod_network,
+            "hostnameOverride": cluster.name,
+            "oomScoreAdj": 0,
+            "conntrack": {
+                "maxPerCore": 0,
+                "min": 0,
+                "tcpEstablishedTimeout": "0s",
+                "tcpCloseWaitTimeout": "0s",
+            },
+            "metricsBindAddress": "127.0.0.1:10249",
+            "healthzBindAddress": "127.0.0.1:10256",
+        },
+        indent=1,
+    )
+
+
+def corefile(cluster: Cluster) -> str:
+    """CoreDNS: the cluster's own names, and nothing is forwarded to anybody."""
+    return f""".:53 {{
+  bind {cluster.node_ip}
+  errors
+  ready 127.0.0.1:8181
+  kubernetes cluster.local in-addr.arpa ip6.arpa {{
+    kubeconfig {cluster.path("pki", "dns.conf")}
+    pods disabled
+  }}
+  cache 5
+}}
+"""
+
+
+def storage_config(cluster: Cluster) -> str:
+    """Where the storage provisioner makes volumes."""
+    place = {"node": "DEFAULT_PATH_FOR_NON_LISTED_NODES", "paths": [str(cluster.path("volumes"))]}
+    return json.dumps({"nodePathMap": [place]})

@@ -1,0 +1,155 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Configuration of one provider's processes: daemon, facade and image registry. Pure."""
+
+from pathlib import Path
+
+from trustedpods.contracts.records import Market
+from trustedpods.localnet.cluster import files as cluster_files
+from trustedpods.localnet.folders import shared_memory
+from trustedpods.localnet.market import pricing
+from trustedpods.localnet.settings import TCP_PORTS, Cluster, Settings
+from trustedpods.localnet.toml_text import toml_text
+from trustedpods.protocol.ids import Address
+from trustedpods.provider.facade.haproxy.config import Bind, FacadeConfig
+from trustedpods.provider.facade.pools import Pools
+
+POOLS = Pools(http=256, h2=64, tcp=TCP_PORTS)
+IDLE_MIB = 16
+MAX_HELD = 256
+WAKE_LIMIT_S = 60
+
+_FIRST_DAEMON = 1
+
+
+def facade_config(settings: Settings, cluster: Cluster) -> FacadeConfig:
+    """HAProxy listens on the loopback of whoever called `up`, and on the node's own address."""
+    outside = settings.host_namespace if cluster.embedded else None
+    binds = [Bind(f"127.0.0.1:{cluster.ports.http}", outside)]
+    tcp_binds = [Bind(f"127.0.0.1:{cluster.ports.tcp}", outside)] if cluster.ports.tcp else []
+    tls_binds = [Bind(f"127.0.0.1:{cluster.ports.https}", outside)] if cluster.ports.https else []
+    if cluster.embedded:
+        binds.append(Bind(f"{cluster.node_ip}:80"))
+        tls_binds += [Bind(f"{cluster.node_ip}:443")] if tls_binds else []
+        tcp_binds += [Bind(f"{cluster.node_ip}:{bind.port}") for bind in tcp_binds]
+    return FacadeConfig(
+        binds=tuple(binds),
+        pools=POOLS,
+        tcp_binds=tuple(tcp_binds),
+        tls_binds=tuple(tls_binds),
+        tls_dir=keys_folder(settings, cluster),
+        https_suffix=_https_suffix(cluster),
+        exporter=Bind(f"127.0.0.1:{cluster.ports.metrics + 1}") if cluster.embedded else None,
+        runtime_socket=cluster.path("facade", "runtime.sock"),
+        map_file=cluster.path("facade", "hosts.map"),
+        activator_dir=cluster.path("facade", "slots"),
+        pages_dir=cluster.path("facade", "pages"),
+    )
+
+
+def keys_folder(settings: Settings, cluster: Cluster) -> Path:
+    """Memory-only folder of the daemon's keys: a tmpfs of our own, or the one that everybody has."""
+    if cluster.embedded:
+        return cluster.path("keys")
+    return shared_memory(settings.name) / cluster.name
+
+
+def _https_suffix(cluster: Cluster) -> str:
+    return f":{cluster.ports.https}" if cluster.ports.https else ""
+
+
+def wake_socket(cluster: Cluster) -> Path:
+    """Where the daemon answers the activator."""
+    return cluster.path("facade", "wake.sock")
+
+
+def provider_toml(
+    settings: Settings, cluster: Cluster, market: Market, owner: Address, places: dict[str, Path]
+) -> str:
+    """The daemon's configuration.
+
+    *places*: the files `machine`, `owner_key`, `operator_key` and `kubeconfig`, the folder `keys`.
+    """
+    knobs, facade = settings.knobs, facade_config(settings, cluster)
+    prices = pricing.prices(knobs.decimals, cluster.price_percent)
+    return toml_text(
+        {
+            "market": {
+                "rpc": settings.rpc,
+                "chain_id": market.chain_id,
+                "payments": market.payments,
+                "registry": market.registry,
+                "token": market.token,
+                "finality_blocks": market.finality_blocks,
+            },
+            "identity": {
+                "owner": owner,
+                "daemon": _FIRST_DAEMON,
+                "operator_key_file": places["operator_key"],
+                "owner_key_file": places["owner_key"],
+                "keys_dir": places["keys"],
+                "tee": f"simulated:{places['machine']}" if cluster.embedded else "none",
+                "trust": "sealed" if cluster.embedded else "open",
+                "region": "localnet",
+                "domain": cluster.domain,
+                "url_suffix": cluster.url_suffix,
+            },
+            "net": {"listen": [f"/ip4/{cluster.node_ip}/tcp/{cluster.ports.peer}"]},
+            "cluster": _cluster_table(cluster, places["kubeconfig"]),
+            "facade": {
+                "runtime_socket": facade.runtime_socket,
+                "activator_dir": facade.activator_dir,
+                "wake_socket": wake_socket(cluster),
+                "map_file": facade.map_file,
+                "slots": POOLS.http,
+                "h2_slots": POOLS.h2,
+                "tcp_slots": POOLS.tcp,
+                "tls_binds": [bind.address for bind in facade.tls_binds],
+                "https_suffix": facade.https_suffix,
+                "tcp_binds": [bind.address for bind in facade.tcp_binds],
+                "wake_limit_s": WAKE_LIMIT_S,
+                "max_held": MAX_HELD,
+            },
+            "prices": prices.model_dump(exclude={"kind"}),
+            "terms": {
+                "min_deposit": 0,
+                "unlock_s": knobs.unlock_s,
+                "grace_s": knobs.grace_s,
+                "idle_mib": IDLE_MIB,
+                "claim_interval_s": knobs.claim_interval_s,
+                "min_claim": pricing.min_claim(knobs.decimals),
+                "warn_before_s": knobs.warn_before_s,
+                "idle_after_s": knobs.idle_after_s,
+            },
+            "store": {
+                "path": cluster.path("provider", "store.db"),
+                "spool": cluster.path("provider", "spool"),
+                "spool_quota_mib": 8192,
+            },
+            "webhooks": {"allow_private": True},
+            "metrics": {"listen": f"127.0.0.1:{cluster.ports.metrics}"},
+        }
+    )
+
+
+def _cluster_table(cluster: Cluster, kubeconfig: Path) -> dict[str, object]:
+    table: dict[str, object] = {"kubeconfig": kubeconfig, "registry": cluster.registry, "overcommit": 4.0}
+    if cluster.embedded:
+        table["traffic_socket"] = cluster_files.traffic_socket(cluster)
+    return table
+
+
+def registry_yaml(cluster: Cluster) -> str:
+    """The image registry, on the node's loopback only."""
+    return f"""version: 0.1
+log:
+  level: warn
+  accesslog:
+    disabled: true
+storage:
+  filesystem:
+    rootdirectory: {cluster.path("registry")}
+  delete:
+    enabled: true
+http:
+  addr: {cluster.registry}
+"""

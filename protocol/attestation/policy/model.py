@@ -1,0 +1,211 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The fields of a policy file: all of them mandatory, none of them unknown."""
+
+from typing import Annotated, Final, Literal, Self
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+from trustedpods.protocol import limits
+from trustedpods.protocol.attestation.simulated import market_digest
+from trustedpods.protocol.attestation.snp.policy import CHIP_ID_BYTES, Revocation, SnpEntry
+from trustedpods.protocol.attestation.snp.report import PlatformInfo, Tcb
+from trustedpods.protocol.attestation.tdx.policy import TcbStatus, TdxEntry
+from trustedpods.protocol.errors import BadInput
+from trustedpods.protocol.ids import parse_address
+from trustedpods.protocol.messages import TrustClass
+
+MAX_ITEMS: Final = 4096
+"""Values in one list: more machines than a publisher has met."""
+
+
+VERSION: Final = 1
+EVENT_LOG: Final = "eventlog"
+
+
+def _address(text: str) -> str:
+    try:
+        return parse_address(text)
+    except BadInput as error:
+        raise ValueError(error.what) from None
+
+
+def _never(value: bool) -> bool:
+    if value:
+        raise ValueError("cannot be accepted: it must be false")
+    return value
+
+
+def _unique(items: list[str]) -> list[str]:
+    if len(set(items)) != len(items):
+        raise ValueError("a value is there twice")
+    return items
+
+
+Hex8 = Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")]
+Hex16 = Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
+Hex32 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+Hex48 = Annotated[str, Field(pattern=r"^[0-9a-f]{96}$")]
+HexBytes = Annotated[str, Field(pattern=r"^([0-9a-f]{2})*$", max_length=8192)]
+ChipId = Annotated[str, Field(pattern=r"^([0-9a-f]{16}|[0-9a-f]{128})$")]
+"""64 bytes, or the 8 of a Turin."""
+
+Any_ = Literal["any"]
+Never = Annotated[bool, AfterValidator(_never)]
+Byte = Annotated[int, Field(ge=0, le=255)]
+Bounds = Field(min_length=1, max_length=MAX_ITEMS)
+AddressText = Annotated[str, AfterValidator(_address)]
+
+
+class Table(BaseModel):
+    """Base of every table of the file."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class TcbModel(Table):
+    """Least firmware versions; `fmc` is for Turin, and only for it."""
+
+    bl: Byte
+    tee: Byte
+    snp: Byte
+    ucode: Byte
+    fmc: Byte | None = None
+
+
+class GuestPolicyModel(Table):
+    """What the host may have been allowed at launch; debugging and copying never."""
+
+    debug: Never
+    migrate_ma: Never
+    smt: bool
+    single_socket: bool
+
+
+class SnpModel(Table):
+    """`[[snp]]`: one kind of SEV-SNP machine."""
+
+    product: Literal["Milan", "Genoa", "Turin"]
+    measurements: Annotated[list[Hex48], Bounds, AfterValidator(_unique)]
+    min_tcb: TcbModel
+    min_guest_svn: Annotated[int, Field(ge=0, lt=1 << 32)]
+    guest_policy: GuestPolicyModel
+    platform_require: (
+        Annotated[
+            list[Literal["ecc", "tsme", "rapl_disabled", "ciphertext_hiding", "alias_check_complete"]], Bounds
+        ]
+        | Literal["none"]
+    )
+    vmpl: Annotated[list[Annotated[int, Field(ge=0, le=3)]], Bounds]
+    host_data: Annotated[list[Hex32], Bounds, AfterValidator(_unique)] | Any_
+    allow_vlek: bool
+    allowed_chip_ids: Annotated[list[ChipId], Bounds, AfterValidator(_unique)] | Any_
+    revocation: Revocation
+
+    @model_validator(mode="after")
+    def _turin_has_fmc(self) -> Self:
+        if (self.product == "Turin") != (self.min_tcb.fmc is not None):
+            raise ValueError("min_tcb.fmc is there for Turin, and only for Turin")
+        return self
+
+    def entry(self) -> SnpEntry:
+        """What it means."""
+        required = PlatformInfo(0)
+        for name in () if self.platform_require == "none" else self.platform_require:
+            required |= PlatformInfo[name.upper()]
+        least = self.min_tcb
+        return SnpEntry(
+            product=self.product,
+            measurements=_bytes(self.measurements),
+            minimum=Tcb(least.bl, least.tee, least.snp, least.ucode, least.fmc or 0),
+            vmpl=frozenset(self.vmpl),
+            allow_smt=self.guest_policy.smt,
+            require_single_socket=self.guest_policy.single_socket,
+            allow_vlek=self.allow_vlek,
+            min_guest_svn=self.min_guest_svn,
+            platform_require=required,
+            revocation=self.revocation,
+            host_data=None if self.host_data == "any" else _bytes(self.host_data),
+            allowed_chip_ids=None if self.allowed_chip_ids == "any" else _chips(self.allowed_chip_ids),
+        )
+
+
+class TdxModel(Table):
+    """`[[tdx]]`: one kind of TDX machine."""
+
+    mrtd: Annotated[list[Hex48], Bounds, AfterValidator(_unique)]
+    rtmr: Annotated[list[Hex48 | Literal["eventlog"]], Field(min_length=4, max_length=4)]
+    event_log: (
+        Annotated[dict[str, Annotated[list[HexBytes], Bounds] | Any_], Field(min_length=1)] | Literal["none"]
+    )
+    mr_seam: Annotated[list[Hex48], Bounds, AfterValidator(_unique)] | Any_
+    mr_config_id: Annotated[list[Hex48], Bounds, AfterValidator(_unique)] | Any_
+    td_attributes: Hex8
+    xfam: Annotated[list[Hex8], Bounds, AfterValidator(_unique)]
+    min_tee_tcb_svn: Hex16
+    tcb_status: Annotated[list[TcbStatus], Bounds]
+    reject_advisories: Annotated[list[str], Bounds, AfterValidator(_unique)] | Literal["none"]
+    min_tcb_eval_data_number: Annotated[int, Field(ge=1, lt=1 << 32)]
+    allowed_piids: Annotated[list[Hex16], Bounds, AfterValidator(_unique)] | Any_
+
+    def entry(self) -> TdxEntry:
+        """What it means."""
+        events = () if self.event_log == "none" else tuple(self.event_log.items())
+        return TdxEntry(
+            mrtd=_bytes(self.mrtd),
+            rtmr=tuple(None if value == EVENT_LOG else bytes.fromhex(value) for value in self.rtmr),
+            td_attributes=bytes.fromhex(self.td_attributes),
+            xfam=_bytes(self.xfam),
+            min_tee_tcb_svn=bytes.fromhex(self.min_tee_tcb_svn),
+            min_tcb_eval_data_number=self.min_tcb_eval_data_number,
+            tcb_status=frozenset(self.tcb_status),
+            events=tuple((name, None if values == "any" else _bytes(values)) for name, values in events),
+            reject_advisories=frozenset(() if self.reject_advisories == "none" else self.reject_advisories),
+            mr_seam=None if self.mr_seam == "any" else _bytes(self.mr_seam),
+            mr_config_id=None if self.mr_config_id == "any" else _bytes(self.mr_config_id),
+            allowed_piids=None if self.allowed_piids == "any" else _bytes(self.allowed_piids),
+        )
+
+
+class SimulatedModel(Table):
+    """`[[simulated]]`: a localnet whose simulated machines count; its root is in its market file."""
+
+    chain_id: Annotated[int, Field(ge=1, lt=1 << 64)]
+    registry: AddressText
+    payments: AddressText
+
+    @property
+    def digest(self) -> str:
+        """The market, as the names in its certificates have it."""
+        return market_digest(self.chain_id, parse_address(self.registry), parse_address(self.payments))
+
+
+class PolicyFile(Table):
+    """The whole file."""
+
+    version: Annotated[int, Field(ge=VERSION, le=VERSION)]
+    trust: Annotated[list[TrustClass], Field(min_length=1), AfterValidator(_unique)]
+    accept: Annotated[
+        list[Literal["sev-snp", "tdx", "simulated", "none"]], Field(min_length=1), AfterValidator(_unique)
+    ]
+    max_evidence_bytes: Annotated[int, Field(ge=1024, le=limits.MAX_EVIDENCE)]
+    snp: Annotated[list[SnpModel], Field(max_length=MAX_ITEMS)] = []
+    tdx: Annotated[list[TdxModel], Field(max_length=MAX_ITEMS)] = []
+    simulated: Annotated[list[SimulatedModel], Field(max_length=MAX_ITEMS)] = []
+
+    @model_validator(mode="after")
+    def _accepted_is_described(self) -> Self:
+        for kind, tables in (("sev-snp", self.snp), ("tdx", self.tdx), ("simulated", self.simulated)):
+            table = kind.removeprefix("sev-")
+            if (kind in self.accept) != bool(tables):
+                raise ValueError(f"accept has {kind!r} exactly when there is a [[{table}]]")
+        if "none" in self.accept and "open" not in self.trust:
+            raise ValueError('accept has "none" (no hardware), which only class open can be: trust lacks it')
+        return self
+
+
+def _bytes(values: list[str]) -> frozenset[bytes]:
+    return frozenset(map(bytes.fromhex, values))
+
+
+def _chips(values: list[str]) -> frozenset[bytes]:
+    return frozenset(bytes.fromhex(value).ljust(CHIP_ID_BYTES, b"\0") for value in values)

@@ -1,0 +1,209 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the operator may ask of the running daemon: pods, claims, its row; and numbers for metrics."""
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any, Protocol
+
+from trustedpods.contracts.eip712 import address_of
+from trustedpods.protocol.errors import TrustedPodsError
+from trustedpods.protocol.ids import ChannelId, channel_hex
+from trustedpods.protocol.limits import MIB
+from trustedpods.provider.admin.eviction import Evictor
+from trustedpods.provider.admin.socket import OperatorVerb
+from trustedpods.provider.billing.settlement import Settlement
+from trustedpods.provider.core.pod import PodRecord
+from trustedpods.provider.doors import Doors
+from trustedpods.provider.lifecycle.reconciler import Reconciler
+from trustedpods.provider.metrics import Snapshot
+from trustedpods.provider.pods.records import Pods
+from trustedpods.provider.serving.autoscaler import Fleet
+from trustedpods.provider.store import claims
+from trustedpods.provider.tee.chip import own_chip
+
+Answer = dict[str, Any]
+
+
+class Parts(Protocol):
+    """What of the running daemon is asked here."""
+
+    @property
+    def doors(self) -> Doors:
+        """Doors, keys and configuration."""
+        ...
+
+    @property
+    def pods(self) -> Pods:
+        """Records of all pods."""
+        ...
+
+    @property
+    def fleet(self) -> Fleet:
+        """Who scales which pod."""
+        ...
+
+    @property
+    def settlement(self) -> Settlement:
+        """Who cuts claims."""
+        ...
+
+    @property
+    def reconciler(self) -> Reconciler:
+        """Who knows what each pod can still pay."""
+        ...
+
+    @property
+    def evictor(self) -> Evictor:
+        """Who sends pods away."""
+        ...
+
+
+@dataclass(frozen=True)
+class OperatorDesk:
+    """What is asked over the operator's socket, and the answers, ready for JSON.
+
+    `profile` and `endpoint` are those of the registry row, `conversations` counts those that go on.
+    """
+
+    parts: Parts
+    profile: bytes
+    endpoint: str
+    conversations: Callable[[], int]
+
+    def verbs(self) -> dict[str, OperatorVerb]:
+        """Each verb by its name."""
+        named = (self.identity, self.pods, self.claim, self.evict, self.drain, self.overview)
+        return {verb.__name__: verb for verb in named}
+
+    async def identity(self, _question: Answer) -> Answer:
+        """What `register` writes into the registry row."""
+        return {
+            "profile": self.profile.hex(),
+            "endpoint": self.endpoint,
+            "meter": self.parts.doors.meter,
+            "tee": self.parts.doors.collector.kind,
+            "chip": (await own_chip(self.parts.doors.collector)).hex(),
+        }
+
+    async def pods(self, question: Answer) -> Answer:
+        """Every pod, in numbers; nothing of what is in it."""
+        records = self.parts.pods.all if question.get("all") else self.parts.pods.standing
+        paid = await _paid(self.parts, records)
+        return {"pods": [_row(self.parts, record, paid) for record in records]}
+
+    async def claim(self, question: Answer) -> Answer:
+        """Cut and send a claim, or only prepare it."""
+        report = await self.parts.settlement.claim(
+            prepare=bool(question.get("prepare")), withdraw=bool(question.get("withdraw"))
+        )
+        return {
+            "items": report.items,
+            "root": None if report.root is None else report.root.hex(),
+            "transaction": None if report.transaction is None else "0x" + report.transaction.hex(),
+            "withdrawn": str(report.withdrawn),
+        }
+
+    async def evict(self, question: Answer) -> Answer:
+        """Send one pod away."""
+        target, reason = str(question.get("target", "")), str(question.get("reason", ""))
+        found = await self.parts.evictor.evict(target, reason, deny=bool(question.get("deny")))
+        return {"pods": [asdict(one) for one in found]}
+
+    async def drain(self, question: Answer) -> Answer:
+        """Take nobody in and send everybody away, or take pods in again."""
+        if question.get("undo"):
+            self.parts.evictor.undrain()
+            return {"pods": []}
+        found = await self.parts.evictor.drain(str(question.get("reason", "")))
+        return {"pods": [asdict(one) for one in found]}
+
+    async def overview(self, _question: Answer) -> Answer:
+        """Everything that `top` shows."""
+        now = await snapshot(self.parts, self.conversations())
+        standing = self.parts.pods.standing
+        paid = await _paid(self.parts, standing)
+        return {
+            "pods": [_busy_row(self.parts, record, paid) for record in standing],
+            "replicas": now.replicas,
+            "conversations": now.conversations,
+            "freeSlots": now.free_slots,
+            "spoolBytes": now.spool_bytes,
+            "spoolQuotaBytes": now.spool_quota_bytes,
+            "gasWei": now.gas_wei,
+        }
+
+
+async def _paid(parts: Parts, records: list[PodRecord]) -> dict[ChannelId, int]:
+    """Base units that each pod's present life has brought."""
+    lives = {record.channel: record.namespace for record in records}
+    return await parts.doors.store.read(claims.paid_in_lives, lives)
+
+
+def _row(parts: Parts, record: PodRecord, paid: dict[ChannelId, int]) -> Answer:
+    replicas, ready = parts.fleet.replicas_of(record)
+    money = parts.reconciler.money(record.channel)
+    machine = parts.fleet.machine(record.channel)
+    state = machine.state if machine else None
+    return {
+        "label": record.label,
+        "channel": channel_hex(record.channel),
+        "namespace": record.namespace,
+        "phase": str(record.phase),
+        "scale": str(state.phase) if state else None,
+        "replicas": replicas,
+        "ready": ready,
+        "slot": record.slot,
+        "left": None if record.chain is None else str(record.chain.left),
+        "claimed": str(paid[record.channel]),
+        "runwaySeconds": money.runway_s if money else None,
+        "why": (state.reason if state and state.failures else "")
+        or record.reason
+        or parts.fleet.cap_told(record)
+        or None,
+    }
+
+
+def _runways(parts: Parts, records: list[PodRecord]) -> list[int]:
+    found = [parts.reconciler.money(record.channel) for record in records]
+    return [money.runway_s for money in found if money is not None and money.runway_s is not None]
+
+
+def _busy_row(parts: Parts, record: PodRecord, paid: dict[ChannelId, int]) -> Answer:
+    machine = parts.fleet.machine(record.channel)
+    state = machine.state if machine else None
+    boot, total, _ = (state.counters if state else None) or (None, None, None)
+    return {
+        **_row(parts, record, paid),
+        "inFlight": state.load.samples[-1][1] if state and state.load.samples else 0,
+        "requests": total,
+        "proxy": boot,
+    }
+
+
+async def snapshot(parts: Parts, conversations: int) -> Snapshot:
+    """Numbers for the metrics; the chain is asked only for the operator's gas."""
+    try:
+        gas = await parts.doors.chain.gas_balance(address_of(parts.doors.operator_key))
+        parts.doors.metrics.answered("chain")
+    except TrustedPodsError:
+        gas = -1
+    standing = parts.pods.standing
+    machines = [m for m in map(parts.fleet.machine, (r.channel for r in standing)) if m is not None]
+    counts = [parts.fleet.replicas_of(record) for record in standing]
+    return Snapshot(
+        pods_by_phase=dict(Counter(str(record.phase) for record in standing)),
+        pods_by_scale=dict(Counter(str(machine.state.phase) for machine in machines)),
+        replicas=sum(replicas for replicas, _ in counts),
+        ready=sum(ready for _, ready in counts),
+        waking=sum(machine.state.waiting is not None for machine in machines),
+        conversations=conversations,
+        spool_bytes=parts.doors.blobs.used_bytes,
+        spool_quota_bytes=parts.doors.config.store.spool_quota_mib * MIB,
+        free_slots=parts.doors.facade.free_slots,
+        claims_by_state=await parts.doors.store.read(claims.count_by_state),
+        last_claim=await parts.doors.store.read(claims.last_claim_at),
+        oldest_claim=min((record.chain.up_to for record in standing if record.chain), default=None),
+        shortest_runway_s=min(_runways(parts, standing), default=None),
+        gas_wei=gas,
+    )

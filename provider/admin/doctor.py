@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Looks at each part that the daemon needs, one after another, and says what is missing."""
+
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import trio
+
+from trustedpods.contracts.client import Chain
+from trustedpods.contracts.eip712 import address_of
+from trustedpods.protocol.attestation.report_data import REPORT_DATA_BYTES
+from trustedpods.protocol.errors import TrustedPodsError
+from trustedpods.provider import tee
+from trustedpods.provider.admin import probes
+from trustedpods.provider.admin.registration import market_of
+from trustedpods.provider.cluster.client import open_cluster
+from trustedpods.provider.cluster.image_registry import open_registry
+from trustedpods.provider.config import ProviderConfig
+from trustedpods.provider.facade.haproxy.runtime import Runtime
+from trustedpods.provider.keys.file import read_key
+
+Finding = dict[str, str]
+
+
+async def examine(config: ProviderConfig) -> list[Finding]:
+    """One finding for each part: `ok`, or what is wrong and what helps."""
+    looks: tuple[tuple[str, Callable[[ProviderConfig], Awaitable[str]]], ...] = (
+        ("keys", _keys),
+        ("tee", _tee),
+        ("chain", _chain),
+        ("cluster", _cluster),
+        ("registry", _registry),
+        ("facade", _facade),
+        ("activator", probes.activator),
+        ("daemon", probes.daemon),
+        ("traffic", probes.traffic),
+        ("isolation", probes.isolation),
+    )
+    findings = []
+    for part, look in looks:
+        try:
+            findings.append({"part": part, "state": "ok", "text": await look(config)})
+        except TrustedPodsError as error:
+            hint = f" ({error.hint})" if error.hint else ""
+            findings.append({"part": part, "state": "missing", "text": f"{error}{hint}"})
+    return findings
+
+
+async def _keys(config: ProviderConfig) -> str:
+    return f"operator {address_of(read_key(Path(config.identity.operator_key_file)))}"
+
+
+async def _tee(config: ProviderConfig) -> str:
+    identity = config.identity
+    collector = tee.from_setting(identity.tee, identity.trust, identity.tee_files)
+    if collector.simulated:
+        return "simulated: for a localnet only"
+    evidence = await trio.to_thread.run_sync(collector.collect, bytes(REPORT_DATA_BYTES))
+    return collector.kind if collector.kind == "none" else f"{collector.kind}: {len(evidence.report)} bytes"
+
+
+async def _chain(config: ProviderConfig) -> str:
+    async with Chain(config.market.rpc, market_of(config)) as chain:
+        await chain.check_market()
+        head = await chain.head()
+        gas = await chain.gas_balance(address_of(read_key(Path(config.identity.operator_key_file))))
+    return f"block {head.number}, operator holds {gas} wei"
+
+
+async def _cluster(config: ProviderConfig) -> str:
+    async with open_cluster(Path(config.cluster.kubeconfig)) as cluster:
+        version, free = await cluster.version(), (await cluster.capacity()).free
+    return f"{version}, free: {free.cpu_milli}m CPU, {free.memory_mib} MiB"
+
+
+async def _registry(config: ProviderConfig) -> str:
+    async with open_registry(f"http://{config.cluster.registry}") as registry:
+        await registry.ping()
+    return config.cluster.registry
+
+
+async def _facade(config: ProviderConfig) -> str:
+    return f"HAProxy process {await Runtime(Path(config.facade.runtime_socket)).boot()}"

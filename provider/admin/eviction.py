@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What an operator may do to pods: send one away by its host or address, or all of them.
+
+He does not see what is in them, and takes nothing that was not used: what is due is claimed first,
+the last item of the removal releases the channel, and the publisher reads the reason in `status`.
+"""
+
+import logging
+from dataclasses import dataclass
+
+import trio
+
+from trustedpods.protocol.errors import BadInput, Refused, TrustedPodsError
+from trustedpods.provider.admission.gate import Gate
+from trustedpods.provider.billing.settlement import Settlement
+from trustedpods.provider.core.lifecycle import Event
+from trustedpods.provider.core.pod import ENDED, Phase, PodRecord
+from trustedpods.provider.doors import Doors
+from trustedpods.provider.lifecycle.workers import Keeper
+from trustedpods.provider.pods.bundles import Bundles
+from trustedpods.provider.pods.records import Pods
+from trustedpods.provider.serving.autoscaler import Fleet
+
+_log = logging.getLogger(__name__)
+
+MAX_REASON = 400
+"""Characters: a sentence or two that a publisher reads."""
+
+SETTLE_WITHIN_S = 60.0
+"""A chain that does not answer does not keep a pod here: the release settles it later."""
+
+GONE_WITHIN_S = 100.0
+"""How long the operator's command waits for the removal; it goes on without it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Eviction:
+    """What became of a pod: its label, its phase now, and whether a claim was sent first."""
+
+    label: str
+    phase: Phase
+    settled: bool
+
+
+class Evictor:
+    """Sends pods away."""
+
+    def __init__(
+        self,
+        doors: Doors,
+        pods: Pods,
+        bundles: Bundles,
+        fleet: Fleet,
+        keeper: Keeper,
+        settlement: Settlement,
+        gate: Gate,
+    ) -> None:
+        self._doors = doors
+        self._pods = pods
+        self._bundles = bundles
+        self._fleet = fleet
+        self._keeper = keeper
+        self._gate = gate
+        self._settlement = settlement
+
+    async def evict(self, target: str, reason: str, *, deny: bool = False) -> list[Eviction]:
+        """Send away the pod that *target* means: its label, one of its hosts, or a replica's address.
+
+        With *deny* its publisher is kept out from now on. Refused where nothing is meant by it.
+        """
+        record = self._find(target.strip().lower())
+        text = f"evicted by the provider's operator: {_checked(reason)}"
+        if deny:
+            self._gate.deny(record.ref.publisher)
+        return await self._send_away([record], text)
+
+    async def drain(self, reason: str) -> list[Eviction]:
+        """Take nobody in any more, and send everybody away."""
+        text = _checked(reason)
+        self._gate.drain(text)
+        return await self._send_away(self._pods.standing, f"the provider is being drained: {text}")
+
+    def undrain(self) -> None:
+        """Take pods in again."""
+        self._gate.drain(None)
+
+    def _find(self, target: str) -> PodRecord:
+        label = self._fleet.label_at(target)
+        for record in self._pods.standing:
+            if label == record.label or target in self._names(record):
+                return record
+        raise Refused(
+            f"no pod here has the host or address {target!r}",
+            rule="unknown-pod",
+            hint="`trustedpods-provider pods` lists labels; a host begins with one",
+        )
+
+    def _names(self, record: PodRecord) -> set[str]:
+        """Everything by which others know the pod: its label and its hosts."""
+        names = {record.label, f"{record.label}.{self._doors.config.identity.domain}"}
+        try:
+            exposed = self._bundles.open(record).exposures(record.label, self._doors.config)
+        except TrustedPodsError:  # another boot holds its key; its label is known all the same
+            return names
+        return names | {route.partition("/")[0] for one in exposed for route in one.routes}
+
+    async def _send_away(self, records: list[PodRecord], reason: str) -> list[Eviction]:
+        leaving = [record for record in records if record.phase is not Phase.REMOVING]
+        for record in leaving:
+            await self._fleet.park(record, reason)  # nobody is served while the chain takes its time
+        settled = await self._settle() if leaving else False
+        for record in leaving:
+            await self._keeper.stop(record.channel)
+            await self._pods.step(record.channel, Event.EVICTED, reason)
+            _log.warning("%s: %s", record.label, reason)
+        with trio.move_on_after(GONE_WITHIN_S):
+            await self._wait_gone(records)
+        return [Eviction(one.label, self._now(one).phase, settled) for one in records]
+
+    async def _settle(self) -> bool:
+        """Claim what is due up to now, if the chain answers."""
+        try:
+            with trio.fail_after(SETTLE_WITHIN_S):
+                await self._settlement.claim(prepare=False, withdraw=False)
+        except (TrustedPodsError, trio.TooSlowError) as error:
+            _log.warning("nothing was claimed before the eviction: %s", error)
+            return False
+        return True
+
+    async def _wait_gone(self, records: list[PodRecord]) -> None:
+        while any(self._now(record).phase not in ENDED for record in records):
+            for record in records:
+                self._keeper.ensure(record.channel)
+            await self._pods.changed()
+
+    def _now(self, record: PodRecord) -> PodRecord:
+        return self._pods.get(record.channel) or record
+
+
+def _checked(reason: str) -> str:
+    text = " ".join(reason.split())
+    if not text or len(text) > MAX_REASON or not text.isprintable():
+        raise BadInput(f"write a reason of up to {MAX_REASON} characters: publishers read it", where="reason")
+    return text

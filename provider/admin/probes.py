@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What only a try can tell: that a node pulls our images, and that its network parts two pods."""
+
+from ipaddress import AddressValueError, IPv4Address, IPv4Network
+from pathlib import Path
+
+from trustedpods.protocol.errors import NoContext
+from trustedpods.provider.admin.socket import ask_operator
+from trustedpods.provider.admission.isolation_probe import isolation_of
+from trustedpods.provider.cluster.client import Cluster, open_cluster
+from trustedpods.provider.cluster.pod_counters import TrafficDoor
+from trustedpods.provider.config import ProviderConfig
+
+
+async def isolation(config: ProviderConfig) -> str:
+    """Prove with two live pods that policies part them; NoContext says what does not hold.
+
+    Without its network agent an embedded cluster starts no pod: that is said at once.
+    """
+    await traffic(config)
+    async with open_cluster(Path(config.cluster.kubeconfig)) as cluster:
+        await isolation_of(config, cluster)
+        await _check_nodes(config, cluster)
+    return "the node pulled a probe image; two probe pods were apart as soon as a policy said so, both ways"
+
+
+async def _check_nodes(config: ProviderConfig, cluster: Cluster) -> None:
+    """A pod that may call the world must not be able to call a node by its public address."""
+    closed = [IPv4Network(text) for text in config.cluster.closed_networks]
+    for text in await cluster.node_addresses():
+        try:
+            address = IPv4Address(text)
+        except AddressValueError:
+            continue  # pods have no IPv6 here
+        if not any(address in network for network in closed):
+            raise NoContext(
+                f"pods whose manifest opens the world could call the node at {address}",
+                hint=f'add "{address}/32" to egress_closed in [cluster] of the configuration',
+            )
+
+
+async def traffic(config: ProviderConfig) -> str:
+    """Whether what pods send past the facade is counted."""
+    if config.cluster.traffic_socket is None:
+        return "not counted past the facade: no traffic_socket is configured"
+    pods = await TrafficDoor(Path(config.cluster.traffic_socket)).counters()
+    return f"the network agent counts, {len(pods)} pods so far"
+
+
+async def activator(config: ProviderConfig) -> str:
+    """Whether the activator listens for the first slot, without waking anybody."""
+    path = Path(config.facade.activator_dir)
+    if not _listens_in(path):
+        raise NoContext(f"no activator listens in {path}", hint="start trustedpods-activator")
+    return str(path)
+
+
+async def daemon(config: ProviderConfig) -> str:
+    """Whether the daemon takes the operator's verbs; NoContext when none does."""
+    pods = (await ask_operator(config.operator_socket, {"verb": "pods", "all": False}))["pods"]
+    return f"serves {len(pods)} pods"
+
+
+def _listens_in(path: Path) -> bool:
+    """Whether a process listens at a unix socket in this folder.
+
+    Asked of the kernel: a file tells nothing of who made it, and a connection would be work.
+    """
+    for line in Path("/proc/net/unix").read_text().splitlines()[1:]:
+        fields = line.split()
+        listening = len(fields) > 7 and int(fields[3], 16) & _ACCEPTS
+        if listening and path in Path(fields[7]).parents:
+            return True
+    return False
+
+
+_ACCEPTS = 0x10000
+"""The kernel's __SO_ACCEPTCON, in the flags of /proc/net/unix."""

@@ -1,0 +1,136 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The provider's row in the registry: written by the owner's key, read from the running daemon."""
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import trio
+
+from trustedpods.contracts.client import Chain
+from trustedpods.contracts.eip712 import address_of
+from trustedpods.contracts.records import Market
+from trustedpods.contracts.registry_rows import TEE_KINDS, RegistryRow
+from trustedpods.protocol.attestation.chip import NO_CHIP
+from trustedpods.protocol.errors import BadInput, NoContext, Refused
+from trustedpods.protocol.ids import Address
+from trustedpods.protocol.messages import Prices
+from trustedpods.protocol.units import UnixSeconds
+from trustedpods.provider.admin.socket import ask_operator
+from trustedpods.provider.config import ProviderConfig
+from trustedpods.provider.keys.file import read_key
+
+Facts = dict[str, Any]
+
+
+def market_of(config: ProviderConfig) -> Market:
+    """The market of the configuration."""
+    return Market(
+        chain_id=config.market.chain_id,
+        payments=Address(config.market.payments),
+        registry=Address(config.market.registry),
+        token=Address(config.market.token),
+        finality_blocks=config.market.finality_blocks,
+    )
+
+
+async def register(config: ProviderConfig, wait_s: int) -> Facts:
+    """Write the daemon's row, and let the operator's key keep it."""
+    key = _owner_key(config)
+    identity = await _identity(config, wait_s)
+    row = row_of(config, identity)
+    async with Chain(config.market.rpc, market_of(config)) as chain:
+        receipt = await chain.register(key, row)
+        operator = address_of(read_key(Path(config.identity.operator_key_file)))
+        await chain.set_operator(key, operator)
+    return {
+        "owner": row.owner,
+        "daemon": row.daemon,
+        "endpoint": row.endpoint,
+        "transaction": "0x" + receipt.tx_hash.hex(),
+        "gas": receipt.gas_used,
+    }
+
+
+async def unregister(config: ProviderConfig) -> Facts:
+    """Remove the row."""
+    async with Chain(config.market.rpc, market_of(config)) as chain:
+        receipt = await chain.remove(_owner_key(config), config.identity.daemon)
+    return {"transaction": "0x" + receipt.tx_hash.hex(), "gas": receipt.gas_used}
+
+
+async def prices(config: ProviderConfig, publish: bool) -> Facts:
+    """The configured prices beside those of the row."""
+    async with Chain(config.market.rpc, market_of(config)) as chain:
+        transaction = None
+        if publish:
+            receipt = await chain.set_prices(
+                _owner_key(config), config.identity.daemon, config.prices, config.least
+            )
+            transaction = "0x" + receipt.tx_hash.hex()
+        row = await chain.provider(Address(config.identity.owner), config.identity.daemon)
+        info = await chain.token_info()
+    facts: Facts = {"token": info.symbol, "configured": _words(config.prices)}
+    facts["registered"] = None if row is None else _words(row.prices)
+    return facts | ({"transaction": transaction} if transaction else {})
+
+
+def _words(listed: Prices) -> str:
+    """Mantissas and scale, as they are on chain."""
+    numbers = listed.model_dump()
+    return ", ".join(f"{name}={number}" for name, number in numbers.items())
+
+
+def _owner_key(config: ProviderConfig) -> bytes:
+    if config.identity.owner_key_file is None:
+        raise NoContext(
+            "the owner's key is needed, and identity.owner_key_file is not set",
+            hint="run this verb where the owner's key is, never on the provider's machine",
+        )
+    key = read_key(Path(config.identity.owner_key_file))
+    if address_of(key) != config.identity.owner:
+        raise BadInput("this key is not the owner's", where=config.identity.owner_key_file)
+    return key
+
+
+async def _identity(config: ProviderConfig, wait_s: int) -> Facts:
+    """The daemon's profile and endpoint; waits until it runs."""
+    deadline = trio.current_time() + wait_s
+    while True:
+        try:
+            return await ask_operator(config.operator_socket, {"verb": "identity"})
+        except NoContext:
+            if trio.current_time() >= deadline:
+                raise
+            await trio.sleep(0.3)
+
+
+def row_of(config: ProviderConfig, identity: Facts) -> RegistryRow:
+    """The row of a daemon that says this of itself; Refused (rule `identity`) if it is no identity.
+
+    The chip's digest is of the daemon's own evidence: publishers refuse the same keys on another
+    machine. It is zero where no TEE names the machine.
+    """
+    try:
+        profile = bytes.fromhex(identity["profile"])
+        endpoint = str(identity["endpoint"])
+        tee = str(identity["tee"])
+        chip = bytes.fromhex(identity["chip"])
+    except (KeyError, ValueError, TypeError):
+        raise Refused("the daemon's answer is no identity", rule="identity") from None
+    if len(chip) != len(NO_CHIP):
+        raise Refused(f"the digest of the daemon's chip has {len(chip)} bytes", rule="identity")
+    return RegistryRow(
+        owner=Address(config.identity.owner),
+        daemon=config.identity.daemon,
+        updated_at=UnixSeconds(0),
+        trust=config.identity.trust,
+        region=config.identity.region,
+        tee=[tee] if tee in TEE_KINDS else [],
+        chip_digest=chip,
+        token=Address(config.market.token),
+        prices=config.prices,
+        least=config.least,
+        profile_digest=hashlib.sha256(profile).digest(),
+        endpoint=endpoint,
+    )

@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Two live pods show whether the cluster's network parts them: what tenancy and the doctor ask alike."""
+
+import secrets
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+from trustedpods.protocol.errors import NoContext
+from trustedpods.provider.cluster.client import Cluster
+from trustedpods.provider.cluster.image_registry import Registry, open_registry
+from trustedpods.provider.cluster.isolation_proof.probe_image import MANIFEST, ProbeImage, probe_image
+from trustedpods.provider.cluster.isolation_proof.proof import Proof
+from trustedpods.provider.config import ProviderConfig
+
+BUSYBOX = (Path("/bin/busybox"), Path("/usr/bin/busybox"))
+"""Where Debian's busybox-static puts the program of the probe pods."""
+
+REPOSITORY = "trustedpods-doctor"
+"""Of the probe's image, always the same, so that a killed probe leaves one at most. No pod's host label
+has this form."""
+
+
+async def isolation_of(config: ProviderConfig, cluster: Cluster) -> None:
+    """Returns when two live pods were apart under policies; NoContext says what they showed instead."""
+    _check(await prove(config, cluster))
+
+
+async def prove(config: ProviderConfig, cluster: Cluster) -> Proof:
+    """Push the probe image, run the probe, and leave neither image nor namespace."""
+    image = probe_image(_busybox())
+    namespace = f"trustedpods-doctor-{secrets.token_hex(4)}"
+    async with open_registry(f"http://{config.cluster.registry}") as registry:
+        try:
+            return await cluster.prove(await _push(registry, image), namespace)
+        finally:
+            await registry.clear(REPOSITORY)
+
+
+def _busybox() -> bytes:
+    for path in BUSYBOX:
+        if path.exists():
+            return path.read_bytes()
+    raise NoContext("no busybox for the probe pods", hint="apt-get install busybox-static")
+
+
+async def _push(registry: Registry, image: ProbeImage) -> str:
+    for digest, blob in image.blobs.items():
+        await registry.push_blob(REPOSITORY, digest, len(blob), _whole(blob))
+    digest = await registry.push_manifest(REPOSITORY, MANIFEST, image.manifest)
+    return registry.pull_reference(REPOSITORY, digest)
+
+
+async def _whole(blob: bytes) -> AsyncIterator[bytes]:
+    yield blob
+
+
+def _check(proof: Proof) -> None:
+    if not proof.reached_from_here:
+        raise NoContext(
+            "this machine does not reach pods' addresses, so the facade could not either",
+            hint="the daemon runs on a node of the cluster, in its network",
+        )
+    if not proof.open_without_policies:
+        raise NoContext(
+            "two probe pods do not reach each other even without policies: nothing is proven",
+            hint="is something else in the cluster closing the network? look at its CNI's own policies",
+        )
+    if not proof.isolates:
+        ignored = [
+            name
+            for name, held in (("ingress", proof.ingress_enforced), ("egress", proof.egress_enforced))
+            if not held
+        ]
+        raise NoContext(
+            f"the cluster's network ignores NetworkPolicies ({' and '.join(ignored)}): tenants would reach"
+            " each other, the API server and the chain's node",
+            hint="use a CNI that enforces them, or the embedded cluster; until then one publisher is served",
+        )

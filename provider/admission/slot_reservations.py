@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Slots of the facade that pods were promised at admission and do not have yet.
+
+A slot is taken when a pod is published, which may be a day after its bundle came: until then it is
+counted here, so that nobody pays, or sends images, for a pod that could not be reached.
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+from trustedpods.protocol.ids import ChannelId, host_label
+from trustedpods.protocol.messages import AdmitBody, ServicePool
+from trustedpods.provider.core import admission
+from trustedpods.provider.core.pod import WORKING, Phase
+from trustedpods.provider.doors import Doors
+from trustedpods.provider.facade.exposure import service_of
+from trustedpods.provider.facade.pools import Protocol
+from trustedpods.provider.pods.bundles import Bundles
+from trustedpods.provider.pods.records import Pods
+
+_COMING = WORKING - {Phase.REMOVING}
+
+Services = Mapping[str, ServicePool]
+
+
+class SlotPromises:
+    """Counts free slots, without those of pods that are on their way."""
+
+    def __init__(self, doors: Doors, pods: Pods, bundles: Bundles) -> None:
+        self._facade = doors.facade
+        self._pods = pods
+        self._bundles = bundles
+        self._taken_in: dict[object, tuple[ChannelId, Services]] = {}
+
+    def check(self, ask: AdmitBody, channel: ChannelId) -> int:
+        """Slots of http that are left with this pod here; Refused (rule `slots`) where one is missing.
+
+        A service of the pod that has its slot already needs none. Nothing is awaited in here: with
+        `hold` right behind it, two pods cannot be promised the same slot.
+        """
+        wanted = admission.slots_wanted(ask.services, self._has(channel))
+        free = self._free(channel)
+        admission.check_slots(wanted, free)
+        return free["http"] - wanted["http"]
+
+    @contextmanager
+    def hold(self, ask: AdmitBody, channel: ChannelId) -> Iterator[None]:
+        """Count the pod while it is taken in; afterwards its record does."""
+        token = object()
+        self._taken_in[token] = (channel, ask.services)
+        try:
+            yield
+        finally:
+            del self._taken_in[token]
+
+    def _free(self, but: ChannelId) -> dict[str, int]:
+        """Free slots of each kind for the pod *but*: those of others on their way are not."""
+        promised: Counter[str] = Counter()
+        for channel, services in self._coming().items():
+            if channel != but:
+                promised += admission.slots_wanted(services, self._has(channel))
+        return {pool: max(0, self._facade.free(pool) - promised[pool]) for pool in Protocol}
+
+    def _coming(self) -> dict[ChannelId, Services]:
+        """Services of pods that are not published as their newest bundle says."""
+        found: dict[ChannelId, Services] = {
+            record.channel: self._bundles.open(record).ask.services
+            for record in self._pods.standing
+            if record.phase in _COMING and self._bundles.held(record)
+        }
+        return found | dict(self._taken_in.values())
+
+    def _has(self, channel: ChannelId) -> dict[str, str]:
+        """The pod's services that have a slot, and of which kind."""
+        slots = self._facade.slots_of(host_label(channel))
+        return {service_of(key): self._facade.pools.protocol(slot) for key, slot in slots.items()}

@@ -1,0 +1,188 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Writes what happened into the ledger: starts and ends of replicas, bytes that passed.
+
+Times are the API server's own, and a finalizer keeps each ended replica readable until its end is
+in the ledger, so a daemon that was away loses nothing.
+"""
+
+import logging
+from collections.abc import Iterable, Mapping
+
+import trio
+
+from trustedpods.protocol.errors import NetworkFailure, TrustedPodsError
+from trustedpods.protocol.ids import ChannelId
+from trustedpods.protocol.units import UnixSeconds
+from trustedpods.provider.cluster.views import PodView
+from trustedpods.provider.core.metering import REPORT_LAG_S, Run
+from trustedpods.provider.core.pod import Phase, PodRecord
+from trustedpods.provider.core.traffic import SlotStats, TrafficMark, traffic_since
+from trustedpods.provider.doors import Doors
+from trustedpods.provider.pods.records import Pods
+from trustedpods.provider.store import boots, ledger
+
+_log = logging.getLogger(__name__)
+
+
+class Meter:
+    """Observes replicas and traffic. Seeing the same thing twice writes nothing."""
+
+    def __init__(self, doors: Doors, pods: Pods) -> None:
+        self._doors = doors
+        self._pods = pods
+        self._written: dict[str, Run] = {}
+        self._marks: dict[ChannelId, TrafficMark] = {}
+        self._booked: dict[str, tuple[int, int]] = {}
+        self._pending: dict[ChannelId, UnixSeconds] = {}
+        self._observing = trio.Lock()
+
+    async def seen(self, view: PodView) -> None:
+        """A replica as the cluster shows it now: note its start, its end, and let it go.
+
+        What runs without its bundle's key is from before a reboot: nobody asked for it since, nobody pays.
+        """
+        record = self._pods.of_label(view.label)
+        if record is None:
+            return
+        counts = record.boot_id == self._doors.keys.boot_id and record.phase is not Phase.AWAITING_KEY
+        run = run_of(view) if counts else None
+        if run is not None and self._written.get(view.uid) != run:
+            await self._doors.store.write(ledger.record_run, record.channel, view.namespace, run)
+            self._written[view.uid] = run
+        if view.over and view.finished_at is None and view.deleted_at is not None:
+            # It counts only if it was seen to run: of one that never did the node says the same.
+            await self._doors.store.write(ledger.end_runs, [view.uid], view.deleted_at)
+        if view.over and view.metered:
+            await self._doors.cluster.drop_finalizer(view.namespace, view.name, view.uid)
+
+    async def observe(self) -> UnixSeconds:
+        """Look at all replicas; everything before the returned time is then in the ledger.
+
+        NetworkFailure when the cluster cannot be read: nothing may be claimed on old knowledge.
+        """
+        async with self._observing:
+            began = self._doors.now()
+            views = await self._doors.cluster.pods()
+            for view in views:
+                await self.seen(view)
+            self._pending = self._pending_in(views, began)
+            await self._end_lost({view.uid for view in views}, began)
+            await self._count_past_the_facade()
+            await self._doors.store.write(boots.counted, self._doors.keys.boot_id, began)
+            return began
+
+    def pending_since(self, channel: ChannelId) -> UnixSeconds | None:
+        """From when on a replica may turn out to count that had not run yet at the last `observe`."""
+        return self._pending.get(channel)
+
+    def _pending_in(self, views: Iterable[PodView], now: UnixSeconds) -> dict[ChannelId, UnixSeconds]:
+        """The kubelet says a little late when it took a replica up."""
+        found: dict[ChannelId, UnixSeconds] = {}
+        for view in views:
+            record = self._pods.of_label(view.label)
+            if record is None or view.over or run_of(view) is not None:
+                continue
+            since = UnixSeconds(now - REPORT_LAG_S) if view.started_at is None else view.started_at
+            found[record.channel] = min(since, found.get(record.channel, since))
+        return found
+
+    async def _count_past_the_facade(self) -> None:
+        """Book what replicas sent and received without the facade. Totals: what is not read now is later."""
+        try:
+            found = await self._doors.traffic.counters()
+        except NetworkFailure as error:
+            _log.warning("traffic past the facade is not counted now: %s", error)
+            return
+        totals = {one.uid: (one.egress_bytes, one.ingress_bytes) for one in found}
+        changed = {uid: total for uid, total in totals.items() if self._booked.get(uid) != total}
+        if changed:
+            await self._doors.store.write(ledger.record_counters, changed, self._doors.now())
+        self._booked = totals
+
+    async def _end_lost(self, present: set[str], now: UnixSeconds) -> None:
+        """Runs whose replica is gone although it was never seen to end: somebody removed it by force.
+
+        It ends when it was last seen: whether it ran after that, nobody knows.
+        """
+        unfinished = await self._doors.store.read(ledger.open_runs)
+        lost = [uid for uid in unfinished if uid not in present]
+        if lost:
+            _log.warning("%d replicas vanished without an end", len(lost))
+            seen = await self._doors.store.read(boots.last_counted, self._doors.keys.boot_id)
+            await self._doors.store.write(ledger.end_runs, lost, now if seen is None else seen)
+        for uid in [uid for uid, run in self._written.items() if uid not in present and run.ended]:
+            del self._written[uid]
+
+    async def running(self, channel: ChannelId) -> bool:
+        """Whether a run of the pod has no end yet."""
+        book = await self._doors.store.read(ledger.load_ledger, channel, self._doors.now())
+        return any(run.ended is None for run in book.runs)
+
+    async def hold(self, record: PodRecord) -> None:
+        """From now on volumes, image, and what is missing to the idle minimum are billed."""
+        size, least = record.size, self._doors.config.terms.idle_mib
+        sizes = {
+            "image": size.image_mib,
+            "volume": size.volume_mib,
+            "floor": max(0, least - size.image_mib - size.volume_mib),
+        }
+        await self._doors.store.write(ledger.hold, record.channel, sizes, self._doors.now())
+
+    async def let_go(self, record: PodRecord) -> None:
+        """Nothing is stored for the pod any more."""
+        await self._doors.store.write(ledger.hold, record.channel, {}, self._doors.now())
+
+    async def begin_traffic(self, marks: Mapping[ChannelId, TrafficMark]) -> None:
+        """The pods have slots; their traffic counts from *marks*, unless earlier ones are stored."""
+        stored = await self._doors.store.read(ledger.load_marks, marks)
+        fresh = {channel: mark for channel, mark in marks.items() if channel not in stored}
+        if fresh:
+            await self._doors.store.write(ledger.set_marks, fresh)
+        self._marks.update(fresh | stored)
+
+    async def end_traffic(self, channel: ChannelId) -> None:
+        """The pod left its slot."""
+        self._marks.pop(channel, None)
+        await self._doors.store.write(ledger.drop_mark, channel)
+
+    async def traffic(self, channel: ChannelId, stats: SlotStats) -> None:
+        """A reading of the pod's slot."""
+        mark = self._marks.get(channel)
+        if mark is None:
+            return
+        passed, after = traffic_since(mark, stats)
+        if after != mark:
+            await self._doors.store.write(ledger.record_traffic, channel, passed, after, self._doors.now())
+            self._marks[channel] = after
+
+    async def keep_observing(self, pause_s: float) -> None:
+        """Observe now and then, for what a watch may have missed. Never returns."""
+        while True:
+            try:
+                await self.observe()
+            except TrustedPodsError as error:
+                _log.warning("replicas cannot be observed: %s", error)
+            await trio.sleep(pause_s)
+
+
+def run_of(view: PodView) -> Run | None:
+    """The run of a replica; None while no container of it has started, or when none ever did.
+
+    A replica of which a container runs counts, also while its phase is still Pending: an init
+    container works, or another one's image is awaited.
+    """
+    if view.started_at is None:
+        return None
+    if view.over:
+        if view.finished_at is None:
+            return None
+        return Run(
+            view.uid,
+            view.started_at,
+            UnixSeconds(max(view.started_at, view.finished_at)),
+            view.cpu_milli,
+            view.memory_mib,
+        )
+    if view.phase != "Running" and not view.begun:
+        return None
+    return Run(view.uid, view.started_at, None, view.cpu_milli, view.memory_mib)

@@ -1,0 +1,234 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Two live pods in a namespace of their own, to see what a cluster's network really does.
+
+One listens, the other calls it again and again and writes down how that went. Then policies come, one
+for each direction, and the calls must stop. A cluster that stores NetworkPolicies and ignores them
+looks healthy in every other way.
+"""
+
+import json
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import trio
+
+from trustedpods.protocol.errors import NoContext
+from trustedpods.provider.cluster import reasons
+from trustedpods.provider.cluster.api.http import Api, path_of
+from trustedpods.provider.cluster.applying import apply
+from trustedpods.provider.cluster.diagnosis import read_logs
+from trustedpods.provider.cluster.isolation_proof.probe_image import PROGRAM
+from trustedpods.provider.cluster.objects.names import WORKLOAD
+
+PROBE_LABEL = "trustedpods.dev/probe"
+"""On the namespace of probe pods, so that one that was left behind is found."""
+
+START_LIMIT_S = 40.0
+"""For one probe pod: image pull and start on a busy node, and a kubelet's pause after a failure."""
+
+CALL_LIMIT_S = 10.0
+"""For a policy to take effect. Enforcers need milliseconds to some seconds, the calls on a busy node too."""
+
+CONNECT_LIMIT_S = 10.0
+"""For the probe pod's listener, which begins when its container runs already."""
+
+ABANDONED_S = 180.0
+"""A probe namespace this old belongs to nobody who still looks; its pods have ended by themselves."""
+
+_PORT = 8080
+_LOOK_EVERY_S = 0.2
+_UNPRIVILEGED = 65_532
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """What was seen. `reached_from_here`: this machine, where the facade is, connects to pods."""
+
+    reached_from_here: bool
+    open_without_policies: bool
+    ingress_enforced: bool
+    egress_enforced: bool
+
+    @property
+    def isolates(self) -> bool:
+        """Whether pods are apart under policies; only an open path that was shut proves it."""
+        return self.open_without_policies and self.ingress_enforced and self.egress_enforced
+
+
+async def prove(api: Api, image: str, namespace: str) -> Proof:
+    """Run the probe with *image* (see `probe_image`) in *namespace*, which is removed in any case.
+
+    NoContext, with Kubernetes' own words, when a probe pod does not start.
+    """
+    await sweep(api, ABANDONED_S)
+    try:
+        return await _prove(api, image, namespace)
+    finally:
+        with trio.CancelScope(shield=True, deadline=trio.current_time() + 5):
+            await api.delete(path_of("Namespace", name=namespace))
+
+
+async def sweep(api: Api, older_than_s: float) -> None:
+    """Remove what probes left behind that were killed, if it is older than that."""
+    for found in await api.items(path_of("Namespace"), PROBE_LABEL):
+        made = datetime.fromisoformat(found["metadata"]["creationTimestamp"])
+        if (datetime.now(UTC) - made).total_seconds() > older_than_s:
+            await api.delete(path_of("Namespace", name=found["metadata"]["name"]))
+
+
+async def _prove(api: Api, image: str, namespace: str) -> Proof:
+    for made in (_namespace(namespace), _account(namespace), _listener(namespace, image)):
+        await apply(api, made)
+    address = await _running(api, namespace, "listener")
+    here = await _connects(address)
+    await apply(api, _caller(namespace, image, address))
+    await _running(api, namespace, "caller")
+    calls = _Calls(api, namespace)
+    if not await calls.become("open"):
+        return Proof(here, open_without_policies=False, ingress_enforced=False, egress_enforced=False)
+    shut = {}
+    for direction, role in (("Ingress", "listener"), ("Egress", "caller")):
+        await apply(api, _policy(namespace, direction, role))
+        shut[direction] = await calls.become("shut")
+        await api.delete(path_of("NetworkPolicy", namespace, direction.lower()))
+        await calls.become("open")
+    return Proof(
+        here,
+        open_without_policies=True,
+        ingress_enforced=shut["Ingress"],
+        egress_enforced=shut["Egress"],
+    )
+
+
+class _Calls:
+    """What the calling pod wrote last: one word a call."""
+
+    def __init__(self, api: Api, namespace: str) -> None:
+        self._api = api
+        self._namespace = namespace
+
+    async def become(self, wanted: str) -> bool:
+        """Whether calls begin to end like this before the limit."""
+
+        async def look() -> bool:
+            said = await read_logs(self._api, self._namespace, "caller", "probe", 1, previous=False)
+            return said.decode(errors="replace").strip() == wanted
+
+        return await _until(look, CALL_LIMIT_S)
+
+
+async def _until(look: Callable[[], Awaitable[bool]], limit_s: float) -> bool:
+    """Look again and again; whether it came true in time."""
+    deadline = trio.current_time() + limit_s
+    while trio.current_time() < deadline:
+        if await look():
+            return True
+        await trio.sleep(_LOOK_EVERY_S)
+    return False
+
+
+async def _running(api: Api, namespace: str, name: str) -> str:
+    """The pod's address, as soon as its container runs."""
+    address = ""
+
+    async def look() -> bool:
+        nonlocal address
+        status = (await api.get(path_of("Pod", namespace, name))).get("status", {})
+        address = str(status.get("podIP") or "")
+        return status.get("phase") == "Running" and bool(address)
+
+    if not await _until(look, START_LIMIT_S):
+        raise NoContext(f"probe pod {name} does not start: {await _why(api, namespace, name)}")
+    return address
+
+
+async def _why(api: Api, namespace: str, name: str) -> str:
+    pod = await api.get(path_of("Pod", namespace, name))
+    found = reasons.waiting(pod)
+    lines = reasons.event_lines(await api.items(path_of("Event", namespace)))
+    return " ".join([found.text if found else "", *lines[-1:]]).strip() or json.dumps(pod.get("status", {}))
+
+
+async def _connects(address: str) -> bool:
+    """Whether this machine reaches the pod; its listener may need a moment."""
+
+    async def look() -> bool:
+        try:
+            with trio.fail_after(1):
+                stream = await trio.open_tcp_stream(address, _PORT)
+        except (OSError, trio.TooSlowError):
+            return False
+        await stream.aclose()
+        return True
+
+    return await _until(look, CONNECT_LIMIT_S)
+
+
+def _namespace(name: str) -> dict[str, Any]:
+    labels = {
+        PROBE_LABEL: "yes",
+        "app.kubernetes.io/managed-by": "trustedpods",
+        "pod-security.kubernetes.io/enforce": "restricted",
+    }
+    return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}}
+
+
+def _account(namespace: str) -> dict[str, Any]:
+    return {
+        "apiVersion": "v1",
+        "kind": "ServiceAccount",
+        "metadata": {"name": WORKLOAD, "namespace": namespace},
+        "automountServiceAccountToken": False,
+    }
+
+
+def _listener(namespace: str, image: str) -> dict[str, Any]:
+    return _pod(namespace, "listener", image, ["nc", "-ll", "-p", str(_PORT), "-e", PROGRAM, "true"])
+
+
+def _caller(namespace: str, image: str, address: str) -> dict[str, Any]:
+    call = f"if {PROGRAM} nc -w 1 {address} {_PORT} < /dev/null; then echo open; else echo shut; fi"
+    return _pod(
+        namespace, "caller", image, ["sh", "-c", f"while :; do {call}; {PROGRAM} usleep 100000; done"]
+    )
+
+
+def _pod(namespace: str, name: str, image: str, command: list[str]) -> dict[str, Any]:
+    limits = {"cpu": "50m", "memory": "32Mi", "ephemeral-storage": "16Mi"}
+    container = {
+        "name": "probe",
+        "image": image,
+        "command": [PROGRAM, *command],
+        "resources": {"requests": limits, "limits": limits},
+        "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
+    }
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": name, "namespace": namespace, "labels": {"role": name}},
+        "spec": {
+            "serviceAccountName": WORKLOAD,
+            "automountServiceAccountToken": False,
+            "enableServiceLinks": False,
+            "terminationGracePeriodSeconds": 0,
+            "activeDeadlineSeconds": int(ABANDONED_S),
+            "securityContext": {
+                "runAsNonRoot": True,
+                "runAsUser": _UNPRIVILEGED,
+                "seccompProfile": {"type": "RuntimeDefault"},
+            },
+            "containers": [container],
+        },
+    }
+
+
+def _policy(namespace: str, direction: str, role: str) -> dict[str, Any]:
+    """Nothing passes in one direction, of one of the two pods."""
+    return {
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "NetworkPolicy",
+        "metadata": {"name": direction.lower(), "namespace": namespace},
+        "spec": {"podSelector": {"matchLabels": {"role": role}}, "policyTypes": [direction]},
+    }

@@ -1,0 +1,140 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From one life of a pod to the Kubernetes objects that make it. Pure.
+
+The objects are dictionaries ready for server-side apply, in the order in which they must be
+applied. The Deployment says nothing of replicas: the scaler owns that field.
+"""
+
+from base64 import b64encode
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from trustedpods.manifests.model import PodManifest
+from trustedpods.protocol.errors import LocalProtocolError
+from trustedpods.provider.cluster.objects import network_policy, pod_template
+from trustedpods.provider.cluster.objects.names import POD_LABEL, WORKLOAD
+from trustedpods.provider.core.egress import NOT_THE_WORLD
+
+KubeObject = dict[str, Any]
+"""One Kubernetes object as JSON would hold it."""
+
+
+@dataclass(frozen=True, slots=True)
+class PodLife:
+    """One generation of a pod, complete: what `objects` needs and nothing else.
+
+    `label` is the pod's host label, `secrets` maps a secret volume's name to its files, `images`
+    a container's name to the reference that the node pulls (always by digest), and
+    `ingress_from` lists the CIDRs that may connect to the pod: the node's, where the facade is;
+    `closed_networks` those that it may never call, whatever its manifest asks for.
+    """
+
+    namespace: str
+    label: str
+    manifest: PodManifest
+    secrets: Mapping[str, Mapping[str, bytes]]
+    images: Mapping[str, str]
+    ingress_from: tuple[str, ...] = ()
+    closed_networks: tuple[str, ...] = NOT_THE_WORLD
+
+
+def objects(life: PodLife) -> list[KubeObject]:
+    """Everything that makes the pod, namespace first, Deployment last.
+
+    Raises LocalProtocolError where the life lacks an image or a secret that its manifest names.
+    """
+    _check_complete(life)
+    spec = life.manifest.spec
+    return [
+        network_policy.namespace(life.namespace, life.label),
+        _labelled(life, network_policy.quota(life.manifest)),
+        *(_labelled(life, policy) for policy in _policies(life)),
+        _labelled(life, _service_account()),
+        *(
+            _labelled(life, _secret(volume.name, life.secrets[volume.name]))
+            for volume in spec.volumes
+            if volume.secret
+        ),
+        *(
+            _labelled(life, _claim(volume.name, volume.persistent.size, volume.persistent.storage_class_name))
+            for volume in spec.volumes
+            if volume.persistent
+        ),
+        _labelled(life, _deployment(life)),
+    ]
+
+
+def _policies(life: PodLife) -> list[KubeObject]:
+    return network_policy.policies(life.manifest, life.ingress_from, life.closed_networks)
+
+
+def _check_complete(life: PodLife) -> None:
+    spec = life.manifest.spec
+    wanted_images = {container.name for container in spec.all_containers}
+    wanted_secrets = {volume.name for volume in spec.volumes if volume.secret}
+    if missing := wanted_images - life.images.keys():
+        raise LocalProtocolError(f"no image for container {min(missing)}")
+    if missing := wanted_secrets - life.secrets.keys():
+        raise LocalProtocolError(f"no files for secret volume {min(missing)}")
+    for name in wanted_images:
+        if "@sha256:" not in life.images[name]:
+            raise LocalProtocolError(f"image of container {name} is not named by digest")
+
+
+def _labelled(life: PodLife, made: KubeObject) -> KubeObject:
+    """The object in its namespace and under the pod's label."""
+    metadata = {**made["metadata"], "namespace": life.namespace, "labels": {POD_LABEL: life.label}}
+    return {**made, "metadata": metadata}
+
+
+def _service_account() -> KubeObject:
+    """An account of the pod's own: the namespace's `default` one appears only some time later."""
+    return {
+        "apiVersion": "v1",
+        "kind": "ServiceAccount",
+        "metadata": {"name": WORKLOAD},
+        "automountServiceAccountToken": False,
+    }
+
+
+def _secret(name: str, files: Mapping[str, bytes]) -> KubeObject:
+    return {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {"name": name},
+        "type": "Opaque",
+        "data": {file: b64encode(content).decode() for file, content in files.items()},
+    }
+
+
+def _claim(name: str, mib: int, storage_class: str | None) -> KubeObject:
+    spec: KubeObject = {
+        "accessModes": ["ReadWriteOnce"],
+        "resources": {"requests": {"storage": f"{mib}Mi"}},
+    }
+    if storage_class is not None:
+        spec["storageClassName"] = storage_class
+    return {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": name}, "spec": spec}
+
+
+def _deployment(life: PodLife) -> KubeObject:
+    labels = {POD_LABEL: life.label}
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": WORKLOAD},
+        "spec": {
+            "revisionHistoryLimit": 1,
+            "selector": {"matchLabels": labels},
+            "strategy": _strategy(life.manifest),
+            "template": pod_template.pod_template(life.manifest, life.images, labels),
+        },
+    }
+
+
+def _strategy(manifest: PodManifest) -> KubeObject:
+    """A new version starts before the old one ends, unless both would write the same volume."""
+    if manifest.volume_mib:
+        return {"type": "Recreate"}
+    return {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": network_policy.SURGE, "maxUnavailable": 0}}

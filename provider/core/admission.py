@@ -1,0 +1,162 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Admission: may this pod come, and is its channel good for it? A refusal names rule and number."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from trustedpods.contracts.records import Channel, meter_tag
+from trustedpods.contracts.terms import Terms, least_cap
+from trustedpods.protocol.errors import InsufficientFunds, Refused
+from trustedpods.protocol.ids import Address
+from trustedpods.protocol.messages import AdmitBody, Capacity, LeastTerms, Prices, TrustClass
+from trustedpods.protocol.units import Resources, UnixSeconds
+from trustedpods.provider.core.egress import NOT_THE_WORLD
+from trustedpods.provider.core.funds import peak_per_second
+from trustedpods.provider.core.pod import PodSize, Scaling
+
+BLOCK_MARGIN_S = 2
+"""How far ahead of this machine's clock the chain's may be."""
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """What this provider sells, and to whom it may say no."""
+
+    trust: TrustClass
+    prices: Prices
+    least: LeastTerms
+    domain: str
+    claim_interval_s: int
+    egress_closed: tuple[str, ...] = NOT_THE_WORLD
+    private_webhooks: bool = False
+
+
+def check_size(ask: AdmitBody, free: Capacity) -> Capacity:
+    """What is left of *free* when the pod is here with one replica; Refused where it does not fit."""
+    if ask.max_replicas < 1:
+        raise Refused("a pod needs at least one replica", rule="replicas")
+    needs = (
+        ("cpu", ask.cpu_milli, free.cpu_milli, "m"),
+        ("memory", ask.memory_mib, free.memory_mib, " MiB"),
+        ("storage", ask.storage_mib + ask.image_mib, free.storage_mib, " MiB"),
+    )
+    for name, wanted, left, unit in needs:
+        if wanted > left:
+            raise Refused(f"{name}: {wanted}{unit} wanted, {left}{unit} free", rule=f"capacity-{name}")
+    return Capacity(
+        cpu_milli=free.cpu_milli - ask.cpu_milli,
+        memory_mib=free.memory_mib - ask.memory_mib,
+        storage_mib=free.storage_mib - ask.storage_mib - ask.image_mib,
+        slots=free.slots,
+    )
+
+
+def slots_wanted(services: Mapping[str, str], has: Mapping[str, str]) -> Counter[str]:
+    """New slots of the facade that exposed services need; one that *has* a slot of its kind keeps it."""
+    return Counter(pool for name, pool in services.items() if has.get(name) != pool)
+
+
+def check_slots(wanted: Mapping[str, int], free: Mapping[str, int]) -> None:
+    """Refused where the facade has fewer free slots of a kind than the pod needs."""
+    for pool, number in wanted.items():
+        if number > free[pool]:
+            raise Refused(
+                f"slots: {number} for {pool} wanted, {free[pool]} free",
+                rule="slots",
+                hint="another provider may have some; each exposed service needs a slot of its kind",
+            )
+
+
+def sellable(free: Capacity, asleep: Iterable[Resources], overcommit: float) -> Capacity:
+    """What may still be sold: each sleeping pod keeps its replica's room, divided by the overcommit."""
+    sleeping = list(asleep)
+    cpu = int(sum(size.cpu_milli for size in sleeping) / overcommit)
+    memory = int(sum(size.memory_mib for size in sleeping) / overcommit)
+    return free.model_copy(
+        update={
+            "cpu_milli": max(0, free.cpu_milli - cpu),
+            "memory_mib": max(0, free.memory_mib - memory),
+        }
+    )
+
+
+def check_class(wanted: TrustClass, offer: Offer) -> None:
+    """A pod for `sealed` never runs where the operator can read it."""
+    if wanted == "sealed" and offer.trust != "sealed":
+        raise Refused("the pod wants class sealed, this provider is open", rule="trust")
+
+
+def check_hosts(hosts: Iterable[str], label: str, domain: str) -> None:
+    """No host of the provider's own domain but the pod's own."""
+    for host in hosts:
+        if host.endswith(f".{domain}") and host != f"{label}.{domain}":
+            raise Refused(f"{host} lies in the provider's own domain", rule="hosts")
+
+
+def hosts_to_prove(hosts: Iterable[str], label: str, domain: str) -> list[str]:
+    """Hosts whose control must be proven; `*.localhost` is nobody's."""
+    return [host for host in hosts if host != f"{label}.{domain}" and not host.endswith(".localhost")]
+
+
+def check_channel(
+    channel: Channel,
+    offer: Offer,
+    meter: Address,
+    size: PodSize,
+    scaling: Scaling,
+    now: UnixSeconds,
+    agreed: Terms | None = None,
+) -> None:
+    """Refused (or InsufficientFunds) unless this channel pays for this pod at the list's prices.
+
+    Its cap must let through the replicas that the pod always has, at least one; it bounds how many more
+    there may be (`funds.affordable`). A channel keeps the prices and the notice that were *agreed* for it
+    before, whatever the list says now, and may be half spent.
+    """
+    if channel.meter_tag != meter_tag(meter):
+        raise Refused(
+            "the channel names another meter than this boot's",
+            rule="meter",
+            hint="`trustedpods watch` or a deploy moves it to this boot's meter",
+        )
+    if channel.unlock_at:
+        raise Refused(f"an unlock is announced for {channel.unlock_at}", rule="unlock-announced")
+    if channel.up_to > now + BLOCK_MARGIN_S:
+        raise Refused(f"claimed up to {channel.up_to}, which is to come", rule="up-to")
+    terms = channel.terms
+    if agreed is None or (agreed.prices, agreed.unlock_s) != (terms.prices, terms.unlock_s):
+        _check_terms(channel, offer)
+    replicas = max(1, scaling.least)
+    peak = peak_per_second(size, replicas, offer.least.idle_mib)
+    if not terms.covers_peak(peak, offer.claim_interval_s):
+        raise Refused(
+            f"cap {terms.cap_per_day} base units a day, with {replicas} running "
+            f"{least_cap(terms.prices, peak, offer.claim_interval_s)} are needed",
+            rule="cap",
+        )
+
+
+def _check_terms(channel: Channel, offer: Offer) -> None:
+    """Terms that are new here: at least what is asked for now."""
+    _check_prices(channel.terms.prices, offer.prices)
+    if channel.terms.unlock_s < offer.least.unlock_s:
+        raise Refused(
+            f"unlock period {channel.terms.unlock_s} s, at least {offer.least.unlock_s} s",
+            rule="unlock-period",
+        )
+    if channel.left < offer.least.deposit:
+        raise InsufficientFunds(
+            f"{channel.left} base units in the channel, at least {offer.least.deposit}", rule="deposit"
+        )
+
+
+def _check_prices(paid: Prices, listed: Prices) -> None:
+    """Each price at least the list's, at whatever scale they are written."""
+    for name in ("cpu_core_ms", "memory_mib_s", "storage_mib_s", "egress_kib", "ingress_kib"):
+        if getattr(paid, name) << listed.scale < getattr(listed, name) << paid.scale:
+            raise Refused(
+                f"{name}: {getattr(paid, name)}/2^{paid.scale} offered, "
+                f"{getattr(listed, name)}/2^{listed.scale} on the list",
+                rule="price",
+            )

@@ -1,0 +1,351 @@
+# SPDX-License-Identifier: Apache-2.0
+"""When a pod sleeps, wakes, grows and shrinks: one state machine per published service.
+
+`step` takes a state, an event and the time (any clock that only goes forward, in seconds) and
+returns the next state and commands. The app runs them in order, and before it reads the pod's
+counters again. Each may be repeated: `Serve` and `SetReplicas` say what is wanted, not what to
+change, so one that failed is simply run again.
+
+A pod is scaled down only after the proxy has shown, in one reading, that the replica gets nothing
+new and serves nothing. A request that comes meanwhile calls it off.
+
+Controllers carry a number of replicas out, and may be far behind: what was asked for a minute ago
+can still end a replica now. So after a zero, and of what was scaled away, nothing serves before the
+cluster was seen settled: mostly while the pod sleeps, else while it starts.
+"""
+
+import math
+from dataclasses import replace
+
+from trustedpods.provider.core.scaler.concurrency import Load
+from trustedpods.provider.core.scaler.types import (
+    Answer,
+    Command,
+    Event,
+    Limits,
+    LimitsSet,
+    Phase,
+    PodsSeen,
+    Refuse,
+    ScaleState,
+    Serve,
+    SetReplicas,
+    Tick,
+    TrafficSeen,
+    WakeAsked,
+)
+from trustedpods.provider.core.traffic import SlotStats
+
+__all__ = [
+    "Answer",
+    "Command",
+    "Event",
+    "Limits",
+    "LimitsSet",
+    "Phase",
+    "PodsSeen",
+    "Refuse",
+    "ScaleState",
+    "Serve",
+    "SetReplicas",
+    "Tick",
+    "TrafficSeen",
+    "WakeAsked",
+    "begin",
+    "cap_told",
+    "rests",
+    "step",
+]
+
+BACKOFF_FIRST_S = 5.0
+BACKOFF_MAX_S = 300.0
+HEALTHY_S = 60.0
+"""Awake for so long, a pod's earlier failures are forgotten."""
+
+ADOPT_S = 2.0
+"""After a restart of the daemon, running replicas keep their requests for so long unconfirmed."""
+
+FUNDS_RETRY_S = 60
+
+IDLE_CONNECTION_LEAST_S = 15.0
+"""HAProxy brings the counters of a running connection up to date every five seconds."""
+
+Result = tuple[ScaleState, list[Command]]
+
+
+def begin(limits: Limits, now: float, replicas: int = 0) -> ScaleState:
+    """The state of a pod whose workload asks for *replicas* now: new, or met after a restart.
+
+    What the facade serves is unknown at first: it is told with the first event, but where replicas
+    run it is left alone for a moment, until it is seen which of them are ready.
+    """
+    state = ScaleState(limits, Phase.ASLEEP, now, replicas, active=now, moved=now, load=Load(now))
+    if not replicas:
+        return state
+    return replace(state, phase=Phase.WAKING, adopt_until=now + ADOPT_S)
+
+
+def step(state: ScaleState, event: Event, now: float) -> Result:
+    """The next state, and what to do."""
+    match event:
+        case WakeAsked():
+            state, commands = _on_wake(state, now)
+        case PodsSeen():
+            state, commands = _on_pods(state, event, now)
+        case TrafficSeen(stats):
+            state, commands = _on_traffic(state, stats, now)
+        case Tick():
+            state, commands = _on_tick(state, now)
+        case LimitsSet(limits):
+            state, commands = _on_tick(replace(state, limits=limits), now)
+    wanted = Serve(state.serving, state.draining)
+    adopting = not state.told and state.phase is Phase.WAKING and now < state.adopt_until
+    if not adopting and (wanted != state.served or not state.told):
+        state = replace(state, served=wanted, told=True)
+        # Before a scale-down, so that nothing new reaches what goes; after an answer costs nothing.
+        commands.insert(0, wanted)
+    return state, commands
+
+
+def rests(state: ScaleState) -> bool:
+    """Whether a `Tick` changes and orders nothing, at whatever time: most pods sleep most of the time."""
+    if state.phase is not Phase.ASLEEP or not state.told or state.waiting is not None:
+        return False
+    if state.served.pods or state.served.draining:
+        return False
+    return state.limits.min == 0 if state.limits.stopped is None else state.replicas == 0
+
+
+def _on_wake(state: ScaleState, now: float) -> Result:
+    if state.limits.stopped is not None:
+        return state, [Refuse(state.limits.stopped, FUNDS_RETRY_S)]
+    if state.phase is Phase.FAILING and now < state.retry_at:
+        return state, [Refuse(state.reason, math.ceil(state.retry_at - now))]
+    if state.phase in (Phase.ASLEEP, Phase.FAILING):
+        return _start(replace(state, waiting=now), now)
+    if state.phase is Phase.DRAINING:
+        state = replace(state, phase=Phase.AWAKE, since=now)
+    waiting = now if state.waiting is None else state.waiting
+    return _answer(replace(state, waiting=waiting, active=now))
+
+
+def _start(state: ScaleState, now: float) -> Result:
+    count = max(1, state.limits.min)
+    state = replace(state, phase=Phase.WAKING, since=now, ready=(), unready=(), leaving=())
+    return _ask(state, count)
+
+
+def _ask(state: ScaleState, count: int, victims: tuple[str, ...] = ()) -> Result:
+    """A settled zero is left safely: what is made from then on is made for a later number."""
+    settled = state.settled and count > 0
+    return replace(state, replicas=count, victims=victims, settled=settled), [SetReplicas(count, victims)]
+
+
+def _answer(state: ScaleState) -> Result:
+    """Answer who waits, if a replica can take requests."""
+    if state.waiting is None or not state.serving:
+        return state, []
+    pod = state.serving[0]
+    return replace(state, waiting=None, answered=state.answered | {pod.name}), [Answer(pod)]
+
+
+# ---- the cluster -----------------------------------------------------------------------------
+
+
+def _on_pods(state: ScaleState, event: PodsSeen, now: float) -> Result:
+    listed = {pod.name for pod in (*event.ready, *event.unready)}
+    settled = event.settled and event.replicas in (None, state.replicas)
+    retired = () if settled else tuple(name for name in state.retired if name in listed)
+    state = replace(
+        state,
+        settled=state.settled or settled,
+        retired=retired,
+        ready=tuple(sorted(pod for pod in event.ready if pod.name not in retired)),
+        unready=tuple(sorted(pod for pod in event.unready if pod.name not in retired)),
+        leaving=tuple(name for name in state.leaving if name in listed),
+    )
+    state, commands = _reconcile(state, event.replicas)
+    state, more = _on_ready(state, event.failure, now)
+    return state, commands + more
+
+
+def _reconcile(state: ScaleState, observed: int | None) -> Result:
+    """Ask again for what was not done. More than was asked for is shrunk like any other surplus."""
+    if observed is None:
+        return state, []
+    if observed == state.replicas:
+        return replace(state, victims=()), []
+    listed = {pod.name for pod in (*state.ready, *state.unready)}.union(state.retired)
+    going = len(listed.intersection(state.victims))
+    resting = state.phase in (Phase.ASLEEP, Phase.FAILING)
+    if observed - state.replicas > going and not resting:
+        return replace(state, replicas=observed, victims=()), []
+    return state, [SetReplicas(state.replicas, state.victims)]
+
+
+def _on_ready(state: ScaleState, failure: str | None, now: float) -> Result:
+    usable = state.ready and state.settled and state.replicas
+    if usable and state.phase in (Phase.WAKING, Phase.FAILING):
+        state = replace(state, phase=Phase.AWAKE, since=now, active=now, load=Load(now), leaving=())
+    if not state.ready and state.phase is Phase.AWAKE:
+        state = replace(state, phase=Phase.WAKING, since=now, leaving=())
+    if state.phase is Phase.AWAKE and not state.serving:
+        state = replace(state, leaving=())
+    if failure and not state.ready and state.phase is Phase.WAKING:
+        return _fail(state, failure, now)
+    return _answer(state)
+
+
+def _fail(state: ScaleState, reason: str, now: float) -> Result:
+    """Stop trying for a while; a pod that must always run goes on trying by itself."""
+    pause = min(BACKOFF_MAX_S, BACKOFF_FIRST_S * 2 ** min(state.failures, 10))
+    commands: list[Command] = []
+    if state.waiting is not None:
+        commands.append(Refuse(reason, math.ceil(pause)))
+    state = replace(
+        state,
+        phase=Phase.FAILING,
+        since=now,
+        failures=state.failures + 1,
+        retry_at=now + pause,
+        reason=reason,
+        waiting=None,
+        ready=(),
+        unready=(),
+    )
+    if state.replicas != state.limits.min:
+        state, more = _ask(state, state.limits.min)
+        commands += more
+    return state, commands
+
+
+# ---- traffic ---------------------------------------------------------------------------------
+
+
+def _on_traffic(state: ScaleState, stats: SlotStats, now: float) -> Result:
+    counters = (stats.boot, stats.total, stats.bytes_in + stats.bytes_out)
+    moved = state.moved if counters == state.counters or state.counters is None else now
+    silence = max(IDLE_CONNECTION_LEAST_S, state.limits.idle_connection)
+    busy = stats.current > 0 and now - moved < silence
+    state = replace(
+        state,
+        counters=counters,
+        moved=moved,
+        active=now if busy or moved == now else state.active,
+        load=state.load.add(now, stats.current),
+        answered=state.answered if stats.held else frozenset(),
+    )
+    if state.phase is Phase.DRAINING and not busy and not any(pod.serving for pod in stats.pods):
+        return _sleep(state, now)
+    if state.phase is Phase.AWAKE:
+        return _fit(state, stats, now)
+    return state, []
+
+
+def _sleep(state: ScaleState, now: float) -> Result:
+    names = tuple(pod.name for pod in (*state.ready, *state.unready))
+    state = replace(
+        state,
+        phase=Phase.ASLEEP,
+        since=now,
+        ready=(),
+        unready=(),
+        leaving=(),
+        answered=frozenset(),
+        retired=(),
+    )
+    return _ask(state, 0, names)
+
+
+def _fit(state: ScaleState, stats: SlotStats, now: float) -> Result:
+    """Make an awake pod larger, smaller, or let it go to sleep."""
+    if now - state.since >= HEALTHY_S:
+        state = replace(state, failures=0)
+    wanted = _wanted(state, now)
+    if wanted > state.replicas:
+        return _ask(replace(state, leaving=()), wanted)
+    if state.limits.min == 0 and now - state.active >= state.limits.idle_after:
+        return replace(state, phase=Phase.DRAINING, since=now, leaving=()), []
+    if wanted == state.replicas:
+        return replace(state, leaving=()), []
+    return _shrink(state, stats, wanted, now)
+
+
+def _wanted(state: ScaleState, now: float) -> int:
+    wanted = state.load.replicas(now, state.replicas, state.limits.concurrency)
+    return min(state.limits.most, max(1, state.limits.min, wanted))
+
+
+def cap_told(state: ScaleState, now: float) -> str:
+    """That the channel's cap bounds the replicas, in words for the publisher; empty if it does not."""
+    limits = state.limits
+    if limits.most == limits.max:
+        return ""
+    of = f"{limits.most} of {limits.max} replicas"
+    asked_for = state.load.replicas(now, state.replicas, limits.concurrency)
+    if state.phase is Phase.AWAKE and asked_for > limits.most:
+        return f"held at {of} by maxCostPerDay, the channel's cap, while requests ask for more"
+    return f"at most {of}: maxCostPerDay, the channel's cap, pays for no more"
+
+
+def _shrink(state: ScaleState, stats: SlotStats, wanted: int, now: float) -> Result:
+    """Choose who goes; when they have finished, scale down."""
+    surplus = max(0, len(state.ready) - wanted)
+    if len(state.leaving) != surplus:
+        # Those that the activator was sent to come last: their requests cannot be told apart.
+        order = sorted(state.ready, key=lambda pod: (pod.name in state.answered, pod.name in state.leaving))
+        leaving = tuple(pod.name for pod in order[:surplus])
+        if leaving:
+            return replace(state, leaving=leaving), []
+    victims = (*state.leaving, *(pod.name for pod in state.unready))
+    if any(_busy(name, state, stats) for name in victims):
+        return state, []
+    # Those that were to go earlier and are still there serve nothing either: let them go first.
+    gone = (*victims, *(name for name in state.retired if name not in victims))
+    stay = tuple(pod for pod in state.ready if pod.name not in victims)
+    return _ask(replace(state, leaving=(), retired=gone, ready=stay), wanted, gone)
+
+
+def _busy(name: str, state: ScaleState, stats: SlotStats) -> bool:
+    """Whether a leaving replica may still get or serve requests, as far as *stats* shows."""
+    if name in state.answered and stats.held:
+        return True
+    return any(pod.name == name and (pod.serving or pod.current) for pod in stats.pods)
+
+
+# ---- time ------------------------------------------------------------------------------------
+
+
+def _on_tick(state: ScaleState, now: float) -> Result:
+    limits = state.limits
+    if limits.stopped is not None:
+        return _stop(state, limits.stopped, now)
+    if limits.min and state.phase is not Phase.WAKING:
+        return _keep_up(state, now)
+    if state.phase is Phase.WAKING and state.replicas < limits.min:
+        return _ask(state, limits.min)
+    if state.phase is Phase.WAKING and now - state.since >= limits.start_limit:
+        return _fail(state, f"not ready within {limits.start_limit:g} s", now)
+    if state.waiting is not None and now - state.waiting >= limits.wake_limit:
+        refusal = Refuse(f"not ready within {limits.wake_limit:g} s", math.ceil(BACKOFF_FIRST_S))
+        return replace(state, waiting=None), [refusal]
+    return state, []
+
+
+def _keep_up(state: ScaleState, now: float) -> Result:
+    """A pod with a least number of replicas is started, and never drained, by itself."""
+    if state.phase is Phase.ASLEEP or (state.phase is Phase.FAILING and now >= state.retry_at):
+        return _start(state, now)
+    if state.phase is Phase.DRAINING:
+        return _answer(replace(state, phase=Phase.AWAKE, since=now))
+    if state.phase is Phase.AWAKE and state.replicas < state.limits.min:
+        return _ask(state, state.limits.min)
+    return state, []
+
+
+def _stop(state: ScaleState, reason: str, now: float) -> Result:
+    commands: list[Command] = [Refuse(reason, FUNDS_RETRY_S)] if state.waiting is not None else []
+    if state.phase is Phase.ASLEEP and state.replicas == 0:
+        return replace(state, waiting=None), commands
+    state, more = _sleep(replace(state, waiting=None), now)
+    return state, commands + more

@@ -1,0 +1,175 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The daemon: its tasks, from the opening of the doors until a signal.
+
+`opening` opens the doors, `assembly` makes the parts that run here.
+"""
+
+import logging
+import os
+import signal
+import socket
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import trio
+
+from trustedpods.protocol.evidence import KeyBinding
+from trustedpods.protocol.limits import MIB
+from trustedpods.protocol.net.host import Host, open_host
+from trustedpods.provider.admin.api import OperatorDesk, snapshot
+from trustedpods.provider.admin.socket import serve_operator
+from trustedpods.provider.admission.gate import Gate
+from trustedpods.provider.config import ProviderConfig
+from trustedpods.provider.core.pod import Phase
+from trustedpods.provider.daemon.assembly import Parts, assemble, handlers
+from trustedpods.provider.daemon.leader import hold_lease, keep_lease
+from trustedpods.provider.daemon.registry_row import keep_row
+from trustedpods.provider.daemon.startup import open_doors, wait_for_doors
+from trustedpods.provider.doors import Doors, binding_of, profile_of
+from trustedpods.provider.facade.activator.wake import serve_wakes
+from trustedpods.provider.metrics import Snapshot, serve_metrics
+from trustedpods.provider.server.conversations import Conversations
+from trustedpods.provider.serving.connections import keep_young
+from trustedpods.provider.supervise import steadily
+
+if TYPE_CHECKING:
+    from trio_typing import TaskStatus
+
+_log = logging.getLogger(__name__)
+
+OBSERVE_EVERY_S = 15.0
+"""The watch tells of most runs at once; this finds those that it missed."""
+
+COLLECT_EVERY_S = 600.0
+BLOB_KEPT_S = 3600.0
+"""How long a blob that no pod needs stays: a second deploy soon after sends nothing."""
+
+
+async def serve(config: ProviderConfig) -> None:
+    """Run the daemon until SIGTERM or SIGINT."""
+    async with open_doors(config) as doors:
+        await wait_for_doors(doors)
+        parts = assemble(doors, Gate(Path(config.store.path).parent))
+        await parts.pods.load()
+        parts.isolation.begin(doors)
+        async with (
+            open_host(doors.keys.libp2p_seed, config.net.listen) as host,
+            trio.open_nursery() as nursery,
+        ):
+            proving = partial(parts.isolation.keep_proving, doors)
+            nursery.start_soon(steadily, "proving isolation", proving)
+            await run_parts(parts, host)
+            nursery.cancel_scope.cancel()
+
+
+async def run_parts(
+    parts: Parts, host: Host, *, task_status: "TaskStatus[None]" = trio.TASK_STATUS_IGNORED
+) -> None:
+    """Every task of the daemon, until it is cancelled or told to stop by a signal."""
+    doors, config = parts.doors, parts.doors.config
+    binding, profile = _presentation(doors, host)
+    conversations = Conversations(doors, binding, profile, handlers(parts))
+    host.serve(conversations.handle)  # at once: who comes early waits until everything runs
+    async with trio.open_nursery() as nursery:
+        await hold_lease(doors)
+        nursery.start_soon(_stop_on_signal, nursery.cancel_scope)
+        nursery.start_soon(keep_lease, doors)
+        await parts.recovery.after_start()
+        await nursery.start(parts.fleet.run)
+        await nursery.start(parts.keeper.run)
+        await _restore(parts)
+        await nursery.start(serve_wakes, Path(config.facade.wake_socket), parts.fleet.answer_wake)
+        for name, task in (
+            ("reconciling", parts.reconciler.run),
+            ("settlement", parts.settlement.run),
+            ("warning", parts.warnings.run),
+            ("observing", partial(parts.meter.keep_observing, OBSERVE_EVERY_S)),
+            ("closing old connections", partial(keep_young, doors, parts.pods, parts.bundles, parts.fleet)),
+            ("collecting blobs", partial(_collect_blobs, parts)),
+        ):
+            nursery.start_soon(steadily, name, task)
+        endpoint = (config.net.announce or host.addresses)[0]
+        nursery.start_soon(steadily, "keeping the row", partial(keep_row, doors, profile, endpoint))
+        operator = OperatorDesk(parts, profile, endpoint, lambda: conversations.running)
+        await nursery.start(serve_operator, config.operator_socket, operator.verbs())
+        if config.metrics is not None:
+            nursery.start_soon(_metrics, parts, conversations)
+        conversations.begin()
+        _log.info("serving at %s", endpoint)
+        _notify_ready()
+        task_status.started()
+    _log.info("stopped; pods go on as they are")
+
+
+def _presentation(doors: Doors, host: Host) -> tuple[KeyBinding, bytes]:
+    """What attestation binds, and the profile whose digest is in the registry."""
+    config = doors.config
+    addresses = config.net.announce or host.addresses
+    profile = profile_of(config, simulated=doors.collector.simulated, addresses=addresses[:8])
+    return binding_of(config, doors.keys, host.peer_id), profile
+
+
+async def _restore(parts: Parts) -> None:
+    """Put the machines of published pods back, and the facade in step with them."""
+    published = [
+        record
+        for record in parts.pods.standing
+        if parts.bundles.held(record) and (record.live or record.phase is Phase.STOPPED)
+    ]
+    await parts.fleet.restore(published)
+    await parts.fleet.take_over_facade()
+    for record in parts.pods.standing:
+        parts.keeper.ensure(record.channel)
+
+
+async def _stop_on_signal(scope: trio.CancelScope) -> None:
+    with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+        async for received in signals:
+            _log.info("%s: stopping", signal.Signals(received).name)
+            scope.cancel()
+            return
+
+
+async def _collect_blobs(parts: Parts) -> None:
+    """Blobs that no pod needs go after a while."""
+    while True:
+        await trio.sleep(COLLECT_EVERY_S)
+        needed: set[bytes] = set()
+        waiting = {record.ref.publisher for record in parts.pods.standing if not parts.bundles.held(record)}
+        for record in parts.pods.standing:
+            if parts.bundles.held(record):
+                needed |= parts.bundles.open(record).blobs.keys()
+        freed = await trio.to_thread.run_sync(parts.doors.blobs.collect, needed, BLOB_KEPT_S, waiting)
+        if freed:
+            _log.info("%d MiB of blobs that nobody needs were removed", freed // MIB)
+
+
+async def _metrics(parts: Parts, conversations: Conversations) -> None:
+    """Numbers for Prometheus; a snapshot is taken in this thread and read by the server's."""
+    assert parts.doors.config.metrics is not None
+    latest = await snapshot(parts, conversations.running)
+
+    def read() -> Snapshot:
+        return latest
+
+    counting = parts.doors.metrics.count_log()
+    logging.getLogger().addHandler(counting)
+    stop = serve_metrics(parts.doors.config.metrics.listen, parts.doors.metrics, read)
+    try:
+        while True:
+            await trio.sleep(5)
+            latest = await snapshot(parts, conversations.running)
+    finally:
+        logging.getLogger().removeHandler(counting)
+        stop()
+
+
+def _notify_ready() -> None:
+    """Tell systemd (Type=notify) that the daemon serves."""
+    address = os.environ.get("NOTIFY_SOCKET")
+    if not address:
+        return
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify:
+        notify.connect("\0" + address[1:] if address.startswith("@") else address)
+        notify.sendall(b"READY=1")

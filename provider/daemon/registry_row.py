@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Keeps the registry row true: after a reboot the daemon has another peer id, and so another address.
+
+The operator's key may change endpoint and profile, nothing else: the row itself, its prices and
+its class are the owner's to write.
+"""
+
+import hashlib
+import logging
+
+import trio
+
+from trustedpods.protocol.errors import TrustedPodsError
+from trustedpods.provider.doors import Doors
+from trustedpods.provider.tee.chip import own_chip
+
+_log = logging.getLogger(__name__)
+
+LOOK_EVERY_S = 3600.0
+"""A row changes by others' hands only when its owner registers again."""
+
+RETRY_S = 15.0
+
+
+async def keep_row(doors: Doors, profile: bytes, endpoint: str) -> None:
+    """Look at the row now and then, and mend it. Never returns."""
+    while True:
+        pause = LOOK_EVERY_S
+        try:
+            await mend_row(doors, profile, endpoint)
+        except TrustedPodsError as error:
+            _log.warning("the registry row cannot be kept: %s", error)
+            pause = RETRY_S
+        await trio.sleep(pause)
+
+
+async def mend_row(doors: Doors, profile: bytes, endpoint: str) -> bool:
+    """Update endpoint and profile if they are others; a row that its owner never wrote is not made here.
+
+    Returns whether something had to be changed. Refused (rule "Denied") when the owner has not
+    named this operator.
+    """
+    row = await doors.chain.provider(doors.owner, doors.config.identity.daemon)
+    if row is not None and any(row.chip_digest) and row.chip_digest != await own_chip(doors.collector):
+        _log.error("the registry row names another machine, so publishers refuse this one: register again")
+    digest = hashlib.sha256(profile).digest()
+    if row is None or (row.endpoint, row.profile_digest) == (endpoint, digest):
+        return False
+    await doors.chain.update_row(doors.operator_key, row.owner, row.daemon, digest, endpoint)
+    _log.info("the registry row points to %s now", endpoint)
+    return True

@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Opens all doors of the daemon as its configuration says, waits for those that start late, closes them."""
+
+import logging
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+
+import trio
+
+from trustedpods.contracts.client import Chain
+from trustedpods.contracts.records import Market
+from trustedpods.protocol.errors import NetworkFailure
+from trustedpods.protocol.ids import Address
+from trustedpods.provider import tee
+from trustedpods.provider.cluster.client import open_cluster
+from trustedpods.provider.cluster.image_registry import open_registry
+from trustedpods.provider.cluster.pod_counters import traffic_source
+from trustedpods.provider.config import ProviderConfig
+from trustedpods.provider.dns import Resolver
+from trustedpods.provider.doors import Doors
+from trustedpods.provider.facade.facade import Facade
+from trustedpods.provider.facade.haproxy.runtime import Runtime
+from trustedpods.provider.keys.boot import BootKeys
+from trustedpods.provider.keys.file import read_key
+from trustedpods.provider.keys.generations import Marks
+from trustedpods.provider.store import Vault, open_store
+from trustedpods.provider.store.spool import BlobStore
+
+_log = logging.getLogger(__name__)
+
+DOORS_WITHIN_S = 120.0
+"""How long the daemon waits at its start for chain, cluster and facade."""
+
+
+@asynccontextmanager
+async def open_doors(config: ProviderConfig) -> AsyncIterator[Doors]:
+    """Open everything that the daemon uses; Locked when another one runs."""
+    keys = BootKeys.load_or_create(Path(config.identity.keys_dir))
+    market = Market(
+        chain_id=config.market.chain_id,
+        payments=Address(config.market.payments),
+        registry=Address(config.market.registry),
+        token=Address(config.market.token),
+        finality_blocks=config.market.finality_blocks,
+    )
+    journal = Path(config.store.path).parent / "transactions"
+    async with AsyncExitStack() as stack:
+        yield Doors(
+            config=config,
+            keys=keys,
+            operator_key=read_key(Path(config.identity.operator_key_file)),
+            collector=tee.from_setting(config.identity.tee, config.identity.trust, config.identity.tee_files),
+            store=await stack.enter_async_context(
+                open_store(Path(config.store.path), Vault(keys.hpke.to_bytes()))
+            ),
+            blobs=BlobStore(Path(config.store.spool), config.store.spool_quota_mib),
+            chain=await stack.enter_async_context(Chain(config.market.rpc, market, journal=journal)),
+            cluster=await stack.enter_async_context(open_cluster(Path(config.cluster.kubeconfig))),
+            registry=await stack.enter_async_context(open_registry(f"http://{config.cluster.registry}")),
+            resolver=Resolver(config.facade.resolvers),
+            facade=Facade(
+                Runtime(Path(config.facade.runtime_socket)),
+                map_file=Path(config.facade.map_file),
+                pools=config.facade.pools,
+                tls_dir=config.facade.tls_dir(config.identity.keys_dir) if config.facade.tls_binds else None,
+            ),
+            marks=Marks(Path(config.identity.keys_dir)),
+            traffic=traffic_source(config.cluster.traffic_socket),
+        )
+
+
+async def wait_for_doors(doors: Doors) -> None:
+    """At the start of a machine everything starts at once: wait for the others, then say who is missing."""
+    deadline = trio.current_time() + DOORS_WITHIN_S
+    for name, ask in (
+        ("chain", doors.chain.check_market),
+        ("cluster", doors.cluster.version),
+        ("registry", doors.registry.ping),
+    ):
+        while True:
+            try:
+                await ask()
+            except NetworkFailure as error:
+                if trio.current_time() > deadline:
+                    raise
+                _log.info("waiting for the %s: %s", name, error)
+                await trio.sleep(0.5)
+            else:
+                break

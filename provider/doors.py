@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Everything that the daemon's tasks use of the world outside, in one place."""
+
+import hashlib
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from trustedpods.manifests.model import Probe
+from trustedpods.protocol.codec import encode
+from trustedpods.protocol.evidence import KeyBinding
+from trustedpods.protocol.ids import Address, address_bytes
+from trustedpods.protocol.messages import Profile
+from trustedpods.protocol.sealing.requests import ChainContext
+from trustedpods.protocol.units import UnixSeconds
+from trustedpods.provider.cluster.pod_counters import NoTraffic, TrafficSource
+from trustedpods.provider.config import ProviderConfig
+from trustedpods.provider.core.admission import Offer
+from trustedpods.provider.dns import Resolver
+from trustedpods.provider.facade import readiness
+from trustedpods.provider.keys.boot import BootKeys
+from trustedpods.provider.keys.generations import Marks
+from trustedpods.provider.metrics import Metrics
+from trustedpods.provider.store import Store
+from trustedpods.provider.store.spool import BlobStore
+from trustedpods.provider.tee import Collector
+
+if TYPE_CHECKING:
+    from trustedpods.contracts.client import Chain
+    from trustedpods.provider.cluster.client import Cluster
+    from trustedpods.provider.cluster.image_registry import Registry
+    from trustedpods.provider.facade.facade import Facade
+
+
+UntilReady = Callable[[str, Sequence[Probe], float], Awaitable[readiness.ProbeResult]]
+
+
+@dataclass(frozen=True, slots=True)
+class Doors:
+    """The open doors, the keys and the configuration. Nothing in it decides anything."""
+
+    config: ProviderConfig
+    keys: BootKeys
+    operator_key: bytes
+    collector: Collector
+    store: Store
+    blobs: BlobStore
+    chain: "Chain"
+    cluster: "Cluster"
+    registry: "Registry"
+    facade: "Facade"
+    resolver: Resolver = field(default_factory=Resolver)
+    until_ready: UntilReady = readiness.until_ready
+    clock: Callable[[], float] = time.time
+    marks: Marks = field(default_factory=Marks)
+    metrics: Metrics = field(default_factory=Metrics)
+    traffic: TrafficSource = field(default_factory=NoTraffic)
+
+    @property
+    def owner(self) -> Address:
+        """The provider's cold address."""
+        return Address(self.config.identity.owner)
+
+    @property
+    def meter(self) -> Address:
+        """Whom channels must name as their meter."""
+        return self.keys.meter_address
+
+    @property
+    def context(self) -> ChainContext:
+        """The market that requests are signed for."""
+        return ChainContext(self.config.market.chain_id, Address(self.config.market.payments))
+
+    @property
+    def offer(self) -> Offer:
+        """What is sold here."""
+        return Offer(
+            trust=self.config.identity.trust,
+            prices=self.config.prices,
+            least=self.config.least,
+            domain=self.config.identity.domain,
+            claim_interval_s=self.config.terms.claim_interval_s,
+            private_webhooks=self.config.webhooks.allow_private,
+            egress_closed=self.config.cluster.closed_networks,
+        )
+
+    def now(self) -> UnixSeconds:
+        """This machine's clock, in whole seconds."""
+        return UnixSeconds(int(self.clock()))
+
+
+def profile_of(config: ProviderConfig, *, simulated: bool, addresses: list[str]) -> bytes:
+    """The coded profile; its SHA-256 stands in the registry row."""
+    identity = config.identity
+    return encode(
+        Profile(
+            owner=address_bytes(Address(identity.owner)),
+            daemon=identity.daemon,
+            trust=identity.trust,
+            simulated=simulated,
+            region=identity.region,
+            domain=identity.domain,
+            url_suffix=identity.url_suffix,
+            token=address_bytes(Address(config.market.token)),
+            prices=config.prices,
+            least=config.least,
+            grace_s=config.terms.grace_s,
+            addresses=addresses,
+        )
+    )
+
+
+def binding_of(config: ProviderConfig, keys: BootKeys, peer_id: bytes) -> KeyBinding:
+    """The keys of this boot, bound to the class and to what of the configuration concerns publishers."""
+    digest = hashlib.sha256(
+        config.model_dump_json(include={"market", "identity", "prices", "terms"}).encode()
+    ).digest()
+    return keys.binding(config.identity.trust, peer_id, digest)

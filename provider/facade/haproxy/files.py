@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The files that HAProxy reads: written whole, so that nobody sees half of one."""
+
+import os
+import time
+from pathlib import Path
+
+from trustedpods.protocol.errors import NoContext
+from trustedpods.provider.facade.certificates import throwaway, utc
+from trustedpods.provider.facade.haproxy.bodies import LUA, lua_path
+from trustedpods.provider.facade.haproxy.config import FacadeConfig, crt_list, page_files
+from trustedpods.provider.facade.haproxy.maps import SlotMap
+from trustedpods.provider.facade.haproxy.text import haproxy_config
+
+
+def install(config: FacadeConfig, haproxy_cfg: Path) -> None:
+    """Write haproxy.cfg, the pages and, where there is none yet, empty maps.
+
+    Makes the folders, for this user alone. NoContext if something cannot be written.
+    """
+    try:
+        for folder in (config.runtime_socket.parent, config.activator_dir, config.pages_dir):
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as failed:
+        raise NoContext(f"cannot make a folder: {failed}", where="facade") from None
+    for path, page in page_files(config).items():
+        replace_file(path, page)
+    replace_file(lua_path(config), LUA.encode())
+    for empty in (config.map_file, *(which.beside(config.map_file) for which in SlotMap)):
+        if not empty.exists():
+            replace_file(empty, b"")
+    if config.tls_dir is not None:
+        _first_certificate(config.tls_dir)
+    replace_file(haproxy_cfg, haproxy_config(config).encode())
+
+
+def _first_certificate(folder: Path) -> None:
+    """HAProxy does not take TLS without any; the daemon brings the real one."""
+    listed = crt_list(folder)
+    if not listed.exists():
+        file = folder / "provider.pem"
+        replace_file(file, throwaway(utc(time.time())).pem)
+        replace_file(listed, f"{file}\n".encode())
+
+
+def read_file(path: Path) -> str:
+    """The text of a file; empty if there is none. NoContext if it cannot be read."""
+    try:
+        return path.read_text() if path.exists() else ""
+    except OSError as failed:
+        raise NoContext(f"cannot read: {failed}", where=str(path)) from None
+
+
+def replace_file(path: Path, data: bytes) -> None:
+    """Put *data* in the place of the file at once and for good; NoContext if that fails."""
+    try:
+        if path.exists() and path.read_bytes() == data:
+            return
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        fresh = path.with_name(path.name + ".new")
+        with open(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        fresh.replace(path)
+    except OSError as failed:
+        raise NoContext(f"cannot write: {failed}", where=str(path)) from None

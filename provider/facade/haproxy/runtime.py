@@ -1,0 +1,173 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The only door to HAProxy: commands over its runtime socket, one connection each.
+
+Failures of the socket are NetworkFailure; a command that HAProxy refuses is Refused (rule
+`haproxy`). Replies are bounded in size and time.
+"""
+
+import csv
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import trio
+
+from trustedpods.protocol.errors import NetworkFailure, Refused, RemoteProtocolError
+from trustedpods.provider.core.traffic import PodTraffic, SlotStats
+from trustedpods.provider.facade.haproxy.config import BACKEND_ID_BASE, slot_of
+from trustedpods.provider.facade.haproxy.maps import parse_map_reply
+from trustedpods.provider.facade.haproxy.servers import ACTIVATOR, ServerSeen, parse_servers
+from trustedpods.provider.facade.haproxy.sessions import Session, parse_sessions
+
+MAX_REPLY = 16 * 1024 * 1024
+"""`show servers state` of 4,096 slots with 20 pods each is under 10 MB."""
+
+SLOTS_PER_CALL = 64
+"""Statistics asked for on one line; HAProxy reads lines of up to 16 KB."""
+
+_DONE = {"", "New server registered.", "Server deleted."}
+_BACKENDS_AND_SERVERS = 2 | 4  # types of rows in `show stat`
+
+
+class Runtime:
+    """HAProxy's runtime socket at *path*; each command ends within *timeout* seconds."""
+
+    def __init__(self, path: Path, *, timeout: float = 5.0) -> None:
+        self._path = path
+        self._timeout = timeout
+        self._limiter = trio.CapacityLimiter(8)  # HAProxy takes 32, other programs among them
+
+    async def command(self, line: str) -> str:
+        """The reply to one line; NetworkFailure if there is none in time."""
+        assert "\n" not in line
+        return await self._limited(line)
+
+    async def _limited(self, line: str) -> str:
+        try:
+            async with self._limiter:
+                with trio.fail_after(self._timeout):
+                    return await self._exchange(line)
+        except trio.TooSlowError:
+            raise NetworkFailure(f"no answer within {self._timeout:g} s", where=str(self._path)) from None
+        except (OSError, trio.BrokenResourceError) as broken:
+            raise NetworkFailure(
+                f"HAProxy cannot be reached: {broken}", where=str(self._path), hint="is it running?"
+            ) from None
+
+    async def run(self, commands: Iterable[str]) -> None:
+        """Run commands that answer nothing; stops at the first that is refused."""
+        for command in commands:
+            reply = (await self.command(command)).strip()
+            if reply not in _DONE:
+                raise Refused(f"{command}: {reply[:200]}", where="haproxy", rule="haproxy")
+
+    async def send(self, command: str, payload: str) -> None:
+        """A command with a payload of several lines, none of them empty; what it answers must be success."""
+        lines = [line for line in payload.splitlines() if line]
+        await self._expected(
+            command, "\n".join([f"{command} <<", *lines, ""]), "Success!", "created", "updated"
+        )
+
+    async def expect(self, command: str, *answers: str) -> None:
+        """A command that must answer one of these; Refused otherwise."""
+        await self._expected(command, command, *answers)
+
+    async def _expected(self, command: str, text: str, *answers: str) -> None:
+        reply = (await self._limited(text)).strip()
+        if not any(answer in reply for answer in answers):
+            raise Refused(f"{command}: {reply[:200]}", where="haproxy", rule="haproxy")
+
+    async def boot(self) -> str:
+        """Name of the process that answers: another one after every restart."""
+        return _boot(await self.command("show info"))
+
+    async def entries(self, map_file: Path) -> dict[str, str]:
+        """A map as the process has it, which is not always the file."""
+        return parse_map_reply(await self.command(f"show map {map_file}"))
+
+    async def servers(self, backend: str | None = None) -> tuple[ServerSeen, ...]:
+        """Servers added at run time, of one backend or of all."""
+        reply = await self.command(f"show servers state {backend or ''}".strip())
+        if not reply.startswith("1\n"):
+            raise Refused(f"no servers: {reply.strip()[:200]}", where="haproxy", rule="haproxy")
+        return parse_servers(reply)
+
+    async def sessions(self) -> list[Session]:
+        """Every request or connection of a slot that is in flight."""
+        return parse_sessions(await self.command("show sess"))
+
+    async def stats(self, slots: Iterable[int]) -> dict[int, SlotStats]:
+        """Counters of the given slots only: asking for all costs 36 ms of HAProxy's time."""
+        numbers = sorted(set(slots))
+        found: dict[int, SlotStats] = {}
+        for start in range(0, len(numbers), SLOTS_PER_CALL):
+            found |= await self._stats(numbers[start : start + SLOTS_PER_CALL])
+        return found
+
+    async def _stats(self, slots: Sequence[int]) -> dict[int, SlotStats]:
+        asks = [f"show stat {BACKEND_ID_BASE + slot} {_BACKENDS_AND_SERVERS} -1" for slot in slots]
+        reply = await self.command(";".join(["show info", *asks]))
+        head, _, tables = reply.partition("# pxname")
+        try:
+            return parse_stats(_boot(head), "# pxname" + tables)
+        except (KeyError, ValueError) as bad:
+            raise RemoteProtocolError(f"statistics without {bad}", where="haproxy") from None
+
+    async def _exchange(self, line: str) -> str:
+        async with await trio.open_unix_socket(str(self._path)) as stream:
+            await stream.send_all(line.encode() + b"\n")
+            reply = bytearray()
+            while data := await stream.receive_some(65536):
+                reply += data
+                if len(reply) > MAX_REPLY:
+                    raise RemoteProtocolError("a reply is too long", where="haproxy")
+        return reply.decode(errors="replace")
+
+
+def parse_stats(boot: str, text: str) -> dict[int, SlotStats]:
+    """Counters per slot, of one or more `show stat` tables.
+
+    In flight and bytes are the BACKEND row's: the requests that woke a pod run through the
+    activator and are missing in the pod's own row.
+    """
+    pods: dict[int, list[PodTraffic]] = {}
+    held: dict[int, int] = {}
+    found: dict[int, SlotStats] = {}
+    for row in _rows(text):
+        slot = slot_of(row["pxname"])
+        if slot is None:
+            continue
+        if row["svname"] == ACTIVATOR:
+            held[slot] = int(row["scur"])
+        elif row["svname"] != "BACKEND":
+            serving = not row["status"].startswith("MAINT")
+            pods.setdefault(slot, []).append(PodTraffic(row["svname"], int(row["scur"]), serving))
+        else:
+            last = int(row["lastsess"] or -1)
+            found[slot] = SlotStats(
+                boot=boot,
+                current=int(row["scur"]),
+                total=int(row["stot"]),
+                bytes_in=int(row["bin"]),
+                bytes_out=int(row["bout"]),
+                held=held.get(slot, 0),
+                pods=tuple(pods.get(slot, ())),
+                last_session_s=last if last >= 0 else None,
+            )
+    return found
+
+
+def _rows(text: str) -> Iterable[dict[str, str]]:
+    columns: list[str] = []
+    for row in csv.reader(text.splitlines()):
+        if row and row[0].startswith("# "):
+            columns = [row[0][2:], *row[1:]]
+        elif row:
+            yield dict(zip(columns, row, strict=False))
+
+
+def _boot(info: str) -> str:
+    facts = dict(line.split(": ", 1) for line in info.splitlines() if ": " in line)
+    try:
+        return f"{int(facts['Pid'])}.{int(facts['Start_time_sec'])}"
+    except (KeyError, ValueError):
+        raise RemoteProtocolError("HAProxy does not say who it is", where="haproxy") from None

@@ -1,0 +1,246 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The text of haproxy.cfg, for HAProxy 2.6 and newer. Pure."""
+
+from trustedpods.provider.facade import pages
+from trustedpods.provider.facade.haproxy import bodies
+from trustedpods.provider.facade.haproxy.config import (
+    BACKEND_ID_BASE,
+    Bind,
+    FacadeConfig,
+    backend_name,
+    page_path,
+    socket_path,
+)
+from trustedpods.provider.facade.haproxy.maps import SlotMap
+from trustedpods.provider.facade.pools import Protocol
+
+_ACTIVATOR = {
+    Protocol.HTTP: "backup pool-max-conn 0",
+    # One request for each connection, so that what is held can be counted.
+    Protocol.H2: "backup pool-max-conn 0 max-reuse 0 proto h2",
+    Protocol.TCP: "backup",
+}
+
+PIPE_BYTES = 256 * 1024
+"""Of a pipe in which the kernel carries an answer past HAProxy.
+
+With the 64 KiB that Linux gives by itself a download costs 1.5 times the CPU.
+"""
+
+PIPES = 128
+"""Pipes at once; an answer that finds none is copied, as all were before.
+
+All of them are half of what Linux lets one user have before it makes new pipes tiny
+(fs.pipe-user-pages-soft, 64 MiB). Without a number HAProxy would take a quarter of its connections.
+"""
+
+
+def haproxy_config(config: FacadeConfig) -> str:
+    """haproxy.cfg; the page, map and certificate files that it names must exist when it is read."""
+    parts = [_global(config), _http_defaults(config), _web(config), _table(), _nowhere()]
+    parts.append(_section("backend measured from http", bodies.outer_backend(config)))
+    parts.append(_section("frontend measured-bodies from http", bodies.inner_frontend(config)))
+    parts += [] if config.exporter is None else [_exporter(config.exporter)]
+    parts += [_slot(config, slot) for protocol in _HTTP for slot in config.pools.slots(protocol)]
+    if config.pools.tcp:
+        parts.append(_tcp_defaults(config))
+        for index, slot in enumerate(config.pools.slots(Protocol.TCP)):
+            parts += [*([_tcp(config, slot, index)] if config.tcp_binds else []), _slot(config, slot)]
+    return "\n".join(parts)
+
+
+_HTTP = (Protocol.HTTP, Protocol.H2)
+
+
+def _section(title: str, lines: list[str]) -> str:
+    return "\n".join([title, *(f"  {line}" for line in lines), ""])
+
+
+def _global(config: FacadeConfig) -> str:
+    lines = [
+        f"stats socket unix@{config.runtime_socket} mode 600 level admin",
+        "stats timeout 30s",
+        "stats maxconn 32",
+        "hard-stop-after 1h",
+        "log stderr format raw local0 err",
+        "ssl-default-bind-options ssl-min-ver TLSv1.2 no-tls-tickets",
+        f"lua-load-per-thread {bodies.lua_path(config)}",
+        f"maxpipes {PIPES}",
+        f"tune.pipesize {PIPE_BYTES}",
+    ]
+    if config.threads is not None:
+        lines.append(f"nbthread {config.threads}")
+    if config.limits.connections is not None:
+        lines.append(f"maxconn {config.limits.connections}")
+    return _section("global", lines)
+
+
+def _common_defaults(config: FacadeConfig) -> list[str]:
+    limits = config.limits
+    return [
+        "log global",
+        "option contstats",
+        # Long answers go from socket to socket in the kernel, which halves what a download costs. Not
+        # `splice-auto`: what that takes for a fast stream changes all the time, and it saves little.
+        "option splice-response",
+        "option dontlognull",
+        f"timeout connect {limits.connect_ms}ms",
+        "timeout queue 30s",
+        "timeout check 500ms",
+        "timeout client-fin 30s",
+        # A pod that refuses is tried elsewhere, in the end at the activator, which waits for it.
+        "retries 3",
+        "option redispatch 1",
+        # Picks the less loaded of two; unlike leastconn it moves a refused request at once.
+        "balance random",
+    ]
+
+
+def _http_defaults(config: FacadeConfig) -> str:
+    limits = config.limits
+    lines = [
+        "mode http",
+        *_common_defaults(config),
+        f"timeout client {limits.idle_s}s",
+        f"timeout server {limits.idle_s}s",
+        f"timeout tunnel {limits.tunnel_s}s",
+        f"timeout http-request {limits.header_s}s",
+        f"timeout http-keep-alive {limits.keep_alive_s}s",
+        "retry-on conn-failure",
+        "option abortonclose",
+    ]
+    lines += [f"errorfile {page.status.value} {page_path(config, page)}" for page in pages.PROXY_PAGES]
+    return _section("defaults http", lines)
+
+
+def _tcp_defaults(config: FacadeConfig) -> str:
+    silence = f"{config.limits.tunnel_s}s"
+    return _section(
+        "defaults tcp",
+        ["mode tcp", *_common_defaults(config), f"timeout client {silence}", f"timeout server {silence}"],
+    )
+
+
+def _web(config: FacadeConfig) -> str:
+    lines = [_bind(bind) for bind in config.binds]
+    lines += [f"{_bind(bind)} ssl crt-list {config.crt_list} alpn h2,http/1.1" for bind in config.tls_binds]
+    if config.limits.connections is not None:
+        lines.append(f"maxconn {config.limits.connections}")
+    lines += [
+        *_sources(config),
+        *_forwarded(),
+        *_routing(config),
+        *_pod_limits(config),
+        *bodies.ways_in(config),
+    ]
+    lines += ["use_backend %[var(txn.slot)] if { var(txn.slot) -m found }", "default_backend nowhere"]
+    return _section("frontend web from http", lines)
+
+
+def _sources(config: FacadeConfig) -> list[str]:
+    """What one client address may take."""
+    limits = config.limits
+    lines = [
+        "stick-table type ipv6 size 100k expire 10m store conn_cur,http_req_rate(1s)",
+        "tcp-request connection track-sc0 src",
+        f"tcp-request connection reject if {{ sc0_conn_cur gt {limits.per_source} }}",
+    ]
+    if limits.source_rate is not None:
+        lines.append(f"http-request deny deny_status 429 if {{ sc0_http_req_rate gt {limits.source_rate} }}")
+    return lines
+
+
+def _forwarded() -> list[str]:
+    """What a client says about itself is not passed on."""
+    return [
+        "http-request del-header X-Forwarded-For",
+        "http-request del-header Forwarded",
+        "http-request del-header Proxy",
+        "option forwardfor",
+        "http-request set-header X-Forwarded-Proto http unless { ssl_fc }",
+        "http-request set-header X-Forwarded-Proto https if { ssl_fc }",
+        "http-request set-header X-Forwarded-Host %[req.hdr(host)]",
+    ]
+
+
+def _routing(config: FacadeConfig) -> list[str]:
+    """The longest entry of the host map that host and path begin with; both end with a `/`."""
+    return [
+        "http-request set-var(txn.path) path",
+        "http-request set-var(txn.slot) req.hdr(host),field(1,:),lower,concat(,txn.path,/),"
+        f"map_beg({config.map_file})",
+    ]
+
+
+def _pod_limits(config: FacadeConfig) -> list[str]:
+    def limit(which: SlotMap) -> str:
+        return f"var(txn.slot),map_str_int({which.beside(config.map_file)})"
+
+    # Variables are per request; one that was not found makes `sub` subtract nothing and the rule not match.
+    return [
+        f"http-request redirect location https://%[req.hdr(host),field(1,:)]{config.https_suffix}%[url]"
+        f" code 308 if !{{ ssl_fc }} {{ {limit(SlotMap.HTTPS)} -m found }}",
+        "http-request track-sc1 var(txn.slot) table slots if { var(txn.slot) -m found }",
+        f"http-request set-var(txn.rate) {limit(SlotMap.RATES)}",
+        "http-request deny deny_status 429 if { var(txn.rate) -m found }"
+        " { sc1_http_req_rate(slots),sub(txn.rate) gt 0 }",
+        f"http-request set-var(txn.most) {limit(SlotMap.CONNECTIONS)}",
+        "http-request deny deny_status 429 if { var(txn.most) -m found }"
+        " { sc1_conn_cur(slots),sub(txn.most) gt 0 }",
+        f"http-request set-var(txn.body) {limit(SlotMap.BODIES)}",
+        "http-request deny deny_status 413 if { var(txn.body) -m found }"
+        " { req.hdr_val(content-length),sub(txn.body) gt 0 }",
+    ]
+
+
+def _table() -> str:
+    """Counts requests per slot, for the limits."""
+    return _section(
+        "backend slots from http", ["stick-table type string len 16 size 8k store conn_cur,http_req_rate(1s)"]
+    )
+
+
+def _nowhere() -> str:
+    return _section("backend nowhere from http", ["http-request return status 404 default-errorfiles"])
+
+
+def _exporter(bind: Bind) -> str:
+    """By slot: no tenant's name is known here."""
+    lines = [
+        _bind(bind),
+        "option dontlog-normal",
+        "http-request use-service prometheus-exporter if { path /metrics }",
+        "http-request deny deny_status 404",
+    ]
+    return _section("frontend exporter from http", lines)
+
+
+def _bind(bind: Bind) -> str:
+    return f"bind {bind.address}" + (f" namespace {bind.namespace}" if bind.namespace else "")
+
+
+def _tcp(config: FacadeConfig, slot: int, index: int) -> str:
+    """The ports of one tcp slot. Without an entry in the map of connections nobody has it."""
+    name, limits = backend_name(slot), SlotMap.CONNECTIONS.beside(config.map_file)
+    lines = [_bind(bind.port_plus(index)) for bind in config.tcp_binds]
+    lines += [
+        "tcp-request connection track-sc0 src table web",
+        f"tcp-request connection reject if {{ sc0_conn_cur(web) gt {config.limits.per_source} }}",
+        f"tcp-request connection set-var(sess.most) str({name}),map_str_int({limits})",
+        "tcp-request connection reject unless { var(sess.most) -m found }",
+        "tcp-request connection reject if { fe_conn,sub(sess.most) gt 0 }",
+        f"default_backend {name}",
+    ]
+    return _section(f"frontend {name}-ports from tcp", lines)
+
+
+def _slot(config: FacadeConfig, slot: int) -> str:
+    protocol = config.pools.protocol(slot)
+    kind = "tcp" if protocol is Protocol.TCP else "http"
+    return _section(
+        f"backend {backend_name(slot)} from {kind}",
+        [
+            f"id {BACKEND_ID_BASE + slot}",
+            f"server activator unix@{socket_path(config.activator_dir, slot)} {_ACTIVATOR[protocol]}",
+        ],
+    )

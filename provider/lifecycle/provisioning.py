@@ -1,0 +1,206 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The work of each phase on the way to serving; each ends with the event that leads on."""
+
+import trio
+
+from trustedpods.contracts.records import Channel
+from trustedpods.contracts.terms import Terms
+from trustedpods.protocol.codec import encode
+from trustedpods.protocol.errors import Refused
+from trustedpods.protocol.ids import address_bytes
+from trustedpods.protocol.messages import BlobNeed, BlobRef, Endpoint, SignedStatement, Statement
+from trustedpods.protocol.sealing.blobs import chunk_count
+from trustedpods.protocol.sealing.replies import sign_statement
+from trustedpods.provider.billing.meter import Meter
+from trustedpods.provider.cluster.objects.builder import PodLife, objects
+from trustedpods.provider.core.admission import check_channel
+from trustedpods.provider.core.lifecycle import Event
+from trustedpods.provider.core.pod import ChannelFact, PodRecord
+from trustedpods.provider.doors import Doors
+from trustedpods.provider.facade.activator.wake import WakeAddress
+from trustedpods.provider.facade.exposure import Exposure
+from trustedpods.provider.facade.pools import Protocol
+from trustedpods.provider.lifecycle.images import import_images, pull_references
+from trustedpods.provider.pods.bundles import Bundles, OpenBundle
+from trustedpods.provider.pods.progress import Board
+from trustedpods.provider.pods.records import Pods
+from trustedpods.provider.serving.autoscaler import Fleet
+
+BLOBS_WITHIN_S = 24 * 3600
+"""How long an accepted pod may take to send its images."""
+
+CHANNEL_WITHIN_S = 180
+"""How long an accepted pod may stay without a channel."""
+
+POLL_S = 1.0
+"""How often the chain is asked for the pod's channel: about the pace of the fastest blocks."""
+
+CHANNEL_LOOK_S = 10.0
+"""How often the channel is looked for while chunks are still coming."""
+
+
+class Phases:
+    """Does the work of the phases before serving."""
+
+    def __init__(
+        self, doors: Doors, pods: Pods, board: Board, bundles: Bundles, fleet: Fleet, meter: Meter
+    ) -> None:
+        self._doors = doors
+        self._pods = pods
+        self._board = board
+        self._bundles = bundles
+        self._fleet = fleet
+        self._meter = meter
+        self._arrived = trio.Event()
+
+    def blob_arrived(self) -> None:
+        """Some blob is complete: whoever waits for one looks again."""
+        self._arrived.set()
+        self._arrived = trio.Event()
+
+    async def needs(self, record: PodRecord) -> list[BlobNeed]:
+        """The blobs that are still missing, with the chunks that are there."""
+        return [
+            BlobNeed(blob_id=blob.blob_id, chunks=self._doors.blobs.chunks(record.ref.publisher, blob))
+            for blob in await self._missing(record)
+        ]
+
+    async def _missing(self, record: PodRecord) -> list[BlobRef]:
+        """Blobs that are not in the spool, of images that are not in the pod's own repository."""
+        store, publisher = self._doors.blobs, record.ref.publisher
+        found: dict[bytes, BlobRef] = {}
+        for image in self._bundles.open(record).bundle.images:
+            short = [blob for blob in image.blobs if store.chunks(publisher, blob) < chunk_count(blob.size)]
+            if short and not await self._doors.registry.has_manifest(record.label, image.blobs[0].digest):
+                found |= {blob.blob_id: blob for blob in short}
+        return list(found.values())
+
+    async def receive(self, record: PodRecord) -> Event:
+        """Wait until every blob of the bundle is in the spool."""
+        while missing := await self._missing(record):
+            left = record.changed_at + BLOBS_WITHIN_S - self._doors.now()
+            if left <= 0:
+                raise Refused(f"{len(missing)} blobs did not come in time", rule="blobs-missing")
+            with trio.move_on_after(min(left, CHANNEL_LOOK_S)):
+                await self._arrived.wait()
+            await self._require_channel(record)
+        self._board.tell(record.channel, "blobs", "all blobs are here")
+        return Event.BLOBS_COMPLETE
+
+    async def _require_channel(self, record: PodRecord) -> None:
+        """Room and spool are not kept for long for somebody who does not pay."""
+        if record.chain is None and self._doors.now() > record.changed_at + CHANNEL_WITHIN_S:
+            (channel,) = await self._doors.chain.channels(self._doors.owner, [record.channel])
+            if channel is None:
+                self._check_patience(record)
+
+    async def await_channel(self, record: PodRecord) -> Event:
+        """Wait until the channel is on chain deep enough, and check that it pays for the pod."""
+        first_seen: int | None = None
+        depth = 0 if record.chain is not None else self._doors.config.market.finality_blocks
+        while True:
+            head = await self._doors.chain.head()
+            (channel,) = await self._doors.chain.channels(self._doors.owner, [record.channel])
+            if channel is None:
+                first_seen = None
+                self._check_patience(record)
+            else:
+                first_seen = head.number if first_seen is None else first_seen
+                if head.number >= first_seen + depth:
+                    await self._accept_channel(record, channel)
+                    return Event.CHANNEL_GOOD
+            self._board.tell(record.channel, "channel", "waiting for the payment channel on chain")
+            await trio.sleep(POLL_S)
+
+    def _check_patience(self, record: PodRecord) -> None:
+        if self._doors.now() > record.changed_at + CHANNEL_WITHIN_S:
+            raise Refused(f"no payment channel came within {CHANNEL_WITHIN_S} s", rule="channel-missing")
+
+    async def _accept_channel(self, record: PodRecord, channel: Channel) -> None:
+        now = self._doors.now()
+        agreed = None if record.terms is None else Terms.unpack(record.terms)
+        check_channel(channel, self._doors.offer, self._doors.meter, record.size, record.scaling, now, agreed)
+        fact = ChannelFact(channel.left, channel.up_to, channel.unlock_at)
+        await self._pods.change(record.channel, chain=fact, terms=channel.terms.pack())
+        self._board.tell(record.channel, "channel", f"channel found with {channel.left} base units")
+
+    async def import_images(self, record: PodRecord) -> Event:
+        """Bring the images into the registry."""
+        await import_images(self._doors, self._board, record, self._bundles.open(record))
+        return Event.IMPORTED
+
+    async def start(self, record: PodRecord) -> Event:
+        """Apply the objects, run one replica to prove that it works, and sign what is confirmed."""
+        opened = self._bundles.open(record)
+        if record.previous is not None or self._fleet.machine(record.channel) is not None:
+            self._board.tell(record.channel, "drain", "the version before finishes its requests")
+            await self._fleet.quiesce(record)
+        await self._apply(record, opened)
+        await self._meter.hold(record)
+        machine = await self._fleet.publish(record, opened)
+        record = await self._pods.change(record.channel, slot=machine.published.slot)
+        self._board.tell(record.channel, "start", "starting one replica to prove that it runs")
+        answer = await machine.wake()
+        if not isinstance(answer, WakeAddress):
+            raise Refused(answer.error if answer else "the pod was changed meanwhile", rule="start")
+        statement = self._state(record, opened)
+        await self._pods.change(record.channel, statement=encode(statement))
+        self._board.tell(record.channel, "serving", "the pod runs and is published")
+        return Event.STARTED
+
+    async def _apply(self, record: PodRecord, opened: OpenBundle) -> None:
+        self._board.tell(record.channel, "apply", "creating the pod's objects in the cluster")
+        life = PodLife(
+            namespace=record.namespace,
+            label=record.label,
+            manifest=opened.manifest,
+            secrets=opened.secrets,
+            images=pull_references(self._doors, record, opened),
+            ingress_from=tuple(self._doors.config.cluster.ingress_from),
+            closed_networks=self._doors.config.cluster.closed_networks,
+        )
+        await self._doors.cluster.apply(objects(life))
+
+    async def restate(self, record: PodRecord) -> SignedStatement:
+        """A statement for the record's present generation."""
+        statement = self._state(record, self._bundles.open(record))
+        await self._pods.change(record.channel, statement=encode(statement))
+        return statement
+
+    def _state(self, record: PodRecord, opened: OpenBundle) -> SignedStatement:
+        statement = Statement(
+            channel=record.channel.to_bytes(24, "big"),
+            generation=record.generation,
+            namespace=record.namespace,
+            endpoints=self._endpoints(record, opened),
+            images={image.name: image.blobs[0].digest for image in opened.bundle.images},
+            terms=record.terms or 0,
+            meter=address_bytes(record.meter),
+            issued_at=self._doors.now(),
+        )
+        return sign_statement(self._doors.keys.reply, statement)
+
+    def _endpoints(self, record: PodRecord, opened: OpenBundle) -> list[Endpoint]:
+        """Where each service is reached; the facade has given its slots before."""
+        config, found = self._doors.config, []
+        for part in opened.exposures(record.label, config):
+            urls = [f"http://{_with_suffix(route, config.identity.url_suffix)}/" for route in part.routes]
+            if config.facade.tls_binds:
+                secure = [route for route in part.routes if _has_certificate(part, route)]
+                urls += [f"https://{_with_suffix(route, config.facade.https_suffix)}/" for route in secure]
+            slot = self._doors.facade.slot_of(part.label)
+            if part.protocol is Protocol.TCP and slot is not None:
+                urls = [f"tcp://{record.label}.{config.identity.domain}:{config.facade.tcp_port(slot)}"]
+            found += [Endpoint(service=part.service, port=part.service_port, url=url) for url in urls]
+        return found
+
+
+def _has_certificate(part: Exposure, route: str) -> bool:
+    """The provider's own is for hosts of its domain."""
+    return part.tls_secret is not None or route.partition("/")[0] not in part.own_hosts
+
+
+def _with_suffix(route: str, suffix: str) -> str:
+    """The suffix follows the host, before a path."""
+    host, slash, path = route.partition("/")
+    return f"{host}{suffix}{slash}{path}"

@@ -1,0 +1,302 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The loop that compares store, chain, cluster and facade, and lets `core` say what follows.
+
+What could not be read is left as it was last known: a chain that does not answer ends no pod, but
+a pod runs at most to the runway that was last known.
+"""
+
+import logging
+from dataclasses import dataclass, field
+
+import trio
+
+from trustedpods.contracts.records import Channel
+from trustedpods.contracts.terms import Terms, due
+from trustedpods.protocol.errors import NetworkFailure, TrustedPodsError
+from trustedpods.protocol.ids import ChannelId
+from trustedpods.protocol.units import TokenUnits, UnixSeconds, Usage
+from trustedpods.provider.core import funds, metering
+from trustedpods.provider.core.pod import WORKING, ChannelFact, Phase, PodRecord
+from trustedpods.provider.core.reconcile import Decision, Facts, Policy, Read, decide
+from trustedpods.provider.doors import Doors
+from trustedpods.provider.lifecycle.recovery import Recovery
+from trustedpods.provider.lifecycle.workers import Keeper
+from trustedpods.provider.pods.bundles import Bundles
+from trustedpods.provider.pods.records import Pods
+from trustedpods.provider.serving.autoscaler import Fleet
+from trustedpods.provider.store import ledger
+
+_log = logging.getLogger(__name__)
+
+LOOK_EVERY_S = 1.5
+"""A pod whose money ends runs on for so long at most; one look is two calls of the chain for all pods."""
+
+NAMESPACES_EVERY_S = 10.0
+"""One list of the whole cluster; namespaces that somebody deletes are rare, and take long to go."""
+
+CHAIN_LOOK_S = 4.0
+"""A node that says nothing must not keep the other facts waiting: a pod's money may end meanwhile."""
+
+LEDGERS_AT_ONCE = 100
+"""Pods whose books are read together: the daemon does not stand still while it counts their money."""
+
+ABSENT_LOOKS = 2
+"""A channel must be seen to be absent in so many looks (and in enough blocks) to be gone."""
+
+
+@dataclass
+class Money:
+    """What is known of a pod's money, and when to look again."""
+
+    runway_s: int | None
+    next_look: UnixSeconds
+    replicas: int
+    left: int
+    revivable: bool
+    accrued: int
+
+
+@dataclass
+class _Chain:
+    """What the last readable look at the chain showed."""
+
+    head: int = 0
+    channels: dict[ChannelId, Channel | None] = field(default_factory=dict)
+    absent_since: dict[ChannelId, tuple[int, int]] = field(default_factory=dict)
+    taken_over: dict[ChannelId, Channel] = field(default_factory=dict)
+    """What the records hold already: most looks find nothing else."""
+
+
+class Reconciler:
+    """One look every `LOOK_EVERY_S`."""
+
+    def __init__(
+        self, doors: Doors, pods: Pods, bundles: Bundles, fleet: Fleet, keeper: Keeper, recovery: Recovery
+    ) -> None:
+        self._doors = doors
+        self._recovery = recovery
+        self._pods = pods
+        self._bundles = bundles
+        self._fleet = fleet
+        self._keeper = keeper
+        self._chain = _Chain()
+        self._namespaces: set[str] | None = None
+        self._namespaces_at = -NAMESPACES_EVERY_S
+        self._namespaces_clock = UnixSeconds(0)
+        self._money: dict[ChannelId, Money] = {}
+
+    def money(self, channel: ChannelId) -> Money | None:
+        """What was last computed of a pod's money."""
+        return self._money.get(channel)
+
+    async def run(self) -> None:
+        """Look for ever."""
+        while True:
+            try:
+                await self.look()
+            except TrustedPodsError as error:
+                _log.warning("reconciling: %s", error)
+            await trio.sleep(LOOK_EVERY_S)
+
+    async def look(self) -> None:
+        """One look at everything."""
+        records = self._pods.standing
+        for record in records:
+            self._keeper.ensure(record.channel)
+        resting = [record for record in records if record.phase not in WORKING]
+        if not resting:
+            return
+        chain_read = await self._read_chain(resting)
+        await self._read_namespaces()
+        await self._look_at_all_money(resting)
+        for record in resting:
+            try:
+                await self._one(record, chain_read=chain_read)
+            except TrustedPodsError as error:
+                _log.warning("%s: %s", record.label, error)
+
+    # ---- reading -----------------------------------------------------------------------------
+
+    async def _read_chain(self, records: list[PodRecord]) -> bool:
+        ids = [record.channel for record in records]
+        try:
+            with trio.fail_after(CHAIN_LOOK_S):
+                head = await self._doors.chain.head()
+                channels = await self._doors.chain.channels(self._doors.owner, ids)
+        except trio.TooSlowError:
+            _log.warning("the chain cannot be read: no answer within %s s", CHAIN_LOOK_S)
+            return False
+        except NetworkFailure as error:
+            _log.warning("the chain cannot be read: %s", error)
+            return False
+        self._chain.head = head.number
+        self._chain.channels = dict(zip(ids, channels, strict=True))
+        taken_over: dict[ChannelId, Channel] = {}
+        for record, channel in zip(records, channels, strict=True):
+            if channel is None:
+                first, looks = self._chain.absent_since.get(record.channel, (head.number, 0))
+                self._chain.absent_since[record.channel] = (first, looks + 1)
+                continue
+            self._chain.absent_since.pop(record.channel, None)
+            latest = self._pods.get(record.channel) or record
+            if latest.chain != _fact(channel) or self._chain.taken_over.get(record.channel) != channel:
+                await self._recovery.compare(latest, channel)
+                await self._take_over(record, channel)
+            taken_over[record.channel] = channel
+        self._chain.taken_over = taken_over
+        return True
+
+    async def _take_over(self, record: PodRecord, channel: Channel) -> None:
+        """What the chain says now. Of the terms, a publisher can raise the cap, at any time."""
+        fact = _fact(channel)
+        known = None if record.terms is None else Terms.unpack(record.terms)
+        if known is not None and funds.cap_raised(known, channel.terms):
+            record = await self._pods.change(record.channel, chain=fact, terms=channel.terms.pack())
+            self._fleet.cap_raised(record)
+        else:
+            await self._pods.change(record.channel, chain=fact)
+
+    async def _read_namespaces(self) -> None:
+        if trio.current_time() < self._namespaces_at + NAMESPACES_EVERY_S:
+            return
+        began = self._doors.now()
+        try:
+            found = await self._doors.cluster.namespaces()
+        except TrustedPodsError as error:
+            self._namespaces = None
+            _log.warning("namespaces cannot be read: %s", error)
+            return
+        self._namespaces = {space.name for space in found if not space.deleting}
+        self._namespaces_at, self._namespaces_clock = trio.current_time(), began
+
+    # ---- deciding ----------------------------------------------------------------------------
+
+    async def _one(self, record: PodRecord, *, chain_read: bool) -> None:
+        latest = self._pods.get(record.channel)
+        if latest is None or latest.phase is not record.phase:
+            return
+        money = await self._look_at_money(latest)
+        facts = self._facts(latest, money, chain_read=chain_read)
+        terms = self._doors.config.terms
+        decision = decide(latest, facts, Policy(terms.grace_s, terms.warn_before_s))
+        await self._carry_out(latest, decision)
+        await self._warn(latest, money)
+
+    def _facts(self, record: PodRecord, money: Money | None, *, chain_read: bool) -> Facts:
+        held = self._bundles.held(record)
+        machine = self._fleet.machine(record.channel)
+        replicas, _ = self._fleet.replicas_of(record)
+        fact = record.chain
+        return Facts(
+            now=self._doors.now(),
+            key_held=held,
+            channel=self._channel_read(record) if chain_read else Read.UNKNOWN,
+            unlock_at=fact.unlock_at if fact else UnixSeconds(0),
+            namespace=self._namespace_read(record),
+            published=Read.PRESENT if machine is not None else Read.ABSENT,
+            replicas=replicas,
+            runway_s=money.runway_s if money else None,
+            revivable=money.revivable if money else False,
+        )
+
+    def _channel_read(self, record: PodRecord) -> Read:
+        if record.channel not in self._chain.channels:
+            return Read.UNKNOWN
+        if self._chain.channels[record.channel] is not None:
+            return Read.PRESENT
+        first, looks = self._chain.absent_since[record.channel]
+        deep = self._chain.head >= first + self._doors.config.market.finality_blocks
+        return Read.ABSENT if deep and looks >= ABSENT_LOOKS else Read.UNKNOWN
+
+    def _namespace_read(self, record: PodRecord) -> Read:
+        if self._namespaces is None or record.changed_at >= self._namespaces_clock:
+            return Read.UNKNOWN
+        return Read.PRESENT if record.namespace in self._namespaces else Read.ABSENT
+
+    async def _carry_out(self, record: PodRecord, decision: Decision) -> None:
+        if decision.event is not None:
+            await self._pods.step(record.channel, decision.event, decision.reason)
+            self._money.pop(record.channel, None)
+        for command in decision.commands:
+            await self._pods.run(record, command)
+
+    async def _warn(self, record: PodRecord, money: Money | None) -> None:
+        if record.phase is not Phase.SERVING or money is None:
+            return
+        near = funds.must_warn(money.runway_s, self._doors.config.terms.warn_before_s)
+        if near and not record.warned:
+            await self._pods.change(record.channel, warned=True)
+            await self._pods.note(
+                record.channel,
+                "funds-warning",
+                f"the deposit lasts {money.runway_s} s more at the present rate: top it up",
+            )
+        elif not near and record.warned:
+            await self._pods.change(record.channel, warned=False)
+
+    # ---- money -------------------------------------------------------------------------------
+
+    async def _look_at_all_money(self, records: list[PodRecord]) -> None:
+        """Bring up to date what is known of all money, in a few reads for all pods."""
+        latest = [self._pods.get(record.channel) or record for record in records]
+        wanted = {
+            record.channel: record.chain
+            for record in latest
+            if record.chain is not None and record.terms is not None and self._known_money(record) is None
+        }
+        channels = list(wanted)
+        for start in range(0, len(channels), LEDGERS_AT_ONCE):
+            asked = {channel: wanted[channel].up_to for channel in channels[start : start + LEDGERS_AT_ONCE]}
+            for channel, book in (await self._doors.store.read(ledger.load_ledgers, asked)).items():
+                record = self._pods.get(channel)
+                if record is not None and record.terms is not None and record.chain == wanted[channel]:
+                    replicas, _ = self._fleet.replicas_of(record)
+                    self._money[channel] = self._money_of(record, wanted[channel], replicas, book)
+
+    def _known_money(self, record: PodRecord) -> Money | None:
+        """What was computed last, while it still holds."""
+        known, fact = self._money.get(record.channel), record.chain
+        if known is None or fact is None or self._doors.now() >= known.next_look:
+            return None
+        replicas, _ = self._fleet.replicas_of(record)
+        return known if known.replicas == replicas and known.left == fact.left else None
+
+    async def _look_at_money(self, record: PodRecord) -> Money | None:
+        fact = record.chain
+        if fact is None or record.terms is None:
+            return None
+        money = self._known_money(record)
+        if money is None:
+            replicas, _ = self._fleet.replicas_of(record)
+            money = self._money[record.channel] = await self.count(record, fact, replicas)
+        return money
+
+    async def count(self, record: PodRecord, fact: ChannelFact, replicas: int) -> Money:
+        """What the pod has, owes and burns now."""
+        book = await self._doors.store.read(ledger.load_ledger, record.channel, fact.up_to)
+        return self._money_of(record, fact, replicas, book)
+
+    def _money_of(self, record: PodRecord, fact: ChannelFact, replicas: int, book: metering.Ledger) -> Money:
+        now, prices = self._doors.now(), Terms.unpack(record.terms or 0).prices
+        accrued = due(metering.usage(book, fact.up_to, max(now, fact.up_to)), prices)
+        rate = metering.rate(book, now)
+        reserve = funds.reserve(rate.storage_mib_s, self._doors.config.terms.grace_s, prices)
+        held = funds.Funds(left=fact.left, accrued=accrued, reserve=reserve)
+        runway = funds.runway(held, rate, prices)
+        awake = Usage(
+            cpu_core_ms=record.size.cpu_milli * max(1, record.scaling.least),
+            memory_mib_s=record.size.memory_mib * max(1, record.scaling.least),
+            storage_mib_s=rate.storage_mib_s,
+        )
+        return Money(
+            runway_s=runway,
+            next_look=funds.next_check(runway, now),
+            replicas=replicas,
+            left=TokenUnits(fact.left),
+            revivable=funds.may_revive(held, awake, prices),
+            accrued=accrued,
+        )
+
+
+def _fact(channel: Channel) -> ChannelFact:
+    return ChannelFact(channel.left, channel.up_to, channel.unlock_at)

@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The end of a pod: nothing left in facade, cluster and registry, its channel settled and refunded."""
+
+import trio
+
+from trustedpods.protocol.errors import NetworkFailure
+from trustedpods.provider.billing.meter import Meter
+from trustedpods.provider.billing.settlement import Settlement
+from trustedpods.provider.core.lifecycle import Event
+from trustedpods.provider.core.pod import PodRecord
+from trustedpods.provider.doors import Doors
+from trustedpods.provider.pods.bundles import Bundles
+from trustedpods.provider.pods.progress import Board
+from trustedpods.provider.pods.records import Pods
+from trustedpods.provider.serving.autoscaler import Fleet
+
+POLL_S = 0.3
+TELL_EVERY = 20
+CHANNEL_MAY_COME_S = 60
+"""A refused pod's channel may still be on its way to the chain: it is released when it arrives."""
+
+
+class Remover:
+    """Does the work of phase `removing`; every part of it may be repeated."""
+
+    def __init__(
+        self,
+        doors: Doors,
+        pods: Pods,
+        board: Board,
+        bundles: Bundles,
+        fleet: Fleet,
+        meter: Meter,
+        settlement: Settlement,
+    ) -> None:
+        self._doors = doors
+        self._pods = pods
+        self._board = board
+        self._bundles = bundles
+        self._fleet = fleet
+        self._meter = meter
+        self._settlement = settlement
+
+    async def remove(self, record: PodRecord) -> Event:
+        """Take everything away, record every end, then settle and release the channel."""
+        self._board.tell(record.channel, "remove", "taking the pod out of the cluster")
+        await self._fleet.withdraw(record)
+        await self._fleet.empty(record)
+        await self._meter.let_go(record)
+        await self._doors.cluster.delete_namespace(record.namespace)
+        await self._wait_gone(record)
+        self._board.tell(record.channel, "release", "settling and releasing the channel")
+        await self._release(record)
+        await self._doors.registry.clear(record.label)
+        self._bundles.forget(record.request)
+        return Event.REMOVED
+
+    async def _wait_gone(self, record: PodRecord) -> None:
+        """Until the API server no longer has the namespace; replicas are metered meanwhile."""
+        for turn in range(10**9):
+            mine = [n for n in await self._doors.cluster.namespaces() if n.name == record.namespace]
+            if not mine:
+                await self._meter.observe()
+                return
+            if turn % TELL_EVERY == TELL_EVERY - 1:
+                await self._meter.observe()
+                self._board.tell(
+                    record.channel, "remove", mine[0].blocked_by or "the namespace is being emptied"
+                )
+            await trio.sleep(POLL_S)
+
+    async def _release(self, record: PodRecord) -> None:
+        """What was used is billed, except of a pod that failed before it ever served."""
+        billed = record.served
+        if record.chain is None and not await self._channel_comes(record):
+            return
+        await self._settlement.wait_released(record, billed=billed)
+
+    async def _channel_comes(self, record: PodRecord) -> bool:
+        """A channel that was never seen: wait a moment for one that is still being mined."""
+        deadline = record.changed_at + CHANNEL_MAY_COME_S
+        while self._doors.now() < deadline:
+            try:
+                (channel,) = await self._doors.chain.channels(self._doors.owner, [record.channel])
+            except NetworkFailure:
+                deadline += 1  # not read is not absent
+                channel = None
+            if channel is not None:
+                return True
+            await trio.sleep(1.0)
+        return False

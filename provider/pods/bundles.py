@@ -1,0 +1,180 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Opening sealed bundles: from the request as it was stored to a manifest that can be applied.
+
+The plaintext is only ever in memory. After a reboot the key is another one and nothing opens.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+from pydantic import ValidationError
+
+from trustedpods.manifests.model import PodManifest
+from trustedpods.protocol.codec import decode
+from trustedpods.protocol.envelopes import SignedRequest
+from trustedpods.protocol.errors import BadInput, Refused, RemoteProtocolError
+from trustedpods.protocol.ids import host_label
+from trustedpods.protocol.messages import AdmitBody, BlobRef, Bundle, ImageRef
+from trustedpods.protocol.sealing.requests import OpenedRequest, open_request
+from trustedpods.protocol.units import MIB, UnixSeconds
+from trustedpods.provider.config import ProviderConfig
+from trustedpods.provider.core.admission import Offer, check_class, check_hosts
+from trustedpods.provider.core.egress import openings
+from trustedpods.provider.core.pod import PodRecord, PodSize, Scaling
+from trustedpods.provider.core.webhook_url import check_url
+from trustedpods.provider.doors import Doors
+from trustedpods.provider.facade.certificates import Certificate, certificate_of, utc
+from trustedpods.provider.facade.exposure import Exposure, exposures
+
+MAX_OPEN_BYTES = 16 * MIB
+"""Sealed size of the bundles whose plaintext is kept in memory: thousands of usual pods. A bundle that is
+not kept is opened again each time."""
+
+
+@dataclass(frozen=True)
+class OpenBundle:
+    """A bundle and its manifest, both checked."""
+
+    bundle: Bundle
+    manifest: PodManifest
+
+    @cached_property
+    def blobs(self) -> dict[bytes, BlobRef]:
+        """Every blob of the bundle by its id."""
+        return {blob.blob_id: blob for image in self.bundle.images for blob in image.blobs}
+
+    @cached_property
+    def size(self) -> PodSize:
+        """What is billed and reserved."""
+        replica = self.manifest.replica_size
+        image_bytes = sum(blob.size for blob in self.blobs.values())
+        return PodSize(
+            replica.cpu_milli, replica.memory_mib, self.manifest.volume_mib, -(-image_bytes // MIB)
+        )
+
+    def scaling(self, idle_after_s: int) -> Scaling:
+        """How it scales; *idle_after_s* is the provider's default."""
+        scale = self.manifest.spec.scale
+        idle = idle_after_s if scale.idle_after is None else scale.idle_after
+        return Scaling(scale.min, scale.max, idle, scale.concurrency)
+
+    @property
+    def secrets(self) -> dict[str, dict[str, bytes]]:
+        """Files of each secret volume."""
+        return {secret.name: dict(secret.files) for secret in self.bundle.secrets}
+
+    def image_of(self, container: str) -> ImageRef:
+        """The image of a container."""
+        return next(image for image in self.bundle.images if image.name == container)
+
+    def exposures(self, label: str, config: ProviderConfig) -> tuple[Exposure, ...]:
+        """Everything that the facade serves of the pod."""
+        return exposures(self.manifest, label, config.identity.domain, config.facade.most)
+
+    def certificate(self, part: Exposure, now: UnixSeconds) -> Certificate | None:
+        """The service's own certificate, out of its secret; Refused (rule `tls`) when it is not sound."""
+        if part.tls_secret is None:
+            return None
+        files = self.secrets[part.tls_secret]
+        return certificate_of(files["tls.crt"], files["tls.key"], part.own_hosts, utc(now))
+
+    @property
+    def ask(self) -> AdmitBody:
+        """The question for admission, from the bundle itself."""
+        return AdmitBody(
+            cpu_milli=self.size.cpu_milli,
+            memory_mib=self.size.memory_mib,
+            storage_mib=self.size.volume_mib,
+            image_mib=self.size.image_mib,
+            max_replicas=self.manifest.spec.scale.max,
+            services={service.name: service.pool for service in self.manifest.exposed_services},
+            hosts=[host for service in self.manifest.spec.services for host in service.hosts],
+        )
+
+
+def parse_bundle(body: bytes) -> OpenBundle:
+    """Decode a bundle and its manifest; Refused where they do not fit together."""
+    bundle = decode(body, Bundle)
+    try:
+        manifest = PodManifest.model_validate_json(bundle.manifest)
+    except ValidationError as error:
+        first = error.errors(include_input=False)[0]
+        place = ".".join(str(part) for part in first["loc"])
+        raise BadInput(first["msg"], where=f"manifest: {place}") from None
+    _check_parts(bundle, manifest)
+    return OpenBundle(bundle, manifest)
+
+
+def _check_parts(bundle: Bundle, manifest: PodManifest) -> None:
+    containers = [container.name for container in manifest.spec.all_containers]
+    if sorted(image.name for image in bundle.images) != sorted(containers):
+        raise BadInput(
+            "the bundle's images are not those of the manifest's containers", where="bundle.images"
+        )
+    wanted = {v.name: set(v.secret.files) for v in manifest.spec.volumes if v.secret}
+    given = {secret.name: set(secret.files) for secret in bundle.secrets}
+    if wanted != given:
+        raise BadInput("the bundle's secrets are not those of the manifest", where="bundle.secrets")
+
+
+def check_bundle(opened: OpenBundle, offer: Offer, request: OpenedRequest) -> None:
+    """What this provider cannot serve is refused before anything is stored."""
+    spec = opened.manifest.spec
+    check_class(spec.trust, offer)
+    if not opened.manifest.exposed_services:
+        raise Refused("no service is exposed as http or tcp: nothing would wake the pod", rule="services")
+    for service in opened.manifest.exposed_services:
+        check_hosts(service.hosts, host_label(request.ref.channel), offer.domain)
+    openings(spec.network, offer.egress_closed)
+    if spec.notify.webhook is not None:
+        check_url(spec.notify.webhook, allow_private=offer.private_webhooks)
+
+
+class Bundles:
+    """Opens stored requests with this boot's key, and remembers what it opened."""
+
+    def __init__(self, doors: Doors) -> None:
+        self._doors = doors
+        self._open: dict[bytes, OpenBundle] = {}
+        self._open_bytes = 0
+
+    def held(self, record: PodRecord) -> bool:
+        """Whether this boot's key opens the pod's bundle, and it is the newest that was taken."""
+        newest = record.generation >= self._doors.marks.newest(record.channel)
+        return newest and record.boot_id == self._doors.keys.boot_id
+
+    def open(self, record: PodRecord) -> OpenBundle:
+        """The pod's bundle; Refused (rule `awaiting-key`) when an earlier boot holds its key."""
+        return self.open_stored(record.request)
+
+    def open_stored(self, stored: bytes) -> OpenBundle:
+        """As `open`, for any stored request."""
+        if stored not in self._open:
+            body = self._body(stored)
+            self._open[stored] = parse_bundle(body)
+            self._open_bytes += len(stored)
+            while self._open_bytes > MAX_OPEN_BYTES and len(self._open) > 1:
+                self.forget(next(iter(self._open)))
+        return self._open[stored]
+
+    def forget(self, stored: bytes) -> None:
+        """Let go of the plaintext of a pod that ended."""
+        if self._open.pop(stored, None) is not None:
+            self._open_bytes -= len(stored)
+
+    def _body(self, stored: bytes) -> bytes:
+        request = decode(stored, SignedRequest)
+        if request.boot_id != self._doors.keys.boot_id:
+            raise Refused("the machine was restarted since this bundle came", rule="awaiting-key")
+        try:
+            opened = open_request(
+                request,
+                chain=self._doors.context,
+                owner=self._doors.owner,
+                boot_id=self._doors.keys.boot_id,
+                hpke=self._doors.keys.hpke,
+                now=UnixSeconds(request.expiry - 1),  # it was in time when it came
+            )
+        except RemoteProtocolError as error:
+            raise Refused(f"a stored bundle does not open: {error.what}", rule="awaiting-key") from error
+        return opened.body

@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The one holder of pod records: in memory for reading, in the store before anything follows."""
+
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+
+import trio
+
+from trustedpods.protocol.errors import TrustedPodsError
+from trustedpods.protocol.ids import ChannelId
+from trustedpods.provider.core import lifecycle
+from trustedpods.provider.core.pod import ENDED, PodRecord
+from trustedpods.provider.doors import Doors
+from trustedpods.provider.store import history, pods
+from trustedpods.provider.store.database import Tx
+
+_log = logging.getLogger(__name__)
+
+Runner = Callable[[PodRecord, lifecycle.Command], Awaitable[None]]
+Told = Callable[[ChannelId, str, str], None]
+"""Called with each line that a pod's history gets: channel, event, text. It returns at once."""
+
+
+class Pods:
+    """All pods that ever were; ended ones only with their last record."""
+
+    def __init__(self, doors: Doors) -> None:
+        self._doors = doors
+        self._records: dict[ChannelId, PodRecord] = {}
+        self._labels: dict[str, ChannelId] = {}
+        self._changing = trio.Lock()
+        self._changed = trio.Event()
+        self.run: Runner = _nothing
+        self.told: Told = _nobody
+
+    async def load(self) -> None:
+        """Read everything from the store, once at start."""
+        for record in await self._doors.store.read(pods.load_all):
+            if record.generation < self._doors.marks.newest(record.channel):
+                _log.error("%s: the store was set back: this is not the pod's newest bundle", record.label)
+            self._remember(record)
+
+    def get(self, channel: ChannelId) -> PodRecord | None:
+        """The record of a channel."""
+        return self._records.get(channel)
+
+    def of_label(self, label: str) -> PodRecord | None:
+        """The record with this host label."""
+        channel = self._labels.get(label)
+        return None if channel is None else self._records[channel]
+
+    @property
+    def standing(self) -> list[PodRecord]:
+        """Every pod that has not ended."""
+        return [record for record in self._records.values() if record.phase not in ENDED]
+
+    @property
+    def all(self) -> list[PodRecord]:
+        """Every pod that there ever was."""
+        return list(self._records.values())
+
+    async def changed(self) -> None:
+        """Wait until any record changes."""
+        await self._changed.wait()
+
+    async def step(self, channel: ChannelId, event: lifecycle.Event, reason: str = "") -> PodRecord:
+        """Let an event happen: store what follows, then run the commands that go with it."""
+        async with self._changing:
+            before = self._records[channel]
+            after = lifecycle.step(before, event, self._doors.now(), reason)
+            if after.record != before:
+                await self._doors.store.write(_save_step, after.record, event, reason)
+                self._remember(after.record)
+                self.told(channel, str(event), reason or str(after.record.phase))
+        for command in after.commands:
+            await self._carry_out(after.record, command)
+        return after.record
+
+    async def change(self, channel: ChannelId, **fields: object) -> PodRecord:
+        """Change fields that are not part of a step (what the chain said, the slot, marks)."""
+        async with self._changing:
+            record = replace(self._records[channel], **fields)  # type: ignore[arg-type]
+            if record != self._records[channel]:
+                await self._doors.store.write(pods.save, record)
+                self._remember(record)
+            return record
+
+    async def put(self, record: PodRecord) -> None:
+        """Store a whole record: a new pod, or a newer bundle of a known one."""
+        async with self._changing:
+            await self._doors.store.write(pods.save, record)
+            self._remember(record)
+
+    async def note(self, channel: ChannelId, reason: str, text: str) -> None:
+        """Write a line into the pod's history."""
+        await self._doors.store.write(history.note, channel, self._doors.now(), reason, text)
+        self.told(channel, reason, text)
+
+    async def _carry_out(self, record: PodRecord, command: lifecycle.Command) -> None:
+        """Commands may fail: the reconciler sees the difference and orders them again."""
+        try:
+            await self.run(record, command)
+        except TrustedPodsError as error:
+            _log.warning("%s: %s failed: %s", record.label, command, error)
+
+    def _remember(self, record: PodRecord) -> None:
+        self._records[record.channel] = record
+        self._doors.marks.note(record.channel, record.generation)
+        self._labels[record.label] = record.channel
+        self._changed.set()
+        self._changed = trio.Event()
+
+
+def _save_step(tx: Tx, record: PodRecord, event: lifecycle.Event, reason: str) -> None:
+    """Record and history change together."""
+    pods.save(tx, record)
+    history.note(tx, record.channel, record.changed_at, str(event), reason or str(record.phase))
+
+
+def _nobody(_channel: ChannelId, _event: str, _text: str) -> None:
+    """Before the daemon is assembled nobody is told."""
+
+
+async def _nothing(_record: PodRecord, _command: lifecycle.Command) -> None:
+    """Before the daemon is assembled nothing is carried out."""

@@ -1,0 +1,293 @@
+# SPDX-License-Identifier: Apache-2.0
+"""All published pods: gives them machines, wakes them, stops them, reads their traffic."""
+
+import logging
+from typing import TYPE_CHECKING
+
+import trio
+
+from trustedpods.protocol.errors import NetworkFailure, TrustedPodsError
+from trustedpods.protocol.ids import ChannelId
+from trustedpods.provider.billing.meter import Meter
+from trustedpods.provider.core.pod import Phase, PodRecord
+from trustedpods.provider.core.scaler import scaler
+from trustedpods.provider.core.traffic import combine
+from trustedpods.provider.doors import Doors
+from trustedpods.provider.facade import readiness
+from trustedpods.provider.facade.activator.wake import WakeAddress, WakeAnswer, WakeRefusal
+from trustedpods.provider.facade.exposure import pod_of
+from trustedpods.provider.pods.bundles import Bundles, OpenBundle
+from trustedpods.provider.serving.facade_sync import FacadeKeeper
+from trustedpods.provider.serving.limits import limits_of
+from trustedpods.provider.serving.pod_scaler import Machine, Published
+from trustedpods.provider.serving.replica_watch import ReplicaWatch
+from trustedpods.provider.serving.slots import Services, give_slots
+from trustedpods.provider.supervise import steadily
+
+if TYPE_CHECKING:
+    from trio_typing import TaskStatus
+
+_log = logging.getLogger(__name__)
+
+TICK_S = 1.0
+"""How often awake pods are looked at: their traffic, and why they do not start."""
+
+DIAGNOSE_AFTER_S = 1.0
+"""A replica that is not ready by then is asked why."""
+
+UNKNOWN_RETRY_S = 5
+"""Retry-After for a slot without a machine: by then the reconciler has looked at it again."""
+
+DRAIN_LIMIT_S = 30.0
+"""What takes longer is cut by an update, whose publisher waits for it."""
+
+EMPTY_LIMIT_S = 35.0
+"""The grace of a replica that does not end by itself, and a little more."""
+
+
+class Fleet:
+    """The machines of all pods that are published here."""
+
+    def __init__(self, doors: Doors, bundles: Bundles, meter: Meter) -> None:
+        self._doors = doors
+        self._bundles = bundles
+        self._meter = meter
+        self._machines: dict[ChannelId, Machine] = {}
+        self._facade_keeper = FacadeKeeper(doors, self._machines)
+        self._labels: dict[str, Machine] = {}
+        self._replicas = ReplicaWatch(doors, meter, self._labels.get)
+        self._nursery: trio.Nursery | None = None
+        self._adopted = trio.Event()
+        self._publishing = trio.Lock()
+
+    # ---- what others ask ---------------------------------------------------------------------
+
+    def machine(self, channel: ChannelId) -> Machine | None:
+        """The pod's machine, if it is published."""
+        return self._machines.get(channel)
+
+    def replicas_of(self, record: PodRecord) -> tuple[int, int]:
+        """How many replicas of a pod exist, and how many of them take requests."""
+        running = sum(not view.over for view in self._replicas.of(record.label))
+        machine = self._machines.get(record.channel)
+        return running, len(machine.state.ready) if machine else 0
+
+    def label_at(self, ip: str) -> str | None:
+        """Label of the pod that has a replica with this address now."""
+        return self._replicas.label_at(ip)
+
+    async def answer_wake(self, slot: int) -> WakeAnswer:
+        """What the activator asks. While a pod is being changed its requests wait."""
+        asked, cold = trio.current_time(), self._sleeps(slot)
+        answer = await self._wake(slot)
+        served = isinstance(answer, WakeAddress)
+        self._doors.metrics.woken(trio.current_time() - asked, cold=cold, served=served)
+        return answer
+
+    def _sleeps(self, slot: int) -> bool:
+        machine = self._labels.get(pod_of(self._doors.facade.label_of(slot) or ""))
+        return machine is not None and machine.state.phase is scaler.Phase.ASLEEP
+
+    async def _wake(self, slot: int) -> WakeAnswer:
+        with trio.move_on_after(self._doors.config.facade.wake_limit_s):
+            while (key := self._doors.facade.label_of(slot)) is not None:
+                machine = self._labels.get(pod_of(key))
+                if machine is None:
+                    await self._adopted.wait()
+                elif (answer := await machine.wake(slot)) is not None:
+                    return answer
+        return WakeRefusal("this pod is not ready to be woken yet", UNKNOWN_RETRY_S)
+
+    async def publish(self, record: PodRecord, opened: OpenBundle) -> Machine:
+        """Give the pod its slot and a machine; one that it has gets the new limits."""
+        async with self._publishing:
+            known = self._machines.get(record.channel)
+            if known is not None:
+                await self._read_traffic([known])  # the last reading of the slots that it had
+            found = await give_slots(self._doors, self._meter, [(record, opened)])
+            services = found[record.channel]
+            if isinstance(services, TrustedPodsError):
+                raise services
+            known = self._machines.get(record.channel)
+            if known is not None and known.published.namespace == record.namespace:
+                known.serves(services)
+                known.feed(scaler.LimitsSet(self._limits(record)))
+                return known
+            replicas = await self._doors.cluster.replicas(record.namespace)
+            return self._adopt(self._make(record, opened, services, replicas))
+
+    def _make(self, record: PodRecord, opened: OpenBundle, services: Services, replicas: int) -> Machine:
+        ports = [part.port for part in services.values()]
+        published = Published(
+            record.channel,
+            record.label,
+            record.namespace,
+            services,
+            readiness.probes_of(opened.manifest, ports),
+        )
+        return Machine(self._doors, published, self._limits(record), replicas)
+
+    def _limits(self, record: PodRecord, stopped: str | None = None) -> scaler.Limits:
+        return limits_of(self._doors, self._bundles, record, stopped)
+
+    def cap_raised(self, record: PodRecord) -> None:
+        """The channel has a higher cap: the pod may grow further."""
+        machine = self._machines.get(record.channel)
+        if machine is not None:
+            machine.feed(scaler.LimitsSet(self._limits(record, machine.state.limits.stopped)))
+
+    def cap_told(self, record: PodRecord) -> str:
+        """That the channel's cap holds the pod back, in words; empty if it does not."""
+        machine = self._machines.get(record.channel)
+        return "" if machine is None else scaler.cap_told(machine.state, trio.current_time())
+
+    async def park(self, record: PodRecord, reason: str) -> None:
+        """No replicas from now on; whoever asks is told why."""
+        machine = self._machines.get(record.channel)
+        if machine is not None:
+            machine.feed(scaler.LimitsSet(self._limits(record, reason)))
+        elif await self._doors.cluster.replicas(record.namespace):
+            await self._doors.cluster.scale(record.namespace, 0)
+
+    async def withdraw(self, record: PodRecord) -> None:
+        """Take the pod off the facade for good."""
+        machine = self._machines.get(record.channel)
+        if machine is not None:
+            await self._read_traffic([machine])
+        self.drop(record.channel)
+        for slot in self._doors.facade.slots_of(record.label).values():
+            await self._doors.facade.withdraw(slot)
+        await self._meter.end_traffic(record.channel)
+
+    def drop(self, channel: ChannelId) -> None:
+        """Forget the pod's machine; it stays as it is in cluster and facade."""
+        machine = self._machines.pop(channel, None)
+        if machine is not None:
+            self._labels.pop(machine.published.label, None)
+            machine.end()
+
+    async def quiesce(self, record: PodRecord) -> None:
+        """Bring a pod to zero before its objects change: new requests wait, old ones may finish."""
+        machine = self._machines.get(record.channel)
+        if machine is not None:
+            self.drop(record.channel)
+            with trio.move_on_after(DRAIN_LIMIT_S):
+                while await self._in_flight(machine) > 0:  # noqa: ASYNC110 - HAProxy tells nobody
+                    await trio.sleep(0.25)
+        await self.empty(record)
+
+    async def _in_flight(self, machine: Machine) -> int:
+        """Shut all its services off; what they still have to finish."""
+        return sum([await self._doors.facade.drain(slot) for slot in machine.published.services])
+
+    async def empty(self, record: PodRecord) -> None:
+        """End all replicas, and wait a while until none is left."""
+        if await self._doors.cluster.replicas(record.namespace):
+            await self._doors.cluster.scale(record.namespace, 0)
+        with trio.move_on_after(EMPTY_LIMIT_S):
+            await self._replicas.until_empty(record.label, record.namespace)
+
+    async def clear(self, record: PodRecord) -> None:
+        """End every replica that an earlier boot left; NetworkFailure while some are still ending.
+
+        Nobody counts them, so none may serve a pod that is released again.
+        """
+        await self.empty(record)
+        for view in await self._doors.cluster.pods(record.namespace):
+            await self._meter.seen(view)
+        if await self._doors.cluster.pods(record.namespace):
+            raise NetworkFailure("replicas from before the reboot are still ending", rule="ending")
+
+    # ---- tasks -------------------------------------------------------------------------------
+
+    async def run(self, *, task_status: "TaskStatus[None]" = trio.TASK_STATUS_IGNORED) -> None:
+        """Watch, tick and keep the facade in step, for ever."""
+        async with trio.open_nursery() as nursery:
+            self._nursery = nursery
+            self._replicas.begin(nursery)
+            nursery.start_soon(steadily, "the fleet's tick", self._tick)
+            nursery.start_soon(steadily, "keeping the facade", self._facade_keeper.run)
+            task_status.started()
+
+    async def restore(self, records: list[PodRecord]) -> None:
+        """After a start: machines for all pods that were published, as the cluster has them.
+
+        What is not published here, the reconciler publishes later.
+        """
+        pods: list[tuple[PodRecord, OpenBundle]] = []
+        for record in records:
+            try:
+                pods.append((record, self._bundles.open(record)))
+            except TrustedPodsError as error:
+                _log.warning("%s: not published after the start: %s", record.label, error)
+            await trio.lowlevel.checkpoint()
+        try:
+            async with self._publishing:
+                given = await give_slots(self._doors, self._meter, pods)
+                replicas = await self._doors.cluster.all_replicas()
+                for record, opened in pods:
+                    self._restore(record, opened, given[record.channel], replicas.get(record.namespace, 0))
+        except TrustedPodsError as error:
+            _log.warning("the pods are not published after the start: %s", error)
+
+    def _restore(
+        self, record: PodRecord, opened: OpenBundle, services: Services | TrustedPodsError, replicas: int
+    ) -> None:
+        if isinstance(services, TrustedPodsError):
+            _log.warning("%s: not published after the start: %s", record.label, services)
+            return
+        machine = self._make(record, opened, services, replicas)
+        if not replicas:
+            machine.told_with_all()
+        self._adopt(machine)
+        if record.phase is Phase.STOPPED:
+            machine.feed(scaler.LimitsSet(self._limits(record, record.reason)))
+
+    def _adopt(self, machine: Machine) -> Machine:
+        assert self._nursery is not None
+        self._machines[machine.published.channel] = machine
+        self._labels[machine.published.label] = machine
+        self._nursery.start_soon(machine.run)
+        self._adopted.set()
+        self._adopted = trio.Event()
+        self._replicas.introduce(machine)
+        return machine
+
+    async def _tick(self) -> None:
+        while True:
+            await trio.sleep(TICK_S)
+            for machine in list(self._machines.values()):
+                if not scaler.rests(machine.state):
+                    machine.feed(scaler.Tick())
+            awake = [m for m in self._machines.values() if m.state.phase is not scaler.Phase.ASLEEP]
+            try:
+                await self._read_traffic(awake)
+                await self._diagnose(awake)
+            except TrustedPodsError as error:
+                _log.warning("the fleet cannot be read: %s", error)
+
+    async def _read_traffic(self, machines: list[Machine]) -> None:
+        slots = {slot for machine in machines for slot in machine.published.services}
+        if not slots:
+            return
+        readings = await self._doors.facade.stats(slots)
+        for machine in machines:
+            if not machine.published.services.keys() <= readings.keys():
+                continue  # it got another slot meanwhile
+            stats = combine({slot: readings[slot] for slot in machine.published.services})
+            await self._meter.traffic(machine.published.channel, stats)
+            machine.feed(scaler.TrafficSeen(stats))
+
+    async def _diagnose(self, machines: list[Machine]) -> None:
+        """Ask Kubernetes why a waking pod is not there yet; what is hopeless ends the attempt."""
+        now = trio.current_time()
+        for machine in machines:
+            if machine.state.phase is not scaler.Phase.WAKING or now - machine.state.since < DIAGNOSE_AFTER_S:
+                continue
+            found = await self._doors.cluster.diagnose(machine.published.namespace)
+            if found is not None and found.hopeless:
+                machine.see(failure=found.text)
+
+    async def take_over_facade(self) -> None:
+        """After a start: the facade serves the machines' pods, and no others."""
+        await self._facade_keeper.take_over()

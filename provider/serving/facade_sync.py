@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Keeps the facade serving what the machines say: on a timer, and at once after HAProxy was restarted.
+
+A new HAProxy knows no replica: until it is told, every request goes through the activator, which is
+slower and loses nothing. So its process is looked at often, and its whole content seldom.
+"""
+
+import logging
+import math
+from collections.abc import Mapping
+
+import trio
+
+from trustedpods.protocol.errors import NetworkFailure, TrustedPodsError
+from trustedpods.protocol.ids import ChannelId
+from trustedpods.provider.core.scaler import scaler
+from trustedpods.provider.doors import Doors
+from trustedpods.provider.facade.facade import Synced
+from trustedpods.provider.facade.slots import FacadeState
+from trustedpods.provider.serving.certificates import show_own
+from trustedpods.provider.serving.pod_scaler import Machine
+from trustedpods.provider.serving.slots import want_of
+
+_log = logging.getLogger(__name__)
+
+SYNC_EVERY_S = 30.0
+"""How often the facade's whole content is compared with what is wanted."""
+
+LOOK_EVERY_S = 0.25
+"""How often HAProxy is asked which process it is: one line over its socket."""
+
+
+class FacadeKeeper:
+    """For all machines of a fleet."""
+
+    def __init__(self, doors: Doors, machines: Mapping[ChannelId, Machine]) -> None:
+        self._doors = doors
+        self._machines = machines
+        self._due = math.inf
+
+    async def run(self) -> None:
+        """Look for ever."""
+        self._due = trio.current_time() + SYNC_EVERY_S
+        while True:
+            await trio.sleep(LOOK_EVERY_S)
+            try:
+                if trio.current_time() >= self._due or await self._doors.facade.restarted():
+                    await self.sync()
+            except NetworkFailure:
+                continue  # it is away, or just starting; the next look is soon
+            except TrustedPodsError as error:
+                _log.warning("the facade is out of step: %s", error)
+
+    async def sync(self, desired: FacadeState | None = None) -> None:
+        """Compare everything now."""
+        self._take_in(await self._doors.facade.sync(desired))
+        await show_own(self._doors)
+        self._due = trio.current_time() + SYNC_EVERY_S
+
+    async def take_over(self) -> None:
+        """After a start: the facade serves the machines' pods, and no others."""
+        parts = [(part, m.state) for m in self._machines.values() for part in m.published.services.values()]
+        asleep = frozenset(part.label for part, state in parts if scaler.rests(state))
+        await self.sync(FacadeState(tuple(want_of(part, state.served) for part, state in parts), asleep))
+
+    def _take_in(self, synced: Synced) -> None:
+        self._doors.metrics.answered("facade")
+        if synced.restarted:
+            _log.warning("HAProxy was restarted; its content was put back")
+        for machine in self._machines.values():
+            machine.moved_to(synced.slots)

@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a pod's machine must keep to: the manifest's scaling, the operator's times, the channel's cap."""
+
+from trustedpods.contracts.terms import Terms
+from trustedpods.provider.core import funds
+from trustedpods.provider.core.pod import PodRecord
+from trustedpods.provider.core.scaler import scaler
+from trustedpods.provider.doors import Doors
+from trustedpods.provider.pods.bundles import Bundles
+
+
+def limits_of(doors: Doors, bundles: Bundles, record: PodRecord, stopped: str | None = None) -> scaler.Limits:
+    """The pod's settings and the operator's, for its machine; with *stopped* it has no replica, and why."""
+    return scaler.Limits(
+        min=record.scaling.least,
+        max=record.scaling.most,
+        idle_after=float(record.scaling.idle_after_s),
+        concurrency=record.scaling.concurrency,
+        idle_connection=_idle_connection(bundles, record),
+        wake_limit=float(doors.config.facade.wake_limit_s),
+        start_limit=float(doors.config.terms.start_limit_s),
+        stopped=stopped,
+        affordable=_affordable(doors, record),
+    )
+
+
+def _affordable(doors: Doors, record: PodRecord) -> int | None:
+    """Replicas that the channel's cap pays for, once its terms are known."""
+    if record.terms is None:
+        return None
+    terms, ours = Terms.unpack(record.terms), doors.config.terms
+    return funds.affordable(terms, record.size, record.scaling, ours.idle_mib, ours.claim_interval_s)
+
+
+def _idle_connection(bundles: Bundles, record: PodRecord) -> float:
+    """In seconds, as the manifest says, if it can still be read."""
+    if not bundles.held(record):
+        return scaler.Limits().idle_connection
+    return float(bundles.open(record).manifest.spec.scale.idle_connection)

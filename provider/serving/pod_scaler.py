@@ -1,0 +1,234 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One published pod: feeds the scaler's state machine, and runs its commands, one after another."""
+
+import logging
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+
+import trio
+
+from trustedpods.manifests.model import Probe
+from trustedpods.protocol.errors import TrustedPodsError
+from trustedpods.protocol.ids import ChannelId
+from trustedpods.provider.cluster.views import PodView
+from trustedpods.provider.core.scaler import scaler
+from trustedpods.provider.core.traffic import PodAddress
+from trustedpods.provider.doors import Doors
+from trustedpods.provider.facade.activator.wake import WakeAddress, WakeAnswer, WakeRefusal
+from trustedpods.provider.facade.exposure import Exposure
+
+_log = logging.getLogger(__name__)
+
+RETRY_S = 0.5
+"""Pause before commands that failed are run again."""
+
+SETTLE_FIRST_S = 0.05
+SETTLE_MOST_S = 1.0
+"""Between two looks at whether the controllers have seen a number; the pause grows by half each time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """What the facade and the scaler need of a pod; `services` are what it serves, by slot."""
+
+    channel: ChannelId
+    label: str
+    namespace: str
+    services: Mapping[int, Exposure]
+    probes: tuple[Probe, ...]
+
+    @property
+    def slot(self) -> int:
+        """The slot of the first service."""
+        return next(iter(self.services))
+
+    @property
+    def port(self) -> int:
+        """The container port of the first service: what the scaler knows a replica by."""
+        return self.services[self.slot].port
+
+
+class Machine:
+    """The scaler of one pod. Events go in by methods; `run` carries out what follows."""
+
+    def __init__(self, doors: Doors, published: Published, limits: scaler.Limits, replicas: int) -> None:
+        self.published = published
+        self.state = scaler.begin(limits, trio.current_time(), replicas)
+        self._doors = doors
+        self._waiters: dict[trio.Event, WakeAnswer | None] = {}
+        self._ended = False
+        self._commands: list[scaler.Command] = []
+        self._more = trio.Event()
+        self._settling = trio.CancelScope()
+        self.scope = trio.CancelScope()
+        self.probed: dict[str, int] = {}
+        self.views: dict[str, PodView] = {}
+
+    def told_with_all(self) -> None:
+        """The facade is told of all sleeping pods together after a start, so not once more of each."""
+        self.state = replace(self.state, told=True)
+
+    def feed(self, event: scaler.Event) -> None:
+        """Let the state machine take an event; answers go out at once, the rest from `run`."""
+        self.state, commands = scaler.step(self.state, event, trio.current_time())
+        for command in commands:
+            match command:
+                case scaler.Answer(pod):
+                    self._answer(WakeAddress(pod.ip, pod.port))
+                case scaler.Refuse(reason, retry_after):
+                    self._answer(WakeRefusal(reason, retry_after))
+                case _:
+                    self._queue(command)
+        if self._commands:
+            self._more.set()
+
+    def _queue(self, command: scaler.Command) -> None:
+        """A command says what is wanted, so a newer one takes the place of one not yet run."""
+        if isinstance(command, scaler.SetReplicas):
+            self._settling.cancel()
+        for index, older in enumerate(self._commands):
+            if type(older) is type(command):
+                self._commands[index] = command
+                return
+        self._commands.append(command)
+
+    async def wake(self, slot: int | None = None) -> WakeAnswer | None:
+        """Where the service of *slot* is, as soon as the pod is ready, or why it is not to be had.
+
+        None when this machine ended meanwhile: ask the pod's next one.
+        """
+        if self._ended:
+            return None
+        done = trio.Event()
+        self._waiters[done] = None
+        try:
+            self.feed(scaler.WakeAsked())
+            await done.wait()
+            answer = self._waiters[done]
+            service = self.published.services.get(slot) if slot is not None else None
+            if isinstance(answer, WakeAddress) and service is not None:
+                return replace(answer, port=service.port)
+            return answer
+        finally:
+            self._waiters.pop(done, None)
+
+    def see(self, failure: str | None = None, replicas: int | None = None, *, settled: bool = False) -> None:
+        """Tell the state machine what `views` and `probed` hold now."""
+        ready: list[PodAddress] = []
+        unready: list[PodAddress] = []
+        for view in self.views.values():
+            if view.ip is None or view.over:
+                continue
+            address = PodAddress(view.name, view.ip, self.published.port)
+            (ready if self._is_ready(view) else unready).append(address)
+        seen = scaler.PodsSeen(tuple(sorted(ready)), tuple(sorted(unready)), replicas, failure, settled)
+        self.feed(seen)
+
+    def unprobed(self) -> Iterable[PodView]:
+        """Replicas that run and whose probes have not passed yet."""
+        return [view for view in self.views.values() if view.ready and not self._is_ready(view)]
+
+    def _is_ready(self, view: PodView) -> bool:
+        """Its containers run, its probes passed since they last started, and nobody deletes it."""
+        return view.ready and view.deleted_at is None and self.probed.get(view.uid) == view.restarts
+
+    def _answer(self, answer: WakeAnswer) -> None:
+        for done in self._waiters:
+            if self._waiters[done] is None:
+                self._waiters[done] = answer
+                done.set()
+
+    def end(self) -> None:
+        """The pod is taken down or changed: whoever waits asks again, and nothing more is done."""
+        self._ended = True
+        for done in self._waiters:
+            done.set()
+        self.scope.cancel()
+
+    async def run(self) -> None:
+        """Carry out commands until cancelled through `scope`."""
+        with self.scope:
+            async with trio.open_nursery() as nursery:
+                if self.state.replicas:
+                    nursery.start_soon(self._settle)
+                while True:
+                    await self._more.wait()
+                    self._more = trio.Event()
+                    await self._carry_out(nursery)
+
+    async def _carry_out(self, nursery: trio.Nursery) -> None:
+        """All commands. A failed one is repeated, unless a newer one took its place; those behind it wait."""
+        while self._commands:
+            command = self._commands.pop(0)
+            try:
+                await self._execute(command)
+            except Exception as error:  # noqa: BLE001 - one pod must not stop the others
+                level = logging.WARNING if isinstance(error, TrustedPodsError) else logging.ERROR
+                _log.log(level, "%s: %s; trying again", self.published.label, error)
+                self._put_back(command)
+                await trio.sleep(RETRY_S)
+            else:
+                if isinstance(command, scaler.SetReplicas):
+                    nursery.start_soon(self._settle, SETTLE_FIRST_S)
+
+    async def _settle(self, pause: float = 0.0) -> None:
+        """Look until all controllers have seen the last number; the next command of that kind ends this."""
+        with trio.CancelScope() as self._settling:
+            await trio.sleep(pause)
+            while not await self._is_settled(self._settling):
+                pause = min(SETTLE_MOST_S, max(SETTLE_FIRST_S, 1.5 * pause))
+                await trio.sleep(pause)
+
+    async def _is_settled(self, scope: trio.CancelScope) -> bool:
+        """Look at the controllers, then at the replicas, and tell the state machine."""
+        namespace = self.published.namespace
+        try:
+            rollout = await self._doors.cluster.rollout(namespace)
+            if not rollout.settled:
+                return False
+            listed = {view.uid: view for view in await self._doors.cluster.pods(namespace)}
+        except Exception as error:  # noqa: BLE001 - one pod must not stop the others
+            level = logging.DEBUG if isinstance(error, TrustedPodsError) else logging.ERROR
+            _log.log(level, "%s: not known to be settled: %s", self.published.label, error)
+            return False
+        if scope.cancel_called:
+            return True  # for a number that is no longer the last
+        # The watch may be behind: only what this look shows to go is news, the rest may be older.
+        ending = {uid: view for uid, view in listed.items() if view.deleted_at is not None}
+        self.views = {uid: ending.get(uid, view) for uid, view in self.views.items() if uid in listed}
+        agreed = rollout.replicas == self.state.replicas  # else another hand was there: look once more
+        self.see(replicas=rollout.replicas, settled=True)
+        return agreed
+
+    def _put_back(self, command: scaler.Command) -> None:
+        """To the front again, or a newer one of its kind in its place."""
+        newer = next((other for other in self._commands if type(other) is type(command)), None)
+        if newer is not None:
+            self._commands.remove(newer)
+        self._commands.insert(0, newer or command)
+
+    async def _execute(self, command: scaler.Command) -> None:
+        match command:
+            case scaler.SetReplicas(count, victims):
+                for name in victims:
+                    if count:  # with none left nobody has to be chosen
+                        await self._doors.cluster.set_deletion_cost(self.published.namespace, name, -100)
+                await self._doors.cluster.scale(self.published.namespace, count)
+            case scaler.Serve(pods, draining):
+                for slot, service in self.published.services.items():
+                    here = [replace(pod, port=service.port) for pod in pods]
+                    ending = [replace(pod, port=service.port) for pod in draining]
+                    await self._doors.facade.set_pods(slot, here, ending)
+            case _:
+                pass
+
+    def serves(self, services: Mapping[int, Exposure]) -> None:
+        """The pod has these services now, in these slots."""
+        if services != self.published.services:
+            self.published = replace(self.published, services=services)
+            self.state = replace(self.state, told=False)
+
+    def moved_to(self, slots: Mapping[str, int]) -> None:
+        """The facade may have services in other slots now; by their keys."""
+        found = {slots.get(part.label, slot): part for slot, part in self.published.services.items()}
+        self.serves(found)

@@ -1,0 +1,148 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the cluster says of replicas, as it happens: told to their machines, probed, metered."""
+
+import logging
+from collections.abc import Callable, Iterable, Mapping
+
+import trio
+
+from trustedpods.protocol.errors import TrustedPodsError
+from trustedpods.provider.billing.meter import Meter
+from trustedpods.provider.cluster.views import PodView
+from trustedpods.provider.doors import Doors
+from trustedpods.provider.serving.pod_scaler import Machine
+from trustedpods.provider.supervise import steadily
+
+_log = logging.getLogger(__name__)
+
+PAUSE_S = 1.0
+"""Before the watch is opened again: an API server that is away is not asked in a busy loop."""
+
+_NONE: Mapping[str, PodView] = {}
+
+
+class Replicas:
+    """All replicas of all pods, as the watch last showed them."""
+
+    def __init__(self) -> None:
+        self._pods: dict[str, dict[str, PodView]] = {}
+
+    def put(self, view: PodView) -> None:
+        """A replica as it is now."""
+        self._pods.setdefault(view.label, {})[view.uid] = view
+
+    def drop(self, view: PodView) -> None:
+        """It is no longer there."""
+        mine = self._pods.get(view.label, {})
+        mine.pop(view.uid, None)
+        if not mine:
+            self._pods.pop(view.label, None)
+
+    def of(self, label: str) -> Mapping[str, PodView]:
+        """Those of one pod, by their uids; a look at a sleeping pod costs nothing."""
+        return self._pods.get(label, _NONE)
+
+    def all(self) -> Iterable[PodView]:
+        """Every one."""
+        return (view for mine in self._pods.values() for view in mine.values())
+
+
+class ReplicaWatch:
+    """All replicas of this provider's pods as they were last seen; `find` is the machine of a label."""
+
+    def __init__(self, doors: Doors, meter: Meter, find: Callable[[str], Machine | None]) -> None:
+        self._doors = doors
+        self._meter = meter
+        self._find = find
+        self._views = Replicas()
+        self._probing: set[tuple[str, int]] = set()
+        self._changed = trio.Event()
+        self._nursery: trio.Nursery | None = None
+
+    def begin(self, nursery: trio.Nursery) -> None:
+        """Watch from now on, with the tasks in *nursery*."""
+        self._nursery = nursery
+        nursery.start_soon(steadily, "watching replicas", self._watch)
+
+    def of(self, label: str) -> list[PodView]:
+        """Replicas of the pod of this label, also those that are over."""
+        return list(self._views.of(label).values())
+
+    def label_at(self, ip: str) -> str | None:
+        """Label of the pod that has a replica with this address now."""
+        return next((view.label for view in self._views.all() if view.ip == ip and not view.over), None)
+
+    async def until_empty(self, label: str, namespace: str) -> None:
+        """Wait until no replica of the pod is left in *namespace*; for ever, if need be."""
+        while any(view.namespace == namespace for view in self.of(label)):
+            await self._changed.wait()
+
+    def introduce(self, machine: Machine) -> None:
+        """A machine that is new here learns of its replicas."""
+        machine.views = {
+            view.uid: view
+            for view in self.of(machine.published.label)
+            if view.namespace == machine.published.namespace
+        }
+        self._probe_all(machine)
+        machine.see()
+
+    async def _watch(self) -> None:
+        while True:
+            try:
+                async with self._doors.cluster.watch_pods() as changes:
+                    async for change in changes:
+                        self._on_change(change.pod, gone=change.gone)
+            except TrustedPodsError as error:
+                _log.warning("the watch on replicas ended: %s", error)
+                await trio.sleep(PAUSE_S)
+
+    def _on_change(self, view: PodView, *, gone: bool) -> None:
+        if gone:
+            self._views.drop(view)
+        else:
+            self._views.put(view)
+        self._changed.set()
+        self._changed = trio.Event()
+        machine = self._find(view.label)
+        if machine is not None and machine.published.namespace == view.namespace:
+            self._tell(machine, view, gone=gone)
+        if not gone and self._nursery is not None:
+            self._nursery.start_soon(self._meter_view, view)
+
+    def _tell(self, machine: Machine, view: PodView, *, gone: bool) -> None:
+        if gone:
+            machine.views.pop(view.uid, None)
+            machine.probed.pop(view.uid, None)
+        else:
+            machine.views[view.uid] = view
+        self._probe_all(machine)
+        machine.see()
+
+    async def _meter_view(self, view: PodView) -> None:
+        try:
+            await self._meter.seen(view)
+        except TrustedPodsError as error:
+            _log.warning("%s: not metered yet: %s", view.label, error)  # `observe` comes by again
+
+    def _probe_all(self, machine: Machine) -> None:
+        assert self._nursery is not None
+        for view in machine.unprobed():
+            key = (view.uid, view.restarts)
+            if key not in self._probing and view.deleted_at is None:
+                self._probing.add(key)
+                self._nursery.start_soon(self._probe, machine, view)
+
+    async def _probe(self, machine: Machine, view: PodView) -> None:
+        try:
+            assert view.ip is not None
+            limit = float(self._doors.config.terms.start_limit_s)
+            result = await self._doors.until_ready(view.ip, machine.published.probes, limit)
+        finally:
+            self._probing.discard((view.uid, view.restarts))
+        if view.uid in machine.views:
+            if result.ready:
+                machine.probed[view.uid] = view.restarts
+                machine.see()
+            else:
+                machine.see(failure=f"readiness probe: {result.reason}")

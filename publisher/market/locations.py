@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Where a pod is: found on chain from the key and the name alone, no local record needed."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import trio
+
+from trustedpods.contracts.records import Channel, OpenedChannel
+from trustedpods.contracts.registry_rows import RegistryRow
+from trustedpods.contracts.terms import Terms
+from trustedpods.protocol.errors import Refused
+from trustedpods.protocol.ids import Address, PodRef
+from trustedpods.publisher.market.market import Desk
+from trustedpods.publisher.parallel import open_nursery
+
+QUERIES = 8
+"""Owners asked about at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A provider where a pod of this name would be, and its channel there if one is open.
+
+    `opened` tells of a channel that has ended, where it was looked for.
+    """
+
+    row: RegistryRow
+    ref: PodRef
+    channel: Channel | None
+    opened: OpenedChannel | None = None
+
+    @property
+    def terms(self) -> Terms:
+        """Terms of the channel, open or ended."""
+        if self.channel is not None:
+            return self.channel.terms
+        assert self.opened is not None
+        return self.opened.terms
+
+    @property
+    def live(self) -> Channel:
+        """The channel of a place that has one."""
+        assert self.channel is not None
+        return self.channel
+
+
+async def places(desk: Desk, name: str, rows: Sequence[RegistryRow]) -> list[Place]:
+    """Every row with the channel that the pod *name* has there; one query for each owner."""
+    by_owner: dict[Address, list[RegistryRow]] = defaultdict(list)
+    for row in rows:
+        by_owner[row.owner].append(row)
+    found: list[Place] = []
+    limit = trio.CapacityLimiter(QUERIES)
+
+    async def query(owner: Address, daemons: list[RegistryRow]) -> None:
+        refs = [desk.publisher.ref(owner, row.daemon, name) for row in daemons]
+        async with limit:
+            channels = await desk.chain.channels(owner, [ref.channel for ref in refs])
+        found.extend(map(Place, daemons, refs, channels))
+
+    async with open_nursery() as nursery:
+        for owner, daemons in by_owner.items():
+            nursery.start_soon(query, owner, daemons)
+    return found
+
+
+def by_liveness(found: Sequence[Place]) -> list[Place]:
+    """Places with an open channel; those without a running notice first, then the fullest."""
+    open_places = [place for place in found if place.channel is not None]
+    return sorted(open_places, key=lambda place: (place.live.unlock_at != 0, -place.live.left))
+
+
+async def find_pod(desk: Desk, name: str, *, ended: bool = False) -> tuple[Place, list[Place]]:
+    """Where the pod is, and other places that still hold money under its name.
+
+    With *ended* the latest place whose channel has ended will do when none is open.
+    Raises `Refused` (rule "unknown-pod") when no provider in the registry has a channel of it.
+    """
+    rows = await desk.window.rows()
+    found = await places(desk, name, rows)
+    ranked = by_liveness(found)
+    if not ranked and ended:
+        ranked = await _ended(desk, found)
+    if not ranked:
+        raise Refused(
+            f"no pod {name!r} of {desk.publisher.address} at any of {len(rows)} providers",
+            rule="unknown-pod",
+            hint="`trustedpods balance` lists channels; names are those of the manifests",
+        )
+    return ranked[0], ranked[1:]
+
+
+async def _ended(desk: Desk, found: Sequence[Place]) -> list[Place]:
+    """The place with the channel that was opened last; nothing where nobody remembers one."""
+    by_channel = {place.ref.channel: place for place in found}
+    for opened in reversed(await desk.chain.opened_by(desk.publisher.address)):
+        if opened.channel in by_channel:
+            return [replace(by_channel[opened.channel], opened=opened)]
+    return []

@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The market, opened: its chain, its token, and who asks."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+import trio
+
+from trustedpods.contracts.client import Chain
+from trustedpods.contracts.records import Market
+from trustedpods.contracts.registry_rows import RegistryRow
+from trustedpods.protocol.attestation.policy.policy import Policy
+from trustedpods.protocol.attestation.simulated import SimulatedMarket
+from trustedpods.protocol.errors import Refused
+from trustedpods.protocol.messages import TrustClass
+from trustedpods.protocol.sealing.requests import ChainContext, publisher_secret
+from trustedpods.publisher.context import MarketFile, state_dir
+from trustedpods.publisher.core.money import Token
+from trustedpods.publisher.keyfile import Key
+from trustedpods.publisher.market.session import Publisher
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """A market seen from outside: what needs no key."""
+
+    file: MarketFile
+    chain: Chain
+    token: Token
+
+    async def rows(self) -> list[RegistryRow]:
+        """All rows of the registry."""
+        return list(await self.chain.providers())
+
+    def policy(self, trust: TrustClass) -> Policy:
+        """What evidence is accepted here for a pod of this class.
+
+        Raises `Refused` where no machine at all could be accepted.
+        """
+        simulated = None
+        if self.file.simulated_root is not None:
+            simulated = SimulatedMarket(
+                self.file.simulated_root, self.file.chain_id, self.file.registry, self.file.payments
+            )
+        if simulated is None and trust == "sealed":
+            raise Refused(
+                "no measured machine image is published for this market yet",
+                rule="policy",
+                hint="a provider of class open can be used with --trust open; its operator can read the pod",
+            )
+        return Policy(simulated=simulated, allow_open=trust == "open")
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """A market seen by somebody with a key."""
+
+    window: Window
+    publisher: Publisher
+
+    @property
+    def chain(self) -> Chain:
+        """The chain."""
+        return self.window.chain
+
+    @property
+    def token(self) -> Token:
+        """The market's money."""
+        return self.window.token
+
+
+@asynccontextmanager
+async def open_window(file: MarketFile) -> AsyncIterator[Window]:
+    """Reach the chain of *file* and see that it is the one that is meant.
+
+    Raises `NetworkFailure`, or `NoContext` when chain or contracts are others.
+    """
+    market = Market(
+        chain_id=file.chain_id,
+        payments=file.payments,
+        registry=file.registry,
+        token=file.token,
+        finality_blocks=file.finality_blocks,
+    )
+    async with Chain(file.rpc, market, journal=state_dir() / "transactions") as chain:
+        await chain.check_market()
+        info = await chain.token_info()
+        yield Window(file, chain, Token(info.symbol, info.decimals))
+
+
+@asynccontextmanager
+async def open_desk(file: MarketFile, key: Key) -> AsyncIterator[Desk]:
+    """The same with a key: who asks."""
+    async with open_window(file) as window:
+        secret = await trio.to_thread.run_sync(publisher_secret, key.secret)
+        context = ChainContext(chain_id=file.chain_id, payments=file.payments)
+        yield Desk(window, Publisher(key.address, key.secret, secret, context))

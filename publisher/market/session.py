@@ -1,0 +1,207 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A connection to one provider whose evidence was verified, and the conversations over it.
+
+Nothing but a random nonce leaves this machine before `open_session` has verified the evidence.
+After that every request is signed and sealed to the attested key, and every reply is refused
+unless the attested machine signed it for exactly this request.
+"""
+
+import secrets
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TypeVar, cast
+
+from trustedpods.contracts.registry_rows import RegistryRow
+from trustedpods.protocol import limits
+from trustedpods.protocol.attestation.policy.policy import Policy
+from trustedpods.protocol.attestation.verdict import Verdict, verify_evidence
+from trustedpods.protocol.codec import decode, encode
+from trustedpods.protocol.envelopes import ErrorReply, SealedReply, SignedRequest
+from trustedpods.protocol.errors import TrustedPodsError, error_from_wire
+from trustedpods.protocol.evidence import Attested, AttestRequest, KeyBinding
+from trustedpods.protocol.ids import Address, PodRef, pod_salt
+from trustedpods.protocol.messages import Message, Profile, Verb
+from trustedpods.protocol.net import Connection, FrameStream, Host
+from trustedpods.protocol.sealing import hpke
+from trustedpods.protocol.sealing.replies import open_reply
+from trustedpods.protocol.sealing.requests import ChainContext, request_digest, sign_request
+from trustedpods.publisher.core.trust import check_chip_against_row, check_profile_against_row
+
+M = TypeVar("M", bound=Message)
+
+DIAL_TIMEOUT_S = 10.0
+"""A provider on the other side of the world answers in one; an absent one costs this much."""
+
+ATTEST_TIMEOUT_S = 20.0
+"""Firmware needs some 10 ms for a report; the rest is for a machine that is busy."""
+
+REPLY_TIMEOUT_S = 60.0
+"""Between two replies of a verb that has nothing long to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Publisher:
+    """Who asks: the address, its key, the secret that names its pods, and the market."""
+
+    address: Address
+    key: bytes
+    secret: bytes
+    chain: ChainContext
+
+    def ref(self, owner: Address, daemon: int, name: str) -> PodRef:
+        """The pod *name* at one provider."""
+        return PodRef(owner, self.address, pod_salt(self.secret, daemon, name))
+
+
+def next_generation() -> int:
+    """A number that grows from request to request without any memory: Unix time in ms."""
+    return time.time_ns() // 1_000_000
+
+
+class Conversation:
+    """One request and its replies. `stream` carries what goes beside them: chunks of blobs."""
+
+    def __init__(
+        self, stream: FrameStream, reply_key: bytes, private: hpke.PrivateKey, digest: bytes
+    ) -> None:
+        self.stream = stream
+        self._reply_key = reply_key
+        self._private = private
+        self._digest = digest
+        self._sequence = 0
+        self.finished = False
+
+    async def reply(self, *models: type[M], timeout: float | None = REPLY_TIMEOUT_S) -> M:
+        """The next reply, one of *models*; `finished` says whether it was the last.
+
+        Raises the error that the provider reports, `NetworkFailure` when none comes in time, and
+        `RemoteProtocolError` when it is not signed, sealed or numbered as it must be.
+        """
+        data = await self.stream.receive(limits.MAX_MESSAGE, timeout)
+        message = decode(data, SealedReply, ErrorReply)
+        if not isinstance(message, SealedReply):
+            raise _as_error(message)
+        body, self.finished = open_reply(
+            message, self._reply_key, self._private, self._digest, self._sequence
+        )
+        self._sequence += 1
+        answer: Message = decode(body, *models, ErrorReply)
+        if isinstance(answer, ErrorReply):
+            raise _as_error(answer)
+        return cast("M", answer)
+
+
+class Session:
+    """An attested provider, ready for requests."""
+
+    def __init__(self, proven: "Proven", publisher: Publisher) -> None:
+        self._connection = proven.connection
+        self.publisher = publisher
+        self.row = proven.row
+        self.attested = proven.attested
+        self.profile = proven.profile
+        self.verdict = proven.verdict
+
+    @property
+    def binding(self) -> KeyBinding:
+        """The attested keys."""
+        return self.attested.binding
+
+    def ref(self, name: str) -> PodRef:
+        """The publisher's pod *name* at this provider."""
+        return self.publisher.ref(self.row.owner, self.row.daemon, name)
+
+    @asynccontextmanager
+    async def converse(
+        self, verb: Verb, ref: PodRef, body: Message, generation: int
+    ) -> AsyncIterator[Conversation]:
+        """Send one signed, sealed request on a stream of its own, and read its replies."""
+        private = hpke.PrivateKey.generate()
+        request = self._sign(verb, ref, body, generation, private.public_bytes)
+        async with self._connection.stream() as stream:
+            await stream.send(encode(request))
+            digest = request_digest(request, self.publisher.chain)
+            yield Conversation(stream, self.binding.reply_key, private, digest)
+
+    async def ask(self, verb: Verb, ref: PodRef, body: Message, generation: int, answer: type[M]) -> M:
+        """The single reply to a request."""
+        async with self.converse(verb, ref, body, generation) as conversation:
+            return await conversation.reply(answer)
+
+    def _sign(
+        self, verb: Verb, ref: PodRef, body: Message, generation: int, reply_to: bytes
+    ) -> SignedRequest:
+        return sign_request(
+            self.publisher.key,
+            self.publisher.chain,
+            ref,
+            verb,
+            body,
+            hpke_key=self.binding.hpke_key,
+            boot_id=self.binding.boot_id,
+            generation=generation,
+            expiry=int(time.time()) + limits.REQUEST_LIFETIME_S,
+            nonce=secrets.token_bytes(32),
+            reply_to=reply_to,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Proven:
+    """A connection to the provider of a row, with what it proved to be."""
+
+    connection: Connection
+    row: RegistryRow
+    attested: Attested
+    profile: Profile
+    verdict: Verdict
+
+
+@asynccontextmanager
+async def attest_row(host: Host, row: RegistryRow, policy: Policy) -> AsyncIterator[Proven]:
+    """Dial the provider of *row*, verify its evidence against *policy*, and its profile.
+
+    Raises `NetworkFailure` when it does not answer, `EvidenceRefused` naming the check.
+    """
+    async with host.dial(row.endpoint, DIAL_TIMEOUT_S) as connection:
+        attested, verdict = await _attest(connection, policy)
+        profile = decode(attested.profile, Profile)
+        check_profile_against_row(attested, profile, verdict.simulated, row)
+        check_chip_against_row(verdict.chip_id, row)
+        yield Proven(connection, row, attested, profile, verdict)
+
+
+@asynccontextmanager
+async def open_session(
+    host: Host, publisher: Publisher, row: RegistryRow, policy: Policy
+) -> AsyncIterator[Session]:
+    """The same, ready for *publisher*'s requests."""
+    async with attest_row(host, row, policy) as proven:
+        yield Session(proven, publisher)
+
+
+async def ask_evidence(connection: Connection) -> tuple[bytes, Attested]:
+    """A fresh nonce and what the peer answers to it; nothing of it is verified yet."""
+    nonce = secrets.token_bytes(32)
+    async with connection.stream() as stream:
+        await stream.send(encode(AttestRequest(nonce=nonce)))
+        data = await stream.receive(limits.MAX_MESSAGE, ATTEST_TIMEOUT_S)
+    answer = decode(data, Attested, ErrorReply)
+    if not isinstance(answer, Attested):
+        raise _as_error(answer)
+    return nonce, answer
+
+
+async def _attest(connection: Connection, policy: Policy) -> tuple[Attested, Verdict]:
+    nonce, answer = await ask_evidence(connection)
+    now = datetime.now(UTC)
+    verdict = verify_evidence(answer, nonce=nonce, peer_id=connection.remote_peer_id, now=now, policy=policy)
+    return answer, verdict
+
+
+def _as_error(reply: Message) -> TrustedPodsError:
+    assert isinstance(reply, ErrorReply)  # the only other model that was decoded
+    return error_from_wire(reply.code, reply.what, reply.where, reply.hint, reply.rule)

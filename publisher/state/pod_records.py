@@ -1,0 +1,151 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What this client keeps of its pods between runs: what was attested when, and the bundle itself.
+
+One small JSON file for each pod, and beside it the bundle, sealed with a key that comes from the
+publisher's own: nobody reads it without the key that could deploy the pod anyway. It is needed to
+release a pod again after its machine restarted; without it `deploy FILE` does the same.
+"""
+
+import os
+from pathlib import Path
+from typing import Annotated, Literal
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from trustedpods.protocol import limits
+from trustedpods.protocol.codec import decode, encode
+from trustedpods.protocol.errors import BadInput, RemoteProtocolError
+from trustedpods.protocol.messages import Bundle, TrustClass
+from trustedpods.publisher.state.files import write_whole
+
+MAX_MEMO = 64 * 1024
+"""A page of facts."""
+
+_INFO = b"trusted-pods/kept-bundle/v1"
+_NONCE_BYTES = 12
+_Hex32 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+_Address = Annotated[str, Field(pattern=r"^0x[0-9a-fA-F]{40}$")]
+
+
+class ShapeMemo(BaseModel):
+    """The largest size that the pod ever had in this channel: bounds for what may be billed.
+
+    Units as in `core.cost.Shape`.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    cpu_milli: int
+    memory_mib: int
+    storage_mib: int
+    max_replicas: int
+    min_replicas: int = 0
+
+
+class PodMemo(BaseModel):
+    """One pod. Times are Unix seconds, 0 for never; amounts base units.
+
+    `policy` is the name or absolute path of the policy that holds for it, None for the market's own;
+    `label` names the policy of the last attestation with its digest. `boot` and `meter` are the last
+    attested ones, `holder` is the boot that confirmed the bundle. `refused` is what did not verify
+    since then, empty when all is well. `paid_day` and `paid` are what `watch` topped up that day (UTC).
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    version: Literal[1] = 1
+    name: str
+    channel: Annotated[str, Field(pattern=r"^[0-9a-f]{48}$")]
+    chain_id: int
+    payments: _Address
+    publisher: _Address
+    owner: _Address
+    daemon: int
+    trust: TrustClass
+    policy: str | None
+    file: str | None
+    shape: ShapeMemo | None
+    boot: _Hex32 | None = None
+    holder: _Hex32 | None = None
+    meter: _Address | None = None
+    simulated: bool = False
+    label: str = ""
+    attested_at: int = 0
+    refused: str = ""
+    refused_at: int = 0
+    paid_day: str = ""
+    paid: int = 0
+
+
+class Memos:
+    """The folder of them. Files appear whole or not at all, and only their user reads them."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def load(self, channel: str) -> PodMemo | None:
+        """What is kept of a channel (in hex); None when there is nothing. BadInput when it is damaged."""
+        path = self._path(channel, "json")
+        try:
+            with path.open("rb") as file:
+                raw = file.read(MAX_MEMO + 1)
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise BadInput(f"cannot read it: {error.strerror}", where=str(path)) from None
+        try:
+            memo = PodMemo.model_validate_json(raw)
+        except ValidationError:
+            raise BadInput("damaged", where=str(path), hint="remove it, then deploy the pod again") from None
+        return memo
+
+    def channels(self) -> list[str]:
+        """Every channel of which something is kept."""
+        return sorted(path.stem for path in self._folder.glob("*.json"))
+
+    def save(self, memo: PodMemo) -> None:
+        """Keep it, in place of what was kept of that channel."""
+        self._write(self._path(memo.channel, "json"), memo.model_dump_json(indent=1).encode())
+
+    def forget(self, channel: str) -> None:
+        """The channel has ended: nothing of the pod is needed any more."""
+        for kind in ("json", "bundle"):
+            self._path(channel, kind).unlink(missing_ok=True)
+
+    def keep_bundle(self, channel: str, secret: bytes, bundle: Bundle) -> None:
+        """Keep the bundle, sealed; *secret* is the publisher's."""
+        nonce = os.urandom(_NONCE_BYTES)
+        sealed = _cipher(secret).encrypt(nonce, encode(bundle), channel.encode())
+        self._write(self._path(channel, "bundle"), nonce + sealed)
+
+    def bundle(self, channel: str, secret: bytes) -> Bundle | None:
+        """The bundle that is kept; None when there is none. BadInput when it does not open."""
+        path = self._path(channel, "bundle")
+        try:
+            with path.open("rb") as file:
+                raw = file.read(limits.MAX_MESSAGE + 64)
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise BadInput(f"cannot read it: {error.strerror}", where=str(path)) from None
+        try:
+            plain = _cipher(secret).decrypt(raw[:_NONCE_BYTES], raw[_NONCE_BYTES:], channel.encode())
+            return decode(plain, Bundle)
+        except (InvalidTag, ValueError, RemoteProtocolError):
+            hint = "remove it, then deploy the pod again"
+            raise BadInput("does not open with this key, or is damaged", where=str(path), hint=hint) from None
+
+    def _path(self, channel: str, kind: str) -> Path:
+        return self._folder / f"{channel}.{kind}"
+
+    def _write(self, path: Path, data: bytes) -> None:
+        try:
+            write_whole(path, data)
+        except OSError as error:
+            raise BadInput(f"cannot keep what is known of a pod: {error.strerror}", where=str(path)) from None
+
+
+def _cipher(secret: bytes) -> AESGCM:
+    return AESGCM(HKDF(algorithm=hashes.SHA256(), length=32, salt=None, info=_INFO).derive(secret))

@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`attest PROVIDER`: ask a provider what it proves, and judge it."""
+
+from datetime import UTC, datetime
+
+from trustedpods.contracts.registry_rows import RegistryRow
+from trustedpods.protocol.attestation.saved import SavedEvidence
+from trustedpods.protocol.codec import decode
+from trustedpods.protocol.errors import Refused
+from trustedpods.protocol.messages import Profile
+from trustedpods.protocol.net import Host, open_host
+from trustedpods.publisher.attestation.evidence import (
+    Wanted,
+    judge,
+    simulated_market,
+    verdict_facts,
+    write_saved,
+)
+from trustedpods.publisher.context import MarketFile
+from trustedpods.publisher.core.select import Choice
+from trustedpods.publisher.core.trust import check_chip_against_row, check_profile_against_row, trust_text
+from trustedpods.publisher.journal import Journal
+from trustedpods.publisher.market.candidates import provider_name
+from trustedpods.publisher.market.market import Window, open_window
+from trustedpods.publisher.market.session import DIAL_TIMEOUT_S, ask_evidence, attest_row
+
+
+async def attest_provider(file: MarketFile, choice: Choice, wanted: Wanted, journal: Journal) -> None:
+    """Dial the one provider that *choice* means and judge its evidence; fills the journal's result.
+
+    Raises EvidenceRefused with the failed check as `rule`.
+    """
+    async with open_window(file) as window:
+        row = _one_row(await window.rows(), choice)
+        journal.result |= {"provider": provider_name(row), "class": row.trust}
+        async with open_host(None, []) as host:
+            saved = await _collect(host, row)
+        if wanted.save is not None:
+            write_saved(wanted.save, saved)
+            journal.result["saved"] = str(wanted.save)
+        own = window.policy(row.trust) if wanted.policy is None and not wanted.print_policy else None
+        verdict = judge(saved, wanted, own, simulated_market(file), datetime.now(UTC), journal)
+        profile = decode(saved.attested.profile, Profile)
+        check_profile_against_row(saved.attested, profile, verdict.simulated, row)
+        check_chip_against_row(verdict.chip_id, row)
+
+
+async def prove(window: Window, host: Host, row: RegistryRow) -> dict[str, object]:
+    """What the provider of *row* proves, judged by the market's own policy, for a list."""
+    async with attest_row(host, row, window.policy(row.trust)) as proven:
+        verdict = proven.verdict
+        trust = trust_text(verdict.trust, simulated=verdict.simulated)
+        return {
+            "evidence": f"{trust}: {verdict.platform}",
+            "evidence_digest": verdict.report_digest.hex(),
+            "verdict": verdict_facts(verdict),
+        }
+
+
+def _one_row(rows: list[RegistryRow], choice: Choice) -> RegistryRow:
+    matching = [row for row in rows if choice.matches(row)]
+    if len(matching) != 1:
+        names = ", ".join(map(provider_name, matching[:8])) or "`trustedpods provider list` shows them"
+        raise Refused(
+            f"{len(matching)} providers in the registry are {choice}", rule="unknown-provider", hint=names
+        )
+    return matching[0]
+
+
+async def _collect(host: Host, row: RegistryRow) -> SavedEvidence:
+    async with host.dial(row.endpoint, DIAL_TIMEOUT_S) as connection:
+        nonce, attested = await ask_evidence(connection)
+        peer = connection.remote_peer_id
+    return SavedEvidence(provider_name(row), datetime.now(UTC), nonce, peer, attested)

@@ -1,0 +1,169 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Pay and send, through outages; and when it comes to nothing, get the money back."""
+
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
+
+import trio
+
+from trustedpods.contracts.registry_rows import RegistryRow
+from trustedpods.contracts.terms import Terms
+from trustedpods.protocol.attestation.policy.policy import Policy
+from trustedpods.protocol.errors import BadInput, NetworkFailure, RemoteProtocolError, TrustedPodsError
+from trustedpods.protocol.ids import address_from_bytes, channel_hex
+from trustedpods.protocol.net import Host
+from trustedpods.publisher.delivery import report
+from trustedpods.publisher.delivery.bundle import make_bundle, make_pieces
+from trustedpods.publisher.delivery.provision import Confirmed, Provisioning
+from trustedpods.publisher.delivery.upload import Piece, Traffic
+from trustedpods.publisher.images.oci import VerifiedBlob
+from trustedpods.publisher.journal import Journal, Step
+from trustedpods.publisher.market.candidates import provider_name
+from trustedpods.publisher.market.locations import Place
+from trustedpods.publisher.market.market import Desk
+from trustedpods.publisher.market.session import Session, open_session
+from trustedpods.publisher.payment import channel, refund
+from trustedpods.publisher.payment.channel import Payment
+from trustedpods.publisher.pod import Pod
+from trustedpods.publisher.visits import records, release
+
+MAX_OUTAGES = 5
+"""Outages of one deploy; after that the line is not worth waiting for."""
+
+RETRY_S = 1.0
+
+
+class HandOver:
+    """One pod to one provider."""
+
+    def __init__(
+        self,
+        desk: Desk,
+        pod: Pod,
+        verified: dict[str, VerifiedBlob],
+        payment: Payment,
+        place: Place,
+        policy: Policy,
+        patience_s: float,
+        journal: Journal,
+    ) -> None:
+        self._policy = policy
+        self._patience_s = patience_s
+        self._desk = desk
+        self._pod = pod
+        self._payment = payment
+        self._place = place
+        self._journal = journal
+        self._traffic = Traffic()
+        self._bundle = make_bundle(pod, desk.publisher)
+        self._verified = verified
+
+    async def run(self, host: Host, session: Session) -> None:
+        """Pay and send side by side until the pod serves; when it fails, see to the money."""
+        self._boot = session.binding.boot_id
+        name = self._pod.name
+        if self._place.channel is None:
+            self._keep_bundle()
+        self._journal.if_interrupted = (
+            f"the provider goes on with what it has; `trustedpods deploy` again goes on from there, "
+            f"`trustedpods delete {name}` ends it, `trustedpods close {name}` gets the deposit back"
+        )
+        try:
+            confirmed = await self._persist(host, session)
+            self._remember_holder()
+        except TrustedPodsError as error:
+            error.where = error.where or provider_name(self._place.row)
+            self._journal.result["money"] = await refund.rescue(
+                self._desk, self._payment, name, error, self._journal
+            )
+            raise
+        self._keep_bundle()
+        self._journal.result |= report.statement_facts(confirmed.statement)
+        for endpoint in confirmed.statement.endpoints:
+            self._journal.event("serving", f"{name} serves at {endpoint.url}", url=endpoint.url)
+
+    def _keep_bundle(self) -> None:
+        """What the provider runs, or soon will: `watch` sends it again after a reboot."""
+        desk, kept = self._desk, channel_hex(self._place.ref.channel)
+        try:
+            records.memos().keep_bundle(kept, desk.publisher.secret, self._bundle)
+        except BadInput as error:
+            self._journal.show.warning(f"{error}; after a reboot of the provider deploy again by hand")
+
+    def _remember_holder(self) -> None:
+        """The boot that holds the bundle, so that a later visit sees when it is another one."""
+        memo = records.load(channel_hex(self._place.ref.channel), self._journal)
+        if memo is not None:
+            changed = {"holder": self._boot.hex(), "meter": self._payment.meter}
+            records.keep(memo.model_copy(update=changed), self._journal)
+
+    async def _persist(self, host: Host, session: Session) -> Confirmed:
+        """Go on after an outage where the provider and its spool are; blobs and channel are met."""
+        async with AsyncExitStack() as stack:
+            for _ in range(MAX_OUTAGES):
+                try:
+                    return await self._attempt(session)
+                except RemoteProtocolError:
+                    raise
+                except NetworkFailure as error:
+                    if not self._patience_s:
+                        raise
+                    self._journal.show.warning(f"{error}; trying again for {self._patience_s:.0f} s")
+                    session = await self._reconnect(stack, host, session, error)
+            return await self._attempt(session)
+
+    async def _attempt(self, session: Session) -> Confirmed:
+        there = await channel.look(self._desk, self._place.ref) if self._known() else self._place.channel
+        if there is not None and release.must_move(session, there):
+            memo = records.memos().load(channel_hex(self._place.ref.channel))
+            there = await release.move_channel(
+                self._desk, session, self._place.ref, there, memo, self._journal
+            )
+        if there is not None:
+            there = await channel.raise_cap(self._desk, self._payment, there, self._journal)
+        terms: Terms = self._payment.terms if there is None else there.terms
+
+        async def pay(step: Step) -> None:
+            await channel.ensure(self._desk, self._payment, there, step, self._journal)
+
+        provisioning = Provisioning(
+            session, self._place.ref, self._bundle, self._find_pieces, terms, self._journal
+        )
+        try:
+            return await provisioning.run(pay)
+        finally:
+            self._traffic.add(provisioning.traffic)
+            self._journal.result["sent"] = self._traffic.as_json()
+
+    def _known(self) -> bool:
+        """Whether the channel may stand otherwise on chain than when this run looked first."""
+        return self._payment.ours or self._place.channel is not None
+
+    async def _find_pieces(self) -> Mapping[bytes, Piece]:
+        return make_pieces(self._verified, self._desk.publisher)
+
+    async def _reconnect(
+        self, stack: AsyncExitStack, host: Host, session: Session, error: NetworkFailure
+    ) -> Session:
+        """Dial and attest again while patience lasts; then raise *error*."""
+        policy = self._policy
+        deadline = trio.current_time() + self._patience_s
+        while True:
+            await trio.sleep(RETRY_S)
+            try:
+                row = await self._row(session.row)
+                again = open_session(host, self._desk.publisher, row, policy)
+                session = await stack.enter_async_context(again)
+            except NetworkFailure:
+                if trio.current_time() > deadline:
+                    raise error from None
+                continue
+            self._payment.meter = address_from_bytes(session.binding.meter)
+            self._boot = session.binding.boot_id
+            return session
+
+    async def _row(self, known: RegistryRow) -> RegistryRow:
+        """The provider's row as it stands now: a restart may have moved its endpoint."""
+        rows = await self._desk.window.rows()
+        same = (row for row in rows if (row.owner, row.daemon) == (known.owner, known.daemon))
+        return next(same, known)

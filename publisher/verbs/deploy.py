@@ -1,0 +1,249 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`deploy`: from a manifest to a pod that serves, with the money in a channel of its own.
+
+Every step may be killed and run again: the channel's id comes from the key, the provider and the
+pod's name, blobs are met by their ids, and the provider keeps what it has.
+"""
+
+from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from dataclasses import dataclass
+
+import trio
+
+from trustedpods.contracts.registry_rows import RegistryRow
+from trustedpods.contracts.terms import MAX_DEPOSIT
+from trustedpods.protocol.errors import InsufficientFunds, Refused, TrustedPodsError
+from trustedpods.protocol.ids import address_from_bytes, channel_hex
+from trustedpods.protocol.net import Host, open_host
+from trustedpods.publisher.attestation.policies import policy_for, policy_name
+from trustedpods.publisher.context import state_dir
+from trustedpods.publisher.core.cost import (
+    Shape,
+    cost_of,
+    raised_terms,
+    replicas_within,
+    shape_of,
+    terms_of,
+)
+from trustedpods.publisher.core.deploy import admit_body
+from trustedpods.publisher.core.money import Funding
+from trustedpods.publisher.core.select import Choice, Selection, Wish, select
+from trustedpods.publisher.delivery import report
+from trustedpods.publisher.images.oci import VerifiedBlob
+from trustedpods.publisher.journal import Journal, Step
+from trustedpods.publisher.market.candidates import Candidate, Reached, first_that_takes, provider_name
+from trustedpods.publisher.market.locations import Place, by_liveness, places
+from trustedpods.publisher.market.market import Desk
+from trustedpods.publisher.market.session import Session
+from trustedpods.publisher.payment import channel
+from trustedpods.publisher.payment.channel import Payment
+from trustedpods.publisher.pod import Pod, verify_images
+from trustedpods.publisher.state.names import remember_name
+from trustedpods.publisher.verbs.delivery import HandOver
+from trustedpods.publisher.visits import records
+
+PATIENCE_S = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the command line says beside the manifest.
+
+    `patience_s`: how long a provider that goes away in the middle is waited for. Its daemon
+    restarts in a few seconds, and giving notice at once would throw away what is there. `policy` is
+    a policy's name or file, over the manifest's.
+    """
+
+    choice: Choice | None = None
+    funding: Funding | None = None
+    explain: bool = False
+    policy: str | None = None
+    patience_s: float = PATIENCE_S
+
+
+async def deploy(options: Options, desk: Desk, pod: Pod, journal: Journal) -> None:
+    """Deploy *pod*; `journal.result` says how it went, also when it raises."""
+    journal.result |= {"pod": pod.name, "publisher": desk.publisher.address}
+    journal.event("manifest", f"{pod.name}: {report.pod_line(pod)}")
+    with journal.step("verify"):
+        verified = await trio.to_thread.run_sync(verify_images, pod)
+    await Deploy(options, desk, pod, verified, journal).run()
+
+
+class Deploy:
+    """One run of `deploy`."""
+
+    def __init__(
+        self,
+        options: Options,
+        desk: Desk,
+        pod: Pod,
+        verified: dict[str, VerifiedBlob],
+        journal: Journal,
+    ) -> None:
+        self._options = options
+        self._desk = desk
+        self._pod = pod
+        self._verified = verified
+        self._journal = journal
+        self._lives_there = False
+        spec = pod.manifest.spec
+        self._policy_name = policy_name(options.policy, spec.policy)
+        self._policy = policy_for(desk.window, spec.trust, self._policy_name)
+
+    async def run(self) -> None:
+        """List, select, reach, hand over."""
+        with self._journal.step("list") as step:
+            rows = await self._desk.window.rows()
+            known = await places(self._desk, self._pod.name, rows)
+            step.facts["providers"] = len(rows)
+        async with open_host(None, []) as host, AsyncExitStack() as stack:
+            with self._journal.step("select") as step:
+                selection = self._select(rows, known, step)
+                reached = await self._enter(stack, self._reach(host, selection, known, step))
+            await self._hand_over(host, reached)
+
+    async def _enter(self, stack: AsyncExitStack, reaching: AbstractAsyncContextManager[Reached]) -> Reached:
+        try:
+            return await stack.enter_async_context(reaching)
+        except TrustedPodsError as error:
+            if self._lives_there and error.hint is None:
+                error.hint = (
+                    f"the pod lives there; `trustedpods close {self._pod.name}` gets its deposit back, "
+                    "then deploy looks elsewhere"
+                )
+            raise
+
+    def _select(self, rows: Sequence[RegistryRow], known: Sequence[Place], step: Step) -> Selection:
+        """Rank the providers; a pod that lives somewhere stays there."""
+        choice = self._options.choice
+        home = next((place for place in by_liveness(known) if place.live.unlock_at == 0), None)
+        if home is not None:
+            if choice is not None and not choice.matches(home.row):
+                raise Refused(
+                    f"pod {self._pod.name!r} lives at {provider_name(home.row)}",
+                    rule="lives-elsewhere",
+                    hint=f"`trustedpods delete {self._pod.name}` first, or give this one another --name",
+                )
+            choice = Choice(home.row.owner, home.row.daemon)
+            self._lives_there = True
+        selection = select(self._wish(choice, paid=home is not None), rows)
+        step.facts["left_out"] = [
+            {"provider": provider_name(out.row), "reason": out.reason} for out in selection.left_out
+        ]
+        if self._options.explain:
+            report.explain(selection, self._desk.token, self._journal)
+        if not selection.offers:
+            raise report.nobody(selection, self._pod.manifest.spec.trust)
+        return selection
+
+    def _wish(self, choice: Choice | None, *, paid: bool) -> Wish:
+        spec, token = self._pod.manifest.spec, self._desk.token
+        limit = spec.payment.max_cost_per_day
+        units = None if limit is None else token.units(limit, "payment.maxCostPerDay")
+        return Wish(
+            shape=self._shape,
+            trust=spec.trust,
+            token_address=self._desk.window.file.token,
+            token=token,
+            funding=None if paid else self._funding,
+            max_cost_per_day=None if units is None else min(units, MAX_DEPOSIT),
+            choice=choice,
+        )
+
+    @property
+    def _shape(self) -> Shape:
+        return shape_of(self._pod.manifest, self._pod.image_bytes)
+
+    @property
+    def _funding(self) -> Funding | None:
+        if self._options.funding is not None:
+            return self._options.funding
+        deposit = self._pod.manifest.spec.payment.deposit
+        return None if deposit is None else Funding(amount=deposit)
+
+    def _reach(
+        self, host: Host, selection: Selection, known: Sequence[Place], step: Step
+    ) -> AbstractAsyncContextManager[Reached]:
+        places_by_row = {(place.row.owner, place.row.daemon): place for place in known}
+        candidates = [
+            Candidate(offer, places_by_row[offer.row.owner, offer.row.daemon]) for offer in selection.offers
+        ]
+        manifest = self._pod.manifest
+        return first_that_takes(
+            host,
+            self._desk.publisher,
+            candidates,
+            self._policy,
+            admit_body(manifest, self._pod.image_bytes),
+            self._journal,
+            step,
+        )
+
+    async def _hand_over(self, host: Host, reached: Reached) -> None:
+        """Say who takes the pod and at what price, then pay and send."""
+        session, place = reached.session, reached.candidate.place
+        payment = self._payment(reached)
+        self._journal.result |= report.provider_facts(session) | {
+            "channel": channel_hex(place.ref.channel),
+            "price": report.price_facts(reached.candidate.offer.cost, self._desk.token),
+        }
+        remember_name(state_dir(), channel_hex(place.ref.channel), self._pod.name)
+        self._journal.event(
+            "provider", report.provider_line(session, reached.candidate.offer, self._desk.token)
+        )
+        self._tell_cap(reached, payment)
+        if place.channel is None:
+            await channel.check_funds(self._desk, payment.amount)
+        elif place.channel.unlock_at:
+            await channel.cancel_notice(self._desk, payment, self._journal)
+        patience = self._options.patience_s
+        self._remember(session, place)
+        handing = HandOver(
+            self._desk, self._pod, self._verified, payment, place, self._policy, patience, self._journal
+        )
+        await handing.run(host, session)
+
+    def _remember(self, session: Session, place: Place) -> None:
+        """Keep what is known of the pod before anything is paid, so that `watch` looks after it."""
+        memo = records.load(channel_hex(place.ref.channel), self._journal) or records.begin(
+            self._desk, self._pod.name, place
+        )
+        memo = records.deployed(
+            memo, self._shape, self._pod.loaded.path, self._pod.manifest.spec.trust, self._policy_name
+        )
+        records.keep(records.attested(memo, session, self._policy), self._journal)
+
+    def _payment(self, reached: Reached) -> Payment:
+        profile, token, shape = reached.session.profile, self._desk.token, self._shape
+        cost = cost_of(shape, profile.prices, profile.least)
+        amount = cost.deposit(self._funding, token, profile.grace_s)
+        if reached.candidate.place.channel is None and amount < profile.least.deposit:
+            least = token.text(profile.least.deposit)
+            raise InsufficientFunds(
+                f"the provider asks for a deposit of {least}, this is {token.text(amount)}",
+                rule="deposit",
+                hint="pay in more with --deposit",
+            )
+        limit = self._wish(None, paid=False).max_cost_per_day
+        there = reached.candidate.place.channel
+        return Payment(
+            ref=reached.candidate.place.ref,
+            meter=address_from_bytes(reached.session.binding.meter),
+            terms=terms_of(shape, profile.prices, profile.least, limit),
+            amount=amount,
+            there=there is not None,
+            raised=None if there is None else raised_terms(shape, there.terms, profile.least, limit),
+        )
+
+    def _tell_cap(self, reached: Reached, payment: Payment) -> None:
+        """That not all replicas may run at once under the publisher's limit."""
+        there = reached.candidate.place.channel
+        terms = payment.raised or (payment.terms if there is None else there.terms)
+        shape, most = self._shape, self._shape.max_replicas
+        replicas = replicas_within(shape, terms, reached.session.profile.least.idle_mib)
+        if replicas < most:
+            self._journal.event(
+                "cap", f"maxCostPerDay pays for {replicas} of {most} replicas at once, or some more"
+            )

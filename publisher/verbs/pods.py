@@ -1,0 +1,162 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`status`, `logs` and `delete`: verbs on a pod that is found by key and name."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+
+from trustedpods.protocol.errors import NetworkFailure, Refused, RemoteProtocolError
+from trustedpods.protocol.ids import CHANNEL_ID_BITS, channel_hex
+from trustedpods.protocol.messages import (
+    DeleteBody,
+    Done,
+    LogLines,
+    LogsBody,
+    PodStatus,
+    Progress,
+    Statement,
+    StatusBody,
+)
+from trustedpods.protocol.net import open_host
+from trustedpods.protocol.sealing.replies import verify_statement
+from trustedpods.publisher.attestation.policies import policy_for
+from trustedpods.publisher.delivery import report
+from trustedpods.publisher.journal import Journal
+from trustedpods.publisher.market.candidates import provider_name
+from trustedpods.publisher.market.locations import Place, find_pod
+from trustedpods.publisher.market.market import Desk
+from trustedpods.publisher.market.session import Session, next_generation
+from trustedpods.publisher.payment import refund
+from trustedpods.publisher.visits import records
+from trustedpods.publisher.visits.visit import Mend, enter, no_bundle
+
+DELETE_TIMEOUT_S = 300.0
+"""Between two events of a removal: a namespace with volumes takes its time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """A pod's provider, attested, and other places that hold money under the pod's name."""
+
+    place: Place
+    others: list[Place]
+    session: Session
+
+
+@asynccontextmanager
+async def visit(
+    desk: Desk, name: str, journal: Journal, *, ended: bool = False, mend: Mend = "release"
+) -> AsyncIterator[Visit]:
+    """Find the pod *name*, dial its provider and verify its evidence; see `find_pod` for *ended*.
+
+    The same policy holds as when the pod was deployed from here. A provider that was restarted since
+    is given what *mend* says.
+    """
+    place, others = await find_pod(desk, name, ended=ended)
+    journal.result |= {"pod": name, "publisher": desk.publisher.address} | place_facts(desk, place)
+    if others:
+        journal.result["other_channels"] = [place_facts(desk, other) for other in others]
+    memo = records.load(channel_hex(place.ref.channel), journal) or records.begin(desk, name, place)
+    policy = policy_for(desk.window, memo.trust, memo.policy)
+    async with open_host(None, []) as host, AsyncExitStack() as stack:
+        standing = await enter(stack, desk, host, place, memo, policy, journal)
+        journal.result |= report.provider_facts(standing.session)
+        try:
+            await standing.mend(mend)
+        except Refused as error:
+            if not no_bundle(error):
+                raise
+            journal.show.warning(f"{error}; {error.hint}")
+        journal.result |= records.memo_facts(standing.memo)
+        yield Visit(standing.place, others, standing.session)
+
+
+def place_facts(desk: Desk, place: Place) -> dict[str, object]:
+    """A pod's provider and channel, as they stand on chain."""
+    facts: dict[str, object] = {
+        "provider": {
+            "name": provider_name(place.row),
+            "owner": place.row.owner,
+            "daemon": place.row.daemon,
+            "endpoint": place.row.endpoint,
+        },
+        "channel": channel_hex(place.ref.channel),
+        "channel_open": place.channel is not None,
+        "token": desk.token.symbol,
+    }
+    if place.channel is None:
+        return facts
+    return facts | {
+        "left": desk.token.number(place.channel.left),
+        "left_units": str(place.channel.left),
+        "unlock_at": place.channel.unlock_at or None,
+        "up_to": place.channel.up_to,
+    }
+
+
+async def status(desk: Desk, name: str, journal: Journal) -> None:
+    """What the pod does, where it is reached, how long its money lasts."""
+    async with visit(desk, name, journal, ended=True) as visited:
+        answer = await visited.session.ask(
+            "status", visited.place.ref, StatusBody(), next_generation(), PodStatus
+        )
+        statement = _statement(visited, answer)
+    token = desk.token
+    journal.result |= {
+        "phase": answer.phase,
+        "reason": answer.reason,
+        "replicas": answer.replicas,
+        "ready": answer.ready,
+        "runway_s": answer.runway_s,
+        "deposit": token.number(answer.deposit),
+        "claimed": token.number(answer.claimed),
+        "accrued": token.number(answer.accrued),
+        "pod_events": [event.model_dump() for event in answer.events],
+    }
+    if statement is not None:
+        journal.result |= report.statement_facts(statement)
+
+
+def _statement(visited: Visit, answer: PodStatus) -> Statement | None:
+    """The provider's word, signed by the attested key, for this pod."""
+    if answer.statement is None:
+        return None
+    statement = verify_statement(answer.statement, visited.session.binding.reply_key)
+    if statement.channel != visited.place.ref.channel.to_bytes(CHANNEL_ID_BITS // 8, "big"):
+        raise RemoteProtocolError("the provider's statement is about another pod", rule="statement-channel")
+    return statement
+
+
+async def logs(
+    desk: Desk, name: str, body: LogsBody, write: Callable[[str, bytes], None], journal: Journal
+) -> None:
+    """Hand each piece of a container's output to *write*, with the container's name."""
+    async with (
+        visit(desk, name, journal) as visited,
+        visited.session.converse("logs", visited.place.ref, body, next_generation()) as conversation,
+    ):
+        while not conversation.finished:
+            reply = await conversation.reply(LogLines, Done, timeout=None if body.follow else 60.0)
+            if isinstance(reply, LogLines):
+                write(reply.container, reply.data)
+
+
+async def delete(desk: Desk, name: str, journal: Journal) -> None:
+    """Have the pod settled, released and removed; report the refund."""
+    async with visit(desk, name, journal, mend="move") as visited:
+        ref = visited.place.ref
+        body = DeleteBody()
+        async with visited.session.converse("delete", ref, body, next_generation()) as conversation:
+            while not conversation.finished:
+                reply = await conversation.reply(Progress, Done, timeout=DELETE_TIMEOUT_S)
+                if isinstance(reply, Progress):
+                    journal.event(f"provider:{reply.step}", reply.text)
+    journal.event("deleted", f"{name} is removed")
+    try:
+        if await refund.wait_released(desk, ref, refund.RELEASE_WAIT_S, journal):
+            journal.result["money"] = await refund.refunded(desk, ref, journal)
+        else:
+            journal.result["money"] = await refund.give_notice(desk, ref, name, journal)
+    except NetworkFailure as failure:
+        journal.show.warning(f"the pod is removed; the chain does not answer ({failure.what})")
+        journal.result["money"] = {"state": "unknown"}

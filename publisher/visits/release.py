@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: Apache-2.0
+"""After a provider's reboot: move the pod's channel to the newly attested meter, and send the bundle again.
+
+The machine was attested just now, under the policy that held at the deploy. A kill anywhere is
+harmless: the channel tells whether it was moved, the provider's phase whether the pod was released.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import trio
+
+from trustedpods.contracts.eip712 import Domain, Move, sign_move
+from trustedpods.contracts.records import Channel, meter_tag
+from trustedpods.protocol.errors import BadInput, Refused, RemoteProtocolError
+from trustedpods.protocol.ids import Address, PodRef, address_bytes, address_from_bytes, channel_hex
+from trustedpods.protocol.messages import Bundle, Done
+from trustedpods.protocol.rotation import RotateBody
+from trustedpods.protocol.units import UnixSeconds
+from trustedpods.publisher.context import cache_dir
+from trustedpods.publisher.delivery.bundle import make_pieces
+from trustedpods.publisher.delivery.provision import Confirmed, Provisioning
+from trustedpods.publisher.delivery.upload import Piece
+from trustedpods.publisher.journal import Journal, Step
+from trustedpods.publisher.market.locations import Place
+from trustedpods.publisher.market.market import Desk
+from trustedpods.publisher.market.session import Session, next_generation
+from trustedpods.publisher.payment import channel as channels
+from trustedpods.publisher.pod import read_pod, verify_images
+from trustedpods.publisher.state.pod_records import PodMemo
+from trustedpods.publisher.visits.records import memos
+
+MOVE_LIFETIME_S = 600
+"""How long a signed move may be handed in: minutes, as it could be repeated until then."""
+
+ROTATE_TIMEOUT_S = 120.0
+"""The provider sends what its dead meter signed last, then the move: two transactions."""
+
+AWAITING_KEY = "awaiting-key"
+"""The provider's word for a pod whose bundle no key opens any more."""
+
+
+def must_move(session: Session, live: Channel) -> bool:
+    """Whether the channel names another meter than the machine that was attested just now."""
+    return live.meter_tag != meter_tag(_meter(session))
+
+
+async def move_channel(
+    desk: Desk, session: Session, ref: PodRef, live: Channel, memo: PodMemo | None, journal: Journal
+) -> Channel:
+    """Have the provider hand in a move to its new meter; the channel as it stands afterwards.
+
+    Nothing is settled with it: usage that the dead meter never claimed is in the provider's books, and
+    the next claim must prove it under the same bounds as any other.
+    Raises `Refused` when nobody knows the old meter, what the provider reports, or
+    `RemoteProtocolError` when the chain does not show what it confirms.
+    """
+    with journal.step("rotate") as step:
+        old = await _old_meter(desk, ref, live, memo)
+        head, new = await desk.chain.head(), _meter(session)
+        move = Move(ref.owner, ref.salt, old, new, UnixSeconds(head.time + MOVE_LIFETIME_S))
+        file = desk.window.file
+        domain = Domain.of_payments(file.chain_id, file.payments)
+        signature = await trio.to_thread.run_sync(sign_move, desk.publisher.key, domain, move)
+        body = RotateBody(old_meter=address_bytes(old), deadline=move.deadline, signature=signature)
+        async with session.converse("rotate", ref, body, next_generation()) as conversation:
+            done = await conversation.reply(Done, timeout=ROTATE_TIMEOUT_S)
+        step.facts |= {"from": old, "to": new, "tx": _hex(done.transaction)}
+        after = await channels.look(desk, ref)
+    if after is None or must_move(session, after):
+        raise RemoteProtocolError(
+            "the provider says that the channel moved, the chain does not", rule="moved"
+        )
+    journal.event("rotated", "the channel names the meter of the provider's present boot")
+    return after
+
+
+async def _old_meter(desk: Desk, ref: PodRef, live: Channel, memo: PodMemo | None) -> Address:
+    """The meter that the channel names: it keeps 120 bits of it, so somebody has to remember the rest."""
+    known = [] if memo is None or memo.meter is None else [Address(memo.meter)]
+    for meter in known:
+        if meter_tag(meter) == live.meter_tag:
+            return meter
+    for meter in reversed(await desk.chain.meters(ref.owner, ref.channel)):
+        if meter_tag(meter) == live.meter_tag:
+            return meter
+    raise Refused(
+        "neither this client nor the chain's node remembers the channel's old meter",
+        rule="old-meter",
+        hint="try a node that keeps events, or `trustedpods close NAME` and deploy again",
+    )
+
+
+async def release(
+    desk: Desk, session: Session, place: Place, memo: PodMemo | None, journal: Journal
+) -> Confirmed:
+    """Send the kept bundle to the newly attested key; returns when the pod serves again.
+
+    Raises `Refused` (rule "no-bundle") where this client never deployed the pod.
+    """
+    name = channel_hex(place.ref.channel)
+    bundle = memos().bundle(name, desk.publisher.secret)
+    if bundle is None:
+        raise Refused(
+            "the provider's machine was restarted, and this client has no copy of the pod's bundle",
+            rule="no-bundle",
+            hint="`trustedpods deploy FILE` releases it again; its volumes are kept",
+        )
+    file = None if memo is None or memo.file is None else Path(memo.file)
+
+    async def pieces() -> Mapping[bytes, Piece]:
+        return await trio.to_thread.run_sync(_pieces_of, desk, bundle, file)
+
+    async def pay(step: Step) -> None:
+        step.facts["opened"] = False
+
+    sending = Provisioning(session, place.ref, bundle, pieces, place.live.terms, journal)
+    confirmed = await sending.run(pay)
+    journal.event("released", f"{bundle.name} serves again, with its volumes")
+    return confirmed
+
+
+def _pieces_of(desk: Desk, bundle: Bundle, file: Path | None) -> Mapping[bytes, Piece]:
+    """The images' content, only read when the provider has lost some of it."""
+    if file is None:
+        raise Refused("the provider lacks images, and their manifest's place is not known", rule="no-images")
+    pod = read_pod(file, cache_dir(), bundle.name)
+    pieces = make_pieces(verify_images(pod), desk.publisher)
+    wanted = {blob.blob_id for image in bundle.images for blob in image.blobs}
+    if not wanted <= pieces.keys():
+        raise BadInput(
+            "its images are others than those that were deployed",
+            where=str(file),
+            hint="`trustedpods deploy` takes the new ones",
+        )
+    return pieces
+
+
+def _meter(session: Session) -> Address:
+    return address_from_bytes(session.binding.meter)
+
+
+def _hex(transaction: bytes | None) -> str | None:
+    return None if transaction is None else "0x" + transaction.hex()

@@ -1,0 +1,344 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A provider over real libp2p with simulated evidence and no cluster, for tests of the client.
+
+`faults` names what it does wrong; the rest is as the protocol wants it. `log` lists the verbs and
+the first frames that it saw, `chunks` counts what was sent of each blob.
+"""
+
+import hashlib
+import secrets
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+
+import trio
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from trustedpods.contracts.eip712 import Move, address_of
+from trustedpods.contracts.records import meter_tag
+from trustedpods.contracts.registry_rows import RegistryRow
+from trustedpods.protocol import limits
+from trustedpods.protocol.attestation.profile import present
+from trustedpods.protocol.attestation.report_data import report_data
+from trustedpods.protocol.attestation.simulated import SimulatedRoot, SimulatedSigner
+from trustedpods.protocol.codec import decode, encode
+from trustedpods.protocol.envelopes import ErrorReply, SignedRequest
+from trustedpods.protocol.errors import NetworkFailure, Refused, TrustedPodsError
+from trustedpods.protocol.evidence import AttestRequest, Evidence, KeyBinding
+from trustedpods.protocol.ids import address_bytes, address_from_bytes
+from trustedpods.protocol.messages import (
+    Admission,
+    AdmitBody,
+    BlobAck,
+    BlobBody,
+    BlobNeed,
+    Bundle,
+    Capacity,
+    Done,
+    Endpoint,
+    LeastTerms,
+    LogLines,
+    Needs,
+    PodEvent,
+    PodStatus,
+    Prices,
+    Profile,
+    Progress,
+    Statement,
+    UsageReport,
+)
+from trustedpods.protocol.net import open_host
+from trustedpods.protocol.rotation import RotateBody
+from trustedpods.protocol.sealing import hpke
+from trustedpods.protocol.sealing.blobs import SEALED_CHUNK_SIZE, chunk_count, open_chunk
+from trustedpods.protocol.sealing.replies import seal_reply, sign_statement
+from trustedpods.protocol.sealing.requests import ChainContext, open_request
+
+PRICES = Prices(cpu_core_ms=2000, memory_mib_s=100, storage_mib_s=10, egress_kib=5, ingress_kib=5, scale=80)
+POLL_S = 0.01
+
+
+def make_root(chain):
+    """Simulated hardware for the market of *chain*."""
+    market = chain.market
+    return SimulatedRoot.make(
+        market.chain_id, market.registry, market.payments, datetime.now(UTC) - timedelta(1)
+    )
+
+
+class ProviderPeer:
+    def __init__(
+        self, chain, root, *, faults=(), trust="sealed", cpu_price=2000, daemon=0, least_deposit=1000
+    ):
+        self.chain, self.faults, self.trust = chain, set(faults), trust
+        self.owner_key = secrets.token_bytes(32)
+        self.owner = address_of(self.owner_key)
+        chain.gas[self.owner] = 10**18
+        self.daemon = daemon
+        self.prices = PRICES.model_copy(update={"cpu_core_ms": cpu_price})
+        self.least = LeastTerms(deposit=least_deposit, unlock_s=60, idle_mib=0)
+        self.signer = SimulatedSigner(root.machine_pem)
+        self.hpke = hpke.PrivateKey.generate()
+        self.reply_key = Ed25519PrivateKey.generate()
+        self.meter = address_of(secrets.token_bytes(32))
+        self.boot_id = secrets.token_bytes(32)
+        self.seed = secrets.token_bytes(32)
+        self.log, self.bundles, self.usage = [], [], UsageReport(leaves=[], open_usage=[0] * 5)
+        self.chunks, self.received = {}, {}
+        self.statement = None
+        self.stop_after_chunks = None
+        self.phase, self.runway, self.accrued = "serving", 3600, 5
+
+    def reboot(self):
+        """Every key is another one; what was accepted waits. Serve it again afterwards."""
+        self.hpke = hpke.PrivateKey.generate()
+        self.reply_key = Ed25519PrivateKey.generate()
+        self.meter = address_of(secrets.token_bytes(32))
+        self.boot_id = secrets.token_bytes(32)
+        self.seed = secrets.token_bytes(32)
+        self.phase, self.statement = "awaiting-key", None
+
+    @asynccontextmanager
+    async def serve(self):
+        """Listen and stand in the registry while the block runs."""
+        async with open_host(self.seed, ["/ip4/127.0.0.1/tcp/0"]) as host:
+            self.host = host
+            self.binding = self._binding(host.peer_id)
+            self.profile = encode(self._profile(host.addresses))
+            host.serve(self._handle)
+            self.row = self._row(host.addresses[0])
+            self.chain.rows[self.owner, self.daemon] = self.row
+            yield self
+
+    def _binding(self, peer_id):
+        return KeyBinding(
+            trust=self.trust,
+            boot_id=self.boot_id,
+            peer_id=b"\x12\x20" + bytes(32) if "other-peer-attested" in self.faults else peer_id,
+            hpke_suite=hpke.SUITE_ID,
+            hpke_key=self.hpke.public_bytes,
+            reply_key=self.reply_key.public_key().public_bytes_raw(),
+            meter=address_bytes(self.meter),
+            tls_key_digest=bytes(32),
+            config_digest=bytes(32),
+        )
+
+    def _profile(self, addresses):
+        return Profile(
+            owner=secrets.token_bytes(20) if "other-owner" in self.faults else address_bytes(self.owner),
+            daemon=self.daemon,
+            trust=self.trust,
+            simulated="denies-simulation" not in self.faults and self.trust == "sealed",
+            region="test",
+            domain="k1.test.localhost",
+            url_suffix="",
+            token=address_bytes(self.chain.market.token),
+            prices=self.prices,
+            least=self.least,
+            grace_s=60,
+            addresses=addresses,
+        )
+
+    def _row(self, endpoint):
+        prices = self.prices
+        if "other-prices-in-row" in self.faults:
+            prices = prices.model_copy(update={"cpu_core_ms": 1})
+        digest = hashlib.sha256(self.profile).digest()
+        return RegistryRow(
+            owner=self.owner,
+            daemon=self.daemon,
+            updated_at=self.chain.now,
+            trust=self.trust,
+            region="test",
+            tee=["sev-snp"],
+            chip_digest=bytes(32),
+            token=self.chain.market.token,
+            prices=prices,
+            least=self.least,
+            profile_digest=bytes(32) if "other-profile-in-row" in self.faults else digest,
+            endpoint=endpoint,
+        )
+
+    # ---- conversations ----
+
+    async def _handle(self, stream):
+        raw = await stream.receive(limits.MAX_MESSAGE)
+        message = decode(raw, AttestRequest, SignedRequest)
+        if isinstance(message, AttestRequest):
+            self.log.append("attest")
+            await self._attest(stream, message.nonce)
+            return
+        market = self.chain.market
+        request = open_request(
+            message,
+            chain=ChainContext(market.chain_id, market.payments),
+            owner=self.owner,
+            boot_id=self.boot_id,
+            hpke=self.hpke,
+            now=int(datetime.now(UTC).timestamp()),
+        )
+        self.log.append(request.verb)
+        answers = _Answers(stream, self, request)
+        try:
+            await getattr(self, "_" + request.verb)(request, answers)
+        except NetworkFailure:
+            raise
+        except TrustedPodsError as error:
+            await answers.send(ErrorReply(code=error.code, what=error.what, rule=error.rule), final=True)
+
+    async def _attest(self, stream, nonce):
+        if "silent" in self.faults:
+            await trio.sleep_forever()
+        if "hangs-up" in self.faults:
+            await stream.reset()
+            return
+        answered = bytes(32) if "stale-nonce" in self.faults else nonce
+        data = report_data(answered, self.binding)
+        if "other-report-data" in self.faults:
+            data = bytes(64)
+        evidence = Evidence(kind="none") if self.trust == "open" else self.signer.sign(data)
+        if "forged-report" in self.faults:
+            flipped = bytearray(evidence.report)
+            flipped[0x90] ^= 1
+            evidence = evidence.model_copy(update={"report": bytes(flipped)})
+        key = Ed25519PrivateKey.generate() if "profile-by-other-key" in self.faults else self.reply_key
+        await stream.send(encode(present(answered, evidence, self.binding, self.profile, key)))
+
+    async def _admit(self, request, answers):
+        decode(request.body, AdmitBody)
+        if "full" in self.faults:
+            raise Refused("cpu: 100m wanted, 0m free", rule="capacity-cpu")
+        free = Capacity(cpu_milli=1, memory_mib=1, storage_mib=1, slots=1)
+        await answers.send(Admission(capacity=free), final=True)
+
+    async def _rotate(self, request, answers):
+        if "will-not-rotate" in self.faults:
+            raise Refused("no", rule="old-meter")
+        body, ref = decode(request.body, RotateBody), request.ref
+        old = address_from_bytes(body.old_meter)
+        move = Move(ref.owner, ref.salt, old, self.meter, body.deadline, body.from_, body.up_to, body.pay)
+        if "pretends-to-rotate" not in self.faults:
+            moves = [(ref.publisher, move, body.signature)]
+            _, (result,) = await self.chain.rotate(self.owner_key, ref.owner, old, self.meter, moves)
+            assert not result.flags, result
+        if "dies-after-rotation" in self.faults:
+            self.faults.discard("dies-after-rotation")
+            await answers.stream.reset()
+            raise NetworkFailure("as a test asked")
+        await answers.send(Done(text="moved", transaction=secrets.token_bytes(32)), final=True)
+
+    async def _provision(self, request, answers):
+        bundle = decode(request.body, Bundle)
+        self.bundles.append(bundle)
+        blobs = {blob.blob_id: blob for image in bundle.images for blob in image.blobs}
+        self.wanted = blobs
+        needs = [BlobNeed(blob_id=one, chunks=len(self.received.get(one, []))) for one in self._missing()]
+        if "asks-too-much" in self.faults:
+            needs.append(BlobNeed(blob_id=secrets.token_bytes(32), chunks=0))
+        await answers.send(Needs(blobs=needs))
+        channel = await self._paid(request)
+        while self._missing():
+            await trio.sleep(POLL_S)
+        await answers.send(Progress(step="importing", text="images are here"))
+        await self._outcome(request, answers, bundle, channel)
+
+    async def _outcome(self, request, answers, bundle, channel):
+        if "crashes" in self.faults:
+            if "keeps-money" not in self.faults:
+                await self.chain.release(self.owner_key, [request.ref])
+            raise Refused("hello: CrashLoopBackOff: exit code 1", rule="start")
+        if "hangs-up-late" in self.faults:
+            await answers.stream.reset()
+            return
+        digests = {image.name: image.blobs[0].digest for image in bundle.images}
+        if "other-image" in self.faults:
+            digests = dict.fromkeys(digests, "sha256:" + "0" * 64)
+        statement = Statement(
+            channel=request.ref.channel.to_bytes(24, "big"),
+            generation=request.generation,
+            namespace="tp-test-1",
+            endpoints=[Endpoint(service="web", port=80, url="http://pabc.k1.test.localhost:18080/")],
+            images=digests,
+            terms=channel.terms.pack(),
+            meter=address_bytes(self.meter),
+            issued_at=self.chain.now,
+        )
+        key = Ed25519PrivateKey.generate() if "statement-by-other-key" in self.faults else self.reply_key
+        self.statement, self.phase = sign_statement(key, statement), "serving"
+        await answers.send(self.statement, final=True)
+
+    def _missing(self):
+        return [
+            one
+            for one, blob in self.wanted.items()
+            if len(self.received.get(one, [])) < chunk_count(blob.size)
+        ]
+
+    async def _paid(self, request):
+        while True:
+            (channel,) = await self.chain.channels(self.owner, [request.ref.channel])
+            if channel is not None:
+                if channel.unlock_at:
+                    raise Refused("an unlock is announced", rule="unlock-announced")
+                assert channel.meter_tag == meter_tag(self.meter)
+                return channel
+            await trio.sleep(POLL_S)
+
+    async def _blob(self, request, answers):
+        blob = decode(request.body, BlobBody).blob
+        assert self.wanted[blob.blob_id] == blob
+        have = self.received.setdefault(blob.blob_id, [])
+        total = chunk_count(blob.size)
+        await answers.send(BlobAck(chunks=len(have)), final=len(have) == total)
+        while len(have) < total:
+            sealed = await answers.stream.receive(SEALED_CHUNK_SIZE, 30)
+            have.append(open_chunk(blob.key, len(have), total, sealed))
+            self.chunks[blob.digest] = self.chunks.get(blob.digest, 0) + 1
+            if self.stop_after_chunks is not None and sum(self.chunks.values()) >= self.stop_after_chunks:
+                await answers.stream.reset()
+                raise NetworkFailure("as a test asked")
+            await answers.send(BlobAck(chunks=len(have)), final=len(have) == total)
+        assert hashlib.sha256(b"".join(have)).hexdigest() == blob.digest.removeprefix("sha256:")
+
+    async def _status(self, request, answers):
+        (channel,) = await self.chain.channels(self.owner, [request.ref.channel])
+        status = PodStatus(
+            phase=self.phase,
+            reason="",
+            generation=1,
+            replicas=1,
+            ready=1,
+            statement=self.statement,
+            deposit=channel.left if channel else 0,
+            claimed=0,
+            accrued=self.accrued,
+            runway_s=self.runway,
+            up_to=channel.up_to if channel else 0,
+            unlock_at=0,
+            events=[PodEvent(at=self.chain.now, reason="Started", text="evil \x1b[2J text")],
+        )
+        await answers.send(status, final=True)
+
+    async def _logs(self, request, answers):
+        await answers.send(LogLines(container="hello", data=b"line one\n"))
+        await answers.send(LogLines(container="hello", data=b"line two\n"), final=True)
+
+    async def _usage(self, request, answers):
+        await answers.send(self.usage, final=True)
+
+    async def _delete(self, request, answers):
+        await self.chain.release(self.owner_key, [request.ref])
+        await answers.send(Done(text="removed"), final=True)
+
+
+class _Answers:
+    def __init__(self, stream, peer, request):
+        self.stream, self._peer, self._request, self._sequence = stream, peer, request, 0
+
+    async def send(self, body, *, final=False):
+        peer, request = self._peer, self._request
+        key = Ed25519PrivateKey.generate() if "replies-by-other-key" in peer.faults else peer.reply_key
+        digest = bytes(32) if "replies-to-other-request" in peer.faults else request.digest
+        sequence = self._sequence + ("skips-replies" in peer.faults)
+        reply = seal_reply(key, request.reply_to, digest, sequence, final, body)
+        self._sequence += 1
+        await self.stream.send(encode(reply))

@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The publisher knows the bill before it is paid, and the provider gets exactly that, once."""
+
+import pytest
+
+from tests.live.clients import web
+from tests.live.clients.publisher import Publisher, provider
+from tests.live.conftest import unique
+from tests.live.localnet_fixture import LiveLocalnet
+from tests.live.observers.cluster import until_zero
+from tests.live.observers.money import Bank
+
+pytestmark = pytest.mark.live
+
+
+@pytest.mark.parametrize("quiet_market", [18, 6], indirect=True, ids=["18-decimals", "6-decimals"])
+def test_what_is_billed_is_paid_once(quiet_market: LiveLocalnet, quiet_publisher: Publisher) -> None:
+    bank = Bank(quiet_market)
+    provider(quiet_market, "claim", "--withdraw")  # what earlier pods brought
+    deployed = quiet_publisher.deploy(quiet_publisher.manifest("hello", unique("billed")))
+    opened = bank.channel(deployed.channel)
+    assert web.get(deployed.url).status == 200
+    until_zero(quiet_market, deployed.namespace)
+    assert opened is not None
+
+    prepared = provider(quiet_market, "claim", "--prepare")
+    assert (prepared["items"], prepared["transaction"]) == (1, None)
+    bill = quiet_publisher.run("bill", deployed.name).json
+    total = int(bill["total_units"])
+    assert total > 0
+    assert bill["problems"] == []
+    assert (bill["claimed_units"], [line["tx"] for line in bill["lines"]]) == ("0", [None])
+    assert bank.channel(deployed.channel) == opened  # nothing has reached the chain
+    assert (bank.owed(), had := bank.paid_out()) == (0, had)
+
+    claimed = provider(quiet_market, "claim")
+    assert claimed["root"] == prepared["root"] == bill["lines"][0]["root"]
+    assert bank.owed() == total
+    withdrawn = provider(quiet_market, "claim", "--withdraw")
+    assert withdrawn["withdrawn"] == str(total)
+    assert (bank.paid_out() - had, bank.owed()) == (total, 0)
+
+    settled = bank.channel(deployed.channel)
+    assert settled is not None
+    assert settled.left == opened.left - total
+    again = provider(quiet_market, "claim", "--withdraw")
+    assert again["withdrawn"] == "0"
+    assert (bank.paid_out() - had, bank.owed()) == (total, 0)
+    assert bank.channel(deployed.channel) == settled
+
+    after = quiet_publisher.run("bill", deployed.name).json
+    assert after["problems"] == []
+    assert (after["total_units"], after["claimed_units"]) == (str(total), str(total))
+    assert after["lines"][0]["tx"] == claimed["transaction"]

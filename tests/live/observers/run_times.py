@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: Apache-2.0
+"""When replicas ran: by the API server's own times, and by a stopwatch that stands beside it."""
+
+from time import monotonic
+from typing import Any
+
+from tests.chaos.observer import Observer, unix
+from tests.live.localnet_fixture import LiveLocalnet
+from tests.live.observers.waiting import until
+
+Json = dict[str, Any]
+
+
+class RunTimes(Observer):
+    """Every replica as the API server showed it last, and when something of it was first seen."""
+
+    def __init__(self, market: LiveLocalnet) -> None:
+        super().__init__(market)
+        self.last: dict[str, Json] = {}
+        self._took_up: dict[str, float] = {}
+        self._stopped: dict[str, float] = {}
+
+    def _take(self, pod: Json) -> None:
+        super()._take(pod)
+        uid = pod["metadata"]["uid"]
+        self.last[uid] = pod
+        if pod.get("status", {}).get("startTime"):
+            self._took_up.setdefault(uid, monotonic())
+        if is_over(pod) or (is_asked(pod) and has_stopped(pod)):
+            self._stopped.setdefault(uid, monotonic())
+
+    def uids(self, namespace: str) -> list[str]:
+        """Replicas of a namespace that were taken up by a kubelet, in their order."""
+        mine = [uid for uid, pod in self.last.items() if pod["metadata"]["namespace"] == namespace]
+        return [uid for uid in mine if uid in self._took_up]
+
+    def seen(self, namespace: str) -> list[str]:
+        """The same, as soon as there is one: the API server may tell of it after the pod has answered."""
+        return until("a replica is seen", lambda: self.uids(namespace))
+
+    def over(self, uid: str) -> bool:
+        """Whether the kubelet has let the replica go."""
+        return uid in self.last and is_over(self.last[uid])
+
+    def stopwatch(self, uid: str) -> float:
+        """Seconds from when the replica was seen to be taken up until it was seen to have ended.
+
+        The kubelet lets it go some time after that: volumes are taken away first.
+        """
+        return self._stopped[uid] - self._took_up[uid]
+
+    def served(self, uid: str) -> int:
+        """Seconds from the kubelet's start to the last container's end, as the API server keeps them."""
+        pod = self.last[uid]
+        ends = [unix(end["finishedAt"]) for end in _ends(pod)]
+        return max(ends) - unix(pod["status"]["startTime"])
+
+
+def statuses(pod: Json) -> list[Json]:
+    """Of all containers, those that run first too."""
+    status = pod.get("status", {})
+    return [*status.get("initContainerStatuses", []), *status.get("containerStatuses", [])]
+
+
+def _ends(pod: Json) -> list[Json]:
+    parts = [one.get(place, {}) for one in statuses(pod) for place in ("state", "lastState")]
+    return [part["terminated"] for part in parts if part.get("terminated", {}).get("finishedAt")]
+
+
+def is_asked(pod: Json) -> bool:
+    """The replica is told to end."""
+    return "deletionTimestamp" in pod["metadata"]
+
+
+def has_stopped(pod: Json) -> bool:
+    """Every container of the replica has ended."""
+    found = statuses(pod)
+    return bool(found) and all("terminated" in one.get("state", {}) for one in found)
+
+
+def is_over(pod: Json) -> bool:
+    """The kubelet has let the replica go."""
+    if pod.get("status", {}).get("phase") in ("Succeeded", "Failed"):
+        return True
+    return is_asked(pod) and pod["metadata"].get("deletionGracePeriodSeconds") == 0

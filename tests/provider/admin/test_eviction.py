@@ -1,0 +1,171 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The operator sends pods away: settled first, told why, and nothing taken that was not used."""
+
+import pytest
+import trio
+
+from tests.fakes.provider.caller import ASK, OPERATOR, Caller, in_phase, until
+from tests.fakes.provider.world import MARKER, World
+from trustedpods.protocol.errors import BadInput, Refused
+from trustedpods.protocol.messages import Admission, PodStatus, StatusBody
+from trustedpods.provider.admin.socket import ask_operator
+from trustedpods.provider.admission.gate import Gate
+from trustedpods.provider.core.pod import Phase
+
+DEPOSIT = 10**9
+WHY = "abuse notice 4711"
+
+
+@pytest.fixture
+def world(tmp_path):
+    return World(tmp_path)
+
+
+async def _run_clock(world):
+    while True:
+        await trio.sleep(0.05)
+        world.pass_time(1)
+
+
+async def ask(world, **question):
+    """A verb of the operator's, while time goes on."""
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(_run_clock, world)
+        answer = await ask_operator(world.tmp_path / OPERATOR, question)
+        nursery.cancel_scope.cancel()
+    return answer["pods"]
+
+
+async def by_label(_world, _parts, record):
+    return record.label
+
+
+async def by_host(_world, parts, record):
+    return f"{record.label}.{parts.doors.config.identity.domain}".upper()
+
+
+async def by_address(world, parts, record):
+    machine = parts.fleet.machine(record.channel)
+    await until(lambda: bool(machine.state.ready))
+    [pod] = machine.state.ready
+    return pod.ip
+
+
+async def settled_and_told(world, caller):
+    """What was used is paid in at least two claims, the rest came back, and the reason is known."""
+    status = await caller.ask("status", StatusBody(), PodStatus)
+    assert status.phase == "gone"
+    assert WHY in status.reason
+    assert [event.text for event in status.events if event.reason == "evicted"] == [status.reason]
+    closed = await world.chain.closed(world.owner, caller.ref.channel)
+    owed = await world.chain.owed(world.owner)
+    assert owed > 0
+    assert closed.refund + owed == DEPOSIT
+    assert not world.cluster.lives
+
+
+@pytest.mark.parametrize("target", [by_label, by_host, by_address])
+async def test_one_pod_is_sent_away_and_settled_first(world, target, virtual_time):
+    async with world.run() as (parts, address):
+        caller = Caller(world, address)
+        await caller.provision()
+        world.pass_time(50)
+        found = await target(world, parts, parts.pods.get(caller.ref.channel))
+        [evicted] = await ask(world, verb="evict", target=found, reason=WHY)
+        assert (evicted["phase"], evicted["settled"]) == ("gone", True)
+        submits = [entry for entry in world.chain.log if entry[0] == "submit"]
+        assert len(submits) == 2  # what was due, then the release
+        assert MARKER not in str(evicted)
+        await settled_and_told(world, caller)
+
+
+async def test_a_pod_that_nobody_means_is_not_touched(world):
+    async with world.run() as (parts, address):
+        caller = Caller(world, address)
+        await caller.provision()
+        for target in ("", "p", "10.9.9.9", "other.k1.test.localhost"):
+            with pytest.raises(Refused) as caught:
+                await ask_operator(
+                    world.tmp_path / OPERATOR, {"verb": "evict", "target": target, "reason": WHY}
+                )
+            assert caught.value.rule == "unknown-pod"
+        label = parts.pods.get(caller.ref.channel).label
+        for reason in ("", " ", "x" * 401, "bell\a"):
+            with pytest.raises(BadInput):
+                await ask_operator(
+                    world.tmp_path / OPERATOR, {"verb": "evict", "target": label, "reason": reason}
+                )
+        assert in_phase(parts, caller, Phase.SERVING)
+
+
+async def test_a_denied_key_stays_out_also_after_a_restart(world, virtual_time):
+    async with world.run() as (parts, address):
+        caller = Caller(world, address)
+        await caller.provision()
+        label = parts.pods.get(caller.ref.channel).label
+        await ask(world, verb="evict", target=label, reason=WHY, deny=True)
+        with pytest.raises(Refused) as caught:
+            await caller.provision()
+        assert caught.value.rule == "denied"
+        other = Caller(world, address)
+        await other.provision()
+    async with world.run() as (parts, address):
+        caller.address = address
+        with pytest.raises(Refused) as caught:
+            await caller.provision()
+        assert caught.value.rule == "denied"
+
+
+async def test_a_drain_sends_all_away_and_takes_nobody_in(world, virtual_time):
+    async with world.run() as (_, address):
+        callers = [Caller(world, address) for _ in range(2)]
+        for caller in callers:
+            await caller.provision()
+        world.pass_time(40)
+        gone = await ask(world, verb="drain", reason=WHY)
+        assert [pod["phase"] for pod in gone] == ["gone", "gone"]
+        for caller in callers:
+            status = await caller.ask("status", StatusBody(), PodStatus)
+            assert WHY in status.reason
+        assert not world.cluster.lives
+        with pytest.raises(Refused) as caught:
+            await callers[0].ask("admit", ASK, Admission)
+        assert (caught.value.rule, WHY in caught.value.what) == ("draining", True)
+        await ask(world, verb="drain", undo=True)
+        await callers[0].ask("admit", ASK, Admission)
+
+
+async def test_a_chain_that_does_not_answer_keeps_nobody_here(world, virtual_time):
+    async with world.run() as (parts, address):
+        caller = Caller(world, address)
+        await caller.provision()
+        world.pass_time(50)
+        world.chain.broken = True
+        label = parts.pods.get(caller.ref.channel).label
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(
+                ask_operator, world.tmp_path / OPERATOR, {"verb": "evict", "target": label, "reason": WHY}
+            )
+            await until(lambda: not world.cluster.lives)
+            assert in_phase(parts, caller, Phase.REMOVING)
+            world.chain.broken = False
+            nursery.start_soon(_run_clock, world)
+            await until(lambda: in_phase(parts, caller, Phase.GONE), 20)
+            nursery.cancel_scope.cancel()
+        await settled_and_told(world, caller)
+
+
+def test_the_gate_is_kept_on_disk(tmp_path):
+    gate = Gate(tmp_path)
+    gate.check("0x" + "11" * 20)
+    gate.deny("0x" + "11" * 20)
+    gate.drain("a new disk")
+    again = Gate(tmp_path)
+    assert again.rules == gate.rules
+    again.drain(None)
+    with pytest.raises(Refused):
+        Gate(tmp_path).check("0x" + "11" * 20)
+    Gate(tmp_path).check("0x" + "22" * 20)
+    (tmp_path / "gate.json").write_text('{"draining": 1, "denied": []}')
+    with pytest.raises(BadInput):
+        Gate(tmp_path)

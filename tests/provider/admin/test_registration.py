@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What `register` writes: the row of the daemon that answers, with the machine that it attests."""
+
+import logging
+from dataclasses import replace
+
+import pytest
+
+from tests.fakes.provider.caller import OPERATOR, Caller
+from tests.fakes.provider.peer import make_root
+from tests.fakes.provider.world import World
+from trustedpods.protocol.attestation.chip import NO_CHIP
+from trustedpods.protocol.errors import EvidenceRefused, Refused
+from trustedpods.provider.admin.registration import row_of
+from trustedpods.provider.admin.socket import ask_operator
+from trustedpods.provider.daemon.registry_row import mend_row
+from trustedpods.provider.tee import SimulatedTee
+from trustedpods.publisher.core.trust import check_chip_against_row
+
+
+async def identity_of(world):
+    return await ask_operator(world.tmp_path / OPERATOR, {"verb": "identity"})
+
+
+@pytest.fixture
+def sealed(tmp_path):
+    world = World(tmp_path, trust="sealed")
+    (tmp_path / "machine.pem").write_text(make_root(world.chain).machine_pem)
+    world.collector = SimulatedTee(tmp_path / "machine.pem")
+    return world
+
+
+async def test_the_row_names_the_machine_that_the_evidence_names(sealed):
+    async with sealed.run() as (parts, address):
+        row = row_of(parts.doors.config, await identity_of(sealed))
+        attested = await Caller(sealed, address).attest()
+    chip = attested.evidence.report[0x1A0:0x1E0]
+    assert row.chip_digest != NO_CHIP
+    check_chip_against_row(chip, row)
+    with pytest.raises(EvidenceRefused) as caught:
+        check_chip_against_row(bytes(64), row)
+    assert caught.value.rule == "chip-digest"
+    assert (row.trust, row.tee, row.endpoint) == ("sealed", ["sev-snp"], address)
+
+
+async def test_class_open_without_a_tee_names_none(tmp_path):
+    world = World(tmp_path)
+    async with world.run() as (parts, _):
+        row = row_of(parts.doors.config, await identity_of(world))
+    assert (row.trust, row.tee, row.chip_digest) == ("open", [], NO_CHIP)
+
+
+@pytest.mark.parametrize("broken", [{}, {"chip": "00" * 31}, {"chip": "rubbish"}, {"profile": None}])
+async def test_an_answer_that_is_no_identity_is_refused(sealed, broken):
+    async with sealed.run() as (parts, _):
+        answer = (await identity_of(sealed) | broken) if broken else {}
+        with pytest.raises(Refused) as caught:
+            row_of(parts.doors.config, answer)
+    assert caught.value.rule == "identity"
+
+
+async def test_a_row_of_another_machine_is_said_in_the_log(sealed, caplog):
+    async with sealed.run() as (parts, address):
+        row = row_of(parts.doors.config, await identity_of(sealed))
+        profile = bytes.fromhex((await identity_of(sealed))["profile"])
+        where = row.owner, row.daemon
+        for chip, said in ((row.chip_digest, False), (NO_CHIP, False), (b"x" * 32, True)):
+            caplog.clear()
+            sealed.chain.rows[where] = replace(row, chip_digest=chip)
+            with caplog.at_level(logging.ERROR):
+                assert not await mend_row(parts.doors, profile, address)
+            assert ("names another machine" in caplog.text) is said

@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One publisher only, until two live pods have shown that a cluster keeps tenants apart."""
+
+from dataclasses import dataclass
+from types import SimpleNamespace
+
+import pytest
+import trio
+
+from tests.fakes.provider.records import OWNER, PUBLISHER, pod_record
+from trustedpods.protocol.errors import NoContext, Refused
+from trustedpods.protocol.ids import PodRef, address_from_bytes
+from trustedpods.provider.admission import isolation_probe, tenancy
+from trustedpods.provider.cluster.isolation_proof.proof import Proof
+
+OTHER = address_from_bytes(b"\x09" * 20)
+THEIRS = pod_record(ref=PodRef(OWNER, OTHER, b"\x05" * 32))
+
+
+class Swept:
+    """A cluster in which nothing was left behind."""
+
+    async def sweep_probes(self):
+        await trio.lowlevel.checkpoint()
+
+
+def doors(traffic_socket=None):
+    """As much of the daemon's doors as is looked at."""
+    return SimpleNamespace(
+        config=SimpleNamespace(cluster=SimpleNamespace(traffic_socket=traffic_socket)), cluster=Swept()
+    )
+
+
+def test_with_our_own_agent_nothing_has_to_be_shown():
+    isolation = tenancy.Isolation()
+    isolation.begin(doors("/run/trustedpods/traffic.sock"))
+    isolation.check(PUBLISHER, [THEIRS])
+
+
+def test_elsewhere_a_second_publisher_waits_for_the_proof():
+    isolation = tenancy.Isolation()
+    isolation.begin(doors())
+    isolation.check(PUBLISHER, [])
+    isolation.check(PUBLISHER, [pod_record(), pod_record()])
+    with pytest.raises(Refused, match="it is being tried") as caught:
+        isolation.check(PUBLISHER, [pod_record(), THEIRS])
+    assert caught.value.rule == "isolation"
+
+
+@dataclass
+class Tries:
+    """Outcomes of one try after another; the last one is repeated."""
+
+    errors: list[NoContext | None]
+    count: int = 0
+
+    async def __call__(self, config, cluster):
+        self.count += 1
+        error = self.errors.pop(0) if len(self.errors) > 1 else self.errors[0]
+        if error is not None:
+            raise error
+
+
+async def test_it_is_tried_until_it_is_shown(monkeypatch, autojump_clock):
+    tries = Tries([NoContext("the cluster's network ignores NetworkPolicies"), None])
+    monkeypatch.setattr(tenancy, "isolation_of", tries)
+    isolation = tenancy.Isolation()
+    isolation.begin(doors())
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(isolation.keep_proving, doors())
+        await trio.sleep(1)
+        with pytest.raises(Refused, match="ignores NetworkPolicies"):
+            isolation.check(PUBLISHER, [THEIRS])
+        await trio.sleep(tenancy.AGAIN_AFTER_S)
+        isolation.check(PUBLISHER, [THEIRS])
+        nursery.cancel_scope.cancel()
+    assert tries.count == 2
+
+
+@pytest.mark.parametrize(
+    ("seen", "isolates"),
+    [
+        ((True, True, True, True), True),
+        ((True, False, True, True), False),
+        ((True, True, False, True), False),
+        ((True, True, True, False), False),
+    ],
+)
+def test_only_an_open_path_that_was_shut_both_ways_proves_anything(seen, isolates):
+    assert Proof(*seen).isolates is isolates
+
+
+@pytest.mark.parametrize(
+    ("seen", "words"),
+    [
+        ((False, True, True, True), "does not reach pods' addresses"),
+        ((True, False, False, False), "even without policies: nothing is proven"),
+        ((True, True, False, False), r"ignores NetworkPolicies \(ingress and egress\)"),
+        ((True, True, True, False), r"ignores NetworkPolicies \(egress\)"),
+    ],
+)
+async def test_each_thing_that_does_not_hold_is_said(monkeypatch, seen, words):
+    async def prove(config, cluster):
+        return Proof(*seen)
+
+    monkeypatch.setattr(isolation_probe, "prove", prove)
+    with pytest.raises(NoContext, match=words):
+        await isolation_probe.isolation_of(None, None)

@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The door to the agent's counters: what it understands, and what it says when it cannot."""
+
+import json
+from pathlib import Path
+
+import pytest
+import trio
+
+from trustedpods.protocol.errors import NetworkFailure, RemoteProtocolError
+from trustedpods.provider.cluster.pod_counters import NoTraffic, PodTraffic, TrafficDoor, parse_counters
+
+ENTRY = {"uid": "u-1", "namespace": "tp-a", "pod": "main-1", "ingressBytes": 7, "egressBytes": 1 << 60}
+MEANS = PodTraffic("u-1", "tp-a", "main-1", 7, 1 << 60)
+
+
+async def _agent(path: Path, answer: bytes, task_status: "trio.TaskStatus[None]") -> None:
+    """An agent's socket that says one thing."""
+    with trio.socket.socket(trio.socket.AF_UNIX) as listening:
+        await listening.bind(str(path))
+        listening.listen(1)
+        task_status.started()
+        connection, _ = await listening.accept()
+        async with trio.SocketStream(connection) as stream:
+            await stream.send_all(answer)
+
+
+async def _ask(path: Path, answer: bytes) -> list[PodTraffic]:
+    async with trio.open_nursery() as nursery:
+        await nursery.start(_agent, path, answer)
+        return await TrafficDoor(path).counters()
+
+
+async def test_counters_are_read_from_the_socket(tmp_path: Path) -> None:
+    found = await _ask(tmp_path / "s", json.dumps({"pods": [ENTRY]}).encode())
+    assert found == [MEANS]
+
+
+async def test_an_agent_that_is_away_is_a_network_failure(tmp_path: Path) -> None:
+    with pytest.raises(NetworkFailure, match="does not answer"):
+        await TrafficDoor(tmp_path / "none").counters()
+
+
+async def test_a_cluster_without_an_agent_counts_nothing() -> None:
+    assert await NoTraffic().counters() == []
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"",
+        b"[]",
+        b'{"pods": 3}',
+        b'{"pods": [3]}',
+        json.dumps({"pods": [{**ENTRY, "egressBytes": -1}]}).encode(),
+        json.dumps({"pods": [{**ENTRY, "egressBytes": True}]}).encode(),
+        json.dumps({"pods": [{**ENTRY, "ingressBytes": 1.5}]}).encode(),
+        json.dumps({"pods": [{**ENTRY, "uid": ""}]}).encode(),
+        json.dumps({"pods": [{"uid": "u"}]}).encode(),
+    ],
+)
+def test_an_answer_that_makes_no_sense_is_refused(answer: bytes) -> None:
+    with pytest.raises(RemoteProtocolError, match="not a list of counters"):
+        parse_counters(answer, "here")

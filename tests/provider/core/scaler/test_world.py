@@ -1,0 +1,348 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The scaler against a small world of cluster, proxy and clients, under arbitrary events."""
+
+from dataclasses import dataclass, field, replace
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from tests.examples import examples
+from trustedpods.provider.core.scaler.scaler import (
+    Answer,
+    Command,
+    Event,
+    Limits,
+    LimitsSet,
+    Phase,
+    PodsSeen,
+    Refuse,
+    Serve,
+    SetReplicas,
+    Tick,
+    TrafficSeen,
+    WakeAsked,
+    begin,
+    rests,
+    step,
+)
+from trustedpods.provider.core.traffic import PodAddress, PodTraffic, SlotStats
+
+LONGEST_PAUSE = 5.0
+WAKE_LIMIT = 30.0
+SILENCE = 20.0
+
+
+@dataclass
+class Replica:
+    name: str
+    ready: bool = False
+
+    @property
+    def address(self) -> PodAddress:
+        return PodAddress(self.name, "10.0.0.1", 8080)
+
+
+@dataclass(eq=False)
+class Request:
+    """In flight at `pod`, directly or through the activator; waiting if it has none."""
+
+    asked: float
+    pod: str | None
+    held: bool
+    moved: float
+    lost: bool = False
+    """Its pod was told to end at once, so it may be cut."""
+
+
+@dataclass
+class World:
+    """What is outside of the scaler, as simple as can be."""
+
+    spec: int = 0
+    seen: list[int] = field(default_factory=lambda: [0])  # numbers that the controller may still come to see
+    victims: set[str] = field(default_factory=set)
+    replicas: dict[str, Replica] = field(default_factory=dict)
+    servers: dict[str, bool] = field(default_factory=dict)  # name -> takes new requests
+    requests: list[Request] = field(default_factory=list)
+    total: int = 0
+    made: int = 0
+    stopped: bool = False
+    may_cut: bool = False
+
+    def scale(self, command: SetReplicas) -> None:
+        """The API server has the number; the controller comes to see it when it does."""
+        self.spec = command.count
+        self.seen.append(command.count)
+        for request in self.requests if self.may_cut else ():
+            request.lost = True
+        self.victims.update(command.victims)
+
+    def control(self, now: float, skip: int) -> None:
+        """The controller acts on a number that is newer than its last, not always on the newest."""
+        self.seen = self.seen[min(skip, len(self.seen) - 1) :]
+        self.act(self.seen[0], now)
+
+    def catch_up(self, now: float) -> None:
+        """It acts on the newest."""
+        self.seen = [self.spec]
+        self.act(self.spec, now)
+
+    @property
+    def settled(self) -> bool:
+        return len(self.seen) == 1 and len(self.replicas) == self.spec
+
+    def act(self, count: int, now: float) -> None:
+        while len(self.replicas) < count:
+            self.made += 1
+            self.replicas[f"pod-{self.made}"] = Replica(f"pod-{self.made}")
+        order = sorted(self.replicas, key=lambda name: (name not in self.victims, self.replicas[name].ready))
+        for name in order[: len(self.replicas) - count]:
+            del self.replicas[name]
+            cut = [r for r in self.requests if r.pod == name]
+            loud = [r for r in cut if now - r.moved < SILENCE and not r.lost]
+            assert not loud or self.may_cut, f"{name} was scaled away with requests in flight"
+            self.requests = [r for r in self.requests if r not in cut]
+
+    def serve(self, command: Serve, now: float) -> None:
+        kept = {pod.name for pod in command.draining if pod.name in self.servers}
+        wanted = {pod.name: True for pod in command.pods} | dict.fromkeys(kept, False)
+        for name in self.servers.keys() - wanted.keys():
+            cut = [r for r in self.requests if r.pod == name and not r.held]
+            loud = [r for r in cut if now - r.moved < SILENCE and name in self.replicas]
+            assert not loud or self.may_cut, f"{name} was cut off with requests in flight"
+            self.requests = [r for r in self.requests if r not in cut]
+        self.servers = wanted
+
+    def stats(self) -> SlotStats:
+        pods = tuple(
+            PodTraffic(name, sum(r.pod == name and not r.held for r in self.requests), serving)
+            for name, serving in self.servers.items()
+        )
+        held = sum(request.held for request in self.requests)
+        moved = int(sum(request.moved for request in self.requests) * 1000)
+        return SlotStats("1.1", len(self.requests), self.total, 0, moved + self.total, held, pods)
+
+
+class ScaledPod(RuleBasedStateMachine):
+    """Events come in any order; commands run in order, with requests arriving between them."""
+
+    @initialize(
+        least=st.integers(0, 2),
+        more=st.integers(0, 3),
+        concurrency=st.integers(1, 4),
+        idle=st.floats(1, 20),
+        affordable=st.none() | st.integers(1, 4),
+    )
+    def start(self, least: int, more: int, concurrency: int, idle: float, affordable: int | None) -> None:
+        self.now = 0.0
+        self.world = World()
+        self.limits = Limits(
+            min=least,
+            max=max(1, least + more),
+            idle_after=idle,
+            concurrency=concurrency,
+            wake_limit=WAKE_LIMIT,
+            idle_connection=SILENCE,
+            affordable=affordable,
+        )
+        self.state = begin(self.limits, self.now)
+        self.asks = 0
+        self.slow = False
+        self.run(Tick())
+
+    def run(self, event: Event, arrivals: int = 0) -> None:
+        self.state, commands = step(self.state, event, self.now)
+        # The end of funds cuts, and so does giving up on a pod that cannot start.
+        self.world.may_cut = self.world.stopped or self.state.phase is Phase.FAILING
+        for command in commands:
+            if arrivals:
+                arrivals -= 1
+                self.request()
+            self.obey(command)
+        while self.asks:
+            self.asks -= 1
+            self.run(WakeAsked())
+
+    def obey(self, command: Command) -> None:
+        match command:
+            case SetReplicas(count):
+                least = 0 if self.world.stopped else self.limits.min
+                assert least <= count <= self.limits.max
+                self.world.scale(command)
+                if not self.slow:
+                    self.world.catch_up(self.now)
+            case Serve(pods):
+                assert all(pod.name in self.world.replicas for pod in pods)
+                self.world.serve(command, self.now)
+            case Answer(pod):
+                assert pod.name in self.world.replicas
+                for request in self.world.requests:
+                    if request.pod is None:
+                        request.pod = pod.name
+                        request.moved = self.now
+            case Refuse(reason, retry_after):
+                assert reason
+                assert retry_after > 0
+                self.world.requests = [r for r in self.world.requests if r.pod is not None]
+
+    def request(self) -> None:
+        open_servers = [name for name, serving in self.world.servers.items() if serving]
+        self.world.total += 1
+        if open_servers:
+            self.world.requests.append(Request(self.now, open_servers[0], held=False, moved=self.now))
+        else:
+            self.world.requests.append(Request(self.now, None, held=True, moved=self.now))
+            self.asks += 1
+
+    # ---- what may happen ---------------------------------------------------------------------
+
+    @rule(count=st.integers(1, 6))
+    def requests_come(self, count: int) -> None:
+        for _ in range(count):
+            self.request()
+        self.run(Tick())
+
+    @precondition(lambda self: self.world.requests)
+    @rule(data=st.data())
+    def a_request_ends(self, data: st.DataObject) -> None:
+        done = data.draw(st.sampled_from(range(len(self.world.requests))))
+        del self.world.requests[done]
+
+    @precondition(lambda self: self.world.requests)
+    @rule(data=st.data())
+    def a_byte_moves(self, data: st.DataObject) -> None:
+        at = data.draw(st.sampled_from(range(len(self.world.requests))))
+        self.world.requests[at].moved = self.now
+
+    @rule(pause=st.floats(0.01, LONGEST_PAUSE), arrivals=st.integers(0, 3))
+    def time_goes_on(self, pause: float, arrivals: int) -> None:
+        self.now += pause
+        self.run(Tick(), arrivals)
+
+    @rule(arrivals=st.integers(0, 3), moving=st.booleans())
+    def a_minute_passes(self, arrivals: int, moving: bool) -> None:
+        for _ in range(16):
+            for request in self.world.requests if moving else ():
+                request.moved = self.now
+            self.time_goes_on(4.0, arrivals)
+            self.counters_are_read(0)
+            self.the_cluster_is_read(0)
+            arrivals = 0
+
+    @rule(arrivals=st.integers(0, 3))
+    def counters_are_read(self, arrivals: int) -> None:
+        self.run(TrafficSeen(self.world.stats()), arrivals)
+
+    @rule(arrivals=st.integers(0, 3))
+    def the_cluster_is_read(self, arrivals: int) -> None:
+        self.look(None, arrivals)
+
+    def look(self, failure: str | None, arrivals: int = 0) -> None:
+        replicas = self.world.replicas.values()
+        ready = tuple(replica.address for replica in replicas if replica.ready)
+        unready = tuple(replica.address for replica in replicas if not replica.ready)
+        self.run(PodsSeen(ready, unready, self.world.spec, failure, self.world.settled), arrivals)
+
+    @precondition(lambda self: any(not replica.ready for replica in self.world.replicas.values()))
+    @rule()
+    def a_replica_gets_ready(self) -> None:
+        next(replica for replica in self.world.replicas.values() if not replica.ready).ready = True
+        self.the_cluster_is_read(0)
+
+    @precondition(lambda self: self.world.replicas)
+    @rule(data=st.data(), gone=st.booleans())
+    def a_replica_is_lost(self, data: st.DataObject, gone: bool) -> None:
+        """It fails its probe, or ends: then its requests die with it, and a new one is made."""
+        name = data.draw(st.sampled_from(sorted(self.world.replicas)))
+        if gone:
+            del self.world.replicas[name]
+            self.world.requests = [r for r in self.world.requests if r.pod != name]
+            self.world.act(self.world.seen[0], self.now)
+        else:
+            self.world.replicas[name].ready = False
+        self.the_cluster_is_read(0)
+
+    @precondition(lambda self: not any(replica.ready for replica in self.world.replicas.values()))
+    @rule()
+    def the_start_fails(self) -> None:
+        self.look("CrashLoopBackOff")
+
+    @rule(other=st.integers(0, 5))
+    def another_hand_scales(self, other: int) -> None:
+        """Only up: what another hand takes away is lost without our doing."""
+        if other > self.world.spec:
+            self.world.scale(SetReplicas(other))
+            if not self.slow:
+                self.world.catch_up(self.now)
+            self.the_cluster_is_read(0)
+
+    @rule()
+    def the_controller_gets_slow(self) -> None:
+        """The API server was restarted: whoever watches it waits before it looks again."""
+        self.slow = True
+
+    @precondition(lambda self: self.slow)
+    @rule(skip=st.integers(0, 4))
+    def the_slow_controller_acts(self, skip: int) -> None:
+        self.world.control(self.now, skip)
+        self.the_cluster_is_read(0)
+
+    @precondition(lambda self: self.slow)
+    @rule()
+    def the_controller_catches_up(self) -> None:
+        self.slow = False
+        self.world.catch_up(self.now)
+        self.the_cluster_is_read(0)
+
+    @rule(stopped=st.booleans())
+    def funds_end_or_come(self, stopped: bool) -> None:
+        self.world.stopped = stopped
+        reason = "its funds have ended" if stopped else None
+        self.run(LimitsSet(replace(self.limits, stopped=reason)))
+
+    # ---- what must hold ----------------------------------------------------------------------
+
+    @invariant()
+    def nobody_waits_for_longer_than_the_limit(self) -> None:
+        for request in getattr(self, "world", World()).requests:
+            if request.pod is None:
+                assert self.now - request.asked <= WAKE_LIMIT + LONGEST_PAUSE
+
+    @invariant()
+    def a_sleeping_pod_has_no_servers(self) -> None:
+        if hasattr(self, "state") and self.state.phase is Phase.ASLEEP:
+            assert self.world.servers == {}
+            assert self.state.replicas == 0
+
+    @invariant()
+    def time_does_nothing_to_a_pod_that_rests(self) -> None:
+        if hasattr(self, "state") and rests(self.state):
+            for later in (0, 1, WAKE_LIMIT, 10**6):
+                assert step(self.state, Tick(), self.now + later) == (self.state, [])
+
+    def teardown(self) -> None:
+        """When all is quiet and pods start well, the pod comes to rest at its least."""
+        if not hasattr(self, "state"):
+            return
+        self.world.stopped = False
+        self.run(LimitsSet(self.limits))
+        if self.slow:
+            self.the_controller_catches_up()
+        self.world.requests.clear()
+        for _ in range(400):
+            self.now += 1
+            for replica in self.world.replicas.values():
+                replica.ready = True
+            self.the_cluster_is_read(0)
+            self.counters_are_read(0)
+            self.run(Tick())
+        assert self.state.replicas == self.limits.min == self.world.spec
+        assert len(self.world.replicas) == self.limits.min
+        resting = {Phase.AWAKE} if self.limits.min else {Phase.ASLEEP, Phase.FAILING}
+        assert self.state.phase in resting
+        assert rests(self.state) == (self.state.phase is Phase.ASLEEP)
+
+
+TestScaledPod = ScaledPod.TestCase
+TestScaledPod.settings = settings(max_examples=examples(60), stateful_step_count=50, deadline=None)

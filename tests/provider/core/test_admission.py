@@ -1,0 +1,150 @@
+# SPDX-License-Identifier: Apache-2.0
+from dataclasses import replace
+
+import pytest
+
+from tests.fakes.provider.records import METER, OWNER
+from trustedpods.contracts.records import Channel, meter_tag
+from trustedpods.contracts.terms import Terms
+from trustedpods.protocol.errors import InsufficientFunds, Refused
+from trustedpods.protocol.messages import AdmitBody, Capacity, LeastTerms, Prices
+from trustedpods.protocol.units import Resources
+from trustedpods.provider.core.admission import (
+    Offer,
+    check_channel,
+    check_class,
+    check_hosts,
+    check_size,
+    check_slots,
+    hosts_to_prove,
+    sellable,
+    slots_wanted,
+)
+from trustedpods.provider.core.funds import peak_per_second
+from trustedpods.provider.core.pod import PodSize, Scaling
+
+PRICES = Prices(cpu_core_ms=1000, memory_mib_s=100, storage_mib_s=10, egress_kib=5, ingress_kib=5, scale=70)
+OFFER = Offer("sealed", PRICES, LeastTerms(deposit=50, unlock_s=120, idle_mib=16), "k1.example.org", 3600)
+FREE = Capacity(cpu_milli=1000, memory_mib=1024, storage_mib=500, slots=2)
+SIZE, SCALING = PodSize(100, 64, 10, 5), Scaling(0, 2, 5, 50)
+
+
+def ask(**changes):
+    fields = {
+        "cpu_milli": 100,
+        "memory_mib": 64,
+        "storage_mib": 10,
+        "image_mib": 5,
+        "max_replicas": 2,
+        "services": {"web": "http"},
+        "hosts": [],
+    }
+    return AdmitBody(**(fields | changes))
+
+
+def channel(**changes):
+    peak = peak_per_second(SIZE, SCALING.most, 16)
+    terms = Terms.for_peak(PRICES, peak, unlock_s=120, claim_interval_s=3600)
+    good = Channel(id=1, meter_tag=meter_tag(METER), up_to=90, left=1000, terms=terms)
+    return replace(good, **changes)
+
+
+def refusal(call, *args):
+    with pytest.raises((Refused, InsufficientFunds)) as caught:
+        call(*args)
+    return caught.value.rule
+
+
+def test_what_is_left_when_the_pod_came():
+    left = check_size(ask(), FREE)
+    assert (left.cpu_milli, left.memory_mib, left.storage_mib) == (900, 960, 485)
+
+
+@pytest.mark.parametrize(
+    ("changes", "rule"),
+    [
+        ({"cpu_milli": 1001}, "capacity-cpu"),
+        ({"memory_mib": 1025}, "capacity-memory"),
+        ({"storage_mib": 496}, "capacity-storage"),
+        ({"max_replicas": 0}, "replicas"),
+    ],
+)
+def test_a_refusal_names_its_rule(changes, rule):
+    assert refusal(check_size, ask(**changes), FREE) == rule
+
+
+def test_a_refusal_names_its_number():
+    with pytest.raises(Refused, match="1001m wanted, 1000m free"):
+        check_size(ask(cpu_milli=1001), FREE)
+
+
+def test_each_service_needs_a_slot_of_its_kind_unless_it_has_one():
+    services = {"web": "http", "rpc": "h2", "raw": "tcp", "more": "tcp"}
+    assert slots_wanted(services, {}) == {"http": 1, "h2": 1, "tcp": 2}
+    assert slots_wanted(services, {"web": "http", "raw": "tcp", "old": "h2"}) == {"h2": 1, "tcp": 1}
+    assert slots_wanted(services, {"more": "http"})["tcp"] == 2  # its slot carries something else
+
+
+@pytest.mark.parametrize("pool", ["http", "h2", "tcp"])
+def test_no_slot_no_pod(pool):
+    free = {"http": 2, "h2": 2, "tcp": 2}
+    check_slots({pool: 2}, free)
+    with pytest.raises(Refused, match=f"slots: 2 for {pool} wanted, 1 free") as caught:
+        check_slots({pool: 2}, free | {pool: 1})
+    assert caught.value.rule == "slots"
+
+
+def test_sleeping_pods_keep_their_room_divided_by_the_overcommit():
+    asleep = [Resources(400, 512)] * 2
+    assert sellable(FREE, asleep, 1.0).cpu_milli == 200
+    assert sellable(FREE, asleep, 4.0).cpu_milli == 800
+    assert sellable(FREE, asleep * 9, 1.0).cpu_milli == 0
+
+
+def test_a_sealed_pod_never_runs_open():
+    open_offer = replace(OFFER, trust="open")
+    assert refusal(check_class, "sealed", open_offer) == "trust"
+    check_class("open", OFFER)
+
+
+def test_own_hosts_only_where_nobody_owns_them():
+    check_hosts(["web.localhost", "label.k1.example.org"], "label", "k1.example.org")
+    assert hosts_to_prove(["example.com", "a.localhost", "label.k1.x"], "label", "k1.x") == ["example.com"]
+    assert refusal(check_hosts, ["other.k.localhost"], "label", "k.localhost") == "hosts"
+
+
+def test_a_good_channel_passes():
+    check_channel(channel(), OFFER, METER, SIZE, SCALING, 100)
+
+
+@pytest.mark.parametrize(
+    ("changes", "rule"),
+    [
+        ({"meter_tag": meter_tag(OWNER)}, "meter"),
+        ({"unlock_at": 500}, "unlock-announced"),
+        ({"up_to": 10_000}, "up-to"),
+        ({"left": 49}, "deposit"),
+        ({"terms": replace(channel().terms, unlock_minutes=1)}, "unlock-period"),
+        ({"terms": replace(channel().terms, cap_mantissa=1, cap_exponent=0)}, "cap"),
+        ({"terms": replace(channel().terms, prices=PRICES.model_copy(update={"egress_kib": 4}))}, "price"),
+    ],
+)
+def test_a_channel_that_pays_less_is_refused(changes, rule):
+    assert refusal(check_channel, channel(**changes), OFFER, METER, SIZE, SCALING, 100) == rule
+
+
+def test_prices_compare_at_any_scale():
+    names = ("cpu_core_ms", "memory_mib_s", "storage_mib_s", "egress_kib", "ingress_kib")
+    finer = Prices(scale=71, **{name: 2 * getattr(PRICES, name) for name in names})
+    peak = peak_per_second(SIZE, SCALING.most, 16)
+    terms = Terms.for_peak(finer, peak, unlock_s=120, claim_interval_s=3600)
+    check_channel(channel(terms=terms), OFFER, METER, SIZE, SCALING, 100)
+
+
+def test_the_cap_must_pay_for_the_replicas_that_always_run():
+    one = Terms.for_peak(PRICES, peak_per_second(SIZE, 1, 16), unlock_s=120, claim_interval_s=3600)
+    check_channel(channel(terms=one), OFFER, METER, SIZE, Scaling(0, 20, 5, 50), 100)
+    check_channel(channel(terms=one), OFFER, METER, SIZE, Scaling(1, 20, 5, 50), 100)
+    with pytest.raises(Refused, match="with 2 running") as caught:
+        check_channel(channel(terms=one), OFFER, METER, SIZE, Scaling(2, 20, 5, 50), 100)
+    assert caught.value.rule == "cap"

@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: Apache-2.0
+from hypothesis import given
+from hypothesis import strategies as st
+
+from trustedpods.protocol.units import KIB
+from trustedpods.provider.core.metering import (
+    REPORT_LAG_S,
+    Holding,
+    Ledger,
+    Run,
+    TrafficTotal,
+    horizon,
+    overlap,
+    rate,
+    usage,
+)
+
+TIMES = st.integers(0, 5000)
+
+
+@st.composite
+def spans(draw):
+    started = draw(TIMES)
+    return started, draw(st.none() | st.integers(started, 6000))
+
+
+@st.composite
+def ledgers(draw):
+    runs = tuple(
+        Run(str(n), *draw(spans()), draw(st.integers(1, 64_000)), draw(st.integers(1, 1 << 20)))
+        for n in range(draw(st.integers(0, 5)))
+    )
+    holdings = tuple(
+        Holding(*draw(spans()), draw(st.integers(1, 1 << 20))) for _ in range(draw(st.integers(0, 4)))
+    )
+    steps = draw(
+        st.lists(st.tuples(st.integers(1, 600), st.integers(0, 10**6), st.integers(0, 10**6)), max_size=8)
+    )
+    totals, at, out, inn = [], 0, 0, 0
+    for pause, egress, ingress in steps:
+        at, out, inn = at + pause, out + egress, inn + ingress
+        totals.append(TrafficTotal(at, out, inn))
+    return Ledger(runs, holdings, tuple(totals))
+
+
+@given(ledgers(), TIMES, TIMES, TIMES)
+def test_periods_add_up_exactly(ledger, one, two, three):
+    a, b, c = sorted((one, two, three))
+    assert usage(ledger, a, b) + usage(ledger, b, c) == usage(ledger, a, c)
+
+
+@given(ledgers(), TIMES)
+def test_an_empty_period_is_free(ledger, at):
+    assert usage(ledger, at, at).quantities == (0, 0, 0, 0, 0)
+
+
+@given(ledgers(), TIMES, TIMES)
+def test_traffic_is_never_rounded_up(ledger, one, two):
+    a, b = sorted((one, two))
+    passed = [t for t in ledger.traffic if t.at < b]
+    last = passed[-1].egress_bytes if passed else 0
+    assert (usage(ledger, 0, a) + usage(ledger, a, b)).egress_kib * KIB <= last
+
+
+def test_a_run_costs_what_it_reserved_for_as_long_as_it_ran():
+    ledger = Ledger(runs=(Run("a", 100, 110, 250, 64),))
+    found = usage(ledger, 0, 1000)
+    assert (found.cpu_core_ms, found.memory_mib_s) == (2500, 640)
+
+
+def test_an_open_run_counts_up_to_the_end_of_the_period():
+    ledger = Ledger(runs=(Run("a", 100, None, 1000, 1),))
+    assert usage(ledger, 0, 130).cpu_core_ms == 30_000
+
+
+def test_the_rate_counts_only_what_goes_on():
+    ledger = Ledger(
+        runs=(Run("a", 1, None, 100, 64), Run("b", 1, 5, 900, 900)),
+        holdings=(Holding(1, None, 20), Holding(1, 5, 700)),
+    )
+    assert rate(ledger, 10).quantities == (100, 64, 20, 0, 0)
+
+
+def test_overlap_of_strangers_is_nothing():
+    assert overlap(10, 20, 20, 30) == 0
+    assert overlap(10, 20, 0, 10) == 0
+
+
+def test_nothing_uncertain_is_claimed():
+    assert horizon(1000, 2000, running=True) == 1000 - REPORT_LAG_S
+    assert horizon(1000, 2000, running=False) == 1000
+    assert horizon(1000, 900, running=False) == 900
+
+
+def test_a_replica_that_has_not_run_yet_holds_the_claim_at_its_start():
+    assert horizon(1000, 2000, running=False, pending_since=990) == 990
+    assert horizon(1000, 2000, running=True, pending_since=999) == 1000 - REPORT_LAG_S
+    assert horizon(1000, 900, running=False, pending_since=990) == 900

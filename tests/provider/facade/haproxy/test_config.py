@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The text of haproxy.cfg, and HAProxy's word on it."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.provider.facade.parts import HAPROXY
+from trustedpods.protocol.errors import BadInput, NoContext
+from trustedpods.provider.facade import pages
+from trustedpods.provider.facade.haproxy.config import (
+    Bind,
+    FacadeConfig,
+    FacadeLimits,
+    backend_name,
+    slot_of,
+)
+from trustedpods.provider.facade.haproxy.files import install
+from trustedpods.provider.facade.haproxy.text import PIPE_BYTES, PIPES, haproxy_config
+from trustedpods.provider.facade.pools import Pools
+
+
+def config(home: Path = Path("/run/tp"), **changes: object) -> FacadeConfig:
+    values: dict[str, object] = {
+        "binds": (Bind("127.0.0.1:18080"),),
+        "pools": Pools(3, 2, 2),
+        "tcp_binds": (Bind("127.0.0.1:20000"),),
+        "runtime_socket": home / "haproxy.sock",
+        "map_file": home / "hosts.map",
+        "activator_dir": home / "slots",
+        "pages_dir": home / "pages",
+    }
+    return FacadeConfig(**{**values, **changes})  # type: ignore[arg-type]
+
+
+def test_every_slot_has_its_activator_and_nothing_else():
+    text = haproxy_config(config())
+    kinds = {0: "http", 2: "http", 3: "http", 4: "http", 5: "tcp", 6: "tcp"}
+    for slot, kind in kinds.items():
+        assert (
+            f"backend slot{slot} from {kind}\n  id {1000 + slot}\n"
+            f"  server activator unix@/run/tp/slots/slot{slot}.sock backup"
+        ) in text
+    assert "slot7" not in text
+    assert text.count("proto h2") == 2
+    assert "bind 127.0.0.1:20000\n" in text
+    assert "bind 127.0.0.1:20001\n" in text
+    assert "option contstats" in text
+
+
+def test_long_answers_of_every_kind_pass_in_the_kernel_within_its_limit_of_pipes():
+    text = haproxy_config(config())
+    sections = dict(section.split("\n", 1) for section in text.split("\n\n") if "\n" in section)
+    for defaults in ("defaults http", "defaults tcp"):
+        assert "  option splice-response\n" in sections[defaults] + "\n"
+    assert f"  maxpipes {PIPES}\n  tune.pipesize {PIPE_BYTES}\n" in sections["global"] + "\n"
+    assert PIPES * PIPE_BYTES <= 32 * 1024 * 1024, "half of fs.pipe-user-pages-soft: HAProxy is not root"
+
+
+def test_a_bind_may_be_in_another_network_namespace():
+    text = haproxy_config(config(binds=(Bind("10.1.2.3:80"), Bind("127.0.0.1:18080", "host-k1"))))
+    assert "  bind 10.1.2.3:80\n  bind 127.0.0.1:18080 namespace host-k1\n" in text
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"binds": ()},
+        {"binds": (Bind("127.0.0.1:80 ssl"),)},
+        {"binds": (Bind("127.0.0.1:80", "a b"),)},
+        {"tcp_binds": (Bind("127.0.0.1:65535"),)},
+        {"tls_binds": (Bind("127.0.0.1:443"),)},
+        {"https_suffix": ":80 code 200"},
+        {"map_file": Path("/tmp/a\nuser root")},
+        {"runtime_socket": Path("relative.sock")},
+        {"activator_dir": Path("/" + "a" * 200)},
+    ],
+)
+def test_nothing_can_be_smuggled_into_the_file(changes):
+    with pytest.raises(BadInput):
+        config(**changes)
+
+
+@pytest.mark.parametrize("sizes", [(0,), (5000,), (4000, 97), (1, -1), (1, 0, -1)])
+def test_pools_have_sizes_that_haproxy_can_have(sizes):
+    with pytest.raises(BadInput):
+        Pools(*sizes)
+
+
+def test_a_slot_belongs_to_one_pool():
+    pools = Pools(3, 2, 1)
+    assert [pools.protocol(slot).value for slot in range(6)] == ["http"] * 3 + ["h2"] * 2 + ["tcp"]
+    with pytest.raises(ValueError, match="no slot 6"):
+        pools.protocol(6)
+
+
+def test_slots_and_backends_are_two_names_of_one_thing():
+    assert [slot_of(backend_name(slot)) for slot in (0, 7, 4095)] == [0, 7, 4095]
+    assert [slot_of(name) for name in ("nowhere", "slot", "slotx", "slot-1", "web", "slot²")] == [None] * 6
+
+
+@pytest.mark.parametrize("page", [*pages.PROXY_PAGES, pages.cannot_wake("why", 7)])
+def test_pages_are_whole_responses(page):
+    head, body = page.raw().split(b"\r\n\r\n", 1)
+    lines = head.decode().split("\r\n")
+    assert lines[0].startswith(f"HTTP/1.1 {page.status.value} ")
+    assert f"Content-Length: {len(body)}" in lines
+    assert "Connection: close" in lines
+    assert (f"Retry-After: {page.retry_after}" in lines) == bool(page.retry_after)
+
+
+def test_a_second_installation_keeps_the_host_map(tmp_path):
+    made = config(tmp_path / "new")
+    install(made, tmp_path / "new" / "haproxy.cfg")
+    made.map_file.write_text("a.localhost slot0\n")
+    install(made, tmp_path / "new" / "haproxy.cfg")
+    assert made.map_file.read_text() == "a.localhost slot0\n"
+    assert (made.pages_dir / "404.http").read_bytes() == pages.NO_SUCH_HOST.raw()
+    assert sorted(path.suffix for path in tmp_path.rglob("*.new")) == []
+
+
+def test_what_cannot_be_written_is_said(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(NoContext):
+        install(config(tmp_path / "file"), tmp_path / "haproxy.cfg")
+
+
+@pytest.mark.live
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"pools": Pools(256, 64, 32)},
+        {"tcp_binds": ()},
+        {"threads": 2, "limits": FacadeLimits(connections=500)},
+    ],
+)
+def test_haproxy_accepts_it_without_a_warning(tmp_path, changes):
+    made = config(tmp_path, **changes)
+    file = tmp_path / "haproxy.cfg"
+    install(made, file)
+    done = subprocess.run([HAPROXY, "-c", "-f", str(file)], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")

@@ -1,0 +1,228 @@
+# SPDX-License-Identifier: Apache-2.0
+from dataclasses import replace
+
+import pytest
+
+from tests.fakes.provider.records import pod_record
+from trustedpods.protocol.errors import Locked, Refused
+from trustedpods.protocol.ids import ChannelId
+from trustedpods.protocol.units import Usage
+from trustedpods.provider.core.metering import Run, usage
+from trustedpods.provider.core.pod import LOST_STATEMENT, Phase
+from trustedpods.provider.core.settlement import Cut
+from trustedpods.provider.core.traffic import Traffic, TrafficMark
+from trustedpods.provider.store import Vault, claims, history, ledger, open_store, pods
+from trustedpods.provider.store.claims import ClaimState, Outcome
+from trustedpods.provider.store.vault import LOST_TEXT
+
+SECRET = b"k" * 32
+RECORD = pod_record(reason="back-off restarting container=web", statement=b"signed", terms=1 << 250)
+CHANNEL = RECORD.channel
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "books" / "store.db"
+
+
+def book(path, secret=SECRET):
+    return open_store(path, Vault(secret))
+
+
+async def test_a_record_survives_reopening(path):
+    async with book(path) as store:
+        await store.write(pods.save, RECORD)
+    async with book(path) as store:
+        assert await store.read(pods.load, CHANNEL) == RECORD
+        assert await store.read(pods.load_standing) == [RECORD]
+
+
+async def test_a_record_is_replaced_whole(path):
+    ended = replace(RECORD, phase=Phase.GONE, chain=None, statement=None, stopped_at=5)
+    async with book(path) as store:
+        await store.write(pods.save, RECORD)
+        await store.write(pods.save, ended)
+        assert await store.read(pods.load, CHANNEL) == ended
+        assert await store.read(pods.load_standing) == []
+
+
+async def test_one_daemon_only(path):
+    async with book(path):
+        with pytest.raises(Locked):
+            async with book(path):
+                pass
+
+
+async def test_texts_are_sealed_on_disk(path):
+    async with book(path) as store:
+        await store.write(pods.save, RECORD)
+        await store.write(history.note, CHANNEL, 5, "failed", "MARKER of a tenant")
+    everything = b"".join(file.read_bytes() for file in path.parent.iterdir())
+    assert b"MARKER" not in everything
+    assert b"back-off" not in everything
+
+
+async def test_another_boot_cannot_read_texts(path):
+    async with book(path) as store:
+        await store.write(pods.save, RECORD)
+    async with book(path, b"x" * 32) as store:
+        found = await store.read(pods.load, CHANNEL)
+        assert found.reason == LOST_TEXT
+        assert found.statement == LOST_STATEMENT
+        assert found.size == RECORD.size
+
+
+async def test_a_failed_change_leaves_nothing(path):
+    def broken(tx):
+        pods.save(tx, RECORD)
+        raise RuntimeError
+
+    async with book(path) as store:
+        with pytest.raises(RuntimeError):
+            await store.write(broken)
+        assert await store.read(pods.load, CHANNEL) is None
+
+
+async def test_a_nonce_counts_once(path):
+    async with book(path) as store:
+        await store.write(history.use_nonce, b"n" * 32, 100, 50)
+        with pytest.raises(Refused) as caught:
+            await store.write(history.use_nonce, b"n" * 32, 100, 51)
+        assert caught.value.rule == "replay"
+    async with book(path) as store:  # nor after a restart
+        with pytest.raises(Refused):
+            await store.write(history.use_nonce, b"n" * 32, 100, 52)
+        await store.write(history.use_nonce, b"n" * 32, 300, 101)  # expired ones are forgotten
+
+
+async def test_history_is_bounded(path):
+    async with book(path) as store:
+        for number in range(history.KEPT_EVENTS + 5):
+            await store.write(history.note, CHANNEL, number, "r", f"line {number}")
+        found = await store.read(history.events, CHANNEL, 1000)
+    assert len(found) == history.KEPT_EVENTS
+    assert found[-1].text == f"line {history.KEPT_EVENTS + 4}"
+
+
+async def test_a_run_ends_once(path):
+    run = Run("uid", 100, None, 250, 64)
+    async with book(path) as store:
+        await store.write(ledger.record_run, CHANNEL, "ns", run)
+        assert await store.read(ledger.open_runs) == {"uid": "ns"}
+        await store.write(ledger.record_run, CHANNEL, "ns", replace(run, ended=110))
+        await store.write(ledger.record_run, CHANNEL, "ns", replace(run, ended=120))
+        await store.write(ledger.end_runs, ["uid"], 130)
+        found = await store.read(ledger.load_ledger, CHANNEL, 0)
+    assert [r.ended for r in found.runs] == [110]
+
+
+async def test_holdings_change_only_where_they_differ(path):
+    async with book(path) as store:
+        await store.write(ledger.hold, CHANNEL, {"image": 10, "volume": 5}, 100)
+        await store.write(ledger.hold, CHANNEL, {"image": 10, "volume": 5}, 150)
+        await store.write(ledger.hold, CHANNEL, {"image": 20, "volume": 5}, 200)
+        await store.write(ledger.hold, CHANNEL, {}, 300)
+        found = await store.read(ledger.load_ledger, CHANNEL, 0)
+    assert usage(found, 0, 1000).storage_mib_s == 10 * 100 + 20 * 100 + 5 * 200
+
+
+async def test_traffic_adds_up_over_many_readings(path):
+    async with book(path) as store:
+        for at in range(10, 50, 10):
+            mark = TrafficMark("boot", at, at, at)
+            await store.write(ledger.record_traffic, CHANNEL, Traffic(1, 600, 2000), mark, at)
+        found = await store.read(ledger.load_ledger, CHANNEL, 25)
+        assert await store.read(ledger.load_mark, CHANNEL) == TrafficMark("boot", 40, 40, 40)
+        everything = await store.read(ledger.load_ledger, CHANNEL, 0)
+    first, second = usage(everything, 0, 25), usage(found, 25, 100)
+    assert second.egress_kib == 8000 // 1024 - 4000 // 1024
+    assert first + second == usage(everything, 0, 100)
+
+
+async def test_many_ledgers_are_read_at_once_each_from_its_own_moment(path):
+    many = {ChannelId(number): 10 * number for number in range(1, 60)}
+    async with book(path) as store:
+        for channel in many:
+            await store.write(_a_history, channel)
+        found = await store.read(ledger.load_ledgers, many)
+        marks = await store.read(ledger.load_marks, [*many, ChannelId(10**9)])
+        for channel, from_ in many.items():
+            assert found[channel] == await store.read(ledger.load_ledger, channel, from_)
+            whole = usage(await store.read(ledger.load_ledger, channel, 0), from_, 10**6)
+            assert usage(found[channel], from_, 10**6) == whole
+    assert marks == {channel: TrafficMark("boot", channel, 0, 0) for channel in many}
+    assert [total.at for total in found[ChannelId(2)].traffic] == [15, 20, 35]
+    assert [run.uid for run in found[ChannelId(3)].runs] == ["3-open", "3-late"]
+    last = found[ChannelId(59)]  # of what ended long before only the last total is told
+    assert (len(last.runs), len(last.holdings), len(last.traffic)) == (1, 1, 1)
+
+
+def _a_history(tx, channel):
+    for name, started, ended in (("early", 1, 5), ("open", 2, None), ("late", 3, 500)):
+        if channel < 59 or name == "open":
+            ledger.record_run(tx, channel, "ns", Run(f"{channel}-{name}", started, ended, 100, 64))
+    ledger.hold(tx, channel, {"image": 5}, 1)
+    ledger.hold(tx, channel, {"image": 6}, 9)
+    for at in (5, 15, 20, 35):
+        ledger.record_traffic(tx, channel, Traffic(1, 5000, 900), TrafficMark("boot", channel, 0, 0), at)
+
+
+async def test_counters_are_booked_once_and_only_of_what_ran(path):
+    run = Run("uid", 10, None, 250, 64)
+    totals = {"uid": (5000, 300), "stranger": (10**9, 10**9)}
+    async with book(path) as store:
+        await store.write(ledger.record_run, CHANNEL, "ns", run)
+        for at in (20, 21):
+            await store.write(ledger.record_counters, totals, at)
+        await store.write(ledger.record_counters, {"uid": (4000, 200)}, 22)  # fell: nothing is booked
+        await store.write(ledger.record_counters, {"uid": (9000, 2348)}, 23)
+    async with book(path) as store:
+        await store.write(ledger.record_counters, {"uid": (9000, 2348)}, 24)
+        found = usage(await store.read(ledger.load_ledger, CHANNEL, 0), 0, 100)
+    assert (found.egress_kib, found.ingress_kib) == (9000 // 1024, 2348 // 1024)
+
+
+CUTS = [Cut(CHANNEL, 100, 200, Usage(1, 2, 3, 4, 5), release=False)]
+
+
+async def saved(store, root=b"r" * 32, created=10):
+    proofs = [[b"p" * 32, b"q" * 32]]
+    await store.write(claims.save_claim, root, b"{}", CUTS, proofs, {CHANNEL: "life"}, created)
+
+
+async def test_a_claim_is_stored_before_it_is_sent(path):
+    async with book(path) as store:
+        await saved(store)
+    async with book(path) as store:
+        found = await store.read(claims.open_claim)
+        assert found.state is ClaimState.PREPARED
+        assert found.cuts == tuple(CUTS)
+        (leaf,) = await store.read(claims.leaves, CHANNEL, "life", 0)
+        assert leaf.transaction is None
+        assert leaf.proof == [b"p" * 32, b"q" * 32]
+        assert leaf.usage == [1, 2, 3, 4, 5]
+
+
+async def test_a_mined_claim_shows_its_transaction_and_pay(path):
+    async with book(path) as store:
+        await saved(store)
+        paid = Outcome(CHANNEL, 0, 77)
+        mined = (b"r" * 32, ClaimState.MINED, b"t" * 32, 9, [paid])
+        assert await store.write(claims.settle_claim, *mined) == [paid]
+        assert await store.write(claims.settle_claim, *mined) == []
+        assert await store.read(claims.paid_in_life, CHANNEL, "life") == 77
+        assert await store.read(claims.paid_in_life, CHANNEL, "other life") == 0
+        (leaf,) = await store.read(claims.leaves, CHANNEL, "life", 0)
+        assert leaf.transaction == b"t" * 32
+        await store.write(claims.mark_claim, b"r" * 32, ClaimState.FINAL)
+        assert await store.read(claims.open_claim) is None
+        assert await store.read(claims.last_root) == b"r" * 32
+        assert await store.read(claims.last_claim_at) == 10
+
+
+async def test_a_lost_claim_has_no_leaves(path):
+    async with book(path) as store:
+        await saved(store)
+        await store.write(claims.mark_claim, b"r" * 32, ClaimState.LOST)
+        assert await store.read(claims.leaves, CHANNEL, "life", 0) == []
+        assert await store.read(claims.open_claim) is None

@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A market in memory with real libp2p, real evidence and real images."""
+
+import secrets
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from tests.fakes.chain.chain import FakeChain
+from tests.fakes.oci_images import ImageFiles
+from tests.fakes.provider.peer import ProviderPeer, make_root
+from trustedpods.contracts.eip712 import address_of
+from trustedpods.protocol.sealing.requests import ChainContext, publisher_secret
+from trustedpods.publisher.context import MarketFile
+from trustedpods.publisher.core.money import Token
+from trustedpods.publisher.journal import Journal
+from trustedpods.publisher.market.market import Desk, Window
+from trustedpods.publisher.market.session import Publisher
+from trustedpods.publisher.pod import read_pod
+from trustedpods.publisher.verbs.deploy import Options, deploy
+
+MANIFEST = """
+apiVersion: trustedpods/v1
+kind: Pod
+metadata: {name: hello}
+spec:
+  containers:
+    - name: hello
+      image: oci-archive:hello.tar
+      ports: [{containerPort: 8080}]
+      volumeMounts: [{name: login, mountPath: /secrets}]
+  volumes:
+    - name: login
+      secret: {files: {password: password.txt}}
+  services:
+    - {name: web, expose: http, ports: [{port: 80, targetPort: 8080}]}
+"""
+TOKEN = Token("TPT", 6)
+
+
+class ListShow:
+    def __init__(self):
+        self.lines, self.warnings, self.bars = [], [], []
+
+    def line(self, text):
+        self.lines.append(text)
+
+    def warning(self, text):
+        self.warnings.append(text)
+
+    def progress(self, name, done, total):
+        self.bars.append((name, done, total))
+
+
+@dataclass
+class Bench:
+    """One publisher in one market; `deploy` runs the verb and keeps its journal."""
+
+    folder: Path
+    chain: FakeChain
+    root: object
+    key: bytes
+    desk: Desk
+    journals: list = field(default_factory=list)
+
+    def peer(self, *faults, **more):
+        return ProviderPeer(self.chain, self.root, faults=faults, **more)
+
+    def journal(self):
+        self.journals.append(Journal(ListShow()))
+        return self.journals[-1]
+
+    async def deploy(self, name=None, trust=None, patience_s=0, **options):
+        pod = read_pod(self.folder / "pod.yaml", self.folder / "cache", name, trust)
+        journal = self.journal()
+        await deploy(Options(patience_s=patience_s, **options), self.desk, pod, journal)
+        return journal.as_json()
+
+    @property
+    def last(self):
+        return self.journals[-1]
+
+    @property
+    def address(self):
+        return self.desk.publisher.address
+
+    def write_image(self, layers=(b"layer" * 1000,), **more):
+        ImageFiles(layers=layers, **more).write_archive(self.folder / "hello.tar")
+
+
+@pytest.fixture(scope="session")
+def root():
+    return make_root(FakeChain())
+
+
+@pytest.fixture
+def bench(tmp_path, monkeypatch, root):
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.delenv("XDG_STATE_HOME", raising=False)
+    monkeypatch.setattr("trustedpods.publisher.verbs.delivery.RETRY_S", 0.05)
+    chain = FakeChain()
+    key = secrets.token_bytes(32)
+    chain.give(address_of(key), 10**9)
+    market = chain.market
+    file = MarketFile(
+        path=tmp_path / "market.toml",
+        rpc="http://none.invalid",
+        chain_id=market.chain_id,
+        payments=market.payments,
+        registry=market.registry,
+        token=market.token,
+        finality_blocks=0,
+        simulated_root=root.chain_pem,
+    )
+    context = ChainContext(market.chain_id, market.payments)
+    publisher = Publisher(address_of(key), key, publisher_secret(key), context)
+    made = Bench(tmp_path, chain, root, key, Desk(Window(file, chain, TOKEN), publisher))
+    (tmp_path / "pod.yaml").write_text(MANIFEST)
+    (tmp_path / "password.txt").write_text("marker-in-a-secret")
+    made.write_image()
+    return made

@@ -1,0 +1,186 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The command line: exit codes, one clear line per error, JSON, and nothing hostile on the terminal."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+import trio
+from click.testing import CliRunner
+
+from trustedpods.publisher.cli import main
+
+PODS = ["deploy", "validate", "status", "logs", "delete"]
+MONEY = ["fund", "close", "balance", "bill"]
+
+
+@pytest.fixture
+def cli(bench, monkeypatch):
+    """Run the command against the market in memory; providers serve in the test's own trio."""
+    market = bench.desk.window.file
+    path = bench.folder / "market.toml"
+    path.write_text(
+        f'rpc = "{market.rpc}"\nchain_id = {market.chain_id}\npayments = "{market.payments}"\n'
+        f'registry = "{market.registry}"\ntoken = "{market.token}"\nfinality_blocks = 0\n'
+        f'[simulated]\nroot = """{market.simulated_root}"""\n'
+    )
+    key = bench.folder / "key"
+    key.write_text(bench.key.hex())
+    key.chmod(0o600)
+    monkeypatch.setenv("TRUSTEDPODS_MARKET", str(path))
+    monkeypatch.setenv("TRUSTEDPODS_KEY", str(key))
+    monkeypatch.setattr("trustedpods.publisher.market.market.Chain", lambda *_, **__: bench.chain)
+
+    async def run(*arguments):
+        return await trio.to_thread.run_sync(lambda: CliRunner().invoke(main, [str(a) for a in arguments]))
+
+    return run
+
+
+@pytest.mark.parametrize("verb", [*PODS, *MONEY, "provider list"])
+def test_every_verb_has_help_with_an_example(verb):
+    result = CliRunner().invoke(main, [*verb.split(), "--help"])
+    assert result.exit_code == 0
+    assert f"trustedpods {verb}" in result.output
+    assert "--output" in result.output
+
+
+def loaded_modules(*arguments):
+    """Top-level modules that a run of the command imports."""
+    code = f"import sys\nsys.argv = ['trustedpods', *{list(arguments)!r}]\n" + (
+        "from trustedpods.publisher.cli import main\n"
+        "try:\n    main()\nexcept SystemExit as end:\n    code = end.code\n"
+        "print('\\n' + ' '.join({name.split('.')[0] for name in sys.modules}), code)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
+    )
+    *names, code = done.stdout.splitlines()[-1].split()
+    assert code in ("0", "None"), done.stderr
+    return set(names)
+
+
+def test_help_is_instant():
+    heavy = {"web3", "libp2p", "kubernetes", "eth_account", "pydantic", "trio", "rich", "cryptography"}
+    assert not heavy & loaded_modules("--help")
+
+
+def test_validate_talks_to_nobody_and_loads_nothing_for_it(bench):
+    heavy = {"web3", "libp2p", "kubernetes", "eth_account", "eth_keys", "trio", "rich"}
+    assert not heavy & loaded_modules("validate", str(bench.folder / "pod.yaml"))
+
+
+async def test_deploy_prints_the_url_and_json(bench, cli):
+    async with bench.peer().serve():
+        plain = await cli("deploy", bench.folder / "pod.yaml", "--deposit", "1h")
+        assert plain.exit_code == 0, plain.output
+        assert plain.stdout == "http://pabc.k1.test.localhost:18080/\n"
+        assert "SIMULATED" in plain.stderr
+        again = await cli("deploy", bench.folder / "pod.yaml", "-o", "json")
+    tree = json.loads(again.stdout)
+    assert tree["endpoints"][0]["url"] == "http://pabc.k1.test.localhost:18080/"
+    assert {step["name"] for step in tree["steps"]} >= {
+        "start",
+        "manifest",
+        "list",
+        "select",
+        "channel",
+        "send",
+    }
+
+
+async def test_an_explanation(bench, cli):
+    async with bench.peer().serve(), bench.peer(trust="open").serve() as other:
+        result = await cli("deploy", bench.folder / "pod.yaml", "--explain")
+    assert f"{other.owner}/0: left out: class open" in result.stderr
+
+
+async def test_status_shows_no_control_characters(bench, cli):
+    async with bench.peer().serve():
+        await bench.deploy()
+        result = await cli("status", "hello")
+    assert result.exit_code == 0, result.output
+    assert "\x1b" not in result.output
+    assert "Started: evil" in result.stdout
+    assert "SIMULATED" in result.stdout
+
+
+async def test_refused_evidence_is_code_9(bench, cli):
+    async with bench.peer("forged-report").serve():
+        result = await cli("deploy", bench.folder / "pod.yaml", "-o", "json")
+    assert result.exit_code == 9
+    assert "[signature]" in result.stderr
+    assert json.loads(result.stdout)["error"]["rule"] == "signature"
+
+
+async def test_the_other_verbs(bench, cli):
+    async with bench.peer().serve() as peer:
+        assert (await cli("deploy", bench.folder / "pod.yaml")).exit_code == 0
+        assert (await cli("logs", "hello")).exit_code == 0
+        assert "hello" in (await cli("balance")).stdout
+        assert "paid 1 TPT" in (await cli("fund", "hello", "1")).stdout
+        assert (await cli("fund", "hello", "1h", "--manifest", bench.folder / "pod.yaml")).exit_code == 0
+        assert "total    0 TPT" in (await cli("bill", "hello")).stdout
+        listed = await cli("provider", "list", "--attest")
+        assert f"{peer.owner}/0  sealed" in listed.stdout
+        assert "SIMULATED AMD SEV-SNP" in listed.stdout
+        assert (await cli("delete", "hello")).stdout == "hello is removed\n"
+        assert (await cli("close", "hello")).exit_code == 6
+
+
+async def test_a_chain_that_does_not_answer_is_code_8(bench, cli):
+    bench.chain.broken = True
+    result = await cli("balance")
+    assert result.exit_code == 8
+    assert result.stderr.startswith("error: ")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (["validate", "absent.yaml"], 2),
+        (["deploy", "pod.yaml", "--deposit", "lots"], 2),
+        (["deploy", "pod.yaml", "--name", "Not_A_Name"], 2),
+        (["deploy", "pod.yaml", "--provider", "0x12"], 2),
+        (["deploy", "pod.yaml", "--trust", "sealed"], 2),
+        (["status", "--market", "absent.toml", "hello"], 4),
+        (["status", "--key", "absent", "hello"], 4),
+        (["status", "No Name"], 2),
+        (["frobnicate"], 2),
+    ],
+)
+async def test_bad_input_is_one_line(bench, cli, monkeypatch, arguments, code):
+    monkeypatch.chdir(bench.folder)
+    result = await cli(*arguments)
+    assert result.exit_code == code, result.output
+    assert bench.chain.log == []
+    assert "Traceback" not in result.output
+
+
+async def test_a_root_image_is_refused_by_validate(bench, cli):
+    bench.write_image(user="")
+    result = await cli("validate", bench.folder / "pod.yaml")
+    assert result.exit_code == 2
+    assert "spec.containers[0].image" in result.stderr
+    assert "USER 10001" in result.stderr
+
+
+async def test_a_bug_is_code_1_and_says_so(bench, cli, monkeypatch):
+    def broken(_):
+        raise ZeroDivisionError("oops")
+
+    monkeypatch.setattr("trustedpods.publisher.context.load_market", broken)
+    result = await cli("balance")
+    assert result.exit_code == 1
+    assert "this is a bug" in result.stderr
+
+
+async def test_ctrl_c_is_130(bench, cli, monkeypatch):
+    def interrupted(_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("trustedpods.publisher.context.load_market", interrupted)
+    result = await cli("balance")
+    assert result.exit_code == 130
+    assert result.stderr == "interrupted\n"

@@ -298,10 +298,10 @@ def doctor(config_path: Path, output: str) -> None:
 def _ask(config_path: Path, question: dict[str, Any]) -> dict[str, Any]:
     import trio
 
-    from trustedpods.provider.admin.socket import ask_operator
+    from trustedpods.provider.admin.socket import ask_daemon
     from trustedpods.provider.config import load_config
 
-    return trio.run(ask_operator, load_config(config_path).operator_socket, question)
+    return trio.run(ask_daemon, load_config(config_path).admin_socket, question)
 
 
 def _show(facts: dict[str, Any], output: str) -> None:

@@ -242,7 +242,7 @@ class ProviderConfig(Section):
         )
 
     @property
-    def operator_socket(self) -> Path:
+    def admin_socket(self) -> Path:
         """Where a running daemon takes the operator's verbs: beside its store."""
         return Path(self.store.path).parent / "operator.sock"
 

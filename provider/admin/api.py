@@ -10,8 +10,8 @@ from trustedpods.contracts.eip712 import address_of
 from trustedpods.protocol.errors import TrustedPodsError
 from trustedpods.protocol.ids import ChannelId, channel_hex
 from trustedpods.protocol.limits import MIB
-from trustedpods.provider.admin.eviction import Evictor
-from trustedpods.provider.admin.socket import OperatorVerb
+from trustedpods.provider.admin.eviction import Eviction
+from trustedpods.provider.admin.socket import AdminVerb
 from trustedpods.provider.billing.settlement import Settlement
 from trustedpods.provider.core.pod import PodRecord
 from trustedpods.provider.doors import Doors
@@ -54,14 +54,14 @@ class Parts(Protocol):
         ...
 
     @property
-    def evictor(self) -> Evictor:
+    def eviction(self) -> Eviction:
         """Who sends pods away."""
         ...
 
 
 @dataclass(frozen=True)
-class OperatorDesk:
-    """What is asked over the operator's socket, and the answers, ready for JSON.
+class AdminApi:
+    """What is asked over the admin socket, and the answers, ready for JSON.
 
     `profile` and `endpoint` are those of the registry row, `conversations` counts those that go on.
     """
@@ -71,7 +71,7 @@ class OperatorDesk:
     endpoint: str
     conversations: Callable[[], int]
 
-    def verbs(self) -> dict[str, OperatorVerb]:
+    def verbs(self) -> dict[str, AdminVerb]:
         """Each verb by its name."""
         named = (self.identity, self.pods, self.claim, self.evict, self.drain, self.overview)
         return {verb.__name__: verb for verb in named}
@@ -107,15 +107,15 @@ class OperatorDesk:
     async def evict(self, question: Answer) -> Answer:
         """Send one pod away."""
         target, reason = str(question.get("target", "")), str(question.get("reason", ""))
-        found = await self.parts.evictor.evict(target, reason, deny=bool(question.get("deny")))
+        found = await self.parts.eviction.evict(target, reason, deny=bool(question.get("deny")))
         return {"pods": [asdict(one) for one in found]}
 
     async def drain(self, question: Answer) -> Answer:
         """Take nobody in and send everybody away, or take pods in again."""
         if question.get("undo"):
-            self.parts.evictor.undrain()
+            self.parts.eviction.undrain()
             return {"pods": []}
-        found = await self.parts.evictor.drain(str(question.get("reason", "")))
+        found = await self.parts.eviction.drain(str(question.get("reason", "")))
         return {"pods": [asdict(one) for one in found]}
 
     async def overview(self, _question: Answer) -> Answer:

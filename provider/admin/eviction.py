@@ -34,7 +34,7 @@ GONE_WITHIN_S = 100.0
 
 
 @dataclass(frozen=True, slots=True)
-class Eviction:
+class EvictedPod:
     """What became of a pod: its label, its phase now, and whether a claim was sent first."""
 
     label: str
@@ -42,7 +42,7 @@ class Eviction:
     settled: bool
 
 
-class Evictor:
+class Eviction:
     """Sends pods away."""
 
     def __init__(
@@ -63,7 +63,7 @@ class Evictor:
         self._gate = gate
         self._settlement = settlement
 
-    async def evict(self, target: str, reason: str, *, deny: bool = False) -> list[Eviction]:
+    async def evict(self, target: str, reason: str, *, deny: bool = False) -> list[EvictedPod]:
         """Send away the pod that *target* means: its label, one of its hosts, or a replica's address.
 
         With *deny* its publisher is kept out from now on. Refused where nothing is meant by it.
@@ -74,7 +74,7 @@ class Evictor:
             self._gate.deny(record.ref.publisher)
         return await self._send_away([record], text)
 
-    async def drain(self, reason: str) -> list[Eviction]:
+    async def drain(self, reason: str) -> list[EvictedPod]:
         """Take nobody in any more, and send everybody away."""
         text = _checked(reason)
         self._gate.drain(text)
@@ -104,7 +104,7 @@ class Evictor:
             return names
         return names | {route.partition("/")[0] for one in exposed for route in one.routes}
 
-    async def _send_away(self, records: list[PodRecord], reason: str) -> list[Eviction]:
+    async def _send_away(self, records: list[PodRecord], reason: str) -> list[EvictedPod]:
         leaving = [record for record in records if record.phase is not Phase.REMOVING]
         for record in leaving:
             await self._fleet.park(record, reason)  # nobody is served while the chain takes its time
@@ -115,7 +115,7 @@ class Evictor:
             _log.warning("%s: %s", record.label, reason)
         with trio.move_on_after(GONE_WITHIN_S):
             await self._wait_gone(records)
-        return [Eviction(one.label, self._now(one).phase, settled) for one in records]
+        return [EvictedPod(one.label, self._now(one).phase, settled) for one in records]
 
     async def _settle(self) -> bool:
         """Claim what is due up to now, if the chain answers."""

@@ -5,7 +5,7 @@ from ipaddress import AddressValueError, IPv4Address, IPv4Network
 from pathlib import Path
 
 from trustedpods.protocol.errors import NoContext
-from trustedpods.provider.admin.socket import ask_operator
+from trustedpods.provider.admin.socket import ask_daemon
 from trustedpods.provider.admission.isolation_probe import isolation_of
 from trustedpods.provider.cluster.client import Cluster, open_cluster
 from trustedpods.provider.cluster.pod_counters import TrafficDoor
@@ -57,7 +57,7 @@ async def activator(config: ProviderConfig) -> str:
 
 async def daemon(config: ProviderConfig) -> str:
     """Whether the daemon takes the operator's verbs; NoContext when none does."""
-    pods = (await ask_operator(config.operator_socket, {"verb": "pods", "all": False}))["pods"]
+    pods = (await ask_daemon(config.admin_socket, {"verb": "pods", "all": False}))["pods"]
     return f"serves {len(pods)} pods"
 
 

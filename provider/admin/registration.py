@@ -16,7 +16,7 @@ from trustedpods.protocol.errors import BadInput, NoContext, Refused
 from trustedpods.protocol.ids import Address
 from trustedpods.protocol.messages import Prices
 from trustedpods.protocol.units import UnixSeconds
-from trustedpods.provider.admin.socket import ask_operator
+from trustedpods.provider.admin.socket import ask_daemon
 from trustedpods.provider.config import ProviderConfig
 from trustedpods.provider.keys.file import read_key
 
@@ -98,7 +98,7 @@ async def _identity(config: ProviderConfig, wait_s: int) -> Facts:
     deadline = trio.current_time() + wait_s
     while True:
         try:
-            return await ask_operator(config.operator_socket, {"verb": "identity"})
+            return await ask_daemon(config.admin_socket, {"verb": "identity"})
         except NoContext:
             if trio.current_time() >= deadline:
                 raise

@@ -27,12 +27,12 @@ MAX_QUESTION = 4096
 CLAIM_WITHIN_S = 180.0
 
 Answer = dict[str, Any]
-OperatorVerb = Callable[[Answer], Awaitable[Answer]]
+AdminVerb = Callable[[Answer], Awaitable[Answer]]
 
 
-async def serve_operator(
+async def serve_admin(
     path: Path,
-    verbs: dict[str, OperatorVerb],
+    verbs: dict[str, AdminVerb],
     *,
     task_status: "TaskStatus[None]" = trio.TASK_STATUS_IGNORED,
 ) -> None:
@@ -51,7 +51,7 @@ async def serve_operator(
         await trio.serve_listeners(talk, [listener])
 
 
-async def _answer(stream: trio.SocketStream, verbs: dict[str, OperatorVerb]) -> Answer:
+async def _answer(stream: trio.SocketStream, verbs: dict[str, AdminVerb]) -> Answer:
     try:
         with trio.fail_after(10):
             question = json.loads(await _line(stream, MAX_QUESTION))
@@ -73,14 +73,14 @@ async def _answer(stream: trio.SocketStream, verbs: dict[str, OperatorVerb]) -> 
         return {"error": {"code": "internal", "what": "the daemon failed inside; its log says why"}}
 
 
-def _verb(verbs: dict[str, OperatorVerb], name: object) -> OperatorVerb:
+def _verb(verbs: dict[str, AdminVerb], name: object) -> AdminVerb:
     verb = verbs.get(name) if isinstance(name, str) else None
     if verb is None:
         raise BadInput(f"no such verb: {name!r}")
     return verb
 
 
-async def ask_operator(path: Path, question: Answer) -> Answer:
+async def ask_daemon(path: Path, question: Answer) -> Answer:
     """The command line's side; NoContext when no daemon runs, else the daemon's own error."""
     try:
         with trio.fail_after(CLAIM_WITHIN_S):

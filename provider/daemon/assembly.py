@@ -4,7 +4,7 @@
 from dataclasses import dataclass
 
 from trustedpods.protocol.messages import Verb
-from trustedpods.provider.admin.eviction import Evictor
+from trustedpods.provider.admin.eviction import Eviction
 from trustedpods.provider.admission.admission import Acceptance
 from trustedpods.provider.admission.gate import Gate
 from trustedpods.provider.admission.tenancy import Isolation
@@ -46,7 +46,7 @@ class Parts:
     reconciler: Reconciler
     acceptance: Acceptance
     recovery: Recovery
-    evictor: Evictor
+    eviction: Eviction
     warnings: Warnings
     isolation: Isolation
 
@@ -77,7 +77,7 @@ def assemble(doors: Doors, gate: Gate) -> Parts:
         reconciler,
         acceptance,
         recovery,
-        Evictor(doors, pods, bundles, fleet, keeper, settlement, gate),
+        Eviction(doors, pods, bundles, fleet, keeper, settlement, gate),
         Warnings(doors, pods, bundles),
         isolation,
     )

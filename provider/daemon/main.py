@@ -17,8 +17,8 @@ import trio
 from trustedpods.protocol.evidence import KeyBinding
 from trustedpods.protocol.limits import MIB
 from trustedpods.protocol.net.host import Host, open_host
-from trustedpods.provider.admin.api import OperatorDesk, snapshot
-from trustedpods.provider.admin.socket import serve_operator
+from trustedpods.provider.admin.api import AdminApi, snapshot
+from trustedpods.provider.admin.socket import serve_admin
 from trustedpods.provider.admission.gate import Gate
 from trustedpods.provider.config import ProviderConfig
 from trustedpods.provider.core.pod import Phase
@@ -91,8 +91,8 @@ async def run_parts(
             nursery.start_soon(steadily, name, task)
         endpoint = (config.net.announce or host.addresses)[0]
         nursery.start_soon(steadily, "keeping the row", partial(keep_row, doors, profile, endpoint))
-        operator = OperatorDesk(parts, profile, endpoint, lambda: conversations.running)
-        await nursery.start(serve_operator, config.operator_socket, operator.verbs())
+        admin = AdminApi(parts, profile, endpoint, lambda: conversations.running)
+        await nursery.start(serve_admin, config.admin_socket, admin.verbs())
         if config.metrics is not None:
             nursery.start_soon(_metrics, parts, conversations)
         conversations.begin()

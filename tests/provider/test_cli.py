@@ -12,7 +12,7 @@ from click.testing import CliRunner
 
 from tests.provider.test_config import GOOD
 from trustedpods.protocol.errors import ExitCode
-from trustedpods.provider.admin.socket import serve_operator
+from trustedpods.provider.admin.socket import serve_admin
 from trustedpods.provider.cli import PLAIN_WIDTH, main
 
 HEAVY = ("libp2p", "web3", "kubernetes", "eth_account", "sqlalchemy", "pydantic")
@@ -74,7 +74,7 @@ async def test_a_table_in_a_pipe_is_not_folded(config: Path, tmp_path: Path, nur
     async def pods(_question: dict[str, object]) -> dict[str, object]:
         return {"pods": [{"label": "pabc", "channel": CHANNEL, "namespace": "tp-pabc-1", "left": None}]}
 
-    await nursery.start(serve_operator, tmp_path / "operator.sock", {"pods": pods})
+    await nursery.start(serve_admin, tmp_path / "operator.sock", {"pods": pods})
     for output, whole in (("text", CHANNEL), ("json", f'"{CHANNEL}"')):
         command = ["pods", "--config", str(config), "-o", output]
         result = await trio.to_thread.run_sync(lambda words=command: CliRunner().invoke(main, words))

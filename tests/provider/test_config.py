@@ -58,7 +58,7 @@ def load(tmp_path, text):
 def test_a_good_file(tmp_path):
     config = load(tmp_path, GOOD)
     assert config.terms.grace_s == 86400
-    assert config.operator_socket == Path("/var/lib/tp/operator.sock")
+    assert config.admin_socket == Path("/var/lib/tp/operator.sock")
     assert config.metrics is None
 
 

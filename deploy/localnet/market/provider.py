@@ -87,8 +87,8 @@ def config_file(cluster: Cluster) -> Path:
 
 
 def _serves(cluster: Cluster) -> None:
-    """The operator's socket is the last that the daemon opens; peers may connect long before."""
-    probes.unix(load_config(config_file(cluster)).operator_socket)
+    """The admin socket is the last that the daemon opens; peers may connect long before."""
+    probes.unix(load_config(config_file(cluster)).admin_socket)
 
 
 def _prepared(cluster: Cluster) -> tuple[str, ...]:

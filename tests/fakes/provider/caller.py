@@ -39,8 +39,8 @@ from trustedpods.protocol.units import Usage
 
 _numbers = itertools.count(1)
 
-OPERATOR = "books/operator.sock"
-"""The operator's socket, in the folder of a `World`."""
+ADMIN_SOCKET = "books/operator.sock"
+"""The admin socket, in the folder of a `World`."""
 
 ASK = AdmitBody(
     cpu_milli=100,

@@ -19,15 +19,15 @@ def test_a_daemon_is_ready_when_the_operator_is_answered_not_when_a_peer_may_con
     file = provider.config_file(cluster)
     file.parent.mkdir(parents=True)
     file.write_text(provider_files.provider_toml(one, cluster, MARKET, ADDRESS, PLACES))
-    operators = load_config(file).operator_socket
-    operators.parent.mkdir(parents=True)
+    admin = load_config(file).admin_socket
+    admin.parent.mkdir(parents=True)
     (part,) = (unit for unit in provider.units(one, cluster) if unit.name == "k1/provider")
     assert isinstance(part, Part)
 
     with pytest.raises(FileNotFoundError):
         part.probe()
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
-        listener.bind(str(operators))
+        listener.bind(str(admin))
         listener.listen()
         part.probe()
     with pytest.raises(ConnectionRefusedError):

@@ -6,20 +6,20 @@ from dataclasses import replace
 
 import pytest
 
-from tests.fakes.provider.caller import OPERATOR, Caller
+from tests.fakes.provider.caller import ADMIN_SOCKET, Caller
 from tests.fakes.provider.peer import make_root
 from tests.fakes.provider.world import World
 from trustedpods.protocol.attestation.chip import NO_CHIP
 from trustedpods.protocol.errors import EvidenceRefused, Refused
 from trustedpods.provider.admin.registration import row_of
-from trustedpods.provider.admin.socket import ask_operator
+from trustedpods.provider.admin.socket import ask_daemon
 from trustedpods.provider.daemon.registry_row import mend_row
 from trustedpods.provider.tee import SimulatedTee
 from trustedpods.publisher.core.trust import check_chip_against_row
 
 
 async def identity_of(world):
-    return await ask_operator(world.tmp_path / OPERATOR, {"verb": "identity"})
+    return await ask_daemon(world.tmp_path / ADMIN_SOCKET, {"verb": "identity"})
 
 
 @pytest.fixture

@@ -3,15 +3,30 @@
 
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
-from typing import Any, Protocol
+from dataclasses import dataclass
+from typing import Protocol
 
 from trustedpods.contracts.eip712 import address_of
 from trustedpods.protocol.errors import TrustedPodsError
 from trustedpods.protocol.ids import ChannelId, channel_hex
 from trustedpods.protocol.limits import MIB
 from trustedpods.provider.admin.eviction import Eviction
-from trustedpods.provider.admin.socket import AdminVerb
+from trustedpods.provider.admin.socket import AdminVerb, verb_for
+from trustedpods.provider.admin.views import (
+    BusyPod,
+    Claimed,
+    ClaimRequest,
+    DrainRequest,
+    Evicted,
+    EvictRequest,
+    Identity,
+    IdentityRequest,
+    Overview,
+    OverviewRequest,
+    PodList,
+    PodRow,
+    PodsRequest,
+)
 from trustedpods.provider.billing.settlement import Settlement
 from trustedpods.provider.core.pod import PodRecord
 from trustedpods.provider.doors import Doors
@@ -21,8 +36,6 @@ from trustedpods.provider.pods.records import Pods
 from trustedpods.provider.serving.autoscaler import Fleet
 from trustedpods.provider.store import claims
 from trustedpods.provider.tee.chip import own_chip
-
-Answer = dict[str, Any]
 
 
 class Parts(Protocol):
@@ -61,7 +74,7 @@ class Parts(Protocol):
 
 @dataclass(frozen=True)
 class AdminApi:
-    """What is asked over the admin socket, and the answers, ready for JSON.
+    """The verbs of the admin socket.
 
     `profile` and `endpoint` are those of the registry row, `conversations` counts those that go on.
     """
@@ -73,65 +86,67 @@ class AdminApi:
 
     def verbs(self) -> dict[str, AdminVerb]:
         """Each verb by its name."""
-        named = (self.identity, self.pods, self.claim, self.evict, self.drain, self.overview)
-        return {verb.__name__: verb for verb in named}
+        return {
+            "identity": verb_for(IdentityRequest, self.identity),
+            "pods": verb_for(PodsRequest, self.pods),
+            "claim": verb_for(ClaimRequest, self.claim),
+            "evict": verb_for(EvictRequest, self.evict),
+            "drain": verb_for(DrainRequest, self.drain),
+            "overview": verb_for(OverviewRequest, self.overview),
+        }
 
-    async def identity(self, _question: Answer) -> Answer:
+    async def identity(self, _request: IdentityRequest) -> Identity:
         """What `register` writes into the registry row."""
-        return {
-            "profile": self.profile.hex(),
-            "endpoint": self.endpoint,
-            "meter": self.parts.doors.meter,
-            "tee": self.parts.doors.collector.kind,
-            "chip": (await own_chip(self.parts.doors.collector)).hex(),
-        }
-
-    async def pods(self, question: Answer) -> Answer:
-        """Every pod, in numbers; nothing of what is in it."""
-        records = self.parts.pods.all if question.get("all") else self.parts.pods.standing
-        paid = await _paid(self.parts, records)
-        return {"pods": [_row(self.parts, record, paid) for record in records]}
-
-    async def claim(self, question: Answer) -> Answer:
-        """Cut and send a claim, or only prepare it."""
-        report = await self.parts.settlement.claim(
-            prepare=bool(question.get("prepare")), withdraw=bool(question.get("withdraw"))
+        return Identity(
+            profile=self.profile,
+            endpoint=self.endpoint,
+            meter=self.parts.doors.meter,
+            tee=self.parts.doors.collector.kind,
+            chip=await own_chip(self.parts.doors.collector),
         )
-        return {
-            "items": report.items,
-            "root": None if report.root is None else report.root.hex(),
-            "transaction": None if report.transaction is None else "0x" + report.transaction.hex(),
-            "withdrawn": str(report.withdrawn),
-        }
 
-    async def evict(self, question: Answer) -> Answer:
+    async def pods(self, request: PodsRequest) -> PodList:
+        """Every pod, in numbers; nothing of what is in it."""
+        records = self.parts.pods.all if request.all else self.parts.pods.standing
+        paid = await _paid(self.parts, records)
+        return PodList(pods=[_row(self.parts, record, paid) for record in records])
+
+    async def claim(self, request: ClaimRequest) -> Claimed:
+        """Cut and send a claim, or only prepare it."""
+        report = await self.parts.settlement.claim(prepare=request.prepare, withdraw=request.withdraw)
+        return Claimed(
+            items=report.items,
+            root=report.root,
+            transaction=None if report.transaction is None else "0x" + report.transaction.hex(),
+            withdrawn=str(report.withdrawn),
+        )
+
+    async def evict(self, request: EvictRequest) -> Evicted:
         """Send one pod away."""
-        target, reason = str(question.get("target", "")), str(question.get("reason", ""))
-        found = await self.parts.eviction.evict(target, reason, deny=bool(question.get("deny")))
-        return {"pods": [asdict(one) for one in found]}
+        found = await self.parts.eviction.evict(request.target, request.reason, deny=request.deny)
+        return Evicted(pods=found)
 
-    async def drain(self, question: Answer) -> Answer:
+    async def drain(self, request: DrainRequest) -> Evicted:
         """Take nobody in and send everybody away, or take pods in again."""
-        if question.get("undo"):
+        if request.undo:
             self.parts.eviction.undrain()
-            return {"pods": []}
-        found = await self.parts.eviction.drain(str(question.get("reason", "")))
-        return {"pods": [asdict(one) for one in found]}
+            return Evicted(pods=[])
+        return Evicted(pods=await self.parts.eviction.drain(request.reason))
 
-    async def overview(self, _question: Answer) -> Answer:
+    async def overview(self, _request: OverviewRequest) -> Overview:
         """Everything that `top` shows."""
         now = await snapshot(self.parts, self.conversations())
         standing = self.parts.pods.standing
         paid = await _paid(self.parts, standing)
-        return {
-            "pods": [_busy_row(self.parts, record, paid) for record in standing],
-            "replicas": now.replicas,
-            "conversations": now.conversations,
-            "freeSlots": now.free_slots,
-            "spoolBytes": now.spool_bytes,
-            "spoolQuotaBytes": now.spool_quota_bytes,
-            "gasWei": now.gas_wei,
-        }
+        return Overview(
+            pods=[_busy_row(self.parts, record, paid) for record in standing],
+            replicas=now.replicas,
+            conversations=now.conversations,
+            free_slots=now.free_slots,
+            spool_bytes=now.spool_bytes,
+            spool_quota_bytes=now.spool_quota_bytes,
+            gas_wei=now.gas_wei,
+        )
 
 
 async def _paid(parts: Parts, records: list[PodRecord]) -> dict[ChannelId, int]:
@@ -140,28 +155,28 @@ async def _paid(parts: Parts, records: list[PodRecord]) -> dict[ChannelId, int]:
     return await parts.doors.store.read(claims.paid_in_lives, lives)
 
 
-def _row(parts: Parts, record: PodRecord, paid: dict[ChannelId, int]) -> Answer:
+def _row(parts: Parts, record: PodRecord, paid: dict[ChannelId, int]) -> PodRow:
     replicas, ready = parts.fleet.replicas_of(record)
     money = parts.reconciler.money(record.channel)
     machine = parts.fleet.machine(record.channel)
     state = machine.state if machine else None
-    return {
-        "label": record.label,
-        "channel": channel_hex(record.channel),
-        "namespace": record.namespace,
-        "phase": str(record.phase),
-        "scale": str(state.phase) if state else None,
-        "replicas": replicas,
-        "ready": ready,
-        "slot": record.slot,
-        "left": None if record.chain is None else str(record.chain.left),
-        "claimed": str(paid[record.channel]),
-        "runwaySeconds": money.runway_s if money else None,
-        "why": (state.reason if state and state.failures else "")
+    return PodRow(
+        label=record.label,
+        channel=channel_hex(record.channel),
+        namespace=record.namespace,
+        phase=record.phase,
+        scale=str(state.phase) if state else None,
+        replicas=replicas,
+        ready=ready,
+        slot=record.slot,
+        left=None if record.chain is None else str(record.chain.left),
+        claimed=str(paid[record.channel]),
+        runway_seconds=money.runway_s if money else None,
+        why=(state.reason if state and state.failures else "")
         or record.reason
         or parts.fleet.cap_told(record)
         or None,
-    }
+    )
 
 
 def _runways(parts: Parts, records: list[PodRecord]) -> list[int]:
@@ -169,16 +184,16 @@ def _runways(parts: Parts, records: list[PodRecord]) -> list[int]:
     return [money.runway_s for money in found if money is not None and money.runway_s is not None]
 
 
-def _busy_row(parts: Parts, record: PodRecord, paid: dict[ChannelId, int]) -> Answer:
+def _busy_row(parts: Parts, record: PodRecord, paid: dict[ChannelId, int]) -> BusyPod:
     machine = parts.fleet.machine(record.channel)
     state = machine.state if machine else None
     boot, total, _ = (state.counters if state else None) or (None, None, None)
-    return {
-        **_row(parts, record, paid),
-        "inFlight": state.load.samples[-1][1] if state and state.load.samples else 0,
-        "requests": total,
-        "proxy": boot,
-    }
+    return BusyPod(
+        **dict(_row(parts, record, paid)),
+        in_flight=state.load.samples[-1][1] if state and state.load.samples else 0,
+        requests=total,
+        proxy=boot,
+    )
 
 
 async def snapshot(parts: Parts, conversations: int) -> Snapshot:

@@ -2,7 +2,9 @@
 """Looks at each part that the daemon needs, one after another, and says what is missing."""
 
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import trio
 
@@ -19,11 +21,18 @@ from trustedpods.provider.config import ProviderConfig
 from trustedpods.provider.facade.haproxy.runtime import Runtime
 from trustedpods.provider.keys.file import read_key
 
-Finding = dict[str, str]
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What a look at one part told: `text` is what is there, or what is missing and what helps."""
+
+    part: str
+    state: Literal["ok", "missing"]
+    text: str
 
 
 async def examine(config: ProviderConfig) -> list[Finding]:
-    """One finding for each part: `ok`, or what is wrong and what helps."""
+    """One finding for each part, in the order in which they need each other."""
     looks: tuple[tuple[str, Callable[[ProviderConfig], Awaitable[str]]], ...] = (
         ("keys", _keys),
         ("tee", _tee),
@@ -39,10 +48,10 @@ async def examine(config: ProviderConfig) -> list[Finding]:
     findings = []
     for part, look in looks:
         try:
-            findings.append({"part": part, "state": "ok", "text": await look(config)})
+            findings.append(Finding(part, "ok", await look(config)))
         except TrustedPodsError as error:
             hint = f" ({error.hint})" if error.hint else ""
-            findings.append({"part": part, "state": "missing", "text": f"{error}{hint}"})
+            findings.append(Finding(part, "missing", f"{error}{hint}"))
     return findings
 
 

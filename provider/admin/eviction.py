@@ -6,11 +6,11 @@ the last item of the removal releases the channel, and the publisher reads the r
 """
 
 import logging
-from dataclasses import dataclass
 
 import trio
 
 from trustedpods.protocol.errors import BadInput, Refused, TrustedPodsError
+from trustedpods.provider.admin.views import EvictedPod
 from trustedpods.provider.admission.gate import Gate
 from trustedpods.provider.billing.settlement import Settlement
 from trustedpods.provider.core.lifecycle import Event
@@ -31,15 +31,6 @@ SETTLE_WITHIN_S = 60.0
 
 GONE_WITHIN_S = 100.0
 """How long the operator's command waits for the removal; it goes on without it."""
-
-
-@dataclass(frozen=True, slots=True)
-class EvictedPod:
-    """What became of a pod: its label, its phase now, and whether a claim was sent first."""
-
-    label: str
-    phase: Phase
-    settled: bool
 
 
 class Eviction:
@@ -115,7 +106,7 @@ class Eviction:
             _log.warning("%s: %s", record.label, reason)
         with trio.move_on_after(GONE_WITHIN_S):
             await self._wait_gone(records)
-        return [EvictedPod(one.label, self._now(one).phase, settled) for one in records]
+        return [EvictedPod(label=one.label, phase=self._now(one).phase, settled=settled) for one in records]
 
     async def _settle(self) -> bool:
         """Claim what is due up to now, if the chain answers."""

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from trustedpods.protocol.errors import NoContext
 from trustedpods.provider.admin.socket import ask_daemon
+from trustedpods.provider.admin.views import PodList, PodsRequest
 from trustedpods.provider.admission.isolation_probe import isolation_of
 from trustedpods.provider.cluster.client import Cluster, open_cluster
 from trustedpods.provider.cluster.pod_counters import TrafficDoor
@@ -57,8 +58,8 @@ async def activator(config: ProviderConfig) -> str:
 
 async def daemon(config: ProviderConfig) -> str:
     """Whether the daemon takes the operator's verbs; NoContext when none does."""
-    pods = (await ask_daemon(config.admin_socket, {"verb": "pods", "all": False}))["pods"]
-    return f"serves {len(pods)} pods"
+    found = await ask_daemon(config.admin_socket, PodsRequest(), PodList)
+    return f"serves {len(found.pods)} pods"
 
 
 def _listens_in(path: Path) -> bool:

@@ -3,7 +3,6 @@
 
 import hashlib
 from pathlib import Path
-from typing import Any
 
 import trio
 
@@ -17,10 +16,9 @@ from trustedpods.protocol.ids import Address
 from trustedpods.protocol.messages import Prices
 from trustedpods.protocol.units import UnixSeconds
 from trustedpods.provider.admin.socket import ask_daemon
+from trustedpods.provider.admin.views import Identity, IdentityRequest, PriceList, Registered, Unregistered
 from trustedpods.provider.config import ProviderConfig
 from trustedpods.provider.keys.file import read_key
-
-Facts = dict[str, Any]
 
 
 def market_of(config: ProviderConfig) -> Market:
@@ -34,7 +32,7 @@ def market_of(config: ProviderConfig) -> Market:
     )
 
 
-async def register(config: ProviderConfig, wait_s: int) -> Facts:
+async def register(config: ProviderConfig, wait_s: int) -> Registered:
     """Write the daemon's row, and let the operator's key keep it."""
     key = _owner_key(config)
     identity = await _identity(config, wait_s)
@@ -43,23 +41,23 @@ async def register(config: ProviderConfig, wait_s: int) -> Facts:
         receipt = await chain.register(key, row)
         operator = address_of(read_key(Path(config.identity.operator_key_file)))
         await chain.set_operator(key, operator)
-    return {
-        "owner": row.owner,
-        "daemon": row.daemon,
-        "endpoint": row.endpoint,
-        "transaction": "0x" + receipt.tx_hash.hex(),
-        "gas": receipt.gas_used,
-    }
+    return Registered(
+        owner=row.owner,
+        daemon=row.daemon,
+        endpoint=row.endpoint,
+        transaction="0x" + receipt.tx_hash.hex(),
+        gas=receipt.gas_used,
+    )
 
 
-async def unregister(config: ProviderConfig) -> Facts:
+async def unregister(config: ProviderConfig) -> Unregistered:
     """Remove the row."""
     async with Chain(config.market.rpc, market_of(config)) as chain:
         receipt = await chain.remove(_owner_key(config), config.identity.daemon)
-    return {"transaction": "0x" + receipt.tx_hash.hex(), "gas": receipt.gas_used}
+    return Unregistered(transaction="0x" + receipt.tx_hash.hex(), gas=receipt.gas_used)
 
 
-async def prices(config: ProviderConfig, publish: bool) -> Facts:
+async def prices(config: ProviderConfig, publish: bool) -> PriceList:
     """The configured prices beside those of the row."""
     async with Chain(config.market.rpc, market_of(config)) as chain:
         transaction = None
@@ -70,9 +68,12 @@ async def prices(config: ProviderConfig, publish: bool) -> Facts:
             transaction = "0x" + receipt.tx_hash.hex()
         row = await chain.provider(Address(config.identity.owner), config.identity.daemon)
         info = await chain.token_info()
-    facts: Facts = {"token": info.symbol, "configured": _words(config.prices)}
-    facts["registered"] = None if row is None else _words(row.prices)
-    return facts | ({"transaction": transaction} if transaction else {})
+    listed = PriceList(
+        token=info.symbol,
+        configured=_words(config.prices),
+        registered=None if row is None else _words(row.prices),
+    )
+    return listed.model_copy(update={"transaction": transaction}) if transaction else listed
 
 
 def _words(listed: Prices) -> str:
@@ -93,44 +94,37 @@ def _owner_key(config: ProviderConfig) -> bytes:
     return key
 
 
-async def _identity(config: ProviderConfig, wait_s: int) -> Facts:
+async def _identity(config: ProviderConfig, wait_s: int) -> Identity:
     """The daemon's profile and endpoint; waits until it runs."""
     deadline = trio.current_time() + wait_s
     while True:
         try:
-            return await ask_daemon(config.admin_socket, {"verb": "identity"})
+            return await ask_daemon(config.admin_socket, IdentityRequest(), Identity)
         except NoContext:
             if trio.current_time() >= deadline:
                 raise
             await trio.sleep(0.3)
 
 
-def row_of(config: ProviderConfig, identity: Facts) -> RegistryRow:
-    """The row of a daemon that says this of itself; Refused (rule `identity`) if it is no identity.
+def row_of(config: ProviderConfig, identity: Identity) -> RegistryRow:
+    """The row of a daemon that says this of itself; Refused (rule `identity`) if its chip is none.
 
     The chip's digest is of the daemon's own evidence: publishers refuse the same keys on another
     machine. It is zero where no TEE names the machine.
     """
-    try:
-        profile = bytes.fromhex(identity["profile"])
-        endpoint = str(identity["endpoint"])
-        tee = str(identity["tee"])
-        chip = bytes.fromhex(identity["chip"])
-    except (KeyError, ValueError, TypeError):
-        raise Refused("the daemon's answer is no identity", rule="identity") from None
-    if len(chip) != len(NO_CHIP):
-        raise Refused(f"the digest of the daemon's chip has {len(chip)} bytes", rule="identity")
+    if len(identity.chip) != len(NO_CHIP):
+        raise Refused(f"the digest of the daemon's chip has {len(identity.chip)} bytes", rule="identity")
     return RegistryRow(
         owner=Address(config.identity.owner),
         daemon=config.identity.daemon,
         updated_at=UnixSeconds(0),
         trust=config.identity.trust,
         region=config.identity.region,
-        tee=[tee] if tee in TEE_KINDS else [],
-        chip_digest=chip,
+        tee=[identity.tee] if identity.tee in TEE_KINDS else [],
+        chip_digest=identity.chip,
         token=Address(config.market.token),
         prices=config.prices,
         least=config.least,
-        profile_digest=hashlib.sha256(profile).digest(),
-        endpoint=endpoint,
+        profile_digest=hashlib.sha256(identity.profile).digest(),
+        endpoint=identity.endpoint,
     )

@@ -1,18 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """`trustedpods-provider top`: what the daemon does now, again and again, on a terminal."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 from rich.console import Console, Group
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-Answer = Mapping[str, Any]
-
-_BUSIEST_FIRST = ("inFlight", "rate", "replicas")
+from trustedpods.provider.admin.views import BusyPod, Overview
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,31 +17,37 @@ class Reading:
     """An answer of the daemon, and when it came (any clock in seconds that only goes forward)."""
 
     at: float
-    overview: Answer
+    overview: Overview
 
 
-def rates(before: Reading | None, now: Reading) -> list[dict[str, Any]]:
+@dataclass(frozen=True, slots=True)
+class RatedPod:
+    """A pod and its requests per second; None where that cannot be said."""
+
+    pod: BusyPod
+    rate: float | None
+
+
+def rates(before: Reading | None, now: Reading) -> list[RatedPod]:
     """The pods of *now* with requests per second since *before*, the busiest first.
 
     None where it cannot be said: a first reading, a new pod, counters of a restarted proxy.
     """
-    earlier = {} if before is None else {pod["channel"]: pod for pod in before.overview["pods"]}
-    rows = []
-    for pod in now.overview["pods"]:
-        old = earlier.get(pod["channel"])
-        rows.append({**pod, "rate": _rate(old, pod, 0.0 if before is None else now.at - before.at)})
+    earlier = {} if before is None else {pod.channel: pod for pod in before.overview.pods}
+    seconds = 0.0 if before is None else now.at - before.at
+    rows = [RatedPod(pod, _rate(earlier.get(pod.channel), pod, seconds)) for pod in now.overview.pods]
     return sorted(rows, key=_activity, reverse=True)
 
 
-def _rate(old: Answer | None, pod: Answer, seconds: float) -> float | None:
-    if old is None or seconds <= 0 or old["requests"] is None or pod["requests"] is None:
+def _rate(old: BusyPod | None, pod: BusyPod, seconds: float) -> float | None:
+    if old is None or seconds <= 0 or old.requests is None or pod.requests is None:
         return None
-    passed = pod["requests"] - old["requests"]
-    return None if passed < 0 or old["proxy"] != pod["proxy"] else passed / seconds
+    passed = pod.requests - old.requests
+    return None if passed < 0 or old.proxy != pod.proxy else passed / seconds
 
 
-def _activity(row: Answer) -> tuple[float, ...]:
-    return tuple(float(row[name] or 0) for name in _BUSIEST_FIRST)
+def _activity(row: RatedPod) -> tuple[float, ...]:
+    return row.pod.in_flight, row.rate or 0.0, row.pod.replicas
 
 
 def screen(before: Reading | None, now: Reading) -> Group:
@@ -56,30 +59,27 @@ def screen(before: Reading | None, now: Reading) -> Group:
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("WHY", overflow="ellipsis", no_wrap=True)
     for row in rates(before, now):
+        pod = row.pod
         table.add_row(
-            row["label"],
-            row["phase"],
-            _shown(row["scale"]),
-            *(_shown(row[name]) for name in ("replicas", "ready", "inFlight")),
-            "-" if row["rate"] is None else f"{row['rate']:.1f}",
-            _span(row["runwaySeconds"]),
-            row["why"] or "",
+            pod.label,
+            pod.phase,
+            pod.scale or "-",
+            *(str(number) for number in (pod.replicas, pod.ready, pod.in_flight)),
+            "-" if row.rate is None else f"{row.rate:.1f}",
+            _span(pod.runway_seconds),
+            pod.why or "",
         )
     return Group(Text(_headline(now.overview)), Text(), table)
 
 
-def _headline(overview: Answer) -> str:
-    gas = overview["gasWei"]
-    spool = overview["spoolBytes"] * 100 // overview["spoolQuotaBytes"]
+def _headline(overview: Overview) -> str:
+    gas = overview.gas_wei
+    spool = overview.spool_bytes * 100 // overview.spool_quota_bytes
     return (
-        f"{len(overview['pods'])} pods, {overview['replicas']} replicas, "
-        f"{overview['conversations']} talking, {overview['freeSlots']} slots free, spool {spool} %, "
+        f"{len(overview.pods)} pods, {overview.replicas} replicas, "
+        f"{overview.conversations} talking, {overview.free_slots} slots free, spool {spool} %, "
         f"gas {'unknown' if gas < 0 else f'{gas / 10**18:.4f}'}"
     )
-
-
-def _shown(value: object) -> str:
-    return "-" if value is None else str(value)
 
 
 def _span(seconds: int | None) -> str:
@@ -93,7 +93,7 @@ def _span(seconds: int | None) -> str:
 
 
 def watch(
-    ask: Callable[[], Answer], clock: Callable[[], float], wait: Callable[[float], None], every_s: float
+    ask: Callable[[], Overview], clock: Callable[[], float], wait: Callable[[float], None], every_s: float
 ) -> None:
     """Draw until interrupted; without a terminal, once."""
     console = Console()

@@ -12,11 +12,28 @@ from click.testing import CliRunner
 
 from tests.provider.test_config import GOOD
 from trustedpods.protocol.errors import ExitCode
-from trustedpods.provider.admin.socket import serve_admin
-from trustedpods.provider.cli import PLAIN_WIDTH, main
+from trustedpods.provider.admin.socket import serve_admin, verb_for
+from trustedpods.provider.admin.views import PodList, PodRow, PodsRequest
+from trustedpods.provider.cli import main
+from trustedpods.provider.commands.output import PLAIN_WIDTH
+from trustedpods.provider.core.pod import Phase
 
 HEAVY = ("libp2p", "web3", "kubernetes", "eth_account", "sqlalchemy", "pydantic")
 CHANNEL = "ab" * 24
+ROW = PodRow(
+    label="pabc",
+    channel=CHANNEL,
+    namespace="tp-pabc-1",
+    phase=Phase.SERVING,
+    scale=None,
+    replicas=0,
+    ready=0,
+    slot=None,
+    left=None,
+    claimed="0",
+    runway_seconds=None,
+    why=None,
+)
 
 
 @pytest.fixture
@@ -71,10 +88,10 @@ def test_preparing_and_paying_out_exclude_each_other(config: Path) -> None:
 
 
 async def test_a_table_in_a_pipe_is_not_folded(config: Path, tmp_path: Path, nursery: trio.Nursery) -> None:
-    async def pods(_question: dict[str, object]) -> dict[str, object]:
-        return {"pods": [{"label": "pabc", "channel": CHANNEL, "namespace": "tp-pabc-1", "left": None}]}
+    async def pods(_request: PodsRequest) -> PodList:
+        return PodList(pods=[ROW])
 
-    await nursery.start(serve_admin, tmp_path / "operator.sock", {"pods": pods})
+    await nursery.start(serve_admin, tmp_path / "operator.sock", {"pods": verb_for(PodsRequest, pods)})
     for output, whole in (("text", CHANNEL), ("json", f'"{CHANNEL}"')):
         command = ["pods", "--config", str(config), "-o", output]
         result = await trio.to_thread.run_sync(lambda words=command: CliRunner().invoke(main, words))

@@ -4,11 +4,11 @@
 import pytest
 import trio
 
+from tests.fakes.provider.admin import admin_json
 from tests.fakes.provider.caller import ADMIN_SOCKET, ASK, Caller, in_phase, until
 from tests.fakes.provider.world import MARKER, World
 from trustedpods.protocol.errors import BadInput, Refused
 from trustedpods.protocol.messages import Admission, PodStatus, StatusBody
-from trustedpods.provider.admin.socket import ask_daemon
 from trustedpods.provider.admission.gate import Gate
 from trustedpods.provider.core.pod import Phase
 
@@ -31,7 +31,7 @@ async def ask(world, **question):
     """A verb of the operator's, while time goes on."""
     async with trio.open_nursery() as nursery:
         nursery.start_soon(_run_clock, world)
-        answer = await ask_daemon(world.tmp_path / ADMIN_SOCKET, question)
+        answer = await admin_json(world.tmp_path / ADMIN_SOCKET, question)
         nursery.cancel_scope.cancel()
     return answer["pods"]
 
@@ -85,14 +85,14 @@ async def test_a_pod_that_nobody_means_is_not_touched(world):
         await caller.provision()
         for target in ("", "p", "10.9.9.9", "other.k1.test.localhost"):
             with pytest.raises(Refused) as caught:
-                await ask_daemon(
+                await admin_json(
                     world.tmp_path / ADMIN_SOCKET, {"verb": "evict", "target": target, "reason": WHY}
                 )
             assert caught.value.rule == "unknown-pod"
         label = parts.pods.get(caller.ref.channel).label
         for reason in ("", " ", "x" * 401, "bell\a"):
             with pytest.raises(BadInput):
-                await ask_daemon(
+                await admin_json(
                     world.tmp_path / ADMIN_SOCKET, {"verb": "evict", "target": label, "reason": reason}
                 )
         assert in_phase(parts, caller, Phase.SERVING)
@@ -144,7 +144,7 @@ async def test_a_chain_that_does_not_answer_keeps_nobody_here(world, virtual_tim
         label = parts.pods.get(caller.ref.channel).label
         async with trio.open_nursery() as nursery:
             nursery.start_soon(
-                ask_daemon, world.tmp_path / ADMIN_SOCKET, {"verb": "evict", "target": label, "reason": WHY}
+                admin_json, world.tmp_path / ADMIN_SOCKET, {"verb": "evict", "target": label, "reason": WHY}
             )
             await until(lambda: not world.cluster.lives)
             assert in_phase(parts, caller, Phase.REMOVING)

@@ -13,13 +13,14 @@ from trustedpods.protocol.attestation.chip import NO_CHIP
 from trustedpods.protocol.errors import EvidenceRefused, Refused
 from trustedpods.provider.admin.registration import row_of
 from trustedpods.provider.admin.socket import ask_daemon
+from trustedpods.provider.admin.views import Identity, IdentityRequest, read_answer
 from trustedpods.provider.daemon.registry_row import mend_row
 from trustedpods.provider.tee import SimulatedTee
 from trustedpods.publisher.core.trust import check_chip_against_row
 
 
 async def identity_of(world):
-    return await ask_daemon(world.tmp_path / ADMIN_SOCKET, {"verb": "identity"})
+    return await ask_daemon(world.tmp_path / ADMIN_SOCKET, IdentityRequest(), Identity)
 
 
 @pytest.fixture
@@ -53,16 +54,16 @@ async def test_class_open_without_a_tee_names_none(tmp_path):
 @pytest.mark.parametrize("broken", [{}, {"chip": "00" * 31}, {"chip": "rubbish"}, {"profile": None}])
 async def test_an_answer_that_is_no_identity_is_refused(sealed, broken):
     async with sealed.run() as (parts, _):
-        answer = (await identity_of(sealed) | broken) if broken else {}
+        answer = ((await identity_of(sealed)).plain() | broken) if broken else {}
         with pytest.raises(Refused) as caught:
-            row_of(parts.doors.config, answer)
+            row_of(parts.doors.config, read_answer(Identity, "identity", answer))
     assert caught.value.rule == "identity"
 
 
 async def test_a_row_of_another_machine_is_said_in_the_log(sealed, caplog):
     async with sealed.run() as (parts, address):
         row = row_of(parts.doors.config, await identity_of(sealed))
-        profile = bytes.fromhex((await identity_of(sealed))["profile"])
+        profile = (await identity_of(sealed)).profile
         where = row.owner, row.daemon
         for chip, said in ((row.chip_digest, False), (NO_CHIP, False), (b"x" * 32, True)):
             caplog.clear()

@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 import trio
 
+from tests.fakes.provider.admin import admin_json
 from tests.fakes.provider.caller import ADMIN_SOCKET, Caller, in_phase, manifest_of, serving, until
 from tests.fakes.provider.world import MARKER, World
 from trustedpods.contracts import merkle
@@ -24,7 +25,6 @@ from trustedpods.protocol.messages import (
     UsageReport,
 )
 from trustedpods.protocol.units import Usage
-from trustedpods.provider.admin.socket import ask_daemon
 from trustedpods.provider.core.pod import Phase
 from trustedpods.provider.facade.activator.wake import WakeAddress, ask
 from trustedpods.provider.keys.boot import BootKeys
@@ -76,7 +76,7 @@ async def test_a_replica_whose_end_the_node_lost_ends_when_it_was_let_go(world, 
 async def test_usage_is_claimed_as_it_was_reported(world, tmp_path):
     async with serving(world) as (parts, caller):
         world.pass_time(100)
-        prepared = await ask_daemon(tmp_path / ADMIN_SOCKET, {"verb": "claim", "prepare": True})
+        prepared = await admin_json(tmp_path / ADMIN_SOCKET, {"verb": "claim", "prepare": True})
         assert (prepared["items"], prepared["transaction"]) == (1, None)
         report = await caller.ask("usage", UsageBody(), UsageReport)
         (leaf,) = report.leaves
@@ -87,27 +87,27 @@ async def test_usage_is_claimed_as_it_was_reported(world, tmp_path):
         assert merkle.verify(leaf.root, hashed, leaf.proof)
         bill = due(Usage(*leaf.usage), parts.doors.config.prices)
         assert bill > 0
-        claimed = await ask_daemon(tmp_path / ADMIN_SOCKET, {"verb": "claim", "withdraw": True})
+        claimed = await admin_json(tmp_path / ADMIN_SOCKET, {"verb": "claim", "withdraw": True})
         assert int(claimed["withdrawn"]) == bill
         status = await caller.ask("status", StatusBody(), PodStatus)
         assert status.claimed == bill
         assert status.deposit == 10**9
-        again = await ask_daemon(tmp_path / ADMIN_SOCKET, {"verb": "claim", "withdraw": True})
+        again = await admin_json(tmp_path / ADMIN_SOCKET, {"verb": "claim", "withdraw": True})
         assert (again["items"], again["withdrawn"]) == (0, "0")
 
 
 async def test_a_claim_that_was_sent_before_a_kill_is_not_paid_twice(world, tmp_path):
     async with serving(world) as (_, caller):
         world.pass_time(100)
-        await ask_daemon(tmp_path / ADMIN_SOCKET, {"verb": "claim", "prepare": True})
+        await admin_json(tmp_path / ADMIN_SOCKET, {"verb": "claim", "prepare": True})
         kept = replace_store(tmp_path)
-        await ask_daemon(tmp_path / ADMIN_SOCKET, {"verb": "claim"})
+        await admin_json(tmp_path / ADMIN_SOCKET, {"verb": "claim"})
     kept.restore()  # the daemon died after sending and before writing it down
     owed = await world.chain.owed(world.owner)
     assert owed > 0
     async with world.run() as (_, address):
         caller.address = address
-        await ask_daemon(tmp_path / ADMIN_SOCKET, {"verb": "claim"})
+        await admin_json(tmp_path / ADMIN_SOCKET, {"verb": "claim"})
         report = await caller.ask("usage", UsageBody(), UsageReport)
         assert report.leaves[0].transaction is not None
     assert await world.chain.owed(world.owner) == owed
@@ -293,12 +293,12 @@ async def test_another_boot_waits_for_the_key(world, virtual_time):
 
 async def test_operators_see_numbers_only(world, tmp_path):
     async with serving(world) as (_parts, caller):
-        found = await ask_daemon(tmp_path / ADMIN_SOCKET, {"verb": "pods"})
+        found = await admin_json(tmp_path / ADMIN_SOCKET, {"verb": "pods"})
         assert [pod["phase"] for pod in found["pods"]] == ["serving"]
         assert MARKER not in str(found)
         assert caller.ref.publisher not in str(found)
         with pytest.raises(BadInput):
-            await ask_daemon(tmp_path / ADMIN_SOCKET, {"verb": "look-inside"})
+            await admin_json(tmp_path / ADMIN_SOCKET, {"verb": "look-inside"})
 
 
 async def test_encoded_errors_never_carry_a_trace(world):

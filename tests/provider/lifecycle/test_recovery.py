@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
+from tests.fakes.provider.admin import admin_json
 from tests.fakes.provider.caller import Caller, in_phase, until
 from tests.fakes.provider.world import World
 from trustedpods.contracts.eip712 import Domain, Move, address_of, sign_move
@@ -16,7 +17,6 @@ from trustedpods.protocol.errors import Refused
 from trustedpods.protocol.ids import address_bytes
 from trustedpods.protocol.messages import Done, Needs, PodStatus, StatusBody, UsageBody, UsageReport
 from trustedpods.protocol.rotation import RotateBody
-from trustedpods.provider.admin.socket import ask_daemon
 from trustedpods.provider.core import metering
 from trustedpods.provider.core.pod import Phase
 from trustedpods.provider.daemon.registry_row import mend_row
@@ -121,7 +121,7 @@ async def test_what_the_dead_meter_never_claimed_is_claimed_by_the_next(world):
     async with rebooted(world) as (_, caller):
         await rotate(world, caller)
         await caller.provision()
-        claimed = await ask_daemon(world.tmp_path / ADMIN_SOCKET, {"verb": "claim"})
+        claimed = await admin_json(world.tmp_path / ADMIN_SOCKET, {"verb": "claim"})
         assert claimed["items"] == 1
         report = await caller.ask("usage", UsageBody(), UsageReport)
         (leaf,) = report.leaves
@@ -204,7 +204,7 @@ async def test_the_dead_meters_signed_claim_goes_out_before_the_move(world):
         await caller.provision()
         world.old_meter = world.keys.meter_address
         world.pass_time(SERVED_S)
-        await ask_daemon(world.tmp_path / ADMIN_SOCKET, {"verb": "claim", "prepare": True})
+        await admin_json(world.tmp_path / ADMIN_SOCKET, {"verb": "claim", "prepare": True})
     up_to, world.keys = channel_of(world, caller).up_to, BootKeys.generate()
     async with world.run() as (_, caller.address):
         await rotate(world, caller)
@@ -332,7 +332,7 @@ async def test_restored_books_are_seen_and_nothing_is_billed_twice(world, virtua
     shutil.copytree(books, world.tmp_path / "copy", ignore=sockets)
     async with world.run() as (parts, caller.address):
         world.pass_time(SERVED_S)
-        await ask_daemon(world.tmp_path / ADMIN_SOCKET, {"verb": "claim"})
+        await admin_json(world.tmp_path / ADMIN_SOCKET, {"verb": "claim"})
         await until(lambda: channel_of(world, caller).up_to > world.now - SERVED_S)
         (life,) = world.cluster.lives.values()
         await world.cluster.scale(life.name, 0)

@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a verb prints: facts line by line, or a table; the same as JSON for programs."""
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+
+import click
+
+PLAIN_WIDTH = 240
+"""Characters of a table that goes to a file or a pipe: a channel's id is 48, and none is folded."""
+
+
+def show(facts: Mapping[str, object], output: str) -> None:
+    """Print facts, one a line."""
+    if output == "json":
+        click.echo(json.dumps(facts, indent=2))
+        return
+    for name, value in facts.items():
+        click.echo(f"{name}: {_text(value)}")
+
+
+def show_rows(rows: Sequence[Mapping[str, object]], output: str) -> None:
+    """Print a table; every row has the names of the first."""
+    if output == "json":
+        click.echo(json.dumps(rows, indent=2))
+        return
+    if not rows:
+        click.echo("none")
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False)
+    for name in rows[0]:
+        table.add_column(name, overflow="fold")
+    for row in rows:
+        table.add_row(*(_text(value) for value in row.values()))
+    console = Console() if sys.stdout.isatty() else Console(width=PLAIN_WIDTH)
+    console.print(table)
+
+
+def _text(value: object) -> str:
+    return "-" if value is None else str(value)

@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Verbs that stay: serve, activator."""
+
+import logging
+import sys
+from pathlib import Path
+
+import click
+
+from trustedpods.provider.commands.options import config_option, explained
+
+
+@click.command()
+@config_option
+@click.option("-v", "--verbose", is_flag=True, help="Log every detail.")
+@explained
+def serve(config_path: Path, verbose: bool) -> None:
+    """Run the daemon until it is told to stop."""
+    import trio
+
+    from trustedpods.provider.config import load_config
+    from trustedpods.provider.daemon.main import serve as run_daemon
+
+    _log_to_stderr(verbose)
+    trio.run(run_daemon, load_config(config_path))
+
+
+@click.command()
+@config_option
+@explained
+def activator(config_path: Path) -> None:
+    """Run the activator: hold requests of sleeping pods until the daemon has woken them."""
+    from trustedpods.provider.config import load_config
+    from trustedpods.provider.facade.activator.activator import main as run_activator
+
+    facade = load_config(config_path).facade
+    options = {
+        "--sockets": facade.activator_dir,
+        "--slots": facade.pools.http,
+        "--h2-slots": facade.pools.h2,
+        "--tcp-slots": facade.pools.tcp,
+        "--wake-socket": facade.wake_socket,
+        "--max-held": facade.max_held,
+        "--wake-limit": facade.wake_limit_s,
+    }
+    sys.exit(run_activator([str(word) for option in options.items() for word in option]))
+
+
+def _log_to_stderr(verbose: bool) -> None:
+    """The service manager keeps the log; tenants' contents are never in it."""
+    logging.basicConfig(
+        level=logging.DEBUG if verbose else logging.INFO,
+        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
+        stream=sys.stderr,
+    )
+    for chatty in ("httpx", "httpcore", "libp2p", "web3", "urllib3", "alembic"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)

@@ -8,6 +8,7 @@ import functools
 import json
 import sys
 from collections.abc import Awaitable, Callable
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
@@ -16,6 +17,8 @@ import click
 from trustedpods.protocol.errors import BadInput, ExitCode, TrustedPodsError
 
 if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
     from trustedpods.contracts.records import Market
     from trustedpods.protocol.ids import Address
 
@@ -86,7 +89,18 @@ def _channel(context: click.Context, parameter: click.Parameter, value: str) -> 
     return number
 
 
-def _print(value: Any, output: str) -> None:  # noqa: ANN401  what `facts` makes
+def _plain(record: "DataclassInstance") -> dict[str, object]:
+    """A flat record ready for JSON: bytes as hex with 0x, messages as objects."""
+    return {field.name: _plain_value(getattr(record, field.name)) for field in fields(record)}
+
+
+def _plain_value(value: object) -> object:
+    if isinstance(value, bytes):
+        return "0x" + value.hex()
+    return value.model_dump() if hasattr(value, "model_dump") else value
+
+
+def _print(value: dict[str, object] | list[dict[str, object]], output: str) -> None:
     if output == "json":
         click.echo(json.dumps(value, indent=2))
     elif isinstance(value, list):
@@ -95,7 +109,7 @@ def _print(value: Any, output: str) -> None:  # noqa: ANN401  what `facts` makes
         click.echo(_lines(value))
 
 
-def _lines(facts: dict[str, Any]) -> str:
+def _lines(facts: dict[str, object]) -> str:
     width = max(len(name) for name in facts)
     return "\n".join(f"{name:<{width}}  {_text(value)}" for name, value in facts.items())
 
@@ -169,13 +183,11 @@ def deploy_command(
 
     The deployer may mint the token afterwards.
     """
-    from dataclasses import asdict  # noqa: PLC0415
-
     from trustedpods.contracts.deploy import deploy  # noqa: PLC0415
 
     key, place = _key(key_file), rpc or DEFAULT_RPC
     market = _run(lambda: deploy(place, key, decimals, symbol=symbol, finality_blocks=finality_blocks))
-    _print({**asdict(market), "rpc": place}, output)
+    _print({**_plain(market), "rpc": place}, output)
 
 
 @main.command(epilog=_examples("verify --market market.json && echo genuine"))
@@ -212,7 +224,10 @@ def inspect_market(rpc: str, market: "Market", output: str) -> None:
     """Contracts, token, newest block, number of providers; whether the code is the packaged one."""
     from trustedpods.contracts.inspect import market_facts  # noqa: PLC0415
 
-    _print(_run(lambda: market_facts(rpc, market)), output)
+    facts = _run(lambda: market_facts(rpc, market))
+    token = {"token_symbol": facts.token.symbol, "token_decimals": facts.token.decimals}
+    seen = {name: value for name, value in _plain(facts).items() if name not in ("market", "token")}
+    _print({**_plain(facts.market), **token, **seen}, output)
 
 
 @inspect.command("providers")
@@ -221,7 +236,7 @@ def inspect_providers(rpc: str, market: "Market", output: str) -> None:
     """Every row of the registry."""
     from trustedpods.contracts.inspect import provider_facts  # noqa: PLC0415
 
-    _print(_run(lambda: provider_facts(rpc, market)), output)
+    _print([_plain(row) for row in _run(lambda: provider_facts(rpc, market))], output)
 
 
 @inspect.command("channel")
@@ -232,7 +247,11 @@ def inspect_channel(rpc: str, market: "Market", output: str, owner: Any, channel
     """One channel of a provider's OWNER, by its ID in hex: open or how it ended."""
     from trustedpods.contracts.inspect import channel_facts  # noqa: PLC0415
 
-    _print(_run(lambda: channel_facts(rpc, market, owner, channel)), output)
+    facts = _run(lambda: channel_facts(rpc, market, owner, channel))
+    plain: dict[str, object] = {"owner": facts.owner, "id": facts.id, "open": facts.state is not None}
+    for part in (facts.state, facts.closing, facts.opening):
+        plain |= {} if part is None else _plain(part)
+    _print(plain, output)
 
 
 @inspect.command("channels")
@@ -245,7 +264,8 @@ def inspect_channels(rpc: str, market: "Market", output: str, owner: Any, publis
 
     if owner is None and publisher is None:
         raise click.UsageError("give --owner, --publisher, or both")
-    _print(_run(lambda: channels_facts(rpc, market, owner, publisher)), output)
+    found = _run(lambda: channels_facts(rpc, market, owner, publisher))
+    _print([{"owner": one.owner, "id": one.id, **_plain(one.state)} for one in found], output)
 
 
 @inspect.command("account")
@@ -255,7 +275,7 @@ def inspect_account(rpc: str, market: "Market", output: str, address: Any) -> No
     """What ADDRESS holds, is owed, and where that is paid."""
     from trustedpods.contracts.inspect import account_facts  # noqa: PLC0415
 
-    _print(_run(lambda: account_facts(rpc, market, address)), output)
+    _print(_plain(_run(lambda: account_facts(rpc, market, address))), output)
 
 
 if __name__ == "__main__":

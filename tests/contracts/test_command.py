@@ -12,6 +12,8 @@ from click.testing import CliRunner
 
 from tests.contracts.node.anvil import FUNDED_KEY
 from tests.contracts.test_registry_rows import ROW
+from tests.fakes.chain.chain import FakeChain
+from trustedpods.contracts import inspect
 from trustedpods.contracts.__main__ import main
 from trustedpods.contracts.client import Chain
 from trustedpods.contracts.compile import CONTRACTS, ROOM, compile_contracts
@@ -69,6 +71,85 @@ def test_deploy_verify_inspect(deployed, terms):
     assert (listed["id"], listed["owner"]) == (id_, owner)
     text = CliRunner().invoke(main, ["inspect", "channel", *place, owner, "2a"]).output
     assert text.splitlines()[-1].split() == ["open", "no"]
+
+
+async def no_code(_rpc, _market):
+    return ["PodRegistry"]
+
+
+@pytest.fixture
+def fake(monkeypatch):
+    """A chain in memory in the place of a node."""
+    chain = FakeChain()
+    monkeypatch.setattr(inspect, "Chain", lambda _rpc, _market: chain)
+    monkeypatch.setattr(inspect, "unlike_source", no_code)
+    return chain
+
+
+@pytest.fixture
+def place(tmp_path):
+    (tmp_path / "market.json").write_text(json.dumps(NOWHERE))
+    return ["--market", str(tmp_path / "market.json")]
+
+
+def test_a_market_and_its_rows_are_told_by_these_names(fake, place):
+    fake.rows[ROW.owner, ROW.daemon] = ROW
+    told_market = told("inspect", "market", *place)
+    assert told_market == {
+        "chain_id": 1,
+        **{name: NOWHERE[name] for name in ("payments", "registry", "token")},
+        "finality_blocks": 0,
+        "token_symbol": "TPT",
+        "token_decimals": fake.decimals,
+        "block": fake.number,
+        "block_time": fake.now,
+        "providers": 1,
+        "not_this_source": ["PodRegistry"],
+    }
+    (row,) = told("inspect", "providers", *place)
+    assert row == {
+        "owner": ROW.owner,
+        "daemon": ROW.daemon,
+        "updated_at": 0,
+        "trust": "sealed",
+        "region": "eu-west",
+        "tee": ["sev-snp", "tdx"],
+        "chip_digest": "0x" + b"c".hex() * 32,
+        "token": ROW.token,
+        "prices": ROW.prices.model_dump(),
+        "least": ROW.least.model_dump(),
+        "profile_digest": "0x" + b"p".hex() * 32,
+        "endpoint": ROW.endpoint,
+    }
+
+
+def test_a_channel_is_told_by_these_names_while_it_lives_and_when_it_is_not_there(fake, place, terms):
+    key, owner = b"\5" * 32, address_of(FUNDED_KEY)
+    ref = PodRef(owner, address_of(key), b"s" * 32)
+    fake.give(ref.publisher, 10**9)
+    trio.run(fake.open_with_permit, key, ref, address_of(b"\7" * 32), terms, 10**8)
+    id_ = channel_hex(ref.channel)
+    channel = told("inspect", "channel", *place, owner, id_)
+    assert (channel["owner"], channel["id"], channel["open"]) == (owner, id_, True)
+    assert list(channel)[3:] == [
+        "left",
+        "left_tokens",
+        "up_to",
+        "unlock_at",
+        "unlock_s",
+        "cap_per_day",
+        "meter_tag",
+        "prices",
+        "deposited",
+        "opened_at",
+    ]
+    assert (channel["left"], channel["deposited"], channel["unlock_at"]) == (10**8, 10**8, None)
+    assert channel["prices"] == terms.prices.model_dump()
+    assert told("inspect", "channel", *place, owner, "2a") == {
+        "owner": owner,
+        "id": channel_hex(0x2A),
+        "open": False,
+    }
 
 
 def test_help_has_examples_and_starts_at_once():

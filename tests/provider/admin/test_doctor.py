@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The doctor looks at every part, whatever the one before told, and says what is missing."""
+
+import json
+import socket
+from dataclasses import FrozenInstanceError
+
+import pytest
+from click.testing import CliRunner
+
+from tests.provider.test_config import GOOD
+from trustedpods.contracts.eip712 import address_of
+from trustedpods.protocol.errors import ExitCode, NoContext
+from trustedpods.provider.admin import doctor, probes
+from trustedpods.provider.admin.doctor import Finding, examine
+from trustedpods.provider.admin.socket import serve_admin, verb_for
+from trustedpods.provider.admin.views import PodList, PodsRequest
+from trustedpods.provider.cli import main
+from trustedpods.provider.config import load_config
+
+PARTS = [
+    "keys",
+    "tee",
+    "chain",
+    "cluster",
+    "registry",
+    "facade",
+    "activator",
+    "daemon",
+    "traffic",
+    "isolation",
+]
+KEY = b"\5" * 32
+
+
+@pytest.fixture
+def path(tmp_path):
+    """The configuration of a machine on which nothing runs yet."""
+    text = GOOD.replace("/var/lib/tp", str(tmp_path)).replace("/run/f", str(tmp_path / "facade"))
+    text = text.replace("/k/", f"{tmp_path}/keys/").replace("10.0.0.1:8545", "127.0.0.1:1")
+    text = text.replace("[cluster]\n", '[cluster]\nregistry = "127.0.0.1:1"\n')
+    file = tmp_path / "provider.toml"
+    file.write_text(text)
+    return file
+
+
+@pytest.fixture
+def key_file(tmp_path):
+    file = tmp_path / "keys" / "operator"
+    file.parent.mkdir()
+    file.write_text(KEY.hex())
+    file.chmod(0o600)
+    return file
+
+
+async def found(path):
+    return {finding.part: finding for finding in await examine(load_config(path))}
+
+
+async def test_where_nothing_runs_every_part_is_told(path):
+    findings = await examine(load_config(path))
+    assert [finding.part for finding in findings] == PARTS
+    states = {finding.part: finding.state for finding in findings}
+    assert {part for part in PARTS if states[part] == "ok"} == {"tee", "traffic"}
+    texts = {finding.part: finding.text for finding in findings}
+    assert "cannot be read" in texts["keys"]
+    assert texts["tee"] == "none"
+    assert "start trustedpods-activator" in texts["activator"]
+    assert "is `trustedpods-provider serve` running?" in texts["daemon"]
+
+
+async def test_a_key_that_others_can_read_is_told_with_what_helps(path, key_file):
+    assert (await found(path))["keys"] == Finding("keys", "ok", f"operator {address_of(KEY)}")
+    key_file.chmod(0o644)
+    keys = (await found(path))["keys"]
+    assert keys.state == "missing"
+    assert keys.text.endswith("(chmod 600)")
+    assert KEY.hex() not in keys.text
+
+
+async def test_a_daemon_that_answers_is_ok(path, nursery):
+    async def pods(request):
+        assert not request.all
+        return PodList(pods=[])
+
+    await nursery.start(serve_admin, load_config(path).admin_socket, {"pods": verb_for(PodsRequest, pods)})
+    assert (await found(path))["daemon"] == Finding("daemon", "ok", "serves 0 pods")
+
+
+async def test_a_socket_counts_for_the_activator_only_while_somebody_listens(path):
+    config = load_config(path)
+    slots = config.facade.activator_dir
+    (slot := path.parent / "facade" / "slots" / "1").parent.mkdir(parents=True)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
+        listener.bind(str(slot))
+        with pytest.raises(NoContext):
+            await probes.activator(config)
+        listener.listen()
+        assert await probes.activator(config) == str(slots)
+    assert slot.exists()
+    with pytest.raises(NoContext):
+        await probes.activator(config)
+
+
+async def test_what_is_no_error_of_ours_is_not_hidden(path, monkeypatch):
+    async def broken(_config):
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr(doctor, "_keys", broken)
+    with pytest.raises(RuntimeError):
+        await examine(load_config(path))
+
+
+def test_a_finding_cannot_be_changed():
+    with pytest.raises(FrozenInstanceError):
+        Finding("keys", "ok", "").state = "missing"
+
+
+@pytest.mark.parametrize(("state", "code"), [("ok", ExitCode.DONE), ("missing", ExitCode.NO_CONTEXT)])
+def test_the_command_prints_findings_and_fails_if_one_is_missing(path, monkeypatch, state, code):
+    async def told(_config):
+        return [Finding("keys", "ok", "operator 0x1"), Finding("chain", state, "block 7")]
+
+    monkeypatch.setattr(doctor, "examine", told)
+    as_json = CliRunner().invoke(main, ["doctor", "-c", str(path), "-o", "json"])
+    assert as_json.exit_code == code
+    assert json.loads(as_json.stdout) == [
+        {"part": "keys", "state": "ok", "text": "operator 0x1"},
+        {"part": "chain", "state": state, "text": "block 7"},
+    ]
+    as_table = CliRunner().invoke(main, ["doctor", "-c", str(path)])
+    assert as_table.exit_code == code
+    assert [line.split()[:2] for line in as_table.stdout.splitlines()] == [
+        ["part", "state"],
+        ["keys", "ok"],
+        ["chain", state],
+    ]

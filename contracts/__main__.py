@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
     from trustedpods.contracts.records import Market
-    from trustedpods.protocol.ids import Address
+    from trustedpods.protocol.ids import Address, ChannelId
 
 T = TypeVar("T")
 V = TypeVar("V", bound=Callable[..., Any])
@@ -243,7 +243,7 @@ def inspect_providers(rpc: str, market: "Market", output: str) -> None:
 @_common
 @click.argument("owner", callback=_address)
 @click.argument("channel", metavar="ID", callback=_channel)
-def inspect_channel(rpc: str, market: "Market", output: str, owner: Any, channel: Any) -> None:  # noqa: ANN401
+def inspect_channel(rpc: str, market: "Market", output: str, owner: "Address", channel: "ChannelId") -> None:
     """One channel of a provider's OWNER, by its ID in hex: open or how it ended."""
     from trustedpods.contracts.inspect import channel_facts  # noqa: PLC0415
 
@@ -258,7 +258,9 @@ def inspect_channel(rpc: str, market: "Market", output: str, owner: Any, channel
 @_common
 @click.option("--owner", callback=_address, help="Of this provider.")
 @click.option("--publisher", callback=_address, help="Of this publisher.")
-def inspect_channels(rpc: str, market: "Market", output: str, owner: Any, publisher: Any) -> None:  # noqa: ANN401
+def inspect_channels(
+    rpc: str, market: "Market", output: str, owner: "Address | None", publisher: "Address | None"
+) -> None:
     """All channels that live of a provider, of a publisher, or between both."""
     from trustedpods.contracts.inspect import channels_facts  # noqa: PLC0415
 
@@ -271,7 +273,7 @@ def inspect_channels(rpc: str, market: "Market", output: str, owner: Any, publis
 @inspect.command("account")
 @_common
 @click.argument("address", callback=_address)
-def inspect_account(rpc: str, market: "Market", output: str, address: Any) -> None:  # noqa: ANN401
+def inspect_account(rpc: str, market: "Market", output: str, address: "Address") -> None:
     """What ADDRESS holds, is owed, and where that is paid."""
     from trustedpods.contracts.inspect import account_facts  # noqa: PLC0415
 

@@ -13,7 +13,17 @@ from click.testing import CliRunner
 from tests.provider.test_config import GOOD
 from trustedpods.protocol.errors import ExitCode
 from trustedpods.provider.admin.socket import serve_admin, verb_for
-from trustedpods.provider.admin.views import PodList, PodRow, PodsRequest
+from trustedpods.provider.admin.views import (
+    Claimed,
+    ClaimRequest,
+    DrainRequest,
+    Evicted,
+    EvictedPod,
+    EvictRequest,
+    PodList,
+    PodRow,
+    PodsRequest,
+)
 from trustedpods.provider.cli import main
 from trustedpods.provider.commands.output import PLAIN_WIDTH
 from trustedpods.provider.core.pod import Phase
@@ -99,3 +109,66 @@ async def test_a_table_in_a_pipe_is_not_folded(config: Path, tmp_path: Path, nur
         assert whole in result.stdout
         assert max(map(len, result.stdout.splitlines())) <= PLAIN_WIDTH
     assert json.loads(result.stdout)[0]["channel"] == CHANNEL
+
+
+async def told(config: Path, *words: str) -> str:
+    """What a verb prints, asked in a thread so that the daemon of the test can answer."""
+    command = [words[0], "--config", str(config), *words[1:]]
+    result = await trio.to_thread.run_sync(lambda: CliRunner().invoke(main, command))
+    assert result.exit_code == 0, result.output
+    return result.stdout
+
+
+async def test_a_claim_is_printed_as_the_daemon_told_it(
+    config: Path, tmp_path: Path, nursery: trio.Nursery
+) -> None:
+    async def claim(request: ClaimRequest) -> Claimed:
+        assert (request.prepare, request.withdraw) == (False, True)
+        return Claimed(items=2, root=b"\1" * 32, transaction=None, withdrawn="7")
+
+    await nursery.start(serve_admin, tmp_path / "operator.sock", {"claim": verb_for(ClaimRequest, claim)})
+    assert (await told(config, "claim", "--withdraw")).splitlines() == [
+        "items: 2",
+        f"root: {'01' * 32}",
+        "transaction: -",
+        "withdrawn: 7",
+    ]
+    assert json.loads(await told(config, "claim", "--withdraw", "-o", "json")) == {
+        "items": 2,
+        "root": "01" * 32,
+        "transaction": None,
+        "withdrawn": "7",
+    }
+
+
+async def test_options_arrive_in_the_daemons_question(
+    config: Path, tmp_path: Path, nursery: trio.Nursery
+) -> None:
+    asked: list[EvictRequest | DrainRequest] = []
+
+    async def evict(request: EvictRequest) -> Evicted:
+        asked.append(request)
+        return Evicted(pods=[EvictedPod(label="pabc", phase=Phase.GONE, settled=True)])
+
+    async def drain(request: DrainRequest) -> Evicted:
+        asked.append(request)
+        return Evicted(pods=[])
+
+    verbs = {"evict": verb_for(EvictRequest, evict), "drain": verb_for(DrainRequest, drain)}
+    await nursery.start(serve_admin, tmp_path / "operator.sock", verbs)
+    lines = (await told(config, "evict", "pabc", "--reason", "a notice", "--deny")).splitlines()
+    assert [line.split() for line in lines] == [["label", "phase", "settled"], ["pabc", "gone", "True"]]
+    assert (await told(config, "drain")) == "none\n"
+    assert json.loads(await told(config, "drain", "--undo", "-o", "json")) == []
+    assert asked == [
+        EvictRequest(target="pabc", reason="a notice", deny=True),
+        DrainRequest(reason="maintenance"),
+        DrainRequest(reason="maintenance", undo=True),
+    ]
+
+
+async def test_a_reason_that_is_far_too_long_is_one_clear_message(config: Path) -> None:
+    words = ["evict", "pabc", "--reason", "x" * 5000, "--config", str(config)]
+    result = await trio.to_thread.run_sync(lambda: CliRunner().invoke(main, words))
+    assert result.exit_code == ExitCode.BAD_INPUT
+    assert result.stderr == "error: reason: String should have at most 2048 characters\n"

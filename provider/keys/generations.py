@@ -7,11 +7,14 @@ within one boot these marks tell: a store that is behind them was set back.
 """
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
 from trustedpods.protocol.errors import NetworkFailure
 from trustedpods.protocol.ids import ChannelId
+from trustedpods.protocol.whole_file import replace_whole
 
 FILE_NAME: Final = "generations"
 _CHANNEL_BYTES: Final = 24
@@ -48,27 +51,31 @@ class Marks:
             self._newest[channel] = max(generation, self.newest(channel))
 
     def _compact(self, path: Path) -> None:
-        fresh = path.with_suffix(".new")
-        fresh.unlink(missing_ok=True)
-        self._append(fresh, b"".join(_entry(*item) for item in self._newest.items()))
-        fresh.rename(path)
+        with _writing(path):
+            replace_whole(path, b"".join(_entry(*item) for item in self._newest.items()))
 
     @staticmethod
     def _append(path: Path, data: bytes) -> None:
         """One write in memory: whole, or cut at the end when the process is killed."""
-        try:
+        with _writing(path):
             fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
             try:
                 os.write(fd, data)
             finally:
                 os.close(fd)
-        except OSError as error:
-            raise NetworkFailure(
-                f"the marks of this boot cannot be written: {error.strerror}",
-                where=str(path),
-                hint="the folder for keys must have room",
-                rule="marks",
-            ) from None
+
+
+@contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise NetworkFailure(
+            f"the marks of this boot cannot be written: {error.strerror}",
+            where=str(path),
+            hint="the folder for keys must have room",
+            rule="marks",
+        ) from None
 
 
 def _entry(channel: ChannelId, generation: int) -> bytes:

@@ -91,7 +91,7 @@ async def test_a_deposit_that_a_node_garbles_is_paid_once(world, fault):
         await world.top_up(chain)
     assert world.proxy.hit == [fault]
     assert await world.left() == DEPOSIT + 7
-    assert not list(world.folder.glob("*.new"))
+    assert not list(world.folder.glob(".*"))
 
 
 async def test_a_node_that_answers_nothing_for_a_while_loses_and_doubles_nothing(world):

@@ -265,7 +265,7 @@ class Settlement:
                 return
             if record.phase is not Phase.REMOVING:
                 raise Refused("the pod is not being removed", rule="phase")
-            fact = ChannelFact(channel.left, channel.up_to, channel.unlock_at)
+            fact = ChannelFact.of(channel)
             await self._pods.change(record.channel, chain=fact)
             self.close(record.channel, billed=billed)
             await trio.sleep(0.5)

@@ -103,18 +103,14 @@ class Dispatch:
         facts = await self._facts([cut.channel for cut in claim.cuts])
         for channel, found in facts.items():
             if found is not None and self._pods.get(channel) is not None:
-                await self._pods.change(channel, chain=_fact(found))
+                await self._pods.change(channel, chain=ChannelFact.of(found))
 
 
 def _judge(cut: settlement.Cut, channel: Channel | None, meter: int) -> settlement.Fate:
     """The signer may be the meter of an earlier boot: it counts while the channel names it."""
     if channel is None:
         return settlement.judge(cut, None)
-    return settlement.judge(cut, _fact(channel), ours=channel.meter_tag == meter)
-
-
-def _fact(channel: Channel) -> ChannelFact:
-    return ChannelFact(channel.left, channel.up_to, channel.unlock_at)
+    return settlement.judge(cut, ChannelFact.of(channel), ours=channel.meter_tag == meter)
 
 
 def _carrier(mined: list[Submission]) -> Submission:

@@ -3,7 +3,9 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Self
 
+from trustedpods.contracts.records import Channel
 from trustedpods.protocol.ids import Address, ChannelId, PodRef, host_label
 from trustedpods.protocol.units import Resources, TokenUnits, UnixSeconds
 
@@ -66,6 +68,11 @@ class ChannelFact:
     left: TokenUnits
     up_to: UnixSeconds
     unlock_at: UnixSeconds
+
+    @classmethod
+    def of(cls, channel: Channel) -> Self:
+        """What is kept of a channel that was just read."""
+        return cls(channel.left, channel.up_to, channel.unlock_at)
 
 
 @dataclass(frozen=True, slots=True)

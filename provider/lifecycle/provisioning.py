@@ -120,7 +120,7 @@ class Phases:
         now = self._doors.now()
         agreed = None if record.terms is None else Terms.unpack(record.terms)
         check_channel(channel, self._doors.offer, self._doors.meter, record.size, record.scaling, now, agreed)
-        fact = ChannelFact(channel.left, channel.up_to, channel.unlock_at)
+        fact = ChannelFact.of(channel)
         await self._pods.change(record.channel, chain=fact, terms=channel.terms.pack())
         self._board.tell(record.channel, "channel", f"channel found with {channel.left} base units")
 

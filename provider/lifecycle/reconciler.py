@@ -139,7 +139,10 @@ class Reconciler:
                 continue
             self._chain.absent_since.pop(record.channel, None)
             latest = self._pods.get(record.channel) or record
-            if latest.chain != _fact(channel) or self._chain.taken_over.get(record.channel) != channel:
+            if (
+                latest.chain != ChannelFact.of(channel)
+                or self._chain.taken_over.get(record.channel) != channel
+            ):
                 await self._recovery.compare(latest, channel)
                 await self._take_over(record, channel)
             taken_over[record.channel] = channel
@@ -148,7 +151,7 @@ class Reconciler:
 
     async def _take_over(self, record: PodRecord, channel: Channel) -> None:
         """What the chain says now. Of the terms, a publisher can raise the cap, at any time."""
-        fact = _fact(channel)
+        fact = ChannelFact.of(channel)
         known = None if record.terms is None else Terms.unpack(record.terms)
         if known is not None and funds.cap_raised(known, channel.terms):
             record = await self._pods.change(record.channel, chain=fact, terms=channel.terms.pack())
@@ -296,7 +299,3 @@ class Reconciler:
             revivable=funds.may_revive(held, awake, prices),
             accrued=accrued,
         )
-
-
-def _fact(channel: Channel) -> ChannelFact:
-    return ChannelFact(channel.left, channel.up_to, channel.unlock_at)

@@ -91,7 +91,7 @@ class FullWorld(World):
             scaling=Scaling(0, 2, 5, 50),
             meter=self.keys.meter_address,
             terms=channel.terms.pack(),
-            chain=ChannelFact(channel.left, channel.up_to, channel.unlock_at),
+            chain=ChannelFact.of(channel),
             statement=b"what was signed",
             changed_at=int(self.now) - SLEEPS_SINCE_S,
         )

@@ -12,7 +12,6 @@ from trustedpods.protocol.attestation.report_data import REPORT_DATA_BYTES
 from trustedpods.protocol.errors import TrustedPodsError
 from trustedpods.provider import tee
 from trustedpods.provider.admin import probes
-from trustedpods.provider.admin.registration import market_of
 from trustedpods.provider.cluster.client import open_cluster
 from trustedpods.provider.cluster.image_registry import open_registry
 from trustedpods.provider.config import ProviderConfig
@@ -60,7 +59,7 @@ async def _tee(config: ProviderConfig) -> str:
 
 
 async def _chain(config: ProviderConfig) -> str:
-    async with Chain(config.market.rpc, market_of(config)) as chain:
+    async with Chain(config.market.rpc, config.market.market) as chain:
         await chain.check_market()
         head = await chain.head()
         gas = await chain.gas_balance(address_of(read_key(Path(config.identity.operator_key_file))))

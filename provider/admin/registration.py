@@ -9,7 +9,6 @@ import trio
 
 from trustedpods.contracts.client import Chain
 from trustedpods.contracts.eip712 import address_of
-from trustedpods.contracts.records import Market
 from trustedpods.contracts.registry_rows import TEE_KINDS, RegistryRow
 from trustedpods.protocol.attestation.chip import NO_CHIP
 from trustedpods.protocol.errors import BadInput, NoContext, Refused
@@ -23,23 +22,12 @@ from trustedpods.provider.keys.file import read_key
 Facts = dict[str, Any]
 
 
-def market_of(config: ProviderConfig) -> Market:
-    """The market of the configuration."""
-    return Market(
-        chain_id=config.market.chain_id,
-        payments=Address(config.market.payments),
-        registry=Address(config.market.registry),
-        token=Address(config.market.token),
-        finality_blocks=config.market.finality_blocks,
-    )
-
-
 async def register(config: ProviderConfig, wait_s: int) -> Facts:
     """Write the daemon's row, and let the operator's key keep it."""
     key = _owner_key(config)
     identity = await _identity(config, wait_s)
     row = row_of(config, identity)
-    async with Chain(config.market.rpc, market_of(config)) as chain:
+    async with Chain(config.market.rpc, config.market.market) as chain:
         receipt = await chain.register(key, row)
         operator = address_of(read_key(Path(config.identity.operator_key_file)))
         await chain.set_operator(key, operator)
@@ -54,14 +42,14 @@ async def register(config: ProviderConfig, wait_s: int) -> Facts:
 
 async def unregister(config: ProviderConfig) -> Facts:
     """Remove the row."""
-    async with Chain(config.market.rpc, market_of(config)) as chain:
+    async with Chain(config.market.rpc, config.market.market) as chain:
         receipt = await chain.remove(_owner_key(config), config.identity.daemon)
     return {"transaction": "0x" + receipt.tx_hash.hex(), "gas": receipt.gas_used}
 
 
 async def prices(config: ProviderConfig, publish: bool) -> Facts:
     """The configured prices beside those of the row."""
-    async with Chain(config.market.rpc, market_of(config)) as chain:
+    async with Chain(config.market.rpc, config.market.market) as chain:
         transaction = None
         if publish:
             receipt = await chain.set_prices(

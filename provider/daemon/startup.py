@@ -9,9 +9,7 @@ from pathlib import Path
 import trio
 
 from trustedpods.contracts.client import Chain
-from trustedpods.contracts.records import Market
 from trustedpods.protocol.errors import NetworkFailure
-from trustedpods.protocol.ids import Address
 from trustedpods.provider import tee
 from trustedpods.provider.cluster.client import open_cluster
 from trustedpods.provider.cluster.image_registry import open_registry
@@ -37,13 +35,6 @@ DOORS_WITHIN_S = 120.0
 async def open_doors(config: ProviderConfig) -> AsyncIterator[Doors]:
     """Open everything that the daemon uses; Locked when another one runs."""
     keys = BootKeys.load_or_create(Path(config.identity.keys_dir))
-    market = Market(
-        chain_id=config.market.chain_id,
-        payments=Address(config.market.payments),
-        registry=Address(config.market.registry),
-        token=Address(config.market.token),
-        finality_blocks=config.market.finality_blocks,
-    )
     journal = Path(config.store.path).parent / "transactions"
     async with AsyncExitStack() as stack:
         yield Doors(
@@ -55,7 +46,9 @@ async def open_doors(config: ProviderConfig) -> AsyncIterator[Doors]:
                 open_store(Path(config.store.path), Vault(keys.hpke.to_bytes()))
             ),
             blobs=BlobStore(Path(config.store.spool), config.store.spool_quota_mib),
-            chain=await stack.enter_async_context(Chain(config.market.rpc, market, journal=journal)),
+            chain=await stack.enter_async_context(
+                Chain(config.market.rpc, config.market.market, journal=journal)
+            ),
             cluster=await stack.enter_async_context(open_cluster(Path(config.cluster.kubeconfig))),
             registry=await stack.enter_async_context(open_registry(f"http://{config.cluster.registry}")),
             resolver=Resolver(config.facade.resolvers),

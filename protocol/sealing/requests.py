@@ -19,7 +19,14 @@ from trustedpods.protocol import limits
 from trustedpods.protocol.codec import encode
 from trustedpods.protocol.envelopes import SignedRequest
 from trustedpods.protocol.errors import BadInput, LocalProtocolError, Refused
-from trustedpods.protocol.ids import Address, PodRef, address_bytes, address_from_bytes, keccak256
+from trustedpods.protocol.ids import (
+    Address,
+    PodRef,
+    address_bytes,
+    address_from_bytes,
+    channel_bytes,
+    keccak256,
+)
 from trustedpods.protocol.messages import Message, Verb
 from trustedpods.protocol.sealing import hpke
 
@@ -131,7 +138,7 @@ def request_info(verb: Verb, ref: PodRef, generation: int, expiry: int) -> bytes
             len(verb).to_bytes(1, "big"),
             verb.encode(),
             address_bytes(ref.publisher),
-            ref.channel.to_bytes(24, "big"),
+            channel_bytes(ref.channel),
             generation.to_bytes(8, "big"),
             expiry.to_bytes(8, "big"),
         )

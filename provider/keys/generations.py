@@ -13,12 +13,11 @@ from pathlib import Path
 from typing import Final
 
 from trustedpods.protocol.errors import NetworkFailure
-from trustedpods.protocol.ids import ChannelId
+from trustedpods.protocol.ids import CHANNEL_BYTES, ChannelId, channel_bytes, channel_from_bytes
 from trustedpods.protocol.whole_file import replace_whole
 
 FILE_NAME: Final = "generations"
-_CHANNEL_BYTES: Final = 24
-_ENTRY_BYTES: Final = _CHANNEL_BYTES + 8
+_ENTRY_BYTES: Final = CHANNEL_BYTES + 8
 
 
 class Marks:
@@ -46,8 +45,8 @@ class Marks:
     def _read(self, data: bytes) -> None:
         """Entries behind each other; a kill may have cut the last one short."""
         for start in range(0, len(data) - _ENTRY_BYTES + 1, _ENTRY_BYTES):
-            channel = ChannelId(int.from_bytes(data[start : start + _CHANNEL_BYTES], "big"))
-            generation = int.from_bytes(data[start + _CHANNEL_BYTES : start + _ENTRY_BYTES], "big")
+            channel = channel_from_bytes(data[start : start + CHANNEL_BYTES])
+            generation = int.from_bytes(data[start + CHANNEL_BYTES : start + _ENTRY_BYTES], "big")
             self._newest[channel] = max(generation, self.newest(channel))
 
     def _compact(self, path: Path) -> None:
@@ -79,4 +78,4 @@ def _writing(path: Path) -> Iterator[None]:
 
 
 def _entry(channel: ChannelId, generation: int) -> bytes:
-    return channel.to_bytes(_CHANNEL_BYTES, "big") + generation.to_bytes(8, "big")
+    return channel_bytes(channel) + generation.to_bytes(8, "big")

@@ -7,7 +7,7 @@ from trustedpods.contracts.records import Channel
 from trustedpods.contracts.terms import Terms
 from trustedpods.protocol.codec import encode
 from trustedpods.protocol.errors import Refused
-from trustedpods.protocol.ids import address_bytes
+from trustedpods.protocol.ids import address_bytes, channel_bytes
 from trustedpods.protocol.messages import BlobNeed, BlobRef, Endpoint, SignedStatement, Statement
 from trustedpods.protocol.sealing.blobs import chunk_count
 from trustedpods.protocol.sealing.replies import sign_statement
@@ -169,7 +169,7 @@ class Phases:
 
     def _state(self, record: PodRecord, opened: OpenBundle) -> SignedStatement:
         statement = Statement(
-            channel=record.channel.to_bytes(24, "big"),
+            channel=channel_bytes(record.channel),
             generation=record.generation,
             namespace=record.namespace,
             endpoints=self._endpoints(record, opened),

@@ -24,7 +24,7 @@ from trustedpods.protocol.codec import decode, encode
 from trustedpods.protocol.envelopes import ErrorReply, SignedRequest
 from trustedpods.protocol.errors import NetworkFailure, Refused, TrustedPodsError
 from trustedpods.protocol.evidence import AttestRequest, Evidence, KeyBinding
-from trustedpods.protocol.ids import address_bytes, address_from_bytes
+from trustedpods.protocol.ids import address_bytes, address_from_bytes, channel_bytes
 from trustedpods.protocol.messages import (
     Admission,
     AdmitBody,
@@ -253,7 +253,7 @@ class ProviderPeer:
         if "other-image" in self.faults:
             digests = dict.fromkeys(digests, "sha256:" + "0" * 64)
         statement = Statement(
-            channel=request.ref.channel.to_bytes(24, "big"),
+            channel=channel_bytes(request.ref.channel),
             generation=request.generation,
             namespace="tp-test-1",
             endpoints=[Endpoint(service="web", port=80, url="http://pabc.k1.test.localhost:18080/")],

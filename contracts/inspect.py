@@ -42,7 +42,7 @@ async def provider_facts(rpc: str, market: Market) -> list[Facts]:
 async def channel_facts(rpc: str, market: Market, owner: Address, channel: ChannelId) -> Facts:
     """One channel by a view; and, as far as events tell, how it began or how it ended."""
     async with Chain(rpc, market) as chain:
-        (found,) = await chain.channels(owner, [channel])
+        found = await chain.channel(owner, channel)
         token, events = await chain.token_info(), await chain.channel_events(owner, channel)
         facts = {"owner": owner, "id": channel_hex(channel), "open": found is not None}
         if found is not None:

@@ -39,6 +39,11 @@ class PaymentViews(ChainBase):
             found += _status_answer(batch, raw)
         return found
 
+    async def channel(self, owner: Address, channel: ChannelId) -> Channel | None:
+        """State of one channel; None means *read, and not there*."""
+        (found,) = await self.channels(owner, [channel])
+        return found
+
     async def owed(self, who: Address) -> TokenUnits:
         """What `withdraw` would pay."""
         _, amount = await self._call(self._payments.functions.accounts(who))

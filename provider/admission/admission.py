@@ -147,7 +147,7 @@ class Acceptance:
         held = sum(len(pod.request) for pod in waiting) + len(stored)
         if len(waiting) < MAX_WAITING and held <= MAX_WAITING_BYTES:
             return
-        (channel,) = await self._doors.chain.channels(self._doors.owner, [request.ref.channel])
+        channel = await self._doors.chain.channel(self._doors.owner, request.ref.channel)
         if channel is None:
             raise Refused(
                 f"{len(waiting)} pods wait for their first payment, and there is no room for one more",
@@ -166,7 +166,7 @@ class Acceptance:
 
     async def _make_ready(self, record: PodRecord) -> None:
         """A pod that waits for its key is taken only on a channel that this boot's meter can claim."""
-        (channel,) = await self._doors.chain.channels(self._doors.owner, [record.channel])
+        channel = await self._doors.chain.channel(self._doors.owner, record.channel)
         if channel is not None and channel.meter_tag != meter_tag(self._doors.meter):
             raise Refused(
                 "the machine was restarted, and the channel still names its old meter",

@@ -259,7 +259,7 @@ class Settlement:
         publisher.
         """
         while True:
-            (channel,) = await self._doors.chain.channels(self._doors.owner, [record.channel])
+            channel = await self._doors.chain.channel(self._doors.owner, record.channel)
             if channel is None or channel.meter_tag != meter_tag(self._doors.meter):
                 self.closed(record.channel)
                 return

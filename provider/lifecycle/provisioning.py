@@ -90,7 +90,7 @@ class Phases:
     async def _require_channel(self, record: PodRecord) -> None:
         """Room and spool are not kept for long for somebody who does not pay."""
         if record.chain is None and self._doors.now() > record.changed_at + CHANNEL_WITHIN_S:
-            (channel,) = await self._doors.chain.channels(self._doors.owner, [record.channel])
+            channel = await self._doors.chain.channel(self._doors.owner, record.channel)
             if channel is None:
                 self._check_patience(record)
 
@@ -100,7 +100,7 @@ class Phases:
         depth = 0 if record.chain is not None else self._doors.config.market.finality_blocks
         while True:
             head = await self._doors.chain.head()
-            (channel,) = await self._doors.chain.channels(self._doors.owner, [record.channel])
+            channel = await self._doors.chain.channel(self._doors.owner, record.channel)
             if channel is None:
                 first_seen = None
                 self._check_patience(record)

@@ -81,7 +81,7 @@ class Remover:
         deadline = record.changed_at + CHANNEL_MAY_COME_S
         while self._doors.now() < deadline:
             try:
-                (channel,) = await self._doors.chain.channels(self._doors.owner, [record.channel])
+                channel = await self._doors.chain.channel(self._doors.owner, record.channel)
             except NetworkFailure:
                 deadline += 1  # not read is not absent
                 channel = None

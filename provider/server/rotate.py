@@ -85,7 +85,7 @@ class Rotations:
         return move
 
     async def _channel(self, ref: PodRef) -> Channel:
-        (channel,) = await self._doors.chain.channels(ref.owner, [ref.channel])
+        channel = await self._doors.chain.channel(ref.owner, ref.channel)
         if channel is None:
             raise Refused("there is no such channel on chain", rule="channel-missing")
         return channel

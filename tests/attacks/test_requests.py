@@ -50,7 +50,7 @@ async def recorded_provision(caller):
     private, request = caller.signed("provision", caller.bundle())
     async with caller.talk(private, request) as (_, reply):
         needs, _ = await reply(Needs)
-        if await caller.world.chain.channels(caller.world.owner, [caller.ref.channel]) == [None]:
+        if await caller.world.chain.channel(caller.world.owner, caller.ref.channel) is None:
             await caller.pay()
         contents = {ref.blob_id: (ref, data) for ref, data in caller.refs()}
         for need in needs.blobs:
@@ -182,7 +182,7 @@ async def test_an_invented_owner_on_a_lying_rpc(tmp_path):
     async with world.run() as (parts, address):
         caller, liar = Caller(world, address), Caller(world, address)
         await caller.provision()
-        (world.chain.invented,) = await world.chain.channels(world.owner, [caller.ref.channel])
+        world.chain.invented = await world.chain.channel(world.owner, caller.ref.channel)
         for verb, body, model in (("delete", DeleteBody(), Done), ("status", StatusBody(), PodStatus)):
             with pytest.raises(Refused) as caught:
                 await liar.ask(verb, body, model)

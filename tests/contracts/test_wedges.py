@@ -76,8 +76,7 @@ class Provider:
         return (await self.channel()).up_to
 
     async def channel(self):
-        (found,) = await self.chain.channels(self.owner.address, [self.ref.channel])
-        return found
+        return await self.chain.channel(self.owner.address, self.ref.channel)
 
     @asynccontextmanager
     async def daemon(self):

@@ -68,7 +68,7 @@ class World:
         return Chain(url or self.proxy.url, market, journal=self.folder, mined_within_s=patience)
 
     async def left(self):
-        (channel,) = await self.truth.channels(self.owner.address, [self.ref.channel])
+        channel = await self.truth.channel(self.owner.address, self.ref.channel)
         return channel.left
 
     async def top_up(self, chain, amount=7):

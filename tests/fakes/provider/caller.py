@@ -228,7 +228,7 @@ class Caller:
         steps = []
         async with self.talk(private, request) as (_, reply):
             needs, _ = await reply(Needs)
-            if pay and (await self.world.chain.channels(self.world.owner, [self.ref.channel])) == [None]:
+            if pay and await self.world.chain.channel(self.world.owner, self.ref.channel) is None:
                 await self.pay()
             contents = {ref.blob_id: (ref, data) for ref, data in self.refs()}
             for need in needs.blobs:

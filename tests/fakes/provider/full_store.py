@@ -76,7 +76,7 @@ class FullWorld(World):
         caller = Caller(self, "nowhere")
         _, request = caller.signed("provision", caller.bundle(), generation=GENERATION)
         await caller.pay(DEPOSIT)
-        (channel,) = await self.chain.channels(self.owner, [caller.ref.channel])
+        channel = await self.chain.channel(self.owner, caller.ref.channel)
         record = pod_record(
             ref=caller.ref,
             commanders=(caller.ref.publisher,),

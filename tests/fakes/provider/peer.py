@@ -275,7 +275,7 @@ class ProviderPeer:
 
     async def _paid(self, request):
         while True:
-            (channel,) = await self.chain.channels(self.owner, [request.ref.channel])
+            channel = await self.chain.channel(self.owner, request.ref.channel)
             if channel is not None:
                 if channel.unlock_at:
                     raise Refused("an unlock is announced", rule="unlock-announced")
@@ -300,7 +300,7 @@ class ProviderPeer:
         assert hashlib.sha256(b"".join(have)).hexdigest() == blob.digest.removeprefix("sha256:")
 
     async def _status(self, request, answers):
-        (channel,) = await self.chain.channels(self.owner, [request.ref.channel])
+        channel = await self.chain.channel(self.owner, request.ref.channel)
         status = PodStatus(
             phase=self.phase,
             reason="",

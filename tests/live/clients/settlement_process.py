@@ -91,7 +91,7 @@ async def settle(told, points):
         for _ in range(ROUNDS):
             for record in pods.standing:
                 if record.phase is Phase.REMOVING:
-                    (found,) = await chain.channels(told.owner, [record.channel])
+                    found = await chain.channel(told.owner, record.channel)
                     if found is not None:
                         settlement.close(record.channel, billed=True)
                     else:

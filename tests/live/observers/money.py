@@ -68,7 +68,7 @@ class Bank:
 
     def channel(self, channel: str) -> Channel | None:
         """A channel as it stands; None: there is none."""
-        return self.ask(lambda chain: chain.channels(self.owner, [_id(channel)]))[0]
+        return self.ask(lambda chain: chain.channel(self.owner, _id(channel)))
 
     def events(self, channel: str) -> ChannelEvents:
         """What was paid into a channel, and how it ended."""

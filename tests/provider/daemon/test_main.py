@@ -240,7 +240,7 @@ async def test_a_pod_that_crashes_is_removed_and_its_deposit_goes_back(world, vi
         assert not world.cluster.lives
         assert not world.registry.manifests
         assert not world.registry.blobs
-        assert await world.chain.channels(world.owner, [caller.ref.channel]) == [None]
+        assert await world.chain.channel(world.owner, caller.ref.channel) is None
         closed = await world.chain.closed(world.owner, caller.ref.channel)
         assert closed.refund == 10**9
         assert await world.chain.owed(world.owner) == 0

@@ -222,7 +222,7 @@ async def test_the_cap_bounds_the_replicas_until_it_is_raised(world, virtual_tim
             return text in (await caller.ask("status", StatusBody(), PodStatus)).reason
 
         await until(lambda: told("held at 2 of 3 replicas by maxCostPerDay, the channel's cap"))
-        (channel,) = await world.chain.channels(world.owner, [caller.ref.channel])
+        channel = await world.chain.channel(world.owner, caller.ref.channel)
         mantissa, exponent = encode_cap(channel.terms.cap_per_day * 2, up=True)
         await world.chain.raise_cap(caller.key, world.owner, caller.ref.salt, mantissa, exponent)
         await until(lambda: replicas_of(world) == 3)

@@ -10,7 +10,7 @@ from trustedpods.protocol.errors import NetworkFailure, TrustedPodsError
 from trustedpods.protocol.ids import ChannelId
 from trustedpods.provider.billing.meter import Meter
 from trustedpods.provider.core.pod import Phase, PodRecord
-from trustedpods.provider.core.scaler import scaler
+from trustedpods.provider.core.scaler import scaler, types
 from trustedpods.provider.core.traffic import combine
 from trustedpods.provider.doors import Doors
 from trustedpods.provider.facade import readiness
@@ -86,7 +86,7 @@ class Fleet:
 
     def _sleeps(self, slot: int) -> bool:
         machine = self._labels.get(pod_of(self._doors.facade.label_of(slot) or ""))
-        return machine is not None and machine.state.phase is scaler.Phase.ASLEEP
+        return machine is not None and machine.state.phase is types.Phase.ASLEEP
 
     async def _wake(self, slot: int) -> WakeAnswer:
         with trio.move_on_after(self._doors.config.facade.wake_limit_s):
@@ -111,7 +111,7 @@ class Fleet:
             known = self._machines.get(record.channel)
             if known is not None and known.published.namespace == record.namespace:
                 known.serves(services)
-                known.feed(scaler.LimitsSet(self._limits(record)))
+                known.feed(types.LimitsSet(self._limits(record)))
                 return known
             replicas = await self._doors.cluster.replicas(record.namespace)
             return self._adopt(self._make(record, opened, services, replicas))
@@ -127,14 +127,14 @@ class Fleet:
         )
         return Machine(self._doors, published, self._limits(record), replicas)
 
-    def _limits(self, record: PodRecord, stopped: str | None = None) -> scaler.Limits:
+    def _limits(self, record: PodRecord, stopped: str | None = None) -> types.Limits:
         return limits_of(self._doors, self._bundles, record, stopped)
 
     def cap_raised(self, record: PodRecord) -> None:
         """The channel has a higher cap: the pod may grow further."""
         machine = self._machines.get(record.channel)
         if machine is not None:
-            machine.feed(scaler.LimitsSet(self._limits(record, machine.state.limits.stopped)))
+            machine.feed(types.LimitsSet(self._limits(record, machine.state.limits.stopped)))
 
     def cap_told(self, record: PodRecord) -> str:
         """That the channel's cap holds the pod back, in words; empty if it does not."""
@@ -145,7 +145,7 @@ class Fleet:
         """No replicas from now on; whoever asks is told why."""
         machine = self._machines.get(record.channel)
         if machine is not None:
-            machine.feed(scaler.LimitsSet(self._limits(record, reason)))
+            machine.feed(types.LimitsSet(self._limits(record, reason)))
         elif await self._doors.cluster.replicas(record.namespace):
             await self._doors.cluster.scale(record.namespace, 0)
 
@@ -241,7 +241,7 @@ class Fleet:
             machine.told_with_all()
         self._adopt(machine)
         if record.phase is Phase.STOPPED:
-            machine.feed(scaler.LimitsSet(self._limits(record, record.reason)))
+            machine.feed(types.LimitsSet(self._limits(record, record.reason)))
 
     def _adopt(self, machine: Machine) -> Machine:
         assert self._nursery is not None
@@ -258,8 +258,8 @@ class Fleet:
             await trio.sleep(TICK_S)
             for machine in list(self._machines.values()):
                 if not scaler.rests(machine.state):
-                    machine.feed(scaler.Tick())
-            awake = [m for m in self._machines.values() if m.state.phase is not scaler.Phase.ASLEEP]
+                    machine.feed(types.Tick())
+            awake = [m for m in self._machines.values() if m.state.phase is not types.Phase.ASLEEP]
             try:
                 await self._read_traffic(awake)
                 await self._diagnose(awake)
@@ -276,13 +276,13 @@ class Fleet:
                 continue  # it got another slot meanwhile
             stats = combine({slot: readings[slot] for slot in machine.published.services})
             await self._meter.traffic(machine.published.channel, stats)
-            machine.feed(scaler.TrafficSeen(stats))
+            machine.feed(types.TrafficSeen(stats))
 
     async def _diagnose(self, machines: list[Machine]) -> None:
         """Ask Kubernetes why a waking pod is not there yet; what is hopeless ends the attempt."""
         now = trio.current_time()
         for machine in machines:
-            if machine.state.phase is not scaler.Phase.WAKING or now - machine.state.since < DIAGNOSE_AFTER_S:
+            if machine.state.phase is not types.Phase.WAKING or now - machine.state.since < DIAGNOSE_AFTER_S:
                 continue
             found = await self._doors.cluster.diagnose(machine.published.namespace)
             if found is not None and found.hopeless:

@@ -4,14 +4,14 @@
 from trustedpods.contracts.terms import Terms
 from trustedpods.provider.core import funds
 from trustedpods.provider.core.pod import PodRecord
-from trustedpods.provider.core.scaler import scaler
+from trustedpods.provider.core.scaler import types
 from trustedpods.provider.doors import Doors
 from trustedpods.provider.pods.bundles import Bundles
 
 
-def limits_of(doors: Doors, bundles: Bundles, record: PodRecord, stopped: str | None = None) -> scaler.Limits:
+def limits_of(doors: Doors, bundles: Bundles, record: PodRecord, stopped: str | None = None) -> types.Limits:
     """The pod's settings and the operator's, for its machine; with *stopped* it has no replica, and why."""
-    return scaler.Limits(
+    return types.Limits(
         min=record.scaling.least,
         max=record.scaling.most,
         idle_after=float(record.scaling.idle_after_s),
@@ -35,5 +35,5 @@ def _affordable(doors: Doors, record: PodRecord) -> int | None:
 def _idle_connection(bundles: Bundles, record: PodRecord) -> float:
     """In seconds, as the manifest says, if it can still be read."""
     if not bundles.held(record):
-        return scaler.Limits().idle_connection
+        return types.Limits().idle_connection
     return float(bundles.open(record).manifest.spec.scale.idle_connection)

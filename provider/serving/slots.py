@@ -8,7 +8,7 @@ from trustedpods.protocol.errors import NetworkFailure, TrustedPodsError
 from trustedpods.protocol.ids import ChannelId
 from trustedpods.provider.billing.meter import Meter
 from trustedpods.provider.core.pod import PodRecord
-from trustedpods.provider.core.scaler import scaler
+from trustedpods.provider.core.scaler import types
 from trustedpods.provider.core.traffic import SlotStats, TrafficMark, combine, mark_of
 from trustedpods.provider.doors import Doors
 from trustedpods.provider.facade.exposure import Exposure
@@ -20,7 +20,7 @@ Services = dict[int, Exposure]
 """What a pod serves, by slot."""
 
 
-def want_of(part: Exposure, served: scaler.Serve) -> Want:
+def want_of(part: Exposure, served: types.Serve) -> Want:
     """What the facade is to serve for one service, at its own port."""
     return Want(
         part.label,
@@ -42,7 +42,7 @@ async def give_slots(
     not keep the others from it; NetworkFailure when the facade cannot be reached.
     """
     parts = {record.channel: opened.exposures(record.label, doors.config) for record, opened in pods}
-    wants = [want_of(part, scaler.Serve()) for mine in parts.values() for part in mine]
+    wants = [want_of(part, types.Serve()) for mine in parts.values() for part in mine]
     given = await doors.facade.publish_all(wants)
     found: dict[ChannelId, Services | TrustedPodsError] = {}
     marks: dict[ChannelId, TrafficMark] = {}

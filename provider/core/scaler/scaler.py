@@ -36,27 +36,6 @@ from trustedpods.provider.core.scaler.types import (
 )
 from trustedpods.provider.core.traffic import SlotStats
 
-__all__ = [
-    "Answer",
-    "Command",
-    "Event",
-    "Limits",
-    "LimitsSet",
-    "Phase",
-    "PodsSeen",
-    "Refuse",
-    "ScaleState",
-    "Serve",
-    "SetReplicas",
-    "Tick",
-    "TrafficSeen",
-    "WakeAsked",
-    "begin",
-    "cap_told",
-    "rests",
-    "step",
-]
-
 BACKOFF_FIRST_S = 5.0
 BACKOFF_MAX_S = 300.0
 HEALTHY_S = 60.0

@@ -8,7 +8,7 @@ import trio
 
 from tests.fakes.cluster import FakeCluster, FakeLife
 from trustedpods.protocol.ids import ChannelId
-from trustedpods.provider.core.scaler.scaler import Limits, Serve, SetReplicas
+from trustedpods.provider.core.scaler.types import Limits, Serve, SetReplicas
 from trustedpods.provider.core.traffic import PodAddress
 from trustedpods.provider.facade.exposure import Exposure
 from trustedpods.provider.facade.pools import Protocol

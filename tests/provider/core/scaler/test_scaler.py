@@ -6,7 +6,8 @@ from dataclasses import replace
 import pytest
 
 from trustedpods.provider.core.scaler.concurrency import STABLE_S
-from trustedpods.provider.core.scaler.scaler import (
+from trustedpods.provider.core.scaler.scaler import begin, cap_told, step
+from trustedpods.provider.core.scaler.types import (
     Answer,
     Limits,
     LimitsSet,
@@ -19,9 +20,6 @@ from trustedpods.provider.core.scaler.scaler import (
     Tick,
     TrafficSeen,
     WakeAsked,
-    begin,
-    cap_told,
-    step,
 )
 from trustedpods.provider.core.traffic import PodAddress, PodTraffic, SlotStats
 

@@ -4,7 +4,8 @@
 from dataclasses import replace
 
 from tests.provider.core.scaler.test_scaler import LIMITS, A, B, C, awake, looked, stats
-from trustedpods.provider.core.scaler.scaler import (
+from trustedpods.provider.core.scaler.scaler import begin, step
+from trustedpods.provider.core.scaler.types import (
     Answer,
     PodsSeen,
     ScaleState,
@@ -12,8 +13,6 @@ from trustedpods.provider.core.scaler.scaler import (
     SetReplicas,
     TrafficSeen,
     WakeAsked,
-    begin,
-    step,
 )
 
 

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from tests.examples import examples
-from trustedpods.provider.core.scaler.scaler import (
+from trustedpods.provider.core.scaler.scaler import begin, rests, step
+from trustedpods.provider.core.scaler.types import (
     Answer,
     Command,
     Event,
@@ -22,9 +23,6 @@ from trustedpods.provider.core.scaler.scaler import (
     Tick,
     TrafficSeen,
     WakeAsked,
-    begin,
-    rests,
-    step,
 )
 from trustedpods.provider.core.traffic import PodAddress, PodTraffic, SlotStats
 

@@ -12,7 +12,8 @@ import pytest
 import trio
 
 from tests.provider.facade.parts import LiveFacade, Pod, everything, get, live_facade, parse, until
-from trustedpods.provider.core.scaler.scaler import (
+from trustedpods.provider.core.scaler.scaler import begin, step
+from trustedpods.provider.core.scaler.types import (
     Answer,
     Command,
     Event,
@@ -25,8 +26,6 @@ from trustedpods.provider.core.scaler.scaler import (
     Tick,
     TrafficSeen,
     WakeAsked,
-    begin,
-    step,
 )
 from trustedpods.provider.facade.activator.wake import WakeAddress, WakeAnswer, WakeRefusal, serve_wakes
 

@@ -2,7 +2,6 @@
 """Where localnets keep their files, and who holds their locks."""
 
 import contextlib
-import fcntl
 import json
 import os
 from collections.abc import Iterator
@@ -10,7 +9,7 @@ from pathlib import Path
 
 from trustedpods.localnet.settings import Settings
 from trustedpods.protocol.errors import Locked, NoContext
-from trustedpods.protocol.lockfile import open_lock, taken
+from trustedpods.protocol.lockfile import open_lock, take, taken
 from trustedpods.protocol.whole_file import replace_whole
 
 _HOME_VARIABLE = "TRUSTEDPODS_LOCALNET_HOME"
@@ -133,7 +132,7 @@ def waiting_for(path: Path) -> Iterator[None]:
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor = open_lock(path)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        take(descriptor)
         yield
     finally:
         os.close(descriptor)

@@ -20,7 +20,7 @@ FILE_NAME: Final = "generations"
 _ENTRY_BYTES: Final = CHANNEL_BYTES + 8
 
 
-class Marks:
+class NewestGenerations:
     """Generations that only grow. Without a *folder* they live as long as the object: for tests."""
 
     def __init__(self, folder: Path | None = None) -> None:

@@ -12,8 +12,8 @@ from trustedpods.provider.pods.bundles import Bundles
 def limits_of(doors: Doors, bundles: Bundles, record: PodRecord, stopped: str | None = None) -> types.Limits:
     """The pod's settings and the operator's, for its machine; with *stopped* it has no replica, and why."""
     return types.Limits(
-        min=record.scaling.least,
-        max=record.scaling.most,
+        min=record.scaling.min_replicas,
+        max=record.scaling.max_replicas,
         idle_after=float(record.scaling.idle_after_s),
         concurrency=record.scaling.concurrency,
         idle_connection=_idle_connection(bundles, record),

@@ -10,8 +10,7 @@ from typing import Any
 
 from trustedpods.provider.cluster.api.errors import NamespaceEnding
 from trustedpods.provider.cluster.api.http import Api, path_of
-from trustedpods.provider.cluster.objects.builder import KubeObject
-from trustedpods.provider.cluster.objects.names import APPLIER, SCALER, WORKLOAD
+from trustedpods.provider.cluster.objects.names import APPLIER, SCALER, WORKLOAD, KubeObject
 
 
 async def apply(api: Api, wanted: KubeObject) -> None:

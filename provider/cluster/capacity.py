@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from trustedpods.protocol.units import Resources
 from trustedpods.provider.cluster import views
 from trustedpods.provider.cluster.objects import sizes
-from trustedpods.provider.cluster.views import KubeObject
+from trustedpods.provider.cluster.objects.names import KubeObject
 
 
 @dataclass(frozen=True, slots=True)

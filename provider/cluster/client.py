@@ -18,8 +18,7 @@ from trustedpods.provider.cluster.api.watch import PodChange
 from trustedpods.provider.cluster.capacity import Capacity, capacity
 from trustedpods.provider.cluster.isolation_proof import proof
 from trustedpods.provider.cluster.isolation_proof.proof import Proof
-from trustedpods.provider.cluster.objects.builder import KubeObject
-from trustedpods.provider.cluster.objects.names import DELETION_COST, METERED, POD_LABEL, WORKLOAD
+from trustedpods.provider.cluster.objects.names import DELETION_COST, METERED, POD_LABEL, WORKLOAD, KubeObject
 from trustedpods.provider.cluster.reasons import Diagnosis
 from trustedpods.provider.cluster.rollout import Rollout
 from trustedpods.provider.cluster.views import ClaimView, NamespaceView, PodView
@@ -41,7 +40,7 @@ class Cluster:
     # ---- a pod's objects -----------------------------------------------------------------------
 
     async def apply(self, objects: Sequence[KubeObject]) -> None:
-        """Make the cluster hold these objects, as `builder.objects` returns them.
+        """Make the cluster hold these objects, as `pod_objects.objects` returns them.
 
         A new Deployment starts at zero replicas; one that exists keeps its number. Raises
         errors.ImmutableChange where Kubernetes cannot change an object in place, and

@@ -5,13 +5,11 @@ A publisher who has paid gets the scheduler's, the kubelet's or the quota's sent
 container's last lines, not "failed". What containers wrote is shown without control characters.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
 from trustedpods.provider.cluster import views
-
-KubeObject = Mapping[str, Any]
+from trustedpods.provider.cluster.objects.names import KubeObject
 
 MAX_TEXT = 4000
 

@@ -10,7 +10,7 @@ after the pods that it ended for it; what it saw once it never sees older again.
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from trustedpods.provider.cluster.views import KubeObject
+from trustedpods.provider.cluster.objects.names import KubeObject
 
 
 @dataclass(frozen=True, slots=True)

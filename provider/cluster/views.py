@@ -4,16 +4,12 @@
 Times are the API server's own, so a daemon that was away reads the same as one that was not.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from trustedpods.protocol.units import UnixSeconds
-from trustedpods.provider.cluster.objects import quantities, sizes
-from trustedpods.provider.cluster.objects.names import METERED, POD_LABEL
-
-KubeObject = Mapping[str, Any]
+from trustedpods.provider.cluster.objects import sizes
+from trustedpods.provider.cluster.objects.names import METERED, POD_LABEL, KubeObject
 
 _NOT_A_REASON = {"ContainerCreating", "PodInitializing"}
 _OVER = {"Succeeded", "Failed"}
@@ -120,7 +116,7 @@ def claim_view(claim: KubeObject) -> ClaimView:
         name=metadata["name"],
         uid=metadata["uid"],
         label=metadata.get("labels", {}).get(POD_LABEL, ""),
-        mib=quantities.mebibytes(given or asked),
+        mib=sizes.mebibytes(given or asked),
         created=created,
         deleted=_deletion_asked(metadata),
     )

@@ -12,7 +12,7 @@ from trustedpods.protocol.messages import BlobNeed, BlobRef, Endpoint, SignedSta
 from trustedpods.protocol.sealing.blobs import chunk_count
 from trustedpods.protocol.sealing.replies import sign_statement
 from trustedpods.provider.billing.meter import Meter
-from trustedpods.provider.cluster.objects.builder import PodLife, objects
+from trustedpods.provider.cluster.objects.pod_objects import PodLife, objects
 from trustedpods.provider.core.admission import check_channel
 from trustedpods.provider.core.lifecycle import Event
 from trustedpods.provider.core.pod import ChannelFact, PodRecord

@@ -20,9 +20,8 @@ from trustedpods.provider.cluster.api.watch import PodChange
 from trustedpods.provider.cluster.capacity import Capacity
 from trustedpods.provider.cluster.isolation_proof import proof
 from trustedpods.provider.cluster.isolation_proof.proof import Proof
-from trustedpods.provider.cluster.objects.builder import KubeObject
-from trustedpods.provider.cluster.objects.quantities import mebibytes
-from trustedpods.provider.cluster.objects.sizes import requested_by
+from trustedpods.provider.cluster.objects.names import KubeObject
+from trustedpods.provider.cluster.objects.sizes import mebibytes, requested_by
 from trustedpods.provider.cluster.reasons import Diagnosis
 from trustedpods.provider.cluster.rollout import Rollout
 from trustedpods.provider.cluster.views import ClaimView, NamespaceView, PodView

@@ -16,8 +16,8 @@ from trustedpods.protocol.errors import Locked, NetworkFailure, Refused
 from trustedpods.provider.cluster.api import errors
 from trustedpods.provider.cluster.api import kubeconfig as access
 from trustedpods.provider.cluster.api.http import open_api, path_of
-from trustedpods.provider.cluster.objects.builder import objects
 from trustedpods.provider.cluster.objects.names import WORKLOAD
+from trustedpods.provider.cluster.objects.pod_objects import objects
 from trustedpods.provider.cluster.objects.pod_template import GRACE_S
 
 pytestmark = pytest.mark.live

@@ -3,9 +3,9 @@
 
 from trustedpods.protocol import limits
 from trustedpods.protocol.errors import TrustedPodsError
-from trustedpods.provider.cluster import reasons, views
+from trustedpods.provider.cluster import reasons, views, workloads
 from trustedpods.provider.cluster.api.http import Api, path_of
-from trustedpods.provider.cluster.objects.names import POD_LABEL, WORKLOAD
+from trustedpods.provider.cluster.objects.names import POD_LABEL
 from trustedpods.provider.cluster.reasons import Crash, Diagnosis
 
 LOG_LINES = 10
@@ -13,8 +13,8 @@ LOG_LINES = 10
 
 async def diagnose(api: Api, namespace: str) -> Diagnosis | None:
     """See `Cluster.diagnose`."""
-    deployment = await api.find(path_of("Deployment", namespace, WORKLOAD))
-    if deployment is None or not deployment["spec"].get("replicas", 1):
+    workload = await workloads.HTTP_PODS.find(api, namespace)
+    if workload is None or not workload["spec"].get("replicas", 1):
         return None
     pods = await api.items(path_of("Pod", namespace), POD_LABEL)
     seen = [views.pod_view(pod) for pod in pods]
@@ -22,8 +22,7 @@ async def diagnose(api: Api, namespace: str) -> Diagnosis | None:
         return None
     alive = [pod for pod, view in zip(pods, seen, strict=True) if view.deleted_at is None]
     if not alive:
-        sets = await api.items(path_of("ReplicaSet", namespace), POD_LABEL)
-        return reasons.no_pod([*sets, deployment])
+        return reasons.no_pod(await workloads.HTTP_PODS.makers(api, workload))
     for pod in alive:
         crash = reasons.crash_in(pod)
         if crash is not None:

@@ -130,7 +130,7 @@ def _away(words: str) -> bool:
 
 
 def no_pod(holders: Iterable[KubeObject]) -> Diagnosis | None:
-    """Why a replica set or Deployment could not even make a pod: quota, pod security, a webhook."""
+    """Why a replica set or workload could not even make a pod: quota, pod security, a webhook."""
     for holder in holders:
         for condition in holder.get("status", {}).get("conditions", []):
             if condition["type"] == "ReplicaFailure" and condition["status"] == "True":

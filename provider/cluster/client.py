@@ -10,15 +10,15 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 
-from trustedpods.provider.cluster import applying, diagnosis, leases, reasons, views, workloads
+from trustedpods.provider.cluster import applying, diagnosis, leases, views, workloads
 from trustedpods.provider.cluster.api import errors, kubeconfig, watch
 from trustedpods.provider.cluster.api.http import Api, open_api, path_of
 from trustedpods.provider.cluster.api.watch import PodChange
 from trustedpods.provider.cluster.capacity import Capacity, capacity
+from trustedpods.provider.cluster.diagnosis import Diagnosis
 from trustedpods.provider.cluster.isolation_proof import proof
 from trustedpods.provider.cluster.isolation_proof.proof import Proof
 from trustedpods.provider.cluster.objects.names import DELETION_COST, METERED, POD_LABEL, KubeObject
-from trustedpods.provider.cluster.reasons import Diagnosis
 from trustedpods.provider.cluster.rollout import Rollout
 from trustedpods.provider.cluster.views import ClaimView, NamespaceView, PodView
 
@@ -157,7 +157,7 @@ class Cluster:
 
     async def events(self, namespace: str) -> list[str]:
         """Kubernetes' events of a namespace as lines, oldest first."""
-        return reasons.event_lines(await self._api.items(path_of("Event", namespace)))
+        return diagnosis.event_lines(await self._api.items(path_of("Event", namespace)))
 
     async def diagnose(self, namespace: str) -> Diagnosis | None:
         """Why no replica is ready; None when one is, when none is wanted, or nothing is known."""

@@ -18,11 +18,11 @@ from trustedpods.protocol.units import Resources, UnixSeconds
 from trustedpods.provider.cluster.api.errors import NamespaceEnding, NotThere
 from trustedpods.provider.cluster.api.watch import PodChange
 from trustedpods.provider.cluster.capacity import Capacity
+from trustedpods.provider.cluster.diagnosis import Diagnosis
 from trustedpods.provider.cluster.isolation_proof import proof
 from trustedpods.provider.cluster.isolation_proof.proof import Proof
 from trustedpods.provider.cluster.objects.names import KubeObject
 from trustedpods.provider.cluster.objects.sizes import mebibytes, requested_by
-from trustedpods.provider.cluster.reasons import Diagnosis
 from trustedpods.provider.cluster.rollout import Rollout
 from trustedpods.provider.cluster.views import ClaimView, NamespaceView, PodView
 

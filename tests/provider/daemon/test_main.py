@@ -19,7 +19,7 @@ from trustedpods.protocol.messages import (
     StatusBody,
 )
 from trustedpods.protocol.sealing.replies import verify_statement
-from trustedpods.provider.cluster.reasons import Diagnosis
+from trustedpods.provider.cluster.diagnosis import Diagnosis
 from trustedpods.provider.core.pod import Phase
 
 

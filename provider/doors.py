@@ -29,7 +29,7 @@ from trustedpods.provider.tee import Collector
 if TYPE_CHECKING:
     from trustedpods.contracts.client import Chain
     from trustedpods.provider.cluster.client import Cluster
-    from trustedpods.provider.cluster.image_registry import Registry
+    from trustedpods.provider.cluster.image_registry import ImageRegistry
     from trustedpods.provider.facade.facade import Facade
 
 
@@ -48,7 +48,7 @@ class Doors:
     blobs: BlobStore
     chain: "Chain"
     cluster: "Cluster"
-    registry: "Registry"
+    registry: "ImageRegistry"
     facade: "Facade"
     resolver: Resolver = field(default_factory=Resolver)
     until_ready: UntilReady = readiness.until_ready

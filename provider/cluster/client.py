@@ -14,13 +14,13 @@ from trustedpods.provider.cluster import applying, diagnosis, leases, views, wor
 from trustedpods.provider.cluster.api import errors, kubeconfig, watch
 from trustedpods.provider.cluster.api.http import Api, open_api, path_of
 from trustedpods.provider.cluster.api.watch import PodChange
-from trustedpods.provider.cluster.capacity import Capacity, capacity
+from trustedpods.provider.cluster.capacity import ClusterCapacity, capacity
 from trustedpods.provider.cluster.diagnosis import Diagnosis
 from trustedpods.provider.cluster.isolation_proof import proof
 from trustedpods.provider.cluster.isolation_proof.proof import Proof
 from trustedpods.provider.cluster.objects.names import DELETION_COST, METERED, POD_LABEL, KubeObject
 from trustedpods.provider.cluster.rollout import Rollout
-from trustedpods.provider.cluster.views import ClaimView, NamespaceView, PodView
+from trustedpods.provider.cluster.views import NamespaceView, PodView, VolumeClaimView
 
 MAX_REPLICAS_SET = 1000
 """A guard against nonsense, far above any manifest's maximum."""
@@ -95,17 +95,17 @@ class Cluster:
         """
         return watch.watch_pods(self._api, namespace)
 
-    async def claims(self, namespace: str | None = None) -> list[ClaimView]:
+    async def volume_claims(self, namespace: str | None = None) -> list[VolumeClaimView]:
         """Persistent volume claims of one namespace or of all."""
         found = await self._api.items(path_of("PersistentVolumeClaim", namespace), POD_LABEL)
-        return [views.claim_view(claim) for claim in found]
+        return [views.volume_claim_view(claim) for claim in found]
 
-    async def capacity(self) -> Capacity:
-        """What the ready nodes offer, and what pods and claims of anybody have asked for."""
+    async def capacity(self) -> ClusterCapacity:
+        """What the ready nodes offer, and what pods and volume claims of anybody have asked for."""
         nodes = await self._api.items(path_of("Node"))
         pods = await self._api.items(path_of("Pod"))
-        claims = await self._api.items(path_of("PersistentVolumeClaim"))
-        return capacity(nodes, pods, claims)
+        volume_claims = await self._api.items(path_of("PersistentVolumeClaim"))
+        return capacity(nodes, pods, volume_claims)
 
     # ---- single replicas -----------------------------------------------------------------------
 

@@ -48,7 +48,7 @@ class PodView:
 
 
 @dataclass(frozen=True, slots=True)
-class ClaimView:
+class VolumeClaimView:
     """One persistent volume claim; `mib` is what was given, or asked for while none is given."""
 
     namespace: str
@@ -104,14 +104,14 @@ def pod_view(pod: KubeObject) -> PodView:
     )
 
 
-def claim_view(claim: KubeObject) -> ClaimView:
+def volume_claim_view(claim: KubeObject) -> VolumeClaimView:
     """View of one PersistentVolumeClaim object."""
     metadata = claim["metadata"]
     given = claim.get("status", {}).get("capacity", {}).get("storage")
     asked = claim["spec"].get("resources", {}).get("requests", {}).get("storage")
     created = seconds(metadata["creationTimestamp"])
     assert created is not None
-    return ClaimView(
+    return VolumeClaimView(
         namespace=metadata["namespace"],
         name=metadata["name"],
         uid=metadata["uid"],

@@ -174,7 +174,7 @@ async def test_volumes_secrets_and_environment(cluster, image):
             (ended,) = await until(lambda: cluster.pods(life.namespace), lambda pods: pods and pods[0].over)
             await cluster.drop_finalizer(life.namespace, ended.name, ended.uid)
             await until(lambda: cluster.pods(life.namespace), lambda pods: not pods)
-        (claim,) = await cluster.claims(life.namespace)
+        (claim,) = await cluster.volume_claims(life.namespace)
         assert (claim.name, claim.mib, claim.label, claim.deleted) == ("data", 16, life.label, None)
         assert claim.created > 0
 

@@ -99,9 +99,9 @@ def test_claims_and_namespaces():
         "creationTimestamp": at(0),
     }
     claim = {"metadata": metadata, "spec": {"resources": {"requests": {"storage": "64Mi"}}}, "status": {}}
-    assert views.claim_view(claim).mib == 64
+    assert views.volume_claim_view(claim).mib == 64
     claim["status"] = {"capacity": {"storage": "1Gi"}}
-    assert views.claim_view(claim).mib == 1024
+    assert views.volume_claim_view(claim).mib == 1024
     conditions = [{"type": "X", "status": "True", "message": "pods remain"}, {"type": "Y", "status": "False"}]
     ending = {"metadata": {**metadata, "deletionTimestamp": at(1)}, "status": {"conditions": conditions}}
     view = views.namespace_view(ending)

@@ -310,7 +310,7 @@ async def test_encoded_errors_never_carry_a_trace(world):
         assert "Traceback" not in caught.value.what
 
 
-@pytest.mark.parametrize("moment", ["claims", "apply", "replicas", "scale"])
+@pytest.mark.parametrize("moment", ["volume_claims", "apply", "replicas", "scale"])
 async def test_a_kill_at_any_moment_of_a_deploy(world, moment):
     async with world.run() as (_, address):
         caller = Caller(world, address)

@@ -8,7 +8,7 @@ from pydantic.alias_generators import to_camel
 
 from trustedpods.manifests.part import STRICT, DnsLabel, Port, not_yet
 from trustedpods.manifests.quantity import MiB
-from trustedpods.protocol.messages import ServicePool
+from trustedpods.protocol.messages.admission import ServicePool
 
 HostName = Annotated[
     str, Field(pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)+$", max_length=253)

@@ -20,7 +20,8 @@ from trustedpods.protocol.codec import encode
 from trustedpods.protocol.envelopes import SignedRequest
 from trustedpods.protocol.errors import BadInput, LocalProtocolError, Refused
 from trustedpods.protocol.ids import Address, PodRef, address_bytes, address_from_bytes, keccak256
-from trustedpods.protocol.messages import Message, Verb
+from trustedpods.protocol.messages.base import Message
+from trustedpods.protocol.messages.verbs import Verb
 from trustedpods.protocol.sealing import hpke
 
 _INFO_TAG: Final = b"trusted-pods/request/v1\0"

@@ -14,7 +14,8 @@ from trustedpods.protocol.ids import (
     namespace_name,
 )
 from trustedpods.protocol.limits import MIB
-from trustedpods.protocol.messages import AdmitBody, Capacity
+from trustedpods.protocol.messages.admission import AdmitBody
+from trustedpods.protocol.messages.provider import Capacity
 from trustedpods.protocol.sealing.requests import OpenedRequest
 from trustedpods.provider.admission.gate import Gate
 from trustedpods.provider.admission.slot_reservations import SlotPromises

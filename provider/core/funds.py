@@ -4,7 +4,7 @@
 from dataclasses import dataclass, replace
 
 from trustedpods.contracts.terms import Terms, due, price_list
-from trustedpods.protocol.messages import Prices
+from trustedpods.protocol.messages.provider import Prices
 from trustedpods.protocol.units import UnixSeconds, Usage
 from trustedpods.provider.core.pod import PodSize, Scaling
 

@@ -3,7 +3,7 @@
 
 from dataclasses import dataclass
 
-from trustedpods.protocol.messages import Verb
+from trustedpods.protocol.messages.verbs import Verb
 from trustedpods.provider.admin.eviction import Evictor
 from trustedpods.provider.admission.admission import Acceptance
 from trustedpods.provider.admission.gate import Gate

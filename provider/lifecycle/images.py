@@ -11,7 +11,7 @@ from contextlib import aclosing
 from trustedpods.protocol.errors import Refused
 from trustedpods.protocol.ids import Address
 from trustedpods.protocol.limits import MIB
-from trustedpods.protocol.messages import BlobRef, ImageRef
+from trustedpods.protocol.messages.bundle import BlobRef, ImageRef
 from trustedpods.provider.core.pod import PodRecord
 from trustedpods.provider.doors import Doors
 from trustedpods.provider.pods.bundles import OpenBundle

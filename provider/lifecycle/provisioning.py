@@ -8,7 +8,8 @@ from trustedpods.contracts.terms import Terms
 from trustedpods.protocol.codec import encode
 from trustedpods.protocol.errors import Refused
 from trustedpods.protocol.ids import address_bytes
-from trustedpods.protocol.messages import BlobNeed, BlobRef, Endpoint, SignedStatement, Statement
+from trustedpods.protocol.messages.bundle import BlobNeed, BlobRef
+from trustedpods.protocol.messages.pod import Endpoint, SignedStatement, Statement
 from trustedpods.protocol.sealing.blobs import chunk_count
 from trustedpods.protocol.sealing.replies import sign_statement
 from trustedpods.provider.billing.meter import Meter

@@ -19,7 +19,7 @@ from trustedpods.protocol.errors import (
     TrustedPodsError,
 )
 from trustedpods.protocol.ids import ChannelId
-from trustedpods.protocol.messages import SignedStatement
+from trustedpods.protocol.messages.pod import SignedStatement
 from trustedpods.provider.core.lifecycle import Event
 from trustedpods.provider.core.pod import WORKING, Phase, PodRecord
 from trustedpods.provider.doors import Doors

@@ -14,7 +14,8 @@ from trustedpods.protocol.codec import decode
 from trustedpods.protocol.envelopes import SignedRequest
 from trustedpods.protocol.errors import BadInput, Refused, RemoteProtocolError
 from trustedpods.protocol.ids import host_label
-from trustedpods.protocol.messages import AdmitBody, BlobRef, Bundle, ImageRef
+from trustedpods.protocol.messages.admission import AdmitBody
+from trustedpods.protocol.messages.bundle import BlobRef, Bundle, ImageRef
 from trustedpods.protocol.sealing.requests import OpenedRequest, open_request
 from trustedpods.protocol.units import MIB, UnixSeconds
 from trustedpods.provider.config import ProviderConfig

@@ -14,7 +14,8 @@ import trio
 
 from trustedpods.protocol.errors import TrustedPodsError
 from trustedpods.protocol.ids import ChannelId
-from trustedpods.protocol.messages import Progress, SignedStatement
+from trustedpods.protocol.messages.base import Progress
+from trustedpods.protocol.messages.pod import SignedStatement
 
 MAX_BEHIND = 256
 """Lines kept for a listener that does not read."""

@@ -5,7 +5,7 @@ import trio
 
 from trustedpods.protocol.codec import decode
 from trustedpods.protocol.errors import Refused, TrustedPodsError
-from trustedpods.protocol.messages import BlobAck, BlobBody, BlobRef
+from trustedpods.protocol.messages.bundle import BlobAck, BlobBody, BlobRef
 from trustedpods.protocol.sealing.blobs import SEALED_CHUNK_SIZE, chunk_count
 from trustedpods.provider.admission.admission import Acceptance
 from trustedpods.provider.core.pod import ENDED, Phase

@@ -16,7 +16,8 @@ from trustedpods.protocol.codec import decode, encode
 from trustedpods.protocol.envelopes import SignedRequest
 from trustedpods.protocol.errors import LocalProtocolError, NetworkFailure, Refused, TrustedPodsError
 from trustedpods.protocol.evidence import AttestRequest, KeyBinding
-from trustedpods.protocol.messages import Message, Verb
+from trustedpods.protocol.messages.base import Message
+from trustedpods.protocol.messages.verbs import Verb
 from trustedpods.protocol.net.streams import FrameStream
 from trustedpods.protocol.sealing.requests import OpenedRequest, open_request
 from trustedpods.protocol.units import UnixSeconds

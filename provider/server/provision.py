@@ -5,7 +5,9 @@ import trio
 
 from trustedpods.protocol.codec import decode
 from trustedpods.protocol.errors import TrustedPodsError
-from trustedpods.protocol.messages import Admission, AdmitBody, Needs, Progress
+from trustedpods.protocol.messages.admission import Admission, AdmitBody
+from trustedpods.protocol.messages.base import Progress
+from trustedpods.protocol.messages.bundle import Needs
 from trustedpods.provider.admission.admission import Acceptance
 from trustedpods.provider.core.admission import check_hosts
 from trustedpods.provider.core.pod import PodRecord

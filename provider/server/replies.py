@@ -7,7 +7,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from trustedpods.protocol.codec import encode
 from trustedpods.protocol.envelopes import ErrorReply
 from trustedpods.protocol.errors import TrustedPodsError
-from trustedpods.protocol.messages import Message
+from trustedpods.protocol.messages.base import Message
 from trustedpods.protocol.net.streams import FrameStream
 from trustedpods.protocol.sealing.replies import seal_reply
 from trustedpods.protocol.sealing.requests import OpenedRequest

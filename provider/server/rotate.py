@@ -9,8 +9,8 @@ from trustedpods.contracts.usage import ItemFlags
 from trustedpods.protocol.codec import decode
 from trustedpods.protocol.errors import Refused
 from trustedpods.protocol.ids import Address, PodRef, address_from_bytes
-from trustedpods.protocol.messages import Done
-from trustedpods.protocol.rotation import RotateBody
+from trustedpods.protocol.messages.base import Done
+from trustedpods.protocol.messages.rotation import RotateBody
 from trustedpods.protocol.units import TokenUnits, UnixSeconds
 from trustedpods.provider.admission.admission import Acceptance
 from trustedpods.provider.billing.settlement import Settlement

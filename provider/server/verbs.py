@@ -4,16 +4,9 @@
 from trustedpods.protocol.codec import decode
 from trustedpods.protocol.errors import Refused
 from trustedpods.protocol.ids import ChannelId
-from trustedpods.protocol.messages import (
-    DeleteBody,
-    Done,
-    LogLines,
-    LogsBody,
-    PodStatus,
-    StatusBody,
-    UsageBody,
-    UsageReport,
-)
+from trustedpods.protocol.messages.base import Done
+from trustedpods.protocol.messages.pod import DeleteBody, LogLines, LogsBody, PodStatus, StatusBody
+from trustedpods.protocol.messages.usage import UsageBody, UsageReport
 from trustedpods.protocol.units import UnixSeconds, Usage
 from trustedpods.provider.admission.admission import Acceptance
 from trustedpods.provider.core import metering

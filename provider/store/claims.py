@@ -12,7 +12,7 @@ from sqlalchemy import Row, and_, bindparam, func, insert, literal_column, or_, 
 from trustedpods.contracts.usage import ItemFlags
 from trustedpods.protocol import limits
 from trustedpods.protocol.ids import ChannelId, channel_hex
-from trustedpods.protocol.messages import UsageLeaf
+from trustedpods.protocol.messages.usage import UsageLeaf
 from trustedpods.protocol.units import UnixSeconds, Usage
 from trustedpods.provider.core.settlement import Cut
 from trustedpods.provider.store.database import Tx

@@ -19,7 +19,7 @@ import trio
 from trustedpods.protocol.errors import NetworkFailure, Refused, RemoteProtocolError
 from trustedpods.protocol.ids import Address
 from trustedpods.protocol.limits import MIB
-from trustedpods.protocol.messages import BlobRef
+from trustedpods.protocol.messages.bundle import BlobRef
 from trustedpods.protocol.sealing.blobs import SEALED_CHUNK_SIZE, chunk_count, open_chunk, sealed_size
 
 SYNC_EVERY = 16

@@ -6,13 +6,8 @@ from dataclasses import dataclass
 
 from trustedpods.manifests.model import PodManifest
 from trustedpods.protocol.ids import Address, address_bytes
-from trustedpods.protocol.messages import (
-    AdmitBody,
-    BlobRef,
-    Bundle,
-    ImageRef,
-    SecretValue,
-)
+from trustedpods.protocol.messages.admission import AdmitBody
+from trustedpods.protocol.messages.bundle import BlobRef, Bundle, ImageRef, SecretValue
 from trustedpods.protocol.sealing.blobs import derive
 from trustedpods.protocol.units import MIB
 

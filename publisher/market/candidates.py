@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from trustedpods.contracts.registry_rows import RegistryRow
 from trustedpods.protocol.attestation.policy.policy import Policy
 from trustedpods.protocol.errors import EvidenceRefused, Refused, TrustedPodsError
-from trustedpods.protocol.messages import Admission, AdmitBody
+from trustedpods.protocol.messages.admission import Admission, AdmitBody
 from trustedpods.protocol.net import Host
 from trustedpods.publisher.core.select import Offer
 from trustedpods.publisher.journal import Journal, Step, error_facts

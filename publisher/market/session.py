@@ -23,7 +23,9 @@ from trustedpods.protocol.envelopes import ErrorReply, SealedReply, SignedReques
 from trustedpods.protocol.errors import TrustedPodsError, error_from_wire
 from trustedpods.protocol.evidence import Attested, AttestRequest, KeyBinding
 from trustedpods.protocol.ids import Address, PodRef, pod_salt
-from trustedpods.protocol.messages import Message, Profile, Verb
+from trustedpods.protocol.messages.base import Message
+from trustedpods.protocol.messages.provider import Profile
+from trustedpods.protocol.messages.verbs import Verb
 from trustedpods.protocol.net import Connection, FrameStream, Host
 from trustedpods.protocol.sealing import hpke
 from trustedpods.protocol.sealing.replies import open_reply

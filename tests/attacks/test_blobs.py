@@ -11,17 +11,9 @@ from tests.fakes.provider.caller import Caller, image_of, until
 from tests.fakes.provider.world import digest_of
 from trustedpods.protocol import limits
 from trustedpods.protocol.errors import NetworkFailure, Refused, RemoteProtocolError, TrustedPodsError
-from trustedpods.protocol.messages import (
-    BlobAck,
-    BlobBody,
-    BlobRef,
-    ImageRef,
-    Needs,
-    PodStatus,
-    Progress,
-    SignedStatement,
-    StatusBody,
-)
+from trustedpods.protocol.messages.base import Progress
+from trustedpods.protocol.messages.bundle import BlobAck, BlobBody, BlobRef, ImageRef, Needs
+from trustedpods.protocol.messages.pod import PodStatus, SignedStatement, StatusBody
 from trustedpods.protocol.sealing.blobs import chunk_count, seal_chunk
 from trustedpods.provider.core.pod import Phase
 

@@ -18,7 +18,7 @@ from trustedpods.protocol.codec import decode, encode
 from trustedpods.protocol.envelopes import ErrorReply, SealedReply, SignedRequest
 from trustedpods.protocol.errors import EvidenceRefused, NetworkFailure, RemoteProtocolError
 from trustedpods.protocol.evidence import Attested
-from trustedpods.protocol.messages import Admission
+from trustedpods.protocol.messages.admission import Admission
 from trustedpods.protocol.sealing import hpke
 from trustedpods.publisher.market.session import next_generation
 

@@ -17,7 +17,7 @@ import trio
 from tests.fakes.provider.caller import ASK, Caller
 from tests.fakes.provider.world import World
 from trustedpods.protocol.limits import MIB
-from trustedpods.protocol.messages import Admission
+from trustedpods.protocol.messages.admission import Admission
 from trustedpods.provider.keys.boot import BootKeys
 
 HONEST_WITHIN_S = 60.0

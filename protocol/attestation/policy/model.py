@@ -12,7 +12,7 @@ from trustedpods.protocol.attestation.snp.report import PlatformInfo, Tcb
 from trustedpods.protocol.attestation.tdx.policy import TcbStatus, TdxEntry
 from trustedpods.protocol.errors import BadInput
 from trustedpods.protocol.ids import parse_address
-from trustedpods.protocol.messages import TrustClass
+from trustedpods.protocol.messages.provider import TrustClass
 
 MAX_ITEMS: Final = 4096
 """Values in one list: more machines than a publisher has met."""

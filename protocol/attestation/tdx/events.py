@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from trustedpods.protocol.attestation.checks import Check, need, refusal
 from trustedpods.protocol.limits import KIB
-from trustedpods.protocol.messages import U32
+from trustedpods.protocol.messages.base import U32
 
 RTMRS: Final = 4
 REGISTER_BYTES: Final = 48

@@ -25,29 +25,14 @@ from trustedpods.protocol.envelopes import ErrorReply, SignedRequest
 from trustedpods.protocol.errors import NetworkFailure, Refused, TrustedPodsError
 from trustedpods.protocol.evidence import AttestRequest, Evidence, KeyBinding
 from trustedpods.protocol.ids import address_bytes, address_from_bytes
-from trustedpods.protocol.messages import (
-    Admission,
-    AdmitBody,
-    BlobAck,
-    BlobBody,
-    BlobNeed,
-    Bundle,
-    Capacity,
-    Done,
-    Endpoint,
-    LeastTerms,
-    LogLines,
-    Needs,
-    PodEvent,
-    PodStatus,
-    Prices,
-    Profile,
-    Progress,
-    Statement,
-    UsageReport,
-)
+from trustedpods.protocol.messages.admission import Admission, AdmitBody
+from trustedpods.protocol.messages.base import Done, Progress
+from trustedpods.protocol.messages.bundle import BlobAck, BlobBody, BlobNeed, Bundle, Needs
+from trustedpods.protocol.messages.pod import Endpoint, LogLines, PodEvent, PodStatus, Statement
+from trustedpods.protocol.messages.provider import Capacity, LeastTerms, Prices, Profile
+from trustedpods.protocol.messages.rotation import RotateBody
+from trustedpods.protocol.messages.usage import UsageReport
 from trustedpods.protocol.net import open_host
-from trustedpods.protocol.rotation import RotateBody
 from trustedpods.protocol.sealing import hpke
 from trustedpods.protocol.sealing.blobs import SEALED_CHUNK_SIZE, chunk_count, open_chunk
 from trustedpods.protocol.sealing.replies import seal_reply, sign_statement

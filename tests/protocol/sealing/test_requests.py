@@ -16,7 +16,7 @@ from trustedpods.protocol.errors import (
     TrustedPodsError,
 )
 from trustedpods.protocol.ids import PodRef, address_bytes, address_from_bytes, keccak256
-from trustedpods.protocol.messages import LogsBody
+from trustedpods.protocol.messages.pod import LogsBody
 from trustedpods.protocol.sealing import hpke
 from trustedpods.protocol.sealing.requests import (
     ChainContext,

@@ -7,7 +7,8 @@ import trio
 from tests.fakes.provider.caller import ASK, OPERATOR, Caller, in_phase, until
 from tests.fakes.provider.world import MARKER, World
 from trustedpods.protocol.errors import BadInput, Refused
-from trustedpods.protocol.messages import Admission, PodStatus, StatusBody
+from trustedpods.protocol.messages.admission import Admission
+from trustedpods.protocol.messages.pod import PodStatus, StatusBody
 from trustedpods.provider.admin.socket import ask_operator
 from trustedpods.provider.admission.gate import Gate
 from trustedpods.provider.core.pod import Phase

@@ -8,7 +8,10 @@ from tests.fakes.facade import FakeFacade
 from tests.fakes.provider.caller import ASK, PORTS, Caller, manifest_of
 from tests.fakes.provider.world import World
 from trustedpods.protocol.errors import Refused
-from trustedpods.protocol.messages import Admission, DeleteBody, Done, Needs
+from trustedpods.protocol.messages.admission import Admission
+from trustedpods.protocol.messages.base import Done
+from trustedpods.protocol.messages.bundle import Needs
+from trustedpods.protocol.messages.pod import DeleteBody
 from trustedpods.provider.facade.pools import Pools
 
 WEB = {"name": "web", "expose": "http", "ports": [{"port": 80, "targetPort": 8080}]}

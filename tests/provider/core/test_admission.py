@@ -7,7 +7,8 @@ from tests.fakes.provider.records import METER, OWNER
 from trustedpods.contracts.records import Channel, meter_tag
 from trustedpods.contracts.terms import Terms
 from trustedpods.protocol.errors import InsufficientFunds, Refused
-from trustedpods.protocol.messages import AdmitBody, Capacity, LeastTerms, Prices
+from trustedpods.protocol.messages.admission import AdmitBody
+from trustedpods.protocol.messages.provider import Capacity, LeastTerms, Prices
 from trustedpods.protocol.units import Resources
 from trustedpods.provider.core.admission import (
     Offer,

@@ -9,7 +9,7 @@ from trustedpods.contracts.records import Channel
 from trustedpods.contracts.settlement import settle
 from trustedpods.contracts.terms import MAX_DEPOSIT, Terms, due
 from trustedpods.contracts.usage import UsageItem
-from trustedpods.protocol.messages import Prices
+from trustedpods.protocol.messages.provider import Prices
 from trustedpods.protocol.units import Usage
 from trustedpods.provider.core.funds import (
     CLOSING_MARGIN_S,

@@ -10,14 +10,10 @@ from tests.fakes.provider.caller import ASK, Caller, image_of, in_phase, manifes
 from tests.fakes.provider.world import MARKER, World
 from trustedpods.protocol import limits
 from trustedpods.protocol.errors import NetworkFailure, Refused
-from trustedpods.protocol.messages import (
-    Admission,
-    DeleteBody,
-    Done,
-    Needs,
-    PodStatus,
-    StatusBody,
-)
+from trustedpods.protocol.messages.admission import Admission
+from trustedpods.protocol.messages.base import Done
+from trustedpods.protocol.messages.bundle import Needs
+from trustedpods.protocol.messages.pod import DeleteBody, PodStatus, StatusBody
 from trustedpods.protocol.sealing.replies import verify_statement
 from trustedpods.provider.cluster.reasons import Diagnosis
 from trustedpods.provider.core.pod import Phase

@@ -7,7 +7,7 @@ from tests.fakes.provider.caller import PORTS, Caller, manifest_of
 from tests.fakes.provider.world import World
 from trustedpods.protocol.errors import Refused
 from trustedpods.protocol.ids import address_bytes
-from trustedpods.protocol.messages import PodStatus, StatusBody
+from trustedpods.protocol.messages.pod import PodStatus, StatusBody
 from trustedpods.protocol.sealing.replies import verify_statement
 from trustedpods.provider.dns import publisher_proof
 from trustedpods.provider.facade.activator.wake import WakeAddress

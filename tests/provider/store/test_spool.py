@@ -9,7 +9,7 @@ import trio.testing
 from tests.fakes.provider.records import OWNER, PUBLISHER
 from trustedpods.protocol.errors import NetworkFailure, Refused, RemoteProtocolError
 from trustedpods.protocol.limits import BLOB_CHUNK
-from trustedpods.protocol.messages import BlobRef
+from trustedpods.protocol.messages.bundle import BlobRef
 from trustedpods.protocol.sealing.blobs import SEALED_CHUNK_SIZE, chunk_count, derive, seal_chunk
 from trustedpods.provider.store import spool
 from trustedpods.provider.store.spool import BlobStore

@@ -39,12 +39,12 @@ class Connection:
     @property
     def remote_host(self) -> str:
         """The peer's IP address."""
-        return self._muxer.link.remote_host
+        return self._muxer.raw.remote_host
 
     @property
     def last_heard(self) -> float:
         """When bytes last came, in trio's time."""
-        return self._muxer.link.last_heard
+        return self._muxer.raw.last_heard
 
     @property
     def streams(self) -> int:

@@ -22,7 +22,7 @@ from trustedpods.provider.pods.bundles import Bundles
 from trustedpods.provider.pods.progress import Board
 from trustedpods.provider.pods.records import Pods
 from trustedpods.provider.server.blobs import Uploads
-from trustedpods.provider.server.conversations import Handler
+from trustedpods.provider.server.conversations import VerbHandler
 from trustedpods.provider.server.provision import Provisioning
 from trustedpods.provider.server.rotate import Rotations
 from trustedpods.provider.server.verbs import Verbs
@@ -119,7 +119,7 @@ class Runner:
                 parts.bundles.forget(record.request)
 
 
-def handlers(parts: Parts) -> dict[Verb, Handler]:
+def handlers(parts: Parts) -> dict[Verb, VerbHandler]:
     """Who answers which verb of the wire."""
     provisioning = Provisioning(
         parts.acceptance,

@@ -13,7 +13,7 @@ from trustedpods.protocol.sealing.replies import seal_reply
 from trustedpods.protocol.sealing.requests import OpenedRequest
 
 
-class Answers:
+class Replies:
     """The replies to one request, in order. After the final one nothing more may be sent."""
 
     def __init__(self, stream: FrameStream, signing_key: Ed25519PrivateKey, request: OpenedRequest) -> None:

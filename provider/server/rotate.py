@@ -17,7 +17,7 @@ from trustedpods.provider.billing.settlement import Settlement
 from trustedpods.provider.core.pod import ENDED
 from trustedpods.provider.doors import Doors
 from trustedpods.provider.pods.records import Pods
-from trustedpods.provider.server.conversations import Asked
+from trustedpods.provider.server.conversations import Request
 
 
 class Rotations:
@@ -30,18 +30,18 @@ class Rotations:
         self._settlement = settlement
         self._turn = trio.Lock()
 
-    async def rotate(self, asked: Asked) -> None:
+    async def rotate(self, request: Request) -> None:
         """Check everything that can be checked without gas, then hand it in."""
-        body, ref = decode(asked.request.body, RotateBody), asked.request.ref
+        body, ref = decode(request.opened.body, RotateBody), request.opened.ref
         record = self._pods.get(ref.channel)
         if record is not None and record.phase not in ENDED:
-            self._acceptance.commanded(asked.request)
+            self._acceptance.commanded(request.opened)
         async with self._turn:
             transaction = await self._hand_in(ref, body)
         if transaction is not None and record is not None:
             await self._pods.note(ref.channel, "rotated", "the channel names this boot's meter now")
         done = Done(text="the channel names this boot's meter", transaction=transaction)
-        await asked.answers.send(done, final=True)
+        await request.replies.send(done, final=True)
 
     async def _hand_in(self, ref: PodRef, body: RotateBody) -> bytes | None:
         """The transaction; None where the channel names this meter already."""

@@ -131,7 +131,7 @@ async def test_b4_a_host_serves_more_connections_than_it_has_places():
         for _ in range(300):
             async with open_host(None, []) as client:
                 await peers.assert_served(client, host.addresses[0])
-        await peers.eventually(lambda: len(host._guests) == 0 and host._guests.pending == 0)
+        await peers.eventually(lambda: len(host._limits) == 0 and host._limits.pending_count == 0)
 
 
 @pytest.mark.parametrize("address", ["/ip4/127.0.0.1/udp/0/quic-v1", "/ip4/127.0.0.1/tcp/0/ws"])
@@ -204,14 +204,14 @@ async def test_b7_a_send_cancelled_while_the_socket_is_full_leaves_the_connectio
         host.serve(peers.echo)
         async with peers.muxer(host.addresses[0]) as muxer:
             stream, other = await _opened(muxer), await _opened(muxer)
-            muxer_at_host = next(iter(host._guests._connections))._muxer
-            thaw, receive_some = trio.Event(), muxer_at_host.link._stream.receive_some
+            muxer_at_host = next(iter(host._limits._established))._muxer
+            thaw, receive_some = trio.Event(), muxer_at_host.raw._stream.receive_some
 
             async def frozen(size: int) -> bytes:
                 await thaw.wait()
                 return await receive_some(size)
 
-            muxer_at_host.link._stream.receive_some = frozen
+            muxer_at_host.raw._stream.receive_some = frozen
             stream._stream.send_window = 64 * MIB
             with trio.move_on_after(1) as scope:
                 while True:
@@ -250,7 +250,7 @@ async def test_b8_a_writer_gives_up_a_reader_that_never_goes_on():
             with pytest.raises(NetworkFailure) as caught, trio.fail_after(30):
                 await stream.send(bytes(4 * MIB))
             assert caught.value.rule == "stall"
-        unread = [guest.unread for guest in host._guests._connections]
+        unread = [connection.unread for connection in host._limits._established]
         assert all(size <= FIRST_WINDOW for size in unread)
 
 
@@ -264,7 +264,7 @@ async def test_b9_a_peer_that_ignores_the_window_is_cut_off():
             await _until_refused(stream.write, bytes(PIECE))
             assert stream._stream.send_window > 32 * MIB
             assert muxer.event_shutting_down.is_set()
-        await peers.eventually(lambda: len(host._guests) == 0)
+        await peers.eventually(lambda: len(host._limits) == 0)
         host.serve(peers.echo)
         await peers.assert_served(client, host.addresses[0])
 
@@ -277,7 +277,7 @@ async def test_b9_a_large_data_frame_is_refused_at_its_header():
             stream = (await _opened(muxer))._stream
             header = struct.pack("!BBHII", 0, 0, 0, stream.stream_id, FIRST_WINDOW + 1)
             await muxer._write_frame(header)
-            await peers.eventually(lambda: len(host._guests) == 0)
+            await peers.eventually(lambda: len(host._limits) == 0)
 
 
 async def test_b9_unread_bytes_of_many_streams_are_bounded():
@@ -291,7 +291,7 @@ async def test_b9_unread_bytes_of_many_streams_are_bounded():
 
             await _until_refused(fill_another)
             assert muxer.event_shutting_down.is_set()
-        await peers.eventually(lambda: len(host._guests) == 0)
+        await peers.eventually(lambda: len(host._limits) == 0)
         host.serve(peers.echo)
         await peers.assert_served(client, host.addresses[0])
 

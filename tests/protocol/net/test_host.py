@@ -132,12 +132,12 @@ async def test_silent_connections_do_not_keep_an_honest_client_out():
         target = PeerAddress.parse(host.addresses[0])
         silent = [socket.create_connection((target.host, target.port)) for _ in range(200)]
         try:
-            await peers.eventually(lambda: host._guests.pending == 50)
+            await peers.eventually(lambda: host._limits.pending_count == 50)
             await peers.assert_served(client, host.addresses[0])
         finally:
             for each in silent:
                 each.close()
-        await peers.eventually(lambda: host._guests.pending == 0)
+        await peers.eventually(lambda: host._limits.pending_count == 0)
 
 
 async def test_a_silent_handshake_ends():
@@ -155,9 +155,9 @@ async def test_authenticated_idle_connections_do_not_keep_an_honest_client_out()
         async with trio.open_nursery() as nursery:
             for _ in range(30):
                 nursery.start_soon(_hold, host.addresses[0])
-            await peers.eventually(lambda: len(host._guests) == 10)
+            await peers.eventually(lambda: len(host._limits) == 10)
             await peers.assert_served(client, host.addresses[0])
-            assert len(host._guests) <= 10
+            assert len(host._limits) <= 10
             nursery.cancel_scope.cancel()
 
 
@@ -166,9 +166,9 @@ async def test_one_peer_has_a_bounded_number_of_connections():
     async with open_host(None, peers.LOOPBACK, bounds) as host, trio.open_nursery() as nursery:
         for _ in range(8):
             nursery.start_soon(_hold_or_be_refused, host.addresses[0], b"p" * 32)
-        await peers.eventually(lambda: len(host._guests) == 3)
+        await peers.eventually(lambda: len(host._limits) == 3)
         await trio.sleep(0.1)
-        assert len(host._guests) == 3
+        assert len(host._limits) == 3
         nursery.cancel_scope.cancel()
 
 
@@ -180,7 +180,7 @@ async def test_an_idle_connection_is_closed_and_one_with_a_stream_is_not():
                 await trio.sleep(0.8)
                 await stream.send(b"still here")
                 assert await stream.receive(100) == b"still here"
-            await peers.eventually(lambda: len(host._guests) == 0)
+            await peers.eventually(lambda: len(host._limits) == 0)
             with pytest.raises(NetworkFailure):
                 async with connection.stream():
                     pass
@@ -199,8 +199,8 @@ async def test_a_peer_that_answers_no_ping_is_gone():
     async with open_host(None, peers.LOOPBACK, Bounds(heartbeat_s=0.2)) as host:
         host.serve(handler)
         async with peers.muxer(host.addresses[0], run=False):
-            await peers.eventually(lambda: len(host._guests) == 1)
-            await peers.eventually(lambda: len(host._guests) == 0)
+            await peers.eventually(lambda: len(host._limits) == 1)
+            await peers.eventually(lambda: len(host._limits) == 0)
 
 
 async def test_a_quiet_peer_that_answers_pings_stays():
@@ -220,7 +220,9 @@ async def test_streams_beyond_the_limit_are_refused():
         async with client.dial(host.addresses[0]) as connection, trio.open_nursery() as nursery:
             for _ in range(4):
                 nursery.start_soon(_keep_open, connection)
-            await peers.eventually(lambda: sum(guest._serving for guest in host._guests._connections) == 4)
+            await peers.eventually(
+                lambda: sum(connection._serving for connection in host._limits._established) == 4
+            )
             with pytest.raises(NetworkFailure):
                 async with connection.stream():
                     pass
@@ -236,7 +238,7 @@ async def test_many_streams_one_after_the_other_leave_nothing_behind():
                     await stream.send(b"x")
                     await stream.receive(1)
             await peers.eventually(lambda: connection.streams == 0)
-            assert [guest.streams for guest in host._guests._connections] == [0]
+            assert [connection.streams for connection in host._limits._established] == [0]
 
 
 def test_the_door_says_nothing_on_standard_error():

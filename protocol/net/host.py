@@ -11,11 +11,12 @@ import trio
 from trustedpods.protocol.errors import BadInput, Locked, NetworkFailure, RemoteProtocolError
 from trustedpods.protocol.net.addresses import PeerAddress, peer_name
 from trustedpods.protocol.net.bounds import Bounds
-from trustedpods.protocol.net.connection import Connection, Handler
+from trustedpods.protocol.net.connection import Connection, StreamHandler
 from trustedpods.protocol.net.connection_limits import ConnectionLimits
 from trustedpods.protocol.net.transport import RawConnection
 from trustedpods.protocol.net.upgrade import Identity, upgrade_inbound, upgrade_outbound
 from trustedpods.protocol.net.yamux import BoundedYamux
+from trustedpods.protocol.protocol_ids import ProtocolId
 
 DIAL_TIMEOUT_S = 15.0
 """From an address to an authenticated connection."""
@@ -36,15 +37,17 @@ class Host:
         self._nursery = nursery
         self._bounds = bounds
         self._limits = ConnectionLimits(bounds)
-        self._handler: Handler | None = None
+        self._handlers: dict[ProtocolId, StreamHandler] = {}
 
-    def serve(self, handler: Handler) -> None:
-        """From now on call *handler* for each stream that a peer opens.
+    def serve(self, protocol_id: ProtocolId, handler: StreamHandler) -> None:
+        """From now on call *handler* for each stream of the protocol that a peer opens.
 
+        A host serves any number of protocols; a second handler of one takes the place of the first.
+        A peer that chooses a protocol without a handler is told so, as multistream-select says it.
         When it returns the stream is finished, when it raises the stream is reset; neither it nor
         a peer can stop the host. Work that outlives a stream belongs into the caller's nursery.
         """
-        self._handler = handler
+        self._handlers[protocol_id] = handler
 
     @asynccontextmanager
     async def dial(self, address: str, timeout: float = DIAL_TIMEOUT_S) -> AsyncIterator[Connection]:
@@ -126,7 +129,7 @@ class Host:
             if muxer is not None:
                 connection = Connection(muxer, self._nursery)
                 with self._limits.established(connection):
-                    await connection.run(lambda: self._handler)
+                    await connection.run(self._handlers)
         except Exception:  # noqa: BLE001 - logged, and the connection is closed
             _log.exception("an inbound connection failed in a way that nobody foresaw")
         finally:

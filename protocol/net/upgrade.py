@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """From a TCP connection to an authenticated peer: /noise and nothing else, then /yamux/1.0.0."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from libp2p.abc import ISecureConn
@@ -43,9 +43,9 @@ async def upgrade_inbound(
     raw: RawConnection, identity: Identity, bounds: Bounds, on_received: Callable[[int], None]
 ) -> BoundedYamux:
     """Authenticate the peer that dialled us. Raises whatever libp2p raises for a bad peer."""
-    await offer(raw, TProtocol(NOISE))
+    await offer(raw, [NOISE])
     session = _fast(await identity.noise.secure_inbound(raw), raw)
-    await offer(session, TProtocol(YAMUX))
+    await offer(session, [YAMUX])
     return BoundedYamux(session, session.get_remote_peer(), raw, bounds, on_received)
 
 
@@ -57,11 +57,11 @@ async def upgrade_outbound(
     on_received: Callable[[int], None],
 ) -> BoundedYamux:
     """Authenticate the peer that we dialled: it must be *expected*."""
-    await choose(raw, TProtocol(NOISE))
+    await choose(raw, NOISE)
     session = _fast(await identity.noise.secure_outbound(raw, ID(expected)), raw)
     if session.get_remote_peer().to_bytes() != expected:
         raise PermissionError("another peer answered")
-    await choose(session, TProtocol(YAMUX))
+    await choose(session, YAMUX)
     return BoundedYamux(session, session.get_remote_peer(), raw, bounds, on_received)
 
 
@@ -71,13 +71,20 @@ def _fast(session: ISecureConn, raw: RawConnection) -> NoiseSession:
     return NoiseSession(session, raw)
 
 
-async def offer(stream: ReadWriteCloser, protocol: TProtocol) -> None:
-    """Let the peer choose *protocol*, the only one there is."""
-    chosen, _ = await Multiselect({protocol: None}).negotiate(MultiselectCommunicator(LimitedStream(stream)))
-    if chosen != protocol:
+async def offer(stream: ReadWriteCloser, protocols: Collection[str]) -> str:
+    """Let the peer choose one of *protocols*, the only ones there are; which one it chose.
+
+    Raises libp2p's errors, and `PermissionError`, when the peer chooses none of them.
+    """
+    served = Multiselect(dict.fromkeys(map(TProtocol, protocols)))
+    chosen, _ = await served.negotiate(MultiselectCommunicator(LimitedStream(stream)))
+    if chosen is None or chosen not in protocols:
         raise PermissionError("the peer chose nothing")
+    return chosen
 
 
-async def choose(stream: ReadWriteCloser, protocol: TProtocol) -> None:
-    """Choose *protocol* of the peer's."""
-    await MultiselectClient().select_one_of([protocol], MultiselectCommunicator(LimitedStream(stream)))
+async def choose(stream: ReadWriteCloser, protocol: str) -> None:
+    """Choose *protocol* of the peer's. Raises libp2p's errors when the peer does not serve it."""
+    await MultiselectClient().select_one_of(
+        [TProtocol(protocol)], MultiselectCommunicator(LimitedStream(stream))
+    )

@@ -17,6 +17,7 @@ import trio
 from trustedpods.protocol.evidence import KeyBinding
 from trustedpods.protocol.limits import MIB
 from trustedpods.protocol.net.host import Host, open_host
+from trustedpods.protocol.protocol_ids import PROVIDER
 from trustedpods.provider.admin.api import OperatorDesk, snapshot
 from trustedpods.provider.admin.socket import serve_operator
 from trustedpods.provider.admission.gate import Gate
@@ -70,7 +71,7 @@ async def run_parts(
     doors, config = parts.doors, parts.doors.config
     binding, profile = _presentation(doors, host)
     conversations = Conversations(doors, binding, profile, handlers(parts))
-    host.serve(conversations.handle)  # at once: who comes early waits until everything runs
+    host.serve(PROVIDER, conversations.handle)  # at once: who comes early waits until everything runs
     async with trio.open_nursery() as nursery:
         await hold_lease(doors)
         nursery.start_soon(_stop_on_signal, nursery.cancel_scope)

@@ -31,6 +31,7 @@ from trustedpods.protocol.messages.bundle import (
 )
 from trustedpods.protocol.messages.pod import SignedStatement
 from trustedpods.protocol.net.host import open_host
+from trustedpods.protocol.protocol_ids import PROVIDER
 from trustedpods.protocol.sealing import hpke
 from trustedpods.protocol.sealing.blobs import chunk_count, derive, seal_chunk
 from trustedpods.protocol.sealing.replies import open_reply
@@ -145,7 +146,7 @@ class Caller:
         async with (
             open_host(None, []) as host,
             host.dial(self.address, 5) as connection,
-            connection.stream() as stream,
+            connection.stream(PROVIDER) as stream,
         ):
             yield stream
 

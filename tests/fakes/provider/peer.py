@@ -33,6 +33,7 @@ from trustedpods.protocol.messages.provider import Capacity, LeastTerms, Prices,
 from trustedpods.protocol.messages.rotation import RotateBody
 from trustedpods.protocol.messages.usage import UsageReport
 from trustedpods.protocol.net import open_host
+from trustedpods.protocol.protocol_ids import PROVIDER
 from trustedpods.protocol.sealing import hpke
 from trustedpods.protocol.sealing.blobs import SEALED_CHUNK_SIZE, chunk_count, open_chunk
 from trustedpods.protocol.sealing.replies import seal_reply, sign_statement
@@ -89,7 +90,7 @@ class ProviderPeer:
             self.host = host
             self.binding = self._binding(host.peer_id)
             self.profile = encode(self._profile(host.addresses))
-            host.serve(self._handle)
+            host.serve(PROVIDER, self._handle)
             self.row = self._row(host.addresses[0])
             self.chain.rows[self.owner, self.daemon] = self.row
             yield self

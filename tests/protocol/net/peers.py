@@ -18,6 +18,7 @@ from trustedpods.protocol.net.addresses import PeerAddress
 from trustedpods.protocol.net.transport import RawConnection
 from trustedpods.protocol.net.upgrade import Identity, upgrade_outbound
 from trustedpods.protocol.net.yamux import BoundedYamux
+from trustedpods.protocol.protocol_ids import PROVIDER
 
 PATIENCE_S = 60.0
 """How long anything may take that is no promise itself, on a busy, slow machine."""
@@ -35,7 +36,7 @@ async def echo(stream: FrameStream) -> None:
 async def assert_served(client: Host, address: str) -> None:
     """An honest client gets its answer."""
     with trio.fail_after(PATIENCE_S):
-        async with client.dial(address) as connection, connection.stream() as stream:
+        async with client.dial(address) as connection, connection.stream(PROVIDER) as stream:
             await stream.send(b"honest")
             assert await stream.receive(100) == b"honest"
 

@@ -8,7 +8,7 @@ from pydantic.alias_generators import to_camel
 
 from trustedpods.manifests.part import STRICT, DnsLabel, Port, not_yet
 from trustedpods.manifests.quantity import MiB
-from trustedpods.protocol.messages.admission import ServicePool
+from trustedpods.protocol.messages.admission import ServiceProtocol
 
 HostName = Annotated[
     str, Field(pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)+$", max_length=253)
@@ -101,8 +101,8 @@ class Service(Part):
         return self.expose in ("http", "tcp")
 
     @property
-    def pool(self) -> ServicePool:
-        """Which of the facade's slots an exposed service needs one of."""
+    def protocol(self) -> ServiceProtocol:
+        """What an exposed service speaks, as a provider is asked for it."""
         if self.expose == "tcp":
             return "tcp"
         return "h2" if self.ports[0].app_protocol == H2C else "http"

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 from trustedpods.protocol.ids import ChannelId, host_label
-from trustedpods.protocol.messages.admission import AdmitBody, ServicePool
+from trustedpods.protocol.messages.admission import AdmitBody, ServiceProtocol
 from trustedpods.provider.core import admission
 from trustedpods.provider.core.pod import WORKING, Phase
 from trustedpods.provider.doors import Doors
@@ -21,7 +21,7 @@ from trustedpods.provider.pods.records import Pods
 
 _COMING = WORKING - {Phase.REMOVING}
 
-Services = Mapping[str, ServicePool]
+Services = Mapping[str, ServiceProtocol]
 
 
 class SlotPromises:

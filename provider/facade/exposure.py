@@ -74,7 +74,7 @@ def by_pod(labels: Mapping[str, int]) -> dict[str, dict[str, int]]:
 
 def _exposure(service: Service, pod: str, host: str, most: SlotLimits) -> Exposure:
     port = service.ports[0]
-    protocol = Protocol(service.pool)
+    protocol = Protocol(service.protocol)
     hosts = () if protocol is Protocol.TCP else (host, *service.hosts)
     size = service.limits.body_size
     body = None if size is None else size * MIB

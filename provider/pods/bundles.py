@@ -88,7 +88,7 @@ class OpenBundle:
             storage_mib=self.size.volume_mib,
             image_mib=self.size.image_mib,
             max_replicas=self.manifest.spec.scale.max,
-            services={service.name: service.pool for service in self.manifest.exposed_services},
+            services={service.name: service.protocol for service in self.manifest.exposed_services},
             hosts=[host for service in self.manifest.spec.services for host in service.hosts],
         )
 

@@ -8,13 +8,13 @@ from trustedpods.protocol.errors import TrustedPodsError
 from trustedpods.protocol.messages.admission import Admission, AdmitBody
 from trustedpods.protocol.messages.base import Progress
 from trustedpods.protocol.messages.bundle import Needs
-from trustedpods.provider.admission.admission import Acceptance
+from trustedpods.provider.admission.admission import Admission
 from trustedpods.provider.core.admission import check_hosts
 from trustedpods.provider.core.pod import PodRecord
-from trustedpods.provider.lifecycle.provisioning import Phases
-from trustedpods.provider.lifecycle.workers import Keeper
+from trustedpods.provider.lifecycle.provisioning import ProvisioningSteps
+from trustedpods.provider.lifecycle.workers import PodWorkers
 from trustedpods.provider.pods.bundles import parse_bundle
-from trustedpods.provider.pods.progress import Board
+from trustedpods.provider.pods.progress import ProgressFeeds
 from trustedpods.provider.pods.records import Pods
 from trustedpods.provider.server.conversations import Request
 from trustedpods.provider.server.replies import Replies
@@ -27,13 +27,19 @@ class Provisioning:
     """The two verbs by which pods come."""
 
     def __init__(
-        self, acceptance: Acceptance, pods: Pods, board: Board, keeper: Keeper, phases: Phases, domain: str
+        self,
+        admission: Admission,
+        pods: Pods,
+        progress: ProgressFeeds,
+        workers: PodWorkers,
+        provisioning_steps: ProvisioningSteps,
+        domain: str,
     ) -> None:
-        self._acceptance = acceptance
+        self._admission = admission
         self._pods = pods
-        self._board = board
-        self._keeper = keeper
-        self._phases = phases
+        self._progress = progress
+        self._workers = workers
+        self._provisioning_steps = provisioning_steps
         self._domain = domain
         self._parsing = trio.CapacityLimiter(MAX_PARSING)
 
@@ -45,7 +51,7 @@ class Provisioning:
         known = record if record is not None and record in self._pods.standing else None
         label = known.label if known else ""
         check_hosts(body.hosts, label, self._domain)
-        left = await self._acceptance.admit(body, channel, known)
+        left = await self._admission.admit(body, channel, known)
         await request.replies.send(Admission(capacity=left), final=True)
 
     async def provision(self, request: Request) -> None:
@@ -54,13 +60,13 @@ class Provisioning:
         The work goes on when this stream is dropped.
         """
         opened = await trio.to_thread.run_sync(parse_bundle, request.opened.body, limiter=self._parsing)
-        with self._board.listen(request.opened.ref.channel) as feed:
-            record, serves = await self._acceptance.accept(request.raw, request.opened, opened)
+        with self._progress.listen(request.opened.ref.channel) as feed:
+            record, serves = await self._admission.accept(request.raw, request.opened, opened)
             if serves:
                 await self._confirm(request.replies, record)
                 return
-            self._keeper.ensure(record.channel)
-            await request.replies.send(Needs(blobs=await self._phases.needs(record)))
+            self._workers.ensure(record.channel)
+            await request.replies.send(Needs(blobs=await self._provisioning_steps.needs(record)))
             async for line in feed:
                 if isinstance(line, TrustedPodsError):
                     raise line
@@ -69,5 +75,5 @@ class Provisioning:
     async def _confirm(self, replies: Replies, record: PodRecord) -> None:
         """Nothing changed: the same pod, confirmed for the newer generation."""
         await replies.send(Needs(blobs=[]))
-        statement = await self._phases.restate(record)
+        statement = await self._provisioning_steps.restate(record)
         await replies.send(statement, final=True)

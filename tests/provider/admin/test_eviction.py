@@ -46,7 +46,7 @@ async def by_host(_world, parts, record):
 
 
 async def by_address(world, parts, record):
-    machine = parts.fleet.machine(record.channel)
+    machine = parts.autoscaler.pod_scaler(record.channel)
     await until(lambda: bool(machine.state.ready))
     [pod] = machine.state.ready
     return pod.ip

@@ -168,7 +168,7 @@ async def test_an_interrupted_upload_goes_on_after_a_kill(world):
             await reply(Needs)
             ref, data = caller.refs()[2]
             await caller.send_blob(ref, data, stop_after=17)
-            await until(lambda: parts.doors.blobs.chunks(caller.ref.publisher, ref) >= 16)
+            await until(lambda: parts.doors.spool.chunks(caller.ref.publisher, ref) >= 16)
     async with world.run() as (parts, address):
         caller.address = address
         needs, _, _ = await caller.provision()
@@ -195,7 +195,7 @@ async def test_a_restart_changes_nothing(world):
         status = await caller.ask("status", StatusBody(), PodStatus)
         assert status.phase == "serving"
         assert parts.pods.get(caller.ref.channel) == record
-        await until(lambda: parts.fleet.machine(caller.ref.channel))
+        await until(lambda: parts.autoscaler.pod_scaler(caller.ref.channel))
     after = [call for call in world.cluster.calls if call.startswith(("apply", "scale", "delete"))]
     assert after == before
 

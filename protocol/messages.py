@@ -184,7 +184,7 @@ class Progress(Message):
     total: U64 | None = None
 
 
-class Admission(Message):
+class Admitted(Message):
     """The pod may come: what of the provider's capacity is left without it."""
 
     kind: Literal["admission"] = "admission"

@@ -20,10 +20,10 @@ from trustedpods.provider.core.admission import Offer
 from trustedpods.provider.dns import Resolver
 from trustedpods.provider.facade import readiness
 from trustedpods.provider.keys.boot import BootKeys
-from trustedpods.provider.keys.generations import Marks
+from trustedpods.provider.keys.generations import NewestGenerations
 from trustedpods.provider.metrics import Metrics
 from trustedpods.provider.store import Store
-from trustedpods.provider.store.spool import BlobStore
+from trustedpods.provider.store.spool import Spool
 from trustedpods.provider.tee import Collector
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ class Doors:
     operator_key: bytes
     collector: Collector
     store: Store
-    blobs: BlobStore
+    spool: Spool
     chain: "Chain"
     cluster: "Cluster"
     registry: "Registry"
@@ -53,7 +53,7 @@ class Doors:
     resolver: Resolver = field(default_factory=Resolver)
     until_ready: UntilReady = readiness.until_ready
     clock: Callable[[], float] = time.time
-    marks: Marks = field(default_factory=Marks)
+    generations: NewestGenerations = field(default_factory=NewestGenerations)
     metrics: Metrics = field(default_factory=Metrics)
     traffic: TrafficSource = field(default_factory=NoTraffic)
 

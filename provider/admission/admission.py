@@ -17,17 +17,17 @@ from trustedpods.protocol.limits import MIB
 from trustedpods.protocol.messages import AdmitBody, Capacity
 from trustedpods.protocol.sealing.requests import OpenedRequest
 from trustedpods.provider.admission.gate import Gate
-from trustedpods.provider.admission.slot_reservations import SlotPromises
-from trustedpods.provider.admission.tenancy import Isolation
+from trustedpods.provider.admission.slot_reservations import SlotReservations
+from trustedpods.provider.admission.tenancy import TenancyGuard
 from trustedpods.provider.core import admission
-from trustedpods.provider.core.lifecycle import Event
+from trustedpods.provider.core.lifecycle import LifecycleEvent
 from trustedpods.provider.core.pod import ENDED, WORKING, Phase, PodRecord
 from trustedpods.provider.dns import publisher_proof
 from trustedpods.provider.doors import Doors
-from trustedpods.provider.lifecycle.workers import Keeper
+from trustedpods.provider.lifecycle.workers import PodWorkers
 from trustedpods.provider.pods.bundles import Bundles, OpenBundle, check_bundle
 from trustedpods.provider.pods.records import Pods
-from trustedpods.provider.serving.autoscaler import Fleet
+from trustedpods.provider.serving.autoscaler import Autoscaler
 
 _NEW = Phase.RECEIVED
 _UNPAID = (Phase.RECEIVED, Phase.WAITING_CHANNEL)
@@ -39,7 +39,7 @@ MAX_WAITING_BYTES = 8 * MIB
 """Of their bundles, which are held several times over; most have a few kilobytes."""
 
 
-class Acceptance:
+class Admission:
     """Admission and the acceptance of bundles."""
 
     def __init__(
@@ -47,19 +47,19 @@ class Acceptance:
         doors: Doors,
         pods: Pods,
         bundles: Bundles,
-        fleet: Fleet,
-        keeper: Keeper,
-        isolation: Isolation,
+        autoscaler: Autoscaler,
+        workers: PodWorkers,
+        tenancy: TenancyGuard,
         gate: Gate,
     ) -> None:
         self._doors = doors
-        self._promises = SlotPromises(doors, pods, bundles)
-        self._isolation = isolation
+        self._reservations = SlotReservations(doors, pods, bundles)
+        self._tenancy = tenancy
         self._gate = gate
         self._pods = pods
         self._bundles = bundles
-        self._fleet = fleet
-        self._keeper = keeper
+        self._autoscaler = autoscaler
+        self._workers = workers
 
     def commanded(self, request: OpenedRequest) -> PodRecord:
         """The pod that the request is about; Refused unless its signer may command it."""
@@ -73,7 +73,7 @@ class Acceptance:
         """What is left when the pod came; Refused where it does not fit. *but* makes room for itself."""
         self._gate.check(None if but is None else but.ref.publisher)
         left = admission.check_size(ask, await self._free(but))
-        return left.model_copy(update={"slots": self._promises.check(ask, channel)})
+        return left.model_copy(update={"slots": self._reservations.check(ask, channel)})
 
     async def _free(self, but: PodRecord | None) -> Capacity:
         found = (await self._doors.cluster.capacity()).free
@@ -81,11 +81,11 @@ class Acceptance:
             cpu_milli=found.cpu_milli,
             memory_mib=found.memory_mib,
             storage_mib=found.storage_mib,
-            slots=0,  # counted by `SlotPromises`, by kind
+            slots=0,  # counted by `SlotReservations`, by kind
         )
         asleep = []
         for record in self._pods.standing:
-            running, _ = self._fleet.replicas_of(record)
+            running, _ = self._autoscaler.replicas_of(record)
             if but is not None and record.channel == but.channel:
                 free = _with_room(free, record, running)
             elif running == 0 and record.phase is not Phase.REMOVING:
@@ -102,7 +102,7 @@ class Acceptance:
         check_bundle(opened, self._doors.offer, request)
         self.check_newest(request)
         self._gate.check(request.ref.publisher)
-        self._isolation.check(request.ref.publisher, self._pods.standing)
+        self._tenancy.check(request.ref.publisher, self._pods.standing)
         record = self._pods.get(request.ref.channel)
         if record is None or record.phase in ENDED:
             await self._check_waiting(request, stored)
@@ -115,12 +115,12 @@ class Acceptance:
                 return record, record.phase is Phase.SERVING
         await self._check_control(request, opened)
         await self.admit(opened.ask, request.ref.channel, record)
-        with self._promises.hold(opened.ask, request.ref.channel):
+        with self._reservations.hold(opened.ask, request.ref.channel):
             if record is not None and record.phase is Phase.AWAITING_KEY:
                 await self._make_ready(record)
-            await self._keeper.stop(request.ref.channel)
+            await self._workers.stop(request.ref.channel)
             await self._pods.put(self._next_record(record, stored, request, opened))
-            return await self._pods.step(request.ref.channel, Event.BUNDLE), False
+            return await self._pods.step(request.ref.channel, LifecycleEvent.BUNDLE), False
 
     async def _check_control(self, request: OpenedRequest, opened: OpenBundle) -> None:
         """Hosts of the publisher's own, and certificates for them; Refused without proof."""
@@ -133,7 +133,7 @@ class Acceptance:
 
     def check_newest(self, request: OpenedRequest) -> None:
         """A pod's generations only grow, also when the store was set back; Refused otherwise."""
-        newest = self._doors.marks.newest(request.ref.channel)
+        newest = self._doors.generations.newest(request.ref.channel)
         if request.generation <= newest:
             raise Refused(
                 f"generation {request.generation} came after {newest}",
@@ -173,7 +173,7 @@ class Acceptance:
                 rule="awaiting-key",
                 hint="`trustedpods watch` or a deploy by a current client hands in a rotation first",
             )
-        await self._fleet.clear(record)
+        await self._autoscaler.clear(record)
 
     def _unchanged(self, record: PodRecord, opened: OpenBundle) -> bool:
         """The same bundle again, while it serves or is on its way there."""

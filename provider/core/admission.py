@@ -127,7 +127,7 @@ def check_channel(
     terms = channel.terms
     if agreed is None or (agreed.prices, agreed.unlock_s) != (terms.prices, terms.unlock_s):
         _check_terms(channel, offer)
-    replicas = max(1, scaling.least)
+    replicas = max(1, scaling.min_replicas)
     peak = peak_per_second(size, replicas, offer.least.idle_mib)
     if not terms.covers_peak(peak, offer.claim_interval_s):
         raise Refused(

@@ -51,10 +51,10 @@ class PodSize:
 
 @dataclass(frozen=True, slots=True)
 class Scaling:
-    """Replicas: at least, at most, seconds without a request before sleep, requests at once each."""
+    """Replicas as an autoscaler bounds them, seconds without a request before sleep, requests at once each."""
 
-    least: int
-    most: int
+    min_replicas: int
+    max_replicas: int
     idle_after_s: int
     concurrency: int
 

@@ -15,20 +15,20 @@ from trustedpods.protocol.messages import BlobRef, ImageRef
 from trustedpods.provider.core.pod import PodRecord
 from trustedpods.provider.doors import Doors
 from trustedpods.provider.pods.bundles import OpenBundle
-from trustedpods.provider.pods.progress import Board
+from trustedpods.provider.pods.progress import ProgressFeeds
 
 MAX_MANIFEST = 4 * MIB
 """What the distribution specification lets a registry refuse above."""
 
 
-async def import_images(doors: Doors, board: Board, record: PodRecord, opened: OpenBundle) -> None:
+async def import_images(doors: Doors, progress: ProgressFeeds, record: PodRecord, opened: OpenBundle) -> None:
     """Have every image of the pod in its repository; done already is done."""
     total = sum(blob.size for blob in opened.blobs.values())
     done = 0
     for image in opened.bundle.images:
         await _import_image(doors, record, image)
         done += sum(blob.size for blob in image.blobs)
-        board.tell(
+        progress.tell(
             record.channel, "import", f"image of {image.name} is in the registry", min(done, total), total
         )
 
@@ -45,7 +45,7 @@ async def _import_image(doors: Doors, record: PodRecord, image: ImageRef) -> Non
     manifest, publisher = image.blobs[0], record.ref.publisher
     if await doors.registry.has_manifest(record.label, manifest.digest):
         return
-    data = await doors.blobs.read_whole(publisher, manifest, MAX_MANIFEST)
+    data = await doors.spool.read_whole(publisher, manifest, MAX_MANIFEST)
     _check_manifest(data, image)
     for blob in image.blobs[1:]:
         await _import_blob(doors, record.label, publisher, blob)
@@ -55,7 +55,7 @@ async def _import_image(doors: Doors, record: PodRecord, image: ImageRef) -> Non
 async def _import_blob(doors: Doors, repo: str, publisher: Address, blob: BlobRef) -> None:
     if await doors.registry.has_blob(repo, blob.digest):
         return
-    async with aclosing(doors.blobs.read(publisher, blob)) as chunks:
+    async with aclosing(doors.spool.read(publisher, blob)) as chunks:
         await doors.registry.push_blob(repo, blob.digest, blob.size, chunks)
 
 

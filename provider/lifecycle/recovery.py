@@ -11,7 +11,7 @@ import logging
 
 from trustedpods.contracts.records import Channel
 from trustedpods.protocol.units import UnixSeconds
-from trustedpods.provider.core.lifecycle import Event
+from trustedpods.provider.core.lifecycle import LifecycleEvent
 from trustedpods.provider.core.pod import Phase, PodRecord
 from trustedpods.provider.core.reconcile import KEY_LOST_REASON, books_behind
 from trustedpods.provider.doors import Doors
@@ -46,7 +46,7 @@ class Recovery:
         await self._doors.store.write(ledger.cut_off, record.channel, at)
         if record.phase not in (Phase.AWAITING_KEY, Phase.REMOVING):
             _log.warning("%s: the machine was restarted; it waits for its publisher", record.label)
-            await self._pods.step(record.channel, Event.KEY_LOST, KEY_LOST_REASON)
+            await self._pods.step(record.channel, LifecycleEvent.KEY_LOST, KEY_LOST_REASON)
 
     async def compare(self, record: PodRecord, channel: Channel) -> None:
         """A fresh look at a pod's channel: if the books are behind it, mend them."""

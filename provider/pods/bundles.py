@@ -140,7 +140,7 @@ class Bundles:
 
     def held(self, record: PodRecord) -> bool:
         """Whether this boot's key opens the pod's bundle, and it is the newest that was taken."""
-        newest = record.generation >= self._doors.marks.newest(record.channel)
+        newest = record.generation >= self._doors.generations.newest(record.channel)
         return newest and record.boot_id == self._doors.keys.boot_id
 
     def open(self, record: PodRecord) -> OpenBundle:

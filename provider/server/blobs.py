@@ -7,13 +7,13 @@ from trustedpods.protocol.codec import decode
 from trustedpods.protocol.errors import Refused, TrustedPodsError
 from trustedpods.protocol.messages import BlobAck, BlobBody, BlobRef
 from trustedpods.protocol.sealing.blobs import SEALED_CHUNK_SIZE, chunk_count
-from trustedpods.provider.admission.admission import Acceptance
+from trustedpods.provider.admission.admission import Admission
 from trustedpods.provider.core.pod import ENDED, Phase
-from trustedpods.provider.lifecycle.provisioning import Phases
+from trustedpods.provider.lifecycle.provisioning import ProvisioningSteps
 from trustedpods.provider.pods.bundles import Bundles
 from trustedpods.provider.server.conversations import Asked
 from trustedpods.provider.server.replies import Answers
-from trustedpods.provider.store.spool import BlobStore, BlobWriter
+from trustedpods.provider.store.spool import BlobWriter, Spool
 
 AHEAD = 8
 """Chunks received ahead of the disk: it syncs now and then, and the line should not wait."""
@@ -25,11 +25,13 @@ CHUNK_WITHIN_S = 120.0
 class Uploads:
     """The verb by which images come."""
 
-    def __init__(self, acceptance: Acceptance, bundles: Bundles, store: BlobStore, phases: Phases) -> None:
-        self._acceptance = acceptance
+    def __init__(
+        self, admission: Admission, bundles: Bundles, store: Spool, provisioning_steps: ProvisioningSteps
+    ) -> None:
+        self._admission = admission
         self._bundles = bundles
         self._store = store
-        self._phases = phases
+        self._provisioning_steps = provisioning_steps
 
     async def blob(self, asked: Asked) -> None:
         """Says how many chunks are there, then takes the rest and acknowledges what is safe."""
@@ -43,13 +45,13 @@ class Uploads:
         async with self._store.writer(publisher, blob) as writer:
             await asked.answers.send(BlobAck(chunks=writer.chunks))
             await _take(asked.answers, writer, total)
-        self._phases.blob_arrived()
+        self._provisioning_steps.blob_arrived()
         await asked.answers.send(BlobAck(chunks=total), final=True)
 
     def _wanted(self, asked: Asked) -> BlobRef:
         """Only blobs of a bundle that was accepted, exactly as it announced them."""
         body = decode(asked.request.body, BlobBody)
-        record = self._acceptance.commanded(asked.request)
+        record = self._admission.commanded(asked.request)
         if record.phase in ENDED or record.phase is Phase.REMOVING:
             raise Refused(f"the pod is {record.phase}: {record.reason}", rule="phase")
         announced = self._bundles.open(record).blobs.get(body.blob.blob_id)

@@ -33,7 +33,7 @@ TURN_WITHIN_S = 30.0
 one image side by side. Less than a client waits for an acknowledgement."""
 
 
-class BlobStore:
+class Spool:
     """All sealed blobs of all publishers, bounded by a quota."""
 
     def __init__(self, folder: Path, quota_mib: int) -> None:

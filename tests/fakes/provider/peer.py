@@ -26,8 +26,8 @@ from trustedpods.protocol.errors import NetworkFailure, Refused, TrustedPodsErro
 from trustedpods.protocol.evidence import AttestRequest, Evidence, KeyBinding
 from trustedpods.protocol.ids import address_bytes, address_from_bytes
 from trustedpods.protocol.messages import (
-    Admission,
     AdmitBody,
+    Admitted,
     BlobAck,
     BlobBody,
     BlobNeed,
@@ -208,7 +208,7 @@ class ProviderPeer:
         if "full" in self.faults:
             raise Refused("cpu: 100m wanted, 0m free", rule="capacity-cpu")
         free = Capacity(cpu_milli=1, memory_mib=1, storage_mib=1, slots=1)
-        await answers.send(Admission(capacity=free), final=True)
+        await answers.send(Admitted(capacity=free), final=True)
 
     async def _rotate(self, request, answers):
         if "will-not-rotate" in self.faults:

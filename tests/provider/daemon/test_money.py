@@ -211,7 +211,7 @@ async def test_the_cap_bounds_the_replicas_until_it_is_raised(world, virtual_tim
         caller.manifest = manifest_of(scale={"max": 3, "idleAfter": "60s", "concurrency": 1})
         await caller.pay(peak=Usage(200, 128, 16))
         await caller.provision()
-        limits = parts.fleet.machine(caller.ref.channel).state.limits
+        limits = parts.autoscaler.pod_scaler(caller.ref.channel).state.limits
         assert (limits.max, limits.most) == (3, 2)
         status = await caller.ask("status", StatusBody(), PodStatus)
         assert "at most 2 of 3 replicas: maxCostPerDay" in status.reason

@@ -51,7 +51,7 @@ class PodSize:
 
 @dataclass(frozen=True, slots=True)
 class Scaling:
-    """Replicas as an autoscaler bounds them, seconds without a request before sleep, requests at once each."""
+    """The autoscaler's bounds, seconds without a request before sleep, requests each at once."""
 
     min_replicas: int
     max_replicas: int

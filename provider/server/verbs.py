@@ -15,7 +15,7 @@ from trustedpods.protocol.messages import (
     UsageReport,
 )
 from trustedpods.protocol.units import UnixSeconds, Usage
-from trustedpods.provider.admission.admission import Admission
+from trustedpods.provider.admission.rights import CommandRights
 from trustedpods.provider.core import metering
 from trustedpods.provider.core.lifecycle import LifecycleEvent
 from trustedpods.provider.core.pod import ENDED, Phase, PodRecord
@@ -38,7 +38,7 @@ class Verbs:
         self,
         doors: Doors,
         pods: Pods,
-        admission: Admission,
+        rights: CommandRights,
         bundles: Bundles,
         autoscaler: Autoscaler,
         reconciler: Reconciler,
@@ -47,7 +47,7 @@ class Verbs:
     ) -> None:
         self._doors = doors
         self._pods = pods
-        self._admission = admission
+        self._rights = rights
         self._bundles = bundles
         self._autoscaler = autoscaler
         self._reconciler = reconciler
@@ -57,7 +57,7 @@ class Verbs:
     async def status(self, asked: Asked) -> None:
         """Phase, replicas, money and history."""
         decode(asked.request.body, StatusBody)
-        record = self._admission.commanded(asked.request)
+        record = self._rights.commanded_pod(asked.request)
         await asked.answers.send(await self._status(record), final=True)
 
     async def _status(self, record: PodRecord) -> PodStatus:
@@ -94,7 +94,7 @@ class Verbs:
     async def logs(self, asked: Asked) -> None:
         """The last lines of a container, of the newest replica; `follow` is not supported yet."""
         body = decode(asked.request.body, LogsBody)
-        record = self._admission.commanded(asked.request)
+        record = self._rights.commanded_pod(asked.request)
         if record.phase in ENDED:
             raise Refused(f"the pod is {record.phase}: {record.reason}", rule="phase")
         if body.follow:
@@ -114,7 +114,7 @@ class Verbs:
     async def usage(self, asked: Asked) -> None:
         """Leaves of what was claimed or is being claimed, and what accrued since."""
         body = decode(asked.request.body, UsageBody)
-        record = self._admission.commanded(asked.request)
+        record = self._rights.commanded_pod(asked.request)
         since = UnixSeconds(min(body.since, 1 << 40))
         found = await self._doors.store.read(claims.leaves, record.channel, record.namespace, since)
         behind = UnixSeconds(found[-1].up_to) if found else None
@@ -133,11 +133,11 @@ class Verbs:
     async def delete(self, asked: Asked) -> None:
         """Settle, release, remove; answers when all of it has happened."""
         decode(asked.request.body, DeleteBody)
-        record = self._admission.commanded(asked.request)
+        record = self._rights.commanded_pod(asked.request)
         if record.phase in ENDED:
             await asked.answers.send(await self._done(record), final=True)
             return
-        self._admission.check_newest(asked.request)
+        self._rights.check_newest(asked.request)
         if record.phase is not Phase.REMOVING:
             await self._workers.stop(record.channel)
             await self._pods.change(record.channel, generation=asked.request.generation)

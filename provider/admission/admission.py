@@ -52,8 +52,10 @@ class Admission:
     ) -> None:
         self._doors = doors
         self._rights = rights
-        self._reservations = SlotReservations(doors, pods, bundles)
-        self._capacity = CapacityCheck(doors, pods, autoscaler, self._reservations)
+        self._reservations = SlotReservations(doors.facade, pods, bundles)
+        self._capacity = CapacityCheck(
+            doors.cluster, doors.config.cluster.overcommit, pods, autoscaler, self._reservations
+        )
         self._tenancy = tenancy
         self._gate = gate
         self._pods = pods

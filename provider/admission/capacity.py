@@ -4,9 +4,9 @@
 from trustedpods.protocol.ids import ChannelId
 from trustedpods.protocol.messages import AdmitBody, Capacity
 from trustedpods.provider.admission.slot_reservations import SlotReservations
+from trustedpods.provider.cluster.client import Cluster
 from trustedpods.provider.core import admission
 from trustedpods.provider.core.pod import Phase, PodRecord
-from trustedpods.provider.doors import Doors
 from trustedpods.provider.pods.records import Pods
 from trustedpods.provider.serving.autoscaler import Autoscaler
 
@@ -15,9 +15,15 @@ class CapacityCheck:
     """What is left to sell. Nothing is reserved here but slots, by `SlotReservations`."""
 
     def __init__(
-        self, doors: Doors, pods: Pods, autoscaler: Autoscaler, reservations: SlotReservations
+        self,
+        cluster: Cluster,
+        overcommit: float,
+        pods: Pods,
+        autoscaler: Autoscaler,
+        reservations: SlotReservations,
     ) -> None:
-        self._doors = doors
+        self._cluster = cluster
+        self._overcommit = overcommit
         self._pods = pods
         self._autoscaler = autoscaler
         self._reservations = reservations
@@ -28,7 +34,7 @@ class CapacityCheck:
         return left.model_copy(update={"slots": self._reservations.check(ask, channel)})
 
     async def _free(self, replaced: PodRecord | None) -> Capacity:
-        found = (await self._doors.cluster.capacity()).free
+        found = (await self._cluster.capacity()).free
         free = Capacity(
             cpu_milli=found.cpu_milli,
             memory_mib=found.memory_mib,
@@ -42,7 +48,7 @@ class CapacityCheck:
                 free = _with_room(free, record, running)
             elif running == 0 and record.phase is not Phase.REMOVING:
                 asleep.append(record.size.replica)
-        return admission.sellable(free, asleep, self._doors.config.cluster.overcommit)
+        return admission.sellable(free, asleep, self._overcommit)
 
 
 def _with_room(free: Capacity, record: PodRecord, running: int) -> Capacity:

@@ -62,7 +62,7 @@ def assemble(doors: Doors, gate: Gate) -> Parts:
     provisioning_steps = ProvisioningSteps(doors, pods, progress, bundles, autoscaler, meter)
     removal = PodRemoval(doors, pods, progress, bundles, autoscaler, meter, settlement)
     workers = PodWorkers(doors, pods, progress, _work(provisioning_steps, removal))
-    recovery = Recovery(doors, pods, bundles)
+    recovery = Recovery(doors.store, pods, bundles)
     reconciler = Reconciler(doors, pods, bundles, autoscaler, workers, recovery)
     tenancy = TenancyGuard()
     rights = CommandRights(pods, doors.generations)

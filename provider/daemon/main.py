@@ -87,7 +87,7 @@ async def run_parts(
             ("observing", partial(parts.meter.keep_observing, OBSERVE_EVERY_S)),
             (
                 "closing old connections",
-                partial(keep_young, doors, parts.pods, parts.bundles, parts.autoscaler),
+                partial(keep_young, doors.facade, parts.pods, parts.bundles, parts.autoscaler),
             ),
             ("collecting blobs", partial(_collect_blobs, parts)),
         ):

@@ -132,7 +132,9 @@ class ProvisioningSteps:
 
     async def import_images(self, record: PodRecord) -> LifecycleEvent:
         """Bring the images into the registry."""
-        await import_images(self._doors, self._progress, record, self._bundles.open(record))
+        await import_images(
+            self._doors.registry, self._doors.spool, self._progress, record, self._bundles.open(record)
+        )
         return LifecycleEvent.IMPORTED
 
     async def start(self, record: PodRecord) -> LifecycleEvent:
@@ -161,7 +163,7 @@ class ProvisioningSteps:
             label=record.label,
             manifest=opened.manifest,
             secrets=opened.secrets,
-            images=pull_references(self._doors, record, opened),
+            images=pull_references(self._doors.registry, record, opened),
             ingress_from=tuple(self._doors.config.cluster.ingress_from),
             closed_networks=self._doors.config.cluster.closed_networks,
         )

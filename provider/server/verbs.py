@@ -88,7 +88,10 @@ class Verbs:
 
     async def _circumstances(self, record: PodRecord) -> str:
         """What holds a pod back, and what keeps it awake, in words."""
-        told = (self._autoscaler.cap_told(record), await awake_by(self._doors, self._autoscaler, record))
+        told = (
+            self._autoscaler.cap_told(record),
+            await awake_by(self._doors.facade, self._autoscaler, record),
+        )
         return "; ".join(filter(None, told))
 
     async def logs(self, asked: Asked) -> None:

@@ -53,7 +53,7 @@ class Autoscaler:
         self._bundles = bundles
         self._meter = meter
         self._pod_scalers: dict[ChannelId, PodScaler] = {}
-        self._facade_keeper = FacadeSync(doors, self._pod_scalers)
+        self._facade_sync = FacadeSync(doors, self._pod_scalers)
         self._labels: dict[str, PodScaler] = {}
         self._replicas = ReplicaWatch(doors, meter, self._labels.get)
         self._nursery: trio.Nursery | None = None
@@ -127,7 +127,7 @@ class Autoscaler:
             services,
             readiness.probes_of(opened.manifest, ports),
         )
-        return PodScaler(self._doors, published, self._limits(record), replicas)
+        return PodScaler(self._doors.cluster, self._doors.facade, published, self._limits(record), replicas)
 
     def _limits(self, record: PodRecord, stopped: str | None = None) -> scaler.Limits:
         return limits_of(self._doors, self._bundles, record, stopped)
@@ -208,7 +208,7 @@ class Autoscaler:
             self._nursery = nursery
             self._replicas.begin(nursery)
             nursery.start_soon(supervise, "the fleet's tick", self._tick)
-            nursery.start_soon(supervise, "keeping the facade", self._facade_keeper.run)
+            nursery.start_soon(supervise, "keeping the facade", self._facade_sync.run)
             task_status.started()
 
     async def restore(self, records: list[PodRecord]) -> None:
@@ -299,4 +299,4 @@ class Autoscaler:
 
     async def take_over_facade(self) -> None:
         """After a start: the facade serves the scalers' pods, and no others."""
-        await self._facade_keeper.take_over()
+        await self._facade_sync.take_over()

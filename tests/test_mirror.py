@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A module's tests are in the file of its name, or where tests/tested_elsewhere.toml says, with the reason."""
+"""A module's tests are in the file of its name, or where tests/tested_elsewhere.toml says, with a reason."""
 
 import re
 import tomllib

@@ -35,7 +35,7 @@ _VERSION_PACKAGE = "k8s.io/component-base/version"
 
 
 def checkout() -> Path:
-    """The source tree that this module runs from (the links in src/ are resolved)."""
+    """The source tree that this module runs from (links are resolved)."""
     return Path(__file__).resolve().parents[3]
 
 

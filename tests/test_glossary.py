@@ -1,0 +1,29 @@
+# SPDX-License-Identifier: Apache-2.0
+"""docs/glossary.md says where each word of the field lives: what it names is there."""
+
+import re
+
+import pytest
+
+from tests.paths import ROOT
+from tests.test_old_names import names_in
+
+ROWS = re.findall(
+    r"^\| ([^|]+) \| ([^|]+) \| ([^|]+) \|$", (ROOT / "docs/glossary.md").read_text(), re.MULTILINE
+)
+WORDS = [(word.strip(), where) for word, _, where in ROWS if word not in ("word", "---")]
+NAMED = sorted({name for _, where in WORDS for name in re.findall(r"`([^`]+)`", where)})
+
+
+def test_words_are_in_order_and_each_stands_once() -> None:
+    words = [word for word, _ in WORDS]
+    assert words == sorted(set(words))
+    assert len(words) >= 40
+
+
+@pytest.mark.parametrize("named", NAMED)
+def test_what_is_named_is_there(named: str) -> None:
+    path, _, name = named.partition(".")
+    module = ROOT / f"{path}.py"
+    assert module.exists(), f"no module {module.relative_to(ROOT)}"
+    assert not name or name in names_in(module)

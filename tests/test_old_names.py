@@ -5,6 +5,7 @@ docs/glossary.md has the words that hold.
 """
 
 import ast
+import re
 from functools import cache
 from pathlib import Path
 
@@ -161,6 +162,14 @@ def test_no_old_name_is_left(old: str) -> None:
     path, _, name = old.partition(".")
     module = ROOT / f"{path}.py"
     assert not module.exists() or name not in names_in(module), f"{old} is called {RENAMED[old]}"
+
+
+@pytest.mark.parametrize("folder", MOVED)
+def test_no_charter_names_a_module_that_has_moved(folder: str) -> None:
+    init = ROOT / folder / "__init__.py"
+    charter = ast.get_docstring(ast.parse(init.read_text())) or "" if init.exists() else ""
+    named = set(re.findall(r"`(\w+)`", charter)) & {*MOVED[folder].split(), "app"}
+    assert [name for name in named if not list(init.parent.glob(f"{name}*"))] == []
 
 
 def test_names_of_classes_functions_and_fields_are_found() -> None:

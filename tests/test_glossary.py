@@ -24,6 +24,7 @@ def test_words_are_in_order_and_each_stands_once() -> None:
 @pytest.mark.parametrize("named", NAMED)
 def test_what_is_named_is_there(named: str) -> None:
     path, _, name = named.partition(".")
-    module = ROOT / f"{path}.py"
-    assert module.exists(), f"no module {module.relative_to(ROOT)}"
-    assert not name or name in names_in(module)
+    module, package = ROOT / f"{path}.py", ROOT / path
+    modules = [module] if module.exists() else list(package.glob("*.py"))
+    assert modules, f"neither a module nor a package: {path}"
+    assert not name or any(name in names_in(place) for place in modules), f"{path} has no {name}"

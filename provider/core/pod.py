@@ -9,7 +9,7 @@ from trustedpods.protocol.units import Resources, TokenUnits, UnixSeconds
 
 
 class Phase(StrEnum):
-    """Where a pod stands; see `life` for the ways from one to the next."""
+    """Where a pod stands; see `lifecycle` for the ways from one to the next."""
 
     RECEIVED = "received"
     WAITING_CHANNEL = "waiting-channel"

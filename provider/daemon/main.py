@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The daemon: its tasks, from the opening of the doors until a signal.
 
-`opening` opens the doors, `assembly` makes the parts that run here.
+`startup` opens the doors, `assembly` makes the parts that run here.
 """
 
 import logging

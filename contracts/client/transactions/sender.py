@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Sending: signs, writes down, hands in, and watches until final. What to do when is `outgoing`'s.
+"""Sending: signs, writes down, hands in, and watches until final. `pending_transactions` decides.
 
 A transaction that is not final in time is a `NetworkFailure` that says its hash: it may still be
-mined. Asking for the same thing again meets it instead of doing it twice; see `outgoing.adoptable`.
+mined. Asking for the same thing again meets it instead of doing it twice; see
+`pending_transactions.adoptable`.
 """
 
 import logging

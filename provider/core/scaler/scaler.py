@@ -2,7 +2,7 @@
 """When a pod sleeps, wakes, grows and shrinks: one state machine per published service.
 
 `step` takes a state, an event and the time (any clock that only goes forward, in seconds) and
-returns the next state and commands. The app runs them in order, and before it reads the pod's
+returns the next state and commands. They are run in order, and before it reads the pod's
 counters again. Each may be repeated: `Serve` and `SetReplicas` say what is wanted, not what to
 change, so one that failed is simply run again.
 

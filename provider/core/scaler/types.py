@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The words of scaling: phases and limits, what can happen to a pod, what follows, what is remembered.
 
-`scale` has the state machine that speaks them.
+`scaler` has the state machine that speaks them.
 """
 
 from dataclasses import dataclass, field

@@ -3,7 +3,7 @@
 
 A process of its own, so that a restart of the daemon cuts nothing that it holds. It listens on
 one unix socket per slot, to which HAProxy turns when a slot has no replica; the sockets outlive it
-(`kept_sockets`), so that its own restart refuses nobody. It parses nothing; when it gives up on a
+(`socket_activation`), so that its own restart refuses nobody. It parses nothing; when it gives up on a
 request it sends a page that says why and closes.
 
     python -m trustedpods.provider.facade.activator.activator --sockets DIR --slots 256 --wake-socket PATH

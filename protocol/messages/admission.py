@@ -31,7 +31,7 @@ class AdmitBody(Message):
     hosts: Annotated[list[ShortText], Field(max_length=16)]
 
 
-class Admission(Message):
+class Admitted(Message):
     """The pod may come: what of the provider's capacity is left without it."""
 
     kind: Literal["admission"] = "admission"

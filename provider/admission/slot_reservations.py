@@ -13,8 +13,8 @@ from trustedpods.protocol.ids import ChannelId, host_label
 from trustedpods.protocol.messages.admission import AdmitBody, ServiceProtocol
 from trustedpods.provider.core import admission
 from trustedpods.provider.core.pod import WORKING, Phase
-from trustedpods.provider.doors import Doors
 from trustedpods.provider.facade.exposure import service_of
+from trustedpods.provider.facade.facade import Facade
 from trustedpods.provider.facade.pools import SlotProtocol
 from trustedpods.provider.pods.bundles import Bundles
 from trustedpods.provider.pods.records import Pods
@@ -27,8 +27,8 @@ RequestedServices = Mapping[str, ServiceProtocol]
 class SlotReservations:
     """Counts free slots, without those of pods that are on their way."""
 
-    def __init__(self, doors: Doors, pods: Pods, bundles: Bundles) -> None:
-        self._facade = doors.facade
+    def __init__(self, facade: Facade, pods: Pods, bundles: Bundles) -> None:
+        self._facade = facade
         self._pods = pods
         self._bundles = bundles
         self._taken_in: dict[object, tuple[ChannelId, RequestedServices]] = {}

@@ -7,6 +7,7 @@ from trustedpods.protocol.messages.verbs import Verb
 from trustedpods.provider.admin.eviction import Evictor
 from trustedpods.provider.admission.admission import Admission
 from trustedpods.provider.admission.gate import Gate
+from trustedpods.provider.admission.rights import CommandRights
 from trustedpods.provider.admission.tenancy import TenancyGuard
 from trustedpods.provider.billing.meter import Meter
 from trustedpods.provider.billing.settlement import Settlement
@@ -44,6 +45,7 @@ class Parts:
     provisioning_steps: ProvisioningSteps
     workers: PodWorkers
     reconciler: Reconciler
+    rights: CommandRights
     admission: Admission
     recovery: Recovery
     evictor: Evictor
@@ -60,10 +62,11 @@ def assemble(doors: Doors, gate: Gate) -> Parts:
     provisioning_steps = ProvisioningSteps(doors, pods, progress, bundles, autoscaler, meter)
     removal = PodRemoval(doors, pods, progress, bundles, autoscaler, meter, settlement)
     workers = PodWorkers(doors, pods, progress, _work(provisioning_steps, removal))
-    recovery = Recovery(doors, pods, bundles)
+    recovery = Recovery(doors.store, pods, bundles)
     reconciler = Reconciler(doors, pods, bundles, autoscaler, workers, recovery)
     tenancy = TenancyGuard()
-    admission = Admission(doors, pods, bundles, autoscaler, workers, tenancy, gate)
+    rights = CommandRights(pods, doors.generations)
+    admission = Admission(doors, rights, pods, bundles, autoscaler, workers, tenancy, gate)
     parts = Parts(
         doors,
         pods,
@@ -75,6 +78,7 @@ def assemble(doors: Doors, gate: Gate) -> Parts:
         provisioning_steps,
         workers,
         reconciler,
+        rights,
         admission,
         recovery,
         Evictor(doors, pods, bundles, autoscaler, workers, settlement, gate),
@@ -129,11 +133,11 @@ def handlers(parts: Parts) -> dict[Verb, VerbHandler]:
         parts.provisioning_steps,
         parts.doors.config.identity.domain,
     )
-    uploads = Uploads(parts.admission, parts.bundles, parts.doors.spool, parts.provisioning_steps)
+    uploads = Uploads(parts.rights, parts.bundles, parts.doors.spool, parts.provisioning_steps)
     verbs = Verbs(
         parts.doors,
         parts.pods,
-        parts.admission,
+        parts.rights,
         parts.bundles,
         parts.autoscaler,
         parts.reconciler,
@@ -148,5 +152,5 @@ def handlers(parts: Parts) -> dict[Verb, VerbHandler]:
         "logs": verbs.logs,
         "usage": verbs.usage,
         "delete": verbs.delete,
-        "rotate": Rotations(parts.doors, parts.pods, parts.admission, parts.settlement).rotate,
+        "rotate": Rotations(parts.doors, parts.pods, parts.rights, parts.settlement).rotate,
     }

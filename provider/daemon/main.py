@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The daemon: its tasks, from the opening of the doors until a signal.
 
-`opening` opens the doors, `assembly` makes the parts that run here.
+`startup` opens the doors, `assembly` makes the parts that run here.
 """
 
 import logging
@@ -88,7 +88,7 @@ async def run_parts(
             ("observing", partial(parts.meter.keep_observing, OBSERVE_EVERY_S)),
             (
                 "closing old connections",
-                partial(keep_young, doors, parts.pods, parts.bundles, parts.autoscaler),
+                partial(keep_young, doors.facade, parts.pods, parts.bundles, parts.autoscaler),
             ),
             ("collecting blobs", partial(_collect_blobs, parts)),
         ):

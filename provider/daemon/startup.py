@@ -23,9 +23,9 @@ from trustedpods.provider.facade.facade import Facade
 from trustedpods.provider.facade.haproxy.runtime import Runtime
 from trustedpods.provider.keys.boot import BootKeys
 from trustedpods.provider.keys.file import read_key
-from trustedpods.provider.keys.generations import Marks
+from trustedpods.provider.keys.generations import NewestGenerations
 from trustedpods.provider.store import Vault, open_store
-from trustedpods.provider.store.spool import BlobStore
+from trustedpods.provider.store.spool import Spool
 
 _log = logging.getLogger(__name__)
 
@@ -54,7 +54,7 @@ async def open_doors(config: ProviderConfig) -> AsyncIterator[Doors]:
             store=await stack.enter_async_context(
                 open_store(Path(config.store.path), Vault(keys.hpke.to_bytes()))
             ),
-            blobs=BlobStore(Path(config.store.spool), config.store.spool_quota_mib),
+            spool=Spool(Path(config.store.spool), config.store.spool_quota_mib),
             chain=await stack.enter_async_context(Chain(config.market.rpc, market, journal=journal)),
             cluster=await stack.enter_async_context(open_cluster(Path(config.cluster.kubeconfig))),
             registry=await stack.enter_async_context(open_registry(f"http://{config.cluster.registry}")),
@@ -65,7 +65,7 @@ async def open_doors(config: ProviderConfig) -> AsyncIterator[Doors]:
                 pools=config.facade.pools,
                 tls_dir=config.facade.tls_dir(config.identity.keys_dir) if config.facade.tls_binds else None,
             ),
-            marks=Marks(Path(config.identity.keys_dir)),
+            generations=NewestGenerations(Path(config.identity.keys_dir)),
             traffic=traffic_source(config.cluster.traffic_socket),
         )
 

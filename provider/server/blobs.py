@@ -7,7 +7,7 @@ from trustedpods.protocol.codec import decode
 from trustedpods.protocol.errors import Refused, TrustedPodsError
 from trustedpods.protocol.messages.bundle import BlobAck, BlobBody, BlobRef
 from trustedpods.protocol.sealing.blobs import SEALED_CHUNK_SIZE, chunk_count
-from trustedpods.provider.admission.admission import Admission
+from trustedpods.provider.admission.rights import CommandRights
 from trustedpods.provider.core.pod import ENDED, Phase
 from trustedpods.provider.lifecycle.provisioning import ProvisioningSteps
 from trustedpods.provider.pods.bundles import Bundles
@@ -26,9 +26,9 @@ class Uploads:
     """The verb by which images come."""
 
     def __init__(
-        self, admission: Admission, bundles: Bundles, store: Spool, provisioning_steps: ProvisioningSteps
+        self, rights: CommandRights, bundles: Bundles, store: Spool, provisioning_steps: ProvisioningSteps
     ) -> None:
-        self._admission = admission
+        self._rights = rights
         self._bundles = bundles
         self._store = store
         self._provisioning_steps = provisioning_steps
@@ -51,7 +51,7 @@ class Uploads:
     def _wanted(self, request: Request) -> BlobRef:
         """Only blobs of a bundle that was accepted, exactly as it announced them."""
         body = decode(request.opened.body, BlobBody)
-        record = self._admission.commanded(request.opened)
+        record = self._rights.commanded_pod(request.opened)
         if record.phase in ENDED or record.phase is Phase.REMOVING:
             raise Refused(f"the pod is {record.phase}: {record.reason}", rule="phase")
         announced = self._bundles.open(record).blobs.get(body.blob.blob_id)

@@ -5,7 +5,7 @@ import trio
 
 from trustedpods.protocol.codec import decode
 from trustedpods.protocol.errors import TrustedPodsError
-from trustedpods.protocol.messages.admission import Admission, AdmitBody
+from trustedpods.protocol.messages.admission import AdmitBody, Admitted
 from trustedpods.protocol.messages.base import Progress
 from trustedpods.protocol.messages.bundle import Needs
 from trustedpods.provider.admission.admission import Admission
@@ -52,7 +52,7 @@ class Provisioning:
         label = known.label if known else ""
         check_hosts(body.hosts, label, self._domain)
         left = await self._admission.admit(body, channel, known)
-        await request.replies.send(Admission(capacity=left), final=True)
+        await request.replies.send(Admitted(capacity=left), final=True)
 
     async def provision(self, request: Request) -> None:
         """Takes a bundle, says which blobs are missing, and follows the work to its end.

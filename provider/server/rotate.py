@@ -12,7 +12,7 @@ from trustedpods.protocol.ids import Address, PodRef, address_from_bytes
 from trustedpods.protocol.messages.base import Done
 from trustedpods.protocol.messages.rotation import RotateBody
 from trustedpods.protocol.units import TokenUnits, UnixSeconds
-from trustedpods.provider.admission.admission import Admission
+from trustedpods.provider.admission.rights import CommandRights
 from trustedpods.provider.billing.settlement import Settlement
 from trustedpods.provider.core.pod import ENDED
 from trustedpods.provider.doors import Doors
@@ -23,10 +23,10 @@ from trustedpods.provider.server.conversations import Request
 class Rotations:
     """Hands in moves, one after another. A move that happened already is a success."""
 
-    def __init__(self, doors: Doors, pods: Pods, admission: Admission, settlement: Settlement) -> None:
+    def __init__(self, doors: Doors, pods: Pods, rights: CommandRights, settlement: Settlement) -> None:
         self._doors = doors
         self._pods = pods
-        self._admission = admission
+        self._rights = rights
         self._settlement = settlement
         self._turn = trio.Lock()
 
@@ -35,7 +35,7 @@ class Rotations:
         body, ref = decode(request.opened.body, RotateBody), request.opened.ref
         record = self._pods.get(ref.channel)
         if record is not None and record.phase not in ENDED:
-            self._admission.commanded(request.opened)
+            self._rights.commanded_pod(request.opened)
         async with self._turn:
             transaction = await self._hand_in(ref, body)
         if transaction is not None and record is not None:

@@ -8,7 +8,7 @@ from trustedpods.protocol.messages.base import Done
 from trustedpods.protocol.messages.pod import DeleteBody, LogLines, LogsBody, PodStatus, StatusBody
 from trustedpods.protocol.messages.usage import UsageBody, UsageReport
 from trustedpods.protocol.units import UnixSeconds, Usage
-from trustedpods.provider.admission.admission import Admission
+from trustedpods.provider.admission.rights import CommandRights
 from trustedpods.provider.core import metering
 from trustedpods.provider.core.lifecycle import LifecycleEvent
 from trustedpods.provider.core.pod import ENDED, Phase, PodRecord
@@ -31,7 +31,7 @@ class Verbs:
         self,
         doors: Doors,
         pods: Pods,
-        admission: Admission,
+        rights: CommandRights,
         bundles: Bundles,
         autoscaler: Autoscaler,
         reconciler: Reconciler,
@@ -40,7 +40,7 @@ class Verbs:
     ) -> None:
         self._doors = doors
         self._pods = pods
-        self._admission = admission
+        self._rights = rights
         self._bundles = bundles
         self._autoscaler = autoscaler
         self._reconciler = reconciler
@@ -50,7 +50,7 @@ class Verbs:
     async def status(self, request: Request) -> None:
         """Phase, replicas, money and history."""
         decode(request.opened.body, StatusBody)
-        record = self._admission.commanded(request.opened)
+        record = self._rights.commanded_pod(request.opened)
         await request.replies.send(await self._status(record), final=True)
 
     async def _status(self, record: PodRecord) -> PodStatus:
@@ -81,13 +81,14 @@ class Verbs:
 
     async def _circumstances(self, record: PodRecord) -> str:
         """What holds a pod back, and what keeps it awake, in words."""
-        told = (self._autoscaler.cap_told(record), await awake_by(self._doors, self._autoscaler, record))
+        awake = await awake_by(self._doors.facade, self._autoscaler, record)
+        told = (self._autoscaler.cap_told(record), awake)
         return "; ".join(filter(None, told))
 
     async def logs(self, request: Request) -> None:
         """The last lines of a container, of the newest replica; `follow` is not supported yet."""
         body = decode(request.opened.body, LogsBody)
-        record = self._admission.commanded(request.opened)
+        record = self._rights.commanded_pod(request.opened)
         if record.phase in ENDED:
             raise Refused(f"the pod is {record.phase}: {record.reason}", rule="phase")
         if body.follow:
@@ -107,7 +108,7 @@ class Verbs:
     async def usage(self, request: Request) -> None:
         """Leaves of what was claimed or is being claimed, and what accrued since."""
         body = decode(request.opened.body, UsageBody)
-        record = self._admission.commanded(request.opened)
+        record = self._rights.commanded_pod(request.opened)
         since = UnixSeconds(min(body.since, 1 << 40))
         found = await self._doors.store.read(claims.leaves, record.channel, record.namespace, since)
         behind = UnixSeconds(found[-1].up_to) if found else None
@@ -126,11 +127,11 @@ class Verbs:
     async def delete(self, request: Request) -> None:
         """Settle, release, remove; answers when all of it has happened."""
         decode(request.opened.body, DeleteBody)
-        record = self._admission.commanded(request.opened)
+        record = self._rights.commanded_pod(request.opened)
         if record.phase in ENDED:
             await request.replies.send(await self._done(record), final=True)
             return
-        self._admission.check_newest(request.opened)
+        self._rights.check_newest(request.opened)
         if record.phase is not Phase.REMOVING:
             await self._workers.stop(record.channel)
             await self._pods.change(record.channel, generation=request.opened.generation)

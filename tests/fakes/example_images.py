@@ -9,10 +9,9 @@ FOLDER = IMAGES
 
 sys.path.append(str(FOLDER))
 try:
+    import build
     import oci
     import recipes
-
-    import build
 finally:
     sys.path.remove(str(FOLDER))
 

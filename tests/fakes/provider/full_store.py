@@ -124,7 +124,8 @@ def in_step(parts, count):
     """Whether the daemon serves every pod and knows what its money is worth."""
     standing = parts.pods.standing
     return len(standing) == count and all(
-        parts.fleet.machine(record.channel) is not None and parts.reconciler.money(record.channel) is not None
+        parts.autoscaler.pod_scaler(record.channel) is not None
+        and parts.reconciler.money(record.channel) is not None
         for record in standing
     )
 

@@ -25,7 +25,7 @@ from trustedpods.protocol.envelopes import ErrorReply, SignedRequest
 from trustedpods.protocol.errors import NetworkFailure, Refused, TrustedPodsError
 from trustedpods.protocol.evidence import AttestRequest, Evidence, KeyBinding
 from trustedpods.protocol.ids import address_bytes, address_from_bytes
-from trustedpods.protocol.messages.admission import Admission, AdmitBody
+from trustedpods.protocol.messages.admission import AdmitBody, Admitted
 from trustedpods.protocol.messages.base import Done, Progress
 from trustedpods.protocol.messages.bundle import BlobAck, BlobBody, BlobNeed, Bundle, Needs
 from trustedpods.protocol.messages.pod import Endpoint, LogLines, PodEvent, PodStatus, Statement
@@ -194,7 +194,7 @@ class ProviderPeer:
         if "full" in self.faults:
             raise Refused("cpu: 100m wanted, 0m free", rule="capacity-cpu")
         free = Capacity(cpu_milli=1, memory_mib=1, storage_mib=1, slots=1)
-        await answers.send(Admission(capacity=free), final=True)
+        await answers.send(Admitted(capacity=free), final=True)
 
     async def _rotate(self, request, answers):
         if "will-not-rotate" in self.faults:

@@ -7,7 +7,7 @@ import trio
 from tests.fakes.provider.caller import ASK, OPERATOR, Caller, in_phase, until
 from tests.fakes.provider.world import MARKER, World
 from trustedpods.protocol.errors import BadInput, Refused
-from trustedpods.protocol.messages.admission import Admission
+from trustedpods.protocol.messages.admission import Admitted
 from trustedpods.protocol.messages.pod import PodStatus, StatusBody
 from trustedpods.provider.admin.socket import ask_operator
 from trustedpods.provider.admission.gate import Gate
@@ -130,10 +130,10 @@ async def test_a_drain_sends_all_away_and_takes_nobody_in(world, virtual_time):
             assert WHY in status.reason
         assert not world.cluster.lives
         with pytest.raises(Refused) as caught:
-            await callers[0].ask("admit", ASK, Admission)
+            await callers[0].ask("admit", ASK, Admitted)
         assert (caught.value.rule, WHY in caught.value.what) == ("draining", True)
         await ask(world, verb="drain", undo=True)
-        await callers[0].ask("admit", ASK, Admission)
+        await callers[0].ask("admit", ASK, Admitted)
 
 
 async def test_a_chain_that_does_not_answer_keeps_nobody_here(world, virtual_time):

@@ -75,7 +75,7 @@ async def test_status_says_who_keeps_it_awake_and_what_is_too_old_is_closed(worl
         status = await caller.ask("status", StatusBody(), PodStatus)
         assert "2 requests or connections of 2 addresses" in status.reason
         assert "4000 s old, from 203.0.113.7" in status.reason
-        assert await close_old(parts.doors, parts.bundles, parts.autoscaler, [record]) == 1
+        assert await close_old(parts.doors.facade, parts.bundles, parts.autoscaler, [record]) == 1
         assert [one.id for one in world.facade.in_flight] == ["0x2", "0x3"]
 
 

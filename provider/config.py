@@ -11,9 +11,10 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from trustedpods.protocol.errors import BadInput
 from trustedpods.protocol.ids import Address, parse_address
 from trustedpods.protocol.limits import MIB
-from trustedpods.protocol.messages import U32, LeastTerms, Prices
+from trustedpods.protocol.messages.base import U32
+from trustedpods.protocol.messages.provider import LeastTerms, Prices
 from trustedpods.provider.core.egress import NOT_THE_WORLD
-from trustedpods.provider.facade.pools import Pools, Protocol
+from trustedpods.provider.facade.pools import Pools, SlotProtocol
 from trustedpods.provider.facade.slots import SlotLimits
 
 MAX_CONFIG_BYTES = 64 * 1024
@@ -38,7 +39,7 @@ def _ipv4_network(text: str) -> str:
 
 
 NetworkText = Annotated[str, AfterValidator(_ipv4_network)]
-AddressText = Annotated[str, AfterValidator(_address)]
+ConfiguredAddress = Annotated[str, AfterValidator(_address)]
 PathText = Annotated[str, AfterValidator(_absolute)]
 HostPort = Annotated[str, Field(pattern=r"^[0-9A-Za-z.\-\[\]:*]+:\d{1,5}$")]
 PositiveSeconds = Annotated[int, Field(ge=1, le=366 * 86400)]
@@ -55,9 +56,9 @@ class MarketSection(Section):
 
     rpc: str
     chain_id: Annotated[int, Field(ge=1)]
-    payments: AddressText
-    registry: AddressText
-    token: AddressText
+    payments: ConfiguredAddress
+    registry: ConfiguredAddress
+    token: ConfiguredAddress
     finality_blocks: Annotated[int, Field(ge=0, le=1000)] = 0
 
 
@@ -69,7 +70,7 @@ class IdentitySection(Section):
     is a folder with what the hardware's vendor says of this machine (docs/attestation.md).
     """
 
-    owner: AddressText
+    owner: ConfiguredAddress
     daemon: U32
     operator_key_file: PathText
     owner_key_file: PathText | None = None
@@ -171,7 +172,7 @@ class FacadeSection(Section):
     def tcp_port(self, slot: int) -> int:
         """The port at which a slot of tcp is reached."""
         first = int(self.tcp_binds[0].rpartition(":")[2])
-        return first + self.pools.slots(Protocol.TCP).index(slot)
+        return first + self.pools.slots(SlotProtocol.TCP).index(slot)
 
 
 class TermsSection(Section):

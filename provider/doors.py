@@ -11,7 +11,7 @@ from trustedpods.manifests.model import Probe
 from trustedpods.protocol.codec import encode
 from trustedpods.protocol.evidence import KeyBinding
 from trustedpods.protocol.ids import Address, address_bytes
-from trustedpods.protocol.messages import Profile
+from trustedpods.protocol.messages.provider import Profile
 from trustedpods.protocol.sealing.requests import ChainContext
 from trustedpods.protocol.units import UnixSeconds
 from trustedpods.provider.cluster.pod_counters import NoTraffic, TrafficSource

@@ -3,7 +3,7 @@
 
 from collections.abc import Iterable, Sequence
 
-from trustedpods.contracts.client.base import Answer, ChainBase
+from trustedpods.contracts.client.base import CallResult, ChainBase
 from trustedpods.contracts.records import (
     Channel,
     ChannelEvents,
@@ -165,11 +165,11 @@ def _status_answer(ids: Sequence[ChannelId], raw: bytes) -> list[Channel | None]
     return [Channel.from_words(channel, hot, terms) for channel, hot, terms in pairs]
 
 
-def _place(event: Answer) -> tuple[int, int]:
+def _place(event: CallResult) -> tuple[int, int]:
     return event["blockNumber"], event["logIndex"]
 
 
-def _closed(event: Answer) -> ClosedInfo:
+def _closed(event: CallResult) -> ClosedInfo:
     arguments = event["args"]
     return ClosedInfo(
         refund=TokenUnits(arguments["refunded"]),

@@ -18,7 +18,7 @@ _CHANNEL_BYTES: Final = 24
 _ENTRY_BYTES: Final = _CHANNEL_BYTES + 8
 
 
-class Marks:
+class NewestGenerations:
     """Generations that only grow. Without a *folder* they live as long as the object: for tests."""
 
     def __init__(self, folder: Path | None = None) -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a pod's machine must keep to: the manifest's scaling, the operator's times, the channel's cap."""
+"""What a pod's scaler must keep to: the manifest's scaling, the operator's times, the channel's cap."""
 
 from trustedpods.contracts.terms import Terms
 from trustedpods.provider.core import funds
@@ -10,10 +10,10 @@ from trustedpods.provider.pods.bundles import Bundles
 
 
 def limits_of(doors: Doors, bundles: Bundles, record: PodRecord, stopped: str | None = None) -> scaler.Limits:
-    """The pod's settings and the operator's, for its machine; with *stopped* it has no replica, and why."""
+    """The pod's settings and the operator's, for its scaler; with *stopped* it has no replica, and why."""
     return scaler.Limits(
-        min=record.scaling.least,
-        max=record.scaling.most,
+        min=record.scaling.min_replicas,
+        max=record.scaling.max_replicas,
         idle_after=float(record.scaling.idle_after_s),
         concurrency=record.scaling.concurrency,
         idle_connection=_idle_connection(bundles, record),

@@ -32,7 +32,7 @@ from trustedpods.provider.doors import Doors
 from trustedpods.provider.pods.records import Pods
 from trustedpods.provider.store import Vault, claims, ledger, open_store, pods
 from trustedpods.provider.store.claims import ClaimState
-from trustedpods.provider.store.spool import BlobStore
+from trustedpods.provider.store.spool import Spool
 from trustedpods.provider.tee import NoTee
 
 pytestmark = pytest.mark.live
@@ -92,7 +92,7 @@ class Provider:
                 operator_key=self.operator.key,
                 collector=NoTee(),
                 store=self.store,
-                blobs=BlobStore(self.tmp_path / "spool", 64),
+                spool=Spool(self.tmp_path / "spool", 64),
                 chain=self.chain,
                 cluster=self.world.cluster,
                 registry=FakeRegistry(),

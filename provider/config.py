@@ -12,7 +12,8 @@ from trustedpods.contracts.records import Market
 from trustedpods.protocol.errors import BadInput
 from trustedpods.protocol.ids import Address, parse_address
 from trustedpods.protocol.limits import MIB
-from trustedpods.protocol.messages import U32, LeastTerms, Prices
+from trustedpods.protocol.messages.base import U32
+from trustedpods.protocol.messages.provider import LeastTerms, Prices
 from trustedpods.provider.core.egress import NOT_THE_WORLD
 from trustedpods.provider.facade.pools import Pools, SlotProtocol
 from trustedpods.provider.facade.slots import SlotLimits

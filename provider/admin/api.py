@@ -18,7 +18,7 @@ from trustedpods.provider.doors import Doors
 from trustedpods.provider.lifecycle.reconciler import Reconciler
 from trustedpods.provider.metrics import Snapshot
 from trustedpods.provider.pods.records import Pods
-from trustedpods.provider.serving.autoscaler import Fleet
+from trustedpods.provider.serving.autoscaler import Autoscaler
 from trustedpods.provider.store import claims
 from trustedpods.provider.tee.chip import own_chip
 
@@ -39,7 +39,7 @@ class Parts(Protocol):
         ...
 
     @property
-    def fleet(self) -> Fleet:
+    def autoscaler(self) -> Autoscaler:
         """Who scales which pod."""
         ...
 
@@ -141,10 +141,10 @@ async def _paid(parts: Parts, records: list[PodRecord]) -> dict[ChannelId, int]:
 
 
 def _row(parts: Parts, record: PodRecord, paid: dict[ChannelId, int]) -> Answer:
-    replicas, ready = parts.fleet.replicas_of(record)
+    replicas, ready = parts.autoscaler.replicas_of(record)
     money = parts.reconciler.money(record.channel)
-    machine = parts.fleet.machine(record.channel)
-    state = machine.state if machine else None
+    pod_scaler = parts.autoscaler.pod_scaler(record.channel)
+    state = pod_scaler.state if pod_scaler else None
     return {
         "label": record.label,
         "channel": channel_hex(record.channel),
@@ -159,7 +159,7 @@ def _row(parts: Parts, record: PodRecord, paid: dict[ChannelId, int]) -> Answer:
         "runwaySeconds": money.runway_s if money else None,
         "why": (state.reason if state and state.failures else "")
         or record.reason
-        or parts.fleet.cap_told(record)
+        or parts.autoscaler.cap_told(record)
         or None,
     }
 
@@ -170,8 +170,8 @@ def _runways(parts: Parts, records: list[PodRecord]) -> list[int]:
 
 
 def _busy_row(parts: Parts, record: PodRecord, paid: dict[ChannelId, int]) -> Answer:
-    machine = parts.fleet.machine(record.channel)
-    state = machine.state if machine else None
+    pod_scaler = parts.autoscaler.pod_scaler(record.channel)
+    state = pod_scaler.state if pod_scaler else None
     boot, total, _ = (state.counters if state else None) or (None, None, None)
     return {
         **_row(parts, record, paid),
@@ -189,16 +189,18 @@ async def snapshot(parts: Parts, conversations: int) -> Snapshot:
     except TrustedPodsError:
         gas = -1
     standing = parts.pods.standing
-    machines = [m for m in map(parts.fleet.machine, (r.channel for r in standing)) if m is not None]
-    counts = [parts.fleet.replicas_of(record) for record in standing]
+    pod_scalers = [
+        m for m in map(parts.autoscaler.pod_scaler, (r.channel for r in standing)) if m is not None
+    ]
+    counts = [parts.autoscaler.replicas_of(record) for record in standing]
     return Snapshot(
         pods_by_phase=dict(Counter(str(record.phase) for record in standing)),
-        pods_by_scale=dict(Counter(str(machine.state.phase) for machine in machines)),
+        pods_by_scale=dict(Counter(str(pod_scaler.state.phase) for pod_scaler in pod_scalers)),
         replicas=sum(replicas for replicas, _ in counts),
         ready=sum(ready for _, ready in counts),
-        waking=sum(machine.state.waiting is not None for machine in machines),
+        waking=sum(pod_scaler.state.waiting is not None for pod_scaler in pod_scalers),
         conversations=conversations,
-        spool_bytes=parts.doors.blobs.used_bytes,
+        spool_bytes=parts.doors.spool.used_bytes,
         spool_quota_bytes=parts.doors.config.store.spool_quota_mib * MIB,
         free_slots=parts.doors.facade.free_slots,
         claims_by_state=await parts.doors.store.read(claims.count_by_state),

@@ -13,7 +13,7 @@ from trustedpods.protocol.errors import TrustedPodsError
 from trustedpods.provider import tee
 from trustedpods.provider.admin import probes
 from trustedpods.provider.cluster.client import open_cluster
-from trustedpods.provider.cluster.image_registry import open_registry
+from trustedpods.provider.cluster.image_registry import open_image_registry
 from trustedpods.provider.config import ProviderConfig
 from trustedpods.provider.facade.haproxy.runtime import Runtime
 from trustedpods.provider.keys.file import read_key
@@ -73,7 +73,7 @@ async def _cluster(config: ProviderConfig) -> str:
 
 
 async def _registry(config: ProviderConfig) -> str:
-    async with open_registry(f"http://{config.cluster.registry}") as registry:
+    async with open_image_registry(f"http://{config.cluster.registry}") as registry:
         await registry.ping()
     return config.cluster.registry
 

@@ -13,13 +13,13 @@ import trio
 from trustedpods.protocol.errors import BadInput, Refused, TrustedPodsError
 from trustedpods.provider.admission.gate import Gate
 from trustedpods.provider.billing.settlement import Settlement
-from trustedpods.provider.core.lifecycle import Event
+from trustedpods.provider.core.lifecycle import LifecycleEvent
 from trustedpods.provider.core.pod import ENDED, Phase, PodRecord
 from trustedpods.provider.doors import Doors
-from trustedpods.provider.lifecycle.workers import Keeper
+from trustedpods.provider.lifecycle.workers import PodWorkers
 from trustedpods.provider.pods.bundles import Bundles
 from trustedpods.provider.pods.records import Pods
-from trustedpods.provider.serving.autoscaler import Fleet
+from trustedpods.provider.serving.autoscaler import Autoscaler
 
 _log = logging.getLogger(__name__)
 
@@ -50,16 +50,16 @@ class Evictor:
         doors: Doors,
         pods: Pods,
         bundles: Bundles,
-        fleet: Fleet,
-        keeper: Keeper,
+        autoscaler: Autoscaler,
+        workers: PodWorkers,
         settlement: Settlement,
         gate: Gate,
     ) -> None:
         self._doors = doors
         self._pods = pods
         self._bundles = bundles
-        self._fleet = fleet
-        self._keeper = keeper
+        self._autoscaler = autoscaler
+        self._workers = workers
         self._gate = gate
         self._settlement = settlement
 
@@ -85,7 +85,7 @@ class Evictor:
         self._gate.drain(None)
 
     def _find(self, target: str) -> PodRecord:
-        label = self._fleet.label_at(target)
+        label = self._autoscaler.label_at(target)
         for record in self._pods.standing:
             if label == record.label or target in self._names(record):
                 return record
@@ -107,11 +107,11 @@ class Evictor:
     async def _send_away(self, records: list[PodRecord], reason: str) -> list[Eviction]:
         leaving = [record for record in records if record.phase is not Phase.REMOVING]
         for record in leaving:
-            await self._fleet.park(record, reason)  # nobody is served while the chain takes its time
+            await self._autoscaler.park(record, reason)  # nobody is served while the chain takes its time
         settled = await self._settle() if leaving else False
         for record in leaving:
-            await self._keeper.stop(record.channel)
-            await self._pods.step(record.channel, Event.EVICTED, reason)
+            await self._workers.stop(record.channel)
+            await self._pods.step(record.channel, LifecycleEvent.EVICTED, reason)
             _log.warning("%s: %s", record.label, reason)
         with trio.move_on_after(GONE_WITHIN_S):
             await self._wait_gone(records)
@@ -130,7 +130,7 @@ class Evictor:
     async def _wait_gone(self, records: list[PodRecord]) -> None:
         while any(self._now(record).phase not in ENDED for record in records):
             for record in records:
-                self._keeper.ensure(record.channel)
+                self._workers.ensure(record.channel)
             await self._pods.changed()
 
     def _now(self, record: PodRecord) -> PodRecord:

@@ -13,7 +13,7 @@ from trustedpods.contracts.registry_rows import TEE_KINDS, RegistryRow
 from trustedpods.protocol.attestation.chip import NO_CHIP
 from trustedpods.protocol.errors import BadInput, NoContext, Refused
 from trustedpods.protocol.ids import Address
-from trustedpods.protocol.messages import Prices
+from trustedpods.protocol.messages.provider import Prices
 from trustedpods.protocol.units import UnixSeconds
 from trustedpods.provider.admin.socket import ask_operator
 from trustedpods.provider.config import ProviderConfig

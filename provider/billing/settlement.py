@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From the ledger to a signed, stored claim; `sending` carries it to the chain from there.
+"""From the ledger to a signed, stored claim; `submission` carries it to the chain from there.
 
 One claim is under way at a time. It is stored before it is sent, and sent again, byte for byte,
 until the chain shows it; only the chain's `upTo` says where the next one begins.

@@ -11,7 +11,7 @@ from trustedpods.protocol.units import Resources, TokenUnits, UnixSeconds
 
 
 class Phase(StrEnum):
-    """Where a pod stands; see `life` for the ways from one to the next."""
+    """Where a pod stands; see `lifecycle` for the ways from one to the next."""
 
     RECEIVED = "received"
     WAITING_CHANNEL = "waiting-channel"
@@ -53,10 +53,10 @@ class PodSize:
 
 @dataclass(frozen=True, slots=True)
 class Scaling:
-    """Replicas: at least, at most, seconds without a request before sleep, requests at once each."""
+    """The autoscaler's bounds, seconds without a request before sleep, requests each at once."""
 
-    least: int
-    most: int
+    min_replicas: int
+    max_replicas: int
     idle_after_s: int
     concurrency: int
 

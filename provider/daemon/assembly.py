@@ -3,30 +3,31 @@
 
 from dataclasses import dataclass
 
-from trustedpods.protocol.messages import Verb
+from trustedpods.protocol.messages.verbs import Verb
 from trustedpods.provider.admin.eviction import Evictor
-from trustedpods.provider.admission.admission import Acceptance
+from trustedpods.provider.admission.admission import Admission
 from trustedpods.provider.admission.gate import Gate
-from trustedpods.provider.admission.tenancy import Isolation
+from trustedpods.provider.admission.rights import CommandRights
+from trustedpods.provider.admission.tenancy import TenancyGuard
 from trustedpods.provider.billing.meter import Meter
 from trustedpods.provider.billing.settlement import Settlement
-from trustedpods.provider.core.lifecycle import Command
+from trustedpods.provider.core.lifecycle import LifecycleCommand
 from trustedpods.provider.core.pod import Phase, PodRecord
 from trustedpods.provider.doors import Doors
-from trustedpods.provider.lifecycle.provisioning import Phases
+from trustedpods.provider.lifecycle.provisioning import ProvisioningSteps
 from trustedpods.provider.lifecycle.reconciler import Reconciler
 from trustedpods.provider.lifecycle.recovery import Recovery
-from trustedpods.provider.lifecycle.removal import Remover
-from trustedpods.provider.lifecycle.workers import Keeper, Work
+from trustedpods.provider.lifecycle.removal import PodRemoval
+from trustedpods.provider.lifecycle.workers import PodWorkers, Work
 from trustedpods.provider.pods.bundles import Bundles
-from trustedpods.provider.pods.progress import Board
+from trustedpods.provider.pods.progress import ProgressFeeds
 from trustedpods.provider.pods.records import Pods
 from trustedpods.provider.server.blobs import Uploads
-from trustedpods.provider.server.conversations import Handler
+from trustedpods.provider.server.conversations import VerbHandler
 from trustedpods.provider.server.provision import Provisioning
 from trustedpods.provider.server.rotate import Rotations
 from trustedpods.provider.server.verbs import Verbs
-from trustedpods.provider.serving.autoscaler import Fleet
+from trustedpods.provider.serving.autoscaler import Autoscaler
 from trustedpods.provider.webhooks.delivery import Warnings
 
 
@@ -36,63 +37,66 @@ class Parts:
 
     doors: Doors
     pods: Pods
-    board: Board
+    progress: ProgressFeeds
     bundles: Bundles
     meter: Meter
-    fleet: Fleet
+    autoscaler: Autoscaler
     settlement: Settlement
-    phases: Phases
-    keeper: Keeper
+    provisioning_steps: ProvisioningSteps
+    workers: PodWorkers
     reconciler: Reconciler
-    acceptance: Acceptance
+    rights: CommandRights
+    admission: Admission
     recovery: Recovery
     evictor: Evictor
     warnings: Warnings
-    isolation: Isolation
+    tenancy: TenancyGuard
 
 
 def assemble(doors: Doors, gate: Gate) -> Parts:
     """Make the parts and let them know each other; nothing runs yet."""
-    pods, board, bundles = Pods(doors), Board(), Bundles(doors)
+    pods, progress, bundles = Pods(doors), ProgressFeeds(), Bundles(doors)
     meter = Meter(doors, pods)
-    fleet = Fleet(doors, bundles, meter)
+    autoscaler = Autoscaler(doors, bundles, meter)
     settlement = Settlement(doors, pods, meter)
-    phases = Phases(doors, pods, board, bundles, fleet, meter)
-    remover = Remover(doors, pods, board, bundles, fleet, meter, settlement)
-    keeper = Keeper(doors, pods, board, _work(phases, remover))
-    recovery = Recovery(doors, pods, bundles)
-    reconciler = Reconciler(doors, pods, bundles, fleet, keeper, recovery)
-    isolation = Isolation()
-    acceptance = Acceptance(doors, pods, bundles, fleet, keeper, isolation, gate)
+    provisioning_steps = ProvisioningSteps(doors, pods, progress, bundles, autoscaler, meter)
+    removal = PodRemoval(doors, pods, progress, bundles, autoscaler, meter, settlement)
+    workers = PodWorkers(doors, pods, progress, _work(provisioning_steps, removal))
+    recovery = Recovery(doors.store, pods, bundles)
+    reconciler = Reconciler(doors, pods, bundles, autoscaler, workers, recovery)
+    tenancy = TenancyGuard()
+    rights = CommandRights(pods, doors.generations)
+    admission = Admission(doors, rights, pods, bundles, autoscaler, workers, tenancy, gate)
     parts = Parts(
         doors,
         pods,
-        board,
+        progress,
         bundles,
         meter,
-        fleet,
+        autoscaler,
         settlement,
-        phases,
-        keeper,
+        provisioning_steps,
+        workers,
         reconciler,
-        acceptance,
+        rights,
+        admission,
         recovery,
-        Evictor(doors, pods, bundles, fleet, keeper, settlement, gate),
+        Evictor(doors, pods, bundles, autoscaler, workers, settlement, gate),
         Warnings(doors, pods, bundles),
-        isolation,
+        tenancy,
     )
     pods.run, pods.told = Runner(parts).run, parts.warnings.told
     return parts
 
 
-def _work(phases: Phases, remover: Remover) -> dict[Phase, Work]:
+def _work(provisioning_steps: ProvisioningSteps, removal: PodRemoval) -> dict[Phase, Work]:
     """What is done in each phase in which there is work."""
     return {
-        Phase.RECEIVED: phases.receive,
-        Phase.WAITING_CHANNEL: phases.await_channel,
-        Phase.IMPORTING: phases.import_images,
-        Phase.STARTING: phases.start,
-        Phase.REMOVING: remover.remove,
+        Phase.RECEIVED: provisioning_steps.receive,
+        Phase.WAITING_CHANNEL: provisioning_steps.await_channel,
+        Phase.IMPORTING: provisioning_steps.import_images,
+        Phase.STARTING: provisioning_steps.start,
+        Phase.REMOVING: removal.remove,
     }
 
 
@@ -102,43 +106,43 @@ class Runner:
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
 
-    async def run(self, record: PodRecord, command: Command) -> None:
+    async def run(self, record: PodRecord, command: LifecycleCommand) -> None:
         """One command; it may be repeated, and may fail with our errors."""
         parts = self._parts
         match command:
-            case Command.WORK:
-                parts.keeper.ensure(record.channel)
-            case Command.PUBLISH:
-                machine = await parts.fleet.publish(record, parts.bundles.open(record))
-                await parts.pods.change(record.channel, slot=machine.published.slot)
-            case Command.PARK:
-                await parts.fleet.park(record, record.reason or "this pod is stopped")
-            case Command.SETTLE:
+            case LifecycleCommand.WORK:
+                parts.workers.ensure(record.channel)
+            case LifecycleCommand.PUBLISH:
+                pod_scaler = await parts.autoscaler.publish(record, parts.bundles.open(record))
+                await parts.pods.change(record.channel, slot=pod_scaler.published.slot)
+            case LifecycleCommand.PARK:
+                await parts.autoscaler.park(record, record.reason or "this pod is stopped")
+            case LifecycleCommand.SETTLE:
                 parts.settlement.hurry(record.channel)
-            case Command.FORGET:
+            case LifecycleCommand.FORGET:
                 parts.bundles.forget(record.request)
 
 
-def handlers(parts: Parts) -> dict[Verb, Handler]:
+def handlers(parts: Parts) -> dict[Verb, VerbHandler]:
     """Who answers which verb of the wire."""
     provisioning = Provisioning(
-        parts.acceptance,
+        parts.admission,
         parts.pods,
-        parts.board,
-        parts.keeper,
-        parts.phases,
+        parts.progress,
+        parts.workers,
+        parts.provisioning_steps,
         parts.doors.config.identity.domain,
     )
-    uploads = Uploads(parts.acceptance, parts.bundles, parts.doors.blobs, parts.phases)
+    uploads = Uploads(parts.rights, parts.bundles, parts.doors.spool, parts.provisioning_steps)
     verbs = Verbs(
         parts.doors,
         parts.pods,
-        parts.acceptance,
+        parts.rights,
         parts.bundles,
-        parts.fleet,
+        parts.autoscaler,
         parts.reconciler,
-        parts.keeper,
-        parts.board,
+        parts.workers,
+        parts.progress,
     )
     return {
         "admit": provisioning.admit,
@@ -148,5 +152,5 @@ def handlers(parts: Parts) -> dict[Verb, Handler]:
         "logs": verbs.logs,
         "usage": verbs.usage,
         "delete": verbs.delete,
-        "rotate": Rotations(parts.doors, parts.pods, parts.acceptance, parts.settlement).rotate,
+        "rotate": Rotations(parts.doors, parts.pods, parts.rights, parts.settlement).rotate,
     }

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The daemon: its tasks, from the opening of the doors until a signal.
 
-`opening` opens the doors, `assembly` makes the parts that run here.
+`startup` opens the doors, `assembly` makes the parts that run here.
 """
 
 import logging
@@ -17,6 +17,7 @@ import trio
 from trustedpods.protocol.evidence import KeyBinding
 from trustedpods.protocol.limits import MIB
 from trustedpods.protocol.net.host import Host, open_host
+from trustedpods.protocol.protocol_ids import PROVIDER
 from trustedpods.provider.admin.api import OperatorDesk, snapshot
 from trustedpods.provider.admin.socket import serve_operator
 from trustedpods.provider.admission.gate import Gate
@@ -24,14 +25,14 @@ from trustedpods.provider.config import ProviderConfig
 from trustedpods.provider.core.pod import Phase
 from trustedpods.provider.daemon.assembly import Parts, assemble, handlers
 from trustedpods.provider.daemon.leader import hold_lease, keep_lease
-from trustedpods.provider.daemon.registry_row import keep_row
+from trustedpods.provider.daemon.registry_row import keep_registry_row
 from trustedpods.provider.daemon.startup import open_doors, wait_for_doors
 from trustedpods.provider.doors import Doors, binding_of, profile_of
 from trustedpods.provider.facade.activator.wake import serve_wakes
 from trustedpods.provider.metrics import Snapshot, serve_metrics
 from trustedpods.provider.server.conversations import Conversations
 from trustedpods.provider.serving.connections import keep_young
-from trustedpods.provider.supervise import steadily
+from trustedpods.provider.supervise import supervise
 
 if TYPE_CHECKING:
     from trio_typing import TaskStatus
@@ -52,13 +53,13 @@ async def serve(config: ProviderConfig) -> None:
         await wait_for_doors(doors)
         parts = assemble(doors, Gate(Path(config.store.path).parent))
         await parts.pods.load()
-        parts.isolation.begin(doors)
+        parts.tenancy.begin(doors)
         async with (
             open_host(doors.keys.libp2p_seed, config.net.listen) as host,
             trio.open_nursery() as nursery,
         ):
-            proving = partial(parts.isolation.keep_proving, doors)
-            nursery.start_soon(steadily, "proving isolation", proving)
+            proving = partial(parts.tenancy.keep_proving, doors)
+            nursery.start_soon(supervise, "proving isolation", proving)
             await run_parts(parts, host)
             nursery.cancel_scope.cancel()
 
@@ -70,27 +71,30 @@ async def run_parts(
     doors, config = parts.doors, parts.doors.config
     binding, profile = _presentation(doors, host)
     conversations = Conversations(doors, binding, profile, handlers(parts))
-    host.serve(conversations.handle)  # at once: who comes early waits until everything runs
+    host.serve(PROVIDER, conversations.handle)  # at once: who comes early waits until everything runs
     async with trio.open_nursery() as nursery:
         await hold_lease(doors)
         nursery.start_soon(_stop_on_signal, nursery.cancel_scope)
         nursery.start_soon(keep_lease, doors)
         await parts.recovery.after_start()
-        await nursery.start(parts.fleet.run)
-        await nursery.start(parts.keeper.run)
+        await nursery.start(parts.autoscaler.run)
+        await nursery.start(parts.workers.run)
         await _restore(parts)
-        await nursery.start(serve_wakes, Path(config.facade.wake_socket), parts.fleet.answer_wake)
+        await nursery.start(serve_wakes, Path(config.facade.wake_socket), parts.autoscaler.answer_wake)
         for name, task in (
             ("reconciling", parts.reconciler.run),
             ("settlement", parts.settlement.run),
             ("warning", parts.warnings.run),
             ("observing", partial(parts.meter.keep_observing, OBSERVE_EVERY_S)),
-            ("closing old connections", partial(keep_young, doors, parts.pods, parts.bundles, parts.fleet)),
+            (
+                "closing old connections",
+                partial(keep_young, doors.facade, parts.pods, parts.bundles, parts.autoscaler),
+            ),
             ("collecting blobs", partial(_collect_blobs, parts)),
         ):
-            nursery.start_soon(steadily, name, task)
+            nursery.start_soon(supervise, name, task)
         endpoint = (config.net.announce or host.addresses)[0]
-        nursery.start_soon(steadily, "keeping the row", partial(keep_row, doors, profile, endpoint))
+        nursery.start_soon(supervise, "keeping the row", partial(keep_registry_row, doors, profile, endpoint))
         operator = OperatorDesk(parts, profile, endpoint, lambda: conversations.running)
         await nursery.start(serve_operator, config.operator_socket, operator.verbs())
         if config.metrics is not None:
@@ -117,10 +121,10 @@ async def _restore(parts: Parts) -> None:
         for record in parts.pods.standing
         if parts.bundles.held(record) and (record.live or record.phase is Phase.STOPPED)
     ]
-    await parts.fleet.restore(published)
-    await parts.fleet.take_over_facade()
+    await parts.autoscaler.restore(published)
+    await parts.autoscaler.take_over_facade()
     for record in parts.pods.standing:
-        parts.keeper.ensure(record.channel)
+        parts.workers.ensure(record.channel)
 
 
 async def _stop_on_signal(scope: trio.CancelScope) -> None:
@@ -140,7 +144,7 @@ async def _collect_blobs(parts: Parts) -> None:
         for record in parts.pods.standing:
             if parts.bundles.held(record):
                 needed |= parts.bundles.open(record).blobs.keys()
-        freed = await trio.to_thread.run_sync(parts.doors.blobs.collect, needed, BLOB_KEPT_S, waiting)
+        freed = await trio.to_thread.run_sync(parts.doors.spool.collect, needed, BLOB_KEPT_S, waiting)
         if freed:
             _log.info("%d MiB of blobs that nobody needs were removed", freed // MIB)
 

@@ -12,7 +12,7 @@ from trustedpods.contracts.client import Chain
 from trustedpods.protocol.errors import NetworkFailure
 from trustedpods.provider import tee
 from trustedpods.provider.cluster.client import open_cluster
-from trustedpods.provider.cluster.image_registry import open_registry
+from trustedpods.provider.cluster.image_registry import open_image_registry
 from trustedpods.provider.cluster.pod_counters import traffic_source
 from trustedpods.provider.config import ProviderConfig
 from trustedpods.provider.dns import Resolver
@@ -50,7 +50,9 @@ async def open_doors(config: ProviderConfig) -> AsyncIterator[Doors]:
                 Chain(config.market.rpc, config.market.market, journal=journal)
             ),
             cluster=await stack.enter_async_context(open_cluster(Path(config.cluster.kubeconfig))),
-            registry=await stack.enter_async_context(open_registry(f"http://{config.cluster.registry}")),
+            registry=await stack.enter_async_context(
+                open_image_registry(f"http://{config.cluster.registry}")
+            ),
             resolver=Resolver(config.facade.resolvers),
             facade=Facade(
                 Runtime(Path(config.facade.runtime_socket)),

@@ -8,11 +8,12 @@ from trustedpods.contracts.terms import Terms
 from trustedpods.protocol.codec import encode
 from trustedpods.protocol.errors import Refused
 from trustedpods.protocol.ids import address_bytes, channel_bytes
-from trustedpods.protocol.messages import BlobNeed, BlobRef, Endpoint, SignedStatement, Statement
+from trustedpods.protocol.messages.bundle import BlobNeed, BlobRef
+from trustedpods.protocol.messages.pod import Endpoint, SignedStatement, Statement
 from trustedpods.protocol.sealing.blobs import chunk_count
 from trustedpods.protocol.sealing.replies import sign_statement
 from trustedpods.provider.billing.meter import Meter
-from trustedpods.provider.cluster.objects.builder import PodLife, objects
+from trustedpods.provider.cluster.objects.pod_objects import PodLife, objects
 from trustedpods.provider.core.admission import check_channel
 from trustedpods.provider.core.lifecycle import LifecycleEvent
 from trustedpods.provider.core.pod import ChannelFact, PodRecord
@@ -132,7 +133,9 @@ class ProvisioningSteps:
 
     async def import_images(self, record: PodRecord) -> LifecycleEvent:
         """Bring the images into the registry."""
-        await import_images(self._doors, self._progress, record, self._bundles.open(record))
+        await import_images(
+            self._doors.registry, self._doors.spool, self._progress, record, self._bundles.open(record)
+        )
         return LifecycleEvent.IMPORTED
 
     async def start(self, record: PodRecord) -> LifecycleEvent:
@@ -143,10 +146,10 @@ class ProvisioningSteps:
             await self._autoscaler.quiesce(record)
         await self._apply(record, opened)
         await self._meter.hold(record)
-        machine = await self._autoscaler.publish(record, opened)
-        record = await self._pods.change(record.channel, slot=machine.published.slot)
+        pod_scaler = await self._autoscaler.publish(record, opened)
+        record = await self._pods.change(record.channel, slot=pod_scaler.published.slot)
         self._progress.tell(record.channel, "start", "starting one replica to prove that it runs")
-        answer = await machine.wake()
+        answer = await pod_scaler.wake()
         if not isinstance(answer, WakeAddress):
             raise Refused(answer.error if answer else "the pod was changed meanwhile", rule="start")
         statement = self._state(record, opened)
@@ -161,7 +164,7 @@ class ProvisioningSteps:
             label=record.label,
             manifest=opened.manifest,
             secrets=opened.secrets,
-            images=pull_references(self._doors, record, opened),
+            images=pull_references(self._doors.registry, record, opened),
             ingress_from=tuple(self._doors.config.cluster.ingress_from),
             closed_networks=self._doors.config.cluster.closed_networks,
         )

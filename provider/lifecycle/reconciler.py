@@ -193,7 +193,7 @@ class Reconciler:
 
     def _facts(self, record: PodRecord, money: PodMoney | None, *, chain_read: bool) -> PodFacts:
         held = self._bundles.held(record)
-        machine = self._autoscaler.pod_scaler(record.channel)
+        pod_scaler = self._autoscaler.pod_scaler(record.channel)
         replicas, _ = self._autoscaler.replicas_of(record)
         fact = record.chain
         return PodFacts(
@@ -202,7 +202,7 @@ class Reconciler:
             channel=self._channel_read(record) if chain_read else Read.UNKNOWN,
             unlock_at=fact.unlock_at if fact else UnixSeconds(0),
             namespace=self._namespace_read(record),
-            published=Read.PRESENT if machine is not None else Read.ABSENT,
+            published=Read.PRESENT if pod_scaler is not None else Read.ABSENT,
             replicas=replicas,
             runway_s=money.runway_s if money else None,
             revivable=money.revivable if money else False,

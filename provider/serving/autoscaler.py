@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""All published pods: gives them machines, wakes them, stops them, reads their traffic."""
+"""All published pods: gives them scalers, wakes them, stops them, reads their traffic."""
 
 import logging
 from typing import TYPE_CHECKING
@@ -36,7 +36,7 @@ DIAGNOSE_AFTER_S = 1.0
 """A replica that is not ready by then is asked why."""
 
 UNKNOWN_RETRY_S = 5
-"""Retry-After for a slot without a machine: by then the reconciler has looked at it again."""
+"""Retry-After for a slot without a scaler: by then the reconciler has looked at it again."""
 
 DRAIN_LIMIT_S = 30.0
 """What takes longer is cut by an update, whose publisher waits for it."""
@@ -46,14 +46,14 @@ EMPTY_LIMIT_S = 35.0
 
 
 class Autoscaler:
-    """The machines of all pods that are published here."""
+    """The scalers of all pods that are published here."""
 
     def __init__(self, doors: Doors, bundles: Bundles, meter: Meter) -> None:
         self._doors = doors
         self._bundles = bundles
         self._meter = meter
         self._pod_scalers: dict[ChannelId, PodScaler] = {}
-        self._facade_keeper = FacadeSync(doors, self._pod_scalers)
+        self._facade_sync = FacadeSync(doors, self._pod_scalers)
         self._labels: dict[str, PodScaler] = {}
         self._replicas = ReplicaWatch(doors, meter, self._labels.get)
         self._nursery: trio.Nursery | None = None
@@ -63,7 +63,7 @@ class Autoscaler:
     # ---- what others ask ---------------------------------------------------------------------
 
     def pod_scaler(self, channel: ChannelId) -> PodScaler | None:
-        """The pod's machine, if it is published."""
+        """The pod's scaler, if it is published."""
         return self._pod_scalers.get(channel)
 
     def replicas_of(self, record: PodRecord) -> tuple[int, int]:
@@ -86,7 +86,7 @@ class Autoscaler:
 
     def _sleeps(self, slot: int) -> bool:
         pod_scaler = self._labels.get(pod_of(self._doors.facade.label_of(slot) or ""))
-        return pod_scaler is not None and pod_scaler.state.phase is types.ScalePhase.ASLEEP
+        return pod_scaler is not None and pod_scaler.state.phase is scaler.ScalePhase.ASLEEP
 
     async def _wake(self, slot: int) -> WakeAnswer:
         with trio.move_on_after(self._doors.config.facade.wake_limit_s):
@@ -99,7 +99,7 @@ class Autoscaler:
         return WakeRefusal("this pod is not ready to be woken yet", UNKNOWN_RETRY_S)
 
     async def publish(self, record: PodRecord, opened: OpenBundle) -> PodScaler:
-        """Give the pod its slot and a machine; one that it has gets the new limits."""
+        """Give the pod its slot and a scaler; one that it has gets the new limits."""
         async with self._publishing:
             known = self._pod_scalers.get(record.channel)
             if known is not None:
@@ -127,7 +127,7 @@ class Autoscaler:
             services,
             readiness.probes_of(opened.manifest, ports),
         )
-        return PodScaler(self._doors, published, self._limits(record), replicas)
+        return PodScaler(self._doors.cluster, self._doors.facade, published, self._limits(record), replicas)
 
     def _limits(self, record: PodRecord, stopped: str | None = None) -> types.Limits:
         return limits_of(self._doors, self._bundles, record, stopped)
@@ -136,7 +136,7 @@ class Autoscaler:
         """The channel has a higher cap: the pod may grow further."""
         pod_scaler = self._pod_scalers.get(record.channel)
         if pod_scaler is not None:
-            pod_scaler.feed(types.LimitsSet(self._limits(record, pod_scaler.state.limits.stopped)))
+            pod_scaler.feed(scaler.LimitsSet(self._limits(record, pod_scaler.state.limits.stopped)))
 
     def cap_told(self, record: PodRecord) -> str:
         """That the channel's cap holds the pod back, in words; empty if it does not."""
@@ -147,7 +147,7 @@ class Autoscaler:
         """No replicas from now on; whoever asks is told why."""
         pod_scaler = self._pod_scalers.get(record.channel)
         if pod_scaler is not None:
-            pod_scaler.feed(types.LimitsSet(self._limits(record, reason)))
+            pod_scaler.feed(scaler.LimitsSet(self._limits(record, reason)))
         elif await self._doors.cluster.replicas(record.namespace):
             await self._doors.cluster.scale(record.namespace, 0)
 
@@ -162,7 +162,7 @@ class Autoscaler:
         await self._meter.end_traffic(record.channel)
 
     def drop(self, channel: ChannelId) -> None:
-        """Forget the pod's machine; it stays as it is in cluster and facade."""
+        """Forget the pod's scaler; it stays as it is in cluster and facade."""
         pod_scaler = self._pod_scalers.pop(channel, None)
         if pod_scaler is not None:
             self._labels.pop(pod_scaler.published.label, None)
@@ -208,11 +208,11 @@ class Autoscaler:
             self._nursery = nursery
             self._replicas.begin(nursery)
             nursery.start_soon(supervise, "the fleet's tick", self._tick)
-            nursery.start_soon(supervise, "keeping the facade", self._facade_keeper.run)
+            nursery.start_soon(supervise, "keeping the facade", self._facade_sync.run)
             task_status.started()
 
     async def restore(self, records: list[PodRecord]) -> None:
-        """After a start: machines for all pods that were published, as the cluster has them.
+        """After a start: scalers for all pods that were published, as the cluster has them.
 
         What is not published here, the reconciler publishes later.
         """
@@ -247,7 +247,7 @@ class Autoscaler:
             pod_scaler.told_with_all()
         self._adopt(pod_scaler)
         if record.phase is Phase.STOPPED:
-            pod_scaler.feed(types.LimitsSet(self._limits(record, record.reason)))
+            pod_scaler.feed(scaler.LimitsSet(self._limits(record, record.reason)))
 
     def _adopt(self, pod_scaler: PodScaler) -> PodScaler:
         assert self._nursery is not None
@@ -264,8 +264,8 @@ class Autoscaler:
             await trio.sleep(TICK_S)
             for pod_scaler in list(self._pod_scalers.values()):
                 if not scaler.rests(pod_scaler.state):
-                    pod_scaler.feed(types.Tick())
-            awake = [m for m in self._pod_scalers.values() if m.state.phase is not types.ScalePhase.ASLEEP]
+                    pod_scaler.feed(scaler.Tick())
+            awake = [m for m in self._pod_scalers.values() if m.state.phase is not scaler.ScalePhase.ASLEEP]
             try:
                 await self._read_traffic(awake)
                 await self._diagnose(awake)
@@ -282,14 +282,14 @@ class Autoscaler:
                 continue  # it got another slot meanwhile
             stats = combine({slot: readings[slot] for slot in pod_scaler.published.services})
             await self._meter.traffic(pod_scaler.published.channel, stats)
-            pod_scaler.feed(types.TrafficSeen(stats))
+            pod_scaler.feed(scaler.TrafficSeen(stats))
 
     async def _diagnose(self, pod_scalers: list[PodScaler]) -> None:
         """Ask Kubernetes why a waking pod is not there yet; what is hopeless ends the attempt."""
         now = trio.current_time()
         for pod_scaler in pod_scalers:
             if (
-                pod_scaler.state.phase is not types.ScalePhase.WAKING
+                pod_scaler.state.phase is not scaler.ScalePhase.WAKING
                 or now - pod_scaler.state.since < DIAGNOSE_AFTER_S
             ):
                 continue
@@ -298,5 +298,5 @@ class Autoscaler:
                 pod_scaler.see(failure=found.text)
 
     async def take_over_facade(self) -> None:
-        """After a start: the facade serves the machines' pods, and no others."""
-        await self._facade_keeper.take_over()
+        """After a start: the facade serves the scalers' pods, and no others."""
+        await self._facade_sync.take_over()

@@ -10,12 +10,13 @@ import trio
 from trustedpods.manifests.model import Probe
 from trustedpods.protocol.errors import TrustedPodsError
 from trustedpods.protocol.ids import ChannelId
+from trustedpods.provider.cluster.client import Cluster
 from trustedpods.provider.cluster.views import PodView
 from trustedpods.provider.core.scaler import scaler, types
 from trustedpods.provider.core.traffic import PodAddress
-from trustedpods.provider.doors import Doors
 from trustedpods.provider.facade.activator.wake import WakeAddress, WakeAnswer, WakeRefusal
 from trustedpods.provider.facade.exposure import Exposure
+from trustedpods.provider.facade.facade import Facade
 
 _log = logging.getLogger(__name__)
 
@@ -51,13 +52,21 @@ class PublishedPod:
 class PodScaler:
     """The scaler of one pod. Events go in by methods; `run` carries out what follows."""
 
-    def __init__(self, doors: Doors, published: PublishedPod, limits: types.Limits, replicas: int) -> None:
+    def __init__(
+        self,
+        cluster: Cluster,
+        facade: Facade,
+        published: PublishedPod,
+        limits: scaler.Limits,
+        replicas: int,
+    ) -> None:
         self.published = published
         self.state = scaler.begin(limits, trio.current_time(), replicas)
-        self._doors = doors
+        self._cluster = cluster
+        self._facade = facade
         self._waiters: dict[trio.Event, WakeAnswer | None] = {}
         self._ended = False
-        self._commands: list[types.ScalerCommand] = []
+        self._commands: list[scaler.ScalerCommand] = []
         self._more = trio.Event()
         self._settling = trio.CancelScope()
         self.scope = trio.CancelScope()
@@ -68,21 +77,21 @@ class PodScaler:
         """The facade is told of all sleeping pods together after a start, so not once more of each."""
         self.state = replace(self.state, told=True)
 
-    def feed(self, event: types.ScalerEvent) -> None:
+    def feed(self, event: scaler.ScalerEvent) -> None:
         """Let the state machine take an event; answers go out at once, the rest from `run`."""
         self.state, commands = scaler.step(self.state, event, trio.current_time())
         for command in commands:
             match command:
-                case types.AnswerWakes(pod):
+                case scaler.AnswerWakes(pod):
                     self._answer(WakeAddress(pod.ip, pod.port))
-                case types.RefuseWakes(reason, retry_after):
+                case scaler.RefuseWakes(reason, retry_after):
                     self._answer(WakeRefusal(reason, retry_after))
                 case _:
                     self._queue(command)
         if self._commands:
             self._more.set()
 
-    def _queue(self, command: types.ScalerCommand) -> None:
+    def _queue(self, command: scaler.ScalerCommand) -> None:
         """A command says what is wanted, so a newer one takes the place of one not yet run."""
         if isinstance(command, types.SetReplicas):
             self._settling.cancel()
@@ -183,10 +192,10 @@ class PodScaler:
         """Look at the controllers, then at the replicas, and tell the state machine."""
         namespace = self.published.namespace
         try:
-            rollout = await self._doors.cluster.rollout(namespace)
+            rollout = await self._cluster.rollout(namespace)
             if not rollout.settled:
                 return False
-            listed = {view.uid: view for view in await self._doors.cluster.pods(namespace)}
+            listed = {view.uid: view for view in await self._cluster.pods(namespace)}
         except Exception as error:  # noqa: BLE001 - one pod must not stop the others
             level = logging.DEBUG if isinstance(error, TrustedPodsError) else logging.ERROR
             _log.log(level, "%s: not known to be settled: %s", self.published.label, error)
@@ -200,25 +209,25 @@ class PodScaler:
         self.see(replicas=rollout.replicas, settled=True)
         return agreed
 
-    def _put_back(self, command: types.ScalerCommand) -> None:
+    def _put_back(self, command: scaler.ScalerCommand) -> None:
         """To the front again, or a newer one of its kind in its place."""
         newer = next((other for other in self._commands if type(other) is type(command)), None)
         if newer is not None:
             self._commands.remove(newer)
         self._commands.insert(0, newer or command)
 
-    async def _execute(self, command: types.ScalerCommand) -> None:
+    async def _execute(self, command: scaler.ScalerCommand) -> None:
         match command:
             case types.SetReplicas(count, victims):
                 for name in victims:
                     if count:  # with none left nobody has to be chosen
-                        await self._doors.cluster.set_deletion_cost(self.published.namespace, name, -100)
-                await self._doors.cluster.scale(self.published.namespace, count)
-            case types.Serve(pods, draining):
+                        await self._cluster.set_deletion_cost(self.published.namespace, name, -100)
+                await self._cluster.scale(self.published.namespace, count)
+            case scaler.Serve(pods, draining):
                 for slot, service in self.published.services.items():
                     here = [replace(pod, port=service.port) for pod in pods]
                     ending = [replace(pod, port=service.port) for pod in draining]
-                    await self._doors.facade.set_pods(slot, here, ending)
+                    await self._facade.set_pods(slot, here, ending)
             case _:
                 pass
 

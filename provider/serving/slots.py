@@ -8,7 +8,7 @@ from trustedpods.protocol.errors import NetworkFailure, TrustedPodsError
 from trustedpods.protocol.ids import ChannelId
 from trustedpods.provider.billing.meter import Meter
 from trustedpods.provider.core.pod import PodRecord
-from trustedpods.provider.core.scaler import types
+from trustedpods.provider.core.scaler.types import Serve
 from trustedpods.provider.core.traffic import SlotStats, TrafficMark, combine, mark_of
 from trustedpods.provider.doors import Doors
 from trustedpods.provider.facade.exposure import Exposure
@@ -20,7 +20,7 @@ ExposedServices = dict[int, Exposure]
 """What a pod serves, by slot."""
 
 
-def service_spec_of(part: Exposure, served: types.Serve) -> ServiceSpec:
+def service_spec_of(part: Exposure, served: Serve) -> ServiceSpec:
     """What the facade is to serve for one service, at its own port."""
     return ServiceSpec(
         part.label,
@@ -42,7 +42,7 @@ async def give_slots(
     not keep the others from it; NetworkFailure when the facade cannot be reached.
     """
     parts = {record.channel: opened.exposures(record.label, doors.config) for record, opened in pods}
-    wants = [service_spec_of(part, types.Serve()) for mine in parts.values() for part in mine]
+    wants = [service_spec_of(part, Serve()) for mine in parts.values() for part in mine]
     given = await doors.facade.publish_all(wants)
     found: dict[ChannelId, ExposedServices | TrustedPodsError] = {}
     marks: dict[ChannelId, TrafficMark] = {}

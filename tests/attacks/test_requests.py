@@ -16,15 +16,9 @@ from trustedpods.protocol.codec import decode, encode
 from trustedpods.protocol.envelopes import ErrorReply, SealedReply
 from trustedpods.protocol.errors import Refused, RemoteProtocolError
 from trustedpods.protocol.ids import PodRef, address_bytes
-from trustedpods.protocol.messages import (
-    DeleteBody,
-    Done,
-    Needs,
-    PodStatus,
-    Progress,
-    SignedStatement,
-    StatusBody,
-)
+from trustedpods.protocol.messages.base import Done, Progress
+from trustedpods.protocol.messages.bundle import Needs
+from trustedpods.protocol.messages.pod import DeleteBody, PodStatus, SignedStatement, StatusBody
 from trustedpods.protocol.sealing import hpke
 from trustedpods.protocol.sealing.requests import _typed
 from trustedpods.provider.core.pod import Phase

@@ -2,7 +2,7 @@
 """When a pod sleeps, wakes, grows and shrinks: one state machine per published service.
 
 `step` takes a state, an event and the time (any clock that only goes forward, in seconds) and
-returns the next state and commands. The app runs them in order, and before it reads the pod's
+returns the next state and commands. They are run in order, and before it reads the pod's
 counters again. Each may be repeated: `Serve` and `SetReplicas` say what is wanted, not what to
 change, so one that failed is simply run again.
 
@@ -35,6 +35,27 @@ from trustedpods.provider.core.scaler.types import (
     WakeAsked,
 )
 from trustedpods.provider.core.traffic import SlotStats
+
+__all__ = [
+    "AnswerWakes",
+    "Limits",
+    "LimitsSet",
+    "PodsSeen",
+    "RefuseWakes",
+    "ScalePhase",
+    "ScaleState",
+    "ScalerCommand",
+    "ScalerEvent",
+    "Serve",
+    "SetReplicas",
+    "Tick",
+    "TrafficSeen",
+    "WakeAsked",
+    "begin",
+    "cap_told",
+    "rests",
+    "step",
+]
 
 BACKOFF_FIRST_S = 5.0
 BACKOFF_MAX_S = 300.0

@@ -18,7 +18,7 @@ from tests.fakes.provider.records import pod_record
 from tests.fakes.provider.world import World, digest_of
 from trustedpods.protocol.codec import encode
 from trustedpods.protocol.ids import namespace_name
-from trustedpods.provider.cluster.objects.builder import PodLife, objects
+from trustedpods.provider.cluster.objects.pod_objects import PodLife, objects
 from trustedpods.provider.core.pod import ChannelFact, Phase, PodSize, Scaling
 from trustedpods.provider.facade.pools import Pools
 from trustedpods.provider.store import Vault, ledger, open_store, pods

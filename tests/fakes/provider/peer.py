@@ -25,29 +25,15 @@ from trustedpods.protocol.envelopes import ErrorReply, SignedRequest
 from trustedpods.protocol.errors import NetworkFailure, Refused, TrustedPodsError
 from trustedpods.protocol.evidence import AttestRequest, Evidence, KeyBinding
 from trustedpods.protocol.ids import address_bytes, address_from_bytes, channel_bytes
-from trustedpods.protocol.messages import (
-    Admission,
-    AdmitBody,
-    BlobAck,
-    BlobBody,
-    BlobNeed,
-    Bundle,
-    Capacity,
-    Done,
-    Endpoint,
-    LeastTerms,
-    LogLines,
-    Needs,
-    PodEvent,
-    PodStatus,
-    Prices,
-    Profile,
-    Progress,
-    Statement,
-    UsageReport,
-)
+from trustedpods.protocol.messages.admission import AdmitBody, Admitted
+from trustedpods.protocol.messages.base import Done, Progress
+from trustedpods.protocol.messages.bundle import BlobAck, BlobBody, BlobNeed, Bundle, Needs
+from trustedpods.protocol.messages.pod import Endpoint, LogLines, PodEvent, PodStatus, Statement
+from trustedpods.protocol.messages.provider import Capacity, LeastTerms, Prices, Profile
+from trustedpods.protocol.messages.rotation import RotateBody
+from trustedpods.protocol.messages.usage import UsageReport
 from trustedpods.protocol.net import open_host
-from trustedpods.protocol.rotation import RotateBody
+from trustedpods.protocol.protocol_ids import PROVIDER
 from trustedpods.protocol.sealing import hpke
 from trustedpods.protocol.sealing.blobs import SEALED_CHUNK_SIZE, chunk_count, open_chunk
 from trustedpods.protocol.sealing.replies import seal_reply, sign_statement
@@ -104,7 +90,7 @@ class ProviderPeer:
             self.host = host
             self.binding = self._binding(host.peer_id)
             self.profile = encode(self._profile(host.addresses))
-            host.serve(self._handle)
+            host.serve(PROVIDER, self._handle)
             self.row = self._row(host.addresses[0])
             self.chain.rows[self.owner, self.daemon] = self.row
             yield self
@@ -208,7 +194,7 @@ class ProviderPeer:
         if "full" in self.faults:
             raise Refused("cpu: 100m wanted, 0m free", rule="capacity-cpu")
         free = Capacity(cpu_milli=1, memory_mib=1, storage_mib=1, slots=1)
-        await answers.send(Admission(capacity=free), final=True)
+        await answers.send(Admitted(capacity=free), final=True)
 
     async def _rotate(self, request, answers):
         if "will-not-rotate" in self.faults:

@@ -45,6 +45,10 @@ class Bank:
         assert "error" not in answer, answer
         return answer["result"]
 
+    def head(self) -> int:
+        """Number of the newest block."""
+        return int(str(self.rpc("eth_blockNumber")), 16)
+
     @property
     def owner(self) -> Address:
         """The provider's owner, who is paid."""

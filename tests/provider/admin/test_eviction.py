@@ -7,7 +7,8 @@ import trio
 from tests.fakes.provider.caller import ASK, OPERATOR, Caller, in_phase, until
 from tests.fakes.provider.world import MARKER, World
 from trustedpods.protocol.errors import BadInput, Refused
-from trustedpods.protocol.messages import Admission, PodStatus, StatusBody
+from trustedpods.protocol.messages.admission import Admitted
+from trustedpods.protocol.messages.pod import PodStatus, StatusBody
 from trustedpods.provider.admin.socket import ask_operator
 from trustedpods.provider.admission.gate import Gate
 from trustedpods.provider.core.pod import Phase
@@ -45,7 +46,7 @@ async def by_host(_world, parts, record):
 
 
 async def by_address(world, parts, record):
-    machine = parts.fleet.machine(record.channel)
+    machine = parts.autoscaler.pod_scaler(record.channel)
     await until(lambda: bool(machine.state.ready))
     [pod] = machine.state.ready
     return pod.ip
@@ -129,10 +130,10 @@ async def test_a_drain_sends_all_away_and_takes_nobody_in(world, virtual_time):
             assert WHY in status.reason
         assert not world.cluster.lives
         with pytest.raises(Refused) as caught:
-            await callers[0].ask("admit", ASK, Admission)
+            await callers[0].ask("admit", ASK, Admitted)
         assert (caught.value.rule, WHY in caught.value.what) == ("draining", True)
         await ask(world, verb="drain", undo=True)
-        await callers[0].ask("admit", ASK, Admission)
+        await callers[0].ask("admit", ASK, Admitted)
 
 
 async def test_a_chain_that_does_not_answer_keeps_nobody_here(world, virtual_time):

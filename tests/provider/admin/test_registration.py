@@ -13,7 +13,7 @@ from trustedpods.protocol.attestation.chip import NO_CHIP
 from trustedpods.protocol.errors import EvidenceRefused, Refused
 from trustedpods.provider.admin.registration import row_of
 from trustedpods.provider.admin.socket import ask_operator
-from trustedpods.provider.daemon.registry_row import mend_row
+from trustedpods.provider.daemon.registry_row import mend_registry_row
 from trustedpods.provider.tee import SimulatedTee
 from trustedpods.publisher.core.trust import check_chip_against_row
 
@@ -68,5 +68,5 @@ async def test_a_row_of_another_machine_is_said_in_the_log(sealed, caplog):
             caplog.clear()
             sealed.chain.rows[where] = replace(row, chip_digest=chip)
             with caplog.at_level(logging.ERROR):
-                assert not await mend_row(parts.doors, profile, address)
+                assert not await mend_registry_row(parts.doors, profile, address)
             assert ("names another machine" in caplog.text) is said

@@ -10,16 +10,12 @@ from tests.fakes.provider.caller import ASK, Caller, image_of, in_phase, manifes
 from tests.fakes.provider.world import MARKER, World
 from trustedpods.protocol import limits
 from trustedpods.protocol.errors import NetworkFailure, Refused
-from trustedpods.protocol.messages import (
-    Admission,
-    DeleteBody,
-    Done,
-    Needs,
-    PodStatus,
-    StatusBody,
-)
+from trustedpods.protocol.messages.admission import Admitted
+from trustedpods.protocol.messages.base import Done
+from trustedpods.protocol.messages.bundle import Needs
+from trustedpods.protocol.messages.pod import DeleteBody, PodStatus, StatusBody
 from trustedpods.protocol.sealing.replies import verify_statement
-from trustedpods.provider.cluster.reasons import Diagnosis
+from trustedpods.provider.cluster.diagnosis import Diagnosis
 from trustedpods.provider.core.pod import Phase
 
 
@@ -145,10 +141,10 @@ async def test_rubbish_ends_only_its_own_conversation(world):
 async def test_admission_says_what_is_left_or_why_not(world):
     async with world.run() as (_, address):
         caller = Caller(world, address)
-        left = await caller.ask("admit", ASK, Admission)
+        left = await caller.ask("admit", ASK, Admitted)
         assert left.capacity.cpu_milli == 7900
         with pytest.raises(Refused, match="9000m wanted, 8000m free"):
-            await caller.ask("admit", ASK.model_copy(update={"cpu_milli": 9000}), Admission)
+            await caller.ask("admit", ASK.model_copy(update={"cpu_milli": 9000}), Admitted)
 
 
 async def test_a_sealed_pod_is_not_taken_by_an_open_provider(world):

@@ -12,17 +12,10 @@ from trustedpods.contracts import merkle
 from trustedpods.contracts.terms import due, encode_cap
 from trustedpods.contracts.usage import UsageItem
 from trustedpods.protocol.errors import BadInput, NetworkFailure, Refused
-from trustedpods.protocol.messages import (
-    DeleteBody,
-    Done,
-    LogLines,
-    LogsBody,
-    Needs,
-    PodStatus,
-    StatusBody,
-    UsageBody,
-    UsageReport,
-)
+from trustedpods.protocol.messages.base import Done
+from trustedpods.protocol.messages.bundle import Needs
+from trustedpods.protocol.messages.pod import DeleteBody, LogLines, LogsBody, PodStatus, StatusBody
+from trustedpods.protocol.messages.usage import UsageBody, UsageReport
 from trustedpods.protocol.units import Usage
 from trustedpods.provider.admin.socket import ask_operator
 from trustedpods.provider.core.pod import Phase
@@ -310,7 +303,7 @@ async def test_encoded_errors_never_carry_a_trace(world):
         assert "Traceback" not in caught.value.what
 
 
-@pytest.mark.parametrize("moment", ["claims", "apply", "replicas", "scale"])
+@pytest.mark.parametrize("moment", ["volume_claims", "apply", "replicas", "scale"])
 async def test_a_kill_at_any_moment_of_a_deploy(world, moment):
     async with world.run() as (_, address):
         caller = Caller(world, address)

@@ -14,12 +14,15 @@ from trustedpods.contracts.records import meter_tag
 from trustedpods.contracts.registry_rows import RegistryRow
 from trustedpods.protocol.errors import Refused
 from trustedpods.protocol.ids import address_bytes
-from trustedpods.protocol.messages import Done, Needs, PodStatus, StatusBody, UsageBody, UsageReport
-from trustedpods.protocol.rotation import RotateBody
+from trustedpods.protocol.messages.base import Done
+from trustedpods.protocol.messages.bundle import Needs
+from trustedpods.protocol.messages.pod import PodStatus, StatusBody
+from trustedpods.protocol.messages.rotation import RotateBody
+from trustedpods.protocol.messages.usage import UsageBody, UsageReport
 from trustedpods.provider.admin.socket import ask_operator
 from trustedpods.provider.core import metering
 from trustedpods.provider.core.pod import Phase
-from trustedpods.provider.daemon.registry_row import mend_row
+from trustedpods.provider.daemon.registry_row import mend_registry_row
 from trustedpods.provider.keys.boot import BootKeys
 from trustedpods.provider.store import ledger
 
@@ -264,7 +267,7 @@ async def test_prices_that_went_up_do_not_lock_a_pod_out(world, virtual_time):
         object.__setattr__(life.channel, "left", 1)  # under the provider's least deposit
         parts.doors.config.terms.__dict__["min_deposit"] = 10**6
         await rotate(world, caller)
-        await parts.phases._accept_channel(record, channel_of(world, caller))
+        await parts.provisioning_steps._accept_channel(record, channel_of(world, caller))
 
 
 async def test_a_stopped_pods_grace_goes_on(world, virtual_time):
@@ -312,7 +315,7 @@ async def test_the_row_follows_the_new_peer_id(world):
     async with world.run() as (parts, address):
         world.chain.give(world.owner, 0)
         await world.chain.register(world.owner_key, row_of(parts, address))
-        assert not await mend_row(parts.doors, b"profile", address)
+        assert not await mend_registry_row(parts.doors, b"profile", address)
     world.keys = BootKeys.generate()
     async with world.run() as (_, address):
         await until(lambda: world.chain.rows[world.owner, 1].endpoint == address)

@@ -1,12 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """The order in which a pod's commands run, when some fail and newer ones come."""
 
-from types import SimpleNamespace
-
 import pytest
 import trio
 
 from tests.fakes.cluster import FakeCluster, FakeLife
+from tests.fakes.facade import FakeFacade
 from trustedpods.protocol.ids import ChannelId
 from trustedpods.provider.core.scaler.types import Limits, Serve, SetReplicas
 from trustedpods.provider.core.traffic import PodAddress
@@ -23,7 +22,7 @@ PUBLISHED = PublishedPod(ChannelId(1), "pabc", "tp-pabc-1", {0: SERVICE}, ())
 
 @pytest.fixture
 async def pod_scaler() -> PodScaler:
-    return PodScaler(None, PUBLISHED, Limits(), 0)
+    return PodScaler(None, None, PUBLISHED, Limits(), 0)
 
 
 async def test_a_newer_command_takes_the_place_of_an_older_one(pod_scaler: PodScaler) -> None:
@@ -47,8 +46,7 @@ async def test_a_failed_command_gives_way_to_a_newer_one_of_its_kind(pod_scaler:
 
 async def test_a_number_of_another_hand_is_looked_at_once_more() -> None:
     life = FakeLife(PUBLISHED.namespace, "pabc", 0, wanted=3)
-    doors = SimpleNamespace(cluster=FakeCluster(lives={life.name: life}))
-    pod_scaler = PodScaler(doors, PUBLISHED, Limits(max=3), 1)
+    pod_scaler = PodScaler(FakeCluster(lives={life.name: life}), FakeFacade(), PUBLISHED, Limits(max=3), 1)
     assert not await pod_scaler._is_settled(trio.CancelScope())
     assert (pod_scaler.state.replicas, pod_scaler.state.settled) == (3, False)
     assert await pod_scaler._is_settled(trio.CancelScope())

@@ -6,8 +6,7 @@ from dataclasses import replace
 import pytest
 
 from trustedpods.provider.core.scaler.concurrency import STABLE_S
-from trustedpods.provider.core.scaler.scaler import begin, cap_told, step
-from trustedpods.provider.core.scaler.types import (
+from trustedpods.provider.core.scaler.scaler import (
     AnswerWakes,
     Limits,
     LimitsSet,
@@ -20,6 +19,9 @@ from trustedpods.provider.core.scaler.types import (
     Tick,
     TrafficSeen,
     WakeAsked,
+    begin,
+    cap_told,
+    step,
 )
 from trustedpods.provider.core.traffic import PodAddress, PodTraffic, SlotStats
 

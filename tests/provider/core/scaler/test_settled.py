@@ -4,8 +4,7 @@
 from dataclasses import replace
 
 from tests.provider.core.scaler.test_scaler import LIMITS, A, B, C, awake, looked, stats
-from trustedpods.provider.core.scaler.scaler import begin, step
-from trustedpods.provider.core.scaler.types import (
+from trustedpods.provider.core.scaler.scaler import (
     AnswerWakes,
     PodsSeen,
     ScaleState,
@@ -13,6 +12,8 @@ from trustedpods.provider.core.scaler.types import (
     SetReplicas,
     TrafficSeen,
     WakeAsked,
+    begin,
+    step,
 )
 
 

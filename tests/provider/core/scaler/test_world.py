@@ -8,8 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from tests.examples import examples
-from trustedpods.provider.core.scaler.scaler import begin, rests, step
-from trustedpods.provider.core.scaler.types import (
+from trustedpods.provider.core.scaler.scaler import (
     AnswerWakes,
     Limits,
     LimitsSet,
@@ -23,6 +22,9 @@ from trustedpods.provider.core.scaler.types import (
     Tick,
     TrafficSeen,
     WakeAsked,
+    begin,
+    rests,
+    step,
 )
 from trustedpods.provider.core.traffic import PodAddress, PodTraffic, SlotStats
 

@@ -12,8 +12,7 @@ import pytest
 import trio
 
 from tests.provider.facade.parts import LiveFacade, Pod, everything, get, live_facade, parse, until
-from trustedpods.provider.core.scaler.scaler import begin, step
-from trustedpods.provider.core.scaler.types import (
+from trustedpods.provider.core.scaler.scaler import (
     AnswerWakes,
     Limits,
     PodsSeen,
@@ -26,6 +25,8 @@ from trustedpods.provider.core.scaler.types import (
     Tick,
     TrafficSeen,
     WakeAsked,
+    begin,
+    step,
 )
 from trustedpods.provider.facade.activator.wake import WakeAddress, WakeAnswer, WakeRefusal, serve_wakes
 

@@ -11,7 +11,7 @@ from trustedpods.contracts.deploy import unlike_source
 from trustedpods.contracts.records import Channel, Market, TokenInfo
 from trustedpods.contracts.registry_rows import RegistryRow
 from trustedpods.protocol.ids import Address, ChannelId, channel_hex
-from trustedpods.protocol.messages import Prices
+from trustedpods.protocol.messages.provider import Prices
 from trustedpods.protocol.units import TokenUnits, UnixSeconds
 
 
@@ -119,7 +119,7 @@ async def provider_facts(rpc: str, market: Market) -> list[RegistryRow]:
 async def channel_facts(rpc: str, market: Market, owner: Address, channel: ChannelId) -> ChannelFacts:
     """One channel by a view; and, as far as events tell, how it began or how it ended."""
     async with Chain(rpc, market) as chain:
-        (found,) = await chain.channels(owner, [channel])
+        found = await chain.channel(owner, channel)
         token, events = await chain.token_info(), await chain.channel_events(owner, channel)
     closing, opening = None, None
     if events.closed is not None and found is None:

@@ -16,7 +16,7 @@ from trustedpods.contracts.records import NEVER
 from trustedpods.contracts.terms import MAX_SCALE, MINUTE_S, pack_prices, unlock_minutes, unpack_prices
 from trustedpods.protocol.errors import BadInput
 from trustedpods.protocol.ids import Address, address_from_bytes
-from trustedpods.protocol.messages import LeastTerms, Prices, TrustClass
+from trustedpods.protocol.messages.provider import LeastTerms, Prices, TrustClass
 from trustedpods.protocol.units import UnixSeconds
 
 MAX_ENDPOINT = 128

@@ -15,7 +15,7 @@ MAX_CARRY = DAY_S // 2
 
 
 @dataclass(frozen=True, slots=True)
-class Settlement:
+class ItemSettlement:
     """The answer for one item, and the channel after it (None where there was none)."""
 
     result: SubmissionResult
@@ -34,7 +34,7 @@ def settle(
     meter_tag: int,
     now: UnixSeconds,
     most: TokenUnits | None = None,
-) -> Settlement:
+) -> ItemSettlement:
     """Settle *item*, signed by the meter with that tag, at block time *now*.
 
     *most* is what a voucher that holds lets through whatever the cap says; None is no voucher.
@@ -42,7 +42,7 @@ def settle(
     skipped = _skip(channel, item, meter_tag, now, vouched=most is not None)
     if channel is None or skipped:
         stored = channel.up_to if channel else UnixSeconds(0)
-        return Settlement(_result(item, skipped, stored, TokenUnits(0)), channel)
+        return ItemSettlement(_result(item, skipped, stored, TokenUnits(0)), channel)
     flags = ItemFlags(0)
     paid = due(item.usage, channel.terms.prices)
     limit = max(allowance(channel, item.up_to), most or NOTHING)
@@ -56,7 +56,7 @@ def settle(
         left=TokenUnits(channel.left - paid),
         carry=_carry(channel, item.up_to, paid),
     )
-    return Settlement(_result(item, flags, item.up_to, paid), after)
+    return ItemSettlement(_result(item, flags, item.up_to, paid), after)
 
 
 def _skip(

@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import Self
 
 from trustedpods.protocol.errors import BadInput
-from trustedpods.protocol.messages import Prices
+from trustedpods.protocol.messages.provider import Prices
 from trustedpods.protocol.units import TokenUnits, UnixSeconds, Usage
 
 DAY_S = 86_400

@@ -31,13 +31,13 @@ def _network(text: str) -> IPv4Network:
         raise ValueError(f"{text} is not an IPv4 network: {wrong}") from None
 
 
-class Part(BaseModel):
+class EgressPart(BaseModel):
     """Base of every part of this section."""
 
     model_config = STRICT
 
 
-class IpBlock(Part):
+class IpBlock(EgressPart):
     """Addresses `cidr`, without those of `except`."""
 
     cidr: str
@@ -61,7 +61,7 @@ class IpBlock(Part):
         return IPv4Network(self.cidr)
 
 
-class EgressPeer(Part):
+class EgressPeer(EgressPart):
     """Somebody to call: a block of addresses. Other pods are nobody's to choose here."""
 
     ip_block: IpBlock | None = None
@@ -84,7 +84,7 @@ class EgressPeer(Part):
         return self.ip_block
 
 
-class EgressPort(Part):
+class EgressPort(EgressPart):
     """A port, or all from `port` to `endPort`; of the protocol all ports where none is given."""
 
     protocol: Literal["TCP", "UDP", "SCTP"] = "TCP"
@@ -98,7 +98,7 @@ class EgressPort(Part):
         return self
 
 
-class EgressRule(Part):
+class EgressRule(EgressPart):
     """Each of `to` may be called on each of `ports`; on all ports where none is given.
 
     Unlike in Kubernetes `to` cannot be left out: who means the whole world says 0.0.0.0/0.
@@ -108,7 +108,7 @@ class EgressRule(Part):
     ports: Annotated[list[EgressPort], Field(max_length=MAX_PORTS)] = []
 
 
-class Network(Part):
+class Network(EgressPart):
     """What of the network the pod asks for. Without it the pod can answer, and call nobody."""
 
     egress: Annotated[list[EgressRule], Field(max_length=MAX_RULES)] = []

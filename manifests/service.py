@@ -8,7 +8,7 @@ from pydantic.alias_generators import to_camel
 
 from trustedpods.manifests.part import STRICT, DnsLabel, Port, not_yet
 from trustedpods.manifests.quantity import MiB
-from trustedpods.protocol.messages import ServicePool
+from trustedpods.protocol.messages.admission import ServiceProtocol
 
 HostName = Annotated[
     str, Field(pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)+$", max_length=253)
@@ -17,13 +17,13 @@ PathPrefix = Annotated[str, Field(pattern=r"^(/\.?[0-9A-Za-z_~-][0-9A-Za-z._~-]{
 """A path below a host, without a `/` at its end: `/api` stands for itself and all that follows `/api/`."""
 
 
-class Part(BaseModel):
+class ServicePart(BaseModel):
     """Base of every part of this section."""
 
     model_config = STRICT
 
 
-class ServicePort(Part):
+class ServicePort(ServicePart):
     """A port of a service; `targetPort` is the container's, the same if not given.
 
     `appProtocol` as in a Kubernetes Service: `kubernetes.io/h2c` for HTTP/2 without TLS (gRPC),
@@ -44,7 +44,7 @@ H2C = "kubernetes.io/h2c"
 """`appProtocol` of HTTP/2 without TLS, in Kubernetes' words."""
 
 
-class ServiceTls(Part):
+class ServiceTls(ServicePart):
     """The service's own certificate, for its own `hosts`.
 
     `secretName` is a secret volume of this manifest with the files `tls.crt` and `tls.key`, as in a
@@ -54,7 +54,7 @@ class ServiceTls(Part):
     secret_name: DnsLabel
 
 
-class ServiceLimits(Part):
+class ServiceLimits(ServicePart):
     """What the facade lets through to a service; the provider's own maxima hold too.
 
     `requestsPerSecond` of all clients, `connections` at once (of http: requests), `bodySize` of one
@@ -66,7 +66,7 @@ class ServiceLimits(Part):
     body_size: MiB | None = None
 
 
-class Service(Part):
+class Service(ServicePart):
     """A named way into the pod.
 
     Exposed as `http` it is reached under host names, and only below `paths` where these are given; as
@@ -101,8 +101,8 @@ class Service(Part):
         return self.expose in ("http", "tcp")
 
     @property
-    def pool(self) -> ServicePool:
-        """Which of the facade's slots an exposed service needs one of."""
+    def protocol(self) -> ServiceProtocol:
+        """What an exposed service speaks, as a provider is asked for it."""
         if self.expose == "tcp":
             return "tcp"
         return "h2" if self.ports[0].app_protocol == H2C else "http"

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from trustedpods.protocol.errors import LocalProtocolError, RemoteProtocolError
 from trustedpods.protocol.limits import MAX_BLOBS, MAX_IMAGES, MAX_MESSAGE
-from trustedpods.protocol.messages import Message
+from trustedpods.protocol.messages.base import Message
 
 M = TypeVar("M", bound=Message)
 

@@ -6,7 +6,8 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from trustedpods.protocol import limits
-from trustedpods.protocol.messages import U32, U64, Bytes20, Bytes32, LongText, Message, ShortText, Verb
+from trustedpods.protocol.messages.base import U32, U64, Bytes20, Bytes32, LongText, Message, ShortText
+from trustedpods.protocol.messages.verbs import Verb
 
 
 class SignedRequest(Message):

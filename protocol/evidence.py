@@ -6,7 +6,8 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from trustedpods.protocol import limits
-from trustedpods.protocol.messages import Bytes20, Bytes32, Message, TrustClass
+from trustedpods.protocol.messages.base import Bytes20, Bytes32, Message
+from trustedpods.protocol.messages.provider import TrustClass
 
 
 class AttestRequest(Message):

@@ -24,6 +24,7 @@ ChannelId = NewType("ChannelId", int)
 """The low 192 bits of keccak256(abi.encode(owner, publisher, salt))."""
 
 CHANNEL_ID_BITS = 192
+CHANNEL_BYTES = CHANNEL_ID_BITS // 8
 ADDRESS_BYTES = 20
 SALT_BYTES = 32
 
@@ -101,10 +102,22 @@ def channel_hex(channel: ChannelId) -> str:
     return f"{channel:048x}"
 
 
+def channel_bytes(channel: ChannelId) -> bytes:
+    """The 24 bytes of a channel id, big-endian: how it is sent, signed and kept."""
+    return channel.to_bytes(CHANNEL_BYTES, "big")
+
+
+def channel_from_bytes(raw: bytes) -> ChannelId:
+    """The channel id that `channel_bytes` wrote; `BadInput` for another length."""
+    if len(raw) != CHANNEL_BYTES:
+        raise BadInput(f"a channel id has {CHANNEL_BYTES} bytes, not {len(raw)}")
+    return ChannelId(int.from_bytes(raw, "big"))
+
+
 @lru_cache(_KNOWN)
 def host_label(channel: ChannelId) -> str:
     """The DNS label of a pod: says nothing of its publisher or its name."""
-    digest = hashlib.sha256(_LABEL_TAG + channel.to_bytes(CHANNEL_ID_BITS // 8, "big")).digest()
+    digest = hashlib.sha256(_LABEL_TAG + channel_bytes(channel)).digest()
     return "p" + b32encode(digest).decode().lower()[: _LABEL_LENGTH - 1]
 
 

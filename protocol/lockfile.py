@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Locks between processes of one machine: flock(2) on a file made for it.
 
-The kernel lets go when the descriptor is closed, also by a kill. It wakes nobody, so whoever may
-wait asks again; how long and how often is for the caller, as is the error that a person reads.
+The kernel lets go when the descriptor is closed, also by a kill. `taken` never waits: whoever may
+wait only so long asks again; how long and how often is for the caller, as is the error that a
+person reads. `take` waits without end, and the thread with it.
 """
 
 import fcntl
@@ -30,3 +31,11 @@ def taken(descriptor: int, *, shared: bool = False) -> bool:
     except BlockingIOError:
         return False
     return True
+
+
+def take(descriptor: int) -> None:
+    """Return when *descriptor* has the lock, however long another open file has it.
+
+    Blocks the thread, so it is for threads that may stand still. Raises `OSError`.
+    """
+    fcntl.flock(descriptor, fcntl.LOCK_EX)

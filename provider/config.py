@@ -8,10 +8,12 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
+from trustedpods.contracts.records import Market
 from trustedpods.protocol.errors import BadInput
 from trustedpods.protocol.ids import Address, parse_address
 from trustedpods.protocol.limits import MIB
-from trustedpods.protocol.messages import U32, LeastTerms, Prices
+from trustedpods.protocol.messages.base import U32
+from trustedpods.protocol.messages.provider import LeastTerms, Prices
 from trustedpods.provider.core.egress import NOT_THE_WORLD
 from trustedpods.provider.facade.pools import Pools, SlotProtocol
 from trustedpods.provider.facade.slots import SlotLimits
@@ -59,6 +61,17 @@ class MarketSection(Section):
     registry: ConfiguredAddress
     token: ConfiguredAddress
     finality_blocks: Annotated[int, Field(ge=0, le=1000)] = 0
+
+    @property
+    def market(self) -> Market:
+        """The same as the chain's client takes it; `rpc` is no part of it."""
+        return Market(
+            chain_id=self.chain_id,
+            payments=Address(self.payments),
+            registry=Address(self.registry),
+            token=Address(self.token),
+            finality_blocks=self.finality_blocks,
+        )
 
 
 class IdentitySection(Section):

@@ -11,7 +11,7 @@ from trustedpods.manifests.model import Probe
 from trustedpods.protocol.codec import encode
 from trustedpods.protocol.evidence import KeyBinding
 from trustedpods.protocol.ids import Address, address_bytes
-from trustedpods.protocol.messages import Profile
+from trustedpods.protocol.messages.provider import Profile
 from trustedpods.protocol.sealing.requests import ChainContext
 from trustedpods.protocol.units import UnixSeconds
 from trustedpods.provider.cluster.pod_counters import NoTraffic, TrafficSource
@@ -20,16 +20,16 @@ from trustedpods.provider.core.admission import Offer
 from trustedpods.provider.dns import Resolver
 from trustedpods.provider.facade import readiness
 from trustedpods.provider.keys.boot import BootKeys
-from trustedpods.provider.keys.generations import Marks
+from trustedpods.provider.keys.generations import NewestGenerations
 from trustedpods.provider.metrics import Metrics
 from trustedpods.provider.store import Store
-from trustedpods.provider.store.spool import BlobStore
+from trustedpods.provider.store.spool import Spool
 from trustedpods.provider.tee import Collector
 
 if TYPE_CHECKING:
     from trustedpods.contracts.client import Chain
     from trustedpods.provider.cluster.client import Cluster
-    from trustedpods.provider.cluster.image_registry import Registry
+    from trustedpods.provider.cluster.image_registry import ImageRegistry
     from trustedpods.provider.facade.facade import Facade
 
 
@@ -45,15 +45,15 @@ class Doors:
     operator_key: bytes
     collector: Collector
     store: Store
-    blobs: BlobStore
+    spool: Spool
     chain: "Chain"
     cluster: "Cluster"
-    registry: "Registry"
+    registry: "ImageRegistry"
     facade: "Facade"
     resolver: Resolver = field(default_factory=Resolver)
     until_ready: UntilReady = readiness.until_ready
     clock: Callable[[], float] = time.time
-    marks: Marks = field(default_factory=Marks)
+    generations: NewestGenerations = field(default_factory=NewestGenerations)
     metrics: Metrics = field(default_factory=Metrics)
     traffic: TrafficSource = field(default_factory=NoTraffic)
 

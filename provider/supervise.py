@@ -11,7 +11,7 @@ _log = logging.getLogger(__name__)
 PAUSE_S = 2.0
 
 
-async def steadily(name: str, task: Callable[[], Awaitable[None]]) -> None:
+async def supervise(name: str, task: Callable[[], Awaitable[None]]) -> None:
     """Run *task* for ever; what it raises is logged, and it begins again after a moment."""
     while True:
         try:

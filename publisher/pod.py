@@ -16,7 +16,8 @@ from trustedpods.publisher.images.runnable import check_user
 from trustedpods.publisher.images.source import open_image
 
 if TYPE_CHECKING:
-    from trustedpods.protocol.messages import TrustClass  # messages cost validate a third of its time
+    # messages cost validate a third of its time
+    from trustedpods.protocol.messages.provider import TrustClass
 
 
 @dataclass(frozen=True, slots=True)

@@ -65,7 +65,7 @@ def test_nothing_at_the_top_that_a_stranger_would_not_expect() -> None:
     expected = {
         "README.md", "CONTRIBUTING.md", "SECURITY.md", "LICENSE", "NOTICE", "Makefile", "pyproject.toml",
         "requirements.lock", ".gitignore", ".importlinter", ".ci", "docs", "publisher", "provider",
-        "hatch_build.py", "contracts", "protocol", "manifests", "deploy", "tests",
+        "hatch_build.py", "contracts", "protocol", "manifests", "deploy", "tests", "findings",
     }  # fmt: skip
     assert {path.relative_to(ROOT).parts[0] for path in tracked()} <= expected
 

@@ -7,7 +7,7 @@ from typing import TypeAlias
 
 from web3.contract.contract import ContractFunction
 
-from trustedpods.contracts.client.transactions.permit_lock import PermitTurn
+from trustedpods.contracts.client.transactions.permit_lock import PermitLock
 from trustedpods.contracts.client.views import PaymentViews
 from trustedpods.contracts.eip712 import VRS, Domain, Permit, address_of, domain_separator, sign_permit
 from trustedpods.contracts.records import Receipt
@@ -25,7 +25,7 @@ PermitArguments: TypeAlias = tuple[int, int, int, bytes, bytes]
 
 
 @dataclass(frozen=True, slots=True)
-class Payment:
+class TokenPayment:
     """A deed that moves tokens in: `deed` names it, `amount` is what it takes.
 
     `permitted` is the contract's function with a permit (None where it has none), `plain` the one
@@ -53,7 +53,7 @@ class Allowances(PaymentViews):
             await self._do(key, self._token.functions.approve(self.market.payments, 0))
         return await self._do(key, self._token.functions.approve(self.market.payments, amount))
 
-    async def _pay(self, key: bytes, payment: Payment) -> Receipt:
+    async def _pay(self, key: bytes, payment: TokenPayment) -> Receipt:
         """Do it once: an earlier attempt that is still under way is met, not repeated."""
         intent = self._intent(*payment.deed)
         before = await self._sender.adopted(key, intent)
@@ -75,14 +75,14 @@ class Allowances(PaymentViews):
                 rule="ERC20InsufficientBalance",
             )
 
-    async def _by_allowance(self, key: bytes, payment: Payment, intent: bytes) -> Receipt:
+    async def _by_allowance(self, key: bytes, payment: TokenPayment, intent: bytes) -> Receipt:
         """Two transactions; the allowance stands until the second, and is used up by it."""
         if await self.allowance(address_of(key)) < payment.amount:
             await self.approve(key, payment.amount)
         return await self._do(key, payment.plain, intent)
 
     async def _by_permit(
-        self, key: bytes, payment: Payment, domain: Domain, intent: bytes, turn: PermitTurn
+        self, key: bytes, payment: TokenPayment, domain: Domain, intent: bytes, turn: PermitLock
     ) -> Receipt:
         assert payment.permitted is not None
         holder = address_of(key)

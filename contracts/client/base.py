@@ -19,7 +19,7 @@ from trustedpods.protocol.errors import NetworkFailure, NoContext
 from trustedpods.protocol.ids import Address
 from trustedpods.protocol.units import UnixSeconds
 
-Answer: TypeAlias = Any
+CallResult: TypeAlias = Any
 """Values as web3 decodes them: each caller gives them their type at once."""
 
 LOG_WINDOW = 10_000
@@ -98,7 +98,7 @@ class ChainBase:
         contract: Contract = self._node.web3.eth.contract(address=address, abi=artifact(name).abi)  # type: ignore[call-overload]
         return contract
 
-    async def _call(self, function: ContractFunction, block: int | None = None) -> Answer:
+    async def _call(self, function: ContractFunction, block: int | None = None) -> CallResult:
         return await self._node.read(function.call, block_identifier="latest" if block is None else block)
 
     async def resume(self, key: bytes) -> list[bytes]:
@@ -141,7 +141,7 @@ class ChainBase:
         found = contract.events[event]().process_receipt(raw, errors=DISCARD)
         return [dict(entry["args"]) for entry in found]
 
-    async def _logs(self, contract: Contract, event: str, **filters: Answer) -> list[Answer]:
+    async def _logs(self, contract: Contract, event: str, **filters: CallResult) -> list[CallResult]:
         """Events of that kind, oldest first, as far as the node tells: hints, never facts.
 
         Where a node refuses a range, windows are read from the newest block backwards, each half
@@ -149,7 +149,7 @@ class ChainBase:
         """
         read = contract.events[event]().get_logs
         newest = (await self.head()).number
-        width, found = newest + 1, list[Answer]()
+        width, found = newest + 1, list[CallResult]()
         for _ in range(LOG_REQUESTS):
             oldest = max(0, newest - width + 1)
             try:

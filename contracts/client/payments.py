@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from web3.contract.contract import ContractFunction
 
-from trustedpods.contracts.client.allowances import Allowances, Payment
+from trustedpods.contracts.client.allowances import Allowances, TokenPayment
 from trustedpods.contracts.eip712 import Move, Voucher, address_of
 from trustedpods.contracts.records import Receipt
 from trustedpods.contracts.terms import Terms
@@ -55,7 +55,7 @@ class PaymentActions(Allowances):
         functions = self._payments.functions
         return await self._pay(
             key,
-            Payment(
+            TokenPayment(
                 ("open", *order),
                 amount,
                 lambda permit: functions.openWithPermit(order, *permit),
@@ -67,7 +67,7 @@ class PaymentActions(Allowances):
         """Open and fund a channel from the standing allowance of the key's tokens; see `approve`."""
         deed = ("open", *order.words())
         return await self._pay(
-            key, Payment(deed, order.amount, None, self._payments.functions.open(order.words()))
+            key, TokenPayment(deed, order.amount, None, self._payments.functions.open(order.words()))
         )
 
     async def open_many(self, key: bytes, orders: Sequence[Order]) -> Receipt:
@@ -78,14 +78,14 @@ class PaymentActions(Allowances):
         words = [order.words() for order in orders]
         total = sum(order.amount for order in orders)
         plain = self._payments.functions.openMany(words)
-        return await self._pay(key, Payment(("openMany", *words), total, None, plain))
+        return await self._pay(key, TokenPayment(("openMany", *words), total, None, plain))
 
     async def top_up(self, key: bytes, owner: Address, channel: ChannelId, amount: int) -> Receipt:
         """Add to a channel's deposit from the key's own money; anybody may."""
         arguments, functions = (owner, channel, amount), self._payments.functions
         return await self._pay(
             key,
-            Payment(
+            TokenPayment(
                 ("topUp", *arguments),
                 amount,
                 lambda permit: functions.topUpWithPermit(*arguments, *permit),

@@ -21,7 +21,7 @@ from trustedpods.contracts.registry_rows import (
 )
 from trustedpods.protocol.errors import LocalProtocolError, NetworkFailure, Refused, TrustedPodsError
 from trustedpods.protocol.ids import Address, address_bytes, keccak256
-from trustedpods.protocol.messages import LeastTerms, Prices
+from trustedpods.protocol.messages.provider import LeastTerms, Prices
 
 T = TypeVar("T")
 

@@ -3,7 +3,7 @@
 
 from collections.abc import Iterable, Sequence
 
-from trustedpods.contracts.client.base import Answer, ChainBase
+from trustedpods.contracts.client.base import CallResult, ChainBase
 from trustedpods.contracts.records import (
     Channel,
     ChannelEvents,
@@ -37,6 +37,11 @@ class PaymentViews(ChainBase):
             call = _status_call(owner, batch)
             raw = await self._node.read(self._node.eth_call, self.market.payments, call)
             found += _status_answer(batch, raw)
+        return found
+
+    async def channel(self, owner: Address, channel: ChannelId) -> Channel | None:
+        """State of one channel; None means *read, and not there*."""
+        (found,) = await self.channels(owner, [channel])
         return found
 
     async def owed(self, who: Address) -> TokenUnits:
@@ -165,11 +170,11 @@ def _status_answer(ids: Sequence[ChannelId], raw: bytes) -> list[Channel | None]
     return [Channel.from_words(channel, hot, terms) for channel, hot, terms in pairs]
 
 
-def _place(event: Answer) -> tuple[int, int]:
+def _place(event: CallResult) -> tuple[int, int]:
     return event["blockNumber"], event["logIndex"]
 
 
-def _closed(event: Answer) -> ClosedInfo:
+def _closed(event: CallResult) -> ClosedInfo:
     arguments = event["args"]
     return ClosedInfo(
         refund=TokenUnits(arguments["refunded"]),

@@ -2,7 +2,6 @@
 """Where localnets keep their files, and who holds their locks."""
 
 import contextlib
-import fcntl
 import json
 import os
 from collections.abc import Iterator
@@ -10,7 +9,8 @@ from pathlib import Path
 
 from trustedpods.localnet.settings import Settings
 from trustedpods.protocol.errors import Locked, NoContext
-from trustedpods.protocol.lockfile import open_lock, taken
+from trustedpods.protocol.lockfile import open_lock, take, taken
+from trustedpods.protocol.whole_file import replace_whole
 
 _HOME_VARIABLE = "TRUSTEDPODS_LOCALNET_HOME"
 _DEFAULT_HOME = Path("/var/lib/trustedpods/localnet")
@@ -79,13 +79,9 @@ def save_settings(settings: Settings) -> None:
 
 
 def replace_file(path: Path, data: bytes, mode: int = 0o644) -> None:
-    """Write a file whole or not at all."""
+    """Write a file whole or not at all, and the folders above it."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(data)
-    draft.replace(path)
+    replace_whole(path, data, mode)
 
 
 def replace_link(path: Path, target: Path) -> None:
@@ -136,7 +132,7 @@ def waiting_for(path: Path) -> Iterator[None]:
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor = open_lock(path)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        take(descriptor)
         yield
     finally:
         os.close(descriptor)

@@ -19,7 +19,7 @@ from trustedpods.protocol.attestation.tdx import policy as tdx_policy
 from trustedpods.protocol.attestation.tdx import verifier as tdx
 from trustedpods.protocol.errors import RemoteProtocolError
 from trustedpods.protocol.evidence import Attested, Evidence, KeyBinding
-from trustedpods.protocol.messages import TrustClass
+from trustedpods.protocol.messages.provider import TrustClass
 from trustedpods.protocol.sealing import hpke
 
 _WITHOUT_HARDWARE: Final = (

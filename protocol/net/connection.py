@@ -2,11 +2,10 @@
 """One authenticated connection: the streams that we open on it, and those that the peer opens."""
 
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 
 import trio
-from libp2p.custom_types import TProtocol
 from libp2p.io.exceptions import IOException
 from libp2p.stream_muxer.exceptions import MuxedConnUnavailable
 from libp2p.stream_muxer.yamux.yamux import YamuxStream
@@ -15,11 +14,13 @@ from trustedpods.protocol.errors import NetworkFailure, RemoteProtocolError, Tru
 from trustedpods.protocol.net.streams import ByteStream, FrameStream, translated
 from trustedpods.protocol.net.upgrade import choose, offer
 from trustedpods.protocol.net.yamux import BoundedYamux
+from trustedpods.protocol.protocol_ids import ProtocolId
 
-PROTOCOL = "/trustedpods/1.0.0"
-"""The libp2p protocol of every stream; the number changes when an old peer would misunderstand."""
+StreamHandler = Callable[[FrameStream], Awaitable[None]]
+"""Serves one stream that a peer opened, from its first frame to its last."""
 
-Handler = Callable[[FrameStream], Awaitable[None]]
+StreamHandlers = Mapping[ProtocolId, StreamHandler]
+"""Who serves which protocol."""
 
 _log = logging.getLogger(__name__)
 
@@ -39,12 +40,12 @@ class Connection:
     @property
     def remote_host(self) -> str:
         """The peer's IP address."""
-        return self._muxer.link.remote_host
+        return self._muxer.raw.remote_host
 
     @property
     def last_heard(self) -> float:
         """When bytes last came, in trio's time."""
-        return self._muxer.link.last_heard
+        return self._muxer.raw.last_heard
 
     @property
     def streams(self) -> int:
@@ -56,15 +57,17 @@ class Connection:
         """Bytes received and not yet handed on as whole frames."""
         return self._muxer.unread
 
-    async def run(self, handler: Callable[[], Handler | None] | None) -> None:
-        """Drive the connection until it ends; serve the peer's streams if there is a handler.
+    async def run(self, handlers: StreamHandlers | None) -> None:
+        """Drive the connection until it ends; serve the peer's streams, by what *handlers* has at the time.
+
+        None is for a connection that we dialled: no stream of the peer's is served, and we end it.
 
         Raises nothing: whatever happens on a connection ends this connection only.
         """
         try:
             async with trio.open_nursery() as nursery:
-                nursery.start_soon(self._accept_streams, handler)
-                if handler is not None:
+                nursery.start_soon(self._accept_streams, handlers)
+                if handlers is not None:
                     nursery.start_soon(self._end_when_idle)
                 await self._muxer.run()
                 nursery.cancel_scope.cancel()
@@ -84,13 +87,13 @@ class Connection:
     # ---- streams that we open ----------------------------------------------------------------
 
     @asynccontextmanager
-    async def stream(self) -> AsyncIterator[FrameStream]:
-        """Open a stream. Left normally it is finished, left by an exception it is reset.
+    async def stream(self, protocol_id: ProtocolId) -> AsyncIterator[FrameStream]:
+        """Open a stream of a protocol. Left normally it is finished, left by an exception it is reset.
 
         Raises `NetworkFailure` when the connection is gone or the peer does not answer, and
-        `RemoteProtocolError` when the peer does not speak our protocol.
+        `RemoteProtocolError` when the peer does not speak the protocol.
         """
-        stream = await self._open()
+        stream = await self._open(protocol_id)
         try:
             yield FrameStream(stream, self.remote_peer_id)
         except BaseException:
@@ -103,13 +106,13 @@ class Connection:
                 await stream.close()
             self._nursery.start_soon(stream.linger)
 
-    async def _open(self) -> ByteStream:
+    async def _open(self, protocol_id: ProtocolId) -> ByteStream:
         try:
             with trio.fail_after(self._muxer.bounds.negotiation_s):
                 with translated():
                     stream = ByteStream(self._muxer, await self._muxer.open_stream())
                 try:
-                    await self._choose(stream)
+                    await self._choose(stream, protocol_id)
                 except BaseException:
                     await stream.reset()
                     raise
@@ -117,37 +120,38 @@ class Connection:
             raise NetworkFailure("the peer does not answer", rule="timeout") from error
         return stream
 
-    async def _choose(self, stream: ByteStream) -> None:
+    async def _choose(self, stream: ByteStream, protocol_id: ProtocolId) -> None:
         try:
-            await choose(stream, TProtocol(PROTOCOL))
+            await choose(stream, protocol_id)
         except Exception as error:
             if stream.is_over:
                 raise NetworkFailure("the peer refused the stream, or the connection broke") from error
-            raise RemoteProtocolError(f"the peer does not speak {PROTOCOL}") from error
+            raise RemoteProtocolError(f"the peer does not speak {protocol_id}") from error
 
     # ---- streams that the peer opens ---------------------------------------------------------
 
-    async def _accept_streams(self, handler: Callable[[], Handler | None] | None) -> None:
+    async def _accept_streams(self, handlers: StreamHandlers | None) -> None:
         try:
             while True:
                 accepted = await self._muxer.accept_stream()
                 if not isinstance(accepted, YamuxStream):
                     raise TypeError("yamux gave something else than its streams")
                 stream = ByteStream(self._muxer, accepted)
-                serve = handler() if handler is not None else None
-                if serve is None or self._serving >= self._muxer.bounds.max_streams:
+                served = dict(handlers or {})
+                if not served or self._serving >= self._muxer.bounds.max_streams:
                     await stream.reset()
                 else:
                     self._serving += 1
-                    self._nursery.start_soon(self._serve, stream, serve)
+                    self._nursery.start_soon(self._serve, stream, served)
         except MuxedConnUnavailable:
             return
 
-    async def _serve(self, stream: ByteStream, serve: Handler) -> None:
+    async def _serve(self, stream: ByteStream, handlers: StreamHandlers) -> None:
         """One stream of the peer's, from negotiation to end; nothing that happens here spreads."""
         try:
-            if await self._negotiate(stream):
-                await serve(FrameStream(stream, self.remote_peer_id, self.remote_host))
+            protocol_id = await self._negotiate(stream, handlers)
+            if protocol_id is not None:
+                await handlers[protocol_id](FrameStream(stream, self.remote_peer_id, self.remote_host))
                 await stream.close()
                 await stream.linger()
         except (TrustedPodsError, IOException) as error:
@@ -158,14 +162,14 @@ class Connection:
             self._serving -= 1
             await stream.reset()
 
-    async def _negotiate(self, stream: ByteStream) -> bool:
+    async def _negotiate(self, stream: ByteStream, handlers: StreamHandlers) -> ProtocolId | None:
+        """The protocol that the peer chose of those served; None when it chose none."""
         try:
             with trio.fail_after(self._muxer.bounds.negotiation_s):
-                await offer(stream, TProtocol(PROTOCOL))
+                return ProtocolId(await offer(stream, handlers))
         except Exception as error:  # noqa: BLE001 - a stranger's bytes reach many decoders
             _log.debug("a peer chose no protocol: %r", error)
-            return False
-        return True
+            return None
 
     async def _end_when_idle(self) -> None:
         limit = self._muxer.bounds.idle_s

@@ -2,13 +2,13 @@
 """Who may stay when there is no room for all: pure bookkeeping of inbound connections.
 
 A newcomer is never turned away for lack of room, since strangers could then keep everybody out
-by being there first. Instead a guest goes that misses its place least: of the same peer its least
-active connection; else one of the address that holds most places, the oldest handshake or the
-least active connection.
+by being there first. Instead a connection goes that misses its place least: of the same peer its
+least active one; else one of the address that holds most places, the oldest handshake or the least
+active connection. `of_busiest_host` is that rule, also for whoever bounds something else by address.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Protocol, TypeVar
 
@@ -18,7 +18,7 @@ from trustedpods.protocol.net.bounds import Bounds
 _UNREAD_STEP = 4 * MIB
 
 
-class Stranger(Protocol):
+class PendingConnection(Protocol):
     """A connection before its handshake is done."""
 
     @property
@@ -29,7 +29,7 @@ class Stranger(Protocol):
         """End it now."""
 
 
-class Guest(Stranger, Protocol):
+class EstablishedConnection(PendingConnection, Protocol):
     """An authenticated connection."""
 
     remote_peer_id: bytes
@@ -47,76 +47,87 @@ class Guest(Stranger, Protocol):
         """Bytes received and not read."""
 
 
-S = TypeVar("S", bound=Stranger)
+C = TypeVar("C", bound=PendingConnection)
+T = TypeVar("T")
 
 
-class Guests:
+class ConnectionLimits:
     """All inbound connections of a host."""
 
     def __init__(self, bounds: Bounds) -> None:
         self._bounds = bounds
-        self._pending: dict[Stranger, None] = {}
-        self._connections: dict[Guest, None] = {}
+        self._pending: dict[PendingConnection, None] = {}
+        self._established: dict[EstablishedConnection, None] = {}
         self._unread_step = 0
 
     def __len__(self) -> int:
         """Authenticated connections."""
-        return len(self._connections)
+        return len(self._established)
 
     @property
-    def pending(self) -> int:
+    def pending_count(self) -> int:
         """Connections in their handshake."""
         return len(self._pending)
 
     @contextmanager
-    def knocking(self, link: Stranger) -> Iterator[None]:
-        """Keeps the place of a connection in its handshake."""
+    def pending(self, connection: PendingConnection) -> Iterator[None]:
+        """Keeps the place of a connection in its handshake, and makes room for it first."""
         if len(self._pending) >= self._bounds.max_pending:
-            oldest = _of_busiest_host(self._pending)[0]
+            oldest = of_busiest_host(_one_place_each(self._pending))[0]
             del self._pending[oldest]
             oldest.abort()
-        self._pending[link] = None
+        self._pending[connection] = None
         try:
             yield
         finally:
-            self._pending.pop(link, None)
+            self._pending.pop(connection, None)
 
     @contextmanager
-    def seated(self, guest: Guest) -> Iterator[None]:
+    def established(self, connection: EstablishedConnection) -> Iterator[None]:
         """Keeps the place of an authenticated connection, and makes room for it first."""
-        same = [other for other in self._connections if other.remote_peer_id == guest.remote_peer_id]
+        peer_id = connection.remote_peer_id
+        same = [other for other in self._established if other.remote_peer_id == peer_id]
         if len(same) >= self._bounds.max_per_peer:
-            self._send_away(_least_active(same))
-        elif len(self._connections) >= self._bounds.max_connections:
-            self._send_away(_least_active(_of_busiest_host(self._connections)))
-        self._connections[guest] = None
+            self._abort(_least_active(same))
+        elif len(self._established) >= self._bounds.max_connections:
+            self._abort(_least_active(of_busiest_host(_one_place_each(self._established))))
+        self._established[connection] = None
         try:
             yield
         finally:
-            self._connections.pop(guest, None)
+            self._established.pop(connection, None)
 
     def received(self, size: int) -> None:
-        """Count received stream data; too much unread in all sends away who holds most of it."""
+        """Count received stream data; too much unread in all ends the connection that holds most of it."""
         self._unread_step += size
         if self._unread_step < _UNREAD_STEP:
             return
         self._unread_step = 0
-        loads = {guest: guest.unread for guest in self._connections}
+        loads = {connection: connection.unread for connection in self._established}
         if sum(loads.values()) > self._bounds.max_unread:
-            self._send_away(max(loads, key=lambda guest: loads[guest]))
+            self._abort(max(loads, key=lambda connection: loads[connection]))
 
-    def _send_away(self, guest: Guest) -> None:
-        self._connections.pop(guest, None)
-        guest.abort()
+    def _abort(self, connection: EstablishedConnection) -> None:
+        self._established.pop(connection, None)
+        connection.abort()
 
 
-def _of_busiest_host(guests: Iterable[S]) -> list[S]:
-    """Those of the address (or addresses) with the most of *guests*, in their order."""
-    everybody = list(guests)
-    per_host = Counter(guest.remote_host for guest in everybody)
+def of_busiest_host(holders: Mapping[T, tuple[str, int]]) -> list[T]:
+    """Those of the address (or addresses) that holds most, in the order of *holders*.
+
+    Each holder comes with its address and how much it holds, in whatever unit the caller bounds.
+    Raises `ValueError` when there is no holder.
+    """
+    per_host: Counter[str] = Counter()
+    for host, held in holders.values():
+        per_host[host] += held
     most = max(per_host.values())
-    return [guest for guest in everybody if per_host[guest.remote_host] == most]
+    return [holder for holder, (host, _) in holders.items() if per_host[host] == most]
 
 
-def _least_active(guests: Iterable[Guest]) -> Guest:
-    return min(guests, key=lambda guest: (guest.streams > 0, guest.last_heard))
+def _one_place_each(connections: Iterable[C]) -> dict[C, tuple[str, int]]:
+    return {connection: (connection.remote_host, 1) for connection in connections}
+
+
+def _least_active(connections: Iterable[EstablishedConnection]) -> EstablishedConnection:
+    return min(connections, key=lambda connection: (connection.streams > 0, connection.last_heard))

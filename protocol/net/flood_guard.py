@@ -29,7 +29,7 @@ TURN = 64
 """Headers handled before other tasks get their turn: about a millisecond."""
 
 
-class WatchedSession:
+class GuardedSession:
     """A session as the muxer reads it; *on_abuse* is called, with the reason, when the peer overdoes it.
 
     *is_open* says whether a stream of this id exists. Everything but reading is the inner session's.

@@ -11,11 +11,12 @@ import trio
 from trustedpods.protocol.errors import BadInput, Locked, NetworkFailure, RemoteProtocolError
 from trustedpods.protocol.net.addresses import PeerAddress, peer_name
 from trustedpods.protocol.net.bounds import Bounds
-from trustedpods.protocol.net.connection import Connection, Handler
-from trustedpods.protocol.net.connection_limits import Guests
-from trustedpods.protocol.net.transport import Link
-from trustedpods.protocol.net.upgrade import Identity, accept, greet
+from trustedpods.protocol.net.connection import Connection, StreamHandler
+from trustedpods.protocol.net.connection_limits import ConnectionLimits
+from trustedpods.protocol.net.transport import RawConnection
+from trustedpods.protocol.net.upgrade import Identity, upgrade_inbound, upgrade_outbound
 from trustedpods.protocol.net.yamux import BoundedYamux
+from trustedpods.protocol.protocol_ids import ProtocolId
 
 DIAL_TIMEOUT_S = 15.0
 """From an address to an authenticated connection."""
@@ -35,16 +36,18 @@ class Host:
         self._identity = identity
         self._nursery = nursery
         self._bounds = bounds
-        self._guests = Guests(bounds)
-        self._handler: Handler | None = None
+        self._limits = ConnectionLimits(bounds)
+        self._handlers: dict[ProtocolId, StreamHandler] = {}
 
-    def serve(self, handler: Handler) -> None:
-        """From now on call *handler* for each stream that a peer opens.
+    def serve(self, protocol_id: ProtocolId, handler: StreamHandler) -> None:
+        """From now on call *handler* for each stream of the protocol that a peer opens.
 
+        A host serves any number of protocols; a second handler of one takes the place of the first.
+        A peer that chooses a protocol without a handler is told so, as multistream-select says it.
         When it returns the stream is finished, when it raises the stream is reset; neither it nor
         a peer can stop the host. Work that outlives a stream belongs into the caller's nursery.
         """
-        self._handler = handler
+        self._handlers[protocol_id] = handler
 
     @asynccontextmanager
     async def dial(self, address: str, timeout: float = DIAL_TIMEOUT_S) -> AsyncIterator[Connection]:
@@ -70,7 +73,9 @@ class Host:
         try:
             with trio.fail_after(timeout):
                 stream = await trio.open_tcp_stream(target.host, target.port)
-                muxer = await self._greet(Link(stream, initiator=True), target.peer_id, address)
+                muxer = await self._upgrade_outbound(
+                    RawConnection(stream, initiator=True), target.peer_id, address
+                )
         except trio.TooSlowError as error:
             what = f"the peer does not answer within {timeout:g} s"
             raise NetworkFailure(what, where=address, rule="timeout") from error
@@ -81,17 +86,17 @@ class Host:
         self._nursery.start_soon(connection.run, None)
         return connection
 
-    async def _greet(self, link: Link, expected: bytes, address: str) -> BoundedYamux:
+    async def _upgrade_outbound(self, raw: RawConnection, expected: bytes, address: str) -> BoundedYamux:
         try:
-            return await greet(link, self._identity, expected, self._bounds, self._guests.received)
+            return await upgrade_outbound(raw, self._identity, expected, self._bounds, self._limits.received)
         except Exception as error:
-            link.abort()
-            if link.ended:
+            raw.abort()
+            if raw.ended:
                 raise NetworkFailure("the peer hung up", where=address, rule="connect") from error
             what = f"whoever answers does not prove to be {peer_name(expected)}"
             raise RemoteProtocolError(what, where=address, rule="peer-id") from error
         except BaseException:
-            link.abort()
+            raw.abort()
             raise
 
     # ---- inbound -----------------------------------------------------------------------------
@@ -114,26 +119,26 @@ class Host:
         for listener in listeners:
             port = listener.socket.getsockname()[1]
             self.addresses.append(str(PeerAddress(wanted.protocol, wanted.host, port, self.peer_id)))
-        self._nursery.start_soon(trio.serve_listeners, self._welcome, listeners)
+        self._nursery.start_soon(trio.serve_listeners, self._accept, listeners)
 
-    async def _welcome(self, stream: trio.SocketStream) -> None:
+    async def _accept(self, stream: trio.SocketStream) -> None:
         """One inbound connection, from its first byte to its last; never raises."""
-        link = Link(stream, initiator=False)
+        raw = RawConnection(stream, initiator=False)
         try:
-            muxer = await self._authenticate(link)
+            muxer = await self._upgrade_inbound(raw)
             if muxer is not None:
                 connection = Connection(muxer, self._nursery)
-                with self._guests.seated(connection):
-                    await connection.run(lambda: self._handler)
+                with self._limits.established(connection):
+                    await connection.run(self._handlers)
         except Exception:  # noqa: BLE001 - logged, and the connection is closed
             _log.exception("an inbound connection failed in a way that nobody foresaw")
         finally:
-            link.abort()
+            raw.abort()
 
-    async def _authenticate(self, link: Link) -> BoundedYamux | None:
-        with self._guests.knocking(link), trio.move_on_after(self._bounds.handshake_s):
+    async def _upgrade_inbound(self, raw: RawConnection) -> BoundedYamux | None:
+        with self._limits.pending(raw), trio.move_on_after(self._bounds.handshake_s):
             try:
-                return await accept(link, self._identity, self._bounds, self._guests.received)
+                return await upgrade_inbound(raw, self._identity, self._bounds, self._limits.received)
             except Exception as error:  # noqa: BLE001 - a stranger's bytes reach many decoders
                 _log.debug("a handshake failed: %r", error)
         return None

@@ -14,18 +14,18 @@ from libp2p.security.noise.io import BaseNoiseMsgReadWriter
 from libp2p.security.secure_session import SecureSession
 
 from trustedpods.protocol.net.bounds import NOISE_LENGTH, NOISE_PLAINTEXT
-from trustedpods.protocol.net.transport import Link
+from trustedpods.protocol.net.transport import RawConnection
 
 
 class NoiseSession(ReadWriteCloser):
-    """*session*, its handshake done, over *link*. Everything but reading and writing is the session's."""
+    """*session*, its handshake done, over *raw*. Everything but reading and writing is the session's."""
 
-    def __init__(self, session: SecureSession, link: Link) -> None:
+    def __init__(self, session: SecureSession, raw: RawConnection) -> None:
         assert isinstance(session.conn, BaseNoiseMsgReadWriter)  # the only kind that handshakes make
         self._session = session
         self._messages = session.conn
         self._cipher = session.conn.noise_state
-        self._link = link
+        self._raw = raw
         self._message = memoryview(b"")
 
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever the inner session has
@@ -66,7 +66,7 @@ class NoiseSession(ReadWriteCloser):
 
     async def _next_message(self) -> bytes:
         """Opened; at once where all of it has come."""
-        sealed = await self._link.read_message()
+        sealed = await self._raw.read_message()
         opened = await self._messages.read_msg() if sealed is None else self._cipher.decrypt(sealed)
         if not opened:
             raise ConnectionClosedError("an empty message", transport="noise")
@@ -85,12 +85,12 @@ class NoiseSession(ReadWriteCloser):
         for message in messages:
             sealed = self._cipher.encrypt(message)
             parts += (len(sealed).to_bytes(NOISE_LENGTH, "big"), sealed)
-        await self._link.write(b"".join(parts), progress)
+        await self._raw.write(b"".join(parts), progress)
 
     async def close(self) -> None:
         """Close the connection below."""
         await self._session.close()
 
     def get_remote_address(self) -> tuple[str, int] | None:
-        """As of the link."""
-        return self._link.get_remote_address()
+        """As of the raw connection."""
+        return self._raw.get_remote_address()

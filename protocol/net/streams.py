@@ -96,7 +96,7 @@ class ByteStream(ReadWriteCloser):
         if buffer is not None:
             buffer.clear()
         if self._muxer.streams.get(self._stream.stream_id) is self._stream and not self.peer_has_ended:
-            self._muxer.watch.expect_strays(self._stream.recv_window)
+            self._muxer.guard.expect_strays(self._stream.recv_window)
         if not self._muxer.event_shutting_down.is_set():
             with trio.CancelScope(shield=True), _ignored():
                 await self._stream.reset()

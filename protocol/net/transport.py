@@ -16,7 +16,7 @@ _TURN = 64
 """Reads from the buffer before other tasks get their turn."""
 
 
-class Link(IRawConnection):
+class RawConnection(IRawConnection):
     """A TCP connection that knows when it last heard of its peer.
 
     `read` gives exactly what is asked for, less only at the end: libp2p gives up a message that
@@ -112,7 +112,7 @@ class Link(IRawConnection):
         return ConnectionType.DIRECT
 
 
-class Allowance(ReadWriteCloser):
+class LimitedStream(ReadWriteCloser):
     """A connection or stream during negotiation: a few kilobytes may be read, no more.
 
     libp2p's multistream code believes any announced length.

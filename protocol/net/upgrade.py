@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """From a TCP connection to an authenticated peer: /noise and nothing else, then /yamux/1.0.0."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from libp2p.abc import ISecureConn
@@ -20,7 +20,7 @@ from libp2p.stream_muxer.yamux.yamux import PROTOCOL_ID as YAMUX
 
 from trustedpods.protocol.net.bounds import Bounds
 from trustedpods.protocol.net.noise import NoiseSession
-from trustedpods.protocol.net.transport import Allowance, Link
+from trustedpods.protocol.net.transport import LimitedStream, RawConnection
 from trustedpods.protocol.net.yamux import BoundedYamux
 
 
@@ -39,41 +39,52 @@ class Identity:
         return cls(ID.from_pubkey(keys.public_key).to_bytes(), noise)
 
 
-async def accept(
-    link: Link, identity: Identity, bounds: Bounds, on_received: Callable[[int], None]
+async def upgrade_inbound(
+    raw: RawConnection, identity: Identity, bounds: Bounds, on_received: Callable[[int], None]
 ) -> BoundedYamux:
     """Authenticate the peer that dialled us. Raises whatever libp2p raises for a bad peer."""
-    await offer(link, TProtocol(NOISE))
-    session = _fast(await identity.noise.secure_inbound(link), link)
-    await offer(session, TProtocol(YAMUX))
-    return BoundedYamux(session, session.get_remote_peer(), link, bounds, on_received)
+    await offer(raw, [NOISE])
+    session = _fast(await identity.noise.secure_inbound(raw), raw)
+    await offer(session, [YAMUX])
+    return BoundedYamux(session, session.get_remote_peer(), raw, bounds, on_received)
 
 
-async def greet(
-    link: Link, identity: Identity, expected: bytes, bounds: Bounds, on_received: Callable[[int], None]
+async def upgrade_outbound(
+    raw: RawConnection,
+    identity: Identity,
+    expected: bytes,
+    bounds: Bounds,
+    on_received: Callable[[int], None],
 ) -> BoundedYamux:
     """Authenticate the peer that we dialled: it must be *expected*."""
-    await choose(link, TProtocol(NOISE))
-    session = _fast(await identity.noise.secure_outbound(link, ID(expected)), link)
+    await choose(raw, NOISE)
+    session = _fast(await identity.noise.secure_outbound(raw, ID(expected)), raw)
     if session.get_remote_peer().to_bytes() != expected:
         raise PermissionError("another peer answered")
-    await choose(session, TProtocol(YAMUX))
-    return BoundedYamux(session, session.get_remote_peer(), link, bounds, on_received)
+    await choose(session, YAMUX)
+    return BoundedYamux(session, session.get_remote_peer(), raw, bounds, on_received)
 
 
-def _fast(session: ISecureConn, link: Link) -> NoiseSession:
+def _fast(session: ISecureConn, raw: RawConnection) -> NoiseSession:
     if not isinstance(session, SecureSession):
         raise TypeError("libp2p gave something else than its Noise session")
-    return NoiseSession(session, link)
+    return NoiseSession(session, raw)
 
 
-async def offer(stream: ReadWriteCloser, protocol: TProtocol) -> None:
-    """Let the peer choose *protocol*, the only one there is."""
-    chosen, _ = await Multiselect({protocol: None}).negotiate(MultiselectCommunicator(Allowance(stream)))
-    if chosen != protocol:
+async def offer(stream: ReadWriteCloser, protocols: Collection[str]) -> str:
+    """Let the peer choose one of *protocols*, the only ones there are; which one it chose.
+
+    Raises libp2p's errors, and `PermissionError`, when the peer chooses none of them.
+    """
+    served = Multiselect(dict.fromkeys(map(TProtocol, protocols)))
+    chosen, _ = await served.negotiate(MultiselectCommunicator(LimitedStream(stream)))
+    if chosen is None or chosen not in protocols:
         raise PermissionError("the peer chose nothing")
+    return chosen
 
 
-async def choose(stream: ReadWriteCloser, protocol: TProtocol) -> None:
-    """Choose *protocol* of the peer's."""
-    await MultiselectClient().select_one_of([protocol], MultiselectCommunicator(Allowance(stream)))
+async def choose(stream: ReadWriteCloser, protocol: str) -> None:
+    """Choose *protocol* of the peer's. Raises libp2p's errors when the peer does not serve it."""
+    await MultiselectClient().select_one_of(
+        [TProtocol(protocol)], MultiselectCommunicator(LimitedStream(stream))
+    )

@@ -23,9 +23,9 @@ from libp2p.stream_muxer.yamux.yamux import Yamux, YamuxStream
 
 from trustedpods.protocol.net.bounds import BATCH, FIRST_WINDOW, NOISE_PLAINTEXT, Bounds
 from trustedpods.protocol.net.buffers import Buffers
-from trustedpods.protocol.net.flood_guard import WatchedSession
+from trustedpods.protocol.net.flood_guard import GuardedSession
 from trustedpods.protocol.net.noise import NoiseSession
-from trustedpods.protocol.net.transport import Link
+from trustedpods.protocol.net.transport import RawConnection
 
 _log = logging.getLogger(__name__)
 
@@ -60,14 +60,14 @@ class BoundedYamux(Yamux):
         self,
         session: NoiseSession,
         peer_id: ID,
-        link: Link,
+        raw: RawConnection,
         bounds: Bounds,
         on_received: Callable[[int], None],
     ) -> None:
-        self.watch = WatchedSession(session, lambda stream_id: stream_id in self.streams, self._cut_off)
-        super().__init__(cast("ISecureConn", self.watch), peer_id, is_initiator=session.is_initiator)
+        self.guard = GuardedSession(session, lambda stream_id: stream_id in self.streams, self._cut_off)
+        super().__init__(cast("ISecureConn", self.guard), peer_id, is_initiator=session.is_initiator)
         self.session = session
-        self.link = link
+        self.raw = raw
         self.bounds = bounds
         self.on_received = on_received
         self.held = 0
@@ -106,7 +106,7 @@ class BoundedYamux(Yamux):
         """End the connection now. Readers and writers of its streams fail."""
         self.event_shutting_down.set()
         self._drained.set()
-        self.link.abort()
+        self.raw.abort()
 
     @property
     def unread(self) -> int:
@@ -232,11 +232,11 @@ class BoundedYamux(Yamux):
             raise ConnectionClosedError(f"a data frame of {length} bytes", transport="tcp")
         if (body := self.session.take(length)) is not None:  # the rule: header and payload in one message
             return cast("bytes", body)  # which libp2p measures and copies, no more
-        self.watch.in_body = True
+        self.guard.in_body = True
         try:
             return await super()._read_data_body(length)
         finally:
-            self.watch.in_body = False
+            self.guard.in_body = False
 
     # ---- heartbeat ---------------------------------------------------------------------------
 
@@ -245,11 +245,11 @@ class BoundedYamux(Yamux):
 
         Counts beats and not seconds: after a pause of this machine the peer gets its beats again.
         """
-        heard, silent_beats = self.link.last_heard, 0
+        heard, silent_beats = self.raw.last_heard, 0
         while not self.event_shutting_down.is_set():
             await trio.sleep(self.bounds.heartbeat_s / _BEATS)
-            silent_beats = silent_beats + 1 if self.link.last_heard == heard else 0
-            heard = self.link.last_heard
+            silent_beats = silent_beats + 1 if self.raw.last_heard == heard else 0
+            heard = self.raw.last_heard
             if silent_beats >= 2 * _BEATS:
                 _log.debug("a peer answers no ping")
                 self.abort()

@@ -15,7 +15,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from trustedpods.protocol.codec import decode, encode
 from trustedpods.protocol.envelopes import SealedReply
 from trustedpods.protocol.errors import RemoteProtocolError
-from trustedpods.protocol.messages import Message, SignedStatement, Statement
+from trustedpods.protocol.messages.base import Message
+from trustedpods.protocol.messages.pod import SignedStatement, Statement
 from trustedpods.protocol.sealing import hpke
 
 _REPLY_TAG: Final = b"trusted-pods/reply/v1\0"

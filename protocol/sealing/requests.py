@@ -20,8 +20,10 @@ from trustedpods.protocol.codec import encode
 from trustedpods.protocol.envelopes import SignedRequest
 from trustedpods.protocol.errors import BadInput, LocalProtocolError, Refused
 from trustedpods.protocol.ids import Address, PodRef, address_bytes, address_from_bytes, keccak256
-from trustedpods.protocol.messages import Message, Verb
+from trustedpods.protocol.messages.base import Message
+from trustedpods.protocol.messages.verbs import Verb
 from trustedpods.protocol.sealing import hpke
+from trustedpods.protocol.sealing.subjects import Subject, bound_bytes, subject_of
 
 _INFO_TAG: Final = b"trusted-pods/request/v1\0"
 _DERIVE_TAG: Final = b"trusted-pods/publisher-secret/v1\0"
@@ -61,7 +63,7 @@ class OpenedRequest:
     """
 
     verb: Verb
-    ref: PodRef
+    subject: Subject
     publisher: Address
     signer: Address
     generation: int
@@ -70,6 +72,13 @@ class OpenedRequest:
     body: bytes
     digest: bytes
     reply_to: bytes
+
+    @property
+    def ref(self) -> PodRef:
+        """The pod that it is about. LocalProtocolError where a verb about pods got another subject."""
+        if not isinstance(self.subject, PodRef):
+            raise LocalProtocolError(f"the verb {self.verb} is not about a pod")
+        return self.subject
 
 
 def address_of(private_key: bytes) -> Address:
@@ -123,15 +132,18 @@ def request_digest(request: SignedRequest, chain: ChainContext) -> bytes:
     return _digest(_typed(request, chain))
 
 
-def request_info(verb: Verb, ref: PodRef, generation: int, expiry: int) -> bytes:
-    """HPKE context of a request's body: it opens as nothing else than what was signed."""
+def request_info(verb: Verb, subject: Subject, generation: int, expiry: int) -> bytes:
+    """HPKE context of a request's body: it opens as nothing else than what was signed.
+
+    Refused (rule `subject`) for a subject that is not supported yet.
+    """
     return b"".join(
         (
             _INFO_TAG,
             len(verb).to_bytes(1, "big"),
             verb.encode(),
-            address_bytes(ref.publisher),
-            ref.channel.to_bytes(24, "big"),
+            address_bytes(subject.publisher),
+            bound_bytes(subject),
             generation.to_bytes(8, "big"),
             expiry.to_bytes(8, "big"),
         )
@@ -141,7 +153,7 @@ def request_info(verb: Verb, ref: PodRef, generation: int, expiry: int) -> bytes
 def sign_request(  # noqa: PLR0913 - every part of a request is the caller's to choose
     private_key: bytes,
     chain: ChainContext,
-    ref: PodRef,
+    subject: Subject,
     verb: Verb,
     body: Message,
     *,
@@ -156,21 +168,24 @@ def sign_request(  # noqa: PLR0913 - every part of a request is the caller's to 
 
     *hpke_key* and *boot_id* come from verified evidence; *expiry* is in Unix seconds, at most
     `limits.REQUEST_LIFETIME_S` ahead; *nonce* is 32 random bytes, *reply_to* the public half of a
-    key made for this request alone. LocalProtocolError when the key is not the publisher's.
+    key made for this request alone. LocalProtocolError when the key is not the publisher's or the
+    verb is not about such a subject; Refused (rule `subject`) for one that is not supported yet.
     """
-    if address_of(private_key) != ref.publisher:
-        raise LocalProtocolError(f"this key does not sign for {ref.publisher}")
+    if address_of(private_key) != subject.publisher:
+        raise LocalProtocolError(f"this key does not sign for {subject.publisher}")
+    if subject_of(verb, subject.owner, subject.publisher, subject.salt) != subject:
+        raise LocalProtocolError(f"the verb {verb} is not about a {type(subject).__name__}")
     unsigned = SignedRequest(
         verb=verb,
-        owner=address_bytes(ref.owner),
-        publisher=address_bytes(ref.publisher),
-        salt=ref.salt,
+        owner=address_bytes(subject.owner),
+        publisher=address_bytes(subject.publisher),
+        salt=subject.salt,
         generation=generation,
         expiry=expiry,
         nonce=nonce,
         boot_id=boot_id,
         reply_to=reply_to,
-        sealed=hpke.seal(hpke_key, encode(body), request_info(verb, ref, generation, expiry)),
+        sealed=hpke.seal(hpke_key, encode(body), request_info(verb, subject, generation, expiry)),
         signature=bytes(65),
     )
     signed = Account.sign_message(_typed(unsigned, chain), private_key)
@@ -215,19 +230,19 @@ def open_request(
     """Check everything that needs no memory of earlier requests, and open the body.
 
     *now* is in Unix seconds. Refused, with the check's name as `rule` ("owner", "boot-id",
-    "expired", "expiry-too-far", "signature", "signer"), or RemoteProtocolError ("sealed").
+    "expired", "expiry-too-far", "signature", "signer", "subject"), or RemoteProtocolError ("sealed").
     """
     _check_addressee(request, owner, boot_id, now)
     typed = _typed(request, chain)
     signer = _recover(typed, request.signature)
-    ref = PodRef(owner, address_from_bytes(request.publisher), request.salt)
-    if signer != ref.publisher:
-        raise Refused(f"signed by {signer}, not by the publisher {ref.publisher}", rule="signer")
-    info = request_info(request.verb, ref, request.generation, request.expiry)
+    subject = subject_of(request.verb, owner, address_from_bytes(request.publisher), request.salt)
+    if signer != subject.publisher:
+        raise Refused(f"signed by {signer}, not by the publisher {subject.publisher}", rule="signer")
+    info = request_info(request.verb, subject, request.generation, request.expiry)
     return OpenedRequest(
         verb=request.verb,
-        ref=ref,
-        publisher=ref.publisher,
+        subject=subject,
+        publisher=subject.publisher,
         signer=signer,
         generation=request.generation,
         expiry=request.expiry,

@@ -14,9 +14,8 @@ from trustedpods.protocol.attestation.report_data import REPORT_DATA_BYTES
 from trustedpods.protocol.errors import TrustedPodsError
 from trustedpods.provider import tee
 from trustedpods.provider.admin import probes
-from trustedpods.provider.admin.registration import market_of
 from trustedpods.provider.cluster.client import open_cluster
-from trustedpods.provider.cluster.image_registry import open_registry
+from trustedpods.provider.cluster.image_registry import open_image_registry
 from trustedpods.provider.config import ProviderConfig
 from trustedpods.provider.facade.haproxy.runtime import Runtime
 from trustedpods.provider.keys.file import read_key
@@ -69,7 +68,7 @@ async def _tee(config: ProviderConfig) -> str:
 
 
 async def _chain(config: ProviderConfig) -> str:
-    async with Chain(config.market.rpc, market_of(config)) as chain:
+    async with Chain(config.market.rpc, config.market.market) as chain:
         await chain.check_market()
         head = await chain.head()
         gas = await chain.gas_balance(address_of(read_key(Path(config.identity.operator_key_file))))
@@ -83,7 +82,7 @@ async def _cluster(config: ProviderConfig) -> str:
 
 
 async def _registry(config: ProviderConfig) -> str:
-    async with open_registry(f"http://{config.cluster.registry}") as registry:
+    async with open_image_registry(f"http://{config.cluster.registry}") as registry:
         await registry.ping()
     return config.cluster.registry
 

@@ -8,12 +8,11 @@ import trio
 
 from trustedpods.contracts.client import Chain
 from trustedpods.contracts.eip712 import address_of
-from trustedpods.contracts.records import Market
 from trustedpods.contracts.registry_rows import TEE_KINDS, RegistryRow
 from trustedpods.protocol.attestation.chip import NO_CHIP
 from trustedpods.protocol.errors import BadInput, NoContext, Refused
 from trustedpods.protocol.ids import Address
-from trustedpods.protocol.messages import Prices
+from trustedpods.protocol.messages.provider import Prices
 from trustedpods.protocol.units import UnixSeconds
 from trustedpods.provider.admin.socket import ask_daemon
 from trustedpods.provider.admin.views import Identity, IdentityRequest, PriceList, Registered, Unregistered
@@ -21,23 +20,12 @@ from trustedpods.provider.config import ProviderConfig
 from trustedpods.provider.keys.file import read_key
 
 
-def market_of(config: ProviderConfig) -> Market:
-    """The market of the configuration."""
-    return Market(
-        chain_id=config.market.chain_id,
-        payments=Address(config.market.payments),
-        registry=Address(config.market.registry),
-        token=Address(config.market.token),
-        finality_blocks=config.market.finality_blocks,
-    )
-
-
 async def register(config: ProviderConfig, wait_s: int) -> Registered:
     """Write the daemon's row, and let the operator's key keep it."""
     key = _owner_key(config)
     identity = await _identity(config, wait_s)
     row = row_of(config, identity)
-    async with Chain(config.market.rpc, market_of(config)) as chain:
+    async with Chain(config.market.rpc, config.market.market) as chain:
         receipt = await chain.register(key, row)
         operator = address_of(read_key(Path(config.identity.operator_key_file)))
         await chain.set_operator(key, operator)
@@ -52,14 +40,14 @@ async def register(config: ProviderConfig, wait_s: int) -> Registered:
 
 async def unregister(config: ProviderConfig) -> Unregistered:
     """Remove the row."""
-    async with Chain(config.market.rpc, market_of(config)) as chain:
+    async with Chain(config.market.rpc, config.market.market) as chain:
         receipt = await chain.remove(_owner_key(config), config.identity.daemon)
     return Unregistered(transaction="0x" + receipt.tx_hash.hex(), gas=receipt.gas_used)
 
 
 async def prices(config: ProviderConfig, publish: bool) -> PriceList:
     """The configured prices beside those of the row."""
-    async with Chain(config.market.rpc, market_of(config)) as chain:
+    async with Chain(config.market.rpc, config.market.market) as chain:
         transaction = None
         if publish:
             receipt = await chain.set_prices(

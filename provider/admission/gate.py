@@ -5,12 +5,12 @@ One small file beside the store, replaced as a whole, so that a restart changes 
 """
 
 import json
-import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from trustedpods.protocol.errors import BadInput, Refused
 from trustedpods.protocol.ids import Address, parse_address
+from trustedpods.protocol.whole_file import replace_whole
 
 FILE_NAME = "gate.json"
 MAX_DENIED = 10_000
@@ -55,13 +55,8 @@ class Gate:
 
     def _set(self, rules: Rules) -> None:
         if self._path is not None:
-            fresh = self._path.with_suffix(".new")
-            descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-            with os.fdopen(descriptor, "w") as file:
-                json.dump({"draining": rules.draining, "denied": sorted(rules.denied)}, file)
-                file.flush()
-                os.fsync(file.fileno())
-            fresh.replace(self._path)
+            kept = {"draining": rules.draining, "denied": sorted(rules.denied)}
+            replace_whole(self._path, json.dumps(kept).encode())
         self.rules = rules
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from trustedpods.protocol.errors import NoContext
 from trustedpods.provider.cluster.client import Cluster
-from trustedpods.provider.cluster.image_registry import Registry, open_registry
+from trustedpods.provider.cluster.image_registry import ImageRegistry, open_image_registry
 from trustedpods.provider.cluster.isolation_proof.probe_image import MANIFEST, ProbeImage, probe_image
 from trustedpods.provider.cluster.isolation_proof.proof import Proof
 from trustedpods.provider.config import ProviderConfig
@@ -29,7 +29,7 @@ async def prove(config: ProviderConfig, cluster: Cluster) -> Proof:
     """Push the probe image, run the probe, and leave neither image nor namespace."""
     image = probe_image(_busybox())
     namespace = f"trustedpods-doctor-{secrets.token_hex(4)}"
-    async with open_registry(f"http://{config.cluster.registry}") as registry:
+    async with open_image_registry(f"http://{config.cluster.registry}") as registry:
         try:
             return await cluster.prove(await _push(registry, image), namespace)
         finally:
@@ -43,7 +43,7 @@ def _busybox() -> bytes:
     raise NoContext("no busybox for the probe pods", hint="apt-get install busybox-static")
 
 
-async def _push(registry: Registry, image: ProbeImage) -> str:
+async def _push(registry: ImageRegistry, image: ProbeImage) -> str:
     for digest, blob in image.blobs.items():
         await registry.push_blob(REPOSITORY, digest, len(blob), _whole(blob))
     digest = await registry.push_manifest(REPOSITORY, MANIFEST, image.manifest)

@@ -10,28 +10,28 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 from trustedpods.protocol.ids import ChannelId, host_label
-from trustedpods.protocol.messages import AdmitBody, ServicePool
+from trustedpods.protocol.messages.admission import AdmitBody, ServiceProtocol
 from trustedpods.provider.core import admission
 from trustedpods.provider.core.pod import WORKING, Phase
-from trustedpods.provider.doors import Doors
 from trustedpods.provider.facade.exposure import service_of
-from trustedpods.provider.facade.pools import Protocol
+from trustedpods.provider.facade.facade import Facade
+from trustedpods.provider.facade.pools import SlotProtocol
 from trustedpods.provider.pods.bundles import Bundles
 from trustedpods.provider.pods.records import Pods
 
 _COMING = WORKING - {Phase.REMOVING}
 
-Services = Mapping[str, ServicePool]
+RequestedServices = Mapping[str, ServiceProtocol]
 
 
-class SlotPromises:
+class SlotReservations:
     """Counts free slots, without those of pods that are on their way."""
 
-    def __init__(self, doors: Doors, pods: Pods, bundles: Bundles) -> None:
-        self._facade = doors.facade
+    def __init__(self, facade: Facade, pods: Pods, bundles: Bundles) -> None:
+        self._facade = facade
         self._pods = pods
         self._bundles = bundles
-        self._taken_in: dict[object, tuple[ChannelId, Services]] = {}
+        self._taken_in: dict[object, tuple[ChannelId, RequestedServices]] = {}
 
     def check(self, ask: AdmitBody, channel: ChannelId) -> int:
         """Slots of http that are left with this pod here; Refused (rule `slots`) where one is missing.
@@ -60,11 +60,11 @@ class SlotPromises:
         for channel, services in self._coming().items():
             if channel != but:
                 promised += admission.slots_wanted(services, self._has(channel))
-        return {pool: max(0, self._facade.free(pool) - promised[pool]) for pool in Protocol}
+        return {pool: max(0, self._facade.free(pool) - promised[pool]) for pool in SlotProtocol}
 
-    def _coming(self) -> dict[ChannelId, Services]:
+    def _coming(self) -> dict[ChannelId, RequestedServices]:
         """Services of pods that are not published as their newest bundle says."""
-        found: dict[ChannelId, Services] = {
+        found: dict[ChannelId, RequestedServices] = {
             record.channel: self._bundles.open(record).ask.services
             for record in self._pods.standing
             if record.phase in _COMING and self._bundles.held(record)

@@ -26,7 +26,7 @@ SWEEP_EVERY_S = 300.0
 """What `doctor` leaves when it is killed is a namespace with ended pods: it costs nothing, only order."""
 
 
-class Isolation:
+class TenancyGuard:
     """What is known of the cluster's network. `doubt` says why tenants may not be apart; None: they are."""
 
     def __init__(self) -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From the ledger to a signed, stored claim; `sending` carries it to the chain from there.
+"""From the ledger to a signed, stored claim; `submission` carries it to the chain from there.
 
 One claim is under way at a time. It is stored before it is sent, and sent again, byte for byte,
 until the chain shows it; only the chain's `upTo` says where the next one begins.
@@ -20,7 +20,7 @@ from trustedpods.protocol.errors import Refused, TrustedPodsError
 from trustedpods.protocol.ids import Address, ChannelId
 from trustedpods.protocol.units import UnixSeconds
 from trustedpods.provider.billing.meter import Meter
-from trustedpods.provider.billing.submission import Dispatch
+from trustedpods.provider.billing.submission import ClaimSubmission
 from trustedpods.provider.core import metering, settlement
 from trustedpods.provider.core.pod import ChannelFact, Phase, PodRecord
 from trustedpods.provider.doors import Doors
@@ -56,7 +56,7 @@ class Settlement:
         self._hurry: set[ChannelId] = set()
         self._closing: dict[ChannelId, bool] = {}
         self._knock = trio.Event()
-        self._sending = Dispatch(doors, pods)
+        self._sending = ClaimSubmission(doors, pods)
         self._operators: set[bytes] = set()
         self._not_before = UnixSeconds(0)
 
@@ -107,33 +107,33 @@ class Settlement:
             if claim is None:
                 claim = await self._cut(forced=False)
             if claim is not None and (claim.state is not ClaimState.PREPARED or await self._may_send(claim)):
-                await self._dispatch(claim)
+                await self._submission(claim)
 
     async def flush(self) -> None:
         """Send a claim that is signed and not yet mined, whichever boot's meter signed it."""
         async with self._turn:
             claim = await self._doors.store.read(claims.open_claim)
             if claim is not None and claim.state is not ClaimState.MINED:
-                await self._dispatch(claim)
+                await self._submission(claim)
 
     async def claim(self, *, prepare: bool, withdraw: bool) -> ClaimReport:
         """The operator's verb: cut now; unless *prepare*, send it; with *withdraw*, pay out."""
         async with self._turn:
             claim = await self._doors.store.read(claims.open_claim)
             if claim is not None and claim.state is ClaimState.MINED:
-                await self._dispatch(claim)
+                await self._submission(claim)
                 claim = await self._doors.store.read(claims.open_claim)
             if claim is None:
                 claim = await self._cut(forced=True)
             transaction = claim.tx if claim else None
             if claim is not None and not prepare:
-                transaction = await self._dispatch(claim)
+                transaction = await self._submission(claim)
         withdrawn = await self._withdraw() if withdraw else 0
         return ClaimReport(
             len(claim.cuts) if claim else 0, claim.root if claim else None, transaction, withdrawn
         )
 
-    async def _dispatch(self, claim: StoredClaim) -> bytes | None:
+    async def _submission(self, claim: StoredClaim) -> bytes | None:
         """Carry a stored claim on; what was urgent in it has had its turn."""
         transaction = await self._sending.advance(claim)
         self._hurry -= {cut.channel for cut in claim.cuts}
@@ -183,7 +183,7 @@ class Settlement:
         """The operator's rules at today's price of gas."""
         terms = self._doors.config.terms
         price = await self._doors.chain.gas_price() if terms.coin_price else 0
-        fees = settlement.Fees(price, terms.coin_price, terms.max_gas_percent)
+        fees = settlement.ClaimFees(price, terms.coin_price, terms.max_gas_percent)
         return settlement.Timing(terms.claim_interval_s, terms.min_claim, fees)
 
     def _may_cut(self, record: PodRecord) -> bool:
@@ -202,7 +202,7 @@ class Settlement:
 
     def _candidate(
         self, channel: Channel, book: metering.Ledger, observed: UnixSeconds, head: Block
-    ) -> settlement.Candidate:
+    ) -> settlement.ClaimCandidate:
         running = any(run.ended is None for run in book.runs)
         pending = self._meter.pending_since(channel.id)
         up_to = metering.horizon(observed, head.time, running=running, pending_since=pending)
@@ -210,7 +210,7 @@ class Settlement:
         usage = metering.usage(book, channel.up_to, up_to)
         if release and not self._closing[channel.id]:
             usage = type(usage)()
-        return settlement.Candidate(
+        return settlement.ClaimCandidate(
             channel=channel.id,
             from_=channel.up_to,
             up_to=up_to,
@@ -259,13 +259,13 @@ class Settlement:
         publisher.
         """
         while True:
-            (channel,) = await self._doors.chain.channels(self._doors.owner, [record.channel])
+            channel = await self._doors.chain.channel(self._doors.owner, record.channel)
             if channel is None or channel.meter_tag != meter_tag(self._doors.meter):
                 self.closed(record.channel)
                 return
             if record.phase is not Phase.REMOVING:
                 raise Refused("the pod is not being removed", rule="phase")
-            fact = ChannelFact(channel.left, channel.up_to, channel.unlock_at)
+            fact = ChannelFact.of(channel)
             await self._pods.change(record.channel, chain=fact)
             self.close(record.channel, billed=billed)
             await trio.sleep(0.5)

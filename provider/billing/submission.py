@@ -15,12 +15,12 @@ from trustedpods.provider.core.pod import ChannelFact
 from trustedpods.provider.doors import Doors
 from trustedpods.provider.pods.records import Pods
 from trustedpods.provider.store import claims
-from trustedpods.provider.store.claims import ClaimState, Outcome, StoredClaim
+from trustedpods.provider.store.claims import ClaimOutcome, ClaimState, StoredClaim
 
 _log = logging.getLogger(__name__)
 
 
-class Dispatch:
+class ClaimSubmission:
     """One claim's way through prepared, sent, mined and final; `advance` may be repeated for ever."""
 
     def __init__(self, doors: Doors, pods: Pods) -> None:
@@ -73,7 +73,7 @@ class Dispatch:
         final = head >= block + self._doors.config.market.finality_blocks
         transaction = carrier.tx_hash if carrier else claim.tx
         outcomes = [
-            Outcome(cut.channel, int(result.flags), result.paid)
+            ClaimOutcome(cut.channel, int(result.flags), result.paid)
             for cut, result in zip(claim.cuts, results, strict=bool(results))
         ]
         state = ClaimState.FINAL if final else ClaimState.MINED
@@ -85,7 +85,7 @@ class Dispatch:
         await self._refresh(claim)
         return transaction
 
-    async def _tell(self, outcome: Outcome) -> None:
+    async def _tell(self, outcome: ClaimOutcome) -> None:
         """Count what was paid, and say aloud where it was less than was due."""
         bad = ItemFlags(outcome.flags) & ~ItemFlags.RELEASED
         self._doors.metrics.item_paid(outcome.paid, whole=not bad)
@@ -103,18 +103,14 @@ class Dispatch:
         facts = await self._facts([cut.channel for cut in claim.cuts])
         for channel, found in facts.items():
             if found is not None and self._pods.get(channel) is not None:
-                await self._pods.change(channel, chain=_fact(found))
+                await self._pods.change(channel, chain=ChannelFact.of(found))
 
 
 def _judge(cut: settlement.Cut, channel: Channel | None, meter: int) -> settlement.Fate:
     """The signer may be the meter of an earlier boot: it counts while the channel names it."""
     if channel is None:
         return settlement.judge(cut, None)
-    return settlement.judge(cut, _fact(channel), ours=channel.meter_tag == meter)
-
-
-def _fact(channel: Channel) -> ChannelFact:
-    return ChannelFact(channel.left, channel.up_to, channel.unlock_at)
+    return settlement.judge(cut, ChannelFact.of(channel), ours=channel.meter_tag == meter)
 
 
 def _carrier(mined: list[Submission]) -> Submission:

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from trustedpods.protocol.units import Resources
 from trustedpods.provider.cluster import views
 from trustedpods.provider.cluster.objects import sizes
-from trustedpods.provider.cluster.views import KubeObject
+from trustedpods.provider.cluster.objects.names import KubeObject
 
 
 @dataclass(frozen=True, slots=True)
-class Capacity:
-    """What the ready nodes offer to pods, and what pods and claims have asked for of it."""
+class ClusterCapacity:
+    """What the ready nodes offer to pods, and what pods and volume claims have asked for of it."""
 
     allocatable: Resources
     requested: Resources
@@ -28,17 +28,17 @@ class Capacity:
 
 
 def capacity(
-    nodes: Iterable[KubeObject], pods: Iterable[KubeObject], claims: Iterable[KubeObject]
-) -> Capacity:
-    """Sum over the nodes that take pods, against the pods on them or on none yet, and all claims."""
+    nodes: Iterable[KubeObject], pods: Iterable[KubeObject], volume_claims: Iterable[KubeObject]
+) -> ClusterCapacity:
+    """Sum over the nodes that take pods, against the pods on them or on none yet, and all volume claims."""
     usable = [node for node in nodes if _takes_pods(node)]
     places = {node["metadata"]["name"] for node in usable} | {""}
     running = [
         pod for pod in pods if not views.is_over(pod) and (pod["spec"].get("nodeName") or "") in places
     ]
     asked = sizes.total(sizes.requested_by(pod["spec"]) for pod in running)
-    volumes = sum(views.claim_view(claim).mib for claim in claims)
-    return Capacity(
+    volumes = sum(views.volume_claim_view(claim).mib for claim in volume_claims)
+    return ClusterCapacity(
         allocatable=sizes.total(
             sizes.resources(node.get("status", {}).get("allocatable", {})) for node in usable
         ),

@@ -10,19 +10,17 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 
-from trustedpods.provider.cluster import applying, diagnosis, leases, reasons, views
-from trustedpods.provider.cluster import rollout as rollouts
+from trustedpods.provider.cluster import applying, diagnosis, leases, views, workloads
 from trustedpods.provider.cluster.api import errors, kubeconfig, watch
 from trustedpods.provider.cluster.api.http import Api, open_api, path_of
 from trustedpods.provider.cluster.api.watch import PodChange
-from trustedpods.provider.cluster.capacity import Capacity, capacity
+from trustedpods.provider.cluster.capacity import ClusterCapacity, capacity
+from trustedpods.provider.cluster.diagnosis import Diagnosis
 from trustedpods.provider.cluster.isolation_proof import proof
 from trustedpods.provider.cluster.isolation_proof.proof import Proof
-from trustedpods.provider.cluster.objects.builder import KubeObject
-from trustedpods.provider.cluster.objects.names import DELETION_COST, METERED, POD_LABEL, WORKLOAD
-from trustedpods.provider.cluster.reasons import Diagnosis
+from trustedpods.provider.cluster.objects.names import DELETION_COST, METERED, POD_LABEL, KubeObject
 from trustedpods.provider.cluster.rollout import Rollout
-from trustedpods.provider.cluster.views import ClaimView, NamespaceView, PodView
+from trustedpods.provider.cluster.views import NamespaceView, PodView, VolumeClaimView
 
 MAX_REPLICAS_SET = 1000
 """A guard against nonsense, far above any manifest's maximum."""
@@ -41,9 +39,9 @@ class Cluster:
     # ---- a pod's objects -----------------------------------------------------------------------
 
     async def apply(self, objects: Sequence[KubeObject]) -> None:
-        """Make the cluster hold these objects, as `builder.objects` returns them.
+        """Make the cluster hold these objects, as `pod_objects.objects` returns them.
 
-        A new Deployment starts at zero replicas; one that exists keeps its number. Raises
+        A new workload starts at zero replicas; one that exists keeps its number. Raises
         errors.ImmutableChange where Kubernetes cannot change an object in place, and
         errors.NamespaceEnding where the namespace is being deleted.
         """
@@ -54,31 +52,22 @@ class Cluster:
         """Set how many replicas shall run; refused (NotThere) where nothing was applied."""
         if not 0 <= replicas <= MAX_REPLICAS_SET:
             raise ValueError(f"replicas: {replicas}")
-        await applying.scale(self._api, namespace, replicas)
+        await workloads.HTTP_PODS.scale(self._api, namespace, replicas)
 
     async def replicas(self, namespace: str) -> int:
         """How many replicas shall run; 0 where nothing was applied."""
-        deployment = await self._api.find(path_of("Deployment", namespace, WORKLOAD))
-        return 0 if deployment is None else rollouts.asked_for(deployment)
+        return await workloads.HTTP_PODS.replicas(self._api, namespace)
 
     async def all_replicas(self) -> dict[str, int]:
         """The same of all pods at once, by their namespaces; what is not in it has none."""
-        found = await self._api.items(path_of("Deployment"), POD_LABEL)
-        ours = [one for one in found if one["metadata"]["name"] == WORKLOAD]
-        return {one["metadata"]["namespace"]: rollouts.asked_for(one) for one in ours}
+        return await workloads.HTTP_PODS.all_replicas(self._api)
 
     async def rollout(self, namespace: str) -> Rollout:
         """What `scale` asked for last, and whether every controller has seen it.
 
         Look at the pods after this: then one that is there, and is not being deleted, stays.
         """
-        deployment = await self._api.find(path_of("Deployment", namespace, WORKLOAD))
-        if deployment is None:
-            return Rollout(0, settled=True)
-        if not rollouts.observed(deployment):
-            return Rollout(rollouts.asked_for(deployment), settled=False)
-        made = await self._api.items(path_of("ReplicaSet", namespace), POD_LABEL)
-        return rollouts.rollout(deployment, made)
+        return await workloads.HTTP_PODS.rollout(self._api, namespace)
 
     async def delete_namespace(self, namespace: str) -> None:
         """Ask for the end of a pod's life with all that it holds; done already is done."""
@@ -106,17 +95,17 @@ class Cluster:
         """
         return watch.watch_pods(self._api, namespace)
 
-    async def claims(self, namespace: str | None = None) -> list[ClaimView]:
+    async def volume_claims(self, namespace: str | None = None) -> list[VolumeClaimView]:
         """Persistent volume claims of one namespace or of all."""
         found = await self._api.items(path_of("PersistentVolumeClaim", namespace), POD_LABEL)
-        return [views.claim_view(claim) for claim in found]
+        return [views.volume_claim_view(claim) for claim in found]
 
-    async def capacity(self) -> Capacity:
-        """What the ready nodes offer, and what pods and claims of anybody have asked for."""
+    async def capacity(self) -> ClusterCapacity:
+        """What the ready nodes offer, and what pods and volume claims of anybody have asked for."""
         nodes = await self._api.items(path_of("Node"))
         pods = await self._api.items(path_of("Pod"))
-        claims = await self._api.items(path_of("PersistentVolumeClaim"))
-        return capacity(nodes, pods, claims)
+        volume_claims = await self._api.items(path_of("PersistentVolumeClaim"))
+        return capacity(nodes, pods, volume_claims)
 
     # ---- single replicas -----------------------------------------------------------------------
 
@@ -141,7 +130,7 @@ class Cluster:
             return
 
     async def set_deletion_cost(self, namespace: str, pod: str, cost: int) -> None:
-        """Of a Deployment's replicas those with the least cost end first; 0 is the default."""
+        """Of a pod's replicas those with the least cost end first; 0 is the default."""
         annotation = {"metadata": {"annotations": {DELETION_COST: str(cost)}}}
         try:
             await self._api.merge(path_of("Pod", namespace, pod), annotation)
@@ -168,7 +157,7 @@ class Cluster:
 
     async def events(self, namespace: str) -> list[str]:
         """Kubernetes' events of a namespace as lines, oldest first."""
-        return reasons.event_lines(await self._api.items(path_of("Event", namespace)))
+        return diagnosis.event_lines(await self._api.items(path_of("Event", namespace)))
 
     async def diagnose(self, namespace: str) -> Diagnosis | None:
         """Why no replica is ready; None when one is, when none is wanted, or nothing is known."""

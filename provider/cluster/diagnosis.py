@@ -1,20 +1,85 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reads what `reasons` needs to say why a namespace has no ready replica."""
+"""Why a pod does not start, in Kubernetes' own words.
+
+A publisher who has paid gets the scheduler's, the kubelet's or the quota's sentence and his
+container's last lines, not "failed". What containers wrote is shown without control characters.
+Only `diagnose` and `read_logs` ask the API server; the rest is pure.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
 
 from trustedpods.protocol import limits
 from trustedpods.protocol.errors import TrustedPodsError
-from trustedpods.provider.cluster import reasons, views
+from trustedpods.provider.cluster import views, workloads
 from trustedpods.provider.cluster.api.http import Api, path_of
-from trustedpods.provider.cluster.objects.names import POD_LABEL, WORKLOAD
-from trustedpods.provider.cluster.reasons import Crash, Diagnosis
+from trustedpods.provider.cluster.objects.names import POD_LABEL, KubeObject
 
 LOG_LINES = 10
+MAX_TEXT = 4000
+
+_HOPELESS = {
+    "CrashLoopBackOff",
+    "CreateContainerConfigError",
+    "CreateContainerError",
+    "ErrImageNeverPull",
+    "ErrImagePull",
+    "ImagePullBackOff",
+    "InvalidImageName",
+    "RunContainerError",
+    "StartError",
+    "Unschedulable",
+}
+"""Reasons after which waiting longer seldom helps. Kubernetes itself tries on for ever."""
+
+_AWAY_WORDS = (
+    "dial tcp",
+    "dial unix",
+    "error reading from server",
+    "code = Unavailable",
+    "connection refused",
+    "connection reset by peer",
+    "transport is closing",
+    "ttrpc: closed",
+)
+"""The container runtime or the registry is being started again: the kubelet's next try may succeed."""
+
+_AWAY_REASONS = {"Unknown", "ContainerStatusUnknown"}
+"""How the kubelet calls the end of a container that the runtime lost, as it was killed meanwhile."""
+
+_PASSING = "status unknown for quota"
+"""A replica set's first try can come before the quota has counted; it tries again."""
+
+_CLAIM = "PersistentVolumeClaim"
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnosis:
+    """Why no replica is ready. `hopeless` says that waiting longer will hardly change it."""
+
+    text: str
+    hopeless: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Crash:
+    """A container that ended although it should serve.
+
+    `restarted` when it was started again, `lost` when the container runtime ended it, not the program.
+    """
+
+    namespace: str
+    pod: str
+    container: str
+    how: str
+    restarted: bool
+    lost: bool = False
 
 
 async def diagnose(api: Api, namespace: str) -> Diagnosis | None:
     """See `Cluster.diagnose`."""
-    deployment = await api.find(path_of("Deployment", namespace, WORKLOAD))
-    if deployment is None or not deployment["spec"].get("replicas", 1):
+    workload = await workloads.HTTP_PODS.find(api, namespace)
+    if workload is None or not workload["spec"].get("replicas", 1):
         return None
     pods = await api.items(path_of("Pod", namespace), POD_LABEL)
     seen = [views.pod_view(pod) for pod in pods]
@@ -22,15 +87,14 @@ async def diagnose(api: Api, namespace: str) -> Diagnosis | None:
         return None
     alive = [pod for pod, view in zip(pods, seen, strict=True) if view.deleted_at is None]
     if not alive:
-        sets = await api.items(path_of("ReplicaSet", namespace), POD_LABEL)
-        return reasons.no_pod([*sets, deployment])
+        return no_pod(await workloads.HTTP_PODS.makers(api, workload))
     for pod in alive:
-        crash = reasons.crash_in(pod)
+        crash = crash_in(pod)
         if crash is not None:
-            return reasons.crashed(crash, await _last_lines(api, crash))
-        if (found := reasons.waiting(pod)) is not None:
+            return crashed(crash, await _last_lines(api, crash))
+        if (found := waiting(pod)) is not None:
             return found
-    return reasons.last_word(await api.items(path_of("Event", namespace)))
+    return last_word(await api.items(path_of("Event", namespace)))
 
 
 async def _last_lines(api: Api, crash: Crash) -> bytes:
@@ -54,3 +118,108 @@ async def read_logs(
         "previous": str(previous).lower(),
     }
     return (await api.call("GET", path_of("Pod", namespace, pod) + "/log", query=query)).content
+
+
+def crash_in(pod: KubeObject) -> Crash | None:
+    """The first container of the pod that is not running because it ended."""
+    for container in (*_failed_first(pod), *views.containers(pod)):
+        state, before = container.get("state", {}), container.get("lastState", {})
+        ended = state.get("terminated") or ("waiting" in state and before.get("terminated"))
+        if ended:
+            how = f"container {container['name']} ended: {_end(ended)}"
+            if count := container.get("restartCount"):
+                how += f", restarted {count} times" if count > 1 else ", restarted once"
+            metadata = pod["metadata"]
+            return Crash(
+                metadata["namespace"],
+                metadata["name"],
+                container["name"],
+                how,
+                restarted="terminated" not in state,
+                lost=ended.get("reason") in _AWAY_REASONS or _away(str(ended.get("message"))),
+            )
+    return None
+
+
+def _failed_first(pod: KubeObject) -> list[KubeObject]:
+    """Init containers that did not end well; that the others ended is as it should be."""
+    return [found for found in views.init_containers(pod) if not _ended_well(found)]
+
+
+def _ended_well(container: KubeObject) -> bool:
+    ended = container.get("state", {}).get("terminated")
+    return ended is not None and ended.get("exitCode") == 0
+
+
+def _end(ended: KubeObject) -> str:
+    reason = ended.get("reason", "")
+    parts = [reason] if reason not in ("", "Error", "Completed") else []
+    parts.append(f"exit code {ended.get('exitCode')}")
+    message = str(ended.get("message") or "").strip()
+    return ", ".join(parts) + (f" ({message})" if message and reason in _HOPELESS else "")
+
+
+def crashed(crash: Crash, last_lines: bytes) -> Diagnosis:
+    """How a container ended, and what it wrote last."""
+    lines = last_lines[-MAX_TEXT:].decode(errors="replace").strip()
+    return Diagnosis(readable(crash.how + (f"\n{lines}" if lines else "")), hopeless=not crash.lost)
+
+
+def waiting(pod: KubeObject) -> Diagnosis | None:
+    """What the pod waits for, if that is more than a normal step."""
+    words = views.waiting_for(pod)
+    if words is None:
+        return None
+    return Diagnosis(readable(words), hopeless=words.partition(":")[0] in _HOPELESS and not _away(words))
+
+
+def _away(words: str) -> bool:
+    return any(away in words for away in _AWAY_WORDS)
+
+
+def no_pod(holders: Iterable[KubeObject]) -> Diagnosis | None:
+    """Why a replica set or workload could not even make a pod: quota, pod security, a webhook."""
+    for holder in holders:
+        for condition in holder.get("status", {}).get("conditions", []):
+            if condition["type"] == "ReplicaFailure" and condition["status"] == "True":
+                text = f"{condition.get('reason', 'FailedCreate')}: {condition.get('message', '')}"
+                return Diagnosis(readable(text), hopeless=_PASSING not in text)
+    return None
+
+
+def last_word(events: Iterable[KubeObject]) -> Diagnosis | None:
+    """The newest warning among events; where there is none, what a volume claim waits for."""
+    ordered = _in_order(events)
+    warnings = [event for event in ordered if event.get("type") == "Warning"]
+    claims = [event for event in ordered if event.get("involvedObject", {}).get("kind") == _CLAIM]
+    for event in (*warnings[-1:], *claims[-1:]):
+        return Diagnosis(readable(f"{event.get('reason')}: {event.get('message')}"), hopeless=False)
+    return None
+
+
+def event_lines(events: Iterable[KubeObject]) -> list[str]:
+    """Events as lines, oldest first: `Warning FailedMount Pod/x: message (3 times)`."""
+    return [_event_line(event) for event in _in_order(events)]
+
+
+def _event_line(event: KubeObject) -> str:
+    about = event.get("involvedObject", {})
+    count = max(int(event.get("count") or 0), int((event.get("series") or {}).get("count") or 0))
+    times = f" ({count} times)" if count > 1 else ""
+    head = f"{event.get('type')} {event.get('reason')} {about.get('kind')}/{about.get('name')}"
+    return readable(f"{head}: {event.get('message', '')}{times}")
+
+
+def _in_order(events: Iterable[KubeObject]) -> list[KubeObject]:
+    return sorted(events, key=_moment)
+
+
+def _moment(event: KubeObject) -> str:
+    last_seen = (event.get("series") or {}).get("lastObservedTime")
+    return str(last_seen or event.get("lastTimestamp") or event.get("eventTime") or "")
+
+
+def readable(text: str) -> str:
+    """The text without what a terminal would obey, and of bounded length."""
+    clean = "".join(sign for sign in text if sign.isprintable() or sign in "\n\t")
+    return clean if len(clean) <= MAX_TEXT else clean[:MAX_TEXT] + " ..."

@@ -38,8 +38,8 @@ _IMAGE_MANIFESTS = (
 _DIGEST_REFUSED = {"DIGEST_INVALID", "SIZE_INVALID", "MANIFEST_INVALID"}
 
 
-class Registry:
-    """A registry at *base_url*, such as `http://127.0.0.1:5000`. Made by `open_registry`.
+class ImageRegistry:
+    """A registry at *base_url*, such as `http://127.0.0.1:5000`. Made by `open_image_registry`.
 
     NetworkFailure when it cannot be reached; Refused when it says no, with rule `digest` when
     content is not what its digest says.
@@ -214,8 +214,8 @@ def _refusal(answer: httpx.Response, where: str) -> Refused | NetworkFailure:
 
 
 @asynccontextmanager
-async def open_registry(base_url: str) -> AsyncIterator[Registry]:
+async def open_image_registry(base_url: str) -> AsyncIterator[ImageRegistry]:
     """The registry at *base_url* (`http://HOST:PORT`); nothing is asked of it before the first call."""
     limits = httpx.Limits(max_connections=16, max_keepalive_connections=4)
     async with httpx.AsyncClient(timeout=CALL_TIMEOUT_S, limits=limits, trust_env=False) as session:
-        yield Registry(base_url, session)
+        yield ImageRegistry(base_url, session)

@@ -24,7 +24,7 @@ MAX_ANSWER = 16 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
-class PodTraffic:
+class PodCounters:
     """Totals of one Kubernetes pod (one replica) since it got its address; they only ever grow.
 
     `uid` is the Kubernetes pod's, never used twice: of each uid remember the highest totals that
@@ -43,7 +43,7 @@ class PodTraffic:
 class TrafficSource(Protocol):
     """What the meter needs of this door."""
 
-    async def counters(self) -> list[PodTraffic]:
+    async def counters(self) -> list[PodCounters]:
         """The totals of all pods that the agent remembers."""
         ...
 
@@ -54,7 +54,7 @@ class TrafficDoor:
     def __init__(self, path: Path) -> None:
         self._path = path
 
-    async def counters(self) -> list[PodTraffic]:
+    async def counters(self) -> list[PodCounters]:
         """The totals of all pods that the agent remembers, those that ended recently included.
 
         NetworkFailure when the agent does not answer: nothing is known then, and nothing lost,
@@ -81,12 +81,12 @@ def traffic_source(path: str | None) -> TrafficSource:
 class NoTraffic:
     """For a cluster without our agent: nothing but the facade is counted there."""
 
-    async def counters(self) -> list[PodTraffic]:
+    async def counters(self) -> list[PodCounters]:
         """Always empty."""
         return []
 
 
-def parse_counters(answer: bytes, where: str) -> list[PodTraffic]:
+def parse_counters(answer: bytes, where: str) -> list[PodCounters]:
     """The agent's answer: `{"pods": [{uid, namespace, pod, ingressBytes, egressBytes}]}`."""
     try:
         return [_pod(entry) for entry in json.loads(answer)["pods"]]
@@ -94,14 +94,14 @@ def parse_counters(answer: bytes, where: str) -> list[PodTraffic]:
         raise RemoteProtocolError(f"not a list of counters: {error!r}", where=where) from None
 
 
-def _pod(entry: dict[str, object]) -> PodTraffic:
+def _pod(entry: dict[str, object]) -> PodCounters:
     sums = (entry["ingressBytes"], entry["egressBytes"])
     names = (entry["uid"], entry["namespace"], entry["pod"])
     if not all(type(number) is int and number >= 0 for number in sums):
         raise ValueError(f"bytes {sums}")
     if not all(isinstance(name, str) and name for name in names):
         raise ValueError(f"names {names}")
-    return PodTraffic(*names, *sums)  # type: ignore[arg-type]  # checked just above
+    return PodCounters(*names, *sums)  # type: ignore[arg-type]  # checked just above
 
 
 async def _read_all(stream: trio.SocketStream) -> bytes:

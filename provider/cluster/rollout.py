@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whether the cluster's controllers have seen what was asked of a Deployment. Pure.
+"""Whether the cluster's controllers have seen what was asked of a workload. Pure.
 
-A Deployment's controller hands the number of replicas to a ReplicaSet, whose controller makes and
+A workload's controller hands the number of replicas to a replica set, whose controller makes and
 ends pods. Each notes the newest `metadata.generation` that it acted on as `status.observedGeneration`,
 after the pods that it ended for it; what it saw once it never sees older again. Both wait for up to
 30 s before they look again at an API server that was away.
@@ -10,12 +10,12 @@ after the pods that it ended for it; what it saw once it never sees older again.
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from trustedpods.provider.cluster.views import KubeObject
+from trustedpods.provider.cluster.objects.names import KubeObject
 
 
 @dataclass(frozen=True, slots=True)
 class Rollout:
-    """How many replicas a pod's Deployment asks for, and whether all controllers act on just that."""
+    """How many replicas a pod's workload asks for, and whether all controllers act on just that."""
 
     replicas: int
     settled: bool
@@ -32,9 +32,9 @@ def asked_for(controlled: KubeObject) -> int:
     return int(controlled["spec"].get("replicas", 1))
 
 
-def rollout(deployment: KubeObject, replica_sets: Iterable[KubeObject]) -> Rollout:
-    """State of a Deployment with its ReplicaSets, which must have been read after it."""
+def rollout(workload: KubeObject, replica_sets: Iterable[KubeObject]) -> Rollout:
+    """State of a workload with its replica sets, which must have been read after it."""
     made = list(replica_sets)
-    wanted = asked_for(deployment)
+    wanted = asked_for(workload)
     handed_on = sum(map(asked_for, made)) == wanted
-    return Rollout(wanted, observed(deployment) and handed_on and all(map(observed, made)))
+    return Rollout(wanted, observed(workload) and handed_on and all(map(observed, made)))

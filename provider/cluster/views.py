@@ -4,16 +4,12 @@
 Times are the API server's own, so a daemon that was away reads the same as one that was not.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from trustedpods.protocol.units import UnixSeconds
-from trustedpods.provider.cluster.objects import quantities, sizes
-from trustedpods.provider.cluster.objects.names import METERED, POD_LABEL
-
-KubeObject = Mapping[str, Any]
+from trustedpods.provider.cluster.objects import sizes
+from trustedpods.provider.cluster.objects.names import METERED, POD_LABEL, KubeObject
 
 _NOT_A_REASON = {"ContainerCreating", "PodInitializing"}
 _OVER = {"Succeeded", "Failed"}
@@ -52,7 +48,7 @@ class PodView:
 
 
 @dataclass(frozen=True, slots=True)
-class ClaimView:
+class VolumeClaimView:
     """One persistent volume claim; `mib` is what was given, or asked for while none is given."""
 
     namespace: str
@@ -108,19 +104,19 @@ def pod_view(pod: KubeObject) -> PodView:
     )
 
 
-def claim_view(claim: KubeObject) -> ClaimView:
+def volume_claim_view(claim: KubeObject) -> VolumeClaimView:
     """View of one PersistentVolumeClaim object."""
     metadata = claim["metadata"]
     given = claim.get("status", {}).get("capacity", {}).get("storage")
     asked = claim["spec"].get("resources", {}).get("requests", {}).get("storage")
     created = seconds(metadata["creationTimestamp"])
     assert created is not None
-    return ClaimView(
+    return VolumeClaimView(
         namespace=metadata["namespace"],
         name=metadata["name"],
         uid=metadata["uid"],
         label=metadata.get("labels", {}).get(POD_LABEL, ""),
-        mib=quantities.mebibytes(given or asked),
+        mib=sizes.mebibytes(given or asked),
         created=created,
         deleted=_deletion_asked(metadata),
     )

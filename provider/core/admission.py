@@ -9,7 +9,8 @@ from trustedpods.contracts.records import Channel, meter_tag
 from trustedpods.contracts.terms import Terms, least_cap
 from trustedpods.protocol.errors import InsufficientFunds, Refused
 from trustedpods.protocol.ids import Address
-from trustedpods.protocol.messages import AdmitBody, Capacity, LeastTerms, Prices, TrustClass
+from trustedpods.protocol.messages.admission import AdmitBody
+from trustedpods.protocol.messages.provider import Capacity, LeastTerms, Prices, TrustClass
 from trustedpods.protocol.units import Resources, UnixSeconds
 from trustedpods.provider.core.egress import NOT_THE_WORLD
 from trustedpods.provider.core.funds import peak_per_second
@@ -127,7 +128,7 @@ def check_channel(
     terms = channel.terms
     if agreed is None or (agreed.prices, agreed.unlock_s) != (terms.prices, terms.unlock_s):
         _check_terms(channel, offer)
-    replicas = max(1, scaling.least)
+    replicas = max(1, scaling.min_replicas)
     peak = peak_per_second(size, replicas, offer.least.idle_mib)
     if not terms.covers_peak(peak, offer.claim_interval_s):
         raise Refused(

@@ -22,7 +22,7 @@ MAIL = 25
 
 _LAST_PORT = 65_535
 
-Protocol = Literal["TCP", "UDP", "SCTP"]
+PortProtocol = Literal["TCP", "UDP", "SCTP"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ class Opening:
 
     cidr: str
     excepts: tuple[str, ...]
-    ports: tuple[tuple[Protocol, int, int], ...]
+    ports: tuple[tuple[PortProtocol, int, int], ...]
 
 
 def openings(network: Network, refused: Sequence[str]) -> list[Opening]:
@@ -47,7 +47,7 @@ def openings(network: Network, refused: Sequence[str]) -> list[Opening]:
 
 
 def _opening(
-    block: IpBlock, ports: tuple[tuple[Protocol, int, int], ...], closed: list[IPv4Network]
+    block: IpBlock, ports: tuple[tuple[PortProtocol, int, int], ...], closed: list[IPv4Network]
 ) -> Opening:
     wanted = block.network
     for network in closed:
@@ -58,7 +58,7 @@ def _opening(
     return Opening(str(wanted), tuple(excepts), ports)
 
 
-def _ports(asked: Sequence[EgressPort]) -> Iterator[tuple[Protocol, int, int]]:
+def _ports(asked: Sequence[EgressPort]) -> Iterator[tuple[PortProtocol, int, int]]:
     """The ranges, without the port of mail. None asked for means all."""
     all_ports: list[EgressPort] = [EgressPort(protocol=name) for name in ("TCP", "UDP", "SCTP")]
     for entry in asked or all_ports:
@@ -69,7 +69,7 @@ def _ports(asked: Sequence[EgressPort]) -> Iterator[tuple[Protocol, int, int]]:
         yield from _around_mail(entry.protocol, first, last)
 
 
-def _around_mail(protocol: Protocol, first: int, last: int) -> Iterator[tuple[Protocol, int, int]]:
+def _around_mail(protocol: PortProtocol, first: int, last: int) -> Iterator[tuple[PortProtocol, int, int]]:
     """[first, last] without the port of mail."""
     if protocol != "TCP":
         yield protocol, first, last

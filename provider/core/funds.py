@@ -4,7 +4,7 @@
 from dataclasses import dataclass, replace
 
 from trustedpods.contracts.terms import Terms, due, price_list
-from trustedpods.protocol.messages import Prices
+from trustedpods.protocol.messages.provider import Prices
 from trustedpods.protocol.units import UnixSeconds, Usage
 from trustedpods.provider.core.pod import PodSize, Scaling
 
@@ -55,8 +55,8 @@ def affordable(terms: Terms, size: PodSize, scaling: Scaling, idle_mib: int, cla
 
     Never below what admission asked the cap for (`least`, or one): a pod that was let in runs.
     """
-    floor = max(1, scaling.least)
-    for replicas in range(scaling.most, floor, -1):
+    floor = max(1, scaling.min_replicas)
+    for replicas in range(scaling.max_replicas, floor, -1):
         if terms.covers_peak(peak_per_second(size, replicas, idle_mib), claim_interval_s):
             return replicas
     return floor

@@ -12,7 +12,7 @@ from trustedpods.protocol.units import UnixSeconds
 from trustedpods.provider.core.pod import ENDED, Phase, PodRecord
 
 
-class Event(StrEnum):
+class LifecycleEvent(StrEnum):
     """What can happen to a pod."""
 
     BUNDLE = "bundle"
@@ -36,7 +36,7 @@ class Event(StrEnum):
     REMOVED = "removed"
 
 
-class Command(StrEnum):
+class LifecycleCommand(StrEnum):
     """What the app has to do after a step; each may be repeated."""
 
     WORK = "work"
@@ -52,77 +52,77 @@ class Command(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class LifecycleStep:
     """The record after an event, and what to do about it."""
 
     record: PodRecord
-    commands: tuple[Command, ...] = ()
+    commands: tuple[LifecycleCommand, ...] = ()
 
 
 _BEFORE_SERVING = (Phase.RECEIVED, Phase.WAITING_CHANNEL, Phase.IMPORTING, Phase.STARTING)
 _STANDING = (*_BEFORE_SERVING, Phase.SERVING, Phase.STOPPED, Phase.AWAITING_KEY)
 
-_NEXT: dict[Event, tuple[tuple[Phase, ...], Phase]] = {
-    Event.BUNDLE: (tuple(set(_STANDING) | ENDED), Phase.RECEIVED),
-    Event.BLOBS_COMPLETE: ((Phase.RECEIVED,), Phase.WAITING_CHANNEL),
-    Event.CHANNEL_GOOD: ((Phase.WAITING_CHANNEL,), Phase.IMPORTING),
-    Event.IMPORTED: ((Phase.IMPORTING,), Phase.STARTING),
-    Event.STARTED: ((Phase.STARTING,), Phase.SERVING),
-    Event.FAILED: (_BEFORE_SERVING, Phase.REMOVING),
-    Event.FUNDS_OUT: ((*_BEFORE_SERVING, Phase.SERVING), Phase.STOPPED),
-    Event.UNLOCK_ANNOUNCED: ((*_BEFORE_SERVING, Phase.SERVING), Phase.STOPPED),
-    Event.FUNDED: ((Phase.STOPPED,), Phase.SERVING),
-    Event.GRACE_OVER: ((Phase.STOPPED, Phase.AWAITING_KEY), Phase.REMOVING),
-    Event.CHANNEL_GONE: (_STANDING, Phase.REMOVING),
-    Event.NAMESPACE_LOST: ((Phase.SERVING,), Phase.IMPORTING),
-    Event.KEY_LOST: ((*_BEFORE_SERVING, Phase.SERVING, Phase.STOPPED), Phase.AWAITING_KEY),
-    Event.DELETED: (_STANDING, Phase.REMOVING),
-    Event.EVICTED: (_STANDING, Phase.REMOVING),
-    Event.REMOVED: ((Phase.REMOVING,), Phase.GONE),
+_NEXT: dict[LifecycleEvent, tuple[tuple[Phase, ...], Phase]] = {
+    LifecycleEvent.BUNDLE: (tuple(set(_STANDING) | ENDED), Phase.RECEIVED),
+    LifecycleEvent.BLOBS_COMPLETE: ((Phase.RECEIVED,), Phase.WAITING_CHANNEL),
+    LifecycleEvent.CHANNEL_GOOD: ((Phase.WAITING_CHANNEL,), Phase.IMPORTING),
+    LifecycleEvent.IMPORTED: ((Phase.IMPORTING,), Phase.STARTING),
+    LifecycleEvent.STARTED: ((Phase.STARTING,), Phase.SERVING),
+    LifecycleEvent.FAILED: (_BEFORE_SERVING, Phase.REMOVING),
+    LifecycleEvent.FUNDS_OUT: ((*_BEFORE_SERVING, Phase.SERVING), Phase.STOPPED),
+    LifecycleEvent.UNLOCK_ANNOUNCED: ((*_BEFORE_SERVING, Phase.SERVING), Phase.STOPPED),
+    LifecycleEvent.FUNDED: ((Phase.STOPPED,), Phase.SERVING),
+    LifecycleEvent.GRACE_OVER: ((Phase.STOPPED, Phase.AWAITING_KEY), Phase.REMOVING),
+    LifecycleEvent.CHANNEL_GONE: (_STANDING, Phase.REMOVING),
+    LifecycleEvent.NAMESPACE_LOST: ((Phase.SERVING,), Phase.IMPORTING),
+    LifecycleEvent.KEY_LOST: ((*_BEFORE_SERVING, Phase.SERVING, Phase.STOPPED), Phase.AWAITING_KEY),
+    LifecycleEvent.DELETED: (_STANDING, Phase.REMOVING),
+    LifecycleEvent.EVICTED: (_STANDING, Phase.REMOVING),
+    LifecycleEvent.REMOVED: ((Phase.REMOVING,), Phase.GONE),
 }
 """For each event: the phases in which it counts, and the phase that it leads to."""
 
-_ON_ENTRY: dict[Phase, tuple[Command, ...]] = {
-    Phase.RECEIVED: (Command.WORK,),
-    Phase.WAITING_CHANNEL: (Command.WORK,),
-    Phase.IMPORTING: (Command.WORK,),
-    Phase.STARTING: (Command.WORK,),
-    Phase.SERVING: (Command.PUBLISH,),
-    Phase.STOPPED: (Command.PARK, Command.SETTLE),
-    Phase.REMOVING: (Command.PARK, Command.WORK),
-    Phase.GONE: (Command.FORGET,),
-    Phase.FAILED: (Command.FORGET,),
-    Phase.AWAITING_KEY: (Command.PARK,),
+_ON_ENTRY: dict[Phase, tuple[LifecycleCommand, ...]] = {
+    Phase.RECEIVED: (LifecycleCommand.WORK,),
+    Phase.WAITING_CHANNEL: (LifecycleCommand.WORK,),
+    Phase.IMPORTING: (LifecycleCommand.WORK,),
+    Phase.STARTING: (LifecycleCommand.WORK,),
+    Phase.SERVING: (LifecycleCommand.PUBLISH,),
+    Phase.STOPPED: (LifecycleCommand.PARK, LifecycleCommand.SETTLE),
+    Phase.REMOVING: (LifecycleCommand.PARK, LifecycleCommand.WORK),
+    Phase.GONE: (LifecycleCommand.FORGET,),
+    Phase.FAILED: (LifecycleCommand.FORGET,),
+    Phase.AWAITING_KEY: (LifecycleCommand.PARK,),
 }
 
 
-def step(record: PodRecord, event: Event, now: UnixSeconds, reason: str = "") -> Step:
+def step(record: PodRecord, event: LifecycleEvent, now: UnixSeconds, reason: str = "") -> LifecycleStep:
     """The record after *event*; the same record and no commands where it does not count."""
     counts_in, phase = _NEXT[event]
     if record.phase not in counts_in:
-        return Step(record)
-    if event is Event.FAILED and record.previous is not None:
+        return LifecycleStep(record)
+    if event is LifecycleEvent.FAILED and record.previous is not None:
         return _roll_back(record, now, reason)
-    if event is Event.FAILED and record.served:
+    if event is LifecycleEvent.FAILED and record.served:
         phase = Phase.SERVING  # it ran before: from here on a failing start is a failing wake-up
-    if event is Event.REMOVED and record.failing:
+    if event is LifecycleEvent.REMOVED and record.failing:
         phase = Phase.FAILED
     after = replace(record, phase=phase, changed_at=now, reason=reason or _kept_reason(record, phase))
-    return Step(_with_marks(after, event, now), _ON_ENTRY[phase])
+    return LifecycleStep(_with_marks(after, event, now), _ON_ENTRY[phase])
 
 
 def _kept_reason(record: PodRecord, phase: Phase) -> str:
     return record.reason if phase in (Phase.REMOVING, *ENDED) else ""
 
 
-def _with_marks(record: PodRecord, event: Event, now: UnixSeconds) -> PodRecord:
+def _with_marks(record: PodRecord, event: LifecycleEvent, now: UnixSeconds) -> PodRecord:
     match record.phase:
         case Phase.SERVING:
             return replace(record, live=True, previous=None, stopped_at=None, failing=False)
         case Phase.STOPPED:
             return replace(record, live=False, stopped_at=now)
         case Phase.REMOVING:
-            return replace(record, live=False, failing=event is Event.FAILED)
+            return replace(record, live=False, failing=event is LifecycleEvent.FAILED)
         case Phase.AWAITING_KEY:  # what ran before does not open either, and the facade has other slots now
             return replace(record, live=False, previous=None, slot=None)
         case Phase.GONE | Phase.FAILED:  # of a bundle that nobody needs any more nothing is kept
@@ -131,7 +131,7 @@ def _with_marks(record: PodRecord, event: Event, now: UnixSeconds) -> PodRecord:
             return record
 
 
-def _roll_back(record: PodRecord, now: UnixSeconds, reason: str) -> Step:
+def _roll_back(record: PodRecord, now: UnixSeconds, reason: str) -> LifecycleStep:
     """A newer bundle failed: back to the one that ran, under the newer generation."""
     back = replace(
         record,
@@ -141,4 +141,4 @@ def _roll_back(record: PodRecord, now: UnixSeconds, reason: str) -> Step:
         reason=f"back to the bundle before: {reason}",
         changed_at=now,
     )
-    return Step(back, _ON_ENTRY[Phase.IMPORTING])
+    return LifecycleStep(back, _ON_ENTRY[Phase.IMPORTING])

@@ -3,13 +3,15 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Self
 
+from trustedpods.contracts.records import Channel
 from trustedpods.protocol.ids import Address, ChannelId, PodRef, host_label
 from trustedpods.protocol.units import Resources, TokenUnits, UnixSeconds
 
 
 class Phase(StrEnum):
-    """Where a pod stands; see `life` for the ways from one to the next."""
+    """Where a pod stands; see `lifecycle` for the ways from one to the next."""
 
     RECEIVED = "received"
     WAITING_CHANNEL = "waiting-channel"
@@ -51,10 +53,10 @@ class PodSize:
 
 @dataclass(frozen=True, slots=True)
 class Scaling:
-    """Replicas: at least, at most, seconds without a request before sleep, requests at once each."""
+    """The autoscaler's bounds, seconds without a request before sleep, requests each at once."""
 
-    least: int
-    most: int
+    min_replicas: int
+    max_replicas: int
     idle_after_s: int
     concurrency: int
 
@@ -66,6 +68,11 @@ class ChannelFact:
     left: TokenUnits
     up_to: UnixSeconds
     unlock_at: UnixSeconds
+
+    @classmethod
+    def of(cls, channel: Channel) -> Self:
+        """What is kept of a channel that was just read."""
+        return cls(channel.left, channel.up_to, channel.unlock_at)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from enum import StrEnum
 
 from trustedpods.protocol.units import UnixSeconds
 from trustedpods.provider.core import funds
-from trustedpods.provider.core.lifecycle import Command, Event
+from trustedpods.provider.core.lifecycle import LifecycleCommand, LifecycleEvent
 from trustedpods.provider.core.pod import Phase, PodRecord
 
 KEY_LOST_REASON = "the machine was restarted: the pod waits until its publisher's client releases it again"
@@ -26,7 +26,7 @@ class Read(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
+class PodFacts:
     """Everything that is known of one pod now.
 
     `runway_s` is None while the money lasts for ever or is not known; `revivable` is only asked of
@@ -48,27 +48,27 @@ class Facts:
 class Decision:
     """At most one event, and commands that repair what drifted."""
 
-    event: Event | None = None
+    event: LifecycleEvent | None = None
     reason: str = ""
-    commands: tuple[Command, ...] = ()
+    commands: tuple[LifecycleCommand, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
-class Policy:
+class OperatorTimes:
     """The operator's times, in seconds."""
 
     grace_s: int
     warn_before_s: int
 
 
-def decide(pod: PodRecord, facts: Facts, policy: Policy) -> Decision:
+def decide(pod: PodRecord, facts: PodFacts, policy: OperatorTimes) -> Decision:
     """What to do about a pod that is serving, stopped or waiting for its key."""
     if pod.phase not in (Phase.SERVING, Phase.STOPPED, Phase.AWAITING_KEY):
         return Decision()
     if facts.channel is Read.ABSENT:
-        return Decision(Event.CHANNEL_GONE, "the channel was closed on chain")
+        return Decision(LifecycleEvent.CHANNEL_GONE, "the channel was closed on chain")
     if not facts.key_held and pod.phase is not Phase.AWAITING_KEY:
-        return Decision(Event.KEY_LOST, KEY_LOST_REASON)
+        return Decision(LifecycleEvent.KEY_LOST, KEY_LOST_REASON)
     match pod.phase:
         case Phase.SERVING:
             return _serving(facts)
@@ -86,40 +86,46 @@ def books_behind(known: UnixSeconds, claimed: UnixSeconds, paid: UnixSeconds) ->
     return paid > max(known, claimed)
 
 
-def _serving(facts: Facts) -> Decision:
+def _serving(facts: PodFacts) -> Decision:
     if facts.unlock_at:
-        return Decision(Event.UNLOCK_ANNOUNCED, f"the publisher unlocks the deposit at {facts.unlock_at}")
+        return Decision(
+            LifecycleEvent.UNLOCK_ANNOUNCED, f"the publisher unlocks the deposit at {facts.unlock_at}"
+        )
     if funds.must_stop(facts.runway_s):
-        return Decision(Event.FUNDS_OUT, "the deposit is used up, except for what the grace period costs")
+        return Decision(
+            LifecycleEvent.FUNDS_OUT, "the deposit is used up, except for what the grace period costs"
+        )
     if facts.namespace is Read.ABSENT:
-        return Decision(Event.NAMESPACE_LOST, "the namespace vanished from the cluster")
+        return Decision(LifecycleEvent.NAMESPACE_LOST, "the namespace vanished from the cluster")
     if facts.published is Read.ABSENT:
-        return Decision(commands=(Command.PUBLISH,))
+        return Decision(commands=(LifecycleCommand.PUBLISH,))
     return Decision()
 
 
-def _stopped(pod: PodRecord, facts: Facts, policy: Policy) -> Decision:
+def _stopped(pod: PodRecord, facts: PodFacts, policy: OperatorTimes) -> Decision:
     since = pod.stopped_at if pod.stopped_at is not None else pod.changed_at
     if facts.revivable and not facts.unlock_at:
-        return Decision(Event.FUNDED, "money is there again")
+        return Decision(LifecycleEvent.FUNDED, "money is there again")
     return _grace_over(since, facts, policy) or _parked(facts)
 
 
-def _awaiting(pod: PodRecord, facts: Facts, policy: Policy) -> Decision:
+def _awaiting(pod: PodRecord, facts: PodFacts, policy: OperatorTimes) -> Decision:
     """A pod without its key is kept and not billed, unless its money had run out before."""
     over = None if pod.stopped_at is None else _grace_over(pod.stopped_at, facts, policy)
     return over or _parked(facts)
 
 
-def _grace_over(since: UnixSeconds, facts: Facts, policy: Policy) -> Decision | None:
+def _grace_over(since: UnixSeconds, facts: PodFacts, policy: OperatorTimes) -> Decision | None:
     """The end of the grace, only once the chain itself shows that no top-up came."""
     if facts.channel is Read.PRESENT and funds.grace_over(since, facts.unlock_at, policy.grace_s, facts.now):
-        return Decision(Event.GRACE_OVER, f"no money came within the grace period of {policy.grace_s} s")
+        return Decision(
+            LifecycleEvent.GRACE_OVER, f"no money came within the grace period of {policy.grace_s} s"
+        )
     return None
 
 
-def _parked(facts: Facts) -> Decision:
+def _parked(facts: PodFacts) -> Decision:
     """A pod that must not run: take replicas back, whoever set them."""
     if facts.replicas:
-        return Decision(commands=(Command.PARK,))
+        return Decision(commands=(LifecycleCommand.PARK,))
     return Decision()

@@ -31,7 +31,7 @@ LATE_INTERVALS = 1.5
 
 
 @dataclass(frozen=True, slots=True)
-class Candidate:
+class ClaimCandidate:
     """A channel that could be claimed from now: `due` is what its usage costs, in base units.
 
     `release` ends the channel with this claim; `urgent` does not wait for the interval.
@@ -64,7 +64,7 @@ class Cut:
 
 
 @dataclass(frozen=True, slots=True)
-class Fees:
+class ClaimFees:
     """What sending costs. `gas_price` in wei; `coin_price` in base units of the token for a whole coin.
 
     A claim may cost `max_percent` of what it brings. With `coin_price` 0 gas is not weighed.
@@ -90,11 +90,11 @@ class Timing:
 
     interval_s: int
     min_claim: int
-    fees: Fees = Fees()
+    fees: ClaimFees = ClaimFees()
 
 
 def plan(
-    candidates: Iterable[Candidate],
+    candidates: Iterable[ClaimCandidate],
     timing: Timing,
     now: UnixSeconds,
     last_claim: UnixSeconds,

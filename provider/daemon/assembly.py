@@ -3,10 +3,11 @@
 
 from dataclasses import dataclass
 
-from trustedpods.protocol.messages import Verb
+from trustedpods.protocol.messages.verbs import Verb
 from trustedpods.provider.admin.eviction import Eviction
 from trustedpods.provider.admission.admission import Admission
 from trustedpods.provider.admission.gate import Gate
+from trustedpods.provider.admission.rights import CommandRights
 from trustedpods.provider.admission.tenancy import TenancyGuard
 from trustedpods.provider.billing.meter import Meter
 from trustedpods.provider.billing.settlement import Settlement
@@ -22,7 +23,7 @@ from trustedpods.provider.pods.bundles import Bundles
 from trustedpods.provider.pods.progress import ProgressFeeds
 from trustedpods.provider.pods.records import Pods
 from trustedpods.provider.server.blobs import Uploads
-from trustedpods.provider.server.conversations import Handler
+from trustedpods.provider.server.conversations import VerbHandler
 from trustedpods.provider.server.provision import Provisioning
 from trustedpods.provider.server.rotate import Rotations
 from trustedpods.provider.server.verbs import Verbs
@@ -44,6 +45,7 @@ class Parts:
     provisioning_steps: ProvisioningSteps
     workers: PodWorkers
     reconciler: Reconciler
+    rights: CommandRights
     admission: Admission
     recovery: Recovery
     eviction: Eviction
@@ -60,10 +62,11 @@ def assemble(doors: Doors, gate: Gate) -> Parts:
     provisioning_steps = ProvisioningSteps(doors, pods, progress, bundles, autoscaler, meter)
     removal = PodRemoval(doors, pods, progress, bundles, autoscaler, meter, settlement)
     workers = PodWorkers(doors, pods, progress, _work(provisioning_steps, removal))
-    recovery = Recovery(doors, pods, bundles)
+    recovery = Recovery(doors.store, pods, bundles)
     reconciler = Reconciler(doors, pods, bundles, autoscaler, workers, recovery)
     tenancy = TenancyGuard()
-    admission = Admission(doors, pods, bundles, autoscaler, workers, tenancy, gate)
+    rights = CommandRights(pods, doors.generations)
+    admission = Admission(doors, rights, pods, bundles, autoscaler, workers, tenancy, gate)
     parts = Parts(
         doors,
         pods,
@@ -75,6 +78,7 @@ def assemble(doors: Doors, gate: Gate) -> Parts:
         provisioning_steps,
         workers,
         reconciler,
+        rights,
         admission,
         recovery,
         Eviction(doors, pods, bundles, autoscaler, workers, settlement, gate),
@@ -119,7 +123,7 @@ class Runner:
                 parts.bundles.forget(record.request)
 
 
-def handlers(parts: Parts) -> dict[Verb, Handler]:
+def handlers(parts: Parts) -> dict[Verb, VerbHandler]:
     """Who answers which verb of the wire."""
     provisioning = Provisioning(
         parts.admission,
@@ -129,11 +133,11 @@ def handlers(parts: Parts) -> dict[Verb, Handler]:
         parts.provisioning_steps,
         parts.doors.config.identity.domain,
     )
-    uploads = Uploads(parts.admission, parts.bundles, parts.doors.spool, parts.provisioning_steps)
+    uploads = Uploads(parts.rights, parts.bundles, parts.doors.spool, parts.provisioning_steps)
     verbs = Verbs(
         parts.doors,
         parts.pods,
-        parts.admission,
+        parts.rights,
         parts.bundles,
         parts.autoscaler,
         parts.reconciler,
@@ -148,5 +152,5 @@ def handlers(parts: Parts) -> dict[Verb, Handler]:
         "logs": verbs.logs,
         "usage": verbs.usage,
         "delete": verbs.delete,
-        "rotate": Rotations(parts.doors, parts.pods, parts.admission, parts.settlement).rotate,
+        "rotate": Rotations(parts.doors, parts.pods, parts.rights, parts.settlement).rotate,
     }

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The daemon: its tasks, from the opening of the doors until a signal.
 
-`opening` opens the doors, `assembly` makes the parts that run here.
+`startup` opens the doors, `assembly` makes the parts that run here.
 """
 
 import logging
@@ -17,6 +17,7 @@ import trio
 from trustedpods.protocol.evidence import KeyBinding
 from trustedpods.protocol.limits import MIB
 from trustedpods.protocol.net.host import Host, open_host
+from trustedpods.protocol.protocol_ids import PROVIDER
 from trustedpods.provider.admin.api import AdminApi, snapshot
 from trustedpods.provider.admin.socket import serve_admin
 from trustedpods.provider.admission.gate import Gate
@@ -70,7 +71,7 @@ async def run_parts(
     doors, config = parts.doors, parts.doors.config
     binding, profile = _presentation(doors, host)
     conversations = Conversations(doors, binding, profile, handlers(parts))
-    host.serve(conversations.handle)  # at once: who comes early waits until everything runs
+    host.serve(PROVIDER, conversations.handle)  # at once: who comes early waits until everything runs
     async with trio.open_nursery() as nursery:
         await hold_lease(doors)
         nursery.start_soon(_stop_on_signal, nursery.cancel_scope)
@@ -87,15 +88,15 @@ async def run_parts(
             ("observing", partial(parts.meter.keep_observing, OBSERVE_EVERY_S)),
             (
                 "closing old connections",
-                partial(keep_young, doors, parts.pods, parts.bundles, parts.autoscaler),
+                partial(keep_young, doors.facade, parts.pods, parts.bundles, parts.autoscaler),
             ),
             ("collecting blobs", partial(_collect_blobs, parts)),
         ):
             nursery.start_soon(supervise, name, task)
         endpoint = (config.net.announce or host.addresses)[0]
         nursery.start_soon(supervise, "keeping the row", partial(keep_registry_row, doors, profile, endpoint))
-        admin = AdminApi(parts, profile, endpoint, lambda: conversations.running)
-        await nursery.start(serve_admin, config.admin_socket, admin.verbs())
+        operator = AdminApi(parts, profile, endpoint, lambda: conversations.running)
+        await nursery.start(serve_admin, config.admin_socket, operator.verbs())
         if config.metrics is not None:
             nursery.start_soon(_metrics, parts, conversations)
         conversations.begin()

@@ -22,19 +22,19 @@ LOOK_EVERY_S = 3600.0
 RETRY_S = 15.0
 
 
-async def keep_row(doors: Doors, profile: bytes, endpoint: str) -> None:
+async def keep_registry_row(doors: Doors, profile: bytes, endpoint: str) -> None:
     """Look at the row now and then, and mend it. Never returns."""
     while True:
         pause = LOOK_EVERY_S
         try:
-            await mend_row(doors, profile, endpoint)
+            await mend_registry_row(doors, profile, endpoint)
         except TrustedPodsError as error:
             _log.warning("the registry row cannot be kept: %s", error)
             pause = RETRY_S
         await trio.sleep(pause)
 
 
-async def mend_row(doors: Doors, profile: bytes, endpoint: str) -> bool:
+async def mend_registry_row(doors: Doors, profile: bytes, endpoint: str) -> bool:
     """Update endpoint and profile if they are others; a row that its owner never wrote is not made here.
 
     Returns whether something had to be changed. Refused (rule "Denied") when the owner has not

@@ -9,12 +9,10 @@ from pathlib import Path
 import trio
 
 from trustedpods.contracts.client import Chain
-from trustedpods.contracts.records import Market
 from trustedpods.protocol.errors import NetworkFailure
-from trustedpods.protocol.ids import Address
 from trustedpods.provider import tee
 from trustedpods.provider.cluster.client import open_cluster
-from trustedpods.provider.cluster.image_registry import open_registry
+from trustedpods.provider.cluster.image_registry import open_image_registry
 from trustedpods.provider.cluster.pod_counters import traffic_source
 from trustedpods.provider.config import ProviderConfig
 from trustedpods.provider.dns import Resolver
@@ -23,9 +21,9 @@ from trustedpods.provider.facade.facade import Facade
 from trustedpods.provider.facade.haproxy.runtime import Runtime
 from trustedpods.provider.keys.boot import BootKeys
 from trustedpods.provider.keys.file import read_key
-from trustedpods.provider.keys.generations import Marks
+from trustedpods.provider.keys.generations import NewestGenerations
 from trustedpods.provider.store import Vault, open_store
-from trustedpods.provider.store.spool import BlobStore
+from trustedpods.provider.store.spool import Spool
 
 _log = logging.getLogger(__name__)
 
@@ -37,13 +35,6 @@ DOORS_WITHIN_S = 120.0
 async def open_doors(config: ProviderConfig) -> AsyncIterator[Doors]:
     """Open everything that the daemon uses; Locked when another one runs."""
     keys = BootKeys.load_or_create(Path(config.identity.keys_dir))
-    market = Market(
-        chain_id=config.market.chain_id,
-        payments=Address(config.market.payments),
-        registry=Address(config.market.registry),
-        token=Address(config.market.token),
-        finality_blocks=config.market.finality_blocks,
-    )
     journal = Path(config.store.path).parent / "transactions"
     async with AsyncExitStack() as stack:
         yield Doors(
@@ -54,10 +45,14 @@ async def open_doors(config: ProviderConfig) -> AsyncIterator[Doors]:
             store=await stack.enter_async_context(
                 open_store(Path(config.store.path), Vault(keys.hpke.to_bytes()))
             ),
-            blobs=BlobStore(Path(config.store.spool), config.store.spool_quota_mib),
-            chain=await stack.enter_async_context(Chain(config.market.rpc, market, journal=journal)),
+            spool=Spool(Path(config.store.spool), config.store.spool_quota_mib),
+            chain=await stack.enter_async_context(
+                Chain(config.market.rpc, config.market.market, journal=journal)
+            ),
             cluster=await stack.enter_async_context(open_cluster(Path(config.cluster.kubeconfig))),
-            registry=await stack.enter_async_context(open_registry(f"http://{config.cluster.registry}")),
+            registry=await stack.enter_async_context(
+                open_image_registry(f"http://{config.cluster.registry}")
+            ),
             resolver=Resolver(config.facade.resolvers),
             facade=Facade(
                 Runtime(Path(config.facade.runtime_socket)),
@@ -65,7 +60,7 @@ async def open_doors(config: ProviderConfig) -> AsyncIterator[Doors]:
                 pools=config.facade.pools,
                 tls_dir=config.facade.tls_dir(config.identity.keys_dir) if config.facade.tls_binds else None,
             ),
-            marks=Marks(Path(config.identity.keys_dir)),
+            generations=NewestGenerations(Path(config.identity.keys_dir)),
             traffic=traffic_source(config.cluster.traffic_socket),
         )
 

@@ -18,7 +18,7 @@ MAX_PEM = 64 * 1024
 VALID = timedelta(days=90)
 _BEFORE = timedelta(hours=1)  # for clients whose clock is behind
 
-PrivateKey = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
+TlsKey = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ class Authority:
         made = made.add_extension(_usage(signs_certificates=True), critical=True)
         return cls(key, made.sign(key, hashes.SHA256()))
 
-    def issue(self, names: Sequence[str], key: PrivateKey, now: datetime) -> Certificate:
+    def issue(self, names: Sequence[str], key: TlsKey, now: datetime) -> Certificate:
         """A certificate for *key*, whose first name is also its subject."""
         made = _builder(_name(names[0][:64]), self.certificate.subject, key.public_key(), now)
         made = made.add_extension(_alternatives(names), critical=False)
@@ -64,7 +64,7 @@ class Authority:
         return Certificate(certificate_pem(leaf) + key_pem(key))
 
 
-def request(names: Sequence[str], key: PrivateKey) -> bytes:
+def request(names: Sequence[str], key: TlsKey) -> bytes:
     """A signing request (PEM) for a public authority; the key stays inside."""
     builder = x509.CertificateSigningRequestBuilder().subject_name(_name(names[0][:64]))
     made = builder.add_extension(_alternatives(names), critical=False).sign(key, hashes.SHA256())
@@ -106,7 +106,7 @@ def certificate_pem(certificate: x509.Certificate) -> bytes:
     return certificate.public_bytes(serialization.Encoding.PEM)
 
 
-def key_pem(key: PrivateKey) -> bytes:
+def key_pem(key: TlsKey) -> bytes:
     """A key as PEM, not encrypted: it only ever lies in memory."""
     return key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from trustedpods.manifests.model import PodManifest
 from trustedpods.manifests.service import Service
 from trustedpods.protocol.units import MIB
-from trustedpods.provider.facade.pools import Protocol
+from trustedpods.provider.facade.pools import SlotProtocol
 from trustedpods.provider.facade.slots import UNLIMITED, SlotLimits
 
 
@@ -23,7 +23,7 @@ class Exposure:
 
     service: str
     label: str
-    protocol: Protocol
+    protocol: SlotProtocol
     port: int
     service_port: int
     routes: tuple[str, ...] = ()
@@ -74,8 +74,8 @@ def by_pod(labels: Mapping[str, int]) -> dict[str, dict[str, int]]:
 
 def _exposure(service: Service, pod: str, host: str, most: SlotLimits) -> Exposure:
     port = service.ports[0]
-    protocol = Protocol(service.pool)
-    hosts = () if protocol is Protocol.TCP else (host, *service.hosts)
+    protocol = SlotProtocol(service.protocol)
+    hosts = () if protocol is SlotProtocol.TCP else (host, *service.hosts)
     size = service.limits.body_size
     body = None if size is None else size * MIB
     wanted = SlotLimits(

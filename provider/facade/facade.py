@@ -26,22 +26,22 @@ from trustedpods.provider.facade.haproxy.runtime import Runtime
 from trustedpods.provider.facade.haproxy.servers import ServerSeen
 from trustedpods.provider.facade.haproxy.sessions import Session
 from trustedpods.provider.facade.haproxy.tls import Certificates
-from trustedpods.provider.facade.pools import Pools, Protocol
-from trustedpods.provider.facade.slots import UNLIMITED, FacadeState, SlotLimits, SlotTable, Want
+from trustedpods.provider.facade.pools import Pools, SlotProtocol
+from trustedpods.provider.facade.slots import UNLIMITED, FacadeState, ServiceSpec, SlotLimits, SlotTable
 
 REMOVAL_TRIES = 5
 REMOVAL_PAUSE_S = 0.1
 
 
 @dataclass(frozen=True, slots=True)
-class Published:
+class PublishedService:
     """A service's slot, and its counters before the first request: nothing up to there is its own."""
 
     slot: int
     stats: SlotStats
 
 
-Unpublished = Refused | LocalProtocolError
+UnpublishedService = Refused | LocalProtocolError
 """Why one service of many has no slot."""
 
 
@@ -70,7 +70,7 @@ class Facade:
         self._table: SlotTable | None = None
         self.pools = pools
         self._settings: dict[SlotMap, dict[str, str]] = {}
-        self._wants: dict[int, Want] = {}
+        self._wants: dict[int, ServiceSpec] = {}
         self._adopted: set[int] = set()
         self._boot: str | None = None
         self._lock = trio.Lock()
@@ -80,7 +80,7 @@ class Facade:
         """How many more services of http could be published; counted at admission."""
         return self.free()
 
-    def free(self, protocol: Protocol = Protocol.HTTP) -> int:
+    def free(self, protocol: SlotProtocol = SlotProtocol.HTTP) -> int:
         """How many more services of this kind could be published."""
         return self._slots.free(protocol)
 
@@ -127,27 +127,29 @@ class Facade:
         self,
         label: str,
         hosts: Iterable[str],
-        protocol: Protocol = Protocol.HTTP,
+        protocol: SlotProtocol = SlotProtocol.HTTP,
         *,
         limits: SlotLimits = UNLIMITED,
         https_only: bool = False,
-    ) -> Published:
+    ) -> PublishedService:
         """Send the routes' requests to the label's slot; its pods are asleep until `set_pods`.
 
         After a restart of the daemon the slot is found again, and its replicas go on.
         Refused with rule `slots` or `host-taken`.
         """
-        want = Want(label, tuple(hosts), protocol=protocol, limits=limits, https_only=https_only)
+        want = ServiceSpec(label, tuple(hosts), protocol=protocol, limits=limits, https_only=https_only)
         found = (await self.publish_all([want]))[label]
-        if isinstance(found, Published):
+        if isinstance(found, PublishedService):
             return found
         raise found
 
-    async def publish_all(self, wants: Iterable[Want]) -> dict[str, Published | Unpublished]:
+    async def publish_all(
+        self, wants: Iterable[ServiceSpec]
+    ) -> dict[str, PublishedService | UnpublishedService]:
         """The same for many services by their labels, in no more looks at the maps than for one."""
         async with self._lock:
             given: dict[str, int] = {}
-            found: dict[str, Published | Unpublished] = {}
+            found: dict[str, PublishedService | UnpublishedService] = {}
             for want in wants:
                 try:
                     given[want.label] = await self._give(want)
@@ -157,9 +159,9 @@ class Facade:
                 return found
             before = await self._runtime.stats(given.values())
             await self._sync_maps()
-            return found | {label: Published(slot, before[slot]) for label, slot in given.items()}
+            return found | {label: PublishedService(slot, before[slot]) for label, slot in given.items()}
 
-    async def _give(self, want: Want) -> int:
+    async def _give(self, want: ServiceSpec) -> int:
         """A slot for it, in which nobody else's servers are left."""
         slot = self._assign(want)
         old = self._wants.get(slot)
@@ -242,7 +244,7 @@ class Facade:
                 self._settings[which] = maps.parse_map_text(read_file(which.beside(self._map_file)))
         return self._table
 
-    def _assign(self, want: Want) -> int:
+    def _assign(self, want: ServiceSpec) -> int:
         """The label's slot; adopted if an earlier daemon had given it."""
         before = self._slots
         self._table, slot = slots.assign(before, want.label, want.hosts, want.protocol)

@@ -14,7 +14,7 @@ MAX_SLOTS = 4096
 """`show servers state` of so many slots still fits into one reply that we read."""
 
 
-class Protocol(StrEnum):
+class SlotProtocol(StrEnum):
     """What the pod's side of a slot speaks."""
 
     HTTP = "http"
@@ -41,19 +41,19 @@ class Pools:
         """Number of all slots."""
         return self.http + self.h2 + self.tcp
 
-    def slots(self, protocol: Protocol) -> range:
+    def slots(self, protocol: SlotProtocol) -> range:
         """The slots of a protocol."""
-        starts: Mapping[Protocol, tuple[int, int]] = {
-            Protocol.HTTP: (0, self.http),
-            Protocol.H2: (self.http, self.h2),
-            Protocol.TCP: (self.http + self.h2, self.tcp),
+        starts: Mapping[SlotProtocol, tuple[int, int]] = {
+            SlotProtocol.HTTP: (0, self.http),
+            SlotProtocol.H2: (self.http, self.h2),
+            SlotProtocol.TCP: (self.http + self.h2, self.tcp),
         }
         start, count = starts[protocol]
         return range(start, start + count)
 
-    def protocol(self, slot: int) -> Protocol:
+    def protocol(self, slot: int) -> SlotProtocol:
         """What a slot carries; ValueError if there is no such slot."""
-        for protocol in Protocol:
+        for protocol in SlotProtocol:
             if slot in self.slots(protocol):
                 return protocol
         raise ValueError(f"no slot {slot}")

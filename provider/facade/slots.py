@@ -15,7 +15,7 @@ from trustedpods.protocol.errors import LocalProtocolError, Refused
 from trustedpods.provider.core.traffic import PodAddress
 from trustedpods.provider.facade.haproxy.config import backend_name, slot_of
 from trustedpods.provider.facade.haproxy.maps import SlotMap
-from trustedpods.provider.facade.pools import Pools, Protocol
+from trustedpods.provider.facade.pools import Pools, SlotProtocol
 
 _HOST = re.compile(r"^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$")
 _PATH = re.compile(r"^(/\.?[0-9A-Za-z_~-][0-9A-Za-z._~-]{0,63}){0,8}$")
@@ -51,7 +51,7 @@ UNLIMITED = SlotLimits()
 
 
 @dataclass(frozen=True, slots=True)
-class Want:
+class ServiceSpec:
     """One published service of a pod: its key, its routes, and where requests go.
 
     `label` is unique at this provider. A route of `hosts` is a host, or a host and a path below it.
@@ -63,14 +63,14 @@ class Want:
     hosts: tuple[str, ...]
     pods: tuple[PodAddress, ...] = ()
     draining: tuple[PodAddress, ...] = ()
-    protocol: Protocol = Protocol.HTTP
+    protocol: SlotProtocol = SlotProtocol.HTTP
     limits: SlotLimits = UNLIMITED
     https_only: bool = False
 
     def settings(self) -> dict[SlotMap, str]:
         """The slot's lines in the maps of settings."""
         limits = self.limits
-        tcp = TCP_CONNECTIONS if self.protocol is Protocol.TCP else None
+        tcp = TCP_CONNECTIONS if self.protocol is SlotProtocol.TCP else None
         numbers = {
             SlotMap.CONNECTIONS: limits.connections or tcp,
             SlotMap.RATES: limits.rate,
@@ -88,7 +88,7 @@ class FacadeState:
     Services in `asleep`, by their labels, surely have no replica: what their slots still hold is removed.
     """
 
-    wants: tuple[Want, ...] = ()
+    wants: tuple[ServiceSpec, ...] = ()
     asleep: frozenset[str] = frozenset()
 
 
@@ -101,7 +101,7 @@ class SlotTable:
     labels: Mapping[str, int] = field(default_factory=dict)
     leaving: frozenset[int] = frozenset()
 
-    def free(self, protocol: Protocol = Protocol.HTTP) -> int:
+    def free(self, protocol: SlotProtocol = SlotProtocol.HTTP) -> int:
         """How many services of this kind could still be published."""
         return len(set(self.pools.slots(protocol)) - self.used)
 
@@ -112,7 +112,7 @@ class SlotTable:
 
 
 def assign(
-    table: SlotTable, label: str, hosts: tuple[str, ...], protocol: Protocol = Protocol.HTTP
+    table: SlotTable, label: str, hosts: tuple[str, ...], protocol: SlotProtocol = SlotProtocol.HTTP
 ) -> tuple[SlotTable, int]:
     """Give *label* a slot: the one it has, if it carries the protocol, or a free one.
 
@@ -194,7 +194,7 @@ def _least(wanted: int | None, most: int | None) -> int | None:
     return min(given) if given else None
 
 
-def _free_slot(table: SlotTable, protocol: Protocol) -> int:
+def _free_slot(table: SlotTable, protocol: SlotProtocol) -> int:
     used = table.used
     for slot in table.pools.slots(protocol):
         if slot not in used:

@@ -22,7 +22,7 @@ from eth_account import Account
 from trustedpods.protocol.errors import BadInput, LocalProtocolError
 from trustedpods.protocol.evidence import KeyBinding
 from trustedpods.protocol.ids import Address, address_bytes
-from trustedpods.protocol.messages import TrustClass
+from trustedpods.protocol.messages.provider import TrustClass
 from trustedpods.protocol.sealing import hpke
 
 FILE_NAME: Final = "boot-keys.json"

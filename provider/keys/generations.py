@@ -7,18 +7,20 @@ within one boot these marks tell: a store that is behind them was set back.
 """
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
 from trustedpods.protocol.errors import NetworkFailure
-from trustedpods.protocol.ids import ChannelId
+from trustedpods.protocol.ids import CHANNEL_BYTES, ChannelId, channel_bytes, channel_from_bytes
+from trustedpods.protocol.whole_file import replace_whole
 
 FILE_NAME: Final = "generations"
-_CHANNEL_BYTES: Final = 24
-_ENTRY_BYTES: Final = _CHANNEL_BYTES + 8
+_ENTRY_BYTES: Final = CHANNEL_BYTES + 8
 
 
-class Marks:
+class NewestGenerations:
     """Generations that only grow. Without a *folder* they live as long as the object: for tests."""
 
     def __init__(self, folder: Path | None = None) -> None:
@@ -43,33 +45,37 @@ class Marks:
     def _read(self, data: bytes) -> None:
         """Entries behind each other; a kill may have cut the last one short."""
         for start in range(0, len(data) - _ENTRY_BYTES + 1, _ENTRY_BYTES):
-            channel = ChannelId(int.from_bytes(data[start : start + _CHANNEL_BYTES], "big"))
-            generation = int.from_bytes(data[start + _CHANNEL_BYTES : start + _ENTRY_BYTES], "big")
+            channel = channel_from_bytes(data[start : start + CHANNEL_BYTES])
+            generation = int.from_bytes(data[start + CHANNEL_BYTES : start + _ENTRY_BYTES], "big")
             self._newest[channel] = max(generation, self.newest(channel))
 
     def _compact(self, path: Path) -> None:
-        fresh = path.with_suffix(".new")
-        fresh.unlink(missing_ok=True)
-        self._append(fresh, b"".join(_entry(*item) for item in self._newest.items()))
-        fresh.rename(path)
+        with _writing(path):
+            replace_whole(path, b"".join(_entry(*item) for item in self._newest.items()))
 
     @staticmethod
     def _append(path: Path, data: bytes) -> None:
         """One write in memory: whole, or cut at the end when the process is killed."""
-        try:
+        with _writing(path):
             fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
             try:
                 os.write(fd, data)
             finally:
                 os.close(fd)
-        except OSError as error:
-            raise NetworkFailure(
-                f"the marks of this boot cannot be written: {error.strerror}",
-                where=str(path),
-                hint="the folder for keys must have room",
-                rule="marks",
-            ) from None
+
+
+@contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise NetworkFailure(
+            f"the marks of this boot cannot be written: {error.strerror}",
+            where=str(path),
+            hint="the folder for keys must have room",
+            rule="marks",
+        ) from None
 
 
 def _entry(channel: ChannelId, generation: int) -> bytes:
-    return channel.to_bytes(_CHANNEL_BYTES, "big") + generation.to_bytes(8, "big")
+    return channel_bytes(channel) + generation.to_bytes(8, "big")

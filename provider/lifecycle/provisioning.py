@@ -7,24 +7,25 @@ from trustedpods.contracts.records import Channel
 from trustedpods.contracts.terms import Terms
 from trustedpods.protocol.codec import encode
 from trustedpods.protocol.errors import Refused
-from trustedpods.protocol.ids import address_bytes
-from trustedpods.protocol.messages import BlobNeed, BlobRef, Endpoint, SignedStatement, Statement
+from trustedpods.protocol.ids import address_bytes, channel_bytes
+from trustedpods.protocol.messages.bundle import BlobNeed, BlobRef
+from trustedpods.protocol.messages.pod import Endpoint, SignedStatement, Statement
 from trustedpods.protocol.sealing.blobs import chunk_count
 from trustedpods.protocol.sealing.replies import sign_statement
 from trustedpods.provider.billing.meter import Meter
-from trustedpods.provider.cluster.objects.builder import PodLife, objects
+from trustedpods.provider.cluster.objects.pod_objects import PodLife, objects
 from trustedpods.provider.core.admission import check_channel
-from trustedpods.provider.core.lifecycle import Event
+from trustedpods.provider.core.lifecycle import LifecycleEvent
 from trustedpods.provider.core.pod import ChannelFact, PodRecord
 from trustedpods.provider.doors import Doors
 from trustedpods.provider.facade.activator.wake import WakeAddress
 from trustedpods.provider.facade.exposure import Exposure
-from trustedpods.provider.facade.pools import Protocol
+from trustedpods.provider.facade.pools import SlotProtocol
 from trustedpods.provider.lifecycle.images import import_images, pull_references
 from trustedpods.provider.pods.bundles import Bundles, OpenBundle
-from trustedpods.provider.pods.progress import Board
+from trustedpods.provider.pods.progress import ProgressFeeds
 from trustedpods.provider.pods.records import Pods
-from trustedpods.provider.serving.autoscaler import Fleet
+from trustedpods.provider.serving.autoscaler import Autoscaler
 
 BLOBS_WITHIN_S = 24 * 3600
 """How long an accepted pod may take to send its images."""
@@ -39,17 +40,23 @@ CHANNEL_LOOK_S = 10.0
 """How often the channel is looked for while chunks are still coming."""
 
 
-class Phases:
+class ProvisioningSteps:
     """Does the work of the phases before serving."""
 
     def __init__(
-        self, doors: Doors, pods: Pods, board: Board, bundles: Bundles, fleet: Fleet, meter: Meter
+        self,
+        doors: Doors,
+        pods: Pods,
+        progress: ProgressFeeds,
+        bundles: Bundles,
+        autoscaler: Autoscaler,
+        meter: Meter,
     ) -> None:
         self._doors = doors
         self._pods = pods
-        self._board = board
+        self._progress = progress
         self._bundles = bundles
-        self._fleet = fleet
+        self._autoscaler = autoscaler
         self._meter = meter
         self._arrived = trio.Event()
 
@@ -61,13 +68,13 @@ class Phases:
     async def needs(self, record: PodRecord) -> list[BlobNeed]:
         """The blobs that are still missing, with the chunks that are there."""
         return [
-            BlobNeed(blob_id=blob.blob_id, chunks=self._doors.blobs.chunks(record.ref.publisher, blob))
+            BlobNeed(blob_id=blob.blob_id, chunks=self._doors.spool.chunks(record.ref.publisher, blob))
             for blob in await self._missing(record)
         ]
 
     async def _missing(self, record: PodRecord) -> list[BlobRef]:
         """Blobs that are not in the spool, of images that are not in the pod's own repository."""
-        store, publisher = self._doors.blobs, record.ref.publisher
+        store, publisher = self._doors.spool, record.ref.publisher
         found: dict[bytes, BlobRef] = {}
         for image in self._bundles.open(record).bundle.images:
             short = [blob for blob in image.blobs if store.chunks(publisher, blob) < chunk_count(blob.size)]
@@ -75,7 +82,7 @@ class Phases:
                 found |= {blob.blob_id: blob for blob in short}
         return list(found.values())
 
-    async def receive(self, record: PodRecord) -> Event:
+    async def receive(self, record: PodRecord) -> LifecycleEvent:
         """Wait until every blob of the bundle is in the spool."""
         while missing := await self._missing(record):
             left = record.changed_at + BLOBS_WITHIN_S - self._doors.now()
@@ -84,23 +91,23 @@ class Phases:
             with trio.move_on_after(min(left, CHANNEL_LOOK_S)):
                 await self._arrived.wait()
             await self._require_channel(record)
-        self._board.tell(record.channel, "blobs", "all blobs are here")
-        return Event.BLOBS_COMPLETE
+        self._progress.tell(record.channel, "blobs", "all blobs are here")
+        return LifecycleEvent.BLOBS_COMPLETE
 
     async def _require_channel(self, record: PodRecord) -> None:
         """Room and spool are not kept for long for somebody who does not pay."""
         if record.chain is None and self._doors.now() > record.changed_at + CHANNEL_WITHIN_S:
-            (channel,) = await self._doors.chain.channels(self._doors.owner, [record.channel])
+            channel = await self._doors.chain.channel(self._doors.owner, record.channel)
             if channel is None:
                 self._check_patience(record)
 
-    async def await_channel(self, record: PodRecord) -> Event:
+    async def await_channel(self, record: PodRecord) -> LifecycleEvent:
         """Wait until the channel is on chain deep enough, and check that it pays for the pod."""
         first_seen: int | None = None
         depth = 0 if record.chain is not None else self._doors.config.market.finality_blocks
         while True:
             head = await self._doors.chain.head()
-            (channel,) = await self._doors.chain.channels(self._doors.owner, [record.channel])
+            channel = await self._doors.chain.channel(self._doors.owner, record.channel)
             if channel is None:
                 first_seen = None
                 self._check_patience(record)
@@ -108,8 +115,8 @@ class Phases:
                 first_seen = head.number if first_seen is None else first_seen
                 if head.number >= first_seen + depth:
                     await self._accept_channel(record, channel)
-                    return Event.CHANNEL_GOOD
-            self._board.tell(record.channel, "channel", "waiting for the payment channel on chain")
+                    return LifecycleEvent.CHANNEL_GOOD
+            self._progress.tell(record.channel, "channel", "waiting for the payment channel on chain")
             await trio.sleep(POLL_S)
 
     def _check_patience(self, record: PodRecord) -> None:
@@ -120,42 +127,44 @@ class Phases:
         now = self._doors.now()
         agreed = None if record.terms is None else Terms.unpack(record.terms)
         check_channel(channel, self._doors.offer, self._doors.meter, record.size, record.scaling, now, agreed)
-        fact = ChannelFact(channel.left, channel.up_to, channel.unlock_at)
+        fact = ChannelFact.of(channel)
         await self._pods.change(record.channel, chain=fact, terms=channel.terms.pack())
-        self._board.tell(record.channel, "channel", f"channel found with {channel.left} base units")
+        self._progress.tell(record.channel, "channel", f"channel found with {channel.left} base units")
 
-    async def import_images(self, record: PodRecord) -> Event:
+    async def import_images(self, record: PodRecord) -> LifecycleEvent:
         """Bring the images into the registry."""
-        await import_images(self._doors, self._board, record, self._bundles.open(record))
-        return Event.IMPORTED
+        await import_images(
+            self._doors.registry, self._doors.spool, self._progress, record, self._bundles.open(record)
+        )
+        return LifecycleEvent.IMPORTED
 
-    async def start(self, record: PodRecord) -> Event:
+    async def start(self, record: PodRecord) -> LifecycleEvent:
         """Apply the objects, run one replica to prove that it works, and sign what is confirmed."""
         opened = self._bundles.open(record)
-        if record.previous is not None or self._fleet.machine(record.channel) is not None:
-            self._board.tell(record.channel, "drain", "the version before finishes its requests")
-            await self._fleet.quiesce(record)
+        if record.previous is not None or self._autoscaler.pod_scaler(record.channel) is not None:
+            self._progress.tell(record.channel, "drain", "the version before finishes its requests")
+            await self._autoscaler.quiesce(record)
         await self._apply(record, opened)
         await self._meter.hold(record)
-        machine = await self._fleet.publish(record, opened)
-        record = await self._pods.change(record.channel, slot=machine.published.slot)
-        self._board.tell(record.channel, "start", "starting one replica to prove that it runs")
-        answer = await machine.wake()
+        pod_scaler = await self._autoscaler.publish(record, opened)
+        record = await self._pods.change(record.channel, slot=pod_scaler.published.slot)
+        self._progress.tell(record.channel, "start", "starting one replica to prove that it runs")
+        answer = await pod_scaler.wake()
         if not isinstance(answer, WakeAddress):
             raise Refused(answer.error if answer else "the pod was changed meanwhile", rule="start")
         statement = self._state(record, opened)
         await self._pods.change(record.channel, statement=encode(statement))
-        self._board.tell(record.channel, "serving", "the pod runs and is published")
-        return Event.STARTED
+        self._progress.tell(record.channel, "serving", "the pod runs and is published")
+        return LifecycleEvent.STARTED
 
     async def _apply(self, record: PodRecord, opened: OpenBundle) -> None:
-        self._board.tell(record.channel, "apply", "creating the pod's objects in the cluster")
+        self._progress.tell(record.channel, "apply", "creating the pod's objects in the cluster")
         life = PodLife(
             namespace=record.namespace,
             label=record.label,
             manifest=opened.manifest,
             secrets=opened.secrets,
-            images=pull_references(self._doors, record, opened),
+            images=pull_references(self._doors.registry, record, opened),
             ingress_from=tuple(self._doors.config.cluster.ingress_from),
             closed_networks=self._doors.config.cluster.closed_networks,
         )
@@ -169,7 +178,7 @@ class Phases:
 
     def _state(self, record: PodRecord, opened: OpenBundle) -> SignedStatement:
         statement = Statement(
-            channel=record.channel.to_bytes(24, "big"),
+            channel=channel_bytes(record.channel),
             generation=record.generation,
             namespace=record.namespace,
             endpoints=self._endpoints(record, opened),
@@ -189,7 +198,7 @@ class Phases:
                 secure = [route for route in part.routes if _has_certificate(part, route)]
                 urls += [f"https://{_with_suffix(route, config.facade.https_suffix)}/" for route in secure]
             slot = self._doors.facade.slot_of(part.label)
-            if part.protocol is Protocol.TCP and slot is not None:
+            if part.protocol is SlotProtocol.TCP and slot is not None:
                 urls = [f"tcp://{record.label}.{config.identity.domain}:{config.facade.tcp_port(slot)}"]
             found += [Endpoint(service=part.service, port=part.service_port, url=url) for url in urls]
         return found

@@ -17,13 +17,13 @@ from trustedpods.protocol.ids import ChannelId
 from trustedpods.protocol.units import TokenUnits, UnixSeconds, Usage
 from trustedpods.provider.core import funds, metering
 from trustedpods.provider.core.pod import WORKING, ChannelFact, Phase, PodRecord
-from trustedpods.provider.core.reconcile import Decision, Facts, Policy, Read, decide
+from trustedpods.provider.core.reconcile import Decision, OperatorTimes, PodFacts, Read, decide
 from trustedpods.provider.doors import Doors
 from trustedpods.provider.lifecycle.recovery import Recovery
-from trustedpods.provider.lifecycle.workers import Keeper
+from trustedpods.provider.lifecycle.workers import PodWorkers
 from trustedpods.provider.pods.bundles import Bundles
 from trustedpods.provider.pods.records import Pods
-from trustedpods.provider.serving.autoscaler import Fleet
+from trustedpods.provider.serving.autoscaler import Autoscaler
 from trustedpods.provider.store import ledger
 
 _log = logging.getLogger(__name__)
@@ -45,7 +45,7 @@ ABSENT_LOOKS = 2
 
 
 @dataclass
-class Money:
+class PodMoney:
     """What is known of a pod's money, and when to look again."""
 
     runway_s: int | None
@@ -71,21 +71,27 @@ class Reconciler:
     """One look every `LOOK_EVERY_S`."""
 
     def __init__(
-        self, doors: Doors, pods: Pods, bundles: Bundles, fleet: Fleet, keeper: Keeper, recovery: Recovery
+        self,
+        doors: Doors,
+        pods: Pods,
+        bundles: Bundles,
+        autoscaler: Autoscaler,
+        workers: PodWorkers,
+        recovery: Recovery,
     ) -> None:
         self._doors = doors
         self._recovery = recovery
         self._pods = pods
         self._bundles = bundles
-        self._fleet = fleet
-        self._keeper = keeper
+        self._autoscaler = autoscaler
+        self._workers = workers
         self._chain = _Chain()
         self._namespaces: set[str] | None = None
         self._namespaces_at = -NAMESPACES_EVERY_S
         self._namespaces_clock = UnixSeconds(0)
-        self._money: dict[ChannelId, Money] = {}
+        self._money: dict[ChannelId, PodMoney] = {}
 
-    def money(self, channel: ChannelId) -> Money | None:
+    def money(self, channel: ChannelId) -> PodMoney | None:
         """What was last computed of a pod's money."""
         return self._money.get(channel)
 
@@ -102,7 +108,7 @@ class Reconciler:
         """One look at everything."""
         records = self._pods.standing
         for record in records:
-            self._keeper.ensure(record.channel)
+            self._workers.ensure(record.channel)
         resting = [record for record in records if record.phase not in WORKING]
         if not resting:
             return
@@ -139,7 +145,10 @@ class Reconciler:
                 continue
             self._chain.absent_since.pop(record.channel, None)
             latest = self._pods.get(record.channel) or record
-            if latest.chain != _fact(channel) or self._chain.taken_over.get(record.channel) != channel:
+            if (
+                latest.chain != ChannelFact.of(channel)
+                or self._chain.taken_over.get(record.channel) != channel
+            ):
                 await self._recovery.compare(latest, channel)
                 await self._take_over(record, channel)
             taken_over[record.channel] = channel
@@ -148,11 +157,11 @@ class Reconciler:
 
     async def _take_over(self, record: PodRecord, channel: Channel) -> None:
         """What the chain says now. Of the terms, a publisher can raise the cap, at any time."""
-        fact = _fact(channel)
+        fact = ChannelFact.of(channel)
         known = None if record.terms is None else Terms.unpack(record.terms)
         if known is not None and funds.cap_raised(known, channel.terms):
             record = await self._pods.change(record.channel, chain=fact, terms=channel.terms.pack())
-            self._fleet.cap_raised(record)
+            self._autoscaler.cap_raised(record)
         else:
             await self._pods.change(record.channel, chain=fact)
 
@@ -178,22 +187,22 @@ class Reconciler:
         money = await self._look_at_money(latest)
         facts = self._facts(latest, money, chain_read=chain_read)
         terms = self._doors.config.terms
-        decision = decide(latest, facts, Policy(terms.grace_s, terms.warn_before_s))
+        decision = decide(latest, facts, OperatorTimes(terms.grace_s, terms.warn_before_s))
         await self._carry_out(latest, decision)
         await self._warn(latest, money)
 
-    def _facts(self, record: PodRecord, money: Money | None, *, chain_read: bool) -> Facts:
+    def _facts(self, record: PodRecord, money: PodMoney | None, *, chain_read: bool) -> PodFacts:
         held = self._bundles.held(record)
-        machine = self._fleet.machine(record.channel)
-        replicas, _ = self._fleet.replicas_of(record)
+        pod_scaler = self._autoscaler.pod_scaler(record.channel)
+        replicas, _ = self._autoscaler.replicas_of(record)
         fact = record.chain
-        return Facts(
+        return PodFacts(
             now=self._doors.now(),
             key_held=held,
             channel=self._channel_read(record) if chain_read else Read.UNKNOWN,
             unlock_at=fact.unlock_at if fact else UnixSeconds(0),
             namespace=self._namespace_read(record),
-            published=Read.PRESENT if machine is not None else Read.ABSENT,
+            published=Read.PRESENT if pod_scaler is not None else Read.ABSENT,
             replicas=replicas,
             runway_s=money.runway_s if money else None,
             revivable=money.revivable if money else False,
@@ -220,7 +229,7 @@ class Reconciler:
         for command in decision.commands:
             await self._pods.run(record, command)
 
-    async def _warn(self, record: PodRecord, money: Money | None) -> None:
+    async def _warn(self, record: PodRecord, money: PodMoney | None) -> None:
         if record.phase is not Phase.SERVING or money is None:
             return
         near = funds.must_warn(money.runway_s, self._doors.config.terms.warn_before_s)
@@ -250,33 +259,35 @@ class Reconciler:
             for channel, book in (await self._doors.store.read(ledger.load_ledgers, asked)).items():
                 record = self._pods.get(channel)
                 if record is not None and record.terms is not None and record.chain == wanted[channel]:
-                    replicas, _ = self._fleet.replicas_of(record)
+                    replicas, _ = self._autoscaler.replicas_of(record)
                     self._money[channel] = self._money_of(record, wanted[channel], replicas, book)
 
-    def _known_money(self, record: PodRecord) -> Money | None:
+    def _known_money(self, record: PodRecord) -> PodMoney | None:
         """What was computed last, while it still holds."""
         known, fact = self._money.get(record.channel), record.chain
         if known is None or fact is None or self._doors.now() >= known.next_look:
             return None
-        replicas, _ = self._fleet.replicas_of(record)
+        replicas, _ = self._autoscaler.replicas_of(record)
         return known if known.replicas == replicas and known.left == fact.left else None
 
-    async def _look_at_money(self, record: PodRecord) -> Money | None:
+    async def _look_at_money(self, record: PodRecord) -> PodMoney | None:
         fact = record.chain
         if fact is None or record.terms is None:
             return None
         money = self._known_money(record)
         if money is None:
-            replicas, _ = self._fleet.replicas_of(record)
+            replicas, _ = self._autoscaler.replicas_of(record)
             money = self._money[record.channel] = await self.count(record, fact, replicas)
         return money
 
-    async def count(self, record: PodRecord, fact: ChannelFact, replicas: int) -> Money:
+    async def count(self, record: PodRecord, fact: ChannelFact, replicas: int) -> PodMoney:
         """What the pod has, owes and burns now."""
         book = await self._doors.store.read(ledger.load_ledger, record.channel, fact.up_to)
         return self._money_of(record, fact, replicas, book)
 
-    def _money_of(self, record: PodRecord, fact: ChannelFact, replicas: int, book: metering.Ledger) -> Money:
+    def _money_of(
+        self, record: PodRecord, fact: ChannelFact, replicas: int, book: metering.Ledger
+    ) -> PodMoney:
         now, prices = self._doors.now(), Terms.unpack(record.terms or 0).prices
         accrued = due(metering.usage(book, fact.up_to, max(now, fact.up_to)), prices)
         rate = metering.rate(book, now)
@@ -284,11 +295,11 @@ class Reconciler:
         held = funds.Funds(left=fact.left, accrued=accrued, reserve=reserve)
         runway = funds.runway(held, rate, prices)
         awake = Usage(
-            cpu_core_ms=record.size.cpu_milli * max(1, record.scaling.least),
-            memory_mib_s=record.size.memory_mib * max(1, record.scaling.least),
+            cpu_core_ms=record.size.cpu_milli * max(1, record.scaling.min_replicas),
+            memory_mib_s=record.size.memory_mib * max(1, record.scaling.min_replicas),
             storage_mib_s=rate.storage_mib_s,
         )
-        return Money(
+        return PodMoney(
             runway_s=runway,
             next_look=funds.next_check(runway, now),
             replicas=replicas,
@@ -296,7 +307,3 @@ class Reconciler:
             revivable=funds.may_revive(held, awake, prices),
             accrued=accrued,
         )
-
-
-def _fact(channel: Channel) -> ChannelFact:
-    return ChannelFact(channel.left, channel.up_to, channel.unlock_at)

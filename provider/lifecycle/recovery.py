@@ -11,13 +11,12 @@ import logging
 
 from trustedpods.contracts.records import Channel
 from trustedpods.protocol.units import UnixSeconds
-from trustedpods.provider.core.lifecycle import Event
+from trustedpods.provider.core.lifecycle import LifecycleEvent
 from trustedpods.provider.core.pod import Phase, PodRecord
 from trustedpods.provider.core.reconcile import KEY_LOST_REASON, books_behind
-from trustedpods.provider.doors import Doors
 from trustedpods.provider.pods.bundles import Bundles
 from trustedpods.provider.pods.records import Pods
-from trustedpods.provider.store import boots, claims, ledger
+from trustedpods.provider.store import Store, boots, claims, ledger
 
 _log = logging.getLogger(__name__)
 
@@ -28,8 +27,8 @@ GENERATIONS_PER_S = 1000
 class Recovery:
     """Sees both, and mends the books. Every part may be repeated."""
 
-    def __init__(self, doors: Doors, pods: Pods, bundles: Bundles) -> None:
-        self._doors = doors
+    def __init__(self, store: Store, pods: Pods, bundles: Bundles) -> None:
+        self._store = store
         self._bundles = bundles
         self._pods = pods
 
@@ -40,19 +39,19 @@ class Recovery:
                 await self._cut_off(record)
 
     async def _cut_off(self, record: PodRecord) -> None:
-        known = await self._doors.store.read(boots.last_counted, record.boot_id)
-        claimed = await self._doors.store.read(claims.newest_up_to, record.channel)
+        known = await self._store.read(boots.last_counted, record.boot_id)
+        claimed = await self._store.read(claims.newest_up_to, record.channel)
         at = max(known or UnixSeconds(0), claimed)
-        await self._doors.store.write(ledger.cut_off, record.channel, at)
+        await self._store.write(ledger.cut_off, record.channel, at)
         if record.phase not in (Phase.AWAITING_KEY, Phase.REMOVING):
             _log.warning("%s: the machine was restarted; it waits for its publisher", record.label)
-            await self._pods.step(record.channel, Event.KEY_LOST, KEY_LOST_REASON)
+            await self._pods.step(record.channel, LifecycleEvent.KEY_LOST, KEY_LOST_REASON)
 
     async def compare(self, record: PodRecord, channel: Channel) -> None:
         """A fresh look at a pod's channel: if the books are behind it, mend them."""
         if record.chain is None or channel.up_to <= record.chain.up_to:
             return
-        claimed = await self._doors.store.read(claims.newest_up_to, record.channel)
+        claimed = await self._store.read(claims.newest_up_to, record.channel)
         if not books_behind(record.chain.up_to, claimed, channel.up_to):
             return
         _log.error(

@@ -6,13 +6,13 @@ import trio
 from trustedpods.protocol.errors import NetworkFailure
 from trustedpods.provider.billing.meter import Meter
 from trustedpods.provider.billing.settlement import Settlement
-from trustedpods.provider.core.lifecycle import Event
+from trustedpods.provider.core.lifecycle import LifecycleEvent
 from trustedpods.provider.core.pod import PodRecord
 from trustedpods.provider.doors import Doors
 from trustedpods.provider.pods.bundles import Bundles
-from trustedpods.provider.pods.progress import Board
+from trustedpods.provider.pods.progress import ProgressFeeds
 from trustedpods.provider.pods.records import Pods
-from trustedpods.provider.serving.autoscaler import Fleet
+from trustedpods.provider.serving.autoscaler import Autoscaler
 
 POLL_S = 0.3
 TELL_EVERY = 20
@@ -20,40 +20,40 @@ CHANNEL_MAY_COME_S = 60
 """A refused pod's channel may still be on its way to the chain: it is released when it arrives."""
 
 
-class Remover:
+class PodRemoval:
     """Does the work of phase `removing`; every part of it may be repeated."""
 
     def __init__(
         self,
         doors: Doors,
         pods: Pods,
-        board: Board,
+        progress: ProgressFeeds,
         bundles: Bundles,
-        fleet: Fleet,
+        autoscaler: Autoscaler,
         meter: Meter,
         settlement: Settlement,
     ) -> None:
         self._doors = doors
         self._pods = pods
-        self._board = board
+        self._progress = progress
         self._bundles = bundles
-        self._fleet = fleet
+        self._autoscaler = autoscaler
         self._meter = meter
         self._settlement = settlement
 
-    async def remove(self, record: PodRecord) -> Event:
+    async def remove(self, record: PodRecord) -> LifecycleEvent:
         """Take everything away, record every end, then settle and release the channel."""
-        self._board.tell(record.channel, "remove", "taking the pod out of the cluster")
-        await self._fleet.withdraw(record)
-        await self._fleet.empty(record)
+        self._progress.tell(record.channel, "remove", "taking the pod out of the cluster")
+        await self._autoscaler.withdraw(record)
+        await self._autoscaler.empty(record)
         await self._meter.let_go(record)
         await self._doors.cluster.delete_namespace(record.namespace)
         await self._wait_gone(record)
-        self._board.tell(record.channel, "release", "settling and releasing the channel")
+        self._progress.tell(record.channel, "release", "settling and releasing the channel")
         await self._release(record)
         await self._doors.registry.clear(record.label)
         self._bundles.forget(record.request)
-        return Event.REMOVED
+        return LifecycleEvent.REMOVED
 
     async def _wait_gone(self, record: PodRecord) -> None:
         """Until the API server no longer has the namespace; replicas are metered meanwhile."""
@@ -64,7 +64,7 @@ class Remover:
                 return
             if turn % TELL_EVERY == TELL_EVERY - 1:
                 await self._meter.observe()
-                self._board.tell(
+                self._progress.tell(
                     record.channel, "remove", mine[0].blocked_by or "the namespace is being emptied"
                 )
             await trio.sleep(POLL_S)
@@ -81,7 +81,7 @@ class Remover:
         deadline = record.changed_at + CHANNEL_MAY_COME_S
         while self._doors.now() < deadline:
             try:
-                (channel,) = await self._doors.chain.channels(self._doors.owner, [record.channel])
+                channel = await self._doors.chain.channel(self._doors.owner, record.channel)
             except NetworkFailure:
                 deadline += 1  # not read is not absent
                 channel = None

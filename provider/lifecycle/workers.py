@@ -19,11 +19,11 @@ from trustedpods.protocol.errors import (
     TrustedPodsError,
 )
 from trustedpods.protocol.ids import ChannelId
-from trustedpods.protocol.messages import SignedStatement
-from trustedpods.provider.core.lifecycle import Event
+from trustedpods.protocol.messages.pod import SignedStatement
+from trustedpods.provider.core.lifecycle import LifecycleEvent
 from trustedpods.provider.core.pod import WORKING, Phase, PodRecord
 from trustedpods.provider.doors import Doors
-from trustedpods.provider.pods.progress import Board
+from trustedpods.provider.pods.progress import ProgressFeeds
 from trustedpods.provider.pods.records import Pods
 
 if TYPE_CHECKING:
@@ -38,16 +38,16 @@ RETRY_MAX_S = 15.0
 PATIENCE_S = 900
 """How long a pod that never ran may wait for something that cannot be reached."""
 
-Work = Callable[[PodRecord], Awaitable[Event]]
+Work = Callable[[PodRecord], Awaitable[LifecycleEvent]]
 
 
-class Keeper:
+class PodWorkers:
     """Starts, retries and cancels the tasks that carry pods."""
 
-    def __init__(self, doors: Doors, pods: Pods, board: Board, work: dict[Phase, Work]) -> None:
+    def __init__(self, doors: Doors, pods: Pods, progress: ProgressFeeds, work: dict[Phase, Work]) -> None:
         self._doors = doors
         self._pods = pods
-        self._board = board
+        self._progress = progress
         self._work = work
         self._tasks: dict[ChannelId, tuple[trio.CancelScope, trio.Event]] = {}
         self._nursery: trio.Nursery | None = None
@@ -100,7 +100,7 @@ class Keeper:
         except NetworkFailure as error:
             if record.phase is Phase.REMOVING or self._doors.now() < record.changed_at + PATIENCE_S:
                 _log.warning("%s: %s: %s; trying again", record.label, record.phase, error)
-                self._board.tell(record.channel, str(record.phase), f"waiting: {error}")
+                self._progress.tell(record.channel, str(record.phase), f"waiting: {error}")
                 return False
             await self._fail(record, error)
         except TrustedPodsError as error:
@@ -118,15 +118,17 @@ class Keeper:
             _log.warning("%s: removal goes on: %s", record.label, error)
             await trio.sleep(RETRY_FIRST_S)
             return
-        after = await self._pods.step(record.channel, Event.FAILED, str(error))
-        self._board.close(record.channel, error)
+        after = await self._pods.step(record.channel, LifecycleEvent.FAILED, str(error))
+        self._progress.close(record.channel, error)
         _log.info("%s: failed in phase %s, now %s", record.label, record.phase, after.phase)
 
     def _tell_end(self, record: PodRecord) -> None:
         if record.phase is Phase.SERVING and record.statement:
-            self._board.close(record.channel, decode_statement(record.statement))
+            self._progress.close(record.channel, decode_statement(record.statement))
         elif record.phase in (Phase.GONE, Phase.FAILED):
-            self._board.close(record.channel, Refused(record.reason or "the pod was removed", rule="removed"))
+            self._progress.close(
+                record.channel, Refused(record.reason or "the pod was removed", rule="removed")
+            )
 
 
 def decode_statement(stored: bytes) -> SignedStatement:

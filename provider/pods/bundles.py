@@ -14,7 +14,8 @@ from trustedpods.protocol.codec import decode
 from trustedpods.protocol.envelopes import SignedRequest
 from trustedpods.protocol.errors import BadInput, Refused, RemoteProtocolError
 from trustedpods.protocol.ids import host_label
-from trustedpods.protocol.messages import AdmitBody, BlobRef, Bundle, ImageRef
+from trustedpods.protocol.messages.admission import AdmitBody
+from trustedpods.protocol.messages.bundle import BlobRef, Bundle, ImageRef
 from trustedpods.protocol.sealing.requests import OpenedRequest, open_request
 from trustedpods.protocol.units import MIB, UnixSeconds
 from trustedpods.provider.config import ProviderConfig
@@ -87,7 +88,7 @@ class OpenBundle:
             storage_mib=self.size.volume_mib,
             image_mib=self.size.image_mib,
             max_replicas=self.manifest.spec.scale.max,
-            services={service.name: service.pool for service in self.manifest.exposed_services},
+            services={service.name: service.protocol for service in self.manifest.exposed_services},
             hosts=[host for service in self.manifest.spec.services for host in service.hosts],
         )
 
@@ -140,7 +141,7 @@ class Bundles:
 
     def held(self, record: PodRecord) -> bool:
         """Whether this boot's key opens the pod's bundle, and it is the newest that was taken."""
-        newest = record.generation >= self._doors.marks.newest(record.channel)
+        newest = record.generation >= self._doors.generations.newest(record.channel)
         return newest and record.boot_id == self._doors.keys.boot_id
 
     def open(self, record: PodRecord) -> OpenBundle:

@@ -14,23 +14,24 @@ import trio
 
 from trustedpods.protocol.errors import TrustedPodsError
 from trustedpods.protocol.ids import ChannelId
-from trustedpods.protocol.messages import Progress, SignedStatement
+from trustedpods.protocol.messages.base import Progress
+from trustedpods.protocol.messages.pod import SignedStatement
 
 MAX_BEHIND = 256
 """Lines kept for a listener that does not read."""
 
-Outcome = SignedStatement | TrustedPodsError
+ProvisionOutcome = SignedStatement | TrustedPodsError
 
 
-class Feed:
+class ProgressFeed:
     """One listener's lines; iteration ends after the outcome."""
 
     def __init__(self) -> None:
-        self._lines: deque[Progress | Outcome] = deque(maxlen=MAX_BEHIND)
+        self._lines: deque[Progress | ProvisionOutcome] = deque(maxlen=MAX_BEHIND)
         self._more = trio.Event()
         self._ended = False
 
-    def put(self, line: Progress | Outcome) -> None:
+    def put(self, line: Progress | ProvisionOutcome) -> None:
         """Add a line, over the oldest if nobody reads."""
         self._lines.append(line)
         self._more.set()
@@ -39,7 +40,7 @@ class Feed:
         """Lines as they come; no generator, as nobody would close it."""
         return self
 
-    async def __anext__(self) -> Progress | Outcome:
+    async def __anext__(self) -> Progress | ProvisionOutcome:
         """The next line; the end after an outcome."""
         while not self._lines:
             if self._ended:
@@ -53,16 +54,16 @@ class Feed:
         return line
 
 
-class Board:
+class ProgressFeeds:
     """Feeds of all pods."""
 
     def __init__(self) -> None:
-        self._feeds: dict[ChannelId, set[Feed]] = {}
+        self._feeds: dict[ChannelId, set[ProgressFeed]] = {}
 
     @contextmanager
-    def listen(self, channel: ChannelId) -> Iterator[Feed]:
+    def listen(self, channel: ChannelId) -> Iterator[ProgressFeed]:
         """Every line about the pod from now on."""
-        feed = Feed()
+        feed = ProgressFeed()
         self._feeds.setdefault(channel, set()).add(feed)
         try:
             yield feed
@@ -78,10 +79,10 @@ class Board:
         """A step of the work."""
         self._put(channel, Progress(step=step, text=text[:8000], done=done, total=total))
 
-    def close(self, channel: ChannelId, outcome: Outcome) -> None:
+    def close(self, channel: ChannelId, outcome: ProvisionOutcome) -> None:
         """The work ended, well or not."""
         self._put(channel, outcome)
 
-    def _put(self, channel: ChannelId, line: Progress | Outcome) -> None:
+    def _put(self, channel: ChannelId, line: Progress | ProvisionOutcome) -> None:
         for feed in self._feeds.get(channel, ()):
             feed.put(line)

@@ -17,7 +17,7 @@ from trustedpods.provider.store.database import Tx
 
 _log = logging.getLogger(__name__)
 
-Runner = Callable[[PodRecord, lifecycle.Command], Awaitable[None]]
+CommandRunner = Callable[[PodRecord, lifecycle.LifecycleCommand], Awaitable[None]]
 Told = Callable[[ChannelId, str, str], None]
 """Called with each line that a pod's history gets: channel, event, text. It returns at once."""
 
@@ -31,13 +31,13 @@ class Pods:
         self._labels: dict[str, ChannelId] = {}
         self._changing = trio.Lock()
         self._changed = trio.Event()
-        self.run: Runner = _nothing
+        self.run: CommandRunner = _nothing
         self.told: Told = _nobody
 
     async def load(self) -> None:
         """Read everything from the store, once at start."""
         for record in await self._doors.store.read(pods.load_all):
-            if record.generation < self._doors.marks.newest(record.channel):
+            if record.generation < self._doors.generations.newest(record.channel):
                 _log.error("%s: the store was set back: this is not the pod's newest bundle", record.label)
             self._remember(record)
 
@@ -64,7 +64,7 @@ class Pods:
         """Wait until any record changes."""
         await self._changed.wait()
 
-    async def step(self, channel: ChannelId, event: lifecycle.Event, reason: str = "") -> PodRecord:
+    async def step(self, channel: ChannelId, event: lifecycle.LifecycleEvent, reason: str = "") -> PodRecord:
         """Let an event happen: store what follows, then run the commands that go with it."""
         async with self._changing:
             before = self._records[channel]
@@ -97,7 +97,7 @@ class Pods:
         await self._doors.store.write(history.note, channel, self._doors.now(), reason, text)
         self.told(channel, reason, text)
 
-    async def _carry_out(self, record: PodRecord, command: lifecycle.Command) -> None:
+    async def _carry_out(self, record: PodRecord, command: lifecycle.LifecycleCommand) -> None:
         """Commands may fail: the reconciler sees the difference and orders them again."""
         try:
             await self.run(record, command)
@@ -106,13 +106,13 @@ class Pods:
 
     def _remember(self, record: PodRecord) -> None:
         self._records[record.channel] = record
-        self._doors.marks.note(record.channel, record.generation)
+        self._doors.generations.note(record.channel, record.generation)
         self._labels[record.label] = record.channel
         self._changed.set()
         self._changed = trio.Event()
 
 
-def _save_step(tx: Tx, record: PodRecord, event: lifecycle.Event, reason: str) -> None:
+def _save_step(tx: Tx, record: PodRecord, event: lifecycle.LifecycleEvent, reason: str) -> None:
     """Record and history change together."""
     pods.save(tx, record)
     history.note(tx, record.channel, record.changed_at, str(event), reason or str(record.phase))
@@ -122,5 +122,5 @@ def _nobody(_channel: ChannelId, _event: str, _text: str) -> None:
     """Before the daemon is assembled nobody is told."""
 
 
-async def _nothing(_record: PodRecord, _command: lifecycle.Command) -> None:
+async def _nothing(_record: PodRecord, _command: lifecycle.LifecycleCommand) -> None:
     """Before the daemon is assembled nothing is carried out."""

@@ -5,15 +5,15 @@ import trio
 
 from trustedpods.protocol.codec import decode
 from trustedpods.protocol.errors import Refused, TrustedPodsError
-from trustedpods.protocol.messages import BlobAck, BlobBody, BlobRef
+from trustedpods.protocol.messages.bundle import BlobAck, BlobBody, BlobRef
 from trustedpods.protocol.sealing.blobs import SEALED_CHUNK_SIZE, chunk_count
-from trustedpods.provider.admission.admission import Acceptance
+from trustedpods.provider.admission.rights import CommandRights
 from trustedpods.provider.core.pod import ENDED, Phase
-from trustedpods.provider.lifecycle.provisioning import Phases
+from trustedpods.provider.lifecycle.provisioning import ProvisioningSteps
 from trustedpods.provider.pods.bundles import Bundles
-from trustedpods.provider.server.conversations import Asked
-from trustedpods.provider.server.replies import Answers
-from trustedpods.provider.store.spool import BlobStore, BlobWriter
+from trustedpods.provider.server.conversations import Request
+from trustedpods.provider.server.replies import Replies
+from trustedpods.provider.store.spool import BlobWriter, Spool
 
 AHEAD = 8
 """Chunks received ahead of the disk: it syncs now and then, and the line should not wait."""
@@ -25,31 +25,33 @@ CHUNK_WITHIN_S = 120.0
 class Uploads:
     """The verb by which images come."""
 
-    def __init__(self, acceptance: Acceptance, bundles: Bundles, store: BlobStore, phases: Phases) -> None:
-        self._acceptance = acceptance
+    def __init__(
+        self, rights: CommandRights, bundles: Bundles, store: Spool, provisioning_steps: ProvisioningSteps
+    ) -> None:
+        self._rights = rights
         self._bundles = bundles
         self._store = store
-        self._phases = phases
+        self._provisioning_steps = provisioning_steps
 
-    async def blob(self, asked: Asked) -> None:
+    async def blob(self, request: Request) -> None:
         """Says how many chunks are there, then takes the rest and acknowledges what is safe."""
-        blob = self._wanted(asked)
-        publisher = asked.request.publisher
+        blob = self._wanted(request)
+        publisher = request.opened.publisher
         total = chunk_count(blob.size)
         have = self._store.chunks(publisher, blob)
         if have == total:
-            await asked.answers.send(BlobAck(chunks=have), final=True)
+            await request.replies.send(BlobAck(chunks=have), final=True)
             return
         async with self._store.writer(publisher, blob) as writer:
-            await asked.answers.send(BlobAck(chunks=writer.chunks))
-            await _take(asked.answers, writer, total)
-        self._phases.blob_arrived()
-        await asked.answers.send(BlobAck(chunks=total), final=True)
+            await request.replies.send(BlobAck(chunks=writer.chunks))
+            await _take(request.replies, writer, total)
+        self._provisioning_steps.blob_arrived()
+        await request.replies.send(BlobAck(chunks=total), final=True)
 
-    def _wanted(self, asked: Asked) -> BlobRef:
+    def _wanted(self, request: Request) -> BlobRef:
         """Only blobs of a bundle that was accepted, exactly as it announced them."""
-        body = decode(asked.request.body, BlobBody)
-        record = self._acceptance.commanded(asked.request)
+        body = decode(request.opened.body, BlobBody)
+        record = self._rights.commanded_pod(request.opened)
         if record.phase in ENDED or record.phase is Phase.REMOVING:
             raise Refused(f"the pod is {record.phase}: {record.reason}", rule="phase")
         announced = self._bundles.open(record).blobs.get(body.blob.blob_id)
@@ -58,7 +60,7 @@ class Uploads:
         return announced
 
 
-async def _take(answers: Answers, writer: BlobWriter, total: int) -> None:
+async def _take(replies: Replies, writer: BlobWriter, total: int) -> None:
     """Receive ahead of the disk and the cipher; the first trouble of either side ends both."""
     trouble: list[TrustedPodsError] = []
     into, out = trio.open_memory_channel[bytes](AHEAD)
@@ -67,14 +69,14 @@ async def _take(answers: Answers, writer: BlobWriter, total: int) -> None:
         async with into:
             try:
                 for _ in range(writer.chunks, total):
-                    await into.send(await answers.stream.receive(SEALED_CHUNK_SIZE, CHUNK_WITHIN_S))
+                    await into.send(await replies.stream.receive(SEALED_CHUNK_SIZE, CHUNK_WITHIN_S))
             except TrustedPodsError as error:
                 trouble.append(error)
 
     async with trio.open_nursery() as nursery, out:
         nursery.start_soon(receive)
         try:
-            await _write(answers, writer, out)
+            await _write(replies, writer, out)
         except TrustedPodsError as error:
             trouble.append(error)
             nursery.cancel_scope.cancel()
@@ -82,10 +84,10 @@ async def _take(answers: Answers, writer: BlobWriter, total: int) -> None:
         raise trouble[0]
 
 
-async def _write(answers: Answers, writer: BlobWriter, chunks: trio.MemoryReceiveChannel[bytes]) -> None:
+async def _write(replies: Replies, writer: BlobWriter, chunks: trio.MemoryReceiveChannel[bytes]) -> None:
     acknowledged = writer.chunks
     async for sealed in chunks:
         await writer.add(sealed)
         if writer.synced > acknowledged and not writer.complete:
             acknowledged = writer.synced
-            await answers.send(BlobAck(chunks=acknowledged))
+            await replies.send(BlobAck(chunks=acknowledged))

@@ -16,13 +16,14 @@ from trustedpods.protocol.codec import decode, encode
 from trustedpods.protocol.envelopes import SignedRequest
 from trustedpods.protocol.errors import LocalProtocolError, NetworkFailure, Refused, TrustedPodsError
 from trustedpods.protocol.evidence import AttestRequest, KeyBinding
-from trustedpods.protocol.messages import Message, Verb
+from trustedpods.protocol.messages.base import Message
+from trustedpods.protocol.messages.verbs import Verb
 from trustedpods.protocol.net.streams import FrameStream
 from trustedpods.protocol.sealing.requests import OpenedRequest, open_request
 from trustedpods.protocol.units import UnixSeconds
 from trustedpods.provider.doors import Doors
-from trustedpods.provider.server.conversation_limits import Seats
-from trustedpods.provider.server.replies import Answers, error_reply
+from trustedpods.provider.server.conversation_limits import ConversationLimits
+from trustedpods.provider.server.replies import Replies, error_reply
 from trustedpods.provider.store import history
 
 _log = logging.getLogger(__name__)
@@ -55,22 +56,22 @@ CONVERSATION_LIMIT_S = 24 * 3600.0
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class Request:
     """One opened request: who asks what, how to answer, and the request as it came."""
 
-    request: OpenedRequest
+    opened: OpenedRequest
     raw: bytes
-    answers: Answers
+    replies: Replies
 
 
-Handler = Callable[[Asked], Awaitable[None]]
+VerbHandler = Callable[[Request], Awaitable[None]]
 
 
 class Conversations:
     """Serves streams. `handle` is what the host calls for each one."""
 
     def __init__(
-        self, doors: Doors, binding: KeyBinding, profile: bytes, handlers: dict[Verb, Handler]
+        self, doors: Doors, binding: KeyBinding, profile: bytes, handlers: dict[Verb, VerbHandler]
     ) -> None:
         self._doors = doors
         self._binding = binding
@@ -78,8 +79,8 @@ class Conversations:
         self._handlers = handlers
         self._attesting = trio.CapacityLimiter(MAX_ATTESTING)
         self._peers: Counter[bytes] = Counter()
-        self._listening = Seats(MAX_LISTENING)
-        self._answering = Seats(CONVERSATION_ROOM)
+        self._listening = ConversationLimits(MAX_LISTENING)
+        self._answering = ConversationLimits(CONVERSATION_ROOM)
         self._begun = trio.Event()
 
     def begin(self) -> None:
@@ -162,29 +163,29 @@ class Conversations:
     # ---- requests ------------------------------------------------------------------------------
 
     async def _serve(self, stream: FrameStream, raw: bytes, message: SignedRequest) -> None:
-        request = await trio.to_thread.run_sync(self._open, message)
-        answers = Answers(stream, self._doors.keys.reply, request)
+        opened = await trio.to_thread.run_sync(self._open, message)
+        replies = Replies(stream, self._doors.keys.reply, opened)
         try:
             await self._doors.store.write(
-                history.use_nonce, request.nonce, UnixSeconds(request.expiry), self._doors.now()
+                history.use_nonce, opened.nonce, UnixSeconds(opened.expiry), self._doors.now()
             )
-            handler = self._handlers[request.verb]
-            await handler(Asked(request, raw, answers))
-            assert answers.ended
+            handler = self._handlers[opened.verb]
+            await handler(Request(opened, raw, replies))
+            assert replies.ended
         except NetworkFailure as error:
-            await self._answer_trouble(answers, error)
+            await self._answer_trouble(replies, error)
         except TrustedPodsError as error:
-            await answers.fail(error)
+            await replies.fail(error)
         except Exception:  # noqa: BLE001 - one conversation must not stop the others
-            _log.exception("verb %s failed", request.verb)
-            await answers.fail(TrustedPodsError("the provider failed inside; its log says why"))
+            _log.exception("verb %s failed", opened.verb)
+            await replies.fail(TrustedPodsError("the provider failed inside; its log says why"))
 
-    async def _answer_trouble(self, answers: Answers, error: NetworkFailure) -> None:
+    async def _answer_trouble(self, replies: Replies, error: NetworkFailure) -> None:
         """Trouble with the stream itself, or with a door behind it: in the latter case say so."""
         try:
-            await answers.fail(error)
+            await replies.fail(error)
         except NetworkFailure:
-            await answers.stream.reset()
+            await replies.stream.reset()
 
     def _open(self, message: SignedRequest) -> OpenedRequest:
         """Verify and open; what fails here can only be answered unsealed."""

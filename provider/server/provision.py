@@ -5,17 +5,19 @@ import trio
 
 from trustedpods.protocol.codec import decode
 from trustedpods.protocol.errors import TrustedPodsError
-from trustedpods.protocol.messages import Admission, AdmitBody, Needs, Progress
-from trustedpods.provider.admission.admission import Acceptance
+from trustedpods.protocol.messages.admission import AdmitBody, Admitted
+from trustedpods.protocol.messages.base import Progress
+from trustedpods.protocol.messages.bundle import Needs
+from trustedpods.provider.admission.admission import Admission
 from trustedpods.provider.core.admission import check_hosts
 from trustedpods.provider.core.pod import PodRecord
-from trustedpods.provider.lifecycle.provisioning import Phases
-from trustedpods.provider.lifecycle.workers import Keeper
+from trustedpods.provider.lifecycle.provisioning import ProvisioningSteps
+from trustedpods.provider.lifecycle.workers import PodWorkers
 from trustedpods.provider.pods.bundles import parse_bundle
-from trustedpods.provider.pods.progress import Board
+from trustedpods.provider.pods.progress import ProgressFeeds
 from trustedpods.provider.pods.records import Pods
-from trustedpods.provider.server.conversations import Asked
-from trustedpods.provider.server.replies import Answers
+from trustedpods.provider.server.conversations import Request
+from trustedpods.provider.server.replies import Replies
 
 MAX_PARSING = 2
 """Bundles that are being checked at once: it is pure computing, and the other tasks want their turn."""
@@ -25,47 +27,53 @@ class Provisioning:
     """The two verbs by which pods come."""
 
     def __init__(
-        self, acceptance: Acceptance, pods: Pods, board: Board, keeper: Keeper, phases: Phases, domain: str
+        self,
+        admission: Admission,
+        pods: Pods,
+        progress: ProgressFeeds,
+        workers: PodWorkers,
+        provisioning_steps: ProvisioningSteps,
+        domain: str,
     ) -> None:
-        self._acceptance = acceptance
+        self._admission = admission
         self._pods = pods
-        self._board = board
-        self._keeper = keeper
-        self._phases = phases
+        self._progress = progress
+        self._workers = workers
+        self._provisioning_steps = provisioning_steps
         self._domain = domain
         self._parsing = trio.CapacityLimiter(MAX_PARSING)
 
-    async def admit(self, asked: Asked) -> None:
+    async def admit(self, request: Request) -> None:
         """Says yes with what would be left, or why not. Reserves nothing."""
-        body = decode(asked.request.body, AdmitBody)
-        channel = asked.request.ref.channel
+        body = decode(request.opened.body, AdmitBody)
+        channel = request.opened.ref.channel
         record = self._pods.get(channel)
         known = record if record is not None and record in self._pods.standing else None
         label = known.label if known else ""
         check_hosts(body.hosts, label, self._domain)
-        left = await self._acceptance.admit(body, channel, known)
-        await asked.answers.send(Admission(capacity=left), final=True)
+        left = await self._admission.admit(body, channel, known)
+        await request.replies.send(Admitted(capacity=left), final=True)
 
-    async def provision(self, asked: Asked) -> None:
+    async def provision(self, request: Request) -> None:
         """Takes a bundle, says which blobs are missing, and follows the work to its end.
 
         The work goes on when this stream is dropped.
         """
-        opened = await trio.to_thread.run_sync(parse_bundle, asked.request.body, limiter=self._parsing)
-        with self._board.listen(asked.request.ref.channel) as feed:
-            record, serves = await self._acceptance.accept(asked.raw, asked.request, opened)
+        opened = await trio.to_thread.run_sync(parse_bundle, request.opened.body, limiter=self._parsing)
+        with self._progress.listen(request.opened.ref.channel) as feed:
+            record, serves = await self._admission.accept(request.raw, request.opened, opened)
             if serves:
-                await self._confirm(asked.answers, record)
+                await self._confirm(request.replies, record)
                 return
-            self._keeper.ensure(record.channel)
-            await asked.answers.send(Needs(blobs=await self._phases.needs(record)))
+            self._workers.ensure(record.channel)
+            await request.replies.send(Needs(blobs=await self._provisioning_steps.needs(record)))
             async for line in feed:
                 if isinstance(line, TrustedPodsError):
                     raise line
-                await asked.answers.send(line, final=not isinstance(line, Progress))
+                await request.replies.send(line, final=not isinstance(line, Progress))
 
-    async def _confirm(self, answers: Answers, record: PodRecord) -> None:
+    async def _confirm(self, replies: Replies, record: PodRecord) -> None:
         """Nothing changed: the same pod, confirmed for the newer generation."""
-        await answers.send(Needs(blobs=[]))
-        statement = await self._phases.restate(record)
-        await answers.send(statement, final=True)
+        await replies.send(Needs(blobs=[]))
+        statement = await self._provisioning_steps.restate(record)
+        await replies.send(statement, final=True)

@@ -7,13 +7,13 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from trustedpods.protocol.codec import encode
 from trustedpods.protocol.envelopes import ErrorReply
 from trustedpods.protocol.errors import TrustedPodsError
-from trustedpods.protocol.messages import Message
+from trustedpods.protocol.messages.base import Message
 from trustedpods.protocol.net.streams import FrameStream
 from trustedpods.protocol.sealing.replies import seal_reply
 from trustedpods.protocol.sealing.requests import OpenedRequest
 
 
-class Answers:
+class Replies:
     """The replies to one request, in order. After the final one nothing more may be sent."""
 
     def __init__(self, stream: FrameStream, signing_key: Ed25519PrivateKey, request: OpenedRequest) -> None:

@@ -9,39 +9,39 @@ from trustedpods.contracts.usage import ItemFlags
 from trustedpods.protocol.codec import decode
 from trustedpods.protocol.errors import Refused
 from trustedpods.protocol.ids import Address, PodRef, address_from_bytes
-from trustedpods.protocol.messages import Done
-from trustedpods.protocol.rotation import RotateBody
+from trustedpods.protocol.messages.base import Done
+from trustedpods.protocol.messages.rotation import RotateBody
 from trustedpods.protocol.units import TokenUnits, UnixSeconds
-from trustedpods.provider.admission.admission import Acceptance
+from trustedpods.provider.admission.rights import CommandRights
 from trustedpods.provider.billing.settlement import Settlement
 from trustedpods.provider.core.pod import ENDED
 from trustedpods.provider.doors import Doors
 from trustedpods.provider.pods.records import Pods
-from trustedpods.provider.server.conversations import Asked
+from trustedpods.provider.server.conversations import Request
 
 
 class Rotations:
     """Hands in moves, one after another. A move that happened already is a success."""
 
-    def __init__(self, doors: Doors, pods: Pods, acceptance: Acceptance, settlement: Settlement) -> None:
+    def __init__(self, doors: Doors, pods: Pods, rights: CommandRights, settlement: Settlement) -> None:
         self._doors = doors
         self._pods = pods
-        self._acceptance = acceptance
+        self._rights = rights
         self._settlement = settlement
         self._turn = trio.Lock()
 
-    async def rotate(self, asked: Asked) -> None:
+    async def rotate(self, request: Request) -> None:
         """Check everything that can be checked without gas, then hand it in."""
-        body, ref = decode(asked.request.body, RotateBody), asked.request.ref
+        body, ref = decode(request.opened.body, RotateBody), request.opened.ref
         record = self._pods.get(ref.channel)
         if record is not None and record.phase not in ENDED:
-            self._acceptance.commanded(asked.request)
+            self._rights.commanded_pod(request.opened)
         async with self._turn:
             transaction = await self._hand_in(ref, body)
         if transaction is not None and record is not None:
             await self._pods.note(ref.channel, "rotated", "the channel names this boot's meter now")
         done = Done(text="the channel names this boot's meter", transaction=transaction)
-        await asked.answers.send(done, final=True)
+        await request.replies.send(done, final=True)
 
     async def _hand_in(self, ref: PodRef, body: RotateBody) -> bytes | None:
         """The transaction; None where the channel names this meter already."""
@@ -85,7 +85,7 @@ class Rotations:
         return move
 
     async def _channel(self, ref: PodRef) -> Channel:
-        (channel,) = await self._doors.chain.channels(ref.owner, [ref.channel])
+        channel = await self._doors.chain.channel(ref.owner, ref.channel)
         if channel is None:
             raise Refused("there is no such channel on chain", rule="channel-missing")
         return channel

@@ -4,29 +4,22 @@
 from trustedpods.protocol.codec import decode
 from trustedpods.protocol.errors import Refused
 from trustedpods.protocol.ids import ChannelId
-from trustedpods.protocol.messages import (
-    DeleteBody,
-    Done,
-    LogLines,
-    LogsBody,
-    PodStatus,
-    StatusBody,
-    UsageBody,
-    UsageReport,
-)
+from trustedpods.protocol.messages.base import Done
+from trustedpods.protocol.messages.pod import DeleteBody, LogLines, LogsBody, PodStatus, StatusBody
+from trustedpods.protocol.messages.usage import UsageBody, UsageReport
 from trustedpods.protocol.units import UnixSeconds, Usage
-from trustedpods.provider.admission.admission import Acceptance
+from trustedpods.provider.admission.rights import CommandRights
 from trustedpods.provider.core import metering
-from trustedpods.provider.core.lifecycle import Event
+from trustedpods.provider.core.lifecycle import LifecycleEvent
 from trustedpods.provider.core.pod import ENDED, Phase, PodRecord
 from trustedpods.provider.doors import Doors
 from trustedpods.provider.lifecycle.reconciler import Reconciler
-from trustedpods.provider.lifecycle.workers import Keeper, decode_statement
+from trustedpods.provider.lifecycle.workers import PodWorkers, decode_statement
 from trustedpods.provider.pods.bundles import Bundles
-from trustedpods.provider.pods.progress import Board
+from trustedpods.provider.pods.progress import ProgressFeeds
 from trustedpods.provider.pods.records import Pods
-from trustedpods.provider.server.conversations import Asked
-from trustedpods.provider.serving.autoscaler import Fleet
+from trustedpods.provider.server.conversations import Request
+from trustedpods.provider.serving.autoscaler import Autoscaler
 from trustedpods.provider.serving.connections import awake_by
 from trustedpods.provider.store import claims, history, ledger
 
@@ -38,30 +31,30 @@ class Verbs:
         self,
         doors: Doors,
         pods: Pods,
-        acceptance: Acceptance,
+        rights: CommandRights,
         bundles: Bundles,
-        fleet: Fleet,
+        autoscaler: Autoscaler,
         reconciler: Reconciler,
-        keeper: Keeper,
-        board: Board,
+        workers: PodWorkers,
+        progress: ProgressFeeds,
     ) -> None:
         self._doors = doors
         self._pods = pods
-        self._acceptance = acceptance
+        self._rights = rights
         self._bundles = bundles
-        self._fleet = fleet
+        self._autoscaler = autoscaler
         self._reconciler = reconciler
-        self._keeper = keeper
-        self._board = board
+        self._workers = workers
+        self._progress = progress
 
-    async def status(self, asked: Asked) -> None:
+    async def status(self, request: Request) -> None:
         """Phase, replicas, money and history."""
-        decode(asked.request.body, StatusBody)
-        record = self._acceptance.commanded(asked.request)
-        await asked.answers.send(await self._status(record), final=True)
+        decode(request.opened.body, StatusBody)
+        record = self._rights.commanded_pod(request.opened)
+        await request.replies.send(await self._status(record), final=True)
 
     async def _status(self, record: PodRecord) -> PodStatus:
-        replicas, ready = self._fleet.replicas_of(record)
+        replicas, ready = self._autoscaler.replicas_of(record)
         fact = record.chain
         ended = record.phase in ENDED
         claimed = await self._doors.store.read(claims.paid_in_life, record.channel, record.namespace)
@@ -88,13 +81,14 @@ class Verbs:
 
     async def _circumstances(self, record: PodRecord) -> str:
         """What holds a pod back, and what keeps it awake, in words."""
-        told = (self._fleet.cap_told(record), await awake_by(self._doors, self._fleet, record))
+        awake = await awake_by(self._doors.facade, self._autoscaler, record)
+        told = (self._autoscaler.cap_told(record), awake)
         return "; ".join(filter(None, told))
 
-    async def logs(self, asked: Asked) -> None:
+    async def logs(self, request: Request) -> None:
         """The last lines of a container, of the newest replica; `follow` is not supported yet."""
-        body = decode(asked.request.body, LogsBody)
-        record = self._acceptance.commanded(asked.request)
+        body = decode(request.opened.body, LogsBody)
+        record = self._rights.commanded_pod(request.opened)
         if record.phase in ENDED:
             raise Refused(f"the pod is {record.phase}: {record.reason}", rule="phase")
         if body.follow:
@@ -109,17 +103,17 @@ class Verbs:
             raise Refused("no replica runs, so there is nothing to read", rule="no-replica")
         newest = max(views, key=lambda view: view.started_at or 0)
         data = await self._doors.cluster.logs(record.namespace, newest.name, container, body.tail)
-        await asked.answers.send(LogLines(container=container, data=data), final=True)
+        await request.replies.send(LogLines(container=container, data=data), final=True)
 
-    async def usage(self, asked: Asked) -> None:
+    async def usage(self, request: Request) -> None:
         """Leaves of what was claimed or is being claimed, and what accrued since."""
-        body = decode(asked.request.body, UsageBody)
-        record = self._acceptance.commanded(asked.request)
+        body = decode(request.opened.body, UsageBody)
+        record = self._rights.commanded_pod(request.opened)
         since = UnixSeconds(min(body.since, 1 << 40))
         found = await self._doors.store.read(claims.leaves, record.channel, record.namespace, since)
         behind = UnixSeconds(found[-1].up_to) if found else None
         open_usage = await self._open_usage(record, behind)
-        await asked.answers.send(
+        await request.replies.send(
             UsageReport(leaves=found, open_usage=list(open_usage.quantities)), final=True
         )
 
@@ -130,19 +124,19 @@ class Verbs:
         book = await self._doors.store.read(ledger.load_ledger, record.channel, from_)
         return metering.usage(book, from_, max(from_, self._doors.now()))
 
-    async def delete(self, asked: Asked) -> None:
+    async def delete(self, request: Request) -> None:
         """Settle, release, remove; answers when all of it has happened."""
-        decode(asked.request.body, DeleteBody)
-        record = self._acceptance.commanded(asked.request)
+        decode(request.opened.body, DeleteBody)
+        record = self._rights.commanded_pod(request.opened)
         if record.phase in ENDED:
-            await asked.answers.send(await self._done(record), final=True)
+            await request.replies.send(await self._done(record), final=True)
             return
-        self._acceptance.check_newest(asked.request)
+        self._rights.check_newest(request.opened)
         if record.phase is not Phase.REMOVING:
-            await self._keeper.stop(record.channel)
-            await self._pods.change(record.channel, generation=asked.request.generation)
-            await self._pods.step(record.channel, Event.DELETED, "deleted by its publisher")
-        await asked.answers.send(await self._wait_ended(record.channel), final=True)
+            await self._workers.stop(record.channel)
+            await self._pods.change(record.channel, generation=request.opened.generation)
+            await self._pods.step(record.channel, LifecycleEvent.DELETED, "deleted by its publisher")
+        await request.replies.send(await self._wait_ended(record.channel), final=True)
 
     async def _wait_ended(self, channel: ChannelId) -> Done:
         while True:
@@ -150,7 +144,7 @@ class Verbs:
             if record is None or record.phase in ENDED:
                 assert record is not None
                 return await self._done(record)
-            self._keeper.ensure(channel)
+            self._workers.ensure(channel)
             await self._pods.changed()
 
     async def _done(self, record: PodRecord) -> Done:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""All published pods: gives them machines, wakes them, stops them, reads their traffic."""
+"""All published pods: gives them scalers, wakes them, stops them, reads their traffic."""
 
 import logging
 from typing import TYPE_CHECKING
@@ -10,19 +10,19 @@ from trustedpods.protocol.errors import NetworkFailure, TrustedPodsError
 from trustedpods.protocol.ids import ChannelId
 from trustedpods.provider.billing.meter import Meter
 from trustedpods.provider.core.pod import Phase, PodRecord
-from trustedpods.provider.core.scaler import scaler
+from trustedpods.provider.core.scaler import scaler, types
 from trustedpods.provider.core.traffic import combine
 from trustedpods.provider.doors import Doors
 from trustedpods.provider.facade import readiness
 from trustedpods.provider.facade.activator.wake import WakeAddress, WakeAnswer, WakeRefusal
 from trustedpods.provider.facade.exposure import pod_of
 from trustedpods.provider.pods.bundles import Bundles, OpenBundle
-from trustedpods.provider.serving.facade_sync import FacadeKeeper
+from trustedpods.provider.serving.facade_sync import FacadeSync
 from trustedpods.provider.serving.limits import limits_of
-from trustedpods.provider.serving.pod_scaler import Machine, Published
+from trustedpods.provider.serving.pod_scaler import PodScaler, PublishedPod
 from trustedpods.provider.serving.replica_watch import ReplicaWatch
-from trustedpods.provider.serving.slots import Services, give_slots
-from trustedpods.provider.supervise import steadily
+from trustedpods.provider.serving.slots import ExposedServices, give_slots
+from trustedpods.provider.supervise import supervise
 
 if TYPE_CHECKING:
     from trio_typing import TaskStatus
@@ -36,7 +36,7 @@ DIAGNOSE_AFTER_S = 1.0
 """A replica that is not ready by then is asked why."""
 
 UNKNOWN_RETRY_S = 5
-"""Retry-After for a slot without a machine: by then the reconciler has looked at it again."""
+"""Retry-After for a slot without a scaler: by then the reconciler has looked at it again."""
 
 DRAIN_LIMIT_S = 30.0
 """What takes longer is cut by an update, whose publisher waits for it."""
@@ -45,16 +45,16 @@ EMPTY_LIMIT_S = 35.0
 """The grace of a replica that does not end by itself, and a little more."""
 
 
-class Fleet:
-    """The machines of all pods that are published here."""
+class Autoscaler:
+    """The scalers of all pods that are published here."""
 
     def __init__(self, doors: Doors, bundles: Bundles, meter: Meter) -> None:
         self._doors = doors
         self._bundles = bundles
         self._meter = meter
-        self._machines: dict[ChannelId, Machine] = {}
-        self._facade_keeper = FacadeKeeper(doors, self._machines)
-        self._labels: dict[str, Machine] = {}
+        self._pod_scalers: dict[ChannelId, PodScaler] = {}
+        self._facade_sync = FacadeSync(doors, self._pod_scalers)
+        self._labels: dict[str, PodScaler] = {}
         self._replicas = ReplicaWatch(doors, meter, self._labels.get)
         self._nursery: trio.Nursery | None = None
         self._adopted = trio.Event()
@@ -62,15 +62,15 @@ class Fleet:
 
     # ---- what others ask ---------------------------------------------------------------------
 
-    def machine(self, channel: ChannelId) -> Machine | None:
-        """The pod's machine, if it is published."""
-        return self._machines.get(channel)
+    def pod_scaler(self, channel: ChannelId) -> PodScaler | None:
+        """The pod's scaler, if it is published."""
+        return self._pod_scalers.get(channel)
 
     def replicas_of(self, record: PodRecord) -> tuple[int, int]:
         """How many replicas of a pod exist, and how many of them take requests."""
         running = sum(not view.over for view in self._replicas.of(record.label))
-        machine = self._machines.get(record.channel)
-        return running, len(machine.state.ready) if machine else 0
+        pod_scaler = self._pod_scalers.get(record.channel)
+        return running, len(pod_scaler.state.ready) if pod_scaler else 0
 
     def label_at(self, ip: str) -> str | None:
         """Label of the pod that has a replica with this address now."""
@@ -85,100 +85,102 @@ class Fleet:
         return answer
 
     def _sleeps(self, slot: int) -> bool:
-        machine = self._labels.get(pod_of(self._doors.facade.label_of(slot) or ""))
-        return machine is not None and machine.state.phase is scaler.Phase.ASLEEP
+        pod_scaler = self._labels.get(pod_of(self._doors.facade.label_of(slot) or ""))
+        return pod_scaler is not None and pod_scaler.state.phase is scaler.ScalePhase.ASLEEP
 
     async def _wake(self, slot: int) -> WakeAnswer:
         with trio.move_on_after(self._doors.config.facade.wake_limit_s):
             while (key := self._doors.facade.label_of(slot)) is not None:
-                machine = self._labels.get(pod_of(key))
-                if machine is None:
+                pod_scaler = self._labels.get(pod_of(key))
+                if pod_scaler is None:
                     await self._adopted.wait()
-                elif (answer := await machine.wake(slot)) is not None:
+                elif (answer := await pod_scaler.wake(slot)) is not None:
                     return answer
         return WakeRefusal("this pod is not ready to be woken yet", UNKNOWN_RETRY_S)
 
-    async def publish(self, record: PodRecord, opened: OpenBundle) -> Machine:
-        """Give the pod its slot and a machine; one that it has gets the new limits."""
+    async def publish(self, record: PodRecord, opened: OpenBundle) -> PodScaler:
+        """Give the pod its slot and a scaler; one that it has gets the new limits."""
         async with self._publishing:
-            known = self._machines.get(record.channel)
+            known = self._pod_scalers.get(record.channel)
             if known is not None:
                 await self._read_traffic([known])  # the last reading of the slots that it had
             found = await give_slots(self._doors, self._meter, [(record, opened)])
             services = found[record.channel]
             if isinstance(services, TrustedPodsError):
                 raise services
-            known = self._machines.get(record.channel)
+            known = self._pod_scalers.get(record.channel)
             if known is not None and known.published.namespace == record.namespace:
                 known.serves(services)
-                known.feed(scaler.LimitsSet(self._limits(record)))
+                known.feed(types.LimitsSet(self._limits(record)))
                 return known
             replicas = await self._doors.cluster.replicas(record.namespace)
             return self._adopt(self._make(record, opened, services, replicas))
 
-    def _make(self, record: PodRecord, opened: OpenBundle, services: Services, replicas: int) -> Machine:
+    def _make(
+        self, record: PodRecord, opened: OpenBundle, services: ExposedServices, replicas: int
+    ) -> PodScaler:
         ports = [part.port for part in services.values()]
-        published = Published(
+        published = PublishedPod(
             record.channel,
             record.label,
             record.namespace,
             services,
             readiness.probes_of(opened.manifest, ports),
         )
-        return Machine(self._doors, published, self._limits(record), replicas)
+        return PodScaler(self._doors.cluster, self._doors.facade, published, self._limits(record), replicas)
 
-    def _limits(self, record: PodRecord, stopped: str | None = None) -> scaler.Limits:
+    def _limits(self, record: PodRecord, stopped: str | None = None) -> types.Limits:
         return limits_of(self._doors, self._bundles, record, stopped)
 
     def cap_raised(self, record: PodRecord) -> None:
         """The channel has a higher cap: the pod may grow further."""
-        machine = self._machines.get(record.channel)
-        if machine is not None:
-            machine.feed(scaler.LimitsSet(self._limits(record, machine.state.limits.stopped)))
+        pod_scaler = self._pod_scalers.get(record.channel)
+        if pod_scaler is not None:
+            pod_scaler.feed(scaler.LimitsSet(self._limits(record, pod_scaler.state.limits.stopped)))
 
     def cap_told(self, record: PodRecord) -> str:
         """That the channel's cap holds the pod back, in words; empty if it does not."""
-        machine = self._machines.get(record.channel)
-        return "" if machine is None else scaler.cap_told(machine.state, trio.current_time())
+        pod_scaler = self._pod_scalers.get(record.channel)
+        return "" if pod_scaler is None else scaler.cap_told(pod_scaler.state, trio.current_time())
 
     async def park(self, record: PodRecord, reason: str) -> None:
         """No replicas from now on; whoever asks is told why."""
-        machine = self._machines.get(record.channel)
-        if machine is not None:
-            machine.feed(scaler.LimitsSet(self._limits(record, reason)))
+        pod_scaler = self._pod_scalers.get(record.channel)
+        if pod_scaler is not None:
+            pod_scaler.feed(scaler.LimitsSet(self._limits(record, reason)))
         elif await self._doors.cluster.replicas(record.namespace):
             await self._doors.cluster.scale(record.namespace, 0)
 
     async def withdraw(self, record: PodRecord) -> None:
         """Take the pod off the facade for good."""
-        machine = self._machines.get(record.channel)
-        if machine is not None:
-            await self._read_traffic([machine])
+        pod_scaler = self._pod_scalers.get(record.channel)
+        if pod_scaler is not None:
+            await self._read_traffic([pod_scaler])
         self.drop(record.channel)
         for slot in self._doors.facade.slots_of(record.label).values():
             await self._doors.facade.withdraw(slot)
         await self._meter.end_traffic(record.channel)
 
     def drop(self, channel: ChannelId) -> None:
-        """Forget the pod's machine; it stays as it is in cluster and facade."""
-        machine = self._machines.pop(channel, None)
-        if machine is not None:
-            self._labels.pop(machine.published.label, None)
-            machine.end()
+        """Forget the pod's scaler; it stays as it is in cluster and facade."""
+        pod_scaler = self._pod_scalers.pop(channel, None)
+        if pod_scaler is not None:
+            self._labels.pop(pod_scaler.published.label, None)
+            pod_scaler.end()
 
     async def quiesce(self, record: PodRecord) -> None:
         """Bring a pod to zero before its objects change: new requests wait, old ones may finish."""
-        machine = self._machines.get(record.channel)
-        if machine is not None:
+        pod_scaler = self._pod_scalers.get(record.channel)
+        if pod_scaler is not None:
             self.drop(record.channel)
             with trio.move_on_after(DRAIN_LIMIT_S):
-                while await self._in_flight(machine) > 0:  # noqa: ASYNC110 - HAProxy tells nobody
+                while await self._in_flight(pod_scaler) > 0:  # noqa: ASYNC110 - HAProxy tells nobody
                     await trio.sleep(0.25)
         await self.empty(record)
 
-    async def _in_flight(self, machine: Machine) -> int:
+    async def _in_flight(self, pod_scaler: PodScaler) -> int:
         """Shut all its services off; what they still have to finish."""
-        return sum([await self._doors.facade.drain(slot) for slot in machine.published.services])
+        return sum([await self._doors.facade.drain(slot) for slot in pod_scaler.published.services])
 
     async def empty(self, record: PodRecord) -> None:
         """End all replicas, and wait a while until none is left."""
@@ -205,12 +207,12 @@ class Fleet:
         async with trio.open_nursery() as nursery:
             self._nursery = nursery
             self._replicas.begin(nursery)
-            nursery.start_soon(steadily, "the fleet's tick", self._tick)
-            nursery.start_soon(steadily, "keeping the facade", self._facade_keeper.run)
+            nursery.start_soon(supervise, "the fleet's tick", self._tick)
+            nursery.start_soon(supervise, "keeping the facade", self._facade_sync.run)
             task_status.started()
 
     async def restore(self, records: list[PodRecord]) -> None:
-        """After a start: machines for all pods that were published, as the cluster has them.
+        """After a start: scalers for all pods that were published, as the cluster has them.
 
         What is not published here, the reconciler publishes later.
         """
@@ -231,63 +233,70 @@ class Fleet:
             _log.warning("the pods are not published after the start: %s", error)
 
     def _restore(
-        self, record: PodRecord, opened: OpenBundle, services: Services | TrustedPodsError, replicas: int
+        self,
+        record: PodRecord,
+        opened: OpenBundle,
+        services: ExposedServices | TrustedPodsError,
+        replicas: int,
     ) -> None:
         if isinstance(services, TrustedPodsError):
             _log.warning("%s: not published after the start: %s", record.label, services)
             return
-        machine = self._make(record, opened, services, replicas)
+        pod_scaler = self._make(record, opened, services, replicas)
         if not replicas:
-            machine.told_with_all()
-        self._adopt(machine)
+            pod_scaler.told_with_all()
+        self._adopt(pod_scaler)
         if record.phase is Phase.STOPPED:
-            machine.feed(scaler.LimitsSet(self._limits(record, record.reason)))
+            pod_scaler.feed(scaler.LimitsSet(self._limits(record, record.reason)))
 
-    def _adopt(self, machine: Machine) -> Machine:
+    def _adopt(self, pod_scaler: PodScaler) -> PodScaler:
         assert self._nursery is not None
-        self._machines[machine.published.channel] = machine
-        self._labels[machine.published.label] = machine
-        self._nursery.start_soon(machine.run)
+        self._pod_scalers[pod_scaler.published.channel] = pod_scaler
+        self._labels[pod_scaler.published.label] = pod_scaler
+        self._nursery.start_soon(pod_scaler.run)
         self._adopted.set()
         self._adopted = trio.Event()
-        self._replicas.introduce(machine)
-        return machine
+        self._replicas.introduce(pod_scaler)
+        return pod_scaler
 
     async def _tick(self) -> None:
         while True:
             await trio.sleep(TICK_S)
-            for machine in list(self._machines.values()):
-                if not scaler.rests(machine.state):
-                    machine.feed(scaler.Tick())
-            awake = [m for m in self._machines.values() if m.state.phase is not scaler.Phase.ASLEEP]
+            for pod_scaler in list(self._pod_scalers.values()):
+                if not scaler.rests(pod_scaler.state):
+                    pod_scaler.feed(scaler.Tick())
+            awake = [m for m in self._pod_scalers.values() if m.state.phase is not scaler.ScalePhase.ASLEEP]
             try:
                 await self._read_traffic(awake)
                 await self._diagnose(awake)
             except TrustedPodsError as error:
                 _log.warning("the fleet cannot be read: %s", error)
 
-    async def _read_traffic(self, machines: list[Machine]) -> None:
-        slots = {slot for machine in machines for slot in machine.published.services}
+    async def _read_traffic(self, pod_scalers: list[PodScaler]) -> None:
+        slots = {slot for pod_scaler in pod_scalers for slot in pod_scaler.published.services}
         if not slots:
             return
         readings = await self._doors.facade.stats(slots)
-        for machine in machines:
-            if not machine.published.services.keys() <= readings.keys():
+        for pod_scaler in pod_scalers:
+            if not pod_scaler.published.services.keys() <= readings.keys():
                 continue  # it got another slot meanwhile
-            stats = combine({slot: readings[slot] for slot in machine.published.services})
-            await self._meter.traffic(machine.published.channel, stats)
-            machine.feed(scaler.TrafficSeen(stats))
+            stats = combine({slot: readings[slot] for slot in pod_scaler.published.services})
+            await self._meter.traffic(pod_scaler.published.channel, stats)
+            pod_scaler.feed(scaler.TrafficSeen(stats))
 
-    async def _diagnose(self, machines: list[Machine]) -> None:
+    async def _diagnose(self, pod_scalers: list[PodScaler]) -> None:
         """Ask Kubernetes why a waking pod is not there yet; what is hopeless ends the attempt."""
         now = trio.current_time()
-        for machine in machines:
-            if machine.state.phase is not scaler.Phase.WAKING or now - machine.state.since < DIAGNOSE_AFTER_S:
+        for pod_scaler in pod_scalers:
+            if (
+                pod_scaler.state.phase is not scaler.ScalePhase.WAKING
+                or now - pod_scaler.state.since < DIAGNOSE_AFTER_S
+            ):
                 continue
-            found = await self._doors.cluster.diagnose(machine.published.namespace)
+            found = await self._doors.cluster.diagnose(pod_scaler.published.namespace)
             if found is not None and found.hopeless:
-                machine.see(failure=found.text)
+                pod_scaler.see(failure=found.text)
 
     async def take_over_facade(self) -> None:
-        """After a start: the facade serves the machines' pods, and no others."""
-        await self._facade_keeper.take_over()
+        """After a start: the facade serves the scalers' pods, and no others."""
+        await self._facade_sync.take_over()

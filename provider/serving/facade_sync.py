@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Keeps the facade serving what the machines say: on a timer, and at once after HAProxy was restarted.
+"""Keeps the facade serving what the scalers say: on a timer, and at once after HAProxy was restarted.
 
 A new HAProxy knows no replica: until it is told, every request goes through the activator, which is
 slower and loses nothing. So its process is looked at often, and its whole content seldom.
@@ -18,8 +18,8 @@ from trustedpods.provider.doors import Doors
 from trustedpods.provider.facade.facade import Synced
 from trustedpods.provider.facade.slots import FacadeState
 from trustedpods.provider.serving.certificates import show_own
-from trustedpods.provider.serving.pod_scaler import Machine
-from trustedpods.provider.serving.slots import want_of
+from trustedpods.provider.serving.pod_scaler import PodScaler
+from trustedpods.provider.serving.slots import service_spec_of
 
 _log = logging.getLogger(__name__)
 
@@ -30,12 +30,12 @@ LOOK_EVERY_S = 0.25
 """How often HAProxy is asked which process it is: one line over its socket."""
 
 
-class FacadeKeeper:
-    """For all machines of a fleet."""
+class FacadeSync:
+    """For all pods that are published here."""
 
-    def __init__(self, doors: Doors, machines: Mapping[ChannelId, Machine]) -> None:
+    def __init__(self, doors: Doors, pod_scalers: Mapping[ChannelId, PodScaler]) -> None:
         self._doors = doors
-        self._machines = machines
+        self._pod_scalers = pod_scalers
         self._due = math.inf
 
     async def run(self) -> None:
@@ -58,14 +58,18 @@ class FacadeKeeper:
         self._due = trio.current_time() + SYNC_EVERY_S
 
     async def take_over(self) -> None:
-        """After a start: the facade serves the machines' pods, and no others."""
-        parts = [(part, m.state) for m in self._machines.values() for part in m.published.services.values()]
+        """After a start: the facade serves the scalers' pods, and no others."""
+        parts = [
+            (part, m.state) for m in self._pod_scalers.values() for part in m.published.services.values()
+        ]
         asleep = frozenset(part.label for part, state in parts if scaler.rests(state))
-        await self.sync(FacadeState(tuple(want_of(part, state.served) for part, state in parts), asleep))
+        await self.sync(
+            FacadeState(tuple(service_spec_of(part, state.served) for part, state in parts), asleep)
+        )
 
     def _take_in(self, synced: Synced) -> None:
         self._doors.metrics.answered("facade")
         if synced.restarted:
             _log.warning("HAProxy was restarted; its content was put back")
-        for machine in self._machines.values():
-            machine.moved_to(synced.slots)
+        for pod_scaler in self._pod_scalers.values():
+            pod_scaler.moved_to(synced.slots)

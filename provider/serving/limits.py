@@ -1,19 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a pod's machine must keep to: the manifest's scaling, the operator's times, the channel's cap."""
+"""What a pod's scaler must keep to: the manifest's scaling, the operator's times, the channel's cap."""
 
 from trustedpods.contracts.terms import Terms
 from trustedpods.provider.core import funds
 from trustedpods.provider.core.pod import PodRecord
-from trustedpods.provider.core.scaler import scaler
+from trustedpods.provider.core.scaler.types import Limits
 from trustedpods.provider.doors import Doors
 from trustedpods.provider.pods.bundles import Bundles
 
 
-def limits_of(doors: Doors, bundles: Bundles, record: PodRecord, stopped: str | None = None) -> scaler.Limits:
-    """The pod's settings and the operator's, for its machine; with *stopped* it has no replica, and why."""
-    return scaler.Limits(
-        min=record.scaling.least,
-        max=record.scaling.most,
+def limits_of(doors: Doors, bundles: Bundles, record: PodRecord, stopped: str | None = None) -> Limits:
+    """The pod's settings and the operator's, for its scaler; with *stopped* it has no replica, and why."""
+    return Limits(
+        min=record.scaling.min_replicas,
+        max=record.scaling.max_replicas,
         idle_after=float(record.scaling.idle_after_s),
         concurrency=record.scaling.concurrency,
         idle_connection=_idle_connection(bundles, record),
@@ -35,5 +35,5 @@ def _affordable(doors: Doors, record: PodRecord) -> int | None:
 def _idle_connection(bundles: Bundles, record: PodRecord) -> float:
     """In seconds, as the manifest says, if it can still be read."""
     if not bundles.held(record):
-        return scaler.Limits().idle_connection
+        return Limits().idle_connection
     return float(bundles.open(record).manifest.spec.scale.idle_connection)

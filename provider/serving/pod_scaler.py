@@ -10,12 +10,13 @@ import trio
 from trustedpods.manifests.model import Probe
 from trustedpods.protocol.errors import TrustedPodsError
 from trustedpods.protocol.ids import ChannelId
+from trustedpods.provider.cluster.client import Cluster
 from trustedpods.provider.cluster.views import PodView
-from trustedpods.provider.core.scaler import scaler
+from trustedpods.provider.core.scaler import scaler, types
 from trustedpods.provider.core.traffic import PodAddress
-from trustedpods.provider.doors import Doors
 from trustedpods.provider.facade.activator.wake import WakeAddress, WakeAnswer, WakeRefusal
 from trustedpods.provider.facade.exposure import Exposure
+from trustedpods.provider.facade.facade import Facade
 
 _log = logging.getLogger(__name__)
 
@@ -28,7 +29,7 @@ SETTLE_MOST_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
-class Published:
+class PublishedPod:
     """What the facade and the scaler need of a pod; `services` are what it serves, by slot."""
 
     channel: ChannelId
@@ -48,16 +49,24 @@ class Published:
         return self.services[self.slot].port
 
 
-class Machine:
+class PodScaler:
     """The scaler of one pod. Events go in by methods; `run` carries out what follows."""
 
-    def __init__(self, doors: Doors, published: Published, limits: scaler.Limits, replicas: int) -> None:
+    def __init__(
+        self,
+        cluster: Cluster,
+        facade: Facade,
+        published: PublishedPod,
+        limits: scaler.Limits,
+        replicas: int,
+    ) -> None:
         self.published = published
         self.state = scaler.begin(limits, trio.current_time(), replicas)
-        self._doors = doors
+        self._cluster = cluster
+        self._facade = facade
         self._waiters: dict[trio.Event, WakeAnswer | None] = {}
         self._ended = False
-        self._commands: list[scaler.Command] = []
+        self._commands: list[scaler.ScalerCommand] = []
         self._more = trio.Event()
         self._settling = trio.CancelScope()
         self.scope = trio.CancelScope()
@@ -68,23 +77,23 @@ class Machine:
         """The facade is told of all sleeping pods together after a start, so not once more of each."""
         self.state = replace(self.state, told=True)
 
-    def feed(self, event: scaler.Event) -> None:
+    def feed(self, event: scaler.ScalerEvent) -> None:
         """Let the state machine take an event; answers go out at once, the rest from `run`."""
         self.state, commands = scaler.step(self.state, event, trio.current_time())
         for command in commands:
             match command:
-                case scaler.Answer(pod):
+                case scaler.AnswerWakes(pod):
                     self._answer(WakeAddress(pod.ip, pod.port))
-                case scaler.Refuse(reason, retry_after):
+                case scaler.RefuseWakes(reason, retry_after):
                     self._answer(WakeRefusal(reason, retry_after))
                 case _:
                     self._queue(command)
         if self._commands:
             self._more.set()
 
-    def _queue(self, command: scaler.Command) -> None:
+    def _queue(self, command: scaler.ScalerCommand) -> None:
         """A command says what is wanted, so a newer one takes the place of one not yet run."""
-        if isinstance(command, scaler.SetReplicas):
+        if isinstance(command, types.SetReplicas):
             self._settling.cancel()
         for index, older in enumerate(self._commands):
             if type(older) is type(command):
@@ -102,7 +111,7 @@ class Machine:
         done = trio.Event()
         self._waiters[done] = None
         try:
-            self.feed(scaler.WakeAsked())
+            self.feed(types.WakeAsked())
             await done.wait()
             answer = self._waiters[done]
             service = self.published.services.get(slot) if slot is not None else None
@@ -121,7 +130,7 @@ class Machine:
                 continue
             address = PodAddress(view.name, view.ip, self.published.port)
             (ready if self._is_ready(view) else unready).append(address)
-        seen = scaler.PodsSeen(tuple(sorted(ready)), tuple(sorted(unready)), replicas, failure, settled)
+        seen = types.PodsSeen(tuple(sorted(ready)), tuple(sorted(unready)), replicas, failure, settled)
         self.feed(seen)
 
     def unprobed(self) -> Iterable[PodView]:
@@ -168,7 +177,7 @@ class Machine:
                 self._put_back(command)
                 await trio.sleep(RETRY_S)
             else:
-                if isinstance(command, scaler.SetReplicas):
+                if isinstance(command, types.SetReplicas):
                     nursery.start_soon(self._settle, SETTLE_FIRST_S)
 
     async def _settle(self, pause: float = 0.0) -> None:
@@ -183,10 +192,10 @@ class Machine:
         """Look at the controllers, then at the replicas, and tell the state machine."""
         namespace = self.published.namespace
         try:
-            rollout = await self._doors.cluster.rollout(namespace)
+            rollout = await self._cluster.rollout(namespace)
             if not rollout.settled:
                 return False
-            listed = {view.uid: view for view in await self._doors.cluster.pods(namespace)}
+            listed = {view.uid: view for view in await self._cluster.pods(namespace)}
         except Exception as error:  # noqa: BLE001 - one pod must not stop the others
             level = logging.DEBUG if isinstance(error, TrustedPodsError) else logging.ERROR
             _log.log(level, "%s: not known to be settled: %s", self.published.label, error)
@@ -200,25 +209,25 @@ class Machine:
         self.see(replicas=rollout.replicas, settled=True)
         return agreed
 
-    def _put_back(self, command: scaler.Command) -> None:
+    def _put_back(self, command: scaler.ScalerCommand) -> None:
         """To the front again, or a newer one of its kind in its place."""
         newer = next((other for other in self._commands if type(other) is type(command)), None)
         if newer is not None:
             self._commands.remove(newer)
         self._commands.insert(0, newer or command)
 
-    async def _execute(self, command: scaler.Command) -> None:
+    async def _execute(self, command: scaler.ScalerCommand) -> None:
         match command:
-            case scaler.SetReplicas(count, victims):
+            case types.SetReplicas(count, victims):
                 for name in victims:
                     if count:  # with none left nobody has to be chosen
-                        await self._doors.cluster.set_deletion_cost(self.published.namespace, name, -100)
-                await self._doors.cluster.scale(self.published.namespace, count)
+                        await self._cluster.set_deletion_cost(self.published.namespace, name, -100)
+                await self._cluster.scale(self.published.namespace, count)
             case scaler.Serve(pods, draining):
                 for slot, service in self.published.services.items():
                     here = [replace(pod, port=service.port) for pod in pods]
                     ending = [replace(pod, port=service.port) for pod in draining]
-                    await self._doors.facade.set_pods(slot, here, ending)
+                    await self._facade.set_pods(slot, here, ending)
             case _:
                 pass
 

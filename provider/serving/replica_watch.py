@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the cluster says of replicas, as it happens: told to their machines, probed, metered."""
+"""What the cluster says of replicas, as it happens: told to their scalers, probed, metered."""
 
 import logging
 from collections.abc import Callable, Iterable, Mapping
@@ -10,8 +10,8 @@ from trustedpods.protocol.errors import TrustedPodsError
 from trustedpods.provider.billing.meter import Meter
 from trustedpods.provider.cluster.views import PodView
 from trustedpods.provider.doors import Doors
-from trustedpods.provider.serving.pod_scaler import Machine
-from trustedpods.provider.supervise import steadily
+from trustedpods.provider.serving.pod_scaler import PodScaler
+from trustedpods.provider.supervise import supervise
 
 _log = logging.getLogger(__name__)
 
@@ -48,9 +48,9 @@ class Replicas:
 
 
 class ReplicaWatch:
-    """All replicas of this provider's pods as they were last seen; `find` is the machine of a label."""
+    """All replicas of this provider's pods as they were last seen; `find` is the scaler of a label."""
 
-    def __init__(self, doors: Doors, meter: Meter, find: Callable[[str], Machine | None]) -> None:
+    def __init__(self, doors: Doors, meter: Meter, find: Callable[[str], PodScaler | None]) -> None:
         self._doors = doors
         self._meter = meter
         self._find = find
@@ -62,7 +62,7 @@ class ReplicaWatch:
     def begin(self, nursery: trio.Nursery) -> None:
         """Watch from now on, with the tasks in *nursery*."""
         self._nursery = nursery
-        nursery.start_soon(steadily, "watching replicas", self._watch)
+        nursery.start_soon(supervise, "watching replicas", self._watch)
 
     def of(self, label: str) -> list[PodView]:
         """Replicas of the pod of this label, also those that are over."""
@@ -77,15 +77,15 @@ class ReplicaWatch:
         while any(view.namespace == namespace for view in self.of(label)):
             await self._changed.wait()
 
-    def introduce(self, machine: Machine) -> None:
-        """A machine that is new here learns of its replicas."""
-        machine.views = {
+    def introduce(self, pod_scaler: PodScaler) -> None:
+        """A scaler that is new here learns of its replicas."""
+        pod_scaler.views = {
             view.uid: view
-            for view in self.of(machine.published.label)
-            if view.namespace == machine.published.namespace
+            for view in self.of(pod_scaler.published.label)
+            if view.namespace == pod_scaler.published.namespace
         }
-        self._probe_all(machine)
-        machine.see()
+        self._probe_all(pod_scaler)
+        pod_scaler.see()
 
     async def _watch(self) -> None:
         while True:
@@ -104,20 +104,20 @@ class ReplicaWatch:
             self._views.put(view)
         self._changed.set()
         self._changed = trio.Event()
-        machine = self._find(view.label)
-        if machine is not None and machine.published.namespace == view.namespace:
-            self._tell(machine, view, gone=gone)
+        pod_scaler = self._find(view.label)
+        if pod_scaler is not None and pod_scaler.published.namespace == view.namespace:
+            self._tell(pod_scaler, view, gone=gone)
         if not gone and self._nursery is not None:
             self._nursery.start_soon(self._meter_view, view)
 
-    def _tell(self, machine: Machine, view: PodView, *, gone: bool) -> None:
+    def _tell(self, pod_scaler: PodScaler, view: PodView, *, gone: bool) -> None:
         if gone:
-            machine.views.pop(view.uid, None)
-            machine.probed.pop(view.uid, None)
+            pod_scaler.views.pop(view.uid, None)
+            pod_scaler.probed.pop(view.uid, None)
         else:
-            machine.views[view.uid] = view
-        self._probe_all(machine)
-        machine.see()
+            pod_scaler.views[view.uid] = view
+        self._probe_all(pod_scaler)
+        pod_scaler.see()
 
     async def _meter_view(self, view: PodView) -> None:
         try:
@@ -125,24 +125,24 @@ class ReplicaWatch:
         except TrustedPodsError as error:
             _log.warning("%s: not metered yet: %s", view.label, error)  # `observe` comes by again
 
-    def _probe_all(self, machine: Machine) -> None:
+    def _probe_all(self, pod_scaler: PodScaler) -> None:
         assert self._nursery is not None
-        for view in machine.unprobed():
+        for view in pod_scaler.unprobed():
             key = (view.uid, view.restarts)
             if key not in self._probing and view.deleted_at is None:
                 self._probing.add(key)
-                self._nursery.start_soon(self._probe, machine, view)
+                self._nursery.start_soon(self._probe, pod_scaler, view)
 
-    async def _probe(self, machine: Machine, view: PodView) -> None:
+    async def _probe(self, pod_scaler: PodScaler, view: PodView) -> None:
         try:
             assert view.ip is not None
             limit = float(self._doors.config.terms.start_limit_s)
-            result = await self._doors.until_ready(view.ip, machine.published.probes, limit)
+            result = await self._doors.until_ready(view.ip, pod_scaler.published.probes, limit)
         finally:
             self._probing.discard((view.uid, view.restarts))
-        if view.uid in machine.views:
+        if view.uid in pod_scaler.views:
             if result.ready:
-                machine.probed[view.uid] = view.restarts
-                machine.see()
+                pod_scaler.probed[view.uid] = view.restarts
+                pod_scaler.see()
             else:
-                machine.see(failure=f"readiness probe: {result.reason}")
+                pod_scaler.see(failure=f"readiness probe: {result.reason}")

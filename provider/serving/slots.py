@@ -8,21 +8,21 @@ from trustedpods.protocol.errors import NetworkFailure, TrustedPodsError
 from trustedpods.protocol.ids import ChannelId
 from trustedpods.provider.billing.meter import Meter
 from trustedpods.provider.core.pod import PodRecord
-from trustedpods.provider.core.scaler import scaler
+from trustedpods.provider.core.scaler.types import Serve
 from trustedpods.provider.core.traffic import SlotStats, TrafficMark, combine, mark_of
 from trustedpods.provider.doors import Doors
 from trustedpods.provider.facade.exposure import Exposure
-from trustedpods.provider.facade.facade import Published, Unpublished
-from trustedpods.provider.facade.slots import Want
+from trustedpods.provider.facade.facade import PublishedService, UnpublishedService
+from trustedpods.provider.facade.slots import ServiceSpec
 from trustedpods.provider.pods.bundles import OpenBundle
 
-Services = dict[int, Exposure]
+ExposedServices = dict[int, Exposure]
 """What a pod serves, by slot."""
 
 
-def want_of(part: Exposure, served: scaler.Serve) -> Want:
+def service_spec_of(part: Exposure, served: Serve) -> ServiceSpec:
     """What the facade is to serve for one service, at its own port."""
-    return Want(
+    return ServiceSpec(
         part.label,
         part.routes,
         tuple(replace(pod, port=part.port) for pod in served.pods),
@@ -35,16 +35,16 @@ def want_of(part: Exposure, served: scaler.Serve) -> Want:
 
 async def give_slots(
     doors: Doors, meter: Meter, pods: Sequence[tuple[PodRecord, OpenBundle]]
-) -> dict[ChannelId, Services | TrustedPodsError]:
+) -> dict[ChannelId, ExposedServices | TrustedPodsError]:
     """Publish every service of the pods, and count their traffic from there.
 
     Those of an earlier bundle that are no more lose their slots. A pod that cannot be published does
     not keep the others from it; NetworkFailure when the facade cannot be reached.
     """
     parts = {record.channel: opened.exposures(record.label, doors.config) for record, opened in pods}
-    wants = [want_of(part, scaler.Serve()) for mine in parts.values() for part in mine]
+    wants = [service_spec_of(part, Serve()) for mine in parts.values() for part in mine]
     given = await doors.facade.publish_all(wants)
-    found: dict[ChannelId, Services | TrustedPodsError] = {}
+    found: dict[ChannelId, ExposedServices | TrustedPodsError] = {}
     marks: dict[ChannelId, TrafficMark] = {}
     by_pod = doors.facade.slots_by_pod()
     for record, opened in pods:
@@ -66,14 +66,14 @@ async def _one(
     record: PodRecord,
     opened: OpenBundle,
     parts: Iterable[Exposure],
-    given: Mapping[str, Published | Unpublished],
+    given: Mapping[str, PublishedService | UnpublishedService],
     taken: set[int],
-) -> tuple[Services, TrafficMark]:
-    services: Services = {}
+) -> tuple[ExposedServices, TrafficMark]:
+    services: ExposedServices = {}
     before: dict[int, SlotStats] = {}
     for part in parts:
         one = given[part.label]
-        if not isinstance(one, Published):
+        if not isinstance(one, PublishedService):
             raise one
         await doors.facade.certify(part.label, opened.certificate(part, doors.now()))
         services[one.slot], before[one.slot] = part, one.stats

@@ -12,7 +12,7 @@ from sqlalchemy import Row, and_, bindparam, func, insert, literal_column, or_, 
 from trustedpods.contracts.usage import ItemFlags
 from trustedpods.protocol import limits
 from trustedpods.protocol.ids import ChannelId, channel_hex
-from trustedpods.protocol.messages import UsageLeaf
+from trustedpods.protocol.messages.usage import UsageLeaf
 from trustedpods.protocol.units import UnixSeconds, Usage
 from trustedpods.provider.core.settlement import Cut
 from trustedpods.provider.store.database import Tx
@@ -52,7 +52,7 @@ class StoredClaim:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class ClaimOutcome:
     """What the chain did with one item: the contract's flags and the base units paid."""
 
     channel: ChannelId
@@ -118,8 +118,8 @@ def settle_claim(
     state: ClaimState,
     transaction: bytes | None,
     block: int | None,
-    outcomes: Sequence[Outcome],
-) -> list[Outcome]:
+    outcomes: Sequence[ClaimOutcome],
+) -> list[ClaimOutcome]:
     """Note how far a claim came together with what its items were paid; returns what is new of that.
 
     All or nothing is stored, and the same again changes nothing. A claim that is lost after all
@@ -131,7 +131,7 @@ def settle_claim(
     return [outcome for outcome in outcomes if _record(tx, root, outcome)]
 
 
-def _record(tx: Tx, root: bytes, outcome: Outcome) -> bool:
+def _record(tx: Tx, root: bytes, outcome: ClaimOutcome) -> bool:
     values = {"flags": outcome.flags, "paid": str(outcome.paid)}
     mine = (CUTS.c.root == root, CUTS.c.channel == channel_hex(outcome.channel))
     other = or_(CUTS.c.flags.is_(None), CUTS.c.flags != outcome.flags, CUTS.c.paid != values["paid"])

@@ -6,7 +6,7 @@ from sqlalchemy.dialects.sqlite import insert
 
 from trustedpods.protocol.errors import Refused
 from trustedpods.protocol.ids import ChannelId, channel_hex
-from trustedpods.protocol.messages import PodEvent
+from trustedpods.protocol.messages.pod import PodEvent
 from trustedpods.protocol.units import UnixSeconds
 from trustedpods.provider.store.database import Tx
 from trustedpods.provider.store.tables import EVENTS, NONCES

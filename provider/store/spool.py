@@ -19,7 +19,7 @@ import trio
 from trustedpods.protocol.errors import NetworkFailure, Refused, RemoteProtocolError
 from trustedpods.protocol.ids import Address
 from trustedpods.protocol.limits import MIB
-from trustedpods.protocol.messages import BlobRef
+from trustedpods.protocol.messages.bundle import BlobRef
 from trustedpods.protocol.sealing.blobs import SEALED_CHUNK_SIZE, chunk_count, open_chunk, sealed_size
 
 SYNC_EVERY = 16
@@ -33,7 +33,7 @@ TURN_WITHIN_S = 30.0
 one image side by side. Less than a client waits for an acknowledgement."""
 
 
-class BlobStore:
+class Spool:
     """All sealed blobs of all publishers, bounded by a quota."""
 
     def __init__(self, folder: Path, quota_mib: int) -> None:

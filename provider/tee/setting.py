@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Final
 
 from trustedpods.protocol.errors import BadInput, NoContext
-from trustedpods.protocol.messages import TrustClass
+from trustedpods.protocol.messages.provider import TrustClass
 from trustedpods.provider.tee.collector import Collector, NoTee, SimulatedTee
 from trustedpods.provider.tee.hardware import HardwareTee
 from trustedpods.provider.tee.tsm import REPORTS, ConfigfsTsm

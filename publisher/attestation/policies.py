@@ -6,7 +6,7 @@ from pathlib import Path
 
 from trustedpods.protocol.attestation.policy.policy import Policy
 from trustedpods.protocol.errors import Refused
-from trustedpods.protocol.messages import TrustClass
+from trustedpods.protocol.messages.provider import TrustClass
 from trustedpods.publisher.attestation.evidence import read_policy, simulated_market
 from trustedpods.publisher.market.market import Window
 

@@ -172,7 +172,7 @@ def logs(options: Common, name: str, container: str | None, tail: int, follow: b
 
     async def work() -> None:
         opening = run.desk()
-        from trustedpods.protocol.messages import LogsBody
+        from trustedpods.protocol.messages.pod import LogsBody
         from trustedpods.publisher.verbs.pods import logs
 
         body = LogsBody(container=container, tail=tail, follow=follow)

@@ -7,7 +7,8 @@ from trustedpods.manifests.model import PodManifest
 from trustedpods.manifests.parse import LoadedManifest
 
 if TYPE_CHECKING:
-    from trustedpods.protocol.messages import TrustClass  # messages cost validate a third of its time
+    # messages cost validate a third of its time
+    from trustedpods.protocol.messages.provider import TrustClass
 
 
 def adjusted(loaded: LoadedManifest, name: str | None, trust: "TrustClass | None") -> PodManifest:

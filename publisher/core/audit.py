@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from trustedpods.contracts.merkle import leaf, verify
 from trustedpods.contracts.records import Channel, Submission
 from trustedpods.contracts.usage import ItemFlags, SubmissionResult, UsageItem
-from trustedpods.protocol.messages import UsageLeaf
+from trustedpods.protocol.messages.usage import UsageLeaf
 from trustedpods.protocol.units import TokenUnits, UnixSeconds, Usage
 from trustedpods.publisher.core.bill import Account, Bill, Line
 from trustedpods.publisher.core.cost import Shape

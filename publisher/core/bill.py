@@ -15,7 +15,7 @@ from trustedpods.contracts.settlement import settle
 from trustedpods.contracts.terms import MAX_DEPOSIT, Terms, due
 from trustedpods.contracts.usage import ItemFlags, UsageItem
 from trustedpods.protocol.ids import Address, ChannelId
-from trustedpods.protocol.messages import UsageLeaf, UsageReport
+from trustedpods.protocol.messages.usage import UsageLeaf, UsageReport
 from trustedpods.protocol.units import TokenUnits, UnixSeconds, Usage
 from trustedpods.publisher.core.cost import Shape
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from trustedpods.contracts.terms import MAX_DEPOSIT, Terms, due, encode_cap, least_cap
 from trustedpods.manifests.model import PodManifest
 from trustedpods.protocol.errors import BadInput
-from trustedpods.protocol.messages import LeastTerms, Prices
+from trustedpods.protocol.messages.provider import LeastTerms, Prices
 from trustedpods.protocol.units import MIB, TokenUnits, Usage
 from trustedpods.publisher.core.money import DAY_S, HOUR_S, Funding, Token
 

@@ -6,13 +6,8 @@ from dataclasses import dataclass
 
 from trustedpods.manifests.model import PodManifest
 from trustedpods.protocol.ids import Address, address_bytes
-from trustedpods.protocol.messages import (
-    AdmitBody,
-    BlobRef,
-    Bundle,
-    ImageRef,
-    SecretValue,
-)
+from trustedpods.protocol.messages.admission import AdmitBody
+from trustedpods.protocol.messages.bundle import BlobRef, Bundle, ImageRef, SecretValue
 from trustedpods.protocol.sealing.blobs import derive
 from trustedpods.protocol.units import MIB
 
@@ -39,7 +34,7 @@ def admit_body(manifest: PodManifest, image_bytes: int) -> AdmitBody:
         storage_mib=manifest.volume_mib,
         image_mib=-(-image_bytes // MIB),
         max_replicas=manifest.spec.scale.max,
-        services={service.name: service.pool for service in manifest.exposed_services},
+        services={service.name: service.protocol for service in manifest.exposed_services},
         hosts=[host for service in manifest.spec.services for host in service.hosts],
     )
 

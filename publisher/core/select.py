@@ -12,7 +12,7 @@ from trustedpods.contracts.registry_rows import RegistryRow
 from trustedpods.contracts.terms import MAX_DEPOSIT
 from trustedpods.protocol.errors import BadInput
 from trustedpods.protocol.ids import Address, parse_address
-from trustedpods.protocol.messages import TrustClass
+from trustedpods.protocol.messages.provider import TrustClass
 from trustedpods.protocol.units import TokenUnits
 from trustedpods.publisher.core.cost import Cost, Shape, cost_of
 from trustedpods.publisher.core.money import DAY_S, Funding, Token, duration_text

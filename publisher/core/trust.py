@@ -7,7 +7,7 @@ from trustedpods.contracts.registry_rows import RegistryRow
 from trustedpods.protocol.errors import EvidenceRefused, Refused
 from trustedpods.protocol.evidence import Attested
 from trustedpods.protocol.ids import address_bytes
-from trustedpods.protocol.messages import Profile, TrustClass
+from trustedpods.protocol.messages.provider import Profile, TrustClass
 
 OWNER_RULE = "profile-owner"
 CLASS_RULE = "profile-class"

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A pod as it is sent: the bundle, and the blobs by the ids that the provider asks for."""
 
-from trustedpods.protocol.messages import Bundle
+from trustedpods.protocol.messages.bundle import Bundle
 from trustedpods.publisher.core.deploy import BlobFacts, blob_ref, bundle
 from trustedpods.publisher.delivery.upload import Piece
 from trustedpods.publisher.images.oci import VerifiedBlob

@@ -9,7 +9,9 @@ import trio
 from trustedpods.contracts.terms import Terms
 from trustedpods.protocol.errors import RemoteProtocolError
 from trustedpods.protocol.ids import CHANNEL_ID_BITS, PodRef
-from trustedpods.protocol.messages import Bundle, Needs, Progress, SignedStatement, Statement
+from trustedpods.protocol.messages.base import Progress
+from trustedpods.protocol.messages.bundle import Bundle, Needs
+from trustedpods.protocol.messages.pod import SignedStatement, Statement
 from trustedpods.protocol.sealing.replies import verify_statement
 from trustedpods.publisher.delivery.upload import Piece, Traffic, plan, upload
 from trustedpods.publisher.journal import Journal, Meter, Step

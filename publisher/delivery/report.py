@@ -4,7 +4,8 @@
 from trustedpods.contracts.terms import Terms
 from trustedpods.protocol.errors import Refused
 from trustedpods.protocol.ids import address_from_bytes
-from trustedpods.protocol.messages import Prices, Statement, TrustClass
+from trustedpods.protocol.messages.pod import Statement
+from trustedpods.protocol.messages.provider import Prices, TrustClass
 from trustedpods.publisher.core.cost import Cost
 from trustedpods.publisher.core.money import Token
 from trustedpods.publisher.core.select import Offer, Selection

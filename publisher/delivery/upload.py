@@ -9,7 +9,7 @@ import trio
 from trustedpods.protocol import limits
 from trustedpods.protocol.errors import RemoteProtocolError
 from trustedpods.protocol.ids import PodRef
-from trustedpods.protocol.messages import BlobAck, BlobBody, BlobNeed, BlobRef
+from trustedpods.protocol.messages.bundle import BlobAck, BlobBody, BlobNeed, BlobRef
 from trustedpods.protocol.sealing.blobs import chunk_count, seal_chunk
 from trustedpods.publisher.images.oci import VerifiedBlob
 from trustedpods.publisher.market.session import Conversation, Session

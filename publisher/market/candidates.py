@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from trustedpods.contracts.registry_rows import RegistryRow
 from trustedpods.protocol.attestation.policy.policy import Policy
 from trustedpods.protocol.errors import EvidenceRefused, Refused, TrustedPodsError
-from trustedpods.protocol.messages import Admission, AdmitBody
+from trustedpods.protocol.messages.admission import AdmitBody, Admitted
 from trustedpods.protocol.net import Host
 from trustedpods.publisher.core.select import Offer
 from trustedpods.publisher.journal import Journal, Step, error_facts
@@ -75,7 +75,7 @@ async def _reach(
     """Dial, attest, and ask whether the pod may come; one that is there already need not ask."""
     session = await stack.enter_async_context(open_session(host, publisher, candidate.offer.row, policy))
     if candidate.place.channel is None:
-        await session.ask("admit", candidate.place.ref, ask, next_generation(), Admission)
+        await session.ask("admit", candidate.place.ref, ask, next_generation(), Admitted)
     return session
 
 

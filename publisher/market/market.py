@@ -13,7 +13,7 @@ from trustedpods.contracts.registry_rows import RegistryRow
 from trustedpods.protocol.attestation.policy.policy import Policy
 from trustedpods.protocol.attestation.simulated import SimulatedMarket
 from trustedpods.protocol.errors import Refused
-from trustedpods.protocol.messages import TrustClass
+from trustedpods.protocol.messages.provider import TrustClass
 from trustedpods.protocol.sealing.requests import ChainContext, publisher_secret
 from trustedpods.publisher.context import MarketFile, state_dir
 from trustedpods.publisher.core.money import Token

@@ -23,8 +23,11 @@ from trustedpods.protocol.envelopes import ErrorReply, SealedReply, SignedReques
 from trustedpods.protocol.errors import TrustedPodsError, error_from_wire
 from trustedpods.protocol.evidence import Attested, AttestRequest, KeyBinding
 from trustedpods.protocol.ids import Address, PodRef, pod_salt
-from trustedpods.protocol.messages import Message, Profile, Verb
+from trustedpods.protocol.messages.base import Message
+from trustedpods.protocol.messages.provider import Profile
+from trustedpods.protocol.messages.verbs import Verb
 from trustedpods.protocol.net import Connection, FrameStream, Host
+from trustedpods.protocol.protocol_ids import PROVIDER
 from trustedpods.protocol.sealing import hpke
 from trustedpods.protocol.sealing.replies import open_reply
 from trustedpods.protocol.sealing.requests import ChainContext, request_digest, sign_request
@@ -121,7 +124,7 @@ class Session:
         """Send one signed, sealed request on a stream of its own, and read its replies."""
         private = hpke.PrivateKey.generate()
         request = self._sign(verb, ref, body, generation, private.public_bytes)
-        async with self._connection.stream() as stream:
+        async with self._connection.stream(PROVIDER) as stream:
             await stream.send(encode(request))
             digest = request_digest(request, self.publisher.chain)
             yield Conversation(stream, self.binding.reply_key, private, digest)
@@ -186,7 +189,7 @@ async def open_session(
 async def ask_evidence(connection: Connection) -> tuple[bytes, Attested]:
     """A fresh nonce and what the peer answers to it; nothing of it is verified yet."""
     nonce = secrets.token_bytes(32)
-    async with connection.stream() as stream:
+    async with connection.stream(PROVIDER) as stream:
         await stream.send(encode(AttestRequest(nonce=nonce)))
         data = await stream.receive(limits.MAX_MESSAGE, ATTEST_TIMEOUT_S)
     answer = decode(data, Attested, ErrorReply)

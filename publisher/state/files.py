@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Files that appear whole or not at all, and that only their user reads."""
 
-import os
-import tempfile
 from pathlib import Path
+
+from trustedpods.protocol.whole_file import replace_whole
 
 
 def write_whole(path: Path, data: bytes) -> None:
@@ -13,13 +13,4 @@ def write_whole(path: Path, data: bytes) -> None:
     Raises `OSError`, and leaves nothing of its own behind then.
     """
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")  # mode 0600
-    try:
-        with open(descriptor, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(descriptor)
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
+    replace_whole(path, data)

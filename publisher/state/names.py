@@ -2,8 +2,9 @@
 """Names of channels, kept for `balance` alone: the chain knows no names. Never needed, may be lost."""
 
 import json
-import os
 from pathlib import Path
+
+from trustedpods.publisher.state.files import write_whole
 
 MAX_FILE = 1 << 20
 """Some ten thousand names; more are not looked at."""
@@ -24,10 +25,7 @@ def known_names(folder: Path) -> dict[str, str]:
 def remember_name(folder: Path, channel: str, name: str) -> None:
     """Keep the name of a channel; where that is not possible, do without."""
     names = known_names(folder) | {channel: name}
-    scratch = folder / f"names.json.{os.getpid()}"
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        scratch.write_text(json.dumps(names))
-        scratch.replace(folder / "names.json")
+        write_whole(folder / "names.json", json.dumps(names).encode())
     except OSError:
         return

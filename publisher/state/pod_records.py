@@ -19,7 +19,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from trustedpods.protocol import limits
 from trustedpods.protocol.codec import decode, encode
 from trustedpods.protocol.errors import BadInput, RemoteProtocolError
-from trustedpods.protocol.messages import Bundle, TrustClass
+from trustedpods.protocol.messages.bundle import Bundle
+from trustedpods.protocol.messages.provider import TrustClass
 from trustedpods.publisher.state.files import write_whole
 
 MAX_MEMO = 64 * 1024

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from trustedpods.protocol.errors import BadInput, NoContext
 from trustedpods.protocol.ids import ChannelId, channel_hex
-from trustedpods.protocol.messages import UsageLeaf
+from trustedpods.protocol.messages.usage import UsageLeaf
 from trustedpods.publisher.state.files import write_whole
 
 MAX_REPORT_FILE = 64 * 1024 * 1024

@@ -7,7 +7,7 @@ from trustedpods.contracts.registry_rows import RegistryRow
 from trustedpods.protocol.attestation.saved import SavedEvidence
 from trustedpods.protocol.codec import decode
 from trustedpods.protocol.errors import Refused
-from trustedpods.protocol.messages import Profile
+from trustedpods.protocol.messages.provider import Profile
 from trustedpods.protocol.net import Host, open_host
 from trustedpods.publisher.attestation.evidence import (
     Wanted,

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from trustedpods.contracts.records import Submission, meter_tag
 from trustedpods.protocol.errors import NetworkFailure
 from trustedpods.protocol.ids import Address, address_from_bytes
-from trustedpods.protocol.messages import UsageBody, UsageLeaf, UsageReport
+from trustedpods.protocol.messages.usage import UsageBody, UsageLeaf, UsageReport
 from trustedpods.protocol.units import UnixSeconds
 from trustedpods.publisher.context import state_dir
 from trustedpods.publisher.core.audit import Bounds, Finding, OnChain

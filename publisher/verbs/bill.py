@@ -6,7 +6,7 @@ from dataclasses import asdict
 from trustedpods.contracts.records import ChannelEvents
 from trustedpods.protocol.errors import NetworkFailure
 from trustedpods.protocol.ids import Address
-from trustedpods.protocol.messages import UsageBody, UsageReport
+from trustedpods.protocol.messages.usage import UsageBody, UsageReport
 from trustedpods.protocol.units import TokenUnits, Usage
 from trustedpods.publisher.core.bill import (
     Account,

@@ -7,7 +7,7 @@ from trustedpods.contracts.records import Channel, OpenedChannel
 from trustedpods.contracts.terms import DAY_S, MAX_DEPOSIT
 from trustedpods.protocol.errors import BadInput, Refused
 from trustedpods.protocol.ids import channel_hex
-from trustedpods.protocol.messages import LeastTerms
+from trustedpods.protocol.messages.provider import LeastTerms
 from trustedpods.protocol.units import TokenUnits
 from trustedpods.publisher.context import state_dir
 from trustedpods.publisher.core.cost import Shape, cost_of

@@ -7,16 +7,8 @@ from dataclasses import dataclass
 
 from trustedpods.protocol.errors import NetworkFailure, Refused, RemoteProtocolError
 from trustedpods.protocol.ids import CHANNEL_ID_BITS, channel_hex
-from trustedpods.protocol.messages import (
-    DeleteBody,
-    Done,
-    LogLines,
-    LogsBody,
-    PodStatus,
-    Progress,
-    Statement,
-    StatusBody,
-)
+from trustedpods.protocol.messages.base import Done, Progress
+from trustedpods.protocol.messages.pod import DeleteBody, LogLines, LogsBody, PodStatus, Statement, StatusBody
 from trustedpods.protocol.net import open_host
 from trustedpods.protocol.sealing.replies import verify_statement
 from trustedpods.publisher.attestation.policies import policy_for

@@ -6,7 +6,7 @@ import trio
 from trustedpods.contracts.registry_rows import RegistryRow
 from trustedpods.contracts.terms import DAY_S, due
 from trustedpods.protocol.errors import TrustedPodsError
-from trustedpods.protocol.messages import Prices
+from trustedpods.protocol.messages.provider import Prices
 from trustedpods.protocol.net import Host, open_host
 from trustedpods.protocol.units import KIB, Usage
 from trustedpods.publisher.context import MarketFile

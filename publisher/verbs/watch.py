@@ -25,7 +25,7 @@ from trustedpods.protocol.errors import (
     TrustedPodsError,
 )
 from trustedpods.protocol.ids import Address, PodRef
-from trustedpods.protocol.messages import PodStatus
+from trustedpods.protocol.messages.pod import PodStatus
 from trustedpods.protocol.net import Host, open_host
 from trustedpods.protocol.units import TokenUnits
 from trustedpods.publisher.attestation.policies import policy_for

@@ -8,7 +8,7 @@ from pathlib import Path
 from trustedpods.protocol.attestation.policy.policy import Policy
 from trustedpods.protocol.errors import BadInput, EvidenceRefused, TrustedPodsError
 from trustedpods.protocol.ids import address_from_bytes, channel_hex
-from trustedpods.protocol.messages import TrustClass
+from trustedpods.protocol.messages.provider import TrustClass
 from trustedpods.publisher.context import state_dir
 from trustedpods.publisher.core.cost import Shape
 from trustedpods.publisher.journal import Journal

@@ -14,8 +14,9 @@ from trustedpods.contracts.eip712 import Domain, Move, sign_move
 from trustedpods.contracts.records import Channel, meter_tag
 from trustedpods.protocol.errors import BadInput, Refused, RemoteProtocolError
 from trustedpods.protocol.ids import Address, PodRef, address_bytes, address_from_bytes, channel_hex
-from trustedpods.protocol.messages import Bundle, Done
-from trustedpods.protocol.rotation import RotateBody
+from trustedpods.protocol.messages.base import Done
+from trustedpods.protocol.messages.bundle import Bundle
+from trustedpods.protocol.messages.rotation import RotateBody
 from trustedpods.protocol.units import UnixSeconds
 from trustedpods.publisher.context import cache_dir
 from trustedpods.publisher.delivery.bundle import make_pieces

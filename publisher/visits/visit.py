@@ -8,7 +8,7 @@ from typing import Literal
 
 from trustedpods.protocol.attestation.policy.policy import Policy
 from trustedpods.protocol.errors import EvidenceRefused, Refused
-from trustedpods.protocol.messages import PodStatus, StatusBody
+from trustedpods.protocol.messages.pod import PodStatus, StatusBody
 from trustedpods.protocol.net import Host
 from trustedpods.publisher.journal import Journal
 from trustedpods.publisher.market.candidates import provider_name

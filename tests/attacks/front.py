@@ -12,6 +12,7 @@ import trio
 
 from trustedpods.protocol.errors import TrustedPodsError
 from trustedpods.protocol.net import open_host
+from trustedpods.protocol.protocol_ids import PROVIDER
 
 
 @dataclass
@@ -30,7 +31,7 @@ class Front:
         async with (
             open_host(None, []) as host,
             host.dial(self.behind) as connection,
-            connection.stream() as inner,
+            connection.stream(PROVIDER) as inner,
             trio.open_nursery() as nursery,
         ):
             nursery.start_soon(self._pass, stream, inner, self.asked, self.bend_asked)
@@ -57,6 +58,6 @@ async def front_of(behind, seed):
     """A front of the provider at *behind*, with the libp2p identity of *seed*."""
     front = Front(behind)
     async with open_host(seed, ["/ip4/127.0.0.1/tcp/0"]) as host:
-        host.serve(front.handle)
+        host.serve(PROVIDER, front.handle)
         front.address = host.addresses[0]
         yield front

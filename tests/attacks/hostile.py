@@ -10,10 +10,10 @@ from libp2p.exceptions import BaseLibp2pError
 from trustedpods.protocol.errors import NetworkFailure
 from trustedpods.protocol.net.addresses import PeerAddress
 from trustedpods.protocol.net.bounds import PIECE, Bounds
-from trustedpods.protocol.net.connection import PROTOCOL
 from trustedpods.protocol.net.streams import ByteStream, FrameStream
-from trustedpods.protocol.net.transport import Link
-from trustedpods.protocol.net.upgrade import Identity, choose, greet
+from trustedpods.protocol.net.transport import RawConnection
+from trustedpods.protocol.net.upgrade import Identity, choose, upgrade_outbound
+from trustedpods.protocol.protocol_ids import PROVIDER
 
 REFUSED = (BaseLibp2pError, NetworkFailure, OSError, trio.BrokenResourceError, trio.ClosedResourceError)
 """What a peer sees that was reset or cut off."""
@@ -39,8 +39,10 @@ async def crowd(address, count):
                 await enter()
 
         async def enter():
-            link = Link(await trio.open_tcp_stream(target.host, target.port), initiator=True)
-            muxer = await greet(link, Identity.from_seed(None), target.peer_id, Bounds(), lambda _size: None)
+            raw = RawConnection(await trio.open_tcp_stream(target.host, target.port), initiator=True)
+            muxer = await upgrade_outbound(
+                raw, Identity.from_seed(None), target.peer_id, Bounds(), lambda _size: None
+            )
             made.append(muxer)
             connections.start_soon(muxer.run)
 
@@ -58,7 +60,7 @@ async def crowd(address, count):
 async def opened(muxer):
     """A stream with our protocol chosen."""
     stream = ByteStream(muxer, await muxer.open_stream())
-    await choose(stream, PROTOCOL)
+    await choose(stream, PROVIDER)
     return stream
 
 

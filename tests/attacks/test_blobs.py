@@ -11,17 +11,9 @@ from tests.fakes.provider.caller import Caller, image_of, until
 from tests.fakes.provider.world import digest_of
 from trustedpods.protocol import limits
 from trustedpods.protocol.errors import NetworkFailure, Refused, RemoteProtocolError, TrustedPodsError
-from trustedpods.protocol.messages import (
-    BlobAck,
-    BlobBody,
-    BlobRef,
-    ImageRef,
-    Needs,
-    PodStatus,
-    Progress,
-    SignedStatement,
-    StatusBody,
-)
+from trustedpods.protocol.messages.base import Progress
+from trustedpods.protocol.messages.bundle import BlobAck, BlobBody, BlobRef, ImageRef, Needs
+from trustedpods.protocol.messages.pod import PodStatus, SignedStatement, StatusBody
 from trustedpods.protocol.sealing.blobs import chunk_count, seal_chunk
 from trustedpods.provider.core.pod import Phase
 
@@ -176,7 +168,7 @@ async def test_blob_bytes_flipped_truncated_or_out_of_order(world, bend):
                     await stream.send(chunk)
             with pytest.raises((RemoteProtocolError, Refused, NetworkFailure)):
                 await _all_of(answer)
-        kept = parts.doors.blobs.chunks(caller.ref.publisher, ref)
+        kept = parts.doors.spool.chunks(caller.ref.publisher, ref)
         assert kept == sum(1 for had, ours in zip(bad, good, strict=False) if had == ours)
         for blob, content in caller.refs():
             await caller.send_blob(blob, content)
@@ -211,7 +203,7 @@ async def test_a_spool_that_was_changed_on_disk(world, tmp_path):
         await caller.send_blob(*caller.refs()[0])
         await until(lambda: parts.pods.get(caller.ref.channel).phase is Phase.IMPORTING)
         with pytest.raises(NetworkFailure, match="damaged"):
-            async for _ in parts.doors.blobs.read(caller.ref.publisher, caller.refs()[2][0]):
+            async for _ in parts.doors.spool.read(caller.ref.publisher, caller.refs()[2][0]):
                 pass
         assert not world.registry.manifests
         assert not world.cluster.lives

@@ -18,7 +18,7 @@ from trustedpods.protocol.codec import encode
 from trustedpods.protocol.evidence import AttestRequest
 from trustedpods.protocol.frames import frame
 from trustedpods.protocol.limits import GIB, KIB, MAX_MESSAGE, MIB
-from trustedpods.protocol.messages import SecretValue
+from trustedpods.protocol.messages.bundle import SecretValue
 from trustedpods.protocol.net.addresses import PeerAddress
 from trustedpods.protocol.net.bounds import FIRST_WINDOW, Bounds
 from trustedpods.provider.admission.admission import MAX_WAITING_BYTES

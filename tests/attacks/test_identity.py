@@ -18,7 +18,7 @@ from trustedpods.protocol.codec import decode, encode
 from trustedpods.protocol.envelopes import ErrorReply, SealedReply, SignedRequest
 from trustedpods.protocol.errors import EvidenceRefused, NetworkFailure, RemoteProtocolError
 from trustedpods.protocol.evidence import Attested
-from trustedpods.protocol.messages import Admission
+from trustedpods.protocol.messages.admission import Admitted
 from trustedpods.protocol.sealing import hpke
 from trustedpods.publisher.market.session import next_generation
 
@@ -34,7 +34,7 @@ async def market(tmp_path):
 async def ask_honestly(market, endpoint=None):
     """An honest publisher attests and is answered."""
     async with market.session(endpoint) as session:
-        return await session.ask("admit", session.ref("web"), ASK, next_generation(), Admission)
+        return await session.ask("admit", session.ref("web"), ASK, next_generation(), Admitted)
 
 
 def pretending(monkeypatch, real):
@@ -113,7 +113,7 @@ def _unfinished(frame):
 
 def _unsealed(frame):
     reply = decode(frame, SealedReply, Attested)
-    forged = Admission(capacity={"cpu_milli": 1, "memory_mib": 1, "storage_mib": 1, "slots": 1})
+    forged = Admitted(capacity={"cpu_milli": 1, "memory_mib": 1, "storage_mib": 1, "slots": 1})
     return frame if isinstance(reply, Attested) else encode(forged)
 
 

@@ -16,15 +16,9 @@ from trustedpods.protocol.codec import decode, encode
 from trustedpods.protocol.envelopes import ErrorReply, SealedReply
 from trustedpods.protocol.errors import Refused, RemoteProtocolError
 from trustedpods.protocol.ids import PodRef, address_bytes
-from trustedpods.protocol.messages import (
-    DeleteBody,
-    Done,
-    Needs,
-    PodStatus,
-    Progress,
-    SignedStatement,
-    StatusBody,
-)
+from trustedpods.protocol.messages.base import Done, Progress
+from trustedpods.protocol.messages.bundle import Needs
+from trustedpods.protocol.messages.pod import DeleteBody, PodStatus, SignedStatement, StatusBody
 from trustedpods.protocol.sealing import hpke
 from trustedpods.protocol.sealing.requests import _typed
 from trustedpods.provider.core.pod import Phase
@@ -50,7 +44,7 @@ async def recorded_provision(caller):
     private, request = caller.signed("provision", caller.bundle())
     async with caller.talk(private, request) as (_, reply):
         needs, _ = await reply(Needs)
-        if await caller.world.chain.channels(caller.world.owner, [caller.ref.channel]) == [None]:
+        if await caller.world.chain.channel(caller.world.owner, caller.ref.channel) is None:
             await caller.pay()
         contents = {ref.blob_id: (ref, data) for ref, data in caller.refs()}
         for need in needs.blobs:
@@ -182,7 +176,7 @@ async def test_an_invented_owner_on_a_lying_rpc(tmp_path):
     async with world.run() as (parts, address):
         caller, liar = Caller(world, address), Caller(world, address)
         await caller.provision()
-        (world.chain.invented,) = await world.chain.channels(world.owner, [caller.ref.channel])
+        world.chain.invented = await world.chain.channel(world.owner, caller.ref.channel)
         for verb, body, model in (("delete", DeleteBody(), Done), ("status", StatusBody(), PodStatus)):
             with pytest.raises(Refused) as caught:
                 await liar.ask(verb, body, model)

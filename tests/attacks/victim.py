@@ -17,7 +17,7 @@ import trio
 from tests.fakes.provider.caller import ASK, Caller
 from tests.fakes.provider.world import World
 from trustedpods.protocol.limits import MIB
-from trustedpods.protocol.messages import Admission
+from trustedpods.protocol.messages.admission import Admitted
 from trustedpods.provider.keys.boot import BootKeys
 
 HONEST_WITHIN_S = 60.0
@@ -40,7 +40,7 @@ class Victim:
             caller = Caller(self.world, self.address)
             nonce = secrets.token_bytes(32)
             assert (await caller.attest(nonce)).nonce == nonce
-            left = await caller.ask("admit", ASK, Admission)
+            left = await caller.ask("admit", ASK, Admitted)
             assert left.capacity.slots > 0
         return trio.current_time() - began
 

@@ -35,7 +35,7 @@ from trustedpods.contracts.registry_rows import RegistryRow
 from trustedpods.protocol.attestation.policy.policy import Policy
 from trustedpods.protocol.ids import PodRef
 from trustedpods.protocol.limits import MIB
-from trustedpods.protocol.messages import Bundle, Needs
+from trustedpods.protocol.messages.bundle import Bundle, Needs
 from trustedpods.protocol.net import open_host
 from trustedpods.protocol.sealing.blobs import chunk_count
 from trustedpods.protocol.sealing.requests import ChainContext, publisher_secret

@@ -20,6 +20,7 @@ from multiprocessing.connection import Connection as Pipe
 import trio
 
 from trustedpods.protocol.limits import MIB
+from trustedpods.protocol.protocol_ids import PROVIDER
 from trustedpods.protocol.sealing.blobs import SEALED_CHUNK_SIZE
 
 BEST_BARE_WRITE = 65524
@@ -36,7 +37,7 @@ async def serve_ours(pipe: Pipe) -> None:
         await stream.send(b"done")
 
     async with open_host(None, ["/ip4/127.0.0.1/tcp/0"]) as host:
-        host.serve(take)
+        host.serve(PROVIDER, take)
         pipe.send(host.addresses[0])
         await trio.sleep_forever()
 
@@ -46,7 +47,11 @@ async def send_ours(address: str, size: int) -> float:
 
     chunk = secrets.token_bytes(SEALED_CHUNK_SIZE)
     count = size // len(chunk)
-    async with open_host(None, []) as host, host.dial(address) as connection, connection.stream() as stream:
+    async with (
+        open_host(None, []) as host,
+        host.dial(address) as connection,
+        connection.stream(PROVIDER) as stream,
+    ):
         began = time.perf_counter()
         await stream.send(count.to_bytes(8, "big"))
         for _ in range(count):

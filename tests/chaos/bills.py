@@ -8,7 +8,7 @@ from tests.chaos.observer import Run
 from tests.chaos.verdict import HAPROXY, Kill, Request
 from tests.live.clients.publisher import Json
 from trustedpods.contracts.terms import due
-from trustedpods.protocol.messages import Prices
+from trustedpods.protocol.messages.provider import Prices
 from trustedpods.protocol.units import Usage
 
 UNCOUNTED_S = 8.0

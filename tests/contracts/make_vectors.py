@@ -27,7 +27,7 @@ from trustedpods.contracts.settlement import settle
 from trustedpods.contracts.terms import Terms, due
 from trustedpods.contracts.usage import UsageClaim, UsageItem
 from trustedpods.protocol.ids import PodRef, address_from_bytes, keccak256
-from trustedpods.protocol.messages import Prices
+from trustedpods.protocol.messages.provider import Prices
 from trustedpods.protocol.units import Usage
 
 FILE = VECTORS / "money.json"

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from trustedpods.contracts.records import Channel
 from trustedpods.contracts.terms import Terms
 from trustedpods.contracts.usage import UsageItem
-from trustedpods.protocol.messages import LeastTerms, Prices
+from trustedpods.protocol.messages.provider import LeastTerms, Prices
 from trustedpods.protocol.units import MAX_QUANTITY, Usage
 
 u32 = st.integers(0, 2**32 - 1)

@@ -16,7 +16,7 @@ from trustedpods.contracts.registry_rows import (
     unpack_offer,
 )
 from trustedpods.protocol.errors import BadInput
-from trustedpods.protocol.messages import LeastTerms, Prices
+from trustedpods.protocol.messages.provider import LeastTerms, Prices
 
 PEER = "12D3KooWD3eckifWpRn9wQpMG9R9hX3sD158z7EqHWmweQAJU5SA"
 ROW = RegistryRow(

@@ -23,7 +23,7 @@ from trustedpods.contracts.terms import (
 )
 from trustedpods.contracts.usage import ItemFlags, UsageItem
 from trustedpods.protocol.errors import BadInput
-from trustedpods.protocol.messages import Prices
+from trustedpods.protocol.messages.provider import Prices
 from trustedpods.protocol.units import Usage
 
 FREE = Prices(cpu_core_ms=0, memory_mib_s=0, storage_mib_s=0, egress_kib=0, ingress_kib=0, scale=64)

@@ -32,7 +32,7 @@ from trustedpods.provider.doors import Doors
 from trustedpods.provider.pods.records import Pods
 from trustedpods.provider.store import Vault, claims, ledger, open_store, pods
 from trustedpods.provider.store.claims import ClaimState
-from trustedpods.provider.store.spool import BlobStore
+from trustedpods.provider.store.spool import Spool
 from trustedpods.provider.tee import NoTee
 
 pytestmark = pytest.mark.live
@@ -76,8 +76,7 @@ class Provider:
         return (await self.channel()).up_to
 
     async def channel(self):
-        (found,) = await self.chain.channels(self.owner.address, [self.ref.channel])
-        return found
+        return await self.chain.channel(self.owner.address, self.ref.channel)
 
     @asynccontextmanager
     async def daemon(self):
@@ -92,7 +91,7 @@ class Provider:
                 operator_key=self.operator.key,
                 collector=NoTee(),
                 store=self.store,
-                blobs=BlobStore(self.tmp_path / "spool", 64),
+                spool=Spool(self.tmp_path / "spool", 64),
                 chain=self.chain,
                 cluster=self.world.cluster,
                 registry=FakeRegistry(),

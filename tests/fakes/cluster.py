@@ -17,15 +17,14 @@ from trustedpods.protocol.errors import Locked, NetworkFailure
 from trustedpods.protocol.units import Resources, UnixSeconds
 from trustedpods.provider.cluster.api.errors import NamespaceEnding, NotThere
 from trustedpods.provider.cluster.api.watch import PodChange
-from trustedpods.provider.cluster.capacity import Capacity
+from trustedpods.provider.cluster.capacity import ClusterCapacity
+from trustedpods.provider.cluster.diagnosis import Diagnosis
 from trustedpods.provider.cluster.isolation_proof import proof
 from trustedpods.provider.cluster.isolation_proof.proof import Proof
-from trustedpods.provider.cluster.objects.builder import KubeObject
-from trustedpods.provider.cluster.objects.quantities import mebibytes
-from trustedpods.provider.cluster.objects.sizes import requested_by
-from trustedpods.provider.cluster.reasons import Diagnosis
+from trustedpods.provider.cluster.objects.names import KubeObject
+from trustedpods.provider.cluster.objects.sizes import mebibytes, requested_by
 from trustedpods.provider.cluster.rollout import Rollout
-from trustedpods.provider.cluster.views import ClaimView, NamespaceView, PodView
+from trustedpods.provider.cluster.views import NamespaceView, PodView, VolumeClaimView
 
 
 @dataclass
@@ -205,10 +204,10 @@ class FakeCluster:
         finally:
             self._watchers.remove(sender)
 
-    async def claims(self, namespace: str | None = None) -> list[ClaimView]:
-        await self._called("claims")
+    async def volume_claims(self, namespace: str | None = None) -> list[VolumeClaimView]:
+        await self._called("volume_claims")
         return [
-            ClaimView(
+            VolumeClaimView(
                 life.name,
                 name,
                 f"uid-{life.name}-{name}",
@@ -223,14 +222,14 @@ class FakeCluster:
             if kind == "PersistentVolumeClaim"
         ]
 
-    async def capacity(self) -> Capacity:
+    async def capacity(self) -> ClusterCapacity:
         running = [pod for pod in await self.pods() if not pod.over]
         asked = Resources(
             sum(pod.cpu_milli for pod in running),
             sum(pod.memory_mib for pod in running),
-            sum(claim.mib for claim in await self.claims()),
+            sum(claim.mib for claim in await self.volume_claims()),
         )
-        return Capacity(self.allocatable, asked)
+        return ClusterCapacity(self.allocatable, asked)
 
     async def drop_finalizer(self, namespace: str, pod: str, uid: str) -> None:
         await self._called(f"drop {pod}")

@@ -16,10 +16,10 @@ from trustedpods.provider.core.traffic import PodAddress, PodTraffic, SlotStats
 from trustedpods.provider.facade import slots
 from trustedpods.provider.facade.certificates import Certificate
 from trustedpods.provider.facade.exposure import by_pod
-from trustedpods.provider.facade.facade import Published, Synced, Unpublished
+from trustedpods.provider.facade.facade import PublishedService, Synced, UnpublishedService
 from trustedpods.provider.facade.haproxy.sessions import Session
-from trustedpods.provider.facade.pools import Pools, Protocol
-from trustedpods.provider.facade.slots import UNLIMITED, FacadeState, SlotLimits, SlotTable, Want
+from trustedpods.provider.facade.pools import Pools, SlotProtocol
+from trustedpods.provider.facade.slots import UNLIMITED, FacadeState, ServiceSpec, SlotLimits, SlotTable
 
 POOLS = Pools(8, 8, 8)
 
@@ -30,7 +30,7 @@ class FakeFacade:
     def __init__(self, pools: Pools = POOLS) -> None:
         self.pools = pools
         self.table = SlotTable(self.pools)
-        self.wants: dict[int, Want] = {}
+        self.wants: dict[int, ServiceSpec] = {}
         self.certificates: dict[str, Certificate] = {}
         self.in_flight: list[Session] = []
         self.current: Counter[int] = Counter()
@@ -53,7 +53,7 @@ class FakeFacade:
         """Replicas that serve, by slot; none where it sleeps."""
         return {slot: want.pods for slot, want in self.wants.items()}
 
-    def free(self, protocol: Protocol = Protocol.HTTP) -> int:
+    def free(self, protocol: SlotProtocol = SlotProtocol.HTTP) -> int:
         return self.table.free(protocol)
 
     def slots_of(self, pod: str) -> dict[str, int]:
@@ -101,29 +101,31 @@ class FakeFacade:
         self,
         label: str,
         hosts: Iterable[str],
-        protocol: Protocol = Protocol.HTTP,
+        protocol: SlotProtocol = SlotProtocol.HTTP,
         *,
         limits: SlotLimits = UNLIMITED,
         https_only: bool = False,
-    ) -> Published:
-        want = Want(label, tuple(hosts), protocol=protocol, limits=limits, https_only=https_only)
+    ) -> PublishedService:
+        want = ServiceSpec(label, tuple(hosts), protocol=protocol, limits=limits, https_only=https_only)
         found = (await self.publish_all([want]))[label]
-        if isinstance(found, Published):
+        if isinstance(found, PublishedService):
             return found
         raise found
 
-    async def publish_all(self, wants: Iterable[Want]) -> dict[str, Published | Unpublished]:
+    async def publish_all(
+        self, wants: Iterable[ServiceSpec]
+    ) -> dict[str, PublishedService | UnpublishedService]:
         await self._begin()
         return {want.label: self._publish(want) for want in wants}
 
-    def _publish(self, want: Want) -> Published | Unpublished:
+    def _publish(self, want: ServiceSpec) -> PublishedService | UnpublishedService:
         try:
             self.table, slot = slots.assign(self.table, want.label, want.hosts, want.protocol)
         except (Refused, LocalProtocolError) as error:
             return error
         old = self.wants.get(slot)
         self.wants[slot] = replace(want, pods=old.pods, draining=old.draining) if old else want
-        return Published(slot, self._stats(slot))
+        return PublishedService(slot, self._stats(slot))
 
     async def certify(self, label: str, certificate: Certificate | None) -> None:
         await self._begin()
@@ -179,7 +181,7 @@ class FakeFacade:
 
     def _stats(self, slot: int) -> SlotStats:
         total, bytes_in, bytes_out = self.traffic.get(slot, (0, 0, 0))
-        want = self.wants.get(slot, Want("", ()))
+        want = self.wants.get(slot, ServiceSpec("", ()))
         pods = [PodTraffic(pod.name, 0, serving=True) for pod in want.pods]
         pods += [PodTraffic(pod.name, 0, serving=False) for pod in want.draining]
         current, held = self.current[slot], self.held[slot]

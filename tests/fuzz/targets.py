@@ -37,7 +37,7 @@ from trustedpods.protocol.envelopes import SealedReply, SignedRequest
 from trustedpods.protocol.errors import TrustedPodsError
 from trustedpods.protocol.evidence import Attested, AttestRequest
 from trustedpods.protocol.frames import FrameReader, frame
-from trustedpods.protocol.messages import Bundle
+from trustedpods.protocol.messages.bundle import Bundle
 from trustedpods.provider.tee import certificates
 
 AMD, INTEL = Pki(), Intel()

@@ -7,7 +7,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from trustedpods.protocol.messages import Message
+from trustedpods.protocol.messages.base import Message
 
 MOST_ITEMS = 6
 MOST_BYTES = 80

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 import ast
 import contextlib
+import importlib
 import inspect
 import json
+import pkgutil
 
 import msgpack
 import pytest
@@ -16,20 +18,19 @@ from trustedpods.protocol.envelopes import ErrorReply, SealedReply, SignedReques
 from trustedpods.protocol.errors import LocalProtocolError, RemoteProtocolError
 from trustedpods.protocol.evidence import AttestRequest
 from trustedpods.protocol.limits import MAX_MESSAGE
-from trustedpods.protocol.messages import (
-    BlobAck,
-    Done,
-    LeastTerms,
-    Message,
-    Progress,
-    SecretValue,
-    UsageReport,
-)
+from trustedpods.protocol.messages.base import Done, Message, Progress
+from trustedpods.protocol.messages.bundle import BlobAck, SecretValue
+from trustedpods.protocol.messages.provider import LeastTerms
+from trustedpods.protocol.messages.usage import UsageLeaf, UsageReport
 
 MESSAGES = VECTORS / "messages.json"
+BODIES = [
+    importlib.import_module(found.name)
+    for found in pkgutil.iter_modules(messages.__path__, f"{messages.__name__}.")
+]
 BY_NAME = {
     name: model
-    for module in (messages, envelopes, evidence)
+    for module in (*BODIES, envelopes, evidence)
     for name, model in inspect.getmembers(module, inspect.isclass)
     if issubclass(model, Message) and model is not Message
 }
@@ -156,7 +157,7 @@ def test_many_small_lists_run_out_of_budget():
 
 
 def test_a_full_usage_report_fits():
-    leaf = messages.UsageLeaf(
+    leaf = UsageLeaf(
         from_=1 << 40,
         up_to=1 << 41,
         usage=[1 << 47] * 5,

@@ -3,10 +3,11 @@
 
 import os
 import subprocess
+import threading
 
 import pytest
 
-from trustedpods.protocol.lockfile import open_lock, taken
+from trustedpods.protocol.lockfile import open_lock, take, taken
 
 
 @pytest.fixture
@@ -32,6 +33,20 @@ def test_one_at_a_time_until_it_is_closed(opened):
     os.close(first)
     opened.held.remove(first)
     assert taken(second)
+
+
+def test_whoever_takes_it_waits_until_it_is_closed(opened):
+    first, second = opened(), opened()
+    take(first)
+    waiter = threading.Thread(target=take, args=(second,))
+    waiter.start()
+    waiter.join(0.2)
+    assert waiter.is_alive()
+    os.close(first)
+    opened.held.remove(first)
+    waiter.join(10)
+    assert not waiter.is_alive()
+    assert not taken(opened())
 
 
 def test_shared_by_many_or_held_by_one(opened):

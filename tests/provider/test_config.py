@@ -95,3 +95,16 @@ def test_what_is_no_file(tmp_path):
 def test_what_is_too_long(tmp_path):
     with pytest.raises(BadInput, match="larger"):
         load(tmp_path, "#" * 70_000)
+
+
+def test_the_market_is_what_the_section_says(tmp_path):
+    section = load(tmp_path, GOOD).market
+    market = section.market
+    written = (market.chain_id, market.payments, market.registry, market.token, market.finality_blocks)
+    assert written == (
+        section.chain_id,
+        section.payments,
+        section.registry,
+        section.token,
+        section.finality_blocks,
+    )

@@ -20,6 +20,7 @@ from trustedpods.contracts.client.transactions.pending_transactions import Call,
 from trustedpods.protocol.errors import BadInput, Locked, NoContext
 from trustedpods.protocol.ids import Address
 from trustedpods.protocol.lockfile import open_lock, taken
+from trustedpods.protocol.whole_file import replace_whole
 
 MAX_FILE = 16 * 1024 * 1024
 """A claim of 100 channels is 20 KB in hex, and few are under way at a time."""
@@ -118,18 +119,7 @@ def _load(path: Path) -> dict[bytes, Outgoing]:
 
 def _write(path: Path, held: dict[bytes, Outgoing]) -> None:
     body = {"version": _VERSION, "transactions": [_plain(out) for out in held.values()]}
-    temporary = path.with_suffix(".new")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-    with os.fdopen(descriptor, "w") as file:
-        json.dump(body, file)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    replace_whole(path, json.dumps(body).encode())
 
 
 def _plain(out: Outgoing) -> dict[str, Any]:

@@ -22,7 +22,7 @@ TURN_WITHIN_S = 600.0
 _POLL_S = 0.05
 
 
-class PermitTurn:
+class PermitLock:
     """A turn that can be given up before its block ends; giving it up twice does nothing."""
 
     def __init__(self, lock: trio.Lock, descriptor: int | None) -> None:
@@ -40,16 +40,16 @@ class PermitTurn:
 
 
 @asynccontextmanager
-async def permit_turn(lock: trio.Lock, path: Path | None) -> AsyncIterator[PermitTurn]:
+async def permit_turn(lock: trio.Lock, path: Path | None) -> AsyncIterator[PermitLock]:
     """Wait for the turn among this process's tasks (*lock*) and those processes that share *path*.
 
     Raises `Locked` when it does not come in time, `NoContext` when the lock file cannot be made.
     """
     await lock.acquire()
-    turn = PermitTurn(lock, None)
+    turn = PermitLock(lock, None)
     try:
         if path is not None:
-            turn = PermitTurn(lock, await _locked(path))
+            turn = PermitLock(lock, await _locked(path))
         yield turn
     finally:
         turn.give_up()

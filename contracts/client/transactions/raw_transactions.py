@@ -28,7 +28,7 @@ from trustedpods.protocol.ids import Address
 _log = logging.getLogger(__name__)
 
 
-class Answer(Enum):
+class NodeAnswer(Enum):
     """What a node made of a transaction that it was given."""
 
     TAKEN_IN = "taken in"
@@ -62,20 +62,20 @@ class Wire:
         """The sender's transactions, with those that wait in the node's pool."""
         return int(self._eth.get_transaction_count(sender, "pending"))  # type: ignore[arg-type]
 
-    def hand_in(self, out: Outgoing) -> Answer:
+    def hand_in(self, out: Outgoing) -> NodeAnswer:
         """Give the newest form to the node; only a clear no raises `Web3RPCError`."""
         try:
             told = self._eth.send_raw_transaction(out.newest.raw)
         except Web3RPCError as error:
             if means_known(error):
-                return Answer.TAKEN_IN
+                return NodeAnswer.TAKEN_IN
             if means_nonce_taken(error) or means_refused(error):
                 raise
         except (NetworkFailure, Web3Exception, *MALFORMED) as error:
             _log.debug("transaction 0x%s: %s", out.newest.tx_hash.hex(), error)
         else:
-            return Answer.TAKEN_IN if bytes(told) == out.newest.tx_hash else Answer.UNSURE
-        return Answer.UNSURE
+            return NodeAnswer.TAKEN_IN if bytes(told) == out.newest.tx_hash else NodeAnswer.UNSURE
+        return NodeAnswer.UNSURE
 
     def look(self, out: Outgoing, sender: Address) -> tuple[Look, dict[str, Any] | None]:
         """What the chain shows of it now, and the receipt as the node gave it."""

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Sending: signs, writes down, hands in, and watches until final. What to do when is `outgoing`'s.
+"""Sending: signs, writes down, hands in, and watches until final. `pending_transactions` decides.
 
 A transaction that is not final in time is a `NetworkFailure` that says its hash: it may still be
-mined. Asking for the same thing again meets it instead of doing it twice; see `outgoing.adoptable`.
+mined. Asking for the same thing again meets it instead of doing it twice; see
+`pending_transactions.adoptable`.
 """
 
 import logging
@@ -37,8 +38,8 @@ from trustedpods.contracts.client.transactions.pending_transactions import (
     sent_at,
     with_form,
 )
-from trustedpods.contracts.client.transactions.permit_lock import PermitTurn, permit_turn
-from trustedpods.contracts.client.transactions.raw_transactions import Answer, Wire, data_of
+from trustedpods.contracts.client.transactions.permit_lock import PermitLock, permit_turn
+from trustedpods.contracts.client.transactions.raw_transactions import NodeAnswer, Wire, data_of
 from trustedpods.contracts.eip712 import address_of
 from trustedpods.contracts.records import Receipt
 from trustedpods.protocol.errors import NetworkFailure, TrustedPodsError
@@ -125,7 +126,7 @@ class Sender:
         return await self._conclude(box, key, out, mined)
 
     @asynccontextmanager
-    async def permit_turn(self, key: bytes) -> AsyncIterator[PermitTurn]:
+    async def permit_turn(self, key: bytes) -> AsyncIterator[PermitLock]:
         """The right to sign the key's next permit; see `permit_turn`."""
         box = await self._outbox(address_of(key))
         path = None if box.path is None else box.path.with_suffix(".permits.lock")
@@ -199,7 +200,7 @@ class Sender:
                     if attempt == _NONCE_ATTEMPTS - 1 or not means_nonce_taken(error):
                         raise
                 else:
-                    return sent_at(out, time.time()) if answer is Answer.TAKEN_IN else out
+                    return sent_at(out, time.time()) if answer is NodeAnswer.TAKEN_IN else out
         raise AssertionError("the loop returns or raises")
 
     # ---- one transaction ----

@@ -35,8 +35,8 @@ _VERSION_PACKAGE = "k8s.io/component-base/version"
 
 
 def checkout() -> Path:
-    """The source tree that this module runs from (the links in src/ are resolved)."""
-    return Path(__file__).resolve().parents[2]
+    """The source tree that this module runs from (links are resolved)."""
+    return Path(__file__).resolve().parents[3]
 
 
 def cache() -> Path:

@@ -14,13 +14,11 @@ import httpx
 import trio
 
 from trustedpods.contracts.client import Chain
-from trustedpods.contracts.records import Market
 from trustedpods.localnet.cluster.cluster import kubectl
 from trustedpods.localnet.market.accounts import address, owner_key
+from trustedpods.localnet.market.files import read_market
 from trustedpods.localnet.settings import Settings
 from trustedpods.protocol.errors import TrustedPodsError
-from trustedpods.protocol.ids import parse_address
-from trustedpods.publisher.context import read_market
 
 T = TypeVar("T")
 Json = dict[str, Any]
@@ -54,7 +52,7 @@ class Outside:
         self.settings = settings
         self.cluster = settings.all_clusters()[0]
         self.folder = settings.state / "demo"
-        self.market = read_market(settings.state / "market.toml")
+        self.market = read_market(settings.state)
         self.owner = address(owner_key(self.cluster))
         self.publisher = address(settings.state / "publisher.key")
         self._bin = Path(sys.executable).parent
@@ -129,17 +127,8 @@ class Outside:
         return self._ask_chain(lambda chain: chain.token_balance(self.publisher))
 
     def _ask_chain(self, question: Callable[[Chain], Any]) -> int:
-        file = self.market
-        market = Market(
-            chain_id=file.chain_id,
-            payments=parse_address(file.payments),
-            registry=parse_address(file.registry),
-            token=parse_address(file.token),
-            finality_blocks=file.finality_blocks,
-        )
-
         async def ask() -> int:
-            async with Chain(file.rpc, market) as chain:
+            async with Chain(self.settings.rpc, self.market) as chain:
                 return int(await question(chain))
 
         return trio.run(ask)

@@ -15,10 +15,12 @@ from trustedpods.localnet.settings import Settings
 def units(settings: Settings) -> list[Unit]:
     """The node of the chain, and the market on it."""
     port = settings.clusters[0].ports.chain
+    state = str(settings.state / "chain.json")
     argv = (
+        sys.executable, "-m", "trustedpods.localnet.market.chain_state", state,
         str(binaries.anvil()), "--host", settings.gateway, "--port", str(port),
         "--chain-id", str(settings.chain_id), "--block-time", "1",
-        "--state", str(settings.state / "chain.json"), "--state-interval", "1",
+        "--state", state, "--state-interval", "1",
         "--accounts", "1", "--quiet",
     )  # fmt: skip
     probe = partial(probes.tcp, None, settings.gateway, port)

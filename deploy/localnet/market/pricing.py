@@ -4,7 +4,7 @@
 from fractions import Fraction
 
 from trustedpods.contracts.terms import prices_of
-from trustedpods.protocol.messages import Prices
+from trustedpods.protocol.messages.provider import Prices
 
 _MIB_PER_GIB = 1024
 _KIB_PER_GIB = 1024 * 1024

@@ -12,7 +12,7 @@ from trustedpods.protocol.attestation.snp.report import PlatformInfo, Tcb
 from trustedpods.protocol.attestation.tdx.policy import TcbStatus, TdxEntry
 from trustedpods.protocol.errors import BadInput
 from trustedpods.protocol.ids import parse_address
-from trustedpods.protocol.messages import TrustClass
+from trustedpods.protocol.messages.provider import TrustClass
 
 MAX_ITEMS: Final = 4096
 """Values in one list: more machines than a publisher has met."""
@@ -52,7 +52,7 @@ ChipId = Annotated[str, Field(pattern=r"^([0-9a-f]{16}|[0-9a-f]{128})$")]
 Any_ = Literal["any"]
 Never = Annotated[bool, AfterValidator(_never)]
 Byte = Annotated[int, Field(ge=0, le=255)]
-Bounds = Field(min_length=1, max_length=MAX_ITEMS)
+ListBounds = Field(min_length=1, max_length=MAX_ITEMS)
 AddressText = Annotated[str, AfterValidator(_address)]
 
 
@@ -85,20 +85,21 @@ class SnpModel(Table):
     """`[[snp]]`: one kind of SEV-SNP machine."""
 
     product: Literal["Milan", "Genoa", "Turin"]
-    measurements: Annotated[list[Hex48], Bounds, AfterValidator(_unique)]
+    measurements: Annotated[list[Hex48], ListBounds, AfterValidator(_unique)]
     min_tcb: TcbModel
     min_guest_svn: Annotated[int, Field(ge=0, lt=1 << 32)]
     guest_policy: GuestPolicyModel
     platform_require: (
         Annotated[
-            list[Literal["ecc", "tsme", "rapl_disabled", "ciphertext_hiding", "alias_check_complete"]], Bounds
+            list[Literal["ecc", "tsme", "rapl_disabled", "ciphertext_hiding", "alias_check_complete"]],
+            ListBounds,
         ]
         | Literal["none"]
     )
-    vmpl: Annotated[list[Annotated[int, Field(ge=0, le=3)]], Bounds]
-    host_data: Annotated[list[Hex32], Bounds, AfterValidator(_unique)] | Any_
+    vmpl: Annotated[list[Annotated[int, Field(ge=0, le=3)]], ListBounds]
+    host_data: Annotated[list[Hex32], ListBounds, AfterValidator(_unique)] | Any_
     allow_vlek: bool
-    allowed_chip_ids: Annotated[list[ChipId], Bounds, AfterValidator(_unique)] | Any_
+    allowed_chip_ids: Annotated[list[ChipId], ListBounds, AfterValidator(_unique)] | Any_
     revocation: Revocation
 
     @model_validator(mode="after")
@@ -132,20 +133,21 @@ class SnpModel(Table):
 class TdxModel(Table):
     """`[[tdx]]`: one kind of TDX machine."""
 
-    mrtd: Annotated[list[Hex48], Bounds, AfterValidator(_unique)]
+    mrtd: Annotated[list[Hex48], ListBounds, AfterValidator(_unique)]
     rtmr: Annotated[list[Hex48 | Literal["eventlog"]], Field(min_length=4, max_length=4)]
     event_log: (
-        Annotated[dict[str, Annotated[list[HexBytes], Bounds] | Any_], Field(min_length=1)] | Literal["none"]
+        Annotated[dict[str, Annotated[list[HexBytes], ListBounds] | Any_], Field(min_length=1)]
+        | Literal["none"]
     )
-    mr_seam: Annotated[list[Hex48], Bounds, AfterValidator(_unique)] | Any_
-    mr_config_id: Annotated[list[Hex48], Bounds, AfterValidator(_unique)] | Any_
+    mr_seam: Annotated[list[Hex48], ListBounds, AfterValidator(_unique)] | Any_
+    mr_config_id: Annotated[list[Hex48], ListBounds, AfterValidator(_unique)] | Any_
     td_attributes: Hex8
-    xfam: Annotated[list[Hex8], Bounds, AfterValidator(_unique)]
+    xfam: Annotated[list[Hex8], ListBounds, AfterValidator(_unique)]
     min_tee_tcb_svn: Hex16
-    tcb_status: Annotated[list[TcbStatus], Bounds]
-    reject_advisories: Annotated[list[str], Bounds, AfterValidator(_unique)] | Literal["none"]
+    tcb_status: Annotated[list[TcbStatus], ListBounds]
+    reject_advisories: Annotated[list[str], ListBounds, AfterValidator(_unique)] | Literal["none"]
     min_tcb_eval_data_number: Annotated[int, Field(ge=1, lt=1 << 32)]
-    allowed_piids: Annotated[list[Hex16], Bounds, AfterValidator(_unique)] | Any_
+    allowed_piids: Annotated[list[Hex16], ListBounds, AfterValidator(_unique)] | Any_
 
     def entry(self) -> TdxEntry:
         """What it means."""

@@ -9,7 +9,7 @@ from trustedpods.protocol.attestation.simulated import SimulatedMarket, market_d
 from trustedpods.protocol.attestation.snp.chain import Roots, amd_roots
 from trustedpods.protocol.attestation.snp.policy import SnpEntry
 from trustedpods.protocol.attestation.tdx.policy import TdxEntry
-from trustedpods.protocol.messages import TrustClass
+from trustedpods.protocol.messages.provider import TrustClass
 
 BUILT_IN: Final = "built-in"
 """Label of the policy that holds where no file is named: a localnet's simulated machines, no others."""

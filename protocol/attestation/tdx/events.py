@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from trustedpods.protocol.attestation.checks import Check, need, refusal
 from trustedpods.protocol.limits import KIB
-from trustedpods.protocol.messages import U32
+from trustedpods.protocol.messages.base import U32
 
 RTMRS: Final = 4
 REGISTER_BYTES: Final = 48
@@ -28,7 +28,7 @@ MAX_EVENTS: Final = 256
 Hex = Annotated[str, Field(pattern=r"^([0-9a-f]{2})*$")]
 
 
-class Event(BaseModel):
+class RegisterEvent(BaseModel):
     """One extension of a register."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
@@ -53,10 +53,10 @@ class Event(BaseModel):
         return hashlib.sha384(text + self.payload).digest()
 
 
-_LOG: Final = TypeAdapter(Annotated[list[Event], Field(max_length=MAX_EVENTS)])
+_LOG: Final = TypeAdapter(Annotated[list[RegisterEvent], Field(max_length=MAX_EVENTS)])
 
 
-def parse(raw: bytes) -> list[Event]:
+def parse(raw: bytes) -> list[RegisterEvent]:
     """The events of a log; none at all where it is empty. EvidenceRefused ("event-log")."""
     need(len(raw) <= MAX_EVENT_LOG, Check.SIZE, f"{len(raw)} bytes are too many for an event log")
     if not raw:
@@ -69,7 +69,7 @@ def parse(raw: bytes) -> list[Event]:
         raise refusal(Check.EVENT_LOG, f"the event log is unreadable: {where}: {first['msg']}") from None
 
 
-def replay(events: list[Event], register: int) -> bytes:
+def replay(events: list[RegisterEvent], register: int) -> bytes:
     """What *register* holds after its events."""
     value = bytes(REGISTER_BYTES)
     for event in events:

@@ -40,18 +40,24 @@ _PLACES = {
     "Event": ("/api/v1", "events", True),
     "Node": ("/api/v1", "nodes", False),
     "NetworkPolicy": ("/apis/networking.k8s.io/v1", "networkpolicies", True),
-    "Deployment": ("/apis/apps/v1", "deployments", True),
-    "ReplicaSet": ("/apis/apps/v1", "replicasets", True),
     "Lease": ("/apis/coordination.k8s.io/v1", "leases", True),
 }
 
 
 def path_of(kind: str, namespace: str | None = None, name: str | None = None) -> str:
-    """Where objects of a kind live: all of them, those of a namespace, or a single one."""
+    """Where objects of a kind live: all of them, those of a namespace, or a single one.
+
+    Workloads have their paths from their strategies.
+    """
     if kind not in _PLACES:
         raise LocalProtocolError(f"no path is known for kind {kind}")
     root, plural, namespaced = _PLACES[kind]
-    inside = f"/namespaces/{namespace}" if namespaced and namespace else ""
+    return path_under(root, plural, namespace if namespaced else None, name)
+
+
+def path_under(root: str, plural: str, namespace: str | None = None, name: str | None = None) -> str:
+    """The same of a kind that is called *plural* in the API group and version at *root*."""
+    inside = f"/namespaces/{namespace}" if namespace else ""
     return f"{root}{inside}/{plural}" + (f"/{name}" if name else "")
 
 

@@ -15,7 +15,7 @@ from typing import Any
 import trio
 
 from trustedpods.protocol.errors import NoContext
-from trustedpods.provider.cluster import reasons
+from trustedpods.provider.cluster import diagnosis
 from trustedpods.provider.cluster.api.http import Api, path_of
 from trustedpods.provider.cluster.applying import apply
 from trustedpods.provider.cluster.diagnosis import read_logs
@@ -146,8 +146,8 @@ async def _running(api: Api, namespace: str, name: str) -> str:
 
 async def _why(api: Api, namespace: str, name: str) -> str:
     pod = await api.get(path_of("Pod", namespace, name))
-    found = reasons.waiting(pod)
-    lines = reasons.event_lines(await api.items(path_of("Event", namespace)))
+    found = diagnosis.waiting(pod)
+    lines = diagnosis.event_lines(await api.items(path_of("Event", namespace)))
     return " ".join([found.text if found else "", *lines[-1:]]).strip() or json.dumps(pod.get("status", {}))
 
 

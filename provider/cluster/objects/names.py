@@ -1,6 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Names that the provider's objects carry in Kubernetes. None of them tells whose pod it is."""
 
+from collections.abc import Mapping
+from typing import Any
+
+KubeObject = Mapping[str, Any]
+"""One Kubernetes object, or a part of one, as JSON holds it."""
+
 POD_LABEL = "trustedpods.dev/pod"
 """On every object of a pod; its value is the pod's host label."""
 
@@ -8,10 +14,10 @@ METERED = "trustedpods.dev/metered"
 """Finalizer of every replica: it stays readable until the meter has seen when it ended."""
 
 WORKLOAD = "pod"
-"""The one Deployment of a pod's namespace, and its service account."""
+"""The one workload of a pod's namespace, and its service account."""
 
 APPLIER = "trustedpods"
-"""Field manager of what `builder` describes."""
+"""Field manager of what `pod_objects` lists."""
 
 SCALER = "trustedpods-scaler"
 """Field manager of `spec.replicas` alone, so that applying never changes how many run."""

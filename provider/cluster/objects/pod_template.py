@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from trustedpods.manifests.model import Container, EnvVar, PodManifest, ResourceSizes, Volume, VolumeMount
-from trustedpods.provider.cluster.objects.names import METERED, WORKLOAD
+from trustedpods.provider.cluster.objects.names import METERED, WORKLOAD, KubeObject
 
 GRACE_S = 30
 """From the signal to end until the kill. The facade has drained the replica before."""
@@ -20,9 +20,7 @@ FILES_GROUP = 65_532
 SECRET_MODE = 0o440
 
 
-def pod_template(
-    manifest: PodManifest, images: Mapping[str, str], labels: Mapping[str, str]
-) -> dict[str, Any]:
+def pod_template(manifest: PodManifest, images: Mapping[str, str], labels: Mapping[str, str]) -> KubeObject:
     """Template of every replica. *images* maps a container's name to what the node pulls."""
     spec: dict[str, Any] = {
         "automountServiceAccountToken": False,

@@ -1,19 +1,54 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What pods ask for and nodes offer, as the API server writes it. Pure."""
+"""What pods ask for and nodes offer, in quantities as the API server writes them. Pure.
 
+What a node *has* is rounded down.
+"""
+
+import re
 from collections.abc import Iterable, Mapping
-from typing import Any
+from fractions import Fraction
 
+from trustedpods.protocol.errors import RemoteProtocolError
 from trustedpods.protocol.units import Resources
-from trustedpods.provider.cluster.objects import quantities
+from trustedpods.provider.cluster.objects.names import KubeObject
+
+_QUANTITY = re.compile(r"^(\d+(?:\.\d+)?)(n|u|m|k|M|G|T|P|E|Ki|Mi|Gi|Ti|Pi|Ei|[eE]\d{1,2})?$", re.ASCII)
+_SCALES = {
+    "n": Fraction(1, 10**9),
+    "u": Fraction(1, 10**6),
+    "m": Fraction(1, 10**3),
+    **{unit: Fraction(10 ** (3 * power)) for power, unit in enumerate("kMGTPE", start=1)},
+    **{f"{unit}i": Fraction(1 << (10 * power)) for power, unit in enumerate("KMGTPE", start=1)},
+}
+_MIB = 1 << 20
+
+
+def _exact(text: str) -> Fraction:
+    match = _QUANTITY.match(text)
+    if match is None:
+        raise RemoteProtocolError(f"the API server wrote a quantity as {text[:64]!r}")
+    number, unit = match.groups()
+    if unit is None:
+        return Fraction(number)
+    return Fraction(number) * (_SCALES[unit] if unit in _SCALES else 10 ** int(unit[1:]))
+
+
+def milli(text: str | None) -> int:
+    """Thousandths, as CPU is counted; 0 for what is not given."""
+    return int(_exact(text) * 1000) if text else 0
+
+
+def mebibytes(text: str | None) -> int:
+    """MiB; 0 for what is not given."""
+    return int(_exact(text) / _MIB) if text else 0
 
 
 def resources(amounts: Mapping[str, str]) -> Resources:
-    """CPU, memory and scratch disk of a map of quantities."""
+    """CPU, memory and scratch disk of a map of"""
     return Resources(
-        quantities.milli(amounts.get("cpu")),
-        quantities.mebibytes(amounts.get("memory")),
-        quantities.mebibytes(amounts.get("ephemeral-storage")),
+        milli(amounts.get("cpu")),
+        mebibytes(amounts.get("memory")),
+        mebibytes(amounts.get("ephemeral-storage")),
     )
 
 
@@ -27,7 +62,7 @@ def total(parts: Iterable[Resources]) -> Resources:
     )
 
 
-def requested_by(spec: Mapping[str, Any]) -> Resources:
+def requested_by(spec: KubeObject) -> Resources:
     """What the scheduler sets aside for a pod: its containers, or its largest init container."""
     main = total(_requests(container) for container in spec.get("containers", []))
     first = [_requests(container) for container in spec.get("initContainers", [])]
@@ -39,5 +74,5 @@ def requested_by(spec: Mapping[str, Any]) -> Resources:
     )
 
 
-def _requests(container: Mapping[str, Any]) -> Resources:
+def _requests(container: KubeObject) -> Resources:
     return resources(container.get("resources", {}).get("requests", {}))

@@ -2,7 +2,7 @@
 """When a pod sleeps, wakes, grows and shrinks: one state machine per published service.
 
 `step` takes a state, an event and the time (any clock that only goes forward, in seconds) and
-returns the next state and commands. The app runs them in order, and before it reads the pod's
+returns the next state and commands. They are run in order, and before it reads the pod's
 counters again. Each may be repeated: `Serve` and `SetReplicas` say what is wanted, not what to
 change, so one that failed is simply run again.
 
@@ -19,14 +19,14 @@ from dataclasses import replace
 
 from trustedpods.provider.core.scaler.concurrency import Load
 from trustedpods.provider.core.scaler.types import (
-    Answer,
-    Command,
-    Event,
+    AnswerWakes,
     Limits,
     LimitsSet,
-    Phase,
     PodsSeen,
-    Refuse,
+    RefuseWakes,
+    ScalePhase,
+    ScalerCommand,
+    ScalerEvent,
     ScaleState,
     Serve,
     SetReplicas,
@@ -37,15 +37,15 @@ from trustedpods.provider.core.scaler.types import (
 from trustedpods.provider.core.traffic import SlotStats
 
 __all__ = [
-    "Answer",
-    "Command",
-    "Event",
+    "AnswerWakes",
     "Limits",
     "LimitsSet",
-    "Phase",
     "PodsSeen",
-    "Refuse",
+    "RefuseWakes",
+    "ScalePhase",
     "ScaleState",
+    "ScalerCommand",
+    "ScalerEvent",
     "Serve",
     "SetReplicas",
     "Tick",
@@ -70,7 +70,7 @@ FUNDS_RETRY_S = 60
 IDLE_CONNECTION_LEAST_S = 15.0
 """HAProxy brings the counters of a running connection up to date every five seconds."""
 
-Result = tuple[ScaleState, list[Command]]
+Result = tuple[ScaleState, list[ScalerCommand]]
 
 
 def begin(limits: Limits, now: float, replicas: int = 0) -> ScaleState:
@@ -79,13 +79,13 @@ def begin(limits: Limits, now: float, replicas: int = 0) -> ScaleState:
     What the facade serves is unknown at first: it is told with the first event, but where replicas
     run it is left alone for a moment, until it is seen which of them are ready.
     """
-    state = ScaleState(limits, Phase.ASLEEP, now, replicas, active=now, moved=now, load=Load(now))
+    state = ScaleState(limits, ScalePhase.ASLEEP, now, replicas, active=now, moved=now, load=Load(now))
     if not replicas:
         return state
-    return replace(state, phase=Phase.WAKING, adopt_until=now + ADOPT_S)
+    return replace(state, phase=ScalePhase.WAKING, adopt_until=now + ADOPT_S)
 
 
-def step(state: ScaleState, event: Event, now: float) -> Result:
+def step(state: ScaleState, event: ScalerEvent, now: float) -> Result:
     """The next state, and what to do."""
     match event:
         case WakeAsked():
@@ -99,7 +99,7 @@ def step(state: ScaleState, event: Event, now: float) -> Result:
         case LimitsSet(limits):
             state, commands = _on_tick(replace(state, limits=limits), now)
     wanted = Serve(state.serving, state.draining)
-    adopting = not state.told and state.phase is Phase.WAKING and now < state.adopt_until
+    adopting = not state.told and state.phase is ScalePhase.WAKING and now < state.adopt_until
     if not adopting and (wanted != state.served or not state.told):
         state = replace(state, served=wanted, told=True)
         # Before a scale-down, so that nothing new reaches what goes; after an answer costs nothing.
@@ -109,7 +109,7 @@ def step(state: ScaleState, event: Event, now: float) -> Result:
 
 def rests(state: ScaleState) -> bool:
     """Whether a `Tick` changes and orders nothing, at whatever time: most pods sleep most of the time."""
-    if state.phase is not Phase.ASLEEP or not state.told or state.waiting is not None:
+    if state.phase is not ScalePhase.ASLEEP or not state.told or state.waiting is not None:
         return False
     if state.served.pods or state.served.draining:
         return False
@@ -118,20 +118,20 @@ def rests(state: ScaleState) -> bool:
 
 def _on_wake(state: ScaleState, now: float) -> Result:
     if state.limits.stopped is not None:
-        return state, [Refuse(state.limits.stopped, FUNDS_RETRY_S)]
-    if state.phase is Phase.FAILING and now < state.retry_at:
-        return state, [Refuse(state.reason, math.ceil(state.retry_at - now))]
-    if state.phase in (Phase.ASLEEP, Phase.FAILING):
+        return state, [RefuseWakes(state.limits.stopped, FUNDS_RETRY_S)]
+    if state.phase is ScalePhase.FAILING and now < state.retry_at:
+        return state, [RefuseWakes(state.reason, math.ceil(state.retry_at - now))]
+    if state.phase in (ScalePhase.ASLEEP, ScalePhase.FAILING):
         return _start(replace(state, waiting=now), now)
-    if state.phase is Phase.DRAINING:
-        state = replace(state, phase=Phase.AWAKE, since=now)
+    if state.phase is ScalePhase.DRAINING:
+        state = replace(state, phase=ScalePhase.AWAKE, since=now)
     waiting = now if state.waiting is None else state.waiting
     return _answer(replace(state, waiting=waiting, active=now))
 
 
 def _start(state: ScaleState, now: float) -> Result:
     count = max(1, state.limits.min)
-    state = replace(state, phase=Phase.WAKING, since=now, ready=(), unready=(), leaving=())
+    state = replace(state, phase=ScalePhase.WAKING, since=now, ready=(), unready=(), leaving=())
     return _ask(state, count)
 
 
@@ -146,7 +146,7 @@ def _answer(state: ScaleState) -> Result:
     if state.waiting is None or not state.serving:
         return state, []
     pod = state.serving[0]
-    return replace(state, waiting=None, answered=state.answered | {pod.name}), [Answer(pod)]
+    return replace(state, waiting=None, answered=state.answered | {pod.name}), [AnswerWakes(pod)]
 
 
 # ---- the cluster -----------------------------------------------------------------------------
@@ -177,7 +177,7 @@ def _reconcile(state: ScaleState, observed: int | None) -> Result:
         return replace(state, victims=()), []
     listed = {pod.name for pod in (*state.ready, *state.unready)}.union(state.retired)
     going = len(listed.intersection(state.victims))
-    resting = state.phase in (Phase.ASLEEP, Phase.FAILING)
+    resting = state.phase in (ScalePhase.ASLEEP, ScalePhase.FAILING)
     if observed - state.replicas > going and not resting:
         return replace(state, replicas=observed, victims=()), []
     return state, [SetReplicas(state.replicas, state.victims)]
@@ -185,13 +185,13 @@ def _reconcile(state: ScaleState, observed: int | None) -> Result:
 
 def _on_ready(state: ScaleState, failure: str | None, now: float) -> Result:
     usable = state.ready and state.settled and state.replicas
-    if usable and state.phase in (Phase.WAKING, Phase.FAILING):
-        state = replace(state, phase=Phase.AWAKE, since=now, active=now, load=Load(now), leaving=())
-    if not state.ready and state.phase is Phase.AWAKE:
-        state = replace(state, phase=Phase.WAKING, since=now, leaving=())
-    if state.phase is Phase.AWAKE and not state.serving:
+    if usable and state.phase in (ScalePhase.WAKING, ScalePhase.FAILING):
+        state = replace(state, phase=ScalePhase.AWAKE, since=now, active=now, load=Load(now), leaving=())
+    if not state.ready and state.phase is ScalePhase.AWAKE:
+        state = replace(state, phase=ScalePhase.WAKING, since=now, leaving=())
+    if state.phase is ScalePhase.AWAKE and not state.serving:
         state = replace(state, leaving=())
-    if failure and not state.ready and state.phase is Phase.WAKING:
+    if failure and not state.ready and state.phase is ScalePhase.WAKING:
         return _fail(state, failure, now)
     return _answer(state)
 
@@ -199,12 +199,12 @@ def _on_ready(state: ScaleState, failure: str | None, now: float) -> Result:
 def _fail(state: ScaleState, reason: str, now: float) -> Result:
     """Stop trying for a while; a pod that must always run goes on trying by itself."""
     pause = min(BACKOFF_MAX_S, BACKOFF_FIRST_S * 2 ** min(state.failures, 10))
-    commands: list[Command] = []
+    commands: list[ScalerCommand] = []
     if state.waiting is not None:
-        commands.append(Refuse(reason, math.ceil(pause)))
+        commands.append(RefuseWakes(reason, math.ceil(pause)))
     state = replace(
         state,
-        phase=Phase.FAILING,
+        phase=ScalePhase.FAILING,
         since=now,
         failures=state.failures + 1,
         retry_at=now + pause,
@@ -235,9 +235,9 @@ def _on_traffic(state: ScaleState, stats: SlotStats, now: float) -> Result:
         load=state.load.add(now, stats.current),
         answered=state.answered if stats.held else frozenset(),
     )
-    if state.phase is Phase.DRAINING and not busy and not any(pod.serving for pod in stats.pods):
+    if state.phase is ScalePhase.DRAINING and not busy and not any(pod.serving for pod in stats.pods):
         return _sleep(state, now)
-    if state.phase is Phase.AWAKE:
+    if state.phase is ScalePhase.AWAKE:
         return _fit(state, stats, now)
     return state, []
 
@@ -246,7 +246,7 @@ def _sleep(state: ScaleState, now: float) -> Result:
     names = tuple(pod.name for pod in (*state.ready, *state.unready))
     state = replace(
         state,
-        phase=Phase.ASLEEP,
+        phase=ScalePhase.ASLEEP,
         since=now,
         ready=(),
         unready=(),
@@ -265,7 +265,7 @@ def _fit(state: ScaleState, stats: SlotStats, now: float) -> Result:
     if wanted > state.replicas:
         return _ask(replace(state, leaving=()), wanted)
     if state.limits.min == 0 and now - state.active >= state.limits.idle_after:
-        return replace(state, phase=Phase.DRAINING, since=now, leaving=()), []
+        return replace(state, phase=ScalePhase.DRAINING, since=now, leaving=()), []
     if wanted == state.replicas:
         return replace(state, leaving=()), []
     return _shrink(state, stats, wanted, now)
@@ -283,7 +283,7 @@ def cap_told(state: ScaleState, now: float) -> str:
         return ""
     of = f"{limits.most} of {limits.max} replicas"
     asked_for = state.load.replicas(now, state.replicas, limits.concurrency)
-    if state.phase is Phase.AWAKE and asked_for > limits.most:
+    if state.phase is ScalePhase.AWAKE and asked_for > limits.most:
         return f"held at {of} by maxCostPerDay, the channel's cap, while requests ask for more"
     return f"at most {of}: maxCostPerDay, the channel's cap, pays for no more"
 
@@ -320,32 +320,32 @@ def _on_tick(state: ScaleState, now: float) -> Result:
     limits = state.limits
     if limits.stopped is not None:
         return _stop(state, limits.stopped, now)
-    if limits.min and state.phase is not Phase.WAKING:
+    if limits.min and state.phase is not ScalePhase.WAKING:
         return _keep_up(state, now)
-    if state.phase is Phase.WAKING and state.replicas < limits.min:
+    if state.phase is ScalePhase.WAKING and state.replicas < limits.min:
         return _ask(state, limits.min)
-    if state.phase is Phase.WAKING and now - state.since >= limits.start_limit:
+    if state.phase is ScalePhase.WAKING and now - state.since >= limits.start_limit:
         return _fail(state, f"not ready within {limits.start_limit:g} s", now)
     if state.waiting is not None and now - state.waiting >= limits.wake_limit:
-        refusal = Refuse(f"not ready within {limits.wake_limit:g} s", math.ceil(BACKOFF_FIRST_S))
+        refusal = RefuseWakes(f"not ready within {limits.wake_limit:g} s", math.ceil(BACKOFF_FIRST_S))
         return replace(state, waiting=None), [refusal]
     return state, []
 
 
 def _keep_up(state: ScaleState, now: float) -> Result:
     """A pod with a least number of replicas is started, and never drained, by itself."""
-    if state.phase is Phase.ASLEEP or (state.phase is Phase.FAILING and now >= state.retry_at):
+    if state.phase is ScalePhase.ASLEEP or (state.phase is ScalePhase.FAILING and now >= state.retry_at):
         return _start(state, now)
-    if state.phase is Phase.DRAINING:
-        return _answer(replace(state, phase=Phase.AWAKE, since=now))
-    if state.phase is Phase.AWAKE and state.replicas < state.limits.min:
+    if state.phase is ScalePhase.DRAINING:
+        return _answer(replace(state, phase=ScalePhase.AWAKE, since=now))
+    if state.phase is ScalePhase.AWAKE and state.replicas < state.limits.min:
         return _ask(state, state.limits.min)
     return state, []
 
 
 def _stop(state: ScaleState, reason: str, now: float) -> Result:
-    commands: list[Command] = [Refuse(reason, FUNDS_RETRY_S)] if state.waiting is not None else []
-    if state.phase is Phase.ASLEEP and state.replicas == 0:
+    commands: list[ScalerCommand] = [RefuseWakes(reason, FUNDS_RETRY_S)] if state.waiting is not None else []
+    if state.phase is ScalePhase.ASLEEP and state.replicas == 0:
         return replace(state, waiting=None), commands
     state, more = _sleep(replace(state, waiting=None), now)
     return state, commands + more

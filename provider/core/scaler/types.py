@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The words of scaling: phases and limits, what can happen to a pod, what follows, what is remembered.
 
-`scale` has the state machine that speaks them.
+`scaler` has the state machine that speaks them.
 """
 
 from dataclasses import dataclass, field
@@ -11,7 +11,7 @@ from trustedpods.provider.core.scaler.concurrency import Load
 from trustedpods.provider.core.traffic import PodAddress, SlotStats
 
 
-class Phase(StrEnum):
+class ScalePhase(StrEnum):
     """Where a pod is between zero and serving."""
 
     ASLEEP = "asleep"
@@ -93,7 +93,7 @@ class LimitsSet:
     limits: Limits
 
 
-Event = WakeAsked | PodsSeen | TrafficSeen | Tick | LimitsSet
+ScalerEvent = WakeAsked | PodsSeen | TrafficSeen | Tick | LimitsSet
 
 # ---- commands --------------------------------------------------------------------------------
 
@@ -115,21 +115,21 @@ class Serve:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class AnswerWakes:
     """Tell everybody who asked for a wake-up where the pod is."""
 
     pod: PodAddress
 
 
 @dataclass(frozen=True, slots=True)
-class Refuse:
+class RefuseWakes:
     """Tell everybody who asked for a wake-up why not, and when to try again (seconds)."""
 
     reason: str
     retry_after: int
 
 
-Command = SetReplicas | Serve | Answer | Refuse
+ScalerCommand = SetReplicas | Serve | AnswerWakes | RefuseWakes
 
 # ---- state -----------------------------------------------------------------------------------
 
@@ -147,7 +147,7 @@ class ScaleState:
     """
 
     limits: Limits
-    phase: Phase
+    phase: ScalePhase
     since: float
     replicas: int
     active: float
@@ -172,14 +172,14 @@ class ScaleState:
     @property
     def serving(self) -> tuple[PodAddress, ...]:
         """Replicas that get new requests."""
-        if self.phase is not Phase.AWAKE:
+        if self.phase is not ScalePhase.AWAKE:
             return ()
         return tuple(pod for pod in self.ready if pod.name not in self.leaving)
 
     @property
     def draining(self) -> tuple[PodAddress, ...]:
         """Replicas that finish what they have."""
-        if self.phase in (Phase.ASLEEP, Phase.FAILING):
+        if self.phase in (ScalePhase.ASLEEP, ScalePhase.FAILING):
             return ()
         serving = set(self.serving)
         return tuple(pod for pod in (*self.ready, *self.unready) if pod not in serving)

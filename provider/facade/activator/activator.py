@@ -3,7 +3,7 @@
 
 A process of its own, so that a restart of the daemon cuts nothing that it holds. It listens on
 one unix socket per slot, to which HAProxy turns when a slot has no replica; the sockets outlive it
-(`kept_sockets`), so that its own restart refuses nobody. It parses nothing; when it gives up on a
+(`socket_activation`), so that its own restart refuses nobody. It parses nothing; when it gives up on a
 request it sends a page that says why and closes.
 
     python -m trustedpods.provider.facade.activator.activator --sockets DIR --slots 256 --wake-socket PATH
@@ -35,7 +35,7 @@ from trustedpods.provider.facade.activator.socket_activation import KeptSockets
 from trustedpods.provider.facade.activator.splice import close, dial, say, splice, until_seen
 from trustedpods.provider.facade.activator.wake import WakeAddress, WakeAnswer, WakeRefusal
 from trustedpods.provider.facade.haproxy.config import socket_path
-from trustedpods.provider.facade.pools import Pools, Protocol
+from trustedpods.provider.facade.pools import Pools, SlotProtocol
 from trustedpods.provider.unix_socket import open_listener
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ class _Ask:
 @dataclass(slots=True)
 class _Slot:
     number: int
-    protocol: Protocol
+    protocol: SlotProtocol
     waiting: int = 0
     ask: _Ask | None = None
 
@@ -239,9 +239,9 @@ class Activator:
 
 async def _refuse(client: socket.socket, slot: _Slot, page: pages.Page) -> None:
     """Send the page in the slot's protocol; plain TCP has none."""
-    if slot.protocol is Protocol.HTTP:
+    if slot.protocol is SlotProtocol.HTTP:
         await say(client, page.raw())
-    elif slot.protocol is Protocol.H2:
+    elif slot.protocol is SlotProtocol.H2:
         with suppress(OSError):
             client.send(greeting())
         await until_seen(client, has_request)

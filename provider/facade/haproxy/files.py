@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """The files that HAProxy reads: written whole, so that nobody sees half of one."""
 
-import os
 import time
 from pathlib import Path
 
 from trustedpods.protocol.errors import NoContext
+from trustedpods.protocol.whole_file import replace_whole
 from trustedpods.provider.facade.certificates import throwaway, utc
 from trustedpods.provider.facade.haproxy.bodies import LUA, lua_path
 from trustedpods.provider.facade.haproxy.config import FacadeConfig, crt_list, page_files
@@ -57,11 +57,6 @@ def replace_file(path: Path, data: bytes) -> None:
         if path.exists() and path.read_bytes() == data:
             return
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        fresh = path.with_name(path.name + ".new")
-        with open(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        fresh.replace(path)
+        replace_whole(path, data)
     except OSError as failed:
         raise NoContext(f"cannot write: {failed}", where=str(path)) from None

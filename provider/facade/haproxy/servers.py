@@ -9,7 +9,7 @@ from ipaddress import ip_address
 from trustedpods.protocol.errors import LocalProtocolError
 from trustedpods.provider.core.traffic import PodAddress
 from trustedpods.provider.facade.haproxy.config import backend_name, slot_of
-from trustedpods.provider.facade.pools import Protocol
+from trustedpods.provider.facade.pools import SlotProtocol
 
 ACTIVATOR = "activator"
 """Name of the fixed server of each slot."""
@@ -59,10 +59,10 @@ def server_commands(
     pods: Iterable[PodAddress],
     draining: Iterable[PodAddress],
     seen: tuple[ServerSeen, ...],
-    protocol: Protocol = Protocol.HTTP,
+    protocol: SlotProtocol = SlotProtocol.HTTP,
 ) -> list[str]:
     """What makes the slot's servers as wanted, but for removals: see `removals`."""
-    options = _SERVER_OPTIONS + (" proto h2" if protocol is Protocol.H2 else "")
+    options = _SERVER_OPTIONS + (" proto h2" if protocol is SlotProtocol.H2 else "")
     known = {server.name: server for server in seen}
     numbers = {server.number for server in seen}
     commands = []

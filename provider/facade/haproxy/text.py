@@ -12,13 +12,13 @@ from trustedpods.provider.facade.haproxy.config import (
     socket_path,
 )
 from trustedpods.provider.facade.haproxy.maps import SlotMap
-from trustedpods.provider.facade.pools import Protocol
+from trustedpods.provider.facade.pools import SlotProtocol
 
 _ACTIVATOR = {
-    Protocol.HTTP: "backup pool-max-conn 0",
+    SlotProtocol.HTTP: "backup pool-max-conn 0",
     # One request for each connection, so that what is held can be counted.
-    Protocol.H2: "backup pool-max-conn 0 max-reuse 0 proto h2",
-    Protocol.TCP: "backup",
+    SlotProtocol.H2: "backup pool-max-conn 0 max-reuse 0 proto h2",
+    SlotProtocol.TCP: "backup",
 }
 
 PIPE_BYTES = 256 * 1024
@@ -44,12 +44,12 @@ def haproxy_config(config: FacadeConfig) -> str:
     parts += [_slot(config, slot) for protocol in _HTTP for slot in config.pools.slots(protocol)]
     if config.pools.tcp:
         parts.append(_tcp_defaults(config))
-        for index, slot in enumerate(config.pools.slots(Protocol.TCP)):
+        for index, slot in enumerate(config.pools.slots(SlotProtocol.TCP)):
             parts += [*([_tcp(config, slot, index)] if config.tcp_binds else []), _slot(config, slot)]
     return "\n".join(parts)
 
 
-_HTTP = (Protocol.HTTP, Protocol.H2)
+_HTTP = (SlotProtocol.HTTP, SlotProtocol.H2)
 
 
 def _section(title: str, lines: list[str]) -> str:
@@ -236,7 +236,7 @@ def _tcp(config: FacadeConfig, slot: int, index: int) -> str:
 
 def _slot(config: FacadeConfig, slot: int) -> str:
     protocol = config.pools.protocol(slot)
-    kind = "tcp" if protocol is Protocol.TCP else "http"
+    kind = "tcp" if protocol is SlotProtocol.TCP else "http"
     return _section(
         f"backend {backend_name(slot)} from {kind}",
         [

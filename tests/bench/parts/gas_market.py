@@ -30,7 +30,7 @@ from trustedpods.contracts.registry_rows import endpoint_bytes, pack_offer
 from trustedpods.contracts.terms import Terms, prices_of
 from trustedpods.contracts.usage import UsageClaim, UsageItem
 from trustedpods.protocol.ids import Address, ChannelId, PodRef, keccak256
-from trustedpods.protocol.messages import LeastTerms
+from trustedpods.protocol.messages.provider import LeastTerms
 from trustedpods.protocol.units import TokenUnits, UnixSeconds, Usage
 
 TOKEN = 10**18

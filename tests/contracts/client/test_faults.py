@@ -68,7 +68,7 @@ class World:
         return Chain(url or self.proxy.url, market, journal=self.folder, mined_within_s=patience)
 
     async def left(self):
-        (channel,) = await self.truth.channels(self.owner.address, [self.ref.channel])
+        channel = await self.truth.channel(self.owner.address, self.ref.channel)
         return channel.left
 
     async def top_up(self, chain, amount=7):
@@ -91,7 +91,7 @@ async def test_a_deposit_that_a_node_garbles_is_paid_once(world, fault):
         await world.top_up(chain)
     assert world.proxy.hit == [fault]
     assert await world.left() == DEPOSIT + 7
-    assert not list(world.folder.glob("*.new"))
+    assert not list(world.folder.glob(".*"))
 
 
 async def test_a_node_that_answers_nothing_for_a_while_loses_and_doubles_nothing(world):

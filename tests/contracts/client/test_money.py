@@ -108,7 +108,7 @@ async def test_a_voucher_lifts_the_cap_of_one_period(anvil, onchain, publisher, 
     small = replace(terms, cap_mantissa=1, cap_exponent=0)
     ref = PodRef(OWNER.address, publisher.address, secrets.token_bytes(32))
     await onchain.open_with_permit(publisher.key, ref, METER.address, small, 5000)
-    (channel,) = await onchain.channels(OWNER.address, [ref.channel])
+    channel = await onchain.channel(OWNER.address, ref.channel)
     anvil.pass_time(10)
     used = Usage(cpu_core_ms=700)
     item = UsageItem(ref.channel, channel.up_to, channel.up_to + 10, used, voucher=True)
@@ -135,7 +135,7 @@ async def test_a_batch_has_gas_for_what_the_estimate_skipped(anvil, onchain, pub
     """Where it is estimated the period has not ended yet; where it is mined it has, and is paid."""
     ref = PodRef(OWNER.address, publisher.address, secrets.token_bytes(32))
     await onchain.open_with_permit(publisher.key, ref, METER.address, terms, 5000)
-    (channel,) = await onchain.channels(OWNER.address, [ref.channel])
+    channel = await onchain.channel(OWNER.address, ref.channel)
     item = UsageItem(ref.channel, channel.up_to, channel.up_to + 5000, Usage(cpu_core_ms=700))
     market, owner = onchain.market, OWNER.address
     domain = Domain.of_payments(market.chain_id, market.payments)

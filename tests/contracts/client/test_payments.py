@@ -29,8 +29,7 @@ def claim_of(chain, deal, *items):
 
 
 async def the_channel(chain, deal):
-    (channel,) = await chain.channels(deal.owner.address, [deal.id])
-    return channel
+    return await chain.channel(deal.owner.address, deal.id)
 
 
 async def test_open_claim_withdraw_moves_exactly_what_is_due(pass_time, chain, deal, terms):

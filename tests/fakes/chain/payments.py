@@ -28,6 +28,10 @@ class FakePayments(ChainState):
         found = [self.lives.get((owner, one)) for one in ids]
         return [life.channel if life and life.closed is None else None for life in found]
 
+    async def channel(self, owner, channel):
+        (found,) = await self.channels(owner, [channel])
+        return found
+
     async def owed(self, who):
         self._reach()
         return self.credit.get(who, 0)

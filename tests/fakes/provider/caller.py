@@ -18,19 +18,20 @@ from trustedpods.protocol.envelopes import ErrorReply, SealedReply
 from trustedpods.protocol.errors import error_from_wire
 from trustedpods.protocol.evidence import Attested, AttestRequest
 from trustedpods.protocol.ids import PodRef, address_bytes
-from trustedpods.protocol.messages import (
-    AdmitBody,
+from trustedpods.protocol.messages.admission import AdmitBody
+from trustedpods.protocol.messages.base import Progress
+from trustedpods.protocol.messages.bundle import (
     BlobAck,
     BlobBody,
     BlobRef,
     Bundle,
     ImageRef,
     Needs,
-    Progress,
     SecretValue,
-    SignedStatement,
 )
+from trustedpods.protocol.messages.pod import SignedStatement
 from trustedpods.protocol.net.host import open_host
+from trustedpods.protocol.protocol_ids import PROVIDER
 from trustedpods.protocol.sealing import hpke
 from trustedpods.protocol.sealing.blobs import chunk_count, derive, seal_chunk
 from trustedpods.protocol.sealing.replies import open_reply
@@ -145,7 +146,7 @@ class Caller:
         async with (
             open_host(None, []) as host,
             host.dial(self.address, 5) as connection,
-            connection.stream() as stream,
+            connection.stream(PROVIDER) as stream,
         ):
             yield stream
 
@@ -228,7 +229,7 @@ class Caller:
         steps = []
         async with self.talk(private, request) as (_, reply):
             needs, _ = await reply(Needs)
-            if pay and (await self.world.chain.channels(self.world.owner, [self.ref.channel])) == [None]:
+            if pay and await self.world.chain.channel(self.world.owner, self.ref.channel) is None:
                 await self.pay()
             contents = {ref.blob_id: (ref, data) for ref, data in self.refs()}
             for need in needs.blobs:

@@ -18,7 +18,7 @@ from tests.fakes.provider.records import pod_record
 from tests.fakes.provider.world import World, digest_of
 from trustedpods.protocol.codec import encode
 from trustedpods.protocol.ids import namespace_name
-from trustedpods.provider.cluster.objects.builder import PodLife, objects
+from trustedpods.provider.cluster.objects.pod_objects import PodLife, objects
 from trustedpods.provider.core.pod import ChannelFact, Phase, PodSize, Scaling
 from trustedpods.provider.facade.pools import Pools
 from trustedpods.provider.store import Vault, ledger, open_store, pods
@@ -76,7 +76,7 @@ class FullWorld(World):
         caller = Caller(self, "nowhere")
         _, request = caller.signed("provision", caller.bundle(), generation=GENERATION)
         await caller.pay(DEPOSIT)
-        (channel,) = await self.chain.channels(self.owner, [caller.ref.channel])
+        channel = await self.chain.channel(self.owner, caller.ref.channel)
         record = pod_record(
             ref=caller.ref,
             commanders=(caller.ref.publisher,),
@@ -91,7 +91,7 @@ class FullWorld(World):
             scaling=Scaling(0, 2, 5, 50),
             meter=self.keys.meter_address,
             terms=channel.terms.pack(),
-            chain=ChannelFact(channel.left, channel.up_to, channel.unlock_at),
+            chain=ChannelFact.of(channel),
             statement=b"what was signed",
             changed_at=int(self.now) - SLEEPS_SINCE_S,
         )
@@ -124,7 +124,8 @@ def in_step(parts, count):
     """Whether the daemon serves every pod and knows what its money is worth."""
     standing = parts.pods.standing
     return len(standing) == count and all(
-        parts.fleet.machine(record.channel) is not None and parts.reconciler.money(record.channel) is not None
+        parts.autoscaler.pod_scaler(record.channel) is not None
+        and parts.reconciler.money(record.channel) is not None
         for record in standing
     )
 

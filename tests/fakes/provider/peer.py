@@ -24,30 +24,16 @@ from trustedpods.protocol.codec import decode, encode
 from trustedpods.protocol.envelopes import ErrorReply, SignedRequest
 from trustedpods.protocol.errors import NetworkFailure, Refused, TrustedPodsError
 from trustedpods.protocol.evidence import AttestRequest, Evidence, KeyBinding
-from trustedpods.protocol.ids import address_bytes, address_from_bytes
-from trustedpods.protocol.messages import (
-    Admission,
-    AdmitBody,
-    BlobAck,
-    BlobBody,
-    BlobNeed,
-    Bundle,
-    Capacity,
-    Done,
-    Endpoint,
-    LeastTerms,
-    LogLines,
-    Needs,
-    PodEvent,
-    PodStatus,
-    Prices,
-    Profile,
-    Progress,
-    Statement,
-    UsageReport,
-)
+from trustedpods.protocol.ids import address_bytes, address_from_bytes, channel_bytes
+from trustedpods.protocol.messages.admission import AdmitBody, Admitted
+from trustedpods.protocol.messages.base import Done, Progress
+from trustedpods.protocol.messages.bundle import BlobAck, BlobBody, BlobNeed, Bundle, Needs
+from trustedpods.protocol.messages.pod import Endpoint, LogLines, PodEvent, PodStatus, Statement
+from trustedpods.protocol.messages.provider import Capacity, LeastTerms, Prices, Profile
+from trustedpods.protocol.messages.rotation import RotateBody
+from trustedpods.protocol.messages.usage import UsageReport
 from trustedpods.protocol.net import open_host
-from trustedpods.protocol.rotation import RotateBody
+from trustedpods.protocol.protocol_ids import PROVIDER
 from trustedpods.protocol.sealing import hpke
 from trustedpods.protocol.sealing.blobs import SEALED_CHUNK_SIZE, chunk_count, open_chunk
 from trustedpods.protocol.sealing.replies import seal_reply, sign_statement
@@ -104,7 +90,7 @@ class ProviderPeer:
             self.host = host
             self.binding = self._binding(host.peer_id)
             self.profile = encode(self._profile(host.addresses))
-            host.serve(self._handle)
+            host.serve(PROVIDER, self._handle)
             self.row = self._row(host.addresses[0])
             self.chain.rows[self.owner, self.daemon] = self.row
             yield self
@@ -208,7 +194,7 @@ class ProviderPeer:
         if "full" in self.faults:
             raise Refused("cpu: 100m wanted, 0m free", rule="capacity-cpu")
         free = Capacity(cpu_milli=1, memory_mib=1, storage_mib=1, slots=1)
-        await answers.send(Admission(capacity=free), final=True)
+        await answers.send(Admitted(capacity=free), final=True)
 
     async def _rotate(self, request, answers):
         if "will-not-rotate" in self.faults:
@@ -253,7 +239,7 @@ class ProviderPeer:
         if "other-image" in self.faults:
             digests = dict.fromkeys(digests, "sha256:" + "0" * 64)
         statement = Statement(
-            channel=request.ref.channel.to_bytes(24, "big"),
+            channel=channel_bytes(request.ref.channel),
             generation=request.generation,
             namespace="tp-test-1",
             endpoints=[Endpoint(service="web", port=80, url="http://pabc.k1.test.localhost:18080/")],
@@ -275,7 +261,7 @@ class ProviderPeer:
 
     async def _paid(self, request):
         while True:
-            (channel,) = await self.chain.channels(self.owner, [request.ref.channel])
+            channel = await self.chain.channel(self.owner, request.ref.channel)
             if channel is not None:
                 if channel.unlock_at:
                     raise Refused("an unlock is announced", rule="unlock-announced")
@@ -300,7 +286,7 @@ class ProviderPeer:
         assert hashlib.sha256(b"".join(have)).hexdigest() == blob.digest.removeprefix("sha256:")
 
     async def _status(self, request, answers):
-        (channel,) = await self.chain.channels(self.owner, [request.ref.channel])
+        channel = await self.chain.channel(self.owner, request.ref.channel)
         status = PodStatus(
             phase=self.phase,
             reason="",

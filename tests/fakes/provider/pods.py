@@ -4,7 +4,7 @@
 from typing import Any
 
 from trustedpods.manifests.model import PodManifest
-from trustedpods.provider.cluster.objects.builder import PodLife
+from trustedpods.provider.cluster.objects.pod_objects import PodLife
 
 DIGEST = "sha256:" + "ab" * 32
 

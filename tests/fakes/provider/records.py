@@ -24,7 +24,7 @@ def pod_record(**changes):
         "reason": "",
         "live": False,
         "size": PodSize(cpu_milli=100, memory_mib=64, volume_mib=0, image_mib=1),
-        "scaling": Scaling(least=0, most=2, idle_after_s=5, concurrency=50),
+        "scaling": Scaling(min_replicas=0, max_replicas=2, idle_after_s=5, concurrency=50),
         "meter": METER,
         "terms": None,
         "chain": ChannelFact(left=1000, up_to=50, unlock_at=0),

@@ -28,9 +28,9 @@ from trustedpods.provider.doors import Doors
 from trustedpods.provider.facade.pools import Pools
 from trustedpods.provider.facade.readiness import ProbeResult
 from trustedpods.provider.keys.boot import BootKeys
-from trustedpods.provider.keys.generations import Marks
+from trustedpods.provider.keys.generations import NewestGenerations
 from trustedpods.provider.store import Vault, open_store
-from trustedpods.provider.store.spool import BlobStore
+from trustedpods.provider.store.spool import Spool
 from trustedpods.provider.tee import NoTee
 
 MARKER = "MARKER-4711"
@@ -191,14 +191,14 @@ class World:
                 operator_key=self.operator_key,
                 collector=self.collector,
                 store=store,
-                blobs=BlobStore(self.tmp_path / "spool", self.spool_mib),
+                spool=Spool(self.tmp_path / "spool", self.spool_mib),
                 chain=self.chain,
                 cluster=self.cluster,
                 registry=self.registry,
                 facade=self.facade,
                 until_ready=self._until_ready,
                 clock=lambda: self.now,
-                marks=Marks(self.tmpfs()),
+                generations=NewestGenerations(self.tmpfs()),
             )
             parts = assemble(doors, Gate(self.tmp_path / "books"))
             await parts.pods.load()

@@ -88,7 +88,7 @@ async def prepare(anvil, folder):
             await chain.mint(FUNDED_KEY, address_of(key), DEPOSIT)
             ref = PodRef(told.owner, address_of(key), bytes([number]) * 32)
             await chain.open_with_permit(key, ref, meter, terms, DEPOSIT)
-            (channel,) = await chain.channels(told.owner, [ref.channel])
+            channel = await chain.channel(told.owner, ref.channel)
             record = pod_record(
                 ref=ref,
                 boot_id=told.keys.boot_id,

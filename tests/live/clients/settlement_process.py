@@ -27,7 +27,7 @@ from trustedpods.provider.doors import Doors
 from trustedpods.provider.keys.boot import BootKeys
 from trustedpods.provider.pods.records import Pods
 from trustedpods.provider.store import Vault, claims, open_store
-from trustedpods.provider.store.spool import BlobStore
+from trustedpods.provider.store.spool import Spool
 from trustedpods.provider.tee import NoTee
 
 ROUNDS = 250
@@ -78,7 +78,7 @@ async def settle(told, points):
             operator_key=bytes.fromhex(told.operator_key),
             collector=NoTee(),
             store=Door("store", store, points),
-            blobs=BlobStore(Path(told.folder) / "spool", 64),
+            spool=Spool(Path(told.folder) / "spool", 64),
             chain=Door("chain", chain, points),
             cluster=Door("cluster", FakeCluster(), points),
             registry=FakeRegistry(),
@@ -91,7 +91,7 @@ async def settle(told, points):
         for _ in range(ROUNDS):
             for record in pods.standing:
                 if record.phase is Phase.REMOVING:
-                    (found,) = await chain.channels(told.owner, [record.channel])
+                    found = await chain.channel(told.owner, record.channel)
                     if found is not None:
                         settlement.close(record.channel, billed=True)
                     else:

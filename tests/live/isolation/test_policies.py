@@ -22,7 +22,7 @@ from tests.live.observers.waiting import until
 from trustedpods.localnet.cluster.binaries import BUSYBOX
 from trustedpods.localnet.cluster.files import traffic_socket
 from trustedpods.localnet.network import entered
-from trustedpods.provider.cluster.pod_counters import PodTraffic, TrafficDoor
+from trustedpods.provider.cluster.pod_counters import PodCounters, TrafficDoor
 
 pytestmark = pytest.mark.live
 
@@ -92,7 +92,7 @@ def policy(market: LiveLocalnet, room: str, role: str, direction: str) -> Iterat
         market.kubectl("-n", room, "delete", "networkpolicy", name)
 
 
-def counters(market: LiveLocalnet, room: str) -> dict[str, PodTraffic]:
+def counters(market: LiveLocalnet, room: str) -> dict[str, PodCounters]:
     """What the agent counted, by pod."""
     found = trio.run(TrafficDoor(traffic_socket(market.cluster())).counters)
     return {entry.pod: entry for entry in found if entry.namespace == room}

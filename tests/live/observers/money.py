@@ -45,6 +45,10 @@ class Bank:
         assert "error" not in answer, answer
         return answer["result"]
 
+    def head(self) -> int:
+        """Number of the newest block."""
+        return int(str(self.rpc("eth_blockNumber")), 16)
+
     @property
     def owner(self) -> Address:
         """The provider's owner, who is paid."""
@@ -68,7 +72,7 @@ class Bank:
 
     def channel(self, channel: str) -> Channel | None:
         """A channel as it stands; None: there is none."""
-        return self.ask(lambda chain: chain.channels(self.owner, [_id(channel)]))[0]
+        return self.ask(lambda chain: chain.channel(self.owner, _id(channel)))
 
     def events(self, channel: str) -> ChannelEvents:
         """What was paid into a channel, and how it ended."""

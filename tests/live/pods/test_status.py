@@ -17,7 +17,7 @@ from trustedpods.contracts.terms import Terms
 from trustedpods.localnet.market import accounts
 from trustedpods.protocol.errors import RemoteProtocolError
 from trustedpods.protocol.ids import channel_hex
-from trustedpods.protocol.messages import PodStatus, SignedStatement, StatusBody
+from trustedpods.protocol.messages.pod import PodStatus, SignedStatement, StatusBody
 from trustedpods.protocol.sealing.replies import verify_statement
 from trustedpods.publisher.context import read_market
 from trustedpods.publisher.journal import Journal

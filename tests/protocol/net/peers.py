@@ -15,9 +15,10 @@ from multiaddr import Multiaddr
 
 from trustedpods.protocol.net import Bounds, FrameStream, Host
 from trustedpods.protocol.net.addresses import PeerAddress
-from trustedpods.protocol.net.transport import Link
-from trustedpods.protocol.net.upgrade import Identity, greet
+from trustedpods.protocol.net.transport import RawConnection
+from trustedpods.protocol.net.upgrade import Identity, upgrade_outbound
 from trustedpods.protocol.net.yamux import BoundedYamux
+from trustedpods.protocol.protocol_ids import PROVIDER
 
 PATIENCE_S = 60.0
 """How long anything may take that is no promise itself, on a busy, slow machine."""
@@ -35,7 +36,7 @@ async def echo(stream: FrameStream) -> None:
 async def assert_served(client: Host, address: str) -> None:
     """An honest client gets its answer."""
     with trio.fail_after(PATIENCE_S):
-        async with client.dial(address) as connection, connection.stream() as stream:
+        async with client.dial(address) as connection, connection.stream(PROVIDER) as stream:
             await stream.send(b"honest")
             assert await stream.receive(100) == b"honest"
 
@@ -60,15 +61,17 @@ async def muxer(address: str, *, run: bool = True, seed: bytes | None = None) ->
     """An authenticated yamux connection to a host, below the door's API; silent if not run."""
     target = PeerAddress.parse(address)
     stream = await trio.open_tcp_stream(target.host, target.port)
-    link = Link(stream, initiator=True)
-    made = await greet(link, Identity.from_seed(seed), target.peer_id or b"", Bounds(), lambda _size: None)
+    raw = RawConnection(stream, initiator=True)
+    made = await upgrade_outbound(
+        raw, Identity.from_seed(seed), target.peer_id or b"", Bounds(), lambda _size: None
+    )
     async with trio.open_nursery() as nursery:
         if run:
             nursery.start_soon(made.run)
         try:
             yield made
         finally:
-            link.abort()
+            raw.abort()
             nursery.cancel_scope.cancel()
 
 

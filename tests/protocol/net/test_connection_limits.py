@@ -6,7 +6,7 @@ import pytest
 
 from trustedpods.protocol.limits import MIB
 from trustedpods.protocol.net.bounds import Bounds
-from trustedpods.protocol.net.connection_limits import Guests
+from trustedpods.protocol.net.connection_limits import ConnectionLimits
 
 BOUNDS = Bounds(max_pending=3, max_connections=3, max_per_peer=2, max_unread=10 * MIB)
 
@@ -30,55 +30,55 @@ def stay():
         yield stack.enter_context
 
 
-def test_a_full_waiting_room_loses_the_oldest_of_the_busiest_address(stay):
-    guests = Guests(BOUNDS)
+def test_too_many_handshakes_lose_the_oldest_of_the_busiest_address(stay):
+    limits = ConnectionLimits(BOUNDS)
     honest = FakeConnection("192.0.2.9")
     crowd = [FakeConnection() for _ in range(5)]
     for each in [honest, *crowd]:
-        stay(guests.knocking(each))
+        stay(limits.pending(each))
     assert not honest.aborted
     assert [each.aborted for each in crowd] == [True, True, True, False, False]
-    assert guests.pending == 3
+    assert limits.pending_count == 3
 
 
-def test_a_full_house_loses_the_least_active_of_the_busiest_address(stay):
-    guests = Guests(BOUNDS)
+def test_too_many_connections_lose_the_least_active_of_the_busiest_address(stay):
+    limits = ConnectionLimits(BOUNDS)
     alone = FakeConnection("192.0.2.9", b"a", last_heard=1)
     quiet = FakeConnection("192.0.2.1", b"b", last_heard=5)
     working = FakeConnection("192.0.2.1", b"c", last_heard=2, streams=1)
     for each in (alone, working, quiet):
-        stay(guests.seated(each))
-    stay(guests.seated(FakeConnection("192.0.2.7", b"d")))
+        stay(limits.established(each))
+    stay(limits.established(FakeConnection("192.0.2.7", b"d")))
     assert (alone.aborted, quiet.aborted, working.aborted) == (False, True, False)
-    assert len(guests) == 3
+    assert len(limits) == 3
 
 
 def test_a_peer_with_too_many_connections_loses_its_own(stay):
-    guests = Guests(BOUNDS)
+    limits = ConnectionLimits(BOUNDS)
     other = FakeConnection(remote_peer_id=b"other")
     first, second = FakeConnection(last_heard=1), FakeConnection(last_heard=2)
     for each in (other, first, second, FakeConnection(last_heard=3)):
-        stay(guests.seated(each))
+        stay(limits.established(each))
     assert (other.aborted, first.aborted, second.aborted) == (False, True, False)
 
 
 def test_whoever_holds_most_unread_bytes_goes_first(stay):
-    guests = Guests(BOUNDS)
+    limits = ConnectionLimits(BOUNDS)
     light, heavy = FakeConnection(unread=MIB), FakeConnection(unread=9 * MIB)
-    stay(guests.seated(light))
-    stay(guests.seated(heavy))
-    guests.received(8 * MIB)
+    stay(limits.established(light))
+    stay(limits.established(heavy))
+    limits.received(8 * MIB)
     assert not heavy.aborted
     light.unread = 2 * MIB
-    guests.received(8 * MIB)
+    limits.received(8 * MIB)
     assert (light.aborted, heavy.aborted) == (False, True)
 
 
 def test_places_are_free_again_afterwards():
-    guests = Guests(BOUNDS)
+    limits = ConnectionLimits(BOUNDS)
     for _ in range(10):
-        with guests.knocking(FakeConnection()):
+        with limits.pending(FakeConnection()):
             pass
-        with guests.seated(FakeConnection()):
+        with limits.established(FakeConnection()):
             pass
-    assert (guests.pending, len(guests)) == (0, 0)
+    assert (limits.pending_count, len(limits)) == (0, 0)

@@ -8,7 +8,7 @@ import trio
 import trio.testing
 
 from trustedpods.protocol.net.bounds import FIRST_WINDOW
-from trustedpods.protocol.net.flood_guard import CONTROL_BURST, CONTROL_PER_S, OPENING, WatchedSession
+from trustedpods.protocol.net.flood_guard import CONTROL_BURST, CONTROL_PER_S, OPENING, GuardedSession
 
 DATA, WINDOW, PING = 0, 1, 2
 SYN = 1
@@ -19,7 +19,7 @@ class Peer:
 
     def __init__(self):
         self.headers, self.abuse, self.open = [], [], {1}
-        self.watch = WatchedSession(self, self.open.__contains__, self.abuse.append)
+        self.guard = GuardedSession(self, self.open.__contains__, self.abuse.append)
 
     async def read(self, n=None):
         return self.headers.pop(0)
@@ -27,7 +27,7 @@ class Peer:
     async def send(self, *header, times=1):
         self.headers = [struct.pack("!BBHII", 0, *header)] * times
         while self.headers and not self.abuse:
-            await self.watch.read(12)
+            await self.guard.read(12)
 
 
 @pytest.fixture
@@ -80,7 +80,7 @@ async def test_data_for_nobody_has_a_budget(peer):
 
 
 async def test_what_was_under_way_to_a_reset_stream_is_forgiven(peer):
-    peer.watch.expect_strays(1_000_000)
+    peer.guard.expect_strays(1_000_000)
     await peer.send(DATA, 0, 7, FIRST_WINDOW + 1_000_000)
     assert not peer.abuse
 
@@ -91,7 +91,7 @@ async def test_a_second_opening_with_data_is_data_for_nobody(peer):
 
 
 async def test_payload_is_not_looked_at(peer):
-    peer.watch.in_body = True
+    peer.guard.in_body = True
     await peer.send(PING, SYN, 0, 1, times=2 * CONTROL_BURST)
     assert not peer.abuse
 

@@ -21,9 +21,9 @@ from trustedpods.protocol.frames import frame
 from trustedpods.protocol.limits import KIB, MIB
 from trustedpods.protocol.net import Bounds, FrameStream, open_host
 from trustedpods.protocol.net.bounds import FIRST_WINDOW, PIECE
-from trustedpods.protocol.net.connection import PROTOCOL
 from trustedpods.protocol.net.streams import ByteStream
 from trustedpods.protocol.net.upgrade import choose
+from trustedpods.protocol.protocol_ids import PROVIDER
 
 VICTIM = create_new_key_pair(b"v" * 32)
 
@@ -48,7 +48,7 @@ async def test_b1_a_plaintext_client_is_refused(monkeypatch):
         async def handler(stream: FrameStream) -> None:
             served.append(stream)
 
-        host.serve(handler)
+        host.serve(PROVIDER, handler)
         bare = peers.bare_host(security=security, keys=attacker)
         async with bare.run(listen_addrs=[]):
             with pytest.raises(SwarmException), trio.fail_after(peers.PATIENCE_S):
@@ -102,9 +102,9 @@ async def test_b2_a_handler_that_raises_resets_its_stream_only(caplog):
         await stream.send(b"fine")
 
     async with open_host(None, peers.LOOPBACK) as host, open_host(None, []) as client:
-        host.serve(handler)
-        async with client.dial(host.addresses[0]) as connection, connection.stream() as calm:
-            async with connection.stream() as stream:
+        host.serve(PROVIDER, handler)
+        async with client.dial(host.addresses[0]) as connection, connection.stream(PROVIDER) as calm:
+            async with connection.stream(PROVIDER) as stream:
                 await stream.send(b"boom")
                 with pytest.raises(NetworkFailure):
                     await stream.receive(100)
@@ -115,7 +115,7 @@ async def test_b2_a_handler_that_raises_resets_its_stream_only(caplog):
 
 async def test_b3_a_protocol_name_that_is_no_utf8_resets_its_stream_only():
     async with open_host(None, peers.LOOPBACK) as host, open_host(None, []) as client:
-        host.serve(peers.echo)
+        host.serve(PROVIDER, peers.echo)
         async with peers.muxer(host.addresses[0]) as muxer:
             stream = ByteStream(muxer, await muxer.open_stream())
             await stream.write(b"\x13/multistream/1.0.0\n" + b"\x05\xff\xfe\xfd\xfc\n")
@@ -127,11 +127,11 @@ async def test_b4_a_host_serves_more_connections_than_it_has_places():
     """Three times its places, one after the other, and none is held afterwards."""
     bounds = Bounds(max_connections=100)
     async with open_host(None, peers.LOOPBACK, bounds) as host:
-        host.serve(peers.echo)
+        host.serve(PROVIDER, peers.echo)
         for _ in range(300):
             async with open_host(None, []) as client:
                 await peers.assert_served(client, host.addresses[0])
-        await peers.eventually(lambda: len(host._guests) == 0 and host._guests.pending == 0)
+        await peers.eventually(lambda: len(host._limits) == 0 and host._limits.pending_count == 0)
 
 
 @pytest.mark.parametrize("address", ["/ip4/127.0.0.1/udp/0/quic-v1", "/ip4/127.0.0.1/tcp/0/ws"])
@@ -156,7 +156,7 @@ async def test_b6_a_cut_frame_is_never_taken_for_a_whole_one(how: str):
             outcome.append(error)
 
     async with open_host(None, peers.LOOPBACK) as host:
-        host.serve(handler)
+        host.serve(PROVIDER, handler)
         async with peers.muxer(host.addresses[0]) as muxer:
             stream = await _opened(muxer)
             await stream.write(frame(bytes(50_000))[:-1])
@@ -183,10 +183,10 @@ async def test_b7_a_cancelled_send_leaves_the_connection_whole():
             await peers.echo(stream)
 
     async with open_host(None, peers.LOOPBACK) as host, open_host(None, []) as client:
-        host.serve(handler)
-        async with client.dial(host.addresses[0]) as connection, connection.stream() as other:
+        host.serve(PROVIDER, handler)
+        async with client.dial(host.addresses[0]) as connection, connection.stream(PROVIDER) as other:
             await other.send(b"echo")
-            async with connection.stream() as stream:
+            async with connection.stream(PROVIDER) as stream:
                 await stream.send(b"hold")
                 with trio.move_on_after(0.3) as scope:
                     await stream.send(bytes(4 * MIB))
@@ -201,17 +201,17 @@ async def test_b7_a_cancelled_send_leaves_the_connection_whole():
 async def test_b7_a_send_cancelled_while_the_socket_is_full_leaves_the_connection_whole():
     """The peer's process stops reading TCP, as a frozen one does; then it goes on."""
     async with open_host(None, peers.LOOPBACK) as host:
-        host.serve(peers.echo)
+        host.serve(PROVIDER, peers.echo)
         async with peers.muxer(host.addresses[0]) as muxer:
             stream, other = await _opened(muxer), await _opened(muxer)
-            muxer_at_host = next(iter(host._guests._connections))._muxer
-            thaw, receive_some = trio.Event(), muxer_at_host.link._stream.receive_some
+            muxer_at_host = next(iter(host._limits._established))._muxer
+            thaw, receive_some = trio.Event(), muxer_at_host.raw._stream.receive_some
 
             async def frozen(size: int) -> bytes:
                 await thaw.wait()
                 return await receive_some(size)
 
-            muxer_at_host.link._stream.receive_some = frozen
+            muxer_at_host.raw._stream.receive_some = frozen
             stream._stream.send_window = 64 * MIB
             with trio.move_on_after(1) as scope:
                 while True:
@@ -235,8 +235,8 @@ async def test_b8_a_reader_may_pause_longer_than_five_seconds():
         await stream.send(b"done")
 
     async with open_host(None, peers.LOOPBACK) as host, open_host(None, []) as client:
-        host.serve(handler)
-        async with client.dial(host.addresses[0]) as connection, connection.stream() as stream:
+        host.serve(PROVIDER, handler)
+        async with client.dial(host.addresses[0]) as connection, connection.stream(PROVIDER) as stream:
             for payload in payloads:
                 await stream.send(payload)
             assert await stream.receive(10) == b"done"
@@ -245,45 +245,45 @@ async def test_b8_a_reader_may_pause_longer_than_five_seconds():
 
 async def test_b8_a_writer_gives_up_a_reader_that_never_goes_on():
     async with open_host(None, peers.LOOPBACK) as host, open_host(None, [], Bounds(stall_s=0.5)) as client:
-        host.serve(lambda _stream: trio.sleep_forever())
-        async with client.dial(host.addresses[0]) as connection, connection.stream() as stream:
+        host.serve(PROVIDER, lambda _stream: trio.sleep_forever())
+        async with client.dial(host.addresses[0]) as connection, connection.stream(PROVIDER) as stream:
             with pytest.raises(NetworkFailure) as caught, trio.fail_after(30):
                 await stream.send(bytes(4 * MIB))
             assert caught.value.rule == "stall"
-        unread = [guest.unread for guest in host._guests._connections]
+        unread = [connection.unread for connection in host._limits._established]
         assert all(size <= FIRST_WINDOW for size in unread)
 
 
 async def test_b9_a_peer_that_ignores_the_window_is_cut_off():
     bounds = Bounds(max_unread=1 << 40)
     async with open_host(None, peers.LOOPBACK, bounds) as host, open_host(None, []) as client:
-        host.serve(lambda _stream: trio.sleep_forever())
+        host.serve(PROVIDER, lambda _stream: trio.sleep_forever())
         async with peers.muxer(host.addresses[0]) as muxer:
             stream = await _opened(muxer)
             stream._stream.send_window = 64 * MIB
             await _until_refused(stream.write, bytes(PIECE))
             assert stream._stream.send_window > 32 * MIB
             assert muxer.event_shutting_down.is_set()
-        await peers.eventually(lambda: len(host._guests) == 0)
-        host.serve(peers.echo)
+        await peers.eventually(lambda: len(host._limits) == 0)
+        host.serve(PROVIDER, peers.echo)
         await peers.assert_served(client, host.addresses[0])
 
 
 async def test_b9_a_large_data_frame_is_refused_at_its_header():
     """The window of a stream in use allows four megabytes; one frame of them would be buffered whole."""
     async with open_host(None, peers.LOOPBACK) as host:
-        host.serve(peers.echo)
+        host.serve(PROVIDER, peers.echo)
         async with peers.muxer(host.addresses[0]) as muxer:
             stream = (await _opened(muxer))._stream
             header = struct.pack("!BBHII", 0, 0, 0, stream.stream_id, FIRST_WINDOW + 1)
             await muxer._write_frame(header)
-            await peers.eventually(lambda: len(host._guests) == 0)
+            await peers.eventually(lambda: len(host._limits) == 0)
 
 
 async def test_b9_unread_bytes_of_many_streams_are_bounded():
     bounds = Bounds(max_unread=4 * MIB, max_streams=1000)
     async with open_host(None, peers.LOOPBACK, bounds) as host, open_host(None, []) as client:
-        host.serve(lambda _stream: trio.sleep_forever())
+        host.serve(PROVIDER, lambda _stream: trio.sleep_forever())
         async with peers.muxer(host.addresses[0]) as muxer:
 
             async def fill_another() -> None:
@@ -291,8 +291,8 @@ async def test_b9_unread_bytes_of_many_streams_are_bounded():
 
             await _until_refused(fill_another)
             assert muxer.event_shutting_down.is_set()
-        await peers.eventually(lambda: len(host._guests) == 0)
-        host.serve(peers.echo)
+        await peers.eventually(lambda: len(host._limits) == 0)
+        host.serve(PROVIDER, peers.echo)
         await peers.assert_served(client, host.addresses[0])
 
 
@@ -333,7 +333,7 @@ async def test_a_peer_that_was_away_can_be_dialled_at_once_when_it_is_back():
                 pass
         assert caught.value.rule == "connect"
         async with open_host(b"s" * 32, [address.split("/p2p/")[0]]) as host:
-            host.serve(peers.echo)
+            host.serve(PROVIDER, peers.echo)
             await peers.assert_served(client, address)
 
 
@@ -351,7 +351,7 @@ async def test_a_length_announced_before_authentication_is_not_believed():
 async def test_a_libp2p_peer_with_its_own_defaults_is_understood():
     """Its swarm, its upgrader and its identify protocol meet ours; the conversation works both ways."""
     async with open_host(None, peers.LOOPBACK) as host:
-        host.serve(peers.echo)
+        host.serve(PROVIDER, peers.echo)
         bare = peers.bare_host(noise_only=False)
         async with bare.run(listen_addrs=[]):
             peer = info_from_p2p_addr(Multiaddr(host.addresses[0]))
@@ -379,5 +379,5 @@ async def _until_refused(act, *args) -> None:
 async def _opened(muxer) -> ByteStream:
     """A stream with our protocol chosen."""
     stream = ByteStream(muxer, await muxer.open_stream())
-    await choose(stream, PROTOCOL)
+    await choose(stream, PROVIDER)
     return stream

@@ -12,6 +12,7 @@ from trustedpods.protocol.errors import BadInput, NetworkFailure, RemoteProtocol
 from trustedpods.protocol.frames import frame
 from trustedpods.protocol.net import Bounds, FrameStream, open_host
 from trustedpods.protocol.net.addresses import PeerAddress
+from trustedpods.protocol.protocol_ids import PROVIDER, ProtocolId
 
 
 async def test_a_seed_is_an_identity():
@@ -26,7 +27,7 @@ async def test_a_seed_is_an_identity():
 
 async def test_addresses_can_be_dialled_as_they_are():
     async with open_host(None, [*peers.LOOPBACK, "/ip6/::1/tcp/0"]) as host, open_host(None, []) as client:
-        host.serve(peers.echo)
+        host.serve(PROVIDER, peers.echo)
         assert len(host.addresses) == 2
         for address in host.addresses:
             assert PeerAddress.parse(address).peer_id == host.peer_id
@@ -35,7 +36,7 @@ async def test_addresses_can_be_dialled_as_they_are():
 
 async def test_a_dns_name_can_be_dialled():
     async with open_host(None, peers.LOOPBACK) as host, open_host(None, []) as client:
-        host.serve(peers.echo)
+        host.serve(PROVIDER, peers.echo)
         await peers.assert_served(client, host.addresses[0].replace("/ip4/127.0.0.1/", "/dns4/localhost/"))
 
 
@@ -47,8 +48,8 @@ async def test_both_ends_know_who_the_other_is():
         await stream.send(b"")
 
     async with open_host(None, peers.LOOPBACK) as host, open_host(None, []) as client:
-        host.serve(handler)
-        async with client.dial(host.addresses[0]) as connection, connection.stream() as stream:
+        host.serve(PROVIDER, handler)
+        async with client.dial(host.addresses[0]) as connection, connection.stream(PROVIDER) as stream:
             await stream.receive(0)
             assert connection.remote_peer_id == stream.remote_peer_id == host.peer_id
         assert seen == [client.peer_id]
@@ -78,8 +79,27 @@ async def test_a_peer_without_a_handler_does_not_speak_our_protocol():
         client.dial(host.addresses[0]) as connection,
     ):
         with pytest.raises(NetworkFailure):
-            async with connection.stream():
+            async with connection.stream(PROVIDER):
                 pass
+
+
+async def test_each_protocol_has_its_own_handler_and_an_unknown_one_is_refused():
+    async def shout(stream: FrameStream) -> None:
+        await stream.send((await stream.receive(100)).upper())
+
+    other = ProtocolId("/trustedpods/other/1.0.0")
+    async with open_host(None, peers.LOOPBACK) as host, open_host(None, []) as client:
+        host.serve(PROVIDER, peers.echo)
+        host.serve(other, shout)
+        async with client.dial(host.addresses[0]) as connection:
+            for protocol_id, answer in ((PROVIDER, b"hello"), (other, b"HELLO"), (PROVIDER, b"hello")):
+                async with connection.stream(protocol_id) as stream:
+                    await stream.send(b"hello")
+                    assert await stream.receive(100) == answer
+            with pytest.raises(RemoteProtocolError, match="/trustedpods/unknown"):
+                async with connection.stream(ProtocolId("/trustedpods/unknown/1.0.0")):
+                    pass
+        await peers.assert_served(client, host.addresses[0])
 
 
 async def test_a_libp2p_peer_without_our_protocol_is_refused():
@@ -90,7 +110,7 @@ async def test_a_libp2p_peer_without_our_protocol_is_refused():
         client.dial(str(bare.get_addrs()[0])) as connection,
     ):
         with pytest.raises(RemoteProtocolError):
-            async with connection.stream():
+            async with connection.stream(PROVIDER):
                 pass
 
 
@@ -102,7 +122,7 @@ async def test_a_libp2p_peer_with_our_protocol_is_dialled():
     bare = peers.bare_host(listen=True)
     async with bare.run(listen_addrs=[peers.ANY]), open_host(None, []) as client:
         bare.set_stream_handler("/trustedpods/1.0.0", answer)
-        async with client.dial(str(bare.get_addrs()[0])) as connection, connection.stream() as stream:
+        async with client.dial(str(bare.get_addrs()[0])) as connection, connection.stream(PROVIDER) as stream:
             assert await stream.receive(100) == b"from outside"
 
 
@@ -119,8 +139,8 @@ async def test_errors_in_the_block_come_out_as_they_are():
 async def test_a_host_can_be_cancelled():
     with trio.move_on_after(0.1) as scope:
         async with open_host(None, peers.LOOPBACK) as host, open_host(None, []) as client:
-            host.serve(peers.echo)
-            async with client.dial(host.addresses[0]) as connection, connection.stream() as stream:
+            host.serve(PROVIDER, peers.echo)
+            async with client.dial(host.addresses[0]) as connection, connection.stream(PROVIDER) as stream:
                 await stream.receive(1)
     assert scope.cancelled_caught
 
@@ -128,16 +148,16 @@ async def test_a_host_can_be_cancelled():
 async def test_silent_connections_do_not_keep_an_honest_client_out():
     bounds = Bounds(max_pending=50, handshake_s=30)
     async with open_host(None, peers.LOOPBACK, bounds) as host, open_host(None, []) as client:
-        host.serve(peers.echo)
+        host.serve(PROVIDER, peers.echo)
         target = PeerAddress.parse(host.addresses[0])
         silent = [socket.create_connection((target.host, target.port)) for _ in range(200)]
         try:
-            await peers.eventually(lambda: host._guests.pending == 50)
+            await peers.eventually(lambda: host._limits.pending_count == 50)
             await peers.assert_served(client, host.addresses[0])
         finally:
             for each in silent:
                 each.close()
-        await peers.eventually(lambda: host._guests.pending == 0)
+        await peers.eventually(lambda: host._limits.pending_count == 0)
 
 
 async def test_a_silent_handshake_ends():
@@ -151,13 +171,13 @@ async def test_a_silent_handshake_ends():
 async def test_authenticated_idle_connections_do_not_keep_an_honest_client_out():
     bounds = Bounds(max_connections=10)
     async with open_host(None, peers.LOOPBACK, bounds) as host, open_host(None, []) as client:
-        host.serve(peers.echo)
+        host.serve(PROVIDER, peers.echo)
         async with trio.open_nursery() as nursery:
             for _ in range(30):
                 nursery.start_soon(_hold, host.addresses[0])
-            await peers.eventually(lambda: len(host._guests) == 10)
+            await peers.eventually(lambda: len(host._limits) == 10)
             await peers.assert_served(client, host.addresses[0])
-            assert len(host._guests) <= 10
+            assert len(host._limits) <= 10
             nursery.cancel_scope.cancel()
 
 
@@ -166,23 +186,23 @@ async def test_one_peer_has_a_bounded_number_of_connections():
     async with open_host(None, peers.LOOPBACK, bounds) as host, trio.open_nursery() as nursery:
         for _ in range(8):
             nursery.start_soon(_hold_or_be_refused, host.addresses[0], b"p" * 32)
-        await peers.eventually(lambda: len(host._guests) == 3)
+        await peers.eventually(lambda: len(host._limits) == 3)
         await trio.sleep(0.1)
-        assert len(host._guests) == 3
+        assert len(host._limits) == 3
         nursery.cancel_scope.cancel()
 
 
 async def test_an_idle_connection_is_closed_and_one_with_a_stream_is_not():
     async with open_host(None, peers.LOOPBACK, Bounds(idle_s=0.3)) as host, open_host(None, []) as client:
-        host.serve(peers.echo)
+        host.serve(PROVIDER, peers.echo)
         async with client.dial(host.addresses[0]) as connection:
-            async with connection.stream() as stream:
+            async with connection.stream(PROVIDER) as stream:
                 await trio.sleep(0.8)
                 await stream.send(b"still here")
                 assert await stream.receive(100) == b"still here"
-            await peers.eventually(lambda: len(host._guests) == 0)
+            await peers.eventually(lambda: len(host._limits) == 0)
             with pytest.raises(NetworkFailure):
-                async with connection.stream():
+                async with connection.stream(PROVIDER):
                     pass
 
 
@@ -197,17 +217,17 @@ async def test_a_peer_that_answers_no_ping_is_gone():
             failed.append(error)
 
     async with open_host(None, peers.LOOPBACK, Bounds(heartbeat_s=0.2)) as host:
-        host.serve(handler)
+        host.serve(PROVIDER, handler)
         async with peers.muxer(host.addresses[0], run=False):
-            await peers.eventually(lambda: len(host._guests) == 1)
-            await peers.eventually(lambda: len(host._guests) == 0)
+            await peers.eventually(lambda: len(host._limits) == 1)
+            await peers.eventually(lambda: len(host._limits) == 0)
 
 
 async def test_a_quiet_peer_that_answers_pings_stays():
     bounds = Bounds(heartbeat_s=0.1)
     async with open_host(None, peers.LOOPBACK, bounds) as host, open_host(None, []) as client:
-        host.serve(peers.echo)
-        async with client.dial(host.addresses[0]) as connection, connection.stream() as stream:
+        host.serve(PROVIDER, peers.echo)
+        async with client.dial(host.addresses[0]) as connection, connection.stream(PROVIDER) as stream:
             await trio.sleep(0.6)
             await stream.send(b"here")
             assert await stream.receive(100) == b"here"
@@ -216,27 +236,29 @@ async def test_a_quiet_peer_that_answers_pings_stays():
 async def test_streams_beyond_the_limit_are_refused():
     bounds = Bounds(max_streams=4)
     async with open_host(None, peers.LOOPBACK, bounds) as host, open_host(None, []) as client:
-        host.serve(lambda _stream: trio.sleep_forever())
+        host.serve(PROVIDER, lambda _stream: trio.sleep_forever())
         async with client.dial(host.addresses[0]) as connection, trio.open_nursery() as nursery:
             for _ in range(4):
                 nursery.start_soon(_keep_open, connection)
-            await peers.eventually(lambda: sum(guest._serving for guest in host._guests._connections) == 4)
+            await peers.eventually(
+                lambda: sum(connection._serving for connection in host._limits._established) == 4
+            )
             with pytest.raises(NetworkFailure):
-                async with connection.stream():
+                async with connection.stream(PROVIDER):
                     pass
             nursery.cancel_scope.cancel()
 
 
 async def test_many_streams_one_after_the_other_leave_nothing_behind():
     async with open_host(None, peers.LOOPBACK) as host, open_host(None, []) as client:
-        host.serve(peers.echo)
+        host.serve(PROVIDER, peers.echo)
         async with client.dial(host.addresses[0]) as connection:
             for _ in range(500):
-                async with connection.stream() as stream:
+                async with connection.stream(PROVIDER) as stream:
                     await stream.send(b"x")
                     await stream.receive(1)
             await peers.eventually(lambda: connection.streams == 0)
-            assert [guest.streams for guest in host._guests._connections] == [0]
+            assert [connection.streams for connection in host._limits._established] == [0]
 
 
 def test_the_door_says_nothing_on_standard_error():
@@ -245,10 +267,11 @@ def test_the_door_says_nothing_on_standard_error():
 import trio
 from tests.protocol.net import peers
 from trustedpods.protocol.net import open_host
+from trustedpods.protocol.protocol_ids import PROVIDER
 
 async def main():
     async with open_host(None, peers.LOOPBACK) as host, open_host(None, []) as client:
-        host.serve(peers.echo)
+        host.serve(PROVIDER, peers.echo)
         async with peers.tcp(host.addresses[0]) as stream:
             await stream.send_all(b"GET / HTTP/1.0\\r\\n\\r\\n")
         async with peers.muxer(host.addresses[0]) as muxer:
@@ -276,5 +299,5 @@ async def _hold_or_be_refused(address: str, seed: bytes) -> None:
 
 
 async def _keep_open(connection) -> None:
-    async with connection.stream():
+    async with connection.stream(PROVIDER):
         await trio.sleep_forever()

@@ -14,7 +14,7 @@ from noise.exceptions import NoiseInvalidMessage
 
 from trustedpods.protocol.net.bounds import NOISE_LENGTH, NOISE_PLAINTEXT
 from trustedpods.protocol.net.noise import NoiseSession
-from trustedpods.protocol.net.transport import Link
+from trustedpods.protocol.net.transport import RawConnection
 from trustedpods.protocol.net.upgrade import Identity
 
 TAG = 16
@@ -32,7 +32,7 @@ async def tcp():
 async def sessions():
     """Ours, and libp2p's own at the other end, with the links below them."""
     dialled, accepted = await tcp()
-    ours, theirs = Link(dialled, initiator=True), Link(accepted, initiator=False)
+    ours, theirs = RawConnection(dialled, initiator=True), RawConnection(accepted, initiator=False)
     made = {}
     server = Identity.from_seed(None)
 
@@ -142,22 +142,22 @@ async def test_the_end_is_an_error_of_libp2ps():
 async def test_a_long_write_tells_of_its_progress():
     """So that a slow peer is not taken for one that is stuck."""
     here, there = await tcp()
-    link, told, data = Link(here, initiator=True), [], bytes(16 << 20)
+    raw, told, data = RawConnection(here, initiator=True), [], bytes(16 << 20)
     async with there, trio.open_nursery() as nursery:
-        nursery.start_soon(link.write, data, lambda: told.append(True))
+        nursery.start_soon(raw.write, data, lambda: told.append(True))
         await trio.testing.wait_all_tasks_blocked()
         assert told  # what fits into the sockets
         before, left = len(told), len(data)
         while left:
             left -= len(await there.receive_some(left))
         assert len(told) > before
-    link.abort()
+    raw.abort()
 
 
 async def test_a_write_to_an_ended_connection_is_an_error_of_libp2ps():
     here, there = await tcp()
-    link = Link(here, initiator=True)
+    raw = RawConnection(here, initiator=True)
     async with there:
-        link.abort()
+        raw.abort()
         with pytest.raises(ConnectionClosedError):
-            await link.write(b"x")
+            await raw.write(b"x")

@@ -13,13 +13,14 @@ from trustedpods.protocol.frames import MAX_PAYLOAD
 from trustedpods.protocol.limits import MIB
 from trustedpods.protocol.net import FrameStream, open_host
 from trustedpods.protocol.net.addresses import PeerAddress
+from trustedpods.protocol.protocol_ids import PROVIDER
 
 
 @asynccontextmanager
 async def served_by(handler) -> AsyncIterator[FrameStream]:
     async with open_host(None, peers.LOOPBACK) as host, open_host(None, []) as client:
-        host.serve(handler)
-        async with client.dial(host.addresses[0]) as connection, connection.stream() as stream:
+        host.serve(PROVIDER, handler)
+        async with client.dial(host.addresses[0]) as connection, connection.stream(PROVIDER) as stream:
             yield stream
 
 

@@ -5,7 +5,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from trustedpods.protocol.codec import decode
 from trustedpods.protocol.envelopes import SealedReply
 from trustedpods.protocol.errors import RemoteProtocolError
-from trustedpods.protocol.messages import Endpoint, LogLines, Statement
+from trustedpods.protocol.messages.pod import Endpoint, LogLines, Statement
 from trustedpods.protocol.sealing import hpke
 from trustedpods.protocol.sealing.replies import open_reply, seal_reply, sign_statement, verify_statement
 

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trustedpods.protocol import limits
-from trustedpods.protocol.codec import decode
+from trustedpods.protocol.codec import decode, encode
 from trustedpods.protocol.envelopes import SignedRequest
 from trustedpods.protocol.errors import (
     BadInput,
@@ -16,7 +16,8 @@ from trustedpods.protocol.errors import (
     TrustedPodsError,
 )
 from trustedpods.protocol.ids import PodRef, address_bytes, address_from_bytes, keccak256
-from trustedpods.protocol.messages import LogsBody
+from trustedpods.protocol.messages.pod import LogsBody
+from trustedpods.protocol.messages.verbs import Verb
 from trustedpods.protocol.sealing import hpke
 from trustedpods.protocol.sealing.requests import (
     ChainContext,
@@ -25,8 +26,10 @@ from trustedpods.protocol.sealing.requests import (
     open_request,
     publisher_secret,
     request_digest,
+    request_info,
     sign_request,
 )
+from trustedpods.protocol.sealing.subjects import NetworkRef, Subject
 
 NOW = 1_800_000_000
 KEY = b"\x11" * 32
@@ -41,13 +44,17 @@ BODY = LogsBody(tail=7)
 
 
 def signed(
-    key: bytes = KEY, ref: PodRef = REF, chain: ChainContext = CHAIN, expiry: int = NOW + 60
+    key: bytes = KEY,
+    ref: Subject = REF,
+    chain: ChainContext = CHAIN,
+    expiry: int = NOW + 60,
+    verb: Verb = "logs",
 ) -> SignedRequest:
     return sign_request(
         key,
         chain,
         ref,
-        "logs",
+        verb,
         BODY,
         hpke_key=MACHINE.public_bytes,
         boot_id=BOOT,
@@ -86,6 +93,16 @@ class TestGood:
         assert found.publisher == found.signer == address_of(KEY)
         assert (found.nonce, found.expiry) == (b"\x01" * 32, NOW + 60)
         assert found.reply_to == REPLY_TO
+
+    def test_what_a_body_is_bound_to_is_frozen(self):
+        assert request_info("logs", REF, 42, NOW + 60).hex() == (
+            "747275737465642d706f64732f726571756573742f76310004"
+            "6c6f6773"
+            "19e7e376e7c213b7e7e7e46cc70a5dd086daff2a"
+            "7ab4fdc3b2e450554f7233b743cffbe383ff8921b1fa6a3e"
+            "000000000000002a"
+            "000000006b49d23c"
+        )
 
     def test_its_digest_is_what_both_sides_know(self):
         assert opened().digest == request_digest(REQUEST, CHAIN)
@@ -204,6 +221,14 @@ class TestRefused:
         twin = r + (order - s).to_bytes(32, "big") + bytes([55 - v])
         assert rule_of(REQUEST.model_copy(update={"signature": twin})) == "signature"
 
+    def test_about_a_network(self):
+        """The verb says what is meant; the same publisher and salt are a pod with any other verb."""
+        request = REQUEST.model_copy(update={"verb": "network"})
+        request = request.model_copy(update={"signature": resigned(request)})
+        with pytest.raises(Refused, match="networks: not supported yet") as error:
+            opened(decode(encode(request), SignedRequest))
+        assert error.value.rule == "subject"
+
     def test_sealed_to_another_machine(self):
         assert rule_of(hpke=hpke.PrivateKey.generate()) == "sealed"
 
@@ -216,6 +241,19 @@ class TestRefused:
     @given(st.binary(min_size=65, max_size=65))
     def test_random_signatures(self, signature):
         assert rule_of(REQUEST.model_copy(update={"signature": signature})) in ("signature", "signer")
+
+
+class TestSubjects:
+    def test_nothing_is_signed_about_a_network_yet(self):
+        network = NetworkRef(OWNER, REF.publisher, REF.salt)
+        with pytest.raises(Refused, match="not supported yet"):
+            signed(ref=network, verb="network")
+
+    def test_a_verb_has_one_kind_of_subject(self):
+        with pytest.raises(LocalProtocolError):
+            signed(ref=NetworkRef(OWNER, REF.publisher, REF.salt))
+        with pytest.raises(LocalProtocolError):
+            signed(verb="network")
 
 
 class TestKeys:

@@ -9,7 +9,8 @@ from tests.fakes.provider.caller import ADMIN_SOCKET, serving
 from tests.fakes.provider.world import MARKER, World
 from trustedpods.protocol.errors import BadInput
 from trustedpods.protocol.ids import channel_hex
-from trustedpods.protocol.messages import DeleteBody, Done
+from trustedpods.protocol.messages.base import Done
+from trustedpods.protocol.messages.pod import DeleteBody
 from trustedpods.provider.admin.api import AdminApi, snapshot
 from trustedpods.provider.admin.views import PodsRequest
 

@@ -8,7 +8,8 @@ from tests.fakes.provider.admin import admin_json
 from tests.fakes.provider.caller import ADMIN_SOCKET, ASK, Caller, in_phase, until
 from tests.fakes.provider.world import MARKER, World
 from trustedpods.protocol.errors import BadInput, Refused
-from trustedpods.protocol.messages import Admission, PodStatus, StatusBody
+from trustedpods.protocol.messages.admission import Admitted
+from trustedpods.protocol.messages.pod import PodStatus, StatusBody
 from trustedpods.provider.admission.gate import Gate
 from trustedpods.provider.core.pod import Phase
 
@@ -129,10 +130,10 @@ async def test_a_drain_sends_all_away_and_takes_nobody_in(world, virtual_time):
             assert WHY in status.reason
         assert not world.cluster.lives
         with pytest.raises(Refused) as caught:
-            await callers[0].ask("admit", ASK, Admission)
+            await callers[0].ask("admit", ASK, Admitted)
         assert (caught.value.rule, WHY in caught.value.what) == ("draining", True)
         await ask(world, verb="drain", undo=True)
-        await callers[0].ask("admit", ASK, Admission)
+        await callers[0].ask("admit", ASK, Admitted)
 
 
 async def test_a_chain_that_does_not_answer_keeps_nobody_here(world, virtual_time):

@@ -8,7 +8,10 @@ from tests.fakes.facade import FakeFacade
 from tests.fakes.provider.caller import ASK, PORTS, Caller, manifest_of
 from tests.fakes.provider.world import World
 from trustedpods.protocol.errors import Refused
-from trustedpods.protocol.messages import Admission, DeleteBody, Done, Needs
+from trustedpods.protocol.messages.admission import Admitted
+from trustedpods.protocol.messages.base import Done
+from trustedpods.protocol.messages.bundle import Needs
+from trustedpods.protocol.messages.pod import DeleteBody
 from trustedpods.provider.facade.pools import Pools
 
 WEB = {"name": "web", "expose": "http", "ports": [{"port": 80, "targetPort": 8080}]}
@@ -68,15 +71,15 @@ async def test_a_slot_is_promised_once_from_the_bundle_on(world, kind, virtual_t
     ask = ASK.model_copy(update={"services": {"one": kind}})
     async with world.run() as (parts, address):
         first = caller_of(world, address, KINDS[kind])
-        await first.ask("admit", ask, Admission)
+        await first.ask("admit", ask, Admitted)
         await hand_in(first)
         assert not parts.doors.facade.slots_of(parts.pods.get(first.ref.channel).label)
         late = caller_of(world, address, WEB, KINDS[kind])
         said = f"slots: 1 for {kind} wanted, 0 free"
-        assert await refusal(late.ask, "admit", ask, Admission) == said
+        assert await refusal(late.ask, "admit", ask, Admitted) == said
         assert await refusal(hand_in, late) == said
         assert parts.pods.get(late.ref.channel) is None
-        await first.ask("admit", ask, Admission)  # its own promise does not stand in its way
+        await first.ask("admit", ask, Admitted)  # its own promise does not stand in its way
         await hand_in(first)
         await first.provision()
         assert await refusal(hand_in, late) == said
@@ -87,10 +90,10 @@ async def test_a_slot_is_promised_once_from_the_bundle_on(world, kind, virtual_t
 async def test_what_is_left_is_counted_without_promises(world):
     async with world.run() as (_, address):
         await hand_in(caller_of(world, address, WEB))
-        left = await Caller(world, address).ask("admit", ASK, Admission)
+        left = await Caller(world, address).ask("admit", ASK, Admitted)
         assert left.capacity.slots == 0
         await hand_in(caller_of(world, address, WEB))
-        await refusal(Caller(world, address).ask, "admit", ASK, Admission)
+        await refusal(Caller(world, address).ask, "admit", ASK, Admitted)
         await hand_in(caller_of(world, address, RPC))
 
 

@@ -32,13 +32,13 @@ def doors(traffic_socket=None):
 
 
 def test_with_our_own_agent_nothing_has_to_be_shown():
-    isolation = tenancy.Isolation()
+    isolation = tenancy.TenancyGuard()
     isolation.begin(doors("/run/trustedpods/traffic.sock"))
     isolation.check(PUBLISHER, [THEIRS])
 
 
 def test_elsewhere_a_second_publisher_waits_for_the_proof():
-    isolation = tenancy.Isolation()
+    isolation = tenancy.TenancyGuard()
     isolation.begin(doors())
     isolation.check(PUBLISHER, [])
     isolation.check(PUBLISHER, [pod_record(), pod_record()])
@@ -64,7 +64,7 @@ class Tries:
 async def test_it_is_tried_until_it_is_shown(monkeypatch, autojump_clock):
     tries = Tries([NoContext("the cluster's network ignores NetworkPolicies"), None])
     monkeypatch.setattr(tenancy, "isolation_of", tries)
-    isolation = tenancy.Isolation()
+    isolation = tenancy.TenancyGuard()
     isolation.begin(doors())
     async with trio.open_nursery() as nursery:
         nursery.start_soon(isolation.keep_proving, doors())

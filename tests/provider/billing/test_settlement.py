@@ -29,7 +29,7 @@ from trustedpods.provider.doors import Doors
 from trustedpods.provider.pods.records import Pods
 from trustedpods.provider.store import Vault, claims, ledger, open_store, pods
 from trustedpods.provider.store.claims import ClaimState
-from trustedpods.provider.store.spool import BlobStore
+from trustedpods.provider.store.spool import Spool
 from trustedpods.provider.store.tables import METADATA
 from trustedpods.provider.tee import NoTee
 
@@ -65,7 +65,7 @@ class Case:
             operator_key=world.operator_key,
             collector=NoTee(),
             store=Door("store", self.store, points),
-            blobs=BlobStore(world.tmp_path / "spool", 64),
+            spool=Spool(world.tmp_path / "spool", 64),
             chain=Door("chain", world.chain, points),
             cluster=Door("cluster", world.cluster, points),
             registry=FakeRegistry(),

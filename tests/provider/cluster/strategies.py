@@ -1,14 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Any manifest that a provider may be sent, and a life of it."""
+"""Any manifest that a provider may be sent, a life of it, and what it becomes."""
 
 from typing import Any
 
 from hypothesis import assume
 from hypothesis import strategies as st
 
+from tests.fakes.provider.pods import a_life, a_manifest
 from trustedpods.manifests.check import problems
 from trustedpods.manifests.model import PodManifest
-from trustedpods.provider.cluster.objects.builder import PodLife
+from trustedpods.provider.cluster.objects.pod_objects import PodLife, objects
 
 NAME = "the-publishers-own-name"
 DIGEST = "sha256:" + "cd" * 32
@@ -91,3 +92,21 @@ def lives(draw: st.DrawFn) -> PodLife:
     }
     images = dict.fromkeys(names, f"127.0.0.1:5000/pods/p1@{DIGEST}")
     return PodLife("tp-p1-1", "p1", manifest, secrets, images, ("10.128.0.11/32",))
+
+
+def a_life_with_an_init_container() -> PodLife:
+    """Its container `first` takes a whole CPU and runs before `c`."""
+    limits = {"limits": {"cpu": "1", "memory": "1Gi"}}
+    first = [{"name": "first", "image": "oci-archive:x.tar", "resources": limits}]
+    return a_life(a_manifest(initContainers=first))
+
+
+def by_kind(life: PodLife, kind: str) -> list[dict[str, Any]]:
+    """The objects of that kind among all that the life becomes."""
+    return [dict(made) for made in objects(life) if made["kind"] == kind]
+
+
+def the_deployment(life: PodLife) -> dict[str, Any]:
+    """What runs the life's replicas."""
+    (found,) = by_kind(life, "Deployment")
+    return found

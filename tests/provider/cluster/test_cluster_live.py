@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 from tests.fakes.provider.pods import DIGEST, a_life, a_manifest
 from tests.provider.cluster.strategies import lives
 from trustedpods.protocol.errors import Locked, NetworkFailure, Refused
+from trustedpods.provider.cluster import workloads
 from trustedpods.provider.cluster.api import errors
 from trustedpods.provider.cluster.api import kubeconfig as access
 from trustedpods.provider.cluster.api.http import open_api, path_of
-from trustedpods.provider.cluster.objects.builder import objects
-from trustedpods.provider.cluster.objects.names import WORKLOAD
+from trustedpods.provider.cluster.objects.pod_objects import objects
 from trustedpods.provider.cluster.objects.pod_template import GRACE_S
 
 pytestmark = pytest.mark.live
@@ -174,7 +174,7 @@ async def test_volumes_secrets_and_environment(cluster, image):
             (ended,) = await until(lambda: cluster.pods(life.namespace), lambda pods: pods and pods[0].over)
             await cluster.drop_finalizer(life.namespace, ended.name, ended.uid)
             await until(lambda: cluster.pods(life.namespace), lambda pods: not pods)
-        (claim,) = await cluster.claims(life.namespace)
+        (claim,) = await cluster.volume_claims(life.namespace)
         assert (claim.name, claim.mib, claim.label, claim.deleted) == ("data", 16, life.label, None)
         assert claim.created > 0
 
@@ -252,7 +252,7 @@ async def test_a_volume_never_shrinks(cluster):
 async def test_replicas_survive_a_kill_between_two_calls(cluster, kubeconfig):
     """A Deployment whose number the scaler does not own yet must not get Kubernetes' default of 1."""
     async with applied(cluster) as life, open_api(await access.load(kubeconfig)) as api:
-        path = path_of("Deployment", life.namespace, WORKLOAD)
+        path = workloads.HTTP_PODS.path(life.namespace)
         await api.delete(path)
         await until(lambda: api.find(path), lambda found: found is None)
         wanted = objects(life)[-1]
@@ -342,7 +342,7 @@ async def test_text_arrives_as_it_was_sent(cluster, kubeconfig):
     container = {"name": "c", "image": "x", "env": [{"name": "E", "value": odd}]}
     async with applied(cluster, a_manifest(containers=[container])) as life:
         async with open_api(await access.load(kubeconfig)) as api:
-            stored = await api.get(path_of("Deployment", life.namespace, WORKLOAD))
+            stored = await api.get(workloads.HTTP_PODS.path(life.namespace))
         assert stored["spec"]["template"]["spec"]["containers"][0]["env"][0]["value"] == odd
 
 
@@ -359,7 +359,12 @@ def test_kubernetes_takes_whatever_the_builder_makes(kubeconfig, data):
     async def check():
         async with open_api(await access.load(kubeconfig)) as api:
             for made in objects(life)[1:]:
-                path = path_of(made["kind"], "default", made["metadata"]["name"])
+                workload = workloads.of_kind(made["kind"])
+                path = (
+                    path_of(made["kind"], "default", made["metadata"]["name"])
+                    if workload is None
+                    else workload.path("default")
+                )
                 query = {"dryRun": "All", "fieldManager": "t", "force": "true", "fieldValidation": "Strict"}
                 content_type = "application/apply-patch+yaml"
                 await api.call("PATCH", path, query=query, body=made, content_type=content_type)

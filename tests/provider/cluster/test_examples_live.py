@@ -13,7 +13,7 @@ from trustedpods.manifests.parse import load
 from trustedpods.provider.cluster.api import errors
 from trustedpods.provider.cluster.api import kubeconfig as access
 from trustedpods.provider.cluster.api.http import CALL_TIMEOUT_S, path_of
-from trustedpods.provider.cluster.objects.builder import PodLife, objects
+from trustedpods.provider.cluster.objects.pod_objects import PodLife, objects
 
 pytestmark = pytest.mark.live
 

@@ -9,7 +9,7 @@ from tests.fakes.cluster import FakeCluster
 from tests.fakes.provider.pods import a_life
 from trustedpods.protocol.errors import NetworkFailure
 from trustedpods.provider.cluster.client import Cluster
-from trustedpods.provider.cluster.objects.builder import objects
+from trustedpods.provider.cluster.objects.pod_objects import objects
 
 METHODS = [name for name, made in vars(Cluster).items() if callable(made) and not name.startswith("_")]
 

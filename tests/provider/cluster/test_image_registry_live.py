@@ -10,7 +10,7 @@ import trio
 
 from tests.fakes.web_server import answer
 from trustedpods.protocol.errors import NetworkFailure, Refused, RemoteProtocolError
-from trustedpods.provider.cluster.image_registry import open_registry
+from trustedpods.provider.cluster.image_registry import open_image_registry
 
 pytestmark = pytest.mark.live
 
@@ -37,7 +37,7 @@ def registry_url(tmp_path, unused_port):
 
 @pytest.fixture
 async def registry(registry_url):
-    async with open_registry(registry_url) as door:
+    async with open_image_registry(registry_url) as door:
         with trio.fail_after(100):
             while True:
                 try:
@@ -186,7 +186,7 @@ async def test_a_manifest_of_blobs_that_are_not_there(registry):
 
 
 async def test_nobody_there(unused_port):
-    async with open_registry(f"http://127.0.0.1:{unused_port}") as nobody:
+    async with open_image_registry(f"http://127.0.0.1:{unused_port}") as nobody:
         with pytest.raises(NetworkFailure):
             await nobody.has_blob("pods/p1", digest_of(b""))
         with pytest.raises(NetworkFailure):
@@ -195,7 +195,7 @@ async def test_nobody_there(unused_port):
 
 async def test_not_a_registry(api_server):
     server = await api_server(answer(500, b"<h1>oops</h1>", "text/html"))
-    async with open_registry(server.url) as odd:
+    async with open_image_registry(server.url) as odd:
         with pytest.raises(NetworkFailure, match="not as a registry does"):
             await odd.ping()
 
@@ -203,7 +203,7 @@ async def test_not_a_registry(api_server):
 async def test_uploads_stay_with_the_registry(api_server):
     elsewhere = b"HTTP/1.1 202 X\r\nlocation: http://192.0.2.9/upload\r\ncontent-length: 0\r\n\r\n"
     server = await api_server(elsewhere)
-    async with open_registry(server.url) as odd:
+    async with open_image_registry(server.url) as odd:
         with pytest.raises(RemoteProtocolError, match="another host"):
             await odd.push_blob("pods/p1", digest_of(b""), 0, Pieces(b""))
     assert len(server.requests) == 1

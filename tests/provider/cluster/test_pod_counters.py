@@ -8,10 +8,10 @@ import pytest
 import trio
 
 from trustedpods.protocol.errors import NetworkFailure, RemoteProtocolError
-from trustedpods.provider.cluster.pod_counters import NoTraffic, PodTraffic, TrafficDoor, parse_counters
+from trustedpods.provider.cluster.pod_counters import NoTraffic, PodCounters, TrafficDoor, parse_counters
 
 ENTRY = {"uid": "u-1", "namespace": "tp-a", "pod": "main-1", "ingressBytes": 7, "egressBytes": 1 << 60}
-MEANS = PodTraffic("u-1", "tp-a", "main-1", 7, 1 << 60)
+MEANS = PodCounters("u-1", "tp-a", "main-1", 7, 1 << 60)
 
 
 async def _agent(path: Path, answer: bytes, task_status: "trio.TaskStatus[None]") -> None:
@@ -25,7 +25,7 @@ async def _agent(path: Path, answer: bytes, task_status: "trio.TaskStatus[None]"
             await stream.send_all(answer)
 
 
-async def _ask(path: Path, answer: bytes) -> list[PodTraffic]:
+async def _ask(path: Path, answer: bytes) -> list[PodCounters]:
     async with trio.open_nursery() as nursery:
         await nursery.start(_agent, path, answer)
         return await TrafficDoor(path).counters()

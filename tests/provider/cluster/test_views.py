@@ -1,18 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Times, ends and reasons as the API server writes them."""
 
-from contextlib import suppress
 from datetime import UTC, datetime
 
-import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-
-from trustedpods.protocol.errors import RemoteProtocolError
 from trustedpods.protocol.units import Resources
 from trustedpods.provider.cluster import views
 from trustedpods.provider.cluster.capacity import capacity
-from trustedpods.provider.cluster.objects import quantities
 from trustedpods.provider.cluster.objects.names import METERED, POD_LABEL
 
 T0 = 1_700_000_000
@@ -106,9 +99,9 @@ def test_claims_and_namespaces():
         "creationTimestamp": at(0),
     }
     claim = {"metadata": metadata, "spec": {"resources": {"requests": {"storage": "64Mi"}}}, "status": {}}
-    assert views.claim_view(claim).mib == 64
+    assert views.volume_claim_view(claim).mib == 64
     claim["status"] = {"capacity": {"storage": "1Gi"}}
-    assert views.claim_view(claim).mib == 1024
+    assert views.volume_claim_view(claim).mib == 1024
     conditions = [{"type": "X", "status": "True", "message": "pods remain"}, {"type": "Y", "status": "False"}]
     ending = {"metadata": {**metadata, "deletionTimestamp": at(1)}, "status": {"conditions": conditions}}
     view = views.namespace_view(ending)
@@ -128,19 +121,3 @@ def test_capacity_counts_ready_nodes_and_what_runs_or_waits():
     found = capacity(nodes, [pod(), over, elsewhere], [])
     assert found.allocatable == Resources(2000, 1024, 1024)
     assert found.free == Resources(1800, 896, 1024)
-
-
-@pytest.mark.parametrize(
-    ("text", "milli", "mib"),
-    [("2", 2000, 0), ("100m", 100, 0), ("1.5", 1500, 0), ("64Mi", 67108864000, 64), ("1G", 10**12, 953),
-     ("128974848", 128974848000, 123), ("12e6", 12 * 10**9, 11), ("1500000n", 1, 0), (None, 0, 0)],
-)  # fmt: skip
-def test_quantities(text, milli, mib):
-    assert quantities.milli(text) == milli
-    assert quantities.mebibytes(text) == mib
-
-
-@given(st.text(max_size=12))
-def test_no_quantity_breaks_the_reader(text):
-    with suppress(RemoteProtocolError):
-        assert quantities.milli(text) >= 0

@@ -7,7 +7,8 @@ from tests.fakes.provider.records import METER, OWNER
 from trustedpods.contracts.records import Channel, meter_tag
 from trustedpods.contracts.terms import Terms
 from trustedpods.protocol.errors import InsufficientFunds, Refused
-from trustedpods.protocol.messages import AdmitBody, Capacity, LeastTerms, Prices
+from trustedpods.protocol.messages.admission import AdmitBody
+from trustedpods.protocol.messages.provider import Capacity, LeastTerms, Prices
 from trustedpods.protocol.units import Resources
 from trustedpods.provider.core.admission import (
     Offer,
@@ -43,7 +44,7 @@ def ask(**changes):
 
 
 def channel(**changes):
-    peak = peak_per_second(SIZE, SCALING.most, 16)
+    peak = peak_per_second(SIZE, SCALING.max_replicas, 16)
     terms = Terms.for_peak(PRICES, peak, unlock_s=120, claim_interval_s=3600)
     good = Channel(id=1, meter_tag=meter_tag(METER), up_to=90, left=1000, terms=terms)
     return replace(good, **changes)
@@ -136,7 +137,7 @@ def test_a_channel_that_pays_less_is_refused(changes, rule):
 def test_prices_compare_at_any_scale():
     names = ("cpu_core_ms", "memory_mib_s", "storage_mib_s", "egress_kib", "ingress_kib")
     finer = Prices(scale=71, **{name: 2 * getattr(PRICES, name) for name in names})
-    peak = peak_per_second(SIZE, SCALING.most, 16)
+    peak = peak_per_second(SIZE, SCALING.max_replicas, 16)
     terms = Terms.for_peak(finer, peak, unlock_s=120, claim_interval_s=3600)
     check_channel(channel(terms=terms), OFFER, METER, SIZE, SCALING, 100)
 

@@ -9,7 +9,7 @@ from trustedpods.contracts.records import Channel
 from trustedpods.contracts.settlement import settle
 from trustedpods.contracts.terms import MAX_DEPOSIT, Terms, due
 from trustedpods.contracts.usage import UsageItem
-from trustedpods.protocol.messages import Prices
+from trustedpods.protocol.messages.provider import Prices
 from trustedpods.protocol.units import Usage
 from trustedpods.provider.core.funds import (
     CLOSING_MARGIN_S,
@@ -120,8 +120,8 @@ def terms_for(size, replicas, interval):
 def test_a_cap_pays_for_the_replicas_that_it_was_made_for(size, scaling, replicas, interval):
     terms = terms_for(size, replicas, interval)
     found = affordable(terms, size, scaling, 16, interval)
-    assert max(1, scaling.least) <= found <= scaling.most
-    if max(1, scaling.least) <= replicas <= scaling.most:
+    assert max(1, scaling.min_replicas) <= found <= scaling.max_replicas
+    if max(1, scaling.min_replicas) <= replicas <= scaling.max_replicas:
         assert found >= replicas
         assert found == replicas or terms.covers_peak(peak_per_second(size, found, 16), interval)
 
@@ -130,7 +130,7 @@ def test_a_cap_pays_for_the_replicas_that_it_was_made_for(size, scaling, replica
 def test_who_keeps_to_it_is_never_cut_by_the_cap(size, scaling, replicas, awake):
     """Whatever was slept before, and however long it runs: each claim is paid in full."""
     interval = 3600
-    terms = terms_for(size, max(replicas, scaling.least), interval)
+    terms = terms_for(size, max(replicas, scaling.min_replicas), interval)
     most = affordable(terms, size, scaling, 16, interval)
     channel = Channel(1, 7, 1000, MAX_DEPOSIT, terms)
     for running in awake:

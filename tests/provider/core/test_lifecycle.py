@@ -5,19 +5,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.fakes.provider.records import pod_record
-from trustedpods.provider.core.lifecycle import Command, Event, step
+from trustedpods.provider.core.lifecycle import LifecycleCommand, LifecycleEvent, step
 from trustedpods.provider.core.pod import ENDED, WORKING, Phase
 
 HAPPY = [
-    (Event.BUNDLE, Phase.RECEIVED),
-    (Event.BLOBS_COMPLETE, Phase.WAITING_CHANNEL),
-    (Event.CHANNEL_GOOD, Phase.IMPORTING),
-    (Event.IMPORTED, Phase.STARTING),
-    (Event.STARTED, Phase.SERVING),
-    (Event.FUNDS_OUT, Phase.STOPPED),
-    (Event.FUNDED, Phase.SERVING),
-    (Event.DELETED, Phase.REMOVING),
-    (Event.REMOVED, Phase.GONE),
+    (LifecycleEvent.BUNDLE, Phase.RECEIVED),
+    (LifecycleEvent.BLOBS_COMPLETE, Phase.WAITING_CHANNEL),
+    (LifecycleEvent.CHANNEL_GOOD, Phase.IMPORTING),
+    (LifecycleEvent.IMPORTED, Phase.STARTING),
+    (LifecycleEvent.STARTED, Phase.SERVING),
+    (LifecycleEvent.FUNDS_OUT, Phase.STOPPED),
+    (LifecycleEvent.FUNDED, Phase.SERVING),
+    (LifecycleEvent.DELETED, Phase.REMOVING),
+    (LifecycleEvent.REMOVED, Phase.GONE),
 ]
 
 
@@ -28,20 +28,20 @@ def test_a_whole_life():
         assert record.phase is phase
 
 
-@given(st.lists(st.sampled_from(list(Event)), max_size=40))
+@given(st.lists(st.sampled_from(list(LifecycleEvent)), max_size=40))
 def test_an_event_that_comes_twice_changes_nothing_more(events):
     record = pod_record(phase=Phase.RECEIVED)
     for event in events:
-        if event is Event.BUNDLE:
+        if event is LifecycleEvent.BUNDLE:
             continue  # a newer bundle is a new event each time
         once = step(record, event, 5).record
         if once.phase is not record.phase:
             again = step(once, event, 5)
-            assert event is Event.FAILED or again.record == once
+            assert event is LifecycleEvent.FAILED or again.record == once
         record = once
 
 
-@given(st.lists(st.sampled_from(list(Event)), max_size=40))
+@given(st.lists(st.sampled_from(list(LifecycleEvent)), max_size=40))
 def test_only_a_proven_pod_is_live(events):
     record = pod_record(phase=Phase.RECEIVED)
     for event in events:
@@ -54,25 +54,27 @@ def test_only_a_proven_pod_is_live(events):
 
 
 def test_every_phase_with_work_orders_it():
-    for event in Event:
+    for event in LifecycleEvent:
         for phase in Phase:
             after = step(pod_record(phase=phase), event, 1)
             if after.commands and after.record.phase in WORKING:
-                assert Command.WORK in after.commands
+                assert LifecycleCommand.WORK in after.commands
 
 
 def test_a_first_start_that_fails_ends_as_failed():
-    record = step(pod_record(phase=Phase.STARTING), Event.FAILED, 3, "ImagePullBackOff: no such image").record
+    record = step(
+        pod_record(phase=Phase.STARTING), LifecycleEvent.FAILED, 3, "ImagePullBackOff: no such image"
+    ).record
     assert record.phase is Phase.REMOVING
     assert record.failing
-    record = step(record, Event.REMOVED, 4).record
+    record = step(record, LifecycleEvent.REMOVED, 4).record
     assert record.phase is Phase.FAILED
     assert "ImagePullBackOff" in record.reason
 
 
 def test_a_failed_update_goes_back_to_what_ran():
     record = pod_record(phase=Phase.STARTING, previous=b"old", request=b"new", statement=b"s", live=True)
-    after = step(record, Event.FAILED, 3, "crash")
+    after = step(record, LifecycleEvent.FAILED, 3, "crash")
     assert after.record.phase is Phase.IMPORTING
     assert after.record.request == b"old"
     assert after.record.previous is None
@@ -81,19 +83,19 @@ def test_a_failed_update_goes_back_to_what_ran():
 
 def test_a_pod_that_served_is_not_removed_for_a_failing_start():
     record = pod_record(phase=Phase.STARTING, statement=b"s")
-    assert step(record, Event.FAILED, 3, "x").record.phase is Phase.SERVING
+    assert step(record, LifecycleEvent.FAILED, 3, "x").record.phase is Phase.SERVING
 
 
 def test_funds_out_parks_and_settles():
-    after = step(pod_record(phase=Phase.SERVING, live=True), Event.FUNDS_OUT, 9)
-    assert set(after.commands) == {Command.PARK, Command.SETTLE}
+    after = step(pod_record(phase=Phase.SERVING, live=True), LifecycleEvent.FUNDS_OUT, 9)
+    assert set(after.commands) == {LifecycleCommand.PARK, LifecycleCommand.SETTLE}
     assert after.record.stopped_at == 9
-    revived = step(after.record, Event.FUNDED, 12)
+    revived = step(after.record, LifecycleEvent.FUNDED, 12)
     assert revived.record.stopped_at is None
-    assert Command.PUBLISH in revived.commands
+    assert LifecycleCommand.PUBLISH in revived.commands
 
 
 def test_nothing_leads_out_of_removal_but_its_end():
     removing = pod_record(phase=Phase.REMOVING)
-    for event in set(Event) - {Event.REMOVED}:
+    for event in set(LifecycleEvent) - {LifecycleEvent.REMOVED}:
         assert step(removing, event, 1).record == replace(removing)

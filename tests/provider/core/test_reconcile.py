@@ -4,12 +4,12 @@ from dataclasses import replace
 import pytest
 
 from tests.fakes.provider.records import pod_record
-from trustedpods.provider.core.lifecycle import Command, Event
+from trustedpods.provider.core.lifecycle import LifecycleCommand, LifecycleEvent
 from trustedpods.provider.core.pod import WORKING, Phase
-from trustedpods.provider.core.reconcile import Decision, Facts, Policy, Read, decide
+from trustedpods.provider.core.reconcile import Decision, OperatorTimes, PodFacts, Read, decide
 
-POLICY = Policy(grace_s=60, warn_before_s=30)
-GOOD = Facts(
+POLICY = OperatorTimes(grace_s=60, warn_before_s=30)
+GOOD = PodFacts(
     now=1000,
     key_held=True,
     channel=Read.PRESENT,
@@ -37,11 +37,11 @@ def test_pods_under_way_belong_to_their_keeper(phase):
 @pytest.mark.parametrize(
     ("changes", "event"),
     [
-        ({"channel": Read.ABSENT}, Event.CHANNEL_GONE),
-        ({"key_held": False}, Event.KEY_LOST),
-        ({"unlock_at": 2000}, Event.UNLOCK_ANNOUNCED),
-        ({"runway_s": 0}, Event.FUNDS_OUT),
-        ({"namespace": Read.ABSENT}, Event.NAMESPACE_LOST),
+        ({"channel": Read.ABSENT}, LifecycleEvent.CHANNEL_GONE),
+        ({"key_held": False}, LifecycleEvent.KEY_LOST),
+        ({"unlock_at": 2000}, LifecycleEvent.UNLOCK_ANNOUNCED),
+        ({"runway_s": 0}, LifecycleEvent.FUNDS_OUT),
+        ({"namespace": Read.ABSENT}, LifecycleEvent.NAMESPACE_LOST),
     ],
 )
 def test_what_ends_or_changes_a_serving_pod(changes, event):
@@ -63,22 +63,24 @@ def test_could_not_read_is_never_gone():
 
 def test_but_a_pod_runs_at_most_to_its_last_known_runway():
     blind = replace(GOOD, channel=Read.UNKNOWN, runway_s=0)
-    assert decide(SERVING, blind, POLICY).event is Event.FUNDS_OUT
+    assert decide(SERVING, blind, POLICY).event is LifecycleEvent.FUNDS_OUT
 
 
 def test_a_pod_that_the_facade_lost_is_published_again():
-    assert decide(SERVING, replace(GOOD, published=Read.ABSENT), POLICY).commands == (Command.PUBLISH,)
+    assert decide(SERVING, replace(GOOD, published=Read.ABSENT), POLICY).commands == (
+        LifecycleCommand.PUBLISH,
+    )
 
 
 def test_a_stopped_pod_comes_back_with_money():
-    assert decide(STOPPED, replace(GOOD, revivable=True), POLICY).event is Event.FUNDED
+    assert decide(STOPPED, replace(GOOD, revivable=True), POLICY).event is LifecycleEvent.FUNDED
     unlocking = replace(GOOD, revivable=True, unlock_at=5000)
     assert decide(STOPPED, unlocking, POLICY).event is None
 
 
 def test_a_stopped_pod_goes_after_the_grace_period():
     assert decide(STOPPED, replace(GOOD, now=1049), POLICY).event is None
-    assert decide(STOPPED, replace(GOOD, now=1050), POLICY).event is Event.GRACE_OVER
+    assert decide(STOPPED, replace(GOOD, now=1050), POLICY).event is LifecycleEvent.GRACE_OVER
 
 
 @pytest.mark.parametrize("stopped_at", [None, 1000])
@@ -90,12 +92,12 @@ def test_no_grace_ends_unless_the_chain_shows_that_no_money_came(phase, stopped_
 
 
 def test_a_stopped_pod_is_claimed_before_a_notice_ends():
-    patient = Policy(grace_s=10**6, warn_before_s=30)
-    assert decide(STOPPED, replace(GOOD, unlock_at=1010), patient).event is Event.GRACE_OVER
+    patient = OperatorTimes(grace_s=10**6, warn_before_s=30)
+    assert decide(STOPPED, replace(GOOD, unlock_at=1010), patient).event is LifecycleEvent.GRACE_OVER
 
 
 def test_replicas_of_a_stopped_pod_are_taken_back():
-    assert decide(STOPPED, replace(GOOD, replicas=1), POLICY).commands == (Command.PARK,)
+    assert decide(STOPPED, replace(GOOD, replicas=1), POLICY).commands == (LifecycleCommand.PARK,)
     assert decide(STOPPED, replace(GOOD, replicas=0), POLICY) == Decision()
 
 
@@ -103,4 +105,4 @@ def test_a_pod_that_waits_for_its_key_only_ends_with_its_channel():
     waiting = pod_record(phase=Phase.AWAITING_KEY)
     blind = replace(GOOD, key_held=False, replicas=0, runway_s=0)
     assert decide(waiting, blind, POLICY) == Decision()
-    assert decide(waiting, replace(blind, channel=Read.ABSENT), POLICY).event is Event.CHANNEL_GONE
+    assert decide(waiting, replace(blind, channel=Read.ABSENT), POLICY).event is LifecycleEvent.CHANNEL_GONE

@@ -4,14 +4,23 @@ from hypothesis import strategies as st
 
 from trustedpods.protocol.units import Usage
 from trustedpods.provider.core.pod import ChannelFact
-from trustedpods.provider.core.settlement import MAX_BATCH, Candidate, Cut, Fate, Timing, judge, plan, verdict
+from trustedpods.provider.core.settlement import (
+    MAX_BATCH,
+    ClaimCandidate,
+    Cut,
+    Fate,
+    Timing,
+    judge,
+    plan,
+    verdict,
+)
 
 TIMING = Timing(interval_s=100, min_claim=10)
 
 
 def candidate(channel=1, **changes):
     fields = {"from_": 100, "up_to": 200, "usage": Usage(1), "due": 50, "left": 1000}
-    return Candidate(channel, **(fields | changes))
+    return ClaimCandidate(channel, **(fields | changes))
 
 
 def test_it_waits_for_the_interval():

@@ -10,16 +10,12 @@ from tests.fakes.provider.caller import ASK, Caller, image_of, in_phase, manifes
 from tests.fakes.provider.world import MARKER, World
 from trustedpods.protocol import limits
 from trustedpods.protocol.errors import NetworkFailure, Refused
-from trustedpods.protocol.messages import (
-    Admission,
-    DeleteBody,
-    Done,
-    Needs,
-    PodStatus,
-    StatusBody,
-)
+from trustedpods.protocol.messages.admission import Admitted
+from trustedpods.protocol.messages.base import Done
+from trustedpods.protocol.messages.bundle import Needs
+from trustedpods.protocol.messages.pod import DeleteBody, PodStatus, StatusBody
 from trustedpods.protocol.sealing.replies import verify_statement
-from trustedpods.provider.cluster.reasons import Diagnosis
+from trustedpods.provider.cluster.diagnosis import Diagnosis
 from trustedpods.provider.core.pod import Phase
 
 
@@ -145,10 +141,10 @@ async def test_rubbish_ends_only_its_own_conversation(world):
 async def test_admission_says_what_is_left_or_why_not(world):
     async with world.run() as (_, address):
         caller = Caller(world, address)
-        left = await caller.ask("admit", ASK, Admission)
+        left = await caller.ask("admit", ASK, Admitted)
         assert left.capacity.cpu_milli == 7900
         with pytest.raises(Refused, match="9000m wanted, 8000m free"):
-            await caller.ask("admit", ASK.model_copy(update={"cpu_milli": 9000}), Admission)
+            await caller.ask("admit", ASK.model_copy(update={"cpu_milli": 9000}), Admitted)
 
 
 async def test_a_sealed_pod_is_not_taken_by_an_open_provider(world):
@@ -172,7 +168,7 @@ async def test_an_interrupted_upload_goes_on_after_a_kill(world):
             await reply(Needs)
             ref, data = caller.refs()[2]
             await caller.send_blob(ref, data, stop_after=17)
-            await until(lambda: parts.doors.blobs.chunks(caller.ref.publisher, ref) >= 16)
+            await until(lambda: parts.doors.spool.chunks(caller.ref.publisher, ref) >= 16)
     async with world.run() as (parts, address):
         caller.address = address
         needs, _, _ = await caller.provision()
@@ -199,7 +195,7 @@ async def test_a_restart_changes_nothing(world):
         status = await caller.ask("status", StatusBody(), PodStatus)
         assert status.phase == "serving"
         assert parts.pods.get(caller.ref.channel) == record
-        await until(lambda: parts.fleet.machine(caller.ref.channel))
+        await until(lambda: parts.autoscaler.pod_scaler(caller.ref.channel))
     after = [call for call in world.cluster.calls if call.startswith(("apply", "scale", "delete"))]
     assert after == before
 
@@ -240,7 +236,7 @@ async def test_a_pod_that_crashes_is_removed_and_its_deposit_goes_back(world, vi
         assert not world.cluster.lives
         assert not world.registry.manifests
         assert not world.registry.blobs
-        assert await world.chain.channels(world.owner, [caller.ref.channel]) == [None]
+        assert await world.chain.channel(world.owner, caller.ref.channel) is None
         closed = await world.chain.closed(world.owner, caller.ref.channel)
         assert closed.refund == 10**9
         assert await world.chain.owed(world.owner) == 0

@@ -13,17 +13,10 @@ from trustedpods.contracts import merkle
 from trustedpods.contracts.terms import due, encode_cap
 from trustedpods.contracts.usage import UsageItem
 from trustedpods.protocol.errors import BadInput, NetworkFailure, Refused
-from trustedpods.protocol.messages import (
-    DeleteBody,
-    Done,
-    LogLines,
-    LogsBody,
-    Needs,
-    PodStatus,
-    StatusBody,
-    UsageBody,
-    UsageReport,
-)
+from trustedpods.protocol.messages.base import Done
+from trustedpods.protocol.messages.bundle import Needs
+from trustedpods.protocol.messages.pod import DeleteBody, LogLines, LogsBody, PodStatus, StatusBody
+from trustedpods.protocol.messages.usage import UsageBody, UsageReport
 from trustedpods.protocol.units import Usage
 from trustedpods.provider.core.pod import Phase
 from trustedpods.provider.facade.activator.wake import WakeAddress, ask
@@ -222,7 +215,7 @@ async def test_the_cap_bounds_the_replicas_until_it_is_raised(world, virtual_tim
             return text in (await caller.ask("status", StatusBody(), PodStatus)).reason
 
         await until(lambda: told("held at 2 of 3 replicas by maxCostPerDay, the channel's cap"))
-        (channel,) = await world.chain.channels(world.owner, [caller.ref.channel])
+        channel = await world.chain.channel(world.owner, caller.ref.channel)
         mantissa, exponent = encode_cap(channel.terms.cap_per_day * 2, up=True)
         await world.chain.raise_cap(caller.key, world.owner, caller.ref.salt, mantissa, exponent)
         await until(lambda: replicas_of(world) == 3)
@@ -310,7 +303,7 @@ async def test_encoded_errors_never_carry_a_trace(world):
         assert "Traceback" not in caught.value.what
 
 
-@pytest.mark.parametrize("moment", ["claims", "apply", "replicas", "scale"])
+@pytest.mark.parametrize("moment", ["volume_claims", "apply", "replicas", "scale"])
 async def test_a_kill_at_any_moment_of_a_deploy(world, moment):
     async with world.run() as (_, address):
         caller = Caller(world, address)

@@ -11,7 +11,7 @@ from trustedpods.manifests.model import PodManifest
 from trustedpods.provider.facade import pages
 from trustedpods.provider.facade.activator.h2_page import PREFACE, greeting, h2_response, has_request
 from trustedpods.provider.facade.exposure import by_pod, exposures, key_of, pod_of
-from trustedpods.provider.facade.pools import Protocol
+from trustedpods.provider.facade.pools import SlotProtocol
 from trustedpods.provider.facade.slots import SlotLimits
 
 MOST = SlotLimits(connections=200, rate=400, body_bytes=10 << 20)
@@ -28,10 +28,10 @@ def test_the_example_has_four_ways_in():
     manifest = PodManifest.model_validate(yaml.safe_load((EXAMPLES / "echo.yaml").read_text()))
     found = {part.service: part for part in exposures(manifest, "pabc", "k1.x", MOST)}
     assert {name: part.protocol for name, part in found.items()} == {
-        "web": Protocol.HTTP,
-        "api": Protocol.HTTP,
-        "rpc": Protocol.H2,
-        "raw": Protocol.TCP,
+        "web": SlotProtocol.HTTP,
+        "api": SlotProtocol.HTTP,
+        "rpc": SlotProtocol.H2,
+        "raw": SlotProtocol.TCP,
     }
     assert {name: part.routes for name, part in found.items()} == {
         "web": ("pabc.k1.x",),

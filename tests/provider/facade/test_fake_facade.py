@@ -10,7 +10,7 @@ from trustedpods.protocol.errors import NetworkFailure
 from trustedpods.provider.core.traffic import PodAddress
 from trustedpods.provider.facade.facade import Facade
 from trustedpods.provider.facade.pools import Pools
-from trustedpods.provider.facade.slots import FacadeState, Want
+from trustedpods.provider.facade.slots import FacadeState, ServiceSpec
 
 A = PodAddress("pod-a", "10.0.0.1", 80)
 
@@ -38,7 +38,7 @@ async def test_it_publishes_drains_and_forgets():
 
 async def test_it_restarts_and_fails():
     facade = FakeFacade()
-    wanted = FacadeState((Want("a", ("a.localhost",), (A,)),))
+    wanted = FacadeState((ServiceSpec("a", ("a.localhost",), (A,)),))
     assert not (await facade.sync(wanted)).restarted
     facade.restart()
     assert (await facade.stats())[0].boot == "2.1"

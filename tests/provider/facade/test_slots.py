@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from trustedpods.protocol.errors import LocalProtocolError, Refused
 from trustedpods.provider.facade.haproxy.maps import map_commands, map_text, parse_map_reply, parse_map_text
-from trustedpods.provider.facade.pools import Pools, Protocol
+from trustedpods.provider.facade.pools import Pools, SlotProtocol
 from trustedpods.provider.facade.slots import (
     SlotTable,
     assign,
@@ -49,12 +49,12 @@ def test_a_new_daemon_finds_its_slots_in_the_map():
 def test_each_protocol_has_slots_of_its_own_and_a_service_may_change_its():
     table = SlotTable(Pools(1, 1, 1))
     found = {}
-    for protocol in Protocol:
+    for protocol in SlotProtocol:
         table, found[protocol] = assign(table, f"p.{protocol}", (), protocol)
-    assert found == {Protocol.HTTP: 0, Protocol.H2: 1, Protocol.TCP: 2}
-    assert [table.free(protocol) for protocol in Protocol] == [0, 0, 0]
+    assert found == {SlotProtocol.HTTP: 0, SlotProtocol.H2: 1, SlotProtocol.TCP: 2}
+    assert [table.free(protocol) for protocol in SlotProtocol] == [0, 0, 0]
     table = release(leave(table, 1), 1)
-    table, slot = assign(table, "p.http", ("a.localhost",), Protocol.H2)
+    table, slot = assign(table, "p.http", ("a.localhost",), SlotProtocol.H2)
     assert (slot, table.leaving) == (1, {0})
 
 

@@ -15,8 +15,11 @@ from trustedpods.contracts.records import meter_tag
 from trustedpods.contracts.registry_rows import RegistryRow
 from trustedpods.protocol.errors import Refused
 from trustedpods.protocol.ids import address_bytes
-from trustedpods.protocol.messages import Done, Needs, PodStatus, StatusBody, UsageBody, UsageReport
-from trustedpods.protocol.rotation import RotateBody
+from trustedpods.protocol.messages.base import Done
+from trustedpods.protocol.messages.bundle import Needs
+from trustedpods.protocol.messages.pod import PodStatus, StatusBody
+from trustedpods.protocol.messages.rotation import RotateBody
+from trustedpods.protocol.messages.usage import UsageBody, UsageReport
 from trustedpods.provider.core import metering
 from trustedpods.provider.core.pod import Phase
 from trustedpods.provider.daemon.registry_row import mend_registry_row

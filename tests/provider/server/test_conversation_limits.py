@@ -5,12 +5,12 @@ import pytest
 import trio
 import trio.testing
 
-from trustedpods.provider.server.conversation_limits import Seats
+from trustedpods.provider.server.conversation_limits import ConversationLimits
 
 
-async def sit(seats, host, weight, gone, *, task_status):
+async def sit(limits, host, weight, gone, *, task_status):
     """Stay until somebody else needs the place."""
-    with seats.taken(host, weight) as scope:
+    with limits.taken(host, weight) as scope:
         task_status.started()
         await trio.sleep_forever()
     assert scope.cancelled_caught
@@ -19,32 +19,32 @@ async def sit(seats, host, weight, gone, *, task_status):
 
 @pytest.fixture
 async def room():
-    """Seats of size 4, and a way to fill them."""
+    """Limits of size 4, and a way to fill them."""
     gone = []
-    seats = Seats(4)
+    limits = ConversationLimits(4)
     async with trio.open_nursery() as nursery:
 
         async def enter(host, weight=1):
-            await nursery.start(sit, seats, host, weight, gone)
+            await nursery.start(sit, limits, host, weight, gone)
             await trio.testing.wait_all_tasks_blocked()
 
-        yield seats, enter, gone
+        yield limits, enter, gone
         nursery.cancel_scope.cancel()
 
 
 async def test_whoever_fits_disturbs_nobody(room):
-    seats, enter, gone = room
+    limits, enter, gone = room
     for host in "abcd":
         await enter(host)
-    assert (len(seats), gone) == (4, [])
+    assert (len(limits), gone) == (4, [])
 
 
 async def test_the_oldest_of_the_busiest_address_goes(room):
-    seats, enter, gone = room
+    limits, enter, gone = room
     for host in "abba":
         await enter(host)
     await enter("c")
-    assert (len(seats), gone) == (4, ["a"])
+    assert (len(limits), gone) == (4, ["a"])
     await enter("c")
     assert gone == ["a", "b"]
 
@@ -66,16 +66,16 @@ async def test_weight_counts_and_not_heads(room):
 
 
 async def test_what_is_larger_than_the_room_sits_alone(room):
-    seats, enter, gone = room
+    limits, enter, gone = room
     await enter("a")
     await enter("giant", 9)
-    assert (len(seats), gone) == (1, ["a"])
+    assert (len(limits), gone) == (1, ["a"])
 
 
 async def test_who_leaves_frees_the_place():
-    seats = Seats(1)
+    limits = ConversationLimits(1)
     for _ in range(3):
-        with seats.taken("a", 1) as scope:
-            assert len(seats) == 1
+        with limits.taken("a", 1) as scope:
+            assert len(limits) == 1
         assert not scope.cancelled_caught
-    assert len(seats) == 0
+    assert len(limits) == 0

@@ -7,7 +7,7 @@ from tests.fakes.provider.caller import PORTS, Caller, manifest_of
 from tests.fakes.provider.world import World
 from trustedpods.protocol.errors import Refused
 from trustedpods.protocol.ids import address_bytes
-from trustedpods.protocol.messages import PodStatus, StatusBody
+from trustedpods.protocol.messages.pod import PodStatus, StatusBody
 from trustedpods.protocol.sealing.replies import verify_statement
 from trustedpods.provider.dns import publisher_proof
 from trustedpods.provider.facade.activator.wake import WakeAddress
@@ -50,7 +50,7 @@ async def test_each_service_has_a_slot_an_address_and_wakes_the_pod_at_its_own_p
         assert urls["rpc"] == f"http://rpc-{record.label}.k1.test.localhost/"
         assert urls["raw"].startswith(f"tcp://{record.label}.k1.test.localhost:200")
         for service, port in (("web", 8080), ("rpc", 9090), ("raw", 7000)):
-            answer = await parts.fleet.answer_wake(slots[f"{record.label}.{service}"])
+            answer = await parts.autoscaler.answer_wake(slots[f"{record.label}.{service}"])
             assert isinstance(answer, WakeAddress)
             assert answer.port == port
         ports = {slot: {pod.port for pod in world.facade.pods[slot]} for slot in slots.values()}
@@ -75,7 +75,7 @@ async def test_status_says_who_keeps_it_awake_and_what_is_too_old_is_closed(worl
         status = await caller.ask("status", StatusBody(), PodStatus)
         assert "2 requests or connections of 2 addresses" in status.reason
         assert "4000 s old, from 203.0.113.7" in status.reason
-        assert await close_old(parts.doors, parts.bundles, parts.fleet, [record]) == 1
+        assert await close_old(parts.doors.facade, parts.bundles, parts.autoscaler, [record]) == 1
         assert [one.id for one in world.facade.in_flight] == ["0x2", "0x3"]
 
 

@@ -12,7 +12,7 @@ from trustedpods.provider.core.pod import LOST_STATEMENT, Phase
 from trustedpods.provider.core.settlement import Cut
 from trustedpods.provider.core.traffic import Traffic, TrafficMark
 from trustedpods.provider.store import Vault, claims, history, ledger, open_store, pods
-from trustedpods.provider.store.claims import ClaimState, Outcome
+from trustedpods.provider.store.claims import ClaimOutcome, ClaimState
 from trustedpods.provider.store.vault import LOST_TEXT
 
 SECRET = b"k" * 32
@@ -206,7 +206,7 @@ async def test_a_claim_is_stored_before_it_is_sent(path):
 async def test_a_mined_claim_shows_its_transaction_and_pay(path):
     async with book(path) as store:
         await saved(store)
-        paid = Outcome(CHANNEL, 0, 77)
+        paid = ClaimOutcome(CHANNEL, 0, 77)
         mined = (b"r" * 32, ClaimState.MINED, b"t" * 32, 9, [paid])
         assert await store.write(claims.settle_claim, *mined) == [paid]
         assert await store.write(claims.settle_claim, *mined) == []

@@ -9,10 +9,10 @@ import trio.testing
 from tests.fakes.provider.records import OWNER, PUBLISHER
 from trustedpods.protocol.errors import NetworkFailure, Refused, RemoteProtocolError
 from trustedpods.protocol.limits import BLOB_CHUNK
-from trustedpods.protocol.messages import BlobRef
+from trustedpods.protocol.messages.bundle import BlobRef
 from trustedpods.protocol.sealing.blobs import SEALED_CHUNK_SIZE, chunk_count, derive, seal_chunk
 from trustedpods.provider.store import spool
-from trustedpods.provider.store.spool import BlobStore
+from trustedpods.provider.store.spool import Spool
 from trustedpods.publisher.delivery.upload import ACK_TIMEOUT_S
 
 DATA = os.urandom(2 * BLOB_CHUNK + 1000)
@@ -34,7 +34,7 @@ def sealed(index, blob=BLOB, data=DATA):
 
 @pytest.fixture
 def store(tmp_path):
-    return BlobStore(tmp_path / "spool", 16)
+    return Spool(tmp_path / "spool", 16)
 
 
 async def upload(store, indices, blob=BLOB, data=DATA):
@@ -61,7 +61,7 @@ async def test_an_upload_goes_on_where_it_stopped(store, tmp_path):
     path = next(tmp_path.rglob("*.sealed"))
     with path.open("ab") as file:
         file.write(b"half a chunk, then a kill")
-    again = BlobStore(tmp_path / "spool", 16)
+    again = Spool(tmp_path / "spool", 16)
     assert again.chunks(PUBLISHER, BLOB) == 1
     await upload(again, [1, 2])
     assert b"".join([part async for part in again.read(PUBLISHER, BLOB)]) == DATA
@@ -115,7 +115,7 @@ async def test_a_writer_whose_turn_does_not_come_is_told(store, monkeypatch):
 
 
 async def test_announced_bytes_count_against_the_quota(tmp_path):
-    small = BlobStore(tmp_path / "spool", 3)
+    small = Spool(tmp_path / "spool", 3)
     async with small.writer(PUBLISHER, BLOB):
         other = blob_of(DATA, b"t" * 32)
         with pytest.raises(Refused) as caught:

@@ -15,7 +15,7 @@ from trustedpods.contracts.terms import MAX_DEPOSIT
 from trustedpods.contracts.usage import UsageItem
 from trustedpods.protocol.errors import BadInput
 from trustedpods.protocol.ids import ChannelId
-from trustedpods.protocol.messages import UsageLeaf, UsageReport
+from trustedpods.protocol.messages.usage import UsageLeaf, UsageReport
 from trustedpods.protocol.units import TokenUnits, UnixSeconds, Usage
 from trustedpods.publisher.core.audit import Bounds, OnChain, audit
 from trustedpods.publisher.core.bill import make_bill

@@ -12,7 +12,8 @@ from trustedpods.contracts.settlement import settle
 from trustedpods.contracts.terms import MAX_DEPOSIT, Terms
 from trustedpods.contracts.usage import UsageItem
 from trustedpods.protocol.ids import ChannelId, address_from_bytes
-from trustedpods.protocol.messages import Prices, UsageLeaf, UsageReport
+from trustedpods.protocol.messages.provider import Prices
+from trustedpods.protocol.messages.usage import UsageLeaf, UsageReport
 from trustedpods.protocol.units import TokenUnits, UnixSeconds, Usage
 from trustedpods.publisher.core.bill import Account, compare_with_chain, make_bill, with_transactions
 from trustedpods.publisher.core.cost import Shape

@@ -6,7 +6,7 @@ from pathlib import Path
 from trustedpods.manifests.parse import LoadedManifest, load, parse_received
 from trustedpods.protocol.codec import decode, encode
 from trustedpods.protocol.ids import address_from_bytes
-from trustedpods.protocol.messages import Bundle
+from trustedpods.protocol.messages.bundle import Bundle
 from trustedpods.publisher.core.adjust import adjusted
 from trustedpods.publisher.core.deploy import BlobFacts, admit_body, blob_ref, bundle
 

@@ -13,7 +13,7 @@ from trustedpods.contracts.registry_rows import RegistryRow
 from trustedpods.contracts.terms import MAX_DEPOSIT, due
 from trustedpods.protocol.errors import BadInput
 from trustedpods.protocol.ids import Address, address_from_bytes
-from trustedpods.protocol.messages import LeastTerms, Prices
+from trustedpods.protocol.messages.provider import LeastTerms, Prices
 from trustedpods.protocol.units import TokenUnits, UnixSeconds
 from trustedpods.publisher.core.cost import CLAIM_INTERVAL_S, Shape, cost_of, replicas_within, terms_of
 from trustedpods.publisher.core.money import Funding, Token

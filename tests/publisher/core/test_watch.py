@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from trustedpods.contracts.records import Channel
 from trustedpods.contracts.terms import Terms
-from trustedpods.protocol.messages import Prices
+from trustedpods.protocol.messages.provider import Prices
 from trustedpods.protocol.units import Usage
 from trustedpods.publisher.core.cost import Shape
 from trustedpods.publisher.core.watch import (

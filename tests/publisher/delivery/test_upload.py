@@ -7,7 +7,7 @@ import trio.testing
 
 from trustedpods.protocol.errors import NetworkFailure
 from trustedpods.protocol.limits import BLOB_CHUNK
-from trustedpods.protocol.messages import BlobRef
+from trustedpods.protocol.messages.bundle import BlobRef
 from trustedpods.publisher.delivery import upload
 from trustedpods.publisher.parallel import open_nursery
 

@@ -6,7 +6,7 @@ import stat
 import pytest
 
 from trustedpods.protocol.errors import BadInput
-from trustedpods.protocol.messages import Bundle
+from trustedpods.protocol.messages.bundle import Bundle
 from trustedpods.publisher.state.pod_records import Memos, PodMemo
 
 CHANNEL = "ab" * 24

@@ -6,7 +6,7 @@ from trustedpods.contracts.merkle import leaf, proofs, root
 from trustedpods.contracts.records import Submission
 from trustedpods.contracts.settlement import settle
 from trustedpods.contracts.usage import UsageItem
-from trustedpods.protocol.messages import UsageLeaf, UsageReport
+from trustedpods.protocol.messages.usage import UsageLeaf, UsageReport
 from trustedpods.protocol.units import Usage
 from trustedpods.publisher.context import state_dir
 from trustedpods.publisher.core.cost import Shape

@@ -5,7 +5,7 @@ import pytest
 
 from tests.publisher.conftest import TOKEN
 from trustedpods.protocol.errors import BadInput, NetworkFailure, Refused, RemoteProtocolError
-from trustedpods.protocol.messages import LogsBody
+from trustedpods.protocol.messages.pod import LogsBody
 from trustedpods.publisher.core.money import Funding, parse_funding
 from trustedpods.publisher.verbs import money, pods
 from trustedpods.publisher.verbs.bill import bill

@@ -9,7 +9,8 @@ import pytest
 from tests.publisher.conftest import TOKEN
 from trustedpods.contracts.records import meter_tag
 from trustedpods.protocol.errors import EvidenceRefused, NetworkFailure, Refused
-from trustedpods.protocol.messages import LogsBody, UsageReport
+from trustedpods.protocol.messages.pod import LogsBody
+from trustedpods.protocol.messages.usage import UsageReport
 from trustedpods.publisher.core.money import Funding
 from trustedpods.publisher.core.watch import TopUp
 from trustedpods.publisher.verbs import pods

@@ -8,7 +8,7 @@ from tests.fakes.web_server import answer, status_object
 from trustedpods.protocol.errors import NetworkFailure, NoContext, Refused, RemoteProtocolError
 from trustedpods.provider.cluster.api import errors, http
 from trustedpods.provider.cluster.client import open_cluster
-from trustedpods.provider.cluster.objects.builder import objects
+from trustedpods.provider.cluster.objects.pod_objects import objects
 
 
 async def test_not_there_is_only_what_the_api_server_says(api_server, kubeconfig_for):

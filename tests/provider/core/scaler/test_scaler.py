@@ -7,12 +7,12 @@ import pytest
 
 from trustedpods.provider.core.scaler.concurrency import STABLE_S
 from trustedpods.provider.core.scaler.scaler import (
-    Answer,
+    AnswerWakes,
     Limits,
     LimitsSet,
-    Phase,
     PodsSeen,
-    Refuse,
+    RefuseWakes,
+    ScalePhase,
     ScaleState,
     Serve,
     SetReplicas,
@@ -57,7 +57,7 @@ def awake(limits: Limits = LIMITS, *pods: PodAddress) -> ScaleState:
     """A pod that has just become ready at time 0."""
     ready = pods or (A,)
     state, _ = step(begin(limits, 0, len(ready)), looked(ready, replicas=len(ready)), 0)
-    assert state.phase is Phase.AWAKE
+    assert state.phase is ScalePhase.AWAKE
     return state
 
 
@@ -70,9 +70,9 @@ def test_a_request_wakes_the_pod_and_is_answered_when_it_is_ready():
     state, commands = step(state, looked(unready=(A,), replicas=1), 1.3)
     assert commands == [Serve((), (A,))]
     state, commands = step(state, looked(ready=(A,), replicas=1), 1.5)
-    assert commands == [Serve((A,)), Answer(A)]
+    assert commands == [Serve((A,)), AnswerWakes(A)]
     state, commands = step(state, WakeAsked(), 1.6)
-    assert commands == [Answer(A)]
+    assert commands == [AnswerWakes(A)]
 
 
 def test_an_idle_pod_drains_and_sleeps():
@@ -86,7 +86,7 @@ def test_an_idle_pod_drains_and_sleeps():
     assert commands == [], "this reading was taken before the pod was shut off"
     state, commands = step(state, TrafficSeen(stats(0, 1, maint=(A,), serving=())), 6.2)
     assert commands == [Serve(), SetReplicas(0, ("pod-a",))]
-    assert state.phase is Phase.ASLEEP
+    assert state.phase is ScalePhase.ASLEEP
 
 
 def test_a_request_between_two_readings_counts_as_activity():
@@ -114,10 +114,10 @@ def test_a_request_calls_a_drain_off():
     state, commands = step(state, TrafficSeen(stats()), 5)
     assert commands == [Serve((), (A,))]
     state, commands = step(state, WakeAsked(), 5.1)
-    assert commands == [Serve((A,)), Answer(A)]
+    assert commands == [Serve((A,)), AnswerWakes(A)]
     state, commands = step(state, TrafficSeen(stats(1, 1, maint=(A,), serving=())), 5.2)
     assert commands == []
-    assert state.phase is Phase.AWAKE
+    assert state.phase is ScalePhase.AWAKE
 
 
 def test_a_download_keeps_the_pod_and_silence_does_not():
@@ -212,7 +212,7 @@ def test_new_load_keeps_a_replica_that_was_leaving():
 def test_a_replica_that_the_activator_was_sent_to_leaves_last():
     state = awake(LIMITS, A, B)
     state, commands = step(state, WakeAsked(), 1)
-    assert commands == [Answer(A)]
+    assert commands == [AnswerWakes(A)]
     state, commands = step(state, TrafficSeen(stats(1, 1, held=1, serving=(A, B))), STABLE_S + 1)
     assert commands == [Serve((A,), (B,))]
 
@@ -237,13 +237,13 @@ def test_a_leaving_replica_is_shut_off_before_it_goes():
 def test_a_failure_is_told_and_not_repeated_at_once():
     state, _ = step(asleep(), WakeAsked(), 0)
     state, commands = step(state, looked(replicas=1, failure="ImagePullBackOff: no such image"), 2)
-    assert commands == [Refuse("ImagePullBackOff: no such image", 5), SetReplicas(0)]
+    assert commands == [RefuseWakes("ImagePullBackOff: no such image", 5), SetReplicas(0)]
     state, commands = step(state, WakeAsked(), 3)
-    assert commands == [Refuse("ImagePullBackOff: no such image", 4)]
+    assert commands == [RefuseWakes("ImagePullBackOff: no such image", 4)]
     state, commands = step(state, WakeAsked(), 7)
     assert commands == [SetReplicas(1)]
     state, commands = step(state, looked(replicas=1, failure="again"), 8)
-    assert commands[0] == Refuse("again", 10), "twice as long"
+    assert commands[0] == RefuseWakes("again", 10), "twice as long"
 
 
 def test_a_wake_up_ends_with_its_limit_and_the_start_with_its_own():
@@ -251,11 +251,11 @@ def test_a_wake_up_ends_with_its_limit_and_the_start_with_its_own():
     state, commands = step(state, Tick(), 59)
     assert commands == []
     state, commands = step(state, Tick(), 60)
-    assert commands == [Refuse("not ready within 60 s", 5)]
-    assert state.phase is Phase.WAKING, "it may still come"
+    assert commands == [RefuseWakes("not ready within 60 s", 5)]
+    assert state.phase is ScalePhase.WAKING, "it may still come"
     state, commands = step(state, Tick(), 300)
     assert commands == [SetReplicas(0)]
-    assert state.phase is Phase.FAILING
+    assert state.phase is ScalePhase.FAILING
 
 
 def test_the_end_of_funds_stops_at_once():
@@ -265,7 +265,7 @@ def test_the_end_of_funds_stops_at_once():
     state, commands = step(state, LimitsSet(stopped), 2)
     assert commands == [Serve(), SetReplicas(0, ("pod-a",))]
     state, commands = step(state, WakeAsked(), 3)
-    assert commands == [Refuse("its funds have ended", 60)]
+    assert commands == [RefuseWakes("its funds have ended", 60)]
     state, commands = step(state, Tick(), 4)
     assert commands == []
     state, commands = step(state, LimitsSet(LIMITS), 5)
@@ -312,13 +312,13 @@ def test_all_replicas_lost_waits_for_new_ones():
     state, commands = step(state, WakeAsked(), 2)
     assert commands == []
     state, commands = step(state, looked(ready=(B,), replicas=1), 3)
-    assert commands == [Serve((B,)), Answer(B)]
+    assert commands == [Serve((B,)), AnswerWakes(B)]
 
 
 def test_a_pod_that_crashes_while_awake_is_a_failure():
     state, commands = step(awake(), looked(replicas=1, failure="CrashLoopBackOff"), 1)
     assert commands == [Serve(), SetReplicas(0)]
-    assert state.phase is Phase.FAILING
+    assert state.phase is ScalePhase.FAILING
 
 
 @pytest.mark.parametrize("replicas", [1, 3])

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from tests.provider.core.scaler.test_scaler import LIMITS, A, B, C, awake, looked, stats
 from trustedpods.provider.core.scaler.scaler import (
-    Answer,
+    AnswerWakes,
     PodsSeen,
     ScaleState,
     Serve,
@@ -34,7 +34,7 @@ def test_what_a_controller_may_still_end_serves_nothing_however_long_it_is_behin
     state, commands = step(state, PodsSeen(ready=(A, B), replicas=1), 61)
     assert commands == [Serve((), (A, B))], "made for one number, it may end for another"
     state, commands = step(state, looked(ready=(B,), replicas=1), 62)
-    assert commands == [Serve((B,)), Answer(B)]
+    assert commands == [Serve((B,)), AnswerWakes(B)]
 
 
 def test_a_zero_that_was_settled_while_it_slept_is_left_without_another_look():
@@ -44,7 +44,7 @@ def test_a_zero_that_was_settled_while_it_slept_is_left_without_another_look():
     state, _ = step(state, looked(replicas=0), 5.2)
     state, _ = step(state, WakeAsked(), 6)
     state, commands = step(state, PodsSeen(ready=(B,)), 7)
-    assert commands == [Serve((B,)), Answer(B)]
+    assert commands == [Serve((B,)), AnswerWakes(B)]
 
 
 def test_a_number_that_another_hand_has_set_meanwhile_is_not_settled():
@@ -60,7 +60,7 @@ def test_a_number_that_another_hand_has_set_meanwhile_is_not_settled():
 
 def test_a_pod_that_survived_a_short_sleep_is_used_once_that_is_settled():
     _, commands = step(slept(), looked(ready=(A,), replicas=1), 5.3)
-    assert commands == [Serve((A,)), Answer(A)]
+    assert commands == [Serve((A,)), AnswerWakes(A)]
 
 
 def test_running_replicas_that_a_new_daemon_meets_are_used_once_that_is_settled():

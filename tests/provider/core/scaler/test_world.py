@@ -9,14 +9,14 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from tests.examples import examples
 from trustedpods.provider.core.scaler.scaler import (
-    Answer,
-    Command,
-    Event,
+    AnswerWakes,
     Limits,
     LimitsSet,
-    Phase,
     PodsSeen,
-    Refuse,
+    RefuseWakes,
+    ScalePhase,
+    ScalerCommand,
+    ScalerEvent,
     Serve,
     SetReplicas,
     Tick,
@@ -151,10 +151,10 @@ class ScaledPod(RuleBasedStateMachine):
         self.slow = False
         self.run(Tick())
 
-    def run(self, event: Event, arrivals: int = 0) -> None:
+    def run(self, event: ScalerEvent, arrivals: int = 0) -> None:
         self.state, commands = step(self.state, event, self.now)
         # The end of funds cuts, and so does giving up on a pod that cannot start.
-        self.world.may_cut = self.world.stopped or self.state.phase is Phase.FAILING
+        self.world.may_cut = self.world.stopped or self.state.phase is ScalePhase.FAILING
         for command in commands:
             if arrivals:
                 arrivals -= 1
@@ -164,7 +164,7 @@ class ScaledPod(RuleBasedStateMachine):
             self.asks -= 1
             self.run(WakeAsked())
 
-    def obey(self, command: Command) -> None:
+    def obey(self, command: ScalerCommand) -> None:
         match command:
             case SetReplicas(count):
                 least = 0 if self.world.stopped else self.limits.min
@@ -175,13 +175,13 @@ class ScaledPod(RuleBasedStateMachine):
             case Serve(pods):
                 assert all(pod.name in self.world.replicas for pod in pods)
                 self.world.serve(command, self.now)
-            case Answer(pod):
+            case AnswerWakes(pod):
                 assert pod.name in self.world.replicas
                 for request in self.world.requests:
                     if request.pod is None:
                         request.pod = pod.name
                         request.moved = self.now
-            case Refuse(reason, retry_after):
+            case RefuseWakes(reason, retry_after):
                 assert reason
                 assert retry_after > 0
                 self.world.requests = [r for r in self.world.requests if r.pod is not None]
@@ -311,7 +311,7 @@ class ScaledPod(RuleBasedStateMachine):
 
     @invariant()
     def a_sleeping_pod_has_no_servers(self) -> None:
-        if hasattr(self, "state") and self.state.phase is Phase.ASLEEP:
+        if hasattr(self, "state") and self.state.phase is ScalePhase.ASLEEP:
             assert self.world.servers == {}
             assert self.state.replicas == 0
 
@@ -339,9 +339,9 @@ class ScaledPod(RuleBasedStateMachine):
             self.run(Tick())
         assert self.state.replicas == self.limits.min == self.world.spec
         assert len(self.world.replicas) == self.limits.min
-        resting = {Phase.AWAKE} if self.limits.min else {Phase.ASLEEP, Phase.FAILING}
+        resting = {ScalePhase.AWAKE} if self.limits.min else {ScalePhase.ASLEEP, ScalePhase.FAILING}
         assert self.state.phase in resting
-        assert rests(self.state) == (self.state.phase is Phase.ASLEEP)
+        assert rests(self.state) == (self.state.phase is ScalePhase.ASLEEP)
 
 
 TestScaledPod = ScaledPod.TestCase

@@ -15,7 +15,7 @@ from tests.live.clients import protocols
 from tests.provider.facade.echo import EchoPod
 from tests.provider.facade.parts import HOST, WAIT_S, LiveFacade, get, until
 from trustedpods.provider.facade.haproxy.sessions import UNSEEN
-from trustedpods.provider.facade.pools import Protocol
+from trustedpods.provider.facade.pools import SlotProtocol
 from trustedpods.provider.facade.slots import SlotLimits
 
 pytestmark = pytest.mark.live
@@ -43,8 +43,8 @@ def upload(live: LiveFacade, size: int, *how: str) -> tuple[int, str]:
 
 
 @pytest.mark.parametrize("how", [(), ("--http2-prior-knowledge",)], ids=["chunked", "h2"])
-@pytest.mark.parametrize("protocol", [Protocol.HTTP, Protocol.H2])
-async def test_a_body_is_ended_at_the_limit(live: LiveFacade, pod: EchoPod, protocol: Protocol, how):
+@pytest.mark.parametrize("protocol", [SlotProtocol.HTTP, SlotProtocol.H2])
+async def test_a_body_is_ended_at_the_limit(live: LiveFacade, pod: EchoPod, protocol: SlotProtocol, how):
     slot = (await live.facade.publish("p.web", [HOST], protocol, limits=OURS)).slot
     await live.facade.set_pods(slot, [pod.web])
     for size in (0, 1, LIMIT):
@@ -76,7 +76,7 @@ async def test_what_has_a_length_or_no_limit_is_not_counted(live: LiveFacade, po
 
 async def test_streams_in_both_directions_trailers_and_sources_stay(live: LiveFacade, pod: EchoPod):
     """What takes the longer way is the same to the pod and in the books."""
-    slot = (await live.facade.publish("p.rpc", [HOST], Protocol.H2, limits=OURS)).slot
+    slot = (await live.facade.publish("p.rpc", [HOST], SlotProtocol.H2, limits=OURS)).slot
     await live.facade.set_pods(slot, [pod.web])
 
     def calls() -> list[bytes]:

@@ -22,7 +22,7 @@ from trustedpods.provider.facade.certificates import (
     utc,
 )
 from trustedpods.provider.facade.haproxy.tls import PROVIDER
-from trustedpods.provider.facade.pools import Protocol
+from trustedpods.provider.facade.pools import SlotProtocol
 
 pytestmark = pytest.mark.live
 
@@ -94,7 +94,7 @@ async def test_grpc_over_tls_and_https_only(live: LiveFacade, root, tmp_path):
     await pod.start()
     try:
         await live.facade.certify(PROVIDER, issued(root, *provider_names(DOMAIN)))
-        slot = (await live.facade.publish("p.rpc", [HOST], Protocol.H2, https_only=True)).slot
+        slot = (await live.facade.publish("p.rpc", [HOST], SlotProtocol.H2, https_only=True)).slot
         await live.facade.set_pods(slot, [pod.web])
 
         def call() -> bytes:

@@ -13,7 +13,7 @@ from tests.live.clients import protocols
 from tests.provider.facade.echo import EchoPod
 from tests.provider.facade.parts import HOST, LiveFacade, get, until
 from trustedpods.provider.facade.activator.wake import WakeAddress, WakeAnswer, WakeRefusal, serve_wakes
-from trustedpods.provider.facade.pools import Protocol
+from trustedpods.provider.facade.pools import SlotProtocol
 from trustedpods.provider.facade.slots import SlotLimits
 
 pytestmark = pytest.mark.live
@@ -52,7 +52,7 @@ class Waker:
 async def test_grpc_wakes_a_pod_and_then_goes_straight_to_it(live: LiveFacade, pod: EchoPod, nursery):
     waker = Waker(pod)
     await nursery.start(serve_wakes, live.wake_socket, waker.answer)
-    slot = (await live.facade.publish("p.rpc", [HOST], Protocol.H2)).slot
+    slot = (await live.facade.publish("p.rpc", [HOST], SlotProtocol.H2)).slot
     waker.ports[slot] = pod.web.port
 
     def cold_and_warm() -> list[bytes]:
@@ -75,7 +75,7 @@ async def test_a_refused_call_says_why_in_http2(live: LiveFacade, pod: EchoPod, 
     waker = Waker(pod)
     waker.refusal = WakeRefusal("its funds have ended", 60)
     await nursery.start(serve_wakes, live.wake_socket, waker.answer)
-    await live.facade.publish("p.rpc", [HOST], Protocol.H2)
+    await live.facade.publish("p.rpc", [HOST], SlotProtocol.H2)
     answer = await get(live.port, HOST)
     assert answer.status == 503
     assert "retry-after: 60" in answer.head
@@ -94,9 +94,9 @@ async def test_a_refused_call_says_why_in_http2(live: LiveFacade, pod: EchoPod, 
 async def test_tcp_wakes_a_pod_and_is_counted(live: LiveFacade, pod: EchoPod, nursery):
     waker = Waker(pod)
     await nursery.start(serve_wakes, live.wake_socket, waker.answer)
-    slot = (await live.facade.publish("p.raw", [], Protocol.TCP)).slot
+    slot = (await live.facade.publish("p.raw", [], SlotProtocol.TCP)).slot
     waker.ports[slot] = pod.raw.port
-    port = live.config.tcp_binds[0].port + live.config.pools.slots(Protocol.TCP).index(slot)
+    port = live.config.tcp_binds[0].port + live.config.pools.slots(SlotProtocol.TCP).index(slot)
 
     def talk() -> bytes:
         with protocols.tcp(f"tcp://x:{port}") as sock:
@@ -122,7 +122,7 @@ async def test_tcp_wakes_a_pod_and_is_counted(live: LiveFacade, pod: EchoPod, nu
 async def test_a_tcp_connection_is_drained_and_then_wakes_again(live: LiveFacade, pod: EchoPod, nursery):
     waker = Waker(pod)
     await nursery.start(serve_wakes, live.wake_socket, waker.answer)
-    slot = (await live.facade.publish("p.raw", [], Protocol.TCP)).slot
+    slot = (await live.facade.publish("p.raw", [], SlotProtocol.TCP)).slot
     waker.ports[slot] = pod.raw.port
     port = live.config.tcp_binds[0].port
     await pod.start()
@@ -189,7 +189,7 @@ async def test_limits_answer_with_small_clear_pages(live: LiveFacade, pod: EchoP
 async def test_who_keeps_a_pod_awake_is_seen_and_can_be_cut(live: LiveFacade, pod: EchoPod):
     """Pitfall 29: one silent connection, and an old one, are no reason to stay awake."""
     await pod.start()
-    slot = (await live.facade.publish("p.raw", [], Protocol.TCP)).slot
+    slot = (await live.facade.publish("p.raw", [], SlotProtocol.TCP)).slot
     await live.facade.set_pods(slot, [pod.raw])
     async with await trio.open_tcp_stream("127.0.0.1", live.config.tcp_binds[0].port) as client:
         await client.send_all(b"x")

@@ -22,8 +22,8 @@ from tests.provider.facade.parts import (
 from trustedpods.provider.core.traffic import SlotStats, Traffic, combine, mark_of, traffic_since
 from trustedpods.provider.facade.activator.wake import serve_wakes
 from trustedpods.provider.facade.facade import Facade
-from trustedpods.provider.facade.pools import Protocol
-from trustedpods.provider.facade.slots import FacadeState, SlotLimits, Want
+from trustedpods.provider.facade.pools import SlotProtocol
+from trustedpods.provider.facade.slots import FacadeState, ServiceSpec, SlotLimits
 
 pytestmark = pytest.mark.live
 
@@ -33,7 +33,7 @@ async def test_a_restart_of_haproxy_is_replayed(live: LiveFacade, nursery):
     await nursery.start(pod.run)
     published = await live.facade.publish("a", [HOST])
     await live.facade.set_pods(published.slot, [pod.address])
-    wanted = FacadeState((Want("a", (HOST,), (pod.address,)),))
+    wanted = FacadeState((ServiceSpec("a", (HOST,), (pod.address,)),))
     before = await live.facade.sync(wanted)
     assert not before.restarted
     await get(live.port, HOST)
@@ -57,7 +57,7 @@ async def test_a_new_daemon_finds_the_slots_in_the_map_and_cleans_up(live: LiveF
         slot = (await live.facade.publish(label, [f"{label}.localhost"])).slot
         await live.facade.set_pods(slot, [pod.address])
     fresh = Facade(live.runtime, map_file=live.config.map_file, pools=live.config.pools)
-    synced = await fresh.sync(FacadeState((Want("b", ("b.localhost",), (pods[1].address,)),)))
+    synced = await fresh.sync(FacadeState((ServiceSpec("b", ("b.localhost",), (pods[1].address,)),)))
     assert synced.slots == {"b": 1}
     assert synced.unfinished == ()
     assert (await get(live.port, "b.localhost")).body == b"pod-b"
@@ -85,7 +85,7 @@ async def test_a_restart_of_the_daemon_cuts_nothing_and_keeps_pods_serving(live:
         await until(running, "the download runs")
         fresh = Facade(live.runtime, map_file=live.config.map_file, pools=live.config.pools)
         assert (await fresh.publish("a", [HOST])).slot == slot
-        await fresh.sync(FacadeState((Want("a", (HOST,)),)))
+        await fresh.sync(FacadeState((ServiceSpec("a", (HOST,)),)))
         await fresh.sync()
         assert {server.name for server in await live.runtime.servers()} == {"pod-a", "pod-gone"}
         assert (await get(live.port, HOST)).body == b"pod-a"
@@ -257,8 +257,8 @@ async def test_everything_is_restored_and_nothing_counted_twice(live: LiveFacade
     await nursery.start(pod.run)
     limits = SlotLimits(connections=50, rate=1000, body_bytes=1000)
     web = await live.facade.publish("p.web", [HOST], limits=limits)
-    await live.facade.publish("p.rpc", [f"rpc-{HOST}"], Protocol.H2)
-    await live.facade.publish("p.raw", [], Protocol.TCP)
+    await live.facade.publish("p.rpc", [f"rpc-{HOST}"], SlotProtocol.H2)
+    await live.facade.publish("p.raw", [], SlotProtocol.TCP)
     labels = ("p.web", "p.rpc", "p.raw")
     slots = {label: live.facade.slot_of(label) for label in labels}
     for slot in slots.values():

@@ -13,13 +13,13 @@ import trio
 
 from tests.provider.facade.parts import LiveFacade, Pod, everything, get, live_facade, parse, until
 from trustedpods.provider.core.scaler.scaler import (
-    Answer,
-    Command,
-    Event,
+    AnswerWakes,
     Limits,
-    Phase,
     PodsSeen,
-    Refuse,
+    RefuseWakes,
+    ScalePhase,
+    ScalerCommand,
+    ScalerEvent,
     Serve,
     SetReplicas,
     Tick,
@@ -49,24 +49,24 @@ class ScaledPod:
         self.answers: trio.Event = trio.Event()
         self.answer: WakeAnswer | None = None
 
-    async def handle(self, event: Event) -> None:
+    async def handle(self, event: ScalerEvent) -> None:
         async with self.lock:
             await self.locked(event)
 
-    async def locked(self, event: Event) -> None:
+    async def locked(self, event: ScalerEvent) -> None:
         self.state, commands = step(self.state, event, trio.current_time())
         for command in commands:
             await self.obey(command)
 
-    async def obey(self, command: Command) -> None:
+    async def obey(self, command: ScalerCommand) -> None:
         match command:
             case SetReplicas(count, victims):
                 self.scale(count, victims)
             case Serve(pods, draining):
                 await self.live.facade.set_pods(self.slot, pods, draining)
-            case Answer(pod):
+            case AnswerWakes(pod):
                 self.tell(WakeAddress(pod.ip, pod.port))
-            case Refuse(reason, retry_after):
+            case RefuseWakes(reason, retry_after):
                 self.tell(WakeRefusal(reason, retry_after))
 
     def tell(self, answer: WakeAnswer) -> None:
@@ -112,7 +112,7 @@ class ScaledPod:
             await trio.sleep(0.03)
 
     async def sleeping(self) -> bool:
-        return self.state.phase is Phase.ASLEEP and not self.replicas
+        return self.state.phase is ScalePhase.ASLEEP and not self.replicas
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from trustedpods.protocol.messages import U32, Bytes20, Message
+from trustedpods.protocol.messages.base import U32, Bytes20, Message
 
 
 class RotateBody(Message):

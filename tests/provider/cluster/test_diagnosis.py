@@ -3,7 +3,7 @@
 
 import pytest
 
-from trustedpods.provider.cluster import reasons
+from trustedpods.provider.cluster import diagnosis
 
 
 def pod(*statuses):
@@ -17,33 +17,35 @@ def test_a_crash_with_its_last_lines():
         "state": {"waiting": {"reason": "CrashLoopBackOff", "message": "back-off"}},
         "lastState": {"terminated": {"exitCode": 3, "reason": "Error"}},
     }
-    crash = reasons.crash_in(pod(status))
+    crash = diagnosis.crash_in(pod(status))
     assert crash.restarted
-    found = reasons.crashed(crash, b"no such table\n\x1b[2Jboo\n")
+    found = diagnosis.crashed(crash, b"no such table\n\x1b[2Jboo\n")
     assert found.text == "container app ended: exit code 3, restarted 2 times\nno such table\n[2Jboo"
     assert found.hopeless
 
 
 def test_out_of_memory_is_named():
     status = {"name": "app", "state": {"terminated": {"exitCode": 137, "reason": "OOMKilled"}}}
-    assert reasons.crash_in(pod(status)).how == "container app ended: OOMKilled, exit code 137"
+    assert diagnosis.crash_in(pod(status)).how == "container app ended: OOMKilled, exit code 137"
 
 
 def test_what_cannot_be_executed_is_named():
     terminated = {"exitCode": 128, "reason": "StartError", "message": 'exec: "nope": not found'}
-    crash = reasons.crash_in(pod({"name": "app", "state": {"terminated": terminated}}))
+    crash = diagnosis.crash_in(pod({"name": "app", "state": {"terminated": terminated}}))
     assert crash.how == 'container app ended: StartError, exit code 128 (exec: "nope": not found)'
 
 
 def test_a_running_container_is_no_crash():
     status = {"name": "app", "state": {"running": {}}, "lastState": {"terminated": {"exitCode": 1}}}
-    assert reasons.crash_in(pod(status)) is None
+    assert diagnosis.crash_in(pod(status)) is None
 
 
 def test_pulling_is_hopeless_and_creating_is_nothing():
     pull = {"name": "c", "state": {"waiting": {"reason": "ErrImagePull", "message": "not found"}}}
-    assert reasons.waiting(pod(pull)) == reasons.Diagnosis("ErrImagePull: not found", hopeless=True)
-    assert reasons.waiting(pod({"name": "c", "state": {"waiting": {"reason": "ContainerCreating"}}})) is None
+    assert diagnosis.waiting(pod(pull)) == diagnosis.Diagnosis("ErrImagePull: not found", hopeless=True)
+    assert (
+        diagnosis.waiting(pod({"name": "c", "state": {"waiting": {"reason": "ContainerCreating"}}})) is None
+    )
 
 
 @pytest.mark.parametrize(
@@ -63,8 +65,8 @@ def test_pulling_is_hopeless_and_creating_is_nothing():
 )
 def test_a_runtime_or_registry_that_is_away_is_no_lost_hope(reason, message):
     state = {"waiting": {"reason": reason, "message": message}}
-    assert reasons.waiting(pod({"name": "c", "state": state})).hopeless is False
-    assert reasons.waiting(pod({"name": "c", "state": {"waiting": {"reason": reason}}})).hopeless is True
+    assert diagnosis.waiting(pod({"name": "c", "state": state})).hopeless is False
+    assert diagnosis.waiting(pod({"name": "c", "state": {"waiting": {"reason": reason}}})).hopeless is True
 
 
 @pytest.mark.parametrize(
@@ -76,8 +78,8 @@ def test_a_runtime_or_registry_that_is_away_is_no_lost_hope(reason, message):
     ],
 )
 def test_a_container_that_the_runtime_lost_is_tried_again(ended):
-    crash = reasons.crash_in(pod({"name": "app", "state": {"terminated": ended}}))
-    assert reasons.crashed(crash, b"").hopeless is False
+    crash = diagnosis.crash_in(pod({"name": "app", "state": {"terminated": ended}}))
+    assert diagnosis.crashed(crash, b"").hopeless is False
 
 
 def test_no_pod_at_all():
@@ -85,9 +87,9 @@ def test_no_pod_at_all():
         condition = {"type": "ReplicaFailure", "status": "True", "reason": "FailedCreate", "message": text}
         return {"status": {"conditions": [condition]}}
 
-    assert reasons.no_pod([{}, holder("exceeded quota")]).hopeless
-    assert not reasons.no_pod([holder("status unknown for quota: size")]).hopeless
-    assert reasons.no_pod([{}]) is None
+    assert diagnosis.no_pod([{}, holder("exceeded quota")]).hopeless
+    assert not diagnosis.no_pod([holder("status unknown for quota: size")]).hopeless
+    assert diagnosis.no_pod([{}]) is None
 
 
 def test_events_in_order_and_bounded():
@@ -100,11 +102,11 @@ def test_events_in_order_and_bounded():
         event({"eventTime": "2026-01-01T00:00:01.5Z"}, "Normal", "first"),
         event({"lastTimestamp": "2026-01-01T00:00:03Z"}, "Normal", "x" * 9999),
     ]
-    lines = reasons.event_lines(events)
+    lines = diagnosis.event_lines(events)
     assert lines[:2] == ["Normal R Pod/p: first", "Warning R Pod/p: second (3 times)"]
-    assert len(lines[2]) < reasons.MAX_TEXT + 10
-    assert reasons.last_word(events) == reasons.Diagnosis("R: second", hopeless=False)
-    assert reasons.last_word([]) is None
+    assert len(lines[2]) < diagnosis.MAX_TEXT + 10
+    assert diagnosis.last_word(events) == diagnosis.Diagnosis("R: second", hopeless=False)
+    assert diagnosis.last_word([]) is None
 
 
 def test_a_claim_s_word_where_nobody_warns():
@@ -115,4 +117,4 @@ def test_a_claim_s_word_where_nobody_warns():
         "message": "Waiting",
         "involvedObject": about,
     }
-    assert reasons.last_word([waiting]).text == "ExternalProvisioning: Waiting"
+    assert diagnosis.last_word([waiting]).text == "ExternalProvisioning: Waiting"

@@ -2,22 +2,26 @@
 """From one life of a pod to the Kubernetes objects that make it. Pure.
 
 The objects are dictionaries ready for server-side apply, in the order in which they must be
-applied. The Deployment says nothing of replicas: the scaler owns that field.
+applied. None says anything of replicas: the scaler owns that field.
 """
 
-from base64 import b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
-from trustedpods.manifests.model import PodManifest
+from trustedpods.manifests.model import Persistent, PodManifest
 from trustedpods.protocol.errors import LocalProtocolError
-from trustedpods.provider.cluster.objects import network_policy, pod_template
-from trustedpods.provider.cluster.objects.names import POD_LABEL, WORKLOAD
+from trustedpods.provider.cluster.objects import (
+    deployment,
+    namespace,
+    network_policy,
+    pod_template,
+    quota,
+    secret,
+    service_account,
+    volume_claim,
+)
+from trustedpods.provider.cluster.objects.names import POD_LABEL, KubeObject
 from trustedpods.provider.core.egress import NOT_THE_WORLD
-
-KubeObject = dict[str, Any]
-"""One Kubernetes object as JSON would hold it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,28 +44,28 @@ class PodLife:
 
 
 def objects(life: PodLife) -> list[KubeObject]:
-    """Everything that makes the pod, namespace first, Deployment last.
+    """Everything that makes the pod, namespace first, workload last.
 
     Raises LocalProtocolError where the life lacks an image or a secret that its manifest names.
     """
     _check_complete(life)
     spec = life.manifest.spec
     return [
-        network_policy.namespace(life.namespace, life.label),
-        _labelled(life, network_policy.quota(life.manifest)),
+        namespace.namespace(life.namespace, life.label),
+        _labelled(life, quota.quota(life.manifest)),
         *(_labelled(life, policy) for policy in _policies(life)),
-        _labelled(life, _service_account()),
+        _labelled(life, service_account.service_account()),
         *(
-            _labelled(life, _secret(volume.name, life.secrets[volume.name]))
+            _labelled(life, secret.secret(volume.name, life.secrets[volume.name]))
             for volume in spec.volumes
             if volume.secret
         ),
         *(
-            _labelled(life, _claim(volume.name, volume.persistent.size, volume.persistent.storage_class_name))
+            _labelled(life, _claim(volume.name, volume.persistent))
             for volume in spec.volumes
             if volume.persistent
         ),
-        _labelled(life, _deployment(life)),
+        _labelled(life, _workload(life)),
     ]
 
 
@@ -88,53 +92,10 @@ def _labelled(life: PodLife, made: KubeObject) -> KubeObject:
     return {**made, "metadata": metadata}
 
 
-def _service_account() -> KubeObject:
-    """An account of the pod's own: the namespace's `default` one appears only some time later."""
-    return {
-        "apiVersion": "v1",
-        "kind": "ServiceAccount",
-        "metadata": {"name": WORKLOAD},
-        "automountServiceAccountToken": False,
-    }
+def _claim(name: str, volume: Persistent) -> KubeObject:
+    return volume_claim.volume_claim(name, volume.size, volume.storage_class_name)
 
 
-def _secret(name: str, files: Mapping[str, bytes]) -> KubeObject:
-    return {
-        "apiVersion": "v1",
-        "kind": "Secret",
-        "metadata": {"name": name},
-        "type": "Opaque",
-        "data": {file: b64encode(content).decode() for file, content in files.items()},
-    }
-
-
-def _claim(name: str, mib: int, storage_class: str | None) -> KubeObject:
-    spec: KubeObject = {
-        "accessModes": ["ReadWriteOnce"],
-        "resources": {"requests": {"storage": f"{mib}Mi"}},
-    }
-    if storage_class is not None:
-        spec["storageClassName"] = storage_class
-    return {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": name}, "spec": spec}
-
-
-def _deployment(life: PodLife) -> KubeObject:
-    labels = {POD_LABEL: life.label}
-    return {
-        "apiVersion": "apps/v1",
-        "kind": "Deployment",
-        "metadata": {"name": WORKLOAD},
-        "spec": {
-            "revisionHistoryLimit": 1,
-            "selector": {"matchLabels": labels},
-            "strategy": _strategy(life.manifest),
-            "template": pod_template.pod_template(life.manifest, life.images, labels),
-        },
-    }
-
-
-def _strategy(manifest: PodManifest) -> KubeObject:
-    """A new version starts before the old one ends, unless both would write the same volume."""
-    if manifest.volume_mib:
-        return {"type": "Recreate"}
-    return {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": network_policy.SURGE, "maxUnavailable": 0}}
+def _workload(life: PodLife) -> KubeObject:
+    template = pod_template.pod_template(life.manifest, life.images, {POD_LABEL: life.label})
+    return deployment.deployment(life.manifest, template)

@@ -1,0 +1,38 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The question whether a pod may come, asked before any money moves, and its answer."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from trustedpods.protocol.messages.base import U32, U64, Message, ShortText
+from trustedpods.protocol.messages.provider import Capacity
+
+ServiceProtocol = Literal["http", "h2", "tcp"]
+"""What an exposed service speaks: HTTP/1.1, HTTP/2 without TLS, or bytes that nobody reads.
+
+By what means a provider serves it is the provider's own affair.
+"""
+
+
+class AdmitBody(Message):
+    """May a pod of this size come? Asked before any money moves.
+
+    `services` has the protocol of each exposed service by its name, `hosts` the names it is reached under.
+    """
+
+    kind: Literal["admit"] = "admit"
+    cpu_milli: U64
+    memory_mib: U64
+    storage_mib: U64
+    image_mib: U64
+    max_replicas: U32
+    services: Annotated[dict[ShortText, ServiceProtocol], Field(max_length=16)]
+    hosts: Annotated[list[ShortText], Field(max_length=16)]
+
+
+class Admitted(Message):
+    """The pod may come: what of the provider's capacity is left without it."""
+
+    kind: Literal["admission"] = "admission"
+    capacity: Capacity

@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The common ground of all bodies: field types with bounds, the strict base class, general replies."""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Bytes32 = Annotated[bytes, Field(min_length=32, max_length=32)]
+Bytes20 = Annotated[bytes, Field(min_length=20, max_length=20)]
+U32 = Annotated[int, Field(ge=0, lt=1 << 32)]
+U64 = Annotated[int, Field(ge=0, lt=1 << 64)]
+U256 = Annotated[int, Field(ge=0, lt=1 << 256)]
+ShortText = Annotated[str, Field(max_length=512)]
+LongText = Annotated[str, Field(max_length=8192)]
+Digest = Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$")]
+
+
+class Message(BaseModel):
+    """Base of everything that is framed: immutable, strict, no unknown fields."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class Progress(Message):
+    """A step of long work: `step` is stable, `text` is for people."""
+
+    kind: Literal["progress"] = "progress"
+    step: ShortText
+    text: LongText
+    done: U64 | None = None
+    total: U64 | None = None
+
+
+class Done(Message):
+    """A verb that has nothing more to say."""
+
+    kind: Literal["done"] = "done"
+    text: LongText = ""
+    transaction: Bytes32 | None = None

@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is asked and told of a pod that exists: its status, its logs, its end."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from trustedpods.protocol import limits
+from trustedpods.protocol.messages.base import U32, U64, U256, Bytes20, Digest, LongText, Message, ShortText
+
+
+class StatusBody(Message):
+    """How is the pod?"""
+
+    kind: Literal["status"] = "status"
+
+
+class LogsBody(Message):
+    """Lines that a container wrote."""
+
+    kind: Literal["logs"] = "logs"
+    container: ShortText | None = None
+    tail: Annotated[int, Field(ge=1, le=10_000)] = 100
+    follow: bool = False
+
+
+class DeleteBody(Message):
+    """Settle, release, remove. `purge` is kept for volumes that outlive their pod."""
+
+    kind: Literal["delete"] = "delete"
+    purge: bool = True
+
+
+class Endpoint(Message):
+    """Where one port of one service is reached."""
+
+    service: ShortText
+    port: Annotated[int, Field(ge=1, le=65535)]
+    url: ShortText
+
+
+class Statement(Message):
+    """What the provider confirms, signed by the attested reply key; see `SignedStatement`."""
+
+    kind: Literal["statement"] = "statement"
+    channel: Annotated[bytes, Field(min_length=24, max_length=24)]
+    generation: U64
+    namespace: ShortText
+    endpoints: Annotated[list[Endpoint], Field(max_length=64)]
+    images: dict[ShortText, Digest]
+    terms: U256
+    meter: Bytes20
+    issued_at: U64
+
+
+class SignedStatement(Message):
+    """`statement` is a coded `Statement`; the signature covers exactly those bytes."""
+
+    kind: Literal["signed-statement"] = "signed-statement"
+    statement: Annotated[bytes, Field(max_length=64 * limits.KIB)]
+    signature: Annotated[bytes, Field(min_length=64, max_length=64)]
+
+
+class PodEvent(Message):
+    """One line of a pod's history, kept by the provider longer than Kubernetes does."""
+
+    at: U64
+    reason: ShortText
+    text: LongText
+
+
+class PodStatus(Message):
+    """What a pod does now, why, and how long its money lasts."""
+
+    kind: Literal["status"] = "status"
+    phase: ShortText
+    reason: LongText
+    generation: U64
+    replicas: U32
+    ready: U32
+    statement: SignedStatement | None
+    deposit: U256
+    claimed: U256
+    accrued: U256
+    runway_s: U64 | None
+    up_to: U64
+    unlock_at: U64
+    events: Annotated[list[PodEvent], Field(max_length=256)]
+
+
+class LogLines(Message):
+    """A piece of a container's output."""
+
+    kind: Literal["log-lines"] = "log-lines"
+    container: ShortText
+    data: Annotated[bytes, Field(max_length=limits.MAX_LOG_REPLY)]

@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a provider says of itself: its profile, its prices, and what it can still take."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from trustedpods.protocol.messages.base import U32, U64, U256, Bytes20, Message, ShortText
+
+TrustClass = Literal["sealed", "open"]
+
+
+class Prices(Message):
+    """Price mantissas with one scale: due = (sum of quantity * price) * 2^64 >> scale."""
+
+    cpu_core_ms: U32
+    memory_mib_s: U32
+    storage_mib_s: U32
+    egress_kib: U32
+    ingress_kib: U32
+    scale: Annotated[int, Field(ge=0, le=128)]
+
+
+class LeastTerms(Message):
+    """The least that a provider accepts of a channel."""
+
+    deposit: U256
+    unlock_s: U32
+    idle_mib: U32
+
+
+class Capacity(Message):
+    """What a provider's cluster can still take, and what it can do. `slots` are those of http."""
+
+    cpu_milli: U64
+    memory_mib: U64
+    storage_mib: U64
+    slots: U32
+
+
+class Profile(Message):
+    """A provider describes itself; its SHA-256 stands in the registry row."""
+
+    version: Literal[1] = 1
+    owner: Bytes20
+    daemon: U32
+    trust: TrustClass
+    simulated: bool
+    region: ShortText
+    domain: ShortText
+    url_suffix: ShortText
+    token: Bytes20
+    prices: Prices
+    least: LeastTerms
+    grace_s: U32
+    addresses: Annotated[list[ShortText], Field(max_length=8)]

@@ -1,0 +1,13 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What may be asked of a provider in a signed request, grouped by what it is asked about."""
+
+from typing import Literal
+
+PodVerb = Literal["admit", "provision", "blob", "status", "logs", "usage", "delete", "rotate"]
+"""Asked about one pod."""
+
+NetworkVerb = Literal["network"]
+"""Kept free for what will be asked about a network of pods; a provider refuses it by name until then."""
+
+Verb = Literal[PodVerb, NetworkVerb]
+"""A verb stands in one group only: signed with a request, it says what kind of subject the request has."""

@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Files that are replaced as a whole: a reader, also one after a power cut, sees old or new content.
+
+The new content is written beside the file under a name of its own, brought to the disk, and only
+then renamed over it (rename(2) is atomic); fsync(2) of the folder makes the rename itself last.
+"""
+
+import os
+import secrets
+from pathlib import Path
+
+
+def replace_whole(path: Path, data: bytes, mode: int = 0o600) -> None:
+    """Put *data* at *path* in place of what was there, also when several processes write at once.
+
+    The folder must exist. The file is made with *mode*, less the process's umask, before anything
+    is in it. Raises `OSError`, and leaves nothing of its own behind then; only a kill may leave the
+    hidden file beside *path*.
+    """
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, mode)
+    try:
+        with open(descriptor, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(descriptor)
+        os.replace(draft, path)
+    except BaseException:
+        draft.unlink(missing_ok=True)
+        raise
+    _sync_folder(path.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Whether a pod fits: what the cluster has left for it, and a slot of the facade for each service."""
+
+from trustedpods.protocol.ids import ChannelId
+from trustedpods.protocol.messages.admission import AdmitBody
+from trustedpods.protocol.messages.provider import Capacity
+from trustedpods.provider.admission.slot_reservations import SlotReservations
+from trustedpods.provider.cluster.client import Cluster
+from trustedpods.provider.core import admission
+from trustedpods.provider.core.pod import Phase, PodRecord
+from trustedpods.provider.pods.records import Pods
+from trustedpods.provider.serving.autoscaler import Autoscaler
+
+
+class CapacityCheck:
+    """What is left to sell. Nothing is reserved here but slots, by `SlotReservations`."""
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        overcommit: float,
+        pods: Pods,
+        autoscaler: Autoscaler,
+        reservations: SlotReservations,
+    ) -> None:
+        self._cluster = cluster
+        self._overcommit = overcommit
+        self._pods = pods
+        self._autoscaler = autoscaler
+        self._reservations = reservations
+
+    async def check(self, ask: AdmitBody, channel: ChannelId, replaced: PodRecord | None) -> Capacity:
+        """What is left when the pod came; Refused where it does not fit. *replaced* makes room for it."""
+        left = admission.check_size(ask, await self._free(replaced))
+        return left.model_copy(update={"slots": self._reservations.check(ask, channel)})
+
+    async def _free(self, replaced: PodRecord | None) -> Capacity:
+        found = (await self._cluster.capacity()).free
+        free = Capacity(
+            cpu_milli=found.cpu_milli,
+            memory_mib=found.memory_mib,
+            storage_mib=found.storage_mib,
+            slots=0,  # counted by `SlotReservations`, by kind
+        )
+        asleep = []
+        for record in self._pods.standing:
+            running, _ = self._autoscaler.replicas_of(record)
+            if replaced is not None and record.channel == replaced.channel:
+                free = _with_room(free, record, running)
+            elif running == 0 and record.phase is not Phase.REMOVING:
+                asleep.append(record.size.replica)
+        return admission.sellable(free, asleep, self._overcommit)
+
+
+def _with_room(free: Capacity, record: PodRecord, running: int) -> Capacity:
+    """A newer bundle takes the place of the one that runs."""
+    return free.model_copy(
+        update={
+            "cpu_milli": free.cpu_milli + running * record.size.cpu_milli,
+            "memory_mib": free.memory_mib + running * record.size.memory_mib,
+            "storage_mib": free.storage_mib + record.size.volume_mib + record.size.image_mib,
+        }
+    )

@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Who may command a pod: the keys of its first bundle, with generations that only grow."""
+
+from trustedpods.protocol.errors import Refused
+from trustedpods.protocol.sealing.requests import OpenedRequest
+from trustedpods.provider.core.pod import PodRecord
+from trustedpods.provider.keys.generations import NewestGenerations
+from trustedpods.provider.pods.records import Pods
+
+
+class CommandRights:
+    """What a signed request is allowed to do, by the pods' records and the newest generations seen."""
+
+    def __init__(self, pods: Pods, generations: NewestGenerations) -> None:
+        self._pods = pods
+        self._generations = generations
+
+    def commanded_pod(self, request: OpenedRequest) -> PodRecord:
+        """The pod that the request is about; Refused unless its signer may command it."""
+        record = self._pods.get(request.ref.channel)
+        if record is None:
+            raise Refused("no such pod here", rule="unknown-pod")
+        self.check_commander(record, request)
+        return record
+
+    def check_commander(self, record: PodRecord, request: OpenedRequest) -> None:
+        """The keys that may command a pod were pinned by its first bundle; Refused for any other."""
+        if request.signer not in record.commanders:
+            raise Refused(f"{request.signer} may not command this pod", rule="commander")
+
+    def check_newest(self, request: OpenedRequest) -> None:
+        """A pod's generations only grow, also when the store was set back; Refused otherwise."""
+        newest = self._generations.newest(request.ref.channel)
+        if request.generation <= newest:
+            raise Refused(
+                f"generation {request.generation} came after {newest}",
+                rule="generation",
+                hint="a newer deploy won, or this machine's clock is behind",
+            )

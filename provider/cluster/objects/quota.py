@@ -1,0 +1,35 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The ResourceQuota of a pod's namespace. Pure."""
+
+from trustedpods.manifests.model import PodManifest
+from trustedpods.provider.cluster.objects.deployment import SURGE
+from trustedpods.provider.cluster.objects.names import KubeObject
+
+
+def quota(manifest: PodManifest) -> KubeObject:
+    """The most that the namespace can ever hold, whatever the scaler does.
+
+    There is room for every replica twice, because one that ends keeps its share for its last
+    seconds while its successor starts, and for the surge of an update.
+    """
+    replicas = 2 * manifest.spec.scale.max + SURGE
+    limits = manifest.replica_limits
+    sizes = {
+        "cpu": f"{replicas * limits.cpu}m",
+        "memory": f"{replicas * limits.memory}Mi",
+        "ephemeral-storage": f"{replicas * limits.ephemeral_storage}Mi",
+    }
+    volumes = [volume for volume in manifest.spec.volumes if volume.persistent]
+    hard = {f"{side}.{name}": size for side in ("requests", "limits") for name, size in sizes.items()}
+    hard |= {
+        "pods": str(replicas),
+        "requests.storage": f"{manifest.volume_mib}Mi",
+        "persistentvolumeclaims": str(len(volumes)),
+        "services": "0",
+    }
+    return {
+        "apiVersion": "v1",
+        "kind": "ResourceQuota",
+        "metadata": {"name": "size"},
+        "spec": {"hard": hard},
+    }

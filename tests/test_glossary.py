@@ -28,3 +28,11 @@ def test_what_is_named_is_there(named: str) -> None:
     modules = [module] if module.exists() else list(package.glob("*.py"))
     assert modules, f"neither a module nor a package: {path}"
     assert not name or any(name in names_in(place) for place in modules), f"{path} has no {name}"
+
+
+def test_messages_on_the_protocols_page_are_there() -> None:
+    page = (ROOT / "docs/protocol.md").read_text()
+    named = set(re.findall(r"`([A-Z][a-z]+(?:[A-Z][a-z]+)*)(?:\{[^`]*\})?`", page))
+    places = [*(ROOT / "protocol").rglob("*.py"), ROOT / "contracts/eip712.py"]
+    assert len(named) > 15
+    assert named - {name for place in places for name in names_in(place)} == set()

@@ -29,7 +29,16 @@ demo: setup ## bring up a market, deploy a pod, show every step of its life
 	@$(BIN)/trustedpods-localnet demo
 
 test live soak: export EXAMPLES = many
-test: check forge live ## everything
+# The contracts are tested beside the tests on real parts, which wait most of the time, and give way to them.
+test: ## everything, and how long each group took
+	@rm -rf $(MINUTES)
+	@$(call title,everything)
+	@$(MAKE) --no-print-directory check
+	@nice -n 19 $(MAKE) --no-print-directory --old-file=setup forge > build/forge.log 2>&1 & beside=$$!; \
+		$(MAKE) --no-print-directory live; live=$$?; \
+		wait $$beside; forge=$$?; cat build/forge.log; \
+		$(call took,everything); printf '\n'; cat $(MINUTES)/*.took; \
+		exit $$((live + forge))
 
 check: setup ## what needs neither root nor real parts; about a minute on two cores
 	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target lint unit policies
@@ -40,23 +49,28 @@ lint: setup ## format, style, types, directions between rooms
 	$(BIN)/ruff check --quiet .
 	$(BIN)/mypy --no-error-summary
 	$(BIN)/lint-imports --no-cache > build/lint-imports.log || { cat build/lint-imports.log; exit 1; }
+	@$(call took,lint)
 
 unit: setup
 	@$(call title,tests without real parts)
 	$(if $(MEMORY),PYTEST_DEBUG_TEMPROOT=$(MEMORY)) $(PYTEST) -m "not live and not soak" --numprocesses 3 --dist worksteal
+	@$(call took,tests without real parts)
 
 policies: setup
 	@$(call title,network policy agent)
 	cd deploy/kube && CGO_ENABLED=0 go test -trimpath ./netpol/rules ./netpol/traffic
+	@$(call took,network policy agent)
 
 forge: setup
 	@$(call title,contracts)
 	cd contracts && ../$(FORGE) test
 	$(BIN)/python -m trustedpods.contracts.compile --check
+	@$(call took,contracts)
 
 live: setup
 	@$(call title,tests on real parts)
-	$(PYTEST) -m "live and not soak" --numprocesses 2 --dist loadfile --no-loadscope-reorder
+	$(PYTEST) -m "live and not soak" --numprocesses 3 --dist loadfile --no-loadscope-reorder
+	@$(call took,tests on real parts)
 
 bench: setup ## measure, as ratios in one run
 	@$(call title,benchmarks)
@@ -91,8 +105,15 @@ clean: ## end the localnet `market`; remove what was built here (not the caches 
 	rm -rf build .venv contracts/node_modules contracts/out contracts/cache
 	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 
+# The groups of tests, and how long each took: two groups may run side by side.
+MINUTES := build/minutes
+
 define title
-printf '\n== %s\n' "$(1)"
+mkdir -p $(MINUTES); date +%s > '$(MINUTES)/$(1).began'; printf '\n== %s\n' '$(1)'
+endef
+
+define took
+awk -v now="$$(date +%s)" '{ printf "%5.1f min  $(1)\n", (now - $$1) / 60 }' '$(MINUTES)/$(1).began' > '$(MINUTES)/$(1).took'
 endef
 
 # Tools and packages are looked for every time: it takes a moment, and somebody may have removed one.

@@ -34,7 +34,7 @@ settings.load_profile("unhurried")
 
 LIVE_LIMIT_S = 600
 """After this a live test hangs. It is no measure: its first fixture may bring a whole market up, and machines
-differ tenfold in how fast they are while two workers share them."""
+differ tenfold in how fast they are while three workers share them."""
 
 SHARED = {
     "tests/live/billing/test_bill.py": "quiet markets",
@@ -50,14 +50,19 @@ LONG_FIRST = (
     "quiet markets",
     "tests/live/pods/test_outage.py",
     "slow download",
-    "tests/localnet/test_lifecycle_live.py",
     "tests/live/billing/test_meter.py",
+    "tests/localnet/test_lifecycle_live.py",
+    "tests/live/pods/test_hanging.py",
+    "tests/live/billing/test_settlement_kills.py",
     "tests/live/pods/test_kill.py",
     "tests/live/pods/test_demo.py",
-    "tests/live/pods/test_hanging.py",
+    "tests/live/admin/test_doctor.py",
+    "tests/localnet/test_existing_live.py",
     "tests/live/isolation/test_evidence.py",
+    "tests/live/pods/test_clusters.py",
+    "tests/live/billing/test_settlement.py",
 )
-"""What takes over a minute, the longest first: a worker that has nothing left to do waits for the other."""
+"""What takes over half a minute, the longest first: a worker with nothing left to do waits for the others."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

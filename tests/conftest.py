@@ -62,7 +62,7 @@ LONG_FIRST = (
     "tests/live/pods/test_clusters.py",
     "tests/live/billing/test_settlement.py",
 )
-"""What takes over half a minute, the longest first: a worker with nothing left to do waits for the others."""
+"""What takes over half a minute, the longest first: a worker that has nothing to do waits for the others."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -8,7 +8,7 @@ from trustedpods.protocol.attestation.policy.policy import Policy
 from trustedpods.protocol.errors import Refused
 from trustedpods.protocol.messages.provider import TrustClass
 from trustedpods.publisher.attestation.evidence import read_policy, simulated_market
-from trustedpods.publisher.market.market import Window
+from trustedpods.publisher.market.market import OpenMarket
 
 
 def policy_name(flag: str | None, manifest: str | None) -> str | None:
@@ -19,7 +19,7 @@ def policy_name(flag: str | None, manifest: str | None) -> str | None:
     return name
 
 
-def policy_for(window: Window, trust: TrustClass, name: str | None) -> Policy:
+def policy_for(market: OpenMarket, trust: TrustClass, name: str | None) -> Policy:
     """The policy *name* in this market, or the market's own.
 
     A provider of class open is only ever accepted for a pod of class open, whatever the file says.
@@ -27,8 +27,8 @@ def policy_for(window: Window, trust: TrustClass, name: str | None) -> Policy:
     accepts no provider of the pod's class.
     """
     if name is None:
-        return window.policy(trust)
-    policy = read_policy(name).in_market(simulated_market(window.file))
+        return market.policy(trust)
+    policy = read_policy(name).in_market(simulated_market(market.file))
     if not policy.accepts(trust):
         raise Refused(
             f"the pod wants class {trust}, and the policy {policy.label} does not accept it",

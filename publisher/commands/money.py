@@ -52,11 +52,11 @@ def fund(options: Common, name: str, amount: str, manifest: Path | None) -> None
         from trustedpods.publisher.core.money import parse_funding
 
         funding, shape = parse_funding(amount, "AMOUNT"), _shape(manifest)
-        opening = run.desk()
+        opening = run.account()
         from trustedpods.publisher.verbs.money import fund
 
-        async with opening as desk:
-            await fund(desk, name, funding, shape, run.journal)
+        async with opening as account:
+            await fund(account, name, funding, shape, run.journal)
 
     run.finish(
         work, lambda r: [f"paid {r['paid']} {r['token']}; the channel holds {r['left']} {r['token']} now"]
@@ -82,11 +82,11 @@ def close(options: Common, name: str, wait: bool) -> None:
     run = Run(options)
 
     async def work() -> None:
-        opening = run.desk()
+        opening = run.account()
         from trustedpods.publisher.verbs.money import close
 
-        async with opening as desk:
-            await close(desk, name, wait, run.journal)
+        async with opening as account:
+            await close(account, name, wait, run.journal)
 
     run.finish(work, lambda result: [f"{one['provider']}: {one['state']}" for one in result["channels"]])
 
@@ -103,11 +103,11 @@ def balance(options: Common) -> None:
     run = Run(options)
 
     async def work() -> None:
-        opening = run.desk()
+        opening = run.account()
         from trustedpods.publisher.verbs.money import balance
 
-        async with opening as desk:
-            await balance(desk, run.journal)
+        async with opening as account:
+            await balance(account, run.journal)
 
     def lines(result: dict[str, Any]) -> list[str]:
         from trustedpods.publisher.commands.lines import balance_lines
@@ -141,11 +141,11 @@ def bill(options: Common, name: str, manifest: Path | None) -> None:
 
     async def work() -> None:
         shape = _shape(manifest)
-        opening = run.desk()
+        opening = run.account()
         from trustedpods.publisher.verbs.bill import bill
 
-        async with opening as desk:
-            await bill(desk, name, shape, run.journal)
+        async with opening as account:
+            await bill(account, name, shape, run.journal)
 
     def lines(result: dict[str, Any]) -> list[str]:
         from trustedpods.publisher.commands.lines import bill_lines
@@ -181,11 +181,11 @@ def audit(options: Common, name: str, manifest: Path | None) -> None:
 
     async def work() -> None:
         shape = _shape(manifest)
-        opening = run.desk()
+        opening = run.account()
         from trustedpods.publisher.verbs.audit import audit
 
-        async with opening as desk:
-            await audit(desk, name, shape, run.journal)
+        async with opening as account:
+            await audit(account, name, shape, run.journal)
 
     def lines(result: dict[str, Any]) -> list[str]:
         from trustedpods.publisher.commands.lines import audit_lines

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from trustedpods.protocol.errors import TrustedPodsError
     from trustedpods.publisher.context import MarketFile
     from trustedpods.publisher.keyfile import Key
-    from trustedpods.publisher.market.market import Desk
+    from trustedpods.publisher.market.market import MarketAccount
     from trustedpods.publisher.output import PlainShow
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -87,12 +87,12 @@ class Run:
         ask = functools.partial(click.prompt, hide_input=True, err=True) if sys.stdin.isatty() else None
         return load_key(self.common.key, warn=self.show.warning, ask=ask)
 
-    def desk(self) -> "AbstractAsyncContextManager[Desk]":
+    def account(self) -> "AbstractAsyncContextManager[MarketAccount]":
         """The market and the key, to be entered; what is missing is said before slow imports."""
         market, key = self.market(), self.key()
-        from trustedpods.publisher.market.market import open_desk
+        from trustedpods.publisher.market.market import open_account
 
-        return open_desk(market, key)
+        return open_account(market, key)
 
     def finish(
         self, work: Callable[[], Awaitable[None]], lines: Callable[[dict[str, Any]], Sequence[str]]

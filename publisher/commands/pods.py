@@ -68,14 +68,14 @@ def deploy(  # noqa: PLR0913, PLR0917 - click hands them over one by one
             pod = read_pod(file, cache_dir(), name, trust)
             step.facts |= {"images": pod.digests, "image_bytes": pod.image_bytes}
         with run.journal.step("start"):
-            opening = run.desk()
+            opening = run.account()
             from trustedpods.publisher.core.select import parse_choice
-            from trustedpods.publisher.verbs.deploy import Options, deploy
+            from trustedpods.publisher.verbs.deploy import DeployOptions, deploy
 
             choice = None if provider is None else parse_choice(provider)
-            options = Options(choice, funding, explain, policy, patience_s)
-        async with opening as desk:
-            await deploy(options, desk, pod, run.journal)
+            options = DeployOptions(choice, funding, explain, policy, patience_s)
+        async with opening as account:
+            await deploy(options, account, pod, run.journal)
         from trustedpods.publisher.output import timing_line
 
         run.show.line(timing_line(run.journal))
@@ -132,11 +132,11 @@ def status(options: Common, name: str) -> None:
     run = Run(options)
 
     async def work() -> None:
-        opening = run.desk()
+        opening = run.account()
         from trustedpods.publisher.verbs.pods import status
 
-        async with opening as desk:
-            await status(desk, name, run.journal)
+        async with opening as account:
+            await status(account, name, run.journal)
 
     def lines(result: dict[str, Any]) -> list[str]:
         from trustedpods.publisher.commands.lines import status_lines
@@ -171,13 +171,13 @@ def logs(options: Common, name: str, container: str | None, tail: int, follow: b
             sys.stdout.buffer.flush()
 
     async def work() -> None:
-        opening = run.desk()
+        opening = run.account()
         from trustedpods.protocol.messages.pod import LogsBody
         from trustedpods.publisher.verbs.pods import logs
 
         body = LogsBody(container=container, tail=tail, follow=follow)
-        async with opening as desk:
-            await logs(desk, name, body, write, run.journal)
+        async with opening as account:
+            await logs(account, name, body, write, run.journal)
         run.journal.result["logs"] = pieces
 
     run.finish(work, lambda _: [])
@@ -196,10 +196,10 @@ def delete(options: Common, name: str) -> None:
     run = Run(options)
 
     async def work() -> None:
-        opening = run.desk()
+        opening = run.account()
         from trustedpods.publisher.verbs.pods import delete
 
-        async with opening as desk:
-            await delete(desk, name, run.journal)
+        async with opening as account:
+            await delete(account, name, run.journal)
 
     run.finish(work, lambda result: [f"{result['pod']} is removed"])

@@ -9,8 +9,8 @@ from trustedpods.publisher.commands.options import Common, Run, common, pod_name
 
 if TYPE_CHECKING:
     from trustedpods.publisher.core.money import Funding
-    from trustedpods.publisher.market.market import Desk
-    from trustedpods.publisher.verbs.watch import Options
+    from trustedpods.publisher.market.market import MarketAccount
+    from trustedpods.publisher.verbs.watch import WatchOptions
 
 
 def _names(context: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
@@ -79,25 +79,25 @@ def watch(  # noqa: PLR0913, PLR0917 - click hands them over one by one
         patience_s = parse_duration(patience, "--patience")
         below_s = None if top_up_below is None else parse_duration(top_up_below, "--top-up-below")
         limit = None if max_per_day is None else parse_funding(max_per_day, "--max-per-day")
-        opening = run.desk()
+        opening = run.account()
         from trustedpods.publisher.attestation.policies import policy_name
-        from trustedpods.publisher.verbs.watch import Options
+        from trustedpods.publisher.verbs.watch import WatchOptions
 
-        async with opening as desk:
-            wanted = Options(
+        async with opening as account:
+            wanted = WatchOptions(
                 names=names,
                 policy=policy_name(policy, None),
-                top_up=_top_up(desk, below_s, limit),
+                top_up=_top_up(account, below_s, limit),
                 unlock=unlock_on_violation,
                 patience_s=patience_s,
             )
-            await _rounds(run, desk, wanted, None if once else pause_s)
+            await _rounds(run, account, wanted, None if once else pause_s)
 
     run.finish(work, lambda result: [] if result["pods"] else ["no pod was deployed from here"])
     raise SystemExit(run.journal.result["exit"])
 
 
-async def _rounds(run: Run, desk: "Desk", wanted: "Options", pause_s: float | None) -> None:
+async def _rounds(run: Run, account: "MarketAccount", wanted: "WatchOptions", pause_s: float | None) -> None:
     """Round after round with a pause of *pause_s* seconds; a single one, which may fail, where it is None."""
     import trio
 
@@ -106,7 +106,7 @@ async def _rounds(run: Run, desk: "Desk", wanted: "Options", pause_s: float | No
 
     while True:
         try:
-            run.journal.result = round_facts(await watch_round(desk, wanted, run.journal))
+            run.journal.result = round_facts(await watch_round(account, wanted, run.journal))
         except NetworkFailure as error:
             if pause_s is None:
                 raise
@@ -118,7 +118,7 @@ async def _rounds(run: Run, desk: "Desk", wanted: "Options", pause_s: float | No
         await trio.sleep(pause_s)
 
 
-def _top_up(desk: "Desk", below_s: int | None, limit: "Funding | None") -> Any:  # noqa: ANN401
+def _top_up(account: "MarketAccount", below_s: int | None, limit: "Funding | None") -> Any:  # noqa: ANN401
     """What the owner allows; None when nothing was said."""
     from trustedpods.protocol.errors import BadInput
     from trustedpods.publisher.core.watch import TopUp
@@ -127,7 +127,7 @@ def _top_up(desk: "Desk", below_s: int | None, limit: "Funding | None") -> Any: 
         return None
     if limit.amount is None:
         raise BadInput("this is an amount of tokens, not a duration", where="--max-per-day")
-    return TopUp(below_s, desk.token.units(limit.amount, "--max-per-day"))
+    return TopUp(below_s, account.token.units(limit.amount, "--max-per-day"))
 
 
 def _between(run: Run, *, once: bool) -> None:

@@ -47,7 +47,7 @@ class OnChain:
 
 
 @dataclass(frozen=True, slots=True)
-class Bounds:
+class UsageBounds:
     """The client's own knowledge: the pod's size from its manifest, and the provider's idle floor."""
 
     shape: Shape
@@ -59,7 +59,7 @@ def audit(
     leaves: Sequence[UsageLeaf],
     bill: Bill,
     chain: OnChain,
-    bounds: Bounds | None,
+    bounds: UsageBounds | None,
     kept: Sequence[UsageLeaf],
 ) -> list[Finding]:
     """Every check over the *leaves* of the present channel and the *bill* that was made of them.
@@ -175,7 +175,7 @@ def _meter(chain: OnChain) -> Finding:
     return _finding("meter", [] if ours else bad, "only the attested meter may claim from the channel")
 
 
-def _replicas(lines: Sequence[Line], bounds: Bounds | None) -> Finding:
+def _replicas(lines: Sequence[Line], bounds: UsageBounds | None) -> Finding:
     """CPU and memory: at most all replicas, at their full request, all of the period's chain time."""
     if bounds is None:
         return Finding("replicas", None, "give the pod's manifest to bound CPU and memory")
@@ -192,7 +192,7 @@ def _replicas(lines: Sequence[Line], bounds: Bounds | None) -> Finding:
     return _finding("replicas", bad, f"CPU and memory are within {count} replicas at their full request")
 
 
-def _storage(lines: Sequence[Line], bounds: Bounds | None) -> Finding:
+def _storage(lines: Sequence[Line], bounds: UsageBounds | None) -> Finding:
     """Volumes and images, at least the idle floor, all of the period's chain time."""
     if bounds is None:
         return Finding("storage", None, "give the pod's manifest to bound volumes and images")

@@ -38,7 +38,7 @@ class Choice:
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class Requirements:
     """What a pod needs of a provider.
 
     `max_cost_per_day` and `funding` are the publisher's limits.
@@ -85,13 +85,13 @@ def parse_choice(text: str) -> Choice:
     return Choice(parse_address(owner), int(number) if separator else None)
 
 
-def select(wish: Wish, rows: Iterable[RegistryRow]) -> Selection:
+def select(requirements: Requirements, rows: Iterable[RegistryRow]) -> Selection:
     """Filter and rank *rows*: by the price of an hour awake, then asleep, then by address."""
     offers: list[Offer] = []
     left_out: list[LeftOut] = []
     for row in rows:
-        cost = cost_of(wish.shape, row.prices, row.least)
-        reason = _obstacle(wish, row, cost)
+        cost = cost_of(requirements.shape, row.prices, row.least)
+        reason = _obstacle(requirements, row, cost)
         if reason is None:
             offers.append(Offer(row, cost))
         else:
@@ -105,17 +105,17 @@ def _rank(offer: Offer) -> tuple[int, int, str, int]:
     return offer.cost.awake_hour, offer.cost.asleep_hour, offer.row.owner, offer.row.daemon
 
 
-def _obstacle(wish: Wish, row: RegistryRow, cost: Cost) -> str | None:
+def _obstacle(requirements: Requirements, row: RegistryRow, cost: Cost) -> str | None:
     """Why *row* is out of the question; the first reason is enough."""
-    if wish.choice is not None and not wish.choice.matches(row):
-        return f"not the provider asked for ({wish.choice})"
-    if row.trust != wish.trust:
-        return _other_class(wish.trust)
-    if row.token != wish.token_address:
+    if requirements.choice is not None and not requirements.choice.matches(row):
+        return f"not the provider asked for ({requirements.choice})"
+    if row.trust != requirements.trust:
+        return _other_class(requirements.trust)
+    if row.token != requirements.token_address:
         return f"takes another token ({row.token})"
     if not row.endpoint:
         return "its registry row has no address to dial"
-    return _money_obstacle(wish, row, cost)
+    return _money_obstacle(requirements, row, cost)
 
 
 def _other_class(wanted: TrustClass) -> str:
@@ -124,8 +124,8 @@ def _other_class(wanted: TrustClass) -> str:
     return "class sealed, and class open was asked for"
 
 
-def _money_obstacle(wish: Wish, row: RegistryRow, cost: Cost) -> str | None:
-    token, funding, limit = wish.token, wish.funding, wish.max_cost_per_day
+def _money_obstacle(requirements: Requirements, row: RegistryRow, cost: Cost) -> str | None:
+    token, funding, limit = requirements.token, requirements.funding, requirements.max_cost_per_day
     if cost.absurd:
         return "its prices are beyond what any channel can pay"
     if funding is not None:

@@ -74,7 +74,7 @@ class Spent:
 
 
 @dataclass(frozen=True, slots=True)
-class Money:
+class PodFunds:
     """What a pod has, by the chain (*left*) and by its provider (the rest), and what a second may cost.
 
     `runway_s` None: it burns nothing. `peak` and `reserve` are base units: an hour at full size, and
@@ -89,14 +89,14 @@ class Money:
 
 
 @dataclass(frozen=True, slots=True)
-class Payment:
+class PayIn:
     """How much to pay in now (0: nothing), and whether the money is low and stays so."""
 
     units: TokenUnits
     low: bool
 
 
-def payment(money: Money, allowed: TopUp | None, spent: Spent, today: str) -> Payment:
+def payment(money: PodFunds, allowed: TopUp | None, spent: Spent, today: str) -> PayIn:
     """Top up to `below_s` at full size, within what is left of the day's allowance.
 
     The provider says how long the money lasts; a lie costs at most the day's allowance, and nothing
@@ -104,13 +104,13 @@ def payment(money: Money, allowed: TopUp | None, spent: Spent, today: str) -> Pa
     """
     below = LOW_RUNWAY_S if allowed is None else allowed.below_s
     if money.runway_s is None or money.runway_s >= below:
-        return Payment(TokenUnits(0), low=False)
+        return PayIn(TokenUnits(0), low=False)
     if allowed is None:
-        return Payment(TokenUnits(0), low=True)
+        return PayIn(TokenUnits(0), low=True)
     wanted = -(-money.peak_hour * below // HOUR_S) + money.reserve + money.accrued - money.left
     room = max(0, allowed.max_per_day - spent.on(today))
     units = max(0, min(wanted, room))
-    return Payment(TokenUnits(units), low=units < wanted)
+    return PayIn(TokenUnits(units), low=units < wanted)
 
 
 _SEVERITY = (

@@ -35,7 +35,7 @@ class Confirmed:
     generation: int
 
 
-class Provisioning:
+class ProvisionConversation:
     """One `provision` conversation, with the payment and the uploads beside it."""
 
     def __init__(

@@ -12,7 +12,7 @@ from trustedpods.protocol.messages.admission import AdmitBody, Admitted
 from trustedpods.protocol.net import Host
 from trustedpods.publisher.core.select import Offer
 from trustedpods.publisher.journal import Journal, Step, error_facts
-from trustedpods.publisher.market.locations import Place
+from trustedpods.publisher.market.locations import PodLocation
 from trustedpods.publisher.market.session import Publisher, Session, next_generation, open_session
 
 
@@ -21,7 +21,7 @@ class Candidate:
     """A provider to try, with the channel that the pod has there, if any."""
 
     offer: Offer
-    place: Place
+    place: PodLocation
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from trustedpods.contracts.registry_rows import RegistryRow
 from trustedpods.contracts.terms import Terms
 from trustedpods.protocol.errors import Refused
 from trustedpods.protocol.ids import Address, PodRef
-from trustedpods.publisher.market.market import Desk
+from trustedpods.publisher.market.market import MarketAccount
 from trustedpods.publisher.parallel import open_nursery
 
 QUERIES = 8
@@ -20,7 +20,7 @@ QUERIES = 8
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class PodLocation:
     """A provider where a pod of this name would be, and its channel there if one is open.
 
     `opened` tells of a channel that has ended, where it was looked for.
@@ -46,19 +46,19 @@ class Place:
         return self.channel
 
 
-async def places(desk: Desk, name: str, rows: Sequence[RegistryRow]) -> list[Place]:
+async def places(account: MarketAccount, name: str, rows: Sequence[RegistryRow]) -> list[PodLocation]:
     """Every row with the channel that the pod *name* has there; one query for each owner."""
     by_owner: dict[Address, list[RegistryRow]] = defaultdict(list)
     for row in rows:
         by_owner[row.owner].append(row)
-    found: list[Place] = []
+    found: list[PodLocation] = []
     limit = trio.CapacityLimiter(QUERIES)
 
     async def query(owner: Address, daemons: list[RegistryRow]) -> None:
-        refs = [desk.publisher.ref(owner, row.daemon, name) for row in daemons]
+        refs = [account.publisher.ref(owner, row.daemon, name) for row in daemons]
         async with limit:
-            channels = await desk.chain.channels(owner, [ref.channel for ref in refs])
-        found.extend(map(Place, daemons, refs, channels))
+            channels = await account.chain.channels(owner, [ref.channel for ref in refs])
+        found.extend(map(PodLocation, daemons, refs, channels))
 
     async with open_nursery() as nursery:
         for owner, daemons in by_owner.items():
@@ -66,36 +66,38 @@ async def places(desk: Desk, name: str, rows: Sequence[RegistryRow]) -> list[Pla
     return found
 
 
-def by_liveness(found: Sequence[Place]) -> list[Place]:
+def by_liveness(found: Sequence[PodLocation]) -> list[PodLocation]:
     """Places with an open channel; those without a running notice first, then the fullest."""
     open_places = [place for place in found if place.channel is not None]
     return sorted(open_places, key=lambda place: (place.live.unlock_at != 0, -place.live.left))
 
 
-async def find_pod(desk: Desk, name: str, *, ended: bool = False) -> tuple[Place, list[Place]]:
+async def find_pod(
+    account: MarketAccount, name: str, *, ended: bool = False
+) -> tuple[PodLocation, list[PodLocation]]:
     """Where the pod is, and other places that still hold money under its name.
 
     With *ended* the latest place whose channel has ended will do when none is open.
     Raises `Refused` (rule "unknown-pod") when no provider in the registry has a channel of it.
     """
-    rows = await desk.window.rows()
-    found = await places(desk, name, rows)
+    rows = await account.market.rows()
+    found = await places(account, name, rows)
     ranked = by_liveness(found)
     if not ranked and ended:
-        ranked = await _ended(desk, found)
+        ranked = await _ended(account, found)
     if not ranked:
         raise Refused(
-            f"no pod {name!r} of {desk.publisher.address} at any of {len(rows)} providers",
+            f"no pod {name!r} of {account.publisher.address} at any of {len(rows)} providers",
             rule="unknown-pod",
             hint="`trustedpods balance` lists channels; names are those of the manifests",
         )
     return ranked[0], ranked[1:]
 
 
-async def _ended(desk: Desk, found: Sequence[Place]) -> list[Place]:
+async def _ended(account: MarketAccount, found: Sequence[PodLocation]) -> list[PodLocation]:
     """The place with the channel that was opened last; nothing where nobody remembers one."""
     by_channel = {place.ref.channel: place for place in found}
-    for opened in reversed(await desk.chain.opened_by(desk.publisher.address)):
+    for opened in reversed(await account.chain.opened_by(account.publisher.address)):
         if opened.channel in by_channel:
             return [replace(by_channel[opened.channel], opened=opened)]
     return []

@@ -22,7 +22,7 @@ from trustedpods.publisher.market.session import Publisher
 
 
 @dataclass(frozen=True, slots=True)
-class Window:
+class OpenMarket:
     """A market seen from outside: what needs no key."""
 
     file: MarketFile
@@ -53,25 +53,25 @@ class Window:
 
 
 @dataclass(frozen=True, slots=True)
-class Desk:
+class MarketAccount:
     """A market seen by somebody with a key."""
 
-    window: Window
+    market: OpenMarket
     publisher: Publisher
 
     @property
     def chain(self) -> Chain:
         """The chain."""
-        return self.window.chain
+        return self.market.chain
 
     @property
     def token(self) -> Token:
         """The market's money."""
-        return self.window.token
+        return self.market.token
 
 
 @asynccontextmanager
-async def open_window(file: MarketFile) -> AsyncIterator[Window]:
+async def open_market(file: MarketFile) -> AsyncIterator[OpenMarket]:
     """Reach the chain of *file* and see that it is the one that is meant.
 
     Raises `NetworkFailure`, or `NoContext` when chain or contracts are others.
@@ -86,13 +86,13 @@ async def open_window(file: MarketFile) -> AsyncIterator[Window]:
     async with Chain(file.rpc, market, journal=state_dir() / "transactions") as chain:
         await chain.check_market()
         info = await chain.token_info()
-        yield Window(file, chain, Token(info.symbol, info.decimals))
+        yield OpenMarket(file, chain, Token(info.symbol, info.decimals))
 
 
 @asynccontextmanager
-async def open_desk(file: MarketFile, key: Key) -> AsyncIterator[Desk]:
+async def open_account(file: MarketFile, key: Key) -> AsyncIterator[MarketAccount]:
     """The same with a key: who asks."""
-    async with open_window(file) as window:
+    async with open_market(file) as market:
         secret = await trio.to_thread.run_sync(publisher_secret, key.secret)
         context = ChainContext(chain_id=file.chain_id, payments=file.payments)
-        yield Desk(window, Publisher(key.address, key.secret, secret, context))
+        yield MarketAccount(market, Publisher(key.address, key.secret, secret, context))

@@ -14,13 +14,13 @@ from trustedpods.protocol.errors import (
 from trustedpods.protocol.ids import Address, PodRef, channel_hex
 from trustedpods.protocol.units import TokenUnits
 from trustedpods.publisher.journal import Journal, Step
-from trustedpods.publisher.market.market import Desk
+from trustedpods.publisher.market.market import MarketAccount
 
 POLL_S = 0.5
 
 
 @dataclass(slots=True)
-class Payment:
+class ChannelPayment:
     """The channel of one deploy.
 
     `there` says that it was open before this run or is known to have been opened by it, `ours`
@@ -38,28 +38,28 @@ class Payment:
     raised: Terms | None = None
 
 
-async def check_funds(desk: Desk, amount: TokenUnits) -> None:
+async def check_funds(account: MarketAccount, amount: TokenUnits) -> None:
     """Raise `InsufficientFunds` unless the publisher has *amount*, and coin for gas."""
-    token, address = desk.token, desk.publisher.address
-    balance = await desk.chain.token_balance(address)
+    token, address = account.token, account.publisher.address
+    balance = await account.chain.token_balance(address)
     if balance < amount:
         raise InsufficientFunds(
             f"the deposit is {token.text(amount)}, and {address} has {token.text(balance)}",
             rule="token",
             hint="pay in less with --deposit, or send tokens there",
         )
-    if await desk.chain.gas_balance(address) == 0:
+    if await account.chain.gas_balance(address) == 0:
         raise InsufficientFunds(f"{address} has no coin to pay for gas", rule="gas")
 
 
-async def look(desk: Desk, ref: PodRef) -> Channel | None:
+async def look(account: MarketAccount, ref: PodRef) -> Channel | None:
     """The channel as it is on chain now; None means that there is none."""
-    (channel,) = await desk.chain.channels(ref.owner, [ref.channel])
+    (channel,) = await account.chain.channels(ref.owner, [ref.channel])
     return channel
 
 
 async def ensure(
-    desk: Desk, payment: Payment, existing: Channel | None, step: Step, journal: Journal
+    account: MarketAccount, payment: ChannelPayment, existing: Channel | None, step: Step, journal: Journal
 ) -> None:
     """Open the channel, or meet the one that is there; *step* takes the facts.
 
@@ -68,71 +68,79 @@ async def ensure(
     """
     step.facts["channel"] = channel_hex(payment.ref.channel)
     if existing is None:
-        existing = await _open(desk, payment, step, journal)
+        existing = await _open(account, payment, step, journal)
     if existing is not None:
-        _meet(desk, payment, existing, step, journal)
+        _meet(account, payment, existing, step, journal)
 
 
-async def _open(desk: Desk, payment: Payment, step: Step, journal: Journal) -> Channel | None:
+async def _open(
+    account: MarketAccount, payment: ChannelPayment, step: Step, journal: Journal
+) -> Channel | None:
     """Open it; if an earlier run was faster, return what is there."""
     payment.ours = True  # from here on it may be on chain, whatever this run gets to hear
     try:
         with trio.CancelScope(shield=True):
-            receipt = await desk.chain.open_with_permit(
-                desk.publisher.key, payment.ref, payment.meter, payment.terms, payment.amount
+            receipt = await account.chain.open_with_permit(
+                account.publisher.key, payment.ref, payment.meter, payment.terms, payment.amount
             )
     except (Refused, InsufficientFunds) as error:
         payment.ours = False
         if error.rule != "Live":
             raise
-        return await look(desk, payment.ref)
+        return await look(account, payment.ref)
     payment.there = True
     facts = receipt_facts(receipt)
-    step.facts |= {"opened": True, "deposit": desk.token.number(payment.amount), **facts}
-    text = f"paid {desk.token.text(payment.amount)} into a new channel (gas {receipt.gas_used})"
+    step.facts |= {"opened": True, "deposit": account.token.number(payment.amount), **facts}
+    text = f"paid {account.token.text(payment.amount)} into a new channel (gas {receipt.gas_used})"
     journal.event("channel", text, **facts)
     return None
 
 
-def _meet(desk: Desk, payment: Payment, channel: Channel, step: Step, journal: Journal) -> None:
-    step.facts |= {"opened": False, "left": desk.token.number(channel.left)}
+def _meet(
+    account: MarketAccount, payment: ChannelPayment, channel: Channel, step: Step, journal: Journal
+) -> None:
+    step.facts |= {"opened": False, "left": account.token.number(channel.left)}
     if channel.meter_tag != meter_tag(payment.meter):
         raise Refused(
             "the pod's channel names the meter of another boot of this provider",
             rule="meter",
             hint="it restarted just now: run this again, and the channel moves to its new meter",
         )
-    journal.event("channel", f"the pod's channel is there, with {desk.token.text(channel.left)} left")
+    journal.event("channel", f"the pod's channel is there, with {account.token.text(channel.left)} left")
 
 
-async def cancel_notice(desk: Desk, payment: Payment, journal: Journal) -> None:
+async def cancel_notice(account: MarketAccount, payment: ChannelPayment, journal: Journal) -> None:
     """Take back the notice on a channel, so that a pod may run on it; wait until that is final."""
     with journal.step("cancel-notice") as step:
-        receipt = await desk.chain.cancel_unlock(desk.publisher.key, payment.ref.owner, payment.ref.salt)
+        receipt = await account.chain.cancel_unlock(
+            account.publisher.key, payment.ref.owner, payment.ref.salt
+        )
         payment.ours = True
         step.facts |= receipt_facts(receipt)
-        final = receipt.block + desk.window.file.finality_blocks
-        await _block(desk, final)
+        final = receipt.block + account.market.file.finality_blocks
+        await _block(account, final)
     journal.event("notice-cancelled", "took back the notice on the pod's channel", **receipt_facts(receipt))
 
 
-async def raise_cap(desk: Desk, payment: Payment, channel: Channel, journal: Journal) -> Channel:
+async def raise_cap(
+    account: MarketAccount, payment: ChannelPayment, channel: Channel, journal: Journal
+) -> Channel:
     """Give a channel the cap that the pod asks for now, where that is higher; the channel as it is then."""
     raised = payment.raised
     if raised is None or raised.cap_per_day <= channel.terms.cap_per_day:
         return channel
-    receipt = await desk.chain.raise_cap(
-        desk.publisher.key, payment.ref.owner, payment.ref.salt, raised.cap_mantissa, raised.cap_exponent
+    receipt = await account.chain.raise_cap(
+        account.publisher.key, payment.ref.owner, payment.ref.salt, raised.cap_mantissa, raised.cap_exponent
     )
-    text = f"raised the cap of the pod's channel to {desk.token.text(raised.cap_per_day)} a day"
+    text = f"raised the cap of the pod's channel to {account.token.text(raised.cap_per_day)} a day"
     journal.event("cap-raised", text, **receipt_facts(receipt))
     return replace(channel, terms=raised)
 
 
-async def _block(desk: Desk, number: int) -> None:
+async def _block(account: MarketAccount, number: int) -> None:
     """Wait until the chain has come to block *number*."""
     while True:
-        head = await desk.chain.head()
+        head = await account.chain.head()
         if head.number >= number:
             return
         await trio.sleep(POLL_S)

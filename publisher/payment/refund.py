@@ -7,7 +7,7 @@ from trustedpods.protocol.errors import NetworkFailure, Refused, TrustedPodsErro
 from trustedpods.protocol.ids import PodRef
 from trustedpods.publisher.core.money import duration_text
 from trustedpods.publisher.journal import Journal
-from trustedpods.publisher.market.market import Desk
+from trustedpods.publisher.market.market import MarketAccount
 from trustedpods.publisher.payment import channel
 
 RELEASE_WAIT_S = 90.0
@@ -21,21 +21,25 @@ UNSURE_WAIT_S = 5.0
 
 
 async def rescue(
-    desk: Desk, payment: channel.Payment, name: str, error: TrustedPodsError, journal: Journal
+    account: MarketAccount,
+    payment: channel.ChannelPayment,
+    name: str,
+    error: TrustedPodsError,
+    journal: Journal,
 ) -> dict[str, object]:
     """After a deploy failed with *error*: see to it that the money comes back; say how and when."""
     if not (payment.there or payment.ours):
         return {"state": "untouched"}
     silent = isinstance(error, NetworkFailure)
     try:
-        if not payment.there and await channel.look(desk, payment.ref) is None:
+        if not payment.there and await channel.look(account, payment.ref) is None:
             journal.event("no-channel", "no channel was opened, as far as the chain tells")
             return {"state": "untouched"}
         if not payment.ours:
-            return await _left_as_it_was(desk, payment.ref, name, journal)
-        if await wait_released(desk, payment.ref, SILENT_WAIT_S if silent else RELEASE_WAIT_S, journal):
-            return await refunded(desk, payment.ref, journal)
-        return await give_notice(desk, payment.ref, name, journal)
+            return await _left_as_it_was(account, payment.ref, name, journal)
+        if await wait_released(account, payment.ref, SILENT_WAIT_S if silent else RELEASE_WAIT_S, journal):
+            return await refunded(account, payment.ref, journal)
+        return await give_notice(account, payment.ref, name, journal)
     except NetworkFailure as failure:
         journal.show.warning(
             f"the channel holds the deposit still and the chain does not answer ({failure.what}); "
@@ -44,22 +48,24 @@ async def rescue(
         return {"state": "unknown"}
 
 
-async def _left_as_it_was(desk: Desk, ref: PodRef, name: str, journal: Journal) -> dict[str, object]:
+async def _left_as_it_was(
+    account: MarketAccount, ref: PodRef, name: str, journal: Journal
+) -> dict[str, object]:
     """Nothing was paid in this run: say what became of a channel that was there before, if any."""
-    if await wait_released(desk, ref, UNSURE_WAIT_S, journal):
-        return await refunded(desk, ref, journal)
-    current = await channel.look(desk, ref)
+    if await wait_released(account, ref, UNSURE_WAIT_S, journal):
+        return await refunded(account, ref, journal)
+    current = await channel.look(account, ref)
     if current is None:
-        return await refunded(desk, ref, journal)
-    left = desk.token.text(current.left)
+        return await refunded(account, ref, journal)
+    left = account.token.text(current.left)
     journal.event("kept", f"the pod's channel keeps its {left}; `trustedpods close {name}` gets it back")
-    return {"state": "open", "left": desk.token.number(current.left)}
+    return {"state": "open", "left": account.token.number(current.left)}
 
 
-async def wait_released(desk: Desk, ref: PodRef, limit_s: float, journal: Journal) -> bool:
+async def wait_released(account: MarketAccount, ref: PodRef, limit_s: float, journal: Journal) -> bool:
     """Wait until the channel is gone; False when it is not within *limit_s* seconds."""
     said, deadline = False, trio.current_time() + limit_s
-    while await channel.look(desk, ref) is not None:
+    while await channel.look(account, ref) is not None:
         if trio.current_time() > deadline:
             return False
         if not said:
@@ -69,57 +75,57 @@ async def wait_released(desk: Desk, ref: PodRef, limit_s: float, journal: Journa
     return True
 
 
-async def refunded(desk: Desk, ref: PodRef, journal: Journal) -> dict[str, object]:
+async def refunded(account: MarketAccount, ref: PodRef, journal: Journal) -> dict[str, object]:
     """Say what came back of a channel that is gone."""
-    facts = await closed_facts(desk, ref)
+    facts = await closed_facts(account, ref)
     if "refund" not in facts:
         journal.event("no-channel", "no channel is open")
         return {"state": "closed"}
-    text = f"the provider released the channel: {facts['refund']} {desk.token.symbol} came back"
+    text = f"the provider released the channel: {facts['refund']} {account.token.symbol} came back"
     journal.event("refunded", text, **facts)
     return {"state": "released", **facts}
 
 
-async def closed_facts(desk: Desk, ref: PodRef) -> dict[str, object]:
+async def closed_facts(account: MarketAccount, ref: PodRef) -> dict[str, object]:
     """Refund and transaction of a channel that ended; empty when the node cannot tell."""
     try:
-        closed = await desk.chain.closed(ref.owner, ref.channel)
+        closed = await account.chain.closed(ref.owner, ref.channel)
     except NetworkFailure:
         return {}
     if closed is None:
         return {}
     return {
-        "refund": desk.token.number(closed.refund),
+        "refund": account.token.number(closed.refund),
         "refund_units": str(closed.refund),
         "tx": "0x" + closed.tx_hash.hex(),
         "pushed": closed.pushed,
     }
 
 
-async def give_notice(desk: Desk, ref: PodRef, name: str, journal: Journal) -> dict[str, object]:
+async def give_notice(account: MarketAccount, ref: PodRef, name: str, journal: Journal) -> dict[str, object]:
     """Unlock the channel unless its notice runs already; say when it can be closed."""
-    current, facts = await channel.look(desk, ref), dict[str, object]()
+    current, facts = await channel.look(account, ref), dict[str, object]()
     if current is not None and current.unlock_at == 0:
-        facts = await _unlock(desk, ref)
-        current = await channel.look(desk, ref)
+        facts = await _unlock(account, ref)
+        current = await channel.look(account, ref)
     if current is None:
-        return await refunded(desk, ref, journal)
-    head = await desk.chain.head()
+        return await refunded(account, ref, journal)
+    head = await account.chain.head()
     wait = max(0, current.unlock_at - head.time)
     journal.event(
         "unlocking",
-        f"the channel is unlocking: `trustedpods close {name}` gets {desk.token.text(current.left)} back "
+        f"the channel is unlocking: `trustedpods close {name}` gets {account.token.text(current.left)} back "
         f"{'in ' + duration_text(wait) if wait else 'now'}",
         unlock_at=current.unlock_at,
     )
-    left = desk.token.number(current.left)
+    left = account.token.number(current.left)
     return {"state": "unlocking", "unlock_at": current.unlock_at, "left": left, **facts}
 
 
-async def _unlock(desk: Desk, ref: PodRef) -> dict[str, object]:
+async def _unlock(account: MarketAccount, ref: PodRef) -> dict[str, object]:
     """Give notice; whoever released the channel or gave notice just before has done it for us."""
     try:
-        receipt = await desk.chain.unlock(desk.publisher.key, ref.owner, ref.salt)
+        receipt = await account.chain.unlock(account.publisher.key, ref.owner, ref.salt)
     except Refused as error:
         if error.rule not in ("Unknown", "Locked"):
             raise

@@ -21,7 +21,7 @@ from trustedpods.publisher.core.select import Choice
 from trustedpods.publisher.core.trust import check_chip_against_row, check_profile_against_row, trust_text
 from trustedpods.publisher.journal import Journal
 from trustedpods.publisher.market.candidates import provider_name
-from trustedpods.publisher.market.market import Window, open_window
+from trustedpods.publisher.market.market import OpenMarket, open_market
 from trustedpods.publisher.market.session import DIAL_TIMEOUT_S, ask_evidence, attest_row
 
 
@@ -30,24 +30,24 @@ async def attest_provider(file: MarketFile, choice: Choice, wanted: Wanted, jour
 
     Raises EvidenceRefused with the failed check as `rule`.
     """
-    async with open_window(file) as window:
-        row = _one_row(await window.rows(), choice)
+    async with open_market(file) as market:
+        row = _one_row(await market.rows(), choice)
         journal.result |= {"provider": provider_name(row), "class": row.trust}
         async with open_host(None, []) as host:
             saved = await _collect(host, row)
         if wanted.save is not None:
             write_saved(wanted.save, saved)
             journal.result["saved"] = str(wanted.save)
-        own = window.policy(row.trust) if wanted.policy is None and not wanted.print_policy else None
+        own = market.policy(row.trust) if wanted.policy is None and not wanted.print_policy else None
         verdict = judge(saved, wanted, own, simulated_market(file), datetime.now(UTC), journal)
         profile = decode(saved.attested.profile, Profile)
         check_profile_against_row(saved.attested, profile, verdict.simulated, row)
         check_chip_against_row(verdict.chip_id, row)
 
 
-async def prove(window: Window, host: Host, row: RegistryRow) -> dict[str, object]:
+async def prove(market: OpenMarket, host: Host, row: RegistryRow) -> dict[str, object]:
     """What the provider of *row* proves, judged by the market's own policy, for a list."""
-    async with attest_row(host, row, window.policy(row.trust)) as proven:
+    async with attest_row(host, row, market.policy(row.trust)) as proven:
         verdict = proven.verdict
         trust = trust_text(verdict.trust, simulated=verdict.simulated)
         return {

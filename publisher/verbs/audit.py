@@ -9,13 +9,13 @@ from trustedpods.protocol.ids import Address, address_from_bytes
 from trustedpods.protocol.messages.usage import UsageBody, UsageLeaf, UsageReport
 from trustedpods.protocol.units import UnixSeconds
 from trustedpods.publisher.context import state_dir
-from trustedpods.publisher.core.audit import Bounds, Finding, OnChain
+from trustedpods.publisher.core.audit import Finding, OnChain, UsageBounds
 from trustedpods.publisher.core.audit import audit as check
 from trustedpods.publisher.core.bill import Account, Bill, make_bill
 from trustedpods.publisher.core.cost import Shape
 from trustedpods.publisher.journal import Journal
-from trustedpods.publisher.market.locations import Place
-from trustedpods.publisher.market.market import Desk
+from trustedpods.publisher.market.locations import PodLocation
+from trustedpods.publisher.market.market import MarketAccount
 from trustedpods.publisher.market.session import Session, next_generation
 from trustedpods.publisher.state.usage_leaves import keep_leaves, load_leaves
 from trustedpods.publisher.verbs.bill import claimed_of, events_of
@@ -34,41 +34,43 @@ class Examined:
     bill: Bill
 
 
-async def audit(desk: Desk, name: str, shape: Shape | None, journal: Journal) -> None:
+async def audit(account: MarketAccount, name: str, shape: Shape | None, journal: Journal) -> None:
     """Read all leaves of the pod's present channel, check everything that can be, and keep them."""
-    async with visit(desk, name, journal, ended=True) as visited:
-        examined = await examine(desk, visited.session, visited.place, shape)
-    journal.result |= _facts(desk, examined.findings, examined.leaves, examined.bill.total)
+    async with visit(account, name, journal, ended=True) as visited:
+        examined = await examine(account, visited.session, visited.place, shape)
+    journal.result |= _facts(account, examined.findings, examined.leaves, examined.bill.total)
 
 
-async def examine(desk: Desk, session: Session, place: Place, shape: Shape | None) -> Examined:
+async def examine(
+    account: MarketAccount, session: Session, place: PodLocation, shape: Shape | None
+) -> Examined:
     """The same for a provider that was attested just now, for whoever holds the session."""
-    events = await events_of(desk, place)
+    events = await events_of(account, place)
     report = await _report(session, place, events.opened_at or UnixSeconds(0))
     tag = meter_tag(address_from_bytes(session.binding.meter))
     idle_mib = session.profile.least.idle_mib
-    file = desk.window.file
-    account = Account(file.chain_id, file.payments, place.ref.owner, place.ref.channel, place.terms)
+    file = account.market.file
+    billed = Account(file.chain_id, file.payments, place.ref.owner, place.ref.channel, place.terms)
     begun = events.opened_at or 0
     leaves = [leaf for leaf in report.leaves if leaf.up_to > begun]
-    bill = make_bill(account, report, events.opened_at)
+    bill = make_bill(billed, report, events.opened_at)
     chain = OnChain(
         channel=place.channel,
         opened_at=events.opened_at,
         claimed=claimed_of(events, place),
-        submissions={leaf.root: await _submitted(desk, place.ref.owner, leaf) for leaf in leaves},
+        submissions={leaf.root: await _submitted(account, place.ref.owner, leaf) for leaf in leaves},
         meter_tag=tag,
     )
     kept = [
         leaf for leaf in load_leaves(state_dir(), place.ref.channel) if leaf.up_to > (events.opened_at or 0)
     ]
-    bounds = None if shape is None else Bounds(shape, idle_mib)
-    findings = check(account, leaves, bill, chain, bounds, kept)
+    bounds = None if shape is None else UsageBounds(shape, idle_mib)
+    findings = check(billed, leaves, bill, chain, bounds, kept)
     keep_leaves(state_dir(), place.ref.channel, (leaf for leaf in leaves if chain.submissions[leaf.root]))
     return Examined(findings, len(leaves), bill)
 
 
-async def _report(session: Session, place: Place, since: UnixSeconds) -> UsageReport:
+async def _report(session: Session, place: PodLocation, since: UnixSeconds) -> UsageReport:
     """All leaves after *since*, page by page."""
     leaves: list[UsageLeaf] = []
     for _ in range(MAX_PAGES):
@@ -81,19 +83,19 @@ async def _report(session: Session, place: Place, since: UnixSeconds) -> UsageRe
     return UsageReport.model_construct(leaves=leaves, open_usage=page.open_usage)
 
 
-async def _submitted(desk: Desk, owner: Address, leaf: UsageLeaf) -> list[Submission] | None:
+async def _submitted(account: MarketAccount, owner: Address, leaf: UsageLeaf) -> list[Submission] | None:
     """Transactions that carried a leaf's batch, as the chain tells; None where it does not."""
     try:
-        return await desk.chain.submitted(owner, leaf.root)
+        return await account.chain.submitted(owner, leaf.root)
     except NetworkFailure:
         return None
 
 
-def _facts(desk: Desk, findings: list[Finding], leaves: int, total: int) -> dict[str, object]:
+def _facts(account: MarketAccount, findings: list[Finding], leaves: int, total: int) -> dict[str, object]:
     return {
-        "token": desk.token.symbol,
+        "token": account.token.symbol,
         "leaves": leaves,
-        "total": desk.token.number(total),
+        "total": account.token.number(total),
         "total_units": str(total),
         "checks": [asdict(finding) for finding in findings],
         "holds": all(finding.holds is not False for finding in findings),

@@ -19,41 +19,41 @@ from trustedpods.publisher.core.bill import (
 from trustedpods.publisher.core.cost import Shape
 from trustedpods.publisher.core.money import Token
 from trustedpods.publisher.journal import Journal
-from trustedpods.publisher.market.locations import Place
-from trustedpods.publisher.market.market import Desk
+from trustedpods.publisher.market.locations import PodLocation
+from trustedpods.publisher.market.market import MarketAccount
 from trustedpods.publisher.market.session import next_generation
 from trustedpods.publisher.verbs.pods import visit
 
 
-async def bill(desk: Desk, name: str, shape: Shape | None, journal: Journal) -> None:
+async def bill(account: MarketAccount, name: str, shape: Shape | None, journal: Journal) -> None:
     """Ask for the usage leaves, prove them, price them, and look at what was claimed.
 
     With the pod's *shape* (from its manifest), usage beyond it is a problem too.
     """
-    async with visit(desk, name, journal, ended=True) as visited:
+    async with visit(account, name, journal, ended=True) as visited:
         place = visited.place
-        events = await events_of(desk, place)
+        events = await events_of(account, place)
         body = UsageBody(since=events.opened_at or 0)
         report = await visited.session.ask("usage", place.ref, body, next_generation(), UsageReport)
-    file = desk.window.file
-    account = Account(file.chain_id, file.payments, place.ref.owner, place.ref.channel, place.terms)
-    made = make_bill(account, report, events.opened_at, shape)
+    file = account.market.file
+    billed = Account(file.chain_id, file.payments, place.ref.owner, place.ref.channel, place.terms)
+    made = make_bill(billed, report, events.opened_at, shape)
     claimed = claimed_of(events, place)
-    mined = {line.root: await _submission(desk, place.ref.owner, line) for line in made.lines}
+    mined = {line.root: await _submission(account, place.ref.owner, line) for line in made.lines}
     made = with_transactions(made, mined)
     problems = [*made.problems, *compare_with_chain(made, claimed)]
-    journal.result |= _facts(desk, made, claimed) | {"problems": problems}
+    journal.result |= _facts(account, made, claimed) | {"problems": problems}
 
 
-async def events_of(desk: Desk, place: Place) -> ChannelEvents:
+async def events_of(account: MarketAccount, place: PodLocation) -> ChannelEvents:
     """What the chain remembers of the channel; nothing where it does not answer that."""
     try:
-        return await desk.chain.channel_events(place.ref.owner, place.ref.channel)
+        return await account.chain.channel_events(place.ref.owner, place.ref.channel)
     except NetworkFailure:
         return ChannelEvents(opened=None, topped_up=TokenUnits(0), open_tx=None, closed=None)
 
 
-def claimed_of(events: ChannelEvents, place: Place) -> TokenUnits | None:
+def claimed_of(events: ChannelEvents, place: PodLocation) -> TokenUnits | None:
     """What left the channel as pay; None where the node does not remember its events."""
     if events.opened is None:
         return None
@@ -63,16 +63,16 @@ def claimed_of(events: ChannelEvents, place: Place) -> TokenUnits | None:
     return None if events.closed is None else TokenUnits(paid_in - events.closed.refund)
 
 
-async def _submission(desk: Desk, owner: Address, line: Line) -> bytes | None:
+async def _submission(account: MarketAccount, owner: Address, line: Line) -> bytes | None:
     """The transaction that submitted a line's batch, as the chain tells, not the provider."""
     try:
-        return await desk.chain.submissions(owner, line.root)
+        return await account.chain.submissions(owner, line.root)
     except NetworkFailure:
         return None
 
 
-def _facts(desk: Desk, made: Bill, claimed: TokenUnits | None) -> dict[str, object]:
-    token = desk.token
+def _facts(account: MarketAccount, made: Bill, claimed: TokenUnits | None) -> dict[str, object]:
+    token = account.token
     return {
         "token": token.symbol,
         "lines": [_line_facts(token, line) for line in made.lines],

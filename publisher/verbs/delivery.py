@@ -14,16 +14,16 @@ from trustedpods.protocol.ids import address_from_bytes, channel_hex
 from trustedpods.protocol.net import Host
 from trustedpods.publisher.delivery import report
 from trustedpods.publisher.delivery.bundle import make_bundle, make_pieces
-from trustedpods.publisher.delivery.provision import Confirmed, Provisioning
+from trustedpods.publisher.delivery.provision import Confirmed, ProvisionConversation
 from trustedpods.publisher.delivery.upload import Piece, Traffic
 from trustedpods.publisher.images.oci import VerifiedBlob
 from trustedpods.publisher.journal import Journal, Step
 from trustedpods.publisher.market.candidates import provider_name
-from trustedpods.publisher.market.locations import Place
-from trustedpods.publisher.market.market import Desk
+from trustedpods.publisher.market.locations import PodLocation
+from trustedpods.publisher.market.market import MarketAccount
 from trustedpods.publisher.market.session import Session, open_session
 from trustedpods.publisher.payment import channel, refund
-from trustedpods.publisher.payment.channel import Payment
+from trustedpods.publisher.payment.channel import ChannelPayment
 from trustedpods.publisher.pod import Pod
 from trustedpods.publisher.visits import records, release
 
@@ -33,29 +33,29 @@ MAX_OUTAGES = 5
 RETRY_S = 1.0
 
 
-class HandOver:
+class Delivery:
     """One pod to one provider."""
 
     def __init__(
         self,
-        desk: Desk,
+        account: MarketAccount,
         pod: Pod,
         verified: dict[str, VerifiedBlob],
-        payment: Payment,
-        place: Place,
+        payment: ChannelPayment,
+        place: PodLocation,
         policy: Policy,
         patience_s: float,
         journal: Journal,
     ) -> None:
         self._policy = policy
         self._patience_s = patience_s
-        self._desk = desk
+        self._account = account
         self._pod = pod
         self._payment = payment
         self._place = place
         self._journal = journal
         self._traffic = Traffic()
-        self._bundle = make_bundle(pod, desk.publisher)
+        self._bundle = make_bundle(pod, account.publisher)
         self._verified = verified
 
     async def run(self, host: Host, session: Session) -> None:
@@ -74,7 +74,7 @@ class HandOver:
         except TrustedPodsError as error:
             error.where = error.where or provider_name(self._place.row)
             self._journal.result["money"] = await refund.rescue(
-                self._desk, self._payment, name, error, self._journal
+                self._account, self._payment, name, error, self._journal
             )
             raise
         self._keep_bundle()
@@ -84,9 +84,9 @@ class HandOver:
 
     def _keep_bundle(self) -> None:
         """What the provider runs, or soon will: `watch` sends it again after a reboot."""
-        desk, kept = self._desk, channel_hex(self._place.ref.channel)
+        account, kept = self._account, channel_hex(self._place.ref.channel)
         try:
-            records.memos().keep_bundle(kept, desk.publisher.secret, self._bundle)
+            records.memos().keep_bundle(kept, account.publisher.secret, self._bundle)
         except BadInput as error:
             self._journal.show.warning(f"{error}; after a reboot of the provider deploy again by hand")
 
@@ -113,20 +113,20 @@ class HandOver:
             return await self._attempt(session)
 
     async def _attempt(self, session: Session) -> Confirmed:
-        there = await channel.look(self._desk, self._place.ref) if self._known() else self._place.channel
+        there = await channel.look(self._account, self._place.ref) if self._known() else self._place.channel
         if there is not None and release.must_move(session, there):
             memo = records.memos().load(channel_hex(self._place.ref.channel))
             there = await release.move_channel(
-                self._desk, session, self._place.ref, there, memo, self._journal
+                self._account, session, self._place.ref, there, memo, self._journal
             )
         if there is not None:
-            there = await channel.raise_cap(self._desk, self._payment, there, self._journal)
+            there = await channel.raise_cap(self._account, self._payment, there, self._journal)
         terms: Terms = self._payment.terms if there is None else there.terms
 
         async def pay(step: Step) -> None:
-            await channel.ensure(self._desk, self._payment, there, step, self._journal)
+            await channel.ensure(self._account, self._payment, there, step, self._journal)
 
-        provisioning = Provisioning(
+        provisioning = ProvisionConversation(
             session, self._place.ref, self._bundle, self._find_pieces, terms, self._journal
         )
         try:
@@ -140,7 +140,7 @@ class HandOver:
         return self._payment.ours or self._place.channel is not None
 
     async def _find_pieces(self) -> Mapping[bytes, Piece]:
-        return make_pieces(self._verified, self._desk.publisher)
+        return make_pieces(self._verified, self._account.publisher)
 
     async def _reconnect(
         self, stack: AsyncExitStack, host: Host, session: Session, error: NetworkFailure
@@ -152,7 +152,7 @@ class HandOver:
             await trio.sleep(RETRY_S)
             try:
                 row = await self._row(session.row)
-                again = open_session(host, self._desk.publisher, row, policy)
+                again = open_session(host, self._account.publisher, row, policy)
                 session = await stack.enter_async_context(again)
             except NetworkFailure:
                 if trio.current_time() > deadline:
@@ -164,6 +164,6 @@ class HandOver:
 
     async def _row(self, known: RegistryRow) -> RegistryRow:
         """The provider's row as it stands now: a restart may have moved its endpoint."""
-        rows = await self._desk.window.rows()
+        rows = await self._account.market.rows()
         same = (row for row in rows if (row.owner, row.daemon) == (known.owner, known.daemon))
         return next(same, known)

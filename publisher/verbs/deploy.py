@@ -28,26 +28,26 @@ from trustedpods.publisher.core.cost import (
 )
 from trustedpods.publisher.core.deploy import admit_body
 from trustedpods.publisher.core.money import Funding
-from trustedpods.publisher.core.select import Choice, Selection, Wish, select
+from trustedpods.publisher.core.select import Choice, Requirements, Selection, select
 from trustedpods.publisher.delivery import report
 from trustedpods.publisher.images.oci import VerifiedBlob
 from trustedpods.publisher.journal import Journal, Step
 from trustedpods.publisher.market.candidates import Candidate, Reached, first_that_takes, provider_name
-from trustedpods.publisher.market.locations import Place, by_liveness, places
-from trustedpods.publisher.market.market import Desk
+from trustedpods.publisher.market.locations import PodLocation, by_liveness, places
+from trustedpods.publisher.market.market import MarketAccount
 from trustedpods.publisher.market.session import Session
 from trustedpods.publisher.payment import channel
-from trustedpods.publisher.payment.channel import Payment
+from trustedpods.publisher.payment.channel import ChannelPayment
 from trustedpods.publisher.pod import Pod, verify_images
 from trustedpods.publisher.state.names import remember_name
-from trustedpods.publisher.verbs.delivery import HandOver
+from trustedpods.publisher.verbs.delivery import Delivery
 from trustedpods.publisher.visits import records
 
 PATIENCE_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
-class Options:
+class DeployOptions:
     """What the command line says beside the manifest.
 
     `patience_s`: how long a provider that goes away in the middle is waited for. Its daemon
@@ -62,13 +62,13 @@ class Options:
     patience_s: float = PATIENCE_S
 
 
-async def deploy(options: Options, desk: Desk, pod: Pod, journal: Journal) -> None:
+async def deploy(options: DeployOptions, account: MarketAccount, pod: Pod, journal: Journal) -> None:
     """Deploy *pod*; `journal.result` says how it went, also when it raises."""
-    journal.result |= {"pod": pod.name, "publisher": desk.publisher.address}
+    journal.result |= {"pod": pod.name, "publisher": account.publisher.address}
     journal.event("manifest", f"{pod.name}: {report.pod_line(pod)}")
     with journal.step("verify"):
         verified = await trio.to_thread.run_sync(verify_images, pod)
-    await Deploy(options, desk, pod, verified, journal).run()
+    await Deploy(options, account, pod, verified, journal).run()
 
 
 class Deploy:
@@ -76,27 +76,27 @@ class Deploy:
 
     def __init__(
         self,
-        options: Options,
-        desk: Desk,
+        options: DeployOptions,
+        account: MarketAccount,
         pod: Pod,
         verified: dict[str, VerifiedBlob],
         journal: Journal,
     ) -> None:
         self._options = options
-        self._desk = desk
+        self._account = account
         self._pod = pod
         self._verified = verified
         self._journal = journal
         self._lives_there = False
         spec = pod.manifest.spec
         self._policy_name = policy_name(options.policy, spec.policy)
-        self._policy = policy_for(desk.window, spec.trust, self._policy_name)
+        self._policy = policy_for(account.market, spec.trust, self._policy_name)
 
     async def run(self) -> None:
         """List, select, reach, hand over."""
         with self._journal.step("list") as step:
-            rows = await self._desk.window.rows()
-            known = await places(self._desk, self._pod.name, rows)
+            rows = await self._account.market.rows()
+            known = await places(self._account, self._pod.name, rows)
             step.facts["providers"] = len(rows)
         async with open_host(None, []) as host, AsyncExitStack() as stack:
             with self._journal.step("select") as step:
@@ -115,7 +115,7 @@ class Deploy:
                 )
             raise
 
-    def _select(self, rows: Sequence[RegistryRow], known: Sequence[Place], step: Step) -> Selection:
+    def _select(self, rows: Sequence[RegistryRow], known: Sequence[PodLocation], step: Step) -> Selection:
         """Rank the providers; a pod that lives somewhere stays there."""
         choice = self._options.choice
         home = next((place for place in by_liveness(known) if place.live.unlock_at == 0), None)
@@ -128,24 +128,24 @@ class Deploy:
                 )
             choice = Choice(home.row.owner, home.row.daemon)
             self._lives_there = True
-        selection = select(self._wish(choice, paid=home is not None), rows)
+        selection = select(self._requirements(choice, paid=home is not None), rows)
         step.facts["left_out"] = [
             {"provider": provider_name(out.row), "reason": out.reason} for out in selection.left_out
         ]
         if self._options.explain:
-            report.explain(selection, self._desk.token, self._journal)
+            report.explain(selection, self._account.token, self._journal)
         if not selection.offers:
             raise report.nobody(selection, self._pod.manifest.spec.trust)
         return selection
 
-    def _wish(self, choice: Choice | None, *, paid: bool) -> Wish:
-        spec, token = self._pod.manifest.spec, self._desk.token
+    def _requirements(self, choice: Choice | None, *, paid: bool) -> Requirements:
+        spec, token = self._pod.manifest.spec, self._account.token
         limit = spec.payment.max_cost_per_day
         units = None if limit is None else token.units(limit, "payment.maxCostPerDay")
-        return Wish(
+        return Requirements(
             shape=self._shape,
             trust=spec.trust,
-            token_address=self._desk.window.file.token,
+            token_address=self._account.market.file.token,
             token=token,
             funding=None if paid else self._funding,
             max_cost_per_day=None if units is None else min(units, MAX_DEPOSIT),
@@ -164,7 +164,7 @@ class Deploy:
         return None if deposit is None else Funding(amount=deposit)
 
     def _reach(
-        self, host: Host, selection: Selection, known: Sequence[Place], step: Step
+        self, host: Host, selection: Selection, known: Sequence[PodLocation], step: Step
     ) -> AbstractAsyncContextManager[Reached]:
         places_by_row = {(place.row.owner, place.row.daemon): place for place in known}
         candidates = [
@@ -173,7 +173,7 @@ class Deploy:
         manifest = self._pod.manifest
         return first_that_takes(
             host,
-            self._desk.publisher,
+            self._account.publisher,
             candidates,
             self._policy,
             admit_body(manifest, self._pod.image_bytes),
@@ -187,36 +187,36 @@ class Deploy:
         payment = self._payment(reached)
         self._journal.result |= report.provider_facts(session) | {
             "channel": channel_hex(place.ref.channel),
-            "price": report.price_facts(reached.candidate.offer.cost, self._desk.token),
+            "price": report.price_facts(reached.candidate.offer.cost, self._account.token),
         }
         remember_name(state_dir(), channel_hex(place.ref.channel), self._pod.name)
         self._journal.event(
-            "provider", report.provider_line(session, reached.candidate.offer, self._desk.token)
+            "provider", report.provider_line(session, reached.candidate.offer, self._account.token)
         )
         self._tell_cap(reached, payment)
         if place.channel is None:
-            await channel.check_funds(self._desk, payment.amount)
+            await channel.check_funds(self._account, payment.amount)
         elif place.channel.unlock_at:
-            await channel.cancel_notice(self._desk, payment, self._journal)
+            await channel.cancel_notice(self._account, payment, self._journal)
         patience = self._options.patience_s
         self._remember(session, place)
-        handing = HandOver(
-            self._desk, self._pod, self._verified, payment, place, self._policy, patience, self._journal
+        handing = Delivery(
+            self._account, self._pod, self._verified, payment, place, self._policy, patience, self._journal
         )
         await handing.run(host, session)
 
-    def _remember(self, session: Session, place: Place) -> None:
+    def _remember(self, session: Session, place: PodLocation) -> None:
         """Keep what is known of the pod before anything is paid, so that `watch` looks after it."""
         memo = records.load(channel_hex(place.ref.channel), self._journal) or records.begin(
-            self._desk, self._pod.name, place
+            self._account, self._pod.name, place
         )
         memo = records.deployed(
             memo, self._shape, self._pod.loaded.path, self._pod.manifest.spec.trust, self._policy_name
         )
         records.keep(records.attested(memo, session, self._policy), self._journal)
 
-    def _payment(self, reached: Reached) -> Payment:
-        profile, token, shape = reached.session.profile, self._desk.token, self._shape
+    def _payment(self, reached: Reached) -> ChannelPayment:
+        profile, token, shape = reached.session.profile, self._account.token, self._shape
         cost = cost_of(shape, profile.prices, profile.least)
         amount = cost.deposit(self._funding, token, profile.grace_s)
         if reached.candidate.place.channel is None and amount < profile.least.deposit:
@@ -226,9 +226,9 @@ class Deploy:
                 rule="deposit",
                 hint="pay in more with --deposit",
             )
-        limit = self._wish(None, paid=False).max_cost_per_day
+        limit = self._requirements(None, paid=False).max_cost_per_day
         there = reached.candidate.place.channel
-        return Payment(
+        return ChannelPayment(
             ref=reached.candidate.place.ref,
             meter=address_from_bytes(reached.session.binding.meter),
             terms=terms_of(shape, profile.prices, profile.least, limit),
@@ -237,7 +237,7 @@ class Deploy:
             raised=None if there is None else raised_terms(shape, there.terms, profile.least, limit),
         )
 
-    def _tell_cap(self, reached: Reached, payment: Payment) -> None:
+    def _tell_cap(self, reached: Reached, payment: ChannelPayment) -> None:
         """That not all replicas may run at once under the publisher's limit."""
         there = reached.candidate.place.channel
         terms = payment.raised or (payment.terms if there is None else there.terms)

@@ -15,8 +15,8 @@ from trustedpods.publisher.attestation.policies import policy_for
 from trustedpods.publisher.delivery import report
 from trustedpods.publisher.journal import Journal
 from trustedpods.publisher.market.candidates import provider_name
-from trustedpods.publisher.market.locations import Place, find_pod
-from trustedpods.publisher.market.market import Desk
+from trustedpods.publisher.market.locations import PodLocation, find_pod
+from trustedpods.publisher.market.market import MarketAccount
 from trustedpods.publisher.market.session import Session, next_generation
 from trustedpods.publisher.payment import refund
 from trustedpods.publisher.visits import records
@@ -27,43 +27,43 @@ DELETE_TIMEOUT_S = 300.0
 
 
 @dataclass(frozen=True, slots=True)
-class Visit:
+class PodVisit:
     """A pod's provider, attested, and other places that hold money under the pod's name."""
 
-    place: Place
-    others: list[Place]
+    place: PodLocation
+    others: list[PodLocation]
     session: Session
 
 
 @asynccontextmanager
 async def visit(
-    desk: Desk, name: str, journal: Journal, *, ended: bool = False, mend: Mend = "release"
-) -> AsyncIterator[Visit]:
+    account: MarketAccount, name: str, journal: Journal, *, ended: bool = False, mend: Mend = "release"
+) -> AsyncIterator[PodVisit]:
     """Find the pod *name*, dial its provider and verify its evidence; see `find_pod` for *ended*.
 
     The same policy holds as when the pod was deployed from here. A provider that was restarted since
     is given what *mend* says.
     """
-    place, others = await find_pod(desk, name, ended=ended)
-    journal.result |= {"pod": name, "publisher": desk.publisher.address} | place_facts(desk, place)
+    place, others = await find_pod(account, name, ended=ended)
+    journal.result |= {"pod": name, "publisher": account.publisher.address} | place_facts(account, place)
     if others:
-        journal.result["other_channels"] = [place_facts(desk, other) for other in others]
-    memo = records.load(channel_hex(place.ref.channel), journal) or records.begin(desk, name, place)
-    policy = policy_for(desk.window, memo.trust, memo.policy)
+        journal.result["other_channels"] = [place_facts(account, other) for other in others]
+    memo = records.load(channel_hex(place.ref.channel), journal) or records.begin(account, name, place)
+    policy = policy_for(account.market, memo.trust, memo.policy)
     async with open_host(None, []) as host, AsyncExitStack() as stack:
-        standing = await enter(stack, desk, host, place, memo, policy, journal)
-        journal.result |= report.provider_facts(standing.session)
+        visit = await enter(stack, account, host, place, memo, policy, journal)
+        journal.result |= report.provider_facts(visit.session)
         try:
-            await standing.mend(mend)
+            await visit.mend(mend)
         except Refused as error:
             if not no_bundle(error):
                 raise
             journal.show.warning(f"{error}; {error.hint}")
-        journal.result |= records.memo_facts(standing.memo)
-        yield Visit(standing.place, others, standing.session)
+        journal.result |= records.memo_facts(visit.memo)
+        yield PodVisit(visit.place, others, visit.session)
 
 
-def place_facts(desk: Desk, place: Place) -> dict[str, object]:
+def place_facts(account: MarketAccount, place: PodLocation) -> dict[str, object]:
     """A pod's provider and channel, as they stand on chain."""
     facts: dict[str, object] = {
         "provider": {
@@ -74,26 +74,26 @@ def place_facts(desk: Desk, place: Place) -> dict[str, object]:
         },
         "channel": channel_hex(place.ref.channel),
         "channel_open": place.channel is not None,
-        "token": desk.token.symbol,
+        "token": account.token.symbol,
     }
     if place.channel is None:
         return facts
     return facts | {
-        "left": desk.token.number(place.channel.left),
+        "left": account.token.number(place.channel.left),
         "left_units": str(place.channel.left),
         "unlock_at": place.channel.unlock_at or None,
         "up_to": place.channel.up_to,
     }
 
 
-async def status(desk: Desk, name: str, journal: Journal) -> None:
+async def status(account: MarketAccount, name: str, journal: Journal) -> None:
     """What the pod does, where it is reached, how long its money lasts."""
-    async with visit(desk, name, journal, ended=True) as visited:
+    async with visit(account, name, journal, ended=True) as visited:
         answer = await visited.session.ask(
             "status", visited.place.ref, StatusBody(), next_generation(), PodStatus
         )
         statement = _statement(visited, answer)
-    token = desk.token
+    token = account.token
     journal.result |= {
         "phase": answer.phase,
         "reason": answer.reason,
@@ -109,7 +109,7 @@ async def status(desk: Desk, name: str, journal: Journal) -> None:
         journal.result |= report.statement_facts(statement)
 
 
-def _statement(visited: Visit, answer: PodStatus) -> Statement | None:
+def _statement(visited: PodVisit, answer: PodStatus) -> Statement | None:
     """The provider's word, signed by the attested key, for this pod."""
     if answer.statement is None:
         return None
@@ -120,11 +120,11 @@ def _statement(visited: Visit, answer: PodStatus) -> Statement | None:
 
 
 async def logs(
-    desk: Desk, name: str, body: LogsBody, write: Callable[[str, bytes], None], journal: Journal
+    account: MarketAccount, name: str, body: LogsBody, write: Callable[[str, bytes], None], journal: Journal
 ) -> None:
     """Hand each piece of a container's output to *write*, with the container's name."""
     async with (
-        visit(desk, name, journal) as visited,
+        visit(account, name, journal) as visited,
         visited.session.converse("logs", visited.place.ref, body, next_generation()) as conversation,
     ):
         while not conversation.finished:
@@ -133,9 +133,9 @@ async def logs(
                 write(reply.container, reply.data)
 
 
-async def delete(desk: Desk, name: str, journal: Journal) -> None:
+async def delete(account: MarketAccount, name: str, journal: Journal) -> None:
     """Have the pod settled, released and removed; report the refund."""
-    async with visit(desk, name, journal, mend="move") as visited:
+    async with visit(account, name, journal, mend="move") as visited:
         ref = visited.place.ref
         body = DeleteBody()
         async with visited.session.converse("delete", ref, body, next_generation()) as conversation:
@@ -145,10 +145,10 @@ async def delete(desk: Desk, name: str, journal: Journal) -> None:
                     journal.event(f"provider:{reply.step}", reply.text)
     journal.event("deleted", f"{name} is removed")
     try:
-        if await refund.wait_released(desk, ref, refund.RELEASE_WAIT_S, journal):
-            journal.result["money"] = await refund.refunded(desk, ref, journal)
+        if await refund.wait_released(account, ref, refund.RELEASE_WAIT_S, journal):
+            journal.result["money"] = await refund.refunded(account, ref, journal)
         else:
-            journal.result["money"] = await refund.give_notice(desk, ref, name, journal)
+            journal.result["money"] = await refund.give_notice(account, ref, name, journal)
     except NetworkFailure as failure:
         journal.show.warning(f"the pod is removed; the chain does not answer ({failure.what})")
         journal.result["money"] = {"state": "unknown"}

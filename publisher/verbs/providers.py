@@ -13,7 +13,7 @@ from trustedpods.publisher.context import MarketFile
 from trustedpods.publisher.core.money import HOUR_S, Token
 from trustedpods.publisher.journal import Journal, error_facts
 from trustedpods.publisher.market.candidates import provider_name
-from trustedpods.publisher.market.market import Window, open_window
+from trustedpods.publisher.market.market import OpenMarket, open_market
 from trustedpods.publisher.parallel import open_nursery
 from trustedpods.publisher.verbs.attest import prove
 
@@ -25,25 +25,25 @@ MONTH_S = 30 * DAY_S
 
 async def list_providers(file: MarketFile, attest: bool, journal: Journal) -> None:
     """Every row, cheapest core first; with *attest*, what its evidence says."""
-    async with open_window(file) as window:
-        rows = await window.rows()
-        evidence = await _attest_all(window, rows) if attest else {}
+    async with open_market(file) as market:
+        rows = await market.rows()
+        evidence = await _attest_all(market, rows) if attest else {}
     ranked = sorted(rows, key=lambda row: (_units(row.prices, _CORE_HOUR), row.owner, row.daemon))
     journal.result |= {
-        "token": window.token.symbol,
+        "token": market.token.symbol,
         "simulated": file.simulated_root is not None,
-        "providers": [_row_facts(row, window.token) | evidence.get(id(row), {}) for row in ranked],
+        "providers": [_row_facts(row, market.token) | evidence.get(id(row), {}) for row in ranked],
     }
 
 
-async def _attest_all(window: Window, rows: list[RegistryRow]) -> dict[int, dict[str, object]]:
+async def _attest_all(market: OpenMarket, rows: list[RegistryRow]) -> dict[int, dict[str, object]]:
     """What each row's provider proves, by the row's id()."""
     found: dict[int, dict[str, object]] = {}
     limit = trio.CapacityLimiter(PROBES)
 
     async def probe(host: Host, row: RegistryRow) -> None:
         async with limit:
-            found[id(row)] = await _proof(window, host, row)
+            found[id(row)] = await _proof(market, host, row)
 
     async with open_host(None, []) as host, open_nursery() as nursery:
         for row in rows:
@@ -51,9 +51,9 @@ async def _attest_all(window: Window, rows: list[RegistryRow]) -> dict[int, dict
     return found
 
 
-async def _proof(window: Window, host: Host, row: RegistryRow) -> dict[str, object]:
+async def _proof(market: OpenMarket, host: Host, row: RegistryRow) -> dict[str, object]:
     try:
-        return await prove(window, host, row)
+        return await prove(market, host, row)
     except TrustedPodsError as error:
         return {"evidence": f"{error.code}: {error}", "error": error_facts(error)}
 

@@ -34,8 +34,8 @@ from trustedpods.publisher.core.cost import cost_of
 from trustedpods.publisher.core.money import DAY_S, HOUR_S, duration_text
 from trustedpods.publisher.core.trust import trust_text
 from trustedpods.publisher.journal import Journal, error_facts
-from trustedpods.publisher.market.locations import Place
-from trustedpods.publisher.market.market import Desk
+from trustedpods.publisher.market.locations import PodLocation
+from trustedpods.publisher.market.market import MarketAccount
 from trustedpods.publisher.parallel import open_nursery
 from trustedpods.publisher.payment import channel as channels
 from trustedpods.publisher.payment import refund
@@ -43,7 +43,7 @@ from trustedpods.publisher.state.pod_records import PodMemo
 from trustedpods.publisher.verbs.audit import examine
 from trustedpods.publisher.visits import records
 from trustedpods.publisher.visits.release import AWAITING_KEY
-from trustedpods.publisher.visits.visit import Standing, enter
+from trustedpods.publisher.visits.visit import Visit, enter
 
 PODS_AT_ONCE = 4
 RETRY_S = 1.0
@@ -56,7 +56,7 @@ RUNNING = ("serving",)
 
 
 @dataclass(frozen=True, slots=True)
-class Options:
+class WatchOptions:
     """What the owner allows. `policy` over the one of each deploy; `patience_s` for a silent provider."""
 
     names: tuple[str, ...] = ()
@@ -113,19 +113,19 @@ class Watched:
         return text
 
 
-async def watch_round(desk: Desk, options: Options, journal: Journal) -> list[Watched]:
+async def watch_round(account: MarketAccount, options: WatchOptions, journal: Journal) -> list[Watched]:
     """One look at every pod that this client keeps, or at those that are named.
 
     One pod's trouble is in its result and stops no other. Raises `Refused` for a name that is not
     known here, `NetworkFailure` when the chain does not answer.
     """
-    chosen = _chosen(records.mine(desk, journal), options.names)
+    chosen = _chosen(records.mine(account, journal), options.names)
     results = [Watched(memo) for memo in chosen]
     limit = trio.CapacityLimiter(PODS_AT_ONCE)
 
     async def one(result: Watched) -> None:
         async with limit:
-            await _Look(desk, host, options, result, journal).run()
+            await _Look(account, host, options, result, journal).run()
 
     async with open_host(None, []) as host, open_nursery() as nursery:
         for result in results:
@@ -147,14 +147,16 @@ def _chosen(known: Sequence[PodMemo], names: Sequence[str]) -> list[PodMemo]:
 class _Look:
     """One pod in one round."""
 
-    def __init__(self, desk: Desk, host: Host, options: Options, result: Watched, journal: Journal) -> None:
-        self._desk = desk
+    def __init__(
+        self, account: MarketAccount, host: Host, options: WatchOptions, result: Watched, journal: Journal
+    ) -> None:
+        self._account = account
         self._host = host
         self._options = options
         self._result = result
         self._journal = journal
         memo = result.memo
-        self._ref: PodRef = desk.publisher.ref(Address(memo.owner), memo.daemon, memo.name)
+        self._ref: PodRef = account.publisher.ref(Address(memo.owner), memo.daemon, memo.name)
 
     async def run(self) -> None:
         """Everything, through short outages; what fails is the pod's result."""
@@ -189,18 +191,18 @@ class _Look:
 
     async def _once(self) -> None:
         memo = records.memos().load(self._result.memo.channel) or self._result.memo
-        live = await channels.look(self._desk, self._ref)
+        live = await channels.look(self._account, self._ref)
         if live is None:
             self._no_channel(memo)
             return
-        place = Place(await self._row(), self._ref, live)
-        policy = policy_for(self._desk.window, memo.trust, self._options.policy or memo.policy)
+        place = PodLocation(await self._row(), self._ref, live)
+        policy = policy_for(self._account.market, memo.trust, self._options.policy or memo.policy)
         async with AsyncExitStack() as stack:
             try:
-                standing = await enter(stack, self._desk, self._host, place, memo, policy, self._journal)
+                visit = await enter(stack, self._account, self._host, place, memo, policy, self._journal)
             finally:
                 self._result.memo = records.memos().load(memo.channel) or memo
-            await self._look_after(standing)
+            await self._look_after(visit)
 
     def _no_channel(self, memo: PodMemo) -> None:
         """The channel was closed; or a deploy has kept the pod already and is about to open it."""
@@ -212,38 +214,38 @@ class _Look:
 
     async def _row(self) -> RegistryRow:
         memo = self._result.memo
-        rows = await self._desk.window.rows()
+        rows = await self._account.market.rows()
         row = next((row for row in rows if (row.owner, row.daemon) == (memo.owner, memo.daemon)), None)
         if row is None:
             raise Refused("the provider is no longer in the registry", rule="no-provider")
         return row
 
-    async def _look_after(self, standing: Standing) -> None:
-        if standing.place.live.unlock_at:
+    async def _look_after(self, visit: Visit) -> None:
+        if visit.place.live.unlock_at:
             self._result.state = "unlocking"
-        done = await standing.mend("release")
+        done = await visit.mend("release")
         self._result.actions += done
         if "released" in done:
             self._result.state = "released"
-        status = await standing.status()
+        status = await visit.status()
         self._result.facts |= {"phase": status.phase, "runway_s": status.runway_s}
-        if status.phase == AWAITING_KEY and not standing.place.live.unlock_at:
+        if status.phase == AWAITING_KEY and not visit.place.live.unlock_at:
             self._result.bad("waits", int(ExitCode.REFUSED), "the pod waits for its bundle: deploy it again")
-        await self._check_usage(standing, status)
-        await self._top_up(standing, status)
-        self._result.memo = standing.memo
+        await self._check_usage(visit, status)
+        await self._top_up(visit, status)
+        self._result.memo = visit.memo
 
     # ---- money -------------------------------------------------------------------------------
 
-    async def _check_usage(self, standing: Standing, status: PodStatus) -> None:
+    async def _check_usage(self, visit: Visit, status: PodStatus) -> None:
         """The provider's account against the chain and against what the pod can have used."""
-        place, desk, session = standing.place, self._desk, standing.session
-        live, head = await channels.look(desk, place.ref), await desk.chain.head()
+        place, account, session = visit.place, self._account, visit.session
+        live, head = await channels.look(account, place.ref), await account.chain.head()
         if live is None:
             return
-        standing.place = place = replace(place, channel=live)
-        shape = records.shape_of_memo(standing.memo)
-        examined = await examine(desk, session, place, shape)
+        visit.place = place = replace(place, channel=live)
+        shape = records.shape_of_memo(visit.memo)
+        examined = await examine(account, session, place, shape)
         lines = examined.bill.lines
         since = max(live.up_to, lines[-1].up_to if lines else live.up_to)
         idle_mib = session.profile.least.idle_mib
@@ -258,45 +260,47 @@ class _Look:
         if odd:
             self._result.bad("alarm", int(ExitCode.COPIES_DIFFER), *odd)
 
-    async def _top_up(self, standing: Standing, status: PodStatus) -> None:
+    async def _top_up(self, visit: Visit, status: PodStatus) -> None:
         """Pay in what is allowed; the intent is kept before it is sent, so a kill pays nothing twice."""
-        shape, live = records.shape_of_memo(standing.memo), standing.place.live
-        profile = standing.session.profile
+        shape, live = records.shape_of_memo(visit.memo), visit.place.live
+        profile = visit.session.profile
         if live.unlock_at or self._result.exit == ExitCode.COPIES_DIFFER:
             return  # whoever does not keep true books gets no more money
         peak, reserve = -(-live.terms.cap_per_day * HOUR_S // DAY_S), 0
         if shape is not None:
             peak = cost_of(shape, live.terms.prices, profile.least).peak_hour
             reserve = due(shape.awake(profile.grace_s, 0, profile.least.idle_mib), live.terms.prices)
-        money = watch.Money(live.left, status.accrued, status.runway_s, peak, reserve)
+        money = watch.PodFunds(live.left, status.accrued, status.runway_s, peak, reserve)
         today = datetime.now(UTC).strftime("%Y-%m-%d")
-        spent = watch.Spent(standing.memo.paid_day, standing.memo.paid)
+        spent = watch.Spent(visit.memo.paid_day, visit.memo.paid)
         decided = watch.payment(money, self._options.top_up, spent, today)
         if decided.units:
-            await self._pay(standing, decided.units, today, spent.on(today))
+            await self._pay(visit, decided.units, today, spent.on(today))
         if decided.low:
             lasts = "no time" if not status.runway_s else duration_text(status.runway_s)
             allowed = " after today's allowance" if self._options.top_up else ""
             self._result.bad("low", int(ExitCode.FUNDS), f"the deposit lasts {lasts}{allowed}")
 
-    async def _pay(self, standing: Standing, units: TokenUnits, today: str, spent: int) -> None:
-        desk, ref = self._desk, standing.place.ref
+    async def _pay(self, visit: Visit, units: TokenUnits, today: str, spent: int) -> None:
+        account, ref = self._account, visit.place.ref
         try:
-            await channels.check_funds(desk, units)
-            standing.remember(paid_day=today, paid=spent + units)
-            receipt = await desk.chain.top_up(desk.publisher.key, ref.owner, ref.channel, units)
+            await channels.check_funds(account, units)
+            visit.remember(paid_day=today, paid=spent + units)
+            receipt = await account.chain.top_up(account.publisher.key, ref.owner, ref.channel, units)
         except InsufficientFunds as error:
             self._result.bad("low", int(ExitCode.FUNDS), str(error))
             return
-        self._result.actions.append(f"paid {desk.token.text(units)}")
-        self._result.facts |= {"paid": desk.token.number(units), **channels.receipt_facts(receipt)}
+        self._result.actions.append(f"paid {account.token.text(units)}")
+        self._result.facts |= {"paid": account.token.number(units), **channels.receipt_facts(receipt)}
 
     async def _unlock_if_bad(self) -> None:
         """Only when the owner asked for it, and only for what cannot be an outage."""
         if not (self._options.unlock and self._result.violated):
             return
         try:
-            outcome = await refund.give_notice(self._desk, self._ref, self._result.memo.name, self._journal)
+            outcome = await refund.give_notice(
+                self._account, self._ref, self._result.memo.name, self._journal
+            )
         except TrustedPodsError as error:
             self._result.problems.append(f"the deposit could not be unlocked: {error}")
             return

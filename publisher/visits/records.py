@@ -12,8 +12,8 @@ from trustedpods.protocol.messages.provider import TrustClass
 from trustedpods.publisher.context import state_dir
 from trustedpods.publisher.core.cost import Shape
 from trustedpods.publisher.journal import Journal
-from trustedpods.publisher.market.locations import Place
-from trustedpods.publisher.market.market import Desk
+from trustedpods.publisher.market.locations import PodLocation
+from trustedpods.publisher.market.market import MarketAccount
 from trustedpods.publisher.market.session import Session
 from trustedpods.publisher.state.pod_records import Memos, PodMemo, ShapeMemo
 
@@ -26,10 +26,10 @@ def memos() -> Memos:
     return Memos(state_dir() / FOLDER)
 
 
-def mine(desk: Desk, journal: Journal) -> list[PodMemo]:
+def mine(account: MarketAccount, journal: Journal) -> list[PodMemo]:
     """The pods of this key in this market that are kept here, by name; damaged memos are said."""
-    file = desk.window.file
-    place = (file.chain_id, file.payments, desk.publisher.address)
+    file = account.market.file
+    place = (file.chain_id, file.payments, account.publisher.address)
     found = [load(channel, journal) for channel in memos().channels()]
     kept = [memo for memo in found if memo and (memo.chain_id, memo.payments, memo.publisher) == place]
     return sorted(kept, key=lambda memo: memo.name)
@@ -44,15 +44,15 @@ def load(channel: str, journal: Journal) -> PodMemo | None:
         return None
 
 
-def begin(desk: Desk, name: str, place: Place) -> PodMemo:
+def begin(account: MarketAccount, name: str, place: PodLocation) -> PodMemo:
     """A memo of a pod that nothing is known of yet; its class is that of the provider's row."""
-    file, row = desk.window.file, place.row
+    file, row = account.market.file, place.row
     return PodMemo(
         name=name,
         channel=channel_hex(place.ref.channel),
         chain_id=file.chain_id,
         payments=file.payments,
-        publisher=desk.publisher.address,
+        publisher=account.publisher.address,
         owner=row.owner,
         daemon=row.daemon,
         trust=row.trust,

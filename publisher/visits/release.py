@@ -20,11 +20,11 @@ from trustedpods.protocol.messages.rotation import RotateBody
 from trustedpods.protocol.units import UnixSeconds
 from trustedpods.publisher.context import cache_dir
 from trustedpods.publisher.delivery.bundle import make_pieces
-from trustedpods.publisher.delivery.provision import Confirmed, Provisioning
+from trustedpods.publisher.delivery.provision import Confirmed, ProvisionConversation
 from trustedpods.publisher.delivery.upload import Piece
 from trustedpods.publisher.journal import Journal, Step
-from trustedpods.publisher.market.locations import Place
-from trustedpods.publisher.market.market import Desk
+from trustedpods.publisher.market.locations import PodLocation
+from trustedpods.publisher.market.market import MarketAccount
 from trustedpods.publisher.market.session import Session, next_generation
 from trustedpods.publisher.payment import channel as channels
 from trustedpods.publisher.pod import read_pod, verify_images
@@ -47,7 +47,12 @@ def must_move(session: Session, live: Channel) -> bool:
 
 
 async def move_channel(
-    desk: Desk, session: Session, ref: PodRef, live: Channel, memo: PodMemo | None, journal: Journal
+    account: MarketAccount,
+    session: Session,
+    ref: PodRef,
+    live: Channel,
+    memo: PodMemo | None,
+    journal: Journal,
 ) -> Channel:
     """Have the provider hand in a move to its new meter; the channel as it stands afterwards.
 
@@ -57,17 +62,17 @@ async def move_channel(
     `RemoteProtocolError` when the chain does not show what it confirms.
     """
     with journal.step("rotate") as step:
-        old = await _old_meter(desk, ref, live, memo)
-        head, new = await desk.chain.head(), _meter(session)
+        old = await _old_meter(account, ref, live, memo)
+        head, new = await account.chain.head(), _meter(session)
         move = Move(ref.owner, ref.salt, old, new, UnixSeconds(head.time + MOVE_LIFETIME_S))
-        file = desk.window.file
+        file = account.market.file
         domain = Domain.of_payments(file.chain_id, file.payments)
-        signature = await trio.to_thread.run_sync(sign_move, desk.publisher.key, domain, move)
+        signature = await trio.to_thread.run_sync(sign_move, account.publisher.key, domain, move)
         body = RotateBody(old_meter=address_bytes(old), deadline=move.deadline, signature=signature)
         async with session.converse("rotate", ref, body, next_generation()) as conversation:
             done = await conversation.reply(Done, timeout=ROTATE_TIMEOUT_S)
         step.facts |= {"from": old, "to": new, "tx": _hex(done.transaction)}
-        after = await channels.look(desk, ref)
+        after = await channels.look(account, ref)
     if after is None or must_move(session, after):
         raise RemoteProtocolError(
             "the provider says that the channel moved, the chain does not", rule="moved"
@@ -76,13 +81,13 @@ async def move_channel(
     return after
 
 
-async def _old_meter(desk: Desk, ref: PodRef, live: Channel, memo: PodMemo | None) -> Address:
+async def _old_meter(account: MarketAccount, ref: PodRef, live: Channel, memo: PodMemo | None) -> Address:
     """The meter that the channel names: it keeps 120 bits of it, so somebody has to remember the rest."""
     known = [] if memo is None or memo.meter is None else [Address(memo.meter)]
     for meter in known:
         if meter_tag(meter) == live.meter_tag:
             return meter
-    for meter in reversed(await desk.chain.meters(ref.owner, ref.channel)):
+    for meter in reversed(await account.chain.meters(ref.owner, ref.channel)):
         if meter_tag(meter) == live.meter_tag:
             return meter
     raise Refused(
@@ -93,14 +98,14 @@ async def _old_meter(desk: Desk, ref: PodRef, live: Channel, memo: PodMemo | Non
 
 
 async def release(
-    desk: Desk, session: Session, place: Place, memo: PodMemo | None, journal: Journal
+    account: MarketAccount, session: Session, place: PodLocation, memo: PodMemo | None, journal: Journal
 ) -> Confirmed:
     """Send the kept bundle to the newly attested key; returns when the pod serves again.
 
     Raises `Refused` (rule "no-bundle") where this client never deployed the pod.
     """
     name = channel_hex(place.ref.channel)
-    bundle = memos().bundle(name, desk.publisher.secret)
+    bundle = memos().bundle(name, account.publisher.secret)
     if bundle is None:
         raise Refused(
             "the provider's machine was restarted, and this client has no copy of the pod's bundle",
@@ -110,23 +115,23 @@ async def release(
     file = None if memo is None or memo.file is None else Path(memo.file)
 
     async def pieces() -> Mapping[bytes, Piece]:
-        return await trio.to_thread.run_sync(_pieces_of, desk, bundle, file)
+        return await trio.to_thread.run_sync(_pieces_of, account, bundle, file)
 
     async def pay(step: Step) -> None:
         step.facts["opened"] = False
 
-    sending = Provisioning(session, place.ref, bundle, pieces, place.live.terms, journal)
+    sending = ProvisionConversation(session, place.ref, bundle, pieces, place.live.terms, journal)
     confirmed = await sending.run(pay)
     journal.event("released", f"{bundle.name} serves again, with its volumes")
     return confirmed
 
 
-def _pieces_of(desk: Desk, bundle: Bundle, file: Path | None) -> Mapping[bytes, Piece]:
+def _pieces_of(account: MarketAccount, bundle: Bundle, file: Path | None) -> Mapping[bytes, Piece]:
     """The images' content, only read when the provider has lost some of it."""
     if file is None:
         raise Refused("the provider lacks images, and their manifest's place is not known", rule="no-images")
     pod = read_pod(file, cache_dir(), bundle.name)
-    pieces = make_pieces(verify_images(pod), desk.publisher)
+    pieces = make_pieces(verify_images(pod), account.publisher)
     wanted = {blob.blob_id for image in bundle.images for blob in image.blobs}
     if not wanted <= pieces.keys():
         raise BadInput(

@@ -12,8 +12,8 @@ from trustedpods.protocol.messages.pod import PodStatus, StatusBody
 from trustedpods.protocol.net import Host
 from trustedpods.publisher.journal import Journal
 from trustedpods.publisher.market.candidates import provider_name
-from trustedpods.publisher.market.locations import Place
-from trustedpods.publisher.market.market import Desk
+from trustedpods.publisher.market.locations import PodLocation
+from trustedpods.publisher.market.market import MarketAccount
 from trustedpods.publisher.market.session import Session, next_generation, open_session
 from trustedpods.publisher.state.pod_records import PodMemo
 from trustedpods.publisher.visits import records, release
@@ -23,11 +23,11 @@ Mend = Literal["release", "move", "nothing"]
 
 
 @dataclass(slots=True)
-class Standing:
+class Visit:
     """A pod's provider as it stands, verified now: `place` and `memo` are kept up to date."""
 
-    desk: Desk
-    place: Place
+    account: MarketAccount
+    place: PodLocation
     session: Session
     memo: PodMemo
     journal: Journal
@@ -54,7 +54,7 @@ class Standing:
         moved = release.must_move(self.session, self.place.channel)
         if moved:
             live = await release.move_channel(
-                self.desk, self.session, self.place.ref, self.place.channel, self.memo, self.journal
+                self.account, self.session, self.place.ref, self.place.channel, self.memo, self.journal
             )
             self.place = replace(self.place, channel=live)
             done.append("moved")
@@ -62,7 +62,7 @@ class Standing:
             return done  # its owner is taking the deposit back: a pod would be stopped at once
         if how == "release" and (moved or self.memo.holder != boot):
             if (await self.status()).phase == release.AWAITING_KEY:
-                await release.release(self.desk, self.session, self.place, self.memo, self.journal)
+                await release.release(self.account, self.session, self.place, self.memo, self.journal)
                 done.append("released")
             self.remember(holder=boot)
         return done
@@ -70,19 +70,19 @@ class Standing:
 
 async def enter(
     stack: AsyncExitStack,
-    desk: Desk,
+    account: MarketAccount,
     host: Host,
-    place: Place,
+    place: PodLocation,
     memo: PodMemo,
     policy: Policy,
     journal: Journal,
-) -> Standing:
+) -> Visit:
     """Dial the pod's provider and verify it with a fresh nonce; the outcome is kept either way.
 
     Raises `EvidenceRefused` with what to do when it does not verify against *policy*.
     """
     try:
-        session = await stack.enter_async_context(open_session(host, desk.publisher, place.row, policy))
+        session = await stack.enter_async_context(open_session(host, account.publisher, place.row, policy))
     except EvidenceRefused as error:
         records.keep(records.refused(memo, error), journal)
         error.where = error.where or provider_name(place.row)
@@ -90,7 +90,7 @@ async def enter(
         raise
     memo = records.attested(memo, session, policy)
     records.keep(memo, journal)
-    return Standing(desk, place, session, memo, journal)
+    return Visit(account, place, session, memo, journal)
 
 
 def refusal_hint(memo: PodMemo) -> str:

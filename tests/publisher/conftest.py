@@ -15,10 +15,10 @@ from trustedpods.protocol.sealing.requests import ChainContext, publisher_secret
 from trustedpods.publisher.context import MarketFile
 from trustedpods.publisher.core.money import Token
 from trustedpods.publisher.journal import Journal
-from trustedpods.publisher.market.market import Desk, Window
+from trustedpods.publisher.market.market import MarketAccount, OpenMarket
 from trustedpods.publisher.market.session import Publisher
 from trustedpods.publisher.pod import read_pod
-from trustedpods.publisher.verbs.deploy import Options, deploy
+from trustedpods.publisher.verbs.deploy import DeployOptions, deploy
 
 MANIFEST = """
 apiVersion: trustedpods/v1
@@ -61,7 +61,7 @@ class Bench:
     chain: FakeChain
     root: object
     key: bytes
-    desk: Desk
+    account: MarketAccount
     journals: list = field(default_factory=list)
 
     def peer(self, *faults, **more):
@@ -74,7 +74,7 @@ class Bench:
     async def deploy(self, name=None, trust=None, patience_s=0, **options):
         pod = read_pod(self.folder / "pod.yaml", self.folder / "cache", name, trust)
         journal = self.journal()
-        await deploy(Options(patience_s=patience_s, **options), self.desk, pod, journal)
+        await deploy(DeployOptions(patience_s=patience_s, **options), self.account, pod, journal)
         return journal.as_json()
 
     @property
@@ -83,7 +83,7 @@ class Bench:
 
     @property
     def address(self):
-        return self.desk.publisher.address
+        return self.account.publisher.address
 
     def write_image(self, layers=(b"layer" * 1000,), **more):
         ImageFiles(layers=layers, **more).write_archive(self.folder / "hello.tar")
@@ -115,7 +115,7 @@ def bench(tmp_path, monkeypatch, root):
     )
     context = ChainContext(market.chain_id, market.payments)
     publisher = Publisher(address_of(key), key, publisher_secret(key), context)
-    made = Bench(tmp_path, chain, root, key, Desk(Window(file, chain, TOKEN), publisher))
+    made = Bench(tmp_path, chain, root, key, MarketAccount(OpenMarket(file, chain, TOKEN), publisher))
     (tmp_path / "pod.yaml").write_text(MANIFEST)
     (tmp_path / "password.txt").write_text("marker-in-a-secret")
     made.write_image()

@@ -18,7 +18,7 @@ MONEY = ["fund", "close", "balance", "bill"]
 @pytest.fixture
 def cli(bench, monkeypatch):
     """Run the command against the market in memory; providers serve in the test's own trio."""
-    market = bench.desk.window.file
+    market = bench.account.market.file
     path = bench.folder / "market.toml"
     path.write_text(
         f'rpc = "{market.rpc}"\nchain_id = {market.chain_id}\npayments = "{market.payments}"\n'

@@ -35,7 +35,7 @@ from trustedpods.protocol.errors import ExitCode
 from trustedpods.protocol.ids import Address
 from trustedpods.protocol.net import open_host
 from trustedpods.publisher.context import read_market as read_market_file
-from trustedpods.publisher.market.market import open_window
+from trustedpods.publisher.market.market import open_market
 from trustedpods.publisher.market.session import attest_row
 
 pytestmark = pytest.mark.live
@@ -205,7 +205,7 @@ async def replayer(market: LiveLocalnet, *faults: str):
 async def prove(market: LiveLocalnet, peer: Replayer) -> None:
     """What it proves is good, the first time."""
     async with (
-        open_window(read_market_file(market.market_file)) as window,
+        open_market(read_market_file(market.market_file)) as window,
         open_host(None, []) as host,
         attest_row(host, peer.row, window.policy("sealed")) as proven,
     ):

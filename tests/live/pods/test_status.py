@@ -22,7 +22,7 @@ from trustedpods.protocol.sealing.replies import verify_statement
 from trustedpods.publisher.context import read_market
 from trustedpods.publisher.journal import Journal
 from trustedpods.publisher.keyfile import load_key
-from trustedpods.publisher.market.market import open_desk
+from trustedpods.publisher.market.market import open_account
 from trustedpods.publisher.market.session import next_generation
 from trustedpods.publisher.output import make_show
 from trustedpods.publisher.verbs.pods import visit
@@ -55,7 +55,7 @@ def fetch(publisher: Publisher, name: str) -> Confirmation:
     async def ask() -> Confirmation:
         key = load_key(str(publisher.key), warn=pytest.fail)
         async with (
-            open_desk(read_market(publisher.market.market_file), key) as desk,
+            open_account(read_market(publisher.market.market_file), key) as desk,
             visit(desk, name, Journal(make_show(as_json=True))) as visited,
         ):
             answer = await visited.session.ask(

@@ -85,7 +85,7 @@ CASES = {
 
 
 @dataclass(frozen=True)
-class Desk:
+class Laptop:
     """A folder with a market and a key, and the port that stands for the market's node."""
 
     folder: Path
@@ -110,7 +110,7 @@ class Desk:
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> Iterator[Desk]:
+def account(tmp_path: Path) -> Iterator[Laptop]:
     with socket.create_server(("127.0.0.1", 0)) as node:
         address = "0x70997970C51812dc3A010C7d01b50e0d17dc79C8"
         (tmp_path / "market.toml").write_text(
@@ -120,7 +120,7 @@ def desk(tmp_path: Path) -> Iterator[Desk]:
         key = tmp_path / "key"
         key.write_text(secrets.token_hex(32))
         key.chmod(0o600)
-        yield Desk(tmp_path, node)
+        yield Laptop(tmp_path, node)
 
 
 def children_cpu_s() -> float:
@@ -129,12 +129,12 @@ def children_cpu_s() -> float:
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_a_bad_manifest_is_refused_at_once_and_nobody_is_asked(desk: Desk, case: str) -> None:
+def test_a_bad_manifest_is_refused_at_once_and_nobody_is_asked(account: Laptop, case: str) -> None:
     text, line, words = CASES[case]
     if case == "huge":
         text += COMMENT * (HUGE_BYTES // len(COMMENT))
     before = children_cpu_s()
-    process = desk.deploy(text)
+    process = account.deploy(text)
     out, err = process.communicate(timeout=60)
     spent = children_cpu_s() - before
     assert process.returncode == 2, err
@@ -142,17 +142,17 @@ def test_a_bad_manifest_is_refused_at_once_and_nobody_is_asked(desk: Desk, case:
     assert re.match(rf"error: pod\.yaml:{line}[: ]", message), message
     assert all(word in message for word in words), message
     assert out == ""
-    assert not desk.was_asked()
+    assert not account.was_asked()
     assert spent < LIMIT_CPU_S
 
 
-def test_the_port_sees_who_asks(desk: Desk) -> None:
+def test_the_port_sees_who_asks(account: Laptop) -> None:
     """The control: the same manifest with everything that it names."""
-    (desk.folder / "password.txt").write_text("s3cret")
-    ImageFiles().write_archive(desk.folder / "web.tar")
-    process = desk.deploy(GOOD)
+    (account.folder / "password.txt").write_text("s3cret")
+    ImageFiles().write_archive(account.folder / "web.tar")
+    process = account.deploy(GOOD)
     try:
-        assert desk.was_asked(within_s=60)
+        assert account.was_asked(within_s=60)
     finally:
         process.kill()
         process.communicate()

@@ -30,8 +30,10 @@ def naming(bench, policy):
 
 def in_a_real_market(bench):
     """The same market without a root of simulated hardware, as every market but a localnet's."""
-    window = bench.desk.window
-    bench.desk = replace(bench.desk, window=replace(window, file=replace(window.file, simulated_root=None)))
+    market = bench.account.market
+    bench.account = replace(
+        bench.account, market=replace(market, file=replace(market.file, simulated_root=None))
+    )
     path = bench.folder / "market.toml"
     path.write_text(path.read_text().partition("[simulated]")[0])
 

@@ -17,12 +17,12 @@ from trustedpods.protocol.errors import BadInput
 from trustedpods.protocol.ids import ChannelId
 from trustedpods.protocol.messages.usage import UsageLeaf, UsageReport
 from trustedpods.protocol.units import TokenUnits, UnixSeconds, Usage
-from trustedpods.publisher.core.audit import Bounds, OnChain, audit
+from trustedpods.publisher.core.audit import OnChain, UsageBounds, audit
 from trustedpods.publisher.core.bill import make_bill
 from trustedpods.publisher.state.usage_leaves import keep_leaves, load_leaves
 
 METER = 5
-BOUNDS = Bounds(SHAPE, idle_mib=16)
+BOUNDS = UsageBounds(SHAPE, idle_mib=16)
 PERIODS = [
     (10, Usage(500 * 7, 64 * 7, 160, 3, 4)),
     (20, Usage(500 * 40, 64 * 40, 320, 9, 9)),

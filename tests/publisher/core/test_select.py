@@ -17,7 +17,7 @@ from trustedpods.protocol.messages.provider import LeastTerms, Prices
 from trustedpods.protocol.units import TokenUnits, UnixSeconds
 from trustedpods.publisher.core.cost import CLAIM_INTERVAL_S, Shape, cost_of, replicas_within, terms_of
 from trustedpods.publisher.core.money import Funding, Token
-from trustedpods.publisher.core.select import Choice, Wish, parse_choice, select
+from trustedpods.publisher.core.select import Choice, Requirements, parse_choice, select
 
 TOKEN_ADDRESS = address_from_bytes(b"\x11" * 20)
 TOKEN = Token("TEST", 6)
@@ -62,11 +62,13 @@ def row(number: int = 1, cpu: int = 1000, **change: object) -> RegistryRow:
     return replace(made, **change)
 
 
-def wish(**change: object) -> Wish:
-    return replace(Wish(shape=SHAPE, trust="sealed", token_address=TOKEN_ADDRESS, token=TOKEN), **change)
+def requirements(**change: object) -> Requirements:
+    return replace(
+        Requirements(shape=SHAPE, trust="sealed", token_address=TOKEN_ADDRESS, token=TOKEN), **change
+    )
 
 
-def reason(wanted: Wish, candidate: RegistryRow) -> str:
+def reason(wanted: Requirements, candidate: RegistryRow) -> str:
     selection = select(wanted, [candidate])
     assert selection.offers == ()
     return selection.left_out[0].reason
@@ -74,7 +76,7 @@ def reason(wanted: Wish, candidate: RegistryRow) -> str:
 
 def test_cheapest_first_ties_by_address():
     rows = [row(3, 5), row(1, 9), row(2, 5)]
-    assert [offer.row.owner for offer in select(wish(), rows).offers] == [
+    assert [offer.row.owner for offer in select(requirements(), rows).offers] == [
         rows[2].owner,
         rows[0].owner,
         rows[1].owner,
@@ -82,23 +84,23 @@ def test_cheapest_first_ties_by_address():
 
 
 def test_reasons():
-    assert "operator could read" in reason(wish(), row(trust="open"))
-    assert "class sealed" in reason(wish(trust="open"), row())
-    assert "another token" in reason(wish(), row(token=Address("0x" + "22" * 20)))
-    assert "no address" in reason(wish(), row(endpoint=""))
-    assert "not the provider asked for" in reason(wish(choice=Choice(row(2).owner)), row(1))
-    assert "not the provider asked for" in reason(wish(choice=Choice(row(1).owner, 7)), row(1))
+    assert "operator could read" in reason(requirements(), row(trust="open"))
+    assert "class sealed" in reason(requirements(trust="open"), row())
+    assert "another token" in reason(requirements(), row(token=Address("0x" + "22" * 20)))
+    assert "no address" in reason(requirements(), row(endpoint=""))
+    assert "not the provider asked for" in reason(requirements(choice=Choice(row(2).owner)), row(1))
+    assert "not the provider asked for" in reason(requirements(choice=Choice(row(1).owner, 7)), row(1))
     expected = "asks for a deposit of 0.001 TEST, and 0.0005 TEST was given"
-    assert reason(wish(funding=Funding(amount=Decimal("0.0005"))), row()) == expected
-    assert "maxCostPerDay is 0.000001 TEST" in reason(wish(max_cost_per_day=TokenUnits(1)), row())
+    assert reason(requirements(funding=Funding(amount=Decimal("0.0005"))), row()) == expected
+    assert "maxCostPerDay is 0.000001 TEST" in reason(requirements(max_cost_per_day=TokenUnits(1)), row())
     month = LeastTerms(deposit=0, unlock_s=30 * 86400, idle_mib=0)
-    assert "30 d after notice" in reason(wish(), row(least=month))
+    assert "30 d after notice" in reason(requirements(), row(least=month))
 
 
 def test_a_choice_takes_any_daemon_of_an_owner():
     rows = [row(1), row(1, daemon=4), row(2)]
-    assert len(select(wish(choice=Choice(rows[0].owner)), rows).offers) == 2
-    assert [o.row.daemon for o in select(wish(choice=Choice(rows[0].owner, 4)), rows).offers] == [4]
+    assert len(select(requirements(choice=Choice(rows[0].owner)), rows).offers) == 2
+    assert [o.row.daemon for o in select(requirements(choice=Choice(rows[0].owner, 4)), rows).offers] == [4]
 
 
 def test_parse_choice():
@@ -114,7 +116,7 @@ def test_parse_choice():
 @given(SHAPES, st.lists(PRICES, max_size=6), LEASTS)
 def test_every_row_is_an_offer_or_has_a_reason(shape, all_prices, least):
     rows = [row(number + 1, prices=p, least=least) for number, p in enumerate(all_prices)]
-    selection = select(wish(shape=shape), rows)
+    selection = select(requirements(shape=shape), rows)
     found = [o.row for o in selection.offers] + [out.row for out in selection.left_out]
     assert sorted(r.owner for r in found) == sorted(r.owner for r in rows)
     assert all(out.reason for out in selection.left_out)
@@ -126,7 +128,7 @@ def test_a_row_of_absurd_prices_spoils_nothing():
     absurd = Prices(
         cpu_core_ms=2**32 - 1, memory_mib_s=0, storage_mib_s=0, egress_kib=0, ingress_kib=0, scale=0
     )
-    selection = select(wish(funding=Funding(seconds=3600)), [row(1, prices=absurd), row(2)])
+    selection = select(requirements(funding=Funding(seconds=3600)), [row(1, prices=absurd), row(2)])
     assert [offer.row.owner for offer in selection.offers] == [row(2).owner]
     assert "beyond what any channel" in selection.left_out[0].reason
 

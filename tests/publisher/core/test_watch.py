@@ -14,7 +14,7 @@ from trustedpods.publisher.core.watch import (
     LOW_RUNWAY_S,
     MARGIN_S,
     STALE_S,
-    Money,
+    PodFunds,
     Spent,
     TopUp,
     channel_problems,
@@ -32,7 +32,7 @@ amounts = st.integers(0, 10**24)
 
 def money(**changes):
     fields = {"left": 1000, "accrued": 0, "runway_s": 60, "peak_hour": 3600, "reserve": 10}
-    return Money(**(fields | changes))
+    return PodFunds(**(fields | changes))
 
 
 def channel(up_to):
@@ -107,7 +107,7 @@ def test_the_days_allowance():
 
 @given(left=amounts, accrued=amounts, peak=amounts, reserve=amounts, limit=amounts, spent=amounts)
 def test_a_day_never_costs_more_than_its_allowance(left, accrued, peak, reserve, limit, spent):
-    has = Money(left, accrued, 0, peak, reserve)
+    has = PodFunds(left, accrued, 0, peak, reserve)
     decided = payment(has, TopUp(3600, limit), Spent(TODAY, spent), TODAY)
     assert decided.units >= 0
     assert decided.units + spent <= max(limit, spent)

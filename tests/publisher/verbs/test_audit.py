@@ -39,7 +39,7 @@ def claim(bench, peer, seconds, usage):
 
 async def failing(bench, shape=SHAPE):
     journal = bench.journal()
-    await audit(bench.desk, "hello", shape, journal)
+    await audit(bench.account, "hello", shape, journal)
     assert journal.result["holds"] == all(check["holds"] is not False for check in journal.result["checks"])
     return {check["check"] for check in journal.result["checks"] if check["holds"] is False}
 

@@ -62,7 +62,7 @@ async def test_a_limit_a_day_bounds_the_replicas_and_a_higher_one_raises_the_cap
         pod = read_pod(bench.folder / "pod.yaml", bench.folder / "cache", None, None)
         cost = cost_of(shape_of(pod.manifest, pod.image_bytes), peer.prices, peer.least)
         one = cost.least_cap
-        shape_manifest(bench, f'maxCostPerDay: "{bench.desk.token.number(one)}"')
+        shape_manifest(bench, f'maxCostPerDay: "{bench.account.token.number(one)}"')
         await bench.deploy()
         assert "maxCostPerDay pays for 1 of 3 replicas at once, or some more" in bench.last.show.lines
         ((_, life),) = bench.chain.lives.items()

@@ -20,7 +20,7 @@ async def test_status_says_what_deploy_said(bench):
     async with bench.peer().serve():
         deployed = await bench.deploy()
         journal = bench.journal()
-        await pods.status(bench.desk, "hello", journal)
+        await pods.status(bench.account, "hello", journal)
     for field in ("endpoints", "images", "terms", "provider", "channel"):
         seen, said = journal.result[field], deployed[field]
         if field == "provider":
@@ -36,13 +36,13 @@ async def test_a_statement_by_another_key_is_refused(bench):
         await bench.deploy()
         peer.statement = peer.statement.model_copy(update={"signature": bytes(64)})
         with pytest.raises(RemoteProtocolError):
-            await pods.status(bench.desk, "hello", bench.journal())
+            await pods.status(bench.account, "hello", bench.journal())
 
 
 async def test_no_such_pod(bench):
     async with bench.peer().serve():
         with pytest.raises(Refused) as caught:
-            await pods.status(bench.desk, "hello", bench.journal())
+            await pods.status(bench.account, "hello", bench.journal())
     assert caught.value.rule == "unknown-pod"
 
 
@@ -51,14 +51,16 @@ async def test_a_chain_that_cannot_be_read_is_not_no_pod(bench):
         await bench.deploy()
         bench.chain.broken = True
         with pytest.raises(NetworkFailure):
-            await pods.status(bench.desk, "hello", bench.journal())
+            await pods.status(bench.account, "hello", bench.journal())
 
 
 async def test_logs(bench):
     pieces = []
     async with bench.peer().serve():
         await bench.deploy()
-        await pods.logs(bench.desk, "hello", LogsBody(), lambda *piece: pieces.append(piece), bench.journal())
+        await pods.logs(
+            bench.account, "hello", LogsBody(), lambda *piece: pieces.append(piece), bench.journal()
+        )
     assert pieces == [("hello", b"line one\n"), ("hello", b"line two\n")]
 
 
@@ -67,10 +69,10 @@ async def test_delete_reports_the_refund(bench):
     async with bench.peer().serve():
         await bench.deploy(funding=Funding(seconds=3600))
         journal = bench.journal()
-        await pods.delete(bench.desk, "hello", journal)
+        await pods.delete(bench.account, "hello", journal)
         assert bench.chain.tokens[bench.address] == before
         assert journal.result["money"]["state"] == "released"
-        await pods.status(bench.desk, "hello", bench.journal())  # of the ended pod
+        await pods.status(bench.account, "hello", bench.journal())  # of the ended pod
     assert bench.last.result["channel_open"] is False
 
 
@@ -78,12 +80,12 @@ async def test_fund_by_amount_by_cap_and_by_size(bench):
     async with bench.peer().serve():
         await bench.deploy()
     before = channel_of(bench).left
-    await money.fund(bench.desk, "hello", parse_funding("2.5", "x"), None, bench.journal())
+    await money.fund(bench.account, "hello", parse_funding("2.5", "x"), None, bench.journal())
     assert channel_of(bench).left == before + 2_500_000
     cap = channel_of(bench).terms.cap_per_day
-    assert money.top_up_amount(bench.desk, channel_of(bench), Funding(seconds=86400), None) == cap
+    assert money.top_up_amount(bench.account, channel_of(bench), Funding(seconds=86400), None) == cap
     with pytest.raises(BadInput):
-        money.top_up_amount(bench.desk, channel_of(bench), parse_funding("1" + "0" * 25, "x"), None)
+        money.top_up_amount(bench.account, channel_of(bench), parse_funding("1" + "0" * 25, "x"), None)
 
 
 async def test_close_gives_notice_then_closes(bench):
@@ -92,10 +94,10 @@ async def test_close_gives_notice_then_closes(bench):
     before = bench.chain.tokens[bench.address]
     left = channel_of(bench).left
     for _ in range(2):
-        await money.close(bench.desk, "hello", False, bench.journal())
+        await money.close(bench.account, "hello", False, bench.journal())
         assert bench.last.result["channels"][0]["state"] == "unlocking"
     bench.chain.pass_time(61)
-    await money.close(bench.desk, "hello", False, bench.journal())
+    await money.close(bench.account, "hello", False, bench.journal())
     outcome = bench.last.result["channels"][0]
     assert (outcome["state"], outcome["refund"]) == ("closed", TOKEN.number(left))
     assert bench.chain.tokens[bench.address] == before + left
@@ -106,9 +108,9 @@ async def test_balance_names_every_channel(bench):
     async with bench.peer().serve():
         await bench.deploy()
         await bench.deploy(name="second")
-        await pods.delete(bench.desk, "second", bench.journal())
+        await pods.delete(bench.account, "second", bench.journal())
     journal = bench.journal()
-    await money.balance(bench.desk, journal)
+    await money.balance(bench.account, journal)
     states = {entry["name"]: entry["state"] for entry in journal.result["channels"]}
     assert states == {"hello": "open", "second": "closed"}
     assert journal.result["balance_units"] == str(bench.chain.tokens[bench.address])
@@ -118,7 +120,7 @@ async def test_the_bill_of_a_pod_without_usage(bench):
     async with bench.peer().serve():
         await bench.deploy()
         journal = bench.journal()
-        await bill(bench.desk, "hello", None, journal)
+        await bill(bench.account, "hello", None, journal)
     assert journal.result["total_units"] == "0"
     assert journal.result["claimed_units"] == "0"
     assert journal.result["problems"] == []

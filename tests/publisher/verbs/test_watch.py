@@ -14,7 +14,7 @@ from trustedpods.protocol.messages.usage import UsageReport
 from trustedpods.publisher.core.money import Funding
 from trustedpods.publisher.core.watch import TopUp
 from trustedpods.publisher.verbs import pods
-from trustedpods.publisher.verbs.watch import Options, watch_round
+from trustedpods.publisher.verbs.watch import WatchOptions, watch_round
 from trustedpods.publisher.visits import records
 
 
@@ -25,7 +25,7 @@ def channel_of(bench):
 
 async def watched(bench, **options):
     """One round over one pod."""
-    (result,) = await watch_round(bench.desk, Options(patience_s=0, **options), bench.journal())
+    (result,) = await watch_round(bench.account, WatchOptions(patience_s=0, **options), bench.journal())
     return result
 
 
@@ -69,7 +69,7 @@ async def test_the_generation_grows(bench):
         before = bench.last.result["generation"]
         await watched(bench)
         journal = bench.journal()
-        await pods.status(bench.desk, "hello", journal)
+        await pods.status(bench.account, "hello", journal)
         assert journal.result["generation"] > before
 
 
@@ -77,10 +77,10 @@ async def test_the_generation_grows(bench):
 async def test_any_verb_releases(bench, verb):
     async with rebooted(bench) as peer:
         if verb == "status":
-            await pods.status(bench.desk, "hello", bench.journal())
+            await pods.status(bench.account, "hello", bench.journal())
             assert bench.last.result["phase"] == "serving"
         else:
-            await pods.logs(bench.desk, "hello", LogsBody(), lambda *_: None, bench.journal())
+            await pods.logs(bench.account, "hello", LogsBody(), lambda *_: None, bench.journal())
         assert peer.log.count("provision") == 1
 
 
@@ -94,7 +94,7 @@ async def test_a_deploy_moves_the_channel_and_releases(bench):
 
 async def test_delete_moves_the_channel_and_sends_no_bundle(bench):
     async with rebooted(bench) as peer:
-        await pods.delete(bench.desk, "hello", bench.journal())
+        await pods.delete(bench.account, "hello", bench.journal())
         assert "provision" not in peer.log
         assert "rotate" in peer.log
     assert bench.last.result["money"]["state"] == "released"
@@ -112,13 +112,13 @@ async def test_a_kill_between_move_and_release(bench):
 async def test_short_outages_are_waited_for(bench, virtual_time):
     async with rebooted(bench) as peer:
         peer.faults.add("dies-after-rotation")
-        (result,) = await watch_round(bench.desk, Options(patience_s=20), bench.journal())
+        (result,) = await watch_round(bench.account, WatchOptions(patience_s=20), bench.journal())
         assert (result.state, result.exit) == ("released", 0)
 
 
 async def test_without_the_memo_the_chain_knows_the_old_meter(bench):
     async with rebooted(bench) as peer:
-        (memo,) = records.mine(bench.desk, bench.journal())
+        (memo,) = records.mine(bench.account, bench.journal())
         records.memos().save(memo.model_copy(update={"meter": None}))
         assert (await watched(bench)).state == "released"
         assert channel_of(bench).meter_tag == meter_tag(peer.meter)
@@ -127,7 +127,7 @@ async def test_without_the_memo_the_chain_knows_the_old_meter(bench):
 async def test_on_another_machine_status_says_what_to_do(bench, monkeypatch):
     async with rebooted(bench) as peer:
         monkeypatch.setenv("XDG_STATE_HOME", str(bench.folder / "elsewhere"))
-        await pods.status(bench.desk, "hello", bench.journal())
+        await pods.status(bench.account, "hello", bench.journal())
         assert bench.last.result["phase"] == "awaiting-key"
         assert any("deploy FILE" in warning for warning in bench.last.show.warnings)
         assert "provision" not in peer.log
@@ -176,7 +176,7 @@ async def test_a_provider_that_stops_verifying_is_loud_and_gets_nothing(bench):
         assert result.memo.refused
         assert channel_of(bench).unlock_at == 0  # only where the owner asked for it
         with pytest.raises(EvidenceRefused) as caught:
-            await pods.status(bench.desk, "hello", bench.journal())
+            await pods.status(bench.account, "hello", bench.journal())
         assert "it verified last at" in caught.value.hint
         peer.faults.clear()
         assert (await watched(bench)).memo.refused == ""
@@ -202,7 +202,7 @@ async def test_an_outage_never_unlocks(bench):
 async def test_status_says_when_and_against_what(bench):
     async with bench.peer().serve():
         await bench.deploy()
-        await pods.status(bench.desk, "hello", bench.journal())
+        await pods.status(bench.account, "hello", bench.journal())
     attested = bench.last.result["attested"]
     assert attested["at"] > 0
     assert attested["label"] == "built-in"
@@ -218,7 +218,7 @@ async def test_the_class_of_the_deploy_holds(bench):
     async with peer.serve():
         assert (await watched(bench)).exit == 9
         with pytest.raises(EvidenceRefused):
-            await pods.status(bench.desk, "hello", bench.journal())
+            await pods.status(bench.account, "hello", bench.journal())
 
 
 # ---- money -----------------------------------------------------------------------------------
@@ -299,7 +299,7 @@ async def test_a_wallet_that_is_empty(bench):
 
 async def test_a_pod_whose_deposit_is_being_taken_back_is_left_alone(bench):
     async with rebooted(bench) as peer:
-        publisher = bench.desk.publisher
+        publisher = bench.account.publisher
         ref = publisher.ref(peer.owner, peer.daemon, "hello")
         await bench.chain.unlock(bench.key, ref.owner, ref.salt)
         peer.runway = 10
@@ -314,9 +314,9 @@ async def test_a_pod_whose_deposit_is_being_taken_back_is_left_alone(bench):
 async def test_a_closed_channel_is_forgotten(bench):
     async with bench.peer().serve():
         await bench.deploy()
-        await pods.delete(bench.desk, "hello", bench.journal())
+        await pods.delete(bench.account, "hello", bench.journal())
         assert (await watched(bench)).state == "ended"
-        assert await watch_round(bench.desk, Options(), bench.journal()) == []
+        assert await watch_round(bench.account, WatchOptions(), bench.journal()) == []
 
 
 async def test_a_chain_that_cannot_be_read_forgets_nothing(bench):
@@ -330,7 +330,7 @@ async def test_a_chain_that_cannot_be_read_forgets_nothing(bench):
 
 async def test_a_name_that_is_not_known(bench):
     with pytest.raises(Refused) as caught:
-        await watch_round(bench.desk, Options(names=("nobody",)), bench.journal())
+        await watch_round(bench.account, WatchOptions(names=("nobody",)), bench.journal())
     assert caught.value.rule == "unknown-pod"
 
 
@@ -347,7 +347,7 @@ async def test_the_kept_bundle_shows_no_secret(bench):
 
 async def test_a_damaged_bundle_is_said(bench):
     async with rebooted(bench) as peer:
-        (memo,) = records.mine(bench.desk, bench.journal())
+        (memo,) = records.mine(bench.account, bench.journal())
         folder = bench.folder / "home" / ".local" / "state" / "trustedpods" / "pods"
         (folder / f"{memo.channel}.bundle").write_bytes(b"x" * 100)
         result = await watched(bench)
@@ -368,5 +368,5 @@ async def test_a_failed_first_deploy_is_not_forgotten_at_once(bench, virtual_tim
     async with bench.peer("hangs-up-late").serve():
         with pytest.raises(NetworkFailure):
             await bench.deploy()
-        (memo,) = records.mine(bench.desk, bench.journal())
+        (memo,) = records.mine(bench.account, bench.journal())
         assert memo.holder is None

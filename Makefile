@@ -15,7 +15,7 @@ export EXAMPLES ?= few
 MEMORY = $(shell test -w /dev/shm && test $$(df --output=avail /dev/shm | tail -1) -gt 1000000 && echo /dev/shm)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check lint unit policies forge live bench soak contracts clean coverage slither
+.PHONY: help setup demo test check lint unit policies forge live bench soak contracts release clean coverage slither
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
@@ -99,6 +99,9 @@ slither: setup ## static analysis of the contracts
 
 contracts: setup ## compile the contracts and write their ABI and bytecode
 	$(BIN)/python -m trustedpods.contracts.compile
+
+release: setup ## wheel, source archive, checksums, notes: make release VERSION=x.y.z [RELEASE_KEY=file.pem]
+	@$(BIN)/python deploy/release/release.py $(VERSION)
 
 clean: ## end the localnet `market`; remove what was built here (not the caches in your home)
 	@if [ -x $(BIN)/trustedpods-localnet ]; then $(BIN)/trustedpods-localnet down; fi

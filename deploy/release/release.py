@@ -1,0 +1,129 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Makes a release: `python deploy/release/release.py VERSION` (`make release VERSION=x.y.z`).
+
+Into dist/ go the wheel and the source archive, `sbom.json` (CycloneDX 1.6, from the lock file), `NOTES.md`
+(the version's section of CHANGELOG.md) and SHA256SUMS over all of them; with $RELEASE_KEY, an Ed25519 key in
+PEM, also SHA256SUMS.sig, over the bytes of that file. Then the commit is tagged `vVERSION`, here only.
+
+The same commit makes the same bytes: times in the archives are the commit's.
+"""
+
+import hashlib
+import json
+import os
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+VERSION = re.compile(r"\d+\.\d+\.\d+")
+LOCK = Path("deploy/setup/requirements.txt")
+
+
+class NotReleasable(Exception):
+    """Why no release can be made of this checkout; the text is for people."""
+
+
+def notes(changelog: str, version: str) -> str:
+    """The section of *version*; NotReleasable without one."""
+    found = re.search(
+        rf"^## \[{re.escape(version)}\][^\n]*\n(.*?)(?=^## \[|\Z)", changelog, re.MULTILINE | re.DOTALL
+    )
+    if found is None or not found[1].strip():
+        raise NotReleasable(f"CHANGELOG.md has no section [{version}]: give the unreleased one its name")
+    return found[1].strip() + "\n"
+
+
+def bill_of_materials(lock: str, version: str) -> dict[str, object]:
+    """CycloneDX 1.6: our package, and each line of the lock file as a component with its package URL."""
+    pinned = re.findall(r"^([A-Za-z0-9_.-]+)==(\S+)$", lock, re.MULTILINE)
+    return {
+        "bomFormat": "CycloneDX",
+        "specVersion": "1.6",
+        "version": 1,
+        "metadata": {"component": {"type": "application", "name": "trusted-pods", "version": version}},
+        "components": [
+            {"type": "library", "name": name, "version": pin, "purl": f"pkg:pypi/{name.lower()}@{pin}"}
+            for name, pin in pinned
+        ],
+    }
+
+
+def check(root: Path, version: str) -> str:
+    """The notes of the release; NotReleasable where anything stands against it."""
+    if not VERSION.fullmatch(version):
+        raise NotReleasable(f"{version!r} is no version: three numbers, as in 1.2.3")
+    declared = tomllib.loads((root / "pyproject.toml").read_text())["project"]["version"]
+    if declared != version:
+        raise NotReleasable(f"pyproject.toml says {declared}: write {version} there and commit it")
+    if dirty := _git(root, "status", "--porcelain"):
+        raise NotReleasable(f"the checkout is not clean: {dirty.splitlines()[0].strip()}")
+    if _git(root, "tag", "--list", f"v{version}"):
+        raise NotReleasable(f"there is a tag v{version} already")
+    return notes((root / "CHANGELOG.md").read_text(), version)
+
+
+def make(root: Path, version: str, key: bytes | None) -> list[Path]:
+    """Everything of the release in dist/, in the order of SHA256SUMS; *key* is a PEM."""
+    text = check(root, version)
+    dist = root / "dist"
+    dist.mkdir(exist_ok=True)
+    if left := [path.name for path in dist.iterdir()]:
+        raise NotReleasable(f"dist/ holds {left[0]}: move it away")
+    environment = {**os.environ, "SOURCE_DATE_EPOCH": _git(root, "log", "-1", "--format=%ct")}
+    build = [sys.executable, "-m", "hatchling", "build", "-d", str(dist)]
+    subprocess.run(build, cwd=root, env=environment, check=True, capture_output=True)  # noqa: S603 - ours
+    materials = bill_of_materials((root / LOCK).read_text(), version)
+    (dist / "sbom.json").write_text(json.dumps(materials, indent=1) + "\n")
+    (dist / "NOTES.md").write_text(text)
+    made = sorted(dist.iterdir())
+    sums = "".join(f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.name}\n" for path in made)
+    (dist / "SHA256SUMS").write_text(sums)
+    if key is not None:
+        (dist / "SHA256SUMS.sig").write_bytes(_signing_key(key).sign(sums.encode()))
+    _git(root, "tag", f"v{version}")
+    return made
+
+
+def _signing_key(pem: bytes) -> Ed25519PrivateKey:
+    try:
+        key = load_pem_private_key(pem, password=None)
+    except (ValueError, TypeError) as error:
+        raise NotReleasable(f"$RELEASE_KEY is no key: {error}") from None
+    if not isinstance(key, Ed25519PrivateKey):
+        raise NotReleasable("$RELEASE_KEY is not an Ed25519 key")
+    return key
+
+
+def _git(root: Path, *words: str) -> str:
+    argv = ["git", *words]
+    done = subprocess.run(argv, cwd=root, check=True, capture_output=True, text=True)  # noqa: S603 - ours
+    return done.stdout.strip()
+
+
+def _version(words: list[str]) -> str:
+    if len(words) != 1:
+        raise NotReleasable("name the version: make release VERSION=x.y.z")
+    return words[0]
+
+
+def main(words: list[str]) -> int:
+    """Exit code 2 where nothing was made, and why."""
+    file = os.environ.get("RELEASE_KEY")
+    try:
+        made = make(Path.cwd(), _version(words), Path(file).read_bytes() if file else None)
+    except (NotReleasable, OSError) as error:
+        sys.stderr.write(f"error: {error}\n")
+        return 2
+    names = ", ".join(path.name for path in made)
+    sys.stdout.write(f"dist/: {names}, SHA256SUMS{', signed' if file else ''}; tagged v{words[0]}\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`make release`, in a copy of the repository: what it makes, twice alike, and what it refuses."""
+
+import hashlib
+import importlib.util
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
+from tests.paths import ROOT
+from tests.test_layout import tracked
+
+SCRIPT = ROOT / "deploy" / "release" / "release.py"
+KEY = Ed25519PrivateKey.from_private_bytes(bytes(32))
+PEM = KEY.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+VERSION = "0.1.0"
+
+
+def _load():
+    spec = importlib.util.spec_from_file_location("release", SCRIPT)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+release = _load()
+
+
+def git(folder: Path, *words: str) -> None:
+    who = ["-c", "user.name=nobody", "-c", "user.email=nobody@example.org", "-c", "init.defaultBranch=main"]
+    subprocess.run(["git", *who, *words], cwd=folder, check=True, capture_output=True)
+
+
+@pytest.fixture
+def checkout(tmp_path):
+    """A repository with one commit of what is tracked here, and a section for the version."""
+    folder = tmp_path / "checkout"
+    for path in tracked():
+        if path.is_file() and not path.is_relative_to(ROOT / "tests"):
+            target = folder / path.relative_to(ROOT)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(path, target)
+    changes = folder / "CHANGELOG.md"
+    changes.write_text(changes.read_text().replace("## [Unreleased]", f"## [{VERSION}] - 2026-11-28"))
+    git(folder, "init", "--quiet")
+    git(folder, "add", "--all")
+    git(folder, "commit", "--quiet", "-m", "everything", "--date=2026-11-28T00:00:00Z")
+    return folder
+
+
+def run(folder: Path, *words: str, **environment: str) -> "subprocess.CompletedProcess[str]":
+    command = [sys.executable, str(SCRIPT), *words]
+    seen = {"PATH": "/usr/bin:/bin:/usr/local/bin", **environment}
+    return subprocess.run(command, cwd=folder, env=seen, capture_output=True, text=True, check=False)
+
+
+def test_a_release_is_whole_signed_tagged_and_the_same_again(checkout, tmp_path):
+    (tmp_path / "key.pem").write_bytes(PEM)
+    made = run(checkout, VERSION, RELEASE_KEY=str(tmp_path / "key.pem"))
+    assert made.returncode == 0, made.stderr
+    dist = checkout / "dist"
+    sums = (dist / "SHA256SUMS").read_text()
+    listed = dict(reversed(line.split("  ")) for line in sums.splitlines())
+    assert set(listed) == {path.name for path in dist.iterdir()} - {"SHA256SUMS", "SHA256SUMS.sig"}
+    assert {name.rpartition(".")[2] for name in listed} == {"whl", "gz", "json", "md"}
+    for name, digest in listed.items():
+        assert hashlib.sha256((dist / name).read_bytes()).hexdigest() == digest
+    KEY.public_key().verify((dist / "SHA256SUMS.sig").read_bytes(), sums.encode())
+    materials = json.loads((dist / "sbom.json").read_text())
+    assert {"type": "library", "name": "libp2p", "version": "0.8.1", "purl": "pkg:pypi/libp2p@0.8.1"} in (
+        materials["components"]
+    )
+    assert "### Added" in (dist / "NOTES.md").read_text()
+    assert "already" in run(checkout, VERSION).stderr
+    git(checkout, "tag", "--delete", f"v{VERSION}")
+    shutil.rmtree(dist)
+    assert run(checkout, VERSION).returncode == 0
+    assert (dist / "SHA256SUMS").read_text() == sums
+
+
+@pytest.mark.parametrize(
+    ("words", "why"),
+    [
+        ((), "name the version"),
+        (("1.0",), "no version"),
+        (("9.9.9",), "pyproject.toml says"),
+        ((VERSION,), "not clean"),
+    ],
+)
+def test_what_stands_against_a_release_is_said_and_nothing_is_made(checkout, words, why):
+    (checkout / "README.md").write_text("changed\n")
+    refused = run(checkout, *words)
+    assert (refused.returncode, why in refused.stderr) == (2, True), refused.stderr
+    assert not (checkout / "dist").exists()
+
+
+def test_a_version_without_notes_is_refused():
+    with pytest.raises(release.NotReleasable, match=r"no section \[2\.0\.0\]"):
+        release.notes("## [Unreleased]\n\n- much\n\n## [1.0.0]\n\n- first\n", "2.0.0")
+    assert release.notes("## [1.0.0] - today\n\n- first\n\n## [0.9.0]\n\n- before\n", "1.0.0") == "- first\n"
+
+
+def test_a_key_of_another_kind_is_refused():
+    with pytest.raises(release.NotReleasable, match="no key"):
+        release._signing_key(b"nothing")

@@ -7,6 +7,7 @@ import json
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
@@ -37,21 +38,24 @@ def git(folder: Path, *words: str) -> None:
     subprocess.run(["git", *who, *words], cwd=folder, check=True, capture_output=True)
 
 
-@pytest.fixture
-def checkout(tmp_path):
-    """A repository with one commit of what is tracked here, and a section for the version."""
-    folder = tmp_path / "checkout"
-    for path in tracked():
-        if path.is_file() and not path.is_relative_to(ROOT / "tests"):
-            target = folder / path.relative_to(ROOT)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(path, target)
+def repository(folder: Path, files: Iterable[Path]) -> Path:
+    """One commit of these files, with a section for the version."""
+    for path in files:
+        target = folder / path.relative_to(ROOT)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, target)
     changes = folder / "CHANGELOG.md"
     changes.write_text(changes.read_text().replace("## [Unreleased]", f"## [{VERSION}] - 2026-11-28"))
     git(folder, "init", "--quiet")
     git(folder, "add", "--all")
     git(folder, "commit", "--quiet", "-m", "everything", "--date=2026-11-28T00:00:00Z")
     return folder
+
+
+@pytest.fixture
+def checkout(tmp_path):
+    files = [path for path in tracked() if path.is_file() and not path.is_relative_to(ROOT / "tests")]
+    return repository(tmp_path / "checkout", files)
 
 
 def run(folder: Path, *words: str, **environment: str) -> "subprocess.CompletedProcess[str]":
@@ -93,8 +97,10 @@ def test_a_release_is_whole_signed_tagged_and_the_same_again(checkout, tmp_path)
         ((VERSION,), "not clean"),
     ],
 )
-def test_what_stands_against_a_release_is_said_and_nothing_is_made(checkout, words, why):
-    (checkout / "README.md").write_text("changed\n")
+def test_what_stands_against_a_release_is_said_and_nothing_is_made(tmp_path, words, why):
+    files = [ROOT / name for name in ("pyproject.toml", "CHANGELOG.md")]
+    checkout = repository(tmp_path / "checkout", files)
+    (checkout / "README.md").write_text("new\n")
     refused = run(checkout, *words)
     assert (refused.returncode, why in refused.stderr) == (2, True), refused.stderr
     assert not (checkout / "dist").exists()

@@ -28,26 +28,26 @@ MAX_REPLICAS = 20
 MAX_CONTAINERS = 8
 
 
-class Part(BaseModel):
+class ManifestPart(BaseModel):
     """Base of every part of a manifest: camelCase in files, unknown fields refused."""
 
     model_config = STRICT
 
 
-class SecretKeyRef(Part):
+class SecretKeyRef(ManifestPart):
     """A key of a secret volume of this manifest."""
 
     name: DnsLabel
     key: FileName
 
 
-class EnvSource(Part):
+class EnvSource(ManifestPart):
     """Where an environment variable's value comes from."""
 
     secret_key_ref: SecretKeyRef
 
 
-class EnvVar(Part):
+class EnvVar(ManifestPart):
     """One environment variable: a value, or a key of a secret."""
 
     name: EnvName
@@ -61,7 +61,7 @@ class EnvVar(Part):
         return self
 
 
-class ContainerPort(Part):
+class ContainerPort(ManifestPart):
     """A port that a container listens on."""
 
     container_port: Port
@@ -76,7 +76,7 @@ class ContainerPort(Part):
         return protocol
 
 
-class ResourceSizes(Part):
+class ResourceSizes(ManifestPart):
     """CPU, memory and scratch disk of a container."""
 
     cpu: CpuMilli = DEFAULT_CPU_MILLI
@@ -84,7 +84,7 @@ class ResourceSizes(Part):
     ephemeral_storage: MiB = Field(default=DEFAULT_EPHEMERAL_MIB, alias="ephemeral-storage")
 
 
-class ContainerResources(Part):
+class ContainerResources(ManifestPart):
     """`limits` is what is billed; `requests`, where given, must say the same."""
 
     limits: ResourceSizes = ResourceSizes()
@@ -97,7 +97,7 @@ class ContainerResources(Part):
         return self
 
 
-class VolumeMount(Part):
+class VolumeMount(ManifestPart):
     """Where a container sees a volume."""
 
     name: DnsLabel
@@ -106,20 +106,20 @@ class VolumeMount(Part):
     sub_path: FileName | None = None
 
 
-class HttpGet(Part):
+class HttpGet(ManifestPart):
     """Ready when this answers with a status from 200 to 399."""
 
     path: Annotated[str, Field(pattern=r"^/[!-~]{0,1023}$")] = "/"
     port: Port
 
 
-class TcpSocket(Part):
+class TcpSocket(ManifestPart):
     """Ready when a connection is accepted."""
 
     port: Port
 
 
-class Probe(Part):
+class Probe(ManifestPart):
     """When a container can take requests. Run by the provider's facade, not by the kubelet."""
 
     http_get: HttpGet | None = None
@@ -133,7 +133,7 @@ class Probe(Part):
         return self
 
 
-class Container(Part):
+class Container(ManifestPart):
     """One container, as in a PodSpec.
 
     `image` names an archive on the publisher's disk: `oci-archive:FILE`, `docker-archive:FILE`
@@ -152,26 +152,26 @@ class Container(Part):
     readiness_probe: Probe | None = None
 
 
-class EmptyDir(Part):
+class EmptyDir(ManifestPart):
     """Scratch space that goes with the pod."""
 
     size_limit: MiB = 64
 
 
-class Persistent(Part):
+class Persistent(ManifestPart):
     """A volume that outlives the pod's processes and its being at zero; billed while it exists."""
 
     size: MiB
     storage_class_name: DnsLabel | None = None
 
 
-class SecretSource(Part):
+class SecretSource(ManifestPart):
     """Files of the publisher, sealed into the bundle. Paths are relative to the manifest."""
 
     files: Annotated[dict[FileName, str], Field(min_length=1, max_length=64)]
 
 
-class Volume(Part):
+class Volume(ManifestPart):
     """A volume of the pod: exactly one kind."""
 
     name: DnsLabel
@@ -189,7 +189,7 @@ class Volume(Part):
         return self
 
 
-class Scale(Part):
+class Scale(ManifestPart):
     """How many replicas: `min` 0 lets the pod sleep after `idleAfter` without a request.
 
     A connection that has carried nothing for `idleConnection` does not keep the pod awake, and is
@@ -210,20 +210,20 @@ class Scale(Part):
         return self
 
 
-class Payment(Part):
+class Payment(ManifestPart):
     """Money in whole tokens, as decimal text: `"2.5"`. `maxCostPerDay` bounds the replicas at once."""
 
     deposit: Annotated[Decimal, Field(gt=0, max_digits=30, decimal_places=18)] | None = None
     max_cost_per_day: Annotated[Decimal, Field(gt=0, max_digits=30, decimal_places=18)] | None = None
 
 
-class Notify(Part):
+class Notify(ManifestPart):
     """Where warnings go while no client runs: `webhook` gets a signed POST (docs/metering.md)."""
 
     webhook: Annotated[str, Field(pattern=r"^https?://[!-~]{1,500}$")] | None = None
 
 
-class PodSpec(Part):
+class PodSpec(ManifestPart):
     """What the pod is made of, how it scales, whom it trusts and what it may cost.
 
     `initContainers` run one after another, each to its end, before the `containers` of a replica start.
@@ -261,13 +261,13 @@ class PodSpec(Part):
         return [*self.init_containers, *self.containers]
 
 
-class Metadata(Part):
+class Metadata(ManifestPart):
     """The pod's name: the publisher's own, never shown to others."""
 
     name: DnsLabel
 
 
-class PodManifest(Part):
+class PodManifest(ManifestPart):
     """A whole manifest file. References inside it are checked here, files by `parse`."""
 
     api_version: Literal["trustedpods/v1"]

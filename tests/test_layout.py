@@ -2,10 +2,13 @@
 """The house's own rules: what the tools do not check."""
 
 import ast
+import re
 import subprocess
 import tomllib
 from collections import Counter
 from pathlib import Path
+
+import pytest
 
 from tests import conftest
 from tests.paths import ROOT
@@ -82,6 +85,30 @@ def test_no_folder_holds_more_modules_than_fit_a_glance() -> None:
         if "migrations" not in path.parts
     )
     assert {folder: count for folder, count in folders.items() if count > MOST_MODULES} == {}
+
+
+SHARED_ROOMS = ("protocol/", "contracts/", "manifests/")
+
+
+def type_names(path: Path) -> set[str]:
+    """Classes of a module, and names that it gives to types."""
+    tree = ast.parse(path.read_text())
+    names = {node.name for node in ast.walk(tree) if isinstance(node, ast.ClassDef)}
+    for node in tree.body:
+        if isinstance(node, ast.Assign) and isinstance(target := node.targets[0], ast.Name):
+            names |= {target.id} if re.fullmatch(r"([A-Z][a-z0-9]+)+", target.id) else set()
+    return {name for name in names if not name.startswith("_")}
+
+
+@pytest.mark.parametrize("part", ["provider/", "publisher/", "deploy/localnet/"])
+def test_one_type_name_has_one_meaning(part: str) -> None:
+    found: dict[str, list[str]] = {}
+    for path in tracked():
+        name = path.relative_to(ROOT).as_posix()
+        if path.suffix == ".py" and path.is_file() and name.startswith((part, *SHARED_ROOMS)):
+            for kind in type_names(path):
+                found.setdefault(kind, []).append(name)
+    assert {kind: files for kind, files in found.items() if len(files) > 1} == {}
 
 
 def test_no_link_is_committed() -> None:

@@ -1,13 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Running a system tool and telling what went wrong."""
+"""Running a system tool and telling what went wrong, and what is said meanwhile."""
 
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from trustedpods.protocol.errors import TrustedPodsError
 
 DEFAULT_TIMEOUT_S = 60
+
+Say = Callable[[str], None]
+"""Takes one line for the person who waits."""
 
 
 class CommandFailed(TrustedPodsError):

@@ -11,11 +11,10 @@ import os
 import shutil
 import signal
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 from trustedpods.localnet import folders, network
-from trustedpods.localnet.commands import succeeds
+from trustedpods.localnet.commands import Say, succeeds
 from trustedpods.localnet.processes import supervisor
 from trustedpods.localnet.processes.cgroups import Tree
 from trustedpods.localnet.processes.processes import end_session, start_time
@@ -25,8 +24,6 @@ from trustedpods.protocol.errors import TrustedPodsError
 _POLITE_LIMIT_S = 3.0
 _LEGACY_POD_LOGS = Path("/var/log/containers")
 _CNI_RESULTS = Path("/var/lib/cni/results")
-
-Say = Callable[[str], None]
 
 
 def down(name: str, *, keep: bool = False, say: Say = lambda _: None) -> bool:

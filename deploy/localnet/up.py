@@ -4,10 +4,10 @@
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 from trustedpods.localnet import allocate, folders, network, preflight
+from trustedpods.localnet.commands import Say
 from trustedpods.localnet.processes import processes, supervisor
 from trustedpods.localnet.processes.cgroups import Tree
 from trustedpods.localnet.processes.units import UnitStatus
@@ -18,9 +18,6 @@ DEFAULT_LIMIT_S = 300
 _LOOK_EVERY_S = 0.05
 _START_LIMIT_S = 120.0
 _GOOD = ("ready", "done")
-
-Say = Callable[[str], None]
-"""Takes one line for the person who waits."""
 
 
 def up(

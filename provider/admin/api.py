@@ -16,10 +16,10 @@ from trustedpods.provider.admin.views import (
     BusyPod,
     Claimed,
     ClaimRequest,
+    DaemonIdentity,
     DrainRequest,
     Evicted,
     EvictRequest,
-    Identity,
     IdentityRequest,
     Overview,
     OverviewRequest,
@@ -38,7 +38,7 @@ from trustedpods.provider.store import claims
 from trustedpods.provider.tee.chip import own_chip
 
 
-class Parts(Protocol):
+class RunningParts(Protocol):
     """What of the running daemon is asked here."""
 
     @property
@@ -79,7 +79,7 @@ class AdminApi:
     `profile` and `endpoint` are those of the registry row, `conversations` counts those that go on.
     """
 
-    parts: Parts
+    parts: RunningParts
     profile: bytes
     endpoint: str
     conversations: Callable[[], int]
@@ -95,9 +95,9 @@ class AdminApi:
             "overview": verb_for(OverviewRequest, self.overview),
         }
 
-    async def identity(self, _request: IdentityRequest) -> Identity:
+    async def identity(self, _request: IdentityRequest) -> DaemonIdentity:
         """What `register` writes into the registry row."""
-        return Identity(
+        return DaemonIdentity(
             profile=self.profile,
             endpoint=self.endpoint,
             meter=self.parts.doors.meter,
@@ -149,13 +149,13 @@ class AdminApi:
         )
 
 
-async def _paid(parts: Parts, records: list[PodRecord]) -> dict[ChannelId, int]:
+async def _paid(parts: RunningParts, records: list[PodRecord]) -> dict[ChannelId, int]:
     """Base units that each pod's present life has brought."""
     lives = {record.channel: record.namespace for record in records}
     return await parts.doors.store.read(claims.paid_in_lives, lives)
 
 
-def _row(parts: Parts, record: PodRecord, paid: dict[ChannelId, int]) -> PodRow:
+def _row(parts: RunningParts, record: PodRecord, paid: dict[ChannelId, int]) -> PodRow:
     replicas, ready = parts.autoscaler.replicas_of(record)
     money = parts.reconciler.money(record.channel)
     pod_scaler = parts.autoscaler.pod_scaler(record.channel)
@@ -179,12 +179,12 @@ def _row(parts: Parts, record: PodRecord, paid: dict[ChannelId, int]) -> PodRow:
     )
 
 
-def _runways(parts: Parts, records: list[PodRecord]) -> list[int]:
+def _runways(parts: RunningParts, records: list[PodRecord]) -> list[int]:
     found = [parts.reconciler.money(record.channel) for record in records]
     return [money.runway_s for money in found if money is not None and money.runway_s is not None]
 
 
-def _busy_row(parts: Parts, record: PodRecord, paid: dict[ChannelId, int]) -> BusyPod:
+def _busy_row(parts: RunningParts, record: PodRecord, paid: dict[ChannelId, int]) -> BusyPod:
     pod_scaler = parts.autoscaler.pod_scaler(record.channel)
     state = pod_scaler.state if pod_scaler else None
     boot, total, _ = (state.counters if state else None) or (None, None, None)
@@ -196,7 +196,7 @@ def _busy_row(parts: Parts, record: PodRecord, paid: dict[ChannelId, int]) -> Bu
     )
 
 
-async def snapshot(parts: Parts, conversations: int) -> Snapshot:
+async def snapshot(parts: RunningParts, conversations: int) -> Snapshot:
     """Numbers for the metrics; the chain is asked only for the operator's gas."""
     try:
         gas = await parts.doors.chain.gas_balance(address_of(parts.doors.operator_key))

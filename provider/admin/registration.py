@@ -15,7 +15,13 @@ from trustedpods.protocol.ids import Address
 from trustedpods.protocol.messages.provider import Prices
 from trustedpods.protocol.units import UnixSeconds
 from trustedpods.provider.admin.socket import ask_daemon
-from trustedpods.provider.admin.views import Identity, IdentityRequest, PriceList, Registered, Unregistered
+from trustedpods.provider.admin.views import (
+    DaemonIdentity,
+    IdentityRequest,
+    PriceList,
+    Registered,
+    Unregistered,
+)
 from trustedpods.provider.config import ProviderConfig
 from trustedpods.provider.keys.file import read_key
 
@@ -82,19 +88,19 @@ def _owner_key(config: ProviderConfig) -> bytes:
     return key
 
 
-async def _identity(config: ProviderConfig, wait_s: int) -> Identity:
+async def _identity(config: ProviderConfig, wait_s: int) -> DaemonIdentity:
     """The daemon's profile and endpoint; waits until it runs."""
     deadline = trio.current_time() + wait_s
     while True:
         try:
-            return await ask_daemon(config.admin_socket, IdentityRequest(), Identity)
+            return await ask_daemon(config.admin_socket, IdentityRequest(), DaemonIdentity)
         except NoContext:
             if trio.current_time() >= deadline:
                 raise
             await trio.sleep(0.3)
 
 
-def row_of(config: ProviderConfig, identity: Identity) -> RegistryRow:
+def row_of(config: ProviderConfig, identity: DaemonIdentity) -> RegistryRow:
     """The row of a daemon that says this of itself; Refused (rule `identity`) if its chip is none.
 
     The chip's digest is of the daemon's own evidence: publishers refuse the same keys on another

@@ -15,10 +15,10 @@ from pydantic import BaseModel, JsonValue
 
 from trustedpods.protocol.errors import BadInput, NoContext, TrustedPodsError, error_from_wire
 from trustedpods.provider.admin.views import (
+    AdminRequest,
     Failure,
     Q,
     R,
-    Request,
     View,
     read_answer,
     read_request,
@@ -117,7 +117,7 @@ class _Reply(BaseModel):
     error: Failure | None = None
 
 
-async def ask_daemon(path: Path, request: Request, answer: type[R]) -> R:
+async def ask_daemon(path: Path, request: AdminRequest, answer: type[R]) -> R:
     """Ask the running daemon, as the command line does.
 
     NoContext when no daemon runs, Refused when what it says is no *answer*, else the daemon's own error.

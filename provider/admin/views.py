@@ -33,7 +33,7 @@ def _from_hex(value: object) -> object:
     return bytes.fromhex(value) if isinstance(value, str) else value
 
 
-Hex = Annotated[bytes, BeforeValidator(_from_hex), PlainSerializer(bytes.hex)]
+HexText = Annotated[bytes, BeforeValidator(_from_hex), PlainSerializer(bytes.hex)]
 """Bytes that are hex digits in JSON, without 0x."""
 
 
@@ -49,7 +49,7 @@ class View(BaseModel):
         return self.model_dump(mode="json", by_alias=True, exclude_unset=True)
 
 
-class Request(View):
+class AdminRequest(View):
     """A question; `verb` says which."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
@@ -69,23 +69,23 @@ class Request(View):
             raise BadInput("no such field" if unknown else first["msg"], where=field) from None
 
 
-class IdentityRequest(Request):
+class IdentityRequest(AdminRequest):
     """What does the daemon say of itself?"""
 
     verb: Literal["identity"] = "identity"
 
 
-class Identity(View):
+class DaemonIdentity(View):
     """What `register` writes into the registry row; `chip` is all zeros where no TEE names a machine."""
 
-    profile: Hex
+    profile: HexText
     endpoint: str
     meter: str
     tee: str
-    chip: Hex
+    chip: HexText
 
 
-class PodsRequest(Request):
+class PodsRequest(AdminRequest):
     """Which pods are here? With `all` the ended ones too."""
 
     verb: Literal["pods"] = "pods"
@@ -119,7 +119,7 @@ class PodList(View):
     pods: list[PodRow]
 
 
-class ClaimRequest(Request):
+class ClaimRequest(AdminRequest):
     """Claim what is due: `prepare` does not send it yet, `withdraw` pays out what the owner is owed."""
 
     verb: Literal["claim"] = "claim"
@@ -131,12 +131,12 @@ class Claimed(View):
     """What a claim did; `withdrawn` is base units in decimal, `transaction` hex with 0x."""
 
     items: int
-    root: Hex | None
+    root: HexText | None
     transaction: str | None
     withdrawn: str
 
 
-class EvictRequest(Request):
+class EvictRequest(AdminRequest):
     """Send one pod away: `target` is its label, one of its hosts, or a replica's address."""
 
     verb: Literal["evict"] = "evict"
@@ -145,7 +145,7 @@ class EvictRequest(Request):
     deny: bool = False
 
 
-class DrainRequest(Request):
+class DrainRequest(AdminRequest):
     """Take nobody in and send everybody away; with `undo` take pods in again."""
 
     verb: Literal["drain"] = "drain"
@@ -167,7 +167,7 @@ class Evicted(View):
     pods: list[EvictedPod]
 
 
-class OverviewRequest(Request):
+class OverviewRequest(AdminRequest):
     """What does the daemon do now?"""
 
     verb: Literal["overview"] = "overview"
@@ -235,7 +235,7 @@ class _Named(BaseModel):
     verb: object = None
 
 
-Q = TypeVar("Q", bound=Request)
+Q = TypeVar("Q", bound=AdminRequest)
 R = TypeVar("R", bound=View)
 
 

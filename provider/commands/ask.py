@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from trustedpods.provider.admin.views import R, Request
+    from trustedpods.provider.admin.views import AdminRequest, R
 
 
-def ask(config_path: Path, request: "Request", answer: "type[R]") -> "R":
+def ask(config_path: Path, request: "AdminRequest", answer: "type[R]") -> "R":
     """The running daemon's answer; raises as `ask_daemon` does, BadInput for a wrong configuration."""
     import trio
 

@@ -26,7 +26,7 @@ PortProtocol = Literal["TCP", "UDP", "SCTP"]
 
 
 @dataclass(frozen=True, slots=True)
-class Opening:
+class EgressOpening:
     """Addresses and ports that are opened: `excepts` lie inside `cidr`, ports are inclusive ranges."""
 
     cidr: str
@@ -34,7 +34,7 @@ class Opening:
     ports: tuple[tuple[PortProtocol, int, int], ...]
 
 
-def openings(network: Network, refused: Sequence[str]) -> list[Opening]:
+def openings(network: Network, refused: Sequence[str]) -> list[EgressOpening]:
     """What is opened for this manifest, with *refused* networks cut out.
 
     Refused (rule `egress`) where nothing would be left of what is asked for: an address block inside a
@@ -48,14 +48,14 @@ def openings(network: Network, refused: Sequence[str]) -> list[Opening]:
 
 def _opening(
     block: IpBlock, ports: tuple[tuple[PortProtocol, int, int], ...], closed: list[IPv4Network]
-) -> Opening:
+) -> EgressOpening:
     wanted = block.network
     for network in closed:
         if wanted.subnet_of(network):
             raise Refused(f"egress to {wanted}: this provider keeps {network} closed", rule="egress")
     inside = [network for network in closed if network.subnet_of(wanted)]
     excepts = dict.fromkeys([*block.except_, *map(str, inside)])
-    return Opening(str(wanted), tuple(excepts), ports)
+    return EgressOpening(str(wanted), tuple(excepts), ports)
 
 
 def _ports(asked: Sequence[EgressPort]) -> Iterator[tuple[PortProtocol, int, int]]:

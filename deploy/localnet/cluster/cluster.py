@@ -8,12 +8,12 @@ from pathlib import Path
 from trustedpods.localnet import network
 from trustedpods.localnet.cluster import addons, binaries
 from trustedpods.localnet.cluster import files as cluster_files
-from trustedpods.localnet.cluster.pki import Authority, Identity
+from trustedpods.localnet.cluster.pki import Authority, CertificateSubject
 from trustedpods.localnet.commands import run
 from trustedpods.localnet.folders import replace_file, replace_link
 from trustedpods.localnet.processes import probes
 from trustedpods.localnet.processes.cgroups import Tree
-from trustedpods.localnet.processes.units import Part, Probe, Step, Unit
+from trustedpods.localnet.processes.units import Part, ReadinessCheck, Step, Unit
 from trustedpods.localnet.settings import Cluster, Settings
 
 Argv = Sequence[str | Path]
@@ -70,18 +70,20 @@ def _make_certificates(cluster: Cluster) -> None:
     Authority(cluster.path("pki", "front-proxy"))
     service = ("kubernetes", "kubernetes.default", "kubernetes.default.svc")
     hosts = (cluster.node_ip, cluster.api_service_ip, "127.0.0.1", "localhost", *service)
-    authority.issue(Identity("apiserver", "kube-apiserver", hosts=hosts))
-    authority.issue(Identity("kubelet-client", "kube-apiserver-kubelet-client", ("system:masters",)))
+    authority.issue(CertificateSubject("apiserver", "kube-apiserver", hosts=hosts))
+    authority.issue(
+        CertificateSubject("kubelet-client", "kube-apiserver-kubelet-client", ("system:masters",))
+    )
     clients = [
-        Identity("admin", "admin", ("system:masters",)),
-        Identity("controllers", "system:kube-controller-manager"),
-        Identity("scheduler", "system:kube-scheduler"),
-        Identity("proxy", "system:kube-proxy"),
-        Identity("dns", addons.DNS_USER),
-        Identity("storage", addons.STORAGE_USER),
-        Identity("netpol", addons.NETPOL_USER),
-        Identity("provider", addons.PROVIDER_USER),
-        Identity(
+        CertificateSubject("admin", "admin", ("system:masters",)),
+        CertificateSubject("controllers", "system:kube-controller-manager"),
+        CertificateSubject("scheduler", "system:kube-scheduler"),
+        CertificateSubject("proxy", "system:kube-proxy"),
+        CertificateSubject("dns", addons.DNS_USER),
+        CertificateSubject("storage", addons.STORAGE_USER),
+        CertificateSubject("netpol", addons.NETPOL_USER),
+        CertificateSubject("provider", addons.PROVIDER_USER),
+        CertificateSubject(
             "node", f"system:node:{cluster.name}", ("system:nodes",), hosts=(cluster.name, cluster.node_ip)
         ),
     ]
@@ -90,12 +92,12 @@ def _make_certificates(cluster: Cluster) -> None:
         authority.write_kubeconfig(client, cluster.api_server)
 
 
-def _part(cluster: Cluster, name: str, argv: Argv, probe: Probe, *needs: str) -> Part:
+def _part(cluster: Cluster, name: str, argv: Argv, probe: ReadinessCheck, *needs: str) -> Part:
     words = tuple(str(word) for word in [*network.enter(cluster.namespace), *argv])
     return Part(f"{cluster.name}/{name}", words, probe, tuple(f"{cluster.name}/{need}" for need in needs))
 
 
-def _health(cluster: Cluster, port: int, path: str = "/healthz") -> Probe:
+def _health(cluster: Cluster, port: int, path: str = "/healthz") -> ReadinessCheck:
     return partial(probes.http_ok, cluster.namespace, "127.0.0.1", port, path)
 
 

@@ -20,7 +20,7 @@ _SKEW = datetime.timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True)
-class Identity:
+class CertificateSubject:
     """Whose certificate it is: user and groups as Kubernetes reads them, and served names."""
 
     file: str
@@ -37,7 +37,7 @@ class Authority:
         self._key = _load_or_make_key(folder / "ca.key")
         self._certificate = self._load_or_make_certificate(folder / "ca.crt")
 
-    def issue(self, identity: Identity) -> None:
+    def issue(self, identity: CertificateSubject) -> None:
         """Write <file>.key and <file>.crt; a pair that is there already stays."""
         path = self.folder / f"{identity.file}.crt"
         key = _load_or_make_key(self.folder / f"{identity.file}.key")
@@ -62,7 +62,7 @@ class Authority:
         )
         replace_file(self.folder / "sa.pub", public)
 
-    def write_kubeconfig(self, identity: Identity, server: str) -> None:
+    def write_kubeconfig(self, identity: CertificateSubject, server: str) -> None:
         """Write <file>.conf with everything in it, so that it can be copied away."""
         data = {
             "certificate-authority": self.folder / "ca.crt",

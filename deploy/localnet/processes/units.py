@@ -10,7 +10,7 @@ from typing import Literal
 State = Literal["waiting", "starting", "ready", "done", "restarting", "failing"]
 """waiting: for what it needs. failing: a step or a readiness check keeps failing, retried."""
 
-Probe = Callable[[], None]
+ReadinessCheck = Callable[[], None]
 """Returns when the part is ready; raises OSError or one of our errors when it is not yet."""
 
 
@@ -24,7 +24,7 @@ class Part:
 
     name: str
     argv: tuple[str, ...]
-    probe: Probe
+    probe: ReadinessCheck
     needs: tuple[str, ...] = ()
     env: dict[str, str] = field(default_factory=dict)
     keeps_sockets: bool = False

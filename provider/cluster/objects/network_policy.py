@@ -29,7 +29,7 @@ def policies(manifest: PodManifest, ingress_from: Sequence[str], closed: Sequenc
     return made
 
 
-def _egress_rule(opening: egress.Opening) -> KubeObject:
+def _egress_rule(opening: egress.EgressOpening) -> KubeObject:
     block: dict[str, Any] = {"cidr": opening.cidr}
     if opening.excepts:
         block["except"] = list(opening.excepts)

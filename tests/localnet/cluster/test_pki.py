@@ -7,9 +7,9 @@ import yaml
 from cryptography import x509
 from cryptography.x509.oid import NameOID
 
-from trustedpods.localnet.cluster.pki import Authority, Identity
+from trustedpods.localnet.cluster.pki import Authority, CertificateSubject
 
-NODE = Identity("node", "system:node:k1", ("system:nodes",), hosts=("k1", "10.1.2.3"))
+NODE = CertificateSubject("node", "system:node:k1", ("system:nodes",), hosts=("k1", "10.1.2.3"))
 
 
 def issued(folder: Path) -> x509.Certificate:

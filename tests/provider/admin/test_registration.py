@@ -13,14 +13,14 @@ from trustedpods.protocol.attestation.chip import NO_CHIP
 from trustedpods.protocol.errors import EvidenceRefused, Refused
 from trustedpods.provider.admin.registration import row_of
 from trustedpods.provider.admin.socket import ask_daemon
-from trustedpods.provider.admin.views import Identity, IdentityRequest, read_answer
+from trustedpods.provider.admin.views import DaemonIdentity, IdentityRequest, read_answer
 from trustedpods.provider.daemon.registry_row import mend_registry_row
 from trustedpods.provider.tee import SimulatedTee
 from trustedpods.publisher.core.trust import check_chip_against_row
 
 
 async def identity_of(world):
-    return await ask_daemon(world.tmp_path / ADMIN_SOCKET, IdentityRequest(), Identity)
+    return await ask_daemon(world.tmp_path / ADMIN_SOCKET, IdentityRequest(), DaemonIdentity)
 
 
 @pytest.fixture
@@ -56,7 +56,7 @@ async def test_an_answer_that_is_no_identity_is_refused(sealed, broken):
     async with sealed.run() as (parts, _):
         answer = ((await identity_of(sealed)).plain() | broken) if broken else {}
         with pytest.raises(Refused) as caught:
-            row_of(parts.doors.config, read_answer(Identity, "identity", answer))
+            row_of(parts.doors.config, read_answer(DaemonIdentity, "identity", answer))
     assert caught.value.rule == "identity"
 
 

@@ -81,7 +81,9 @@ def test_an_overview_has_the_names_that_operators_programs_read():
     "view",
     [
         OVERVIEW,
-        views.Identity(profile=b"\x00\xff", endpoint="/ip4/1.2.3.4", meter="0x1", tee="none", chip=bytes(32)),
+        views.DaemonIdentity(
+            profile=b"\x00\xff", endpoint="/ip4/1.2.3.4", meter="0x1", tee="none", chip=bytes(32)
+        ),
         views.Claimed(items=1, root=b"\x01" * 32, transaction="0x02", withdrawn="3"),
         views.Claimed(items=0, root=None, transaction=None, withdrawn="0"),
         views.Evicted(pods=[views.EvictedPod(label="pabc", phase=Phase.GONE, settled=True)]),

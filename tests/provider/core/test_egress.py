@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from trustedpods.manifests.egress import Network
 from trustedpods.protocol.errors import Refused
-from trustedpods.provider.core.egress import NOT_THE_WORLD, Opening, openings
+from trustedpods.provider.core.egress import NOT_THE_WORLD, EgressOpening, openings
 
 CLOSED = [IPv4Network(text) for text in NOT_THE_WORLD]
 EDGES = sorted(
@@ -63,7 +63,7 @@ def asks(network: Network, address: IPv4Address, protocol: str, port: int) -> bo
     return False
 
 
-def opened(found: list[Opening], address: IPv4Address, protocol: str, port: int) -> bool:
+def opened(found: list[EgressOpening], address: IPv4Address, protocol: str, port: int) -> bool:
     """What the openings let through."""
     return any(
         address in IPv4Network(one.cidr)

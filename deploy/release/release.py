@@ -70,24 +70,33 @@ def check(root: Path, version: str) -> str:
 
 def make(root: Path, version: str, key: bytes | None) -> list[Path]:
     """Everything of the release in dist/, in the order of SHA256SUMS; *key* is a PEM."""
-    text = check(root, version)
+    text, signer = check(root, version), None if key is None else _signing_key(key)
     dist = root / "dist"
     dist.mkdir(exist_ok=True)
     if left := [path.name for path in dist.iterdir()]:
         raise NotReleasable(f"dist/ holds {left[0]}: move it away")
     environment = {**os.environ, "SOURCE_DATE_EPOCH": _git(root, "log", "-1", "--format=%ct")}
     build = [sys.executable, "-m", "hatchling", "build", "-d", str(dist)]
-    subprocess.run(build, cwd=root, env=environment, check=True, capture_output=True)  # noqa: S603 - ours
+    _build(build, root, environment)
     materials = bill_of_materials((root / LOCK).read_text(), version)
     (dist / "sbom.json").write_text(json.dumps(materials, indent=1) + "\n")
     (dist / "NOTES.md").write_text(text)
     made = sorted(dist.iterdir())
     sums = "".join(f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.name}\n" for path in made)
     (dist / "SHA256SUMS").write_text(sums)
-    if key is not None:
-        (dist / "SHA256SUMS.sig").write_bytes(_signing_key(key).sign(sums.encode()))
+    if signer is not None:
+        (dist / "SHA256SUMS.sig").write_bytes(signer.sign(sums.encode()))
     _git(root, "tag", f"v{version}")
     return made
+
+
+def _build(argv: list[str], root: Path, environment: dict[str, str]) -> None:
+    done = subprocess.run(  # noqa: S603 - ours
+        argv, cwd=root, env=environment, check=False, capture_output=True, text=True
+    )
+    if done.returncode:
+        last = (done.stderr.strip() or done.stdout.strip()).splitlines()[-1:]
+        raise NotReleasable(f"the build failed: {' '.join(last)}")
 
 
 def _signing_key(pem: bytes) -> Ed25519PrivateKey:

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
@@ -112,6 +113,23 @@ def test_a_version_without_notes_is_refused():
     assert release.notes("## [1.0.0] - today\n\n- first\n\n## [0.9.0]\n\n- before\n", "1.0.0") == "- first\n"
 
 
-def test_a_key_of_another_kind_is_refused():
-    with pytest.raises(release.NotReleasable, match="no key"):
-        release._signing_key(b"nothing")
+def test_a_key_of_another_kind_is_refused_before_anything_is_made(tmp_path):
+    files = [ROOT / name for name in ("pyproject.toml", "CHANGELOG.md")]
+    checkout, key = repository(tmp_path / "checkout", files), tmp_path / "key.pem"
+    other = ec.generate_private_key(ec.SECP256R1())
+    for pem, why in (
+        (b"nothing", "no key"),
+        (other.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()), "not an Ed25519 key"),
+    ):
+        key.write_bytes(pem)
+        refused = run(checkout, VERSION, RELEASE_KEY=str(key))
+        assert (refused.returncode, why in refused.stderr) == (2, True), refused.stderr
+        assert not (checkout / "dist").exists()
+
+
+def test_a_build_that_fails_is_said_in_one_line_and_tags_nothing(tmp_path):
+    checkout = repository(tmp_path / "checkout", [ROOT / name for name in ("pyproject.toml", "CHANGELOG.md")])
+    refused = run(checkout, VERSION)
+    assert (refused.returncode, "the build failed" in refused.stderr) == (2, True), refused.stderr
+    assert "Traceback" not in refused.stderr
+    assert release._git(checkout, "tag", "--list") == ""

@@ -20,7 +20,7 @@ MEMORY = $(shell test -w /dev/shm && test $$(df --output=avail /dev/shm | tail -
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
 
-setup: $(BIN)/.installed contracts/node_modules/.installed ## install and build what is needed (cold: about 10 minutes)
+setup: $(BIN)/.installed build/view/trustedpods contracts/node_modules/.installed ## install and build what is needed (cold: about 10 minutes)
 	@$(BIN)/python -m trustedpods.localnet.cluster.binaries
 	@$(PYTHON) deploy/images/build.py $(IMAGES) > build/images.log || { cat build/images.log; exit 1; }
 	@sed '/is up to date/d' build/images.log
@@ -132,6 +132,10 @@ $(BIN)/.installed: deploy/setup/requirements.txt pyproject.toml | system
 	@$(BIN)/pip install --quiet --disable-pip-version-check --requirement deploy/setup/requirements.txt
 	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
+
+# The links of the editable install (hatch_build.py), made again where somebody removed build/.
+build/view/trustedpods: hatch_build.py | $(BIN)/.installed
+	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 
 contracts/node_modules/.installed: contracts/package.json contracts/package-lock.json | system
 	@echo "installing the contracts' compiler, forge and anvil into contracts/node_modules"

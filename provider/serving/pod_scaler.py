@@ -104,7 +104,7 @@ class PodScaler:
     async def wake(self, slot: int | None = None) -> WakeAnswer | None:
         """Where the service of *slot* is, as soon as the pod is ready, or why it is not to be had.
 
-        None when this machine ended meanwhile: ask the pod's next one.
+        None when this scaler ended meanwhile: ask the pod's next one.
         """
         if self._ended:
             return None

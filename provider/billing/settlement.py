@@ -208,6 +208,11 @@ class Settlement:
         up_to = metering.horizon(observed, head.time, running=running, pending_since=pending)
         release = channel.id in self._closing and not running
         usage = metering.usage(book, channel.up_to, up_to)
+        excess = metering.longest_excess(book, channel.up_to, up_to)
+        if excess > metering.LONGEST_OVERLAP_S:
+            _log.error(
+                "%#x: more replicas than may run, for %d s; only scale.max are billed", channel.id, excess
+            )
         if release and not self._closing[channel.id]:
             usage = type(usage)()
         return settlement.ClaimCandidate(

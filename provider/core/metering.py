@@ -5,8 +5,11 @@ Every quantity is a whole number of (amount x seconds), or the difference of two
 rounded down, so periods add up exactly: usage(a, c) = usage(a, b) + usage(b, c).
 """
 
-from collections.abc import Iterable
+from bisect import bisect_right
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from trustedpods.protocol.units import KIB, MAX_QUANTITY, UnixSeconds, Usage
 
@@ -35,6 +38,35 @@ class Holding:
 
 
 @dataclass(frozen=True, slots=True)
+class Ceiling:
+    """The most CPU and memory that any second from `since` on is billed for, until the next ceiling.
+
+    It is `scale.max` x the limits of one replica. What exceeds it (replicas that are still ending while
+    others have begun) is the provider's own cost.
+    """
+
+    since: UnixSeconds
+    cpu_milli: int
+    memory_mib: int
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """What replicas reserved from one moment to another, before any ceiling, and what of it is billed."""
+
+    seconds: int
+    cpu_milli: int
+    memory_mib: int
+    billed_cpu_milli: int
+    billed_memory_mib: int
+
+    @property
+    def over(self) -> bool:
+        """Whether more was reserved than is billed."""
+        return self.cpu_milli > self.billed_cpu_milli or self.memory_mib > self.billed_memory_mib
+
+
+@dataclass(frozen=True, slots=True)
 class TrafficTotal:
     """Bytes that had passed the facade by `at`, counted from the pod's first day."""
 
@@ -47,12 +79,15 @@ class TrafficTotal:
 class Ledger:
     """Everything of one channel that may touch a period.
 
-    `traffic` is sorted by time, and begins with the last total before the period.
+    `traffic` is sorted by time, and begins with the last total before the period. `ceilings` are sorted
+    by time too; before the first one the first holds, and a ledger without any (its pod was never
+    applied) bounds nothing.
     """
 
     runs: tuple[Run, ...] = ()
     holdings: tuple[Holding, ...] = ()
     traffic: tuple[TrafficTotal, ...] = ()
+    ceilings: tuple[Ceiling, ...] = ()
 
 
 def overlap(started: UnixSeconds, ended: UnixSeconds | None, from_: UnixSeconds, up_to: UnixSeconds) -> int:
@@ -64,16 +99,49 @@ def overlap(started: UnixSeconds, ended: UnixSeconds | None, from_: UnixSeconds,
 def usage(ledger: Ledger, from_: UnixSeconds, up_to: UnixSeconds) -> Usage:
     """Usage in [from_, up_to), each quantity within what a claim can carry."""
     cpu = memory = storage = 0
-    for run in ledger.runs:
-        seconds = overlap(run.started, run.ended, from_, up_to)
-        cpu += run.cpu_milli * seconds
-        memory += run.memory_mib * seconds
+    for stretch in stretches(ledger, from_, up_to):
+        cpu += stretch.billed_cpu_milli * stretch.seconds
+        memory += stretch.billed_memory_mib * stretch.seconds
     for holding in ledger.holdings:
         storage += holding.mib * overlap(holding.started, holding.ended, from_, up_to)
     before, after = _total(ledger.traffic, from_), _total(ledger.traffic, up_to)
     egress = after.egress_bytes // KIB - before.egress_bytes // KIB
     ingress = after.ingress_bytes // KIB - before.ingress_bytes // KIB
     return Usage(*(min(quantity, MAX_QUANTITY) for quantity in (cpu, memory, storage, egress, ingress)))
+
+
+def stretches(ledger: Ledger, from_: UnixSeconds, up_to: UnixSeconds) -> Iterator[Stretch]:
+    """[from_, up_to) in pieces in which nothing begins, ends or changes its ceiling."""
+    changes: defaultdict[UnixSeconds, list[int]] = defaultdict(lambda: [0, 0])
+    for run in ledger.runs:
+        seconds = overlap(run.started, run.ended, from_, up_to)
+        if seconds:
+            begin = max(run.started, from_)
+            for at, sign in ((begin, 1), (UnixSeconds(begin + seconds), -1)):
+                changes[at][0] += sign * run.cpu_milli
+                changes[at][1] += sign * run.memory_mib
+    marks = {ceiling.since for ceiling in ledger.ceilings if from_ < ceiling.since < up_to}
+    cpu = memory = 0
+    for at, after in pairwise(sorted({from_, up_to} | marks | changes.keys())):
+        cpu, memory = cpu + changes[at][0], memory + changes[at][1]
+        most = ceiling_at(ledger.ceilings, at)
+        billed = (cpu, memory) if most is None else (min(cpu, most.cpu_milli), min(memory, most.memory_mib))
+        yield Stretch(after - at, cpu, memory, *billed)
+
+
+def ceiling_at(ceilings: Sequence[Ceiling], at: UnixSeconds) -> Ceiling | None:
+    """The one that holds at *at*; None where there is none at all."""
+    place = bisect_right(ceilings, at, key=lambda ceiling: ceiling.since)
+    return ceilings[max(0, place - 1)] if ceilings else None
+
+
+def longest_excess(ledger: Ledger, from_: UnixSeconds, up_to: UnixSeconds) -> int:
+    """Seconds of the longest time without a break in which replicas exceeded the ceiling."""
+    longest = current = 0
+    for stretch in stretches(ledger, from_, up_to):
+        current = current + stretch.seconds if stretch.over else 0
+        longest = max(longest, current)
+    return longest
 
 
 def _total(traffic: Iterable[TrafficTotal], at: UnixSeconds) -> TrafficTotal:
@@ -88,13 +156,9 @@ def _total(traffic: Iterable[TrafficTotal], at: UnixSeconds) -> TrafficTotal:
 
 def rate(ledger: Ledger, now: UnixSeconds) -> Usage:
     """What one second costs now in CPU, memory and storage (traffic comes as it likes)."""
-    runs = [run for run in ledger.runs if run.ended is None and run.started <= now]
-    held = sum(h.mib for h in ledger.holdings if h.ended is None and h.started <= now)
-    return Usage(
-        cpu_core_ms=sum(run.cpu_milli for run in runs),
-        memory_mib_s=sum(run.memory_mib for run in runs),
-        storage_mib_s=held,
-    )
+    running = tuple(run for run in ledger.runs if run.ended is None and run.started <= now)
+    held = tuple(one for one in ledger.holdings if one.ended is None and one.started <= now)
+    return usage(Ledger(running, held, ceilings=ledger.ceilings), now, UnixSeconds(now + 1))
 
 
 def horizon(
@@ -118,3 +182,7 @@ def horizon(
 
 REPORT_LAG_S = 3
 """How late the kubelet may report that a container ended (it reports within a second or two)."""
+
+LONGEST_OVERLAP_S = 120
+"""Replicas that end beside their successors are gone within their grace of 30 s, also where a pod is woken
+again meanwhile. More than may run for longer than this is no overlap but an end that nobody told."""

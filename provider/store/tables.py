@@ -70,6 +70,15 @@ HOLDINGS = Table(
     Index("holdings_by_channel", "channel", "ended"),
 )
 
+CEILINGS = Table(
+    "ceilings",
+    METADATA,
+    Column("channel", String(48), primary_key=True),
+    Column("since", Integer, primary_key=True),
+    Column("cpu_milli", Integer, nullable=False),
+    Column("memory_mib", Integer, nullable=False),
+)
+
 TRAFFIC = Table(
     "traffic",
     METADATA,

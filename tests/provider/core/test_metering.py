@@ -1,15 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
+from dataclasses import replace
+
 from hypothesis import given
 from hypothesis import strategies as st
 
 from trustedpods.protocol.units import KIB
 from trustedpods.provider.core.metering import (
     REPORT_LAG_S,
+    Ceiling,
     Holding,
     Ledger,
     Run,
     TrafficTotal,
+    ceiling_at,
     horizon,
+    longest_excess,
     overlap,
     rate,
     usage,
@@ -40,7 +45,9 @@ def ledgers(draw):
     for pause, egress, ingress in steps:
         at, out, inn = at + pause, out + egress, inn + ingress
         totals.append(TrafficTotal(at, out, inn))
-    return Ledger(runs, holdings, tuple(totals))
+    since = sorted(draw(st.lists(TIMES, max_size=3, unique=True)))
+    ceilings = tuple(Ceiling(at, draw(st.integers(0, 64_000)), draw(st.integers(0, 1 << 20))) for at in since)
+    return Ledger(runs, holdings, tuple(totals), ceilings)
 
 
 @given(ledgers(), TIMES, TIMES, TIMES)
@@ -96,3 +103,32 @@ def test_a_replica_that_has_not_run_yet_holds_the_claim_at_its_start():
     assert horizon(1000, 2000, running=False, pending_since=990) == 990
     assert horizon(1000, 2000, running=True, pending_since=999) == 1000 - REPORT_LAG_S
     assert horizon(1000, 900, running=False, pending_since=990) == 900
+
+
+def test_what_ends_beside_its_successor_is_billed_only_up_to_the_ceiling():
+    ending, next_one = Run("a", 0, 40, 500, 64), Run("b", 20, None, 500, 64)
+    book = Ledger(runs=(ending, next_one), ceilings=(Ceiling(0, 500, 64),))
+    assert usage(book, 0, 100).quantities[:2] == (500 * 100, 64 * 100)
+    assert usage(replace(book, ceilings=()), 0, 100).cpu_core_ms == 500 * 120
+    assert longest_excess(book, 0, 100) == 20
+    assert longest_excess(book, 0, 30) == 10
+    assert longest_excess(book, 40, 100) == 0
+
+
+def test_an_open_run_that_nobody_ends_never_costs_more_than_the_ceiling():
+    """The object of an evicted replica may stand for ever beside the new ones."""
+    stuck = tuple(Run(f"stuck-{n}", n, None, 500, 64) for n in range(30))
+    book = Ledger(runs=stuck, ceilings=(Ceiling(0, 1000, 128),))
+    assert usage(book, 100, 1420).quantities[:2] == (1000 * 1320, 128 * 1320)
+    assert longest_excess(book, 100, 1420) == 1320
+    assert rate(book, 1000).quantities[:2] == (1000, 128)
+
+
+def test_each_ceiling_holds_until_the_next_and_the_first_from_the_beginning():
+    small, large = Ceiling(100, 500, 64), Ceiling(200, 900, 100)
+    assert [ceiling_at((small, large), at) for at in (0, 99, 100, 199, 200, 5000)] == [small] * 4 + [
+        large
+    ] * 2
+    assert ceiling_at((), 5) is None
+    book = Ledger(runs=(Run("a", 90, 210, 1000, 1000),), ceilings=(small, large))
+    assert usage(book, 0, 300).cpu_core_ms == 500 * 110 + 900 * 10

@@ -15,6 +15,11 @@ CNI_PLUGINS = Path("/usr/lib/cni")
 """Where Debian's containernetworking-plugins are."""
 
 
+PIDS_PER_POD = 1024
+"""Processes and threads of one replica, its pause container included: the kernel's table of them is shared by
+all tenants, so without a bound one of them takes the others' place. Servers with a thread for each request
+need a few hundred."""
+
 _POLICY_PLUGIN = "trustedpods-netpol"
 
 
@@ -143,6 +148,7 @@ def kubelet_json(cluster: Cluster, cgroup_root: str) -> str:
             "serializeImagePulls": False,
             "maxParallelImagePulls": 4,
             "oomScoreAdj": 0,
+            "podPidsLimit": PIDS_PER_POD,
             "evictionHard": {
                 "memory.available": "100Mi",
                 "nodefs.available": "1%",

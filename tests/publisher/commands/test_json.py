@@ -34,6 +34,9 @@ def fields(tree):
 def frozen(tree):
     """The same of what a verb prints: steps by name, events only as such."""
     steps = {step.pop("name"): fields(step) for step in tree.pop("steps")}
+    if "error" in tree:  # how far the transfer beside the conversation came is a matter of time
+        steps = {name: found for name, found in steps.items() if name not in ("send", "create")}
+        tree.get("sent", {}).pop("sent_blobs", None)
     return fields(tree) | NARRATION | {"steps": steps}
 
 

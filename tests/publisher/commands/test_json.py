@@ -72,7 +72,6 @@ async def test_deploy_and_validate(bench, printed):
         ("deploy refused", ["forged-report"]),
         ("deploy refunded", ["crashes"]),
         ("deploy unlocking", ["crashes", "keeps-money"]),
-        ("deploy silent", ["hangs-up-late"]),
     ],
 )
 async def test_a_deploy_that_fails_says_where_the_money_is(bench, printed, monkeypatch, run, faults):

@@ -69,16 +69,18 @@ def attest(
         from trustedpods.protocol.errors import BadInput
         from trustedpods.publisher.core.select import parse_choice
 
-        choice, market = parse_choice(target), run.market()
+        choice, market_file = parse_choice(target), run.market()
         if at is not None:
             raise BadInput("a provider is judged as of now", where="--at", hint="--at is for FILE")
         from trustedpods.publisher.attestation.evidence import Wanted, read_policy
+        from trustedpods.publisher.market.market import open_market
         from trustedpods.publisher.results.attested import AttestProgress
         from trustedpods.publisher.verbs.attest import attest_provider
 
         run.progress = progress = AttestProgress()
         wanted = Wanted(read_policy(policy) if policy else None, save, print_policy)
-        return await attest_provider(market, choice, wanted, progress, run.journal)
+        async with open_market(market_file) as market:
+            return await attest_provider(market, choice, wanted, progress, run.journal)
 
     run.finish(work, lines)
 

@@ -31,9 +31,12 @@ def list_(options: Common, attest: bool) -> None:
     run = Run(options)
 
     async def work() -> "ProvidersResult":
+        file = run.market()
+        from trustedpods.publisher.market.market import open_market
         from trustedpods.publisher.verbs.providers import list_providers
 
-        return await list_providers(run.market(), attest)
+        async with open_market(file) as market:
+            return await list_providers(market, attest)
 
     def lines(result: "ProvidersResult") -> list[str]:
         from trustedpods.publisher.commands.lines import provider_lines

@@ -9,9 +9,8 @@ from trustedpods.protocol.attestation.verdict import Verdict
 from trustedpods.protocol.errors import TrustedPodsError
 from trustedpods.protocol.net import Host, open_host
 from trustedpods.protocol.units import KIB, Usage
-from trustedpods.publisher.context import MarketFile
 from trustedpods.publisher.core.money import HOUR_S
-from trustedpods.publisher.market.market import OpenMarket, open_market
+from trustedpods.publisher.market.market import OpenMarket
 from trustedpods.publisher.parallel import open_nursery
 from trustedpods.publisher.results.errors import ErrorReport
 from trustedpods.publisher.results.providers import (
@@ -28,15 +27,14 @@ PROBES = 8
 MONTH_S = 30 * DAY_S
 
 
-async def list_providers(file: MarketFile, attest: bool) -> ProvidersResult:
+async def list_providers(market: OpenMarket, attest: bool) -> ProvidersResult:
     """Every row, cheapest core first; with *attest*, what its evidence says."""
-    async with open_market(file) as market:
-        rows = await market.rows()
-        proofs = await _attest_all(market, rows) if attest else {}
+    rows = await market.rows()
+    proofs = await _attest_all(market, rows) if attest else {}
     ranked = sorted(rows, key=lambda row: (due(_CORE_HOUR, row.prices), row.owner, row.daemon))
     return ProvidersResult(
         token=market.token,
-        simulated=file.simulated_root is not None,
+        simulated=market.file.simulated_root is not None,
         providers=tuple(_listed(row, proofs.get(id(row))) for row in ranked),
     )
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a provider confirms of a pod."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Self
 
@@ -17,7 +18,7 @@ class ConfirmedPod:
     """
 
     endpoints: tuple[Endpoint, ...]
-    images: dict[str, str]
+    images: Mapping[str, str]
     namespace: str
     generation: int
     terms: Terms

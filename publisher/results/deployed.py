@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """`validate` and `deploy`: a manifest that is sound, and a pod that serves."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from trustedpods.protocol.ids import Address, ChannelId
@@ -20,7 +21,7 @@ class ValidateResult:
     """
 
     pod: str
-    images: dict[str, str]
+    images: Mapping[str, str]
     image_bytes: int
     cpu_milli: int
     memory_mib: int

@@ -6,12 +6,12 @@ are stable, with their numbers in the protocol (docs/cli.md lists them).
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Protocol, TypeAlias
 
-Fact: TypeAlias = object
+Fact: TypeAlias = "str | int | float | bool | Sequence[Fact] | Mapping[str, Fact] | None"
 """A JSON value that is told beside a step or an event; nothing in the client reads it back."""
 
 STEP_NUMBERS = {

@@ -11,7 +11,7 @@ from trustedpods.protocol.errors import EvidenceRefused, Refused, TrustedPodsErr
 from trustedpods.protocol.messages.admission import AdmitBody, Admitted
 from trustedpods.protocol.net import Host
 from trustedpods.publisher.core.select import Offer
-from trustedpods.publisher.journal import Journal, Step
+from trustedpods.publisher.journal import Fact, Journal, Step
 from trustedpods.publisher.market.locations import PodLocation
 from trustedpods.publisher.market.session import Publisher, Session, next_generation, open_session
 from trustedpods.publisher.output.json_parts import error_json
@@ -49,7 +49,7 @@ async def first_that_takes(
     Raises what the last of them said, or the first refused evidence, when none is left.
     """
     failures: list[TrustedPodsError] = []
-    tried: list[dict[str, object]] = []
+    tried: list[Fact] = []
     step.facts["tried"] = tried
     for candidate in candidates:
         async with AsyncExitStack() as stack:

@@ -19,7 +19,7 @@ from trustedpods.publisher.results.providers import ListedProvider, ProvidersRes
 from trustedpods.publisher.results.watched import WatchedPod, WatchResult
 
 
-@json_of.register
+@json_of.register(ProvidersResult)
 def _providers(result: ProvidersResult) -> JsonObject:
     return {
         "token": result.token.symbol,
@@ -63,7 +63,8 @@ def _proof(one: ListedProvider) -> JsonObject:
     }
 
 
-@json_of.register
+@json_of.register(AttestResult)
+@json_of.register(AttestProgress)
 def _attested(result: AttestResult | AttestProgress) -> JsonObject:
     tree = known(
         provider=result.provider,
@@ -79,7 +80,7 @@ def _attested(result: AttestResult | AttestProgress) -> JsonObject:
     return tree
 
 
-@json_of.register
+@json_of.register(WatchResult)
 def _watched(result: WatchResult) -> JsonObject:
     return {
         "pods": [_watched_pod(pod, result.token) for pod in result.pods],

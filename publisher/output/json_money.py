@@ -24,7 +24,7 @@ from trustedpods.publisher.results.money import (
 )
 
 
-@json_of.register
+@json_of.register(FundResult)
 def _funded(result: FundResult) -> JsonObject:
     return {
         "pod": result.pod,
@@ -34,12 +34,12 @@ def _funded(result: FundResult) -> JsonObject:
     }
 
 
-@json_of.register
+@json_of.register(FundProgress)
 def _funding(progress: FundProgress) -> JsonObject:
     return {} if progress.done is None else json_of(progress.done)
 
 
-@json_of.register
+@json_of.register(CloseResult)
 def _closed(result: CloseResult) -> JsonObject:
     return {
         "pod": result.pod,
@@ -48,7 +48,7 @@ def _closed(result: CloseResult) -> JsonObject:
     }
 
 
-@json_of.register
+@json_of.register(CloseProgress)
 def _closing(progress: CloseProgress) -> JsonObject:
     if progress.token is None:
         return {}
@@ -67,7 +67,7 @@ def _channels(channels: Iterable[ClosedChannel], token: Token) -> list[JsonObjec
     ]
 
 
-@json_of.register
+@json_of.register(BalanceResult)
 def _balance(result: BalanceResult) -> JsonObject:
     token = result.token
     return {

@@ -16,7 +16,7 @@ def json_of(result: object) -> JsonObject:
     raise NotImplementedError(f"{type(result).__name__} has no form in JSON")
 
 
-@json_of.register
+@json_of.register(type(None))
 def _nothing(result: None) -> JsonObject:
     """A verb that failed before it knew anything."""
     return {}

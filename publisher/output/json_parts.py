@@ -5,6 +5,7 @@ from trustedpods.contracts.terms import Terms
 from trustedpods.protocol.attestation.verdict import Verdict
 from trustedpods.protocol.ids import channel_hex
 from trustedpods.publisher.core.money import Token
+from trustedpods.publisher.journal import Fact
 from trustedpods.publisher.output.json_of import JsonObject
 from trustedpods.publisher.results.channels import PodChannel
 from trustedpods.publisher.results.confirmed import ConfirmedPod
@@ -15,7 +16,7 @@ from trustedpods.publisher.results.pods import LastAttestation
 from trustedpods.publisher.results.providers import ProviderId, VerifiedMachine
 
 
-def known(**fields: object) -> dict[str, object]:
+def known(**fields: Fact) -> JsonObject:
     """The *fields* that are not None: what is not known has no key."""
     return {name: value for name, value in fields.items() if value is not None}
 

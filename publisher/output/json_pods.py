@@ -36,12 +36,12 @@ from trustedpods.publisher.results.pods import (
 )
 
 
-@json_of.register
+@json_of.register(ValidateResult)
 def _validated(result: ValidateResult) -> JsonObject:
     return asdict(result) | {"valid": True}
 
 
-@json_of.register
+@json_of.register(DeployResult)
 def _deployed(result: DeployResult) -> JsonObject:
     return {
         "pod": result.pod,
@@ -52,7 +52,7 @@ def _deployed(result: DeployResult) -> JsonObject:
     }
 
 
-@json_of.register
+@json_of.register(DeployProgress)
 def _deploying(progress: DeployProgress) -> JsonObject:
     tree = known(pod=progress.pod, publisher=progress.publisher)
     if progress.token is None:
@@ -84,7 +84,7 @@ def _price(cost: Cost, token: Token) -> JsonObject:
     }
 
 
-@json_of.register
+@json_of.register(VisitedPod)
 def _visited(pod: VisitedPod) -> JsonObject:
     others = [channel_json(other, pod.token) for other in pod.others]
     return {
@@ -97,7 +97,7 @@ def _visited(pod: VisitedPod) -> JsonObject:
     }
 
 
-@json_of.register
+@json_of.register(VisitProgress)
 def _visiting(progress: VisitProgress) -> JsonObject:
     tree = known(pod=progress.name, publisher=progress.publisher)
     token = progress.token
@@ -112,7 +112,7 @@ def _visiting(progress: VisitProgress) -> JsonObject:
     return tree
 
 
-@json_of.register
+@json_of.register(StatusResult)
 def _status(result: StatusResult) -> JsonObject:
     token = result.pod.token
     return {
@@ -130,7 +130,7 @@ def _status(result: StatusResult) -> JsonObject:
     }
 
 
-@json_of.register
+@json_of.register(LogsResult)
 def _logs(result: LogsResult) -> JsonObject:
     pieces = [
         {"container": piece.container, "text": piece.data.decode("utf-8", "replace")}
@@ -139,12 +139,12 @@ def _logs(result: LogsResult) -> JsonObject:
     return json_of(result.pod) | {"logs": pieces}
 
 
-@json_of.register
+@json_of.register(DeleteResult)
 def _deleted(result: DeleteResult) -> JsonObject:
     return json_of(result.pod) | {"money": outcome_json(result.money, result.pod.token)}
 
 
-@json_of.register
+@json_of.register(BillResult)
 def _billed(result: BillResult) -> JsonObject:
     token = result.pod.token
     return {
@@ -180,7 +180,7 @@ def _line(line: Line, token: Token) -> JsonObject:
     }
 
 
-@json_of.register
+@json_of.register(AuditResult)
 def _audited(result: AuditResult) -> JsonObject:
     token = result.pod.token
     return {

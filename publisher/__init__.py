@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from trustedpods.publisher.results.pods import (
         AuditResult,
         BillResult,
+        DeleteProgress,
         DeleteResult,
         LogsResult,
         StatusResult,
@@ -53,6 +54,7 @@ _MODULES = {
     "publisher.results.pods": (
         "AuditResult",
         "BillResult",
+        "DeleteProgress",
         "DeleteResult",
         "LogsResult",
         "StatusResult",
@@ -71,6 +73,7 @@ __all__ = [
     "Client",
     "CloseProgress",
     "CloseResult",
+    "DeleteProgress",
     "DeleteResult",
     "DeployProgress",
     "DeployResult",

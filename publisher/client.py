@@ -38,6 +38,7 @@ from trustedpods.publisher.results.money import (
 from trustedpods.publisher.results.pods import (
     AuditResult,
     BillResult,
+    DeleteProgress,
     DeleteResult,
     LogPiece,
     LogsResult,
@@ -142,9 +143,9 @@ class Client:
         done = await pods.logs(self._account, name, body, pieces.append, VisitProgress(), self._journal())
         return LogsResult(done.pod, tuple(pieces))
 
-    async def delete(self, name: str) -> DeleteResult:
+    async def delete(self, name: str, *, progress: DeleteProgress | None = None) -> DeleteResult:
         """Remove the pod with its volumes; what is left of its deposit comes back."""
-        return await pods.delete(self._account, name, VisitProgress(), self._journal())
+        return await pods.delete(self._account, name, progress or DeleteProgress(), self._journal())
 
     async def fund(
         self,

@@ -134,7 +134,7 @@ RENAMED = {
     "publisher/state/pod_records.ShapeMemo": "ShapeRecord",
     "publisher/verbs/delivery.HandOver": "Delivery",
     "publisher/verbs/pods.PodVisit": "Visit",
-    "publisher/verbs/pods.place_facts": "PodLocation.found",
+    "publisher/verbs/pods.place_facts": "PodLocation.pod_channel",
     "publisher/verbs/watch.Watched": "WatchedPod",
     "publisher/visits/records.memos": "pod_records",
     "publisher/visits/visit.Visit.memo": "record",

@@ -198,10 +198,10 @@ def delete(options: Common, name: str) -> None:
 
     async def work() -> "DeleteResult":
         opening = run.account()
-        from trustedpods.publisher.results.pods import VisitProgress
+        from trustedpods.publisher.results.pods import DeleteProgress
         from trustedpods.publisher.verbs.pods import delete
 
-        run.progress = progress = VisitProgress()
+        run.progress = progress = DeleteProgress()
         async with opening as account:
             return await delete(account, name, progress, run.journal)
 

@@ -48,7 +48,7 @@ class PodLocation:
         return self.channel
 
     @property
-    def found(self) -> PodChannel:
+    def pod_channel(self) -> PodChannel:
         """The same for results."""
         return PodChannel(ProviderId.of(self.row), self.ref.channel, self.channel)
 

@@ -28,6 +28,7 @@ from trustedpods.publisher.results.deployed import (
 from trustedpods.publisher.results.pods import (
     AuditResult,
     BillResult,
+    DeleteProgress,
     DeleteResult,
     LogsResult,
     StatusResult,
@@ -109,6 +110,14 @@ def _visiting(progress: VisitProgress) -> JsonObject:
         tree["trust"] = machine_json(progress.machine)
     if progress.attested is not None:
         tree["attested"] = attested_json(progress.attested)
+    return tree
+
+
+@json_of.register(DeleteProgress)
+def _deleting(progress: DeleteProgress) -> JsonObject:
+    tree = _visiting(progress)
+    if progress.token is not None and progress.money is not None:
+        tree["money"] = outcome_json(progress.money, progress.token)
     return tree
 
 

@@ -38,7 +38,7 @@ async def rescue(
             journal.event("no-channel", "no channel was opened, as far as the chain tells")
             return DepositOutcome("untouched")
         if not payment.ours:
-            return await _left_as_it_was(account, payment.ref, name, journal)
+            return await _as_it_stands(account, payment.ref, name, journal)
         if await wait_released(account, payment.ref, SILENT_WAIT_S if silent else RELEASE_WAIT_S, journal):
             return await refunded(account, payment.ref, journal)
         return await give_notice(account, payment.ref, name, journal)
@@ -50,13 +50,24 @@ async def rescue(
         return DepositOutcome("unknown")
 
 
-async def _left_as_it_was(account: MarketAccount, ref: PodRef, name: str, journal: Journal) -> DepositOutcome:
+async def find_out(account: MarketAccount, ref: PodRef, name: str, journal: Journal) -> DepositOutcome:
+    """After a verb failed that paid nothing: what became of the pod's channel; nothing is done about it."""
+    try:
+        return await _as_it_stands(account, ref, name, journal)
+    except NetworkFailure as failure:
+        journal.show.warning(f"the chain does not answer ({failure.what}): the deposit may be there still")
+        return DepositOutcome("unknown")
+
+
+async def _as_it_stands(account: MarketAccount, ref: PodRef, name: str, journal: Journal) -> DepositOutcome:
     """Nothing was paid in this run: say what became of a channel that was there before, if any."""
     if await wait_released(account, ref, UNSURE_WAIT_S, journal):
         return await refunded(account, ref, journal)
     current = await channel.look(account, ref)
     if current is None:
         return await refunded(account, ref, journal)
+    if current.unlock_at:
+        return await give_notice(account, ref, name, journal)  # it runs already: this only says until when
     left = account.token.text(current.left)
     journal.event("kept", f"the pod's channel keeps its {left}; `trustedpods close {name}` gets it back")
     return DepositOutcome("open", left=current.left)

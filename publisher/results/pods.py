@@ -78,6 +78,13 @@ class VisitProgress:
         )
 
 
+@dataclass(slots=True)
+class DeleteProgress(VisitProgress):
+    """The same for a removal; `money` is only there after a failure: where the deposit is."""
+
+    money: DepositOutcome | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class StatusResult:
     """`status`: what the provider says of the pod, and what it signed (None before it first served).

@@ -74,6 +74,8 @@ class Delivery:
             f"`trustedpods delete {name}` ends it, `trustedpods close {name}` gets the deposit back"
         )
         try:
+            if self._location.channel is not None and self._location.channel.unlock_at:
+                await channel.cancel_notice(self._account, self._payment, self._journal)
             confirmed = await self._persist(host, session)
             self._remember_holder()
         except TrustedPodsError as error:

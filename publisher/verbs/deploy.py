@@ -202,8 +202,6 @@ class Deploy:
         self._tell_cap(reached, payment)
         if location.channel is None:
             await channel.check_funds(self._account, payment.amount)
-        elif location.channel.unlock_at:
-            await channel.cancel_notice(self._account, payment, self._journal)
         self._remember(session, location)
         handing = Delivery(
             self._account,

@@ -71,10 +71,10 @@ async def fund(
     ref = location.ref
     receipt = await account.chain.top_up(account.publisher.key, ref.owner, ref.channel, amount)
     transaction = MinedTransaction.of(receipt)
-    progress.done = FundResult(name, account.token, location.found, amount, transaction)
+    progress.done = FundResult(name, account.token, location.pod_channel, amount, transaction)
     after = await channel.look(account, ref)
     if after is not None:
-        progress.done = replace(progress.done, channel=replace(location.found, live=after))
+        progress.done = replace(progress.done, channel=replace(location.pod_channel, live=after))
     return progress.done
 
 

@@ -4,7 +4,7 @@
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 
-from trustedpods.protocol.errors import NetworkFailure, Refused, RemoteProtocolError
+from trustedpods.protocol.errors import NetworkFailure, Refused, RemoteProtocolError, TrustedPodsError
 from trustedpods.protocol.ids import CHANNEL_ID_BITS, PodRef, channel_hex
 from trustedpods.protocol.messages.base import Done, Progress
 from trustedpods.protocol.messages.pod import DeleteBody, LogLines, LogsBody, PodStatus, Statement
@@ -20,6 +20,7 @@ from trustedpods.publisher.payment import refund
 from trustedpods.publisher.results.confirmed import ConfirmedPod
 from trustedpods.publisher.results.money import DepositOutcome
 from trustedpods.publisher.results.pods import (
+    DeleteProgress,
     DeleteResult,
     LogPiece,
     LogsResult,
@@ -50,7 +51,7 @@ async def visit(
     """
     location, others = await find_pod(account, name, ended=ended)
     progress.name, progress.publisher, progress.token = name, account.publisher.address, account.token
-    progress.channel, progress.others = location.found, tuple(other.found for other in others)
+    progress.channel, progress.others = location.pod_channel, tuple(other.pod_channel for other in others)
     record = records.load(channel_hex(location.ref.channel), journal) or records.begin(
         account, name, location
     )
@@ -121,19 +122,31 @@ async def logs(
 
 
 async def delete(
-    account: MarketAccount, name: str, progress: VisitProgress, journal: Journal
+    account: MarketAccount, name: str, progress: DeleteProgress, journal: Journal
 ) -> DeleteResult:
-    """Have the pod settled, released and removed; report the refund."""
+    """Have the pod settled, released and removed; report the refund.
+
+    When the provider fails in the middle, *progress* says where the deposit is.
+    """
     async with visit(account, name, progress, journal, mend="move") as visited:
         ref = visited.location.ref
-        body = DeleteBody()
-        async with visited.session.converse("delete", ref, body, next_generation()) as conversation:
-            while not conversation.finished:
-                reply = await conversation.reply(Progress, Done, timeout=DELETE_TIMEOUT_S)
-                if isinstance(reply, Progress):
-                    journal.event(f"provider:{reply.step}", reply.text)
+        try:
+            await _remove(visited, journal)
+        except TrustedPodsError:
+            progress.money = await refund.find_out(account, ref, name, journal)
+            raise
     journal.event("deleted", f"{name} is removed")
     return DeleteResult(progress.visited(), await _get_back(account, ref, name, journal))
+
+
+async def _remove(visited: Visit, journal: Journal) -> None:
+    """Ask for the removal, and follow it to its end."""
+    ref, body = visited.location.ref, DeleteBody()
+    async with visited.session.converse("delete", ref, body, next_generation()) as conversation:
+        while not conversation.finished:
+            reply = await conversation.reply(Progress, Done, timeout=DELETE_TIMEOUT_S)
+            if isinstance(reply, Progress):
+                journal.event(f"provider:{reply.step}", reply.text)
 
 
 async def _get_back(account: MarketAccount, ref: PodRef, name: str, journal: Journal) -> DepositOutcome:

@@ -19,7 +19,7 @@ from trustedpods.publisher.market.market import MarketAccount, OpenMarket
 from trustedpods.publisher.market.session import Publisher
 from trustedpods.publisher.pod import read_pod
 from trustedpods.publisher.results.deployed import DeployProgress
-from trustedpods.publisher.results.pods import VisitProgress
+from trustedpods.publisher.results.pods import DeleteProgress, VisitProgress
 from trustedpods.publisher.verbs import pods
 from trustedpods.publisher.verbs.deploy import DeployOptions, deploy
 
@@ -85,7 +85,7 @@ class Bench:
         return await pods.status(self.account, name, VisitProgress(), self.journal())
 
     async def delete(self, name="hello"):
-        return await pods.delete(self.account, name, VisitProgress(), self.journal())
+        return await pods.delete(self.account, name, DeleteProgress(), self.journal())
 
     @property
     def last(self):

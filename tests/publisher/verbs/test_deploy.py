@@ -219,6 +219,27 @@ async def test_a_failed_update_leaves_the_channel_to_the_pod_that_runs(bench, mo
     assert [verb for verb, _ in bench.chain.log] == ["open"]
 
 
+@pytest.mark.parametrize("broken", ["cancel_unlock", "head"])
+async def test_a_notice_that_cannot_be_taken_back_is_told(bench, monkeypatch, broken):
+    monkeypatch.setattr("trustedpods.publisher.payment.refund.UNSURE_WAIT_S", 0.1)
+    monkeypatch.setattr("trustedpods.publisher.payment.refund.SILENT_WAIT_S", 0.1)
+    async with bench.peer().serve() as peer:
+        await bench.deploy()
+        ref = bench.account.publisher.ref(peer.owner, peer.daemon, "hello")
+        await bench.chain.unlock(bench.key, ref.owner, ref.salt)
+        working = getattr(bench.chain, broken)
+
+        async def fails_once(*_):
+            setattr(bench.chain, broken, working)
+            raise NetworkFailure("not mined in time")
+
+        setattr(bench.chain, broken, fails_once)
+        with pytest.raises(NetworkFailure):
+            await bench.deploy()
+    assert bench.progress.money.state == "unlocking"
+    assert bench.progress.money.unlock_at > bench.chain.now
+
+
 async def test_an_earlier_refund_is_not_told_again(bench):
     async with bench.peer("crashes").serve():
         for _ in range(2):

@@ -7,7 +7,7 @@ from trustedpods.protocol.errors import BadInput, NetworkFailure, Refused, Remot
 from trustedpods.protocol.messages.pod import LogsBody
 from trustedpods.publisher.core.money import Funding, parse_funding
 from trustedpods.publisher.results.money import CloseProgress, FundProgress
-from trustedpods.publisher.results.pods import LogPiece, VisitProgress
+from trustedpods.publisher.results.pods import DeleteProgress, LogPiece, VisitProgress
 from trustedpods.publisher.verbs import money, pods
 from trustedpods.publisher.verbs.bill import bill
 
@@ -73,6 +73,38 @@ async def test_delete_reports_the_refund(bench):
         assert deleted.money.state == "released"
         ended = await bench.status()
     assert ended.pod.channel.live is None
+
+
+@pytest.mark.parametrize(
+    ("faults", "state"), [({"hangs-up-late"}, "released"), ({"hangs-up-late", "keeps-money"}, "open")]
+)
+async def test_a_removal_that_breaks_off_says_where_the_deposit_is(bench, monkeypatch, faults, state):
+    monkeypatch.setattr("trustedpods.publisher.payment.refund.UNSURE_WAIT_S", 0.1)
+    progress = DeleteProgress()
+    async with bench.peer().serve() as peer:
+        await bench.deploy()
+        left, peer.faults = channel_of(bench).left, faults
+        with pytest.raises(NetworkFailure):
+            await pods.delete(bench.account, "hello", progress, bench.journal())
+    assert (progress.money.state, progress.money.refund or progress.money.left) == (state, left)
+    assert progress.machine is not None
+
+
+async def test_a_removal_that_breaks_off_when_the_chain_is_silent_too(bench, monkeypatch):
+    progress = DeleteProgress()
+    async with bench.peer().serve() as peer:
+        await bench.deploy()
+        peer.faults = {"hangs-up-late"}
+        release = bench.chain.release
+
+        async def then_silent(*arguments):
+            await release(*arguments)
+            bench.chain.broken = True
+
+        bench.chain.release = then_silent
+        with pytest.raises(NetworkFailure):
+            await pods.delete(bench.account, "hello", progress, bench.journal())
+    assert progress.money.state == "unknown"
 
 
 async def test_fund_by_amount_by_cap_and_by_size(bench):

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from trustedpods.publisher.core.watch import TopUp
     from trustedpods.publisher.journal import Show
     from trustedpods.publisher.results.attested import AttestResult
-    from trustedpods.publisher.results.deployed import DeployProgress, DeployResult, ValidateResult
+    from trustedpods.publisher.results.deployed import DeployProgress, DeployResult
     from trustedpods.publisher.results.money import (
         BalanceResult,
         CloseProgress,
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
         StatusResult,
     )
     from trustedpods.publisher.results.providers import ProvidersResult
+    from trustedpods.publisher.results.validated import ValidateResult
     from trustedpods.publisher.results.watched import WatchResult
     from trustedpods.publisher.verbs.watch import WatchOptions
 
@@ -42,7 +43,7 @@ _MODULES = {
     "publisher.core.watch": ("TopUp",),
     "publisher.journal": ("Show",),
     "publisher.results.attested": ("AttestResult",),
-    "publisher.results.deployed": ("DeployProgress", "DeployResult", "ValidateResult"),
+    "publisher.results.deployed": ("DeployProgress", "DeployResult"),
     "publisher.results.money": (
         "BalanceResult",
         "CloseProgress",
@@ -60,6 +61,7 @@ _MODULES = {
         "StatusResult",
     ),
     "publisher.results.providers": ("ProvidersResult",),
+    "publisher.results.validated": ("ValidateResult",),
     "publisher.results.watched": ("WatchResult",),
     "publisher.verbs.watch": ("WatchOptions",),
 }

@@ -27,7 +27,7 @@ from trustedpods.publisher.keyfile import load_key
 from trustedpods.publisher.market.market import MarketAccount, open_account
 from trustedpods.publisher.pod import read_pod
 from trustedpods.publisher.results.attested import AttestProgress, AttestResult
-from trustedpods.publisher.results.deployed import DeployProgress, DeployResult, ValidateResult
+from trustedpods.publisher.results.deployed import DeployProgress, DeployResult
 from trustedpods.publisher.results.money import (
     BalanceResult,
     CloseProgress,
@@ -46,6 +46,7 @@ from trustedpods.publisher.results.pods import (
     VisitProgress,
 )
 from trustedpods.publisher.results.providers import ProvidersResult
+from trustedpods.publisher.results.validated import ValidateResult
 from trustedpods.publisher.results.watched import WatchResult
 from trustedpods.publisher.verbs import attest, audit, bill, deploy, money, pods, providers, validate, watch
 

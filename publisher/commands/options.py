@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from trustedpods.publisher.context import MarketFile
     from trustedpods.publisher.keyfile import Key
     from trustedpods.publisher.market.market import MarketAccount
+    from trustedpods.publisher.output.json_of import JsonObject
     from trustedpods.publisher.output.terminal import PlainShow
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -64,6 +65,15 @@ def pod_name(context: click.Context, parameter: click.Parameter, value: str | No
         raise click.BadParameter(f"{error.what} ({error.hint})", context, parameter) from None
 
 
+def form_of(result: object) -> "JsonObject":
+    """A result as JSON, nothing for none; only now all forms are imported."""
+    if result is None:
+        return {}
+    from trustedpods.publisher.output.json_forms import json_of
+
+    return json_of(result)
+
+
 class Run:
     """One run of a verb."""
 
@@ -103,8 +113,13 @@ class Run:
 
         return self.guard(lambda: trio.run(work), lines)
 
-    def guard(self, work: Callable[[], R], lines: Callable[[R], Sequence[str]]) -> R:
-        """The same for work without trio."""
+    def guard(
+        self,
+        work: Callable[[], R],
+        lines: Callable[[R], Sequence[str]],
+        form: "Callable[[R], JsonObject]" = form_of,
+    ) -> R:
+        """The same for work without trio; *form* is its JSON."""
         from trustedpods.publisher.output.terminal import print_json, print_lines
 
         try:
@@ -115,7 +130,7 @@ class Run:
         if self.common.as_json:
             from trustedpods.publisher.output.json_run import run_json
 
-            print_json(run_json(result, self.journal))
+            print_json(run_json(form(result), self.journal))
         else:
             print_lines(lines(result))
         return result
@@ -148,4 +163,4 @@ class Run:
         from trustedpods.publisher.output.json_run import run_json
         from trustedpods.publisher.output.terminal import print_json
 
-        print_json(run_json(self.progress, self.journal, error))
+        print_json(run_json(form_of(self.progress), self.journal, error))

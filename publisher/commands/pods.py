@@ -11,8 +11,10 @@ import click
 from trustedpods.publisher.commands.options import Common, Run, common, pod_name
 
 if TYPE_CHECKING:
-    from trustedpods.publisher.results.deployed import DeployResult, ValidateResult
+    from trustedpods.publisher.output.json_of import JsonObject
+    from trustedpods.publisher.results.deployed import DeployResult
     from trustedpods.publisher.results.pods import DeleteResult, LogPiece, LogsResult, StatusResult
+    from trustedpods.publisher.results.validated import ValidateResult
 
 
 @click.command(
@@ -109,7 +111,12 @@ def validate(options: Common, file: Path) -> None:
 
         return validate(file, cache_dir())
 
-    run.guard(work, lambda result: [f"{file}: pod {result.pod} is sound"])
+    def form(result: "ValidateResult") -> "JsonObject":
+        from trustedpods.publisher.output.json_validated import validated_json
+
+        return validated_json(result)
+
+    run.guard(work, lambda result: [f"{file}: pod {result.pod} is sound"], form)
 
 
 @click.command(

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from trustedpods.publisher.commands.options import Common, Run, common, pod_name
+from trustedpods.publisher.commands.options import Common, Run, common, form_of, pod_name
 
 if TYPE_CHECKING:
     from trustedpods.publisher.core.money import Funding
@@ -136,6 +136,6 @@ def _tell_round(run: Run, result: "WatchResult") -> None:
     if run.common.as_json:
         from trustedpods.publisher.output.json_run import run_json
 
-        click.echo(json.dumps(run_json(result, run.journal)))
+        click.echo(json.dumps(run_json(form_of(result), run.journal)))
     run.journal.steps.clear()
     run.journal.events.clear()

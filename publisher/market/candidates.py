@@ -14,7 +14,7 @@ from trustedpods.publisher.core.select import Offer
 from trustedpods.publisher.journal import Fact, Journal, Step
 from trustedpods.publisher.market.locations import PodLocation
 from trustedpods.publisher.market.session import Publisher, Session, next_generation, open_session
-from trustedpods.publisher.output.json_parts import error_json
+from trustedpods.publisher.output.json_error import error_json
 from trustedpods.publisher.results.errors import ErrorReport
 
 

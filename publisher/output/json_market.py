@@ -4,11 +4,10 @@
 from trustedpods.publisher.core.money import Token
 from trustedpods.publisher.core.trust import trust_text
 from trustedpods.publisher.output.evidence_text import evidence_text
+from trustedpods.publisher.output.json_error import error_json, known
 from trustedpods.publisher.output.json_of import JsonObject, json_of
 from trustedpods.publisher.output.json_parts import (
     attested_json,
-    error_json,
-    known,
     outcome_json,
     transaction_json,
     verdict_json,

@@ -5,11 +5,11 @@ from collections.abc import Iterable
 
 from trustedpods.protocol.ids import channel_hex
 from trustedpods.publisher.core.money import Token
+from trustedpods.publisher.output.json_error import known
 from trustedpods.publisher.output.json_of import JsonObject, json_of
 from trustedpods.publisher.output.json_parts import (
     channel_json,
     hex_of,
-    known,
     outcome_json,
     transaction_json,
 )

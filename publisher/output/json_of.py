@@ -12,11 +12,5 @@ JsonObject: TypeAlias = dict[str, Fact]
 
 @singledispatch
 def json_of(result: object) -> JsonObject:
-    """The form of *result*; the modules beside this one register theirs, `all_forms` imports them."""
+    """The form of *result*; the modules beside this one register theirs, `json_forms` imports them."""
     raise NotImplementedError(f"{type(result).__name__} has no form in JSON")
-
-
-@json_of.register(type(None))
-def _nothing(result: None) -> JsonObject:
-    """A verb that failed before it knew anything."""
-    return {}

@@ -5,37 +5,19 @@ from trustedpods.contracts.terms import Terms
 from trustedpods.protocol.attestation.verdict import Verdict
 from trustedpods.protocol.ids import channel_hex
 from trustedpods.publisher.core.money import Token
-from trustedpods.publisher.journal import Fact
+from trustedpods.publisher.output.json_error import known
 from trustedpods.publisher.output.json_of import JsonObject
 from trustedpods.publisher.results.channels import PodChannel
 from trustedpods.publisher.results.confirmed import ConfirmedPod
 from trustedpods.publisher.results.deployed import SentImages
-from trustedpods.publisher.results.errors import ErrorReport
 from trustedpods.publisher.results.money import DepositOutcome, MinedTransaction
 from trustedpods.publisher.results.pods import LastAttestation
 from trustedpods.publisher.results.providers import ProviderId, VerifiedMachine
 
 
-def known(**fields: Fact) -> JsonObject:
-    """The *fields* that are not None: what is not known has no key."""
-    return {name: value for name, value in fields.items() if value is not None}
-
-
 def hex_of(transaction: bytes | None) -> str | None:
     """A transaction's hash as every explorer takes it."""
     return None if transaction is None else "0x" + transaction.hex()
-
-
-def error_json(error: ErrorReport) -> JsonObject:
-    """An error."""
-    return known(
-        code=error.code,
-        exit=int(error.exit_code),
-        what=error.what,
-        where=error.where,
-        rule=error.rule,
-        hint=error.hint,
-    )
 
 
 def transaction_json(transaction: MinedTransaction | None) -> JsonObject:

@@ -7,13 +7,13 @@ from trustedpods.protocol.ids import channel_hex
 from trustedpods.publisher.core.bill import Bill, Line
 from trustedpods.publisher.core.cost import Cost
 from trustedpods.publisher.core.money import Token
+from trustedpods.publisher.output.json_error import known
 from trustedpods.publisher.output.json_of import JsonObject, json_of
 from trustedpods.publisher.output.json_parts import (
     attested_json,
     channel_json,
     confirmed_json,
     hex_of,
-    known,
     machine_json,
     outcome_json,
     provider_json,
@@ -23,7 +23,6 @@ from trustedpods.publisher.results.deployed import (
     ChosenProvider,
     DeployProgress,
     DeployResult,
-    ValidateResult,
 )
 from trustedpods.publisher.results.pods import (
     AuditResult,
@@ -35,11 +34,6 @@ from trustedpods.publisher.results.pods import (
     VisitedPod,
     VisitProgress,
 )
-
-
-@json_of.register(ValidateResult)
-def _validated(result: ValidateResult) -> JsonObject:
-    return asdict(result) | {"valid": True}
 
 
 @json_of.register(DeployResult)

@@ -1,32 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`validate` and `deploy`: a manifest that is sound, and a pod that serves."""
+"""`deploy`: who takes the pod, what was sent, and a pod that serves."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from trustedpods.protocol.ids import Address, ChannelId
-from trustedpods.protocol.messages.provider import TrustClass
 from trustedpods.publisher.core.cost import Cost
 from trustedpods.publisher.core.money import Token
 from trustedpods.publisher.results.confirmed import ConfirmedPod
 from trustedpods.publisher.results.money import DepositOutcome
 from trustedpods.publisher.results.providers import ProviderId, VerifiedMachine
-
-
-@dataclass(frozen=True, slots=True)
-class ValidateResult:
-    """A manifest, its secrets and images that are sound. `images` are digests by container.
-
-    CPU and memory are one replica's, in thousandths of a core and MiB; volumes are the pod's, in MiB.
-    """
-
-    pod: str
-    images: Mapping[str, str]
-    image_bytes: int
-    cpu_milli: int
-    memory_mib: int
-    volume_mib: int
-    trust: TrustClass
 
 
 @dataclass(frozen=True, slots=True)

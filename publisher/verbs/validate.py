@@ -4,7 +4,7 @@
 from pathlib import Path
 
 from trustedpods.publisher.pod import read_pod
-from trustedpods.publisher.results.deployed import ValidateResult
+from trustedpods.publisher.results.validated import ValidateResult
 
 
 def validate(file: Path, cache: Path) -> ValidateResult:

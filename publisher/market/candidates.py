@@ -11,9 +11,11 @@ from trustedpods.protocol.errors import EvidenceRefused, Refused, TrustedPodsErr
 from trustedpods.protocol.messages.admission import AdmitBody, Admitted
 from trustedpods.protocol.net import Host
 from trustedpods.publisher.core.select import Offer
-from trustedpods.publisher.journal import Journal, Step, error_facts
+from trustedpods.publisher.journal import Fact, Journal, Step
 from trustedpods.publisher.market.locations import PodLocation
 from trustedpods.publisher.market.session import Publisher, Session, next_generation, open_session
+from trustedpods.publisher.output.json_error import error_json
+from trustedpods.publisher.results.errors import ErrorReport
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +23,7 @@ class Candidate:
     """A provider to try, with the channel that the pod has there, if any."""
 
     offer: Offer
-    place: PodLocation
+    location: PodLocation
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +49,7 @@ async def first_that_takes(
     Raises what the last of them said, or the first refused evidence, when none is left.
     """
     failures: list[TrustedPodsError] = []
-    tried: list[dict[str, object]] = []
+    tried: list[Fact] = []
     step.facts["tried"] = tried
     for candidate in candidates:
         async with AsyncExitStack() as stack:
@@ -55,7 +57,12 @@ async def first_that_takes(
                 session = await _reach(stack, host, publisher, candidate, policy, ask)
             except TrustedPodsError as error:
                 failures.append(error)
-                tried.append({"provider": provider_name(candidate.offer.row), "error": error_facts(error)})
+                tried.append(
+                    {
+                        "provider": provider_name(candidate.offer.row),
+                        "error": error_json(ErrorReport.of(error)),
+                    }
+                )
                 journal.show.warning(f"not {provider_name(candidate.offer.row)}: {error}")
                 error.where = error.where or provider_name(candidate.offer.row)
                 continue
@@ -74,8 +81,8 @@ async def _reach(
 ) -> Session:
     """Dial, attest, and ask whether the pod may come; one that is there already need not ask."""
     session = await stack.enter_async_context(open_session(host, publisher, candidate.offer.row, policy))
-    if candidate.place.channel is None:
-        await session.ask("admit", candidate.place.ref, ask, next_generation(), Admitted)
+    if candidate.location.channel is None:
+        await session.ask("admit", candidate.location.ref, ask, next_generation(), Admitted)
     return session
 
 

@@ -14,6 +14,8 @@ from trustedpods.protocol.errors import Refused
 from trustedpods.protocol.ids import Address, PodRef
 from trustedpods.publisher.market.market import MarketAccount
 from trustedpods.publisher.parallel import open_nursery
+from trustedpods.publisher.results.channels import PodChannel
+from trustedpods.publisher.results.providers import ProviderId
 
 QUERIES = 8
 """Owners asked about at once."""
@@ -41,12 +43,17 @@ class PodLocation:
 
     @property
     def live(self) -> Channel:
-        """The channel of a place that has one."""
+        """The channel of a location that has one."""
         assert self.channel is not None
         return self.channel
 
+    @property
+    def pod_channel(self) -> PodChannel:
+        """The same for results."""
+        return PodChannel(ProviderId.of(self.row), self.ref.channel, self.channel)
 
-async def places(account: MarketAccount, name: str, rows: Sequence[RegistryRow]) -> list[PodLocation]:
+
+async def pod_locations(account: MarketAccount, name: str, rows: Sequence[RegistryRow]) -> list[PodLocation]:
     """Every row with the channel that the pod *name* has there; one query for each owner."""
     by_owner: dict[Address, list[RegistryRow]] = defaultdict(list)
     for row in rows:
@@ -68,8 +75,8 @@ async def places(account: MarketAccount, name: str, rows: Sequence[RegistryRow])
 
 def by_liveness(found: Sequence[PodLocation]) -> list[PodLocation]:
     """Places with an open channel; those without a running notice first, then the fullest."""
-    open_places = [place for place in found if place.channel is not None]
-    return sorted(open_places, key=lambda place: (place.live.unlock_at != 0, -place.live.left))
+    live = [location for location in found if location.channel is not None]
+    return sorted(live, key=lambda location: (location.live.unlock_at != 0, -location.live.left))
 
 
 async def find_pod(
@@ -81,7 +88,7 @@ async def find_pod(
     Raises `Refused` (rule "unknown-pod") when no provider in the registry has a channel of it.
     """
     rows = await account.market.rows()
-    found = await places(account, name, rows)
+    found = await pod_locations(account, name, rows)
     ranked = by_liveness(found)
     if not ranked and ended:
         ranked = await _ended(account, found)
@@ -96,7 +103,7 @@ async def find_pod(
 
 async def _ended(account: MarketAccount, found: Sequence[PodLocation]) -> list[PodLocation]:
     """The place with the channel that was opened last; nothing where nobody remembers one."""
-    by_channel = {place.ref.channel: place for place in found}
+    by_channel = {location.ref.channel: location for location in found}
     for opened in reversed(await account.chain.opened_by(account.publisher.address)):
         if opened.channel in by_channel:
             return [replace(by_channel[opened.channel], opened=opened)]

@@ -312,7 +312,11 @@ class ProviderPeer:
         await answers.send(self.usage, final=True)
 
     async def _delete(self, request, answers):
-        await self.chain.release(self.owner_key, [request.ref])
+        if "keeps-money" not in self.faults:
+            await self.chain.release(self.owner_key, [request.ref])
+        if "hangs-up-late" in self.faults:
+            await answers.stream.reset()
+            return
         await answers.send(Done(text="removed"), final=True)
 
 

@@ -9,10 +9,10 @@ import json
 import sys
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING
 
 from trustedpods.protocol.errors import TrustedPodsError
-from trustedpods.publisher.journal import Journal
+from trustedpods.publisher.journal import Fact, Journal
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -105,9 +105,9 @@ def make_show(*, as_json: bool) -> PlainShow:
     return PlainShow(sys.stderr)
 
 
-def print_json(tree: Mapping[str, Any]) -> None:
+def print_json(tree: Mapping[str, Fact]) -> None:
     """One object on standard output."""
-    print(json.dumps(tree, indent=2, default=str), flush=True)  # noqa: T201
+    print(json.dumps(tree, indent=2), flush=True)  # noqa: T201
 
 
 def print_lines(lines: Iterable[str]) -> None:

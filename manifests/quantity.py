@@ -1,53 +1,88 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Kubernetes quantities and durations as integers."""
+"""Kubernetes quantities and durations as integers.
+
+The grammar is that of `resource.Quantity` (k8s.io/apimachinery, pkg/api/resource/quantity.go), whole; what is
+no whole unit is rounded up, as Kubernetes does: who asks for something gets something.
+"""
 
 import re
+from fractions import Fraction
 from typing import Annotated
 
 from pydantic import BeforeValidator, Field, PlainSerializer
 
-_CPU = re.compile(r"^(\d{1,6})(m?)$|^(\d{1,3}\.\d{1,3})$")
-_BYTES = re.compile(r"^(\d{1,9})(Ki|Mi|Gi|Ti|k|M|G)?$")
-_DURATION = re.compile(r"^(\d{1,6})(ms|s|m|h|d)$")
+_QUANTITY = re.compile(
+    r"^([+-]?)(\d+(?:\.\d*)?|\.\d+)(?:([numkMGTPE]|[KMGTPE]i)|[eE]([+-]?\d{1,18}))?$", re.ASCII
+)
+_DURATION = re.compile(r"^(\d{1,6})(ms|s|m|h|d)$", re.ASCII)
 
-_BYTE_UNITS = {
-    None: 1,
-    "k": 10**3,
-    "M": 10**6,
-    "G": 10**9,
-    "Ki": 1 << 10,
-    "Mi": 1 << 20,
-    "Gi": 1 << 30,
-    "Ti": 1 << 40,
+MAX_QUANTITY = 64
+"""Characters of a quantity: more digits than any amount has, few enough to count with."""
+
+_MAX_EXPONENT = 128
+"""Beyond it, with so few digits, every amount is far above the largest or rounds to the smallest."""
+
+_SCALES = {
+    "n": Fraction(1, 10**9),
+    "u": Fraction(1, 10**6),
+    "m": Fraction(1, 10**3),
+    **{unit: Fraction(10 ** (3 * power)) for power, unit in enumerate("kMGTPE", start=1)},
+    **{f"{unit}i": Fraction(1 << (10 * power)) for power, unit in enumerate("KMGTPE", start=1)},
 }
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _MIB = 1 << 20
 
 
-def cpu_milli(value: object) -> int:
-    """Millicores of `100m`, `2` or `0.5`."""
-    match = _CPU.match(str(value)) if not isinstance(value, bool) else None
+def exact(value: object) -> Fraction | None:
+    """The amount that a quantity says, unrounded; None where it is none, or says less than nothing.
+
+    A number counts as its own text, as in JSON.
+    """
+    if isinstance(value, bool):
+        return None
+    text = _shown(value) if isinstance(value, int | float) else value
+    match = _QUANTITY.fullmatch(text) if isinstance(text, str) and len(text) <= MAX_QUANTITY else None
     if match is None:
-        raise ValueError(f"not a CPU quantity: {value!r} (write 100m, 0.5 or 2)")
-    whole, milli, fraction = match.groups()
-    if fraction is not None:
-        return round(float(fraction) * 1000)
-    return int(whole) if milli else int(whole) * 1000
+        return None
+    sign, number, unit, exponent = match.groups()
+    amount = Fraction("0" + number)
+    if exponent is not None:
+        amount *= Fraction(10) ** max(-_MAX_EXPONENT, min(_MAX_EXPONENT, int(exponent)))
+    if unit is not None:
+        amount *= _SCALES[unit]
+    return None if sign == "-" and amount else amount
+
+
+def _up(amount: Fraction) -> int:
+    return -(-amount.numerator // amount.denominator)
+
+
+def cpu_milli(value: object) -> int:
+    """Millicores of `100m`, `2` or `0.5`, rounded up."""
+    if (amount := exact(value)) is None:
+        raise ValueError(f"not a CPU quantity: {_shown(value)} (write 100m, 0.5 or 2)")
+    return _up(amount * 1000)
 
 
 def mebibytes(value: object) -> int:
-    """MiB of `64Mi` or `2Gi`, rounded up."""
-    match = _BYTES.match(str(value)) if not isinstance(value, bool) else None
-    if match is None:
-        raise ValueError(f"not a size: {value!r} (write 64Mi or 2Gi)")
-    return -(-int(match[1]) * _BYTE_UNITS[match[2]] // _MIB)
+    """MiB of `64Mi`, `1.5Gi` or `1e9`, rounded up."""
+    if (amount := exact(value)) is None:
+        raise ValueError(f"not a size: {_shown(value)} (write 64Mi, 1.5Gi or 2G)")
+    return _up(amount / _MIB)
+
+
+def _shown(value: object) -> str:
+    try:
+        return repr(value)[:MAX_QUANTITY]
+    except ValueError:  # an integer of more digits than Python writes
+        return "a number without end"
 
 
 def seconds(value: object) -> int:
     """Seconds of `5s`, `10m`, `2h` or `1d`."""
-    match = _DURATION.match(str(value)) if not isinstance(value, bool) else None
+    match = _DURATION.fullmatch(value) if isinstance(value, str) else None
     if match is None or match[2] == "ms":
-        raise ValueError(f"not a duration: {value!r} (write 5s, 10m, 2h or 1d)")
+        raise ValueError(f"not a duration: {_shown(value)} (write 5s, 10m, 2h or 1d)")
     return int(match[1]) * _SECONDS[match[2]]
 
 

@@ -109,7 +109,7 @@ def _resources(size: ResourceSizes) -> dict[str, Any]:
 
 
 def _environment(variables: Sequence[EnvVar]) -> list[dict[str, Any]]:
-    """The container's own, of two values the last, as in a shell; nothing of the cluster's is left to read."""
+    """The container's own, of two values the last, as in a shell; of the cluster nothing is left to read."""
     own = {variable.name: _env(variable) for variable in variables}
     hidden = [{"name": name, "value": ""} for name in CLUSTER_VARIABLES if name not in own]
     return [*own.values(), *hidden]

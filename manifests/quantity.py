@@ -9,7 +9,7 @@ import re
 from fractions import Fraction
 from typing import Annotated
 
-from pydantic import BeforeValidator, Field, PlainSerializer
+from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, WithJsonSchema
 
 _QUANTITY = re.compile(
     r"^([+-]?)(\d+(?:\.\d*)?|\.\d+)(?:([numkMGTPE]|[KMGTPE]i)|[eE]([+-]?\d{1,18}))?$", re.ASCII
@@ -86,10 +86,33 @@ def seconds(value: object) -> int:
     return int(match[1]) * _SECONDS[match[2]]
 
 
+_SCHEMA = WithJsonSchema({"type": ["string", "number"]}, mode="validation")
+"""How people write them, for editors."""
+
+MAX_CPU_MILLI = 256_000
+"""256 cores: more than a node has."""
+
+MAX_MIB = 16 * 1024 * 1024
+"""16 TiB: more than a node has."""
+
+
+def _cores(milli: int) -> int:
+    if not 1 <= milli <= MAX_CPU_MILLI:
+        raise ValueError(f"CPU is between 1m and {MAX_CPU_MILLI // 1000}")
+    return milli
+
+
+def _size(mib: int) -> int:
+    if not 1 <= mib <= MAX_MIB:
+        raise ValueError(f"a size is between 1Mi and {MAX_MIB // (1024 * 1024)}Ti")
+    return mib
+
+
 CpuMilli = Annotated[
     int,
     BeforeValidator(cpu_milli),
-    Field(ge=1, le=256_000),
+    AfterValidator(_cores),
+    _SCHEMA,
     PlainSerializer(lambda milli: f"{milli}m", return_type=str),
 ]
 """CPU in thousandths of a core."""
@@ -97,7 +120,8 @@ CpuMilli = Annotated[
 MiB = Annotated[
     int,
     BeforeValidator(mebibytes),
-    Field(ge=1, le=16 * 1024 * 1024),
+    AfterValidator(_size),
+    _SCHEMA,
     PlainSerializer(lambda mib: f"{mib}Mi", return_type=str),
 ]
 """A size in MiB."""
@@ -106,6 +130,7 @@ Seconds = Annotated[
     int,
     BeforeValidator(seconds),
     Field(ge=0, le=365 * 86400),
+    WithJsonSchema({"type": "string", "pattern": _DURATION.pattern}, mode="validation"),
     PlainSerializer(lambda count: f"{count}s", return_type=str),
 ]
 """A duration in seconds."""

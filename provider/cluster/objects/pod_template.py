@@ -83,6 +83,7 @@ def _container(part: Container, image: str) -> dict[str, Any]:
             "allowPrivilegeEscalation": False,
             "capabilities": {"drop": ["ALL"]},
             "privileged": False,
+            "readOnlyRootFilesystem": part.security_context.read_only_root_filesystem,
             "runAsNonRoot": True,
         },
         "terminationMessagePolicy": "FallbackToLogsOnError",
@@ -117,7 +118,7 @@ def _environment(variables: Sequence[EnvVar]) -> list[dict[str, Any]]:
 
 def _env(variable: EnvVar) -> dict[str, Any]:
     if variable.value_from is None:
-        return {"name": variable.name, "value": variable.value}
+        return {"name": variable.name, "value": variable.value or ""}
     source = variable.value_from.secret_key_ref
     return {
         "name": variable.name,

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from trustedpods.manifests.model import Container, PodManifest, Volume, VolumeMount
 from trustedpods.manifests.problem import Location, Problem
-from trustedpods.protocol.limits import KIB
+from trustedpods.protocol.limits import KIB, MAX_SECRET
 
 TLS_FILES = ("tls.crt", "tls.key")
 """Certificate chain and key, in PEM, as in a Kubernetes secret of type kubernetes.io/tls."""
@@ -18,6 +18,9 @@ TLS_FILES = ("tls.crt", "tls.key")
 MAX_VARIABLE = 128 * KIB
 """Bytes of one environment variable with its name and its end: Linux starts no program with a longer one
 (MAX_ARG_STRLEN in linux/binfmts.h)."""
+
+
+SECRETS_TOO_LARGE = f"the files of all secrets are larger than {MAX_SECRET // KIB} KiB"
 
 
 def problems(manifest: PodManifest) -> Iterator[Problem]:
@@ -84,7 +87,12 @@ def _sub_paths(at: Location, mounts: Sequence[VolumeMount], volumes: dict[str, V
 
 
 def secret_problems(manifest: PodManifest, secrets: Mapping[str, Mapping[str, bytes]]) -> Iterator[Problem]:
-    """What of *secrets*, files by volume and key, no program can get as an environment variable."""
+    """What of *secrets*, files by volume and key, Kubernetes does not keep or gives no program."""
+    total = sum(len(content) for files in secrets.values() for content in files.values())
+    if total > MAX_SECRET:
+        yield Problem(
+            ("spec", "volumes"), f"the files of all secrets are larger than {MAX_SECRET // KIB} KiB"
+        )
     parts = [("containers", manifest.spec.containers), ("initContainers", manifest.spec.init_containers)]
     for field, containers in parts:
         for index, container in enumerate(containers):

@@ -13,7 +13,7 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import from_json
 
-from trustedpods.manifests.check import problems, secret_problems
+from trustedpods.manifests.check import SECRETS_TOO_LARGE, problems, secret_problems
 from trustedpods.manifests.documents import first_document, line_of, plain, text_of
 from trustedpods.manifests.model import PodManifest
 from trustedpods.manifests.problem import Location, Problem
@@ -107,7 +107,7 @@ def _read_manifest(path: Path) -> bytes:
 def _read_bounded(path: Path, limit: int, where: str) -> bytes:
     data = _read(path, limit + 1, where)
     if len(data) > limit:
-        raise BadInput(f"{path} is larger than {limit // KIB} KiB", where=where)
+        raise BadInput(SECRETS_TOO_LARGE, where=where)
     return data
 
 

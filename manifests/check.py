@@ -90,9 +90,7 @@ def secret_problems(manifest: PodManifest, secrets: Mapping[str, Mapping[str, by
     """What of *secrets*, files by volume and key, Kubernetes does not keep or gives no program."""
     total = sum(len(content) for files in secrets.values() for content in files.values())
     if total > MAX_SECRET:
-        yield Problem(
-            ("spec", "volumes"), f"the files of all secrets are larger than {MAX_SECRET // KIB} KiB"
-        )
+        yield Problem(("spec", "volumes"), SECRETS_TOO_LARGE)
     parts = [("containers", manifest.spec.containers), ("initContainers", manifest.spec.init_containers)]
     for field, containers in parts:
         for index, container in enumerate(containers):

@@ -91,7 +91,7 @@ def _checked(tree: object) -> tuple[PodManifest | None, list[Problem]]:
         manifest = PodManifest.model_validate(own)
     except ValidationError as error:
         return None, [*found, *_from_pydantic(error, {problem.location[:-1] for problem in found})]
-    found += problems(manifest)
+    found = found or list(problems(manifest))
     return (None if found else manifest), found
 
 

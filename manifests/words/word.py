@@ -25,7 +25,9 @@ class Word:
         """Whether *value* may stay, because it changes nothing."""
         if self.whatever or value is None or value in ({}, []):
             return True
-        return any(type(known) is type(value) and known == value for known in self.same)
+        return any(
+            known == value and isinstance(known, bool) is isinstance(value, bool) for known in self.same
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,8 +2,8 @@
 """Texts and numbers at which grammars of names, paths, networks, sizes and protocols part."""
 
 EDGES = [
-    "", " ", "a", "A", "-", "-a", "a-", ".", "..", "...", "a.b", "..a", "a..", "~", "a/b", "a:b", "a_b", "%", "*",
-    "/", "//", "/a/", "/a/../b", "/./", "/a:b", "/" + "a" * 511, "/proc", "/dev/shm", "/etc/hosts",
+    "", " ", "a", "A", "-", "-a", "a-", ".", "..", "...", "a.b", "..a", "a..", "~", "a/b", "a:b", "a_b",
+    "%", "*", "/", "//", "/a/", "/a/../b", "/./", "/a:b", "/" + "a" * 511, "/proc", "/dev/shm", "/etc/hosts",
     "a" * 63, "a" * 64, "a" * 253, "a" * 254, "0", "1", "-1", "007", "1e9", "1.5", "true", "null",
     "\xe9", "\uff21", "\n", "a\n", "\t", "\x00", "\x7f", "\u2028", "\ufeff", "\U0001f600", "$(A)", "$$",
     "localhost", "127.0.0.1", "kube-root-ca.crt", "pod", "deny", "default",

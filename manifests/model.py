@@ -261,8 +261,10 @@ class Scale(ManifestPart):
 class Payment(ManifestPart):
     """Money in whole tokens, as decimal text: `"2.5"`. `maxCostPerDay` bounds the replicas at once."""
 
-    deposit: Annotated[Decimal, Field(gt=0, max_digits=30, decimal_places=18)] | None = None
-    max_cost_per_day: Annotated[Decimal, Field(gt=0, max_digits=30, decimal_places=18)] | None = None
+    deposit: Annotated[Decimal, Field(gt=0, max_digits=30, decimal_places=18, strict=False)] | None = None
+    max_cost_per_day: (
+        Annotated[Decimal, Field(gt=0, max_digits=30, decimal_places=18, strict=False)] | None
+    ) = None
 
 
 class Notify(ManifestPart):

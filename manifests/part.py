@@ -9,8 +9,8 @@ from pydantic import ConfigDict, Field, GetCoreSchemaHandler, GetJsonSchemaHandl
 from pydantic.alias_generators import to_camel
 from pydantic_core import CoreSchema, core_schema
 
-STRICT = ConfigDict(frozen=True, extra="forbid", alias_generator=to_camel, populate_by_name=True)
-"""Of all models of a manifest: camelCase in files, unknown fields refused."""
+STRICT = ConfigDict(frozen=True, extra="forbid", strict=True, alias_generator=to_camel, populate_by_name=True)
+"""Of all models of a manifest: camelCase in files, unknown fields refused, `true` no number and "8" no 8."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,10 +15,8 @@ _TYPES = {
     "list_type": "a list is wanted: `[...]`, or lines that begin with `-`",
     "model_type": "a mapping is wanted: `{...}`, or lines with `name: value`",
     "dict_type": "a mapping is wanted: `{...}`, or lines with `name: value`",
-    "int_type": "a whole number is wanted",
-    "int_parsing": "a whole number is wanted",
-    "bool_type": "true or false is wanted",
-    "bool_parsing": "true or false is wanted",
+    "int_type": "a whole number is wanted, without quotes",
+    "bool_type": "true or false is wanted, without quotes",
     "string_unicode": "not a text: it holds half a character (a lone surrogate)",
 }
 

@@ -283,6 +283,13 @@ def _texts() -> Iterator[tuple[str, Case]]:
     yield "tabs", (instead("      ports:\n        - c", "\t  ports:\n        - c"), "not valid YAML")
     yield "a name in capitals", (instead("name: shop", "name: Shop_Web"), label)
     yield "a name of digits", (instead("name: shop", 'name: "1234"'), None)
+    yield (
+        "a number in quotes",
+        (instead("port: 80\n", 'port: "80"\n'), "a whole number is wanted, without quotes"),
+    )
+    yield "truth for a number", (instead("port: 80\n", "port: true\n"), "a whole number is wanted")
+    yield "a fraction for a number", (instead("port: 80\n", "port: 80.0\n"), "a whole number is wanted")
+    yield "a text for a truth", (service("httpsOnly: 'yes'"), "true or false is wanted, without quotes")
     yield "a number for a name", (instead("name: shop", "name: 1234"), "write it in quotes")
     yield "a long name", (instead("name: shop", "name: " + "a" * 63), None)
     yield "too long a name", (instead("name: shop", "name: " + "a" * 64), label)

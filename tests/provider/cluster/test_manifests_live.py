@@ -2,6 +2,7 @@
 """What `validate` takes a real API server takes too, and what a pod then finds around it."""
 
 import json
+import random
 import re
 import secrets
 
@@ -29,6 +30,9 @@ from trustedpods.provider.cluster.objects.names import WORKLOAD
 from trustedpods.provider.cluster.objects.pod_objects import PodLife, objects
 
 pytestmark = pytest.mark.live
+
+EDGES_TRIED = 2000
+"""Of some 9000 pairs of a field and a text, other ones in each run: one in ten alters an object."""
 
 APPLY = "application/apply-patch+yaml"
 DRY = {"dryRun": "All", "fieldManager": "t", "force": "true", "fieldValidation": "Strict"}
@@ -120,6 +124,8 @@ def sound():
 async def test_the_sound_manifest_is_taken(kubeconfig, place):
     whole = {json.dumps(made): made["kind"] for made in all_objects(life_of(place, sound(), {"keys": FILES}))}
     assert await refusals(kubeconfig, whole) == {}
+    whole = {made.replace('"/keys"', '""'): kind for made, kind in whole.items()}
+    assert set(await refusals(kubeconfig, whole)) == {"Deployment", "Pod"}  # it looks into what it is asked
 
 
 async def test_edges_of_every_field(kubeconfig, place):
@@ -127,8 +133,8 @@ async def test_edges_of_every_field(kubeconfig, place):
     changes = [
         (path, value) for path in leaves() for value in (EDGES if isinstance(at(path), str) else NUMBERS)
     ]
-    asked = objects_of(place, changes)
-    assert len(asked) > 200
+    asked = objects_of(place, random.sample(changes, EDGES_TRIED))
+    assert len(asked) > EDGES_TRIED / 10
     assert await refusals(kubeconfig, asked) == {}
 
 
@@ -162,8 +168,8 @@ async def test_quantities_are_read_as_kubernetes_reads_them(kubeconfig, place):
             return answer.json()["spec"]["hard"]["requests.memory"]
 
         for text in {**CPU, **MIB}:
-            nano = exact(text) * 10**9
-            assert exact(await kept(text)) * 10**9 == -(-nano.numerator // nano.denominator), text
+            milli = exact(text) * 1000  # the API server keeps no smaller part of any resource
+            assert exact(await kept(text)) * 1000 == -(-milli.numerator // milli.denominator), text
         for text in NO_QUANTITY:
             if isinstance(text, str) and 0 < len(text) <= 64:
                 with pytest.raises(TrustedPodsError):
@@ -183,12 +189,14 @@ async def test_the_fields_of_kubernetes_are_those_that_we_know(cluster, kubeconf
 
 
 LOOK = """
+trap 'exit 0' TERM
 env; echo ---; cat /etc/resolv.conf; echo ---
 before=$(date +%s); wget -O - http://example.org/ 2>&1
 echo "lookup took $(($(date +%s) - before)) s"
 until wget -q -O - http://side/etc/hosts; do sleep 0.1; done; echo "that is all"
-sleep 3600
+sleep 3600 & wait
 """
+SERVE = "trap 'exit 0' TERM; httpd -p 80 -h /; sleep 3600 & wait"
 
 
 async def test_what_a_pod_finds_around_it(cluster, kubeconfig, image):
@@ -196,7 +204,7 @@ async def test_what_a_pod_finds_around_it(cluster, kubeconfig, image):
     async with open_api(await access.load(kubeconfig)) as api:
         service = await api.get(path_under("/api/v1", "services", "default", "kubernetes"))
     cluster_address = service["spec"]["clusterIP"]
-    serve = {"name": "side", "image": "x", "command": ["busybox", "httpd", "-f", "-p", "80", "-h", "/"]}
+    serve = {"name": "side", "image": "x", "command": ["/bin/sh", "-c", SERVE]}
     look = {"name": "c", "image": "x", "command": ["/bin/sh", "-c", LOOK]}
     async with applied(cluster, a_manifest(containers=[look, serve]), image=image("hello")) as life:
         await cluster.scale(life.namespace, 1)

@@ -41,7 +41,8 @@ def exact(value: object) -> Fraction | None:
     if isinstance(value, bool):
         return None
     text = _shown(value) if isinstance(value, int | float) else value
-    match = _QUANTITY.fullmatch(text) if isinstance(text, str) and len(text) <= MAX_QUANTITY else None
+    short = isinstance(text, str) and len(text) <= MAX_QUANTITY
+    match = _QUANTITY.fullmatch(text.strip(" \t\r\n")) if short else None  # as its JSON decoder does
     if match is None:
         return None
     sign, number, unit, exponent = match.groups()

@@ -3,6 +3,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
 
 from pydantic import BaseModel
 
@@ -30,6 +31,12 @@ class Word:
         )
 
 
+@cache
+def _fields(model: type[BaseModel]) -> frozenset[str]:
+    known = model.model_fields.items()
+    return frozenset({name for name, _ in known} | {str(field.alias or name) for name, field in known})
+
+
 @dataclass(frozen=True, slots=True)
 class Place:
     """A part of a manifest: its model, the known words in it, and the parts below by field.
@@ -45,12 +52,9 @@ class Place:
     devices: Word | None = None
 
     @property
-    def fields(self) -> set[str]:
+    def fields(self) -> frozenset[str]:
         """What the model takes here, under each of its spellings."""
-        if self.model is None:
-            return set()
-        known = self.model.model_fields.items()
-        return {name for name, _ in known} | {str(field.alias or name) for name, field in known}
+        return frozenset() if self.model is None else _fields(self.model)
 
     def word(self, name: str) -> Word | None:
         """The known word of that name that the model does not have."""

@@ -41,8 +41,9 @@ def exact(value: object) -> Fraction | None:
     if isinstance(value, bool):
         return None
     text = _shown(value) if isinstance(value, int | float) else value
-    short = isinstance(text, str) and len(text) <= MAX_QUANTITY
-    match = _QUANTITY.fullmatch(text.strip(" \t\r\n")) if short else None  # as its JSON decoder does
+    if not isinstance(text, str) or len(text) > MAX_QUANTITY:
+        return None
+    match = _QUANTITY.fullmatch(text.strip(" \t\r\n"))  # as Kubernetes' JSON decoder does
     if match is None:
         return None
     sign, number, unit, exponent = match.groups()

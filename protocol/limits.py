@@ -8,6 +8,9 @@ GIB = 1024 * MIB
 MAX_MESSAGE = 4 * MIB
 """One framed message: a bundle with 1 MiB of secrets fits three times over."""
 
+MAX_MANIFEST_JSON = 256 * KIB
+"""A pod's manifest in a bundle, with every default written out."""
+
 MAX_EVIDENCE = 64 * KIB
 """Reports are 1,184 bytes, quotes under 8 KiB; the rest is certificates and collateral."""
 

@@ -45,7 +45,7 @@ class Bundle(Message):
 
     kind: Literal["bundle"] = "bundle"
     name: ShortText
-    manifest: Annotated[bytes, Field(max_length=256 * limits.KIB)]
+    manifest: Annotated[bytes, Field(max_length=limits.MAX_MANIFEST_JSON)]
     images: Annotated[list[ImageRef], Field(max_length=limits.MAX_IMAGES)]
     secrets: Annotated[list[SecretValue], Field(max_length=32)]
     commanders: Annotated[list[Bytes20], Field(min_length=1, max_length=8)]

@@ -7,9 +7,8 @@ The plaintext is only ever in memory. After a reboot the key is another one and 
 from dataclasses import dataclass
 from functools import cached_property
 
-from pydantic import ValidationError
-
 from trustedpods.manifests.model import PodManifest
+from trustedpods.manifests.parse import parse_received
 from trustedpods.protocol.codec import decode
 from trustedpods.protocol.envelopes import SignedRequest
 from trustedpods.protocol.errors import BadInput, Refused, RemoteProtocolError
@@ -94,14 +93,9 @@ class OpenBundle:
 
 
 def parse_bundle(body: bytes) -> OpenBundle:
-    """Decode a bundle and its manifest; Refused where they do not fit together."""
+    """Decode a bundle and check its manifest as the client should have; BadInput where something is wrong."""
     bundle = decode(body, Bundle)
-    try:
-        manifest = PodManifest.model_validate_json(bundle.manifest)
-    except ValidationError as error:
-        first = error.errors(include_input=False)[0]
-        place = ".".join(str(part) for part in first["loc"])
-        raise BadInput(first["msg"], where=f"manifest: {place}") from None
+    manifest = parse_received(bundle.manifest, {part.name: part.files for part in bundle.secrets})
     _check_parts(bundle, manifest)
     return OpenBundle(bundle, manifest)
 

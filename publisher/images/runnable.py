@@ -20,7 +20,7 @@ def check_user(image: Image, where: str) -> None:
         raise BadInput(
             f"the image runs {shown}, and providers start nothing as root",
             where=where,
-            hint=hint + ", and let it listen above port 1024",
+            hint=hint,
         )
     if not (user.isascii() and user.isdecimal()):
         raise BadInput(

@@ -73,6 +73,7 @@ class Rotations:
             salt=ref.salt,
             old_meter=address_from_bytes(body.old_meter),
             new_meter=self._doors.meter,
+            as_of=UnixSeconds(body.as_of),
             deadline=UnixSeconds(body.deadline),
             from_=UnixSeconds(body.from_),
             up_to=UnixSeconds(body.up_to),

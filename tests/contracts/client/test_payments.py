@@ -140,8 +140,9 @@ async def test_the_owner_releases_alone(chain, deal):
 
 async def test_an_operator_rotates_what_the_publisher_signed(chain, deal):
     successor = new_party()
-    deadline = (await chain.head()).time + 1000
-    move = Move(deal.owner.address, deal.ref.salt, deal.meter.address, successor.address, deadline)
+    now = (await chain.head()).time
+    times = (now + 1, now + 1000)
+    move = Move(deal.owner.address, deal.ref.salt, deal.meter.address, successor.address, *times)
     moves = [(deal.publisher.address, move, sign_move(deal.publisher.key, domain(chain), move))]
     arguments = (deal.owner.address, deal.meter.address, successor.address, moves)
     with pytest.raises(Refused) as stranger:

@@ -63,12 +63,14 @@ def rotation(world, caller, **changes):
         "salt": caller.ref.salt,
         "old_meter": world.old_meter,
         "new_meter": world.keys.meter_address,
+        "as_of": int(world.now),
         "deadline": int(world.now) + 600,
     }
     move = Move(**(fields | changes))
     signature = sign_move(caller.key, Domain.of_payments(market.chain_id, market.payments), move)
     return RotateBody(
         old_meter=address_bytes(move.old_meter),
+        as_of=move.as_of,
         deadline=move.deadline,
         from_=move.from_,
         up_to=move.up_to,

@@ -8,7 +8,8 @@ back is read from the chain each time, so a kill at any moment changes nothing b
 import logging
 
 from trustedpods.contracts.records import Channel, Submission, meter_tag
-from trustedpods.contracts.usage import ItemFlags, SignedClaim, SubmissionResult
+from trustedpods.contracts.settlement import settle
+from trustedpods.contracts.usage import ItemFlags, SignedClaim, SubmissionResult, UsageItem
 from trustedpods.protocol.ids import ChannelId
 from trustedpods.provider.core import settlement
 from trustedpods.provider.core.pod import ChannelFact
@@ -38,7 +39,8 @@ class ClaimSubmission:
         facts = await self._facts([cut.channel for cut in claim.cuts])
         signed = SignedClaim.from_json(claim.signed.decode())
         tag = meter_tag(signed.meter)
-        fate = settlement.verdict(_judge(cut, facts[cut.channel], tag) for cut in claim.cuts)
+        items = zip(claim.cuts, signed.claim.items, strict=True)
+        fate = settlement.verdict(_judge(cut, item, facts[cut.channel], tag) for cut, item in items)
         sent = [await self._send(claim, signed)] if fate is settlement.Fate.PENDING else []
         mined = [*await self._doors.chain.submitted(self._doors.owner, claim.root), *sent]
         results = settlement.outcomes(len(claim.cuts), mined)
@@ -106,11 +108,12 @@ class ClaimSubmission:
                 await self._pods.change(channel, chain=ChannelFact.of(found))
 
 
-def _judge(cut: settlement.Cut, channel: Channel | None, meter: int) -> settlement.Fate:
+def _judge(cut: settlement.Cut, item: UsageItem, channel: Channel | None, meter: int) -> settlement.Fate:
     """The signer may be the meter of an earlier boot: it counts while the channel names it."""
     if channel is None:
         return settlement.judge(cut, None)
-    return settlement.judge(cut, ChannelFact.of(channel), ours=channel.meter_tag == meter)
+    held = ItemFlags.DRY in settle(channel, item, meter, item.up_to).result.flags
+    return settlement.judge(cut, ChannelFact.of(channel), ours=channel.meter_tag == meter, payable=not held)
 
 
 def _carrier(mined: list[Submission]) -> Submission:

@@ -11,6 +11,7 @@ from trustedpods.contracts.records import Channel, Submission, meter_tag
 from trustedpods.contracts.settlement import settle
 from trustedpods.contracts.usage import ItemFlags, SignedClaim, SubmissionResult, UsageItem
 from trustedpods.protocol.ids import ChannelId
+from trustedpods.provider.billing.channel_watch import departure_of
 from trustedpods.provider.core import settlement
 from trustedpods.provider.core.pod import ChannelFact
 from trustedpods.provider.doors import Doors
@@ -104,7 +105,10 @@ class ClaimSubmission:
         """The pods' records show what is left now."""
         facts = await self._facts([cut.channel for cut in claim.cuts])
         for channel, found in facts.items():
-            if found is not None and self._pods.get(channel) is not None:
+            record = self._pods.get(channel)
+            if found is None or record is None:
+                continue
+            if await departure_of(self._doors.store, record, found) is None:
                 await self._pods.change(channel, chain=ChannelFact.of(found))
 
 

@@ -34,9 +34,10 @@ class Agreement:
 def departure(agreed: Agreement, seen: Channel, claimed: Container[UnixSeconds]) -> str | None:
     """How *seen* differs from what was *agreed*, in words; None where it does not.
 
-    *claimed* holds the ends of the periods that these books ever claimed of it: within one life a
-    channel stands at one of them, or where it stood. Every later life begins at its own opening, which
-    is none of them. A publisher may raise the cap, give notice and take it back; anybody may top up.
+    *claimed* holds the beginnings and ends of the periods that these books ever claimed of it: within
+    one life a channel stands at one of them, also when the chain was set back, or where it stood. Every
+    later life begins at its own opening, which is none of them. A publisher may raise the cap, give
+    notice and take it back; anybody may top up.
     """
     if seen.meter_tag != meter_tag(agreed.meter):
         return "the channel names another meter than was agreed"

@@ -195,7 +195,9 @@ class FakePayments(ChainState):
         return Domain.of_payments(self.market.chain_id, self.market.payments)
 
     def _signer(self, signed):
-        return usage_signer(self._domain, signed.claim, signed.signature)
+        signer = usage_signer(self._domain, signed.claim, signed.signature)
+        require(signer is not None, "ECDSAInvalidSignature")
+        return signer
 
     def _rotate(self, owner, old_meter, new_meter, publisher, move, signature):
         channel = PodRef(owner, publisher, move.salt).channel

@@ -61,7 +61,7 @@ async def close(account: MarketAccount, name: str, wait: bool, journal: Journal)
 
     Every channel under the pod's name is taken, as a failed deploy may have left one elsewhere.
     """
-    place, others = await find_pod(account, name)
+    place, others = await find_pod(account, name, everywhere=True)
     outcomes = []
     for one in (place, *others):
         outcome = await _close(account, one, name, wait, journal)

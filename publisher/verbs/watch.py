@@ -195,7 +195,11 @@ class _Look:
         if live is None:
             self._no_channel(memo)
             return
-        place = PodLocation(await self._row(), self._ref, live)
+        row = await self._row()
+        if row is None:
+            self._vanished(live.unlock_at)
+            return
+        place = PodLocation(row, self._ref, live)
         policy = policy_for(self._account.market, memo.trust, self._options.policy or memo.policy)
         async with AsyncExitStack() as stack:
             try:
@@ -212,13 +216,21 @@ class _Look:
         records.memos().forget(memo.channel)
         self._result.state = "ended"
 
-    async def _row(self) -> RegistryRow:
+    async def _row(self) -> RegistryRow | None:
         memo = self._result.memo
         rows = await self._account.market.rows()
-        row = next((row for row in rows if (row.owner, row.daemon) == (memo.owner, memo.daemon)), None)
-        if row is None:
-            raise Refused("the provider is no longer in the registry", rule="no-provider")
-        return row
+        return next((row for row in rows if (row.owner, row.daemon) == (memo.owner, memo.daemon)), None)
+
+    def _vanished(self, unlock_at: int) -> None:
+        """A provider that took its row away may go on claiming, and nobody can ask it for what."""
+        self._result.violated = True
+        noticed = ", a notice runs" if unlock_at else ""
+        self._result.bad(
+            "alarm",
+            int(ExitCode.COPIES_DIFFER),
+            f"the provider is no longer in the registry, its meter may still claim{noticed}: "
+            f"`trustedpods close {self._result.memo.name}` takes the deposit back",
+        )
 
     async def _look_after(self, visit: Visit) -> None:
         if visit.place.live.unlock_at:

@@ -15,10 +15,7 @@ from trustedpods.publisher.journal import Journal
 from trustedpods.publisher.market.locations import PodLocation
 from trustedpods.publisher.market.market import MarketAccount
 from trustedpods.publisher.market.session import Session
-from trustedpods.publisher.state.pod_records import Memos, PodMemo, ShapeMemo
-
-FOLDER = "pods"
-"""Below the user's folder of state."""
+from trustedpods.publisher.state.pod_records import FOLDER, Memos, PodMemo, ShapeMemo
 
 
 def memos() -> Memos:

@@ -270,6 +270,8 @@ async def test_a_cap_only_rises(chain, deal, terms):
 async def test_a_publisher_finds_its_channels_again(chain, deal, funded):
     (found,) = await chain.opened_by(deal.publisher.address)
     assert (found.owner, found.channel, found.amount) == (deal.owner.address, deal.id, deal.deposit)
+    assert await chain.salt_of(deal.publisher.address, found) == deal.ref.salt
+    assert await chain.salt_of(deal.owner.address, found) is None
     assert await chain.opened_by(deal.owner.address) == []
 
 

@@ -67,6 +67,11 @@ class FakePayments(ChainState):
             if life.publisher == publisher
         ]
 
+    async def salt_of(self, publisher, opened):
+        self._reach()
+        life = self.lives[opened.owner, opened.channel]
+        return life.salt if life.publisher == publisher else None
+
     # ---- the publisher ----
 
     async def open_with_permit(self, key, ref, meter, terms, amount):
@@ -85,6 +90,7 @@ class FakePayments(ChainState):
             channel, publisher, amount, receipt.tx_hash, self.now
         )
         life.meters.append(meter)
+        life.salt = ref.salt
         return receipt
 
     async def top_up(self, key, owner, channel, amount):

@@ -13,7 +13,8 @@ import trio
 
 from trustedpods.contracts import merkle
 from trustedpods.contracts.eip712 import Domain, sign_usage
-from trustedpods.contracts.records import Block, Channel, meter_tag
+from trustedpods.contracts.records import NEVER, Block, Channel, meter_tag
+from trustedpods.contracts.settlement import allowance
 from trustedpods.contracts.terms import due
 from trustedpods.contracts.usage import UsageClaim, UsageItem
 from trustedpods.protocol.errors import Refused, TrustedPodsError
@@ -222,14 +223,16 @@ class Settlement:
             usage=usage,
             due=due(usage, channel.terms.prices),
             left=channel.left,
+            allowed=allowance(channel, up_to) if up_to > channel.up_to else 0,
             release=release,
+            leaving=channel.unlock_at != NEVER,
             urgent=channel.id in self._hurry,
         )
 
     async def _store(self, cuts: list[settlement.Cut]) -> StoredClaim:
         market, owner = self._doors.config.market, self._doors.owner
         payments = Address(market.payments)
-        items = [UsageItem(c.channel, c.from_, c.up_to, c.usage, c.release) for c in cuts]
+        items = [UsageItem(c.channel, c.from_, c.up_to, c.usage, c.release, whole=c.whole) for c in cuts]
         leaves = [merkle.leaf(market.chain_id, payments, owner, item) for item in items]
         head = merkle.head_leaf(market.chain_id, payments, owner, await self._head_digest(leaves))
         root = merkle.root([*leaves, head])

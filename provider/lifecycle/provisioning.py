@@ -12,6 +12,7 @@ from trustedpods.protocol.messages.bundle import BlobNeed, BlobRef
 from trustedpods.protocol.messages.pod import Endpoint, SignedStatement, Statement
 from trustedpods.protocol.sealing.blobs import chunk_count
 from trustedpods.protocol.sealing.replies import sign_statement
+from trustedpods.provider.billing.channel_watch import departure_of
 from trustedpods.provider.billing.meter import Meter
 from trustedpods.provider.cluster.objects.pod_objects import PodLife, objects
 from trustedpods.provider.core.admission import check_channel
@@ -104,10 +105,10 @@ class ProvisioningSteps:
     async def await_channel(self, record: PodRecord) -> LifecycleEvent:
         """Wait until the channel is on chain deep enough, and check that it pays for the pod."""
         first_seen: int | None = None
-        depth = 0 if record.chain is not None else self._doors.config.market.finality_blocks
         while True:
             head = await self._doors.chain.head()
             channel = await self._doors.chain.channel(self._doors.owner, record.channel)
+            depth = await self._depth(record, channel)
             if channel is None:
                 first_seen = None
                 self._check_patience(record)
@@ -118,6 +119,14 @@ class ProvisioningSteps:
                     return LifecycleEvent.CHANNEL_GOOD
             self._progress.tell(record.channel, "channel", "waiting for the payment channel on chain")
             await trio.sleep(POLL_S)
+
+    async def _depth(self, record: PodRecord, channel: Channel | None) -> int:
+        """Blocks in which a channel must be seen: none where it is the one that was agreed before."""
+        if channel is not None and record.chain is not None:
+            how = await departure_of(self._doors.store, record, channel)
+            if how is None:
+                return 0
+        return self._doors.config.market.finality_blocks
 
     def _check_patience(self, record: PodRecord) -> None:
         if self._doors.now() > record.changed_at + CHANNEL_WITHIN_S:

@@ -12,10 +12,12 @@ import trio
 
 from trustedpods.contracts.records import Channel
 from trustedpods.contracts.terms import Terms, due
-from trustedpods.protocol.errors import NetworkFailure, TrustedPodsError
+from trustedpods.protocol.errors import InsufficientFunds, NetworkFailure, Refused, TrustedPodsError
 from trustedpods.protocol.ids import ChannelId
 from trustedpods.protocol.units import TokenUnits, UnixSeconds, Usage
+from trustedpods.provider.billing.channel_watch import departure_of
 from trustedpods.provider.core import funds, metering
+from trustedpods.provider.core.admission import check_channel
 from trustedpods.provider.core.pod import WORKING, ChannelFact, Phase, PodRecord
 from trustedpods.provider.core.reconcile import Decision, OperatorTimes, PodFacts, Read, decide
 from trustedpods.provider.doors import Doors
@@ -65,6 +67,16 @@ class _Chain:
     absent_since: dict[ChannelId, tuple[int, int]] = field(default_factory=dict)
     taken_over: dict[ChannelId, Channel] = field(default_factory=dict)
     """What the records hold already: most looks find nothing else."""
+    departed: dict[ChannelId, "_Departed"] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class _Departed:
+    """A channel that is not what was agreed: how, as what it was seen, and since which block."""
+
+    how: str
+    seen: Channel
+    since: int
 
 
 class Reconciler:
@@ -149,21 +161,58 @@ class Reconciler:
                 latest.chain != ChannelFact.of(channel)
                 or self._chain.taken_over.get(record.channel) != channel
             ):
-                await self._recovery.compare(latest, channel)
-                await self._take_over(record, channel)
+                known = self._chain.departed.get(record.channel)
+                if known is None or known.seen != channel:
+                    await self._recovery.compare(latest, channel)
+                if not await self._take_over(latest, channel):
+                    continue
+            self._chain.departed.pop(record.channel, None)
             taken_over[record.channel] = channel
         self._chain.taken_over = taken_over
         return True
 
-    async def _take_over(self, record: PodRecord, channel: Channel) -> None:
-        """What the chain says now. Of the terms, a publisher can raise the cap, at any time."""
-        fact = ChannelFact.of(channel)
+    async def _take_over(self, record: PodRecord, channel: Channel) -> bool:
+        """What the chain says now; False where that is another channel than was agreed, and nothing is taken.
+
+        Of the terms, a publisher can raise the cap, at any time.
+        """
+        how = await departure_of(self._doors.store, record, channel)
+        if how is not None and not await self._agree_anew(record, channel, how):
+            return False
+        record, fact = self._pods.get(record.channel) or record, ChannelFact.of(channel)
         known = None if record.terms is None else Terms.unpack(record.terms)
         if known is not None and funds.cap_raised(known, channel.terms):
             record = await self._pods.change(record.channel, chain=fact, terms=channel.terms.pack())
             self._autoscaler.cap_raised(record)
         else:
             await self._pods.change(record.channel, chain=fact)
+        return True
+
+    async def _agree_anew(self, record: PodRecord, channel: Channel, how: str) -> bool:
+        """Whether a departed channel is good for its pod after all: checked like a new one, once it stopped.
+
+        Like a new one it must have stood for the market's finality. Terms that changed are measured by
+        today's list.
+        """
+        before = self._chain.departed.get(record.channel)
+        since = self._chain.head if before is None or before.seen != channel else before.since
+        self._chain.departed[record.channel] = _Departed(how, channel, since)
+        deep = self._chain.head >= since + self._doors.config.market.finality_blocks
+        if record.phase is not Phase.STOPPED or record.terms is None or not deep:
+            return False
+        agreed, now = Terms.unpack(record.terms), self._doors.now()
+        try:
+            check_channel(channel, self._doors.offer, record.meter, record.size, record.scaling, now, agreed)
+        except (Refused, InsufficientFunds) as error:
+            _log.debug("%s stays stopped: %s", record.label, error)
+            return False
+        record = await self._pods.change(
+            record.channel, chain=ChannelFact.of(channel), terms=channel.terms.pack()
+        )
+        self._money.pop(record.channel, None)
+        self._autoscaler.cap_raised(record)
+        await self._pods.note(record.channel, "channel-checked", f"{how}; it is good for the pod as it is")
+        return True
 
     async def _read_namespaces(self) -> None:
         if trio.current_time() < self._namespaces_at + NAMESPACES_EVERY_S:
@@ -195,17 +244,18 @@ class Reconciler:
         held = self._bundles.held(record)
         pod_scaler = self._autoscaler.pod_scaler(record.channel)
         replicas, _ = self._autoscaler.replicas_of(record)
-        fact = record.chain
+        fact, departed = record.chain, self._chain.departed.get(record.channel)
         return PodFacts(
             now=self._doors.now(),
             key_held=held,
             channel=self._channel_read(record) if chain_read else Read.UNKNOWN,
-            unlock_at=fact.unlock_at if fact else UnixSeconds(0),
+            unlock_at=departed.seen.unlock_at if departed else fact.unlock_at if fact else UnixSeconds(0),
             namespace=self._namespace_read(record),
             published=Read.PRESENT if pod_scaler is not None else Read.ABSENT,
             replicas=replicas,
             runway_s=money.runway_s if money else None,
             revivable=money.revivable if money else False,
+            departed=departed.how if departed else None,
         )
 
     def _channel_read(self, record: PodRecord) -> Read:

@@ -23,6 +23,9 @@ from trustedpods.protocol.messages.bundle import Bundle
 from trustedpods.protocol.messages.provider import TrustClass
 from trustedpods.publisher.state.files import write_whole
 
+FOLDER = "pods"
+"""Of the records, below the user's folder of state."""
+
 MAX_RECORD = 64 * 1024
 """A page of facts."""
 

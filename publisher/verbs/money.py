@@ -86,7 +86,7 @@ async def close(
     Every channel under the pod's name is taken, as a failed deploy may have left one elsewhere.
     When it raises, *progress* has those that were seen to.
     """
-    location, others = await find_pod(account, name)
+    location, others = await find_pod(account, name, everywhere=True)
     progress.pod, progress.token = name, account.token
     for one in (location, *others):
         outcome = await _close(account, one, name, wait, journal)

@@ -205,7 +205,11 @@ class _Look:
         if live is None:
             self._no_channel(record)
             return
-        location = PodLocation(await self._row(), self._ref, live)
+        row = await self._row()
+        if row is None:
+            self._vanished(live.unlock_at)
+            return
+        location = PodLocation(row, self._ref, live)
         policy = policy_for(self._account.market, record.trust, self._options.policy or record.policy)
         async with AsyncExitStack() as stack:
             try:
@@ -222,13 +226,21 @@ class _Look:
         records.pod_records().forget(record.channel)
         self._findings.state = "ended"
 
-    async def _row(self) -> RegistryRow:
+    async def _row(self) -> RegistryRow | None:
         record = self._findings.record
         rows = await self._account.market.rows()
-        row = next((row for row in rows if (row.owner, row.daemon) == (record.owner, record.daemon)), None)
-        if row is None:
-            raise Refused("the provider is no longer in the registry", rule="no-provider")
-        return row
+        return next((row for row in rows if (row.owner, row.daemon) == (record.owner, record.daemon)), None)
+
+    def _vanished(self, unlock_at: int) -> None:
+        """A provider that took its row away may go on claiming, and nobody can ask it for what."""
+        self._findings.violated = True
+        noticed = ", a notice runs" if unlock_at else ""
+        self._findings.bad(
+            "alarm",
+            int(ExitCode.COPIES_DIFFER),
+            f"the provider is no longer in the registry, its meter may still claim{noticed}: "
+            f"`trustedpods close {self._findings.record.name}` takes the deposit back",
+        )
 
     async def _look_after(self, visit: Visit) -> None:
         if visit.location.live.unlock_at:

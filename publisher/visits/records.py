@@ -17,10 +17,7 @@ from trustedpods.publisher.market.locations import PodLocation
 from trustedpods.publisher.market.market import MarketAccount
 from trustedpods.publisher.market.session import Session
 from trustedpods.publisher.results.pods import LastAttestation
-from trustedpods.publisher.state.pod_records import PodRecord, PodRecords, ShapeRecord
-
-FOLDER = "pods"
-"""Below the user's folder of state."""
+from trustedpods.publisher.state.pod_records import FOLDER, PodRecord, PodRecords, ShapeRecord
 
 
 def pod_records() -> PodRecords:

@@ -64,11 +64,14 @@ async def move_channel(
     with journal.step("rotate") as step:
         old = await _old_meter(account, ref, live, record)
         head, new = await account.chain.head(), _meter(session)
-        move = Move(ref.owner, ref.salt, old, new, UnixSeconds(head.time + MOVE_LIFETIME_S))
+        seen = UnixSeconds(max(head.time, live.up_to + 1))  # void in any later life of the channel
+        move = Move(ref.owner, ref.salt, old, new, seen, UnixSeconds(head.time + MOVE_LIFETIME_S))
         file = account.market.file
         domain = Domain.of_payments(file.chain_id, file.payments)
         signature = await trio.to_thread.run_sync(sign_move, account.publisher.key, domain, move)
-        body = RotateBody(old_meter=address_bytes(old), deadline=move.deadline, signature=signature)
+        body = RotateBody(
+            old_meter=address_bytes(old), as_of=seen, deadline=move.deadline, signature=signature
+        )
         async with session.converse("rotate", ref, body, next_generation()) as conversation:
             done = await conversation.reply(Done, timeout=ROTATE_TIMEOUT_S)
         step.facts |= {"from": old, "to": new, "tx": _hex(done.transaction)}

@@ -12,7 +12,7 @@ from trustedpods.protocol.messages.pod import PodStatus, StatusBody
 from trustedpods.protocol.net import Host
 from trustedpods.publisher.journal import Journal
 from trustedpods.publisher.market.candidates import provider_name
-from trustedpods.publisher.market.locations import PodLocation
+from trustedpods.publisher.market.locations import PodLocation, require_listed
 from trustedpods.publisher.market.market import MarketAccount
 from trustedpods.publisher.market.session import Session, next_generation, open_session
 from trustedpods.publisher.state.pod_records import PodRecord
@@ -84,8 +84,10 @@ async def enter(
 ) -> Visit:
     """Dial the pod's provider and verify it with a fresh nonce; the outcome is kept either way.
 
-    Raises `EvidenceRefused` with what to do when it does not verify against *policy*.
+    Raises `EvidenceRefused` with what to do when it does not verify against *policy*, `Refused` where
+    the registry no longer says how it is reached.
     """
+    require_listed(location)
     try:
         session = await stack.enter_async_context(open_session(host, account.publisher, location.row, policy))
     except EvidenceRefused as error:

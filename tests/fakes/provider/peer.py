@@ -201,7 +201,8 @@ class ProviderPeer:
             raise Refused("no", rule="old-meter")
         body, ref = decode(request.body, RotateBody), request.ref
         old = address_from_bytes(body.old_meter)
-        move = Move(ref.owner, ref.salt, old, self.meter, body.deadline, body.from_, body.up_to, body.pay)
+        times = (body.as_of, body.deadline, body.from_, body.up_to)
+        move = Move(ref.owner, ref.salt, old, self.meter, *times, body.pay)
         if "pretends-to-rotate" not in self.faults:
             moves = [(ref.publisher, move, body.signature)]
             _, (result,) = await self.chain.rotate(self.owner_key, ref.owner, old, self.meter, moves)

@@ -8,7 +8,7 @@ blocks, so both directions run in threads, writes one at a time.
 import os
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Concatenate, ParamSpec, TypeVar
@@ -20,10 +20,12 @@ from sqlalchemy import Connection, Engine, create_engine, event
 
 from trustedpods.protocol.errors import Locked
 from trustedpods.protocol.lockfile import open_lock, taken
+from trustedpods.protocol.whole_file import private_folder
 from trustedpods.provider.store.vault import Vault
 
 _BUSY_TIMEOUT_S = 10
 _MAX_READERS = 4
+_MODE = 0o600
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -70,8 +72,9 @@ class Store:
 @asynccontextmanager
 async def open_store(path: Path, vault: Vault) -> AsyncIterator[Store]:
     """The store at *path*, made or migrated as needed; Locked while another daemon has it."""
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    private_folder(path.parent)
     with _locked(path):
+        _make_private(path)
         engine = _engine(path)
         try:
             await trio.to_thread.run_sync(_migrate, engine)
@@ -87,6 +90,18 @@ def _locked(path: Path) -> Iterator[None]:
         if not taken(descriptor):
             raise Locked("another daemon has this store open", where=str(path))
         yield
+    finally:
+        os.close(descriptor)
+
+
+def _make_private(path: Path) -> None:
+    """The file is made here, before SQLite would by the umask; its -wal and -shm take the file's mode."""
+    for beside in ("-wal", "-shm", "-journal"):  # of a daemon that was killed, and was an older one
+        with suppress(FileNotFoundError):
+            path.with_name(path.name + beside).chmod(_MODE)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, _MODE)
+    try:
+        os.fchmod(descriptor, _MODE)
     finally:
         os.close(descriptor)
 

@@ -21,6 +21,7 @@ from trustedpods.protocol.ids import Address
 from trustedpods.protocol.limits import MIB
 from trustedpods.protocol.messages.bundle import BlobRef
 from trustedpods.protocol.sealing.blobs import SEALED_CHUNK_SIZE, chunk_count, open_chunk, sealed_size
+from trustedpods.protocol.whole_file import private_folder
 
 SYNC_EVERY = 16
 """Chunks between two fdatasyncs: only synced chunks are acknowledged."""
@@ -40,7 +41,7 @@ class Spool:
         self._folder = folder
         self._quota = quota_mib * MIB
         self._writing: dict[Path, trio.Event] = {}
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        private_folder(folder)
         self._used = sum(path.stat().st_size for path in folder.glob("*/*.sealed"))
 
     @property
@@ -168,7 +169,7 @@ class BlobWriter:
 
     def open(self) -> None:
         """Open the file and drop a tail that is no whole chunk."""
-        self._path.parent.mkdir(mode=0o700, exist_ok=True)
+        private_folder(self._path.parent)
         self._fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         if not self.complete:
             os.ftruncate(self._fd, _length(self._blob, self.chunks))

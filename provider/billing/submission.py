@@ -103,7 +103,7 @@ class ClaimSubmission:
         facts = await self._facts([cut.channel for cut in claim.cuts])
         for channel, found in facts.items():
             if found is not None and self._pods.get(channel) is not None:
-                await self._pods.change(channel, chain=ChannelFact.of(found))
+                await self._pods.learn(channel, chain=ChannelFact.of(found))
 
 
 def _judge(cut: settlement.Cut, channel: Channel | None, meter: int) -> settlement.Fate:

@@ -133,7 +133,9 @@ def handlers(parts: Parts) -> dict[Verb, VerbHandler]:
         parts.provisioning_steps,
         parts.doors.config.identity.domain,
     )
-    uploads = Uploads(parts.rights, parts.bundles, parts.doors.spool, parts.provisioning_steps)
+    uploads = Uploads(
+        parts.rights, parts.bundles, parts.doors.spool, parts.provisioning_steps, parts.doors.store.disk
+    )
     verbs = Verbs(
         parts.doors,
         parts.pods,

@@ -46,6 +46,7 @@ class PodRemoval:
         self._progress.tell(record.channel, "remove", "taking the pod out of the cluster")
         await self._autoscaler.withdraw(record)
         await self._autoscaler.empty(record)
+        await self._meter.end_traffic(record.channel)  # books come behind the end of what costs money
         await self._meter.let_go(record)
         await self._doors.cluster.delete_namespace(record.namespace)
         await self._wait_gone(record)

@@ -7,10 +7,10 @@ from dataclasses import replace
 
 import trio
 
-from trustedpods.protocol.errors import TrustedPodsError
+from trustedpods.protocol.errors import StoreFailure, TrustedPodsError
 from trustedpods.protocol.ids import ChannelId
 from trustedpods.provider.core import lifecycle
-from trustedpods.provider.core.pod import ENDED, PodRecord
+from trustedpods.provider.core.pod import ENDED, Phase, PodRecord
 from trustedpods.provider.doors import Doors
 from trustedpods.provider.store import history, pods
 from trustedpods.provider.store.database import Tx
@@ -22,13 +22,23 @@ Told = Callable[[ChannelId, str, str], None]
 """Called with each line that a pod's history gets: channel, event, text. It returns at once."""
 
 
+_TAKES_AWAY = frozenset({Phase.STOPPED, Phase.AWAITING_KEY, Phase.REMOVING, *ENDED})
+"""Phases that give a pod nothing: they are entered also while that cannot be written down."""
+
+
 class Pods:
-    """All pods that ever were; ended ones only with their last record."""
+    """All pods that ever were; ended ones only with their last record.
+
+    What a pod is given is in the store before it follows. What is taken from it, and what others said of it,
+    counts at once: a full disk must not keep a pod running. It is written as soon as that goes, and after a
+    kill before that the chain leads to the same again.
+    """
 
     def __init__(self, doors: Doors) -> None:
         self._doors = doors
         self._records: dict[ChannelId, PodRecord] = {}
         self._labels: dict[str, ChannelId] = {}
+        self._unwritten: set[ChannelId] = set()
         self._changing = trio.Lock()
         self._changed = trio.Event()
         self.run: CommandRunner = _nothing
@@ -70,31 +80,67 @@ class Pods:
             before = self._records[channel]
             after = lifecycle.step(before, event, self._doors.now(), reason)
             if after.record != before:
-                await self._doors.store.write(_save_step, after.record, event, reason)
+                await self._write_step(after.record, event, reason)
                 self._remember(after.record)
                 self.told(channel, str(event), reason or str(after.record.phase))
         for command in after.commands:
             await self._carry_out(after.record, command)
         return after.record
 
+    async def _write_step(self, record: PodRecord, event: lifecycle.LifecycleEvent, reason: str) -> None:
+        try:
+            await self._doors.store.write(_save_step, record, event, reason)
+        except StoreFailure:
+            if record.phase not in _TAKES_AWAY:
+                raise
+            self._unwritten.add(record.channel)
+        else:
+            self._unwritten.discard(record.channel)
+
+    async def learn(self, channel: ChannelId, **fields: object) -> PodRecord:
+        """Change fields to what others said: it is so, whether it can be written down now or later."""
+        async with self._changing:
+            record = replace(self._records[channel], **fields)  # type: ignore[arg-type]
+            if record != self._records[channel]:
+                self._remember(record)
+                self._unwritten.add(channel)
+        await self.catch_up(channel)
+        return record
+
+    async def catch_up(self, *only: ChannelId) -> None:
+        """Write what could not be written before, of all pods or of *only* these; never fails."""
+        async with self._changing:
+            for channel in self._unwritten & set(only) if only else set(self._unwritten):
+                try:
+                    await self._doors.store.write(pods.save, self._records[channel])
+                except StoreFailure:
+                    return
+                self._unwritten.discard(channel)
+
     async def change(self, channel: ChannelId, **fields: object) -> PodRecord:
         """Change fields that are not part of a step (what the chain said, the slot, marks)."""
         async with self._changing:
             record = replace(self._records[channel], **fields)  # type: ignore[arg-type]
             if record != self._records[channel]:
-                await self._doors.store.write(pods.save, record)
-                self._remember(record)
+                await self._save(record)
             return record
 
     async def put(self, record: PodRecord) -> None:
         """Store a whole record: a new pod, or a newer bundle of a known one."""
         async with self._changing:
-            await self._doors.store.write(pods.save, record)
-            self._remember(record)
+            await self._save(record)
+
+    async def _save(self, record: PodRecord) -> None:
+        await self._doors.store.write(pods.save, record)
+        self._unwritten.discard(record.channel)
+        self._remember(record)
 
     async def note(self, channel: ChannelId, reason: str, text: str) -> None:
-        """Write a line into the pod's history."""
-        await self._doors.store.write(history.note, channel, self._doors.now(), reason, text)
+        """Write a line into the pod's history; what it tells is sent on also where it cannot be written."""
+        try:
+            await self._doors.store.write(history.note, channel, self._doors.now(), reason, text)
+        except StoreFailure as error:
+            _log.warning("%s: a line of its history is lost: %s", self._records[channel].label, error)
         self.told(channel, reason, text)
 
     async def _carry_out(self, record: PodRecord, command: lifecycle.LifecycleCommand) -> None:

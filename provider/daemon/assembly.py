@@ -121,6 +121,7 @@ class Runner:
                 parts.settlement.hurry(record.channel)
             case LifecycleCommand.FORGET:
                 parts.bundles.forget(record.request)
+                await parts.pods.forget(record.channel)
 
 
 def handlers(parts: Parts) -> dict[Verb, VerbHandler]:

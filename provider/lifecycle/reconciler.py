@@ -111,6 +111,8 @@ class Reconciler:
         records = self._pods.standing
         for record in records:
             self._workers.ensure(record.channel)
+        standing = {record.channel for record in records}
+        self._money = {channel: money for channel, money in self._money.items() if channel in standing}
         resting = [record for record in records if record.phase not in WORKING]
         if not resting:
             return

@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import trio
 
-from trustedpods.protocol.errors import StoreFailure, TrustedPodsError
-from trustedpods.protocol.ids import ChannelId
+from trustedpods.protocol.errors import Refused, StoreFailure, TrustedPodsError
+from trustedpods.protocol.ids import ChannelId, host_label
 from trustedpods.provider.core import lifecycle
 from trustedpods.provider.core.pod import ENDED, Phase, PodRecord
 from trustedpods.provider.doors import Doors
@@ -39,6 +39,7 @@ class Pods:
         self._records: dict[ChannelId, PodRecord] = {}
         self._labels: dict[str, ChannelId] = {}
         self._unwritten: set[ChannelId] = set()
+        self._forgotten: set[ChannelId] = set()
         self._changing = trio.Lock()
         self._changed = trio.Event()
         self.run: CommandRunner = _nothing
@@ -47,6 +48,9 @@ class Pods:
     async def load(self) -> None:
         """Read everything from the store, once at start."""
         for record in await self._doors.store.read(pods.load_all):
+            if record.phase in ENDED and not record.known_to_pay:
+                self._forgotten.add(record.channel)
+                continue
             if record.generation < self._doors.generations.newest(record.channel):
                 _log.error("%s: the store was set back: this is not the pod's newest bundle", record.label)
             self._remember(record)
@@ -77,7 +81,7 @@ class Pods:
     async def step(self, channel: ChannelId, event: lifecycle.LifecycleEvent, reason: str = "") -> PodRecord:
         """Let an event happen: store what follows, then run the commands that go with it."""
         async with self._changing:
-            before = self._records[channel]
+            before = self._known(channel)
             after = lifecycle.step(before, event, self._doors.now(), reason)
             if after.record != before:
                 await self._write_step(after.record, event, reason)
@@ -100,7 +104,7 @@ class Pods:
     async def learn(self, channel: ChannelId, **fields: object) -> PodRecord:
         """Change fields to what others said: it is so, whether it can be written down now or later."""
         async with self._changing:
-            record = replace(self._records[channel], **fields)  # type: ignore[arg-type]
+            record = replace(self._known(channel), **fields)  # type: ignore[arg-type]
             if record != self._records[channel]:
                 self._remember(record)
                 self._unwritten.add(channel)
@@ -110,6 +114,7 @@ class Pods:
     async def catch_up(self, *only: ChannelId) -> None:
         """Write what could not be written before, of all pods or of *only* these; never fails."""
         async with self._changing:
+            await self._erase()
             for channel in self._unwritten & set(only) if only else set(self._unwritten):
                 try:
                     await self._doors.store.write(pods.save, self._records[channel])
@@ -117,10 +122,36 @@ class Pods:
                     return
                 self._unwritten.discard(channel)
 
+    async def forget(self, channel: ChannelId) -> None:
+        """Of a pod that ended without ever having had a channel nothing is kept, here and in the books."""
+        async with self._changing:
+            record = self._records.get(channel)
+            if record is None or record.phase not in ENDED or record.known_to_pay:
+                return
+            del self._records[channel], self._labels[record.label]
+            self._unwritten.discard(channel)
+            self._forgotten.add(channel)
+            await self._erase()
+            self._wake()
+
+    async def _erase(self) -> None:
+        for channel in set(self._forgotten) - self._records.keys():
+            try:
+                await self._doors.store.write(pods.erase, channel)
+            except StoreFailure:
+                return
+            self._forgotten.discard(channel)
+
+    def _known(self, channel: ChannelId) -> PodRecord:
+        record = self._records.get(channel)
+        if record is None:
+            raise Refused("no such pod here", rule="unknown-pod")
+        return record
+
     async def change(self, channel: ChannelId, **fields: object) -> PodRecord:
         """Change fields that are not part of a step (what the chain said, the slot, marks)."""
         async with self._changing:
-            record = replace(self._records[channel], **fields)  # type: ignore[arg-type]
+            record = replace(self._known(channel), **fields)  # type: ignore[arg-type]
             if record != self._records[channel]:
                 await self._save(record)
             return record
@@ -140,7 +171,7 @@ class Pods:
         try:
             await self._doors.store.write(history.note, channel, self._doors.now(), reason, text)
         except StoreFailure as error:
-            _log.warning("%s: a line of its history is lost: %s", self._records[channel].label, error)
+            _log.warning("%s: a line of its history is lost: %s", host_label(channel), error)
         self.told(channel, reason, text)
 
     async def _carry_out(self, record: PodRecord, command: lifecycle.LifecycleCommand) -> None:
@@ -152,8 +183,12 @@ class Pods:
 
     def _remember(self, record: PodRecord) -> None:
         self._records[record.channel] = record
-        self._doors.generations.note(record.channel, record.generation)
+        if record.known_to_pay:  # keys are free: what nobody paid for takes no room of the boot's memory
+            self._doors.generations.note(record.channel, record.generation)
         self._labels[record.label] = record.channel
+        self._wake()
+
+    def _wake(self) -> None:
         self._changed.set()
         self._changed = trio.Event()
 

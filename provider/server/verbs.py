@@ -146,8 +146,9 @@ class Verbs:
     async def _wait_ended(self, channel: ChannelId) -> Done:
         while True:
             record = self._pods.get(channel)
-            if record is None or record.phase in ENDED:
-                assert record is not None
+            if record is None or not record.known_to_pay:
+                return Done(text="removed; a channel that still comes for it is released unused")
+            if record.phase in ENDED:
                 return await self._done(record)
             self._workers.ensure(channel)
             with trio.move_on_after(BOOKS_LOOK_S):

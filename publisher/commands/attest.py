@@ -108,7 +108,7 @@ def _market_if_any(run: Run) -> "MarketFile | None":
 def attest_lines(result: dict[str, Any], *, draft_only: bool) -> list[str]:
     """The verdict for people; with *draft_only* nothing but the draft, to be sent to a file."""
     if draft_only:
-        return [str(result["policy_draft"]).rstrip("\n")]
+        return str(result["policy_draft"]).splitlines()
     verdict = result["verdict"]
     lines = [
         f"{result['provider']}: {result['trust']}",

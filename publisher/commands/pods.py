@@ -157,18 +157,21 @@ Examples:
 @click.option("-c", "--container", metavar="NAME", help="Only this container.")
 @click.option("--tail", type=click.IntRange(1, 10_000), default=100, show_default=True, help="Last lines.")
 @click.option("-f", "--follow", is_flag=True, help="Go on as lines come.")
+@click.option("--raw", is_flag=True, help="Bytes as they are, also on a terminal.")
 @common
-def logs(options: Common, name: str, container: str | None, tail: int, follow: bool) -> None:
-    """What the containers of the pod NAME wrote."""
+def logs(options: Common, name: str, container: str | None, tail: int, follow: bool, raw: bool) -> None:
+    """What the containers of the pod NAME wrote: readable on a terminal, as it is into a pipe or a file."""
     run = Run(options)
     pieces: list[dict[str, str]] = []
+    from trustedpods.publisher.output import LogOutput
+
+    shown = LogOutput(sys.stdout, raw=raw)
 
     def write(source: str, data: bytes) -> None:
         if options.as_json:
             pieces.append({"container": source, "text": data.decode("utf-8", "replace")})
         else:
-            sys.stdout.buffer.write(data)
-            sys.stdout.buffer.flush()
+            shown.write(source, data)
 
     async def work() -> None:
         opening = run.account()

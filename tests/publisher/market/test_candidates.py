@@ -9,7 +9,7 @@ import trio
 
 from trustedpods.protocol.errors import NetworkFailure
 from trustedpods.protocol.ids import address_from_bytes
-from trustedpods.publisher.market import candidates
+from trustedpods.publisher.market import attempts, candidates
 
 SILENT = 100
 
@@ -72,7 +72,7 @@ async def test_the_whole_search_has_a_bound_and_few_words(bench, virtual_time, m
                 await bench.deploy()
             assert caught.value.rule == "select-time"
             assert trio.current_time() - began < 15
-    assert len(bench.last.show.warnings) <= candidates.MAX_WARNINGS + 1
+    assert len(bench.last.show.warnings) <= attempts.MAX_WARNINGS + 1
 
 
 async def test_a_provider_that_refuses_is_not_remembered_as_silent(bench):

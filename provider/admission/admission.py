@@ -39,8 +39,7 @@ MAX_WAITING_BYTES = 8 * MIB
 """Of their bundles, which are held several times over; most have a few kilobytes."""
 
 NEW_PODS = Allowance(burst=24, every_s=5.0)
-"""Bundles of pods that nobody has paid for yet, from one address. A deploy sends one; a fleet opens its
-channels first."""
+"""Bundles of pods from one address that were not paid for, or are not yet: a deploy sends one, then pays."""
 
 QUESTIONS = Allowance(burst=120, every_s=0.5)
 """`admit` from one address: each asks the cluster what is free."""
@@ -68,6 +67,7 @@ class Admission:
         )
         self._tenancy = tenancy
         self._new_pods, self._questions = Arrivals(NEW_PODS), Arrivals(QUESTIONS)
+        self._unpaid_from: dict[ChannelId, str] = {}
         self._gate = gate
         self._pods = pods
         self._bundles = bundles
@@ -132,7 +132,9 @@ class Admission:
         waiting = [pod for pod in self._pods.standing if not pod.known_to_pay and pod.phase in _UNPAID]
         held = sum(len(pod.request) for pod in waiting) + len(stored)
         room = len(waiting) < MAX_WAITING and held <= MAX_WAITING_BYTES
+        self._count_paid()
         if room and self._new_pods.take(address):
+            self._unpaid_from[request.ref.channel] = address
             return
         channel = await self._doors.chain.channel(self._doors.owner, request.ref.channel)
         if channel is None and room:
@@ -143,6 +145,16 @@ class Admission:
                 rule="waiting",
                 hint=_LATER,
             )
+
+    def _count_paid(self) -> None:
+        """Whoever pays for what was let in has its pace back: a fleet comes as fast as its channels open."""
+        for channel, address in list(self._unpaid_from.items()):
+            record = self._pods.get(channel)
+            if record is not None and not record.known_to_pay:
+                continue
+            del self._unpaid_from[channel]
+            if record is not None:
+                self._new_pods.give_back(address)
 
     def _check_follows(self, record: PodRecord, request: OpenedRequest) -> None:
         self._rights.check_commander(record, request)

@@ -42,6 +42,13 @@ class Arrivals:
             self._spent.popitem(last=False)
         return allowed
 
+    def give_back(self, address: str) -> None:
+        """What was counted for *address* turned out to be paid for."""
+        key = culprit(address)
+        if key in self._spent:
+            spent, at = self._spent[key]
+            self._spent[key] = (max(0.0, spent - 1), at)
+
 
 def culprit(address: str) -> str:
     """Who is counted: an address of IPv4, a subscriber's network of IPv6; other text is itself."""

@@ -25,6 +25,16 @@ def test_one_address_takes_nothing_from_another_and_gets_its_own_back():
     assert [bucket.take("192.0.2.1") for _ in range(2)] == [True, False]
 
 
+def test_what_was_paid_for_is_not_counted():
+    bucket = Arrivals(Allowance(1, 10), lambda: 0.0)
+    for _ in range(5):
+        assert bucket.take("192.0.2.1")
+        bucket.give_back("192.0.2.1")
+    bucket.give_back("192.0.2.1")  # more than was taken gives nothing
+    bucket.give_back("192.0.2.7")
+    assert [bucket.take("192.0.2.1") for _ in range(2)] == [True, False]
+
+
 def test_a_subscriber_of_ipv6_is_one():
     assert culprit("2001:db8::1") == culprit("2001:db8::ffff:2") != culprit("2001:db8:0:1::1")
     assert culprit("::ffff:192.0.2.1") == culprit("192.0.2.1")

@@ -144,3 +144,11 @@ async def test_an_address_has_a_pace_and_whoever_pays_has_none(world, monkeypatc
         with pytest.raises(Refused) as caught:
             await stranger.ask("admit", ASK, Admitted)
         assert caught.value.rule == "rate"
+
+
+async def test_a_fleet_that_pays_comes_as_fast_as_it_pays(world, monkeypatch):
+    monkeypatch.setattr(admission, "NEW_PODS", Allowance(1, 3600.0))
+    async with world.run() as (parts, address):
+        for _ in range(3):
+            await Caller(world, address).provision()  # its bundle comes first, its channel behind it
+        assert len(parts.pods.standing) == 3

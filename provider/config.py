@@ -215,6 +215,10 @@ class StoreSection(Section):
     path: PathText
     spool: PathText
     spool_quota_mib: Annotated[int, Field(ge=1)] = 64 * 1024
+    reserve_mib: Annotated[int, Field(ge=0, le=64 * 1024)] = 64
+    """Set aside on the books' disk; freed when it is full, so that pods stop and claims go out."""
+    min_free_mib: Annotated[int, Field(ge=0, le=1024 * 1024)] = 256
+    """Below it no new pod is taken."""
 
 
 class WebhooksSection(Section):

@@ -41,7 +41,7 @@ class Capacity(Message):
 class Profile(Message):
     """A provider describes itself; its SHA-256 stands in the registry row."""
 
-    version: Literal[1] = 1
+    version: Annotated[int, Field(ge=1, le=1)] = 1  # a Literal[1] takes true and 1.0
     owner: Bytes20
     daemon: U32
     trust: TrustClass

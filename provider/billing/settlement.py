@@ -274,6 +274,6 @@ class Settlement:
             if record.phase is not Phase.REMOVING:
                 raise Refused("the pod is not being removed", rule="phase")
             fact = ChannelFact.of(channel)
-            await self._pods.change(record.channel, chain=fact)
+            await self._pods.learn(record.channel, chain=fact)
             self.close(record.channel, billed=billed)
             await trio.sleep(0.5)

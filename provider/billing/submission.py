@@ -109,7 +109,7 @@ class ClaimSubmission:
             if found is None or record is None:
                 continue
             if await departure_of(self._doors.store, record, found) is None:
-                await self._pods.change(channel, chain=ChannelFact.of(found))
+                await self._pods.learn(channel, chain=ChannelFact.of(found))
 
 
 def _judge(cut: settlement.Cut, item: UsageItem, channel: Channel | None, meter: int) -> settlement.Fate:

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from trustedpods.provider.commands.options import config_option, explained
+from trustedpods.provider.commands.output import one_line
 
 
 @click.command()
@@ -46,6 +47,19 @@ def activator(config_path: Path) -> None:
     sys.exit(run_activator([str(word) for option in options.items() for word in option]))
 
 
+class LineFormatter(logging.Formatter):
+    """Each message is one line, whatever peers and pods put into it; a trace of ours keeps its lines."""
+
+    def __init__(self, inner: logging.Formatter | None) -> None:
+        super().__init__()
+        self._inner = inner or logging.Formatter()
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line, and behind it the trace if there is one."""
+        quiet = logging.makeLogRecord(vars(record) | {"msg": one_line(record.getMessage()), "args": ()})
+        return self._inner.format(quiet)
+
+
 def _log_to_stderr(verbose: bool) -> None:
     """The service manager keeps the log; tenants' contents are never in it."""
     logging.basicConfig(
@@ -53,5 +67,7 @@ def _log_to_stderr(verbose: bool) -> None:
         format="%(asctime)s %(levelname)s %(name)s: %(message)s",
         stream=sys.stderr,
     )
+    for handler in logging.getLogger().handlers:
+        handler.setFormatter(LineFormatter(handler.formatter))
     for chatty in ("httpx", "httpcore", "libp2p", "web3", "urllib3", "alembic"):
         logging.getLogger(chatty).setLevel(logging.WARNING)

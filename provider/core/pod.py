@@ -117,6 +117,11 @@ class PodRecord:
         return self.statement is not None
 
     @property
+    def known_to_pay(self) -> bool:
+        """Whether its channel was ever seen. What never had one leaves nothing behind."""
+        return self.chain is not None or self.served
+
+    @property
     def label(self) -> str:
         """The pod's host label, and its name wherever others can see it."""
         return host_label(self.ref.channel)

@@ -121,6 +121,7 @@ class Runner:
                 parts.settlement.hurry(record.channel)
             case LifecycleCommand.FORGET:
                 parts.bundles.forget(record.request)
+                await parts.pods.forget(record.channel)
 
 
 def handlers(parts: Parts) -> dict[Verb, VerbHandler]:
@@ -133,7 +134,9 @@ def handlers(parts: Parts) -> dict[Verb, VerbHandler]:
         parts.provisioning_steps,
         parts.doors.config.identity.domain,
     )
-    uploads = Uploads(parts.rights, parts.bundles, parts.doors.spool, parts.provisioning_steps)
+    uploads = Uploads(
+        parts.rights, parts.bundles, parts.doors.spool, parts.provisioning_steps, parts.doors.store.disk
+    )
     verbs = Verbs(
         parts.doors,
         parts.pods,

@@ -37,6 +37,9 @@ CHANNEL_WITHIN_S = 180
 POLL_S = 1.0
 """How often the chain is asked for the pod's channel: about the pace of the fastest blocks."""
 
+EARLY_S = 30
+"""So long a client's payment takes; behind that a stranger's bundle is looked at less often."""
+
 CHANNEL_LOOK_S = 10.0
 """How often the channel is looked for while chunks are still coming."""
 
@@ -118,7 +121,8 @@ class ProvisioningSteps:
                     await self._accept_channel(record, channel)
                     return LifecycleEvent.CHANNEL_GOOD
             self._progress.tell(record.channel, "channel", "waiting for the payment channel on chain")
-            await trio.sleep(POLL_S)
+            early = self._doors.now() < record.changed_at + EARLY_S
+            await trio.sleep(POLL_S if early or channel is not None else CHANNEL_LOOK_S)
 
     async def _depth(self, record: PodRecord, channel: Channel | None) -> int:
         """Blocks in which a channel must be seen: none where it is the one that was agreed before."""

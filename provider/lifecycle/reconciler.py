@@ -6,13 +6,19 @@ a pod runs at most to the runway that was last known.
 """
 
 import logging
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import trio
 
 from trustedpods.contracts.records import Channel
 from trustedpods.contracts.terms import Terms, due
-from trustedpods.protocol.errors import InsufficientFunds, NetworkFailure, Refused, TrustedPodsError
+from trustedpods.protocol.errors import (
+    InsufficientFunds,
+    NetworkFailure,
+    Refused,
+    StoreFailure,
+    TrustedPodsError,
+)
 from trustedpods.protocol.ids import ChannelId
 from trustedpods.protocol.units import TokenUnits, UnixSeconds, Usage
 from trustedpods.provider.billing.channel_watch import departure_of
@@ -48,7 +54,7 @@ ABSENT_LOOKS = 2
 
 @dataclass
 class PodMoney:
-    """What is known of a pod's money, and when to look again."""
+    """What was known of a pod's money at one time, and when to look again."""
 
     runway_s: int | None
     next_look: UnixSeconds
@@ -56,6 +62,7 @@ class PodMoney:
     left: int
     revivable: bool
     accrued: int
+    at: UnixSeconds
 
 
 @dataclass
@@ -118,15 +125,21 @@ class Reconciler:
 
     async def look(self) -> None:
         """One look at everything."""
+        await self._pods.catch_up()
         records = self._pods.standing
         for record in records:
             self._workers.ensure(record.channel)
+        standing = {record.channel for record in records}
+        self._money = {channel: money for channel, money in self._money.items() if channel in standing}
         resting = [record for record in records if record.phase not in WORKING]
         if not resting:
             return
         chain_read = await self._read_chain(resting)
         await self._read_namespaces()
-        await self._look_at_all_money(resting)
+        try:
+            await self._look_at_all_money(resting)
+        except StoreFailure as error:
+            _log.warning("money is reckoned from what was known: %s", error)
         for record in resting:
             try:
                 await self._one(record, chain_read=chain_read)
@@ -182,10 +195,10 @@ class Reconciler:
         record, fact = self._pods.get(record.channel) or record, ChannelFact.of(channel)
         known = None if record.terms is None else Terms.unpack(record.terms)
         if known is not None and funds.cap_raised(known, channel.terms):
-            record = await self._pods.change(record.channel, chain=fact, terms=channel.terms.pack())
+            record = await self._pods.learn(record.channel, chain=fact, terms=channel.terms.pack())
             self._autoscaler.cap_raised(record)
         else:
-            await self._pods.change(record.channel, chain=fact)
+            await self._pods.learn(record.channel, chain=fact)
         return True
 
     async def _agree_anew(self, record: PodRecord, channel: Channel, how: str) -> bool:
@@ -284,14 +297,14 @@ class Reconciler:
             return
         near = funds.must_warn(money.runway_s, self._doors.config.terms.warn_before_s)
         if near and not record.warned:
-            await self._pods.change(record.channel, warned=True)
+            await self._pods.learn(record.channel, warned=True)
             await self._pods.note(
                 record.channel,
                 "funds-warning",
                 f"the deposit lasts {money.runway_s} s more at the present rate: top it up",
             )
         elif not near and record.warned:
-            await self._pods.change(record.channel, warned=False)
+            await self._pods.learn(record.channel, warned=False)
 
     # ---- money -------------------------------------------------------------------------------
 
@@ -327,8 +340,19 @@ class Reconciler:
         money = self._known_money(record)
         if money is None:
             replicas, _ = self._autoscaler.replicas_of(record)
-            money = self._money[record.channel] = await self.count(record, fact, replicas)
+            try:
+                money = await self.count(record, fact, replicas)
+            except StoreFailure:
+                return self._grown_old(record.channel)
+            self._money[record.channel] = money
         return money
+
+    def _grown_old(self, channel: ChannelId) -> PodMoney | None:
+        """What was known last, with the time since then taken off: a pod runs no further than that."""
+        known = self._money.get(channel)
+        if known is None or known.runway_s is None:
+            return known
+        return replace(known, runway_s=max(0, known.runway_s - (self._doors.now() - known.at)))
 
     async def count(self, record: PodRecord, fact: ChannelFact, replicas: int) -> PodMoney:
         """What the pod has, owes and burns now."""
@@ -356,4 +380,5 @@ class Reconciler:
             left=TokenUnits(fact.left),
             revivable=funds.may_revive(held, awake, prices),
             accrued=accrued,
+            at=now,
         )

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import trio
 
-from trustedpods.protocol.errors import NetworkFailure, TrustedPodsError
+from trustedpods.protocol.errors import NetworkFailure, StoreFailure, TrustedPodsError
 from trustedpods.protocol.ids import ChannelId
 from trustedpods.provider.billing.meter import Meter
 from trustedpods.provider.core.pod import Phase, PodRecord
@@ -152,14 +152,13 @@ class Autoscaler:
             await self._doors.cluster.scale(record.namespace, 0)
 
     async def withdraw(self, record: PodRecord) -> None:
-        """Take the pod off the facade for good."""
+        """Take the pod off the facade for good; `Meter.end_traffic` closes the book of its last reading."""
         pod_scaler = self._pod_scalers.get(record.channel)
         if pod_scaler is not None:
             await self._read_traffic([pod_scaler])
         self.drop(record.channel)
         for slot in self._doors.facade.slots_of(record.label).values():
             await self._doors.facade.withdraw(slot)
-        await self._meter.end_traffic(record.channel)
 
     def drop(self, channel: ChannelId) -> None:
         """Forget the pod's scaler; it stays as it is in cluster and facade."""
@@ -277,12 +276,18 @@ class Autoscaler:
         if not slots:
             return
         readings = await self._doors.facade.stats(slots)
+        unwritten: StoreFailure | None = None
         for pod_scaler in pod_scalers:
             if not pod_scaler.published.services.keys() <= readings.keys():
                 continue  # it got another slot meanwhile
             stats = combine({slot: readings[slot] for slot in pod_scaler.published.services})
-            await self._meter.traffic(pod_scaler.published.channel, stats)
+            try:
+                await self._meter.traffic(pod_scaler.published.channel, stats)
+            except StoreFailure as error:  # a total, so it is booked later; meanwhile pods still fall asleep
+                unwritten = error
             pod_scaler.feed(scaler.TrafficSeen(stats))
+        if unwritten is not None:
+            raise unwritten
 
     async def _diagnose(self, pod_scalers: list[PodScaler]) -> None:
         """Ask Kubernetes why a waking pod is not there yet; what is hopeless ends the attempt."""

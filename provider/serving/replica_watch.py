@@ -124,6 +124,8 @@ class ReplicaWatch:
             await self._meter.seen(view)
         except TrustedPodsError as error:
             _log.warning("%s: not metered yet: %s", view.label, error)  # `observe` comes by again
+        except Exception:  # noqa: BLE001 - one replica must not stop the others
+            _log.exception("%s: not metered yet", view.label)
 
     def _probe_all(self, pod_scaler: PodScaler) -> None:
         assert self._nursery is not None

@@ -3,7 +3,7 @@
 
 from typing import Any
 
-from sqlalchemy import Row, select
+from sqlalchemy import Row, delete, select
 from sqlalchemy.dialects.sqlite import insert
 
 from trustedpods.protocol.ids import Address, ChannelId, PodRef, channel_hex
@@ -18,7 +18,7 @@ from trustedpods.provider.core.pod import (
     Scaling,
 )
 from trustedpods.provider.store.database import Tx
-from trustedpods.provider.store.tables import PODS
+from trustedpods.provider.store.tables import EVENTS, PODS
 
 
 def save(tx: Tx, record: PodRecord) -> None:
@@ -26,6 +26,13 @@ def save(tx: Tx, record: PodRecord) -> None:
     values = _values(tx, record)
     statement = insert(PODS).values(values)
     tx.connection.execute(statement.on_conflict_do_update(index_elements=["channel"], set_=values))
+
+
+def erase(tx: Tx, channel: ChannelId) -> None:
+    """Take a pod and its history out, as if it had never been here."""
+    key = channel_hex(channel)
+    for table in (EVENTS, PODS):
+        tx.connection.execute(delete(table).where(table.c.channel == key))
 
 
 def load(tx: Tx, channel: ChannelId) -> PodRecord | None:

@@ -163,18 +163,21 @@ Examples:
 @click.option("-c", "--container", metavar="NAME", help="Only this container.")
 @click.option("--tail", type=click.IntRange(1, 10_000), default=100, show_default=True, help="Last lines.")
 @click.option("-f", "--follow", is_flag=True, help="Go on as lines come.")
+@click.option("--raw", is_flag=True, help="Bytes as they are, also on a terminal.")
 @common
-def logs(options: Common, name: str, container: str | None, tail: int, follow: bool) -> None:
-    """What the containers of the pod NAME wrote."""
+def logs(options: Common, name: str, container: str | None, tail: int, follow: bool, raw: bool) -> None:
+    """What the containers of the pod NAME wrote: readable on a terminal, as it is into a pipe or a file."""
     run = Run(options)
     pieces: list[LogPiece] = []
+    from trustedpods.publisher.output.terminal import LogOutput
+
+    shown = LogOutput(sys.stdout, raw=raw)
 
     def write(piece: "LogPiece") -> None:
         if options.as_json:
             pieces.append(piece)
         else:
-            sys.stdout.buffer.write(piece.data)
-            sys.stdout.buffer.flush()
+            shown.write(piece.container, piece.data)
 
     async def work() -> "LogsResult":
         opening = run.account()

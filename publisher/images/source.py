@@ -10,6 +10,7 @@ import tempfile
 from pathlib import Path
 
 from trustedpods.protocol.errors import BadInput
+from trustedpods.protocol.whole_file import private_folder
 from trustedpods.publisher.images.layout import DirectoryLayout, Layout, TarLayout
 from trustedpods.publisher.images.oci import Image, read_image
 
@@ -66,7 +67,7 @@ def _converted(path: Path, tag: str | None, cache: Path) -> Path:
         raise BadInput(
             "skopeo is needed to read a docker-archive", where=str(path), hint="apt install skopeo"
         )
-    target.parent.mkdir(parents=True, exist_ok=True)
+    private_folder(target.parent)
     with tempfile.TemporaryDirectory(dir=target.parent) as scratch:
         layout = Path(scratch) / "layout"
         _skopeo(skopeo, f"docker-archive:{path}" + (f":{tag}" if tag else ""), f"oci:{layout}", path)

@@ -8,7 +8,7 @@ release a pod again after its machine restarted; without it `deploy FILE` does t
 
 import os
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives import hashes
@@ -59,7 +59,7 @@ class PodRecord(BaseModel):
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
-    version: Literal[1] = 1
+    version: Annotated[int, Field(ge=1, le=1)] = 1
     name: str
     channel: Annotated[str, Field(pattern=r"^[0-9a-f]{48}$")]
     chain_id: int

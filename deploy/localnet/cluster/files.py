@@ -120,7 +120,8 @@ def kubelet_json(cluster: Cluster, cgroup_root: str) -> str:
 
     `failCgroupV1`: version 1 machines are still around. `volumePluginDir` and `podLogsDir`: the
     defaults are folders of the whole machine. The allow-list: a tenant that pulls the same busybox
-    as ours must not make the kubelet ask for credentials when the storage provisioner uses it.
+    as ours must not make the kubelet ask for credentials when the storage provisioner uses it. Images are
+    collected by `image_collector`: the kubelet would take the node's own, which nothing pins.
     """
     pki, socket = cluster.path("pki"), f"unix://{containerd_socket(cluster)}"
     return json.dumps(

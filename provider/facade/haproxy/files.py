@@ -5,7 +5,7 @@ import time
 from pathlib import Path
 
 from trustedpods.protocol.errors import NoContext
-from trustedpods.protocol.whole_file import replace_whole
+from trustedpods.protocol.whole_file import private_folder, replace_whole
 from trustedpods.provider.facade.certificates import throwaway, utc
 from trustedpods.provider.facade.haproxy.bodies import LUA, lua_path
 from trustedpods.provider.facade.haproxy.config import FacadeConfig, crt_list, page_files
@@ -20,7 +20,7 @@ def install(config: FacadeConfig, haproxy_cfg: Path) -> None:
     """
     try:
         for folder in (config.runtime_socket.parent, config.activator_dir, config.pages_dir):
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            private_folder(folder)
     except OSError as failed:
         raise NoContext(f"cannot make a folder: {failed}", where="facade") from None
     for path, page in page_files(config).items():
@@ -56,7 +56,7 @@ def replace_file(path: Path, data: bytes) -> None:
     try:
         if path.exists() and path.read_bytes() == data:
             return
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        private_folder(path.parent)
         replace_whole(path, data)
     except OSError as failed:
         raise NoContext(f"cannot write: {failed}", where=str(path)) from None

@@ -18,6 +18,7 @@ from tests.fakes.chain.chain import FakeChain
 from tests.fakes.chain.state import address_of
 from tests.fakes.cluster import FakeCluster
 from tests.fakes.facade import FakeFacade
+from tests.fakes.provider.broken_disk import BrokenDisk
 from trustedpods.protocol.errors import Refused
 from trustedpods.protocol.net.host import open_host
 from trustedpods.provider.admission.gate import Gate
@@ -141,6 +142,7 @@ class World:
     trust: str = "open"
     spool_mib: int = 64
     collector: object = field(default_factory=NoTee)
+    disk: BrokenDisk = field(default_factory=BrokenDisk)
 
     def __post_init__(self):
         self.operator_key = secrets.token_bytes(32)
@@ -185,6 +187,7 @@ class World:
         config = self._config()
         vault = Vault(self.keys.hpke.to_bytes())
         async with open_store(self.tmp_path / "books" / "store.db", vault) as store:
+            self.disk.put_under(store)
             doors = Doors(
                 config=config,
                 keys=self.keys,

@@ -171,3 +171,14 @@ def test_what_does_not_fit_could_not_have_been_allowed(shape, at, least, limit):
     cost = cost_of(shape, at, least)
     if cost.fits(TokenUnits(limit)):
         assert limit >= cost.least_cap
+
+
+def test_rows_without_a_recent_heartbeat_are_left_out_unless_asked_for():
+    day = 86_400
+    rows = [row(1, cpu=1, updated_at=UnixSeconds(10 * day)), row(2, updated_at=UnixSeconds(14 * day))]
+    wanted = Requirements(shape=SHAPE, trust="sealed", token_address=TOKEN_ADDRESS, token=TOKEN)
+    found = select(wanted, rows)
+    assert [offer.row.owner for offer in found.offers] == [rows[1].owner]
+    assert "no heartbeat" in found.left_out[0].reason
+    asked = replace(wanted, choice=Choice(rows[0].owner))
+    assert [offer.row.owner for offer in select(asked, rows).offers] == [rows[0].owner]

@@ -146,7 +146,7 @@ def audit_lines(result: AuditResult) -> list[str]:
 def attest_lines(result: AttestResult, *, draft_only: bool) -> list[str]:
     """The verdict for people; with *draft_only* nothing but the draft, to be sent to a file."""
     if draft_only:
-        return [str(result.draft).rstrip("\n")]
+        return str(result.draft).splitlines()
     verdict = result.verdict
     lines = [
         f"{result.provider}: {trust_text(verdict.trust, simulated=verdict.simulated)}",

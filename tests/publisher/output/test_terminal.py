@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from tests.paths import ROOT
 from trustedpods.protocol.errors import Refused
-from trustedpods.publisher import output
-from trustedpods.publisher.output import LogOutput, PlainShow, one_line, table
+from trustedpods.publisher.output import terminal as output
+from trustedpods.publisher.output.terminal import LogOutput, PlainShow, one_line, table
 
 HOSTILE = [
     "\x1b[2J\x1b[H",  # clears the screen

@@ -2,7 +2,7 @@
 """The text of haproxy.cfg, for HAProxy 2.6 and newer. Pure."""
 
 from trustedpods.provider.facade import pages
-from trustedpods.provider.facade.haproxy import bodies
+from trustedpods.provider.facade.haproxy import bodies, requests, unread
 from trustedpods.provider.facade.haproxy.config import (
     BACKEND_ID_BASE,
     Bind,
@@ -37,13 +37,20 @@ All of them are half of what Linux lets one user have before it makes new pipes 
 
 def haproxy_config(config: FacadeConfig) -> str:
     """haproxy.cfg; the page, map and certificate files that it names must exist when it is read."""
-    parts = [_global(config), _http_defaults(config), _web(config), _table(), _nowhere()]
-    parts.append(_section("backend measured from http", bodies.outer_backend(config)))
+    parts = [_global(config), _http_defaults(config), _tcp_defaults(config)]
+    parts += [
+        _section("defaults pods from http", requests.known_here()),
+        _web(config),
+        *_tables(),
+        _nowhere(),
+    ]
+    parts.append(_https(config))
+    parts.append(_section(f"backend {unread.BACKEND} from tcp", unread.backend()))
+    parts.append(_section("backend measured from pods", bodies.outer_backend(config)))
     parts.append(_section("frontend measured-bodies from http", bodies.inner_frontend(config)))
     parts += [] if config.exporter is None else [_exporter(config.exporter)]
     parts += [_slot(config, slot) for protocol in _HTTP for slot in config.pools.slots(protocol)]
     if config.pools.tcp:
-        parts.append(_tcp_defaults(config))
         for index, slot in enumerate(config.pools.slots(SlotProtocol.TCP)):
             parts += [*([_tcp(config, slot, index)] if config.tcp_binds else []), _slot(config, slot)]
     return "\n".join(parts)
@@ -64,7 +71,8 @@ def _global(config: FacadeConfig) -> str:
         "hard-stop-after 1h",
         "log stderr format raw local0 err",
         "ssl-default-bind-options ssl-min-ver TLSv1.2 no-tls-tickets",
-        f"lua-load-per-thread {bodies.lua_path(config)}",
+        *(f"lua-load-per-thread {room.lua_path(config)}" for room in (bodies, requests, unread)),
+        *unread.settings(),
         f"maxpipes {PIPES}",
         f"tune.pipesize {PIPE_BYTES}",
     ]
@@ -127,21 +135,34 @@ def _web(config: FacadeConfig) -> str:
     if config.limits.connections is not None:
         lines.append(f"maxconn {config.limits.connections}")
     lines += [
+        "mode tcp",
+        *unread.silenced(),
         *_sources(config),
-        *_forwarded(),
-        *_routing(config),
+        *requests.known_of_connection(),
+        *unread.first_look(config),
+        *requests.sizes(config),
+        *requests.host_and_target(config),
+        *requests.claims_deleted(),
         *_pod_limits(config),
-        *bodies.ways_in(config),
+        *bodies.rules(config),
+        *unread.way_out(),
     ]
-    lines += ["use_backend %[var(txn.slot)] if { var(txn.slot) -m found }", "default_backend nowhere"]
+    https = SlotMap.HTTPS.beside(config.map_file)
+    lines += [
+        f"use_backend https if !{{ ssl_fc }} {{ var(txn.slot),map_str_int({https}) -m found }}",
+        bodies.way_in(),
+        "use_backend %[var(txn.slot)] if { var(txn.slot) -m found }",
+        "default_backend nowhere",
+    ]
     return _section("frontend web from http", lines)
 
 
 def _sources(config: FacadeConfig) -> list[str]:
     """What one client address may take."""
     limits = config.limits
+    rate = "" if limits.source_rate is None else ",http_req_rate(1s)"
     lines = [
-        "stick-table type ipv6 size 100k expire 10m store conn_cur,http_req_rate(1s)",
+        f"stick-table type ipv6 size 100k expire 10m store conn_cur{rate}",
         "tcp-request connection track-sc0 src",
         f"tcp-request connection reject if {{ sc0_conn_cur gt {limits.per_source} }}",
     ]
@@ -150,41 +171,18 @@ def _sources(config: FacadeConfig) -> list[str]:
     return lines
 
 
-def _forwarded() -> list[str]:
-    """What a client says about itself is not passed on."""
-    return [
-        "http-request del-header X-Forwarded-For",
-        "http-request del-header Forwarded",
-        "http-request del-header Proxy",
-        "option forwardfor",
-        "http-request set-header X-Forwarded-Proto http unless { ssl_fc }",
-        "http-request set-header X-Forwarded-Proto https if { ssl_fc }",
-        "http-request set-header X-Forwarded-Host %[req.hdr(host)]",
-    ]
-
-
-def _routing(config: FacadeConfig) -> list[str]:
-    """The longest entry of the host map that host and path begin with; both end with a `/`."""
-    return [
-        "http-request set-var(txn.path) path",
-        "http-request set-var(txn.slot) req.hdr(host),field(1,:),lower,concat(,txn.path,/),"
-        f"map_beg({config.map_file})",
-    ]
-
-
 def _pod_limits(config: FacadeConfig) -> list[str]:
     def limit(which: SlotMap) -> str:
         return f"var(txn.slot),map_str_int({which.beside(config.map_file)})"
 
     # Variables are per request; one that was not found makes `sub` subtract nothing and the rule not match.
     return [
-        f"http-request redirect location https://%[req.hdr(host),field(1,:)]{config.https_suffix}%[url]"
-        f" code 308 if !{{ ssl_fc }} {{ {limit(SlotMap.HTTPS)} -m found }}",
-        "http-request track-sc1 var(txn.slot) table slots if { var(txn.slot) -m found }",
         f"http-request set-var(txn.rate) {limit(SlotMap.RATES)}",
+        "http-request track-sc2 var(txn.slot) table rates if { var(txn.rate) -m found }",
         "http-request deny deny_status 429 if { var(txn.rate) -m found }"
-        " { sc1_http_req_rate(slots),sub(txn.rate) gt 0 }",
+        " { sc2_http_req_rate(rates),sub(txn.rate) gt 0 }",
         f"http-request set-var(txn.most) {limit(SlotMap.CONNECTIONS)}",
+        "http-request track-sc1 var(txn.slot) table slots if { var(txn.most) -m found }",
         "http-request deny deny_status 429 if { var(txn.most) -m found }"
         " { sc1_conn_cur(slots),sub(txn.most) gt 0 }",
         f"http-request set-var(txn.body) {limit(SlotMap.BODIES)}",
@@ -193,15 +191,21 @@ def _pod_limits(config: FacadeConfig) -> list[str]:
     ]
 
 
-def _table() -> str:
-    """Counts requests per slot, for the limits."""
-    return _section(
-        "backend slots from http", ["stick-table type string len 16 size 8k store conn_cur,http_req_rate(1s)"]
-    )
+def _tables() -> list[str]:
+    """Count requests per slot, for the limits: at once, and in a second where somebody asked for that."""
+    counts = {"slots": "conn_cur", "rates": "http_req_rate(1s)"}
+    stick = "stick-table type string len 16 size 8k store"
+    return [_section(f"backend {name} from http", [f"{stick} {count}"]) for name, count in counts.items()]
 
 
 def _nowhere() -> str:
     return _section("backend nowhere from http", ["http-request return status 404 default-errorfiles"])
+
+
+def _https(config: FacadeConfig) -> str:
+    """The same over TLS."""
+    there = f"https://%[var(txn.host)]{config.https_suffix}%[pathq]"
+    return _section("backend https from http", [f"http-request redirect location {there} code 308"])
 
 
 def _exporter(bind: Bind) -> str:
@@ -236,7 +240,7 @@ def _tcp(config: FacadeConfig, slot: int, index: int) -> str:
 
 def _slot(config: FacadeConfig, slot: int) -> str:
     protocol = config.pools.protocol(slot)
-    kind = "tcp" if protocol is SlotProtocol.TCP else "http"
+    kind = "tcp" if protocol is SlotProtocol.TCP else "pods"
     return _section(
         f"backend {backend_name(slot)} from {kind}",
         [

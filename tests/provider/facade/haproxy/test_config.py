@@ -36,7 +36,7 @@ def config(home: Path = Path("/run/tp"), **changes: object) -> FacadeConfig:
 
 def test_every_slot_has_its_activator_and_nothing_else():
     text = haproxy_config(config())
-    kinds = {0: "http", 2: "http", 3: "http", 4: "http", 5: "tcp", 6: "tcp"}
+    kinds = {0: "pods", 2: "pods", 3: "pods", 4: "pods", 5: "tcp", 6: "tcp"}
     for slot, kind in kinds.items():
         assert (
             f"backend slot{slot} from {kind}\n  id {1000 + slot}\n"

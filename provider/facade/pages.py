@@ -123,6 +123,7 @@ def waking_too_long(seconds: float) -> Page:
     return Page(HTTPStatus.SERVICE_UNAVAILABLE, f"The pod was not ready within {seconds:g} seconds.", 10)
 
 
-def cannot_wake(reason: str, retry_after: int) -> Page:
-    """The daemon refused to wake the pod; *reason* holds nothing of the publisher's."""
-    return Page(HTTPStatus.SERVICE_UNAVAILABLE, f"The pod cannot be started: {reason}.", max(1, retry_after))
+def cannot_wake(retry_after: int) -> Page:
+    """The daemon refused to wake the pod. Why is the publisher's to know: it may hold a pod's own words."""
+    text = "The pod cannot be started just now. Its publisher sees why with `trustedpods status`."
+    return Page(HTTPStatus.SERVICE_UNAVAILABLE, text, max(1, retry_after))

@@ -143,6 +143,11 @@ class Autoscaler:
         pod_scaler = self._pod_scalers.get(record.channel)
         return "" if pod_scaler is None else scaler.cap_told(pod_scaler.state, trio.current_time())
 
+    def failing_told(self, record: PodRecord) -> str:
+        """Why the pod's last start failed, in words; empty if it did not."""
+        pod_scaler = self._pod_scalers.get(record.channel)
+        return "" if pod_scaler is None else scaler.failing_told(pod_scaler.state, trio.current_time())
+
     async def park(self, record: PodRecord, reason: str) -> None:
         """No replicas from now on; whoever asks is told why."""
         pod_scaler = self._pod_scalers.get(record.channel)

@@ -116,7 +116,7 @@ class PodScaler:
             answer = self._waiters[done]
             service = self.published.services.get(slot) if slot is not None else None
             if isinstance(answer, WakeAddress) and service is not None:
-                return replace(answer, port=service.port)
+                return replace(answer, port=service.port, pod=self.published.slot)
             return answer
         finally:
             self._waiters.pop(done, None)

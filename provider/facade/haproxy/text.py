@@ -21,6 +21,9 @@ _ACTIVATOR = {
     SlotProtocol.TCP: "backup",
 }
 
+_SOURCE = "src,ipmask(32,64)"
+"""Who is counted as one: an address of IPv4, a network of IPv6: a subscriber has all of its 2^64 addresses."""
+
 PIPE_BYTES = 256 * 1024
 """Of a pipe in which the kernel carries an answer past HAProxy.
 
@@ -163,7 +166,7 @@ def _sources(config: FacadeConfig) -> list[str]:
     rate = "" if limits.source_rate is None else ",http_req_rate(1s)"
     lines = [
         f"stick-table type ipv6 size 100k expire 10m store conn_cur{rate}",
-        "tcp-request connection track-sc0 src",
+        f"tcp-request connection track-sc0 {_SOURCE}",
         f"tcp-request connection reject if {{ sc0_conn_cur gt {limits.per_source} }}",
     ]
     if limits.source_rate is not None:
@@ -228,7 +231,7 @@ def _tcp(config: FacadeConfig, slot: int, index: int) -> str:
     name, limits = backend_name(slot), SlotMap.CONNECTIONS.beside(config.map_file)
     lines = [_bind(bind.port_plus(index)) for bind in config.tcp_binds]
     lines += [
-        "tcp-request connection track-sc0 src table web",
+        f"tcp-request connection track-sc0 {_SOURCE} table web",
         f"tcp-request connection reject if {{ sc0_conn_cur(web) gt {config.limits.per_source} }}",
         f"tcp-request connection set-var(sess.most) str({name}),map_str_int({limits})",
         "tcp-request connection reject unless { var(sess.most) -m found }",

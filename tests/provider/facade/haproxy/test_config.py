@@ -100,7 +100,7 @@ def test_slots_and_backends_are_two_names_of_one_thing():
     assert [slot_of(name) for name in ("nowhere", "slot", "slotx", "slot-1", "web", "slot²")] == [None] * 6
 
 
-@pytest.mark.parametrize("page", [*pages.PROXY_PAGES, pages.cannot_wake("why", 7)])
+@pytest.mark.parametrize("page", [*pages.PROXY_PAGES, pages.cannot_wake(7)])
 def test_pages_are_whole_responses(page):
     head, body = page.raw().split(b"\r\n\r\n", 1)
     lines = head.decode().split("\r\n")

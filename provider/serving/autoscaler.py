@@ -290,7 +290,10 @@ class Autoscaler:
             pod_scaler.feed(scaler.TrafficSeen(stats))
 
     async def _diagnose(self, pod_scalers: list[PodScaler]) -> None:
-        """Ask Kubernetes why a waking pod is not there yet; what is hopeless ends the attempt."""
+        """Ask Kubernetes why a waking pod is not there yet; what is hopeless ends the attempt.
+
+        Room that a replica holds which is ending comes by itself: the pod goes on waking.
+        """
         now = trio.current_time()
         for pod_scaler in pod_scalers:
             if (
@@ -299,7 +302,9 @@ class Autoscaler:
             ):
                 continue
             found = await self._doors.cluster.diagnose(pod_scaler.published.namespace)
-            if found is not None and found.hopeless:
+            if found is None or (found.room and self._replicas.room_may_come()):
+                continue
+            if found.hopeless:
                 pod_scaler.see(failure=found.text)
 
     async def take_over_facade(self) -> None:

@@ -15,6 +15,9 @@ from trustedpods.provider.supervise import supervise
 
 _log = logging.getLogger(__name__)
 
+ROOM_SETTLES_S = 15.0
+"""After a replica's end, until the quota has counted it and the controllers have tried again (they look every 10 s)."""
+
 PAUSE_S = 1.0
 """Before the watch is opened again: an API server that is away is not asked in a busy loop."""
 
@@ -57,6 +60,7 @@ class ReplicaWatch:
         self._views = Replicas()
         self._probing: set[tuple[str, int]] = set()
         self._changed = trio.Event()
+        self._last_end = -ROOM_SETTLES_S
         self._nursery: trio.Nursery | None = None
 
     def begin(self, nursery: trio.Nursery) -> None:
@@ -71,6 +75,11 @@ class ReplicaWatch:
     def label_at(self, ip: str) -> str | None:
         """Label of the pod that has a replica with this address now."""
         return next((view.label for view in self._views.all() if view.ip == ip and not view.over), None)
+
+    def room_may_come(self) -> bool:
+        """Whether a replica is ending, or has just ended: what it held becomes free by itself."""
+        ending = any(view.deleted_at is not None for view in self._views.all())
+        return ending or trio.current_time() - self._last_end < ROOM_SETTLES_S
 
     async def until_empty(self, label: str, namespace: str) -> None:
         """Wait until no replica of the pod is left in *namespace*; for ever, if need be."""
@@ -100,6 +109,7 @@ class ReplicaWatch:
     def _on_change(self, view: PodView, *, gone: bool) -> None:
         if gone:
             self._views.drop(view)
+            self._last_end = trio.current_time()
         else:
             self._views.put(view)
         self._changed.set()

@@ -2,8 +2,8 @@
 """How the activator asks the daemon to wake a pod: one JSON line each way over a unix socket.
 
 The activator connects, sends `{"slot": 3}` and waits. The daemon answers with
-`{"address": "10.1.2.3", "port": 8080, "pod": 3}` or `{"retryAfter": 5}` and closes: the reason of a refusal is
-the publisher's, and stays in the daemon. A connection that ends without an answer means that the daemon went
+`{"address": "10.1.2.3", "port": 8080, "pod": 3}` or `{"retryAfter": 5}` and closes: the reason of a refusal
+is the publisher's, and stays in the daemon. A connection that ends without an answer means that the daemon went
 away: the activator asks again.
 """
 
@@ -37,7 +37,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class WakeAddress:
-    """The pod is ready here. `pod` is one number for all slots of a pod, whose services share what it may take."""
+    """The pod is ready here. `pod` is one number for all slots of a pod: they share what it may take."""
 
     address: str
     port: int

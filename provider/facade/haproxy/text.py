@@ -22,7 +22,7 @@ _ACTIVATOR = {
 }
 
 _SOURCE = "src,ipmask(32,64)"
-"""Who is counted as one: an address of IPv4, a network of IPv6: a subscriber has all of its 2^64 addresses."""
+"""Who is counted as one: an address of IPv4, a network of IPv6: a subscriber has all its 2^64 addresses."""
 
 PIPE_BYTES = 256 * 1024
 """Of a pipe in which the kernel carries an answer past HAProxy.

@@ -75,9 +75,10 @@ import socket, sys
 held = []
 for source in sys.argv[1:]:
     held.append(socket.create_connection(("2001:db8:0:1::1", 18080), 60, (source, 0)))
+for one in held:
     try:
-        held[-1].sendall(b"GET / HTTP/1.1\\r\\nHost: a.example\\r\\n\\r\\n")
-        print(int(held[-1].recv(4096)[9:12] or 0))
+        one.sendall(b"GET / HTTP/1.1\\r\\nHost: a.example\\r\\n\\r\\n")
+        print(int(one.recv(4096)[9:12] or 0))
     except OSError:
         print(0)
 """

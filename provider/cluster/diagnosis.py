@@ -53,7 +53,7 @@ _PASSING = "status unknown for quota"
 
 _QUOTA = "exceeded quota"
 _PLACE = re.compile(r"\b(?:Insufficient |Too many pods)")
-"""Sentences of the quota and of the scheduler (kube-scheduler's NodeResourcesFit) about room that is taken."""
+"""Words of the quota and of the scheduler (its plugin NodeResourcesFit) about room that is taken."""
 
 _CLAIM = "PersistentVolumeClaim"
 

@@ -16,7 +16,7 @@ from trustedpods.provider.supervise import supervise
 _log = logging.getLogger(__name__)
 
 ROOM_SETTLES_S = 15.0
-"""After a replica's end, until the quota has counted it and the controllers have tried again (they look every 10 s)."""
+"""After a replica's end, until the quota has counted it and the controllers have tried again."""
 
 PAUSE_S = 1.0
 """Before the watch is opened again: an API server that is away is not asked in a busy loop."""

@@ -155,11 +155,10 @@ def host_and_target(config: FacadeConfig) -> list[str]:
         f"http-request {answer(config, pages.BAD_HOST)} unless {{ req.fhdr(host) -m reg -i '{HOST}' }}",
         "http-request set-var(txn.host) req.fhdr(host),lower,field(1,:),rtrim(.)",
         "http-request set-var(txn.path) path",
-        "acl plain url -m beg /",
         f"http-request {answer(config, pages.BAD_TARGET)}"
-        " if !plain !{ var(txn.path) -m beg / } !METH_OPTIONS",
+        " unless { var(txn.path) -m beg / } || METH_OPTIONS",
         # An absolute target is a proxy's; HAProxy has compared its host with the header's.
-        "http-request set-var(txn.origin) pathq if !plain { var(txn.path) -m beg / }",
+        "http-request set-var(txn.origin) pathq if !{ url -m beg / } { fc_http_major 1 } { path -m beg / }",
         f"http-request set-var(txn.slot) var(txn.host),concat(,txn.path,/),map_beg({config.map_file})",
         r"http-request lua.readings if { path -m reg '[%\\;]|//|/\.' }"
         f" {{ var(txn.host),map_str_int({SlotMap.SHARED.beside(config.map_file)}) -m found }}",

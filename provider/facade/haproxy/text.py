@@ -24,6 +24,10 @@ _ACTIVATOR = {
 _SOURCE = "src,ipmask(32,64)"
 """Who is counted as one: an address of IPv4, a network of IPv6: a subscriber has all its 2^64 addresses."""
 
+_KEEP_ALIVE = {"idle": "30s", "intvl": "10s", "cnt": "3"}
+"""A peer that is gone is found within two minutes: a minute after it closed its socket its kernel forgets it, and says
+so to the next question (tcp_fin_timeout); one that was unplugged does not answer three of them."""
+
 PIPE_BYTES = 256 * 1024
 """Of a pipe in which the kernel carries an answer past HAProxy.
 
@@ -98,7 +102,9 @@ def _common_defaults(config: FacadeConfig) -> list[str]:
         f"timeout connect {limits.connect_ms}ms",
         "timeout queue 30s",
         "timeout check 500ms",
-        "timeout client-fin 30s",
+        # Who has ended its half may still get a late answer; who is gone without a word is found by the kernel.
+        *(f"option {side}tcpka" for side in ("cli", "srv")),
+        *(f"{side}tcpka-{name} {value}" for side in ("cli", "srv") for name, value in _KEEP_ALIVE.items()),
         # A pod that refuses is tried elsewhere, in the end at the activator, which waits for it.
         "retries 3",
         "option redispatch 1",
@@ -118,7 +124,6 @@ def _http_defaults(config: FacadeConfig) -> str:
         f"timeout http-request {limits.header_s}s",
         f"timeout http-keep-alive {limits.keep_alive_s}s",
         "retry-on conn-failure",
-        "option abortonclose",
     ]
     lines += [f"errorfile {page.status.value} {page_path(config, page)}" for page in pages.PROXY_PAGES]
     return _section("defaults http", lines)
@@ -148,13 +153,13 @@ def _web(config: FacadeConfig) -> str:
         *requests.claims_deleted(),
         *_pod_limits(config),
         *bodies.rules(config),
-        *unread.way_out(),
     ]
     https = SlotMap.HTTPS.beside(config.map_file)
     lines += [
         f"use_backend https if !{{ ssl_fc }} {{ var(txn.slot),map_str_int({https}) -m found }}",
         bodies.way_in(),
         "use_backend %[var(txn.slot)] if { var(txn.slot) -m found }",
+        *unread.way_out(),
         "default_backend nowhere",
     ]
     return _section("frontend web from http", lines)
@@ -188,7 +193,7 @@ def _pod_limits(config: FacadeConfig) -> list[str]:
         "http-request track-sc1 var(txn.slot) table slots if { var(txn.most) -m found }",
         "http-request deny deny_status 429 if { var(txn.most) -m found }"
         " { sc1_conn_cur(slots),sub(txn.most) gt 0 }",
-        f"http-request set-var(txn.body) {limit(SlotMap.BODIES)}",
+        f"http-request set-var(txn.body) {limit(SlotMap.BODIES)} if {{ req.hdr(content-length) -m found }}",
         "http-request deny deny_status 413 if { var(txn.body) -m found }"
         " { req.hdr_val(content-length),sub(txn.body) gt 0 }",
     ]

@@ -16,10 +16,10 @@ from trustedpods.provider.facade.haproxy.config import FacadeConfig
 BACKEND = "unread"
 
 HARD_BYTES = 64 * 1024
-"""HAProxy's buffer: twice the bound, so that what is over it can still be read and refused by a rule."""
+"""HAProxy's buffer. Where it looks at a request in tcp it has room for an address of half of it (2.6)."""
 
 HARD_LINES = 1024
-"""Lines that HAProxy reads, for the same reason."""
+"""Lines that HAProxy reads: so many more can still be refused by a rule."""
 
 SILENT = (400, 408, 422, 501)
 """What HAProxy would say by itself of a later request of a connection."""

@@ -129,19 +129,21 @@ def lua_path(config: FacadeConfig) -> Path:
     return config.pages_dir / "requests.lua"
 
 
-def sizes(config: FacadeConfig) -> list[str]:
+def sizes(config: FacadeConfig, *, first_tcp: bool) -> list[str]:
     """Over the bounds there is a page that says so; `unread` has those that are too large to be read.
 
-    What is in the buffer is asked first: a number, while the headers' length costs a copy of them.
+    What is in the buffer is asked first: a number, while the headers' length costs a copy of them. HAProxy
+    has that number only for a frontend that is one of tcp at first.
     """
     lines, most = pages.HEAD_LINES, pages.HEAD_BYTES
     near = most - _SIGNS * lines - _FRAMES
+    asked, said = [f"{{ {which}.len gt {near} }} " if first_tcp else "" for which in ("req", "res")]
     return [
         f"http-request {answer(config, pages.TARGET_TOO_LONG)} if {{ url,length gt {most} }}",
         f"http-request {answer(config, pages.HEADERS_TOO_LARGE)}"
-        f" if {{ req.fhdr_cnt gt {lines} }} || {{ req.len gt {near} }} {{ req.hdrs,length gt {most} }}",
+        f" if {{ req.fhdr_cnt gt {lines} }} || {asked}{{ req.hdrs,length gt {most} }}",
         f"http-response {answer(config, pages.ANSWER_TOO_LARGE)}"
-        f" if {{ res.fhdr_cnt gt {lines} }} || {{ res.len gt {near} }} {{ res.hdrs,length gt {most} }}",
+        f" if {{ res.fhdr_cnt gt {lines} }} || {said}{{ res.hdrs,length gt {most} }}",
     ]
 
 

@@ -25,8 +25,8 @@ _SOURCE = "src,ipmask(32,64)"
 """Who is counted as one: an address of IPv4, a network of IPv6: a subscriber has all its 2^64 addresses."""
 
 _KEEP_ALIVE = {"idle": "30s", "intvl": "10s", "cnt": "3"}
-"""A peer that is gone is found within two minutes: a minute after it closed its socket its kernel forgets it, and says
-so to the next question (tcp_fin_timeout); one that was unplugged does not answer three of them."""
+"""A peer that is gone is found within two minutes: a minute after it closed its socket its kernel forgets it
+and says so to the next question (tcp_fin_timeout); one that was unplugged does not answer three of them."""
 
 PIPE_BYTES = 256 * 1024
 """Of a pipe in which the kernel carries an answer past HAProxy.
@@ -52,6 +52,7 @@ def haproxy_config(config: FacadeConfig) -> str:
         _nowhere(),
     ]
     parts.append(_https(config))
+    parts += _ended(config)
     parts.append(_section(f"backend {unread.BACKEND} from tcp", unread.backend()))
     parts.append(_section("backend measured from pods", bodies.outer_backend(config)))
     parts.append(_section("frontend measured-bodies from http", bodies.inner_frontend(config)))
@@ -102,7 +103,7 @@ def _common_defaults(config: FacadeConfig) -> list[str]:
         f"timeout connect {limits.connect_ms}ms",
         "timeout queue 30s",
         "timeout check 500ms",
-        # Who has ended its half may still get a late answer; who is gone without a word is found by the kernel.
+        # Who has ended its half still gets a late answer; who is gone without a word the kernel finds.
         *(f"option {side}tcpka" for side in ("cli", "srv")),
         *(f"{side}tcpka-{name} {value}" for side in ("cli", "srv") for name, value in _KEEP_ALIVE.items()),
         # A pod that refuses is tried elsewhere, in the end at the activator, which waits for it.
@@ -148,21 +149,52 @@ def _web(config: FacadeConfig) -> str:
         *_sources(config),
         *requests.known_of_connection(),
         *unread.first_look(config),
-        *requests.sizes(config),
+        *_rules(config, first_tcp=True),
+        *unread.way_around(),
+        *_ways(config),
+        *unread.way_out(),
+        "default_backend nowhere",
+    ]
+    return _section("frontend web from http", lines)
+
+
+def _ended(config: FacadeConfig) -> list[str]:
+    """The way of those who end their half with their first request."""
+    lines = [
+        f"bind unix@{unread.ended_socket(config)} mode 600 accept-proxy",
+        *unread.silenced(),
+        # HAProxy's word for a pod that ends without an answer to somebody who has ended too.
+        f"errorfile 400 {page_path(config, pages.BAD_ANSWER)}",
+    ]
+    lines += [
+        *requests.known_of_connection(),
+        *_rules(config, first_tcp=False),
+        *_ways(config),
+        "default_backend nowhere",
+    ]
+    return [
+        _section(f"backend {unread.ENDED} from tcp", unread.ended_backend(config)),
+        _section(f"frontend {unread.ENDED}-web from http", lines),
+    ]
+
+
+def _rules(config: FacadeConfig, *, first_tcp: bool) -> list[str]:
+    return [
+        *requests.sizes(config, first_tcp=first_tcp),
         *requests.host_and_target(config),
         *requests.claims_deleted(),
         *_pod_limits(config),
         *bodies.rules(config),
     ]
+
+
+def _ways(config: FacadeConfig) -> list[str]:
     https = SlotMap.HTTPS.beside(config.map_file)
-    lines += [
+    return [
         f"use_backend https if !{{ ssl_fc }} {{ var(txn.slot),map_str_int({https}) -m found }}",
         bodies.way_in(),
         "use_backend %[var(txn.slot)] if { var(txn.slot) -m found }",
-        *unread.way_out(),
-        "default_backend nowhere",
     ]
-    return _section("frontend web from http", lines)
 
 
 def _sources(config: FacadeConfig) -> list[str]:

@@ -14,6 +14,7 @@ from trustedpods.provider.facade import pages
 from trustedpods.provider.facade.haproxy.config import FacadeConfig
 
 BACKEND = "unread"
+ENDED = "ended"
 
 HARD_BYTES = 64 * 1024
 """HAProxy's buffer. Where it looks at a request in tcp it has room for an address of half of it (2.6)."""
@@ -50,6 +51,10 @@ end
 
 core.register_action("unread", {"tcp-req"}, function(txn)
   txn:set_var("txn.unread", verdict(txn.req:dup() or ""))
+end)
+
+core.register_action("ended", {"tcp-req"}, function(txn)
+  if not txn.req:may_recv() then txn:set_var("sess.ended", true) end
 end)
 
 for name, page in pairs(PAGES) do
@@ -98,8 +103,24 @@ def first_look(config: FacadeConfig) -> list[str]:
         "acl coded req.fhdr(transfer-encoding) -m found",
         "acl chunked req.fhdr(transfer-encoding) -i chunked",
         f"tcp-request content set-var(sess.http) bool(1) {readable}",
-        "tcp-request content switch-mode http if { var(sess.http) -m found }",
+        "tcp-request content lua.ended if { var(sess.http) -m found } !{ ssl_fc }",
+        "tcp-request content switch-mode http if { var(sess.http) -m found } !{ var(sess.ended) -m found }",
     ]
+
+
+def way_around() -> list[str]:
+    """Who ended its half with the request: HAProxy 2.6 would take it for gone while it changes to HTTP."""
+    return [f"use_backend {ENDED} if {{ var(sess.ended) -m found }}"]
+
+
+def ended_backend(config: FacadeConfig) -> list[str]:
+    """Lines of the backend that leads them to a frontend which is one of HTTP from the beginning."""
+    return [f"server inside unix@{ended_socket(config)} send-proxy-v2"]
+
+
+def ended_socket(config: FacadeConfig) -> Path:
+    """Where that frontend listens."""
+    return config.runtime_socket.with_name("ended.sock")
 
 
 def way_out() -> list[str]:

@@ -89,7 +89,7 @@ class Autoscaler:
         return pod_scaler is not None and pod_scaler.state.phase is scaler.ScalePhase.ASLEEP
 
     async def _wake(self, slot: int) -> WakeAnswer:
-        with trio.move_on_after(self._doors.config.facade.wake_limit_s):
+        with trio.move_on_after(self._longest_wake):
             while (key := self._doors.facade.label_of(slot)) is not None:
                 pod_scaler = self._labels.get(pod_of(key))
                 if pod_scaler is None:
@@ -97,6 +97,11 @@ class Autoscaler:
                 elif (answer := await pod_scaler.wake(slot)) is not None:
                     return answer
         return WakeRefusal("this pod is not ready to be woken yet", UNKNOWN_RETRY_S)
+
+    @property
+    def _longest_wake(self) -> float:
+        """No pod's requests wait longer; each pod's scaler has its own limit below."""
+        return max(self._doors.config.facade.wake_limit_s, self._doors.config.terms.max_start_s)
 
     async def publish(self, record: PodRecord, opened: OpenBundle) -> PodScaler:
         """Give the pod its slot and a scaler; one that it has gets the new limits."""
@@ -269,7 +274,7 @@ class Autoscaler:
             await trio.sleep(TICK_S)
             for pod_scaler in list(self._pod_scalers.values()):
                 if not scaler.rests(pod_scaler.state):
-                    pod_scaler.feed(scaler.Tick())
+                    pod_scaler.tick()
             awake = [m for m in self._pod_scalers.values() if m.state.phase is not scaler.ScalePhase.ASLEEP]
             try:
                 await self._read_traffic(awake)

@@ -10,6 +10,7 @@ from trustedpods.protocol.errors import TrustedPodsError
 from trustedpods.provider.billing.meter import Meter
 from trustedpods.provider.cluster.views import PodView
 from trustedpods.provider.doors import Doors
+from trustedpods.provider.facade.readiness import Tally
 from trustedpods.provider.serving.pod_scaler import PodScaler
 from trustedpods.provider.supervise import supervise
 
@@ -124,6 +125,7 @@ class ReplicaWatch:
         if gone:
             pod_scaler.views.pop(view.uid, None)
             pod_scaler.probed.pop(view.uid, None)
+            pod_scaler.tallies.pop(view.uid, None)
         else:
             pod_scaler.views[view.uid] = view
         self._probe_all(pod_scaler)
@@ -146,9 +148,11 @@ class ReplicaWatch:
     async def _probe(self, pod_scaler: PodScaler, view: PodView) -> None:
         try:
             assert view.ip is not None
-            limit = float(self._doors.config.terms.start_limit_s)
-            result = await self._doors.until_ready(view.ip, pod_scaler.published.probes, limit)
+            tally = pod_scaler.tallies[view.uid] = Tally()
+            limit = pod_scaler.state.limits.start_limit
+            result = await self._doors.until_ready(view.ip, pod_scaler.published.probes, limit, tally)
         finally:
+            pod_scaler.tallies.pop(view.uid, None)
             self._probing.discard((view.uid, view.restarts))
         if view.uid in pod_scaler.views:
             if result.ready:

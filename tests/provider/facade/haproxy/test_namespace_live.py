@@ -81,7 +81,7 @@ for source in sys.argv[1:]:
     except ConnectionError:
         print(0)
 """
-"""Asks from each address and keeps the connections: a request that is refused for its host does not end one."""
+"""Asks from each address and keeps the connections: a request with a bad host does not end one."""
 
 
 async def test_a_network_of_ipv6_is_one_source(namespace: str, tmp_path: Path):

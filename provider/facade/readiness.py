@@ -91,16 +91,16 @@ async def until_ready(
     pause = FIRST_PAUSE_S
     periods = [one.probe.period_seconds for one in probes if one.probe.period_seconds]
     longest = float(min(periods, default=LONGEST_PAUSE_S))
-    result: ProbeResult | None = None
+    result = ProbeResult(ready=False, reason="no probe ended in time")
     with trio.move_on_after(limit):
         await trio.sleep(max((one.probe.initial_delay_seconds for one in probes), default=0))
-        while not (result := await check(ip, probes)).ready:
-            tally.add(result.reason)
-            await trio.sleep(pause)
-            pause = min(longest, pause * 2)
-    if result is not None and result.ready:
-        return result
-    return ProbeResult(ready=False, reason=str(tally) or "no probe ended in time")
+        while not result.ready:
+            result = await check(ip, probes)
+            if not result.ready:
+                tally.add(result.reason)
+                await trio.sleep(pause)
+                pause = min(longest, pause * 2)
+    return result if result.ready else ProbeResult(ready=False, reason=str(tally) or result.reason)
 
 
 async def _run(ip: str, probe: Probe) -> str:

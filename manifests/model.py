@@ -161,11 +161,25 @@ class TcpSocket(ManifestPart):
 
 
 class Probe(ManifestPart):
-    """When a container can take requests. Run by the provider's facade, not by the kubelet."""
+    """When a container can take requests. Run by the provider's facade, not by the kubelet.
+
+    Without a period it is asked closely, and a start may take as long as the provider lets any. A period and
+    a threshold say how long this one may take; the provider has a bound for that too.
+    """
 
     http_get: HttpGet | None = None
     tcp_socket: TcpSocket | None = None
     timeout_seconds: Annotated[int, Field(ge=1, le=60)] = 1
+    initial_delay_seconds: Annotated[int, Field(ge=0, le=3600)] = 0
+    period_seconds: Annotated[int, Field(ge=1, le=300)] | None = None
+    failure_threshold: Annotated[int, Field(ge=1, le=3600)] | None = None
+
+    @property
+    def start_seconds(self) -> int:
+        """How long a start may take; 0 if the probe does not say. Kubernetes' defaults: 10 s, 3 times."""
+        if self.period_seconds is None and self.failure_threshold is None:
+            return self.initial_delay_seconds
+        return self.initial_delay_seconds + (self.period_seconds or 10) * (self.failure_threshold or 3)
 
     @model_validator(mode="after")
     def _one_kind(self) -> Self:

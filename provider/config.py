@@ -194,6 +194,8 @@ class TermsSection(Section):
     the token that a whole coin of the chain, 10^18 wei, costs) gas is weighed too: a claim waits while it
     would cost more than `max_gas_percent` of what it brings; one that is half an interval overdue may
     cost all of it, and none ever costs more, except where it returns a deposit.
+
+    A replica must be ready within `start_limit_s`, or what its readiness probe asks for, up to `max_start_s`.
     """
 
     min_deposit: Annotated[int, Field(ge=0)] = 0
@@ -207,6 +209,7 @@ class TermsSection(Section):
     warn_before_s: PositiveSeconds = 6 * 3600
     idle_after_s: Annotated[int, Field(ge=0, le=86400)] = 60
     start_limit_s: PositiveSeconds = 120
+    max_start_s: PositiveSeconds = 900
 
 
 class StoreSection(Section):

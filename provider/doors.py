@@ -7,7 +7,6 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from trustedpods.manifests.model import Probe
 from trustedpods.protocol.codec import encode
 from trustedpods.protocol.evidence import KeyBinding
 from trustedpods.protocol.ids import Address, address_bytes
@@ -33,7 +32,9 @@ if TYPE_CHECKING:
     from trustedpods.provider.facade.facade import Facade
 
 
-UntilReady = Callable[[str, Sequence[Probe], float], Awaitable[readiness.ProbeResult]]
+UntilReady = Callable[
+    [str, Sequence[readiness.ContainerProbe], float, readiness.Tally], Awaitable[readiness.ProbeResult]
+]
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,7 +34,8 @@ def activator(config_path: Path) -> None:
     from trustedpods.provider.config import load_config
     from trustedpods.provider.facade.activator.activator import main as run_activator
 
-    facade = load_config(config_path).facade
+    config = load_config(config_path)
+    facade = config.facade
     options = {
         "--sockets": facade.activator_dir,
         "--slots": facade.pools.http,
@@ -42,7 +43,7 @@ def activator(config_path: Path) -> None:
         "--tcp-slots": facade.pools.tcp,
         "--wake-socket": facade.wake_socket,
         "--max-held": facade.max_held,
-        "--wake-limit": facade.wake_limit_s,
+        "--wake-limit": max(facade.wake_limit_s, config.terms.max_start_s),
     }
     sys.exit(run_activator([str(word) for option in options.items() for word in option]))
 

@@ -87,7 +87,7 @@ class Verbs:
     async def _circumstances(self, record: PodRecord) -> str:
         """What holds a pod back, and what keeps it awake, in words."""
         awake = await awake_by(self._doors.facade, self._autoscaler, record)
-        told = (self._autoscaler.cap_told(record), awake)
+        told = (self._autoscaler.failing_told(record), self._autoscaler.cap_told(record), awake)
         return "; ".join(filter(None, told))
 
     async def logs(self, request: Request) -> None:

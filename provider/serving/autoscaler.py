@@ -89,7 +89,7 @@ class Autoscaler:
         return pod_scaler is not None and pod_scaler.state.phase is scaler.ScalePhase.ASLEEP
 
     async def _wake(self, slot: int) -> WakeAnswer:
-        with trio.move_on_after(self._doors.config.facade.wake_limit_s):
+        with trio.move_on_after(self._longest_wake):
             while (key := self._doors.facade.label_of(slot)) is not None:
                 pod_scaler = self._labels.get(pod_of(key))
                 if pod_scaler is None:
@@ -97,6 +97,11 @@ class Autoscaler:
                 elif (answer := await pod_scaler.wake(slot)) is not None:
                     return answer
         return WakeRefusal("this pod is not ready to be woken yet", UNKNOWN_RETRY_S)
+
+    @property
+    def _longest_wake(self) -> float:
+        """No pod's requests wait longer; each pod's scaler has its own limit below."""
+        return max(self._doors.config.facade.wake_limit_s, self._doors.config.terms.max_start_s)
 
     async def publish(self, record: PodRecord, opened: OpenBundle) -> PodScaler:
         """Give the pod its slot and a scaler; one that it has gets the new limits."""
@@ -142,6 +147,11 @@ class Autoscaler:
         """That the channel's cap holds the pod back, in words; empty if it does not."""
         pod_scaler = self._pod_scalers.get(record.channel)
         return "" if pod_scaler is None else scaler.cap_told(pod_scaler.state, trio.current_time())
+
+    def failing_told(self, record: PodRecord) -> str:
+        """Why the pod's last start failed, in words; empty if it did not."""
+        pod_scaler = self._pod_scalers.get(record.channel)
+        return "" if pod_scaler is None else scaler.failing_told(pod_scaler.state, trio.current_time())
 
     async def park(self, record: PodRecord, reason: str) -> None:
         """No replicas from now on; whoever asks is told why."""
@@ -263,7 +273,7 @@ class Autoscaler:
             await trio.sleep(TICK_S)
             for pod_scaler in list(self._pod_scalers.values()):
                 if not scaler.rests(pod_scaler.state):
-                    pod_scaler.feed(scaler.Tick())
+                    pod_scaler.tick()
             awake = [m for m in self._pod_scalers.values() if m.state.phase is not scaler.ScalePhase.ASLEEP]
             try:
                 await self._read_traffic(awake)
@@ -290,7 +300,10 @@ class Autoscaler:
             raise unwritten
 
     async def _diagnose(self, pod_scalers: list[PodScaler]) -> None:
-        """Ask Kubernetes why a waking pod is not there yet; what is hopeless ends the attempt."""
+        """Ask Kubernetes why a waking pod is not there yet; what is hopeless ends the attempt.
+
+        Room that a replica holds which is ending comes by itself: the pod goes on waking.
+        """
         now = trio.current_time()
         for pod_scaler in pod_scalers:
             if (
@@ -299,7 +312,9 @@ class Autoscaler:
             ):
                 continue
             found = await self._doors.cluster.diagnose(pod_scaler.published.namespace)
-            if found is not None and found.hopeless:
+            if found is None or (found.room and self._replicas.room_may_come()):
+                continue
+            if found.hopeless:
                 pod_scaler.see(failure=found.text)
 
     async def take_over_facade(self) -> None:

@@ -6,19 +6,21 @@ from trustedpods.provider.core import funds
 from trustedpods.provider.core.pod import PodRecord
 from trustedpods.provider.core.scaler.types import Limits
 from trustedpods.provider.doors import Doors
+from trustedpods.provider.facade.readiness import probes_of, start_seconds
 from trustedpods.provider.pods.bundles import Bundles
 
 
 def limits_of(doors: Doors, bundles: Bundles, record: PodRecord, stopped: str | None = None) -> Limits:
     """The pod's settings and the operator's, for its scaler; with *stopped* it has no replica, and why."""
+    asked = _start(bundles, record, doors.config.terms.max_start_s)
     return Limits(
         min=record.scaling.min_replicas,
         max=record.scaling.max_replicas,
         idle_after=float(record.scaling.idle_after_s),
         concurrency=record.scaling.concurrency,
         idle_connection=_idle_connection(bundles, record),
-        wake_limit=float(doors.config.facade.wake_limit_s),
-        start_limit=float(doors.config.terms.start_limit_s),
+        wake_limit=max(float(doors.config.facade.wake_limit_s), asked),
+        start_limit=max(float(doors.config.terms.start_limit_s), asked),
         stopped=stopped,
         affordable=_affordable(doors, record),
     )
@@ -30,6 +32,13 @@ def _affordable(doors: Doors, record: PodRecord) -> int | None:
         return None
     terms, ours = Terms.unpack(record.terms), doors.config.terms
     return funds.affordable(terms, record.size, record.scaling, ours.idle_mib, ours.claim_interval_s)
+
+
+def _start(bundles: Bundles, record: PodRecord, most: float) -> float:
+    """Seconds that the manifest's probes give a start, if it can be read and they do; *most* at most."""
+    if not bundles.held(record):
+        return 0.0
+    return min(float(start_seconds(probes_of(bundles.open(record).manifest, ()))), float(most))
 
 
 def _idle_connection(bundles: Bundles, record: PodRecord) -> float:

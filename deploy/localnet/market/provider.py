@@ -108,7 +108,7 @@ def _activator(settings: Settings, cluster: Cluster) -> list[str]:
         "--sockets", str(facade.activator_dir), "--slots", str(facade.pools.http),
         "--h2-slots", str(facade.pools.h2), "--tcp-slots", str(facade.pools.tcp),
         "--wake-socket", str(provider_files.wake_socket(cluster)),
-        "--max-held", str(provider_files.MAX_HELD), "--wake-limit", str(provider_files.WAKE_LIMIT_S),
+        "--max-held", str(provider_files.MAX_HELD), "--wake-limit", str(provider_files.MAX_START_S),
     ]  # fmt: skip
 
 

@@ -53,6 +53,7 @@ __all__ = [
     "WakeAsked",
     "begin",
     "cap_told",
+    "failing_told",
     "rests",
     "step",
 ]
@@ -94,8 +95,8 @@ def step(state: ScaleState, event: ScalerEvent, now: float) -> Result:
             state, commands = _on_pods(state, event, now)
         case TrafficSeen(stats):
             state, commands = _on_traffic(state, stats, now)
-        case Tick():
-            state, commands = _on_tick(state, now)
+        case Tick(probing):
+            state, commands = _on_tick(state, now, probing)
         case LimitsSet(limits):
             state, commands = _on_tick(replace(state, limits=limits), now)
     wanted = Serve(state.serving, state.draining)
@@ -288,6 +289,16 @@ def cap_told(state: ScaleState, now: float) -> str:
     return f"at most {of}: maxCostPerDay, the channel's cap, pays for no more"
 
 
+def failing_told(state: ScaleState, now: float) -> str:
+    """Why the pod could not be started, in words for the publisher; empty if it was, or was not tried."""
+    if state.phase is not ScalePhase.FAILING:
+        return ""
+    again = max(0, math.ceil(state.retry_at - now))
+    return (
+        f"could not be started {state.failures} times in a row: {state.reason}; tried again after {again} s"
+    )
+
+
 def _shrink(state: ScaleState, stats: SlotStats, wanted: int, now: float) -> Result:
     """Choose who goes; when they have finished, scale down."""
     surplus = max(0, len(state.ready) - wanted)
@@ -316,8 +327,9 @@ def _busy(name: str, state: ScaleState, stats: SlotStats) -> bool:
 # ---- time ------------------------------------------------------------------------------------
 
 
-def _on_tick(state: ScaleState, now: float) -> Result:
+def _on_tick(state: ScaleState, now: float, probing: str = "") -> Result:
     limits = state.limits
+    probed = f": {probing}" if probing else ""
     if limits.stopped is not None:
         return _stop(state, limits.stopped, now)
     if limits.min and state.phase is not ScalePhase.WAKING:
@@ -325,10 +337,10 @@ def _on_tick(state: ScaleState, now: float) -> Result:
     if state.phase is ScalePhase.WAKING and state.replicas < limits.min:
         return _ask(state, limits.min)
     if state.phase is ScalePhase.WAKING and now - state.since >= limits.start_limit:
-        return _fail(state, f"not ready within {limits.start_limit:g} s", now)
+        return _fail(state, f"not ready within {limits.start_limit:g} s{probed}", now)
     if state.waiting is not None and now - state.waiting >= limits.wake_limit:
-        refusal = RefuseWakes(f"not ready within {limits.wake_limit:g} s", math.ceil(BACKOFF_FIRST_S))
-        return replace(state, waiting=None), [refusal]
+        late = f"not ready within {limits.wake_limit:g} s{probed}"
+        return replace(state, waiting=None), [RefuseWakes(late, math.ceil(BACKOFF_FIRST_S))]
     return state, []
 
 

@@ -166,7 +166,7 @@ class World:
         folder.mkdir(exist_ok=True)
         return folder
 
-    async def _until_ready(self, _ip, _probes, _limit):
+    async def _until_ready(self, _ip, _probes, _limit, _tally):
         await trio.lowlevel.checkpoint()
         return ProbeResult(self.ready, "" if self.ready else "GET / on port 8080: status 500")
 

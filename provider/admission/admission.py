@@ -67,6 +67,7 @@ class Admission:
     async def admit(self, ask: AdmitBody, channel: ChannelId, replaced: PodRecord | None) -> Capacity:
         """What is left when the pod came; Refused where nobody may come, or where it does not fit."""
         self._gate.check(None if replaced is None else replaced.ref.publisher)
+        admission.check_image_size(ask.image_mib, self._doors.offer)
         return await self._capacity.check(ask, channel, replaced)
 
     async def accept(

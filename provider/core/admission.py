@@ -9,6 +9,7 @@ from trustedpods.contracts.records import Channel, meter_tag
 from trustedpods.contracts.terms import Terms, least_cap
 from trustedpods.protocol.errors import InsufficientFunds, Refused
 from trustedpods.protocol.ids import Address
+from trustedpods.protocol.limits import MAX_UNPACKED, MIB
 from trustedpods.protocol.messages.admission import AdmitBody
 from trustedpods.protocol.messages.provider import Capacity, LeastTerms, Prices, TrustClass
 from trustedpods.protocol.units import Resources, UnixSeconds
@@ -31,6 +32,16 @@ class Offer:
     claim_interval_s: int
     egress_closed: tuple[str, ...] = NOT_THE_WORLD
     private_webhooks: bool = False
+    max_image_mib: int = MAX_UNPACKED // MIB
+
+
+def check_image_size(image_mib: int, offer: Offer) -> None:
+    """Refused where the pod's images take more than any pod's may, however much room there is."""
+    if image_mib > offer.max_image_mib:
+        raise Refused(
+            f"the images take {image_mib} MiB, packed and unpacked; at most {offer.max_image_mib} may be",
+            rule="image-size",
+        )
 
 
 def check_size(ask: AdmitBody, free: Capacity) -> Capacity:

@@ -6,8 +6,9 @@ from dataclasses import dataclass, replace
 from trustedpods.contracts.terms import MAX_DEPOSIT, Terms, due, encode_cap, least_cap
 from trustedpods.manifests.model import PodManifest
 from trustedpods.protocol.errors import BadInput
+from trustedpods.protocol.images.stored_size import whole_mib
 from trustedpods.protocol.messages.provider import LeastTerms, Prices
-from trustedpods.protocol.units import MIB, TokenUnits, Usage
+from trustedpods.protocol.units import TokenUnits, Usage
 from trustedpods.publisher.core.money import DAY_S, HOUR_S, Funding, Token
 
 DEFAULT_FUNDING_S = HOUR_S
@@ -101,12 +102,12 @@ class Cost:
 
 
 def shape_of(manifest: PodManifest, image_bytes: int) -> Shape:
-    """The shape of *manifest* with images of *image_bytes* in all."""
+    """The shape of *manifest* with images that take *image_bytes* in all, packed and unpacked."""
     size = manifest.replica_size
     return Shape(
         cpu_milli=size.cpu_milli,
         memory_mib=size.memory_mib,
-        storage_mib=manifest.volume_mib + -(-image_bytes // MIB),
+        storage_mib=manifest.volume_mib + whole_mib(image_bytes),
         max_replicas=manifest.spec.scale.max,
         min_replicas=manifest.spec.scale.min,
     )

@@ -182,7 +182,8 @@ def run_of(view: PodView) -> Run | None:
             UnixSeconds(max(view.started_at, view.finished_at)),
             view.cpu_milli,
             view.memory_mib,
+            view.scratch_mib,
         )
     if view.phase != "Running" and not view.begun:
         return None
-    return Run(view.uid, view.started_at, None, view.cpu_milli, view.memory_mib)
+    return Run(view.uid, view.started_at, None, view.cpu_milli, view.memory_mib, view.scratch_mib)

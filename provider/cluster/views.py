@@ -41,6 +41,7 @@ class PodView:
     restarts: int
     cpu_milli: int
     memory_mib: int
+    scratch_mib: int
     node: str | None
     over: bool = False
     metered: bool = False
@@ -97,6 +98,7 @@ def pod_view(pod: KubeObject) -> PodView:
         restarts=sum(container.get("restartCount", 0) for container in containers(pod)),
         cpu_milli=size.cpu_milli,
         memory_mib=size.memory_mib,
+        scratch_mib=size.storage_mib,
         node=spec.get("nodeName"),
         over=over,
         metered=METERED in metadata.get("finalizers", []),

@@ -48,10 +48,11 @@ def check_size(ask: AdmitBody, free: Capacity) -> Capacity:
     """What is left of *free* when the pod is here with one replica; Refused where it does not fit."""
     if ask.max_replicas < 1:
         raise Refused("a pod needs at least one replica", rule="replicas")
+    disk = ask.storage_mib + ask.image_mib + ask.scratch_mib
     needs = (
         ("cpu", ask.cpu_milli, free.cpu_milli, "m"),
         ("memory", ask.memory_mib, free.memory_mib, " MiB"),
-        ("storage", ask.storage_mib + ask.image_mib, free.storage_mib, " MiB"),
+        ("storage", disk, free.storage_mib, " MiB"),
     )
     for name, wanted, left, unit in needs:
         if wanted > left:
@@ -59,7 +60,7 @@ def check_size(ask: AdmitBody, free: Capacity) -> Capacity:
     return Capacity(
         cpu_milli=free.cpu_milli - ask.cpu_milli,
         memory_mib=free.memory_mib - ask.memory_mib,
-        storage_mib=free.storage_mib - ask.storage_mib - ask.image_mib,
+        storage_mib=free.storage_mib - disk,
         slots=free.slots,
     )
 
@@ -85,10 +86,12 @@ def sellable(free: Capacity, asleep: Iterable[Resources], overcommit: float) -> 
     sleeping = list(asleep)
     cpu = int(sum(size.cpu_milli for size in sleeping) / overcommit)
     memory = int(sum(size.memory_mib for size in sleeping) / overcommit)
+    scratch = int(sum(size.storage_mib for size in sleeping) / overcommit)
     return free.model_copy(
         update={
             "cpu_milli": max(0, free.cpu_milli - cpu),
             "memory_mib": max(0, free.memory_mib - memory),
+            "storage_mib": max(0, free.storage_mib - scratch),
         }
     )
 

@@ -23,6 +23,7 @@ class Run:
     ended: UnixSeconds | None
     cpu_milli: int
     memory_mib: int
+    scratch_mib: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +69,7 @@ def usage(ledger: Ledger, from_: UnixSeconds, up_to: UnixSeconds) -> Usage:
         seconds = overlap(run.started, run.ended, from_, up_to)
         cpu += run.cpu_milli * seconds
         memory += run.memory_mib * seconds
+        storage += run.scratch_mib * seconds
     for holding in ledger.holdings:
         storage += holding.mib * overlap(holding.started, holding.ended, from_, up_to)
     before, after = _total(ledger.traffic, from_), _total(ledger.traffic, up_to)
@@ -89,12 +91,16 @@ def _total(traffic: Iterable[TrafficTotal], at: UnixSeconds) -> TrafficTotal:
 def rate(ledger: Ledger, now: UnixSeconds) -> Usage:
     """What one second costs now in CPU, memory and storage (traffic comes as it likes)."""
     runs = [run for run in ledger.runs if run.ended is None and run.started <= now]
-    held = sum(h.mib for h in ledger.holdings if h.ended is None and h.started <= now)
     return Usage(
         cpu_core_ms=sum(run.cpu_milli for run in runs),
         memory_mib_s=sum(run.memory_mib for run in runs),
-        storage_mib_s=held,
+        storage_mib_s=held(ledger, now) + sum(run.scratch_mib for run in runs),
     )
+
+
+def held(ledger: Ledger, now: UnixSeconds) -> int:
+    """MiB that are kept for the pod now, whether it runs or not."""
+    return sum(h.mib for h in ledger.holdings if h.ended is None and h.started <= now)
 
 
 def horizon(

@@ -57,7 +57,9 @@ class OpenBundle:
             for image in self.bundle.images
         ]
         image_mib = whole_mib(stored_bytes(images))
-        return PodSize(replica.cpu_milli, replica.memory_mib, self.manifest.volume_mib, image_mib)
+        return PodSize(
+            replica.cpu_milli, replica.memory_mib, self.manifest.volume_mib, image_mib, replica.storage_mib
+        )
 
     def scaling(self, idle_after_s: int) -> Scaling:
         """How it scales; *idle_after_s* is the provider's default."""
@@ -93,6 +95,7 @@ class OpenBundle:
             memory_mib=self.size.memory_mib,
             storage_mib=self.size.volume_mib,
             image_mib=self.size.image_mib,
+            scratch_mib=self.size.scratch_mib,
             max_replicas=self.manifest.spec.scale.max,
             services={service.name: service.protocol for service in self.manifest.exposed_services},
             hosts=[host for service in self.manifest.spec.services for host in service.hosts],

@@ -30,6 +30,7 @@ def record_run(tx: Tx, channel: ChannelId, namespace: str, run: Run) -> None:
         "ended": run.ended,
         "cpu_milli": run.cpu_milli,
         "memory_mib": run.memory_mib,
+        "scratch_mib": run.scratch_mib,
     }
     statement = insert(RUNS).values(values).on_conflict_do_nothing(index_elements=["uid"])
     tx.connection.execute(statement)
@@ -179,7 +180,9 @@ def load_ledgers(tx: Tx, wanted: Mapping[ChannelId, UnixSeconds]) -> dict[Channe
     traffic = _by_channel(tx, _TRAFFIC_OF, asked)
     return {
         channel: Ledger(
-            runs=tuple(Run(r.uid, r.started, r.ended, r.cpu_milli, r.memory_mib) for r in runs[key]),
+            runs=tuple(
+                Run(r.uid, r.started, r.ended, r.cpu_milli, r.memory_mib, r.scratch_mib) for r in runs[key]
+            ),
             holdings=tuple(Holding(h.started, h.ended, h.mib) for h in holdings[key]),
             traffic=tuple(TrafficTotal(t.at, t.egress_total, t.ingress_total) for t in traffic[key]),
         )

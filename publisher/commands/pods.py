@@ -109,6 +109,7 @@ def validate(options: Common, file: Path) -> None:
             "cpu_milli": size.cpu_milli,
             "memory_mib": size.memory_mib,
             "volume_mib": pod.manifest.volume_mib,
+            "scratch_mib": size.storage_mib,
             "trust": pod.manifest.spec.trust,
         }
 

@@ -37,6 +37,7 @@ def admit_body(manifest: PodManifest, image_bytes: int) -> AdmitBody:
         memory_mib=size.memory_mib,
         storage_mib=manifest.volume_mib,
         image_mib=whole_mib(image_bytes),
+        scratch_mib=size.storage_mib,
         max_replicas=manifest.spec.scale.max,
         services={service.name: service.protocol for service in manifest.exposed_services},
         hosts=[host for service in manifest.spec.services for host in service.hosts],

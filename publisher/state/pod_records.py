@@ -42,6 +42,7 @@ class ShapeMemo(BaseModel):
     cpu_milli: int
     memory_mib: int
     storage_mib: int
+    scratch_mib: int
     max_replicas: int
     min_replicas: int = 0
 

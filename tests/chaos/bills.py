@@ -46,7 +46,8 @@ def expected(seen: Seen, *, at_least: bool) -> Usage:
     return Usage(
         cpu_core_ms=sum(run.cpu_milli * seconds for run, seconds in lengths),
         memory_mib_s=sum(run.memory_mib * seconds for run, seconds in lengths),
-        storage_mib_s=-(-seen.stored_bytes // MIB) * (seen.up_to - seen.created),
+        storage_mib_s=-(-seen.stored_bytes // MIB) * (seen.up_to - seen.created)
+        + sum(run.scratch_mib * seconds for run, seconds in lengths),
         egress_kib=sum(request.received for request in seen.requests) // KIB,
         ingress_kib=sum(request.sent for request in seen.requests) // KIB,
     )

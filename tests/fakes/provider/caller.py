@@ -50,6 +50,7 @@ ASK = AdmitBody(
     memory_mib=64,
     storage_mib=0,
     image_mib=1,
+    scratch_mib=256,
     max_replicas=2,
     services={"web": "http"},
     hosts=[],

@@ -3,6 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trustedpods.protocol.units import KIB
+from trustedpods.provider.core.funds import peak_per_second
 from trustedpods.provider.core.metering import (
     REPORT_LAG_S,
     Holding,
@@ -14,6 +15,10 @@ from trustedpods.provider.core.metering import (
     rate,
     usage,
 )
+from trustedpods.provider.core.metering import held as kept
+from trustedpods.provider.core.pod import PodSize
+from trustedpods.publisher.core.cost import Shape
+from trustedpods.publisher.core.watch import open_problems
 
 TIMES = st.integers(0, 5000)
 
@@ -27,7 +32,13 @@ def spans(draw):
 @st.composite
 def ledgers(draw):
     runs = tuple(
-        Run(str(n), *draw(spans()), draw(st.integers(1, 64_000)), draw(st.integers(1, 1 << 20)))
+        Run(
+            str(n),
+            *draw(spans()),
+            draw(st.integers(1, 64_000)),
+            draw(st.integers(1, 1 << 20)),
+            draw(st.integers(0, 1 << 20)),
+        )
         for n in range(draw(st.integers(0, 5)))
     )
     holdings = tuple(
@@ -63,22 +74,50 @@ def test_traffic_is_never_rounded_up(ledger, one, two):
 
 
 def test_a_run_costs_what_it_reserved_for_as_long_as_it_ran():
-    ledger = Ledger(runs=(Run("a", 100, 110, 250, 64),))
+    ledger = Ledger(runs=(Run("a", 100, 110, 250, 64, 0),))
     found = usage(ledger, 0, 1000)
     assert (found.cpu_core_ms, found.memory_mib_s) == (2500, 640)
 
 
 def test_an_open_run_counts_up_to_the_end_of_the_period():
-    ledger = Ledger(runs=(Run("a", 100, None, 1000, 1),))
+    ledger = Ledger(runs=(Run("a", 100, None, 1000, 1, 0),))
     assert usage(ledger, 0, 130).cpu_core_ms == 30_000
 
 
 def test_the_rate_counts_only_what_goes_on():
     ledger = Ledger(
-        runs=(Run("a", 1, None, 100, 64), Run("b", 1, 5, 900, 900)),
+        runs=(Run("a", 1, None, 100, 64, 0), Run("b", 1, 5, 900, 900, 0)),
         holdings=(Holding(1, None, 20), Holding(1, 5, 700)),
     )
     assert rate(ledger, 10).quantities == (100, 64, 20, 0, 0)
+
+
+SIZES = st.integers(0, 1 << 20)
+
+
+@given(SIZES, SIZES, SIZES, SIZES, SIZES, st.integers(0, 9), st.integers(0, 10**6))
+def test_meter_cap_and_publisher_count_scratch_alike(volume, image, scratch, memory, idle, replicas, seconds):
+    """One law: what is billed, what the cap must let through, and what the client's audit allows."""
+    size = PodSize(100, memory, volume, image, scratch)
+    shape = Shape(100, memory, volume + image, scratch, max_replicas=max(1, replicas))
+    held = (volume, image, max(0, idle - volume - image))
+    ledger = Ledger(
+        tuple(Run(str(n), 50, 50 + seconds, 100, memory, scratch) for n in range(replicas)),
+        tuple(Holding(50, None, mib) for mib in held),
+    )
+    used = usage(ledger, 50, 50 + seconds)
+    assert used == shape.awake(seconds, replicas, idle)
+    assert used.storage_mib_s == (max(volume + image, idle) + replicas * scratch) * seconds
+    assert peak_per_second(size, replicas, idle) == shape.awake(1, replicas, idle)
+    assert open_problems(shape, idle, used, 50, 50 + seconds) == []
+
+
+def test_scratch_is_part_of_the_rate_but_not_of_what_is_kept():
+    ledger = Ledger(
+        runs=(Run("a", 1, None, 100, 64, 30), Run("b", 1, 5, 900, 900, 900)), holdings=(Holding(1, None, 20),)
+    )
+    assert rate(ledger, 10).storage_mib_s == 50
+    assert kept(ledger, 10) == 20
 
 
 def test_overlap_of_strangers_is_nothing():

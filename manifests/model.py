@@ -343,7 +343,7 @@ class PodManifest(ManifestPart):
     def replica_size(self) -> Resources:
         """What one replica gets and pays for while it runs."""
         limits = self.replica_limits
-        return Resources(cpu_milli=limits.cpu, memory_mib=limits.memory)
+        return Resources(limits.cpu, limits.memory, limits.ephemeral_storage)
 
     @property
     def replica_limits(self) -> ResourceSizes:

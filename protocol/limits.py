@@ -29,6 +29,12 @@ MAX_BLOBS = 512
 MAX_BLOB_SIZE = 16 * GIB
 """One image layer."""
 
+MAX_LAYERS = 127
+"""Layers of one image: what overlay file systems, and so Docker, can stack."""
+
+MAX_UNPACKED = 64 * GIB
+"""What one layer, and one pod's images together, may take on a node; a provider's own bound is lower."""
+
 BLOB_CHUNK = 1 * MIB
 """Plaintext bytes in a sealed chunk: the unit of resuming, small beside any link's second."""
 

@@ -84,6 +84,7 @@ class Doors:
             claim_interval_s=self.config.terms.claim_interval_s,
             private_webhooks=self.config.webhooks.allow_private,
             egress_closed=self.config.cluster.closed_networks,
+            max_image_mib=self.config.terms.max_image_mib,
         )
 
     def now(self) -> UnixSeconds:
@@ -107,6 +108,7 @@ def profile_of(config: ProviderConfig, *, simulated: bool, addresses: list[str])
             prices=config.prices,
             least=config.least,
             grace_s=config.terms.grace_s,
+            max_image_mib=config.terms.max_image_mib,
             addresses=addresses,
         )
     )

@@ -22,11 +22,22 @@ class BlobRef(Message):
     media_type: ShortText
 
 
+class LayerRef(Message):
+    """A layer of an image: one of its blobs, and what a node takes for it (docs/metering.md), in bytes."""
+
+    digest: Digest
+    unpacked: Annotated[int, Field(ge=0, le=limits.MAX_UNPACKED)]
+
+
 class ImageRef(Message):
-    """An image of the bundle: `blobs[0]` is its manifest, `blobs[1]` its configuration."""
+    """An image of the bundle: `blobs[0]` is its manifest, `blobs[1]` its configuration, each blob once.
+
+    `layers` are those of the manifest, from the lowest up, each as often as it is laid on.
+    """
 
     name: ShortText
     blobs: Annotated[list[BlobRef], Field(min_length=2, max_length=limits.MAX_BLOBS)]
+    layers: Annotated[list[LayerRef], Field(max_length=limits.MAX_LAYERS)]
 
 
 class SecretValue(Message):

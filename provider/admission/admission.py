@@ -86,6 +86,7 @@ class Admission:
         """What is left when the pod came; Refused where nobody may come, or where it does not fit."""
         self._gate.check(None if replaced is None else replaced.ref.publisher)
         self._doors.store.disk.check()
+        admission.check_image_size(ask.image_mib, self._doors.offer)
         return await self._capacity.check(ask, channel, replaced)
 
     async def accept(

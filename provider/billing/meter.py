@@ -145,7 +145,7 @@ class Meter:
             "floor": max(0, least - size.image_mib - size.volume_mib),
         }
         now, most = self._doors.now(), record.scaling.max_replicas
-        ceiling = Ceiling(now, most * size.cpu_milli, most * size.memory_mib)
+        ceiling = Ceiling(now, most * size.cpu_milli, most * size.memory_mib, most * size.scratch_mib)
         await self._doors.store.write(ledger.hold, record.channel, sizes, now, ceiling)
 
     async def let_go(self, record: PodRecord) -> None:
@@ -208,7 +208,8 @@ def run_of(view: PodView) -> Run | None:
             UnixSeconds(max(view.started_at, view.finished_at)),
             view.cpu_milli,
             view.memory_mib,
+            view.scratch_mib,
         )
     if view.phase != "Running" and not view.begun:
         return None
-    return Run(view.uid, view.started_at, None, view.cpu_milli, view.memory_mib)
+    return Run(view.uid, view.started_at, None, view.cpu_milli, view.memory_mib, view.scratch_mib)

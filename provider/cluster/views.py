@@ -42,6 +42,7 @@ class PodView:
     restarts: int
     cpu_milli: int
     memory_mib: int
+    scratch_mib: int
     node: str | None
     over: bool = False
     turned_at: UnixSeconds | None = None
@@ -99,6 +100,7 @@ def pod_view(pod: KubeObject) -> PodView:
         restarts=sum(container.get("restartCount", 0) for container in containers(pod)),
         cpu_milli=size.cpu_milli,
         memory_mib=size.memory_mib,
+        scratch_mib=size.storage_mib,
         node=spec.get("nodeName"),
         over=over,
         turned_at=_turned(pod) if over else None,

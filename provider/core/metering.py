@@ -26,6 +26,7 @@ class Run:
     ended: UnixSeconds | None
     cpu_milli: int
     memory_mib: int
+    scratch_mib: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +39,17 @@ class Holding:
 
 
 @dataclass(frozen=True, slots=True)
+class Reserved:
+    """What replicas set aside at one moment; scratch is billed as storage."""
+
+    cpu_milli: int
+    memory_mib: int
+    scratch_mib: int
+
+
+@dataclass(frozen=True, slots=True)
 class Ceiling:
-    """The most CPU and memory that any second from `since` on is billed for, until the next ceiling.
+    """The most that any second from `since` on is billed for, until the next ceiling.
 
     It is `scale.max` x the limits of one replica. What exceeds it (replicas that are still ending while
     others have begun) is the provider's own cost.
@@ -48,6 +58,15 @@ class Ceiling:
     since: UnixSeconds
     cpu_milli: int
     memory_mib: int
+    scratch_mib: int
+
+    def over(self, reserved: Reserved) -> Reserved:
+        """What of it is billed."""
+        return Reserved(
+            min(reserved.cpu_milli, self.cpu_milli),
+            min(reserved.memory_mib, self.memory_mib),
+            min(reserved.scratch_mib, self.scratch_mib),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,15 +74,8 @@ class Stretch:
     """What replicas reserved from one moment to another, before any ceiling, and what of it is billed."""
 
     seconds: int
-    cpu_milli: int
-    memory_mib: int
-    billed_cpu_milli: int
-    billed_memory_mib: int
-
-    @property
-    def over(self) -> bool:
-        """Whether more was reserved than is billed."""
-        return self.cpu_milli > self.billed_cpu_milli or self.memory_mib > self.billed_memory_mib
+    reserved: Reserved
+    billed: Reserved
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,8 +112,9 @@ def usage(ledger: Ledger, from_: UnixSeconds, up_to: UnixSeconds) -> Usage:
     """Usage in [from_, up_to), each quantity within what a claim can carry."""
     cpu = memory = storage = 0
     for stretch in stretches(ledger, from_, up_to):
-        cpu += stretch.billed_cpu_milli * stretch.seconds
-        memory += stretch.billed_memory_mib * stretch.seconds
+        cpu += stretch.billed.cpu_milli * stretch.seconds
+        memory += stretch.billed.memory_mib * stretch.seconds
+        storage += stretch.billed.scratch_mib * stretch.seconds
     for holding in ledger.holdings:
         storage += holding.mib * overlap(holding.started, holding.ended, from_, up_to)
     before, after = _total(ledger.traffic, from_), _total(ledger.traffic, up_to)
@@ -112,21 +125,20 @@ def usage(ledger: Ledger, from_: UnixSeconds, up_to: UnixSeconds) -> Usage:
 
 def stretches(ledger: Ledger, from_: UnixSeconds, up_to: UnixSeconds) -> Iterator[Stretch]:
     """[from_, up_to) in pieces in which nothing begins, ends or changes its ceiling."""
-    changes: defaultdict[UnixSeconds, list[int]] = defaultdict(lambda: [0, 0])
+    changes: defaultdict[UnixSeconds, list[int]] = defaultdict(lambda: [0, 0, 0])
     for run in ledger.runs:
         seconds = overlap(run.started, run.ended, from_, up_to)
         if seconds:
             begin = max(run.started, from_)
             for at, sign in ((begin, 1), (UnixSeconds(begin + seconds), -1)):
-                changes[at][0] += sign * run.cpu_milli
-                changes[at][1] += sign * run.memory_mib
+                for part, size in enumerate((run.cpu_milli, run.memory_mib, run.scratch_mib)):
+                    changes[at][part] += sign * size
     marks = {ceiling.since for ceiling in ledger.ceilings if from_ < ceiling.since < up_to}
-    cpu = memory = 0
+    sums = [0, 0, 0]
     for at, after in pairwise(sorted({from_, up_to} | marks | changes.keys())):
-        cpu, memory = cpu + changes[at][0], memory + changes[at][1]
-        most = ceiling_at(ledger.ceilings, at)
-        billed = (cpu, memory) if most is None else (min(cpu, most.cpu_milli), min(memory, most.memory_mib))
-        yield Stretch(after - at, cpu, memory, *billed)
+        sums = [before + change for before, change in zip(sums, changes[at], strict=True)]
+        reserved, most = Reserved(*sums), ceiling_at(ledger.ceilings, at)
+        yield Stretch(after - at, reserved, reserved if most is None else most.over(reserved))
 
 
 def ceiling_at(ceilings: Sequence[Ceiling], at: UnixSeconds) -> Ceiling | None:
@@ -139,7 +151,7 @@ def longest_excess(ledger: Ledger, from_: UnixSeconds, up_to: UnixSeconds) -> in
     """Seconds of the longest time without a break in which replicas exceeded the ceiling."""
     longest = current = 0
     for stretch in stretches(ledger, from_, up_to):
-        current = current + stretch.seconds if stretch.over else 0
+        current = current + stretch.seconds if stretch.billed != stretch.reserved else 0
         longest = max(longest, current)
     return longest
 
@@ -157,8 +169,13 @@ def _total(traffic: Iterable[TrafficTotal], at: UnixSeconds) -> TrafficTotal:
 def rate(ledger: Ledger, now: UnixSeconds) -> Usage:
     """What one second costs now in CPU, memory and storage (traffic comes as it likes)."""
     running = tuple(run for run in ledger.runs if run.ended is None and run.started <= now)
-    held = tuple(one for one in ledger.holdings if one.ended is None and one.started <= now)
-    return usage(Ledger(running, held, ceilings=ledger.ceilings), now, UnixSeconds(now + 1))
+    holdings = tuple(one for one in ledger.holdings if one.ended is None and one.started <= now)
+    return usage(Ledger(running, holdings, ceilings=ledger.ceilings), now, UnixSeconds(now + 1))
+
+
+def held(ledger: Ledger, now: UnixSeconds) -> int:
+    """MiB that are kept for the pod now, whether it runs or not."""
+    return sum(h.mib for h in ledger.holdings if h.ended is None and h.started <= now)
 
 
 def horizon(

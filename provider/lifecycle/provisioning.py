@@ -22,7 +22,7 @@ from trustedpods.provider.doors import Doors
 from trustedpods.provider.facade.activator.wake import WakeAddress
 from trustedpods.provider.facade.exposure import Exposure
 from trustedpods.provider.facade.pools import SlotProtocol
-from trustedpods.provider.lifecycle.images import import_images, pull_references
+from trustedpods.provider.lifecycle.images import ImageImport, pull_references
 from trustedpods.provider.pods.bundles import Bundles, OpenBundle
 from trustedpods.provider.pods.progress import ProgressFeeds
 from trustedpods.provider.pods.records import Pods
@@ -62,6 +62,7 @@ class ProvisioningSteps:
         self._bundles = bundles
         self._autoscaler = autoscaler
         self._meter = meter
+        self._images = ImageImport(doors.registry, doors.spool, progress)
         self._arrived = trio.Event()
 
     def blob_arrived(self) -> None:
@@ -145,10 +146,11 @@ class ProvisioningSteps:
         self._progress.tell(record.channel, "channel", f"channel found with {channel.left} base units")
 
     async def import_images(self, record: PodRecord) -> LifecycleEvent:
-        """Bring the images into the registry."""
-        await import_images(
-            self._doors.registry, self._doors.spool, self._progress, record, self._bundles.open(record)
-        )
+        """Bring the images into the registry. The bundle's sizes count from here, also after going back."""
+        opened = self._bundles.open(record)
+        scaling = opened.scaling(self._doors.config.terms.idle_after_s)
+        record = await self._pods.change(record.channel, size=opened.size, scaling=scaling)
+        await self._images.run(record, opened)
         return LifecycleEvent.IMPORTED
 
     async def start(self, record: PodRecord) -> LifecycleEvent:

@@ -365,13 +365,14 @@ class Reconciler:
         now, prices = self._doors.now(), Terms.unpack(record.terms or 0).prices
         accrued = due(metering.usage(book, fact.up_to, max(now, fact.up_to)), prices)
         rate = metering.rate(book, now)
-        reserve = funds.reserve(rate.storage_mib_s, self._doors.config.terms.grace_s, prices)
+        kept, least = metering.held(book, now), max(1, record.scaling.min_replicas)
+        reserve = funds.reserve(kept, self._doors.config.terms.grace_s, prices)
         held = funds.Funds(left=fact.left, accrued=accrued, reserve=reserve)
         runway = funds.runway(held, rate, prices)
         awake = Usage(
-            cpu_core_ms=record.size.cpu_milli * max(1, record.scaling.min_replicas),
-            memory_mib_s=record.size.memory_mib * max(1, record.scaling.min_replicas),
-            storage_mib_s=rate.storage_mib_s,
+            cpu_core_ms=record.size.cpu_milli * least,
+            memory_mib_s=record.size.memory_mib * least,
+            storage_mib_s=kept + record.size.scratch_mib * least,
         )
         return PodMoney(
             runway_s=runway,

@@ -30,6 +30,7 @@ def record_run(tx: Tx, channel: ChannelId, namespace: str, run: Run) -> None:
         "ended": run.ended,
         "cpu_milli": run.cpu_milli,
         "memory_mib": run.memory_mib,
+        "scratch_mib": run.scratch_mib,
     }
     statement = insert(RUNS).values(values).on_conflict_do_nothing(index_elements=["uid"])
     tx.connection.execute(statement)
@@ -91,8 +92,9 @@ def _bound(tx: Tx, key: str, ceiling: Ceiling) -> None:
     """An unchanged bound goes on."""
     newest = select(CEILINGS).where(CEILINGS.c.channel == key).order_by(CEILINGS.c.since.desc()).limit(1)
     last = tx.connection.execute(newest).one_or_none()
-    sizes = {"cpu_milli": ceiling.cpu_milli, "memory_mib": ceiling.memory_mib}
-    if last is not None and (last.cpu_milli, last.memory_mib) == tuple(sizes.values()):
+    names = ("cpu_milli", "memory_mib", "scratch_mib")
+    sizes = {name: getattr(ceiling, name) for name in names}
+    if last is not None and sizes == {name: getattr(last, name) for name in names}:
         return
     since = ceiling.since if last is None else max(ceiling.since, last.since)
     statement = insert(CEILINGS).values(channel=key, since=since, **sizes)
@@ -198,10 +200,12 @@ def load_ledgers(tx: Tx, wanted: Mapping[ChannelId, UnixSeconds]) -> dict[Channe
     traffic, ceilings = _by_channel(tx, _TRAFFIC_OF, asked), _by_channel(tx, _CEILINGS_OF, asked)
     return {
         channel: Ledger(
-            runs=tuple(Run(r.uid, r.started, r.ended, r.cpu_milli, r.memory_mib) for r in runs[key]),
+            runs=tuple(
+                Run(r.uid, r.started, r.ended, r.cpu_milli, r.memory_mib, r.scratch_mib) for r in runs[key]
+            ),
             holdings=tuple(Holding(h.started, h.ended, h.mib) for h in holdings[key]),
             traffic=tuple(TrafficTotal(t.at, t.egress_total, t.ingress_total) for t in traffic[key]),
-            ceilings=tuple(Ceiling(c.since, c.cpu_milli, c.memory_mib) for c in ceilings[key]),
+            ceilings=tuple(Ceiling(c.since, c.cpu_milli, c.memory_mib, c.scratch_mib) for c in ceilings[key]),
         )
         for channel, key in ((channel, channel_hex(channel)) for channel in wanted)
     }

@@ -29,6 +29,7 @@ PODS = Table(
     Column("memory_mib", Integer, nullable=False),
     Column("volume_mib", Integer, nullable=False),
     Column("image_mib", Integer, nullable=False),
+    Column("scratch_mib", Integer, nullable=False, server_default="0"),
     Column("scale_least", Integer, nullable=False),
     Column("scale_most", Integer, nullable=False),
     Column("idle_after_s", Integer, nullable=False),
@@ -55,6 +56,7 @@ RUNS = Table(
     Column("ended", Integer),
     Column("cpu_milli", Integer, nullable=False),
     Column("memory_mib", Integer, nullable=False),
+    Column("scratch_mib", Integer, nullable=False, server_default="0"),
     Index("runs_by_channel", "channel", "ended"),
 )
 
@@ -77,6 +79,7 @@ CEILINGS = Table(
     Column("since", Integer, primary_key=True),
     Column("cpu_milli", Integer, nullable=False),
     Column("memory_mib", Integer, nullable=False),
+    Column("scratch_mib", Integer, nullable=False),
 )
 
 TRAFFIC = Table(

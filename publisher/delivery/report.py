@@ -21,7 +21,8 @@ def pod_line(pod: Pod) -> str:
     size = pod.manifest.replica_size
     images = "1 image" if len(pod.images) == 1 else f"{len(pod.images)} images"
     return (
-        f"{images}, {pod.image_bytes / 1e6:.1f} MB; {size.cpu_milli}m CPU, {size.memory_mib} MiB, "
+        f"{images}, {pod.image_bytes / 1e6:.1f} MB packed and unpacked; {size.cpu_milli}m CPU, "
+        f"{size.memory_mib} MiB, "
         f"{pod.manifest.spec.scale.min} to {pod.manifest.spec.scale.max} replicas"
     )
 

@@ -45,6 +45,7 @@ class ShapeRecord(BaseModel):
     cpu_milli: int
     memory_mib: int
     storage_mib: int
+    scratch_mib: int
     max_replicas: int
     min_replicas: int = 0
 

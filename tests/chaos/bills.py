@@ -54,7 +54,8 @@ def expected(seen: Seen, *, at_least: bool) -> Usage:
     return Usage(
         cpu_core_ms=sum(_most(seen, [run.cpu_milli for run in at_once]) for at_once in sizes.values()),
         memory_mib_s=sum(_most(seen, [run.memory_mib for run in at_once]) for at_once in sizes.values()),
-        storage_mib_s=-(-seen.stored_bytes // MIB) * (seen.up_to - seen.created),
+        storage_mib_s=-(-seen.stored_bytes // MIB) * (seen.up_to - seen.created)
+        + sum(_most(seen, [run.scratch_mib for run in at_once]) for at_once in sizes.values()),
         egress_kib=sum(request.received for request in seen.requests) // KIB,
         ingress_kib=sum(request.sent for request in seen.requests) // KIB,
     )

@@ -122,6 +122,7 @@ class FakeCluster:
                 restarts=0,
                 cpu_milli=size.cpu_milli,
                 memory_mib=size.memory_mib,
+                scratch_mib=size.storage_mib,
                 node="fake",
                 metered=True,
             ),

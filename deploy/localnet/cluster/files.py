@@ -27,6 +27,7 @@ def containerd_toml(cluster: Cluster) -> str:
     """Configuration of containerd 1.6 and newer, with everything it writes below the cluster's folder.
 
     `restrict_oom_score_adj` and `disable_apparmor`: machines where these may not be set.
+    `ignore_image_defined_volumes`: the kubelet neither counts nor bounds what an image's VOLUME holds.
     `netns_mounts_under_state_dir`: pods' network namespaces are found and removed with the rest.
     """
     here = cluster.directory
@@ -51,6 +52,7 @@ disabled_plugins = [
   restrict_oom_score_adj = true
   disable_apparmor = true
   netns_mounts_under_state_dir = true
+  ignore_image_defined_volumes = true
   stream_server_address = "127.0.0.1"
   max_concurrent_downloads = 4
   [plugins."io.containerd.grpc.v1.cri".cni]

@@ -110,6 +110,7 @@ class ProviderPeer:
 
     def _profile(self, addresses):
         return Profile(
+            max_image_mib=1024,
             owner=secrets.token_bytes(20) if "other-owner" in self.faults else address_bytes(self.owner),
             daemon=self.daemon,
             trust=self.trust,

@@ -58,6 +58,19 @@ class FakeRegistry:
     async def has_manifest(self, repo, digest):
         return (repo, digest) in self.manifests
 
+    async def read_manifest(self, repo, digest, media_type):
+        return self.manifests.get((repo, digest))
+
+    async def blob_size(self, repo, digest):
+        data = self.blobs.get((repo, digest))
+        return None if data is None else len(data)
+
+    async def read_blob(self, repo, digest, size):
+        return self.blobs.get((repo, digest))
+
+    async def read_stored(self, repo, digest, size, take):
+        await take(self.blobs[repo, digest])
+
     async def push_blob(self, repo, digest, size, chunks):
         data = b"".join([chunk async for chunk in chunks])
         if len(data) != size or digest_of(data) != digest:

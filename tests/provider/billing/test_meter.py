@@ -136,7 +136,7 @@ def test_no_interval_is_longer_than_its_chain_time(runs, from_, length):
     """Whatever clocks say: a replica that claims to run before, after or for ever is cut to the period."""
     book = Ledger(
         runs=tuple(
-            Run(str(n), started, None if took is None else started + took, cpu, 64)
+            Run(str(n), started, None if took is None else started + took, cpu, 64, 0)
             for n, (started, took, cpu) in enumerate(runs)
         )
     )

@@ -41,7 +41,9 @@ class Story:
     @property
     def ledger(self) -> Ledger:
         most = self.shape.max_replicas
-        ceiling = Ceiling(START, most * self.shape.cpu_milli, most * self.shape.memory_mib)
+        ceiling = Ceiling(
+            START, most * self.shape.cpu_milli, most * self.shape.memory_mib, most * self.shape.scratch_mib
+        )
         return Ledger(runs=self.runs, ceilings=(ceiling,))
 
     @property
@@ -52,7 +54,13 @@ class Story:
 @st.composite
 def stories(draw) -> Story:
     """Never more than `max` that are not asked to end; each of them ends as late as it likes."""
-    shape = Shape(draw(st.integers(1, 900)), draw(st.integers(1, 300)), 0, draw(st.integers(1, 3)))
+    shape = Shape(
+        draw(st.integers(1, 900)),
+        draw(st.integers(1, 300)),
+        0,
+        draw(st.integers(0, 99)),
+        draw(st.integers(1, 3)),
+    )
     free = [0] * shape.max_replicas
     runs = []
     for number in range(draw(st.integers(0, 8))):
@@ -63,7 +71,16 @@ def stories(draw) -> Story:
         free[place] = asked
         forgotten = draw(st.integers(0, 9)) == 0  # nobody ever says that it ended
         end = None if forgotten else UnixSeconds(START + ended)
-        runs.append(Run(str(number), UnixSeconds(START + begins), end, shape.cpu_milli, shape.memory_mib))
+        runs.append(
+            Run(
+                str(number),
+                UnixSeconds(START + begins),
+                end,
+                shape.cpu_milli,
+                shape.memory_mib,
+                shape.scratch_mib,
+            )
+        )
     cuts = sorted(draw(st.sets(st.integers(1, 300), min_size=1, max_size=4)))
     return Story(shape, tuple(runs), tuple(cuts))
 
@@ -74,7 +91,12 @@ def observed(story: Story, from_: int, up_to: int) -> Usage:
     for second in range(from_, up_to):
         there = sum(run.started <= second and (run.ended is None or second < run.ended) for run in story.runs)
         replicas += min(there, story.shape.max_replicas)
-    return Usage(cpu_core_ms=replicas * story.shape.cpu_milli, memory_mib_s=replicas * story.shape.memory_mib)
+    one = story.shape
+    return Usage(
+        cpu_core_ms=replicas * one.cpu_milli,
+        memory_mib_s=replicas * one.memory_mib,
+        storage_mib_s=replicas * one.scratch_mib,
+    )
 
 
 @given(stories())

@@ -73,7 +73,7 @@ async def test_an_update_replaces_the_pod_and_keeps_its_channel(world):
         (namespace,) = world.cluster.lives
         caller.blobs = image_of(b"second version")
         needs, _, _ = await caller.provision()
-        assert len(needs.blobs) == 2  # the configuration is the same blob
+        assert len(needs.blobs) == 3
         assert list(world.cluster.lives) == [namespace]
         assert parts.pods.get(caller.ref.channel).previous is None
 

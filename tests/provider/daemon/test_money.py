@@ -220,7 +220,7 @@ async def test_the_cap_bounds_the_replicas_until_it_is_raised(world, virtual_tim
     async with world.run() as (parts, address):
         caller = Caller(world, address)
         caller.manifest = manifest_of(scale={"max": 3, "idleAfter": "60s", "concurrency": 1})
-        await caller.pay(peak=Usage(200, 128, 16))
+        await caller.pay(peak=Usage(200, 128, 16 + 2 * 256))
         await caller.provision()
         limits = parts.autoscaler.pod_scaler(caller.ref.channel).state.limits
         assert (limits.max, limits.most) == (3, 2)

@@ -21,7 +21,7 @@ from trustedpods.publisher.core.select import Choice, Requirements, parse_choice
 
 TOKEN_ADDRESS = address_from_bytes(b"\x11" * 20)
 TOKEN = Token("TEST", 6)
-SHAPE = Shape(cpu_milli=500, memory_mib=256, storage_mib=100, max_replicas=3)
+SHAPE = Shape(cpu_milli=500, memory_mib=256, storage_mib=100, scratch_mib=0, max_replicas=3)
 
 PRICES = prices_from(scale=40)
 
@@ -36,6 +36,7 @@ SHAPES = st.builds(
     cpu_milli=st.integers(1, 2_000_000),
     memory_mib=st.integers(1, 10**7),
     storage_mib=st.integers(0, 10**8),
+    scratch_mib=st.integers(0, 10**6),
     max_replicas=st.integers(1, 20),
 )
 

@@ -13,7 +13,7 @@ from trustedpods.publisher.core.cost import Shape
 from trustedpods.publisher.results.pods import VisitProgress
 from trustedpods.publisher.verbs.audit import audit
 
-SHAPE = Shape(cpu_milli=100, memory_mib=64, storage_mib=10, max_replicas=1)
+SHAPE = Shape(cpu_milli=100, memory_mib=64, storage_mib=10, scratch_mib=0, max_replicas=1)
 
 
 def claim(bench, peer, seconds, usage):

@@ -295,7 +295,7 @@ async def test_chunks_that_arrived_are_not_sent_again(bench, monkeypatch):
 
 
 async def test_a_provider_that_comes_back_is_gone_on_with(bench):
-    bench.write_image(layers=(bytes(5 * limits.BLOB_CHUNK),))
+    bench.write_image(layers=(bytes(4 * limits.BLOB_CHUNK + 100),))
     peer = bench.peer()
     done = trio.Event()
 

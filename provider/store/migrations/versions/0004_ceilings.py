@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The most CPU and memory that a second of each channel is billed for."""
+"""The most CPU, memory and scratch that a second of each channel is billed for."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -18,6 +18,7 @@ def upgrade() -> None:
         sa.Column("since", sa.Integer, primary_key=True),
         sa.Column("cpu_milli", sa.Integer, nullable=False),
         sa.Column("memory_mib", sa.Integer, nullable=False),
+        sa.Column("scratch_mib", sa.Integer, nullable=False),
     )
 
 

@@ -368,7 +368,7 @@ class ScaledPod(RuleBasedStateMachine):
             Run(str(n), UnixSeconds(begun), UnixSeconds(ended), 7, 3)
             for n, (begun, ended) in enumerate(spans)
         )
-        billed = usage(Ledger(runs, ceilings=(Ceiling(UnixSeconds(0), 7 * most, 3 * most),)), 0, now)
+        billed = usage(Ledger(runs, ceilings=(Ceiling(UnixSeconds(0), 7 * most, 3 * most, 0),)), 0, now)
         counted = sum(
             min(most, sum(begun <= second < ended for begun, ended in spans)) for second in range(now)
         )

@@ -183,7 +183,10 @@ def _probes() -> Iterator[tuple[str, Case]]:
     good = "httpGet: {path: /, port: 8080}"
     yield "probe", (probe(good), None)
     yield "first delay", (probe(f"{good}, initialDelaySeconds: 0"), None)
-    yield "late first", (probe(f"{good}, initialDelaySeconds: 5"), "the facade asks often, from the start")
+    yield (
+        "late first",
+        (probe(f"{good}, initialDelaySeconds: 5, periodSeconds: 10, failureThreshold: 20"), None),
+    )
     yield "one success", (probe(f"{good}, successThreshold: 1"), None)
     yield "liveness", (container(f"livenessProbe: {{{good}}}"), "readinessProbe says when requests come")
     yield "startup", (container(f"startupProbe: {{{good}}}"), "readinessProbe says when requests come")

@@ -145,8 +145,8 @@ def test_a_replica_that_has_not_run_yet_holds_the_claim_at_its_start():
 
 
 def test_what_ends_beside_its_successor_is_billed_only_up_to_the_ceiling():
-    ending, next_one = Run("a", 0, 40, 500, 64), Run("b", 20, None, 500, 64)
-    book = Ledger(runs=(ending, next_one), ceilings=(Ceiling(0, 500, 64, 0),))
+    ending, next_one = Run("a", 0, 40, 500, 64, 7), Run("b", 20, None, 500, 64, 7)
+    book = Ledger(runs=(ending, next_one), ceilings=(Ceiling(0, 500, 64, 7),))
     assert usage(book, 0, 100).quantities[:2] == (500 * 100, 64 * 100)
     assert usage(replace(book, ceilings=()), 0, 100).cpu_core_ms == 500 * 120
     assert longest_excess(book, 0, 100) == 20
@@ -156,8 +156,8 @@ def test_what_ends_beside_its_successor_is_billed_only_up_to_the_ceiling():
 
 def test_an_open_run_that_nobody_ends_never_costs_more_than_the_ceiling():
     """The object of an evicted replica may stand for ever beside the new ones."""
-    stuck = tuple(Run(f"stuck-{n}", n, None, 500, 64) for n in range(30))
-    book = Ledger(runs=stuck, ceilings=(Ceiling(0, 1000, 128, 0),))
+    stuck = tuple(Run(f"stuck-{n}", n, None, 500, 64, 7) for n in range(30))
+    book = Ledger(runs=stuck, ceilings=(Ceiling(0, 1000, 128, 14),))
     assert usage(book, 100, 1420).quantities[:2] == (1000 * 1320, 128 * 1320)
     assert longest_excess(book, 100, 1420) == 1320
     assert rate(book, 1000).quantities[:2] == (1000, 128)
@@ -169,5 +169,5 @@ def test_each_ceiling_holds_until_the_next_and_the_first_from_the_beginning():
         large
     ] * 2
     assert ceiling_at((), 5) is None
-    book = Ledger(runs=(Run("a", 90, 210, 1000, 1000),), ceilings=(small, large))
+    book = Ledger(runs=(Run("a", 90, 210, 1000, 1000, 7),), ceilings=(small, large))
     assert usage(book, 0, 300).cpu_core_ms == 500 * 110 + 900 * 10

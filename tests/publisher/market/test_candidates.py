@@ -39,11 +39,11 @@ async def test_silent_rows_cost_seconds_once(bench, virtual_time):
     async with bench.peer().serve() as honest, silent_rows(bench, honest, SILENT):
         began = trio.current_time()
         result = await bench.deploy()
-        assert result["provider"]["owner"] == honest.owner
+        assert result.chosen.provider.owner == honest.owner
         assert trio.current_time() - began < 20
         began = trio.current_time()
         result = await bench.deploy(name="second")
-        assert result["provider"]["owner"] == honest.owner
+        assert result.chosen.provider.owner == honest.owner
         assert trio.current_time() - began < candidates.HEAD_START_S
 
 
@@ -57,7 +57,7 @@ async def test_those_that_failed_come_last_the_next_time(bench, virtual_time, mo
             bench.chain.rows[honest.owner, 0] = row
             began = trio.current_time()
             result = await bench.deploy(name="second")
-            assert result["provider"]["owner"] == honest.owner
+            assert result.chosen.provider.owner == honest.owner
             assert trio.current_time() - began < candidates.WAVE_S
             assert bench.last.show.warnings == []
 
@@ -79,6 +79,6 @@ async def test_a_provider_that_refuses_is_not_remembered_as_silent(bench):
     async with bench.peer("full").serve() as full, bench.peer(cpu_price=9000).serve() as other:
         for name in ("first", "second"):
             result = await bench.deploy(name=name)
-            assert result["provider"]["owner"] == other.owner
+            assert result.chosen.provider.owner == other.owner
             assert "capacity-cpu" in bench.last.show.warnings[0]
     assert full.log == ["attest", "admit"] * 2

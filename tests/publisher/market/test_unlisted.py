@@ -12,10 +12,12 @@ from trustedpods.publisher.context import state_dir
 from trustedpods.publisher.core.money import Funding
 from trustedpods.publisher.market.locations import find_pod
 from trustedpods.publisher.market.unlisted import is_channel
+from trustedpods.publisher.results.money import CloseProgress, FundProgress
+from trustedpods.publisher.results.pods import DeleteProgress
 from trustedpods.publisher.verbs import money, pods
 from trustedpods.publisher.verbs.bill import bill
 from trustedpods.publisher.verbs.watch import WatchOptions, watch_round
-from trustedpods.publisher.visits.records import memos
+from trustedpods.publisher.visits.records import pod_records
 
 
 @pytest.fixture
@@ -36,9 +38,9 @@ def forget_the_names():
     (state_dir() / "names.json").unlink()
 
 
-def forget_the_memo():
-    for channel in memos().channels():
-        memos().forget(channel)
+def forget_the_record():
+    for channel in pod_records().channels():
+        pod_records().forget(channel)
 
 
 WAYS = {
@@ -47,7 +49,7 @@ WAYS = {
 }
 LOSSES = {
     "all is kept": lambda: None,
-    "no record": forget_the_memo,
+    "no record": forget_the_record,
     "no names": forget_the_names,
     "nothing is kept": forget_everything,
 }
@@ -58,20 +60,21 @@ LOSSES = {
 async def test_the_exit_needs_no_row(vanished, way, loss):
     bench, life = vanished
     LOSSES[loss]()
-    await money.close(bench.account, WAYS[way](life), False, bench.journal())
+    await money.close(bench.account, WAYS[way](life), False, CloseProgress(), bench.journal())
     assert life.channel.unlock_at > 0
     bench.chain.pass_time(life.channel.terms.unlock_s + 1)
-    await money.close(bench.account, WAYS[way](life), False, bench.journal())
+    result = await money.close(bench.account, WAYS[way](life), False, CloseProgress(), bench.journal())
     assert life.closed is not None
-    (outcome,) = bench.last.result["channels"]
-    assert outcome["state"] == "closed"
+    assert [one.outcome.state for one in result.channels] == ["closed"]
 
 
 @pytest.mark.parametrize("way", WAYS)
 async def test_a_top_up_needs_none(vanished, way):
     bench, life = vanished
     left = life.channel.left
-    await money.fund(bench.account, WAYS[way](life), Funding(seconds=3600), None, bench.journal())
+    await money.fund(
+        bench.account, WAYS[way](life), Funding(seconds=3600), None, FundProgress(), bench.journal()
+    )
     assert life.channel.left > left
 
 
@@ -80,26 +83,31 @@ async def test_a_top_up_needs_none(vanished, way):
     [
         pods.status,
         pods.delete,
-        lambda account, name, journal: bill(account, name, None, journal),
-        lambda account, name, journal: pods.logs(account, name, LogsBody(), print, journal),
+        lambda account, name, progress, journal: bill(account, name, None, progress, journal),
+        lambda account, name, progress, journal: pods.logs(
+            account, name, LogsBody(), print, progress, journal
+        ),
     ],
     ids=["status", "delete", "bill", "logs"],
 )
 async def test_what_needs_the_provider_says_how_to_leave_it(vanished, verb):
     bench, life = vanished
+    progress = DeleteProgress()
     with pytest.raises(Refused) as caught:
-        await verb(bench.account, "hello", bench.journal())
+        await verb(bench.account, "hello", progress, bench.journal())
     assert caught.value.rule == "no-provider"
     assert f"trustedpods close {channel_hex(life.channel.id)}" in caught.value.hint
-    assert bench.last.result["left_units"] == str(life.channel.left)
+    assert progress.channel is not None
+    assert progress.channel.live.left == life.channel.left
 
 
 @pytest.mark.parametrize("unlock", [False, True])
 async def test_watch_raises_an_alarm_and_gives_notice_where_it_may(vanished, unlock):
     bench, life = vanished
-    (result,) = await watch_round(bench.account, WatchOptions(patience_s=0, unlock=unlock), bench.journal())
-    assert (result.state, result.exit, result.violated) == ("alarm", 3, True)
-    assert "no longer in the registry" in result.line()
+    found = await watch_round(bench.account, WatchOptions(patience_s=0, unlock=unlock), bench.journal())
+    (pod,) = found.pods
+    assert (pod.state, pod.exit_code) == ("alarm", 3)
+    assert any("no longer in the registry" in problem for problem in pod.problems)
     assert (life.channel.unlock_at > 0) == unlock
 
 
@@ -111,7 +119,7 @@ async def test_a_channel_elsewhere_is_closed_too(bench):
         async with bench.peer().serve():
             await bench.deploy()
             forget_everything()
-            await money.close(bench.account, "hello", False, bench.journal())
+            await money.close(bench.account, "hello", False, CloseProgress(), bench.journal())
     assert [life.channel.unlock_at > 0 for life in bench.chain.lives.values()] == [True, True]
 
 
@@ -119,16 +127,16 @@ async def test_a_row_that_is_there_serves_dialling_by_id_too(bench):
     async with bench.peer().serve():
         await bench.deploy()
         ((_, life),) = bench.chain.lives.items()
-        await pods.status(bench.account, channel_hex(life.channel.id), bench.journal())
-    assert bench.last.result["phase"] == "serving"
+        result = await bench.status(channel_hex(life.channel.id))
+    assert result.phase == "serving"
 
 
 async def test_a_damaged_record_hides_nothing(vanished):
     bench, life = vanished
     for path in (state_dir() / "pods").glob("*.json"):
         path.write_text("{")
-    place, _ = await find_pod(bench.account, "hello")
-    assert (place.ref.channel, place.listed) == (life.channel.id, False)
+    location, _ = await find_pod(bench.account, "hello")
+    assert (location.ref.channel, location.listed) == (life.channel.id, False)
 
 
 def test_ids_are_told_from_names():

@@ -365,7 +365,7 @@ class ScaledPod(RuleBasedStateMachine):
         most, now = self.limits.max, int(self.now)
         spans = [*self.world.runs, *((replica.began, now) for replica in self.world.replicas.values())]
         runs = tuple(
-            Run(str(n), UnixSeconds(begun), UnixSeconds(ended), 7, 3)
+            Run(str(n), UnixSeconds(begun), UnixSeconds(ended), 7, 3, 0)
             for n, (begun, ended) in enumerate(spans)
         )
         billed = usage(Ledger(runs, ceilings=(Ceiling(UnixSeconds(0), 7 * most, 3 * most, 0),)), 0, now)

@@ -135,15 +135,13 @@ def sizes(config: FacadeConfig, *, first_tcp: bool) -> list[str]:
     What is in the buffer is asked first: a number, while the headers' length costs a copy of them. HAProxy
     has that number only for a frontend that is one of tcp at first.
     """
-    lines, most = pages.HEAD_LINES, pages.HEAD_BYTES
-    near = most - _SIGNS * lines - _FRAMES
+    most = pages.HEAD_BYTES
+    near = most - _SIGNS * pages.HEAD_LINES - _FRAMES
     asked, said = [f"{{ {which}.len gt {near} }} " if first_tcp else "" for which in ("req", "res")]
     return [
         f"http-request {answer(config, pages.TARGET_TOO_LONG)} if {{ url,length gt {most} }}",
-        f"http-request {answer(config, pages.HEADERS_TOO_LARGE)}"
-        f" if {{ req.fhdr_cnt gt {lines} }} || {asked}{{ req.hdrs,length gt {most} }}",
-        f"http-response {answer(config, pages.ANSWER_TOO_LARGE)}"
-        f" if {{ res.fhdr_cnt gt {lines} }} || {said}{{ res.hdrs,length gt {most} }}",
+        f"http-request {answer(config, pages.HEADERS_TOO_LARGE)} if {asked}{{ req.hdrs,length gt {most} }}",
+        f"http-response {answer(config, pages.ANSWER_TOO_LARGE)} if {said}{{ res.hdrs,length gt {most} }}",
     ]
 
 

@@ -19,8 +19,11 @@ ENDED = "ended"
 HARD_BYTES = 64 * 1024
 """HAProxy's buffer. Where it looks at a request in tcp it has room for an address of half of it (2.6)."""
 
-HARD_LINES = 1024
-"""Lines that HAProxy reads: so many more can still be refused by a rule."""
+HARD_LINES = pages.HEAD_LINES + 8
+"""Lines that HAProxy reads: those that it adds itself come twice where it asks itself (`bodies`).
+
+A rule that counts them would cost each request more than all others that look at sizes.
+"""
 
 SILENT = (400, 408, 422, 501)
 """What HAProxy would say by itself of a later request of a connection."""

@@ -23,7 +23,7 @@ def bundle_of(case: Wrong) -> Bundle:
     return Bundle(
         name="shop",
         manifest=json.dumps(case.tree).encode(),
-        images=[ImageRef(name=name, blobs=[blob, blob]) for name in sorted(names)],
+        images=[ImageRef(name=name, blobs=[blob, blob], layers=[]) for name in sorted(names)],
         secrets=[SecretValue(name="keys", files=dict(case.files))],
         commanders=[b"c" * 20],
     )

@@ -19,11 +19,20 @@ def bundle_of(case: Wrong) -> Bundle:
     """What a changed client sends for it: all is there that the manifest names."""
     spec = case.tree["spec"]
     names = {container["name"] for container in [*spec["containers"], *spec["initContainers"]]}
-    blob = BlobRef(blob_id=b"b" * 32, key=b"k" * 32, digest="sha256:" + "0" * 64, size=1, media_type="x/y")
+    blobs = [
+        BlobRef(
+            blob_id=letter.encode() * 32,
+            key=b"k" * 32,
+            digest=f"sha256:{letter * 64}",
+            size=1,
+            media_type="x/y",
+        )
+        for letter in "ab"
+    ]
     return Bundle(
         name="shop",
         manifest=json.dumps(case.tree).encode(),
-        images=[ImageRef(name=name, blobs=[blob, blob], layers=[]) for name in sorted(names)],
+        images=[ImageRef(name=name, blobs=blobs, layers=[]) for name in sorted(names)],
         secrets=[SecretValue(name="keys", files=dict(case.files))],
         commanders=[b"c" * 20],
     )

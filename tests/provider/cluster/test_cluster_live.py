@@ -234,7 +234,7 @@ async def test_an_image_that_wants_root(cluster, image):
 async def test_kubernetes_itself_refuses_what_is_not_restricted(cluster, image):
     async with applied(cluster, image=image("hello")) as life:
         made = objects(life)
-        made[-1]["spec"]["template"]["spec"]["hostNetwork"] = True
+        made[-1]["spec"]["template"]["spec"]["hostPID"] = True
         await cluster.apply(made)
         await cluster.scale(life.namespace, 1)
         found = await until(lambda: cluster.diagnose(life.namespace))

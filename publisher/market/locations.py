@@ -103,11 +103,11 @@ async def find_pod(
     """
     rows = await account.market.rows()
     found = [] if is_channel(name) else await pod_locations(account, name, rows)
-    listed = {place.ref.channel for place in found}
+    listed = {location.ref.channel for location in found}
     found += await _at(account, rows, [one for one in kept(account, name) if one.ref.channel not in listed])
     ranked = by_liveness(found)
     if everywhere or not ranked:
-        listed = {place.ref.channel for place in found}
+        listed = {location.ref.channel for location in found}
         found += await _at(account, rows, await told(account, name, listed))
         ranked = by_liveness(found)
     if not ranked and ended:
@@ -126,11 +126,11 @@ async def _at(
     account: MarketAccount, rows: Sequence[RegistryRow], found: Sequence[Known]
 ) -> list[PodLocation]:
     """Places of channels that were found otherwise, with their providers' rows where there are any."""
-    by_place = {(row.owner, row.daemon): row for row in rows}
+    by_daemon = {(row.owner, row.daemon): row for row in rows}
     made = []
     for one in found:
         (channel,) = await account.chain.channels(one.ref.owner, [one.ref.channel])
-        row = None if one.daemon is None else by_place.get((one.ref.owner, one.daemon))
+        row = None if one.daemon is None else by_daemon.get((one.ref.owner, one.daemon))
         listed = row is not None
         made.append(PodLocation(row or _no_row(account, one), one.ref, channel, listed=listed))
     return made
@@ -153,13 +153,13 @@ def _no_row(account: MarketAccount, known: Known) -> RegistryRow:
     )
 
 
-def require_listed(place: PodLocation) -> None:
+def require_listed(location: PodLocation) -> None:
     """Refused where the pod's provider has no row: nobody tells where it is."""
-    if not place.listed:
+    if not location.listed:
         raise Refused(
-            f"the provider {place.row.owner} is no longer in the registry: it cannot be reached",
+            f"the provider {location.row.owner} is no longer in the registry: it cannot be reached",
             rule="no-provider",
-            hint=f"`trustedpods close {channel_hex(place.ref.channel)}` takes the deposit back without it",
+            hint=f"`trustedpods close {channel_hex(location.ref.channel)}` takes the deposit back without it",
         )
 
 

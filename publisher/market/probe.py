@@ -13,6 +13,7 @@ from trustedpods.protocol.net import Host
 from trustedpods.publisher.core.select import Offer
 from trustedpods.publisher.market.locations import PodLocation
 from trustedpods.publisher.market.session import Publisher, Session, open_session
+from trustedpods.publisher.results.providers import ProviderId
 
 HONEST_S = 2.0
 """In that time an honest provider proves itself, wherever it is."""
@@ -20,7 +21,7 @@ HONEST_S = 2.0
 
 def provider_name(row: RegistryRow) -> str:
     """How a provider is named everywhere: OWNER/N, as `--provider` takes it."""
-    return f"{row.owner}/{row.daemon}"
+    return ProviderId.of(row).name
 
 
 @dataclass(frozen=True, slots=True)

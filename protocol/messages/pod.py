@@ -69,8 +69,29 @@ class PodEvent(Message):
     text: LongText
 
 
+class PodFailure(Message):
+    """Why a pod that was proven does not start now, for its owner alone.
+
+    `reason` is one sentence, `lines` what the container wrote last. `exit_code` and `ended_at` are
+    those of `container`, where one ended. `tries` failed one after another. Before `next_try_at`
+    (Unix seconds) nothing is tried; after it the pod tries by itself, or a request makes it.
+    """
+
+    reason: LongText
+    container: ShortText | None
+    exit_code: Annotated[int, Field(ge=-(1 << 31), lt=1 << 31)] | None
+    ended_at: U64 | None
+    lines: LongText
+    tries: U32
+    next_try_at: U64
+    by_itself: bool
+
+
 class PodStatus(Message):
-    """What a pod does now, why, and how long its money lasts."""
+    """What a pod does now, why, and how long its money lasts.
+
+    `phase` is `failing` while a pod that was proven does not start; `failure` then says why.
+    """
 
     kind: Literal["status"] = "status"
     phase: ShortText
@@ -86,6 +107,7 @@ class PodStatus(Message):
     up_to: U64
     unlock_at: U64
     events: Annotated[list[PodEvent], Field(max_length=256)]
+    failure: PodFailure | None = None
 
 
 class LogLines(Message):

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from trustedpods.protocol import limits
 from trustedpods.protocol.errors import TrustedPodsError
+from trustedpods.protocol.units import UnixSeconds
 from trustedpods.provider.cluster import views, workloads
 from trustedpods.provider.cluster.api.http import Api, path_of
 from trustedpods.provider.cluster.objects.names import POD_LABEL, KubeObject
@@ -54,11 +55,26 @@ _CLAIM = "PersistentVolumeClaim"
 
 
 @dataclass(frozen=True, slots=True)
+class ContainerEnd:
+    """How a container last ended; `at` is the node's time, None where it did not say."""
+
+    container: str
+    exit_code: int | None
+    at: UnixSeconds | None
+
+
+@dataclass(frozen=True, slots=True)
 class Diagnosis:
-    """Why no replica is ready. `hopeless` says that waiting longer will hardly change it."""
+    """Why no replica is ready. `hopeless` says that waiting longer will hardly change it.
+
+    `end` is the container's end that explains it, if one does; `lines` what it wrote last, which
+    stands in `text` too.
+    """
 
     text: str
     hopeless: bool
+    end: ContainerEnd | None = None
+    lines: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +90,7 @@ class Crash:
     how: str
     restarted: bool
     lost: bool = False
+    end: ContainerEnd | None = None
 
 
 async def diagnose(api: Api, namespace: str) -> Diagnosis | None:
@@ -137,8 +154,14 @@ def crash_in(pod: KubeObject) -> Crash | None:
                 how,
                 restarted="terminated" not in state,
                 lost=ended.get("reason") in _AWAY_REASONS or _away(str(ended.get("message"))),
+                end=_container_end(container["name"], ended),
             )
     return None
+
+
+def _container_end(name: str, ended: KubeObject) -> ContainerEnd:
+    at = views.seconds(ended.get("finishedAt"))
+    return ContainerEnd(name, ended.get("exitCode"), at if at and at > 0 else None)
 
 
 def _failed_first(pod: KubeObject) -> list[KubeObject]:
@@ -161,8 +184,9 @@ def _end(ended: KubeObject) -> str:
 
 def crashed(crash: Crash, last_lines: bytes) -> Diagnosis:
     """How a container ended, and what it wrote last."""
-    lines = last_lines[-MAX_TEXT:].decode(errors="replace").strip()
-    return Diagnosis(readable(crash.how + (f"\n{lines}" if lines else "")), hopeless=not crash.lost)
+    lines = readable(last_lines[-MAX_TEXT:].decode(errors="replace").strip())
+    text = readable(crash.how + (f"\n{lines}" if lines else ""))
+    return Diagnosis(text, hopeless=not crash.lost, end=crash.end, lines=lines)
 
 
 def waiting(pod: KubeObject) -> Diagnosis | None:

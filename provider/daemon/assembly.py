@@ -57,7 +57,7 @@ def assemble(doors: Doors, gate: Gate) -> Parts:
     """Make the parts and let them know each other; nothing runs yet."""
     pods, progress, bundles = Pods(doors), ProgressFeeds(), Bundles(doors)
     meter = Meter(doors, pods)
-    autoscaler = Autoscaler(doors, bundles, meter)
+    autoscaler = Autoscaler(doors, pods, bundles, meter)
     settlement = Settlement(doors, pods, meter)
     provisioning_steps = ProvisioningSteps(doors, pods, progress, bundles, autoscaler, meter)
     removal = PodRemoval(doors, pods, progress, bundles, autoscaler, meter, settlement)

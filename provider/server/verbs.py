@@ -21,6 +21,7 @@ from trustedpods.provider.pods.records import Pods
 from trustedpods.provider.server.conversations import Request
 from trustedpods.provider.serving.autoscaler import Autoscaler
 from trustedpods.provider.serving.connections import awake_by
+from trustedpods.provider.serving.failures import FAILING
 from trustedpods.provider.store import claims, history, ledger
 
 
@@ -63,9 +64,11 @@ class Verbs:
         if fact is not None and record.terms is not None and not ended:
             money = await self._reconciler.count(record, fact, replicas)
             accrued, runway = money.accrued, money.runway_s
+        failure = self._autoscaler.failure_of(record)
         return PodStatus(
-            phase=str(record.phase),
+            phase=FAILING if failure else str(record.phase),
             reason=(record.reason or await self._circumstances(record))[:8000],
+            failure=failure,
             generation=record.generation,
             replicas=replicas,
             ready=ready,
@@ -82,7 +85,7 @@ class Verbs:
     async def _circumstances(self, record: PodRecord) -> str:
         """What holds a pod back, and what keeps it awake, in words."""
         awake = await awake_by(self._doors.facade, self._autoscaler, record)
-        told = (self._autoscaler.cap_told(record), awake)
+        told = (self._autoscaler.start_told(record), self._autoscaler.cap_told(record), awake)
         return "; ".join(filter(None, told))
 
     async def logs(self, request: Request) -> None:

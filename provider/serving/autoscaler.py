@@ -8,6 +8,7 @@ import trio
 
 from trustedpods.protocol.errors import NetworkFailure, TrustedPodsError
 from trustedpods.protocol.ids import ChannelId
+from trustedpods.protocol.messages.pod import PodFailure
 from trustedpods.provider.billing.meter import Meter
 from trustedpods.provider.core.pod import Phase, PodRecord
 from trustedpods.provider.core.scaler import scaler, types
@@ -17,6 +18,8 @@ from trustedpods.provider.facade import readiness
 from trustedpods.provider.facade.activator.wake import WakeAddress, WakeAnswer, WakeRefusal
 from trustedpods.provider.facade.exposure import pod_of
 from trustedpods.provider.pods.bundles import Bundles, OpenBundle
+from trustedpods.provider.pods.records import Pods
+from trustedpods.provider.serving import failures
 from trustedpods.provider.serving.facade_sync import FacadeSync
 from trustedpods.provider.serving.limits import limits_of
 from trustedpods.provider.serving.pod_scaler import PodScaler, PublishedPod
@@ -48,8 +51,9 @@ EMPTY_LIMIT_S = 35.0
 class Autoscaler:
     """The scalers of all pods that are published here."""
 
-    def __init__(self, doors: Doors, bundles: Bundles, meter: Meter) -> None:
+    def __init__(self, doors: Doors, pods: Pods, bundles: Bundles, meter: Meter) -> None:
         self._doors = doors
+        self._pods = pods
         self._bundles = bundles
         self._meter = meter
         self._pod_scalers: dict[ChannelId, PodScaler] = {}
@@ -71,6 +75,25 @@ class Autoscaler:
         running = sum(not view.over for view in self._replicas.of(record.label))
         pod_scaler = self._pod_scalers.get(record.channel)
         return running, len(pod_scaler.state.ready) if pod_scaler else 0
+
+    def failure_of(self, record: PodRecord) -> PodFailure | None:
+        """Why a pod that was proven does not start; None while nothing is wrong with it."""
+        pod_scaler = self._pod_scalers.get(record.channel)
+        if (
+            record.phase is not Phase.SERVING
+            or pod_scaler is None
+            or not failures.is_failing(pod_scaler.state)
+        ):
+            return None
+        clock = trio.current_time()
+        return failures.failure_of(pod_scaler.state, pod_scaler.failure, self._doors.now(), clock)
+
+    def start_told(self, record: PodRecord) -> str:
+        """What holds up the start that goes on, in the cluster's words; empty if nothing does."""
+        pod_scaler = self._pod_scalers.get(record.channel)
+        if pod_scaler is None or pod_scaler.state.phase is not scaler.ScalePhase.WAKING:
+            return ""
+        return "" if pod_scaler.found is None else f"starting: {failures.sentence(pod_scaler.found.text)}"
 
     def label_at(self, ip: str) -> str | None:
         """Label of the pod that has a replica with this address now."""
@@ -253,11 +276,32 @@ class Autoscaler:
         assert self._nursery is not None
         self._pod_scalers[pod_scaler.published.channel] = pod_scaler
         self._labels[pod_scaler.published.label] = pod_scaler
+        pod_scaler.stepped = self._stepped
         self._nursery.start_soon(pod_scaler.run)
         self._adopted.set()
         self._adopted = trio.Event()
         self._replicas.introduce(pod_scaler)
         return pod_scaler
+
+    def _stepped(self, pod_scaler: PodScaler, before: scaler.ScaleState) -> None:
+        """Starts that fail, and the end of that, are events of the pod's history."""
+        after = pod_scaler.state
+        if failures.failed(before, after) and failures.is_told(after.failures):
+            text = f"{failures.sentence(after.reason)}; {after.failures} in a row"
+            self._begin_note(pod_scaler.published.channel, "start-failed", text)
+        elif failures.recovered(before, after) and failures.is_told(after.failures):
+            self._begin_note(pod_scaler.published.channel, "start-recovered", "the pod starts again")
+
+    def _begin_note(self, channel: ChannelId, event: str, text: str) -> None:
+        record = self._pods.get(channel)
+        if self._nursery is not None and record is not None and record.phase is Phase.SERVING:
+            self._nursery.start_soon(self._note, channel, event, text)
+
+    async def _note(self, channel: ChannelId, event: str, text: str) -> None:
+        try:
+            await self._pods.note(channel, event, text)
+        except TrustedPodsError as error:
+            _log.warning("%s: not in the pod's history: %s", event, error)
 
     async def _tick(self) -> None:
         while True:
@@ -293,9 +337,7 @@ class Autoscaler:
                 or now - pod_scaler.state.since < DIAGNOSE_AFTER_S
             ):
                 continue
-            found = await self._doors.cluster.diagnose(pod_scaler.published.namespace)
-            if found is not None and found.hopeless:
-                pod_scaler.see(failure=found.text)
+            pod_scaler.diagnosed(await self._doors.cluster.diagnose(pod_scaler.published.namespace))
 
     async def take_over_facade(self) -> None:
         """After a start: the facade serves the scalers' pods, and no others."""

@@ -2,7 +2,7 @@
 """One published pod: feeds the scaler's state machine, and runs its commands, one after another."""
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 
 import trio
@@ -11,6 +11,7 @@ from trustedpods.manifests.model import Probe
 from trustedpods.protocol.errors import TrustedPodsError
 from trustedpods.protocol.ids import ChannelId
 from trustedpods.provider.cluster.client import Cluster
+from trustedpods.provider.cluster.diagnosis import Diagnosis
 from trustedpods.provider.cluster.views import PodView
 from trustedpods.provider.core.scaler import scaler, types
 from trustedpods.provider.core.traffic import PodAddress
@@ -50,7 +51,11 @@ class PublishedPod:
 
 
 class PodScaler:
-    """The scaler of one pod. Events go in by methods; `run` carries out what follows."""
+    """The scaler of one pod. Events go in by methods; `run` carries out what follows.
+
+    `found` is what was last seen to hold up a start, `failure` what ended the last one that failed;
+    `stepped` is called with the state before, whenever there is another.
+    """
 
     def __init__(
         self,
@@ -72,6 +77,9 @@ class PodScaler:
         self.scope = trio.CancelScope()
         self.probed: dict[str, int] = {}
         self.views: dict[str, PodView] = {}
+        self.found: Diagnosis | None = None
+        self.failure: Diagnosis | None = None
+        self.stepped: Callable[[PodScaler, scaler.ScaleState], None] = _ignore
 
     def told_with_all(self) -> None:
         """The facade is told of all sleeping pods together after a start, so not once more of each."""
@@ -79,7 +87,10 @@ class PodScaler:
 
     def feed(self, event: scaler.ScalerEvent) -> None:
         """Let the state machine take an event; answers go out at once, the rest from `run`."""
+        before = self.state
         self.state, commands = scaler.step(self.state, event, trio.current_time())
+        if self.state != before:
+            self.stepped(self, before)
         for command in commands:
             match command:
                 case scaler.AnswerWakes(pod):
@@ -132,6 +143,13 @@ class PodScaler:
             (ready if self._is_ready(view) else unready).append(address)
         seen = types.PodsSeen(tuple(sorted(ready)), tuple(sorted(unready)), replicas, failure, settled)
         self.feed(seen)
+
+    def diagnosed(self, found: Diagnosis | None) -> None:
+        """Why no replica is ready, as the cluster says; what is hopeless ends the attempt."""
+        self.found = found
+        if found is not None and found.hopeless:
+            self.failure = found
+            self.see(failure=found.text)
 
     def unprobed(self) -> Iterable[PodView]:
         """Replicas that run and whose probes have not passed yet."""
@@ -241,3 +259,7 @@ class PodScaler:
         """The facade may have services in other slots now; by their keys."""
         found = {slots.get(part.label, slot): part for slot, part in self.published.services.items()}
         self.serves(found)
+
+
+def _ignore(_pod_scaler: PodScaler, _before: scaler.ScaleState) -> None:
+    """Until somebody wants to know."""

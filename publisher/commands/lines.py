@@ -29,6 +29,7 @@ def status_lines(result: Result) -> list[str]:
         f"provider  {result['provider']['name']} [{_trust(result['trust'])}]",
         *_attested(result),
         f"replicas  {result['ready']} ready of {result['replicas']}",
+        *_failure(result.get("failure")),
     ]
     lines += [f"endpoint  {endpoint['url']}" for endpoint in result.get("endpoints", ())]
     lines += [f"image     {name}: {digest}" for name, digest in result.get("images", {}).items()]
@@ -48,6 +49,19 @@ def _attested(result: Result) -> list[str]:
     if not attested:
         return []
     return [f"attested  {moment(attested['at'])} against {attested['label'] or attested['policy']}"]
+
+
+def _failure(failure: Result | None) -> list[str]:
+    """Why it does not start: how it ended, what it wrote last, when it is tried again."""
+    if failure is None:
+        return []
+    lines = [f"failing   {failure['reason']} ({failure['tries']} in a row)"]
+    if failure["exit_code"] is not None or failure["ended_at"]:
+        code = "?" if failure["exit_code"] is None else failure["exit_code"]
+        lines.append(f"last end  {failure['container']}: exit code {code} at {moment(failure['ended_at'])}")
+    lines += [f"          | {line}" for line in failure["lines"].splitlines()]
+    by = "by itself" if failure["by_itself"] else "with the first request then"
+    return [*lines, f"next try  {moment(failure['next_try_at'])}, {by}"]
 
 
 def _money(result: Result) -> list[str]:

@@ -90,7 +90,8 @@ class PodFailure(Message):
 class PodStatus(Message):
     """What a pod does now, why, and how long its money lasts.
 
-    `phase` is `failing` while a pod that was proven does not start; `failure` then says why.
+    `phase` is `failing` while a pod that was proven does not start; `failure` then says why. `version`
+    counts the bundles of the pod that proved themselves: the last of them serves.
     """
 
     kind: Literal["status"] = "status"
@@ -108,6 +109,7 @@ class PodStatus(Message):
     unlock_at: U64
     events: Annotated[list[PodEvent], Field(max_length=256)]
     failure: PodFailure | None = None
+    version: U32 = 0
 
 
 class LogLines(Message):

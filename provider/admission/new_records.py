@@ -23,7 +23,7 @@ def next_record(
         boot_id=doors.keys.boot_id,
         meter=doors.meter,
         request=stored,
-        previous=record.request if record.live else record.previous,
+        previous=record.fallback,
         size=opened.size,
         scaling=opened.scaling(doors.config.terms.idle_after_s),
         changed_at=doors.now(),

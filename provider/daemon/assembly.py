@@ -113,7 +113,8 @@ class Runner:
             case LifecycleCommand.WORK:
                 parts.workers.ensure(record.channel)
             case LifecycleCommand.PUBLISH:
-                pod_scaler = await parts.autoscaler.publish(record, parts.bundles.open(record))
+                record, opened = await parts.provisioning_steps.measure(record)
+                pod_scaler = await parts.autoscaler.publish(record, opened)
                 await parts.pods.change(record.channel, slot=pod_scaler.published.slot)
             case LifecycleCommand.PARK:
                 await parts.autoscaler.park(record, record.reason or "this pod is stopped")

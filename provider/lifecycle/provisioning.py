@@ -133,16 +133,22 @@ class ProvisioningSteps:
 
     async def import_images(self, record: PodRecord) -> LifecycleEvent:
         """Bring the images into the registry."""
-        await import_images(
-            self._doors.registry, self._doors.spool, self._progress, record, self._bundles.open(record)
-        )
+        record, opened = await self.measure(record)
+        await import_images(self._doors.registry, self._doors.spool, self._progress, record, opened)
         return LifecycleEvent.IMPORTED
+
+    async def measure(self, record: PodRecord) -> tuple[PodRecord, OpenBundle]:
+        """Let size and scaling be those of the record's bundle: it may have gone back to an earlier one."""
+        opened = self._bundles.open(record)
+        scaling = opened.scaling(self._doors.config.terms.idle_after_s)
+        return await self._pods.change(record.channel, size=opened.size, scaling=scaling), opened
 
     async def start(self, record: PodRecord) -> LifecycleEvent:
         """Apply the objects, run one replica to prove that it works, and sign what is confirmed."""
         opened = self._bundles.open(record)
         if record.previous is not None or self._autoscaler.pod_scaler(record.channel) is not None:
             self._progress.tell(record.channel, "drain", "the version before finishes its requests")
+            record = await self._pods.change(record.channel, applied=True)
             await self._autoscaler.quiesce(record)
         await self._apply(record, opened)
         await self._meter.hold(record)

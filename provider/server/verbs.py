@@ -69,6 +69,7 @@ class Verbs:
             phase=FAILING if failure else str(record.phase),
             reason=(record.reason or await self._circumstances(record))[:8000],
             failure=failure,
+            version=record.version,
             generation=record.generation,
             replicas=replicas,
             ready=ready,

@@ -242,7 +242,7 @@ class Autoscaler:
         pods: list[tuple[PodRecord, OpenBundle]] = []
         for record in records:
             try:
-                pods.append((record, self._bundles.open(record)))
+                pods.append((record, self._bundles.open_stored(record.proven)))
             except TrustedPodsError as error:
                 _log.warning("%s: not published after the start: %s", record.label, error)
             await trio.lowlevel.checkpoint()

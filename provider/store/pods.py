@@ -80,6 +80,8 @@ def _values(tx: Tx, record: PodRecord) -> dict[str, Any]:
         "stopped_at": record.stopped_at,
         "warned": record.warned,
         "failing": record.failing,
+        "version": record.version,
+        "applied": record.applied,
     }
 
 
@@ -106,6 +108,8 @@ def _record(tx: Tx, row: Row[Any]) -> PodRecord:
         stopped_at=None if row.stopped_at is None else UnixSeconds(row.stopped_at),
         warned=row.warned,
         failing=row.failing,
+        version=row.version,
+        applied=row.applied,
     )
 
 

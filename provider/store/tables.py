@@ -43,6 +43,8 @@ PODS = Table(
     Column("stopped_at", Integer),
     Column("warned", Boolean, nullable=False),
     Column("failing", Boolean, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("applied", Boolean, nullable=False),
 )
 
 RUNS = Table(

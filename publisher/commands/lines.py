@@ -28,7 +28,7 @@ def status_lines(result: Result) -> list[str]:
         f"{result['pod']}  {result['phase']}{reason}",
         f"provider  {result['provider']['name']} [{_trust(result['trust'])}]",
         *_attested(result),
-        f"replicas  {result['ready']} ready of {result['replicas']}",
+        f"replicas  {result['ready']} ready of {result['replicas']}, version {result['version']}",
         *_failure(result.get("failure")),
     ]
     lines += [f"endpoint  {endpoint['url']}" for endpoint in result.get("endpoints", ())]

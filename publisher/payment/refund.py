@@ -26,8 +26,14 @@ async def rescue(
     name: str,
     error: TrustedPodsError,
     journal: Journal,
+    *,
+    in_use: bool | None = False,
 ) -> dict[str, object]:
-    """After a deploy failed with *error*: see to it that the money comes back; say how and when."""
+    """After a deploy failed with *error*: see to it that the money comes back; say how and when.
+
+    *in_use*: an earlier version of the pod is paid by the channel that was there before, None where that
+    is not known. Then nothing is said that would end it.
+    """
     if not (payment.there or payment.ours):
         return {"state": "untouched"}
     silent = isinstance(error, NetworkFailure)
@@ -36,7 +42,7 @@ async def rescue(
             journal.event("no-channel", "no channel was opened, as far as the chain tells")
             return {"state": "untouched"}
         if not payment.ours:
-            return await _left_as_it_was(account, payment.ref, name, journal)
+            return await _left_as_it_was(account, payment.ref, name, journal, in_use=in_use)
         if await wait_released(account, payment.ref, SILENT_WAIT_S if silent else RELEASE_WAIT_S, journal):
             return await refunded(account, payment.ref, journal)
         return await give_notice(account, payment.ref, name, journal)
@@ -49,16 +55,17 @@ async def rescue(
 
 
 async def _left_as_it_was(
-    account: MarketAccount, ref: PodRef, name: str, journal: Journal
+    account: MarketAccount, ref: PodRef, name: str, journal: Journal, *, in_use: bool | None
 ) -> dict[str, object]:
     """Nothing was paid in this run: say what became of a channel that was there before, if any."""
-    if await wait_released(account, ref, UNSURE_WAIT_S, journal):
+    if in_use is False and await wait_released(account, ref, UNSURE_WAIT_S, journal):
         return await refunded(account, ref, journal)
     current = await channel.look(account, ref)
     if current is None:
         return await refunded(account, ref, journal)
     left = account.token.text(current.left)
-    journal.event("kept", f"the pod's channel keeps its {left}; `trustedpods close {name}` gets it back")
+    how = f"; `trustedpods close {name}` gets it back" if in_use is False else ""
+    journal.event("kept", f"the pod's channel keeps its {left}{how}")
     return {"state": "open", "left": account.token.number(current.left)}
 
 

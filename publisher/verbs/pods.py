@@ -97,6 +97,7 @@ async def status(account: MarketAccount, name: str, journal: Journal) -> None:
     journal.result |= {
         "phase": answer.phase,
         "reason": answer.reason,
+        "version": answer.version,
         "failure": answer.failure.model_dump() if answer.failure else None,
         "replicas": answer.replicas,
         "ready": answer.ready,

@@ -29,6 +29,7 @@ def status(failure):
         "trust": {"class": "open"},
         "replicas": 0,
         "ready": 0,
+        "version": 2,
         "pod_events": [],
         "token": "TPT",
         "deposit": "1",
@@ -64,6 +65,6 @@ def status(failure):
 )
 def test_a_status_tells_why_a_pod_does_not_start(failure, told):
     lines = status_lines(status(failure))
-    begin = lines.index("replicas  0 ready of 0") + 1
+    begin = lines.index("replicas  0 ready of 0, version 2") + 1
     assert lines[begin : begin + len(told)] == told
     assert lines[begin + len(told)].startswith("money")

@@ -16,12 +16,16 @@ class StatusBody(Message):
 
 
 class LogsBody(Message):
-    """Lines that a container wrote."""
+    """Lines that a container wrote: of the newest replica, or, where none runs, of the last that did.
+
+    `previous` asks for all runs that ended and are still kept, oldest first.
+    """
 
     kind: Literal["logs"] = "logs"
     container: ShortText | None = None
     tail: Annotated[int, Field(ge=1, le=10_000)] = 100
     follow: bool = False
+    previous: bool = False
 
 
 class DeleteBody(Message):
@@ -113,8 +117,10 @@ class PodStatus(Message):
 
 
 class LogLines(Message):
-    """A piece of a container's output."""
+    """A piece of a container's output: of the replica that runs, or of a run that ended (Unix seconds)."""
 
     kind: Literal["log-lines"] = "log-lines"
     container: ShortText
     data: Annotated[bytes, Field(max_length=limits.MAX_LOG_REPLY)]
+    replica: ShortText = ""
+    ended_at: U64 | None = None

@@ -128,13 +128,18 @@ async def read_logs(
     api: Api, namespace: str, pod: str, container: str, tail: int, *, previous: bool
 ) -> bytes:
     """See `Cluster.logs`."""
-    query = {
-        "container": container,
-        "tailLines": str(tail),
-        "limitBytes": str(limits.MAX_LOG_REPLY),
-        "previous": str(previous).lower(),
-    }
-    return (await api.call("GET", path_of("Pod", namespace, pod) + "/log", query=query)).content
+    path = path_of("Pod", namespace, pod) + "/log"
+    while True:
+        query = {
+            "container": container,
+            "tailLines": str(tail),
+            "limitBytes": str(limits.MAX_LOG_REPLY),
+            "previous": str(previous).lower(),
+        }
+        data = (await api.call("GET", path, query=query)).content
+        if len(data) < limits.MAX_LOG_REPLY or tail == 1:
+            return data
+        tail = max(1, tail // 4)  # the limit cuts off the newest lines: ask for fewer
 
 
 def crash_in(pod: KubeObject) -> Crash | None:

@@ -24,7 +24,7 @@ class PodView:
     when its last container ended (None where nothing ever ran, or the node did not say).
     `deleted_at` is when its end was asked for. `waiting` is what Kubernetes says it waits for.
     `metered` says that it still carries the meter's finalizer, `begun` that some container of it, an
-    init container too, runs or has run.
+    init container too, runs or has run. `containers` are the names of all of them.
     """
 
     namespace: str
@@ -45,6 +45,7 @@ class PodView:
     over: bool = False
     metered: bool = False
     begun: bool = False
+    containers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +102,9 @@ def pod_view(pod: KubeObject) -> PodView:
         over=over,
         metered=METERED in metadata.get("finalizers", []),
         begun=any(_has_run(container) for container in (*init_containers(pod), *containers(pod))),
+        containers=tuple(
+            one["name"] for one in (*spec.get("containers", []), *spec.get("initContainers", []))
+        ),
     )
 
 

@@ -24,10 +24,12 @@ from trustedpods.provider.pods.progress import ProgressFeeds
 from trustedpods.provider.pods.records import Pods
 from trustedpods.provider.server.blobs import Uploads
 from trustedpods.provider.server.conversations import VerbHandler
+from trustedpods.provider.server.pod_logs import PodLogs
 from trustedpods.provider.server.provision import Provisioning
 from trustedpods.provider.server.rotate import Rotations
 from trustedpods.provider.server.verbs import Verbs
 from trustedpods.provider.serving.autoscaler import Autoscaler
+from trustedpods.provider.store import last_logs
 from trustedpods.provider.webhooks.delivery import Warnings
 
 
@@ -122,6 +124,13 @@ class Runner:
                 parts.settlement.hurry(record.channel)
             case LifecycleCommand.FORGET:
                 parts.bundles.forget(record.request)
+                gone = record.phase is Phase.GONE
+                store = parts.doors.store
+                await (
+                    store.write(last_logs.forget, record.channel)
+                    if gone
+                    else store.write(last_logs.trim_ended)
+                )
 
 
 def handlers(parts: Parts) -> dict[Verb, VerbHandler]:
@@ -139,7 +148,6 @@ def handlers(parts: Parts) -> dict[Verb, VerbHandler]:
         parts.doors,
         parts.pods,
         parts.rights,
-        parts.bundles,
         parts.autoscaler,
         parts.reconciler,
         parts.workers,
@@ -150,7 +158,7 @@ def handlers(parts: Parts) -> dict[Verb, VerbHandler]:
         "provision": provisioning.provision,
         "blob": uploads.blob,
         "status": verbs.status,
-        "logs": verbs.logs,
+        "logs": PodLogs(parts.doors, parts.rights, parts.bundles).logs,
         "usage": verbs.usage,
         "delete": verbs.delete,
         "rotate": Rotations(parts.doors, parts.pods, parts.rights, parts.settlement).rotate,

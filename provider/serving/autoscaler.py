@@ -22,6 +22,7 @@ from trustedpods.provider.pods.records import Pods
 from trustedpods.provider.serving import failures
 from trustedpods.provider.serving.facade_sync import FacadeSync
 from trustedpods.provider.serving.limits import limits_of
+from trustedpods.provider.serving.log_keeper import LogKeeper
 from trustedpods.provider.serving.pod_scaler import PodScaler, PublishedPod
 from trustedpods.provider.serving.replica_watch import ReplicaWatch
 from trustedpods.provider.serving.slots import ExposedServices, give_slots
@@ -59,7 +60,8 @@ class Autoscaler:
         self._pod_scalers: dict[ChannelId, PodScaler] = {}
         self._facade_sync = FacadeSync(doors, self._pod_scalers)
         self._labels: dict[str, PodScaler] = {}
-        self._replicas = ReplicaWatch(doors, meter, self._labels.get)
+        self._logs = LogKeeper(doors, pods)
+        self._replicas = ReplicaWatch(doors, meter, self._logs, self._labels.get)
         self._nursery: trio.Nursery | None = None
         self._adopted = trio.Event()
         self._publishing = trio.Lock()
@@ -208,6 +210,7 @@ class Autoscaler:
     async def empty(self, record: PodRecord) -> None:
         """End all replicas, and wait a while until none is left."""
         if await self._doors.cluster.replicas(record.namespace):
+            await self._logs.before_end(self._replicas.of(record.label))
             await self._doors.cluster.scale(record.namespace, 0)
         with trio.move_on_after(EMPTY_LIMIT_S):
             await self._replicas.until_empty(record.label, record.namespace)
@@ -276,7 +279,7 @@ class Autoscaler:
         assert self._nursery is not None
         self._pod_scalers[pod_scaler.published.channel] = pod_scaler
         self._labels[pod_scaler.published.label] = pod_scaler
-        pod_scaler.stepped = self._stepped
+        pod_scaler.stepped, pod_scaler.leave = self._stepped, self._logs.before_end
         self._nursery.start_soon(pod_scaler.run)
         self._adopted.set()
         self._adopted = trio.Event()

@@ -2,7 +2,7 @@
 """One published pod: feeds the scaler's state machine, and runs its commands, one after another."""
 
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 
 import trio
@@ -54,7 +54,8 @@ class PodScaler:
     """The scaler of one pod. Events go in by methods; `run` carries out what follows.
 
     `found` is what was last seen to hold up a start, `failure` what ended the last one that failed;
-    `stepped` is called with the state before, whenever there is another.
+    `stepped` is called with the state before, whenever there is another; `leave` before replicas are
+    scaled away.
     """
 
     def __init__(
@@ -80,6 +81,7 @@ class PodScaler:
         self.found: Diagnosis | None = None
         self.failure: Diagnosis | None = None
         self.stepped: Callable[[PodScaler, scaler.ScaleState], None] = _ignore
+        self.leave: Callable[[Iterable[PodView]], Awaitable[None]] = _let_go
 
     def told_with_all(self) -> None:
         """The facade is told of all sleeping pods together after a start, so not once more of each."""
@@ -240,6 +242,7 @@ class PodScaler:
                 for name in victims:
                     if count:  # with none left nobody has to be chosen
                         await self._cluster.set_deletion_cost(self.published.namespace, name, -100)
+                await self.leave(self._leaving(count, victims))
                 await self._cluster.scale(self.published.namespace, count)
             case scaler.Serve(pods, draining):
                 for slot, service in self.published.services.items():
@@ -248,6 +251,10 @@ class PodScaler:
                     await self._facade.set_pods(slot, here, ending)
             case _:
                 pass
+
+    def _leaving(self, count: int, victims: tuple[str, ...]) -> list[PodView]:
+        """Replicas that a new number ends."""
+        return [view for view in self.views.values() if not view.over and (not count or view.name in victims)]
 
     def serves(self, services: Mapping[int, Exposure]) -> None:
         """The pod has these services now, in these slots."""
@@ -259,6 +266,10 @@ class PodScaler:
         """The facade may have services in other slots now; by their keys."""
         found = {slots.get(part.label, slot): part for slot, part in self.published.services.items()}
         self.serves(found)
+
+
+async def _let_go(_views: Iterable[PodView]) -> None:
+    """Where nobody reads what they wrote."""
 
 
 def _ignore(_pod_scaler: PodScaler, _before: scaler.ScaleState) -> None:

@@ -10,6 +10,7 @@ from trustedpods.protocol.errors import TrustedPodsError
 from trustedpods.provider.billing.meter import Meter
 from trustedpods.provider.cluster.views import PodView
 from trustedpods.provider.doors import Doors
+from trustedpods.provider.serving.log_keeper import LogKeeper
 from trustedpods.provider.serving.pod_scaler import PodScaler
 from trustedpods.provider.supervise import supervise
 
@@ -50,8 +51,11 @@ class Replicas:
 class ReplicaWatch:
     """All replicas of this provider's pods as they were last seen; `find` is the scaler of a label."""
 
-    def __init__(self, doors: Doors, meter: Meter, find: Callable[[str], PodScaler | None]) -> None:
+    def __init__(
+        self, doors: Doors, meter: Meter, logs: LogKeeper, find: Callable[[str], PodScaler | None]
+    ) -> None:
         self._doors = doors
+        self._logs = logs
         self._meter = meter
         self._find = find
         self._views = Replicas()
@@ -62,6 +66,7 @@ class ReplicaWatch:
     def begin(self, nursery: trio.Nursery) -> None:
         """Watch from now on, with the tasks in *nursery*."""
         self._nursery = nursery
+        self._logs.begin(nursery)
         nursery.start_soon(supervise, "watching replicas", self._watch)
 
     def of(self, label: str) -> list[PodView]:
@@ -101,6 +106,7 @@ class ReplicaWatch:
         if gone:
             self._views.drop(view)
         else:
+            self._logs.changed(self._views.of(view.label).get(view.uid), view)
             self._views.put(view)
         self._changed.set()
         self._changed = trio.Event()

@@ -3,11 +3,14 @@
 
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from trustedpods.publisher.commands.options import Common, Run, common, pod_name
+
+if TYPE_CHECKING:
+    from trustedpods.protocol.messages.pod import LogLines
 
 
 @click.command(
@@ -150,32 +153,43 @@ def status(options: Common, name: str) -> None:
     epilog="""\b
 Examples:
   trustedpods logs web
-  trustedpods logs web --container app --tail 20 --follow
+  trustedpods logs web --container app --tail 20
+  trustedpods logs web --previous
 """
 )
 @click.argument("name", callback=pod_name)
 @click.option("-c", "--container", metavar="NAME", help="Only this container.")
 @click.option("--tail", type=click.IntRange(1, 10_000), default=100, show_default=True, help="Last lines.")
 @click.option("-f", "--follow", is_flag=True, help="Go on as lines come.")
+@click.option("-p", "--previous", is_flag=True, help="Of the runs that ended, as far as they are kept.")
 @common
-def logs(options: Common, name: str, container: str | None, tail: int, follow: bool) -> None:
-    """What the containers of the pod NAME wrote."""
-    run = Run(options)
-    pieces: list[dict[str, str]] = []
+def logs(options: Common, name: str, container: str | None, tail: int, follow: bool, previous: bool) -> None:
+    """What a container of the pod NAME wrote; where no replica runs, what the last one did.
 
-    def write(source: str, data: bytes) -> None:
+    The end of the last three runs of each container is kept, 32 KiB of each.
+    """
+    run = Run(options)
+    pieces: list[dict[str, object]] = []
+
+    def write(lines: "LogLines") -> None:
         if options.as_json:
-            pieces.append({"container": source, "text": data.decode("utf-8", "replace")})
-        else:
-            sys.stdout.buffer.write(data)
-            sys.stdout.buffer.flush()
+            text = lines.data.decode("utf-8", "replace")
+            source = {"container": lines.container, "replica": lines.replica, "ended_at": lines.ended_at}
+            pieces.append({**source, "text": text})
+            return
+        if lines.ended_at is not None:
+            from trustedpods.publisher.commands.lines import moment
+
+            run.show.line(f"{lines.container} of {lines.replica}, ended {moment(lines.ended_at)}:")
+        sys.stdout.buffer.write(lines.data)
+        sys.stdout.buffer.flush()
 
     async def work() -> None:
         opening = run.account()
         from trustedpods.protocol.messages.pod import LogsBody
         from trustedpods.publisher.verbs.pods import logs
 
-        body = LogsBody(container=container, tail=tail, follow=follow)
+        body = LogsBody(container=container, tail=tail, follow=follow, previous=previous)
         async with opening as account:
             await logs(account, name, body, write, run.journal)
         run.journal.result["logs"] = pieces

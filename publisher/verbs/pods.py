@@ -122,9 +122,9 @@ def _statement(visited: PodVisit, answer: PodStatus) -> Statement | None:
 
 
 async def logs(
-    account: MarketAccount, name: str, body: LogsBody, write: Callable[[str, bytes], None], journal: Journal
+    account: MarketAccount, name: str, body: LogsBody, write: Callable[[LogLines], None], journal: Journal
 ) -> None:
-    """Hand each piece of a container's output to *write*, with the container's name."""
+    """Hand each piece of a container's output to *write*, with the run that wrote it."""
     async with (
         visit(account, name, journal) as visited,
         visited.session.converse("logs", visited.place.ref, body, next_generation()) as conversation,
@@ -132,7 +132,7 @@ async def logs(
         while not conversation.finished:
             reply = await conversation.reply(LogLines, Done, timeout=None if body.follow else 60.0)
             if isinstance(reply, LogLines):
-                write(reply.container, reply.data)
+                write(reply)
 
 
 async def delete(account: MarketAccount, name: str, journal: Journal) -> None:

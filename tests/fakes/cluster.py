@@ -124,6 +124,7 @@ class FakeCluster:
                 memory_mib=size.memory_mib,
                 node="fake",
                 metered=True,
+                containers=tuple(one["name"] for one in template["spec"]["containers"]),
             ),
         )
 

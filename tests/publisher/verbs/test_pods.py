@@ -58,10 +58,11 @@ async def test_logs(bench):
     pieces = []
     async with bench.peer().serve():
         await bench.deploy()
-        await pods.logs(
-            bench.account, "hello", LogsBody(), lambda *piece: pieces.append(piece), bench.journal()
-        )
-    assert pieces == [("hello", b"line one\n"), ("hello", b"line two\n")]
+        await pods.logs(bench.account, "hello", LogsBody(), pieces.append, bench.journal())
+    assert [(piece.container, piece.data) for piece in pieces] == [
+        ("hello", b"line one\n"),
+        ("hello", b"line two\n"),
+    ]
 
 
 async def test_delete_reports_the_refund(bench):

@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the owner of a pod is told when it crashes at a wake-up, sleeps, or gets a version that is broken."""
+
+import pytest
+
+from tests.live.clients import web
+from tests.live.clients.publisher import Json, Publisher
+from tests.live.conftest import unique
+from tests.live.observers.waiting import until
+from trustedpods.protocol.errors import ExitCode
+
+pytestmark = pytest.mark.live
+
+ONCE = (
+    "[ -e /data/once ] && { echo cannot open the books; exit 4; }; echo first start; touch /data/once; exec "
+)
+"""Before the image's own command: it starts once, and never again."""
+
+
+def starts_once(spec: Json) -> None:
+    container = spec["containers"][0]
+    container["command"] = ["sh", "-c", ONCE + "/bin/serve"]
+    container["volumeMounts"] = [{"name": "data", "mountPath": "/data"}]
+    spec["volumes"] = [{"name": "data", "persistent": {"size": "16Mi"}}]
+    spec["scale"] = {"min": 0, "max": 1, "idleAfter": "2s"}
+
+
+def crashes(spec: Json) -> None:
+    spec["containers"][0]["command"] = ["sh", "-c", "echo version two is broken; exit 7"]
+
+
+def asleep(publisher: Publisher, name: str) -> bool:
+    return bool(publisher.run("status", name).json["replicas"] == 0)
+
+
+def test_a_pod_that_crashes_at_a_wake_up(publisher: Publisher) -> None:
+    pod = publisher.deploy(publisher.manifest("hello", unique("once"), starts_once))
+    until("it sleeps", lambda: asleep(publisher, pod.name))
+    [lines] = publisher.run("logs", pod.name).json["logs"]
+    assert "first start" in lines["text"]
+    assert lines["ended_at"]
+    assert web.get(pod.url).status == 503
+    status = publisher.run("status", pod.name).json
+    failure = status["failure"]
+    assert status["phase"] == "failing"
+    assert (failure["container"], failure["exit_code"]) == ("hello", 4)
+    assert "cannot open the books" in failure["lines"]
+    assert failure["next_try_at"] >= failure["ended_at"] > 0
+    assert "start-failed" in [event["reason"] for event in status["pod_events"]]
+    runs = [lines["text"] for lines in publisher.run("logs", pod.name, "--previous").json["logs"]]
+    assert "first start" in runs[0]
+    assert "cannot open the books" in runs[-1]
+
+
+def test_a_broken_update_of_a_pod_that_serves(publisher: Publisher) -> None:
+    pod = publisher.deploy(publisher.manifest("hello", unique("update")))
+    broken = publisher.manifest("hello", pod.name, crashes)
+    said = publisher.run("deploy", broken.name, code=ExitCode.REFUSED)
+    assert said.json["error"]["hint"] == "version 1 still serves; nothing was changed"
+    assert (said.json["money"]["state"], said.json["serves"]["version"]) == ("open", 1)
+    assert "trustedpods close" not in said.err
+    assert web.get(pod.url).status == 200
+    [*_, last] = publisher.run("logs", pod.name, "--previous").json["logs"]
+    assert "version two is broken" in last["text"]

@@ -35,7 +35,7 @@ MAX_AT_ONCE = 16
 """Logs that are read at once, of all pods: many replicas may end together."""
 
 
-class Reading(StrEnum):
+class LogReading(StrEnum):
     """How a log is to be read."""
 
     ENDING = "ending"
@@ -45,14 +45,14 @@ class Reading(StrEnum):
     """Of the run before the present one."""
 
 
-def reading_of(before: PodView | None, now: PodView) -> Reading | None:
+def reading_of(before: PodView | None, now: PodView) -> LogReading | None:
     """What a change of a replica asks to be read, if anything."""
     if now.over:
-        return Reading.ENDED if before is None or not before.over else None
+        return LogReading.ENDED if before is None or not before.over else None
     if now.deleted_at is not None:
-        return Reading.ENDING if before is None or before.deleted_at is None else None
+        return LogReading.ENDING if before is None or before.deleted_at is None else None
     if before is not None and now.restarts > before.restarts:
-        return Reading.BEFORE
+        return LogReading.BEFORE
     return None
 
 
@@ -83,9 +83,9 @@ class LogKeeper:
                 for view in views:
                     if view.deleted_at is None and view.started_at is not None:
                         for container in view.containers:
-                            nursery.start_soon(self._keep, view, container, Reading.ENDED)
+                            nursery.start_soon(self._keep, view, container, LogReading.ENDED)
 
-    async def _keep(self, view: PodView, container: str, reading: Reading) -> None:
+    async def _keep(self, view: PodView, container: str, reading: LogReading) -> None:
         record = self._pods.of_label(view.label)
         if record is None:
             return
@@ -99,11 +99,11 @@ class LogKeeper:
         except Exception:  # noqa: BLE001 - one pod must not stop the others
             _log.exception("%s: a log was not kept", view.label)
 
-    async def _read(self, view: PodView, container: str, reading: Reading) -> bytes:
+    async def _read(self, view: PodView, container: str, reading: LogReading) -> bytes:
         cluster = self._doors.cluster
-        if reading is Reading.ENDING:
+        if reading is LogReading.ENDING:
             return await self._listen(view, container)
-        previous = reading is Reading.BEFORE
+        previous = reading is LogReading.BEFORE
         return await cluster.logs(view.namespace, view.name, container, KEPT_LINES, previous=previous)
 
     async def _listen(self, view: PodView, container: str) -> bytes:
@@ -123,10 +123,10 @@ class LogKeeper:
         return bytes(heard)
 
     async def _store(
-        self, channel: ChannelId, view: PodView, container: str, reading: Reading, data: bytes
+        self, channel: ChannelId, view: PodView, container: str, reading: LogReading, data: bytes
     ) -> None:
         ended = view.finished_at if view.finished_at is not None else self._doors.now()
-        restarts = view.restarts - (reading is Reading.BEFORE)
+        restarts = view.restarts - (reading is LogReading.BEFORE)
         run = KeptRun(container, view.uid, view.name, restarts, ended, whole_lines(data))
         await self._doors.store.write(last_logs.keep, channel, run)
 

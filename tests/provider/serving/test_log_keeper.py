@@ -15,7 +15,7 @@ from trustedpods.provider.cluster.views import PodView
 from trustedpods.provider.core.pod import Phase
 from trustedpods.provider.core.scaler.types import ScalePhase
 from trustedpods.provider.facade.activator.wake import ask
-from trustedpods.provider.serving.log_keeper import Reading, reading_of, whole_lines
+from trustedpods.provider.serving.log_keeper import LogReading, reading_of, whole_lines
 from trustedpods.provider.store import last_logs
 from trustedpods.provider.store.last_logs import KEPT_RUN_BYTES
 
@@ -29,12 +29,12 @@ OVER = replace(ENDING, over=True)
     [
         (None, RUNNING, None),
         (RUNNING, RUNNING, None),
-        (RUNNING, replace(RUNNING, restarts=1), Reading.BEFORE),
-        (RUNNING, ENDING, Reading.ENDING),
-        (None, ENDING, Reading.ENDING),
+        (RUNNING, replace(RUNNING, restarts=1), LogReading.BEFORE),
+        (RUNNING, ENDING, LogReading.ENDING),
+        (None, ENDING, LogReading.ENDING),
         (ENDING, ENDING, None),
-        (ENDING, OVER, Reading.ENDED),
-        (RUNNING, replace(RUNNING, over=True, phase="Failed"), Reading.ENDED),
+        (ENDING, OVER, LogReading.ENDED),
+        (RUNNING, replace(RUNNING, over=True, phase="Failed"), LogReading.ENDED),
         (OVER, OVER, None),
     ],
 )

@@ -234,7 +234,7 @@ class Settlement:
         domain = Domain.of_payments(market.chain_id, payments)
         signed = await trio.to_thread.run_sync(sign_usage, self._doors.keys.meter, domain, unsigned)
         now = self._doors.now()
-        lives = {cut.channel: self._record(cut.channel).namespace for cut in cuts}
+        lives = {cut.channel: self._record(cut.channel).life for cut in cuts}
         await self._doors.store.write(
             claims.save_claim, root, signed.to_json().encode(), cuts, proofs, lives, now
         )

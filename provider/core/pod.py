@@ -83,7 +83,8 @@ class PodRecord:
     says that the pod was proven and is published, also while a newer bundle is on its way.
     `statement` is what was signed when it first served, or `LOST_STATEMENT`. `version` counts the
     bundles that proved themselves. `applied` says that what is in the cluster may be of `request`
-    although that has not proven itself: until then a newer bundle has touched nothing.
+    although that has not proven itself: until then a newer bundle has touched nothing. `other` is a
+    namespace beside the pod's own: of a version under proof, else of the one before, which goes.
     """
 
     ref: PodRef
@@ -109,11 +110,18 @@ class PodRecord:
     failing: bool
     version: int = 0
     applied: bool = False
+    first_namespace: str = ""
+    other: str | None = None
 
     @property
     def channel(self) -> ChannelId:
         """The payment channel, which is also the pod's key."""
         return self.ref.channel
+
+    @property
+    def life(self) -> str:
+        """Names one life of the pod in the books, over all its versions: the namespace that it began in."""
+        return self.first_namespace or self.namespace
 
     @property
     def proven(self) -> bytes:

@@ -55,7 +55,7 @@ class Verbs:
         replicas, ready = self._autoscaler.replicas_of(record)
         fact = record.chain
         ended = record.phase in ENDED
-        claimed = await self._doors.store.read(claims.paid_in_life, record.channel, record.namespace)
+        claimed = await self._doors.store.read(claims.paid_in_life, record.channel, record.life)
         left = 0 if fact is None or ended else fact.left
         accrued, runway = 0, None
         if fact is not None and record.terms is not None and not ended:
@@ -100,7 +100,7 @@ class Verbs:
         body = decode(request.opened.body, UsageBody)
         record = self._rights.commanded_pod(request.opened)
         since = UnixSeconds(min(body.since, 1 << 40))
-        found = await self._doors.store.read(claims.leaves, record.channel, record.namespace, since)
+        found = await self._doors.store.read(claims.leaves, record.channel, record.life, since)
         behind = UnixSeconds(found[-1].up_to) if found else None
         open_usage = await self._open_usage(record, behind)
         await request.replies.send(
@@ -138,5 +138,5 @@ class Verbs:
             await self._pods.changed()
 
     async def _done(self, record: PodRecord) -> Done:
-        transaction = await self._doors.store.read(claims.released_in_life, record.channel, record.namespace)
+        transaction = await self._doors.store.read(claims.released_in_life, record.channel, record.life)
         return Done(text="removed; the channel is settled and released", transaction=transaction)

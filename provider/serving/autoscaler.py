@@ -2,6 +2,7 @@
 """All published pods: gives them scalers, wakes them, stops them, reads their traffic."""
 
 import logging
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import trio
@@ -19,7 +20,7 @@ from trustedpods.provider.facade.activator.wake import WakeAddress, WakeAnswer, 
 from trustedpods.provider.facade.exposure import pod_of
 from trustedpods.provider.pods.bundles import Bundles, OpenBundle
 from trustedpods.provider.pods.records import Pods
-from trustedpods.provider.serving import failures
+from trustedpods.provider.serving import failures, version_proof
 from trustedpods.provider.serving.facade_sync import FacadeSync
 from trustedpods.provider.serving.limits import limits_of
 from trustedpods.provider.serving.log_keeper import LogKeeper
@@ -202,6 +203,49 @@ class Autoscaler:
                 while await self._in_flight(pod_scaler) > 0:  # noqa: ASYNC110 - HAProxy tells nobody
                     await trio.sleep(0.25)
         await self.empty(record)
+
+    async def prove(self, record: PodRecord, opened: OpenBundle, namespace: str) -> None:
+        """See that a version which was applied in *namespace* runs; Refused says why not."""
+        await version_proof.prove(self._doors, self._replicas, record, opened, namespace)
+
+    async def take_over(self, record: PodRecord, opened: OpenBundle, namespace: str) -> PodScaler:
+        """Requests go to the version in *namespace* once it is seen ready, until then where they went."""
+        async with self._publishing:
+            known = self._pod_scalers.get(record.channel)
+            if known is not None:
+                await self._read_traffic([known])
+            found = await give_slots(self._doors, self._meter, [(record, opened)])
+            services = found[record.channel]
+            if isinstance(services, TrustedPodsError):
+                raise services
+            replicas = await self._doors.cluster.replicas(namespace)
+            self.drop(record.channel)
+            return self._adopt(self._make(replace(record, namespace=namespace), opened, services, replicas))
+
+    async def let_finish(self, record: PodRecord, namespace: str) -> None:
+        """Wait a while until replicas in *namespace*, which get nothing new, have nothing in flight."""
+        names = {view.name for view in self._replicas.of(record.label) if view.namespace == namespace}
+        with trio.move_on_after(DRAIN_LIMIT_S):
+            while names and await self._serves(record, names):  # noqa: ASYNC110 - HAProxy tells nobody
+                await trio.sleep(0.25)
+
+    async def _serves(self, record: PodRecord, names: set[str]) -> bool:
+        pod_scaler = self._pod_scalers.get(record.channel)
+        if pod_scaler is None:
+            return False
+        if pod_scaler.state.phase is scaler.ScalePhase.WAKING:
+            return True
+        stats = await self._doors.facade.stats(pod_scaler.published.services)
+        return any(
+            one.held or any(pod.name in names and (pod.serving or pod.current) for pod in one.pods)
+            for one in stats.values()
+        )
+
+    async def discard(self, record: PodRecord, namespace: str) -> None:
+        """A version that goes: what it wrote last is kept, then its namespace is taken away."""
+        views = [view for view in self._replicas.of(record.label) if view.namespace == namespace]
+        await self._logs.before_end(views)
+        await self._doors.cluster.delete_namespace(namespace)
 
     async def _in_flight(self, pod_scaler: PodScaler) -> int:
         """Shut all its services off; what they still have to finish."""

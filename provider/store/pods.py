@@ -82,6 +82,8 @@ def _values(tx: Tx, record: PodRecord) -> dict[str, Any]:
         "failing": record.failing,
         "version": record.version,
         "applied": record.applied,
+        "first_namespace": record.first_namespace,
+        "other": record.other,
     }
 
 
@@ -110,6 +112,8 @@ def _record(tx: Tx, row: Row[Any]) -> PodRecord:
         failing=row.failing,
         version=row.version,
         applied=row.applied,
+        first_namespace=row.first_namespace,
+        other=row.other,
     )
 
 

@@ -45,6 +45,8 @@ PODS = Table(
     Column("failing", Boolean, nullable=False),
     Column("version", Integer, nullable=False),
     Column("applied", Boolean, nullable=False),
+    Column("first_namespace", String(63), nullable=False),
+    Column("other", String(63)),
 )
 
 RUNS = Table(

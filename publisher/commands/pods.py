@@ -112,10 +112,15 @@ def validate(options: Common, file: Path) -> None:
             "cpu_milli": size.cpu_milli,
             "memory_mib": size.memory_mib,
             "volume_mib": pod.manifest.volume_mib,
+            "update": "stops-first" if pod.manifest.volume_mib else "beside",
             "trust": pod.manifest.spec.trust,
         }
 
-    run.guard(work, lambda result: [f"{file}: pod {result['pod']} is sound"])
+    def lines(result: dict[str, Any]) -> list[str]:
+        stops = ["its updates stop the version before first: it has a volume"]
+        return [f"{file}: pod {result['pod']} is sound", *(stops if result["volume_mib"] else [])]
+
+    run.guard(work, lines)
 
 
 @click.command(

@@ -70,6 +70,8 @@ class Delivery:
             self._keep_bundle()
         self._journal.if_interrupted = _if_interrupted(name, update=self._payment.there)
         before = await version_of(session, self._place.ref) if self._payment.there else None
+        if self._payment.there:
+            self._tell_stop()
         try:
             confirmed = await self._persist(host, session)
             self._remember_holder()
@@ -88,6 +90,13 @@ class Delivery:
         self._journal.result |= report.statement_facts(confirmed.statement)
         for endpoint in confirmed.statement.endpoints:
             self._journal.event("serving", f"{name} serves at {endpoint.url}", url=endpoint.url)
+
+    def _tell_stop(self) -> None:
+        """Two versions may not write one volume: such an update has a gap."""
+        stops = bool(self._pod.manifest.volume_mib)
+        self._journal.result["update"] = "stops-first" if stops else "beside"
+        if stops:
+            self._journal.event("stops-first", "the pod has a volume: the version before is stopped first")
 
     async def _after_update(
         self, host: Host, session: Session, error: TrustedPodsError, before: int | None

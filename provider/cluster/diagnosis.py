@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from trustedpods.protocol import limits
-from trustedpods.protocol.errors import TrustedPodsError
+from trustedpods.protocol.errors import Refused, TrustedPodsError
 from trustedpods.protocol.units import UnixSeconds
 from trustedpods.provider.cluster import views, workloads
 from trustedpods.provider.cluster.api.http import Api, path_of
@@ -50,6 +50,13 @@ _AWAY_REASONS = {"Unknown", "ContainerStatusUnknown"}
 
 _PASSING = "status unknown for quota"
 """A replica set's first try can come before the quota has counted; it tries again."""
+
+_LOG_GONE = (
+    b"failed to try resolving symlinks in path ",
+    b"failed to open log file ",
+    b"unable to retrieve container logs for ",
+)
+"""How the kubelet (pkg/kubelet/kuberuntime/logs) begins what it writes in place of a log."""
 
 _CLAIM = "PersistentVolumeClaim"
 
@@ -137,9 +144,16 @@ async def read_logs(
             "previous": str(previous).lower(),
         }
         data = (await api.call("GET", path, query=query)).content
+        if is_gone(data):
+            raise Refused("the container's log is there no more", rule="log-gone")
         if len(data) < limits.MAX_LOG_REPLY or tail == 1:
             return data
         tail = max(1, tail // 4)  # the limit cuts off the newest lines: ask for fewer
+
+
+def is_gone(data: bytes | bytearray) -> bool:
+    """Whether this is no log but the kubelet's word that it has none any more: it says so with status 200."""
+    return data.startswith(_LOG_GONE)
 
 
 def crash_in(pod: KubeObject) -> Crash | None:

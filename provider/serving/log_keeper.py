@@ -14,6 +14,7 @@ import trio
 
 from trustedpods.protocol.errors import TrustedPodsError
 from trustedpods.protocol.ids import ChannelId
+from trustedpods.provider.cluster.diagnosis import is_gone
 from trustedpods.provider.cluster.views import PodView
 from trustedpods.provider.doors import Doors
 from trustedpods.provider.pods.records import Pods
@@ -48,7 +49,8 @@ class LogReading(StrEnum):
 def reading_of(before: PodView | None, now: PodView) -> LogReading | None:
     """What a change of a replica asks to be read, if anything."""
     if now.over:
-        return LogReading.ENDED if before is None or not before.over else None
+        ended = (before is None or not before.over) and now.deleted_at is None  # else it was listened to
+        return LogReading.ENDED if ended else None
     if now.deleted_at is not None:
         return LogReading.ENDING if before is None or before.deleted_at is None else None
     if before is not None and now.restarts > before.restarts:
@@ -120,7 +122,7 @@ class LogKeeper:
         except TrustedPodsError:
             if not heard:
                 raise
-        return bytes(heard)
+        return b"" if is_gone(heard) else bytes(heard)
 
     async def _store(
         self, channel: ChannelId, view: PodView, container: str, reading: LogReading, data: bytes

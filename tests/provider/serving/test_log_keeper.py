@@ -33,7 +33,7 @@ OVER = replace(ENDING, over=True)
         (RUNNING, ENDING, LogReading.ENDING),
         (None, ENDING, LogReading.ENDING),
         (ENDING, ENDING, None),
-        (ENDING, OVER, LogReading.ENDED),
+        (ENDING, OVER, None),
         (RUNNING, replace(RUNNING, over=True, phase="Failed"), LogReading.ENDED),
         (OVER, OVER, None),
     ],
@@ -103,6 +103,32 @@ async def test_the_run_before_a_restart_is_kept(world, virtual_time):
 
 async def kept_runs(parts, caller):
     return await parts.doors.store.read(last_logs.runs_of, caller.ref.channel)
+
+
+GONE = [
+    b'failed to try resolving symlinks in path "/var/log/pods/n_p_u/web/4.log": lstat: no such file',
+    b"unable to retrieve container logs for containerd://0123",
+    b'failed to open log file "/var/log/pods/n_p_u/web/4.log": no such file',
+]
+
+
+@pytest.mark.parametrize("words", GONE)
+async def test_the_kubelet_s_word_that_a_log_is_gone_is_no_log(world, virtual_time, words):
+    """It comes with status 200, names paths of the host, and must not replace what was read before."""
+    async with serving(world) as (parts, caller):
+        world.cluster.written["web"] = b"last words\n"
+        logs = world.cluster.logs
+
+        async def gone_while_it_ends(namespace, pod, container, tail=100, **more):
+            data = await logs(namespace, pod, container, tail, **more)
+            ending = world.cluster.lives[namespace].pods[pod].deleted_at is not None
+            return words if ending else data
+
+        world.cluster.logs = gone_while_it_ends
+        await until(lambda: scaler_phase(parts, caller) is ScalePhase.ASLEEP)
+        await until(lambda: not next(iter(world.cluster.lives.values())).pods)
+        await trio.sleep(1)
+        assert [run.data for run in await kept_runs(parts, caller)] == [b"last words\n"]
 
 
 async def test_a_version_that_failed_leaves_its_logs(world, virtual_time):

@@ -8,9 +8,11 @@ from eth_account import Account
 from eth_account.messages import encode_typed_data
 
 from trustedpods.contracts.records import NEVER, NOTHING
+from trustedpods.contracts.terms import packed
 from trustedpods.contracts.usage import SignedClaim, UsageClaim
 from trustedpods.protocol.errors import BadInput
 from trustedpods.protocol.ids import Address, keccak256
+from trustedpods.protocol.sealing.signatures import signer_of
 from trustedpods.protocol.units import TokenUnits, UnixSeconds
 
 PAYMENTS_NAME = "PodPayments"
@@ -43,6 +45,7 @@ _MOVE_TYPES = {
         {"name": "from", "type": "uint32"},
         {"name": "upTo", "type": "uint32"},
         {"name": "pay", "type": "uint88"},
+        {"name": "asOf", "type": "uint32"},
         {"name": "deadline", "type": "uint32"},
     ]
 }
@@ -100,23 +103,36 @@ _NO_PERMIT = Permit(Address("0x" + 40 * "0"), Address("0x" + 40 * "0"), NOTHING,
 class Move:
     """A publisher's consent to another meter; see `Move` in PodPayments.sol.
 
-    With `from_`, `up_to` and `pay` zero the channel only moves. Keep `deadline` short: a move
-    without settlement can be handed in again until then.
+    With `from_`, `up_to` and `pay` zero the channel only moves. `as_of` is the chain's time when the
+    publisher looked, later than the channel's `up_to`: the move is void once the channel stands at or
+    after it, as it does in any later life. Keep `deadline` short: a move without settlement can be
+    handed in again until then, should the channel come back with nothing claimed. `whole` is the
+    word of who hands it in, and not signed: skip the move rather than pay less than `pay`.
     """
 
     owner: Address
     salt: bytes
     old_meter: Address
     new_meter: Address
+    as_of: UnixSeconds
     deadline: UnixSeconds
     from_: UnixSeconds = NEVER
     up_to: UnixSeconds = NEVER
     pay: TokenUnits = NOTHING
+    whole: bool = False
 
     @property
     def plan(self) -> int:
-        """The packed word of `rotate`."""
-        return self.deadline << 152 | self.from_ << 120 | self.up_to << 88 | self.pay
+        """The packed word of `rotate`; a number that does not fit its field is a bug here."""
+        return packed(
+            (self.pay, 88),
+            (self.up_to, 32),
+            (self.from_, 32),
+            (self.deadline, 32),
+            (self.as_of, 32),
+            (0, 39),
+            (self.whole, 1),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,12 +216,13 @@ def sign_voucher(key: bytes, domain: Domain, voucher: Voucher) -> bytes:
 
 
 def move_signer(domain: Domain, move: Move, signature: bytes) -> Address | None:
-    """Whose signature of a move this is; None when it is none at all."""
-    try:
-        signable = encode_typed_data(domain.fields(), _MOVE_TYPES, _move(move))
-        return Address(Account.recover_message(signable, signature=signature))
-    except Exception:  # noqa: BLE001  eth-account and eth-keys raise several classes for bad bytes
-        return None
+    """Whose signature of a move this is; None when it is none that the contract takes."""
+    return signer_of(move_digest(domain, move), signature)
+
+
+def usage_signer(domain: Domain, claim: UsageClaim, signature: bytes) -> Address | None:
+    """Which meter signed a batch; None when it is no signature at all, and the contract reverts."""
+    return signer_of(usage_digest(domain, claim), signature)
 
 
 def _usage(claim: UsageClaim) -> dict[str, Any]:
@@ -236,6 +253,7 @@ def _move(move: Move) -> dict[str, Any]:
         "from": move.from_,
         "upTo": move.up_to,
         "pay": move.pay,
+        "asOf": move.as_of,
         "deadline": move.deadline,
     }
 

@@ -13,7 +13,14 @@ from multiaddr import Multiaddr
 from multiaddr.exceptions import Error as MultiaddrError
 
 from trustedpods.contracts.records import NEVER
-from trustedpods.contracts.terms import MAX_SCALE, MINUTE_S, pack_prices, unlock_minutes, unpack_prices
+from trustedpods.contracts.terms import (
+    MAX_SCALE,
+    MINUTE_S,
+    pack_prices,
+    packed,
+    unlock_minutes,
+    unpack_prices,
+)
 from trustedpods.protocol.errors import BadInput
 from trustedpods.protocol.ids import Address, address_from_bytes
 from trustedpods.protocol.messages.provider import LeastTerms, Prices, TrustClass
@@ -111,12 +118,12 @@ def pack_offer(prices: Prices, least: LeastTerms) -> int:
     mantissa, decimals = _decimal(least.deposit)
     if least.unlock_s % MINUTE_S:
         raise BadInput(f"an unlock period of {least.unlock_s} s is not a whole number of minutes")
-    return (
-        decimals << _DECIMALS_AT
-        | mantissa << _DEPOSIT_AT
-        | least.idle_mib << _IDLE_AT
-        | unlock_minutes(least.unlock_s) << _UNLOCK_AT
-        | pack_prices(prices)
+    return packed(
+        (pack_prices(prices), _UNLOCK_AT),
+        (unlock_minutes(least.unlock_s), _IDLE_AT - _UNLOCK_AT),
+        (least.idle_mib, _DEPOSIT_AT - _IDLE_AT),
+        (mantissa, _DECIMALS_AT - _DEPOSIT_AT),
+        (decimals, 8),
     )
 
 

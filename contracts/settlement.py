@@ -50,6 +50,8 @@ def settle(
         paid, flags = limit, ItemFlags.CUT_CAP
     if paid > channel.left:
         paid, flags = channel.left, flags | ItemFlags.CUT_DEPOSIT
+    if flags and item.whole and not item.release:
+        return ItemSettlement(_result(item, ItemFlags.DRY | flags, channel.up_to, NOTHING), channel)
     after = replace(
         channel,
         up_to=item.up_to,

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Terms of a channel: prices, rate cap and notice, as one word of the payment contract.
 
-Layout, high bits first: 0 u8, unlockAt u32, unlockMinutes u16, cap mantissa u24, cap exponent u8,
+Layout, high bits first: unlockAt u40, unlockMinutes u16, cap mantissa u24, cap exponent u8,
 scale u8, five prices u32 (the first in the lowest bits). `unlockAt` is the chain's, never ours.
 """
 
@@ -11,7 +11,7 @@ from fractions import Fraction
 from functools import lru_cache
 from typing import Self
 
-from trustedpods.protocol.errors import BadInput
+from trustedpods.protocol.errors import BadInput, LocalProtocolError
 from trustedpods.protocol.messages.provider import Prices
 from trustedpods.protocol.units import TokenUnits, UnixSeconds, Usage
 
@@ -24,10 +24,22 @@ MAX_DEPOSIT = TokenUnits((1 << 88) - 1)
 
 _PRICE_BITS = 32
 _MANTISSA_BITS = 24
+_SCALE_BITS = 8
 _SCALE_AT, _EXPONENT_AT, _MANTISSA_AT, _UNLOCK_MINUTES_AT, _UNLOCK_AT = 160, 168, 176, 200, 216
 _PRICES_MASK = (1 << _EXPONENT_AT) - 1
 _KNOWN_PRICES = 256
 """Prices kept decoded: all pods of a provider have few, and their channels are read every second or two."""
+
+
+def packed(*fields: tuple[int, int]) -> int:
+    """A word of (value, bits) fields, the first in its lowest bits; what does not fit is a bug here."""
+    word = place = 0
+    for value, bits in fields:
+        if not 0 <= value < 1 << bits:
+            raise LocalProtocolError(f"{value} does not fit the {bits} bits of its field")
+        word |= value << place
+        place += bits
+    return word
 
 
 def due(usage: Usage, prices: Prices) -> TokenUnits:
@@ -49,10 +61,7 @@ def price_list(prices: Prices) -> tuple[int, ...]:
 
 def pack_prices(prices: Prices) -> int:
     """Scale and mantissas as the low 168 bits of a terms or offer word."""
-    word = prices.scale << _SCALE_AT
-    for index, price in enumerate(price_list(prices)):
-        word |= price << (_PRICE_BITS * index)
-    return word
+    return packed(*((price, _PRICE_BITS) for price in price_list(prices)), (prices.scale, _SCALE_BITS))
 
 
 def unpack_prices(word: int) -> Prices:
@@ -133,11 +142,11 @@ class Terms:
 
     def pack(self) -> int:
         """The terms word as `open` takes it."""
-        return (
-            self.unlock_minutes << _UNLOCK_MINUTES_AT
-            | self.cap_mantissa << _MANTISSA_AT
-            | self.cap_exponent << _EXPONENT_AT
-            | pack_prices(self.prices)
+        return packed(
+            (pack_prices(self.prices), _EXPONENT_AT),
+            (self.cap_exponent, _MANTISSA_AT - _EXPONENT_AT),
+            (self.cap_mantissa, _MANTISSA_BITS),
+            (self.unlock_minutes, _UNLOCK_AT - _UNLOCK_MINUTES_AT),
         )
 
     @classmethod

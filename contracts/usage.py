@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import IntFlag
 from typing import Self
 
+from trustedpods.contracts.terms import packed
 from trustedpods.protocol.errors import BadInput, LocalProtocolError
 from trustedpods.protocol.ids import (
     CHANNEL_ID_BITS,
@@ -21,12 +22,14 @@ _QUANTITY_BITS = 48
 _U32 = (1 << 32) - 1
 _RELEASE = 1 << 255
 _VOUCHER = 1 << 254
+_WHOLE = 1 << 253
 
 
 class ItemFlags(IntFlag):
     """Why an item was not, or not wholly, paid; the contract's numbers.
 
-    STALE together with BAD_REF: the item asked for a voucher that is missing or does not hold.
+    STALE together with BAD_REF: the item asked for a voucher that is missing or does not hold. DRY
+    together with a cut: it asked to be paid whole, and could not be.
     """
 
     CUT_DEPOSIT = 1
@@ -49,7 +52,8 @@ class UsageItem:
     """One period of one channel.
 
     `release` asks to end the channel and refund its rest. With `voucher` the item counts together
-    with its publisher's voucher only, so that nobody can send it without and have it cut.
+    with its publisher's voucher only, so that nobody can send it without and have it cut. With
+    `whole` it is skipped rather than paid less than its due; not so an item that releases.
     """
 
     channel: ChannelId
@@ -58,6 +62,7 @@ class UsageItem:
     usage: Usage
     release: bool = False
     voucher: bool = False
+    whole: bool = False
 
     def words(self) -> tuple[int, int]:
         """The two words of `submitUsage`; numbers out of range are a bug here."""
@@ -66,6 +71,7 @@ class UsageItem:
         if not (0 <= self.from_ <= _U32 and 0 <= self.up_to <= _U32):
             raise LocalProtocolError(f"a period of {self.from_} to {self.up_to} does not fit 32 bits")
         second = (_RELEASE if self.release else 0) | (_VOUCHER if self.voucher else 0)
+        second |= _WHOLE if self.whole else 0
         for index, quantity in enumerate(self.usage.quantities):
             if not 0 <= quantity <= MAX_QUANTITY:
                 raise LocalProtocolError(f"quantity {index} of a usage item, {quantity}, exceeds 48 bits")
@@ -83,6 +89,7 @@ class UsageItem:
             usage=Usage(*quantities),
             release=bool(second & _RELEASE),
             voucher=bool(second & _VOUCHER),
+            whole=bool(second & _WHOLE),
         )
 
 
@@ -180,7 +187,8 @@ class SubmissionResult:
 
     def word(self) -> int:
         """The word as the contract logs it."""
-        return self.channel_low << 128 | int(self.flags) << 120 | self.up_to << 88 | self.paid
+        low = self.channel_low
+        return packed((self.paid, 88), (self.up_to, 32), (int(self.flags), 8), (low, 128))
 
     def is_for(self, channel: ChannelId) -> bool:
         """Whether this result belongs to that channel."""

@@ -4,25 +4,23 @@
 Run by the client for its user, and again by the provider, who trusts no client.
 """
 
+import posixpath
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from trustedpods.manifests.model import Container, PodManifest, Volume
+from trustedpods.manifests.model import Container, PodManifest, Volume, VolumeMount
+from trustedpods.manifests.problem import Location, Problem
+from trustedpods.protocol.limits import KIB, MAX_SECRET
 
 TLS_FILES = ("tls.crt", "tls.key")
 """Certificate chain and key, in PEM, as in a Kubernetes secret of type kubernetes.io/tls."""
 
-Location = tuple[str | int, ...]
-"""Path to a field, as in pydantic's errors: ("spec", "containers", 0, "image")."""
+MAX_VARIABLE = 128 * KIB
+"""Bytes of one environment variable with its name and its end: Linux starts no program with a longer one
+(MAX_ARG_STRLEN in linux/binfmts.h)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """One thing that is wrong, and where."""
-
-    location: Location
-    text: str
+SECRETS_TOO_LARGE = f"the files of all secrets are larger than {MAX_SECRET // KIB} KiB"
 
 
 def problems(manifest: PodManifest) -> Iterator[Problem]:
@@ -58,15 +56,62 @@ def _container(at: Location, container: Container, volumes: dict[str, Volume]) -
         if mount.name not in volumes:
             text = f"no volume is named {mount.name!r}{_known(volumes)}"
             yield Problem((*at, "volumeMounts", index, "name"), text)
-    paths = Counter(mount.mount_path for mount in container.volume_mounts)
-    for index, mount in enumerate(container.volume_mounts):
-        if paths[mount.mount_path] > 1:
-            yield Problem((*at, "volumeMounts", index, "mountPath"), "two volumes are mounted at one path")
+    yield from _mount_paths((*at, "volumeMounts"), container.volume_mounts)
+    yield from _sub_paths((*at, "volumeMounts"), container.volume_mounts, volumes)
     for index, variable in enumerate(container.env):
         if variable.value_from is not None:
             reference = variable.value_from.secret_key_ref
             location: Location = (*at, "env", index, "valueFrom", "secretKeyRef")
             yield from _secret_key(location, reference.name, reference.key, volumes)
+
+
+def _mount_paths(at: Location, mounts: Sequence[VolumeMount]) -> Iterator[Problem]:
+    """Each path once, however it is spelled, and none that the runtime needs for itself."""
+    spelled = [posixpath.normpath("/" + mount.mount_path.lstrip("/")) for mount in mounts]
+    paths = Counter(spelled)
+    for index, path in enumerate(spelled):
+        if paths[path] > 1:
+            yield Problem((*at, index, "mountPath"), "two volumes are mounted at one path")
+        if path in {"/", "/proc"} or path.startswith("/proc/"):
+            yield Problem((*at, index, "mountPath"), f"no container starts with a volume at {path}")
+
+
+def _sub_paths(at: Location, mounts: Sequence[VolumeMount], volumes: dict[str, Volume]) -> Iterator[Problem]:
+    """One file of a secret is one that the secret has."""
+    for index, mount in enumerate(mounts):
+        volume = volumes.get(mount.name)
+        files = volume.secret.files if volume is not None and volume.secret is not None else None
+        if files is not None and mount.sub_path not in (None, *files):
+            text = f"secret {mount.name!r} has no file {mount.sub_path!r}{_known(files)}"
+            yield Problem((*at, index, "subPath"), text)
+
+
+def secret_problems(manifest: PodManifest, secrets: Mapping[str, Mapping[str, bytes]]) -> Iterator[Problem]:
+    """What of *secrets*, files by volume and key, Kubernetes does not keep or gives no program."""
+    total = sum(len(content) for files in secrets.values() for content in files.values())
+    if total > MAX_SECRET:
+        yield Problem(("spec", "volumes"), SECRETS_TOO_LARGE)
+    parts = [("containers", manifest.spec.containers), ("initContainers", manifest.spec.init_containers)]
+    for field, containers in parts:
+        for index, container in enumerate(containers):
+            for number, variable in enumerate(container.env):
+                reference = variable.value_from.secret_key_ref if variable.value_from else None
+                value = secrets.get(reference.name, {}).get(reference.key) if reference else None
+                if value is not None:
+                    at: Location = ("spec", field, index, "env", number, "valueFrom", "secretKeyRef", "key")
+                    yield from _as_variable(at, variable.name, value)
+
+
+def _as_variable(at: Location, name: str, value: bytes) -> Iterator[Problem]:
+    remedy = "mount the secret as a file instead"
+    if len(name) + len(value) + 2 > MAX_VARIABLE:
+        yield Problem(at, f"{len(value)} bytes are too long for an environment variable: {remedy}")
+    if b"\0" in value:
+        yield Problem(at, f"the file holds a NUL, which no environment variable can: {remedy}")
+    try:
+        value.decode("utf-8")
+    except UnicodeDecodeError:
+        yield Problem(at, f"the file is not UTF-8 text, as an environment variable is: {remedy}")
 
 
 def _secret_key(at: Location, name: str, key: str, volumes: dict[str, Volume]) -> Iterator[Problem]:

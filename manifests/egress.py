@@ -38,7 +38,10 @@ class EgressPart(BaseModel):
 
 
 class IpBlock(EgressPart):
-    """Addresses `cidr`, without those of `except`."""
+    """Addresses `cidr`, without those of `except`, both in the one form that the API server takes.
+
+    As in Kubernetes an exception is smaller than what it is cut out of.
+    """
 
     cidr: str
     except_: Annotated[list[str], Field(max_length=MAX_EXCEPTS, alias="except")] = []
@@ -48,10 +51,17 @@ class IpBlock(EgressPart):
     def _is_network(cls, text: str) -> str:
         return str(_network(text))
 
+    @field_validator("except_")
+    @classmethod
+    def _are_networks(cls, texts: list[str]) -> list[str]:
+        return [str(_network(text)) for text in texts]
+
     @model_validator(mode="after")
     def _inside(self) -> Self:
         for text in self.except_:
-            if not _network(text).subnet_of(self.network):
+            if IPv4Network(text) == self.network:
+                raise ValueError(f"except {text} takes away all of {self.cidr}")
+            if not IPv4Network(text).subnet_of(self.network):
                 raise ValueError(f"except {text} is not inside {self.cidr}")
         return self
 

@@ -11,15 +11,35 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, Field, field_validator, model_validator
 
 from trustedpods.manifests.egress import Network
-from trustedpods.manifests.part import STRICT, DnsLabel, Port, not_yet
+from trustedpods.manifests.part import STRICT, DnsLabel, Port, Spelling, not_yet
 from trustedpods.manifests.quantity import CpuMilli, MiB, Seconds
 from trustedpods.manifests.service import Service
 from trustedpods.protocol.units import Resources
 
-EnvName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_.-]{0,254}$")]
-FileName = Annotated[str, Field(pattern=r"^[-._a-zA-Z0-9]{1,253}$")]
-AbsolutePath = Annotated[str, Field(pattern=r"^/[^\x00:]{0,511}$")]
-Text = Annotated[str, Field(max_length=32 * 1024)]
+EnvName = Annotated[
+    str,
+    Spelling(
+        r"[A-Za-z_][A-Za-z0-9_.-]{0,254}",
+        "up to 255 letters, digits, `_`, `.` and `-`, beginning with a letter or `_`",
+    ),
+]
+FileName = Annotated[
+    str,
+    Spelling(
+        r"(?!\.\.|\.$)[-._a-zA-Z0-9]{1,253}",
+        "one name of letters, digits, `-`, `_` and `.`, which does not begin with `..`",
+    ),
+]
+AbsolutePath = Annotated[
+    str,
+    Spelling(
+        r"/(?!(?:.*/)?\.\.(?:/|$))[^\x00-\x1f\x7f:]{0,511}",
+        "an absolute path without `:`, `..` and control characters, up to 512 characters",
+    ),
+]
+Text = Annotated[
+    str, Field(max_length=32 * 1024), Spelling(r"(?s:[^\x00]*)", "no program can be given a NUL")
+]
 
 DEFAULT_CPU_MILLI = 100
 DEFAULT_MEMORY_MIB = 128
@@ -48,7 +68,7 @@ class EnvSource(ManifestPart):
 
 
 class EnvVar(ManifestPart):
-    """One environment variable: a value, or a key of a secret."""
+    """One environment variable: a value, or a key of a secret; with neither it is empty, as in Kubernetes."""
 
     name: EnvName
     value: Text | None = None
@@ -56,7 +76,7 @@ class EnvVar(ManifestPart):
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:
-        if (self.value is None) == (self.value_from is None):
+        if self.value is not None and self.value_from is not None:
             raise ValueError("give either value or valueFrom")
         return self
 
@@ -66,13 +86,13 @@ class ContainerPort(ManifestPart):
 
     container_port: Port
     name: DnsLabel | None = None
-    protocol: Literal["TCP", "UDP"] = "TCP"
+    protocol: Literal["TCP", "UDP", "SCTP"] = "TCP"
 
     @field_validator("protocol")
     @classmethod
     def _tcp_only(cls, protocol: str) -> str:
-        if protocol == "UDP":
-            raise not_yet("protocol UDP")
+        if protocol != "TCP":
+            raise not_yet(f"protocol {protocol}")
         return protocol
 
 
@@ -84,16 +104,34 @@ class ResourceSizes(ManifestPart):
     ephemeral_storage: MiB = Field(default=DEFAULT_EPHEMERAL_MIB, alias="ephemeral-storage")
 
 
+class ResourceRequests(ManifestPart):
+    """What of the sizes is said again under `requests`."""
+
+    cpu: CpuMilli | None = None
+    memory: MiB | None = None
+    ephemeral_storage: MiB | None = Field(default=None, alias="ephemeral-storage")
+
+
 class ContainerResources(ManifestPart):
-    """`limits` is what is billed; `requests`, where given, must say the same."""
+    """`limits` is what is billed; `requests` say the same, or stand for limits where none are given."""
 
     limits: ResourceSizes = ResourceSizes()
-    requests: ResourceSizes | None = None
+    requests: ResourceRequests = ResourceRequests()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _requests_alone(cls, given: object) -> object:
+        if isinstance(given, dict) and "limits" not in given and given.get("requests"):
+            return {**given, "limits": given["requests"]}
+        return given
 
     @model_validator(mode="after")
     def _equal(self) -> Self:
-        if self.requests is not None and self.requests != self.limits:
-            raise ValueError("requests differ from limits: a pod gets, and pays, exactly its limits")
+        for name in ResourceRequests.model_fields:
+            if getattr(self.requests, name) not in (None, getattr(self.limits, name)):
+                raise ValueError(
+                    "requests differ from limits: a pod gets, and pays, exactly its limits; leave them out"
+                )
         return self
 
 
@@ -109,7 +147,10 @@ class VolumeMount(ManifestPart):
 class HttpGet(ManifestPart):
     """Ready when this answers with a status from 200 to 399."""
 
-    path: Annotated[str, Field(pattern=r"^/[!-~]{0,1023}$")] = "/"
+    path: Annotated[
+        str,
+        Spelling(r"/[!-~]{0,1023}", "a path that begins with `/`; a space is %20"),
+    ] = "/"
     port: Port
 
 
@@ -120,17 +161,37 @@ class TcpSocket(ManifestPart):
 
 
 class Probe(ManifestPart):
-    """When a container can take requests. Run by the provider's facade, not by the kubelet."""
+    """When a container can take requests. Run by the provider's facade, not by the kubelet.
+
+    Without a period it is asked closely, and a start may take as long as the provider lets any. A period and
+    a threshold say how long this one may take; the provider has a bound for that too.
+    """
 
     http_get: HttpGet | None = None
     tcp_socket: TcpSocket | None = None
     timeout_seconds: Annotated[int, Field(ge=1, le=60)] = 1
+    initial_delay_seconds: Annotated[int, Field(ge=0, le=3600)] = 0
+    period_seconds: Annotated[int, Field(ge=1, le=300)] | None = None
+    failure_threshold: Annotated[int, Field(ge=1, le=3600)] | None = None
+
+    @property
+    def start_seconds(self) -> int:
+        """How long a start may take; 0 if the probe does not say. Kubernetes' defaults: 10 s, 3 times."""
+        if self.period_seconds is None and self.failure_threshold is None:
+            return self.initial_delay_seconds
+        return self.initial_delay_seconds + (self.period_seconds or 10) * (self.failure_threshold or 3)
 
     @model_validator(mode="after")
     def _one_kind(self) -> Self:
         if (self.http_get is None) == (self.tcp_socket is None):
             raise ValueError("give either httpGet or tcpSocket")
         return self
+
+
+class SecurityContext(ManifestPart):
+    """What of a container may be shut further. All else is as the restricted profile has it."""
+
+    read_only_root_filesystem: bool = False
 
 
 class Container(ManifestPart):
@@ -150,6 +211,7 @@ class Container(ManifestPart):
     resources: ContainerResources = ContainerResources()
     volume_mounts: Annotated[list[VolumeMount], Field(max_length=32)] = []
     readiness_probe: Probe | None = None
+    security_context: SecurityContext = SecurityContext()
 
 
 class EmptyDir(ManifestPart):
@@ -213,14 +275,16 @@ class Scale(ManifestPart):
 class Payment(ManifestPart):
     """Money in whole tokens, as decimal text: `"2.5"`. `maxCostPerDay` bounds the replicas at once."""
 
-    deposit: Annotated[Decimal, Field(gt=0, max_digits=30, decimal_places=18)] | None = None
-    max_cost_per_day: Annotated[Decimal, Field(gt=0, max_digits=30, decimal_places=18)] | None = None
+    deposit: Annotated[Decimal, Field(gt=0, max_digits=30, decimal_places=18, strict=False)] | None = None
+    max_cost_per_day: (
+        Annotated[Decimal, Field(gt=0, max_digits=30, decimal_places=18, strict=False)] | None
+    ) = None
 
 
 class Notify(ManifestPart):
     """Where warnings go while no client runs: `webhook` gets a signed POST (docs/metering.md)."""
 
-    webhook: Annotated[str, Field(pattern=r"^https?://[!-~]{1,500}$")] | None = None
+    webhook: Annotated[str, Spelling(r"https?://[!-~]{1,500}", "an http or https URL")] | None = None
 
 
 class PodSpec(ManifestPart):
@@ -279,7 +343,7 @@ class PodManifest(ManifestPart):
     def replica_size(self) -> Resources:
         """What one replica gets and pays for while it runs."""
         limits = self.replica_limits
-        return Resources(cpu_milli=limits.cpu, memory_mib=limits.memory)
+        return Resources(limits.cpu, limits.memory, limits.ephemeral_storage)
 
     @property
     def replica_limits(self) -> ResourceSizes:

@@ -1,35 +1,30 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From a file that may be hostile to a checked manifest; every error says file, line and field.
+"""From bytes that may be hostile to a checked manifest; every error says file, line and field.
 
-Sizes are bounded before anything is read, and nested or repeated YAML before it is unfolded, so
-a YAML bomb or a 100 MB file costs nothing.
+The client comes in by `load`, a provider by `parse_received`, and both go through `_checked`: a provider
+checks as if no client existed. Sizes are bounded before anything is read.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
-from ruamel.yaml import YAML
-from ruamel.yaml.comments import CommentedMap, CommentedSeq
-from ruamel.yaml.composer import Composer, ComposerError
-from ruamel.yaml.error import MarkedYAMLError, YAMLError
-from ruamel.yaml.scalarfloat import ScalarFloat
+from pydantic_core import from_json
 
-from trustedpods.manifests.check import Location, Problem, problems
+from trustedpods.manifests.check import SECRETS_TOO_LARGE, problems, secret_problems
+from trustedpods.manifests.documents import first_document, line_of, plain, text_of
 from trustedpods.manifests.model import PodManifest
+from trustedpods.manifests.problem import Location, Problem
+from trustedpods.manifests.words.files import other_file
+from trustedpods.manifests.words.mistakes import in_plain_words
+from trustedpods.manifests.words.settle import settled
 from trustedpods.protocol.errors import BadInput
-from trustedpods.protocol.limits import KIB, MAX_SECRET
+from trustedpods.protocol.limits import KIB, MAX_MANIFEST_JSON, MAX_SECRET
 
 MAX_MANIFEST = 128 * KIB
 """A manifest is a page or two; 128 KiB leaves room for generated ones and parses in a second."""
-
-MAX_NODES = 10_000
-"""Values after aliases are unfolded: far above any real manifest, far below a bomb."""
-
-MAX_DEPTH = 32
-"""Nesting of a PodSpec is about ten."""
 
 MAX_SHOWN = 8
 """Problems listed at once; more would scroll the first one away."""
@@ -52,28 +47,52 @@ def load(path: Path) -> LoadedManifest:
 
     Raises `BadInput` with file, line and field; nothing else, whatever the file holds.
     """
-    tree = _compose(_read_manifest(path).decode("utf-8", "replace"), path)
-    try:
-        manifest = PodManifest.model_validate(_Unfolding(path).plain(tree))
-    except ValidationError as error:
-        raise _refusal(path, tree, _from_pydantic(error)) from None
-    if found := list(problems(manifest)):
+    tree, second = first_document(text_of(_read_manifest(path), path), path)
+    if (advice := other_file(tree)) is not None:
+        raise BadInput(advice, where=f"{path}:{line_of(tree, (next(iter(tree)),))}")
+    if second is not None:
+        text = f"one pod per file; a second document begins at line {second}"
+        raise BadInput(text, where=f"{path}:{second}", hint="write it into a file of its own")
+    manifest, found = _checked(plain(tree, path))
+    if manifest is None:
         raise _refusal(path, tree, found)
-    return LoadedManifest(manifest, path, _secrets(manifest, path, tree))
+    if len(manifest.model_dump_json(by_alias=True).encode()) > MAX_MANIFEST_JSON:
+        text = f"with every default written out it is larger than {MAX_MANIFEST_JSON // KIB} KiB"
+        raise BadInput(text, where=str(path), hint="use fewer or shorter entries, or secret files")
+    secrets = _secrets(manifest, path, tree)
+    if wrong := list(secret_problems(manifest, secrets)):
+        raise _refusal(path, tree, wrong)
+    return LoadedManifest(manifest, path, secrets)
 
 
-def parse_received(data: bytes) -> PodManifest:
-    """The manifest inside a bundle, checked again by the provider.
+def parse_received(data: bytes, secrets: Mapping[str, Mapping[str, bytes]] | None = None) -> PodManifest:
+    """The manifest inside a bundle, checked as `load` does; so are the *secrets* beside it, where given.
 
     Raises `BadInput`.
     """
+    if len(data) > MAX_MANIFEST_JSON:
+        raise BadInput(f"larger than {MAX_MANIFEST_JSON // KIB} KiB", where="manifest")
     try:
-        manifest = PodManifest.model_validate_json(data)
-    except ValidationError as error:
-        raise _refusal(None, None, _from_pydantic(error)) from None
-    if found := list(problems(manifest)):
+        tree = from_json(data)
+    except ValueError as error:
+        raise BadInput(f"not valid JSON: {error}", where="manifest") from None
+    manifest, found = _checked(tree)
+    if manifest is None:
         raise _refusal(None, None, found)
+    if wrong := list(secret_problems(manifest, secrets or {})):
+        raise _refusal(None, None, wrong)
     return manifest
+
+
+def _checked(tree: object) -> tuple[PodManifest | None, list[Problem]]:
+    """The one way from a tree in plain types to a sound manifest; None beside what is wrong."""
+    own, found = settled(tree)
+    try:
+        manifest = PodManifest.model_validate(own)
+    except ValidationError as error:
+        return None, [*found, *_from_pydantic(error, {problem.location[:-1] for problem in found})]
+    found = found or list(problems(manifest))
+    return (None if found else manifest), found
 
 
 def _read_manifest(path: Path) -> bytes:
@@ -88,7 +107,7 @@ def _read_manifest(path: Path) -> bytes:
 def _read_bounded(path: Path, limit: int, where: str) -> bytes:
     data = _read(path, limit + 1, where)
     if len(data) > limit:
-        raise BadInput(f"{path} is larger than {limit // KIB} KiB", where=where)
+        raise BadInput(SECRETS_TOO_LARGE, where=where)
     return data
 
 
@@ -104,79 +123,15 @@ def _read(path: Path, most: int, where: str) -> bytes:
         raise BadInput(f"cannot read {path}: {error.strerror}", where=where) from None
 
 
-def _compose(text: str, path: Path) -> Any:  # noqa: ANN401 - a YAML document can be anything
-    yaml = YAML(typ="rt")
-    yaml.Composer = _ShallowComposer
-    try:
-        return yaml.load(text)
-    except MarkedYAMLError as error:
-        mark = error.problem_mark
-        where = f"{path}:{mark.line + 1}" if mark else str(path)
-        raise BadInput(f"not valid YAML: {error.problem or error.context}", where=where) from None
-    except (YAMLError, ValueError, RecursionError, OverflowError) as error:
-        raise BadInput(f"not valid YAML: {str(error).splitlines()[0]}", where=str(path)) from None
+def _from_pydantic(error: ValidationError, told: Collection[Location]) -> Iterator[Problem]:
+    """What pydantic found, but for what follows from a word that was taken out of a part in *told*."""
+    for detail in error.errors(include_url=False, include_input=False):
+        at = detail["loc"]
+        if at not in told and not (detail["type"] == "missing" and at[:-1] in told):
+            yield Problem(at, in_plain_words(detail["type"], detail["msg"], at))
 
 
-class _ShallowComposer(Composer):
-    """Stops at nesting that no manifest has, before it costs seconds."""
-
-    _depth = 0
-
-    def compose_node(self, parent: Any, index: Any) -> Any:  # noqa: ANN401 - as the library has it
-        """The node that begins with the next event."""
-        self._depth += 1
-        if self._depth > MAX_DEPTH + 1:
-            mark = self.parser.peek_event().start_mark
-            raise ComposerError(None, None, f"nested deeper than {MAX_DEPTH} levels", mark)
-        node = super().compose_node(parent, index)
-        self._depth -= 1
-        return node
-
-
-class _Unfolding:
-    """A tree in plain types, without positions; counts values as aliases are unfolded."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._left = MAX_NODES
-
-    def plain(self, node: Any, depth: int = 0, line: int = 0) -> Any:  # noqa: ANN401 - as above
-        """*node*, *depth* levels down, which stands in *line* (from 0)."""
-        self._spend(depth, line)
-        if isinstance(node, Mapping):
-            return {k: self.plain(v, depth + 1, _own_line(node, k, line)) for k, v in node.items()}
-        if isinstance(node, Sequence) and not isinstance(node, str | bytes):
-            return [self.plain(v, depth + 1, _own_line(node, i, line)) for i, v in enumerate(node)]
-        if isinstance(node, ScalarFloat):
-            return float(node)
-        return node
-
-    def _spend(self, depth: int, line: int) -> None:
-        where = f"{self._path}:{line + 1}"
-        self._left -= 1
-        if self._left < 0:
-            raise BadInput(f"more than {MAX_NODES} values once aliases are unfolded", where=where)
-        if depth > MAX_DEPTH:
-            raise BadInput(f"nested deeper than {MAX_DEPTH} levels", where=where)
-
-
-def _own_line(node: object, part: object, otherwise: int) -> int:
-    """Line (from 0) of a key or an index of *node*; a key that was merged in (`<<`) has none."""
-    known = node.lc.data if isinstance(node, CommentedMap | CommentedSeq) else None
-    return int(known[part][0]) if known and part in known else otherwise
-
-
-def _from_pydantic(error: ValidationError) -> Iterator[Problem]:
-    for detail in error.errors(include_url=False, include_input=False, include_context=False):
-        message = detail["msg"].removeprefix("Value error, ")
-        if detail["type"] == "extra_forbidden":
-            message = "unknown field"
-        elif detail["type"] == "missing":
-            message = "this field is missing"
-        yield Problem(detail["loc"], message)
-
-
-def _refusal(path: Path | None, tree: Any, found: Iterator[Problem] | Sequence[Problem]) -> BadInput:  # noqa: ANN401
+def _refusal(path: Path | None, tree: Any, found: Iterable[Problem]) -> BadInput:  # noqa: ANN401
     lines = [f"{_place(path, tree, p.location)}: {p.text}" for p in found]
     first, *others = lines
     where, what = first.split(": ", 1)
@@ -189,19 +144,7 @@ def _place(path: Path | None, tree: Any, location: Location) -> str:  # noqa: AN
     field = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in location).lstrip(".")
     if path is None:
         return field or "manifest"
-    return f"{path}:{_line(tree, location)} {field}".rstrip()
-
-
-def _line(tree: Any, location: Location) -> int:  # noqa: ANN401
-    """Line (from 1) of the deepest part of *location* that is in the file."""
-    line = 0
-    for part in location:
-        inside = isinstance(tree, CommentedSeq) and isinstance(part, int) and part < len(tree)
-        if not inside and not (isinstance(tree, CommentedMap) and part in tree):
-            break
-        line = _own_line(tree, part, line)
-        tree = tree[part]
-    return line + 1
+    return f"{path}:{line_of(tree, location)} {field}".rstrip()
 
 
 def _secrets(manifest: PodManifest, path: Path, tree: Any) -> dict[str, dict[str, bytes]]:  # noqa: ANN401

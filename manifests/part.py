@@ -1,15 +1,52 @@
 # SPDX-License-Identifier: Apache-2.0
 """What every part of a manifest has in common."""
 
-from typing import Annotated
+import re
+from dataclasses import dataclass
+from typing import Annotated, Any
 
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic.alias_generators import to_camel
+from pydantic_core import CoreSchema, core_schema
 
-STRICT = ConfigDict(frozen=True, extra="forbid", alias_generator=to_camel, populate_by_name=True)
-"""Of all models of a manifest: camelCase in files, unknown fields refused."""
+STRICT = ConfigDict(frozen=True, extra="forbid", strict=True, alias_generator=to_camel, populate_by_name=True)
+"""Of all models of a manifest: camelCase in files, unknown fields refused, `true` no number and "8" no 8."""
 
-DnsLabel = Annotated[str, Field(pattern=r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$")]
+
+@dataclass(frozen=True, slots=True)
+class Spelling:
+    """Of a text that matches `pattern` whole (in ASCII); the error for another one says the `rule`."""
+
+    pattern: str
+    rule: str
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:  # noqa: ANN401 - pydantic's own
+        """Checks after pydantic has seen that it is a text."""
+        return core_schema.no_info_after_validator_function(self._checked, handler(source))
+
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        """The pattern, for editors."""
+        return {**handler(schema), "pattern": f"^(?:{self.pattern})$"}
+
+    def _checked(self, text: str) -> str:
+        if re.fullmatch(self.pattern, text, re.ASCII) is None:
+            shown = repr(text if len(text) <= MAX_WRONG_TEXT else text[:MAX_WRONG_TEXT] + "...")
+            raise ValueError(f"{shown} cannot stand here: {self.rule}")
+        return text
+
+
+MAX_WRONG_TEXT = 80
+"""Characters of a wrong text that its error repeats."""
+
+DnsLabel = Annotated[
+    str,
+    Spelling(
+        r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?",
+        "1 to 63 lower-case letters, digits and `-`, which is neither first nor last",
+    ),
+]
 """A name as Kubernetes takes it for most things (RFC 1123)."""
 
 Port = Annotated[int, Field(ge=1, le=65535)]

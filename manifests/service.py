@@ -6,14 +6,25 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, Field, model_validator
 from pydantic.alias_generators import to_camel
 
-from trustedpods.manifests.part import STRICT, DnsLabel, Port, not_yet
+from trustedpods.manifests.part import STRICT, DnsLabel, Port, Spelling, not_yet
 from trustedpods.manifests.quantity import MiB
 from trustedpods.protocol.messages.admission import ServiceProtocol
 
 HostName = Annotated[
-    str, Field(pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)+$", max_length=253)
+    str,
+    Field(max_length=253),
+    Spelling(
+        r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)+",
+        "a host name in lower case, with at least one dot, as shop.example.org",
+    ),
 ]
-PathPrefix = Annotated[str, Field(pattern=r"^(/\.?[0-9A-Za-z_~-][0-9A-Za-z._~-]{0,63}){1,8}$")]
+PathPrefix = Annotated[
+    str,
+    Spelling(
+        r"(/\.?[0-9A-Za-z_~-][0-9A-Za-z._~-]{0,63}){1,8}",
+        "a path as /api or /api/v1: up to 8 parts of letters, digits, `.`, `_`, `~`, `-`; no `/` at its end",
+    ),
+]
 """A path below a host, without a `/` at its end: `/api` stands for itself and all that follows `/api/`."""
 
 

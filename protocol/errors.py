@@ -23,6 +23,7 @@ class ExitCode(IntEnum):
     NETWORK = 8
     EVIDENCE = 9
     PLAN_HAS_CHANGES = 10
+    STORE = 11
 
 
 class TrustedPodsError(Exception):
@@ -95,6 +96,16 @@ class NetworkFailure(TrustedPodsError):
     exit_code = ExitCode.NETWORK
 
 
+class StoreFailure(NetworkFailure):
+    """A provider's books or spool cannot be read or written: the disk is full, broken, or not to be written.
+
+    Like any part that does not answer it says nothing of what is in them. `rule` says which trouble it is.
+    """
+
+    code = "store"
+    exit_code = ExitCode.STORE
+
+
 class EvidenceRefused(TrustedPodsError):
     """The provider's evidence does not prove what it must; `rule` is the failed check."""
 
@@ -123,6 +134,7 @@ _WIRE_CLASSES: dict[str, type[TrustedPodsError]] = {
         Refused,
         InsufficientFunds,
         NetworkFailure,
+        StoreFailure,
         EvidenceRefused,
         RemoteProtocolError,
     )

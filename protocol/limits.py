@@ -8,6 +8,9 @@ GIB = 1024 * MIB
 MAX_MESSAGE = 4 * MIB
 """One framed message: a bundle with 1 MiB of secrets fits three times over."""
 
+MAX_MANIFEST_JSON = 256 * KIB
+"""A pod's manifest in a bundle, with every default written out."""
+
 MAX_EVIDENCE = 64 * KIB
 """Reports are 1,184 bytes, quotes under 8 KiB; the rest is certificates and collateral."""
 
@@ -25,6 +28,12 @@ MAX_BLOBS = 512
 
 MAX_BLOB_SIZE = 16 * GIB
 """One image layer."""
+
+MAX_LAYERS = 127
+"""Layers of one image: what overlay file systems, and so Docker, can stack."""
+
+MAX_UNPACKED = 64 * GIB
+"""What one layer, and one pod's images together, may take on a node; a provider's own bound is lower."""
 
 BLOB_CHUNK = 1 * MIB
 """Plaintext bytes in a sealed chunk: the unit of resuming, small beside any link's second."""

@@ -49,7 +49,7 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class Resources:
-    """Size of a pod: what its containers' limits add up to, and what its volumes hold."""
+    """Size of a pod or a replica: CPU, memory, and disk (of a replica its scratch space)."""
 
     cpu_milli: int
     memory_mib: int

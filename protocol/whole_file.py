@@ -1,13 +1,27 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Files that are replaced as a whole: a reader, also one after a power cut, sees old or new content.
+"""Files of one user that are replaced as a whole, and the folders that they lie in.
 
-The new content is written beside the file under a name of its own, brought to the disk, and only
-then renamed over it (rename(2) is atomic); fsync(2) of the folder makes the rename itself last.
+A reader, also one after a power cut, sees old or new content. The new content is written beside the
+file under a name of its own, brought to the disk, and only then renamed over it (rename(2) is atomic);
+fsync(2) of the folder makes the rename itself last.
 """
 
 import os
 import secrets
 from pathlib import Path
+
+PRIVATE_FOLDER = 0o700
+"""What one user's programs keep is nobody else's to read or to list, whatever the umask says."""
+
+
+def private_folder(path: Path) -> None:
+    """Make *path* and what is missing above it, for this user alone; folders that are there stay as they are.
+
+    `Path.mkdir` with `parents` gives its mode to the last folder only. Raises `OSError`.
+    """
+    for folder in (*reversed(path.parents), path):
+        if not folder.is_dir():
+            folder.mkdir(PRIVATE_FOLDER, exist_ok=True)
 
 
 def replace_whole(path: Path, data: bytes, mode: int = 0o600) -> None:

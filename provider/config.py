@@ -11,7 +11,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from trustedpods.contracts.records import Market
 from trustedpods.protocol.errors import BadInput
 from trustedpods.protocol.ids import Address, parse_address
-from trustedpods.protocol.limits import MIB
+from trustedpods.protocol.limits import MAX_UNPACKED, MIB
 from trustedpods.protocol.messages.base import U32
 from trustedpods.protocol.messages.provider import LeastTerms, Prices
 from trustedpods.provider.core.egress import NOT_THE_WORLD
@@ -193,13 +193,17 @@ class TermsSection(Section):
     `min_claim` (base units): a batch that earns less is not sent. With `coin_price` (base units of
     the token that a whole coin of the chain, 10^18 wei, costs) gas is weighed too: a claim waits while it
     would cost more than `max_gas_percent` of what it brings; one that is half an interval overdue may
-    cost all of it, and none ever costs more, except where it returns a deposit.
+    cost all of it, and none ever costs more, except where it returns a deposit. `max_image_mib` bounds
+    what a pod's images take, packed and unpacked.
+
+    A replica must be ready within `start_limit_s`, or what its readiness probe asks for, up to `max_start_s`.
     """
 
     min_deposit: Annotated[int, Field(ge=0)] = 0
     unlock_s: PositiveSeconds = 3600
     grace_s: Annotated[int, Field(ge=0, le=366 * 86400)] = 86400
     idle_mib: U32 = 0
+    max_image_mib: Annotated[int, Field(ge=1, le=MAX_UNPACKED // MIB)] = 20 * 1024
     claim_interval_s: PositiveSeconds = 86400
     min_claim: Annotated[int, Field(ge=0)] = 1
     coin_price: Annotated[int, Field(ge=0, lt=1 << 128)] = 0
@@ -207,6 +211,7 @@ class TermsSection(Section):
     warn_before_s: PositiveSeconds = 6 * 3600
     idle_after_s: Annotated[int, Field(ge=0, le=86400)] = 60
     start_limit_s: PositiveSeconds = 120
+    max_start_s: PositiveSeconds = 900
 
 
 class StoreSection(Section):
@@ -215,6 +220,10 @@ class StoreSection(Section):
     path: PathText
     spool: PathText
     spool_quota_mib: Annotated[int, Field(ge=1)] = 64 * 1024
+    reserve_mib: Annotated[int, Field(ge=0, le=64 * 1024)] = 64
+    """Set aside on the books' disk; freed when it is full, so that pods stop and claims go out."""
+    min_free_mib: Annotated[int, Field(ge=0, le=1024 * 1024)] = 256
+    """Below it no new pod is taken."""
 
 
 class WebhooksSection(Section):

@@ -7,7 +7,6 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from trustedpods.manifests.model import Probe
 from trustedpods.protocol.codec import encode
 from trustedpods.protocol.evidence import KeyBinding
 from trustedpods.protocol.ids import Address, address_bytes
@@ -33,7 +32,9 @@ if TYPE_CHECKING:
     from trustedpods.provider.facade.facade import Facade
 
 
-UntilReady = Callable[[str, Sequence[Probe], float], Awaitable[readiness.ProbeResult]]
+UntilReady = Callable[
+    [str, Sequence[readiness.ContainerProbe], float, readiness.Tally], Awaitable[readiness.ProbeResult]
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +84,7 @@ class Doors:
             claim_interval_s=self.config.terms.claim_interval_s,
             private_webhooks=self.config.webhooks.allow_private,
             egress_closed=self.config.cluster.closed_networks,
+            max_image_mib=self.config.terms.max_image_mib,
         )
 
     def now(self) -> UnixSeconds:
@@ -106,6 +108,7 @@ def profile_of(config: ProviderConfig, *, simulated: bool, addresses: list[str])
             prices=config.prices,
             least=config.least,
             grace_s=config.terms.grace_s,
+            max_image_mib=config.terms.max_image_mib,
             addresses=addresses,
         )
     )

@@ -11,8 +11,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
-from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
+
+from trustedpods.provider.core.disk import DiskState
 
 Fact = Literal["chain", "cluster", "facade"]
 
@@ -25,7 +27,7 @@ class Snapshot:
     """The daemon at one moment.
 
     Money is in base units of the market's token, times in Unix seconds; `gas_wei` is -1 when the chain did
-    not say.
+    not say. `last_claim` is None when the books could not be read.
     `shortest_runway_s` is None when no pod has a bounded one, `oldest_claim` when no pod is paid for.
     """
 
@@ -39,10 +41,13 @@ class Snapshot:
     spool_quota_bytes: int
     free_slots: int
     claims_by_state: Mapping[str, int]
-    last_claim: int
+    last_claim: int | None
     oldest_claim: int | None
     shortest_runway_s: int | None
     gas_wei: int
+    disk_state: str
+    disk_free_bytes: int
+    store_failures: Mapping[str, int]
 
 
 class Metrics:
@@ -127,8 +132,21 @@ class SnapshotCollector(Collector):
             "trustedpods_scale_states", "Published pods by scaler state.", "state", now.pods_by_scale
         )
         yield _by_label("trustedpods_claims", "Claims by state.", "state", now.claims_by_state)
+        yield _by_label(
+            "trustedpods_disk_state",
+            "1 at how the disk of the books is: good takes pods, all others do not.",
+            "state",
+            {str(state): int(state == now.disk_state) for state in DiskState},
+        )
+        failures = CounterMetricFamily(
+            "trustedpods_store_failures", "Reads and writes of the books that failed.", labels=["rule"]
+        )
+        for rule, count in sorted(now.store_failures.items()):
+            failures.add_metric([rule], count)
+        yield failures
         yield from _gauges(
             (
+                ("trustedpods_disk_free_bytes", "Free on the disk of the books.", now.disk_free_bytes),
                 ("trustedpods_replicas", "Replicas that run.", now.replicas),
                 ("trustedpods_replicas_ready", "Replicas that take requests.", now.ready),
                 ("trustedpods_pods_waited_for", "Pods whose first request waits.", now.waking),

@@ -6,6 +6,8 @@ from collections.abc import Awaitable, Callable
 
 import trio
 
+from trustedpods.protocol.errors import TrustedPodsError
+
 _log = logging.getLogger(__name__)
 
 PAUSE_S = 2.0
@@ -16,6 +18,9 @@ async def supervise(name: str, task: Callable[[], Awaitable[None]]) -> None:
     while True:
         try:
             await task()
+        except TrustedPodsError as error:
+            _log.warning("%s: %s; it begins again", name, error)
+            await trio.sleep(PAUSE_S)
         except Exception:  # noqa: BLE001 - the next look may well succeed
             _log.exception("%s failed; it begins again", name)
             await trio.sleep(PAUSE_S)

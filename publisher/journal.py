@@ -1,17 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a verb does, step by step: shown to a person as it happens, kept for programs.
 
-The names of steps are stable; `number` is the step's place in the protocol (docs/cli.md lists
-them), so that a demonstration can print one table from the final object.
+It narrates and holds no result: what came out is what the verb returns (`results`). The names of steps
+are stable, with their numbers in the protocol (docs/cli.md lists them).
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
-from trustedpods.protocol.errors import TrustedPodsError
+Fact: TypeAlias = "str | int | float | bool | Sequence[Fact] | Mapping[str, Fact] | None"
+"""A JSON value that is told beside a step or an event; nothing in the client reads it back."""
 
 STEP_NUMBERS = {
     "start": 0,
@@ -46,17 +47,7 @@ class Step:
     name: str
     began: float
     seconds: float = 0.0
-    facts: dict[str, object] = field(default_factory=dict)
-
-    def as_json(self) -> dict[str, object]:
-        """For `-o json`."""
-        return {
-            "step": STEP_NUMBERS.get(self.name),
-            "name": self.name,
-            "began": round(self.began, 3),
-            "seconds": round(self.seconds, 3),
-            **self.facts,
-        }
+    facts: dict[str, Fact] = field(default_factory=dict)
 
 
 class Meter:
@@ -75,13 +66,12 @@ class Meter:
 
 
 class Journal:
-    """Steps and events of one run of a verb; `result` is filled as facts become known."""
+    """Steps and events of one run of a verb."""
 
     def __init__(self, show: Show) -> None:
         self.show = show
         self.steps: list[Step] = []
-        self.events: list[dict[str, object]] = []
-        self.result: dict[str, object] = {}
+        self.events: list[dict[str, Fact]] = []
         self.if_interrupted: str | None = None
         """What goes on without us, to be said after Ctrl-C."""
         self._start = time.monotonic()
@@ -101,26 +91,7 @@ class Journal:
         finally:
             step.seconds = self.elapsed - step.began
 
-    def event(self, name: str, text: str, **facts: object) -> None:
+    def event(self, name: str, text: str, **facts: Fact) -> None:
         """Something that belongs to no step of ours alone: shown, and kept with its time."""
         self.events.append({"at": round(self.elapsed, 3), "event": name, "text": text, **facts})
         self.show.line(text)
-
-    def as_json(self) -> dict[str, object]:
-        """What came out, with steps and events, for `-o json`."""
-        steps = sorted(self.steps, key=lambda step: step.began)
-        timed = {"seconds": round(self.elapsed, 3), "steps": [step.as_json() for step in steps]}
-        return self.result | timed | {"events": self.events}
-
-
-def error_facts(error: TrustedPodsError) -> dict[str, object]:
-    """An error for `-o json`."""
-    facts = {
-        "code": error.code,
-        "exit": int(error.exit_code),
-        "what": error.what,
-        "where": error.where,
-        "rule": error.rule,
-        "hint": error.hint,
-    }
-    return {name: value for name, value in facts.items() if value is not None}

@@ -10,9 +10,10 @@ from trustedpods.manifests.model import Container, PodManifest
 from trustedpods.manifests.parse import LoadedManifest, load
 from trustedpods.protocol import limits
 from trustedpods.protocol.errors import BadInput
+from trustedpods.protocol.images.layers import LayerFacts
 from trustedpods.publisher.core.adjust import adjusted
+from trustedpods.publisher.images.contents import capable_files, check_start, image_bytes, layer_facts
 from trustedpods.publisher.images.oci import Image, VerifiedBlob
-from trustedpods.publisher.images.runnable import check_user
 from trustedpods.publisher.images.source import open_image
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ class Pod:
     manifest: PodManifest
     loaded: LoadedManifest
     images: dict[str, Image]
+    layers: dict[str, LayerFacts]
 
     @property
     def name(self) -> str:
@@ -40,14 +42,18 @@ class Pod:
 
     @property
     def image_bytes(self) -> int:
-        """Bytes of all images; what two containers share counts once."""
-        return sum(
-            {blob.digest: blob.size for image in self.images.values() for blob in image.blobs}.values()
-        )
+        """Bytes that all images take, packed and unpacked; what two containers share counts once."""
+        return image_bytes(self.images.values(), self.layers)
+
+    @property
+    def capable_files(self) -> list[str]:
+        """Programs in the images that start only with capabilities, which no pod has."""
+        found = [path for image in self.images.values() for path in capable_files(image, self.layers)]
+        return list(dict.fromkeys(found))
 
 
 def read_pod(file: Path, cache: Path, name: str | None = None, trust: "TrustClass | None" = None) -> Pod:
-    """Read a manifest, the secrets it names and its images; layers are not hashed yet.
+    """Read a manifest, the secrets it names and its images; a layer that is known is not read again.
 
     Raises `BadInput`, before anything was sent or paid.
     """
@@ -55,15 +61,17 @@ def read_pod(file: Path, cache: Path, name: str | None = None, trust: "TrustClas
     manifest = adjusted(loaded, name, trust)
     known: dict[str, Image] = {}
     images: dict[str, Image] = {}
+    layers: dict[str, LayerFacts] = {}
     for place, container in _containers(manifest):
         where = f"{file}: spec.{place}.image"
         if container.image not in known:
-            known[container.image] = _open(container.image, file, cache, where)
-        images[container.name] = known[container.image]
-        check_user(images[container.name], where)
+            known[container.image], facts = _open(container.image, file, cache, where)
+            layers |= facts
+        images[container.name] = image = known[container.image]
+        check_start(image, layers, container.command, container.args, where)
     if len(images) > limits.MAX_IMAGES:
         raise BadInput(f"{len(images)} images; the bound is {limits.MAX_IMAGES}", where=str(file))
-    return Pod(manifest, loaded, images)
+    return Pod(manifest, loaded, images, layers)
 
 
 def _containers(manifest: PodManifest) -> Iterator[tuple[str, Container]]:
@@ -76,9 +84,10 @@ def _containers(manifest: PodManifest) -> Iterator[tuple[str, Container]]:
             yield f"{field}[{index}]", container
 
 
-def _open(reference: str, file: Path, cache: Path, where: str) -> Image:
+def _open(reference: str, file: Path, cache: Path, where: str) -> tuple[Image, dict[str, LayerFacts]]:
     try:
-        return open_image(reference, file.parent, cache)
+        image = open_image(reference, file.parent, cache)
+        return image, layer_facts(image, cache)
     except BadInput as error:
         what = f"{error.where}: {error.what}" if error.where else error.what
         raise BadInput(what, where=where, hint=error.hint) from None

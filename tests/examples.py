@@ -7,6 +7,7 @@ FEW = os.environ.get("EXAMPLES") == "few"
 PART = 4
 
 
-def examples(whole: int) -> int:
-    """*whole*, or a part of it where only a few are drawn."""
-    return max(1, whole // PART) if FEW else whole
+def examples(whole: int, few: int | None = None) -> int:
+    """*whole*; where only a few are drawn *few*, or a part of it."""
+    part = max(1, whole // PART) if few is None else few
+    return part if FEW else whole

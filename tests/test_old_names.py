@@ -43,7 +43,7 @@ MOVED = {
     """,
     "provider/migrations": "__init__ env",
     "provider/server": "answers seats",
-    "publisher": "hints memos reports session upload whole_file",
+    "publisher": "hints memos output reports session upload whole_file",
     "publisher/app": """
         __init__ attest audit bill channel deploy desk evidence facts find handover market memory
         money parcel pods policies provision reach refund release standing watch
@@ -122,9 +122,23 @@ RENAMED = {
     "provider/supervise.steadily": "supervise",
     "publisher/core/select.Wish": "Requirements",
     "publisher/market/locations.Place": "PodLocation",
+    "publisher/delivery/report.provider_facts": "Session.machine",
+    "publisher/delivery/report.statement_facts": "ConfirmedPod",
+    "publisher/journal.Journal.as_json": "run_json",
+    "publisher/journal.error_facts": "ErrorReport",
+    "publisher/market/locations.places": "pod_locations",
     "publisher/market/market.Desk": "MarketAccount",
     "publisher/market/market.Window": "Market",
+    "publisher/state/pod_records.Memos": "PodRecords",
+    "publisher/state/pod_records.PodMemo": "PodRecord",
+    "publisher/state/pod_records.ShapeMemo": "ShapeRecord",
     "publisher/verbs/delivery.HandOver": "Delivery",
+    "publisher/verbs/pods.PodVisit": "Visit",
+    "publisher/verbs/pods.place_facts": "PodLocation.pod_channel",
+    "publisher/verbs/watch.Watched": "WatchedPod",
+    "publisher/visits/records.memos": "pod_records",
+    "publisher/visits/visit.Visit.memo": "record",
+    "publisher/visits/visit.Visit.place": "location",
     "publisher/visits/visit.Standing": "Visit",
 }
 """What had the name before, by the module that it is in now, and what it is called instead."""

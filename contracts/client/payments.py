@@ -19,7 +19,9 @@ BATCH_GAS, ITEM_GAS, RELEASE_GAS, VOUCHER_GAS, MOVE_GAS = 80_000, 12_000, 60_000
 """What a batch is given at least, in all and for each item (docs/benchmarks.md says what they use).
 
 An item that a lagging node skips in its estimate, as its period ends in the future there, is paid
-where the batch is mined, and that takes more gas.
+where the batch is mined, and that takes more gas. A contract wallet that signs a voucher or a
+move is given 60,000 to check it, and the contract refuses the batch as a whole where they are not
+there: so a node's estimate finds them.
 """
 
 

@@ -3,6 +3,8 @@
 
 from collections.abc import Iterable, Sequence
 
+from hexbytes import HexBytes
+
 from trustedpods.contracts.client.base import CallResult, ChainBase
 from trustedpods.contracts.records import (
     Channel,
@@ -15,11 +17,14 @@ from trustedpods.contracts.records import (
 from trustedpods.contracts.terms import Terms
 from trustedpods.contracts.usage import SubmissionResult
 from trustedpods.protocol.errors import LocalProtocolError, NetworkFailure
-from trustedpods.protocol.ids import Address, ChannelId, address_bytes, keccak256
+from trustedpods.protocol.ids import Address, ChannelId, PodRef, address_bytes, keccak256
 from trustedpods.protocol.units import TokenUnits, UnixSeconds
 
 STATUS_BATCH = 500
 """Channels in one call: two words each, far below what nodes allow."""
+
+MAX_OPENING = 32 * 1024
+"""Bytes of a transaction in which a salt is looked for: some two hundred channels opened at once."""
 
 _WORD = 32
 _HEAD = 2 * _WORD
@@ -136,6 +141,18 @@ class PaymentViews(ChainBase):
             if channel is not None
         }
         return Rebuilt(live, hints)
+
+    async def salt_of(self, publisher: Address, opened: OpenedChannel) -> bytes | None:
+        """The salt of a channel that *publisher* opened, found in the transaction that did; a hint.
+
+        It is the only one of its 32 bytes in a row that make the channel's id. None where there are none.
+        """
+        transaction = await self._node.read(self._node.web3.eth.get_transaction, HexBytes(opened.tx_hash))
+        raw = bytes(transaction["input"])[:MAX_OPENING]
+        salts = (raw[at : at + _WORD] for at in range(len(raw) - _WORD + 1))
+        return next(
+            (salt for salt in salts if PodRef(opened.owner, publisher, salt).channel == opened.channel), None
+        )
 
     async def submissions(self, owner: Address, root: bytes) -> bytes | None:
         """Hash of the transaction that submitted the batch with this root; a hint."""

@@ -44,14 +44,16 @@ interface IPodPayments {
     }
 
     /// @notice A publisher's consent to another meter.
-    /// @dev With from, upTo and pay zero the channel only moves, wherever it stands; otherwise `from` must be the stored
-    ///      upTo and the period is settled for `pay`. A move without settlement is no nonce: it may be handed in again
-    ///      before its deadline if the channel ever comes back to the old meter, which a meter key, made anew at every
-    ///      boot, never does.
+    /// @dev With from, upTo and pay zero the channel only moves; otherwise `from` must be the stored upTo, the period
+    ///      must not be empty, and it is settled for `pay`.
+    ///      `asOf` binds a move to the channel as its publisher saw it: it is the chain's time then, and the stored upTo
+    ///      must lie before it. A later life of the channel begins with an upTo of its opening, which is not before
+    ///      `asOf`, and so does what a publisher moves by itself.
     /// @param publisher who opened the channel
     /// @param salt as it was opened
-    /// @param plan 0 u72 | deadline u32 | from u32 | upTo u32 | pay u88
-    /// @param signature the publisher's over Move: 65 or 64 bytes, or what its contract wallet takes
+    /// @param plan whole u1 | 0 u39 | asOf u32 | deadline u32 | from u32 | upTo u32 | pay u88; `whole`, the word of who
+    ///        hands it in and not signed: skip it rather than pay less than `pay`
+    /// @param signature the publisher's over Move: 65 bytes, or what its contract wallet takes
     struct Move {
         address publisher;
         bytes32 salt;
@@ -65,7 +67,7 @@ interface IPodPayments {
     /// @param publisher who opened the channel
     /// @param salt as it was opened
     /// @param most what the period may cost
-    /// @param signature the publisher's over Voucher: 65 or 64 bytes, or what its contract wallet takes
+    /// @param signature the publisher's over Voucher: 65 bytes, or what its contract wallet takes
     struct Voucher {
         address publisher;
         bytes32 salt;
@@ -87,6 +89,10 @@ interface IPodPayments {
     error Locked();
     /// @notice The caller may not do this.
     error Denied();
+    /// @notice A block's time does not fit the field that it would be kept in.
+    error TooLate();
+    /// @notice Less gas was sent than a contract wallet is given to check a signature.
+    error TooLittleGas();
 
     /// @notice A channel was opened; its first period starts at this block's time.
     /// @param owner whom it pays

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
+import {IERC1271} from "@openzeppelin/contracts/interfaces/IERC1271.sol";
 import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 import {IERC20Permit} from "@openzeppelin/contracts/token/ERC20/extensions/IERC20Permit.sol";
 import {SafeERC20} from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol";
 import {EIP712} from "@openzeppelin/contracts/utils/cryptography/EIP712.sol";
 import {ECDSA} from "@openzeppelin/contracts/utils/cryptography/ECDSA.sol";
-import {SignatureChecker} from "@openzeppelin/contracts/utils/cryptography/SignatureChecker.sol";
 import {ReentrancyGuardTransient} from "@openzeppelin/contracts/utils/ReentrancyGuardTransient.sol";
 import {IPodPayments} from "./IPodPayments.sol";
 import {Words} from "./Words.sol";
@@ -26,11 +26,13 @@ contract PodPayments is IPodPayments, EIP712, ReentrancyGuardTransient {
     uint256 public constant CUT_DEPOSIT = Words.CUT_DEPOSIT;
     /// @notice Flag of a result: paid less than due, the allowance is used up.
     uint256 public constant CUT_CAP = Words.CUT_CAP;
-    /// @notice Flag of a result: nothing left, nothing written; still claimable after a top-up.
-    uint256 public constant DRY = 4;
+    /// @notice Flag of a result: nothing written, still claimable after a top-up. Alone: nothing is left; with a flag of
+    ///         a cut: the item asks to be paid whole, and could not be.
+    uint256 public constant DRY = Words.DRY;
     /// @notice Flag of a result: skipped, upTo lies after this block's time.
     uint256 public constant FUTURE = 8;
-    /// @notice Flag of a result: skipped, from is not the stored upTo, or the period is empty.
+    /// @notice Flag of a result: skipped, from is not the stored upTo, the period is empty, or a move was signed before
+    ///         the channel came to stand where it stands.
     uint256 public constant STALE = 16;
     /// @notice Flag of a result: skipped, no such channel under this meter.
     uint256 public constant FOREIGN = 32;
@@ -41,9 +43,14 @@ contract PodPayments is IPodPayments, EIP712, ReentrancyGuardTransient {
     uint256 public constant BAD_REF = 128;
     uint256 private constant SKIPPED = FUTURE | STALE | FOREIGN;
 
-    /// @dev Bits of an item's second word: the channel is to end, and the item counts with a voucher only.
-    uint256 private constant RELEASE = 1 << 255;
-    uint256 private constant VOUCHED = 1 << 254;
+    /// @dev What a contract wallet is given to check a signature: enough for several owners behind a proxy, and little
+    ///      enough that a batch of 50, all of whose wallets burn it, fits a transaction of 5 million.
+    uint256 private constant WALLET_GAS = 60_000;
+    /// @dev What must be there before it is called: a call leaves a 64th of the gas behind (EIP-150), and costs itself.
+    uint256 private constant WALLET_CALL_GAS = WALLET_GAS + WALLET_GAS / 63 + 1_000;
+    /// @dev A move's word that it is to be paid whole, and the bits of it that mean nothing.
+    uint256 private constant WHOLE_MOVE = 1 << 255;
+    uint256 private constant NO_MOVE = uint256(type(uint40).max >> 1) << 216;
     /// @dev Marks a result, before its item is settled, as the ceiling of a voucher that holds.
     uint256 private constant LIFTED = 1 << 255;
 
@@ -55,7 +62,7 @@ contract PodPayments is IPodPayments, EIP712, ReentrancyGuardTransient {
     bytes32 public constant REF_TYPEHASH = keccak256("Ref(address publisher,bytes32 salt)");
     /// @notice EIP-712 type of what a publisher signs for another meter.
     bytes32 public constant MOVE_TYPEHASH = keccak256(
-        "Move(address owner,bytes32 salt,address oldMeter,address newMeter,uint32 from,uint32 upTo,uint88 pay,uint32 deadline)"
+        "Move(address owner,bytes32 salt,address oldMeter,address newMeter,uint32 from,uint32 upTo,uint88 pay,uint32 asOf,uint32 deadline)"
     );
 
     /// @notice EIP-712 type of what a publisher signs to lift the cap of one period.
@@ -205,7 +212,7 @@ contract PodPayments is IPodPayments, EIP712, ReentrancyGuardTransient {
     function unlock(address owner, bytes32 salt) external {
         (Channel storage c, uint256 id, uint256 terms) = _mine(owner, salt);
         if (Words.unlockAtIn(terms) != 0) revert Locked(); // a second call must not push the first
-        uint256 ending = block.timestamp + Words.noticeIn(terms);
+        uint256 ending = Words.ending(terms, block.timestamp);
         c.terms = Words.withUnlockAt(terms, ending);
         emit UnlockStarted(owner, id, ending);
     }
@@ -229,7 +236,8 @@ contract PodPayments is IPodPayments, EIP712, ReentrancyGuardTransient {
     }
 
     /// @notice Moves the caller's channel to another meter without the provider; only after the notice, as it cuts
-    ///         the old meter off like a close does. It ends the notice.
+    ///         the old meter off like a close does: what was not claimed until now is not claimed any more, and what was
+    ///         signed before it is void. It ends the notice.
     /// @param owner whom the channel pays
     /// @param salt as the channel was opened
     /// @param oldMeter who may claim now
@@ -240,10 +248,12 @@ contract PodPayments is IPodPayments, EIP712, ReentrancyGuardTransient {
         uint256 h = c.hot;
         uint256 tag = Words.tagOf(newMeter);
         if (Words.tagIn(h) != Words.tagOf(oldMeter) || tag == 0 || newMeter == owner) revert Denied();
-        c.hot = Words.hot(tag, Words.carryIn(h), Words.upToIn(h), Words.leftIn(h));
+        if (tag == Words.tagIn(h)) revert Denied(); // no move at all
+        uint256 moved = Words.dated(block.timestamp);
+        c.hot = Words.hot(tag, Words.carryIn(h), moved, Words.leftIn(h));
         c.terms = Words.withUnlockAt(terms, 0);
         uint256[] memory results = new uint256[](1);
-        results[0] = _result(id, 0, Words.upToIn(h), 0);
+        results[0] = _result(id, 0, moved, 0);
         emit Rotated(owner, oldMeter, newMeter, 0, results);
     }
 
@@ -252,8 +262,9 @@ contract PodPayments is IPodPayments, EIP712, ReentrancyGuardTransient {
     /// @notice Settles a batch of the calling meter's channels; nothing reverts because of one item.
     /// @param owner whose channels these are
     /// @param root Merkle root over the usage leaves of the batch
-    /// @param words pairs: id u192 | from u32 | upTo u32, then release u1 | 0 u15 | 5 x quantity u48;
-    ///        an item with the voucher bit, the one below the release, is skipped here
+    /// @param words pairs: id u192 | from u32 | upTo u32, then release u1 | voucher u1 | whole u1 | 0 u13 |
+    ///        5 x quantity u48; an item with the voucher bit is skipped here, one with the whole bit wherever it would be
+    ///        paid less than is due
     /// @param refs one for each item with the release bit, in order
     /// @return paid what the owner was credited
     function submitUsage(address owner, bytes32 root, uint256[] calldata words, Ref[] calldata refs)
@@ -271,7 +282,7 @@ contract PodPayments is IPodPayments, EIP712, ReentrancyGuardTransient {
     /// @param root Merkle root over the usage leaves of the batch
     /// @param words as in submitUsage
     /// @param refs one for each item with the release bit, in order
-    /// @param signature the meter's over Usage, 65 or 64 bytes
+    /// @param signature the meter's over Usage, 65 bytes
     /// @return paid what the owner was credited
     function submitUsageFor(
         address owner,
@@ -321,7 +332,9 @@ contract PodPayments is IPodPayments, EIP712, ReentrancyGuardTransient {
         returns (uint256 paid)
     {
         if (msg.sender != oldMeter && msg.sender != owner && !isOperator[owner][msg.sender]) revert Denied();
-        if (Words.tagOf(oldMeter) == 0 || Words.tagOf(newMeter) == 0 || newMeter == owner) revert BadTerms();
+        uint256 tag = Words.tagOf(newMeter);
+        if (Words.tagOf(oldMeter) == 0 || tag == 0 || newMeter == owner) revert BadTerms();
+        if (tag == Words.tagOf(oldMeter)) revert BadTerms(); // it would be good again and again
         uint256[] memory results = new uint256[](moves.length);
         for (uint256 i; i < moves.length; ++i) {
             (uint256 pay, uint256 result) = _rotate(owner, oldMeter, newMeter, moves[i]);
@@ -367,7 +380,7 @@ contract PodPayments is IPodPayments, EIP712, ReentrancyGuardTransient {
         id = idOf(order.owner, msg.sender, order.salt);
         Channel storage c = channels[order.owner][id];
         if (c.hot != 0) revert Live();
-        c.hot = Words.hot(tag, 0, block.timestamp, order.amount); // no allowance yet
+        c.hot = Words.hot(tag, 0, Words.dated(block.timestamp), order.amount); // no allowance yet
         c.terms = order.terms;
         emit Opened(order.owner, msg.sender, id, order.meter, order.terms, order.amount);
     }
@@ -436,7 +449,7 @@ contract PodPayments is IPodPayments, EIP712, ReentrancyGuardTransient {
     ) private view {
         uint256 k = 0;
         for (uint256 i; i < results.length && k < vouchers.length; ++i) {
-            if (words[2 * i + 1] & VOUCHED == 0) continue;
+            if (words[2 * i + 1] & Words.VOUCHED == 0) continue;
             Voucher calldata v = vouchers[k++];
             uint256 item = words[2 * i];
             if (idOf(owner, v.publisher, v.salt) != item >> 64) continue;
@@ -495,15 +508,15 @@ contract PodPayments is IPodPayments, EIP712, ReentrancyGuardTransient {
             flags = STALE;
         } else if (upTo > block.timestamp) {
             flags = FUTURE;
-        } else if (quantities & VOUCHED > lift) { // asks for a voucher and has none: LIFTED is the higher bit
+        } else if (quantities & Words.VOUCHED > lift) { // asks for a voucher and has none: LIFTED is the higher bit
             flags = STALE | BAD_REF;
         } else if (uint88(h) == 0) {
             flags = DRY;
         } else {
-            (pay, flags, c.hot) = Words.settle(h, c.terms, upTo, quantities, uint88(lift));
-            settled = upTo;
+            (pay, flags, h) = Words.settle(h, c.terms, upTo, quantities, uint88(lift));
+            c.hot = h;
         }
-        h = item >> 64 << 128 | flags << 120 | settled << 88 | pay;
+        h = item >> 64 << 128 | flags << 120 | h & Words.UP_TO | pay; // its upTo as it is stored now
         assembly ("memory-safe") {
             mstore(place, h)
         }
@@ -515,7 +528,7 @@ contract PodPayments is IPodPayments, EIP712, ReentrancyGuardTransient {
     {
         uint256 k = 0;
         for (uint256 i; i < results.length && k < refs.length; ++i) {
-            if (words[2 * i + 1] & RELEASE == 0) continue;
+            if (words[2 * i + 1] & Words.RELEASE == 0) continue;
             Ref calldata ref = refs[k++];
             if ((results[i] >> 120) & SKIPPED != 0) continue;
             uint256 id = words[2 * i] >> 64;
@@ -544,12 +557,16 @@ contract PodPayments is IPodPayments, EIP712, ReentrancyGuardTransient {
         uint256 flags = 0;
         if (Words.tagIn(h) != Words.tagOf(oldMeter)) {
             flags = FOREIGN;
-        } else if ((from | upTo | pay) != 0 && (from != settled || upTo < from)) {
+        } else if (settled >= uint32(m.plan >> 184)) {
+            flags = STALE; // signed before the channel came to stand here
+        } else if ((from | upTo | pay) != 0 && (from != settled || upTo <= from)) {
             flags = STALE;
         } else if (upTo > block.timestamp) {
             flags = FUTURE;
-        } else if (block.timestamp > uint32(m.plan >> 152) || !_consents(owner, oldMeter, newMeter, m)) {
+        } else if (m.plan & NO_MOVE != 0 || block.timestamp > uint32(m.plan >> 152) || !_consents(owner, oldMeter, newMeter, m)) {
             flags = BAD_REF;
+        } else if (pay > Words.leftIn(h) && m.plan & WHOLE_MOVE != 0) {
+            flags = DRY | CUT_DEPOSIT;
         }
         if (flags != 0) {
             pay = 0;
@@ -575,6 +592,7 @@ contract PodPayments is IPodPayments, EIP712, ReentrancyGuardTransient {
                 uint32(m.plan >> 120),
                 uint32(m.plan >> 88),
                 uint88(m.plan),
+                uint32(m.plan >> 184),
                 uint32(m.plan >> 152)
             )
         );
@@ -601,7 +619,20 @@ contract PodPayments is IPodPayments, EIP712, ReentrancyGuardTransient {
         // slither-disable-next-line unused-return  the third answer only explains a failure, and failure is enough here
         (address signer, ECDSA.RecoverError failure,) = ECDSA.tryRecoverCalldata(digest, signature);
         if (failure == ECDSA.RecoverError.NoError && signer == who) return true;
-        return who.code.length != 0 && SignatureChecker.isValidERC1271SignatureNow(who, digest, signature);
+        return who.code.length != 0 && _walletSigned(who, digest, signature);
+    }
+
+    /// @dev Whether a contract wallet takes a signature (ERC-1271), asked with a bounded amount of gas, so that one item
+    ///      cannot use up what the others need. Whoever sends less gas than that is refused as a whole: else an estimate
+    ///      of gas would find that the batch needs none for its wallets.
+    function _walletSigned(address wallet, bytes32 digest, bytes calldata signature) private view returns (bool takes) {
+        bytes memory question = abi.encodeCall(IERC1271.isValidSignature, (digest, signature));
+        if (gasleft() < WALLET_CALL_GAS) revert TooLittleGas();
+        bytes4 magic = IERC1271.isValidSignature.selector;
+        assembly ("memory-safe") {
+            takes := staticcall(WALLET_GAS, wallet, add(question, 32), mload(question), 0, 32)
+            takes := and(takes, and(gt(returndatasize(), 31), eq(mload(0), magic)))
+        }
     }
 
     function _hashRefs(Ref[] calldata refs) private pure returns (bytes32 hash) {

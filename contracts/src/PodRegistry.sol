@@ -91,6 +91,8 @@ contract PodRegistry {
     error Denied();
     /// @notice A field is out of its range.
     error BadEntry();
+    /// @notice A block's time does not fit the 32 bits that rows keep of it.
+    error TooLate();
 
     /// @notice A row was added or replaced as a whole.
     /// @param owner whose row it is
@@ -145,12 +147,12 @@ contract PodRegistry {
         }
         _checkOffer(entry.offer);
         Stored storage row = rows[msg.sender][daemon];
-        uint256 position = row.position;
+        uint192 position = row.position;
         if (position == 0) {
-            position = keys.length;
+            position = uint192(keys.length); // no list is as long as 2^192 keys
             keys.push(_keyOf(msg.sender, daemon));
         }
-        (row.position, row.updatedAt) = (uint192(position), uint32(block.timestamp));
+        (row.position, row.updatedAt) = (position, _now());
         (row.trust, row.tee, row.token, row.region) = (entry.trust, entry.tee, entry.token, entry.region);
         (row.offer, row.chip, row.profile) = (entry.offer, entry.chip, entry.profile);
         row.endpoint = entry.endpoint;
@@ -164,7 +166,7 @@ contract PodRegistry {
         _checkOffer(offer);
         Stored storage row = _row(msg.sender, daemon);
         row.offer = offer;
-        row.updatedAt = uint32(block.timestamp);
+        row.updatedAt = _now();
         emit Priced(msg.sender, daemon, offer);
     }
 
@@ -200,7 +202,7 @@ contract PodRegistry {
         Stored storage row = _operated(owner, daemon);
         row.profile = profile;
         row.endpoint = endpoint;
-        row.updatedAt = uint32(block.timestamp);
+        row.updatedAt = _now();
         emit Moved(owner, daemon, profile, endpoint);
     }
 
@@ -208,7 +210,7 @@ contract PodRegistry {
     /// @param owner whose row it is
     /// @param daemon which of the owner's rows
     function heartbeat(address owner, uint32 daemon) external {
-        _operated(owner, daemon).updatedAt = uint32(block.timestamp);
+        _operated(owner, daemon).updatedAt = _now();
     }
 
     // ---- anybody ----
@@ -298,6 +300,11 @@ contract PodRegistry {
     }
 
     // ---- inside ----
+
+    function _now() private view returns (uint32) {
+        if (block.timestamp > type(uint32).max) revert TooLate();
+        return uint32(block.timestamp);
+    }
 
     function _keyOf(address owner, uint32 daemon) private pure returns (uint192) {
         return uint192(daemon) << 160 | uint160(owner);

@@ -13,6 +13,7 @@ abstract contract Base is Signing {
     uint256 internal constant DAY = 1 days;
     uint256 internal constant RELEASE = 1 << 255;
     uint256 internal constant VOUCHED = 1 << 254;
+    uint256 internal constant WHOLE = 1 << 253;
     uint256 internal constant PUBLISHER_KEY = 7;
     uint256 internal constant METER_KEY = 200;
     uint256 internal constant NEXT_METER_KEY = 201;
@@ -148,9 +149,23 @@ abstract contract Base is Signing {
     {
         m.publisher = vm.addr(key);
         m.salt = SALT;
-        m.plan = uint256(deadline) << 152 | uint256(from) << 120 | uint256(upTo) << 88 | amount;
-        bytes32 hash = moveHash(owner, SALT, meter, to, from, upTo, amount, deadline);
+        uint32 asOf = uint32(block.timestamp + 1); // channels here are often opened in the block in which they move
+        m.plan = uint256(asOf) << 184 | uint256(deadline) << 152 | uint256(from) << 120 | uint256(upTo) << 88 | amount;
+        bytes32 hash = moveHash(owner, SALT, meter, to, from, upTo, amount, asOf, deadline);
         m.signature = sign(key, digestOf(pay, hash));
+    }
+
+    /// @notice The publisher's word at a time of its choice, good for ever.
+    function moveAsOf(uint32 asOf, uint32 from, uint32 upTo, uint88 amount)
+        internal
+        view
+        returns (IPodPayments.Move memory m)
+    {
+        (m.publisher, m.salt) = (publisher, SALT);
+        uint32 deadline = type(uint32).max;
+        m.plan = uint256(asOf) << 184 | uint256(deadline) << 152 | uint256(from) << 120 | uint256(upTo) << 88 | amount;
+        bytes32 hash = moveHash(owner, SALT, meter, nextMeter, from, upTo, amount, asOf, deadline);
+        m.signature = sign(PUBLISHER_KEY, digestOf(pay, hash));
     }
 
     function one(IPodPayments.Move memory m) internal pure returns (IPodPayments.Move[] memory moves) {

@@ -278,4 +278,40 @@ contract ClaimsTest is Base {
         vm.warp(T0 + 5 days);
         vm.assertEq(claim(id, T0, T0 + 5 days, 1e9), 5 days * RATE);
     }
+
+    // ---- all or nothing ----
+
+    /// @notice Whatever would be cut: with the whole bit nothing is written, and the same period is paid in full later.
+    function testFuzz_whatIsPaidWholeIsNeverCut(uint32 deposit, uint40 used, uint16 seconds_, uint32 more) public {
+        deposit = deposit % 1e9 + 1;
+        uint256 upTo = T0 + 1 + seconds_;
+        uint256 id = open(deposit);
+        vm.warp(upTo);
+        uint256 before = hotOf(id);
+        bool fits = used <= deposit && used <= RATE * (upTo - T0);
+        vm.recordLogs();
+        vm.assertEq(claim(id, T0, upTo, WHOLE | used), fits ? used : 0);
+        uint256 flags = flagsLogged();
+        if (fits) {
+            vm.assertEq(flags, 0);
+            return;
+        }
+        vm.assertEq(flags & pay.DRY(), pay.DRY());
+        vm.assertTrue(flags & (pay.CUT_CAP() | pay.CUT_DEPOSIT()) != 0);
+        vm.assertEq(hotOf(id), before);
+        topUp(id, uint88(more) + 1); // a stranger's unit changes nothing, enough does
+        if (used > RATE * (upTo - T0)) return;
+        if (uint256(deposit) + more + 1 < used) topUp(id, uint88(used));
+        vm.assertEq(claim(id, T0, upTo, WHOLE | used), used);
+    }
+
+    function test_aLastItemIsPaidAsFarAsItCanBe() public {
+        uint256 id = open(50);
+        vm.warp(T0 + 100);
+        uint256[] memory words = pairOf(id, T0, T0 + 100, RELEASE | WHOLE | 77);
+        vm.recordLogs();
+        vm.prank(meter);
+        vm.assertEq(pay.submitUsage(owner, 0, words, refsOf(publisher, SALT)), 50);
+        vm.assertEq(flagsLogged(), pay.CUT_DEPOSIT() | pay.RELEASED());
+    }
 }

@@ -279,6 +279,8 @@ contract Handler is Signing {
         uint32 from;
         uint32 upTo;
         uint88 amount;
+        uint32 asOf;
+        bool whole;
         bool consented;
     }
 
@@ -289,14 +291,14 @@ contract Handler is Signing {
         vm.recordLogs();
         vm.prank(caller);
         try pay.rotate(t.spot.owner, t.oldMeter, t.newMeter, moves) {
-            if (who % 5 > 2) broken[8] = true; // neither strangers nor the publisher alone
-            PlainPayments.Result memory r = plain.rotate(
-                t.spot.owner, t.spot.id, t.oldMeter, t.newMeter, t.from, t.upTo, t.amount, t.consented
-            );
+            if (who % 5 > 2 || t.oldMeter == t.newMeter) broken[8] = true; // neither strangers nor the publisher alone
+            PlainPayments.Move memory m_ =
+                PlainPayments.Move(t.from, t.upTo, t.amount, t.asOf, t.whole, t.consented);
+            PlainPayments.Result memory r = plain.rotate(t.spot.owner, t.spot.id, t.oldMeter, t.newMeter, m_);
             if (resultsLogged()[0] != wordOf(t.spot.id, r)) broken[15] = true;
             ++did[r.flags > 1 ? "move refused by flag" : t.upTo == 0 ? "rotate" : "rotate and settle"];
         } catch {
-            if (who % 5 < 3) broken[15] = true;
+            if (who % 5 < 3 && t.oldMeter != t.newMeter) broken[15] = true;
         }
     }
 
@@ -305,21 +307,24 @@ contract Handler is Signing {
         t.oldMeter = addr(mode % 11 == 0 ? meterKey(m % METERS + 1) : meterOf(s));
         t.newMeter = addr(meterKey(m));
         t.consented = mode % 7 != 0;
+        t.whole = mode % 5 < 2;
+        t.asOf = uint32(mode % 13 == 0 ? booked(s).upTo : block.timestamp + 1);
         if (mode % 2 == 0) return t; // only a move
         uint256 upTo = booked(s).upTo;
         t.from = uint32(mode % 9 == 0 && upTo > 0 ? upTo - 1 : upTo);
-        t.upTo = uint32(mode % 23 == 0 ? block.timestamp + 1 : block.timestamp);
+        t.upTo = uint32(mode % 23 == 0 ? block.timestamp + 1 : mode % 19 == 0 ? upTo : block.timestamp);
         t.amount = uint88(amount % 1e24);
     }
 
     function movesOf(Turn memory t) private view returns (IPodPayments.Move[] memory moves) {
         Spot memory s = t.spot;
         bytes32 hash = moveHash(
-            s.owner, s.salt, t.oldMeter, t.newMeter, t.from, t.upTo, t.amount, uint32(block.timestamp)
+            s.owner, s.salt, t.oldMeter, t.newMeter, t.from, t.upTo, t.amount, t.asOf, uint32(block.timestamp)
         );
         moves = new IPodPayments.Move[](1);
         (moves[0].publisher, moves[0].salt) = (addr(s.publisher), s.salt);
-        moves[0].plan = block.timestamp << 152 | uint256(t.from) << 120 | uint256(t.upTo) << 88 | t.amount;
+        moves[0].plan = uint256(t.asOf) << 184 | block.timestamp << 152 | uint256(t.from) << 120 | uint256(t.upTo) << 88;
+        moves[0].plan |= t.amount | (t.whole ? 1 << 255 : 0);
         moves[0].signature =
             sign(t.consented ? s.publisher : 1 + s.publisher % PUBLISHERS, digestOf(pay, hash));
     }
@@ -406,6 +411,7 @@ contract Handler is Signing {
         item.asksVoucher = seed >> 128 & 3 == 0;
         item.hasVoucher = item.asksVoucher && seed >> 130 & 7 > 2;
         item.most = seed >> 133 & 1 == 0 ? type(uint88).max : uint64(seed >> 140) >> (seed >> 134) % 64;
+        item.asksWhole = seed >> 207 & 3 == 0;
         item.asksRelease = seed >> 210 & 7 == 0;
         item.hasRef = item.asksRelease && seed >> 213 & 3 != 0;
     }
@@ -458,7 +464,7 @@ contract Handler is Signing {
 
     function wordsOf(PlainPayments.Item memory item) private pure returns (uint256 first, uint256 second) {
         first = item.id << 64 | uint256(uint32(item.from)) << 32 | uint32(item.upTo);
-        second = (item.asksRelease ? 1 << 255 : 0) | (item.asksVoucher ? 1 << 254 : 0);
+        second = (item.asksRelease ? 1 << 255 : 0) | (item.asksVoucher ? 1 << 254 : 0) | (item.asksWhole ? 1 << 253 : 0);
         for (uint256 k; k < 5; ++k) {
             second |= item.used[k] << 48 * k;
         }
@@ -540,6 +546,8 @@ contract Handler is Signing {
                         ? "voucher refused"
                         : flags & 128 != 0
                             ? "reference refused"
+                            : flags & 4 != 0 && flags != 4
+                                ? "held back"
                             : flags & 3 == 3
                                 ? "cut both"
                                 : flags & 1 != 0

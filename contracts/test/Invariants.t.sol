@@ -140,12 +140,12 @@ contract InvariantsTest is Test {
             if (k % 20 == 0) invariant_all();
         }
         invariant_all();
-        string[34] memory all = [
+        string[35] memory all = [
             "open", "open again", "topUp", "topUp refused", "raiseCap", "raiseCap refused", "unlock", "unlock refused",
             "cancelUnlock", "cancelUnlock refused", "close", "close refused", "move", "move refused", "release",
             "release refused", "rotate", "rotate and settle", "move refused by flag", "withdraw", "nothing owed", "attack",
             "paid", "released", "voucher refused", "reference refused", "cut both", "cut deposit", "cut cap", "dry",
-            "future", "stale", "foreign", "twice and one by one"
+            "future", "stale", "foreign", "twice and one by one", "held back"
         ];
         for (uint256 k; k < all.length; ++k) {
             vm.assertTrue(handler.did(all[k]) > 2, string.concat("hardly ever: ", all[k]));

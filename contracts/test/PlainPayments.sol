@@ -35,6 +35,7 @@ contract PlainPayments {
         bool asksVoucher;
         bool hasVoucher;
         uint256 most;
+        bool asksWhole;
         bool asksRelease;
         bool hasRef;
     }
@@ -115,8 +116,8 @@ contract PlainPayments {
     {
         Channel storage c = channels[owner][id];
         if (!_commands(caller, c) || !_noticePassed(c)) return false;
-        if (c.meter != oldMeter || newMeter == owner) return false;
-        (c.meter, c.unlockAt) = (newMeter, 0);
+        if (c.meter != oldMeter || newMeter == owner || newMeter == oldMeter) return false;
+        (c.meter, c.unlockAt, c.upTo) = (newMeter, 0, block.timestamp);
         return true;
     }
 
@@ -145,31 +146,38 @@ contract PlainPayments {
         return true;
     }
 
-    /// @param from with upTo and amount zero: only a move
+    struct Move {
+        uint256 from; // with upTo and amount zero: only a move
+        uint256 upTo;
+        uint256 amount;
+        uint256 asOf;
+        bool whole;
+        bool consented;
+    }
+
     function rotate(
         address owner,
         uint256 id,
         address oldMeter,
         address newMeter,
-        uint256 from,
-        uint256 upTo,
-        uint256 amount,
-        bool consented
+        Move calldata m
     ) external returns (Result memory r) {
         Channel storage c = channels[owner][id];
         r.upTo = c.upTo;
-        bool settles = from != 0 || upTo != 0 || amount != 0;
+        bool settles = m.from != 0 || m.upTo != 0 || m.amount != 0;
         if (!c.live || c.meter != oldMeter) r.flags = 32;
-        else if (settles && (from != c.upTo || upTo < from)) r.flags = 16;
-        else if (upTo > block.timestamp) r.flags = 8;
-        else if (!consented) r.flags = 128;
+        else if (m.asOf <= c.upTo) r.flags = 16;
+        else if (settles && (m.from != c.upTo || m.upTo <= m.from)) r.flags = 16;
+        else if (m.upTo > block.timestamp) r.flags = 8;
+        else if (!m.consented) r.flags = 128;
+        else if (m.whole && m.amount > left(owner, id)) r.flags = 4 | 1;
         if (r.flags != 0) return r;
-        r.paid = amount;
-        if (amount > left(owner, id)) (r.paid, r.flags) = (left(owner, id), 1);
+        r.paid = m.amount;
+        if (m.amount > left(owner, id)) (r.paid, r.flags) = (left(owner, id), 1);
         c.claimed += r.paid;
         owed[owner] += r.paid;
         c.meter = newMeter;
-        if (settles) c.upTo = r.upTo = upTo;
+        if (settles) c.upTo = r.upTo = m.upTo;
     }
 
     function withdraw(address who) external returns (uint256 amount) {
@@ -205,19 +213,27 @@ contract PlainPayments {
         else if (left(owner, item.id) == 0) r.flags = 4;
         if (r.flags != 0) return r;
         (r.paid, r.flags) = _limited(c, item);
+        if (item.asksWhole && !item.asksRelease && r.flags != 0) return Result(4 | r.flags, c.upTo, 0);
+        _spend(c, item, r.paid);
         c.claimed += r.paid;
         c.upTo = r.upTo = item.upTo;
     }
 
-    function _limited(Channel storage c, Item calldata item) private returns (uint256 paid, uint256 flags) {
-        uint256 cap = c.terms.capPerDay;
-        uint256 budget = cap * (2 * c.carry + item.upTo - item.from); // times a day, as is what follows
-        uint256 allowed = budget / 1 days;
+    function _budget(Channel storage c, Item calldata item) private view returns (uint256) {
+        return c.terms.capPerDay * (2 * c.carry + item.upTo - item.from); // times a day
+    }
+
+    function _limited(Channel storage c, Item calldata item) private view returns (uint256 paid, uint256 flags) {
+        uint256 allowed = _budget(c, item) / 1 days;
         if (item.asksVoucher && item.most > allowed) allowed = item.most;
         paid = due(c.terms, item.used);
         if (paid > allowed) (paid, flags) = (allowed, 2);
         uint256 most = c.deposited - c.claimed;
         if (paid > most) (paid, flags) = (most, flags | 1);
+    }
+
+    function _spend(Channel storage c, Item calldata item, uint256 paid) private {
+        (uint256 cap, uint256 budget) = (c.terms.capPerDay, _budget(c, item));
         c.carry = paid * 1 days < budget ? (budget - paid * 1 days) / (2 * cap) : 0;
         if (c.carry > 43_200) c.carry = 43_200;
         if (!item.asksVoucher) c.underCap += paid;

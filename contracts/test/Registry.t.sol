@@ -266,4 +266,19 @@ contract RegistryTest is Test {
         vm.expectRevert(PodRegistry.Denied.selector);
         registry.heartbeat(owner, 1);
     }
+
+    function test_rowsRefuseTimesThatTheyCannotHold() public {
+        add(owner, 1, 40);
+        vm.warp(uint256(type(uint32).max) + 1);
+        vm.startPrank(owner);
+        vm.expectRevert(PodRegistry.TooLate.selector);
+        registry.register(1, entry(40));
+        vm.expectRevert(PodRegistry.TooLate.selector);
+        registry.setPrices(1, 1);
+        vm.expectRevert(PodRegistry.TooLate.selector);
+        registry.update(owner, 1, 0, "");
+        vm.expectRevert(PodRegistry.TooLate.selector);
+        registry.heartbeat(owner, 1);
+        registry.remove(1); // leaving works for ever
+    }
 }

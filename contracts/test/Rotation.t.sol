@@ -130,19 +130,87 @@ contract RotationTest is Base {
         pay.close(owner, SALT);
     }
 
-    /// @notice A known limit: a move without settlement is no nonce, should a channel ever come back to the old meter.
-    function test_limit_aPlainMoveReplaysIfAMeterComesBack() public {
+    /// @notice What a publisher moves by itself begins anew, like an opening: what it signed before is void.
+    function test_whatThePublisherMovesBackVoidsEarlierMoves() public {
         uint256 id = open(1e6);
+        vm.warp(T0 + 10);
         IPodPayments.Move memory m = moveOf(PUBLISHER_KEY, nextMeter, 0, 0, 0, FOREVER);
         vm.prank(operator);
         pay.rotate(owner, meter, nextMeter, one(m));
         vm.startPrank(publisher);
         pay.unlock(owner, SALT);
-        vm.warp(T0 + 3600);
+        vm.warp(T0 + 3700);
         pay.move(owner, SALT, nextMeter, meter);
         vm.stopPrank();
+        vm.assertEq(upToOf(id), T0 + 3700);
         vm.prank(operator);
         pay.rotate(owner, meter, nextMeter, one(m));
+        vm.assertEq(meterTagOf(id), uint120(uint160(meter)));
+    }
+
+    /// @notice A known limit: a move without settlement is no nonce, should two parties move a channel there and back
+    ///         before anything is claimed.
+    function test_limit_aPlainMoveReplaysIfAMeterComesBackWithNothingClaimed() public {
+        uint256 id = open(1e6);
+        IPodPayments.Move memory m = moveOf(PUBLISHER_KEY, nextMeter, 0, 0, 0, FOREVER);
+        vm.prank(operator);
+        pay.rotate(owner, meter, nextMeter, one(m));
+        bytes32 hash = moveHash(owner, SALT, nextMeter, meter, 0, 0, 0, uint32(T0 + 1), FOREVER);
+        IPodPayments.Move memory back = m;
+        back = IPodPayments.Move(publisher, SALT, m.plan, sign(PUBLISHER_KEY, digestOf(pay, hash)));
+        vm.startPrank(operator);
+        pay.rotate(owner, nextMeter, meter, one(back));
+        pay.rotate(owner, meter, nextMeter, one(m));
         vm.assertEq(meterTagOf(id), uint120(uint160(nextMeter)));
+    }
+
+    function test_aSettlementNeedsAPeriod() public {
+        uint256 id = open(1e6);
+        vm.warp(T0 + 100);
+        vm.startPrank(operator);
+        uint32[2][4] memory periods =
+            [[uint32(T0), uint32(T0)], [uint32(T0), 0], [0, uint32(T0 + 50)], [uint32(T0 + 50), uint32(T0)]];
+        for (uint256 i; i < 4; ++i) {
+            for (uint88 amount; amount < 2; ++amount) {
+                vm.recordLogs();
+                pay.rotate(
+                    owner, meter, nextMeter, one(moveOf(PUBLISHER_KEY, nextMeter, periods[i][0], periods[i][1], amount, FOREVER))
+                );
+                vm.assertEq(flagsLogged(), pay.STALE());
+            }
+        }
+        vm.recordLogs();
+        pay.rotate(owner, meter, nextMeter, one(moveOf(PUBLISHER_KEY, nextMeter, 0, 0, 5, FOREVER)));
+        vm.assertEq(flagsLogged(), pay.STALE()); // pay without any period
+        vm.assertEq(leftOf(id), 1e6);
+    }
+
+    function test_aSettlementMayBeHeldBackUntilItCanBePaidWhole() public {
+        uint256 id = open(50);
+        vm.warp(T0 + 100);
+        IPodPayments.Move memory m = moveOf(PUBLISHER_KEY, nextMeter, uint32(T0), uint32(T0 + 90), 77, FOREVER);
+        m.plan |= 1 << 255;
+        uint256 before = hotOf(id);
+        vm.recordLogs();
+        vm.prank(operator);
+        vm.assertEq(pay.rotate(owner, meter, nextMeter, one(m)), 0);
+        vm.assertEq(flagsLogged(), pay.DRY() | pay.CUT_DEPOSIT());
+        vm.assertEq(hotOf(id), before);
+        topUp(id, 27);
+        vm.prank(operator);
+        vm.assertEq(pay.rotate(owner, meter, nextMeter, one(m)), 77);
+    }
+
+    function test_bitsThatMeanNothingAreNoMove() public {
+        open(1e6);
+        IPodPayments.Move memory m = moveOf(PUBLISHER_KEY, nextMeter, 0, 0, 0, FOREVER);
+        uint256 plan = m.plan;
+        vm.startPrank(operator);
+        for (uint256 bit = 216; bit < 255; ++bit) {
+            m.plan = plan | 1 << bit;
+            vm.recordLogs();
+            pay.rotate(owner, meter, nextMeter, one(m));
+            vm.assertEq(flagsLogged(), pay.BAD_REF());
+        }
     }
 }

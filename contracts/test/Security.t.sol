@@ -16,6 +16,7 @@ import {
     HookToken,
     RebasingToken,
     SilentToken,
+    BadWallet,
     Wallet
 } from "./Tokens.sol";
 
@@ -198,6 +199,42 @@ contract SecurityTest is Base {
         vm.assertEq(meterTagOf(id), uint120(uint160(meter)));
     }
 
+    /// @notice Whatever writes a time refuses one that is wider than its field; leaving works for ever.
+    function testFuzz_check07_afterTimesWidthNothingIsWrittenButTheExit(uint64 late) public {
+        uint256 id = open(1e6);
+        vm.warp(uint256(type(uint32).max) + 1 + late % 500 * 365 days);
+        vm.startPrank(publisher);
+        vm.expectRevert(IPodPayments.TooLate.selector);
+        pay.open(order(bytes32(uint256(6)), 5));
+        IPodPayments.Open[] memory orders = new IPodPayments.Open[](1);
+        orders[0] = order(bytes32(uint256(6)), 5);
+        vm.expectRevert(IPodPayments.TooLate.selector);
+        pay.openMany(orders);
+        vm.expectRevert(IPodPayments.TooLate.selector);
+        pay.openWithPermit(orders[0], 5, block.timestamp, 27, 0, 0);
+        uint256 before = stateOf(id).terms;
+        pay.unlock(owner, SALT);
+        vm.assertEq(Words.unlockAtIn(stateOf(id).terms), block.timestamp + 3600);
+        pay.cancelUnlock(owner, SALT);
+        vm.assertEq(stateOf(id).terms, before);
+        pay.unlock(owner, SALT);
+        vm.warp(block.timestamp + 3600);
+        vm.expectRevert(IPodPayments.TooLate.selector);
+        pay.move(owner, SALT, meter, nextMeter);
+        vm.assertEq(meterTagOf(id), uint120(uint160(meter)));
+        pay.close(owner, SALT);
+        vm.assertEq(hotOf(id), 0);
+        vm.stopPrank();
+    }
+
+    function test_check07_aNoticeThatNoFieldHoldsIsRefused() public {
+        open(1e6);
+        vm.warp(uint256(type(uint40).max) - 3599);
+        vm.startPrank(publisher);
+        vm.expectRevert(IPodPayments.TooLate.selector);
+        pay.unlock(owner, SALT);
+    }
+
     // ---- 8: the domain ----
 
     function test_check08_theDomainFollowsTheChain() public {
@@ -267,6 +304,61 @@ contract SecurityTest is Base {
         vm.assertEq(meterTagOf(id), uint120(uint160(meter)));
     }
 
+    /// @notice A move of an earlier life is none in a later one, whatever it settles and however soon the later one begins.
+    function testFuzz_check09_aMoveIsGoodInOneLifeOnly(
+        uint32 lived,
+        uint32 pause,
+        uint32 asOf,
+        uint32 from,
+        uint32 upTo,
+        uint88 amount,
+        bool byPublisher
+    ) public {
+        uint256 id = open(1e6);
+        vm.warp(T0 + lived % 300 days);
+        uint256 signedAt = T0 + asOf % (block.timestamp - T0 + 1); // a publisher names a time that has been
+        (from, upTo) = asOf % 2 == 0
+            ? (uint32(0), uint32(0))
+            : (uint32(signedAt + from % 300 days), uint32(signedAt + upTo % 600 days));
+        amount = asOf % 2 == 0 ? 0 : amount;
+        IPodPayments.Move memory m = moveAsOf(uint32(signedAt), from, upTo, amount);
+        if (byPublisher) {
+            vm.startPrank(publisher);
+            pay.unlock(owner, SALT);
+            vm.warp(block.timestamp + 3600 + pause % 300 days);
+            pay.close(owner, SALT);
+            vm.stopPrank();
+        } else {
+            vm.prank(owner);
+            pay.release(refsOf(publisher, SALT)); // in the block of the opening, where `lived` is 0
+        }
+        vm.assertEq(open(1e6), id);
+        vm.warp(block.timestamp + pause % 600 days);
+        uint256 before = hotOf(id);
+        vm.startPrank(operator);
+        vm.recordLogs();
+        vm.assertEq(pay.rotate(owner, meter, nextMeter, one(m)), 0);
+        vm.assertEq(flagsLogged(), pay.STALE());
+        vm.assertEq(hotOf(id), before);
+    }
+
+    /// @notice Nothing that `rotate` takes can be handed in again to be paid again.
+    function testFuzz_check09_aMoveToTheSameMeterIsNone(uint32 from, uint32 upTo, uint88 amount, uint96 high) public {
+        uint256 id = open(1e6);
+        vm.warp(T0 + 100);
+        address again = high % 2 == 0 ? meter : address(uint160(meter) ^ uint160(high) << 120); // same tag
+        IPodPayments.Move memory m = moveOf(PUBLISHER_KEY, again, from, upTo, amount, type(uint32).max);
+        vm.prank(operator);
+        vm.expectRevert(IPodPayments.BadTerms.selector);
+        pay.rotate(owner, meter, again, one(m));
+        vm.startPrank(publisher);
+        pay.unlock(owner, SALT);
+        vm.warp(T0 + 3700);
+        vm.expectRevert(IPodPayments.Denied.selector);
+        pay.move(owner, SALT, meter, again);
+        vm.assertEq(leftOf(id), 1e6);
+    }
+
     // ---- 10: signatures ----
 
     function test_check10_signaturesHaveOneFormAndASigner() public {
@@ -301,6 +393,51 @@ contract SecurityTest is Base {
         m.signature = "";
         pay.rotate(owner, meter, nextMeter, one(m)); // the wallet reverts
         vm.assertEq(flagsLogged(), pay.BAD_REF());
+    }
+
+    /// forge-config: default.fuzz.runs = 40
+    /// @notice Fifty vouchers of which any number are of wallets that burn all gas, or answer with much or little: the
+    ///         others are paid, with 5 million gas.
+    function testFuzz_check13_walletsCannotSpoilABatch(uint64 which, uint8 how) public {
+        uint256 n = 50;
+        vm.etch(address(0xBAD1), address(new BadWallet()).code);
+        BadWallet(address(0xBAD1)).behave(how % 5);
+        uint256[] memory words = new uint256[](2 * n);
+        IPodPayments.Voucher[] memory vouchers = new IPodPayments.Voucher[](n);
+        uint256 good;
+        for (uint256 i; i < n; ++i) {
+            bool bad = which >> i & 1 == 1 || (i == 7);
+            bytes32 salt = bytes32(1000 + i);
+            address who = bad ? address(0xBAD1) : publisher;
+            token.mint(who, 1e6);
+            vm.startPrank(who);
+            token.approve(address(pay), type(uint256).max);
+            uint256 id = pay.open(order(salt, 1e6));
+            vm.stopPrank();
+            (words[2 * i], words[2 * i + 1]) = (wordOf(id, T0, T0 + 1), VOUCHED | 500);
+            bytes32 hash = voucherHash(owner, salt, meter, uint32(T0), uint32(T0 + 1), 500);
+            vouchers[i] = IPodPayments.Voucher(who, salt, 500, bad ? bytes("x") : sign(PUBLISHER_KEY, digestOf(pay, hash)));
+            good += bad ? 0 : 500;
+        }
+        vm.warp(T0 + 1);
+        bytes memory signature = signUsage(METER_KEY, words, noRefs());
+        vm.assertEq(pay.redeem{gas: 5_000_000}(owner, 0, words, noRefs(), vouchers, signature), good);
+    }
+
+    function test_check13_aWalletGetsItsGasOrNothingIsDone() public {
+        Wallet wallet = new Wallet(vm.addr(55));
+        token.mint(address(wallet), 1e6);
+        wallet.run(address(token), abi.encodeCall(token.approve, (address(pay), 1e6)));
+        wallet.run(address(pay), abi.encodeCall(PodPayments.open, (order(SALT, 1e6))));
+        IPodPayments.Move memory m = moveOf(55, nextMeter, 0, 0, 0, type(uint32).max);
+        m.publisher = address(wallet);
+        uint256 id = pay.idOf(owner, address(wallet), SALT);
+        vm.startPrank(operator);
+        vm.expectRevert(IPodPayments.TooLittleGas.selector);
+        pay.rotate{gas: 70_000}(owner, meter, nextMeter, one(m));
+        vm.assertEq(meterTagOf(id), uint120(uint160(meter)));
+        pay.rotate{gas: 130_000}(owner, meter, nextMeter, one(m));
+        vm.assertEq(meterTagOf(id), uint120(uint160(nextMeter)));
     }
 
     // ---- 11: permits ----
@@ -457,11 +594,12 @@ contract SecurityTest is Base {
         vm.assertEq(pay.submitUsage(cold, 0, mine, noRefs()), 0);
         bytes memory signature = sign(ownerKey, digestOf(pay, usageHash(cold, 0, mine, noRefs())));
         vm.assertEq(pay.submitUsageFor(cold, 0, mine, noRefs(), signature), 0);
+        uint32 LATE = type(uint32).max;
         IPodPayments.Move memory m; // to a meter of its own, settling what it likes, signed by itself
         (m.publisher, m.salt) = (publisher, SALT);
-        m.plan = uint256(type(uint32).max) << 152 | T0 << 120 | T0 + 100 << 88 | 1e6;
+        m.plan = uint256(type(uint64).max) << 152 | T0 << 120 | T0 + 100 << 88 | 1e6;
         bytes32 hash =
-            moveHash(cold, SALT, meter, nextMeter, uint32(T0), uint32(T0 + 100), 1e6, type(uint32).max);
+            moveHash(cold, SALT, meter, nextMeter, uint32(T0), uint32(T0 + 100), 1e6, LATE, LATE);
         m.signature = sign(ownerKey, digestOf(pay, hash));
         vm.assertEq(pay.rotate(cold, meter, nextMeter, one(m)), 0);
         vm.expectRevert(IPodPayments.BadTerms.selector);

@@ -12,7 +12,7 @@ abstract contract Signing is Test {
     );
     bytes32 private constant REF = keccak256("Ref(address publisher,bytes32 salt)");
     bytes32 private constant MOVE = keccak256(
-        "Move(address owner,bytes32 salt,address oldMeter,address newMeter,uint32 from,uint32 upTo,uint88 pay,uint32 deadline)"
+        "Move(address owner,bytes32 salt,address oldMeter,address newMeter,uint32 from,uint32 upTo,uint88 pay,uint32 asOf,uint32 deadline)"
     );
     bytes32 private constant VOUCHER =
         keccak256("Voucher(address owner,bytes32 salt,address meter,uint32 from,uint32 upTo,uint88 most)");
@@ -69,9 +69,10 @@ abstract contract Signing is Test {
         uint32 from,
         uint32 upTo,
         uint88 amount,
+        uint32 asOf,
         uint32 deadline
     ) internal pure returns (bytes32) {
-        return keccak256(abi.encode(MOVE, owner, salt, oldMeter, newMeter, from, upTo, amount, deadline));
+        return keccak256(abi.encode(MOVE, owner, salt, oldMeter, newMeter, from, upTo, amount, asOf, deadline));
     }
 
     function sign(uint256 key, bytes32 digest) internal pure returns (bytes memory) {

@@ -18,6 +18,7 @@ interface Vm {
     function assertTrue(bool a) external pure;
     function assertTrue(bool a, string calldata why) external pure;
     function chainId(uint256 id) external;
+    function etch(address where, bytes calldata code) external;
     function expectPartialRevert(bytes4 selector) external;
     function expectRevert(bytes4 selector) external;
     function expectRevert() external;

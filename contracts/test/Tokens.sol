@@ -144,3 +144,26 @@ contract Wallet {
         require(done, "failed");
     }
 }
+
+/// @notice A contract wallet that misbehaves whenever it is asked.
+contract BadWallet {
+    uint256 private manner;
+
+    function behave(uint256 manner_) external {
+        manner = manner_;
+    }
+
+    function isValidSignature(bytes32, bytes calldata) external view returns (bytes4) {
+        if (manner == 0) {
+            for (uint256 i; ; ++i) {} // until its gas is gone
+        }
+        assembly ("memory-safe") {
+            let how := sload(manner.slot)
+            if eq(how, 1) { invalid() }
+            if eq(how, 2) { revert(0, 60000) } // much to copy
+            if eq(how, 3) { return(0, 60000) }
+            mstore(0, shl(224, 0x1626ba7e)) // the right word, and too short
+            return(0, 4)
+        }
+    }
+}

@@ -102,6 +102,7 @@ contract VectorsTest is Base {
                 uint32(plan >> 120),
                 uint32(plan >> 88),
                 uint88(plan),
+                uint32(plan >> 184),
                 uint32(plan >> 152)
             )
         );

@@ -18,12 +18,12 @@ EMBEDDED_PORTS = {"chain": 8545, "registry": 5000, "metrics": 9464, "peer": 4001
 
 def allocate(name: str, clusters: int, kubeconfig: Path | None, knobs: Knobs) -> Settings:
     """Settings of a new localnet. With an embedded cluster the bridge is made, which claims the addresses."""
-    octet = _claim_octet(name) if kubeconfig is None else 0
     taken = _ports_of_others()
     parts = []
     for index in range(1, clusters + 1):
         ports = _ports(f"{name}/k{index}", taken, embedded=kubeconfig is None)
         parts.append(ClusterSettings(index=index, ports=ports))
+    octet = _claim_octet(name) if kubeconfig is None else 0  # last: a refusal before it leaves nothing
     return Settings(
         name=name,
         state=folders.state_of(name),

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from trustedpods.localnet import allocate, folders, network, preflight
 from trustedpods.localnet.commands import Say
-from trustedpods.localnet.processes import processes, supervisor
+from trustedpods.localnet.processes import kernel_limits, processes, supervisor
 from trustedpods.localnet.processes.cgroups import Tree
 from trustedpods.localnet.processes.units import UnitStatus
 from trustedpods.localnet.settings import Knobs, Settings, check_name
@@ -18,6 +18,8 @@ DEFAULT_LIMIT_S = 300
 _LOOK_EVERY_S = 0.05
 _START_LIMIT_S = 120.0
 _GOOD = ("ready", "done")
+_TOO_MANY_ENDS = 6
+"""With the supervisor's pauses after twenty seconds; a part that only waits for another ends less often."""
 
 
 def up(
@@ -31,12 +33,15 @@ def up(
 ) -> Settings:
     """Bring the localnet up and return its settings when everything is ready.
 
-    Safe to call again: what runs is left alone, what is missing is started. NetworkFailure when
-    something is not ready in time; everything is left as it is then, for `status` and `logs`.
+    Safe to call again: what runs is left alone, what is missing is started. NetworkFailure when something is
+    not ready in time, or ends again and again; everything is left as it is then, for `status` and `logs`.
+    Refused (rule `kernel`) when the kernel would not let so much run.
     """
     check_name(name)
     preflight.check(embedded=kubeconfig is None)
     with folders.exclusive(folders.home() / f".{name}.lock", f"another up or down of {name!r}"):
+        if kubeconfig is None and not _has_parts(folders.state_of(name)):
+            kernel_limits.check(clusters)
         settings = _settings(name, clusters, kubeconfig, knobs)
         if folders.holder(folders.supervisor_lock(settings.state)) is not None:
             if not _missing(settings.state):
@@ -46,6 +51,12 @@ def up(
             _start_supervisor(settings)
         _wait(settings, limit_s, say)
     return settings
+
+
+def _has_parts(state: Path) -> bool:
+    """Whether parts of it run, which have taken what they need; also without a supervisor."""
+    alive = (processes.find(status.pid, status.started) for status in supervisor.read_status(state))
+    return any(process is not None for process in alive)
 
 
 def _settings(name: str, clusters: int, kubeconfig: Path | None, knobs: Knobs | None) -> Settings:
@@ -102,6 +113,7 @@ def _wait(settings: Settings, limit_s: float, say: Say) -> None:
     """Report each unit as it gets ready, until all are."""
     began = time.monotonic()
     reported: set[str] = set()
+    ended = {status.name: status.restarts for status in supervisor.read_status(settings.state)}
     complained: dict[str, str] = {}
     while True:
         waited = time.monotonic() - began
@@ -112,6 +124,7 @@ def _wait(settings: Settings, limit_s: float, say: Say) -> None:
             elif status.state in ("failing", "restarting") and complained.get(status.name) != status.note:
                 complained[status.name] = status.note
                 say(f"{waited:6.1f} s  {status.name} {status.state}: {status.note}")
+            _check_ends(settings, status, status.restarts - ended.setdefault(status.name, 0))
         missing = _missing(settings.state)
         if not missing:
             return
@@ -123,6 +136,17 @@ def _wait(settings: Settings, limit_s: float, say: Say) -> None:
         if folders.holder(folders.supervisor_lock(settings.state)) is None:
             raise TrustedPodsError("the supervisor has ended", where=str(settings.state / "log"))
         time.sleep(_LOOK_EVERY_S)
+
+
+def _check_ends(settings: Settings, status: UnitStatus, ends: int) -> None:
+    """A part that cannot live will not live after the limit either: say now what it said."""
+    if status.state in _GOOD or ends < _TOO_MANY_ENDS:
+        return
+    raise NetworkFailure(
+        f"{status.name} has ended {ends} times, the last time: {status.note or 'without a word'}",
+        where=str(folders.log_file(settings.state, status.name)),
+        hint=f"trustedpods-localnet status --name {settings.name}",
+    )
 
 
 def _missing(state: Path) -> list[UnitStatus]:

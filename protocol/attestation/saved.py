@@ -7,7 +7,7 @@ It proves what a machine was when it was asked, not what it is now.
 import base64
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated, Final, Literal, Self
+from typing import Annotated, Final, Self
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
@@ -23,7 +23,7 @@ MAX_SAVED: Final = 512 * KIB
 class _File(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    version: Literal[1]
+    version: Annotated[int, Field(strict=True, ge=1, le=1)]
     provider: Annotated[str, Field(max_length=256)]
     saved_at: AwareDatetime
     nonce: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]

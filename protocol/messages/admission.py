@@ -18,7 +18,9 @@ By what means a provider serves it is the provider's own affair.
 class AdmitBody(Message):
     """May a pod of this size come? Asked before any money moves.
 
-    `services` has the protocol of each exposed service by its name, `hosts` the names it is reached under.
+    `storage_mib` are its volumes, `image_mib` its images (docs/metering.md), `scratch_mib` each replica's
+    `ephemeral-storage`. `services` has the protocol of each exposed service by its name, `hosts` the names it
+    is reached under.
     """
 
     kind: Literal["admit"] = "admit"
@@ -26,6 +28,7 @@ class AdmitBody(Message):
     memory_mib: U64
     storage_mib: U64
     image_mib: U64
+    scratch_mib: U64
     max_replicas: U32
     services: Annotated[dict[ShortText, ServiceProtocol], Field(max_length=16)]
     hosts: Annotated[list[ShortText], Field(max_length=16)]

@@ -22,11 +22,22 @@ class BlobRef(Message):
     media_type: ShortText
 
 
+class LayerRef(Message):
+    """A layer of an image: one of its blobs, and what a node takes for it (docs/metering.md), in bytes."""
+
+    digest: Digest
+    unpacked: Annotated[int, Field(ge=0, le=limits.MAX_UNPACKED)]
+
+
 class ImageRef(Message):
-    """An image of the bundle: `blobs[0]` is its manifest, `blobs[1]` its configuration."""
+    """An image of the bundle: `blobs[0]` is its manifest, `blobs[1]` its configuration, each blob once.
+
+    `layers` are those of the manifest, from the lowest up, each as often as it is laid on.
+    """
 
     name: ShortText
     blobs: Annotated[list[BlobRef], Field(min_length=2, max_length=limits.MAX_BLOBS)]
+    layers: Annotated[list[LayerRef], Field(max_length=limits.MAX_LAYERS)]
 
 
 class SecretValue(Message):
@@ -45,7 +56,7 @@ class Bundle(Message):
 
     kind: Literal["bundle"] = "bundle"
     name: ShortText
-    manifest: Annotated[bytes, Field(max_length=256 * limits.KIB)]
+    manifest: Annotated[bytes, Field(max_length=limits.MAX_MANIFEST_JSON)]
     images: Annotated[list[ImageRef], Field(max_length=limits.MAX_IMAGES)]
     secrets: Annotated[list[SecretValue], Field(max_length=32)]
     commanders: Annotated[list[Bytes20], Field(min_length=1, max_length=8)]

@@ -39,9 +39,12 @@ class Capacity(Message):
 
 
 class Profile(Message):
-    """A provider describes itself; its SHA-256 stands in the registry row."""
+    """A provider describes itself; its SHA-256 stands in the registry row.
 
-    version: Literal[1] = 1
+    `max_image_mib` is the most that a pod's images may take, packed and unpacked (docs/metering.md).
+    """
+
+    version: Annotated[int, Field(ge=1, le=1)] = 1  # a Literal[1] takes true and 1.0
     owner: Bytes20
     daemon: U32
     trust: TrustClass
@@ -53,4 +56,5 @@ class Profile(Message):
     prices: Prices
     least: LeastTerms
     grace_s: U32
+    max_image_mib: U32
     addresses: Annotated[list[ShortText], Field(max_length=8)]

@@ -20,17 +20,31 @@ class Buffers(dict[int, bytearray]):
 
     def __setitem__(self, stream_id: int, _empty: bytearray) -> None:
         """Put in a buffer that can refuse; the one given is empty and is dropped."""
-        super().__setitem__(stream_id, _Buffer(self._refuses, stream_id))
+        super().__setitem__(stream_id, StreamBuffer(self._refuses, stream_id))
 
 
-class _Buffer(bytearray):
-    """What one stream received and nobody has read."""
+class StreamBuffer(bytearray):
+    """What one stream received and nobody has read; it outlives the stream's place in the muxer's tables."""
 
     def __init__(self, refuses: Refuses, stream_id: int) -> None:
         super().__init__()
         self._refuses = refuses
         self._stream_id = stream_id
+        self._received = 0
+        self._ends_at: int | None = None
 
     def extend(self, data: bytes) -> None:  # type: ignore[override]
+        """Add what came, unless it is refused."""
+        self._received += len(data)
         if not self._refuses(self._stream_id, len(data)):
             super().extend(data)
+
+    def ends_behind(self, size: int) -> None:
+        """The peer says that it sends no more than *size* bytes from here on."""
+        if self._ends_at is None:
+            self._ends_at = self._received + size
+
+    @property
+    def ended(self) -> bool:
+        """True when the peer said that it was done, and all that it sent before came and was read."""
+        return self._received == self._ends_at and not self

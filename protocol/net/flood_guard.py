@@ -32,12 +32,18 @@ TURN = 64
 class GuardedSession:
     """A session as the muxer reads it; *on_abuse* is called, with the reason, when the peer overdoes it.
 
-    *is_open* says whether a stream of this id exists. Everything but reading is the inner session's.
+    *is_open* says whether a stream of this id exists. *on_end* is told of each stream whose peer says that it
+    sends no more, and how many bytes still follow. Everything but reading is the inner session's.
     """
 
     def __init__(
-        self, session: ReadWriteCloser, is_open: Callable[[int], bool], on_abuse: Callable[[str], None]
+        self,
+        session: ReadWriteCloser,
+        is_open: Callable[[int], bool],
+        on_abuse: Callable[[str], None],
+        on_end: Callable[[int, int], None],
     ) -> None:
+        self._on_end = on_end
         self._session = session
         self._is_open = is_open
         self._on_abuse = on_abuse
@@ -76,6 +82,8 @@ class GuardedSession:
             self._count_control(1)
         if kind == yamux.TYPE_DATA and self._is_open(stream_id) == opens:
             self._count_stray(length)
+        if flags & yamux.FLAG_FIN and kind in (yamux.TYPE_DATA, yamux.TYPE_WINDOW_UPDATE):
+            self._on_end(stream_id, length if kind == yamux.TYPE_DATA else 0)
         self._headers += 1
         if self._headers % TURN == 0:
             await trio.lowlevel.checkpoint()

@@ -8,17 +8,27 @@ import trio
 from libp2p.exceptions import BaseLibp2pError
 from libp2p.io.abc import ReadWriteCloser
 from libp2p.io.exceptions import IOException
-from libp2p.stream_muxer.exceptions import MuxedStreamEOF
+from libp2p.stream_muxer.exceptions import MuxedStreamError
 from libp2p.stream_muxer.yamux.yamux import YamuxStream
 
 from trustedpods.protocol.errors import NetworkFailure, RemoteProtocolError
 from trustedpods.protocol.frames import FrameReader, header
 from trustedpods.protocol.limits import KIB, MAX_MESSAGE
 from trustedpods.protocol.net.bounds import BATCH, PIECE
+from trustedpods.protocol.net.buffers import StreamBuffer
 from trustedpods.protocol.net.yamux import BoundedYamux
 
 DEFAULT_TIMEOUT_S = 60.0
 """How long `receive` waits for a whole frame unless told otherwise."""
+
+END, RESET, GONE = "end", "reset", "gone"
+"""Rules of errors: the peer was done; it threw the stream away; the connection broke, whoever broke it."""
+
+_TOLD = {
+    END: "the peer ended the stream",
+    RESET: "the peer threw the stream away",
+    GONE: "the connection to the peer is gone",
+}
 
 _LEAST_READ = 64 * KIB
 _FIRST_POLL_S, _LONGEST_POLL_S = 0.001, 0.05
@@ -35,6 +45,17 @@ class ByteStream(ReadWriteCloser):
         self._muxer = muxer
         self._stream = stream
         self._held = 0
+        self._buffer = muxer.stream_buffers.get(stream.stream_id)  # gone already where it came with a reset
+
+    @property
+    def no_more(self) -> str:
+        """Why nothing more comes, as the rule of an error: `end`, `reset`, or `gone` with the connection."""
+        stream, lost = self._stream, self._muxer.event_shutting_down.is_set()
+        if isinstance(self._buffer, StreamBuffer) and self._buffer.ended:
+            return END
+        if stream.recv_closed and not stream.reset_received and not lost:
+            return END
+        return GONE if lost else RESET
 
     def hold(self, size: int) -> None:
         """So many bytes that were read wait for the rest of their frame; they count as unread."""
@@ -122,8 +143,8 @@ class FrameStream:
 
     One task may send while another receives; several senders (or receivers) take turns frame by
     frame. A receiver that pauses holds its sender back through the stream's window, with nothing
-    lost, until `Bounds.stall_s`. The end of a stream proves nothing: a conversation's last frame
-    says itself that it is the last.
+    lost, until `Bounds.stall_s`. An end is told from a reset and from a lost connection by what the peer
+    sent; still a conversation's last frame says itself that it is the last.
     """
 
     def __init__(self, stream: ByteStream, remote_peer_id: bytes, remote_host: str = "") -> None:
@@ -155,7 +176,8 @@ class FrameStream:
 
         *timeout* counts for the whole frame; None waits as long as the peer lives. Raises
         `RemoteProtocolError` for a frame that is too large or damaged, `NetworkFailure` after the
-        timeout (rule `timeout`; a later call may go on) and at the end of the stream (rule `end`).
+        timeout (rule `timeout`; a later call may go on), at the end of the stream (rule `end`), when the
+        peer threw it away (`reset`), and when the connection is lost (`gone`).
         """
         async with self._receiving:
             with trio.move_on_after(float("inf") if timeout is None else timeout), translated():
@@ -168,10 +190,11 @@ class FrameStream:
             try:
                 self._reader.feed(await self._stream.read(wanted))
                 self._stream.hold(self._reader.buffered)
-            except MuxedStreamEOF as error:
-                if self._reader.buffered:
-                    raise RemoteProtocolError("the stream ended within a frame") from error
-                raise NetworkFailure("the peer ended the stream", rule="end") from error
+            except MuxedStreamError as error:
+                rule = self._stream.no_more
+                if rule is END and self._reader.buffered:
+                    raise RemoteProtocolError("the stream ended within a frame", rule="cut") from error
+                raise NetworkFailure(_TOLD[rule], rule=rule) from error
         self._stream.hold(self._reader.buffered)
         return payload
 

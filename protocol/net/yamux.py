@@ -22,7 +22,7 @@ from libp2p.stream_muxer.yamux import yamux
 from libp2p.stream_muxer.yamux.yamux import Yamux, YamuxStream
 
 from trustedpods.protocol.net.bounds import BATCH, FIRST_WINDOW, NOISE_PLAINTEXT, Bounds
-from trustedpods.protocol.net.buffers import Buffers
+from trustedpods.protocol.net.buffers import Buffers, StreamBuffer
 from trustedpods.protocol.net.flood_guard import GuardedSession
 from trustedpods.protocol.net.noise import NoiseSession
 from trustedpods.protocol.net.transport import RawConnection
@@ -64,7 +64,8 @@ class BoundedYamux(Yamux):
         bounds: Bounds,
         on_received: Callable[[int], None],
     ) -> None:
-        self.guard = GuardedSession(session, lambda stream_id: stream_id in self.streams, self._cut_off)
+        is_open = lambda stream_id: stream_id in self.streams  # noqa: E731 - the table is made below
+        self.guard = GuardedSession(session, is_open, self._cut_off, self._ends)
         super().__init__(cast("ISecureConn", self.guard), peer_id, is_initiator=session.is_initiator)
         self.session = session
         self.raw = raw
@@ -224,6 +225,12 @@ class BoundedYamux(Yamux):
             return False
         self._cut_off(f"{size} bytes into a window of {stream.recv_window}")
         return True
+
+    def _ends(self, stream_id: int, behind: int) -> None:
+        """libp2p gives a reader the same end for this, for a reset and for a connection that broke."""
+        buffer = self.stream_buffers.get(stream_id)
+        if isinstance(buffer, StreamBuffer):
+            buffer.ends_behind(behind)
 
     async def _read_data_body(self, length: int) -> bytes:
         """Payload of one data frame, which libp2p reads whole before it looks at any window."""

@@ -12,7 +12,6 @@ from typing import Final
 
 from eth_account import Account
 from eth_account.messages import SignableMessage, encode_defunct, encode_typed_data
-from eth_keys.exceptions import BadSignature
 from eth_utils.exceptions import ValidationError
 
 from trustedpods.protocol import limits
@@ -23,6 +22,7 @@ from trustedpods.protocol.ids import Address, PodRef, address_bytes, address_fro
 from trustedpods.protocol.messages.base import Message
 from trustedpods.protocol.messages.verbs import Verb
 from trustedpods.protocol.sealing import hpke
+from trustedpods.protocol.sealing.signatures import signer_of
 from trustedpods.protocol.sealing.subjects import Subject, bound_bytes, subject_of
 
 _INFO_TAG: Final = b"trusted-pods/request/v1\0"
@@ -31,7 +31,6 @@ _DERIVE_MESSAGE: Final = (
     "Trusted Pods: derive my secret, version 1.\n"
     "Sign this only in the Trusted Pods client: the signature names and encrypts your pods."
 )
-_SECP256K1_ORDER: Final = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
 _REQUEST_FIELDS: Final = [
     {"name": "verb", "type": "string"},
     {"name": "owner", "type": "address"},
@@ -192,15 +191,6 @@ def sign_request(  # noqa: PLR0913 - every part of a request is the caller's to 
     return unsigned.model_copy(update={"signature": bytes(signed.signature)})
 
 
-def _recover(typed: SignableMessage, signature: bytes) -> Address:
-    if int.from_bytes(signature[32:64], "big") > _SECP256K1_ORDER // 2 or signature[64] not in (27, 28):
-        raise Refused("the signature is not in canonical form", rule="signature")
-    try:
-        return Address(Account.recover_message(typed, signature=signature))
-    except (BadSignature, ValidationError, ValueError) as error:
-        raise Refused(f"the signature is malformed: {error}", rule="signature") from error
-
-
 def _check_addressee(request: SignedRequest, owner: Address, boot_id: bytes, now: int) -> None:
     if request.owner != address_bytes(owner):
         raise Refused(f"the request is for {address_from_bytes(request.owner)}, not {owner}", rule="owner")
@@ -234,7 +224,9 @@ def open_request(
     """
     _check_addressee(request, owner, boot_id, now)
     typed = _typed(request, chain)
-    signer = _recover(typed, request.signature)
+    signer = signer_of(_digest(typed), request.signature)
+    if signer is None:
+        raise Refused("the signature is malformed, or not in canonical form", rule="signature")
     subject = subject_of(request.verb, owner, address_from_bytes(request.publisher), request.salt)
     if signer != subject.publisher:
         raise Refused(f"signed by {signer}, not by the publisher {subject.publisher}", rule="signer")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from trustedpods.contracts.eip712 import address_of
-from trustedpods.protocol.errors import TrustedPodsError
+from trustedpods.protocol.errors import StoreFailure, TrustedPodsError
 from trustedpods.protocol.ids import ChannelId, channel_hex
 from trustedpods.protocol.limits import MIB
 from trustedpods.provider.admin.eviction import Eviction
@@ -26,6 +26,8 @@ from trustedpods.provider.admin.views import (
     PodList,
     PodRow,
     PodsRequest,
+    StoreRequest,
+    StoreView,
 )
 from trustedpods.provider.billing.settlement import Settlement
 from trustedpods.provider.core.pod import PodRecord
@@ -93,6 +95,7 @@ class AdminApi:
             "evict": verb_for(EvictRequest, self.evict),
             "drain": verb_for(DrainRequest, self.drain),
             "overview": verb_for(OverviewRequest, self.overview),
+            "store": verb_for(StoreRequest, self.store),
         }
 
     async def identity(self, _request: IdentityRequest) -> DaemonIdentity:
@@ -132,6 +135,12 @@ class AdminApi:
             self.parts.eviction.undrain()
             return Evicted(pods=[])
         return Evicted(pods=await self.parts.eviction.drain(request.reason))
+
+    async def store(self, _request: StoreRequest) -> StoreView:
+        """How the books fare."""
+        disk = self.parts.doors.store.disk
+        failure = None if disk.failure is None else str(disk.failure)
+        return StoreView(state=disk.state, free_mib=disk.free // MIB, failure=failure)
 
     async def overview(self, _request: OverviewRequest) -> Overview:
         """Everything that `top` shows."""
@@ -203,7 +212,8 @@ async def snapshot(parts: RunningParts, conversations: int) -> Snapshot:
         parts.doors.metrics.answered("chain")
     except TrustedPodsError:
         gas = -1
-    standing = parts.pods.standing
+    by_state, last_claim = await _claims(parts)
+    disk, standing = parts.doors.store.disk, parts.pods.standing
     pod_scalers = [
         m for m in map(parts.autoscaler.pod_scaler, (r.channel for r in standing)) if m is not None
     ]
@@ -218,9 +228,23 @@ async def snapshot(parts: RunningParts, conversations: int) -> Snapshot:
         spool_bytes=parts.doors.spool.used_bytes,
         spool_quota_bytes=parts.doors.config.store.spool_quota_mib * MIB,
         free_slots=parts.doors.facade.free_slots,
-        claims_by_state=await parts.doors.store.read(claims.count_by_state),
-        last_claim=await parts.doors.store.read(claims.last_claim_at),
+        claims_by_state=by_state,
+        last_claim=last_claim,
         oldest_claim=min((record.chain.up_to for record in standing if record.chain), default=None),
         shortest_runway_s=min(_runways(parts, standing), default=None),
         gas_wei=gas,
+        disk_state=str(disk.state),
+        disk_free_bytes=disk.free,
+        store_failures=disk.failures,
     )
+
+
+async def _claims(parts: RunningParts) -> tuple[dict[str, int], int | None]:
+    """Claims by state, and when the last one was signed; nothing while the books cannot be read."""
+    try:
+        return (
+            await parts.doors.store.read(claims.count_by_state),
+            await parts.doors.store.read(claims.last_claim_at),
+        )
+    except StoreFailure:
+        return {}, None

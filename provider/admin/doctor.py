@@ -41,6 +41,7 @@ async def examine(config: ProviderConfig) -> list[Finding]:
         ("facade", _facade),
         ("activator", probes.activator),
         ("daemon", probes.daemon),
+        ("store", probes.store),
         ("traffic", probes.traffic),
         ("isolation", probes.isolation),
     )

@@ -6,11 +6,12 @@ from pathlib import Path
 
 from trustedpods.protocol.errors import NoContext
 from trustedpods.provider.admin.socket import ask_daemon
-from trustedpods.provider.admin.views import PodList, PodsRequest
+from trustedpods.provider.admin.views import PodList, PodsRequest, StoreRequest, StoreView
 from trustedpods.provider.admission.isolation_probe import isolation_of
 from trustedpods.provider.cluster.client import Cluster, open_cluster
 from trustedpods.provider.cluster.pod_counters import TrafficDoor
 from trustedpods.provider.config import ProviderConfig
+from trustedpods.provider.core.disk import DiskState
 
 
 async def isolation(config: ProviderConfig) -> str:
@@ -60,6 +61,19 @@ async def daemon(config: ProviderConfig) -> str:
     """Whether the daemon takes the operator's verbs; NoContext when none does."""
     found = await ask_daemon(config.admin_socket, PodsRequest(), PodList)
     return f"serves {len(found.pods)} pods"
+
+
+async def store(config: ProviderConfig) -> str:
+    """Whether the daemon's books have room and can be written; NoContext says what does not hold."""
+    found = await ask_daemon(config.admin_socket, StoreRequest(), StoreView)
+    if found.state is not DiskState.GOOD:
+        needed = config.store.reserve_mib + config.store.min_free_mib
+        raise NoContext(
+            found.failure or f"the disk of the books is {found.state}: {found.free_mib} MiB are free",
+            where=config.store.path,
+            hint=f"make room: with {needed} MiB pods are taken again",
+        )
+    return f"{found.free_mib} MiB are free where the books are"
 
 
 def _listens_in(path: Path) -> bool:

@@ -67,7 +67,7 @@ def screen(before: Reading | None, now: Reading) -> Group:
             *(str(number) for number in (pod.replicas, pod.ready, pod.in_flight)),
             "-" if row.rate is None else f"{row.rate:.1f}",
             _span(pod.runway_seconds),
-            pod.why or "",
+            Text(pod.why or ""),
         )
     return Group(Text(_headline(now.overview)), Text(), table)
 

@@ -20,6 +20,7 @@ from pydantic import (
 from pydantic.alias_generators import to_camel
 
 from trustedpods.protocol.errors import BadInput, Refused
+from trustedpods.provider.core.disk import DiskState
 from trustedpods.provider.core.pod import Phase
 
 MAX_TARGET = 512
@@ -83,6 +84,20 @@ class DaemonIdentity(View):
     meter: str
     tee: str
     chip: HexText
+
+
+class StoreRequest(AdminRequest):
+    """How is the disk of the books?"""
+
+    verb: Literal["store"] = "store"
+
+
+class StoreView(View):
+    """State of the disk, MiB that are free, and why the last write failed (None: it did not)."""
+
+    state: DiskState
+    free_mib: int
+    failure: str | None
 
 
 class PodsRequest(AdminRequest):

@@ -12,6 +12,7 @@ from trustedpods.protocol.limits import MIB
 from trustedpods.protocol.messages.admission import AdmitBody
 from trustedpods.protocol.messages.provider import Capacity
 from trustedpods.protocol.sealing.requests import OpenedRequest
+from trustedpods.provider.admission.arrivals import Allowance, Arrivals
 from trustedpods.provider.admission.capacity import CapacityCheck
 from trustedpods.provider.admission.gate import Gate
 from trustedpods.provider.admission.new_records import next_record
@@ -28,13 +29,20 @@ from trustedpods.provider.pods.bundles import Bundles, OpenBundle, check_bundle
 from trustedpods.provider.pods.records import Pods
 from trustedpods.provider.serving.autoscaler import Autoscaler
 
-_UNPAID = (Phase.RECEIVED, Phase.WAITING_CHANNEL)
+_UNPAID = (Phase.RECEIVED, Phase.WAITING_CHANNEL, Phase.REMOVING)
+_LATER = "try again in some minutes; a pod whose channel is open is let in at once"
 
 MAX_WAITING = 64
 """Pods that wait for their channel to appear, each for three minutes at most."""
 
 MAX_WAITING_BYTES = 8 * MIB
 """Of their bundles, which are held several times over; most have a few kilobytes."""
+
+NEW_PODS = Allowance(burst=24, every_s=5.0)
+"""Bundles of pods from one address that were not paid for, or are not yet: a deploy sends one, then pays."""
+
+QUESTIONS = Allowance(burst=120, every_s=0.5)
+"""`admit` from one address: each asks the cluster what is free."""
 
 
 class Admission:
@@ -58,21 +66,33 @@ class Admission:
             doors.cluster, doors.config.cluster.overcommit, pods, autoscaler, self._reservations
         )
         self._tenancy = tenancy
+        self._new_pods, self._questions = Arrivals(NEW_PODS), Arrivals(QUESTIONS)
+        self._unpaid_from: dict[ChannelId, str] = {}
         self._gate = gate
         self._pods = pods
         self._bundles = bundles
         self._autoscaler = autoscaler
         self._workers = workers
 
+    async def ask(
+        self, ask: AdmitBody, channel: ChannelId, replaced: PodRecord | None, address: str
+    ) -> Capacity:
+        """As `admit`, for whoever asks from *address*; Refused (rule `rate`) when that asks too often."""
+        if not self._questions.take(address):
+            raise Refused("too many questions from this address", rule="rate", hint=_LATER)
+        return await self.admit(ask, channel, replaced)
+
     async def admit(self, ask: AdmitBody, channel: ChannelId, replaced: PodRecord | None) -> Capacity:
         """What is left when the pod came; Refused where nobody may come, or where it does not fit."""
         self._gate.check(None if replaced is None else replaced.ref.publisher)
+        self._doors.store.disk.check()
+        admission.check_image_size(ask.image_mib, self._doors.offer)
         return await self._capacity.check(ask, channel, replaced)
 
     async def accept(
-        self, stored: bytes, request: OpenedRequest, opened: OpenBundle
+        self, stored: bytes, request: OpenedRequest, opened: OpenBundle, address: str
     ) -> tuple[PodRecord, bool]:
-        """Take a bundle: the record, and whether the pod serves exactly this already.
+        """Take a bundle from *address*: the record, and whether the pod serves exactly this already.
 
         Everything that can be refused is refused before anything is stored.
         """
@@ -82,7 +102,7 @@ class Admission:
         self._tenancy.check(request.ref.publisher, self._pods.standing)
         record = self._pods.get(request.ref.channel)
         if record is None or record.phase in ENDED:
-            await self._check_waiting(request, stored)
+            await self._check_waiting(request, stored, address)
         if record is not None:
             self._check_follows(record, request)
             if self._unchanged(record, opened):
@@ -108,19 +128,34 @@ class Admission:
             for host in admission.hosts_to_prove(part.own_hosts, label, self._doors.config.identity.domain):
                 await self._doors.resolver.check_control(host, proofs)
 
-    async def _check_waiting(self, request: OpenedRequest, stored: bytes) -> None:
-        """Publishers' keys are free: bundles that nobody has paid for have a place of their own size."""
-        waiting = [pod for pod in self._pods.standing if pod.chain is None and pod.phase in _UNPAID]
+    async def _check_waiting(self, request: OpenedRequest, stored: bytes, address: str) -> None:
+        """Publishers' keys are free: what nobody has paid for has a place and a pace of its own."""
+        waiting = [pod for pod in self._pods.standing if not pod.known_to_pay and pod.phase in _UNPAID]
         held = sum(len(pod.request) for pod in waiting) + len(stored)
-        if len(waiting) < MAX_WAITING and held <= MAX_WAITING_BYTES:
+        room = len(waiting) < MAX_WAITING and held <= MAX_WAITING_BYTES
+        self._count_paid()
+        if room and self._new_pods.take(address):
+            self._unpaid_from[request.ref.channel] = address
             return
         channel = await self._doors.chain.channel(self._doors.owner, request.ref.channel)
+        if channel is None and room:
+            raise Refused("too many new pods from this address, none of them paid", rule="rate", hint=_LATER)
         if channel is None:
             raise Refused(
                 f"{len(waiting)} pods wait for their first payment, and there is no room for one more",
                 rule="waiting",
-                hint="try again in some minutes; a pod whose channel is open is let in at once",
+                hint=_LATER,
             )
+
+    def _count_paid(self) -> None:
+        """Whoever pays for what was let in has its pace back: a fleet comes as fast as its channels open."""
+        for channel, address in list(self._unpaid_from.items()):
+            record = self._pods.get(channel)
+            if record is not None and not record.known_to_pay:
+                continue
+            del self._unpaid_from[channel]
+            if record is not None:
+                self._new_pods.give_back(address)
 
     def _check_follows(self, record: PodRecord, request: OpenedRequest) -> None:
         self._rights.check_commander(record, request)

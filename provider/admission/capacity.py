@@ -42,14 +42,17 @@ class CapacityCheck:
             storage_mib=found.storage_mib,
             slots=0,  # counted by `SlotReservations`, by kind
         )
-        asleep = []
+        asleep, images = [], 0
         for record in self._pods.standing:
             running, _ = self._autoscaler.replicas_of(record)
             if replaced is not None and record.channel == replaced.channel:
                 free = _with_room(free, record, running)
-            elif running == 0 and record.phase is not Phase.REMOVING:
+                continue
+            images += record.size.image_mib
+            if running == 0 and record.phase is not Phase.REMOVING:
                 asleep.append(record.size.replica)
-        return admission.sellable(free, asleep, self._overcommit)
+        left = max(0, free.storage_mib - images)  # Kubernetes does not count what it pulls
+        return admission.sellable(free.model_copy(update={"storage_mib": left}), asleep, self._overcommit)
 
 
 def _with_room(free: Capacity, record: PodRecord, running: int) -> Capacity:
@@ -58,6 +61,6 @@ def _with_room(free: Capacity, record: PodRecord, running: int) -> Capacity:
         update={
             "cpu_milli": free.cpu_milli + running * record.size.cpu_milli,
             "memory_mib": free.memory_mib + running * record.size.memory_mib,
-            "storage_mib": free.storage_mib + record.size.volume_mib + record.size.image_mib,
+            "storage_mib": free.storage_mib + record.size.volume_mib + running * record.size.scratch_mib,
         }
     )

@@ -11,6 +11,7 @@ from pathlib import Path
 from trustedpods.protocol.errors import BadInput, Refused
 from trustedpods.protocol.ids import Address, parse_address
 from trustedpods.protocol.whole_file import replace_whole
+from trustedpods.provider.store.failures import translated
 
 FILE_NAME = "gate.json"
 MAX_DENIED = 10_000
@@ -56,7 +57,8 @@ class Gate:
     def _set(self, rules: Rules) -> None:
         if self._path is not None:
             kept = {"draining": rules.draining, "denied": sorted(rules.denied)}
-            replace_whole(self._path, json.dumps(kept).encode())
+            with translated("the operator's rules cannot be kept", self._path):
+                replace_whole(self._path, json.dumps(kept).encode())
         self.rules = rules
 
 

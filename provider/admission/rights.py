@@ -30,7 +30,10 @@ class CommandRights:
 
     def check_newest(self, request: OpenedRequest) -> None:
         """A pod's generations only grow, also when the store was set back; Refused otherwise."""
-        newest = self._generations.newest(request.ref.channel)
+        record = self._pods.get(request.ref.channel)
+        newest = max(
+            self._generations.newest(request.ref.channel), -1 if record is None else record.generation
+        )
         if request.generation <= newest:
             raise Refused(
                 f"generation {request.generation} came after {newest}",

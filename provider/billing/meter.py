@@ -14,7 +14,7 @@ from trustedpods.protocol.errors import NetworkFailure, TrustedPodsError
 from trustedpods.protocol.ids import ChannelId
 from trustedpods.protocol.units import UnixSeconds
 from trustedpods.provider.cluster.views import PodView
-from trustedpods.provider.core.metering import REPORT_LAG_S, Run
+from trustedpods.provider.core.metering import REPORT_LAG_S, Ceiling, Run
 from trustedpods.provider.core.pod import Phase, PodRecord
 from trustedpods.provider.core.traffic import SlotStats, TrafficMark, traffic_since
 from trustedpods.provider.doors import Doors
@@ -49,11 +49,26 @@ class Meter:
         if run is not None and self._written.get(view.uid) != run:
             await self._doors.store.write(ledger.record_run, record.channel, view.namespace, run)
             self._written[view.uid] = run
-        if view.over and view.finished_at is None and view.deleted_at is not None:
+        if not view.over:
+            return
+        if view.finished_at is None:
             # It counts only if it was seen to run: of one that never did the node says the same.
-            await self._doors.store.write(ledger.end_runs, [view.uid], view.deleted_at)
-        if view.over and view.metered:
+            await self._doors.store.write(ledger.end_runs, [view.uid], end_of(view, self._doors.now()))
+        if view.metered:
+            if view.deleted_at is None:
+                await self._pods.note(record.channel, "replica-ended", await self._why(view))
             await self._doors.cluster.drop_finalizer(view.namespace, view.name, view.uid)
+        if view.deleted_at is None:
+            await self._doors.cluster.delete_ended(view.namespace, view.name, view.uid)
+
+    async def _why(self, view: PodView) -> str:
+        """Why a replica ended that nobody asked to; an eviction may stand in Kubernetes' events only."""
+        try:
+            lines = await self._doors.cluster.events(view.namespace)
+        except TrustedPodsError:
+            lines = []  # the bill does not wait for a reason
+        told = [line for line in lines if line.startswith("Warning") and f"/{view.name}: " in line]
+        return view.waiting or (told[-1] if told else "it ended by itself")
 
     async def observe(self) -> UnixSeconds:
         """Look at all replicas; everything before the returned time is then in the ledger.
@@ -119,14 +134,19 @@ class Meter:
         return any(run.ended is None for run in book.runs)
 
     async def hold(self, record: PodRecord) -> None:
-        """From now on volumes, image, and what is missing to the idle minimum are billed."""
+        """From now on volumes, image, and what is missing to the idle minimum are billed.
+
+        No second costs more CPU and memory than `scale.max` replicas of the size that it has now.
+        """
         size, least = record.size, self._doors.config.terms.idle_mib
         sizes = {
             "image": size.image_mib,
             "volume": size.volume_mib,
             "floor": max(0, least - size.image_mib - size.volume_mib),
         }
-        await self._doors.store.write(ledger.hold, record.channel, sizes, self._doors.now())
+        now, most = self._doors.now(), record.scaling.max_replicas
+        ceiling = Ceiling(now, most * size.cpu_milli, most * size.memory_mib, most * size.scratch_mib)
+        await self._doors.store.write(ledger.hold, record.channel, sizes, now, ceiling)
 
     async def let_go(self, record: PodRecord) -> None:
         """Nothing is stored for the pod any more."""
@@ -165,6 +185,12 @@ class Meter:
             await trio.sleep(pause_s)
 
 
+def end_of(view: PodView, now: UnixSeconds) -> UnixSeconds:
+    """When a replica ended of which no container says it: as soon as anybody knew, *now* at the latest."""
+    known = [time for time in (view.deleted_at, view.turned_at) if time is not None]
+    return min([now, *known])
+
+
 def run_of(view: PodView) -> Run | None:
     """The run of a replica; None while no container of it has started, or when none ever did.
 
@@ -182,7 +208,8 @@ def run_of(view: PodView) -> Run | None:
             UnixSeconds(max(view.started_at, view.finished_at)),
             view.cpu_milli,
             view.memory_mib,
+            view.scratch_mib,
         )
     if view.phase != "Running" and not view.begun:
         return None
-    return Run(view.uid, view.started_at, None, view.cpu_milli, view.memory_mib)
+    return Run(view.uid, view.started_at, None, view.cpu_milli, view.memory_mib, view.scratch_mib)

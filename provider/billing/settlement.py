@@ -13,7 +13,8 @@ import trio
 
 from trustedpods.contracts import merkle
 from trustedpods.contracts.eip712 import Domain, sign_usage
-from trustedpods.contracts.records import Block, Channel, meter_tag
+from trustedpods.contracts.records import NEVER, Block, Channel, meter_tag
+from trustedpods.contracts.settlement import allowance
 from trustedpods.contracts.terms import due
 from trustedpods.contracts.usage import UsageClaim, UsageItem
 from trustedpods.protocol.errors import Refused, TrustedPodsError
@@ -208,6 +209,12 @@ class Settlement:
         up_to = metering.horizon(observed, head.time, running=running, pending_since=pending)
         release = channel.id in self._closing and not running
         usage = metering.usage(book, channel.up_to, up_to)
+        excess = metering.longest_excess(book, channel.up_to, up_to)
+        terms = self._doors.config.terms
+        if excess > metering.longest_overlap(max(terms.start_limit_s, terms.max_start_s)):
+            _log.error(
+                "%#x: more replicas than may run, for %d s; only scale.max are billed", channel.id, excess
+            )
         if release and not self._closing[channel.id]:
             usage = type(usage)()
         return settlement.ClaimCandidate(
@@ -217,14 +224,16 @@ class Settlement:
             usage=usage,
             due=due(usage, channel.terms.prices),
             left=channel.left,
+            allowed=allowance(channel, up_to) if up_to > channel.up_to else 0,
             release=release,
+            leaving=channel.unlock_at != NEVER,
             urgent=channel.id in self._hurry,
         )
 
     async def _store(self, cuts: list[settlement.Cut]) -> StoredClaim:
         market, owner = self._doors.config.market, self._doors.owner
         payments = Address(market.payments)
-        items = [UsageItem(c.channel, c.from_, c.up_to, c.usage, c.release) for c in cuts]
+        items = [UsageItem(c.channel, c.from_, c.up_to, c.usage, c.release, whole=c.whole) for c in cuts]
         leaves = [merkle.leaf(market.chain_id, payments, owner, item) for item in items]
         head = merkle.head_leaf(market.chain_id, payments, owner, await self._head_digest(leaves))
         root = merkle.root([*leaves, head])
@@ -266,6 +275,6 @@ class Settlement:
             if record.phase is not Phase.REMOVING:
                 raise Refused("the pod is not being removed", rule="phase")
             fact = ChannelFact.of(channel)
-            await self._pods.change(record.channel, chain=fact)
+            await self._pods.learn(record.channel, chain=fact)
             self.close(record.channel, billed=billed)
             await trio.sleep(0.5)

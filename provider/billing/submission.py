@@ -8,8 +8,10 @@ back is read from the chain each time, so a kill at any moment changes nothing b
 import logging
 
 from trustedpods.contracts.records import Channel, Submission, meter_tag
-from trustedpods.contracts.usage import ItemFlags, SignedClaim, SubmissionResult
+from trustedpods.contracts.settlement import settle
+from trustedpods.contracts.usage import ItemFlags, SignedClaim, SubmissionResult, UsageItem
 from trustedpods.protocol.ids import ChannelId
+from trustedpods.provider.billing.channel_watch import departure_of
 from trustedpods.provider.core import settlement
 from trustedpods.provider.core.pod import ChannelFact
 from trustedpods.provider.doors import Doors
@@ -38,7 +40,8 @@ class ClaimSubmission:
         facts = await self._facts([cut.channel for cut in claim.cuts])
         signed = SignedClaim.from_json(claim.signed.decode())
         tag = meter_tag(signed.meter)
-        fate = settlement.verdict(_judge(cut, facts[cut.channel], tag) for cut in claim.cuts)
+        items = zip(claim.cuts, signed.claim.items, strict=True)
+        fate = settlement.verdict(_judge(cut, item, facts[cut.channel], tag) for cut, item in items)
         sent = [await self._send(claim, signed)] if fate is settlement.Fate.PENDING else []
         mined = [*await self._doors.chain.submitted(self._doors.owner, claim.root), *sent]
         results = settlement.outcomes(len(claim.cuts), mined)
@@ -102,15 +105,19 @@ class ClaimSubmission:
         """The pods' records show what is left now."""
         facts = await self._facts([cut.channel for cut in claim.cuts])
         for channel, found in facts.items():
-            if found is not None and self._pods.get(channel) is not None:
-                await self._pods.change(channel, chain=ChannelFact.of(found))
+            record = self._pods.get(channel)
+            if found is None or record is None:
+                continue
+            if await departure_of(self._doors.store, record, found) is None:
+                await self._pods.learn(channel, chain=ChannelFact.of(found))
 
 
-def _judge(cut: settlement.Cut, channel: Channel | None, meter: int) -> settlement.Fate:
+def _judge(cut: settlement.Cut, item: UsageItem, channel: Channel | None, meter: int) -> settlement.Fate:
     """The signer may be the meter of an earlier boot: it counts while the channel names it."""
     if channel is None:
         return settlement.judge(cut, None)
-    return settlement.judge(cut, ChannelFact.of(channel), ours=channel.meter_tag == meter)
+    held = ItemFlags.DRY in settle(channel, item, meter, item.up_to).result.flags
+    return settlement.judge(cut, ChannelFact.of(channel), ours=channel.meter_tag == meter, payable=not held)
 
 
 def _carrier(mined: list[Submission]) -> Submission:

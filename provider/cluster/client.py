@@ -129,6 +129,20 @@ class Cluster:
         except errors.NotThere:
             return
 
+    async def delete_ended(self, namespace: str, pod: str, uid: str) -> None:
+        """Remove the object of a replica in a final phase: nobody else would (an evicted one stays for ever).
+
+        A replica of that name but another uid is left alone.
+        """
+        body = {"apiVersion": "v1", "kind": "DeleteOptions"} | {
+            "preconditions": {"uid": uid},
+            "gracePeriodSeconds": 0,
+        }
+        try:
+            await self._api.call("DELETE", path_of("Pod", namespace, pod), body=body)
+        except (errors.NotThere, errors.Conflict):
+            return
+
     async def set_deletion_cost(self, namespace: str, pod: str, cost: int) -> None:
         """Of a pod's replicas those with the least cost end first; 0 is the default."""
         annotation = {"metadata": {"annotations": {DELETION_COST: str(cost)}}}

@@ -6,6 +6,7 @@ container's last lines, not "failed". What containers wrote is shown without con
 Only `diagnose` and `read_logs` ask the API server; the rest is pure.
 """
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -51,6 +52,10 @@ _AWAY_REASONS = {"Unknown", "ContainerStatusUnknown"}
 _PASSING = "status unknown for quota"
 """A replica set's first try can come before the quota has counted; it tries again."""
 
+_QUOTA = "exceeded quota"
+_PLACE = re.compile(r"\b(?:Insufficient |Too many pods)")
+"""Words of the quota and of the scheduler (its plugin NodeResourcesFit) about room that is taken."""
+
 _LOG_GONE = (
     b"failed to try resolving symlinks in path ",
     b"failed to open log file ",
@@ -75,13 +80,15 @@ class Diagnosis:
     """Why no replica is ready. `hopeless` says that waiting longer will hardly change it.
 
     `end` is the container's end that explains it, if one does; `lines` what it wrote last, which
-    stands in `text` too.
+    stands in `text` too. `room`: quota or place is taken. It passes by itself where a replica that has
+    some of it is ending: then Kubernetes tries again.
     """
 
     text: str
     hopeless: bool
     end: ContainerEnd | None = None
     lines: str = ""
+    room: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,7 +220,8 @@ def waiting(pod: KubeObject) -> Diagnosis | None:
     words = views.waiting_for(pod)
     if words is None:
         return None
-    return Diagnosis(readable(words), hopeless=words.partition(":")[0] in _HOPELESS and not _away(words))
+    hopeless = words.partition(":")[0] in _HOPELESS and not _away(words)
+    return Diagnosis(readable(words), hopeless, room=_PLACE.search(words) is not None)
 
 
 def _away(words: str) -> bool:
@@ -226,7 +234,7 @@ def no_pod(holders: Iterable[KubeObject]) -> Diagnosis | None:
         for condition in holder.get("status", {}).get("conditions", []):
             if condition["type"] == "ReplicaFailure" and condition["status"] == "True":
                 text = f"{condition.get('reason', 'FailedCreate')}: {condition.get('message', '')}"
-                return Diagnosis(readable(text), hopeless=_PASSING not in text)
+                return Diagnosis(readable(text), hopeless=_PASSING not in text, room=_QUOTA in text)
     return None
 
 

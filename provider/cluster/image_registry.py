@@ -6,19 +6,30 @@ writes it anywhere. Whatever is stored is named by digest, in a repository of th
 """
 
 import hashlib
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
-from typing import Self
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import aclosing, asynccontextmanager
+from typing import Self, cast
 
 import httpx
 import trio
 
 from trustedpods.protocol.errors import NetworkFailure, Refused, RemoteProtocolError
+from trustedpods.protocol.limits import MIB
 from trustedpods.provider.cluster.api import errors
 
 CALL_TIMEOUT_S = 15.0
 STALL_TIMEOUT_S = 60.0
 """How long a push may go without moving a byte, and the registry may check a large blob."""
+
+READ_PIECE = 1 * MIB
+"""Bytes of a stored blob that are in memory at once."""
+
+MANIFEST_TRIES = 3
+"""A registry answers "unknown error" to a manifest that it will never take or give, and to a full disk.
+So often it is asked, a second apart; then it is a refusal, which a publisher hears."""
+
+_PASSING = {"TOOMANYREQUESTS", "UNAVAILABLE", "UNKNOWN"}
+"""Codes of the distribution specification, and of the registry's own, that may be gone at the next try."""
 
 _MANIFESTS = ", ".join(
     (
@@ -64,10 +75,59 @@ class ImageRegistry:
 
     async def has_manifest(self, repo: str, digest: str) -> bool:
         """Whether the repository has the manifest."""
+        # 500 is its answer to a layer that is called a manifest.
         answer = await self._call(
-            "HEAD", f"/v2/{repo}/manifests/{digest}", {200, 404}, headers={"accept": _MANIFESTS}
+            "HEAD", f"/v2/{repo}/manifests/{digest}", {200, 404, 500}, headers={"accept": _MANIFESTS}
         )
         return answer.status_code == 200
+
+    async def read_manifest(self, repo: str, digest: str, media_type: str) -> bytes | None:
+        """The manifest as it was stored; None where the repository lacks it."""
+        accept = {"accept": f"{media_type}, {_MANIFESTS}"}
+        target = f"/v2/{repo}/manifests/{digest}"
+        answer = await self._manifest_call("GET", target, {200, 404}, accept, None)
+        return answer.content if answer.status_code == 200 else None
+
+    async def blob_size(self, repo: str, digest: str) -> int | None:
+        """Bytes of the blob; None where the repository lacks it."""
+        answer = await self._call("HEAD", f"/v2/{repo}/blobs/{digest}", {200, 404})
+        return int(answer.headers.get("content-length", "-1")) if answer.status_code == 200 else None
+
+    async def read_blob(self, repo: str, digest: str, size: int) -> bytes | None:
+        """A small blob of *size* bytes; None where the repository lacks it, Refused where it has others."""
+        found = await self.blob_size(repo, digest)
+        if found is None:
+            return None
+        kept: list[bytes] = []
+
+        async def keep(data: bytes) -> None:
+            kept.append(data)
+
+        await self.read_stored(repo, digest, size, keep)
+        return b"".join(kept)
+
+    async def read_stored(
+        self, repo: str, digest: str, size: int, take: Callable[[bytes], Awaitable[None]]
+    ) -> None:
+        """Give a stored blob of exactly *size* bytes to *take*, in pieces; Refused where it has others."""
+        url = self._base.join(f"/v2/{repo}/blobs/{digest}")
+        where, passed = f"registry GET {url.path}", 0
+        try:
+            async with self._session.stream("GET", url, timeout=STALL_TIMEOUT_S) as answer:
+                if answer.status_code != 200:
+                    await answer.aread()
+                    raise _refusal(answer, where)
+                pieces = cast("AsyncGenerator[bytes]", answer.aiter_raw(READ_PIECE))
+                async with aclosing(pieces):
+                    async for piece in pieces:
+                        passed += len(piece)
+                        if passed > size:
+                            break
+                        await take(piece)
+        except errors.TRANSPORT as error:
+            raise errors.from_transport(error, where) from error
+        if passed != size:
+            raise Refused(f"{digest} does not have {size} bytes", rule="image")
 
     async def push_blob(self, repo: str, digest: str, size: int, chunks: AsyncIterator[bytes]) -> None:
         """Stream a blob of exactly *size* bytes into the repository.
@@ -106,17 +166,26 @@ class ImageRegistry:
         Refused where it names blobs that the repository lacks.
         """
         digest = "sha256:" + hashlib.sha256(data).hexdigest()
-        answer = await self._call(
-            "PUT",
-            f"/v2/{repo}/manifests/{digest.replace(':', '-')}",
-            {201},
-            content=data,
-            headers={"content-type": media_type},
-        )
+        target, headers = f"/v2/{repo}/manifests/{digest.replace(':', '-')}", {"content-type": media_type}
+        answer = await self._manifest_call("PUT", target, {201}, headers, data)
         stored = answer.headers.get("docker-content-digest", digest)
         if stored != digest:
             raise RemoteProtocolError(f"the registry stored {stored} instead of {digest}")
         return digest
+
+    async def _manifest_call(
+        self, method: str, target: str, expected: set[int], headers: Mapping[str, str], content: bytes | None
+    ) -> httpx.Response:
+        for left in reversed(range(MANIFEST_TRIES)):
+            try:
+                return await self._call(method, target, expected, content=content, headers=headers)
+            except NetworkFailure as error:
+                if error.rule != "UNKNOWN":
+                    raise
+                if not left:
+                    raise Refused(error.what, where=error.where, rule="registry") from None
+            await trio.sleep(1.0)
+        raise AssertionError("the last try returns or raises")
 
     async def clear(self, repo: str) -> None:
         """Take every image out of the repository; may be repeated.
@@ -208,7 +277,7 @@ def _refusal(answer: httpx.Response, where: str) -> Refused | NetworkFailure:
         words += f": {first['detail']}" if first.get("detail") else ""
     except (ValueError, LookupError, TypeError):
         return NetworkFailure(f"answered {answer.status_code}, not as a registry does", where=where)
-    if answer.status_code >= 500 or answer.status_code == 429:
+    if code in _PASSING:
         return NetworkFailure(words, where=where, rule=code)
     return Refused(words, where=where, rule="digest" if code in _DIGEST_REFUSED else code)
 

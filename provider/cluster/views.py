@@ -21,7 +21,8 @@ class PodView:
 
     `label` is the host label of the pod that it belongs to. `started_at` is when the kubelet
     took it up. `over` says that no container of it runs or will run again; `finished_at` is then
-    when its last container ended (None where nothing ever ran, or the node did not say).
+    when its last container ended (None where nothing ever ran, or the node did not say), and
+    `turned_at` when the node last changed its conditions: an evicted replica may have no other end.
     `deleted_at` is when its end was asked for. `waiting` is what Kubernetes says it waits for.
     `metered` says that it still carries the meter's finalizer, `begun` that some container of it, an
     init container too, runs or has run. `containers` are the names of all of them.
@@ -41,8 +42,10 @@ class PodView:
     restarts: int
     cpu_milli: int
     memory_mib: int
+    scratch_mib: int
     node: str | None
     over: bool = False
+    turned_at: UnixSeconds | None = None
     metered: bool = False
     begun: bool = False
     containers: tuple[str, ...] = ()
@@ -98,8 +101,10 @@ def pod_view(pod: KubeObject) -> PodView:
         restarts=sum(container.get("restartCount", 0) for container in containers(pod)),
         cpu_milli=size.cpu_milli,
         memory_mib=size.memory_mib,
+        scratch_mib=size.storage_mib,
         node=spec.get("nodeName"),
         over=over,
+        turned_at=_turned(pod) if over else None,
         metered=METERED in metadata.get("finalizers", []),
         begun=any(_has_run(container) for container in (*init_containers(pod), *containers(pod))),
         containers=tuple(
@@ -199,6 +204,13 @@ def is_over(pod: KubeObject) -> bool:
         return False
     never_placed = not pod["spec"].get("nodeName")
     return never_placed or metadata.get("deletionGracePeriodSeconds") == 0
+
+
+def _turned(pod: KubeObject) -> UnixSeconds | None:
+    """When the node said that its containers are not ready any more, or why it was disrupted."""
+    kinds = ("Ready", "ContainersReady", "DisruptionTarget")
+    times = [seconds(condition(pod, kind).get("lastTransitionTime")) for kind in kinds]
+    return max((time for time in times if time is not None), default=None)
 
 
 def _finished(pod: KubeObject) -> UnixSeconds | None:

@@ -10,6 +10,7 @@ from typing import NoReturn, ParamSpec
 import click
 
 from trustedpods.protocol.errors import TrustedPodsError
+from trustedpods.provider.commands.output import one_line
 
 P = ParamSpec("P")
 
@@ -59,7 +60,7 @@ def _first(group: BaseExceptionGroup[BaseException]) -> TrustedPodsError:
 
 
 def _fail(error: TrustedPodsError) -> NoReturn:
-    click.echo(f"error: {error}", err=True)
+    click.echo(f"error: {one_line(str(error))}", err=True)
     if error.hint:
-        click.echo(f"hint: {error.hint}", err=True)
+        click.echo(f"hint: {one_line(error.hint)}", err=True)
     sys.exit(int(error.exit_code))

@@ -30,15 +30,23 @@ def show_rows(rows: Sequence[Mapping[str, object]], output: str) -> None:
         return
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     table = Table(box=None, pad_edge=False)
     for name in rows[0]:
         table.add_column(name, overflow="fold")
     for row in rows:
-        table.add_row(*(_text(value) for value in row.values()))
+        table.add_row(*(Text(_text(value)) for value in row.values()))
     console = Console() if sys.stdout.isatty() else Console(width=PLAIN_WIDTH)
     console.print(table)
 
 
 def _text(value: object) -> str:
-    return "-" if value is None else str(value)
+    return "-" if value is None else one_line(str(value))
+
+
+def one_line(text: str) -> str:
+    """One line of printable characters: Kubernetes, pods and peers wrote much of what is shown here."""
+    return "".join(
+        c if c.isprintable() else " " if c in "\n\t" else "\N{REPLACEMENT CHARACTER}" for c in text
+    )

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from trustedpods.provider.commands.options import config_option, explained
+from trustedpods.provider.commands.output import one_line
 
 
 @click.command()
@@ -33,7 +34,8 @@ def activator(config_path: Path) -> None:
     from trustedpods.provider.config import load_config
     from trustedpods.provider.facade.activator.activator import main as run_activator
 
-    facade = load_config(config_path).facade
+    config = load_config(config_path)
+    facade = config.facade
     options = {
         "--sockets": facade.activator_dir,
         "--slots": facade.pools.http,
@@ -41,9 +43,22 @@ def activator(config_path: Path) -> None:
         "--tcp-slots": facade.pools.tcp,
         "--wake-socket": facade.wake_socket,
         "--max-held": facade.max_held,
-        "--wake-limit": facade.wake_limit_s,
+        "--wake-limit": max(facade.wake_limit_s, config.terms.max_start_s),
     }
     sys.exit(run_activator([str(word) for option in options.items() for word in option]))
+
+
+class LineFormatter(logging.Formatter):
+    """Each message is one line, whatever peers and pods put into it; a trace of ours keeps its lines."""
+
+    def __init__(self, inner: logging.Formatter | None) -> None:
+        super().__init__()
+        self._inner = inner or logging.Formatter()
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line, and behind it the trace if there is one."""
+        quiet = logging.makeLogRecord(vars(record) | {"msg": one_line(record.getMessage()), "args": ()})
+        return self._inner.format(quiet)
 
 
 def _log_to_stderr(verbose: bool) -> None:
@@ -53,5 +68,7 @@ def _log_to_stderr(verbose: bool) -> None:
         format="%(asctime)s %(levelname)s %(name)s: %(message)s",
         stream=sys.stderr,
     )
+    for handler in logging.getLogger().handlers:
+        handler.setFormatter(LineFormatter(handler.formatter))
     for chatty in ("httpx", "httpcore", "libp2p", "web3", "urllib3", "alembic"):
         logging.getLogger(chatty).setLevel(logging.WARNING)

@@ -9,6 +9,7 @@ from trustedpods.contracts.records import Channel, meter_tag
 from trustedpods.contracts.terms import Terms, least_cap
 from trustedpods.protocol.errors import InsufficientFunds, Refused
 from trustedpods.protocol.ids import Address
+from trustedpods.protocol.limits import MAX_UNPACKED, MIB
 from trustedpods.protocol.messages.admission import AdmitBody
 from trustedpods.protocol.messages.provider import Capacity, LeastTerms, Prices, TrustClass
 from trustedpods.protocol.units import Resources, UnixSeconds
@@ -31,16 +32,27 @@ class Offer:
     claim_interval_s: int
     egress_closed: tuple[str, ...] = NOT_THE_WORLD
     private_webhooks: bool = False
+    max_image_mib: int = MAX_UNPACKED // MIB
+
+
+def check_image_size(image_mib: int, offer: Offer) -> None:
+    """Refused where the pod's images take more than any pod's may, however much room there is."""
+    if image_mib > offer.max_image_mib:
+        raise Refused(
+            f"the images take {image_mib} MiB, packed and unpacked; at most {offer.max_image_mib} may be",
+            rule="image-size",
+        )
 
 
 def check_size(ask: AdmitBody, free: Capacity) -> Capacity:
     """What is left of *free* when the pod is here with one replica; Refused where it does not fit."""
     if ask.max_replicas < 1:
         raise Refused("a pod needs at least one replica", rule="replicas")
+    disk = ask.storage_mib + ask.image_mib + ask.scratch_mib
     needs = (
         ("cpu", ask.cpu_milli, free.cpu_milli, "m"),
         ("memory", ask.memory_mib, free.memory_mib, " MiB"),
-        ("storage", ask.storage_mib + ask.image_mib, free.storage_mib, " MiB"),
+        ("storage", disk, free.storage_mib, " MiB"),
     )
     for name, wanted, left, unit in needs:
         if wanted > left:
@@ -48,7 +60,7 @@ def check_size(ask: AdmitBody, free: Capacity) -> Capacity:
     return Capacity(
         cpu_milli=free.cpu_milli - ask.cpu_milli,
         memory_mib=free.memory_mib - ask.memory_mib,
-        storage_mib=free.storage_mib - ask.storage_mib - ask.image_mib,
+        storage_mib=free.storage_mib - disk,
         slots=free.slots,
     )
 
@@ -74,10 +86,12 @@ def sellable(free: Capacity, asleep: Iterable[Resources], overcommit: float) -> 
     sleeping = list(asleep)
     cpu = int(sum(size.cpu_milli for size in sleeping) / overcommit)
     memory = int(sum(size.memory_mib for size in sleeping) / overcommit)
+    scratch = int(sum(size.storage_mib for size in sleeping) / overcommit)
     return free.model_copy(
         update={
             "cpu_milli": max(0, free.cpu_milli - cpu),
             "memory_mib": max(0, free.memory_mib - memory),
+            "storage_mib": max(0, free.storage_mib - scratch),
         }
     )
 

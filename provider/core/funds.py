@@ -41,7 +41,7 @@ def peak_per_second(size: PodSize, replicas: int, idle_mib: int) -> Usage:
     return Usage(
         cpu_core_ms=size.cpu_milli * replicas,
         memory_mib_s=size.memory_mib * replicas,
-        storage_mib_s=max(size.volume_mib + size.image_mib, idle_mib),
+        storage_mib_s=max(size.volume_mib + size.image_mib, idle_mib) + size.scratch_mib * replicas,
     )
 
 

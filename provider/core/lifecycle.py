@@ -25,6 +25,8 @@ class LifecycleEvent(StrEnum):
     """Refused, broken or too late before it served; `reason` holds Kubernetes' own words."""
     FUNDS_OUT = "funds-out"
     UNLOCK_ANNOUNCED = "unlock-announced"
+    CHANNEL_CHANGED = "channel-changed"
+    """The channel is not the one that was agreed: another life of it, other terms, another meter."""
     FUNDED = "funded"
     GRACE_OVER = "grace-over"
     CHANNEL_GONE = "channel-gone"
@@ -71,6 +73,7 @@ _NEXT: dict[LifecycleEvent, tuple[tuple[Phase, ...], Phase]] = {
     LifecycleEvent.FAILED: (_BEFORE_SERVING, Phase.REMOVING),
     LifecycleEvent.FUNDS_OUT: ((*_BEFORE_SERVING, Phase.SERVING), Phase.STOPPED),
     LifecycleEvent.UNLOCK_ANNOUNCED: ((*_BEFORE_SERVING, Phase.SERVING), Phase.STOPPED),
+    LifecycleEvent.CHANNEL_CHANGED: ((Phase.SERVING,), Phase.STOPPED),
     LifecycleEvent.FUNDED: ((Phase.STOPPED,), Phase.SERVING),
     LifecycleEvent.GRACE_OVER: ((Phase.STOPPED, Phase.AWAITING_KEY), Phase.REMOVING),
     LifecycleEvent.CHANNEL_GONE: (_STANDING, Phase.REMOVING),

@@ -5,8 +5,11 @@ Every quantity is a whole number of (amount x seconds), or the difference of two
 rounded down, so periods add up exactly: usage(a, c) = usage(a, b) + usage(b, c).
 """
 
-from collections.abc import Iterable
+from bisect import bisect_right
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from trustedpods.protocol.units import KIB, MAX_QUANTITY, UnixSeconds, Usage
 
@@ -23,6 +26,7 @@ class Run:
     ended: UnixSeconds | None
     cpu_milli: int
     memory_mib: int
+    scratch_mib: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +36,47 @@ class Holding:
     started: UnixSeconds
     ended: UnixSeconds | None
     mib: int
+
+
+@dataclass(frozen=True, slots=True)
+class Reserved:
+    """What replicas set aside at one moment; scratch is billed as storage."""
+
+    cpu_milli: int
+    memory_mib: int
+    scratch_mib: int
+
+
+@dataclass(frozen=True, slots=True)
+class Ceiling:
+    """The most that any second from `since` on is billed for, until the next ceiling.
+
+    It is `scale.max` x the limits of one replica of the version that serves. What exceeds it (replicas that
+    are still ending while others have begun, a newer version that proves itself beside it) is the provider's
+    own cost.
+    """
+
+    since: UnixSeconds
+    cpu_milli: int
+    memory_mib: int
+    scratch_mib: int
+
+    def over(self, reserved: Reserved) -> Reserved:
+        """What of it is billed."""
+        return Reserved(
+            min(reserved.cpu_milli, self.cpu_milli),
+            min(reserved.memory_mib, self.memory_mib),
+            min(reserved.scratch_mib, self.scratch_mib),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """What replicas reserved from one moment to another, before any ceiling, and what of it is billed."""
+
+    seconds: int
+    reserved: Reserved
+    billed: Reserved
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,12 +92,15 @@ class TrafficTotal:
 class Ledger:
     """Everything of one channel that may touch a period.
 
-    `traffic` is sorted by time, and begins with the last total before the period.
+    `traffic` is sorted by time, and begins with the last total before the period. `ceilings` are sorted
+    by time too; before the first one the first holds, and a ledger without any (its pod was never
+    applied) bounds nothing.
     """
 
     runs: tuple[Run, ...] = ()
     holdings: tuple[Holding, ...] = ()
     traffic: tuple[TrafficTotal, ...] = ()
+    ceilings: tuple[Ceiling, ...] = ()
 
 
 def overlap(started: UnixSeconds, ended: UnixSeconds | None, from_: UnixSeconds, up_to: UnixSeconds) -> int:
@@ -64,16 +112,49 @@ def overlap(started: UnixSeconds, ended: UnixSeconds | None, from_: UnixSeconds,
 def usage(ledger: Ledger, from_: UnixSeconds, up_to: UnixSeconds) -> Usage:
     """Usage in [from_, up_to), each quantity within what a claim can carry."""
     cpu = memory = storage = 0
-    for run in ledger.runs:
-        seconds = overlap(run.started, run.ended, from_, up_to)
-        cpu += run.cpu_milli * seconds
-        memory += run.memory_mib * seconds
+    for stretch in stretches(ledger, from_, up_to):
+        cpu += stretch.billed.cpu_milli * stretch.seconds
+        memory += stretch.billed.memory_mib * stretch.seconds
+        storage += stretch.billed.scratch_mib * stretch.seconds
     for holding in ledger.holdings:
         storage += holding.mib * overlap(holding.started, holding.ended, from_, up_to)
     before, after = _total(ledger.traffic, from_), _total(ledger.traffic, up_to)
     egress = after.egress_bytes // KIB - before.egress_bytes // KIB
     ingress = after.ingress_bytes // KIB - before.ingress_bytes // KIB
     return Usage(*(min(quantity, MAX_QUANTITY) for quantity in (cpu, memory, storage, egress, ingress)))
+
+
+def stretches(ledger: Ledger, from_: UnixSeconds, up_to: UnixSeconds) -> Iterator[Stretch]:
+    """[from_, up_to) in pieces in which nothing begins, ends or changes its ceiling."""
+    changes: defaultdict[UnixSeconds, list[int]] = defaultdict(lambda: [0, 0, 0])
+    for run in ledger.runs:
+        seconds = overlap(run.started, run.ended, from_, up_to)
+        if seconds:
+            begin = max(run.started, from_)
+            for at, sign in ((begin, 1), (UnixSeconds(begin + seconds), -1)):
+                for part, size in enumerate((run.cpu_milli, run.memory_mib, run.scratch_mib)):
+                    changes[at][part] += sign * size
+    marks = {ceiling.since for ceiling in ledger.ceilings if from_ < ceiling.since < up_to}
+    sums = [0, 0, 0]
+    for at, after in pairwise(sorted({from_, up_to} | marks | changes.keys())):
+        sums = [before + change for before, change in zip(sums, changes[at], strict=True)]
+        reserved, most = Reserved(*sums), ceiling_at(ledger.ceilings, at)
+        yield Stretch(after - at, reserved, reserved if most is None else most.over(reserved))
+
+
+def ceiling_at(ceilings: Sequence[Ceiling], at: UnixSeconds) -> Ceiling | None:
+    """The one that holds at *at*; None where there is none at all."""
+    place = bisect_right(ceilings, at, key=lambda ceiling: ceiling.since)
+    return ceilings[max(0, place - 1)] if ceilings else None
+
+
+def longest_excess(ledger: Ledger, from_: UnixSeconds, up_to: UnixSeconds) -> int:
+    """Seconds of the longest time without a break in which replicas exceeded the ceiling."""
+    longest = current = 0
+    for stretch in stretches(ledger, from_, up_to):
+        current = current + stretch.seconds if stretch.billed != stretch.reserved else 0
+        longest = max(longest, current)
+    return longest
 
 
 def _total(traffic: Iterable[TrafficTotal], at: UnixSeconds) -> TrafficTotal:
@@ -88,13 +169,14 @@ def _total(traffic: Iterable[TrafficTotal], at: UnixSeconds) -> TrafficTotal:
 
 def rate(ledger: Ledger, now: UnixSeconds) -> Usage:
     """What one second costs now in CPU, memory and storage (traffic comes as it likes)."""
-    runs = [run for run in ledger.runs if run.ended is None and run.started <= now]
-    held = sum(h.mib for h in ledger.holdings if h.ended is None and h.started <= now)
-    return Usage(
-        cpu_core_ms=sum(run.cpu_milli for run in runs),
-        memory_mib_s=sum(run.memory_mib for run in runs),
-        storage_mib_s=held,
-    )
+    running = tuple(run for run in ledger.runs if run.ended is None and run.started <= now)
+    holdings = tuple(one for one in ledger.holdings if one.ended is None and one.started <= now)
+    return usage(Ledger(running, holdings, ceilings=ledger.ceilings), now, UnixSeconds(now + 1))
+
+
+def held(ledger: Ledger, now: UnixSeconds) -> int:
+    """MiB that are kept for the pod now, whether it runs or not."""
+    return sum(h.mib for h in ledger.holdings if h.ended is None and h.started <= now)
 
 
 def horizon(
@@ -118,3 +200,21 @@ def horizon(
 
 REPORT_LAG_S = 3
 """How late the kubelet may report that a container ended (it reports within a second or two)."""
+
+GRACE_S = 30
+"""From the signal to end until the kill; a replica that ends is billed for no longer."""
+
+DRAIN_LIMIT_S = 30
+"""The version before may finish its requests for so long; what takes longer is cut by an update."""
+
+REMOVAL_LAG_S = 30
+"""Kubernetes has told all replicas of a namespace to end by then, once the namespace is to go."""
+
+
+def longest_overlap(start_limit_s: int) -> int:
+    """Seconds for which more may run than is billed: longer is no overlap but an end that nobody told.
+
+    The longest is an update's: the newer version proves itself beside the one before for *start_limit_s*
+    at most, then that one finishes its requests and ends. Where a pod is woken while it ends, it is less.
+    """
+    return start_limit_s + DRAIN_LIMIT_S + REMOVAL_LAG_S + GRACE_S

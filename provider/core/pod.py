@@ -38,17 +38,21 @@ LOST_STATEMENT = b""
 
 @dataclass(frozen=True, slots=True)
 class PodSize:
-    """The numbers of a pod that are billed or reserved; all that is kept of its manifest."""
+    """The numbers of a pod that are billed or reserved; all that is kept of its manifest.
+
+    `scratch_mib` is each replica's `ephemeral-storage`.
+    """
 
     cpu_milli: int
     memory_mib: int
     volume_mib: int
     image_mib: int
+    scratch_mib: int
 
     @property
     def replica(self) -> Resources:
         """What one replica takes."""
-        return Resources(self.cpu_milli, self.memory_mib)
+        return Resources(self.cpu_milli, self.memory_mib, self.scratch_mib)
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +143,11 @@ class PodRecord:
     def served(self) -> bool:
         """Whether the pod ever ran here; only then is it billed."""
         return self.statement is not None
+
+    @property
+    def known_to_pay(self) -> bool:
+        """Whether its channel was ever seen. What never had one leaves nothing behind."""
+        return self.chain is not None or self.served
 
     @property
     def label(self) -> str:

@@ -30,7 +30,7 @@ class PodFacts:
     """Everything that is known of one pod now.
 
     `runway_s` is None while the money lasts for ever or is not known; `revivable` is only asked of
-    a stopped pod.
+    a stopped pod. `departed` says how the channel differs from what was agreed.
     """
 
     now: UnixSeconds
@@ -42,6 +42,7 @@ class PodFacts:
     replicas: int | None
     runway_s: int | None
     revivable: bool
+    departed: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +88,8 @@ def books_behind(known: UnixSeconds, claimed: UnixSeconds, paid: UnixSeconds) ->
 
 
 def _serving(facts: PodFacts) -> Decision:
+    if facts.departed is not None:
+        return Decision(LifecycleEvent.CHANNEL_CHANGED, facts.departed)
     if facts.unlock_at:
         return Decision(
             LifecycleEvent.UNLOCK_ANNOUNCED, f"the publisher unlocks the deposit at {facts.unlock_at}"
@@ -104,7 +107,7 @@ def _serving(facts: PodFacts) -> Decision:
 
 def _stopped(pod: PodRecord, facts: PodFacts, policy: OperatorTimes) -> Decision:
     since = pod.stopped_at if pod.stopped_at is not None else pod.changed_at
-    if facts.revivable and not facts.unlock_at:
+    if facts.revivable and not facts.unlock_at and facts.departed is None:
         return Decision(LifecycleEvent.FUNDED, "money is there again")
     return _grace_over(since, facts, policy) or _parked(facts)
 

@@ -34,7 +34,9 @@ LATE_INTERVALS = 1.5
 class ClaimCandidate:
     """A channel that could be claimed from now: `due` is what its usage costs, in base units.
 
-    `release` ends the channel with this claim; `urgent` does not wait for the interval.
+    `allowed` is what its rate cap lets through. `release` ends the channel with this claim; `urgent`
+    does not wait for the interval. With `leaving` a notice runs: what is not claimed before it ends is
+    the publisher's again.
     """
 
     channel: ChannelId
@@ -43,24 +45,39 @@ class ClaimCandidate:
     usage: Usage
     due: int
     left: int
+    allowed: int | None = None
     release: bool = False
     urgent: bool = False
+    leaving: bool = False
 
     @property
     def worth(self) -> int:
-        """Base units that it would bring; nothing from a dry channel, as what is cut short is lost."""
-        return min(self.due, self.left)
+        """Base units that it would bring: nothing where the deposit would cut it, as what is cut is lost.
+
+        It is claimed when there is enough again, or as far as can be when the channel is about to end.
+        """
+        payable = self.due if self.allowed is None else min(self.due, self.allowed)
+        if payable > self.left and not (self.release or self.leaving):
+            return 0
+        return min(payable, self.left)
+
+    @property
+    def whole(self) -> bool:
+        """Whether the item asks to be paid whole: what the cap cuts is lost whenever it is claimed."""
+        capped = self.allowed is not None and self.due > self.allowed
+        return not (self.release or self.leaving or capped)
 
 
 @dataclass(frozen=True, slots=True)
 class Cut:
-    """One item of a claim: a period of one channel, and whether it is the last."""
+    """One item of a claim: a period of one channel, whether it is the last, and whether paid whole only."""
 
     channel: ChannelId
     from_: UnixSeconds
     up_to: UnixSeconds
     usage: Usage
     release: bool
+    whole: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +135,7 @@ def plan(
         late = forced or is_time(begun, int(timing.interval_s * LATE_INTERVALS), now, last_claim)
         if worth < max(1, timing.min_claim) or not timing.fees.pays(worth, len(chosen), late=late):
             return []
-    return [Cut(c.channel, c.from_, c.up_to, c.usage, c.release) for c in chosen]
+    return [Cut(c.channel, c.from_, c.up_to, c.usage, c.release, c.whole) for c in chosen]
 
 
 def is_time(begun: Iterable[UnixSeconds], interval_s: int, now: UnixSeconds, last_claim: UnixSeconds) -> bool:
@@ -141,17 +158,17 @@ class Fate(StrEnum):
     """It can never land any more: cut anew from where the chain stands."""
 
 
-def judge(cut: Cut, chain: ChannelFact | None, *, ours: bool = True) -> Fate:
+def judge(cut: Cut, chain: ChannelFact | None, *, ours: bool = True, payable: bool = True) -> Fate:
     """Fate of a stored item; *chain* None means read, and no such channel.
 
     A released channel is gone because of the item; another's was closed by its publisher. Not
-    *ours*: another meter counts the channel now. From a channel that ran dry nothing is taken; it
-    is cut anew when there is money again.
+    *ours*: another meter counts the channel now. Not *payable*: the channel ran dry, or holds less than
+    an item that is to be paid whole; it is cut anew when there is money again.
     """
     if chain is None:
         return Fate.LANDED if cut.release else Fate.LOST
     if chain.up_to == cut.from_:
-        return Fate.PENDING if ours and (chain.left or cut.release) else Fate.LOST
+        return Fate.PENDING if ours and ((chain.left and payable) or cut.release) else Fate.LOST
     if chain.up_to == cut.up_to and not cut.release:
         return Fate.LANDED
     return Fate.LOST

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """The parts of the daemon, put together: who knows whom, and who carries out or answers what."""
 
+import logging
 from dataclasses import dataclass
 
+from trustedpods.protocol.errors import StoreFailure
 from trustedpods.protocol.messages.verbs import Verb
 from trustedpods.provider.admin.eviction import Eviction
 from trustedpods.provider.admission.admission import Admission
@@ -31,6 +33,8 @@ from trustedpods.provider.server.verbs import Verbs
 from trustedpods.provider.serving.autoscaler import Autoscaler
 from trustedpods.provider.store import last_logs
 from trustedpods.provider.webhooks.delivery import Warnings
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -124,13 +128,19 @@ class Runner:
                 parts.settlement.hurry(record.channel)
             case LifecycleCommand.FORGET:
                 parts.bundles.forget(record.request)
-                gone = record.phase is Phase.GONE
-                store = parts.doors.store
-                await (
-                    store.write(last_logs.forget, record.channel)
-                    if gone
-                    else store.write(last_logs.trim_ended)
-                )
+                await self._forget_logs(record)
+                await parts.pods.forget(record.channel)
+
+    async def _forget_logs(self, record: PodRecord) -> None:
+        """Nothing is kept of a pod that was removed, and of all that failed no more than a bound."""
+        store = self._parts.doors.store
+        try:
+            if record.phase is Phase.GONE:
+                await store.write(last_logs.forget, record.channel)
+            else:
+                await store.write(last_logs.trim_ended)
+        except StoreFailure as error:
+            _log.warning("%s: its last logs stay until another pod ends: %s", record.label, error)
 
 
 def handlers(parts: Parts) -> dict[Verb, VerbHandler]:
@@ -143,7 +153,9 @@ def handlers(parts: Parts) -> dict[Verb, VerbHandler]:
         parts.provisioning_steps,
         parts.doors.config.identity.domain,
     )
-    uploads = Uploads(parts.rights, parts.bundles, parts.doors.spool, parts.provisioning_steps)
+    uploads = Uploads(
+        parts.rights, parts.bundles, parts.doors.spool, parts.provisioning_steps, parts.doors.store.disk
+    )
     verbs = Verbs(
         parts.doors,
         parts.pods,

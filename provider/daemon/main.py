@@ -91,6 +91,7 @@ async def run_parts(
                 partial(keep_young, doors.facade, parts.pods, parts.bundles, parts.autoscaler),
             ),
             ("collecting blobs", partial(_collect_blobs, parts)),
+            ("looking at the disk", doors.store.keep_looking),
         ):
             nursery.start_soon(supervise, name, task)
         endpoint = (config.net.announce or host.addresses)[0]

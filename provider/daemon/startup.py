@@ -15,6 +15,7 @@ from trustedpods.provider.cluster.client import open_cluster
 from trustedpods.provider.cluster.image_registry import open_image_registry
 from trustedpods.provider.cluster.pod_counters import traffic_source
 from trustedpods.provider.config import ProviderConfig
+from trustedpods.provider.core.disk import DiskSizes
 from trustedpods.provider.dns import Resolver
 from trustedpods.provider.doors import Doors
 from trustedpods.provider.facade.facade import Facade
@@ -43,7 +44,11 @@ async def open_doors(config: ProviderConfig) -> AsyncIterator[Doors]:
             operator_key=read_key(Path(config.identity.operator_key_file)),
             collector=tee.from_setting(config.identity.tee, config.identity.trust, config.identity.tee_files),
             store=await stack.enter_async_context(
-                open_store(Path(config.store.path), Vault(keys.hpke.to_bytes()))
+                open_store(
+                    Path(config.store.path),
+                    Vault(keys.hpke.to_bytes()),
+                    DiskSizes.of_mib(config.store.reserve_mib, config.store.min_free_mib),
+                )
             ),
             spool=Spool(Path(config.store.spool), config.store.spool_quota_mib),
             chain=await stack.enter_async_context(

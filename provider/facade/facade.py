@@ -274,9 +274,15 @@ class Facade:
             self._settings[which] = lines
             await self._sync_map(which.beside(self._map_file), lines)
         await self._sync_map(self._map_file, slots.table_entries(table))
+        shared = slots.shared_hosts(table)
+        if shared != self._settings[SlotMap.SHARED]:  # a host's last path is no route any more
+            self._settings[SlotMap.SHARED] = shared
+            await self._sync_map(SlotMap.SHARED.beside(self._map_file), shared)
 
     def _setting_lines(self, which: SlotMap, taken: set[int]) -> dict[str, str]:
         """What is wanted, and what a slot has whose want this daemon does not know yet."""
+        if which is SlotMap.SHARED:
+            return self._settings[which] | slots.shared_hosts(self._slots)
         lines = {
             backend: value
             for backend, value in self._settings[which].items()

@@ -6,8 +6,9 @@ an address, closely spaced, until it is ready.
 """
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import trio
 
@@ -16,6 +17,8 @@ from trustedpods.manifests.model import PodManifest, Probe, TcpSocket
 MAX_HEAD = 4096
 FIRST_PAUSE_S = 0.005
 LONGEST_PAUSE_S = 0.25
+MAX_REASONS = 3
+"""Ways of failing that are told; the oldest are forgotten."""
 
 _STATUS = re.compile(rb"^HTTP/1\.[01] (\d{3})[ \r]")
 
@@ -28,33 +31,76 @@ class ProbeResult:
     reason: str = ""
 
 
-def probes_of(manifest: PodManifest, ports: Iterable[int]) -> tuple[Probe, ...]:
+@dataclass(frozen=True, slots=True)
+class ContainerProbe:
+    """A probe, and whose it is; that of no container is a connection to a service's port."""
+
+    probe: Probe
+    container: str | None = None
+
+
+@dataclass(slots=True)
+class Tally:
+    """How often a replica's probes failed in which way."""
+
+    reasons: Counter[str] = field(default_factory=Counter)
+
+    def add(self, reason: str) -> None:
+        """One more failure; the newest stands last."""
+        self.reasons[reason] = self.reasons.pop(reason, 0) + 1
+        if len(self.reasons) > MAX_REASONS:
+            del self.reasons[next(iter(self.reasons))]
+
+    def __str__(self) -> str:
+        """In words, the newest way first."""
+        told = [f"{reason}, {times} times" for reason, times in reversed(self.reasons.items())]
+        return "; before that ".join(told)
+
+
+def probes_of(manifest: PodManifest, ports: Iterable[int]) -> tuple[ContainerProbe, ...]:
     """The readiness probes of all containers; if there is none, a connection to each of *ports*."""
-    found = [container.readiness_probe for container in manifest.spec.containers]
-    given = tuple(probe for probe in found if probe is not None)
-    return given or tuple(Probe(tcp_socket=TcpSocket(port=port)) for port in dict.fromkeys(ports))
+    containers = manifest.spec.containers
+    given = [ContainerProbe(one.readiness_probe, one.name) for one in containers if one.readiness_probe]
+    plain = [ContainerProbe(Probe(tcp_socket=TcpSocket(port=port))) for port in dict.fromkeys(ports)]
+    return tuple(given or plain)
 
 
-async def check(ip: str, probes: Sequence[Probe]) -> ProbeResult:
+def start_seconds(probes: Iterable[ContainerProbe]) -> int:
+    """The longest start that one of the probes asks for; 0 if none does."""
+    return max((one.probe.start_seconds for one in probes), default=0)
+
+
+async def check(ip: str, probes: Sequence[ContainerProbe]) -> ProbeResult:
     """Run each probe once, in order; the first that fails says why."""
-    for probe in probes:
-        reason = await _run(ip, probe)
+    for one in probes:
+        reason = await _run(ip, one.probe)
         if reason:
-            return ProbeResult(ready=False, reason=reason)
+            of = f"container {one.container}: " if one.container else ""
+            return ProbeResult(ready=False, reason=of + reason)
     return ProbeResult(ready=True)
 
 
-async def until_ready(ip: str, probes: Sequence[Probe], limit: float) -> ProbeResult:
-    """Probe until the pod is ready, for *limit* seconds at most; the last failure says why not."""
+async def until_ready(
+    ip: str, probes: Sequence[ContainerProbe], limit: float, tally: Tally | None = None
+) -> ProbeResult:
+    """Probe until the pod is ready, for *limit* seconds at most; *tally* says how it went so far.
+
+    The first time after the longest initial delay; the pauses grow up to the shortest period.
+    """
+    tally = Tally() if tally is None else tally
     pause = FIRST_PAUSE_S
+    periods = [one.probe.period_seconds for one in probes if one.probe.period_seconds]
+    longest = float(min(periods, default=LONGEST_PAUSE_S))
     result = ProbeResult(ready=False, reason="no probe ended in time")
     with trio.move_on_after(limit):
+        await trio.sleep(max((one.probe.initial_delay_seconds for one in probes), default=0))
         while not result.ready:
             result = await check(ip, probes)
             if not result.ready:
+                tally.add(result.reason)
                 await trio.sleep(pause)
-                pause = min(LONGEST_PAUSE_S, pause * 2)
-    return result
+                pause = min(longest, pause * 2)
+    return result if result.ready else ProbeResult(ready=False, reason=str(tally) or result.reason)
 
 
 async def _run(ip: str, probe: Probe) -> str:

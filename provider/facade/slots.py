@@ -24,6 +24,10 @@ TCP_CONNECTIONS = 1024
 """Connections at once of a tcp service of which nobody said a number: its ports are closed without one."""
 
 
+ANY_RATE = 1_000_000
+"""Requests per second that no proxy carries: such a limit is none, and costs nothing."""
+
+
 @dataclass(frozen=True, slots=True)
 class SlotLimits:
     """What a slot lets through: at once, per second, bytes of a body. None is the provider's maximum.
@@ -73,7 +77,7 @@ class ServiceSpec:
         tcp = TCP_CONNECTIONS if self.protocol is SlotProtocol.TCP else None
         numbers = {
             SlotMap.CONNECTIONS: limits.connections or tcp,
-            SlotMap.RATES: limits.rate,
+            SlotMap.RATES: None if limits.rate is None or limits.rate >= ANY_RATE else limits.rate,
             SlotMap.BODIES: limits.body_bytes,
             SlotMap.STREAMS: limits.stream_bytes,
             SlotMap.HTTPS: 1 if self.https_only else None,
@@ -154,6 +158,11 @@ def table_entries(table: SlotTable) -> dict[str, str]:
     """The host map. Each key ends with a slash: `a.example/` is no beginning of `a.example.org/`."""
     labels = {f":{label}/": backend_name(slot) for label, slot in table.labels.items()}
     return labels | {f"{host}/": backend_name(slot) for host, slot in table.hosts.items()}
+
+
+def shared_hosts(table: SlotTable) -> dict[str, str]:
+    """Hosts below which services are told apart by path: the map `SHARED`."""
+    return {route.partition("/")[0]: "1" for route in table.hosts if "/" in route}
 
 
 def parse_table(entries: Mapping[str, str], pools: Pools) -> SlotTable:

@@ -24,6 +24,7 @@ from trustedpods.protocol.evidence import KeyBinding
 from trustedpods.protocol.ids import Address, address_bytes
 from trustedpods.protocol.messages.provider import TrustClass
 from trustedpods.protocol.sealing import hpke
+from trustedpods.protocol.whole_file import private_folder
 
 FILE_NAME: Final = "boot-keys.json"
 _MAX_FILE_BYTES: Final = 16 * 1024
@@ -126,7 +127,7 @@ class BootKeys:
         """
         path = directory / FILE_NAME
         try:
-            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            private_folder(directory)
             _check_directory(directory, require_tmpfs=require_tmpfs)
             if not path.exists():
                 _write_once(path, cls.generate().to_json())

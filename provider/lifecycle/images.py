@@ -1,16 +1,30 @@
 # SPDX-License-Identifier: Apache-2.0
 """From sealed blobs to images in the registry, decrypted on the way and nowhere else.
 
-Each pod has a repository of its own, so no manifest can name another tenant's image. Every blob
-is checked twice: against the digest in the bundle while it is read, and by the registry.
+Each pod has a repository of its own, so no manifest can name another tenant's image. What a bundle says
+of an image (blobs, sizes, what its layers unpack to) is compared with the image itself for every bundle,
+also where the registry has the image already: it is admitted and billed by what the bundle says.
 """
 
-import json
-from contextlib import aclosing
+import hashlib
+from collections import OrderedDict
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import aclosing, contextmanager
+from typing import NamedTuple
 
-from trustedpods.protocol.errors import Refused
-from trustedpods.protocol.ids import Address
-from trustedpods.protocol.limits import MIB
+import trio
+
+from trustedpods.protocol.errors import BadInput, Refused
+from trustedpods.protocol.images.descriptors import (
+    LAYER_TYPES,
+    Descriptor,
+    ImageManifest,
+    parse_config,
+    parse_manifest,
+)
+from trustedpods.protocol.images.layers import LayerReader
+from trustedpods.protocol.images.runnable import check_runnable
+from trustedpods.protocol.images.strict_json import MAX_JSON
 from trustedpods.protocol.messages.bundle import BlobRef, ImageRef
 from trustedpods.provider.cluster.image_registry import ImageRegistry
 from trustedpods.provider.core.pod import PodRecord
@@ -18,22 +32,166 @@ from trustedpods.provider.pods.bundles import OpenBundle
 from trustedpods.provider.pods.progress import ProgressFeeds
 from trustedpods.provider.store.spool import Spool
 
-MAX_MANIFEST = 4 * MIB
-"""What the distribution specification lets a registry refuse above."""
+MAX_REMEMBERED = 4096
+"""Layers whose unpacked size is remembered, by digest: some hundred images. Others are read once more."""
+
+MAX_READING = 1
+"""Layers that are unpacked at once, to be counted: it is computing, and the daemon's other tasks want their
+turn."""
 
 
-async def import_images(
-    registry: ImageRegistry, spool: Spool, progress: ProgressFeeds, record: PodRecord, opened: OpenBundle
-) -> None:
-    """Have every image of the pod in its repository; done already is done."""
-    total = sum(blob.size for blob in opened.blobs.values())
-    done = 0
-    for image in opened.bundle.images:
-        await _import_image(registry, spool, record, image)
-        done += sum(blob.size for blob in image.blobs)
-        progress.tell(
-            record.channel, "import", f"image of {image.name} is in the registry", min(done, total), total
-        )
+class _Source(NamedTuple):
+    """Where the blobs of one pod come from: its publisher's spool, or its own repository."""
+
+    record: PodRecord
+    image: ImageRef
+
+
+class ImageImport:
+    """Checks images and brings them into the registry."""
+
+    def __init__(self, registry: ImageRegistry, spool: Spool, progress: ProgressFeeds) -> None:
+        self._registry = registry
+        self._spool = spool
+        self._progress = progress
+        self._unpacked: OrderedDict[str, int] = OrderedDict()
+        self._reading = trio.CapacityLimiter(MAX_READING)
+
+    async def run(self, record: PodRecord, opened: OpenBundle) -> None:
+        """Have every image of the pod in its repository; Refused where it is not what the bundle says."""
+        total = sum(blob.size for blob in opened.blobs.values())
+        done = 0
+        for image in opened.bundle.images:
+            with _refused(image.name):
+                await self._image(_Source(record, image), opened)
+            done += sum(blob.size for blob in image.blobs)
+            self._progress.tell(
+                record.channel, "import", f"image of {image.name} is in the registry", min(done, total), total
+            )
+
+    async def _image(self, source: _Source, opened: OpenBundle) -> None:
+        image, repo = source.image, source.record.label
+        named = image.blobs[0]
+        there = await self._registry.read_manifest(repo, named.digest, named.media_type)
+        data = await self._small(source, named) if there is None else there
+        manifest = parse_manifest(data, named.media_type)
+        _check_manifest(manifest, len(data), image)
+        config = await self._registry.read_blob(repo, manifest.config.digest, manifest.config.size)
+        if config is None:
+            config = await self._small(source, image.blobs[1])
+            await self._registry.push_blob(repo, manifest.config.digest, len(config), _Once(config))
+        container = next(part for part in opened.manifest.spec.all_containers if part.name == image.name)
+        settings = parse_config(config)
+        if settings.layer_count != len(manifest.layers):
+            raise BadInput("layers and configuration do not fit together")
+        check_runnable(settings, container.command, container.args)
+        for layer in {layer.digest: layer for layer in manifest.layers}.values():
+            await self._layer(source, layer)
+        if there is None:
+            await self._registry.push_manifest(repo, named.media_type, data)
+
+    async def _small(self, source: _Source, blob: BlobRef) -> bytes:
+        return await self._spool.read_whole(source.record.ref.publisher, blob, MAX_JSON)
+
+    async def _layer(self, source: _Source, layer: Descriptor) -> None:
+        """The layer in the repository, its sizes compared with what the bundle says."""
+        repo = source.record.label
+        told = next(one.unpacked for one in source.image.layers if one.digest == layer.digest)
+        reader = _CountedLayer(layer, told, self._reading)
+        stored = await self._registry.blob_size(repo, layer.digest)
+        if stored is None:
+            blob = next(blob for blob in source.image.blobs if blob.digest == layer.digest)
+            async with aclosing(self._spool.read(source.record.ref.publisher, blob)) as chunks:
+                await self._registry.push_blob(repo, layer.digest, layer.size, _Passing(chunks, reader.feed))
+        elif stored != layer.size:
+            raise BadInput(f"{layer.digest} has {stored} bytes, not {layer.size}")
+        elif layer.digest in self._unpacked:
+            reader.check(self._unpacked[layer.digest])
+            return
+        else:
+            await self._registry.read_stored(repo, layer.digest, layer.size, reader.feed)
+        self._remember(layer.digest, await reader.finish())
+
+    def _remember(self, digest: str, unpacked: int) -> None:
+        """What a digest unpacks to is the same for everybody and for ever."""
+        self._unpacked[digest] = unpacked
+        while len(self._unpacked) > MAX_REMEMBERED:
+            self._unpacked.popitem(last=False)
+
+
+class _CountedLayer:
+    """Unpacks a layer as it passes, no further than what was told of it."""
+
+    def __init__(self, layer: Descriptor, told: int, limiter: trio.CapacityLimiter) -> None:
+        self._reader = LayerReader(LAYER_TYPES[layer.media_type], told)
+        self._digest = layer.digest
+        self._sha256 = hashlib.sha256()
+        self._told = told
+        self._limiter = limiter
+
+    async def feed(self, data: bytes) -> None:
+        """The next bytes of the blob."""
+        await trio.to_thread.run_sync(self._feed, data, limiter=self._limiter)
+
+    def _feed(self, data: bytes) -> None:
+        self._sha256.update(data)
+        self._reader.feed(data)
+
+    async def finish(self) -> int:
+        """Bytes unpacked, which are those that were told."""
+        if f"sha256:{self._sha256.hexdigest()}" != self._digest:
+            raise BadInput(f"{self._digest} is damaged")
+        found = self._reader.finish().unpacked
+        self.check(found)
+        return found
+
+    def check(self, found: int) -> None:
+        """BadInput unless *found* bytes are what was told."""
+        if found != self._told:
+            raise BadInput(
+                f"layer {self._digest} unpacks to {found} bytes, not to {self._told}", rule="image-size"
+            )
+
+
+class _Passing:
+    """Chunks that are shown to somebody on their way; no generator, as nobody would close it."""
+
+    def __init__(self, chunks: AsyncGenerator[bytes], show: Callable[[bytes], Awaitable[None]]) -> None:
+        self._chunks = chunks
+        self._show = show
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self
+
+    async def __anext__(self) -> bytes:
+        chunk = await anext(self._chunks)
+        await self._show(chunk)
+        return chunk
+
+
+class _Once:
+    """One chunk."""
+
+    def __init__(self, data: bytes) -> None:
+        self._left = [data]
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self
+
+    async def __anext__(self) -> bytes:
+        await trio.lowlevel.checkpoint()
+        if not self._left:
+            raise StopAsyncIteration
+        return self._left.pop()
+
+
+@contextmanager
+def _refused(name: str) -> Iterator[None]:
+    """What is wrong with an image is a refusal of the provider's, naming the container."""
+    try:
+        yield
+    except BadInput as error:
+        raise Refused(f"{name}: {error.what}", rule=error.rule or "image", hint=error.hint) from None
 
 
 def pull_references(registry: ImageRegistry, record: PodRecord, opened: OpenBundle) -> dict[str, str]:
@@ -44,32 +202,11 @@ def pull_references(registry: ImageRegistry, record: PodRecord, opened: OpenBund
     }
 
 
-async def _import_image(registry: ImageRegistry, spool: Spool, record: PodRecord, image: ImageRef) -> None:
-    manifest, publisher = image.blobs[0], record.ref.publisher
-    if await registry.has_manifest(record.label, manifest.digest):
-        return
-    data = await spool.read_whole(publisher, manifest, MAX_MANIFEST)
-    _check_manifest(data, image)
-    for blob in image.blobs[1:]:
-        await _import_blob(registry, spool, record.label, publisher, blob)
-    await registry.push_manifest(record.label, manifest.media_type, data)
-
-
-async def _import_blob(
-    registry: ImageRegistry, spool: Spool, repo: str, publisher: Address, blob: BlobRef
-) -> None:
-    if await registry.has_blob(repo, blob.digest):
-        return
-    async with aclosing(spool.read(publisher, blob)) as chunks:
-        await registry.push_blob(repo, blob.digest, blob.size, chunks)
-
-
-def _check_manifest(data: bytes, image: ImageRef) -> None:
-    """The image's manifest names exactly the blobs that came with it."""
-    try:
-        parsed = json.loads(data)
-        named = [parsed["config"]["digest"], *(layer["digest"] for layer in parsed["layers"])]
-    except (ValueError, TypeError, KeyError, RecursionError):
-        raise Refused(f"{image.name}: not an image manifest", rule="image") from None
-    if set(named) != {blob.digest for blob in image.blobs[1:]} or named[0] != image.blobs[1].digest:
-        raise Refused(f"{image.name}: its manifest names other blobs than the bundle", rule="image")
+def _check_manifest(manifest: ImageManifest, size: int, image: ImageRef) -> None:
+    """The image's manifest names exactly the blobs and layers that the bundle names, with their sizes."""
+    told = {blob.digest: (blob.size, blob.media_type) for blob in image.blobs[1:]}
+    named = {one.digest: (one.size, one.media_type) for one in (manifest.config, *manifest.layers)}
+    if image.blobs[0].size != size or told != named or image.blobs[1].digest != manifest.config.digest:
+        raise BadInput("its manifest names other blobs than the bundle")
+    if [layer.digest for layer in image.layers] != [layer.digest for layer in manifest.layers]:
+        raise BadInput("its manifest names other layers than the bundle")

@@ -12,6 +12,7 @@ from trustedpods.protocol.messages.bundle import BlobNeed, BlobRef
 from trustedpods.protocol.messages.pod import Endpoint, SignedStatement, Statement
 from trustedpods.protocol.sealing.blobs import chunk_count
 from trustedpods.protocol.sealing.replies import sign_statement
+from trustedpods.provider.billing.channel_watch import departure_of
 from trustedpods.provider.billing.meter import Meter
 from trustedpods.provider.cluster.objects.pod_objects import PodLife, objects
 from trustedpods.provider.core.admission import check_channel
@@ -21,7 +22,7 @@ from trustedpods.provider.doors import Doors
 from trustedpods.provider.facade.activator.wake import WakeAddress
 from trustedpods.provider.facade.exposure import Exposure
 from trustedpods.provider.facade.pools import SlotProtocol
-from trustedpods.provider.lifecycle.images import import_images, pull_references
+from trustedpods.provider.lifecycle.images import ImageImport, pull_references
 from trustedpods.provider.pods.bundles import Bundles, OpenBundle
 from trustedpods.provider.pods.progress import ProgressFeeds
 from trustedpods.provider.pods.records import Pods
@@ -35,6 +36,9 @@ CHANNEL_WITHIN_S = 180
 
 POLL_S = 1.0
 """How often the chain is asked for the pod's channel: about the pace of the fastest blocks."""
+
+EARLY_S = 30
+"""So long a client's payment takes; behind that a stranger's bundle is looked at less often."""
 
 CHANNEL_LOOK_S = 10.0
 """How often the channel is looked for while chunks are still coming."""
@@ -58,6 +62,7 @@ class ProvisioningSteps:
         self._bundles = bundles
         self._autoscaler = autoscaler
         self._meter = meter
+        self._images = ImageImport(doors.registry, doors.spool, progress)
         self._arrived = trio.Event()
 
     def blob_arrived(self) -> None:
@@ -106,10 +111,10 @@ class ProvisioningSteps:
     async def await_channel(self, record: PodRecord) -> LifecycleEvent:
         """Wait until the channel is on chain deep enough, and check that it pays for the pod."""
         first_seen: int | None = None
-        depth = 0 if record.chain is not None else self._doors.config.market.finality_blocks
         while True:
             head = await self._doors.chain.head()
             channel = await self._doors.chain.channel(self._doors.owner, record.channel)
+            depth = await self._depth(record, channel)
             if channel is None:
                 first_seen = None
                 self._check_patience(record)
@@ -119,7 +124,16 @@ class ProvisioningSteps:
                     await self._accept_channel(record, channel)
                     return LifecycleEvent.CHANNEL_GOOD
             self._progress.tell(record.channel, "channel", "waiting for the payment channel on chain")
-            await trio.sleep(POLL_S)
+            early = self._doors.now() < record.changed_at + EARLY_S
+            await trio.sleep(POLL_S if early or channel is not None else CHANNEL_LOOK_S)
+
+    async def _depth(self, record: PodRecord, channel: Channel | None) -> int:
+        """Blocks in which a channel must be seen: none where it is the one that was agreed before."""
+        if channel is not None and record.chain is not None:
+            how = await departure_of(self._doors.store, record, channel)
+            if how is None:
+                return 0
+        return self._doors.config.market.finality_blocks
 
     def _check_patience(self, record: PodRecord) -> None:
         if self._doors.now() > record.changed_at + CHANNEL_WITHIN_S:
@@ -134,9 +148,9 @@ class ProvisioningSteps:
         self._progress.tell(record.channel, "channel", f"channel found with {channel.left} base units")
 
     async def import_images(self, record: PodRecord) -> LifecycleEvent:
-        """Bring the images into the registry."""
+        """Bring the images into the registry. The bundle's sizes count from here, also after going back."""
         record, opened = await self.measure(record)
-        await import_images(self._doors.registry, self._doors.spool, self._progress, record, opened)
+        await self._images.run(record, opened)
         return LifecycleEvent.IMPORTED
 
     async def measure(self, record: PodRecord) -> tuple[PodRecord, OpenBundle]:
@@ -148,7 +162,7 @@ class ProvisioningSteps:
     async def start(self, record: PodRecord) -> LifecycleEvent:
         """Apply the objects, run one replica to prove that it works, and sign what is confirmed."""
         opened = self._bundles.open(record)
-        if record.previous is None and record.other is not None:
+        if record.live and record.previous is None and record.other is not None:
             return await self._finish_switch(record, opened)  # proven, and killed before its end
         if self._runs_beside(record, opened):
             return await self._start_beside(record, opened)

@@ -6,16 +6,24 @@ a pod runs at most to the runway that was last known.
 """
 
 import logging
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import trio
 
 from trustedpods.contracts.records import Channel
 from trustedpods.contracts.terms import Terms, due
-from trustedpods.protocol.errors import NetworkFailure, TrustedPodsError
+from trustedpods.protocol.errors import (
+    InsufficientFunds,
+    NetworkFailure,
+    Refused,
+    StoreFailure,
+    TrustedPodsError,
+)
 from trustedpods.protocol.ids import ChannelId
 from trustedpods.protocol.units import TokenUnits, UnixSeconds, Usage
+from trustedpods.provider.billing.channel_watch import departure_of
 from trustedpods.provider.core import funds, metering
+from trustedpods.provider.core.admission import check_channel
 from trustedpods.provider.core.pod import WORKING, ChannelFact, Phase, PodRecord
 from trustedpods.provider.core.reconcile import Decision, OperatorTimes, PodFacts, Read, decide
 from trustedpods.provider.doors import Doors
@@ -46,7 +54,7 @@ ABSENT_LOOKS = 2
 
 @dataclass
 class PodMoney:
-    """What is known of a pod's money, and when to look again."""
+    """What was known of a pod's money at one time, and when to look again."""
 
     runway_s: int | None
     next_look: UnixSeconds
@@ -54,6 +62,7 @@ class PodMoney:
     left: int
     revivable: bool
     accrued: int
+    at: UnixSeconds
 
 
 @dataclass
@@ -65,6 +74,16 @@ class _Chain:
     absent_since: dict[ChannelId, tuple[int, int]] = field(default_factory=dict)
     taken_over: dict[ChannelId, Channel] = field(default_factory=dict)
     """What the records hold already: most looks find nothing else."""
+    departed: dict[ChannelId, "_Departed"] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class _Departed:
+    """A channel that is not what was agreed: how, as what it was seen, and since which block."""
+
+    how: str
+    seen: Channel
+    since: int
 
 
 class Reconciler:
@@ -106,15 +125,21 @@ class Reconciler:
 
     async def look(self) -> None:
         """One look at everything."""
+        await self._pods.catch_up()
         records = self._pods.standing
         for record in records:
             self._workers.ensure(record.channel)
+        standing = {record.channel for record in records}
+        self._money = {channel: money for channel, money in self._money.items() if channel in standing}
         resting = [record for record in records if record.phase not in WORKING]
         if not resting:
             return
         chain_read = await self._read_chain(resting)
         await self._read_namespaces()
-        await self._look_at_all_money(resting)
+        try:
+            await self._look_at_all_money(resting)
+        except StoreFailure as error:
+            _log.warning("money is reckoned from what was known: %s", error)
         for record in resting:
             try:
                 await self._one(record, chain_read=chain_read)
@@ -149,21 +174,58 @@ class Reconciler:
                 latest.chain != ChannelFact.of(channel)
                 or self._chain.taken_over.get(record.channel) != channel
             ):
-                await self._recovery.compare(latest, channel)
-                await self._take_over(record, channel)
+                known = self._chain.departed.get(record.channel)
+                if known is None or known.seen != channel:
+                    await self._recovery.compare(latest, channel)
+                if not await self._take_over(latest, channel):
+                    continue
+            self._chain.departed.pop(record.channel, None)
             taken_over[record.channel] = channel
         self._chain.taken_over = taken_over
         return True
 
-    async def _take_over(self, record: PodRecord, channel: Channel) -> None:
-        """What the chain says now. Of the terms, a publisher can raise the cap, at any time."""
-        fact = ChannelFact.of(channel)
+    async def _take_over(self, record: PodRecord, channel: Channel) -> bool:
+        """What the chain says now; False where that is another channel than was agreed, and nothing is taken.
+
+        Of the terms, a publisher can raise the cap, at any time.
+        """
+        how = await departure_of(self._doors.store, record, channel)
+        if how is not None and not await self._agree_anew(record, channel, how):
+            return False
+        record, fact = self._pods.get(record.channel) or record, ChannelFact.of(channel)
         known = None if record.terms is None else Terms.unpack(record.terms)
         if known is not None and funds.cap_raised(known, channel.terms):
-            record = await self._pods.change(record.channel, chain=fact, terms=channel.terms.pack())
+            record = await self._pods.learn(record.channel, chain=fact, terms=channel.terms.pack())
             self._autoscaler.cap_raised(record)
         else:
-            await self._pods.change(record.channel, chain=fact)
+            await self._pods.learn(record.channel, chain=fact)
+        return True
+
+    async def _agree_anew(self, record: PodRecord, channel: Channel, how: str) -> bool:
+        """Whether a departed channel is good for its pod after all: checked like a new one, once it stopped.
+
+        Like a new one it must have stood for the market's finality. Terms that changed are measured by
+        today's list.
+        """
+        before = self._chain.departed.get(record.channel)
+        since = self._chain.head if before is None or before.seen != channel else before.since
+        self._chain.departed[record.channel] = _Departed(how, channel, since)
+        deep = self._chain.head >= since + self._doors.config.market.finality_blocks
+        if record.phase is not Phase.STOPPED or record.terms is None or not deep:
+            return False
+        agreed, now = Terms.unpack(record.terms), self._doors.now()
+        try:
+            check_channel(channel, self._doors.offer, record.meter, record.size, record.scaling, now, agreed)
+        except (Refused, InsufficientFunds) as error:
+            _log.debug("%s stays stopped: %s", record.label, error)
+            return False
+        record = await self._pods.change(
+            record.channel, chain=ChannelFact.of(channel), terms=channel.terms.pack()
+        )
+        self._money.pop(record.channel, None)
+        self._autoscaler.cap_raised(record)
+        await self._pods.note(record.channel, "channel-checked", f"{how}; it is good for the pod as it is")
+        return True
 
     async def _read_namespaces(self) -> None:
         if trio.current_time() < self._namespaces_at + NAMESPACES_EVERY_S:
@@ -198,17 +260,18 @@ class Reconciler:
         held = self._bundles.held(record)
         pod_scaler = self._autoscaler.pod_scaler(record.channel)
         replicas, _ = self._autoscaler.replicas_of(record)
-        fact = record.chain
+        fact, departed = record.chain, self._chain.departed.get(record.channel)
         return PodFacts(
             now=self._doors.now(),
             key_held=held,
             channel=self._channel_read(record) if chain_read else Read.UNKNOWN,
-            unlock_at=fact.unlock_at if fact else UnixSeconds(0),
+            unlock_at=departed.seen.unlock_at if departed else fact.unlock_at if fact else UnixSeconds(0),
             namespace=self._namespace_read(record),
             published=Read.PRESENT if pod_scaler is not None else Read.ABSENT,
             replicas=replicas,
             runway_s=money.runway_s if money else None,
             revivable=money.revivable if money else False,
+            departed=departed.how if departed else None,
         )
 
     def _channel_read(self, record: PodRecord) -> Read:
@@ -237,14 +300,14 @@ class Reconciler:
             return
         near = funds.must_warn(money.runway_s, self._doors.config.terms.warn_before_s)
         if near and not record.warned:
-            await self._pods.change(record.channel, warned=True)
+            await self._pods.learn(record.channel, warned=True)
             await self._pods.note(
                 record.channel,
                 "funds-warning",
                 f"the deposit lasts {money.runway_s} s more at the present rate: top it up",
             )
         elif not near and record.warned:
-            await self._pods.change(record.channel, warned=False)
+            await self._pods.learn(record.channel, warned=False)
 
     # ---- money -------------------------------------------------------------------------------
 
@@ -280,8 +343,19 @@ class Reconciler:
         money = self._known_money(record)
         if money is None:
             replicas, _ = self._autoscaler.replicas_of(record)
-            money = self._money[record.channel] = await self.count(record, fact, replicas)
+            try:
+                money = await self.count(record, fact, replicas)
+            except StoreFailure:
+                return self._grown_old(record.channel)
+            self._money[record.channel] = money
         return money
+
+    def _grown_old(self, channel: ChannelId) -> PodMoney | None:
+        """What was known last, with the time since then taken off: a pod runs no further than that."""
+        known = self._money.get(channel)
+        if known is None or known.runway_s is None:
+            return known
+        return replace(known, runway_s=max(0, known.runway_s - (self._doors.now() - known.at)))
 
     async def count(self, record: PodRecord, fact: ChannelFact, replicas: int) -> PodMoney:
         """What the pod has, owes and burns now."""
@@ -294,13 +368,14 @@ class Reconciler:
         now, prices = self._doors.now(), Terms.unpack(record.terms or 0).prices
         accrued = due(metering.usage(book, fact.up_to, max(now, fact.up_to)), prices)
         rate = metering.rate(book, now)
-        reserve = funds.reserve(rate.storage_mib_s, self._doors.config.terms.grace_s, prices)
+        kept, least = metering.held(book, now), max(1, record.scaling.min_replicas)
+        reserve = funds.reserve(kept, self._doors.config.terms.grace_s, prices)
         held = funds.Funds(left=fact.left, accrued=accrued, reserve=reserve)
         runway = funds.runway(held, rate, prices)
         awake = Usage(
-            cpu_core_ms=record.size.cpu_milli * max(1, record.scaling.min_replicas),
-            memory_mib_s=record.size.memory_mib * max(1, record.scaling.min_replicas),
-            storage_mib_s=rate.storage_mib_s,
+            cpu_core_ms=record.size.cpu_milli * least,
+            memory_mib_s=record.size.memory_mib * least,
+            storage_mib_s=kept + record.size.scratch_mib * least,
         )
         return PodMoney(
             runway_s=runway,
@@ -309,4 +384,5 @@ class Reconciler:
             left=TokenUnits(fact.left),
             revivable=funds.may_revive(held, awake, prices),
             accrued=accrued,
+            at=now,
         )

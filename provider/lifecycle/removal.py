@@ -19,6 +19,9 @@ TELL_EVERY = 20
 CHANNEL_MAY_COME_S = 60
 """A refused pod's channel may still be on its way to the chain: it is released when it arrives."""
 
+CHANNEL_LOOK_S = 5.0
+"""How often it is looked for: strangers' bundles end here too."""
+
 
 class PodRemoval:
     """Does the work of phase `removing`; every part of it may be repeated."""
@@ -43,9 +46,14 @@ class PodRemoval:
 
     async def remove(self, record: PodRecord) -> LifecycleEvent:
         """Take everything away, record every end, then settle and release the channel."""
+        if not record.known_to_pay:
+            await self._release(record)  # nothing of it was ever outside this process and its books
+            self._bundles.forget(record.request)
+            return LifecycleEvent.REMOVED
         self._progress.tell(record.channel, "remove", "taking the pod out of the cluster")
         await self._autoscaler.withdraw(record)
         await self._autoscaler.empty(record)
+        await self._meter.end_traffic(record.channel)  # books come behind the end of what costs money
         await self._meter.let_go(record)
         for namespace in _namespaces(record):
             await self._doors.cluster.delete_namespace(namespace)
@@ -88,7 +96,7 @@ class PodRemoval:
                 channel = None
             if channel is not None:
                 return True
-            await trio.sleep(1.0)
+            await trio.sleep(CHANNEL_LOOK_S)
         return False
 
 

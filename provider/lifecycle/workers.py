@@ -16,6 +16,7 @@ from trustedpods.protocol.errors import (
     NetworkFailure,
     Refused,
     RemoteProtocolError,
+    StoreFailure,
     TrustedPodsError,
 )
 from trustedpods.protocol.ids import ChannelId
@@ -82,7 +83,7 @@ class PodWorkers:
             with scope:
                 pause = RETRY_FIRST_S
                 while (record := self._pods.get(channel)) is not None and record.phase in WORKING:
-                    if await self._one(record):
+                    if await self._try(record):
                         pause = RETRY_FIRST_S
                     else:
                         await trio.sleep(pause)
@@ -91,10 +92,23 @@ class PodWorkers:
             del self._tasks[channel]
             ended.set()
 
+    async def _try(self, record: PodRecord) -> bool:
+        """As `_one`; books that cannot be written, or a bug, make this pod wait and nothing else."""
+        try:
+            return await self._one(record)
+        except StoreFailure as error:
+            _log.warning("%s: %s waits: %s", record.label, record.phase, error)
+            self._progress.tell(record.channel, str(record.phase), f"waiting: {error}")
+        except Exception:  # noqa: BLE001 - one pod must not stop the others
+            _log.exception("%s: %s failed, and its failure too", record.label, record.phase)
+        return False
+
     async def _one(self, record: PodRecord) -> bool:
         """Do the work of the record's phase; False when it has to be tried again."""
         try:
             event = await self._work[record.phase](record)
+        except StoreFailure:
+            raise
         except RemoteProtocolError as error:
             await self._fail(record, error)
         except NetworkFailure as error:

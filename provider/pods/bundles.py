@@ -7,13 +7,13 @@ The plaintext is only ever in memory. After a reboot the key is another one and 
 from dataclasses import dataclass
 from functools import cached_property
 
-from pydantic import ValidationError
-
 from trustedpods.manifests.model import PodManifest
+from trustedpods.manifests.parse import parse_received
 from trustedpods.protocol.codec import decode
 from trustedpods.protocol.envelopes import SignedRequest
 from trustedpods.protocol.errors import BadInput, Refused, RemoteProtocolError
 from trustedpods.protocol.ids import host_label
+from trustedpods.protocol.images.stored_size import SizedImage, stored_bytes, whole_mib
 from trustedpods.protocol.messages.admission import AdmitBody
 from trustedpods.protocol.messages.bundle import BlobRef, Bundle, ImageRef
 from trustedpods.protocol.sealing.requests import OpenedRequest, open_request
@@ -48,9 +48,16 @@ class OpenBundle:
     def size(self) -> PodSize:
         """What is billed and reserved."""
         replica = self.manifest.replica_size
-        image_bytes = sum(blob.size for blob in self.blobs.values())
+        images = [
+            SizedImage(
+                {blob.digest: blob.size for blob in image.blobs},
+                tuple((layer.digest, layer.unpacked) for layer in image.layers),
+            )
+            for image in self.bundle.images
+        ]
+        image_mib = whole_mib(stored_bytes(images))
         return PodSize(
-            replica.cpu_milli, replica.memory_mib, self.manifest.volume_mib, -(-image_bytes // MIB)
+            replica.cpu_milli, replica.memory_mib, self.manifest.volume_mib, image_mib, replica.storage_mib
         )
 
     def scaling(self, idle_after_s: int) -> Scaling:
@@ -87,6 +94,7 @@ class OpenBundle:
             memory_mib=self.size.memory_mib,
             storage_mib=self.size.volume_mib,
             image_mib=self.size.image_mib,
+            scratch_mib=self.size.scratch_mib,
             max_replicas=self.manifest.spec.scale.max,
             services={service.name: service.protocol for service in self.manifest.exposed_services},
             hosts=[host for service in self.manifest.spec.services for host in service.hosts],
@@ -94,14 +102,9 @@ class OpenBundle:
 
 
 def parse_bundle(body: bytes) -> OpenBundle:
-    """Decode a bundle and its manifest; Refused where they do not fit together."""
+    """Decode a bundle and check its manifest as the client should have; BadInput where something is wrong."""
     bundle = decode(body, Bundle)
-    try:
-        manifest = PodManifest.model_validate_json(bundle.manifest)
-    except ValidationError as error:
-        first = error.errors(include_input=False)[0]
-        place = ".".join(str(part) for part in first["loc"])
-        raise BadInput(first["msg"], where=f"manifest: {place}") from None
+    manifest = parse_received(bundle.manifest, {part.name: part.files for part in bundle.secrets})
     _check_parts(bundle, manifest)
     return OpenBundle(bundle, manifest)
 
@@ -112,10 +115,29 @@ def _check_parts(bundle: Bundle, manifest: PodManifest) -> None:
         raise BadInput(
             "the bundle's images are not those of the manifest's containers", where="bundle.images"
         )
+    _check_sizes(bundle)
     wanted = {v.name: set(v.secret.files) for v in manifest.spec.volumes if v.secret}
     given = {secret.name: set(secret.files) for secret in bundle.secrets}
     if wanted != given:
         raise BadInput("the bundle's secrets are not those of the manifest", where="bundle.secrets")
+
+
+def _check_sizes(bundle: Bundle) -> None:
+    """A blob is named in one way throughout the bundle, and each layer is one of its image's blobs."""
+    blobs: dict[str, BlobRef] = {}
+    unpacked: dict[str, int] = {}
+    for image in bundle.images:
+        own = [blob.digest for blob in image.blobs]
+        same = all(blobs.setdefault(blob.digest, blob) == blob for blob in image.blobs)
+        once = all(
+            unpacked.setdefault(layer.digest, layer.unpacked) == layer.unpacked for layer in image.layers
+        )
+        if not (same and once and len(set(own)) == len(own)):
+            raise BadInput("a blob is named twice, in two ways", where=f"bundle.images.{image.name}")
+        if {layer.digest for layer in image.layers} != set(own[2:]):
+            raise BadInput("the layers are not the image's blobs", where=f"bundle.images.{image.name}")
+    if len({blob.blob_id for blob in blobs.values()}) != len(blobs):
+        raise BadInput("two blobs have one id", where="bundle.images")
 
 
 def check_bundle(opened: OpenBundle, offer: Offer, request: OpenedRequest) -> None:

@@ -7,10 +7,10 @@ from dataclasses import replace
 
 import trio
 
-from trustedpods.protocol.errors import TrustedPodsError
-from trustedpods.protocol.ids import ChannelId
+from trustedpods.protocol.errors import Refused, StoreFailure, TrustedPodsError
+from trustedpods.protocol.ids import ChannelId, host_label
 from trustedpods.provider.core import lifecycle
-from trustedpods.provider.core.pod import ENDED, PodRecord
+from trustedpods.provider.core.pod import ENDED, Phase, PodRecord
 from trustedpods.provider.doors import Doors
 from trustedpods.provider.store import history, pods
 from trustedpods.provider.store.database import Tx
@@ -22,13 +22,24 @@ Told = Callable[[ChannelId, str, str], None]
 """Called with each line that a pod's history gets: channel, event, text. It returns at once."""
 
 
+_TAKES_AWAY = frozenset({Phase.STOPPED, Phase.AWAITING_KEY, Phase.REMOVING, *ENDED})
+"""Phases that give a pod nothing: they are entered also while that cannot be written down."""
+
+
 class Pods:
-    """All pods that ever were; ended ones only with their last record."""
+    """All pods that ever were; ended ones only with their last record.
+
+    What a pod is given is in the store before it follows. What is taken from it, and what others said of it,
+    counts at once: a full disk must not keep a pod running. It is written as soon as that goes, and after a
+    kill before that the chain leads to the same again.
+    """
 
     def __init__(self, doors: Doors) -> None:
         self._doors = doors
         self._records: dict[ChannelId, PodRecord] = {}
         self._labels: dict[str, ChannelId] = {}
+        self._unwritten: set[ChannelId] = set()
+        self._forgotten: set[ChannelId] = set()
         self._changing = trio.Lock()
         self._changed = trio.Event()
         self.run: CommandRunner = _nothing
@@ -37,6 +48,9 @@ class Pods:
     async def load(self) -> None:
         """Read everything from the store, once at start."""
         for record in await self._doors.store.read(pods.load_all):
+            if record.phase in ENDED and not record.known_to_pay:
+                self._forgotten.add(record.channel)
+                continue
             if record.generation < self._doors.generations.newest(record.channel):
                 _log.error("%s: the store was set back: this is not the pod's newest bundle", record.label)
             self._remember(record)
@@ -67,34 +81,97 @@ class Pods:
     async def step(self, channel: ChannelId, event: lifecycle.LifecycleEvent, reason: str = "") -> PodRecord:
         """Let an event happen: store what follows, then run the commands that go with it."""
         async with self._changing:
-            before = self._records[channel]
+            before = self._known(channel)
             after = lifecycle.step(before, event, self._doors.now(), reason)
             if after.record != before:
-                await self._doors.store.write(_save_step, after.record, event, reason)
+                await self._write_step(after.record, event, reason)
                 self._remember(after.record)
                 self.told(channel, str(event), reason or str(after.record.phase))
         for command in after.commands:
             await self._carry_out(after.record, command)
         return after.record
 
+    async def _write_step(self, record: PodRecord, event: lifecycle.LifecycleEvent, reason: str) -> None:
+        try:
+            await self._doors.store.write(_save_step, record, event, reason)
+        except StoreFailure:
+            if record.phase not in _TAKES_AWAY:
+                raise
+            self._unwritten.add(record.channel)
+        else:
+            self._unwritten.discard(record.channel)
+
+    async def learn(self, channel: ChannelId, **fields: object) -> PodRecord:
+        """Change fields to what others said: it is so, whether it can be written down now or later."""
+        async with self._changing:
+            record = replace(self._known(channel), **fields)  # type: ignore[arg-type]
+            if record != self._records[channel]:
+                self._remember(record)
+                self._unwritten.add(channel)
+        await self.catch_up(channel)
+        return record
+
+    async def catch_up(self, *only: ChannelId) -> None:
+        """Write what could not be written before, of all pods or of *only* these; never fails."""
+        async with self._changing:
+            await self._erase()
+            for channel in self._unwritten & set(only) if only else set(self._unwritten):
+                try:
+                    await self._doors.store.write(pods.save, self._records[channel])
+                except StoreFailure:
+                    return
+                self._unwritten.discard(channel)
+
+    async def forget(self, channel: ChannelId) -> None:
+        """Of a pod that ended without ever having had a channel nothing is kept, here and in the books."""
+        async with self._changing:
+            record = self._records.get(channel)
+            if record is None or record.phase not in ENDED or record.known_to_pay:
+                return
+            del self._records[channel], self._labels[record.label]
+            self._unwritten.discard(channel)
+            self._forgotten.add(channel)
+            await self._erase()
+            self._wake()
+
+    async def _erase(self) -> None:
+        for channel in set(self._forgotten) - self._records.keys():
+            try:
+                await self._doors.store.write(pods.erase, channel)
+            except StoreFailure:
+                return
+            self._forgotten.discard(channel)
+
+    def _known(self, channel: ChannelId) -> PodRecord:
+        record = self._records.get(channel)
+        if record is None:
+            raise Refused("no such pod here", rule="unknown-pod")
+        return record
+
     async def change(self, channel: ChannelId, **fields: object) -> PodRecord:
         """Change fields that are not part of a step (what the chain said, the slot, marks)."""
         async with self._changing:
-            record = replace(self._records[channel], **fields)  # type: ignore[arg-type]
+            record = replace(self._known(channel), **fields)  # type: ignore[arg-type]
             if record != self._records[channel]:
-                await self._doors.store.write(pods.save, record)
-                self._remember(record)
+                await self._save(record)
             return record
 
     async def put(self, record: PodRecord) -> None:
         """Store a whole record: a new pod, or a newer bundle of a known one."""
         async with self._changing:
-            await self._doors.store.write(pods.save, record)
-            self._remember(record)
+            await self._save(record)
+
+    async def _save(self, record: PodRecord) -> None:
+        await self._doors.store.write(pods.save, record)
+        self._unwritten.discard(record.channel)
+        self._remember(record)
 
     async def note(self, channel: ChannelId, reason: str, text: str) -> None:
-        """Write a line into the pod's history."""
-        await self._doors.store.write(history.note, channel, self._doors.now(), reason, text)
+        """Write a line into the pod's history; what it tells is sent on also where it cannot be written."""
+        try:
+            await self._doors.store.write(history.note, channel, self._doors.now(), reason, text)
+        except StoreFailure as error:
+            _log.warning("%s: a line of its history is lost: %s", host_label(channel), error)
         self.told(channel, reason, text)
 
     async def _carry_out(self, record: PodRecord, command: lifecycle.LifecycleCommand) -> None:
@@ -106,8 +183,12 @@ class Pods:
 
     def _remember(self, record: PodRecord) -> None:
         self._records[record.channel] = record
-        self._doors.generations.note(record.channel, record.generation)
+        if record.known_to_pay:  # keys are free: what nobody paid for takes no room of the boot's memory
+            self._doors.generations.note(record.channel, record.generation)
         self._labels[record.label] = record.channel
+        self._wake()
+
+    def _wake(self) -> None:
         self._changed.set()
         self._changed = trio.Event()
 

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """`blob`: sealed chunks onto the spool, from where an earlier stream stopped."""
 
+from collections.abc import Callable
+
 import trio
 
 from trustedpods.protocol.codec import decode
@@ -8,11 +10,13 @@ from trustedpods.protocol.errors import Refused, TrustedPodsError
 from trustedpods.protocol.messages.bundle import BlobAck, BlobBody, BlobRef
 from trustedpods.protocol.sealing.blobs import SEALED_CHUNK_SIZE, chunk_count
 from trustedpods.provider.admission.rights import CommandRights
+from trustedpods.provider.core.disk import DiskState
 from trustedpods.provider.core.pod import ENDED, Phase
 from trustedpods.provider.lifecycle.provisioning import ProvisioningSteps
 from trustedpods.provider.pods.bundles import Bundles
 from trustedpods.provider.server.conversations import Request
 from trustedpods.provider.server.replies import Replies
+from trustedpods.provider.store.disk import Disk
 from trustedpods.provider.store.spool import BlobWriter, Spool
 
 AHEAD = 8
@@ -26,8 +30,14 @@ class Uploads:
     """The verb by which images come."""
 
     def __init__(
-        self, rights: CommandRights, bundles: Bundles, store: Spool, provisioning_steps: ProvisioningSteps
+        self,
+        rights: CommandRights,
+        bundles: Bundles,
+        store: Spool,
+        provisioning_steps: ProvisioningSteps,
+        disk: Disk,
     ) -> None:
+        self._disk = disk
         self._rights = rights
         self._bundles = bundles
         self._store = store
@@ -42,11 +52,17 @@ class Uploads:
         if have == total:
             await request.replies.send(BlobAck(chunks=have), final=True)
             return
+        self._check_room()
         async with self._store.writer(publisher, blob) as writer:
             await request.replies.send(BlobAck(chunks=writer.chunks))
-            await _take(request.replies, writer, total)
+            await _take(request.replies, writer, total, self._check_room)
         self._provisioning_steps.blob_arrived()
         await request.replies.send(BlobAck(chunks=total), final=True)
+
+    def _check_room(self) -> None:
+        """What is left on a full disk is not for uploads."""
+        if self._disk.state not in (DiskState.GOOD, DiskState.LOW):
+            self._disk.check()
 
     def _wanted(self, request: Request) -> BlobRef:
         """Only blobs of a bundle that was accepted, exactly as it announced them."""
@@ -60,7 +76,7 @@ class Uploads:
         return announced
 
 
-async def _take(replies: Replies, writer: BlobWriter, total: int) -> None:
+async def _take(replies: Replies, writer: BlobWriter, total: int, check_room: Callable[[], None]) -> None:
     """Receive ahead of the disk and the cipher; the first trouble of either side ends both."""
     trouble: list[TrustedPodsError] = []
     into, out = trio.open_memory_channel[bytes](AHEAD)
@@ -76,7 +92,7 @@ async def _take(replies: Replies, writer: BlobWriter, total: int) -> None:
     async with trio.open_nursery() as nursery, out:
         nursery.start_soon(receive)
         try:
-            await _write(replies, writer, out)
+            await _write(replies, writer, out, check_room)
         except TrustedPodsError as error:
             trouble.append(error)
             nursery.cancel_scope.cancel()
@@ -84,9 +100,15 @@ async def _take(replies: Replies, writer: BlobWriter, total: int) -> None:
         raise trouble[0]
 
 
-async def _write(replies: Replies, writer: BlobWriter, chunks: trio.MemoryReceiveChannel[bytes]) -> None:
+async def _write(
+    replies: Replies,
+    writer: BlobWriter,
+    chunks: trio.MemoryReceiveChannel[bytes],
+    check_room: Callable[[], None],
+) -> None:
     acknowledged = writer.chunks
     async for sealed in chunks:
+        check_room()
         await writer.add(sealed)
         if writer.synced > acknowledged and not writer.complete:
             acknowledged = writer.synced

@@ -20,11 +20,10 @@ from trustedpods.protocol.messages.base import Message
 from trustedpods.protocol.messages.verbs import Verb
 from trustedpods.protocol.net.streams import FrameStream
 from trustedpods.protocol.sealing.requests import OpenedRequest, open_request
-from trustedpods.protocol.units import UnixSeconds
 from trustedpods.provider.doors import Doors
 from trustedpods.provider.server.conversation_limits import ConversationLimits
 from trustedpods.provider.server.replies import Replies, error_reply
-from trustedpods.provider.store import history
+from trustedpods.provider.server.seen_requests import SeenRequests
 
 _log = logging.getLogger(__name__)
 
@@ -82,6 +81,7 @@ class Conversations:
         self._listening = ConversationLimits(MAX_LISTENING)
         self._answering = ConversationLimits(CONVERSATION_ROOM)
         self._begun = trio.Event()
+        self._seen = SeenRequests(doors)
 
     def begin(self) -> None:
         """Everything behind the verbs runs: let those in who came before."""
@@ -166,9 +166,7 @@ class Conversations:
         opened = await trio.to_thread.run_sync(self._open, message)
         replies = Replies(stream, self._doors.keys.reply, opened)
         try:
-            await self._doors.store.write(
-                history.use_nonce, opened.nonce, UnixSeconds(opened.expiry), self._doors.now()
-            )
+            await self._seen.use(opened)
             handler = self._handlers[opened.verb]
             await handler(Request(opened, raw, replies))
             assert replies.ended

@@ -51,7 +51,8 @@ class Provisioning:
         known = record if record is not None and record in self._pods.standing else None
         label = known.label if known else ""
         check_hosts(body.hosts, label, self._domain)
-        left = await self._admission.admit(body, channel, known)
+        host = request.replies.stream.remote_host
+        left = await self._admission.ask(body, channel, known, host)
         await request.replies.send(Admitted(capacity=left), final=True)
 
     async def provision(self, request: Request) -> None:
@@ -61,7 +62,8 @@ class Provisioning:
         """
         opened = await trio.to_thread.run_sync(parse_bundle, request.opened.body, limiter=self._parsing)
         with self._progress.listen(request.opened.ref.channel) as feed:
-            record, serves = await self._admission.accept(request.raw, request.opened, opened)
+            host = request.replies.stream.remote_host
+            record, serves = await self._admission.accept(request.raw, request.opened, opened, host)
             if serves:
                 await self._confirm(request.replies, record)
                 return

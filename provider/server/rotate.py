@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """`rotate`: a publisher's consent that this boot's meter takes over a channel, handed in on chain."""
 
+from dataclasses import replace
+
 import trio
 
 from trustedpods.contracts.eip712 import Domain, Move, move_signer
-from trustedpods.contracts.records import Channel, meter_tag
+from trustedpods.contracts.records import NEVER, Channel, meter_tag
+from trustedpods.contracts.terms import Terms
 from trustedpods.contracts.usage import ItemFlags
 from trustedpods.protocol.codec import decode
 from trustedpods.protocol.errors import Refused
@@ -14,7 +17,9 @@ from trustedpods.protocol.messages.rotation import RotateBody
 from trustedpods.protocol.units import TokenUnits, UnixSeconds
 from trustedpods.provider.admission.rights import CommandRights
 from trustedpods.provider.billing.settlement import Settlement
-from trustedpods.provider.core.pod import ENDED
+from trustedpods.provider.core.admission import check_channel
+from trustedpods.provider.core.agreement import MoveBudget, check_move
+from trustedpods.provider.core.pod import PodRecord
 from trustedpods.provider.doors import Doors
 from trustedpods.provider.pods.records import Pods
 from trustedpods.provider.server.conversations import Request
@@ -29,31 +34,30 @@ class Rotations:
         self._rights = rights
         self._settlement = settlement
         self._turn = trio.Lock()
+        self._budget = MoveBudget()
 
     async def rotate(self, request: Request) -> None:
-        """Check everything that can be checked without gas, then hand it in."""
+        """Check everything that can be checked without gas, then hand it in; only for pods of these books."""
         body, ref = decode(request.opened.body, RotateBody), request.opened.ref
-        record = self._pods.get(ref.channel)
-        if record is not None and record.phase not in ENDED:
-            self._rights.commanded_pod(request.opened)
+        record = self._rights.commanded_pod(request.opened)
         async with self._turn:
-            transaction = await self._hand_in(ref, body)
-        if transaction is not None and record is not None:
+            transaction = await self._hand_in(record, body)
+        if transaction is not None:
             await self._pods.note(ref.channel, "rotated", "the channel names this boot's meter now")
         done = Done(text="the channel names this boot's meter", transaction=transaction)
         await request.replies.send(done, final=True)
 
-    async def _hand_in(self, ref: PodRef, body: RotateBody) -> bytes | None:
+    async def _hand_in(self, record: PodRecord, body: RotateBody) -> bytes | None:
         """The transaction; None where the channel names this meter already."""
+        ref = record.ref
         if self._is_mine(await self._channel(ref)):
             return None
         move = self._checked(ref, body)
         await self._settlement.flush()  # what the dead meter signed last counts only before the move
         channel = await self._channel(ref)
-        if channel.meter_tag != meter_tag(move.old_meter):
-            raise Refused("the channel names another meter than the one to move from", rule="old-meter")
-        if move.up_to and move.from_ != channel.up_to:
-            raise Refused(f"the settlement begins at {move.from_}, not {channel.up_to}", rule="stale")
+        check_move(move, channel, (await self._doors.chain.head()).time)
+        self._check_worth(record, channel, move.old_meter)
+        self._budget.spend(ref.channel, body.signature, self._doors.now())
         receipt, results = await self._doors.chain.rotate(
             self._doors.operator_key,
             ref.owner,
@@ -63,8 +67,15 @@ class Rotations:
         )
         skipped = results[0].flags & ~ItemFlags.CUT_DEPOSIT if results else ItemFlags.FOREIGN
         if skipped and not self._is_mine(await self._channel(ref)):
+            self._budget.failed(ref.channel)
             raise Refused(f"the contract did not move the channel: {skipped!s}", rule="not-moved")
         return receipt.tx_hash
+
+    def _check_worth(self, record: PodRecord, channel: Channel, old_meter: Address) -> None:
+        """Gas is spent on channels that pay for their pod; one that ends may still be claimed."""
+        agreed = None if record.terms is None else Terms.unpack(record.terms)
+        standing, now = replace(channel, unlock_at=NEVER), self._doors.now()
+        check_channel(standing, self._doors.offer, old_meter, record.size, record.scaling, now, agreed)
 
     def _checked(self, ref: PodRef, body: RotateBody) -> Move:
         """The move, signed by the publisher: a wrong one would only cost the operator gas."""
@@ -73,10 +84,12 @@ class Rotations:
             salt=ref.salt,
             old_meter=address_from_bytes(body.old_meter),
             new_meter=self._doors.meter,
+            as_of=UnixSeconds(body.as_of),
             deadline=UnixSeconds(body.deadline),
             from_=UnixSeconds(body.from_),
             up_to=UnixSeconds(body.up_to),
             pay=TokenUnits(body.pay),
+            whole=True,
         )
         market = self._doors.config.market
         domain = Domain.of_payments(market.chain_id, Address(market.payments))

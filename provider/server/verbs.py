@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """`status`, `usage` and `delete`."""
 
+import trio
+
 from trustedpods.protocol.codec import decode
+from trustedpods.protocol.errors import StoreFailure
 from trustedpods.protocol.ids import ChannelId
 from trustedpods.protocol.messages.base import Done
 from trustedpods.protocol.messages.pod import DeleteBody, PodFailure, PodStatus, StatusBody
@@ -22,6 +25,9 @@ from trustedpods.provider.serving.autoscaler import Autoscaler
 from trustedpods.provider.serving.connections import awake_by
 from trustedpods.provider.serving.failures import FAILING
 from trustedpods.provider.store import claims, history, last_logs, ledger
+
+BOOKS_LOOK_S = 5.0
+"""How often a delete that waits looks whether the provider can still write down what it does."""
 
 
 class Verbs:
@@ -124,18 +130,26 @@ class Verbs:
         self._rights.check_newest(request.opened)
         if record.phase is not Phase.REMOVING:
             await self._workers.stop(record.channel)
-            await self._pods.change(record.channel, generation=request.opened.generation)
+            await self._pods.learn(record.channel, generation=request.opened.generation)
             await self._pods.step(record.channel, LifecycleEvent.DELETED, "deleted by its publisher")
         await request.replies.send(await self._wait_ended(record.channel), final=True)
 
     async def _wait_ended(self, channel: ChannelId) -> Done:
         while True:
             record = self._pods.get(channel)
-            if record is None or record.phase in ENDED:
-                assert record is not None
+            if record is None or not record.known_to_pay:
+                return Done(text="removed; a channel that still comes for it is released unused")
+            if record.phase in ENDED:
                 return await self._done(record)
             self._workers.ensure(channel)
-            await self._pods.changed()
+            with trio.move_on_after(BOOKS_LOOK_S):
+                await self._pods.changed()
+            if (failure := self._doors.store.disk.failure) is not None:
+                raise StoreFailure(
+                    f"the pod is stopped, and its end waits for the provider's books: {failure.what}",
+                    rule=failure.rule,
+                    hint="ask again later; the channel is settled when the provider has room again",
+                )
 
     async def _done(self, record: PodRecord) -> Done:
         transaction = await self._doors.store.read(claims.released_in_life, record.channel, record.life)

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 import trio
 
-from trustedpods.protocol.errors import NetworkFailure, TrustedPodsError
+from trustedpods.protocol.errors import NetworkFailure, StoreFailure, TrustedPodsError
 from trustedpods.protocol.ids import ChannelId
 from trustedpods.protocol.messages.pod import PodFailure
 from trustedpods.provider.billing.meter import Meter
+from trustedpods.provider.core.metering import DRAIN_LIMIT_S
 from trustedpods.provider.core.pod import Phase, PodRecord
 from trustedpods.provider.core.scaler import scaler, types
 from trustedpods.provider.core.traffic import combine
@@ -20,7 +21,7 @@ from trustedpods.provider.facade.activator.wake import WakeAddress, WakeAnswer, 
 from trustedpods.provider.facade.exposure import pod_of
 from trustedpods.provider.pods.bundles import Bundles, OpenBundle
 from trustedpods.provider.pods.records import Pods
-from trustedpods.provider.serving import failures, version_proof
+from trustedpods.provider.serving import failures, version_switch
 from trustedpods.provider.serving.facade_sync import FacadeSync
 from trustedpods.provider.serving.limits import limits_of
 from trustedpods.provider.serving.log_keeper import LogKeeper
@@ -43,9 +44,6 @@ DIAGNOSE_AFTER_S = 1.0
 UNKNOWN_RETRY_S = 5
 """Retry-After for a slot without a scaler: by then the reconciler has looked at it again."""
 
-DRAIN_LIMIT_S = 30.0
-"""What takes longer is cut by an update, whose publisher waits for it."""
-
 EMPTY_LIMIT_S = 35.0
 """The grace of a replica that does not end by itself, and a little more."""
 
@@ -61,7 +59,7 @@ class Autoscaler:
         self._pod_scalers: dict[ChannelId, PodScaler] = {}
         self._facade_sync = FacadeSync(doors, self._pod_scalers)
         self._labels: dict[str, PodScaler] = {}
-        self._logs = LogKeeper(doors, pods)
+        self._logs, self._starts = LogKeeper(doors, pods), failures.StartHistory(pods)
         self._replicas = ReplicaWatch(doors, meter, self._logs, self._labels.get)
         self._nursery: trio.Nursery | None = None
         self._adopted = trio.Event()
@@ -115,7 +113,7 @@ class Autoscaler:
         return pod_scaler is not None and pod_scaler.state.phase is scaler.ScalePhase.ASLEEP
 
     async def _wake(self, slot: int) -> WakeAnswer:
-        with trio.move_on_after(self._doors.config.facade.wake_limit_s):
+        with trio.move_on_after(self._longest_wake):
             while (key := self._doors.facade.label_of(slot)) is not None:
                 pod_scaler = self._labels.get(pod_of(key))
                 if pod_scaler is None:
@@ -123,6 +121,11 @@ class Autoscaler:
                 elif (answer := await pod_scaler.wake(slot)) is not None:
                     return answer
         return WakeRefusal("this pod is not ready to be woken yet", UNKNOWN_RETRY_S)
+
+    @property
+    def _longest_wake(self) -> float:
+        """No pod's requests wait longer; each pod's scaler has its own limit below."""
+        return max(self._doors.config.facade.wake_limit_s, self._doors.config.terms.max_start_s)
 
     async def publish(self, record: PodRecord, opened: OpenBundle) -> PodScaler:
         """Give the pod its slot and a scaler; one that it has gets the new limits."""
@@ -178,14 +181,13 @@ class Autoscaler:
             await self._doors.cluster.scale(record.namespace, 0)
 
     async def withdraw(self, record: PodRecord) -> None:
-        """Take the pod off the facade for good."""
+        """Take the pod off the facade for good; `Meter.end_traffic` closes the book of its last reading."""
         pod_scaler = self._pod_scalers.get(record.channel)
         if pod_scaler is not None:
             await self._read_traffic([pod_scaler])
         self.drop(record.channel)
         for slot in self._doors.facade.slots_of(record.label).values():
             await self._doors.facade.withdraw(slot)
-        await self._meter.end_traffic(record.channel)
 
     def drop(self, channel: ChannelId) -> None:
         """Forget the pod's scaler; it stays as it is in cluster and facade."""
@@ -206,7 +208,7 @@ class Autoscaler:
 
     async def prove(self, record: PodRecord, opened: OpenBundle, namespace: str) -> None:
         """See that a version which was applied in *namespace* runs; Refused says why not."""
-        await version_proof.prove(self._doors, self._replicas, record, opened, namespace)
+        await version_switch.prove(self._doors, self._replicas, record, opened, namespace)
 
     async def take_over(self, record: PodRecord, opened: OpenBundle, namespace: str) -> PodScaler:
         """Requests go to the version in *namespace* once it is seen ready, until then where they went."""
@@ -225,21 +227,9 @@ class Autoscaler:
     async def let_finish(self, record: PodRecord, namespace: str) -> None:
         """Wait a while until replicas in *namespace*, which get nothing new, have nothing in flight."""
         names = {view.name for view in self._replicas.of(record.label) if view.namespace == namespace}
-        with trio.move_on_after(DRAIN_LIMIT_S):
-            while names and await self._serves(record, names):  # noqa: ASYNC110 - HAProxy tells nobody
-                await trio.sleep(0.25)
-
-    async def _serves(self, record: PodRecord, names: set[str]) -> bool:
         pod_scaler = self._pod_scalers.get(record.channel)
-        if pod_scaler is None:
-            return False
-        if pod_scaler.state.phase is scaler.ScalePhase.WAKING:
-            return True
-        stats = await self._doors.facade.stats(pod_scaler.published.services)
-        return any(
-            one.held or any(pod.name in names and (pod.serving or pod.current) for pod in one.pods)
-            for one in stats.values()
-        )
+        if pod_scaler is not None:
+            await version_switch.let_finish(self._doors, pod_scaler, names)
 
     async def discard(self, record: PodRecord, namespace: str) -> None:
         """A version that goes: what it wrote last is kept, then its namespace is taken away."""
@@ -265,9 +255,14 @@ class Autoscaler:
         Nobody counts them, so none may serve a pod that is released again.
         """
         await self.empty(record)
-        for view in await self._doors.cluster.pods(record.namespace):
-            await self._meter.seen(view)
-        if await self._doors.cluster.pods(record.namespace):
+        if record.other is not None:
+            await self.discard(record, record.other)
+        left = 0
+        for namespace in filter(None, (record.namespace, record.other)):
+            for view in await self._doors.cluster.pods(namespace):
+                await self._meter.seen(view)
+            left += len(await self._doors.cluster.pods(namespace))
+        if left:
             raise NetworkFailure("replicas from before the reboot are still ending", rule="ending")
 
     # ---- tasks -------------------------------------------------------------------------------
@@ -277,6 +272,7 @@ class Autoscaler:
         async with trio.open_nursery() as nursery:
             self._nursery = nursery
             self._replicas.begin(nursery)
+            self._starts.begin(nursery)
             nursery.start_soon(supervise, "the fleet's tick", self._tick)
             nursery.start_soon(supervise, "keeping the facade", self._facade_sync.run)
             task_status.started()
@@ -289,7 +285,7 @@ class Autoscaler:
         pods: list[tuple[PodRecord, OpenBundle]] = []
         for record in records:
             try:
-                pods.append((record, self._bundles.open_stored(record.proven)))
+                pods.append(self._proven(record))
             except TrustedPodsError as error:
                 _log.warning("%s: not published after the start: %s", record.label, error)
             await trio.lowlevel.checkpoint()
@@ -301,6 +297,12 @@ class Autoscaler:
                     self._restore(record, opened, given[record.channel], replicas.get(record.namespace, 0))
         except TrustedPodsError as error:
             _log.warning("the pods are not published after the start: %s", error)
+
+    def _proven(self, record: PodRecord) -> tuple[PodRecord, OpenBundle]:
+        """The bundle whose replicas there are, and the record with its size and scaling: no newer one's."""
+        opened = self._bundles.open_stored(record.proven)
+        scaling = opened.scaling(self._doors.config.terms.idle_after_s)
+        return replace(record, request=record.proven, size=opened.size, scaling=scaling), opened
 
     def _restore(
         self,
@@ -323,39 +325,19 @@ class Autoscaler:
         assert self._nursery is not None
         self._pod_scalers[pod_scaler.published.channel] = pod_scaler
         self._labels[pod_scaler.published.label] = pod_scaler
-        pod_scaler.stepped, pod_scaler.leave = self._stepped, self._logs.before_end
+        pod_scaler.stepped, pod_scaler.leave = self._starts.stepped, self._logs.before_end
         self._nursery.start_soon(pod_scaler.run)
         self._adopted.set()
         self._adopted = trio.Event()
         self._replicas.introduce(pod_scaler)
         return pod_scaler
 
-    def _stepped(self, pod_scaler: PodScaler, before: scaler.ScaleState) -> None:
-        """Starts that fail, and the end of that, are events of the pod's history."""
-        after = pod_scaler.state
-        if failures.failed(before, after) and failures.is_told(after.failures):
-            text = f"{failures.sentence(after.reason)}; {after.failures} in a row"
-            self._begin_note(pod_scaler.published.channel, "start-failed", text)
-        elif failures.recovered(before, after) and failures.is_told(after.failures):
-            self._begin_note(pod_scaler.published.channel, "start-recovered", "the pod starts again")
-
-    def _begin_note(self, channel: ChannelId, event: str, text: str) -> None:
-        record = self._pods.get(channel)
-        if self._nursery is not None and record is not None and record.phase is Phase.SERVING:
-            self._nursery.start_soon(self._note, channel, event, text)
-
-    async def _note(self, channel: ChannelId, event: str, text: str) -> None:
-        try:
-            await self._pods.note(channel, event, text)
-        except TrustedPodsError as error:
-            _log.warning("%s: not in the pod's history: %s", event, error)
-
     async def _tick(self) -> None:
         while True:
             await trio.sleep(TICK_S)
             for pod_scaler in list(self._pod_scalers.values()):
                 if not scaler.rests(pod_scaler.state):
-                    pod_scaler.feed(scaler.Tick())
+                    pod_scaler.tick()
             awake = [m for m in self._pod_scalers.values() if m.state.phase is not scaler.ScalePhase.ASLEEP]
             try:
                 await self._read_traffic(awake)
@@ -368,12 +350,18 @@ class Autoscaler:
         if not slots:
             return
         readings = await self._doors.facade.stats(slots)
+        unwritten: StoreFailure | None = None
         for pod_scaler in pod_scalers:
             if not pod_scaler.published.services.keys() <= readings.keys():
                 continue  # it got another slot meanwhile
             stats = combine({slot: readings[slot] for slot in pod_scaler.published.services})
-            await self._meter.traffic(pod_scaler.published.channel, stats)
+            try:
+                await self._meter.traffic(pod_scaler.published.channel, stats)
+            except StoreFailure as error:  # a total, so it is booked later; meanwhile pods still fall asleep
+                unwritten = error
             pod_scaler.feed(scaler.TrafficSeen(stats))
+        if unwritten is not None:
+            raise unwritten
 
     async def _diagnose(self, pod_scalers: list[PodScaler]) -> None:
         """Ask Kubernetes why a waking pod is not there yet; what is hopeless ends the attempt."""
@@ -384,7 +372,7 @@ class Autoscaler:
                 or now - pod_scaler.state.since < DIAGNOSE_AFTER_S
             ):
                 continue
-            pod_scaler.diagnosed(await self._doors.cluster.diagnose(pod_scaler.published.namespace))
+            pod_scaler.diagnosed(await self._replicas.diagnose(pod_scaler.published.namespace))
 
     async def take_over_facade(self) -> None:
         """After a start: the facade serves the scalers' pods, and no others."""

@@ -16,6 +16,7 @@ from trustedpods.protocol.errors import TrustedPodsError
 from trustedpods.protocol.ids import ChannelId
 from trustedpods.provider.cluster.diagnosis import is_gone
 from trustedpods.provider.cluster.views import PodView
+from trustedpods.provider.core.disk import DiskState
 from trustedpods.provider.doors import Doors
 from trustedpods.provider.pods.records import Pods
 from trustedpods.provider.store import last_logs
@@ -130,7 +131,8 @@ class LogKeeper:
         ended = view.finished_at if view.finished_at is not None else self._doors.now()
         restarts = view.restarts - (reading is LogReading.BEFORE)
         run = KeptRun(container, view.uid, view.name, restarts, ended, whole_lines(data))
-        await self._doors.store.write(last_logs.keep, channel, run)
+        if self._doors.store.disk.state is DiskState.GOOD:  # what else there is room for goes first
+            await self._doors.store.write(last_logs.keep, channel, run)
 
 
 def whole_lines(data: bytes) -> bytes:

@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 
 import trio
 
-from trustedpods.manifests.model import Probe
 from trustedpods.protocol.errors import TrustedPodsError
 from trustedpods.protocol.ids import ChannelId
 from trustedpods.provider.cluster.client import Cluster
@@ -18,6 +17,7 @@ from trustedpods.provider.core.traffic import PodAddress
 from trustedpods.provider.facade.activator.wake import WakeAddress, WakeAnswer, WakeRefusal
 from trustedpods.provider.facade.exposure import Exposure
 from trustedpods.provider.facade.facade import Facade
+from trustedpods.provider.facade.readiness import ContainerProbe, Tally
 
 _log = logging.getLogger(__name__)
 
@@ -37,7 +37,7 @@ class PublishedPod:
     label: str
     namespace: str
     services: Mapping[int, Exposure]
-    probes: tuple[Probe, ...]
+    probes: tuple[ContainerProbe, ...]
 
     @property
     def slot(self) -> int:
@@ -78,6 +78,7 @@ class PodScaler:
         self.scope = trio.CancelScope()
         self.probed: dict[str, int] = {}
         self.views: dict[str, PodView] = {}
+        self.tallies: dict[str, Tally] = {}
         self.found: Diagnosis | None = None
         self.failure: Diagnosis | None = None
         self.stepped: Callable[[PodScaler, scaler.ScaleState], None] = _ignore
@@ -129,7 +130,7 @@ class PodScaler:
             answer = self._waiters[done]
             service = self.published.services.get(slot) if slot is not None else None
             if isinstance(answer, WakeAddress) and service is not None:
-                return replace(answer, port=service.port)
+                return replace(answer, port=service.port, pod=self.published.slot)
             return answer
         finally:
             self._waiters.pop(done, None)
@@ -152,6 +153,10 @@ class PodScaler:
         if found is not None and found.hopeless:
             self.failure = found
             self.see(failure=found.text)
+
+    def tick(self) -> None:
+        """Time went on, and this is how the probes of replicas that are not ready went so far."""
+        self.feed(types.Tick("; ".join(filter(None, map(str, self.tallies.values())))))
 
     def unprobed(self) -> Iterable[PodView]:
         """Replicas that run and whose probes have not passed yet."""

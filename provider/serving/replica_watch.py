@@ -3,18 +3,24 @@
 
 import logging
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 
 import trio
 
 from trustedpods.protocol.errors import TrustedPodsError
 from trustedpods.provider.billing.meter import Meter
+from trustedpods.provider.cluster.diagnosis import Diagnosis
 from trustedpods.provider.cluster.views import PodView
 from trustedpods.provider.doors import Doors
+from trustedpods.provider.facade.readiness import Tally
 from trustedpods.provider.serving.log_keeper import LogKeeper
 from trustedpods.provider.serving.pod_scaler import PodScaler
 from trustedpods.provider.supervise import supervise
 
 _log = logging.getLogger(__name__)
+
+ROOM_SETTLES_S = 15.0
+"""After a replica's end, until the quota has counted it and the controllers have tried again."""
 
 PAUSE_S = 1.0
 """Before the watch is opened again: an API server that is away is not asked in a busy loop."""
@@ -61,6 +67,7 @@ class ReplicaWatch:
         self._views = Replicas()
         self._probing: set[tuple[str, int]] = set()
         self._changed = trio.Event()
+        self._last_end = -ROOM_SETTLES_S
         self._nursery: trio.Nursery | None = None
 
     def begin(self, nursery: trio.Nursery) -> None:
@@ -76,6 +83,18 @@ class ReplicaWatch:
     def label_at(self, ip: str) -> str | None:
         """Label of the pod that has a replica with this address now."""
         return next((view.label for view in self._views.all() if view.ip == ip and not view.over), None)
+
+    def room_may_come(self) -> bool:
+        """Whether a replica is ending, or has just ended: what it held becomes free by itself."""
+        ending = any(view.deleted_at is not None for view in self._views.all())
+        return ending or trio.current_time() - self._last_end < ROOM_SETTLES_S
+
+    async def diagnose(self, namespace: str) -> Diagnosis | None:
+        """Why no replica in *namespace* is ready; room that an ending one holds comes by itself."""
+        found = await self._doors.cluster.diagnose(namespace)
+        if found is not None and found.room and self.room_may_come():
+            return replace(found, hopeless=False)
+        return found
 
     async def until_empty(self, label: str, namespace: str) -> None:
         """Wait until no replica of the pod is left in *namespace*; for ever, if need be."""
@@ -105,6 +124,7 @@ class ReplicaWatch:
     def _on_change(self, view: PodView, *, gone: bool) -> None:
         if gone:
             self._views.drop(view)
+            self._last_end = trio.current_time()
         else:
             self._logs.changed(self._views.of(view.label).get(view.uid), view)
             self._views.put(view)
@@ -120,6 +140,7 @@ class ReplicaWatch:
         if gone:
             pod_scaler.views.pop(view.uid, None)
             pod_scaler.probed.pop(view.uid, None)
+            pod_scaler.tallies.pop(view.uid, None)
         else:
             pod_scaler.views[view.uid] = view
         self._probe_all(pod_scaler)
@@ -130,6 +151,8 @@ class ReplicaWatch:
             await self._meter.seen(view)
         except TrustedPodsError as error:
             _log.warning("%s: not metered yet: %s", view.label, error)  # `observe` comes by again
+        except Exception:  # noqa: BLE001 - one replica must not stop the others
+            _log.exception("%s: not metered yet", view.label)
 
     def _probe_all(self, pod_scaler: PodScaler) -> None:
         assert self._nursery is not None
@@ -142,9 +165,11 @@ class ReplicaWatch:
     async def _probe(self, pod_scaler: PodScaler, view: PodView) -> None:
         try:
             assert view.ip is not None
-            limit = float(self._doors.config.terms.start_limit_s)
-            result = await self._doors.until_ready(view.ip, pod_scaler.published.probes, limit)
+            tally = pod_scaler.tallies[view.uid] = Tally()
+            limit = pod_scaler.state.limits.start_limit
+            result = await self._doors.until_ready(view.ip, pod_scaler.published.probes, limit, tally)
         finally:
+            pod_scaler.tallies.pop(view.uid, None)
             self._probing.discard((view.uid, view.restarts))
         if view.uid in pod_scaler.views:
             if result.ready:

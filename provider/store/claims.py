@@ -179,6 +179,12 @@ def newest_up_to(tx: Tx, channel: ChannelId) -> UnixSeconds:
     return UnixSeconds(tx.connection.execute(query).scalar() or 0)
 
 
+def stations(tx: Tx, channel: ChannelId) -> frozenset[UnixSeconds]:
+    """Every time at which a period of the channel began or ended that these books ever claimed."""
+    query = select(CUTS.c.from_, CUTS.c.up_to).where(CUTS.c.channel == channel_hex(channel))
+    return frozenset(UnixSeconds(at) for row in tx.connection.execute(query) for at in row)
+
+
 def last_root(tx: Tx) -> bytes:
     """Root of the newest claim; empty before the first."""
     query = select(CLAIMS.c.root).order_by(CLAIMS.c.created.desc(), literal_column("rowid").desc()).limit(1)

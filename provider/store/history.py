@@ -42,6 +42,11 @@ def events(tx: Tx, channel: ChannelId, count: int = 64) -> list[PodEvent]:
     ]
 
 
+def nonce_seen(tx: Tx, nonce: bytes) -> bool:
+    """Whether a request with this nonce is remembered."""
+    return tx.connection.execute(select(NONCES.c.nonce).where(NONCES.c.nonce == nonce)).first() is not None
+
+
 def use_nonce(tx: Tx, nonce: bytes, expiry: UnixSeconds, now: UnixSeconds) -> None:
     """Remember a request until it expires; Refused when it was seen before."""
     tx.connection.execute(delete(NONCES).where(NONCES.c.expiry < now))

@@ -13,7 +13,7 @@ from sqlalchemy.dialects.sqlite import insert
 from trustedpods.protocol.ids import ChannelId, channel_hex
 from trustedpods.protocol.limits import KIB, MIB
 from trustedpods.protocol.units import UnixSeconds
-from trustedpods.provider.core.pod import ENDED
+from trustedpods.provider.core.pod import ENDED, Phase
 from trustedpods.provider.store.database import Tx
 from trustedpods.provider.store.tables import KEPT_LOGS, PODS
 
@@ -92,7 +92,12 @@ def forget(tx: Tx, channel: ChannelId) -> None:
 
 
 def trim_ended(tx: Tx) -> None:
-    """Of pods that failed and are gone, let go of the oldest beyond `KEPT_ENDED_BYTES`."""
+    """Of pods that failed and are gone, let go of the oldest beyond `KEPT_ENDED_BYTES`.
+
+    Of pods that were removed, of what a full disk kept from being forgotten then.
+    """
+    removed = select(PODS.c.channel).where(PODS.c.phase == str(Phase.GONE))
+    tx.connection.execute(delete(KEPT_LOGS).where(KEPT_LOGS.c.channel.in_(removed)))
     ended = select(PODS.c.channel).where(PODS.c.phase.in_([str(phase) for phase in ENDED]))
     size = func.length(KEPT_LOGS.c.sealed_text).label("size")
     newest = (

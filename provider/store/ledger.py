@@ -11,10 +11,10 @@ from sqlalchemy.dialects.sqlite import insert
 
 from trustedpods.protocol.ids import ChannelId, channel_hex
 from trustedpods.protocol.units import UnixSeconds
-from trustedpods.provider.core.metering import Holding, Ledger, Run, TrafficTotal
+from trustedpods.provider.core.metering import Ceiling, Holding, Ledger, Run, TrafficTotal
 from trustedpods.provider.core.traffic import Traffic, TrafficMark
 from trustedpods.provider.store.database import Tx
-from trustedpods.provider.store.tables import COUNTERS, HOLDINGS, MARKS, RUNS, TRAFFIC
+from trustedpods.provider.store.tables import CEILINGS, COUNTERS, HOLDINGS, MARKS, RUNS, TRAFFIC
 
 MAX_VALUES = 500
 """Values in one condition."""
@@ -30,6 +30,7 @@ def record_run(tx: Tx, channel: ChannelId, namespace: str, run: Run) -> None:
         "ended": run.ended,
         "cpu_milli": run.cpu_milli,
         "memory_mib": run.memory_mib,
+        "scratch_mib": run.scratch_mib,
     }
     statement = insert(RUNS).values(values).on_conflict_do_nothing(index_elements=["uid"])
     tx.connection.execute(statement)
@@ -63,9 +64,16 @@ def cut_off(tx: Tx, channel: ChannelId, at: UnixSeconds) -> None:
     drop_mark(tx, channel)
 
 
-def hold(tx: Tx, channel: ChannelId, sizes: dict[str, int], at: UnixSeconds) -> None:
-    """From *at* on the pod holds so many MiB of each kind; unchanged kinds go on as they were."""
+def hold(
+    tx: Tx, channel: ChannelId, sizes: dict[str, int], at: UnixSeconds, ceiling: Ceiling | None = None
+) -> None:
+    """From *at* on the pod holds so many MiB of each kind; unchanged kinds go on as they were.
+
+    With a *ceiling* what its replicas may cost is bounded too: both or neither are stored.
+    """
     key = channel_hex(channel)
+    if ceiling is not None:
+        _bound(tx, key, ceiling)
     rows = tx.connection.execute(
         select(HOLDINGS).where(HOLDINGS.c.channel == key, HOLDINGS.c.ended.is_(None))
     ).all()
@@ -78,6 +86,19 @@ def hold(tx: Tx, channel: ChannelId, sizes: dict[str, int], at: UnixSeconds) -> 
             tx.connection.execute(
                 insert(HOLDINGS).values(channel=key, kind=kind, mib=mib, started=at, ended=None)
             )
+
+
+def _bound(tx: Tx, key: str, ceiling: Ceiling) -> None:
+    """An unchanged bound goes on."""
+    newest = select(CEILINGS).where(CEILINGS.c.channel == key).order_by(CEILINGS.c.since.desc()).limit(1)
+    last = tx.connection.execute(newest).one_or_none()
+    names = ("cpu_milli", "memory_mib", "scratch_mib")
+    sizes = {name: getattr(ceiling, name) for name in names}
+    if last is not None and sizes == {name: getattr(last, name) for name in names}:
+        return
+    since = ceiling.since if last is None else max(ceiling.since, last.since)
+    statement = insert(CEILINGS).values(channel=key, since=since, **sizes)
+    tx.connection.execute(statement.on_conflict_do_update(index_elements=["channel", "since"], set_=sizes))
 
 
 def set_mark(tx: Tx, channel: ChannelId, mark: TrafficMark) -> None:
@@ -173,15 +194,18 @@ def load_ledger(tx: Tx, channel: ChannelId, from_: UnixSeconds) -> Ledger:
 
 
 def load_ledgers(tx: Tx, wanted: Mapping[ChannelId, UnixSeconds]) -> dict[ChannelId, Ledger]:
-    """The same of many channels, each from its own moment on: three queries, however many there are."""
+    """The same of many channels, each from its own moment on: four queries, however many there are."""
     asked = {"asked": json.dumps([[channel_hex(channel), from_] for channel, from_ in wanted.items()])}
     runs, holdings = _by_channel(tx, _RUNS_OF, asked), _by_channel(tx, _HOLDINGS_OF, asked)
-    traffic = _by_channel(tx, _TRAFFIC_OF, asked)
+    traffic, ceilings = _by_channel(tx, _TRAFFIC_OF, asked), _by_channel(tx, _CEILINGS_OF, asked)
     return {
         channel: Ledger(
-            runs=tuple(Run(r.uid, r.started, r.ended, r.cpu_milli, r.memory_mib) for r in runs[key]),
+            runs=tuple(
+                Run(r.uid, r.started, r.ended, r.cpu_milli, r.memory_mib, r.scratch_mib) for r in runs[key]
+            ),
             holdings=tuple(Holding(h.started, h.ended, h.mib) for h in holdings[key]),
             traffic=tuple(TrafficTotal(t.at, t.egress_total, t.ingress_total) for t in traffic[key]),
+            ceilings=tuple(Ceiling(c.since, c.cpu_milli, c.memory_mib, c.scratch_mib) for c in ceilings[key]),
         )
         for channel, key in ((channel, channel_hex(channel)) for channel in wanted)
     }
@@ -206,14 +230,15 @@ def _touching(table: Table) -> Select[Any]:
     return select(table).select_from(_ASKED).join(table, table.c.channel == _CHANNEL).where(later)
 
 
-def _totals() -> Select[Any]:
-    """Totals from the asked moment on, and the last one before it."""
-    earlier = TRAFFIC.alias()
-    last = select(func.max(earlier.c.at)).where(earlier.c.channel == _CHANNEL, earlier.c.at < _FROM)
+def _steps(table: Table, at: str) -> Select[Any]:
+    """Rows from the asked moment on, and the last one before it; *at* is the column of their time."""
+    earlier = table.alias()
+    last = select(func.max(earlier.c[at])).where(earlier.c.channel == _CHANNEL, earlier.c[at] < _FROM)
     since = func.coalesce(last.correlate(_ASKED).scalar_subquery(), 0)
-    found = select(TRAFFIC).select_from(_ASKED).join(TRAFFIC, TRAFFIC.c.channel == _CHANNEL)
-    return found.where(TRAFFIC.c.at >= since).order_by(TRAFFIC.c.at)
+    found = select(table).select_from(_ASKED).join(table, table.c.channel == _CHANNEL)
+    return found.where(table.c[at] >= since).order_by(table.c[at])
 
 
-_RUNS_OF, _HOLDINGS_OF, _TRAFFIC_OF = _touching(RUNS), _touching(HOLDINGS), _totals()
+_RUNS_OF, _HOLDINGS_OF = _touching(RUNS), _touching(HOLDINGS)
+_TRAFFIC_OF, _CEILINGS_OF = _steps(TRAFFIC, "at"), _steps(CEILINGS, "since")
 _MARKS_OF = select(MARKS).select_from(_ASKED).join(MARKS, MARKS.c.channel == _CHANNEL)

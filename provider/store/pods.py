@@ -3,7 +3,7 @@
 
 from typing import Any
 
-from sqlalchemy import Row, select
+from sqlalchemy import Row, delete, select
 from sqlalchemy.dialects.sqlite import insert
 
 from trustedpods.protocol.ids import Address, ChannelId, PodRef, channel_hex
@@ -18,7 +18,7 @@ from trustedpods.provider.core.pod import (
     Scaling,
 )
 from trustedpods.provider.store.database import Tx
-from trustedpods.provider.store.tables import PODS
+from trustedpods.provider.store.tables import EVENTS, PODS
 
 
 def save(tx: Tx, record: PodRecord) -> None:
@@ -26,6 +26,13 @@ def save(tx: Tx, record: PodRecord) -> None:
     values = _values(tx, record)
     statement = insert(PODS).values(values)
     tx.connection.execute(statement.on_conflict_do_update(index_elements=["channel"], set_=values))
+
+
+def erase(tx: Tx, channel: ChannelId) -> None:
+    """Take a pod and its history out, as if it had never been here."""
+    key = channel_hex(channel)
+    for table in (EVENTS, PODS):
+        tx.connection.execute(delete(table).where(table.c.channel == key))
 
 
 def load(tx: Tx, channel: ChannelId) -> PodRecord | None:
@@ -66,6 +73,7 @@ def _values(tx: Tx, record: PodRecord) -> dict[str, Any]:
         "memory_mib": record.size.memory_mib,
         "volume_mib": record.size.volume_mib,
         "image_mib": record.size.image_mib,
+        "scratch_mib": record.size.scratch_mib,
         "scale_least": record.scaling.min_replicas,
         "scale_most": record.scaling.max_replicas,
         "idle_after_s": record.scaling.idle_after_s,
@@ -100,7 +108,7 @@ def _record(tx: Tx, row: Row[Any]) -> PodRecord:
         phase=Phase(row.phase),
         reason=tx.vault.open_text(row.sealed_reason),
         live=row.live,
-        size=PodSize(row.cpu_milli, row.memory_mib, row.volume_mib, row.image_mib),
+        size=PodSize(row.cpu_milli, row.memory_mib, row.volume_mib, row.image_mib, row.scratch_mib),
         scaling=Scaling(row.scale_least, row.scale_most, row.idle_after_s, row.concurrency),
         meter=Address(row.meter),
         terms=None if row.terms is None else int(row.terms),

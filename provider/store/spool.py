@@ -21,6 +21,8 @@ from trustedpods.protocol.ids import Address
 from trustedpods.protocol.limits import MIB
 from trustedpods.protocol.messages.bundle import BlobRef
 from trustedpods.protocol.sealing.blobs import SEALED_CHUNK_SIZE, chunk_count, open_chunk, sealed_size
+from trustedpods.protocol.whole_file import private_folder
+from trustedpods.provider.store.failures import translated
 
 SYNC_EVERY = 16
 """Chunks between two fdatasyncs: only synced chunks are acknowledged."""
@@ -33,6 +35,10 @@ TURN_WITHIN_S = 30.0
 one image side by side. Less than a client waits for an acknowledgement."""
 
 
+_UNREADABLE = "the spool cannot be read"
+_UNWRITABLE = "the spool cannot be written"
+
+
 class Spool:
     """All sealed blobs of all publishers, bounded by a quota."""
 
@@ -40,8 +46,9 @@ class Spool:
         self._folder = folder
         self._quota = quota_mib * MIB
         self._writing: dict[Path, trio.Event] = {}
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self._used = sum(path.stat().st_size for path in folder.glob("*/*.sealed"))
+        with translated(_UNREADABLE, folder):
+            private_folder(folder)
+            self._used = sum(path.stat().st_size for path in folder.glob("*/*.sealed"))
 
     @property
     def used_bytes(self) -> int:
@@ -50,10 +57,8 @@ class Spool:
 
     def chunks(self, publisher: Address, blob: BlobRef) -> int:
         """Whole chunks of the blob that are there."""
-        try:
-            length = self._path(publisher, blob).stat().st_size
-        except FileNotFoundError:
-            return 0
+        with translated(_UNREADABLE, self._folder):
+            length = _size(self._path(publisher, blob))
         if length == sealed_size(blob.size):
             return chunk_count(blob.size)
         return min(length // SEALED_CHUNK_SIZE, chunk_count(blob.size) - 1)
@@ -83,17 +88,18 @@ class Spool:
             )
         self._writing[path] = trio.Event()
         self._used += rest  # announced bytes count at once, so that two uploads cannot both fit
-        before = path.stat().st_size if path.exists() else 0
+        before = _size(path)
         writer = BlobWriter(path, blob, have)
         try:
             await trio.to_thread.run_sync(writer.open)
             yield writer
         finally:
-            with trio.CancelScope(shield=True):
-                await trio.to_thread.run_sync(writer.close)
-            self._writing.pop(path).set()
-            written = path.stat().st_size if path.exists() else 0
-            self._used += written - before - rest
+            try:
+                with trio.CancelScope(shield=True):
+                    await trio.to_thread.run_sync(writer.close)
+            finally:
+                self._writing.pop(path).set()
+                self._used += _size(path) - before - rest
 
     async def read(self, publisher: Address, blob: BlobRef) -> AsyncGenerator[bytes]:
         """Plaintext of a complete blob, chunk by chunk.
@@ -103,7 +109,9 @@ class Spool:
         """
         digest = hashlib.sha256()
         total = chunk_count(blob.size)
-        with self._path(publisher, blob).open("rb") as file:
+        with translated(_UNREADABLE, self._folder):
+            opened = self._path(publisher, blob).open("rb")
+        with opened as file:
             for index in range(total):
                 plain = await trio.to_thread.run_sync(_open_next, file.fileno(), blob, index, total)
                 digest.update(plain)
@@ -121,8 +129,10 @@ class Spool:
         """Drop a blob that turned out to be wrong."""
         path = self._path(publisher, blob)
         if path.exists() and path not in self._writing:
-            self._used -= path.stat().st_size
-            path.unlink()
+            with translated(_UNWRITABLE, self._folder):
+                size = _size(path)
+                path.unlink()
+            self._used -= size
 
     def collect(
         self, needed: Collection[bytes], older_than_s: float, spared: Collection[Address] = ()
@@ -140,9 +150,10 @@ class Spool:
             kept = path.stem in keep or path.parent.name in folders
             if kept or path in self._writing or status.st_mtime > limit:
                 continue
-            path.unlink()
+            with translated(_UNWRITABLE, self._folder):
+                path.unlink()
             freed += status.st_size
-        self._used -= freed
+            self._used -= status.st_size
         return freed
 
     def _path(self, publisher: Address, blob: BlobRef) -> Path:
@@ -168,11 +179,12 @@ class BlobWriter:
 
     def open(self) -> None:
         """Open the file and drop a tail that is no whole chunk."""
-        self._path.parent.mkdir(mode=0o700, exist_ok=True)
-        self._fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        if not self.complete:
-            os.ftruncate(self._fd, _length(self._blob, self.chunks))
-        os.lseek(self._fd, 0, os.SEEK_END)
+        with translated(_UNWRITABLE, self._path.parent):
+            private_folder(self._path.parent)
+            self._fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            if not self.complete:
+                os.ftruncate(self._fd, _length(self._blob, self.chunks))
+            os.lseek(self._fd, 0, os.SEEK_END)
 
     async def add(self, sealed: bytes) -> None:
         """Take the next chunk; RemoteProtocolError unless it is the one for this place."""
@@ -180,6 +192,10 @@ class BlobWriter:
 
     def _add(self, sealed: bytes) -> None:
         open_chunk(self._blob.key, self.chunks, self._total, sealed)
+        with translated(_UNWRITABLE, self._path.parent):
+            self._write(sealed)
+
+    def _write(self, sealed: bytes) -> None:
         _write_all(self._fd, sealed)
         self.chunks += 1
         late = time.monotonic() - self._synced_at >= SYNC_AFTER_S
@@ -193,8 +209,12 @@ class BlobWriter:
 
     def close(self) -> None:
         """Sync and close; done already is done."""
-        if self._fd >= 0:
-            os.fdatasync(self._fd)
+        if self._fd < 0:
+            return
+        try:
+            with translated(_UNWRITABLE, self._path.parent):
+                os.fdatasync(self._fd)
+        finally:
             os.close(self._fd)
             self._fd = -1
 
@@ -207,15 +227,17 @@ def _length(blob: BlobRef, chunks: int) -> int:
 def _write_all(fd: int, data: bytes) -> None:
     view = memoryview(data)
     while view:
-        try:
-            view = view[os.write(fd, view) :]
-        except OSError as error:
-            raise NetworkFailure(f"the spool cannot be written: {error.strerror}", rule="spool") from None
+        view = view[os.write(fd, view) :]
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.exists() else 0
 
 
 def _open_next(fd: int, blob: BlobRef, index: int, total: int) -> bytes:
     size = min(SEALED_CHUNK_SIZE, sealed_size(blob.size) - index * SEALED_CHUNK_SIZE)
-    sealed = os.pread(fd, size, index * SEALED_CHUNK_SIZE)
+    with translated(_UNREADABLE, Path("spool")):
+        sealed = os.pread(fd, size, index * SEALED_CHUNK_SIZE)
     try:
         return open_chunk(blob.key, index, total, sealed)
     except RemoteProtocolError as error:

@@ -29,6 +29,7 @@ PODS = Table(
     Column("memory_mib", Integer, nullable=False),
     Column("volume_mib", Integer, nullable=False),
     Column("image_mib", Integer, nullable=False),
+    Column("scratch_mib", Integer, nullable=False, server_default="0"),
     Column("scale_least", Integer, nullable=False),
     Column("scale_most", Integer, nullable=False),
     Column("idle_after_s", Integer, nullable=False),
@@ -59,6 +60,7 @@ RUNS = Table(
     Column("ended", Integer),
     Column("cpu_milli", Integer, nullable=False),
     Column("memory_mib", Integer, nullable=False),
+    Column("scratch_mib", Integer, nullable=False, server_default="0"),
     Index("runs_by_channel", "channel", "ended"),
 )
 
@@ -72,6 +74,16 @@ HOLDINGS = Table(
     Column("started", Integer, nullable=False),
     Column("ended", Integer),
     Index("holdings_by_channel", "channel", "ended"),
+)
+
+CEILINGS = Table(
+    "ceilings",
+    METADATA,
+    Column("channel", String(48), primary_key=True),
+    Column("since", Integer, primary_key=True),
+    Column("cpu_milli", Integer, nullable=False),
+    Column("memory_mib", Integer, nullable=False),
+    Column("scratch_mib", Integer, nullable=False),
 )
 
 TRAFFIC = Table(

@@ -24,6 +24,7 @@ WARNINGS = frozenset(
         "funds-out",
         "funded",
         "unlock-announced",
+        "channel-changed",
         "grace-over",
         "evicted",
         "failed",

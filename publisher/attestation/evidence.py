@@ -15,8 +15,8 @@ from trustedpods.protocol.attestation.simulated import SimulatedMarket
 from trustedpods.protocol.attestation.verdict import Verdict, verify_evidence
 from trustedpods.protocol.errors import BadInput, NoContext
 from trustedpods.publisher.context import MarketFile, config_dir
-from trustedpods.publisher.core.trust import trust_text
 from trustedpods.publisher.journal import Journal
+from trustedpods.publisher.results.attested import AttestProgress, AttestResult
 
 POLICIES = "policies"
 """Folder of named policies in the user's folder of settings."""
@@ -52,32 +52,22 @@ def simulated_market(file: MarketFile | None) -> SimulatedMarket | None:
 
 
 def attest_file(
-    path: Path, file: MarketFile | None, wanted: Wanted, at: datetime | None, journal: Journal
-) -> None:
+    path: Path,
+    file: MarketFile | None,
+    wanted: Wanted,
+    at: datetime | None,
+    progress: AttestProgress,
+    journal: Journal,
+) -> AttestResult:
     """Judge saved evidence as of *at*, else as of now. Raises like `attest_provider`."""
     saved = _read(path)
-    journal.result |= {"provider": saved.provider, "saved_at": saved.saved_at.isoformat()}
+    progress.provider, progress.saved_at = saved.provider, saved.saved_at
     if wanted.policy is None and not wanted.print_policy:
         raise BadInput("which policy should hold for it?", where=str(path), hint="give --policy FILE")
     now = at or datetime.now(UTC)
-    judge(saved, wanted, None, simulated_market(file), now, journal)
+    judge(saved, wanted, None, simulated_market(file), now, progress, journal)
     journal.show.warning(f"evidence from a file: it tells of {saved.saved_at:%Y-%m-%d %H:%MZ}, not of now")
-
-
-def verdict_facts(verdict: Verdict) -> dict[str, object]:
-    """A verdict for `-o json`."""
-    return {
-        "class": verdict.trust,
-        "simulated": verdict.simulated,
-        "platform": verdict.platform,
-        "chip_id": verdict.chip_id.hex(),
-        "report_sha256": verdict.report_digest.hex(),
-        "policy": verdict.policy,
-        "entry": verdict.entry,
-        "expiry": None if verdict.expiry is None else verdict.expiry.isoformat(),
-        "warnings": list(verdict.warnings),
-        "checks": list(verdict.checks),
-    }
+    return progress.result()
 
 
 def judge(
@@ -86,20 +76,20 @@ def judge(
     own: Policy | None,
     market: SimulatedMarket | None,
     now: datetime,
+    progress: AttestProgress,
     journal: Journal,
 ) -> Verdict:
-    """Judge by the policy that is *wanted*, else by *own*; fills the journal's result."""
+    """Judge by the policy that is *wanted*, else by *own*; *progress* gets the verdict."""
     policy = own if wanted.policy is None else wanted.policy.in_market(market)
     if wanted.print_policy:
         text = draft(saved.attested, now, market, policy or Policy())
-        journal.result["policy_draft"] = text
+        progress.draft = text
         policy = parse_policy(text, "the draft").in_market(market)
     assert policy is not None  # one of the three is there
     verdict = verify_evidence(
         saved.attested, nonce=saved.nonce, peer_id=saved.peer_id, now=now, policy=policy
     )
-    journal.result["verdict"] = verdict_facts(verdict)
-    journal.result["trust"] = trust_text(verdict.trust, simulated=verdict.simulated)
+    progress.verdict = verdict
     for warning in verdict.warnings:
         journal.show.warning(warning)
     return verdict

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from trustedpods.publisher.context import MarketFile
+    from trustedpods.publisher.results.attested import AttestResult
 
 
 @click.command(
@@ -55,42 +56,50 @@ def attest(
     file = Path(target)
     saved = file.is_file() or (not target.startswith("0x") and ("/" in target or "." in target))
 
-    def lines(result: dict[str, Any]) -> list[str]:
+    def lines(result: "AttestResult") -> list[str]:
+        from trustedpods.publisher.commands.lines import attest_lines
+
         return attest_lines(result, draft_only=print_policy)
 
     if saved:
         run.guard(lambda: _from_file(run, file, policy, print_policy, save, at), lines)
         return
 
-    async def work() -> None:
+    async def work() -> "AttestResult":
         from trustedpods.protocol.errors import BadInput
         from trustedpods.publisher.core.select import parse_choice
 
-        choice, market = parse_choice(target), run.market()
+        choice, market_file = parse_choice(target), run.market()
         if at is not None:
             raise BadInput("a provider is judged as of now", where="--at", hint="--at is for FILE")
         from trustedpods.publisher.attestation.evidence import Wanted, read_policy
+        from trustedpods.publisher.market.market import open_market
+        from trustedpods.publisher.results.attested import AttestProgress
         from trustedpods.publisher.verbs.attest import attest_provider
 
+        run.progress = progress = AttestProgress()
         wanted = Wanted(read_policy(policy) if policy else None, save, print_policy)
-        await attest_provider(market, choice, wanted, run.journal)
+        async with open_market(market_file) as market:
+            return await attest_provider(market, choice, wanted, progress, run.journal)
 
     run.finish(work, lines)
 
 
 def _from_file(
     run: Run, file: Path, policy: str | None, print_policy: bool, save: Path | None, at: "datetime | None"
-) -> None:
+) -> "AttestResult":
     from datetime import UTC
 
     from trustedpods.protocol.errors import BadInput
     from trustedpods.publisher.attestation.evidence import Wanted, attest_file, read_policy
+    from trustedpods.publisher.results.attested import AttestProgress
 
     if save is not None:
         raise BadInput("it is a file already", where="--save", hint="--save is for PROVIDER")
     wanted = Wanted(read_policy(policy) if policy else None, None, print_policy)
     moment = None if at is None else at.replace(tzinfo=UTC)
-    attest_file(file, _market_if_any(run), wanted, moment, run.journal)
+    run.progress = progress = AttestProgress()
+    return attest_file(file, _market_if_any(run), wanted, moment, progress, run.journal)
 
 
 def _market_if_any(run: Run) -> "MarketFile | None":
@@ -103,23 +112,3 @@ def _market_if_any(run: Run) -> "MarketFile | None":
         if run.common.market:
             raise
         return None
-
-
-def attest_lines(result: dict[str, Any], *, draft_only: bool) -> list[str]:
-    """The verdict for people; with *draft_only* nothing but the draft, to be sent to a file."""
-    if draft_only:
-        return [str(result["policy_draft"]).rstrip("\n")]
-    verdict = result["verdict"]
-    lines = [
-        f"{result['provider']}: {result['trust']}",
-        f"platform  {verdict['platform']}",
-        f"chip      {verdict['chip_id'] or 'none'}",
-        f"policy    {verdict['policy']}, matched: {verdict['entry']}",
-        f"report    sha256:{verdict['report_sha256']}",
-        f"passed    {', '.join(verdict['checks'])}",
-    ]
-    if verdict["expiry"]:
-        lines.append(f"until     {verdict['expiry']} (the vendor's statements)")
-    if "saved" in result:
-        lines.append(f"saved     {result['saved']}")
-    return lines

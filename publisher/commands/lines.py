@@ -1,14 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Results as text, from the same objects that `-o json` prints."""
+"""Results as text, from the same values that `-o json` prints."""
 
 from datetime import UTC, datetime
-from decimal import Context, Decimal
-from typing import Any
 
-from trustedpods.publisher.core.money import duration_text
-from trustedpods.publisher.output import table
-
-Result = dict[str, Any]
+from trustedpods.protocol.ids import channel_hex
+from trustedpods.protocol.messages.pod import PodFailure
+from trustedpods.publisher.core.money import Token, duration_text
+from trustedpods.publisher.core.trust import trust_text
+from trustedpods.publisher.output.evidence_text import evidence_text
+from trustedpods.publisher.output.terminal import table
+from trustedpods.publisher.results.attested import AttestResult
+from trustedpods.publisher.results.money import BalanceResult, ChannelBalance, FundResult
+from trustedpods.publisher.results.pods import AuditResult, BillResult, StatusResult, VisitedPod
+from trustedpods.publisher.results.providers import ListedProvider, ProvidersResult, VerifiedMachine
 
 
 def moment(unix: int | None) -> str:
@@ -21,153 +25,162 @@ def rounded(number: str) -> str:
     return f"{float(number):.4g}"
 
 
-def status_lines(result: Result) -> list[str]:
+def status_lines(result: StatusResult) -> list[str]:
     """A pod."""
-    reason = f": {result['reason']}" if result["reason"] else ""
+    pod, confirmed = result.pod, result.confirmed
+    reason = f": {result.reason}" if result.reason else ""
     lines = [
-        f"{result['pod']}  {result['phase']}{reason}",
-        f"provider  {result['provider']['name']} [{_trust(result['trust'])}]",
-        *_attested(result),
-        f"replicas  {result['ready']} ready of {result['replicas']}, version {result['version']}",
-        *_failure(result.get("failure")),
+        f"{pod.name}  {result.phase}{reason}",
+        f"provider  {pod.channel.provider.name} [{_trust(pod.machine)}]",
+        *_attested(pod),
+        f"replicas  {result.ready} ready of {result.replicas}, version {result.version}",
+        *_failure(result.failure),
     ]
-    lines += [f"endpoint  {endpoint['url']}" for endpoint in result.get("endpoints", ())]
-    lines += [f"image     {name}: {digest}" for name, digest in result.get("images", {}).items()]
+    if confirmed is not None:
+        lines += [f"endpoint  {endpoint.url}" for endpoint in confirmed.endpoints]
+        lines += [f"image     {name}: {digest}" for name, digest in confirmed.images.items()]
     lines += [f"money     {line}" for line in _money(result)]
-    lines += [f"{moment(event['at'])}  {event['reason']}: {event['text']}" for event in result["pod_events"]]
-    return lines + _others(result)
+    lines += [f"{moment(event.at)}  {event.reason}: {event.text}" for event in result.events]
+    return lines + _others(pod)
 
 
-def _trust(trust: Result) -> str:
-    if trust["class"] == "open":
+def _trust(machine: VerifiedMachine) -> str:
+    if machine.verdict.trust == "open":
         return "OPEN"
-    return "sealed, SIMULATED" if trust["simulated"] else "sealed"
+    return "sealed, SIMULATED" if machine.verdict.simulated else "sealed"
 
 
-def _attested(result: Result) -> list[str]:
-    attested = result.get("attested")
-    if not attested:
-        return []
-    return [f"attested  {moment(attested['at'])} against {attested['label'] or attested['policy']}"]
+def _attested(pod: VisitedPod) -> list[str]:
+    attested = pod.attested
+    return [f"attested  {moment(attested.at)} against {attested.label or attested.policy or 'built-in'}"]
 
 
-def _failure(failure: Result | None) -> list[str]:
+def _failure(failure: PodFailure | None) -> list[str]:
     """Why it does not start: how it ended, what it wrote last, when it is tried again."""
     if failure is None:
         return []
-    lines = [f"failing   {failure['reason']} ({failure['tries']} in a row)"]
-    if failure["exit_code"] is not None or failure["ended_at"]:
-        code = "?" if failure["exit_code"] is None else failure["exit_code"]
-        lines.append(f"last end  {failure['container']}: exit code {code} at {moment(failure['ended_at'])}")
-    lines += [f"          | {line}" for line in failure["lines"].splitlines()]
-    by = "by itself" if failure["by_itself"] else "with the first request then"
-    return [*lines, f"next try  {moment(failure['next_try_at'])}, {by}"]
+    lines = [f"failing   {failure.reason} ({failure.tries} in a row)"]
+    if failure.exit_code is not None or failure.ended_at:
+        code = "?" if failure.exit_code is None else failure.exit_code
+        lines.append(f"last end  {failure.container}: exit code {code} at {moment(failure.ended_at)}")
+    lines += [f"          | {line}" for line in failure.lines.splitlines()]
+    by = "by itself" if failure.by_itself else "with the first request then"
+    return [*lines, f"next try  {moment(failure.next_try_at)}, {by}"]
 
 
-def _money(result: Result) -> list[str]:
-    token = result["token"]
-    lines = [f"deposit {result['deposit']}, claimed {result['claimed']}, accrued {result['accrued']} {token}"]
-    if not result["channel_open"]:
-        lines.append("the channel has ended")
-    elif result["runway_s"] is not None:
-        lines.append(f"lasts {duration_text(result['runway_s'])} at the present rate")
-    if result.get("unlock_at"):
-        lines.append(f"UNLOCKING: the channel can be closed at {moment(result['unlock_at'])}")
+def _money(result: StatusResult) -> list[str]:
+    token, live = result.pod.token, result.pod.channel.live
+    amounts = (result.deposit, result.claimed, result.accrued)
+    deposit, claimed, accrued = map(token.number, amounts)
+    lines = [f"deposit {deposit}, claimed {claimed}, accrued {accrued} {token.symbol}"]
+    if live is None:
+        return [*lines, "the channel has ended"]
+    if result.runway_s is not None:
+        lines.append(f"lasts {duration_text(result.runway_s)} at the present rate")
+    if live.unlock_at:
+        lines.append(f"UNLOCKING: the channel can be closed at {moment(live.unlock_at)}")
     return lines
 
 
-def _others(result: Result) -> list[str]:
+def _others(pod: VisitedPod) -> list[str]:
     return [
-        f"also      {other['left']} {other['token']} at {other['provider']['name']}, from an earlier deploy "
-        f"(`trustedpods close {result['pod']}` gets it back)"
-        for other in result.get("other_channels", ())
+        f"also      {pod.token.text(other.live.left)} at {other.provider.name}, from an earlier deploy "
+        f"(`trustedpods close {pod.name}` gets it back)"
+        for other in pod.others
+        if other.live is not None
     ]
 
 
-def balance_lines(result: Result) -> list[str]:
+def funded_lines(result: FundResult) -> list[str]:
+    """What was paid, and what there is now."""
+    live = result.channel.live
+    holds = "" if live is None else f"; the channel holds {result.token.text(live.left)} now"
+    return [f"paid {result.token.text(result.paid)}{holds}"]
+
+
+def balance_lines(result: BalanceResult) -> list[str]:
     """An address and its channels."""
     lines = [
-        result["publisher"],
-        f"{result['balance']} {result['token']}, {int(result['gas_wei']) / 1e18:.4f} for gas",
+        result.publisher,
+        f"{result.token.text(result.balance)}, {result.gas_wei / 1e18:.4f} for gas",
     ]
-    rows = [
-        (
-            channel["name"] or "?",
-            channel["channel"][:12],
-            channel["state"],
-            channel["deposit"],
-            channel.get("left", ""),
-            channel.get("refund", ""),
-            moment(channel.get("unlock_at")),
-        )
-        for channel in result["channels"]
-    ]
+    rows = [_channel_row(channel, result.token) for channel in result.channels]
     header = ("POD", "CHANNEL", "STATE", "DEPOSIT", "LEFT", "REFUND", "UNLOCKS")
     return [*lines, "", *table(header, rows)] if rows else lines
 
 
-def bill_lines(result: Result) -> list[str]:
+def _channel_row(channel: ChannelBalance, token: Token) -> tuple[str, ...]:
+    return (
+        channel.name or "?",
+        channel_hex(channel.channel)[:12],
+        channel.state,
+        token.number(channel.deposit),
+        "" if channel.left is None else token.number(channel.left),
+        "" if channel.refund is None else token.number(channel.refund),
+        moment(channel.unlock_at),
+    )
+
+
+def bill_lines(result: BillResult) -> list[str]:
     """A bill, line by line, and what does not agree."""
+    bill, token = result.bill, result.pod.token
     rows = [
         (
-            moment(line["from"]),
-            moment(line["up_to"]),
-            str(line["cpu_core_ms"]),
-            str(line["memory_mib_s"]),
-            str(line["storage_mib_s"]),
-            str(line["egress_kib"]),
-            str(line["ingress_kib"]),
-            line["amount"],
-            (line["tx"] or "not yet")[:12],
+            moment(line.from_),
+            moment(line.up_to),
+            *map(str, line.usage.quantities),
+            token.number(line.amount),
+            "not yet" if line.transaction is None else "0x" + line.transaction.hex()[:10],
         )
-        for line in result["lines"]
+        for line in bill.lines
     ]
     header = ("FROM", "TO", "CORE-MS", "MIB-S", "STORED", "OUT KIB", "IN KIB", "AMOUNT", "TRANSACTION")
-    token = result["token"]
-    claimed = "not known" if result["claimed"] is None else f"{result['claimed']} {token}"
+    claimed = "not known" if result.claimed is None else token.text(result.claimed)
     return [
         *table(header, rows),
         "",
-        f"total    {result['total']} {token}",
+        f"total    {token.text(bill.total)}",
         f"claimed  {claimed}",
-        f"open     {result['open']} {token} since the last period",
-        *(f"PROBLEM  {problem}" for problem in result["problems"]),
+        f"open     {token.text(bill.open_amount)} since the last period",
+        *(f"PROBLEM  {problem}" for problem in result.problems),
     ]
 
 
-def audit_lines(result: Result) -> list[str]:
+def audit_lines(result: AuditResult) -> list[str]:
     """Each check of an audit, and the verdict."""
     words = {True: "holds", False: "FAILS", None: "unknown"}
-    rows = [(check["check"], words[check["holds"]], check["detail"]) for check in result["checks"]]
-    verdict = "nothing contradicts the bill" if result["holds"] else "THE BILL DOES NOT HOLD"
+    rows = [(finding.check, words[finding.holds], finding.detail) for finding in result.findings]
+    verdict = "nothing contradicts the bill" if result.holds else "THE BILL DOES NOT HOLD"
     return [
         *table(("CHECK", "", "WHY"), rows),
         "",
-        f"{verdict}: {result['leaves']} periods, {result['total']} {result['token']}",
+        f"{verdict}: {result.leaves} periods, {result.pod.token.text(result.total)}",
     ]
 
 
-def _short(number: str) -> str:
-    """A price for people: six digits of what `-o json` has in full."""
-    return f"{Decimal(number).normalize(Context(prec=6)):f}"
+def attest_lines(result: AttestResult, *, draft_only: bool) -> list[str]:
+    """The verdict for people; with *draft_only* nothing but the draft, to be sent to a file."""
+    if draft_only:
+        return str(result.draft).splitlines()
+    verdict = result.verdict
+    lines = [
+        f"{result.provider}: {trust_text(verdict.trust, simulated=verdict.simulated)}",
+        f"platform  {verdict.platform}",
+        f"chip      {verdict.chip_id.hex() or 'none'}",
+        f"policy    {verdict.policy}, matched: {verdict.entry}",
+        f"report    sha256:{verdict.report_digest.hex()}",
+        f"passed    {', '.join(verdict.checks)}",
+    ]
+    if verdict.expiry is not None:
+        lines.append(f"until     {verdict.expiry.isoformat()} (the vendor's statements)")
+    if result.saved is not None:
+        lines.append(f"saved     {result.saved}")
+    return lines
 
 
-def provider_lines(result: Result) -> list[str]:
+def provider_lines(result: ProvidersResult) -> list[str]:
     """Providers with prices; evidence where it was asked for."""
-    rows = [
-        (
-            provider["name"],
-            "OPEN" if provider["class"] == "open" else provider["class"],
-            provider["region"],
-            rounded(provider["core_hour"]),
-            rounded(provider["gib_hour"]),
-            rounded(provider["stored_gib_month"]),
-            rounded(provider["egress_gib"]),
-            provider["least_deposit"],
-            provider.get("evidence", ""),
-        )
-        for provider in result["providers"]
-    ]
+    rows = [_provider_row(one, result.token) for one in result.providers]
     header = (
         "PROVIDER",
         "CLASS",
@@ -179,7 +192,24 @@ def provider_lines(result: Result) -> list[str]:
         "DEPOSIT",
         "EVIDENCE",
     )
-    notes = ["This is a localnet: its hardware is SIMULATED."] if result["simulated"] else []
-    if any(provider["class"] == "open" for provider in result["providers"]):
+    notes = ["This is a localnet: its hardware is SIMULATED."] if result.simulated else []
+    if any(one.trust == "open" for one in result.providers):
         notes.append("OPEN: the provider's operator can read the pods that run there.")
-    return [*table(header, rows), f"(in {result['token']})", *([""] if notes else []), *notes]
+    return [*table(header, rows), f"(in {result.token.symbol})", *([""] if notes else []), *notes]
+
+
+def _provider_row(one: ListedProvider, token: Token) -> tuple[str, ...]:
+    prices = (
+        one.prices.core_hour,
+        one.prices.gib_hour,
+        one.prices.stored_gib_month,
+        one.prices.egress_gib,
+    )
+    return (
+        one.provider.name,
+        "OPEN" if one.trust == "open" else one.trust,
+        one.provider.region,
+        *(rounded(token.number(price)) for price in prices),
+        token.number(one.least.deposit),
+        evidence_text(one.proof),
+    )

@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Verbs on the market: provider list."""
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 import click
 
 from trustedpods.publisher.commands.options import Common, Run, common
+
+if TYPE_CHECKING:
+    from trustedpods.publisher.results.providers import ProvidersResult
 
 
 @click.group()
@@ -27,12 +30,15 @@ def list_(options: Common, attest: bool) -> None:
     """All providers in the registry with their prices. A row is a claim; --attest asks for proof."""
     run = Run(options)
 
-    async def work() -> None:
+    async def work() -> "ProvidersResult":
+        file = run.market()
+        from trustedpods.publisher.market.market import open_market
         from trustedpods.publisher.verbs.providers import list_providers
 
-        await list_providers(run.market(), attest, run.journal)
+        async with open_market(file) as market:
+            return await list_providers(market, attest)
 
-    def lines(result: dict[str, Any]) -> list[str]:
+    def lines(result: "ProvidersResult") -> list[str]:
         from trustedpods.publisher.commands.lines import provider_lines
 
         return provider_lines(result)

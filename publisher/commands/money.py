@@ -2,7 +2,7 @@
 """Verbs on money: fund, close, balance, bill."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -10,6 +10,8 @@ from trustedpods.publisher.commands.options import Common, Run, common, pod_name
 
 if TYPE_CHECKING:
     from trustedpods.publisher.core.cost import Shape
+    from trustedpods.publisher.results.money import BalanceResult, CloseResult, FundResult
+    from trustedpods.publisher.results.pods import AuditResult, BillResult
 
 
 def _shape(manifest: Path | None) -> "Shape | None":
@@ -48,19 +50,24 @@ def fund(options: Common, name: str, amount: str, manifest: Path | None) -> None
     """
     run = Run(options)
 
-    async def work() -> None:
+    async def work() -> "FundResult":
         from trustedpods.publisher.core.money import parse_funding
 
         funding, shape = parse_funding(amount, "AMOUNT"), _shape(manifest)
         opening = run.account()
+        from trustedpods.publisher.results.money import FundProgress
         from trustedpods.publisher.verbs.money import fund
 
+        run.progress = progress = FundProgress()
         async with opening as account:
-            await fund(account, name, funding, shape, run.journal)
+            return await fund(account, name, funding, shape, progress, run.journal)
 
-    run.finish(
-        work, lambda r: [f"paid {r['paid']} {r['token']}; the channel holds {r['left']} {r['token']} now"]
-    )
+    def lines(result: "FundResult") -> list[str]:
+        from trustedpods.publisher.commands.lines import funded_lines
+
+        return funded_lines(result)
+
+    run.finish(work, lines)
 
 
 @click.command(
@@ -81,14 +88,16 @@ def close(options: Common, name: str, wait: bool) -> None:
     """
     run = Run(options)
 
-    async def work() -> None:
+    async def work() -> "CloseResult":
         opening = run.account()
+        from trustedpods.publisher.results.money import CloseProgress
         from trustedpods.publisher.verbs.money import close
 
+        run.progress = progress = CloseProgress()
         async with opening as account:
-            await close(account, name, wait, run.journal)
+            return await close(account, name, wait, progress, run.journal)
 
-    run.finish(work, lambda result: [f"{one['provider']}: {one['state']}" for one in result["channels"]])
+    run.finish(work, lambda result: [f"{one.provider.name}: {one.outcome.state}" for one in result.channels])
 
 
 @click.command(
@@ -102,14 +111,14 @@ def balance(options: Common) -> None:
     """Tokens and gas of the key's address, and its channels with what is in them or came back."""
     run = Run(options)
 
-    async def work() -> None:
+    async def work() -> "BalanceResult":
         opening = run.account()
         from trustedpods.publisher.verbs.money import balance
 
         async with opening as account:
-            await balance(account, run.journal)
+            return await balance(account)
 
-    def lines(result: dict[str, Any]) -> list[str]:
+    def lines(result: "BalanceResult") -> list[str]:
         from trustedpods.publisher.commands.lines import balance_lines
 
         return balance_lines(result)
@@ -139,21 +148,22 @@ def bill(options: Common, name: str, manifest: Path | None) -> None:
     """
     run = Run(options)
 
-    async def work() -> None:
+    async def work() -> "BillResult":
         shape = _shape(manifest)
         opening = run.account()
+        from trustedpods.publisher.results.pods import VisitProgress
         from trustedpods.publisher.verbs.bill import bill
 
+        run.progress = progress = VisitProgress()
         async with opening as account:
-            await bill(account, name, shape, run.journal)
+            return await bill(account, name, shape, progress, run.journal)
 
-    def lines(result: dict[str, Any]) -> list[str]:
+    def lines(result: "BillResult") -> list[str]:
         from trustedpods.publisher.commands.lines import bill_lines
 
         return bill_lines(result)
 
-    run.finish(work, lines)
-    if run.journal.result["problems"]:
+    if run.finish(work, lines).problems:
         raise SystemExit(3)
 
 
@@ -179,19 +189,20 @@ def audit(options: Common, name: str, manifest: Path | None) -> None:
     """
     run = Run(options)
 
-    async def work() -> None:
+    async def work() -> "AuditResult":
         shape = _shape(manifest)
         opening = run.account()
+        from trustedpods.publisher.results.pods import VisitProgress
         from trustedpods.publisher.verbs.audit import audit
 
+        run.progress = progress = VisitProgress()
         async with opening as account:
-            await audit(account, name, shape, run.journal)
+            return await audit(account, name, shape, progress, run.journal)
 
-    def lines(result: dict[str, Any]) -> list[str]:
+    def lines(result: "AuditResult") -> list[str]:
         from trustedpods.publisher.commands.lines import audit_lines
 
         return audit_lines(result)
 
-    run.finish(work, lines)
-    if not run.journal.result["holds"]:
+    if not run.finish(work, lines).holds:
         raise SystemExit(3)

@@ -17,9 +17,11 @@ if TYPE_CHECKING:
     from trustedpods.publisher.context import MarketFile
     from trustedpods.publisher.keyfile import Key
     from trustedpods.publisher.market.market import MarketAccount
-    from trustedpods.publisher.output import PlainShow
+    from trustedpods.publisher.output.json_of import JsonObject
+    from trustedpods.publisher.output.terminal import PlainShow
 
 F = TypeVar("F", bound=Callable[..., Any])
+R = TypeVar("R")
 
 INTERRUPTED = 130
 """Exit code after Ctrl-C, as shells have it."""
@@ -63,16 +65,27 @@ def pod_name(context: click.Context, parameter: click.Parameter, value: str | No
         raise click.BadParameter(f"{error.what} ({error.hint})", context, parameter) from None
 
 
+def form_of(result: object) -> "JsonObject":
+    """A result as JSON, nothing for none; only now all forms are imported."""
+    if result is None:
+        return {}
+    from trustedpods.publisher.output.json_forms import json_of
+
+    return json_of(result)
+
+
 class Run:
     """One run of a verb."""
 
     def __init__(self, common: Common) -> None:
         from trustedpods.publisher.journal import Journal
-        from trustedpods.publisher.output import make_show
+        from trustedpods.publisher.output.terminal import make_show
 
         self.common = common
         self.show: PlainShow = make_show(as_json=common.as_json)
         self.journal: Journal = Journal(self.show)
+        self.progress: object = None
+        """What the verb fills, to be told after an error."""
 
     def market(self) -> "MarketFile":
         """The market that is meant."""
@@ -94,31 +107,37 @@ class Run:
 
         return open_account(market, key)
 
-    def finish(
-        self, work: Callable[[], Awaitable[None]], lines: Callable[[dict[str, Any]], Sequence[str]]
-    ) -> None:
-        """Run *work* under trio and print the journal's result, as *lines* or as JSON; exit."""
+    def finish(self, work: Callable[[], Awaitable[R]], lines: Callable[[R], Sequence[str]]) -> R:
+        """Run *work* under trio and print its result, as *lines* or as JSON; exit when it fails."""
         import trio
 
-        self.guard(lambda: trio.run(work), lines)
+        return self.guard(lambda: trio.run(work), lines)
 
-    def guard(self, work: Callable[[], object], lines: Callable[[dict[str, Any]], Sequence[str]]) -> None:
-        """The same for work without trio."""
-        from trustedpods.publisher.output import print_json, print_lines
+    def guard(
+        self,
+        work: Callable[[], R],
+        lines: Callable[[R], Sequence[str]],
+        form: "Callable[[R], JsonObject]" = form_of,
+    ) -> R:
+        """The same for work without trio; *form* is its JSON."""
+        from trustedpods.publisher.output.terminal import print_json, print_lines
 
         try:
-            work()
+            result = work()
         except BaseException as error:  # noqa: BLE001 - the last place that can say what happened
             sys.exit(self._failed(error))
         self.show.close()
         if self.common.as_json:
-            print_json(self.journal.as_json())
+            from trustedpods.publisher.output.json_run import run_json
+
+            print_json(run_json(form(result), self.journal))
         else:
-            print_lines(lines(self.journal.result))
+            print_lines(lines(result))
+        return result
 
     def _failed(self, raised: BaseException) -> int:
         from trustedpods.protocol.errors import TrustedPodsError
-        from trustedpods.publisher.output import print_error
+        from trustedpods.publisher.output.terminal import print_error
         from trustedpods.publisher.parallel import most_telling
 
         error = most_telling(raised)
@@ -141,7 +160,7 @@ class Run:
         return int(error.exit_code)
 
     def _print_failure(self, error: "TrustedPodsError") -> None:
-        from trustedpods.publisher.journal import error_facts
-        from trustedpods.publisher.output import print_json
+        from trustedpods.publisher.output.json_run import run_json
+        from trustedpods.publisher.output.terminal import print_json
 
-        print_json(self.journal.as_json() | {"error": error_facts(error)})
+        print_json(run_json(form_of(self.progress), self.journal, error))

@@ -2,6 +2,7 @@
 """Verbs on pods: deploy, validate, status, logs, delete."""
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +11,10 @@ import click
 from trustedpods.publisher.commands.options import Common, Run, common, pod_name
 
 if TYPE_CHECKING:
-    from trustedpods.protocol.messages.pod import LogLines
+    from trustedpods.publisher.output.json_of import JsonObject
+    from trustedpods.publisher.results.deployed import DeployResult
+    from trustedpods.publisher.results.pods import DeleteResult, LogPiece, LogsResult, StatusResult
+    from trustedpods.publisher.results.validated import ValidateResult
 
 
 @click.command(
@@ -59,7 +63,7 @@ def deploy(  # noqa: PLR0913, PLR0917 - click hands them over one by one
     """
     run = Run(common_options)
 
-    async def work() -> None:
+    async def work() -> "DeployResult":
         """Cheap things first: a wrong manifest or a missing market is said before slow imports."""
         from trustedpods.publisher.context import cache_dir
         from trustedpods.publisher.core.money import parse_duration, parse_funding
@@ -73,17 +77,20 @@ def deploy(  # noqa: PLR0913, PLR0917 - click hands them over one by one
         with run.journal.step("start"):
             opening = run.account()
             from trustedpods.publisher.core.select import parse_choice
+            from trustedpods.publisher.results.deployed import DeployProgress
             from trustedpods.publisher.verbs.deploy import DeployOptions, deploy
 
             choice = None if provider is None else parse_choice(provider)
             options = DeployOptions(choice, funding, explain, policy, patience_s)
+        run.progress = progress = DeployProgress()
         async with opening as account:
-            await deploy(options, account, pod, run.journal)
-        from trustedpods.publisher.output import timing_line
+            deployed = await deploy(options, account, pod, progress, run.journal)
+        from trustedpods.publisher.output.terminal import timing_line
 
         run.show.line(timing_line(run.journal))
+        return deployed
 
-    run.finish(work, lambda result: [endpoint["url"] for endpoint in result["endpoints"]])
+    run.finish(work, lambda deployed: [endpoint.url for endpoint in deployed.confirmed.endpoints])
 
 
 @click.command(
@@ -98,29 +105,22 @@ def validate(options: Common, file: Path) -> None:
     """Check a manifest FILE, the secrets and the images that it names. Talks to nobody."""
     run = Run(options)
 
-    def work() -> None:
+    def work() -> "ValidateResult":
         from trustedpods.publisher.context import cache_dir
-        from trustedpods.publisher.pod import read_pod
+        from trustedpods.publisher.verbs.validate import validate
 
-        pod = read_pod(file, cache_dir())
-        size = pod.manifest.replica_size
-        run.journal.result |= {
-            "pod": pod.name,
-            "valid": True,
-            "images": pod.digests,
-            "image_bytes": pod.image_bytes,
-            "cpu_milli": size.cpu_milli,
-            "memory_mib": size.memory_mib,
-            "volume_mib": pod.manifest.volume_mib,
-            "update": "stops-first" if pod.manifest.volume_mib else "beside",
-            "trust": pod.manifest.spec.trust,
-        }
+        return validate(file, cache_dir())
 
-    def lines(result: dict[str, Any]) -> list[str]:
+    def form(result: "ValidateResult") -> "JsonObject":
+        from trustedpods.publisher.output.json_validated import validated_json
+
+        return validated_json(result)
+
+    def lines(result: "ValidateResult") -> list[str]:
         stops = ["its updates stop the version before first: it has a volume"]
-        return [f"{file}: pod {result['pod']} is sound", *(stops if result["volume_mib"] else [])]
+        return [f"{file}: pod {result.pod} is sound", *(stops if result.update == "stops-first" else [])]
 
-    run.guard(work, lines)
+    run.guard(work, lines, form)
 
 
 @click.command(
@@ -139,14 +139,16 @@ def status(options: Common, name: str) -> None:
     """
     run = Run(options)
 
-    async def work() -> None:
+    async def work() -> "StatusResult":
         opening = run.account()
+        from trustedpods.publisher.results.pods import VisitProgress
         from trustedpods.publisher.verbs.pods import status
 
+        run.progress = progress = VisitProgress()
         async with opening as account:
-            await status(account, name, run.journal)
+            return await status(account, name, progress, run.journal)
 
-    def lines(result: dict[str, Any]) -> list[str]:
+    def lines(result: "StatusResult") -> list[str]:
         from trustedpods.publisher.commands.lines import status_lines
 
         return status_lines(result)
@@ -167,37 +169,43 @@ Examples:
 @click.option("--tail", type=click.IntRange(1, 10_000), default=100, show_default=True, help="Last lines.")
 @click.option("-f", "--follow", is_flag=True, help="Go on as lines come.")
 @click.option("-p", "--previous", is_flag=True, help="Of the runs that ended, as far as they are kept.")
+@click.option("--raw", is_flag=True, help="Bytes as they are, also on a terminal.")
 @common
-def logs(options: Common, name: str, container: str | None, tail: int, follow: bool, previous: bool) -> None:
+def logs(
+    options: Common, name: str, container: str | None, tail: int, follow: bool, previous: bool, raw: bool
+) -> None:
     """What a container of the pod NAME wrote; where no replica runs, what the last one did.
 
-    The end of the last three runs of each container is kept, 32 KiB of each.
+    Readable on a terminal, as it is into a pipe or a file. The end of the last three runs of each
+    container is kept, 32 KiB of each.
     """
     run = Run(options)
-    pieces: list[dict[str, object]] = []
+    pieces: list[LogPiece] = []
+    from trustedpods.publisher.output.terminal import LogOutput
 
-    def write(lines: "LogLines") -> None:
+    shown = LogOutput(sys.stdout, raw=raw)
+
+    def write(piece: "LogPiece") -> None:
         if options.as_json:
-            text = lines.data.decode("utf-8", "replace")
-            source = {"container": lines.container, "replica": lines.replica, "ended_at": lines.ended_at}
-            pieces.append({**source, "text": text})
+            pieces.append(piece)
             return
-        if lines.ended_at is not None:
+        if piece.ended_at is not None:
             from trustedpods.publisher.commands.lines import moment
 
-            run.show.line(f"{lines.container} of {lines.replica}, ended {moment(lines.ended_at)}:")
-        sys.stdout.buffer.write(lines.data)
-        sys.stdout.buffer.flush()
+            run.show.line(f"{piece.container} of {piece.replica}, ended {moment(piece.ended_at)}:")
+        shown.write(f"{piece.container}/{piece.replica}", piece.data)
 
-    async def work() -> None:
+    async def work() -> "LogsResult":
         opening = run.account()
         from trustedpods.protocol.messages.pod import LogsBody
+        from trustedpods.publisher.results.pods import VisitProgress
         from trustedpods.publisher.verbs.pods import logs
 
         body = LogsBody(container=container, tail=tail, follow=follow, previous=previous)
+        run.progress = progress = VisitProgress()
         async with opening as account:
-            await logs(account, name, body, write, run.journal)
-        run.journal.result["logs"] = pieces
+            written = await logs(account, name, body, write, progress, run.journal)
+        return replace(written, pieces=tuple(pieces))
 
     run.finish(work, lambda _: [])
 
@@ -214,11 +222,13 @@ def delete(options: Common, name: str) -> None:
     """Remove the pod NAME with its volumes; what is left of its deposit comes back at once."""
     run = Run(options)
 
-    async def work() -> None:
+    async def work() -> "DeleteResult":
         opening = run.account()
+        from trustedpods.publisher.results.pods import DeleteProgress
         from trustedpods.publisher.verbs.pods import delete
 
+        run.progress = progress = DeleteProgress()
         async with opening as account:
-            await delete(account, name, run.journal)
+            return await delete(account, name, progress, run.journal)
 
-    run.finish(work, lambda result: [f"{result['pod']} is removed"])
+    run.finish(work, lambda result: [f"{result.pod.name} is removed"])

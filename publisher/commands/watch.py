@@ -5,11 +5,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from trustedpods.publisher.commands.options import Common, Run, common, pod_name
+from trustedpods.publisher.commands.options import Common, Run, common, form_of, pod_name
 
 if TYPE_CHECKING:
     from trustedpods.publisher.core.money import Funding
     from trustedpods.publisher.market.market import MarketAccount
+    from trustedpods.publisher.results.watched import WatchResult
     from trustedpods.publisher.verbs.watch import WatchOptions
 
 
@@ -71,7 +72,7 @@ def watch(  # noqa: PLR0913, PLR0917 - click hands them over one by one
     if (top_up_below is None) != (max_per_day is None):
         raise click.UsageError("--top-up-below and --max-per-day go together")
 
-    async def work() -> None:
+    async def work() -> "WatchResult":
         """Flags first: what is wrong with them is said before slow imports."""
         from trustedpods.publisher.core.money import parse_duration, parse_funding
 
@@ -91,30 +92,28 @@ def watch(  # noqa: PLR0913, PLR0917 - click hands them over one by one
                 unlock=unlock_on_violation,
                 patience_s=patience_s,
             )
-            await _rounds(run, account, wanted, None if once else pause_s)
+            return await _rounds(run, account, wanted, None if once else pause_s)
 
-    run.finish(work, lambda result: [] if result["pods"] else ["no pod was deployed from here"])
-    raise SystemExit(run.journal.result["exit"])
+    done = run.finish(work, lambda result: [] if result.pods else ["no pod was deployed from here"])
+    raise SystemExit(done.exit_code)
 
 
-async def _rounds(run: Run, account: "MarketAccount", wanted: "WatchOptions", pause_s: float | None) -> None:
+async def _rounds(
+    run: Run, account: "MarketAccount", wanted: "WatchOptions", pause_s: float | None
+) -> "WatchResult":
     """Round after round with a pause of *pause_s* seconds; a single one, which may fail, where it is None."""
     import trio
 
     from trustedpods.protocol.errors import NetworkFailure
-    from trustedpods.publisher.verbs.watch import round_facts, watch_round
+    from trustedpods.publisher.verbs.watch import watch_round
 
+    if pause_s is None:
+        return await watch_round(account, wanted, run.journal)
     while True:
         try:
-            run.journal.result = round_facts(await watch_round(account, wanted, run.journal))
+            _tell_round(run, await watch_round(account, wanted, run.journal))
         except NetworkFailure as error:
-            if pause_s is None:
-                raise
             run.show.warning(f"this round came to nothing: {error}")
-        else:
-            _between(run, once=pause_s is None)
-        if pause_s is None:
-            return
         await trio.sleep(pause_s)
 
 
@@ -130,13 +129,13 @@ def _top_up(account: "MarketAccount", below_s: int | None, limit: "Funding | Non
     return TopUp(below_s, account.token.units(limit.amount, "--max-per-day"))
 
 
-def _between(run: Run, *, once: bool) -> None:
+def _tell_round(run: Run, result: "WatchResult") -> None:
     """In a loop each round is one JSON object on a line of its own."""
     import json
 
-    if once:
-        return
     if run.common.as_json:
-        click.echo(json.dumps(run.journal.as_json()))
+        from trustedpods.publisher.output.json_run import run_json
+
+        click.echo(json.dumps(run_json(form_of(result), run.journal)))
     run.journal.steps.clear()
     run.journal.events.clear()

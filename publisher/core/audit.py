@@ -193,16 +193,16 @@ def _replicas(lines: Sequence[Line], bounds: UsageBounds | None) -> Finding:
 
 
 def _storage(lines: Sequence[Line], bounds: UsageBounds | None) -> Finding:
-    """Volumes and images, at least the idle floor, all of the period's chain time."""
+    """Volumes and images, at least the idle floor, and all replicas' scratch, for the period's chain time."""
     if bounds is None:
-        return Finding("storage", None, "give the pod's manifest to bound volumes and images")
-    held = max(bounds.shape.storage_mib, bounds.idle_mib)
+        return Finding("storage", None, "give the pod's manifest to bound volumes, images and scratch")
+    held = bounds.shape.awake(1, bounds.shape.max_replicas, bounds.idle_mib).storage_mib_s
     bad = [
         f"{_period(line)}: {line.usage.storage_mib_s} MiB-s stored, {held} MiB is all that there is"
         for line in lines
         if line.usage.storage_mib_s > held * (line.up_to - line.from_)
     ]
-    return _finding("storage", bad, f"storage is within the {held} MiB of volumes and images")
+    return _finding("storage", bad, f"storage is within the {held} MiB of volumes, images and scratch")
 
 
 def _traffic(lines: Sequence[Line]) -> Finding:

@@ -6,8 +6,9 @@ from dataclasses import dataclass, replace
 from trustedpods.contracts.terms import MAX_DEPOSIT, Terms, due, encode_cap, least_cap
 from trustedpods.manifests.model import PodManifest
 from trustedpods.protocol.errors import BadInput
+from trustedpods.protocol.images.stored_size import whole_mib
 from trustedpods.protocol.messages.provider import LeastTerms, Prices
-from trustedpods.protocol.units import MIB, TokenUnits, Usage
+from trustedpods.protocol.units import TokenUnits, Usage
 from trustedpods.publisher.core.money import DAY_S, HOUR_S, Funding, Token
 
 DEFAULT_FUNDING_S = HOUR_S
@@ -26,12 +27,13 @@ is not paid, and a provider may stop serving there."""
 class Shape:
     """The size of a pod as far as money goes: one replica, how many, what it stores (MiB).
 
-    `min_replicas` run all the time.
+    `scratch_mib` is each replica's `ephemeral-storage`. `min_replicas` run all the time.
     """
 
     cpu_milli: int
     memory_mib: int
     storage_mib: int
+    scratch_mib: int
     max_replicas: int
     min_replicas: int = 0
 
@@ -40,7 +42,7 @@ class Shape:
         return Usage(
             cpu_core_ms=self.cpu_milli * replicas * seconds,
             memory_mib_s=self.memory_mib * replicas * seconds,
-            storage_mib_s=max(self.storage_mib, idle_mib) * seconds,
+            storage_mib_s=(max(self.storage_mib, idle_mib) + self.scratch_mib * replicas) * seconds,
         )
 
     def least_second(self, idle_mib: int) -> Usage:
@@ -101,12 +103,13 @@ class Cost:
 
 
 def shape_of(manifest: PodManifest, image_bytes: int) -> Shape:
-    """The shape of *manifest* with images of *image_bytes* in all."""
+    """The shape of *manifest* with images that take *image_bytes* in all, packed and unpacked."""
     size = manifest.replica_size
     return Shape(
         cpu_milli=size.cpu_milli,
         memory_mib=size.memory_mib,
-        storage_mib=manifest.volume_mib + -(-image_bytes // MIB),
+        storage_mib=manifest.volume_mib + whole_mib(image_bytes),
+        scratch_mib=size.storage_mib,
         max_replicas=manifest.spec.scale.max,
         min_replicas=manifest.spec.scale.min,
     )

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 from trustedpods.manifests.model import PodManifest
 from trustedpods.protocol.ids import Address, address_bytes
+from trustedpods.protocol.images.stored_size import whole_mib
 from trustedpods.protocol.messages.admission import AdmitBody
-from trustedpods.protocol.messages.bundle import BlobRef, Bundle, ImageRef, SecretValue
+from trustedpods.protocol.messages.bundle import BlobRef, Bundle, ImageRef, LayerRef, SecretValue
 from trustedpods.protocol.sealing.blobs import derive
-from trustedpods.protocol.units import MIB
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,8 +21,12 @@ class BlobFacts:
     media_type: str
 
 
-ImageBlobs = Mapping[str, Sequence[BlobFacts]]
-"""Blobs of each container's image, by the container's name; manifest first, then configuration."""
+@dataclass(frozen=True, slots=True)
+class ImageParts:
+    """An image's blobs, manifest and configuration first; its layers (digest, unpacked), lowest first."""
+
+    blobs: Sequence[BlobFacts]
+    layers: Sequence[tuple[str, int]]
 
 
 def admit_body(manifest: PodManifest, image_bytes: int) -> AdmitBody:
@@ -32,7 +36,8 @@ def admit_body(manifest: PodManifest, image_bytes: int) -> AdmitBody:
         cpu_milli=size.cpu_milli,
         memory_mib=size.memory_mib,
         storage_mib=manifest.volume_mib,
-        image_mib=-(-image_bytes // MIB),
+        image_mib=whole_mib(image_bytes),
+        scratch_mib=size.storage_mib,
         max_replicas=manifest.spec.scale.max,
         services={service.name: service.protocol for service in manifest.exposed_services},
         hosts=[host for service in manifest.spec.services for host in service.hosts],
@@ -50,17 +55,21 @@ def blob_ref(secret: bytes, facts: BlobFacts) -> BlobRef:
 def bundle(
     manifest: PodManifest,
     secrets: Mapping[str, Mapping[str, bytes]],
-    images: ImageBlobs,
+    images: Mapping[str, ImageParts],
     secret: bytes,
     commander: Address,
 ) -> Bundle:
-    """Everything that makes the pod; *commander* alone may command it."""
+    """Everything that makes the pod, *images* by the container's name; *commander* alone may command it."""
     return Bundle(
         name=manifest.metadata.name,
         manifest=manifest.model_dump_json(by_alias=True).encode(),
         images=[
-            ImageRef(name=name, blobs=[blob_ref(secret, facts) for facts in blobs])
-            for name, blobs in images.items()
+            ImageRef(
+                name=name,
+                blobs=[blob_ref(secret, facts) for facts in image.blobs],
+                layers=[LayerRef(digest=digest, unpacked=unpacked) for digest, unpacked in image.layers],
+            )
+            for name, image in images.items()
         ],
         secrets=[SecretValue(name=name, files=dict(files)) for name, files in secrets.items()],
         commanders=[address_bytes(commander)],

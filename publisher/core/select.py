@@ -13,9 +13,13 @@ from trustedpods.contracts.terms import MAX_DEPOSIT
 from trustedpods.protocol.errors import BadInput
 from trustedpods.protocol.ids import Address, parse_address
 from trustedpods.protocol.messages.provider import TrustClass
-from trustedpods.protocol.units import TokenUnits
+from trustedpods.protocol.units import TokenUnits, UnixSeconds
 from trustedpods.publisher.core.cost import Cost, Shape, cost_of
+from trustedpods.publisher.core.dialling import stale_before
 from trustedpods.publisher.core.money import DAY_S, Funding, Token, duration_text
+
+MAX_SILENCE_S = 3 * DAY_S
+"""Daemons say once a day that they live; behind that a row is taken for forgotten."""
 
 MAX_UNLOCK_S = 7 * DAY_S
 """The longest notice that is accepted: an hour is usual, and money is stuck for all of it."""
@@ -89,9 +93,11 @@ def select(requirements: Requirements, rows: Iterable[RegistryRow]) -> Selection
     """Filter and rank *rows*: by the price of an hour awake, then asleep, then by address."""
     offers: list[Offer] = []
     left_out: list[LeftOut] = []
+    rows = list(rows)
+    stale = stale_before([row.updated_at for row in rows], MAX_SILENCE_S)
     for row in rows:
         cost = cost_of(requirements.shape, row.prices, row.least)
-        reason = _obstacle(requirements, row, cost)
+        reason = _silence(requirements, row, stale) or _obstacle(requirements, row, cost)
         if reason is None:
             offers.append(Offer(row, cost))
         else:
@@ -103,6 +109,13 @@ def select(requirements: Requirements, rows: Iterable[RegistryRow]) -> Selection
 
 def _rank(offer: Offer) -> tuple[int, int, str, int]:
     return offer.cost.awake_hour, offer.cost.asleep_hour, offer.row.owner, offer.row.daemon
+
+
+def _silence(requirements: Requirements, row: RegistryRow, before: UnixSeconds) -> str | None:
+    """Who is asked for by name is asked, whatever its row says."""
+    if requirements.choice is None and row.updated_at < before:
+        return f"its row had no heartbeat for {duration_text(MAX_SILENCE_S)} (--provider asks it still)"
+    return None
 
 
 def _obstacle(requirements: Requirements, row: RegistryRow, cost: Cost) -> str | None:

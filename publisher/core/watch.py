@@ -118,6 +118,7 @@ _SEVERITY = (
     ExitCode.COPIES_DIFFER,
     ExitCode.FUNDS,
     ExitCode.REFUSED,
+    ExitCode.STORE,
     ExitCode.NETWORK,
 )
 

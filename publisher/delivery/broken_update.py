@@ -5,14 +5,13 @@ An update is paid for by the channel of the pod that runs. So when it fails, its
 be an advice that takes the money from under that pod.
 """
 
-from dataclasses import dataclass
-
 import trio
 
 from trustedpods.protocol.errors import NetworkFailure, TrustedPodsError
 from trustedpods.protocol.ids import PodRef
 from trustedpods.protocol.messages.pod import PodStatus, StatusBody
 from trustedpods.publisher.market.session import Session, next_generation
+from trustedpods.publisher.results.deployed import AfterUpdate
 
 BACK_WITHIN_S = 120.0
 """A provider that has to start the version before again: its cold start, and some more."""
@@ -24,24 +23,6 @@ COMING = frozenset({"received", "waiting-channel", "importing", "starting"})
 
 STANDING = frozenset({"serving", "failing", "stopped"})
 """Phases in which a version is in place."""
-
-
-@dataclass(frozen=True, slots=True)
-class AfterUpdate:
-    """What is known of the pod after its update failed.
-
-    `stands`: a version of it is in place, None where that is not known. `text` says it to a person.
-    """
-
-    text: str
-    stands: bool | None
-    version: int | None = None
-    phase: str | None = None
-    changed: bool | None = None
-
-    def as_json(self) -> dict[str, object]:
-        """For `-o json`."""
-        return {"version": self.version, "phase": self.phase, "changed": self.changed, "text": self.text}
 
 
 async def version_of(session: Session, ref: PodRef) -> int | None:

@@ -2,7 +2,7 @@
 """A pod as it is sent: the bundle, and the blobs by the ids that the provider asks for."""
 
 from trustedpods.protocol.messages.bundle import Bundle
-from trustedpods.publisher.core.deploy import BlobFacts, blob_ref, bundle
+from trustedpods.publisher.core.deploy import BlobFacts, ImageParts, blob_ref, bundle
 from trustedpods.publisher.delivery.upload import Piece
 from trustedpods.publisher.images.oci import VerifiedBlob
 from trustedpods.publisher.market.session import Publisher
@@ -12,7 +12,10 @@ from trustedpods.publisher.pod import Pod
 def make_bundle(pod: Pod, publisher: Publisher) -> Bundle:
     """What is sealed to the provider."""
     facts = {
-        name: [BlobFacts(blob.digest, blob.size, blob.media_type) for blob in image.blobs]
+        name: ImageParts(
+            [BlobFacts(blob.digest, blob.size, blob.media_type) for blob in image.blobs],
+            [(layer.digest, pod.layers[layer.digest].unpacked) for layer in image.layers],
+        )
         for name, image in pod.images.items()
     }
     return bundle(pod.manifest, pod.loaded.secrets, facts, publisher.secret, publisher.address)

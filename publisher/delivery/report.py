@@ -1,11 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is said and kept about a deploy: lines for people, facts for `-o json`."""
+"""What is said of a deploy to a person."""
 
-from trustedpods.contracts.terms import Terms
 from trustedpods.protocol.errors import Refused
-from trustedpods.protocol.ids import address_from_bytes
-from trustedpods.protocol.messages.pod import Statement
-from trustedpods.protocol.messages.provider import Prices, TrustClass
+from trustedpods.protocol.messages.provider import TrustClass
 from trustedpods.publisher.core.cost import Cost
 from trustedpods.publisher.core.money import Token
 from trustedpods.publisher.core.select import Offer, Selection
@@ -24,7 +21,8 @@ def pod_line(pod: Pod) -> str:
     size = pod.manifest.replica_size
     images = "1 image" if len(pod.images) == 1 else f"{len(pod.images)} images"
     return (
-        f"{images}, {pod.image_bytes / 1e6:.1f} MB; {size.cpu_milli}m CPU, {size.memory_mib} MiB, "
+        f"{images}, {pod.image_bytes / 1e6:.1f} MB packed and unpacked; {size.cpu_milli}m CPU, "
+        f"{size.memory_mib} MiB, "
         f"{pod.manifest.spec.scale.min} to {pod.manifest.spec.scale.max} replicas"
     )
 
@@ -60,63 +58,3 @@ def nobody(selection: Selection, trust: TrustClass) -> Refused:
         f"none of {len(out)} providers of class {trust} comes into question: {reasons}{more}",
         rule="no-provider",
     )
-
-
-def provider_facts(session: Session) -> dict[str, object]:
-    """Who takes the pod, and what was verified."""
-    row, verdict, binding = session.row, session.verdict, session.binding
-    return {
-        "provider": {
-            "name": provider_name(row),
-            "owner": row.owner,
-            "daemon": row.daemon,
-            "endpoint": row.endpoint,
-            "region": row.region,
-        },
-        "trust": {
-            "class": verdict.trust,
-            "simulated": verdict.simulated,
-            "platform": verdict.platform,
-            "evidence": verdict.report_digest.hex(),
-            "checks": list(verdict.checks),
-            "boot": binding.boot_id.hex(),
-            "meter": address_from_bytes(binding.meter),
-        },
-    }
-
-
-def price_facts(cost: Cost, token: Token) -> dict[str, object]:
-    """What it costs, in whole tokens."""
-    return {
-        "token": token.symbol,
-        "awake_hour": token.number(cost.awake_hour),
-        "asleep_hour": token.number(cost.asleep_hour),
-        "peak_day": token.number(cost.peak_day),
-    }
-
-
-def statement_facts(statement: Statement) -> dict[str, object]:
-    """What the provider signed."""
-    terms = Terms.unpack(statement.terms)
-    return {
-        "endpoints": [endpoint.model_dump() for endpoint in statement.endpoints],
-        "images": dict(statement.images),
-        "namespace": statement.namespace,
-        "generation": statement.generation,
-        "terms": terms_facts(terms),
-        "issued_at": statement.issued_at,
-    }
-
-
-def terms_facts(terms: Terms) -> dict[str, object]:
-    """Terms of a channel, amounts in base units."""
-    return {
-        "prices": _prices(terms.prices),
-        "cap_per_day": str(terms.cap_per_day),
-        "unlock_s": terms.unlock_s,
-        "word": hex(terms.pack()),
-    }
-
-
-def _prices(prices: Prices) -> dict[str, int]:
-    return prices.model_dump()

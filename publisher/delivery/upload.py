@@ -13,6 +13,7 @@ from trustedpods.protocol.messages.bundle import BlobAck, BlobBody, BlobNeed, Bl
 from trustedpods.protocol.sealing.blobs import chunk_count, seal_chunk
 from trustedpods.publisher.images.oci import VerifiedBlob
 from trustedpods.publisher.market.session import Conversation, Session
+from trustedpods.publisher.results.deployed import SentBlob, SentImages
 
 STREAMS = 2
 """Blobs sent at once: one seals and reads while the other waits for acknowledgements."""
@@ -34,11 +35,11 @@ class Piece:
 
 @dataclass(slots=True)
 class Traffic:
-    """What was sent: sealed bytes, chunks, and per blob from which chunk on."""
+    """Counts what is sent; see `SentImages`."""
 
     sent_bytes: int = 0
     sent_chunks: int = 0
-    blobs: list[dict[str, object]] = field(default_factory=list)
+    blobs: list[SentBlob] = field(default_factory=list)
 
     def add(self, more: "Traffic") -> None:
         """Count another run of the same deploy."""
@@ -46,9 +47,9 @@ class Traffic:
         self.sent_chunks += more.sent_chunks
         self.blobs += more.blobs
 
-    def as_json(self) -> dict[str, object]:
-        """For `-o json`."""
-        return {"sent_bytes": self.sent_bytes, "sent_chunks": self.sent_chunks, "sent_blobs": self.blobs}
+    def so_far(self) -> SentImages:
+        """The count as it stands."""
+        return SentImages(self.sent_bytes, self.sent_chunks, tuple(self.blobs))
 
 
 def plan(needs: Sequence[BlobNeed], pieces: Mapping[bytes, Piece]) -> list[tuple[Piece, int]]:
@@ -107,7 +108,7 @@ async def _send(
             if not conversation.finished:
                 nursery.start_soon(_push, conversation, piece, start, total, traffic)
             await _follow(conversation, piece, start, total, progress)
-    traffic.blobs.append({"digest": piece.ref.digest, "from": start, "chunks": total, "size": piece.ref.size})
+    traffic.blobs.append(SentBlob(piece.ref.digest, start, total, piece.ref.size))
 
 
 async def _push(conversation: Conversation, piece: Piece, start: int, total: int, traffic: Traffic) -> None:

@@ -3,28 +3,30 @@
 
 import hashlib
 import os
-import re
 import shutil
 import subprocess
 import tempfile
 from pathlib import Path
 
 from trustedpods.protocol.errors import BadInput
-from trustedpods.publisher.images.layout import DirectoryLayout, Layout, TarLayout
-from trustedpods.publisher.images.oci import Image, read_image
+from trustedpods.protocol.whole_file import private_folder
+from trustedpods.publisher.images.docker_archive import images_of
+from trustedpods.publisher.images.index import read_image
+from trustedpods.publisher.images.layout import DirectoryLayout, TarLayout
+from trustedpods.publisher.images.names import choose
+from trustedpods.publisher.images.oci import Image
 
 SKOPEO_TIMEOUT_S = 600
 """Converting compresses: some 30 MB/s, so this is an image of 18 GB."""
 
 _KINDS = ("oci-archive", "oci", "docker-archive")
-_TAG = re.compile(r"[\w][\w.-]{0,127}")
 
 
 def open_image(reference: str, base: Path, cache: Path) -> Image:
     """The image that *reference* names; relative paths are below *base*.
 
-    *cache* is where a docker-archive's conversion is kept. A tag may follow the path (`:v2`).
-    Raises `BadInput` naming the file.
+    *cache* is where a docker-archive's conversion is kept. A name may follow the path, in full or in part
+    (`:docker.io/shop/web:1.0`, `:shop/web:1.0`, `:1.0`). Raises `BadInput` naming the file.
     """
     kind, separator, rest = reference.partition(":")
     if not separator or kind not in _KINDS or not rest:
@@ -33,31 +35,40 @@ def open_image(reference: str, base: Path, cache: Path) -> Image:
             hint="write oci-archive:FILE, oci:DIRECTORY or docker-archive:FILE; for an image in a registry: "
             "skopeo copy docker://NAME oci-archive:FILE",
         )
-    path, tag = _path_and_tag(base, rest)
+    path, name = _path_and_name(base, rest)
     if kind == "oci":
         if not path.is_dir():
             raise BadInput("there is no such folder", where=str(path))
-        return read_image(DirectoryLayout(path), tag)
+        return read_image(DirectoryLayout(path), name)
     if not path.is_file():
         raise BadInput("there is no such file", where=str(path))
-    layout: Layout = TarLayout(path)
+    layout = TarLayout(path)
     if kind == "docker-archive" and layout.find("oci-layout") is None:
-        return read_image(DirectoryLayout(_converted(path, tag, cache)))
-    return read_image(layout, tag)
+        images = images_of(layout)
+        try:
+            place = choose(images, name)
+        except BadInput as error:
+            raise BadInput(error.what, where=str(path), hint=error.hint) from None
+        return read_image(DirectoryLayout(_converted(path, place, cache)))
+    return read_image(layout, name)
 
 
-def _path_and_tag(base: Path, rest: str) -> tuple[Path, str | None]:
-    path = base / rest
-    head, separator, tail = rest.rpartition(":")
-    if separator and not path.exists() and _TAG.fullmatch(tail):
-        return base / head, tail
-    return path, None
+def _path_and_name(base: Path, rest: str) -> tuple[Path, str | None]:
+    """The longest beginning before a colon that is there is the path: a name has colons too."""
+    if (base / rest).exists():
+        return base / rest, None
+    at = rest.rfind(":")
+    while at > 0:
+        if (base / rest[:at]).exists():
+            return base / rest[:at], rest[at + 1 :] or None
+        at = rest.rfind(":", 0, at)
+    return base / rest, None
 
 
-def _converted(path: Path, tag: str | None, cache: Path) -> Path:
-    """A docker-archive as an OCI layout, made once per content by skopeo."""
+def _converted(path: Path, place: int, cache: Path) -> Path:
+    """The image at *place* of a docker-archive as an OCI layout, made once per content by skopeo."""
     stat = path.stat()
-    identity = f"{path.resolve()}\0{stat.st_size}\0{stat.st_mtime_ns}\0{tag}"
+    identity = f"{path.resolve()}\0{stat.st_size}\0{stat.st_mtime_ns}\0{place}"
     target = cache / "converted" / hashlib.sha256(identity.encode()).hexdigest()[:32]
     if target.is_dir():
         return target
@@ -66,10 +77,10 @@ def _converted(path: Path, tag: str | None, cache: Path) -> Path:
         raise BadInput(
             "skopeo is needed to read a docker-archive", where=str(path), hint="apt install skopeo"
         )
-    target.parent.mkdir(parents=True, exist_ok=True)
+    private_folder(target.parent)
     with tempfile.TemporaryDirectory(dir=target.parent) as scratch:
         layout = Path(scratch) / "layout"
-        _skopeo(skopeo, f"docker-archive:{path}" + (f":{tag}" if tag else ""), f"oci:{layout}", path)
+        _skopeo(skopeo, f"docker-archive:{path}:@{place}", f"oci:{layout}", path)
         try:
             os.rename(layout, target)
         except OSError:

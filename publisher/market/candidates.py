@@ -2,26 +2,36 @@
 """The first provider that answers, proves what it is, and takes the pod."""
 
 from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from trustedpods.contracts.registry_rows import RegistryRow
+import trio
+
 from trustedpods.protocol.attestation.policy.policy import Policy
-from trustedpods.protocol.errors import EvidenceRefused, Refused, TrustedPodsError
+from trustedpods.protocol.errors import EvidenceRefused, NetworkFailure, Refused, TrustedPodsError
 from trustedpods.protocol.messages.admission import AdmitBody, Admitted
 from trustedpods.protocol.net import Host
-from trustedpods.publisher.core.select import Offer
-from trustedpods.publisher.journal import Journal, Step, error_facts
-from trustedpods.publisher.market.locations import PodLocation
-from trustedpods.publisher.market.session import Publisher, Session, next_generation, open_session
+from trustedpods.publisher.core.dialling import wave
+from trustedpods.publisher.journal import Journal, Step
+from trustedpods.publisher.market.attempts import Attempts
+from trustedpods.publisher.market.probe import HONEST_S, Candidate, ProviderProbe, provider_name
+from trustedpods.publisher.market.session import Publisher, Session, next_generation
+from trustedpods.publisher.parallel import open_nursery
 
+__all__ = ["Candidate", "Reached", "first_that_takes", "provider_name"]
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
-    """A provider to try, with the channel that the pod has there, if any."""
+WAVE_S = 1.0
+"""Honest providers prove themselves in half a second; behind that more are dialled beside them."""
 
-    offer: Offer
-    place: PodLocation
+HEAD_START_S = HONEST_S
+"""How long a dearer provider that has answered waits for cheaper ones that are still silent."""
+
+PROVE_WITHIN_S = 12.0
+"""Of one among several; the only one, a pod's home or named by hand, has the limits of a session."""
+
+ADMIT_WITHIN_S = 15.0
+SELECT_WITHIN_S = 90.0
+"""All of it: at 32 a second more than two thousand silent rows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,46 +52,122 @@ async def first_that_takes(
     journal: Journal,
     step: Step,
 ) -> AsyncIterator[Reached]:
-    """Try *candidates* in order; those that fail are said, with the reason, and kept in *step*.
+    """The best of *candidates* that answers; those that fail are said, with the reason, and kept in *step*.
 
-    Raises what the last of them said, or the first refused evidence, when none is left.
+    They are dialled side by side, more with each second in which none answers; whether the pod may come is
+    asked one after another, best first. Raises what the last of them said, or the first refused evidence,
+    when none is left, and `NetworkFailure` (rule `select-time`) after `SELECT_WITHIN_S`.
     """
-    failures: list[TrustedPodsError] = []
-    tried: list[dict[str, object]] = []
-    step.facts["tried"] = tried
-    for candidate in candidates:
-        async with AsyncExitStack() as stack:
-            try:
-                session = await _reach(stack, host, publisher, candidate, policy, ask)
-            except TrustedPodsError as error:
-                failures.append(error)
-                tried.append({"provider": provider_name(candidate.offer.row), "error": error_facts(error)})
-                journal.show.warning(f"not {provider_name(candidate.offer.row)}: {error}")
-                error.where = error.where or provider_name(candidate.offer.row)
-                continue
-            yield Reached(candidate, session)
+    attempts = Attempts(journal, step)
+    probes = [ProviderProbe(candidate) for candidate in attempts.in_order(candidates)]
+    async with open_nursery() as nursery:
+        within_s = PROVE_WITHIN_S if len(probes) > 1 else float("inf")
+        nursery.start_soon(_dial_in_waves, nursery, probes, (host, publisher, policy, within_s))
+        try:
+            with trio.fail_after(SELECT_WITHIN_S):
+                chosen = await _first(probes, ask, attempts)
+                attempts.silent(probes)
+        except trio.TooSlowError:
+            raise NetworkFailure(
+                f"no provider was found within {SELECT_WITHIN_S:g} s, {attempts.count} were tried",
+                rule="select-time",
+                hint="run it again: those that failed come last then; or name one with --provider",
+            ) from None
+        finally:
+            attempts.keep()
+        for probe in probes:
+            if probe is not chosen[0]:
+                probe.let_go.set()
+        yield Reached(chosen[0].candidate, chosen[1])
+        nursery.cancel_scope.cancel()
+
+
+async def _dial_in_waves(
+    nursery: trio.Nursery, probes: Sequence[ProviderProbe], how: tuple[Host, Publisher, Policy, float]
+) -> None:
+    """The first alone, as it mostly answers; more while none of those that are under way is known to."""
+    started = 0
+    for number in range(len(probes)):
+        for probe in probes[started : started + wave(number)]:
+            nursery.start_soon(probe.run, *how)
+        started += wave(number)
+        with trio.move_on_after(WAVE_S):
+            await _until_all_known(probes[:started])
+        while started < len(probes) and _someone(probes[:started]):  # noqa: ASYNC110
+            await trio.sleep(WAVE_S)  # it may still refuse the pod, which tells nobody here
+        if started >= len(probes):
             return
-    raise _most_telling(failures)
 
 
-async def _reach(
-    stack: AsyncExitStack,
-    host: Host,
-    publisher: Publisher,
-    candidate: Candidate,
-    policy: Policy,
-    ask: AdmitBody,
-) -> Session:
-    """Dial, attest, and ask whether the pod may come; one that is there already need not ask."""
-    session = await stack.enter_async_context(open_session(host, publisher, candidate.offer.row, policy))
-    if candidate.place.channel is None:
-        await session.ask("admit", candidate.place.ref, ask, next_generation(), Admitted)
-    return session
+async def _until_all_known(probes: Sequence[ProviderProbe]) -> None:
+    for probe in probes:
+        await probe.known.wait()
 
 
-def provider_name(row: RegistryRow) -> str:
-    """How a provider is named everywhere: OWNER/N, as `--provider` takes it."""
-    return f"{row.owner}/{row.daemon}"
+def _someone(probes: Sequence[ProviderProbe]) -> bool:
+    return any(isinstance(probe.outcome, Session) and not probe.let_go.is_set() for probe in probes)
+
+
+async def _first(
+    probes: Sequence[ProviderProbe], ask: AdmitBody, attempts: Attempts
+) -> tuple[ProviderProbe, Session]:
+    """The best that has proved itself and takes the pod; better ones that are silent get a little time."""
+    left = list(probes)
+    while left:
+        probe = await _next_known(left)
+        left.remove(probe)
+        outcome = probe.outcome
+        if isinstance(outcome, Session):
+            try:
+                await _ask(outcome, probe.candidate, ask)
+            except TrustedPodsError as error:
+                outcome = error
+            else:
+                attempts.took(probe)
+                return probe, outcome
+        assert isinstance(outcome, TrustedPodsError)
+        probe.let_go.set()
+        attempts.failed(probe, outcome)
+    raise _most_telling(attempts.failures)
+
+
+async def _next_known(left: Sequence[ProviderProbe]) -> ProviderProbe:
+    """One that failed, or the best that has proved itself once who is better had `HEAD_START_S`."""
+    await _any_known(left)
+    while True:
+        failed_one = next((probe for probe in left if isinstance(probe.outcome, TrustedPodsError)), None)
+        if failed_one is not None:
+            return failed_one
+        best = next(probe for probe in left if probe.outcome is not None)
+        better = left[: left.index(best)]
+        with trio.move_on_at(best.known_at + HEAD_START_S) as scope:
+            if better:
+                await _any_known(better)
+        if scope.cancelled_caught or not better:
+            return best
+
+
+async def _any_known(probes: Sequence[ProviderProbe]) -> None:
+    async with trio.open_nursery() as nursery:
+
+        async def wait(probe: ProviderProbe) -> None:
+            await probe.known.wait()
+            nursery.cancel_scope.cancel()
+
+        for probe in probes:
+            nursery.start_soon(wait, probe)
+
+
+async def _ask(session: Session, candidate: Candidate, ask: AdmitBody) -> None:
+    """Whether the pod may come; one that is there already need not ask."""
+    if candidate.location.channel is not None:
+        return
+    with trio.move_on_after(ADMIT_WITHIN_S):
+        await session.ask("admit", candidate.location.ref, ask, next_generation(), Admitted)
+        return
+    raise NetworkFailure(
+        f"it does not say within {ADMIT_WITHIN_S:g} s whether the pod may come", rule="timeout"
+    )
 
 
 def _most_telling(failures: Sequence[TrustedPodsError]) -> TrustedPodsError:

@@ -22,7 +22,7 @@ from trustedpods.protocol.codec import decode, encode
 from trustedpods.protocol.envelopes import ErrorReply, SealedReply, SignedRequest
 from trustedpods.protocol.errors import TrustedPodsError, error_from_wire
 from trustedpods.protocol.evidence import Attested, AttestRequest, KeyBinding
-from trustedpods.protocol.ids import Address, PodRef, pod_salt
+from trustedpods.protocol.ids import Address, PodRef, address_from_bytes, pod_salt
 from trustedpods.protocol.messages.base import Message
 from trustedpods.protocol.messages.provider import Profile
 from trustedpods.protocol.messages.verbs import Verb
@@ -32,6 +32,7 @@ from trustedpods.protocol.sealing import hpke
 from trustedpods.protocol.sealing.replies import open_reply
 from trustedpods.protocol.sealing.requests import ChainContext, request_digest, sign_request
 from trustedpods.publisher.core.trust import check_chip_against_row, check_profile_against_row
+from trustedpods.publisher.results.providers import VerifiedMachine
 
 M = TypeVar("M", bound=Message)
 
@@ -112,6 +113,11 @@ class Session:
     def binding(self) -> KeyBinding:
         """The attested keys."""
         return self.attested.binding
+
+    @property
+    def machine(self) -> VerifiedMachine:
+        """What was proved, for results."""
+        return VerifiedMachine(self.verdict, self.binding.boot_id, address_from_bytes(self.binding.meter))
 
     def ref(self, name: str) -> PodRef:
         """The publisher's pod *name* at this provider."""

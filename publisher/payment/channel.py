@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 import trio
 
-from trustedpods.contracts.records import Channel, Receipt, meter_tag
+from trustedpods.contracts.records import Channel, meter_tag
 from trustedpods.contracts.terms import Terms
 from trustedpods.protocol.errors import (
     InsufficientFunds,
@@ -15,6 +15,8 @@ from trustedpods.protocol.ids import Address, PodRef, channel_hex
 from trustedpods.protocol.units import TokenUnits
 from trustedpods.publisher.journal import Journal, Step
 from trustedpods.publisher.market.market import MarketAccount
+from trustedpods.publisher.output.json_parts import transaction_json
+from trustedpods.publisher.results.money import MinedTransaction
 
 POLL_S = 0.5
 
@@ -89,7 +91,7 @@ async def _open(
             raise
         return await look(account, payment.ref)
     payment.there = True
-    facts = receipt_facts(receipt)
+    facts = transaction_json(MinedTransaction.of(receipt))
     step.facts |= {"opened": True, "deposit": account.token.number(payment.amount), **facts}
     text = f"paid {account.token.text(payment.amount)} into a new channel (gas {receipt.gas_used})"
     journal.event("channel", text, **facts)
@@ -116,10 +118,11 @@ async def cancel_notice(account: MarketAccount, payment: ChannelPayment, journal
             account.publisher.key, payment.ref.owner, payment.ref.salt
         )
         payment.ours = True
-        step.facts |= receipt_facts(receipt)
+        facts = transaction_json(MinedTransaction.of(receipt))
+        step.facts |= facts
         final = receipt.block + account.market.file.finality_blocks
         await _block(account, final)
-    journal.event("notice-cancelled", "took back the notice on the pod's channel", **receipt_facts(receipt))
+    journal.event("notice-cancelled", "took back the notice on the pod's channel", **facts)
 
 
 async def raise_cap(
@@ -133,7 +136,7 @@ async def raise_cap(
         account.publisher.key, payment.ref.owner, payment.ref.salt, raised.cap_mantissa, raised.cap_exponent
     )
     text = f"raised the cap of the pod's channel to {account.token.text(raised.cap_per_day)} a day"
-    journal.event("cap-raised", text, **receipt_facts(receipt))
+    journal.event("cap-raised", text, **transaction_json(MinedTransaction.of(receipt)))
     return replace(channel, terms=raised)
 
 
@@ -144,8 +147,3 @@ async def _block(account: MarketAccount, number: int) -> None:
         if head.number >= number:
             return
         await trio.sleep(POLL_S)
-
-
-def receipt_facts(receipt: Receipt) -> dict[str, object]:
-    """A transaction for `-o json`."""
-    return {"tx": "0x" + receipt.tx_hash.hex(), "gas": receipt.gas_used, "block": receipt.block}

@@ -3,7 +3,7 @@
 
 from pathlib import Path
 
-from trustedpods.protocol.whole_file import replace_whole
+from trustedpods.protocol.whole_file import private_folder, replace_whole
 
 
 def write_whole(path: Path, data: bytes) -> None:
@@ -12,5 +12,5 @@ def write_whole(path: Path, data: bytes) -> None:
     Folders above it are made. A kill or a power cut leaves what was there before, or all of *data*.
     Raises `OSError`, and leaves nothing of its own behind then.
     """
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    private_folder(path.parent)
     replace_whole(path, data)

@@ -8,7 +8,7 @@ release a pod again after its machine restarted; without it `deploy FILE` does t
 
 import os
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives import hashes
@@ -23,7 +23,10 @@ from trustedpods.protocol.messages.bundle import Bundle
 from trustedpods.protocol.messages.provider import TrustClass
 from trustedpods.publisher.state.files import write_whole
 
-MAX_MEMO = 64 * 1024
+FOLDER = "pods"
+"""Of the records, below the user's folder of state."""
+
+MAX_RECORD = 64 * 1024
 """A page of facts."""
 
 _INFO = b"trusted-pods/kept-bundle/v1"
@@ -32,7 +35,7 @@ _Hex32 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 _Address = Annotated[str, Field(pattern=r"^0x[0-9a-fA-F]{40}$")]
 
 
-class ShapeMemo(BaseModel):
+class ShapeRecord(BaseModel):
     """The largest size that the pod ever had in this channel: bounds for what may be billed.
 
     Units as in `core.cost.Shape`.
@@ -42,11 +45,12 @@ class ShapeMemo(BaseModel):
     cpu_milli: int
     memory_mib: int
     storage_mib: int
+    scratch_mib: int
     max_replicas: int
     min_replicas: int = 0
 
 
-class PodMemo(BaseModel):
+class PodRecord(BaseModel):
     """One pod. Times are Unix seconds, 0 for never; amounts base units.
 
     `policy` is the name or absolute path of the policy that holds for it, None for the market's own;
@@ -56,7 +60,7 @@ class PodMemo(BaseModel):
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
-    version: Literal[1] = 1
+    version: Annotated[int, Field(ge=1, le=1)] = 1
     name: str
     channel: Annotated[str, Field(pattern=r"^[0-9a-f]{48}$")]
     chain_id: int
@@ -67,7 +71,7 @@ class PodMemo(BaseModel):
     trust: TrustClass
     policy: str | None
     file: str | None
-    shape: ShapeMemo | None
+    shape: ShapeRecord | None
     boot: _Hex32 | None = None
     holder: _Hex32 | None = None
     meter: _Address | None = None
@@ -80,35 +84,35 @@ class PodMemo(BaseModel):
     paid: int = 0
 
 
-class Memos:
+class PodRecords:
     """The folder of them. Files appear whole or not at all, and only their user reads them."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
-    def load(self, channel: str) -> PodMemo | None:
+    def load(self, channel: str) -> PodRecord | None:
         """What is kept of a channel (in hex); None when there is nothing. BadInput when it is damaged."""
         path = self._path(channel, "json")
         try:
             with path.open("rb") as file:
-                raw = file.read(MAX_MEMO + 1)
+                raw = file.read(MAX_RECORD + 1)
         except FileNotFoundError:
             return None
         except OSError as error:
             raise BadInput(f"cannot read it: {error.strerror}", where=str(path)) from None
         try:
-            memo = PodMemo.model_validate_json(raw)
+            record = PodRecord.model_validate_json(raw)
         except ValidationError:
             raise BadInput("damaged", where=str(path), hint="remove it, then deploy the pod again") from None
-        return memo
+        return record
 
     def channels(self) -> list[str]:
         """Every channel of which something is kept."""
         return sorted(path.stem for path in self._folder.glob("*.json"))
 
-    def save(self, memo: PodMemo) -> None:
+    def save(self, record: PodRecord) -> None:
         """Keep it, in place of what was kept of that channel."""
-        self._write(self._path(memo.channel, "json"), memo.model_dump_json(indent=1).encode())
+        self._write(self._path(record.channel, "json"), record.model_dump_json(indent=1).encode())
 
     def forget(self, channel: str) -> None:
         """The channel has ended: nothing of the pod is needed any more."""

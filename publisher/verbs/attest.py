@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 
 from trustedpods.contracts.registry_rows import RegistryRow
 from trustedpods.protocol.attestation.saved import SavedEvidence
+from trustedpods.protocol.attestation.verdict import Verdict
 from trustedpods.protocol.codec import decode
 from trustedpods.protocol.errors import Refused
 from trustedpods.protocol.messages.provider import Profile
@@ -13,48 +14,44 @@ from trustedpods.publisher.attestation.evidence import (
     Wanted,
     judge,
     simulated_market,
-    verdict_facts,
     write_saved,
 )
-from trustedpods.publisher.context import MarketFile
 from trustedpods.publisher.core.select import Choice
-from trustedpods.publisher.core.trust import check_chip_against_row, check_profile_against_row, trust_text
+from trustedpods.publisher.core.trust import check_chip_against_row, check_profile_against_row
 from trustedpods.publisher.journal import Journal
 from trustedpods.publisher.market.candidates import provider_name
-from trustedpods.publisher.market.market import OpenMarket, open_market
+from trustedpods.publisher.market.market import OpenMarket
 from trustedpods.publisher.market.session import DIAL_TIMEOUT_S, ask_evidence, attest_row
+from trustedpods.publisher.results.attested import AttestProgress, AttestResult
 
 
-async def attest_provider(file: MarketFile, choice: Choice, wanted: Wanted, journal: Journal) -> None:
-    """Dial the one provider that *choice* means and judge its evidence; fills the journal's result.
+async def attest_provider(
+    market: OpenMarket, choice: Choice, wanted: Wanted, progress: AttestProgress, journal: Journal
+) -> AttestResult:
+    """Dial the one provider that *choice* means and judge its evidence.
 
     Raises EvidenceRefused with the failed check as `rule`.
     """
-    async with open_market(file) as market:
-        row = _one_row(await market.rows(), choice)
-        journal.result |= {"provider": provider_name(row), "class": row.trust}
-        async with open_host(None, []) as host:
-            saved = await _collect(host, row)
-        if wanted.save is not None:
-            write_saved(wanted.save, saved)
-            journal.result["saved"] = str(wanted.save)
-        own = market.policy(row.trust) if wanted.policy is None and not wanted.print_policy else None
-        verdict = judge(saved, wanted, own, simulated_market(file), datetime.now(UTC), journal)
-        profile = decode(saved.attested.profile, Profile)
-        check_profile_against_row(saved.attested, profile, verdict.simulated, row)
-        check_chip_against_row(verdict.chip_id, row)
+    row = _one_row(await market.rows(), choice)
+    progress.provider, progress.listed = provider_name(row), row.trust
+    async with open_host(None, []) as host:
+        saved = await _collect(host, row)
+    if wanted.save is not None:
+        write_saved(wanted.save, saved)
+        progress.saved = wanted.save
+    own = market.policy(row.trust) if wanted.policy is None and not wanted.print_policy else None
+    simulated = simulated_market(market.file)
+    verdict = judge(saved, wanted, own, simulated, datetime.now(UTC), progress, journal)
+    profile = decode(saved.attested.profile, Profile)
+    check_profile_against_row(saved.attested, profile, verdict.simulated, row)
+    check_chip_against_row(verdict.chip_id, row)
+    return progress.result()
 
 
-async def prove(market: OpenMarket, host: Host, row: RegistryRow) -> dict[str, object]:
+async def prove(market: OpenMarket, host: Host, row: RegistryRow) -> Verdict:
     """What the provider of *row* proves, judged by the market's own policy, for a list."""
     async with attest_row(host, row, market.policy(row.trust)) as proven:
-        verdict = proven.verdict
-        trust = trust_text(verdict.trust, simulated=verdict.simulated)
-        return {
-            "evidence": f"{trust}: {verdict.platform}",
-            "evidence_digest": verdict.report_digest.hex(),
-            "verdict": verdict_facts(verdict),
-        }
+        return proven.verdict
 
 
 def _one_row(rows: list[RegistryRow], choice: Choice) -> RegistryRow:

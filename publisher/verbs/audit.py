@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """`audit`: recompute a pod's bill from leaves, chain and the client's own bounds, check by check."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 from trustedpods.contracts.records import Submission, meter_tag
 from trustedpods.protocol.errors import NetworkFailure
@@ -17,6 +17,7 @@ from trustedpods.publisher.journal import Journal
 from trustedpods.publisher.market.locations import PodLocation
 from trustedpods.publisher.market.market import MarketAccount
 from trustedpods.publisher.market.session import Session, next_generation
+from trustedpods.publisher.results.pods import AuditResult, VisitProgress
 from trustedpods.publisher.state.usage_leaves import keep_leaves, load_leaves
 from trustedpods.publisher.verbs.bill import claimed_of, events_of
 from trustedpods.publisher.verbs.pods import visit
@@ -34,48 +35,54 @@ class Examined:
     bill: Bill
 
 
-async def audit(account: MarketAccount, name: str, shape: Shape | None, journal: Journal) -> None:
+async def audit(
+    account: MarketAccount, name: str, shape: Shape | None, progress: VisitProgress, journal: Journal
+) -> AuditResult:
     """Read all leaves of the pod's present channel, check everything that can be, and keep them."""
-    async with visit(account, name, journal, ended=True) as visited:
-        examined = await examine(account, visited.session, visited.place, shape)
-    journal.result |= _facts(account, examined.findings, examined.leaves, examined.bill.total)
+    async with visit(account, name, progress, journal, ended=True) as visited:
+        examined = await examine(account, visited.session, visited.location, shape)
+    return AuditResult(
+        progress.visited(), tuple(examined.findings), examined.leaves, total=examined.bill.total
+    )
 
 
 async def examine(
-    account: MarketAccount, session: Session, place: PodLocation, shape: Shape | None
+    account: MarketAccount, session: Session, location: PodLocation, shape: Shape | None
 ) -> Examined:
     """The same for a provider that was attested just now, for whoever holds the session."""
-    events = await events_of(account, place)
-    report = await _report(session, place, events.opened_at or UnixSeconds(0))
+    events = await events_of(account, location)
+    report = await _report(session, location, events.opened_at or UnixSeconds(0))
     tag = meter_tag(address_from_bytes(session.binding.meter))
     idle_mib = session.profile.least.idle_mib
     file = account.market.file
-    billed = Account(file.chain_id, file.payments, place.ref.owner, place.ref.channel, place.terms)
+    billed = Account(file.chain_id, file.payments, location.ref.owner, location.ref.channel, location.terms)
     begun = events.opened_at or 0
     leaves = [leaf for leaf in report.leaves if leaf.up_to > begun]
     bill = make_bill(billed, report, events.opened_at)
     chain = OnChain(
-        channel=place.channel,
+        channel=location.channel,
         opened_at=events.opened_at,
-        claimed=claimed_of(events, place),
-        submissions={leaf.root: await _submitted(account, place.ref.owner, leaf) for leaf in leaves},
+        claimed=claimed_of(events, location),
+        submissions={leaf.root: await _submitted(account, location.ref.owner, leaf) for leaf in leaves},
         meter_tag=tag,
     )
     kept = [
-        leaf for leaf in load_leaves(state_dir(), place.ref.channel) if leaf.up_to > (events.opened_at or 0)
+        leaf
+        for leaf in load_leaves(state_dir(), location.ref.channel)
+        if leaf.up_to > (events.opened_at or 0)
     ]
     bounds = None if shape is None else UsageBounds(shape, idle_mib)
     findings = check(billed, leaves, bill, chain, bounds, kept)
-    keep_leaves(state_dir(), place.ref.channel, (leaf for leaf in leaves if chain.submissions[leaf.root]))
+    keep_leaves(state_dir(), location.ref.channel, (leaf for leaf in leaves if chain.submissions[leaf.root]))
     return Examined(findings, len(leaves), bill)
 
 
-async def _report(session: Session, place: PodLocation, since: UnixSeconds) -> UsageReport:
+async def _report(session: Session, location: PodLocation, since: UnixSeconds) -> UsageReport:
     """All leaves after *since*, page by page."""
     leaves: list[UsageLeaf] = []
     for _ in range(MAX_PAGES):
         body = UsageBody(since=leaves[-1].up_to if leaves else since)
-        page = await session.ask("usage", place.ref, body, next_generation(), UsageReport)
+        page = await session.ask("usage", location.ref, body, next_generation(), UsageReport)
         fresh = [leaf for leaf in page.leaves if leaf.up_to > body.since]
         if not fresh:
             break
@@ -89,14 +96,3 @@ async def _submitted(account: MarketAccount, owner: Address, leaf: UsageLeaf) ->
         return await account.chain.submitted(owner, leaf.root)
     except NetworkFailure:
         return None
-
-
-def _facts(account: MarketAccount, findings: list[Finding], leaves: int, total: int) -> dict[str, object]:
-    return {
-        "token": account.token.symbol,
-        "leaves": leaves,
-        "total": account.token.number(total),
-        "total_units": str(total),
-        "checks": [asdict(finding) for finding in findings],
-        "holds": all(finding.holds is not False for finding in findings),
-    }

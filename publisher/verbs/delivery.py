@@ -12,8 +12,7 @@ from trustedpods.protocol.attestation.policy.policy import Policy
 from trustedpods.protocol.errors import BadInput, NetworkFailure, RemoteProtocolError, TrustedPodsError
 from trustedpods.protocol.ids import address_from_bytes, channel_hex
 from trustedpods.protocol.net import Host
-from trustedpods.publisher.delivery import report
-from trustedpods.publisher.delivery.broken_update import AfterUpdate, look_after, not_known, version_of
+from trustedpods.publisher.delivery.broken_update import look_after, not_known, version_of
 from trustedpods.publisher.delivery.bundle import make_bundle, make_pieces
 from trustedpods.publisher.delivery.provision import Confirmed, ProvisionConversation
 from trustedpods.publisher.delivery.upload import Piece, Traffic
@@ -26,6 +25,9 @@ from trustedpods.publisher.market.session import Session, open_session
 from trustedpods.publisher.payment import channel, refund
 from trustedpods.publisher.payment.channel import ChannelPayment
 from trustedpods.publisher.pod import Pod
+from trustedpods.publisher.results.confirmed import ConfirmedPod
+from trustedpods.publisher.results.deployed import AfterUpdate, DeployProgress
+from trustedpods.publisher.results.validated import update_way
 from trustedpods.publisher.visits import records, release
 
 MAX_OUTAGES = 5
@@ -46,63 +48,69 @@ class Delivery:
         pod: Pod,
         verified: dict[str, VerifiedBlob],
         payment: ChannelPayment,
-        place: PodLocation,
+        location: PodLocation,
         policy: Policy,
-        patience_s: float,
+        progress: DeployProgress,
         journal: Journal,
     ) -> None:
+        self._progress = progress
         self._policy = policy
-        self._patience_s = patience_s
         self._account = account
         self._pod = pod
         self._payment = payment
-        self._place = place
+        self._location = location
         self._journal = journal
         self._traffic = Traffic()
         self._bundle = make_bundle(pod, account.publisher)
         self._verified = verified
 
-    async def run(self, host: Host, session: Session) -> None:
-        """Pay and send side by side until the pod serves; when it fails, see to the money."""
+    async def run(self, host: Host, session: Session, patience_s: float) -> None:
+        """Pay and send side by side until the pod serves; when it fails, see to the money.
+
+        A provider that goes away is waited for so long, in seconds.
+        """
+        self._patience_s = patience_s
         self._boot = session.binding.boot_id
         name = self._pod.name
-        if self._place.channel is None:
+        if self._location.channel is None:
             self._keep_bundle()
-        self._journal.if_interrupted = _if_interrupted(name, update=self._payment.there)
-        before = await version_of(session, self._place.ref) if self._payment.there else None
-        if self._payment.there:
+        update = self._payment.there  # later it says so of a first deploy's channel too
+        self._journal.if_interrupted = _if_interrupted(name, update=update)
+        before = await version_of(session, self._location.ref) if update else None
+        if update:
             self._tell_stop()
         try:
+            if self._location.channel is not None and self._location.channel.unlock_at:
+                await channel.cancel_notice(self._account, self._payment, self._journal)
             confirmed = await self._persist(host, session)
             self._remember_holder()
         except TrustedPodsError as error:
-            error.where = error.where or provider_name(self._place.row)
+            error.where = error.where or provider_name(self._location.row)
             stands: bool | None = False
-            if self._payment.there:
+            if update:
                 after = await self._after_update(host, session, error, before)
-                self._journal.result["serves"], stands = after.as_json(), after.stands
+                self._progress.serves, stands = after, after.stands
                 error.hint = f"{after.text}; {error.hint}" if error.hint else after.text
-            self._journal.result["money"] = await refund.rescue(
+            self._progress.money = await refund.rescue(
                 self._account, self._payment, name, error, self._journal, in_use=stands
             )
             raise
         self._keep_bundle()
-        self._journal.result |= report.statement_facts(confirmed.statement)
+        self._progress.confirmed = ConfirmedPod.of(confirmed.statement)
         for endpoint in confirmed.statement.endpoints:
             self._journal.event("serving", f"{name} serves at {endpoint.url}", url=endpoint.url)
 
     def _tell_stop(self) -> None:
         """Two versions may not write one volume: such an update has a gap."""
-        stops = bool(self._pod.manifest.volume_mib)
-        self._journal.result["update"] = "stops-first" if stops else "beside"
-        if stops:
+        self._progress.update = update_way(self._pod.manifest.volume_mib)
+        if self._progress.update == "stops-first":
             self._journal.event("stops-first", "the pod has a volume: the version before is stopped first")
 
     async def _after_update(
         self, host: Host, session: Session, error: TrustedPodsError, before: int | None
     ) -> AfterUpdate:
         """Ask what serves now; a provider that went silent is dialled once more."""
-        ref, name = self._place.ref, self._pod.name
+        ref, name = self._location.ref, self._pod.name
         if not isinstance(error, NetworkFailure):
             return await look_after(session, ref, name, before)
         after = not_known(name)
@@ -114,18 +122,18 @@ class Delivery:
 
     def _keep_bundle(self) -> None:
         """What the provider runs, or soon will: `watch` sends it again after a reboot."""
-        account, kept = self._account, channel_hex(self._place.ref.channel)
+        account, kept = self._account, channel_hex(self._location.ref.channel)
         try:
-            records.memos().keep_bundle(kept, account.publisher.secret, self._bundle)
+            records.pod_records().keep_bundle(kept, account.publisher.secret, self._bundle)
         except BadInput as error:
             self._journal.show.warning(f"{error}; after a reboot of the provider deploy again by hand")
 
     def _remember_holder(self) -> None:
         """The boot that holds the bundle, so that a later visit sees when it is another one."""
-        memo = records.load(channel_hex(self._place.ref.channel), self._journal)
-        if memo is not None:
+        record = records.load(channel_hex(self._location.ref.channel), self._journal)
+        if record is not None:
             changed = {"holder": self._boot.hex(), "meter": self._payment.meter}
-            records.keep(memo.model_copy(update=changed), self._journal)
+            records.keep(record.model_copy(update=changed), self._journal)
 
     async def _persist(self, host: Host, session: Session) -> Confirmed:
         """Go on after an outage where the provider and its spool are; blobs and channel are met."""
@@ -143,11 +151,13 @@ class Delivery:
             return await self._attempt(session)
 
     async def _attempt(self, session: Session) -> Confirmed:
-        there = await channel.look(self._account, self._place.ref) if self._known() else self._place.channel
+        there = (
+            await channel.look(self._account, self._location.ref) if self._known() else self._location.channel
+        )
         if there is not None and release.must_move(session, there):
-            memo = records.memos().load(channel_hex(self._place.ref.channel))
+            record = records.pod_records().load(channel_hex(self._location.ref.channel))
             there = await release.move_channel(
-                self._account, session, self._place.ref, there, memo, self._journal
+                self._account, session, self._location.ref, there, record, self._journal
             )
         if there is not None:
             there = await channel.raise_cap(self._account, self._payment, there, self._journal)
@@ -157,17 +167,17 @@ class Delivery:
             await channel.ensure(self._account, self._payment, there, step, self._journal)
 
         provisioning = ProvisionConversation(
-            session, self._place.ref, self._bundle, self._find_pieces, terms, self._journal
+            session, self._location.ref, self._bundle, self._find_pieces, terms, self._journal
         )
         try:
             return await provisioning.run(pay)
         finally:
             self._traffic.add(provisioning.traffic)
-            self._journal.result["sent"] = self._traffic.as_json()
+            self._progress.sent = self._traffic.so_far()
 
     def _known(self) -> bool:
         """Whether the channel may stand otherwise on chain than when this run looked first."""
-        return self._payment.ours or self._place.channel is not None
+        return self._payment.ours or self._location.channel is not None
 
     async def _find_pieces(self) -> Mapping[bytes, Piece]:
         return make_pieces(self._verified, self._account.publisher)

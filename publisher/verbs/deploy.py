@@ -33,12 +33,14 @@ from trustedpods.publisher.delivery import report
 from trustedpods.publisher.images.oci import VerifiedBlob
 from trustedpods.publisher.journal import Journal, Step
 from trustedpods.publisher.market.candidates import Candidate, Reached, first_that_takes, provider_name
-from trustedpods.publisher.market.locations import PodLocation, by_liveness, places
+from trustedpods.publisher.market.locations import PodLocation, by_liveness, pod_locations
 from trustedpods.publisher.market.market import MarketAccount
 from trustedpods.publisher.market.session import Session
 from trustedpods.publisher.payment import channel
 from trustedpods.publisher.payment.channel import ChannelPayment
 from trustedpods.publisher.pod import Pod, verify_images
+from trustedpods.publisher.results.deployed import ChosenProvider, DeployProgress, DeployResult
+from trustedpods.publisher.results.providers import ProviderId
 from trustedpods.publisher.state.names import remember_name
 from trustedpods.publisher.verbs.delivery import Delivery
 from trustedpods.publisher.visits import records
@@ -62,13 +64,16 @@ class DeployOptions:
     patience_s: float = PATIENCE_S
 
 
-async def deploy(options: DeployOptions, account: MarketAccount, pod: Pod, journal: Journal) -> None:
-    """Deploy *pod*; `journal.result` says how it went, also when it raises."""
-    journal.result |= {"pod": pod.name, "publisher": account.publisher.address}
+async def deploy(
+    options: DeployOptions, account: MarketAccount, pod: Pod, progress: DeployProgress, journal: Journal
+) -> DeployResult:
+    """Deploy *pod*; when it raises, *progress* says how far it came and where the money is."""
+    progress.pod, progress.publisher, progress.token = pod.name, account.publisher.address, account.token
     journal.event("manifest", f"{pod.name}: {report.pod_line(pod)}")
     with journal.step("verify"):
         verified = await trio.to_thread.run_sync(verify_images, pod)
-    await Deploy(options, account, pod, verified, journal).run()
+    await Deploy(options, account, pod, verified, progress, journal).run()
+    return progress.result()
 
 
 class Deploy:
@@ -80,8 +85,10 @@ class Deploy:
         account: MarketAccount,
         pod: Pod,
         verified: dict[str, VerifiedBlob],
+        progress: DeployProgress,
         journal: Journal,
     ) -> None:
+        self._progress = progress
         self._options = options
         self._account = account
         self._pod = pod
@@ -96,7 +103,7 @@ class Deploy:
         """List, select, reach, hand over."""
         with self._journal.step("list") as step:
             rows = await self._account.market.rows()
-            known = await places(self._account, self._pod.name, rows)
+            known = await pod_locations(self._account, self._pod.name, rows)
             step.facts["providers"] = len(rows)
         async with open_host(None, []) as host, AsyncExitStack() as stack:
             with self._journal.step("select") as step:
@@ -115,7 +122,7 @@ class Deploy:
     def _select(self, rows: Sequence[RegistryRow], known: Sequence[PodLocation], step: Step) -> Selection:
         """Rank the providers; a pod that lives somewhere stays there."""
         choice = self._options.choice
-        home = next((place for place in by_liveness(known) if place.live.unlock_at == 0), None)
+        home = next((location for location in by_liveness(known) if location.live.unlock_at == 0), None)
         if home is not None:
             if choice is not None and not choice.matches(home.row):
                 raise Refused(
@@ -163,9 +170,9 @@ class Deploy:
     def _reach(
         self, host: Host, selection: Selection, known: Sequence[PodLocation], step: Step
     ) -> AbstractAsyncContextManager[Reached]:
-        places_by_row = {(place.row.owner, place.row.daemon): place for place in known}
+        by_row = {(location.row.owner, location.row.daemon): location for location in known}
         candidates = [
-            Candidate(offer, places_by_row[offer.row.owner, offer.row.daemon]) for offer in selection.offers
+            Candidate(offer, by_row[offer.row.owner, offer.row.daemon]) for offer in selection.offers
         ]
         manifest = self._pod.manifest
         return first_that_takes(
@@ -180,43 +187,46 @@ class Deploy:
 
     async def _hand_over(self, host: Host, reached: Reached) -> None:
         """Say who takes the pod and at what price, then pay and send."""
-        session, place = reached.session, reached.candidate.place
+        session, location = reached.session, reached.candidate.location
         payment = self._payment(reached)
-        self._journal.result |= report.provider_facts(session) | {
-            "channel": channel_hex(place.ref.channel),
-            "price": report.price_facts(reached.candidate.offer.cost, self._account.token),
-        }
-        remember_name(state_dir(), channel_hex(place.ref.channel), self._pod.name)
+        self._progress.chosen = ChosenProvider(
+            ProviderId.of(session.row), session.machine, location.ref.channel, reached.candidate.offer.cost
+        )
+        remember_name(state_dir(), channel_hex(location.ref.channel), self._pod.name)
         self._journal.event(
             "provider", report.provider_line(session, reached.candidate.offer, self._account.token)
         )
         self._tell_cap(reached, payment)
-        if place.channel is None:
+        if location.channel is None:
             await channel.check_funds(self._account, payment.amount)
-        elif place.channel.unlock_at:
-            await channel.cancel_notice(self._account, payment, self._journal)
-        patience = self._options.patience_s
-        self._remember(session, place)
+        self._remember(session, location)
         handing = Delivery(
-            self._account, self._pod, self._verified, payment, place, self._policy, patience, self._journal
+            self._account,
+            self._pod,
+            self._verified,
+            payment,
+            location,
+            self._policy,
+            self._progress,
+            self._journal,
         )
-        await handing.run(host, session)
+        await handing.run(host, session, self._options.patience_s)
 
-    def _remember(self, session: Session, place: PodLocation) -> None:
+    def _remember(self, session: Session, location: PodLocation) -> None:
         """Keep what is known of the pod before anything is paid, so that `watch` looks after it."""
-        memo = records.load(channel_hex(place.ref.channel), self._journal) or records.begin(
-            self._account, self._pod.name, place
+        record = records.load(channel_hex(location.ref.channel), self._journal) or records.begin(
+            self._account, self._pod.name, location
         )
-        memo = records.deployed(
-            memo, self._shape, self._pod.loaded.path, self._pod.manifest.spec.trust, self._policy_name
+        record = records.deployed(
+            record, self._shape, self._pod.loaded.path, self._pod.manifest.spec.trust, self._policy_name
         )
-        records.keep(records.attested(memo, session, self._policy), self._journal)
+        records.keep(records.attested(record, session, self._policy), self._journal)
 
     def _payment(self, reached: Reached) -> ChannelPayment:
         profile, token, shape = reached.session.profile, self._account.token, self._shape
         cost = cost_of(shape, profile.prices, profile.least)
         amount = cost.deposit(self._funding, token, profile.grace_s)
-        if reached.candidate.place.channel is None and amount < profile.least.deposit:
+        if reached.candidate.location.channel is None and amount < profile.least.deposit:
             least = token.text(profile.least.deposit)
             raise InsufficientFunds(
                 f"the provider asks for a deposit of {least}, this is {token.text(amount)}",
@@ -224,9 +234,9 @@ class Deploy:
                 hint="pay in more with --deposit",
             )
         limit = self._requirements(None, paid=False).max_cost_per_day
-        there = reached.candidate.place.channel
+        there = reached.candidate.location.channel
         return ChannelPayment(
-            ref=reached.candidate.place.ref,
+            ref=reached.candidate.location.ref,
             meter=address_from_bytes(reached.session.binding.meter),
             terms=terms_of(shape, profile.prices, profile.least, limit),
             amount=amount,
@@ -236,7 +246,7 @@ class Deploy:
 
     def _tell_cap(self, reached: Reached, payment: ChannelPayment) -> None:
         """That not all replicas may run at once under the publisher's limit."""
-        there = reached.candidate.place.channel
+        there = reached.candidate.location.channel
         terms = payment.raised or (payment.terms if there is None else there.terms)
         shape, most = self._shape, self._shape.max_replicas
         replicas = replicas_within(shape, terms, reached.session.profile.least.idle_mib)

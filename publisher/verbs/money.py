@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """`fund`, `close` and `balance`: verbs between the publisher and the payment contract alone."""
 
+from dataclasses import replace
+from typing import Literal
+
 import trio
 
 from trustedpods.contracts.records import Channel, OpenedChannel
@@ -13,12 +16,23 @@ from trustedpods.publisher.context import state_dir
 from trustedpods.publisher.core.cost import Shape, cost_of
 from trustedpods.publisher.core.money import Funding
 from trustedpods.publisher.journal import Journal
-from trustedpods.publisher.market.candidates import provider_name
 from trustedpods.publisher.market.locations import PodLocation, find_pod
 from trustedpods.publisher.market.market import MarketAccount
+from trustedpods.publisher.output.json_parts import transaction_json
 from trustedpods.publisher.payment import channel, refund
+from trustedpods.publisher.results.money import (
+    BalanceResult,
+    ChannelBalance,
+    ClosedChannel,
+    CloseProgress,
+    CloseResult,
+    DepositOutcome,
+    FundProgress,
+    FundResult,
+    MinedTransaction,
+)
+from trustedpods.publisher.results.providers import ProviderId
 from trustedpods.publisher.state.names import known_names
-from trustedpods.publisher.verbs.pods import place_facts
 
 
 def top_up_amount(
@@ -38,110 +52,108 @@ def top_up_amount(
 
 
 async def fund(
-    account: MarketAccount, name: str, funding: Funding, shape: Shape | None, journal: Journal
-) -> None:
-    """Add to the pod's channel; *shape* is the pod's, where its manifest is at hand."""
-    place, _ = await find_pod(account, name)
-    amount = top_up_amount(account, place.live, funding, shape)
+    account: MarketAccount,
+    name: str,
+    funding: Funding,
+    shape: Shape | None,
+    progress: FundProgress,
+    journal: Journal,
+) -> FundResult:
+    """Add to the pod's channel; *shape* is the pod's, where its manifest is at hand.
+
+    When it raises after the money moved, *progress* has the transaction.
+    """
+    location, _ = await find_pod(account, name)
+    amount = top_up_amount(account, location.live, funding, shape)
     await channel.check_funds(account, amount)
-    if place.live.unlock_at:
+    if location.live.unlock_at:
         journal.show.warning("the channel is unlocking: a top-up does not take the notice back, deploy does")
-    receipt = await account.chain.top_up(account.publisher.key, place.ref.owner, place.ref.channel, amount)
-    after = await channel.look(account, place.ref) or place.live
-    journal.result |= {
-        "pod": name,
-        **place_facts(account, PodLocation(place.row, place.ref, after)),
-        "paid": account.token.number(amount),
-        **channel.receipt_facts(receipt),
-    }
+    ref = location.ref
+    receipt = await account.chain.top_up(account.publisher.key, ref.owner, ref.channel, amount)
+    transaction = MinedTransaction.of(receipt)
+    progress.done = FundResult(name, account.token, location.pod_channel, amount, transaction)
+    after = await channel.look(account, ref)
+    if after is not None:
+        progress.done = replace(progress.done, channel=replace(location.pod_channel, live=after))
+    return progress.done
 
 
-async def close(account: MarketAccount, name: str, wait: bool, journal: Journal) -> None:
+async def close(
+    account: MarketAccount, name: str, wait: bool, progress: CloseProgress, journal: Journal
+) -> CloseResult:
     """Get a channel's money back: give notice, and close it once that is over.
 
     Every channel under the pod's name is taken, as a failed deploy may have left one elsewhere.
+    When it raises, *progress* has those that were seen to.
     """
-    place, others = await find_pod(account, name)
-    outcomes = []
-    for one in (place, *others):
+    location, others = await find_pod(account, name, everywhere=True)
+    progress.pod, progress.token = name, account.token
+    for one in (location, *others):
         outcome = await _close(account, one, name, wait, journal)
-        outcomes.append(
-            {"provider": provider_name(one.row), "channel": channel_hex(one.ref.channel), **outcome}
-        )
-    journal.result |= {"pod": name, "token": account.token.symbol, "channels": outcomes}
+        progress.channels.append(ClosedChannel(ProviderId.of(one.row), one.ref.channel, outcome))
+    return CloseResult(name, account.token, tuple(progress.channels))
 
 
 async def _close(
-    account: MarketAccount, place: PodLocation, name: str, wait: bool, journal: Journal
-) -> dict[str, object]:
-    noted = await refund.give_notice(account, place.ref, name, journal)
-    while noted["state"] == "unlocking":
-        current = await channel.look(account, place.ref)
+    account: MarketAccount, location: PodLocation, name: str, wait: bool, journal: Journal
+) -> DepositOutcome:
+    noted = await refund.give_notice(account, location.ref, name, journal)
+    while noted.state == "unlocking":
+        current = await channel.look(account, location.ref)
         if current is None:
-            return await refund.refunded(account, place.ref, journal)
+            return await refund.refunded(account, location.ref, journal)
         head = await account.chain.head()
         if head.time >= current.unlock_at:
-            return await _end(account, place, journal)
+            return await _end(account, location, journal)
         if not wait:
             return noted
         await trio.sleep(min(30, max(1, current.unlock_at - head.time)))
     return noted
 
 
-async def _end(account: MarketAccount, place: PodLocation, journal: Journal) -> dict[str, object]:
+async def _end(account: MarketAccount, location: PodLocation, journal: Journal) -> DepositOutcome:
     try:
-        receipt = await account.chain.close(account.publisher.key, place.ref.owner, place.ref.salt)
+        receipt = await account.chain.close(account.publisher.key, location.ref.owner, location.ref.salt)
     except Refused as error:
         if error.rule != "Unknown":
             raise
-        return await refund.refunded(account, place.ref, journal)  # the provider released it just now
+        return await refund.refunded(account, location.ref, journal)  # the provider released it just now
+    transaction = MinedTransaction.of(receipt)
     text = f"closed: {account.token.text(receipt.moved)} came back"
-    facts = channel.receipt_facts(receipt)
-    journal.event("closed", text, **facts)
-    return {
-        "state": "closed",
-        "refund": account.token.number(receipt.moved),
-        "refund_units": str(receipt.moved),
-        **facts,
-    }
+    journal.event("closed", text, **transaction_json(transaction))
+    return DepositOutcome("closed", refund=receipt.moved, transaction=transaction)
 
 
-async def balance(account: MarketAccount, journal: Journal) -> None:
+async def balance(account: MarketAccount) -> BalanceResult:
     """Tokens, coin for gas, and every channel that the publisher opened, as far as events tell."""
-    address, token = account.publisher.address, account.token
+    address = account.publisher.address
     opened = await account.chain.opened_by(address)
     names = known_names(state_dir())
-    journal.result |= {
-        "publisher": address,
-        "token": token.symbol,
-        "balance": token.number(await account.chain.token_balance(address)),
-        "balance_units": str(await account.chain.token_balance(address)),
-        "gas_wei": str(await account.chain.gas_balance(address)),
-        "owed": token.number(await account.chain.owed(address)),
-        "channels": [await _state(account, one, names.get(channel_hex(one.channel))) for one in opened],
-    }
+    return BalanceResult(
+        publisher=address,
+        token=account.token,
+        balance=TokenUnits(await account.chain.token_balance(address)),
+        gas_wei=await account.chain.gas_balance(address),
+        owed=TokenUnits(await account.chain.owed(address)),
+        channels=tuple([await _state(account, one, names.get(channel_hex(one.channel))) for one in opened]),
+    )
 
 
-async def _state(account: MarketAccount, opened: OpenedChannel, name: str | None) -> dict[str, object]:
+async def _state(account: MarketAccount, opened: OpenedChannel, name: str | None) -> ChannelBalance:
     """One channel: open, unlocking, or closed with its refund."""
-    token = account.token
-    facts: dict[str, object] = {
-        "channel": channel_hex(opened.channel),
-        "name": name,
-        "owner": opened.owner,
-        "deposit": token.number(opened.amount),
-        "opened_tx": "0x" + opened.tx_hash.hex(),
-    }
+    closed = ChannelBalance(
+        channel=opened.channel,
+        name=name,
+        owner=opened.owner,
+        deposit=opened.amount,
+        opened_tx=opened.tx_hash,
+        state="closed",
+    )
     (current,) = await account.chain.channels(opened.owner, [opened.channel])
     if current is not None:
-        state = "unlocking" if current.unlock_at else "open"
-        return facts | {
-            "state": state,
-            "left": token.number(current.left),
-            "unlock_at": current.unlock_at or None,
-        }
+        state: Literal["open", "unlocking"] = "unlocking" if current.unlock_at else "open"
+        return replace(closed, state=state, left=current.left, unlock_at=current.unlock_at or None)
     ended = await account.chain.channel_events(opened.owner, opened.channel)
     if ended.closed is None:
-        return facts | {"state": "closed"}
-    refund = {"refund": token.number(ended.closed.refund), "refund_units": str(ended.closed.refund)}
-    return facts | {"state": "closed", **refund, "tx": "0x" + ended.closed.tx_hash.hex()}
+        return closed
+    return replace(closed, refund=ended.closed.refund, closed_tx=ended.closed.tx_hash)

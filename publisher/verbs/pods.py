@@ -3,154 +3,163 @@
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
 
-from trustedpods.protocol.errors import NetworkFailure, Refused, RemoteProtocolError
-from trustedpods.protocol.ids import CHANNEL_ID_BITS, channel_hex
+from trustedpods.protocol.errors import NetworkFailure, Refused, RemoteProtocolError, TrustedPodsError
+from trustedpods.protocol.ids import CHANNEL_ID_BITS, PodRef, channel_hex
 from trustedpods.protocol.messages.base import Done, Progress
-from trustedpods.protocol.messages.pod import DeleteBody, LogLines, LogsBody, PodStatus, Statement, StatusBody
+from trustedpods.protocol.messages.pod import DeleteBody, LogLines, LogsBody, PodStatus, Statement
 from trustedpods.protocol.net import open_host
 from trustedpods.protocol.sealing.replies import verify_statement
+from trustedpods.protocol.units import TokenUnits
 from trustedpods.publisher.attestation.policies import policy_for
-from trustedpods.publisher.delivery import report
 from trustedpods.publisher.journal import Journal
-from trustedpods.publisher.market.candidates import provider_name
-from trustedpods.publisher.market.locations import PodLocation, find_pod
+from trustedpods.publisher.market.locations import find_pod
 from trustedpods.publisher.market.market import MarketAccount
-from trustedpods.publisher.market.session import Session, next_generation
+from trustedpods.publisher.market.session import next_generation
 from trustedpods.publisher.payment import refund
+from trustedpods.publisher.results.confirmed import ConfirmedPod
+from trustedpods.publisher.results.money import DepositOutcome
+from trustedpods.publisher.results.pods import (
+    DeleteProgress,
+    DeleteResult,
+    LogPiece,
+    LogsResult,
+    StatusResult,
+    VisitProgress,
+)
 from trustedpods.publisher.visits import records
-from trustedpods.publisher.visits.visit import Mend, enter, no_bundle
+from trustedpods.publisher.visits.visit import Mend, Visit, enter, no_bundle
 
 DELETE_TIMEOUT_S = 300.0
 """Between two events of a removal: a namespace with volumes takes its time."""
 
 
-@dataclass(frozen=True, slots=True)
-class PodVisit:
-    """A pod's provider, attested, and other places that hold money under the pod's name."""
-
-    place: PodLocation
-    others: list[PodLocation]
-    session: Session
-
-
 @asynccontextmanager
 async def visit(
-    account: MarketAccount, name: str, journal: Journal, *, ended: bool = False, mend: Mend = "release"
-) -> AsyncIterator[PodVisit]:
+    account: MarketAccount,
+    name: str,
+    progress: VisitProgress,
+    journal: Journal,
+    *,
+    ended: bool = False,
+    mend: Mend = "release",
+) -> AsyncIterator[Visit]:
     """Find the pod *name*, dial its provider and verify its evidence; see `find_pod` for *ended*.
 
     The same policy holds as when the pod was deployed from here. A provider that was restarted since
-    is given what *mend* says.
+    is given what *mend* says. *progress* is filled as it becomes known.
     """
-    place, others = await find_pod(account, name, ended=ended)
-    journal.result |= {"pod": name, "publisher": account.publisher.address} | place_facts(account, place)
-    if others:
-        journal.result["other_channels"] = [place_facts(account, other) for other in others]
-    memo = records.load(channel_hex(place.ref.channel), journal) or records.begin(account, name, place)
-    policy = policy_for(account.market, memo.trust, memo.policy)
+    location, others = await find_pod(account, name, ended=ended)
+    progress.name, progress.publisher, progress.token = name, account.publisher.address, account.token
+    progress.channel, progress.others = location.pod_channel, tuple(other.pod_channel for other in others)
+    record = records.load(channel_hex(location.ref.channel), journal) or records.begin(
+        account, name, location
+    )
+    policy = policy_for(account.market, record.trust, record.policy)
     async with open_host(None, []) as host, AsyncExitStack() as stack:
-        visit = await enter(stack, account, host, place, memo, policy, journal)
-        journal.result |= report.provider_facts(visit.session)
+        entered = await enter(stack, account, host, location, record, policy, journal)
+        progress.machine = entered.session.machine
         try:
-            await visit.mend(mend)
+            await entered.mend(mend)
         except Refused as error:
             if not no_bundle(error):
                 raise
             journal.show.warning(f"{error}; {error.hint}")
-        journal.result |= records.memo_facts(visit.memo)
-        yield PodVisit(visit.place, others, visit.session)
+        progress.attested = records.last_attestation(entered.record)
+        yield entered
 
 
-def place_facts(account: MarketAccount, place: PodLocation) -> dict[str, object]:
-    """A pod's provider and channel, as they stand on chain."""
-    facts: dict[str, object] = {
-        "provider": {
-            "name": provider_name(place.row),
-            "owner": place.row.owner,
-            "daemon": place.row.daemon,
-            "endpoint": place.row.endpoint,
-        },
-        "channel": channel_hex(place.ref.channel),
-        "channel_open": place.channel is not None,
-        "token": account.token.symbol,
-    }
-    if place.channel is None:
-        return facts
-    return facts | {
-        "left": account.token.number(place.channel.left),
-        "left_units": str(place.channel.left),
-        "unlock_at": place.channel.unlock_at or None,
-        "up_to": place.channel.up_to,
-    }
-
-
-async def status(account: MarketAccount, name: str, journal: Journal) -> None:
+async def status(
+    account: MarketAccount, name: str, progress: VisitProgress, journal: Journal
+) -> StatusResult:
     """What the pod does, where it is reached, how long its money lasts."""
-    async with visit(account, name, journal, ended=True) as visited:
-        answer = await visited.session.ask(
-            "status", visited.place.ref, StatusBody(), next_generation(), PodStatus
-        )
+    async with visit(account, name, progress, journal, ended=True) as visited:
+        answer = await visited.status()
         statement = _statement(visited, answer)
-    token = account.token
-    journal.result |= {
-        "phase": answer.phase,
-        "reason": answer.reason,
-        "version": answer.version,
-        "failure": answer.failure.model_dump() if answer.failure else None,
-        "replicas": answer.replicas,
-        "ready": answer.ready,
-        "runway_s": answer.runway_s,
-        "deposit": token.number(answer.deposit),
-        "claimed": token.number(answer.claimed),
-        "accrued": token.number(answer.accrued),
-        "pod_events": [event.model_dump() for event in answer.events],
-    }
-    if statement is not None:
-        journal.result |= report.statement_facts(statement)
+    return StatusResult(
+        pod=progress.visited(),
+        phase=answer.phase,
+        reason=answer.reason,
+        version=answer.version,
+        failure=answer.failure,
+        replicas=answer.replicas,
+        ready=answer.ready,
+        runway_s=answer.runway_s,
+        deposit=TokenUnits(answer.deposit),
+        claimed=TokenUnits(answer.claimed),
+        accrued=TokenUnits(answer.accrued),
+        events=tuple(answer.events),
+        confirmed=None if statement is None else ConfirmedPod.of(statement),
+    )
 
 
-def _statement(visited: PodVisit, answer: PodStatus) -> Statement | None:
+def _statement(visited: Visit, answer: PodStatus) -> Statement | None:
     """The provider's word, signed by the attested key, for this pod."""
     if answer.statement is None:
         return None
     statement = verify_statement(answer.statement, visited.session.binding.reply_key)
-    if statement.channel != visited.place.ref.channel.to_bytes(CHANNEL_ID_BITS // 8, "big"):
+    if statement.channel != visited.location.ref.channel.to_bytes(CHANNEL_ID_BITS // 8, "big"):
         raise RemoteProtocolError("the provider's statement is about another pod", rule="statement-channel")
     return statement
 
 
 async def logs(
-    account: MarketAccount, name: str, body: LogsBody, write: Callable[[LogLines], None], journal: Journal
-) -> None:
-    """Hand each piece of a container's output to *write*, with the run that wrote it."""
+    account: MarketAccount,
+    name: str,
+    body: LogsBody,
+    write: Callable[[LogPiece], None],
+    progress: VisitProgress,
+    journal: Journal,
+) -> LogsResult:
+    """Hand each piece of a container's output to *write*, with the run that wrote it.
+
+    The result has none of them.
+    """
     async with (
-        visit(account, name, journal) as visited,
-        visited.session.converse("logs", visited.place.ref, body, next_generation()) as conversation,
+        visit(account, name, progress, journal) as visited,
+        visited.session.converse("logs", visited.location.ref, body, next_generation()) as conversation,
     ):
         while not conversation.finished:
             reply = await conversation.reply(LogLines, Done, timeout=None if body.follow else 60.0)
             if isinstance(reply, LogLines):
-                write(reply)
+                write(LogPiece.of(reply))
+    return LogsResult(progress.visited())
 
 
-async def delete(account: MarketAccount, name: str, journal: Journal) -> None:
-    """Have the pod settled, released and removed; report the refund."""
-    async with visit(account, name, journal, mend="move") as visited:
-        ref = visited.place.ref
-        body = DeleteBody()
-        async with visited.session.converse("delete", ref, body, next_generation()) as conversation:
-            while not conversation.finished:
-                reply = await conversation.reply(Progress, Done, timeout=DELETE_TIMEOUT_S)
-                if isinstance(reply, Progress):
-                    journal.event(f"provider:{reply.step}", reply.text)
+async def delete(
+    account: MarketAccount, name: str, progress: DeleteProgress, journal: Journal
+) -> DeleteResult:
+    """Have the pod settled, released and removed; report the refund.
+
+    When the provider fails in the middle, *progress* says where the deposit is.
+    """
+    async with visit(account, name, progress, journal, mend="move") as visited:
+        ref = visited.location.ref
+        try:
+            await _remove(visited, journal)
+        except TrustedPodsError:
+            progress.money = await refund.find_out(account, ref, name, journal)
+            raise
     journal.event("deleted", f"{name} is removed")
+    return DeleteResult(progress.visited(), await _get_back(account, ref, name, journal))
+
+
+async def _remove(visited: Visit, journal: Journal) -> None:
+    """Ask for the removal, and follow it to its end."""
+    ref, body = visited.location.ref, DeleteBody()
+    async with visited.session.converse("delete", ref, body, next_generation()) as conversation:
+        while not conversation.finished:
+            reply = await conversation.reply(Progress, Done, timeout=DELETE_TIMEOUT_S)
+            if isinstance(reply, Progress):
+                journal.event(f"provider:{reply.step}", reply.text)
+
+
+async def _get_back(account: MarketAccount, ref: PodRef, name: str, journal: Journal) -> DepositOutcome:
+    """The deposit of a pod that is removed."""
     try:
         if await refund.wait_released(account, ref, refund.RELEASE_WAIT_S, journal):
-            journal.result["money"] = await refund.refunded(account, ref, journal)
-        else:
-            journal.result["money"] = await refund.give_notice(account, ref, name, journal)
+            return await refund.refunded(account, ref, journal)
+        return await refund.give_notice(account, ref, name, journal)
     except NetworkFailure as failure:
         journal.show.warning(f"the pod is removed; the chain does not answer ({failure.what})")
-        journal.result["money"] = {"state": "unknown"}
+        return DepositOutcome("unknown")

@@ -5,16 +5,20 @@ import trio
 
 from trustedpods.contracts.registry_rows import RegistryRow
 from trustedpods.contracts.terms import DAY_S, due
+from trustedpods.protocol.attestation.verdict import Verdict
 from trustedpods.protocol.errors import TrustedPodsError
-from trustedpods.protocol.messages.provider import Prices
 from trustedpods.protocol.net import Host, open_host
 from trustedpods.protocol.units import KIB, Usage
-from trustedpods.publisher.context import MarketFile
-from trustedpods.publisher.core.money import HOUR_S, Token
-from trustedpods.publisher.journal import Journal, error_facts
-from trustedpods.publisher.market.candidates import provider_name
-from trustedpods.publisher.market.market import OpenMarket, open_market
+from trustedpods.publisher.core.money import HOUR_S
+from trustedpods.publisher.market.market import OpenMarket
 from trustedpods.publisher.parallel import open_nursery
+from trustedpods.publisher.results.errors import ErrorReport
+from trustedpods.publisher.results.providers import (
+    ListedProvider,
+    ListPrices,
+    ProviderId,
+    ProvidersResult,
+)
 from trustedpods.publisher.verbs.attest import prove
 
 PROBES = 8
@@ -23,22 +27,21 @@ PROBES = 8
 MONTH_S = 30 * DAY_S
 
 
-async def list_providers(file: MarketFile, attest: bool, journal: Journal) -> None:
+async def list_providers(market: OpenMarket, attest: bool) -> ProvidersResult:
     """Every row, cheapest core first; with *attest*, what its evidence says."""
-    async with open_market(file) as market:
-        rows = await market.rows()
-        evidence = await _attest_all(market, rows) if attest else {}
-    ranked = sorted(rows, key=lambda row: (_units(row.prices, _CORE_HOUR), row.owner, row.daemon))
-    journal.result |= {
-        "token": market.token.symbol,
-        "simulated": file.simulated_root is not None,
-        "providers": [_row_facts(row, market.token) | evidence.get(id(row), {}) for row in ranked],
-    }
+    rows = await market.rows()
+    proofs = await _attest_all(market, rows) if attest else {}
+    ranked = sorted(rows, key=lambda row: (due(_CORE_HOUR, row.prices), row.owner, row.daemon))
+    return ProvidersResult(
+        token=market.token,
+        simulated=market.file.simulated_root is not None,
+        providers=tuple(_listed(row, proofs.get(id(row))) for row in ranked),
+    )
 
 
-async def _attest_all(market: OpenMarket, rows: list[RegistryRow]) -> dict[int, dict[str, object]]:
+async def _attest_all(market: OpenMarket, rows: list[RegistryRow]) -> dict[int, Verdict | ErrorReport]:
     """What each row's provider proves, by the row's id()."""
-    found: dict[int, dict[str, object]] = {}
+    found: dict[int, Verdict | ErrorReport] = {}
     limit = trio.CapacityLimiter(PROBES)
 
     async def probe(host: Host, row: RegistryRow) -> None:
@@ -51,39 +54,33 @@ async def _attest_all(market: OpenMarket, rows: list[RegistryRow]) -> dict[int, 
     return found
 
 
-async def _proof(market: OpenMarket, host: Host, row: RegistryRow) -> dict[str, object]:
+async def _proof(market: OpenMarket, host: Host, row: RegistryRow) -> Verdict | ErrorReport:
     try:
         return await prove(market, host, row)
     except TrustedPodsError as error:
-        return {"evidence": f"{error.code}: {error}", "error": error_facts(error)}
+        return ErrorReport.of(error)
 
 
 _CORE_HOUR = Usage(cpu_core_ms=1000 * HOUR_S)
 _GIB_HOUR = Usage(memory_mib_s=KIB * HOUR_S)
 _GIB_MONTH = Usage(storage_mib_s=KIB * MONTH_S)
 _GIB_OUT = Usage(egress_kib=KIB * KIB)
+_GIB_IN = Usage(ingress_kib=KIB * KIB)
 
 
-def _units(prices: Prices, usage: Usage) -> int:
-    return due(usage, prices)
-
-
-def _row_facts(row: RegistryRow, token: Token) -> dict[str, object]:
-    return {
-        "name": provider_name(row),
-        "owner": row.owner,
-        "daemon": row.daemon,
-        "class": row.trust,
-        "region": row.region,
-        "tee": row.tee,
-        "endpoint": row.endpoint,
-        "updated_at": row.updated_at,
-        "core_hour": token.number(_units(row.prices, _CORE_HOUR)),
-        "gib_hour": token.number(_units(row.prices, _GIB_HOUR)),
-        "stored_gib_month": token.number(_units(row.prices, _GIB_MONTH)),
-        "egress_gib": token.number(_units(row.prices, _GIB_OUT)),
-        "ingress_gib": token.number(_units(row.prices, Usage(ingress_kib=KIB * KIB))),
-        "least_deposit": token.number(row.least.deposit),
-        "unlock_s": row.least.unlock_s,
-        "idle_mib": row.least.idle_mib,
-    }
+def _listed(row: RegistryRow, proof: Verdict | ErrorReport | None) -> ListedProvider:
+    return ListedProvider(
+        provider=ProviderId.of(row),
+        trust=row.trust,
+        tee=tuple(row.tee),
+        updated_at=row.updated_at,
+        prices=ListPrices(
+            core_hour=due(_CORE_HOUR, row.prices),
+            gib_hour=due(_GIB_HOUR, row.prices),
+            stored_gib_month=due(_GIB_MONTH, row.prices),
+            egress_gib=due(_GIB_OUT, row.prices),
+            ingress_gib=due(_GIB_IN, row.prices),
+        ),
+        least=row.least,
+        proof=proof,
+    )

@@ -32,14 +32,16 @@ from trustedpods.publisher.attestation.policies import policy_for
 from trustedpods.publisher.core import watch
 from trustedpods.publisher.core.cost import cost_of
 from trustedpods.publisher.core.money import DAY_S, HOUR_S, duration_text
-from trustedpods.publisher.core.trust import trust_text
-from trustedpods.publisher.journal import Journal, error_facts
+from trustedpods.publisher.journal import Journal
 from trustedpods.publisher.market.locations import PodLocation
 from trustedpods.publisher.market.market import MarketAccount
 from trustedpods.publisher.parallel import open_nursery
 from trustedpods.publisher.payment import channel as channels
 from trustedpods.publisher.payment import refund
-from trustedpods.publisher.state.pod_records import PodMemo
+from trustedpods.publisher.results.errors import ErrorReport
+from trustedpods.publisher.results.money import DepositOutcome, MinedTransaction
+from trustedpods.publisher.results.watched import WatchedPod, WatchResult
+from trustedpods.publisher.state.pod_records import PodRecord
 from trustedpods.publisher.verbs.audit import examine
 from trustedpods.publisher.visits import records
 from trustedpods.publisher.visits.release import AWAITING_KEY
@@ -67,96 +69,105 @@ class WatchOptions:
 
 
 @dataclass(slots=True)
-class Watched:
-    """What became of one pod in a round; `exit` is the code that it would end with alone.
+class _Findings:
+    """What is known of one pod in a round so far; see `WatchedPod`.
 
     `violated`: evidence or usage does not hold, which no outage and no delay can explain.
     """
 
-    memo: PodMemo
+    record: PodRecord
     state: str = "ok"
-    exit: int = 0
+    exit_code: int = 0
     actions: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
-    facts: dict[str, object] = field(default_factory=dict)
     violated: bool = False
+    status: PodStatus | None = None
+    error: TrustedPodsError | None = None
+    paid: TokenUnits | None = None
+    transaction: MinedTransaction | None = None
+    money: DepositOutcome | None = None
 
     def bad(self, state: str, code: int, *problems: str) -> None:
         """Something does not hold; the worst of several counts."""
         self.problems += problems
-        self.exit = watch.worst((self.exit, code))
-        if self.exit == code:
+        self.exit_code = watch.worst((self.exit_code, code))
+        if self.exit_code == code:
             self.state = state
 
-    def as_json(self) -> dict[str, object]:
-        """For `-o json`."""
-        return {
-            "pod": self.memo.name,
-            "provider": f"{self.memo.owner}/{self.memo.daemon}",
-            "class": self.memo.trust,
-            "channel": self.memo.channel,
-            "state": self.state,
-            "exit": self.exit,
-            "actions": self.actions,
-            "problems": self.problems,
-            **records.memo_facts(self.memo),
-            **self.facts,
-        }
+    def result(self) -> WatchedPod:
+        """What became of the pod."""
+        record, status = self.record, self.status
+        return WatchedPod(
+            name=record.name,
+            owner=Address(record.owner),
+            daemon=record.daemon,
+            trust=record.trust,
+            simulated=record.simulated,
+            channel=record.channel,
+            state=self.state,
+            exit_code=self.exit_code,
+            actions=tuple(self.actions),
+            problems=tuple(self.problems),
+            attested=records.last_attestation(record),
+            phase=None if status is None else status.phase,
+            runway_s=None if status is None else status.runway_s,
+            error=None if self.error is None else ErrorReport.of(self.error),
+            paid=self.paid,
+            transaction=self.transaction,
+            money=self.money,
+        )
 
-    def line(self) -> str:
-        """For people: OPEN, SIMULATED and whatever is wrong cannot be overlooked."""
-        trust = trust_text(self.memo.trust, simulated=self.memo.simulated)
-        provider = f"{self.memo.owner}/{self.memo.daemon}"
-        text = f"{self.memo.name}  {self.state.upper() if self.exit else self.state}  {provider} [{trust}]"
-        for extra in ("; ".join(self.actions), "; ".join(self.problems)):
-            text += f"  {extra}" if extra else ""
-        return text
 
-
-async def watch_round(account: MarketAccount, options: WatchOptions, journal: Journal) -> list[Watched]:
+async def watch_round(account: MarketAccount, options: WatchOptions, journal: Journal) -> WatchResult:
     """One look at every pod that this client keeps, or at those that are named.
 
     One pod's trouble is in its result and stops no other. Raises `Refused` for a name that is not
     known here, `NetworkFailure` when the chain does not answer.
     """
     chosen = _chosen(records.mine(account, journal), options.names)
-    results = [Watched(memo) for memo in chosen]
+    found = [_Findings(record) for record in chosen]
     limit = trio.CapacityLimiter(PODS_AT_ONCE)
 
-    async def one(result: Watched) -> None:
+    async def one(findings: _Findings) -> None:
         async with limit:
-            await _Look(account, host, options, result, journal).run()
+            await _Look(account, host, options, findings, journal).run()
+            journal.show.line(findings.result().line)
 
     async with open_host(None, []) as host, open_nursery() as nursery:
-        for result in results:
-            nursery.start_soon(one, result)
-    return results
+        for findings in found:
+            nursery.start_soon(one, findings)
+    return WatchResult(account.token, tuple(findings.result() for findings in found))
 
 
-def _chosen(known: Sequence[PodMemo], names: Sequence[str]) -> list[PodMemo]:
+def _chosen(known: Sequence[PodRecord], names: Sequence[str]) -> list[PodRecord]:
     for name in names:
-        if name not in {memo.name for memo in known}:
+        if name not in {record.name for record in known}:
             raise Refused(
                 f"no pod {name!r} is kept here",
                 rule="unknown-pod",
                 hint="a pod is kept by `trustedpods deploy`; `trustedpods status` finds it from any machine",
             )
-    return [memo for memo in known if not names or memo.name in names]
+    return [record for record in known if not names or record.name in names]
 
 
 class _Look:
     """One pod in one round."""
 
     def __init__(
-        self, account: MarketAccount, host: Host, options: WatchOptions, result: Watched, journal: Journal
+        self,
+        account: MarketAccount,
+        host: Host,
+        options: WatchOptions,
+        findings: _Findings,
+        journal: Journal,
     ) -> None:
         self._account = account
         self._host = host
         self._options = options
-        self._result = result
+        self._findings = findings
         self._journal = journal
-        memo = result.memo
-        self._ref: PodRef = account.publisher.ref(Address(memo.owner), memo.daemon, memo.name)
+        record = findings.record
+        self._ref: PodRef = account.publisher.ref(Address(record.owner), record.daemon, record.name)
 
     async def run(self) -> None:
         """Everything, through short outages; what fails is the pod's result."""
@@ -176,76 +187,89 @@ class _Look:
                 self._failed(error)
             break
         await self._unlock_if_bad()
-        self._journal.show.line(self._result.line())
 
     def _start_over(self) -> None:
         """A new attempt finds new problems; what was done stays done."""
-        self._result.violated = False
-        self._result.problems, self._result.exit, self._result.state = [], 0, "ok"
+        self._findings.violated = False
+        self._findings.problems, self._findings.exit_code, self._findings.state = [], 0, "ok"
 
     def _failed(self, error: TrustedPodsError) -> None:
         state = "does not verify" if isinstance(error, EvidenceRefused) else error.code
-        self._result.facts["error"] = error_facts(error)
-        self._result.violated |= isinstance(error, EvidenceRefused)
-        self._result.bad(state, int(error.exit_code), str(error), *([error.hint] if error.hint else []))
+        self._findings.error = error
+        self._findings.violated |= isinstance(error, EvidenceRefused)
+        self._findings.bad(state, int(error.exit_code), str(error), *([error.hint] if error.hint else []))
 
     async def _once(self) -> None:
-        memo = records.memos().load(self._result.memo.channel) or self._result.memo
+        record = records.pod_records().load(self._findings.record.channel) or self._findings.record
         live = await channels.look(self._account, self._ref)
         if live is None:
-            self._no_channel(memo)
+            self._no_channel(record)
             return
-        place = PodLocation(await self._row(), self._ref, live)
-        policy = policy_for(self._account.market, memo.trust, self._options.policy or memo.policy)
+        row = await self._row()
+        if row is None:
+            self._vanished(live.unlock_at)
+            return
+        location = PodLocation(row, self._ref, live)
+        policy = policy_for(self._account.market, record.trust, self._options.policy or record.policy)
         async with AsyncExitStack() as stack:
             try:
-                visit = await enter(stack, self._account, self._host, place, memo, policy, self._journal)
+                visit = await enter(stack, self._account, self._host, location, record, policy, self._journal)
             finally:
-                self._result.memo = records.memos().load(memo.channel) or memo
+                self._findings.record = records.pod_records().load(record.channel) or record
             await self._look_after(visit)
 
-    def _no_channel(self, memo: PodMemo) -> None:
+    def _no_channel(self, record: PodRecord) -> None:
         """The channel was closed; or a deploy has kept the pod already and is about to open it."""
-        if memo.holder is None and time.time() < memo.attested_at + DEPLOYING_S:
-            self._result.state = "not open yet"
+        if record.holder is None and time.time() < record.attested_at + DEPLOYING_S:
+            self._findings.state = "not open yet"
             return
-        records.memos().forget(memo.channel)
-        self._result.state = "ended"
+        records.pod_records().forget(record.channel)
+        self._findings.state = "ended"
 
-    async def _row(self) -> RegistryRow:
-        memo = self._result.memo
+    async def _row(self) -> RegistryRow | None:
+        record = self._findings.record
         rows = await self._account.market.rows()
-        row = next((row for row in rows if (row.owner, row.daemon) == (memo.owner, memo.daemon)), None)
-        if row is None:
-            raise Refused("the provider is no longer in the registry", rule="no-provider")
-        return row
+        return next((row for row in rows if (row.owner, row.daemon) == (record.owner, record.daemon)), None)
+
+    def _vanished(self, unlock_at: int) -> None:
+        """A provider that took its row away may go on claiming, and nobody can ask it for what."""
+        self._findings.violated = True
+        noticed = ", a notice runs" if unlock_at else ""
+        self._findings.bad(
+            "alarm",
+            int(ExitCode.COPIES_DIFFER),
+            f"the provider is no longer in the registry, its meter may still claim{noticed}: "
+            f"`trustedpods close {self._findings.record.name}` takes the deposit back",
+        )
 
     async def _look_after(self, visit: Visit) -> None:
-        if visit.place.live.unlock_at:
-            self._result.state = "unlocking"
+        if visit.location.live.unlock_at:
+            self._findings.state = "unlocking"
         done = await visit.mend("release")
-        self._result.actions += done
+        self._findings.actions += done
         if "released" in done:
-            self._result.state = "released"
+            self._findings.state = "released"
         status = await visit.status()
-        self._result.facts |= {"phase": status.phase, "runway_s": status.runway_s}
-        if status.phase == AWAITING_KEY and not visit.place.live.unlock_at:
-            self._result.bad("waits", int(ExitCode.REFUSED), "the pod waits for its bundle: deploy it again")
+        self._findings.status = status
+        if status.phase == AWAITING_KEY and not visit.location.live.unlock_at:
+            self._findings.bad(
+                "waits", int(ExitCode.REFUSED), "the pod waits for its bundle: deploy it again"
+            )
         await self._check_usage(visit, status)
         await self._top_up(visit, status)
-        self._result.memo = visit.memo
+        self._findings.record = visit.record
 
     # ---- money -------------------------------------------------------------------------------
 
     async def _check_usage(self, visit: Visit, status: PodStatus) -> None:
         """The provider's account against the chain and against what the pod can have used."""
-        place, account, session = visit.place, self._account, visit.session
-        live, head = await channels.look(account, place.ref), await account.chain.head()
+        location, account, session = visit.location, self._account, visit.session
+        live, head = await channels.look(account, location.ref), await account.chain.head()
         if live is None:
             return
-        visit.place = place = replace(place, channel=live)
-        shape = records.shape_of_memo(visit.memo)
-        examined = await examine(account, session, place, shape)
+        visit.location = location = replace(location, channel=live)
+        shape = records.shape_of_record(visit.record)
+        examined = await examine(account, session, location, shape)
         lines = examined.bill.lines
         since = max(live.up_to, lines[-1].up_to if lines else live.up_to)
         idle_mib = session.profile.least.idle_mib
@@ -254,17 +278,17 @@ class _Look:
             *watch.open_problems(shape, idle_mib, examined.bill.open_usage, since, head.time),
         ]
         if found:
-            self._result.violated = True
-            self._result.bad("violation", int(ExitCode.COPIES_DIFFER), *found)
+            self._findings.violated = True
+            self._findings.bad("violation", int(ExitCode.COPIES_DIFFER), *found)
         odd = watch.channel_problems(live, head.time, running=status.phase in RUNNING)
         if odd:
-            self._result.bad("alarm", int(ExitCode.COPIES_DIFFER), *odd)
+            self._findings.bad("alarm", int(ExitCode.COPIES_DIFFER), *odd)
 
     async def _top_up(self, visit: Visit, status: PodStatus) -> None:
         """Pay in what is allowed; the intent is kept before it is sent, so a kill pays nothing twice."""
-        shape, live = records.shape_of_memo(visit.memo), visit.place.live
+        shape, live = records.shape_of_record(visit.record), visit.location.live
         profile = visit.session.profile
-        if live.unlock_at or self._result.exit == ExitCode.COPIES_DIFFER:
+        if live.unlock_at or self._findings.exit_code == ExitCode.COPIES_DIFFER:
             return  # whoever does not keep true books gets no more money
         peak, reserve = -(-live.terms.cap_per_day * HOUR_S // DAY_S), 0
         if shape is not None:
@@ -272,45 +296,37 @@ class _Look:
             reserve = due(shape.awake(profile.grace_s, 0, profile.least.idle_mib), live.terms.prices)
         money = watch.PodFunds(live.left, status.accrued, status.runway_s, peak, reserve)
         today = datetime.now(UTC).strftime("%Y-%m-%d")
-        spent = watch.Spent(visit.memo.paid_day, visit.memo.paid)
+        spent = watch.Spent(visit.record.paid_day, visit.record.paid)
         decided = watch.payment(money, self._options.top_up, spent, today)
         if decided.units:
             await self._pay(visit, decided.units, today, spent.on(today))
         if decided.low:
             lasts = "no time" if not status.runway_s else duration_text(status.runway_s)
             allowed = " after today's allowance" if self._options.top_up else ""
-            self._result.bad("low", int(ExitCode.FUNDS), f"the deposit lasts {lasts}{allowed}")
+            self._findings.bad("low", int(ExitCode.FUNDS), f"the deposit lasts {lasts}{allowed}")
 
     async def _pay(self, visit: Visit, units: TokenUnits, today: str, spent: int) -> None:
-        account, ref = self._account, visit.place.ref
+        account, ref = self._account, visit.location.ref
         try:
             await channels.check_funds(account, units)
             visit.remember(paid_day=today, paid=spent + units)
             receipt = await account.chain.top_up(account.publisher.key, ref.owner, ref.channel, units)
         except InsufficientFunds as error:
-            self._result.bad("low", int(ExitCode.FUNDS), str(error))
+            self._findings.bad("low", int(ExitCode.FUNDS), str(error))
             return
-        self._result.actions.append(f"paid {account.token.text(units)}")
-        self._result.facts |= {"paid": account.token.number(units), **channels.receipt_facts(receipt)}
+        self._findings.actions.append(f"paid {account.token.text(units)}")
+        self._findings.paid, self._findings.transaction = units, MinedTransaction.of(receipt)
 
     async def _unlock_if_bad(self) -> None:
         """Only when the owner asked for it, and only for what cannot be an outage."""
-        if not (self._options.unlock and self._result.violated):
+        if not (self._options.unlock and self._findings.violated):
             return
         try:
             outcome = await refund.give_notice(
-                self._account, self._ref, self._result.memo.name, self._journal
+                self._account, self._ref, self._findings.record.name, self._journal
             )
         except TrustedPodsError as error:
-            self._result.problems.append(f"the deposit could not be unlocked: {error}")
+            self._findings.problems.append(f"the deposit could not be unlocked: {error}")
             return
-        self._result.facts["money"] = outcome
-        self._result.actions.append(f"deposit {outcome['state']}")
-
-
-def round_facts(results: Sequence[Watched]) -> dict[str, object]:
-    """A round for `-o json`."""
-    return {
-        "pods": [result.as_json() for result in results],
-        "exit": watch.worst(result.exit for result in results),
-    }
+        self._findings.money = outcome
+        self._findings.actions.append(f"deposit {outcome.state}")

@@ -9,47 +9,50 @@ from trustedpods.protocol.attestation.policy.policy import Policy
 from trustedpods.protocol.errors import BadInput, EvidenceRefused, TrustedPodsError
 from trustedpods.protocol.ids import address_from_bytes, channel_hex
 from trustedpods.protocol.messages.provider import TrustClass
+from trustedpods.protocol.units import UnixSeconds
 from trustedpods.publisher.context import state_dir
 from trustedpods.publisher.core.cost import Shape
 from trustedpods.publisher.journal import Journal
 from trustedpods.publisher.market.locations import PodLocation
 from trustedpods.publisher.market.market import MarketAccount
 from trustedpods.publisher.market.session import Session
-from trustedpods.publisher.state.pod_records import Memos, PodMemo, ShapeMemo
-
-FOLDER = "pods"
-"""Below the user's folder of state."""
+from trustedpods.publisher.results.pods import LastAttestation
+from trustedpods.publisher.state.pod_records import FOLDER, PodRecord, PodRecords, ShapeRecord
 
 
-def memos() -> Memos:
+def pod_records() -> PodRecords:
     """Where this client keeps what it knows of its pods."""
-    return Memos(state_dir() / FOLDER)
+    return PodRecords(state_dir() / FOLDER)
 
 
-def mine(account: MarketAccount, journal: Journal) -> list[PodMemo]:
-    """The pods of this key in this market that are kept here, by name; damaged memos are said."""
+def mine(account: MarketAccount, journal: Journal) -> list[PodRecord]:
+    """The pods of this key in this market that are kept here, by name; damaged records are said."""
     file = account.market.file
-    place = (file.chain_id, file.payments, account.publisher.address)
-    found = [load(channel, journal) for channel in memos().channels()]
-    kept = [memo for memo in found if memo and (memo.chain_id, memo.payments, memo.publisher) == place]
-    return sorted(kept, key=lambda memo: memo.name)
+    market = (file.chain_id, file.payments, account.publisher.address)
+    found = [load(channel, journal) for channel in pod_records().channels()]
+    kept = [
+        record
+        for record in found
+        if record and (record.chain_id, record.payments, record.publisher) == market
+    ]
+    return sorted(kept, key=lambda record: record.name)
 
 
-def load(channel: str, journal: Journal) -> PodMemo | None:
-    """What is kept of a channel; a damaged memo is said and counts as none."""
+def load(channel: str, journal: Journal) -> PodRecord | None:
+    """What is kept of a channel; a damaged record is said and counts as none."""
     try:
-        return memos().load(channel)
+        return pod_records().load(channel)
     except BadInput as error:
         journal.show.warning(f"{error}")
         return None
 
 
-def begin(account: MarketAccount, name: str, place: PodLocation) -> PodMemo:
-    """A memo of a pod that nothing is known of yet; its class is that of the provider's row."""
-    file, row = account.market.file, place.row
-    return PodMemo(
+def begin(account: MarketAccount, name: str, location: PodLocation) -> PodRecord:
+    """A record of a pod that nothing is known of yet; its class is that of the provider's row."""
+    file, row = account.market.file, location.row
+    return PodRecord(
         name=name,
-        channel=channel_hex(place.ref.channel),
+        channel=channel_hex(location.ref.channel),
         chain_id=file.chain_id,
         payments=file.payments,
         publisher=account.publisher.address,
@@ -62,9 +65,9 @@ def begin(account: MarketAccount, name: str, place: PodLocation) -> PodMemo:
     )
 
 
-def attested(memo: PodMemo, session: Session, policy: Policy) -> PodMemo:
-    """The memo after this machine was verified against *policy* just now."""
-    return memo.model_copy(
+def attested(record: PodRecord, session: Session, policy: Policy) -> PodRecord:
+    """The record after this machine was verified against *policy* just now."""
+    return record.model_copy(
         update={
             "boot": session.binding.boot_id.hex(),
             "meter": address_from_bytes(session.binding.meter),
@@ -77,20 +80,20 @@ def attested(memo: PodMemo, session: Session, policy: Policy) -> PodMemo:
     )
 
 
-def refused(memo: PodMemo, error: EvidenceRefused) -> PodMemo:
-    """The memo after its provider stopped verifying; the first refusal since it last did counts."""
-    first = memo.refused_at or int(time.time())
-    return memo.model_copy(update={"refused": str(error)[:500], "refused_at": first})
+def refused(record: PodRecord, error: EvidenceRefused) -> PodRecord:
+    """The record after its provider stopped verifying; the first refusal since it last did counts."""
+    first = record.refused_at or int(time.time())
+    return record.model_copy(update={"refused": str(error)[:500], "refused_at": first})
 
 
-def deployed(memo: PodMemo, shape: Shape, file: Path, trust: TrustClass, policy: str | None) -> PodMemo:
-    """The memo when a manifest is handed over: bounds only grow, as older usage may still be billed."""
+def deployed(record: PodRecord, shape: Shape, file: Path, trust: TrustClass, policy: str | None) -> PodRecord:
+    """The record when a manifest is handed over: bounds only grow, as older usage may still be billed."""
     new = asdict(shape)
-    known = {} if memo.shape is None else memo.shape.model_dump()
+    known = {} if record.shape is None else record.shape.model_dump()
     largest = {name: max(value, known.get(name, 0)) for name, value in new.items()}
-    return memo.model_copy(
+    return record.model_copy(
         update={
-            "shape": ShapeMemo(**largest),
+            "shape": ShapeRecord(**largest),
             "file": str(file.absolute()),
             "trust": trust,
             "policy": policy,
@@ -98,30 +101,26 @@ def deployed(memo: PodMemo, shape: Shape, file: Path, trust: TrustClass, policy:
     )
 
 
-def shape_of_memo(memo: PodMemo) -> Shape | None:
+def shape_of_record(record: PodRecord) -> Shape | None:
     """The bounds for the pod's usage, where they are known."""
-    return None if memo.shape is None else Shape(**memo.shape.model_dump())
+    return None if record.shape is None else Shape(**record.shape.model_dump())
 
 
-def keep(memo: PodMemo, journal: Journal) -> None:
+def keep(record: PodRecord, journal: Journal) -> None:
     """Save it; where that is not possible the verb goes on, and says so."""
     try:
-        memos().save(memo)
+        pod_records().save(record)
     except TrustedPodsError as error:
         journal.show.warning(f"{error}")
 
 
-def memo_facts(memo: PodMemo | None) -> dict[str, object]:
-    """When the provider was last attested and against what, for `-o json` and `status`."""
-    if memo is None:
-        return {"attested": None}
-    return {
-        "attested": {
-            "at": memo.attested_at or None,
-            "policy": memo.policy or "built-in",
-            "label": memo.label,
-            "boot": memo.boot,
-            "refused": memo.refused or None,
-            "refused_at": memo.refused_at or None,
-        }
-    }
+def last_attestation(record: PodRecord) -> LastAttestation:
+    """When the provider last verified, and against what."""
+    return LastAttestation(
+        at=UnixSeconds(record.attested_at) if record.attested_at else None,
+        policy=record.policy,
+        label=record.label,
+        boot=record.boot,
+        refused=record.refused or None,
+        refused_at=UnixSeconds(record.refused_at) if record.refused_at else None,
+    )

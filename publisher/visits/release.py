@@ -28,8 +28,8 @@ from trustedpods.publisher.market.market import MarketAccount
 from trustedpods.publisher.market.session import Session, next_generation
 from trustedpods.publisher.payment import channel as channels
 from trustedpods.publisher.pod import read_pod, verify_images
-from trustedpods.publisher.state.pod_records import PodMemo
-from trustedpods.publisher.visits.records import memos
+from trustedpods.publisher.state.pod_records import PodRecord
+from trustedpods.publisher.visits.records import pod_records
 
 MOVE_LIFETIME_S = 600
 """How long a signed move may be handed in: minutes, as it could be repeated until then."""
@@ -51,7 +51,7 @@ async def move_channel(
     session: Session,
     ref: PodRef,
     live: Channel,
-    memo: PodMemo | None,
+    record: PodRecord | None,
     journal: Journal,
 ) -> Channel:
     """Have the provider hand in a move to its new meter; the channel as it stands afterwards.
@@ -62,13 +62,16 @@ async def move_channel(
     `RemoteProtocolError` when the chain does not show what it confirms.
     """
     with journal.step("rotate") as step:
-        old = await _old_meter(account, ref, live, memo)
+        old = await _old_meter(account, ref, live, record)
         head, new = await account.chain.head(), _meter(session)
-        move = Move(ref.owner, ref.salt, old, new, UnixSeconds(head.time + MOVE_LIFETIME_S))
+        seen = UnixSeconds(max(head.time, live.up_to + 1))  # void in any later life of the channel
+        move = Move(ref.owner, ref.salt, old, new, seen, UnixSeconds(head.time + MOVE_LIFETIME_S))
         file = account.market.file
         domain = Domain.of_payments(file.chain_id, file.payments)
         signature = await trio.to_thread.run_sync(sign_move, account.publisher.key, domain, move)
-        body = RotateBody(old_meter=address_bytes(old), deadline=move.deadline, signature=signature)
+        body = RotateBody(
+            old_meter=address_bytes(old), as_of=seen, deadline=move.deadline, signature=signature
+        )
         async with session.converse("rotate", ref, body, next_generation()) as conversation:
             done = await conversation.reply(Done, timeout=ROTATE_TIMEOUT_S)
         step.facts |= {"from": old, "to": new, "tx": _hex(done.transaction)}
@@ -81,9 +84,9 @@ async def move_channel(
     return after
 
 
-async def _old_meter(account: MarketAccount, ref: PodRef, live: Channel, memo: PodMemo | None) -> Address:
+async def _old_meter(account: MarketAccount, ref: PodRef, live: Channel, record: PodRecord | None) -> Address:
     """The meter that the channel names: it keeps 120 bits of it, so somebody has to remember the rest."""
-    known = [] if memo is None or memo.meter is None else [Address(memo.meter)]
+    known = [] if record is None or record.meter is None else [Address(record.meter)]
     for meter in known:
         if meter_tag(meter) == live.meter_tag:
             return meter
@@ -98,21 +101,25 @@ async def _old_meter(account: MarketAccount, ref: PodRef, live: Channel, memo: P
 
 
 async def release(
-    account: MarketAccount, session: Session, place: PodLocation, memo: PodMemo | None, journal: Journal
+    account: MarketAccount,
+    session: Session,
+    location: PodLocation,
+    record: PodRecord | None,
+    journal: Journal,
 ) -> Confirmed:
     """Send the kept bundle to the newly attested key; returns when the pod serves again.
 
     Raises `Refused` (rule "no-bundle") where this client never deployed the pod.
     """
-    name = channel_hex(place.ref.channel)
-    bundle = memos().bundle(name, account.publisher.secret)
+    name = channel_hex(location.ref.channel)
+    bundle = pod_records().bundle(name, account.publisher.secret)
     if bundle is None:
         raise Refused(
             "the provider's machine was restarted, and this client has no copy of the pod's bundle",
             rule="no-bundle",
             hint="`trustedpods deploy FILE` releases it again; its volumes are kept",
         )
-    file = None if memo is None or memo.file is None else Path(memo.file)
+    file = None if record is None or record.file is None else Path(record.file)
 
     async def pieces() -> Mapping[bytes, Piece]:
         return await trio.to_thread.run_sync(_pieces_of, account, bundle, file)
@@ -120,7 +127,7 @@ async def release(
     async def pay(step: Step) -> None:
         step.facts["opened"] = False
 
-    sending = ProvisionConversation(session, place.ref, bundle, pieces, place.live.terms, journal)
+    sending = ProvisionConversation(session, location.ref, bundle, pieces, location.live.terms, journal)
     confirmed = await sending.run(pay)
     journal.event("released", f"{bundle.name} serves again, with its volumes")
     return confirmed

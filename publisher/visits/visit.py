@@ -12,10 +12,10 @@ from trustedpods.protocol.messages.pod import PodStatus, StatusBody
 from trustedpods.protocol.net import Host
 from trustedpods.publisher.journal import Journal
 from trustedpods.publisher.market.candidates import provider_name
-from trustedpods.publisher.market.locations import PodLocation
+from trustedpods.publisher.market.locations import PodLocation, require_listed
 from trustedpods.publisher.market.market import MarketAccount
 from trustedpods.publisher.market.session import Session, next_generation, open_session
-from trustedpods.publisher.state.pod_records import PodMemo
+from trustedpods.publisher.state.pod_records import PodRecord
 from trustedpods.publisher.visits import records, release
 
 Mend = Literal["release", "move", "nothing"]
@@ -24,22 +24,22 @@ Mend = Literal["release", "move", "nothing"]
 
 @dataclass(slots=True)
 class Visit:
-    """A pod's provider as it stands, verified now: `place` and `memo` are kept up to date."""
+    """A pod's provider as it stands, verified now: `location` and `record` are kept up to date."""
 
     account: MarketAccount
-    place: PodLocation
+    location: PodLocation
     session: Session
-    memo: PodMemo
+    record: PodRecord
     journal: Journal
 
     def remember(self, **changes: object) -> None:
         """Change what is kept of the pod."""
-        self.memo = self.memo.model_copy(update=changes)
-        records.keep(self.memo, self.journal)
+        self.record = self.record.model_copy(update=changes)
+        records.keep(self.record, self.journal)
 
     async def status(self) -> PodStatus:
         """What the provider says of the pod."""
-        ref = self.place.ref
+        ref = self.location.ref
         return await self.session.ask("status", ref, StatusBody(), next_generation(), PodStatus)
 
     async def mend(self, how: Mend) -> list[str]:
@@ -48,21 +48,26 @@ class Visit:
         Raises `Refused` (rule "no-bundle") when the pod waits for a bundle that this client lacks.
         """
         done: list[str] = []
-        if how == "nothing" or self.place.channel is None:
+        if how == "nothing" or self.location.channel is None:
             return done
         boot = self.session.binding.boot_id.hex()
-        moved = release.must_move(self.session, self.place.channel)
+        moved = release.must_move(self.session, self.location.channel)
         if moved:
             live = await release.move_channel(
-                self.account, self.session, self.place.ref, self.place.channel, self.memo, self.journal
+                self.account,
+                self.session,
+                self.location.ref,
+                self.location.channel,
+                self.record,
+                self.journal,
             )
-            self.place = replace(self.place, channel=live)
+            self.location = replace(self.location, channel=live)
             done.append("moved")
-        if self.place.live.unlock_at:
+        if self.location.live.unlock_at:
             return done  # its owner is taking the deposit back: a pod would be stopped at once
-        if how == "release" and (moved or self.memo.holder != boot):
+        if how == "release" and (moved or self.record.holder != boot):
             if (await self.status()).phase == release.AWAITING_KEY:
-                await release.release(self.account, self.session, self.place, self.memo, self.journal)
+                await release.release(self.account, self.session, self.location, self.record, self.journal)
                 done.append("released")
             self.remember(holder=boot)
         return done
@@ -72,34 +77,36 @@ async def enter(
     stack: AsyncExitStack,
     account: MarketAccount,
     host: Host,
-    place: PodLocation,
-    memo: PodMemo,
+    location: PodLocation,
+    record: PodRecord,
     policy: Policy,
     journal: Journal,
 ) -> Visit:
     """Dial the pod's provider and verify it with a fresh nonce; the outcome is kept either way.
 
-    Raises `EvidenceRefused` with what to do when it does not verify against *policy*.
+    Raises `EvidenceRefused` with what to do when it does not verify against *policy*, `Refused` where
+    the registry no longer says how it is reached.
     """
+    require_listed(location)
     try:
-        session = await stack.enter_async_context(open_session(host, account.publisher, place.row, policy))
+        session = await stack.enter_async_context(open_session(host, account.publisher, location.row, policy))
     except EvidenceRefused as error:
-        records.keep(records.refused(memo, error), journal)
-        error.where = error.where or provider_name(place.row)
-        error.hint = refusal_hint(memo)
+        records.keep(records.refused(record, error), journal)
+        error.where = error.where or provider_name(location.row)
+        error.hint = refusal_hint(record)
         raise
-    memo = records.attested(memo, session, policy)
-    records.keep(memo, journal)
-    return Visit(account, place, session, memo, journal)
+    record = records.attested(record, session, policy)
+    records.keep(record, journal)
+    return Visit(account, location, session, record, journal)
 
 
-def refusal_hint(memo: PodMemo) -> str:
+def refusal_hint(record: PodRecord) -> str:
     """What the owner of a pod should know when its provider stops verifying."""
     last = "it never verified from here"
-    if memo.attested_at:
-        at = datetime.fromtimestamp(memo.attested_at, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
-        last = f"it verified last at {at} against {memo.label or 'built-in'}"
-    return f"{last}; nothing was sent to it now. `trustedpods close {memo.name}` takes the deposit back"
+    if record.attested_at:
+        at = datetime.fromtimestamp(record.attested_at, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
+        last = f"it verified last at {at} against {record.label or 'built-in'}"
+    return f"{last}; nothing was sent to it now. `trustedpods close {record.name}` takes the deposit back"
 
 
 def no_bundle(error: Refused) -> bool:

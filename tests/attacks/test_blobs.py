@@ -7,12 +7,13 @@ from contextlib import asynccontextmanager, suppress
 
 import pytest
 
-from tests.fakes.provider.caller import Caller, image_of, until
+from tests.fakes.oci_images import LAYER, descriptor
+from tests.fakes.provider.caller import Caller, image_of, unpacked_bytes, until
 from tests.fakes.provider.world import digest_of
 from trustedpods.protocol import limits
 from trustedpods.protocol.errors import NetworkFailure, Refused, RemoteProtocolError, TrustedPodsError
 from trustedpods.protocol.messages.base import Progress
-from trustedpods.protocol.messages.bundle import BlobAck, BlobBody, BlobRef, ImageRef, Needs
+from trustedpods.protocol.messages.bundle import BlobAck, BlobBody, BlobRef, ImageRef, LayerRef, Needs
 from trustedpods.protocol.messages.pod import PodStatus, SignedStatement, StatusBody
 from trustedpods.protocol.sealing.blobs import chunk_count, seal_chunk
 from trustedpods.provider.core.pod import Phase
@@ -37,13 +38,14 @@ async def waiting(world, address, *, chunks=CHUNKS):
 async def steal(thief, victim):
     """The thief's bundle names the victim's layer by its true id, key and digest; what then is missing."""
     theft = victim.refs()[2][0]
-    config = b'{"architecture":"amd64","of":"the thief"}'
-    manifest = json.dumps(
-        {"config": {"digest": digest_of(config)}, "layers": [{"digest": theft.digest}]}
-    ).encode()
-    thief.blobs = [manifest, config]
+    stolen = victim.blobs[2]
+    thief.blobs = image_of(b"of the thief")[:2]
+    parsed = json.loads(thief.blobs[0])
+    parsed["layers"] = [descriptor(LAYER, stolen)]
+    thief.blobs[0] = json.dumps(parsed).encode()
     own = [ref for ref, _ in thief.refs()]
-    image = ImageRef(name="web", blobs=[*own, theft])
+    layers = [LayerRef(digest=theft.digest, unpacked=unpacked_bytes(stolen))]
+    image = ImageRef(name="web", blobs=[*own, theft], layers=layers)
     bundle = thief.bundle().model_copy(update={"images": [image]})
     return theft, bundle
 
@@ -74,7 +76,7 @@ async def test_another_tenants_layer_in_an_image_manifest(world):
         await victim.provision()
         thief.blobs = image_of(b"of the thief")
         foreign = json.loads(thief.blobs[0])
-        foreign["layers"].append({"digest": victim.refs()[2][0].digest})
+        foreign["layers"].append(descriptor(LAYER, victim.blobs[2]))
         thief.blobs[0] = json.dumps(foreign).encode()
         with pytest.raises(Refused) as caught:
             await thief.provision()

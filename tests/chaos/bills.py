@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the observer would bill, by docs/metering.md, and what the publisher was billed."""
 
+from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -21,13 +22,17 @@ MIB = 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """Everything about one pod that somebody outside can see; `stored_bytes` are billed at least."""
+    """Everything about one pod that somebody outside can see; `stored_bytes` are billed at least.
+
+    `most` is how many of its replicas a second is billed for: its `scale.max`.
+    """
 
     runs: tuple[Run, ...]
     requests: tuple[Request, ...]
     stored_bytes: int
     created: int
     up_to: int
+    most: int
 
 
 def surely_counted(requests: Iterable[Request], kills: Iterable[Kill]) -> tuple[Request, ...]:
@@ -42,14 +47,23 @@ def surely_counted(requests: Iterable[Request], kills: Iterable[Kill]) -> tuple[
 
 def expected(seen: Seen, *, at_least: bool) -> Usage:
     """The quantities up to the end of the last billed period, from outside."""
-    lengths = [(run, run.seconds(seen.up_to, at_least=at_least)) for run in seen.runs]
+    sizes: defaultdict[int, list[Run]] = defaultdict(list)
+    for run in seen.runs:
+        for second in range(run.seconds(seen.up_to, at_least=at_least)):
+            sizes[(run.begun or 0) + second].append(run)
     return Usage(
-        cpu_core_ms=sum(run.cpu_milli * seconds for run, seconds in lengths),
-        memory_mib_s=sum(run.memory_mib * seconds for run, seconds in lengths),
-        storage_mib_s=-(-seen.stored_bytes // MIB) * (seen.up_to - seen.created),
+        cpu_core_ms=sum(_most(seen, [run.cpu_milli for run in at_once]) for at_once in sizes.values()),
+        memory_mib_s=sum(_most(seen, [run.memory_mib for run in at_once]) for at_once in sizes.values()),
+        storage_mib_s=-(-seen.stored_bytes // MIB) * (seen.up_to - seen.created)
+        + sum(_most(seen, [run.scratch_mib for run in at_once]) for at_once in sizes.values()),
         egress_kib=sum(request.received for request in seen.requests) // KIB,
         ingress_kib=sum(request.sent for request in seen.requests) // KIB,
     )
+
+
+def _most(seen: Seen, reserved: list[int]) -> int:
+    """One second: what replicas reserved, at most as much as so many of the largest."""
+    return min(sum(reserved), seen.most * max(reserved))
 
 
 def billed(bill: Json) -> Usage:

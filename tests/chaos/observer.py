@@ -36,6 +36,7 @@ class Run:
     namespace: str
     cpu_milli: int
     memory_mib: int
+    scratch_mib: int
     begun: int | None = None
     ran: bool = False
     ended: int | None = None
@@ -163,6 +164,7 @@ def _new(pod: Json) -> Run:
         pod["metadata"]["namespace"],
         sum(_milli(limit["cpu"]) for limit in limits),
         sum(_mib(limit["memory"]) for limit in limits),
+        sum(_mib(limit["ephemeral-storage"]) for limit in limits),
     )
 
 

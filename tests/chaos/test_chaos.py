@@ -42,6 +42,9 @@ pytestmark = [pytest.mark.timeout(1500)]
 KINDS: tuple[Kind, ...] = ("short", "upload", "download", "websocket", "grpc", "tcp")
 SERVICES: dict[Kind, str] = {"grpc": "rpc", "tcp": "raw"}
 PODS = 20
+MOST = 1
+"""Replicas of each pod, at most."""
+
 ZERO_LIMIT_S = 150
 DEPLOYS_AT_ONCE = 4
 KNOBS = Knobs(claim_interval_s=20, unlock_s=60, grace_s=60, warn_before_s=10, idle_after_s=2)
@@ -118,7 +121,7 @@ def shape(kind: Kind, spec: Json) -> None:
     spec["services"] = [
         service for service in spec["services"] if service["name"] == SERVICES.get(kind, "web")
     ]
-    spec["scale"] = {"min": 0, "max": 1, "idleAfter": "2s"}
+    spec["scale"] = {"min": 0, "max": MOST, "idleAfter": "2s"}
     (container,) = spec["containers"]
     container["resources"]["limits"] = {"cpu": "60m", "memory": "32Mi"}
 
@@ -155,6 +158,7 @@ def check_bills(
             stored,
             unix(space["metadata"]["creationTimestamp"]),
             bill["lines"][-1]["up_to"],
+            MOST,
         )
         explain(pod, observer, seen.up_to, Books(market))
         sure = replace(seen, requests=surely_counted(seen.requests, kills))

@@ -59,7 +59,7 @@ def test_what_haproxy_may_have_kept_is_not_expected_for_sure() -> None:
 
 
 def test_a_run_whose_end_nobody_saw_ended_between_two_looks() -> None:
-    run = Run("ns", 60, 32, begun=100, ran=True, gone=(130, 136))
+    run = Run("ns", 60, 32, 16, begun=100, ran=True, gone=(130, 136))
     assert [run.seconds(1000, at_least=which) for which in (True, False)] == [30, 36]
     assert run.seconds(120, at_least=False) == 20
     assert replace(run, ended=110).seconds(1000, at_least=False) == 10

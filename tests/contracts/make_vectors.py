@@ -118,7 +118,8 @@ def vectors():
     settled, lifted = columns(settlements(draw)), columns(settlements(draw, voucher=True))
     batch, leaves = claim()
     domain = Domain.of_payments(CHAIN_ID, PAYMENTS)
-    move = Move(OWNER, SALT, OLD_METER, NEW_METER, 1_900_000_000, 1_800_000_000, 1_800_003_600, 77)
+    times = (1_800_003_700, 1_900_000_000, 1_800_000_000, 1_800_003_600)
+    move = Move(OWNER, SALT, OLD_METER, NEW_METER, *times, 77)
     voucher = Voucher(OWNER, SALT, OLD_METER, 1_800_000_000, 1_800_003_600, 99)
     permit = Permit(PUBLISHER, PAYMENTS, 10**18, 3, 1_900_000_000)
     first = batch.items[0]

@@ -53,6 +53,7 @@ items = st.builds(
     usage=usages,
     release=st.booleans(),
     voucher=st.booleans(),
+    whole=st.booleans(),
 )
 least = st.builds(
     LeastTerms,

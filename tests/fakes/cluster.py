@@ -122,6 +122,7 @@ class FakeCluster:
                 restarts=0,
                 cpu_milli=size.cpu_milli,
                 memory_mib=size.memory_mib,
+                scratch_mib=size.storage_mib,
                 node="fake",
                 metered=True,
                 containers=tuple(one["name"] for one in template["spec"]["containers"]),
@@ -238,7 +239,17 @@ class FakeCluster:
         found = life.pods.get(pod) if life else None
         if life is None or found is None or found.uid != uid:
             return
-        self._put(life, replace(found, metered=False), gone=found.over)
+        ended = found.over and found.deleted_at is not None  # else its object stays, as Kubernetes keeps it
+        self._put(life, replace(found, metered=False), gone=ended)
+        self._forget(life)
+
+    async def delete_ended(self, namespace: str, pod: str, uid: str) -> None:
+        await self._called(f"delete {pod}")
+        life = self.lives.get(namespace)
+        found = life.pods.get(pod) if life else None
+        if life is None or found is None or found.uid != uid:
+            return
+        self._put(life, replace(found, deleted_at=UnixSeconds(self.clock)), gone=not found.metered)
         self._forget(life)
 
     async def set_deletion_cost(self, namespace: str, pod: str, cost: int) -> None:

@@ -22,10 +22,21 @@ def descriptor(media_type: str, data: bytes, **more: Any) -> dict[str, Any]:
     return {"mediaType": media_type, "digest": digest(data), "size": len(data)} | more
 
 
+def layer_of(content: bytes) -> bytes:
+    """A layer, not packed, with one file of this *content*."""
+    made = io.BytesIO()
+    with tarfile.open(fileobj=made, mode="w", format=tarfile.USTAR_FORMAT) as archive:
+        member = tarfile.TarInfo("data")
+        member.size = len(content)
+        archive.addfile(member, io.BytesIO(content))
+    return made.getvalue()
+
+
 class ImageFiles:
     """Files of an image layout; `files` may be damaged by a test before they are written."""
 
     def __init__(self, *, user: str = "10001", layers: tuple[bytes, ...] = (b"layer",), arch: str = "amd64"):
+        layers = self.layers = tuple(map(layer_of, layers))
         self.files: dict[str, bytes] = {"oci-layout": b'{"imageLayoutVersion":"1.0.0"}'}
         config = {
             "architecture": arch,

@@ -35,6 +35,23 @@ def _block(**words: object) -> dict[str, object]:
     return {"egress": [{"to": [{"ipBlock": words}]}]}
 
 
+@pytest.mark.parametrize(
+    ("written", "canonical"),
+    [
+        ("203.0.113.7", "203.0.113.7/32"),
+        ("203.0.113.0/255.255.255.0", "203.0.113.0/24"),
+        ("203.0.113.0/0.0.0.255", "203.0.113.0/24"),
+        ("203.0.113.0/024", "203.0.113.0/24"),
+    ],
+)
+def test_a_block_has_one_form_whoever_wrote_it(written: str, canonical: str) -> None:
+    block = {"cidr": "203.0.0.0/255.255.0.0", "except": [written]}
+    (rule,) = Network.model_validate(_block(**block)).egress
+    assert (rule.to[0].block.cidr, rule.to[0].block.except_) == ("203.0.0.0/16", [canonical])
+    (rule,) = Network.model_validate(_block(cidr=written)).egress
+    assert rule.to[0].block.cidr == canonical
+
+
 def _port(**words: object) -> dict[str, object]:
     return {"egress": [{"to": [{"ipBlock": {"cidr": "0.0.0.0/0"}}], "ports": [words]}]}
 
@@ -46,6 +63,8 @@ def _port(**words: object) -> dict[str, object]:
         (_block(cidr="example.org"), "is not an IPv4 network"),
         (_block(cidr="2001:db8::/32"), "IPv6: not supported yet"),
         (_block(cidr="203.0.113.0/24", **{"except": ["198.51.100.0/24"]}), "is not inside 203.0.113.0/24"),
+        (_block(cidr="203.0.113.0/24", **{"except": ["203.0.113.0/24"]}), "takes away all of"),
+        (_block(cidr="203.0.113.0/24", **{"except": ["203.0.113.09"]}), "is not an IPv4 network"),
         (_port(port=443, endPort=80), "endPort needs a port"),
         (_port(endPort=80), "endPort needs a port"),
         (_port(port=0), "greater than or equal to 1"),

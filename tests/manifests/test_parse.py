@@ -9,6 +9,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.examples import examples
+from tests.manifests.edges import EDGES, NUMBERS
+from tests.manifests.sound import leaves, put
 from trustedpods.manifests.parse import MAX_MANIFEST, load, parse_received
 from trustedpods.protocol.errors import BadInput
 
@@ -173,6 +175,42 @@ def test_what_is_not_a_manifest_is_refused(folder: Path, text: str, words: str) 
     error = refused(folder, text)
     assert words in error.what
     assert "pod.yaml" in (error.where or "")
+
+
+@pytest.mark.parametrize(
+    ("data", "words", "line"),
+    [
+        (GOOD.encode("utf-16"), "this is UTF-16, not UTF-8", ""),
+        (GOOD.encode("utf-16-be"), "not valid YAML", ""),
+        (GOOD.replace("token.txt", "schlüssel").encode("latin-1"), "not UTF-8 text", ":23"),
+    ],
+)
+def test_a_text_of_another_encoding(folder: Path, data: bytes, words: str, line: str) -> None:
+    path = folder / "pod.yaml"
+    path.write_bytes(data)
+    with pytest.raises(BadInput, match=words) as caught:
+        load(path)
+    assert (caught.value.where or "").startswith(f"{path}{line}")
+
+
+def test_a_second_document_is_told_with_its_line(folder: Path) -> None:
+    error = refused(folder, GOOD + "...\n# and\n---\n" + GOOD)
+    line = GOOD.count("\n") + 3
+    assert error.what == f"one pod per file; a second document begins at line {line}"
+    assert error.where == f"{folder / 'pod.yaml'}:{line}"
+
+
+@given(
+    path=st.sampled_from(leaves()), value=st.sampled_from([*EDGES, *NUMBERS, None, True, [], {}]) | st.text()
+)
+@settings(max_examples=examples(400), deadline=None)
+def test_any_value_in_any_field_is_taken_or_refused(path: tuple[str | int, ...], value: object) -> None:
+    """And what is taken is the same when it is read again."""
+    try:
+        manifest = parse_received(json.dumps(put(path, value)).encode())
+    except BadInput:
+        return
+    assert parse_received(manifest.model_dump_json(by_alias=True).encode()) == manifest
 
 
 def test_a_bomb_is_not_unfolded(folder: Path) -> None:

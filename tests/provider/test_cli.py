@@ -2,6 +2,7 @@
 """The operator's command line: what it imports, and how it fails."""
 
 import json
+import logging
 import subprocess
 import sys
 from pathlib import Path
@@ -25,7 +26,9 @@ from trustedpods.provider.admin.views import (
     PodsRequest,
 )
 from trustedpods.provider.cli import main
+from trustedpods.provider.commands import output as printing
 from trustedpods.provider.commands.output import PLAIN_WIDTH
+from trustedpods.provider.commands.serve import LineFormatter
 from trustedpods.provider.core.pod import Phase
 
 HEAVY = ("libp2p", "web3", "kubernetes", "eth_account", "sqlalchemy", "pydantic")
@@ -172,3 +175,14 @@ async def test_a_reason_that_is_far_too_long_is_one_clear_message(config: Path) 
     result = await trio.to_thread.run_sync(lambda: CliRunner().invoke(main, words))
     assert result.exit_code == ExitCode.BAD_INPUT
     assert result.stderr == "error: reason: String should have at most 2048 characters\n"
+
+
+@pytest.mark.parametrize("text", ["a\nb", "\x1b[2J", "\u202e", "a\rb", "[bold]x[/]"])
+def test_others_text_is_one_printable_line(text: str, capsys: pytest.CaptureFixture[str]) -> None:
+    printing.show({"why": text}, "text")
+    printing.show_rows([{"why": text}], "text")
+    said = capsys.readouterr().out
+    assert all(line.isprintable() for line in said.split("\n"))
+    assert said.count("\n") == 3
+    record = logging.LogRecord("x", logging.WARNING, "", 0, "pod: %s", (text,), None)
+    assert LineFormatter(logging.Formatter("%(message)s")).format(record).isprintable()

@@ -28,6 +28,9 @@ SNAPSHOT = Snapshot(
     oldest_claim=1_699_999_000,
     shortest_runway_s=3600,
     gas_wei=10**18,
+    disk_state="low",
+    disk_free_bytes=5,
+    store_failures={"store-full": 3},
 )
 
 

@@ -18,6 +18,9 @@ from trustedpods.publisher.journal import Journal
 from trustedpods.publisher.market.market import MarketAccount, OpenMarket
 from trustedpods.publisher.market.session import Publisher
 from trustedpods.publisher.pod import read_pod
+from trustedpods.publisher.results.deployed import DeployProgress
+from trustedpods.publisher.results.pods import DeleteProgress, VisitProgress
+from trustedpods.publisher.verbs import pods
 from trustedpods.publisher.verbs.deploy import DeployOptions, deploy
 
 MANIFEST = """
@@ -55,7 +58,7 @@ class ListShow:
 
 @dataclass
 class Bench:
-    """One publisher in one market; `deploy` runs the verb and keeps its journal."""
+    """One publisher in one market; `deploy` runs the verb, and keeps its journal and its progress."""
 
     folder: Path
     chain: FakeChain
@@ -63,6 +66,7 @@ class Bench:
     key: bytes
     account: MarketAccount
     journals: list = field(default_factory=list)
+    progress: DeployProgress | None = None
 
     def peer(self, *faults, **more):
         return ProviderPeer(self.chain, self.root, faults=faults, **more)
@@ -73,9 +77,15 @@ class Bench:
 
     async def deploy(self, name=None, trust=None, patience_s=0, **options):
         pod = read_pod(self.folder / "pod.yaml", self.folder / "cache", name, trust)
-        journal = self.journal()
-        await deploy(DeployOptions(patience_s=patience_s, **options), self.account, pod, journal)
-        return journal.as_json()
+        self.progress = DeployProgress()
+        wanted = DeployOptions(patience_s=patience_s, **options)
+        return await deploy(wanted, self.account, pod, self.progress, self.journal())
+
+    async def status(self, name="hello"):
+        return await pods.status(self.account, name, VisitProgress(), self.journal())
+
+    async def delete(self, name="hello"):
+        return await pods.delete(self.account, name, DeleteProgress(), self.journal())
 
     @property
     def last(self):

@@ -66,9 +66,10 @@ def test_help_is_instant():
     assert not heavy & loaded_modules("--help")
 
 
-def test_validate_talks_to_nobody_and_loads_nothing_for_it(bench):
-    heavy = {"web3", "libp2p", "kubernetes", "eth_account", "eth_keys", "trio", "rich"}
-    assert not heavy & loaded_modules("validate", str(bench.folder / "pod.yaml"))
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_validate_talks_to_nobody_and_loads_nothing_for_it(bench, form):
+    heavy = {"web3", "libp2p", "kubernetes", "eth_account", "eth_keys", "murky_tree", "trio", "rich"}
+    assert not heavy & loaded_modules("validate", str(bench.folder / "pod.yaml"), "-o", form)
 
 
 async def test_deploy_prints_the_url_and_json(bench, cli):

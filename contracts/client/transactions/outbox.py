@@ -20,7 +20,7 @@ from trustedpods.contracts.client.transactions.pending_transactions import Call,
 from trustedpods.protocol.errors import BadInput, Locked, NoContext
 from trustedpods.protocol.ids import Address
 from trustedpods.protocol.lockfile import open_lock, taken
-from trustedpods.protocol.whole_file import replace_whole
+from trustedpods.protocol.whole_file import private_folder, replace_whole
 
 MAX_FILE = 16 * 1024 * 1024
 """A claim of 100 channels is 20 KB in hex, and few are under way at a time."""
@@ -59,7 +59,7 @@ class Outbox:
             yield self._held
             return
         with _disk(self.path):
-            self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            private_folder(self.path.parent)
             lock = open_lock(self.path.with_suffix(".lock"))
         try:
             with _disk(self.path):

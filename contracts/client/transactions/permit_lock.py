@@ -15,6 +15,7 @@ import trio
 
 from trustedpods.protocol.errors import Locked, NoContext
 from trustedpods.protocol.lockfile import open_lock, taken
+from trustedpods.protocol.whole_file import private_folder
 
 TURN_WITHIN_S = 600.0
 """Fifty payments before this one, each waiting for a block of Ethereum's twelve seconds."""
@@ -57,7 +58,7 @@ async def permit_turn(lock: trio.Lock, path: Path | None) -> AsyncIterator[Permi
 
 async def _locked(path: Path) -> int:
     try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        private_folder(path.parent)
         descriptor = open_lock(path)
     except OSError as error:
         raise NoContext(f"no lock file can be made: {error.strerror}", where=str(path)) from None

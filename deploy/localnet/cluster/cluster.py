@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """One embedded cluster: real Kubernetes, every component a process in the cluster's namespace."""
 
+import sys
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
 from trustedpods.localnet import network
-from trustedpods.localnet.cluster import addons, binaries
+from trustedpods.localnet.cluster import addons, binaries, image_collector
 from trustedpods.localnet.cluster import files as cluster_files
 from trustedpods.localnet.cluster.pki import Authority, CertificateSubject
 from trustedpods.localnet.commands import run
@@ -114,6 +115,9 @@ def _node_parts(settings: Settings, cluster: Cluster) -> list[Unit]:
         Step(f"{cluster.name}/prepare", partial(_prepare, settings, cluster)),
         _part(cluster, "containerd", containerd, partial(probes.unix, socket), "prepare"),
         Step(f"{cluster.name}/images", partial(_import_images, cluster), (f"{cluster.name}/containerd",)),
+        _part(cluster, "images-collector",
+              [sys.executable, "-m", image_collector.__name__, socket, cluster.registry],
+              probes.always, "images"),
         _part(cluster, "kubelet", kubelet, partial(probes.node_ready, cluster), "apiserver", "images"),
         _part(cluster, "proxy", [kube, "kube-proxy", f"--config={cluster.path('proxy.json')}"],
               _health(cluster, 10256), "apiserver"),

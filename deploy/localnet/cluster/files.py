@@ -15,6 +15,11 @@ CNI_PLUGINS = Path("/usr/lib/cni")
 """Where Debian's containernetworking-plugins are."""
 
 
+PIDS_PER_POD = 1024
+"""Processes and threads of one replica, its pause container included: the kernel's table of them is shared by
+all tenants, so without a bound one of them takes the others' place. Servers with a thread for each request
+need a few hundred."""
+
 _POLICY_PLUGIN = "trustedpods-netpol"
 
 
@@ -22,6 +27,7 @@ def containerd_toml(cluster: Cluster) -> str:
     """Configuration of containerd 1.6 and newer, with everything it writes below the cluster's folder.
 
     `restrict_oom_score_adj` and `disable_apparmor`: machines where these may not be set.
+    `ignore_image_defined_volumes`: the kubelet neither counts nor bounds what an image's VOLUME holds.
     `netns_mounts_under_state_dir`: pods' network namespaces are found and removed with the rest.
     """
     here = cluster.directory
@@ -46,6 +52,7 @@ disabled_plugins = [
   restrict_oom_score_adj = true
   disable_apparmor = true
   netns_mounts_under_state_dir = true
+  ignore_image_defined_volumes = true
   stream_server_address = "127.0.0.1"
   max_concurrent_downloads = 4
   [plugins."io.containerd.grpc.v1.cri".cni]
@@ -115,7 +122,8 @@ def kubelet_json(cluster: Cluster, cgroup_root: str) -> str:
 
     `failCgroupV1`: version 1 machines are still around. `volumePluginDir` and `podLogsDir`: the
     defaults are folders of the whole machine. The allow-list: a tenant that pulls the same busybox
-    as ours must not make the kubelet ask for credentials when the storage provisioner uses it.
+    as ours must not make the kubelet ask for credentials when the storage provisioner uses it. Images are
+    collected by `image_collector`: the kubelet would take the node's own, which nothing pins.
     """
     pki, socket = cluster.path("pki"), f"unix://{containerd_socket(cluster)}"
     return json.dumps(
@@ -143,6 +151,7 @@ def kubelet_json(cluster: Cluster, cgroup_root: str) -> str:
             "serializeImagePulls": False,
             "maxParallelImagePulls": 4,
             "oomScoreAdj": 0,
+            "podPidsLimit": PIDS_PER_POD,
             "evictionHard": {
                 "memory.available": "100Mi",
                 "nodefs.available": "1%",

@@ -14,6 +14,7 @@ from trustedpods.localnet.processes import probes
 from trustedpods.localnet.processes.units import Part, Step, Unit
 from trustedpods.localnet.settings import Cluster, Settings
 from trustedpods.protocol.errors import NetworkFailure
+from trustedpods.protocol.whole_file import private_folder
 from trustedpods.provider.config import load_config
 from trustedpods.provider.facade.haproxy.config import socket_path
 from trustedpods.provider.facade.haproxy.files import install
@@ -107,13 +108,13 @@ def _activator(settings: Settings, cluster: Cluster) -> list[str]:
         "--sockets", str(facade.activator_dir), "--slots", str(facade.pools.http),
         "--h2-slots", str(facade.pools.h2), "--tcp-slots", str(facade.pools.tcp),
         "--wake-socket", str(provider_files.wake_socket(cluster)),
-        "--max-held", str(provider_files.MAX_HELD), "--wake-limit", str(provider_files.WAKE_LIMIT_S),
+        "--max-held", str(provider_files.MAX_HELD), "--wake-limit", str(provider_files.MAX_START_S),
     ]  # fmt: skip
 
 
 def _write_facade(settings: Settings, cluster: Cluster) -> None:
     facade = provider_files.facade_config(settings, cluster)
-    cluster.path("registry").mkdir(parents=True, exist_ok=True)
+    private_folder(cluster.path("registry"))
     _make_keys_folder(cluster, provider_files.keys_folder(settings, cluster))
     install(facade, cluster.path("haproxy.cfg"))
     replace_file(cluster.path("registry.yaml"), provider_files.registry_yaml(cluster).encode())
@@ -128,7 +129,7 @@ def _write_provider(settings: Settings, cluster: Cluster) -> None:
         "keys": provider_files.keys_folder(settings, cluster),
     }
     _make_keys_folder(cluster, places["keys"])
-    cluster.path("provider", "spool").mkdir(parents=True, exist_ok=True)
+    private_folder(cluster.path("provider", "spool"))
     owner = accounts.address(accounts.owner_key(cluster))
     made = market_files.read_market(settings.state)
     text = provider_files.provider_toml(settings, cluster, made, owner, places)
@@ -136,8 +137,7 @@ def _write_provider(settings: Settings, cluster: Cluster) -> None:
 
 
 def _make_keys_folder(cluster: Cluster, folder: Path) -> None:
-    folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    folder.mkdir(mode=0o700, exist_ok=True)
+    private_folder(folder)
     if cluster.embedded and not folder.is_mount():
         run(["mount", "-t", "tmpfs", "-o", _KEYS_OPTIONS, "trustedpods-keys", folder])
 

@@ -5,19 +5,40 @@ There are no kubelet probes, because the facade runs the manifest's readiness pr
 token, because a tenant gets none and mounting it would cost 300 ms of every cold start.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from trustedpods.manifests.model import Container, EnvVar, PodManifest, ResourceSizes, Volume, VolumeMount
 from trustedpods.provider.cluster.objects.names import METERED, WORKLOAD, KubeObject
-
-GRACE_S = 30
-"""From the signal to end until the kill. The facade has drained the replica before."""
+from trustedpods.provider.core.metering import GRACE_S
 
 FILES_GROUP = 65_532
 """Group of a pod's volumes: whatever user an image runs as, it can read its secrets."""
 
 SECRET_MODE = 0o440
+
+ANY_PORT = {"name": "net.ipv4.ip_unprivileged_port_start", "value": "0"}
+"""Every user may listen on every port, as under Docker: the network namespace is the pod's own. One of the
+few kernel parameters that the restricted profile allows."""
+
+NO_NAMES = {
+    "nameservers": ["127.0.0.1"],
+    "options": [{"name": "timeout", "value": "1"}, {"name": "attempts", "value": "1"}],
+}
+"""Whom a pod asks for names: itself. No policy lets it reach the cluster's own resolver, and a question that
+nobody may answer hangs for 40 s. On loopback the kernel says at once that nobody listens; a C library that
+does not hear it (musl) gives up after a second. A container that listens on port 53 is the pod's resolver."""
+
+LOOPBACK = "127.0.0.1"
+
+CLUSTER_VARIABLES = (
+    "KUBERNETES_SERVICE_HOST", "KUBERNETES_SERVICE_PORT", "KUBERNETES_SERVICE_PORT_HTTPS", "KUBERNETES_PORT",
+    "KUBERNETES_PORT_443_TCP", "KUBERNETES_PORT_443_TCP_PROTO", "KUBERNETES_PORT_443_TCP_PORT",
+    "KUBERNETES_PORT_443_TCP_ADDR",
+)  # fmt: skip
+"""What a kubelet tells every container of its API server, `enableServiceLinks` or not (`getServiceEnvVarMap`
+in kubelet_pods.go). A variable that the container sets itself it leaves alone, and libraries take an empty
+KUBERNETES_SERVICE_HOST for "not in a cluster"."""
 
 
 def pod_template(manifest: PodManifest, images: Mapping[str, str], labels: Mapping[str, str]) -> KubeObject:
@@ -27,13 +48,17 @@ def pod_template(manifest: PodManifest, images: Mapping[str, str], labels: Mappi
         "serviceAccountName": WORKLOAD,
         "enableServiceLinks": False,
         "restartPolicy": "Always",
-        "terminationGracePeriodSeconds": GRACE_S,
+        "terminationGracePeriodSeconds": GRACE_S,  # the facade has drained the replica before
         "securityContext": {
             "runAsNonRoot": True,
             "fsGroup": FILES_GROUP,
             "fsGroupChangePolicy": "OnRootMismatch",
             "seccompProfile": {"type": "RuntimeDefault"},
+            "sysctls": [dict(ANY_PORT)],
         },
+        "dnsPolicy": "None",
+        "dnsConfig": NO_NAMES,
+        "hostAliases": [{"ip": LOOPBACK, "hostnames": [part.name for part in manifest.spec.containers]}],
         "containers": [_container(part, images[part.name]) for part in manifest.spec.containers],
     }
     if manifest.spec.init_containers:
@@ -56,16 +81,16 @@ def _container(part: Container, image: str) -> dict[str, Any]:
             "allowPrivilegeEscalation": False,
             "capabilities": {"drop": ["ALL"]},
             "privileged": False,
+            "readOnlyRootFilesystem": part.security_context.read_only_root_filesystem,
             "runAsNonRoot": True,
         },
         "terminationMessagePolicy": "FallbackToLogsOnError",
     }
-    env = {variable.name: variable for variable in part.env}  # of two values the last counts, as in a shell
     optional = {
         "command": part.command,
         "args": part.args,
         "workingDir": part.working_dir,
-        "env": [_env(variable) for variable in env.values()],
+        "env": _environment(part.env),
         "ports": _ports(part),
         "volumeMounts": [_mount(mount) for mount in part.volume_mounts],
     }
@@ -82,9 +107,16 @@ def _resources(size: ResourceSizes) -> dict[str, Any]:
     return {"requests": quantities, "limits": dict(quantities)}
 
 
+def _environment(variables: Sequence[EnvVar]) -> list[dict[str, Any]]:
+    """The container's own, of two values the last, as in a shell; of the cluster nothing is left to read."""
+    own = {variable.name: _env(variable) for variable in variables}
+    hidden = [{"name": name, "value": ""} for name in CLUSTER_VARIABLES if name not in own]
+    return [*own.values(), *hidden]
+
+
 def _env(variable: EnvVar) -> dict[str, Any]:
     if variable.value_from is None:
-        return {"name": variable.name, "value": variable.value}
+        return {"name": variable.name, "value": variable.value or ""}
     source = variable.value_from.secret_key_ref
     return {
         "name": variable.name,

@@ -4,33 +4,22 @@
 What a node *has* is rounded down.
 """
 
-import re
 from collections.abc import Iterable, Mapping
 from fractions import Fraction
 
+from trustedpods.manifests import quantity
 from trustedpods.protocol.errors import RemoteProtocolError
 from trustedpods.protocol.units import Resources
 from trustedpods.provider.cluster.objects.names import KubeObject
 
-_QUANTITY = re.compile(r"^(\d+(?:\.\d+)?)(n|u|m|k|M|G|T|P|E|Ki|Mi|Gi|Ti|Pi|Ei|[eE]\d{1,2})?$", re.ASCII)
-_SCALES = {
-    "n": Fraction(1, 10**9),
-    "u": Fraction(1, 10**6),
-    "m": Fraction(1, 10**3),
-    **{unit: Fraction(10 ** (3 * power)) for power, unit in enumerate("kMGTPE", start=1)},
-    **{f"{unit}i": Fraction(1 << (10 * power)) for power, unit in enumerate("KMGTPE", start=1)},
-}
 _MIB = 1 << 20
 
 
 def _exact(text: str) -> Fraction:
-    match = _QUANTITY.match(text)
-    if match is None:
+    amount = quantity.exact(text)
+    if amount is None:
         raise RemoteProtocolError(f"the API server wrote a quantity as {text[:64]!r}")
-    number, unit = match.groups()
-    if unit is None:
-        return Fraction(number)
-    return Fraction(number) * (_SCALES[unit] if unit in _SCALES else 10 ** int(unit[1:]))
+    return amount
 
 
 def milli(text: str | None) -> int:

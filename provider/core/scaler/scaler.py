@@ -94,8 +94,8 @@ def step(state: ScaleState, event: ScalerEvent, now: float) -> Result:
             state, commands = _on_pods(state, event, now)
         case TrafficSeen(stats):
             state, commands = _on_traffic(state, stats, now)
-        case Tick():
-            state, commands = _on_tick(state, now)
+        case Tick(probing):
+            state, commands = _on_tick(state, now, probing)
         case LimitsSet(limits):
             state, commands = _on_tick(replace(state, limits=limits), now)
     wanted = Serve(state.serving, state.draining)
@@ -316,8 +316,9 @@ def _busy(name: str, state: ScaleState, stats: SlotStats) -> bool:
 # ---- time ------------------------------------------------------------------------------------
 
 
-def _on_tick(state: ScaleState, now: float) -> Result:
+def _on_tick(state: ScaleState, now: float, probing: str = "") -> Result:
     limits = state.limits
+    probed = f": {probing}" if probing else ""
     if limits.stopped is not None:
         return _stop(state, limits.stopped, now)
     if limits.min and state.phase is not ScalePhase.WAKING:
@@ -325,10 +326,10 @@ def _on_tick(state: ScaleState, now: float) -> Result:
     if state.phase is ScalePhase.WAKING and state.replicas < limits.min:
         return _ask(state, limits.min)
     if state.phase is ScalePhase.WAKING and now - state.since >= limits.start_limit:
-        return _fail(state, f"not ready within {limits.start_limit:g} s", now)
+        return _fail(state, f"not ready within {limits.start_limit:g} s{probed}", now)
     if state.waiting is not None and now - state.waiting >= limits.wake_limit:
-        refusal = RefuseWakes(f"not ready within {limits.wake_limit:g} s", math.ceil(BACKOFF_FIRST_S))
-        return replace(state, waiting=None), [refusal]
+        late = f"not ready within {limits.wake_limit:g} s{probed}"
+        return replace(state, waiting=None), [RefuseWakes(late, math.ceil(BACKOFF_FIRST_S))]
     return state, []
 
 

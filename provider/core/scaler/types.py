@@ -83,7 +83,9 @@ class TrafficSeen:
 
 @dataclass(frozen=True, slots=True)
 class Tick:
-    """Time went on; at least once a second."""
+    """Time went on; at least once a second. `probing`: how the probes of a replica went that is not ready."""
+
+    probing: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ import select
 import signal
 import socket
 import sys
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -60,6 +61,8 @@ _log = logging.getLogger(__name__)
 class ActivatorConfig:
     """`max_held` requests may wait per slot and `max_total` may wait or run, `wake_limit` seconds long.
 
+    Of one pod no more than `max_per_pod` wait or run, and never more than are still free (`has_room`).
+
     At SIGTERM nothing new is taken, and what there is gets `drain` seconds to end.
     """
 
@@ -68,6 +71,7 @@ class ActivatorConfig:
     wake_socket: Path
     max_held: int = 256
     max_total: int = 4096
+    max_per_pod: int = 1024
     wake_limit: float = 60.0
     drain: float = 10.0
 
@@ -85,8 +89,19 @@ class _Ask:
 class _Slot:
     number: int
     protocol: SlotProtocol
+    pod: int
     waiting: int = 0
+    open: int = 0
     ask: _Ask | None = None
+
+
+def has_room(pod: int, total: int, config: ActivatorConfig) -> bool:
+    """Whether a pod that has so many connections of *total*, waiting or running, may have one more.
+
+    The share is what is free: one greedy pod gets half of all, two a third each, and there is always as much
+    left for the next one's first request. Dynamic thresholds: Choudhury and Hahne, IEEE/ACM ToN 6 (2), 1998.
+    """
+    return pod < min(config.max_per_pod, config.max_total - total)
 
 
 class Activator:
@@ -96,6 +111,7 @@ class Activator:
         self._config = config
         self._kept = kept
         self._total = 0
+        self._of_pod: Counter[int] = Counter()
         self._empty = trio.Event()
         self._stopping = False
         self._held: dict[int, trio.CancelScope] = {}
@@ -112,7 +128,7 @@ class Activator:
         async with trio.open_nursery() as self._asks, trio.open_nursery() as handlers:
             async with trio.open_nursery() as listening:
                 for number, listener in enumerate(listeners):
-                    slot = _Slot(number, config.pools.protocol(number))
+                    slot = _Slot(number, config.pools.protocol(number), pod=number)
                     listening.start_soon(self._listen, listener, slot, handlers)
                 self._asks.start_soon(self._sweep)
                 task_status.started()
@@ -152,9 +168,10 @@ class Activator:
                 handlers.start_soon(self._handle, sock, slot)
 
     async def _handle(self, client: socket.socket, slot: _Slot) -> None:
-        self._total += 1
+        full = not has_room(self._of_pod[slot.pod], self._total, self._config)
+        self._count(slot, 1)
         try:
-            if slot.waiting >= self._config.max_held or self._total > self._config.max_total:
+            if full or slot.waiting >= self._config.max_held:
                 await _refuse(client, slot, pages.too_many_waiting())
                 return
             with self._holding(client, slot) as scope:
@@ -172,9 +189,21 @@ class Activator:
             _log.exception("slot %d: a connection failed", slot.number)
         finally:
             close(client)
-            self._total -= 1
+            self._count(slot, -1)
             if self._stopping and self._total == 0:
                 self._empty.set()
+
+    def _count(self, slot: _Slot, change: int) -> None:
+        self._total += change
+        slot.open += change
+        self._of_pod[slot.pod] += change
+
+    def _belongs(self, slot: _Slot, pod: int) -> None:
+        """The slot is the pod's, and what it has counts as the pod's."""
+        if slot.pod != pod:
+            self._of_pod[slot.pod] -= slot.open
+            self._of_pod[pod] += slot.open
+            slot.pod = pod
 
     @contextmanager
     def _holding(self, client: socket.socket, slot: _Slot) -> Iterator[trio.CancelScope]:
@@ -197,8 +226,9 @@ class Activator:
             while reached is None:
                 answer = await self._answer(slot)
                 if isinstance(answer, WakeRefusal):
-                    reached = pages.cannot_wake(answer.error, answer.retry_after)
+                    reached = pages.cannot_wake(answer.retry_after)
                 elif answer is not None:
+                    self._belongs(slot, slot.number if answer.pod is None else answer.pod)
                     reached = await _connect(answer)
         return pages.waking_too_long(self._config.wake_limit) if reached is None else reached
 
@@ -285,6 +315,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--wake-socket", type=Path, required=True, help="where the daemon answers")
     parser.add_argument("--max-held", type=int, default=256, help="waiting requests per slot")
     parser.add_argument("--max-total", type=int, default=4096, help="connections in all")
+    parser.add_argument("--max-per-pod", type=int, default=1024, help="connections of one pod")
     parser.add_argument("--wake-limit", type=float, default=60.0, help="seconds that a request may wait")
     parser.add_argument("--drain", type=float, default=10.0, help="seconds to end in after SIGTERM")
     given = vars(parser.parse_args(argv))

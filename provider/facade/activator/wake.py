@@ -2,8 +2,9 @@
 """How the activator asks the daemon to wake a pod: one JSON line each way over a unix socket.
 
 The activator connects, sends `{"slot": 3}` and waits. The daemon answers with
-`{"address": "10.1.2.3", "port": 8080}` or `{"error": "...", "retryAfter": 5}` and closes. A
-connection that ends without an answer means that the daemon went away: the activator asks again.
+`{"address": "10.1.2.3", "port": 8080, "pod": 3}` or `{"retryAfter": 5}` and closes: the reason of a refusal
+is the publisher's, and stays in the daemon. A connection that ends without an answer means
+that the daemon went away: the activator asks again.
 """
 
 import json
@@ -24,6 +25,10 @@ if TYPE_CHECKING:
     from trio_typing import TaskStatus
 
 MAX_LINE = 4096
+MOST_SLOTS = 1 << 16
+UNSAID = "the daemon refused"
+"""What the activator knows of the reason."""
+
 ASK_WITHIN_S = 5.0
 """The question must come this soon after the connection."""
 
@@ -32,15 +37,16 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class WakeAddress:
-    """The pod is ready here."""
+    """The pod is ready here. `pod` is one number for all slots of a pod: they share what it may take."""
 
     address: str
     port: int
+    pod: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class WakeRefusal:
-    """The pod is not to be had now; `retry_after` is in seconds."""
+    """The pod is not to be had for `retry_after` seconds. `error` says why; the activator never hears it."""
 
     error: str
     retry_after: int = 5
@@ -57,7 +63,7 @@ def ask_line(slot: int) -> bytes:
 def parse_ask(line: bytes) -> int:
     """The slot of a question; RemoteProtocolError if it is none."""
     slot = _fields(line).get("slot")
-    if not isinstance(slot, int) or isinstance(slot, bool) or not 0 <= slot < 1 << 16:
+    if not isinstance(slot, int) or isinstance(slot, bool) or not 0 <= slot < MOST_SLOTS:
         raise RemoteProtocolError("a wake request without a slot", where="wake socket")
     return slot
 
@@ -66,8 +72,9 @@ def answer_line(answer: WakeAnswer) -> bytes:
     """The answer."""
     if isinstance(answer, WakeAddress):
         fields: dict[str, object] = {"address": answer.address, "port": answer.port}
+        fields |= {} if answer.pod is None else {"pod": answer.pod}
     else:
-        fields = {"error": answer.error[:500], "retryAfter": answer.retry_after}
+        fields = {"retryAfter": answer.retry_after}
     return json.dumps(fields).encode() + b"\n"
 
 
@@ -75,9 +82,9 @@ def parse_answer(line: bytes) -> WakeAnswer:
     """The answer of a line; RemoteProtocolError if it is none."""
     match _fields(line):
         case {"address": str(address), "port": int(port)} if _is_ip(address) and 0 < port < 1 << 16:
-            return WakeAddress(address, port)
-        case {"error": str(error), "retryAfter": int(retry_after)} if 0 <= retry_after <= 86400:
-            return WakeRefusal(error, retry_after)
+            return WakeAddress(address, port, _pod(_fields(line).get("pod")))
+        case {"retryAfter": int(retry_after)} if 0 <= retry_after <= 86400:
+            return WakeRefusal(UNSAID, retry_after)
     raise RemoteProtocolError("not an answer to a wake request", where="wake socket")
 
 
@@ -160,6 +167,10 @@ def _fields(line: bytes) -> dict[str, object]:
     if not isinstance(fields, dict):
         raise RemoteProtocolError("not a JSON object", where="wake socket")
     return fields
+
+
+def _pod(number: object) -> int | None:
+    return number if isinstance(number, int) and 0 <= number < MOST_SLOTS else None
 
 
 def _is_ip(text: str) -> bool:

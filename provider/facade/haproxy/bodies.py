@@ -11,6 +11,7 @@ There and back it is HTTP/1.1: over HTTP/2 an answer that comes before the body'
 from pathlib import Path
 
 from trustedpods.provider.facade import pages
+from trustedpods.provider.facade.haproxy import requests
 from trustedpods.provider.facade.haproxy.config import FacadeConfig, page_path
 from trustedpods.provider.facade.haproxy.maps import SlotMap
 
@@ -52,23 +53,27 @@ def lua_path(config: FacadeConfig) -> Path:
     return config.pages_dir / "body_limit.lua"
 
 
-def ways_in(config: FacadeConfig) -> list[str]:
+def rules(config: FacadeConfig) -> list[str]:
     """Rules of the outer frontend, after the slot is known."""
     most = f"var(txn.slot),map_str_int({SlotMap.STREAMS.beside(config.map_file)})"
-    unknown = "if !{ req.hdr(content-length) -m found }"
+    unknown = "!{ req.hdr(content-length) -m found }"
     return [
-        f"http-request set-var(txn.stream) {most} {unknown} {{ req.hdr(transfer-encoding) -m found }}",
+        f"http-request set-var(txn.stream) {most} if {{ req.hdr(transfer-encoding) -m found }} {unknown}",
         # In HTTP/2 a body shows in no header. A WebSocket there is no body; no other request may say Upgrade.
-        f"http-request set-var(txn.stream) {most} {unknown} {{ fc_http_major 2 }}"
+        f"http-request set-var(txn.stream) {most} if {{ fc_http_major 2 }} {unknown}"
         " !{ req.hdr(upgrade) -m found }",
-        f"http-request set-header {SLOT_HEADER} %[var(txn.slot)] if {{ var(txn.stream) -m found }}",
-        "use_backend measured if { var(txn.stream) -m found }",
     ]
+
+
+def way_in() -> str:
+    """Where they go."""
+    return "use_backend measured if { var(txn.stream) -m found }"
 
 
 def outer_backend(config: FacadeConfig) -> list[str]:
     """Lines of the backend `measured`."""
     return [
+        f"http-request set-header {SLOT_HEADER} %[var(txn.slot)]",
         f"server inside unix@{config.body_socket} pool-max-conn 0",
     ]
 
@@ -86,6 +91,7 @@ def inner_frontend(config: FacadeConfig) -> list[str]:
         f"http-request set-var(txn.slot) req.hdr({SLOT_HEADER})",
         f"http-request set-var(txn.most) {most}",
         f"http-request del-header {SLOT_HEADER}",
+        *requests.known_before(),
         "use_backend %[var(txn.slot)] if { var(txn.slot) -m found }",
         "default_backend nowhere",
     ]

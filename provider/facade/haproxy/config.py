@@ -149,10 +149,21 @@ def socket_path(activator_dir: Path, slot: int) -> Path:
 
 
 def page_path(config: FacadeConfig, page: pages.Page) -> Path:
-    """Where the page lies."""
+    """Where the page lies: all of it for one of HAProxy's own, the text alone for one of a rule."""
+    if page in pages.RULE_PAGES:
+        return config.pages_dir / f"{page.status.value}-{page.name}.txt"
     return config.pages_dir / f"{page.status.value}.http"
 
 
 def page_files(config: FacadeConfig) -> dict[Path, bytes]:
     """The files that the configuration names, with their contents."""
-    return {page_path(config, page): page.raw() for page in pages.PROXY_PAGES}
+    whole = {page_path(config, page): page.raw() for page in pages.PROXY_PAGES}
+    return whole | {page_path(config, page): page.body for page in pages.RULE_PAGES}
+
+
+def answer(config: FacadeConfig, page: pages.Page) -> str:
+    """The words of a rule that sends the page and goes on with the connection."""
+    return (
+        f'return status {page.status.value} content-type "text/plain; charset=utf-8"'
+        f" file {page_path(config, page)} hdr Cache-Control no-store"
+    )

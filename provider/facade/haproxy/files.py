@@ -5,9 +5,9 @@ import time
 from pathlib import Path
 
 from trustedpods.protocol.errors import NoContext
-from trustedpods.protocol.whole_file import replace_whole
+from trustedpods.protocol.whole_file import private_folder, replace_whole
 from trustedpods.provider.facade.certificates import throwaway, utc
-from trustedpods.provider.facade.haproxy.bodies import LUA, lua_path
+from trustedpods.provider.facade.haproxy import bodies, requests, unread
 from trustedpods.provider.facade.haproxy.config import FacadeConfig, crt_list, page_files
 from trustedpods.provider.facade.haproxy.maps import SlotMap
 from trustedpods.provider.facade.haproxy.text import haproxy_config
@@ -20,12 +20,14 @@ def install(config: FacadeConfig, haproxy_cfg: Path) -> None:
     """
     try:
         for folder in (config.runtime_socket.parent, config.activator_dir, config.pages_dir):
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            private_folder(folder)
     except OSError as failed:
         raise NoContext(f"cannot make a folder: {failed}", where="facade") from None
     for path, page in page_files(config).items():
         replace_file(path, page)
-    replace_file(lua_path(config), LUA.encode())
+    replace_file(bodies.lua_path(config), bodies.LUA.encode())
+    replace_file(requests.lua_path(config), requests.lua(config).encode())
+    replace_file(unread.lua_path(config), unread.lua().encode())
     for empty in (config.map_file, *(which.beside(config.map_file) for which in SlotMap)):
         if not empty.exists():
             replace_file(empty, b"")
@@ -56,7 +58,7 @@ def replace_file(path: Path, data: bytes) -> None:
     try:
         if path.exists() and path.read_bytes() == data:
             return
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        private_folder(path.parent)
         replace_whole(path, data)
     except OSError as failed:
         raise NoContext(f"cannot write: {failed}", where=str(path)) from None

@@ -19,7 +19,7 @@ class SlotMap(StrEnum):
 
     `CONNECTIONS`: requests (of tcp: connections) at once. `RATES`: requests per second. `BODIES`:
     bytes of a request's body as announced. `STREAMS`: of one without a length. `HTTPS`: there if http
-    requests are sent to https.
+    requests are sent to https. `SHARED` is by host instead: there if services share the host by their paths.
     """
 
     CONNECTIONS = "connections.map"
@@ -27,6 +27,7 @@ class SlotMap(StrEnum):
     BODIES = "bodies.map"
     STREAMS = "streams.map"
     HTTPS = "https.map"
+    SHARED = "shared.map"
 
     def beside(self, host_map: Path) -> Path:
         """The file's path."""

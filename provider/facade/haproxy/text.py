@@ -2,7 +2,7 @@
 """The text of haproxy.cfg, for HAProxy 2.6 and newer. Pure."""
 
 from trustedpods.provider.facade import pages
-from trustedpods.provider.facade.haproxy import bodies
+from trustedpods.provider.facade.haproxy import bodies, requests, unread
 from trustedpods.provider.facade.haproxy.config import (
     BACKEND_ID_BASE,
     Bind,
@@ -21,6 +21,13 @@ _ACTIVATOR = {
     SlotProtocol.TCP: "backup",
 }
 
+_SOURCE = "src,ipmask(32,64)"
+"""Who is counted as one: an address of IPv4, a network of IPv6: a subscriber has all its 2^64 addresses."""
+
+_KEEP_ALIVE = {"idle": "30s", "intvl": "10s", "cnt": "3"}
+"""A peer that is gone is found within two minutes: a minute after it closed its socket its kernel forgets it
+and says so to the next question (tcp_fin_timeout); one that was unplugged does not answer three of them."""
+
 PIPE_BYTES = 256 * 1024
 """Of a pipe in which the kernel carries an answer past HAProxy.
 
@@ -37,13 +44,21 @@ All of them are half of what Linux lets one user have before it makes new pipes 
 
 def haproxy_config(config: FacadeConfig) -> str:
     """haproxy.cfg; the page, map and certificate files that it names must exist when it is read."""
-    parts = [_global(config), _http_defaults(config), _web(config), _table(), _nowhere()]
-    parts.append(_section("backend measured from http", bodies.outer_backend(config)))
+    parts = [_global(config), _http_defaults(config), _tcp_defaults(config)]
+    parts += [
+        _section("defaults pods from http", requests.known_here()),
+        _web(config),
+        *_tables(),
+        _nowhere(),
+    ]
+    parts.append(_https(config))
+    parts += _ended(config)
+    parts.append(_section(f"backend {unread.BACKEND} from tcp", unread.backend()))
+    parts.append(_section("backend measured from pods", bodies.outer_backend(config)))
     parts.append(_section("frontend measured-bodies from http", bodies.inner_frontend(config)))
     parts += [] if config.exporter is None else [_exporter(config.exporter)]
     parts += [_slot(config, slot) for protocol in _HTTP for slot in config.pools.slots(protocol)]
     if config.pools.tcp:
-        parts.append(_tcp_defaults(config))
         for index, slot in enumerate(config.pools.slots(SlotProtocol.TCP)):
             parts += [*([_tcp(config, slot, index)] if config.tcp_binds else []), _slot(config, slot)]
     return "\n".join(parts)
@@ -64,7 +79,8 @@ def _global(config: FacadeConfig) -> str:
         "hard-stop-after 1h",
         "log stderr format raw local0 err",
         "ssl-default-bind-options ssl-min-ver TLSv1.2 no-tls-tickets",
-        f"lua-load-per-thread {bodies.lua_path(config)}",
+        *(f"lua-load-per-thread {room.lua_path(config)}" for room in (bodies, requests, unread)),
+        *unread.settings(),
         f"maxpipes {PIPES}",
         f"tune.pipesize {PIPE_BYTES}",
     ]
@@ -87,7 +103,9 @@ def _common_defaults(config: FacadeConfig) -> list[str]:
         f"timeout connect {limits.connect_ms}ms",
         "timeout queue 30s",
         "timeout check 500ms",
-        "timeout client-fin 30s",
+        # Who has ended its half still gets a late answer; who is gone without a word the kernel finds.
+        *(f"option {side}tcpka" for side in ("cli", "srv")),
+        *(f"{side}tcpka-{name} {value}" for side in ("cli", "srv") for name, value in _KEEP_ALIVE.items()),
         # A pod that refuses is tried elsewhere, in the end at the activator, which waits for it.
         "retries 3",
         "option redispatch 1",
@@ -107,7 +125,6 @@ def _http_defaults(config: FacadeConfig) -> str:
         f"timeout http-request {limits.header_s}s",
         f"timeout http-keep-alive {limits.keep_alive_s}s",
         "retry-on conn-failure",
-        "option abortonclose",
     ]
     lines += [f"errorfile {page.status.value} {page_path(config, page)}" for page in pages.PROXY_PAGES]
     return _section("defaults http", lines)
@@ -127,49 +144,71 @@ def _web(config: FacadeConfig) -> str:
     if config.limits.connections is not None:
         lines.append(f"maxconn {config.limits.connections}")
     lines += [
+        "mode tcp",
+        *unread.silenced(),
         *_sources(config),
-        *_forwarded(),
-        *_routing(config),
-        *_pod_limits(config),
-        *bodies.ways_in(config),
+        *requests.known_of_connection(),
+        *unread.first_look(config),
+        *_rules(config, first_tcp=True),
+        *unread.way_around(),
+        *_ways(config),
+        *unread.way_out(),
+        "default_backend nowhere",
     ]
-    lines += ["use_backend %[var(txn.slot)] if { var(txn.slot) -m found }", "default_backend nowhere"]
     return _section("frontend web from http", lines)
+
+
+def _ended(config: FacadeConfig) -> list[str]:
+    """The way of those who end their half with their first request."""
+    lines = [
+        f"bind unix@{unread.ended_socket(config)} mode 600 accept-proxy",
+        *unread.silenced(),
+        # HAProxy's word for a pod that ends without an answer to somebody who has ended too.
+        f"errorfile 400 {page_path(config, pages.BAD_ANSWER)}",
+    ]
+    lines += [
+        *requests.known_of_connection(),
+        *_rules(config, first_tcp=False),
+        *_ways(config),
+        "default_backend nowhere",
+    ]
+    return [
+        _section(f"backend {unread.ENDED} from tcp", unread.ended_backend(config)),
+        _section(f"frontend {unread.ENDED}-web from http", lines),
+    ]
+
+
+def _rules(config: FacadeConfig, *, first_tcp: bool) -> list[str]:
+    return [
+        *requests.sizes(config, first_tcp=first_tcp),
+        *requests.host_and_target(config),
+        *requests.claims_deleted(),
+        *_pod_limits(config),
+        *bodies.rules(config),
+    ]
+
+
+def _ways(config: FacadeConfig) -> list[str]:
+    https = SlotMap.HTTPS.beside(config.map_file)
+    return [
+        f"use_backend https if !{{ ssl_fc }} {{ var(txn.slot),map_str_int({https}) -m found }}",
+        bodies.way_in(),
+        "use_backend %[var(txn.slot)] if { var(txn.slot) -m found }",
+    ]
 
 
 def _sources(config: FacadeConfig) -> list[str]:
     """What one client address may take."""
     limits = config.limits
+    rate = "" if limits.source_rate is None else ",http_req_rate(1s)"
     lines = [
-        "stick-table type ipv6 size 100k expire 10m store conn_cur,http_req_rate(1s)",
-        "tcp-request connection track-sc0 src",
+        f"stick-table type ipv6 size 100k expire 10m store conn_cur{rate}",
+        f"tcp-request connection track-sc0 {_SOURCE}",
         f"tcp-request connection reject if {{ sc0_conn_cur gt {limits.per_source} }}",
     ]
     if limits.source_rate is not None:
         lines.append(f"http-request deny deny_status 429 if {{ sc0_http_req_rate gt {limits.source_rate} }}")
     return lines
-
-
-def _forwarded() -> list[str]:
-    """What a client says about itself is not passed on."""
-    return [
-        "http-request del-header X-Forwarded-For",
-        "http-request del-header Forwarded",
-        "http-request del-header Proxy",
-        "option forwardfor",
-        "http-request set-header X-Forwarded-Proto http unless { ssl_fc }",
-        "http-request set-header X-Forwarded-Proto https if { ssl_fc }",
-        "http-request set-header X-Forwarded-Host %[req.hdr(host)]",
-    ]
-
-
-def _routing(config: FacadeConfig) -> list[str]:
-    """The longest entry of the host map that host and path begin with; both end with a `/`."""
-    return [
-        "http-request set-var(txn.path) path",
-        "http-request set-var(txn.slot) req.hdr(host),field(1,:),lower,concat(,txn.path,/),"
-        f"map_beg({config.map_file})",
-    ]
 
 
 def _pod_limits(config: FacadeConfig) -> list[str]:
@@ -178,30 +217,35 @@ def _pod_limits(config: FacadeConfig) -> list[str]:
 
     # Variables are per request; one that was not found makes `sub` subtract nothing and the rule not match.
     return [
-        f"http-request redirect location https://%[req.hdr(host),field(1,:)]{config.https_suffix}%[url]"
-        f" code 308 if !{{ ssl_fc }} {{ {limit(SlotMap.HTTPS)} -m found }}",
-        "http-request track-sc1 var(txn.slot) table slots if { var(txn.slot) -m found }",
         f"http-request set-var(txn.rate) {limit(SlotMap.RATES)}",
+        "http-request track-sc2 var(txn.slot) table rates if { var(txn.rate) -m found }",
         "http-request deny deny_status 429 if { var(txn.rate) -m found }"
-        " { sc1_http_req_rate(slots),sub(txn.rate) gt 0 }",
+        " { sc2_http_req_rate(rates),sub(txn.rate) gt 0 }",
         f"http-request set-var(txn.most) {limit(SlotMap.CONNECTIONS)}",
+        "http-request track-sc1 var(txn.slot) table slots if { var(txn.most) -m found }",
         "http-request deny deny_status 429 if { var(txn.most) -m found }"
         " { sc1_conn_cur(slots),sub(txn.most) gt 0 }",
-        f"http-request set-var(txn.body) {limit(SlotMap.BODIES)}",
+        f"http-request set-var(txn.body) {limit(SlotMap.BODIES)} if {{ req.hdr(content-length) -m found }}",
         "http-request deny deny_status 413 if { var(txn.body) -m found }"
         " { req.hdr_val(content-length),sub(txn.body) gt 0 }",
     ]
 
 
-def _table() -> str:
-    """Counts requests per slot, for the limits."""
-    return _section(
-        "backend slots from http", ["stick-table type string len 16 size 8k store conn_cur,http_req_rate(1s)"]
-    )
+def _tables() -> list[str]:
+    """Count requests per slot, for the limits: at once, and in a second where somebody asked for that."""
+    counts = {"slots": "conn_cur", "rates": "http_req_rate(1s)"}
+    stick = "stick-table type string len 16 size 8k store"
+    return [_section(f"backend {name} from http", [f"{stick} {count}"]) for name, count in counts.items()]
 
 
 def _nowhere() -> str:
     return _section("backend nowhere from http", ["http-request return status 404 default-errorfiles"])
+
+
+def _https(config: FacadeConfig) -> str:
+    """The same over TLS."""
+    there = f"https://%[var(txn.host)]{config.https_suffix}%[pathq]"
+    return _section("backend https from http", [f"http-request redirect location {there} code 308"])
 
 
 def _exporter(bind: Bind) -> str:
@@ -224,7 +268,7 @@ def _tcp(config: FacadeConfig, slot: int, index: int) -> str:
     name, limits = backend_name(slot), SlotMap.CONNECTIONS.beside(config.map_file)
     lines = [_bind(bind.port_plus(index)) for bind in config.tcp_binds]
     lines += [
-        "tcp-request connection track-sc0 src table web",
+        f"tcp-request connection track-sc0 {_SOURCE} table web",
         f"tcp-request connection reject if {{ sc0_conn_cur(web) gt {config.limits.per_source} }}",
         f"tcp-request connection set-var(sess.most) str({name}),map_str_int({limits})",
         "tcp-request connection reject unless { var(sess.most) -m found }",
@@ -236,7 +280,7 @@ def _tcp(config: FacadeConfig, slot: int, index: int) -> str:
 
 def _slot(config: FacadeConfig, slot: int) -> str:
     protocol = config.pools.protocol(slot)
-    kind = "tcp" if protocol is SlotProtocol.TCP else "http"
+    kind = "tcp" if protocol is SlotProtocol.TCP else "pods"
     return _section(
         f"backend {backend_name(slot)} from {kind}",
         [

@@ -166,7 +166,8 @@ class Market:
         for number, item in zip(numbers, self.items(numbers, release=False), strict=True):
             period = (item.from_, item.up_to) if pay else (UnixSeconds(0), UnixSeconds(0))
             salt = self.ref(number).salt
-            move = Move(self.owner, salt, self.meter, self.next_meter, LATE, *period, TokenUnits(pay))
+            times = (item.up_to, LATE, *period)
+            move = Move(self.owner, salt, self.meter, self.next_meter, *times, TokenUnits(pay))
             signature = sign_move(key_of("publisher"), self.domain, move)
             moves.append((self.publisher, salt, move.plan, signature))
         self.send(name, self.operator, self.pay.rotate(self.owner, self.meter, self.next_meter, moves))

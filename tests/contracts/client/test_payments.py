@@ -1,16 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """The money path: open, claim, withdraw, leave; on a real node and on the fake."""
 
+import random
 import secrets
 
 import pytest
 
 from tests.contracts.conftest import new_party
 from trustedpods.contracts import merkle
-from trustedpods.contracts.eip712 import Domain, Move, sign_move, sign_usage
+from trustedpods.contracts.eip712 import Domain, Move, sign_move, sign_usage, usage_signer
 from trustedpods.contracts.settlement import settle
 from trustedpods.contracts.terms import due
-from trustedpods.contracts.usage import ItemFlags, UsageClaim, UsageItem
+from trustedpods.contracts.usage import ItemFlags, SignedClaim, UsageClaim, UsageItem
 from trustedpods.protocol.errors import InsufficientFunds, LocalProtocolError, Refused
 from trustedpods.protocol.ids import PodRef
 from trustedpods.protocol.units import Usage
@@ -140,8 +141,9 @@ async def test_the_owner_releases_alone(chain, deal):
 
 async def test_an_operator_rotates_what_the_publisher_signed(chain, deal):
     successor = new_party()
-    deadline = (await chain.head()).time + 1000
-    move = Move(deal.owner.address, deal.ref.salt, deal.meter.address, successor.address, deadline)
+    now = (await chain.head()).time
+    times = (now + 1, now + 1000)
+    move = Move(deal.owner.address, deal.ref.salt, deal.meter.address, successor.address, *times)
     moves = [(deal.publisher.address, move, sign_move(deal.publisher.key, domain(chain), move))]
     arguments = (deal.owner.address, deal.meter.address, successor.address, moves)
     with pytest.raises(Refused) as stranger:
@@ -152,6 +154,88 @@ async def test_an_operator_rotates_what_the_publisher_signed(chain, deal):
     assert stranger.value.rule == "Denied"
     assert result.flags == 0
     assert (await the_channel(chain, deal)).meter_tag == int(successor.address, 16) % (1 << 120)
+
+
+async def test_a_move_is_good_in_one_life_only(pass_time, chain, deal, terms):
+    """The owner ends the channel and its publisher opens it again: what was signed before is void."""
+    successor = new_party()
+    await chain.set_operator(deal.owner.key, deal.operator.address)
+    pass_time(2)
+    now = (await chain.head()).time
+    meters = (deal.meter.address, successor.address)
+    move = Move(deal.owner.address, deal.ref.salt, *meters, as_of=now, deadline=now + 1000)
+    signature = sign_move(deal.publisher.key, domain(chain), move)
+    await chain.release(deal.owner.key, [deal.ref])
+    await chain.open_with_permit(deal.publisher.key, deal.ref, deal.meter.address, terms, deal.deposit)
+    moves = [(deal.publisher.address, move, signature)]
+    _, (result,) = await chain.rotate(deal.operator.key, deal.owner.address, *meters, moves)
+    assert result.flags == ItemFlags.STALE
+    assert (await the_channel(chain, deal)).left == deal.deposit
+
+
+async def test_a_move_to_the_same_meter_is_refused(chain, deal):
+    now = (await the_channel(chain, deal)).up_to
+    meters = (deal.meter.address, deal.meter.address)
+    move = Move(deal.owner.address, deal.ref.salt, *meters, now + 1, now + 9999, pay=5)
+    moves = [(deal.publisher.address, move, sign_move(deal.publisher.key, domain(chain), move))]
+    with pytest.raises(Refused) as caught:
+        await chain.rotate(deal.owner.key, deal.owner.address, *meters, moves)
+    assert caught.value.rule == "BadTerms"
+
+
+async def test_a_period_is_paid_whole_or_not_at_all(pass_time, chain, deal):
+    channel = await the_channel(chain, deal)
+    pass_time(10)
+    now = (await chain.head()).time
+    too_much = UsageItem(deal.id, channel.up_to, now, Usage(egress_kib=2**48 - 1), whole=True)
+    right = UsageItem(deal.id, channel.up_to, now, USED, whole=True)
+    for item in (too_much, right):
+        expected = settle(await the_channel(chain, deal), item, channel.meter_tag, now)
+        signed = sign_usage(deal.meter.key, domain(chain), claim_of(chain, deal, item))
+        _, (result,) = await chain.submit_usage_for(deal.operator.key, deal.owner.address, signed)
+        assert result == expected.result
+        assert await the_channel(chain, deal) == expected.channel
+        assert (ItemFlags.DRY in result.flags) == (item is too_much)
+
+
+ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
+
+
+def forms(good):
+    """A good signature, and others made from it: each is somebody's, or none, by the same rule for all."""
+    draw = random.Random("forms of signatures")
+    r, s, v = good[:32], int.from_bytes(good[32:64]), good[64]
+
+    def of(r=r, s=s, v=v):
+        return (r if isinstance(r, bytes) else r.to_bytes(32)) + s.to_bytes(32) + bytes([v])
+
+    yield from (of(v=one) for one in (0, 1, 26, 27, 28, 29, 35, 36, 255))
+    yield from (of(s=ORDER - s, v=one) for one in (27, 28))
+    yield from (of(s=one) for one in (0, 1, ORDER // 2, ORDER // 2 + 1, ORDER - 1, ORDER, 2**256 - 1))
+    yield from (of(r=one) for one in (0, 1, 5, ORDER - 1, ORDER, 2**256 - 1))
+    yield from (of(r=draw.getrandbits(255), s=draw.getrandbits(254)) for _ in range(8))
+    yield from (b"", good[:64], good[:64] + b"\0" + good[64:], good + b"\0", bytes(65))
+
+
+async def test_signatures_are_taken_as_strictly_as_by_the_contract(chain, deal):
+    """An item is FOREIGN with another's signature, STALE with the meter's own; with none it reverts."""
+    item = UsageItem(deal.id, 1, 2, USED)
+    claim = claim_of(chain, deal, item)
+    good = sign_usage(deal.meter.key, domain(chain), claim).signature
+    seen = set()
+    for signature in forms(good):
+        signer = usage_signer(domain(chain), claim, signature)
+        signed = SignedClaim(claim, deal.meter.address, signature)
+        if signer is None:
+            with pytest.raises(Refused, match="ECDSA") as caught:
+                await chain.submit_usage_for(deal.operator.key, deal.owner.address, signed)
+            seen.add(caught.value.rule[:5])
+            continue
+        _, (result,) = await chain.submit_usage_for(deal.operator.key, deal.owner.address, signed)
+        mine = signer == deal.meter.address
+        assert result.flags == (ItemFlags.STALE if mine else ItemFlags.FOREIGN), signature.hex()
+        seen.add(result.flags)
+    assert seen == {"ECDSA", ItemFlags.STALE, ItemFlags.FOREIGN}
 
 
 async def test_the_publisher_moves_alone_after_the_notice(pass_time, chain, deal):
@@ -186,6 +270,8 @@ async def test_a_cap_only_rises(chain, deal, terms):
 async def test_a_publisher_finds_its_channels_again(chain, deal, funded):
     (found,) = await chain.opened_by(deal.publisher.address)
     assert (found.owner, found.channel, found.amount) == (deal.owner.address, deal.id, deal.deposit)
+    assert await chain.salt_of(deal.publisher.address, found) == deal.ref.salt
+    assert await chain.salt_of(deal.owner.address, found) is None
     assert await chain.opened_by(deal.owner.address) == []
 
 

@@ -51,7 +51,10 @@ MUTANTS = [
         "shr(and(shr(160, t), 0x7f), shl(64, amount))",
     ),
     Mutant(
-        "notices count seconds", WORDS, "uint256(uint16(t >> 200)) * 1 minutes", "uint256(uint16(t >> 200))"
+        "notices count seconds",
+        WORDS,
+        "uint256(uint16(t >> 200)) * 1 minutes;",
+        "uint256(uint16(t >> 200));",
     ),
     Mutant("a channel may open without a cap", WORDS, "uint24(t >> 176) != 0", "true"),
     Mutant("any meter may claim", PAYMENTS, "if (h >> 136 != tag) {", "if (h == 0) {"),
@@ -73,7 +76,7 @@ MUTANTS = [
         "} else if (upTo > block.timestamp) {\n            flags = FUTURE;\n        } else if (quantities",
         "} else if (quantities",
     ),
-    Mutant("an item counts without its voucher", PAYMENTS, "quantities & VOUCHED > lift", "false"),
+    Mutant("an item counts without its voucher", PAYMENTS, "quantities & Words.VOUCHED > lift", "false"),
     Mutant(
         "a voucher is good for any channel",
         PAYMENTS,
@@ -138,7 +141,69 @@ MUTANTS = [
         "failure == ECDSA.RecoverError.NoError && signer == who",
         "failure == ECDSA.RecoverError.NoError",
     ),
-    Mutant("a settlement is good twice", PAYMENTS, "(from != settled || upTo < from)", "(upTo < from)"),
+    Mutant("a settlement is good twice", PAYMENTS, "(from != settled || upTo <= from)", "(upTo <= from)"),
+    Mutant(
+        "a settlement needs no period",
+        PAYMENTS,
+        "(from != settled || upTo <= from)",
+        "(from != settled || upTo < from)",
+    ),
+    Mutant("a move is good in every life", PAYMENTS, "settled >= uint32(m.plan >> 184)", "false"),
+    Mutant(
+        "the time of a move is not signed", PAYMENTS, "                uint32(m.plan >> 184),\n", "uint32(0),"
+    ),
+    Mutant("a move may lead nowhere", PAYMENTS, "if (tag == Words.tagOf(oldMeter)) revert BadTerms();", ""),
+    Mutant(
+        "a publisher's move may lead nowhere", PAYMENTS, "if (tag == Words.tagIn(h)) revert Denied();", ""
+    ),
+    Mutant(
+        "a publisher's move voids nothing",
+        PAYMENTS,
+        "uint256 moved = Words.dated(block.timestamp);",
+        "uint256 moved = Words.upToIn(h);",
+    ),
+    Mutant("a move is paid in part, whatever it asks", PAYMENTS, "m.plan & WHOLE_MOVE != 0", "false"),
+    Mutant("a move may carry anything", PAYMENTS, "m.plan & NO_MOVE != 0 || ", ""),
+    Mutant("a wallet may burn everything", PAYMENTS, "staticcall(WALLET_GAS, ", "staticcall(gas(), "),
+    Mutant(
+        "a wallet may be starved", PAYMENTS, "if (gasleft() < WALLET_CALL_GAS) revert TooLittleGas();", ""
+    ),
+    Mutant(
+        "a wallet need not answer in full",
+        PAYMENTS,
+        "and(gt(returndatasize(), 31), eq(mload(0), magic))",
+        "eq(mload(0), magic)",
+    ),
+    Mutant("a wallet's answer does not count", PAYMENTS, "eq(mload(0), magic)", "1"),
+    Mutant(
+        "what is to be paid whole is cut",
+        WORDS,
+        "return quantities & (WHOLE | RELEASE) == WHOLE;",
+        "return false && quantities == 0;",
+    ),
+    Mutant(
+        "a last item is held back",
+        WORDS,
+        "return quantities & (WHOLE | RELEASE) == WHOLE;",
+        "return quantities & WHOLE != 0;",
+    ),
+    Mutant(
+        "what is held back is written",
+        WORDS,
+        "return (0, DRY | CUT_DEPOSIT, h);",
+        "return (0, DRY | CUT_DEPOSIT, h & ~UP_TO | upTo << 88);",
+    ),
+    Mutant("times wrap in 2106", WORDS, "if (time > type(uint32).max) revert IPodPayments.TooLate();", ""),
+    Mutant("a notice wraps", WORDS, "if (when > type(uint40).max) revert IPodPayments.TooLate();", ""),
+    Mutant(
+        "nobody leaves after 2106",
+        WORDS,
+        "UNLOCK_AT = uint256(type(uint40).max) << 216",
+        "UNLOCK_AT = uint256(type(uint32).max) << 216",
+    ),
+    Mutant(
+        "rows of 2106 look old", REGISTRY, "if (block.timestamp > type(uint32).max) revert TooLate();", ""
+    ),
     Mutant(
         "a move may pay more than is left",
         PAYMENTS,

@@ -3,10 +3,8 @@
 
 from dataclasses import replace
 
-from eth_keys import keys as eth_keys
-
 from tests.fakes.chain.state import ChainState, Life, require
-from trustedpods.contracts.eip712 import Domain, move_digest, usage_digest
+from trustedpods.contracts.eip712 import Domain, move_signer, usage_signer
 from trustedpods.contracts.records import (
     NEVER,
     Channel,
@@ -19,7 +17,7 @@ from trustedpods.contracts.records import (
 from trustedpods.contracts.settlement import settle
 from trustedpods.contracts.usage import ItemFlags, SubmissionResult
 from trustedpods.protocol.errors import LocalProtocolError
-from trustedpods.protocol.ids import PodRef, address_from_bytes
+from trustedpods.protocol.ids import PodRef
 
 
 class FakePayments(ChainState):
@@ -69,6 +67,11 @@ class FakePayments(ChainState):
             if life.publisher == publisher
         ]
 
+    async def salt_of(self, publisher, opened):
+        self._reach()
+        life = self.lives[opened.owner, opened.channel]
+        return life.salt if life.publisher == publisher else None
+
     # ---- the publisher ----
 
     async def open_with_permit(self, key, ref, meter, terms, amount):
@@ -87,6 +90,7 @@ class FakePayments(ChainState):
             channel, publisher, amount, receipt.tx_hash, self.now
         )
         life.meters.append(meter)
+        life.salt = ref.salt
         return receipt
 
     async def top_up(self, key, owner, channel, amount):
@@ -125,7 +129,9 @@ class FakePayments(ChainState):
         life = self._mine(key, owner, salt)
         require(0 < life.channel.unlock_at <= self.now, "Locked")
         require(life.channel.meter_tag == meter_tag(old_meter), "Denied")
-        life.channel = replace(life.channel, meter_tag=meter_tag(new_meter), unlock_at=NEVER)
+        tag = meter_tag(new_meter)
+        require(life.channel.meter_tag != tag, "Denied")
+        life.channel = replace(life.channel, meter_tag=tag, unlock_at=NEVER, up_to=self.now)
         return self._mined("move", life.channel.id)
 
     # ---- the provider ----
@@ -155,6 +161,7 @@ class FakePayments(ChainState):
     async def rotate(self, key, owner, old_meter, new_meter, moves):
         sender = self._sender(key)
         require(sender in (owner, old_meter) or (owner, sender) in self.operators, "Denied")
+        require(meter_tag(old_meter) != meter_tag(new_meter), "BadTerms")
         results = [self._rotate(owner, old_meter, new_meter, *move) for move in moves]
         self.credit[owner] = self.credit.get(owner, 0) + sum(result.paid for result in results)
         return self._mined("rotate", owner), results
@@ -194,7 +201,9 @@ class FakePayments(ChainState):
         return Domain.of_payments(self.market.chain_id, self.market.payments)
 
     def _signer(self, signed):
-        return _recover(usage_digest(self._domain, signed.claim), signed.signature)
+        signer = usage_signer(self._domain, signed.claim, signed.signature)
+        require(signer is not None, "ECDSAInvalidSignature")
+        return signer
 
     def _rotate(self, owner, old_meter, new_meter, publisher, move, signature):
         channel = PodRef(owner, publisher, move.salt).channel
@@ -202,12 +211,16 @@ class FakePayments(ChainState):
         at, pay, flags = life.channel.up_to, min(move.pay, life.channel.left), ItemFlags(0)
         if life.channel.meter_tag != meter_tag(old_meter):
             flags = ItemFlags.FOREIGN
-        elif (move.from_ or move.up_to or move.pay) and (move.from_ != at or move.up_to < at):
+        elif at >= move.as_of or (
+            (move.from_ or move.up_to or move.pay) and (move.from_ != at or move.up_to <= at)
+        ):
             flags = ItemFlags.STALE
         elif move.up_to > self.now:
             flags = ItemFlags.FUTURE
-        elif self.now > move.deadline or _recover(move_digest(self._domain, move), signature) != publisher:
+        elif self.now > move.deadline or move_signer(self._domain, move, signature) != publisher:
             flags = ItemFlags.BAD_REF
+        elif move.whole and move.pay > life.channel.left:
+            flags = ItemFlags.DRY | ItemFlags.CUT_DEPOSIT
         if flags:
             return SubmissionResult(channel % 2**128, flags, at, 0)
         tag, left = meter_tag(new_meter), life.channel.left - pay
@@ -235,8 +248,3 @@ class FakePayments(ChainState):
         self.tokens[life.publisher] = self.tokens.get(life.publisher, 0) + refund
         life.closed = ClosedInfo(refund, True, receipt.tx_hash, receipt.block)
         return replace(receipt, moved=refund)
-
-
-def _recover(digest, signature):
-    parts = eth_keys.Signature(signature[:64] + bytes([signature[64] - 27]))
-    return address_from_bytes(parts.recover_public_key_from_msg_hash(digest).to_canonical_address())

@@ -35,6 +35,7 @@ class Life:
     topped_up: int = 0
     closed: ClosedInfo | None = None
     meters: list = field(default_factory=list)
+    salt: bytes = b""
 
 
 @dataclass

@@ -2,12 +2,12 @@
 """A publisher who talks to the daemon of `provider_world` over real libp2p, by hand."""
 
 import itertools
-import json
 import secrets
 from contextlib import asynccontextmanager
 
 import trio
 
+from tests.fakes.oci_images import CONFIG, LAYER, MANIFEST, ImageFiles
 from tests.fakes.provider.world import MARKER, config_of, digest_of
 from trustedpods.contracts.eip712 import address_of
 from trustedpods.contracts.terms import Terms
@@ -15,9 +15,10 @@ from trustedpods.manifests.model import PodManifest
 from trustedpods.protocol import limits
 from trustedpods.protocol.codec import decode, encode
 from trustedpods.protocol.envelopes import ErrorReply, SealedReply
-from trustedpods.protocol.errors import error_from_wire
+from trustedpods.protocol.errors import BadInput, error_from_wire
 from trustedpods.protocol.evidence import Attested, AttestRequest
 from trustedpods.protocol.ids import PodRef, address_bytes
+from trustedpods.protocol.images.layers import LayerReader
 from trustedpods.protocol.messages.admission import AdmitBody
 from trustedpods.protocol.messages.base import Progress
 from trustedpods.protocol.messages.bundle import (
@@ -26,6 +27,7 @@ from trustedpods.protocol.messages.bundle import (
     BlobRef,
     Bundle,
     ImageRef,
+    LayerRef,
     Needs,
     SecretValue,
 )
@@ -48,6 +50,7 @@ ASK = AdmitBody(
     memory_mib=64,
     storage_mib=0,
     image_mib=1,
+    scratch_mib=256,
     max_replicas=2,
     services={"web": "http"},
     hosts=[],
@@ -64,11 +67,18 @@ PORTS = [{"containerPort": port} for port in (8080, 9090, 7000)]
 
 def image_of(marker=b"layer"):
     """Blobs of a small image: manifest, configuration, one layer."""
-    layer, config = marker + b"." * 100, b'{"architecture":"amd64"}'
-    manifest = json.dumps(
-        {"config": {"digest": digest_of(config)}, "layers": [{"digest": digest_of(layer)}]}
-    ).encode()
-    return [manifest, config, layer]
+    files = ImageFiles(layers=(marker + b"." * 100,))
+    return [files.manifest, files.config, *files.layers]
+
+
+def unpacked_bytes(layer):
+    """What a node takes for a layer; 0 for what is none."""
+    try:
+        reader = LayerReader("")
+        reader.feed(layer)
+        return reader.finish().unpacked
+    except BadInput:
+        return 0
 
 
 def manifest_of(**spec):
@@ -111,15 +121,20 @@ class Caller:
         made = []
         for data in self.blobs:
             blob_id, key = derive(self.secret, digest_of(data))
-            ref = BlobRef(blob_id=blob_id, key=key, digest=digest_of(data), size=len(data), media_type="x/y")
+            kind = (MANIFEST, CONFIG, LAYER)[min(len(made), 2)]
+            ref = BlobRef(blob_id=blob_id, key=key, digest=digest_of(data), size=len(data), media_type=kind)
             made.append((ref, data))
         return made
+
+    def layers(self):
+        """Of the bundle's image, with what they take on a node."""
+        return [LayerRef(digest=digest_of(one), unpacked=unpacked_bytes(one)) for one in self.blobs[2:]]
 
     def bundle(self):
         return Bundle(
             name="web",
             manifest=self.manifest.model_dump_json(by_alias=True).encode(),
-            images=[ImageRef(name="web", blobs=[ref for ref, _ in self.refs()])],
+            images=[ImageRef(name="web", blobs=[ref for ref, _ in self.refs()], layers=self.layers())],
             secrets=[SecretValue(name="keys", files={"token": MARKER.encode()})],
             commanders=[address_bytes(self.ref.publisher)],
         )

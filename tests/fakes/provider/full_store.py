@@ -87,7 +87,7 @@ class FullWorld(World):
             phase=Phase.SERVING,
             live=True,
             slot=number,
-            size=PodSize(100, 64, 0, 1),
+            size=PodSize(100, 64, 0, 1, 256),
             scaling=Scaling(0, 2, 5, 50),
             meter=self.keys.meter_address,
             terms=channel.terms.pack(),

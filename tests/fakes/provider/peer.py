@@ -111,6 +111,7 @@ class ProviderPeer:
 
     def _profile(self, addresses):
         return Profile(
+            max_image_mib=1024,
             owner=secrets.token_bytes(20) if "other-owner" in self.faults else address_bytes(self.owner),
             daemon=self.daemon,
             trust=self.trust,
@@ -202,7 +203,8 @@ class ProviderPeer:
             raise Refused("no", rule="old-meter")
         body, ref = decode(request.body, RotateBody), request.ref
         old = address_from_bytes(body.old_meter)
-        move = Move(ref.owner, ref.salt, old, self.meter, body.deadline, body.from_, body.up_to, body.pay)
+        times = (body.as_of, body.deadline, body.from_, body.up_to)
+        move = Move(ref.owner, ref.salt, old, self.meter, *times, body.pay)
         if "pretends-to-rotate" not in self.faults:
             moves = [(ref.publisher, move, body.signature)]
             _, (result,) = await self.chain.rotate(self.owner_key, ref.owner, old, self.meter, moves)
@@ -319,7 +321,11 @@ class ProviderPeer:
         await answers.send(self.usage, final=True)
 
     async def _delete(self, request, answers):
-        await self.chain.release(self.owner_key, [request.ref])
+        if "keeps-money" not in self.faults:
+            await self.chain.release(self.owner_key, [request.ref])
+        if "hangs-up-late" in self.faults:
+            await answers.stream.reset()
+            return
         await answers.send(Done(text="removed"), final=True)
 
 

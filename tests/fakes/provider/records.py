@@ -23,7 +23,7 @@ def pod_record(**changes):
         "phase": Phase.SERVING,
         "reason": "",
         "live": False,
-        "size": PodSize(cpu_milli=100, memory_mib=64, volume_mib=0, image_mib=1),
+        "size": PodSize(cpu_milli=100, memory_mib=64, volume_mib=0, image_mib=1, scratch_mib=256),
         "scaling": Scaling(min_replicas=0, max_replicas=2, idle_after_s=5, concurrency=50),
         "meter": METER,
         "terms": None,

@@ -18,6 +18,7 @@ from tests.fakes.chain.chain import FakeChain
 from tests.fakes.chain.state import address_of
 from tests.fakes.cluster import FakeCluster
 from tests.fakes.facade import FakeFacade
+from tests.fakes.provider.broken_disk import BrokenDisk
 from trustedpods.protocol.errors import Refused
 from trustedpods.protocol.net.host import open_host
 from trustedpods.provider.admission.gate import Gate
@@ -56,6 +57,19 @@ class FakeRegistry:
 
     async def has_manifest(self, repo, digest):
         return (repo, digest) in self.manifests
+
+    async def read_manifest(self, repo, digest, media_type):
+        return self.manifests.get((repo, digest))
+
+    async def blob_size(self, repo, digest):
+        data = self.blobs.get((repo, digest))
+        return None if data is None else len(data)
+
+    async def read_blob(self, repo, digest, size):
+        return self.blobs.get((repo, digest))
+
+    async def read_stored(self, repo, digest, size, take):
+        await take(self.blobs[repo, digest])
 
     async def push_blob(self, repo, digest, size, chunks):
         data = b"".join([chunk async for chunk in chunks])
@@ -141,6 +155,7 @@ class World:
     trust: str = "open"
     spool_mib: int = 64
     collector: object = field(default_factory=NoTee)
+    disk: BrokenDisk = field(default_factory=BrokenDisk)
 
     def __post_init__(self):
         self.operator_key = secrets.token_bytes(32)
@@ -164,7 +179,7 @@ class World:
         folder.mkdir(exist_ok=True)
         return folder
 
-    async def _until_ready(self, _ip, _probes, _limit):
+    async def _until_ready(self, _ip, _probes, _limit, _tally):
         await trio.lowlevel.checkpoint()
         return ProbeResult(self.ready, "" if self.ready else "GET / on port 8080: status 500")
 
@@ -185,6 +200,7 @@ class World:
         config = self._config()
         vault = Vault(self.keys.hpke.to_bytes())
         async with open_store(self.tmp_path / "books" / "store.db", vault) as store:
+            self.disk.put_under(store)
             doors = Doors(
                 config=config,
                 keys=self.keys,

@@ -26,11 +26,17 @@ def always_one(spec: Json) -> None:
     spec["scale"] = {"min": 1, "max": 1}
 
 
-def until_stopped(market: LiveLocalnet, pod: Deployed) -> None:
-    """Wait until the pod's money is used up; nothing else ends a pod that always runs."""
+def until_stopped(market: LiveLocalnet, person: Publisher, pod: Deployed) -> None:
+    """Wait until the pod's money is used up; nothing else ends a pod that always runs.
+
+    Its publisher is told why, callers are not.
+    """
     until_zero(market, pod.namespace)
     refused = web.get(pod.url)
-    assert (refused.status, "deposit is used up" in refused.text) == (503, True), refused
+    assert (refused.status, "cannot be started just now" in refused.text) == (503, True), refused
+    assert "deposit" not in refused.text
+    told = person.run("status", pod.name).json
+    assert "deposit is used up" in told["reason"], told
 
 
 def until_gone(person: Publisher, pod: Deployed) -> Json:
@@ -59,7 +65,7 @@ def test_a_pod_without_funds_ends_and_is_settled_to_the_unit(
     assert deposit == tokens - bank.balance(quiet_publisher.address)
     assert remains(quiet_market, label_of(pod.url))
 
-    until_stopped(quiet_market, pod)
+    until_stopped(quiet_market, quiet_publisher, pod)
     until("nothing is left", lambda: not remains(quiet_market, label_of(pod.url)))
     closed = until("the channel is closed", lambda: bank.events(pod.channel).closed)
     assert bank.channel(pod.channel) is None
@@ -91,7 +97,7 @@ def test_a_top_up_in_the_grace_period_brings_the_pod_back_with_its_data(
     assert mark in web.get(pod.url, "/visits").text
     before = {one["metadata"]["uid"] for one in replicas(quiet_market, pod.namespace)}
 
-    until_stopped(quiet_market, pod)
+    until_stopped(quiet_market, quiet_publisher, pod)
     assert remains(quiet_market, label_of(pod.url))
     left = bank.channel(pod.channel)
     quiet_publisher.run("fund", pod.name, "1")

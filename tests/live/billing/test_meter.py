@@ -87,7 +87,8 @@ def test_a_volume_costs_its_size_while_nothing_runs(
 
     file = publisher.manifest("web", unique("stored"), asleep)
     pod_read = read_pod(file, tmp_path)
-    held = shape_of(pod_read.manifest, pod_read.image_bytes).storage_mib
+    shape = shape_of(pod_read.manifest, pod_read.image_bytes)
+    held = shape.storage_mib
     with RunTimes(market) as times:
         before = monotonic()
         pod = publisher.deploy(file)
@@ -102,7 +103,7 @@ def test_a_volume_costs_its_size_while_nothing_runs(
         gone = monotonic()
         awake = sum(map(times.served, times.uids(pod.namespace)))
     used = usage(publisher, pod)
-    stored, rest = divmod(used["storage_mib_s"], held)
+    stored, rest = divmod(used["storage_mib_s"] - shape.scratch_mib * awake, held)
     assert (given, held > 64, rest) == ("64Mi", True, 0)
     assert leaving - deployed - 1 <= stored <= gone - before + 1
     assert stored >= awake + ASLEEP_S
@@ -150,3 +151,36 @@ def test_init_containers_crashes_and_pauses_count(market: LiveLocalnet, publishe
     assert seconds > 3
     used = usage(publisher, pod)
     assert (used["cpu_core_ms"], used["memory_mib_s"]) == (100 * seconds, 32 * seconds)
+
+
+def test_an_evicted_replica_is_billed_to_its_end_and_its_object_goes(
+    market: LiveLocalnet, publisher: Publisher
+) -> None:
+    """It writes more than its own limit, so the kubelet ends it, and another one takes its place."""
+
+    def change(spec: Json) -> None:
+        spec["containers"][0]["resources"]["limits"]["ephemeral-storage"] = "16Mi"
+        spec["scale"] = {"min": 1, "max": 1}
+
+    with RunTimes(market) as times:
+        pod = publisher.deploy(publisher.manifest("hello", unique("evicted"), change))
+        [first] = times.seen(pod.namespace)
+        name = times.last[first]["metadata"]["name"]
+        fill = ["--", "dd", "if=/dev/zero", "of=/tmp/full", "bs=1M", "count=40"]
+        market.kubectl("-n", pod.namespace, "exec", name, "-c", "hello", *fill)
+        until("it is evicted", lambda: times.over(first))
+        listed = ["-n", pod.namespace, "get", "pods", "-o", "jsonpath={.items[*].metadata.uid}"]
+        until("its object is gone", lambda: first not in market.kubectl(*listed).split())
+
+        def another_runs() -> bool:
+            others = set(times.seen(pod.namespace)) - {first}
+            return any("running" in one["state"] for uid in others for one in statuses(times.last[uid]))
+
+        until("another one runs", another_runs)
+        told = publisher.run("status", pod.name).json
+        end(publisher, pod)
+        until("all have ended", lambda: all(times.over(uid) for uid in times.seen(pod.namespace)))
+        seconds = sum(times.served(uid) for uid in times.seen(pod.namespace))
+    [why] = [event["text"] for event in told["pod_events"] if event["reason"] == "replica-ended"]
+    assert "Evicted" in why
+    assert usage(publisher, pod)["cpu_core_ms"] == 100 * seconds

@@ -58,8 +58,11 @@ def test_an_audit_holds_on_an_honest_provider_and_finds_each_cheat(
     assert audit(publisher, pod)["holds"] is True
 
     # a replica that never was, honestly signed, claimed and paid
-    run = """insert into runs select 'ghost', ?, ?, max(up_to), max(up_to) + 2, 64000, 64
+    run = """insert into runs (uid, channel, namespace, started, ended, cpu_milli, memory_mib, scratch_mib)
+             select 'ghost', ?, ?, max(up_to), max(up_to) + 2, 64000, 64, 0
              from cuts where channel = ?"""  # in one statement: the next cut may come at any moment
+    raised = "update ceilings set cpu_milli = cpu_milli + ? where channel = ?"  # else an honest meter cuts it
+    assert books.change(raised, 64000, pod.channel)
     assert books.change(run, pod.channel, pod.namespace, pod.channel)
 
     def claimed() -> Json | None:
@@ -74,3 +77,4 @@ def test_an_audit_holds_on_an_honest_provider_and_finds_each_cheat(
     assert set(failed) == {"replicas"}
     assert "is the most possible" in failed["replicas"]
     assert books.change("delete from runs where uid = 'ghost'")
+    assert books.change(raised, -64000, pod.channel)

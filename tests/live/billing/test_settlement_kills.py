@@ -100,7 +100,7 @@ async def prepare(anvil, folder):
                 chain=ChannelFact(DEPOSIT, channel.up_to, 0),
             )
             await store.write(pods.save, record)
-            ran = Run(f"uid-{number}", channel.up_to + 5, channel.up_to + 60, 100 * (number + 1), 64)
+            ran = Run(f"uid-{number}", channel.up_to + 5, channel.up_to + 60, 100 * (number + 1), 64, 0)
             await store.write(ledger.record_run, record.channel, record.namespace, ran)
             records.append(record)
             opened.append(channel.up_to)

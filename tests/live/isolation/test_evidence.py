@@ -205,9 +205,9 @@ async def replayer(market: LiveLocalnet, *faults: str):
 async def prove(market: LiveLocalnet, peer: Replayer) -> None:
     """What it proves is good, the first time."""
     async with (
-        open_market(read_market_file(market.market_file)) as window,
+        open_market(read_market_file(market.market_file)) as client_market,
         open_host(None, []) as host,
-        attest_row(host, peer.row, window.policy("sealed")) as proven,
+        attest_row(host, peer.row, client_market.policy("sealed")) as proven,
     ):
         assert proven.verdict.simulated
 

@@ -130,6 +130,21 @@ def test_what_holds_content_in_clear_is_what_the_documentation_says(
     assert {f"{marker.text} as raw" for marker in (watched.secret, watched.env)} <= held("etcd")
 
 
+def test_what_the_provider_keeps_is_its_users_alone(market: LiveLocalnet, watched: Watched) -> None:
+    node = market.cluster()
+    paths = [path for name in ("provider", "keys", "facade") for path in node.path(name).rglob("*")]
+    assert {"store.db", "store.db-wal", "boot-keys.json", "runtime.sock"} <= {path.name for path in paths}
+    assert [f"{path} {oct(mode)}" for path in paths if (mode := shared_mode(path))] == []
+
+
+def shared_mode(path: Path) -> int | None:
+    """The mode of what others than its user may open, read or list; None of what comes and goes meanwhile."""
+    with contextlib.suppress(FileNotFoundError):
+        mode = stat.S_IMODE(path.lstat().st_mode)
+        return mode if mode & 0o077 else None
+    return None
+
+
 def regular_files(folder: Path) -> Iterator[tuple[Path, bytes]]:
     """Every file below *folder*, hidden ones too, with what is in it; some come and go meanwhile."""
     assert folder.is_dir()

@@ -50,10 +50,16 @@ class RunTimes(Observer):
         return self._stopped[uid] - self._took_up[uid]
 
     def served(self, uid: str) -> int:
-        """Seconds from the kubelet's start to the last container's end, as the API server keeps them."""
+        """Seconds from the kubelet's start to the last container's end, as the API server keeps them.
+
+        A replica of which no container ever ran counts nothing; one of which none tells its end, as the
+        kubelet evicted it, ended when its conditions turned or its end was asked for.
+        """
         pod = self.last[uid]
         ends = [unix(end["finishedAt"]) for end in _ends(pod)]
-        return max(ends) - unix(pod["status"]["startTime"])
+        if not ends and not any("terminated" in one.get("state", {}) for one in statuses(pod)):
+            return 0
+        return max(ends or [_let_go(pod)]) - unix(pod["status"]["startTime"])
 
 
 def statuses(pod: Json) -> list[Json]:
@@ -65,6 +71,17 @@ def statuses(pod: Json) -> list[Json]:
 def _ends(pod: Json) -> list[Json]:
     parts = [one.get(place, {}) for one in statuses(pod) for place in ("state", "lastState")]
     return [part["terminated"] for part in parts if part.get("terminated", {}).get("finishedAt")]
+
+
+def _let_go(pod: Json) -> int:
+    turned = [
+        unix(one["lastTransitionTime"])
+        for one in pod["status"].get("conditions", [])
+        if one["type"] in ("Ready", "ContainersReady", "DisruptionTarget")
+    ]
+    metadata = pod["metadata"]
+    asked = unix(metadata["deletionTimestamp"]) - metadata.get("deletionGracePeriodSeconds", 0)
+    return min([asked, max(turned)] if turned else [asked])
 
 
 def is_asked(pod: Json) -> bool:

@@ -24,7 +24,8 @@ from trustedpods.publisher.journal import Journal
 from trustedpods.publisher.keyfile import load_key
 from trustedpods.publisher.market.market import open_account
 from trustedpods.publisher.market.session import next_generation
-from trustedpods.publisher.output import make_show
+from trustedpods.publisher.output.terminal import make_show
+from trustedpods.publisher.results.pods import VisitProgress
 from trustedpods.publisher.verbs.pods import visit
 
 pytestmark = pytest.mark.live
@@ -55,11 +56,11 @@ def fetch(publisher: Publisher, name: str) -> Confirmation:
     async def ask() -> Confirmation:
         key = load_key(str(publisher.key), warn=pytest.fail)
         async with (
-            open_account(read_market(publisher.market.market_file), key) as desk,
-            visit(desk, name, Journal(make_show(as_json=True))) as visited,
+            open_account(read_market(publisher.market.market_file), key) as account,
+            visit(account, name, VisitProgress(), Journal(make_show(as_json=True))) as visited,
         ):
             answer = await visited.session.ask(
-                "status", visited.place.ref, StatusBody(), next_generation(), PodStatus
+                "status", visited.location.ref, StatusBody(), next_generation(), PodStatus
             )
             assert answer.statement is not None
             return Confirmation(answer.statement, visited.session.binding.reply_key)

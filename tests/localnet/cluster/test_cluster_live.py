@@ -5,13 +5,16 @@ import http.client
 import json
 import secrets
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from tests.live.clients.images import with_layer
 from tests.live.localnet_fixture import FAST, LiveLocalnet
 from tests.live.observers.waiting import until
 from trustedpods.localnet.cluster import binaries
 from trustedpods.localnet.cluster.binaries import BUSYBOX
+from trustedpods.localnet.cluster.files import containerd_socket
 from trustedpods.localnet.up import up
 from trustedpods.protocol.errors import BadInput
 
@@ -96,6 +99,30 @@ def test_images_are_pulled_from_the_provider_s_registry(market: LiveLocalnet, na
     market.on_node("skopeo", "copy", "--quiet", "--dest-tls-verify=false", archive, f"docker://{image}")
     market.apply(pod(namespace, "pulled", image))
     until_ready(market, namespace, "pulled")
+
+
+def test_layers_of_ended_pods_go_from_the_node(market: LiveLocalnet, namespace: str, tmp_path: Path) -> None:
+    """What still has a pod, awake or asleep, and the node's own images stay."""
+    ctr = ("ctr", "--address", containerd_socket(market.cluster()), "--namespace", "k8s.io")
+    layers = {}
+    for name in ("ended", "kept"):
+        archive = tmp_path / f"{name}.tar"
+        with_layer("hello", {"srv/own": secrets.token_bytes(100_000)}, archive)
+        image = f"{market.cluster().registry}/pods/{name}-{namespace}:1"
+        market.on_node(
+            "skopeo", "copy", "-q", "--dest-tls-verify=false", f"oci-archive:{archive}", f"docker://{image}"
+        )
+        found = json.loads(market.on_node("skopeo", "inspect", "--tls-verify=false", f"docker://{image}"))
+        layers[name] = found["Layers"][-1]
+        market.apply(pod(namespace, name, image))
+        until_ready(market, namespace, name)
+        market.kubectl("-n", namespace, "delete", "pod", name, "--wait=true")
+    assert all(layer in market.on_node(*ctr, "content", "ls") for layer in layers.values())
+    ended = f"docker://{market.cluster().registry}/pods/ended-{namespace}:1"
+    market.on_node("skopeo", "delete", "--tls-verify=false", ended)
+    until("its layer is gone", lambda: layers["ended"] not in market.on_node(*ctr, "content", "ls"))
+    assert layers["kept"] in market.on_node(*ctr, "content", "ls")
+    assert {binaries.PAUSE, BUSYBOX} <= set(market.on_node(*ctr, "images", "ls", "-q").split())
 
 
 def test_the_facade_answers_on_the_caller_s_loopback(market: LiveLocalnet) -> None:

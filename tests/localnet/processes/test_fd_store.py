@@ -136,14 +136,14 @@ async def test_a_killed_activator_refuses_nobody(tmp_path: Path, nursery: trio.N
     async with supervised(tmp_path, part):
         before = await seen(tmp_path, "activator", "ready")
         assert before.pid is not None
-        assert b"cannot be had" in await ask(last)
+        assert b"cannot be started" in await ask(last)
         inode = last.stat().st_ino
         for round_ in range(2):
             pid = (await seen(tmp_path, "activator", "ready")).pid
             assert pid is not None
             os.kill(pid, signal.SIGKILL)
             await seen(tmp_path, "activator", "restarting", after=before.since)
-            assert b"cannot be had" in await ask(last)  # it is accepted by the next one
+            assert b"cannot be started" in await ask(last)  # it is accepted by the next one
             before = await seen(tmp_path, "activator", "ready", after=before.since)
             assert before.restarts == round_ + 1
         assert last.stat().st_ino == inode

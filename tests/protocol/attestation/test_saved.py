@@ -58,6 +58,9 @@ class TestSaved:
         ("change", "what"),
         [
             ({"version": 2}, "version"),
+            ({"version": True}, "version"),
+            ({"version": 1.0}, "version"),
+            ({"version": "1"}, "version"),
             ({"nonce": "00"}, "nonce"),
             ({"peer_id": ""}, "peer_id"),
             ({"saved_at": "yesterday"}, "saved_at"),

@@ -11,15 +11,16 @@ from trustedpods.protocol.net.bounds import FIRST_WINDOW
 from trustedpods.protocol.net.flood_guard import CONTROL_BURST, CONTROL_PER_S, OPENING, GuardedSession
 
 DATA, WINDOW, PING = 0, 1, 2
-SYN = 1
+SYN, FIN = 1, 4
 
 
 class Peer:
     """A session whose every read is the next header; `open` are the streams that there are."""
 
     def __init__(self):
-        self.headers, self.abuse, self.open = [], [], {1}
-        self.guard = GuardedSession(self, self.open.__contains__, self.abuse.append)
+        self.headers, self.abuse, self.open, self.ends = [], [], {1}, []
+        end = lambda *told: self.ends.append(told)  # noqa: E731
+        self.guard = GuardedSession(self, self.open.__contains__, self.abuse.append, end)
 
     async def read(self, n=None):
         return self.headers.pop(0)
@@ -47,6 +48,12 @@ async def test_empty_frames_have_a_budget(peer, header):
     assert not peer.abuse
     await peer.send(*header, times=CONTROL_BURST)
     assert peer.abuse == ["too many frames without data"]
+
+
+async def test_ends_are_told_with_what_still_follows(peer):
+    for header in ((DATA, FIN, 1, 7), (WINDOW, FIN, 1, 7), (DATA, 0, 1, 7), (PING, FIN, 1, 7)):
+        await peer.send(*header)
+    assert peer.ends == [(1, 7), (1, 0)]
 
 
 async def test_the_budget_comes_back(clock):

@@ -27,6 +27,7 @@ PARTS = [
     "facade",
     "activator",
     "daemon",
+    "store",
     "traffic",
     "isolation",
 ]

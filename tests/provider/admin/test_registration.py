@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from tests.fakes.chain.state import address_of
 from tests.fakes.provider.caller import ADMIN_SOCKET, Caller
 from tests.fakes.provider.peer import make_root
 from tests.fakes.provider.world import World
@@ -14,7 +15,7 @@ from trustedpods.protocol.errors import EvidenceRefused, Refused
 from trustedpods.provider.admin.registration import row_of
 from trustedpods.provider.admin.socket import ask_daemon
 from trustedpods.provider.admin.views import DaemonIdentity, IdentityRequest, read_answer
-from trustedpods.provider.daemon.registry_row import mend_registry_row
+from trustedpods.provider.daemon.registry_row import HEARTBEAT_EVERY_S, mend_registry_row
 from trustedpods.provider.tee import SimulatedTee
 from trustedpods.publisher.core.trust import check_chip_against_row
 
@@ -67,7 +68,21 @@ async def test_a_row_of_another_machine_is_said_in_the_log(sealed, caplog):
         where = row.owner, row.daemon
         for chip, said in ((row.chip_digest, False), (NO_CHIP, False), (b"x" * 32, True)):
             caplog.clear()
-            sealed.chain.rows[where] = replace(row, chip_digest=chip)
+            sealed.chain.rows[where] = replace(row, chip_digest=chip, updated_at=sealed.chain.now)
             with caplog.at_level(logging.ERROR):
                 assert not await mend_registry_row(parts.doors, profile, address)
             assert ("names another machine" in caplog.text) is said
+
+
+async def test_a_row_that_is_true_gets_a_heartbeat_once_a_day(sealed):
+    async with sealed.run() as (parts, address):
+        identity = await identity_of(sealed)
+        row = row_of(parts.doors.config, identity)
+        where = row.owner, row.daemon
+        sealed.chain.rows[where] = replace(row, updated_at=sealed.chain.now, endpoint=address)
+        sealed.chain.operators.add((row.owner, address_of(sealed.operator_key)))
+        assert not await mend_registry_row(parts.doors, identity.profile, address)
+        sealed.pass_time(HEARTBEAT_EVERY_S + 1)
+        assert await mend_registry_row(parts.doors, identity.profile, address)
+        assert sealed.chain.rows[where].updated_at == sealed.chain.now
+        assert not await mend_registry_row(parts.doors, identity.profile, address)

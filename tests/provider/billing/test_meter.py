@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.provider.cluster.test_views import T0, at, ended, pod
-from trustedpods.provider.billing.meter import run_of
+from trustedpods.provider.billing.meter import end_of, run_of
 from trustedpods.provider.cluster.views import pod_view
 from trustedpods.provider.core.metering import Ledger, Run, usage
 
@@ -96,6 +96,34 @@ def test_what_is_billed(case):
     assert billed(**fields) == expected
 
 
+UNKNOWN = {"terminated": {"finishedAt": None, "exitCode": 137, "reason": "ContainerStatusUnknown"}}
+
+
+def condition(kind, second):
+    return {"type": kind, "status": "False", "lastTransitionTime": at(second)}
+
+
+ENDS = {
+    "evicted: the node turned its conditions": (
+        {"conditions": [condition("Ready", 20), condition("DisruptionTarget", 19)]},
+        20,
+    ),
+    "evicted, then deleted": ({"conditions": [condition("Ready", 20)], "metadata": GONE}, 20),
+    "deleted, and turned later": ({"conditions": [condition("Ready", 70)], "metadata": GONE}, 50),
+    "nothing says when: as soon as it is seen": ({}, 90),
+    "a time that is to come": ({"conditions": [condition("Ready", 500)]}, 90),
+}
+
+
+@pytest.mark.parametrize("case", ENDS)
+def test_a_replica_of_which_no_container_says_its_end_ends_all_the_same(case):
+    fields, expected = ENDS[case]
+    view = pod_view(pod(statuses=[status("a", UNKNOWN)], phase="Failed", **fields))
+    assert view.over
+    assert view.finished_at is None
+    assert end_of(view, T0 + 90) - T0 == expected
+
+
 @given(
     st.lists(
         st.tuples(st.integers(-1000, 3000), st.none() | st.integers(0, 5000), st.integers(1, 4000)),
@@ -108,7 +136,7 @@ def test_no_interval_is_longer_than_its_chain_time(runs, from_, length):
     """Whatever clocks say: a replica that claims to run before, after or for ever is cut to the period."""
     book = Ledger(
         runs=tuple(
-            Run(str(n), started, None if took is None else started + took, cpu, 64)
+            Run(str(n), started, None if took is None else started + took, cpu, 64, 0)
             for n, (started, took, cpu) in enumerate(runs)
         )
     )

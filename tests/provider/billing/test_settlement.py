@@ -127,7 +127,7 @@ def _fill(tx, records, begun):
     _empty(tx)
     for number, record in enumerate(records):
         pods.save(tx, record)
-        run = Run(f"uid-{number}", begun + 5, begun + 60 + number, 100 * (number + 1), 64)
+        run = Run(f"uid-{number}", begun + 5, begun + 60 + number, 100 * (number + 1), 64, 0)
         ledger.record_run(tx, record.channel, record.namespace, run)
         ledger.hold(tx, record.channel, {"image": 7}, begun)
 

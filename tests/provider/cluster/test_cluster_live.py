@@ -18,7 +18,7 @@ from trustedpods.provider.cluster.api import errors
 from trustedpods.provider.cluster.api import kubeconfig as access
 from trustedpods.provider.cluster.api.http import open_api, path_of
 from trustedpods.provider.cluster.objects.pod_objects import objects
-from trustedpods.provider.cluster.objects.pod_template import GRACE_S
+from trustedpods.provider.core.metering import GRACE_S
 
 pytestmark = pytest.mark.live
 
@@ -234,7 +234,7 @@ async def test_an_image_that_wants_root(cluster, image):
 async def test_kubernetes_itself_refuses_what_is_not_restricted(cluster, image):
     async with applied(cluster, image=image("hello")) as life:
         made = objects(life)
-        made[-1]["spec"]["template"]["spec"]["hostNetwork"] = True
+        made[-1]["spec"]["template"]["spec"]["hostPID"] = True
         await cluster.apply(made)
         await cluster.scale(life.namespace, 1)
         found = await until(lambda: cluster.diagnose(life.namespace))

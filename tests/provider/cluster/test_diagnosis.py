@@ -87,9 +87,24 @@ def test_no_pod_at_all():
         condition = {"type": "ReplicaFailure", "status": "True", "reason": "FailedCreate", "message": text}
         return {"status": {"conditions": [condition]}}
 
-    assert diagnosis.no_pod([{}, holder("exceeded quota")]).hopeless
+    quota = diagnosis.no_pod([{}, holder("pods is forbidden: exceeded quota: size")])
+    assert (quota.hopeless, quota.room) == (True, True)
     assert not diagnosis.no_pod([holder("status unknown for quota: size")]).hopeless
     assert diagnosis.no_pod([{}]) is None
+
+
+@pytest.mark.parametrize(
+    ("message", "room"),
+    [
+        ("0/1 nodes are available: 1 Insufficient cpu.", True),
+        ("0/2 nodes are available: 1 Insufficient memory, 1 Too many pods.", True),
+        ("0/1 nodes are available: 1 node(s) didn't match Pod's node affinity/selector.", False),
+    ],
+)
+def test_room_that_is_taken_is_told_from_what_never_fits(message, room):
+    condition = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": message}
+    found = diagnosis.waiting({"status": {"conditions": [condition]}})
+    assert found == diagnosis.Diagnosis(f"Unschedulable: {message}", hopeless=True, room=room)
 
 
 def test_events_in_order_and_bounded():

@@ -207,3 +207,60 @@ async def test_uploads_stay_with_the_registry(api_server):
         with pytest.raises(RemoteProtocolError, match="another host"):
             await odd.push_blob("pods/p1", digest_of(b""), 0, Pieces(b""))
     assert len(server.requests) == 1
+
+
+async def test_what_is_stored_is_read_back_and_compared(registry):
+    data = b"stored" * 100_000
+    await registry.push_blob("pods/r", digest_of(data), len(data), Pieces(data))
+    assert await registry.blob_size("pods/r", digest_of(data)) == len(data)
+    assert await registry.read_blob("pods/r", digest_of(data), len(data)) == data
+    assert await registry.blob_size("pods/other", digest_of(data)) is None
+    assert await registry.read_blob("pods/other", digest_of(data), len(data)) is None
+    assert await registry.read_manifest("pods/r", digest_of(b""), MANIFEST) is None
+    with trio.fail_after(20), pytest.raises(Refused):  # a layer that is called a manifest
+        await registry.read_manifest("pods/r", digest_of(data), MANIFEST)
+    for size in (0, len(data) - 1, len(data) + 1):
+        with pytest.raises(Refused):
+            await registry.read_blob("pods/r", digest_of(data), size)
+
+
+@pytest.mark.parametrize("kind", [MANIFEST, "application/vnd.docker.distribution.manifest.v2+json"])
+async def test_a_manifest_that_a_registry_never_takes_is_refused_within_seconds(registry, kind):
+    """Distribution answers 500 "unknown" to an OCI layer with `urls` that it does not know."""
+    config = b"{}"
+    await registry.push_blob("pods/u", digest_of(config), len(config), Pieces(config))
+    named = {"digest": digest_of(config), "size": len(config)}
+    layer = {
+        "mediaType": "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip",
+        "urls": ["ftp://x"],
+        **named,
+    }
+    manifest = {
+        "schemaVersion": 2,
+        "mediaType": kind,
+        "config": {"mediaType": CONFIG, **named},
+        "layers": [layer],
+    }
+    if kind == MANIFEST:
+        layer["mediaType"] = "application/vnd.oci.image.layer.nondistributable.v1.tar"
+    with trio.fail_after(20), pytest.raises(Refused):
+        await registry.push_manifest("pods/u", kind, json.dumps(manifest).encode())
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "refused"),
+    [
+        (500, "MANIFEST_INVALID", True),
+        (400, "NAME_INVALID", True),
+        (405, "UNSUPPORTED", True),
+        (500, "UNKNOWN", False),
+        (503, "UNAVAILABLE", False),
+        (429, "TOOMANYREQUESTS", False),
+    ],
+)
+async def test_a_refusal_is_told_by_its_code(api_server, status, code, refused):
+    body = json.dumps({"errors": [{"code": code, "message": "no"}]}).encode()
+    server = await api_server(answer(status, body))
+    async with open_image_registry(server.url) as odd:
+        with pytest.raises(Refused if refused else NetworkFailure, match="no"):
+            await odd.clear("a")

@@ -27,7 +27,7 @@ from trustedpods.provider.core.pod import PodSize, Scaling
 PRICES = Prices(cpu_core_ms=1000, memory_mib_s=100, storage_mib_s=10, egress_kib=5, ingress_kib=5, scale=70)
 OFFER = Offer("sealed", PRICES, LeastTerms(deposit=50, unlock_s=120, idle_mib=16), "k1.example.org", 3600)
 FREE = Capacity(cpu_milli=1000, memory_mib=1024, storage_mib=500, slots=2)
-SIZE, SCALING = PodSize(100, 64, 10, 5), Scaling(0, 2, 5, 50)
+SIZE, SCALING = PodSize(100, 64, 10, 5, 0), Scaling(0, 2, 5, 50)
 
 
 def ask(**changes):
@@ -36,6 +36,7 @@ def ask(**changes):
         "memory_mib": 64,
         "storage_mib": 10,
         "image_mib": 5,
+        "scratch_mib": 20,
         "max_replicas": 2,
         "services": {"web": "http"},
         "hosts": [],
@@ -58,7 +59,7 @@ def refusal(call, *args):
 
 def test_what_is_left_when_the_pod_came():
     left = check_size(ask(), FREE)
-    assert (left.cpu_milli, left.memory_mib, left.storage_mib) == (900, 960, 485)
+    assert (left.cpu_milli, left.memory_mib, left.storage_mib) == (900, 960, 465)
 
 
 @pytest.mark.parametrize(
@@ -66,7 +67,8 @@ def test_what_is_left_when_the_pod_came():
     [
         ({"cpu_milli": 1001}, "capacity-cpu"),
         ({"memory_mib": 1025}, "capacity-memory"),
-        ({"storage_mib": 496}, "capacity-storage"),
+        ({"storage_mib": 476}, "capacity-storage"),
+        ({"scratch_mib": 486}, "capacity-storage"),
         ({"max_replicas": 0}, "replicas"),
     ],
 )
@@ -100,6 +102,7 @@ def test_sleeping_pods_keep_their_room_divided_by_the_overcommit():
     assert sellable(FREE, asleep, 1.0).cpu_milli == 200
     assert sellable(FREE, asleep, 4.0).cpu_milli == 800
     assert sellable(FREE, asleep * 9, 1.0).cpu_milli == 0
+    assert sellable(FREE, [Resources(0, 0, 200)], 1.0).storage_mib == 300
 
 
 def test_a_sealed_pod_never_runs_open():

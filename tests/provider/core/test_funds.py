@@ -105,6 +105,7 @@ SIZES = st.builds(
     memory_mib=st.integers(1, 8192),
     volume_mib=st.integers(0, 1000),
     image_mib=st.integers(1, 1000),
+    scratch_mib=st.integers(0, 1000),
 )
 SCALINGS = st.builds(
     lambda least, more: Scaling(least, max(1, least + more), 60, 50), st.integers(0, 5), st.integers(0, 15)
@@ -145,7 +146,7 @@ def test_who_keeps_to_it_is_never_cut_by_the_cap(size, scaling, replicas, awake)
 
 def test_a_pod_that_was_let_in_runs_whatever_the_cap():
     little = Terms(LISTED, cap_mantissa=1, cap_exponent=0, unlock_minutes=1)
-    size = PodSize(100, 64, 10, 5)
+    size = PodSize(100, 64, 10, 5, 0)
     assert affordable(little, size, Scaling(0, 9, 60, 50), 16, 10) == 1
     assert affordable(little, size, Scaling(3, 9, 60, 50), 16, 10) == 3
 

@@ -1,19 +1,33 @@
 # SPDX-License-Identifier: Apache-2.0
+from dataclasses import replace
+
 from hypothesis import given
 from hypothesis import strategies as st
 
 from trustedpods.protocol.units import KIB
+from trustedpods.provider.core.funds import peak_per_second
 from trustedpods.provider.core.metering import (
+    DRAIN_LIMIT_S,
+    GRACE_S,
+    REMOVAL_LAG_S,
     REPORT_LAG_S,
+    Ceiling,
     Holding,
     Ledger,
     Run,
     TrafficTotal,
+    ceiling_at,
     horizon,
+    longest_excess,
+    longest_overlap,
     overlap,
     rate,
     usage,
 )
+from trustedpods.provider.core.metering import held as kept
+from trustedpods.provider.core.pod import PodSize
+from trustedpods.publisher.core.cost import Shape
+from trustedpods.publisher.core.watch import open_problems
 
 TIMES = st.integers(0, 5000)
 
@@ -27,7 +41,13 @@ def spans(draw):
 @st.composite
 def ledgers(draw):
     runs = tuple(
-        Run(str(n), *draw(spans()), draw(st.integers(1, 64_000)), draw(st.integers(1, 1 << 20)))
+        Run(
+            str(n),
+            *draw(spans()),
+            draw(st.integers(1, 64_000)),
+            draw(st.integers(1, 1 << 20)),
+            draw(st.integers(0, 1 << 20)),
+        )
         for n in range(draw(st.integers(0, 5)))
     )
     holdings = tuple(
@@ -40,7 +60,9 @@ def ledgers(draw):
     for pause, egress, ingress in steps:
         at, out, inn = at + pause, out + egress, inn + ingress
         totals.append(TrafficTotal(at, out, inn))
-    return Ledger(runs, holdings, tuple(totals))
+    since = sorted(draw(st.lists(TIMES, max_size=3, unique=True)))
+    ceilings = tuple(Ceiling(at, *(draw(st.integers(0, 1 << 20)) for _ in range(3))) for at in since)
+    return Ledger(runs, holdings, tuple(totals), ceilings)
 
 
 @given(ledgers(), TIMES, TIMES, TIMES)
@@ -63,22 +85,50 @@ def test_traffic_is_never_rounded_up(ledger, one, two):
 
 
 def test_a_run_costs_what_it_reserved_for_as_long_as_it_ran():
-    ledger = Ledger(runs=(Run("a", 100, 110, 250, 64),))
+    ledger = Ledger(runs=(Run("a", 100, 110, 250, 64, 0),))
     found = usage(ledger, 0, 1000)
     assert (found.cpu_core_ms, found.memory_mib_s) == (2500, 640)
 
 
 def test_an_open_run_counts_up_to_the_end_of_the_period():
-    ledger = Ledger(runs=(Run("a", 100, None, 1000, 1),))
+    ledger = Ledger(runs=(Run("a", 100, None, 1000, 1, 0),))
     assert usage(ledger, 0, 130).cpu_core_ms == 30_000
 
 
 def test_the_rate_counts_only_what_goes_on():
     ledger = Ledger(
-        runs=(Run("a", 1, None, 100, 64), Run("b", 1, 5, 900, 900)),
+        runs=(Run("a", 1, None, 100, 64, 0), Run("b", 1, 5, 900, 900, 0)),
         holdings=(Holding(1, None, 20), Holding(1, 5, 700)),
     )
     assert rate(ledger, 10).quantities == (100, 64, 20, 0, 0)
+
+
+SIZES = st.integers(0, 1 << 20)
+
+
+@given(SIZES, SIZES, SIZES, SIZES, SIZES, st.integers(0, 9), st.integers(0, 10**6))
+def test_meter_cap_and_publisher_count_scratch_alike(volume, image, scratch, memory, idle, replicas, seconds):
+    """One law: what is billed, what the cap must let through, and what the client's audit allows."""
+    size = PodSize(100, memory, volume, image, scratch)
+    shape = Shape(100, memory, volume + image, scratch, max_replicas=max(1, replicas))
+    held = (volume, image, max(0, idle - volume - image))
+    ledger = Ledger(
+        tuple(Run(str(n), 50, 50 + seconds, 100, memory, scratch) for n in range(replicas)),
+        tuple(Holding(50, None, mib) for mib in held),
+    )
+    used = usage(ledger, 50, 50 + seconds)
+    assert used == shape.awake(seconds, replicas, idle)
+    assert used.storage_mib_s == (max(volume + image, idle) + replicas * scratch) * seconds
+    assert peak_per_second(size, replicas, idle) == shape.awake(1, replicas, idle)
+    assert open_problems(shape, idle, used, 50, 50 + seconds) == []
+
+
+def test_scratch_is_part_of_the_rate_but_not_of_what_is_kept():
+    ledger = Ledger(
+        runs=(Run("a", 1, None, 100, 64, 30), Run("b", 1, 5, 900, 900, 900)), holdings=(Holding(1, None, 20),)
+    )
+    assert rate(ledger, 10).storage_mib_s == 50
+    assert kept(ledger, 10) == 20
 
 
 def test_overlap_of_strangers_is_nothing():
@@ -96,3 +146,46 @@ def test_a_replica_that_has_not_run_yet_holds_the_claim_at_its_start():
     assert horizon(1000, 2000, running=False, pending_since=990) == 990
     assert horizon(1000, 2000, running=True, pending_since=999) == 1000 - REPORT_LAG_S
     assert horizon(1000, 900, running=False, pending_since=990) == 900
+
+
+def test_what_ends_beside_its_successor_is_billed_only_up_to_the_ceiling():
+    ending, next_one = Run("a", 0, 40, 500, 64, 7), Run("b", 20, None, 500, 64, 7)
+    book = Ledger(runs=(ending, next_one), ceilings=(Ceiling(0, 500, 64, 7),))
+    assert usage(book, 0, 100).quantities[:2] == (500 * 100, 64 * 100)
+    assert usage(replace(book, ceilings=()), 0, 100).cpu_core_ms == 500 * 120
+    assert longest_excess(book, 0, 100) == 20
+    assert longest_excess(book, 0, 30) == 10
+    assert longest_excess(book, 40, 100) == 0
+
+
+def test_an_open_run_that_nobody_ends_never_costs_more_than_the_ceiling():
+    """The object of an evicted replica may stand for ever beside the new ones."""
+    stuck = tuple(Run(f"stuck-{n}", n, None, 500, 64, 7) for n in range(30))
+    book = Ledger(runs=stuck, ceilings=(Ceiling(0, 1000, 128, 14),))
+    assert usage(book, 100, 1420).quantities[:2] == (1000 * 1320, 128 * 1320)
+    assert longest_excess(book, 100, 1420) == 1320
+    assert rate(book, 1000).quantities[:2] == (1000, 128)
+
+
+@given(st.integers(1, 900), st.integers(0, 1), st.integers(1, 3))
+def test_the_slowest_update_is_no_end_that_nobody_told(start_limit, woken, most):
+    """Full size before it and after; the first second that is longer than that is one."""
+    proven = 1000 + start_limit
+    gone = proven + DRAIN_LIMIT_S + REMOVAL_LAG_S + GRACE_S
+    before = [Run(f"old-{n}", 0, gone, 500, 64, 7) for n in range(most)]
+    newer = [Run("proof", 1000, None, 500, 64, 7)]
+    newer += [Run(f"new-{n}", proven, None, 500, 64, 7) for n in range(woken * (most - 1))]
+    ceilings = tuple(Ceiling(at, 500 * most, 64 * most, 7 * most) for at in (0, proven))
+    book = Ledger(runs=(*before, *newer), ceilings=ceilings)
+    assert longest_excess(book, 0, gone + 500) == longest_overlap(start_limit)
+    assert usage(book, 0, gone).quantities[:2] == (500 * most * gone, 64 * most * gone)
+
+
+def test_each_ceiling_holds_until_the_next_and_the_first_from_the_beginning():
+    small, large = Ceiling(100, 500, 64, 0), Ceiling(200, 900, 100, 0)
+    assert [ceiling_at((small, large), at) for at in (0, 99, 100, 199, 200, 5000)] == [small] * 4 + [
+        large
+    ] * 2
+    assert ceiling_at((), 5) is None
+    book = Ledger(runs=(Run("a", 90, 210, 1000, 1000, 7),), ceilings=(small, large))
+    assert usage(book, 0, 300).cpu_core_ms == 500 * 110 + 900 * 10

@@ -40,6 +40,7 @@ def test_pods_under_way_belong_to_their_keeper(phase):
         ({"channel": Read.ABSENT}, LifecycleEvent.CHANNEL_GONE),
         ({"key_held": False}, LifecycleEvent.KEY_LOST),
         ({"unlock_at": 2000}, LifecycleEvent.UNLOCK_ANNOUNCED),
+        ({"departed": "other terms"}, LifecycleEvent.CHANNEL_CHANGED),
         ({"runway_s": 0}, LifecycleEvent.FUNDS_OUT),
         ({"namespace": Read.ABSENT}, LifecycleEvent.NAMESPACE_LOST),
     ],
@@ -74,8 +75,8 @@ def test_a_pod_that_the_facade_lost_is_published_again():
 
 def test_a_stopped_pod_comes_back_with_money():
     assert decide(STOPPED, replace(GOOD, revivable=True), POLICY).event is LifecycleEvent.FUNDED
-    unlocking = replace(GOOD, revivable=True, unlock_at=5000)
-    assert decide(STOPPED, unlocking, POLICY).event is None
+    for still in ({"unlock_at": 5000}, {"departed": "other terms"}):
+        assert decide(STOPPED, replace(GOOD, revivable=True, **still), POLICY).event is None
 
 
 def test_a_stopped_pod_goes_after_the_grace_period():

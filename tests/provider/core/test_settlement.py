@@ -67,6 +67,28 @@ def test_a_dry_channel_waits_for_a_top_up():
     assert plan([candidate(left=0)], TIMING, now=500, last_claim=0, forced=True) == []
 
 
+def test_a_period_that_the_deposit_would_cut_stays_claimable():
+    short = candidate(due=50, left=49)
+    assert plan([short], TIMING, now=500, last_claim=0, forced=True) == []
+    (cut,) = plan([candidate(due=50, left=50)], TIMING, now=500, last_claim=0)
+    assert cut.whole
+
+
+def test_unless_the_channel_is_about_to_end():
+    for ending in ({"leaving": True}, {"release": True}):
+        (cut,) = plan([candidate(due=50, left=49, **ending)], TIMING, now=500, last_claim=0)
+        assert not cut.whole
+
+
+@given(st.integers(0, 100), st.integers(0, 100), st.integers(0, 100))
+def test_only_what_the_cap_cuts_is_ever_lost(due, left, allowed):
+    one = candidate(due=due, left=left, allowed=allowed)
+    assert one.worth in (0, min(due, allowed))
+    assert one.whole == (due <= allowed)
+    if min(due, allowed) <= left:
+        assert one.worth == min(due, allowed)
+
+
 def test_a_release_goes_out_even_for_nothing():
     cuts = plan([candidate(due=0, left=0, release=True)], TIMING, now=101, last_claim=100)
     assert [cut.release for cut in cuts] == [True]
@@ -95,6 +117,7 @@ def test_fates_of_an_item():
     assert judge(item, fact(200)) is Fate.LANDED
     assert judge(item, fact(150)) is Fate.LOST
     assert judge(item, None) is Fate.LOST
+    assert judge(item, fact(100), payable=False) is Fate.LOST  # held back: cut anew when there is enough
 
 
 def test_fates_of_a_release():

@@ -74,7 +74,7 @@ async def test_an_update_replaces_the_pod_and_keeps_its_channel(world):
         (namespace,) = world.cluster.lives
         caller.blobs = image_of(b"second version")
         needs, _, _ = await caller.provision()
-        assert len(needs.blobs) == 2  # the configuration is the same blob
+        assert len(needs.blobs) == 3
         record = parts.pods.get(caller.ref.channel)
         await until(lambda: list(world.cluster.lives) == [record.namespace])
         assert (record.life, record.previous, record.other) == (namespace, None, None)

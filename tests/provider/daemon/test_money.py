@@ -21,7 +21,7 @@ from trustedpods.protocol.units import Usage
 from trustedpods.provider.core.pod import Phase
 from trustedpods.provider.facade.activator.wake import WakeAddress, ask
 from trustedpods.provider.keys.boot import BootKeys
-from trustedpods.provider.store import ledger
+from trustedpods.provider.store import history, ledger
 
 
 @pytest.fixture
@@ -64,6 +64,24 @@ async def test_a_replica_whose_end_the_node_lost_ends_when_it_was_let_go(world, 
         await until(lambda: f"drop {running.name}" in world.cluster.calls)
         book = await parts.doors.store.read(ledger.load_ledger, caller.ref.channel, running.started_at)
         assert [(run.uid, run.ended) for run in book.runs] == [(running.uid, let_go)]
+
+
+async def test_an_evicted_replica_without_any_end_is_ended_and_removed(world, tmp_path):
+    """Kubernetes keeps its object for ever: phase Failed, containers unknown, no deletion asked for."""
+    async with serving(world) as (parts, caller):
+        (life,) = world.cluster.lives.values()
+        (running,) = life.pods.values()
+        world.pass_time(100)
+        turned = running.started_at + 40
+        why = "Evicted: The node was low on resource: ephemeral-storage."
+        lost = replace(running, phase="Failed", ready=False, over=True, turned_at=turned, waiting=why)
+        world.cluster._put(life, lost)
+        await until(lambda: running.name not in life.pods)
+        channel = caller.ref.channel
+        book = await parts.doors.store.read(ledger.load_ledger, channel, running.started_at)
+        assert (running.uid, turned) in [(run.uid, run.ended) for run in book.runs]
+        notes = await parts.doors.store.read(history.events, channel)
+        assert [note.text for note in notes if note.reason == "replica-ended"] == [why]
 
 
 async def test_usage_is_claimed_as_it_was_reported(world, tmp_path):
@@ -202,7 +220,7 @@ async def test_the_cap_bounds_the_replicas_until_it_is_raised(world, virtual_tim
     async with world.run() as (parts, address):
         caller = Caller(world, address)
         caller.manifest = manifest_of(scale={"max": 3, "idleAfter": "60s", "concurrency": 1})
-        await caller.pay(peak=Usage(200, 128, 16))
+        await caller.pay(peak=Usage(200, 128, 16 + 2 * 256))
         await caller.provision()
         limits = parts.autoscaler.pod_scaler(caller.ref.channel).state.limits
         assert (limits.max, limits.most) == (3, 2)

@@ -84,7 +84,7 @@ class Process:
 
 @dataclass
 class Pod:
-    """A tiny HTTP server; counts connections, and can be told to be slow."""
+    """A tiny HTTP server; counts connections, and can be told to be slow, or to answer any path alike."""
 
     name: str
     port: int = field(default_factory=free_port)
@@ -92,6 +92,7 @@ class Pod:
     scope: trio.CancelScope = field(default_factory=trio.CancelScope)
     hold: trio.Event = field(default_factory=trio.Event)
     heads: list[bytes] = field(default_factory=list)
+    on_any: bool = False
 
     @property
     def address(self) -> PodAddress:
@@ -117,6 +118,9 @@ class Pod:
         text, rest = bytes(head).split(b"\r\n\r\n", 1)
         self.heads.append(text)
         method, path, _ = text.split(b"\r\n")[0].split(b" ")
+        if self.on_any:
+            await self.on_(stream, method, path, rest)
+            return
         await getattr(self, "on_" + path.decode().strip("/").split("/")[0])(stream, method, path, rest)
 
     async def on_(self, stream, method, path, rest) -> None:

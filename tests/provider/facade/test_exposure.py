@@ -100,7 +100,7 @@ def test_what_does_not_go_together_is_refused(fields):
 
 
 def test_the_page_in_http2_is_four_small_frames():
-    page = pages.cannot_wake("its funds have ended", 60)
+    page = pages.cannot_wake(60)
     data = greeting() + h2_response(page)
     kinds = []
     while data:

@@ -6,7 +6,14 @@ import trio
 
 from tests.provider.facade.parts import free_port
 from trustedpods.manifests.model import HttpGet, PodManifest, Probe, TcpSocket
-from trustedpods.provider.facade.readiness import check, probes_of, until_ready
+from trustedpods.provider.facade.readiness import (
+    ContainerProbe,
+    Tally,
+    check,
+    probes_of,
+    start_seconds,
+    until_ready,
+)
 
 
 class Server:
@@ -30,12 +37,16 @@ class Server:
             await trio.sleep(5)
 
 
-def http(port: int, path: str = "/healthz", timeout: int = 1) -> Probe:
-    return Probe(http_get=HttpGet(path=path, port=port), timeout_seconds=timeout)
+def http(
+    port: int, path: str = "/healthz", timeout: int = 1, container: str | None = None, **more: int
+) -> ContainerProbe:
+    return ContainerProbe(
+        Probe(http_get=HttpGet(path=path, port=port), timeout_seconds=timeout, **more), container
+    )
 
 
-def tcp(port: int) -> Probe:
-    return Probe(tcp_socket=TcpSocket(port=port))
+def tcp(port: int) -> ContainerProbe:
+    return ContainerProbe(Probe(tcp_socket=TcpSocket(port=port)))
 
 
 @pytest.mark.parametrize(
@@ -99,6 +110,58 @@ async def test_a_pod_that_never_starts_ends_with_the_limit():
     assert "refused" in result.reason
 
 
+async def test_a_failure_says_which_probe_was_answered_how_and_how_often(nursery):
+    server = await Server(nursery, b"HTTP/1.1 503 Service Unavailable\r\n\r\n").start()
+    tally = Tally()
+    probes = [http(server.port, container="web")]
+    result = await until_ready("127.0.0.1", probes, 1, tally)
+    words, _, times = str(tally).rpartition(", ")
+    assert words == f"container web: GET /healthz on port {server.port}: status 503"
+    assert int(times.removesuffix(" times")) > 3
+    assert result.reason == str(tally)
+
+
+def test_a_tally_is_bounded_and_its_newest_way_stands_first():
+    tally = Tally()
+    for status in (500, 501, 500, 502, 503, 502):
+        tally.add(f"status {status}")
+    assert (
+        str(tally) == "status 502, 2 times; before that status 503, 1 times; before that status 500, 2 times"
+    )
+
+
+async def test_the_first_probe_waits_for_its_delay_and_the_next_for_its_period(nursery, virtual_time):
+    asked: list[float] = []
+
+    async def talk(stream):
+        asked.append(trio.current_time())
+        await stream.send_all(b"HTTP/1.1 503 Busy\r\n\r\n")
+
+    port = free_port()
+    await nursery.start(trio.serve_tcp, talk, port)
+    begun = trio.current_time()
+    await until_ready("127.0.0.1", [http(port, initial_delay_seconds=30, period_seconds=10)], 100)
+    assert asked[0] - begun >= 30
+    assert asked[-1] - asked[-2] >= 9
+    assert len(asked) < 20
+
+
+@pytest.mark.parametrize(
+    ("probe", "seconds"),
+    [
+        ({}, 0),
+        ({"initialDelaySeconds": 40}, 40),
+        ({"periodSeconds": 10, "failureThreshold": 30}, 300),
+        ({"periodSeconds": 10, "failureThreshold": 30, "initialDelaySeconds": 5}, 305),
+        ({"failureThreshold": 30}, 300),
+        ({"periodSeconds": 20}, 60),
+    ],
+)
+def test_a_probe_says_how_long_a_start_may_take(probe, seconds):
+    given = {"tcpSocket": {"port": 80}, **probe}
+    assert start_seconds(probes_of(manifest(given, {"tcpSocket": {"port": 81}}), [])) == seconds
+
+
 def manifest(*probes: dict | None) -> PodManifest:
     containers = [
         {"name": f"c{number}", "image": "oci:x", **({"readinessProbe": probe} if probe else {})}
@@ -117,4 +180,4 @@ def manifest(*probes: dict | None) -> PodManifest:
 def test_probes_are_the_manifests_or_a_connection():
     assert probes_of(manifest(None), [8080]) == (tcp(8080),)
     given = {"httpGet": {"path": "/ok", "port": 9000}, "timeoutSeconds": 2}
-    assert probes_of(manifest(None, given), [8080]) == (http(9000, "/ok", 2),)
+    assert probes_of(manifest(None, given), [8080]) == (http(9000, "/ok", 2, "c1"),)

@@ -3,22 +3,17 @@
 
 import hashlib
 import shutil
-from contextlib import asynccontextmanager
 
 import pytest
 
 from tests.fakes.provider.admin import admin_json
 from tests.fakes.provider.caller import Caller, in_phase, until
-from tests.fakes.provider.world import World
-from trustedpods.contracts.eip712 import Domain, Move, address_of, sign_move
+from tests.fakes.provider.reboots import SERVED_S, channel_of, rebooted, rotate, world
 from trustedpods.contracts.records import meter_tag
 from trustedpods.contracts.registry_rows import RegistryRow
 from trustedpods.protocol.errors import Refused
-from trustedpods.protocol.ids import address_bytes
-from trustedpods.protocol.messages.base import Done
 from trustedpods.protocol.messages.bundle import Needs
 from trustedpods.protocol.messages.pod import PodStatus, StatusBody
-from trustedpods.protocol.messages.rotation import RotateBody
 from trustedpods.protocol.messages.usage import UsageBody, UsageReport
 from trustedpods.provider.core import metering
 from trustedpods.provider.core.pod import Phase
@@ -26,59 +21,10 @@ from trustedpods.provider.daemon.registry_row import mend_registry_row
 from trustedpods.provider.keys.boot import BootKeys
 from trustedpods.provider.store import ledger
 
+__all__ = ["world"]
+
 ADMIN_SOCKET = "books/operator.sock"
-SERVED_S, DOWN_S, WAITING_S, AGAIN_S = 100, 50, 200, 30
-
-
-@pytest.fixture
-def world(tmp_path):
-    made = World(tmp_path)
-    made.chain.operators.add((made.owner, address_of(made.operator_key)))
-    return made
-
-
-@asynccontextmanager
-async def rebooted(world):
-    """A pod that served for `SERVED_S`, then a reboot that took `DOWN_S`; yields its new boot."""
-    async with world.run() as (parts, address):
-        caller = Caller(world, address)
-        await caller.provision()
-        world.old_meter = world.keys.meter_address
-        world.pass_time(SERVED_S)
-        await parts.meter.observe()
-    world.last_counted = int(world.now)
-    world.pass_time(DOWN_S)
-    world.keys = BootKeys.generate()
-    async with world.run() as (parts, address):
-        caller.address = address
-        await until(lambda: in_phase(parts, caller, Phase.AWAITING_KEY))
-        yield parts, caller
-
-
-def rotation(world, caller, **changes):
-    """A signed move to this boot's meter."""
-    market = world.chain.market
-    fields = {
-        "owner": world.owner,
-        "salt": caller.ref.salt,
-        "old_meter": world.old_meter,
-        "new_meter": world.keys.meter_address,
-        "deadline": int(world.now) + 600,
-    }
-    move = Move(**(fields | changes))
-    signature = sign_move(caller.key, Domain.of_payments(market.chain_id, market.payments), move)
-    return RotateBody(
-        old_meter=address_bytes(move.old_meter),
-        deadline=move.deadline,
-        from_=move.from_,
-        up_to=move.up_to,
-        pay=move.pay,
-        signature=signature,
-    )
-
-
-async def rotate(world, caller, **changes):
-    return await caller.ask("rotate", rotation(world, caller, **changes), Done)
+WAITING_S, AGAIN_S = 200, 30
 
 
 def empty_spool(world):
@@ -88,10 +34,6 @@ def empty_spool(world):
 
 async def book_of(parts, caller):
     return await parts.doors.store.read(ledger.load_ledger, caller.ref.channel, 0)
-
-
-def channel_of(world, caller):
-    return world.chain.lives[world.owner, caller.ref.channel].channel
 
 
 async def test_released_again_with_nothing_billed_between(world):
@@ -117,7 +59,7 @@ async def test_released_again_with_nothing_billed_between(world):
         )
         assert before.cpu_core_ms == 100 * SERVED_S
         assert after.cpu_core_ms == 100 * AGAIN_S
-        assert after.storage_mib_s == AGAIN_S
+        assert after.storage_mib_s == (1 + 256) * AGAIN_S  # the image, and scratch while it runs
 
 
 async def test_what_the_dead_meter_never_claimed_is_claimed_by_the_next(world):
@@ -155,50 +97,6 @@ async def test_a_bundle_without_a_rotation_is_refused(world):
             await caller.provision()
         assert caught.value.rule == "awaiting-key"
         assert in_phase(parts, caller, Phase.AWAITING_KEY)
-
-
-async def test_a_rotation_twice_is_one(world):
-    async with rebooted(world) as (_, caller):
-        await rotate(world, caller)
-        assert (await rotate(world, caller)).transaction is None
-        assert [verb for verb, _ in world.chain.log].count("rotate") == 1
-
-
-async def test_a_rotation_signed_by_somebody_else_costs_no_gas(world):
-    async with rebooted(world) as (_, caller):
-        with pytest.raises(Refused) as caught:
-            await rotate(world, caller, new_meter=world.old_meter)
-        assert caught.value.rule == "move-signature"
-        assert "rotate" not in [verb for verb, _ in world.chain.log]
-
-
-async def test_a_rotation_from_another_meter(world):
-    async with rebooted(world) as (_, caller):
-        with pytest.raises(Refused) as caught:
-            await rotate(world, caller, old_meter=world.owner)
-        assert caught.value.rule == "old-meter"
-
-
-async def test_a_rotation_whose_time_is_over(world):
-    async with rebooted(world) as (_, caller):
-        with pytest.raises(Refused) as caught:
-            await rotate(world, caller, deadline=int(world.now) - 1)
-        assert caught.value.rule == "not-moved"
-
-
-async def test_a_settlement_goes_with_it(world, virtual_time):
-    async with rebooted(world) as (_, caller):
-        channel = channel_of(world, caller)
-        await rotate(world, caller, from_=channel.up_to, up_to=int(world.now), pay=77)
-        after = channel_of(world, caller)
-        assert (after.up_to, channel.left - after.left) == (int(world.now), 77)
-
-
-async def test_a_settlement_of_another_period_is_stale(world):
-    async with rebooted(world) as (_, caller):
-        with pytest.raises(Refused) as caught:
-            await rotate(world, caller, from_=5, up_to=int(world.now), pay=77)
-        assert caught.value.rule == "stale"
 
 
 async def test_the_dead_meters_signed_claim_goes_out_before_the_move(world):

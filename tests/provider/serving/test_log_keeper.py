@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a pod wrote can be read while it sleeps, after it crashed, and after it was replaced."""
 
+import sqlite3
 from dataclasses import replace
 
 import pytest
@@ -12,6 +13,7 @@ from trustedpods.protocol.errors import Refused
 from trustedpods.protocol.messages.base import Done
 from trustedpods.protocol.messages.pod import DeleteBody, LogLines, LogsBody, PodStatus, StatusBody
 from trustedpods.provider.cluster.views import PodView
+from trustedpods.provider.core.disk import NO_SIZES, DiskSizes
 from trustedpods.provider.core.pod import Phase
 from trustedpods.provider.core.scaler.types import ScalePhase
 from trustedpods.provider.facade.activator.wake import ask
@@ -19,7 +21,7 @@ from trustedpods.provider.serving.log_keeper import LogReading, reading_of, whol
 from trustedpods.provider.store import last_logs
 from trustedpods.provider.store.last_logs import KEPT_RUN_BYTES
 
-RUNNING = PodView("n", "p", "u", "l", "Running", "10.0.0.1", True, 1, None, None, None, 0, 100, 64, "node")
+RUNNING = PodView("n", "p", "u", "l", "Running", "10.0.0.1", True, 1, None, None, None, 0, 100, 64, 0, "node")
 ENDING = replace(RUNNING, deleted_at=5)
 OVER = replace(ENDING, over=True)
 
@@ -183,6 +185,36 @@ async def test_of_a_pod_that_was_removed_nothing_is_kept(world, tmp_path, virtua
         with pytest.raises(Refused) as caught:
             await logs_of(caller)
         assert caught.value.rule == "phase"
+
+
+async def test_a_full_disk_keeps_no_removal_back_and_the_next_end_takes_the_logs(world, virtual_time):
+    async with serving(world) as (parts, caller), trio.open_nursery() as nursery:
+        other = Caller(world, caller.address)
+        await other.provision()
+        world.cluster.written["web"] = b"line\n"
+        await until(lambda: kept_runs(parts, caller))
+        nursery.start_soon(_pass_time, world)
+        with world.disk.failing(sqlite3.SQLITE_FULL, ("DELETE FROM kept_logs",)):
+            await caller.ask("delete", DeleteBody(), Done)
+            await until(lambda: in_phase(parts, caller, Phase.GONE))
+            assert await kept_runs(parts, caller)
+        await parts.doors.store.write(last_logs.trim_ended)
+        assert await kept_runs(parts, caller) == []
+        assert await kept_runs(parts, other)
+        nursery.cancel_scope.cancel()
+
+
+async def test_what_is_left_of_a_disk_is_for_the_books(world, tmp_path, virtual_time):
+    async with serving(world) as (parts, caller):
+        disk = parts.doors.store.disk
+        for sizes, kept in ((DiskSizes(reserve=0, least=1 << 62), []), (NO_SIZES, [b"line\n"])):
+            disk._sizes = sizes
+            await ask(tmp_path / "wake.sock", 0)
+            world.cluster.written["web"] = b"line\n"
+            await until(lambda: scaler_phase(parts, caller) is ScalePhase.ASLEEP)
+            await until(lambda: not next(iter(world.cluster.lives.values())).pods)
+            await trio.sleep(1)
+            assert [run.data for run in await kept_runs(parts, caller)] == kept
 
 
 async def _pass_time(world):

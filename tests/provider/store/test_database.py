@@ -105,7 +105,7 @@ async def test_history_is_bounded(path):
 
 
 async def test_a_run_ends_once(path):
-    run = Run("uid", 100, None, 250, 64)
+    run = Run("uid", 100, None, 250, 64, 0)
     async with book(path) as store:
         await store.write(ledger.record_run, CHANNEL, "ns", run)
         assert await store.read(ledger.open_runs) == {"uid": "ns"}
@@ -160,7 +160,7 @@ async def test_many_ledgers_are_read_at_once_each_from_its_own_moment(path):
 def _a_history(tx, channel):
     for name, started, ended in (("early", 1, 5), ("open", 2, None), ("late", 3, 500)):
         if channel < 59 or name == "open":
-            ledger.record_run(tx, channel, "ns", Run(f"{channel}-{name}", started, ended, 100, 64))
+            ledger.record_run(tx, channel, "ns", Run(f"{channel}-{name}", started, ended, 100, 64, 0))
     ledger.hold(tx, channel, {"image": 5}, 1)
     ledger.hold(tx, channel, {"image": 6}, 9)
     for at in (5, 15, 20, 35):
@@ -168,7 +168,7 @@ def _a_history(tx, channel):
 
 
 async def test_counters_are_booked_once_and_only_of_what_ran(path):
-    run = Run("uid", 10, None, 250, 64)
+    run = Run("uid", 10, None, 250, 64, 0)
     totals = {"uid": (5000, 300), "stranger": (10**9, 10**9)}
     async with book(path) as store:
         await store.write(ledger.record_run, CHANNEL, "ns", run)

@@ -1,10 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Results as a person reads them."""
 
+from dataclasses import replace
+
 import pytest
 
 from trustedpods.protocol.messages.pod import PodFailure
 from trustedpods.publisher.commands.lines import status_lines
+from trustedpods.publisher.results.pods import VisitProgress
+from trustedpods.publisher.verbs import pods
 
 CRASH = PodFailure(
     reason="container web ended: exit code 4",
@@ -16,28 +20,6 @@ CRASH = PodFailure(
     next_try_at=1_800_000_020,
     by_itself=False,
 )
-
-
-def status(failure):
-    """What `status -o json` holds of a pod that was proven."""
-    return {
-        "pod": "shop",
-        "phase": "failing" if failure else "serving",
-        "reason": "",
-        "failure": failure and failure.model_dump(),
-        "provider": {"name": "k1"},
-        "trust": {"class": "open"},
-        "replicas": 0,
-        "ready": 0,
-        "version": 2,
-        "pod_events": [],
-        "token": "TPT",
-        "deposit": "1",
-        "claimed": "0",
-        "accrued": "0",
-        "channel_open": True,
-        "runway_s": None,
-    }
 
 
 @pytest.mark.parametrize(
@@ -63,8 +45,13 @@ def status(failure):
         ),
     ],
 )
-def test_a_status_tells_why_a_pod_does_not_start(failure, told):
-    lines = status_lines(status(failure))
-    begin = lines.index("replicas  0 ready of 0, version 2") + 1
+async def test_a_status_tells_why_a_pod_does_not_start(bench, failure, told):
+    async with bench.peer().serve():
+        await bench.deploy()
+        result = await pods.status(bench.account, "hello", VisitProgress(), bench.journal())
+    phase = "failing" if failure else "serving"
+    lines = status_lines(replace(result, phase=phase, failure=failure, version=2, confirmed=None))
+    assert lines[0] == f"hello  {phase}"
+    begin = lines.index(f"replicas  {result.ready} ready of {result.replicas}, version 2") + 1
     assert lines[begin : begin + len(told)] == told
     assert lines[begin + len(told)].startswith("money")

@@ -21,7 +21,7 @@ from trustedpods.publisher.core.cost import Shape
 PRICES = Prices(cpu_core_ms=2000, memory_mib_s=100, storage_mib_s=10, egress_kib=5, ingress_kib=5, scale=72)
 OWNER, PAYMENTS = address_from_bytes(b"\x01" * 20), address_from_bytes(b"\x02" * 20)
 START = 1_800_000_000
-SHAPE = Shape(cpu_milli=500, memory_mib=64, storage_mib=10, max_replicas=2)
+SHAPE = Shape(cpu_milli=500, memory_mib=64, storage_mib=10, scratch_mib=0, max_replicas=2)
 QUANTITY = st.integers(0, (1 << 48) - 1)
 USAGE = st.builds(Usage, QUANTITY, QUANTITY, QUANTITY, QUANTITY, QUANTITY)
 

@@ -8,7 +8,7 @@ from trustedpods.protocol.codec import decode, encode
 from trustedpods.protocol.ids import address_from_bytes
 from trustedpods.protocol.messages.bundle import Bundle
 from trustedpods.publisher.core.adjust import adjusted
-from trustedpods.publisher.core.deploy import BlobFacts, admit_body, blob_ref, bundle
+from trustedpods.publisher.core.deploy import BlobFacts, ImageParts, admit_body, blob_ref, bundle
 
 MANIFEST = """
 apiVersion: trustedpods/v1
@@ -26,6 +26,7 @@ spec:
 """
 PUBLISHER = address_from_bytes(b"\x07" * 20)
 BLOBS = [BlobFacts("sha256:" + "a" * 64, 10, "m"), BlobFacts("sha256:" + "b" * 64, 20, "c")]
+PARTS = ImageParts([*BLOBS, BlobFacts("sha256:" + "c" * 64, 30, "l")], [("sha256:" + "c" * 64, 4096)])
 
 
 def loaded(tmp_path: Path) -> LoadedManifest:
@@ -49,12 +50,13 @@ def test_the_question_before_money(tmp_path):
 
 def test_the_bundle_travels_and_the_provider_reads_the_same_manifest(tmp_path):
     manifest = loaded(tmp_path).manifest
-    made = bundle(manifest, {"login": {"k": b"v"}}, {"a": BLOBS, "b": BLOBS}, b"s" * 32, PUBLISHER)
+    made = bundle(manifest, {"login": {"k": b"v"}}, {"a": PARTS, "b": PARTS}, b"s" * 32, PUBLISHER)
     received = decode(encode(made), Bundle)
     assert received == made
     assert parse_received(received.manifest) == manifest
     assert received.commanders == [b"\x07" * 20]
     assert received.images[0].blobs == received.images[1].blobs
+    assert [(layer.digest, layer.unpacked) for layer in received.images[0].layers] == PARTS.layers
 
 
 def test_blobs_of_two_publishers_have_nothing_in_common():

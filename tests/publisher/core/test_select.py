@@ -21,7 +21,7 @@ from trustedpods.publisher.core.select import Choice, Requirements, parse_choice
 
 TOKEN_ADDRESS = address_from_bytes(b"\x11" * 20)
 TOKEN = Token("TEST", 6)
-SHAPE = Shape(cpu_milli=500, memory_mib=256, storage_mib=100, max_replicas=3)
+SHAPE = Shape(cpu_milli=500, memory_mib=256, storage_mib=100, scratch_mib=0, max_replicas=3)
 
 PRICES = prices_from(scale=40)
 
@@ -36,6 +36,7 @@ SHAPES = st.builds(
     cpu_milli=st.integers(1, 2_000_000),
     memory_mib=st.integers(1, 10**7),
     storage_mib=st.integers(0, 10**8),
+    scratch_mib=st.integers(0, 10**6),
     max_replicas=st.integers(1, 20),
 )
 
@@ -171,3 +172,14 @@ def test_what_does_not_fit_could_not_have_been_allowed(shape, at, least, limit):
     cost = cost_of(shape, at, least)
     if cost.fits(TokenUnits(limit)):
         assert limit >= cost.least_cap
+
+
+def test_rows_without_a_recent_heartbeat_are_left_out_unless_asked_for():
+    day = 86_400
+    rows = [row(1, cpu=1, updated_at=UnixSeconds(10 * day)), row(2, updated_at=UnixSeconds(14 * day))]
+    wanted = Requirements(shape=SHAPE, trust="sealed", token_address=TOKEN_ADDRESS, token=TOKEN)
+    found = select(wanted, rows)
+    assert [offer.row.owner for offer in found.offers] == [rows[1].owner]
+    assert "no heartbeat" in found.left_out[0].reason
+    asked = replace(wanted, choice=Choice(rows[0].owner))
+    assert [offer.row.owner for offer in select(asked, rows).offers] == [rows[0].owner]

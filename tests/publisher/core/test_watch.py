@@ -23,7 +23,7 @@ from trustedpods.publisher.core.watch import (
     worst,
 )
 
-SHAPE = Shape(cpu_milli=100, memory_mib=64, storage_mib=10, max_replicas=2)
+SHAPE = Shape(cpu_milli=100, memory_mib=64, storage_mib=10, scratch_mib=0, max_replicas=2)
 TODAY = "2026-11-21"
 PRICES = Prices(cpu_core_ms=1, memory_mib_s=1, storage_mib_s=1, egress_kib=1, ingress_kib=1, scale=0)
 NEVER = Spent("", 0)

@@ -10,9 +10,10 @@ from trustedpods.protocol.messages.usage import UsageLeaf, UsageReport
 from trustedpods.protocol.units import Usage
 from trustedpods.publisher.context import state_dir
 from trustedpods.publisher.core.cost import Shape
+from trustedpods.publisher.results.pods import VisitProgress
 from trustedpods.publisher.verbs.audit import audit
 
-SHAPE = Shape(cpu_milli=100, memory_mib=64, storage_mib=10, max_replicas=1)
+SHAPE = Shape(cpu_milli=100, memory_mib=64, storage_mib=10, scratch_mib=0, max_replicas=1)
 
 
 def claim(bench, peer, seconds, usage):
@@ -38,10 +39,10 @@ def claim(bench, peer, seconds, usage):
 
 
 async def failing(bench, shape=SHAPE):
-    journal = bench.journal()
-    await audit(bench.account, "hello", shape, journal)
-    assert journal.result["holds"] == all(check["holds"] is not False for check in journal.result["checks"])
-    return {check["check"] for check in journal.result["checks"] if check["holds"] is False}
+    result = await audit(bench.account, "hello", shape, VisitProgress(), bench.journal())
+    broken = {finding.check for finding in result.findings if finding.holds is False}
+    assert result.holds == (not broken)
+    return broken
 
 
 async def test_an_audit_from_end_to_end(bench):

@@ -18,23 +18,33 @@ from trustedpods.publisher.core.cost import cost_of, shape_of
 from trustedpods.publisher.core.money import Funding
 from trustedpods.publisher.core.select import Choice
 from trustedpods.publisher.pod import read_pod
+from trustedpods.publisher.results.money import DepositOutcome
 
 
 async def test_a_pod_is_deployed(bench):
     async with bench.peer().serve() as peer:
         result = await bench.deploy(funding=Funding(seconds=3600))
-    assert [endpoint["url"] for endpoint in result["endpoints"]] == ["http://pabc.k1.test.localhost:18080/"]
-    assert result["provider"]["name"] == f"{peer.owner}/0"
-    assert result["trust"]["class"] == "sealed"
-    assert result["trust"]["simulated"] is True
+    assert [endpoint.url for endpoint in result.confirmed.endpoints] == [
+        "http://pabc.k1.test.localhost:18080/"
+    ]
+    assert result.chosen.provider.name == f"{peer.owner}/0"
+    assert result.chosen.machine.verdict.trust == "sealed"
+    assert result.chosen.machine.verdict.simulated is True
     assert peer.log[:3] == ["attest", "admit", "provision"]
     bundle = peer.bundles[0]
     assert bundle.secrets[0].files == {"password": b"marker-in-a-secret"}
-    assert result["images"] == {"hello": bundle.images[0].blobs[0].digest}
-    assert {step["step"] for step in result["steps"]} >= {2, 3, 4, 5, 6, 7}
+    assert result.confirmed.images == {"hello": bundle.images[0].blobs[0].digest}
+    assert {step.name for step in bench.last.steps} >= {
+        "list",
+        "select",
+        "channel",
+        "send",
+        "create",
+        "confirm",
+    }
     ((_, channel),) = bench.chain.lives.items()
     assert channel.channel.left > 0
-    assert result["sent"]["sent_chunks"] == 3
+    assert result.sent.chunks == 3
     assert bench.last.show.bars[-1][1] == bench.last.show.bars[-1][2]
 
 
@@ -46,7 +56,7 @@ async def test_again_is_the_same_channel_and_sends_nothing(bench):
     assert len(bench.chain.lives) == 1
     assert [verb for verb, _ in bench.chain.log] == ["open"]
     assert peer.chunks == sent
-    assert result["sent"]["sent_bytes"] == 0
+    assert result.sent.sealed_bytes == 0
     assert peer.log.count("admit") == 1
 
 
@@ -80,7 +90,7 @@ async def test_another_name_is_another_channel(bench):
     async with bench.peer().serve():
         await bench.deploy()
         result = await bench.deploy(name="second")
-    assert result["sent"]["sent_bytes"] == 0
+    assert result.sent.sealed_bytes == 0
     assert len(bench.chain.lives) == 2
 
 
@@ -89,19 +99,19 @@ async def test_the_cheapest_is_taken_and_the_dearer_when_it_is_gone(bench):
         cheap = bench.peer()
         async with cheap.serve():
             result = await bench.deploy()
-            assert result["provider"]["owner"] == cheap.owner
+            assert result.chosen.provider.owner == cheap.owner
         bench.chain.rows[cheap.owner, 0] = replace(cheap.row)  # it stays in the registry
         result = await bench.deploy(name="second")
-    assert result["provider"]["owner"] == dear.owner
+    assert result.chosen.provider.owner == dear.owner
     assert any(cheap.owner in text and "cannot connect" in text for text in bench.last.show.warnings)
-    tried = next(step for step in result["steps"] if step["name"] == "select")["tried"]
+    tried = next(step for step in bench.last.steps if step.name == "select").facts["tried"]
     assert tried[0]["error"]["code"] == "network"
 
 
 async def test_a_full_provider_is_passed_over_before_any_money_moves(bench):
     async with bench.peer("full").serve() as full, bench.peer(cpu_price=9000).serve() as other:
         result = await bench.deploy()
-    assert result["provider"]["owner"] == other.owner
+    assert result.chosen.provider.owner == other.owner
     assert full.log == ["attest", "admit"]
     assert "capacity-cpu" in bench.last.show.warnings[0]
 
@@ -111,7 +121,7 @@ async def test_a_pod_stays_where_it_lives(bench):
         await bench.deploy()
         async with bench.peer(cpu_price=1).serve() as cheaper:
             result = await bench.deploy()
-            assert result["provider"]["owner"] == home.owner
+            assert result.chosen.provider.owner == home.owner
             with pytest.raises(Refused) as caught:
                 await bench.deploy(choice=Choice(cheaper.owner))
     assert caught.value.rule == "lives-elsewhere"
@@ -173,7 +183,7 @@ async def test_a_silent_provider_costs_only_time(bench, monkeypatch):
     monkeypatch.setattr("trustedpods.publisher.market.session.ATTEST_TIMEOUT_S", 0.3)
     async with bench.peer("silent").serve(), bench.peer(cpu_price=9000).serve() as other:
         result = await bench.deploy()
-    assert result["provider"]["owner"] == other.owner
+    assert result.chosen.provider.owner == other.owner
 
 
 async def test_a_crash_shows_its_words_and_the_refund(bench):
@@ -181,7 +191,7 @@ async def test_a_crash_shows_its_words_and_the_refund(bench):
     async with bench.peer("crashes").serve():
         with pytest.raises(Refused, match="CrashLoopBackOff"):
             await bench.deploy()
-    assert bench.last.result["money"]["state"] == "released"
+    assert bench.progress.money.state == "released"
     assert bench.chain.tokens[bench.address] == before
     assert any("came back" in line for line in bench.last.show.lines)
 
@@ -191,7 +201,7 @@ async def test_a_provider_that_keeps_the_money_is_given_notice(bench, monkeypatc
     async with bench.peer("crashes", "keeps-money").serve() as peer:
         with pytest.raises(Refused):
             await bench.deploy()
-        assert bench.last.result["money"]["state"] == "unlocking"
+        assert bench.progress.money.state == "unlocking"
         assert any("trustedpods close hello" in line for line in bench.last.show.lines)
         peer.faults.clear()
         await bench.deploy()
@@ -205,9 +215,30 @@ async def test_a_failed_update_leaves_the_channel_to_the_pod_that_runs(bench, mo
         peer.faults = {"crashes", "keeps-money"}
         with pytest.raises(Refused):
             await bench.deploy()
-    assert bench.last.result["money"]["state"] == "open"
+    assert bench.progress.money.state == "open"
     assert not any("close hello" in line for line in bench.last.show.lines)
     assert [verb for verb, _ in bench.chain.log] == ["open"]
+
+
+@pytest.mark.parametrize("broken", ["cancel_unlock", "head"])
+async def test_a_notice_that_cannot_be_taken_back_is_told(bench, monkeypatch, broken):
+    monkeypatch.setattr("trustedpods.publisher.payment.refund.UNSURE_WAIT_S", 0.1)
+    monkeypatch.setattr("trustedpods.publisher.payment.refund.SILENT_WAIT_S", 0.1)
+    async with bench.peer().serve() as peer:
+        await bench.deploy()
+        ref = bench.account.publisher.ref(peer.owner, peer.daemon, "hello")
+        await bench.chain.unlock(bench.key, ref.owner, ref.salt)
+        working = getattr(bench.chain, broken)
+
+        async def fails_once(*_):
+            setattr(bench.chain, broken, working)
+            raise NetworkFailure("not mined in time")
+
+        setattr(bench.chain, broken, fails_once)
+        with pytest.raises(NetworkFailure):
+            await bench.deploy()
+    assert bench.progress.money.state == "unlocking"
+    assert bench.progress.money.unlock_at > bench.chain.now
 
 
 async def test_an_earlier_refund_is_not_told_again(bench):
@@ -215,7 +246,7 @@ async def test_an_earlier_refund_is_not_told_again(bench):
         for _ in range(2):
             with pytest.raises(Refused):
                 await bench.deploy()
-            assert bench.last.result["money"]["state"] == "released"
+            assert bench.progress.money.state == "released"
     opened = bench.chain.open_with_permit
 
     async def broken(*arguments):
@@ -226,7 +257,7 @@ async def test_an_earlier_refund_is_not_told_again(bench):
         with pytest.raises(NetworkFailure):
             await bench.deploy()
     bench.chain.open_with_permit = opened
-    assert bench.last.result["money"] == {"state": "untouched"}
+    assert bench.progress.money == DepositOutcome("untouched")
 
 
 async def test_a_provider_that_goes_silent_is_given_notice(bench, monkeypatch):
@@ -243,7 +274,7 @@ async def test_a_false_confirmation_is_refused(bench, monkeypatch, fault):
     async with bench.peer(fault).serve():
         with pytest.raises(RemoteProtocolError):
             await bench.deploy()
-    assert bench.last.result["money"]["state"] == "unlocking"
+    assert bench.progress.money.state == "unlocking"
 
 
 async def test_chunks_that_arrived_are_not_sent_again(bench, monkeypatch):
@@ -265,7 +296,7 @@ async def test_chunks_that_arrived_are_not_sent_again(bench, monkeypatch):
 
 
 async def test_a_provider_that_comes_back_is_gone_on_with(bench):
-    bench.write_image(layers=(bytes(5 * limits.BLOB_CHUNK),))
+    bench.write_image(layers=(bytes(4 * limits.BLOB_CHUNK + 100),))
     peer = bench.peer()
     done = trio.Event()
 
@@ -286,7 +317,7 @@ async def test_a_provider_that_comes_back_is_gone_on_with(bench):
                 await done.wait()
     assert [verb for verb, _ in bench.chain.log] == ["open"]
     assert sum(peer.chunks.values()) == 7
-    assert bench.last.result["sent"]["sent_chunks"] >= 7
+    assert bench.progress.sent.chunks >= 7
     assert any("trying again" in text for text in bench.last.show.warnings)
 
 
@@ -313,7 +344,7 @@ async def test_open_needs_to_be_asked_for(bench):
             await bench.deploy()
         assert peer.log == []
         result = await bench.deploy(trust="open")
-    assert result["trust"]["class"] == "open"
+    assert result.chosen.machine.verdict.trust == "open"
     assert any("OPEN" in line for line in bench.last.show.lines)
 
 

@@ -3,12 +3,19 @@
 
 import pytest
 
-from tests.publisher.conftest import TOKEN
 from trustedpods.protocol.errors import BadInput, NetworkFailure, Refused, RemoteProtocolError
 from trustedpods.protocol.messages.pod import LogsBody
 from trustedpods.publisher.core.money import Funding, parse_funding
+from trustedpods.publisher.results.money import CloseProgress, FundProgress
+from trustedpods.publisher.results.pods import DeleteProgress, VisitProgress
 from trustedpods.publisher.verbs import money, pods
 from trustedpods.publisher.verbs.bill import bill
+
+
+async def close(bench):
+    """What became of the pod's only channel."""
+    result = await money.close(bench.account, "hello", False, CloseProgress(), bench.journal())
+    return result.channels[0].outcome
 
 
 def channel_of(bench):
@@ -19,16 +26,11 @@ def channel_of(bench):
 async def test_status_says_what_deploy_said(bench):
     async with bench.peer().serve():
         deployed = await bench.deploy()
-        journal = bench.journal()
-        await pods.status(bench.account, "hello", journal)
-    for field in ("endpoints", "images", "terms", "provider", "channel"):
-        seen, said = journal.result[field], deployed[field]
-        if field == "provider":
-            said = {name: value for name, value in said.items() if name != "region"}
-            seen = {name: value for name, value in seen.items() if name != "region"}
-        assert seen == said
-    assert journal.result["phase"] == "serving"
-    assert journal.result["runway_s"] == 3600
+        status = await bench.status()
+    assert status.confirmed == deployed.confirmed
+    assert status.pod.channel.provider == deployed.chosen.provider
+    assert status.pod.channel.id == deployed.chosen.channel
+    assert (status.phase, status.runway_s) == ("serving", 3600)
 
 
 async def test_a_statement_by_another_key_is_refused(bench):
@@ -36,13 +38,13 @@ async def test_a_statement_by_another_key_is_refused(bench):
         await bench.deploy()
         peer.statement = peer.statement.model_copy(update={"signature": bytes(64)})
         with pytest.raises(RemoteProtocolError):
-            await pods.status(bench.account, "hello", bench.journal())
+            await bench.status()
 
 
 async def test_no_such_pod(bench):
     async with bench.peer().serve():
         with pytest.raises(Refused) as caught:
-            await pods.status(bench.account, "hello", bench.journal())
+            await bench.status()
     assert caught.value.rule == "unknown-pod"
 
 
@@ -51,14 +53,14 @@ async def test_a_chain_that_cannot_be_read_is_not_no_pod(bench):
         await bench.deploy()
         bench.chain.broken = True
         with pytest.raises(NetworkFailure):
-            await pods.status(bench.account, "hello", bench.journal())
+            await bench.status()
 
 
 async def test_logs(bench):
     pieces = []
     async with bench.peer().serve():
         await bench.deploy()
-        await pods.logs(bench.account, "hello", LogsBody(), pieces.append, bench.journal())
+        await pods.logs(bench.account, "hello", LogsBody(), pieces.append, VisitProgress(), bench.journal())
     assert [(piece.container, piece.data) for piece in pieces] == [
         ("hello", b"line one\n"),
         ("hello", b"line two\n"),
@@ -69,19 +71,51 @@ async def test_delete_reports_the_refund(bench):
     before = bench.chain.tokens[bench.address]
     async with bench.peer().serve():
         await bench.deploy(funding=Funding(seconds=3600))
-        journal = bench.journal()
-        await pods.delete(bench.account, "hello", journal)
+        deleted = await bench.delete()
         assert bench.chain.tokens[bench.address] == before
-        assert journal.result["money"]["state"] == "released"
-        await pods.status(bench.account, "hello", bench.journal())  # of the ended pod
-    assert bench.last.result["channel_open"] is False
+        assert deleted.money.state == "released"
+        ended = await bench.status()
+    assert ended.pod.channel.live is None
+
+
+@pytest.mark.parametrize(
+    ("faults", "state"), [({"hangs-up-late"}, "released"), ({"hangs-up-late", "keeps-money"}, "open")]
+)
+async def test_a_removal_that_breaks_off_says_where_the_deposit_is(bench, monkeypatch, faults, state):
+    monkeypatch.setattr("trustedpods.publisher.payment.refund.UNSURE_WAIT_S", 0.1)
+    progress = DeleteProgress()
+    async with bench.peer().serve() as peer:
+        await bench.deploy()
+        left, peer.faults = channel_of(bench).left, faults
+        with pytest.raises(NetworkFailure):
+            await pods.delete(bench.account, "hello", progress, bench.journal())
+    assert (progress.money.state, progress.money.refund or progress.money.left) == (state, left)
+    assert progress.machine is not None
+
+
+async def test_a_removal_that_breaks_off_when_the_chain_is_silent_too(bench, monkeypatch):
+    progress = DeleteProgress()
+    async with bench.peer().serve() as peer:
+        await bench.deploy()
+        peer.faults = {"hangs-up-late"}
+        release = bench.chain.release
+
+        async def then_silent(*arguments):
+            await release(*arguments)
+            bench.chain.broken = True
+
+        bench.chain.release = then_silent
+        with pytest.raises(NetworkFailure):
+            await pods.delete(bench.account, "hello", progress, bench.journal())
+    assert progress.money.state == "unknown"
 
 
 async def test_fund_by_amount_by_cap_and_by_size(bench):
     async with bench.peer().serve():
         await bench.deploy()
     before = channel_of(bench).left
-    await money.fund(bench.account, "hello", parse_funding("2.5", "x"), None, bench.journal())
+    progress = FundProgress()
+    await money.fund(bench.account, "hello", parse_funding("2.5", "x"), None, progress, bench.journal())
     assert channel_of(bench).left == before + 2_500_000
     cap = channel_of(bench).terms.cap_per_day
     assert money.top_up_amount(bench.account, channel_of(bench), Funding(seconds=86400), None) == cap
@@ -95,12 +129,10 @@ async def test_close_gives_notice_then_closes(bench):
     before = bench.chain.tokens[bench.address]
     left = channel_of(bench).left
     for _ in range(2):
-        await money.close(bench.account, "hello", False, bench.journal())
-        assert bench.last.result["channels"][0]["state"] == "unlocking"
+        assert (await close(bench)).state == "unlocking"
     bench.chain.pass_time(61)
-    await money.close(bench.account, "hello", False, bench.journal())
-    outcome = bench.last.result["channels"][0]
-    assert (outcome["state"], outcome["refund"]) == ("closed", TOKEN.number(left))
+    outcome = await close(bench)
+    assert (outcome.state, outcome.refund) == ("closed", left)
     assert bench.chain.tokens[bench.address] == before + left
     assert [verb for verb, _ in bench.chain.log] == ["open", "unlock", "close"]
 
@@ -109,19 +141,52 @@ async def test_balance_names_every_channel(bench):
     async with bench.peer().serve():
         await bench.deploy()
         await bench.deploy(name="second")
-        await pods.delete(bench.account, "second", bench.journal())
-    journal = bench.journal()
-    await money.balance(bench.account, journal)
-    states = {entry["name"]: entry["state"] for entry in journal.result["channels"]}
+        await bench.delete("second")
+    result = await money.balance(bench.account)
+    states = {channel.name: channel.state for channel in result.channels}
     assert states == {"hello": "open", "second": "closed"}
-    assert journal.result["balance_units"] == str(bench.chain.tokens[bench.address])
+    assert result.balance == bench.chain.tokens[bench.address]
 
 
 async def test_the_bill_of_a_pod_without_usage(bench):
     async with bench.peer().serve():
         await bench.deploy()
-        journal = bench.journal()
-        await bill(bench.account, "hello", None, journal)
-    assert journal.result["total_units"] == "0"
-    assert journal.result["claimed_units"] == "0"
-    assert journal.result["problems"] == []
+        result = await bill(bench.account, "hello", None, VisitProgress(), bench.journal())
+    assert (result.bill.total, result.claimed, result.problems) == (0, 0, ())
+
+
+async def test_a_top_up_that_was_mined_is_told_though_the_chain_falls_silent(bench):
+    async with bench.peer().serve():
+        await bench.deploy()
+    top_up = bench.chain.top_up
+
+    async def then_silent(*arguments):
+        receipt = await top_up(*arguments)
+        bench.chain.broken = True
+        return receipt
+
+    bench.chain.top_up = then_silent
+    progress = FundProgress()
+    with pytest.raises(NetworkFailure):
+        await money.fund(bench.account, "hello", parse_funding("2.5", "x"), None, progress, bench.journal())
+    assert progress.done.paid == 2_500_000
+    assert progress.done.transaction.hash
+
+
+async def test_a_close_that_fails_at_the_second_channel_tells_of_the_first(bench):
+    async with bench.peer().serve() as first:
+        await bench.deploy()
+        row = bench.chain.rows.pop((first.owner, 0))
+        async with bench.peer().serve():
+            await bench.deploy()
+    bench.chain.rows[first.owner, 0] = row
+    unlock, progress = bench.chain.unlock, CloseProgress()
+
+    async def then_silent(*arguments):
+        bench.chain.broken = bool(progress.channels)
+        return await unlock(*arguments)
+
+    bench.chain.unlock = then_silent
+    with pytest.raises(NetworkFailure):
+        await money.close(bench.account, "hello", False, progress, bench.journal())
+    assert [one.outcome.state for one in progress.channels] == ["unlocking"]

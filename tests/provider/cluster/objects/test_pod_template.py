@@ -3,8 +3,10 @@
 
 from hypothesis import given
 
+from tests.fakes.provider.pods import a_life, a_manifest
 from tests.provider.cluster.strategies import a_life_with_an_init_container, lives, the_deployment
 from trustedpods.provider.cluster.objects.names import METERED
+from trustedpods.provider.cluster.objects.pod_template import CLUSTER_VARIABLES
 
 
 @given(lives())
@@ -32,3 +34,40 @@ def test_init_containers_run_first():
     spec = the_deployment(a_life_with_an_init_container())["spec"]["template"]["spec"]
     assert [one["name"] for one in spec["initContainers"]] == ["first"]
     assert spec["initContainers"][0]["securityContext"] == spec["containers"][0]["securityContext"]
+
+
+def spec_of(life):
+    return the_deployment(life)["spec"]["template"]["spec"]
+
+
+@given(lives())
+def test_any_user_may_listen_on_any_port(life):
+    (sysctl,) = spec_of(life)["securityContext"]["sysctls"]
+    assert sysctl == {"name": "net.ipv4.ip_unprivileged_port_start", "value": "0"}
+
+
+@given(lives())
+def test_names_are_asked_of_the_pod_itself_and_siblings_have_theirs(life):
+    spec = spec_of(life)
+    assert spec["dnsPolicy"] == "None"
+    assert spec["dnsConfig"]["nameservers"] == ["127.0.0.1"]
+    assert "searches" not in spec["dnsConfig"]
+    names = [container["name"] for container in spec["containers"]]
+    assert spec["hostAliases"] == [{"ip": "127.0.0.1", "hostnames": names}]
+
+
+@given(lives())
+def test_no_container_reads_anything_of_the_cluster(life):
+    spec = spec_of(life)
+    for container in [*spec["containers"], *spec.get("initContainers", [])]:
+        values = {variable["name"]: variable.get("value") for variable in container["env"]}
+        assert len(values) == len(container["env"])
+        assert {values[name] for name in CLUSTER_VARIABLES} == {""}
+
+
+def test_a_variable_of_the_publisher_s_keeps_its_value():
+    own = {"name": "KUBERNETES_SERVICE_HOST", "value": "mine"}
+    life = a_life(a_manifest(containers=[{"name": "c", "image": "x", "env": [own]}]))
+    env = spec_of(life)["containers"][0]["env"]
+    assert env[0] == own
+    assert len(env) == len(CLUSTER_VARIABLES)

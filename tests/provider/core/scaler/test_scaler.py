@@ -240,6 +240,7 @@ def test_a_failure_is_told_and_not_repeated_at_once():
     assert commands == [RefuseWakes("ImagePullBackOff: no such image", 5), SetReplicas(0)]
     state, commands = step(state, WakeAsked(), 3)
     assert commands == [RefuseWakes("ImagePullBackOff: no such image", 4)]
+    assert (state.failures, state.retry_at) == (1, 7)
     state, commands = step(state, WakeAsked(), 7)
     assert commands == [SetReplicas(1)]
     state, commands = step(state, looked(replicas=1, failure="again"), 8)
@@ -253,8 +254,10 @@ def test_a_wake_up_ends_with_its_limit_and_the_start_with_its_own():
     state, commands = step(state, Tick(), 60)
     assert commands == [RefuseWakes("not ready within 60 s", 5)]
     assert state.phase is ScalePhase.WAKING, "it may still come"
-    state, commands = step(state, Tick(), 300)
-    assert commands == [SetReplicas(0)]
+    state, _ = step(state, WakeAsked(), 250)
+    state, commands = step(state, Tick("container web: GET / on port 80: status 503, 7 times"), 300)
+    reason = "not ready within 300 s: container web: GET / on port 80: status 503, 7 times"
+    assert commands == [RefuseWakes(reason, 5), SetReplicas(0)]
     assert state.phase is ScalePhase.FAILING
 
 

@@ -8,6 +8,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from tests.examples import examples
+from trustedpods.protocol.units import UnixSeconds
+from trustedpods.provider.core.metering import Ceiling, Ledger, Run, usage
 from trustedpods.provider.core.scaler.scaler import (
     AnswerWakes,
     Limits,
@@ -36,6 +38,7 @@ SILENCE = 20.0
 @dataclass
 class Replica:
     name: str
+    began: int
     ready: bool = False
 
     @property
@@ -69,6 +72,11 @@ class World:
     made: int = 0
     stopped: bool = False
     may_cut: bool = False
+    ends_late: list[int] = field(default_factory=lambda: [0])
+    """Seconds that replicas take to end, in turn."""
+
+    runs: list[tuple[int, int]] = field(default_factory=list)
+    """From when to when those ran that have ended, or are ending."""
 
     def scale(self, command: SetReplicas) -> None:
         """The API server has the number; the controller comes to see it when it does."""
@@ -95,14 +103,19 @@ class World:
     def act(self, count: int, now: float) -> None:
         while len(self.replicas) < count:
             self.made += 1
-            self.replicas[f"pod-{self.made}"] = Replica(f"pod-{self.made}")
+            self.replicas[f"pod-{self.made}"] = Replica(f"pod-{self.made}", int(now))
         order = sorted(self.replicas, key=lambda name: (name not in self.victims, self.replicas[name].ready))
         for name in order[: len(self.replicas) - count]:
-            del self.replicas[name]
+            self.end(name, now)
             cut = [r for r in self.requests if r.pod == name]
             loud = [r for r in cut if now - r.moved < SILENCE and not r.lost]
             assert not loud or self.may_cut, f"{name} was scaled away with requests in flight"
             self.requests = [r for r in self.requests if r not in cut]
+
+    def end(self, name: str, now: float) -> None:
+        """It counts until its last container has ended, which may be long after it was asked to."""
+        late = self.ends_late[len(self.runs) % len(self.ends_late)]
+        self.runs.append((self.replicas.pop(name).began, int(now) + late))
 
     def serve(self, command: Serve, now: float) -> None:
         kept = {pod.name for pod in command.draining if pod.name in self.servers}
@@ -133,10 +146,13 @@ class ScaledPod(RuleBasedStateMachine):
         concurrency=st.integers(1, 4),
         idle=st.floats(1, 20),
         affordable=st.none() | st.integers(1, 4),
+        late=st.lists(st.integers(0, 40), min_size=1, max_size=5),
     )
-    def start(self, least: int, more: int, concurrency: int, idle: float, affordable: int | None) -> None:
+    def start(
+        self, least: int, more: int, concurrency: int, idle: float, affordable: int | None, late: list[int]
+    ) -> None:
         self.now = 0.0
-        self.world = World()
+        self.world = World(ends_late=late)
         self.limits = Limits(
             min=least,
             max=max(1, least + more),
@@ -256,7 +272,7 @@ class ScaledPod(RuleBasedStateMachine):
         """It fails its probe, or ends: then its requests die with it, and a new one is made."""
         name = data.draw(st.sampled_from(sorted(self.world.replicas)))
         if gone:
-            del self.world.replicas[name]
+            self.world.end(name, self.now)
             self.world.requests = [r for r in self.world.requests if r.pod != name]
             self.world.act(self.world.seen[0], self.now)
         else:
@@ -342,6 +358,21 @@ class ScaledPod(RuleBasedStateMachine):
         resting = {ScalePhase.AWAKE} if self.limits.min else {ScalePhase.ASLEEP, ScalePhase.FAILING}
         assert self.state.phase in resting
         assert rests(self.state) == (self.state.phase is ScalePhase.ASLEEP)
+        self.the_bill_is_what_an_observer_counts()
+
+    def the_bill_is_what_an_observer_counts(self) -> None:
+        """Replicas that ended late included, and never more than `max` of them in any second."""
+        most, now = self.limits.max, int(self.now)
+        spans = [*self.world.runs, *((replica.began, now) for replica in self.world.replicas.values())]
+        runs = tuple(
+            Run(str(n), UnixSeconds(begun), UnixSeconds(ended), 7, 3, 0)
+            for n, (begun, ended) in enumerate(spans)
+        )
+        billed = usage(Ledger(runs, ceilings=(Ceiling(UnixSeconds(0), 7 * most, 3 * most, 0),)), 0, now)
+        counted = sum(
+            min(most, sum(begun <= second < ended for begun, ended in spans)) for second in range(now)
+        )
+        assert billed.quantities[:2] == (7 * counted, 3 * counted)
 
 
 TestScaledPod = ScaledPod.TestCase

@@ -2,15 +2,21 @@
 """The activator on its own sockets, without HAProxy before it."""
 
 import socket
+from collections import Counter
 from contextlib import AsyncExitStack, suppress
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
 import trio
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.provider.facade.parts import free_port, until
+from trustedpods.provider.facade import pages
 from trustedpods.provider.facade.activator import splice
-from trustedpods.provider.facade.activator.activator import Activator, ActivatorConfig
+from trustedpods.provider.facade.activator.activator import Activator, ActivatorConfig, has_room
 from trustedpods.provider.facade.activator.socket_activation import KeptSockets
 from trustedpods.provider.facade.activator.wake import WakeAddress, WakeAnswer, WakeRefusal, serve_wakes
 from trustedpods.provider.facade.haproxy.config import socket_path
@@ -127,13 +133,57 @@ async def test_over_the_bound_is_refused_at_once(home, connect, nursery, daemon)
         await stream.aclose()
 
 
-async def test_the_total_is_bounded_too(home, connect, nursery, daemon):
-    await start(home, nursery, daemon, max_held=10, max_total=4)
-    held = [await connect(number % 2) for number in range(4)]
-    await asked(daemon, 2)
-    assert b"too many requests wait" in await rest(await connect())
+async def test_running_connections_of_one_pod_leave_room_for_others(home, connect, nursery, daemon):
+    await start(home, nursery, daemon, max_held=100, max_total=20)
+    daemon.reply = WakeAddress("127.0.0.1", await echo_pod(nursery), pod=0)
+    daemon.go.set()
+    running = [await echoed(await connect(0)) for _ in range(10)]
+    assert b"too many requests wait" in await rest(await connect(0)), "half of all is the most"
+    daemon.reply = replace(daemon.reply, pod=1)
+    others = [await echoed(await connect(1)) for _ in range(5)]
+    assert b"too many requests wait" in await rest(await connect(1)), "as much as is left"
+    assert b"too many requests wait" in await rest(await connect(0))
+    for stream in (*running, *others):
+        await stream.aclose()
+    await until(partial(is_free, connect), "what has ended does not count")
+
+
+async def test_services_of_a_pod_share_what_it_may_have(home, connect, nursery, daemon):
+    await start(home, nursery, daemon, max_per_pod=4)
+    daemon.reply = WakeAddress("127.0.0.1", await echo_pod(nursery), pod=0)
+    daemon.go.set()
+    held = [await echoed(await connect(number % 2)) for number in range(4)]
+    for slot in (0, 1):
+        assert b"too many requests wait" in await rest(await connect(slot))
     for stream in held:
         await stream.aclose()
+
+
+@given(st.lists(st.integers(0, 5), max_size=200), st.integers(1, 100), st.integers(1, 100))
+def test_whoever_is_greedy_the_next_pod_gets_in(asking, total, per_pod):
+    config = ActivatorConfig(Path(), Pools(1), Path(), max_total=total, max_per_pod=per_pod)
+    has: Counter[int] = Counter()
+    for pod in asking:
+        if has_room(has[pod], has.total(), config):
+            has[pod] += 1
+    assert has.total() <= total
+    assert all(number <= per_pod for number in has.values())
+    # Whoever comes takes half of what is free at most, so six leave something of 2^6.
+    assert total < 2**6 or has_room(0, has.total(), config), "six greedy pods, and a seventh"
+
+
+async def echoed(stream: trio.SocketStream) -> trio.SocketStream:
+    """The same, once it runs through to the pod."""
+    await stream.send_all(b"x")
+    assert await stream.receive_some(1) == b"x"
+    return stream
+
+
+async def is_free(connect) -> bool:
+    """Whether a pod gets in; the stream is closed at the end of the test."""
+    stream = await connect(0)
+    await stream.send_all(b"x")
+    return await stream.receive_some(1) == b"x"
 
 
 async def test_a_refusal_goes_to_all_who_wait(home, connect, nursery, daemon):
@@ -144,7 +194,7 @@ async def test_a_refusal_goes_to_all_who_wait(home, connect, nursery, daemon):
     for stream in streams:
         answer = await rest(stream)
         assert b"Retry-After: 3\r\n" in answer
-        assert b"not yet" in answer
+        assert answer.endswith(pages.cannot_wake(3).body), "the same for every reason"
 
 
 async def test_waiting_ends_with_the_limit(home, connect, nursery, daemon):

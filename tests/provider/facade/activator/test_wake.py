@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from trustedpods.protocol.errors import NetworkFailure, RemoteProtocolError
 from trustedpods.provider.facade.activator.wake import (
+    UNSAID,
     WakeAddress,
     WakeRefusal,
     answer_line,
@@ -20,7 +21,7 @@ from trustedpods.provider.facade.activator.wake import (
 
 ANSWERS = st.one_of(
     st.builds(WakeAddress, st.ip_addresses().map(str), st.integers(1, 65535)),
-    st.builds(WakeRefusal, st.text(max_size=500), st.integers(0, 86400)),
+    st.builds(WakeRefusal, st.just(UNSAID), st.integers(0, 86400)),
 )
 
 
@@ -55,7 +56,8 @@ def test_anything_else_is_refused(line):
         b'{"address": "example.org", "port": 80}',
         b'{"address": "10.0.0.1", "port": 0}',
         b'{"error": "x"}',
-        b'{"error": "x", "retryAfter": -1}',
+        b'{"retryAfter": -1}',
+        b'{"retryAfter": "5"}',
         b"[" * 4000,
     ],
 )
@@ -114,7 +116,15 @@ async def test_a_failure_of_one_answer_does_not_end_the_others(tmp_path, nursery
     await nursery.start(serve_wakes, tmp_path / "wake.sock", answer)
     with pytest.raises(NetworkFailure):
         await ask(tmp_path / "wake.sock", 1)
-    assert await ask(tmp_path / "wake.sock", 2) == WakeRefusal("no")
+    assert await ask(tmp_path / "wake.sock", 2) == WakeRefusal(UNSAID)
+
+
+@given(st.text(), st.integers(0, 86400))
+def test_no_reason_leaves_the_daemon(reason, retry_after):
+    """It may hold a pod's last words, and with them a password."""
+    line = answer_line(WakeRefusal(reason, retry_after))
+    assert line == answer_line(WakeRefusal("", retry_after))
+    assert parse_answer(line) == WakeRefusal(UNSAID, retry_after)
 
 
 async def test_garbage_closes_the_connection(tmp_path, nursery):

@@ -36,7 +36,7 @@ def config(home: Path = Path("/run/tp"), **changes: object) -> FacadeConfig:
 
 def test_every_slot_has_its_activator_and_nothing_else():
     text = haproxy_config(config())
-    kinds = {0: "http", 2: "http", 3: "http", 4: "http", 5: "tcp", 6: "tcp"}
+    kinds = {0: "pods", 2: "pods", 3: "pods", 4: "pods", 5: "tcp", 6: "tcp"}
     for slot, kind in kinds.items():
         assert (
             f"backend slot{slot} from {kind}\n  id {1000 + slot}\n"
@@ -100,7 +100,7 @@ def test_slots_and_backends_are_two_names_of_one_thing():
     assert [slot_of(name) for name in ("nowhere", "slot", "slotx", "slot-1", "web", "slot²")] == [None] * 6
 
 
-@pytest.mark.parametrize("page", [*pages.PROXY_PAGES, pages.cannot_wake("why", 7)])
+@pytest.mark.parametrize("page", [*pages.PROXY_PAGES, pages.cannot_wake(7)])
 def test_pages_are_whole_responses(page):
     head, body = page.raw().split(b"\r\n\r\n", 1)
     lines = head.decode().split("\r\n")

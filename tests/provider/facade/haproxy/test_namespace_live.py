@@ -3,13 +3,16 @@
 
 import secrets
 import subprocess
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 
 from tests.provider.facade.parts import HAPROXY, Process, until
 from trustedpods.protocol.errors import NetworkFailure
-from trustedpods.provider.facade.haproxy.config import Bind, FacadeConfig
+from trustedpods.provider.facade.haproxy.config import Bind, FacadeConfig, FacadeLimits
 from trustedpods.provider.facade.haproxy.files import install
 from trustedpods.provider.facade.haproxy.runtime import Runtime
 from trustedpods.provider.facade.pools import Pools
@@ -28,10 +31,13 @@ def namespace():
         subprocess.run(["ip", "netns", "delete", name], check=True)
 
 
-async def test_it_is_reached_from_there(namespace: str, tmp_path: Path):
+@asynccontextmanager
+async def facade(namespace: str, tmp_path: Path, address: str, limits: FacadeLimits) -> AsyncIterator[None]:
+    """HAProxy with an address in the namespace."""
     config = FacadeConfig(
-        binds=(Bind("127.0.0.1:18080", namespace),),
+        binds=(Bind(address, namespace),),
         pools=Pools(1),
+        limits=limits,
         runtime_socket=tmp_path / "haproxy.sock",
         map_file=tmp_path / "hosts.map",
         activator_dir=tmp_path,
@@ -49,9 +55,43 @@ async def test_it_is_reached_from_there(namespace: str, tmp_path: Path):
                 return False
 
         await until(answers, "HAProxy answers")
+        yield
+    finally:
+        await process.end()
+
+
+async def test_it_is_reached_from_there(namespace: str, tmp_path: Path):
+    async with facade(namespace, tmp_path, "127.0.0.1:18080", FacadeLimits()):
         inside = ["nsenter", f"--net=/run/netns/{namespace}"]
         asked = ["curl", "--silent", "--max-time", "60", "http://127.0.0.1:18080/"]
         done = subprocess.run([*inside, *asked], capture_output=True, text=True, check=True)
         assert "No pod is published" in done.stdout
-    finally:
-        await process.end()
+
+
+NETWORK, OTHER = "2001:db8:0:1", "2001:db8:0:2"
+
+HOLD = """
+import socket, sys
+held = []
+for source in sys.argv[1:]:
+    try:
+        held.append(socket.create_connection(("2001:db8:0:1::1", 18080), 60, (source, 0)))
+        held[-1].sendall(b"GET / HTTP/1.1\\r\\nHost: no name\\r\\n\\r\\n")
+        print(int(held[-1].recv(4096)[9:12] or 0))
+    except ConnectionError:
+        print(0)
+"""
+"""Asks from each address and keeps the connections: a request with a bad host does not end one."""
+
+
+async def test_a_network_of_ipv6_is_one_source(namespace: str, tmp_path: Path):
+    """One subscriber has 2^64 addresses; another network is another subscriber."""
+    ours = [f"{NETWORK}::{number}" for number in ("a", "ffff:1", "1:2:3")]
+    for address in (f"{NETWORK}::1", *ours, f"{OTHER}::a"):
+        add = ["ip", "-n", namespace, "addr", "add", f"{address}/128", "dev", "lo", "nodad"]
+        subprocess.run(add, check=True)
+    async with facade(namespace, tmp_path, f"[{NETWORK}::1]:18080", FacadeLimits(per_source=2)):
+        inside = ["nsenter", f"--net=/run/netns/{namespace}", sys.executable, "-c", HOLD]
+        done = subprocess.run([*inside, *ours, f"{OTHER}::a"], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == ["400", "400", "0", "400"]

@@ -20,6 +20,7 @@ from tests.provider.facade.parts import (
     until,
 )
 from trustedpods.protocol.errors import Refused
+from trustedpods.provider.facade import pages
 from trustedpods.provider.facade.activator.wake import WakeRefusal, serve_wakes
 from trustedpods.provider.facade.haproxy.config import FacadeLimits
 
@@ -101,7 +102,7 @@ async def test_refusals_say_why_and_when_to_come_back(tmp_path: Path, nursery):
         refused = await get(live.port, HOST)
         assert refused.status == 503
         assert "retry-after: 60" in refused.head
-        assert b"its funds have ended" in refused.body
+        assert refused.body == pages.cannot_wake(60).body, "the reason is the publisher's"
         daemon.delay = 1000
         answers = []
 

@@ -12,6 +12,7 @@ import trio
 from tests.live.clients import protocols
 from tests.provider.facade.echo import EchoPod
 from tests.provider.facade.parts import HOST, LiveFacade, get, until
+from trustedpods.provider.facade import pages
 from trustedpods.provider.facade.activator.wake import WakeAddress, WakeAnswer, WakeRefusal, serve_wakes
 from trustedpods.provider.facade.pools import SlotProtocol
 from trustedpods.provider.facade.slots import SlotLimits
@@ -79,7 +80,7 @@ async def test_a_refused_call_says_why_in_http2(live: LiveFacade, pod: EchoPod, 
     answer = await get(live.port, HOST)
     assert answer.status == 503
     assert "retry-after: 60" in answer.head
-    assert b"its funds have ended" in answer.body
+    assert answer.body == pages.cannot_wake(60).body
 
     def call() -> grpc.StatusCode:
         with protocols.channel(f"http://{HOST}:{live.port}") as channel:

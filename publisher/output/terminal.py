@@ -1,18 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a person sees: progress on standard error, results on standard output.
 
-Much of what is printed was written by others (a provider, a registry row), so control characters
-never reach the terminal. With a terminal, transfers have a bar; without one, a line now and then.
+Much of what is printed was written by others (a provider, a registry row, a pod, its visitors), so this is
+the one place that prints: each text becomes one line of printable characters, and what makes a terminal do
+something never reaches it. With a terminal, transfers have a bar; without one, a line now and then.
 """
 
+import codecs
 import json
 import sys
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING
 
 from trustedpods.protocol.errors import TrustedPodsError
-from trustedpods.publisher.journal import Journal
+from trustedpods.publisher.journal import Fact, Journal
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -21,9 +23,39 @@ LINE_EVERY_S = 5.0
 """Between two lines on one transfer where there is no terminal."""
 
 
-def printable(text: str) -> str:
-    """*text* without what a terminal would act on; line breaks and tabs stay."""
-    return "".join(c if c.isprintable() or c in "\n\t" else "\N{REPLACEMENT CHARACTER}" for c in text)
+def one_line(text: str) -> str:
+    """*text* as one line without what a terminal would act on: others' line breaks make no lines of ours."""
+    return "".join(_printable(" " if c in "\n\t" else c) for c in text.replace("\r\n", "\n"))
+
+
+def _printable(character: str) -> str:
+    return character if character.isprintable() else "\N{REPLACEMENT CHARACTER}"
+
+
+class LogOutput:
+    """What containers wrote, on standard output.
+
+    On a terminal printable text, tabs and line ends only, and each piece ends with a line end of ours; into
+    a pipe or a file, or with *raw*, the bytes as they are.
+    """
+
+    def __init__(self, stream: IO[str], *, raw: bool) -> None:
+        self._stream = stream
+        self._raw = raw or not stream.isatty()
+        self._decoders: dict[str, codecs.IncrementalDecoder] = {}
+
+    def write(self, source: str, data: bytes) -> None:
+        """The next piece of the container *source*; a character may be cut between two."""
+        if self._raw:
+            self._stream.buffer.write(data)  # type: ignore[attr-defined]  # of every text stream that has a tty
+            self._stream.buffer.flush()  # type: ignore[attr-defined]
+            return
+        decoder = self._decoders.setdefault(source, codecs.getincrementaldecoder("utf-8")("replace"))
+        text = decoder.decode(data).replace("\r\n", "\n")
+        shown = "".join(c if c in "\n\t" else _printable(c) for c in text)
+        if shown:
+            self._stream.write(shown if shown.endswith("\n") else shown + "\n")
+            self._stream.flush()
 
 
 class PlainShow:
@@ -37,11 +69,11 @@ class PlainShow:
     def line(self, text: str) -> None:
         """One line."""
         if not self._quiet:
-            print(printable(text), file=self._stream, flush=True)
+            print(one_line(text), file=self._stream, flush=True)
 
     def warning(self, text: str) -> None:
         """One line that begins with `warning:`."""
-        print(f"warning: {printable(text)}", file=self._stream, flush=True)
+        print(f"warning: {one_line(text)}", file=self._stream, flush=True)
 
     def progress(self, name: str, done: int, total: int) -> None:
         """A line at the end, and every few seconds."""
@@ -69,14 +101,14 @@ class LiveShow(PlainShow):
         if self._bars is None:
             super().line(text)
         else:
-            self._bars.console.print(printable(text), markup=False, highlight=False, soft_wrap=True)
+            self._bars.console.print(one_line(text), markup=False, highlight=False, soft_wrap=True)
 
     def progress(self, name: str, done: int, total: int) -> None:
         """Move the bar of *name*."""
         bars = self._bars = self._bars or self._start()
         task = self._tasks.get(name)
         if task is None:
-            task = self._tasks[name] = bars.add_task(name, total=total)
+            task = self._tasks[name] = bars.add_task(one_line(name), total=total)
         bars.update(task, completed=done, total=total)
         if done >= total:
             self.close()
@@ -92,7 +124,12 @@ class LiveShow(PlainShow):
         from rich.console import Console  # noqa: PLC0415 - 60 ms, for transfers only
         from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn  # noqa: PLC0415
 
-        columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
+        columns = (
+            TextColumn("{task.description}", markup=False),
+            BarColumn(),
+            DownloadColumn(),
+            TransferSpeedColumn(),
+        )
         bars = Progress(*columns, console=Console(file=self._stream), transient=True)
         bars.start()
         return bars
@@ -105,28 +142,28 @@ def make_show(*, as_json: bool) -> PlainShow:
     return PlainShow(sys.stderr)
 
 
-def print_json(tree: Mapping[str, Any]) -> None:
+def print_json(tree: Mapping[str, Fact]) -> None:
     """One object on standard output."""
-    print(json.dumps(tree, indent=2, default=str), flush=True)  # noqa: T201
+    print(json.dumps(tree, indent=2), flush=True)  # noqa: T201
 
 
 def print_lines(lines: Iterable[str]) -> None:
     """Lines on standard output."""
     for line in lines:
-        print(printable(line), flush=True)  # noqa: T201
+        print(one_line(line), flush=True)  # noqa: T201
 
 
 def print_error(error: TrustedPodsError, show: PlainShow) -> None:
     """One clear line, and what to do."""
     show.close()
-    print(f"error: {printable(str(error))}", file=sys.stderr)  # noqa: T201
+    print(f"error: {one_line(str(error))}", file=sys.stderr)  # noqa: T201
     if error.hint:
-        print(f"hint: {printable(error.hint)}", file=sys.stderr, flush=True)  # noqa: T201
+        print(f"hint: {one_line(error.hint)}", file=sys.stderr, flush=True)  # noqa: T201
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
     """Columns as wide as their longest cell."""
-    cells = [list(header), *(list(map(printable, row)) for row in rows)]
+    cells = [list(header), *(list(map(one_line, row)) for row in rows)]
     widths = [max(len(row[column]) for row in cells) for column in range(len(header))]
     return [
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()

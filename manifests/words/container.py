@@ -1,0 +1,231 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Known words of a container and its parts: Kubernetes' Container, Compose's service, Akash's SDL."""
+
+from trustedpods.manifests.words.pod import SECCOMP
+from trustedpods.manifests.words.word import Place, Word
+
+_PROBE = "leave it out: readinessProbe says when requests come, and a container that ends is started again"
+_PERIOD = (
+    "leave it out: the facade asks often, from the start, until the answer comes or the start limit is over"
+)
+_ONLY_ENDS = "leave it out: a replica gets no new requests, then SIGTERM; let the program end by that"
+_TERMINAL = "leave it out: no terminal is attached"
+_ENV = "write `env: [{name: A, value: x}]`"
+_BY_KEY = "write `valueFrom: {secretKeyRef: {name: VOLUME, key: FILE}}` with a secret volume of this manifest"
+_SIZES = "write `resources: {limits: {cpu: 100m, memory: 64Mi, ephemeral-storage: 64Mi}}`"
+_IMAGE = "write `image: oci-archive:FILE` or `docker-archive:FILE` (`docker save -o FILE IMAGE`)"
+_MOUNTS = (
+    "write `volumeMounts: [{name: data, mountPath: /data}]`, and `volumes: [{name: data, ...}]` in `spec`"
+)
+_SECRETS = "write `volumeMounts`, and `volumes: [{name: keys, secret: {files: {KEY: FILE}}}]` in `spec`"
+_ONE_HOST = "leave it out: containers of a pod find each other under their names"
+_ALL_TOGETHER = "leave it out: all containers of a pod start together; initContainers run before, one by one"
+_IN_IMAGE = "set it in the image (`USER 10001`): that is who runs"
+_ALWAYS = "leave it out: a container that ends is started again"
+_NODE = "leave it out: the node's own settings hold"
+_NO_POWERS = "leave it out: no capability of the kernel is given; any port may be listened on without one"
+_LOGS = "leave it out: what is written to stdout and stderr is the log (`trustedpods logs`)"
+
+CAPABILITIES = Place(
+    "capabilities of a container",
+    None,
+    {
+        "drop": Word(_NO_POWERS, same=(["ALL"], ["all"])),
+        "add": Word(_NO_POWERS, same=(["NET_BIND_SERVICE"],)),
+    },
+)
+
+SECURITY = {
+    "allowPrivilegeEscalation": Word("leave it out: no process gains rights", same=(False,)),
+    "privileged": Word("leave it out: no container is privileged", same=(False,)),
+    "runAsNonRoot": Word("leave it out: nothing runs as root", same=(True,)),
+    "runAsUser": Word(_IN_IMAGE),
+    "runAsGroup": Word(_IN_IMAGE),
+    "capabilities": Word(_NO_POWERS, inside=CAPABILITIES),
+    "seccompProfile": SECCOMP,
+    "procMount": Word(_NODE, same=("Default",)),
+    "appArmorProfile": Word(_NODE, same=({"type": "RuntimeDefault"},)),
+    "seLinuxOptions": Word(_NODE),
+    "windowsOptions": Word("leave it out: pods are Linux"),
+}
+
+_KUBERNETES = {
+    "envFrom": Word(_BY_KEY),
+    "imagePullPolicy": Word(
+        "leave it out: the image is the archive's, by its digest", same=("IfNotPresent", "Always")
+    ),
+    "lifecycle": Word(_ONLY_ENDS),
+    "livenessProbe": Word(_PROBE),
+    "startupProbe": Word(_PROBE),
+    "resizePolicy": Word("leave it out: a pod has its limits, and pays for them, until it is deployed anew"),
+    "restartPolicy": Word(_ALWAYS, same=("Always",)),
+    "restartPolicyRules": Word(_ALWAYS),
+    "stdin": Word(_TERMINAL, same=(False,)),
+    "stdinOnce": Word(_TERMINAL, same=(False,)),
+    "tty": Word(_TERMINAL, same=(False,)),
+    "terminationMessagePath": Word(_LOGS, same=("/dev/termination-log",)),
+    "terminationMessagePolicy": Word(_LOGS, same=("File", "FallbackToLogsOnError")),
+    "volumeDevices": Word(
+        "leave it out: volumes are mounted: `volumeMounts: [{name: data, mountPath: /data}]`"
+    ),
+}
+
+_COMPOSE = {
+    "environment": Word(_ENV),
+    "env_file": Word(_BY_KEY),
+    "entrypoint": Word('write `command: ["/app"]`; what Compose calls `command` is `args` here'),
+    "build": Word("build it first: `docker build -t app . && docker save -o app.tar app`, then " + _IMAGE),
+    "volumes": Word(_MOUNTS),
+    "tmpfs": Word(_MOUNTS.replace("...", "emptyDir: {}")),
+    "expose": Word("write `ports: [{containerPort: 8080}]`, and a service with `expose: http` in `spec`"),
+    "depends_on": Word(_ALL_TOGETHER),
+    "links": Word(_ONE_HOST),
+    "networks": Word(_ONE_HOST),
+    "network_mode": Word(_ONE_HOST),
+    "extra_hosts": Word(_ONE_HOST),
+    "hostname": Word(_ONE_HOST),
+    "container_name": Word("write `name`"),
+    "domainname": Word(_ONE_HOST),
+    "dns": Word(_ONE_HOST),
+    "dns_search": Word(_ONE_HOST),
+    "healthcheck": Word("write `readinessProbe: {httpGet: {path: /, port: 8080}}`, or tcpSocket"),
+    "restart": Word(_ALWAYS, same=("always", "unless-stopped")),
+    "deploy": Word(_SIZES + "; replicas are `scale` in `spec`"),
+    "mem_limit": Word(_SIZES),
+    "mem_reservation": Word(_SIZES),
+    "memory": Word(_SIZES),
+    "cpus": Word(_SIZES),
+    "cpu": Word(_SIZES),
+    "cpu_shares": Word(_SIZES),
+    "limits": Word(_SIZES),
+    "shm_size": Word("leave it out: /dev/shm has the runtime's own size"),
+    "user": Word(_IN_IMAGE),
+    "group_add": Word(_IN_IMAGE),
+    "cap_add": Word(_NO_POWERS, same=(["NET_BIND_SERVICE"],)),
+    "cap_drop": Word(_NO_POWERS, same=(["ALL"],)),
+    "privileged": Word(_NO_POWERS, same=(False,)),
+    "security_opt": Word(_NO_POWERS, same=(["no-new-privileges:true"], ["no-new-privileges"])),
+    "devices": Word("leave it out: devices are not supported yet"),
+    "gpus": Word("leave it out: devices are not supported yet"),
+    "read_only": Word("write `securityContext: {readOnlyRootFilesystem: true}`", same=(False,)),
+    "secrets": Word(_SECRETS),
+    "configs": Word(_SECRETS),
+    "stop_grace_period": Word(_ONLY_ENDS, same=("30s",)),
+    "stop_signal": Word(_ONLY_ENDS, same=("SIGTERM",)),
+    "sysctls": Word(
+        "leave it out: any user may listen on any port, and no other kernel parameter can be set"
+    ),
+    "ulimits": Word(_NODE),
+    "init": Word("leave it out: let the image bring one (tini), if the program leaves zombies"),
+    "ipc": Word(_NODE),
+    "pid": Word(_NODE),
+    "pids_limit": Word(_NODE),
+    "runtime": Word(_NODE),
+    "logging": Word(_LOGS),
+    "labels": Word("", whatever=True),
+    "annotations": Word("", whatever=True),
+    "platform": Word("leave it out: pods are linux/amd64", same=("linux/amd64",)),
+    "pull_policy": Word("leave it out: the image is the archive's, by its digest"),
+    "profiles": Word("leave it out: a manifest is one pod; write a second one"),
+    "scale": Word("it belongs into `spec`: `scale: {min: 0, max: 3}`"),
+    "replicas": Word("it belongs into `spec`: `scale: {min: 0, max: 3}`"),
+}
+
+_SDL = {
+    "params": Word(_MOUNTS),
+    "storage": Word(_MOUNTS),
+    "dependencies": Word(_ALL_TOGETHER),
+    "credentials": Word("leave it out: images come from archives on your disk, no registry is asked"),
+    "resourceRequests": Word(_SIZES),
+    "port": Word("write `ports: [{containerPort: 8080}]`"),
+    "host": Word("write `hosts` of a service in `spec`"),
+}
+
+CONTAINER = {**_KUBERNETES, **_COMPOSE, **_SDL}
+
+INIT = {
+    "restartPolicy": Word("an init container runs to its end; what goes on running stands in `containers`")
+}
+
+ENV = {"fromSecret": Word(_BY_KEY), "secret": Word(_BY_KEY), "val": Word("write `value`")}
+
+ENV_SOURCE = {
+    "configMapKeyRef": Word("write the value itself, or secretKeyRef with a secret volume of this manifest"),
+    "fieldRef": Word("leave it out: a pod is told nothing of its cluster"),
+    "fileKeyRef": Word("write secretKeyRef with a secret volume of this manifest"),
+    "resourceFieldRef": Word("write the number that stands in `limits`"),
+}
+
+SECRET_KEY = {"optional": Word("leave it out: the file is always there", same=(False,))}
+
+_PORT_OF_NODE = "leave it out: `services` open the ways in, at ports of the provider's"
+
+PORT = {
+    "hostPort": Word(_PORT_OF_NODE),
+    "hostIP": Word(_PORT_OF_NODE),
+    "hostHttpHost": Word(
+        "write `services: [{name: web, expose: http, hosts: [...], ports: [...]}]` in `spec`"
+    ),
+    "hostTcpPort": Word(
+        "write `services: [{name: db, expose: tcp, ports: [...]}]` in `spec`; the provider gives a port"
+    ),
+    "servicePort": Word("write `services: [{..., ports: [{port: 80, targetPort: 8080}]}]` in `spec`"),
+    "published": Word("write `services: [{..., ports: [{port: 80, targetPort: 8080}]}]` in `spec`"),
+    "target": Word("write `containerPort`"),
+    "port": Word("write `containerPort`"),
+    "targetPort": Word("write `containerPort`"),
+}
+
+PROBE = {
+    "exec": Word("write httpGet or tcpSocket: no command is run in a pod"),
+    "grpc": Word("write tcpSocket"),
+    "initialDelaySeconds": Word(_PERIOD, same=(0,)),
+    "periodSeconds": Word(_PERIOD),
+    "failureThreshold": Word(_PERIOD),
+    "successThreshold": Word("leave it out: the first good answer counts", same=(1,)),
+    "terminationGracePeriodSeconds": Word(_PERIOD),
+    "test": Word("write `httpGet: {path: /, port: 8080}`, or tcpSocket"),
+    "interval": Word(_PERIOD),
+    "retries": Word(_PERIOD),
+    "timeout": Word("write `timeoutSeconds: 5`"),
+}
+
+HTTP_GET = {
+    "host": Word("leave it out: the replica itself is asked"),
+    "httpHeaders": Word("leave it out: no header can be added"),
+    "scheme": Word("write tcpSocket: the facade speaks plain HTTP with pods", same=("HTTP",)),
+}
+
+TCP_SOCKET = {"host": Word("leave it out: the replica itself is asked")}
+
+RESOURCES = {
+    "claims": Word("leave it out: devices are not supported yet"),
+    "cpu": Word("write `limits: {cpu: 100m}`"),
+    "memory": Word("write `limits: {memory: 64Mi}`"),
+    "storage": Word("write `limits: {ephemeral-storage: 64Mi}`"),
+    "gpu": Word("leave it out: devices are not supported yet"),
+    "reservations": Word("write `limits`: a pod gets, and pays, exactly its limits"),
+}
+
+DEVICES = Word("leave it out: devices are not supported yet")
+
+SIZES = {
+    "cpus": Word("write `cpu: 500m`"),
+    "units": Word("write `cpu: 500m`"),
+    "size": Word("write `memory: 64Mi`"),
+    "storage": Word("write `ephemeral-storage: 64Mi`, or a persistent volume"),
+    "hugepages-2Mi": DEVICES,
+    "hugepages-1Gi": DEVICES,
+    "pids": Word(_NODE),
+    "gpu": DEVICES,
+}
+
+MOUNT = {
+    "mountPropagation": Word("leave it out: nothing is mounted from or to the node", same=("None",)),
+    "recursiveReadOnly": Word("write `readOnly: true`", same=("Disabled",)),
+    "subPathExpr": Word("write `subPath`: a pod is told nothing of its cluster"),
+    "path": Word("write `mountPath`"),
+    "mount": Word("write `mountPath`"),
+    "target": Word("write `mountPath`"),
+    "source": Word("write `name`: the name of a volume of `spec`"),
+}

@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How often one address may ask for work that nobody has paid for. Keys are free, addresses are not."""
+
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from ipaddress import IPv6Address, ip_address
+
+import trio
+
+MAX_ADDRESSES = 4096
+"""Addresses that are remembered; of more, those that asked longest ago begin anew."""
+
+IPV6_SUBNET_BITS = 64
+"""One subscriber has 2^64 addresses of IPv6 (RFC 6177), and counts as one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Allowance:
+    """So many at once, and one more each *every_s* seconds."""
+
+    burst: int
+    every_s: float
+
+
+class Arrivals:
+    """One allowance for each address; *clock* counts seconds."""
+
+    def __init__(self, allowance: Allowance, clock: Callable[[], float] = trio.current_time) -> None:
+        self._allowance = allowance
+        self._clock = clock
+        self._spent: OrderedDict[str, tuple[float, float]] = OrderedDict()
+
+    def take(self, address: str) -> bool:
+        """Whether *address* may once more; if so, that is counted."""
+        key, now = culprit(address), self._clock()
+        spent, at = self._spent.pop(key, (0.0, now))
+        spent = max(0.0, spent - (now - at) / self._allowance.every_s)
+        allowed = spent + 1 <= self._allowance.burst
+        self._spent[key] = (spent + 1 if allowed else spent, now)
+        while len(self._spent) > MAX_ADDRESSES:
+            self._spent.popitem(last=False)
+        return allowed
+
+    def give_back(self, address: str) -> None:
+        """What was counted for *address* turned out to be paid for."""
+        key = culprit(address)
+        if key in self._spent:
+            spent, at = self._spent[key]
+            self._spent[key] = (max(0.0, spent - 1), at)
+
+
+def culprit(address: str) -> str:
+    """Who is counted: an address of IPv4, a subscriber's network of IPv6; other text is itself."""
+    try:
+        parsed = ip_address(address.partition("%")[0])
+    except ValueError:
+        return address
+    if not isinstance(parsed, IPv6Address):
+        return str(parsed)
+    if parsed.ipv4_mapped is not None:
+        return str(parsed.ipv4_mapped)
+    return str(IPv6Address(int(parsed) >> IPV6_SUBNET_BITS << IPV6_SUBNET_BITS))

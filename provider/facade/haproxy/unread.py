@@ -1,0 +1,145 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What HAProxy cannot read as a request: how it gets a page that is true, and ours. Pure.
+
+HAProxy answers what its parser refuses before any rule is asked, with a page of its own that no setting
+changes (2.6: `h1_send_error`; an error file counts only if it is empty). So connections begin as plain TCP:
+what parses as a request becomes HTTP with all rules, and the rest is a service's in Lua, which looks at the
+bytes and says what is wrong. Later requests of a connection are parsed without this look. One that cannot be
+read there ends the connection without an answer, as if it had been idle; on a new one it gets its page.
+"""
+
+from pathlib import Path
+
+from trustedpods.provider.facade import pages
+from trustedpods.provider.facade.haproxy.config import FacadeConfig
+
+BACKEND = "unread"
+ENDED = "ended"
+
+HARD_BYTES = 64 * 1024
+"""HAProxy's buffer. Where it looks at a request in tcp it has room for an address of half of it (2.6)."""
+
+HARD_LINES = pages.HEAD_LINES + 8
+"""Lines that HAProxy reads: those that it adds itself come twice where it asks itself (`bodies`).
+
+A rule that counts them would cost each request more than all others that look at sizes.
+"""
+
+SILENT = (400, 408, 422, 501)
+"""What HAProxy would say by itself of a later request of a connection."""
+
+_LUA = """\
+-- SPDX-License-Identifier: Apache-2.0
+-- Says to a client why its request could not be read.
+local PAGES = {
+%(pages)s}
+local HEAD_BYTES, HEAD_LINES = %(bytes)d, %(lines)d
+
+local function verdict(data)
+  data = data:gsub("^[\\r\\n]+", "")
+  local line = data:match("^([^\\n]*)\\n")
+  if not line then
+    if #data > HEAD_BYTES then return "long" end
+    -- A line that is still coming; what has other bytes than a request's is none.
+    return data:find("^[!-~]*$") and "slow" or (data:find("^[!-~]+ [!-~]* ?[!-~]*\\r?$") and "slow") or "form"
+  end
+  if #line > HEAD_BYTES then return "long" end
+  local head = data:match("^(.-\\r?\\n)\\r?\\n")
+  local _, count = (head or data):gsub("\\n", "")
+  if #(head or data) > HEAD_BYTES or count - 1 > HEAD_LINES then return "large" end
+  if head and head:lower():find("\\ntransfer%%-encoding:") then return "coded" end
+  if head or not line:find("^[!-~]+ [!-~]+ HTTP/%%d%%.%%d\\r?$") then return "form" end
+  return "slow"
+end
+
+core.register_action("unread", {"tcp-req"}, function(txn)
+  txn:set_var("txn.unread", verdict(txn.req:dup() or ""))
+end)
+
+core.register_action("ended", {"tcp-req"}, function(txn)
+  if not txn.req:may_recv() then txn:set_var("sess.ended", true) end
+end)
+
+for name, page in pairs(PAGES) do
+  core.register_service("unread-" .. name, "tcp", function(applet) applet:send(page) end)
+end
+"""
+
+_PAGES = {
+    "form": pages.UNREADABLE,
+    "coded": pages.CODED,
+    "slow": pages.HEADERS_TOO_SLOW,
+    "long": pages.TARGET_TOO_LONG,
+    "large": pages.HEADERS_TOO_LARGE,
+}
+
+
+def lua() -> str:
+    """The service."""
+    made = "".join(f"  {name} = {_quoted(page.raw())},\n" for name, page in _PAGES.items())
+    return _LUA % {"pages": made, "bytes": pages.HEAD_BYTES, "lines": pages.HEAD_LINES}
+
+
+def lua_path(config: FacadeConfig) -> Path:
+    """Where the service lies."""
+    return config.pages_dir / "unread.lua"
+
+
+def settings() -> list[str]:
+    """Lines of `global`."""
+    return [f"tune.bufsize {HARD_BYTES}", f"tune.http.maxhdr {HARD_LINES}"]
+
+
+def silenced() -> list[str]:
+    """Lines of the outer frontend: HAProxy says nothing of its own about what it cannot read."""
+    return [f"errorfile {status} /dev/null" for status in SILENT]
+
+
+def first_look(config: FacadeConfig) -> list[str]:
+    """Rules of the outer frontend, before those of HTTP; `sess.http`: its first request was read."""
+    readable = "if HTTP versioned !coded || HTTP versioned chunked"
+    return [
+        f"tcp-request inspect-delay {config.limits.header_s}s",
+        "tcp-request content accept if { var(sess.http) -m found }",
+        # HTTP/0.9 has no version; what is coded but not in chunks at last has no end.
+        r"acl versioned req.payload(0,0) -m reg '^[\r\n]*[^ \r\n]+ [^ \r\n]+ HTTP/'",
+        "acl coded req.fhdr(transfer-encoding) -m found",
+        "acl chunked req.fhdr(transfer-encoding) -i chunked",
+        f"tcp-request content set-var(sess.http) bool(1) {readable}",
+        "tcp-request content lua.ended if { var(sess.http) -m found } !{ ssl_fc }",
+        "tcp-request content switch-mode http if { var(sess.http) -m found } !{ var(sess.ended) -m found }",
+    ]
+
+
+def way_around() -> list[str]:
+    """Who ended its half with the request: HAProxy 2.6 would take it for gone while it changes to HTTP."""
+    return [f"use_backend {ENDED} if {{ var(sess.ended) -m found }}"]
+
+
+def ended_backend(config: FacadeConfig) -> list[str]:
+    """Lines of the backend that leads them to a frontend which is one of HTTP from the beginning."""
+    return [f"server inside unix@{ended_socket(config)} send-proxy-v2"]
+
+
+def ended_socket(config: FacadeConfig) -> Path:
+    """Where that frontend listens."""
+    return config.runtime_socket.with_name("ended.sock")
+
+
+def way_out() -> list[str]:
+    """Where the rest goes."""
+    return [f"use_backend {BACKEND} unless {{ var(sess.http) -m found }}"]
+
+
+def backend() -> list[str]:
+    """Lines of the backend of what cannot be read."""
+    say = [
+        f"tcp-request content use-service lua.unread-{name} if {{ var(txn.unread) -m str {name} }}"
+        for name in _PAGES
+    ]
+    return ["tcp-request content lua.unread", *say]
+
+
+def _quoted(text: bytes) -> str:
+    """A string of Lua."""
+    return '"' + "".join(f"\\{byte:03d}" for byte in text) + '"'

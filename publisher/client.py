@@ -1,0 +1,221 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The verbs as a Python program calls them: a market and a key, opened once, and typed results.
+
+`docs/python.md` has an example. Errors are those of `trustedpods.protocol.errors`. Nothing is printed: what a
+verb tells as it goes is handed to a `Show`, by default to the logger `trustedpods`.
+"""
+
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Literal
+
+import trio
+from pydantic import ValidationError
+
+from trustedpods.protocol.errors import BadInput
+from trustedpods.protocol.messages.pod import LogsBody
+from trustedpods.publisher.attestation.evidence import Wanted, read_policy
+from trustedpods.publisher.context import cache_dir, load_market
+from trustedpods.publisher.core.cost import Shape, shape_of
+from trustedpods.publisher.core.money import parse_funding
+from trustedpods.publisher.core.names import check_name
+from trustedpods.publisher.core.select import parse_choice
+from trustedpods.publisher.journal import Journal, Show
+from trustedpods.publisher.keyfile import load_key
+from trustedpods.publisher.market.market import MarketAccount, open_account
+from trustedpods.publisher.pod import read_pod
+from trustedpods.publisher.results.attested import AttestProgress, AttestResult
+from trustedpods.publisher.results.deployed import DeployProgress, DeployResult
+from trustedpods.publisher.results.money import (
+    BalanceResult,
+    CloseProgress,
+    CloseResult,
+    FundProgress,
+    FundResult,
+)
+from trustedpods.publisher.results.pods import (
+    AuditResult,
+    BillResult,
+    DeleteProgress,
+    DeleteResult,
+    LogPiece,
+    LogsResult,
+    StatusResult,
+    VisitProgress,
+)
+from trustedpods.publisher.results.providers import ProvidersResult
+from trustedpods.publisher.results.validated import ValidateResult
+from trustedpods.publisher.results.watched import WatchResult
+from trustedpods.publisher.verbs import attest, audit, bill, deploy, money, pods, providers, validate, watch
+
+LOGGER = logging.getLogger("trustedpods")
+
+
+class LogShow:
+    """What a verb tells, as log records: lines as INFO, warnings as WARNING, transfers as DEBUG."""
+
+    def line(self, text: str) -> None:
+        """Something happened."""
+        LOGGER.info("%s", text)
+
+    def warning(self, text: str) -> None:
+        """Something to know of, though it goes on."""
+        LOGGER.warning("%s", text)
+
+    def progress(self, name: str, done: int, total: int) -> None:
+        """So many of so many bytes of *name*."""
+        LOGGER.debug("%s: %d of %d bytes", name, done, total)
+
+
+def validate_manifest(manifest: str | Path) -> ValidateResult:
+    """Check a manifest file with its secrets and images; talks to nobody. Raises `BadInput`."""
+    return validate.validate(Path(manifest), cache_dir())
+
+
+@asynccontextmanager
+async def connect(
+    market: str | Path | None = None, key: str | Path | None = None, show: Show | None = None
+) -> AsyncIterator["Client"]:
+    """Open a market with a key, each a file, else what the command would take (docs/cli.md).
+
+    Raises `NoContext` when there is none or the chain is another one, `BadInput` when a file is wrong,
+    `NetworkFailure` when the chain does not answer.
+    """
+    show = show or LogShow()
+    file = load_market(None if market is None else str(market))
+    secret = load_key(None if key is None else str(key), warn=show.warning)
+    async with open_account(file, secret) as account:
+        yield Client(account, show)
+
+
+class Client:
+    """One key in one market. Made by `connect`; runs under trio, several verbs may run side by side.
+
+    Pods are called by name. A `manifest` is the path of a file. Every verb raises `TrustedPodsError`s; those
+    that move money fill the *progress* that they are given, which says afterwards where the money is.
+    """
+
+    def __init__(self, account: MarketAccount, show: Show | None = None) -> None:
+        self._account = account
+        self._show = show or LogShow()
+
+    async def deploy(
+        self,
+        manifest: str | Path,
+        *,
+        deposit: str | None = None,
+        provider: str | None = None,
+        trust: Literal["open"] | None = None,
+        name: str | None = None,
+        policy: str | None = None,
+        patience_s: float = deploy.PATIENCE_S,
+        progress: DeployProgress | None = None,
+    ) -> DeployResult:
+        """Run the pod of *manifest*, or go on where an earlier call stopped; returns when it serves.
+
+        *deposit* is whole tokens ("2.5") or a duration at full size ("12h"), *provider* OWNER or OWNER/N,
+        *name* another one than the manifest's, *policy* a name or file. A provider that goes away is waited
+        for *patience_s* seconds.
+        """
+        checked = None if name is None else check_name(name)
+        wanted = deploy.DeployOptions(
+            choice=None if provider is None else parse_choice(provider),
+            funding=None if deposit is None else parse_funding(deposit, "deposit"),
+            policy=policy,
+            patience_s=patience_s,
+        )
+        pod = await trio.to_thread.run_sync(read_pod, Path(manifest), cache_dir(), checked, trust)
+        progress = progress or DeployProgress()
+        return await deploy.deploy(wanted, self._account, pod, progress, self._journal())
+
+    async def status(self, name: str) -> StatusResult:
+        """What the pod does, where it is reached, how long its money lasts."""
+        return await pods.status(self._account, name, VisitProgress(), self._journal())
+
+    async def logs(
+        self, name: str, container: str | None = None, tail: int = 100, *, previous: bool = False
+    ) -> LogsResult:
+        """The last *tail* lines (1 to 10000) of a container, or of the pod's first.
+
+        Of the newest replica; while none runs, of the last that did; with *previous* of all runs that ended
+        and are still kept, oldest first.
+        """
+        pieces: list[LogPiece] = []
+        try:
+            body = LogsBody(container=container, tail=tail, previous=previous)
+        except ValidationError:
+            raise BadInput("a container's name, and 1 to 10000 lines", where="container, tail") from None
+        done = await pods.logs(self._account, name, body, pieces.append, VisitProgress(), self._journal())
+        return LogsResult(done.pod, tuple(pieces))
+
+    async def delete(self, name: str, *, progress: DeleteProgress | None = None) -> DeleteResult:
+        """Remove the pod with its volumes; what is left of its deposit comes back."""
+        return await pods.delete(self._account, name, progress or DeleteProgress(), self._journal())
+
+    async def fund(
+        self,
+        name: str,
+        amount: str,
+        *,
+        manifest: str | Path | None = None,
+        progress: FundProgress | None = None,
+    ) -> FundResult:
+        """Pay *amount* into the pod's channel: whole tokens, or a duration.
+
+        A duration counts at the full size of *manifest*, without one at the channel's cap.
+        """
+        funding, shape = parse_funding(amount, "amount"), await self._shape(manifest)
+        progress = progress or FundProgress()
+        return await money.fund(self._account, name, funding, shape, progress, self._journal())
+
+    async def close(
+        self, name: str, *, wait: bool = False, progress: CloseProgress | None = None
+    ) -> CloseResult:
+        """Get the pod's deposit back without its provider: give notice, or close once that has passed.
+
+        With *wait* it returns when the notice has passed and the channels are closed.
+        """
+        return await money.close(self._account, name, wait, progress or CloseProgress(), self._journal())
+
+    async def balance(self) -> BalanceResult:
+        """Tokens and coin of the key's address, and its channels."""
+        return await money.balance(self._account)
+
+    async def bill(self, name: str, *, manifest: str | Path | None = None) -> BillResult:
+        """What the pod cost, computed here from signed usage; `problems` is empty when it holds."""
+        shape = await self._shape(manifest)
+        return await bill.bill(self._account, name, shape, VisitProgress(), self._journal())
+
+    async def audit(self, name: str, *, manifest: str | Path | None = None) -> AuditResult:
+        """Hold every claim of the pod's provider against the chain; `holds` is the verdict."""
+        shape = await self._shape(manifest)
+        return await audit.audit(self._account, name, shape, VisitProgress(), self._journal())
+
+    async def providers(self, *, attest: bool = False) -> ProvidersResult:
+        """The market's providers, cheapest core first; with *attest*, what each one proves."""
+        return await providers.list_providers(self._account.market, attest)
+
+    async def attest(self, provider: str, *, policy: str | None = None) -> AttestResult:
+        """Ask OWNER or OWNER/N for proof, and judge it by *policy* (a name or file), else by the market's."""
+        wanted = Wanted(None if policy is None else read_policy(policy))
+        choice, progress = parse_choice(provider), AttestProgress()
+        return await attest.attest_provider(self._account.market, choice, wanted, progress, self._journal())
+
+    async def watch(self, options: watch.WatchOptions | None = None) -> WatchResult:
+        """One round over the pods that were deployed from this machine; see `WatchOptions`.
+
+        A pod's trouble is in its result, and raises nothing.
+        """
+        return await watch.watch_round(self._account, options or watch.WatchOptions(), self._journal())
+
+    def _journal(self) -> Journal:
+        return Journal(self._show)
+
+    async def _shape(self, manifest: str | Path | None) -> Shape | None:
+        """Size of the pod in a manifest file."""
+        if manifest is None:
+            return None
+        pod = await trio.to_thread.run_sync(read_pod, Path(manifest), cache_dir())
+        return shape_of(pod.manifest, pod.image_bytes)

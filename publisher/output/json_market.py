@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: Apache-2.0
+"""JSON of the verbs on providers, and of a round of `watch`."""
+
+from trustedpods.publisher.core.money import Token
+from trustedpods.publisher.core.trust import trust_text
+from trustedpods.publisher.output.evidence_text import evidence_text
+from trustedpods.publisher.output.json_error import error_json, known
+from trustedpods.publisher.output.json_of import JsonObject, json_of
+from trustedpods.publisher.output.json_parts import (
+    attested_json,
+    outcome_json,
+    transaction_json,
+    verdict_json,
+)
+from trustedpods.publisher.results.attested import AttestProgress, AttestResult
+from trustedpods.publisher.results.errors import ErrorReport
+from trustedpods.publisher.results.providers import ListedProvider, ProvidersResult
+from trustedpods.publisher.results.watched import WatchedPod, WatchResult
+
+
+@json_of.register(ProvidersResult)
+def _providers(result: ProvidersResult) -> JsonObject:
+    return {
+        "token": result.token.symbol,
+        "simulated": result.simulated,
+        "providers": [_row(one, result.token) for one in result.providers],
+    }
+
+
+def _row(one: ListedProvider, token: Token) -> JsonObject:
+    return {
+        "name": one.provider.name,
+        "owner": one.provider.owner,
+        "daemon": one.provider.daemon,
+        "class": one.trust,
+        "region": one.provider.region,
+        "tee": list(one.tee),
+        "endpoint": one.provider.endpoint,
+        "updated_at": one.updated_at,
+        "core_hour": token.number(one.prices.core_hour),
+        "gib_hour": token.number(one.prices.gib_hour),
+        "stored_gib_month": token.number(one.prices.stored_gib_month),
+        "egress_gib": token.number(one.prices.egress_gib),
+        "ingress_gib": token.number(one.prices.ingress_gib),
+        "least_deposit": token.number(one.least.deposit),
+        "unlock_s": one.least.unlock_s,
+        "idle_mib": one.least.idle_mib,
+        **_proof(one),
+    }
+
+
+def _proof(one: ListedProvider) -> JsonObject:
+    """What its evidence showed; nothing where nobody asked."""
+    if one.proof is None:
+        return {}
+    tree: JsonObject = {"evidence": evidence_text(one.proof)}
+    if isinstance(one.proof, ErrorReport):
+        return tree | {"error": error_json(one.proof)}
+    return tree | {
+        "evidence_digest": one.proof.report_digest.hex(),
+        "verdict": verdict_json(one.proof),
+    }
+
+
+@json_of.register(AttestResult)
+@json_of.register(AttestProgress)
+def _attested(result: AttestResult | AttestProgress) -> JsonObject:
+    tree = known(
+        provider=result.provider,
+        saved=None if result.saved is None else str(result.saved),
+        saved_at=None if result.saved_at is None else result.saved_at.isoformat(),
+        policy_draft=result.draft,
+    )
+    if result.listed is not None:
+        tree["class"] = result.listed
+    if result.verdict is not None:
+        tree["verdict"] = verdict_json(result.verdict)
+        tree["trust"] = trust_text(result.verdict.trust, simulated=result.verdict.simulated)
+    return tree
+
+
+@json_of.register(WatchResult)
+def _watched(result: WatchResult) -> JsonObject:
+    return {
+        "pods": [_watched_pod(pod, result.token) for pod in result.pods],
+        "exit": result.exit_code,
+    }
+
+
+def _watched_pod(pod: WatchedPod, token: Token) -> JsonObject:
+    tree: JsonObject = {
+        "pod": pod.name,
+        "provider": pod.provider,
+        "class": pod.trust,
+        "channel": pod.channel,
+        "state": pod.state,
+        "exit": pod.exit_code,
+        "actions": list(pod.actions),
+        "problems": list(pod.problems),
+        "attested": attested_json(pod.attested),
+    }
+    if pod.phase is not None:
+        tree |= {"phase": pod.phase, "runway_s": pod.runway_s}
+    if pod.paid is not None:
+        tree |= {"paid": token.number(pod.paid), **transaction_json(pod.transaction)}
+    return tree | known(
+        error=None if pod.error is None else error_json(pod.error),
+        money=None if pod.money is None else outcome_json(pod.money, token),
+    )

@@ -1,0 +1,216 @@
+# SPDX-License-Identifier: Apache-2.0
+"""JSON of the verbs on pods."""
+
+from dataclasses import asdict
+
+from trustedpods.protocol.ids import channel_hex
+from trustedpods.publisher.core.bill import Bill, Line
+from trustedpods.publisher.core.cost import Cost
+from trustedpods.publisher.core.money import Token
+from trustedpods.publisher.output.json_error import known
+from trustedpods.publisher.output.json_of import JsonObject, json_of
+from trustedpods.publisher.output.json_parts import (
+    attested_json,
+    channel_json,
+    confirmed_json,
+    hex_of,
+    machine_json,
+    outcome_json,
+    provider_json,
+    sent_json,
+)
+from trustedpods.publisher.results.deployed import (
+    AfterUpdate,
+    ChosenProvider,
+    DeployProgress,
+    DeployResult,
+)
+from trustedpods.publisher.results.pods import (
+    AuditResult,
+    BillResult,
+    DeleteProgress,
+    DeleteResult,
+    LogsResult,
+    StatusResult,
+    VisitedPod,
+    VisitProgress,
+)
+
+
+@json_of.register(DeployResult)
+def _deployed(result: DeployResult) -> JsonObject:
+    return {
+        "pod": result.pod,
+        "publisher": result.publisher,
+        **_chosen(result.chosen, result.token),
+        "sent": sent_json(result.sent),
+        **known(update=result.update),
+        **confirmed_json(result.confirmed),
+    }
+
+
+@json_of.register(DeployProgress)
+def _deploying(progress: DeployProgress) -> JsonObject:
+    tree = known(pod=progress.pod, publisher=progress.publisher, update=progress.update)
+    if progress.serves is not None:
+        tree["serves"] = _serves(progress.serves)
+    if progress.token is None:
+        return tree
+    if progress.chosen is not None:
+        tree |= _chosen(progress.chosen, progress.token)
+    if progress.sent is not None:
+        tree["sent"] = sent_json(progress.sent)
+    if progress.money is not None:
+        tree["money"] = outcome_json(progress.money, progress.token)
+    return tree | confirmed_json(progress.confirmed)
+
+
+def _serves(after: AfterUpdate) -> JsonObject:
+    return {
+        "version": after.version,
+        "phase": after.phase,
+        "changed": after.changed,
+        "text": after.text,
+    }
+
+
+def _chosen(chosen: ChosenProvider, token: Token) -> JsonObject:
+    return {
+        "provider": provider_json(chosen.provider),
+        "trust": machine_json(chosen.machine),
+        "channel": channel_hex(chosen.channel),
+        "price": _price(chosen.cost, token),
+    }
+
+
+def _price(cost: Cost, token: Token) -> JsonObject:
+    return {
+        "token": token.symbol,
+        "awake_hour": token.number(cost.awake_hour),
+        "asleep_hour": token.number(cost.asleep_hour),
+        "peak_day": token.number(cost.peak_day),
+    }
+
+
+@json_of.register(VisitedPod)
+def _visited(pod: VisitedPod) -> JsonObject:
+    others = [channel_json(other, pod.token) for other in pod.others]
+    return {
+        "pod": pod.name,
+        "publisher": pod.publisher,
+        **channel_json(pod.channel, pod.token),
+        **({"other_channels": others} if others else {}),
+        "trust": machine_json(pod.machine),
+        "attested": attested_json(pod.attested),
+    }
+
+
+@json_of.register(VisitProgress)
+def _visiting(progress: VisitProgress) -> JsonObject:
+    tree = known(pod=progress.name, publisher=progress.publisher)
+    token = progress.token
+    if token is not None and progress.channel is not None:
+        tree |= channel_json(progress.channel, token)
+    if token is not None and progress.others:
+        tree["other_channels"] = [channel_json(other, token) for other in progress.others]
+    if progress.machine is not None:
+        tree["trust"] = machine_json(progress.machine)
+    if progress.attested is not None:
+        tree["attested"] = attested_json(progress.attested)
+    return tree
+
+
+@json_of.register(DeleteProgress)
+def _deleting(progress: DeleteProgress) -> JsonObject:
+    tree = _visiting(progress)
+    if progress.token is not None and progress.money is not None:
+        tree["money"] = outcome_json(progress.money, progress.token)
+    return tree
+
+
+@json_of.register(StatusResult)
+def _status(result: StatusResult) -> JsonObject:
+    token = result.pod.token
+    return {
+        **json_of(result.pod),
+        "phase": result.phase,
+        "reason": result.reason,
+        "version": result.version,
+        "failure": None if result.failure is None else result.failure.model_dump(),
+        "replicas": result.replicas,
+        "ready": result.ready,
+        "runway_s": result.runway_s,
+        "deposit": token.number(result.deposit),
+        "claimed": token.number(result.claimed),
+        "accrued": token.number(result.accrued),
+        "pod_events": [event.model_dump() for event in result.events],
+        **confirmed_json(result.confirmed),
+    }
+
+
+@json_of.register(LogsResult)
+def _logs(result: LogsResult) -> JsonObject:
+    pieces = [
+        {
+            "container": piece.container,
+            "replica": piece.replica,
+            "ended_at": piece.ended_at,
+            "text": piece.data.decode("utf-8", "replace"),
+        }
+        for piece in result.pieces
+    ]
+    return json_of(result.pod) | {"logs": pieces}
+
+
+@json_of.register(DeleteResult)
+def _deleted(result: DeleteResult) -> JsonObject:
+    return json_of(result.pod) | {"money": outcome_json(result.money, result.pod.token)}
+
+
+@json_of.register(BillResult)
+def _billed(result: BillResult) -> JsonObject:
+    token = result.pod.token
+    return {
+        **json_of(result.pod),
+        **_bill(result.bill, token),
+        "claimed": None if result.claimed is None else token.number(result.claimed),
+        "claimed_units": None if result.claimed is None else str(result.claimed),
+        "problems": list(result.problems),
+    }
+
+
+def _bill(bill: Bill, token: Token) -> JsonObject:
+    return {
+        "lines": [_line(line, token) for line in bill.lines],
+        "total": token.number(bill.total),
+        "total_units": str(bill.total),
+        "open_usage": asdict(bill.open_usage),
+        "open": token.number(bill.open_amount),
+        "open_units": str(bill.open_amount),
+    }
+
+
+def _line(line: Line, token: Token) -> JsonObject:
+    return {
+        "from": line.from_,
+        "up_to": line.up_to,
+        **asdict(line.usage),
+        "amount": token.number(line.amount),
+        "amount_units": str(line.amount),
+        "cut": line.cut,
+        "root": line.root.hex(),
+        "tx": hex_of(line.transaction),
+    }
+
+
+@json_of.register(AuditResult)
+def _audited(result: AuditResult) -> JsonObject:
+    token = result.pod.token
+    return {
+        **json_of(result.pod),
+        "leaves": result.leaves,
+        "total": token.number(result.total),
+        "total_units": str(result.total),
+        "checks": [asdict(finding) for finding in result.findings],
+        "holds": result.holds,
+    }

@@ -1,0 +1,171 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Verbs on a pod that exists: `status`, `logs`, `delete`, `bill` and `audit`."""
+
+from dataclasses import dataclass, field
+from typing import Self
+
+from trustedpods.protocol.ids import Address
+from trustedpods.protocol.messages.pod import LogLines, PodEvent, PodFailure
+from trustedpods.protocol.units import TokenUnits, UnixSeconds
+from trustedpods.publisher.core.audit import Finding
+from trustedpods.publisher.core.bill import Bill
+from trustedpods.publisher.core.money import Token
+from trustedpods.publisher.results.channels import PodChannel
+from trustedpods.publisher.results.confirmed import ConfirmedPod
+from trustedpods.publisher.results.money import DepositOutcome
+from trustedpods.publisher.results.providers import VerifiedMachine
+
+
+@dataclass(frozen=True, slots=True)
+class LastAttestation:
+    """When the pod's provider last verified from here, and against what; None where it never did.
+
+    `policy` is a policy's name or file, None for the market's own; `label` names it with its digest.
+    `refused` is what did not verify since then.
+    """
+
+    at: UnixSeconds | None
+    policy: str | None
+    label: str
+    boot: str | None
+    refused: str | None
+    refused_at: UnixSeconds | None
+
+
+@dataclass(frozen=True, slots=True)
+class VisitedPod:
+    """A pod whose provider was found on chain and verified in this run.
+
+    `others` are further places that hold money under the pod's name, from earlier deploys.
+    """
+
+    name: str
+    publisher: Address
+    token: Token
+    channel: PodChannel
+    others: tuple[PodChannel, ...]
+    machine: VerifiedMachine
+    attested: LastAttestation
+
+
+@dataclass(slots=True)
+class VisitProgress:
+    """How far a visit came; `channel` is None before the pod was found, `machine` before it verified."""
+
+    name: str | None = None
+    publisher: Address | None = None
+    token: Token | None = None
+    channel: PodChannel | None = None
+    others: tuple[PodChannel, ...] = ()
+    machine: VerifiedMachine | None = None
+    attested: LastAttestation | None = None
+
+    def visited(self) -> VisitedPod:
+        """All of it, once the provider verified."""
+        assert self.name is not None
+        assert self.publisher is not None
+        assert self.token is not None
+        assert self.channel is not None
+        assert self.machine is not None
+        assert self.attested is not None
+        return VisitedPod(
+            name=self.name,
+            publisher=self.publisher,
+            token=self.token,
+            channel=self.channel,
+            others=self.others,
+            machine=self.machine,
+            attested=self.attested,
+        )
+
+
+@dataclass(slots=True)
+class DeleteProgress(VisitProgress):
+    """The same for a removal; `money` is only there after a failure: where the deposit is."""
+
+    money: DepositOutcome | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StatusResult:
+    """`status`: what the provider says of the pod, and what it signed (None before it first served).
+
+    `version` counts the bundles that proved themselves; `failure` says why a pod that ran does not start.
+    `runway_s`: seconds that the money lasts at the present rate; None when nothing is used up. `deposit`,
+    `claimed` and `accrued` (used and not yet claimed) are the provider's count.
+    """
+
+    pod: VisitedPod
+    phase: str
+    reason: str
+    version: int
+    failure: PodFailure | None
+    replicas: int
+    ready: int
+    runway_s: int | None
+    deposit: TokenUnits
+    claimed: TokenUnits
+    accrued: TokenUnits
+    events: tuple[PodEvent, ...]
+    confirmed: ConfirmedPod | None
+
+
+@dataclass(frozen=True, slots=True)
+class LogPiece:
+    """A piece of what one container wrote, in its order: one of *replica*, which may have ended."""
+
+    container: str
+    data: bytes
+    replica: str = ""
+    ended_at: UnixSeconds | None = None
+
+    @classmethod
+    def of(cls, lines: LogLines) -> Self:
+        """As the provider sent it."""
+        ended = None if lines.ended_at is None else UnixSeconds(lines.ended_at)
+        return cls(lines.container, lines.data, lines.replica, ended)
+
+
+@dataclass(frozen=True, slots=True)
+class LogsResult:
+    """`logs`; `pieces` stays empty where they went to the caller's function as they came."""
+
+    pod: VisitedPod
+    pieces: tuple[LogPiece, ...] = field(default=())
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteResult:
+    """`delete`: the pod is removed, and `money` says what became of its deposit."""
+
+    pod: VisitedPod
+    money: DepositOutcome
+
+
+@dataclass(frozen=True, slots=True)
+class BillResult:
+    """`bill`: what the pod cost, computed here.
+
+    `claimed` is what left the channel as pay; None where the node does not remember. `problems` is everything
+    that does not agree; empty when the bill holds.
+    """
+
+    pod: VisitedPod
+    bill: Bill
+    claimed: TokenUnits | None
+    problems: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AuditResult:
+    """`audit`: every check over `leaves` usage leaves, which cost `total` in all."""
+
+    pod: VisitedPod
+    findings: tuple[Finding, ...]
+    leaves: int
+    total: TokenUnits
+
+    @property
+    def holds(self) -> bool:
+        """No check failed; what cannot be known does not count."""
+        return all(finding.holds is not False for finding in self.findings)

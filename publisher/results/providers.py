@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Providers: who one is, what its machine proved, and the market's list of them."""
+
+from dataclasses import dataclass
+from typing import Self
+
+from trustedpods.contracts.registry_rows import RegistryRow
+from trustedpods.protocol.attestation.verdict import Verdict
+from trustedpods.protocol.ids import Address
+from trustedpods.protocol.messages.provider import LeastTerms, TrustClass
+from trustedpods.protocol.units import TokenUnits, UnixSeconds
+from trustedpods.publisher.core.money import Token
+from trustedpods.publisher.results.errors import ErrorReport
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderId:
+    """One daemon of one owner, where it is dialled (a multiaddr), and where it says that it stands."""
+
+    owner: Address
+    daemon: int
+    endpoint: str
+    region: str
+
+    @property
+    def name(self) -> str:
+        """OWNER/N, as `--provider` takes it."""
+        return f"{self.owner}/{self.daemon}"
+
+    @classmethod
+    def of(cls, row: RegistryRow) -> Self:
+        """The provider of a registry row."""
+        return cls(row.owner, row.daemon, row.endpoint, row.region)
+
+
+@dataclass(frozen=True, slots=True)
+class VerifiedMachine:
+    """What a provider's machine proved in this run: the verdict, its boot, and the key that may claim."""
+
+    verdict: Verdict
+    boot: bytes
+    meter: Address
+
+
+@dataclass(frozen=True, slots=True)
+class ListPrices:
+    """A provider's prices in base units, each rounded down once.
+
+    An hour of one core, an hour of a GiB of memory, 30 days of a GiB on disk, a GiB of traffic out and in.
+    """
+
+    core_hour: TokenUnits
+    gib_hour: TokenUnits
+    stored_gib_month: TokenUnits
+    egress_gib: TokenUnits
+    ingress_gib: TokenUnits
+
+
+@dataclass(frozen=True, slots=True)
+class ListedProvider:
+    """A row of the registry: a claim, not a proof.
+
+    `proof` is what its evidence showed when it was asked for, or why there is no proof; None: nobody asked.
+    `tee` are the kinds of hardware that it names, `least` the least that it accepts of a channel.
+    """
+
+    provider: ProviderId
+    trust: TrustClass
+    tee: tuple[str, ...]
+    updated_at: UnixSeconds
+    prices: ListPrices
+    least: LeastTerms
+    proof: Verdict | ErrorReport | None
+
+
+@dataclass(frozen=True, slots=True)
+class ProvidersResult:
+    """`provider list`: every row, cheapest core first. `simulated`: the market is a localnet."""
+
+    token: Token
+    simulated: bool
+    providers: tuple[ListedProvider, ...]

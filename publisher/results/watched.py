@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`watch`: what became of each pod in a round."""
+
+from dataclasses import dataclass
+
+from trustedpods.protocol.ids import Address
+from trustedpods.protocol.messages.provider import TrustClass
+from trustedpods.protocol.units import TokenUnits
+from trustedpods.publisher.core.money import Token
+from trustedpods.publisher.core.trust import trust_text
+from trustedpods.publisher.core.watch import worst
+from trustedpods.publisher.results.errors import ErrorReport
+from trustedpods.publisher.results.money import DepositOutcome, MinedTransaction
+from trustedpods.publisher.results.pods import LastAttestation
+
+
+@dataclass(frozen=True, slots=True)
+class WatchedPod:
+    """One pod of a round. `channel` is its id in hex, `exit_code` what the pod would end the verb with.
+
+    `state` is `ok`, `released`, `unlocking`, `ended`, `not open yet`, `does not verify`, `violation`,
+    `alarm`, `low`, `waits`, or the word of an error. `phase` and `runway_s` are the provider's word, None
+    where it gave none. `paid` was topped up in this round, by `transaction`; `money` is there where notice
+    was given.
+    """
+
+    name: str
+    owner: Address
+    daemon: int
+    trust: TrustClass
+    simulated: bool
+    channel: str
+    state: str
+    exit_code: int
+    actions: tuple[str, ...]
+    problems: tuple[str, ...]
+    attested: LastAttestation
+    phase: str | None = None
+    runway_s: int | None = None
+    error: ErrorReport | None = None
+    paid: TokenUnits | None = None
+    transaction: MinedTransaction | None = None
+    money: DepositOutcome | None = None
+
+    @property
+    def provider(self) -> str:
+        """OWNER/N."""
+        return f"{self.owner}/{self.daemon}"
+
+    @property
+    def line(self) -> str:
+        """For people: OPEN, SIMULATED and whatever is wrong cannot be overlooked."""
+        trust = trust_text(self.trust, simulated=self.simulated)
+        state = self.state.upper() if self.exit_code else self.state
+        said = (f"{self.name}  {state}  {self.provider} [{trust}]", *map("; ".join, self._remarks))
+        return "  ".join(said)
+
+    @property
+    def _remarks(self) -> list[tuple[str, ...]]:
+        return [texts for texts in (self.actions, self.problems) if texts]
+
+
+@dataclass(frozen=True, slots=True)
+class WatchResult:
+    """`watch`: one round over the pods that this client keeps, or over those that were named."""
+
+    token: Token
+    pods: tuple[WatchedPod, ...]
+
+    @property
+    def exit_code(self) -> int:
+        """The worst pod's: what a person should look at first."""
+        return worst(pod.exit_code for pod in self.pods)

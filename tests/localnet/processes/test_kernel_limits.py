@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Limits of the kernel are met before anything is made, and each is told with the setting that raises it."""
+
+import ctypes
+import os
+import resource
+
+import pytest
+
+from trustedpods.localnet.processes import kernel_limits
+from trustedpods.localnet.processes.kernel_limits import Need, Room, rooms, shortages
+from trustedpods.protocol.errors import Refused
+
+NEED = Need(10, 100, 200, 300, 400)
+WHAT = {room.what: room for room in rooms(1)}
+
+
+@pytest.mark.parametrize("what", WHAT)
+def test_each_limit_is_told_with_its_setting(what, monkeypatch):
+    ((told, setting),) = shortages([Room(what, 9, 50)], 2, NEED)
+    assert told.startswith(f"9 of 50 {what} are left")
+    assert any(character.isdigit() for character in setting)
+    assert shortages([Room(what, 10**6, 10**6)], 2, NEED) == []
+    assert shortages([Room(what, None, 0)], 2, NEED) == []
+    monkeypatch.setattr(kernel_limits, "rooms", lambda _clusters: [Room(what, 0, 50)])
+    with pytest.raises(Refused, match=what) as caught:
+        kernel_limits.check(1)
+    assert (caught.value.rule, caught.value.hint) == ("kernel", shortages([Room(what, 0, 50)], 1)[0][1])
+
+
+def test_all_of_them_are_told_at_once():
+    found = [Room(what, 0, 1) for what in WHAT]
+    assert len(shortages(found, 1, NEED)) == len(WHAT) == 6
+
+
+def test_what_is_told_is_enough_afterwards():
+    ((_, setting),) = shortages([Room("inotify instances", 3, 128)], 1, NEED)
+    raised = int(setting.rpartition("=")[2])
+    assert raised - (128 - 3) >= NEED.inotify_instances
+
+
+def test_instances_are_asked_of_the_kernel_itself():
+    """The real thing: what this process takes is no longer left, and nothing is kept by asking."""
+    before = len(os.listdir("/proc/self/fd"))
+    limit = WHAT["inotify instances"].limit
+    free = kernel_limits._inotify_instances(limit + 1).left
+    create = ctypes.CDLL(None).inotify_init1
+    taken = [create(os.O_CLOEXEC) for _ in range(3)]
+    try:
+        assert min(taken) >= 0
+        assert kernel_limits._inotify_instances(limit + 1).left == pytest.approx(free - 3, abs=1)
+    finally:
+        for descriptor in taken:
+            os.close(descriptor)
+    assert len(os.listdir("/proc/self/fd")) == before
+
+
+def test_watches_are_counted():
+    libc = ctypes.CDLL(None)
+    descriptor = libc.inotify_init1(os.O_CLOEXEC)
+    try:
+        before = kernel_limits._inotify_watches().left
+        for path in (b"/", b"/proc", b"/tmp"):
+            assert libc.inotify_add_watch(descriptor, path, 0x100) >= 0
+        assert kernel_limits._inotify_watches().left <= before
+        assert kernel_limits._watches(kernel_limits._PROC / "self" / "fd" / str(descriptor)) == 3
+    finally:
+        os.close(descriptor)
+
+
+def test_a_low_limit_of_files_is_seen(monkeypatch):
+    monkeypatch.setattr(resource, "getrlimit", lambda _which: (256, 1024))
+    found = {room.what: room for room in rooms(1)}["open files of one process"]
+    assert (found.left, found.limit) == (1024, 1024)
+    assert "ulimit -Hn" in shortages([found], 1)[0][1]

@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a node would refuse to start is known from the image; archives of each kind are in `image_cases`."""
+
+from dataclasses import replace
+
+import pytest
+
+from trustedpods.protocol.errors import BadInput
+from trustedpods.protocol.images.descriptors import ImageConfig
+from trustedpods.protocol.images.runnable import capable_program, check_runnable, check_user, program_line
+
+SOUND = ImageConfig("linux", "amd64", 1, "10001", ("/app",), ("a",), (), ())
+
+
+@pytest.mark.parametrize("user", ["", "root", "0", "0:0", "00", "root:root", ":5"])
+def test_root_is_refused_with_the_remedy(user):
+    with pytest.raises(BadInput, match="root") as caught:
+        check_user(user)
+    assert "USER 10001" in (caught.value.hint or "")
+
+
+@pytest.mark.parametrize(
+    ("command", "args", "line"),
+    [
+        ((), (), ["/app", "a"]),
+        ((), ("b",), ["/app", "b"]),
+        (("/x",), (), ["/x"]),
+        (("/x",), ("b",), ["/x", "b"]),
+    ],
+)
+def test_what_is_run(command, args, line):
+    assert program_line(SOUND, command, args) == line
+
+
+def test_a_command_in_the_manifest_is_enough():
+    bare = replace(SOUND, entrypoint=(), cmd=())
+    check_runnable(bare, ["/app"])
+    check_runnable(bare, [], ["/app"])
+    with pytest.raises(BadInput, match="names no program"):
+        check_runnable(bare)
+
+
+def test_programs_are_found_as_a_node_finds_them():
+    assert capable_program(SOUND, ["/bin/ping"], ["usr/bin/ping"]) == "usr/bin/ping"
+    assert capable_program(SOUND, ["ping"], ["usr/bin/ping"]) == "usr/bin/ping"
+    own = replace(SOUND, env=("PATH=/opt",))
+    assert capable_program(own, ["ping"], ["usr/bin/ping"]) is None
+    assert capable_program(own, ["ping"], ["opt/ping"]) == "opt/ping"

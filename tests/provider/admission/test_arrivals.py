@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: Apache-2.0
+from hypothesis import given
+from hypothesis import strategies as st
+
+from trustedpods.provider.admission import arrivals
+from trustedpods.provider.admission.arrivals import Allowance, Arrivals, culprit
+
+
+@given(st.lists(st.floats(0, 30), max_size=200), st.integers(1, 10), st.floats(0.5, 20))
+def test_never_more_than_the_burst_and_what_came_back(pauses, burst, every_s):
+    now, taken = 0.0, 0
+    bucket = Arrivals(Allowance(burst, every_s), lambda: now)
+    for pause in pauses:
+        now += pause
+        taken += bucket.take("192.0.2.1")
+        assert taken <= burst + now / every_s + 1e-6
+
+
+def test_one_address_takes_nothing_from_another_and_gets_its_own_back():
+    now = 0.0
+    bucket = Arrivals(Allowance(2, 10), lambda: now)
+    assert [bucket.take("192.0.2.1") for _ in range(3)] == [True, True, False]
+    assert bucket.take("192.0.2.2")
+    now = 10.0
+    assert [bucket.take("192.0.2.1") for _ in range(2)] == [True, False]
+
+
+def test_what_was_paid_for_is_not_counted():
+    bucket = Arrivals(Allowance(1, 10), lambda: 0.0)
+    for _ in range(5):
+        assert bucket.take("192.0.2.1")
+        bucket.give_back("192.0.2.1")
+    bucket.give_back("192.0.2.1")  # more than was taken gives nothing
+    bucket.give_back("192.0.2.7")
+    assert [bucket.take("192.0.2.1") for _ in range(2)] == [True, False]
+
+
+def test_a_subscriber_of_ipv6_is_one():
+    assert culprit("2001:db8::1") == culprit("2001:db8::ffff:2") != culprit("2001:db8:0:1::1")
+    assert culprit("::ffff:192.0.2.1") == culprit("192.0.2.1")
+    assert culprit("fe80::1%eth0") == culprit("fe80::2")
+    assert culprit("") == ""
+
+
+def test_the_memory_of_addresses_is_bounded(monkeypatch):
+    monkeypatch.setattr(arrivals, "MAX_ADDRESSES", 10)
+    bucket = Arrivals(Allowance(1, 10), lambda: 0.0)
+    for number in range(100):
+        bucket.take(f"192.0.2.{number}")
+    assert len(bucket._spent) == 10
+    assert not bucket.take("192.0.2.99")

@@ -1,0 +1,154 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What never had a channel leaves nothing behind, and no stranger makes the provider work without end."""
+
+import pytest
+from sqlalchemy import select, text
+
+from tests.fakes.provider.caller import ASK, Caller, until
+from tests.fakes.provider.full_store import let_pass
+from tests.fakes.provider.world import World
+from trustedpods.protocol.errors import Refused
+from trustedpods.protocol.messages.admission import Admitted
+from trustedpods.protocol.messages.base import Done
+from trustedpods.protocol.messages.bundle import Needs
+from trustedpods.protocol.messages.pod import DeleteBody, PodStatus, StatusBody
+from trustedpods.provider.admission import admission
+from trustedpods.provider.admission.arrivals import Allowance
+from trustedpods.provider.core.pod import Phase
+from trustedpods.provider.keys.generations import FILE_NAME
+from trustedpods.provider.lifecycle.provisioning import CHANNEL_WITHIN_S
+from trustedpods.provider.lifecycle.removal import CHANNEL_MAY_COME_S
+from trustedpods.provider.store.tables import METADATA
+
+STRANGERS = 6
+
+
+@pytest.fixture
+def world(tmp_path):
+    return World(tmp_path)
+
+
+async def bundle_of(world, address):
+    """A stranger with a key of its own, whose bundle was accepted and who does not pay."""
+    stranger = Caller(world, address)
+    private, request = stranger.signed("provision", stranger.bundle())
+    async with stranger.talk(private, request) as (_, reply):
+        await reply(Needs)
+    return stranger
+
+
+def rows(tx):
+    """How many rows each table has; nonces go by themselves within five minutes."""
+    counts = {
+        name: len(tx.connection.execute(select(table)).all())
+        for name, table in METADATA.tables.items()
+        if name not in ("nonces", "boots", "alembic_version")
+    }
+    return {name: count for name, count in counts.items() if count}
+
+
+async def assert_nothing_is_left(world, parts, strangers):
+    assert parts.pods.all == []
+    assert await parts.doors.store.read(rows) == {}
+    marks = world.tmpfs() / FILE_NAME
+    assert not marks.exists() or marks.stat().st_size == 0
+    assert not [call for call in world.cluster.calls if call.startswith(("apply", "scale", "delete"))]
+    assert not world.cluster.lives
+    assert not world.registry.blobs
+    assert not world.facade.labels
+    for stranger in strangers:
+        label, channel = parts.pods.of_label, stranger.ref.channel
+        assert (parts.pods.get(channel), label(channel), parts.reconciler.money(channel)) == (
+            None,
+            None,
+            None,
+        )
+        assert parts.autoscaler.pod_scaler(channel) is None
+
+
+async def test_bundles_that_are_never_paid_leave_nothing(world, virtual_time):
+    async with world.run() as (parts, address):
+        strangers = [await bundle_of(world, address) for _ in range(STRANGERS)]
+        assert len(parts.pods.all) == STRANGERS
+        await let_pass(world, CHANNEL_WITHIN_S + CHANNEL_MAY_COME_S + 40)
+        await assert_nothing_is_left(world, parts, strangers)
+        with pytest.raises(Refused) as caught:
+            await strangers[0].ask("status", StatusBody(), PodStatus)
+        assert caught.value.rule == "unknown-pod"
+
+
+async def test_bundles_that_are_deleted_unpaid_leave_nothing(world, virtual_time):
+    async with world.run() as (parts, address):
+        strangers = []
+        for _ in range(STRANGERS):
+            stranger = await bundle_of(world, address)
+            private, request = stranger.signed("delete", DeleteBody())
+            async with stranger.talk(private, request):  # it does not wait for the answer
+                await until(lambda: parts.pods.get(stranger.ref.channel).phase is Phase.REMOVING)  # noqa: B023
+            strangers.append(stranger)
+        await let_pass(world, CHANNEL_MAY_COME_S + 20)
+        await assert_nothing_is_left(world, parts, strangers)
+
+
+async def test_a_restart_forgets_what_an_earlier_daemon_kept(world, virtual_time):
+    async with world.run() as (parts, address):
+        stranger = await bundle_of(world, address)
+        world.pass_time(CHANNEL_WITHIN_S + 5)
+        await until(lambda: parts.pods.get(stranger.ref.channel).phase is Phase.REMOVING)
+        statement = text("UPDATE pods SET phase = 'failed'")
+        await parts.doors.store.write(lambda tx: tx.connection.execute(statement).rowcount)
+    async with world.run() as (parts, _):
+        assert parts.pods.all == []
+
+        async def erased():
+            return not await parts.doors.store.read(rows)
+
+        await until(erased)
+
+
+async def test_an_unpaid_delete_is_answered_at_once(world, virtual_time):
+    async with world.run() as (_, address):
+        stranger = await bundle_of(world, address)
+        done = await stranger.ask("delete", DeleteBody(), Done)
+        assert (done.text.split(";")[0], done.transaction) == ("removed", None)
+
+
+async def test_a_channel_that_comes_late_goes_back_whole(world, virtual_time):
+    async with world.run() as (parts, address):
+        stranger = await bundle_of(world, address)
+        world.pass_time(CHANNEL_WITHIN_S + 5)
+        await until(lambda: parts.pods.get(stranger.ref.channel).phase is Phase.REMOVING)
+        await stranger.pay()
+        await let_pass(world, 60)
+        closed = await world.chain.closed(world.owner, stranger.ref.channel)
+        assert closed.refund == 10**9
+        assert (
+            parts.pods.get(stranger.ref.channel).phase is Phase.FAILED
+        )  # it was paid for: the books know it
+
+
+async def test_an_address_has_a_pace_and_whoever_pays_has_none(world, monkeypatch, virtual_time):
+    monkeypatch.setattr(admission, "NEW_PODS", Allowance(2, 60.0))
+    monkeypatch.setattr(admission, "QUESTIONS", Allowance(2, 60.0))
+    async with world.run() as (_, address):
+        for _ in range(2):
+            await bundle_of(world, address)
+        stranger = Caller(world, address)
+        with pytest.raises(Refused) as caught:
+            await stranger.provision(pay=False)
+        assert caught.value.rule == "rate"
+        await stranger.pay()
+        await stranger.provision()
+        for _ in range(2):
+            await stranger.ask("admit", ASK, Admitted)
+        with pytest.raises(Refused) as caught:
+            await stranger.ask("admit", ASK, Admitted)
+        assert caught.value.rule == "rate"
+
+
+async def test_a_fleet_that_pays_comes_as_fast_as_it_pays(world, monkeypatch):
+    monkeypatch.setattr(admission, "NEW_PODS", Allowance(1, 3600.0))
+    async with world.run() as (parts, address):
+        for _ in range(3):
+            await Caller(world, address).provision()  # its bundle comes first, its channel behind it
+        assert len(parts.pods.standing) == 3

@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A bundle of a client that checked nothing: the provider refuses what the client should have refused."""
+
+import json
+
+import pytest
+
+from tests.fakes.provider.caller import Caller, until
+from tests.fakes.provider.world import World
+from tests.manifests.sound import FILES, SOUND
+from tests.manifests.wrong import WRONG, Wrong
+from trustedpods.protocol.codec import encode
+from trustedpods.protocol.errors import BadInput
+from trustedpods.protocol.messages.bundle import BlobRef, Bundle, ImageRef, SecretValue
+from trustedpods.provider.pods.bundles import parse_bundle
+
+
+def bundle_of(case: Wrong) -> Bundle:
+    """What a changed client sends for it: all is there that the manifest names."""
+    spec = case.tree["spec"]
+    names = {container["name"] for container in [*spec["containers"], *spec["initContainers"]]}
+    blobs = [
+        BlobRef(
+            blob_id=letter.encode() * 32,
+            key=b"k" * 32,
+            digest=f"sha256:{letter * 64}",
+            size=1,
+            media_type="x/y",
+        )
+        for letter in "ab"
+    ]
+    return Bundle(
+        name="shop",
+        manifest=json.dumps(case.tree).encode(),
+        images=[ImageRef(name=name, blobs=blobs, layers=[]) for name in sorted(names)],
+        secrets=[SecretValue(name="keys", files=dict(case.files))],
+        commanders=[b"c" * 20],
+    )
+
+
+def test_a_sound_one_is_taken() -> None:
+    opened = parse_bundle(encode(bundle_of(Wrong(SOUND, ""))))
+    assert opened.secrets == {"keys": FILES}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_what_the_client_would_have_refused_is_refused(name: str) -> None:
+    with pytest.raises(BadInput) as refused:
+        parse_bundle(encode(bundle_of(WRONG[name])))
+    assert WRONG[name].words in f"{refused.value.where}: {refused.value.what}"
+
+
+@pytest.mark.parametrize(
+    ("parts", "words"),
+    [
+        ({"images": []}, "images are not those"),
+        ({"secrets": []}, "secrets are not those"),
+        ({"secrets": [SecretValue(name="keys", files={"token": b""})]}, "secrets are not those"),
+    ],
+)
+def test_parts_that_do_not_fit_the_manifest(parts: dict[str, object], words: str) -> None:
+    with pytest.raises(BadInput, match=words):
+        parse_bundle(encode(bundle_of(Wrong(SOUND, "")).model_copy(update=parts)))
+
+
+@pytest.mark.parametrize(
+    "manifest", [b"", b"{", b"[]", b"null", b"[" * 5000, b"\xff", b'{"spec": {"containers": 1}}']
+)
+def test_what_is_no_manifest(manifest: bytes) -> None:
+    with pytest.raises(BadInput):
+        parse_bundle(encode(bundle_of(Wrong(SOUND, "")).model_copy(update={"manifest": manifest})))
+
+
+async def test_the_daemon_answers_each_with_a_refusal_and_keeps_nothing(tmp_path) -> None:
+    world = World(tmp_path)
+    async with world.run() as (parts, address):
+        caller = Caller(world, address)
+        sound = caller.bundle()
+        for case in WRONG.values():
+            caller.bundle = lambda case=case: bundle_of(case)
+            with pytest.raises(BadInput) as refused:
+                await caller.provision(pay=False)
+            assert case.words in refused.value.what or case.words in str(refused.value)
+        assert not world.cluster.lives
+        assert parts.pods.get(caller.ref.channel) is None
+        caller.bundle = lambda: sound
+        await caller.provision()
+        await until(lambda: world.cluster.lives)

@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Moves that a daemon is asked to hand in: those that hold, and those that cost it no gas."""
+
+from dataclasses import replace
+
+import pytest
+from pydantic import ValidationError
+
+from tests.fakes.provider.caller import Caller
+from tests.fakes.provider.reboots import channel_of, rebooted, rotate, rotation, world
+from trustedpods.protocol.errors import Refused
+from trustedpods.protocol.messages.base import Done
+from trustedpods.protocol.messages.provider import Prices
+from trustedpods.protocol.messages.rotation import RotateBody
+from trustedpods.provider.keys.boot import BootKeys
+
+__all__ = ["world"]
+
+ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
+
+
+async def test_a_rotation_twice_is_one(world):
+    async with rebooted(world) as (_, caller):
+        await rotate(world, caller)
+        assert (await rotate(world, caller)).transaction is None
+        assert [verb for verb, _ in world.chain.log].count("rotate") == 1
+
+
+async def test_a_rotation_signed_by_somebody_else_costs_no_gas(world):
+    async with rebooted(world) as (_, caller):
+        with pytest.raises(Refused) as caught:
+            await rotate(world, caller, new_meter=world.old_meter)
+        assert caught.value.rule == "move-signature"
+        assert "rotate" not in [verb for verb, _ in world.chain.log]
+
+
+async def test_a_rotation_from_another_meter(world):
+    async with rebooted(world) as (_, caller):
+        with pytest.raises(Refused) as caught:
+            await rotate(world, caller, old_meter=world.owner)
+        assert caught.value.rule == "old-meter"
+
+
+async def test_a_rotation_whose_time_is_over(world):
+    async with rebooted(world) as (_, caller):
+        with pytest.raises(Refused) as caught:
+            await rotate(world, caller, deadline=int(world.now) - 1)
+        assert caught.value.rule == "deadline"
+        assert "rotate" not in [verb for verb, _ in world.chain.log]
+
+
+def upper_half(good):
+    high = (ORDER - int.from_bytes(good[32:64])).to_bytes(32)
+    return good[:32] + high + bytes([27 + 28 - good[64]])
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        lambda good: good[:64] + bytes([good[64] - 27]),
+        lambda good: good[:64] + bytes([good[64] + 8]),
+        upper_half,
+        lambda _: bytes(65),
+    ],
+    ids=["v of 0 or 1", "v of 35 or 36", "upper half of s", "zeros"],
+)
+async def test_a_signature_that_the_contract_refuses_costs_no_gas(world, form):
+    async with rebooted(world) as (_, caller):
+        body = rotation(world, caller)
+        with pytest.raises(Refused) as caught:
+            await caller.ask("rotate", body.model_copy(update={"signature": form(body.signature)}), Done)
+        assert caught.value.rule == "move-signature"
+        assert "rotate" not in [verb for verb, _ in world.chain.log]
+
+
+async def test_channels_of_no_pod_are_not_moved(world):
+    """A stranger with channels of its own, under an old meter, has the operator pay for nothing."""
+    async with rebooted(world) as (_, caller):
+        stranger = Caller(world, caller.address)
+        boot, world.keys = world.keys, BootKeys.generate()
+        await stranger.pay()
+        world.old_meter, world.keys = world.keys.meter_address, boot
+        with pytest.raises(Refused) as caught:
+            await rotate(world, stranger)
+        assert caught.value.rule == "unknown-pod"
+        assert "rotate" not in [verb for verb, _ in world.chain.log]
+
+
+async def test_a_channel_of_other_terms_is_not_moved(world):
+    async with rebooted(world) as (_, caller):
+        life = world.chain.lives[world.owner, caller.ref.channel]
+        free = Prices(cpu_core_ms=0, memory_mib_s=0, storage_mib_s=0, egress_kib=0, ingress_kib=0, scale=64)
+        life.channel = replace(life.channel, terms=replace(life.channel.terms, prices=free))
+        with pytest.raises(Refused) as caught:
+            await rotate(world, caller)
+        assert caught.value.rule == "price"
+        assert "rotate" not in [verb for verb, _ in world.chain.log]
+
+
+async def test_a_settlement_goes_with_it(world, virtual_time):
+    async with rebooted(world) as (_, caller):
+        channel = channel_of(world, caller)
+        await rotate(world, caller, from_=channel.up_to, up_to=int(world.now), pay=77)
+        after = channel_of(world, caller)
+        assert (after.up_to, channel.left - after.left) == (int(world.now), 77)
+
+
+async def test_a_settlement_of_another_period_is_stale(world):
+    async with rebooted(world) as (_, caller):
+        with pytest.raises(Refused) as caught:
+            await rotate(world, caller, from_=5, up_to=int(world.now), pay=77)
+        assert caught.value.rule == "stale"
+
+
+@pytest.mark.parametrize(
+    "changes", [{"as_of": 1 << 32}, {"deadline": -1}, {"pay": 1 << 88}, {"from_": 1 << 32}]
+)
+def test_numbers_that_no_field_holds_are_no_move(changes):
+    good = {"old_meter": bytes(20), "as_of": 1, "deadline": 2, "signature": bytes(65)}
+    with pytest.raises(ValidationError):
+        RotateBody(**(good | changes))

@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Whatever others wrote, what reaches a terminal are lines of ours with printable text in them."""
+
+import ast
+import io
+import sys
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.paths import ROOT
+from trustedpods.protocol.errors import Refused
+from trustedpods.publisher.output import terminal as output
+from trustedpods.publisher.output.terminal import LogOutput, PlainShow, one_line, table
+
+HOSTILE = [
+    "\x1b[2J\x1b[H",  # clears the screen
+    "\x1b]0;title\x07\x1b]52;c;cm0gLXJm\x07",  # sets title and clipboard
+    "a\rb",
+    "first\nsecond  provider  1.00",
+    "\x9b31m",  # one byte instead of escape and bracket
+    "\u202egnp.exe",  # turns the rest of the line round
+    "a\x08\x7fb",
+    "line\u2028paragraph\u2029",
+    "\ud800",
+    "[bold red]markup[/]",
+]
+texts = st.text() | st.sampled_from(HOSTILE) | st.lists(st.sampled_from(HOSTILE)).map("".join)
+
+
+class Terminal(io.TextIOWrapper):
+    def isatty(self):
+        return True
+
+
+def terminal():
+    return Terminal(io.BytesIO(), encoding="utf-8", newline="")
+
+
+def shown(stream):
+    stream.flush()
+    return stream.buffer.getvalue()
+
+
+def assert_lines(written, count):
+    """So many lines, and nothing in them but what is seen."""
+    assert written.count("\n") == count
+    assert written.endswith("\n") or not count
+    assert all(line.isprintable() for line in written.split("\n"))
+
+
+@given(texts)
+def test_a_text_of_others_is_one_line(text):
+    assert one_line(text).isprintable()
+    if text.isprintable():
+        assert one_line(text) == text
+
+
+@given(st.lists(texts, min_size=1, max_size=4))
+def test_every_way_out_keeps_to_it(cells):
+    for write, lines in (
+        (lambda show: show.line(cells[0]), 1),
+        (lambda show: show.warning(cells[0]), 1),
+        (lambda show: show.progress(cells[0], 1, 1), 1),
+        (lambda show: [show.line(line) for line in table(cells, [cells, cells])], 3),
+    ):
+        stream = io.StringIO()
+        write(PlainShow(stream))
+        assert_lines(stream.getvalue(), lines)
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_results_and_errors_keep_to_it_too(text, capsys):
+    output.print_lines([text, "", text])
+    output.print_error(Refused(text, where=text, rule=text, hint=text), PlainShow(sys.stderr))
+    said = capsys.readouterr()
+    assert_lines(said.out, 3)
+    assert_lines(said.err, 2)
+    output.print_json({"text": text})
+    assert capsys.readouterr().out.isascii()
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_names_of_transfers_keep_to_it(text):
+    stream = terminal()
+    live = output.LiveShow(stream)
+    live.progress(text, 1, 10)
+    assert live._bars.tasks[0].description.isprintable()
+    live.close()
+
+
+@given(st.lists(st.binary(max_size=30) | texts.map(lambda text: text.encode("utf-8", "replace")), max_size=5))
+def test_logs_on_a_terminal_are_printable(pieces):
+    stream = terminal()
+    logs = LogOutput(stream, raw=False)
+    for piece in pieces:
+        logs.write("web", piece)
+    written = shown(stream).decode()
+    assert all(character.isprintable() or character in "\n\t" for character in written)
+    assert not written or written.endswith("\n")
+
+
+def test_logs_keep_what_can_be_read():
+    stream = terminal()
+    LogOutput(stream, raw=False).write("web", "GET /\t200\r\nf\u00fcnf\nUser-Agent: \x1b[31mred".encode())
+    assert shown(stream).decode() == "GET /\t200\nf\u00fcnf\nUser-Agent: \ufffd[31mred\n"
+
+
+@given(st.lists(st.binary(max_size=30)))
+def test_a_pipe_or_raw_gets_the_bytes_themselves(pieces):
+    for stream, raw in ((terminal(), True), (io.TextIOWrapper(io.BytesIO()), False)):
+        logs = LogOutput(stream, raw=raw)
+        for piece in pieces:
+            logs.write("web", piece)
+        assert shown(stream) == b"".join(pieces)
+
+
+def test_nothing_else_of_the_client_prints():
+    """Whoever prints past this module prints only what it makes itself, and is listed."""
+    allowed = {
+        "publisher/output/terminal.py",
+        "publisher/commands/options.py",  # "interrupted", and what goes on without us
+        "publisher/commands/watch.py",  # one JSON object a round
+    }
+    found = set()
+    for path in (ROOT / "publisher").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            called = ast.unparse(node.func) if isinstance(node, ast.Call) else ""
+            if called in {"print", "click.echo", "click.secho"} or called.startswith(
+                ("sys.stdout.", "sys.stderr.")
+            ):
+                found.add(path.relative_to(ROOT).as_posix())
+    assert found - allowed == set()

@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every verb returns a frozen value with a documented type, and no dictionary of facts crosses a room."""
+
+import ast
+import dataclasses
+import importlib
+import inspect
+import pkgutil
+import re
+
+import pytest
+
+from tests.paths import ROOT
+from trustedpods.publisher import client, results
+from trustedpods.publisher.journal import Journal
+from trustedpods.publisher.output.json_forms import FORMS, json_of
+
+ROOMS = ("attestation", "commands", "core", "delivery", "market", "payment", "results", "verbs", "visits")
+"""Those between the door and the rim. `state` reads and writes files of its own, `output` is the rim."""
+
+
+def modules():
+    return [
+        importlib.import_module(f"{results.__name__}.{found.name}")
+        for found in pkgutil.iter_modules(results.__path__)
+    ]
+
+
+TYPES = [
+    kind
+    for module in modules()
+    for kind in vars(module).values()
+    if inspect.isclass(kind) and kind.__module__ == module.__name__
+]
+RESULTS = [kind for kind in TYPES if kind.__name__.endswith("Result")]
+PROGRESS = [kind for kind in TYPES if kind.__name__.endswith("Progress")]
+
+
+def types_of(kind):
+    return [field.type for field in dataclasses.fields(kind)]
+
+
+@pytest.mark.parametrize("kind", TYPES, ids=lambda kind: kind.__name__)
+def test_a_result_is_frozen_and_says_what_it_is(kind):
+    assert dataclasses.is_dataclass(kind)
+    assert len(kind.__doc__.split()) > 3
+    assert "__slots__" in vars(kind)
+    assert kind.__dataclass_params__.frozen == (kind not in PROGRESS)
+    if kind not in PROGRESS:
+        assert not {"list", "dict"} & set(re.findall(r"\w+", " ".join(map(str, types_of(kind)))))
+
+
+def test_every_result_and_every_progress_has_one_form_in_json():
+    assert len(FORMS) >= 4
+    without = [
+        kind.__name__ for kind in (*RESULTS, *PROGRESS) if json_of.dispatch(kind) is json_of.dispatch(object)
+    ]
+    assert without == []
+
+
+def test_a_progress_that_knows_nothing_is_an_empty_object():
+    assert [json_of(kind()) for kind in PROGRESS] == [{}] * len(PROGRESS)
+    assert len(PROGRESS) >= 5
+
+
+def test_what_has_no_form_is_refused():
+    with pytest.raises(NotImplementedError, match="int"):
+        json_of(1)
+
+
+def test_every_verb_returns_a_result_of_its_own():
+    verbs = [verb for name, verb in vars(client.Client).items() if not name.startswith("_")]
+    returned = [inspect.signature(verb).return_annotation for verb in verbs]
+    assert set(returned) <= set(RESULTS)
+    assert len(set(returned)) == len(returned) >= 12
+
+
+def test_the_journal_holds_no_result():
+    assert not {"result", "as_json"} & {*vars(Journal(client.LogShow())), *vars(Journal)}
+
+
+def loose(path):
+    """Where a function of *path* takes or returns a dictionary of anything, by line."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            taken = [*node.args.args, *node.args.kwonlyargs]
+            for annotation in (node.returns, *(one.annotation for one in taken)):
+                text = "" if annotation is None else ast.unparse(annotation)
+                if any(text.count(f"dict[str, {kind}]") for kind in ("Any", "object", "Fact")):
+                    yield f"{path.relative_to(ROOT)}:{node.lineno}: {text}"
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_no_dictionary_of_anything_crosses_a_room(room):
+    files = list((ROOT / "publisher" / room).rglob("*.py"))
+    assert files
+    assert [found for file in files for found in loose(file)] == []

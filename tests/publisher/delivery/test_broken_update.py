@@ -6,6 +6,7 @@ import pytest
 from trustedpods.protocol.errors import ExitCode, InsufficientFunds, NetworkFailure, Refused, TrustedPodsError
 from trustedpods.protocol.messages.pod import PodStatus
 from trustedpods.publisher.delivery.broken_update import judge
+from trustedpods.publisher.results.deployed import AfterUpdate
 
 
 def status(phase, version):
@@ -88,10 +89,11 @@ async def test_a_broken_update_says_what_serves(bench, monkeypatch, cause):
     assert "trustedpods close" not in told(bench, caught)
     assert caught.value.exit_code is not ExitCode.FUNDS
     assert [verb for verb, _ in bench.chain.log] == ["open"]
-    serves = bench.last.result.get("serves")
+    serves = bench.progress.serves
+    assert (serves is None) is (cause == "it cannot be attested"), "else it was sent"
     if serves is not None:
-        assert bench.last.result["money"]["state"] == "open"
-        assert serves["changed"] is (cause == "another image is confirmed")
+        assert bench.progress.money.state == "open"
+        assert serves.changed is (cause == "another image is confirmed")
 
 
 async def test_a_provider_that_goes_back_is_waited_for(bench, monkeypatch):
@@ -102,12 +104,8 @@ async def test_a_provider_that_goes_back_is_waited_for(bench, monkeypatch):
         with pytest.raises(Refused) as caught:
             await bench.deploy()
     assert caught.value.hint == "version 1 still serves; nothing was changed"
-    assert bench.last.result["serves"] == {
-        "version": 1,
-        "phase": "serving",
-        "changed": False,
-        "text": "version 1 still serves; nothing was changed",
-    }
+    text = "version 1 still serves; nothing was changed"
+    assert bench.progress.serves == AfterUpdate(text, True, version=1, phase="serving", changed=False)
 
 
 async def test_an_update_that_cannot_pay_its_cap_says_so_too(bench, monkeypatch):
@@ -140,7 +138,7 @@ async def test_a_provider_that_is_away_leaves_it_unknown(bench):
             await bench.deploy()
     assert caught.value.hint == "what serves now is not known: `trustedpods status hello` says it"
     assert "trustedpods close" not in told(bench, caught)
-    assert bench.last.result["money"]["state"] == "open"
+    assert bench.progress.money.state == "open"
 
 
 async def test_where_nothing_ever_ran_the_way_to_the_money_is_told(bench, monkeypatch):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from trustedpods.manifests.model import Container, PodManifest
 from trustedpods.manifests.parse import LoadedManifest, load
+from trustedpods.manifests.problem import Location
 from trustedpods.protocol import limits
 from trustedpods.protocol.errors import BadInput
 from trustedpods.protocol.images.layers import LayerFacts
@@ -62,8 +63,8 @@ def read_pod(file: Path, cache: Path, name: str | None = None, trust: "TrustClas
     known: dict[str, Image] = {}
     images: dict[str, Image] = {}
     layers: dict[str, LayerFacts] = {}
-    for place, container in _containers(manifest):
-        where = f"{file}: spec.{place}.image"
+    for location, container in _containers(manifest):
+        where = loaded.place(location)
         if container.image not in known:
             known[container.image], facts = _open(container.image, file, cache, where)
             layers |= facts
@@ -74,14 +75,14 @@ def read_pod(file: Path, cache: Path, name: str | None = None, trust: "TrustClas
     return Pod(manifest, loaded, images, layers)
 
 
-def _containers(manifest: PodManifest) -> Iterator[tuple[str, Container]]:
-    """Every container, with its place in the manifest."""
+def _containers(manifest: PodManifest) -> Iterator[tuple[Location, Container]]:
+    """Every container, with the place in the manifest that names its image."""
     for field, found in (
         ("initContainers", manifest.spec.init_containers),
         ("containers", manifest.spec.containers),
     ):
         for index, container in enumerate(found):
-            yield f"{field}[{index}]", container
+            yield ("spec", field, index, "image"), container
 
 
 def _open(reference: str, file: Path, cache: Path, where: str) -> tuple[Image, dict[str, LayerFacts]]:

@@ -41,6 +41,7 @@ LAYER_TYPES = {
     "application/vnd.oci.image.layer.v1.tar+zstd": "zstd",
     "application/vnd.docker.image.rootfs.diff.tar": "",
     "application/vnd.docker.image.rootfs.diff.tar.gzip": "gzip",
+    "application/vnd.docker.image.rootfs.diff.tar.zstd": "zstd",
 }
 """How the bytes of a layer of each type are packed."""
 
@@ -92,7 +93,10 @@ def parse_descriptor(tree: object, types: frozenset[str], what: str) -> Descript
     if not isinstance(digest, str) or not DIGEST.fullmatch(digest):
         raise BadInput(f"not a sha256 digest: {str(digest)[:80]!r}")
     if not isinstance(media_type, str) or media_type not in types:
-        raise BadInput(f"{digest} is of type {str(media_type)[:128]!r}, which cannot be used here")
+        raise BadInput(
+            f"{digest} is of type {str(media_type)[:128]!r}, which cannot be used here",
+            hint="build the image with nothing but tar, gzip or zstd layers of its own",
+        )
     if type(size) is not int or not 0 <= size <= MAX_BLOB_SIZE:
         raise BadInput(f"blob {digest} has {str(size)[:32]} bytes; the bound is {MAX_BLOB_SIZE}")
     exact(tree, _DESCRIPTOR_FIELDS, f"the descriptor of {what} {digest}")

@@ -255,6 +255,9 @@ def _sizes() -> Iterator[tuple[str, Case]]:
 def _volumes() -> Iterator[tuple[str, Case]]:
     yield "scratch", (volume("emptyDir: {}"), None)
     yield "scratch of a fraction", (volume("emptyDir: {sizeLimit: 0.5Gi}"), None)
+    yield "scratch without braces", (volume("emptyDir: "), None)
+    yield "scratch without a blank", (volume("emptyDir:"), "Write a blank behind the colon: `emptyDir: ...`")
+    yield "no kind", (volume("secret: "), "give exactly one of emptyDir, persistent, secret")
     yield "in memory", (volume("emptyDir: {medium: Memory}"), "volumes in memory are not supported yet")
     yield "disk", (volume("persistent: {size: 1Gi, accessModes: [ReadWriteOnce]}"), None)
     yield "shared disk", (volume("persistent: {size: 1Gi, accessModes: [ReadWriteMany]}"), "ReadWriteOnce")

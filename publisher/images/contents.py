@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What is in an image's layers: how much a node unpacks, and programs that would not start there.
 
-A layer is read once; what was found is kept by its digest, which says what is in it.
+A layer is read once; what was found is kept by its digest and packing, which say what is in it.
 """
 
 import json
@@ -30,11 +30,12 @@ def layer_facts(image: Image, cache: Path) -> dict[str, LayerFacts]:
 
 
 def _facts(layer: Blob, folder: Path) -> LayerFacts:
-    kept = folder / f"{layer.digest.removeprefix('sha256:')}.json"
+    packing = LAYER_TYPES[layer.media_type]
+    kept = folder / f"{layer.digest.removeprefix('sha256:')}.{packing or 'tar'}.json"
     known = _remembered(kept)
     if known is not None:
         return known
-    reader = LayerReader(LAYER_TYPES[layer.media_type])
+    reader = LayerReader(packing)
     try:
         layer.verify(reader.feed)
         found = reader.finish()

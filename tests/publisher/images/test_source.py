@@ -30,6 +30,15 @@ def test_every_archive(tmp_path, name):
 
 
 @pytest.mark.parametrize(
+    ("known", "lying"), [("one image", "plain that is gzip"), ("plain", "gzip that is plain")]
+)
+def test_what_is_remembered_of_a_layer_holds_for_its_type_only(tmp_path, known, lying):
+    read(CASES[known], tmp_path)
+    with pytest.raises(BadInput):
+        read(CASES[lying], tmp_path)
+
+
+@pytest.mark.parametrize(
     "name", [name for name, case in CASES.items() if "there is: " in (case.refused or "")]
 )
 def test_every_name_in_a_list_works_when_typed(tmp_path, name):

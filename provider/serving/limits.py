@@ -31,7 +31,7 @@ def _affordable(doors: Doors, record: PodRecord) -> int | None:
     if record.terms is None:
         return None
     terms, ours = Terms.unpack(record.terms), doors.config.terms
-    return funds.affordable(terms, record.size, record.scaling, ours.idle_mib, ours.claim_interval_s)
+    return funds.affordable(terms, record.size, record.scaling, ours.idle_mib, ours.cap_interval_s)
 
 
 def _start(bundles: Bundles, record: PodRecord, most: float) -> float:

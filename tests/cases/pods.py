@@ -2,6 +2,7 @@
 """Every manifest with a trait of its own, and what a pod made of it answers or how its deploy ends."""
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +16,7 @@ from tests.manifests.words.test_files import FILES as OTHER_KINDS
 
 Json = dict[str, object]
 
+_SHOP = re.compile(rb'\bname"?: "?shop"?\s')
 RUNS = {"/": "it runs"}
 APP = image_case()
 
@@ -24,7 +26,8 @@ class Pod:
     """A manifest's text, the archives beside it, and what becomes of it.
 
     `refused` are words with which `validate` refuses it. Else it is deployed: `answers` has by service and
-    path a part of what is answered, and `fails` words of a deploy that ends with a refusal, its money back.
+    path a part of what is answered, `fails` words of a deploy that ends with a refusal, its money back, and
+    `stops` words of `status` when a pod runs no more that did at first (or of the deploy, if it was fast).
     """
 
     text: bytes
@@ -32,11 +35,12 @@ class Pod:
     refused: str | None = None
     answers: Mapping[str, Mapping[str, str]] = field(default_factory=lambda: {"web": RUNS})
     fails: str = ""
+    stops: str = ""
 
     @property
-    def deploys(self) -> bool:
-        """Whether it is one that `validate` takes."""
-        return self.refused is None
+    def is_of_any_name(self) -> bool:
+        """Whether the name in the manifest is no trait of it."""
+        return _SHOP.search(self.text) is not None
 
 
 def _refused(text: str, words: str) -> Pod:
@@ -78,7 +82,7 @@ def pod(*containers: Json, **spec: object) -> bytes:
     services = [
         {"name": one["name"], "expose": "http", "ports": [{"port": 80, "targetPort": port["containerPort"]}]}
         for one in containers
-        for port in one["ports"]  # type: ignore[attr-defined]  # as `container` makes it
+        for port in one.get("ports", [])  # type: ignore[attr-defined]  # as `container` makes it
     ]
     whole = {
         "apiVersion": "trustedpods/v1",
@@ -107,9 +111,16 @@ def _many() -> Pod:
     )
 
 
-def _served(*containers: Json, fails: str = "", **spec: object) -> Pod:
+def _served(*containers: Json, fails: str = "", stops: str = "", **spec: object) -> Pod:
     first = str(containers[0]["name"])
-    return Pod(pod(*containers, **{"scale": _SCALE, **spec}), answers={first: RUNS}, fails=fails)
+    text = pod(*containers, **{"scale": _SCALE, **spec})
+    return Pod(text, answers={first: RUNS}, fails=fails, stops=stops)
+
+
+def _job() -> Json:
+    """A container that does its work and ends."""
+    made = container("migrate", None, EXIT_AFTER="1")
+    return {name: value for name, value in made.items() if name != "ports"}
 
 
 def _image(reference: str) -> str:
@@ -134,8 +145,13 @@ OWN: dict[str, Pod] = {
     ),
     "a port below 1024 alone": _served(container("web", 80)),
     "eight images": _many(),
-    "a job beside the server": _served(container("web", 8080), container("migrate", None, EXIT_AFTER="1")),
-    "a slow start": _served(container("web", 8080, START_DELAY="75")),
+    "a job before the server": _served(container("web", 8080), initContainers=[_job()]),
+    "a job beside the server": _served(container("web", 8080), _job(), stops="container migrate ended"),
+    "a slow start": _served(container("web", 8080, START_DELAY="75"), fails="not ready within 60 s"),
+    "a slow start that says so": _served(
+        container("web", 8080, START_DELAY="75")
+        | {"readinessProbe": {"httpGet": {"port": 8080}, "periodSeconds": 5, "failureThreshold": 30}}
+    ),
 }
 
 PODS: dict[str, Pod] = (
@@ -146,7 +162,7 @@ PODS: dict[str, Pod] = (
     | {f"pod: {name}": one for name, one in OWN.items()}
 )
 
-DEPLOYED = {name: one for name, one in PODS.items() if one.deploys}
+DEPLOYED = {name: one for name, one in PODS.items() if one.refused is None}
 
 
 def write(one: Pod, folder: Path, program: bytes) -> Path:

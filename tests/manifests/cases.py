@@ -2,7 +2,8 @@
 """Manifests with one trait each, as real files have them, and what is to be said of each.
 
 Each is a sound manifest with one change, so what is said is about the trait. None stands for "accepted":
-such a manifest is also taken by a real API server (tests/provider/cluster/test_manifests_live.py).
+such a manifest is also taken by a real API server (tests/provider/cluster/test_manifests_live.py), and runs
+(tests/cases/test_deployed_live.py).
 """
 
 from collections.abc import Iterator

@@ -41,9 +41,9 @@ LAYER_TYPES = {
     "application/vnd.oci.image.layer.v1.tar+zstd": "zstd",
     "application/vnd.docker.image.rootfs.diff.tar": "",
     "application/vnd.docker.image.rootfs.diff.tar.gzip": "gzip",
-    "application/vnd.docker.image.rootfs.diff.tar.zstd": "zstd",
 }
-"""How the bytes of a layer of each type are packed."""
+"""How the bytes of a layer of each type are packed. Docker's type of zstd is not among them: containerd 1.6
+does not unpack it."""
 
 _DESCRIPTOR_FIELDS = frozenset(("mediaType", "digest", "size", "annotations"))
 _MANIFEST_FIELDS = frozenset(("schemaVersion", "mediaType", "config", "layers", "annotations"))
@@ -95,7 +95,7 @@ def parse_descriptor(tree: object, types: frozenset[str], what: str) -> Descript
     if not isinstance(media_type, str) or media_type not in types:
         raise BadInput(
             f"{digest} is of type {str(media_type)[:128]!r}, which cannot be used here",
-            hint="build the image with nothing but tar, gzip or zstd layers of its own",
+            hint="build the image with OCI's types of layers (tar, gzip, zstd), all of them in it",
         )
     if type(size) is not int or not 0 <= size <= MAX_BLOB_SIZE:
         raise BadInput(f"blob {digest} has {str(size)[:32]} bytes; the bound is {MAX_BLOB_SIZE}")

@@ -189,7 +189,9 @@ CASES: dict[str, Case] = {
     # layers
     "two gzip members": image_case(pack=in_two),
     "zstd": image_case(pack=zstd, kinds=(LAYER + "+zstd",)),
-    "Docker's zstd": image_case(docker=True, pack=zstd, kinds=(DOCKER_LAYER + ".zstd",)),
+    "Docker's zstd": image_case(
+        "cannot be used here", docker=True, pack=zstd, kinds=(DOCKER_LAYER + ".zstd",)
+    ),
     "plain": image_case(pack=bytes, kinds=(LAYER,)),
     "whiteouts": image_case(layers=(APP, _WHITEOUTS)),
     "GNU form": image_case(layers=(APP, tar(entry("n" * 150, PROGRAM), form=tarfile.GNU_FORMAT))),

@@ -12,9 +12,11 @@ from trustedpods.manifests.problem import Location
 from trustedpods.protocol import limits
 from trustedpods.protocol.errors import BadInput
 from trustedpods.protocol.images.layers import LayerFacts
+from trustedpods.protocol.images.runnable import program_line
 from trustedpods.publisher.core.adjust import adjusted
 from trustedpods.publisher.images.contents import capable_files, check_start, image_bytes, layer_facts
 from trustedpods.publisher.images.oci import Image, VerifiedBlob
+from trustedpods.publisher.images.programs import check_program
 from trustedpods.publisher.images.source import open_image
 
 if TYPE_CHECKING:
@@ -70,6 +72,9 @@ def read_pod(file: Path, cache: Path, name: str | None = None, trust: "TrustClas
             layers |= facts
         images[container.name] = image = known[container.image]
         check_start(image, layers, container.command, container.args, where)
+        line = program_line(image.config, container.command, container.args)
+        mounts = [mount.mount_path for mount in container.volume_mounts]
+        check_program(image, line, mounts, cache, where)
     if len(images) > limits.MAX_IMAGES:
         raise BadInput(f"{len(images)} images; the bound is {limits.MAX_IMAGES}", where=str(file))
     return Pod(manifest, loaded, images, layers)

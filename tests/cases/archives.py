@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Archives that a client takes, each deployed as a pod of one container: what it shows, or how it fails.
+"""Archives that a client takes, each deployed as a pod of one container, and what it then shows.
 
 Those that are refused, or differ only in how they are read, stand in tests/fakes/image_cases.py.
 """
@@ -21,17 +21,16 @@ MANY = 10_000
 
 @dataclass(frozen=True)
 class Shown:
-    """An archive that is taken: by path a part of what its pod answers, or words of why it does not start."""
+    """An archive that is taken, and by path a part of what its pod answers."""
 
     case: Case
     answers: Mapping[str, str] = field(default_factory=dict)
-    fails: str = ""
 
 
-def shown(*layers: Callable[[bytes], bytes] | bytes, fails: str = "", **traits: Any) -> Shown:
+def shown(*layers: Callable[[bytes], bytes] | bytes, **traits: Any) -> Shown:
     """An image of these layers; *traits* are those of `image_case`, and `answers`."""
     answers = traits.pop("answers", {})
-    return Shown(image_case(layers=layers or (APP,), **traits), answers, fails)
+    return Shown(image_case(layers=layers or (APP,), **traits), answers)
 
 
 def folder(name: str, **fields: Any) -> tuple[tarfile.TarInfo, bytes]:
@@ -97,16 +96,22 @@ OWN: dict[str, Shown] = {
     ),
     "history": shown(config=_HISTORY),
     "a stop signal's number": shown(run={"StopSignal": "37"}),
-    # what only a node finds
-    "no interpreter": shown(tar(entry("app", b"#!/usr/bin/python3\n")), fails="no such file or directory"),
-    "another processor's program": shown(tar(entry("app", ARM_ELF)), fails="exec format error"),
-    "a program that may not run": shown(
-        APP, tar(entry("app", SCRIPT, mode=0o644)), fails="permission denied"
-    ),
 }  # fmt: skip
 
 _DOCKER_SAVE = CASES["docker save"]
 REFUSED: dict[str, Case] = {
+    "no interpreter": image_case(
+        "/app is a script for /usr/bin/python3, which is not in the image",
+        layers=(tar(entry("app", b"#!/usr/bin/python3\n")),),
+    ),
+    "another processor's program": image_case(
+        "/app is for another processor", layers=(tar(entry("app", ARM_ELF)),)
+    ),
+    "a program that may not be executed": image_case(
+        "/app may not be executed", layers=(APP, tar(entry("app", SCRIPT, mode=0o644)))
+    ),
+    "a program taken away": image_case("/app is not in the image", layers=(APP, tar(entry(".wh.app")))),
+    "a folder for a program": image_case("/tmp is a folder", run={"Entrypoint": ["/tmp"]}),
     "docker save, gzipped": Case(
         lambda parts: gzip.compress(_DOCKER_SAVE.make(parts)),
         refused="not an uncompressed tar archive",
@@ -123,11 +128,8 @@ _ANSWERS: dict[str, dict[str, str]] = {
     "whiteouts": {"/data/gone": "404"},
     "GNU form": {"/" + "n" * 150: "program"},
 }
-_FAILS = {"no layers": "no such file or directory"}
 
 SHOWN: dict[str, Shown] = {
-    name: Shown(case, _ANSWERS.get(name, {}), _FAILS.get(name, ""))
-    for name, case in CASES.items()
-    if case.refused is None
+    name: Shown(case, _ANSWERS.get(name, {})) for name, case in CASES.items() if case.refused is None
 } | OWN
 """Every archive that is taken."""

@@ -47,10 +47,10 @@ def _refused(text: str, words: str) -> Pod:
     return Pod(text.encode(), refused=words)
 
 
-def _of_archive(case: Case, answers: Mapping[str, str], fails: str = "") -> Pod:
+def _of_archive(case: Case, answers: Mapping[str, str]) -> Pod:
     text = instead("oci-archive:app.tar", f"{case.kind}:app.tar{case.name}")
     shown = {**RUNS, "/tmp/self": f"\nWHICH={case.expected}\n"} | answers
-    return Pod(text.encode(), {"app.tar": case}, case.refused, {"web": shown}, fails)
+    return Pod(text.encode(), {"app.tar": case}, case.refused, {"web": shown})
 
 
 _SAID = {
@@ -143,6 +143,14 @@ OWN: dict[str, Pod] = {
         ).decode(),
         "'..' cannot stand here",
     ),
+    "a program of no folder": _served(
+        container("web", 8080) | {"command": ["no-such-thing"]}, fails="executable file not found in $PATH"
+    ),
+    "a program from a volume": _served(
+        container("web", 8080) | {"command": ["/v/app"], "volumeMounts": [{"name": "v", "mountPath": "/v"}]},
+        fails="/v/app: no such file or directory",
+        volumes=[{"name": "v", "emptyDir": {}}],
+    ),
     "a port below 1024 alone": _served(container("web", 80)),
     "eight images": _many(),
     "a job before the server": _served(container("web", 8080), initContainers=[_job()]),
@@ -158,7 +166,7 @@ PODS: dict[str, Pod] = (
     {f"manifest: {name}": _manifest(name, text, words) for name, (text, words) in MANIFESTS.items()}
     | {f"file: {name}": _refused(text, words) for name, (text, words, _) in OTHER_KINDS.items()}
     | {f"archive: {name}": _of_archive(case, {}) for name, case in (ARCHIVES | REFUSED).items()}
-    | {f"archive: {name}": _of_archive(one.case, one.answers, one.fails) for name, one in SHOWN.items()}
+    | {f"archive: {name}": _of_archive(one.case, one.answers) for name, one in SHOWN.items()}
     | {f"pod: {name}": one for name, one in OWN.items()}
 )
 

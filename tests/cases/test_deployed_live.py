@@ -16,7 +16,7 @@ TWELVE = (
     "archive: docker save with provenance",
     "archive: docker save of two, by name",
     "archive: zstd",
-    "archive: another processor's program",
+    "pod: a program of no folder",
     "archive: user '10001:0'",
     "manifest: reference",
     "manifest: as shut as ours",

@@ -206,7 +206,7 @@ CASES: dict[str, Case] = {
         )
     ),
     "a layer twice": image_case(layers=(APP, APP)),
-    "no layers": image_case(layers=()),
+    "no layers": image_case("/app is not in the image", "", layers=()),
     "gzip that is plain": image_case("not what its type says", pack=bytes),
     "plain that is gzip": image_case("ends within an entry", kinds=(LAYER,)),
     "gzip cut short": image_case("not what its type says", pack=lambda data: gzipped(data)[:-9]),

@@ -5,7 +5,9 @@ import pytest
 
 from tests.fakes.image_cases import CASES, bytes_of, names_in
 from trustedpods.protocol.errors import BadInput
+from trustedpods.protocol.images.runnable import program_line
 from trustedpods.publisher.images.contents import check_start, layer_facts
+from trustedpods.publisher.images.programs import check_program
 from trustedpods.publisher.images.source import open_image
 
 
@@ -14,6 +16,7 @@ def read(case, folder, name=None):
     (folder / "a.tar").write_bytes(bytes_of(case))
     image = open_image(f"{case.kind}:a.tar{case.name if name is None else name}", folder, folder / "cache")
     check_start(image, layer_facts(image, folder / "cache"), (), (), "pod.yaml")
+    check_program(image, program_line(image.config, (), ()), (), folder / "cache", "pod.yaml")
     return image
 
 

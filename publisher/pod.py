@@ -24,6 +24,10 @@ if TYPE_CHECKING:
     from trustedpods.protocol.messages.provider import TrustClass
 
 
+_ANEW = "build or save the image anew, as with `skopeo copy docker-daemon:NAME oci-archive:FILE`"
+"""For what is damaged, or has what no builder writes."""
+
+
 @dataclass(frozen=True, slots=True)
 class Pod:
     """A manifest with its files and images, checked."""
@@ -96,7 +100,7 @@ def _open(reference: str, file: Path, cache: Path, where: str) -> tuple[Image, d
         return image, layer_facts(image, cache)
     except BadInput as error:
         what = f"{error.where}: {error.what}" if error.where else error.what
-        raise BadInput(what, where=where, hint=error.hint) from None
+        raise BadInput(what, where=where, hint=error.hint or _ANEW) from None
 
 
 def verify_images(pod: Pod) -> dict[str, VerifiedBlob]:

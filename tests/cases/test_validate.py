@@ -39,6 +39,8 @@ def test_each_is_sound_or_refused_in_one_line(
     (line,) = said.stderr.splitlines()
     assert PLACE.match(line), line
     assert case.refused in line
+    if name.startswith("archive: "):  # manifests are told what to write in the words themselves
+        assert re.search(r"; [a-z]", line.partition(case.refused)[2]), line
 
 
 def test_there_are_as_many_as_the_tables_say() -> None:

@@ -55,6 +55,7 @@ LONG_FIRST = (
     "tests/live/pods/test_hanging.py",
     "tests/live/billing/test_settlement_kills.py",
     "tests/live/pods/test_kill.py",
+    "tests/cases/test_deployed_live.py",
     "tests/live/pods/test_demo.py",
     "tests/live/admin/test_doctor.py",
     "tests/localnet/test_existing_live.py",

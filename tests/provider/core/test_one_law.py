@@ -100,7 +100,7 @@ def observed(story: Story, from_: int, up_to: int) -> Usage:
 
 
 @given(stories())
-@settings(max_examples=examples(10_000, few=300), deadline=None)
+@settings(max_examples=examples(10_000, few=100), deadline=None)
 def test_all_agree_to_the_unit(story):
     billed = [usage(story.ledger, from_, up_to) for from_, up_to in story.periods]
     assert billed == [observed(story, from_, up_to) for from_, up_to in story.periods]

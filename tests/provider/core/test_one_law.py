@@ -159,7 +159,7 @@ def observed(seen: list[tuple[int, int, int]], from_: int, up_to: int) -> Usage:
 
 
 @given(stories())
-@settings(max_examples=examples(2_000, few=200), deadline=None)
+@settings(max_examples=examples(10_000, few=100), deadline=None)
 def test_all_agree_to_the_unit(story):
     billed = [usage(story.ledger, from_, up_to) for from_, up_to in story.periods]
     seen = seconds_seen(story)

@@ -28,24 +28,30 @@ class _Archive:
 
 
 def plain_layer(entries: Mapping[str, bytes]) -> bytes:
-    """A layer with these files, readable by everybody."""
+    """A layer with these files, readable by everybody; a path that ends in `/` is a folder for everybody."""
     packed = io.BytesIO()
     with tarfile.open(fileobj=packed, mode="w") as tar:
         for path, data in entries.items():
             item = tarfile.TarInfo(path)
             item.size, item.mode = len(data), 0o644
+            if path.endswith("/"):
+                item.type, item.mode = tarfile.DIRTYPE, 0o777
             tar.addfile(item, io.BytesIO(data))
     return packed.getvalue()
 
 
-def with_layer(example: str, entries: Mapping[str, bytes], target: Path) -> int:
-    """Write the example's image with one more layer to *target*, all plain; bytes of the new layer."""
+def with_layer(example: str, entries: Mapping[str, bytes], target: Path, **settings: Any) -> int:
+    """Write the example's image with one more layer to *target*, all plain; bytes of the new layer.
+
+    *settings* go into its configuration, by their names there.
+    """
     archive = _read(binaries.image(example))
     index = json.loads(archive.files["index.json"])
     manifest = json.loads(archive.blob(index["manifests"][0]["digest"]))
     config = json.loads(archive.blob(manifest["config"]["digest"]))
     layers = [gzip.decompress(archive.blob(layer["digest"])) for layer in manifest["layers"]]
     layers.append(plain_layer(entries))
+    config["config"] |= settings
     config["rootfs"]["diff_ids"] = [digest(layer) for layer in layers]
     made = _Archive({"oci-layout": archive.files["oci-layout"]})
     manifest["layers"] = [made.add(LAYER, layer) for layer in layers]

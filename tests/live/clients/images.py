@@ -40,10 +40,12 @@ def plain_layer(entries: Mapping[str, bytes]) -> bytes:
     return packed.getvalue()
 
 
-def with_layer(example: str, entries: Mapping[str, bytes], target: Path, **settings: Any) -> int:
-    """Write the example's image with one more layer to *target*, all plain; bytes of the new layer.
+def with_layer(
+    example: str, entries: Mapping[str, bytes], target: Path, *, packed: bool = False, **settings: Any
+) -> int:
+    """Write the example's image with one more layer to *target*; bytes of the new layer, unpacked.
 
-    *settings* go into its configuration, by their names there.
+    All layers are plain, or *packed*. *settings* go into its configuration, by their names there.
     """
     archive = _read(binaries.image(example))
     index = json.loads(archive.files["index.json"])
@@ -54,7 +56,9 @@ def with_layer(example: str, entries: Mapping[str, bytes], target: Path, **setti
     config["config"] |= settings
     config["rootfs"]["diff_ids"] = [digest(layer) for layer in layers]
     made = _Archive({"oci-layout": archive.files["oci-layout"]})
-    manifest["layers"] = [made.add(LAYER, layer) for layer in layers]
+    kind = LAYER + "+gzip" if packed else LAYER
+    blobs = [gzip.compress(layer) if packed else layer for layer in layers]
+    manifest["layers"] = [made.add(kind, blob) for blob in blobs]
     manifest["config"] = made.add(manifest["config"]["mediaType"], json.dumps(config).encode())
     named = made.add(MANIFEST, json.dumps(manifest).encode())
     made.files["index.json"] = json.dumps({"schemaVersion": 2, "manifests": [named]}).encode()

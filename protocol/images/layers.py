@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from posixpath import normpath
 
 from trustedpods.protocol.errors import BadInput
+from trustedpods.protocol.images.links import Links
 from trustedpods.protocol.images.unpacking import unpacker
 from trustedpods.protocol.limits import MAX_UNPACKED, MIB
 
@@ -55,12 +56,15 @@ class LayerFacts:
 class LayerReader:
     """Takes a layer's bytes in pieces of any size; `finish` says what it found.
 
-    BadInput as soon as it is more than *most* bytes unpacked, or not an archive.
+    BadInput as soon as it is more than *most* bytes unpacked, or not an archive. What it makes of the links
+    of the layers below goes into *links*.
     """
 
-    def __init__(self, packing: str, most: int = MAX_UNPACKED, watch: str = "") -> None:
+    def __init__(
+        self, packing: str, most: int = MAX_UNPACKED, watch: str = "", links: Links | None = None
+    ) -> None:
         self._unpacker = unpacker(packing)
-        self._walk = _Walk(most, watch)
+        self._walk = _Walk(most, watch, links)
         self._most = most
         self._passed = 0
 
@@ -85,8 +89,9 @@ def _too_large(most: int) -> BadInput:
 class _Walk:
     """The state between two pieces of the plain archive."""
 
-    def __init__(self, most: int, watch: str) -> None:
+    def __init__(self, most: int, watch: str, links: Links | None) -> None:
         self._most = most
+        self._links = links
         self._watch = _removers(watch)
         self._watched = False
         self._entries = 0
@@ -98,6 +103,7 @@ class _Walk:
         self._extended_size = 0
         self._pax: dict[bytes, bytes] = {}
         self._long_name: bytes | None = None
+        self._long_link: bytes | None = None
         self._entry = 0
         self._size = 0
         self._zeros = 0
@@ -165,6 +171,8 @@ class _Walk:
             self._pax = _records(data)
         elif self._kind == b"L":
             self._long_name = data.split(b"\0", 1)[0]
+        elif self._kind == b"K":
+            self._long_link = data.split(b"\0", 1)[0]
         self._expect(self._header, BLOCK)
 
     def _begin_entry(self, block: bytes, size: int) -> None:
@@ -183,7 +191,7 @@ class _Walk:
             self._expect(self._sparse_map, BLOCK)
         else:
             self._skip = _blocks(size)
-        self._pax, self._long_name, self._entry = {}, None, 0
+        self._pax, self._long_name, self._long_link, self._entry = {}, None, None, 0
 
     def _sparse_map(self, block: bytes) -> None:
         """More of an old GNU sparse map stands between header and data."""
@@ -203,7 +211,9 @@ class _Walk:
 
     def _note(self, name: bytes, block: bytes) -> None:
         """Whether the file starts only with capabilities; a later entry of its name takes its place."""
-        path = normpath("/" + name.decode("utf-8", "replace")).lstrip("/")
+        path = _path(name)
+        if self._links is not None:
+            self._links.take(path, self._target(block))
         capability, mode = self._pax.get(_CAPABILITY, b""), _number(block[100:108])
         has = len(capability) >= 4 and bool(capability[0] & _EFFECTIVE) and bool(mode & 0o111)
         self._watched = self._watched or path in self._watch
@@ -211,6 +221,17 @@ class _Walk:
             self._capable[path] = has
         if len(self._capable) > MAX_CAPABLE:
             raise BadInput(f"more than {MAX_CAPABLE} programs of a layer have capabilities")
+
+    def _target(self, block: bytes) -> str | None:
+        """Where a link leads, a hard one from the root; None for what is no link."""
+        if self._kind not in (b"1", b"2"):
+            return None
+        written = self._pax.get(b"linkpath") or self._long_link or block[157:257].split(b"\0", 1)[0]
+        return "/" + _path(written) if self._kind == b"1" else written.decode("utf-8", "replace")
+
+
+def _path(name: bytes) -> str:
+    return normpath("/" + name.decode("utf-8", "replace")).lstrip("/")
 
 
 def _removers(path: str) -> set[str]:

@@ -3,10 +3,13 @@
 
 import pytest
 
-from tests.fakes.image_cases import CASES, bytes_of, names_in
+from tests.fakes import capability_cases, image_cases
+from tests.fakes.image_cases import bytes_of, names_in
 from trustedpods.protocol.errors import BadInput
 from trustedpods.publisher.images.contents import check_start, layer_facts
 from trustedpods.publisher.images.source import open_image
+
+CASES = image_cases.CASES | capability_cases.CASES
 
 
 def read(case, folder, name=None):

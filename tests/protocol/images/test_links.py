@@ -6,19 +6,26 @@ import tempfile
 from contextlib import suppress
 from pathlib import Path
 
-from hypothesis import assume, given
+from hypothesis import given
 from hypothesis import strategies as st
 
 from trustedpods.protocol.images.links import MAX_LINKS, Links
 
 NAMES = st.sampled_from(["a", "b", "c"])
-PATHS = st.lists(NAMES, min_size=1, max_size=3).map("/".join)
-TARGETS = st.lists(st.one_of(NAMES, st.sampled_from(["..", "."])), min_size=1, max_size=4).map("/".join)
+PATHS = st.lists(NAMES, min_size=1, max_size=3)
 
 
-@given(st.lists(st.tuples(PATHS, TARGETS), max_size=6), PATHS)
+@st.composite
+def a_link(draw):
+    """A path and a target that goes up no further than the path is deep."""
+    path = draw(PATHS)
+    up = draw(st.integers(0, len(path) - 1))
+    return "/".join(path), "/".join([".."] * up + draw(PATHS))
+
+
+@given(st.lists(a_link(), max_size=6), PATHS.map("/".join))
 def test_links_are_followed_as_on_a_disk(made, path):
-    """Links that lead out of the tree or in a circle are left out: there containers differ from folders."""
+    """What leads out of the tree, or in a circle, is left out: there containers differ from folders."""
     with tempfile.TemporaryDirectory() as folder:
         root, links = Path(folder).resolve() / "1" / "2" / "3" / "4", Links()
         root.mkdir(parents=True)
@@ -29,12 +36,14 @@ def test_links_are_followed_as_on_a_disk(made, path):
                 (root / name).symlink_to(target)
                 links.take(os.path.normpath(os.path.join(there, Path(name).name)), target)
         try:
-            real = os.path.realpath(root / path, strict=True)
-        except OSError:
-            assume(False)
-        assume(Path(real).is_relative_to(root))
-        assume(all(target.count("..") <= name.count("/") for name, target in made))
-        assert (links.resolve(path) or ".") == Path(real).relative_to(root).as_posix()
+            real = Path(os.path.realpath(root / path, strict=True))
+        except FileNotFoundError:
+            real = Path(os.path.realpath(root / path))
+        except OSError:  # a circle
+            assert links.resolve(path) == path
+            return
+        if real.is_relative_to(root):
+            assert (links.resolve(path) or ".") == real.relative_to(root).as_posix()
 
 
 def test_a_later_entry_takes_a_links_place():

@@ -44,6 +44,7 @@ async def examine(config: ProviderConfig) -> list[Finding]:
         ("store", probes.store),
         ("traffic", probes.traffic),
         ("isolation", probes.isolation),
+        ("scratch", probes.scratch),
     )
     findings = []
     for part, look in looks:

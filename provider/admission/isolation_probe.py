@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Two live pods show whether the cluster's network parts them: what tenancy and the doctor ask alike."""
+"""Live pods show whether the cluster parts tenants and bounds what they write: for tenancy and the doctor."""
 
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 from trustedpods.protocol.errors import NoContext
@@ -10,6 +11,7 @@ from trustedpods.provider.cluster.client import Cluster
 from trustedpods.provider.cluster.image_registry import ImageRegistry, open_image_registry
 from trustedpods.provider.cluster.isolation_proof.probe_image import MANIFEST, ProbeImage, probe_image
 from trustedpods.provider.cluster.isolation_proof.proof import Proof
+from trustedpods.provider.cluster.isolation_proof.scratch import WritablePlace
 from trustedpods.provider.config import ProviderConfig
 
 BUSYBOX = (Path("/bin/busybox"), Path("/usr/bin/busybox"))
@@ -25,13 +27,34 @@ async def isolation_of(config: ProviderConfig, cluster: Cluster) -> None:
     _check(await prove(config, cluster))
 
 
+async def scratch_of(config: ProviderConfig, cluster: Cluster) -> None:
+    """Returns when whatever live pods wrote had an end; NoContext names the places where it had none."""
+    async with _probe_image(config) as (image, namespace):
+        places = await cluster.unbounded_places(image, namespace)
+    if places:
+        raise NoContext(
+            f"pods of this cluster write as much as they like, unpaid, into {_listed(places)}",
+            hint="; ".join(dict.fromkeys(place.remedy for place in places)),
+        )
+
+
+def _listed(places: Sequence[WritablePlace]) -> str:
+    return " and ".join(place.name for place in places)
+
+
 async def prove(config: ProviderConfig, cluster: Cluster) -> Proof:
     """Push the probe image, run the probe, and leave neither image nor namespace."""
+    async with _probe_image(config) as (image, namespace):
+        return await cluster.prove(image, namespace)
+
+
+@asynccontextmanager
+async def _probe_image(config: ProviderConfig) -> AsyncIterator[tuple[str, str]]:
+    """What a node pulls while the block runs, and a namespace that nothing else has."""
     image = probe_image(_busybox())
-    namespace = f"trustedpods-doctor-{secrets.token_hex(4)}"
     async with open_image_registry(f"http://{config.cluster.registry}") as registry:
         try:
-            return await cluster.prove(await _push(registry, image), namespace)
+            yield await _push(registry, image), f"trustedpods-doctor-{secrets.token_hex(4)}"
         finally:
             await registry.clear(REPOSITORY)
 

@@ -16,8 +16,9 @@ from trustedpods.provider.cluster.api.http import Api, open_api, path_of
 from trustedpods.provider.cluster.api.watch import PodChange
 from trustedpods.provider.cluster.capacity import ClusterCapacity, capacity
 from trustedpods.provider.cluster.diagnosis import Diagnosis
-from trustedpods.provider.cluster.isolation_proof import proof
+from trustedpods.provider.cluster.isolation_proof import probe_pods, proof, scratch
 from trustedpods.provider.cluster.isolation_proof.proof import Proof
+from trustedpods.provider.cluster.isolation_proof.scratch import WritablePlace
 from trustedpods.provider.cluster.objects.names import DELETION_COST, METERED, POD_LABEL, KubeObject
 from trustedpods.provider.cluster.rollout import Rollout
 from trustedpods.provider.cluster.views import NamespaceView, PodView, VolumeClaimView
@@ -182,15 +183,19 @@ class Cluster:
         found = await self.diagnose(namespace)
         return found.text if found else None
 
-    # ---- what the cluster's network really does --------------------------------------------------
+    # ---- what the cluster really does ------------------------------------------------------------
 
     async def prove(self, image: str, namespace: str) -> Proof:
         """Start two probe pods and see whether policies part them; see `proving.prove`."""
         return await proof.prove(self._api, image, namespace)
 
-    async def sweep_probes(self, older_than_s: float = proof.ABANDONED_S) -> None:
+    async def unbounded_places(self, image: str, namespace: str) -> list[WritablePlace]:
+        """Start probe pods that write more than they may; see `scratch.unbounded`."""
+        return await scratch.unbounded(self._api, image, namespace)
+
+    async def sweep_probes(self, older_than_s: float = probe_pods.ABANDONED_S) -> None:
         """Remove what a probe left behind that was killed."""
-        await proof.sweep(self._api, older_than_s)
+        await probe_pods.sweep(self._api, older_than_s)
 
     async def node_addresses(self) -> list[str]:
         """All addresses that the nodes say they have."""

@@ -19,8 +19,9 @@ from trustedpods.provider.cluster.api.errors import NamespaceEnding, NotThere
 from trustedpods.provider.cluster.api.watch import PodChange
 from trustedpods.provider.cluster.capacity import ClusterCapacity
 from trustedpods.provider.cluster.diagnosis import Diagnosis
-from trustedpods.provider.cluster.isolation_proof import proof
+from trustedpods.provider.cluster.isolation_proof import probe_pods
 from trustedpods.provider.cluster.isolation_proof.proof import Proof
+from trustedpods.provider.cluster.isolation_proof.scratch import WritablePlace
 from trustedpods.provider.cluster.objects.names import KubeObject
 from trustedpods.provider.cluster.objects.sizes import mebibytes, requested_by
 from trustedpods.provider.cluster.rollout import Rollout
@@ -301,7 +302,11 @@ class FakeCluster:
         await self._called(f"prove {image} in {namespace}")
         return Proof(True, True, self.enforces, self.enforces)
 
-    async def sweep_probes(self, older_than_s: float = proof.ABANDONED_S) -> None:
+    async def unbounded_places(self, image: str, namespace: str) -> list[WritablePlace]:
+        await self._called(f"unbounded places by {image} in {namespace}")
+        return []
+
+    async def sweep_probes(self, older_than_s: float = probe_pods.ABANDONED_S) -> None:
         await self._called(f"sweep probes older than {older_than_s:g} s")
 
     async def node_addresses(self) -> list[str]:

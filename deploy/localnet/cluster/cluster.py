@@ -16,6 +16,7 @@ from trustedpods.localnet.processes import probes
 from trustedpods.localnet.processes.cgroups import Tree
 from trustedpods.localnet.processes.units import Part, ReadinessCheck, Step, Unit
 from trustedpods.localnet.settings import Cluster, Settings
+from trustedpods.provider import termination_logs
 
 Argv = Sequence[str | Path]
 
@@ -121,6 +122,9 @@ def _node_parts(settings: Settings, cluster: Cluster) -> list[Unit]:
         _part(cluster, "kubelet", kubelet, partial(probes.node_ready, cluster), "apiserver", "images"),
         _part(cluster, "proxy", [kube, "kube-proxy", f"--config={cluster.path('proxy.json')}"],
               _health(cluster, 10256), "apiserver"),
+        _part(cluster, "termination-logs",
+              [sys.executable, "-m", termination_logs.__name__, cluster.path("kubelet")],
+              probes.always, "prepare"),
     ]  # fmt: skip
 
 

@@ -29,6 +29,7 @@ pytestmark = pytest.mark.live
 AGENT = "k1/netpol"
 PARTS = {
     "keys", "tee", "chain", "cluster", "registry", "facade", "activator", "daemon", "traffic", "isolation",
+    "scratch",
 }  # fmt: skip
 
 
@@ -62,18 +63,48 @@ def probes_left(market: LiveLocalnet) -> list[str]:
 @contextmanager
 def stopped_agent(market: LiveLocalnet) -> Iterator[None]:
     """The policy agent hangs while the block runs; then another one takes its place."""
-    before = market.pid(AGENT)
-    os.kill(before, signal.SIGSTOP)
+    os.kill(market.pid(AGENT), signal.SIGSTOP)
     try:
         yield
     finally:
-        os.kill(before, signal.SIGKILL)
+        _restart(market, AGENT)
+
+
+@contextmanager
+def default_volumes(market: LiveLocalnet) -> Iterator[None]:
+    """While the block runs containerd makes a folder of its own of an image's VOLUME."""
+    file = market.cluster().path("containerd.toml")
+    ours = file.read_text()
+    try:
+        replace_file(file, ours.replace("ignore_image_defined_volumes = true", "").encode())
+        assert file.read_text() != ours
+        _restart(market, "k1/containerd")
+        yield
+    finally:
+        replace_file(file, ours.encode())
+        _restart(market, "k1/containerd")
+
+
+def _restart(market: LiveLocalnet, name: str) -> None:
+    before = market.pid(name)
+    os.kill(before, signal.SIGKILL)
 
     def another() -> bool:
-        part = market.parts()[AGENT]
+        part = market.parts()[name]
         return part["state"] == "ready" and part["pid"] != before
 
-    until("the supervisor started another agent", another)
+    until(f"the supervisor started {name} again", another)
+
+
+@contextmanager
+def silent(market: LiveLocalnet, name: str) -> Iterator[None]:
+    """A part that does nothing while the block runs."""
+    pid = market.pid(name)
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
 
 
 def test_all_parts_are_in_place_and_nothing_is_left(market: LiveLocalnet) -> None:
@@ -81,6 +112,16 @@ def test_all_parts_are_in_place_and_nothing_is_left(market: LiveLocalnet) -> Non
     assert found.keys() >= PARTS
     assert missing(found) == set()
     assert "apart as soon as a policy said so" in found["isolation"]["text"]
+    assert "were ended" in found["scratch"]["text"]
+    assert probes_left(market) == []
+
+
+def test_places_that_nobody_bounds_are_named(market: LiveLocalnet) -> None:
+    """As on a cluster with containerd's own settings, whose operator did not start the unit."""
+    with default_volumes(market), silent(market, "k1/termination-logs"):
+        found = doctor(market, ExitCode.NO_CONTEXT)
+    assert missing(found) == {"scratch"}
+    assert "into an image's VOLUME and /dev/termination-log (" in found["scratch"]["text"]
     assert probes_left(market) == []
 
 
@@ -104,7 +145,7 @@ def test_an_agent_that_hangs_is_named(market: LiveLocalnet) -> None:
     before = probes_left(market)  # a killed doctor's image stays until the next one pushes its own
     with stopped_agent(market):
         found = doctor(market, ExitCode.NO_CONTEXT)
-    assert missing(found) == {"traffic", "isolation"}
+    assert missing(found) == {"traffic", "isolation", "scratch"}
     assert "the network agent does not answer" in found["isolation"]["text"]
     assert probes_left(market) == before
 

@@ -30,6 +30,7 @@ PARTS = [
     "store",
     "traffic",
     "isolation",
+    "scratch",
 ]
 KEY = b"\5" * 32
 

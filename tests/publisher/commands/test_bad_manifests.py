@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.fakes.oci_images import ImageFiles
+from tests.fakes.images.oci_images import ImageFiles
 
 COMMAND = Path(sys.executable).with_name("trustedpods")
 LIMIT_CPU_S = 1.0

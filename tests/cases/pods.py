@@ -73,7 +73,7 @@ def container(name: str, port: int | None, archive: str = "app", **variables: st
         "image": f"oci-archive:{archive}.tar",
         "env": [{"name": key, "value": value} for key, value in variables.items()],
         "ports": [] if port is None else [{"containerPort": port}],
-        "resources": {"limits": {"cpu": "50m", "memory": "32Mi", "ephemeral-storage": "32Mi"}},
+        "resources": {"limits": {"cpu": "100m", "memory": "32Mi", "ephemeral-storage": "32Mi"}},
     }
 
 

@@ -73,6 +73,7 @@ class ProviderPeer:
         self.statement = None
         self.stop_after_chunks = None
         self.phase, self.runway, self.accrued = "serving", 3600, 5
+        self.generation = 1
 
     def reboot(self):
         """Every key is another one; what was accepted waits. Serve it again afterwards."""
@@ -216,6 +217,11 @@ class ProviderPeer:
 
     async def _provision(self, request, answers):
         bundle = decode(request.body, Bundle)
+        if request.generation <= self.generation:
+            raise Refused(f"{request.generation} came after {self.generation}", rule="generation")
+        self.generation = request.generation
+        if self.phase != "serving" or self.statement is None:
+            self.phase = "starting"
         self.bundles.append(bundle)
         blobs = {blob.blob_id: blob for image in bundle.images for blob in image.blobs}
         self.wanted = blobs
@@ -233,6 +239,8 @@ class ProviderPeer:
         if "crashes" in self.faults:
             if "keeps-money" not in self.faults:
                 await self.chain.release(self.owner_key, [request.ref])
+            if self.phase == "starting":
+                self.phase = "failed"
             raise Refused("hello: CrashLoopBackOff: exit code 1", rule="start")
         if "hangs-up-late" in self.faults:
             await answers.stream.reset()
@@ -288,11 +296,14 @@ class ProviderPeer:
         assert hashlib.sha256(b"".join(have)).hexdigest() == blob.digest.removeprefix("sha256:")
 
     async def _status(self, request, answers):
+        if "tells-nothing" in self.faults:
+            await answers.stream.reset()
+            raise NetworkFailure("as a test asked")
         channel = await self.chain.channel(self.owner, request.ref.channel)
         status = PodStatus(
             phase=self.phase,
             reason="",
-            generation=1,
+            generation=self.generation,
             replicas=1,
             ready=1,
             statement=self.statement,
@@ -316,6 +327,7 @@ class ProviderPeer:
     async def _delete(self, request, answers):
         if "keeps-money" not in self.faults:
             await self.chain.release(self.owner_key, [request.ref])
+        self.phase = "gone"
         if "hangs-up-late" in self.faults:
             await answers.stream.reset()
             return

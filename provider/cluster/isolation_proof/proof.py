@@ -223,7 +223,7 @@ def _listener(namespace: str, image: str) -> dict[str, Any]:
 
 
 def _caller(namespace: str, image: str, address: str) -> dict[str, Any]:
-    called = f"{PROGRAM} nc -w {_ANSWER_LIMIT_S} {address} {_PORT} < /dev/null 2> /dev/null"  # its own words are no calls
+    called = f"{PROGRAM} nc -w {_ANSWER_LIMIT_S} {address} {_PORT} < /dev/null 2> /dev/null"
     call = f"n=$((n+1)); if {called}; then echo $n open; else echo $n shut; fi"
     loop = f"n=0; while :; do {call}; {PROGRAM} usleep 100000; done"
     return _pod(namespace, "caller", image, ["sh", "-c", loop])

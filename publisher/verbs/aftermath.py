@@ -28,7 +28,7 @@ from trustedpods.publisher.market.session import Session
 from trustedpods.publisher.payment.refund import Kept
 from trustedpods.publisher.state.pod_lock import pod_lock
 
-ASK_LIMIT_S = 20.0
+ASK_LIMIT_S = 10.0
 """For a provider to say what is there, dialled once more where the line is gone."""
 
 

@@ -209,8 +209,8 @@ class Settlement:
         up_to = metering.horizon(observed, head.time, running=running, pending_since=pending)
         release = channel.id in self._closing and not running
         period = metering.count(book, channel.up_to, up_to)
-        usage = period.usage
-        if period.excess_s > metering.LONGEST_OVERLAP_S:
+        usage, terms = period.usage, self._doors.config.terms
+        if period.excess_s > metering.longest_overlap(max(terms.start_limit_s, terms.max_start_s)):
             text = "%#x: more replicas than may run, for %d s; only scale.max are billed"
             _log.error(text, channel.id, period.excess_s)
         if release and not self._closing[channel.id]:
@@ -241,7 +241,7 @@ class Settlement:
         domain = Domain.of_payments(market.chain_id, payments)
         signed = await trio.to_thread.run_sync(sign_usage, self._doors.keys.meter, domain, unsigned)
         now = self._doors.now()
-        lives = {cut.channel: self._record(cut.channel).namespace for cut in cuts}
+        lives = {cut.channel: self._record(cut.channel).life for cut in cuts}
         await self._doors.store.write(
             claims.save_claim, root, signed.to_json().encode(), cuts, proofs, lives, now
         )

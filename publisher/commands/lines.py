@@ -4,11 +4,13 @@
 from datetime import UTC, datetime
 
 from trustedpods.protocol.ids import channel_hex
+from trustedpods.protocol.messages.pod import PodFailure
 from trustedpods.publisher.core.money import Token, duration_text
 from trustedpods.publisher.core.trust import trust_text
 from trustedpods.publisher.output.evidence_text import evidence_text
 from trustedpods.publisher.output.terminal import table
 from trustedpods.publisher.results.attested import AttestResult
+from trustedpods.publisher.results.estimated import EstimatedOffer, EstimateResult
 from trustedpods.publisher.results.money import BalanceResult, ChannelBalance, FundResult
 from trustedpods.publisher.results.pods import AuditResult, BillResult, StatusResult, VisitedPod
 from trustedpods.publisher.results.providers import ListedProvider, ProvidersResult, VerifiedMachine
@@ -32,7 +34,8 @@ def status_lines(result: StatusResult) -> list[str]:
         f"{pod.name}  {result.phase}{reason}",
         f"provider  {pod.channel.provider.name} [{_trust(pod.machine)}]",
         *_attested(pod),
-        f"replicas  {result.ready} ready of {result.replicas}",
+        f"replicas  {result.ready} ready of {result.replicas}, version {result.version}",
+        *_failure(result.failure),
     ]
     if confirmed is not None:
         lines += [f"endpoint  {endpoint.url}" for endpoint in confirmed.endpoints]
@@ -51,6 +54,19 @@ def _trust(machine: VerifiedMachine) -> str:
 def _attested(pod: VisitedPod) -> list[str]:
     attested = pod.attested
     return [f"attested  {moment(attested.at)} against {attested.label or attested.policy or 'built-in'}"]
+
+
+def _failure(failure: PodFailure | None) -> list[str]:
+    """Why it does not start: how it ended, what it wrote last, when it is tried again."""
+    if failure is None:
+        return []
+    lines = [f"failing   {failure.reason} ({failure.tries} in a row)"]
+    if failure.exit_code is not None or failure.ended_at:
+        code = "?" if failure.exit_code is None else failure.exit_code
+        lines.append(f"last end  {failure.container}: exit code {code} at {moment(failure.ended_at)}")
+    lines += [f"          | {line}" for line in failure.lines.splitlines()]
+    by = "by itself" if failure.by_itself else "with the first request then"
+    return [*lines, f"next try  {moment(failure.next_try_at)}, {by}"]
 
 
 def _money(result: StatusResult) -> list[str]:
@@ -181,6 +197,30 @@ def provider_lines(result: ProvidersResult) -> list[str]:
     if any(one.trust == "open" for one in result.providers):
         notes.append("OPEN: the provider's operator can read the pods that run there.")
     return [*table(header, rows), f"(in {result.token.symbol})", *([""] if notes else []), *notes]
+
+
+def estimate_lines(result: EstimateResult) -> list[str]:
+    """What the pod costs at each provider, cheapest first; below it who was left out, and why."""
+    header = ("PROVIDER", "CLASS", "REGION", "ASLEEP/H", "AWAKE/H", "FULL/H", "FULL/DAY", "DEPOSIT")
+    rows = [_estimate_row(offer, result.token) for offer in result.offers]
+    size = (
+        f"pod {result.pod}: {result.min_replicas} to {result.max_replicas} replicas, "
+        f"images {result.image_bytes / 1e6:.1f} MB packed and unpacked"
+    )
+    left_out = [f"{out.provider.name}: left out: {out.reason}" for out in result.left_out]
+    return [size, *table(header, rows), f"(in {result.token.symbol}, without traffic)", *left_out]
+
+
+def _estimate_row(offer: EstimatedOffer, token: Token) -> tuple[str, ...]:
+    cost = offer.cost
+    prices = (cost.asleep_hour, cost.awake_hour, cost.peak_hour, cost.peak_day)
+    return (
+        offer.provider.name,
+        "OPEN" if offer.trust == "open" else offer.trust,
+        offer.provider.region,
+        *(rounded(token.number(price)) for price in prices),
+        token.number(offer.deposit),
+    )
 
 
 def _provider_row(one: ListedProvider, token: Token) -> tuple[str, ...]:

@@ -75,12 +75,13 @@ def newer_won(error: TrustedPodsError, told: Told | None, mine: Collection[int])
 def may_give_notice(told: Told | None, mine: Collection[int], error: TrustedPodsError | None) -> bool:
     """Whether a channel that this run opened may be given notice after *error*; None: a removal went well.
 
-    Where nothing of the name serves; or where it is this run's own and does not serve, or serves by the
+    Where nothing of the name serves; or where it is this run's own and never served, or serves by the
     word of a provider that broke the protocol.
     """
     found = whose(told, mine)
     if found is Whose.OURS and told is not None:
-        return told.phase != "serving" or isinstance(error, RemoteProtocolError)
+        never = told.served is None and told.phase != "serving"
+        return never or isinstance(error, RemoteProtocolError)
     return found is Whose.NOBODYS
 
 

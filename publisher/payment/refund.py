@@ -44,10 +44,14 @@ async def rescue(
     error: TrustedPodsError,
     journal: Journal,
     why_kept: WhyKept,
+    *,
+    in_use: bool | None = False,
 ) -> DepositOutcome:
     """After a deploy failed with *error*: see to it that the money comes back; say how and when.
 
     Notice is given only where *why_kept* knows of nothing against it.
+    *in_use*: an earlier version of the pod is paid by the channel that was there before, None where that
+    is not known. Then nothing is said that would end it.
     """
     if not (payment.there or payment.ours):
         return DepositOutcome("untouched")
@@ -57,7 +61,7 @@ async def rescue(
             journal.event("no-channel", "no channel was opened, as far as the chain tells")
             return DepositOutcome("untouched")
         if not payment.ours:
-            return await _as_it_stands(account, payment.ref, name, journal)
+            return await _as_it_stands(account, payment.ref, name, journal, in_use=in_use)
         wait_s = SILENT_WAIT_S if silent else RELEASE_WAIT_S
         return await get_back(account, payment.ref, name, journal, why_kept, wait_s)
     except NetworkFailure as failure:
@@ -91,10 +95,16 @@ async def find_out(account: MarketAccount, ref: PodRef, name: str, journal: Jour
 
 
 async def _as_it_stands(
-    account: MarketAccount, ref: PodRef, name: str, journal: Journal, kept: Kept | None = None
+    account: MarketAccount,
+    ref: PodRef,
+    name: str,
+    journal: Journal,
+    kept: Kept | None = None,
+    *,
+    in_use: bool | None = False,
 ) -> DepositOutcome:
     """Nothing is to be done about a channel: say what became of it, and why it is *kept*."""
-    if await wait_released(account, ref, UNSURE_WAIT_S, journal):
+    if in_use is False and await wait_released(account, ref, UNSURE_WAIT_S, journal):
         return await refunded(account, ref, journal)
     current = await channel.look(account, ref)
     if current is None:
@@ -103,7 +113,8 @@ async def _as_it_stands(
         return await give_notice(account, ref, name, journal)  # it runs already: this only says until when
     left = account.token.text(current.left)
     why = "" if kept is None else f": {kept.why}"
-    how = f"; `trustedpods close {name}` gets it back" if kept is None or kept.close else ""
+    advised = in_use is False and (kept is None or kept.close)
+    how = f"; `trustedpods close {name}` gets it back" if advised else ""
     journal.event("kept", f"the pod's channel keeps its {left}{why}{how}")
     return DepositOutcome("open", left=current.left)
 

@@ -7,13 +7,12 @@ pod's name, blobs are met by their ids, and the provider keeps what it has.
 
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import trio
 
 from trustedpods.contracts.registry_rows import RegistryRow
-from trustedpods.contracts.terms import MAX_DEPOSIT
-from trustedpods.protocol.errors import InsufficientFunds, Refused, TrustedPodsError
+from trustedpods.protocol.errors import InsufficientFunds, NetworkFailure, Refused, TrustedPodsError
 from trustedpods.protocol.ids import address_from_bytes, channel_hex
 from trustedpods.protocol.net import Host, open_host
 from trustedpods.publisher.attestation.policies import policy_for, policy_name
@@ -28,7 +27,7 @@ from trustedpods.publisher.core.cost import (
 )
 from trustedpods.publisher.core.deploy import admit_body
 from trustedpods.publisher.core.money import Funding
-from trustedpods.publisher.core.select import Choice, Requirements, Selection, select
+from trustedpods.publisher.core.select import Choice, Requirements, Selection, requirements_of, select
 from trustedpods.publisher.delivery import report
 from trustedpods.publisher.images.oci import VerifiedBlob
 from trustedpods.publisher.journal import Journal, Step
@@ -118,10 +117,7 @@ class Deploy:
             return await stack.enter_async_context(reaching)
         except TrustedPodsError as error:
             if self._lives_there and error.hint is None:
-                error.hint = (
-                    f"the pod lives there; `trustedpods close {self._pod.name}` gets its deposit back, "
-                    "then deploy looks elsewhere"
-                )
+                error.hint = _unchanged(self._pod.name, answered=not isinstance(error, NetworkFailure))
             raise
 
     def _select(self, rows: Sequence[RegistryRow], known: Sequence[PodLocation], step: Step) -> Selection:
@@ -148,18 +144,11 @@ class Deploy:
         return selection
 
     def _requirements(self, choice: Choice | None, *, paid: bool) -> Requirements:
-        spec, token = self._pod.manifest.spec, self._account.token
-        limit = spec.payment.max_cost_per_day
-        units = None if limit is None else token.units(limit, "payment.maxCostPerDay")
-        return Requirements(
-            shape=self._shape,
-            trust=spec.trust,
-            token_address=self._account.market.file.token,
-            token=token,
-            funding=None if paid else self._funding,
-            max_cost_per_day=None if units is None else min(units, MAX_DEPOSIT),
-            choice=choice,
+        market, pod = self._account.market, self._pod
+        wanted = requirements_of(
+            pod.manifest, pod.image_bytes, market.file.token, market.token, self._options.funding, choice
         )
+        return replace(wanted, funding=None) if paid else wanted
 
     @property
     def _shape(self) -> Shape:
@@ -167,10 +156,7 @@ class Deploy:
 
     @property
     def _funding(self) -> Funding | None:
-        if self._options.funding is not None:
-            return self._options.funding
-        deposit = self._pod.manifest.spec.payment.deposit
-        return None if deposit is None else Funding(amount=deposit)
+        return self._requirements(None, paid=False).funding
 
     def _reach(
         self, host: Host, selection: Selection, known: Sequence[PodLocation], step: Step
@@ -259,3 +245,15 @@ class Deploy:
             self._journal.event(
                 "cap", f"maxCostPerDay pays for {replicas} of {most} replicas at once, or some more"
             )
+
+
+def _unchanged(name: str, *, answered: bool) -> str:
+    """Of a pod whose provider did not take the update: whatever ran there was not touched."""
+    if answered:
+        return (
+            f"nothing was changed: the version before is still in place, `trustedpods status {name}` shows it"
+        )
+    return (
+        f"nothing was changed: the pod lives there, `trustedpods status {name}` says whether it serves; only "
+        f"if its provider is gone for good, `trustedpods close {name}` ends it and gets its deposit back"
+    )

@@ -74,6 +74,7 @@ class ProviderPeer:
         self.stop_after_chunks = None
         self.phase, self.runway, self.accrued = "serving", 3600, 5
         self.generation = 1
+        self.version, self.coming = 0, []
 
     def reboot(self):
         """Every key is another one; what was accepted waits. Serve it again afterwards."""
@@ -219,6 +220,8 @@ class ProviderPeer:
         bundle = decode(request.body, Bundle)
         if request.generation <= self.generation:
             raise Refused(f"{request.generation} came after {self.generation}", rule="generation")
+        if "full" in self.faults:
+            raise Refused("cpu: 100m wanted, 0m free", rule="capacity-cpu")
         self.generation = request.generation
         if self.phase != "serving" or self.statement is None:
             self.phase = "starting"
@@ -237,10 +240,10 @@ class ProviderPeer:
 
     async def _outcome(self, request, answers, bundle, channel):
         if "crashes" in self.faults:
+            if not self.version:
+                self.phase = "failed"
             if "keeps-money" not in self.faults:
                 await self.chain.release(self.owner_key, [request.ref])
-            if self.phase == "starting":
-                self.phase = "failed"
             raise Refused("hello: CrashLoopBackOff: exit code 1", rule="start")
         if "hangs-up-late" in self.faults:
             await answers.stream.reset()
@@ -260,6 +263,7 @@ class ProviderPeer:
         )
         key = Ed25519PrivateKey.generate() if "statement-by-other-key" in self.faults else self.reply_key
         self.statement, self.phase = sign_statement(key, statement), "serving"
+        self.version += 1
         await answers.send(self.statement, final=True)
 
     def _missing(self):
@@ -301,7 +305,8 @@ class ProviderPeer:
             raise NetworkFailure("as a test asked")
         channel = await self.chain.channel(self.owner, request.ref.channel)
         status = PodStatus(
-            phase=self.phase,
+            phase=self.coming.pop(0) if self.coming else self.phase,
+            version=self.version,
             reason="",
             generation=self.generation,
             replicas=1,

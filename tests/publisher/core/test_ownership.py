@@ -29,6 +29,7 @@ REFUSED, SILENT, LIED = Refused("no"), NetworkFailure("gone"), RemoteProtocolErr
         (Told("failed", 5), Whose.NOBODYS, True, True, True),
         (Told("starting", 5), Whose.OURS, True, True, True),
         (Told("serving", 5, 5), Whose.OURS, False, False, True),
+        (Told("failing", 5, 5), Whose.OURS, False, False, True),
         (Told("importing", 5, 3), Whose.OTHERS, False, False, False),
         (Told("serving", 5, 3), Whose.OTHERS, False, False, False),
         (Told("serving", 3, 3), Whose.OTHERS, False, False, False),

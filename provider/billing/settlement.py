@@ -208,13 +208,11 @@ class Settlement:
         pending = self._meter.pending_since(channel.id)
         up_to = metering.horizon(observed, head.time, running=running, pending_since=pending)
         release = channel.id in self._closing and not running
-        usage = metering.usage(book, channel.up_to, up_to)
-        excess = metering.longest_excess(book, channel.up_to, up_to)
-        terms = self._doors.config.terms
-        if excess > metering.longest_overlap(max(terms.start_limit_s, terms.max_start_s)):
-            _log.error(
-                "%#x: more replicas than may run, for %d s; only scale.max are billed", channel.id, excess
-            )
+        period = metering.count(book, channel.up_to, up_to)
+        usage, terms = period.usage, self._doors.config.terms
+        if period.excess_s > metering.longest_overlap(max(terms.start_limit_s, terms.max_start_s)):
+            text = "%#x: more replicas than may run, for %d s; only scale.max are billed"
+            _log.error(text, channel.id, period.excess_s)
         if release and not self._closing[channel.id]:
             usage = type(usage)()
         return settlement.ClaimCandidate(

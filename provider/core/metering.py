@@ -109,10 +109,28 @@ def overlap(started: UnixSeconds, ended: UnixSeconds | None, from_: UnixSeconds,
     return max(0, end - max(started, from_))
 
 
+@dataclass(frozen=True, slots=True)
+class Period:
+    """What a pod used in a period, each quantity within what a claim can carry.
+
+    `excess_s`: the longest time without a break in which replicas exceeded the ceiling, in seconds.
+    """
+
+    usage: Usage
+    excess_s: int
+
+
 def usage(ledger: Ledger, from_: UnixSeconds, up_to: UnixSeconds) -> Usage:
-    """Usage in [from_, up_to), each quantity within what a claim can carry."""
-    cpu = memory = storage = 0
+    """Usage in [from_, up_to)."""
+    return count(ledger, from_, up_to).usage
+
+
+def count(ledger: Ledger, from_: UnixSeconds, up_to: UnixSeconds) -> Period:
+    """What was used in [from_, up_to), and whether more ran than may, in one walk."""
+    cpu = memory = storage = longest = current = 0
     for stretch in stretches(ledger, from_, up_to):
+        current = current + stretch.seconds if stretch.billed != stretch.reserved else 0
+        longest = max(longest, current)
         cpu += stretch.billed.cpu_milli * stretch.seconds
         memory += stretch.billed.memory_mib * stretch.seconds
         storage += stretch.billed.scratch_mib * stretch.seconds
@@ -121,7 +139,8 @@ def usage(ledger: Ledger, from_: UnixSeconds, up_to: UnixSeconds) -> Usage:
     before, after = _total(ledger.traffic, from_), _total(ledger.traffic, up_to)
     egress = after.egress_bytes // KIB - before.egress_bytes // KIB
     ingress = after.ingress_bytes // KIB - before.ingress_bytes // KIB
-    return Usage(*(min(quantity, MAX_QUANTITY) for quantity in (cpu, memory, storage, egress, ingress)))
+    quantities = (min(quantity, MAX_QUANTITY) for quantity in (cpu, memory, storage, egress, ingress))
+    return Period(Usage(*quantities), longest)
 
 
 def stretches(ledger: Ledger, from_: UnixSeconds, up_to: UnixSeconds) -> Iterator[Stretch]:
@@ -146,15 +165,6 @@ def ceiling_at(ceilings: Sequence[Ceiling], at: UnixSeconds) -> Ceiling | None:
     """The one that holds at *at*; None where there is none at all."""
     place = bisect_right(ceilings, at, key=lambda ceiling: ceiling.since)
     return ceilings[max(0, place - 1)] if ceilings else None
-
-
-def longest_excess(ledger: Ledger, from_: UnixSeconds, up_to: UnixSeconds) -> int:
-    """Seconds of the longest time without a break in which replicas exceeded the ceiling."""
-    longest = current = 0
-    for stretch in stretches(ledger, from_, up_to):
-        current = current + stretch.seconds if stretch.billed != stretch.reserved else 0
-        longest = max(longest, current)
-    return longest
 
 
 def _total(traffic: Iterable[TrafficTotal], at: UnixSeconds) -> TrafficTotal:

@@ -109,9 +109,9 @@ class Run:
 
     def finish(self, work: Callable[[], Awaitable[R]], lines: Callable[[R], Sequence[str]]) -> R:
         """Run *work* under trio and print its result, as *lines* or as JSON; exit when it fails."""
-        import trio
+        from trustedpods.publisher.commands import interrupts
 
-        return self.guard(lambda: trio.run(work), lines)
+        return self.guard(lambda: interrupts.run(work), lines)
 
     def guard(
         self,

@@ -54,7 +54,7 @@ class ProvisionConversation:
         self._bundle = bundle
         self._pieces = pieces
         self._journal = journal
-        self._generation = next_generation()
+        self.generation = next_generation()
         self.traffic = Traffic()
         self._needs: Needs | None = None
         self._needed, self._paid, self._sent = trio.Event(), trio.Event(), trio.Event()
@@ -69,14 +69,14 @@ class ProvisionConversation:
             nursery.start_soon(self._send)
             nursery.start_soon(self._create)
             async with self._session.converse(
-                "provision", self._ref, self._bundle, self._generation
+                "provision", self._ref, self._bundle, self.generation
             ) as conversation:
                 signed = await self._read(conversation)
             await self._paid.wait()
             nursery.cancel_scope.cancel()
         with self._journal.step("confirm"):
             statement = self._verify(signed)
-        return Confirmed(statement, self.traffic, self._generation)
+        return Confirmed(statement, self.traffic, self.generation)
 
     async def _pay(self, pay: Callable[[Step], Awaitable[None]]) -> None:
         with self._journal.step("channel") as step:
@@ -104,7 +104,7 @@ class ProvisionConversation:
             total = sum(piece.ref.size for piece, _ in work)
             meter = Meter("images", total, self._journal.show)
             try:
-                await upload(self._session, self._ref, self._generation, work, meter.add, self.traffic)
+                await upload(self._session, self._ref, self.generation, work, meter.add, self.traffic)
             finally:
                 step.facts |= sent_json(self.traffic.so_far())
         self._sent.set()
@@ -122,7 +122,7 @@ class ProvisionConversation:
         images = {image.name: image.blobs[0].digest for image in self._bundle.images}
         checks = {
             "channel": statement.channel == self._ref.channel.to_bytes(CHANNEL_ID_BITS // 8, "big"),
-            "generation": statement.generation <= self._generation,
+            "generation": statement.generation <= self.generation,
             "images": statement.images == images,
             "terms": Terms.unpack(statement.terms) == self._terms,
             "meter": statement.meter == self._session.binding.meter,

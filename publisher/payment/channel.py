@@ -27,8 +27,8 @@ class ChannelPayment:
 
     `there` says that it was open before this run or is known to have been opened by it, `ours`
     that this run opened it (or tried to: what became of that may not be known) or took its notice
-    back. `raised` are the terms of a channel that was there, with the cap that the pod asks for now;
-    None where that is not higher.
+    back. `life` is the transaction that opened it, where this run knows that. `raised` are the terms of
+    a channel that was there, with the cap that the pod asks for now; None where that is not higher.
     """
 
     ref: PodRef
@@ -38,6 +38,7 @@ class ChannelPayment:
     there: bool = False
     ours: bool = False
     raised: Terms | None = None
+    life: bytes | None = None
 
 
 async def check_funds(account: MarketAccount, amount: TokenUnits) -> None:
@@ -90,7 +91,7 @@ async def _open(
         if error.rule != "Live":
             raise
         return await look(account, payment.ref)
-    payment.there = True
+    payment.there, payment.life = True, receipt.tx_hash
     facts = transaction_json(MinedTransaction.of(receipt))
     step.facts |= {"opened": True, "deposit": account.token.number(payment.amount), **facts}
     text = f"paid {account.token.text(payment.amount)} into a new channel (gas {receipt.gas_used})"

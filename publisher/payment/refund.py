@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Getting a deposit back: by the provider's release, else by notice."""
 
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
 import trio
 
 from trustedpods.protocol.errors import NetworkFailure, Refused, TrustedPodsError
@@ -22,17 +25,31 @@ UNSURE_WAIT_S = 5.0
 """The same for a channel of an earlier run: an update that failed leaves it to the pod that runs."""
 
 
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """Why a channel is left alone; `close`: the owner may want to give notice himself."""
+
+    why: str
+    close: bool
+
+
+WhyKept = Callable[[], Awaitable[Kept | None]]
+"""Asks anew whether the channel is to be left alone; None where it may be given notice."""
+
+
 async def rescue(
     account: MarketAccount,
     payment: channel.ChannelPayment,
     name: str,
     error: TrustedPodsError,
     journal: Journal,
+    why_kept: WhyKept,
     *,
     in_use: bool | None = False,
 ) -> DepositOutcome:
     """After a deploy failed with *error*: see to it that the money comes back; say how and when.
 
+    Notice is given only where *why_kept* knows of nothing against it.
     *in_use*: an earlier version of the pod is paid by the channel that was there before, None where that
     is not known. Then nothing is said that would end it.
     """
@@ -45,15 +62,27 @@ async def rescue(
             return DepositOutcome("untouched")
         if not payment.ours:
             return await _as_it_stands(account, payment.ref, name, journal, in_use=in_use)
-        if await wait_released(account, payment.ref, SILENT_WAIT_S if silent else RELEASE_WAIT_S, journal):
-            return await refunded(account, payment.ref, journal)
-        return await give_notice(account, payment.ref, name, journal)
+        wait_s = SILENT_WAIT_S if silent else RELEASE_WAIT_S
+        return await get_back(account, payment.ref, name, journal, why_kept, wait_s)
     except NetworkFailure as failure:
         journal.show.warning(
             f"the channel holds the deposit still and the chain does not answer ({failure.what}); "
             f"run `trustedpods close {name}` later"
         )
         return DepositOutcome("unknown")
+
+
+async def get_back(
+    account: MarketAccount, ref: PodRef, name: str, journal: Journal, why_kept: WhyKept, wait_s: float
+) -> DepositOutcome:
+    """Wait *wait_s* for the provider's release, then give notice; neither where the channel is to be kept."""
+    if kept := await why_kept():
+        return await _as_it_stands(account, ref, name, journal, kept)
+    if await wait_released(account, ref, wait_s, journal):
+        return await refunded(account, ref, journal)
+    if kept := await why_kept():  # somebody may have come meanwhile
+        return await _as_it_stands(account, ref, name, journal, kept)
+    return await give_notice(account, ref, name, journal)
 
 
 async def find_out(account: MarketAccount, ref: PodRef, name: str, journal: Journal) -> DepositOutcome:
@@ -66,9 +95,15 @@ async def find_out(account: MarketAccount, ref: PodRef, name: str, journal: Jour
 
 
 async def _as_it_stands(
-    account: MarketAccount, ref: PodRef, name: str, journal: Journal, *, in_use: bool | None = False
+    account: MarketAccount,
+    ref: PodRef,
+    name: str,
+    journal: Journal,
+    kept: Kept | None = None,
+    *,
+    in_use: bool | None = False,
 ) -> DepositOutcome:
-    """Nothing was paid in this run: say what became of a channel that was there before, if any."""
+    """Nothing is to be done about a channel: say what became of it, and why it is *kept*."""
     if in_use is False and await wait_released(account, ref, UNSURE_WAIT_S, journal):
         return await refunded(account, ref, journal)
     current = await channel.look(account, ref)
@@ -77,8 +112,10 @@ async def _as_it_stands(
     if current.unlock_at:
         return await give_notice(account, ref, name, journal)  # it runs already: this only says until when
     left = account.token.text(current.left)
-    how = f"; `trustedpods close {name}` gets it back" if in_use is False else ""
-    journal.event("kept", f"the pod's channel keeps its {left}{how}")
+    why = "" if kept is None else f": {kept.why}"
+    advised = in_use is False and (kept is None or kept.close)
+    how = f"; `trustedpods close {name}` gets it back" if advised else ""
+    journal.event("kept", f"the pod's channel keeps its {left}{why}{how}")
     return DepositOutcome("open", left=current.left)
 
 

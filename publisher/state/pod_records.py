@@ -55,8 +55,9 @@ class PodRecord(BaseModel):
 
     `policy` is the name or absolute path of the policy that holds for it, None for the market's own;
     `label` names the policy of the last attestation with its digest. `boot` and `meter` are the last
-    attested ones, `holder` is the boot that confirmed the bundle. `refused` is what did not verify
-    since then, empty when all is well. `paid_day` and `paid` are what `watch` topped up that day (UTC).
+    attested ones, `holder` is the boot that confirmed the bundle, `generation` the last request of this
+    client that changed the pod: a later one at the provider came from elsewhere. `refused` is what did not
+    verify since then, empty when all is well. `paid_day` and `paid` are what `watch` topped up that day.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
@@ -74,6 +75,7 @@ class PodRecord(BaseModel):
     shape: ShapeRecord | None
     boot: _Hex32 | None = None
     holder: _Hex32 | None = None
+    generation: int | None = None
     meter: _Address | None = None
     simulated: bool = False
     label: str = ""

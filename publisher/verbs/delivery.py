@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Pay and send, through outages; and when it comes to nothing, get the money back."""
 
-from collections.abc import Mapping
-from contextlib import AsyncExitStack, suppress
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from functools import partial
 
 import trio
 
@@ -28,6 +29,7 @@ from trustedpods.publisher.pod import Pod
 from trustedpods.publisher.results.confirmed import ConfirmedPod
 from trustedpods.publisher.results.deployed import AfterUpdate, DeployProgress
 from trustedpods.publisher.results.validated import update_way
+from trustedpods.publisher.verbs.aftermath import Aftermath
 from trustedpods.publisher.visits import records, release
 
 MAX_OUTAGES = 5
@@ -61,6 +63,7 @@ class Delivery:
         self._location = location
         self._journal = journal
         self._traffic = Traffic()
+        self._generations: set[int] = set()
         self._bundle = make_bundle(pod, account.publisher)
         self._verified = verified
 
@@ -83,22 +86,49 @@ class Delivery:
             if self._location.channel is not None and self._location.channel.unlock_at:
                 await channel.cancel_notice(self._account, self._payment, self._journal)
             confirmed = await self._persist(host, session)
-            self._remember_holder()
+            self._remember_holder(confirmed)
         except TrustedPodsError as error:
             error.where = error.where or provider_name(self._location.row)
-            stands: bool | None = False
-            if update:
-                after = await self._after_update(host, session, error, before)
-                self._progress.serves, stands = after, after.stands
-                error.hint = f"{after.text}; {error.hint}" if error.hint else after.text
+            after = self._aftermath(host, session)
+            await after.ask()
+            lost = after.lost(error, name)
+            stands: bool | None = False if lost is None else None
+            if update and lost is None:
+                serves = await self._after_update(host, session, error, before)
+                self._progress.serves, stands = serves, serves.stands
+                error.hint = f"{serves.text}; {error.hint}" if error.hint else serves.text
+                await after.ask()
+            kept = partial(after.kept, error)
             self._progress.money = await refund.rescue(
-                self._account, self._payment, name, error, self._journal, in_use=stands
+                self._account, self._payment, name, error, self._journal, kept, in_use=stands
             )
+            self._remember_generation(after)
+            if lost is not None:
+                raise lost from error
             raise
         self._keep_bundle()
         self._progress.confirmed = ConfirmedPod.of(confirmed.statement)
         for endpoint in confirmed.statement.endpoints:
             self._journal.event("serving", f"{name} serves at {endpoint.url}", url=endpoint.url)
+
+    def _aftermath(self, host: Host, session: Session) -> Aftermath:
+        """Asks what is there now; the provider is dialled once more where *session* is gone."""
+
+        @asynccontextmanager
+        async def redial() -> AsyncIterator[Session]:
+            row = await self._row(session.row)
+            async with open_session(host, self._account.publisher, row, self._policy) as again:
+                yield again
+
+        return Aftermath(
+            self._account, self._location.ref, session, self._generations, self._payment.life, redial
+        )
+
+    def _remember_generation(self, after: Aftermath) -> None:
+        """A request of ours that failed was the last word all the same: no other client's came after it."""
+        record = records.load(channel_hex(self._location.ref.channel), self._journal)
+        if record is not None and after.told is not None and after.told.generation in self._generations:
+            records.keep(record.model_copy(update={"generation": after.told.generation}), self._journal)
 
     def _tell_stop(self) -> None:
         """Two versions may not write one volume: such an update has a gap."""
@@ -128,11 +158,12 @@ class Delivery:
         except BadInput as error:
             self._journal.show.warning(f"{error}; after a reboot of the provider deploy again by hand")
 
-    def _remember_holder(self) -> None:
+    def _remember_holder(self, confirmed: Confirmed) -> None:
         """The boot that holds the bundle, so that a later visit sees when it is another one."""
         record = records.load(channel_hex(self._location.ref.channel), self._journal)
         if record is not None:
-            changed = {"holder": self._boot.hex(), "meter": self._payment.meter}
+            generation = confirmed.statement.generation
+            changed = {"holder": self._boot.hex(), "meter": self._payment.meter, "generation": generation}
             records.keep(record.model_copy(update=changed), self._journal)
 
     async def _persist(self, host: Host, session: Session) -> Confirmed:
@@ -169,6 +200,7 @@ class Delivery:
         provisioning = ProvisionConversation(
             session, self._location.ref, self._bundle, self._find_pieces, terms, self._journal
         )
+        self._generations.add(provisioning.generation)
         try:
             return await provisioning.run(pay)
         finally:

@@ -41,6 +41,7 @@ from trustedpods.publisher.pod import Pod, verify_images
 from trustedpods.publisher.results.deployed import ChosenProvider, DeployProgress, DeployResult
 from trustedpods.publisher.results.providers import ProviderId
 from trustedpods.publisher.state.names import remember_name
+from trustedpods.publisher.verbs.aftermath import alone
 from trustedpods.publisher.verbs.delivery import Delivery
 from trustedpods.publisher.visits import records
 
@@ -71,7 +72,8 @@ async def deploy(
     journal.event("manifest", f"{pod.name}: {report.pod_line(pod)}")
     with journal.step("verify"):
         verified = await trio.to_thread.run_sync(verify_images, pod)
-    await Deploy(options, account, pod, verified, progress, journal).run()
+    with alone(account, pod.name, "deploy"):
+        await Deploy(options, account, pod, verified, progress, journal).run()
     return progress.result()
 
 

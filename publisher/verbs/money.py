@@ -8,7 +8,7 @@ import trio
 
 from trustedpods.contracts.records import Channel, OpenedChannel
 from trustedpods.contracts.terms import DAY_S, MAX_DEPOSIT
-from trustedpods.protocol.errors import BadInput, Refused
+from trustedpods.protocol.errors import BadInput, Locked, Refused
 from trustedpods.protocol.ids import channel_hex
 from trustedpods.protocol.messages.provider import LeastTerms
 from trustedpods.protocol.units import TokenUnits
@@ -33,6 +33,7 @@ from trustedpods.publisher.results.money import (
 )
 from trustedpods.publisher.results.providers import ProviderId
 from trustedpods.publisher.state.names import known_names
+from trustedpods.publisher.verbs.aftermath import alone
 
 
 def top_up_amount(
@@ -86,11 +87,12 @@ async def close(
     Every channel under the pod's name is taken, as a failed deploy may have left one elsewhere.
     When it raises, *progress* has those that were seen to.
     """
-    location, others = await find_pod(account, name, everywhere=True)
-    progress.pod, progress.token = name, account.token
-    for one in (location, *others):
-        outcome = await _close(account, one, name, wait, journal)
-        progress.channels.append(ClosedChannel(ProviderId.of(one.row), one.ref.channel, outcome))
+    with alone(account, name, "close"):
+        location, others = await find_pod(account, name, everywhere=True)
+        progress.pod, progress.token = name, account.token
+        for one in (location, *others):
+            outcome = await _close(account, one, name, wait, journal)
+            progress.channels.append(ClosedChannel(ProviderId.of(one.row), one.ref.channel, outcome))
     return CloseResult(name, account.token, tuple(progress.channels))
 
 
@@ -102,6 +104,12 @@ async def _close(
         current = await channel.look(account, location.ref)
         if current is None:
             return await refund.refunded(account, location.ref, journal)
+        if current.unlock_at == 0:  # a deploy took the notice back, or opened the channel anew
+            raise Locked(
+                f"a newer deploy of {name!r} took the channel, and its notice is gone",
+                rule="newer",
+                hint=f"`trustedpods status {name}` says what serves",
+            )
         head = await account.chain.head()
         if head.time >= current.unlock_at:
             return await _end(account, location, journal)

@@ -3,9 +3,10 @@
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 
 from trustedpods.protocol.errors import NetworkFailure, Refused, RemoteProtocolError, TrustedPodsError
-from trustedpods.protocol.ids import CHANNEL_ID_BITS, PodRef, channel_hex
+from trustedpods.protocol.ids import CHANNEL_ID_BITS, channel_hex
 from trustedpods.protocol.messages.base import Done, Progress
 from trustedpods.protocol.messages.pod import DeleteBody, LogLines, LogsBody, PodStatus, Statement
 from trustedpods.protocol.net import open_host
@@ -27,6 +28,7 @@ from trustedpods.publisher.results.pods import (
     StatusResult,
     VisitProgress,
 )
+from trustedpods.publisher.verbs.aftermath import Aftermath, alone, newer_is_locked
 from trustedpods.publisher.visits import records
 from trustedpods.publisher.visits.visit import Mend, Visit, enter, no_bundle
 
@@ -133,33 +135,43 @@ async def delete(
 
     When the provider fails in the middle, *progress* says where the deposit is.
     """
-    async with visit(account, name, progress, journal, mend="move") as visited:
-        ref = visited.location.ref
-        try:
-            await _remove(visited, journal)
-        except TrustedPodsError:
-            progress.money = await refund.find_out(account, ref, name, journal)
-            raise
-    journal.event("deleted", f"{name} is removed")
-    return DeleteResult(progress.visited(), await _get_back(account, ref, name, journal))
+    with alone(account, name, "delete"):
+        async with visit(account, name, progress, journal, mend="move") as visited:
+            ref, life = visited.location.ref, await _life(visited)
+            generation = next_generation()
+            try:
+                with newer_is_locked(name):
+                    await _remove(visited, generation, journal)
+            except TrustedPodsError:
+                progress.money = await refund.find_out(account, ref, name, journal)
+                raise
+            journal.event("deleted", f"{name} is removed")
+            after = Aftermath(account, ref, visited.session, {generation}, life)
+            return DeleteResult(progress.visited(), await _get_back(after, name, journal))
 
 
-async def _remove(visited: Visit, journal: Journal) -> None:
+async def _life(visited: Visit) -> bytes | None:
+    """The transaction that opened the channel, where the chain's node remembers it."""
+    ref = visited.location.ref
+    return (await visited.account.chain.channel_events(ref.owner, ref.channel)).open_tx
+
+
+async def _remove(visited: Visit, generation: int, journal: Journal) -> None:
     """Ask for the removal, and follow it to its end."""
     ref, body = visited.location.ref, DeleteBody()
-    async with visited.session.converse("delete", ref, body, next_generation()) as conversation:
+    async with visited.session.converse("delete", ref, body, generation) as conversation:
         while not conversation.finished:
             reply = await conversation.reply(Progress, Done, timeout=DELETE_TIMEOUT_S)
             if isinstance(reply, Progress):
                 journal.event(f"provider:{reply.step}", reply.text)
 
 
-async def _get_back(account: MarketAccount, ref: PodRef, name: str, journal: Journal) -> DepositOutcome:
-    """The deposit of a pod that is removed."""
+async def _get_back(after: Aftermath, name: str, journal: Journal) -> DepositOutcome:
+    """The deposit of a pod that is removed; a deploy that came meanwhile keeps it."""
     try:
-        if await refund.wait_released(account, ref, refund.RELEASE_WAIT_S, journal):
-            return await refund.refunded(account, ref, journal)
-        return await refund.give_notice(account, ref, name, journal)
+        return await refund.get_back(
+            after.account, after.ref, name, journal, partial(after.kept, None), refund.RELEASE_WAIT_S
+        )
     except NetworkFailure as failure:
         journal.show.warning(f"the pod is removed; the chain does not answer ({failure.what})")
         return DepositOutcome("unknown")

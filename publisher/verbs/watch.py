@@ -42,6 +42,7 @@ from trustedpods.publisher.results.errors import ErrorReport
 from trustedpods.publisher.results.money import DepositOutcome, MinedTransaction
 from trustedpods.publisher.results.watched import WatchedPod, WatchResult
 from trustedpods.publisher.state.pod_records import PodRecord
+from trustedpods.publisher.verbs.aftermath import alone
 from trustedpods.publisher.verbs.audit import examine
 from trustedpods.publisher.visits import records
 from trustedpods.publisher.visits.release import AWAITING_KEY
@@ -268,7 +269,7 @@ class _Look:
         if live is None:
             return
         visit.location = location = replace(location, channel=live)
-        shape = records.shape_of_record(visit.record)
+        shape = None if visit.changed_elsewhere(status) else records.shape_of_record(visit.record)
         examined = await examine(account, session, location, shape)
         lines = examined.bill.lines
         since = max(live.up_to, lines[-1].up_to if lines else live.up_to)
@@ -321,10 +322,10 @@ class _Look:
         """Only when the owner asked for it, and only for what cannot be an outage."""
         if not (self._options.unlock and self._findings.violated):
             return
+        name = self._findings.record.name
         try:
-            outcome = await refund.give_notice(
-                self._account, self._ref, self._findings.record.name, self._journal
-            )
+            with alone(self._account, name, "watch"):
+                outcome = await refund.give_notice(self._account, self._ref, name, self._journal)
         except TrustedPodsError as error:
             self._findings.problems.append(f"the deposit could not be unlocked: {error}")
             return

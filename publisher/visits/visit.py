@@ -42,6 +42,19 @@ class Visit:
         ref = self.location.ref
         return await self.session.ask("status", ref, StatusBody(), next_generation(), PodStatus)
 
+    def changed_elsewhere(self, status: PodStatus) -> bool:
+        """Whether another client with this key changed the pod after this one did."""
+        return self.record.generation is not None and status.generation > self.record.generation
+
+    def check_newest(self, status: PodStatus) -> None:
+        """Refused where the bundle that is kept here is older than what another client deployed."""
+        if self.changed_elsewhere(status):
+            raise Refused(
+                "the provider's machine was restarted, and another client deployed the pod after this one",
+                rule="no-bundle",
+                hint="`trustedpods watch` there releases it again, `trustedpods deploy FILE` anywhere",
+            )
+
     async def mend(self, how: Mend) -> list[str]:
         """After a reboot of the provider: what was done about it, as words for results.
 
@@ -66,8 +79,13 @@ class Visit:
         if self.location.live.unlock_at:
             return done  # its owner is taking the deposit back: a pod would be stopped at once
         if how == "release" and (moved or self.record.holder != boot):
-            if (await self.status()).phase == release.AWAITING_KEY:
-                await release.release(self.account, self.session, self.location, self.record, self.journal)
+            status = await self.status()
+            if status.phase == release.AWAITING_KEY:
+                self.check_newest(status)
+                confirmed = await release.release(
+                    self.account, self.session, self.location, self.record, self.journal
+                )
+                self.remember(generation=confirmed.statement.generation)
                 done.append("released")
             self.remember(holder=boot)
         return done

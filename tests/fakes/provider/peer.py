@@ -73,6 +73,7 @@ class ProviderPeer:
         self.statement = None
         self.stop_after_chunks = None
         self.phase, self.runway, self.accrued = "serving", 3600, 5
+        self.generation = 1
         self.version, self.coming = 0, []
 
     def reboot(self):
@@ -217,8 +218,13 @@ class ProviderPeer:
 
     async def _provision(self, request, answers):
         bundle = decode(request.body, Bundle)
+        if request.generation <= self.generation:
+            raise Refused(f"{request.generation} came after {self.generation}", rule="generation")
         if "full" in self.faults:
             raise Refused("cpu: 100m wanted, 0m free", rule="capacity-cpu")
+        self.generation = request.generation
+        if self.phase != "serving" or self.statement is None:
+            self.phase = "starting"
         self.bundles.append(bundle)
         blobs = {blob.blob_id: blob for image in bundle.images for blob in image.blobs}
         self.wanted = blobs
@@ -294,12 +300,15 @@ class ProviderPeer:
         assert hashlib.sha256(b"".join(have)).hexdigest() == blob.digest.removeprefix("sha256:")
 
     async def _status(self, request, answers):
+        if "tells-nothing" in self.faults:
+            await answers.stream.reset()
+            raise NetworkFailure("as a test asked")
         channel = await self.chain.channel(self.owner, request.ref.channel)
         status = PodStatus(
             phase=self.coming.pop(0) if self.coming else self.phase,
             version=self.version,
             reason="",
-            generation=1,
+            generation=self.generation,
             replicas=1,
             ready=1,
             statement=self.statement,
@@ -323,6 +332,7 @@ class ProviderPeer:
     async def _delete(self, request, answers):
         if "keeps-money" not in self.faults:
             await self.chain.release(self.owner_key, [request.ref])
+        self.phase = "gone"
         if "hangs-up-late" in self.faults:
             await answers.stream.reset()
             return

@@ -22,6 +22,7 @@ from tests.live.conftest import unique
 from tests.live.localnet_fixture import LiveLocalnet
 from tests.live.observers.cluster import label_of
 from tests.live.observers.money import Bank
+from tests.live.observers.waiting import until
 from trustedpods.localnet.market import accounts
 from trustedpods.protocol.errors import ExitCode
 from trustedpods.protocol.sealing.blobs import SEALED_CHUNK_SIZE, chunk_count, derive, sealed_size
@@ -149,12 +150,15 @@ def check_sent(case: Case, sent: Json, kept: dict[str, int]) -> None:
 
 
 def test_with_the_channel_in_the_contract(case: Case) -> None:
-    """A client without patience gives notice for the channel, and the second takes that back."""
+    """A client without patience gives notice for the channel, and the second takes that back.
+
+    It gives none where the daemon is not back in time to say that nothing serves.
+    """
     client = case.start("--patience", "0s")
     bank = Bank(case.market)
     kept = kill_when(case, lambda: bank.transactions_of(case.person.address), client)
     assert len(case.channels()) == 1
-    assert finish(client, ExitCode.NETWORK).json["money"]["state"] == "unlocking"
+    assert finish(client, ExitCode.NETWORK).json["money"]["state"] in {"unlocking", "open"}
     again = case.person.deploy(case.file).result
     check(case, again)
     check_sent(case, again["sent"], kept)
@@ -186,3 +190,22 @@ def test_with_the_namespace_in_the_cluster(case: Case) -> None:
     again = case.person.deploy(case.file).result
     check(case, again)
     assert (again["namespace"], again["sent"]["sent_chunks"]) == (result["namespace"], 0)
+
+
+@pytest.mark.parametrize("case", [5], indirect=True)
+def test_of_two_clients_the_newer_wins_and_the_older_touches_nothing(case: Case, tmp_path: Path) -> None:
+    """Laptop and CI deploy one name with one key and share no lock; on one machine the second does not begin.
+
+    The pod takes its time to start, so that the second one comes in the middle of the first.
+    """
+    laptop, bank = case.start(), Bank(case.market)
+    until("the first has paid", lambda: bank.transactions_of(case.person.address))
+    refused = case.person.run("delete", case.file.stem, code=ExitCode.LOCKED)
+    assert f"process {laptop.pid} (deploy) has it since" in refused.err
+    elsewhere = tmp_path / "ci"
+    elsewhere.mkdir()
+    won = case.person.run("deploy", case.file.name, home=elsewhere).json
+    lost = finish(laptop, ExitCode.LOCKED).json
+    assert (lost["error"]["code"], lost["money"]["state"]) == ("locked", "open")
+    check(case, won)
+    check(case, case.person.deploy(case.file).result)

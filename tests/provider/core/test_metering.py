@@ -17,8 +17,8 @@ from trustedpods.provider.core.metering import (
     Run,
     TrafficTotal,
     ceiling_at,
+    count,
     horizon,
-    longest_excess,
     longest_overlap,
     overlap,
     rate,
@@ -69,6 +69,15 @@ def ledgers(draw):
 def test_periods_add_up_exactly(ledger, one, two, three):
     a, b, c = sorted((one, two, three))
     assert usage(ledger, a, b) + usage(ledger, b, c) == usage(ledger, a, c)
+
+
+@given(ledgers(), TIMES, st.integers(0, 30))
+def test_a_walk_tells_what_its_single_seconds_tell(ledger, begin, seconds):
+    whole = count(ledger, begin, begin + seconds)
+    singles = [count(ledger, at, at + 1) for at in range(begin, begin + seconds)]
+    assert whole.usage.cpu_core_ms == sum(single.usage.cpu_core_ms for single in singles)
+    streaks = "".join(str(single.excess_s) for single in singles).split("0")
+    assert whole.excess_s == max(map(len, streaks))
 
 
 @given(ledgers(), TIMES)
@@ -153,9 +162,9 @@ def test_what_ends_beside_its_successor_is_billed_only_up_to_the_ceiling():
     book = Ledger(runs=(ending, next_one), ceilings=(Ceiling(0, 500, 64, 7),))
     assert usage(book, 0, 100).quantities[:2] == (500 * 100, 64 * 100)
     assert usage(replace(book, ceilings=()), 0, 100).cpu_core_ms == 500 * 120
-    assert longest_excess(book, 0, 100) == 20
-    assert longest_excess(book, 0, 30) == 10
-    assert longest_excess(book, 40, 100) == 0
+    assert count(book, 0, 100).excess_s == 20
+    assert count(book, 0, 30).excess_s == 10
+    assert count(book, 40, 100).excess_s == 0
 
 
 def test_an_open_run_that_nobody_ends_never_costs_more_than_the_ceiling():
@@ -163,7 +172,7 @@ def test_an_open_run_that_nobody_ends_never_costs_more_than_the_ceiling():
     stuck = tuple(Run(f"stuck-{n}", n, None, 500, 64, 7) for n in range(30))
     book = Ledger(runs=stuck, ceilings=(Ceiling(0, 1000, 128, 14),))
     assert usage(book, 100, 1420).quantities[:2] == (1000 * 1320, 128 * 1320)
-    assert longest_excess(book, 100, 1420) == 1320
+    assert count(book, 100, 1420).excess_s == 1320
     assert rate(book, 1000).quantities[:2] == (1000, 128)
 
 
@@ -177,7 +186,7 @@ def test_the_slowest_update_is_no_end_that_nobody_told(start_limit, woken, most)
     newer += [Run(f"new-{n}", proven, None, 500, 64, 7) for n in range(woken * (most - 1))]
     ceilings = tuple(Ceiling(at, 500 * most, 64 * most, 7 * most) for at in (0, proven))
     book = Ledger(runs=(*before, *newer), ceilings=ceilings)
-    assert longest_excess(book, 0, gone + 500) == longest_overlap(start_limit)
+    assert count(book, 0, gone + 500).excess_s == longest_overlap(start_limit)
     assert usage(book, 0, gone).quantities[:2] == (500 * most * gone, 64 * most * gone)
 
 

@@ -276,7 +276,7 @@ async def test_no_second_of_an_update_is_billed_for_two_versions(world):
         began, now = min(run.started for run in book.runs), int(world.now)
         size = parts.pods.get(caller.ref.channel).size
         assert len(book.runs) == 2
-        assert metering.longest_excess(book, began, now) == 20
+        assert metering.count(book, began, now).excess_s == 20
         for stretch in metering.stretches(book, began, now):
             assert stretch.billed == Reserved(size.cpu_milli, size.memory_mib, size.scratch_mib)
 

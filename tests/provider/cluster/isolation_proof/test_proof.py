@@ -19,7 +19,10 @@ class Caller:
     async def call(self, method: str, path: str, query: dict[str, str]) -> httpx.Response:
         done = int((trio.current_time() - self._began) // self._pace_s)
         plan = self._plan + self._plan[-1] * done
-        lines = [f"{number + 1} {self._words[plan[number]]}\n" for number in range(done)]
+        lines = []
+        for number in range(done):
+            lines += ["nc: timed out\n"] if plan[number] == "s" else []
+            lines.append(f"{number + 1} {self._words[plan[number]]}\n")
         return httpx.Response(200, text="".join(lines[-int(query["tailLines"]) :]))
 
 

@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: Apache-2.0
+"""After a verb failed or went well: may the pod's channel be given notice, or is it somebody else's by now?
+
+The provider is asked each time, as the answer of a minute ago may have been overtaken.
+"""
+
+from collections.abc import Callable, Collection, Iterator
+from contextlib import AbstractAsyncContextManager, contextmanager, suppress
+from dataclasses import dataclass
+
+import trio
+
+from trustedpods.protocol.errors import Locked, Refused, TrustedPodsError
+from trustedpods.protocol.ids import PodRef
+from trustedpods.publisher.context import state_dir
+from trustedpods.publisher.core.ownership import (
+    GENERATION_RULE,
+    Told,
+    Whose,
+    keeps_text,
+    may_give_notice,
+    newer_won,
+    whose,
+)
+from trustedpods.publisher.delivery.standing import told_by
+from trustedpods.publisher.market.market import MarketAccount
+from trustedpods.publisher.market.session import Session
+from trustedpods.publisher.payment.refund import Kept
+from trustedpods.publisher.state.pod_lock import pod_lock
+
+ASK_LIMIT_S = 10.0
+"""For a provider to say what is there, dialled once more where the line is gone."""
+
+
+@dataclass(slots=True)
+class Aftermath:
+    """What a run asks about its pod when it is over.
+
+    `generations` are those of its requests, `life` is the transaction that opened its channel (None where
+    that is not known), `redial` opens another session (None: there is no second try).
+    """
+
+    account: MarketAccount
+    ref: PodRef
+    session: Session
+    generations: Collection[int]
+    life: bytes | None
+    redial: Callable[[], AbstractAsyncContextManager[Session]] | None = None
+    told: Told | None = None
+    _fresh: bool = False
+
+    async def ask(self) -> Told | None:
+        """What the provider says is there now; None where it cannot be asked."""
+        self.told, self._fresh = None, True
+        with trio.move_on_after(ASK_LIMIT_S), suppress(TrustedPodsError):
+            self.told = await told_by(self.session, self.ref)
+            if self.told is None and self.redial is not None:
+                async with self.redial() as again:
+                    self.told = await told_by(again, self.ref)
+        return self.told
+
+    async def kept(self, error: TrustedPodsError | None) -> Kept | None:
+        """Why the channel is to be left alone; None where it may be given notice.
+
+        Asks first, unless `ask` was called just before.
+        """
+        told = self.told if self._fresh else await self.ask()
+        self._fresh = False
+        found = whose(told, self.generations)
+        if not may_give_notice(told, self.generations, error):
+            return Kept(keeps_text(found), close=found is Whose.UNKNOWN)
+        opened = (await self.account.chain.channel_events(self.ref.owner, self.ref.channel)).open_tx
+        if self.life is None:
+            return Kept("who opened it is not known", close=True)
+        if opened is not None and opened != self.life:
+            return Kept(keeps_text(Whose.NOBODYS), close=False)
+        return None
+
+    def lost(self, error: TrustedPodsError, name: str) -> Locked | None:
+        """The error of a run that lost against a newer one, after `ask`; None where it did not."""
+        return lost_to_newer(error, name) if newer_won(error, self.told, self.generations) else None
+
+
+def lost_to_newer(error: TrustedPodsError, name: str) -> Locked:
+    """A later request for the pod was taken: whatever is there is not ours to end."""
+    return Locked(
+        f"a newer deploy of {name!r} won, with the same key from elsewhere; nothing of it was touched",
+        where=error.where,
+        rule="newer",
+        hint=f"`trustedpods status {name}` says what serves; if nobody else deploys, this clock is behind",
+    )
+
+
+@contextmanager
+def newer_is_locked(name: str) -> Iterator[None]:
+    """In the block a provider's refusal of an older request becomes `Locked`."""
+    try:
+        yield
+    except Refused as error:
+        if error.rule != GENERATION_RULE:
+            raise
+        raise lost_to_newer(error, name) from error
+
+
+@contextmanager
+def alone(account: MarketAccount, name: str, verb: str) -> Iterator[None]:
+    """No other deploy, delete or close of the pod runs on this machine meanwhile, or `Locked` is raised."""
+    file = account.market.file
+    scope = f"{file.chain_id} {file.payments} {account.publisher.address}".lower()
+    with pod_lock(state_dir(), scope, name, verb):
+        yield

@@ -1,0 +1,253 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Two clients with one key and one name: whoever loses leaves alone what the other one has.
+
+The rival is another machine, so no lock of this one keeps it away: it comes at each step of our verb.
+"""
+
+from dataclasses import dataclass
+
+import pytest
+
+from tests.fakes.provider.peer import ProviderPeer
+from trustedpods.protocol.errors import ExitCode, Locked, Refused, TrustedPodsError
+from trustedpods.protocol.ids import address_bytes, channel_bytes
+from trustedpods.protocol.messages.pod import Endpoint, Statement
+from trustedpods.protocol.sealing.replies import sign_statement
+from trustedpods.publisher.context import state_dir
+from trustedpods.publisher.results.money import CloseProgress
+from trustedpods.publisher.state.pod_lock import pod_lock
+from trustedpods.publisher.verbs import money, watch
+
+STEPS = ("admit", "provision", "paid", "outcome", "asked", "waiting")
+"""Before ours is taken, while it is paid for, before it ends, when we ask what is there, while we wait."""
+
+ENDS = ("crashes", "hangs-up-late", "other-image", "theirs")
+"""How our own deploy fails; *theirs*: the provider answers with the rival's statement."""
+
+WAYS = [(at, end) for at in STEPS for end in ENDS if end != "theirs" or at not in ("asked", "waiting")]
+"""A rival's statement comes from a rival that is there already."""
+
+
+@dataclass
+class Rival:
+    """What the other client did; *serves*: whether its pod does already, or is on its way."""
+
+    at: str
+    serves: bool = True
+    came: bool = False
+
+
+class ContestedPeer(ProviderPeer):
+    """Takes the rival's newer request as soon as ours has come to the rival's step."""
+
+    rival = Rival("never")
+    asked = 0
+
+    def meet(self, step, request):
+        """The rival comes now, if this is its step."""
+        if self.rival.at != step or self.rival.came:
+            return
+        self.rival.came = True
+        self.generation = request.generation + 1_000_000
+        self.phase = "serving" if self.rival.serves else "importing"
+        self.statement = None
+        if self.rival.serves:
+            self.statement = sign_statement(self.reply_key, self.theirs(request))
+
+    def theirs(self, request):
+        return Statement(
+            channel=channel_bytes(request.ref.channel),
+            generation=self.generation,
+            namespace="tp-theirs-1",
+            endpoints=[Endpoint(service="web", port=80, url="http://pabc.k1.test.localhost:18080/")],
+            images={"hello": "sha256:" + "1" * 64},
+            terms=0,
+            meter=address_bytes(self.meter),
+            issued_at=self.chain.now,
+        )
+
+    async def _admit(self, request, answers):
+        self.meet("admit", request)
+        await super()._admit(request, answers)
+
+    async def _paid(self, request):
+        self.meet("provision", request)
+        channel = await super()._paid(request)
+        self.meet("paid", request)
+        return channel
+
+    async def _outcome(self, request, answers, bundle, channel):
+        self.meet("outcome", request)
+        if "theirs" in self.faults:
+            self.meet(self.rival.at, request)
+            await answers.send(sign_statement(self.reply_key, self.theirs(request)), final=True)
+            return
+        kept = (self.phase, self.statement)
+        try:
+            await super()._outcome(request, answers, bundle, channel)
+        finally:
+            if self.rival.came:
+                self.phase, self.statement = kept
+
+    async def _status(self, request, answers):
+        self.asked += 1
+        self.meet("asked" if self.asked == 1 else "waiting", request)
+        await super()._status(request, answers)
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch):
+    """A provider that keeps the money is waited for shortly."""
+    for limit in ("RELEASE_WAIT_S", "SILENT_WAIT_S", "UNSURE_WAIT_S"):
+        monkeypatch.setattr(f"trustedpods.publisher.payment.refund.{limit}", 0.1)
+
+
+@pytest.mark.parametrize("serves", [True, False], ids=["serves", "on-its-way"])
+@pytest.mark.parametrize(("at", "end"), WAYS)
+async def test_a_deploy_that_lost_touches_nothing_and_ends_with_5(bench, at, end, serves):
+    peer = ContestedPeer(bench.chain, bench.root, faults={end, "keeps-money"})
+    peer.rival = Rival(at, serves)
+    async with peer.serve():
+        with pytest.raises(TrustedPodsError) as caught:
+            await bench.deploy()
+    assert peer.rival.came
+    assert "unlock" not in [verb for verb, _ in bench.chain.log]
+    if at != "waiting":  # there our own end was told before, and stays the error
+        assert (type(caught.value), caught.value.exit_code) == (Locked, ExitCode.LOCKED)
+        assert "a newer deploy of 'hello' won" in str(caught.value)
+    assert bench.progress.money.state in ("open", "untouched")
+    assert not any("trustedpods close" in line for line in bench.last.show.lines)
+
+
+@pytest.mark.parametrize("end", ["crashes", "hangs-up-late", "other-image"])
+async def test_without_a_rival_the_same_ends_give_notice(bench, end):
+    """So that the test before shows the rival's doing, and not that nobody ever gives notice."""
+    async with ContestedPeer(bench.chain, bench.root, faults={end, "keeps-money"}).serve():
+        with pytest.raises(TrustedPodsError):
+            await bench.deploy()
+    assert [verb for verb, _ in bench.chain.log] == ["open", "unlock"]
+
+
+async def reopened(bench, peer):
+    """The provider released the channel, and the rival has opened it anew; its request is on the way."""
+    (((owner, _), life),) = bench.chain.lives.items()
+    ref = bench.account.publisher.ref(owner, peer.daemon, "hello")
+    await bench.chain.release(peer.owner_key, [ref])
+    await bench.chain.open_with_permit(bench.key, ref, peer.meter, life.channel.terms, 5_000_000)
+
+
+@pytest.mark.parametrize("verb", ["deploy", "delete"])
+async def test_a_channel_that_was_opened_anew_is_another_one(bench, monkeypatch, verb):
+    """Between two looks at the chain: it seems never to have been gone, and the provider knows of nothing."""
+    async with ContestedPeer(bench.chain, bench.root).serve() as peer:
+        if verb == "delete":
+            await bench.deploy()
+        peer.faults = {"crashes", "keeps-money"}
+        original = peer._status
+
+        async def status(request, answers):
+            if peer.asked == 0:
+                peer.asked += 1
+                await reopened(bench, peer)
+            await original(request, answers)
+
+        peer._status = status
+        if verb == "deploy":
+            with pytest.raises(Refused, match="CrashLoopBackOff"):
+                await bench.deploy()
+            outcome = bench.progress.money
+        else:
+            outcome = (await bench.delete()).money
+    assert outcome.state == "open"
+    assert [verb for verb, _ in bench.chain.log if verb == "unlock"] == []
+
+
+async def test_a_removal_that_a_newer_deploy_overtook_gives_no_notice(bench):
+    async with ContestedPeer(bench.chain, bench.root).serve() as peer:
+        await bench.deploy()
+        peer.faults, peer.rival = {"keeps-money"}, Rival("asked")
+        deleted = await bench.delete()
+    assert deleted.money.state == "open"
+    assert [verb for verb, _ in bench.chain.log] == ["open"]
+
+
+async def test_a_removal_that_is_older_than_a_deploy_ends_with_5(bench):
+    async with ContestedPeer(bench.chain, bench.root).serve() as peer:
+        await bench.deploy()
+
+        async def older(request, answers):
+            raise Refused("1 came after 2", rule="generation")
+
+        peer._delete = older
+        with pytest.raises(Locked, match="a newer deploy"):
+            await bench.delete()
+    assert [verb for verb, _ in bench.chain.log] == ["open"]
+
+
+async def test_a_close_that_waits_stops_when_a_deploy_takes_the_notice_back(bench, monkeypatch):
+    async with bench.peer().serve() as peer:
+        await bench.deploy()
+        ref = bench.account.publisher.ref(peer.owner, peer.daemon, "hello")
+
+        async def pause(_seconds):
+            await bench.chain.cancel_unlock(bench.key, ref.owner, ref.salt)
+
+        monkeypatch.setattr("trustedpods.publisher.verbs.money.trio.sleep", pause)
+        with pytest.raises(Locked, match="a newer deploy"):
+            await money.close(bench.account, "hello", True, CloseProgress(), bench.journal())
+    assert [verb for verb, _ in bench.chain.log] == ["open", "unlock", "cancel_unlock"]
+
+
+@pytest.mark.parametrize("verb", ["deploy", "delete", "close", "watch"])
+async def test_on_one_machine_they_take_turns(bench, verb):
+    async with bench.peer().serve() as peer:
+        await bench.deploy()
+        log, requests = list(bench.chain.log), len(peer.log)
+        file = bench.account.market.file
+        scope = f"{file.chain_id} {file.payments} {bench.address}".lower()
+        with pod_lock(state_dir(), scope, "hello", "deploy"):
+            if verb == "watch":
+                peer.faults.add("forged-report")
+                options = watch.WatchOptions(unlock=True, patience_s=0)
+                round_ = await watch.watch_round(bench.account, options, bench.journal())
+                assert "has it since" in round_.pods[0].problems[-1]
+            else:
+                with pytest.raises(Locked, match=r"process \d+ \(deploy\) has it since"):
+                    await {
+                        "deploy": bench.deploy,
+                        "delete": bench.delete,
+                        "close": lambda: money.close(
+                            bench.account, "hello", False, CloseProgress(), bench.journal()
+                        ),
+                    }[verb]()
+                assert len(peer.log) == requests
+    assert bench.chain.log == log
+
+
+async def test_a_bundle_that_another_client_replaced_is_not_released_again(bench):
+    """After a reboot: an older version would take the place of the newer one."""
+    async with bench.peer().serve() as peer:
+        await bench.deploy()
+        peer.generation += 1_000_000
+    peer.reboot()
+    async with peer.serve():
+        peer.log.clear()
+        round_ = await watch.watch_round(bench.account, watch.WatchOptions(patience_s=0), bench.journal())
+        assert "another client deployed the pod after this one" in " ".join(round_.pods[0].problems)
+    assert "provision" not in peer.log
+
+
+async def test_usage_of_a_version_from_elsewhere_is_no_violation(bench):
+    """The bounds that are kept here are those of the version before."""
+    async with bench.peer().serve() as peer:
+        await bench.deploy()
+        bench.chain.pass_time(100)
+        peer.usage = peer.usage.model_copy(update={"open_usage": [100 * 100 * 1000, 0, 0, 0, 0]})
+        options = watch.WatchOptions(unlock=True, patience_s=0)
+        round_ = await watch.watch_round(bench.account, options, bench.journal())
+        assert round_.pods[0].state == "violation"  # of this client's own version it would be one
+        bench.chain.log.clear()
+        peer.generation += 1_000_000
+        round_ = await watch.watch_round(bench.account, options, bench.journal())
+        assert round_.pods[0].state != "violation"
+    assert bench.chain.log == []

@@ -70,7 +70,11 @@ class PodEvent(Message):
 
 
 class PodStatus(Message):
-    """What a pod does now, why, and how long its money lasts."""
+    """What a pod does now, why, and how long its money lasts.
+
+    `services` says by name what each service is exposed by, in the manifest's word; where that is, stands in
+    the statement.
+    """
 
     kind: Literal["status"] = "status"
     phase: ShortText
@@ -85,6 +89,7 @@ class PodStatus(Message):
     runway_s: U64 | None
     up_to: U64
     unlock_at: U64
+    services: Annotated[dict[ShortText, ShortText], Field(max_length=64)]
     events: Annotated[list[PodEvent], Field(max_length=256)]
 
 

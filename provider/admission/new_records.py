@@ -42,7 +42,7 @@ def _new_life(
         request=stored,
         previous=None,
         namespace=namespace_name(request.ref.channel, request.generation),
-        slot=None,
+        exposures={},
         phase=phase,
         reason="",
         live=False,

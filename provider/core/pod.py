@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the daemon knows of a pod: the one record that is stored, and the words for its phases."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Self
@@ -80,12 +81,21 @@ class ChannelFact:
 
 
 @dataclass(frozen=True, slots=True)
+class ServiceExposure:
+    """What a service is exposed by, in the manifest's word; `port` is one that it has for itself."""
+
+    expose: str
+    port: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class PodRecord:
     """One pod, as stored. `request` is the sealed bundle as received, never opened on disk.
 
     `previous` is the last bundle that ran, kept while a newer one has not proven itself. `live`
     says that the pod was proven and is published, also while a newer bundle is on its way.
-    `statement` is what was signed when it first served, or `LOST_STATEMENT`.
+    `statement` is what was signed when it first served, or `LOST_STATEMENT`. `exposures` has every
+    service of the bundle that was last published, by name.
     """
 
     ref: PodRef
@@ -95,7 +105,7 @@ class PodRecord:
     request: bytes
     previous: bytes | None
     namespace: str
-    slot: int | None
+    exposures: Mapping[str, ServiceExposure]
     phase: Phase
     reason: str
     live: bool

@@ -28,6 +28,7 @@ from trustedpods.provider.server.provision import Provisioning
 from trustedpods.provider.server.rotate import Rotations
 from trustedpods.provider.server.verbs import Verbs
 from trustedpods.provider.serving.autoscaler import Autoscaler
+from trustedpods.provider.serving.slots import exposures_of
 from trustedpods.provider.webhooks.delivery import Warnings
 
 
@@ -113,8 +114,10 @@ class Runner:
             case LifecycleCommand.WORK:
                 parts.workers.ensure(record.channel)
             case LifecycleCommand.PUBLISH:
-                pod_scaler = await parts.autoscaler.publish(record, parts.bundles.open(record))
-                await parts.pods.change(record.channel, slot=pod_scaler.published.slot)
+                opened = parts.bundles.open(record)
+                await parts.autoscaler.publish(record, opened)
+                exposures = exposures_of(parts.doors, record, opened)
+                await parts.pods.change(record.channel, exposures=exposures)
             case LifecycleCommand.PARK:
                 await parts.autoscaler.park(record, record.reason or "this pod is stopped")
             case LifecycleCommand.SETTLE:

@@ -134,11 +134,17 @@ class Client:
         """What the pod does, where it is reached, how long its money lasts."""
         return await pods.status(self._account, name, VisitProgress(), self._journal())
 
-    async def logs(self, name: str, container: str | None = None, tail: int = 100) -> LogsResult:
-        """The last *tail* lines (1 to 10000) of the pod's containers, or of one of them."""
+    async def logs(
+        self, name: str, container: str | None = None, tail: int = 100, *, previous: bool = False
+    ) -> LogsResult:
+        """The last *tail* lines (1 to 10000) of a container, or of the pod's first.
+
+        Of the newest replica; while none runs, of the last that did; with *previous* of all runs that ended
+        and are still kept, oldest first.
+        """
         pieces: list[LogPiece] = []
         try:
-            body = LogsBody(container=container, tail=tail)
+            body = LogsBody(container=container, tail=tail, previous=previous)
         except ValidationError:
             raise BadInput("a container's name, and 1 to 10000 lines", where="container, tail") from None
         done = await pods.logs(self._account, name, body, pieces.append, VisitProgress(), self._journal())

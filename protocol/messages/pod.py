@@ -16,12 +16,16 @@ class StatusBody(Message):
 
 
 class LogsBody(Message):
-    """Lines that a container wrote."""
+    """Lines that a container wrote: of the newest replica, or, where none runs, of the last that did.
+
+    `previous` asks for all runs that ended and are still kept, oldest first.
+    """
 
     kind: Literal["logs"] = "logs"
     container: ShortText | None = None
     tail: Annotated[int, Field(ge=1, le=10_000)] = 100
     follow: bool = False
+    previous: bool = False
 
 
 class DeleteBody(Message):
@@ -69,9 +73,29 @@ class PodEvent(Message):
     text: LongText
 
 
+class PodFailure(Message):
+    """Why a pod that was proven does not start now, for its owner alone.
+
+    `reason` is one sentence, `lines` what the container wrote last. `exit_code` and `ended_at` are
+    those of `container`, where one ended. `tries` failed one after another. Before `next_try_at`
+    (Unix seconds) nothing is tried; after it the pod tries by itself, or a request makes it.
+    """
+
+    reason: LongText
+    container: ShortText | None
+    exit_code: Annotated[int, Field(ge=-(1 << 31), lt=1 << 31)] | None
+    ended_at: U64 | None
+    lines: LongText
+    tries: U32
+    next_try_at: U64
+    by_itself: bool
+
+
 class PodStatus(Message):
     """What a pod does now, why, and how long its money lasts.
 
+    `phase` is `failing` while a pod that was proven does not start; `failure` then says why. `version`
+    counts the bundles of the pod that proved themselves: the last of them serves.
     `services` says by name what each service is exposed by, in the manifest's word; where that is, stands in
     the statement.
     """
@@ -91,11 +115,15 @@ class PodStatus(Message):
     unlock_at: U64
     services: Annotated[dict[ShortText, ShortText], Field(max_length=64)]
     events: Annotated[list[PodEvent], Field(max_length=256)]
+    failure: PodFailure | None = None
+    version: U32 = 0
 
 
 class LogLines(Message):
-    """A piece of a container's output."""
+    """A piece of a container's output: of the replica that runs, or of a run that ended (Unix seconds)."""
 
     kind: Literal["log-lines"] = "log-lines"
     container: ShortText
     data: Annotated[bytes, Field(max_length=limits.MAX_LOG_REPLY)]
+    replica: ShortText = ""
+    ended_at: U64 | None = None

@@ -160,7 +160,7 @@ class AdminApi:
 
 async def _paid(parts: RunningParts, records: list[PodRecord]) -> dict[ChannelId, int]:
     """Base units that each pod's present life has brought."""
-    lives = {record.channel: record.namespace for record in records}
+    lives = {record.channel: record.life for record in records}
     return await parts.doors.store.read(claims.paid_in_lives, lives)
 
 

@@ -210,7 +210,8 @@ class Settlement:
         release = channel.id in self._closing and not running
         usage = metering.usage(book, channel.up_to, up_to)
         excess = metering.longest_excess(book, channel.up_to, up_to)
-        if excess > metering.LONGEST_OVERLAP_S:
+        terms = self._doors.config.terms
+        if excess > metering.longest_overlap(max(terms.start_limit_s, terms.max_start_s)):
             _log.error(
                 "%#x: more replicas than may run, for %d s; only scale.max are billed", channel.id, excess
             )
@@ -242,7 +243,7 @@ class Settlement:
         domain = Domain.of_payments(market.chain_id, payments)
         signed = await trio.to_thread.run_sync(sign_usage, self._doors.keys.meter, domain, unsigned)
         now = self._doors.now()
-        lives = {cut.channel: self._record(cut.channel).namespace for cut in cuts}
+        lives = {cut.channel: self._record(cut.channel).life for cut in cuts}
         await self._doors.store.write(
             claims.save_claim, root, signed.to_json().encode(), cuts, proofs, lives, now
         )

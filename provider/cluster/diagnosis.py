@@ -11,7 +11,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from trustedpods.protocol import limits
-from trustedpods.protocol.errors import TrustedPodsError
+from trustedpods.protocol.errors import Refused, TrustedPodsError
+from trustedpods.protocol.units import UnixSeconds
 from trustedpods.provider.cluster import views, workloads
 from trustedpods.provider.cluster.api.http import Api, path_of
 from trustedpods.provider.cluster.objects.names import POD_LABEL, KubeObject
@@ -55,19 +56,38 @@ _QUOTA = "exceeded quota"
 _PLACE = re.compile(r"\b(?:Insufficient |Too many pods)")
 """Words of the quota and of the scheduler (its plugin NodeResourcesFit) about room that is taken."""
 
+_LOG_GONE = (
+    b"failed to try resolving symlinks in path ",
+    b"failed to open log file ",
+    b"unable to retrieve container logs for ",
+)
+"""How the kubelet (pkg/kubelet/kuberuntime/logs) begins what it writes in place of a log."""
+
 _CLAIM = "PersistentVolumeClaim"
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerEnd:
+    """How a container last ended; `at` is the node's time, None where it did not say."""
+
+    container: str
+    exit_code: int | None
+    at: UnixSeconds | None
 
 
 @dataclass(frozen=True, slots=True)
 class Diagnosis:
     """Why no replica is ready. `hopeless` says that waiting longer will hardly change it.
 
-    `room`: quota or place is taken. It passes by itself where a replica that has some of it is ending: then
-    Kubernetes tries again.
+    `end` is the container's end that explains it, if one does; `lines` what it wrote last, which
+    stands in `text` too. `room`: quota or place is taken. It passes by itself where a replica that has
+    some of it is ending: then Kubernetes tries again.
     """
 
     text: str
     hopeless: bool
+    end: ContainerEnd | None = None
+    lines: str = ""
     room: bool = False
 
 
@@ -84,6 +104,7 @@ class Crash:
     how: str
     restarted: bool
     lost: bool = False
+    end: ContainerEnd | None = None
 
 
 async def diagnose(api: Api, namespace: str) -> Diagnosis | None:
@@ -121,13 +142,25 @@ async def read_logs(
     api: Api, namespace: str, pod: str, container: str, tail: int, *, previous: bool
 ) -> bytes:
     """See `Cluster.logs`."""
-    query = {
-        "container": container,
-        "tailLines": str(tail),
-        "limitBytes": str(limits.MAX_LOG_REPLY),
-        "previous": str(previous).lower(),
-    }
-    return (await api.call("GET", path_of("Pod", namespace, pod) + "/log", query=query)).content
+    path = path_of("Pod", namespace, pod) + "/log"
+    while True:
+        query = {
+            "container": container,
+            "tailLines": str(tail),
+            "limitBytes": str(limits.MAX_LOG_REPLY),
+            "previous": str(previous).lower(),
+        }
+        data = (await api.call("GET", path, query=query)).content
+        if is_gone(data):
+            raise Refused("the container's log is there no more", rule="log-gone")
+        if len(data) < limits.MAX_LOG_REPLY or tail == 1:
+            return data
+        tail = max(1, tail // 4)  # the limit cuts off the newest lines: ask for fewer
+
+
+def is_gone(data: bytes | bytearray) -> bool:
+    """Whether this is no log but the kubelet's word that it has none any more: it says so with status 200."""
+    return data.startswith(_LOG_GONE)
 
 
 def crash_in(pod: KubeObject) -> Crash | None:
@@ -147,8 +180,14 @@ def crash_in(pod: KubeObject) -> Crash | None:
                 how,
                 restarted="terminated" not in state,
                 lost=ended.get("reason") in _AWAY_REASONS or _away(str(ended.get("message"))),
+                end=_container_end(container["name"], ended),
             )
     return None
+
+
+def _container_end(name: str, ended: KubeObject) -> ContainerEnd:
+    at = views.seconds(ended.get("finishedAt"))
+    return ContainerEnd(name, ended.get("exitCode"), at if at and at > 0 else None)
 
 
 def _failed_first(pod: KubeObject) -> list[KubeObject]:
@@ -171,8 +210,9 @@ def _end(ended: KubeObject) -> str:
 
 def crashed(crash: Crash, last_lines: bytes) -> Diagnosis:
     """How a container ended, and what it wrote last."""
-    lines = last_lines[-MAX_TEXT:].decode(errors="replace").strip()
-    return Diagnosis(readable(crash.how + (f"\n{lines}" if lines else "")), hopeless=not crash.lost)
+    lines = readable(last_lines[-MAX_TEXT:].decode(errors="replace").strip())
+    text = readable(crash.how + (f"\n{lines}" if lines else ""))
+    return Diagnosis(text, hopeless=not crash.lost, end=crash.end, lines=lines)
 
 
 def waiting(pod: KubeObject) -> Diagnosis | None:

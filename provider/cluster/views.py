@@ -25,7 +25,7 @@ class PodView:
     `turned_at` when the node last changed its conditions: an evicted replica may have no other end.
     `deleted_at` is when its end was asked for. `waiting` is what Kubernetes says it waits for.
     `metered` says that it still carries the meter's finalizer, `begun` that some container of it, an
-    init container too, runs or has run.
+    init container too, runs or has run. `containers` are the names of all of them.
     """
 
     namespace: str
@@ -48,6 +48,7 @@ class PodView:
     turned_at: UnixSeconds | None = None
     metered: bool = False
     begun: bool = False
+    containers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +107,9 @@ def pod_view(pod: KubeObject) -> PodView:
         turned_at=_turned(pod) if over else None,
         metered=METERED in metadata.get("finalizers", []),
         begun=any(_has_run(container) for container in (*init_containers(pod), *containers(pod))),
+        containers=tuple(
+            one["name"] for one in (*spec.get("containers", []), *spec.get("initContainers", []))
+        ),
     )
 
 

@@ -106,6 +106,8 @@ def step(record: PodRecord, event: LifecycleEvent, now: UnixSeconds, reason: str
         return LifecycleStep(record)
     if event is LifecycleEvent.FAILED and record.previous is not None:
         return _roll_back(record, now, reason)
+    if event is LifecycleEvent.FUNDED and record.previous is not None:
+        return _roll_back(record, now, "its money ended in the middle of an update")
     if event is LifecycleEvent.FAILED and record.served:
         phase = Phase.SERVING  # it ran before: from here on a failing start is a failing wake-up
     if event is LifecycleEvent.REMOVED and record.failing:
@@ -121,27 +123,36 @@ def _kept_reason(record: PodRecord, phase: Phase) -> str:
 def _with_marks(record: PodRecord, event: LifecycleEvent, now: UnixSeconds) -> PodRecord:
     match record.phase:
         case Phase.SERVING:
-            return replace(record, live=True, previous=None, stopped_at=None, failing=False)
+            return _serving(record, started=event is LifecycleEvent.STARTED)
         case Phase.STOPPED:
             return replace(record, live=False, stopped_at=now)
         case Phase.REMOVING:
             return replace(record, live=False, failing=event is LifecycleEvent.FAILED)
         case Phase.AWAITING_KEY:  # what ran before does not open either, and the facade has other slots now
-            return replace(record, live=False, previous=None, exposures={})
+            return replace(record, live=False, previous=None, exposures={}, applied=False)
         case Phase.GONE | Phase.FAILED:  # of a bundle that nobody needs any more nothing is kept
             return replace(record, live=False, request=b"", previous=None)
         case _:
             return record
 
 
-def _roll_back(record: PodRecord, now: UnixSeconds, reason: str) -> LifecycleStep:
-    """A newer bundle failed: back to the one that ran, under the newer generation."""
-    back = replace(
-        record,
-        request=record.previous or record.request,
-        previous=None,
-        phase=Phase.IMPORTING,
-        reason=f"back to the bundle before: {reason}",
-        changed_at=now,
+def _serving(record: PodRecord, *, started: bool) -> PodRecord:
+    """The bundle of the record serves; one that has just been proven is a version of its own."""
+    newer = started and (record.previous is not None or not record.live)
+    version = record.version + 1 if newer else record.version
+    return replace(
+        record, live=True, previous=None, stopped_at=None, failing=False, applied=False, version=version
     )
+
+
+def _roll_back(record: PodRecord, now: UnixSeconds, reason: str) -> LifecycleStep:
+    """A newer bundle failed: back to the one that ran, under the newer generation.
+
+    What the newer one has not touched goes on as it is.
+    """
+    back = replace(record, request=record.previous or record.request, previous=None, changed_at=now)
+    if not record.applied:
+        serving = replace(_serving(back, started=False), phase=Phase.SERVING, reason="")
+        return LifecycleStep(serving, _ON_ENTRY[Phase.SERVING])
+    back = replace(back, live=True, phase=Phase.IMPORTING, reason=f"back to the bundle before: {reason}")
     return LifecycleStep(back, _ON_ENTRY[Phase.IMPORTING])

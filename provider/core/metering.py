@@ -51,8 +51,9 @@ class Reserved:
 class Ceiling:
     """The most that any second from `since` on is billed for, until the next ceiling.
 
-    It is `scale.max` x the limits of one replica. What exceeds it (replicas that are still ending while
-    others have begun) is the provider's own cost.
+    It is `scale.max` x the limits of one replica of the version that serves. What exceeds it (replicas that
+    are still ending while others have begun, a newer version that proves itself beside it) is the provider's
+    own cost.
     """
 
     since: UnixSeconds
@@ -200,6 +201,20 @@ def horizon(
 REPORT_LAG_S = 3
 """How late the kubelet may report that a container ended (it reports within a second or two)."""
 
-LONGEST_OVERLAP_S = 120
-"""Replicas that end beside their successors are gone within their grace of 30 s, also where a pod is woken
-again meanwhile. More than may run for longer than this is no overlap but an end that nobody told."""
+GRACE_S = 30
+"""From the signal to end until the kill; a replica that ends is billed for no longer."""
+
+DRAIN_LIMIT_S = 30
+"""The version before may finish its requests for so long; what takes longer is cut by an update."""
+
+REMOVAL_LAG_S = 30
+"""Kubernetes has told all replicas of a namespace to end by then, once the namespace is to go."""
+
+
+def longest_overlap(start_limit_s: int) -> int:
+    """Seconds for which more may run than is billed: longer is no overlap but an end that nobody told.
+
+    The longest is an update's: the newer version proves itself beside the one before for *start_limit_s*
+    at most, then that one finishes its requests and ends. Where a pod is woken while it ends, it is less.
+    """
+    return start_limit_s + DRAIN_LIMIT_S + REMOVAL_LAG_S + GRACE_S

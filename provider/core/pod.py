@@ -94,8 +94,11 @@ class PodRecord:
 
     `previous` is the last bundle that ran, kept while a newer one has not proven itself. `live`
     says that the pod was proven and is published, also while a newer bundle is on its way.
-    `statement` is what was signed when it first served, or `LOST_STATEMENT`. `exposures` has every
-    service of the bundle that was last published, by name.
+    `statement` is what was signed when it first served, or `LOST_STATEMENT`. `version` counts the
+    bundles that proved themselves. `applied` says that what is in the cluster may be of `request`
+    although that has not proven itself: until then a newer bundle has touched nothing. `other` is a
+    namespace beside the pod's own: of a version under proof, else of the one before, which goes.
+    `exposures` has every service of the bundle that was last published, by name.
     """
 
     ref: PodRef
@@ -119,11 +122,32 @@ class PodRecord:
     stopped_at: UnixSeconds | None
     warned: bool
     failing: bool
+    version: int = 0
+    applied: bool = False
+    first_namespace: str = ""
+    other: str | None = None
 
     @property
     def channel(self) -> ChannelId:
         """The payment channel, which is also the pod's key."""
         return self.ref.channel
+
+    @property
+    def life(self) -> str:
+        """Names one life of the pod in the books, over all its versions: the namespace that it began in."""
+        return self.first_namespace or self.namespace
+
+    @property
+    def proven(self) -> bytes:
+        """The bundle, sealed, of which the replicas are that serve now."""
+        return self.request if self.previous is None or self.applied else self.previous
+
+    @property
+    def fallback(self) -> bytes | None:
+        """What an update that fails goes back to: never a bundle that has not proven itself."""
+        if self.previous is not None:
+            return self.previous
+        return self.request if self.live or self.phase is Phase.STOPPED else None
 
     @property
     def served(self) -> bool:

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """The parts of the daemon, put together: who knows whom, and who carries out or answers what."""
 
+import logging
 from dataclasses import dataclass
 
+from trustedpods.protocol.errors import StoreFailure
 from trustedpods.protocol.messages.verbs import Verb
 from trustedpods.provider.admin.eviction import Eviction
 from trustedpods.provider.admission.admission import Admission
@@ -24,12 +26,16 @@ from trustedpods.provider.pods.progress import ProgressFeeds
 from trustedpods.provider.pods.records import Pods
 from trustedpods.provider.server.blobs import Uploads
 from trustedpods.provider.server.conversations import VerbHandler
+from trustedpods.provider.server.pod_logs import PodLogs
 from trustedpods.provider.server.provision import Provisioning
 from trustedpods.provider.server.rotate import Rotations
 from trustedpods.provider.server.verbs import Verbs
 from trustedpods.provider.serving.autoscaler import Autoscaler
 from trustedpods.provider.serving.slots import exposures_of
+from trustedpods.provider.store import last_logs
 from trustedpods.provider.webhooks.delivery import Warnings
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -58,7 +64,7 @@ def assemble(doors: Doors, gate: Gate) -> Parts:
     """Make the parts and let them know each other; nothing runs yet."""
     pods, progress, bundles = Pods(doors), ProgressFeeds(), Bundles(doors)
     meter = Meter(doors, pods)
-    autoscaler = Autoscaler(doors, bundles, meter)
+    autoscaler = Autoscaler(doors, pods, bundles, meter)
     settlement = Settlement(doors, pods, meter)
     provisioning_steps = ProvisioningSteps(doors, pods, progress, bundles, autoscaler, meter)
     removal = PodRemoval(doors, pods, progress, bundles, autoscaler, meter, settlement)
@@ -114,7 +120,7 @@ class Runner:
             case LifecycleCommand.WORK:
                 parts.workers.ensure(record.channel)
             case LifecycleCommand.PUBLISH:
-                opened = parts.bundles.open(record)
+                record, opened = await parts.provisioning_steps.measure(record)
                 await parts.autoscaler.publish(record, opened)
                 exposures = exposures_of(parts.doors, record, opened)
                 await parts.pods.change(record.channel, exposures=exposures)
@@ -124,7 +130,19 @@ class Runner:
                 parts.settlement.hurry(record.channel)
             case LifecycleCommand.FORGET:
                 parts.bundles.forget(record.request)
+                await self._forget_logs(record)
                 await parts.pods.forget(record.channel)
+
+    async def _forget_logs(self, record: PodRecord) -> None:
+        """Nothing is kept of a pod that was removed, and of all that failed no more than a bound."""
+        store = self._parts.doors.store
+        try:
+            if record.phase is Phase.GONE:
+                await store.write(last_logs.forget, record.channel)
+            else:
+                await store.write(last_logs.trim_ended)
+        except StoreFailure as error:
+            _log.warning("%s: its last logs stay until another pod ends: %s", record.label, error)
 
 
 def handlers(parts: Parts) -> dict[Verb, VerbHandler]:
@@ -144,7 +162,6 @@ def handlers(parts: Parts) -> dict[Verb, VerbHandler]:
         parts.doors,
         parts.pods,
         parts.rights,
-        parts.bundles,
         parts.autoscaler,
         parts.reconciler,
         parts.workers,
@@ -155,7 +172,7 @@ def handlers(parts: Parts) -> dict[Verb, VerbHandler]:
         "provision": provisioning.provision,
         "blob": uploads.blob,
         "status": verbs.status,
-        "logs": verbs.logs,
+        "logs": PodLogs(parts.doors, parts.rights, parts.bundles).logs,
         "usage": verbs.usage,
         "delete": verbs.delete,
         "rotate": Rotations(parts.doors, parts.pods, parts.rights, parts.settlement).rotate,

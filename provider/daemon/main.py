@@ -134,9 +134,8 @@ async def _restore(parts: Parts) -> None:
 async def _note_exposures(parts: Parts, published: Iterable[PodRecord]) -> None:
     """A facade that lost its books gives other ports than before."""
     for record in published:
-        settled = record.phase in (Phase.SERVING, Phase.STOPPED)  # else the bundle is not the one that runs
-        if settled and parts.autoscaler.pod_scaler(record.channel) is not None:
-            found = exposures_of(parts.doors, record, parts.bundles.open(record))
+        if parts.autoscaler.pod_scaler(record.channel) is not None:
+            found = exposures_of(parts.doors, record, parts.bundles.open_stored(record.proven))
             await parts.pods.change(record.channel, exposures=found)
 
 

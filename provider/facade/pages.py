@@ -72,6 +72,11 @@ UNREADABLE = Page(
     "port without it, a fragment or bytes beyond ASCII in the address, two lengths, two names of the host.",
     name="form",
 )
+BAD_BODY = Page(
+    HTTPStatus.BAD_REQUEST,
+    "The request's body broke its own form: it ended before its length, or its chunks are none.",
+    name="body",
+)
 CODED = Page(
     HTTPStatus.NOT_IMPLEMENTED,
     "Of Transfer-Encoding only `chunked`, alone, is understood here.",

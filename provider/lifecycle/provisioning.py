@@ -7,7 +7,7 @@ from trustedpods.contracts.records import Channel
 from trustedpods.contracts.terms import Terms
 from trustedpods.protocol.codec import encode
 from trustedpods.protocol.errors import Refused
-from trustedpods.protocol.ids import address_bytes, channel_bytes
+from trustedpods.protocol.ids import address_bytes, channel_bytes, namespace_name
 from trustedpods.protocol.messages.bundle import BlobNeed, BlobRef
 from trustedpods.protocol.messages.pod import Endpoint, SignedStatement, Statement
 from trustedpods.protocol.sealing.blobs import chunk_count
@@ -89,6 +89,8 @@ class ProvisioningSteps:
 
     async def receive(self, record: PodRecord) -> LifecycleEvent:
         """Wait until every blob of the bundle is in the spool."""
+        if record.previous is not None:
+            record = await self.discard_other(record)  # of a version that this one overtook
         while missing := await self._missing(record):
             left = record.changed_at + BLOBS_WITHIN_S - self._doors.now()
             if left <= 0:
@@ -147,19 +149,29 @@ class ProvisioningSteps:
 
     async def import_images(self, record: PodRecord) -> LifecycleEvent:
         """Bring the images into the registry. The bundle's sizes count from here, also after going back."""
-        opened = self._bundles.open(record)
-        scaling = opened.scaling(self._doors.config.terms.idle_after_s)
-        record = await self._pods.change(record.channel, size=opened.size, scaling=scaling)
+        record, opened = await self.measure(record)
         await self._images.run(record, opened)
         return LifecycleEvent.IMPORTED
+
+    async def measure(self, record: PodRecord) -> tuple[PodRecord, OpenBundle]:
+        """Let size and scaling be those of the record's bundle: it may have gone back to an earlier one."""
+        opened = self._bundles.open(record)
+        scaling = opened.scaling(self._doors.config.terms.idle_after_s)
+        return await self._pods.change(record.channel, size=opened.size, scaling=scaling), opened
 
     async def start(self, record: PodRecord) -> LifecycleEvent:
         """Apply the objects, run one replica to prove that it works, and sign what is confirmed."""
         opened = self._bundles.open(record)
+        if record.live and record.previous is None and record.other is not None:
+            return await self._finish_switch(record, opened)  # proven, and killed before its end
+        if self._runs_beside(record, opened):
+            return await self._start_beside(record, opened)
+        record = await self.discard_other(record)
         if record.previous is not None or self._autoscaler.pod_scaler(record.channel) is not None:
             self._progress.tell(record.channel, "drain", "the version before finishes its requests")
+            record = await self._pods.change(record.channel, applied=True)
             await self._autoscaler.quiesce(record)
-        await self._apply(record, opened)
+        await self._apply(record, opened, record.namespace)
         await self._meter.hold(record)
         pod_scaler = await self._autoscaler.publish(record, opened)
         exposures = exposures_of(self._doors, record, opened)
@@ -168,15 +180,75 @@ class ProvisioningSteps:
         answer = await pod_scaler.wake()
         if not isinstance(answer, WakeAddress):
             raise Refused(answer.error if answer else "the pod was changed meanwhile", rule="start")
+        return await self._started(record, opened)
+
+    async def _started(self, record: PodRecord, opened: OpenBundle) -> LifecycleEvent:
         statement = self._state(record, opened)
         await self._pods.change(record.channel, statement=encode(statement))
         self._progress.tell(record.channel, "serving", "the pod runs and is published")
         return LifecycleEvent.STARTED
 
-    async def _apply(self, record: PodRecord, opened: OpenBundle) -> None:
+    def _runs_beside(self, record: PodRecord, opened: OpenBundle) -> bool:
+        """Whether a newer version can run beside the one that serves: no volumes, each service as it was."""
+        if record.previous is None or record.applied or not record.live:
+            return False
+        if self._autoscaler.pod_scaler(record.channel) is None:
+            return False
+        before = self._bundles.open_stored(record.previous)
+        if before.size.volume_mib or opened.size.volume_mib:
+            return False
+        known = {part.label: part.protocol for part in before.exposures(record.label, self._doors.config)}
+        parts = opened.exposures(record.label, self._doors.config)
+        return all(known.get(part.label, part.protocol) == part.protocol for part in parts)
+
+    async def _start_beside(self, record: PodRecord, opened: OpenBundle) -> LifecycleEvent:
+        """Prove the newer version in a namespace of its own, and only then send requests there.
+
+        Killed before the record changes its namespace, the version before serves on and all of this is
+        done again; killed after, the newer one is what serves.
+        """
+        namespace = record.other or namespace_name(record.channel, record.generation)
+        record = await self._pods.change(record.channel, other=namespace)
+        await self._apply(record, opened, namespace)
+        text = "starting one replica beside the version that serves, to prove that it runs"
+        self._progress.tell(record.channel, "start", text)
+        try:
+            await self._autoscaler.prove(record, opened, namespace)
+            await self._autoscaler.take_over(record, opened, namespace)
+        except Refused:
+            await self.discard_other(record)
+            raise
+        await self._meter.hold(record)
+        record = await self._pods.change(
+            record.channel,
+            exposures=exposures_of(self._doors, record, opened),
+            namespace=namespace,
+            other=record.namespace,
+            previous=None,
+            version=record.version + 1,
+        )
+        return await self._finish_switch(record, opened)
+
+    async def _finish_switch(self, record: PodRecord, opened: OpenBundle) -> LifecycleEvent:
+        """Let the version before finish its requests, and take it away."""
+        assert record.other is not None
+        if self._autoscaler.pod_scaler(record.channel) is None:
+            await self._autoscaler.publish(record, opened)
+        self._progress.tell(record.channel, "drain", "the version before finishes its requests")
+        await self._autoscaler.let_finish(record, record.other)
+        return await self._started(await self.discard_other(record), opened)
+
+    async def discard_other(self, record: PodRecord) -> PodRecord:
+        """Take away what is left of a version that is not the pod's any more, or never came to be."""
+        if record.other is None:
+            return record
+        await self._autoscaler.discard(record, record.other)
+        return await self._pods.change(record.channel, other=None)
+
+    async def _apply(self, record: PodRecord, opened: OpenBundle, namespace: str) -> None:
         self._progress.tell(record.channel, "apply", "creating the pod's objects in the cluster")
         life = PodLife(
-            namespace=record.namespace,
+            namespace=namespace,
             label=record.label,
             manifest=opened.manifest,
             secrets=opened.secrets,

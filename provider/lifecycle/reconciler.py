@@ -246,6 +246,9 @@ class Reconciler:
         latest = self._pods.get(record.channel)
         if latest is None or latest.phase is not record.phase:
             return
+        if latest.other is not None:  # a failure or a kill kept it from being taken away
+            await self._autoscaler.discard(latest, latest.other)
+            latest = await self._pods.change(latest.channel, other=None)
         money = await self._look_at_money(latest)
         facts = self._facts(latest, money, chain_read=chain_read)
         terms = self._doors.config.terms

@@ -55,7 +55,8 @@ class PodRemoval:
         await self._autoscaler.empty(record)
         await self._meter.end_traffic(record.channel)  # books come behind the end of what costs money
         await self._meter.let_go(record)
-        await self._doors.cluster.delete_namespace(record.namespace)
+        for namespace in _namespaces(record):
+            await self._doors.cluster.delete_namespace(namespace)
         await self._wait_gone(record)
         self._progress.tell(record.channel, "release", "settling and releasing the channel")
         await self._release(record)
@@ -66,7 +67,7 @@ class PodRemoval:
     async def _wait_gone(self, record: PodRecord) -> None:
         """Until the API server no longer has the namespace; replicas are metered meanwhile."""
         for turn in range(10**9):
-            mine = [n for n in await self._doors.cluster.namespaces() if n.name == record.namespace]
+            mine = [n for n in await self._doors.cluster.namespaces() if n.name in _namespaces(record)]
             if not mine:
                 await self._meter.observe()
                 return
@@ -97,3 +98,8 @@ class PodRemoval:
                 return True
             await trio.sleep(CHANNEL_LOOK_S)
         return False
+
+
+def _namespaces(record: PodRecord) -> list[str]:
+    """The pod's own, and that of another version of it."""
+    return [name for name in (record.namespace, record.other) if name is not None]

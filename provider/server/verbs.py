@@ -1,29 +1,30 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`status`, `logs`, `usage` and `delete`."""
+"""`status`, `usage` and `delete`."""
 
 import trio
 
 from trustedpods.protocol.codec import decode
-from trustedpods.protocol.errors import Refused, StoreFailure
+from trustedpods.protocol.errors import StoreFailure
 from trustedpods.protocol.ids import ChannelId
 from trustedpods.protocol.messages.base import Done
-from trustedpods.protocol.messages.pod import DeleteBody, LogLines, LogsBody, PodStatus, StatusBody
+from trustedpods.protocol.messages.pod import DeleteBody, PodFailure, PodStatus, StatusBody
 from trustedpods.protocol.messages.usage import UsageBody, UsageReport
 from trustedpods.protocol.units import UnixSeconds, Usage
 from trustedpods.provider.admission.rights import CommandRights
+from trustedpods.provider.cluster.diagnosis import LOG_LINES, readable
 from trustedpods.provider.core import metering
 from trustedpods.provider.core.lifecycle import LifecycleEvent
 from trustedpods.provider.core.pod import ENDED, Phase, PodRecord
 from trustedpods.provider.doors import Doors
 from trustedpods.provider.lifecycle.reconciler import Reconciler
 from trustedpods.provider.lifecycle.workers import PodWorkers, decode_statement
-from trustedpods.provider.pods.bundles import Bundles
 from trustedpods.provider.pods.progress import ProgressFeeds
 from trustedpods.provider.pods.records import Pods
 from trustedpods.provider.server.conversations import Request
 from trustedpods.provider.serving.autoscaler import Autoscaler
 from trustedpods.provider.serving.connections import awake_by
-from trustedpods.provider.store import claims, history, ledger
+from trustedpods.provider.serving.failures import FAILING
+from trustedpods.provider.store import claims, history, last_logs, ledger
 
 BOOKS_LOOK_S = 5.0
 """How often a delete that waits looks whether the provider can still write down what it does."""
@@ -37,7 +38,6 @@ class Verbs:
         doors: Doors,
         pods: Pods,
         rights: CommandRights,
-        bundles: Bundles,
         autoscaler: Autoscaler,
         reconciler: Reconciler,
         workers: PodWorkers,
@@ -46,7 +46,6 @@ class Verbs:
         self._doors = doors
         self._pods = pods
         self._rights = rights
-        self._bundles = bundles
         self._autoscaler = autoscaler
         self._reconciler = reconciler
         self._workers = workers
@@ -62,15 +61,18 @@ class Verbs:
         replicas, ready = self._autoscaler.replicas_of(record)
         fact = record.chain
         ended = record.phase in ENDED
-        claimed = await self._doors.store.read(claims.paid_in_life, record.channel, record.namespace)
+        claimed = await self._doors.store.read(claims.paid_in_life, record.channel, record.life)
         left = 0 if fact is None or ended else fact.left
         accrued, runway = 0, None
         if fact is not None and record.terms is not None and not ended:
             money = await self._reconciler.count(record, fact, replicas)
             accrued, runway = money.accrued, money.runway_s
+        failure = await self._failure(record)
         return PodStatus(
-            phase=str(record.phase),
+            phase=FAILING if failure else str(record.phase),
             reason=(record.reason or await self._circumstances(record))[:8000],
+            failure=failure,
+            version=record.version,
             generation=record.generation,
             replicas=replicas,
             ready=ready,
@@ -85,38 +87,27 @@ class Verbs:
             events=await self._doors.store.read(history.events, record.channel),
         )
 
+    async def _failure(self, record: PodRecord) -> PodFailure | None:
+        """Why it does not start; where the reason has no lines of the container, those that were kept."""
+        failure = self._autoscaler.failure_of(record)
+        if failure is None or failure.lines:
+            return failure
+        kept = await self._doors.store.read(last_logs.runs_of, record.channel)
+        lines = kept[-1].data.splitlines()[-LOG_LINES:] if kept else []
+        return failure.model_copy(update={"lines": readable(b"\n".join(lines).decode(errors="replace"))})
+
     async def _circumstances(self, record: PodRecord) -> str:
         """What holds a pod back, and what keeps it awake, in words."""
         awake = await awake_by(self._doors.facade, self._autoscaler, record)
-        told = (self._autoscaler.failing_told(record), self._autoscaler.cap_told(record), awake)
+        told = (self._autoscaler.start_told(record), self._autoscaler.cap_told(record), awake)
         return "; ".join(filter(None, told))
-
-    async def logs(self, request: Request) -> None:
-        """The last lines of a container, of the newest replica; `follow` is not supported yet."""
-        body = decode(request.opened.body, LogsBody)
-        record = self._rights.commanded_pod(request.opened)
-        if record.phase in ENDED:
-            raise Refused(f"the pod is {record.phase}: {record.reason}", rule="phase")
-        if body.follow:
-            raise Refused("following logs: not supported yet", rule="follow")
-        spec = self._bundles.open(record).manifest.spec
-        containers = [c.name for c in (*spec.containers, *spec.init_containers)]
-        container = body.container or containers[0]
-        if container not in containers:
-            raise Refused(f"no container {container!r}; there are {', '.join(containers)}", rule="container")
-        views = [v for v in await self._doors.cluster.pods(record.namespace) if v.started_at is not None]
-        if not views:
-            raise Refused("no replica runs, so there is nothing to read", rule="no-replica")
-        newest = max(views, key=lambda view: view.started_at or 0)
-        data = await self._doors.cluster.logs(record.namespace, newest.name, container, body.tail)
-        await request.replies.send(LogLines(container=container, data=data), final=True)
 
     async def usage(self, request: Request) -> None:
         """Leaves of what was claimed or is being claimed, and what accrued since."""
         body = decode(request.opened.body, UsageBody)
         record = self._rights.commanded_pod(request.opened)
         since = UnixSeconds(min(body.since, 1 << 40))
-        found = await self._doors.store.read(claims.leaves, record.channel, record.namespace, since)
+        found = await self._doors.store.read(claims.leaves, record.channel, record.life, since)
         behind = UnixSeconds(found[-1].up_to) if found else None
         open_usage = await self._open_usage(record, behind)
         await request.replies.send(
@@ -162,5 +153,5 @@ class Verbs:
                 )
 
     async def _done(self, record: PodRecord) -> Done:
-        transaction = await self._doors.store.read(claims.released_in_life, record.channel, record.namespace)
+        transaction = await self._doors.store.read(claims.released_in_life, record.channel, record.life)
         return Done(text="removed; the channel is settled and released", transaction=transaction)

@@ -2,13 +2,16 @@
 """All published pods: gives them scalers, wakes them, stops them, reads their traffic."""
 
 import logging
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import trio
 
 from trustedpods.protocol.errors import NetworkFailure, StoreFailure, TrustedPodsError
 from trustedpods.protocol.ids import ChannelId
+from trustedpods.protocol.messages.pod import PodFailure
 from trustedpods.provider.billing.meter import Meter
+from trustedpods.provider.core.metering import DRAIN_LIMIT_S
 from trustedpods.provider.core.pod import Phase, PodRecord
 from trustedpods.provider.core.scaler import scaler, types
 from trustedpods.provider.core.traffic import combine
@@ -17,8 +20,11 @@ from trustedpods.provider.exposure.service_keys import pod_of
 from trustedpods.provider.facade import readiness
 from trustedpods.provider.facade.activator.wake import WakeAddress, WakeAnswer, WakeRefusal
 from trustedpods.provider.pods.bundles import Bundles, OpenBundle
+from trustedpods.provider.pods.records import Pods
+from trustedpods.provider.serving import failures, version_switch
 from trustedpods.provider.serving.facade_sync import FacadeSync
 from trustedpods.provider.serving.limits import limits_of
+from trustedpods.provider.serving.log_keeper import LogKeeper
 from trustedpods.provider.serving.pod_scaler import PodScaler, PublishedPod
 from trustedpods.provider.serving.replica_watch import ReplicaWatch
 from trustedpods.provider.serving.slots import ExposedServices, give_slots
@@ -38,9 +44,6 @@ DIAGNOSE_AFTER_S = 1.0
 UNKNOWN_RETRY_S = 5
 """Retry-After for a slot without a scaler: by then the reconciler has looked at it again."""
 
-DRAIN_LIMIT_S = 30.0
-"""What takes longer is cut by an update, whose publisher waits for it."""
-
 EMPTY_LIMIT_S = 35.0
 """The grace of a replica that does not end by itself, and a little more."""
 
@@ -48,14 +51,16 @@ EMPTY_LIMIT_S = 35.0
 class Autoscaler:
     """The scalers of all pods that are published here."""
 
-    def __init__(self, doors: Doors, bundles: Bundles, meter: Meter) -> None:
+    def __init__(self, doors: Doors, pods: Pods, bundles: Bundles, meter: Meter) -> None:
         self._doors = doors
+        self._pods = pods
         self._bundles = bundles
         self._meter = meter
         self._pod_scalers: dict[ChannelId, PodScaler] = {}
         self._facade_sync = FacadeSync(doors, self._pod_scalers)
         self._labels: dict[str, PodScaler] = {}
-        self._replicas = ReplicaWatch(doors, meter, self._labels.get)
+        self._logs, self._starts = LogKeeper(doors, pods), failures.StartHistory(pods)
+        self._replicas = ReplicaWatch(doors, meter, self._logs, self._labels.get)
         self._nursery: trio.Nursery | None = None
         self._adopted = trio.Event()
         self._publishing = trio.Lock()
@@ -71,6 +76,25 @@ class Autoscaler:
         running = sum(not view.over for view in self._replicas.of(record.label))
         pod_scaler = self._pod_scalers.get(record.channel)
         return running, len(pod_scaler.state.ready) if pod_scaler else 0
+
+    def failure_of(self, record: PodRecord) -> PodFailure | None:
+        """Why a pod that was proven does not start; None while nothing is wrong with it."""
+        pod_scaler = self._pod_scalers.get(record.channel)
+        if (
+            record.phase is not Phase.SERVING
+            or pod_scaler is None
+            or not failures.is_failing(pod_scaler.state)
+        ):
+            return None
+        clock = trio.current_time()
+        return failures.failure_of(pod_scaler.state, pod_scaler.failure, self._doors.now(), clock)
+
+    def start_told(self, record: PodRecord) -> str:
+        """What holds up the start that goes on, in the cluster's words; empty if nothing does."""
+        pod_scaler = self._pod_scalers.get(record.channel)
+        if pod_scaler is None or pod_scaler.state.phase is not scaler.ScalePhase.WAKING:
+            return ""
+        return "" if pod_scaler.found is None else f"starting: {failures.sentence(pod_scaler.found.text)}"
 
     def label_at(self, ip: str) -> str | None:
         """Label of the pod that has a replica with this address now."""
@@ -148,11 +172,6 @@ class Autoscaler:
         pod_scaler = self._pod_scalers.get(record.channel)
         return "" if pod_scaler is None else scaler.cap_told(pod_scaler.state, trio.current_time())
 
-    def failing_told(self, record: PodRecord) -> str:
-        """Why the pod's last start failed, in words; empty if it did not."""
-        pod_scaler = self._pod_scalers.get(record.channel)
-        return "" if pod_scaler is None else scaler.failing_told(pod_scaler.state, trio.current_time())
-
     async def park(self, record: PodRecord, reason: str) -> None:
         """No replicas from now on; whoever asks is told why."""
         pod_scaler = self._pod_scalers.get(record.channel)
@@ -187,6 +206,37 @@ class Autoscaler:
                     await trio.sleep(0.25)
         await self.empty(record)
 
+    async def prove(self, record: PodRecord, opened: OpenBundle, namespace: str) -> None:
+        """See that a version which was applied in *namespace* runs; Refused says why not."""
+        await version_switch.prove(self._doors, self._replicas, record, opened, namespace)
+
+    async def take_over(self, record: PodRecord, opened: OpenBundle, namespace: str) -> PodScaler:
+        """Requests go to the version in *namespace* once it is seen ready, until then where they went."""
+        async with self._publishing:
+            known = self._pod_scalers.get(record.channel)
+            if known is not None:
+                await self._read_traffic([known])
+            found = await give_slots(self._doors, self._meter, [(record, opened)])
+            services = found[record.channel]
+            if isinstance(services, TrustedPodsError):
+                raise services
+            replicas = await self._doors.cluster.replicas(namespace)
+            self.drop(record.channel)
+            return self._adopt(self._make(replace(record, namespace=namespace), opened, services, replicas))
+
+    async def let_finish(self, record: PodRecord, namespace: str) -> None:
+        """Wait a while until replicas in *namespace*, which get nothing new, have nothing in flight."""
+        names = {view.name for view in self._replicas.of(record.label) if view.namespace == namespace}
+        pod_scaler = self._pod_scalers.get(record.channel)
+        if pod_scaler is not None:
+            await version_switch.let_finish(self._doors, pod_scaler, names)
+
+    async def discard(self, record: PodRecord, namespace: str) -> None:
+        """A version that goes: what it wrote last is kept, then its namespace is taken away."""
+        views = [view for view in self._replicas.of(record.label) if view.namespace == namespace]
+        await self._logs.before_end(views)
+        await self._doors.cluster.delete_namespace(namespace)
+
     async def _in_flight(self, pod_scaler: PodScaler) -> int:
         """Shut all its services off; what they still have to finish."""
         return sum([await self._doors.facade.drain(slot) for slot in pod_scaler.published.services])
@@ -194,6 +244,7 @@ class Autoscaler:
     async def empty(self, record: PodRecord) -> None:
         """End all replicas, and wait a while until none is left."""
         if await self._doors.cluster.replicas(record.namespace):
+            await self._logs.before_end(self._replicas.of(record.label))
             await self._doors.cluster.scale(record.namespace, 0)
         with trio.move_on_after(EMPTY_LIMIT_S):
             await self._replicas.until_empty(record.label, record.namespace)
@@ -204,9 +255,14 @@ class Autoscaler:
         Nobody counts them, so none may serve a pod that is released again.
         """
         await self.empty(record)
-        for view in await self._doors.cluster.pods(record.namespace):
-            await self._meter.seen(view)
-        if await self._doors.cluster.pods(record.namespace):
+        if record.other is not None:
+            await self.discard(record, record.other)
+        left = 0
+        for namespace in filter(None, (record.namespace, record.other)):
+            for view in await self._doors.cluster.pods(namespace):
+                await self._meter.seen(view)
+            left += len(await self._doors.cluster.pods(namespace))
+        if left:
             raise NetworkFailure("replicas from before the reboot are still ending", rule="ending")
 
     # ---- tasks -------------------------------------------------------------------------------
@@ -216,6 +272,7 @@ class Autoscaler:
         async with trio.open_nursery() as nursery:
             self._nursery = nursery
             self._replicas.begin(nursery)
+            self._starts.begin(nursery)
             nursery.start_soon(supervise, "the fleet's tick", self._tick)
             nursery.start_soon(supervise, "keeping the facade", self._facade_sync.run)
             task_status.started()
@@ -228,7 +285,7 @@ class Autoscaler:
         pods: list[tuple[PodRecord, OpenBundle]] = []
         for record in records:
             try:
-                pods.append((record, self._bundles.open(record)))
+                pods.append(self._proven(record))
             except TrustedPodsError as error:
                 _log.warning("%s: not published after the start: %s", record.label, error)
             await trio.lowlevel.checkpoint()
@@ -240,6 +297,12 @@ class Autoscaler:
                     self._restore(record, opened, given[record.channel], replicas.get(record.namespace, 0))
         except TrustedPodsError as error:
             _log.warning("the pods are not published after the start: %s", error)
+
+    def _proven(self, record: PodRecord) -> tuple[PodRecord, OpenBundle]:
+        """The bundle whose replicas there are, and the record with its size and scaling: no newer one's."""
+        opened = self._bundles.open_stored(record.proven)
+        scaling = opened.scaling(self._doors.config.terms.idle_after_s)
+        return replace(record, request=record.proven, size=opened.size, scaling=scaling), opened
 
     def _restore(
         self,
@@ -262,6 +325,7 @@ class Autoscaler:
         assert self._nursery is not None
         self._pod_scalers[pod_scaler.published.channel] = pod_scaler
         self._labels[pod_scaler.published.label] = pod_scaler
+        pod_scaler.stepped, pod_scaler.leave = self._starts.stepped, self._logs.before_end
         self._nursery.start_soon(pod_scaler.run)
         self._adopted.set()
         self._adopted = trio.Event()
@@ -298,10 +362,7 @@ class Autoscaler:
             raise unwritten
 
     async def _diagnose(self, pod_scalers: list[PodScaler]) -> None:
-        """Ask Kubernetes why a waking pod is not there yet; what is hopeless ends the attempt.
-
-        Room that a replica holds which is ending comes by itself: the pod goes on waking.
-        """
+        """Ask Kubernetes why a waking pod is not there yet; what is hopeless ends the attempt."""
         now = trio.current_time()
         for pod_scaler in pod_scalers:
             if (
@@ -309,11 +370,7 @@ class Autoscaler:
                 or now - pod_scaler.state.since < DIAGNOSE_AFTER_S
             ):
                 continue
-            found = await self._doors.cluster.diagnose(pod_scaler.published.namespace)
-            if found is None or (found.room and self._replicas.room_may_come()):
-                continue
-            if found.hopeless:
-                pod_scaler.see(failure=found.text)
+            pod_scaler.diagnosed(await self._replicas.diagnose(pod_scaler.published.namespace))
 
     async def take_over_facade(self) -> None:
         """After a start: the facade serves the scalers' pods, and no others."""

@@ -2,7 +2,7 @@
 """One published pod: feeds the scaler's state machine, and runs its commands, one after another."""
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 
 import trio
@@ -10,6 +10,7 @@ import trio
 from trustedpods.protocol.errors import TrustedPodsError
 from trustedpods.protocol.ids import ChannelId
 from trustedpods.provider.cluster.client import Cluster
+from trustedpods.provider.cluster.diagnosis import Diagnosis
 from trustedpods.provider.cluster.views import PodView
 from trustedpods.provider.core.scaler import scaler, types
 from trustedpods.provider.core.traffic import PodAddress
@@ -48,7 +49,12 @@ class PublishedPod:
 
 
 class PodScaler:
-    """The scaler of one pod. Events go in by methods; `run` carries out what follows."""
+    """The scaler of one pod. Events go in by methods; `run` carries out what follows.
+
+    `found` is what was last seen to hold up a start, `failure` what ended the last one that failed;
+    `stepped` is called with the state before, whenever there is another; `leave` before replicas are
+    scaled away.
+    """
 
     def __init__(
         self,
@@ -71,6 +77,10 @@ class PodScaler:
         self.probed: dict[str, int] = {}
         self.views: dict[str, PodView] = {}
         self.tallies: dict[str, Tally] = {}
+        self.found: Diagnosis | None = None
+        self.failure: Diagnosis | None = None
+        self.stepped: Callable[[PodScaler, scaler.ScaleState], None] = _ignore
+        self.leave: Callable[[Iterable[PodView]], Awaitable[None]] = _let_go
 
     def told_with_all(self) -> None:
         """The facade is told of all sleeping pods together after a start, so not once more of each."""
@@ -78,7 +88,10 @@ class PodScaler:
 
     def feed(self, event: scaler.ScalerEvent) -> None:
         """Let the state machine take an event; answers go out at once, the rest from `run`."""
+        before = self.state
         self.state, commands = scaler.step(self.state, event, trio.current_time())
+        if self.state != before:
+            self.stepped(self, before)
         for command in commands:
             match command:
                 case scaler.AnswerWakes(pod):
@@ -131,6 +144,13 @@ class PodScaler:
             (ready if self._is_ready(view) else unready).append(address)
         seen = types.PodsSeen(tuple(sorted(ready)), tuple(sorted(unready)), replicas, failure, settled)
         self.feed(seen)
+
+    def diagnosed(self, found: Diagnosis | None) -> None:
+        """Why no replica is ready, as the cluster says; what is hopeless ends the attempt."""
+        self.found = found
+        if found is not None and found.hopeless:
+            self.failure = found
+            self.see(failure=found.text)
 
     def tick(self) -> None:
         """Time went on, and this is how the probes of replicas that are not ready went so far."""
@@ -225,6 +245,7 @@ class PodScaler:
                 for name in victims:
                     if count:  # with none left nobody has to be chosen
                         await self._cluster.set_deletion_cost(self.published.namespace, name, -100)
+                await self.leave(self._leaving(count, victims))
                 await self._cluster.scale(self.published.namespace, count)
             case scaler.Serve(pods, draining):
                 for slot, service in self.published.services.items():
@@ -233,6 +254,10 @@ class PodScaler:
                     await self._facade.set_pods(slot, here, ending)
             case _:
                 pass
+
+    def _leaving(self, count: int, victims: tuple[str, ...]) -> list[PodView]:
+        """Replicas that a new number ends."""
+        return [view for view in self.views.values() if not view.over and (not count or view.name in victims)]
 
     def serves(self, services: Mapping[int, FacadeExposure]) -> None:
         """The pod has these services now, in these slots."""
@@ -244,3 +269,11 @@ class PodScaler:
         """The facade may have services in other slots now; by their keys."""
         found = {slots.get(part.label, slot): part for slot, part in self.published.services.items()}
         self.serves(found)
+
+
+async def _let_go(_views: Iterable[PodView]) -> None:
+    """Where nobody reads what they wrote."""
+
+
+def _ignore(_pod_scaler: PodScaler, _before: scaler.ScaleState) -> None:
+    """Until somebody wants to know."""

@@ -3,14 +3,17 @@
 
 import logging
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 
 import trio
 
 from trustedpods.protocol.errors import TrustedPodsError
 from trustedpods.provider.billing.meter import Meter
+from trustedpods.provider.cluster.diagnosis import Diagnosis
 from trustedpods.provider.cluster.views import PodView
 from trustedpods.provider.doors import Doors
 from trustedpods.provider.facade.readiness import Tally
+from trustedpods.provider.serving.log_keeper import LogKeeper
 from trustedpods.provider.serving.pod_scaler import PodScaler
 from trustedpods.provider.supervise import supervise
 
@@ -54,8 +57,11 @@ class Replicas:
 class ReplicaWatch:
     """All replicas of this provider's pods as they were last seen; `find` is the scaler of a label."""
 
-    def __init__(self, doors: Doors, meter: Meter, find: Callable[[str], PodScaler | None]) -> None:
+    def __init__(
+        self, doors: Doors, meter: Meter, logs: LogKeeper, find: Callable[[str], PodScaler | None]
+    ) -> None:
         self._doors = doors
+        self._logs = logs
         self._meter = meter
         self._find = find
         self._views = Replicas()
@@ -67,6 +73,7 @@ class ReplicaWatch:
     def begin(self, nursery: trio.Nursery) -> None:
         """Watch from now on, with the tasks in *nursery*."""
         self._nursery = nursery
+        self._logs.begin(nursery)
         nursery.start_soon(supervise, "watching replicas", self._watch)
 
     def of(self, label: str) -> list[PodView]:
@@ -81,6 +88,13 @@ class ReplicaWatch:
         """Whether a replica is ending, or has just ended: what it held becomes free by itself."""
         ending = any(view.deleted_at is not None for view in self._views.all())
         return ending or trio.current_time() - self._last_end < ROOM_SETTLES_S
+
+    async def diagnose(self, namespace: str) -> Diagnosis | None:
+        """Why no replica in *namespace* is ready; room that an ending one holds comes by itself."""
+        found = await self._doors.cluster.diagnose(namespace)
+        if found is not None and found.room and self.room_may_come():
+            return replace(found, hopeless=False)
+        return found
 
     async def until_empty(self, label: str, namespace: str) -> None:
         """Wait until no replica of the pod is left in *namespace*; for ever, if need be."""
@@ -112,6 +126,7 @@ class ReplicaWatch:
             self._views.drop(view)
             self._last_end = trio.current_time()
         else:
+            self._logs.changed(self._views.of(view.label).get(view.uid), view)
             self._views.put(view)
         self._changed.set()
         self._changed = trio.Event()

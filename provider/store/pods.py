@@ -91,6 +91,10 @@ def _values(tx: Tx, record: PodRecord) -> dict[str, Any]:
         "stopped_at": record.stopped_at,
         "warned": record.warned,
         "failing": record.failing,
+        "version": record.version,
+        "applied": record.applied,
+        "first_namespace": record.first_namespace,
+        "other": record.other,
     }
 
 
@@ -117,6 +121,10 @@ def _record(tx: Tx, row: Row[Any]) -> PodRecord:
         stopped_at=None if row.stopped_at is None else UnixSeconds(row.stopped_at),
         warned=row.warned,
         failing=row.failing,
+        version=row.version,
+        applied=row.applied,
+        first_namespace=row.first_namespace,
+        other=row.other,
     )
 
 

@@ -44,6 +44,10 @@ PODS = Table(
     Column("stopped_at", Integer),
     Column("warned", Boolean, nullable=False),
     Column("failing", Boolean, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("applied", Boolean, nullable=False),
+    Column("first_namespace", String(63), nullable=False),
+    Column("other", String(63)),
 )
 
 RUNS = Table(
@@ -166,4 +170,18 @@ BOOTS = Table(
     METADATA,
     Column("boot_id", LargeBinary, primary_key=True),
     Column("last_counted", Integer, nullable=False),
+)
+
+KEPT_LOGS = Table(
+    "kept_logs",
+    METADATA,
+    Column("id", Integer, primary_key=True),
+    Column("channel", String(48), nullable=False),
+    Column("container", String(63), nullable=False),
+    Column("uid", String(64), nullable=False),
+    Column("restarts", Integer, nullable=False),
+    Column("replica", String(253), nullable=False),
+    Column("ended", Integer, nullable=False),
+    Column("sealed_text", LargeBinary, nullable=False),
+    Index("kept_logs_by_run", "channel", "uid", "container", "restarts", unique=True),
 )

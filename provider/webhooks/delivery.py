@@ -28,6 +28,8 @@ WARNINGS = frozenset(
         "grace-over",
         "evicted",
         "failed",
+        "start-failed",
+        "start-recovered",
         "claim-flags",
         "key-lost",
     }

@@ -4,6 +4,7 @@
 from datetime import UTC, datetime
 
 from trustedpods.protocol.ids import channel_hex
+from trustedpods.protocol.messages.pod import PodFailure
 from trustedpods.publisher.core.money import Token, duration_text
 from trustedpods.publisher.core.trust import trust_text
 from trustedpods.publisher.output.evidence_text import evidence_text
@@ -38,7 +39,8 @@ def status_lines(result: StatusResult) -> list[str]:
         f"{pod.name}  {result.phase}{reason}",
         f"provider  {pod.channel.provider.name} [{_trust(pod.machine)}]",
         *_attested(pod),
-        f"replicas  {result.ready} ready of {result.replicas}",
+        f"replicas  {result.ready} ready of {result.replicas}, version {result.version}",
+        *_failure(result.failure),
     ]
     lines += [line for service in result.services for line in _service(service)]
     if confirmed is not None:
@@ -63,6 +65,19 @@ def _trust(machine: VerifiedMachine) -> str:
 def _attested(pod: VisitedPod) -> list[str]:
     attested = pod.attested
     return [f"attested  {moment(attested.at)} against {attested.label or attested.policy or 'built-in'}"]
+
+
+def _failure(failure: PodFailure | None) -> list[str]:
+    """Why it does not start: how it ended, what it wrote last, when it is tried again."""
+    if failure is None:
+        return []
+    lines = [f"failing   {failure.reason} ({failure.tries} in a row)"]
+    if failure.exit_code is not None or failure.ended_at:
+        code = "?" if failure.exit_code is None else failure.exit_code
+        lines.append(f"last end  {failure.container}: exit code {code} at {moment(failure.ended_at)}")
+    lines += [f"          | {line}" for line in failure.lines.splitlines()]
+    by = "by itself" if failure.by_itself else "with the first request then"
+    return [*lines, f"next try  {moment(failure.next_try_at)}, {by}"]
 
 
 def _money(result: StatusResult) -> list[str]:

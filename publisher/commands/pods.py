@@ -116,7 +116,11 @@ def validate(options: Common, file: Path) -> None:
 
         return validated_json(result)
 
-    run.guard(work, lambda result: [f"{file}: pod {result.pod} is sound"], form)
+    def lines(result: "ValidateResult") -> list[str]:
+        stops = ["its updates stop the version before first: it has a volume"]
+        return [f"{file}: pod {result.pod} is sound", *(stops if result.update == "stops-first" else [])]
+
+    run.guard(work, lines, form)
 
 
 @click.command(
@@ -156,17 +160,25 @@ def status(options: Common, name: str) -> None:
     epilog="""\b
 Examples:
   trustedpods logs web
-  trustedpods logs web --container app --tail 20 --follow
+  trustedpods logs web --container app --tail 20
+  trustedpods logs web --previous
 """
 )
 @click.argument("name", callback=pod_name)
 @click.option("-c", "--container", metavar="NAME", help="Only this container.")
 @click.option("--tail", type=click.IntRange(1, 10_000), default=100, show_default=True, help="Last lines.")
 @click.option("-f", "--follow", is_flag=True, help="Go on as lines come.")
+@click.option("-p", "--previous", is_flag=True, help="Of the runs that ended, as far as they are kept.")
 @click.option("--raw", is_flag=True, help="Bytes as they are, also on a terminal.")
 @common
-def logs(options: Common, name: str, container: str | None, tail: int, follow: bool, raw: bool) -> None:
-    """What the containers of the pod NAME wrote: readable on a terminal, as it is into a pipe or a file."""
+def logs(
+    options: Common, name: str, container: str | None, tail: int, follow: bool, previous: bool, raw: bool
+) -> None:
+    """What a container of the pod NAME wrote; where no replica runs, what the last one did.
+
+    Readable on a terminal, as it is into a pipe or a file. The end of the last three runs of each
+    container is kept, 32 KiB of each.
+    """
     run = Run(options)
     pieces: list[LogPiece] = []
     from trustedpods.publisher.output.terminal import LogOutput
@@ -176,8 +188,12 @@ def logs(options: Common, name: str, container: str | None, tail: int, follow: b
     def write(piece: "LogPiece") -> None:
         if options.as_json:
             pieces.append(piece)
-        else:
-            shown.write(piece.container, piece.data)
+            return
+        if piece.ended_at is not None:
+            from trustedpods.publisher.commands.lines import moment
+
+            run.show.line(f"{piece.container} of {piece.replica}, ended {moment(piece.ended_at)}:")
+        shown.write(f"{piece.container}/{piece.replica}", piece.data)
 
     async def work() -> "LogsResult":
         opening = run.account()
@@ -185,7 +201,7 @@ def logs(options: Common, name: str, container: str | None, tail: int, follow: b
         from trustedpods.publisher.results.pods import VisitProgress
         from trustedpods.publisher.verbs.pods import logs
 
-        body = LogsBody(container=container, tail=tail, follow=follow)
+        body = LogsBody(container=container, tail=tail, follow=follow, previous=previous)
         run.progress = progress = VisitProgress()
         async with opening as account:
             written = await logs(account, name, body, write, progress, run.journal)

@@ -20,6 +20,7 @@ from trustedpods.publisher.output.json_parts import (
     sent_json,
 )
 from trustedpods.publisher.results.deployed import (
+    AfterUpdate,
     ChosenProvider,
     DeployProgress,
     DeployResult,
@@ -43,13 +44,16 @@ def _deployed(result: DeployResult) -> JsonObject:
         "publisher": result.publisher,
         **_chosen(result.chosen, result.token),
         "sent": sent_json(result.sent),
+        **known(update=result.update),
         **confirmed_json(result.confirmed),
     }
 
 
 @json_of.register(DeployProgress)
 def _deploying(progress: DeployProgress) -> JsonObject:
-    tree = known(pod=progress.pod, publisher=progress.publisher)
+    tree = known(pod=progress.pod, publisher=progress.publisher, update=progress.update)
+    if progress.serves is not None:
+        tree["serves"] = _serves(progress.serves)
     if progress.token is None:
         return tree
     if progress.chosen is not None:
@@ -59,6 +63,15 @@ def _deploying(progress: DeployProgress) -> JsonObject:
     if progress.money is not None:
         tree["money"] = outcome_json(progress.money, progress.token)
     return tree | confirmed_json(progress.confirmed)
+
+
+def _serves(after: AfterUpdate) -> JsonObject:
+    return {
+        "version": after.version,
+        "phase": after.phase,
+        "changed": after.changed,
+        "text": after.text,
+    }
 
 
 def _chosen(chosen: ChosenProvider, token: Token) -> JsonObject:
@@ -122,6 +135,8 @@ def _status(result: StatusResult) -> JsonObject:
         **json_of(result.pod),
         "phase": result.phase,
         "reason": result.reason,
+        "version": result.version,
+        "failure": None if result.failure is None else result.failure.model_dump(),
         "replicas": result.replicas,
         "ready": result.ready,
         "runway_s": result.runway_s,
@@ -139,7 +154,12 @@ def _status(result: StatusResult) -> JsonObject:
 @json_of.register(LogsResult)
 def _logs(result: LogsResult) -> JsonObject:
     pieces = [
-        {"container": piece.container, "text": piece.data.decode("utf-8", "replace")}
+        {
+            "container": piece.container,
+            "replica": piece.replica,
+            "ended_at": piece.ended_at,
+            "text": piece.data.decode("utf-8", "replace"),
+        }
         for piece in result.pieces
     ]
     return json_of(result.pod) | {"logs": pieces}

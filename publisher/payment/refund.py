@@ -28,8 +28,14 @@ async def rescue(
     name: str,
     error: TrustedPodsError,
     journal: Journal,
+    *,
+    in_use: bool | None = False,
 ) -> DepositOutcome:
-    """After a deploy failed with *error*: see to it that the money comes back; say how and when."""
+    """After a deploy failed with *error*: see to it that the money comes back; say how and when.
+
+    *in_use*: an earlier version of the pod is paid by the channel that was there before, None where that
+    is not known. Then nothing is said that would end it.
+    """
     if not (payment.there or payment.ours):
         return DepositOutcome("untouched")
     silent = isinstance(error, NetworkFailure)
@@ -38,7 +44,7 @@ async def rescue(
             journal.event("no-channel", "no channel was opened, as far as the chain tells")
             return DepositOutcome("untouched")
         if not payment.ours:
-            return await _as_it_stands(account, payment.ref, name, journal)
+            return await _as_it_stands(account, payment.ref, name, journal, in_use=in_use)
         if await wait_released(account, payment.ref, SILENT_WAIT_S if silent else RELEASE_WAIT_S, journal):
             return await refunded(account, payment.ref, journal)
         return await give_notice(account, payment.ref, name, journal)
@@ -59,9 +65,11 @@ async def find_out(account: MarketAccount, ref: PodRef, name: str, journal: Jour
         return DepositOutcome("unknown")
 
 
-async def _as_it_stands(account: MarketAccount, ref: PodRef, name: str, journal: Journal) -> DepositOutcome:
+async def _as_it_stands(
+    account: MarketAccount, ref: PodRef, name: str, journal: Journal, *, in_use: bool | None = False
+) -> DepositOutcome:
     """Nothing was paid in this run: say what became of a channel that was there before, if any."""
-    if await wait_released(account, ref, UNSURE_WAIT_S, journal):
+    if in_use is False and await wait_released(account, ref, UNSURE_WAIT_S, journal):
         return await refunded(account, ref, journal)
     current = await channel.look(account, ref)
     if current is None:
@@ -69,7 +77,8 @@ async def _as_it_stands(account: MarketAccount, ref: PodRef, name: str, journal:
     if current.unlock_at:
         return await give_notice(account, ref, name, journal)  # it runs already: this only says until when
     left = account.token.text(current.left)
-    journal.event("kept", f"the pod's channel keeps its {left}; `trustedpods close {name}` gets it back")
+    how = f"; `trustedpods close {name}` gets it back" if in_use is False else ""
+    journal.event("kept", f"the pod's channel keeps its {left}{how}")
     return DepositOutcome("open", left=current.left)
 
 

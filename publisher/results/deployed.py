@@ -9,6 +9,7 @@ from trustedpods.publisher.core.money import Token
 from trustedpods.publisher.results.confirmed import ConfirmedPod
 from trustedpods.publisher.results.money import DepositOutcome
 from trustedpods.publisher.results.providers import ProviderId, VerifiedMachine
+from trustedpods.publisher.results.validated import UpdateWay
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +42,23 @@ class SentImages:
 
 
 @dataclass(frozen=True, slots=True)
+class AfterUpdate:
+    """What is known of the pod after its update failed.
+
+    `stands`: a version of it is in place, None where that is not known. `changed`: it is another version
+    than before the update. `text` says it to a person.
+    """
+
+    text: str
+    stands: bool | None
+    version: int | None = None
+    phase: str | None = None
+    changed: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class DeployResult:
-    """A pod that serves."""
+    """A pod that serves. `update` is None where it was no update."""
 
     pod: str
     publisher: Address
@@ -50,13 +66,15 @@ class DeployResult:
     chosen: ChosenProvider
     sent: SentImages
     confirmed: ConfirmedPod
+    update: UpdateWay | None = None
 
 
 @dataclass(slots=True)
 class DeployProgress:
     """How far a deploy came; each field is None until it is known.
 
-    `money` is only there after a failure with a provider that was chosen: where the deposit is.
+    `money` is only there after a failure with a provider that was chosen: where the deposit is. `serves`
+    only after an update that failed, `update` only where it is one.
     """
 
     pod: str | None = None
@@ -66,6 +84,8 @@ class DeployProgress:
     sent: SentImages | None = None
     confirmed: ConfirmedPod | None = None
     money: DepositOutcome | None = None
+    update: UpdateWay | None = None
+    serves: AfterUpdate | None = None
 
     def result(self) -> DeployResult:
         """All of it, once the pod serves."""
@@ -76,5 +96,11 @@ class DeployProgress:
         assert self.sent is not None
         assert self.confirmed is not None
         return DeployResult(
-            self.pod, self.publisher, self.token, self.chosen, self.sent, confirmed=self.confirmed
+            self.pod,
+            self.publisher,
+            self.token,
+            self.chosen,
+            self.sent,
+            confirmed=self.confirmed,
+            update=self.update,
         )

@@ -2,9 +2,10 @@
 """Verbs on a pod that exists: `status`, `logs`, `delete`, `bill` and `audit`."""
 
 from dataclasses import dataclass, field
+from typing import Self
 
 from trustedpods.protocol.ids import Address
-from trustedpods.protocol.messages.pod import PodEvent
+from trustedpods.protocol.messages.pod import LogLines, PodEvent, PodFailure
 from trustedpods.protocol.units import TokenUnits, UnixSeconds
 from trustedpods.publisher.core.audit import Finding
 from trustedpods.publisher.core.bill import Bill
@@ -98,6 +99,7 @@ class ServiceStatus:
 class StatusResult:
     """`status`: what the provider says of the pod, and what it signed (None before it first served).
 
+    `version` counts the bundles that proved themselves; `failure` says why a pod that ran does not start.
     `runway_s`: seconds that the money lasts at the present rate; None when nothing is used up. `deposit`,
     `claimed` and `accrued` (used and not yet claimed) are the provider's count.
     """
@@ -105,6 +107,8 @@ class StatusResult:
     pod: VisitedPod
     phase: str
     reason: str
+    version: int
+    failure: PodFailure | None
     replicas: int
     ready: int
     runway_s: int | None
@@ -118,10 +122,18 @@ class StatusResult:
 
 @dataclass(frozen=True, slots=True)
 class LogPiece:
-    """A piece of what one container wrote, in its order."""
+    """A piece of what one container wrote, in its order: one of *replica*, which may have ended."""
 
     container: str
     data: bytes
+    replica: str = ""
+    ended_at: UnixSeconds | None = None
+
+    @classmethod
+    def of(cls, lines: LogLines) -> Self:
+        """As the provider sent it."""
+        ended = None if lines.ended_at is None else UnixSeconds(lines.ended_at)
+        return cls(lines.container, lines.data, lines.replica, ended)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,11 +3,20 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     # messages cost validate a third of its time
     from trustedpods.protocol.messages.provider import TrustClass
+
+UpdateWay = Literal["beside", "stops-first"]
+"""A newer version proves itself beside the one before; of a pod with a volume that one is stopped first:
+two may not write one volume."""
+
+
+def update_way(volume_mib: int) -> UpdateWay:
+    """What an update of a pod with such volumes does."""
+    return "stops-first" if volume_mib else "beside"
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,6 +24,7 @@ class ValidateResult:
     """A manifest, its secrets and images that are sound. `images` are digests by container.
 
     CPU and memory are one replica's, in thousandths of a core and MiB; volumes are the pod's, in MiB.
+    `update` says what an update does with the version before it.
     """
 
     pod: str
@@ -23,4 +33,5 @@ class ValidateResult:
     cpu_milli: int
     memory_mib: int
     volume_mib: int
+    update: UpdateWay
     trust: "TrustClass"

@@ -2,7 +2,7 @@
 """Pay and send, through outages; and when it comes to nothing, get the money back."""
 
 from collections.abc import Mapping
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 
 import trio
 
@@ -12,6 +12,7 @@ from trustedpods.protocol.attestation.policy.policy import Policy
 from trustedpods.protocol.errors import BadInput, NetworkFailure, RemoteProtocolError, TrustedPodsError
 from trustedpods.protocol.ids import address_from_bytes, channel_hex
 from trustedpods.protocol.net import Host
+from trustedpods.publisher.delivery.broken_update import look_after, not_known, version_of
 from trustedpods.publisher.delivery.bundle import make_bundle, make_pieces
 from trustedpods.publisher.delivery.provision import Confirmed, ProvisionConversation
 from trustedpods.publisher.delivery.upload import Piece, Traffic
@@ -25,13 +26,17 @@ from trustedpods.publisher.payment import channel, refund
 from trustedpods.publisher.payment.channel import ChannelPayment
 from trustedpods.publisher.pod import Pod
 from trustedpods.publisher.results.confirmed import ConfirmedPod
-from trustedpods.publisher.results.deployed import DeployProgress
+from trustedpods.publisher.results.deployed import AfterUpdate, DeployProgress
+from trustedpods.publisher.results.validated import update_way
 from trustedpods.publisher.visits import records, release
 
 MAX_OUTAGES = 5
 """Outages of one deploy; after that the line is not worth waiting for."""
 
 RETRY_S = 1.0
+
+ASK_AGAIN_S = 60.0
+"""For a provider that went silent in an update to say what serves now."""
 
 
 class Delivery:
@@ -69,10 +74,11 @@ class Delivery:
         name = self._pod.name
         if self._location.channel is None:
             self._keep_bundle()
-        self._journal.if_interrupted = (
-            f"the provider goes on with what it has; `trustedpods deploy` again goes on from there, "
-            f"`trustedpods delete {name}` ends it, `trustedpods close {name}` gets the deposit back"
-        )
+        update = self._payment.there  # later it says so of a first deploy's channel too
+        self._journal.if_interrupted = _if_interrupted(name, update=update)
+        before = await version_of(session, self._location.ref) if update else None
+        if update:
+            self._tell_stop()
         try:
             if self._location.channel is not None and self._location.channel.unlock_at:
                 await channel.cancel_notice(self._account, self._payment, self._journal)
@@ -80,8 +86,13 @@ class Delivery:
             self._remember_holder()
         except TrustedPodsError as error:
             error.where = error.where or provider_name(self._location.row)
+            stands: bool | None = False
+            if update:
+                after = await self._after_update(host, session, error, before)
+                self._progress.serves, stands = after, after.stands
+                error.hint = f"{after.text}; {error.hint}" if error.hint else after.text
             self._progress.money = await refund.rescue(
-                self._account, self._payment, name, error, self._journal
+                self._account, self._payment, name, error, self._journal, in_use=stands
             )
             raise
         self._keep_bundle()
@@ -90,6 +101,26 @@ class Delivery:
             self._journal.event("serving", f"{name} runs; no service of it is exposed")
         for endpoint in confirmed.statement.endpoints:
             self._journal.event("serving", f"{name} serves at {endpoint.url}", url=endpoint.url)
+
+    def _tell_stop(self) -> None:
+        """Two versions may not write one volume: such an update has a gap."""
+        self._progress.update = update_way(self._pod.manifest.volume_mib)
+        if self._progress.update == "stops-first":
+            self._journal.event("stops-first", "the pod has a volume: the version before is stopped first")
+
+    async def _after_update(
+        self, host: Host, session: Session, error: TrustedPodsError, before: int | None
+    ) -> AfterUpdate:
+        """Ask what serves now; a provider that went silent is dialled once more."""
+        ref, name = self._location.ref, self._pod.name
+        if not isinstance(error, NetworkFailure):
+            return await look_after(session, ref, name, before)
+        after = not_known(name)
+        with trio.move_on_after(ASK_AGAIN_S), suppress(TrustedPodsError):
+            row = await self._row(session.row)
+            async with open_session(host, self._account.publisher, row, self._policy) as again:
+                after = await look_after(again, ref, name, before)
+        return after
 
     def _keep_bundle(self) -> None:
         """What the provider runs, or soon will: `watch` sends it again after a reboot."""
@@ -178,3 +209,11 @@ class Delivery:
         rows = await self._account.market.rows()
         same = (row for row in rows if (row.owner, row.daemon) == (known.owner, known.daemon))
         return next(same, known)
+
+
+def _if_interrupted(name: str, *, update: bool) -> str:
+    """What to do after Ctrl-C; an update has a version before it, which nobody wants to end."""
+    goes_on = "the provider goes on with what it has; `trustedpods deploy` again goes on from there"
+    if update:
+        return f"{goes_on}, `trustedpods status {name}` says which version serves"
+    return f"{goes_on}, `trustedpods delete {name}` ends it, `trustedpods close {name}` gets the deposit back"

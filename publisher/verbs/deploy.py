@@ -13,7 +13,7 @@ import trio
 
 from trustedpods.contracts.registry_rows import RegistryRow
 from trustedpods.contracts.terms import MAX_DEPOSIT
-from trustedpods.protocol.errors import InsufficientFunds, Refused, TrustedPodsError
+from trustedpods.protocol.errors import InsufficientFunds, NetworkFailure, Refused, TrustedPodsError
 from trustedpods.protocol.ids import address_from_bytes, channel_hex
 from trustedpods.protocol.net import Host, open_host
 from trustedpods.publisher.attestation.policies import policy_for, policy_name
@@ -116,10 +116,7 @@ class Deploy:
             return await stack.enter_async_context(reaching)
         except TrustedPodsError as error:
             if self._lives_there and error.hint is None:
-                error.hint = (
-                    f"the pod lives there; `trustedpods close {self._pod.name}` gets its deposit back, "
-                    "then deploy looks elsewhere"
-                )
+                error.hint = _unchanged(self._pod.name, answered=not isinstance(error, NetworkFailure))
             raise
 
     def _select(self, rows: Sequence[RegistryRow], known: Sequence[PodLocation], step: Step) -> Selection:
@@ -257,3 +254,15 @@ class Deploy:
             self._journal.event(
                 "cap", f"maxCostPerDay pays for {replicas} of {most} replicas at once, or some more"
             )
+
+
+def _unchanged(name: str, *, answered: bool) -> str:
+    """Of a pod whose provider did not take the update: whatever ran there was not touched."""
+    if answered:
+        return (
+            f"nothing was changed: the version before is still in place, `trustedpods status {name}` shows it"
+        )
+    return (
+        f"nothing was changed: the pod lives there, `trustedpods status {name}` says whether it serves; only "
+        f"if its provider is gone for good, `trustedpods close {name}` ends it and gets its deposit back"
+    )

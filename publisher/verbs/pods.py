@@ -81,6 +81,8 @@ async def status(
         pod=progress.visited(),
         phase=answer.phase,
         reason=answer.reason,
+        version=answer.version,
+        failure=answer.failure,
         replicas=answer.replicas,
         ready=answer.ready,
         runway_s=answer.runway_s,
@@ -120,7 +122,10 @@ async def logs(
     progress: VisitProgress,
     journal: Journal,
 ) -> LogsResult:
-    """Hand each piece of a container's output to *write*; the result has none of them."""
+    """Hand each piece of a container's output to *write*, with the run that wrote it.
+
+    The result has none of them.
+    """
     async with (
         visit(account, name, progress, journal) as visited,
         visited.session.converse("logs", visited.location.ref, body, next_generation()) as conversation,
@@ -128,7 +133,7 @@ async def logs(
         while not conversation.finished:
             reply = await conversation.reply(LogLines, Done, timeout=None if body.follow else 60.0)
             if isinstance(reply, LogLines):
-                write(LogPiece(reply.container, reply.data))
+                write(LogPiece.of(reply))
     return LogsResult(progress.visited())
 
 

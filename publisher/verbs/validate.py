@@ -4,7 +4,7 @@
 from pathlib import Path
 
 from trustedpods.publisher.pod import read_pod
-from trustedpods.publisher.results.validated import ValidateResult
+from trustedpods.publisher.results.validated import ValidateResult, update_way
 
 
 def validate(file: Path, cache: Path) -> ValidateResult:
@@ -18,5 +18,6 @@ def validate(file: Path, cache: Path) -> ValidateResult:
         cpu_milli=size.cpu_milli,
         memory_mib=size.memory_mib,
         volume_mib=pod.manifest.volume_mib,
+        update=update_way(pod.manifest.volume_mib),
         trust=pod.manifest.spec.trust,
     )

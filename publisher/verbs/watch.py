@@ -53,7 +53,7 @@ RETRY_S = 1.0
 DEPLOYING_S = 3600
 """A pod that is kept and has no channel may be on its way so long."""
 
-RUNNING = ("serving",)
+RUNNING = ("serving", "failing")
 """Phases in which a pod is claimed day by day."""
 
 

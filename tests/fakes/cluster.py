@@ -125,6 +125,7 @@ class FakeCluster:
                 scratch_mib=size.storage_mib,
                 node="fake",
                 metered=True,
+                containers=tuple(one["name"] for one in template["spec"]["containers"]),
             ),
         )
 

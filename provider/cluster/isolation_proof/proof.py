@@ -25,20 +25,34 @@ from trustedpods.provider.cluster.objects.names import WORKLOAD
 PROBE_LABEL = "trustedpods.dev/probe"
 """On the namespace of probe pods, so that one that was left behind is found."""
 
-START_LIMIT_S = 40.0
-"""For one probe pod: image pull and start on a busy node, and a kubelet's pause after a failure."""
+START_LIMIT_S = 120.0
+"""For one probe pod: image pull and start on a node with more work than cores, and a kubelet's pause after a
+failure. Only a probe that fails waits so long."""
 
 CALL_LIMIT_S = 10.0
-"""For a policy to take effect. Enforcers need milliseconds to some seconds, the calls on a busy node too."""
+"""For a policy to take effect: enforcers need milliseconds to some seconds."""
 
-CONNECT_LIMIT_S = 10.0
+LEAST_CALLS = 6
+"""Nothing is concluded from fewer calls than this: on a busy node a call takes its time too."""
+
+BUSY_LIMIT_S = 60.0
+"""For so few calls, on the busiest node. Whoever is slower proves nothing."""
+
+ALIKE_CALLS = 2
+"""Calls in a row that must end alike: a single one may be late for reasons of its own."""
+
+CONNECT_LIMIT_S = 30.0
 """For the probe pod's listener, which begins when its container runs already."""
 
-ABANDONED_S = 180.0
-"""A probe namespace this old belongs to nobody who still looks; its pods have ended by themselves."""
+ABANDONED_S = 900.0
+"""Longer than the slowest proof (two starts, five waits for calls): a probe namespace this old belongs to
+nobody who still looks, and its pods have ended by themselves."""
 
 _PORT = 8080
 _LOOK_EVERY_S = 0.2
+_ANSWER_LIMIT_S = 2
+"""For one call: a first packet that a busy listener lost is sent again after one second."""
+
 _UNPRIVILEGED = 65_532
 
 
@@ -93,7 +107,8 @@ async def _prove(api: Api, image: str, namespace: str) -> Proof:
         await apply(api, _policy(namespace, direction, role))
         shut[direction] = await calls.become("shut")
         await api.delete(path_of("NetworkPolicy", namespace, direction.lower()))
-        await calls.become("open")
+        if not await calls.become("open"):  # else the next direction's calls were shut already
+            return Proof(here, open_without_policies=False, ingress_enforced=False, egress_enforced=False)
     return Proof(
         here,
         open_without_policies=True,
@@ -103,7 +118,7 @@ async def _prove(api: Api, image: str, namespace: str) -> Proof:
 
 
 class _Calls:
-    """What the calling pod wrote last: one word a call."""
+    """What the calling pod wrote last: a line with number and word for each call."""
 
     def __init__(self, api: Api, namespace: str) -> None:
         self._api = api
@@ -111,12 +126,31 @@ class _Calls:
 
     async def become(self, wanted: str) -> bool:
         """Whether calls begin to end like this before the limit."""
+        began, first = trio.current_time(), None
+        while True:
+            calls = calls_in(await self._said())
+            if [word for _, word in calls] == [wanted] * ALIKE_CALLS:
+                return True
+            number = calls[-1][0] if calls else 0
+            first = number if first is None else first
+            if is_enough(trio.current_time() - began, number - first):
+                return False
+            await trio.sleep(_LOOK_EVERY_S)
 
-        async def look() -> bool:
-            said = await read_logs(self._api, self._namespace, "caller", "probe", 1, previous=False)
-            return said.decode(errors="replace").strip() == wanted
+    async def _said(self) -> bytes:
+        name = (self._namespace, "caller", "probe")
+        return await read_logs(self._api, *name, ALIKE_CALLS, previous=False)
 
-        return await _until(look, CALL_LIMIT_S)
+
+def calls_in(said: bytes) -> list[tuple[int, str]]:
+    """Number and word of each line that the calling pod wrote; what is cut off in the middle is left out."""
+    lines = [line.split() for line in said.decode(errors="replace").splitlines(keepends=True) if "\n" in line]
+    return [(int(line[0]), line[1]) for line in lines if len(line) == 2 and line[0].isdecimal()]
+
+
+def is_enough(waited_s: float, calls: int) -> bool:
+    """Whether time and calls tell that what was waited for does not come."""
+    return waited_s > BUSY_LIMIT_S or (waited_s > CALL_LIMIT_S and calls >= LEAST_CALLS)
 
 
 async def _until(look: Callable[[], Awaitable[bool]], limit_s: float) -> bool:
@@ -189,10 +223,10 @@ def _listener(namespace: str, image: str) -> dict[str, Any]:
 
 
 def _caller(namespace: str, image: str, address: str) -> dict[str, Any]:
-    call = f"if {PROGRAM} nc -w 1 {address} {_PORT} < /dev/null; then echo open; else echo shut; fi"
-    return _pod(
-        namespace, "caller", image, ["sh", "-c", f"while :; do {call}; {PROGRAM} usleep 100000; done"]
-    )
+    called = f"{PROGRAM} nc -w {_ANSWER_LIMIT_S} {address} {_PORT} < /dev/null"
+    call = f"n=$((n+1)); if {called}; then echo $n open; else echo $n shut; fi"
+    loop = f"n=0; while :; do {call}; {PROGRAM} usleep 100000; done"
+    return _pod(namespace, "caller", image, ["sh", "-c", loop])
 
 
 def _pod(namespace: str, name: str, image: str, command: list[str]) -> dict[str, Any]:

@@ -10,9 +10,7 @@ from typing import Any
 
 from trustedpods.manifests.model import Container, EnvVar, PodManifest, ResourceSizes, Volume, VolumeMount
 from trustedpods.provider.cluster.objects.names import METERED, WORKLOAD, KubeObject
-
-GRACE_S = 30
-"""From the signal to end until the kill. The facade has drained the replica before."""
+from trustedpods.provider.core.metering import GRACE_S
 
 FILES_GROUP = 65_532
 """Group of a pod's volumes: whatever user an image runs as, it can read its secrets."""
@@ -50,7 +48,7 @@ def pod_template(manifest: PodManifest, images: Mapping[str, str], labels: Mappi
         "serviceAccountName": WORKLOAD,
         "enableServiceLinks": False,
         "restartPolicy": "Always",
-        "terminationGracePeriodSeconds": GRACE_S,
+        "terminationGracePeriodSeconds": GRACE_S,  # the facade has drained the replica before
         "securityContext": {
             "runAsNonRoot": True,
             "fsGroup": FILES_GROUP,

@@ -53,7 +53,6 @@ __all__ = [
     "WakeAsked",
     "begin",
     "cap_told",
-    "failing_told",
     "rests",
     "step",
 ]
@@ -287,16 +286,6 @@ def cap_told(state: ScaleState, now: float) -> str:
     if state.phase is ScalePhase.AWAKE and asked_for > limits.most:
         return f"held at {of} by maxCostPerDay, the channel's cap, while requests ask for more"
     return f"at most {of}: maxCostPerDay, the channel's cap, pays for no more"
-
-
-def failing_told(state: ScaleState, now: float) -> str:
-    """Why the pod could not be started, in words for the publisher; empty if it was, or was not tried."""
-    if state.phase is not ScalePhase.FAILING:
-        return ""
-    again = max(0, math.ceil(state.retry_at - now))
-    return (
-        f"could not be started {state.failures} times in a row: {state.reason}; tried again after {again} s"
-    )
 
 
 def _shrink(state: ScaleState, stats: SlotStats, wanted: int, now: float) -> Result:

@@ -46,7 +46,7 @@ def haproxy_config(config: FacadeConfig) -> str:
     """haproxy.cfg; the page, map and certificate files that it names must exist when it is read."""
     parts = [_global(config), _http_defaults(config), _tcp_defaults(config)]
     parts += [
-        _section("defaults pods from http", requests.known_here()),
+        _section("defaults pods from http", [*requests.known_here(), *unread.cut()]),
         _web(config),
         *_tables(),
         _nowhere(),
@@ -163,8 +163,6 @@ def _ended(config: FacadeConfig) -> list[str]:
     lines = [
         f"bind unix@{unread.ended_socket(config)} mode 600 accept-proxy",
         *unread.silenced(),
-        # HAProxy's word for a pod that ends without an answer to somebody who has ended too.
-        f"errorfile 400 {page_path(config, pages.BAD_ANSWER)}",
     ]
     lines += [
         *requests.known_of_connection(),

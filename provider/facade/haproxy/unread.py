@@ -34,6 +34,7 @@ _LUA = """\
 local PAGES = {
 %(pages)s}
 local HEAD_BYTES, HEAD_LINES = %(bytes)d, %(lines)d
+local BAD_BODY, BAD_ANSWER = %(bad_body)s, %(bad_answer)s
 
 local function verdict(data)
   data = data:gsub("^[\\r\\n]+", "")
@@ -60,6 +61,16 @@ core.register_action("ended", {"tcp-req"}, function(txn)
   if not txn.req:may_recv() then txn:set_var("sess.ended", true) end
 end)
 
+-- Line by line, as what a fetch returns has no line ends in HAProxy.
+core.register_fetches("cut", function(txn, line)
+  local lines = BAD_BODY
+  if not txn.res:may_recv() then
+    txn:set_var("txn.unanswered", true)
+    lines = BAD_ANSWER
+  end
+  return lines[tonumber(line)] or ""
+end)
+
 for name, page in pairs(PAGES) do
   core.register_service("unread-" .. name, "tcp", function(applet) applet:send(page) end)
 end
@@ -77,7 +88,13 @@ _PAGES = {
 def lua() -> str:
     """The service."""
     made = "".join(f"  {name} = {_quoted(page.raw())},\n" for name, page in _PAGES.items())
-    return _LUA % {"pages": made, "bytes": pages.HEAD_BYTES, "lines": pages.HEAD_LINES}
+    return _LUA % {
+        "pages": made,
+        "bytes": pages.HEAD_BYTES,
+        "lines": pages.HEAD_LINES,
+        "bad_body": _table(_body_lines(pages.BAD_BODY)),
+        "bad_answer": _table(_body_lines(pages.BAD_ANSWER)),
+    }
 
 
 def lua_path(config: FacadeConfig) -> Path:
@@ -111,6 +128,21 @@ def first_look(config: FacadeConfig) -> list[str]:
     ]
 
 
+def cut() -> list[str]:
+    """Lines of the pods' backends: what HAProxy calls a bad request although a pod was chosen for it.
+
+    That is a body that breaks its own form, or a pod that ends without an answer to a caller that has ended
+    its half: the pod's fault. Which of them it was shows in the pod's half.
+    """
+    count = max(len(_body_lines(page)) for page in (pages.BAD_BODY, pages.BAD_ANSWER))
+    text = r"\n".join(f"%[lua.cut({number + 1})]" for number in range(count))
+    return [
+        'http-error status 400 content-type "text/plain; charset=utf-8"'
+        f' lf-string "{text}" hdr Cache-Control no-store',
+        "http-after-response set-status 502 if { status 400 } { var(txn.unanswered) -m found }",
+    ]
+
+
 def way_around() -> list[str]:
     """Who ended its half with the request: HAProxy 2.6 would take it for gone while it changes to HTTP."""
     return [f"use_backend {ENDED} if {{ var(sess.ended) -m found }}"]
@@ -138,6 +170,15 @@ def backend() -> list[str]:
         for name in _PAGES
     ]
     return ["tcp-request content lua.unread", *say]
+
+
+def _body_lines(page: pages.Page) -> list[bytes]:
+    return page.body.split(b"\n")
+
+
+def _table(lines: list[bytes]) -> str:
+    """A table of Lua."""
+    return "{" + ", ".join(_quoted(line) for line in lines) + "}"
 
 
 def _quoted(text: bytes) -> str:

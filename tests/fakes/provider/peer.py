@@ -73,6 +73,7 @@ class ProviderPeer:
         self.statement = None
         self.stop_after_chunks = None
         self.phase, self.runway, self.accrued = "serving", 3600, 5
+        self.version, self.coming = 0, []
 
     def reboot(self):
         """Every key is another one; what was accepted waits. Serve it again afterwards."""
@@ -216,6 +217,8 @@ class ProviderPeer:
 
     async def _provision(self, request, answers):
         bundle = decode(request.body, Bundle)
+        if "full" in self.faults:
+            raise Refused("cpu: 100m wanted, 0m free", rule="capacity-cpu")
         self.bundles.append(bundle)
         blobs = {blob.blob_id: blob for image in bundle.images for blob in image.blobs}
         self.wanted = blobs
@@ -231,6 +234,8 @@ class ProviderPeer:
 
     async def _outcome(self, request, answers, bundle, channel):
         if "crashes" in self.faults:
+            if not self.version:
+                self.phase = "failed"
             if "keeps-money" not in self.faults:
                 await self.chain.release(self.owner_key, [request.ref])
             raise Refused("hello: CrashLoopBackOff: exit code 1", rule="start")
@@ -252,6 +257,7 @@ class ProviderPeer:
         )
         key = Ed25519PrivateKey.generate() if "statement-by-other-key" in self.faults else self.reply_key
         self.statement, self.phase = sign_statement(key, statement), "serving"
+        self.version += 1
         await answers.send(self.statement, final=True)
 
     def _missing(self):
@@ -290,7 +296,8 @@ class ProviderPeer:
     async def _status(self, request, answers):
         channel = await self.chain.channel(self.owner, request.ref.channel)
         status = PodStatus(
-            phase=self.phase,
+            phase=self.coming.pop(0) if self.coming else self.phase,
+            version=self.version,
             reason="",
             generation=1,
             replicas=1,

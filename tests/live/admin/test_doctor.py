@@ -37,8 +37,10 @@ def doctor(market: LiveLocalnet, code: int, config: Path | None = None) -> dict[
     words = ["doctor", "-c", str(config or config_file(market.cluster())), "-o", "json"]
     argv = [*enter(market.cluster().namespace), str(COMMANDS / "trustedpods-provider"), *words]
     done = subprocess.run(argv, capture_output=True, text=True, timeout=400, check=False)
-    assert done.returncode == code, done.stdout + done.stderr
-    return {finding["part"]: finding for finding in json.loads(done.stdout)}
+    assert done.stdout, done.stderr
+    found: dict[str, dict[str, str]] = {finding["part"]: finding for finding in json.loads(done.stdout)}
+    assert done.returncode == code, {part: found[part]["text"] for part in missing(found)}
+    return found
 
 
 def missing(found: dict[str, dict[str, str]]) -> set[str]:

@@ -180,7 +180,10 @@ def test_an_evicted_replica_is_billed_to_its_end_and_its_object_goes(
         told = publisher.run("status", pod.name).json
         end(publisher, pod)
         until("all have ended", lambda: all(times.over(uid) for uid in times.seen(pod.namespace)))
-        seconds = sum(times.served(uid) for uid in times.seen(pod.namespace))
+        served = {uid: times.served(uid) for uid in times.seen(pod.namespace)}
+    billed = {uid: ended - started for uid, started, ended, _ in Books(market).runs(pod.channel)}
+    assert {uid: n for uid, n in billed.items() if n} == {uid: n for uid, n in served.items() if n}
+    assert billed[first] > 0
     [why] = [event["text"] for event in told["pod_events"] if event["reason"] == "replica-ended"]
     assert "Evicted" in why
-    assert usage(publisher, pod)["cpu_core_ms"] == 100 * seconds
+    assert usage(publisher, pod)["cpu_core_ms"] == 100 * sum(served.values())

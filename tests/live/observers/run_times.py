@@ -12,11 +12,12 @@ Json = dict[str, Any]
 
 
 class RunTimes(Observer):
-    """Every replica as the API server showed it last, and when something of it was first seen."""
+    """Every replica in each state that the API server showed, and when something of it was first seen."""
 
     def __init__(self, market: LiveLocalnet) -> None:
         super().__init__(market)
         self.last: dict[str, Json] = {}
+        self._states: dict[str, list[Json]] = {}
         self._took_up: dict[str, float] = {}
         self._stopped: dict[str, float] = {}
 
@@ -24,6 +25,7 @@ class RunTimes(Observer):
         super()._take(pod)
         uid = pod["metadata"]["uid"]
         self.last[uid] = pod
+        self._states.setdefault(uid, []).append(pod)
         if pod.get("status", {}).get("startTime"):
             self._took_up.setdefault(uid, monotonic())
         if is_over(pod) or (is_asked(pod) and has_stopped(pod)):
@@ -50,16 +52,23 @@ class RunTimes(Observer):
         return self._stopped[uid] - self._took_up[uid]
 
     def served(self, uid: str) -> int:
-        """Seconds from the kubelet's start to the last container's end, as the API server keeps them.
+        """Seconds that the replica counts, from every state in which it was shown."""
+        return served(self._states[uid])
 
-        A replica of which no container ever ran counts nothing; one of which none tells its end, as the
-        kubelet evicted it, ended when its conditions turned or its end was asked for.
-        """
-        pod = self.last[uid]
-        ends = [unix(end["finishedAt"]) for end in _ends(pod)]
-        if not ends and not any("terminated" in one.get("state", {}) for one in statuses(pod)):
-            return 0
-        return max(ends or [_let_go(pod)]) - unix(pod["status"]["startTime"])
+
+def served(states: list[Json]) -> int:
+    """Seconds from the kubelet's start to the last container's end, as the API server keeps them.
+
+    A replica of which no container ever ran counts nothing. One that is let go before any container tells
+    its end ended when its conditions turned or its end was asked for: what is said afterwards moves no end.
+    On a busy machine the kubelet's first word of an eviction still calls its containers running, and
+    there may be no second one, as the provider has the object removed.
+    """
+    if not any(map(_ran, states)):
+        return 0
+    let_go = next(filter(is_over, states), states[-1])
+    ends = [unix(end["finishedAt"]) for end in _ends(let_go)]
+    return max(ends or [_turned(let_go)]) - unix(let_go["status"]["startTime"])
 
 
 def statuses(pod: Json) -> list[Json]:
@@ -68,20 +77,26 @@ def statuses(pod: Json) -> list[Json]:
     return [*status.get("initContainerStatuses", []), *status.get("containerStatuses", [])]
 
 
+def _ran(pod: Json) -> bool:
+    """Whether a container runs or has an end; one that Kubernetes lost sight of has none."""
+    return bool(_ends(pod)) or any("running" in one.get("state", {}) for one in statuses(pod))
+
+
 def _ends(pod: Json) -> list[Json]:
     parts = [one.get(place, {}) for one in statuses(pod) for place in ("state", "lastState")]
     return [part["terminated"] for part in parts if part.get("terminated", {}).get("finishedAt")]
 
 
-def _let_go(pod: Json) -> int:
+def _turned(pod: Json) -> int:
     turned = [
         unix(one["lastTransitionTime"])
         for one in pod["status"].get("conditions", [])
         if one["type"] in ("Ready", "ContainersReady", "DisruptionTarget")
     ]
-    metadata = pod["metadata"]
-    asked = unix(metadata["deletionTimestamp"]) - metadata.get("deletionGracePeriodSeconds", 0)
-    return min([asked, max(turned)] if turned else [asked])
+    metadata, asked = pod["metadata"], []
+    if is_asked(pod):
+        asked = [unix(metadata["deletionTimestamp"]) - metadata.get("deletionGracePeriodSeconds", 0)]
+    return min([*asked, max(turned)] if turned else asked)
 
 
 def is_asked(pod: Json) -> bool:

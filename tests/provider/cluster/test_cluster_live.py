@@ -18,7 +18,7 @@ from trustedpods.provider.cluster.api import errors
 from trustedpods.provider.cluster.api import kubeconfig as access
 from trustedpods.provider.cluster.api.http import open_api, path_of
 from trustedpods.provider.cluster.objects.pod_objects import objects
-from trustedpods.provider.cluster.objects.pod_template import GRACE_S
+from trustedpods.provider.core.metering import GRACE_S
 
 pytestmark = pytest.mark.live
 

@@ -133,3 +133,15 @@ def test_a_claim_s_word_where_nobody_warns():
         "involvedObject": about,
     }
     assert diagnosis.last_word([waiting]).text == "ExternalProvisioning: Waiting"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        b'failed to try resolving symlinks in path "/var/log/pods/n_p_u/web/4.log": no such file',
+        b"unable to retrieve container logs for containerd://0123",
+    ],
+)
+def test_the_kubelet_s_word_for_a_log_that_is_gone_is_known(words):
+    assert diagnosis.is_gone(words)
+    assert not diagnosis.is_gone(b"my app: " + words)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 from dataclasses import replace
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -72,13 +73,61 @@ def test_a_first_start_that_fails_ends_as_failed():
     assert "ImagePullBackOff" in record.reason
 
 
-def test_a_failed_update_goes_back_to_what_ran():
-    record = pod_record(phase=Phase.STARTING, previous=b"old", request=b"new", statement=b"s", live=True)
+@pytest.mark.parametrize("applied", [False, True])
+@pytest.mark.parametrize(
+    "phase", [Phase.RECEIVED, Phase.WAITING_CHANNEL, Phase.IMPORTING, Phase.STARTING], ids=str
+)
+def test_a_failed_update_goes_back_to_what_ran(phase, applied):
+    """What it has not touched goes on; what it has may have to be started again."""
+    record = pod_record(
+        phase=phase, previous=b"old", request=b"new", statement=b"s", live=True, version=2, applied=applied
+    )
     after = step(record, LifecycleEvent.FAILED, 3, "crash")
-    assert after.record.phase is Phase.IMPORTING
-    assert after.record.request == b"old"
-    assert after.record.previous is None
+    assert after.record.phase is (Phase.IMPORTING if applied else Phase.SERVING)
+    assert (after.record.request, after.record.previous) == (b"old", None)
+    assert after.record.proven == b"old"
     assert after.record.generation == record.generation  # an older request is still a replay
+    serving = after.record
+    for event in (LifecycleEvent.IMPORTED, LifecycleEvent.STARTED):
+        serving = step(serving, event, 4).record
+    assert (serving.phase, serving.version, serving.live) == (Phase.SERVING, 2, True)
+
+
+FATES = st.sampled_from(
+    [
+        LifecycleEvent.BLOBS_COMPLETE,
+        LifecycleEvent.CHANNEL_GOOD,
+        LifecycleEvent.IMPORTED,
+        LifecycleEvent.STARTED,
+        LifecycleEvent.FAILED,
+        LifecycleEvent.FUNDS_OUT,
+        LifecycleEvent.FUNDED,
+        LifecycleEvent.NAMESPACE_LOST,
+    ]
+)
+
+
+@given(st.lists(st.one_of(FATES, st.just("update"), st.just("apply")), max_size=60))
+def test_a_pod_never_goes_back_to_what_was_never_proven(fates):
+    """Whatever updates overtake one another, and wherever they fail: what serves was proven."""
+    record = pod_record(phase=Phase.SERVING, live=True, statement=b"s", request=b"0", version=1)
+    proven, names = [b"0"], iter(range(1, 100))
+    for fate in fates:
+        before = record
+        if fate == "update":
+            record = replace(record, request=str(next(names)).encode(), previous=record.fallback)
+            record = step(record, LifecycleEvent.BUNDLE, 1).record
+        elif fate == "apply":
+            record = replace(record, applied=record.applied or record.phase is Phase.STARTING)
+        else:
+            record = step(record, fate, 1).record
+            if fate is LifecycleEvent.STARTED and before.phase is Phase.STARTING:
+                proven.append(record.request)
+        if fate is LifecycleEvent.FAILED and before.previous is not None and record != before:
+            assert record.request in proven
+        if record.previous is not None:
+            assert record.previous in proven
+        assert record.version <= len(proven)
 
 
 def test_a_pod_that_served_is_not_removed_for_a_failing_start():

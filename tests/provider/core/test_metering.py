@@ -7,6 +7,9 @@ from hypothesis import strategies as st
 from trustedpods.protocol.units import KIB
 from trustedpods.provider.core.funds import peak_per_second
 from trustedpods.provider.core.metering import (
+    DRAIN_LIMIT_S,
+    GRACE_S,
+    REMOVAL_LAG_S,
     REPORT_LAG_S,
     Ceiling,
     Holding,
@@ -16,6 +19,7 @@ from trustedpods.provider.core.metering import (
     ceiling_at,
     horizon,
     longest_excess,
+    longest_overlap,
     overlap,
     rate,
     usage,
@@ -161,6 +165,20 @@ def test_an_open_run_that_nobody_ends_never_costs_more_than_the_ceiling():
     assert usage(book, 100, 1420).quantities[:2] == (1000 * 1320, 128 * 1320)
     assert longest_excess(book, 100, 1420) == 1320
     assert rate(book, 1000).quantities[:2] == (1000, 128)
+
+
+@given(st.integers(1, 900), st.integers(0, 1), st.integers(1, 3))
+def test_the_slowest_update_is_no_end_that_nobody_told(start_limit, woken, most):
+    """Full size before it and after; the first second that is longer than that is one."""
+    proven = 1000 + start_limit
+    gone = proven + DRAIN_LIMIT_S + REMOVAL_LAG_S + GRACE_S
+    before = [Run(f"old-{n}", 0, gone, 500, 64, 7) for n in range(most)]
+    newer = [Run("proof", 1000, None, 500, 64, 7)]
+    newer += [Run(f"new-{n}", proven, None, 500, 64, 7) for n in range(woken * (most - 1))]
+    ceilings = tuple(Ceiling(at, 500 * most, 64 * most, 7 * most) for at in (0, proven))
+    book = Ledger(runs=(*before, *newer), ceilings=ceilings)
+    assert longest_excess(book, 0, gone + 500) == longest_overlap(start_limit)
+    assert usage(book, 0, gone).quantities[:2] == (500 * most * gone, 64 * most * gone)
 
 
 def test_each_ceiling_holds_until_the_next_and_the_first_from_the_beginning():

@@ -15,6 +15,7 @@ from trustedpods.protocol.messages.base import Done
 from trustedpods.protocol.messages.bundle import Needs
 from trustedpods.protocol.messages.pod import DeleteBody, PodStatus, StatusBody
 from trustedpods.protocol.sealing.replies import verify_statement
+from trustedpods.protocol.units import Resources, Usage
 from trustedpods.provider.cluster.diagnosis import Diagnosis
 from trustedpods.provider.core.pod import Phase
 
@@ -74,8 +75,9 @@ async def test_an_update_replaces_the_pod_and_keeps_its_channel(world):
         caller.blobs = image_of(b"second version")
         needs, _, _ = await caller.provision()
         assert len(needs.blobs) == 3
-        assert list(world.cluster.lives) == [namespace]
-        assert parts.pods.get(caller.ref.channel).previous is None
+        record = parts.pods.get(caller.ref.channel)
+        await until(lambda: list(world.cluster.lives) == [record.namespace])
+        assert (record.life, record.previous, record.other) == (namespace, None, None)
 
 
 async def test_an_update_that_fails_goes_back(world):
@@ -90,6 +92,82 @@ async def test_an_update_that_fails_goes_back(world):
         world.ready = True
         record = await until(lambda: in_phase(parts, caller, Phase.SERVING))
         assert parts.bundles.open(record).bundle == old
+
+
+def scaled(world, since):
+    """What was asked of the cluster that a replica feels."""
+    return [call for call in world.cluster.calls[since:] if call.startswith(("apply", "scale", "delete"))]
+
+
+def broken_image(caller):
+    """An image whose manifest names other blobs than come with it."""
+    blobs = image_of(b"broken version")
+    return [blobs[0].replace(b"layers", b"layerz"), *blobs[1:]]
+
+
+@pytest.mark.parametrize("cause", ["image", "cap", "capacity"])
+async def test_an_update_that_fails_before_its_start_touches_nothing(world, cause):
+    """Version, scaling and replicas stay as they are, whatever it is that is refused."""
+    async with world.run() as (parts, address):
+        caller = Caller(world, address)
+        await caller.pay(peak=Usage(300, 300, 300))
+        await caller.provision()
+        before = parts.pods.get(caller.ref.channel)
+        (life,) = world.cluster.lives.values()
+        replicas, since = dict(life.pods), len(world.cluster.calls)
+        if cause == "image":
+            caller.blobs = broken_image(caller)
+        elif cause == "cap":
+            caller.manifest = manifest_of(scale={"min": 5, "max": 5})
+        else:
+            world.cluster.allocatable = Resources(100, 64, 65_536)
+            caller.manifest = manifest_of(scale={"min": 9, "max": 9})
+        with pytest.raises(Refused):
+            await caller.provision()
+        record = await until(lambda: in_phase(parts, caller, Phase.SERVING))
+        assert (record.request, record.size, record.scaling, record.version) == (
+            before.request,
+            before.size,
+            before.scaling,
+            1,
+        )
+        assert scaled(world, since) == []
+        assert life.pods == replicas
+        assert (await caller.ask("status", StatusBody(), PodStatus)).version == 1
+
+
+async def test_versions_count_what_was_proven(world):
+    async with serving(world) as (parts, caller):
+        for marker, good, version in ((b"2", True, 2), (b"3", False, 2), (b"4", False, 2), (b"5", True, 3)):
+            caller.blobs = image_of(b"version" + marker)
+            world.ready = good
+            if good:
+                await caller.provision()
+            else:
+                with pytest.raises(Refused, match="status 500"):
+                    await caller.provision()
+            world.ready = True
+            await until(lambda: in_phase(parts, caller, Phase.SERVING))
+            assert (await caller.ask("status", StatusBody(), PodStatus)).version == version
+
+
+async def test_a_daemon_killed_in_an_update_goes_on_serving_what_was_proven(world):
+    """What the facade serves after the start is of the bundle whose replicas run."""
+    async with serving(world) as (_, caller):
+        proven = caller.bundle()
+        caller.manifest = manifest_of(
+            services=[{"name": "other", "expose": "http", "ports": [{"port": 80, "targetPort": 8080}]}]
+        )
+        caller.blobs = image_of(b"never sent")
+        private, request = caller.signed("provision", caller.bundle())
+        async with caller.talk(private, request) as (_, reply):
+            await reply(Needs)
+    async with world.run() as (parts, _):
+        record = parts.pods.get(caller.ref.channel)
+        assert record.phase is Phase.RECEIVED
+        assert parts.bundles.open_stored(record.proven).bundle == proven
+        pod_scaler = parts.autoscaler.pod_scaler(caller.ref.channel)
+        assert [service.service for service in pod_scaler.published.services.values()] == ["web"]
 
 
 async def test_an_older_generation_loses(world):

@@ -77,4 +77,4 @@ async def test_room_that_nobody_gives_back_is_a_refusal_and_status_says_why(worl
         await asked.done.wait()
         assert isinstance(asked.answer, WakeRefusal)
         assert reason in asked.answer.error
-        assert reason in parts.autoscaler.failing_told(record)
+        assert reason in parts.autoscaler.failure_of(record).reason

@@ -46,7 +46,7 @@ async def test_a_pod_of_one_slot_becomes_a_pod_of_many_services(tmp_path):
     source.close()
     target.close()
     async with books(older) as store:
-        assert await store.read(pods.load, RECORD.channel) == RECORD
+        assert await store.read(pods.load, RECORD.channel) == replace(RECORD, version=1)
         exposures = {"web": ServiceExposure("http"), "raw": ServiceExposure("tcp", 20007)}
         published = replace(RECORD, exposures=exposures)
         await store.write(pods.save, published)

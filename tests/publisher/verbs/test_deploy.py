@@ -216,6 +216,7 @@ async def test_a_failed_update_leaves_the_channel_to_the_pod_that_runs(bench, mo
         with pytest.raises(Refused):
             await bench.deploy()
     assert bench.progress.money.state == "open"
+    assert not any("close hello" in line for line in bench.last.show.lines)
     assert [verb for verb, _ in bench.chain.log] == ["open"]
 
 

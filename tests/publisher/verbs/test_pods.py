@@ -7,7 +7,7 @@ from trustedpods.protocol.errors import BadInput, NetworkFailure, Refused, Remot
 from trustedpods.protocol.messages.pod import LogsBody
 from trustedpods.publisher.core.money import Funding, parse_funding
 from trustedpods.publisher.results.money import CloseProgress, FundProgress
-from trustedpods.publisher.results.pods import DeleteProgress, LogPiece, VisitProgress
+from trustedpods.publisher.results.pods import DeleteProgress, VisitProgress
 from trustedpods.publisher.verbs import money, pods
 from trustedpods.publisher.verbs.bill import bill
 
@@ -61,7 +61,10 @@ async def test_logs(bench):
     async with bench.peer().serve():
         await bench.deploy()
         await pods.logs(bench.account, "hello", LogsBody(), pieces.append, VisitProgress(), bench.journal())
-    assert pieces == [LogPiece("hello", b"line one\n"), LogPiece("hello", b"line two\n")]
+    assert [(piece.container, piece.data) for piece in pieces] == [
+        ("hello", b"line one\n"),
+        ("hello", b"line two\n"),
+    ]
 
 
 async def test_delete_reports_the_refund(bench):

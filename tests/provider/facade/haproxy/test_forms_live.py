@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Callers and pods that end their half of a connection, or write HTTP in older forms, are served."""
 
+import re
 import socket
 
 import pytest
 import trio
 
 from tests.provider.facade.parts import HOST, LiveFacade, Pod, everything, until
+from trustedpods.provider.facade.pages import BAD_ANSWER
 from trustedpods.provider.facade.pools import SlotProtocol
 
 pytestmark = pytest.mark.live
@@ -51,7 +53,9 @@ class Old(Pod):
             )
             heard = await everything(stream)
             await stream.send_all(b"heard " + rest + heard)
-        elif path != b"/nothing":
+        elif path == b"/nothing":
+            await self.hold.wait()
+        else:
             await stream.send_all(ANSWERS[path.decode().strip("/")])
         await stream.send_eof()
         await everything(stream)
@@ -84,9 +88,41 @@ async def test_every_form_of_request_and_answer_passes_whoever_has_ended_a_half(
     for path in ANSWERS:
         answer = await said(live, REQUESTS["1.1"] % (path.encode(), HOST.encode()))
         assert (path, b" 200 " in answer, b"ok" in answer) == (path, True, True), answer
-    for end in (False, True):
-        nothing = await said(live, REQUESTS["1.1"] % (b"nothing", HOST.encode()), end=end)
-        assert b"502 Bad Gateway\n\nThe pod ended the connection without an answer" in nothing
+
+
+@pytest.mark.parametrize("form", ["1.1", "chunks with extensions"])
+@pytest.mark.parametrize("end", ["never", "with the request", "after the request"])
+async def test_who_gets_no_answer_is_told_so_whenever_it_ended_its_half(
+    live: LiveFacade, pod: Old, form: str, end: str
+):
+    """The pod ends only when HAProxy has seen all that the caller does."""
+    slot = (await live.facade.publish("a", [HOST])).slot
+    request = REQUESTS[form] % (b"nothing", HOST.encode())
+
+    async def in_flight() -> bool:
+        return (await live.facade.stats([slot]))[slot].current == 1
+
+    async with await trio.open_tcp_stream("127.0.0.1", live.port) as stream:
+        if end == "with the request":
+            await stream.socket.send(request, socket.MSG_MORE)  # the end comes in the same packet
+            await stream.send_eof()
+        else:
+            await stream.send_all(request)
+        await until(in_flight, "it is in flight")
+        if end == "after the request":
+            await stream.send_eof()
+            await until(lambda: seen_to_end(live), "HAProxy sees the end")
+        pod.hold.set()
+        with trio.fail_after(30):
+            answer = await everything(stream)
+    assert answer.startswith(b"HTTP/1.1 502 "), answer
+    assert answer.endswith(b"\r\n\r\n" + BAD_ANSWER.body)
+
+
+async def seen_to_end(live: LiveFacade) -> bool:
+    """Whether HAProxy knows that a caller has ended its half (CF_SHUTR of a request's channel)."""
+    flags = re.findall(r" req=0x\S+ \(f=0x([0-9a-f]+)", await live.runtime.command("show sess all"))
+    return any(int(flag, 16) & 0x20 for flag in flags)
 
 
 async def test_who_ended_its_half_gets_a_late_answer_and_who_is_gone_is_let_go(live: LiveFacade, pod: Old):

@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From one version to a newer one without a gap.
+
+The newer proves itself in a namespace of its own, and the one before finishes what it has.
+"""
+
+from collections.abc import Sequence
+
+import trio
+
+from trustedpods.protocol.errors import Refused, TrustedPodsError
+from trustedpods.provider.core.metering import DRAIN_LIMIT_S
+from trustedpods.provider.core.pod import PodRecord
+from trustedpods.provider.core.scaler.types import ScalePhase
+from trustedpods.provider.doors import Doors
+from trustedpods.provider.facade import readiness
+from trustedpods.provider.facade.readiness import ContainerProbe, Tally
+from trustedpods.provider.pods.bundles import OpenBundle
+from trustedpods.provider.serving.limits import start_limit
+from trustedpods.provider.serving.pod_scaler import PodScaler
+from trustedpods.provider.serving.replica_watch import ReplicaWatch
+
+LOOK_EVERY_S = 0.5
+"""At why a replica under proof is not ready yet."""
+
+FINISHED_LOOK_S = 0.25
+"""At whether the version before still has requests: HAProxy tells nobody."""
+
+
+async def prove(
+    doors: Doors, replicas: ReplicaWatch, record: PodRecord, opened: OpenBundle, namespace: str
+) -> None:
+    """Run one replica of what was applied in *namespace* until its probes pass; Refused says why not."""
+    ports = [part.port for part in opened.exposures(record.label, doors.config)]
+    probes = readiness.probes_of(opened.manifest, ports)
+    limit = start_limit(doors, probes)
+    deadline = trio.current_time() + limit
+    await doors.cluster.scale(namespace, 1)
+    while trio.current_time() < deadline:
+        ready = [view for view in replicas.of(record.label) if view.namespace == namespace and view.ready]
+        for view in ready:
+            assert view.ip is not None
+            why_not = await _probe(doors, replicas, namespace, view.ip, probes, deadline)
+            if why_not is None:
+                return
+            raise Refused(why_not, rule="start")
+        found = await replicas.diagnose(namespace)
+        if found is not None and found.hopeless:
+            raise Refused(found.text, rule="start")
+        await trio.sleep(LOOK_EVERY_S)
+    raise Refused(f"not ready within {limit:g} s", rule="start")
+
+
+async def _probe(
+    doors: Doors,
+    replicas: ReplicaWatch,
+    namespace: str,
+    ip: str,
+    probes: Sequence[ContainerProbe],
+    deadline: float,
+) -> str | None:
+    """None when the probes pass; else why not, at once where the container ends meanwhile."""
+    found: list[str | None] = []
+    async with trio.open_nursery() as nursery:
+
+        async def ask() -> None:
+            result = await doors.until_ready(ip, probes, deadline - trio.current_time(), Tally())
+            found.append(None if result.ready else f"readiness probe: {result.reason}")
+            nursery.cancel_scope.cancel()
+
+        async def look() -> None:
+            while True:
+                await trio.sleep(LOOK_EVERY_S)
+                try:
+                    why = await replicas.diagnose(namespace)
+                except TrustedPodsError:
+                    continue
+                if why is not None and why.hopeless:
+                    found.append(why.text)
+                    nursery.cancel_scope.cancel()
+
+        nursery.start_soon(ask)
+        nursery.start_soon(look)
+    return found[0]
+
+
+async def let_finish(doors: Doors, pod_scaler: PodScaler, names: set[str]) -> None:
+    """Wait until replicas of these *names*, which get nothing new, have nothing in flight; not for ever."""
+    with trio.move_on_after(DRAIN_LIMIT_S):
+        while names and await _serves(doors, pod_scaler, names):  # noqa: ASYNC110 - HAProxy tells nobody
+            await trio.sleep(FINISHED_LOOK_S)
+
+
+async def _serves(doors: Doors, pod_scaler: PodScaler, names: set[str]) -> bool:
+    if pod_scaler.state.phase is ScalePhase.WAKING:
+        return True
+    stats = await doors.facade.stats(pod_scaler.published.services)
+    return any(
+        one.held or any(pod.name in names and (pod.serving or pod.current) for pod in one.pods)
+        for one in stats.values()
+    )

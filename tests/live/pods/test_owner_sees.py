@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the owner of a pod is told when it crashes at a wake-up, sleeps, or gets a version that is broken."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from time import monotonic, sleep
+
+import pytest
+
+from tests.live.clients import web
+from tests.live.clients.publisher import Deployed, Json, Publisher, Said
+from tests.live.clients.steady import steady_requests
+from tests.live.conftest import unique
+from tests.live.observers.waiting import until
+from trustedpods.protocol.errors import ExitCode
+
+pytestmark = pytest.mark.live
+
+ONCE = (
+    "[ -e /data/once ] && { echo cannot open the books; exit 4; }; echo first start; touch /data/once; exec "
+)
+"""Before the image's own command: it starts once, and never again."""
+
+
+def starts_once(spec: Json) -> None:
+    container = spec["containers"][0]
+    container["command"] = ["sh", "-c", ONCE + "/bin/serve"]
+    container["volumeMounts"] = [{"name": "data", "mountPath": "/data"}]
+    spec["volumes"] = [{"name": "data", "persistent": {"size": "16Mi"}}]
+    spec["scale"] = {"min": 0, "max": 1, "idleAfter": "2s"}
+
+
+def starts_again(spec: Json) -> None:
+    starts_once(spec)
+    spec["containers"][0]["command"] = ["sh", "-c", "[ -e /data/once ] && exec /bin/serve"]
+
+
+def crashes(spec: Json) -> None:
+    spec["containers"][0]["command"] = ["sh", "-c", "echo version two is broken; exit 7"]
+
+
+def says(greeting: str) -> Callable[[Json], None]:
+    def change(spec: Json) -> None:
+        spec["containers"][0]["env"] = [{"name": "GREETING", "value": greeting}]
+
+    return change
+
+
+PACE = 100
+"""Requests a second; each on a connection of its own."""
+
+LENGTHS = [pytest.param(12, id="12s"), pytest.param(60, id="60s", marks=pytest.mark.soak)]
+
+
+@contextmanager
+def no_request_fails(url: str, seconds: int) -> Iterator[None]:
+    """While the block runs and for as many *seconds* at least, every request gets its answer."""
+    with steady_requests(url, PACE) as answers:
+        until("requests are answered", lambda: answers.by_kind[200] > PACE)
+        yield
+        sleep(max(0.0, seconds - (monotonic() - answers.began)))
+    print(answers)  # noqa: T201 - the figures of the acceptance
+    assert answers.failed == 0, answers
+    assert answers.pace > 0.9 * PACE, answers
+
+
+def asleep(publisher: Publisher, name: str) -> bool:
+    return bool(publisher.run("status", name).json["replicas"] == 0)
+
+
+def test_a_pod_that_crashes_at_a_wake_up(publisher: Publisher) -> None:
+    pod = publisher.deploy(publisher.manifest("hello", unique("once"), starts_once))
+    until("it sleeps", lambda: asleep(publisher, pod.name))
+    [lines] = publisher.run("logs", pod.name).json["logs"]
+    assert "first start" in lines["text"]
+    assert lines["ended_at"]
+    assert web.get(pod.url).status == 503
+    status = publisher.run("status", pod.name).json
+    failure = status["failure"]
+    assert status["phase"] == "failing"
+    assert (failure["container"], failure["exit_code"]) == ("hello", 4)
+    assert "cannot open the books" in failure["lines"]
+    assert failure["next_try_at"] >= failure["ended_at"] > 0
+    assert "start-failed" in [event["reason"] for event in status["pod_events"]]
+    runs = [lines["text"] for lines in publisher.run("logs", pod.name, "--previous").json["logs"]]
+    assert "first start" in runs[0]
+    assert "cannot open the books" in runs[-1]
+    check_an_update_that_stops_first(publisher, pod)
+
+
+def check_an_update_that_stops_first(publisher: Publisher, pod: Deployed) -> None:
+    """Of a pod with a volume, `validate` and `deploy` say so before the stop; the volume stays."""
+    file = publisher.manifest("hello", pod.name, starts_again)
+    assert publisher.run("validate", file.name).json["update"] == "stops-first"
+    updated = publisher.run("deploy", file.name).json
+    said = [event["event"] for event in updated["events"]]
+    assert said.index("stops-first") < said.index("provider:drain")
+    assert (updated["update"], updated["namespace"]) == ("stops-first", pod.namespace)
+    assert web.get(pod.url).status == 200
+
+
+@pytest.mark.parametrize("length", LENGTHS)
+def test_no_request_fails_over_a_good_and_a_broken_update(publisher: Publisher, length: int) -> None:
+    pod = publisher.deploy(publisher.manifest("hello", unique("update"), says("one")))
+    with no_request_fails(pod.url, length):
+        updated = publisher.run("deploy", publisher.manifest("hello", pod.name, says("two")).name).json
+        assert "two" in web.get(pod.url, "/cgi-bin/whoami").text
+    assert (updated["update"], updated["namespace"] != pod.namespace) == ("beside", True)
+    with no_request_fails(pod.url, length):
+        broken = publisher.manifest("hello", pod.name, crashes)
+        said = publisher.run("deploy", broken.name, code=ExitCode.REFUSED)
+    assert "two" in web.get(pod.url, "/cgi-bin/whoami").text
+    check_the_end_of_a_broken_update(publisher, pod, said)
+
+
+def check_the_end_of_a_broken_update(publisher: Publisher, pod: Deployed, said: Said) -> None:
+    """It says what serves, offers nothing that would end it, and leaves its logs."""
+    assert said.json["error"]["hint"] == "version 2 still serves; nothing was changed"
+    assert (said.json["money"]["state"], said.json["serves"]["version"]) == ("open", 2)
+    assert "trustedpods close" not in said.err
+    [*_, last] = publisher.run("logs", pod.name, "--previous").json["logs"]
+    assert "version two is broken" in last["text"]

@@ -53,7 +53,7 @@ lint: setup ## format, style, types, directions between rooms
 
 unit: setup
 	@$(call title,tests without real parts)
-	$(if $(MEMORY),PYTEST_DEBUG_TEMPROOT=$(MEMORY)) $(PYTEST) -m "not live and not soak" --numprocesses 3 --dist worksteal
+	$(if $(MEMORY),PYTEST_DEBUG_TEMPROOT=$(MEMORY)) $(PYTEST) -m "not live and not soak" --numprocesses 2 --dist worksteal
 	@$(call took,tests without real parts)
 
 policies: setup

@@ -22,6 +22,11 @@ MAX_CAP_EXPONENT = 64
 MAX_SCALE = 128
 MAX_DEPOSIT = TokenUnits((1 << 88) - 1)
 
+CAP_CLAIM_INTERVAL_S = 8
+"""The shortest claim interval that caps allow for, on both sides: each claim forfeits up to two seconds of
+it, so this is a quarter on top of the peak. Providers claim every 10 s in a localnet, daily elsewhere; who
+claims more often than this may lose what is cut."""
+
 _PRICE_BITS = 32
 _MANTISSA_BITS = 24
 _SCALE_BITS = 8

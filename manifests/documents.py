@@ -32,7 +32,7 @@ _BYTE_ORDER_MARKS = {b"\xff\xfe": "UTF-16", b"\xfe\xff": "UTF-16"}
 def text_of(data: bytes, path: Path) -> str:
     """The file's text; `BadInput` where it is not UTF-8."""
     if (found := _BYTE_ORDER_MARKS.get(data[:2])) is not None:
-        raise BadInput(f"this is {found}, not UTF-8", where=str(path), hint="save the file as UTF-8")
+        raise BadInput(f"this is {found}, not UTF-8", where=f"{path}:1", hint="save the file as UTF-8")
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError as error:

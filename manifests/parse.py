@@ -6,7 +6,7 @@ checks as if no client existed. Sizes are bounded before anything is read.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +40,12 @@ class LoadedManifest:
     manifest: PodManifest
     path: Path
     secrets: dict[str, dict[str, bytes]]
+    tree: Any = field(repr=False, compare=False)
+    """The document, which knows the line of each of its parts."""
+
+    def place(self, location: Location) -> str:
+        """`file:line field` of a part, for an error about what it names."""
+        return _place(self.path, self.tree, location)
 
 
 def load(path: Path) -> LoadedManifest:
@@ -62,7 +68,7 @@ def load(path: Path) -> LoadedManifest:
     secrets = _secrets(manifest, path, tree)
     if wrong := list(secret_problems(manifest, secrets)):
         raise _refusal(path, tree, wrong)
-    return LoadedManifest(manifest, path, secrets)
+    return LoadedManifest(manifest, path, secrets, tree)
 
 
 def parse_received(data: bytes, secrets: Mapping[str, Mapping[str, bytes]] | None = None) -> PodManifest:
@@ -141,10 +147,10 @@ def _refusal(path: Path | None, tree: Any, found: Iterable[Problem]) -> BadInput
 
 
 def _place(path: Path | None, tree: Any, location: Location) -> str:  # noqa: ANN401
-    field = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in location).lstrip(".")
+    parts = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in location).lstrip(".")
     if path is None:
-        return field or "manifest"
-    return f"{path}:{line_of(tree, location)} {field}".rstrip()
+        return parts or "manifest"
+    return f"{path}:{line_of(tree, location)} {parts}".rstrip()
 
 
 def _secrets(manifest: PodManifest, path: Path, tree: Any) -> dict[str, dict[str, bytes]]:  # noqa: ANN401

@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from trustedpods.contracts.records import Market
+from trustedpods.contracts.terms import CAP_CLAIM_INTERVAL_S
 from trustedpods.protocol.errors import BadInput
 from trustedpods.protocol.ids import Address, parse_address
 from trustedpods.protocol.limits import MAX_UNPACKED, MIB
@@ -212,6 +213,11 @@ class TermsSection(Section):
     idle_after_s: Annotated[int, Field(ge=0, le=86400)] = 60
     start_limit_s: PositiveSeconds = 120
     max_start_s: PositiveSeconds = 900
+
+    @property
+    def cap_interval_s(self) -> int:
+        """The claim interval that caps are held to: never a shorter one than publishers allow for."""
+        return max(self.claim_interval_s, CAP_CLAIM_INTERVAL_S)
 
 
 class StoreSection(Section):

@@ -81,7 +81,7 @@ class Doors:
             prices=self.config.prices,
             least=self.config.least,
             domain=self.config.identity.domain,
-            claim_interval_s=self.config.terms.claim_interval_s,
+            claim_interval_s=self.config.terms.cap_interval_s,
             private_webhooks=self.config.webhooks.allow_private,
             egress_closed=self.config.cluster.closed_networks,
             max_image_mib=self.config.terms.max_image_mib,

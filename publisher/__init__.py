@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from trustedpods.publisher.journal import Show
     from trustedpods.publisher.results.attested import AttestResult
     from trustedpods.publisher.results.deployed import DeployProgress, DeployResult
+    from trustedpods.publisher.results.estimated import EstimateResult
     from trustedpods.publisher.results.money import (
         BalanceResult,
         CloseProgress,
@@ -44,6 +45,7 @@ _MODULES = {
     "publisher.journal": ("Show",),
     "publisher.results.attested": ("AttestResult",),
     "publisher.results.deployed": ("DeployProgress", "DeployResult"),
+    "publisher.results.estimated": ("EstimateResult",),
     "publisher.results.money": (
         "BalanceResult",
         "CloseProgress",
@@ -80,6 +82,7 @@ __all__ = [
     "DeployProgress",
     "DeployResult",
     "DepositOutcome",
+    "EstimateResult",
     "FundProgress",
     "FundResult",
     "LogShow",

@@ -20,6 +20,7 @@ Exit codes:
 \b
 Examples:
   trustedpods provider list
+  trustedpods estimate pod.yaml
   trustedpods deploy pod.yaml --deposit 12h
   trustedpods status web
   trustedpods bill web
@@ -37,6 +38,7 @@ def main() -> None:
 for verb in (
     pods.deploy,
     pods.validate,
+    market.estimate,
     pods.status,
     pods.logs,
     pods.delete,

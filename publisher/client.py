@@ -28,6 +28,7 @@ from trustedpods.publisher.market.market import MarketAccount, open_account
 from trustedpods.publisher.pod import read_pod
 from trustedpods.publisher.results.attested import AttestProgress, AttestResult
 from trustedpods.publisher.results.deployed import DeployProgress, DeployResult
+from trustedpods.publisher.results.estimated import EstimateResult
 from trustedpods.publisher.results.money import (
     BalanceResult,
     CloseProgress,
@@ -48,7 +49,18 @@ from trustedpods.publisher.results.pods import (
 from trustedpods.publisher.results.providers import ProvidersResult
 from trustedpods.publisher.results.validated import ValidateResult
 from trustedpods.publisher.results.watched import WatchResult
-from trustedpods.publisher.verbs import attest, audit, bill, deploy, money, pods, providers, validate, watch
+from trustedpods.publisher.verbs import (
+    attest,
+    audit,
+    bill,
+    deploy,
+    estimate,
+    money,
+    pods,
+    providers,
+    validate,
+    watch,
+)
 
 LOGGER = logging.getLogger("trustedpods")
 
@@ -129,6 +141,23 @@ class Client:
         pod = await trio.to_thread.run_sync(read_pod, Path(manifest), cache_dir(), checked, trust)
         progress = progress or DeployProgress()
         return await deploy.deploy(wanted, self._account, pod, progress, self._journal())
+
+    async def estimate(
+        self,
+        manifest: str | Path,
+        *,
+        deposit: str | None = None,
+        provider: str | None = None,
+        trust: Literal["open"] | None = None,
+    ) -> EstimateResult:
+        """What the pod of *manifest* would cost at each provider, by the registry's prices; pays nobody.
+
+        Takes *deposit*, *provider* and *trust* as `deploy` does.
+        """
+        choice = None if provider is None else parse_choice(provider)
+        funding = None if deposit is None else parse_funding(deposit, "deposit")
+        pod = await trio.to_thread.run_sync(read_pod, Path(manifest), cache_dir(), None, trust)
+        return await estimate.estimate(self._account.market, pod, choice, funding)
 
     async def status(self, name: str) -> StatusResult:
         """What the pod does, where it is reached, how long its money lasts."""

@@ -8,17 +8,24 @@ from typing import TYPE_CHECKING
 
 from trustedpods.manifests.model import Container, PodManifest
 from trustedpods.manifests.parse import LoadedManifest, load
+from trustedpods.manifests.problem import Location
 from trustedpods.protocol import limits
 from trustedpods.protocol.errors import BadInput
 from trustedpods.protocol.images.layers import LayerFacts
+from trustedpods.protocol.images.runnable import program_line
 from trustedpods.publisher.core.adjust import adjusted
 from trustedpods.publisher.images.contents import capable_files, check_start, image_bytes, layer_facts
 from trustedpods.publisher.images.oci import Image, VerifiedBlob
+from trustedpods.publisher.images.programs import check_program
 from trustedpods.publisher.images.source import open_image
 
 if TYPE_CHECKING:
     # messages cost validate a third of its time
     from trustedpods.protocol.messages.provider import TrustClass
+
+
+_ANEW = "build or save the image anew, as with `skopeo copy docker-daemon:NAME oci-archive:FILE`"
+"""For what is damaged, or has what no builder writes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,26 +69,29 @@ def read_pod(file: Path, cache: Path, name: str | None = None, trust: "TrustClas
     known: dict[str, Image] = {}
     images: dict[str, Image] = {}
     layers: dict[str, LayerFacts] = {}
-    for place, container in _containers(manifest):
-        where = f"{file}: spec.{place}.image"
+    for location, container in _containers(manifest):
+        where = loaded.place(location)
         if container.image not in known:
             known[container.image], facts = _open(container.image, file, cache, where)
             layers |= facts
         images[container.name] = image = known[container.image]
         check_start(image, layers, container.command, container.args, where)
+        line = program_line(image.config, container.command, container.args)
+        mounts = [mount.mount_path for mount in container.volume_mounts]
+        check_program(image, line, mounts, cache, where)
     if len(images) > limits.MAX_IMAGES:
         raise BadInput(f"{len(images)} images; the bound is {limits.MAX_IMAGES}", where=str(file))
     return Pod(manifest, loaded, images, layers)
 
 
-def _containers(manifest: PodManifest) -> Iterator[tuple[str, Container]]:
-    """Every container, with its place in the manifest."""
+def _containers(manifest: PodManifest) -> Iterator[tuple[Location, Container]]:
+    """Every container, with the place in the manifest that names its image."""
     for field, found in (
         ("initContainers", manifest.spec.init_containers),
         ("containers", manifest.spec.containers),
     ):
         for index, container in enumerate(found):
-            yield f"{field}[{index}]", container
+            yield ("spec", field, index, "image"), container
 
 
 def _open(reference: str, file: Path, cache: Path, where: str) -> tuple[Image, dict[str, LayerFacts]]:
@@ -90,7 +100,7 @@ def _open(reference: str, file: Path, cache: Path, where: str) -> tuple[Image, d
         return image, layer_facts(image, cache)
     except BadInput as error:
         what = f"{error.where}: {error.what}" if error.where else error.what
-        raise BadInput(what, where=where, hint=error.hint) from None
+        raise BadInput(what, where=where, hint=error.hint or _ANEW) from None
 
 
 def verify_images(pod: Pod) -> dict[str, VerifiedBlob]:

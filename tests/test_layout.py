@@ -6,6 +6,7 @@ import re
 import subprocess
 import tomllib
 from collections import Counter
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from tests.paths import ROOT
 SOURCE_SUFFIXES = {".py", ".sol", ".go", ".sh"}
 
 
+@cache
 def tracked() -> list[Path]:
     listed = subprocess.run(
         ["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True, text=True
@@ -90,6 +92,7 @@ def test_no_folder_holds_more_modules_than_fit_a_glance() -> None:
 SHARED_ROOMS = ("protocol/", "contracts/", "manifests/")
 
 
+@cache
 def type_names(path: Path) -> set[str]:
     """Classes of a module, and names that it gives to types."""
     tree = ast.parse(path.read_text())

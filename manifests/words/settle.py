@@ -25,6 +25,7 @@ def settled(tree: object) -> tuple[object, list[Problem]]:
     plain = _settle(tree, MANIFEST, (), found)
     if isinstance(plain, dict):
         found += _number_ports(plain)
+        _fill_volumes(plain)
     return plain, found
 
 
@@ -39,7 +40,7 @@ def _settle(node: object, place: Place, at: Location, found: list[Problem]) -> o
         if word is not None:
             found += _judged(word, value, (*at, name))
         elif isinstance(name, str) and name not in place.fields and (meant := _meant(name, place)):
-            found.append(Problem((*at, name), f"unknown field; did you mean {meant}?"))
+            found.append(Problem((*at, name), f"unknown field; did you mean {meant}?{_blank(name)}"))
         else:
             below = place.parts.get(name)
             kept[name] = value if below is None else _settle(value, below, (*at, name), found)
@@ -70,6 +71,11 @@ def _meant(name: str, place: Place) -> str | None:
     return close[0] if close else None
 
 
+def _blank(name: str) -> str:
+    """Within braces `{emptyDir:}` is one word to YAML 1.2 readers, its colon too."""
+    return f" Write a blank behind the colon: `{name} ...`" if name.endswith(":") else ""
+
+
 def _number_ports(tree: dict[Any, Any]) -> Iterator[Problem]:
     """Puts numbers where names of container ports stand; a name that no port has is a problem."""
     spec = tree.get("spec")
@@ -89,6 +95,15 @@ def _number_ports(tree: dict[Any, Any]) -> Iterator[Problem]:
         for number, port in enumerate(_dicts(service.get("ports"))):
             at: Location = ("spec", "services", index, "ports", number, "targetPort")
             yield from _numbered(port, "targetPort", everywhere, at)
+
+
+def _fill_volumes(tree: dict[Any, Any]) -> None:
+    """`emptyDir:` with nothing behind it is an empty one, as Kubernetes takes it."""
+    spec = tree.get("spec")
+    for volume in _dicts(spec.get("volumes")) if isinstance(spec, dict) else []:
+        kinds = [value for name, value in volume.items() if name != "name"]
+        if "emptyDir" in volume and all(value is None for value in kinds):
+            volume["emptyDir"] = {}
 
 
 def _probe(container: dict[Any, Any], own: dict[object, object], at: Location) -> Iterator[Problem]:

@@ -42,7 +42,8 @@ LAYER_TYPES = {
     "application/vnd.docker.image.rootfs.diff.tar": "",
     "application/vnd.docker.image.rootfs.diff.tar.gzip": "gzip",
 }
-"""How the bytes of a layer of each type are packed."""
+"""How the bytes of a layer of each type are packed. Docker's type of zstd is not among them: containerd 1.6
+does not unpack it."""
 
 _DESCRIPTOR_FIELDS = frozenset(("mediaType", "digest", "size", "annotations"))
 _MANIFEST_FIELDS = frozenset(("schemaVersion", "mediaType", "config", "layers", "annotations"))
@@ -92,7 +93,10 @@ def parse_descriptor(tree: object, types: frozenset[str], what: str) -> Descript
     if not isinstance(digest, str) or not DIGEST.fullmatch(digest):
         raise BadInput(f"not a sha256 digest: {str(digest)[:80]!r}")
     if not isinstance(media_type, str) or media_type not in types:
-        raise BadInput(f"{digest} is of type {str(media_type)[:128]!r}, which cannot be used here")
+        raise BadInput(
+            f"{digest} is of type {str(media_type)[:128]!r}, which cannot be used here",
+            hint="build the image with OCI's types of layers (tar, gzip, zstd), all of them in it",
+        )
     if type(size) is not int or not 0 <= size <= MAX_BLOB_SIZE:
         raise BadInput(f"blob {digest} has {str(size)[:32]} bytes; the bound is {MAX_BLOB_SIZE}")
     exact(tree, _DESCRIPTOR_FIELDS, f"the descriptor of {what} {digest}")

@@ -6,8 +6,8 @@ differ, so that one counts what the other does not write, the layer is refused.
 """
 
 import re
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field
 from posixpath import normpath
 
 from trustedpods.protocol.errors import BadInput
@@ -28,6 +28,7 @@ MAX_EXTENDED = 1 * MIB
 _LINKS = frozenset((b"1", b"2", b"3", b"4", b"5", b"6"))
 """Hard link, symbolic link, two kinds of device, directory, fifo: nothing of theirs follows the header."""
 
+_FOLDER = b"5"
 _EXTENDED = frozenset((b"x", b"g", b"L", b"K"))
 _FILES = frozenset((b"0", b"\0", b"S"))
 _NUMBER = re.compile(rb"[ \0]*([0-7]*)[ \0]*")
@@ -41,15 +42,26 @@ _EFFECTIVE = 1
 
 
 @dataclass(frozen=True, slots=True)
+class LayerEntry:
+    """One entry of a layer: its kind (file, folder, or other: a link, a device), mode, first bytes."""
+
+    kind: str
+    mode: int
+    head: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
 class LayerFacts:
     """Bytes on a node's disk (each entry in whole blocks), and programs that start only with capabilities.
 
-    `watched` says that the layer replaces or removes the file that the reader was to watch for.
+    `watched` says that the layer replaces or removes the file that the reader was to watch for; `looked_at`
+    has the last entry of each path that it was to look for.
     """
 
     unpacked: int
     capable: tuple[str, ...] = ()
     watched: bool = False
+    looked_at: dict[str, LayerEntry] = field(default_factory=dict)
 
 
 class LayerReader:
@@ -58,9 +70,11 @@ class LayerReader:
     BadInput as soon as it is more than *most* bytes unpacked, or not an archive.
     """
 
-    def __init__(self, packing: str, most: int = MAX_UNPACKED, watch: str = "") -> None:
+    def __init__(
+        self, packing: str, most: int = MAX_UNPACKED, watch: str = "", look_for: Collection[str] = ()
+    ) -> None:
         self._unpacker = unpacker(packing)
-        self._walk = _Walk(most, watch)
+        self._walk = _Walk(most, watch, frozenset(look_for))
         self._most = most
         self._passed = 0
 
@@ -85,10 +99,13 @@ def _too_large(most: int) -> BadInput:
 class _Walk:
     """The state between two pieces of the plain archive."""
 
-    def __init__(self, most: int, watch: str) -> None:
+    def __init__(self, most: int, watch: str, look_for: frozenset[str]) -> None:
         self._most = most
-        self._watch = _removers(watch)
+        self._watch = {watch, *removers(watch)}
         self._watched = False
+        self._look_for = look_for
+        self._looked_at: dict[str, LayerEntry] = {}
+        self._path = ""
         self._entries = 0
         self._held = bytearray()
         self._wanted = BLOCK
@@ -126,7 +143,7 @@ class _Walk:
         if open_entry and self._zeros < 2:
             raise BadInput("damaged: a layer's archive ends within an entry")
         capable = tuple(name for name, has in self._capable.items() if has)
-        return LayerFacts(self._unpacked, capable, self._watched)
+        return LayerFacts(self._unpacked, capable, self._watched, self._looked_at)
 
     def _expect(self, taking: Callable[[bytes], None], size: int) -> None:
         self._taking, self._wanted = taking, size
@@ -181,9 +198,18 @@ class _Walk:
         self._count(whole)
         if self._kind == b"S" and block[482]:
             self._expect(self._sparse_map, BLOCK)
+        elif self._path in self._looked_at and size and self._kind in _FILES:
+            self._expect(self._head, BLOCK)
         else:
             self._skip = _blocks(size)
         self._pax, self._long_name, self._entry = {}, None, 0
+
+    def _head(self, block: bytes) -> None:
+        """The first bytes of a file that is looked at."""
+        seen = self._looked_at[self._path]
+        self._looked_at[self._path] = LayerEntry(seen.kind, seen.mode, block[: self._size])
+        self._expect(self._header, BLOCK)
+        self._skip = _blocks(self._size) - BLOCK
 
     def _sparse_map(self, block: bytes) -> None:
         """More of an old GNU sparse map stands between header and data."""
@@ -207,15 +233,21 @@ class _Walk:
         capability, mode = self._pax.get(_CAPABILITY, b""), _number(block[100:108])
         has = len(capability) >= 4 and bool(capability[0] & _EFFECTIVE) and bool(mode & 0o111)
         self._watched = self._watched or path in self._watch
+        self._path = path
+        if path in self._look_for:
+            file = self._kind in _FILES and not name.endswith(b"/")
+            folder = self._kind == _FOLDER or (self._kind in _FILES and not file)
+            self._looked_at[path] = LayerEntry("file" if file else "folder" if folder else "other", mode)
         if has or path in self._capable:
             self._capable[path] = has
         if len(self._capable) > MAX_CAPABLE:
             raise BadInput(f"more than {MAX_CAPABLE} programs of a layer have capabilities")
 
 
-def _removers(path: str) -> set[str]:
-    """Entries after which a file below is no longer seen: its successor, or a whiteout on the way to it."""
-    found, parts = {path}, path.split("/")
+def removers(path: str) -> set[str]:
+    """Whiteouts after which a file of a lower layer is no longer seen: its own, or one on the way to it."""
+    found: set[str] = set()
+    parts = path.split("/")
     for depth, name in enumerate(parts):
         folder = "".join(f"{part}/" for part in parts[:depth])
         found |= {f"{folder}.wh.{name}", f"{folder}.wh..wh..opq"}

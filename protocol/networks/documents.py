@@ -36,7 +36,7 @@ class Copy:
 
 
 @dataclass(frozen=True, slots=True)
-class Read:
+class ReadCopy:
     """Ask for the copy; no lease is needed."""
 
 
@@ -65,7 +65,7 @@ class Written:
 
 
 @dataclass(frozen=True, slots=True)
-class Conflict:
+class StaleBase:
     """Refused: the copy is not what the writer took it for; nothing was changed."""
 
     copy: Copy

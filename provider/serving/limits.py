@@ -33,7 +33,7 @@ def _affordable(doors: Doors, record: PodRecord) -> int | None:
     if record.terms is None:
         return None
     terms, ours = Terms.unpack(record.terms), doors.config.terms
-    return funds.affordable(terms, record.size, record.scaling, ours.idle_mib, ours.claim_interval_s)
+    return funds.affordable(terms, record.size, record.scaling, ours.idle_mib, ours.cap_interval_s)
 
 
 def start_limit(doors: Doors, probes: Iterable[ContainerProbe]) -> float:

@@ -10,6 +10,7 @@ from trustedpods.publisher.core.trust import trust_text
 from trustedpods.publisher.output.evidence_text import evidence_text
 from trustedpods.publisher.output.terminal import table
 from trustedpods.publisher.results.attested import AttestResult
+from trustedpods.publisher.results.estimated import EstimatedOffer, EstimateResult
 from trustedpods.publisher.results.money import BalanceResult, ChannelBalance, FundResult
 from trustedpods.publisher.results.pods import (
     AuditResult,
@@ -208,6 +209,30 @@ def provider_lines(result: ProvidersResult) -> list[str]:
     if any(one.trust == "open" for one in result.providers):
         notes.append("OPEN: the provider's operator can read the pods that run there.")
     return [*table(header, rows), f"(in {result.token.symbol})", *([""] if notes else []), *notes]
+
+
+def estimate_lines(result: EstimateResult) -> list[str]:
+    """What the pod costs at each provider, cheapest first; below it who was left out, and why."""
+    header = ("PROVIDER", "CLASS", "REGION", "ASLEEP/H", "AWAKE/H", "FULL/H", "FULL/DAY", "DEPOSIT")
+    rows = [_estimate_row(offer, result.token) for offer in result.offers]
+    size = (
+        f"pod {result.pod}: {result.min_replicas} to {result.max_replicas} replicas, "
+        f"images {result.image_bytes / 1e6:.1f} MB packed and unpacked"
+    )
+    left_out = [f"{out.provider.name}: left out: {out.reason}" for out in result.left_out]
+    return [size, *table(header, rows), f"(in {result.token.symbol}, without traffic)", *left_out]
+
+
+def _estimate_row(offer: EstimatedOffer, token: Token) -> tuple[str, ...]:
+    cost = offer.cost
+    prices = (cost.asleep_hour, cost.awake_hour, cost.peak_hour, cost.peak_day)
+    return (
+        offer.provider.name,
+        "OPEN" if offer.trust == "open" else offer.trust,
+        offer.provider.region,
+        *(rounded(token.number(price)) for price in prices),
+        token.number(offer.deposit),
+    )
 
 
 def _provider_row(one: ListedProvider, token: Token) -> tuple[str, ...]:

@@ -1,13 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Verbs on the market: provider list."""
+"""Verbs on the market: provider list, estimate."""
 
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from trustedpods.publisher.commands.options import Common, Run, common
 
 if TYPE_CHECKING:
+    from trustedpods.publisher.results.estimated import EstimateResult
     from trustedpods.publisher.results.providers import ProvidersResult
 
 
@@ -42,5 +44,54 @@ def list_(options: Common, attest: bool) -> None:
         from trustedpods.publisher.commands.lines import provider_lines
 
         return provider_lines(result)
+
+    run.finish(work, lines)
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  trustedpods estimate pod.yaml
+  trustedpods estimate pod.yaml --deposit 12h -o json
+"""
+)
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--provider", metavar="OWNER[/N]", help="Only at this provider.")
+@click.option("--deposit", metavar="AMOUNT", help="Tokens (2.5), or a duration at full size (12h).")
+@click.option("--trust", type=click.Choice(["open"]), help="Allow an operator who could read the pod.")
+@common
+def estimate(
+    options: Common,
+    file: Path,
+    provider: str | None,
+    deposit: str | None,
+    trust: Any,  # noqa: ANN401 - click has checked it
+) -> None:
+    """What the pod of a manifest FILE would cost at each provider that `deploy` would ask.
+
+    Prices are the registry's. Needs no key; nobody is dialled and nothing is paid.
+    """
+    run = Run(options)
+
+    async def work() -> "EstimateResult":
+        from trustedpods.publisher.context import cache_dir
+        from trustedpods.publisher.core.money import parse_funding
+        from trustedpods.publisher.pod import read_pod
+
+        funding = None if deposit is None else parse_funding(deposit, "--deposit")
+        pod = read_pod(file, cache_dir(), trust=trust)
+        market_file = run.market()
+        from trustedpods.publisher.core.select import parse_choice
+        from trustedpods.publisher.market.market import open_market
+        from trustedpods.publisher.verbs.estimate import estimate
+
+        choice = None if provider is None else parse_choice(provider)
+        async with open_market(market_file) as market:
+            return await estimate(market, pod, choice, funding)
+
+    def lines(result: "EstimateResult") -> list[str]:
+        from trustedpods.publisher.commands.lines import estimate_lines
+
+        return estimate_lines(result)
 
     run.finish(work, lines)

@@ -3,7 +3,7 @@
 
 from dataclasses import dataclass, replace
 
-from trustedpods.contracts.terms import MAX_DEPOSIT, Terms, due, encode_cap, least_cap
+from trustedpods.contracts.terms import CAP_CLAIM_INTERVAL_S, MAX_DEPOSIT, Terms, due, encode_cap, least_cap
 from trustedpods.manifests.model import PodManifest
 from trustedpods.protocol.errors import BadInput
 from trustedpods.protocol.images.stored_size import whole_mib
@@ -13,10 +13,6 @@ from trustedpods.publisher.core.money import DAY_S, HOUR_S, Funding, Token
 
 DEFAULT_FUNDING_S = HOUR_S
 """What is paid in when nobody said how much: an hour at full size, or the provider's least."""
-
-CLAIM_INTERVAL_S = 8
-"""The shortest claim interval that the cap allows for: each claim forfeits up to two seconds of it,
-so this is a quarter on top of the peak. Providers claim every 10 s in a localnet, daily elsewhere."""
 
 TRAFFIC_KIB_S = 1280
 """Traffic each way that the cap allows for, per replica: 10 Mbit/s all day. What is above in a day
@@ -123,8 +119,8 @@ def cost_of(shape: Shape, prices: Prices, least: LeastTerms) -> Cost:
         asleep_hour=due(shape.awake(HOUR_S, 0, idle), prices),
         peak_hour=due(shape.awake(HOUR_S, shape.max_replicas, idle), prices),
         peak_day=due(shape.awake(DAY_S, shape.max_replicas, idle), prices),
-        least_cap=least_cap(prices, shape.least_second(idle), CLAIM_INTERVAL_S),
-        full_cap=least_cap(prices, shape.peak_second(idle), CLAIM_INTERVAL_S),
+        least_cap=least_cap(prices, shape.least_second(idle), CAP_CLAIM_INTERVAL_S),
+        full_cap=least_cap(prices, shape.peak_second(idle), CAP_CLAIM_INTERVAL_S),
         least_deposit=TokenUnits(least.deposit),
     )
 
@@ -139,7 +135,7 @@ def terms_of(shape: Shape, prices: Prices, least: LeastTerms, max_cost_per_day: 
         prices,
         shape.peak_second(least.idle_mib),
         unlock_s=least.unlock_s,
-        claim_interval_s=CLAIM_INTERVAL_S,
+        claim_interval_s=CAP_CLAIM_INTERVAL_S,
     )
     if max_cost_per_day is None or terms.cap_per_day <= max_cost_per_day:
         return terms
@@ -163,7 +159,7 @@ def replicas_within(shape: Shape, terms: Terms, idle_mib: int) -> int:
     """Replicas that the cap of *terms* lets run at once, however often the provider claims."""
     floor = max(1, shape.min_replicas)
     for replicas in range(shape.max_replicas, floor, -1):
-        if terms.covers_peak(shape.awake(1, replicas, idle_mib), CLAIM_INTERVAL_S):
+        if terms.covers_peak(shape.awake(1, replicas, idle_mib), CAP_CLAIM_INTERVAL_S):
             return replicas
     return floor
 

@@ -10,11 +10,12 @@ from dataclasses import dataclass
 
 from trustedpods.contracts.registry_rows import RegistryRow
 from trustedpods.contracts.terms import MAX_DEPOSIT
+from trustedpods.manifests.model import PodManifest
 from trustedpods.protocol.errors import BadInput
 from trustedpods.protocol.ids import Address, parse_address
 from trustedpods.protocol.messages.provider import TrustClass
 from trustedpods.protocol.units import TokenUnits, UnixSeconds
-from trustedpods.publisher.core.cost import Cost, Shape, cost_of
+from trustedpods.publisher.core.cost import Cost, Shape, cost_of, shape_of
 from trustedpods.publisher.core.dialling import stale_before
 from trustedpods.publisher.core.money import DAY_S, Funding, Token, duration_text
 
@@ -55,6 +56,34 @@ class Requirements:
     funding: Funding | None = None
     max_cost_per_day: TokenUnits | None = None
     choice: Choice | None = None
+
+
+def requirements_of(
+    manifest: PodManifest,
+    image_bytes: int,
+    token_address: Address,
+    token: Token,
+    funding: Funding | None = None,
+    choice: Choice | None = None,
+) -> Requirements:
+    """What *manifest* with images of *image_bytes* needs; *funding* goes before the manifest's own deposit.
+
+    Raises `BadInput` for a limit that the token cannot express.
+    """
+    spec = manifest.spec
+    limit = spec.payment.max_cost_per_day
+    units = None if limit is None else token.units(limit, "payment.maxCostPerDay")
+    if funding is None and spec.payment.deposit is not None:
+        funding = Funding(amount=spec.payment.deposit)
+    return Requirements(
+        shape=shape_of(manifest, image_bytes),
+        trust=spec.trust,
+        token_address=token_address,
+        token=token,
+        funding=funding,
+        max_cost_per_day=None if units is None else TokenUnits(min(units, MAX_DEPOSIT)),
+        choice=choice,
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,12 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """What is in an image's layers: how much a node unpacks, and programs that would not start there.
 
-A layer is read once; what was found is kept by its digest, which says what is in it.
+A layer is read once; what was found is kept by its digest and packing, which say what is in it.
 """
 
-import json
-import os
-import tempfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -15,10 +12,8 @@ from trustedpods.protocol.images.descriptors import LAYER_TYPES
 from trustedpods.protocol.images.layers import LayerFacts, LayerReader
 from trustedpods.protocol.images.runnable import capable_program, check_runnable, program_line
 from trustedpods.protocol.images.stored_size import SizedImage, stored_bytes
+from trustedpods.publisher.images.kept import keep, kept
 from trustedpods.publisher.images.oci import Blob, Image
-
-FORM = 1
-"""Of what is kept: another one is read anew."""
 
 
 def layer_facts(image: Image, cache: Path) -> dict[str, LayerFacts]:
@@ -30,43 +25,29 @@ def layer_facts(image: Image, cache: Path) -> dict[str, LayerFacts]:
 
 
 def _facts(layer: Blob, folder: Path) -> LayerFacts:
-    kept = folder / f"{layer.digest.removeprefix('sha256:')}.json"
-    known = _remembered(kept)
+    packing = LAYER_TYPES[layer.media_type]
+    file = folder / f"{layer.digest.removeprefix('sha256:')}.{packing or 'tar'}.json"
+    known = _remembered(file)
     if known is not None:
         return known
-    reader = LayerReader(LAYER_TYPES[layer.media_type])
+    reader = LayerReader(packing)
     try:
         layer.verify(reader.feed)
         found = reader.finish()
     except BadInput as error:
         where = error.where or str(layer.extent.path)
         raise BadInput(f"{error.what} ({layer.digest[:19]})", where=where, hint=error.hint) from None
-    _remember(kept, found)
+    keep(file, {"unpacked": found.unpacked, "capable": found.capable})
     return found
 
 
-def _remembered(kept: Path) -> LayerFacts | None:
+def _remembered(file: Path) -> LayerFacts | None:
     """What an earlier run found; whatever is not exactly that is read anew."""
-    try:
-        tree = json.loads(kept.read_bytes())
-        form, unpacked, capable = tree["form"], tree["unpacked"], tree["capable"]
-    except (OSError, ValueError, TypeError, KeyError):
-        return None
-    if form != FORM or type(unpacked) is not int or not isinstance(capable, list):
+    tree = kept(file) or {}
+    unpacked, capable = tree.get("unpacked"), tree.get("capable")
+    if type(unpacked) is not int or not isinstance(capable, list):
         return None
     return LayerFacts(unpacked, tuple(str(path) for path in capable))
-
-
-def _remember(kept: Path, found: LayerFacts) -> None:
-    """Whole or not at all; where nothing can be kept the next run reads again."""
-    tree = {"form": FORM, "unpacked": found.unpacked, "capable": found.capable}
-    try:
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile("w", dir=kept.parent, delete=False) as file:
-            json.dump(tree, file)
-        os.replace(file.name, kept)
-    except OSError:
-        return
 
 
 def image_bytes(images: Iterable[Image], facts: dict[str, LayerFacts]) -> int:

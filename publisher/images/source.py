@@ -19,6 +19,7 @@ from trustedpods.publisher.images.oci import Image
 SKOPEO_TIMEOUT_S = 600
 """Converting compresses: some 30 MB/s, so this is an image of 18 GB."""
 
+_FROM = "paths begin at the manifest's folder"
 _KINDS = ("oci-archive", "oci", "docker-archive")
 
 
@@ -38,10 +39,10 @@ def open_image(reference: str, base: Path, cache: Path) -> Image:
     path, name = _path_and_name(base, rest)
     if kind == "oci":
         if not path.is_dir():
-            raise BadInput("there is no such folder", where=str(path))
+            raise BadInput("there is no such folder", where=str(path), hint=_FROM)
         return read_image(DirectoryLayout(path), name)
     if not path.is_file():
-        raise BadInput("there is no such file", where=str(path))
+        raise BadInput("there is no such file", where=str(path), hint=_FROM)
     layout = TarLayout(path)
     if kind == "docker-archive" and layout.find("oci-layout") is None:
         images = images_of(layout)

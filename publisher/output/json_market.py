@@ -14,6 +14,7 @@ from trustedpods.publisher.output.json_parts import (
 )
 from trustedpods.publisher.results.attested import AttestProgress, AttestResult
 from trustedpods.publisher.results.errors import ErrorReport
+from trustedpods.publisher.results.estimated import EstimatedOffer, EstimateResult
 from trustedpods.publisher.results.providers import ListedProvider, ProvidersResult
 from trustedpods.publisher.results.watched import WatchedPod, WatchResult
 
@@ -59,6 +60,33 @@ def _proof(one: ListedProvider) -> JsonObject:
     return tree | {
         "evidence_digest": one.proof.report_digest.hex(),
         "verdict": verdict_json(one.proof),
+    }
+
+
+@json_of.register(EstimateResult)
+def _estimated(result: EstimateResult) -> JsonObject:
+    return {
+        "pod": result.pod,
+        "token": result.token.symbol,
+        "simulated": result.simulated,
+        "image_bytes": result.image_bytes,
+        "min_replicas": result.min_replicas,
+        "max_replicas": result.max_replicas,
+        "offers": [_offer(one, result.token) for one in result.offers],
+        "left_out": [{"provider": out.provider.name, "reason": out.reason} for out in result.left_out],
+    }
+
+
+def _offer(one: EstimatedOffer, token: Token) -> JsonObject:
+    return {
+        "provider": one.provider.name,
+        "class": one.trust,
+        "region": one.provider.region,
+        "asleep_hour": token.number(one.cost.asleep_hour),
+        "awake_hour": token.number(one.cost.awake_hour),
+        "peak_hour": token.number(one.cost.peak_hour),
+        "peak_day": token.number(one.cost.peak_day),
+        "deposit": token.number(one.deposit),
     }
 
 

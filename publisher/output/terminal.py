@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import IO, TYPE_CHECKING
 
-from trustedpods.protocol.errors import TrustedPodsError
+from trustedpods.protocol.errors import BadInput, TrustedPodsError
 from trustedpods.publisher.journal import Fact, Journal
 
 if TYPE_CHECKING:
@@ -154,10 +154,12 @@ def print_lines(lines: Iterable[str]) -> None:
 
 
 def print_error(error: TrustedPodsError, show: PlainShow) -> None:
-    """One clear line, and what to do."""
+    """One clear line, and what to do: in the same line where a file or a flag is to be mended."""
     show.close()
-    print(f"error: {one_line(str(error))}", file=sys.stderr)  # noqa: T201
-    if error.hint:
+    in_line = isinstance(error, BadInput) and error.hint
+    text = f"{error}; {error.hint}" if in_line else str(error)
+    print(f"error: {one_line(text)}", file=sys.stderr, flush=True)  # noqa: T201
+    if error.hint and not in_line:
         print(f"hint: {one_line(error.hint)}", file=sys.stderr, flush=True)  # noqa: T201
 
 

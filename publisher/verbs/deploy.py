@@ -7,12 +7,11 @@ pod's name, blobs are met by their ids, and the provider keeps what it has.
 
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import trio
 
 from trustedpods.contracts.registry_rows import RegistryRow
-from trustedpods.contracts.terms import MAX_DEPOSIT
 from trustedpods.protocol.errors import InsufficientFunds, NetworkFailure, Refused, TrustedPodsError
 from trustedpods.protocol.ids import address_from_bytes, channel_hex
 from trustedpods.protocol.net import Host, open_host
@@ -28,7 +27,7 @@ from trustedpods.publisher.core.cost import (
 )
 from trustedpods.publisher.core.deploy import admit_body
 from trustedpods.publisher.core.money import Funding
-from trustedpods.publisher.core.select import Choice, Requirements, Selection, select
+from trustedpods.publisher.core.select import Choice, Requirements, Selection, requirements_of, select
 from trustedpods.publisher.delivery import report
 from trustedpods.publisher.images.oci import VerifiedBlob
 from trustedpods.publisher.journal import Journal, Step
@@ -143,18 +142,11 @@ class Deploy:
         return selection
 
     def _requirements(self, choice: Choice | None, *, paid: bool) -> Requirements:
-        spec, token = self._pod.manifest.spec, self._account.token
-        limit = spec.payment.max_cost_per_day
-        units = None if limit is None else token.units(limit, "payment.maxCostPerDay")
-        return Requirements(
-            shape=self._shape,
-            trust=spec.trust,
-            token_address=self._account.market.file.token,
-            token=token,
-            funding=None if paid else self._funding,
-            max_cost_per_day=None if units is None else min(units, MAX_DEPOSIT),
-            choice=choice,
+        market, pod = self._account.market, self._pod
+        wanted = requirements_of(
+            pod.manifest, pod.image_bytes, market.file.token, market.token, self._options.funding, choice
         )
+        return replace(wanted, funding=None) if paid else wanted
 
     @property
     def _shape(self) -> Shape:
@@ -162,10 +154,7 @@ class Deploy:
 
     @property
     def _funding(self) -> Funding | None:
-        if self._options.funding is not None:
-            return self._options.funding
-        deposit = self._pod.manifest.spec.payment.deposit
-        return None if deposit is None else Funding(amount=deposit)
+        return self._requirements(None, paid=False).funding
 
     def _reach(
         self, host: Host, selection: Selection, known: Sequence[PodLocation], step: Step

@@ -7,7 +7,8 @@ import subprocess
 import sys
 import tomllib
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from functools import cache
 from importlib.metadata import packages_distributions
 from pathlib import Path
 
@@ -71,7 +72,7 @@ def test_what_a_room_imports_is_declared_for_whoever_installs_it(room: str) -> N
     declared = _names(PROJECT["dependencies"])
     for extra in EXTRAS.get(room, ()):
         declared |= _names(PROJECT["optional-dependencies"][extra])
-    owners = packages_distributions()
+    owners = _owners()
     undeclared = {
         (file, module)
         for file, module in _imports(room)
@@ -83,7 +84,7 @@ def test_what_a_room_imports_is_declared_for_whoever_installs_it(room: str) -> N
 
 def test_what_is_declared_is_imported() -> None:
     everywhere = {module for room in rooms() for _, module in _imports(room)}
-    owners = packages_distributions()
+    owners = _owners()
     used = {canonicalize_name(name) for module in everywhere for name in owners.get(module, [])}
     wanted = _names(PROJECT["dependencies"]) | _names(PROJECT["optional-dependencies"]["provider"])
     assert wanted - used == set()
@@ -91,6 +92,12 @@ def test_what_is_declared_is_imported() -> None:
 
 def _names(requirements: list[str]) -> set[str]:
     return {canonicalize_name(Requirement(text).name) for text in requirements}
+
+
+@cache
+def _owners() -> Mapping[str, list[str]]:
+    """Which projects each importable name is of: looked up in every installed one."""
+    return packages_distributions()
 
 
 def _imports(room: str) -> Iterator[tuple[str, str]]:
@@ -104,6 +111,7 @@ def _imports(room: str) -> Iterator[tuple[str, str]]:
                 yield name, module
 
 
+@cache
 def _modules(path: Path) -> set[str]:
     found = set()
     for node in ast.walk(ast.parse(path.read_text())):

@@ -1,108 +1,34 @@
 # SPDX-License-Identifier: Apache-2.0
 """Archives with one trait each, and what becomes of them: read, or refused with these words.
 
-Made in memory of a few hundred bytes each: the program is a text. `expected` is the WHICH of the image
-that is read; `refused` a part of the message; `name` what follows the file's name.
+`expected` is the WHICH of the image that is read; `refused` a part of the message; `name` what follows the
+file's name.
 """
 
 import gzip
-import io
 import json
-import struct
-import subprocess
 import tarfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
+from tests.fakes.image_parts import (
+    APP,
+    DOCKER_LAYER,
+    EMPTY,
+    FULL,
+    NET_BIND,
+    PROGRAM,
+    REF,
+    SCRIPT,
+    Parts,
+    entry,
+    gzipped,
+    in_two,
+    tar,
+    zstd,
+)
 from tests.fakes.oci_images import CONFIG, INDEX, LAYER, MANIFEST, descriptor, digest
-
-DOCKER_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
-DOCKER_CONFIG = "application/vnd.docker.container.image.v1+json"
-DOCKER_LAYER = "application/vnd.docker.image.rootfs.diff.tar"
-EMPTY = "application/vnd.oci.empty.v1+json"
-
-REF, FULL = "org.opencontainers.image.ref.name", "io.containerd.image.name"
-PROGRAM = b"program " * 64
-NET_BIND = "\x01\x00\x00\x02\x00\x04" + "\x00" * 14  # cap_net_bind_service=ep, as setcap writes it
-
-
-def entry(name: str, data: bytes = b"", **fields: Any) -> tuple[tarfile.TarInfo, bytes]:
-    """A tar entry; *fields* are those of `TarInfo`."""
-    info = tarfile.TarInfo(name)
-    info.size, info.mode = len(data), 0o755
-    for field_name, value in fields.items():
-        setattr(info, field_name, value)
-    return info, data
-
-
-def tar(*entries: tuple[tarfile.TarInfo, bytes], form: int = tarfile.PAX_FORMAT) -> bytes:
-    """A layer of these entries."""
-    packed = io.BytesIO()
-    with tarfile.open(fileobj=packed, mode="w", format=form) as archive:
-        for info, data in entries:
-            archive.addfile(info, io.BytesIO(data))
-    return packed.getvalue()
-
-
-APP = tar(entry("tmp", type=tarfile.DIRTYPE, mode=0o1777), entry("app", PROGRAM))
-
-
-def zstd(data: bytes) -> bytes:
-    """By the program, which every Debian has."""
-    return subprocess.run(["zstd", "-q", "-c"], input=data, capture_output=True, check=True).stdout
-
-
-@dataclass
-class Parts:
-    """Blobs of an archive: an image, and what stands beside it."""
-
-    blobs: dict[str, bytes] = field(default_factory=dict)
-
-    def add(self, kind: str, data: bytes, **more: Any) -> dict[str, Any]:
-        """Keep a blob; its descriptor."""
-        self.blobs[digest(data)] = data
-        return descriptor(kind, data) | more
-
-    def document(self, kind: str, tree: Any, **more: Any) -> dict[str, Any]:
-        return self.add(kind, json.dumps(tree).encode(), **more)
-
-    def image(
-        self,
-        which: str = "app",
-        *,
-        layers: tuple[bytes, ...] = (APP,),
-        packed: tuple[bytes, ...] | None = None,
-        kinds: tuple[str, ...] | None = None,
-        run: dict[str, Any] | None = None,
-        config: dict[str, Any] | None = None,
-        manifest: dict[str, Any] | None = None,
-        layer: dict[str, Any] | None = None,
-        docker: bool = False,
-        **more: Any,
-    ) -> dict[str, Any]:
-        """An image whose environment says *which* it is; the descriptor of its manifest."""
-        runs = {"Entrypoint": ["/app"], "User": "10001", "Env": [f"WHICH={which}"], **(run or {})}
-        rootfs = {"type": "layers", "diff_ids": [digest(one) for one in layers]}
-        tree = {"architecture": "amd64", "os": "linux", "config": runs, "rootfs": rootfs, **(config or {})}
-        packed = packed or tuple(gzip.compress(one, mtime=0) for one in layers)
-        plain = DOCKER_LAYER + ".gzip" if docker else LAYER + "+gzip"
-        kinds = kinds or (plain,) * len(packed)
-        kind = DOCKER_MANIFEST if docker else MANIFEST
-        whole = {
-            "schemaVersion": 2,
-            "mediaType": kind,
-            "config": self.document(DOCKER_CONFIG if docker else CONFIG, tree),
-            "layers": [self.add(k, one) | (layer or {}) for k, one in zip(kinds, packed, strict=True)],
-        }
-        return self.document(kind, whole | (manifest or {}), **more)
-
-    def archive(self, *entries: dict[str, Any], prefix: str = "") -> bytes:
-        """An archive whose index has these entries."""
-        index = {"schemaVersion": 2, "mediaType": INDEX, "manifests": list(entries)}
-        files = {"oci-layout": b'{"imageLayoutVersion":"1.0.0"}', "index.json": json.dumps(index).encode()}
-        files |= {f"blobs/sha256/{name[7:]}": data for name, data in self.blobs.items()}
-        return tar(*(entry(prefix + name, data) for name, data in files.items()), form=tarfile.USTAR_FORMAT)
 
 
 @dataclass(frozen=True)
@@ -162,11 +88,12 @@ def _beside(config_kind: str, layer_kind: str, **manifest: Any) -> Callable[[Par
 def _docker_save(*images: tuple[str, list[str] | None]) -> Callable[[Parts], bytes]:
     """As an older `docker save` writes it; (which, tags) of each image."""
 
-    def make(_: Parts) -> bytes:
-        files, listed = {"layer/layer.tar": APP}, []
+    def make(parts: Parts) -> bytes:
+        base = parts.layer(APP)
+        files, listed = {"layer/layer.tar": base}, []
         for which, tags in images:
             run = {"Entrypoint": ["/app"], "User": "10001", "Env": [f"WHICH={which}"]}
-            rootfs = {"type": "layers", "diff_ids": [digest(APP)]}
+            rootfs = {"type": "layers", "diff_ids": [digest(base)]}
             config = {"architecture": "amd64", "os": "linux", "config": run, "rootfs": rootfs}
             data = json.dumps(config).encode()
             files[f"{digest(data)[7:]}.json"] = data
@@ -260,11 +187,14 @@ CASES: dict[str, Case] = {
     "arm alone": image_case("there is: linux/arm64", "for linux/arm64", config={"architecture": "arm64"}),
     "no architecture": image_case("no image for linux/amd64", "for linux/?", config={"architecture": None}),
     # layers
-    "two gzip members": image_case(packed=(gzip.compress(APP[:700]) + gzip.compress(APP[700:]),)),
-    "zstd": image_case(packed=(zstd(APP),), kinds=(LAYER + "+zstd",)),
-    "plain": image_case(packed=(APP,), kinds=(LAYER,)),
+    "two gzip members": image_case(pack=in_two),
+    "zstd": image_case(pack=zstd, kinds=(LAYER + "+zstd",)),
+    "Docker's zstd": image_case(
+        "cannot be used here", docker=True, pack=zstd, kinds=(DOCKER_LAYER + ".zstd",)
+    ),
+    "plain": image_case(pack=bytes, kinds=(LAYER,)),
     "whiteouts": image_case(layers=(APP, _WHITEOUTS)),
-    "GNU form": image_case(layers=(tar(entry("n" * 150, PROGRAM), form=tarfile.GNU_FORMAT),)),
+    "GNU form": image_case(layers=(APP, tar(entry("n" * 150, PROGRAM), form=tarfile.GNU_FORMAT))),
     "links and a fifo": image_case(
         layers=(
             APP,
@@ -276,12 +206,12 @@ CASES: dict[str, Case] = {
         )
     ),
     "a layer twice": image_case(layers=(APP, APP)),
-    "no layers": image_case(layers=()),
-    "gzip that is plain": image_case("not what its type says", packed=(APP,)),
-    "plain that is gzip": image_case("ends within an entry", packed=(gzip.compress(APP),), kinds=(LAYER,)),
-    "gzip cut short": image_case("not what its type says", packed=(gzip.compress(APP)[:-9],)),
+    "no layers": image_case("/app is not in the image", "", layers=()),
+    "gzip that is plain": image_case("not what its type says", pack=bytes),
+    "plain that is gzip": image_case("ends within an entry", kinds=(LAYER,)),
+    "gzip cut short": image_case("not what its type says", pack=lambda data: gzipped(data)[:-9]),
     "zstd cut short": image_case(
-        "not what its type says", packed=(zstd(APP)[:-9],), kinds=(LAYER + "+zstd",)
+        "not what its type says", pack=lambda data: zstd(data)[:-9], kinds=(LAYER + "+zstd",)
     ),
     "no archive": image_case("not an archive", layers=(b"text " * 200,)),
     "an archive cut short": image_case("ends within an entry", layers=(APP[:1600],)),
@@ -318,7 +248,7 @@ CASES: dict[str, Case] = {
     ),
     "capabilities of another program": image_case(**_file_capability(APP)),
     "capabilities taken away": image_case(
-        **_file_capability(tar(entry("usr/bin/app", PROGRAM))), run={"Entrypoint": ["/usr/bin/app"]}
+        **_file_capability(APP, tar(entry("usr/bin/app", SCRIPT))), run={"Entrypoint": ["/usr/bin/app"]}
     ),
     "a stop signal": image_case(run={"StopSignal": "SIGQUIT"}),
     "a stop signal's number": image_case(run={"StopSignal": "37"}),
@@ -337,29 +267,11 @@ CASES |= {
 }
 
 
-def bytes_of(case: Case) -> bytes:
-    """The case's archive."""
-    return case.make(Parts())
+def bytes_of(case: Case, program: bytes = PROGRAM) -> bytes:
+    """The case's archive, with this program in it."""
+    return case.make(Parts(program=program))
 
 
 def names_in(message: str) -> Iterator[str]:
     """The names that a refusal offers."""
     yield from message.rpartition("there is: ")[2].partition(" [")[0].split(", ")
-
-
-def sparse_entry(size: int) -> bytes:
-    """An old GNU sparse entry that says it is of *size* bytes, of which none is stored."""
-    info, _ = entry("sparse")
-    block = bytearray(info.tobuf(tarfile.GNU_FORMAT))
-    block[156:157] = b"S"
-    block[483:495] = (
-        b"%011o\0" % size if size < 8**11 else struct.pack(">I", 0x80000000) + struct.pack(">Q", size)
-    )
-    return sealed_header(block)
-
-
-def sealed_header(block: bytearray) -> bytes:
-    """A header with its right check sum."""
-    block[148:156] = b" " * 8
-    block[148:156] = b"%06o\0 " % sum(block)
-    return bytes(block)

@@ -23,11 +23,11 @@ def descriptor(media_type: str, data: bytes, **more: Any) -> dict[str, Any]:
 
 
 def layer_of(content: bytes) -> bytes:
-    """A layer, not packed, with one file of this *content*."""
+    """A layer, not packed, with the program `/app` of this *content*."""
     made = io.BytesIO()
     with tarfile.open(fileobj=made, mode="w", format=tarfile.USTAR_FORMAT) as archive:
-        member = tarfile.TarInfo("data")
-        member.size = len(content)
+        member = tarfile.TarInfo("app")
+        member.size, member.mode = len(content), 0o755
         archive.addfile(member, io.BytesIO(content))
     return made.getvalue()
 

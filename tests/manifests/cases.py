@@ -2,7 +2,8 @@
 """Manifests with one trait each, as real files have them, and what is to be said of each.
 
 Each is a sound manifest with one change, so what is said is about the trait. None stands for "accepted":
-such a manifest is also taken by a real API server (tests/provider/cluster/test_manifests_live.py).
+such a manifest is also taken by a real API server (tests/provider/cluster/test_manifests_live.py), and runs
+(tests/cases/test_deployed_live.py).
 """
 
 from collections.abc import Iterator
@@ -255,6 +256,9 @@ def _sizes() -> Iterator[tuple[str, Case]]:
 def _volumes() -> Iterator[tuple[str, Case]]:
     yield "scratch", (volume("emptyDir: {}"), None)
     yield "scratch of a fraction", (volume("emptyDir: {sizeLimit: 0.5Gi}"), None)
+    yield "scratch without braces", (volume("emptyDir: "), None)
+    yield "scratch without a blank", (volume("emptyDir:"), "Write a blank behind the colon: `emptyDir: ...`")
+    yield "no kind", (volume("secret: "), "give exactly one of emptyDir, persistent, secret")
     yield "in memory", (volume("emptyDir: {medium: Memory}"), "volumes in memory are not supported yet")
     yield "disk", (volume("persistent: {size: 1Gi, accessModes: [ReadWriteOnce]}"), None)
     yield "shared disk", (volume("persistent: {size: 1Gi, accessModes: [ReadWriteMany]}"), "ReadWriteOnce")

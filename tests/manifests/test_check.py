@@ -25,7 +25,7 @@ SOURCES = [
     ROOT / "manifests" / "words" / "settle.py",
 ]
 
-BY_FORM = {"unknown field", "unknown field; did you mean {}?"}
+BY_FORM = {"unknown field", "unknown field; did you mean {}?{}"}
 """Said of words that are not the model's: tests/manifests/words/ has these."""
 
 

@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+from tests.examples import some
 from tests.mutation.mutants import mutants
 from tests.mutation.run import ROOT, all_mutants
 
@@ -14,6 +15,7 @@ from tests.mutation.run import ROOT, all_mutants
 def test_every_check_has_a_mutant():
     found = all_mutants()
     assert len(found) > 100
+    found = some(found)
     whole = {file: ast.unparse(ast.parse(file.read_text())) for file in {mutant.file for mutant in found}}
     for mutant in found:
         ast.parse(mutant.source)

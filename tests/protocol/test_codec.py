@@ -11,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.examples import examples
 from tests.paths import VECTORS
 from tests.protocol import strategies
 from trustedpods.protocol import codec, envelopes, evidence, messages
@@ -38,7 +39,7 @@ MODELS = list(BY_NAME.values())
 KINDS = [model for model in MODELS if "kind" in model.model_fields and model is not evidence.Evidence]
 
 
-@settings(max_examples=20, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@settings(max_examples=examples(20), suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @pytest.mark.parametrize("model", MODELS, ids=lambda model: model.__name__)
 @given(data=st.data())
 def test_round_trip(model: type[Message], data: st.DataObject):

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.examples import examples
 from tests.protocol import strategies
 from tests.protocol.test_codec import MODELS
 from trustedpods.protocol import codec
@@ -85,7 +86,7 @@ def _parts(annotation: Any) -> list[Any]:
 
 
 @settings(
-    max_examples=8,
+    max_examples=examples(8),
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much],
 )
 @pytest.mark.parametrize("model", MODELS, ids=lambda model: model.__name__)

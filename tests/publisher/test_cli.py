@@ -11,7 +11,7 @@ from click.testing import CliRunner
 
 from trustedpods.publisher.cli import main
 
-PODS = ["deploy", "validate", "status", "logs", "delete"]
+PODS = ["deploy", "validate", "estimate", "status", "logs", "delete"]
 MONEY = ["fund", "close", "balance", "bill"]
 
 

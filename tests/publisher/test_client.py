@@ -31,6 +31,7 @@ async def test_the_life_of_a_pod(market):
         assert attested.verdict.trust == "sealed"
 
         assert publisher.validate_manifest(file).pod == "hello"
+        assert [offer.provider for offer in (await client.estimate(file)).offers] == [listed.provider]
         deployed = await client.deploy(file, deposit="1h")
         assert isinstance(deployed, publisher.DeployResult)
         assert deployed.confirmed.endpoints[0].url.startswith("http://")

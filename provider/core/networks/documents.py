@@ -10,7 +10,7 @@ get lost.
 from dataclasses import dataclass, field, replace
 
 from trustedpods.protocol.ids import Address
-from trustedpods.protocol.networks.documents import Commit, Conflict, Copy, Prepare, Read, Written
+from trustedpods.protocol.networks.documents import Commit, Copy, Prepare, ReadCopy, StaleBase, Written
 from trustedpods.protocol.networks.leases import (
     Acquire,
     AwaitEnd,
@@ -26,8 +26,8 @@ from trustedpods.protocol.networks.leases import (
 from trustedpods.provider.core.networks import leases
 from trustedpods.provider.core.networks.leases import Lease, aged, holds
 
-Question = Acquire | Renew | Release | AwaitEnd | Read | Prepare | Commit
-Answer = Granted | Behind | Ended | Released | NotHeld | Copy | Written | Conflict
+Question = Acquire | Renew | Release | AwaitEnd | ReadCopy | Prepare | Commit
+Answer = Granted | Behind | Ended | Released | NotHeld | Copy | Written | StaleBase
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ def answer(
     state: NetworkState, question: Question, signer: Address, now: Milliseconds
 ) -> tuple[NetworkState, Answer]:
     """What a member's *question* changes here, and what it is answered. *now* is the daemon's clock."""
-    if isinstance(question, Read):
+    if isinstance(question, ReadCopy):
         return state, state.copy
     if question.attempt.who != signer:
         return state, NotHeld()
@@ -58,7 +58,7 @@ def answer(
     return replace(state, lease=lease), told
 
 
-def prepare(copy: Copy, lease: Lease, asked: Prepare) -> tuple[Copy, Written | Conflict | NotHeld]:
+def prepare(copy: Copy, lease: Lease, asked: Prepare) -> tuple[Copy, Written | StaleBase | NotHeld]:
     """Take a document as pending. It must follow `base`, and `base` must be what stands here."""
     if not holds(lease, asked.attempt, asked.fence):
         return copy, NotHeld()
@@ -66,18 +66,18 @@ def prepare(copy: Copy, lease: Lease, asked: Prepare) -> tuple[Copy, Written | C
         return copy, Written()
     follows = asked.document.generation == asked.base.generation + 1
     if copy.current != asked.base or copy.pending is not None or not follows:
-        return copy, Conflict(copy)
+        return copy, StaleBase(copy)
     return Copy(copy.current, asked.document), Written()
 
 
-def commit(copy: Copy, lease: Lease, asked: Commit) -> tuple[Copy, Written | Conflict | NotHeld]:
+def commit(copy: Copy, lease: Lease, asked: Commit) -> tuple[Copy, Written | StaleBase | NotHeld]:
     """Let the pending document count."""
     if not holds(lease, asked.attempt, asked.fence):
         return copy, NotHeld()
     if copy.current == asked.document:
         return copy, Written()
     if copy.pending != asked.document:
-        return copy, Conflict(copy)
+        return copy, StaleBase(copy)
     return Copy(asked.document), Written()
 
 

@@ -16,12 +16,12 @@ from enum import Enum
 from trustedpods.protocol.networks.documents import (
     NOTHING,
     Commit,
-    Conflict,
     Copy,
     Document,
     Generation,
     Prepare,
-    Read,
+    ReadCopy,
+    StaleBase,
     Written,
 )
 from trustedpods.protocol.networks.leases import (
@@ -49,8 +49,8 @@ AT_ONCE = Milliseconds(0)
 TRIES = 3
 """How often one question is asked that gets no answer. Each has its own limit below half a lease."""
 
-Question = Acquire | Renew | Release | AwaitEnd | Read | Prepare | Commit
-Answer = Granted | Behind | Ended | Released | NotHeld | Copy | Written | Conflict
+Question = Acquire | Renew | Release | AwaitEnd | ReadCopy | Prepare | Commit
+Answer = Granted | Behind | Ended | Released | NotHeld | Copy | Written | StaleBase
 
 
 class Phase(Enum):
@@ -163,7 +163,7 @@ def _question(locking: Locking, cluster: str) -> Question:
             assert locking.ahead is not None
             return AwaitEnd(locking.attempt, locking.ahead[1].other)
         case Phase.READING:
-            return Read()
+            return ReadCopy()
         case Phase.PREPARING:
             assert locking.writing is not None
             return Prepare(locking.attempt, locking.held[cluster].fence, locking.base, locking.writing)
@@ -228,7 +228,7 @@ def _heard(
             locking = _behind(locking, asking, answer, now)
         case NotHeld():
             locking = _end(locking, Ending.LOST, asking.cluster)
-        case Conflict():
+        case StaleBase():
             found = replace(locking, copies={asking.cluster: answer.copy})
             locking = _end(found, Ending.UNEQUAL, asking.cluster)
         case Copy():

@@ -37,6 +37,7 @@ from trustedpods.provider.tee import NoTee
 MARKER = "MARKER-4711"
 POOLS = Pools(256, 64, 32)
 _numbers = itertools.count(1)
+_empty_books = []
 
 
 @dataclass
@@ -137,6 +138,20 @@ def config_of(tmp_path, chain, owner, **terms):
     )
 
 
+async def put_empty_books(path):
+    """Where there are none. Migrations make the same each time: a process's first books go through them."""
+    if path.exists():
+        return
+    if not _empty_books:
+        async with open_store(path, Vault(bytes(32))):
+            pass
+        _empty_books.append(path.read_bytes())
+        return
+    path.parent.mkdir(mode=0o700, exist_ok=True)
+    path.touch(0o600)
+    path.write_bytes(_empty_books[0])
+
+
 @dataclass
 class World:
     """Everything outside the daemon. It survives `run`, so that a daemon can be killed and restarted."""
@@ -199,7 +214,9 @@ class World:
         """The daemon; leaving is as good as a kill, as nothing is said to it."""
         config = self._config()
         vault = Vault(self.keys.hpke.to_bytes())
-        async with open_store(self.tmp_path / "books" / "store.db", vault) as store:
+        books = self.tmp_path / "books" / "store.db"
+        await put_empty_books(books)
+        async with open_store(books, vault) as store:
             self.disk.put_under(store)
             doors = Doors(
                 config=config,

@@ -1,14 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """The publisher knows the bill before it is paid, and the provider gets exactly that, once."""
 
+import time
+from decimal import Decimal
+
 import pytest
 
 from tests.live.clients import web
-from tests.live.clients.publisher import Publisher, provider
+from tests.live.clients.publisher import Json, Publisher, provider
 from tests.live.conftest import unique
 from tests.live.localnet_fixture import LiveLocalnet
 from tests.live.observers.cluster import until_zero
 from tests.live.observers.money import Bank
+from tests.live.observers.waiting import until
 
 pytestmark = pytest.mark.live
 
@@ -52,3 +56,30 @@ def test_what_is_billed_is_paid_once(quiet_market: LiveLocalnet, quiet_publisher
     assert after["problems"] == []
     assert (after["total_units"], after["claimed_units"]) == (str(total), str(total))
     assert after["lines"][0]["tx"] == claimed["transaction"]
+
+
+STEADY_S = 20
+"""Long enough for whole seconds to be a twentieth of it."""
+
+
+@pytest.mark.parametrize("quiet_market", [18], indirect=True, ids=["18-decimals"])
+def test_what_was_estimated_is_invoiced(quiet_market: LiveLocalnet, quiet_publisher: Publisher) -> None:
+    """A pod that always runs, between two claims: the chain pays the estimate's hour, in proportion."""
+
+    def always(spec: Json) -> None:
+        spec["scale"] = {"min": 1, "max": 1}
+
+    file = quiet_publisher.manifest("hello", unique("estimated"), always)
+    (offer,) = quiet_publisher.run("estimate", str(file)).json["offers"]
+    deployed = quiet_publisher.deploy(file)
+    provider(quiet_market, "claim")
+    bank = Bank(quiet_market)
+    first = bank.channel(deployed.channel)
+    assert first is not None
+    until("the steady time has passed", lambda: time.time() >= first.up_to + STEADY_S)
+    provider(quiet_market, "claim")
+    second = bank.channel(deployed.channel)
+    assert second is not None
+    seconds, paid = second.up_to - first.up_to, first.left - second.left
+    expected = Decimal(offer["awake_hour"]) * 10**18 * seconds / 3600
+    assert expected * Decimal("0.95") <= paid <= expected * Decimal("1.05")

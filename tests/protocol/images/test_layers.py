@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.fakes.image_cases import NET_BIND, entry, sealed_header, sparse_entry, tar
+from tests.fakes.image_parts import NET_BIND, entry, sealed_header, sparse_entry, tar
 from trustedpods.protocol.errors import BadInput
 from trustedpods.protocol.images.layers import BLOCK, DISK_BLOCK, MAX_EXTENDED, LayerReader
 from trustedpods.protocol.limits import MIB

@@ -15,6 +15,7 @@ from libp2p.security.insecure import transport as insecure
 from libp2p.security.noise import patterns
 from multiaddr import Multiaddr
 
+from tests.examples import examples
 from tests.protocol.net import peers
 from trustedpods.protocol.errors import BadInput, Locked, NetworkFailure, RemoteProtocolError
 from trustedpods.protocol.frames import frame
@@ -125,10 +126,11 @@ async def test_b3_a_protocol_name_that_is_no_utf8_resets_its_stream_only():
 
 async def test_b4_a_host_serves_more_connections_than_it_has_places():
     """Three times its places, one after the other, and none is held afterwards."""
-    bounds = Bounds(max_connections=100)
+    places = examples(100)
+    bounds = Bounds(max_connections=places)
     async with open_host(None, peers.LOOPBACK, bounds) as host:
         host.serve(PROVIDER, peers.echo)
-        for _ in range(300):
+        for _ in range(3 * places):
             async with open_host(None, []) as client:
                 await peers.assert_served(client, host.addresses[0])
         await peers.eventually(lambda: len(host._limits) == 0 and host._limits.pending_count == 0)

@@ -7,6 +7,7 @@ from contextlib import suppress
 import pytest
 import trio
 
+from tests.examples import examples
 from tests.protocol.net import peers
 from trustedpods.protocol.errors import BadInput, NetworkFailure, RemoteProtocolError
 from trustedpods.protocol.frames import frame
@@ -253,7 +254,7 @@ async def test_many_streams_one_after_the_other_leave_nothing_behind():
     async with open_host(None, peers.LOOPBACK) as host, open_host(None, []) as client:
         host.serve(PROVIDER, peers.echo)
         async with client.dial(host.addresses[0]) as connection:
-            for _ in range(500):
+            for _ in range(examples(500)):
                 async with connection.stream(PROVIDER) as stream:
                     await stream.send(b"x")
                     await stream.receive(1)

@@ -13,9 +13,9 @@ import trio
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.cases.pods import DEPLOYED
 from tests.examples import examples
 from tests.fakes.provider.pods import DIGEST, a_life, a_manifest
-from tests.manifests.cases import CASES
 from tests.manifests.edges import EDGES, NUMBERS
 from tests.manifests.sound import FILES, SOUND, at, leaves, put
 from tests.manifests.test_quantity import CPU, MIB, NO_QUANTITY
@@ -146,12 +146,13 @@ def test_any_text_in_any_field(kubeconfig, place, changes):
 
 
 async def test_manifests_with_one_trait(kubeconfig, place, tmp_path):
+    """All that tests/cases/test_deployed_live.py deploys in the soak."""
     asked, path = {}, tmp_path / "pod.yaml"
-    for name, (text, words) in CASES.items():
-        if words is None:
-            path.write_bytes(text.encode())
-            for made in all_objects(life_of(place, load(path).manifest, {})):
-                asked.setdefault(json.dumps(made), name)
+    for name, pod in DEPLOYED.items():
+        path.write_bytes(pod.text)
+        for made in all_objects(life_of(place, load(path).manifest, {})):
+            asked.setdefault(json.dumps(made), name)
+    assert len(asked) > 100
     assert await refusals(kubeconfig, asked) == {}
 
 

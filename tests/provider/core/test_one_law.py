@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Meter, contract, client and an observer compute one bill, also of replicas that are still ending.
+"""Meter, contract, client and an observer compute one bill and one cap, also of replicas still ending.
 
 A pod is woken again and again while earlier replicas take their time to end, and is updated to other
 sizes between: the newer version proves itself beside the one that serves. Whatever happens: the meter
@@ -15,15 +15,20 @@ from hypothesis import strategies as st
 
 from tests.examples import examples
 from tests.publisher.core.test_bill import PRICES, account, report
+from tests.publisher.core.test_select import LEASTS, SHAPES
+from tests.publisher.core.test_select import PRICES as PRICES_OF_ALL
 from trustedpods.contracts.records import Channel
 from trustedpods.contracts.settlement import settle
 from trustedpods.contracts.terms import MAX_DEPOSIT, Terms
 from trustedpods.contracts.usage import ItemFlags, UsageItem
 from trustedpods.protocol.ids import ChannelId
 from trustedpods.protocol.units import TokenUnits, UnixSeconds, Usage
+from trustedpods.provider.config import TermsSection
+from trustedpods.provider.core.funds import affordable, peak_per_second
 from trustedpods.provider.core.metering import GRACE_S, Ceiling, Ledger, Run, usage
+from trustedpods.provider.core.pod import PodSize, Scaling
 from trustedpods.publisher.core.bill import make_bill
-from trustedpods.publisher.core.cost import Shape
+from trustedpods.publisher.core.cost import Shape, cost_of, replicas_within, terms_of
 from trustedpods.publisher.core.watch import open_problems
 
 START = 1_800_000_000
@@ -154,7 +159,7 @@ def observed(seen: list[tuple[int, int, int]], from_: int, up_to: int) -> Usage:
 
 
 @given(stories())
-@settings(max_examples=examples(2_000, few=200), deadline=None)
+@settings(max_examples=examples(10_000, few=100), deadline=None)
 def test_all_agree_to_the_unit(story):
     billed = [usage(story.ledger, from_, up_to) for from_, up_to in story.periods]
     seen = seconds_seen(story)
@@ -180,3 +185,18 @@ def _flags(story: Story, billed: list[Usage]) -> list[ItemFlags]:
         channel = done.channel
         flags.append(done.result.flags)
     return flags
+
+
+@given(SHAPES, PRICES_OF_ALL, LEASTS, st.integers(1, 100_000), st.booleans())
+def test_a_cap_that_a_client_opens_with_every_provider_takes(shape, prices, least, interval, lowest):
+    """However often it claims: what is refused here is refused after the channel was paid."""
+    cost = cost_of(shape, prices, least)
+    limit = TokenUnits(cost.least_cap * 2) if lowest else None
+    if cost.absurd:
+        return
+    terms = terms_of(shape, prices, least, limit)
+    held_to = TermsSection(claim_interval_s=interval).cap_interval_s
+    size = PodSize(shape.cpu_milli, shape.memory_mib, shape.storage_mib, 0, shape.scratch_mib)
+    assert terms.covers_peak(peak_per_second(size, 1, least.idle_mib), held_to)
+    runs = affordable(terms, size, Scaling(0, shape.max_replicas, 5, 50), least.idle_mib, held_to)
+    assert runs >= replicas_within(shape, terms, least.idle_mib)

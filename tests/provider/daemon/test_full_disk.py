@@ -7,6 +7,7 @@ import sqlite3
 import pytest
 import trio
 
+from tests.examples import some
 from tests.fakes.provider.admin import admin_json
 from tests.fakes.provider.caller import ADMIN_SOCKET, ASK, Caller, in_phase, serving, until
 from tests.fakes.provider.full_store import let_pass
@@ -23,7 +24,7 @@ from trustedpods.provider.core.pod import Phase
 from trustedpods.provider.lifecycle.provisioning import CHANNEL_WITHIN_S
 from trustedpods.provider.store import pods
 
-CODES = [sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY]
+CODES = some([sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY])
 
 
 @pytest.fixture

@@ -8,7 +8,8 @@ import tarfile
 
 import pytest
 
-from tests.fakes.image_cases import APP, CASES, Parts, bytes_of, entry, tar
+from tests.fakes.image_cases import CASES, bytes_of
+from tests.fakes.image_parts import APP, Parts, entry, tar
 from tests.fakes.oci_images import LAYER, digest
 from tests.fakes.provider.caller import Caller, image_of, in_phase, manifest_of, serving, until
 from tests.fakes.provider.records import pod_record

@@ -5,6 +5,7 @@ import json
 
 import pytest
 
+from tests.examples import some
 from tests.fakes.provider.caller import Caller, until
 from tests.fakes.provider.world import World
 from tests.manifests.sound import FILES, SOUND
@@ -76,7 +77,7 @@ async def test_the_daemon_answers_each_with_a_refusal_and_keeps_nothing(tmp_path
     async with world.run() as (parts, address):
         caller = Caller(world, address)
         sound = caller.bundle()
-        for case in WRONG.values():
+        for case in some(list(WRONG.values())):
             caller.bundle = lambda case=case: bundle_of(case)
             with pytest.raises(BadInput) as refused:
                 await caller.provision(pay=False)

@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 
 from tests.contracts.strategies import prices_from
 from trustedpods.contracts.registry_rows import RegistryRow
-from trustedpods.contracts.terms import MAX_DEPOSIT, due
+from trustedpods.contracts.terms import CAP_CLAIM_INTERVAL_S, MAX_DEPOSIT, due
 from trustedpods.protocol.errors import BadInput
 from trustedpods.protocol.ids import Address, address_from_bytes
 from trustedpods.protocol.messages.provider import LeastTerms, Prices
 from trustedpods.protocol.units import TokenUnits, UnixSeconds
-from trustedpods.publisher.core.cost import CLAIM_INTERVAL_S, Shape, cost_of, replicas_within, terms_of
+from trustedpods.publisher.core.cost import Shape, cost_of, replicas_within, terms_of
 from trustedpods.publisher.core.money import Funding, Token
 from trustedpods.publisher.core.select import Choice, Requirements, parse_choice, select
 
@@ -157,10 +157,10 @@ def test_terms_let_the_peak_through_and_keep_the_limit(shape, at, least, limit):
         return
     terms = terms_of(shape, at, least, None if limit is None else TokenUnits(limit))
     replicas = replicas_within(shape, terms, least.idle_mib)
-    assert terms.covers_peak(shape.awake(1, replicas, least.idle_mib), CLAIM_INTERVAL_S)
+    assert terms.covers_peak(shape.awake(1, replicas, least.idle_mib), CAP_CLAIM_INTERVAL_S)
     if replicas < shape.max_replicas:
         assert limit is not None
-        assert not terms.covers_peak(shape.awake(1, replicas + 1, least.idle_mib), CLAIM_INTERVAL_S)
+        assert not terms.covers_peak(shape.awake(1, replicas + 1, least.idle_mib), CAP_CLAIM_INTERVAL_S)
     assert terms.unlock_s >= least.unlock_s
     assert terms.prices == at
     if limit is not None:

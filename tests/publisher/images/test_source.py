@@ -5,7 +5,9 @@ import pytest
 
 from tests.fakes.image_cases import CASES, bytes_of, names_in
 from trustedpods.protocol.errors import BadInput
+from trustedpods.protocol.images.runnable import program_line
 from trustedpods.publisher.images.contents import check_start, layer_facts
+from trustedpods.publisher.images.programs import check_program
 from trustedpods.publisher.images.source import open_image
 
 
@@ -14,6 +16,7 @@ def read(case, folder, name=None):
     (folder / "a.tar").write_bytes(bytes_of(case))
     image = open_image(f"{case.kind}:a.tar{case.name if name is None else name}", folder, folder / "cache")
     check_start(image, layer_facts(image, folder / "cache"), (), (), "pod.yaml")
+    check_program(image, program_line(image.config, (), ()), (), folder / "cache", "pod.yaml")
     return image
 
 
@@ -27,6 +30,15 @@ def test_every_archive(tmp_path, name):
         read(case, tmp_path)
     assert case.refused in str(caught.value)
     assert caught.value.where
+
+
+@pytest.mark.parametrize(
+    ("known", "lying"), [("one image", "plain that is gzip"), ("plain", "gzip that is plain")]
+)
+def test_what_is_remembered_of_a_layer_holds_for_its_type_only(tmp_path, known, lying):
+    read(CASES[known], tmp_path)
+    with pytest.raises(BadInput):
+        read(CASES[lying], tmp_path)
 
 
 @pytest.mark.parametrize(

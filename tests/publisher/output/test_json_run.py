@@ -62,6 +62,7 @@ async def test_deploy_and_validate(bench, printed):
     file = bench.folder / "pod.yaml"
     async with bench.peer().serve(), bench.peer(trust="open").serve():
         await printed("validate", "validate", file)
+        await printed("estimate", "estimate", file)
         await printed("deploy", "deploy", file)
         await printed("deploy again", "deploy", file)
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.paths import ROOT
-from trustedpods.protocol.errors import Refused
+from trustedpods.protocol.errors import BadInput, Refused
 from trustedpods.publisher.output import terminal as output
 from trustedpods.publisher.output.terminal import LogOutput, PlainShow, one_line, table
 
@@ -77,6 +77,8 @@ def test_results_and_errors_keep_to_it_too(text, capsys):
     said = capsys.readouterr()
     assert_lines(said.out, 3)
     assert_lines(said.err, 2)
+    output.print_error(BadInput(text, where=text, hint=text), PlainShow(sys.stderr))
+    assert_lines(capsys.readouterr().err, 1)
     output.print_json({"text": text})
     assert capsys.readouterr().out.isascii()
 

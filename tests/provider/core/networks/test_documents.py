@@ -9,12 +9,12 @@ from trustedpods.protocol.ids import Address
 from trustedpods.protocol.networks.documents import (
     NOTHING,
     Commit,
-    Conflict,
     Copy,
     Document,
     Generation,
     Prepare,
-    Read,
+    ReadCopy,
+    StaleBase,
     Written,
 )
 from trustedpods.protocol.networks.leases import (
@@ -91,9 +91,9 @@ def test_a_write_on_what_the_writer_did_not_read_changes_nothing(
     state: NetworkState, copy: Copy, question: Prepare | Commit
 ) -> None:
     state = replace(state, copy=copy)
-    assert answer(state, question, ALICE, START) == (state, Conflict(copy))
+    assert answer(state, question, ALICE, START) == (state, StaleBase(copy))
 
 
 def test_reading_needs_no_lease() -> None:
     state = NetworkState(copy=Copy(ONE, TWO))
-    assert answer(state, Read(), BOB, START) == (state, Copy(ONE, TWO))
+    assert answer(state, ReadCopy(), BOB, START) == (state, Copy(ONE, TWO))

@@ -376,4 +376,4 @@ class ScaledPod(RuleBasedStateMachine):
 
 
 TestScaledPod = ScaledPod.TestCase
-TestScaledPod.settings = settings(max_examples=examples(60), stateful_step_count=50, deadline=None)
+TestScaledPod.settings = settings(max_examples=examples(60, few=6), stateful_step_count=50, deadline=None)

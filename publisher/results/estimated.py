@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`estimate`: what a pod would cost at each provider, and who does not come into question."""
+
+from dataclasses import dataclass
+
+from trustedpods.protocol.messages.provider import TrustClass
+from trustedpods.protocol.units import TokenUnits
+from trustedpods.publisher.core.cost import Cost
+from trustedpods.publisher.core.money import Token
+from trustedpods.publisher.results.providers import ProviderId
+
+
+@dataclass(frozen=True, slots=True)
+class EstimatedOffer:
+    """A provider that may take the pod, what it would cost there, and what `deploy` would pay in.
+
+    A provider may ask that what its grace period costs is paid in on top; it says so when it is dialled.
+    """
+
+    provider: ProviderId
+    trust: TrustClass
+    cost: Cost
+    deposit: TokenUnits
+
+
+@dataclass(frozen=True, slots=True)
+class EstimatedNot:
+    """A provider that does not come into question, and why, for people."""
+
+    provider: ProviderId
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class EstimateResult:
+    """Offers, cheapest first, from the registry's prices; nobody was dialled and nothing was paid.
+
+    `image_bytes` counts the pod's images packed and unpacked, as they are stored and billed.
+    """
+
+    pod: str
+    token: Token
+    simulated: bool
+    image_bytes: int
+    min_replicas: int
+    max_replicas: int
+    offers: tuple[EstimatedOffer, ...]
+    left_out: tuple[EstimatedNot, ...]

@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`estimate`: what a deploy would choose from and pay, without a key, a dial or a payment."""
+
+import json
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.publisher.core.test_select import LEASTS, PRICES, SHAPES
+from tests.publisher.test_cli import cli
+from trustedpods.contracts.terms import due
+from trustedpods.protocol.messages.provider import LeastTerms, Prices
+from trustedpods.protocol.units import UnixSeconds
+from trustedpods.provider.core.metering import Ceiling, Holding, Ledger, Run, usage
+from trustedpods.publisher.core.cost import Shape, cost_of
+from trustedpods.publisher.core.money import HOUR_S
+
+__all__ = ["cli"]
+
+BEGAN = UnixSeconds(1_800_000_000)
+AFTER_AN_HOUR = UnixSeconds(BEGAN + HOUR_S)
+
+
+async def test_it_needs_no_key_and_nobody_who_answers(cli, bench, monkeypatch):
+    """The providers have rows, and none of them runs; the key is not there."""
+    monkeypatch.setenv("TRUSTEDPODS_KEY", str(bench.folder / "absent"))
+    async with bench.peer().serve(), bench.peer(trust="open").serve():
+        pass
+    done = await cli("estimate", bench.folder / "pod.yaml")
+    assert done.exit_code == 0, done.output
+    size, header, row, units, *left_out = done.stdout.splitlines()
+    assert size.startswith("pod hello: 0 to ")
+    assert header.split()[:3] == ["PROVIDER", "CLASS", "REGION"]
+    assert "sealed" in row
+    assert units == "(in TPT, without traffic)"
+    assert len(left_out) == 1
+    assert "left out: class open" in left_out[0]
+
+
+async def test_it_says_what_a_deploy_then_pays(cli, bench):
+    async with bench.peer().serve():
+        said = json.loads((await cli("estimate", bench.folder / "pod.yaml", "-o", "json")).stdout)
+        deployed = json.loads((await cli("deploy", bench.folder / "pod.yaml", "-o", "json")).stdout)
+    (offer,) = said["offers"]
+    assert offer["provider"] == deployed["provider"]["name"]
+    agreed = {name: deployed["price"][name] for name in ("awake_hour", "asleep_hour", "peak_day")}
+    assert agreed.items() <= offer.items()
+    (life,) = bench.chain.lives.values()
+    said_units = bench.account.token.units(Decimal(offer["deposit"]), "deposit")
+    assert life.channel.left - said_units == 1, "the grace period of a pod that stores nothing, rounded up"
+
+
+async def test_where_nobody_comes_into_question_it_says_why(cli, bench):
+    async with bench.peer(trust="open").serve():
+        pass
+    done = await cli("estimate", bench.folder / "pod.yaml")
+    assert done.exit_code == 6
+    assert "class open: its operator could read the pod" in done.stderr
+
+
+@pytest.mark.parametrize("options", [("--deposit", "lots"), ("--provider", "0x12"), ("--trust", "blind")])
+async def test_wrong_options_end_before_anything_is_asked(cli, bench, options):
+    assert (await cli("estimate", bench.folder / "pod.yaml", *options)).exit_code == 2
+
+
+@given(SHAPES, PRICES, LEASTS, st.integers(0, 20))
+def test_the_meter_bills_what_was_estimated(shape: Shape, prices: Prices, least: LeastTerms, replicas: int):
+    """An hour with so many replicas, by the provider's own meter; storage is the same all the time."""
+    awake = min(replicas, shape.max_replicas)
+    most = shape.max_replicas
+    ledger = Ledger(
+        runs=tuple(
+            Run(str(i), BEGAN, None, shape.cpu_milli, shape.memory_mib, shape.scratch_mib)
+            for i in range(awake)
+        ),
+        holdings=(Holding(BEGAN, None, max(shape.storage_mib, least.idle_mib)),),
+        ceilings=(Ceiling(BEGAN, most * shape.cpu_milli, most * shape.memory_mib, most * shape.scratch_mib),),
+    )
+    billed = due(usage(ledger, BEGAN, AFTER_AN_HOUR), prices)
+    cost = cost_of(shape, prices, least)
+    expected = {0: cost.asleep_hour, 1: cost.awake_hour, most: cost.peak_hour}
+    if awake in expected:
+        assert billed == expected[awake]
+    else:
+        assert cost.awake_hour <= billed <= cost.peak_hour

@@ -135,9 +135,6 @@ def _services(manifest: PodManifest) -> Iterator[Problem]:
             hosts[host] += not service.paths
             if hosts[host] == 2 and not service.paths:
                 yield Problem(("spec", "services", index, "hosts", host_index), f"{host} is listed twice")
-    if not manifest.exposed_services:
-        text = "a pod of workload http has a service with expose: http or tcp; nothing else wakes it"
-        yield Problem(("spec", "services"), text)
     yield from _routes(manifest)
     yield from _certificates(manifest)
 
@@ -173,6 +170,9 @@ def _certificate(at: Location, volume: Volume | None) -> Iterator[Problem]:
 
 
 def _scale(manifest: PodManifest) -> Iterator[Problem]:
+    if manifest.spec.scale.min == 0 and not any(service.wakes for service in manifest.spec.services):
+        text = "nothing wakes this pod: give it a service with expose: http or tcp, or set scale.min to 1"
+        yield Problem(("spec", "scale", "min"), text)
     if manifest.spec.scale.max > 1 and manifest.volume_mib:
         text = "a persistent volume serves one replica at a time: set max to 1, or do without the volume"
         yield Problem(("spec", "scale", "max"), text)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the daemon knows of a pod: the one record that is stored, and the words for its phases."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Self
@@ -80,6 +81,14 @@ class ChannelFact:
 
 
 @dataclass(frozen=True, slots=True)
+class ServiceExposure:
+    """What a service is exposed by, in the manifest's word; `port` is one that it has for itself."""
+
+    expose: str
+    port: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class PodRecord:
     """One pod, as stored. `request` is the sealed bundle as received, never opened on disk.
 
@@ -89,6 +98,7 @@ class PodRecord:
     bundles that proved themselves. `applied` says that what is in the cluster may be of `request`
     although that has not proven itself: until then a newer bundle has touched nothing. `other` is a
     namespace beside the pod's own: of a version under proof, else of the one before, which goes.
+    `exposures` has every service of the bundle that was last published, by name.
     """
 
     ref: PodRef
@@ -98,7 +108,7 @@ class PodRecord:
     request: bytes
     previous: bytes | None
     namespace: str
-    slot: int | None
+    exposures: Mapping[str, ServiceExposure]
     phase: Phase
     reason: str
     live: bool

@@ -24,8 +24,9 @@ from trustedpods.provider.core.egress import openings
 from trustedpods.provider.core.pod import PodRecord, PodSize, Scaling
 from trustedpods.provider.core.webhook_url import check_url
 from trustedpods.provider.doors import Doors
+from trustedpods.provider.exposure.exposure import Exposure, FacadeExposure
+from trustedpods.provider.exposure.plan import plan, through_facade
 from trustedpods.provider.facade.certificates import Certificate, certificate_of, utc
-from trustedpods.provider.facade.exposure import Exposure, exposures
 
 MAX_OPEN_BYTES = 16 * MIB
 """Sealed size of the bundles whose plaintext is kept in memory: thousands of usual pods. A bundle that is
@@ -75,11 +76,15 @@ class OpenBundle:
         """The image of a container."""
         return next(image for image in self.bundle.images if image.name == container)
 
-    def exposures(self, label: str, config: ProviderConfig) -> tuple[Exposure, ...]:
-        """Everything that the facade serves of the pod."""
-        return exposures(self.manifest, label, config.identity.domain, config.facade.most)
+    def services(self, label: str, config: ProviderConfig) -> tuple[Exposure, ...]:
+        """Every service of the pod, and how it is exposed."""
+        return plan(self.manifest, label, config.identity.domain)
 
-    def certificate(self, part: Exposure, now: UnixSeconds) -> Certificate | None:
+    def exposures(self, label: str, config: ProviderConfig) -> tuple[FacadeExposure, ...]:
+        """Everything that the facade serves of the pod."""
+        return through_facade(self.services(label, config))
+
+    def certificate(self, part: FacadeExposure, now: UnixSeconds) -> Certificate | None:
         """The service's own certificate, out of its secret; Refused (rule `tls`) when it is not sound."""
         if part.tls_secret is None:
             return None
@@ -144,8 +149,6 @@ def check_bundle(opened: OpenBundle, offer: Offer, request: OpenedRequest) -> No
     """What this provider cannot serve is refused before anything is stored."""
     spec = opened.manifest.spec
     check_class(spec.trust, offer)
-    if not opened.manifest.exposed_services:
-        raise Refused("no service is exposed as http or tcp: nothing would wake the pod", rule="services")
     for service in opened.manifest.exposed_services:
         check_hosts(service.hosts, host_label(request.ref.channel), offer.domain)
     openings(spec.network, offer.egress_closed)

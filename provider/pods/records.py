@@ -149,7 +149,7 @@ class Pods:
         return record
 
     async def change(self, channel: ChannelId, **fields: object) -> PodRecord:
-        """Change fields that are not part of a step (what the chain said, the slot, marks)."""
+        """Change fields that are not part of a step (what the chain said, exposures, marks)."""
         async with self._changing:
             record = replace(self._known(channel), **fields)  # type: ignore[arg-type]
             if record != self._records[channel]:

@@ -81,6 +81,7 @@ class Verbs:
             claimed=claimed,
             accrued=accrued,
             runway_s=runway,
+            services={name: one.expose for name, one in record.exposures.items()},
             up_to=0 if fact is None else fact.up_to,
             unlock_at=0 if fact is None else fact.unlock_at,
             events=await self._doors.store.read(history.events, record.channel),

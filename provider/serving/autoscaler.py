@@ -16,9 +16,9 @@ from trustedpods.provider.core.pod import Phase, PodRecord
 from trustedpods.provider.core.scaler import scaler, types
 from trustedpods.provider.core.traffic import combine
 from trustedpods.provider.doors import Doors
+from trustedpods.provider.exposure.service_keys import pod_of
 from trustedpods.provider.facade import readiness
 from trustedpods.provider.facade.activator.wake import WakeAddress, WakeAnswer, WakeRefusal
-from trustedpods.provider.facade.exposure import pod_of
 from trustedpods.provider.pods.bundles import Bundles, OpenBundle
 from trustedpods.provider.pods.records import Pods
 from trustedpods.provider.serving import failures, version_switch
@@ -347,8 +347,6 @@ class Autoscaler:
 
     async def _read_traffic(self, pod_scalers: list[PodScaler]) -> None:
         slots = {slot for pod_scaler in pod_scalers for slot in pod_scaler.published.services}
-        if not slots:
-            return
         readings = await self._doors.facade.stats(slots)
         unwritten: StoreFailure | None = None
         for pod_scaler in pod_scalers:

@@ -12,7 +12,13 @@ from trustedpods.publisher.output.terminal import table
 from trustedpods.publisher.results.attested import AttestResult
 from trustedpods.publisher.results.estimated import EstimatedOffer, EstimateResult
 from trustedpods.publisher.results.money import BalanceResult, ChannelBalance, FundResult
-from trustedpods.publisher.results.pods import AuditResult, BillResult, StatusResult, VisitedPod
+from trustedpods.publisher.results.pods import (
+    AuditResult,
+    BillResult,
+    ServiceStatus,
+    StatusResult,
+    VisitedPod,
+)
 from trustedpods.publisher.results.providers import ListedProvider, ProvidersResult, VerifiedMachine
 
 
@@ -37,12 +43,18 @@ def status_lines(result: StatusResult) -> list[str]:
         f"replicas  {result.ready} ready of {result.replicas}, version {result.version}",
         *_failure(result.failure),
     ]
+    lines += [line for service in result.services for line in _service(service)]
     if confirmed is not None:
-        lines += [f"endpoint  {endpoint.url}" for endpoint in confirmed.endpoints]
         lines += [f"image     {name}: {digest}" for name, digest in confirmed.images.items()]
     lines += [f"money     {line}" for line in _money(result)]
     lines += [f"{moment(event.at)}  {event.reason}: {event.text}" for event in result.events]
     return lines + _others(pod)
+
+
+def _service(service: ServiceStatus) -> list[str]:
+    """A line for each address; a service that is not exposed has none, and says so."""
+    urls = service.urls or ("not reached from outside" if service.expose == "none" else "no address yet",)
+    return [f"service   {service.name} ({service.expose}): {url}" for url in urls]
 
 
 def _trust(machine: VerifiedMachine) -> str:

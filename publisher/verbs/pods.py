@@ -25,6 +25,7 @@ from trustedpods.publisher.results.pods import (
     DeleteResult,
     LogPiece,
     LogsResult,
+    ServiceStatus,
     StatusResult,
     VisitProgress,
 )
@@ -90,8 +91,18 @@ async def status(
         deposit=TokenUnits(answer.deposit),
         claimed=TokenUnits(answer.claimed),
         accrued=TokenUnits(answer.accrued),
+        services=_services(answer, statement),
         events=tuple(answer.events),
         confirmed=None if statement is None else ConfirmedPod.of(statement),
+    )
+
+
+def _services(answer: PodStatus, statement: Statement | None) -> tuple[ServiceStatus, ...]:
+    """Each service with its addresses, which stand in the statement alone."""
+    ends = [] if statement is None else statement.endpoints
+    return tuple(
+        ServiceStatus(name, expose, tuple(end.url for end in ends if end.service == name))
+        for name, expose in answer.services.items()
     )
 
 

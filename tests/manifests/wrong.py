@@ -78,7 +78,9 @@ WRONG = {
         "spec.services.0.ports.0.targetPort", 8081, "no container lists port 8081"
     ),
     "host twice": wrong("spec.services", [{**_WEB, "hosts": ["a.example"] * 2}], "a.example is listed twice"),
-    "no way in": wrong("spec.services", [], "a service with expose"),
+    "nothing wakes it": wrong(
+        "spec.services", [], "give it a service with expose: http or tcp, or set scale.min"
+    ),
     "one path to two": wrong(
         "spec.services",
         [{**_WEB, "name": name, "paths": ["/a"]} for name in ("x", "y")],

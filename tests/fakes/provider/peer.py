@@ -196,7 +196,7 @@ class ProviderPeer:
         decode(request.body, AdmitBody)
         if "full" in self.faults:
             raise Refused("cpu: 100m wanted, 0m free", rule="capacity-cpu")
-        free = Capacity(cpu_milli=1, memory_mib=1, storage_mib=1, slots=1)
+        free = Capacity(cpu_milli=1, memory_mib=1, storage_mib=1, services={})
         await answers.send(Admitted(capacity=free), final=True)
 
     async def _rotate(self, request, answers):
@@ -318,6 +318,7 @@ class ProviderPeer:
             runway_s=self.runway,
             up_to=channel.up_to if channel else 0,
             unlock_at=0,
+            services={"web": "http"},
             events=[PodEvent(at=self.chain.now, reason="Started", text="evil \x1b[2J text")],
         )
         await answers.send(status, final=True)

@@ -54,4 +54,4 @@ async def test_a_status_tells_why_a_pod_does_not_start(bench, failure, told):
     assert lines[0] == f"hello  {phase}"
     begin = lines.index(f"replicas  {result.ready} ready of {result.replicas}, version 2") + 1
     assert lines[begin : begin + len(told)] == told
-    assert lines[begin + len(told)].startswith("money")
+    assert lines[begin + len(told)].startswith("service")

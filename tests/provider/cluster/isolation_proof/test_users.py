@@ -5,6 +5,7 @@ import re
 
 import pytest
 
+from trustedpods.localnet.cluster import files
 from trustedpods.protocol.errors import NoContext
 from trustedpods.provider.admission import isolation_probe
 from trustedpods.provider.cluster.isolation_proof.users import SharedUsers, parse
@@ -64,6 +65,10 @@ def told(monkeypatch):
 )
 async def test_it_says_which(told, found, words):
     assert re.search(words, await told(found))
+
+
+def test_the_bound_of_a_pod_is_that_of_an_embedded_cluster():
+    assert isolation_probe.PIDS_PER_POD == files.PIDS_PER_POD
 
 
 async def test_a_limit_of_processes_that_pods_share_is_told_with_the_remedy(told):

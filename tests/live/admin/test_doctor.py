@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 import trio
 
+from tests.live.clients.daemons import silent
 from tests.live.clients.publisher import COMMANDS
 from tests.live.localnet_fixture import LiveLocalnet
 from tests.live.observers.waiting import until
@@ -103,17 +104,6 @@ def _restart(market: LiveLocalnet, name: str) -> None:
         return part["state"] == "ready" and part["pid"] != before
 
     until(f"the supervisor started {name} again", another)
-
-
-@contextmanager
-def silent(market: LiveLocalnet, name: str) -> Iterator[None]:
-    """A part that does nothing while the block runs."""
-    pid = market.pid(name)
-    os.kill(pid, signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        os.kill(pid, signal.SIGCONT)
 
 
 def test_all_parts_are_in_place_and_nothing_is_left(market: LiveLocalnet) -> None:

@@ -45,6 +45,7 @@ async def examine(config: ProviderConfig) -> list[Finding]:
         ("traffic", probes.traffic),
         ("isolation", probes.isolation),
         ("scratch", probes.scratch),
+        ("users", probes.users),
     )
     findings = []
     for part, look in looks:

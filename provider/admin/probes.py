@@ -7,7 +7,7 @@ from pathlib import Path
 from trustedpods.protocol.errors import NoContext
 from trustedpods.provider.admin.socket import ask_daemon
 from trustedpods.provider.admin.views import PodList, PodsRequest, StoreRequest, StoreView
-from trustedpods.provider.admission.isolation_probe import isolation_of, scratch_of
+from trustedpods.provider.admission.isolation_probe import isolation_of, scratch_of, users_of
 from trustedpods.provider.cluster.client import Cluster, open_cluster
 from trustedpods.provider.cluster.pod_counters import TrafficDoor
 from trustedpods.provider.config import ProviderConfig
@@ -35,6 +35,16 @@ async def scratch(config: ProviderConfig) -> str:
     async with open_cluster(Path(config.cluster.kubeconfig)) as cluster:
         await scratch_of(config, cluster)
     return "probe pods that wrote more than they may were ended, or what they wrote was cut"
+
+
+async def users(config: ProviderConfig) -> str:
+    """What pods share whose images name one user id; NoContext where one can take the others' processes.
+
+    Without its network agent an embedded cluster starts no pod: that is said at once.
+    """
+    await traffic(config)
+    async with open_cluster(Path(config.cluster.kubeconfig)) as cluster:
+        return await users_of(config, cluster)
 
 
 async def _check_nodes(config: ProviderConfig, cluster: Cluster) -> None:

@@ -17,6 +17,9 @@ from trustedpods.provider.config import ProviderConfig
 BUSYBOX = (Path("/bin/busybox"), Path("/usr/bin/busybox"))
 """Where Debian's busybox-static puts the program of the probe pods."""
 
+PIDS_PER_POD = 1024
+"""The kubelet's `podPidsLimit` that docs/operator.md asks for, and the embedded cluster has."""
+
 REPOSITORY = "trustedpods-doctor"
 """Of the probe's image, always the same, so that a killed probe leaves one at most. No pod's host label
 has this form."""
@@ -36,6 +39,24 @@ async def scratch_of(config: ProviderConfig, cluster: Cluster) -> None:
             f"pods of this cluster write as much as they like, unpaid, into {_listed(places)}",
             hint="; ".join(dict.fromkeys(place.remedy for place in places)),
         )
+
+
+async def users_of(config: ProviderConfig, cluster: Cluster) -> str:
+    """What pods of one user id share, in a sentence; NoContext where one can take the others' processes."""
+    async with _probe_image(config) as (image, namespace):
+        found = await cluster.shared_users(image, namespace)
+    if found.own_ids:
+        return "pods can have user ids of their own: node and runtime have user namespaces"
+    if found.processes is None:
+        return (
+            "no user namespaces: what the kernel counts by user id is shared by pods whose images name the "
+            "same; no limit of processes is among it"
+        )
+    raise NoContext(
+        f"pods whose images name one user id may have {found.processes} processes together: "
+        f"{found.processes // PIDS_PER_POD} of them at their own bound leave the others none",
+        hint="set LimitNPROC=infinity for the container runtime, or use one that has user namespaces",
+    )
 
 
 def _listed(places: Sequence[WritablePlace]) -> str:

@@ -16,9 +16,10 @@ from trustedpods.provider.cluster.api.http import Api, open_api, path_of
 from trustedpods.provider.cluster.api.watch import PodChange
 from trustedpods.provider.cluster.capacity import ClusterCapacity, capacity
 from trustedpods.provider.cluster.diagnosis import Diagnosis
-from trustedpods.provider.cluster.isolation_proof import probe_pods, proof, scratch
+from trustedpods.provider.cluster.isolation_proof import probe_pods, proof, scratch, users
 from trustedpods.provider.cluster.isolation_proof.proof import Proof
 from trustedpods.provider.cluster.isolation_proof.scratch import WritablePlace
+from trustedpods.provider.cluster.isolation_proof.users import SharedUsers
 from trustedpods.provider.cluster.objects.names import DELETION_COST, METERED, POD_LABEL, KubeObject
 from trustedpods.provider.cluster.rollout import Rollout
 from trustedpods.provider.cluster.views import NamespaceView, PodView, VolumeClaimView
@@ -192,6 +193,10 @@ class Cluster:
     async def unbounded_places(self, image: str, namespace: str) -> list[WritablePlace]:
         """Start probe pods that write more than they may; see `scratch.unbounded`."""
         return await scratch.unbounded(self._api, image, namespace)
+
+    async def shared_users(self, image: str, namespace: str) -> SharedUsers:
+        """Start probe pods that say what tenants of one user id share; see `users.shared_users`."""
+        return await users.shared_users(self._api, image, namespace)
 
     async def sweep_probes(self, older_than_s: float = probe_pods.ABANDONED_S) -> None:
         """Remove what a probe left behind that was killed."""

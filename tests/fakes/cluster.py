@@ -22,6 +22,7 @@ from trustedpods.provider.cluster.diagnosis import Diagnosis
 from trustedpods.provider.cluster.isolation_proof import probe_pods
 from trustedpods.provider.cluster.isolation_proof.proof import Proof
 from trustedpods.provider.cluster.isolation_proof.scratch import WritablePlace
+from trustedpods.provider.cluster.isolation_proof.users import SharedUsers
 from trustedpods.provider.cluster.objects.names import KubeObject
 from trustedpods.provider.cluster.objects.sizes import mebibytes, requested_by
 from trustedpods.provider.cluster.rollout import Rollout
@@ -305,6 +306,10 @@ class FakeCluster:
     async def unbounded_places(self, image: str, namespace: str) -> list[WritablePlace]:
         await self._called(f"unbounded places by {image} in {namespace}")
         return []
+
+    async def shared_users(self, image: str, namespace: str) -> SharedUsers:
+        await self._called(f"shared users by {image} in {namespace}")
+        return SharedUsers(own_ids=False, processes=None)
 
     async def sweep_probes(self, older_than_s: float = probe_pods.ABANDONED_S) -> None:
         await self._called(f"sweep probes older than {older_than_s:g} s")

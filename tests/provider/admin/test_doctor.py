@@ -31,6 +31,7 @@ PARTS = [
     "traffic",
     "isolation",
     "scratch",
+    "users",
 ]
 KEY = b"\5" * 32
 

@@ -162,10 +162,11 @@ class Autoscaler:
         return limits_of(self._doors, self._bundles, record, stopped)
 
     def cap_raised(self, record: PodRecord) -> None:
-        """The channel has a higher cap: the pod may grow further."""
+        """The channel has a higher cap: the version that runs may grow further."""
         pod_scaler = self._pod_scalers.get(record.channel)
         if pod_scaler is not None:
-            pod_scaler.feed(scaler.LimitsSet(self._limits(record, pod_scaler.state.limits.stopped)))
+            proven = self._proven(record)[0] if record.waits_for_others else record
+            pod_scaler.feed(scaler.LimitsSet(self._limits(proven, pod_scaler.state.limits.stopped)))
 
     def cap_told(self, record: PodRecord) -> str:
         """That the channel's cap holds the pod back, in words; empty if it does not."""

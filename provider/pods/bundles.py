@@ -71,6 +71,11 @@ class OpenBundle:
         """Files of each secret volume."""
         return {secret.name: dict(secret.files) for secret in self.bundle.secrets}
 
+    @property
+    def volumes(self) -> dict[str, int]:
+        """MiB of each persistent volume by its name."""
+        return {one.name: one.persistent.size for one in self.manifest.spec.volumes if one.persistent}
+
     def image_of(self, container: str) -> ImageRef:
         """The image of a container."""
         return next(image for image in self.bundle.images if image.name == container)

@@ -84,12 +84,17 @@ class OpenBundle:
         """Everything that the facade serves of the pod."""
         return exposures(self.manifest, label, config.identity.domain, config.facade.most)
 
-    def certificate(self, part: Exposure, now: UnixSeconds) -> Certificate | None:
-        """The service's own certificate, out of its secret; Refused (rule `tls`) when it is not sound."""
+    def certificate(self, part: Exposure, now: UnixSeconds | None) -> Certificate | None:
+        """The service's own certificate, out of its secret; Refused (rule `tls`) when it is not sound.
+
+        It may have expired where *now* is None: a pod that was let in goes on.
+        """
         if part.tls_secret is None:
             return None
         files = self.secrets[part.tls_secret]
-        return certificate_of(files["tls.crt"], files["tls.key"], part.own_hosts, utc(now))
+        return certificate_of(
+            files["tls.crt"], files["tls.key"], part.own_hosts, None if now is None else utc(now)
+        )
 
     @property
     def ask(self) -> AdmitBody:

@@ -1,17 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
 """What never had a channel leaves nothing behind, and no stranger makes the provider work without end."""
 
+import secrets
+
 import pytest
 from sqlalchemy import select, text
 
-from tests.fakes.provider.caller import ASK, Caller, manifest_of, until
+from tests.fakes.provider.caller import ASK, Caller, image_of, manifest_of, until
 from tests.fakes.provider.full_store import let_pass
 from tests.fakes.provider.world import World
 from trustedpods.protocol.errors import Refused
+from trustedpods.protocol.limits import BLOB_CHUNK
 from trustedpods.protocol.messages.admission import Admitted
 from trustedpods.protocol.messages.base import Done
-from trustedpods.protocol.messages.bundle import Needs
+from trustedpods.protocol.messages.bundle import BlobAck, BlobBody, Needs
 from trustedpods.protocol.messages.pod import DeleteBody, PodStatus, StatusBody
+from trustedpods.protocol.sealing.blobs import chunk_count, seal_chunk
 from trustedpods.provider.admission import admission
 from trustedpods.provider.admission.arrivals import Allowance
 from trustedpods.provider.core.pod import Phase
@@ -192,6 +196,28 @@ async def test_updates_that_nobody_pays_for_have_the_same_room_and_pace(world, m
         await stranger.pay()
         await stranger.provision()
         assert parts.pods.get(stranger.ref.channel).phase is Phase.SERVING
+
+
+async def test_an_upload_ends_with_its_pod(world, virtual_time):
+    """What nobody will use takes no room, and no stream keeps announcing it."""
+    async with world.run() as (parts, address):
+        stranger = Caller(world, address)
+        stranger.blobs = image_of(secrets.token_bytes(3 * BLOB_CHUNK))
+        private, request = stranger.signed("provision", stranger.bundle())
+        async with stranger.talk(private, request) as (_, reply):
+            await reply(Needs)
+        ref, data = stranger.refs()[2]
+        private, request = stranger.signed("blob", BlobBody(blob=ref))
+        async with stranger.talk(private, request) as (stream, reply):
+            await reply(BlobAck)
+            await stream.send(seal_chunk(ref.key, 0, chunk_count(ref.size), data[:BLOB_CHUNK]))
+            world.pass_time(CHANNEL_WITHIN_S + 5)
+            await until(lambda: parts.pods.get(stranger.ref.channel).phase is Phase.REMOVING)
+            part = data[BLOB_CHUNK : 2 * BLOB_CHUNK]
+            await stream.send(seal_chunk(ref.key, 1, chunk_count(ref.size), part))
+            with pytest.raises(Refused) as caught:
+                await reply(BlobAck)
+            assert caught.value.rule == "phase"
 
 
 async def test_a_fleet_that_pays_comes_as_fast_as_it_pays(world, monkeypatch):

@@ -127,10 +127,12 @@ class Admission:
         """Hosts of the publisher's own, and certificates for them; Refused without proof."""
         label = host_label(request.ref.channel)
         proofs = [label, publisher_proof(address_bytes(request.ref.publisher))]
-        for part in opened.exposures(label, self._doors.config):
+        parts = opened.exposures(label, self._doors.config)
+        for part in parts:
             opened.certificate(part, self._doors.now())
-            for host in admission.hosts_to_prove(part.own_hosts, label, self._doors.config.identity.domain):
-                await self._doors.resolver.check_control(host, proofs)
+        own = dict.fromkeys(host for part in parts for host in part.own_hosts)
+        for host in admission.hosts_to_prove(own, label, self._doors.config.identity.domain):
+            await self._doors.resolver.check_control(host, proofs)
 
     async def _check_volumes(self, record: PodRecord, opened: OpenBundle) -> None:
         """An update keeps the pod's volumes: none is lost by mistake, and none is stored unpaid."""

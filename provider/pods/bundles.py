@@ -107,7 +107,9 @@ class OpenBundle:
             scratch_mib=self.size.scratch_mib,
             max_replicas=self.manifest.spec.scale.max,
             services={service.name: service.protocol for service in self.manifest.exposed_services},
-            hosts=[host for service in self.manifest.spec.services for host in service.hosts],
+            hosts=list(
+                dict.fromkeys(host for service in self.manifest.spec.services for host in service.hosts)
+            ),
         )
 
 

@@ -6,7 +6,7 @@ time, which says nothing of what was asked about, and Refused, with Kubernetes' 
 the server says no.
 """
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 
@@ -49,6 +49,13 @@ class Cluster:
         """
         for wanted in objects:
             await applying.apply(self._api, wanted)
+
+    async def prune(self, namespace: str, kept: Collection[tuple[str, str]]) -> None:
+        """Take out of a pod's namespace what other versions of it left; *kept* has kinds and names.
+
+        A network that is not asked for any more is shut, and a volume that nobody has is not stored unpaid.
+        """
+        await applying.prune(self._api, namespace, kept)
 
     async def scale(self, namespace: str, replicas: int) -> None:
         """Set how many replicas shall run; refused (NotThere) where nothing was applied."""

@@ -29,6 +29,9 @@ class Phase(StrEnum):
 WORKING = frozenset({Phase.RECEIVED, Phase.WAITING_CHANNEL, Phase.IMPORTING, Phase.STARTING, Phase.REMOVING})
 """Phases in which a keeper task has something to do."""
 
+_WAITS_FOR_OTHERS = frozenset({Phase.RECEIVED, Phase.WAITING_CHANNEL, Phase.IMPORTING})
+"""Phases whose length is up to a publisher, the chain or the registry; a start has a limit of its own."""
+
 ENDED = frozenset({Phase.GONE, Phase.FAILED})
 """Phases of which nothing but the books is left."""
 
@@ -153,6 +156,14 @@ class PodRecord:
     def served(self) -> bool:
         """Whether the pod ever ran here; only then is it billed."""
         return self.statement is not None
+
+    @property
+    def waits_for_others(self) -> bool:
+        """Whether an update is on its way that may take as long as others like.
+
+        What was proven before costs what it costs meanwhile: it goes on, or its volumes are kept.
+        """
+        return self.phase in _WAITS_FOR_OTHERS and (self.live or self.previous is not None)
 
     @property
     def known_to_pay(self) -> bool:

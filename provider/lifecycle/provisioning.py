@@ -256,7 +256,17 @@ class ProvisioningSteps:
             ingress_from=tuple(self._doors.config.cluster.ingress_from),
             closed_networks=self._doors.config.cluster.closed_networks,
         )
-        await self._doors.cluster.apply(objects(life))
+        made = objects(life)
+        kept = {(part["kind"], part["metadata"]["name"]) for part in made} | self._volumes_before(record)
+        await self._doors.cluster.prune(namespace, kept)  # first: what is left over takes of the quota
+        await self._doors.cluster.apply(made)
+
+    def _volumes_before(self, record: PodRecord) -> set[tuple[str, str]]:
+        """Data of the version to which an update that fails goes back."""
+        if record.previous is None:
+            return set()
+        volumes = self._bundles.open_stored(record.previous).volumes
+        return {("PersistentVolumeClaim", name) for name in volumes}
 
     async def restate(self, record: PodRecord) -> SignedStatement:
         """A statement for the record's present generation."""

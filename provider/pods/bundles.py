@@ -72,6 +72,11 @@ class OpenBundle:
         """Files of each secret volume."""
         return {secret.name: dict(secret.files) for secret in self.bundle.secrets}
 
+    @property
+    def volumes(self) -> dict[str, int]:
+        """MiB of each persistent volume by its name."""
+        return {one.name: one.persistent.size for one in self.manifest.spec.volumes if one.persistent}
+
     def image_of(self, container: str) -> ImageRef:
         """The image of a container."""
         return next(image for image in self.bundle.images if image.name == container)
@@ -84,12 +89,17 @@ class OpenBundle:
         """Everything that the facade serves of the pod."""
         return through_facade(self.services(label, config))
 
-    def certificate(self, part: FacadeExposure, now: UnixSeconds) -> Certificate | None:
-        """The service's own certificate, out of its secret; Refused (rule `tls`) when it is not sound."""
+    def certificate(self, part: FacadeExposure, now: UnixSeconds | None) -> Certificate | None:
+        """The service's own certificate, out of its secret; Refused (rule `tls`) when it is not sound.
+
+        It may have expired where *now* is None: a pod that was let in goes on.
+        """
         if part.tls_secret is None:
             return None
         files = self.secrets[part.tls_secret]
-        return certificate_of(files["tls.crt"], files["tls.key"], part.own_hosts, utc(now))
+        return certificate_of(
+            files["tls.crt"], files["tls.key"], part.own_hosts, None if now is None else utc(now)
+        )
 
     @property
     def ask(self) -> AdmitBody:
@@ -102,7 +112,9 @@ class OpenBundle:
             scratch_mib=self.size.scratch_mib,
             max_replicas=self.manifest.spec.scale.max,
             services={service.name: service.protocol for service in self.manifest.exposed_services},
-            hosts=[host for service in self.manifest.spec.services for host in service.hosts],
+            hosts=list(
+                dict.fromkeys(host for service in self.manifest.spec.services for host in service.hosts)
+            ),
         )
 
 

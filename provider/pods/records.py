@@ -120,6 +120,9 @@ class Pods:
                     await self._doors.store.write(pods.save, self._records[channel])
                 except StoreFailure:
                     return
+                except Exception:  # noqa: BLE001 - a record that no books take must not keep the others out
+                    _log.exception("%s: its record cannot be written", host_label(channel))
+                    continue
                 self._unwritten.discard(channel)
 
     async def forget(self, channel: ChannelId) -> None:

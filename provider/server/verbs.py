@@ -99,7 +99,13 @@ class Verbs:
     async def _circumstances(self, record: PodRecord) -> str:
         """What holds a pod back, and what keeps it awake, in words."""
         awake = await awake_by(self._doors.facade, self._autoscaler, record)
-        told = (self._autoscaler.start_told(record), self._autoscaler.cap_told(record), awake)
+        scaler = self._autoscaler
+        told = (
+            scaler.unpublished_told(record) if record.phase is Phase.SERVING else "",
+            scaler.start_told(record),
+            scaler.cap_told(record),
+            awake,
+        )
         return "; ".join(filter(None, told))
 
     async def usage(self, request: Request) -> None:

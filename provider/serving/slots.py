@@ -86,7 +86,7 @@ async def _one(
         one = given[part.label]
         if not isinstance(one, PublishedService):
             raise one
-        await doors.facade.certify(part.label, opened.certificate(part, doors.now()))
+        await doors.facade.certify(part.label, opened.certificate(part, None))
         services[one.slot], before[one.slot] = part, one.stats
     for slot in taken - services.keys():
         await doors.facade.withdraw(slot)

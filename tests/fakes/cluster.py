@@ -6,7 +6,7 @@ when it is no longer, and stays readable until its finalizer is dropped. The att
 make it slow, full, broken or unreachable; `clock` is its time.
 """
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from itertools import count
@@ -17,6 +17,7 @@ from trustedpods.protocol.errors import Locked, NetworkFailure
 from trustedpods.protocol.units import Resources, UnixSeconds
 from trustedpods.provider.cluster.api.errors import NamespaceEnding, NotThere
 from trustedpods.provider.cluster.api.watch import PodChange
+from trustedpods.provider.cluster.applying import OPTIONAL
 from trustedpods.provider.cluster.capacity import ClusterCapacity
 from trustedpods.provider.cluster.diagnosis import Diagnosis
 from trustedpods.provider.cluster.isolation_proof import probe_pods
@@ -89,6 +90,13 @@ class FakeCluster:
             if life.deleting:
                 raise NamespaceEnding("namespace is being terminated", rule="namespace-terminating")
             life.objects[wanted["kind"], metadata["name"]] = wanted
+
+    async def prune(self, namespace: str, kept: Collection[tuple[str, str]]) -> None:
+        await self._called("prune")
+        if namespace in self.lives:
+            held = self.lives[namespace].objects
+            for key in [key for key in held if key[0] in OPTIONAL and key not in kept]:
+                del held[key]
 
     async def scale(self, namespace: str, replicas: int) -> None:
         await self._called(f"scale {namespace} {replicas}")

@@ -31,7 +31,7 @@ from trustedpods.protocol.messages.bundle import BlobAck, BlobBody, BlobNeed, Bu
 from trustedpods.protocol.messages.pod import Endpoint, LogLines, PodEvent, PodStatus, Statement
 from trustedpods.protocol.messages.provider import Capacity, LeastTerms, Prices, Profile
 from trustedpods.protocol.messages.rotation import RotateBody
-from trustedpods.protocol.messages.usage import UsageReport
+from trustedpods.protocol.messages.usage import UsageBody, UsageReport
 from trustedpods.protocol.net import open_host
 from trustedpods.protocol.protocol_ids import PROVIDER
 from trustedpods.protocol.sealing import hpke
@@ -328,9 +328,17 @@ class ProviderPeer:
         await answers.send(LogLines(container="hello", data=b"line two\n"), final=True)
 
     async def _usage(self, request, answers):
-        await answers.send(self.usage, final=True)
+        page = self.usage
+        if "small-pages" in self.faults:
+            since = decode(request.body, UsageBody).since
+            leaves = [leaf for leaf in page.leaves if leaf.up_to > since][:1]
+            page = page.model_copy(update={"leaves": leaves})
+        await answers.send(page, final=True)
 
     async def _delete(self, request, answers):
+        while "tells-steps-for-ever" in self.faults:
+            await answers.send(Progress(step="remove", text="nearly"))
+            await trio.sleep(POLL_S)
         if "keeps-money" not in self.faults:
             await self.chain.release(self.owner_key, [request.ref])
         self.phase = "gone"

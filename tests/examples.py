@@ -18,5 +18,5 @@ def examples(whole: int, few: int | None = None) -> int:
 
 
 def some(whole: Sequence[T]) -> Sequence[T]:
-    """*whole*, a table that says every case there is; where only a few are tried, an even part of it (its first row at least)."""
+    """*whole*, a table that says every case there is; where only a few are tried, an even part of it."""
     return whole[::PART] if FEW else whole

@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
+# mypy: disable-error-code="attr-defined"
 """Somebody else answers, or stands in between: he is given a nonce, and nothing of his is believed."""
 
 import secrets

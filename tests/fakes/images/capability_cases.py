@@ -3,7 +3,8 @@
 
 import tarfile
 
-from tests.fakes.images.image_cases import PROGRAM, Case, entry, file_capability, image_case, tar
+from tests.fakes.images.image_cases import Case, file_capability, image_case
+from tests.fakes.images.image_parts import PROGRAM, entry, tar
 
 
 def _link(name: str, to: str, kind: bytes = tarfile.SYMTYPE, form: int = tarfile.PAX_FORMAT) -> bytes:

@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
+# mypy: disable-error-code="attr-defined"
 """What is billed is what the API server's own times say, to the second, whatever happens meanwhile."""
 
 import os

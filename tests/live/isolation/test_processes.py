@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
+# mypy: disable-error-code="attr-defined"
 """A tenant that starts processes without end takes nothing from a neighbour of the same user id."""
 
 import pytest

@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
+# mypy: disable-error-code="attr-defined"
 """The chain or the API server says nothing for a while: nothing is ended for it, nothing billed for it."""
 
 import os

@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
+# mypy: disable-error-code="attr-defined"
 """What a layer takes is what a node would write of it, and it is read no further than its bound."""
 
 import gzip

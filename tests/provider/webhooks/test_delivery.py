@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
+# mypy: disable-error-code="attr-defined"
 """Warnings reach a publisher's URL, signed; and nobody uses them to reach where he must not."""
 
 import json

@@ -31,7 +31,7 @@ def config(home: Path = Path("/run/tp"), **changes: object) -> FacadeConfig:
         "activator_dir": home / "slots",
         "pages_dir": home / "pages",
     }
-    return FacadeConfig(**{**values, **changes})  # type: ignore[arg-type]
+    return FacadeConfig(**{**values, **changes})
 
 
 def test_every_slot_has_its_activator_and_nothing_else():

@@ -16,8 +16,8 @@ from trustedpods.provider.facade.pools import Pools
 SHARED_POOLS = "-dMglobal,no-tag"
 """An argument of HAProxy's command: memory that its threads do not hold at hand stays with HAProxy.
 
-Debian's 2.6 gives it back to the C library, and a thread holds 512 KB: eight of our buffers, where 32 connections
-take some sixty. A connection for each request cost a seventh more CPU, a kept one a twentieth.
+Debian's 2.6 gives it back to the C library, and a thread holds 512 KB: eight of our buffers, where 32
+connections take some sixty. A connection for each request cost a seventh more CPU, a kept one a twentieth.
 """
 
 BACKEND_ID_BASE = 1000

@@ -16,7 +16,7 @@ from trustedpods.localnet.settings import Cluster, Settings
 from trustedpods.protocol.errors import NetworkFailure
 from trustedpods.protocol.whole_file import private_folder
 from trustedpods.provider.config import load_config
-from trustedpods.provider.facade.haproxy.config import socket_path
+from trustedpods.provider.facade.haproxy.config import SHARED_POOLS, socket_path
 from trustedpods.provider.facade.haproxy.files import install
 
 keys_folder = provider_files.keys_folder
@@ -47,7 +47,7 @@ def _facade_units(settings: Settings, cluster: Cluster) -> list[Unit]:
         ),
         Part(
             f"{name}/haproxy",
-            (*prefix, "haproxy", "-db", "-f", str(cluster.path("haproxy.cfg"))),
+            (*prefix, "haproxy", "-db", SHARED_POOLS, "-f", str(cluster.path("haproxy.cfg"))),
             partial(probes.unix, facade.runtime_socket),
             files,
         ),

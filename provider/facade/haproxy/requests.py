@@ -139,7 +139,7 @@ def sizes(config: FacadeConfig, *, first_tcp: bool) -> list[str]:
     near = most - _SIGNS * pages.HEAD_LINES - _FRAMES
     asked, said = [f"{{ {which}.len gt {near} }} " if first_tcp else "" for which in ("req", "res")]
     return [
-        f"http-request {answer(config, pages.TARGET_TOO_LONG)} if {{ url,length gt {most} }}",
+        f"http-request {answer(config, pages.TARGET_TOO_LONG)} if {asked}{{ url,length gt {most} }}",
         f"http-request {answer(config, pages.HEADERS_TOO_LARGE)} if {asked}{{ req.hdrs,length gt {most} }}",
         f"http-response {answer(config, pages.ANSWER_TOO_LARGE)} if {said}{{ res.hdrs,length gt {most} }}",
     ]

@@ -156,8 +156,8 @@ def _web(config: FacadeConfig) -> str:
         *requests.known_of_connection("so_name"),
         *unread.first_look(config),
         *_rules(config, first_tcp=True),
+        *_ways(config),  # first, as nearly all have a slot; what is still TCP has none
         *unread.way_around(),
-        *_ways(config),
         *unread.way_out(),
         "default_backend nowhere",
     ]

@@ -17,7 +17,7 @@ from trustedpods.protocol.errors import NetworkFailure
 from trustedpods.provider.core.traffic import PodAddress
 from trustedpods.provider.facade.activator.wake import WakeAddress, WakeAnswer, WakeRefusal
 from trustedpods.provider.facade.facade import Facade
-from trustedpods.provider.facade.haproxy.config import Bind, FacadeConfig, FacadeLimits
+from trustedpods.provider.facade.haproxy.config import SHARED_POOLS, Bind, FacadeConfig, FacadeLimits
 from trustedpods.provider.facade.haproxy.files import install
 from trustedpods.provider.facade.haproxy.runtime import Runtime
 from trustedpods.provider.facade.pools import Pools
@@ -287,7 +287,7 @@ async def live_facade(
         home,
         config,
         port,
-        Process([HAPROXY, "-db", "-f", str(home / "haproxy.cfg")], home / "haproxy.log"),
+        Process([HAPROXY, "-db", SHARED_POOLS, "-f", str(home / "haproxy.cfg")], home / "haproxy.log"),
         Process(
             [sys.executable, "-m", "trustedpods.provider.facade.activator.activator", *args, *activator_args],
             home / "activator.log",

@@ -10,6 +10,7 @@ from tests.provider.facade.parts import HAPROXY
 from trustedpods.protocol.errors import BadInput, NoContext
 from trustedpods.provider.facade import pages
 from trustedpods.provider.facade.haproxy.config import (
+    SHARED_POOLS,
     Bind,
     FacadeConfig,
     FacadeLimits,
@@ -56,6 +57,13 @@ def test_long_answers_of_every_kind_pass_in_the_kernel_within_its_limit_of_pipes
         assert "  option splice-response\n" in sections[defaults] + "\n"
     assert f"  maxpipes {PIPES}\n  tune.pipesize {PIPE_BYTES}\n" in sections["global"] + "\n"
     assert PIPES * PIPE_BYTES <= 32 * 1024 * 1024, "half of fs.pipe-user-pages-soft: HAProxy is not root"
+
+
+def test_every_haproxy_keeps_its_memory():
+    unit = Path("deploy/systemd/trustedpods-haproxy.service").read_text()
+    assert f"\nExecStart=/usr/sbin/haproxy -Ws -db {SHARED_POOLS} -f " in unit
+    done = subprocess.run([HAPROXY, SHARED_POOLS, "-v"], capture_output=True, text=True, check=True)
+    assert "unknown pool" not in done.stdout + done.stderr
 
 
 def test_no_line_is_made_for_the_log_of_a_request_that_goes_well():

@@ -54,7 +54,7 @@ _ANSWER_LIMIT_S = 2
 """For one call: a first packet that a busy listener lost is sent again after one second."""
 
 _WHOLE_LIMIT_S = 4
-"""For one call and its end: a policy that comes in its middle may swallow the end, which nc awaits for ever."""
+"""For one call and its end: a policy in its middle may swallow the end, which nc awaits for ever."""
 
 _UNPRIVILEGED = 65_532
 

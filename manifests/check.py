@@ -20,6 +20,16 @@ MAX_VARIABLE = 128 * KIB
 (MAX_ARG_STRLEN in linux/binfmts.h)."""
 
 
+MAX_HOSTS = 16
+"""Hosts of a pod's own: each is proven by DNS, and all are named in the question for admission."""
+
+MAX_ROUTES = 32
+"""Hosts, or hosts and paths, that lead to a pod: each is told twice, as http and https, in what its provider
+signs, which holds 64."""
+
+MAX_ROUTE = 400
+"""Characters of a host and a path together: a URL has 512, with its scheme and a provider's suffix."""
+
 SECRETS_TOO_LARGE = f"the files of all secrets are larger than {MAX_SECRET // KIB} KiB"
 
 
@@ -135,11 +145,27 @@ def _services(manifest: PodManifest) -> Iterator[Problem]:
             hosts[host] += not service.paths
             if hosts[host] == 2 and not service.paths:
                 yield Problem(("spec", "services", index, "hosts", host_index), f"{host} is listed twice")
-    if not manifest.exposed_services:
-        text = "a pod of workload http has a service with expose: http or tcp; nothing else wakes it"
-        yield Problem(("spec", "services"), text)
+    yield from _bounds(manifest)
     yield from _routes(manifest)
     yield from _certificates(manifest)
+
+
+def _bounds(manifest: PodManifest) -> Iterator[Problem]:
+    """What the services have together is within what travels of them."""
+    at: Location = ("spec", "services")
+    hosts = {host for service in manifest.spec.services for host in service.hosts}
+    if len(hosts) > MAX_HOSTS:
+        yield Problem(at, f"{len(hosts)} hosts of your own; a pod has up to {MAX_HOSTS}")
+    routes = [(1 + len(one.hosts)) * max(1, len(one.paths)) for one in manifest.exposed_services]
+    if sum(routes) > MAX_ROUTES:
+        text = f"hosts and paths make {sum(routes)} routes, the pod's own host counted; at most {MAX_ROUTES}"
+        yield Problem(at, text)
+    for index, service in enumerate(manifest.spec.services):
+        longest = max(map(len, service.hosts), default=0) + max(map(len, service.paths), default=0)
+        if longest > MAX_ROUTE:
+            yield Problem(
+                (*at, index), f"host and path have {longest} characters, at most {MAX_ROUTE} together"
+            )
 
 
 def _routes(manifest: PodManifest) -> Iterator[Problem]:
@@ -173,6 +199,9 @@ def _certificate(at: Location, volume: Volume | None) -> Iterator[Problem]:
 
 
 def _scale(manifest: PodManifest) -> Iterator[Problem]:
+    if manifest.spec.scale.min == 0 and not any(service.wakes for service in manifest.spec.services):
+        text = "nothing wakes this pod: give it a service with expose: http or tcp, or set scale.min to 1"
+        yield Problem(("spec", "scale", "min"), text)
     if manifest.spec.scale.max > 1 and manifest.volume_mib:
         text = "a persistent volume serves one replica at a time: set max to 1, or do without the volume"
         yield Problem(("spec", "scale", "max"), text)

@@ -365,5 +365,5 @@ class PodManifest(ManifestPart):
 
     @property
     def exposed_services(self) -> list[Service]:
-        """The services that the facade serves, each at its only port."""
+        """The services that are reached from outside the pod, each at its only port."""
         return [service for service in self.spec.services if service.exposed]

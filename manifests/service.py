@@ -8,7 +8,7 @@ from pydantic.alias_generators import to_camel
 
 from trustedpods.manifests.part import STRICT, DnsLabel, Port, Spelling, not_yet
 from trustedpods.manifests.quantity import MiB
-from trustedpods.protocol.messages.admission import ServiceProtocol
+from trustedpods.protocol.messages.provider import ServiceProtocol
 
 HostName = Annotated[
     str,
@@ -26,6 +26,10 @@ PathPrefix = Annotated[
     ),
 ]
 """A path below a host, without a `/` at its end: `/api` stands for itself and all that follows `/api/`."""
+
+
+WAKING = frozenset({"http", "tcp"})
+"""Words of `expose` that go through the facade, which counts requests and holds them while a pod wakes."""
 
 
 class ServicePart(BaseModel):
@@ -108,8 +112,13 @@ class Service(ServicePart):
 
     @property
     def exposed(self) -> bool:
-        """Whether the facade serves it."""
-        return self.expose in ("http", "tcp")
+        """Whether anybody outside the pod reaches it."""
+        return self.expose != "none"
+
+    @property
+    def wakes(self) -> bool:
+        """Whether a request to it wakes a pod that sleeps: only what the provider's facade serves does."""
+        return self.expose in WAKING
 
     @property
     def protocol(self) -> ServiceProtocol:

@@ -9,6 +9,9 @@ from trustedpods.protocol import limits
 from trustedpods.protocol.messages.base import U32, U64, Bytes20, Bytes32, LongText, Message, ShortText
 from trustedpods.protocol.messages.verbs import Verb
 
+RequestGeneration = Annotated[int, Field(ge=0, lt=1 << 63)]
+"""Of a pod's requests; signed as 64 bits, of which books in SQLite hold 63."""
+
 
 class SignedRequest(Message):
     """A verb on a pod: the body sealed to the attested key, the whole signed by the publisher."""
@@ -18,7 +21,7 @@ class SignedRequest(Message):
     owner: Bytes20
     publisher: Bytes20
     salt: Bytes32
-    generation: U64
+    generation: RequestGeneration
     expiry: U64
     nonce: Bytes32
     boot_id: Bytes32

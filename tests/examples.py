@@ -8,12 +8,12 @@ from typing import TypeVar
 T = TypeVar("T")
 
 FEW = os.environ.get("EXAMPLES") == "few"
-PART = 4
+PART = 8
 
 
 def examples(whole: int, few: int | None = None) -> int:
     """*whole*; where only a few are drawn *few*, or a part of it."""
-    part = max(1, whole // PART) if few is None else few
+    part = max(2, whole // PART) if few is None else few
     return part if FEW else whole
 
 

@@ -7,6 +7,7 @@ import pytest
 
 from tests import architecture
 from tests.architecture import PAGE, drawing, layers_contracts
+from tests.paths import ROOT
 
 PAGE_TEXT = PAGE.read_text()
 
@@ -23,9 +24,9 @@ def test_drawings_and_charters_are_those_of_the_tree() -> None:
 def test_every_package_of_the_house_is_described() -> None:
     described = set(re.findall(r"^\| `([^`]+)/` \|", PAGE_TEXT, re.MULTILINE))
     packages = {
-        place.relative_to(architecture.ROOT).as_posix()
+        place.relative_to(ROOT).as_posix()
         for room in ("publisher", "provider", "protocol", "contracts", "manifests", "deploy/localnet")
-        for place in (architecture.ROOT / room, *architecture.packages_in(architecture.ROOT / room))
+        for place in (ROOT / room, *architecture.packages_in(ROOT / room))
     }
     assert described == packages
 

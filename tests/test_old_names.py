@@ -163,7 +163,8 @@ def _defined(node: ast.stmt) -> set[str]:
             return {name}
         case ast.Assign(targets=targets):
             return {target.id for target in targets if isinstance(target, ast.Name)}
-    return set()
+        case _:
+            return set()
 
 
 @pytest.mark.parametrize("folder", MOVED)

@@ -2,13 +2,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """Makes a release: `python deploy/release/release.py VERSION` (`make release VERSION=x.y.z`).
 
-Into dist/ go the wheel and the source archive, `sbom.json` (CycloneDX 1.6, from the lock file), `NOTES.md`
-(the version's section of CHANGELOG.md) and SHA256SUMS over all of them; with $RELEASE_KEY, an Ed25519 key in
-PEM, also SHA256SUMS.sig, over the bytes of that file. Then the commit is tagged `vVERSION`, here only.
+Into dist/ go the wheel and the source archive, `sbom.json` (CycloneDX 1.6, from the lock files of Python, Go
+and npm, with a hash of each dependency), `NOTES.md` (the version's section of CHANGELOG.md) and SHA256SUMS
+over all of them; with $RELEASE_KEY, an Ed25519 key in PEM, also SHA256SUMS.sig, over the bytes of that file.
+Then the commit is tagged `vVERSION`, here only.
 
-The same commit makes the same bytes: times in the archives are the commit's.
+The same commit makes the same bytes: times in the archives are the commit's. How anybody checks all this is
+in docs/verifying.md.
 """
 
+import base64
 import hashlib
 import json
 import os
@@ -16,6 +19,7 @@ import re
 import subprocess
 import sys
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -23,6 +27,12 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 VERSION = re.compile(r"\d+\.\d+\.\d+")
 LOCK = Path("deploy/setup/requirements.txt")
+FILES = Path("deploy/setup/hashes.txt")
+"""SHA-256 of the file of each line of the lock that was installed and tested (deploy/setup/lock.py)."""
+GO_LOCK = Path("deploy/kube/go.sum")
+NPM_LOCK = Path("contracts/package-lock.json")
+
+Component = dict[str, object]
 
 
 class NotReleasable(Exception):
@@ -39,19 +49,76 @@ def notes(changelog: str, version: str) -> str:
     return found[1].strip() + "\n"
 
 
-def bill_of_materials(lock: str, version: str) -> dict[str, object]:
-    """CycloneDX 1.6: our package, and each line of the lock file as a component with its package URL."""
-    pinned = re.findall(r"^([A-Za-z0-9_.-]+)==(\S+)$", lock, re.MULTILINE)
+def bill_of_materials(root: Path, version: str) -> dict[str, object]:
+    """CycloneDX 1.6: our package, and each dependency with its package URL and a hash.
+
+    NotReleasable where a lock file has a dependency without one.
+    """
+    components = [
+        *_python((root / LOCK).read_text(), (root / FILES).read_text()),
+        *_go((root / GO_LOCK).read_text()),
+        *_npm(json.loads((root / NPM_LOCK).read_text())),
+    ]
     return {
         "bomFormat": "CycloneDX",
         "specVersion": "1.6",
         "version": 1,
         "metadata": {"component": {"type": "application", "name": "trusted-pods", "version": version}},
-        "components": [
-            {"type": "library", "name": name, "version": pin, "purl": f"pkg:pypi/{name.lower()}@{pin}"}
-            for name, pin in pinned
-        ],
+        "components": components,
     }
+
+
+def _python(lock: str, files: str) -> Iterator[Component]:
+    """Each pinned package, with the hash of its file and that file's name."""
+    known: dict[tuple[str, str], tuple[str, str]] = {}
+    for digest, file in (line.split() for line in files.splitlines() if not line.startswith("#")):
+        known[_of_file(file)] = (digest, file)
+    for name, pin in re.findall(r"^([A-Za-z0-9_.-]+)==(\S+)$", lock, re.MULTILINE):
+        if (_normal(name), pin) not in known:
+            raise NotReleasable(f"{FILES} has no hash of {name} {pin}: make it anew, as {LOCK} was")
+        digest, file = known[_normal(name), pin]
+        made = _component(name, pin, f"pkg:pypi/{name.lower()}@{pin}", "SHA-256", digest)
+        yield made | {"properties": [{"name": "trustedpods:file", "value": file}]}
+
+
+def _of_file(file: str) -> tuple[str, str]:
+    """Name and version in the name of a wheel (PEP 427) or of a source archive (PEP 625)."""
+    if file.endswith(".whl"):
+        name, version = file.split("-")[:2]
+    else:
+        name, _, version = file.removesuffix(".tar.gz").rpartition("-")
+    return _normal(name), version
+
+
+def _normal(name: str) -> str:
+    """How PEP 503 compares names."""
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def _go(sums: str) -> Iterator[Component]:
+    """Each module whose content was checked: `h1` of go.sum is a SHA-256 over the hashes of its files."""
+    for name, version, checksum in (line.split() for line in sums.splitlines()):
+        if not version.endswith("/go.mod"):
+            digest = base64.b64decode(checksum.removeprefix("h1:")).hex()
+            yield _component(name, version, f"pkg:golang/{name}@{version}", "SHA-256", digest)
+
+
+def _npm(lock: dict[str, dict[str, dict[str, str]]]) -> Iterator[Component]:
+    """Each package of npm's lock file, whose integrity is one hash in base64."""
+    for place, package in lock["packages"].items():
+        if not place:  # our own
+            continue
+        name = place.rpartition("node_modules/")[2]
+        kind, _, digest = package.get("integrity", "").partition("-")
+        if kind != "sha512":
+            raise NotReleasable(f"{NPM_LOCK} has no sha512 of {name}")
+        version, url = package["version"], f"pkg:npm/{name.replace('@', '%40')}@{package['version']}"
+        yield _component(name, version, url, "SHA-512", base64.b64decode(digest).hex())
+
+
+def _component(name: str, version: str, url: str, algorithm: str, digest: str) -> Component:
+    hashes = [{"alg": algorithm, "content": digest}]
+    return {"type": "library", "name": name, "version": version, "purl": url, "hashes": hashes}
 
 
 def check(root: Path, version: str) -> str:
@@ -78,7 +145,7 @@ def make(root: Path, version: str, key: bytes | None) -> list[Path]:
     environment = {**os.environ, "SOURCE_DATE_EPOCH": _git(root, "log", "-1", "--format=%ct")}
     build = [sys.executable, "-m", "hatchling", "build", "-d", str(dist)]
     _build(build, root, environment)
-    materials = bill_of_materials((root / LOCK).read_text(), version)
+    materials = bill_of_materials(root, version)
     (dist / "sbom.json").write_text(json.dumps(materials, indent=1) + "\n")
     (dist / "NOTES.md").write_text(text)
     made = sorted(dist.iterdir())

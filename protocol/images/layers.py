@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from posixpath import normpath
 
 from trustedpods.protocol.errors import BadInput
+from trustedpods.protocol.images.links import Links
 from trustedpods.protocol.images.unpacking import unpacker
 from trustedpods.protocol.limits import MAX_UNPACKED, MIB
 
@@ -67,14 +68,20 @@ class LayerFacts:
 class LayerReader:
     """Takes a layer's bytes in pieces of any size; `finish` says what it found.
 
-    BadInput as soon as it is more than *most* bytes unpacked, or not an archive.
+    BadInput as soon as it is more than *most* bytes unpacked, or not an archive. What it makes of the links
+    of the layers below goes into *links*.
     """
 
     def __init__(
-        self, packing: str, most: int = MAX_UNPACKED, watch: str = "", look_for: Collection[str] = ()
+        self,
+        packing: str,
+        most: int = MAX_UNPACKED,
+        watch: str = "",
+        look_for: Collection[str] = (),
+        links: Links | None = None,
     ) -> None:
         self._unpacker = unpacker(packing)
-        self._walk = _Walk(most, watch, frozenset(look_for))
+        self._walk = _Walk(most, watch, frozenset(look_for), links)
         self._most = most
         self._passed = 0
 
@@ -99,8 +106,9 @@ def _too_large(most: int) -> BadInput:
 class _Walk:
     """The state between two pieces of the plain archive."""
 
-    def __init__(self, most: int, watch: str, look_for: frozenset[str]) -> None:
+    def __init__(self, most: int, watch: str, look_for: frozenset[str], links: Links | None) -> None:
         self._most = most
+        self._links = links
         self._watch = {watch, *removers(watch)}
         self._watched = False
         self._look_for = look_for
@@ -115,6 +123,7 @@ class _Walk:
         self._extended_size = 0
         self._pax: dict[bytes, bytes] = {}
         self._long_name: bytes | None = None
+        self._long_link: bytes | None = None
         self._entry = 0
         self._size = 0
         self._zeros = 0
@@ -182,6 +191,8 @@ class _Walk:
             self._pax = _records(data)
         elif self._kind == b"L":
             self._long_name = data.split(b"\0", 1)[0]
+        elif self._kind == b"K":
+            self._long_link = data.split(b"\0", 1)[0]
         self._expect(self._header, BLOCK)
 
     def _begin_entry(self, block: bytes, size: int) -> None:
@@ -202,7 +213,7 @@ class _Walk:
             self._expect(self._head, BLOCK)
         else:
             self._skip = _blocks(size)
-        self._pax, self._long_name, self._entry = {}, None, 0
+        self._pax, self._long_name, self._long_link, self._entry = {}, None, None, 0
 
     def _head(self, block: bytes) -> None:
         """The first bytes of a file that is looked at."""
@@ -229,7 +240,9 @@ class _Walk:
 
     def _note(self, name: bytes, block: bytes) -> None:
         """Whether the file starts only with capabilities; a later entry of its name takes its place."""
-        path = normpath("/" + name.decode("utf-8", "replace")).lstrip("/")
+        path = _path(name)
+        if self._links is not None:
+            self._links.take(path, self._target(block))
         capability, mode = self._pax.get(_CAPABILITY, b""), _number(block[100:108])
         has = len(capability) >= 4 and bool(capability[0] & _EFFECTIVE) and bool(mode & 0o111)
         self._watched = self._watched or path in self._watch
@@ -242,6 +255,17 @@ class _Walk:
             self._capable[path] = has
         if len(self._capable) > MAX_CAPABLE:
             raise BadInput(f"more than {MAX_CAPABLE} programs of a layer have capabilities")
+
+    def _target(self, block: bytes) -> str | None:
+        """Where a link leads, a hard one from the root; None for what is no link."""
+        if self._kind not in (b"1", b"2"):
+            return None
+        written = self._pax.get(b"linkpath") or self._long_link or block[157:257].split(b"\0", 1)[0]
+        return "/" + _path(written) if self._kind == b"1" else written.decode("utf-8", "replace")
+
+
+def _path(name: bytes) -> str:
+    return normpath("/" + name.decode("utf-8", "replace")).lstrip("/")
 
 
 def removers(path: str) -> set[str]:

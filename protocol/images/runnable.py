@@ -4,10 +4,11 @@
 import re
 import signal
 from collections.abc import Iterable, Sequence
-from posixpath import normpath
 
 from trustedpods.protocol.errors import BadInput
 from trustedpods.protocol.images.descriptors import PLATFORM, ImageConfig
+from trustedpods.protocol.images.links import Links
+from trustedpods.protocol.images.programs import needed
 
 MAX_USER = 2**31 - 1
 """The largest user id that a container runtime takes for a number (runc's `maxID`)."""
@@ -84,21 +85,22 @@ def _check_stop_signal(text: str) -> None:
         )
 
 
-def capable_program(config: ImageConfig, line: Sequence[str], capable: Iterable[str]) -> str | None:
-    """The program of the *line* if it is among *capable* paths, those that start only with capabilities."""
-    paths = {_place(name): name for name in capable}
-    return paths.get(_place(line[0])) if "/" in line[0] else _in_path(config, line[0], paths)
+def capable_program(
+    config: ImageConfig, line: Sequence[str], capable: Iterable[str], links: Links
+) -> str | None:
+    """The first program that the *line* needs among *capable* paths, which start only with capabilities."""
+    paths = {links.resolve(path): path for path in capable}
+    for program in needed(line):
+        places = [program] if "/" in program else _in_path(config, program)
+        found = next((paths[place] for place in map(links.resolve, places) if place in paths), None)
+        if found:
+            return found
+    return None
 
 
-def _in_path(config: ImageConfig, program: str, paths: dict[str, str]) -> str | None:
+def _in_path(config: ImageConfig, program: str) -> list[str]:
     search = next((one[5:] for one in reversed(config.env) if one.startswith("PATH=")), _DEFAULT_PATH)
-    found = (paths.get(_place(f"{folder}/{program}")) for folder in search.split(":"))
-    return next((path for path in found if path), None)
+    return [f"{folder}/{program}" for folder in search.split(":")]
 
 
 _DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-
-
-def _place(path: str) -> str:
-    """A path as a key: `/bin` and `/usr/bin` are one folder in most images."""
-    return normpath("/" + path).lstrip("/").removeprefix("usr/")

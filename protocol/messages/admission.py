@@ -6,13 +6,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from trustedpods.protocol.messages.base import U32, U64, Message, ShortText
-from trustedpods.protocol.messages.provider import Capacity
-
-ServiceProtocol = Literal["http", "h2", "tcp"]
-"""What an exposed service speaks: HTTP/1.1, HTTP/2 without TLS, or bytes that nobody reads.
-
-By what means a provider serves it is the provider's own affair.
-"""
+from trustedpods.protocol.messages.provider import Capacity, ServiceProtocol
 
 
 class AdmitBody(Message):

@@ -96,6 +96,8 @@ class PodStatus(Message):
 
     `phase` is `failing` while a pod that was proven does not start; `failure` then says why. `version`
     counts the bundles of the pod that proved themselves: the last of them serves.
+    `services` says by name what each service is exposed by, in the manifest's word; where that is, stands in
+    the statement.
     """
 
     kind: Literal["status"] = "status"
@@ -111,6 +113,7 @@ class PodStatus(Message):
     runway_s: U64 | None
     up_to: U64
     unlock_at: U64
+    services: Annotated[dict[ShortText, ShortText], Field(max_length=64)]
     events: Annotated[list[PodEvent], Field(max_length=256)]
     failure: PodFailure | None = None
     version: U32 = 0

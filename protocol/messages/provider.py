@@ -9,6 +9,12 @@ from trustedpods.protocol.messages.base import U32, U64, U256, Bytes20, Message,
 
 TrustClass = Literal["sealed", "open"]
 
+ServiceProtocol = Literal["http", "h2", "tcp"]
+"""What an exposed service speaks: HTTP/1.1, HTTP/2 without TLS, or bytes that nobody reads.
+
+By what means a provider serves it is the provider's own affair.
+"""
+
 
 class Prices(Message):
     """Price mantissas with one scale: due = (sum of quantity * price) * 2^64 >> scale."""
@@ -30,12 +36,12 @@ class LeastTerms(Message):
 
 
 class Capacity(Message):
-    """What a provider's cluster can still take, and what it can do. `slots` are those of http."""
+    """What a provider can still take: of its cluster, and exposed services of each protocol."""
 
     cpu_milli: U64
     memory_mib: U64
     storage_mib: U64
-    slots: U32
+    services: Annotated[dict[ServiceProtocol, U32], Field(max_length=3)]
 
 
 class Profile(Message):

@@ -30,7 +30,7 @@ from trustedpods.provider.admin.views import (
     StoreView,
 )
 from trustedpods.provider.billing.settlement import Settlement
-from trustedpods.provider.core.pod import PodRecord
+from trustedpods.provider.core.pod import PodRecord, ServiceExposure
 from trustedpods.provider.doors import Doors
 from trustedpods.provider.lifecycle.reconciler import Reconciler
 from trustedpods.provider.metrics import Snapshot
@@ -177,7 +177,7 @@ def _row(parts: RunningParts, record: PodRecord, paid: dict[ChannelId, int]) -> 
         scale=str(state.phase) if state else None,
         replicas=replicas,
         ready=ready,
-        slot=record.slot,
+        services={name: _exposed(one) for name, one in record.exposures.items()},
         left=None if record.chain is None else str(record.chain.left),
         claimed=str(paid[record.channel]),
         runway_seconds=money.runway_s if money else None,
@@ -186,6 +186,10 @@ def _row(parts: RunningParts, record: PodRecord, paid: dict[ChannelId, int]) -> 
         or parts.autoscaler.cap_told(record)
         or None,
     )
+
+
+def _exposed(one: ServiceExposure) -> str:
+    return one.expose if one.port is None else f"{one.expose} {one.port}"
 
 
 def _runways(parts: RunningParts, records: list[PodRecord]) -> list[int]:

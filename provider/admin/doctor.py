@@ -44,6 +44,8 @@ async def examine(config: ProviderConfig) -> list[Finding]:
         ("store", probes.store),
         ("traffic", probes.traffic),
         ("isolation", probes.isolation),
+        ("scratch", probes.scratch),
+        ("users", probes.users),
     )
     findings = []
     for part, look in looks:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What only a try can tell: that a node pulls our images, and that its network parts two pods."""
+"""What only a try tells: nodes pull our images, their network parts pods, what pods write has an end."""
 
 from ipaddress import AddressValueError, IPv4Address, IPv4Network
 from pathlib import Path
@@ -7,7 +7,7 @@ from pathlib import Path
 from trustedpods.protocol.errors import NoContext
 from trustedpods.provider.admin.socket import ask_daemon
 from trustedpods.provider.admin.views import PodList, PodsRequest, StoreRequest, StoreView
-from trustedpods.provider.admission.isolation_probe import isolation_of
+from trustedpods.provider.admission.isolation_probe import isolation_of, scratch_of, users_of
 from trustedpods.provider.cluster.client import Cluster, open_cluster
 from trustedpods.provider.cluster.pod_counters import TrafficDoor
 from trustedpods.provider.config import ProviderConfig
@@ -24,6 +24,27 @@ async def isolation(config: ProviderConfig) -> str:
         await isolation_of(config, cluster)
         await _check_nodes(config, cluster)
     return "the node pulled a probe image; two probe pods were apart as soon as a policy said so, both ways"
+
+
+async def scratch(config: ProviderConfig) -> str:
+    """Prove with live pods that whatever they write has an end; NoContext names the places where it has none.
+
+    Without its network agent an embedded cluster starts no pod: that is said at once.
+    """
+    await traffic(config)
+    async with open_cluster(Path(config.cluster.kubeconfig)) as cluster:
+        await scratch_of(config, cluster)
+    return "probe pods that wrote more than they may were ended, or what they wrote was cut"
+
+
+async def users(config: ProviderConfig) -> str:
+    """What pods share whose images name one user id; NoContext where one can take the others' processes.
+
+    Without its network agent an embedded cluster starts no pod: that is said at once.
+    """
+    await traffic(config)
+    async with open_cluster(Path(config.cluster.kubeconfig)) as cluster:
+        return await users_of(config, cluster)
 
 
 async def _check_nodes(config: ProviderConfig, cluster: Cluster) -> None:

@@ -111,7 +111,8 @@ class PodRow(View):
     """A pod in numbers: nothing of what is in it.
 
     `left` and `claimed` are base units in decimal, as JSON's numbers are too small; `why` says what keeps
-    it from being as it was asked for.
+    it from being as it was asked for. `services` says by name what each is exposed by, with the provider's
+    port where it has one of its own.
     """
 
     label: str
@@ -121,7 +122,7 @@ class PodRow(View):
     scale: str | None
     replicas: int
     ready: int
-    slot: int | None
+    services: dict[str, str]
     left: str | None
     claimed: str
     runway_seconds: int | None

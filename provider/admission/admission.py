@@ -12,6 +12,7 @@ from trustedpods.protocol.limits import MIB
 from trustedpods.protocol.messages.admission import AdmitBody
 from trustedpods.protocol.messages.provider import Capacity
 from trustedpods.protocol.sealing.requests import OpenedRequest
+from trustedpods.protocol.units import UnixSeconds
 from trustedpods.provider.admission.arrivals import Allowance, Arrivals
 from trustedpods.provider.admission.capacity import CapacityCheck
 from trustedpods.provider.admission.gate import Gate
@@ -24,6 +25,7 @@ from trustedpods.provider.core.lifecycle import LifecycleEvent
 from trustedpods.provider.core.pod import ENDED, WORKING, Phase, PodRecord
 from trustedpods.provider.dns import publisher_proof
 from trustedpods.provider.doors import Doors
+from trustedpods.provider.lifecycle.provisioning import CHANNEL_WITHIN_S
 from trustedpods.provider.lifecycle.workers import PodWorkers
 from trustedpods.provider.pods.bundles import Bundles, OpenBundle, check_bundle
 from trustedpods.provider.pods.records import Pods
@@ -67,7 +69,8 @@ class Admission:
         )
         self._tenancy = tenancy
         self._new_pods, self._questions = Arrivals(NEW_PODS), Arrivals(QUESTIONS)
-        self._unpaid_from: dict[ChannelId, str] = {}
+        self._unpaid_from: dict[ChannelId, tuple[str, UnixSeconds]] = {}
+        """Whence pods came that are not paid for yet, and when first: an update is no new beginning."""
         self._gate = gate
         self._pods = pods
         self._bundles = bundles
@@ -101,7 +104,7 @@ class Admission:
         self._gate.check(request.ref.publisher)
         self._tenancy.check(request.ref.publisher, self._pods.standing)
         record = self._pods.get(request.ref.channel)
-        if record is None or record.phase in ENDED:
+        if record is None or record.phase in ENDED or not record.known_to_pay:
             await self._check_waiting(request, stored, address)
         if record is not None:
             self._check_follows(record, request)
@@ -110,6 +113,7 @@ class Admission:
                     record.channel, generation=request.generation, request=stored
                 )
                 return record, record.phase is Phase.SERVING
+            await self._check_volumes(record, opened)
         await self._check_control(request, opened)
         await self.admit(opened.ask, request.ref.channel, record)
         with self._reservations.hold(opened.ask, request.ref.channel):
@@ -123,33 +127,58 @@ class Admission:
         """Hosts of the publisher's own, and certificates for them; Refused without proof."""
         label = host_label(request.ref.channel)
         proofs = [label, publisher_proof(address_bytes(request.ref.publisher))]
-        for part in opened.exposures(label, self._doors.config):
+        parts = opened.exposures(label, self._doors.config)
+        for part in parts:
             opened.certificate(part, self._doors.now())
-            for host in admission.hosts_to_prove(part.own_hosts, label, self._doors.config.identity.domain):
-                await self._doors.resolver.check_control(host, proofs)
+        own = dict.fromkeys(host for part in parts for host in part.own_hosts)
+        for host in admission.hosts_to_prove(own, label, self._doors.config.identity.domain):
+            await self._doors.resolver.check_control(host, proofs)
+
+    async def _check_volumes(self, record: PodRecord, opened: OpenBundle) -> None:
+        """An update keeps the pod's volumes: none is lost by mistake, and none is stored unpaid."""
+        if record.fallback is not None and self._bundles.held(record):
+            before = self._bundles.open_stored(record.fallback).volumes
+        elif record.served and record.phase not in ENDED:
+            claims = await self._doors.cluster.volume_claims(record.namespace)
+            before = {claim.name: claim.mib for claim in claims}
+        else:
+            return
+        for name, mib in before.items():
+            if opened.volumes.get(name, 0) < mib:
+                raise Refused(
+                    f"the pod has a volume {name} of {mib} MiB, which its newer version lacks or has smaller",
+                    rule="volumes",
+                    hint="keep the volume, or delete the pod with all its data and deploy it anew",
+                )
 
     async def _check_waiting(self, request: OpenedRequest, stored: bytes, address: str) -> None:
         """Publishers' keys are free: what nobody has paid for has a place and a pace of its own."""
+        key, now = request.ref.channel, self._doors.now()
         waiting = [pod for pod in self._pods.standing if not pod.known_to_pay and pod.phase in _UNPAID]
-        held = sum(len(pod.request) for pod in waiting) + len(stored)
-        room = len(waiting) < MAX_WAITING and held <= MAX_WAITING_BYTES
+        others = [pod for pod in waiting if pod.channel != key]
+        held = sum(len(pod.request) for pod in others) + len(stored)
+        room = len(others) < MAX_WAITING and held <= MAX_WAITING_BYTES
         self._count_paid()
-        if room and self._new_pods.take(address):
-            self._unpaid_from[request.ref.channel] = address
+        _, since = self._unpaid_from.get(key, (address, now))
+        in_time = now <= since + CHANNEL_WITHIN_S
+        if room and in_time and self._new_pods.take(address):
+            self._unpaid_from.setdefault(key, (address, now))
             return
-        channel = await self._doors.chain.channel(self._doors.owner, request.ref.channel)
-        if channel is None and room:
+        if await self._doors.chain.channel(self._doors.owner, key) is not None:
+            return
+        if not in_time:
+            raise Refused(f"no payment channel came within {CHANNEL_WITHIN_S} s", rule="channel-missing")
+        if room:
             raise Refused("too many new pods from this address, none of them paid", rule="rate", hint=_LATER)
-        if channel is None:
-            raise Refused(
-                f"{len(waiting)} pods wait for their first payment, and there is no room for one more",
-                rule="waiting",
-                hint=_LATER,
-            )
+        raise Refused(
+            f"{len(waiting)} pods wait for their first payment, and there is no room for one more",
+            rule="waiting",
+            hint=_LATER,
+        )
 
     def _count_paid(self) -> None:
         """Whoever pays for what was let in has its pace back: a fleet comes as fast as its channels open."""
-        for channel, address in list(self._unpaid_from.items()):
+        for channel, (address, _) in list(self._unpaid_from.items()):
             record = self._pods.get(channel)
             if record is not None and not record.known_to_pay:
                 continue

@@ -13,7 +13,7 @@ from trustedpods.provider.serving.autoscaler import Autoscaler
 
 
 class CapacityCheck:
-    """What is left to sell. Nothing is reserved here but slots, by `SlotReservations`."""
+    """What is left to sell. Nothing is reserved here but slots for services, by `SlotReservations`."""
 
     def __init__(
         self,
@@ -32,7 +32,7 @@ class CapacityCheck:
     async def check(self, ask: AdmitBody, channel: ChannelId, replaced: PodRecord | None) -> Capacity:
         """What is left when the pod came; Refused where it does not fit. *replaced* makes room for it."""
         left = admission.check_size(ask, await self._free(replaced))
-        return left.model_copy(update={"slots": self._reservations.check(ask, channel)})
+        return left.model_copy(update={"services": self._reservations.check(ask, channel)})
 
     async def _free(self, replaced: PodRecord | None) -> Capacity:
         found = (await self._cluster.capacity()).free
@@ -40,7 +40,7 @@ class CapacityCheck:
             cpu_milli=found.cpu_milli,
             memory_mib=found.memory_mib,
             storage_mib=found.storage_mib,
-            slots=0,  # counted by `SlotReservations`, by kind
+            services={},  # counted by `SlotReservations`, by kind
         )
         asleep, images = [], 0
         for record in self._pods.standing:

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Two live pods show whether the cluster's network parts them: what tenancy and the doctor ask alike."""
+"""Live pods show whether the cluster parts tenants and bounds what they write: for tenancy and the doctor."""
 
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 from trustedpods.protocol.errors import NoContext
@@ -10,10 +11,14 @@ from trustedpods.provider.cluster.client import Cluster
 from trustedpods.provider.cluster.image_registry import ImageRegistry, open_image_registry
 from trustedpods.provider.cluster.isolation_proof.probe_image import MANIFEST, ProbeImage, probe_image
 from trustedpods.provider.cluster.isolation_proof.proof import Proof
+from trustedpods.provider.cluster.isolation_proof.scratch import WritablePlace
 from trustedpods.provider.config import ProviderConfig
 
 BUSYBOX = (Path("/bin/busybox"), Path("/usr/bin/busybox"))
 """Where Debian's busybox-static puts the program of the probe pods."""
+
+PIDS_PER_POD = 1024
+"""The kubelet's `podPidsLimit` that docs/operator.md asks for, and the embedded cluster has."""
 
 REPOSITORY = "trustedpods-doctor"
 """Of the probe's image, always the same, so that a killed probe leaves one at most. No pod's host label
@@ -25,13 +30,52 @@ async def isolation_of(config: ProviderConfig, cluster: Cluster) -> None:
     _check(await prove(config, cluster))
 
 
+async def scratch_of(config: ProviderConfig, cluster: Cluster) -> None:
+    """Returns when whatever live pods wrote had an end; NoContext names the places where it had none."""
+    async with _probe_image(config) as (image, namespace):
+        places = await cluster.unbounded_places(image, namespace)
+    if places:
+        raise NoContext(
+            f"pods of this cluster write as much as they like, unpaid, into {_listed(places)}",
+            hint="; ".join(dict.fromkeys(place.remedy for place in places)),
+        )
+
+
+async def users_of(config: ProviderConfig, cluster: Cluster) -> str:
+    """What pods of one user id share, in a sentence; NoContext where one can take the others' processes."""
+    async with _probe_image(config) as (image, namespace):
+        found = await cluster.shared_users(image, namespace)
+    if found.own_ids:
+        return "pods can have user ids of their own: node and runtime have user namespaces"
+    if found.processes is None:
+        return (
+            "no user namespaces: what the kernel counts by user id is shared by pods whose images name the "
+            "same; no limit of processes is among it"
+        )
+    raise NoContext(
+        f"pods whose images name one user id may have {found.processes} processes together: "
+        f"{found.processes // PIDS_PER_POD} of them at their own bound leave the others none",
+        hint="set LimitNPROC=infinity for the container runtime, or use one that has user namespaces",
+    )
+
+
+def _listed(places: Sequence[WritablePlace]) -> str:
+    return " and ".join(place.name for place in places)
+
+
 async def prove(config: ProviderConfig, cluster: Cluster) -> Proof:
     """Push the probe image, run the probe, and leave neither image nor namespace."""
+    async with _probe_image(config) as (image, namespace):
+        return await cluster.prove(image, namespace)
+
+
+@asynccontextmanager
+async def _probe_image(config: ProviderConfig) -> AsyncIterator[tuple[str, str]]:
+    """What a node pulls while the block runs, and a namespace that nothing else has."""
     image = probe_image(_busybox())
-    namespace = f"trustedpods-doctor-{secrets.token_hex(4)}"
     async with open_image_registry(f"http://{config.cluster.registry}") as registry:
         try:
-            return await cluster.prove(await _push(registry, image), namespace)
+            yield await _push(registry, image), f"trustedpods-doctor-{secrets.token_hex(4)}"
         finally:
             await registry.clear(REPOSITORY)
 

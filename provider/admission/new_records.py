@@ -43,7 +43,7 @@ def _new_life(
         previous=None,
         namespace=(namespace := namespace_name(request.ref.channel, request.generation)),
         first_namespace=namespace,
-        slot=None,
+        exposures={},
         phase=phase,
         reason="",
         live=False,

@@ -10,10 +10,11 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 from trustedpods.protocol.ids import ChannelId, host_label
-from trustedpods.protocol.messages.admission import AdmitBody, ServiceProtocol
+from trustedpods.protocol.messages.admission import AdmitBody
+from trustedpods.protocol.messages.provider import ServiceProtocol
 from trustedpods.provider.core import admission
 from trustedpods.provider.core.pod import WORKING, Phase
-from trustedpods.provider.facade.exposure import service_of
+from trustedpods.provider.exposure.service_keys import service_of
 from trustedpods.provider.facade.facade import Facade
 from trustedpods.provider.facade.pools import SlotProtocol
 from trustedpods.provider.pods.bundles import Bundles
@@ -33,8 +34,10 @@ class SlotReservations:
         self._bundles = bundles
         self._taken_in: dict[object, tuple[ChannelId, RequestedServices]] = {}
 
-    def check(self, ask: AdmitBody, channel: ChannelId) -> int:
-        """Slots of http that are left with this pod here; Refused (rule `slots`) where one is missing.
+    def check(self, ask: AdmitBody, channel: ChannelId) -> dict[ServiceProtocol, int]:
+        """Services of each protocol for which a slot is left with this pod here.
+
+        Refused (rule `capacity-services`) where one is missing.
 
         A service of the pod that has its slot already needs none. Nothing is awaited in here: with
         `hold` right behind it, two pods cannot be promised the same slot.
@@ -42,7 +45,7 @@ class SlotReservations:
         wanted = admission.slots_wanted(ask.services, self._has(channel))
         free = self._free(channel)
         admission.check_slots(wanted, free)
-        return free["http"] - wanted["http"]
+        return {protocol: free[protocol] - wanted[protocol] for protocol in free}
 
     @contextmanager
     def hold(self, ask: AdmitBody, channel: ChannelId) -> Iterator[None]:
@@ -54,13 +57,13 @@ class SlotReservations:
         finally:
             del self._taken_in[token]
 
-    def _free(self, but: ChannelId) -> dict[str, int]:
+    def _free(self, but: ChannelId) -> dict[ServiceProtocol, int]:
         """Free slots of each kind for the pod *but*: those of others on their way are not."""
-        promised: Counter[str] = Counter()
+        promised: Counter[ServiceProtocol] = Counter()
         for channel, services in self._coming().items():
             if channel != but:
                 promised += admission.slots_wanted(services, self._has(channel))
-        return {pool: max(0, self._facade.free(pool) - promised[pool]) for pool in SlotProtocol}
+        return {kind.value: max(0, self._facade.free(kind) - promised[kind.value]) for kind in SlotProtocol}
 
     def _coming(self) -> dict[ChannelId, RequestedServices]:
         """Services of pods that are not published as their newest bundle says."""

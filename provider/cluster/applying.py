@@ -1,10 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Server-side apply of any object that a pod becomes; workloads are applied by their strategies."""
+"""Server-side apply of any object that a pod becomes, and the end of those that it is no more."""
+
+from collections.abc import Collection
 
 from trustedpods.provider.cluster import workloads
 from trustedpods.provider.cluster.api.errors import NamespaceEnding
 from trustedpods.provider.cluster.api.http import Api, path_of
-from trustedpods.provider.cluster.objects.names import APPLIER, KubeObject
+from trustedpods.provider.cluster.objects.names import APPLIER, POD_LABEL, KubeObject
+
+OPTIONAL = ("NetworkPolicy", "Secret", "PersistentVolumeClaim")
+"""Kinds of which one version of a pod may have more than the next; the others it has once each, always."""
 
 
 async def apply(api: Api, wanted: KubeObject) -> None:
@@ -20,3 +25,12 @@ async def apply(api: Api, wanted: KubeObject) -> None:
         raise NamespaceEnding(
             f"namespace {metadata['name']} is being terminated", where=path, rule="namespace-terminating"
         )
+
+
+async def prune(api: Api, namespace: str, kept: Collection[tuple[str, str]]) -> None:
+    """Delete what other versions of the pod left in its namespace; *kept* has kinds and names."""
+    for kind in OPTIONAL:
+        for found in await api.items(path_of(kind, namespace), POD_LABEL):
+            name = found["metadata"]["name"]
+            if (kind, name) not in kept:
+                await api.delete(path_of(kind, namespace, name))

@@ -6,7 +6,7 @@ time, which says nothing of what was asked about, and Refused, with Kubernetes' 
 the server says no.
 """
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 
@@ -16,8 +16,10 @@ from trustedpods.provider.cluster.api.http import Api, open_api, path_of
 from trustedpods.provider.cluster.api.watch import PodChange
 from trustedpods.provider.cluster.capacity import ClusterCapacity, capacity
 from trustedpods.provider.cluster.diagnosis import Diagnosis
-from trustedpods.provider.cluster.isolation_proof import proof
+from trustedpods.provider.cluster.isolation_proof import probe_pods, proof, scratch, users
 from trustedpods.provider.cluster.isolation_proof.proof import Proof
+from trustedpods.provider.cluster.isolation_proof.scratch import WritablePlace
+from trustedpods.provider.cluster.isolation_proof.users import SharedUsers
 from trustedpods.provider.cluster.objects.names import DELETION_COST, METERED, POD_LABEL, KubeObject
 from trustedpods.provider.cluster.rollout import Rollout
 from trustedpods.provider.cluster.views import NamespaceView, PodView, VolumeClaimView
@@ -47,6 +49,13 @@ class Cluster:
         """
         for wanted in objects:
             await applying.apply(self._api, wanted)
+
+    async def prune(self, namespace: str, kept: Collection[tuple[str, str]]) -> None:
+        """Take out of a pod's namespace what other versions of it left; *kept* has kinds and names.
+
+        A network that is not asked for any more is shut, and a volume that nobody has is not stored unpaid.
+        """
+        await applying.prune(self._api, namespace, kept)
 
     async def scale(self, namespace: str, replicas: int) -> None:
         """Set how many replicas shall run; refused (NotThere) where nothing was applied."""
@@ -182,15 +191,23 @@ class Cluster:
         found = await self.diagnose(namespace)
         return found.text if found else None
 
-    # ---- what the cluster's network really does --------------------------------------------------
+    # ---- what the cluster really does ------------------------------------------------------------
 
     async def prove(self, image: str, namespace: str) -> Proof:
         """Start two probe pods and see whether policies part them; see `proving.prove`."""
         return await proof.prove(self._api, image, namespace)
 
-    async def sweep_probes(self, older_than_s: float = proof.ABANDONED_S) -> None:
+    async def unbounded_places(self, image: str, namespace: str) -> list[WritablePlace]:
+        """Start probe pods that write more than they may; see `scratch.unbounded`."""
+        return await scratch.unbounded(self._api, image, namespace)
+
+    async def shared_users(self, image: str, namespace: str) -> SharedUsers:
+        """Start probe pods that say what tenants of one user id share; see `users.shared_users`."""
+        return await users.shared_users(self._api, image, namespace)
+
+    async def sweep_probes(self, older_than_s: float = probe_pods.ABANDONED_S) -> None:
         """Remove what a probe left behind that was killed."""
-        await proof.sweep(self._api, older_than_s)
+        await probe_pods.sweep(self._api, older_than_s)
 
     async def node_addresses(self) -> list[str]:
         """All addresses that the nodes say they have."""

@@ -11,7 +11,7 @@ from trustedpods.protocol.errors import InsufficientFunds, Refused
 from trustedpods.protocol.ids import Address
 from trustedpods.protocol.limits import MAX_UNPACKED, MIB
 from trustedpods.protocol.messages.admission import AdmitBody
-from trustedpods.protocol.messages.provider import Capacity, LeastTerms, Prices, TrustClass
+from trustedpods.protocol.messages.provider import Capacity, LeastTerms, Prices, ServiceProtocol, TrustClass
 from trustedpods.protocol.units import Resources, UnixSeconds
 from trustedpods.provider.core.egress import NOT_THE_WORLD
 from trustedpods.provider.core.funds import peak_per_second
@@ -61,23 +61,23 @@ def check_size(ask: AdmitBody, free: Capacity) -> Capacity:
         cpu_milli=free.cpu_milli - ask.cpu_milli,
         memory_mib=free.memory_mib - ask.memory_mib,
         storage_mib=free.storage_mib - disk,
-        slots=free.slots,
+        services=free.services,
     )
 
 
-def slots_wanted(services: Mapping[str, str], has: Mapping[str, str]) -> Counter[str]:
+def slots_wanted(services: Mapping[str, ServiceProtocol], has: Mapping[str, str]) -> Counter[ServiceProtocol]:
     """New slots of the facade that exposed services need; one that *has* a slot of its kind keeps it."""
-    return Counter(pool for name, pool in services.items() if has.get(name) != pool)
+    return Counter(protocol for name, protocol in services.items() if has.get(name) != protocol)
 
 
-def check_slots(wanted: Mapping[str, int], free: Mapping[str, int]) -> None:
-    """Refused where the facade has fewer free slots of a kind than the pod needs."""
-    for pool, number in wanted.items():
-        if number > free[pool]:
+def check_slots(wanted: Mapping[ServiceProtocol, int], free: Mapping[ServiceProtocol, int]) -> None:
+    """Refused where the facade has fewer free slots of a kind than the pod needs; says it of services."""
+    for protocol, number in wanted.items():
+        if number > free[protocol]:
             raise Refused(
-                f"slots: {number} for {pool} wanted, {free[pool]} free",
-                rule="slots",
-                hint="another provider may have some; each exposed service needs a slot of its kind",
+                f"services: {number} of {protocol} wanted, {free[protocol]} free",
+                rule="capacity-services",
+                hint="another provider may be able to expose more services of this protocol",
             )
 
 

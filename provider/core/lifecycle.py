@@ -50,7 +50,7 @@ class LifecycleCommand(StrEnum):
     SETTLE = "settle"
     """Cut and send a claim soon."""
     FORGET = "forget"
-    """Free the slot and whatever memory holds."""
+    """Free what its services were exposed by, and whatever memory holds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,9 +73,9 @@ _NEXT: dict[LifecycleEvent, tuple[tuple[Phase, ...], Phase]] = {
     LifecycleEvent.FAILED: (_BEFORE_SERVING, Phase.REMOVING),
     LifecycleEvent.FUNDS_OUT: ((*_BEFORE_SERVING, Phase.SERVING), Phase.STOPPED),
     LifecycleEvent.UNLOCK_ANNOUNCED: ((*_BEFORE_SERVING, Phase.SERVING), Phase.STOPPED),
-    LifecycleEvent.CHANNEL_CHANGED: ((Phase.SERVING,), Phase.STOPPED),
+    LifecycleEvent.CHANNEL_CHANGED: ((*_BEFORE_SERVING, Phase.SERVING), Phase.STOPPED),
     LifecycleEvent.FUNDED: ((Phase.STOPPED,), Phase.SERVING),
-    LifecycleEvent.GRACE_OVER: ((Phase.STOPPED, Phase.AWAITING_KEY), Phase.REMOVING),
+    LifecycleEvent.GRACE_OVER: ((*_BEFORE_SERVING, Phase.STOPPED, Phase.AWAITING_KEY), Phase.REMOVING),
     LifecycleEvent.CHANNEL_GONE: (_STANDING, Phase.REMOVING),
     LifecycleEvent.NAMESPACE_LOST: ((Phase.SERVING,), Phase.IMPORTING),
     LifecycleEvent.KEY_LOST: ((*_BEFORE_SERVING, Phase.SERVING, Phase.STOPPED), Phase.AWAITING_KEY),
@@ -129,7 +129,7 @@ def _with_marks(record: PodRecord, event: LifecycleEvent, now: UnixSeconds) -> P
         case Phase.REMOVING:
             return replace(record, live=False, failing=event is LifecycleEvent.FAILED)
         case Phase.AWAITING_KEY:  # what ran before does not open either, and the facade has other slots now
-            return replace(record, live=False, previous=None, slot=None, applied=False)
+            return replace(record, live=False, previous=None, exposures={}, applied=False)
         case Phase.GONE | Phase.FAILED:  # of a bundle that nobody needs any more nothing is kept
             return replace(record, live=False, request=b"", previous=None)
         case _:

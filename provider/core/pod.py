@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the daemon knows of a pod: the one record that is stored, and the words for its phases."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Self
@@ -27,6 +28,9 @@ class Phase(StrEnum):
 
 WORKING = frozenset({Phase.RECEIVED, Phase.WAITING_CHANNEL, Phase.IMPORTING, Phase.STARTING, Phase.REMOVING})
 """Phases in which a keeper task has something to do."""
+
+_WAITS_FOR_OTHERS = frozenset({Phase.RECEIVED, Phase.WAITING_CHANNEL, Phase.IMPORTING})
+"""Phases whose length is up to a publisher, the chain or the registry; a start has a limit of its own."""
 
 ENDED = frozenset({Phase.GONE, Phase.FAILED})
 """Phases of which nothing but the books is left."""
@@ -80,6 +84,14 @@ class ChannelFact:
 
 
 @dataclass(frozen=True, slots=True)
+class ServiceExposure:
+    """What a service is exposed by, in the manifest's word; `port` is one that it has for itself."""
+
+    expose: str
+    port: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class PodRecord:
     """One pod, as stored. `request` is the sealed bundle as received, never opened on disk.
 
@@ -89,6 +101,7 @@ class PodRecord:
     bundles that proved themselves. `applied` says that what is in the cluster may be of `request`
     although that has not proven itself: until then a newer bundle has touched nothing. `other` is a
     namespace beside the pod's own: of a version under proof, else of the one before, which goes.
+    `exposures` has every service of the bundle that was last published, by name.
     """
 
     ref: PodRef
@@ -98,7 +111,7 @@ class PodRecord:
     request: bytes
     previous: bytes | None
     namespace: str
-    slot: int | None
+    exposures: Mapping[str, ServiceExposure]
     phase: Phase
     reason: str
     live: bool
@@ -143,6 +156,14 @@ class PodRecord:
     def served(self) -> bool:
         """Whether the pod ever ran here; only then is it billed."""
         return self.statement is not None
+
+    @property
+    def waits_for_others(self) -> bool:
+        """Whether an update is on its way that may take as long as others like.
+
+        What was proven before costs what it costs meanwhile: it goes on, or its volumes are kept.
+        """
+        return self.phase in _WAITS_FOR_OTHERS and (self.live or self.previous is not None)
 
     @property
     def known_to_pay(self) -> bool:

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Store, chain, cluster and facade are four facts that drift; this says what follows.
 
-It decides only over pods at rest; those under way belong to their keeper. A fact that could not
-be read is None or `Read.UNKNOWN` and never leads to an end.
+It decides over pods at rest, and over the money of those that an update keeps under way; all else of these
+belongs to their keeper. A fact that could not be read is None or `Read.UNKNOWN` and never leads to an end.
 """
 
 from dataclasses import dataclass
@@ -63,20 +63,17 @@ class OperatorTimes:
 
 
 def decide(pod: PodRecord, facts: PodFacts, policy: OperatorTimes) -> Decision:
-    """What to do about a pod that is serving, stopped or waiting for its key."""
-    if pod.phase not in (Phase.SERVING, Phase.STOPPED, Phase.AWAITING_KEY):
+    """What to do about a pod that is serving, stopped, waiting for its key, or being updated."""
+    if not (pod.waits_for_others or pod.phase in (Phase.SERVING, Phase.STOPPED, Phase.AWAITING_KEY)):
         return Decision()
     if facts.channel is Read.ABSENT:
         return Decision(LifecycleEvent.CHANNEL_GONE, "the channel was closed on chain")
     if not facts.key_held and pod.phase is not Phase.AWAITING_KEY:
         return Decision(LifecycleEvent.KEY_LOST, KEY_LOST_REASON)
-    match pod.phase:
-        case Phase.SERVING:
-            return _serving(facts)
-        case Phase.STOPPED:
-            return _stopped(pod, facts, policy)
-        case _:
-            return _awaiting(pod, facts, policy)
+    if pod.phase is Phase.SERVING:
+        return _serving(facts)
+    follows = {Phase.STOPPED: _stopped, Phase.AWAITING_KEY: _awaiting}.get(pod.phase, _updating)
+    return follows(pod, facts, policy)
 
 
 def books_behind(known: UnixSeconds, claimed: UnixSeconds, paid: UnixSeconds) -> bool:
@@ -87,7 +84,8 @@ def books_behind(known: UnixSeconds, claimed: UnixSeconds, paid: UnixSeconds) ->
     return paid > max(known, claimed)
 
 
-def _serving(facts: PodFacts) -> Decision:
+def _unpaid(facts: PodFacts) -> Decision | None:
+    """Why nothing may run any longer; None where it may."""
     if facts.departed is not None:
         return Decision(LifecycleEvent.CHANNEL_CHANGED, facts.departed)
     if facts.unlock_at:
@@ -98,6 +96,22 @@ def _serving(facts: PodFacts) -> Decision:
         return Decision(
             LifecycleEvent.FUNDS_OUT, "the deposit is used up, except for what the grace period costs"
         )
+    return None
+
+
+def _updating(pod: PodRecord, facts: PodFacts, policy: OperatorTimes) -> Decision:
+    """The version before runs, or had to stop: its money ends as if nothing were on its way."""
+    if pod.live:
+        return _unpaid(facts) or Decision()
+    paid = facts.revivable and not facts.unlock_at and facts.departed is None
+    if paid or pod.stopped_at is None:
+        return Decision()
+    return _grace_over(pod.stopped_at, facts, policy) or Decision()
+
+
+def _serving(facts: PodFacts) -> Decision:
+    if (over := _unpaid(facts)) is not None:
+        return over
     if facts.namespace is Read.ABSENT:
         return Decision(LifecycleEvent.NAMESPACE_LOST, "the namespace vanished from the cluster")
     if facts.published is Read.ABSENT:

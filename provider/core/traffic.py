@@ -86,7 +86,7 @@ def mark_of(stats: SlotStats) -> TrafficMark:
 
 
 def combine(readings: Mapping[int, SlotStats]) -> SlotStats:
-    """One reading of all slots of a pod, by slot; they are of one process, and there is at least one."""
+    """One reading of all slots of a pod, by slot; they are of one process. Without one, nothing passed."""
     parts = [readings[slot] for slot in sorted(readings)]
     pods: dict[str, PodTraffic] = {}
     for pod in (pod for part in parts for pod in part.pods):
@@ -94,7 +94,7 @@ def combine(readings: Mapping[int, SlotStats]) -> SlotStats:
         pods[pod.name] = PodTraffic(pod.name, seen.current + pod.current, seen.serving or pod.serving)
     ages = [part.last_session_s for part in parts if part.last_session_s is not None]
     return SlotStats(
-        boot=f"{parts[0].boot}/{'+'.join(str(slot) for slot in sorted(readings))}",
+        boot=f"{parts[0].boot}/{'+'.join(str(slot) for slot in sorted(readings))}" if parts else "",
         current=sum(part.current for part in parts),
         total=sum(part.total for part in parts),
         bytes_in=sum(part.bytes_in for part in parts),

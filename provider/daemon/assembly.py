@@ -31,6 +31,7 @@ from trustedpods.provider.server.provision import Provisioning
 from trustedpods.provider.server.rotate import Rotations
 from trustedpods.provider.server.verbs import Verbs
 from trustedpods.provider.serving.autoscaler import Autoscaler
+from trustedpods.provider.serving.slots import exposures_of
 from trustedpods.provider.store import last_logs
 from trustedpods.provider.webhooks.delivery import Warnings
 
@@ -120,8 +121,9 @@ class Runner:
                 parts.workers.ensure(record.channel)
             case LifecycleCommand.PUBLISH:
                 record, opened = await parts.provisioning_steps.measure(record)
-                pod_scaler = await parts.autoscaler.publish(record, opened)
-                await parts.pods.change(record.channel, slot=pod_scaler.published.slot)
+                await parts.autoscaler.publish(record, opened)
+                exposures = exposures_of(parts.doors, record, opened)
+                await parts.pods.change(record.channel, exposures=exposures)
             case LifecycleCommand.PARK:
                 await parts.autoscaler.park(record, record.reason or "this pod is stopped")
             case LifecycleCommand.SETTLE:

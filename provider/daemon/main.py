@@ -8,6 +8,7 @@ import logging
 import os
 import signal
 import socket
+from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,7 +23,7 @@ from trustedpods.provider.admin.api import AdminApi, snapshot
 from trustedpods.provider.admin.socket import serve_admin
 from trustedpods.provider.admission.gate import Gate
 from trustedpods.provider.config import ProviderConfig
-from trustedpods.provider.core.pod import Phase
+from trustedpods.provider.core.pod import Phase, PodRecord
 from trustedpods.provider.daemon.assembly import Parts, assemble, handlers
 from trustedpods.provider.daemon.leader import hold_lease, keep_lease
 from trustedpods.provider.daemon.registry_row import keep_registry_row
@@ -32,6 +33,7 @@ from trustedpods.provider.facade.activator.wake import serve_wakes
 from trustedpods.provider.metrics import Snapshot, serve_metrics
 from trustedpods.provider.server.conversations import Conversations
 from trustedpods.provider.serving.connections import keep_young
+from trustedpods.provider.serving.slots import exposures_of
 from trustedpods.provider.supervise import supervise
 
 if TYPE_CHECKING:
@@ -124,8 +126,17 @@ async def _restore(parts: Parts) -> None:
     ]
     await parts.autoscaler.restore(published)
     await parts.autoscaler.take_over_facade()
+    await _note_exposures(parts, published)
     for record in parts.pods.standing:
         parts.workers.ensure(record.channel)
+
+
+async def _note_exposures(parts: Parts, published: Iterable[PodRecord]) -> None:
+    """A facade that lost its books gives other ports than before."""
+    for record in published:
+        if parts.autoscaler.pod_scaler(record.channel) is not None:
+            found = exposures_of(parts.doors, record, parts.bundles.open_stored(record.proven))
+            await parts.pods.change(record.channel, exposures=found)
 
 
 async def _stop_on_signal(scope: trio.CancelScope) -> None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
@@ -14,6 +15,15 @@ from trustedpods.protocol.errors import Refused
 
 MAX_PEM = 64 * 1024
 """A chain of four certificates with RSA keys of 4096 bits is 9 KB."""
+
+MAX_CHAIN = 8
+RSA_BITS = range(2048, 4096 + 1)
+"""What HAProxy loads at OpenSSL's security level 2, and what a handshake may cost: that of a key of 15360
+bits takes 0.2 s of the thread that all tenants share."""
+
+_CURVES = (ec.SECP256R1, ec.SECP384R1, ec.SECP521R1)
+_HASHES = (hashes.SHA256, hashes.SHA384, hashes.SHA512)
+"""With others OpenSSL does not load a chain; HAProxy then does not start, for anybody."""
 
 VALID = timedelta(days=90)
 _BEFORE = timedelta(hours=1)  # for clients whose clock is behind
@@ -76,22 +86,26 @@ def provider_names(domain: str) -> list[str]:
     return [domain, f"*.{domain}"]
 
 
-def certificate_of(chain: bytes, key: bytes, names: Iterable[str], now: datetime) -> Certificate:
-    """A publisher's or an authority's certificate with its key (PEM), checked; Refused (rule `tls`)."""
+def certificate_of(chain: bytes, key: bytes, names: Iterable[str], now: datetime | None) -> Certificate:
+    """A publisher's or an authority's certificate with its key (PEM), checked; Refused (rule `tls`).
+
+    *now* None: one that was taken before, and may have expired since. Its clients are told by their own.
+    """
     wanted = tuple(names)
     if len(chain) + len(key) > MAX_PEM:
         raise Refused("certificate and key are too large", rule="tls")
     try:
         certificates = x509.load_pem_x509_certificates(chain)
         private = serialization.load_pem_private_key(key, None)
-    except (ValueError, TypeError) as bad:
+    except (ValueError, TypeError, UnsupportedAlgorithm) as bad:
         raise Refused(f"tls.crt or tls.key cannot be read: {bad}", rule="tls") from None
     if not isinstance(private, ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey):
         raise Refused("tls.key is neither an EC nor an RSA key", rule="tls")
+    _check_strength(certificates)
     leaf = certificates[0]
     if leaf.public_key() != private.public_key():
         raise Refused("tls.key is not the key of tls.crt", rule="tls")
-    if now > leaf.not_valid_after_utc:
+    if now is not None and now > leaf.not_valid_after_utc:
         raise Refused(f"tls.crt was valid until {leaf.not_valid_after_utc:%Y-%m-%d}", rule="tls")
     held = _names_of(leaf)
     for name in wanted:
@@ -99,6 +113,26 @@ def certificate_of(chain: bytes, key: bytes, names: Iterable[str], now: datetime
             raise Refused(f"tls.crt is not for {name}, but for {', '.join(sorted(held))}", rule="tls")
     pem = b"".join(certificate_pem(part) for part in certificates) + key_pem(private)
     return Certificate(pem, wanted)
+
+
+def _check_strength(chain: Sequence[x509.Certificate]) -> None:
+    """Refused unless the facade's TLS loads every certificate of the chain, at a bounded cost."""
+    if len(chain) > MAX_CHAIN:
+        raise Refused(f"tls.crt holds {len(chain)} certificates, at most {MAX_CHAIN} may be", rule="tls")
+    for number, one in enumerate(chain, start=1):
+        try:
+            public, signed = one.public_key(), one.signature_hash_algorithm
+        except (ValueError, UnsupportedAlgorithm) as bad:
+            raise Refused(f"certificate {number} of tls.crt cannot be read: {bad}", rule="tls") from None
+        good = (isinstance(public, rsa.RSAPublicKey) and public.key_size in RSA_BITS) or (
+            isinstance(public, ec.EllipticCurvePublicKey) and isinstance(public.curve, _CURVES)
+        )
+        if not good or not isinstance(signed, _HASHES):
+            raise Refused(
+                f"certificate {number} of tls.crt has a key or a signature that is not served",
+                rule="tls",
+                hint="RSA of 2048 to 4096 bits or EC (P-256, P-384, P-521), signed with SHA-2",
+            )
 
 
 def certificate_pem(certificate: x509.Certificate) -> bytes:

@@ -15,9 +15,9 @@ import trio
 
 from trustedpods.protocol.errors import LocalProtocolError, Refused
 from trustedpods.provider.core.traffic import PodAddress, SlotStats
+from trustedpods.provider.exposure.service_keys import by_pod
 from trustedpods.provider.facade import slots
 from trustedpods.provider.facade.certificates import Certificate
-from trustedpods.provider.facade.exposure import by_pod
 from trustedpods.provider.facade.haproxy import maps, servers
 from trustedpods.provider.facade.haproxy.config import backend_name, slot_of
 from trustedpods.provider.facade.haproxy.files import read_file, replace_file
@@ -205,7 +205,7 @@ class Facade:
         async with self._lock:
             want = self._wants.get(slot)
             if want is None:
-                raise Refused(f"nothing is published in slot {slot}", rule="slots")
+                raise Refused(f"nothing is published in slot {slot}", rule="unpublished")
             self._wants[slot] = replace(want, pods=tuple(pods), draining=tuple(draining))
             self._adopted.discard(slot)
             await self._apply(slot)

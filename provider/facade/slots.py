@@ -120,7 +120,8 @@ def assign(
 ) -> tuple[SlotTable, int]:
     """Give *label* a slot: the one it has, if it carries the protocol, or a free one.
 
-    Raises Refused when no slot is free (rule `slots`) or a route is another's (rule `host-taken`).
+    Raises Refused when no slot is free (rule `capacity-services`), or when a route is another's (rule
+    `host-taken`).
     """
     for host in (label, *hosts):
         check_route(host)
@@ -209,4 +210,4 @@ def _free_slot(table: SlotTable, protocol: SlotProtocol) -> int:
         if slot not in used:
             return slot
     number = len(table.pools.slots(protocol))
-    raise Refused(f"all {number} slots of the facade for {protocol} are taken", rule="slots")
+    raise Refused(f"all {number} services of {protocol} that fit here are taken", rule="capacity-services")

@@ -19,14 +19,14 @@ from trustedpods.provider.core.admission import check_channel
 from trustedpods.provider.core.lifecycle import LifecycleEvent
 from trustedpods.provider.core.pod import ChannelFact, PodRecord
 from trustedpods.provider.doors import Doors
+from trustedpods.provider.exposure.exposure import Site
 from trustedpods.provider.facade.activator.wake import WakeAddress
-from trustedpods.provider.facade.exposure import Exposure
-from trustedpods.provider.facade.pools import SlotProtocol
 from trustedpods.provider.lifecycle.images import ImageImport, pull_references
 from trustedpods.provider.pods.bundles import Bundles, OpenBundle
 from trustedpods.provider.pods.progress import ProgressFeeds
 from trustedpods.provider.pods.records import Pods
 from trustedpods.provider.serving.autoscaler import Autoscaler
+from trustedpods.provider.serving.slots import exposures_of, port_of
 
 BLOBS_WITHIN_S = 24 * 3600
 """How long an accepted pod may take to send its images."""
@@ -174,7 +174,8 @@ class ProvisioningSteps:
         await self._apply(record, opened, record.namespace)
         await self._meter.hold(record)
         pod_scaler = await self._autoscaler.publish(record, opened)
-        record = await self._pods.change(record.channel, slot=pod_scaler.published.slot)
+        exposures = exposures_of(self._doors, record, opened)
+        record = await self._pods.change(record.channel, exposures=exposures)
         self._progress.tell(record.channel, "start", "starting one replica to prove that it runs")
         answer = await pod_scaler.wake()
         if not isinstance(answer, WakeAddress):
@@ -198,7 +199,7 @@ class ProvisioningSteps:
             return False
         known = {part.label: part.protocol for part in before.exposures(record.label, self._doors.config)}
         parts = opened.exposures(record.label, self._doors.config)
-        return all(known.get(part.label, part.protocol) is part.protocol for part in parts)
+        return all(known.get(part.label, part.protocol) == part.protocol for part in parts)
 
     async def _start_beside(self, record: PodRecord, opened: OpenBundle) -> LifecycleEvent:
         """Prove the newer version in a namespace of its own, and only then send requests there.
@@ -213,14 +214,14 @@ class ProvisioningSteps:
         self._progress.tell(record.channel, "start", text)
         try:
             await self._autoscaler.prove(record, opened, namespace)
-            pod_scaler = await self._autoscaler.take_over(record, opened, namespace)
+            await self._autoscaler.take_over(record, opened, namespace)
         except Refused:
             await self.discard_other(record)
             raise
         await self._meter.hold(record)
         record = await self._pods.change(
             record.channel,
-            slot=pod_scaler.published.slot,
+            exposures=exposures_of(self._doors, record, opened),
             namespace=namespace,
             other=record.namespace,
             previous=None,
@@ -255,7 +256,17 @@ class ProvisioningSteps:
             ingress_from=tuple(self._doors.config.cluster.ingress_from),
             closed_networks=self._doors.config.cluster.closed_networks,
         )
-        await self._doors.cluster.apply(objects(life))
+        made = objects(life)
+        kept = {(part["kind"], part["metadata"]["name"]) for part in made} | self._volumes_before(record)
+        await self._doors.cluster.prune(namespace, kept)  # first: what is left over takes of the quota
+        await self._doors.cluster.apply(made)
+
+    def _volumes_before(self, record: PodRecord) -> set[tuple[str, str]]:
+        """Data of the version to which an update that fails goes back."""
+        if record.previous is None:
+            return set()
+        volumes = self._bundles.open_stored(record.previous).volumes
+        return {("PersistentVolumeClaim", name) for name in volumes}
 
     async def restate(self, record: PodRecord) -> SignedStatement:
         """A statement for the record's present generation."""
@@ -277,26 +288,12 @@ class ProvisioningSteps:
         return sign_statement(self._doors.keys.reply, statement)
 
     def _endpoints(self, record: PodRecord, opened: OpenBundle) -> list[Endpoint]:
-        """Where each service is reached; the facade has given its slots before."""
-        config, found = self._doors.config, []
-        for part in opened.exposures(record.label, config):
-            urls = [f"http://{_with_suffix(route, config.identity.url_suffix)}/" for route in part.routes]
-            if config.facade.tls_binds:
-                secure = [route for route in part.routes if _has_certificate(part, route)]
-                urls += [f"https://{_with_suffix(route, config.facade.https_suffix)}/" for route in secure]
-            slot = self._doors.facade.slot_of(part.label)
-            if part.protocol is SlotProtocol.TCP and slot is not None:
-                urls = [f"tcp://{record.label}.{config.identity.domain}:{config.facade.tcp_port(slot)}"]
-            found += [Endpoint(service=part.service, port=part.service_port, url=url) for url in urls]
-        return found
-
-
-def _has_certificate(part: Exposure, route: str) -> bool:
-    """The provider's own is for hosts of its domain."""
-    return part.tls_secret is not None or route.partition("/")[0] not in part.own_hosts
-
-
-def _with_suffix(route: str, suffix: str) -> str:
-    """The suffix follows the host, before a path."""
-    host, slash, path = route.partition("/")
-    return f"{host}{suffix}{slash}{path}"
+        """Where each service is reached; whatever gives ports has given them before."""
+        config = self._doors.config
+        https = config.facade.https_suffix if config.facade.tls_binds else None
+        site = Site(f"{record.label}.{config.identity.domain}", config.identity.url_suffix, https)
+        return [
+            Endpoint(service=one.service, port=one.service_port, url=url)
+            for one in opened.exposures(record.label, config)
+            for url in one.urls(site, port_of(self._doors, one))
+        ]

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 import trio
 
 from trustedpods.contracts.records import Channel
-from trustedpods.contracts.terms import Terms, due
+from trustedpods.contracts.terms import Terms
 from trustedpods.protocol.errors import (
     InsufficientFunds,
     NetworkFailure,
@@ -20,13 +20,14 @@ from trustedpods.protocol.errors import (
     TrustedPodsError,
 )
 from trustedpods.protocol.ids import ChannelId
-from trustedpods.protocol.units import TokenUnits, UnixSeconds, Usage
+from trustedpods.protocol.units import UnixSeconds
 from trustedpods.provider.billing.channel_watch import departure_of
-from trustedpods.provider.core import funds, metering
+from trustedpods.provider.core import funds
 from trustedpods.provider.core.admission import check_channel
 from trustedpods.provider.core.pod import WORKING, ChannelFact, Phase, PodRecord
 from trustedpods.provider.core.reconcile import Decision, OperatorTimes, PodFacts, Read, decide
 from trustedpods.provider.doors import Doors
+from trustedpods.provider.lifecycle.pod_money import PodMoney, money_of
 from trustedpods.provider.lifecycle.recovery import Recovery
 from trustedpods.provider.lifecycle.workers import PodWorkers
 from trustedpods.provider.pods.bundles import Bundles
@@ -50,19 +51,6 @@ LEDGERS_AT_ONCE = 100
 
 ABSENT_LOOKS = 2
 """A channel must be seen to be absent in so many looks (and in enough blocks) to be gone."""
-
-
-@dataclass
-class PodMoney:
-    """What was known of a pod's money at one time, and when to look again."""
-
-    runway_s: int | None
-    next_look: UnixSeconds
-    replicas: int
-    left: int
-    revivable: bool
-    accrued: int
-    at: UnixSeconds
 
 
 @dataclass
@@ -131,20 +119,22 @@ class Reconciler:
             self._workers.ensure(record.channel)
         standing = {record.channel for record in records}
         self._money = {channel: money for channel, money in self._money.items() if channel in standing}
-        resting = [record for record in records if record.phase not in WORKING]
-        if not resting:
+        looked_at = [record for record in records if record.phase not in WORKING or record.waits_for_others]
+        if not looked_at:
             return
-        chain_read = await self._read_chain(resting)
+        chain_read = await self._read_chain(looked_at)
         await self._read_namespaces()
         try:
-            await self._look_at_all_money(resting)
+            await self._look_at_all_money(looked_at)
         except StoreFailure as error:
             _log.warning("money is reckoned from what was known: %s", error)
-        for record in resting:
+        for record in looked_at:
             try:
                 await self._one(record, chain_read=chain_read)
             except TrustedPodsError as error:
                 _log.warning("%s: %s", record.label, error)
+            except Exception:  # noqa: BLE001 - a bug met by one pod must not end the others' care
+                _log.exception("%s: it could not be looked at", record.label)
 
     # ---- reading -----------------------------------------------------------------------------
 
@@ -164,24 +154,30 @@ class Reconciler:
         self._chain.channels = dict(zip(ids, channels, strict=True))
         taken_over: dict[ChannelId, Channel] = {}
         for record, channel in zip(records, channels, strict=True):
-            if channel is None:
-                first, looks = self._chain.absent_since.get(record.channel, (head.number, 0))
-                self._chain.absent_since[record.channel] = (first, looks + 1)
-                continue
-            self._chain.absent_since.pop(record.channel, None)
-            latest = self._pods.get(record.channel) or record
-            if (
-                latest.chain != ChannelFact.of(channel)
-                or self._chain.taken_over.get(record.channel) != channel
-            ):
-                known = self._chain.departed.get(record.channel)
-                if known is None or known.seen != channel:
-                    await self._recovery.compare(latest, channel)
-                if not await self._take_over(latest, channel):
-                    continue
-            self._chain.departed.pop(record.channel, None)
-            taken_over[record.channel] = channel
+            try:
+                if channel is None:
+                    first, looks = self._chain.absent_since.get(record.channel, (head.number, 0))
+                    self._chain.absent_since[record.channel] = (first, looks + 1)
+                elif await self._compared(self._pods.get(record.channel) or record, channel):
+                    taken_over[record.channel] = channel
+            except TrustedPodsError as error:
+                _log.warning("%s: what its channel shows cannot be kept: %s", record.label, error)
+            except Exception:  # noqa: BLE001 - as in `look`
+                _log.exception("%s: its channel could not be looked at", record.label)
         self._chain.taken_over = taken_over
+        return True
+
+    async def _compared(self, record: PodRecord, channel: Channel) -> bool:
+        """Whether the record holds what its channel shows, which is still the one that was agreed."""
+        self._chain.absent_since.pop(record.channel, None)
+        same = record.chain == ChannelFact.of(channel)
+        if not same or self._chain.taken_over.get(record.channel) != channel:
+            known = self._chain.departed.get(record.channel)
+            if known is None or known.seen != channel:
+                await self._recovery.compare(record, channel)
+            if not await self._take_over(record, channel):
+                return False
+        self._chain.departed.pop(record.channel, None)
         return True
 
     async def _take_over(self, record: PodRecord, channel: Channel) -> bool:
@@ -246,7 +242,9 @@ class Reconciler:
         latest = self._pods.get(record.channel)
         if latest is None or latest.phase is not record.phase:
             return
-        if latest.other is not None:  # a failure or a kill kept it from being taken away
+        if (
+            latest.other is not None and latest.phase not in WORKING
+        ):  # a failure or a kill kept it from being taken away
             await self._autoscaler.discard(latest, latest.other)
             latest = await self._pods.change(latest.channel, other=None)
         money = await self._look_at_money(latest)
@@ -290,13 +288,15 @@ class Reconciler:
 
     async def _carry_out(self, record: PodRecord, decision: Decision) -> None:
         if decision.event is not None:
+            await self._workers.give_up(record.channel, decision.reason)
             await self._pods.step(record.channel, decision.event, decision.reason)
+            self._workers.ensure(record.channel)
             self._money.pop(record.channel, None)
         for command in decision.commands:
             await self._pods.run(record, command)
 
     async def _warn(self, record: PodRecord, money: PodMoney | None) -> None:
-        if record.phase is not Phase.SERVING or money is None:
+        if not record.live or money is None:
             return
         near = funds.must_warn(money.runway_s, self._doors.config.terms.warn_before_s)
         if near and not record.warned:
@@ -326,7 +326,8 @@ class Reconciler:
                 record = self._pods.get(channel)
                 if record is not None and record.terms is not None and record.chain == wanted[channel]:
                     replicas, _ = self._autoscaler.replicas_of(record)
-                    self._money[channel] = self._money_of(record, wanted[channel], replicas, book)
+                    now, grace_s = self._doors.now(), self._doors.config.terms.grace_s
+                    self._money[channel] = money_of(record, wanted[channel], replicas, book, now, grace_s)
 
     def _known_money(self, record: PodRecord) -> PodMoney | None:
         """What was computed last, while it still holds."""
@@ -360,29 +361,4 @@ class Reconciler:
     async def count(self, record: PodRecord, fact: ChannelFact, replicas: int) -> PodMoney:
         """What the pod has, owes and burns now."""
         book = await self._doors.store.read(ledger.load_ledger, record.channel, fact.up_to)
-        return self._money_of(record, fact, replicas, book)
-
-    def _money_of(
-        self, record: PodRecord, fact: ChannelFact, replicas: int, book: metering.Ledger
-    ) -> PodMoney:
-        now, prices = self._doors.now(), Terms.unpack(record.terms or 0).prices
-        accrued = due(metering.usage(book, fact.up_to, max(now, fact.up_to)), prices)
-        rate = metering.rate(book, now)
-        kept, least = metering.held(book, now), max(1, record.scaling.min_replicas)
-        reserve = funds.reserve(kept, self._doors.config.terms.grace_s, prices)
-        held = funds.Funds(left=fact.left, accrued=accrued, reserve=reserve)
-        runway = funds.runway(held, rate, prices)
-        awake = Usage(
-            cpu_core_ms=record.size.cpu_milli * least,
-            memory_mib_s=record.size.memory_mib * least,
-            storage_mib_s=kept + record.size.scratch_mib * least,
-        )
-        return PodMoney(
-            runway_s=runway,
-            next_look=funds.next_check(runway, now),
-            replicas=replicas,
-            left=TokenUnits(fact.left),
-            revivable=funds.may_revive(held, awake, prices),
-            accrued=accrued,
-            at=now,
-        )
+        return money_of(record, fact, replicas, book, self._doors.now(), self._doors.config.terms.grace_s)

@@ -78,6 +78,13 @@ class PodWorkers:
             scope.cancel()
             await ended.wait()
 
+    async def give_up(self, channel: ChannelId, reason: str) -> None:
+        """As `stop`, because of what others did: whoever follows the work is told why it ends."""
+        if channel in self._tasks:
+            await self.stop(channel)
+            hint = "once the pod may run again, deploy again"
+            self._progress.close(channel, Refused(reason, rule="given-up", hint=hint))
+
     async def _carry(self, channel: ChannelId, scope: trio.CancelScope, ended: trio.Event) -> None:
         try:
             with scope:

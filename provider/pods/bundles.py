@@ -24,8 +24,9 @@ from trustedpods.provider.core.egress import openings
 from trustedpods.provider.core.pod import PodRecord, PodSize, Scaling
 from trustedpods.provider.core.webhook_url import check_url
 from trustedpods.provider.doors import Doors
+from trustedpods.provider.exposure.exposure import Exposure, FacadeExposure
+from trustedpods.provider.exposure.plan import plan, through_facade
 from trustedpods.provider.facade.certificates import Certificate, certificate_of, utc
-from trustedpods.provider.facade.exposure import Exposure, exposures
 
 MAX_OPEN_BYTES = 16 * MIB
 """Sealed size of the bundles whose plaintext is kept in memory: thousands of usual pods. A bundle that is
@@ -71,20 +72,34 @@ class OpenBundle:
         """Files of each secret volume."""
         return {secret.name: dict(secret.files) for secret in self.bundle.secrets}
 
+    @property
+    def volumes(self) -> dict[str, int]:
+        """MiB of each persistent volume by its name."""
+        return {one.name: one.persistent.size for one in self.manifest.spec.volumes if one.persistent}
+
     def image_of(self, container: str) -> ImageRef:
         """The image of a container."""
         return next(image for image in self.bundle.images if image.name == container)
 
-    def exposures(self, label: str, config: ProviderConfig) -> tuple[Exposure, ...]:
-        """Everything that the facade serves of the pod."""
-        return exposures(self.manifest, label, config.identity.domain, config.facade.most)
+    def services(self, label: str, config: ProviderConfig) -> tuple[Exposure, ...]:
+        """Every service of the pod, and how it is exposed."""
+        return plan(self.manifest, label, config.identity.domain)
 
-    def certificate(self, part: Exposure, now: UnixSeconds) -> Certificate | None:
-        """The service's own certificate, out of its secret; Refused (rule `tls`) when it is not sound."""
+    def exposures(self, label: str, config: ProviderConfig) -> tuple[FacadeExposure, ...]:
+        """Everything that the facade serves of the pod."""
+        return through_facade(self.services(label, config))
+
+    def certificate(self, part: FacadeExposure, now: UnixSeconds | None) -> Certificate | None:
+        """The service's own certificate, out of its secret; Refused (rule `tls`) when it is not sound.
+
+        It may have expired where *now* is None: a pod that was let in goes on.
+        """
         if part.tls_secret is None:
             return None
         files = self.secrets[part.tls_secret]
-        return certificate_of(files["tls.crt"], files["tls.key"], part.own_hosts, utc(now))
+        return certificate_of(
+            files["tls.crt"], files["tls.key"], part.own_hosts, None if now is None else utc(now)
+        )
 
     @property
     def ask(self) -> AdmitBody:
@@ -97,7 +112,9 @@ class OpenBundle:
             scratch_mib=self.size.scratch_mib,
             max_replicas=self.manifest.spec.scale.max,
             services={service.name: service.protocol for service in self.manifest.exposed_services},
-            hosts=[host for service in self.manifest.spec.services for host in service.hosts],
+            hosts=list(
+                dict.fromkeys(host for service in self.manifest.spec.services for host in service.hosts)
+            ),
         )
 
 
@@ -144,8 +161,6 @@ def check_bundle(opened: OpenBundle, offer: Offer, request: OpenedRequest) -> No
     """What this provider cannot serve is refused before anything is stored."""
     spec = opened.manifest.spec
     check_class(spec.trust, offer)
-    if not opened.manifest.exposed_services:
-        raise Refused("no service is exposed as http or tcp: nothing would wake the pod", rule="services")
     for service in opened.manifest.exposed_services:
         check_hosts(service.hosts, host_label(request.ref.channel), offer.domain)
     openings(spec.network, offer.egress_closed)

@@ -120,6 +120,9 @@ class Pods:
                     await self._doors.store.write(pods.save, self._records[channel])
                 except StoreFailure:
                     return
+                except Exception:  # noqa: BLE001 - a record that no books take must not keep the others out
+                    _log.exception("%s: its record cannot be written", host_label(channel))
+                    continue
                 self._unwritten.discard(channel)
 
     async def forget(self, channel: ChannelId) -> None:
@@ -149,7 +152,7 @@ class Pods:
         return record
 
     async def change(self, channel: ChannelId, **fields: object) -> PodRecord:
-        """Change fields that are not part of a step (what the chain said, the slot, marks)."""
+        """Change fields that are not part of a step (what the chain said, exposures, marks)."""
         async with self._changing:
             record = replace(self._known(channel), **fields)  # type: ignore[arg-type]
             if record != self._records[channel]:

@@ -2,6 +2,7 @@
 """`blob`: sealed chunks onto the spool, from where an earlier stream stopped."""
 
 from collections.abc import Callable
+from functools import partial
 
 import trio
 
@@ -11,7 +12,7 @@ from trustedpods.protocol.messages.bundle import BlobAck, BlobBody, BlobRef
 from trustedpods.protocol.sealing.blobs import SEALED_CHUNK_SIZE, chunk_count
 from trustedpods.provider.admission.rights import CommandRights
 from trustedpods.provider.core.disk import DiskState
-from trustedpods.provider.core.pod import ENDED, Phase
+from trustedpods.provider.core.pod import ENDED, Phase, PodRecord
 from trustedpods.provider.lifecycle.provisioning import ProvisioningSteps
 from trustedpods.provider.pods.bundles import Bundles
 from trustedpods.provider.server.conversations import Request
@@ -55,9 +56,20 @@ class Uploads:
         self._check_room()
         async with self._store.writer(publisher, blob) as writer:
             await request.replies.send(BlobAck(chunks=writer.chunks))
-            await _take(request.replies, writer, total, self._check_room)
+            await _take(request.replies, writer, total, partial(self._check_wanted, request))
         self._provisioning_steps.blob_arrived()
         await request.replies.send(BlobAck(chunks=total), final=True)
+
+    def _check_wanted(self, request: Request) -> None:
+        """Chunks are taken for as long as the pod is there to use them."""
+        self._check_room()
+        self._standing(request)
+
+    def _standing(self, request: Request) -> PodRecord:
+        record = self._rights.commanded_pod(request.opened)
+        if record.phase in ENDED or record.phase is Phase.REMOVING:
+            raise Refused(f"the pod is {record.phase}: {record.reason}", rule="phase")
+        return record
 
     def _check_room(self) -> None:
         """What is left on a full disk is not for uploads."""
@@ -67,9 +79,7 @@ class Uploads:
     def _wanted(self, request: Request) -> BlobRef:
         """Only blobs of a bundle that was accepted, exactly as it announced them."""
         body = decode(request.opened.body, BlobBody)
-        record = self._rights.commanded_pod(request.opened)
-        if record.phase in ENDED or record.phase is Phase.REMOVING:
-            raise Refused(f"the pod is {record.phase}: {record.reason}", rule="phase")
+        record = self._standing(request)
         announced = self._bundles.open(record).blobs.get(body.blob.blob_id)
         if announced != body.blob:
             raise Refused("this blob is not in the pod's bundle", rule="blob-unknown")

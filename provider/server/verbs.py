@@ -81,6 +81,7 @@ class Verbs:
             claimed=claimed,
             accrued=accrued,
             runway_s=runway,
+            services={name: one.expose for name, one in record.exposures.items()},
             up_to=0 if fact is None else fact.up_to,
             unlock_at=0 if fact is None else fact.unlock_at,
             events=await self._doors.store.read(history.events, record.channel),
@@ -98,7 +99,13 @@ class Verbs:
     async def _circumstances(self, record: PodRecord) -> str:
         """What holds a pod back, and what keeps it awake, in words."""
         awake = await awake_by(self._doors.facade, self._autoscaler, record)
-        told = (self._autoscaler.start_told(record), self._autoscaler.cap_told(record), awake)
+        scaler = self._autoscaler
+        told = (
+            scaler.unpublished_told(record) if record.phase is Phase.SERVING else "",
+            scaler.start_told(record),
+            scaler.cap_told(record),
+            awake,
+        )
         return "; ".join(filter(None, told))
 
     async def usage(self, request: Request) -> None:

@@ -16,9 +16,9 @@ from trustedpods.provider.core.pod import Phase, PodRecord
 from trustedpods.provider.core.scaler import scaler, types
 from trustedpods.provider.core.traffic import combine
 from trustedpods.provider.doors import Doors
+from trustedpods.provider.exposure.service_keys import pod_of
 from trustedpods.provider.facade import readiness
 from trustedpods.provider.facade.activator.wake import WakeAddress, WakeAnswer, WakeRefusal
-from trustedpods.provider.facade.exposure import pod_of
 from trustedpods.provider.pods.bundles import Bundles, OpenBundle
 from trustedpods.provider.pods.records import Pods
 from trustedpods.provider.serving import failures, version_switch
@@ -59,6 +59,7 @@ class Autoscaler:
         self._pod_scalers: dict[ChannelId, PodScaler] = {}
         self._facade_sync = FacadeSync(doors, self._pod_scalers)
         self._labels: dict[str, PodScaler] = {}
+        self._unpublished: dict[ChannelId, str] = {}
         self._logs, self._starts = LogKeeper(doors, pods), failures.StartHistory(pods)
         self._replicas = ReplicaWatch(doors, meter, self._logs, self._labels.get)
         self._nursery: trio.Nursery | None = None
@@ -136,6 +137,7 @@ class Autoscaler:
             found = await give_slots(self._doors, self._meter, [(record, opened)])
             services = found[record.channel]
             if isinstance(services, TrustedPodsError):
+                self._unpublished[record.channel] = services.what
                 raise services
             known = self._pod_scalers.get(record.channel)
             if known is not None and known.published.namespace == record.namespace:
@@ -162,10 +164,16 @@ class Autoscaler:
         return limits_of(self._doors, self._bundles, record, stopped)
 
     def cap_raised(self, record: PodRecord) -> None:
-        """The channel has a higher cap: the pod may grow further."""
+        """The channel has a higher cap: the version that runs may grow further."""
         pod_scaler = self._pod_scalers.get(record.channel)
         if pod_scaler is not None:
-            pod_scaler.feed(scaler.LimitsSet(self._limits(record, pod_scaler.state.limits.stopped)))
+            proven = self._proven(record)[0] if record.waits_for_others else record
+            pod_scaler.feed(scaler.LimitsSet(self._limits(proven, pod_scaler.state.limits.stopped)))
+
+    def unpublished_told(self, record: PodRecord) -> str:
+        """Why the facade does not serve a pod that should be served, in words; empty if it does."""
+        reason = self._unpublished.get(record.channel)
+        return "" if reason is None or record.channel in self._pod_scalers else f"not served now: {reason}"
 
     def cap_told(self, record: PodRecord) -> str:
         """That the channel's cap holds the pod back, in words; empty if it does not."""
@@ -313,6 +321,7 @@ class Autoscaler:
     ) -> None:
         if isinstance(services, TrustedPodsError):
             _log.warning("%s: not published after the start: %s", record.label, services)
+            self._unpublished[record.channel] = services.what
             return
         pod_scaler = self._make(record, opened, services, replicas)
         if not replicas:
@@ -324,6 +333,7 @@ class Autoscaler:
     def _adopt(self, pod_scaler: PodScaler) -> PodScaler:
         assert self._nursery is not None
         self._pod_scalers[pod_scaler.published.channel] = pod_scaler
+        self._unpublished.pop(pod_scaler.published.channel, None)
         self._labels[pod_scaler.published.label] = pod_scaler
         pod_scaler.stepped, pod_scaler.leave = self._starts.stepped, self._logs.before_end
         self._nursery.start_soon(pod_scaler.run)
@@ -347,8 +357,6 @@ class Autoscaler:
 
     async def _read_traffic(self, pod_scalers: list[PodScaler]) -> None:
         slots = {slot for pod_scaler in pod_scalers for slot in pod_scaler.published.services}
-        if not slots:
-            return
         readings = await self._doors.facade.stats(slots)
         unwritten: StoreFailure | None = None
         for pod_scaler in pod_scalers:

@@ -63,9 +63,9 @@ class FacadeSync:
             (part, m.state) for m in self._pod_scalers.values() for part in m.published.services.values()
         ]
         asleep = frozenset(part.label for part, state in parts if scaler.rests(state))
-        await self.sync(
-            FacadeState(tuple(service_spec_of(part, state.served) for part, state in parts), asleep)
-        )
+        most = self._doors.config.facade.most
+        specs = tuple(service_spec_of(part, state.served, most) for part, state in parts)
+        await self.sync(FacadeState(specs, asleep))
 
     def _take_in(self, synced: Synced) -> None:
         self._doors.metrics.answered("facade")

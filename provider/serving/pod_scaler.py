@@ -14,12 +14,15 @@ from trustedpods.provider.cluster.diagnosis import Diagnosis
 from trustedpods.provider.cluster.views import PodView
 from trustedpods.provider.core.scaler import scaler, types
 from trustedpods.provider.core.traffic import PodAddress
+from trustedpods.provider.exposure.exposure import FacadeExposure
 from trustedpods.provider.facade.activator.wake import WakeAddress, WakeAnswer, WakeRefusal
-from trustedpods.provider.facade.exposure import Exposure
 from trustedpods.provider.facade.facade import Facade
 from trustedpods.provider.facade.readiness import ContainerProbe, Tally
 
 _log = logging.getLogger(__name__)
+
+NO_PORT = 0
+"""Of replicas of a pod of which the facade serves nothing: nobody connects to them."""
 
 RETRY_S = 0.5
 """Pause before commands that failed are run again."""
@@ -31,23 +34,18 @@ SETTLE_MOST_S = 1.0
 
 @dataclass(frozen=True, slots=True)
 class PublishedPod:
-    """What the facade and the scaler need of a pod; `services` are what it serves, by slot."""
+    """What the facade and the scaler need of a pod; `services` are those that the facade serves, by slot."""
 
     channel: ChannelId
     label: str
     namespace: str
-    services: Mapping[int, Exposure]
+    services: Mapping[int, FacadeExposure]
     probes: tuple[ContainerProbe, ...]
 
     @property
-    def slot(self) -> int:
-        """The slot of the first service."""
-        return next(iter(self.services))
-
-    @property
     def port(self) -> int:
-        """The container port of the first service: what the scaler knows a replica by."""
-        return self.services[self.slot].port
+        """A container port that the facade serves: with it the scaler knows a replica."""
+        return next((service.port for service in self.services.values()), NO_PORT)
 
 
 class PodScaler:
@@ -130,7 +128,7 @@ class PodScaler:
             answer = self._waiters[done]
             service = self.published.services.get(slot) if slot is not None else None
             if isinstance(answer, WakeAddress) and service is not None:
-                return replace(answer, port=service.port, pod=self.published.slot)
+                return replace(answer, port=service.port, pod=min(self.published.services))
             return answer
         finally:
             self._waiters.pop(done, None)
@@ -261,7 +259,7 @@ class PodScaler:
         """Replicas that a new number ends."""
         return [view for view in self.views.values() if not view.over and (not count or view.name in victims)]
 
-    def serves(self, services: Mapping[int, Exposure]) -> None:
+    def serves(self, services: Mapping[int, FacadeExposure]) -> None:
         """The pod has these services now, in these slots."""
         if services != self.published.services:
             self.published = replace(self.published, services=services)

@@ -6,29 +6,35 @@ from dataclasses import replace
 
 from trustedpods.protocol.errors import NetworkFailure, TrustedPodsError
 from trustedpods.protocol.ids import ChannelId
+from trustedpods.protocol.units import MIB
 from trustedpods.provider.billing.meter import Meter
-from trustedpods.provider.core.pod import PodRecord
+from trustedpods.provider.core.pod import PodRecord, ServiceExposure
 from trustedpods.provider.core.scaler.types import Serve
 from trustedpods.provider.core.traffic import SlotStats, TrafficMark, combine, mark_of
 from trustedpods.provider.doors import Doors
-from trustedpods.provider.facade.exposure import Exposure
+from trustedpods.provider.exposure.exposure import Exposure, FacadeExposure
+from trustedpods.provider.exposure.tcp import TcpExposure
 from trustedpods.provider.facade.facade import PublishedService, UnpublishedService
-from trustedpods.provider.facade.slots import ServiceSpec
+from trustedpods.provider.facade.pools import SlotProtocol
+from trustedpods.provider.facade.slots import ServiceSpec, SlotLimits
 from trustedpods.provider.pods.bundles import OpenBundle
 
-ExposedServices = dict[int, Exposure]
-"""What a pod serves, by slot."""
+ExposedServices = dict[int, FacadeExposure]
+"""What the facade serves of a pod, by slot; nothing of a pod that only works."""
 
 
-def service_spec_of(part: Exposure, served: Serve) -> ServiceSpec:
-    """What the facade is to serve for one service, at its own port."""
+def service_spec_of(part: FacadeExposure, served: Serve, most: SlotLimits) -> ServiceSpec:
+    """What the facade is to serve for one service, at its own port; no limit is above *most*."""
+    asked = part.limits
+    body = None if asked.body_size is None else asked.body_size * MIB
+    limits = SlotLimits(asked.connections, asked.requests_per_second, body, body)
     return ServiceSpec(
         part.label,
         part.routes,
         tuple(replace(pod, port=part.port) for pod in served.pods),
         tuple(replace(pod, port=part.port) for pod in served.draining),
-        part.protocol,
-        part.limits,
+        SlotProtocol(part.protocol),
+        limits.within(most),
         part.https_only,
     )
 
@@ -42,7 +48,8 @@ async def give_slots(
     not keep the others from it; NetworkFailure when the facade cannot be reached.
     """
     parts = {record.channel: opened.exposures(record.label, doors.config) for record, opened in pods}
-    wants = [service_spec_of(part, Serve()) for mine in parts.values() for part in mine]
+    most = doors.config.facade.most
+    wants = [service_spec_of(part, Serve(), most) for mine in parts.values() for part in mine]
     given = await doors.facade.publish_all(wants)
     found: dict[ChannelId, ExposedServices | TrustedPodsError] = {}
     marks: dict[ChannelId, TrafficMark] = {}
@@ -50,33 +57,51 @@ async def give_slots(
     for record, opened in pods:
         taken = set(by_pod.get(record.label, {}).values())
         try:
-            services, mark = await _one(doors, record, opened, parts[record.channel], given, taken)
+            services, before = await _one(doors, opened, parts[record.channel], given, taken)
         except NetworkFailure:
             raise
         except TrustedPodsError as error:
             found[record.channel] = error
         else:
-            found[record.channel], marks[record.channel] = services, mark
+            found[record.channel] = services
+            if before:
+                marks[record.channel] = mark_of(combine(before))
+            else:  # slots that it had count for others now
+                await meter.end_traffic(record.channel)
     await meter.begin_traffic(marks)
     return found
 
 
 async def _one(
     doors: Doors,
-    record: PodRecord,
     opened: OpenBundle,
-    parts: Iterable[Exposure],
+    parts: Iterable[FacadeExposure],
     given: Mapping[str, PublishedService | UnpublishedService],
     taken: set[int],
-) -> tuple[ExposedServices, TrafficMark]:
+) -> tuple[ExposedServices, dict[int, SlotStats]]:
+    """The slots of one pod's services, and what those had counted before."""
     services: ExposedServices = {}
     before: dict[int, SlotStats] = {}
     for part in parts:
         one = given[part.label]
         if not isinstance(one, PublishedService):
             raise one
-        await doors.facade.certify(part.label, opened.certificate(part, doors.now()))
+        await doors.facade.certify(part.label, opened.certificate(part, None))
         services[one.slot], before[one.slot] = part, one.stats
     for slot in taken - services.keys():
         await doors.facade.withdraw(slot)
-    return services, mark_of(combine(before))
+    return services, before
+
+
+def exposures_of(doors: Doors, record: PodRecord, opened: OpenBundle) -> dict[str, ServiceExposure]:
+    """What each service of a published pod is exposed by, for its record."""
+    services = opened.services(record.label, doors.config)
+    return {one.service: ServiceExposure(one.expose, port_of(doors, one)) for one in services}
+
+
+def port_of(doors: Doors, exposure: Exposure) -> int | None:
+    """The provider's port that a service has for itself, if it is exposed by one and published."""
+    if not isinstance(exposure, TcpExposure):
+        return None
+    slot = doors.facade.slot_of(exposure.label)
+    return None if slot is None else doors.config.facade.tcp_port(slot)

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Pod records in and out of the database."""
 
+import json
+from collections.abc import Mapping
 from typing import Any
 
 from sqlalchemy import Row, delete, select
@@ -16,6 +18,7 @@ from trustedpods.provider.core.pod import (
     PodRecord,
     PodSize,
     Scaling,
+    ServiceExposure,
 )
 from trustedpods.provider.store.database import Tx
 from trustedpods.provider.store.tables import EVENTS, PODS
@@ -65,7 +68,7 @@ def _values(tx: Tx, record: PodRecord) -> dict[str, Any]:
         "request": record.request,
         "previous": record.previous,
         "namespace": record.namespace,
-        "slot": record.slot,
+        "exposures": _exposures_text(record.exposures),
         "phase": str(record.phase),
         "sealed_reason": tx.vault.seal_text(record.reason),
         "live": record.live,
@@ -104,7 +107,7 @@ def _record(tx: Tx, row: Row[Any]) -> PodRecord:
         request=row.request,
         previous=row.previous,
         namespace=row.namespace,
-        slot=row.slot,
+        exposures=_exposures(row.exposures),
         phase=Phase(row.phase),
         reason=tx.vault.open_text(row.sealed_reason),
         live=row.live,
@@ -131,6 +134,15 @@ def _statement(tx: Tx, sealed: bytes | None) -> bytes | None:
         return None
     opened = tx.vault.open(sealed)
     return LOST_STATEMENT if opened is None else opened
+
+
+def _exposures_text(exposures: Mapping[str, ServiceExposure]) -> str:
+    """JSON: for each service its word and its port."""
+    return json.dumps({service: [one.expose, one.port] for service, one in exposures.items()})
+
+
+def _exposures(text: str) -> dict[str, ServiceExposure]:
+    return {service: ServiceExposure(*fields) for service, fields in json.loads(text).items()}
 
 
 def _chain(row: Row[Any]) -> ChannelFact | None:

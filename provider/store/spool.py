@@ -10,7 +10,7 @@ keys in the sealed bundles.
 import hashlib
 import os
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Collection
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -72,7 +72,8 @@ class Spool:
         """Append to the blob from its first missing chunk.
 
         While another stream writes the same blob it waits for its turn; Refused with rule `busy` when
-        that takes too long, with rule `quota` when the announced rest would not fit.
+        that takes too long, with rule `quota` when the announced rest would not fit now. What counts is
+        what is written: announcing costs nothing, and must not take the room of all others.
         """
         path = self._path(publisher, blob)
         with trio.move_on_after(TURN_WITHIN_S):
@@ -82,14 +83,17 @@ class Spool:
             raise Refused("another stream is sending this blob", rule="busy", hint="try again in a moment")
         have = self.chunks(publisher, blob)
         rest = sealed_size(blob.size) - _length(blob, have)
-        if self._used + rest > self._quota:
-            raise Refused(
-                f"the provider's spool holds {self._used // MIB} of {self._quota // MIB} MiB", rule="quota"
-            )
+        self._check(rest)
         self._writing[path] = trio.Event()
-        self._used += rest  # announced bytes count at once, so that two uploads cannot both fit
-        before = _size(path)
-        writer = BlobWriter(path, blob, have)
+        before, counted = _size(path), 0
+
+        def count(size: int) -> None:
+            nonlocal counted
+            self._check(size)
+            self._used += size
+            counted += size
+
+        writer = BlobWriter(path, blob, have, count)
         try:
             await trio.to_thread.run_sync(writer.open)
             yield writer
@@ -99,7 +103,12 @@ class Spool:
                     await trio.to_thread.run_sync(writer.close)
             finally:
                 self._writing.pop(path).set()
-                self._used += _size(path) - before - rest
+                self._used += _size(path) - before - counted
+
+    def _check(self, more: int) -> None:
+        if self._used + more > self._quota:
+            held, most = self._used // MIB, self._quota // MIB
+            raise Refused(f"the provider's spool holds {held} of {most} MiB", rule="quota")
 
     async def read(self, publisher: Address, blob: BlobRef) -> AsyncGenerator[bytes]:
         """Plaintext of a complete blob, chunk by chunk.
@@ -163,8 +172,9 @@ class Spool:
 class BlobWriter:
     """One upload: `add` checks and writes; what `synced` counts survives a power cut."""
 
-    def __init__(self, path: Path, blob: BlobRef, have: int) -> None:
+    def __init__(self, path: Path, blob: BlobRef, have: int, count: Callable[[int], None]) -> None:
         self._path = path
+        self._count = count
         self._blob = blob
         self._fd = -1
         self._total = chunk_count(blob.size)
@@ -187,7 +197,11 @@ class BlobWriter:
             os.lseek(self._fd, 0, os.SEEK_END)
 
     async def add(self, sealed: bytes) -> None:
-        """Take the next chunk; RemoteProtocolError unless it is the one for this place."""
+        """Take the next chunk; RemoteProtocolError unless it is the one for this place.
+
+        Refused with rule `quota` where there is no room for it any more.
+        """
+        self._count(len(sealed))
         await trio.to_thread.run_sync(self._add, sealed)
 
     def _add(self, sealed: bytes) -> None:

@@ -21,7 +21,7 @@ PODS = Table(
     Column("request", LargeBinary, nullable=False),
     Column("previous", LargeBinary),
     Column("namespace", String(63), nullable=False),
-    Column("slot", Integer),
+    Column("exposures", String, nullable=False, server_default="{}"),
     Column("phase", String(32), nullable=False),
     Column("sealed_reason", LargeBinary, nullable=False),
     Column("live", Boolean, nullable=False),

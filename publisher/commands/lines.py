@@ -12,13 +12,26 @@ from trustedpods.publisher.output.terminal import table
 from trustedpods.publisher.results.attested import AttestResult
 from trustedpods.publisher.results.estimated import EstimatedOffer, EstimateResult
 from trustedpods.publisher.results.money import BalanceResult, ChannelBalance, FundResult
-from trustedpods.publisher.results.pods import AuditResult, BillResult, StatusResult, VisitedPod
+from trustedpods.publisher.results.pods import (
+    AuditResult,
+    BillResult,
+    ServiceStatus,
+    StatusResult,
+    VisitedPod,
+)
 from trustedpods.publisher.results.providers import ListedProvider, ProvidersResult, VerifiedMachine
+
+LAST_MOMENT = 253_402_300_799
+"""The end of the year 9999, behind which Python knows no dates; others may say any number."""
 
 
 def moment(unix: int | None) -> str:
-    """`2026-11-21 10:54:03Z`, or a dash."""
-    return "-" if not unix else datetime.fromtimestamp(unix, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
+    """`2026-11-21 10:54:03Z`, a dash, or the number where it is no date."""
+    if not unix:
+        return "-"
+    if not 0 < unix <= LAST_MOMENT:
+        return f"second {unix}"
+    return datetime.fromtimestamp(unix, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
 
 
 def rounded(number: str) -> str:
@@ -37,12 +50,18 @@ def status_lines(result: StatusResult) -> list[str]:
         f"replicas  {result.ready} ready of {result.replicas}, version {result.version}",
         *_failure(result.failure),
     ]
+    lines += [line for service in result.services for line in _service(service)]
     if confirmed is not None:
-        lines += [f"endpoint  {endpoint.url}" for endpoint in confirmed.endpoints]
         lines += [f"image     {name}: {digest}" for name, digest in confirmed.images.items()]
     lines += [f"money     {line}" for line in _money(result)]
     lines += [f"{moment(event.at)}  {event.reason}: {event.text}" for event in result.events]
     return lines + _others(pod)
+
+
+def _service(service: ServiceStatus) -> list[str]:
+    """A line for each address; a service that is not exposed has none, and says so."""
+    urls = service.urls or ("not reached from outside" if service.expose == "none" else "no address yet",)
+    return [f"service   {service.name} ({service.expose}): {url}" for url in urls]
 
 
 def _trust(machine: VerifiedMachine) -> str:

@@ -40,7 +40,7 @@ def admit_body(manifest: PodManifest, image_bytes: int) -> AdmitBody:
         scratch_mib=size.storage_mib,
         max_replicas=manifest.spec.scale.max,
         services={service.name: service.protocol for service in manifest.exposed_services},
-        hosts=[host for service in manifest.spec.services for host in service.hosts],
+        hosts=list(dict.fromkeys(host for service in manifest.spec.services for host in service.hosts)),
     )
 
 

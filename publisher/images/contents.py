@@ -10,6 +10,7 @@ from pathlib import Path
 from trustedpods.protocol.errors import BadInput
 from trustedpods.protocol.images.descriptors import LAYER_TYPES
 from trustedpods.protocol.images.layers import LayerFacts, LayerReader
+from trustedpods.protocol.images.links import Links
 from trustedpods.protocol.images.runnable import capable_program, check_runnable, program_line
 from trustedpods.protocol.images.stored_size import SizedImage, stored_bytes
 from trustedpods.publisher.images.kept import keep, kept
@@ -69,14 +70,25 @@ def check_start(
         check_runnable(image.config, command, args)
     except BadInput as error:
         raise BadInput(error.what, where=where, hint=error.hint) from None
+    capable = capable_files(image, facts)
+    if not capable:
+        return
     line = program_line(image.config, command, args)
-    if program := capable_program(image.config, line, capable_files(image, facts)):
+    if program := capable_program(image.config, line, capable, links_of(image)):
         raise BadInput(
             f"the image's program /{program} has file capabilities (setcap), and pods have none: "
             "it would end with 'operation not permitted'",
             where=where,
             hint=f"take them away in the image (`RUN setcap -r /{program}`), and listen above port 1024",
         )
+
+
+def links_of(image: Image) -> Links:
+    """The links of the whole image: seldom asked, so its layers are read once more."""
+    links = Links()
+    for layer in image.layers:
+        layer.verify(LayerReader(LAYER_TYPES[layer.media_type], links=links).feed)
+    return links
 
 
 def capable_files(image: Image, facts: dict[str, LayerFacts]) -> list[str]:

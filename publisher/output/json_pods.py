@@ -143,6 +143,9 @@ def _status(result: StatusResult) -> JsonObject:
         "deposit": token.number(result.deposit),
         "claimed": token.number(result.claimed),
         "accrued": token.number(result.accrued),
+        "services": [
+            {"name": one.name, "expose": one.expose, "urls": list(one.urls)} for one in result.services
+        ],
         "pod_events": [event.model_dump() for event in result.events],
         **confirmed_json(result.confirmed),
     }

@@ -87,6 +87,15 @@ class DeleteProgress(VisitProgress):
 
 
 @dataclass(frozen=True, slots=True)
+class ServiceStatus:
+    """A service of a pod: what it is exposed by, in the manifest's word, and where it is reached."""
+
+    name: str
+    expose: str
+    urls: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class StatusResult:
     """`status`: what the provider says of the pod, and what it signed (None before it first served).
 
@@ -106,6 +115,7 @@ class StatusResult:
     deposit: TokenUnits
     claimed: TokenUnits
     accrued: TokenUnits
+    services: tuple[ServiceStatus, ...]
     events: tuple[PodEvent, ...]
     confirmed: ConfirmedPod | None
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from trustedpods.contracts.records import Submission, meter_tag
 from trustedpods.protocol.errors import NetworkFailure
 from trustedpods.protocol.ids import Address, address_from_bytes
-from trustedpods.protocol.messages.usage import UsageBody, UsageLeaf, UsageReport
+from trustedpods.protocol.messages.usage import UsageLeaf
 from trustedpods.protocol.units import UnixSeconds
 from trustedpods.publisher.context import state_dir
 from trustedpods.publisher.core.audit import Finding, OnChain, UsageBounds
@@ -16,14 +16,11 @@ from trustedpods.publisher.core.cost import Shape
 from trustedpods.publisher.journal import Journal
 from trustedpods.publisher.market.locations import PodLocation
 from trustedpods.publisher.market.market import MarketAccount
-from trustedpods.publisher.market.session import Session, next_generation
+from trustedpods.publisher.market.session import Session
 from trustedpods.publisher.results.pods import AuditResult, VisitProgress
 from trustedpods.publisher.state.usage_leaves import keep_leaves, load_leaves
-from trustedpods.publisher.verbs.bill import claimed_of, events_of
+from trustedpods.publisher.verbs.bill import claimed_of, events_of, report_of
 from trustedpods.publisher.verbs.pods import visit
-
-MAX_PAGES = 64
-"""Pages of leaves that are read: far more than a pod's life has, and an end to a provider's jokes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +48,7 @@ async def examine(
 ) -> Examined:
     """The same for a provider that was attested just now, for whoever holds the session."""
     events = await events_of(account, location)
-    report = await _report(session, location, events.opened_at or UnixSeconds(0))
+    report = await report_of(session, location, events.opened_at or UnixSeconds(0))
     tag = meter_tag(address_from_bytes(session.binding.meter))
     idle_mib = session.profile.least.idle_mib
     file = account.market.file
@@ -75,19 +72,6 @@ async def examine(
     findings = check(billed, leaves, bill, chain, bounds, kept)
     keep_leaves(state_dir(), location.ref.channel, (leaf for leaf in leaves if chain.submissions[leaf.root]))
     return Examined(findings, len(leaves), bill)
-
-
-async def _report(session: Session, location: PodLocation, since: UnixSeconds) -> UsageReport:
-    """All leaves after *since*, page by page."""
-    leaves: list[UsageLeaf] = []
-    for _ in range(MAX_PAGES):
-        body = UsageBody(since=leaves[-1].up_to if leaves else since)
-        page = await session.ask("usage", location.ref, body, next_generation(), UsageReport)
-        fresh = [leaf for leaf in page.leaves if leaf.up_to > body.since]
-        if not fresh:
-            break
-        leaves += fresh
-    return UsageReport.model_construct(leaves=leaves, open_usage=page.open_usage)
 
 
 async def _submitted(account: MarketAccount, owner: Address, leaf: UsageLeaf) -> list[Submission] | None:

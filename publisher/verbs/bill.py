@@ -4,8 +4,8 @@
 from trustedpods.contracts.records import ChannelEvents
 from trustedpods.protocol.errors import NetworkFailure
 from trustedpods.protocol.ids import Address
-from trustedpods.protocol.messages.usage import UsageBody, UsageReport
-from trustedpods.protocol.units import TokenUnits
+from trustedpods.protocol.messages.usage import UsageBody, UsageLeaf, UsageReport
+from trustedpods.protocol.units import TokenUnits, UnixSeconds
 from trustedpods.publisher.core.bill import (
     Account,
     Line,
@@ -17,9 +17,12 @@ from trustedpods.publisher.core.cost import Shape
 from trustedpods.publisher.journal import Journal
 from trustedpods.publisher.market.locations import PodLocation
 from trustedpods.publisher.market.market import MarketAccount
-from trustedpods.publisher.market.session import next_generation
+from trustedpods.publisher.market.session import Session, next_generation
 from trustedpods.publisher.results.pods import BillResult, VisitProgress
 from trustedpods.publisher.verbs.pods import visit
+
+MAX_PAGES = 64
+"""Pages of leaves that are read: far more than a pod's life has, and an end to a provider's jokes."""
 
 
 async def bill(
@@ -32,8 +35,7 @@ async def bill(
     async with visit(account, name, progress, journal, ended=True) as visited:
         location = visited.location
         events = await events_of(account, location)
-        body = UsageBody(since=events.opened_at or 0)
-        report = await visited.session.ask("usage", location.ref, body, next_generation(), UsageReport)
+        report = await report_of(visited.session, location, events.opened_at or UnixSeconds(0))
     file = account.market.file
     billed = Account(file.chain_id, file.payments, location.ref.owner, location.ref.channel, location.terms)
     made = make_bill(billed, report, events.opened_at, shape)
@@ -42,6 +44,19 @@ async def bill(
     made = with_transactions(made, mined)
     problems = (*made.problems, *compare_with_chain(made, claimed))
     return BillResult(progress.visited(), made, claimed, problems)
+
+
+async def report_of(session: Session, location: PodLocation, since: UnixSeconds) -> UsageReport:
+    """All leaves after *since*, page by page."""
+    leaves: list[UsageLeaf] = []
+    for _ in range(MAX_PAGES):
+        body = UsageBody(since=leaves[-1].up_to if leaves else since)
+        page = await session.ask("usage", location.ref, body, next_generation(), UsageReport)
+        fresh = [leaf for leaf in page.leaves if leaf.up_to > body.since]
+        if not fresh:
+            break
+        leaves += fresh
+    return UsageReport.model_construct(leaves=leaves, open_usage=page.open_usage)
 
 
 async def events_of(account: MarketAccount, location: PodLocation) -> ChannelEvents:

@@ -108,6 +108,8 @@ class Delivery:
             raise
         self._keep_bundle()
         self._progress.confirmed = ConfirmedPod.of(confirmed.statement)
+        if not confirmed.statement.endpoints:
+            self._journal.event("serving", f"{name} runs; no service of it is exposed")
         for endpoint in confirmed.statement.endpoints:
             self._journal.event("serving", f"{name} serves at {endpoint.url}", url=endpoint.url)
 

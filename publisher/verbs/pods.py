@@ -5,6 +5,8 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 
+import trio
+
 from trustedpods.protocol.errors import NetworkFailure, Refused, RemoteProtocolError, TrustedPodsError
 from trustedpods.protocol.ids import CHANNEL_ID_BITS, channel_hex
 from trustedpods.protocol.messages.base import Done, Progress
@@ -25,6 +27,7 @@ from trustedpods.publisher.results.pods import (
     DeleteResult,
     LogPiece,
     LogsResult,
+    ServiceStatus,
     StatusResult,
     VisitProgress,
 )
@@ -34,6 +37,9 @@ from trustedpods.publisher.visits.visit import Mend, Visit, enter, no_bundle
 
 DELETE_TIMEOUT_S = 300.0
 """Between two events of a removal: a namespace with volumes takes its time."""
+
+DELETE_LIMIT_S = 900.0
+"""The whole of it. A provider that goes on telling steps keeps nobody from the deposit (`close`)."""
 
 
 @asynccontextmanager
@@ -90,8 +96,18 @@ async def status(
         deposit=TokenUnits(answer.deposit),
         claimed=TokenUnits(answer.claimed),
         accrued=TokenUnits(answer.accrued),
+        services=_services(answer, statement),
         events=tuple(answer.events),
         confirmed=None if statement is None else ConfirmedPod.of(statement),
+    )
+
+
+def _services(answer: PodStatus, statement: Statement | None) -> tuple[ServiceStatus, ...]:
+    """Each service with its addresses, which stand in the statement alone."""
+    ends = [] if statement is None else statement.endpoints
+    return tuple(
+        ServiceStatus(name, expose, tuple(end.url for end in ends if end.service == name))
+        for name, expose in answer.services.items()
     )
 
 
@@ -159,11 +175,18 @@ async def _life(visited: Visit) -> bytes | None:
 async def _remove(visited: Visit, generation: int, journal: Journal) -> None:
     """Ask for the removal, and follow it to its end."""
     ref, body = visited.location.ref, DeleteBody()
-    async with visited.session.converse("delete", ref, body, generation) as conversation:
-        while not conversation.finished:
-            reply = await conversation.reply(Progress, Done, timeout=DELETE_TIMEOUT_S)
-            if isinstance(reply, Progress):
-                journal.event(f"provider:{reply.step}", reply.text)
+    with trio.move_on_after(DELETE_LIMIT_S):
+        async with visited.session.converse("delete", ref, body, generation) as conversation:
+            while not conversation.finished:
+                reply = await conversation.reply(Progress, Done, timeout=DELETE_TIMEOUT_S)
+                if isinstance(reply, Progress):
+                    journal.event(f"provider:{reply.step}", reply.text)
+        return
+    raise NetworkFailure(
+        f"the provider has not removed the pod within {DELETE_LIMIT_S:.0f} s",
+        rule="timeout",
+        hint="`trustedpods close` takes the deposit back without it",
+    )
 
 
 async def _get_back(after: Aftermath, name: str, journal: Journal) -> DepositOutcome:

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager, suppress
 
 import pytest
 
-from tests.fakes.oci_images import LAYER, descriptor
+from tests.fakes.images.oci_images import LAYER, descriptor
 from tests.fakes.provider.caller import Caller, image_of, unpacked_bytes, until
 from tests.fakes.provider.world import digest_of
 from trustedpods.protocol import limits

@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
+# mypy: disable-error-code="attr-defined"
 """Somebody else answers, or stands in between: he is given a nonce, and nothing of his is believed."""
 
 import secrets
@@ -113,7 +114,7 @@ def _unfinished(frame):
 
 def _unsealed(frame):
     reply = decode(frame, SealedReply, Attested)
-    forged = Admitted(capacity={"cpu_milli": 1, "memory_mib": 1, "storage_mib": 1, "slots": 1})
+    forged = Admitted(capacity={"cpu_milli": 1, "memory_mib": 1, "storage_mib": 1, "services": {"http": 1}})
     return frame if isinstance(reply, Attested) else encode(forged)
 
 

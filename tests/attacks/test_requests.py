@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
+# mypy: disable-error-code="attr-defined"
 """Requests that were recorded, bent or invented: none commands a pod, and its publisher is served."""
 
 import secrets

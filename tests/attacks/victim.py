@@ -41,7 +41,7 @@ class Victim:
             nonce = secrets.token_bytes(32)
             assert (await caller.attest(nonce)).nonce == nonce
             left = await caller.ask("admit", ASK, Admitted)
-            assert left.capacity.slots > 0
+            assert left.capacity.services["http"] > 0
         return trio.current_time() - began
 
     @property

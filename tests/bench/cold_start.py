@@ -25,10 +25,11 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from tests.bench.market import EXAMPLES, IMAGES, trustedpods
+from tests.bench.market import IMAGES, trustedpods
 from tests.bench.parts.node import Api, Events, ask, dial, watching
 from tests.bench.parts.peers import Peer, nginx, peer
 from tests.live.localnet_fixture import LiveLocalnet, localnet
+from tests.paths import EXAMPLES
 from trustedpods.localnet.settings import Knobs
 
 PORT = 8080

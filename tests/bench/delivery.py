@@ -27,7 +27,7 @@ import trio
 
 from tests.attacks.victim import Victim, victim_in
 from tests.bench.net_throughput import send_bare, serve_bare, server
-from tests.fakes.oci_images import ImageFiles
+from tests.fakes.images.oci_images import ImageFiles
 from tests.fakes.provider.caller import manifest_of
 from tests.fakes.provider.world import config_of
 from trustedpods.contracts.eip712 import address_of

@@ -26,9 +26,10 @@ from urllib.parse import urlsplit
 
 import yaml
 
-from tests.bench.market import EXAMPLES, IMAGES, pods, trustedpods
+from tests.bench.market import IMAGES, pods, trustedpods
 from tests.bench.parts.peers import Peer, nginx, peer
 from tests.live.localnet_fixture import LiveLocalnet, localnet
+from tests.paths import EXAMPLES
 from trustedpods.localnet.network import enter
 from trustedpods.localnet.settings import Knobs
 
@@ -206,7 +207,7 @@ def run(market: LiveLocalnet, folder: Path, seconds: float, cpu: str, peers: lis
 def small_requests(market: LiveLocalnet, every: list[Way], seconds: float) -> None:
     """Requests a second, and what is added to a lone one."""
     for connections in (32, 256):
-        found = rounds(every, lambda way, count=connections: wrk(market, way, count, seconds)[0])  # type: ignore[misc]
+        found = rounds(every, lambda way, count=connections: wrk(market, way, count, seconds)[0])
         row(f"requests/s, {connections} connections", found, "")
     latency(market, every, seconds)
 

@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
+# mypy: disable-error-code="attr-defined"
 """How fast a blob travels: our frames beside a bare hardened py-libp2p stream, in one run.
 
     python tests/bench/net_throughput.py [MiB] [rounds]
@@ -16,6 +17,7 @@ import sys
 import time
 from collections.abc import Awaitable, Callable
 from multiprocessing.connection import Connection as Pipe
+from multiprocessing.process import BaseProcess
 
 import trio
 
@@ -114,7 +116,7 @@ async def send_bare(address: str, size: int) -> float:
     return speed
 
 
-def server(serve: Callable[[Pipe], Awaitable[None]]) -> tuple[multiprocessing.Process, str]:
+def server(serve: Callable[[Pipe], Awaitable[None]]) -> tuple[BaseProcess, str]:
     here, there = multiprocessing.Pipe()
     process = multiprocessing.get_context("spawn").Process(target=trio.run, args=(serve, there), daemon=True)
     process.start()

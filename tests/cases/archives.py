@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Archives that a client takes, each deployed as a pod of one container, and what it then shows.
 
-Those that are refused, or differ only in how they are read, stand in tests/fakes/image_cases.py.
+Those that are refused, or differ only in how they are read, stand in tests/fakes/images/image_cases.py.
 """
 
 import gzip
@@ -10,8 +10,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.fakes.image_cases import CASES, Case, image_case
-from tests.fakes.image_parts import APP, SCRIPT, entry, tar
+from tests.fakes.images.image_cases import CASES, Case, image_case
+from tests.fakes.images.image_parts import APP, SCRIPT, entry, tar
 
 ARM_ELF = b"\x7fELF\x02\x01\x01" + bytes(9) + b"\x02\0\xb7\0" + bytes(100)
 """The head of a program for another processor: e_machine 183, as readelf calls AArch64."""

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.cases.archives import REFUSED, SHOWN
-from tests.fakes.image_cases import CASES as ARCHIVES
-from tests.fakes.image_cases import Case, bytes_of, image_case
+from tests.fakes.images.image_cases import CASES as ARCHIVES
+from tests.fakes.images.image_cases import Case, bytes_of, image_case
 from tests.manifests.cases import BASE, env, instead
 from tests.manifests.cases import CASES as MANIFESTS
 from tests.manifests.words.test_files import FILES as OTHER_KINDS
@@ -73,7 +73,7 @@ def container(name: str, port: int | None, archive: str = "app", **variables: st
         "image": f"oci-archive:{archive}.tar",
         "env": [{"name": key, "value": value} for key, value in variables.items()],
         "ports": [] if port is None else [{"containerPort": port}],
-        "resources": {"limits": {"cpu": "50m", "memory": "32Mi", "ephemeral-storage": "32Mi"}},
+        "resources": {"limits": {"cpu": "100m", "memory": "32Mi", "ephemeral-storage": "32Mi"}},
     }
 
 

@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from tests.cases.pods import DEPLOYED, PODS, Pod, write
-from tests.fakes.image_parts import PROGRAM
+from tests.fakes.images.image_parts import PROGRAM
 from trustedpods.protocol.errors import ExitCode
 from trustedpods.publisher.cli import main
 

@@ -12,7 +12,7 @@ import threading
 import time
 from calendar import timegm
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import httpx
 
@@ -71,7 +71,7 @@ class Observer:
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._follow, name="observer")
 
-    def __enter__(self) -> "Observer":
+    def __enter__(self) -> Self:
         self._thread.start()
         assert self.listed.wait(READ_LIMIT_S), "the API server did not list its pods"
         return self

@@ -8,7 +8,7 @@ import tarfile
 
 import pytest
 
-from tests.fakes.example_images import build, oci, recipes
+from tests.fakes.images.example_images import build, oci, recipes
 
 FILES = {"srv/a.txt": oci.Entry(b"a", mode=0o644, uid=7), "bin/sh": oci.Entry(link="busybox")}
 

@@ -11,13 +11,18 @@ import yaml
 
 from tests.paths import ROOT
 from trustedpods.localnet.cluster import addons
+from trustedpods.provider import termination_logs
 
 UNITS = sorted((ROOT / "deploy" / "systemd").glob("*.*"))
 NETPOL = ROOT / "deploy" / "systemd" / "trustedpods-netpol.service"
 AGENT = ROOT / "deploy" / "kube" / "netpol" / "agent" / "main.go"
 ROLE = ROOT / "deploy" / "kube" / "netpol" / "role.yaml"
 
-CAPABILITIES = {"haproxy": "CAP_NET_BIND_SERVICE", "netpol": "CAP_NET_ADMIN"}
+CAPABILITIES = {
+    "haproxy": "CAP_NET_BIND_SERVICE",
+    "netpol": "CAP_NET_ADMIN",
+    "termination-logs": "CAP_DAC_READ_SEARCH",
+}
 """What each service keeps of root's powers; the others keep nothing."""
 
 HARDENING = {
@@ -77,7 +82,16 @@ def test_a_service_has_no_more_than_it_needs(path):
 
 
 def test_there_are_the_services_of_the_operators_page():
-    assert {name_of(path) for path in SERVICES} == {"provider", "haproxy", "activator", "registry", "netpol"}
+    four = {"provider", "haproxy", "activator", "registry"}
+    assert {name_of(path) for path in SERVICES} == four | {"netpol", "termination-logs"}
+
+
+def test_termination_logs_are_cut_where_kubelets_have_their_folder():
+    has = settings(ROOT / "deploy" / "systemd" / "trustedpods-termination-logs.service")
+    (line,) = has["ExecStart"]
+    *_, module, folder = line.split()
+    assert module == termination_logs.__name__
+    assert has["ReadWritePaths"] == [folder] == ["/var/lib/kubelet"]
 
 
 def test_the_agent_is_given_every_flag_that_it_has():

@@ -6,7 +6,7 @@ when it is no longer, and stays readable until its finalizer is dropped. The att
 make it slow, full, broken or unreachable; `clock` is its time.
 """
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from itertools import count
@@ -17,10 +17,13 @@ from trustedpods.protocol.errors import Locked, NetworkFailure
 from trustedpods.protocol.units import Resources, UnixSeconds
 from trustedpods.provider.cluster.api.errors import NamespaceEnding, NotThere
 from trustedpods.provider.cluster.api.watch import PodChange
+from trustedpods.provider.cluster.applying import OPTIONAL
 from trustedpods.provider.cluster.capacity import ClusterCapacity
 from trustedpods.provider.cluster.diagnosis import Diagnosis
-from trustedpods.provider.cluster.isolation_proof import proof
+from trustedpods.provider.cluster.isolation_proof import probe_pods
 from trustedpods.provider.cluster.isolation_proof.proof import Proof
+from trustedpods.provider.cluster.isolation_proof.scratch import WritablePlace
+from trustedpods.provider.cluster.isolation_proof.users import SharedUsers
 from trustedpods.provider.cluster.objects.names import KubeObject
 from trustedpods.provider.cluster.objects.sizes import mebibytes, requested_by
 from trustedpods.provider.cluster.rollout import Rollout
@@ -87,6 +90,13 @@ class FakeCluster:
             if life.deleting:
                 raise NamespaceEnding("namespace is being terminated", rule="namespace-terminating")
             life.objects[wanted["kind"], metadata["name"]] = wanted
+
+    async def prune(self, namespace: str, kept: Collection[tuple[str, str]]) -> None:
+        await self._called("prune")
+        if namespace in self.lives:
+            held = self.lives[namespace].objects
+            for key in [key for key in held if key[0] in OPTIONAL and key not in kept]:
+                del held[key]
 
     async def scale(self, namespace: str, replicas: int) -> None:
         await self._called(f"scale {namespace} {replicas}")
@@ -301,7 +311,15 @@ class FakeCluster:
         await self._called(f"prove {image} in {namespace}")
         return Proof(True, True, self.enforces, self.enforces)
 
-    async def sweep_probes(self, older_than_s: float = proof.ABANDONED_S) -> None:
+    async def unbounded_places(self, image: str, namespace: str) -> list[WritablePlace]:
+        await self._called(f"unbounded places by {image} in {namespace}")
+        return []
+
+    async def shared_users(self, image: str, namespace: str) -> SharedUsers:
+        await self._called(f"shared users by {image} in {namespace}")
+        return SharedUsers(own_ids=False, processes=None)
+
+    async def sweep_probes(self, older_than_s: float = probe_pods.ABANDONED_S) -> None:
         await self._called(f"sweep probes older than {older_than_s:g} s")
 
     async def node_addresses(self) -> list[str]:

@@ -13,9 +13,9 @@ import trio
 
 from trustedpods.protocol.errors import LocalProtocolError, Refused, TrustedPodsError
 from trustedpods.provider.core.traffic import PodAddress, PodTraffic, SlotStats
+from trustedpods.provider.exposure.service_keys import by_pod
 from trustedpods.provider.facade import slots
 from trustedpods.provider.facade.certificates import Certificate
-from trustedpods.provider.facade.exposure import by_pod
 from trustedpods.provider.facade.facade import PublishedService, Synced, UnpublishedService
 from trustedpods.provider.facade.haproxy.sessions import Session
 from trustedpods.provider.facade.pools import Pools, SlotProtocol
@@ -146,7 +146,7 @@ class FakeFacade:
     ) -> None:
         await self._begin()
         if slot not in self.wants:
-            raise Refused(f"nothing is published in slot {slot}", rule="slots")
+            raise Refused(f"nothing is published in slot {slot}", rule="unpublished")
         self.wants[slot] = replace(self.wants[slot], pods=tuple(pods), draining=tuple(draining))
 
     async def drain(self, slot: int) -> int:

@@ -15,7 +15,7 @@ from tests.examples import examples
 from tests.fuzz.targets import TARGETS, run
 from tests.paths import ROOT
 
-SECONDS = examples(8)
+SECONDS = examples(8, few=1)
 HANG_S = 240
 """Start, the last input, and a busy machine."""
 SOAK_SECONDS = int(os.environ.get("FUZZ_SECONDS", "900"))

@@ -46,7 +46,7 @@ def kill(pid: int) -> None:
 
 def wait_for(question: object, limit_s: float = 150) -> None:
     deadline = monotonic() + limit_s
-    while not question():  # type: ignore[operator]
+    while not question():
         assert monotonic() < deadline
         sleep(0.1)
 

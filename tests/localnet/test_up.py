@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
+# mypy: disable-error-code="attr-defined"
 """A part that ends again and again ends the wait for it, with its words."""
 
 import os

@@ -122,7 +122,7 @@ MISTAKES = {
         "volumes[1]",
         "one of",
     ),
-    "no service": ("expose: http", "expose: none", 26, "spec.services", "a service with expose"),
+    "no service": ("expose: http", "expose: none", 5, "spec.scale.min", "nothing wakes this pod"),
     "service twice": (
         "  services:",
         "  services:\n    - {name: web, ports: [{port: 1}]}",

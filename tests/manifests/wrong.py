@@ -78,7 +78,27 @@ WRONG = {
         "spec.services.0.ports.0.targetPort", 8081, "no container lists port 8081"
     ),
     "host twice": wrong("spec.services", [{**_WEB, "hosts": ["a.example"] * 2}], "a.example is listed twice"),
-    "no way in": wrong("spec.services", [], "a service with expose"),
+    "nothing wakes it": wrong(
+        "spec.services", [], "give it a service with expose: http or tcp, or set scale.min"
+    ),
+    "too many hosts": wrong(
+        "spec.services",
+        [
+            {**_WEB, "name": name, "hosts": [f"{name}{number}.example" for number in range(9)]}
+            for name in ("x", "y")
+        ],
+        "18 hosts of your own; a pod has up to 16",
+    ),
+    "too many routes": wrong(
+        "spec.services",
+        [{**_WEB, "hosts": ["a.example", "b.example"], "paths": [f"/{number}" for number in range(11)]}],
+        "make 33 routes",
+    ),
+    "too long a route": wrong(
+        "spec.services",
+        [{**_WEB, "hosts": [f"{'a.' * 100}example"], "paths": [("/" + "b" * 64) * 3]}],
+        "host and path have 402 characters",
+    ),
     "one path to two": wrong(
         "spec.services",
         [{**_WEB, "name": name, "paths": ["/a"]} for name in ("x", "y")],

@@ -69,7 +69,8 @@ def _called(node: ast.expr | None) -> str:
             return name
         case ast.Attribute(attr=name):
             return name
-    return ""
+        case _:
+            return ""
 
 
 @contextmanager

@@ -9,7 +9,8 @@ import pytest
 
 from tests.examples import some
 from tests.mutation.mutants import mutants
-from tests.mutation.run import ROOT, all_mutants
+from tests.mutation.run import all_mutants
+from tests.paths import ROOT
 
 
 def test_every_check_has_a_mutant():

@@ -12,7 +12,7 @@ import pytest
 from tests.examples import examples
 from tests.networks.world import Broken, World
 from trustedpods.protocol.networks.documents import Copy, Prepare, Written
-from trustedpods.protocol.networks.leases import Attempt
+from trustedpods.protocol.networks.leases import Attempt, NotHeld
 from trustedpods.provider.core.networks import documents, leases
 from trustedpods.publisher.core.networks import locking
 from trustedpods.publisher.core.networks.copies import BeingWritten, Equal, Unequal, compare
@@ -89,7 +89,7 @@ def pending_dropped(patch: pytest.MonkeyPatch) -> None:
 
     def prepare(copy: Copy, lease: leases.Lease, asked: Prepare):
         if not leases.holds(lease, asked.attempt, asked.fence):
-            return copy, documents.NotHeld()
+            return copy, NotHeld()
         return Copy(copy.current, asked.document), Written()
 
     patch.setattr(locking, "compare", compared)
@@ -134,7 +134,7 @@ def commit_at_once(patch: pytest.MonkeyPatch) -> None:
 
     def prepare(copy: Copy, lease: leases.Lease, asked: Prepare):
         if not leases.holds(lease, asked.attempt, asked.fence):
-            return copy, documents.NotHeld()
+            return copy, NotHeld()
         return Copy(asked.document), Written()
 
     patch.setattr(documents, "prepare", prepare)

@@ -150,7 +150,7 @@ class World:
         order = list(names)
         self.dice.shuffle(order)
         left = self.dice.choice(commands)
-        client = Client(f"c{number}", tuple(order), self._clock_error(), left, None)  # type: ignore[arg-type]
+        client = Client(f"c{number}", tuple(order), self._clock_error(), left, None)
         self._begin(client)
         return client
 

@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
+# mypy: disable-error-code="attr-defined"
 """A lock belongs to an open file: to one of them, or to all that share it, until it is closed."""
 
 import os

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.fakes.chain.chain import FakeChain
-from tests.fakes.oci_images import ImageFiles
+from tests.fakes.images.oci_images import ImageFiles
 from tests.fakes.provider.peer import ProviderPeer, make_root
 from trustedpods.contracts.eip712 import address_of
 from trustedpods.protocol.sealing.requests import ChainContext, publisher_secret

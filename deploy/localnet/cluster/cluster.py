@@ -16,8 +16,13 @@ from trustedpods.localnet.processes import probes
 from trustedpods.localnet.processes.cgroups import Tree
 from trustedpods.localnet.processes.units import Part, ReadinessCheck, Step, Unit
 from trustedpods.localnet.settings import Cluster, Settings
+from trustedpods.provider import termination_logs
 
 Argv = Sequence[str | Path]
+
+_OWN_LIMITS = ("prlimit", "--nproc=unlimited")
+"""Containers inherit containerd's limits, and the kernel counts processes by user id, over all pods that name
+the same one: each pod has a bound of its own (PIDS_PER_POD), and no limit is shared."""
 
 _ETCD = "http://127.0.0.1:2379"
 _FOLDERS = ("cni", "cni-plugins", "netpol", "volumes", "etcd")
@@ -105,7 +110,9 @@ def _health(cluster: Cluster, port: int, path: str = "/healthz") -> ReadinessChe
 def _node_parts(settings: Settings, cluster: Cluster) -> list[Unit]:
     kube, socket = binaries.kube(), cluster_files.containerd_socket(cluster)
     pki = cluster.path("pki")
-    containerd: Argv = ["containerd", "--config", cluster.path("containerd.toml")]
+    containerd: Argv = [
+        *_OWN_LIMITS, "containerd", "--config", cluster.path("containerd.toml")
+    ]  # fmt: skip
     kubelet: Argv = [
         kube, "kubelet", f"--config={cluster.path('kubelet.json')}", f"--kubeconfig={pki}/node.conf",
         f"--hostname-override={cluster.name}", f"--node-ip={cluster.node_ip}",
@@ -121,6 +128,9 @@ def _node_parts(settings: Settings, cluster: Cluster) -> list[Unit]:
         _part(cluster, "kubelet", kubelet, partial(probes.node_ready, cluster), "apiserver", "images"),
         _part(cluster, "proxy", [kube, "kube-proxy", f"--config={cluster.path('proxy.json')}"],
               _health(cluster, 10256), "apiserver"),
+        _part(cluster, "termination-logs",
+              [sys.executable, "-m", termination_logs.__name__, cluster.path("kubelet")],
+              probes.always, "prepare"),
     ]  # fmt: skip
 
 

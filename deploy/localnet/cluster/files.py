@@ -155,6 +155,7 @@ def kubelet_json(cluster: Cluster, cgroup_root: str) -> str:
             "evictionHard": {
                 "memory.available": "100Mi",
                 "nodefs.available": "1%",
+                "nodefs.inodesFree": "1%",
                 "imagefs.available": "1%",
             },
             "imageGCHighThresholdPercent": 100,

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Two live pods that show whether a cluster's network keeps tenants apart, and the image they run.
+"""Live pods that show whether a cluster keeps tenants apart and bounds what they write, and their image.
 
 It proves; what follows from the proof is decided in admission.
 """

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The image of probe pods: this machine's own static busybox, and nothing else. Pure.
+"""The image of probe pods: this machine's own static busybox, and two folders. Pure.
 
 No image registry is reachable for sure, so the image is made where it is needed.
 """
@@ -14,6 +14,9 @@ from trustedpods.protocol.errors import NoContext
 
 PROGRAM = "/busybox"
 """Where the program is in the image."""
+
+VOLUME = "/data"
+"""A folder for everybody that the image declares as a volume; another one is /tmp."""
 
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 _CONFIG = "application/vnd.oci.image.config.v1+json"
@@ -44,7 +47,7 @@ def probe_image(busybox: bytes) -> ProbeImage:
         {
             "architecture": _MACHINES.get(int.from_bytes(busybox[18:20], "little"), "unknown"),
             "os": "linux",
-            "config": {"Entrypoint": [PROGRAM], "User": "65532"},
+            "config": {"Entrypoint": [PROGRAM], "User": "65532", "Volumes": {VOLUME: {}}},
             "rootfs": {"type": "layers", "diff_ids": [_digest(layer)]},
         }
     ).encode()
@@ -63,6 +66,10 @@ def _layer(program: bytes) -> bytes:
         item = tarfile.TarInfo(PROGRAM.removeprefix("/"))
         item.size, item.mode = len(program), 0o755
         tar.addfile(item, io.BytesIO(program))
+        for folder in ("/tmp", VOLUME):  # noqa: S108 - the image's
+            item = tarfile.TarInfo(folder.removeprefix("/"))
+            item.type, item.mode = tarfile.DIRTYPE, 0o1777
+            tar.addfile(item)
     return packed.getvalue()
 
 

@@ -6,28 +6,18 @@ for each direction, and the calls must stop. A cluster that stores NetworkPolici
 looks healthy in every other way.
 """
 
-import json
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 import trio
 
 from trustedpods.protocol.errors import NoContext
-from trustedpods.provider.cluster import diagnosis
 from trustedpods.provider.cluster.api.http import Api, path_of
 from trustedpods.provider.cluster.applying import apply
 from trustedpods.provider.cluster.diagnosis import read_logs
+from trustedpods.provider.cluster.isolation_proof import probe_pods
 from trustedpods.provider.cluster.isolation_proof.probe_image import PROGRAM
-from trustedpods.provider.cluster.objects.names import WORKLOAD
-
-PROBE_LABEL = "trustedpods.dev/probe"
-"""On the namespace of probe pods, so that one that was left behind is found."""
-
-START_LIMIT_S = 120.0
-"""For one probe pod: image pull and start on a node with more work than cores, and a kubelet's pause after a
-failure. Only a probe that fails waits so long."""
+from trustedpods.provider.cluster.isolation_proof.probe_pods import START_LIMIT_S, probe_pod, until
 
 CALL_LIMIT_S = 10.0
 """For a policy to take effect: enforcers need milliseconds to some seconds."""
@@ -44,10 +34,6 @@ ALIKE_CALLS = 2
 CONNECT_LIMIT_S = 30.0
 """For the probe pod's listener, which begins when its container runs already."""
 
-ABANDONED_S = 900.0
-"""Longer than the slowest proof (two starts, five waits for calls): a probe namespace this old belongs to
-nobody who still looks, and its pods have ended by themselves."""
-
 _PORT = 8080
 _LOOK_EVERY_S = 0.2
 _ANSWER_LIMIT_S = 2
@@ -55,8 +41,6 @@ _ANSWER_LIMIT_S = 2
 
 _WHOLE_LIMIT_S = 4
 """For one call and its end: a policy in its middle may swallow the end, which nc awaits for ever."""
-
-_UNPRIVILEGED = 65_532
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,25 +63,12 @@ async def prove(api: Api, image: str, namespace: str) -> Proof:
 
     NoContext, with Kubernetes' own words, when a probe pod does not start.
     """
-    await sweep(api, ABANDONED_S)
-    try:
+    async with probe_pods.namespace(api, namespace):
         return await _prove(api, image, namespace)
-    finally:
-        with trio.CancelScope(shield=True, deadline=trio.current_time() + 5):
-            await api.delete(path_of("Namespace", name=namespace))
-
-
-async def sweep(api: Api, older_than_s: float) -> None:
-    """Remove what probes left behind that were killed, if it is older than that."""
-    for found in await api.items(path_of("Namespace"), PROBE_LABEL):
-        made = datetime.fromisoformat(found["metadata"]["creationTimestamp"])
-        if (datetime.now(UTC) - made).total_seconds() > older_than_s:
-            await api.delete(path_of("Namespace", name=found["metadata"]["name"]))
 
 
 async def _prove(api: Api, image: str, namespace: str) -> Proof:
-    for made in (_namespace(namespace), _account(namespace), _listener(namespace, image)):
-        await apply(api, made)
+    await apply(api, _listener(namespace, image))
     address = await _running(api, namespace, "listener")
     here = await _connects(address)
     await apply(api, _caller(namespace, image, address))
@@ -156,16 +127,6 @@ def is_enough(waited_s: float, calls: int) -> bool:
     return waited_s > BUSY_LIMIT_S or (waited_s > CALL_LIMIT_S and calls >= LEAST_CALLS)
 
 
-async def _until(look: Callable[[], Awaitable[bool]], limit_s: float) -> bool:
-    """Look again and again; whether it came true in time."""
-    deadline = trio.current_time() + limit_s
-    while trio.current_time() < deadline:
-        if await look():
-            return True
-        await trio.sleep(_LOOK_EVERY_S)
-    return False
-
-
 async def _running(api: Api, namespace: str, name: str) -> str:
     """The pod's address, as soon as its container runs."""
     address = ""
@@ -176,16 +137,9 @@ async def _running(api: Api, namespace: str, name: str) -> str:
         address = str(status.get("podIP") or "")
         return status.get("phase") == "Running" and bool(address)
 
-    if not await _until(look, START_LIMIT_S):
-        raise NoContext(f"probe pod {name} does not start: {await _why(api, namespace, name)}")
+    if not await until(look, START_LIMIT_S):
+        raise NoContext(f"probe pod {name} does not start: {await probe_pods.why(api, namespace, name)}")
     return address
-
-
-async def _why(api: Api, namespace: str, name: str) -> str:
-    pod = await api.get(path_of("Pod", namespace, name))
-    found = diagnosis.waiting(pod)
-    lines = diagnosis.event_lines(await api.items(path_of("Event", namespace)))
-    return " ".join([found.text if found else "", *lines[-1:]]).strip() or json.dumps(pod.get("status", {}))
 
 
 async def _connects(address: str) -> bool:
@@ -200,29 +154,11 @@ async def _connects(address: str) -> bool:
         await stream.aclose()
         return True
 
-    return await _until(look, CONNECT_LIMIT_S)
-
-
-def _namespace(name: str) -> dict[str, Any]:
-    labels = {
-        PROBE_LABEL: "yes",
-        "app.kubernetes.io/managed-by": "trustedpods",
-        "pod-security.kubernetes.io/enforce": "restricted",
-    }
-    return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}}
-
-
-def _account(namespace: str) -> dict[str, Any]:
-    return {
-        "apiVersion": "v1",
-        "kind": "ServiceAccount",
-        "metadata": {"name": WORKLOAD, "namespace": namespace},
-        "automountServiceAccountToken": False,
-    }
+    return await until(look, CONNECT_LIMIT_S)
 
 
 def _listener(namespace: str, image: str) -> dict[str, Any]:
-    return _pod(namespace, "listener", image, ["nc", "-ll", "-p", str(_PORT), "-e", PROGRAM, "true"])
+    return probe_pod(namespace, "listener", image, ["nc", "-ll", "-p", str(_PORT), "-e", PROGRAM, "true"])
 
 
 def _caller(namespace: str, image: str, address: str) -> dict[str, Any]:
@@ -230,36 +166,7 @@ def _caller(namespace: str, image: str, address: str) -> dict[str, Any]:
     called = f"{PROGRAM} timeout {_WHOLE_LIMIT_S} {connect} < /dev/null 2> /dev/null"
     call = f"n=$((n+1)); if {called}; then echo $n open; else echo $n shut; fi"
     loop = f"n=0; while :; do {call}; {PROGRAM} usleep 100000; done"
-    return _pod(namespace, "caller", image, ["sh", "-c", loop])
-
-
-def _pod(namespace: str, name: str, image: str, command: list[str]) -> dict[str, Any]:
-    limits = {"cpu": "50m", "memory": "32Mi", "ephemeral-storage": "16Mi"}
-    container = {
-        "name": "probe",
-        "image": image,
-        "command": [PROGRAM, *command],
-        "resources": {"requests": limits, "limits": limits},
-        "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
-    }
-    return {
-        "apiVersion": "v1",
-        "kind": "Pod",
-        "metadata": {"name": name, "namespace": namespace, "labels": {"role": name}},
-        "spec": {
-            "serviceAccountName": WORKLOAD,
-            "automountServiceAccountToken": False,
-            "enableServiceLinks": False,
-            "terminationGracePeriodSeconds": 0,
-            "activeDeadlineSeconds": int(ABANDONED_S),
-            "securityContext": {
-                "runAsNonRoot": True,
-                "runAsUser": _UNPRIVILEGED,
-                "seccompProfile": {"type": "RuntimeDefault"},
-            },
-            "containers": [container],
-        },
-    }
+    return probe_pod(namespace, "caller", image, ["sh", "-c", loop])
 
 
 def _policy(namespace: str, direction: str, role: str) -> dict[str, Any]:

@@ -175,11 +175,14 @@ def claims_deleted() -> list[str]:
     ]
 
 
-def known_of_connection() -> list[str]:
-    """Rules of the outer frontend, once for each connection."""
+def known_of_connection(port: str) -> list[str]:
+    """Rules of the outer frontend, once for each connection.
+
+    The *port* is the name of the socket that listens; asking the kernel for it costs two system calls.
+    """
     return [
         "tcp-request session set-var(sess.from) src,concat()",
-        "tcp-request session set-var(sess.port) dst_port,concat()",
+        f"tcp-request session set-var(sess.port) {port}",
         "tcp-request session set-var(sess.proto) ssl_fc,iif(https,http)",
     ]
 

@@ -24,9 +24,10 @@ _ACTIVATOR = {
 _SOURCE = "src,ipmask(32,64)"
 """Who is counted as one: an address of IPv4, a network of IPv6: a subscriber has all its 2^64 addresses."""
 
-_KEEP_ALIVE = {"idle": "30s", "intvl": "10s", "cnt": "3"}
+_KEEP_ALIVE = {"idle": "30s", "intvl": "10s"}
 """A peer that is gone is found within two minutes: a minute after it closed its socket its kernel forgets it
-and says so to the next question (tcp_fin_timeout); one that was unplugged does not answer three of them."""
+and says so to the next question (tcp_fin_timeout); one that was unplugged does not answer nine of them,
+Linux's own number (tcp_keepalive_probes). Each setting costs every connection a system call."""
 
 PIPE_BYTES = 256 * 1024
 """Of a pipe in which the kernel carries an answer past HAProxy.
@@ -99,7 +100,9 @@ def _common_defaults(config: FacadeConfig) -> list[str]:
         # Long answers go from socket to socket in the kernel, which halves what a download costs. Not
         # `splice-auto`: what that takes for a fast stream changes all the time, and it saves little.
         "option splice-response",
-        "option dontlognull",
+        # Of requests nothing is logged. Without a format HAProxy makes a line for each, and throws it away.
+        "option dontlog-normal",
+        "log-format -",
         f"timeout connect {limits.connect_ms}ms",
         "timeout queue 30s",
         "timeout check 500ms",
@@ -139,15 +142,18 @@ def _tcp_defaults(config: FacadeConfig) -> str:
 
 
 def _web(config: FacadeConfig) -> str:
-    lines = [_bind(bind) for bind in config.binds]
-    lines += [f"{_bind(bind)} ssl crt-list {config.crt_list} alpn h2,http/1.1" for bind in config.tls_binds]
+    lines = [f"{_bind(bind)} name {bind.port}" for bind in config.binds]
+    lines += [
+        f"{_bind(bind)} name {bind.port} ssl crt-list {config.crt_list} alpn h2,http/1.1"
+        for bind in config.tls_binds
+    ]
     if config.limits.connections is not None:
         lines.append(f"maxconn {config.limits.connections}")
     lines += [
         "mode tcp",
         *unread.silenced(),
         *_sources(config),
-        *requests.known_of_connection(),
+        *requests.known_of_connection("so_name"),
         *unread.first_look(config),
         *_rules(config, first_tcp=True),
         *unread.way_around(),
@@ -165,7 +171,7 @@ def _ended(config: FacadeConfig) -> list[str]:
         *unread.silenced(),
     ]
     lines += [
-        *requests.known_of_connection(),
+        *requests.known_of_connection("dst_port,concat()"),
         *_rules(config, first_tcp=False),
         *_ways(config),
         "default_backend nowhere",

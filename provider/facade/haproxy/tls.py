@@ -6,11 +6,13 @@ A publisher's certificate is shown for the publisher's own proven hosts only, wh
 
 import re
 from collections.abc import Mapping
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import trio
 
-from trustedpods.protocol.errors import LocalProtocolError
+from trustedpods.protocol.errors import LocalProtocolError, Refused
 from trustedpods.provider.facade.certificates import Certificate
 from trustedpods.provider.facade.haproxy.config import crt_list
 from trustedpods.provider.facade.haproxy.files import read_file, replace_file
@@ -32,7 +34,10 @@ class Certificates:
 
     def known(self) -> set[str]:
         """Keys of services whose certificates are in the list."""
-        return {Path(line.split()[0]).stem for line in read_file(self._list).splitlines()} - {PROVIDER}
+        return {Path(line.split()[0]).stem for line in self._lines()} - {PROVIDER}
+
+    def _lines(self) -> list[str]:
+        return read_file(self._list).splitlines()
 
     async def put(self, key: str, certificate: Certificate) -> None:
         """Show *certificate* from now on; nothing happens when it is shown already."""
@@ -41,21 +46,40 @@ class Certificates:
         line = " ".join([str(file), *certificate.names])
         if shown.get(str(file)) == line and read_file(file).encode() == certificate.pem:
             return
+        before = self._lines(), read_file(file).encode()
         await self._write(key, certificate, line)
-        known = str(file) in await self._stored()
-        if not known:
+        try:
+            await self._load(file, certificate, line, shown.get(str(file)))
+        except Refused:
+            await self._put_back(file, *before)
+            raise
+
+    async def _load(self, file: Path, certificate: Certificate, line: str, shown: str | None) -> None:
+        if str(file) not in await self._stored():
             await self._runtime.command(f"new ssl cert {file}")
         await self._runtime.send(f"set ssl cert {file}", certificate.pem.decode())
         await self._runtime.expect(f"commit ssl cert {file}", "Success!")
-        if shown.get(str(file)) != line:
-            if str(file) in shown:
+        if shown != line:
+            if shown is not None:
                 await self._runtime.expect(f"del ssl crt-list {self._list} {file}", "deleted")
             await self._runtime.send(f"add ssl crt-list {self._list}", f"{line}\n")
+
+    async def _put_back(self, file: Path, lines: list[str], pem: bytes) -> None:
+        """What this process does not take the next one would not either, and would not start at all."""
+        await trio.to_thread.run_sync(replace_file, self._list, _text(lines))
+        if pem:
+            await trio.to_thread.run_sync(replace_file, file, pem)
+        else:
+            await trio.to_thread.run_sync(partial(file.unlink, missing_ok=True))
+        with suppress(Refused):  # there is a transaction where `set` was taken
+            await self._runtime.command(f"abort ssl cert {file}")
+        if str(file) not in await self._shown() and str(file) in await self._stored():
+            await self._runtime.command(f"del ssl cert {file}")
 
     async def drop(self, key: str) -> None:
         """Show it no more, and forget its key."""
         file = self._file(key)
-        lines = [line for line in read_file(self._list).splitlines() if line.split()[0] != str(file)]
+        lines = [line for line in self._lines() if line.split()[0] != str(file)]
         await trio.to_thread.run_sync(replace_file, self._list, _text(lines))
         if str(file) in await self._shown():
             await self._runtime.expect(f"del ssl crt-list {self._list} {file}", "deleted")
@@ -67,7 +91,7 @@ class Certificates:
         """Files first: a restart of HAProxy finds them. The key's file before the list names it."""
         file = self._file(key)
         await trio.to_thread.run_sync(replace_file, file, certificate.pem)
-        lines = [old for old in read_file(self._list).splitlines() if old.split()[0] != str(file)]
+        lines = [old for old in self._lines() if old.split()[0] != str(file)]
         lines = [line, *lines] if key == PROVIDER else [*lines, line]
         await trio.to_thread.run_sync(replace_file, self._list, _text(lines))
 

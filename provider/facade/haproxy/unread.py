@@ -25,6 +25,8 @@ HARD_LINES = pages.HEAD_LINES + 8
 A rule that counts them would cost each request more than all others that look at sizes.
 """
 
+_VERSIONED = r"^[\r\n]*[^ \r\n]+ [^ \r\n]+ HTTP/"
+
 SILENT = (400, 408, 422, 501)
 """What HAProxy would say by itself of a later request of a connection."""
 
@@ -113,17 +115,27 @@ def silenced() -> list[str]:
 
 
 def first_look(config: FacadeConfig) -> list[str]:
-    """Rules of the outer frontend, before those of HTTP; `sess.http`: its first request was read."""
-    readable = "if HTTP versioned !coded || HTTP versioned chunked"
+    """Rules of the outer frontend, before those of HTTP; `sess.http`: its first request was read.
+
+    They are asked again whenever something came. What is read the first time was there with the connection,
+    and HAProxy has not asked the kernel yet whether there is more, or an end: only later is there one to
+    see, and to ask Lua costs each connection as much as reading the request twice.
+    """
+    again = "{ var(txn.again) -m found }"
     return [
         f"tcp-request inspect-delay {config.limits.header_s}s",
         "tcp-request content accept if { var(sess.http) -m found }",
-        # HTTP/0.9 has no version; what is coded but not in chunks at last has no end.
-        r"acl versioned req.payload(0,0) -m reg '^[\r\n]*[^ \r\n]+ [^ \r\n]+ HTTP/'",
-        "acl coded req.fhdr(transfer-encoding) -m found",
+        "tcp-request content set-var(txn.again) bool(1) if { var(txn.once) -m found }",
+        "tcp-request content set-var(txn.once) bool(1)",
+        # HTTP/0.9 has no version; what is coded but not in chunks at last has no end. HAProxy parses a
+        # request anew for each question about its headers, so the usual one is looked at as it is.
+        rf"acl versioned req.payload(0,0) -m reg '{_VERSIONED}'",
+        rf"acl plain req.payload(0,0) -m reg '(?is){_VERSIONED}(?!.*\ntransfer-encoding)'",
         "acl chunked req.fhdr(transfer-encoding) -i chunked",
-        f"tcp-request content set-var(sess.http) bool(1) {readable}",
-        "tcp-request content lua.ended if { var(sess.http) -m found } !{ ssl_fc }",
+        "acl coded req.fhdr(transfer-encoding) -m found",
+        "tcp-request content set-var(sess.http) bool(1)"
+        " if HTTP plain || HTTP versioned chunked || HTTP versioned !coded",
+        f"tcp-request content lua.ended if {again} {{ var(sess.http) -m found }} !{{ ssl_fc }}",
         "tcp-request content switch-mode http if { var(sess.http) -m found } !{ var(sess.ended) -m found }",
     ]
 

@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
+# mypy: disable-error-code="attr-defined"
 """A disk that fails under the real store: SQLite says so at the statements that the test names."""
 
 import sqlite3

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 
 import trio
 
-from tests.fakes.oci_images import CONFIG, LAYER, MANIFEST, ImageFiles
+from tests.fakes.images.oci_images import CONFIG, LAYER, MANIFEST, ImageFiles
 from tests.fakes.provider.world import MARKER, config_of, digest_of
 from trustedpods.contracts.eip712 import address_of
 from trustedpods.contracts.terms import Terms

@@ -19,7 +19,7 @@ from tests.fakes.provider.world import World, digest_of
 from trustedpods.protocol.codec import encode
 from trustedpods.protocol.ids import namespace_name
 from trustedpods.provider.cluster.objects.pod_objects import PodLife, objects
-from trustedpods.provider.core.pod import ChannelFact, Phase, PodSize, Scaling
+from trustedpods.provider.core.pod import ChannelFact, Phase, PodSize, Scaling, ServiceExposure
 from trustedpods.provider.facade.pools import Pools
 from trustedpods.provider.store import Vault, ledger, open_store, pods
 
@@ -86,7 +86,7 @@ class FullWorld(World):
             namespace=namespace_name(caller.ref.channel, GENERATION),
             phase=Phase.SERVING,
             live=True,
-            slot=number,
+            exposures={"web": ServiceExposure("http")},
             size=PodSize(100, 64, 0, 1, 256),
             scaling=Scaling(0, 2, 5, 50),
             meter=self.keys.meter_address,

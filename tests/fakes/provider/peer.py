@@ -31,7 +31,7 @@ from trustedpods.protocol.messages.bundle import BlobAck, BlobBody, BlobNeed, Bu
 from trustedpods.protocol.messages.pod import Endpoint, LogLines, PodEvent, PodStatus, Statement
 from trustedpods.protocol.messages.provider import Capacity, LeastTerms, Prices, Profile
 from trustedpods.protocol.messages.rotation import RotateBody
-from trustedpods.protocol.messages.usage import UsageReport
+from trustedpods.protocol.messages.usage import UsageBody, UsageReport
 from trustedpods.protocol.net import open_host
 from trustedpods.protocol.protocol_ids import PROVIDER
 from trustedpods.protocol.sealing import hpke
@@ -196,7 +196,7 @@ class ProviderPeer:
         decode(request.body, AdmitBody)
         if "full" in self.faults:
             raise Refused("cpu: 100m wanted, 0m free", rule="capacity-cpu")
-        free = Capacity(cpu_milli=1, memory_mib=1, storage_mib=1, slots=1)
+        free = Capacity(cpu_milli=1, memory_mib=1, storage_mib=1, services={})
         await answers.send(Admitted(capacity=free), final=True)
 
     async def _rotate(self, request, answers):
@@ -318,6 +318,7 @@ class ProviderPeer:
             runway_s=self.runway,
             up_to=channel.up_to if channel else 0,
             unlock_at=0,
+            services={"web": "http"},
             events=[PodEvent(at=self.chain.now, reason="Started", text="evil \x1b[2J text")],
         )
         await answers.send(status, final=True)
@@ -327,9 +328,17 @@ class ProviderPeer:
         await answers.send(LogLines(container="hello", data=b"line two\n"), final=True)
 
     async def _usage(self, request, answers):
-        await answers.send(self.usage, final=True)
+        page = self.usage
+        if "small-pages" in self.faults:
+            since = decode(request.body, UsageBody).since
+            leaves = [leaf for leaf in page.leaves if leaf.up_to > since][:1]
+            page = page.model_copy(update={"leaves": leaves})
+        await answers.send(page, final=True)
 
     async def _delete(self, request, answers):
+        while "tells-steps-for-ever" in self.faults:
+            await answers.send(Progress(step="remove", text="nearly"))
+            await trio.sleep(POLL_S)
         if "keeps-money" not in self.faults:
             await self.chain.release(self.owner_key, [request.ref])
         self.phase = "gone"

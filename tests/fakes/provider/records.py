@@ -19,7 +19,7 @@ def pod_record(**changes):
         "request": b"sealed request",
         "previous": None,
         "namespace": "tp-p-7",
-        "slot": None,
+        "exposures": {},
         "phase": Phase.SERVING,
         "reason": "",
         "live": False,

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 import trio
 
+from tests.live.clients.daemons import silent
 from tests.live.clients.publisher import COMMANDS
 from tests.live.localnet_fixture import LiveLocalnet
 from tests.live.observers.waiting import until
@@ -29,6 +30,7 @@ pytestmark = pytest.mark.live
 AGENT = "k1/netpol"
 PARTS = {
     "keys", "tee", "chain", "cluster", "registry", "facade", "activator", "daemon", "traffic", "isolation",
+    "scratch", "users",
 }  # fmt: skip
 
 
@@ -62,18 +64,48 @@ def probes_left(market: LiveLocalnet) -> list[str]:
 @contextmanager
 def stopped_agent(market: LiveLocalnet) -> Iterator[None]:
     """The policy agent hangs while the block runs; then another one takes its place."""
-    before = market.pid(AGENT)
-    os.kill(before, signal.SIGSTOP)
+    os.kill(market.pid(AGENT), signal.SIGSTOP)
     try:
         yield
     finally:
-        os.kill(before, signal.SIGKILL)
+        _restart(market, AGENT)
+
+
+@contextmanager
+def default_volumes(market: LiveLocalnet) -> Iterator[None]:
+    """While the block runs containerd makes a folder of its own of an image's VOLUME."""
+    file = market.cluster().path("containerd.toml")
+    ours = file.read_text()
+    try:
+        replace_file(file, ours.replace("ignore_image_defined_volumes = true", "").encode())
+        assert file.read_text() != ours
+        _restart(market, "k1/containerd")
+        yield
+    finally:
+        replace_file(file, ours.encode())
+        _restart(market, "k1/containerd")
+
+
+@contextmanager
+def few_processes(market: LiveLocalnet) -> Iterator[None]:
+    """While the block runs containerd hands down a limit of processes, as where nobody lifted it."""
+    limit = ["prlimit", f"--pid={market.pid('k1/containerd')}"]
+    subprocess.run([*limit, "--nproc=2048:unlimited"], check=True)
+    try:
+        yield
+    finally:
+        subprocess.run([*limit, "--nproc=unlimited"], check=True)
+
+
+def _restart(market: LiveLocalnet, name: str) -> None:
+    before = market.pid(name)
+    os.kill(before, signal.SIGKILL)
 
     def another() -> bool:
-        part = market.parts()[AGENT]
+        part = market.parts()[name]
         return part["state"] == "ready" and part["pid"] != before
 
-    until("the supervisor started another agent", another)
+    until(f"the supervisor started {name} again", another)
 
 
 def test_all_parts_are_in_place_and_nothing_is_left(market: LiveLocalnet) -> None:
@@ -81,6 +113,18 @@ def test_all_parts_are_in_place_and_nothing_is_left(market: LiveLocalnet) -> Non
     assert found.keys() >= PARTS
     assert missing(found) == set()
     assert "apart as soon as a policy said so" in found["isolation"]["text"]
+    assert "were ended" in found["scratch"]["text"]
+    assert "no user namespaces: " in found["users"]["text"]  # containerd 1.6 has none
+    assert probes_left(market) == []
+
+
+def test_places_that_nobody_bounds_are_named(market: LiveLocalnet) -> None:
+    """As on a cluster with containerd's own settings, whose operator did not start the unit."""
+    with default_volumes(market), silent(market, "k1/termination-logs"), few_processes(market):
+        found = doctor(market, ExitCode.NO_CONTEXT)
+    assert missing(found) == {"scratch", "users"}
+    assert "may have 2048 processes together: 2 of them at their own bound" in found["users"]["text"]
+    assert "into an image's VOLUME and /dev/termination-log (" in found["scratch"]["text"]
     assert probes_left(market) == []
 
 
@@ -104,7 +148,7 @@ def test_an_agent_that_hangs_is_named(market: LiveLocalnet) -> None:
     before = probes_left(market)  # a killed doctor's image stays until the next one pushes its own
     with stopped_agent(market):
         found = doctor(market, ExitCode.NO_CONTEXT)
-    assert missing(found) == {"traffic", "isolation"}
+    assert missing(found) == {"traffic", "isolation", "scratch", "users"}
     assert "the network agent does not answer" in found["isolation"]["text"]
     assert probes_left(market) == before
 

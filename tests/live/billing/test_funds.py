@@ -171,7 +171,7 @@ def test_evict_and_drain_settle_first_and_say_why(
         assert status["phase"] == "gone"
         quiet_publisher.gone(pod.name)
         assert reason in status["reason"]
-        until("nothing is left", lambda pod=pod: not remains(quiet_market, label_of(pod.url)))  # type: ignore[misc]
+        until("nothing is left", lambda pod=pod: not remains(quiet_market, label_of(pod.url)))
         closed = bank.events(pod.channel).closed
         assert closed is not None
         refunds += closed.refund

@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
+# mypy: disable-error-code="attr-defined"
 """What is billed is what the API server's own times say, to the second, whatever happens meanwhile."""
 
 import os
@@ -9,6 +10,7 @@ from time import monotonic, sleep
 import pytest
 
 from tests.live.clients import daemons, web
+from tests.live.clients.images import with_layer
 from tests.live.clients.publisher import Deployed, Json, Publisher
 from tests.live.conftest import unique
 from tests.live.localnet_fixture import LiveLocalnet
@@ -23,6 +25,7 @@ pytestmark = pytest.mark.live
 
 LENGTHS = [pytest.param(20, id="20s"), pytest.param(60, id="60s", marks=pytest.mark.soak)]
 ASLEEP_S = 8
+ZEROS_MIB = 100
 STOPWATCH_S = 2
 """How far an outside stopwatch may be off: both times are whole seconds, and are told a moment later."""
 
@@ -187,3 +190,28 @@ def test_an_evicted_replica_is_billed_to_its_end_and_its_object_goes(
     [why] = [event["text"] for event in told["pod_events"] if event["reason"] == "replica-ended"]
     assert "Evicted" in why
     assert usage(publisher, pod)["cpu_core_ms"] == 100 * sum(served.values())
+
+
+def test_an_image_that_unpacks_a_thousandfold_is_billed_by_what_it_takes(
+    market: LiveLocalnet, publisher: Publisher, tmp_path: Path
+) -> None:
+    """Some hundred kilobytes on the way, 100 MiB on the node: admitted and billed as that."""
+    archive = publisher.folder / "bomb.tar"
+    with_layer("hello", {"zeros": bytes(ZEROS_MIB << 20)}, archive, packed=True)
+    assert archive.stat().st_size < 2 << 20
+
+    def change(spec: Json) -> None:
+        spec["containers"][0]["image"] = "oci-archive:bomb.tar"
+        spec["scale"] = {"min": 1, "max": 1}
+
+    file = publisher.manifest("hello", unique("bomb"), change)
+    pod_read = read_pod(file, tmp_path)
+    shape = shape_of(pod_read.manifest, pod_read.image_bytes)
+    assert ZEROS_MIB <= shape.storage_mib <= ZEROS_MIB + 8
+    with RunTimes(market) as times:
+        pod = publisher.deploy(file)
+        end(publisher, pod)
+        awake = sum(map(times.served, times.uids(pod.namespace)))
+    held, rest = divmod(usage(publisher, pod)["storage_mib_s"] - shape.scratch_mib * awake, shape.storage_mib)
+    assert rest == 0
+    assert held >= awake

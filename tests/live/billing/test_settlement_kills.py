@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
+# mypy: disable-error-code="attr-defined"
 """A settling process killed at its crash points, and blocks taken back under it, on a real chain.
 
 `tests/provider/billing/test_settlement.py` has every point over fakes; here are the commits of the

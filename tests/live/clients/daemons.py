@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Killing a provider's daemon, and what the supervisor makes of it."""
+"""Killing a provider's daemon, and what the supervisor makes of it; parts that hang."""
 
 import os
 import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from tests.live.localnet_fixture import LiveLocalnet
 from tests.live.observers.waiting import until
@@ -39,3 +41,14 @@ def until_back(market: LiveLocalnet, killed: int, index: int = 1) -> int:
 def restart(market: LiveLocalnet, index: int = 1) -> None:
     """Kill it and wait for the next."""
     until_back(market, kill(market, index), index)
+
+
+@contextmanager
+def silent(market: LiveLocalnet, part: str) -> Iterator[None]:
+    """A part of the localnet that takes connections and answers nothing; its supervisor sees it alive."""
+    pid = market.pid(part)
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)

@@ -16,7 +16,8 @@ import trio
 
 from tests.fakes.cluster import FakeCluster
 from tests.fakes.crash import Door, Points
-from tests.fakes.provider.world import FakeFacade, FakeRegistry, config_of
+from tests.fakes.facade import FakeFacade
+from tests.fakes.provider.world import FakeRegistry, config_of
 from trustedpods.contracts.client import Chain
 from trustedpods.contracts.records import Market
 from trustedpods.protocol.errors import NetworkFailure
@@ -48,7 +49,9 @@ class Told:
     stop_at: int | None = None
 
     def chain(self):
-        return Chain(self.rpc, Market(*self.market, FINALITY), journal=Path(self.folder) / "transactions")
+        chain_id, payments, registry, token = self.market
+        market = Market(chain_id, payments, registry, token, FINALITY)
+        return Chain(self.rpc, market, journal=Path(self.folder) / "transactions")
 
     @property
     def keys(self):

@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
+# mypy: disable-error-code="attr-defined"
 """A tenant that starts processes without end takes nothing from a neighbour of the same user id."""
 
 import pytest
@@ -18,6 +19,9 @@ while [ $i -lt {TRIED} ]; do
   i=$((i+1))
 done
 echo $i started"""
+UNDER_A_LIMIT = (
+    f"(ulimit -u {PIDS_PER_POD // 4}; sleep 0 & wait $! && echo forked) 2>/dev/null || echo refused"
+)
 
 
 def test_a_flood_of_processes_ends_at_the_pods_own_bound(market: LiveLocalnet, publisher: Publisher) -> None:
@@ -36,7 +40,11 @@ def test_a_flood_of_processes_ends_at_the_pods_own_bound(market: LiveLocalnet, p
             return market.kubectl("-n", pod.namespace, "exec", name, "-c", "hello", "--", "sh", "-c", script)
 
         assert run(flooded, "id -u") == run(neighbour, "id -u")
+        assert run(neighbour, "ulimit -u").strip() == "unlimited"
+        assert run(neighbour, UNDER_A_LIMIT).strip() == "forked"
         told = run(flooded, f"({FLOOD}) 2>&1 || true; set -- /proc/[0-9]*; echo $#")
         assert f"{TRIED} started" not in told
         assert PIDS_PER_POD // 2 < int(told.split()[-1]) <= PIDS_PER_POD
         assert run(neighbour, "sleep 0 & wait $! && echo forked").strip() == "forked"
+        # the kernel does count both together: any limit that is handed down would be shared
+        assert run(neighbour, UNDER_A_LIMIT).strip() == "refused"

@@ -1,15 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
+# mypy: disable-error-code="attr-defined"
 """The chain or the API server says nothing for a while: nothing is ended for it, nothing billed for it."""
 
 import os
 import signal
-from collections.abc import Iterator
-from contextlib import contextmanager
 from time import monotonic, sleep
 
 import pytest
 
 from tests.live.clients import web
+from tests.live.clients.daemons import silent
 from tests.live.clients.publisher import Deployed, Json, Publisher
 from tests.live.conftest import unique
 from tests.live.localnet_fixture import LiveLocalnet
@@ -26,17 +26,6 @@ MOST_LOST_BLOCKS = 10
 
 SHORT_FUNDS_S = 40
 """Of the pod whose money ends while nobody can read the chain: not before, on however slow a machine."""
-
-
-@contextmanager
-def silent(market: LiveLocalnet, part: str) -> Iterator[None]:
-    """A part of the localnet that takes connections and answers nothing; its supervisor sees it alive."""
-    pid = market.pid(part)
-    os.kill(pid, signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        os.kill(pid, signal.SIGCONT)
 
 
 def always_one(spec: Json) -> None:

@@ -11,8 +11,9 @@ from tests.live.clients import web
 from tests.live.clients.publisher import Deployed, Json, Publisher
 from tests.live.conftest import unique
 from tests.live.localnet_fixture import LiveLocalnet
-from tests.live.observers.cluster import replicas
+from tests.live.observers.cluster import remains, replicas, until_zero
 from tests.live.observers.money import Bank
+from tests.live.observers.waiting import until
 from trustedpods.contracts.terms import Terms
 from trustedpods.localnet.market import accounts
 from trustedpods.protocol.errors import RemoteProtocolError
@@ -139,3 +140,39 @@ def facts(replica: Json) -> tuple[str, str, int]:
     """What shows that a pod was neither replaced nor restarted."""
     [container] = replica["status"]["containerStatuses"]
     return replica["metadata"]["uid"], container["containerID"], container["restartCount"]
+
+
+def unexposed(spec: Json) -> None:
+    always_one(spec)
+    spec["services"] = [{"name": "inside", "ports": [{"port": 80, "targetPort": 8080}]}]
+    del spec["containers"][0]["readinessProbe"]
+
+
+def test_a_worker_without_a_service_runs_is_billed_and_is_deleted(
+    market: LiveLocalnet, publisher: Publisher
+) -> None:
+    bank = Bank(market)
+    worker = publisher.deploy(publisher.manifest("hello", unique("worker"), unexposed))
+    assert worker.result["endpoints"] == []
+    deposit = bank.channel(worker.channel)
+    status = publisher.run("status", worker.name).json
+    assert (status["phase"], status["ready"]) == ("serving", 1)
+    assert status["services"] == [{"name": "inside", "expose": "none", "urls": []}]
+    [replica] = replicas(market, worker.namespace)
+    begun = facts(replica)
+
+    def used() -> int:
+        return int(publisher.run("bill", worker.name).json["total_units"])
+
+    until("use that is billed", lambda: used() > 0)
+    [replica] = replicas(market, worker.namespace)
+    assert facts(replica) == begun, "it never slept, nobody restarted it"
+    publisher.run("delete", worker.name)
+    publisher.gone(worker.name)
+    until_zero(market, worker.namespace)
+    assert not remains(market, worker.namespace.split("-")[1])
+    assert bank.channel(worker.channel) is None
+    closed = bank.events(worker.channel).closed
+    assert deposit is not None
+    assert closed is not None
+    assert 0 < deposit.left - closed.refund < deposit.left

@@ -55,7 +55,7 @@ def test_a_pod_runs_with_a_volume(market: LiveLocalnet, namespace: str) -> None:
         "spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "16Mi"}}},
     }
     made = pod(namespace, "keeper", volumeMounts=[{"name": "data", "mountPath": "/data"}])
-    made["spec"]["volumes"] = [{"name": "data", "persistentVolumeClaim": {"claimName": "data"}}]  # type: ignore[index]
+    made["spec"]["volumes"] = [{"name": "data", "persistentVolumeClaim": {"claimName": "data"}}]
     market.apply(claim, made)
     until_ready(market, namespace, "keeper")
     assert inside(market, namespace, "keeper", "echo kept > /data/file; cat /data/file") == "kept"

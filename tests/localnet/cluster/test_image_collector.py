@@ -28,7 +28,12 @@ def test_a_listing_is_read():
 
 def test_an_ended_pods_image_goes_with_its_nameless_name():
     asked = []
-    found = superfluous(parse(LISTING), REGISTRY, lambda *place: bool(asked.append(place)))
+
+    def needed(*place: str) -> bool:
+        asked.append(place)
+        return False
+
+    found = superfluous(parse(LISTING), REGISTRY, needed)
     assert found == ["127.0.0.1:5000/pods/pabc@sha256:aa", "sha256:bb"]
     assert asked == [("pods/pabc", "sha256:aa")]
 

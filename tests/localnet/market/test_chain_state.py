@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
+# mypy: disable-error-code="attr-defined"
 """Which state a chain goes on from, whatever its node was doing when it was killed."""
 
 import json
@@ -126,8 +127,13 @@ def test_a_disk_without_room_leaves_the_copies(
     monkeypatch.setattr(chain_state.shutil, "copyfile", full)
     file.write_text(state(2))
     said: list[str] = []
+
+    def was_said() -> bool:
+        said.append(capsys.readouterr().err)
+        return "No space" in "".join(said)
+
     with copying(file):
-        until("it was said", lambda: said.append(capsys.readouterr().err) or "No space" in "".join(said))
+        until("it was said", was_said)
     assert block(copies(file)[0]) == 1
 
 

@@ -22,7 +22,7 @@ PLACES = {name: Path(f"/{name}") for name in ("machine", "owner_key", "operator_
 
 
 def written(tmp_path: Path, **more: object) -> ProviderConfig:
-    one = settings(clusters=1, **more)  # type: ignore[arg-type]
+    one = settings(clusters=1, **more)
     text = provider_files.provider_toml(one, one.all_clusters()[0], MARKET, ADDRESS, PLACES)
     file = tmp_path / "provider.toml"
     file.write_text(text)

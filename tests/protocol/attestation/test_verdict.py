@@ -204,7 +204,8 @@ class TestTheEvidence:
         "market", [(31338, REGISTRY, PAYMENTS), (31337, PAYMENTS, PAYMENTS), (31337, REGISTRY, REGISTRY)]
     )
     def test_another_localnet(self, market):
-        foreign = SimulatedRoot.make(*market, NOW)
+        chain_id, registry, payments = market
+        foreign = SimulatedRoot.make(chain_id, registry, payments, NOW)
         assert rule_of(answer(signer=SimulatedSigner(foreign.machine_pem))) == "foreign-localnet"
 
     def test_our_localnets_root_taken_to_another_market(self):

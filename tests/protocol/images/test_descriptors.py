@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.fakes.oci_images import CONFIG, LAYER, MANIFEST, descriptor
+from tests.fakes.images.oci_images import CONFIG, LAYER, MANIFEST, descriptor
 from trustedpods.protocol.errors import BadInput
 from trustedpods.protocol.images.descriptors import parse_config, parse_manifest
 from trustedpods.protocol.limits import MAX_BLOB_SIZE, MAX_LAYERS

@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
+# mypy: disable-error-code="attr-defined"
 """What a layer takes is what a node would write of it, and it is read no further than its bound."""
 
 import gzip
@@ -10,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.fakes.image_parts import NET_BIND, entry, sealed_header, sparse_entry, tar
+from tests.fakes.images.image_parts import NET_BIND, entry, sealed_header, sparse_entry, tar
 from trustedpods.protocol.errors import BadInput
 from trustedpods.protocol.images.layers import BLOCK, DISK_BLOCK, MAX_EXTENDED, LayerReader
 from trustedpods.protocol.limits import MIB

@@ -7,6 +7,7 @@ import pytest
 
 from trustedpods.protocol.errors import BadInput
 from trustedpods.protocol.images.descriptors import ImageConfig
+from trustedpods.protocol.images.links import Links
 from trustedpods.protocol.images.runnable import capable_program, check_runnable, check_user, program_line
 
 SOUND = ImageConfig("linux", "amd64", 1, "10001", ("/app",), ("a",), (), ())
@@ -41,8 +42,12 @@ def test_a_command_in_the_manifest_is_enough():
 
 
 def test_programs_are_found_as_a_node_finds_them():
-    assert capable_program(SOUND, ["/bin/ping"], ["usr/bin/ping"]) == "usr/bin/ping"
-    assert capable_program(SOUND, ["ping"], ["usr/bin/ping"]) == "usr/bin/ping"
+    links = Links()
+    assert capable_program(SOUND, ["/bin/ping"], ["usr/bin/ping"], links) is None
+    links.take("bin", "usr/bin")
+    assert capable_program(SOUND, ["/bin/ping"], ["usr/bin/ping"], links) == "usr/bin/ping"
+    assert capable_program(SOUND, ["ping"], ["usr/bin/ping"], links) == "usr/bin/ping"
     own = replace(SOUND, env=("PATH=/opt",))
-    assert capable_program(own, ["ping"], ["usr/bin/ping"]) is None
-    assert capable_program(own, ["ping"], ["opt/ping"]) == "opt/ping"
+    assert capable_program(own, ["ping"], ["usr/bin/ping"], links) is None
+    assert capable_program(own, ["ping"], ["opt/ping"], links) == "opt/ping"
+    assert capable_program(own, ["sh", "-c", "exec ping"], ["opt/ping"], links) == "opt/ping"

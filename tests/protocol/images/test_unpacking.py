@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.fakes.image_parts import zstd
+from tests.fakes.images.image_parts import zstd
 from trustedpods.protocol.errors import BadInput
 from trustedpods.protocol.images.unpacking import PIECE, unpacker
 

@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
+# mypy: disable-error-code="attr-defined"
 """How a stream stopped: an end, a reset and a lost connection are three things, wherever they come."""
 
 import pytest

@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
+# mypy: disable-error-code="attr-defined"
 """One test for each way in which py-libp2p 0.8.1 with its defaults can be broken (docs/protocol.md)."""
 
 import socket

@@ -22,7 +22,7 @@ ROW = [
     "scale",
     "replicas",
     "ready",
-    "slot",
+    "services",
     "left",
     "claimed",
     "runwaySeconds",

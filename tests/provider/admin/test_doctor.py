@@ -30,6 +30,8 @@ PARTS = [
     "store",
     "traffic",
     "isolation",
+    "scratch",
+    "users",
 ]
 KEY = b"\5" * 32
 

@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
+# mypy: disable-error-code="attr-defined"
 """The admin socket: one clear message for whatever is no question, and a daemon that goes on."""
 
 import json

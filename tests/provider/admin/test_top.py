@@ -16,7 +16,7 @@ def pod(name: str, **fields: Any) -> dict[str, Any]:
         "label": name,
         "channel": name * 4,
         "namespace": f"tp-{name}-1",
-        "slot": 1,
+        "services": {},
         "left": "100",
         "claimed": "0",
         "phase": "serving",

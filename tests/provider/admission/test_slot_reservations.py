@@ -62,7 +62,7 @@ async def deleted(world, caller):
 async def refusal(call, *args):
     with pytest.raises(Refused) as caught:
         await call(*args)
-    assert caught.value.rule == "slots"
+    assert caught.value.rule == "capacity-services"
     return caught.value.what
 
 
@@ -75,7 +75,7 @@ async def test_a_slot_is_promised_once_from_the_bundle_on(world, kind, virtual_t
         await hand_in(first)
         assert not parts.doors.facade.slots_of(parts.pods.get(first.ref.channel).label)
         late = caller_of(world, address, WEB, KINDS[kind])
-        said = f"slots: 1 for {kind} wanted, 0 free"
+        said = f"services: 1 of {kind} wanted, 0 free"
         assert await refusal(late.ask, "admit", ask, Admitted) == said
         assert await refusal(hand_in, late) == said
         assert parts.pods.get(late.ref.channel) is None
@@ -91,7 +91,7 @@ async def test_what_is_left_is_counted_without_promises(world):
     async with world.run() as (_, address):
         await hand_in(caller_of(world, address, WEB))
         left = await Caller(world, address).ask("admit", ASK, Admitted)
-        assert left.capacity.slots == 0
+        assert left.capacity.services["http"] == 0
         await hand_in(caller_of(world, address, WEB))
         await refusal(Caller(world, address).ask, "admit", ASK, Admitted)
         await hand_in(caller_of(world, address, RPC))
@@ -120,7 +120,7 @@ async def test_of_two_at_once_one_gets_it(world):
         async with trio.open_nursery() as nursery:
             for _ in range(4):
                 nursery.start_soon(one, caller_of(world, address, RAW))
-        assert (len(got), refused) == (1, ["slots"] * 3)
+        assert (len(got), refused) == (1, ["capacity-services"] * 3)
 
 
 async def test_an_update_keeps_its_slots_and_asks_for_what_is_new(world):
@@ -130,4 +130,4 @@ async def test_an_update_keeps_its_slots_and_asks_for_what_is_new(world):
         pod.manifest = caller_of(world, address, WEB, RAW, RPC).manifest
         await pod.provision()
         pod.manifest = caller_of(world, address, WEB, RAW, RPC, RAW | {"name": "second"}).manifest
-        assert await refusal(hand_in, pod) == "slots: 1 for tcp wanted, 0 free"
+        assert await refusal(hand_in, pod) == "services: 1 of tcp wanted, 0 free"

@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
+# mypy: disable-error-code="attr-defined"
 """A kill, a reorganisation, or both, at every point of a settlement round: everything is paid once.
 
 The points are not chosen: a recording run finds every call of a door and every transaction of the

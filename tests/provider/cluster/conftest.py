@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import trio
 
-from tests.fakes.example_images import build, oci
+from tests.fakes.images.example_images import build, oci
 from tests.fakes.web_server import Answer, WebServer
 from trustedpods.localnet.network import enter
 from trustedpods.provider.cluster.client import Cluster, open_cluster

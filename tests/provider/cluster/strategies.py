@@ -36,7 +36,9 @@ def _volumes(draw: st.DrawFn) -> list[dict[str, Any]]:
 
 @st.composite
 def _container(draw: st.DrawFn, name: str, volumes: list[dict[str, Any]]) -> dict[str, Any]:
-    env = [{"name": key, "value": draw(texts)} for key in draw(st.lists(st.sampled_from("ABC"), max_size=3))]
+    env: list[dict[str, Any]] = [
+        {"name": key, "value": draw(texts)} for key in draw(st.lists(st.sampled_from("ABC"), max_size=3))
+    ]
     secrets = [volume for volume in volumes if "secret" in volume]
     if secrets:
         secret = draw(st.sampled_from(secrets))

@@ -241,6 +241,18 @@ async def test_kubernetes_itself_refuses_what_is_not_restricted(cluster, image):
         assert 'violates PodSecurity "restricted' in found.text
 
 
+async def test_what_another_version_left_is_pruned(cluster):
+    volumes = [{"name": name, "persistent": {"size": "16Mi"}} for name in ("data", "more")]
+    async with applied(cluster, a_manifest(volumes=volumes)) as life:
+        made = objects(life)
+        kept = {(one["kind"], one["metadata"]["name"]) for one in made} - {("PersistentVolumeClaim", "more")}
+        await cluster.prune(life.namespace, kept)
+        left = await until(lambda: cluster.volume_claims(life.namespace), lambda found: len(found) == 1)
+        assert [claim.name for claim in left] == ["data"]
+        await cluster.apply(made)
+        assert len(await cluster.volume_claims(life.namespace)) == 2
+
+
 async def test_a_volume_never_shrinks(cluster):
     manifest = a_manifest(volumes=[{"name": "data", "persistent": {"size": "16Mi"}}])
     async with applied(cluster, manifest) as life:

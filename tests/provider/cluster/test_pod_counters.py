@@ -3,6 +3,7 @@
 
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 import trio
@@ -10,11 +11,14 @@ import trio
 from trustedpods.protocol.errors import NetworkFailure, RemoteProtocolError
 from trustedpods.provider.cluster.pod_counters import NoTraffic, PodCounters, TrafficDoor, parse_counters
 
+if TYPE_CHECKING:
+    from trio_typing import TaskStatus
+
 ENTRY = {"uid": "u-1", "namespace": "tp-a", "pod": "main-1", "ingressBytes": 7, "egressBytes": 1 << 60}
 MEANS = PodCounters("u-1", "tp-a", "main-1", 7, 1 << 60)
 
 
-async def _agent(path: Path, answer: bytes, task_status: "trio.TaskStatus[None]") -> None:
+async def _agent(path: Path, answer: bytes, task_status: "TaskStatus[None]") -> None:
     """An agent's socket that says one thing."""
     with trio.socket.socket(trio.socket.AF_UNIX) as listening:
         await listening.bind(str(path))

@@ -26,7 +26,7 @@ from trustedpods.provider.core.pod import PodSize, Scaling
 
 PRICES = Prices(cpu_core_ms=1000, memory_mib_s=100, storage_mib_s=10, egress_kib=5, ingress_kib=5, scale=70)
 OFFER = Offer("sealed", PRICES, LeastTerms(deposit=50, unlock_s=120, idle_mib=16), "k1.example.org", 3600)
-FREE = Capacity(cpu_milli=1000, memory_mib=1024, storage_mib=500, slots=2)
+FREE = Capacity(cpu_milli=1000, memory_mib=1024, storage_mib=500, services={"http": 2})
 SIZE, SCALING = PodSize(100, 64, 10, 5, 0), Scaling(0, 2, 5, 50)
 
 
@@ -92,9 +92,9 @@ def test_each_service_needs_a_slot_of_its_kind_unless_it_has_one():
 def test_no_slot_no_pod(pool):
     free = {"http": 2, "h2": 2, "tcp": 2}
     check_slots({pool: 2}, free)
-    with pytest.raises(Refused, match=f"slots: 2 for {pool} wanted, 1 free") as caught:
+    with pytest.raises(Refused, match=f"services: 2 of {pool} wanted, 1 free") as caught:
         check_slots({pool: 2}, free | {pool: 1})
-    assert caught.value.rule == "slots"
+    assert caught.value.rule == "capacity-services"
 
 
 def test_sleeping_pods_keep_their_room_divided_by_the_overcommit():

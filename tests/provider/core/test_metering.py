@@ -43,15 +43,19 @@ def ledgers(draw):
     runs = tuple(
         Run(
             str(n),
-            *draw(spans()),
+            started,
+            ended,
             draw(st.integers(1, 64_000)),
             draw(st.integers(1, 1 << 20)),
             draw(st.integers(0, 1 << 20)),
         )
         for n in range(draw(st.integers(0, 5)))
+        for started, ended in [draw(spans())]
     )
     holdings = tuple(
-        Holding(*draw(spans()), draw(st.integers(1, 1 << 20))) for _ in range(draw(st.integers(0, 4)))
+        Holding(started, ended, draw(st.integers(1, 1 << 20)))
+        for _ in range(draw(st.integers(0, 4)))
+        for started, ended in [draw(spans())]
     )
     steps = draw(
         st.lists(st.tuples(st.integers(1, 600), st.integers(0, 10**6), st.integers(0, 10**6)), max_size=8)

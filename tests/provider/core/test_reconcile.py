@@ -4,7 +4,7 @@ from dataclasses import replace
 import pytest
 
 from tests.fakes.provider.records import pod_record
-from trustedpods.provider.core.lifecycle import LifecycleCommand, LifecycleEvent
+from trustedpods.provider.core.lifecycle import LifecycleCommand, LifecycleEvent, step
 from trustedpods.provider.core.pod import WORKING, Phase
 from trustedpods.provider.core.reconcile import Decision, OperatorTimes, PodFacts, Read, decide
 
@@ -32,6 +32,44 @@ def test_a_healthy_pod_is_left_alone():
 def test_pods_under_way_belong_to_their_keeper(phase):
     bad = replace(GOOD, channel=Read.ABSENT, namespace=Read.ABSENT, runway_s=0)
     assert decide(pod_record(phase=phase), bad, POLICY) == Decision()
+
+
+UPDATES = [
+    pod_record(phase=phase, live=True, previous=b"before")
+    for phase in (Phase.RECEIVED, Phase.WAITING_CHANNEL, Phase.IMPORTING)
+]
+
+
+@pytest.mark.parametrize("record", UPDATES)
+@pytest.mark.parametrize(
+    ("changes", "event"),
+    [
+        ({"channel": Read.ABSENT}, LifecycleEvent.CHANNEL_GONE),
+        ({"unlock_at": 2000}, LifecycleEvent.UNLOCK_ANNOUNCED),
+        ({"departed": "other terms"}, LifecycleEvent.CHANNEL_CHANGED),
+        ({"runway_s": 0}, LifecycleEvent.FUNDS_OUT),
+        ({}, None),
+        ({"namespace": Read.ABSENT, "published": Read.ABSENT}, None),
+    ],
+)
+def test_an_update_on_its_way_keeps_no_pod_running(record, changes, event):
+    """How long a phase lasts is up to whoever sends the blobs; the version before costs meanwhile."""
+    decision = decide(record, replace(GOOD, **changes), POLICY)
+    assert decision.event is event
+    assert decision.commands == ()
+    if event is not None:
+        assert step(record, event, 9).record.phase in (Phase.STOPPED, Phase.REMOVING)
+
+
+@pytest.mark.parametrize("record", UPDATES)
+def test_an_update_on_its_way_keeps_no_volumes_beyond_the_grace(record):
+    stopped = replace(record, live=False, stopped_at=990)
+    assert decide(stopped, replace(GOOD, now=1049), POLICY) == Decision()
+    late = replace(GOOD, now=1050)
+    assert decide(stopped, late, POLICY).event is LifecycleEvent.GRACE_OVER
+    assert step(stopped, LifecycleEvent.GRACE_OVER, 1050).record.phase is Phase.REMOVING
+    assert decide(stopped, replace(late, revivable=True), POLICY) == Decision()
+    assert decide(stopped, replace(late, channel=Read.UNKNOWN), POLICY) == Decision()
 
 
 @pytest.mark.parametrize(

@@ -9,9 +9,10 @@ import time
 import pytest
 import trio
 
+from tests.examples import examples
 from tests.fakes.provider.full_store import FullWorld, count_statements, in_step, let_pass
 
-FEW, MORE, MANY = 3, 80, 1000
+FEW, MORE, MANY = 3, examples(80, few=40), 1000
 RECONCILED_S = 15.0
 """For a thousand pods, with the fakes' own work; 2 were measured. A slow machine takes several times that."""
 

@@ -1,17 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
 """What never had a channel leaves nothing behind, and no stranger makes the provider work without end."""
 
+import secrets
+
 import pytest
 from sqlalchemy import select, text
 
-from tests.fakes.provider.caller import ASK, Caller, until
+from tests.fakes.provider.caller import ASK, Caller, image_of, manifest_of, until
 from tests.fakes.provider.full_store import let_pass
 from tests.fakes.provider.world import World
 from trustedpods.protocol.errors import Refused
+from trustedpods.protocol.limits import BLOB_CHUNK
 from trustedpods.protocol.messages.admission import Admitted
 from trustedpods.protocol.messages.base import Done
-from trustedpods.protocol.messages.bundle import Needs
+from trustedpods.protocol.messages.bundle import BlobAck, BlobBody, Needs
 from trustedpods.protocol.messages.pod import DeleteBody, PodStatus, StatusBody
+from trustedpods.protocol.sealing.blobs import chunk_count, seal_chunk
 from trustedpods.provider.admission import admission
 from trustedpods.provider.admission.arrivals import Allowance
 from trustedpods.provider.core.pod import Phase
@@ -144,6 +148,76 @@ async def test_an_address_has_a_pace_and_whoever_pays_has_none(world, monkeypatc
         with pytest.raises(Refused) as caught:
             await stranger.ask("admit", ASK, Admitted)
         assert caught.value.rule == "rate"
+
+
+async def update_of(stranger, number, size=1):
+    """A newer bundle of a pod that nobody has paid for, another one each time."""
+    fields = {f"K{at}": "x" * 30_000 for at in range(size)} | {"NUMBER": str(number)}
+    web = stranger.manifest.model_dump(by_alias=True)["spec"]["containers"][0]
+    stranger.manifest = manifest_of(
+        containers=[web | {"env": [{"name": name, "value": value} for name, value in fields.items()]}]
+    )
+    private, request = stranger.signed("provision", stranger.bundle())
+    async with stranger.talk(private, request) as (_, reply):
+        await reply(Needs)
+
+
+async def test_updates_that_nobody_pays_for_win_no_time(world, virtual_time):
+    """A place for what is unpaid lasts three minutes, however often its bundle is replaced."""
+    async with world.run() as (parts, address):
+        stranger = await bundle_of(world, address)
+        begun, refused = world.now, None
+        for number in range(20):
+            await let_pass(world, 30)
+            try:
+                await update_of(stranger, number)
+            except Refused as error:
+                refused = error.rule
+                break
+        assert refused in ("channel-missing", "removing")
+        assert world.now - begun <= CHANNEL_WITHIN_S + 60
+        await let_pass(world, 2 * CHANNEL_WITHIN_S + CHANNEL_MAY_COME_S)
+        assert parts.pods.get(stranger.ref.channel) is None
+
+
+async def test_updates_that_nobody_pays_for_have_the_same_room_and_pace(world, monkeypatch, virtual_time):
+    monkeypatch.setattr(admission, "NEW_PODS", Allowance(4, 3600.0))
+    monkeypatch.setattr(admission, "MAX_WAITING_BYTES", 64 * 1024)
+    async with world.run() as (parts, address):
+        stranger = await bundle_of(world, address)
+        with pytest.raises(Refused) as caught:
+            await update_of(stranger, 0, size=4)
+        assert caught.value.rule == "waiting"
+        for number in range(3):
+            await update_of(stranger, number)
+        with pytest.raises(Refused) as caught:
+            await update_of(stranger, 3)
+        assert caught.value.rule == "rate"
+        await stranger.pay()
+        await stranger.provision()
+        assert parts.pods.get(stranger.ref.channel).phase is Phase.SERVING
+
+
+async def test_an_upload_ends_with_its_pod(world, virtual_time):
+    """What nobody will use takes no room, and no stream keeps announcing it."""
+    async with world.run() as (parts, address):
+        stranger = Caller(world, address)
+        stranger.blobs = image_of(secrets.token_bytes(3 * BLOB_CHUNK))
+        private, request = stranger.signed("provision", stranger.bundle())
+        async with stranger.talk(private, request) as (_, reply):
+            await reply(Needs)
+        ref, data = stranger.refs()[2]
+        private, request = stranger.signed("blob", BlobBody(blob=ref))
+        async with stranger.talk(private, request) as (stream, reply):
+            await reply(BlobAck)
+            await stream.send(seal_chunk(ref.key, 0, chunk_count(ref.size), data[:BLOB_CHUNK]))
+            world.pass_time(CHANNEL_WITHIN_S + 5)
+            await until(lambda: parts.pods.get(stranger.ref.channel).phase is Phase.REMOVING)
+            part = data[BLOB_CHUNK : 2 * BLOB_CHUNK]
+            await stream.send(seal_chunk(ref.key, 1, chunk_count(ref.size), part))
+            with pytest.raises(Refused) as caught:
+                await reply(BlobAck)
+            assert caught.value.rule == "phase"
 
 
 async def test_a_fleet_that_pays_comes_as_fast_as_it_pays(world, monkeypatch):

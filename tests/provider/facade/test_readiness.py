@@ -7,6 +7,7 @@ import trio
 from tests.provider.facade.parts import free_port
 from trustedpods.manifests.model import HttpGet, PodManifest, Probe, TcpSocket
 from trustedpods.provider.facade.readiness import (
+    STEADY_S,
     ContainerProbe,
     Tally,
     check,
@@ -89,6 +90,12 @@ async def test_all_probes_must_pass(nursery):
     server = await Server(nursery, b"HTTP/1.1 200 OK\r\n\r\n").start()
     assert (await check("127.0.0.1", [http(server.port), tcp(server.port)])).ready
     assert not (await check("127.0.0.1", [http(server.port), tcp(free_port())])).ready
+
+
+async def test_with_nothing_to_probe_a_replica_is_ready_when_it_has_run_for_a_while(autojump_clock):
+    begun = trio.current_time()
+    assert (await until_ready("127.0.0.1", [], 60)).ready
+    assert trio.current_time() - begun == STEADY_S
 
 
 async def test_a_pod_that_starts_late_is_found_soon(nursery):

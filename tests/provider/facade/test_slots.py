@@ -64,7 +64,7 @@ def test_a_slot_is_free_only_when_it_is_clean():
     assert (table.hosts, table.labels, table.free()) == ({}, {}, 0)
     with pytest.raises(Refused) as full:
         assign(table, "b", ("b.localhost",))
-    assert full.value.rule == "slots"
+    assert full.value.rule == "capacity-services"
     table, again = assign(release(table, slot), "b", ("b.localhost",))
     assert again == 0
 

@@ -8,9 +8,9 @@ import tarfile
 
 import pytest
 
-from tests.fakes.image_cases import CASES, bytes_of
-from tests.fakes.image_parts import APP, Parts, entry, tar
-from tests.fakes.oci_images import LAYER, digest
+from tests.fakes.images.image_cases import CASES, bytes_of
+from tests.fakes.images.image_parts import APP, Parts, entry, tar
+from tests.fakes.images.oci_images import LAYER, digest
 from tests.fakes.provider.caller import Caller, image_of, in_phase, manifest_of, serving, until
 from tests.fakes.provider.records import pod_record
 from tests.fakes.provider.world import FakeRegistry, World

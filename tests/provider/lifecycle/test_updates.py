@@ -14,6 +14,7 @@ from trustedpods.contracts.eip712 import address_of
 from trustedpods.protocol.errors import Refused
 from trustedpods.protocol.messages.base import Done
 from trustedpods.protocol.messages.pod import DeleteBody, PodStatus, StatusBody
+from trustedpods.provider.cluster.applying import OPTIONAL
 from trustedpods.provider.cluster.diagnosis import Diagnosis
 from trustedpods.provider.core import metering
 from trustedpods.provider.core.metering import Reserved
@@ -190,6 +191,56 @@ async def test_a_pod_with_a_volume_is_stopped_before(world):
         _, steps, _ = await caller.provision()
         assert "drain" in steps
         assert list(world.cluster.lives) == [life]
+
+
+KEYS = {"name": "keys", "secret": {"files": {"token": "token.txt"}}}
+OUTSIDE = {"egress": [{"to": [{"ipBlock": {"cidr": "203.0.113.7/32"}}]}]}
+
+
+def disk(name, size="16Mi"):
+    return {"name": name, "persistent": {"size": size}}
+
+
+def left_in(world):
+    (life,) = world.cluster.lives.values()
+    return {key for key in life.objects if key[0] in OPTIONAL}
+
+
+async def test_an_update_in_place_leaves_nothing_of_the_version_before(world):
+    """What nobody asks for any more is neither open nor stored: policies, secrets, a failed update's disk."""
+    async with world.run() as (parts, address):
+        caller = Caller(world, address)
+        caller.manifest = manifest_of(volumes=[KEYS, disk("data")], scale={"max": 1}, network=OUTSIDE)
+        await caller.provision()
+        before = left_in(world)
+        assert ("NetworkPolicy", "egress") in before
+        (life,) = world.cluster.lives
+        caller.manifest = manifest_of(volumes=[KEYS, disk("data"), disk("more", "1Ti")], scale={"max": 1})
+        world.cluster.allocatable = replace(world.cluster.allocatable, storage_mib=1 << 22)
+        world.cluster.failing[life] = CRASH
+        with pytest.raises(Refused):
+            await caller.provision()
+        del world.cluster.failing[life]
+        await until(lambda: in_phase(parts, caller, Phase.SERVING))
+        assert left_in(world) == before
+        caller.manifest = manifest_of(volumes=[KEYS, disk("data")], scale={"max": 1})
+        await caller.provision()
+        assert left_in(world) == before - {("NetworkPolicy", "egress")}
+
+
+@pytest.mark.parametrize("volumes", [[], [disk("other")], [disk("data", "15Mi")]])
+async def test_an_update_keeps_the_pods_volumes(world, volumes):
+    async with world.run() as (parts, address):
+        caller = Caller(world, address)
+        caller.manifest = manifest_of(volumes=[KEYS, disk("data")], scale={"max": 1})
+        await caller.provision()
+        served = parts.pods.get(caller.ref.channel)
+        caller.manifest = manifest_of(volumes=[KEYS, *volumes], scale={"max": 1})
+        with pytest.raises(Refused) as caught:
+            await caller.provision()
+        assert caught.value.rule == "volumes"
+        assert parts.pods.get(caller.ref.channel).request == served.request
+        assert in_phase(parts, caller, Phase.SERVING)
 
 
 async def test_the_books_know_one_life_over_all_versions(world):

@@ -6,13 +6,15 @@ import json
 import pytest
 
 from tests.examples import some
-from tests.fakes.provider.caller import Caller, until
+from tests.fakes.provider.caller import Caller, manifest_of, until
 from tests.fakes.provider.world import World
 from tests.manifests.sound import FILES, SOUND
 from tests.manifests.wrong import WRONG, Wrong
-from trustedpods.protocol.codec import encode
+from trustedpods.manifests.check import MAX_HOSTS, MAX_ROUTES
+from trustedpods.protocol.codec import decode, encode
 from trustedpods.protocol.errors import BadInput
 from trustedpods.protocol.messages.bundle import BlobRef, Bundle, ImageRef, SecretValue
+from trustedpods.protocol.messages.pod import Statement
 from trustedpods.provider.pods.bundles import parse_bundle
 
 
@@ -87,3 +89,17 @@ async def test_the_daemon_answers_each_with_a_refusal_and_keeps_nothing(tmp_path
         caller.bundle = lambda: sound
         await caller.provision()
         await until(lambda: world.cluster.lives)
+
+
+async def test_the_most_ways_in_that_a_manifest_may_have_are_confirmed(tmp_path) -> None:
+    """What is asked at admission, and what is signed at the end, hold all that the check lets pass."""
+    world = World(tmp_path)
+    hosts = [f"{'long-name-' * 5}{number}.{'deep.' * 10}own.localhost" for number in range(MAX_HOSTS - 1)]
+    path = "/" + "p" * 60
+    web = {"name": "web", "expose": "http", "ports": [{"port": 80, "targetPort": 8080}]}
+    paths = [f"{path}/{number}" for number in range(MAX_ROUTES // MAX_HOSTS)]
+    async with world.run() as (_, address):
+        caller = Caller(world, address)
+        caller.manifest = manifest_of(services=[web | {"hosts": hosts, "paths": paths}])
+        _, _, signed = await caller.provision()
+        assert len(decode(signed.statement, Statement).endpoints) == MAX_ROUTES

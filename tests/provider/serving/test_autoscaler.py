@@ -2,15 +2,22 @@
 """A start that finds no room waits for what is ending, and is refused where nothing is."""
 
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 import trio
+from cryptography.hazmat.primitives.asymmetric import ec
 
-from tests.fakes.provider.caller import Caller
+from tests.fakes.provider.caller import Caller, manifest_of, until
 from tests.fakes.provider.world import World
+from trustedpods.protocol.errors import Refused
+from trustedpods.protocol.messages.bundle import SecretValue
+from trustedpods.protocol.messages.pod import PodStatus, StatusBody
 from trustedpods.protocol.units import UnixSeconds
 from trustedpods.provider.cluster.diagnosis import Diagnosis
+from trustedpods.provider.facade import certificates
 from trustedpods.provider.facade.activator.wake import WakeAddress, WakeAnswer, WakeRefusal
+from trustedpods.provider.facade.certificates import Authority, utc
 from trustedpods.provider.serving.replica_watch import ROOM_SETTLES_S
 
 REASONS = [
@@ -78,3 +85,50 @@ async def test_room_that_nobody_gives_back_is_a_refusal_and_status_says_why(worl
         assert isinstance(asked.answer, WakeRefusal)
         assert reason in asked.answer.error
         assert reason in parts.autoscaler.failure_of(record).reason
+
+
+OWN = "shop.own.localhost"
+
+
+def with_certificate(world, caller):
+    """The caller's pod gets a host of its own, with a certificate for it."""
+    key, now = ec.generate_private_key(ec.SECP256R1()), utc(world.now)
+    issued = Authority.make("own", now).issue([OWN], key, now)
+    chain, mark, pem = issued.pem.partition(b"-----BEGIN PRIVATE")
+    files = {"tls.crt": chain, "tls.key": mark + pem}
+    spec = caller.manifest.model_dump(by_alias=True)["spec"]
+    web = spec["services"][0] | {"hosts": [OWN], "tls": {"secretName": "own"}}
+    secret = {"name": "own", "secret": {"files": {name: name for name in files}}}
+    caller.manifest = manifest_of(services=[web], volumes=[*spec["volumes"], secret])
+    made = caller.bundle()
+    caller.bundle = lambda: made.model_copy(
+        update={"secrets": [*made.secrets, SecretValue(name="own", files=files)]}
+    )
+
+
+async def test_a_certificate_that_expired_keeps_no_pod_off_after_a_start(world, monkeypatch):
+    monkeypatch.setattr(certificates, "VALID", timedelta(seconds=60))
+    async with world.run() as (_, address):
+        caller = Caller(world, address)
+        with_certificate(world, caller)
+        await caller.provision()
+    world.pass_time(120)
+    async with world.run() as (parts, _):
+        assert parts.autoscaler.pod_scaler(caller.ref.channel) is not None
+        assert OWN in {host for want in world.facade.wants.values() for host in want.hosts}
+
+
+async def test_the_owner_reads_why_the_facade_does_not_serve(world, monkeypatch):
+    async with world.run() as (_, address):
+        caller = Caller(world, address)
+        await caller.provision()
+    with monkeypatch.context() as broken:
+        broken.setattr(world.facade, "_publish", lambda _want: Refused("it belongs to another", rule="slots"))
+        async with world.run() as (parts, address):
+            caller.address = address
+            status = await caller.ask("status", StatusBody(), PodStatus)
+            assert "not served now: it belongs to another" in status.reason
+            broken.undo()
+            await until(lambda: parts.autoscaler.pod_scaler(caller.ref.channel) is not None)
+            status = await caller.ask("status", StatusBody(), PodStatus)
+            assert "not served" not in status.reason

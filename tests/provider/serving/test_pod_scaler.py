@@ -6,17 +6,17 @@ import trio
 
 from tests.fakes.cluster import FakeCluster, FakeLife
 from tests.fakes.facade import FakeFacade
+from trustedpods.manifests.service import ServiceLimits
 from trustedpods.protocol.ids import ChannelId
 from trustedpods.provider.core.scaler.types import Limits, Serve, SetReplicas
 from trustedpods.provider.core.traffic import PodAddress
-from trustedpods.provider.facade.exposure import Exposure
-from trustedpods.provider.facade.pools import SlotProtocol
+from trustedpods.provider.exposure.http import HttpExposure
 from trustedpods.provider.serving.pod_scaler import PodScaler, PublishedPod
 
 POD = PodAddress("pod-a", "10.0.0.1", 8080)
 
 
-SERVICE = Exposure("web", "pabc.web", SlotProtocol.HTTP, 8080, 80, ("pabc.test",))
+SERVICE = HttpExposure("web", "http", "pabc.web", "http", 8080, 80, ServiceLimits(), ("pabc.test",))
 PUBLISHED = PublishedPod(ChannelId(1), "pabc", "tp-pabc-1", {0: SERVICE}, ())
 
 

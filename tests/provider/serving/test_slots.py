@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Several services of one pod, and hosts of the publisher's own, through the whole daemon."""
 
+from dataclasses import replace
+
 import pytest
 
 from tests.fakes.provider.caller import PORTS, Caller, manifest_of
@@ -9,10 +11,15 @@ from trustedpods.protocol.errors import Refused
 from trustedpods.protocol.ids import address_bytes
 from trustedpods.protocol.messages.pod import PodStatus, StatusBody
 from trustedpods.protocol.sealing.replies import verify_statement
+from trustedpods.protocol.units import MIB
+from trustedpods.provider.core.scaler.types import Serve
 from trustedpods.provider.dns import publisher_proof
+from trustedpods.provider.exposure.plan import plan, through_facade
 from trustedpods.provider.facade.activator.wake import WakeAddress
 from trustedpods.provider.facade.haproxy.sessions import Session
+from trustedpods.provider.facade.slots import SlotLimits
 from trustedpods.provider.serving.connections import close_old
+from trustedpods.provider.serving.slots import service_spec_of
 
 WEB = {"name": "web", "expose": "http", "ports": [{"port": 80, "targetPort": 8080}]}
 H2C = {"port": 80, "targetPort": 9090, "appProtocol": "kubernetes.io/h2c"}
@@ -27,6 +34,25 @@ def three_services(**scale: str):
         services=[WEB, RPC, RAW],
         scale={"max": 2, "idleAfter": "5s", **scale},
     )
+
+
+MOST = SlotLimits(connections=200, rate=400, body_bytes=10 * MIB)
+
+
+@pytest.mark.parametrize(
+    ("asked", "given"),
+    [
+        ({}, MOST),
+        ({"connections": 100}, replace(MOST, connections=100)),
+        ({"requestsPerSecond": 500}, MOST),
+        ({"bodySize": "1Mi"}, replace(MOST, body_bytes=MIB, stream_bytes=MIB)),
+        ({"bodySize": "1Gi"}, replace(MOST, stream_bytes=1024 * MIB)),
+    ],
+)
+def test_no_limit_is_above_the_providers(asked, given):
+    manifest = manifest_of(services=[WEB | {"limits": asked}])
+    (part,) = through_facade(plan(manifest, "pabc", "k1.x"))
+    assert service_spec_of(part, Serve(), MOST).limits == given
 
 
 def confirmed(world, signed):

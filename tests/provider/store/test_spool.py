@@ -8,7 +8,7 @@ import trio.testing
 
 from tests.fakes.provider.records import OWNER, PUBLISHER
 from trustedpods.protocol.errors import NetworkFailure, Refused, RemoteProtocolError
-from trustedpods.protocol.limits import BLOB_CHUNK
+from trustedpods.protocol.limits import BLOB_CHUNK, MIB
 from trustedpods.protocol.messages.bundle import BlobRef
 from trustedpods.protocol.sealing.blobs import SEALED_CHUNK_SIZE, chunk_count, derive, seal_chunk
 from trustedpods.provider.store import spool
@@ -114,15 +114,25 @@ async def test_a_writer_whose_turn_does_not_come_is_told(store, monkeypatch):
     assert caught.value.rule == "busy"
 
 
-async def test_announced_bytes_count_against_the_quota(tmp_path):
-    small = Spool(tmp_path / "spool", 3)
-    async with small.writer(PUBLISHER, BLOB):
-        other = blob_of(DATA, b"t" * 32)
+async def test_what_is_written_counts_against_the_quota(tmp_path):
+    """Announcing takes nothing from others; together they never write more than there is room for."""
+    small = Spool(tmp_path / "spool", 4)
+    other = blob_of(DATA, b"t" * 32)
+    async with small.writer(PUBLISHER, BLOB) as first, small.writer(PUBLISHER, other) as second:
+        assert small.used_bytes == 0
+        for index in range(3):
+            await first.add(sealed(index))
+        await second.add(sealed(0, other))
         with pytest.raises(Refused) as caught:
-            async with small.writer(PUBLISHER, other):
-                pass
+            await second.add(sealed(1, other))
+        assert caught.value.rule == "quota"
+        assert small.used_bytes <= 4 * MIB
+    files = sum(path.stat().st_size for path in tmp_path.rglob("*.sealed"))
+    assert small.used_bytes == files == Spool(tmp_path / "spool", 4).used_bytes
+    with pytest.raises(Refused) as caught:
+        async with small.writer(PUBLISHER, blob_of(DATA, b"u" * 32)):
+            pass
     assert caught.value.rule == "quota"
-    assert small.used_bytes == 0
 
 
 async def test_a_wrong_digest_is_found_when_it_is_read(store):

@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
+# mypy: disable-error-code="attr-defined"
 """Warnings reach a publisher's URL, signed; and nobody uses them to reach where he must not."""
 
 import json
@@ -15,6 +16,7 @@ from tests.fakes.provider.caller import Caller, in_phase, manifest_of, until
 from tests.fakes.provider.world import World
 from trustedpods.contracts.terms import due
 from trustedpods.protocol.errors import NetworkFailure, Refused
+from trustedpods.protocol.messages.bundle import Needs
 from trustedpods.protocol.units import Usage
 from trustedpods.provider.core.pod import Phase
 from trustedpods.provider.core.webhook_url import check_url
@@ -177,3 +179,69 @@ async def test_a_pod_with_a_hidden_webhook_is_refused(tmp_path):
         with pytest.raises(Refused) as caught:
             await caller.provision()
         assert caught.value.rule == "webhook"
+
+
+class Door:
+    """Takes every warning; never ends for those of *silent* URLs."""
+
+    def __init__(self, silent=()):
+        self.silent, self.sent, self.at_once = silent, [], 0
+
+    async def send(self, url, body, signature):
+        assert len(body) <= client.MAX_BODY
+        self.at_once += 1
+        try:
+            if url in self.silent:
+                await trio.sleep_forever()
+            await trio.lowlevel.checkpoint()
+        finally:
+            self.at_once -= 1
+        self.sent.append((url, json.loads(body)["text"]))
+
+
+async def deployed(world, address, url):
+    caller = Caller(world, address)
+    caller.manifest = manifest_of(notify={"webhook": url})
+    await caller.provision()
+    return caller
+
+
+@pytest.mark.parametrize("sign", ["a", "é", "漢", "😀", "\x01", '"', "\ud800"])
+async def test_any_text_fits_a_warning(tmp_path, sign, virtual_time):
+    """Reasons quote what manifests and clusters say: a sign of them may take twelve bytes in JSON."""
+    world = World(tmp_path)
+    async with world.run() as (parts, address):
+        caller = await deployed(world, address, "http://192.0.32.8/hook")
+        parts.warnings._door = door = Door()
+        parts.warnings.told(caller.ref.channel, "failed", sign * 4000)
+        parts.warnings.told(caller.ref.channel, "failed", "short")
+        await until(lambda: len(door.sent) == 2)
+        assert set(door.sent[0][1]) == {sign}
+        assert door.sent[1][1] == "short"
+
+
+async def test_a_url_that_never_answers_keeps_no_other_publishers_warnings_away(tmp_path, virtual_time):
+    world = World(tmp_path)
+    async with world.run() as (parts, address):
+        silent, heard = "http://192.0.32.8/silent", "http://192.0.32.8/heard"
+        first, second = await deployed(world, address, silent), await deployed(world, address, heard)
+        parts.warnings._door = door = Door({silent})
+        for number in range(2 * delivery.MAX_QUEUED):
+            parts.warnings.told(first.ref.channel, "claim-flags", str(number))
+        parts.warnings.told(second.ref.channel, "funds-warning", "soon")
+        await until(lambda: door.sent == [(heard, "soon")])
+        assert door.at_once <= delivery.MAX_AT_ONCE_OF_PUBLISHER
+
+
+async def test_nothing_is_sent_for_a_pod_that_nobody_paid_for(tmp_path, virtual_time):
+    world = World(tmp_path)
+    async with world.run() as (parts, address):
+        parts.warnings._door = door = Door()
+        stranger = Caller(world, address)
+        stranger.manifest = manifest_of(notify={"webhook": "http://192.0.32.8/victim"})
+        private, request = stranger.signed("provision", stranger.bundle())
+        async with stranger.talk(private, request) as (_, reply):
+            await reply(Needs)
+        parts.warnings.told(stranger.ref.channel, "failed", "no payment channel came")
+        await trio.sleep(100)
+        assert door.sent == []

@@ -18,7 +18,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.fakes.oci_images import ImageFiles
+from tests.examples import some
+from tests.fakes.images.oci_images import ImageFiles
 
 COMMAND = Path(sys.executable).with_name("trustedpods")
 LIMIT_CPU_S = 1.0
@@ -128,7 +129,7 @@ def children_cpu_s() -> float:
     return used.ru_utime + used.ru_stime
 
 
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("case", some(list(CASES)))
 def test_a_bad_manifest_is_refused_at_once_and_nobody_is_asked(account: Laptop, case: str) -> None:
     text, line, words = CASES[case]
     if case == "huge":

@@ -4,9 +4,11 @@
 from dataclasses import replace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from trustedpods.protocol.messages.pod import PodFailure
-from trustedpods.publisher.commands.lines import status_lines
+from trustedpods.protocol.messages.pod import PodEvent, PodFailure
+from trustedpods.publisher.commands.lines import moment, status_lines
 from trustedpods.publisher.results.pods import VisitProgress
 from trustedpods.publisher.verbs import pods
 
@@ -54,4 +56,21 @@ async def test_a_status_tells_why_a_pod_does_not_start(bench, failure, told):
     assert lines[0] == f"hello  {phase}"
     begin = lines.index(f"replicas  {result.ready} ready of {result.replicas}, version 2") + 1
     assert lines[begin : begin + len(told)] == told
-    assert lines[begin + len(told)].startswith("money")
+    assert lines[begin + len(told)].startswith("service")
+
+
+@given(st.integers(min_value=0, max_value=(1 << 64) - 1))
+def test_any_number_that_a_provider_calls_a_time_is_told(number):
+    """Its words hold 64 bits; no date of Python's does."""
+    assert moment(number)
+
+
+async def test_a_status_from_the_end_of_time_is_told(bench):
+    far = (1 << 64) - 1
+    async with bench.peer().serve():
+        await bench.deploy()
+        result = await pods.status(bench.account, "hello", VisitProgress(), bench.journal())
+    failure = CRASH.model_copy(update={"ended_at": far, "next_try_at": far})
+    events = (PodEvent(at=far, reason="Started", text="late"),)
+    lines = status_lines(replace(result, failure=failure, events=events, runway_s=far))
+    assert f"second {far}  Started: late" in lines

@@ -122,6 +122,6 @@ def test_nobody_gives_notice_on_a_pod_of_somebody_else(steps: list[str], error: 
         for client, sent in last.items():
             stands = model.phase in ("received", "importing", "serving")
             if stands and model.who != client:
-                assert not may_give_notice(model.told, {sent}, error), (model, client)  # type: ignore[arg-type]
+                assert not may_give_notice(model.told, {sent}, error), (model, client)
             if not stands:
-                assert may_give_notice(model.told, {sent}, error)  # type: ignore[arg-type]
+                assert may_give_notice(model.told, {sent}, error)

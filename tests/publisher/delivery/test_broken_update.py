@@ -25,6 +25,7 @@ def status(phase, version):
         up_to=0,
         unlock_at=0,
         events=[],
+        services={},
         version=version,
     )
 

@@ -8,7 +8,16 @@ import tarfile
 
 import pytest
 
-from tests.fakes.oci_images import CONFIG, INDEX, LAYER, MANIFEST, ImageFiles, descriptor, digest, layer_of
+from tests.fakes.images.oci_images import (
+    CONFIG,
+    INDEX,
+    LAYER,
+    MANIFEST,
+    ImageFiles,
+    descriptor,
+    digest,
+    layer_of,
+)
 from trustedpods.protocol import limits
 from trustedpods.protocol.errors import BadInput
 from trustedpods.publisher.images.layout import Extent

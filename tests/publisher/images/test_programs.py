@@ -5,8 +5,8 @@ import tarfile
 
 import pytest
 
-from tests.fakes.image_cases import image_case
-from tests.fakes.image_parts import APP, NET_BIND, SCRIPT, Parts, entry, tar
+from tests.fakes.images.image_cases import image_case
+from tests.fakes.images.image_parts import APP, NET_BIND, SCRIPT, Parts, entry, tar
 from trustedpods.protocol.errors import BadInput
 from trustedpods.publisher.images.programs import ELF, check_program
 from trustedpods.publisher.images.source import open_image

@@ -3,12 +3,15 @@
 
 import pytest
 
-from tests.fakes.image_cases import CASES, bytes_of, names_in
+from tests.fakes.images import capability_cases, image_cases
+from tests.fakes.images.image_cases import bytes_of, names_in
 from trustedpods.protocol.errors import BadInput
 from trustedpods.protocol.images.runnable import program_line
 from trustedpods.publisher.images.contents import check_start, layer_facts
 from trustedpods.publisher.images.programs import check_program
 from trustedpods.publisher.images.source import open_image
+
+CASES = image_cases.CASES | capability_cases.CASES
 
 
 def read(case, folder, name=None):

@@ -12,6 +12,7 @@ from trustedpods.publisher.context import state_dir
 from trustedpods.publisher.core.cost import Shape
 from trustedpods.publisher.results.pods import VisitProgress
 from trustedpods.publisher.verbs.audit import audit
+from trustedpods.publisher.verbs.bill import bill
 
 SHAPE = Shape(cpu_milli=100, memory_mib=64, storage_mib=10, scratch_mib=0, max_replicas=1)
 
@@ -69,3 +70,14 @@ async def test_an_audit_from_end_to_end(bench):
         assert await failing(bench) == {"replicas", "storage"}
         assert await failing(bench, None) == set()
         assert channel_of(bench).up_to == peer.usage.leaves[-1].up_to
+
+
+async def test_a_bill_has_all_pages_as_the_audit_has(bench):
+    async with bench.peer("small-pages").serve() as peer:
+        await bench.deploy()
+        for seconds in (10, 20, 30):
+            claim(bench, peer, seconds, Usage(100 * seconds, 64 * seconds, 100))
+        told = await bill(bench.account, "hello", SHAPE, VisitProgress(), bench.journal())
+        assert len(told.bill.lines) == 3
+        assert told.problems == ()
+        assert await failing(bench) == set()

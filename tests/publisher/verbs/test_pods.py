@@ -2,6 +2,7 @@
 """Verbs on a pod that exists, over real libp2p."""
 
 import pytest
+import trio
 
 from trustedpods.protocol.errors import BadInput, NetworkFailure, Refused, RemoteProtocolError
 from trustedpods.protocol.messages.pod import LogsBody
@@ -91,6 +92,18 @@ async def test_a_removal_that_breaks_off_says_where_the_deposit_is(bench, monkey
             await pods.delete(bench.account, "hello", progress, bench.journal())
     assert (progress.money.state, progress.money.refund or progress.money.left) == (state, left)
     assert progress.machine is not None
+
+
+async def test_a_provider_that_tells_steps_for_ever_keeps_nobody(bench, monkeypatch):
+    monkeypatch.setattr(pods, "DELETE_LIMIT_S", 0.5)
+    monkeypatch.setattr("trustedpods.publisher.payment.refund.UNSURE_WAIT_S", 0.1)
+    progress = DeleteProgress()
+    async with bench.peer().serve() as peer:
+        await bench.deploy()
+        peer.faults = {"tells-steps-for-ever"}
+        with trio.fail_after(30), pytest.raises(NetworkFailure, match="not removed the pod within"):
+            await pods.delete(bench.account, "hello", progress, bench.journal())
+    assert progress.money.state == "open"
 
 
 async def test_a_removal_that_breaks_off_when_the_chain_is_silent_too(bench, monkeypatch):

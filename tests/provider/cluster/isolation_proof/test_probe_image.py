@@ -22,9 +22,10 @@ def test_every_blob_is_named_by_its_digest():
     config = json.loads(image.blobs[manifest["config"]["digest"]])
     layer = image.blobs[manifest["layers"][0]["digest"]]
     assert config["architecture"] == "amd64"
+    assert config["config"]["Volumes"] == {"/data": {}}
     assert config["rootfs"]["diff_ids"] == [manifest["layers"][0]["digest"]]
     with tarfile.open(fileobj=io.BytesIO(layer)) as tar:
-        assert tar.getnames() == ["busybox"]
+        assert tar.getnames() == ["busybox", "tmp", "data"]
         assert tar.getmember("busybox").mode == 0o755
 
 

@@ -42,7 +42,7 @@ async def test_calls_are_counted_and_not_only_seconds(
     words: str, pace_s: float, wanted: str, becomes: bool, within_s: float, virtual_time: MockClock
 ) -> None:
     began = trio.current_time()
-    calls = proof._Calls(Caller(words, pace_s), "ns")  # type: ignore[arg-type]
+    calls = proof._Calls(Caller(words, pace_s), "ns")
     assert await calls.become(wanted) is becomes
     assert trio.current_time() - began < within_s
 

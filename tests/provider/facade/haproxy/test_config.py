@@ -31,7 +31,7 @@ def config(home: Path = Path("/run/tp"), **changes: object) -> FacadeConfig:
         "activator_dir": home / "slots",
         "pages_dir": home / "pages",
     }
-    return FacadeConfig(**{**values, **changes})  # type: ignore[arg-type]
+    return FacadeConfig(**{**values, **changes})
 
 
 def test_every_slot_has_its_activator_and_nothing_else():
@@ -58,9 +58,16 @@ def test_long_answers_of_every_kind_pass_in_the_kernel_within_its_limit_of_pipes
     assert PIPES * PIPE_BYTES <= 32 * 1024 * 1024, "half of fs.pipe-user-pages-soft: HAProxy is not root"
 
 
+def test_no_line_is_made_for_the_log_of_a_request_that_goes_well():
+    text = haproxy_config(config())
+    for defaults in ("defaults http", "defaults tcp"):
+        section = text.split(f"{defaults}\n")[1].split("\n\n")[0]
+        assert "  option dontlog-normal\n  log-format -\n" in section
+
+
 def test_a_bind_may_be_in_another_network_namespace():
     text = haproxy_config(config(binds=(Bind("10.1.2.3:80"), Bind("127.0.0.1:18080", "host-k1"))))
-    assert "  bind 10.1.2.3:80\n  bind 127.0.0.1:18080 namespace host-k1\n" in text
+    assert "  bind 10.1.2.3:80 name 80\n  bind 127.0.0.1:18080 namespace host-k1 name 18080\n" in text
 
 
 @pytest.mark.parametrize(

@@ -90,6 +90,31 @@ async def test_every_form_of_request_and_answer_passes_whoever_has_ended_a_half(
         assert (path, b" 200 " in answer, b"ok" in answer) == (path, True, True), answer
 
 
+async def test_an_end_that_comes_with_the_request_is_no_end_however_late_they_come(
+    live: LiveFacade, pod: Old
+):
+    """HAProxy looks at a connection that says nothing, or half of a request, before it sees the end."""
+    request = REQUESTS["1.1"] % (b"http10-length", HOST.encode())
+    for first in (0, 1, len(request) // 2, len(request) - 1):
+        async with await trio.open_tcp_stream("127.0.0.1", live.port) as stream:
+            await stream.send_all(request[:first])
+            await until(lambda count=first: received(live, count), "HAProxy has the beginning")
+            await stream.socket.send(request[first:], socket.MSG_MORE)
+            await stream.send_eof()
+            with trio.fail_after(30):
+                answer = await everything(stream)
+            assert (first, answer[:12], answer[-2:]) == (first, b"HTTP/1.0 200", b"ok")
+
+
+async def received(live: LiveFacade, count: int) -> bool:
+    """Whether HAProxy has so many bytes of a caller, and waits for more."""
+    text = await live.runtime.command("show sess all")
+    return any(
+        int(found) == count
+        for found in re.findall(r"frontend=web .*?\n  req=.*? total=(\d+)\)", text, re.DOTALL)
+    )
+
+
 @pytest.mark.parametrize("form", ["1.1", "chunks with extensions"])
 @pytest.mark.parametrize("end", ["never", "with the request", "after the request"])
 async def test_who_gets_no_answer_is_told_so_whenever_it_ended_its_half(

@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 import trio
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from tests.live.clients import protocols
 from tests.provider.facade.echo import EchoPod
 from tests.provider.facade.parts import LiveFacade, get, live_facade
+from trustedpods.protocol.errors import Refused
 from trustedpods.provider.facade.certificates import (
     Authority,
     Certificate,
@@ -87,6 +88,24 @@ async def test_certificates_come_by_name_and_change_while_it_runs(live: LiveFaca
         assert "p.web" not in await live.runtime.command("show ssl cert")
     finally:
         await pod.process.end()
+
+
+async def test_what_haproxy_does_not_take_keeps_it_from_nothing(live: LiveFacade, root, tmp_path):
+    """A key that OpenSSL finds too small: refused, shown no more than before, and no start fails for it."""
+    weak = rsa.generate_private_key(65537, 1024)
+    bad = Certificate(root.issue([OWN], weak, utc(time.time())).pem, (OWN,))
+    await live.facade.certify(PROVIDER, issued(root, *provider_names(DOMAIN)))
+    await live.facade.certify("p.web", own(root, OWN))
+    before = {path.name: path.read_bytes() for path in (tmp_path / "tls").iterdir()}
+    for key in ("p.new", "p.web"):
+        with pytest.raises(Refused):
+            await live.facade.certify(key, bad)
+        assert {path.name: path.read_bytes() for path in (tmp_path / "tls").iterdir()} == before
+    await live.haproxy.end(9)
+    await live.start_haproxy()
+    await live.facade.certify("p.web", own(root, OWN, HOST))
+    await live.facade.certify("p.new", own(root, HOST, serves=HOST))
+    assert {"p.web.pem", "p.new.pem"} <= {path.name for path in (tmp_path / "tls").iterdir()}
 
 
 async def test_grpc_over_tls_and_https_only(live: LiveFacade, root, tmp_path):

@@ -183,7 +183,7 @@ async def test_slots_run_out_and_hosts_have_one_owner(live: LiveFacade):
     assert live.facade.free_slots == 0
     with pytest.raises(Refused) as full:
         await live.facade.publish("l5", ["h5.localhost"])
-    assert full.value.rule == "slots"
+    assert full.value.rule == "capacity-services"
     with pytest.raises(Refused) as taken:
         await live.facade.publish("l1", ["h1.localhost", "h2.localhost"])
     assert taken.value.rule == "host-taken"

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from tests.fakes.image_parts import (
+from tests.fakes.images.image_parts import (
     APP,
     DOCKER_LAYER,
     EMPTY,
@@ -28,7 +28,7 @@ from tests.fakes.image_parts import (
     tar,
     zstd,
 )
-from tests.fakes.oci_images import CONFIG, INDEX, LAYER, MANIFEST, descriptor, digest
+from tests.fakes.images.oci_images import CONFIG, INDEX, LAYER, MANIFEST, descriptor, digest
 
 
 @dataclass(frozen=True)
@@ -106,7 +106,8 @@ def _docker_save(*images: tuple[str, list[str] | None]) -> Callable[[Parts], byt
     return make
 
 
-def _file_capability(*later: bytes) -> dict[str, Any]:
+def file_capability(*later: bytes) -> dict[str, Any]:
+    """An image whose /usr/bin/app has a capability, under later layers."""
     xattr = {"SCHILY.xattr.security.capability": NET_BIND}
     return {"layers": (tar(entry("usr/bin/app", PROGRAM, pax_headers=xattr)), *later)}
 
@@ -121,6 +122,7 @@ def _raw(parts: Parts, tree: str) -> bytes:
 _WHITEOUTS = tar(
     entry("data/.wh.gone"), entry("opaque/.wh..wh..opq"), entry("data/" + "n" * 200 + "/" + "m" * 90, b"x")
 )
+
 
 CASES: dict[str, Case] = {
     "one image": image_case(),
@@ -241,14 +243,12 @@ CASES: dict[str, Case] = {
     "no config at all": image_case("as root", config={"config": None}),
     "null fields": image_case(run={"Cmd": None, "Volumes": None, "Labels": None}),
     "a program with capabilities": image_case(
-        "file capabilities", "", **_file_capability(), run={"Entrypoint": ["/usr/bin/app"]}
+        "file capabilities", "", **file_capability(), run={"Entrypoint": ["/usr/bin/app"]}
     ),
-    "the same by PATH": image_case(
-        "file capabilities", "", **_file_capability(), run={"Entrypoint": ["app"]}
-    ),
-    "capabilities of another program": image_case(**_file_capability(APP)),
+    "the same by PATH": image_case("file capabilities", "", **file_capability(), run={"Entrypoint": ["app"]}),
+    "capabilities of another program": image_case(**file_capability(APP)),
     "capabilities taken away": image_case(
-        **_file_capability(APP, tar(entry("usr/bin/app", SCRIPT))), run={"Entrypoint": ["/usr/bin/app"]}
+        **file_capability(APP, tar(entry("usr/bin/app", SCRIPT))), run={"Entrypoint": ["/usr/bin/app"]}
     ),
     "a stop signal": image_case(run={"StopSignal": "SIGQUIT"}),
     "a stop signal's number": image_case(run={"StopSignal": "37"}),

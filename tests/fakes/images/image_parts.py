@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.fakes.oci_images import CONFIG, INDEX, LAYER, MANIFEST, descriptor, digest
+from tests.fakes.images.oci_images import CONFIG, INDEX, LAYER, MANIFEST, descriptor, digest
 
 DOCKER_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
 DOCKER_CONFIG = "application/vnd.docker.container.image.v1+json"

@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The symbolic and hard links of an image, layer over layer, and where a path leads in it. Pure."""
+
+from posixpath import dirname, normpath
+
+MAX_LINKS = 1 << 17
+"""A whole distribution has some ten thousand; links beyond are not followed."""
+
+MAX_FOLLOWED = 40
+"""Links on one way, as in Linux (MAXSYMLINKS in linux/namei.h)."""
+
+_WHITEOUT = ".wh."
+
+
+class Links:
+    """What each layer's entries make of the links below; paths are relative to the root, without `..`."""
+
+    def __init__(self) -> None:
+        self._targets: dict[str, str] = {}
+
+    def take(self, path: str, target: str | None) -> None:
+        """The next entry of a layer: a link to *target*, or anything else in its place (None)."""
+        folder, _, name = path.rpartition("/")
+        if name.startswith(_WHITEOUT):
+            gone = name.removeprefix(_WHITEOUT)
+            self._targets.pop(f"{folder}/{gone}" if folder else gone, None)
+        elif target is None:
+            self._targets.pop(path, None)
+        elif path in self._targets or len(self._targets) < MAX_LINKS:
+            self._targets[path] = target
+
+    def resolve(self, path: str) -> str:
+        """Where *path* leads, followed as in a container; itself where links go round in circles."""
+        waiting = path.split("/")[::-1]
+        reached = ""
+        followed = 0
+        while waiting:
+            part = waiting.pop()
+            if part in ("", "."):
+                continue
+            if part == "..":
+                reached = dirname(reached)
+                continue
+            there = f"{reached}/{part}".lstrip("/")
+            target = self._targets.get(there)
+            if target is None:
+                reached = there
+                continue
+            followed += 1
+            if followed > MAX_FOLLOWED:
+                return normpath("/" + path).lstrip("/")
+            waiting += target.split("/")[::-1]
+            reached = "" if target.startswith("/") else reached
+        return reached

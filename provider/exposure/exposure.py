@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What it means that a service is exposed: values that every strategy makes, and what it makes them from."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from trustedpods.manifests.service import Service, ServiceLimits
+from trustedpods.protocol.messages.provider import ServiceProtocol
+
+
+@dataclass(frozen=True, slots=True)
+class ExposedPod:
+    """The pod whose service is exposed: its label, the provider's domain, and all its services."""
+
+    label: str
+    domain: str
+    services: Sequence[Service]
+
+    @property
+    def host(self) -> str:
+        """The pod's own host name."""
+        return f"{self.label}.{self.domain}"
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """How this provider is reached from outside.
+
+    The suffixes follow a host in a URL, as `:8080` does; `https_suffix` is None where TLS is not served.
+    """
+
+    host: str
+    url_suffix: str
+    https_suffix: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Exposure:
+    """How one service of a pod is reached; `expose` is the manifest's word for it."""
+
+    service: str
+    expose: str
+
+    def urls(self, site: Site, port: int | None) -> list[str]:
+        """Where the service is reached; *port* is one that it has for itself, None while it has none."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True, slots=True)
+class FacadeExposure(Exposure):
+    """A service whose connections go through the facade: they wake the pod, are counted and limited.
+
+    `label` is its key at the facade, `port` the container's, `service_port` the manifest's. `routes`
+    are hosts, or hosts and paths; a service of tcp has none. `own_hosts` are those of the publisher,
+    `tls_secret` the secret volume with their certificate.
+    """
+
+    label: str
+    protocol: ServiceProtocol
+    port: int
+    service_port: int
+    limits: ServiceLimits
+    routes: tuple[str, ...] = ()
+    own_hosts: tuple[str, ...] = ()
+    https_only: bool = False
+    tls_secret: str | None = None

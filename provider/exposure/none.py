@@ -1,0 +1,21 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`expose: none`: nothing outside the pod reaches the service, and nothing is made for it."""
+
+from dataclasses import dataclass
+
+from trustedpods.manifests.service import Service
+from trustedpods.provider.exposure.exposure import ExposedPod, Exposure, Site
+
+
+@dataclass(frozen=True, slots=True)
+class NoExposure(Exposure):
+    """A service for the pod's own containers, which share one network namespace."""
+
+    def urls(self, site: Site, port: int | None) -> list[str]:
+        """None."""
+        return []
+
+
+def expose(service: Service, _pod: ExposedPod) -> NoExposure:
+    """As the manifest says."""
+    return NoExposure(service.name, service.expose)

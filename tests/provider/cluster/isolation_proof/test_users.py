@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What probe pods say of user ids, and what the doctor makes of it; a live doctor's test runs the pods."""
+
+import re
+
+import pytest
+
+from trustedpods.localnet.cluster import files
+from trustedpods.protocol.errors import NoContext
+from trustedpods.provider.admission import isolation_probe
+from trustedpods.provider.cluster.isolation_proof.users import SharedUsers, parse
+
+IDENTITY = "         0          0 4294967295"
+
+
+@pytest.mark.parametrize(
+    ("said", "found"),
+    [
+        (f"{IDENTITY}\nunlimited", SharedUsers(False, None)),
+        (f"{IDENTITY}\n96365", SharedUsers(False, 96365)),
+        ("0 65536 65536\nunlimited", SharedUsers(True, None)),
+        ("0 65536 1000\n1000 70000 5\n7", SharedUsers(True, 7)),
+    ],
+)
+def test_what_a_probe_pod_says(said, found):
+    assert parse(said) == found
+
+
+@pytest.mark.parametrize("said", ["", "unlimited", "0 0\n5", f"{IDENTITY}\n-1", f"{IDENTITY}\n", "x\ny"])
+def test_what_says_nothing_is_not_taken_for_an_answer(said):
+    with pytest.raises(NoContext, match="instead of its user ids"):
+        parse(said)
+
+
+@pytest.fixture
+def told(monkeypatch):
+    """What the doctor makes of what was found."""
+
+    class NoImage:
+        async def __aenter__(self):
+            return "image", "namespace"
+
+        async def __aexit__(self, *_error):
+            return None
+
+    monkeypatch.setattr(isolation_probe, "_probe_image", lambda _config: NoImage())
+
+    async def ask(found):
+        class Cluster:
+            async def shared_users(self, _image, _namespace):
+                return found
+
+        return await isolation_probe.users_of(None, Cluster())
+
+    return ask
+
+
+@pytest.mark.parametrize(
+    ("found", "words"),
+    [
+        (SharedUsers(True, None), "can have user ids of their own"),
+        (SharedUsers(True, 96365), "can have user ids of their own"),
+        (SharedUsers(False, None), "no user namespaces: .* no limit of processes is among it"),
+    ],
+)
+async def test_it_says_which(told, found, words):
+    assert re.search(words, await told(found))
+
+
+def test_the_bound_of_a_pod_is_that_of_an_embedded_cluster():
+    assert isolation_probe.PIDS_PER_POD == files.PIDS_PER_POD
+
+
+async def test_a_limit_of_processes_that_pods_share_is_told_with_the_remedy(told):
+    with pytest.raises(
+        NoContext, match="have 96365 processes together: 94 of them at their own bound"
+    ) as caught:
+        await told(SharedUsers(False, 96365))
+    assert "LimitNPROC=infinity" in caught.value.hint

@@ -1,0 +1,159 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Pods of which nothing is exposed: let in if they never sleep, run, billed, updated, stopped, deleted."""
+
+import pytest
+import trio
+
+from tests.fakes.provider.caller import Caller, in_phase, manifest_of, until
+from tests.fakes.provider.world import World
+from trustedpods.protocol.errors import BadInput
+from trustedpods.protocol.messages.base import Done
+from trustedpods.protocol.messages.pod import DeleteBody, PodStatus, StatusBody
+from trustedpods.protocol.messages.usage import UsageBody, UsageReport
+from trustedpods.protocol.sealing.replies import verify_statement
+from trustedpods.protocol.units import Usage
+from trustedpods.provider.core.lifecycle import LifecycleEvent
+from trustedpods.provider.core.pod import Phase, ServiceExposure
+from trustedpods.provider.store import ledger
+
+ALWAYS = {"min": 1, "max": 1}
+INSIDE = {"name": "db", "ports": [{"port": 5432, "targetPort": 8080}]}
+WEB = {"name": "web", "expose": "http", "ports": [{"port": 80, "targetPort": 8080}]}
+RAW = {"name": "raw", "expose": "tcp", "ports": [{"port": 8080}]}
+UNEXPOSED = [[], [INSIDE]]
+"""Services of pods that nobody outside reaches."""
+
+
+def worker(services=()):
+    return manifest_of(services=list(services), scale=ALWAYS)
+
+
+@pytest.fixture
+def world(tmp_path):
+    return World(tmp_path)
+
+
+async def deployed(world, address, manifest):
+    caller = Caller(world, address)
+    caller.manifest = manifest
+    _, _, signed = await caller.provision()
+    return caller, verify_statement(signed, world.keys.reply.public_key().public_bytes_raw())
+
+
+def running(world):
+    (life,) = world.cluster.lives.values()
+    return [pod for pod in life.pods.values() if pod.ready]
+
+
+@pytest.mark.parametrize("services", UNEXPOSED)
+async def test_a_worker_runs_is_billed_and_goes_without_a_slot(world, virtual_time, services):
+    async with world.run() as (parts, address):
+        caller, statement = await deployed(world, address, worker(services))
+        record = parts.pods.get(caller.ref.channel)
+        names = [service["name"] for service in services]
+        assert statement.endpoints == []
+        assert record.exposures == dict.fromkeys(names, ServiceExposure("none"))
+        assert parts.doors.facade.slots_of(record.label) == {}
+        await trio.sleep(3600)  # far beyond `idleAfter`
+        assert len(running(world)) == 1
+        status = await caller.ask("status", StatusBody(), PodStatus)
+        assert (status.phase, status.ready) == ("serving", 1)
+        assert status.services == dict.fromkeys(names, "none")
+        world.pass_time(100)
+        await parts.meter.observe()
+        report = await caller.ask("usage", UsageBody(), UsageReport)
+        used = Usage(*report.open_usage)
+        assert used.cpu_core_ms >= 100 * 100
+        assert (used.egress_kib, used.ingress_kib) == (0, 0)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(_tick_clock, world)
+            done = await caller.ask("delete", DeleteBody(), Done)
+            nursery.cancel_scope.cancel()
+        assert done.transaction is not None
+        assert not world.cluster.lives
+        closed = await world.chain.closed(world.owner, caller.ref.channel)
+        owed = await world.chain.owed(world.owner)
+        assert owed > 0
+        assert closed.refund + owed == 10**9
+
+
+async def _tick_clock(world):
+    while True:
+        await trio.sleep(0.1)
+        world.pass_time(1)
+
+
+async def test_what_nothing_wakes_and_may_sleep_is_refused_though_no_client_looked(world):
+    async with world.run() as (_, address):
+        caller = Caller(world, address)
+        for services in UNEXPOSED:
+            caller.manifest = manifest_of(services=services, scale={"min": 0, "max": 1})
+            with pytest.raises(BadInput, match=r"or set scale\.min to 1"):
+                await caller.provision()
+    assert not world.cluster.lives
+
+
+async def test_a_worker_that_is_stopped_runs_again_when_there_is_money(world, virtual_time):
+    async with world.run() as (parts, address):
+        caller, _ = await deployed(world, address, worker())
+        await parts.pods.step(caller.ref.channel, LifecycleEvent.FUNDS_OUT, "the money is used up")
+        await until(lambda: not running(world))
+        await parts.pods.step(caller.ref.channel, LifecycleEvent.FUNDED)
+        await until(lambda: in_phase(parts, caller, Phase.SERVING) and running(world))
+
+
+async def test_services_come_and_go_with_updates(world):
+    async with world.run() as (parts, address):
+        caller, _ = await deployed(world, address, manifest_of(services=[WEB, RAW], scale=ALWAYS))
+        channel = caller.ref.channel
+        first = parts.pods.get(channel)
+        (port,) = {one.port for one in first.exposures.values()} - {None}
+        assert first.exposures == {"web": ServiceExposure("http"), "raw": ServiceExposure("tcp", port)}
+        caller.manifest = worker([INSIDE])
+        await caller.provision()
+        assert parts.pods.get(channel).exposures == {"db": ServiceExposure("none")}
+        assert parts.doors.facade.slots_of(first.label) == {}
+        caller.manifest = manifest_of(services=[INSIDE, WEB], scale=ALWAYS)
+        await caller.provision()
+        status = await caller.ask("status", StatusBody(), PodStatus)
+        assert status.services == {"db": "none", "web": "http"}
+        assert set(parts.doors.facade.slots_of(first.label)) == {f"{first.label}.web"}
+
+
+async def test_what_others_did_in_a_slot_meanwhile_is_not_billed(world):
+    """The pod has its slot back after a time without one; in between the slot was somebody else's."""
+    async with world.run() as (parts, address):
+        caller, _ = await deployed(world, address, manifest_of(scale=ALWAYS))
+        channel = caller.ref.channel
+        label = parts.pods.get(channel).label
+        (slot,) = parts.doors.facade.slots_of(label).values()
+        caller.manifest = worker()
+        await caller.provision()
+        assert await parts.doors.store.read(ledger.load_mark, channel) is None
+        world.facade.traffic[slot] = (100, 10**9, 10**9)
+        caller.manifest = manifest_of(scale=ALWAYS)
+        await caller.provision()
+        assert parts.doors.facade.slots_of(label) == {f"{label}.web": slot}
+        world.facade.traffic[slot] = (101, 10**9 + 2048, 10**9 + 4096)
+
+        async def counted():
+            book = await parts.doors.store.read(ledger.load_ledger, channel, parts.doors.now())
+            return [(step.egress_bytes, step.ingress_bytes) for step in book.traffic]
+
+        await until(counted)
+        assert (await counted())[-1] == (4096, 2048)
+
+
+async def test_a_new_daemon_keeps_workers_and_knows_what_is_exposed(world):
+    async with world.run() as (parts, address):
+        raw, _ = await deployed(world, address, manifest_of(services=[RAW], scale=ALWAYS))
+        known = parts.pods.get(raw.ref.channel).exposures
+        idle, _ = await deployed(world, address, worker([INSIDE]))
+        await parts.pods.change(raw.ref.channel, exposures={})  # as an older store has it
+        await parts.pods.change(idle.ref.channel, exposures={})
+    async with world.run() as (parts, _):
+        await until(lambda: parts.pods.get(raw.ref.channel).exposures == known)
+        await until(lambda: parts.pods.get(idle.ref.channel).exposures == {"db": ServiceExposure("none")})
+        pod_scaler = parts.autoscaler.pod_scaler(idle.ref.channel)
+        await until(lambda: len(pod_scaler.state.ready) == 1)
+        assert all(len(life.pods) == 1 for life in world.cluster.lives.values())

@@ -39,6 +39,9 @@ _LOOK_EVERY_S = 0.2
 _ANSWER_LIMIT_S = 2
 """For one call: a first packet that a busy listener lost is sent again after one second."""
 
+_WHOLE_LIMIT_S = 4
+"""For one call and its end: a policy in its middle may swallow the end, which nc awaits for ever."""
+
 
 @dataclass(frozen=True, slots=True)
 class Proof:
@@ -159,7 +162,8 @@ def _listener(namespace: str, image: str) -> dict[str, Any]:
 
 
 def _caller(namespace: str, image: str, address: str) -> dict[str, Any]:
-    called = f"{PROGRAM} nc -w {_ANSWER_LIMIT_S} {address} {_PORT} < /dev/null 2> /dev/null"
+    connect = f"{PROGRAM} nc -w {_ANSWER_LIMIT_S} {address} {_PORT}"
+    called = f"{PROGRAM} timeout {_WHOLE_LIMIT_S} {connect} < /dev/null 2> /dev/null"
     call = f"n=$((n+1)); if {called}; then echo $n open; else echo $n shut; fi"
     loop = f"n=0; while :; do {call}; {PROGRAM} usleep 100000; done"
     return probe_pod(namespace, "caller", image, ["sh", "-c", loop])

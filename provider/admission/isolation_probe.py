@@ -20,6 +20,10 @@ BUSYBOX = (Path("/bin/busybox"), Path("/usr/bin/busybox"))
 PIDS_PER_POD = 1024
 """The kubelet's `podPidsLimit` that docs/operator.md asks for, and the embedded cluster has."""
 
+LEAST_PODS_PER_USER = 32
+"""Pods of one user id that a shared limit of processes must be enough for, all at their own bound: so many tenants
+would have to agree, and pay, to take the others' processes."""
+
 REPOSITORY = "trustedpods-doctor"
 """Of the probe's image, always the same, so that a killed probe leaves one at most. No pod's host label
 has this form."""
@@ -47,11 +51,13 @@ async def users_of(config: ProviderConfig, cluster: Cluster) -> str:
         found = await cluster.shared_users(image, namespace)
     if found.own_ids:
         return "pods can have user ids of their own: node and runtime have user namespaces"
+    shared = (
+        "no user namespaces: what the kernel counts by user id is shared by pods whose images name the same"
+    )
     if found.processes is None:
-        return (
-            "no user namespaces: what the kernel counts by user id is shared by pods whose images name the "
-            "same; no limit of processes is among it"
-        )
+        return f"{shared}; no limit of processes is among it"
+    if found.processes >= LEAST_PODS_PER_USER * PIDS_PER_POD:
+        return f"{shared}; {found.processes} processes are enough for {found.processes // PIDS_PER_POD} at their bound"
     raise NoContext(
         f"pods whose images name one user id may have {found.processes} processes together: "
         f"{found.processes // PIDS_PER_POD} of them at their own bound leave the others none",

@@ -20,10 +20,6 @@ from trustedpods.provider import termination_logs
 
 Argv = Sequence[str | Path]
 
-_OWN_LIMITS = ("prlimit", "--nproc=unlimited")
-"""Containers inherit containerd's limits, and the kernel counts processes by user id, over all pods that name
-the same one: each pod has a bound of its own (PIDS_PER_POD), and no limit is shared."""
-
 _ETCD = "http://127.0.0.1:2379"
 _FOLDERS = ("cni", "cni-plugins", "netpol", "volumes", "etcd")
 
@@ -110,9 +106,7 @@ def _health(cluster: Cluster, port: int, path: str = "/healthz") -> ReadinessChe
 def _node_parts(settings: Settings, cluster: Cluster) -> list[Unit]:
     kube, socket = binaries.kube(), cluster_files.containerd_socket(cluster)
     pki = cluster.path("pki")
-    containerd: Argv = [
-        *_OWN_LIMITS, "containerd", "--config", cluster.path("containerd.toml")
-    ]  # fmt: skip
+    containerd: Argv = ["containerd", "--config", cluster.path("containerd.toml")]
     kubelet: Argv = [
         kube, "kubelet", f"--config={cluster.path('kubelet.json')}", f"--kubeconfig={pki}/node.conf",
         f"--hostname-override={cluster.name}", f"--node-ip={cluster.node_ip}",

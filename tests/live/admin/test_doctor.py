@@ -86,17 +86,6 @@ def default_volumes(market: LiveLocalnet) -> Iterator[None]:
         _restart(market, "k1/containerd")
 
 
-@contextmanager
-def few_processes(market: LiveLocalnet) -> Iterator[None]:
-    """While the block runs containerd hands down a limit of processes, as where nobody lifted it."""
-    limit = ["prlimit", f"--pid={market.pid('k1/containerd')}"]
-    subprocess.run([*limit, "--nproc=2048:unlimited"], check=True)
-    try:
-        yield
-    finally:
-        subprocess.run([*limit, "--nproc=unlimited"], check=True)
-
-
 def _restart(market: LiveLocalnet, name: str) -> None:
     before = market.pid(name)
     os.kill(before, signal.SIGKILL)
@@ -120,10 +109,9 @@ def test_all_parts_are_in_place_and_nothing_is_left(market: LiveLocalnet) -> Non
 
 def test_places_that_nobody_bounds_are_named(market: LiveLocalnet) -> None:
     """As on a cluster with containerd's own settings, whose operator did not start the unit."""
-    with default_volumes(market), silent(market, "k1/termination-logs"), few_processes(market):
+    with default_volumes(market), silent(market, "k1/termination-logs"):
         found = doctor(market, ExitCode.NO_CONTEXT)
-    assert missing(found) == {"scratch", "users"}
-    assert "may have 2048 processes together: 2 of them at their own bound" in found["users"]["text"]
+    assert missing(found) == {"scratch"}
     assert "into an image's VOLUME and /dev/termination-log (" in found["scratch"]["text"]
     assert probes_left(market) == []
 

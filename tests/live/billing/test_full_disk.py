@@ -23,7 +23,7 @@ from trustedpods.localnet.folders import replace_file
 from trustedpods.localnet.toml_text import toml_text
 from trustedpods.protocol.errors import ExitCode
 
-pytestmark = pytest.mark.live
+pytestmark = [pytest.mark.live, pytest.mark.soak]
 
 DISK_MIB = 64
 RESERVE_MIB = 16

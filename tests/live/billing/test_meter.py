@@ -192,6 +192,7 @@ def test_an_evicted_replica_is_billed_to_its_end_and_its_object_goes(
     assert usage(publisher, pod)["cpu_core_ms"] == 100 * sum(served.values())
 
 
+@pytest.mark.soak
 def test_an_image_that_unpacks_a_thousandfold_is_billed_by_what_it_takes(
     market: LiveLocalnet, publisher: Publisher, tmp_path: Path
 ) -> None:

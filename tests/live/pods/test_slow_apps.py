@@ -14,13 +14,13 @@ from tests.live.observers.run_times import RunTimes, is_asked
 from tests.live.observers.waiting import until
 from trustedpods.protocol.errors import ExitCode
 
-pytestmark = pytest.mark.live
+pytestmark = [pytest.mark.live, pytest.mark.soak]
 
 PERIOD_S = 5
 SLACK_S = 60
 """What a probe allows beyond the app's own need, for a busy machine."""
 
-STARTS = [6, *(pytest.param(seconds, marks=pytest.mark.soak) for seconds in (75, 200))]
+STARTS = [6, 75, 200]
 """Seconds: a slow start, one beyond any caller's patience, and one beyond the provider's own limit."""
 
 LATE_S = 20

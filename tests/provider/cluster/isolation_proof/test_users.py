@@ -60,6 +60,7 @@ def told(monkeypatch):
     [
         (SharedUsers(True, None), "can have user ids of their own"),
         (SharedUsers(True, 96365), "can have user ids of their own"),
+        (SharedUsers(False, 96365), "96365 processes are enough for 94 at their bound"),
         (SharedUsers(False, None), "no user namespaces: .* no limit of processes is among it"),
     ],
 )
@@ -73,7 +74,7 @@ def test_the_bound_of_a_pod_is_that_of_an_embedded_cluster():
 
 async def test_a_limit_of_processes_that_pods_share_is_told_with_the_remedy(told):
     with pytest.raises(
-        NoContext, match="have 96365 processes together: 94 of them at their own bound"
+        NoContext, match="have 2048 processes together: 2 of them at their own bound"
     ) as caught:
-        await told(SharedUsers(False, 96365))
+        await told(SharedUsers(False, 2048))
     assert "LimitNPROC=infinity" in caught.value.hint

@@ -12,7 +12,15 @@ U64 = Annotated[int, Field(ge=0, lt=1 << 64)]
 U256 = Annotated[int, Field(ge=0, lt=1 << 256)]
 ShortText = Annotated[str, Field(max_length=512)]
 LongText = Annotated[str, Field(max_length=8192)]
+MAX_TOLD = 8000
+"""Signs of a `LongText` that quotes others: what Kubernetes says of an object has no bound."""
+
 Digest = Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$")]
+
+
+def sendable(text: str, most: int = MAX_TOLD) -> str:
+    """*text* as a message takes it: of that length, and without what is no UTF-8 (half a surrogate pair)."""
+    return text[:most].encode(errors="replace").decode()
 
 
 class Message(BaseModel):

@@ -140,13 +140,13 @@ class Admission:
             before = self._bundles.open_stored(record.fallback).volumes
         elif record.served and record.phase not in ENDED:
             claims = await self._doors.cluster.volume_claims(record.namespace)
-            before = {claim.name: claim.mib for claim in claims}
+            before = {claim.name: 0 for claim in claims}  # a storage class may have given more than was asked
         else:
             return
         for name, mib in before.items():
-            if opened.volumes.get(name, 0) < mib:
+            if opened.volumes.get(name, -1) < mib:
                 raise Refused(
-                    f"the pod has a volume {name} of {mib} MiB, which its newer version lacks or has smaller",
+                    f"the pod has a volume {name}, which its newer version lacks or has smaller",
                     rule="volumes",
                     hint="keep the volume, or delete the pod with all its data and deploy it anew",
                 )

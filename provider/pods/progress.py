@@ -14,7 +14,7 @@ import trio
 
 from trustedpods.protocol.errors import TrustedPodsError
 from trustedpods.protocol.ids import ChannelId
-from trustedpods.protocol.messages.base import Progress
+from trustedpods.protocol.messages.base import Progress, sendable
 from trustedpods.protocol.messages.pod import SignedStatement
 
 MAX_BEHIND = 256
@@ -77,7 +77,7 @@ class ProgressFeeds:
         self, channel: ChannelId, step: str, text: str, done: int | None = None, total: int | None = None
     ) -> None:
         """A step of the work."""
-        self._put(channel, Progress(step=step, text=text[:8000], done=done, total=total))
+        self._put(channel, Progress(step=step, text=sendable(text), done=done, total=total))
 
     def close(self, channel: ChannelId, outcome: ProvisionOutcome) -> None:
         """The work ended, well or not."""

@@ -9,6 +9,7 @@ import trio
 
 from trustedpods.protocol.errors import Refused, StoreFailure, TrustedPodsError
 from trustedpods.protocol.ids import ChannelId, host_label
+from trustedpods.protocol.messages.base import sendable
 from trustedpods.provider.core import lifecycle
 from trustedpods.provider.core.pod import ENDED, Phase, PodRecord
 from trustedpods.provider.doors import Doors
@@ -80,6 +81,7 @@ class Pods:
 
     async def step(self, channel: ChannelId, event: lifecycle.LifecycleEvent, reason: str = "") -> PodRecord:
         """Let an event happen: store what follows, then run the commands that go with it."""
+        reason = sendable(reason)
         async with self._changing:
             before = self._known(channel)
             after = lifecycle.step(before, event, self._doors.now(), reason)

@@ -7,7 +7,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from trustedpods.protocol.codec import encode
 from trustedpods.protocol.envelopes import ErrorReply
 from trustedpods.protocol.errors import TrustedPodsError
-from trustedpods.protocol.messages.base import Message
+from trustedpods.protocol.messages.base import Message, sendable
 from trustedpods.protocol.net.streams import FrameStream
 from trustedpods.protocol.sealing.replies import seal_reply
 from trustedpods.protocol.sealing.requests import OpenedRequest
@@ -51,8 +51,8 @@ def error_reply(error: TrustedPodsError) -> ErrorReply:
     """The error as it travels, cut to what a message may hold."""
     return ErrorReply(
         code=error.code,
-        what=error.what[:8000],
-        where=error.where[:8000] if error.where else None,
-        hint=error.hint[:8000] if error.hint else None,
-        rule=error.rule[:500] if error.rule else None,
+        what=sendable(error.what),
+        where=sendable(error.where) if error.where else None,
+        hint=sendable(error.hint) if error.hint else None,
+        rule=sendable(error.rule, 500) if error.rule else None,
     )

@@ -6,6 +6,7 @@ from sqlalchemy.dialects.sqlite import insert
 
 from trustedpods.protocol.errors import Refused
 from trustedpods.protocol.ids import ChannelId, channel_hex
+from trustedpods.protocol.messages.base import sendable
 from trustedpods.protocol.messages.pod import PodEvent
 from trustedpods.protocol.units import UnixSeconds
 from trustedpods.provider.store.database import Tx
@@ -19,7 +20,9 @@ def note(tx: Tx, channel: ChannelId, at: UnixSeconds, reason: str, text: str) ->
     """Append an event; the oldest beyond `KEPT_EVENTS` go."""
     key = channel_hex(channel)
     tx.connection.execute(
-        insert(EVENTS).values(channel=key, at=at, reason=reason[:64], sealed_text=tx.vault.seal_text(text))
+        insert(EVENTS).values(
+            channel=key, at=at, reason=reason[:64], sealed_text=tx.vault.seal_text(sendable(text))
+        )
     )
     newest = (
         select(EVENTS.c.id)

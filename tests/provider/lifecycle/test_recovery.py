@@ -8,8 +8,8 @@ import pytest
 
 from tests.examples import some
 from tests.fakes.provider.admin import admin_json
-from tests.fakes.provider.caller import Caller, in_phase, until
-from tests.fakes.provider.reboots import SERVED_S, channel_of, rebooted, rotate, world
+from tests.fakes.provider.caller import Caller, in_phase, manifest_of, until
+from tests.fakes.provider.reboots import DOWN_S, SERVED_S, channel_of, rebooted, rotate, world
 from trustedpods.contracts.records import meter_tag
 from trustedpods.contracts.registry_rows import RegistryRow
 from trustedpods.protocol.errors import Refused
@@ -158,6 +158,31 @@ async def test_a_failing_release_keeps_the_volumes(world, virtual_time):
             await caller.provision()
         assert in_phase(parts, caller, Phase.SERVING)  # its next wake-up may work
         assert world.cluster.lives
+
+
+async def test_a_release_keeps_the_volumes_whatever_size_they_were_given(world, virtual_time):
+    volume = {"name": "data", "persistent": {"size": "16Mi"}}
+    keys = {"name": "keys", "secret": {"files": {"token": "token.txt"}}}
+    async with world.run() as (_, address):
+        caller = Caller(world, address)
+        caller.manifest = kept = manifest_of(volumes=[keys, volume], scale={"max": 1})
+        await caller.provision()
+        world.old_meter = world.keys.meter_address
+    world.pass_time(DOWN_S)
+    (life,) = world.cluster.lives.values()
+    claim = life.objects["PersistentVolumeClaim", "data"]
+    claim["spec"]["resources"]["requests"]["storage"] = "1Gi"  # as classes round up
+    world.keys = BootKeys.generate()
+    async with world.run() as (parts, caller.address):
+        await until(lambda: in_phase(parts, caller, Phase.AWAITING_KEY))
+        await rotate(world, caller)
+        caller.manifest = manifest_of(scale={"max": 1})
+        with pytest.raises(Refused) as caught:
+            await caller.provision()
+        assert caught.value.rule == "volumes"
+        caller.manifest = kept
+        await caller.provision()
+        assert in_phase(parts, caller, Phase.SERVING)
 
 
 async def test_prices_that_went_up_do_not_lock_a_pod_out(world, virtual_time):

@@ -116,6 +116,19 @@ async def test_a_broken_version_touches_nothing_that_serves(world, tmp_path, cau
         assert isinstance(await ask(tmp_path / "wake.sock", slot_of(world, parts, caller)), WakeAddress)
 
 
+@pytest.mark.parametrize("said", ["x" * 100_000, "\ud800"])
+async def test_an_owner_has_a_status_whatever_the_cluster_said_of_an_update(world, said):
+    async with serving(world) as (parts, caller):
+        caller.blobs = image_of(b"broken")
+        (old,) = world.cluster.lives
+        world.cluster.failing = FailsElsewhere(old, Diagnosis(said, hopeless=True))
+        with pytest.raises((Refused, TimeoutError)):
+            await caller.provision()
+        await until(lambda: in_phase(parts, caller, Phase.SERVING))
+        status = await caller.ask("status", StatusBody(), PodStatus)
+        assert any(event.reason == "failed" for event in status.events)
+
+
 @pytest.mark.parametrize("calls", range(0, 40, 3))
 async def test_a_daemon_killed_at_any_step_comes_to_one_version(world, calls, virtual_time):
     """After so many calls of the cluster, all of an update is done again or gone on with."""

@@ -6,6 +6,7 @@ import pytest
 from tests.fakes.provider.records import pod_record
 from trustedpods.protocol.errors import Locked, Refused
 from trustedpods.protocol.ids import ChannelId
+from trustedpods.protocol.messages.base import MAX_TOLD, sendable
 from trustedpods.protocol.units import Usage
 from trustedpods.provider.core.metering import Run, usage
 from trustedpods.provider.core.pod import LOST_STATEMENT, Phase
@@ -51,6 +52,17 @@ async def test_one_daemon_only(path):
         with pytest.raises(Locked):
             async with book(path):
                 pass
+
+
+@pytest.mark.parametrize("sign", ["a", "漢", "\ud800"])
+async def test_what_others_say_at_any_length_keeps_no_status_from_its_owner(path, sign):
+    """A reason quotes the cluster; a status holds 64 events of bounded length, or none at all."""
+    async with book(path) as store:
+        await store.write(pods.save, replace(RECORD, reason=sendable(sign * 9000)))
+        await store.write(history.note, CHANNEL, 5, "failed" * 100, sign * 100_000)
+        (event,) = await store.read(history.events, CHANNEL)
+        assert len(event.text) == MAX_TOLD
+        assert await store.read(pods.load, CHANNEL) is not None
 
 
 async def test_texts_are_sealed_on_disk(path):

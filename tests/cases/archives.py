@@ -123,7 +123,7 @@ _ANSWERS: dict[str, dict[str, str]] = {
     "user '0010001'": {"/tmp/self": "uid=10001 "},
     "user '+10001'": {"/tmp/self": "uid=10001 "},
     "user '10001:0'": {"/tmp/self": "uid=10001 gid=0"},
-    "user '65534:65534'": {"/tmp/self": "uid=65534 gid=65534"},
+    "user '65534:65534'": {"/tmp/self": "uid=65534 "},  # the kubelet hands on the user, not its group
     "user '2147483647'": {"/tmp/self": "uid=2147483647 "},
     "whiteouts": {"/data/gone": "404"},
     "GNU form": {"/" + "n" * 150: "program"},

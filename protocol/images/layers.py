@@ -36,6 +36,9 @@ _NUMBER = re.compile(rb"[ \0]*([0-7]*)[ \0]*")
 MAX_CAPABLE = 256
 """Programs with capabilities in one layer: a distribution has a handful."""
 
+MAX_NAMES = 1 << 17
+"""Names of a layer that are remembered, by their hashes, to know where hard links lead: some 10 MB."""
+
 _SPARSE_SIZES = (b"GNU.sparse.size", b"GNU.sparse.realsize")
 _CAPABILITY = b"SCHILY.xattr.security.capability"
 _EFFECTIVE = 1
@@ -129,6 +132,8 @@ class _Walk:
         self._zeros = 0
         self._unpacked = 0
         self._capable: dict[str, bool] = {}
+        self._names: set[int] = set()
+        self._soft: set[int] = set()
 
     def feed(self, piece: bytes) -> None:
         at = 0
@@ -240,9 +245,10 @@ class _Walk:
 
     def _note(self, name: bytes, block: bytes) -> None:
         """Whether the file starts only with capabilities; a later entry of its name takes its place."""
-        path = _path(name)
+        path, target = _path(name), self._target(block)
+        self._place(path, target)
         if self._links is not None:
-            self._links.take(path, self._target(block))
+            self._links.take(path, target)
         capability, mode = self._pax.get(_CAPABILITY, b""), _number(block[100:108])
         has = len(capability) >= 4 and bool(capability[0] & _EFFECTIVE) and bool(mode & 0o111)
         self._watched = self._watched or path in self._watch
@@ -256,6 +262,21 @@ class _Walk:
         if len(self._capable) > MAX_CAPABLE:
             raise BadInput(f"more than {MAX_CAPABLE} programs of a layer have capabilities")
 
+    def _place(self, path: str, target: str | None) -> None:
+        """A hard link leads to what lies before it in its own layer: nodes unpack each layer by itself.
+
+        Behind more names than are remembered, or by way of a symbolic link, a node may know better.
+        """
+        if self._kind == b"1" and target is not None and len(self._names) < MAX_NAMES:
+            ways = {hash(way) for way in _ways(target[1:])}
+            if hash(target[1:]) not in self._names and not ways & self._soft:
+                link = f"a layer's hard link {path[:80]!r} leads to {target[:80]!r}"
+                raise BadInput(f"{link}, which is not before it in that layer; nodes cannot unpack it")
+        if len(self._names) < MAX_NAMES:
+            self._names.add(hash(path))
+            if self._kind == b"2":
+                self._soft.add(hash(path))
+
     def _target(self, block: bytes) -> str | None:
         """Where a link leads, a hard one from the root; None for what is no link."""
         if self._kind not in (b"1", b"2"):
@@ -266,6 +287,12 @@ class _Walk:
 
 def _path(name: bytes) -> str:
     return normpath("/" + name.decode("utf-8", "replace")).lstrip("/")
+
+
+def _ways(path: str) -> list[str]:
+    """The folders on the way to *path*."""
+    parts = path.split("/")
+    return ["/".join(parts[:depth]) for depth in range(1, len(parts))]
 
 
 def removers(path: str) -> set[str]:

@@ -4,7 +4,7 @@
 import tarfile
 
 from tests.fakes.images.image_cases import Case, file_capability, image_case
-from tests.fakes.images.image_parts import PROGRAM, entry, tar
+from tests.fakes.images.image_parts import NET_BIND, PROGRAM, entry, tar
 
 
 def _link(name: str, to: str, kind: bytes = tarfile.SYMTYPE, form: int = tarfile.PAX_FORMAT) -> bytes:
@@ -13,6 +13,10 @@ def _link(name: str, to: str, kind: bytes = tarfile.SYMTYPE, form: int = tarfile
 
 _LONG = "d/" * 70 + "app"
 _SH = "/bin/sh"
+_HARD = tar(
+    entry("usr/bin/app", PROGRAM, pax_headers={"SCHILY.xattr.security.capability": NET_BIND}),
+    entry("start", type=tarfile.LNKTYPE, linkname="usr/bin/app"),
+)
 _INDIRECTLY: list[tuple[str, list[str], tuple[bytes, ...]]] = [
     ("the shell form", [_SH, "-c", "app --port 80"], ()),
     ("the shell form, in full", [_SH, "-c", "/usr/bin/app"], ()),
@@ -30,7 +34,7 @@ _INDIRECTLY: list[tuple[str, list[str], tuple[bytes, ...]]] = [
     ("links to links", ["/a/start"], (_link("a", "b/./../c"), _link("c/start", "../usr/../usr/bin/app"))),
     ("a linked folder", ["/bin/app"], (_link("bin", "usr/bin"),)),
     ("a link in the PATH", ["start"], (_link("usr/local/bin/start", "../../bin/app"),)),
-    ("a hard link", ["/start"], (_link("start", "usr/bin/app", tarfile.LNKTYPE),)),
+    ("a hard link", ["/start"], (_HARD,)),
     ("a long link", ["/start"], (_link("start", "/" + _LONG), _link(_LONG, "/usr/bin/app"))),
     ("a long link of GNU", ["/start"],
      (_link("start", "/" + _LONG, form=tarfile.GNU_FORMAT), _link(_LONG, "/usr/bin/app"))),

@@ -201,11 +201,31 @@ CASES: dict[str, Case] = {
         layers=(
             APP,
             tar(
-                entry("hard", type=tarfile.LNKTYPE, linkname="app"),
+                entry("data/file", b"there"),
+                entry("hard", type=tarfile.LNKTYPE, linkname="data/file"),
                 entry("soft", type=tarfile.SYMTYPE, linkname="/app"),
                 entry("fifo", type=tarfile.FIFOTYPE),
             ),
         )
+    ),
+    "a hard link by way of a link": image_case(
+        layers=(
+            APP,
+            tar(
+                entry("data", type=tarfile.SYMTYPE, linkname="/var"),
+                entry("hard", type=tarfile.LNKTYPE, linkname="data/file"),
+            ),
+        )
+    ),
+    "a hard link to another layer": image_case(
+        "not before it in that layer",
+        "",
+        layers=(APP, tar(entry("hard", type=tarfile.LNKTYPE, linkname="app"))),
+    ),
+    "a hard link to what follows": image_case(
+        "not before it in that layer",
+        "",
+        layers=(APP, tar(entry("hard", type=tarfile.LNKTYPE, linkname="late"), entry("late"))),
     ),
     "a layer twice": image_case(layers=(APP, APP)),
     "no layers": image_case("/app is not in the image", "", layers=()),

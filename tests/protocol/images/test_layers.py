@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from tests.fakes.images.image_parts import NET_BIND, entry, sealed_header, sparse_entry, tar
 from trustedpods.protocol.errors import BadInput
+from trustedpods.protocol.images import layers
 from trustedpods.protocol.images.layers import BLOCK, DISK_BLOCK, MAX_EXTENDED, LayerReader
 from trustedpods.protocol.limits import MIB
 
@@ -189,3 +190,12 @@ def test_programs_with_effective_capabilities_are_named():
 def test_a_later_layer_replaces_a_file(later):
     assert read(tar(entry(later)), watch="usr/bin/app").watched
     assert not read(tar(entry(later + "x")), watch="usr/bin/app").watched
+
+
+def test_behind_so_many_names_a_node_knows_better_where_hard_links_lead(monkeypatch):
+    link = entry("hard", type=tarfile.LNKTYPE, linkname="elsewhere")
+    files = [entry(f"file{number}") for number in range(4)]
+    with pytest.raises(BadInput, match="'hard' leads to '/elsewhere', which is not before it"):
+        read(tar(*files, link))
+    monkeypatch.setattr(layers, "MAX_NAMES", 4)
+    assert read(tar(*files, link)).unpacked == 5 * DISK_BLOCK

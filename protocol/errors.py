@@ -135,10 +135,10 @@ _WIRE_CLASSES: dict[str, type[TrustedPodsError]] = {
         InsufficientFunds,
         NetworkFailure,
         StoreFailure,
-        EvidenceRefused,
         RemoteProtocolError,
     )
 }
+"""`EvidenceRefused` is none of them: evidence is judged by who asks for it, never by who shows it."""
 
 
 def error_from_wire(

@@ -20,7 +20,7 @@ from trustedpods.protocol.attestation.policy.policy import Policy
 from trustedpods.protocol.attestation.verdict import Verdict, verify_evidence
 from trustedpods.protocol.codec import decode, encode
 from trustedpods.protocol.envelopes import ErrorReply, SealedReply, SignedRequest
-from trustedpods.protocol.errors import TrustedPodsError, error_from_wire
+from trustedpods.protocol.errors import Refused, RemoteProtocolError, TrustedPodsError, error_from_wire
 from trustedpods.protocol.evidence import Attested, AttestRequest, KeyBinding
 from trustedpods.protocol.ids import Address, PodRef, address_from_bytes, pod_salt
 from trustedpods.protocol.messages.base import Message
@@ -87,15 +87,21 @@ class Conversation:
         data = await self.stream.receive(limits.MAX_MESSAGE, timeout)
         message = decode(data, SealedReply, ErrorReply)
         if not isinstance(message, SealedReply):
-            raise _as_error(message)
+            raise self._unsealed(message)
         body, self.finished = open_reply(
             message, self._reply_key, self._private, self._digest, self._sequence
         )
         self._sequence += 1
         answer: Message = decode(body, *models, ErrorReply)
         if isinstance(answer, ErrorReply):
-            raise _as_error(answer)
+            raise error_from_wire(answer.code, answer.what, answer.where, answer.hint, answer.rule)
         return cast("M", answer)
+
+    def _unsealed(self, error: Message) -> TrustedPodsError:
+        """A request that cannot be opened is answered unsealed; behind a sealed reply nothing is."""
+        if self._sequence:
+            return RemoteProtocolError("an unsealed error within a sealed conversation", rule="unsealed")
+        return _unproven(error)
 
 
 class Session:
@@ -200,7 +206,7 @@ async def ask_evidence(connection: Connection) -> tuple[bytes, Attested]:
         data = await stream.receive(limits.MAX_MESSAGE, ATTEST_TIMEOUT_S)
     answer = decode(data, Attested, ErrorReply)
     if not isinstance(answer, Attested):
-        raise _as_error(answer)
+        raise _unproven(answer)
     return nonce, answer
 
 
@@ -211,6 +217,7 @@ async def _attest(connection: Connection, policy: Policy) -> tuple[Attested, Ver
     return answer, verdict
 
 
-def _as_error(reply: Message) -> TrustedPodsError:
+def _unproven(reply: Message) -> TrustedPodsError:
+    """What anybody on the way may have said: a refusal, whatever it calls itself, and no ground for more."""
     assert isinstance(reply, ErrorReply)  # the only other model that was decoded
-    return error_from_wire(reply.code, reply.what, reply.where, reply.hint, reply.rule)
+    return Refused(reply.what, where=reply.where, hint=reply.hint, rule=reply.rule)

@@ -17,7 +17,13 @@ from tests.fakes.provider.world import MARKER
 from tests.protocol.net import peers
 from trustedpods.protocol.codec import decode, encode
 from trustedpods.protocol.envelopes import ErrorReply, SealedReply, SignedRequest
-from trustedpods.protocol.errors import EvidenceRefused, NetworkFailure, RemoteProtocolError
+from trustedpods.protocol.errors import (
+    EvidenceRefused,
+    NetworkFailure,
+    Refused,
+    RemoteProtocolError,
+    TrustedPodsError,
+)
 from trustedpods.protocol.evidence import Attested
 from trustedpods.protocol.messages.admission import Admitted
 from trustedpods.protocol.sealing import hpke
@@ -130,6 +136,22 @@ async def test_replies_forged_by_a_front_that_owns_the_libp2p_key(market, forge)
         with pytest.raises(RemoteProtocolError):
             await ask_honestly(market, front.address)
     assert await ask_honestly(market)
+
+
+@pytest.mark.parametrize("code", ["evidence", "locked", "funds", "no-context", "store", "refused"])
+async def test_an_error_that_nobody_signed_is_a_refusal_and_no_more(market, code):
+    """Whatever the front calls it: a client gives notice, or lets money go, on what was signed only."""
+
+    def forge(frame):
+        reply = decode(frame, SealedReply, Attested)
+        forged = ErrorReply(code=code, what="the front's own words", rule="newer")
+        return frame if isinstance(reply, Attested) else encode(forged)
+
+    async with front_of(market.address, market.world.keys.libp2p_seed) as front:
+        front.bend_answered = forge
+        with pytest.raises(TrustedPodsError, match="the front's own words") as caught:
+            await ask_honestly(market, front.address)
+    assert type(caught.value) is Refused
 
 
 async def test_an_answer_to_another_request(market):

@@ -21,8 +21,8 @@ PIDS_PER_POD = 1024
 """The kubelet's `podPidsLimit` that docs/operator.md asks for, and the embedded cluster has."""
 
 LEAST_PODS_PER_USER = 32
-"""Pods of one user id that a shared limit of processes must be enough for, all at their own bound: so many tenants
-would have to agree, and pay, to take the others' processes."""
+"""Pods of one user id that a shared limit of processes must be enough for, all at their own bound: so many
+would have to be paid for to take the others' processes."""
 
 REPOSITORY = "trustedpods-doctor"
 """Of the probe's image, always the same, so that a killed probe leaves one at most. No pod's host label
@@ -57,7 +57,8 @@ async def users_of(config: ProviderConfig, cluster: Cluster) -> str:
     if found.processes is None:
         return f"{shared}; no limit of processes is among it"
     if found.processes >= LEAST_PODS_PER_USER * PIDS_PER_POD:
-        return f"{shared}; {found.processes} processes are enough for {found.processes // PIDS_PER_POD} at their bound"
+        pods = found.processes // PIDS_PER_POD
+        return f"{shared}; {found.processes} processes are enough for {pods} at their bound"
     raise NoContext(
         f"pods whose images name one user id may have {found.processes} processes together: "
         f"{found.processes // PIDS_PER_POD} of them at their own bound leave the others none",

@@ -41,9 +41,9 @@ def small_state(market: LiveLocalnet) -> Iterator[Path]:
     ours = config.read_bytes()
     settings = tomllib.loads(ours.decode())
     settings["store"] |= {"reserve_mib": RESERVE_MIB, "min_free_mib": LEAST_MIB}
-    options = f"size={DISK_MIB}m,mode=0700"
     with _without_daemon(market):
         aside = _set_aside(folder)
+        options = f"size={DISK_MIB}m,mode=0700"
         subprocess.run(["mount", "-t", "tmpfs", "-o", options, "trustedpods-test", folder], check=True)
         _put_back(aside, folder)
         replace_file(config, toml_text(settings).encode())
@@ -74,6 +74,8 @@ def _without_daemon(market: LiveLocalnet) -> Iterator[None]:
 
 
 def _set_aside(folder: Path) -> Path:
+    """Everything but the reserve, which a daemon makes anew by its own settings."""
+    (folder / "reserve").unlink(missing_ok=True)
     aside = folder.with_name("provider-aside")
     subprocess.run(["cp", "-a", folder, aside], check=True)
     return aside

@@ -6,6 +6,7 @@ a pod runs at most to the runway that was last known.
 """
 
 import logging
+from collections import defaultdict
 from dataclasses import dataclass, field, replace
 
 import trio
@@ -94,6 +95,7 @@ class Reconciler:
         self._workers = workers
         self._chain = _Chain()
         self._namespaces: set[str] | None = None
+        self._lives: defaultdict[str, set[str]] = defaultdict(set)
         self._namespaces_at = -NAMESPACES_EVERY_S
         self._namespaces_clock = UnixSeconds(0)
         self._money: dict[ChannelId, PodMoney] = {}
@@ -234,6 +236,10 @@ class Reconciler:
             _log.warning("namespaces cannot be read: %s", error)
             return
         self._namespaces = {space.name for space in found if not space.deleting}
+        self._lives = defaultdict(set)
+        for space in found:
+            if not space.deleting:
+                self._lives[space.label].add(space.name)
         self._namespaces_at, self._namespaces_clock = trio.current_time(), began
 
     # ---- deciding ----------------------------------------------------------------------------
@@ -247,12 +253,25 @@ class Reconciler:
         ):  # a failure or a kill kept it from being taken away
             await self._autoscaler.discard(latest, latest.other)
             latest = await self._pods.change(latest.channel, other=None)
+        await self._discard_strays(latest)
         money = await self._look_at_money(latest)
         facts = self._facts(latest, money, chain_read=chain_read)
         terms = self._doors.config.terms
         decision = decide(latest, facts, OperatorTimes(terms.grace_s, terms.warn_before_s))
         await self._carry_out(latest, decision)
         await self._warn(latest, money)
+
+    async def _discard_strays(self, record: PodRecord) -> None:
+        """Versions of a pod that its record does not know: the books are from before their update.
+
+        A namespace is written down before it is made, so what was seen and is not in the record is of none.
+        """
+        if self._namespaces is None or record.phase in WORKING:
+            return
+        strays = self._lives.pop(record.label, set()) - {record.namespace, record.other}
+        for namespace in sorted(strays):
+            _log.warning("%s: namespace %s is of no version that is known; it goes", record.label, namespace)
+            await self._autoscaler.discard(record, namespace)
 
     def _facts(self, record: PodRecord, money: PodMoney | None, *, chain_read: bool) -> PodFacts:
         held = self._bundles.held(record)

@@ -10,9 +10,8 @@ There and back it is HTTP/1.1: over HTTP/2 an answer that comes before the body'
 
 from pathlib import Path
 
-from trustedpods.provider.facade import pages
 from trustedpods.provider.facade.haproxy import requests
-from trustedpods.provider.facade.haproxy.config import FacadeConfig, page_path
+from trustedpods.provider.facade.haproxy.config import FacadeConfig
 from trustedpods.provider.facade.haproxy.maps import SlotMap
 
 SLOT_HEADER = "trustedpods-slot"
@@ -40,6 +39,7 @@ end
 function Body:http_payload(txn, message)
   self.seen = self.seen + message:input()
   if self.seen > self.most + 1 then
+    txn:set_var("txn.too_large", true)
     error("a body is larger than its service takes", 0)
   end
 end
@@ -87,7 +87,6 @@ def inner_frontend(config: FacadeConfig) -> list[str]:
     return [
         f"bind unix@{config.body_socket} mode 600",
         "filter lua.body-limit",
-        f"errorfile 400 {page_path(config, pages.TOO_LARGE)}",
         f"http-request set-var(txn.slot) req.hdr({SLOT_HEADER})",
         f"http-request set-var(txn.most) {most}",
         f"http-request del-header {SLOT_HEADER}",

@@ -36,7 +36,7 @@ _LUA = """\
 local PAGES = {
 %(pages)s}
 local HEAD_BYTES, HEAD_LINES = %(bytes)d, %(lines)d
-local BAD_BODY, BAD_ANSWER = %(bad_body)s, %(bad_answer)s
+local BAD_BODY, TOO_LARGE, BAD_ANSWER = %(bad_body)s, %(too_large)s, %(bad_answer)s
 
 local function verdict(data)
   data = data:gsub("^[\\r\\n]+", "")
@@ -66,7 +66,9 @@ end)
 -- Line by line, as what a fetch returns has no line ends in HAProxy.
 core.register_fetches("cut", function(txn, line)
   local lines = BAD_BODY
-  if not txn.res:may_recv() then
+  if txn:get_var("txn.too_large") then
+    lines = TOO_LARGE
+  elseif not txn.res:may_recv() then
     txn:set_var("txn.unanswered", true)
     lines = BAD_ANSWER
   end
@@ -95,6 +97,7 @@ def lua() -> str:
         "bytes": pages.HEAD_BYTES,
         "lines": pages.HEAD_LINES,
         "bad_body": _table(_body_lines(pages.BAD_BODY)),
+        "too_large": _table(_body_lines(pages.TOO_LARGE)),
         "bad_answer": _table(_body_lines(pages.BAD_ANSWER)),
     }
 
@@ -143,14 +146,15 @@ def first_look(config: FacadeConfig) -> list[str]:
 def cut() -> list[str]:
     """Lines of the pods' backends: what HAProxy calls a bad request although a pod was chosen for it.
 
-    That is a body that breaks its own form, or a pod that ends without an answer to a caller that has ended
-    its half: the pod's fault. Which of them it was shows in the pod's half.
+    That is a body that breaks its own form, or is larger than its service takes, or a pod that ends without
+    an answer to a caller that has ended its half: the pod's fault. Which of the last shows in the pod's half.
     """
-    count = max(len(_body_lines(page)) for page in (pages.BAD_BODY, pages.BAD_ANSWER))
+    count = max(len(_body_lines(page)) for page in (pages.BAD_BODY, pages.TOO_LARGE, pages.BAD_ANSWER))
     text = r"\n".join(f"%[lua.cut({number + 1})]" for number in range(count))
     return [
         'http-error status 400 content-type "text/plain; charset=utf-8"'
         f' lf-string "{text}" hdr Cache-Control no-store',
+        "http-after-response set-status 413 if { status 400 } { var(txn.too_large) -m found }",
         "http-after-response set-status 502 if { status 400 } { var(txn.unanswered) -m found }",
     ]
 

@@ -192,7 +192,7 @@ def test_with_the_namespace_in_the_cluster(case: Case) -> None:
     assert (again["namespace"], again["sent"]["sent_chunks"]) == (result["namespace"], 0)
 
 
-@pytest.mark.parametrize("case", [5], indirect=True)
+@pytest.mark.parametrize("case", [25], indirect=True)
 def test_of_two_clients_the_newer_wins_and_the_older_touches_nothing(case: Case, tmp_path: Path) -> None:
     """Laptop and CI deploy one name with one key and share no lock; on one machine the second does not begin.
 

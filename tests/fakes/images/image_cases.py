@@ -219,12 +219,10 @@ CASES: dict[str, Case] = {
     ),
     "a hard link to another layer": image_case(
         "not before it in that layer",
-        "",
         layers=(APP, tar(entry("hard", type=tarfile.LNKTYPE, linkname="app"))),
     ),
     "a hard link to what follows": image_case(
         "not before it in that layer",
-        "",
         layers=(APP, tar(entry("hard", type=tarfile.LNKTYPE, linkname="late"), entry("late"))),
     ),
     "a layer twice": image_case(layers=(APP, APP)),

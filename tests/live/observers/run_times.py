@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """When replicas ran: by the API server's own times, and by a stopwatch that stands beside it."""
 
+from collections import Counter
 from time import monotonic
 from typing import Any
 
@@ -55,8 +56,18 @@ class RunTimes(Observer):
         """Seconds that the replica counts, from every state in which it was shown."""
         return served(self._states[uid])
 
+    def served_within(self, most: int, uids: list[str]) -> int:
+        """Seconds that they count together: in none of them more than *most*, as many as may run."""
+        at = Counter(second for uid in uids for second in span(self._states[uid]))
+        return sum(min(count, most) for count in at.values())
+
 
 def served(states: list[Json]) -> int:
+    """How many seconds a replica counts."""
+    return len(span(states))
+
+
+def span(states: list[Json]) -> range:
     """Seconds from the kubelet's start to the last container's end, as the API server keeps them.
 
     A replica of which no container ever ran counts nothing. One that is let go before any container tells
@@ -65,10 +76,10 @@ def served(states: list[Json]) -> int:
     there may be no second one, as the provider has the object removed.
     """
     if not any(map(_ran, states)):
-        return 0
+        return range(0)
     let_go = next(filter(is_over, states), states[-1])
     ends = [unix(end["finishedAt"]) for end in _ends(let_go)]
-    return max(ends or [_turned(let_go)]) - unix(let_go["status"]["startTime"])
+    return range(unix(let_go["status"]["startTime"]), max(ends or [_turned(let_go)]))
 
 
 def statuses(pod: Json) -> list[Json]:

@@ -13,6 +13,7 @@ from tests.live.clients.daemons import silent
 from tests.live.clients.publisher import Deployed, Json, Publisher
 from tests.live.conftest import unique
 from tests.live.localnet_fixture import LiveLocalnet
+from tests.live.observers.books import Books
 from tests.live.observers.cluster import replicas, until_zero
 from tests.live.observers.money import Bank
 from tests.live.observers.run_times import RunTimes
@@ -110,6 +111,8 @@ def test_an_api_server_that_says_nothing(market: LiveLocalnet, publisher: Publis
     """What sleeps costs nothing, what runs goes on and costs what it ran."""
     sleeping = publisher.deploy(publisher.manifest("hello", unique("sleeping")))
     until_zero(market, sleeping.namespace)
+    books = Books(market)
+    until("its end is in the books", lambda: all(run[2] for run in books.runs(sleeping.channel)))
     before = core_ms(publisher, sleeping)
     with RunTimes(market) as times:
         running = publisher.deploy(publisher.manifest("hello", unique("running"), always_one))

@@ -9,7 +9,19 @@ at least one, pending or committed, and rolls it forward.
 from dataclasses import dataclass
 from typing import NewType
 
-from trustedpods.protocol.networks.leases import Attempt, Fence
+from trustedpods.protocol.networks.leases import (
+    Acquire,
+    Attempt,
+    AwaitEnd,
+    Behind,
+    Ended,
+    Fence,
+    Granted,
+    NotHeld,
+    Release,
+    Released,
+    Renew,
+)
 
 Generation = NewType("Generation", int)
 """Counts the documents of one network, gap-free, from 0 for none yet."""
@@ -69,3 +81,10 @@ class StaleBase:
     """Refused: the copy is not what the writer took it for; nothing was changed."""
 
     copy: Copy
+
+
+Question = Acquire | Renew | Release | AwaitEnd | ReadCopy | Prepare | Commit
+"""What a member asks a cluster about a network."""
+
+Answer = Granted | Behind | Ended | Released | NotHeld | Copy | Written | StaleBase
+"""What a cluster answers; which one follows which question stands with each of them."""

@@ -13,12 +13,12 @@ from dataclasses import dataclass, field
 from heapq import heappop, heappush
 
 from trustedpods.protocol.ids import Address
-from trustedpods.protocol.networks.documents import Commit, Document, Prepare
+from trustedpods.protocol.networks.documents import Answer, Commit, Document, Prepare
 from trustedpods.protocol.networks.leases import NO_TICKET, Attempt, Command, Fence, Milliseconds
 from trustedpods.protocol.units import UnixSeconds
 from trustedpods.provider.core.networks import documents, leases
 from trustedpods.publisher.core.networks import locking
-from trustedpods.publisher.core.networks.locking import Answer, Asking, Ending, Locking, Phase
+from trustedpods.publisher.core.networks.locking import Asking, Ending, Locking, Phase
 
 ANSWER_LIMIT_MS = 5_000
 FAULTS_END_MS = 40_000

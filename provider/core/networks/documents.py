@@ -10,7 +10,16 @@ get lost.
 from dataclasses import dataclass, field, replace
 
 from trustedpods.protocol.ids import Address
-from trustedpods.protocol.networks.documents import Commit, Copy, Prepare, ReadCopy, StaleBase, Written
+from trustedpods.protocol.networks.documents import (
+    Answer,
+    Commit,
+    Copy,
+    Prepare,
+    Question,
+    ReadCopy,
+    StaleBase,
+    Written,
+)
 from trustedpods.protocol.networks.leases import (
     Acquire,
     AwaitEnd,
@@ -25,9 +34,6 @@ from trustedpods.protocol.networks.leases import (
 )
 from trustedpods.provider.core.networks import leases
 from trustedpods.provider.core.networks.leases import Lease, aged, holds
-
-Question = Acquire | Renew | Release | AwaitEnd | ReadCopy | Prepare | Commit
-Answer = Granted | Behind | Ended | Released | NotHeld | Copy | Written | StaleBase
 
 
 @dataclass(frozen=True, slots=True)

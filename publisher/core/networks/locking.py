@@ -15,11 +15,13 @@ from enum import Enum
 
 from trustedpods.protocol.networks.documents import (
     NOTHING,
+    Answer,
     Commit,
     Copy,
     Document,
     Generation,
     Prepare,
+    Question,
     ReadCopy,
     StaleBase,
     Written,
@@ -48,9 +50,6 @@ AT_ONCE = Milliseconds(0)
 
 TRIES = 3
 """How often one question is asked that gets no answer. Each has its own limit below half a lease."""
-
-Question = Acquire | Renew | Release | AwaitEnd | ReadCopy | Prepare | Commit
-Answer = Granted | Behind | Ended | Released | NotHeld | Copy | Written | StaleBase
 
 
 class Phase(Enum):

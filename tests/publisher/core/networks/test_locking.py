@@ -6,6 +6,7 @@ from collections import Counter
 import pytest
 
 from trustedpods.protocol.ids import Address
+from trustedpods.protocol.networks.documents import Question
 from trustedpods.protocol.networks.leases import (
     LEASE_MS,
     NO_TICKET,
@@ -18,7 +19,7 @@ from trustedpods.protocol.networks.leases import (
     Renew,
 )
 from trustedpods.protocol.units import UnixSeconds
-from trustedpods.provider.core.networks.documents import NetworkState, Question, answer
+from trustedpods.provider.core.networks.documents import NetworkState, answer
 from trustedpods.publisher.core.networks.locking import (
     TRIES,
     Asking,

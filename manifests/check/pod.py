@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from trustedpods.manifests.check.containers import container_problems
 from trustedpods.manifests.check.names import repeated
 from trustedpods.manifests.check.services import service_problems
-from trustedpods.manifests.problem import Problem
+from trustedpods.manifests.problem import Location, Problem
 from trustedpods.manifests.spec.pod import PodManifest
 
 
@@ -34,6 +34,7 @@ def _scale(manifest: PodManifest) -> Iterator[Problem]:
     if manifest.spec.scale.min == 0 and not any(service.wakes for service in manifest.spec.services):
         text = "nothing wakes this pod: give it a service with expose: http or tcp, or set scale.min to 1"
         yield Problem(("spec", "scale", "min"), text)
-    if manifest.spec.scale.max > 1 and manifest.volume_mib:
-        text = "a persistent volume serves one replica at a time: set max to 1, or do without the volume"
-        yield Problem(("spec", "scale", "max"), text)
+    if manifest.spec.scale.max > manifest.claims_each and manifest.volume_mib:
+        field: Location = ("spec", "replicas") if manifest.spec.fixed else ("spec", "scale", "max")
+        text = "a persistent volume serves one replica at a time: have one replica, or workload: stateful, "
+        yield Problem(field, text + "in which each has a volume of its own")

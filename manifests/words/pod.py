@@ -8,7 +8,7 @@ _METADATA = "leave it out: Kubernetes writes it by itself"
 _IDENTITY = "leave it out: a pod gets no account and no token of the cluster"
 _USER = "set the user in the image (`USER 10001`): that is who runs"
 _GROUP = "leave it out: volumes can be read and written by every user of the pod"
-_REPLICAS = "write `scale: {min: 1, max: 1}`; with min 0 the pod sleeps while nobody asks"
+_REPLICAS = "write `workload: replicated` and `replicas`, or `scale: {min: 0, max: 3}` for a pod that sleeps"
 _UPDATE = "leave it out: how a new version takes over is the provider's part"
 _COPY = "leave it out: `spec` is the pod itself; what stands in `template.spec` goes here"
 _CONTAINER = "it belongs to a container: `containers: [{name: app, image: ..., ...}]`"
@@ -128,16 +128,18 @@ SPEC = {
     ),
     "ephemeralContainers": Word("leave it out: nobody opens a shell in a pod; read `trustedpods logs`"),
     "imagePullSecrets": Word("leave it out: images come from archives on your disk, no registry is asked"),
-    "replicas": Word(_REPLICAS),
     "selector": Word(_COPY),
     "template": Word(_COPY),
-    "strategy": Word(_UPDATE),
     "minReadySeconds": Word(_UPDATE, same=(0,)),
     "revisionHistoryLimit": Word(_UPDATE),
     "progressDeadlineSeconds": Word(_UPDATE),
     "paused": Word(_UPDATE, same=(False,)),
     "serviceName": Word(_POD_NAME),
-    "volumeClaimTemplates": Word("write `volumes: [{name: data, persistent: {size: 1Gi}}]`"),
+    "volumeClaimTemplates": Word(
+        "write `workload: stateful` and `volumes: [{name: data, persistent: {size: 1Gi}}]`"
+    ),
+    "podManagementPolicy": Word("write `podManagement`"),
+    "updateStrategy": Word(_UPDATE),
     "minReplicas": Word("write `scale: {min: ...}`"),
     "maxReplicas": Word("write `scale: {max: ...}`"),
     "networks": Word("leave it out: containers of a pod are one host; calls outside are `network`"),

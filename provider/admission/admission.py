@@ -143,13 +143,7 @@ class Admission:
             before = {claim.name: 0 for claim in claims}  # a storage class may have given more than was asked
         else:
             return
-        for name, mib in before.items():
-            if opened.volumes.get(name, -1) < mib:
-                raise Refused(
-                    f"the pod has a volume {name}, which its newer version lacks or has smaller",
-                    rule="volumes",
-                    hint="keep the volume, or delete the pod with all its data and deploy it anew",
-                )
+        admission.check_volumes(before, opened.volumes, fixed=opened.manifest.spec.workload == "stateful")
 
     async def _check_waiting(self, request: OpenedRequest, stored: bytes, address: str) -> None:
         """Publishers' keys are free: what nobody has paid for has a place and a pace of its own."""

@@ -6,18 +6,21 @@ from collections.abc import Collection
 from trustedpods.provider.cluster import workloads
 from trustedpods.provider.cluster.api.errors import NamespaceEnding
 from trustedpods.provider.cluster.api.http import Api, path_of
-from trustedpods.provider.cluster.objects.names import APPLIER, POD_LABEL, KubeObject
+from trustedpods.provider.cluster.objects.names import APPLIER, POD_LABEL, WORKLOAD, KubeObject
 
-OPTIONAL = ("NetworkPolicy", "Secret", "PersistentVolumeClaim")
+OPTIONAL = ("NetworkPolicy", "Secret", "PersistentVolumeClaim", "Service", "PodDisruptionBudget")
 """Kinds of which one version of a pod may have more than the next; the others it has once each, always."""
 
 
-async def apply(api: Api, wanted: KubeObject) -> None:
-    """Apply one object. A namespace that is ending would still take changes of what it holds: refused."""
+async def apply(api: Api, wanted: KubeObject) -> workloads.Workload | None:
+    """Apply one object; the answer is the kind of a workload.
+
+    A namespace that is ending would still take changes of what it holds: refused.
+    """
     workload = workloads.of_kind(wanted["kind"])
     if workload is not None:
         await workload.apply(api, wanted)
-        return
+        return workload
     metadata = wanted["metadata"]
     path = path_of(wanted["kind"], metadata.get("namespace"), metadata["name"])
     made = await api.apply(path, wanted, APPLIER)
@@ -25,6 +28,7 @@ async def apply(api: Api, wanted: KubeObject) -> None:
         raise NamespaceEnding(
             f"namespace {metadata['name']} is being terminated", where=path, rule="namespace-terminating"
         )
+    return None
 
 
 async def prune(api: Api, namespace: str, kept: Collection[tuple[str, str]]) -> None:
@@ -34,3 +38,6 @@ async def prune(api: Api, namespace: str, kept: Collection[tuple[str, str]]) -> 
             name = found["metadata"]["name"]
             if (kind, name) not in kept:
                 await api.delete(path_of(kind, namespace, name))
+    for workload in workloads.ALL:
+        if (workload.kind, WORKLOAD) not in kept and await workload.find(api, namespace) is not None:
+            await api.delete(workload.path(namespace))

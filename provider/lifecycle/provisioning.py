@@ -180,6 +180,7 @@ class ProvisioningSteps:
         answer = await pod_scaler.wake()
         if not isinstance(answer, WakeAddress):
             raise Refused(answer.error if answer else "the pod was changed meanwhile", rule="start")
+        await self._autoscaler.until_all_ready(record, opened)
         return await self._started(record, opened)
 
     async def _started(self, record: PodRecord, opened: OpenBundle) -> LifecycleEvent:
@@ -189,13 +190,13 @@ class ProvisioningSteps:
         return LifecycleEvent.STARTED
 
     def _runs_beside(self, record: PodRecord, opened: OpenBundle) -> bool:
-        """Whether a newer version can run beside the one that serves: no volumes, each service as it was."""
+        """Whether a newer version can run beside the one that serves: each service is as it was."""
         if record.previous is None or record.applied or not record.live:
             return False
         if self._autoscaler.pod_scaler(record.channel) is None:
             return False
         before = self._bundles.open_stored(record.previous)
-        if before.size.volume_mib or opened.size.volume_mib:
+        if before.manifest.stops_for_update or opened.manifest.stops_for_update:
             return False
         known = {part.label: part.protocol for part in before.exposures(record.label, self._doors.config)}
         parts = opened.exposures(record.label, self._doors.config)
@@ -258,6 +259,7 @@ class ProvisioningSteps:
         )
         made = objects(life)
         kept = {(part["kind"], part["metadata"]["name"]) for part in made} | self._volumes_before(record)
+        kept |= {("PersistentVolumeClaim", name) for name in opened.volumes}
         await self._doors.cluster.prune(namespace, kept)  # first: what is left over takes of the quota
         await self._doors.cluster.apply(made)
 

@@ -218,6 +218,13 @@ class Autoscaler:
         """See that a version which was applied in *namespace* runs; Refused says why not."""
         await version_switch.prove(self._doors, self._replicas, record, opened, namespace)
 
+    async def until_all_ready(self, record: PodRecord, opened: OpenBundle) -> None:
+        """Wait until every replica of a pod with a fixed number takes requests; Refused says why not."""
+        pod_scaler = self._pod_scalers.get(record.channel)
+        count = version_switch.to_prove(opened)
+        if pod_scaler is not None and count > 1:
+            await version_switch.until_all_ready(self._doors, self._replicas, pod_scaler, count)
+
     async def take_over(self, record: PodRecord, opened: OpenBundle, namespace: str) -> PodScaler:
         """Requests go to the version in *namespace* once it is seen ready, until then where they went."""
         async with self._publishing:

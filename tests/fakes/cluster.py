@@ -111,7 +111,8 @@ class FakeCluster:
 
     def _start(self, life: FakeLife) -> None:
         number = next(self._numbers)
-        template = life.objects["Deployment", "pod"]["spec"]["template"]
+        workload = life.objects.get(("Deployment", "pod")) or life.objects["StatefulSet", "pod"]
+        template = workload["spec"]["template"]
         size = requested_by(template["spec"])
         ready = not self.hold_starts and life.name not in self.failing
         failure = self.failing.get(life.name)
@@ -289,10 +290,13 @@ class FakeCluster:
             [f"Warning Failed Pod/pod: {self.failing[namespace].text}"] if namespace in self.failing else []
         )
 
-    async def diagnose(self, namespace: str) -> Diagnosis | None:
+    async def diagnose(self, namespace: str, *, all_ready: bool = False) -> Diagnosis | None:
         await self._called("diagnose")
         life = self.lives.get(namespace)
-        if life is None or not life.wanted or any(pod.ready for pod in life.pods.values()):
+        if life is None or not life.wanted:
+            return None
+        ready = sum(pod.ready for pod in life.pods.values())
+        if ready >= (life.wanted if all_ready else 1):
             return None
         return self.failing.get(namespace)
 

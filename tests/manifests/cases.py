@@ -126,7 +126,7 @@ def _kubernetes() -> Iterator[tuple[str, Case]]:
     yield "namespace", (metadata("namespace: default"), "a namespace of its own")
     yield "creation", (metadata("creationTimestamp: null"), None)
     yield "status", (BASE + "status: {}\n", None)
-    yield "replicas", (spec("replicas: 1"), "write `scale: {min: 1, max: 1}`")
+    yield "replicas", (spec("replicas: 1"), "replicas needs workload: replicated or stateful")
     yield "template", (spec("template: {spec: {}}"), "`spec` is the pod itself")
     yield "pull policy", (container("imagePullPolicy: IfNotPresent"), None)
     yield "no pull", (container("imagePullPolicy: Never"), "the image is the archive's")

@@ -132,7 +132,10 @@ WRONG = {
     "csi": wrong("spec.volumes.2.csi", {}, "volume kind csi: not supported yet"),
     "two kinds of volume": wrong("spec.volumes.2.persistent", {"size": "1Gi"}, "give exactly one of"),
     "scale": wrong("spec.scale.min", 2, "min 2 is above max 1"),
-    "workload": wrong("spec.workload", "stateful", "workload stateful: not supported yet"),
+    "scale of a fixed number": wrong("spec.workload", "stateful", "leave scale.min and max out"),
+    "replicas that sleep": wrong("spec.replicas", 2, "replicas needs workload: replicated or stateful"),
+    "strategy of http": wrong("spec.strategy", "Recreate", "strategy needs workload: replicated"),
+    "order of http": wrong("spec.podManagement", "Parallel", "podManagement needs workload: stateful"),
     "probe before the start": wrong(
         "spec.initContainers.0.readinessProbe", {"tcpSocket": {"port": 1}}, "has no readinessProbe"
     ),

@@ -114,10 +114,12 @@ def _policy_agent() -> list[Object]:
 def _provider() -> list[Object]:
     """What the daemon may do: namespaces and what it puts into them; no roles, no volumes of nodes."""
     core = ["namespaces", "secrets", "serviceaccounts", "resourcequotas", "persistentvolumeclaims", "pods"]
+    kinds = ["deployments", "statefulsets"]
     rules = [
-        _rule("", core, _WRITE),
+        _rule("", [*core, "services"], _WRITE),
         _rule("", ["nodes", "events", "pods/log"], _READ),
-        _rule("apps", ["deployments", "deployments/scale", "replicasets"], _WRITE),
+        _rule("apps", [*kinds, *(f"{kind}/scale" for kind in kinds), "replicasets"], _WRITE),
+        _rule("policy", ["poddisruptionbudgets"], _WRITE),
         _rule("networking.k8s.io", ["networkpolicies"], _WRITE),
         _rule("coordination.k8s.io", ["leases"], _WRITE),
     ]

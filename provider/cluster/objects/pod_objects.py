@@ -12,15 +12,17 @@ from trustedpods.manifests.spec.pod import PodManifest
 from trustedpods.manifests.spec.volume import Persistent
 from trustedpods.protocol.errors import LocalProtocolError
 from trustedpods.provider.cluster.objects import (
+    disruption_budget,
     namespace,
     network_policy,
+    ordinal_service,
     quota,
     secret,
     service_account,
     volume_claim,
 )
 from trustedpods.provider.cluster.objects.names import POD_LABEL, KubeObject
-from trustedpods.provider.cluster.objects.workload import deployment, pod_template
+from trustedpods.provider.cluster.objects.workload import deployment, pod_template, stateful_set
 from trustedpods.provider.core.egress import NOT_THE_WORLD
 
 
@@ -63,10 +65,19 @@ def objects(life: PodLife) -> list[KubeObject]:
         *(
             _labelled(life, _claim(volume.name, volume.persistent))
             for volume in spec.volumes
-            if volume.persistent
+            if volume.persistent and spec.workload != "stateful"
         ),
+        *(_labelled(life, one) for one in ordinal_service.ordinal_services(life.manifest, life.label)),
+        *(_labelled(life, one) for one in disruption_budget.disruption_budgets(life.manifest, life.label)),
         _labelled(life, _workload(life)),
     ]
+
+
+def claims(manifest: PodManifest) -> list[tuple[str, int]]:
+    """Names and MiB of the claims that hold a pod's data, whoever makes them."""
+    if manifest.spec.workload == "stateful":
+        return stateful_set.claims(manifest)
+    return [(volume.name, volume.persistent.size) for volume in manifest.spec.volumes if volume.persistent]
 
 
 def _policies(life: PodLife) -> list[KubeObject]:
@@ -98,4 +109,6 @@ def _claim(name: str, volume: Persistent) -> KubeObject:
 
 def _workload(life: PodLife) -> KubeObject:
     template = pod_template.pod_template(life.manifest, life.images, {POD_LABEL: life.label})
+    if life.manifest.spec.workload == "stateful":
+        return stateful_set.stateful_set(life.manifest, template)
     return deployment.deployment(life.manifest, template)

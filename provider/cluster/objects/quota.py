@@ -3,6 +3,7 @@
 
 from trustedpods.manifests.spec.pod import PodManifest
 from trustedpods.provider.cluster.objects.names import KubeObject
+from trustedpods.provider.cluster.objects.ordinal_service import ordinal_services
 from trustedpods.provider.cluster.objects.workload.deployment import SURGE
 
 
@@ -20,12 +21,13 @@ def quota(manifest: PodManifest) -> KubeObject:
         "ephemeral-storage": f"{replicas * limits.ephemeral_storage}Mi",
     }
     volumes = [volume for volume in manifest.spec.volumes if volume.persistent]
+    services = ordinal_services(manifest, "")
     hard = {f"{side}.{name}": size for side in ("requests", "limits") for name, size in sizes.items()}
     hard |= {
         "pods": str(replicas),
         "requests.storage": f"{manifest.volume_mib}Mi",
-        "persistentvolumeclaims": str(len(volumes)),
-        "services": "0",
+        "persistentvolumeclaims": str(len(volumes) * manifest.claims_each),
+        "services": str(len(services)),
     }
     return {
         "apiVersion": "v1",

@@ -264,7 +264,7 @@ async def test_a_volume_never_shrinks(cluster):
 async def test_replicas_survive_a_kill_between_two_calls(cluster, kubeconfig):
     """A Deployment whose number the scaler does not own yet must not get Kubernetes' default of 1."""
     async with applied(cluster) as life, open_api(await access.load(kubeconfig)) as api:
-        path = workloads.HTTP_PODS.path(life.namespace)
+        path = workloads.DEPLOYMENTS.path(life.namespace)
         await api.delete(path)
         await until(lambda: api.find(path), lambda found: found is None)
         wanted = objects(life)[-1]
@@ -354,7 +354,7 @@ async def test_text_arrives_as_it_was_sent(cluster, kubeconfig):
     container = {"name": "c", "image": "x", "env": [{"name": "E", "value": odd}]}
     async with applied(cluster, a_manifest(containers=[container])) as life:
         async with open_api(await access.load(kubeconfig)) as api:
-            stored = await api.get(workloads.HTTP_PODS.path(life.namespace))
+            stored = await api.get(workloads.DEPLOYMENTS.path(life.namespace))
         assert stored["spec"]["template"]["spec"]["containers"][0]["env"][0]["value"] == odd
 
 

@@ -56,6 +56,19 @@ def pod_template(manifest: PodManifest, images: Mapping[str, str], labels: Mappi
         spec["initContainers"] = [
             container(part, images[part.name]) for part in manifest.spec.init_containers
         ]
-    if manifest.spec.volumes:
-        spec["volumes"] = [volume_source(volume) for volume in manifest.spec.volumes]
+    if manifest.spec.fixed and manifest.spec.scale.max > 1:
+        spec["topologySpreadConstraints"] = [_spread(labels)]
+    claimed = manifest.spec.workload == "stateful"  # by the set, under the volume's name, for each replica
+    if volumes := [one for one in manifest.spec.volumes if not (claimed and one.persistent)]:
+        spec["volumes"] = [volume_source(volume) for volume in volumes]
     return {"metadata": {"labels": dict(labels), "finalizers": [METERED]}, "spec": spec}
+
+
+def _spread(labels: Mapping[str, str]) -> dict[str, Any]:
+    """Over as many nodes as there are; on one node all of them still run."""
+    return {
+        "maxSkew": 1,
+        "topologyKey": "kubernetes.io/hostname",
+        "whenUnsatisfiable": "ScheduleAnyway",
+        "labelSelector": {"matchLabels": dict(labels)},
+    }

@@ -14,7 +14,7 @@ from trustedpods.protocol.errors import BadInput
 from trustedpods.protocol.ids import Address, parse_address
 from trustedpods.protocol.limits import MAX_UNPACKED, MIB
 from trustedpods.protocol.messages.base import U32
-from trustedpods.protocol.messages.provider import LeastTerms, Prices
+from trustedpods.protocol.messages.provider import LeastTerms, Prices, ServiceProtocol
 from trustedpods.provider.core.egress import NOT_THE_WORLD
 from trustedpods.provider.facade.pools import Pools, SlotProtocol
 from trustedpods.provider.facade.slots import SlotLimits
@@ -188,6 +188,26 @@ class FacadeSection(Section):
         return first + self.pools.slots(SlotProtocol.TCP).index(slot)
 
 
+class ExposureSection(Section):
+    """What pods' services may have beside the facade: ports of the nodes, given by the cluster.
+
+    `udp` and `node_ports` say whether `expose: udp` and `expose: nodePort` are offered; `node_address` is
+    what publishers are told, where a pod's own host does not lead to the nodes. The public world may call,
+    and so may `callers`, networks that are closed otherwise.
+    """
+
+    udp: bool = False
+    node_ports: bool = False
+    node_address: Annotated[str, Field(pattern=r"^[0-9A-Za-z.\-]{1,253}$")] | None = None
+    callers: Annotated[list[NetworkText], Field(max_length=16)] = []
+
+    @property
+    def offered(self) -> tuple[ServiceProtocol, ...]:
+        """The words of `expose` that are served at nodes here."""
+        words: tuple[tuple[ServiceProtocol, bool], ...] = (("udp", self.udp), ("nodePort", self.node_ports))
+        return tuple(word for word, given in words if given)
+
+
 class TermsSection(Section):
     """What a channel must offer, and when the daemon claims, warns, stops and removes.
 
@@ -261,6 +281,7 @@ class ProviderConfig(Section):
     store: StoreSection
     metrics: MetricsSection | None = None
     webhooks: WebhooksSection = WebhooksSection()
+    exposure: ExposureSection = ExposureSection()
 
     @property
     def least(self) -> LeastTerms:

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from trustedpods.protocol.errors import BadInput
 
 MAX_CLUSTERS = 8
-"""Pod networks are 10.X.(16+c).0/24 and service networks 10.X.(32+c).0/24."""
+"""Pod networks are 10.X.(16+c).0/24. Service networks are 10.X.(64+16c).0/20: one address a service."""
 
 TCP_PORTS = 16
 """Services of plain TCP that one cluster can publish at once."""
@@ -130,9 +130,9 @@ class Cluster:
         self.veth = f"tp{octet}{self.name}"
         self.node_ip = f"10.{octet}.0.{10 + index}" if self.embedded else "127.0.0.1"
         self.pod_network = f"10.{octet}.{16 + index}.0/24"
-        self.service_network = f"10.{octet}.{32 + index}.0/24"
-        self.api_service_ip = f"10.{octet}.{32 + index}.1"
-        self.dns_ip = f"10.{octet}.{32 + index}.10"
+        self.service_network = f"10.{octet}.{64 + 16 * index}.0/20"
+        self.api_service_ip = f"10.{octet}.{64 + 16 * index}.1"
+        self.dns_ip = f"10.{octet}.{64 + 16 * index}.10"
         self.api_server = f"https://{self.node_ip}:6443"
         self.price_percent = 100 + settings.knobs.price_step_percent * (index - 1)
 

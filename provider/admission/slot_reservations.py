@@ -6,7 +6,7 @@ counted here, so that nobody pays, or sends images, for a pod that could not be 
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from trustedpods.protocol.ids import ChannelId, host_label
@@ -22,14 +22,22 @@ from trustedpods.provider.pods.records import Pods
 
 _COMING = WORKING - {Phase.REMOVING}
 
+NODE_PORTS = 2768
+"""Ports that a cluster gives to services, 30000 to 32767: the API server's default."""
+
+_AT_NODES: tuple[ServiceProtocol, ...] = ("udp", "nodePort")
+
 RequestedServices = Mapping[str, ServiceProtocol]
 
 
 class SlotReservations:
     """Counts free slots, without those of pods that are on their way."""
 
-    def __init__(self, facade: Facade, pods: Pods, bundles: Bundles) -> None:
+    def __init__(
+        self, facade: Facade, pods: Pods, bundles: Bundles, at_nodes: Sequence[ServiceProtocol]
+    ) -> None:
         self._facade = facade
+        self._at_nodes = at_nodes
         self._pods = pods
         self._bundles = bundles
         self._taken_in: dict[object, tuple[ChannelId, RequestedServices]] = {}
@@ -63,7 +71,11 @@ class SlotReservations:
         for channel, services in self._coming().items():
             if channel != but:
                 promised += admission.slots_wanted(services, self._has(channel))
-        return {kind.value: max(0, self._facade.free(kind) - promised[kind.value]) for kind in SlotProtocol}
+        slots: dict[ServiceProtocol, int] = {kind.value: self._facade.free(kind) for kind in SlotProtocol}
+        given = sum(len(one.node_ports) for pod in self._pods.standing for one in pod.exposures.values())
+        ports: dict[ServiceProtocol, int] = dict.fromkeys(_AT_NODES, 0)
+        ports |= dict.fromkeys(self._at_nodes, NODE_PORTS - given)
+        return {kind: max(0, free - promised[kind]) for kind, free in {**slots, **ports}.items()}
 
     def _coming(self) -> dict[ChannelId, RequestedServices]:
         """Services of pods that are not published as their newest bundle says."""

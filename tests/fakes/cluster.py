@@ -27,7 +27,13 @@ from trustedpods.provider.cluster.isolation_proof.users import SharedUsers
 from trustedpods.provider.cluster.objects.names import KubeObject
 from trustedpods.provider.cluster.objects.sizes import mebibytes, requested_by
 from trustedpods.provider.cluster.rollout import Rollout
-from trustedpods.provider.cluster.views import NamespaceView, PodView, VolumeClaimView
+from trustedpods.provider.cluster.views import (
+    NamespaceView,
+    PodView,
+    ServiceView,
+    VolumeClaimView,
+    service_view,
+)
 
 
 @dataclass
@@ -81,15 +87,46 @@ class FakeCluster:
 
     async def apply(self, objects: Sequence[KubeObject]) -> None:
         await self._called("apply")
-        for wanted in objects:
-            metadata = wanted["metadata"]
+        for asked in objects:
+            metadata, wanted = asked["metadata"], asked
             if wanted["kind"] == "Namespace":
                 label = metadata["labels"]["trustedpods.dev/pod"]
                 self.lives.setdefault(metadata["name"], FakeLife(metadata["name"], label, self.clock))
             life = self._life(metadata.get("namespace", metadata["name"]))
             if life.deleting:
                 raise NamespaceEnding("namespace is being terminated", rule="namespace-terminating")
+            if asked["kind"] == "Service":
+                wanted = self._with_addresses(asked)
             life.objects[wanted["kind"], metadata["name"]] = wanted
+
+    def _with_addresses(self, wanted: KubeObject) -> KubeObject:
+        """The Service with an address, and with node ports where its type has some; it keeps what it has."""
+        life, spec = self._life(wanted["metadata"]["namespace"]), wanted["spec"]
+        before = life.objects.get(("Service", wanted["metadata"]["name"]), {}).get("spec", {})
+        address = spec.get("clusterIP") or before.get("clusterIP") or f"10.9.0.{next(self._numbers)}"
+        had = {(port["protocol"], port["port"]): port.get("nodePort") for port in before.get("ports", [])}
+        ports = [dict(port) for port in spec["ports"]]
+        for port in ports if spec["type"] == "NodePort" else []:
+            known = port.get("nodePort") or had.get((port["protocol"], port["port"]))
+            port["nodePort"] = known or 30_000 + next(self._numbers)
+        return {**wanted, "spec": {**spec, "clusterIP": address, "ports": ports}}
+
+    async def services(self, namespace: str | None = None) -> list[ServiceView]:
+        await self._called("services")
+        return [
+            service_view(held)
+            for life in self.lives.values()
+            if namespace in (None, life.name)
+            for (kind, _), held in life.objects.items()
+            if kind == "Service"
+        ]
+
+    async def move_services(self, source: str, services: Sequence[KubeObject]) -> None:
+        await self._called(f"move services from {source}")
+        life = self.lives.get(source)
+        for key in [key for key in (life.objects if life else {}) if key[0] == "Service"]:
+            del life.objects[key]
+        await self.apply(services)
 
     async def prune(self, namespace: str, kept: Collection[tuple[str, str]]) -> None:
         await self._called("prune")

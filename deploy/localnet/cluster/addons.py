@@ -113,7 +113,10 @@ def _policy_agent() -> list[Object]:
 
 def _provider() -> list[Object]:
     """What the daemon may do: namespaces and what it puts into them; no roles, no volumes of nodes."""
-    core = ["namespaces", "secrets", "serviceaccounts", "resourcequotas", "persistentvolumeclaims", "pods"]
+    core = [
+        "namespaces", "secrets", "serviceaccounts", "resourcequotas", "persistentvolumeclaims", "pods",
+        "services",
+    ]  # fmt: skip
     rules = [
         _rule("", core, _WRITE),
         _rule("", ["nodes", "events", "pods/log"], _READ),

@@ -127,6 +127,7 @@ def provider_toml(
                 "spool_quota_mib": 8192,
             },
             "webhooks": {"allow_private": True},
+            "exposure": _exposure_table(settings, cluster),
             "metrics": {"listen": f"127.0.0.1:{cluster.ports.metrics}"},
         }
     )
@@ -137,6 +138,18 @@ def _cluster_table(cluster: Cluster, kubeconfig: Path) -> dict[str, object]:
     if cluster.embedded:
         table["traffic_socket"] = cluster_files.traffic_socket(cluster)
     return table
+
+
+def _exposure_table(settings: Settings, cluster: Cluster) -> dict[str, object]:
+    """Node ports answer at the node's own address, and whoever called `up` may call them."""
+    if not cluster.embedded:
+        return {}
+    return {
+        "udp": True,
+        "node_ports": True,
+        "node_address": cluster.node_ip,
+        "callers": [f"{settings.gateway}/32"],
+    }
 
 
 def registry_yaml(cluster: Cluster) -> str:

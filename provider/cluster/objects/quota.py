@@ -2,6 +2,7 @@
 """The ResourceQuota of a pod's namespace. Pure."""
 
 from trustedpods.manifests.spec.pod import PodManifest
+from trustedpods.manifests.spec.service import AT_NODES
 from trustedpods.provider.cluster.objects.names import KubeObject
 from trustedpods.provider.cluster.objects.workload.deployment import SURGE
 
@@ -21,11 +22,15 @@ def quota(manifest: PodManifest) -> KubeObject:
     }
     volumes = [volume for volume in manifest.spec.volumes if volume.persistent]
     hard = {f"{side}.{name}": size for side in ("requests", "limits") for name, size in sizes.items()}
+    services = manifest.spec.services
+    at_nodes = [port for service in services if service.expose in AT_NODES for port in service.ports]
     hard |= {
         "pods": str(replicas),
         "requests.storage": f"{manifest.volume_mib}Mi",
         "persistentvolumeclaims": str(len(volumes)),
-        "services": "0",
+        "services": str(len(services)),
+        "services.nodeports": str(len(at_nodes)),
+        "services.loadbalancers": "0",
     }
     return {
         "apiVersion": "v1",

@@ -4,13 +4,16 @@
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 import trio
 
-from tests.live.clients import web
+from tests.live.clients import probing, web
+from tests.live.clients.probing import Knock
 from tests.live.clients.publisher import Deployed, Json, Publisher
 from tests.live.conftest import unique
 from tests.live.localnet_fixture import LiveLocalnet
@@ -87,25 +90,30 @@ def counted(market: LiveLocalnet, namespace: str) -> tuple[int, int]:
     return sum(entry.ingress_bytes for entry in ours), sum(entry.egress_bytes for entry in ours)
 
 
+@dataclass(frozen=True)
+class Stranger:
+    """A pod of somebody else's, to which nothing is shut but what others shut: its namespaces, of both kinds."""
+
+    name: str
+    network: Path
+
+    def hears(self, place: tuple[str, int]) -> bool:
+        """Whether it gets a datagram back from there."""
+        return Knock(self.network, *place, "udp").reaches()
+
+
 @pytest.fixture(scope="module")
-def stranger(market: LiveLocalnet) -> Iterator[str]:
-    """The namespace of a pod of somebody else's, to which nothing is shut but what others shut."""
+def stranger(market: LiveLocalnet) -> Iterator[Stranger]:
     name = unique("stranger")
     market.make_namespace(name)
     container = {"name": "c", "image": BUSYBOX, "imagePullPolicy": "Never", "command": ["sleep", "1000"]}
     spec = {"containers": [container], "terminationGracePeriodSeconds": 0}
-    market.apply(
-        {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p", "namespace": name}, "spec": spec}
-    )
+    metadata = {"name": "p", "namespace": name}
+    market.apply({"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec})
     market.kubectl("-n", name, "wait", "--for=condition=Ready", "pod/p", "--timeout=60s")
-    yield name
+    address = market.kubectl("-n", name, "get", "pod", "p", "-o", "jsonpath={.status.podIP}")
+    yield Stranger(name, probing.of_pod(market, address))
     market.kubectl("delete", "namespace", name, "--wait=false")
-
-
-def hears(market: LiveLocalnet, stranger: str, place: tuple[str, int]) -> bool:
-    """Whether a pod of somebody else's gets a datagram back from there."""
-    script = f"echo hello | nc -u -w 1 {place[0]} {place[1]}; true"
-    return "hello" in market.kubectl("-n", stranger, "exec", "p", "--", "sh", "-c", script)
 
 
 @contextmanager
@@ -130,7 +138,7 @@ def opened(market: LiveLocalnet, namespace: str, stranger: str) -> Iterator[None
 
 
 def test_nodes_serve_what_a_manifest_exposes_there(
-    market: LiveLocalnet, publisher: Publisher, stranger: str
+    market: LiveLocalnet, publisher: Publisher, stranger: Stranger
 ) -> None:
     name = unique("nodes")
     deployed = publisher.deploy(publisher.manifest("echo", name, at_nodes))
@@ -151,12 +159,12 @@ def test_nodes_serve_what_a_manifest_exposes_there(
     words = ["-n", deployed.namespace, "get", "service", "game", "-o", "jsonpath={.spec.clusterIP}"]
     inside = (market.kubectl(*words), PORT)
     for place in (found["both", "udp"], found["game", "udp"], inside):
-        assert not hears(market, stranger, place)
-    with opened(market, deployed.namespace, stranger):
+        assert not stranger.hears(place)
+    with opened(market, deployed.namespace, stranger.name):
         before = counted(market, deployed.namespace)
-        until("the policy holds", lambda: hears(market, stranger, inside))
+        until("the policy holds", lambda: stranger.hears(inside))
         assert counted(market, deployed.namespace)[1] > before[1]
-    until("it is shut again", lambda: not hears(market, stranger, inside))
+    until("it is shut again", lambda: not stranger.hears(inside))
 
     def changed(spec: Json) -> None:
         at_nodes(spec)

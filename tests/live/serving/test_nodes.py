@@ -92,7 +92,7 @@ def counted(market: LiveLocalnet, namespace: str) -> tuple[int, int]:
 
 @dataclass(frozen=True)
 class Stranger:
-    """A pod of somebody else's, to which nothing is shut but what others shut: its namespaces, of both kinds."""
+    """A pod of somebody else's, to which nothing is shut but what others shut; its two namespaces."""
 
     name: str
     network: Path

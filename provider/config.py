@@ -188,24 +188,33 @@ class FacadeSection(Section):
         return first + self.pools.slots(SlotProtocol.TCP).index(slot)
 
 
+NODE_PORTS = 2768
+"""Ports that a cluster gives to services, 30000 to 32767: the API server's default."""
+
+
 class ExposureSection(Section):
     """What pods' services may have beside the facade: ports of the nodes, given by the cluster.
 
-    `udp` and `node_ports` say whether `expose: udp` and `expose: nodePort` are offered; `node_address` is
-    what publishers are told, where a pod's own host does not lead to the nodes. The public world may call,
-    and so may `callers`, networks that are closed otherwise.
+    `udp` and `node_ports` say whether `expose: udp` and `expose: nodePort` are offered, `load_balancers` how
+    many services may have an address by `expose: loadBalancer`, which a controller of the cluster gives them.
+    `node_address` is what publishers are told, where a pod's own host does not lead to the nodes. The public
+    world may call, and so may `callers`, networks that are closed otherwise.
     """
 
     udp: bool = False
     node_ports: bool = False
+    load_balancers: Annotated[int, Field(ge=0, le=10_000)] = 0
     node_address: Annotated[str, Field(pattern=r"^[0-9A-Za-z.\-]{1,253}$")] | None = None
     callers: Annotated[list[NetworkText], Field(max_length=16)] = []
 
     @property
-    def offered(self) -> tuple[ServiceProtocol, ...]:
-        """The words of `expose` that are served at nodes here."""
-        words: tuple[tuple[ServiceProtocol, bool], ...] = (("udp", self.udp), ("nodePort", self.node_ports))
-        return tuple(word for word, given in words if given)
+    def room(self) -> dict[ServiceProtocol, int]:
+        """Services that the cluster may expose at nodes, by the manifest's word, those here included."""
+        return {
+            "udp": NODE_PORTS if self.udp else 0,
+            "nodePort": NODE_PORTS if self.node_ports else 0,
+            "loadBalancer": self.load_balancers,
+        }
 
 
 class TermsSection(Section):

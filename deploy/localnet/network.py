@@ -4,6 +4,7 @@
     host           tpX (bridge)  10.X.0.1/24   the chain listens here; 10.X.0.0/16 leads nowhere else
     cluster c      eth0          10.X.0.(10+c) no default route: nothing leaves the localnet
                    svc (bridge)  services; an address that nobody serves ends here
+                   10.X.(48+c).0/28, its load balancers', is routed there by the host
 
 The host's firewall and forwarding are not touched. The bridge carries the localnet's name as its
 alias, so `down` finds it without any file.
@@ -80,6 +81,8 @@ def make_node_side(settings: Settings, cluster: Cluster) -> None:
     for link in ("lo", "eth0", "svc"):
         run([*inside, "link", "set", link, "up"])
     run([*inside, "route", "replace", cluster.service_network, "dev", "svc"])
+    pool, node = cluster.balancer_network, cluster.node_ip
+    run(["ip", "route", "replace", pool, "via", node, "dev", settings.bridge, "onlink"])
     run([*enter(name), "sysctl", "-qw", "net.ipv4.ip_forward=1"])
 
 

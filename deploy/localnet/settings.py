@@ -13,6 +13,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from trustedpods.protocol.errors import BadInput
 
+BALANCERS = 16
+"""Addresses of a cluster's pool for load balancers, 10.X.(48+c).0/28."""
+
 MAX_CLUSTERS = 8
 """Pod networks are 10.X.(16+c).0/24. Service networks are 10.X.(64+16c).0/20: one address a service."""
 
@@ -131,6 +134,7 @@ class Cluster:
         self.node_ip = f"10.{octet}.0.{10 + index}" if self.embedded else "127.0.0.1"
         self.pod_network = f"10.{octet}.{16 + index}.0/24"
         self.service_network = f"10.{octet}.{64 + 16 * index}.0/20"
+        self.balancer_network = f"10.{octet}.{48 + index}.0/28"
         self.api_service_ip = f"10.{octet}.{64 + 16 * index}.1"
         self.dns_ip = f"10.{octet}.{64 + 16 * index}.10"
         self.api_server = f"https://{self.node_ip}:6443"

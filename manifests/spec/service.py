@@ -31,7 +31,7 @@ PathPrefix = Annotated[
 WAKING = frozenset({"http", "tcp"})
 """Words of `expose` that go through the facade, which counts requests and holds them while a pod wakes."""
 
-AT_NODES = frozenset({"udp", "nodePort"})
+AT_NODES = frozenset({"udp", "nodePort", "loadBalancer"})
 """Words of `expose` that the cluster's nodes serve by themselves: nobody is there who could wake a pod."""
 
 
@@ -90,7 +90,8 @@ class Service(ServicePart):
 
     Exposed as `http` it is reached under host names, and only below `paths` where these are given; as
     `tcp` or `udp` at a port of the provider's, which `deploy` prints; as `nodePort` each of its ports at
-    one of the nodes that run replicas. `httpsOnly` sends http requests to https.
+    one of the nodes that run replicas; as `loadBalancer` at an address for it alone.
+    `httpsOnly` sends http requests to https.
     """
 
     name: DnsLabel
@@ -106,7 +107,7 @@ class Service(ServicePart):
     def _supported(self) -> Self:
         if self.expose not in {"none"} | WAKING | AT_NODES:
             raise not_yet(f"expose {self.expose}")
-        if self.expose not in ("none", "nodePort") and len(self.ports) != 1:
+        if self.expose not in ("none", "nodePort", "loadBalancer") and len(self.ports) != 1:
             raise ValueError(f"a service exposed as {self.expose} has exactly one port")
         self._check_protocols()
         if self.limits != ServiceLimits() and self.expose in AT_NODES:
@@ -146,6 +147,6 @@ class Service(ServicePart):
     @property
     def protocol(self) -> ServiceProtocol:
         """What an exposed service speaks, or is reached by, as a provider is asked for it."""
-        if self.expose in ("tcp", "udp", "nodePort"):
+        if self.expose in ("tcp", "udp", "nodePort", "loadBalancer"):
             return self.expose
         return "h2" if self.ports[0].app_protocol == H2C else "http"

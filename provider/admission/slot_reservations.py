@@ -6,7 +6,7 @@ counted here, so that nobody pays, or sends images, for a pod that could not be 
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 from trustedpods.protocol.ids import ChannelId, host_label
@@ -22,11 +22,6 @@ from trustedpods.provider.pods.records import Pods
 
 _COMING = WORKING - {Phase.REMOVING}
 
-NODE_PORTS = 2768
-"""Ports that a cluster gives to services, 30000 to 32767: the API server's default."""
-
-_AT_NODES: tuple[ServiceProtocol, ...] = ("udp", "nodePort")
-
 RequestedServices = Mapping[str, ServiceProtocol]
 
 
@@ -34,7 +29,7 @@ class SlotReservations:
     """Counts free slots, without those of pods that are on their way."""
 
     def __init__(
-        self, facade: Facade, pods: Pods, bundles: Bundles, at_nodes: Sequence[ServiceProtocol]
+        self, facade: Facade, pods: Pods, bundles: Bundles, at_nodes: Mapping[ServiceProtocol, int]
     ) -> None:
         self._facade = facade
         self._at_nodes = at_nodes
@@ -72,10 +67,12 @@ class SlotReservations:
             if channel != but:
                 promised += admission.slots_wanted(services, self._has(channel))
         slots: dict[ServiceProtocol, int] = {kind.value: self._facade.free(kind) for kind in SlotProtocol}
-        given = sum(len(one.node_ports) for pod in self._pods.standing for one in pod.exposures.values())
-        ports: dict[ServiceProtocol, int] = dict.fromkeys(_AT_NODES, 0)
-        ports |= dict.fromkeys(self._at_nodes, NODE_PORTS - given)
-        return {kind: max(0, free - promised[kind]) for kind, free in {**slots, **ports}.items()}
+        others = [pod for pod in self._pods.standing if pod.channel != but]
+        given = [one for pod in others for one in pod.exposures.values()]
+        ports, balanced = sum(len(one.node_ports) for one in given), sum(bool(one.addresses) for one in given)
+        taken: dict[str, int] = {"udp": ports, "nodePort": ports, "loadBalancer": balanced}
+        nodes = {kind: room - taken[kind] for kind, room in self._at_nodes.items()}
+        return {kind: max(0, free - promised[kind]) for kind, free in {**slots, **nodes}.items()}
 
     def _coming(self) -> dict[ChannelId, RequestedServices]:
         """Services of pods that are not published as their newest bundle says."""

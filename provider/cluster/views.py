@@ -54,12 +54,13 @@ class PodView:
 
 @dataclass(frozen=True, slots=True)
 class ServiceView:
-    """One Service: its address in the cluster, and the ports that it has on nodes."""
+    """One Service: its address in the cluster, its ports on nodes, its addresses as a load balancer."""
 
     namespace: str
     name: str
     cluster_ip: str | None
     node_ports: tuple[NodePort, ...]
+    addresses: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,11 +130,13 @@ def service_view(service: KubeObject) -> ServiceView:
     spec = service["spec"]
     address = spec.get("clusterIP")
     ports = [port for port in spec.get("ports", []) if port.get("nodePort")]
+    given = (service.get("status", {}).get("loadBalancer") or {}).get("ingress") or []
     return ServiceView(
         service["metadata"]["namespace"],
         service["metadata"]["name"],
         None if address in (None, "", "None") else str(address),
         tuple(NodePort(port.get("protocol", "TCP"), port["port"], port["nodePort"]) for port in ports),
+        tuple(str(one.get("ip") or one.get("hostname")) for one in given),
     )
 
 

@@ -40,6 +40,12 @@ POLL_S = 1.0
 EARLY_S = 30
 """So long a client's payment takes; behind that a stranger's bundle is looked at less often."""
 
+BALANCED_WITHIN_S = 120
+"""A cloud's controller makes a load balancer in a minute or two; what takes longer does not come."""
+
+BALANCED_LOOK_S = 0.5
+"""How often the cluster is asked for its address meanwhile."""
+
 CHANNEL_LOOK_S = 10.0
 """How often the channel is looked for while chunks are still coming."""
 
@@ -174,9 +180,7 @@ class ProvisioningSteps:
         await self._apply(record, opened, record.namespace)
         await self._meter.hold(record)
         pod_scaler = await self._autoscaler.publish(record, opened)
-        made = await self._doors.cluster.services(record.namespace)
-        exposures = exposures_of(self._doors, record, opened, made)
-        record = await self._pods.change(record.channel, exposures=exposures)
+        record = await self._note_services(record, opened)
         self._progress.tell(record.channel, "start", "starting one replica to prove that it runs")
         answer = await pod_scaler.wake()
         if not isinstance(answer, WakeAddress):
@@ -245,9 +249,26 @@ class ProvisioningSteps:
         """Lead the services' addresses to the version that serves now: they were made in *source*."""
         cluster = self._doors.cluster
         await cluster.move_services(source, services(self._life(record, opened, record.namespace)))
-        made = await cluster.services(record.namespace)
-        return await self._pods.change(
-            record.channel, exposures=exposures_of(self._doors, record, opened, made)
+        return await self._note_services(record, opened)
+
+    async def _note_services(self, record: PodRecord, opened: OpenBundle) -> PodRecord:
+        """Keep what the cluster gave the services; Refused where a load balancer gets no address in time."""
+        waiting = balanced = {
+            one.name for one in opened.manifest.spec.services if one.expose == "loadBalancer"
+        }
+        with trio.move_on_after(BALANCED_WITHIN_S):
+            while True:
+                made = await self._doors.cluster.services(record.namespace)
+                waiting = balanced - {view.name for view in made if view.addresses}
+                if not waiting:
+                    exposures = exposures_of(self._doors, record, opened, made)
+                    return await self._pods.change(record.channel, exposures=exposures)
+                self._progress.tell(record.channel, "start", f"waiting for an address of {min(waiting)!r}")
+                await trio.sleep(BALANCED_LOOK_S)
+        raise Refused(
+            f"the cluster gave the load balancer {min(waiting)!r} no address in {BALANCED_WITHIN_S} s",
+            rule="load-balancer",
+            hint="the operator's controller for load balancers has none left, or does not run",
         )
 
     async def discard_other(self, record: PodRecord) -> PodRecord:

@@ -142,7 +142,13 @@ def _exposures_text(exposures: Mapping[str, ServiceExposure]) -> str:
     """JSON: for each service its word and its port, its address in the cluster and its ports on nodes."""
     return json.dumps(
         {
-            service: [one.expose, one.port, one.cluster_ip, [astuple(port) for port in one.node_ports]]
+            service: [
+                one.expose,
+                one.port,
+                one.cluster_ip,
+                [astuple(port) for port in one.node_ports],
+                one.addresses,
+            ]
             for service, one in exposures.items()
         }
     )
@@ -157,8 +163,10 @@ def _exposure(
     port: int | None = None,
     cluster_ip: str | None = None,
     node_ports: Sequence[tuple[str, int, int]] = (),
+    addresses: Sequence[str] = (),
 ) -> ServiceExposure:
-    return ServiceExposure(expose, port, cluster_ip, tuple(NodePort(*one) for one in node_ports))
+    ports = tuple(NodePort(*one) for one in node_ports)
+    return ServiceExposure(expose, port, cluster_ip, ports, tuple(addresses))
 
 
 def _chain(row: Row[Any]) -> ChannelFact | None:

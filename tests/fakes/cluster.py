@@ -53,14 +53,15 @@ class FakeLife:
 @dataclass
 class FakeCluster:
     """See the module. `failing[namespace]` keeps its replicas from getting ready, for that reason;
-    without `enforces` its network ignores policies; while `behind`, its controllers have not seen what
-    was asked for last."""
+    without `enforces` its network ignores policies, without `balancers` no load balancer gets an address;
+    while `behind`, its controllers have not seen what was asked for last."""
 
     clock: int = 1_800_000_000
     unreachable: bool = False
     hold_starts: bool = False
     behind: bool = False
     enforces: bool = True
+    balancers: bool = True
     failing: dict[str, Diagnosis] = field(default_factory=dict)
     allocatable: Resources = field(default_factory=lambda: Resources(8000, 16_384, 65_536))
     lives: dict[str, FakeLife] = field(default_factory=dict)
@@ -102,14 +103,19 @@ class FakeCluster:
     def _with_addresses(self, wanted: KubeObject) -> KubeObject:
         """The Service with an address, and with node ports where its type has some; it keeps what it has."""
         life, spec = self._life(wanted["metadata"]["namespace"]), wanted["spec"]
-        before = life.objects.get(("Service", wanted["metadata"]["name"]), {}).get("spec", {})
+        before_all = life.objects.get(("Service", wanted["metadata"]["name"]), {})
+        before = before_all.get("spec", {})
         address = spec.get("clusterIP") or before.get("clusterIP") or f"10.9.0.{next(self._numbers)}"
         had = {(port["protocol"], port["port"]): port.get("nodePort") for port in before.get("ports", [])}
         ports = [dict(port) for port in spec["ports"]]
         for port in ports if spec["type"] == "NodePort" else []:
             known = port.get("nodePort") or had.get((port["protocol"], port["port"]))
             port["nodePort"] = known or 30_000 + next(self._numbers)
-        return {**wanted, "spec": {**spec, "clusterIP": address, "ports": ports}}
+        status = before_all.get("status", {})
+        if spec["type"] == "LoadBalancer" and self.balancers:
+            given = spec.get("loadBalancerIP") or f"198.51.100.{next(self._numbers)}"
+            status = status or {"loadBalancer": {"ingress": [{"ip": given}]}}
+        return {**wanted, "spec": {**spec, "clusterIP": address, "ports": ports}, "status": status}
 
     async def services(self, namespace: str | None = None) -> list[ServiceView]:
         await self._called("services")

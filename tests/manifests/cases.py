@@ -115,7 +115,10 @@ def _kubernetes() -> Iterator[tuple[str, Case]]:
     yield "container port of SCTP", (port("protocol: SCTP"), "protocol SCTP: not supported yet")
     yield "host port", (port("hostPort: 80"), "`services` open the ways in")
     yield "service's type", (service("type: ClusterIP"), None)
-    yield "load balancer", (service("type: LoadBalancer"), "write `expose:` with http, tcp, udp or nodePort")
+    yield (
+        "load balancer",
+        (service("type: LoadBalancer"), "write `expose:` with http, tcp, udp, nodePort or loadBalancer"),
+    )
     yield "selector", (service("selector: {app: shop}"), "a service leads to this pod")
     yield "restart policy", (spec("restartPolicy: Always"), None)
     yield "restart policy of jobs", (spec("restartPolicy: OnFailure"), "is started again")

@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from trustedpods.localnet import network
-from trustedpods.localnet.cluster import addons, binaries, image_collector
+from trustedpods.localnet.cluster import addons, binaries, image_collector, load_balancers
 from trustedpods.localnet.cluster import files as cluster_files
 from trustedpods.localnet.cluster.pki import Authority, CertificateSubject
 from trustedpods.localnet.commands import run
@@ -85,6 +85,7 @@ def _make_certificates(cluster: Cluster) -> None:
         CertificateSubject("storage", addons.STORAGE_USER),
         CertificateSubject("netpol", addons.NETPOL_USER),
         CertificateSubject("provider", addons.PROVIDER_USER),
+        CertificateSubject(load_balancers.NAME, addons.BALANCERS_USER),
         CertificateSubject(
             "node", f"system:node:{cluster.name}", ("system:nodes",), hosts=(cluster.name, cluster.node_ip)
         ),
@@ -206,8 +207,12 @@ def _addons(settings: Settings, cluster: Cluster) -> list[Unit]:
         ),
         _part(cluster, "dns", dns, _health(cluster, 8181, "/ready"), "addons"),
         _part(cluster, "storage", storage, probes.always, "addons"),
+        _part(cluster, "balancers",
+              [sys.executable, "-m", load_balancers.__name__, cluster.api_server.removeprefix("https://"),
+               cluster.path("pki"), cluster.balancer_network],
+              probes.always, "addons"),
         _policy_agent(cluster),
-    ]
+    ]  # fmt: skip
 
 
 def _policy_agent(cluster: Cluster) -> Part:

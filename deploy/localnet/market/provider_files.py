@@ -7,7 +7,7 @@ from trustedpods.contracts.records import Market
 from trustedpods.localnet.cluster import files as cluster_files
 from trustedpods.localnet.folders import shared_memory
 from trustedpods.localnet.market import pricing
-from trustedpods.localnet.settings import TCP_PORTS, Cluster, Settings
+from trustedpods.localnet.settings import BALANCERS, TCP_PORTS, Cluster, Settings
 from trustedpods.localnet.toml_text import toml_text
 from trustedpods.protocol.ids import Address
 from trustedpods.provider.facade.haproxy.config import Bind, FacadeConfig
@@ -147,6 +147,7 @@ def _exposure_table(settings: Settings, cluster: Cluster) -> dict[str, object]:
     return {
         "udp": True,
         "node_ports": True,
+        "load_balancers": BALANCERS,
         "node_address": cluster.node_ip,
         "callers": [f"{settings.gateway}/32"],
     }

@@ -2,7 +2,6 @@
 """The ResourceQuota of a pod's namespace. Pure."""
 
 from trustedpods.manifests.spec.pod import PodManifest
-from trustedpods.manifests.spec.service import AT_NODES
 from trustedpods.provider.cluster.objects.names import KubeObject
 from trustedpods.provider.cluster.objects.workload.deployment import SURGE
 
@@ -23,14 +22,17 @@ def quota(manifest: PodManifest) -> KubeObject:
     volumes = [volume for volume in manifest.spec.volumes if volume.persistent]
     hard = {f"{side}.{name}": size for side in ("requests", "limits") for name, size in sizes.items()}
     services = manifest.spec.services
-    at_nodes = [port for service in services if service.expose in AT_NODES for port in service.ports]
+    balanced = [service for service in services if service.expose == "loadBalancer"]
+    at_nodes = [
+        port for service in services if service.expose in ("udp", "nodePort") for port in service.ports
+    ]
     hard |= {
         "pods": str(replicas),
         "requests.storage": f"{manifest.volume_mib}Mi",
         "persistentvolumeclaims": str(len(volumes)),
         "services": str(len(services)),
         "services.nodeports": str(len(at_nodes)),
-        "services.loadbalancers": "0",
+        "services.loadbalancers": str(len(balanced)),
     }
     return {
         "apiVersion": "v1",

@@ -22,6 +22,8 @@ def service(part: Service, label: str, kept: ServiceExposure | None = None) -> K
     }
     if kept is not None and kept.cluster_ip is not None:
         spec["clusterIP"] = kept.cluster_ip
+    if kept is not None and kept.expose == part.expose and kept.addresses:
+        spec["loadBalancerIP"] = kept.addresses[0]
     return {"apiVersion": "v1", "kind": KIND, "metadata": {"name": part.name}, "spec": spec}
 
 
@@ -34,12 +36,15 @@ def without_addresses(wanted: KubeObject) -> KubeObject:
     return {**wanted, "spec": {**spec, "ports": ports}}
 
 
-def _reached_by(part: Service) -> dict[str, str]:
+def _reached_by(part: Service) -> dict[str, Any]:
     """Its type. `Local` keeps callers' addresses and serves on nodes with a replica, `Cluster` on any."""
     if part.expose == "nodePort":
         return {"type": "NodePort", "externalTrafficPolicy": "Local"}
     if part.expose == "udp":
         return {"type": "NodePort", "externalTrafficPolicy": "Cluster"}
+    if part.expose == "loadBalancer":
+        traffic = {"externalTrafficPolicy": "Local", "allocateLoadBalancerNodePorts": False}
+        return {"type": "LoadBalancer", **traffic}
     return {"type": "ClusterIP"}
 
 

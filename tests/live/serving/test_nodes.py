@@ -40,6 +40,7 @@ def at_nodes(spec: Json) -> None:
         {"name": "web", "expose": "http", "ports": [{"port": 80, "targetPort": 8080}]},
         {"name": "both", "expose": "nodePort", "ports": both},
         {"name": "game", "expose": "udp", "ports": [{"port": PORT, "protocol": "UDP"}]},
+        {"name": "front", "expose": "loadBalancer", "ports": both},
     ]
     spec["scale"] = {"min": 1, "max": 1}
 
@@ -143,22 +144,27 @@ def test_nodes_serve_what_a_manifest_exposes_there(
     name = unique("nodes")
     deployed = publisher.deploy(publisher.manifest("echo", name, at_nodes))
     found = places(deployed)
-    assert set(found) == {("both", "tcp"), ("both", "udp"), ("game", "udp")}
+    assert set(found) == {(service, scheme) for service in ("both", "front") for scheme in ("tcp", "udp")} | {
+        ("game", "udp")
+    }
+    assert found["front", "tcp"] == found["front", "udp"]
+    assert found["front", "tcp"][1] == PORT
     assert web.get(deployed.url).status == 200
-    for service in ("both", "game"):
+    for service in ("both", "game", "front"):
         until(f"the node serves {service}", lambda service=service: answers(found[service, "udp"]))
     before = counted(market, deployed.namespace)
-    for service in ("both", "game"):
+    for service in ("both", "game", "front"):
         assert echoed(found[service, "udp"], DATAGRAMS) == DATAGRAMS
     after = counted(market, deployed.namespace)
-    sent = 2 * DATAGRAMS * (SIZE + HEADERS)
+    sent = 3 * DATAGRAMS * (SIZE + HEADERS)
     for way in range(2):
         assert sent * 99 <= 100 * (after[way] - before[way]) <= sent * 101
-    assert tcp_echoed(found["both", "tcp"], b"x" * SIZE) == b"x" * SIZE
+    for service in ("both", "front"):
+        assert tcp_echoed(found[service, "tcp"], b"x" * SIZE) == b"x" * SIZE
 
     words = ["-n", deployed.namespace, "get", "service", "game", "-o", "jsonpath={.spec.clusterIP}"]
     inside = (market.kubectl(*words), PORT)
-    for place in (found["both", "udp"], found["game", "udp"], inside):
+    for place in (found["both", "udp"], found["game", "udp"], found["front", "udp"], inside):
         assert not stranger.hears(place)
     with opened(market, deployed.namespace, stranger.name):
         before = counted(market, deployed.namespace)

@@ -15,6 +15,7 @@ from trustedpods.manifests.spec.service import Service
 from trustedpods.provider.core.pod import NodePort, ServiceExposure
 from trustedpods.provider.exposure.exposure import FacadeExposure, NodeExposure, Site
 from trustedpods.provider.exposure.http import HttpExposure
+from trustedpods.provider.exposure.load_balancer import BalancedExposure
 from trustedpods.provider.exposure.none import NoExposure
 from trustedpods.provider.exposure.plan import STRATEGIES, plan, through_facade
 from trustedpods.provider.exposure.service_keys import by_pod, key_of, pod_of, service_of
@@ -95,6 +96,13 @@ WORDS = {
         ["udp://192.0.2.1:30001"],
         False,
     ),
+    "loadBalancer": (
+        BalancedExposure,
+        ServiceExposure("loadBalancer", None, "10.9.0.1", (), ("192.0.2.9",)),
+        ["tcp://192.0.2.9:8080"],
+        ["tcp://192.0.2.9:8080"],
+        False,
+    ),
     "nodePort": (
         NodeExposure,
         ServiceExposure("nodePort", None, "10.9.0.1", (NodePort("TCP", 8080, 30_001),)),
@@ -130,7 +138,7 @@ def test_each_word_is_exposed_in_its_own_way(word):
 
 
 def test_a_port_that_is_not_given_yet_is_no_address():
-    for word in ("tcp", "udp", "nodePort"):
+    for word in ("tcp", "udp", "nodePort", "loadBalancer"):
         (found,) = plan(a_manifest(services=[service("a", expose=word)]), "pabc", "k1.x")
         assert found.endpoints(PLAIN, ServiceExposure(word)) == []
 
@@ -150,7 +158,7 @@ def test_a_pod_that_nothing_wakes_is_one_that_never_sleeps(words, least):
     services = [service(f"s{number}", 8080 + number, expose=word) for number, word in enumerate(words)]
     manifest = a_manifest(services=services, scale={"min": least, "max": 2})
     told = [problem.text for problem in problems(manifest) if problem.location == ("spec", "scale", "min")]
-    asleep = not {"http", "tcp"} & set(words) or {"udp", "nodePort"} & set(words)
+    asleep = not {"http", "tcp"} & set(words) or {"udp", "nodePort", "loadBalancer"} & set(words)
     assert bool(told) is (least == 0 and bool(asleep))
     assert all("set scale.min to 1" in text and "\n" not in text for text in told)
     assert [one.service for one in plan(manifest, "pabc", "k1.x")] == [one["name"] for one in services]

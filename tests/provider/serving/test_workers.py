@@ -172,10 +172,13 @@ NODES = {"name": "names", "expose": "nodePort", "ports": [{"port": 53}, {"port":
 GAME = {"name": "game", "expose": "udp", "ports": [{"port": 7000, "protocol": "UDP"}]}
 
 
+FRONT = {"name": "front", "expose": "loadBalancer", "ports": [{"port": 443, "targetPort": 8443}]}
+
+
 async def test_what_nodes_serve_is_refused_where_it_is_not_offered(world):
     async with world.run() as (_, address):
         caller = Caller(world, address)
-        for service, word in ((NODES, "nodePort"), (GAME, "udp")):
+        for service, word in ((NODES, "nodePort"), (GAME, "udp"), (FRONT, "loadBalancer")):
             caller.manifest = worker([service], containers=[SERVER])
             with pytest.raises(Refused, match=f"1 of {word} wanted, 0 free"):
                 await caller.provision()
@@ -202,3 +205,27 @@ async def test_ports_of_nodes_are_told_and_stay_over_updates(world):
         assert status.services == {"names": "nodePort", "game": "udp", "web": "http"}
     async with world.run() as (parts, _):
         await until(lambda: parts.pods.get(channel).exposures == second.exposures)
+
+
+async def test_the_address_of_a_load_balancer_is_told_and_kept_and_counted(world):
+    world.exposure = {"load_balancers": 1}
+    async with world.run() as (_, address):
+        caller, statement = await deployed(world, address, worker([FRONT], containers=[SERVER]))
+        (place,) = [end.url for end in statement.endpoints]
+        assert place.startswith("tcp://198.51.100.")
+        assert place.endswith(":443")
+        caller.manifest = worker([FRONT, WEB], containers=[SERVER])
+        _, _, signed = await caller.provision()
+        newer = verify_statement(signed, world.keys.reply.public_key().public_bytes_raw())
+        assert place in [end.url for end in newer.endpoints]
+        with pytest.raises(Refused, match="1 of loadBalancer wanted, 0 free"):
+            await deployed(world, address, worker([FRONT], containers=[SERVER]))
+
+
+async def test_a_load_balancer_without_an_address_fails_and_says_so(world, virtual_time):
+    world.exposure, world.cluster.balancers = {"load_balancers": 1}, False
+    async with world.run() as (_, address):
+        caller = Caller(world, address)
+        caller.manifest = worker([FRONT], containers=[SERVER])
+        with pytest.raises(Refused, match="gave the load balancer 'front' no address in 120 s"):
+            await caller.provision()

@@ -19,6 +19,7 @@ SERVICES = [
     {"name": "web", "expose": "http", "ports": [{"port": 80, "targetPort": 8080}]},
     {"name": "names", "expose": "nodePort", "ports": BOTH},
     {"name": "game", "expose": "udp", "ports": UDP},
+    {"name": "front", "expose": "loadBalancer", "ports": [{"port": 443, "targetPort": 8443}]},
 ]
 
 
@@ -33,6 +34,7 @@ def test_each_service_has_one_that_leads_to_the_replicas():
         ("web", "ClusterIP", None),
         ("names", "NodePort", "Local"),
         ("game", "NodePort", "Cluster"),
+        ("front", "LoadBalancer", "Local"),
     ]
     (deployment,) = by_kind(life(), "Deployment")
     labels = deployment["spec"]["template"]["metadata"]["labels"]
@@ -46,7 +48,7 @@ def test_each_service_has_one_that_leads_to_the_replicas():
 def test_the_quota_counts_services_and_their_ports_on_nodes():
     (quota,) = by_kind(life(), "ResourceQuota")
     hard = quota["spec"]["hard"]
-    assert (hard["services"], hard["services.nodeports"], hard["services.loadbalancers"]) == ("4", "3", "0")
+    assert (hard["services"], hard["services.nodeports"], hard["services.loadbalancers"]) == ("5", "3", "1")
 
 
 @pytest.mark.parametrize("callers", [(), ("10.7.0.1/32",)])
@@ -57,6 +59,7 @@ def test_the_world_calls_exactly_what_nodes_serve(callers):
     assert rule["from"][1:] == [{"ipBlock": {"cidr": caller}} for caller in callers]
     assert [(one["protocol"], one["port"]) for one in rule["ports"]] == [
         ("TCP", 5353),
+        ("TCP", 8443),
         ("UDP", 5353),
         ("UDP", 7000),
     ]
@@ -79,4 +82,7 @@ def test_a_service_keeps_its_addresses_while_it_is_exposed_alike():
     assert made["game"]["spec"]["clusterIP"] == "10.9.0.8"
     assert "nodePort" not in made["game"]["spec"]["ports"][0]  # it was exposed in another way
     free = {one["metadata"]["name"]: one for one in by_kind(life(), "Service")}
+    front = ServiceExposure("loadBalancer", None, "10.9.0.9", (), ("192.0.2.9",))
+    again = by_kind(life(kept={"front": front}), "Service")[-1]
+    assert again["spec"]["loadBalancerIP"] == "192.0.2.9"
     assert without_addresses(made["names"]) == free["names"]

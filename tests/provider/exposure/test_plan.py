@@ -13,6 +13,7 @@ from trustedpods.manifests.check.pod import problems
 from trustedpods.manifests.spec.pod import PodManifest
 from trustedpods.manifests.spec.service import Service
 from trustedpods.provider.core.pod import NodePort, ServiceExposure
+from trustedpods.provider.exposure import node_port, udp
 from trustedpods.provider.exposure.exposure import FacadeExposure, NodeExposure, Site
 from trustedpods.provider.exposure.http import HttpExposure
 from trustedpods.provider.exposure.load_balancer import BalancedExposure
@@ -135,6 +136,10 @@ def test_each_word_is_exposed_in_its_own_way(word):
     assert found.endpoints(PLAIN, given) == [(8080, url) for url in plain]
     assert found.endpoints(WITH_TLS, given) == [(8080, url) for url in secure]
     assert isinstance(found, FacadeExposure) is wakes is manifest.spec.services[0].wakes
+
+
+def test_nodes_serve_two_words_alike_and_each_has_its_own_module():
+    assert (STRATEGIES["udp"], STRATEGIES["nodePort"]) == (udp.expose, node_port.expose)
 
 
 def test_a_port_that_is_not_given_yet_is_no_address():

@@ -16,6 +16,9 @@ from trustedpods.protocol.errors import BadInput
 MAX_CLUSTERS = 8
 """Pod networks are 10.X.(16+c).0/24 and service networks 10.X.(32+c).0/24."""
 
+MAX_NODES = 8
+"""Of one cluster. Its n-th is at 10.X.0.(10n+c); from the second on its pods are in 10.X.(24+8n+c).0/24."""
+
 TCP_PORTS = 16
 """Services of plain TCP that one cluster can publish at once."""
 
@@ -78,6 +81,8 @@ class Settings(_Frozen):
     kubeconfig: Path | None = None
     """Of the caller's own cluster; none: an embedded one is made."""
     knobs: Knobs = Knobs()
+    nodes: int = Field(default=1, ge=1, le=MAX_NODES)
+    """Of each embedded cluster."""
 
     @property
     def chain_id(self) -> int:
@@ -115,25 +120,40 @@ class Settings(_Frozen):
         return [Cluster(self, part) for part in self.clusters]
 
 
-class Cluster:
-    """One cluster of a localnet: names, addresses and folders."""
+class Node:
+    """One node of a cluster: names, addresses and folders. The services' addresses are the cluster's."""
 
-    def __init__(self, settings: Settings, part: ClusterSettings) -> None:
-        octet, index = settings.octet, part.index
-        self.index = index
-        self.name = f"k{index}"
-        self.ports = part.ports
+    def __init__(self, settings: Settings, cluster: int, number: int) -> None:
+        """The *number*-th node, from 1, of the cluster of that index."""
+        octet, later = settings.octet, number > 1
+        self.number = number
+        self.name = f"k{cluster}n{number}" if later else f"k{cluster}"
         self.directory = settings.state / self.name
-        self.domain = f"{self.name}.{settings.name}.localhost"
         self.embedded = settings.kubeconfig is None
         self.namespace = f"tp-{settings.name}-{self.name}" if self.embedded else None
         self.veth = f"tp{octet}{self.name}"
-        self.node_ip = f"10.{octet}.0.{10 + index}" if self.embedded else "127.0.0.1"
-        self.pod_network = f"10.{octet}.{16 + index}.0/24"
-        self.service_network = f"10.{octet}.{32 + index}.0/24"
+        self.node_ip = f"10.{octet}.0.{10 * number + cluster}" if self.embedded else "127.0.0.1"
+        self.pod_network = f"10.{octet}.{(24 + 8 * number if later else 16) + cluster}.0/24"
+        self.service_network = f"10.{octet}.{32 + cluster}.0/24"
+        self.dns_ip = f"10.{octet}.{32 + cluster}.10"
+
+    def path(self, *parts: str) -> Path:
+        """A file of this node; of the first one, also of the cluster."""
+        return self.directory.joinpath(*parts)
+
+
+class Cluster(Node):
+    """One cluster of a localnet. Its first node is the one that its control plane and its provider run on."""
+
+    def __init__(self, settings: Settings, part: ClusterSettings) -> None:
+        octet, index = settings.octet, part.index
+        super().__init__(settings, index, 1)
+        self.index = index
+        self.ports = part.ports
+        self.domain = f"{self.name}.{settings.name}.localhost"
         self.api_service_ip = f"10.{octet}.{32 + index}.1"
-        self.dns_ip = f"10.{octet}.{32 + index}.10"
         self.api_server = f"https://{self.node_ip}:6443"
+        self.later_nodes = [Node(settings, index, number) for number in range(2, settings.nodes + 1)]
         self.price_percent = 100 + settings.knobs.price_step_percent * (index - 1)
 
     @property
@@ -146,9 +166,10 @@ class Cluster:
         """The provider's image registry, as its node sees it."""
         return f"127.0.0.1:{self.ports.registry}"
 
-    def path(self, *parts: str) -> Path:
-        """A file of this cluster."""
-        return self.directory.joinpath(*parts)
+    @property
+    def nodes(self) -> list[Node]:
+        """All nodes, the first one first."""
+        return [self, *self.later_nodes]
 
 
 def check_name(name: str) -> str:

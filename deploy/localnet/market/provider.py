@@ -23,7 +23,8 @@ keys_folder = provider_files.keys_folder
 
 _KEYS_OPTIONS = "size=1m,mode=0700"
 _REGISTER_LIMIT_S = 60
-_CLUSTER_PARTS = ("kubelet", "controllers", "scheduler", "proxy", "dns", "storage", "netpol")
+_CLUSTER_PARTS = ("controllers", "scheduler", "dns", "storage")
+_NODE_PARTS = ("kubelet", "proxy", "netpol")
 
 
 def units(settings: Settings, cluster: Cluster) -> list[Unit]:
@@ -68,12 +69,19 @@ def _daemon_units(settings: Settings, cluster: Cluster) -> list[Unit]:
         partial(_write_provider, settings, cluster),
         ("market", *_prepared(cluster)),
     )
-    parts = ("registry", "haproxy", "activator", *(_CLUSTER_PARTS if cluster.embedded else ()))
+    parts = ["registry", "haproxy", "activator"]
+    if cluster.embedded:
+        parts += _CLUSTER_PARTS
+    nodes = cluster.nodes if cluster.embedded else []
     daemon = Part(
         f"{name}/provider",
         (*prefix, str(_script()), "serve", "--config", str(config_file(cluster))),
         partial(_serves, cluster),
-        (files.name, *(f"{name}/{part}" for part in parts)),
+        (
+            files.name,
+            *(f"{name}/{part}" for part in parts),
+            *(f"{node.name}/{part}" for node in nodes for part in _NODE_PARTS),
+        ),
     )
     return [
         files,

@@ -20,7 +20,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from trustedpods.localnet.commands import run, succeeds
-from trustedpods.localnet.settings import Cluster, Node, Settings
+from trustedpods.localnet.settings import Cluster, ClusterNode, Settings
 from trustedpods.protocol.errors import TrustedPodsError
 
 NAMESPACES = Path("/run/netns")
@@ -68,7 +68,7 @@ def make_host_side(settings: Settings) -> None:
     pin_namespace(settings.host_namespace, Path("/proc/self/ns/net"))
 
 
-def make_node_side(settings: Settings, cluster: Cluster, node: Node) -> None:
+def make_node_side(settings: Settings, cluster: Cluster, node: ClusterNode) -> None:
     """The node's network namespace, joined to the bridge and to its cluster's others; may be called again."""
     name = node.namespace
     assert name is not None

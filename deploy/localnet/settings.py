@@ -120,7 +120,7 @@ class Settings(_Frozen):
         return [Cluster(self, part) for part in self.clusters]
 
 
-class Node:
+class ClusterNode:
     """One node of a cluster: names, addresses and folders. The services' addresses are the cluster's."""
 
     def __init__(self, settings: Settings, cluster: int, number: int) -> None:
@@ -142,7 +142,7 @@ class Node:
         return self.directory.joinpath(*parts)
 
 
-class Cluster(Node):
+class Cluster(ClusterNode):
     """One cluster of a localnet. Its first node is the one that its control plane and its provider run on."""
 
     def __init__(self, settings: Settings, part: ClusterSettings) -> None:
@@ -153,7 +153,7 @@ class Cluster(Node):
         self.domain = f"{self.name}.{settings.name}.localhost"
         self.api_service_ip = f"10.{octet}.{32 + index}.1"
         self.api_server = f"https://{self.node_ip}:6443"
-        self.later_nodes = [Node(settings, index, number) for number in range(2, settings.nodes + 1)]
+        self.later_nodes = [ClusterNode(settings, index, number) for number in range(2, settings.nodes + 1)]
         self.price_percent = 100 + settings.knobs.price_step_percent * (index - 1)
 
     @property
@@ -167,7 +167,7 @@ class Cluster(Node):
         return f"127.0.0.1:{self.ports.registry}"
 
     @property
-    def nodes(self) -> list[Node]:
+    def nodes(self) -> list[ClusterNode]:
         """All nodes, the first one first."""
         return [self, *self.later_nodes]
 

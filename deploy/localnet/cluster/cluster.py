@@ -1,21 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """One embedded cluster: real Kubernetes, every component a process in the cluster's namespace."""
 
-from collections.abc import Sequence
 from functools import partial
-from pathlib import Path
 
 from trustedpods.localnet import network
 from trustedpods.localnet.cluster import addons, binaries, node
 from trustedpods.localnet.cluster import files as cluster_files
+from trustedpods.localnet.cluster.node import Argv
 from trustedpods.localnet.cluster.pki import Authority, CertificateSubject
 from trustedpods.localnet.commands import run
 from trustedpods.localnet.folders import replace_file
 from trustedpods.localnet.processes import probes
 from trustedpods.localnet.processes.units import Part, ReadinessCheck, Step, Unit
 from trustedpods.localnet.settings import Cluster, Settings
-
-Argv = Sequence[str | Path]
 
 _ETCD = "http://127.0.0.1:2379"
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from trustedpods.localnet.cluster import binaries
 from trustedpods.localnet.cluster.binaries import PAUSE
-from trustedpods.localnet.settings import Cluster, Node
+from trustedpods.localnet.settings import Cluster, ClusterNode
 
 CNI_PLUGINS = Path("/usr/lib/cni")
 """Where Debian's containernetworking-plugins are."""
@@ -26,7 +26,7 @@ LEASE_S = 12
 _POLICY_PLUGIN = "trustedpods-netpol"
 
 
-def containerd_toml(node: Node) -> str:
+def containerd_toml(node: ClusterNode) -> str:
     """Configuration of containerd 1.6 and newer, with everything it writes below the cluster's folder.
 
     `restrict_oom_score_adj` and `disable_apparmor`: machines where these may not be set.
@@ -71,18 +71,18 @@ disabled_plugins = [
 """
 
 
-def containerd_socket(node: Node) -> Path:
+def containerd_socket(node: ClusterNode) -> Path:
     """Where containerd listens."""
     return node.path("containerd.sock")
 
 
-def cni_network(node: Node) -> str:
+def cni_network(node: ClusterNode) -> str:
     """Name of the pod network; CNI keeps results under it in /var/lib/cni."""
     assert node.namespace is not None
     return node.namespace
 
 
-def cni_folder(node: Node) -> Path:
+def cni_folder(node: ClusterNode) -> Path:
     """Where containerd looks for plugins: links to Debian's, and to the policy agent's."""
     return node.path("cni-plugins")
 
@@ -93,17 +93,17 @@ def cni_plugins() -> dict[str, Path]:
     return {**theirs, _POLICY_PLUGIN: binaries.netpol_cni()}
 
 
-def plugin_socket(node: Node) -> Path:
+def plugin_socket(node: ClusterNode) -> Path:
     """Where the policy agent hears of new pods."""
     return node.path("netpol", "cni.sock")
 
 
-def traffic_socket(node: Node) -> Path:
+def traffic_socket(node: ClusterNode) -> Path:
     """Where the policy agent tells what pods sent and received."""
     return node.path("netpol", "traffic.sock")
 
 
-def cni_conflist(node: Node) -> str:
+def cni_conflist(node: ClusterNode) -> str:
     """Pods' network: `ptp`, so that no traffic between pods passes the node's rules unseen.
 
     After it our own plugin, which lets no pod start before its policies hold.
@@ -120,7 +120,7 @@ def cni_conflist(node: Node) -> str:
     return json.dumps(network, indent=1)
 
 
-def kubelet_json(node: Node, cgroup_root: str) -> str:
+def kubelet_json(node: ClusterNode, cgroup_root: str) -> str:
     """The kubelet's configuration.
 
     `failCgroupV1`: version 1 machines are still around. `volumePluginDir` and `podLogsDir`: the
@@ -172,7 +172,7 @@ def kubelet_json(node: Node, cgroup_root: str) -> str:
     )
 
 
-def proxy_json(node: Node) -> str:
+def proxy_json(node: ClusterNode) -> str:
     """kube-proxy's configuration; conntrack's limits belong to the whole machine, so: untouched."""
     return json.dumps(
         {

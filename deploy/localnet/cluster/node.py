@@ -15,7 +15,7 @@ from trustedpods.localnet.folders import replace_file, replace_link
 from trustedpods.localnet.processes import probes
 from trustedpods.localnet.processes.cgroups import Tree
 from trustedpods.localnet.processes.units import Part, ReadinessCheck, Step, Unit
-from trustedpods.localnet.settings import Cluster, Node, Settings
+from trustedpods.localnet.settings import Cluster, ClusterNode, Settings
 from trustedpods.provider import termination_logs
 
 Argv = Sequence[str | Path]
@@ -23,7 +23,7 @@ Argv = Sequence[str | Path]
 _FOLDERS = ("cni", "cni-plugins", "netpol", "volumes")
 
 
-def units(settings: Settings, cluster: Cluster, node: Node) -> list[Unit]:
+def units(settings: Settings, cluster: Cluster, node: ClusterNode) -> list[Unit]:
     """Everything that runs on each node. A node after the first is prepared when its cluster is."""
     kube, socket = binaries.kube(), cluster_files.containerd_socket(node)
     kubelet: Argv = [
@@ -52,18 +52,18 @@ def units(settings: Settings, cluster: Cluster, node: Node) -> list[Unit]:
     ]  # fmt: skip
 
 
-def part(node: Node, name: str, argv: Argv, probe: ReadinessCheck, *needs: str) -> Part:
+def part(node: ClusterNode, name: str, argv: Argv, probe: ReadinessCheck, *needs: str) -> Part:
     """A process in the node's namespace; *needs* are names of units."""
     words = tuple(str(word) for word in [*network.enter(node.namespace), *argv])
     return Part(f"{node.name}/{name}", words, probe, needs)
 
 
-def health(node: Node, port: int, path: str = "/healthz") -> ReadinessCheck:
+def health(node: ClusterNode, port: int, path: str = "/healthz") -> ReadinessCheck:
     """Something on the node's loopback says that it is well."""
     return partial(probes.http_ok, node.namespace, "127.0.0.1", port, path)
 
 
-def prepare(settings: Settings, cluster: Cluster, node: Node) -> None:
+def prepare(settings: Settings, cluster: Cluster, node: ClusterNode) -> None:
     """Network, certificates and files: no part need run, but the cluster's authority is there."""
     network.make_node_side(settings, cluster, node)
     for folder in _FOLDERS:
@@ -83,7 +83,7 @@ def prepare(settings: Settings, cluster: Cluster, node: Node) -> None:
         replace_link(cluster_files.cni_folder(node) / name, program)
 
 
-def _preparation(settings: Settings, cluster: Cluster, node: Node) -> list[Unit]:
+def _preparation(settings: Settings, cluster: Cluster, node: ClusterNode) -> list[Unit]:
     """The first node's is part of its cluster's."""
     if node.number == 1:
         return []
@@ -91,7 +91,7 @@ def _preparation(settings: Settings, cluster: Cluster, node: Node) -> list[Unit]
     return [Step(f"{node.name}/prepare", made, (f"{cluster.name}/prepare",))]
 
 
-def _make_certificates(cluster: Cluster, node: Node) -> None:
+def _make_certificates(cluster: Cluster, node: ClusterNode) -> None:
     """Keys of the node's own, in its own folder: nothing that it has opens more than one node may."""
     authority = Authority(cluster.path("pki"))
     for identity in (
@@ -105,13 +105,13 @@ def _make_certificates(cluster: Cluster, node: Node) -> None:
         authority.write_kubeconfig(identity, cluster.api_server, node.path("pki"))
 
 
-def _import_images(node: Node) -> None:
+def _import_images(node: ClusterNode) -> None:
     ctr: Argv = ["ctr", "--address", cluster_files.containerd_socket(node), "--namespace", "k8s.io"]
     for name in binaries.NODE_IMAGES:
         run([*ctr, "images", "import", binaries.image(name)])
 
 
-def _policy_agent(cluster: Cluster, node: Node) -> Part:
+def _policy_agent(cluster: Cluster, node: ClusterNode) -> Part:
     """Enforces network policies and counts pods' traffic; pods wait for it, the kubelet need not."""
     listens = cluster_files.plugin_socket(node)
     agent: Argv = [

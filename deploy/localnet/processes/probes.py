@@ -8,7 +8,7 @@ import ssl
 from pathlib import Path
 
 from trustedpods.localnet.network import connect
-from trustedpods.localnet.settings import Cluster, Node
+from trustedpods.localnet.settings import Cluster, ClusterNode
 from trustedpods.protocol.errors import NetworkFailure
 
 _TIMEOUT_S = 2.0
@@ -54,7 +54,7 @@ def controllers_ready(cluster: Cluster) -> None:
     api(cluster, "/api/v1/namespaces/default/serviceaccounts/default")
 
 
-def node_ready(cluster: Cluster, member: Node) -> None:
+def node_ready(cluster: Cluster, member: ClusterNode) -> None:
     """The kubelet answers, and the node has registered and can run pods."""
     http_ok(member.namespace, "127.0.0.1", 10248, "/healthz")
     node = json.loads(api(cluster, f"/api/v1/nodes/{member.name}"))

@@ -84,4 +84,4 @@ def test_a_low_limit_of_files_is_seen(monkeypatch):
     monkeypatch.setattr(resource, "getrlimit", lambda _which: (256, 1024))
     found = {room.what: room for room in rooms(Need())}["open files of one process"]
     assert (found.left, found.limit) == (1024, 1024)
-    assert "ulimit -Hn" in shortages([found], 1)[0][1]
+    assert "ulimit -Hn" in shortages([found], Need())[0][1]

@@ -19,6 +19,9 @@ MAX_CLUSTERS = 8
 MAX_NODES = 8
 """Of one cluster. Its n-th is at 10.X.0.(10n+c); from the second on its pods are in 10.X.(24+8n+c).0/24."""
 
+PULL_PORT = 5443
+"""Of the first node's own address: where other nodes pull images."""
+
 TCP_PORTS = 16
 """Services of plain TCP that one cluster can publish at once."""
 
@@ -165,6 +168,11 @@ class Cluster(ClusterNode):
     def registry(self) -> str:
         """The provider's image registry, as its node sees it."""
         return f"127.0.0.1:{self.ports.registry}"
+
+    @property
+    def pull_front(self) -> str | None:
+        """Where later nodes pull from the registry, by TLS; a cluster of one node has no such place."""
+        return f"{self.node_ip}:{PULL_PORT}" if self.later_nodes else None
 
     @property
     def nodes(self) -> list[ClusterNode]:

@@ -255,6 +255,7 @@ class ProvisioningSteps:
             images=pull_references(self._doors.registry, record, opened),
             ingress_from=tuple(self._doors.config.cluster.ingress_from),
             closed_networks=self._doors.config.cluster.closed_networks,
+            pull=self._doors.registry.pull_login(record.label),
         )
         made = objects(life)
         kept = {(part["kind"], part["metadata"]["name"]) for part in made} | self._volumes_before(record)

@@ -61,6 +61,8 @@ disabled_plugins = [
   [plugins."io.containerd.grpc.v1.cri".cni]
     bin_dir = "{cni_folder(node)}"
     conf_dir = "{here}/cni"
+  [plugins."io.containerd.grpc.v1.cri".registry]
+    config_path = "{here}/certs.d"
   [plugins."io.containerd.grpc.v1.cri".containerd]
     snapshotter = "overlayfs"
     [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc]

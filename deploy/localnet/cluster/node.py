@@ -17,6 +17,7 @@ from trustedpods.localnet.processes.cgroups import Tree
 from trustedpods.localnet.processes.units import Part, ReadinessCheck, Step, Unit
 from trustedpods.localnet.settings import Cluster, ClusterNode, Settings
 from trustedpods.provider import termination_logs
+from trustedpods.provider.cluster import pull_front
 
 Argv = Sequence[str | Path]
 
@@ -40,7 +41,7 @@ def units(settings: Settings, cluster: Cluster, node: ClusterNode) -> list[Unit]
              partial(probes.unix, socket), prepared),
         Step(images, partial(_import_images, node), (f"{node.name}/containerd",)),
         part(node, "images-collector",
-             [sys.executable, "-m", image_collector.__name__, socket, cluster.registry],
+             [sys.executable, "-m", image_collector.__name__, socket, *_asks(cluster, node)],
              probes.always, images),
         part(node, "kubelet", kubelet, partial(probes.node_ready, cluster, node), api, images),
         part(node, "proxy", [kube, "kube-proxy", f"--config={node.path('proxy.json')}"],
@@ -77,6 +78,9 @@ def prepare(settings: Settings, cluster: Cluster, node: ClusterNode) -> None:
         "kubelet.json": cluster_files.kubelet_json(node, tree.kubelet_root(node.name)),
         "proxy.json": cluster_files.proxy_json(node),
     }
+    if node.number > 1:
+        hosts = pull_front.hosts_toml(f"https://{cluster.pull_front}", str(node.path("pki", "ca.crt")))
+        files[f"certs.d/{cluster.registry}/hosts.toml"] = hosts
     for name, text in files.items():
         replace_file(node.path(name), text.encode())
     for name, program in cluster_files.cni_plugins().items():
@@ -103,6 +107,13 @@ def _make_certificates(cluster: Cluster, node: ClusterNode) -> None:
     ):
         authority.issue(identity, node.path("pki"))
         authority.write_kubeconfig(identity, cluster.api_server, node.path("pki"))
+
+
+def _asks(cluster: Cluster, node: ClusterNode) -> list[str]:
+    """Where the collector asks about images: a later node at the front, with the node's certificate."""
+    if node.number == 1:
+        return [cluster.registry]
+    return [cluster.registry, f"https://{cluster.pull_front}", str(node.path("pki"))]
 
 
 def _import_images(node: ClusterNode) -> None:

@@ -31,7 +31,8 @@ class PodLife:
     `label` is the pod's host label, `secrets` maps a secret volume's name to its files, `images`
     a container's name to the reference that the node pulls (always by digest), and
     `ingress_from` lists the CIDRs that may connect to the pod: the node's, where the facade is;
-    `closed_networks` those that it may never call, whatever its manifest asks for.
+    `closed_networks` those that it may never call, whatever its manifest asks for. `pull` is what nodes
+    say to the registry, where it asks them.
     """
 
     namespace: str
@@ -41,6 +42,7 @@ class PodLife:
     images: Mapping[str, str]
     ingress_from: tuple[str, ...] = ()
     closed_networks: tuple[str, ...] = NOT_THE_WORLD
+    pull: secret.PullLogin | None = None
 
 
 def objects(life: PodLife) -> list[KubeObject]:
@@ -55,6 +57,7 @@ def objects(life: PodLife) -> list[KubeObject]:
         _labelled(life, quota.quota(life.manifest)),
         *(_labelled(life, policy) for policy in _policies(life)),
         _labelled(life, service_account.service_account()),
+        *([] if life.pull is None else [_labelled(life, secret.pull_secret(life.pull))]),
         *(
             _labelled(life, secret.secret(volume.name, life.secrets[volume.name]))
             for volume in spec.volumes
@@ -98,4 +101,9 @@ def _claim(name: str, volume: Persistent) -> KubeObject:
 
 def _workload(life: PodLife) -> KubeObject:
     template = pod_template.pod_template(life.manifest, life.images, {POD_LABEL: life.label})
+    if life.pull is not None:
+        template = {
+            **template,
+            "spec": {**template["spec"], "imagePullSecrets": [{"name": secret.PULL_SECRET}]},
+        }
     return deployment.deployment(life.manifest, template)

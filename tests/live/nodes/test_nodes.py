@@ -3,12 +3,18 @@
 
 import json
 import secrets
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator
 from functools import partial
 
 import pytest
 
+from tests.live.clients import web
+from tests.live.clients.publisher import Json, Publisher
+from tests.live.conftest import unique
 from tests.live.localnet_fixture import LiveLocalnet, localnet
+from tests.live.observers.cluster import images, label_of, replicas, until_zero
+from tests.live.observers.money import Bank
 from tests.live.observers.waiting import until
 from trustedpods.localnet.cluster.binaries import BUSYBOX
 
@@ -21,6 +27,13 @@ NODES = ("k1", "k1n2", "k1n3")
 def three() -> Iterator[LiveLocalnet]:
     with localnet(nodes=len(NODES)) as running:
         yield running
+
+
+@pytest.fixture(scope="module")
+def person(three: LiveLocalnet, tmp_path_factory: pytest.TempPathFactory) -> Publisher:
+    """Their pods go with the localnet."""
+    folder = tmp_path_factory.mktemp("publisher")
+    return Publisher(three, Bank(three).new_account(folder), folder)
 
 
 @pytest.fixture
@@ -93,3 +106,46 @@ def test_pods_services_exec_and_policies_cross_nodes(three: LiveLocalnet, namesp
     until("k1 is kept out", lambda: not asked("k1", f"{address['k1n2']} 8080"))
     assert asked("k1n3", f"{address['k1n2']} 8080") == "on-k1n2"
     assert asked("k1", f"{address['k1n3']} 8080") == "on-k1n3"
+
+
+def nodes_of(three: LiveLocalnet, namespace: str) -> list[str]:
+    """Where the replicas are that nobody has told to end."""
+    return [
+        one["spec"].get("nodeName", "")
+        for one in replicas(three, namespace)
+        if "deletionTimestamp" not in one["metadata"]
+    ]
+
+
+def wanted(least: int, most: int) -> Callable[[Json], None]:
+    def change(spec: Json) -> None:
+        spec["scale"] = {"min": least, "max": most, "idleAfter": "2s"}
+
+    return change
+
+
+def test_a_pod_wakes_on_a_node_that_is_not_the_daemon_s(three: LiveLocalnet, person: Publisher) -> None:
+    three.kubectl("cordon", "k1")
+    try:
+        deployed = person.deploy(person.manifest("hello", unique("far"), wanted(0, 1)))
+        until_zero(three, deployed.namespace)
+        assert web.get(deployed.url).status == 200
+        [place] = nodes_of(three, deployed.namespace)
+        assert place in NODES[1:]
+    finally:
+        three.kubectl("uncordon", "k1")
+    label = label_of(deployed.url)
+    assert front(three, f"/v2/{label}/manifests/sha256:{images(three, label)[0]}") == 401
+    assert front(three, "/v2/_catalog") == 404
+    secret = json.loads(three.kubectl("-n", deployed.namespace, "get", "secret", "images.pull", "-o", "json"))
+    assert secret["type"] == "kubernetes.io/dockerconfigjson"
+
+
+def front(three: LiveLocalnet, path: str) -> int:
+    """How the registry's front answers somebody on a node without a password."""
+    script = "import ssl,sys,urllib.request as r\ntry: print(r.urlopen(sys.argv[1],"
+    script += "context=ssl.create_default_context(cafile=sys.argv[2])).status)\n"
+    script += "except r.HTTPError as e: print(e.code)"
+    place = f"https://{three.cluster().pull_front}{path}"
+    authority = str(three.cluster().path("pki", "ca.crt"))
+    return int(three.on_node(sys.executable, "-c", script, place, authority))

@@ -301,6 +301,7 @@ class ProvisioningSteps:
             closed_networks=self._doors.config.cluster.closed_networks,
             callers=tuple(self._doors.config.exposure.callers),
             kept=record.exposures,
+            pull=self._doors.registry.pull_login(record.label),
         )
 
     def _volumes_before(self, record: PodRecord) -> set[tuple[str, str]]:

@@ -284,7 +284,9 @@ class FakeCluster:
             sum(pod.memory_mib for pod in running),
             sum(claim.mib for claim in await self.volume_claims()),
         )
-        return ClusterCapacity(self.allocatable, asked)
+        of_pods = Resources(asked.cpu_milli, asked.memory_mib, sum(pod.scratch_mib for pod in running))
+        node = ClusterCapacity(self.allocatable, of_pods, {}).free
+        return ClusterCapacity(self.allocatable, asked, {"fake": node})
 
     async def drop_finalizer(self, namespace: str, pod: str, uid: str) -> None:
         await self._called(f"drop {pod}")

@@ -10,6 +10,7 @@ from trustedpods.localnet.market import pricing
 from trustedpods.localnet.settings import BALANCERS, TCP_PORTS, Cluster, Settings
 from trustedpods.localnet.toml_text import toml_text
 from trustedpods.protocol.ids import Address
+from trustedpods.provider.cluster.pull_front import PullFront
 from trustedpods.provider.facade.haproxy.config import Bind, FacadeConfig
 from trustedpods.provider.facade.pools import Pools
 
@@ -137,6 +138,9 @@ def _cluster_table(cluster: Cluster, kubeconfig: Path) -> dict[str, object]:
     table: dict[str, object] = {"kubeconfig": kubeconfig, "registry": cluster.registry, "overcommit": 4.0}
     if cluster.embedded:
         table["traffic_socket"] = cluster_files.traffic_socket(cluster)
+    if cluster.later_nodes:
+        table["pull_key_file"] = pull_key(cluster)
+        table["ingress_from"] = [f"{cluster.node_ip}/32"]
     return table
 
 
@@ -151,6 +155,18 @@ def _exposure_table(settings: Settings, cluster: Cluster) -> dict[str, object]:
         "node_address": cluster.node_ip,
         "callers": [f"{settings.gateway}/32"],
     }
+
+
+def pull_key(cluster: Cluster) -> Path:
+    """What passwords of pulls are derived from."""
+    return cluster.path("registry-pull.key")
+
+
+def pull_front(cluster: Cluster) -> PullFront:
+    """The registry's front for later nodes."""
+    assert cluster.pull_front is not None
+    files = (str(cluster.path("registry-front.pem")), str(cluster.path("pki", "ca.crt")))
+    return PullFront(cluster.pull_front, *files, cluster.registry)
 
 
 def registry_yaml(cluster: Cluster) -> str:

@@ -14,7 +14,7 @@ import trio
 
 from trustedpods.protocol.errors import NetworkFailure, Refused, TrustedPodsError
 from trustedpods.protocol.ids import Address, address_bytes, keccak256
-from trustedpods.protocol.messages.networks import NetworkQuestion
+from trustedpods.protocol.messages.networks import NetworkQuestion, ReadBody
 from trustedpods.protocol.networks import wire
 from trustedpods.protocol.networks.documents import Answer
 from trustedpods.protocol.networks.leases import LEASE_MS, Acquire, Milliseconds
@@ -72,6 +72,8 @@ class Networks:
         network = object_of(ref, body.network)
         kept = self._remembered(network.name)
         async with kept.turn:
+            if isinstance(body, ReadBody):
+                kept.read = False  # what a person did to the cluster itself is seen by whoever compares
             state = await self._state(kept, network)
             question = wire.question_of(body, state.copy, signer, self._doors.now())
             rights.check(ref, state.copy, question, signer)

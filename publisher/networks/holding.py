@@ -26,6 +26,9 @@ from trustedpods.publisher.parallel import open_nursery
 RELEASE_LIMIT_S = 10.0
 """How long a command that ends tells the clusters so; then their leases run out by themselves."""
 
+TELL_EVERY_S = 15.0
+"""Between two lines of one that waits for the same command."""
+
 
 class HeldNetwork:
     """All leases of a network in hand; `document` is what counts on all copies."""
@@ -41,6 +44,7 @@ class HeldNetwork:
         self._stepped = trio.Condition()
         self._failed: TrustedPodsError | None = None
         self._last: dict[str, TrustedPodsError] = {}
+        self._told, self._told_at = ("", "", False), 0.0
 
     @property
     def document(self) -> Document:
@@ -129,7 +133,11 @@ class HeldNetwork:
             self._locking = core.finish(self._locking)
 
     def _tell_of(self, cluster: str, answer: Answer | None) -> None:
-        if isinstance(answer, Behind) and self._locking.ending is None:
+        if not isinstance(answer, Behind) or self._locking.ending is not None:
+            return
+        whom, now = (cluster, answer.other.id, answer.ends_in is None), trio.current_time()
+        if whom != self._told or now >= self._told_at + TELL_EVERY_S:
+            self._told, self._told_at = whom, now
             self._tell(waiting_line(self._network, cluster, answer, UnixSeconds(int(time.time()))))
 
     async def _pause(self, now: Milliseconds) -> None:

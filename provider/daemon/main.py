@@ -92,6 +92,7 @@ async def run_parts(
                 "closing old connections",
                 partial(keep_young, doors.facade, parts.pods, parts.bundles, parts.autoscaler),
             ),
+            ("telling of networks' leases", parts.networks.keep_telling),
             ("collecting blobs", partial(_collect_blobs, parts)),
             ("looking at the disk", doors.store.keep_looking),
         ):

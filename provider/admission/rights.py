@@ -35,8 +35,13 @@ class CommandRights:
             self._generations.newest(request.ref.channel), -1 if record is None else record.generation
         )
         if request.generation <= newest:
-            raise Refused(
-                f"generation {request.generation} came after {newest}",
-                rule="generation",
-                hint="a newer deploy won, or this machine's clock is behind",
-            )
+            raise superseded(request.generation, newest)
+
+
+def superseded(generation: int, newest: int) -> Refused:
+    """What a request is told that is older than one that was taken."""
+    return Refused(
+        f"generation {generation} came after {newest}",
+        rule="generation",
+        hint="a newer deploy won, or this machine's clock is behind",
+    )

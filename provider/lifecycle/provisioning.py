@@ -183,7 +183,8 @@ class ProvisioningSteps:
         return await self._started(record, opened)
 
     async def _started(self, record: PodRecord, opened: OpenBundle) -> LifecycleEvent:
-        statement = self._state(record, opened)
+        """Sign for the newest request: the same bundle may have come again while the pod started."""
+        statement = self._state(self._pods.get(record.channel) or record, opened)
         await self._pods.change(record.channel, statement=encode(statement))
         self._progress.tell(record.channel, "serving", "the pod runs and is published")
         return LifecycleEvent.STARTED

@@ -15,6 +15,18 @@ class CommandRights:
         self._pods = pods
         self._generations = generations
 
+    def check(self, request: OpenedRequest) -> None:
+        """Refused where nothing would be done for the request; nothing is read or written for that."""
+        if request.verb == "admit":
+            return
+        if request.verb != "provision":
+            self.commanded_pod(request)
+            return
+        self.check_newest(request)
+        record = self._pods.get(request.ref.channel)
+        if record is not None:
+            self.check_commander(record, request)
+
     def commanded_pod(self, request: OpenedRequest) -> PodRecord:
         """The pod that the request is about; Refused unless its signer may command it."""
         record = self._pods.get(request.ref.channel)

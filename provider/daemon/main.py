@@ -72,7 +72,7 @@ async def run_parts(
     """Every task of the daemon, until it is cancelled or told to stop by a signal."""
     doors, config = parts.doors, parts.doors.config
     binding, profile = _presentation(doors, host)
-    conversations = Conversations(doors, binding, profile, handlers(parts))
+    conversations = Conversations(doors, binding, profile, handlers(parts), parts.admission.check_first)
     host.serve(PROVIDER, conversations.handle)  # at once: who comes early waits until everything runs
     async with trio.open_nursery() as nursery:
         await hold_lease(doors)

@@ -53,8 +53,7 @@ class Provisioning:
         known = record if record is not None and record in self._pods.standing else None
         label = known.label if known else ""
         check_hosts(body.hosts, label, self._domain)
-        host = request.replies.stream.remote_host
-        left = await self._admission.ask(body, channel, known, host)
+        left = await self._admission.admit(body, channel, known)
         await request.replies.send(Admitted(capacity=left), final=True)
 
     async def provision(self, request: Request) -> None:
@@ -74,9 +73,10 @@ class Provisioning:
             async for line in feed:
                 if isinstance(line, TrustedPodsError):
                     raise line
-                if isinstance(line, SignedStatement):
-                    line = await self._statement_for(request, line)
-                await request.replies.send(line, final=not isinstance(line, Progress))
+                if isinstance(line, Progress):
+                    await request.replies.send(line)
+                else:
+                    await request.replies.send(await self._statement_for(request, line), final=True)
 
     async def _statement_for(self, request: Request, made: SignedStatement) -> SignedStatement:
         """The word to this request when the pod serves; Refused where a newer request was taken since.

@@ -11,12 +11,16 @@ from trustedpods.protocol.messages.admission import AdmitBody
 from trustedpods.protocol.messages.provider import Capacity, LeastTerms, Prices
 from trustedpods.protocol.units import Resources
 from trustedpods.provider.core.admission import (
+    SLOWEST_UPLOAD,
+    UPLOAD_PAUSE_S,
     Offer,
+    blobs_late,
     check_channel,
     check_class,
     check_hosts,
     check_size,
     check_slots,
+    check_storage_classes,
     hosts_to_prove,
     sellable,
     slots_wanted,
@@ -40,6 +44,7 @@ def ask(**changes):
         "max_replicas": 2,
         "services": {"web": "http"},
         "hosts": [],
+        "storage_classes": [],
     }
     return AdmitBody(**(fields | changes))
 
@@ -152,3 +157,23 @@ def test_the_cap_must_pay_for_the_replicas_that_always_run():
     with pytest.raises(Refused, match="with 2 running") as caught:
         check_channel(channel(terms=one), OFFER, METER, SIZE, Scaling(2, 20, 5, 50), 100)
     assert caught.value.rule == "cap"
+
+
+def test_only_storage_classes_on_offer_may_be_named():
+    offer = replace(OFFER, storage_classes=("fast", "local-path"))
+    check_storage_classes([], OFFER)
+    check_storage_classes(["local-path"], offer)
+    with pytest.raises(Refused, match="slow is not offered here; there is fast, local-path") as caught:
+        check_storage_classes(["fast", "slow"], offer)
+    assert caught.value.rule == "storage-class"
+    with pytest.raises(Refused, match="there is none by name"):
+        check_storage_classes(["fast"], OFFER)
+
+
+def test_an_upload_may_pause_and_be_slow_but_not_both_for_ever():
+    """A byte a second behind the pace is late; what came before counts, whenever it came."""
+    assert not blobs_late(0, UPLOAD_PAUSE_S)
+    assert blobs_late(0, UPLOAD_PAUSE_S + 1)
+    hour = 3600 * SLOWEST_UPLOAD
+    assert not blobs_late(hour, UPLOAD_PAUSE_S + 3600)
+    assert blobs_late(hour - 1, UPLOAD_PAUSE_S + 3600)

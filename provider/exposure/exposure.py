@@ -4,7 +4,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from trustedpods.manifests.service import Service, ServiceLimits
+from trustedpods.manifests.spec.service import Service, ServiceLimits
 from trustedpods.protocol.messages.provider import ServiceProtocol
 
 

@@ -3,8 +3,8 @@
 
 from collections.abc import Callable, Iterable, Mapping
 
-from trustedpods.manifests.model import PodManifest
-from trustedpods.manifests.service import Service
+from trustedpods.manifests.spec.pod import PodManifest
+from trustedpods.manifests.spec.service import Service
 from trustedpods.provider.exposure import http, none, tcp
 from trustedpods.provider.exposure.exposure import ExposedPod, Exposure, FacadeExposure
 

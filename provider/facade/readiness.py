@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 
 import trio
 
-from trustedpods.manifests.model import PodManifest, Probe, TcpSocket
+from trustedpods.manifests.spec.pod import PodManifest
+from trustedpods.manifests.spec.probe import Probe, TcpSocket
 
 MAX_HEAD = 4096
 FIRST_PAUSE_S = 0.005

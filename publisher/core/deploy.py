@@ -4,7 +4,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from trustedpods.manifests.model import PodManifest
+from trustedpods.manifests.spec.pod import PodManifest
 from trustedpods.protocol.ids import Address, address_bytes
 from trustedpods.protocol.images.stored_size import whole_mib
 from trustedpods.protocol.messages.admission import AdmitBody

@@ -4,7 +4,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from trustedpods.manifests.model import PodManifest
+from trustedpods.manifests.spec.pod import PodManifest
 from trustedpods.provider.cluster.objects.names import KubeObject
 from trustedpods.provider.core import egress
 

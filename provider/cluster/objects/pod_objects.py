@@ -8,19 +8,19 @@ applied. None says anything of replicas: the scaler owns that field.
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from trustedpods.manifests.model import Persistent, PodManifest
+from trustedpods.manifests.spec.pod import PodManifest
+from trustedpods.manifests.spec.volume import Persistent
 from trustedpods.protocol.errors import LocalProtocolError
 from trustedpods.provider.cluster.objects import (
-    deployment,
     namespace,
     network_policy,
-    pod_template,
     quota,
     secret,
     service_account,
     volume_claim,
 )
 from trustedpods.provider.cluster.objects.names import POD_LABEL, KubeObject
+from trustedpods.provider.cluster.objects.workload import deployment, pod_template
 from trustedpods.provider.core.egress import NOT_THE_WORLD
 
 

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The ResourceQuota of a pod's namespace. Pure."""
 
-from trustedpods.manifests.model import PodManifest
-from trustedpods.provider.cluster.objects.deployment import SURGE
+from trustedpods.manifests.spec.pod import PodManifest
 from trustedpods.provider.cluster.objects.names import KubeObject
+from trustedpods.provider.cluster.objects.workload.deployment import SURGE
 
 
 def quota(manifest: PodManifest) -> KubeObject:

@@ -9,9 +9,9 @@ import yaml
 
 from tests.fakes.provider.pods import a_manifest
 from tests.paths import EXAMPLES
-from trustedpods.manifests.check import problems
-from trustedpods.manifests.model import PodManifest
-from trustedpods.manifests.service import Service
+from trustedpods.manifests.check.pod import problems
+from trustedpods.manifests.spec.pod import PodManifest
+from trustedpods.manifests.spec.service import Service
 from trustedpods.provider.exposure.exposure import FacadeExposure, Site
 from trustedpods.provider.exposure.http import HttpExposure
 from trustedpods.provider.exposure.none import NoExposure

@@ -5,7 +5,8 @@ import pytest
 import trio
 
 from tests.provider.facade.parts import free_port
-from trustedpods.manifests.model import HttpGet, PodManifest, Probe, TcpSocket
+from trustedpods.manifests.spec.pod import PodManifest
+from trustedpods.manifests.spec.probe import HttpGet, Probe, TcpSocket
 from trustedpods.provider.facade.readiness import (
     STEADY_S,
     ContainerProbe,

@@ -6,7 +6,7 @@ from hypothesis import given
 from tests.fakes.provider.pods import a_life, a_manifest
 from tests.provider.cluster.strategies import a_life_with_an_init_container, lives, the_deployment
 from trustedpods.provider.cluster.objects.names import METERED
-from trustedpods.provider.cluster.objects.pod_template import CLUSTER_VARIABLES
+from trustedpods.provider.cluster.objects.workload.container_template import CLUSTER_VARIABLES
 
 
 @given(lives())

@@ -6,8 +6,8 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, Field, model_validator
 from pydantic.alias_generators import to_camel
 
-from trustedpods.manifests.part import STRICT, DnsLabel, Port, Spelling, not_yet
-from trustedpods.manifests.quantity import MiB
+from trustedpods.manifests.spec.part import STRICT, DnsLabel, Port, Spelling, not_yet
+from trustedpods.manifests.spec.quantity import MiB
 from trustedpods.protocol.messages.provider import ServiceProtocol
 
 HostName = Annotated[

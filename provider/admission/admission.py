@@ -156,6 +156,7 @@ class Admission:
         own = dict.fromkeys(host for part in parts for host in part.own_hosts)
         for host in admission.hosts_to_prove(own, label, self._doors.config.identity.domain):
             await self._doors.resolver.check_control(host, proofs)
+        self._autoscaler.withheld.pop(request.ref.channel, None)
 
     async def _check_volumes(self, record: PodRecord, opened: OpenBundle) -> None:
         """An update keeps the pod's volumes: none is lost by mistake, and none is stored unpaid."""

@@ -138,6 +138,35 @@ def hosts_to_prove(hosts: Iterable[str], label: str, domain: str) -> list[str]:
     return [host for host in hosts if host != f"{label}.{domain}" and not host.endswith(".localhost")]
 
 
+LOST_LOOKS = 4
+LOST_AFTER_S = 24 * 3600
+"""A proof must be seen to be absent in so many looks over so long: zones are mended within a day."""
+
+
+@dataclass(frozen=True, slots=True)
+class HostProof:
+    """What DNS said of the control over one host since its proof was last seen."""
+
+    absent_since: UnixSeconds | None = None
+    looks: int = 0
+
+    def after(self, found: bool | None, now: UnixSeconds) -> "HostProof":
+        """One look more; None, where DNS did not say, changes nothing."""
+        if found is None:
+            return self
+        if found:
+            return HostProof()
+        return HostProof(now if self.absent_since is None else self.absent_since, self.looks + 1)
+
+    def lost(self, now: UnixSeconds) -> bool:
+        """Whether the host is not the pod's any more."""
+        return (
+            self.absent_since is not None
+            and self.looks >= LOST_LOOKS
+            and now >= self.absent_since + LOST_AFTER_S
+        )
+
+
 def check_channel(
     channel: Channel,
     offer: Offer,

@@ -33,6 +33,7 @@ from trustedpods.provider.facade.activator.wake import serve_wakes
 from trustedpods.provider.metrics import Snapshot, serve_metrics
 from trustedpods.provider.server.conversations import Conversations
 from trustedpods.provider.serving.connections import keep_young
+from trustedpods.provider.serving.host_watch import HostWatch
 from trustedpods.provider.serving.slots import exposures_of
 from trustedpods.provider.supervise import supervise
 
@@ -91,6 +92,10 @@ async def run_parts(
             (
                 "closing old connections",
                 partial(keep_young, doors.facade, parts.pods, parts.bundles, parts.autoscaler),
+            ),
+            (
+                "proving hosts",
+                HostWatch(doors, parts.pods, parts.bundles, parts.autoscaler).run,
             ),
             ("collecting blobs", partial(_collect_blobs, parts)),
             ("looking at the disk", doors.store.keep_looking),

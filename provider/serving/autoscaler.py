@@ -62,6 +62,8 @@ class Autoscaler:
         self._nursery: trio.Nursery | None = None
         self._adopted = trio.Event()
         self._publishing = trio.Lock()
+        self.withheld: dict[ChannelId, frozenset[str]] = {}
+        """Hosts under which a pod is not served: see `HostWatch`."""
 
     # ---- what others ask ---------------------------------------------------------------------
 
@@ -134,7 +136,7 @@ class Autoscaler:
             known = self._pod_scalers.get(record.channel)
             if known is not None:
                 await self._read_traffic([known])  # the last reading of the slots that it had
-            found = await give_slots(self._doors, self._meter, [(record, opened)])
+            found = await give_slots(self._doors, self._meter, [(record, opened)], self.withheld)
             services = found[record.channel]
             if isinstance(services, TrustedPodsError):
                 self._unpublished[record.channel] = services.what
@@ -230,7 +232,7 @@ class Autoscaler:
             known = self._pod_scalers.get(record.channel)
             if known is not None:
                 await self._read_traffic([known])
-            found = await give_slots(self._doors, self._meter, [(record, opened)])
+            found = await give_slots(self._doors, self._meter, [(record, opened)], self.withheld)
             services = found[record.channel]
             if isinstance(services, TrustedPodsError):
                 raise services
@@ -305,7 +307,7 @@ class Autoscaler:
             await trio.lowlevel.checkpoint()
         try:
             async with self._publishing:
-                given = await give_slots(self._doors, self._meter, pods)
+                given = await give_slots(self._doors, self._meter, pods, self.withheld)
                 replicas = await self._doors.cluster.all_replicas()
                 for record, opened in pods:
                     self._restore(record, opened, given[record.channel], replicas.get(record.namespace, 0))

@@ -11,8 +11,11 @@ from trustedpods.protocol.messages.admission import AdmitBody
 from trustedpods.protocol.messages.provider import Capacity, LeastTerms, Prices
 from trustedpods.protocol.units import Resources
 from trustedpods.provider.core.admission import (
+    LOST_AFTER_S,
+    LOST_LOOKS,
     SLOWEST_UPLOAD,
     UPLOAD_PAUSE_S,
+    HostProof,
     Offer,
     blobs_late,
     check_channel,
@@ -177,3 +180,24 @@ def test_an_upload_may_pause_and_be_slow_but_not_both_for_ever():
     hour = 3600 * SLOWEST_UPLOAD
     assert not blobs_late(hour, UPLOAD_PAUSE_S + 3600)
     assert blobs_late(hour - 1, UPLOAD_PAUSE_S + 3600)
+
+
+NOW = 1_800_000_000
+
+
+def test_a_host_is_lost_only_when_its_proof_was_seen_absent_often_and_long():
+    proof, step = HostProof(), LOST_AFTER_S // (LOST_LOOKS - 1)
+    for look in range(LOST_LOOKS):
+        assert not proof.lost(NOW + look * step)
+        proof = proof.after(False, NOW + look * step)
+    assert proof.lost(NOW + LOST_AFTER_S)
+    assert not replace(proof, looks=LOST_LOOKS - 1).lost(NOW + LOST_AFTER_S)
+    assert proof.after(None, NOW + LOST_AFTER_S) == proof
+    assert proof.after(True, NOW + LOST_AFTER_S) == HostProof()
+
+
+def test_a_dns_that_never_says_loses_no_host():
+    proof = HostProof()
+    for day in range(100):
+        proof = proof.after(None, NOW + day * LOST_AFTER_S)
+        assert not proof.lost(NOW + day * LOST_AFTER_S)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from trustedpods.contracts.records import Market
 from trustedpods.localnet.cluster import files as cluster_files
+from trustedpods.localnet.cluster.addons import STORAGE_CLASS
 from trustedpods.localnet.folders import shared_memory
 from trustedpods.localnet.market import pricing
 from trustedpods.localnet.settings import BALANCERS, TCP_PORTS, Cluster, Settings
@@ -138,6 +139,7 @@ def _cluster_table(cluster: Cluster, kubeconfig: Path) -> dict[str, object]:
     table: dict[str, object] = {"kubeconfig": kubeconfig, "registry": cluster.registry, "overcommit": 4.0}
     if cluster.embedded:
         table["traffic_socket"] = cluster_files.traffic_socket(cluster)
+        table["storage_classes"] = [STORAGE_CLASS]
     if cluster.later_nodes:
         table["pull_key_file"] = pull_key(cluster)
         table["ingress_from"] = [f"{cluster.node_ip}/32"]

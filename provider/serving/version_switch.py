@@ -33,7 +33,7 @@ async def prove(
     """Run what was applied in *namespace* until its probes pass; Refused says why not."""
     ports = [part.port for part in opened.exposures(record.label, doors.config)]
     probes = readiness.probes_of(opened.manifest, ports)
-    limit, count = start_limit(doors, probes), to_prove(opened)
+    limit, count = start_limit(doors, opened.manifest), to_prove(opened)
     deadline = trio.current_time() + limit
     await doors.cluster.scale(namespace, count)
     proven: set[str] = set()

@@ -21,13 +21,19 @@ def quota(manifest: PodManifest) -> KubeObject:
         "ephemeral-storage": f"{replicas * limits.ephemeral_storage}Mi",
     }
     volumes = [volume for volume in manifest.spec.volumes if volume.persistent]
-    services = ordinal_services(manifest, "")
     hard = {f"{side}.{name}": size for side in ("requests", "limits") for name, size in sizes.items()}
+    services = manifest.spec.services
+    balanced = [service for service in services if service.expose == "loadBalancer"]
+    at_nodes = [
+        port for service in services if service.expose in ("udp", "nodePort") for port in service.ports
+    ]
     hard |= {
         "pods": str(replicas),
         "requests.storage": f"{manifest.volume_mib}Mi",
         "persistentvolumeclaims": str(len(volumes) * manifest.claims_each),
-        "services": str(len(services)),
+        "services": str(len(services) + len(ordinal_services(manifest, ""))),
+        "services.nodeports": str(len(at_nodes)),
+        "services.loadbalancers": str(len(balanced)),
     }
     return {
         "apiVersion": "v1",

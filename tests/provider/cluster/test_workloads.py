@@ -6,12 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.fakes.provider.pods import a_life
+from tests.fakes.provider.pods import a_life, a_manifest
 from tests.fakes.web_server import answer, status_object
 from tests.provider.cluster.strategies import the_deployment
 from trustedpods.provider.cluster import client, workloads
 from trustedpods.provider.cluster.client import open_cluster
 from trustedpods.provider.cluster.objects.names import SCALER
+from trustedpods.provider.cluster.objects.pod_objects import objects
 from trustedpods.provider.cluster.rollout import Rollout
 
 ONE = "/apis/apps/v1/namespaces/tp-p1-1/deployments/pod"
@@ -112,7 +113,11 @@ async def test_a_kind_is_looked_for_once_and_again_after_a_change(api_server, ku
 
 
 async def test_a_set_that_cannot_change_in_place_is_made_anew(api_server, kubeconfig_for):
-    words = {"kind": "Status", "reason": "Invalid", "message": "updates to statefulset spec for fields ... are forbidden"}
+    words = {
+        "kind": "Status",
+        "reason": "Invalid",
+        "message": "updates to statefulset spec for fields ... are forbidden",
+    }
     done = answer(200, {})
     server = await api_server(answer(200, controlled(0)), answer(422, words), done, NOT_THERE, done, done)
     life = a_life(a_manifest(workload="stateful"), namespace="tp-p1-1")
@@ -120,7 +125,8 @@ async def test_a_set_that_cannot_change_in_place_is_made_anew(api_server, kubeco
     async with open_cluster(kubeconfig_for(server.url)) as cluster:
         await cluster.apply([wanted])
     assert [(method, path) for method, path, _ in calls(server)] == [
-        ("GET", SET), ("PATCH", SET), ("DELETE", SET), ("GET", SET), ("PATCH", SET), ("PATCH", SET + "/scale"),
+        ("GET", SET), ("PATCH", SET), ("DELETE", SET),
+        ("GET", SET), ("PATCH", SET), ("PATCH", SET + "/scale"),
     ]  # fmt: skip
 
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.manifests.sound import FILES, changed
+from tests.manifests.sound import FILES, SOUND, changed
 
 _A, _B = ({"name": name, "mountPath": "/x"} for name in ("data", "scratch"))
 _WEB = {"name": "web", "expose": "http", "ports": [{"port": 80, "targetPort": 8080}]}
@@ -153,6 +153,11 @@ WRONG = {
     "replicas that sleep": wrong("spec.replicas", 2, "replicas needs workload: replicated or stateful"),
     "strategy of http": wrong("spec.strategy", "Recreate", "strategy needs workload: replicated"),
     "order of http": wrong("spec.podManagement", "Parallel", "podManagement needs workload: stateful"),
+    "fixed number that sleeps": wrong(
+        "spec",
+        {**SOUND["spec"], "workload": "replicated", "scale": {"idleAfter": "5m"}},
+        "leave scale.idleAfter out",
+    ),
     "probe before the start": wrong(
         "spec.initContainers.0.readinessProbe", {"tcpSocket": {"port": 1}}, "an init container has no probes"
     ),

@@ -113,13 +113,10 @@ async def test_a_kind_is_looked_for_once_and_again_after_a_change(api_server, ku
 
 
 async def test_a_set_that_cannot_change_in_place_is_made_anew(api_server, kubeconfig_for):
-    words = {
-        "kind": "Status",
-        "reason": "Invalid",
-        "message": "updates to statefulset spec for fields ... are forbidden",
-    }
-    done = answer(200, {})
-    server = await api_server(answer(200, controlled(0)), answer(422, words), done, NOT_THERE, done, done)
+    words = "spec: Forbidden: updates to statefulset spec for fields other than 'replicas' are forbidden"
+    cause = {"reason": "FieldValueForbidden", "field": "spec", "message": words}
+    no, done = status_object(422, "Invalid", words, causes=[cause]), answer(200, {})
+    server = await api_server(answer(200, controlled(0)), no, done, NOT_THERE, done, done)
     life = a_life(a_manifest(workload="stateful"), namespace="tp-p1-1")
     wanted = next(one for one in objects(life) if one["kind"] == "StatefulSet")
     async with open_cluster(kubeconfig_for(server.url)) as cluster:

@@ -27,7 +27,7 @@ from trustedpods.provider.cluster.isolation_proof.users import SharedUsers
 from trustedpods.provider.cluster.objects.names import KubeObject
 from trustedpods.provider.cluster.objects.sizes import mebibytes, requested_by
 from trustedpods.provider.cluster.rollout import Rollout
-from trustedpods.provider.cluster.views import NamespaceView, PodView, VolumeClaimView
+from trustedpods.provider.cluster.views import NamespaceView, NodeView, PodView, VolumeClaimView
 
 
 @dataclass
@@ -56,6 +56,7 @@ class FakeCluster:
     behind: bool = False
     enforces: bool = True
     failing: dict[str, Diagnosis] = field(default_factory=dict)
+    silent: dict[str, NodeView] = field(default_factory=dict)
     allocatable: Resources = field(default_factory=lambda: Resources(8000, 16_384, 65_536))
     lives: dict[str, FakeLife] = field(default_factory=dict)
     written: dict[str, bytes] = field(default_factory=dict)
@@ -143,6 +144,21 @@ class FakeCluster:
         now = UnixSeconds(self.clock)
         ended = replace(pod, phase="Succeeded", ready=False, finished_at=now, deleted_at=now, over=True)
         self._put(life, ended)
+
+    def lose_node(self, namespace: str, heard: int) -> PodView:
+        """The node falls silent, and its replica of the namespace is to end; another one takes its place."""
+        self.silent["fake"] = NodeView(UnixSeconds(heard), silent=True)
+        life = self._life(namespace)
+        (lost,) = [pod for pod in life.pods.values() if pod.deleted_at is None]
+        ending = replace(lost, ready=False, deleted_at=UnixSeconds(self.clock))
+        self._put(life, ending)
+        self._start(life)
+        return ending
+
+    def return_node(self, namespace: str, lost: PodView) -> None:
+        """The node is heard again, and ends what it still ran: it says when."""
+        self.silent.clear()
+        self._end(self._life(namespace), lost)
 
     def _put(self, life: FakeLife, pod: PodView, *, gone: bool = False) -> None:
         if gone:
@@ -323,6 +339,10 @@ class FakeCluster:
 
     async def sweep_probes(self, older_than_s: float = probe_pods.ABANDONED_S) -> None:
         await self._called(f"sweep probes older than {older_than_s:g} s")
+
+    async def nodes(self) -> dict[str, NodeView]:
+        await self._called("nodes")
+        return {"fake": NodeView(UnixSeconds(self.clock), silent=False), **self.silent}
 
     async def node_addresses(self) -> list[str]:
         await self._called("node addresses")

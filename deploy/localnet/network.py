@@ -5,6 +5,7 @@
     cluster c      eth0          10.X.0.(10+c) no default route: nothing leaves the localnet
     its node n     eth0          10.X.0.(10n+c), with a route to the pods of each other node of its cluster
                    svc (bridge)  services; an address that nobody serves ends here
+                   10.X.(48+c).0/28, its load balancers', is routed there by the host
 
 The host's firewall and forwarding are not touched. The bridge carries the localnet's name as its
 alias, so `down` finds it without any file.
@@ -88,6 +89,9 @@ def make_node_side(settings: Settings, cluster: Cluster, node: ClusterNode) -> N
     for other in cluster.nodes:
         if other.number != node.number:
             run([*inside, "route", "replace", other.pod_network, "via", other.node_ip, "dev", "eth0"])
+    if node.number == cluster.number:
+        pool = cluster.balancer_network
+        run(["ip", "route", "replace", pool, "via", node.node_ip, "dev", settings.bridge, "onlink"])
     run([*enter(name), "sysctl", "-qw", "net.ipv4.ip_forward=1"])
 
 

@@ -13,11 +13,14 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from trustedpods.protocol.errors import BadInput
 
-MAX_CLUSTERS = 8
-"""Pod networks are 10.X.(16+c).0/24 and service networks 10.X.(32+c).0/24."""
+BALANCERS = 16
+"""Addresses of a cluster's pool for load balancers, 10.X.(48+c).0/28."""
 
-MAX_NODES = 8
-"""Of one cluster. Its n-th is at 10.X.0.(10n+c); from the second on its pods are in 10.X.(24+8n+c).0/24."""
+MAX_CLUSTERS = 8
+"""Pod networks are 10.X.(16+c).0/24. Service networks are 10.X.(64+16c).0/20: one address a service."""
+
+MAX_NODES = 7
+"""Of one cluster. Its n-th is at 10.X.0.(10n+c); from the second on its pods are in 10.X.(191+8n+c).0/24."""
 
 PULL_PORT = 5443
 """Of the first node's own address: where other nodes pull images."""
@@ -136,9 +139,9 @@ class ClusterNode:
         self.namespace = f"tp-{settings.name}-{self.name}" if self.embedded else None
         self.veth = f"tp{octet}{self.name}"
         self.node_ip = f"10.{octet}.0.{10 * number + cluster}" if self.embedded else "127.0.0.1"
-        self.pod_network = f"10.{octet}.{(24 + 8 * number if later else 16) + cluster}.0/24"
-        self.service_network = f"10.{octet}.{32 + cluster}.0/24"
-        self.dns_ip = f"10.{octet}.{32 + cluster}.10"
+        self.pod_network = f"10.{octet}.{(191 + 8 * number if later else 16) + cluster}.0/24"
+        self.service_network = f"10.{octet}.{64 + 16 * cluster}.0/20"
+        self.dns_ip = f"10.{octet}.{64 + 16 * cluster}.10"
 
     def path(self, *parts: str) -> Path:
         """A file of this node; of the first one, also of the cluster."""
@@ -154,7 +157,8 @@ class Cluster(ClusterNode):
         self.index = index
         self.ports = part.ports
         self.domain = f"{self.name}.{settings.name}.localhost"
-        self.api_service_ip = f"10.{octet}.{32 + index}.1"
+        self.balancer_network = f"10.{octet}.{48 + index}.0/28"
+        self.api_service_ip = f"10.{octet}.{64 + 16 * index}.1"
         self.api_server = f"https://{self.node_ip}:6443"
         self.later_nodes = [ClusterNode(settings, index, number) for number in range(2, settings.nodes + 1)]
         self.price_percent = 100 + settings.knobs.price_step_percent * (index - 1)

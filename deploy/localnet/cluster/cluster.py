@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """One embedded cluster: real Kubernetes, every component a process in the cluster's namespace."""
 
+import sys
 from functools import partial
 
 from trustedpods.localnet import network
-from trustedpods.localnet.cluster import addons, binaries, node
+from trustedpods.localnet.cluster import addons, binaries, load_balancers, node
 from trustedpods.localnet.cluster import files as cluster_files
 from trustedpods.localnet.cluster.node import Argv
 from trustedpods.localnet.cluster.pki import Authority, CertificateSubject
@@ -75,6 +76,7 @@ def _make_certificates(cluster: Cluster) -> None:
         CertificateSubject("dns", addons.DNS_USER),
         CertificateSubject("storage", addons.STORAGE_USER),
         CertificateSubject("provider", addons.PROVIDER_USER),
+        CertificateSubject(load_balancers.NAME, addons.BALANCERS_USER),
     ]
     for client in clients:
         authority.issue(client)
@@ -160,7 +162,11 @@ def _addons(settings: Settings, cluster: Cluster) -> list[Unit]:
         ),
         _part(cluster, "dns", dns, node.health(cluster, 8181, "/ready"), "addons"),
         _part(cluster, "storage", storage, probes.always, "addons"),
-    ]
+        _part(cluster, "balancers",
+              [sys.executable, "-m", load_balancers.__name__, cluster.api_server.removeprefix("https://"),
+               cluster.path("pki"), cluster.balancer_network],
+              probes.always, "addons"),
+    ]  # fmt: skip
 
 
 def _apply_addons(settings: Settings, cluster: Cluster) -> None:

@@ -30,3 +30,9 @@ NODE_LEASES = "kube-node-lease"
 
 LEASE_NAMESPACE = "kube-system"
 """Where the lease lies by which one daemon per cluster is held."""
+
+NETWORKS_NAMESPACE = "trustedpods-system"
+"""Where leases and documents of networks lie: apart from every pod, so that they outlive them."""
+
+NETWORK_LABEL = "trustedpods.dev/network-founder"
+"""On each network's Secret and Lease; its value is the founder's address in small letters."""

@@ -6,22 +6,24 @@ applied. None says anything of replicas: the scaler owns that field.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from trustedpods.manifests.model import Persistent, PodManifest
+from trustedpods.manifests.spec.pod import PodManifest
+from trustedpods.manifests.spec.volume import Persistent
 from trustedpods.protocol.errors import LocalProtocolError
 from trustedpods.provider.cluster.objects import (
-    deployment,
     namespace,
     network_policy,
-    pod_template,
     quota,
     secret,
+    service,
     service_account,
     volume_claim,
 )
 from trustedpods.provider.cluster.objects.names import POD_LABEL, KubeObject
+from trustedpods.provider.cluster.objects.workload import deployment, pod_template
 from trustedpods.provider.core.egress import NOT_THE_WORLD
+from trustedpods.provider.core.pod import ServiceExposure
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +33,9 @@ class PodLife:
     `label` is the pod's host label, `secrets` maps a secret volume's name to its files, `images`
     a container's name to the reference that the node pulls (always by digest), and
     `ingress_from` lists the CIDRs that may connect to the pod: the node's, where the facade is;
-    `closed_networks` those that it may never call, whatever its manifest asks for. `pull` is what nodes
-    say to the registry, where it asks them.
+    `closed_networks` those that it may never call, whatever its manifest asks for, and from which
+    nobody calls its ports on nodes, but for `callers`. `kept` are addresses that its services had before.
+    `pull` is what nodes say to the registry, where it asks them.
     """
 
     namespace: str
@@ -42,6 +45,8 @@ class PodLife:
     images: Mapping[str, str]
     ingress_from: tuple[str, ...] = ()
     closed_networks: tuple[str, ...] = NOT_THE_WORLD
+    callers: tuple[str, ...] = ()
+    kept: Mapping[str, ServiceExposure] = field(default_factory=dict)
     pull: secret.PullLogin | None = None
 
 
@@ -68,12 +73,21 @@ def objects(life: PodLife) -> list[KubeObject]:
             for volume in spec.volumes
             if volume.persistent
         ),
+        *services(life),
         _labelled(life, _workload(life)),
     ]
 
 
+def services(life: PodLife) -> list[KubeObject]:
+    """The Services alone: when another version takes over they go where its replicas are."""
+    return [
+        _labelled(life, service.service(part, life.label, life.kept.get(part.name)))
+        for part in life.manifest.spec.services
+    ]
+
+
 def _policies(life: PodLife) -> list[KubeObject]:
-    return network_policy.policies(life.manifest, life.ingress_from, life.closed_networks)
+    return network_policy.policies(life.manifest, life.ingress_from, life.closed_networks, life.callers)
 
 
 def _check_complete(life: PodLife) -> None:

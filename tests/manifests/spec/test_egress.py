@@ -4,7 +4,7 @@
 import pytest
 from pydantic import ValidationError
 
-from trustedpods.manifests.egress import Network
+from trustedpods.manifests.spec.egress import Network
 
 GOOD = {
     "egress": [

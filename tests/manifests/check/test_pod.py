@@ -12,16 +12,14 @@ import pytest
 from tests.manifests.sound import FILES, SOUND
 from tests.manifests.wrong import WRONG, Wrong
 from tests.paths import ROOT
-from trustedpods.manifests.check import problems
-from trustedpods.manifests.model import PodManifest
+from trustedpods.manifests.check.pod import problems
 from trustedpods.manifests.parse import load, parse_received
+from trustedpods.manifests.spec.pod import PodManifest
 from trustedpods.protocol.errors import BadInput
 
 SOURCES = [
-    *(
-        ROOT / "manifests" / f"{name}.py"
-        for name in ("check", "model", "service", "egress", "part", "quantity")
-    ),
+    *sorted((ROOT / "manifests" / "check").glob("[!_]*.py")),
+    *sorted((ROOT / "manifests" / "spec").glob("[!_]*.py")),
     ROOT / "manifests" / "words" / "settle.py",
 ]
 

@@ -10,7 +10,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, Field, field_validator, model_validator
 
-from trustedpods.manifests.part import STRICT, not_yet
+from trustedpods.manifests.spec.part import STRICT, not_yet
 
 MAX_RULES = 16
 MAX_PEERS = 32

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from trustedpods.manifests.quantity import cpu_milli, exact, mebibytes, seconds
+from trustedpods.manifests.spec.quantity import cpu_milli, exact, mebibytes, seconds
 
 CPU = {
     "100m": 100, "2": 2000, "0.5": 500, "0.001": 1, ".5": 500, "1.": 1000, "+1": 1000, "1.0": 1000,

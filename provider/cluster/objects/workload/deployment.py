@@ -4,7 +4,7 @@
 The scaler owns `spec.replicas`, so it is left out.
 """
 
-from trustedpods.manifests.model import PodManifest
+from trustedpods.manifests.spec.pod import PodManifest
 from trustedpods.provider.cluster.objects.names import WORKLOAD, KubeObject
 
 KIND = "Deployment"

@@ -5,7 +5,7 @@ import re
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from pydantic import ConfigDict, Field, GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic.alias_generators import to_camel
 from pydantic_core import CoreSchema, core_schema
 
@@ -51,6 +51,37 @@ DnsLabel = Annotated[
 
 Port = Annotated[int, Field(ge=1, le=65535)]
 """Of TCP."""
+
+EnvName = Annotated[
+    str,
+    Spelling(
+        r"[A-Za-z_][A-Za-z0-9_.-]{0,254}",
+        "up to 255 letters, digits, `_`, `.` and `-`, beginning with a letter or `_`",
+    ),
+]
+FileName = Annotated[
+    str,
+    Spelling(
+        r"(?!\.\.|\.$)[-._a-zA-Z0-9]{1,253}",
+        "one name of letters, digits, `-`, `_` and `.`, which does not begin with `..`",
+    ),
+]
+AbsolutePath = Annotated[
+    str,
+    Spelling(
+        r"/(?!(?:.*/)?\.\.(?:/|$))[^\x00-\x1f\x7f:]{0,511}",
+        "an absolute path without `:`, `..` and control characters, up to 512 characters",
+    ),
+]
+Text = Annotated[
+    str, Field(max_length=32 * 1024), Spelling(r"(?s:[^\x00]*)", "no program can be given a NUL")
+]
+
+
+class ManifestPart(BaseModel):
+    """Base of every part of a manifest: camelCase in files, unknown fields refused."""
+
+    model_config = STRICT
 
 
 def not_yet(what: str) -> ValueError:

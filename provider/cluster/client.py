@@ -21,9 +21,21 @@ from trustedpods.provider.cluster.isolation_proof.proof import Proof
 from trustedpods.provider.cluster.isolation_proof.scratch import WritablePlace
 from trustedpods.provider.cluster.isolation_proof.users import SharedUsers
 from trustedpods.provider.cluster.network_documents import NetworkLease, NetworkObject, StoredDocument
-from trustedpods.provider.cluster.objects.names import DELETION_COST, METERED, POD_LABEL, KubeObject
+from trustedpods.provider.cluster.objects.names import (
+    DELETION_COST,
+    METERED,
+    NODE_LEASES,
+    POD_LABEL,
+    KubeObject,
+)
 from trustedpods.provider.cluster.rollout import Rollout
-from trustedpods.provider.cluster.views import NamespaceView, PodView, ServiceView, VolumeClaimView
+from trustedpods.provider.cluster.views import (
+    NamespaceView,
+    NodeView,
+    PodView,
+    ServiceView,
+    VolumeClaimView,
+)
 
 MAX_REPLICAS_SET = 1000
 """A guard against nonsense, far above any manifest's maximum."""
@@ -239,6 +251,16 @@ class Cluster:
         nodes = await self._api.items(path_of("Node"))
         found = [entry for node in nodes for entry in node.get("status", {}).get("addresses", [])]
         return [str(entry["address"]) for entry in found if entry.get("type") in ("InternalIP", "ExternalIP")]
+
+    async def nodes(self) -> dict[str, NodeView]:
+        """All nodes by their names: when each was last heard, and whether Kubernetes has given up on it."""
+        found = await self._api.items(path_of("Node"))
+        leases = await self._api.items(path_of("Lease", NODE_LEASES))
+        renewed = {lease["metadata"]["name"]: lease for lease in leases}
+        return {
+            node["metadata"]["name"]: views.node_view(node, renewed.get(node["metadata"]["name"]))
+            for node in found
+        }
 
     # ---- one daemon per cluster -----------------------------------------------------------------
 

@@ -6,6 +6,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from trustedpods.manifests.spec.environment import EnvVar
+from trustedpods.manifests.spec.lifecycle import Lifecycle
 from trustedpods.manifests.spec.part import (
     AbsolutePath,
     DnsLabel,
@@ -70,12 +71,20 @@ class Container(ManifestPart):
     readiness_probe: Probe | None = None
     liveness_probe: Probe | None = None
     startup_probe: Probe | None = None
+    lifecycle: Lifecycle | None = None
     security_context: SecurityContext = SecurityContext()
 
     @property
     def probes(self) -> list[Probe]:
         """All of its probes."""
         return [probe for probe in (self.readiness_probe, self.liveness_probe, self.startup_probe) if probe]
+
+    @property
+    def asked_ports(self) -> set[int]:
+        """Ports at which the node asks the container something: by probes, and before it ends."""
+        before_the_end = self.lifecycle.pre_stop.http_get if self.lifecycle else None
+        asked = {probe.port for probe in self.probes} | {before_the_end.port if before_the_end else None}
+        return {port for port in asked if port is not None}
 
     @property
     def start_seconds(self) -> int:

@@ -12,6 +12,7 @@ from pydantic import Field, field_validator
 
 from trustedpods.manifests.spec.container import MAX_CONTAINERS, Container
 from trustedpods.manifests.spec.egress import Network
+from trustedpods.manifests.spec.lifecycle import DEFAULT_GRACE_S, MAX_GRACE_S
 from trustedpods.manifests.spec.part import DnsLabel, ManifestPart, Spelling, not_yet
 from trustedpods.manifests.spec.resources import ResourceSizes
 from trustedpods.manifests.spec.scale import Scale
@@ -39,11 +40,13 @@ class PodSpec(ManifestPart):
     """What the pod is made of, how it scales, whom it trusts and what it may cost.
 
     `initContainers` run one after another, each to its end, before the `containers` of a replica start.
+    `terminationGracePeriodSeconds` is how long a replica may take to end, with what `preStop` takes of it.
     """
 
     workload: Literal["http", "replicated", "stateful"] = "http"
     containers: Annotated[list[Container], Field(min_length=1, max_length=MAX_CONTAINERS)]
     init_containers: Annotated[list[Container], Field(max_length=MAX_CONTAINERS)] = []
+    termination_grace_period_seconds: Annotated[int, Field(ge=1, le=MAX_GRACE_S)] = DEFAULT_GRACE_S
     volumes: Annotated[list[Volume], Field(max_length=32)] = []
     services: Annotated[list[Service], Field(max_length=8)] = []
     network: Network = Network()
@@ -65,6 +68,8 @@ class PodSpec(ManifestPart):
     def _serve_nobody(cls, containers: list[Container]) -> list[Container]:
         if any(container.probes for container in containers):
             raise ValueError("an init container has no probes: it has ended before the pod serves")
+        if any(container.lifecycle for container in containers):
+            raise ValueError("an init container has no lifecycle: it ends by itself")
         return containers
 
     @property

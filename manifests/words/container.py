@@ -4,7 +4,7 @@
 from trustedpods.manifests.words.pod import SECCOMP
 from trustedpods.manifests.words.word import Place, Word
 
-_ONLY_ENDS = "leave it out: a replica gets no new requests, then SIGTERM; let the program end by that"
+_ENDS = "write `terminationGracePeriodSeconds: 30` in `spec`"
 _TERMINAL = "leave it out: no terminal is attached"
 _ENV = "write `env: [{name: A, value: x}]`"
 _BY_KEY = "write `valueFrom: {secretKeyRef: {name: VOLUME, key: FILE}}` with a secret volume of this manifest"
@@ -50,7 +50,6 @@ _KUBERNETES = {
     "imagePullPolicy": Word(
         "leave it out: the image is the archive's, by its digest", same=("IfNotPresent", "Always")
     ),
-    "lifecycle": Word(_ONLY_ENDS),
     "resizePolicy": Word("leave it out: a pod has its limits, and pays for them, until it is deployed anew"),
     "restartPolicy": Word(_ALWAYS, same=("Always",)),
     "restartPolicyRules": Word(_ALWAYS),
@@ -104,8 +103,8 @@ _COMPOSE = {
     "read_only": Word("write `securityContext: {readOnlyRootFilesystem: true}`", same=(False,)),
     "secrets": Word(_SECRETS),
     "configs": Word(_SECRETS),
-    "stop_grace_period": Word(_ONLY_ENDS, same=("30s",)),
-    "stop_signal": Word(_ONLY_ENDS, same=("SIGTERM",)),
+    "stop_grace_period": Word(_ENDS, same=("30s",)),
+    "stop_signal": Word("leave it out: a replica gets no new requests, then SIGTERM", same=("SIGTERM",)),
     "sysctls": Word(
         "leave it out: any user may listen on any port, and no other kernel parameter can be set"
     ),
@@ -182,6 +181,13 @@ PROBE = {
 HTTP_GET = {
     "host": Word("leave it out: the replica itself is asked"),
 }
+
+LIFECYCLE = {
+    "postStart": Word("leave it out: do it in `command`, or before in an init container"),
+    "stopSignal": Word("leave it out: a replica gets no new requests, then SIGTERM", same=("SIGTERM",)),
+}
+
+PRE_STOP = {"tcpSocket": Word("write httpGet, exec or sleep: Kubernetes does nothing with it")}
 
 TCP_SOCKET = {"host": Word("leave it out: the replica itself is asked")}
 

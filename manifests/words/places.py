@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from trustedpods.manifests.spec.container import Container, ContainerPort, SecurityContext, VolumeMount
 from trustedpods.manifests.spec.egress import Network
 from trustedpods.manifests.spec.environment import EnvSource, EnvVar, SecretKeyRef
+from trustedpods.manifests.spec.lifecycle import Lifecycle, PreStop, Sleep
 from trustedpods.manifests.spec.pod import Metadata, PodManifest, PodSpec
 from trustedpods.manifests.spec.probe import Exec, Grpc, HttpGet, HttpHeader, Probe, TcpSocket
 from trustedpods.manifests.spec.resources import ContainerResources, ResourceSizes
@@ -22,19 +23,26 @@ _ENV_SOURCE = Place(
     container.ENV_SOURCE,
     {"secretKeyRef": Place("secretKeyRef", SecretKeyRef, container.SECRET_KEY)},
 )
+_HTTP_GET = Place(
+    "httpGet",
+    HttpGet,
+    container.HTTP_GET,
+    {"httpHeaders": Place("httpHeaders", HttpHeader, {})},
+)
+_PRE_STOP = Place(
+    "preStop",
+    PreStop,
+    container.PRE_STOP,
+    {"exec": Place("exec", Exec, {}), "httpGet": _HTTP_GET, "sleep": Place("sleep", Sleep, {})},
+)
 _PROBE = Place(
     "a probe",
     Probe,
     container.PROBE,
     {
-        "exec": Place("exec of a probe", Exec, {}),
+        "exec": Place("exec", Exec, {}),
         "grpc": Place("grpc", Grpc, {}),
-        "httpGet": Place(
-            "httpGet",
-            HttpGet,
-            container.HTTP_GET,
-            {"httpHeaders": Place("httpHeaders", HttpHeader, {})},
-        ),
+        "httpGet": _HTTP_GET,
         "tcpSocket": Place("tcpSocket", TcpSocket, container.TCP_SOCKET),
     },
 )
@@ -47,6 +55,7 @@ CONTAINER = Place(
         "ports": Place("ports of a container", ContainerPort, container.PORT),
         "readinessProbe": _PROBE,
         "livenessProbe": _PROBE,
+        "lifecycle": Place("lifecycle", Lifecycle, container.LIFECYCLE, {"preStop": _PRE_STOP}),
         "startupProbe": _PROBE,
         "resources": Place(
             "resources",

@@ -104,9 +104,6 @@ SPEC = {
     **_PLACING,
     "securityContext": Word("write a mapping", inside=SECURITY),
     "restartPolicy": Word("leave it out: a container that ends is started again", same=("Always",)),
-    "terminationGracePeriodSeconds": Word(
-        "leave it out: a replica gets no new requests, then 30 s to end after SIGTERM", same=(30,)
-    ),
     "activeDeadlineSeconds": Word("leave it out: a pod ends with its money, or by `trustedpods delete`"),
     "automountServiceAccountToken": Word(_IDENTITY, same=(False,)),
     "serviceAccount": Word(_IDENTITY, same=("default",)),
@@ -152,7 +149,7 @@ SPEC = {
     "rules": Word("write `services: [{name: web, expose: http, hosts: [...], paths: [...], ports: [...]}]`"),
     **dict.fromkeys(
         ("image", "command", "args", "env", "environment", "envFrom", "volumeMounts", "readinessProbe",
-         "livenessProbe", "startupProbe"),
+         "livenessProbe", "startupProbe", "lifecycle"),
         Word(_CONTAINER),
     ),
 }  # fmt: skip

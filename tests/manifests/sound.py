@@ -31,6 +31,7 @@ _APP: dict[str, Any] = {
         "successThreshold": 2,
     },
     "livenessProbe": {"exec": {"command": ["/app", "-check"]}, "periodSeconds": 10, "failureThreshold": 6},
+    "lifecycle": {"preStop": {"sleep": {"seconds": 5}}},
     "startupProbe": {"grpc": {"port": 5432, "service": "shop"}, "initialDelaySeconds": 1},
 }
 
@@ -45,6 +46,7 @@ SOUND: dict[str, Any] = {
                 "name": "side",
                 "image": "oci-archive:app.tar",
                 "readinessProbe": {"tcpSocket": {"port": 5432}},
+                "lifecycle": {"preStop": {"exec": {"command": ["/app", "-leave"]}}},
                 "livenessProbe": {
                     "httpGet": {
                         "port": 8443,
@@ -54,6 +56,7 @@ SOUND: dict[str, Any] = {
                 },
             },
         ],
+        "terminationGracePeriodSeconds": 45,
         "initContainers": [{"name": "first", "image": "oci-archive:app.tar", "args": ["-once"]}],
         "volumes": [
             {"name": "keys", "secret": {"files": {"token": "t", "tls.crt": "c", "tls.key": "k"}}},

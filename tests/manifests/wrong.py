@@ -131,6 +131,15 @@ WRONG = {
         {"port": 1},
         "give exactly one of httpGet, tcpSocket, exec",
     ),
+    "nothing left to end in": wrong(
+        "spec.terminationGracePeriodSeconds", 5, "set terminationGracePeriodSeconds above 5"
+    ),
+    "two things before the end": wrong(
+        "spec.containers.0.lifecycle.preStop.httpGet", {"port": 1}, "give exactly one of exec, httpGet, sleep"
+    ),
+    "lifecycle before the start": wrong(
+        "spec.initContainers.0.lifecycle", {"preStop": {"sleep": {"seconds": 1}}}, "has no lifecycle"
+    ),
     "command too often": wrong(
         "spec.containers.0.livenessProbe.periodSeconds", 4, "a command is run every 5 s at most"
     ),

@@ -7,7 +7,7 @@ from typing import Any
 from trustedpods.manifests.spec.container import Container, VolumeMount
 from trustedpods.manifests.spec.environment import EnvVar
 from trustedpods.manifests.spec.resources import ResourceSizes
-from trustedpods.provider.cluster.objects.workload.kubelet_probe import kubelet_probes
+from trustedpods.provider.cluster.objects.workload.kubelet_probe import kubelet_probes, lifecycle
 
 CLUSTER_VARIABLES = (
     "KUBERNETES_SERVICE_HOST", "KUBERNETES_SERVICE_PORT", "KUBERNETES_SERVICE_PORT_HTTPS", "KUBERNETES_PORT",
@@ -43,6 +43,7 @@ def container(part: Container, image: str) -> dict[str, Any]:
         "ports": _ports(part),
         "volumeMounts": [_mount(mount) for mount in part.volume_mounts],
         **kubelet_probes(part),
+        "lifecycle": lifecycle(part.lifecycle),
     }
     return made | {key: value for key, value in optional.items() if value}
 

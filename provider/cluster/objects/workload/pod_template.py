@@ -12,7 +12,6 @@ from trustedpods.manifests.spec.pod import PodManifest
 from trustedpods.provider.cluster.objects.names import METERED, WORKLOAD, KubeObject
 from trustedpods.provider.cluster.objects.workload.container_template import container
 from trustedpods.provider.cluster.objects.workload.volume_source import volume_source
-from trustedpods.provider.core.metering import GRACE_S
 
 FILES_GROUP = 65_532
 """Group of a pod's volumes: whatever user an image runs as, it can read its secrets."""
@@ -39,7 +38,7 @@ def pod_template(manifest: PodManifest, images: Mapping[str, str], labels: Mappi
         "serviceAccountName": WORKLOAD,
         "enableServiceLinks": False,
         "restartPolicy": "Always",
-        "terminationGracePeriodSeconds": GRACE_S,  # the facade has drained the replica before
+        "terminationGracePeriodSeconds": manifest.spec.termination_grace_period_seconds,
         "securityContext": {
             "runAsNonRoot": True,
             "fsGroup": FILES_GROUP,

@@ -17,7 +17,7 @@ def test_pods_are_restricted_and_metered(life):
     assert template["metadata"]["labels"] == the_deployment(life)["spec"]["selector"]["matchLabels"]
     assert spec["automountServiceAccountToken"] is False
     assert spec["enableServiceLinks"] is False
-    assert spec["terminationGracePeriodSeconds"] <= 60
+    assert spec["terminationGracePeriodSeconds"] == life.manifest.spec.termination_grace_period_seconds
     assert spec["securityContext"]["runAsNonRoot"] is True
     assert spec["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
     assert not {"hostNetwork", "hostPID", "hostIPC"} & spec.keys()

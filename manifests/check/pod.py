@@ -3,7 +3,7 @@
 
 from collections.abc import Iterator
 
-from trustedpods.manifests.check.containers import container_problems
+from trustedpods.manifests.check.containers import container_problems, ordinal_problems
 from trustedpods.manifests.check.names import repeated
 from trustedpods.manifests.check.services import service_problems
 from trustedpods.manifests.problem import Problem
@@ -26,9 +26,19 @@ def problems(manifest: PodManifest) -> Iterator[Problem]:
         yield from container_problems(("spec", "containers", index), container, volumes)
     for index, container in enumerate(spec.init_containers):
         yield from container_problems(("spec", "initContainers", index), container, volumes)
+    yield from _ordinals(manifest)
     yield from _grace(manifest)
     yield from service_problems(manifest)
     yield from _scale(manifest)
+
+
+def _ordinals(manifest: PodManifest) -> Iterator[Problem]:
+    if manifest.spec.workload == "stateful":
+        return
+    for index, container in enumerate(manifest.spec.containers):
+        yield from ordinal_problems(("spec", "containers", index), container)
+    for index, container in enumerate(manifest.spec.init_containers):
+        yield from ordinal_problems(("spec", "initContainers", index), container)
 
 
 def _grace(manifest: PodManifest) -> Iterator[Problem]:

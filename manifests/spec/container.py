@@ -5,7 +5,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from trustedpods.manifests.spec.environment import EnvVar
+from trustedpods.manifests.spec.environment import EnvFrom, EnvVar
 from trustedpods.manifests.spec.lifecycle import Lifecycle
 from trustedpods.manifests.spec.part import (
     AbsolutePath,
@@ -65,6 +65,7 @@ class Container(ManifestPart):
     args: Annotated[list[Text], Field(max_length=256)] = []
     working_dir: AbsolutePath | None = None
     env: Annotated[list[EnvVar], Field(max_length=256)] = []
+    env_from: Annotated[list[EnvFrom], Field(max_length=16)] = []
     ports: Annotated[list[ContainerPort], Field(max_length=16)] = []
     resources: ContainerResources = ContainerResources()
     volume_mounts: Annotated[list[VolumeMount], Field(max_length=32)] = []

@@ -46,7 +46,6 @@ SECURITY = {
 }
 
 _KUBERNETES = {
-    "envFrom": Word(_BY_KEY),
     "imagePullPolicy": Word(
         "leave it out: the image is the archive's, by its digest", same=("IfNotPresent", "Always")
     ),
@@ -144,10 +143,15 @@ ENV = {"fromSecret": Word(_BY_KEY), "secret": Word(_BY_KEY), "val": Word("write 
 
 ENV_SOURCE = {
     "configMapKeyRef": Word("write the value itself, or secretKeyRef with a secret volume of this manifest"),
-    "fieldRef": Word("leave it out: a pod is told nothing of its cluster"),
     "fileKeyRef": Word("write secretKeyRef with a secret volume of this manifest"),
     "resourceFieldRef": Word("write the number that stands in `limits`"),
 }
+
+ENV_FROM = {"configMapRef": Word("write secretRef with a secret volume of this manifest")}
+
+FIELD_REF = {"apiVersion": Word("leave it out: fields are those of v1", same=("v1",))}
+
+SECRET_REF = {"optional": Word("leave it out: the secret is always there", same=(False,))}
 
 SECRET_KEY = {"optional": Word("leave it out: the file is always there", same=(False,))}
 

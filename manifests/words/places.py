@@ -5,7 +5,14 @@ from collections.abc import Iterator
 
 from trustedpods.manifests.spec.container import Container, ContainerPort, SecurityContext, VolumeMount
 from trustedpods.manifests.spec.egress import Network
-from trustedpods.manifests.spec.environment import EnvSource, EnvVar, SecretKeyRef
+from trustedpods.manifests.spec.environment import (
+    EnvFrom,
+    EnvSource,
+    EnvVar,
+    FieldRef,
+    SecretKeyRef,
+    SecretRef,
+)
 from trustedpods.manifests.spec.lifecycle import Lifecycle, PreStop, Sleep
 from trustedpods.manifests.spec.pod import Metadata, PodManifest, PodSpec
 from trustedpods.manifests.spec.probe import Exec, Grpc, HttpGet, HttpHeader, Probe, TcpSocket
@@ -21,7 +28,10 @@ _ENV_SOURCE = Place(
     "valueFrom",
     EnvSource,
     container.ENV_SOURCE,
-    {"secretKeyRef": Place("secretKeyRef", SecretKeyRef, container.SECRET_KEY)},
+    {
+        "secretKeyRef": Place("secretKeyRef", SecretKeyRef, container.SECRET_KEY),
+        "fieldRef": Place("fieldRef", FieldRef, container.FIELD_REF),
+    },
 )
 _HTTP_GET = Place(
     "httpGet",
@@ -52,6 +62,12 @@ CONTAINER = Place(
     container.CONTAINER,
     {
         "env": Place("env", EnvVar, container.ENV, {"valueFrom": _ENV_SOURCE}),
+        "envFrom": Place(
+            "envFrom",
+            EnvFrom,
+            container.ENV_FROM,
+            {"secretRef": Place("secretRef", SecretRef, container.SECRET_REF)},
+        ),
         "ports": Place("ports of a container", ContainerPort, container.PORT),
         "readinessProbe": _PROBE,
         "livenessProbe": _PROBE,

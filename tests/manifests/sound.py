@@ -15,7 +15,9 @@ _APP: dict[str, Any] = {
     "env": [
         {"name": "MODE", "value": "fast"},
         {"name": "TOKEN", "valueFrom": {"secretKeyRef": {"name": "keys", "key": "token"}}},
+        {"name": "REPLICA", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}},
     ],
+    "envFrom": [{"secretRef": {"name": "keys"}, "prefix": "KEYS_"}],
     "ports": [{"name": "http", "containerPort": 8080, "protocol": "TCP"}, {"containerPort": 5432}],
     "resources": {"limits": {"cpu": "100m", "memory": "64Mi", "ephemeral-storage": "64Mi"}},
     "securityContext": {"readOnlyRootFilesystem": True},

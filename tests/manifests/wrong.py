@@ -59,6 +59,27 @@ WRONG = {
     "up from the root": wrong(f"{_MOUNT}.mountPath", "/a/../b", "cannot stand here"),
     "variable of no secret": wrong(f"{_KEY}.name", "data", "no secret volume is named 'data'"),
     "variable of no key": wrong(f"{_KEY}.key", "tokne", "secret 'keys' has no file 'tokne'"),
+    "variables of no secret": wrong(
+        "spec.containers.0.envFrom.0.secretRef.name", "data", "no secret volume is named 'data'"
+    ),
+    "variables without names": wrong(
+        "spec.volumes.0.secret.files",
+        {"token": "t", "tls.crt": "c", "tls.key": "k", "a" * 251: "a"},
+        f"the file {'a' * 251!r} makes no name of a variable",
+    ),
+    "number of no number": wrong(
+        "spec.containers.0.env.2.valueFrom.fieldRef.fieldPath",
+        "metadata.labels['apps.kubernetes.io/pod-index']",
+        "only replicas of `workload: stateful` have a number",
+    ),
+    "field of the node": wrong(
+        "spec.containers.0.env.2.valueFrom.fieldRef.fieldPath", "spec.nodeName", "Input should be"
+    ),
+    "variable from two places": wrong(
+        "spec.containers.0.env.1.valueFrom.fieldRef",
+        {"fieldPath": "metadata.name"},
+        "give either secretKeyRef or fieldRef",
+    ),
     "variable too long": wrong(
         "metadata.name", "shop", "too long for an environment variable", token=b"x" * 128 * 1024
     ),

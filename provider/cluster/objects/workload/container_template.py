@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from trustedpods.manifests.spec.container import Container, VolumeMount
-from trustedpods.manifests.spec.environment import EnvVar
+from trustedpods.manifests.spec.environment import EnvFrom, EnvVar
 from trustedpods.manifests.spec.resources import ResourceSizes
 from trustedpods.provider.cluster.objects.workload.kubelet_probe import kubelet_probes, lifecycle
 
@@ -40,6 +40,7 @@ def container(part: Container, image: str) -> dict[str, Any]:
         "args": part.args,
         "workingDir": part.working_dir,
         "env": _environment(part.env),
+        "envFrom": [_env_from(source) for source in part.env_from],
         "ports": _ports(part),
         "volumeMounts": [_mount(mount) for mount in part.volume_mounts],
         **kubelet_probes(part),
@@ -68,11 +69,20 @@ def _environment(variables: Sequence[EnvVar]) -> list[dict[str, Any]]:
 def _env(variable: EnvVar) -> dict[str, Any]:
     if variable.value_from is None:
         return {"name": variable.name, "value": variable.value or ""}
-    source = variable.value_from.secret_key_ref
+    source, field = variable.value_from.secret_key_ref, variable.value_from.field_ref
+    if field is not None:
+        value = {"fieldRef": {"apiVersion": "v1", "fieldPath": field.field_path}}
+        return {"name": variable.name, "valueFrom": value}
+    assert source is not None
     return {
         "name": variable.name,
         "valueFrom": {"secretKeyRef": {"name": source.name, "key": source.key}},
     }
+
+
+def _env_from(source: EnvFrom) -> dict[str, Any]:
+    made: dict[str, Any] = {"secretRef": {"name": source.secret_ref.name}}
+    return made | ({"prefix": source.prefix} if source.prefix else {})
 
 
 def _ports(part: Container) -> list[dict[str, Any]]:

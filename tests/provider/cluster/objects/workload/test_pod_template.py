@@ -71,3 +71,15 @@ def test_a_variable_of_the_publisher_s_keeps_its_value():
     env = spec_of(life)["containers"][0]["env"]
     assert env[0] == own
     assert len(env) == len(CLUSTER_VARIABLES)
+
+
+def test_a_replica_is_told_its_own_fields_and_whole_secrets():
+    name = {"name": "REPLICA", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}}
+    sources = [{"secretRef": {"name": "keys"}, "prefix": "K_"}, {"secretRef": {"name": "keys"}}]
+    one = {"name": "c", "image": "x", "env": [name], "envFrom": sources}
+    volumes = [{"name": "keys", "secret": {"files": {"token": "t"}}}]
+    life = a_life(a_manifest(containers=[one], volumes=volumes), secrets={"keys": {"token": b"t"}})
+    [made] = spec_of(life)["containers"]
+    field = {"apiVersion": "v1", "fieldPath": "metadata.name"}
+    assert made["env"][0] == {"name": "REPLICA", "valueFrom": {"fieldRef": field}}
+    assert made["envFrom"] == sources

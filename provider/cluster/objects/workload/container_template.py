@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """One container of the pod template. Pure."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from trustedpods.manifests.spec.container import Container, VolumeMount
@@ -19,8 +19,8 @@ in kubelet_pods.go). A variable that the container sets itself it leaves alone, 
 KUBERNETES_SERVICE_HOST for "not in a cluster"."""
 
 
-def container(part: Container, image: str) -> dict[str, Any]:
-    """One container. An empty list is left out: the image's own default holds."""
+def container(part: Container, image: str, told: Mapping[str, str]) -> dict[str, Any]:
+    """One container, *told* these variables. An empty list is left out: the image's own default holds."""
     made: dict[str, Any] = {
         "name": part.name,
         "image": image,
@@ -39,7 +39,7 @@ def container(part: Container, image: str) -> dict[str, Any]:
         "command": part.command,
         "args": part.args,
         "workingDir": part.working_dir,
-        "env": _environment(part.env),
+        "env": _environment(part.env, told),
         "envFrom": [_env_from(source) for source in part.env_from],
         "ports": _ports(part),
         "volumeMounts": [_mount(mount) for mount in part.volume_mounts],
@@ -59,11 +59,11 @@ def _resources(size: ResourceSizes) -> dict[str, Any]:
     return {"requests": quantities, "limits": dict(quantities)}
 
 
-def _environment(variables: Sequence[EnvVar]) -> list[dict[str, Any]]:
-    """The container's own, of two values the last, as in a shell; of the cluster nothing is left to read."""
+def _environment(variables: Sequence[EnvVar], told: Mapping[str, str]) -> list[dict[str, Any]]:
+    """The container's own, of two values the last, then what it is told; of the cluster nothing is left."""
     own = {variable.name: _env(variable) for variable in variables}
-    hidden = [{"name": name, "value": ""} for name in CLUSTER_VARIABLES if name not in own]
-    return [*own.values(), *hidden]
+    more = {**told, **dict.fromkeys(CLUSTER_VARIABLES, "")}
+    return [*own.values(), *({"name": name, "value": more[name]} for name in more if name not in own)]
 
 
 def _env(variable: EnvVar) -> dict[str, Any]:

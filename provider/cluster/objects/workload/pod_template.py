@@ -31,8 +31,13 @@ does not hear it (musl) gives up after a second. A container that listens on por
 LOOPBACK = "127.0.0.1"
 
 
-def pod_template(manifest: PodManifest, images: Mapping[str, str], labels: Mapping[str, str]) -> KubeObject:
-    """Template of every replica. *images* maps a container's name to what the node pulls."""
+def pod_template(
+    manifest: PodManifest, images: Mapping[str, str], labels: Mapping[str, str], told: Mapping[str, str]
+) -> KubeObject:
+    """Template of every replica. *images* maps a container's name to what the node pulls.
+
+    *told* are variables of every container, where it does not set them itself.
+    """
     spec: dict[str, Any] = {
         "automountServiceAccountToken": False,
         "serviceAccountName": WORKLOAD,
@@ -49,11 +54,11 @@ def pod_template(manifest: PodManifest, images: Mapping[str, str], labels: Mappi
         "dnsPolicy": "None",
         "dnsConfig": NO_NAMES,
         "hostAliases": [{"ip": LOOPBACK, "hostnames": [part.name for part in manifest.spec.containers]}],
-        "containers": [container(part, images[part.name]) for part in manifest.spec.containers],
+        "containers": [container(part, images[part.name], told) for part in manifest.spec.containers],
     }
     if manifest.spec.init_containers:
         spec["initContainers"] = [
-            container(part, images[part.name]) for part in manifest.spec.init_containers
+            container(part, images[part.name], told) for part in manifest.spec.init_containers
         ]
     if manifest.spec.volumes:
         spec["volumes"] = [volume_source(volume) for volume in manifest.spec.volumes]

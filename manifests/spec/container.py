@@ -18,6 +18,7 @@ from trustedpods.manifests.spec.part import (
 )
 from trustedpods.manifests.spec.probe import Probe
 from trustedpods.manifests.spec.resources import ContainerResources
+from trustedpods.protocol.images.runnable import MAX_USER
 
 MAX_CONTAINERS = 8
 
@@ -47,9 +48,20 @@ class VolumeMount(ManifestPart):
 
 
 class SecurityContext(ManifestPart):
-    """What of a container may be shut further. All else is as the restricted profile has it."""
+    """Who runs, and what may be shut further. All else is as the restricted profile has it.
+
+    `runAsUser` takes the place of the image's user, which may then be root or a name.
+    """
 
     read_only_root_filesystem: bool = False
+    run_as_user: Annotated[int, Field(ge=1, le=MAX_USER)] | None = None
+    run_as_group: Annotated[int, Field(ge=1, le=MAX_USER)] | None = None
+
+    @model_validator(mode="after")
+    def _group_of_a_user(self) -> Self:
+        if self.run_as_group is not None and self.run_as_user is None:
+            raise ValueError("runAsGroup needs runAsUser: no container runtime takes it alone")
+        return self
 
 
 class Container(ManifestPart):

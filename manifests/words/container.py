@@ -16,7 +16,7 @@ _MOUNTS = (
 _SECRETS = "write `volumeMounts`, and `volumes: [{name: keys, secret: {files: {KEY: FILE}}}]` in `spec`"
 _ONE_HOST = "leave it out: containers of a pod find each other under their names"
 _ALL_TOGETHER = "leave it out: all containers of a pod start together; initContainers run before, one by one"
-_IN_IMAGE = "set it in the image (`USER 10001`): that is who runs"
+_USER = "write `securityContext: {runAsUser: 10001}`, or set it in the image"
 _ALWAYS = "leave it out: a container that ends is started again"
 _NODE = "leave it out: the node's own settings hold"
 _NO_POWERS = "leave it out: no capability of the kernel is given; any port may be listened on without one"
@@ -35,8 +35,6 @@ SECURITY = {
     "allowPrivilegeEscalation": Word("leave it out: no process gains rights", same=(False,)),
     "privileged": Word("leave it out: no container is privileged", same=(False,)),
     "runAsNonRoot": Word("leave it out: nothing runs as root", same=(True,)),
-    "runAsUser": Word(_IN_IMAGE),
-    "runAsGroup": Word(_IN_IMAGE),
     "capabilities": Word(_NO_POWERS, inside=CAPABILITIES),
     "seccompProfile": SECCOMP,
     "procMount": Word(_NODE, same=("Default",)),
@@ -91,8 +89,8 @@ _COMPOSE = {
     "cpu_shares": Word(_SIZES),
     "limits": Word(_SIZES),
     "shm_size": Word("leave it out: /dev/shm has the runtime's own size"),
-    "user": Word(_IN_IMAGE),
-    "group_add": Word(_IN_IMAGE),
+    "user": Word(_USER),
+    "group_add": Word("leave it out: a container has one group, and that of the pod's volumes"),
     "cap_add": Word(_NO_POWERS, same=(["NET_BIND_SERVICE"],)),
     "cap_drop": Word(_NO_POWERS, same=(["ALL"],)),
     "privileged": Word(_NO_POWERS, same=(False,)),

@@ -6,7 +6,7 @@ from trustedpods.manifests.words.word import Place, Word
 _OWN = "leave it out: the provider decides where and how its cluster runs a pod"
 _METADATA = "leave it out: Kubernetes writes it by itself"
 _IDENTITY = "leave it out: a pod gets no account and no token of the cluster"
-_USER = "set the user in the image (`USER 10001`): that is who runs"
+_USER = "it belongs to each container: `securityContext: {runAsUser: 10001}`"
 _GROUP = "leave it out: volumes can be read and written by every user of the pod"
 _REPLICAS = "write `scale: {min: 1, max: 1}`; with min 0 the pod sleeps while nobody asks"
 _UPDATE = "leave it out: how a new version takes over is the provider's part"

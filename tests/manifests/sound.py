@@ -20,7 +20,7 @@ _APP: dict[str, Any] = {
     "envFrom": [{"secretRef": {"name": "keys"}, "prefix": "KEYS_"}],
     "ports": [{"name": "http", "containerPort": 8080, "protocol": "TCP"}, {"containerPort": 5432}],
     "resources": {"limits": {"cpu": "100m", "memory": "64Mi", "ephemeral-storage": "64Mi"}},
-    "securityContext": {"readOnlyRootFilesystem": True},
+    "securityContext": {"readOnlyRootFilesystem": True, "runAsUser": 10001, "runAsGroup": 10002},
     "volumeMounts": [
         {"name": "keys", "mountPath": "/keys", "readOnly": True},
         {"name": "keys", "mountPath": "/etc/app/token", "subPath": "token"},

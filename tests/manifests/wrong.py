@@ -167,6 +167,10 @@ WRONG = {
     "lifecycle before the start": wrong(
         "spec.initContainers.0.lifecycle", {"preStop": {"sleep": {"seconds": 1}}}, "has no lifecycle"
     ),
+    "group alone": wrong(
+        "spec.containers.0.securityContext", {"runAsGroup": 5}, "runAsGroup needs runAsUser"
+    ),
+    "root": wrong("spec.containers.0.securityContext", {"runAsUser": 0}, "greater than or equal to 1"),
     "command too often": wrong(
         "spec.containers.0.livenessProbe.periodSeconds", 4, "a command is run every 5 s at most"
     ),

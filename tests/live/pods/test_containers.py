@@ -40,6 +40,7 @@ cat > /tmp/srv/cgi-bin/env <<'END'
 #!/bin/sh
 printf 'Content-Type: text/plain\\r\\n\\r\\n'
 env
+echo "UID=$(id -u) GID=$(id -g)"
 END
 chmod +x /tmp/srv/cgi-bin/*
 touch /tmp/ready
@@ -59,6 +60,7 @@ def serving(version: str) -> dict[str, object]:
             {"name": "ADDRESS", "valueFrom": {"fieldRef": {"fieldPath": "status.podIP"}}},
         ],
         "envFrom": [{"secretRef": {"name": "login"}, "prefix": "FILE_"}],
+        "securityContext": {"runAsUser": 12345, "runAsGroup": 12346},
         "startupProbe": {"tcpSocket": {"port": 8080}, "periodSeconds": 1, "failureThreshold": 60},
         "readinessProbe": {
             "exec": {"command": ["test", "-e", "/tmp/ready"]},
@@ -106,6 +108,8 @@ def test_a_request_outlives_its_version_and_that_one_leaves_as_it_says(
         assert known["VERSION"] == "one"
         assert known["REPLICA"] == times.last[old]["metadata"]["name"]
         assert known["ADDRESS"] == times.last[old]["status"]["podIP"]
+        assert known["UID"] == "12345 GID=12346"
+        assert known["TRUSTEDPODS_URLS"].startswith(pod.url.rstrip("/"))
         assert known["FILE_htpasswd"].startswith("guest:")
         slow = pool.submit(web.get, pod.url, "/cgi-bin/slow")
         until("the slow one is in flight", lambda: "in flight" in web.get(pod.url, "/cgi-bin/asked").text)

@@ -4,7 +4,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from trustedpods.manifests.spec.container import Container, VolumeMount
+from trustedpods.manifests.spec.container import Container, SecurityContext, VolumeMount
 from trustedpods.manifests.spec.environment import EnvFrom, EnvVar
 from trustedpods.manifests.spec.resources import ResourceSizes
 from trustedpods.provider.cluster.objects.workload.kubelet_probe import kubelet_probes, lifecycle
@@ -32,6 +32,7 @@ def container(part: Container, image: str, told: Mapping[str, str]) -> dict[str,
             "privileged": False,
             "readOnlyRootFilesystem": part.security_context.read_only_root_filesystem,
             "runAsNonRoot": True,
+            **_user(part.security_context),
         },
         "terminationMessagePolicy": "FallbackToLogsOnError",
     }
@@ -47,6 +48,12 @@ def container(part: Container, image: str, told: Mapping[str, str]) -> dict[str,
         "lifecycle": lifecycle(part.lifecycle),
     }
     return made | {key: value for key, value in optional.items() if value}
+
+
+def _user(wanted: SecurityContext) -> dict[str, int]:
+    """Who runs instead of the image's user."""
+    ids = {"runAsUser": wanted.run_as_user, "runAsGroup": wanted.run_as_group}
+    return {name: number for name, number in ids.items() if number is not None}
 
 
 def _resources(size: ResourceSizes) -> dict[str, Any]:

@@ -83,3 +83,11 @@ def test_a_replica_is_told_its_own_fields_and_whole_secrets():
     field = {"apiVersion": "v1", "fieldPath": "metadata.name"}
     assert made["env"][0] == {"name": "REPLICA", "valueFrom": {"fieldRef": field}}
     assert made["envFrom"] == sources
+
+
+def test_a_user_of_the_manifest_s_takes_the_place_of_the_image_s():
+    ids = {"runAsUser": 10001, "runAsGroup": 10002}
+    one = {"name": "c", "image": "x", "securityContext": ids}
+    context = spec_of(a_life(a_manifest(containers=[one])))["containers"][0]["securityContext"]
+    assert context["runAsNonRoot"] is True
+    assert {name: context[name] for name in ids} == ids

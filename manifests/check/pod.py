@@ -3,7 +3,7 @@
 
 from collections.abc import Iterator
 
-from trustedpods.manifests.check.containers import container_problems
+from trustedpods.manifests.check.containers import container_problems, ordinal_problems
 from trustedpods.manifests.check.names import repeated
 from trustedpods.manifests.check.services import service_problems
 from trustedpods.manifests.problem import Location, Problem
@@ -27,8 +27,30 @@ def problems(manifest: PodManifest) -> Iterator[Problem]:
         yield from container_problems(("spec", "containers", index), container, volumes)
     for index, container in enumerate(spec.init_containers):
         yield from container_problems(("spec", "initContainers", index), container, volumes)
+    yield from _ordinals(manifest)
+    yield from _grace(manifest)
     yield from service_problems(manifest)
     yield from _scale(manifest)
+
+
+def _ordinals(manifest: PodManifest) -> Iterator[Problem]:
+    if manifest.spec.workload == "stateful":
+        return
+    for index, container in enumerate(manifest.spec.containers):
+        yield from ordinal_problems(("spec", "containers", index), container)
+    for index, container in enumerate(manifest.spec.init_containers):
+        yield from ordinal_problems(("spec", "initContainers", index), container)
+
+
+def _grace(manifest: PodManifest) -> Iterator[Problem]:
+    """A wait before the end fits into the time that there is for the end."""
+    grace = manifest.spec.termination_grace_period_seconds
+    for index, container in enumerate(manifest.spec.containers):
+        sleep = container.lifecycle.pre_stop.sleep if container.lifecycle else None
+        if sleep is not None and sleep.seconds >= grace:
+            text = f"nothing is left to end in: set terminationGracePeriodSeconds above {sleep.seconds}"
+            at = ("spec", "containers", index, "lifecycle", "preStop", "sleep", "seconds")
+            yield Problem(at, text)
 
 
 def _scale(manifest: PodManifest) -> Iterator[Problem]:

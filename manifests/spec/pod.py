@@ -12,6 +12,7 @@ from pydantic import Field, field_validator, model_validator
 
 from trustedpods.manifests.spec.container import MAX_CONTAINERS, Container
 from trustedpods.manifests.spec.egress import Network
+from trustedpods.manifests.spec.lifecycle import DEFAULT_GRACE_S, MAX_GRACE_S
 from trustedpods.manifests.spec.part import DnsLabel, ManifestPart, Spelling
 from trustedpods.manifests.spec.resources import ResourceSizes
 from trustedpods.manifests.spec.scale import MAX_REPLICAS, Scale
@@ -47,6 +48,7 @@ class PodSpec(ManifestPart):
     `stateful` a StatefulSet, both with just so many `replicas`, which never sleep. `strategy` is how replicas
     of `replicated` are replaced, `podManagement` in which order those of `stateful` start and end; both are
     in Kubernetes' words.
+    `terminationGracePeriodSeconds` is how long a replica may take to end, with what `preStop` takes of it.
     """
 
     workload: Literal["http", "replicated", "stateful"] = "http"
@@ -55,6 +57,7 @@ class PodSpec(ManifestPart):
     pod_management: Literal["OrderedReady", "Parallel"] | None = None
     containers: Annotated[list[Container], Field(min_length=1, max_length=MAX_CONTAINERS)]
     init_containers: Annotated[list[Container], Field(max_length=MAX_CONTAINERS)] = []
+    termination_grace_period_seconds: Annotated[int, Field(ge=1, le=MAX_GRACE_S)] = DEFAULT_GRACE_S
     volumes: Annotated[list[Volume], Field(max_length=32)] = []
     services: Annotated[list[Service], Field(max_length=8)] = []
     network: Network = Network()
@@ -99,6 +102,8 @@ class PodSpec(ManifestPart):
     def _serve_nobody(cls, containers: list[Container]) -> list[Container]:
         if any(container.probes for container in containers):
             raise ValueError("an init container has no probes: it has ended before the pod serves")
+        if any(container.lifecycle for container in containers):
+            raise ValueError("an init container has no lifecycle: it ends by itself")
         return containers
 
     @property

@@ -20,9 +20,9 @@ from trustedpods.provider.core.admission import blobs_late, check_channel
 from trustedpods.provider.core.lifecycle import LifecycleEvent
 from trustedpods.provider.core.pod import ChannelFact, PodRecord
 from trustedpods.provider.doors import Doors
-from trustedpods.provider.exposure.exposure import Site
 from trustedpods.provider.facade.activator.wake import WakeAddress
 from trustedpods.provider.lifecycle.images import ImageImport, pull_references
+from trustedpods.provider.lifecycle.pod_variables import pod_variables, site_of
 from trustedpods.provider.pods.bundles import Bundles, OpenBundle
 from trustedpods.provider.pods.progress import ProgressFeeds
 from trustedpods.provider.pods.records import Pods
@@ -311,6 +311,7 @@ class ProvisioningSteps:
             closed_networks=self._doors.config.cluster.closed_networks,
             callers=tuple(self._doors.config.exposure.callers),
             kept=record.exposures,
+            told=pod_variables(record, opened, self._doors.config),
             pull=self._doors.registry.pull_login(record.label),
         )
 
@@ -343,9 +344,7 @@ class ProvisioningSteps:
     def _endpoints(self, record: PodRecord, opened: OpenBundle) -> list[Endpoint]:
         """Where each service is reached; whatever gives ports has given them before."""
         config = self._doors.config
-        https = config.facade.https_suffix if config.facade.tls_binds else None
-        host, node = f"{record.label}.{config.identity.domain}", config.exposure.node_address
-        site = Site(host, config.identity.url_suffix, https, node)
+        site = site_of(record, config)
         given = exposures_of(self._doors, record, opened)
         return [
             Endpoint(service=one.service, port=port, url=url)

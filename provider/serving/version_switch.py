@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import trio
 
 from trustedpods.protocol.errors import Refused, TrustedPodsError
-from trustedpods.provider.core.metering import DRAIN_LIMIT_S
+from trustedpods.provider.core.metering import drain_limit
 from trustedpods.provider.core.pod import PodRecord
 from trustedpods.provider.core.scaler.types import ScalePhase
 from trustedpods.provider.doors import Doors
@@ -118,7 +118,7 @@ async def _probe(
 
 async def let_finish(doors: Doors, pod_scaler: PodScaler, names: set[str]) -> None:
     """Wait until replicas of these *names*, which get nothing new, have nothing in flight; not for ever."""
-    with trio.move_on_after(DRAIN_LIMIT_S):
+    with trio.move_on_after(drain_limit(pod_scaler.published.grace_s)):
         while names and await _serves(doors, pod_scaler, names):  # noqa: ASYNC110 - HAProxy tells nobody
             await trio.sleep(FINISHED_LOOK_S)
 

@@ -37,7 +37,7 @@ class PodLife:
     `ingress_from` lists the CIDRs that may connect to the pod: the node's, where the facade is;
     `closed_networks` those that it may never call, whatever its manifest asks for, and from which
     nobody calls its ports on nodes, but for `callers`. `kept` are addresses that its services had before.
-    `pull` is what nodes say to the registry, where it asks them.
+    `pull` is what nodes say to the registry, where it asks them, `told` what containers are told of the pod.
     """
 
     namespace: str
@@ -50,6 +50,7 @@ class PodLife:
     callers: tuple[str, ...] = ()
     kept: Mapping[str, ServiceExposure] = field(default_factory=dict)
     pull: secret.PullLogin | None = None
+    told: Mapping[str, str] = field(default_factory=dict)
 
 
 def objects(life: PodLife) -> list[KubeObject]:
@@ -125,7 +126,7 @@ def _claim(name: str, volume: Persistent) -> KubeObject:
 
 
 def _workload(life: PodLife) -> KubeObject:
-    template = pod_template.pod_template(life.manifest, life.images, {POD_LABEL: life.label})
+    template = pod_template.pod_template(life.manifest, life.images, {POD_LABEL: life.label}, life.told)
     if life.pull is not None:
         template = {
             **template,

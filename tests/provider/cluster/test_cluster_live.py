@@ -12,13 +12,13 @@ from hypothesis import strategies as st
 
 from tests.fakes.provider.pods import DIGEST, a_life, a_manifest
 from tests.provider.cluster.strategies import lives
+from trustedpods.manifests.spec.lifecycle import DEFAULT_GRACE_S
 from trustedpods.protocol.errors import Locked, NetworkFailure, Refused
 from trustedpods.provider.cluster import workloads
 from trustedpods.provider.cluster.api import errors
 from trustedpods.provider.cluster.api import kubeconfig as access
 from trustedpods.provider.cluster.api.http import open_api, path_of
 from trustedpods.provider.cluster.objects.pod_objects import objects
-from trustedpods.provider.core.metering import GRACE_S
 
 pytestmark = pytest.mark.live
 
@@ -103,7 +103,7 @@ async def test_a_life_from_start_to_end(cluster, kubeconfig, image):
         assert await cluster.replicas(life.namespace) == 1
         await cluster.scale(life.namespace, 0)
         (ended,) = await until(lambda: cluster.pods(life.namespace), lambda pods: pods and pods[0].over)
-        assert pod.started_at <= ended.deleted_at <= ended.finished_at < ended.deleted_at + GRACE_S
+        assert pod.started_at <= ended.deleted_at <= ended.finished_at < ended.deleted_at + DEFAULT_GRACE_S
         await cluster.drop_finalizer(life.namespace, ended.name, "another-uid")
         await cluster.drop_finalizer(life.namespace, "another-name", ended.uid)
         assert (await cluster.pods(life.namespace))[0].metered

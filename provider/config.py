@@ -44,6 +44,7 @@ NetworkText = Annotated[str, AfterValidator(_ipv4_network)]
 ConfiguredAddress = Annotated[str, AfterValidator(_address)]
 PathText = Annotated[str, AfterValidator(_absolute)]
 HostPort = Annotated[str, Field(pattern=r"^[0-9A-Za-z.\-\[\]:*]+:\d{1,5}$")]
+StorageClassName = Annotated[str, Field(pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", max_length=63)]
 PositiveSeconds = Annotated[int, Field(ge=1, le=366 * 86400)]
 
 
@@ -110,7 +111,9 @@ class ClusterSection(Section):
     `ingress_from` are the networks from which the facade reaches pods; the node's own address is
     always among them. `egress_closed` are networks that no pod may call, whatever its manifest asks:
     the nodes' own public addresses belong there; private networks are closed anyway. `traffic_socket` is
-    where the network policy agent tells what pods sent past the facade.
+    where the network policy agent tells what pods sent past the facade. With `pull_key_file` (64 hex digits)
+    other nodes pull from the registry too, each pod's images with a password of their own. `storage_classes`
+    are those that a manifest may name for its volumes; the cluster's default needs no name.
     """
 
     kubeconfig: PathText
@@ -119,6 +122,8 @@ class ClusterSection(Section):
     ingress_from: Annotated[list[NetworkText], Field(max_length=16)] = []
     egress_closed: Annotated[list[NetworkText], Field(max_length=64)] = []
     traffic_socket: PathText | None = None
+    pull_key_file: PathText | None = None
+    storage_classes: Annotated[list[StorageClassName], Field(max_length=16)] = []
 
     @property
     def closed_networks(self) -> tuple[str, ...]:

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """What it means that a service is exposed: values that every strategy makes, and what it makes them from."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
+from typing import Self
 
 from trustedpods.manifests.spec.service import Service, ServiceLimits
 from trustedpods.protocol.messages.provider import ServiceProtocol
@@ -77,6 +78,11 @@ class FacadeExposure(Exposure):
     def urls(self, site: Site, port: int | None) -> list[str]:
         """Where the service is reached; *port* is one that it has for itself, None while it has none."""
         raise NotImplementedError
+
+    def without(self, hosts: Collection[str]) -> Self:
+        """The same service, not reached under these *hosts*; its certificate stays."""
+        kept = tuple(route for route in self.routes if route.partition("/")[0] not in hosts)
+        return replace(self, routes=kept)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from trustedpods.contracts.terms import Terms
 from trustedpods.protocol.codec import encode
 from trustedpods.protocol.errors import Refused
 from trustedpods.protocol.ids import address_bytes, channel_bytes, namespace_name
+from trustedpods.protocol.limits import BLOB_CHUNK
 from trustedpods.protocol.messages.bundle import BlobNeed, BlobRef
 from trustedpods.protocol.messages.pod import Endpoint, SignedStatement, Statement
 from trustedpods.protocol.sealing.blobs import chunk_count
@@ -15,7 +16,7 @@ from trustedpods.protocol.sealing.replies import sign_statement
 from trustedpods.provider.billing.channel_watch import departure_of
 from trustedpods.provider.billing.meter import Meter
 from trustedpods.provider.cluster.objects.pod_objects import PodLife, objects, services
-from trustedpods.provider.core.admission import check_channel
+from trustedpods.provider.core.admission import blobs_late, check_channel
 from trustedpods.provider.core.lifecycle import LifecycleEvent
 from trustedpods.provider.core.pod import ChannelFact, PodRecord
 from trustedpods.provider.doors import Doors
@@ -29,7 +30,7 @@ from trustedpods.provider.serving.autoscaler import Autoscaler
 from trustedpods.provider.serving.slots import exposures_of
 
 BLOBS_WITHIN_S = 24 * 3600
-"""How long an accepted pod may take to send its images."""
+"""How long an accepted pod may take to send its images, at the slowest pace that is waited for."""
 
 CHANNEL_WITHIN_S = 180
 """How long an accepted pod may stay without a channel."""
@@ -99,13 +100,19 @@ class ProvisioningSteps:
             record = await self.discard_other(record)  # of a version that this one overtook
         while missing := await self._missing(record):
             left = record.changed_at + BLOBS_WITHIN_S - self._doors.now()
-            if left <= 0:
+            if left <= 0 or blobs_late(self._received(record), self._doors.now() - record.changed_at):
                 raise Refused(f"{len(missing)} blobs did not come in time", rule="blobs-missing")
             with trio.move_on_after(min(left, CHANNEL_LOOK_S)):
                 await self._arrived.wait()
             await self._require_channel(record)
         self._progress.tell(record.channel, "blobs", "all blobs are here")
         return LifecycleEvent.BLOBS_COMPLETE
+
+    def _received(self, record: PodRecord) -> int:
+        """Bytes of the bundle's blobs that are in the spool."""
+        spool, publisher = self._doors.spool, record.ref.publisher
+        blobs = self._bundles.open(record).blobs.values()
+        return sum(min(blob.size, spool.chunks(publisher, blob) * BLOB_CHUNK) for blob in blobs)
 
     async def _require_channel(self, record: PodRecord) -> None:
         """Room and spool are not kept for long for somebody who does not pay."""
@@ -188,7 +195,8 @@ class ProvisioningSteps:
         return await self._started(record, opened)
 
     async def _started(self, record: PodRecord, opened: OpenBundle) -> LifecycleEvent:
-        statement = self._state(record, opened)
+        """Sign for the newest request: the same bundle may have come again while the pod started."""
+        statement = self._state(self._pods.get(record.channel) or record, opened)
         await self._pods.change(record.channel, statement=encode(statement))
         self._progress.tell(record.channel, "serving", "the pod runs and is published")
         return LifecycleEvent.STARTED
@@ -301,6 +309,7 @@ class ProvisioningSteps:
             closed_networks=self._doors.config.cluster.closed_networks,
             callers=tuple(self._doors.config.exposure.callers),
             kept=record.exposures,
+            pull=self._doors.registry.pull_login(record.label),
         )
 
     def _volumes_before(self, record: PodRecord) -> set[tuple[str, str]]:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Slots of the facade for pods' services: many pods in one go, as after a start, or a single one."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from trustedpods.protocol.errors import NetworkFailure, TrustedPodsError
@@ -43,14 +43,24 @@ def service_spec_of(part: FacadeExposure, served: Serve, most: SlotLimits) -> Se
 
 
 async def give_slots(
-    doors: Doors, meter: Meter, pods: Sequence[tuple[PodRecord, OpenBundle]]
+    doors: Doors,
+    meter: Meter,
+    pods: Sequence[tuple[PodRecord, OpenBundle]],
+    withheld: Mapping[ChannelId, Collection[str]],
 ) -> dict[ChannelId, ExposedServices | TrustedPodsError]:
     """Publish every service of the pods, and count their traffic from there.
 
-    Those of an earlier bundle that are no more lose their slots. A pod that cannot be published does
+    Hosts that are *withheld* from a pod lead nowhere. Those services of an earlier bundle that are no more
+    lose their slots. A pod that cannot be published does
     not keep the others from it; NetworkFailure when the facade cannot be reached.
     """
-    parts = {record.channel: opened.exposures(record.label, doors.config) for record, opened in pods}
+    parts = {
+        record.channel: [
+            part.without(withheld.get(record.channel, ()))
+            for part in opened.exposures(record.label, doors.config)
+        ]
+        for record, opened in pods
+    }
     most = doors.config.facade.most
     wants = [service_spec_of(part, Serve(), most) for mine in parts.values() for part in mine]
     given = await doors.facade.publish_all(wants)

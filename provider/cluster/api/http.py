@@ -77,10 +77,12 @@ class Api:
         query: Mapping[str, str] | None = None,
         body: object = None,
         content_type: str = "application/json",
+        accept: str | None = None,
     ) -> httpx.Response:
         """One call; any answer but 2xx becomes an error."""
         where = f"kubernetes {method} {path}"
         headers = await self._access.headers()
+        headers |= {"accept": accept} if accept else {}
         content = None
         if body is not None:
             content, headers["content-type"] = _json_and_yaml(body), content_type

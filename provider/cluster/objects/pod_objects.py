@@ -35,6 +35,7 @@ class PodLife:
     `ingress_from` lists the CIDRs that may connect to the pod: the node's, where the facade is;
     `closed_networks` those that it may never call, whatever its manifest asks for, and from which
     nobody calls its ports on nodes, but for `callers`. `kept` are addresses that its services had before.
+    `pull` is what nodes say to the registry, where it asks them.
     """
 
     namespace: str
@@ -46,6 +47,7 @@ class PodLife:
     closed_networks: tuple[str, ...] = NOT_THE_WORLD
     callers: tuple[str, ...] = ()
     kept: Mapping[str, ServiceExposure] = field(default_factory=dict)
+    pull: secret.PullLogin | None = None
 
 
 def objects(life: PodLife) -> list[KubeObject]:
@@ -60,6 +62,7 @@ def objects(life: PodLife) -> list[KubeObject]:
         _labelled(life, quota.quota(life.manifest)),
         *(_labelled(life, policy) for policy in _policies(life)),
         _labelled(life, service_account.service_account()),
+        *([] if life.pull is None else [_labelled(life, secret.pull_secret(life.pull))]),
         *(
             _labelled(life, secret.secret(volume.name, life.secrets[volume.name]))
             for volume in spec.volumes
@@ -112,4 +115,9 @@ def _claim(name: str, volume: Persistent) -> KubeObject:
 
 def _workload(life: PodLife) -> KubeObject:
     template = pod_template.pod_template(life.manifest, life.images, {POD_LABEL: life.label})
+    if life.pull is not None:
+        template = {
+            **template,
+            "spec": {**template["spec"], "imagePullSecrets": [{"name": secret.PULL_SECRET}]},
+        }
     return deployment.deployment(life.manifest, template)

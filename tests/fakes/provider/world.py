@@ -47,6 +47,9 @@ class FakeRegistry:
     blobs: dict = field(default_factory=dict)
     manifests: dict = field(default_factory=dict)
 
+    def pull_login(self, repo):
+        return None
+
     def pull_reference(self, repo, digest):
         return f"127.0.0.1:5000/{repo}@{digest}"
 

@@ -3,8 +3,7 @@
 
 Cookies and hashes of HAProxy's own do not hold while servers come and go at run time. A table of each slot
 says which client goes to which replica, by the replica's name: tenants cannot push each other's clients out,
-and a replica that has ended leads nowhere. A reload hands the tables to the new process (`peers`); a restart
-loses them.
+and a replica that has ended leads nowhere. The tables end with the process.
 
 The map AFFINITY has for a slot what its clients are known by: `ip`, `header:NAME` or `cookie:NAME`. Of a
 header or a cookie the table holds a hash, as both may be secrets.
@@ -20,9 +19,6 @@ BY_ADDRESS = "ip"
 
 KEY_HEADER = "trustedpods-affinity"
 """Tells the inner frontend (`bodies`) the key; a client's own header of that name is never read."""
-
-PEER = "facade"
-"""Of a reload's two processes both have this name."""
 
 _TABLE = "stick-table type string len 40 size 8k expire 1h"
 """A SHA-1 in hex has 40 signs, an address up to 39. At 8192 clients the one seen longest ago makes room."""
@@ -57,11 +53,6 @@ def lua() -> str:
 def lua_path(config: FacadeConfig) -> Path:
     """Where the fetches lie."""
     return config.pages_dir / "affinity.lua"
-
-
-def peers(config: FacadeConfig) -> list[str]:
-    """Lines of the section `peers`: the process that ends tells the one that begins what its tables hold."""
-    return [f"peer {PEER} unix@{config.runtime_socket.with_name('peers.sock')}"]
 
 
 def known_by(config: FacadeConfig) -> str:
@@ -102,7 +93,7 @@ def handed_over(config: FacadeConfig) -> list[str]:
 def of_web_slot() -> list[str]:
     """Lines of a slot of http: who is known goes where it went; a cookie belongs to who has set it."""
     return [
-        f"{_TABLE} peers {PEER}s",
+        _TABLE,
         "stick on var(txn.affinity)",
         "stick store-response lua.affinity-given,sha1,hex"
         " if { var(txn.stick) -m beg cookie: } { lua.affinity-given -m len gt 0 }",
@@ -111,7 +102,7 @@ def of_web_slot() -> list[str]:
 
 def of_tcp_slot() -> list[str]:
     """The same for a slot of tcp, which knows addresses alone."""
-    return [f"{_TABLE} peers {PEER}s", "stick on src if { var(sess.stick) -m found }"]
+    return [_TABLE, "stick on src if { var(sess.stick) -m found }"]
 
 
 def of_tcp_ports(config: FacadeConfig, backend: str) -> str:

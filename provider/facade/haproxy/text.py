@@ -45,8 +45,7 @@ All of them are half of what Linux lets one user have before it makes new pipes 
 
 def haproxy_config(config: FacadeConfig) -> str:
     """haproxy.cfg; the page, map and certificate files that it names must exist when it is read."""
-    parts = [_global(config), _section(f"peers {affinity.PEER}s", affinity.peers(config))]
-    parts += [_http_defaults(config), _tcp_defaults(config)]
+    parts = [_global(config), _http_defaults(config), _tcp_defaults(config)]
     parts += [
         _section("defaults pods from http", [*requests.known_here(), *unread.cut()]),
         _web(config),
@@ -75,7 +74,6 @@ def _section(title: str, lines: list[str]) -> str:
 
 def _global(config: FacadeConfig) -> str:
     lines = [
-        f"localpeer {affinity.PEER}",
         f"stats socket unix@{config.runtime_socket} mode 600 level admin",
         "stats timeout 30s",
         "stats maxconn 32",

@@ -74,6 +74,7 @@ SOUND: dict[str, Any] = {
                 "ports": [{"port": 80, "targetPort": 8080, "appProtocol": "http"}],
                 "tls": {"secretName": "keys"},
                 "httpsOnly": True,
+                "sessionAffinity": {"cookie": "sid"},
                 "limits": {"requestsPerSecond": 100, "connections": 10, "bodySize": "1Mi"},
             },
             {"name": "db", "expose": "tcp", "ports": [{"port": 5432, "protocol": "TCP"}]},

@@ -211,6 +211,14 @@ WRONG = {
     "limits of nodes": wrong(
         "spec.services.1", {**_UDP, "limits": {"connections": 1}}, "limits need the facade"
     ),
+    "affinity of two": wrong(
+        "spec.services.0.sessionAffinity",
+        {"header": "x-a", "cookie": "b"},
+        "write clientIP, {header: NAME} or {cookie: NAME}",
+    ),
+    "header of tcp": wrong(
+        "spec.services.1.sessionAffinity", {"header": "x-a"}, "only requests of expose: http have headers"
+    ),
     "one port twice": wrong(
         "spec.services.1",
         {"name": "db", "ports": [{"port": 5432}, {"port": 5432, "targetPort": 8080}]},

@@ -5,7 +5,7 @@ from trustedpods.protocol.codec import decode
 from trustedpods.protocol.errors import LocalProtocolError, Refused
 from trustedpods.protocol.messages.networks import NETWORK_QUESTIONS, NetworkQuestion
 from trustedpods.protocol.networks import wire
-from trustedpods.protocol.networks.names import network_salt
+from trustedpods.protocol.networks.members import network_salt
 from trustedpods.protocol.sealing.subjects import NetworkRef
 from trustedpods.provider.admission.gate import Gate
 from trustedpods.provider.networks.networks import Networks

@@ -15,7 +15,7 @@ from trustedpods.protocol.messages.networks import NETWORK_REPLIES
 from trustedpods.protocol.net import Host
 from trustedpods.protocol.networks import wire
 from trustedpods.protocol.networks.documents import Answer, Question
-from trustedpods.protocol.networks.names import network_salt
+from trustedpods.protocol.networks.members import network_salt
 from trustedpods.protocol.sealing.subjects import NetworkRef
 from trustedpods.publisher.market.market import MarketAccount
 from trustedpods.publisher.market.session import Session, next_generation, open_session

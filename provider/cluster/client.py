@@ -23,7 +23,7 @@ from trustedpods.provider.cluster.isolation_proof.users import SharedUsers
 from trustedpods.provider.cluster.network_documents import NetworkLease, NetworkObject, StoredDocument
 from trustedpods.provider.cluster.objects.names import DELETION_COST, METERED, POD_LABEL, KubeObject
 from trustedpods.provider.cluster.rollout import Rollout
-from trustedpods.provider.cluster.views import NamespaceView, PodView, VolumeClaimView
+from trustedpods.provider.cluster.views import NamespaceView, PodView, ServiceView, VolumeClaimView
 
 MAX_REPLICAS_SET = 1000
 """A guard against nonsense, far above any manifest's maximum."""
@@ -109,6 +109,20 @@ class Cluster:
         """Persistent volume claims of one namespace or of all."""
         found = await self._api.items(path_of("PersistentVolumeClaim", namespace), POD_LABEL)
         return [views.volume_claim_view(claim) for claim in found]
+
+    async def services(self, namespace: str | None = None) -> list[ServiceView]:
+        """Services of pods, in one namespace or in all."""
+        found = await self._api.items(path_of("Service", namespace), POD_LABEL)
+        return [views.service_view(service) for service in found]
+
+    async def move_services(self, source: str, services: Sequence[KubeObject]) -> None:
+        """Make *services*, which have the addresses of those in the namespace *source*, in its stead.
+
+        Between the two nobody answers at the addresses, for as long as two calls take. May be repeated.
+        """
+        for view in await self.services(source):
+            await self._api.delete(path_of("Service", source, view.name))
+        await self.apply(services)
 
     async def capacity(self) -> ClusterCapacity:
         """What the ready nodes offer, and what pods and volume claims of anybody have asked for."""

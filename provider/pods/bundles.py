@@ -115,6 +115,7 @@ class OpenBundle:
             hosts=list(
                 dict.fromkeys(host for service in self.manifest.spec.services for host in service.hosts)
             ),
+            storage_classes=self.manifest.storage_classes,
         )
 
 

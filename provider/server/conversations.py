@@ -69,17 +69,26 @@ class Request:
 
 VerbHandler = Callable[[Request], Awaitable[None]]
 
+FirstCheck = Callable[[OpenedRequest, str], None]
+"""Refuses a request, which came from an address, by what is in memory: before it costs a write."""
+
 
 class Conversations:
     """Serves streams. `handle` is what the host calls for each one."""
 
     def __init__(
-        self, doors: Doors, binding: KeyBinding, profile: bytes, handlers: dict[Verb, VerbHandler]
+        self,
+        doors: Doors,
+        binding: KeyBinding,
+        profile: bytes,
+        handlers: dict[Verb, VerbHandler],
+        check_first: FirstCheck,
     ) -> None:
         self._doors = doors
         self._binding = binding
         self._profile = profile
         self._handlers = handlers
+        self._check_first = check_first
         self._attesting = trio.CapacityLimiter(MAX_ATTESTING)
         self._peers: Counter[bytes] = Counter()
         self._listening = ConversationLimits(MAX_LISTENING)
@@ -170,6 +179,7 @@ class Conversations:
         opened = await trio.to_thread.run_sync(self._open, message)
         replies = Replies(stream, self._doors.keys.reply, opened)
         try:
+            self._check_first(opened, stream.remote_host)
             await self._seen.use(opened)
             handler = self._handlers[opened.verb]
             await handler(Request(opened, raw, replies))

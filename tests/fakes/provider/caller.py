@@ -54,6 +54,7 @@ ASK = AdmitBody(
     max_replicas=2,
     services={"web": "http"},
     hosts=[],
+    storage_classes=[],
 )
 """May such a pod come?"""
 

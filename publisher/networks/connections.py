@@ -95,17 +95,20 @@ class ClusterConnection:
         except Refused as error:
             if error.rule in REBOOTED:
                 raise
-            asked.error = error
+            asked.error = _again(error)
         asked.ended.set()
 
 
 REBOOTED = ("boot-id", "sealed")
 """Rules by which a provider refuses what was sealed to an earlier boot: it is attested again."""
 
+BUSY = ("rate", "busy")
+"""Rules by which it refuses for a moment."""
+
 
 def _again(error: TrustedPodsError) -> TrustedPodsError:
-    """After a reboot the same question is asked again, of the machine as it is now."""
-    if error.rule in REBOOTED:
+    """After a reboot, or when there was too much to do, the same question may be asked again."""
+    if error.rule in (*REBOOTED, *BUSY):
         return NetworkFailure(error.what, where=error.where, hint=error.hint, rule=error.rule)
     return error
 

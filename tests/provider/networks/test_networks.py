@@ -36,6 +36,7 @@ from trustedpods.protocol.networks.leases import (
 )
 from trustedpods.protocol.networks.sealed_documents import MAX_CONTENT
 from trustedpods.protocol.units import UnixSeconds
+from trustedpods.provider.admission.arrivals import Allowance, Arrivals
 from trustedpods.provider.cluster.network_documents import StoredDocument
 from trustedpods.provider.core.networks.documents import NetworkState
 from trustedpods.provider.networks import networks, stored
@@ -277,3 +278,14 @@ async def test_a_name_that_is_none_is_refused_before_anything_is_asked(world):
             with pytest.raises(NetworkFailure):
                 await reply(*NETWORK_REPLIES)
         assert not [call for call in world.cluster.calls if "network" in call]
+
+
+async def test_an_address_that_asks_too_often_is_refused_before_anything_is_written(world):
+    async with world.run() as (parts, address):
+        alice = Member(world, address)
+        parts.admission._of_networks = Arrivals(Allowance(burst=1, every_s=3600))
+        await alice.read()
+        with pytest.raises(Refused) as caught:
+            await alice.acquire()
+        assert caught.value.rule == "rate"
+        assert world.cluster.networks == {}

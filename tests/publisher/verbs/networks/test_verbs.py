@@ -20,6 +20,7 @@ from trustedpods.protocol.sealing.requests import publisher_secret
 from trustedpods.provider.admin.registration import row_of
 from trustedpods.provider.admin.socket import ask_daemon
 from trustedpods.provider.admin.views import DaemonIdentity, IdentityRequest
+from trustedpods.publisher.client import Client
 from trustedpods.publisher.commands.network_lines import copy_lines, lease_lines
 from trustedpods.publisher.journal import Journal
 from trustedpods.publisher.market.market import MarketAccount
@@ -96,6 +97,20 @@ async def test_a_change_and_what_the_verbs_say_of_it(team):
     assert dict(copies.clusters) == {"k1": Copy(team.one), "k2": Copy(team.one)}
     assert json.dumps(json_of(copies))
     assert len(copy_lines(copies)) == 3
+
+
+async def test_a_program_asks_the_same(team):
+    client = Client(team.account)
+    clusters = {f"k{number}": f"{world.owner}/1" for number, world in enumerate(team.worlds, 1)}
+    async with team.clusters() as found, found.locked("apply") as held:
+        await held.write(team.one.body)
+        leases = await client.lock_status("shop", clusters)
+        assert leases.clusters["k1"].command.what == "apply"
+        broken = await client.lock_break(f"{team.account.publisher.address}/shop", clusters, "a lake")
+        assert set(broken.broken.values()) == {team.account.publisher.address}
+    assert (await client.state_show("shop", clusters)).clusters["k2"] == Copy(team.one)
+    assert not (await client.state_compare("shop", clusters)).difference
+    assert (await client.state_repair("shop", clusters, "k2", wait_s=1.0)).document == team.one
 
 
 async def test_a_change_costs_four_writes_of_each_api_server(team):

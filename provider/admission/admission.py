@@ -12,6 +12,7 @@ from trustedpods.protocol.limits import MIB
 from trustedpods.protocol.messages.admission import AdmitBody
 from trustedpods.protocol.messages.provider import Capacity
 from trustedpods.protocol.sealing.requests import OpenedRequest
+from trustedpods.protocol.sealing.subjects import NetworkRef
 from trustedpods.protocol.units import UnixSeconds
 from trustedpods.provider.admission.arrivals import Allowance, Arrivals
 from trustedpods.provider.admission.capacity import CapacityCheck
@@ -46,6 +47,9 @@ NEW_PODS = Allowance(burst=24, every_s=5.0)
 QUESTIONS = Allowance(burst=120, every_s=0.5)
 """`admit` from one address: each asks the cluster what is free."""
 
+OF_NETWORKS = Allowance(burst=1200, every_s=0.02)
+"""Questions about networks from one address: twenty commands that wait for a lease ask 40 a second."""
+
 BUNDLES = Allowance(burst=120, every_s=0.5)
 """Bundles from one address for pods that are not known to pay: each is written down, and behind `NEW_PODS`
 the chain is asked for its channel. A fleet whose channels are open already comes at this pace."""
@@ -76,6 +80,7 @@ class Admission:
         )
         self._tenancy = tenancy
         self._new_pods, self._questions = Arrivals(NEW_PODS), Arrivals(QUESTIONS)
+        self._of_networks = Arrivals(OF_NETWORKS)
         self._unknown, self._updates = Arrivals(BUNDLES), Arrivals(UPDATES)
         self._unpaid_from: dict[ChannelId, tuple[str, UnixSeconds]] = {}
         """Whence pods came that are not paid for yet, and when first: an update is no new beginning."""
@@ -91,6 +96,9 @@ class Admission:
         Refused for who may not command the pod, for an older generation, and (rule `rate`) for who comes
         too often.
         """
+        if isinstance(request.subject, NetworkRef):
+            self._check_network(request, request.subject, address)
+            return
         self._rights.check(request)
         record = self._pods.get(request.ref.channel)
         if request.verb == "admit" and not self._questions.take(address):
@@ -105,6 +113,17 @@ class Admission:
                 "too many updates of this pod",
                 rule="rate",
                 hint=f"one more each {UPDATES.every_s:g} s is taken",
+            )
+
+    def _check_network(self, request: OpenedRequest, network: NetworkRef, address: str) -> None:
+        """Who is a member says the document, later; denied keys and floods cost nothing."""
+        self._gate.check_key(network.publisher)
+        self._gate.check_key(request.signer)
+        if not self._of_networks.take(address):
+            raise Refused(
+                "too many questions about networks from this address",
+                rule="rate",
+                hint="try again in a moment",
             )
 
     async def admit(self, ask: AdmitBody, channel: ChannelId, replaced: PodRecord | None) -> Capacity:

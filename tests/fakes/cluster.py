@@ -9,11 +9,12 @@ make it slow, full, broken or unreachable; `clock` is its time.
 from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
+from itertools import count
 
 import trio
 
-from tests.fakes.network_documents import FakeNetworkDocuments
-from trustedpods.protocol.errors import Locked
+from tests.fakes.cluster_networks import FakeNetworks
+from trustedpods.protocol.errors import Locked, NetworkFailure
 from trustedpods.protocol.units import Resources, UnixSeconds
 from trustedpods.provider.cluster.api.errors import NamespaceEnding, NotThere
 from trustedpods.provider.cluster.api.watch import PodChange
@@ -52,12 +53,13 @@ class FakeLife:
 
 
 @dataclass
-class FakeCluster(FakeNetworkDocuments):
+class FakeCluster(FakeNetworks):
     """See the module. `failing[namespace]` keeps its replicas from getting ready, for that reason;
     without `enforces` its network ignores policies, without `balancers` no load balancer gets an address;
     while `behind`, its controllers have not seen what was asked for last."""
 
     clock: int = 1_800_000_000
+    unreachable: bool = False
     hold_starts: bool = False
     behind: bool = False
     enforces: bool = True
@@ -68,7 +70,15 @@ class FakeCluster(FakeNetworkDocuments):
     lives: dict[str, FakeLife] = field(default_factory=dict)
     written: dict[str, bytes] = field(default_factory=dict)
     leases: dict[str, tuple[str, int]] = field(default_factory=dict)
+    calls: list[str] = field(default_factory=list)
+    _numbers: count = field(default_factory=lambda: count(1))
     _watchers: list[trio.MemorySendChannel[PodChange]] = field(default_factory=list)
+
+    async def _called(self, what: str) -> None:
+        await trio.lowlevel.checkpoint()
+        self.calls.append(what)
+        if self.unreachable:
+            raise NetworkFailure("cannot be reached", where="fake cluster")
 
     def _life(self, namespace: str) -> FakeLife:
         if namespace not in self.lives:
@@ -100,7 +110,7 @@ class FakeCluster(FakeNetworkDocuments):
         before = before_all.get("spec", {})
         address = spec.get("clusterIP") or before.get("clusterIP") or f"10.9.0.{next(self._numbers)}"
         had = {(port["protocol"], port["port"]): port.get("nodePort") for port in before.get("ports", [])}
-        ports = [dict(port) for port in spec["ports"]]
+        ports = [dict(port) for port in spec.get("ports", [])]
         for port in ports if spec["type"] == "NodePort" else []:
             known = port.get("nodePort") or had.get((port["protocol"], port["port"]))
             port["nodePort"] = known or 30_000 + next(self._numbers)

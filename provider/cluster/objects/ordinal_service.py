@@ -43,7 +43,7 @@ def _ports(manifest: PodManifest) -> list[dict[str, Any]]:
 
 
 def _service(name: str, selector: KubeObject, ports: Sequence[KubeObject], **more: str) -> KubeObject:
-    spec = {"selector": selector, "publishNotReadyAddresses": True, **more}
+    spec = {"type": "ClusterIP", "selector": selector, "publishNotReadyAddresses": True, **more}
     if ports:
         spec["ports"] = list(ports)
     return {"apiVersion": "v1", "kind": "Service", "metadata": {"name": name}, "spec": spec}

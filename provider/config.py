@@ -112,7 +112,9 @@ class ClusterSection(Section):
     always among them. `egress_closed` are networks that no pod may call, whatever its manifest asks:
     the nodes' own public addresses belong there; private networks are closed anyway. `traffic_socket` is
     where the network policy agent tells what pods sent past the facade. `storage_classes` are those that a
-    manifest may name for its volumes; the cluster's default needs no name.
+    manifest may name for its volumes; the cluster's default needs no name. `processes_per_user` is what the
+    container runtime hands down as its limit of processes (`LimitNPROC`), which the kernel counts by user id
+    over all pods of a node; absent: infinity.
     """
 
     kubeconfig: PathText
@@ -121,6 +123,7 @@ class ClusterSection(Section):
     ingress_from: Annotated[list[NetworkText], Field(max_length=16)] = []
     egress_closed: Annotated[list[NetworkText], Field(max_length=64)] = []
     traffic_socket: PathText | None = None
+    processes_per_user: Annotated[int, Field(ge=1024, le=1 << 31)] | None = None
     storage_classes: Annotated[list[StorageClassName], Field(max_length=16)] = []
 
     @property

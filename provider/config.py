@@ -14,7 +14,7 @@ from trustedpods.protocol.errors import BadInput
 from trustedpods.protocol.ids import Address, parse_address
 from trustedpods.protocol.limits import MAX_UNPACKED, MIB
 from trustedpods.protocol.messages.base import U32
-from trustedpods.protocol.messages.provider import LeastTerms, Prices
+from trustedpods.protocol.messages.provider import LeastTerms, Prices, ServiceProtocol
 from trustedpods.provider.core.egress import NOT_THE_WORLD
 from trustedpods.provider.facade.pools import Pools, SlotProtocol
 from trustedpods.provider.facade.slots import SlotLimits
@@ -115,6 +115,8 @@ class ClusterSection(Section):
     manifest may name for its volumes; the cluster's default needs no name. `processes_per_user` is what the
     container runtime hands down as its limit of processes (`LimitNPROC`), which the kernel counts by user id
     over all pods of a node; absent: infinity.
+    With `pull_key_file` (64 hex digits) other nodes pull from the registry too, each pod's images with a password
+    of their own.
     """
 
     kubeconfig: PathText
@@ -125,6 +127,7 @@ class ClusterSection(Section):
     traffic_socket: PathText | None = None
     processes_per_user: Annotated[int, Field(ge=1024, le=1 << 31)] | None = None
     storage_classes: Annotated[list[StorageClassName], Field(max_length=16)] = []
+    pull_key_file: PathText | None = None
 
     @property
     def closed_networks(self) -> tuple[str, ...]:
@@ -192,6 +195,35 @@ class FacadeSection(Section):
         """The port at which a slot of tcp is reached."""
         first = int(self.tcp_binds[0].rpartition(":")[2])
         return first + self.pools.slots(SlotProtocol.TCP).index(slot)
+
+
+NODE_PORTS = 2768
+"""Ports that a cluster gives to services, 30000 to 32767: the API server's default."""
+
+
+class ExposureSection(Section):
+    """What pods' services may have beside the facade: ports of the nodes, given by the cluster.
+
+    `udp` and `node_ports` say whether `expose: udp` and `expose: nodePort` are offered, `load_balancers` how
+    many services may have an address by `expose: loadBalancer`, which a controller of the cluster gives them.
+    `node_address` is what publishers are told, where a pod's own host does not lead to the nodes. The public
+    world may call, and so may `callers`, networks that are closed otherwise.
+    """
+
+    udp: bool = False
+    node_ports: bool = False
+    load_balancers: Annotated[int, Field(ge=0, le=10_000)] = 0
+    node_address: Annotated[str, Field(pattern=r"^[0-9A-Za-z.\-]{1,253}$")] | None = None
+    callers: Annotated[list[NetworkText], Field(max_length=16)] = []
+
+    @property
+    def room(self) -> dict[ServiceProtocol, int]:
+        """Services that the cluster may expose at nodes, by the manifest's word, those here included."""
+        return {
+            "udp": NODE_PORTS if self.udp else 0,
+            "nodePort": NODE_PORTS if self.node_ports else 0,
+            "loadBalancer": self.load_balancers,
+        }
 
 
 class TermsSection(Section):
@@ -267,6 +299,7 @@ class ProviderConfig(Section):
     store: StoreSection
     metrics: MetricsSection | None = None
     webhooks: WebhooksSection = WebhooksSection()
+    exposure: ExposureSection = ExposureSection()
 
     @property
     def least(self) -> LeastTerms:

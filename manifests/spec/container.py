@@ -30,8 +30,8 @@ class ContainerPort(ManifestPart):
 
     @field_validator("protocol")
     @classmethod
-    def _tcp_only(cls, protocol: str) -> str:
-        if protocol != "TCP":
+    def _no_sctp(cls, protocol: str) -> str:
+        if protocol == "SCTP":
             raise not_yet(f"protocol {protocol}")
         return protocol
 

@@ -119,5 +119,10 @@ class PodManifest(ManifestPart):
 
     @property
     def exposed_services(self) -> list[Service]:
-        """The services that are reached from outside the pod, each at its only port."""
+        """The services that are reached from outside the pod."""
         return [service for service in self.spec.services if service.exposed]
+
+    @property
+    def facade_services(self) -> list[Service]:
+        """The services that the provider's facade serves, each at its only port."""
+        return [service for service in self.spec.services if service.wakes]

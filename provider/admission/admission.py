@@ -70,7 +70,7 @@ class Admission:
     ) -> None:
         self._doors = doors
         self._rights = rights
-        self._reservations = SlotReservations(doors.facade, pods, bundles)
+        self._reservations = SlotReservations(doors.facade, pods, bundles, doors.config.exposure.room)
         self._capacity = CapacityCheck(
             doors.cluster, doors.config.cluster.overcommit, pods, autoscaler, self._reservations
         )

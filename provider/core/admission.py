@@ -2,7 +2,7 @@
 """Admission: may this pod come, and is its channel good for it? A refusal names rule and number."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from trustedpods.contracts.records import Channel, meter_tag
@@ -86,6 +86,40 @@ def check_size(ask: AdmitBody, free: Capacity) -> Capacity:
         memory_mib=free.memory_mib - ask.memory_mib,
         storage_mib=free.storage_mib - disk,
         services=free.services,
+    )
+
+
+def check_nodes(ask: AdmitBody, nodes: Collection[Resources], free: Capacity) -> None:
+    """Refused unless some node has room for a whole replica, whatever all have *free* together."""
+    wanted = Resources(ask.cpu_milli, ask.memory_mib, ask.scratch_mib)
+    if any(_fits(wanted, node) for node in nodes):
+        return
+    needs = (
+        ("cpu", wanted.cpu_milli, [node.cpu_milli for node in nodes], free.cpu_milli, "m"),
+        ("memory", wanted.memory_mib, [node.memory_mib for node in nodes], free.memory_mib, " MiB"),
+        ("storage", wanted.storage_mib, [node.storage_mib for node in nodes], free.storage_mib, " MiB"),
+    )
+    for name, number, found, together, unit in needs:
+        most = max(found, default=0)
+        if number > most:
+            raise Refused(
+                f"{name}: {number}{unit} wanted by one replica, {most}{unit} free on the node that has most, "
+                f"{together}{unit} on all {len(nodes)}",
+                rule=f"capacity-{name}",
+            )
+    raise Refused(
+        f"{wanted.cpu_milli}m, {wanted.memory_mib} MiB, {wanted.storage_mib} MiB of disk wanted by one: "
+        f"none of {len(nodes)} nodes has all three free, together they have {free.cpu_milli}m, "
+        f"{free.memory_mib} MiB and {free.storage_mib} MiB",
+        rule="capacity-node",
+    )
+
+
+def _fits(wanted: Resources, node: Resources) -> bool:
+    return (
+        wanted.cpu_milli <= node.cpu_milli
+        and wanted.memory_mib <= node.memory_mib
+        and wanted.storage_mib <= node.storage_mib
     )
 
 

@@ -97,6 +97,7 @@ async def run_parts(
                 "proving hosts",
                 HostWatch(doors, parts.pods, parts.bundles, parts.autoscaler).run,
             ),
+            ("telling of networks' leases", parts.networks.keep_telling),
             ("collecting blobs", partial(_collect_blobs, parts)),
             ("looking at the disk", doors.store.keep_looking),
         ):
@@ -137,10 +138,13 @@ async def _restore(parts: Parts) -> None:
 
 
 async def _note_exposures(parts: Parts, published: Iterable[PodRecord]) -> None:
-    """A facade that lost its books gives other ports than before."""
+    """A facade that lost its books gives other ports than before; a cluster keeps what it gave."""
+    views = await parts.doors.cluster.services()
     for record in published:
         if parts.autoscaler.pod_scaler(record.channel) is not None:
-            found = exposures_of(parts.doors, record, parts.bundles.open_stored(record.proven))
+            opened = parts.bundles.open_stored(record.proven)
+            made = [view for view in views if view.namespace == record.namespace]
+            found = exposures_of(parts.doors, record, opened, made)
             await parts.pods.change(record.channel, exposures=found)
 
 

@@ -77,6 +77,10 @@ class Autoscaler:
         pod_scaler = self._pod_scalers.get(record.channel)
         return running, len(pod_scaler.state.ready) if pod_scaler else 0
 
+    def nodes_of(self, record: PodRecord) -> list[str]:
+        """The node of each replica that has one."""
+        return [view.node for view in self._replicas.of(record.label) if view.node and not view.over]
+
     def failure_of(self, record: PodRecord) -> PodFailure | None:
         """Why a pod that was proven does not start; None while nothing is wrong with it."""
         pod_scaler = self._pod_scalers.get(record.channel)

@@ -8,11 +8,13 @@ from trustedpods.protocol.errors import NetworkFailure, TrustedPodsError
 from trustedpods.protocol.ids import ChannelId
 from trustedpods.protocol.units import MIB
 from trustedpods.provider.billing.meter import Meter
+from trustedpods.provider.cluster.views import ServiceView
 from trustedpods.provider.core.pod import PodRecord, ServiceExposure
 from trustedpods.provider.core.scaler.types import Serve
 from trustedpods.provider.core.traffic import SlotStats, TrafficMark, combine, mark_of
 from trustedpods.provider.doors import Doors
-from trustedpods.provider.exposure.exposure import Exposure, FacadeExposure
+from trustedpods.provider.exposure.exposure import Exposure, FacadeExposure, NodeExposure
+from trustedpods.provider.exposure.load_balancer import BalancedExposure
 from trustedpods.provider.exposure.tcp import TcpExposure
 from trustedpods.provider.facade.facade import PublishedService, UnpublishedService
 from trustedpods.provider.facade.pools import SlotProtocol
@@ -103,10 +105,28 @@ async def _one(
     return services, before
 
 
-def exposures_of(doors: Doors, record: PodRecord, opened: OpenBundle) -> dict[str, ServiceExposure]:
-    """What each service of a published pod is exposed by, for its record."""
-    services = opened.services(record.label, doors.config)
-    return {one.service: ServiceExposure(one.expose, port_of(doors, one)) for one in services}
+def exposures_of(
+    doors: Doors, record: PodRecord, opened: OpenBundle, made: Iterable[ServiceView] = ()
+) -> dict[str, ServiceExposure]:
+    """What each service of a published pod is exposed by, for its record.
+
+    What the cluster gave it is in *made*; what is not in there stays as the record has it.
+    """
+    views = {view.name: view for view in made}
+    return {
+        one.service: _exposure(doors, one, views.get(one.service), record.exposures.get(one.service))
+        for one in opened.services(record.label, doors.config)
+    }
+
+
+def _exposure(
+    doors: Doors, one: Exposure, view: ServiceView | None, before: ServiceExposure | None
+) -> ServiceExposure:
+    known = view or before
+    ports = known.node_ports if known is not None and isinstance(one, NodeExposure) else ()
+    address = None if known is None else known.cluster_ip
+    given = known.addresses if known is not None and isinstance(one, BalancedExposure) else ()
+    return ServiceExposure(one.expose, port_of(doors, one), address, ports, given)
 
 
 def port_of(doors: Doors, exposure: Exposure) -> int | None:

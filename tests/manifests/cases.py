@@ -109,13 +109,16 @@ def _kubernetes() -> Iterator[tuple[str, Case]]:
     yield "probe's port by name", (probe("httpGet: {path: /, port: http}"), None)
     yield "service port's name", (service_port("name: http"), None)
     yield "service port's protocol", (service_port("protocol: TCP"), None)
-    yield "service port of UDP", (service_port("protocol: UDP"), "UDP and SCTP are not supported yet")
+    yield "service port of UDP", (service_port("protocol: UDP"), "write `expose: udp`")
     yield "container port's protocol", (port("protocol: TCP"), None)
-    yield "container port of UDP", (port("protocol: UDP"), "protocol UDP: not supported yet")
+    yield "container port of UDP", (port("protocol: UDP"), "no container lists port 8080")
     yield "container port of SCTP", (port("protocol: SCTP"), "protocol SCTP: not supported yet")
     yield "host port", (port("hostPort: 80"), "`services` open the ways in")
     yield "service's type", (service("type: ClusterIP"), None)
-    yield "load balancer", (service("type: LoadBalancer"), "write `expose: http`")
+    yield (
+        "load balancer",
+        (service("type: LoadBalancer"), "write `expose:` with http, tcp, udp, nodePort or loadBalancer"),
+    )
     yield "selector", (service("selector: {app: shop}"), "a service leads to this pod")
     yield "restart policy", (spec("restartPolicy: Always"), None)
     yield "restart policy of jobs", (spec("restartPolicy: OnFailure"), "is started again")

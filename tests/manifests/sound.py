@@ -54,7 +54,7 @@ SOUND: dict[str, Any] = {
                 "httpsOnly": True,
                 "limits": {"requestsPerSecond": 100, "connections": 10, "bodySize": "1Mi"},
             },
-            {"name": "db", "expose": "tcp", "ports": [{"port": 5432}]},
+            {"name": "db", "expose": "tcp", "ports": [{"port": 5432, "protocol": "TCP"}]},
         ],
         "network": {
             "egress": [

@@ -22,6 +22,7 @@ from trustedpods.provider.core.admission import (
     check_channel,
     check_class,
     check_hosts,
+    check_nodes,
     check_size,
     check_slots,
     check_storage_classes,
@@ -89,6 +90,31 @@ def test_a_refusal_names_its_rule(changes, rule):
 def test_a_refusal_names_its_number():
     with pytest.raises(Refused, match="1001m wanted, 1000m free"):
         check_size(ask(cpu_milli=1001), FREE)
+
+
+SMALL, LARGE = Resources(800, 900, 450), Resources(500, 1000, 450)
+
+
+@pytest.mark.parametrize(
+    ("changes", "rule", "words"),
+    [
+        ({"cpu_milli": 801}, "capacity-cpu", "801m wanted by one replica, 800m .* has most, 1000m on all 2"),
+        ({"memory_mib": 1001}, "capacity-memory", "1001 MiB wanted .* 1000 MiB .* 1024 MiB on all 2"),
+        ({"scratch_mib": 451}, "capacity-storage", "451 MiB wanted .* 450 MiB .* 500 MiB on all 2"),
+        ({"cpu_milli": 600, "memory_mib": 950}, "capacity-node", "none of 2 nodes has all three free"),
+    ],
+)
+def test_a_replica_must_fit_on_one_node(changes, rule, words):
+    with pytest.raises(Refused, match=words) as caught:
+        check_nodes(ask(**changes), [SMALL, LARGE], FREE)
+    assert caught.value.rule == rule
+
+
+def test_any_node_will_do_and_volumes_are_not_a_replica_s():
+    check_nodes(ask(cpu_milli=800, memory_mib=900, scratch_mib=450), [LARGE, SMALL], FREE)
+    check_nodes(ask(cpu_milli=500, memory_mib=1000, storage_mib=475), [SMALL, LARGE], FREE)
+    with pytest.raises(Refused, match="0m free on the node that has most"):
+        check_nodes(ask(), [], FREE)
 
 
 def test_each_service_needs_a_slot_of_its_kind_unless_it_has_one():

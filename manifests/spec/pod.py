@@ -63,8 +63,8 @@ class PodSpec(ManifestPart):
     @field_validator("init_containers")
     @classmethod
     def _serve_nobody(cls, containers: list[Container]) -> list[Container]:
-        if any(container.readiness_probe for container in containers):
-            raise ValueError("an init container has no readinessProbe: it has ended before the pod serves")
+        if any(container.probes for container in containers):
+            raise ValueError("an init container has no probes: it has ended before the pod serves")
         return containers
 
     @property

@@ -93,11 +93,11 @@ async def run_parts(
                 "closing old connections",
                 partial(keep_young, doors.facade, parts.pods, parts.bundles, parts.autoscaler),
             ),
+            ("telling of networks' leases", parts.networks.keep_telling),
             (
                 "proving hosts",
                 HostWatch(doors, parts.pods, parts.bundles, parts.autoscaler).run,
             ),
-            ("telling of networks' leases", parts.networks.keep_telling),
             ("collecting blobs", partial(_collect_blobs, parts)),
             ("looking at the disk", doors.store.keep_looking),
         ):

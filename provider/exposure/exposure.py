@@ -69,11 +69,6 @@ class FacadeExposure(Exposure):
     https_only: bool = False
     tls_secret: str | None = None
 
-    def without(self, hosts: Collection[str]) -> Self:
-        """The same service, not reached under these *hosts*; its certificate stays."""
-        kept = tuple(route for route in self.routes if route.partition("/")[0] not in hosts)
-        return replace(self, routes=kept)
-
     def endpoints(self, site: Site, given: ServiceExposure) -> list[tuple[int, str]]:
         """Its one port, at each of its addresses."""
         return [(self.service_port, url) for url in self.urls(site, given.port)]
@@ -81,6 +76,11 @@ class FacadeExposure(Exposure):
     def urls(self, site: Site, port: int | None) -> list[str]:
         """Where the service is reached; *port* is one that it has for itself, None while it has none."""
         raise NotImplementedError
+
+    def without(self, hosts: Collection[str]) -> Self:
+        """The same service, not reached under these *hosts*; its certificate stays."""
+        kept = tuple(route for route in self.routes if route.partition("/")[0] not in hosts)
+        return replace(self, routes=kept)
 
 
 @dataclass(frozen=True, slots=True)

@@ -133,14 +133,25 @@ WRONG = {
     ),
     "requests": wrong("spec.containers.0.resources.requests", {"cpu": "50m"}, "requests differ from limits"),
     "two probes": wrong(
-        "spec.containers.0.readinessProbe.tcpSocket", {"port": 1}, "give either httpGet or tcpSocket"
+        "spec.containers.0.readinessProbe.tcpSocket",
+        {"port": 1},
+        "give exactly one of httpGet, tcpSocket, exec",
+    ),
+    "command too often": wrong(
+        "spec.containers.0.livenessProbe.periodSeconds", 4, "a command is run every 5 s at most"
+    ),
+    "successes of liveness": wrong(
+        "spec.containers.0.startupProbe.successThreshold", 2, "only a readinessProbe has a successThreshold"
+    ),
+    "header with a line end": wrong(
+        "spec.containers.1.livenessProbe.httpGet.httpHeaders.0.value", "a\r\nb", "one line of plain ASCII"
     ),
     "csi": wrong("spec.volumes.2.csi", {}, "volume kind csi: not supported yet"),
     "two kinds of volume": wrong("spec.volumes.2.persistent", {"size": "1Gi"}, "give exactly one of"),
     "scale": wrong("spec.scale.min", 2, "min 2 is above max 1"),
     "workload": wrong("spec.workload", "stateful", "workload stateful: not supported yet"),
     "probe before the start": wrong(
-        "spec.initContainers.0.readinessProbe", {"tcpSocket": {"port": 1}}, "has no readinessProbe"
+        "spec.initContainers.0.readinessProbe", {"tcpSocket": {"port": 1}}, "an init container has no probes"
     ),
     "expose": wrong("spec.services.1.expose", "tunnel", "expose tunnel: not supported yet"),
     "sleeps behind a node's port": wrong(

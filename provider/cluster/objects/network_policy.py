@@ -13,7 +13,7 @@ from trustedpods.provider.core import egress
 def policies(
     manifest: PodManifest, ingress_from: Sequence[str], closed: Sequence[str], callers: Sequence[str] = ()
 ) -> list[KubeObject]:
-    """Nobody in, nobody out; then the facade in, on the ports it serves or probes; then out what is asked.
+    """Nobody in, nobody out; then the node in, on the ports served or probed; then out what is asked.
 
     Ports that nodes serve by themselves are open to the world but for *closed* networks, and to *callers*.
 
@@ -60,12 +60,10 @@ def _egress_rule(opening: egress.EgressOpening) -> KubeObject:
 
 
 def facade_ports(manifest: PodManifest) -> list[int]:
-    """Container ports that the facade connects to: those it serves and those it probes."""
+    """Container ports that the node connects to: those that its facade serves, and all that are probed."""
     ports = {port.target for service in manifest.facade_services for port in service.ports}
     for container in manifest.spec.containers:
-        probe = container.readiness_probe
-        if probe is not None:
-            ports |= {side.port for side in (probe.http_get, probe.tcp_socket) if side is not None}
+        ports |= {probe.port for probe in container.probes if probe.port is not None}
     return sorted(ports)
 
 

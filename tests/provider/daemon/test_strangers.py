@@ -18,6 +18,7 @@ from trustedpods.protocol.messages.pod import DeleteBody, PodStatus, StatusBody
 from trustedpods.protocol.sealing.blobs import chunk_count, seal_chunk
 from trustedpods.provider.admission import admission
 from trustedpods.provider.admission.arrivals import Allowance
+from trustedpods.provider.core.admission import UPLOAD_PAUSE_S
 from trustedpods.provider.core.pod import Phase
 from trustedpods.provider.keys.generations import FILE_NAME
 from trustedpods.provider.lifecycle.provisioning import CHANNEL_WITHIN_S
@@ -294,3 +295,18 @@ async def test_a_storage_class_is_refused_before_money_moves(world):
         with pytest.raises(Refused) as caught:
             await caller.provision(pay=False)
         assert caught.value.rule == "storage-class"
+
+
+async def test_room_is_not_held_for_images_that_do_not_come(world, virtual_time):
+    """A channel with a little in it is no reason to hold room for a day."""
+    async with world.run() as (parts, address):
+        stranger = await bundle_of(world, address)
+        await stranger.pay()
+        await let_pass(world, UPLOAD_PAUSE_S - 60)
+        assert parts.pods.get(stranger.ref.channel).phase is Phase.RECEIVED
+        await let_pass(world, 120)
+        record = parts.pods.get(stranger.ref.channel)
+        assert (record.phase in (Phase.REMOVING, Phase.FAILED), "did not come in time" in record.reason) == (
+            True,
+            True,
+        )

@@ -114,7 +114,9 @@ class ClusterSection(Section):
     where the network policy agent tells what pods sent past the facade; `traffic_sockets_of_nodes` are those
     of other nodes' agents. With `pull_key_file` (64 hex digits) other nodes pull from the registry too, each
     pod's images with a password of their own. `storage_classes` are those that a manifest may name for its
-    volumes; the cluster's default needs no name.
+    volumes; the cluster's default needs no name. `processes_per_user` is what the container runtime hands
+    down as its limit of processes (`LimitNPROC`), which the kernel counts by user id over all pods of a node;
+    absent: infinity.
     """
 
     kubeconfig: PathText
@@ -125,6 +127,7 @@ class ClusterSection(Section):
     traffic_socket: PathText | None = None
     traffic_sockets_of_nodes: Annotated[list[PathText], Field(max_length=64)] = []
     pull_key_file: PathText | None = None
+    processes_per_user: Annotated[int, Field(ge=1024, le=1 << 31)] | None = None
     storage_classes: Annotated[list[StorageClassName], Field(max_length=16)] = []
 
     @property

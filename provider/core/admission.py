@@ -192,6 +192,29 @@ def check_volumes(before: Mapping[str, int], after: Mapping[str, int], *, fixed:
             )
 
 
+PIDS_PER_POD = 1024
+"""The kubelet's `podPidsLimit` that docs/operator.md asks for, and the embedded cluster has."""
+
+
+def check_users(users: Iterable[int], replicas: int, taken: Mapping[int, int], limit: int) -> None:
+    """Refused where pods of one user id could have more processes together than the *limit* of all of them.
+
+    *taken* are the replicas that others may run, by user id. Each replica counts with its own bound, so that
+    none of them can take the processes of another.
+    """
+    for user in users:
+        left = limit // PIDS_PER_POD - taken.get(user, 0)
+        if replicas > left:
+            raise Refused(
+                f"processes of user {user}: {replicas} replicas wanted, room for {max(0, left)} is left",
+                rule="capacity-users",
+                hint=f"give the image a user that few have, as `USER {UNCOMMON_USER}`, or lower scale.max",
+            )
+
+
+UNCOMMON_USER = 61_234
+"""For a hint: any number will do that is nobody's default."""
+
 LOST_LOOKS = 4
 LOST_AFTER_S = 24 * 3600
 """A proof must be seen to be absent in so many looks over so long: zones are mended within a day."""

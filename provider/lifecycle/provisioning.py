@@ -23,6 +23,7 @@ from trustedpods.provider.doors import Doors
 from trustedpods.provider.facade.activator.wake import WakeAddress
 from trustedpods.provider.lifecycle.images import ImageImport, pull_references
 from trustedpods.provider.lifecycle.pod_variables import pod_variables, site_of
+from trustedpods.provider.lifecycle.user_shares import UserShares
 from trustedpods.provider.pods.bundles import Bundles, OpenBundle
 from trustedpods.provider.pods.progress import ProgressFeeds
 from trustedpods.provider.pods.records import Pods
@@ -70,6 +71,7 @@ class ProvisioningSteps:
         self._autoscaler = autoscaler
         self._meter = meter
         self._images = ImageImport(doors.registry, doors.spool, progress)
+        self._users = UserShares(doors, pods, bundles, self._images)
         self._arrived = trio.Event()
 
     def blob_arrived(self) -> None:
@@ -163,7 +165,7 @@ class ProvisioningSteps:
     async def import_images(self, record: PodRecord) -> LifecycleEvent:
         """Bring the images into the registry. The bundle's sizes count from here, also after going back."""
         record, opened = await self.measure(record)
-        await self._images.run(record, opened)
+        await self._users.hold(record, await self._images.run(record, opened))
         return LifecycleEvent.IMPORTED
 
     async def measure(self, record: PodRecord) -> tuple[PodRecord, OpenBundle]:

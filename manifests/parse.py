@@ -13,10 +13,11 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import from_json
 
-from trustedpods.manifests.check import SECRETS_TOO_LARGE, problems, secret_problems
+from trustedpods.manifests.check.pod import problems
+from trustedpods.manifests.check.secrets import SECRETS_TOO_LARGE, secret_problems
 from trustedpods.manifests.documents import first_document, line_of, plain, text_of
-from trustedpods.manifests.model import PodManifest
 from trustedpods.manifests.problem import Location, Problem
+from trustedpods.manifests.spec.pod import PodManifest
 from trustedpods.manifests.words.files import other_file
 from trustedpods.manifests.words.mistakes import in_plain_words
 from trustedpods.manifests.words.settle import settled

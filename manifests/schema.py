@@ -5,7 +5,7 @@ import json
 import sys
 from typing import Any
 
-from trustedpods.manifests.model import PodManifest
+from trustedpods.manifests.spec.pod import PodManifest
 
 
 def schema() -> dict[str, Any]:

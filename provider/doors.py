@@ -85,6 +85,7 @@ class Doors:
             private_webhooks=self.config.webhooks.allow_private,
             egress_closed=self.config.cluster.closed_networks,
             max_image_mib=self.config.terms.max_image_mib,
+            storage_classes=tuple(self.config.cluster.storage_classes),
         )
 
     def now(self) -> UnixSeconds:

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from trustedpods.manifests.model import Container, PodManifest
 from trustedpods.manifests.parse import LoadedManifest, load
 from trustedpods.manifests.problem import Location
+from trustedpods.manifests.spec.container import Container
+from trustedpods.manifests.spec.pod import PodManifest
 from trustedpods.protocol import limits
 from trustedpods.protocol.errors import BadInput
 from trustedpods.protocol.images.layers import LayerFacts

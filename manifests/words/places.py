@@ -3,79 +3,95 @@
 
 from collections.abc import Iterator
 
-from trustedpods.manifests import egress, model
-from trustedpods.manifests import service as services
+from trustedpods.manifests.spec.container import Container, ContainerPort, SecurityContext, VolumeMount
+from trustedpods.manifests.spec.egress import Network
+from trustedpods.manifests.spec.environment import EnvSource, EnvVar, SecretKeyRef
+from trustedpods.manifests.spec.pod import Metadata, PodManifest, PodSpec
+from trustedpods.manifests.spec.probe import Exec, Grpc, HttpGet, HttpHeader, Probe, TcpSocket
+from trustedpods.manifests.spec.resources import ContainerResources, ResourceSizes
+from trustedpods.manifests.spec.scale import Scale
+from trustedpods.manifests.spec.service import Service, ServicePort
+from trustedpods.manifests.spec.volume import EmptyDir, Persistent, SecretSource, Volume
 from trustedpods.manifests.words import container, pod, service, volume
 from trustedpods.manifests.words.word import Place
 
-_SIZES = Place("sizes of a container", model.ResourceSizes, container.SIZES, devices=container.DEVICES)
+_SIZES = Place("sizes of a container", ResourceSizes, container.SIZES, devices=container.DEVICES)
 _ENV_SOURCE = Place(
     "valueFrom",
-    model.EnvSource,
+    EnvSource,
     container.ENV_SOURCE,
-    {"secretKeyRef": Place("secretKeyRef", model.SecretKeyRef, container.SECRET_KEY)},
+    {"secretKeyRef": Place("secretKeyRef", SecretKeyRef, container.SECRET_KEY)},
 )
 _PROBE = Place(
-    "readinessProbe",
-    model.Probe,
+    "a probe",
+    Probe,
     container.PROBE,
     {
-        "httpGet": Place("httpGet", model.HttpGet, container.HTTP_GET),
-        "tcpSocket": Place("tcpSocket", model.TcpSocket, container.TCP_SOCKET),
+        "exec": Place("exec of a probe", Exec, {}),
+        "grpc": Place("grpc", Grpc, {}),
+        "httpGet": Place(
+            "httpGet",
+            HttpGet,
+            container.HTTP_GET,
+            {"httpHeaders": Place("httpHeaders", HttpHeader, {})},
+        ),
+        "tcpSocket": Place("tcpSocket", TcpSocket, container.TCP_SOCKET),
     },
 )
 CONTAINER = Place(
     "a container",
-    model.Container,
+    Container,
     container.CONTAINER,
     {
-        "env": Place("env", model.EnvVar, container.ENV, {"valueFrom": _ENV_SOURCE}),
-        "ports": Place("ports of a container", model.ContainerPort, container.PORT),
+        "env": Place("env", EnvVar, container.ENV, {"valueFrom": _ENV_SOURCE}),
+        "ports": Place("ports of a container", ContainerPort, container.PORT),
         "readinessProbe": _PROBE,
+        "livenessProbe": _PROBE,
+        "startupProbe": _PROBE,
         "resources": Place(
             "resources",
-            model.ContainerResources,
+            ContainerResources,
             container.RESOURCES,
             {"limits": _SIZES, "requests": _SIZES},
         ),
-        "securityContext": Place("securityContext of a container", model.SecurityContext, container.SECURITY),
-        "volumeMounts": Place("volumeMounts", model.VolumeMount, container.MOUNT),
+        "securityContext": Place("securityContext of a container", SecurityContext, container.SECURITY),
+        "volumeMounts": Place("volumeMounts", VolumeMount, container.MOUNT),
     },
 )
 INIT_CONTAINER = Place(
-    "an init container", model.Container, {**container.CONTAINER, **container.INIT}, CONTAINER.parts
+    "an init container", Container, {**container.CONTAINER, **container.INIT}, CONTAINER.parts
 )
 VOLUME = Place(
     "a volume",
-    model.Volume,
+    Volume,
     volume.VOLUME,
     {
-        "emptyDir": Place("emptyDir", model.EmptyDir, volume.EMPTY_DIR),
-        "persistent": Place("persistent", model.Persistent, volume.PERSISTENT),
-        "secret": Place("secret", model.SecretSource, volume.SECRET),
+        "emptyDir": Place("emptyDir", EmptyDir, volume.EMPTY_DIR),
+        "persistent": Place("persistent", Persistent, volume.PERSISTENT),
+        "secret": Place("secret", SecretSource, volume.SECRET),
     },
 )
 SERVICE = Place(
     "a service",
-    services.Service,
+    Service,
     service.SERVICE,
-    {"ports": Place("ports of a service", services.ServicePort, service.PORT)},
+    {"ports": Place("ports of a service", ServicePort, service.PORT)},
 )
 SPEC = Place(
     "`spec`",
-    model.PodSpec,
+    PodSpec,
     pod.SPEC,
     {
         "containers": CONTAINER,
         "initContainers": INIT_CONTAINER,
         "volumes": VOLUME,
         "services": SERVICE,
-        "scale": Place("scale", model.Scale, pod.SCALE),
-        "network": Place("network", egress.Network, pod.NETWORK),
+        "scale": Place("scale", Scale, pod.SCALE),
+        "network": Place("network", Network, pod.NETWORK),
     },
 )
-METADATA = Place("metadata", model.Metadata, pod.METADATA)
-MANIFEST = Place("the whole file", model.PodManifest, pod.HEAD, {"metadata": METADATA, "spec": SPEC})
+METADATA = Place("metadata", Metadata, pod.METADATA)
+MANIFEST = Place("the whole file", PodManifest, pod.HEAD, {"metadata": METADATA, "spec": SPEC})
 
 
 def all_places(place: Place = MANIFEST) -> Iterator[Place]:

@@ -183,6 +183,8 @@ def verified(body: SealedBody, known: SealedBody | None = None) -> Roster:
 def check_write(founder: Address, salt: bytes, base: Document, document: Document, signer: Address) -> None:
     """Whether *signer* may let *document* follow *base*; what a daemon asks before it takes a write.
 
+    *signer* need not have written it: whoever holds the leases next rolls forward what another began.
+
     Refused, with the rule that failed (`network`, `generation`, `role`, `members`, `schema`,
     `writer`), or RemoteProtocolError for what is no document.
     """
@@ -199,8 +201,6 @@ def check_write(founder: Address, salt: bytes, base: Document, document: Documen
     role = (roster if known is None else _roster(known)).role(signer)
     if role is None or not role.writes:
         raise Refused(f"{signer} is no operator of {network}", rule="role")
-    if address_bytes(signer) != body.writer:
-        raise Refused(f"{signer} sends what {address_from_bytes(body.writer)} wrote", rule="writer")
     if known is not None and body.schema_version < known.schema_version:
         raise Refused(
             f"the state of {network} has schema {known.schema_version}, "

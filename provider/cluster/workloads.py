@@ -16,8 +16,8 @@ from typing import ClassVar
 
 from trustedpods.provider.cluster import rollout as rollouts
 from trustedpods.provider.cluster.api.http import Api, path_under
-from trustedpods.provider.cluster.objects import deployment
 from trustedpods.provider.cluster.objects.names import APPLIER, POD_LABEL, SCALER, WORKLOAD, KubeObject
+from trustedpods.provider.cluster.objects.workload import deployment
 from trustedpods.provider.cluster.rollout import Rollout
 
 

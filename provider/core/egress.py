@@ -7,7 +7,7 @@ from ipaddress import IPv4Network
 from itertools import pairwise
 from typing import Literal
 
-from trustedpods.manifests.egress import EgressPort, IpBlock, Network
+from trustedpods.manifests.spec.egress import EgressPort, IpBlock, Network
 from trustedpods.protocol.errors import Refused
 
 NOT_THE_WORLD = (

@@ -3,7 +3,7 @@
 
 from dataclasses import dataclass
 
-from trustedpods.manifests.service import Service
+from trustedpods.manifests.spec.service import Service
 from trustedpods.provider.exposure.exposure import ExposedPod, FacadeExposure, Site
 from trustedpods.provider.exposure.service_keys import key_of
 

@@ -7,8 +7,8 @@ The plaintext is only ever in memory. After a reboot the key is another one and 
 from dataclasses import dataclass
 from functools import cached_property
 
-from trustedpods.manifests.model import PodManifest
 from trustedpods.manifests.parse import parse_received
+from trustedpods.manifests.spec.pod import PodManifest
 from trustedpods.protocol.codec import decode
 from trustedpods.protocol.envelopes import SignedRequest
 from trustedpods.protocol.errors import BadInput, Refused, RemoteProtocolError
@@ -115,6 +115,7 @@ class OpenBundle:
             hosts=list(
                 dict.fromkeys(host for service in self.manifest.spec.services for host in service.hosts)
             ),
+            storage_classes=self.manifest.storage_classes,
         )
 
 

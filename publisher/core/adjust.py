@@ -3,8 +3,8 @@
 
 from typing import TYPE_CHECKING
 
-from trustedpods.manifests.model import PodManifest
 from trustedpods.manifests.parse import LoadedManifest
+from trustedpods.manifests.spec.pod import PodManifest
 
 if TYPE_CHECKING:
     # messages cost validate a third of its time

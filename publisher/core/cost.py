@@ -4,7 +4,7 @@
 from dataclasses import dataclass, replace
 
 from trustedpods.contracts.terms import CAP_CLAIM_INTERVAL_S, MAX_DEPOSIT, Terms, due, encode_cap, least_cap
-from trustedpods.manifests.model import PodManifest
+from trustedpods.manifests.spec.pod import PodManifest
 from trustedpods.protocol.errors import BadInput
 from trustedpods.protocol.images.stored_size import whole_mib
 from trustedpods.protocol.messages.provider import LeastTerms, Prices

@@ -4,7 +4,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from trustedpods.manifests.model import PodManifest
+from trustedpods.manifests.spec.pod import PodManifest
 from trustedpods.protocol.ids import Address, address_bytes
 from trustedpods.protocol.images.stored_size import whole_mib
 from trustedpods.protocol.messages.admission import AdmitBody
@@ -41,6 +41,7 @@ def admit_body(manifest: PodManifest, image_bytes: int) -> AdmitBody:
         max_replicas=manifest.spec.scale.max,
         services={service.name: service.protocol for service in manifest.exposed_services},
         hosts=list(dict.fromkeys(host for service in manifest.spec.services for host in service.hosts)),
+        storage_classes=manifest.storage_classes,
     )
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from trustedpods.contracts.registry_rows import RegistryRow
 from trustedpods.contracts.terms import MAX_DEPOSIT
-from trustedpods.manifests.model import PodManifest
+from trustedpods.manifests.spec.pod import PodManifest
 from trustedpods.protocol.errors import BadInput
 from trustedpods.protocol.ids import Address, parse_address
 from trustedpods.protocol.messages.provider import TrustClass

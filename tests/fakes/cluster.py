@@ -13,6 +13,7 @@ from itertools import count
 
 import trio
 
+from tests.fakes.cluster_networks import FakeNetworks
 from trustedpods.protocol.errors import Locked, NetworkFailure
 from trustedpods.protocol.units import Resources, UnixSeconds
 from trustedpods.provider.cluster.api.errors import NamespaceEnding, NotThere
@@ -27,7 +28,13 @@ from trustedpods.provider.cluster.isolation_proof.users import SharedUsers
 from trustedpods.provider.cluster.objects.names import KubeObject
 from trustedpods.provider.cluster.objects.sizes import mebibytes, requested_by
 from trustedpods.provider.cluster.rollout import Rollout
-from trustedpods.provider.cluster.views import NamespaceView, PodView, VolumeClaimView
+from trustedpods.provider.cluster.views import (
+    NamespaceView,
+    PodView,
+    ServiceView,
+    VolumeClaimView,
+    service_view,
+)
 
 
 @dataclass
@@ -45,16 +52,17 @@ class FakeLife:
 
 
 @dataclass
-class FakeCluster:
+class FakeCluster(FakeNetworks):
     """See the module. `failing[namespace]` keeps its replicas from getting ready, for that reason;
-    without `enforces` its network ignores policies; while `behind`, its controllers have not seen what
-    was asked for last."""
+    without `enforces` its network ignores policies, without `balancers` no load balancer gets an address;
+    while `behind`, its controllers have not seen what was asked for last."""
 
     clock: int = 1_800_000_000
     unreachable: bool = False
     hold_starts: bool = False
     behind: bool = False
     enforces: bool = True
+    balancers: bool = True
     failing: dict[str, Diagnosis] = field(default_factory=dict)
     allocatable: Resources = field(default_factory=lambda: Resources(8000, 16_384, 65_536))
     lives: dict[str, FakeLife] = field(default_factory=dict)
@@ -81,15 +89,51 @@ class FakeCluster:
 
     async def apply(self, objects: Sequence[KubeObject]) -> None:
         await self._called("apply")
-        for wanted in objects:
-            metadata = wanted["metadata"]
+        for asked in objects:
+            metadata, wanted = asked["metadata"], asked
             if wanted["kind"] == "Namespace":
                 label = metadata["labels"]["trustedpods.dev/pod"]
                 self.lives.setdefault(metadata["name"], FakeLife(metadata["name"], label, self.clock))
             life = self._life(metadata.get("namespace", metadata["name"]))
             if life.deleting:
                 raise NamespaceEnding("namespace is being terminated", rule="namespace-terminating")
+            if asked["kind"] == "Service":
+                wanted = self._with_addresses(asked)
             life.objects[wanted["kind"], metadata["name"]] = wanted
+
+    def _with_addresses(self, wanted: KubeObject) -> KubeObject:
+        """The Service with an address, and with node ports where its type has some; it keeps what it has."""
+        life, spec = self._life(wanted["metadata"]["namespace"]), wanted["spec"]
+        before_all = life.objects.get(("Service", wanted["metadata"]["name"]), {})
+        before = before_all.get("spec", {})
+        address = spec.get("clusterIP") or before.get("clusterIP") or f"10.9.0.{next(self._numbers)}"
+        had = {(port["protocol"], port["port"]): port.get("nodePort") for port in before.get("ports", [])}
+        ports = [dict(port) for port in spec["ports"]]
+        for port in ports if spec["type"] == "NodePort" else []:
+            known = port.get("nodePort") or had.get((port["protocol"], port["port"]))
+            port["nodePort"] = known or 30_000 + next(self._numbers)
+        status = before_all.get("status", {})
+        if spec["type"] == "LoadBalancer" and self.balancers:
+            given = spec.get("loadBalancerIP") or f"198.51.100.{next(self._numbers)}"
+            status = status or {"loadBalancer": {"ingress": [{"ip": given}]}}
+        return {**wanted, "spec": {**spec, "clusterIP": address, "ports": ports}, "status": status}
+
+    async def services(self, namespace: str | None = None) -> list[ServiceView]:
+        await self._called("services")
+        return [
+            service_view(held)
+            for life in self.lives.values()
+            if namespace in (None, life.name)
+            for (kind, _), held in life.objects.items()
+            if kind == "Service"
+        ]
+
+    async def move_services(self, source: str, services: Sequence[KubeObject]) -> None:
+        await self._called(f"move services from {source}")
+        life = self.lives.get(source)
+        for key in [key for key in (life.objects if life else {}) if key[0] == "Service"]:
+            del life.objects[key]
+        await self.apply(services)
 
     async def prune(self, namespace: str, kept: Collection[tuple[str, str]]) -> None:
         await self._called("prune")
@@ -241,7 +285,9 @@ class FakeCluster:
             sum(pod.memory_mib for pod in running),
             sum(claim.mib for claim in await self.volume_claims()),
         )
-        return ClusterCapacity(self.allocatable, asked)
+        of_pods = Resources(asked.cpu_milli, asked.memory_mib, sum(pod.scratch_mib for pod in running))
+        node = ClusterCapacity(self.allocatable, of_pods, {}).free
+        return ClusterCapacity(self.allocatable, asked, {"fake": node})
 
     async def drop_finalizer(self, namespace: str, pod: str, uid: str) -> None:
         await self._called(f"drop {pod}")

@@ -6,22 +6,24 @@ applied. None says anything of replicas: the scaler owns that field.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from trustedpods.manifests.model import Persistent, PodManifest
+from trustedpods.manifests.spec.pod import PodManifest
+from trustedpods.manifests.spec.volume import Persistent
 from trustedpods.protocol.errors import LocalProtocolError
 from trustedpods.provider.cluster.objects import (
-    deployment,
     namespace,
     network_policy,
-    pod_template,
     quota,
     secret,
+    service,
     service_account,
     volume_claim,
 )
 from trustedpods.provider.cluster.objects.names import POD_LABEL, KubeObject
+from trustedpods.provider.cluster.objects.workload import deployment, pod_template
 from trustedpods.provider.core.egress import NOT_THE_WORLD
+from trustedpods.provider.core.pod import ServiceExposure
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +33,9 @@ class PodLife:
     `label` is the pod's host label, `secrets` maps a secret volume's name to its files, `images`
     a container's name to the reference that the node pulls (always by digest), and
     `ingress_from` lists the CIDRs that may connect to the pod: the node's, where the facade is;
-    `closed_networks` those that it may never call, whatever its manifest asks for.
+    `closed_networks` those that it may never call, whatever its manifest asks for, and from which
+    nobody calls its ports on nodes, but for `callers`. `kept` are addresses that its services had before.
+    `pull` is what nodes say to the registry, where it asks them.
     """
 
     namespace: str
@@ -41,6 +45,9 @@ class PodLife:
     images: Mapping[str, str]
     ingress_from: tuple[str, ...] = ()
     closed_networks: tuple[str, ...] = NOT_THE_WORLD
+    callers: tuple[str, ...] = ()
+    kept: Mapping[str, ServiceExposure] = field(default_factory=dict)
+    pull: secret.PullLogin | None = None
 
 
 def objects(life: PodLife) -> list[KubeObject]:
@@ -55,6 +62,7 @@ def objects(life: PodLife) -> list[KubeObject]:
         _labelled(life, quota.quota(life.manifest)),
         *(_labelled(life, policy) for policy in _policies(life)),
         _labelled(life, service_account.service_account()),
+        *([] if life.pull is None else [_labelled(life, secret.pull_secret(life.pull))]),
         *(
             _labelled(life, secret.secret(volume.name, life.secrets[volume.name]))
             for volume in spec.volumes
@@ -65,12 +73,21 @@ def objects(life: PodLife) -> list[KubeObject]:
             for volume in spec.volumes
             if volume.persistent
         ),
+        *services(life),
         _labelled(life, _workload(life)),
     ]
 
 
+def services(life: PodLife) -> list[KubeObject]:
+    """The Services alone: when another version takes over they go where its replicas are."""
+    return [
+        _labelled(life, service.service(part, life.label, life.kept.get(part.name)))
+        for part in life.manifest.spec.services
+    ]
+
+
 def _policies(life: PodLife) -> list[KubeObject]:
-    return network_policy.policies(life.manifest, life.ingress_from, life.closed_networks)
+    return network_policy.policies(life.manifest, life.ingress_from, life.closed_networks, life.callers)
 
 
 def _check_complete(life: PodLife) -> None:
@@ -98,4 +115,9 @@ def _claim(name: str, volume: Persistent) -> KubeObject:
 
 def _workload(life: PodLife) -> KubeObject:
     template = pod_template.pod_template(life.manifest, life.images, {POD_LABEL: life.label})
+    if life.pull is not None:
+        template = {
+            **template,
+            "spec": {**template["spec"], "imagePullSecrets": [{"name": secret.PULL_SECRET}]},
+        }
     return deployment.deployment(life.manifest, template)

@@ -7,7 +7,7 @@ What a node *has* is rounded down.
 from collections.abc import Iterable, Mapping
 from fractions import Fraction
 
-from trustedpods.manifests import quantity
+from trustedpods.manifests.spec import quantity
 from trustedpods.protocol.errors import RemoteProtocolError
 from trustedpods.protocol.units import Resources
 from trustedpods.provider.cluster.objects.names import KubeObject

@@ -11,7 +11,7 @@ from tests.fakes.images.oci_images import CONFIG, LAYER, MANIFEST, ImageFiles
 from tests.fakes.provider.world import MARKER, config_of, digest_of
 from trustedpods.contracts.eip712 import address_of
 from trustedpods.contracts.terms import Terms
-from trustedpods.manifests.model import PodManifest
+from trustedpods.manifests.spec.pod import PodManifest
 from trustedpods.protocol import limits
 from trustedpods.protocol.codec import decode, encode
 from trustedpods.protocol.envelopes import ErrorReply, SealedReply
@@ -54,6 +54,7 @@ ASK = AdmitBody(
     max_replicas=2,
     services={"web": "http"},
     hosts=[],
+    storage_classes=[],
 )
 """May such a pod come?"""
 

@@ -3,7 +3,7 @@
 
 from typing import Any
 
-from trustedpods.manifests.model import PodManifest
+from trustedpods.manifests.spec.pod import PodManifest
 from trustedpods.provider.cluster.objects.pod_objects import PodLife
 
 DIGEST = "sha256:" + "ab" * 32

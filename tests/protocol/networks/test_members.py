@@ -17,6 +17,7 @@ from tests.protocol.networks.team import (
     MALLORY,
     NETWORK,
     TEAM,
+    Person,
     founded,
     with_role,
     without,
@@ -64,8 +65,8 @@ def test_the_chain_gives_each_member_a_role() -> None:
 
 
 @pytest.mark.parametrize("by", [BOB, CAROL, MALLORY], ids=["operator", "viewer", "stranger"])
-def test_only_owners_change_members(by: object) -> None:
-    assert "is no owner" in refused(with_role(TEAM, MALLORY, Role.VIEWER, by=by))  # type: ignore[arg-type]
+def test_only_owners_change_members(by: Person) -> None:
+    assert "is no owner" in refused(with_role(TEAM, MALLORY, Role.VIEWER, by=by))
 
 
 def test_only_the_founder_begins() -> None:

@@ -85,8 +85,10 @@ def test_a_viewer_cannot_write_nor_can_a_stranger() -> None:
     assert refusal(written(BOB, b"mine", NOTHING, founded()), NOTHING, BOB) == "writer"
 
 
-def test_whoever_sends_it_wrote_it() -> None:
-    assert refusal(SECOND, FIRST, ALICE) == "writer"
+def test_whoever_comes_next_may_bring_what_another_wrote_to_its_end() -> None:
+    take(SECOND, FIRST, ALICE)
+    other = altered(SECOND, writer=ALICE.card.member)
+    assert refusal(other, FIRST, ALICE) == "writer", "it is not signed by her"
 
 
 def test_one_who_was_removed_opens_nothing_later_and_writes_no_more() -> None:

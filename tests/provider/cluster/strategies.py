@@ -7,8 +7,8 @@ from hypothesis import assume
 from hypothesis import strategies as st
 
 from tests.fakes.provider.pods import a_life, a_manifest
-from trustedpods.manifests.check import problems
-from trustedpods.manifests.model import PodManifest
+from trustedpods.manifests.check.pod import problems
+from trustedpods.manifests.spec.pod import PodManifest
 from trustedpods.provider.cluster.objects.pod_objects import PodLife, objects
 
 NAME = "the-publishers-own-name"

@@ -18,11 +18,11 @@ from tests.examples import examples
 from tests.fakes.provider.pods import DIGEST, a_life, a_manifest
 from tests.manifests.edges import EDGES, NUMBERS
 from tests.manifests.sound import FILES, SOUND, at, leaves, put
-from tests.manifests.test_quantity import CPU, MIB, NO_QUANTITY
+from tests.manifests.spec.test_quantity import CPU, MIB, NO_QUANTITY
 from tests.paths import VECTORS
 from tests.provider.cluster.test_cluster_live import applied, ready, until
 from trustedpods.manifests.parse import load, parse_received
-from trustedpods.manifests.quantity import exact
+from trustedpods.manifests.spec.quantity import exact
 from trustedpods.protocol.errors import BadInput, Refused, TrustedPodsError
 from trustedpods.provider.cluster import workloads
 from trustedpods.provider.cluster.api import kubeconfig as access

@@ -45,7 +45,7 @@ def test_only_one_module_and_one_object_know_by_what():
     knowing = {
         path.relative_to(room).as_posix() for path in room.rglob("*.py") if word.search(path.read_text())
     }
-    assert knowing == {"workloads.py", "objects/deployment.py"}
+    assert knowing == {"workloads.py", "objects/workload/deployment.py"}
 
 
 def test_each_strategy_is_found_by_the_kind_of_its_objects():

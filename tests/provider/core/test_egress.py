@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trustedpods.manifests.egress import Network
+from trustedpods.manifests.spec.egress import Network
 from trustedpods.protocol.errors import Refused
 from trustedpods.provider.core.egress import NOT_THE_WORLD, EgressOpening, openings
 

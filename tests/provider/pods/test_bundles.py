@@ -10,7 +10,7 @@ from tests.fakes.provider.caller import Caller, manifest_of, until
 from tests.fakes.provider.world import World
 from tests.manifests.sound import FILES, SOUND
 from tests.manifests.wrong import WRONG, Wrong
-from trustedpods.manifests.check import MAX_HOSTS, MAX_ROUTES
+from trustedpods.manifests.check.services import MAX_HOSTS, MAX_ROUTES
 from trustedpods.protocol.codec import decode, encode
 from trustedpods.protocol.errors import BadInput
 from trustedpods.protocol.messages.bundle import BlobRef, Bundle, ImageRef, SecretValue

@@ -6,7 +6,7 @@ import trio
 
 from tests.fakes.cluster import FakeCluster, FakeLife
 from tests.fakes.facade import FakeFacade
-from trustedpods.manifests.service import ServiceLimits
+from trustedpods.manifests.spec.service import ServiceLimits
 from trustedpods.protocol.ids import ChannelId
 from trustedpods.provider.core.scaler.types import Limits, Serve, SetReplicas
 from trustedpods.provider.core.traffic import PodAddress

@@ -1,0 +1,124 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Whom a pod may call. The words are those of a Kubernetes NetworkPolicyEgressRule.
+
+Nothing is open that is not asked for here, and a provider never opens its own networks: what lies in
+them is cut out of a wider `cidr`, or the manifest is refused (docs/isolation.md).
+"""
+
+from ipaddress import IPv4Network
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, Field, field_validator, model_validator
+
+from trustedpods.manifests.spec.part import STRICT, not_yet
+
+MAX_RULES = 16
+MAX_PEERS = 32
+MAX_EXCEPTS = 32
+MAX_PORTS = 32
+"""A page of rules. Each peer of each rule is a line for each of its ports in the node's kernel."""
+
+PortNumber = Annotated[int, Field(ge=1, le=65535)]
+
+
+def _network(text: str) -> IPv4Network:
+    """An IPv4 network as it must be written; ValueError says what is wrong with it."""
+    if ":" in text:
+        raise not_yet(f"{text}: IPv6")
+    try:
+        return IPv4Network(text)
+    except ValueError as wrong:
+        raise ValueError(f"{text} is not an IPv4 network: {wrong}") from None
+
+
+class EgressPart(BaseModel):
+    """Base of every part of this section."""
+
+    model_config = STRICT
+
+
+class IpBlock(EgressPart):
+    """Addresses `cidr`, without those of `except`, both in the one form that the API server takes.
+
+    As in Kubernetes an exception is smaller than what it is cut out of.
+    """
+
+    cidr: str
+    except_: Annotated[list[str], Field(max_length=MAX_EXCEPTS, alias="except")] = []
+
+    @field_validator("cidr")
+    @classmethod
+    def _is_network(cls, text: str) -> str:
+        return str(_network(text))
+
+    @field_validator("except_")
+    @classmethod
+    def _are_networks(cls, texts: list[str]) -> list[str]:
+        return [str(_network(text)) for text in texts]
+
+    @model_validator(mode="after")
+    def _inside(self) -> Self:
+        for text in self.except_:
+            if IPv4Network(text) == self.network:
+                raise ValueError(f"except {text} takes away all of {self.cidr}")
+            if not IPv4Network(text).subnet_of(self.network):
+                raise ValueError(f"except {text} is not inside {self.cidr}")
+        return self
+
+    @property
+    def network(self) -> IPv4Network:
+        """`cidr`, to be counted with."""
+        return IPv4Network(self.cidr)
+
+
+class EgressPeer(EgressPart):
+    """Somebody to call: a block of addresses. Other pods are nobody's to choose here."""
+
+    ip_block: IpBlock | None = None
+    pod_selector: dict[str, object] | None = None
+    namespace_selector: dict[str, object] | None = None
+
+    @model_validator(mode="after")
+    def _only_blocks(self) -> Self:
+        for field, name in (("pod_selector", "podSelector"), ("namespace_selector", "namespaceSelector")):
+            if getattr(self, field) is not None:
+                raise not_yet(f"{name} in egress")
+        if self.ip_block is None:
+            raise ValueError("give an ipBlock")
+        return self
+
+    @property
+    def block(self) -> IpBlock:
+        """The addresses."""
+        assert self.ip_block is not None
+        return self.ip_block
+
+
+class EgressPort(EgressPart):
+    """A port, or all from `port` to `endPort`; of the protocol all ports where none is given."""
+
+    protocol: Literal["TCP", "UDP", "SCTP"] = "TCP"
+    port: PortNumber | None = None
+    end_port: PortNumber | None = None
+
+    @model_validator(mode="after")
+    def _range(self) -> Self:
+        if self.end_port is not None and (self.port is None or self.end_port < self.port):
+            raise ValueError("endPort needs a port that is not above it")
+        return self
+
+
+class EgressRule(EgressPart):
+    """Each of `to` may be called on each of `ports`; on all ports where none is given.
+
+    Unlike in Kubernetes `to` cannot be left out: who means the whole world says 0.0.0.0/0.
+    """
+
+    to: Annotated[list[EgressPeer], Field(min_length=1, max_length=MAX_PEERS)]
+    ports: Annotated[list[EgressPort], Field(max_length=MAX_PORTS)] = []
+
+
+class Network(EgressPart):
+    """What of the network the pod asks for. Without it the pod can answer, and call nobody."""
+
+    egress: Annotated[list[EgressRule], Field(max_length=MAX_RULES)] = []

@@ -1,0 +1,32 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How many replicas there are, and when a pod sleeps."""
+
+from typing import Annotated, Self
+
+from pydantic import Field, model_validator
+
+from trustedpods.manifests.spec.part import ManifestPart
+from trustedpods.manifests.spec.quantity import Seconds
+
+MAX_REPLICAS = 20
+
+
+class Scale(ManifestPart):
+    """How many replicas: `min` 0 lets the pod sleep after `idleAfter` without a request.
+
+    A connection that has carried nothing for `idleConnection` does not keep the pod awake, and is
+    closed when it falls asleep; one that is older than `maxConnectionAge` is closed anyway.
+    """
+
+    min: Annotated[int, Field(ge=0, le=MAX_REPLICAS)] = 0
+    max: Annotated[int, Field(ge=1, le=MAX_REPLICAS)] = 1
+    idle_after: Seconds | None = None
+    concurrency: Annotated[int, Field(ge=1, le=10_000)] = 50
+    idle_connection: Seconds = 600
+    max_connection_age: Seconds = 86_400
+
+    @model_validator(mode="after")
+    def _order(self) -> Self:
+        if self.min > self.max:
+            raise ValueError(f"min {self.min} is above max {self.max}")
+        return self

@@ -1,0 +1,152 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The ways into a pod: services, the host names and paths they are reached under, and their limits."""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, Field, model_validator
+from pydantic.alias_generators import to_camel
+
+from trustedpods.manifests.spec.part import STRICT, DnsLabel, Port, Spelling, not_yet
+from trustedpods.manifests.spec.quantity import MiB
+from trustedpods.protocol.messages.provider import ServiceProtocol
+
+HostName = Annotated[
+    str,
+    Field(max_length=253),
+    Spelling(
+        r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)+",
+        "a host name in lower case, with at least one dot, as shop.example.org",
+    ),
+]
+PathPrefix = Annotated[
+    str,
+    Spelling(
+        r"(/\.?[0-9A-Za-z_~-][0-9A-Za-z._~-]{0,63}){1,8}",
+        "a path as /api or /api/v1: up to 8 parts of letters, digits, `.`, `_`, `~`, `-`; no `/` at its end",
+    ),
+]
+"""A path below a host, without a `/` at its end: `/api` stands for itself and all that follows `/api/`."""
+
+
+WAKING = frozenset({"http", "tcp"})
+"""Words of `expose` that go through the facade, which counts requests and holds them while a pod wakes."""
+
+AT_NODES = frozenset({"udp", "nodePort", "loadBalancer"})
+"""Words of `expose` that the cluster's nodes serve by themselves: nobody is there who could wake a pod."""
+
+
+class ServicePart(BaseModel):
+    """Base of every part of this section."""
+
+    model_config = STRICT
+
+
+class ServicePort(ServicePart):
+    """A port of a service; `targetPort` is the container's, the same if not given.
+
+    `appProtocol` as in a Kubernetes Service: `kubernetes.io/h2c` for HTTP/2 without TLS (gRPC),
+    `kubernetes.io/ws` for WebSocket, which plain `http` serves too.
+    """
+
+    port: Port
+    target_port: Port | None = None
+    protocol: Literal["TCP", "UDP"] = "TCP"
+    app_protocol: Literal["http", "kubernetes.io/ws", "kubernetes.io/h2c"] = "http"
+
+    @property
+    def target(self) -> int:
+        """The container port that is meant."""
+        return self.target_port or self.port
+
+
+H2C = "kubernetes.io/h2c"
+"""`appProtocol` of HTTP/2 without TLS, in Kubernetes' words."""
+
+
+class ServiceTls(ServicePart):
+    """The service's own certificate, for its own `hosts`.
+
+    `secretName` is a secret volume of this manifest with the files `tls.crt` and `tls.key`, as in a
+    Kubernetes secret of type kubernetes.io/tls.
+    """
+
+    secret_name: DnsLabel
+
+
+class ServiceLimits(ServicePart):
+    """What the facade lets through to a service; the provider's own maxima hold too.
+
+    `requestsPerSecond` of all clients, `connections` at once (of http: requests), `bodySize` of one
+    request, announced or not.
+    """
+
+    requests_per_second: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
+    connections: Annotated[int, Field(ge=1, le=100_000)] | None = None
+    body_size: MiB | None = None
+
+
+class Service(ServicePart):
+    """A named way into the pod.
+
+    Exposed as `http` it is reached under host names, and only below `paths` where these are given; as
+    `tcp` or `udp` at a port of the provider's, which `deploy` prints; as `nodePort` each of its ports at
+    one of the nodes that run replicas; as `loadBalancer` at an address for it alone.
+    `httpsOnly` sends http requests to https.
+    """
+
+    name: DnsLabel
+    ports: Annotated[list[ServicePort], Field(min_length=1, max_length=8)]
+    expose: Literal["none", "http", "tcp", "udp", "nodePort", "loadBalancer", "ingress", "tunnel"] = "none"
+    hosts: Annotated[list[HostName], Field(max_length=16)] = []
+    paths: Annotated[list[PathPrefix], Field(max_length=16)] = []
+    tls: ServiceTls | None = None
+    https_only: bool = False
+    limits: ServiceLimits = ServiceLimits()
+
+    @model_validator(mode="after")
+    def _supported(self) -> Self:
+        if self.expose not in {"none"} | WAKING | AT_NODES:
+            raise not_yet(f"expose {self.expose}")
+        if self.expose not in ("none", "nodePort", "loadBalancer") and len(self.ports) != 1:
+            raise ValueError(f"a service exposed as {self.expose} has exactly one port")
+        self._check_protocols()
+        if self.limits != ServiceLimits() and self.expose in AT_NODES:
+            raise ValueError(
+                f"limits need the facade, which a service exposed as {self.expose} does not pass"
+            )
+        for field in ("hosts", "paths", "tls", "https_only"):
+            if getattr(self, field) and self.expose != "http":
+                raise ValueError(f"{to_camel(field)} needs expose: http")
+        if self.expose == "tcp" and self.ports[0].app_protocol != "http":
+            raise ValueError("a service exposed as tcp has no appProtocol: its bytes are not read")
+        return self
+
+    def _check_protocols(self) -> None:
+        """What carries the service carries the protocol of its ports, and each port is there once."""
+        asked = [(port.port, port.protocol) for port in self.ports]
+        for port, protocol in asked:
+            if self.expose == "udp" and protocol != "UDP":
+                raise ValueError("a service exposed as udp says `protocol: UDP` at its port")
+            if self.wakes and protocol != "TCP":
+                raise ValueError(f"a service exposed as {self.expose} carries no UDP: write `expose: udp`")
+            if asked.count((port, protocol)) > 1:
+                raise ValueError(f"port {port} ({protocol}) is listed twice")
+        if any(port.protocol == "UDP" and port.app_protocol != "http" for port in self.ports):
+            raise ValueError("a port of UDP has no appProtocol: its bytes are not read")
+
+    @property
+    def exposed(self) -> bool:
+        """Whether anybody outside the pod reaches it."""
+        return self.expose != "none"
+
+    @property
+    def wakes(self) -> bool:
+        """Whether a request to it wakes a pod that sleeps: only what the provider's facade serves does."""
+        return self.expose in WAKING
+
+    @property
+    def protocol(self) -> ServiceProtocol:
+        """What an exposed service speaks, or is reached by, as a provider is asked for it."""
+        if self.expose in ("tcp", "udp", "nodePort", "loadBalancer"):
+            return self.expose
+        return "h2" if self.ports[0].app_protocol == H2C else "http"

@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The pod template: containers, volumes and what they may do. Pure.
+
+There is no readiness probe that the facade can run itself, because it sees it sooner, and no API
+token, because a tenant gets none and mounting it would cost 300 ms of every cold start.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from trustedpods.manifests.spec.pod import PodManifest
+from trustedpods.provider.cluster.objects.names import METERED, WORKLOAD, KubeObject
+from trustedpods.provider.cluster.objects.workload.container_template import container
+from trustedpods.provider.cluster.objects.workload.volume_source import volume_source
+from trustedpods.provider.core.metering import GRACE_S
+
+FILES_GROUP = 65_532
+"""Group of a pod's volumes: whatever user an image runs as, it can read its secrets."""
+
+ANY_PORT = {"name": "net.ipv4.ip_unprivileged_port_start", "value": "0"}
+"""Every user may listen on every port, as under Docker: the network namespace is the pod's own. One of the
+few kernel parameters that the restricted profile allows."""
+
+NO_NAMES = {
+    "nameservers": ["127.0.0.1"],
+    "options": [{"name": "timeout", "value": "1"}, {"name": "attempts", "value": "1"}],
+}
+"""Whom a pod asks for names: itself. No policy lets it reach the cluster's own resolver, and a question that
+nobody may answer hangs for 40 s. On loopback the kernel says at once that nobody listens; a C library that
+does not hear it (musl) gives up after a second. A container that listens on port 53 is the pod's resolver."""
+
+LOOPBACK = "127.0.0.1"
+
+
+def pod_template(manifest: PodManifest, images: Mapping[str, str], labels: Mapping[str, str]) -> KubeObject:
+    """Template of every replica. *images* maps a container's name to what the node pulls."""
+    spec: dict[str, Any] = {
+        "automountServiceAccountToken": False,
+        "serviceAccountName": WORKLOAD,
+        "enableServiceLinks": False,
+        "restartPolicy": "Always",
+        "terminationGracePeriodSeconds": GRACE_S,  # the facade has drained the replica before
+        "securityContext": {
+            "runAsNonRoot": True,
+            "fsGroup": FILES_GROUP,
+            "fsGroupChangePolicy": "OnRootMismatch",
+            "seccompProfile": {"type": "RuntimeDefault"},
+            "sysctls": [dict(ANY_PORT)],
+        },
+        "dnsPolicy": "None",
+        "dnsConfig": NO_NAMES,
+        "hostAliases": [{"ip": LOOPBACK, "hostnames": [part.name for part in manifest.spec.containers]}],
+        "containers": [container(part, images[part.name]) for part in manifest.spec.containers],
+    }
+    if manifest.spec.init_containers:
+        spec["initContainers"] = [
+            container(part, images[part.name]) for part in manifest.spec.init_containers
+        ]
+    if manifest.spec.volumes:
+        spec["volumes"] = [volume_source(volume) for volume in manifest.spec.volumes]
+    return {"metadata": {"labels": dict(labels), "finalizers": [METERED]}, "spec": spec}

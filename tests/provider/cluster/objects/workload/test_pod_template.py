@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What every replica may do, and what it may not."""
+
+from hypothesis import given
+
+from tests.fakes.provider.pods import a_life, a_manifest
+from tests.provider.cluster.strategies import a_life_with_an_init_container, lives, the_deployment
+from trustedpods.provider.cluster.objects.names import METERED
+from trustedpods.provider.cluster.objects.workload.container_template import CLUSTER_VARIABLES
+
+
+@given(lives())
+def test_pods_are_restricted_and_metered(life):
+    template = the_deployment(life)["spec"]["template"]
+    spec = template["spec"]
+    assert template["metadata"]["finalizers"] == [METERED]
+    assert template["metadata"]["labels"] == the_deployment(life)["spec"]["selector"]["matchLabels"]
+    assert spec["automountServiceAccountToken"] is False
+    assert spec["enableServiceLinks"] is False
+    assert spec["terminationGracePeriodSeconds"] <= 60
+    assert spec["securityContext"]["runAsNonRoot"] is True
+    assert spec["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+    assert not {"hostNetwork", "hostPID", "hostIPC"} & spec.keys()
+    for container in spec["containers"]:
+        assert container["securityContext"]["allowPrivilegeEscalation"] is False
+        assert container["securityContext"]["capabilities"] == {"drop": ["ALL"]}
+        assert container["resources"]["requests"] == container["resources"]["limits"]
+        assert set(container["resources"]["limits"]) == {"cpu", "memory", "ephemeral-storage"}
+        assert "@sha256:" in container["image"]
+        assert "readinessProbe" not in container, "the facade runs it, and sooner"
+
+
+def test_init_containers_run_first():
+    spec = the_deployment(a_life_with_an_init_container())["spec"]["template"]["spec"]
+    assert [one["name"] for one in spec["initContainers"]] == ["first"]
+    assert spec["initContainers"][0]["securityContext"] == spec["containers"][0]["securityContext"]
+
+
+def spec_of(life):
+    return the_deployment(life)["spec"]["template"]["spec"]
+
+
+@given(lives())
+def test_any_user_may_listen_on_any_port(life):
+    (sysctl,) = spec_of(life)["securityContext"]["sysctls"]
+    assert sysctl == {"name": "net.ipv4.ip_unprivileged_port_start", "value": "0"}
+
+
+@given(lives())
+def test_names_are_asked_of_the_pod_itself_and_siblings_have_theirs(life):
+    spec = spec_of(life)
+    assert spec["dnsPolicy"] == "None"
+    assert spec["dnsConfig"]["nameservers"] == ["127.0.0.1"]
+    assert "searches" not in spec["dnsConfig"]
+    names = [container["name"] for container in spec["containers"]]
+    assert spec["hostAliases"] == [{"ip": "127.0.0.1", "hostnames": names}]
+
+
+@given(lives())
+def test_no_container_reads_anything_of_the_cluster(life):
+    spec = spec_of(life)
+    for container in [*spec["containers"], *spec.get("initContainers", [])]:
+        values = {variable["name"]: variable.get("value") for variable in container["env"]}
+        assert len(values) == len(container["env"])
+        assert {values[name] for name in CLUSTER_VARIABLES} == {""}
+
+
+def test_a_variable_of_the_publisher_s_keeps_its_value():
+    own = {"name": "KUBERNETES_SERVICE_HOST", "value": "mine"}
+    life = a_life(a_manifest(containers=[{"name": "c", "image": "x", "env": [own]}]))
+    env = spec_of(life)["containers"][0]["env"]
+    assert env[0] == own
+    assert len(env) == len(CLUSTER_VARIABLES)

@@ -19,6 +19,9 @@ MAX_CLUSTERS = 8
 TCP_PORTS = 16
 """Services of plain TCP that one cluster can publish at once."""
 
+NAMES_PORT = 5354
+"""Where on a node of its own the daemon answers pods' questions for names: CoreDNS has port 53."""
+
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,22}[a-z0-9]|[a-z]")
 _CHAIN_ID_BASE = 7_700_000_000
 
@@ -133,6 +136,7 @@ class Cluster:
         self.service_network = f"10.{octet}.{32 + index}.0/24"
         self.api_service_ip = f"10.{octet}.{32 + index}.1"
         self.dns_ip = f"10.{octet}.{32 + index}.10"
+        self.names_ip = f"10.{octet}.{32 + index}.11"
         self.api_server = f"https://{self.node_ip}:6443"
         self.price_percent = 100 + settings.knobs.price_step_percent * (index - 1)
 

@@ -23,7 +23,7 @@ from trustedpods.provider.admission.tenancy import TenancyGuard
 from trustedpods.provider.core import admission
 from trustedpods.provider.core.lifecycle import LifecycleEvent
 from trustedpods.provider.core.pod import ENDED, WORKING, Phase, PodRecord
-from trustedpods.provider.dns import publisher_proof
+from trustedpods.provider.dns.control import publisher_proof
 from trustedpods.provider.doors import Doors
 from trustedpods.provider.lifecycle.provisioning import CHANNEL_WITHIN_S
 from trustedpods.provider.lifecycle.workers import PodWorkers

@@ -20,7 +20,7 @@ from trustedpods.provider.cluster.isolation_proof import probe_pods, proof, scra
 from trustedpods.provider.cluster.isolation_proof.proof import Proof
 from trustedpods.provider.cluster.isolation_proof.scratch import WritablePlace
 from trustedpods.provider.cluster.isolation_proof.users import SharedUsers
-from trustedpods.provider.cluster.objects.names import DELETION_COST, METERED, POD_LABEL, KubeObject
+from trustedpods.provider.cluster.objects.names import APPLIER, DELETION_COST, METERED, POD_LABEL, KubeObject
 from trustedpods.provider.cluster.rollout import Rollout
 from trustedpods.provider.cluster.views import NamespaceView, PodView, VolumeClaimView
 
@@ -56,6 +56,22 @@ class Cluster:
         A network that is not asked for any more is shut, and a volume that nobody has is not stored unpaid.
         """
         await applying.prune(self._api, namespace, kept)
+
+    async def find_policy(self, namespace: str, name: str) -> KubeObject | None:
+        """A NetworkPolicy as it is; None where there is none."""
+        return await self._api.find(path_of("NetworkPolicy", namespace, name))
+
+    async def write_policy(self, policy: KubeObject) -> int:
+        """Make a NetworkPolicy be this; its version, which grows with each write to any of them."""
+        metadata = policy["metadata"]
+        path = path_of("NetworkPolicy", metadata["namespace"], metadata["name"])
+        made = await self._api.apply(path, policy, APPLIER)
+        return int(made["metadata"]["resourceVersion"])
+
+    async def policies_named(self, name: str) -> list[tuple[str, str]]:
+        """Namespaces of pods that have a NetworkPolicy of that name, each with its pod's label."""
+        found = await self._api.items(path_of("NetworkPolicy"), POD_LABEL, f"metadata.name={name}")
+        return [(one["metadata"]["namespace"], one["metadata"]["labels"][POD_LABEL]) for one in found]
 
     async def scale(self, namespace: str, replicas: int) -> None:
         """Set how many replicas shall run; refused (NotThere) where nothing was applied."""

@@ -14,6 +14,7 @@ from trustedpods.protocol.sealing.blobs import chunk_count
 from trustedpods.protocol.sealing.replies import sign_statement
 from trustedpods.provider.billing.channel_watch import departure_of
 from trustedpods.provider.billing.meter import Meter
+from trustedpods.provider.cluster.objects.named_egress import OPENED
 from trustedpods.provider.cluster.objects.pod_objects import PodLife, objects
 from trustedpods.provider.core.admission import check_channel
 from trustedpods.provider.core.lifecycle import LifecycleEvent
@@ -255,9 +256,12 @@ class ProvisioningSteps:
             images=pull_references(self._doors.registry, record, opened),
             ingress_from=tuple(self._doors.config.cluster.ingress_from),
             closed_networks=self._doors.config.cluster.closed_networks,
+            resolver=self._doors.config.resolver_place,
         )
         made = objects(life)
         kept = {(part["kind"], part["metadata"]["name"]) for part in made} | self._volumes_before(record)
+        if opened.manifest.spec.network.by_name:
+            kept.add(("NetworkPolicy", OPENED))  # what the version before asked for ends with its time
         await self._doors.cluster.prune(namespace, kept)  # first: what is left over takes of the quota
         await self._doors.cluster.apply(made)
 

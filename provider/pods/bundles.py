@@ -20,7 +20,7 @@ from trustedpods.protocol.sealing.requests import OpenedRequest, open_request
 from trustedpods.protocol.units import MIB, UnixSeconds
 from trustedpods.provider.config import ProviderConfig
 from trustedpods.provider.core.admission import Offer, check_class, check_hosts
-from trustedpods.provider.core.egress import openings
+from trustedpods.provider.core.egress import named_hosts, openings
 from trustedpods.provider.core.pod import PodRecord, PodSize, Scaling
 from trustedpods.provider.core.webhook_url import check_url
 from trustedpods.provider.doors import Doors
@@ -164,6 +164,12 @@ def check_bundle(opened: OpenBundle, offer: Offer, request: OpenedRequest) -> No
     for service in opened.manifest.exposed_services:
         check_hosts(service.hosts, host_label(request.ref.channel), offer.domain)
     openings(spec.network, offer.egress_closed)
+    if named_hosts(spec.network) and not offer.names:
+        raise Refused(
+            "this provider has no resolver for pods: no host can be called by name",
+            rule="egress",
+            hint="write addresses (ipBlock), or deploy to a provider that answers names",
+        )
     if spec.notify.webhook is not None:
         check_url(spec.notify.webhook, allow_private=offer.private_webhooks)
 

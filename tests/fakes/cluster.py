@@ -98,6 +98,23 @@ class FakeCluster:
             for key in [key for key in held if key[0] in OPTIONAL and key not in kept]:
                 del held[key]
 
+    async def find_policy(self, namespace: str, name: str) -> KubeObject | None:
+        await self._called("find_policy")
+        life = self.lives.get(namespace)
+        return life.objects.get(("NetworkPolicy", name)) if life else None
+
+    async def write_policy(self, policy: KubeObject) -> int:
+        await self._called("write_policy")
+        metadata = policy["metadata"]
+        self._life(metadata["namespace"]).objects["NetworkPolicy", metadata["name"]] = policy
+        return next(self._numbers)
+
+    async def policies_named(self, name: str) -> list[tuple[str, str]]:
+        await self._called("policies_named")
+        return [
+            (life.name, life.label) for life in self.lives.values() if ("NetworkPolicy", name) in life.objects
+        ]
+
     async def scale(self, namespace: str, replicas: int) -> None:
         await self._called(f"scale {namespace} {replicas}")
         life = self._life(namespace)

@@ -7,7 +7,7 @@ from trustedpods.contracts.records import Market
 from trustedpods.localnet.cluster import files as cluster_files
 from trustedpods.localnet.folders import shared_memory
 from trustedpods.localnet.market import pricing
-from trustedpods.localnet.settings import TCP_PORTS, Cluster, Settings
+from trustedpods.localnet.settings import NAMES_PORT, TCP_PORTS, Cluster, Settings
 from trustedpods.localnet.toml_text import toml_text
 from trustedpods.protocol.ids import Address
 from trustedpods.provider.facade.haproxy.config import Bind, FacadeConfig
@@ -18,6 +18,8 @@ IDLE_MIB = 16
 MAX_HELD = 256
 WAKE_LIMIT_S = 60
 MAX_START_S = 900
+LEAST_TTL_S = 5
+"""Of an answer to a pod, short as all of a localnet's times are."""
 
 _FIRST_DAEMON = 1
 
@@ -110,6 +112,7 @@ def provider_toml(
                 "wake_limit_s": WAKE_LIMIT_S,
                 "max_held": MAX_HELD,
             },
+            **_names_table(cluster),
             "prices": prices.model_dump(exclude={"kind"}),
             "terms": {
                 "min_deposit": 0,
@@ -137,6 +140,14 @@ def _cluster_table(cluster: Cluster, kubeconfig: Path) -> dict[str, object]:
     if cluster.embedded:
         table["traffic_socket"] = cluster_files.traffic_socket(cluster)
     return table
+
+
+def _names_table(cluster: Cluster) -> dict[str, object]:
+    """The pods' resolver, behind a Service of its own; a caller's own cluster has none."""
+    if not cluster.embedded:
+        return {}
+    listen = f"{cluster.node_ip}:{NAMES_PORT}"
+    return {"names": {"listen": listen, "address": cluster.names_ip, "least_ttl_s": LEAST_TTL_S}}
 
 
 def registry_yaml(cluster: Cluster) -> str:

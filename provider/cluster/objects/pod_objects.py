@@ -12,6 +12,7 @@ from trustedpods.manifests.spec.pod import PodManifest
 from trustedpods.manifests.spec.volume import Persistent
 from trustedpods.protocol.errors import LocalProtocolError
 from trustedpods.provider.cluster.objects import (
+    named_egress,
     namespace,
     network_policy,
     quota,
@@ -19,8 +20,10 @@ from trustedpods.provider.cluster.objects import (
     service_account,
     volume_claim,
 )
+from trustedpods.provider.cluster.objects.named_egress import ResolverPlace
 from trustedpods.provider.cluster.objects.names import POD_LABEL, KubeObject
 from trustedpods.provider.cluster.objects.workload import deployment, pod_template
+from trustedpods.provider.core import egress
 from trustedpods.provider.core.egress import NOT_THE_WORLD
 
 
@@ -31,7 +34,8 @@ class PodLife:
     `label` is the pod's host label, `secrets` maps a secret volume's name to its files, `images`
     a container's name to the reference that the node pulls (always by digest), and
     `ingress_from` lists the CIDRs that may connect to the pod: the node's, where the facade is;
-    `closed_networks` those that it may never call, whatever its manifest asks for.
+    `closed_networks` those that it may never call, whatever its manifest asks for; `resolver` is
+    where the hosts that it may call by name are asked for.
     """
 
     namespace: str
@@ -41,6 +45,7 @@ class PodLife:
     images: Mapping[str, str]
     ingress_from: tuple[str, ...] = ()
     closed_networks: tuple[str, ...] = NOT_THE_WORLD
+    resolver: ResolverPlace | None = None
 
 
 def objects(life: PodLife) -> list[KubeObject]:
@@ -70,11 +75,17 @@ def objects(life: PodLife) -> list[KubeObject]:
 
 
 def _policies(life: PodLife) -> list[KubeObject]:
-    return network_policy.policies(life.manifest, life.ingress_from, life.closed_networks)
+    made = network_policy.policies(life.manifest, life.ingress_from, life.closed_networks)
+    hosts = egress.named_hosts(life.manifest.spec.network)
+    if hosts and life.resolver is not None:
+        made.append(named_egress.asks_policy(life.resolver, hosts))
+    return made
 
 
 def _check_complete(life: PodLife) -> None:
     spec = life.manifest.spec
+    if spec.network.by_name and life.resolver is None:
+        raise LocalProtocolError("no resolver for the hosts that the pod calls by name")
     wanted_images = {container.name for container in spec.all_containers}
     wanted_secrets = {volume.name for volume in spec.volumes if volume.secret}
     if missing := wanted_images - life.images.keys():
@@ -97,5 +108,7 @@ def _claim(name: str, volume: Persistent) -> KubeObject:
 
 
 def _workload(life: PodLife) -> KubeObject:
-    template = pod_template.pod_template(life.manifest, life.images, {POD_LABEL: life.label})
+    by_name = life.manifest.spec.network.by_name
+    resolver = life.resolver.address if by_name and life.resolver is not None else None
+    template = pod_template.pod_template(life.manifest, life.images, {POD_LABEL: life.label}, resolver)
     return deployment.deployment(life.manifest, template)

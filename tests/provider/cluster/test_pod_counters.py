@@ -9,7 +9,13 @@ import pytest
 import trio
 
 from trustedpods.protocol.errors import NetworkFailure, RemoteProtocolError
-from trustedpods.provider.cluster.pod_counters import NoTraffic, PodCounters, TrafficDoor, parse_counters
+from trustedpods.provider.cluster.pod_counters import (
+    NoTraffic,
+    PodCounters,
+    TrafficDoor,
+    parse_counters,
+    parse_policies,
+)
 
 if TYPE_CHECKING:
     from trio_typing import TaskStatus
@@ -66,3 +72,23 @@ async def test_a_cluster_without_an_agent_counts_nothing() -> None:
 def test_an_answer_that_makes_no_sense_is_refused(answer: bytes) -> None:
     with pytest.raises(RemoteProtocolError, match="not a list of counters"):
         parse_counters(answer, "here")
+
+
+@pytest.mark.parametrize(
+    ("answer", "version"), [({"policies": 1 << 40}, 1 << 40), ({"policies": 0}, 0), ({}, None)]
+)
+async def test_the_policies_that_stand_are_told_by_their_newest_version(
+    tmp_path: Path, answer: dict[str, int], version: int | None
+) -> None:
+    async with trio.open_nursery() as nursery:
+        await nursery.start(_agent, tmp_path / "s", json.dumps({"pods": [], **answer}).encode())
+        assert await TrafficDoor(tmp_path / "s").policies_seen() == version
+    assert await NoTraffic().policies_seen() is None
+
+
+@pytest.mark.parametrize(
+    "answer", [b"", b"[]", b'{"policies": -1}', b'{"policies": "7"}', b'{"policies": true}']
+)
+def test_a_version_that_makes_no_sense_is_an_error(answer: bytes) -> None:
+    with pytest.raises(RemoteProtocolError):
+        parse_policies(answer, "socket")

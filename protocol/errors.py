@@ -72,6 +72,13 @@ class Locked(TrustedPodsError):
     exit_code = ExitCode.LOCKED
 
 
+class CopiesDiffer(TrustedPodsError):
+    """Copies of one network's document are unequal, and no write explains how; nothing was changed."""
+
+    code = "copies-differ"
+    exit_code = ExitCode.COPIES_DIFFER
+
+
 class Refused(TrustedPodsError):
     """The other side, or a policy, said no; `rule` says which and `what` the number."""
 

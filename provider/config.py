@@ -14,10 +14,10 @@ from trustedpods.protocol.errors import BadInput
 from trustedpods.protocol.ids import Address, parse_address
 from trustedpods.protocol.limits import MAX_UNPACKED, MIB
 from trustedpods.protocol.messages.base import U32
-from trustedpods.protocol.messages.provider import LeastTerms, Prices
+from trustedpods.protocol.messages.provider import LeastTerms, Prices, ServiceProtocol
 from trustedpods.provider.cluster.objects.named_egress import ResolverPlace
 from trustedpods.provider.core.egress import NOT_THE_WORLD
-from trustedpods.provider.core.names import MOST_TTL_S
+from trustedpods.provider.core.names.opened import MOST_TTL_S
 from trustedpods.provider.facade.pools import Pools, SlotProtocol
 from trustedpods.provider.facade.slots import SlotLimits
 
@@ -50,6 +50,7 @@ NetworkText = Annotated[str, AfterValidator(_ipv4_network)]
 ConfiguredAddress = Annotated[str, AfterValidator(_address)]
 PathText = Annotated[str, AfterValidator(_absolute)]
 HostPort = Annotated[str, Field(pattern=r"^[0-9A-Za-z.\-\[\]:*]+:\d{1,5}$")]
+StorageClassName = Annotated[str, Field(pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", max_length=63)]
 PositiveSeconds = Annotated[int, Field(ge=1, le=366 * 86400)]
 
 
@@ -116,7 +117,9 @@ class ClusterSection(Section):
     `ingress_from` are the networks from which the facade reaches pods; the node's own address is
     always among them. `egress_closed` are networks that no pod may call, whatever its manifest asks:
     the nodes' own public addresses belong there; private networks are closed anyway. `traffic_socket` is
-    where the network policy agent tells what pods sent past the facade.
+    where the network policy agent tells what pods sent past the facade. With `pull_key_file` (64 hex digits)
+    other nodes pull from the registry too, each pod's images with a password of their own. `storage_classes`
+    are those that a manifest may name for its volumes; the cluster's default needs no name.
     """
 
     kubeconfig: PathText
@@ -125,6 +128,8 @@ class ClusterSection(Section):
     ingress_from: Annotated[list[NetworkText], Field(max_length=16)] = []
     egress_closed: Annotated[list[NetworkText], Field(max_length=64)] = []
     traffic_socket: PathText | None = None
+    pull_key_file: PathText | None = None
+    storage_classes: Annotated[list[StorageClassName], Field(max_length=16)] = []
 
     @property
     def closed_networks(self) -> tuple[str, ...]:
@@ -220,6 +225,35 @@ class FacadeSection(Section):
         return first + self.pools.slots(SlotProtocol.TCP).index(slot)
 
 
+NODE_PORTS = 2768
+"""Ports that a cluster gives to services, 30000 to 32767: the API server's default."""
+
+
+class ExposureSection(Section):
+    """What pods' services may have beside the facade: ports of the nodes, given by the cluster.
+
+    `udp` and `node_ports` say whether `expose: udp` and `expose: nodePort` are offered, `load_balancers` how
+    many services may have an address by `expose: loadBalancer`, which a controller of the cluster gives them.
+    `node_address` is what publishers are told, where a pod's own host does not lead to the nodes. The public
+    world may call, and so may `callers`, networks that are closed otherwise.
+    """
+
+    udp: bool = False
+    node_ports: bool = False
+    load_balancers: Annotated[int, Field(ge=0, le=10_000)] = 0
+    node_address: Annotated[str, Field(pattern=r"^[0-9A-Za-z.\-]{1,253}$")] | None = None
+    callers: Annotated[list[NetworkText], Field(max_length=16)] = []
+
+    @property
+    def room(self) -> dict[ServiceProtocol, int]:
+        """Services that the cluster may expose at nodes, by the manifest's word, those here included."""
+        return {
+            "udp": NODE_PORTS if self.udp else 0,
+            "nodePort": NODE_PORTS if self.node_ports else 0,
+            "loadBalancer": self.load_balancers,
+        }
+
+
 class TermsSection(Section):
     """What a channel must offer, and when the daemon claims, warns, stops and removes.
 
@@ -294,6 +328,7 @@ class ProviderConfig(Section):
     store: StoreSection
     metrics: MetricsSection | None = None
     webhooks: WebhooksSection = WebhooksSection()
+    exposure: ExposureSection = ExposureSection()
 
     @property
     def least(self) -> LeastTerms:

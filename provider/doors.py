@@ -86,6 +86,7 @@ class Doors:
             names=self.config.names is not None,
             egress_closed=self.config.cluster.closed_networks,
             max_image_mib=self.config.terms.max_image_mib,
+            storage_classes=tuple(self.config.cluster.storage_classes),
         )
 
     def now(self) -> UnixSeconds:

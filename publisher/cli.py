@@ -3,7 +3,7 @@
 
 import click
 
-from trustedpods.publisher.commands import attest, market, money, pods, watch
+from trustedpods.publisher.commands import attest, market, money, networks, pods, watch
 
 EPILOG = """\b
 Where things are:
@@ -15,7 +15,7 @@ Exit codes:
   0 done          4 no market or key    7 funds
   1 internal      5 locked              8 network or time-out
   2 bad input     6 refused             9 evidence refused
-  3 a bill does not hold
+  3 a bill does not hold, or copies differ
 
 \b
 Examples:
@@ -50,5 +50,7 @@ for verb in (
     money.balance,
     money.bill,
     money.audit,
+    networks.lock,
+    networks.state,
 ):
     main.add_command(verb)

@@ -42,6 +42,8 @@ differ tenfold in how fast they are while three workers share them."""
 SHARED = {
     "tests/live/billing/test_bill.py": "quiet markets",
     "tests/live/billing/test_funds.py": "quiet markets",
+    "tests/live/networks/test_leases.py": "two clusters",
+    "tests/live/pods/test_clusters.py": "two clusters",
     "tests/live/pods/test_reboot.py": "quiet markets",
     "tests/live/pods/test_failures.py": "slow download",
     "tests/live/serving/test_scale.py": "slow download",
@@ -63,7 +65,7 @@ LONG_FIRST = (
     "tests/live/admin/test_doctor.py",
     "tests/localnet/test_existing_live.py",
     "tests/live/isolation/test_evidence.py",
-    "tests/live/pods/test_clusters.py",
+    "two clusters",
     "tests/live/billing/test_settlement.py",
 )
 """What takes over half a minute, the longest first: a worker that has nothing to do waits for the others."""

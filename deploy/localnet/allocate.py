@@ -16,7 +16,7 @@ EMBEDDED_PORTS = {"chain": 8545, "registry": 5000, "metrics": 9464, "peer": 4001
 """In a namespace, or on an address, of our own every port is free."""
 
 
-def allocate(name: str, clusters: int, kubeconfig: Path | None, knobs: Knobs) -> Settings:
+def allocate(name: str, clusters: int, kubeconfig: Path | None, knobs: Knobs, nodes: int = 1) -> Settings:
     """Settings of a new localnet. With an embedded cluster the bridge is made, which claims the addresses."""
     taken = _ports_of_others()
     parts = []
@@ -31,6 +31,7 @@ def allocate(name: str, clusters: int, kubeconfig: Path | None, knobs: Knobs) ->
         clusters=tuple(parts),
         kubeconfig=kubeconfig,
         knobs=knobs,
+        nodes=nodes,
     )
 
 

@@ -42,6 +42,8 @@ def cli() -> None:
 _UP_OPTIONS = [
     click.option("--clusters", type=click.IntRange(1, 8), default=1, show_default=True,
                  help="How many clusters, each with a provider; each dearer than the one before."),
+    click.option("--nodes", type=click.IntRange(1, 8), default=1, show_default=True,
+                 help="How many nodes each embedded cluster has."),
     click.option("--existing", metavar="KUBECONFIG",
                  type=click.Path(exists=True, dir_okay=False, path_type=Path),
                  help="Use your own cluster (provider class `open`) instead of an embedded one."),
@@ -65,7 +67,9 @@ _UP_OPTIONS = [
 
 @cli.command()
 @_name_option
-def up(name: str, clusters: int, existing: Path | None, limit: float, **turned: int | bool | None) -> None:
+def up(
+    name: str, clusters: int, nodes: int, existing: Path | None, limit: float, **turned: int | bool | None
+) -> None:
     """Bring a localnet up; again: start what is missing."""
     from trustedpods.localnet.up import up as bring_up
 
@@ -73,6 +77,7 @@ def up(name: str, clusters: int, existing: Path | None, limit: float, **turned: 
     settings = bring_up(
         name,
         clusters=clusters,
+        nodes=nodes,
         kubeconfig=existing.absolute() if existing else None,
         knobs=_knobs(turned),
         limit_s=limit,

@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The network of a localnet: one host bridge, and a network namespace per cluster.
+"""The network of a localnet: one host bridge, and a network namespace per node.
 
     host           tpX (bridge)  10.X.0.1/24   the chain listens here; 10.X.0.0/16 leads nowhere else
     cluster c      eth0          10.X.0.(10+c) no default route: nothing leaves the localnet
+    its node n     eth0          10.X.0.(10n+c), with a route to the pods of each other node of its cluster
                    svc (bridge)  services; an address that nobody serves ends here
+                   10.X.(48+c).0/28, its load balancers', is routed there by the host
 
 The host's firewall and forwarding are not touched. The bridge carries the localnet's name as its
 alias, so `down` finds it without any file.
@@ -13,17 +15,21 @@ import contextlib
 import ctypes
 import json
 import os
+import re
 import socket
 from collections.abc import Iterator
 from pathlib import Path
 
 from trustedpods.localnet.commands import run, succeeds
-from trustedpods.localnet.settings import Cluster, Settings
+from trustedpods.localnet.settings import Cluster, ClusterNode, Settings
 from trustedpods.protocol.errors import TrustedPodsError
 
 NAMESPACES = Path("/run/netns")
 _SHARED_BY_US = Path("/run/trustedpods-netns")
 """Says that the mount at /run/netns is ours to remove with the last localnet."""
+
+_OF_A_LOCALNET = re.compile(r"host|k\d+(n\d+)?")
+"""What follows a localnet's name in the names of its namespaces; a localnet may be called `market-k1`."""
 
 _CLONE_NEWNET = 0x40000000
 
@@ -63,23 +69,29 @@ def make_host_side(settings: Settings) -> None:
     pin_namespace(settings.host_namespace, Path("/proc/self/ns/net"))
 
 
-def make_node_side(settings: Settings, cluster: Cluster) -> None:
-    """The cluster's network namespace, joined to the bridge; may be called again."""
-    name = cluster.namespace
+def make_node_side(settings: Settings, cluster: Cluster, node: ClusterNode) -> None:
+    """The node's network namespace, joined to the bridge and to its cluster's others; may be called again."""
+    name = node.namespace
     assert name is not None
     pin_namespace(name, None)
     inside = ["ip", "-n", name]
     if not succeeds([*inside, "link", "show", "eth0"]):
         peer = ["peer", "name", "eth0", "netns", name]
-        run(["ip", "link", "add", cluster.veth, "type", "veth", *peer])
-    run(["ip", "link", "set", cluster.veth, "alias", alias_of(settings.name)])
-    run(["ip", "link", "set", cluster.veth, "master", settings.bridge, "up"])
+        run(["ip", "link", "add", node.veth, "type", "veth", *peer])
+    run(["ip", "link", "set", node.veth, "alias", alias_of(settings.name)])
+    run(["ip", "link", "set", node.veth, "master", settings.bridge, "up"])
     if not succeeds([*inside, "link", "show", "svc"]):
         run([*inside, "link", "add", "svc", "type", "bridge"])
-    run([*inside, "address", "replace", f"{cluster.node_ip}/24", "dev", "eth0"])
+    run([*inside, "address", "replace", f"{node.node_ip}/24", "dev", "eth0"])
     for link in ("lo", "eth0", "svc"):
         run([*inside, "link", "set", link, "up"])
-    run([*inside, "route", "replace", cluster.service_network, "dev", "svc"])
+    run([*inside, "route", "replace", node.service_network, "dev", "svc"])
+    for other in cluster.nodes:
+        if other.number != node.number:
+            run([*inside, "route", "replace", other.pod_network, "via", other.node_ip, "dev", "eth0"])
+    if node.number == cluster.number:
+        pool = cluster.balancer_network
+        run(["ip", "route", "replace", pool, "via", node.node_ip, "dev", settings.bridge, "onlink"])
     run([*enter(name), "sysctl", "-qw", "net.ipv4.ip_forward=1"])
 
 
@@ -130,7 +142,7 @@ def remove(name: str) -> None:
             succeeds(["ip", "route", "del", "blackhole", f"10.{octet}.0.0/16"])
         succeeds(["ip", "link", "del", link])
     for path in NAMESPACES.glob(f"tp-{name}-*"):
-        if path.name.removeprefix(f"tp-{name}-").strip("0123456789") in ("k", "host"):
+        if _OF_A_LOCALNET.fullmatch(path.name.removeprefix(f"tp-{name}-")):
             succeeds(["umount", "--lazy", path])
             path.unlink(missing_ok=True)
     if _SHARED_BY_US.exists() and not any(NAMESPACES.iterdir()) and succeeds(["umount", NAMESPACES]):

@@ -33,6 +33,15 @@ def _cluster(settings: Settings, index: int) -> dict[str, Any]:
     return {
         "name": cluster.name,
         "node": cluster.node_ip,
+        "nodes": [
+            {
+                "name": node.name,
+                "address": node.node_ip,
+                "pods": node.pod_network,
+                "networkNamespace": node.namespace,
+            }
+            for node in cluster.nodes
+        ],
         "apiServer": cluster.api_server if cluster.embedded else None,
         "kubeconfig": str(kubeconfig),
         "urls": f"http://<pod>.{cluster.domain}{cluster.url_suffix}/",
@@ -74,5 +83,8 @@ def print_tables(facts: dict[str, Any]) -> None:
     lines += [("chain", f"{facts['chain']['rpc']} (id {facts['chain']['chainId']})")]
     for cluster in facts["clusters"]:
         lines += [(f"{cluster['name']} {key}", str(cluster[key])) for key in ("urls", "peer", "kubeconfig")]
+        if len(cluster["nodes"]) > 1:
+            told = ", ".join(f"{node['name']} {node['address']}" for node in cluster["nodes"])
+            lines.append((f"{cluster['name']} nodes", told))
     for title, text in lines:
         console.print(f"{title:14} {text}", highlight=False, markup=False, soft_wrap=True)

@@ -13,8 +13,17 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from trustedpods.protocol.errors import BadInput
 
+BALANCERS = 16
+"""Addresses of a cluster's pool for load balancers, 10.X.(48+c).0/28."""
+
 MAX_CLUSTERS = 8
-"""Pod networks are 10.X.(16+c).0/24 and service networks 10.X.(32+c).0/24."""
+"""Pod networks are 10.X.(16+c).0/24. Service networks are 10.X.(64+16c).0/20: one address a service."""
+
+MAX_NODES = 7
+"""Of one cluster. Its n-th is at 10.X.0.(10n+c); from the second on its pods are in 10.X.(191+8n+c).0/24."""
+
+PULL_PORT = 5443
+"""Of the first node's own address: where other nodes pull images."""
 
 TCP_PORTS = 16
 """Services of plain TCP that one cluster can publish at once."""
@@ -81,6 +90,8 @@ class Settings(_Frozen):
     kubeconfig: Path | None = None
     """Of the caller's own cluster; none: an embedded one is made."""
     knobs: Knobs = Knobs()
+    nodes: int = Field(default=1, ge=1, le=MAX_NODES)
+    """Of each embedded cluster."""
 
     @property
     def chain_id(self) -> int:
@@ -118,26 +129,42 @@ class Settings(_Frozen):
         return [Cluster(self, part) for part in self.clusters]
 
 
-class Cluster:
-    """One cluster of a localnet: names, addresses and folders."""
+class ClusterNode:
+    """One node of a cluster: names, addresses and folders. The services' addresses are the cluster's."""
 
-    def __init__(self, settings: Settings, part: ClusterSettings) -> None:
-        octet, index = settings.octet, part.index
-        self.index = index
-        self.name = f"k{index}"
-        self.ports = part.ports
+    def __init__(self, settings: Settings, cluster: int, number: int) -> None:
+        """The *number*-th node, from 1, of the cluster of that index."""
+        octet, later = settings.octet, number > 1
+        self.number = number
+        self.name = f"k{cluster}n{number}" if later else f"k{cluster}"
         self.directory = settings.state / self.name
-        self.domain = f"{self.name}.{settings.name}.localhost"
         self.embedded = settings.kubeconfig is None
         self.namespace = f"tp-{settings.name}-{self.name}" if self.embedded else None
         self.veth = f"tp{octet}{self.name}"
-        self.node_ip = f"10.{octet}.0.{10 + index}" if self.embedded else "127.0.0.1"
-        self.pod_network = f"10.{octet}.{16 + index}.0/24"
-        self.service_network = f"10.{octet}.{32 + index}.0/24"
-        self.api_service_ip = f"10.{octet}.{32 + index}.1"
-        self.dns_ip = f"10.{octet}.{32 + index}.10"
-        self.names_ip = f"10.{octet}.{32 + index}.11"
+        self.node_ip = f"10.{octet}.0.{10 * number + cluster}" if self.embedded else "127.0.0.1"
+        self.pod_network = f"10.{octet}.{(191 + 8 * number if later else 16) + cluster}.0/24"
+        self.service_network = f"10.{octet}.{64 + 16 * cluster}.0/20"
+        self.dns_ip = f"10.{octet}.{64 + 16 * cluster}.10"
+        self.names_ip = f"10.{octet}.{64 + 16 * cluster}.11"
+
+    def path(self, *parts: str) -> Path:
+        """A file of this node; of the first one, also of the cluster."""
+        return self.directory.joinpath(*parts)
+
+
+class Cluster(ClusterNode):
+    """One cluster of a localnet. Its first node is the one that its control plane and its provider run on."""
+
+    def __init__(self, settings: Settings, part: ClusterSettings) -> None:
+        octet, index = settings.octet, part.index
+        super().__init__(settings, index, 1)
+        self.index = index
+        self.ports = part.ports
+        self.domain = f"{self.name}.{settings.name}.localhost"
+        self.balancer_network = f"10.{octet}.{48 + index}.0/28"
+        self.api_service_ip = f"10.{octet}.{64 + 16 * index}.1"
         self.api_server = f"https://{self.node_ip}:6443"
+        self.later_nodes = [ClusterNode(settings, index, number) for number in range(2, settings.nodes + 1)]
         self.price_percent = 100 + settings.knobs.price_step_percent * (index - 1)
 
     @property
@@ -150,9 +177,15 @@ class Cluster:
         """The provider's image registry, as its node sees it."""
         return f"127.0.0.1:{self.ports.registry}"
 
-    def path(self, *parts: str) -> Path:
-        """A file of this cluster."""
-        return self.directory.joinpath(*parts)
+    @property
+    def pull_front(self) -> str | None:
+        """Where later nodes pull from the registry, by TLS; a cluster of one node has no such place."""
+        return f"{self.node_ip}:{PULL_PORT}" if self.later_nodes else None
+
+    @property
+    def nodes(self) -> list[ClusterNode]:
+        """All nodes, the first one first."""
+        return [self, *self.later_nodes]
 
 
 def check_name(name: str) -> str:

@@ -26,6 +26,7 @@ def up(
     name: str,
     *,
     clusters: int = 1,
+    nodes: int = 1,
     kubeconfig: Path | None = None,
     knobs: Knobs | None = None,
     limit_s: float = DEFAULT_LIMIT_S,
@@ -38,11 +39,13 @@ def up(
     Refused (rule `kernel`) when the kernel would not let so much run.
     """
     check_name(name)
+    if kubeconfig is not None and nodes > 1:
+        raise BadInput("--nodes: a cluster of your own has the nodes that it has", hint="leave --nodes away")
     preflight.check(embedded=kubeconfig is None)
     with folders.exclusive(folders.home() / f".{name}.lock", f"another up or down of {name!r}"):
         if kubeconfig is None and not _has_parts(folders.state_of(name)):
-            kernel_limits.check(clusters)
-        settings = _settings(name, clusters, kubeconfig, knobs)
+            kernel_limits.check(clusters, clusters * (nodes - 1))
+        settings = _settings(name, clusters, nodes, kubeconfig, knobs)
         if folders.holder(folders.supervisor_lock(settings.state)) is not None:
             if not _missing(settings.state):
                 say(f"{name} is up already")
@@ -59,18 +62,18 @@ def _has_parts(state: Path) -> bool:
     return any(process is not None for process in alive)
 
 
-def _settings(name: str, clusters: int, kubeconfig: Path | None, knobs: Knobs | None) -> Settings:
+def _settings(name: str, clusters: int, nodes: int, kubeconfig: Path | None, knobs: Knobs | None) -> Settings:
     """Those of the localnet that is there, if they agree with what is asked, or new ones."""
     state = folders.state_of(name)
     if not folders.settings_file(state).exists():
         with folders.waiting_for(folders.home() / ".allocation.lock"):
-            settings = allocate.allocate(name, clusters, kubeconfig, knobs or Knobs())
+            settings = allocate.allocate(name, clusters, kubeconfig, knobs or Knobs(), nodes)
             state.mkdir(mode=0o700, parents=True, exist_ok=True)
             folders.save_settings(settings)
         return settings
     settings = folders.load_settings(name)
-    asked = (clusters, kubeconfig, knobs or settings.knobs)
-    if asked != (len(settings.clusters), settings.kubeconfig, settings.knobs):
+    asked = (clusters, nodes, kubeconfig, knobs or settings.knobs)
+    if asked != (len(settings.clusters), settings.nodes, settings.kubeconfig, settings.knobs):
         raise BadInput(
             f"{name!r} was made with other settings", hint=f"trustedpods-localnet down --name {name} first"
         )
@@ -81,7 +84,7 @@ def _start_supervisor(settings: Settings) -> None:
     """Start it in a session of its own, in the localnet's control groups from its first moment."""
     if settings.octet:
         network.make_host_side(settings)
-    Tree(settings.name).make([cluster.name for cluster in settings.all_clusters()])
+    Tree(settings.name).make([node.name for cluster in settings.all_clusters() for node in cluster.nodes])
     log = folders.log_file(settings.state, "supervisor")
     log.parent.mkdir(exist_ok=True)
     status = folders.status_file(settings.state)

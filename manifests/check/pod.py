@@ -8,6 +8,7 @@ from trustedpods.manifests.check.names import repeated
 from trustedpods.manifests.check.services import service_problems
 from trustedpods.manifests.problem import Problem
 from trustedpods.manifests.spec.pod import PodManifest
+from trustedpods.manifests.spec.service import AT_NODES
 
 
 def problems(manifest: PodManifest) -> Iterator[Problem]:
@@ -31,7 +32,13 @@ def problems(manifest: PodManifest) -> Iterator[Problem]:
 
 
 def _scale(manifest: PodManifest) -> Iterator[Problem]:
-    if manifest.spec.scale.min == 0 and not any(service.wakes for service in manifest.spec.services):
+    asleep = manifest.spec.scale.min == 0
+    unheard = [service for service in manifest.spec.services if service.expose in AT_NODES]
+    if asleep and unheard:
+        part = unheard[0]
+        text = f"what comes for {part.name!r} wakes no pod (expose: {part.expose}): set scale.min to 1"
+        yield Problem(("spec", "scale", "min"), text)
+    elif asleep and not any(service.wakes for service in manifest.spec.services):
         text = "nothing wakes this pod: give it a service with expose: http or tcp, or set scale.min to 1"
         yield Problem(("spec", "scale", "min"), text)
     if manifest.spec.scale.max > 1 and manifest.volume_mib:

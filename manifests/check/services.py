@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """What services name: ports, hosts, paths, certificates."""
 
+import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from trustedpods.manifests.check.names import known
 from trustedpods.manifests.problem import Location, Problem
 from trustedpods.manifests.spec.pod import PodManifest
+from trustedpods.manifests.spec.service import ServicePort
 from trustedpods.manifests.spec.volume import Volume
 
 TLS_FILES = ("tls.crt", "tls.key")
@@ -19,26 +21,47 @@ MAX_ROUTES = 32
 """Hosts, or hosts and paths, that lead to a pod: each is told twice, as http and https, in what its provider
 signs, which holds 64."""
 
+_OF_REPLICAS = re.compile(r"pod(-[0-9]+)?")
+"""Names of replicas, and of the Services that lead to a single one."""
+
 MAX_ROUTE = 400
 """Characters of a host and a path together: a URL has 512, with its scheme and a provider's suffix."""
 
 
 def service_problems(manifest: PodManifest) -> Iterator[Problem]:
     """What does not fit in the services of *manifest*."""
-    declared = {p.container_port for c in manifest.spec.containers for p in c.ports}
+    declared = {(p.container_port, p.protocol) for c in manifest.spec.containers for p in c.ports}
     hosts: Counter[str] = Counter()
     for index, service in enumerate(manifest.spec.services):
         for port_index, port in enumerate(service.ports):
-            if declared and port.target not in declared:
+            if declared and (port.target, port.protocol) not in declared:
                 location = ("spec", "services", index, "ports", port_index)
-                yield Problem(location, f"no container lists port {port.target}{known(declared)}")
+                yield Problem(location, _unlisted(port, declared))
         for host_index, host in enumerate(service.hosts):
             hosts[host] += not service.paths
             if hosts[host] == 2 and not service.paths:
                 yield Problem(("spec", "services", index, "hosts", host_index), f"{host} is listed twice")
+    yield from _names(manifest)
     yield from _bounds(manifest)
     yield from _routes(manifest)
     yield from _certificates(manifest)
+
+
+def _unlisted(port: ServicePort, declared: Iterable[tuple[int, str]]) -> str:
+    """The protocol is named where it is not TCP, as in a Service."""
+    spelled = [f"{number}" if protocol == "TCP" else f"{number}/{protocol}" for number, protocol in declared]
+    target = f"{port.target}" if port.protocol == "TCP" else f"{port.target}/{port.protocol}"
+    return f"no container lists port {target}{known(spelled)}"
+
+
+def _names(manifest: PodManifest) -> Iterator[Problem]:
+    """Each service becomes a Service of its name, beside those by which replicas find each other."""
+    for index, service in enumerate(manifest.spec.services):
+        at: Location = ("spec", "services", index, "name")
+        if not service.name[0].isalpha():
+            yield Problem(at, "the name of a service begins with a letter, as in Kubernetes")
+        if _OF_REPLICAS.fullmatch(service.name):
+            yield Problem(at, f"the name {service.name!r} is kept for replicas: give the service another")
 
 
 def _bounds(manifest: PodManifest) -> Iterator[Problem]:
@@ -47,7 +70,7 @@ def _bounds(manifest: PodManifest) -> Iterator[Problem]:
     hosts = {host for service in manifest.spec.services for host in service.hosts}
     if len(hosts) > MAX_HOSTS:
         yield Problem(at, f"{len(hosts)} hosts of your own; a pod has up to {MAX_HOSTS}")
-    routes = [(1 + len(one.hosts)) * max(1, len(one.paths)) for one in manifest.exposed_services]
+    routes = [(1 + len(one.hosts)) * max(1, len(one.paths)) for one in manifest.facade_services]
     if sum(routes) > MAX_ROUTES:
         text = f"hosts and paths make {sum(routes)} routes, the pod's own host counted; at most {MAX_ROUTES}"
         yield Problem(at, text)

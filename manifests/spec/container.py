@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """One container of a pod."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from trustedpods.manifests.spec.environment import EnvVar
 from trustedpods.manifests.spec.part import (
@@ -30,8 +30,8 @@ class ContainerPort(ManifestPart):
 
     @field_validator("protocol")
     @classmethod
-    def _tcp_only(cls, protocol: str) -> str:
-        if protocol != "TCP":
+    def _no_sctp(cls, protocol: str) -> str:
+        if protocol == "SCTP":
             raise not_yet(f"protocol {protocol}")
         return protocol
 
@@ -68,4 +68,24 @@ class Container(ManifestPart):
     resources: ContainerResources = ContainerResources()
     volume_mounts: Annotated[list[VolumeMount], Field(max_length=32)] = []
     readiness_probe: Probe | None = None
+    liveness_probe: Probe | None = None
+    startup_probe: Probe | None = None
     security_context: SecurityContext = SecurityContext()
+
+    @property
+    def probes(self) -> list[Probe]:
+        """All of its probes."""
+        return [probe for probe in (self.readiness_probe, self.liveness_probe, self.startup_probe) if probe]
+
+    @property
+    def start_seconds(self) -> int:
+        """How long its start may take by its probes: the startup probe's time, then the readiness probe's."""
+        startup = self.startup_probe.longest_start if self.startup_probe else 0
+        return startup + (self.readiness_probe.start_seconds if self.readiness_probe else 0)
+
+    @model_validator(mode="after")
+    def _one_success(self) -> Self:
+        for probe in (self.liveness_probe, self.startup_probe):
+            if probe is not None and probe.success_threshold != 1:
+                raise ValueError("only a readinessProbe has a successThreshold other than 1")
+        return self

@@ -63,8 +63,8 @@ class PodSpec(ManifestPart):
     @field_validator("init_containers")
     @classmethod
     def _serve_nobody(cls, containers: list[Container]) -> list[Container]:
-        if any(container.readiness_probe for container in containers):
-            raise ValueError("an init container has no readinessProbe: it has ended before the pod serves")
+        if any(container.probes for container in containers):
+            raise ValueError("an init container has no probes: it has ended before the pod serves")
         return containers
 
     @property
@@ -112,6 +112,17 @@ class PodManifest(ManifestPart):
         return sum(volume.persistent.size for volume in self.spec.volumes if volume.persistent)
 
     @property
+    def storage_classes(self) -> list[str]:
+        """Storage classes that the persistent volumes name, each once."""
+        named = [volume.persistent.storage_class_name for volume in self.spec.volumes if volume.persistent]
+        return list(dict.fromkeys(name for name in named if name is not None))
+
+    @property
     def exposed_services(self) -> list[Service]:
-        """The services that are reached from outside the pod, each at its only port."""
+        """The services that are reached from outside the pod."""
         return [service for service in self.spec.services if service.exposed]
+
+    @property
+    def facade_services(self) -> list[Service]:
+        """The services that the provider's facade serves, each at its only port."""
+        return [service for service in self.spec.services if service.wakes]

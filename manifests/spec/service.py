@@ -31,6 +31,9 @@ PathPrefix = Annotated[
 WAKING = frozenset({"http", "tcp"})
 """Words of `expose` that go through the facade, which counts requests and holds them while a pod wakes."""
 
+AT_NODES = frozenset({"udp", "nodePort", "loadBalancer"})
+"""Words of `expose` that the cluster's nodes serve by themselves: nobody is there who could wake a pod."""
+
 
 class ServicePart(BaseModel):
     """Base of every part of this section."""
@@ -47,6 +50,7 @@ class ServicePort(ServicePart):
 
     port: Port
     target_port: Port | None = None
+    protocol: Literal["TCP", "UDP"] = "TCP"
     app_protocol: Literal["http", "kubernetes.io/ws", "kubernetes.io/h2c"] = "http"
 
     @property
@@ -85,12 +89,14 @@ class Service(ServicePart):
     """A named way into the pod.
 
     Exposed as `http` it is reached under host names, and only below `paths` where these are given; as
-    `tcp` at a port of the provider's, which `deploy` prints. `httpsOnly` sends http requests to https.
+    `tcp` or `udp` at a port of the provider's, which `deploy` prints; as `nodePort` each of its ports at
+    one of the nodes that run replicas; as `loadBalancer` at an address for it alone.
+    `httpsOnly` sends http requests to https.
     """
 
     name: DnsLabel
     ports: Annotated[list[ServicePort], Field(min_length=1, max_length=8)]
-    expose: Literal["none", "http", "tcp", "ingress", "nodePort", "loadBalancer", "tunnel"] = "none"
+    expose: Literal["none", "http", "tcp", "udp", "nodePort", "loadBalancer", "ingress", "tunnel"] = "none"
     hosts: Annotated[list[HostName], Field(max_length=16)] = []
     paths: Annotated[list[PathPrefix], Field(max_length=16)] = []
     tls: ServiceTls | None = None
@@ -99,16 +105,34 @@ class Service(ServicePart):
 
     @model_validator(mode="after")
     def _supported(self) -> Self:
-        if self.expose not in ("none", "http", "tcp"):
+        if self.expose not in {"none"} | WAKING | AT_NODES:
             raise not_yet(f"expose {self.expose}")
-        if self.exposed and len(self.ports) != 1:
+        if self.expose not in ("none", "nodePort", "loadBalancer") and len(self.ports) != 1:
             raise ValueError(f"a service exposed as {self.expose} has exactly one port")
+        self._check_protocols()
+        if self.limits != ServiceLimits() and self.expose in AT_NODES:
+            raise ValueError(
+                f"limits need the facade, which a service exposed as {self.expose} does not pass"
+            )
         for field in ("hosts", "paths", "tls", "https_only"):
             if getattr(self, field) and self.expose != "http":
                 raise ValueError(f"{to_camel(field)} needs expose: http")
         if self.expose == "tcp" and self.ports[0].app_protocol != "http":
             raise ValueError("a service exposed as tcp has no appProtocol: its bytes are not read")
         return self
+
+    def _check_protocols(self) -> None:
+        """What carries the service carries the protocol of its ports, and each port is there once."""
+        asked = [(port.port, port.protocol) for port in self.ports]
+        for port, protocol in asked:
+            if self.expose == "udp" and protocol != "UDP":
+                raise ValueError("a service exposed as udp says `protocol: UDP` at its port")
+            if self.wakes and protocol != "TCP":
+                raise ValueError(f"a service exposed as {self.expose} carries no UDP: write `expose: udp`")
+            if asked.count((port, protocol)) > 1:
+                raise ValueError(f"port {port} ({protocol}) is listed twice")
+        if any(port.protocol == "UDP" and port.app_protocol != "http" for port in self.ports):
+            raise ValueError("a port of UDP has no appProtocol: its bytes are not read")
 
     @property
     def exposed(self) -> bool:
@@ -122,7 +146,7 @@ class Service(ServicePart):
 
     @property
     def protocol(self) -> ServiceProtocol:
-        """What an exposed service speaks, as a provider is asked for it."""
-        if self.expose == "tcp":
-            return "tcp"
+        """What an exposed service speaks, or is reached by, as a provider is asked for it."""
+        if self.expose in ("tcp", "udp", "nodePort", "loadBalancer"):
+            return self.expose
         return "h2" if self.ports[0].app_protocol == H2C else "http"

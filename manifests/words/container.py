@@ -4,10 +4,6 @@
 from trustedpods.manifests.words.pod import SECCOMP
 from trustedpods.manifests.words.word import Place, Word
 
-_PROBE = "leave it out: readinessProbe says when requests come, and a container that ends is started again"
-_PERIOD = (
-    "leave it out: the facade asks often, from the start, until the answer comes or the start limit is over"
-)
 _ONLY_ENDS = "leave it out: a replica gets no new requests, then SIGTERM; let the program end by that"
 _TERMINAL = "leave it out: no terminal is attached"
 _ENV = "write `env: [{name: A, value: x}]`"
@@ -55,8 +51,6 @@ _KUBERNETES = {
         "leave it out: the image is the archive's, by its digest", same=("IfNotPresent", "Always")
     ),
     "lifecycle": Word(_ONLY_ENDS),
-    "livenessProbe": Word(_PROBE),
-    "startupProbe": Word(_PROBE),
     "resizePolicy": Word("leave it out: a pod has its limits, and pays for them, until it is deployed anew"),
     "restartPolicy": Word(_ALWAYS, same=("Always",)),
     "restartPolicyRules": Word(_ALWAYS),
@@ -88,7 +82,7 @@ _COMPOSE = {
     "domainname": Word(_ONE_HOST),
     "dns": Word(_ONE_HOST),
     "dns_search": Word(_ONE_HOST),
-    "healthcheck": Word("write `readinessProbe: {httpGet: {path: /, port: 8080}}`, or tcpSocket"),
+    "healthcheck": Word("write `readinessProbe: {httpGet: {path: /, port: 8080}}`, or tcpSocket, exec, grpc"),
     "restart": Word(_ALWAYS, same=("always", "unless-stopped")),
     "deploy": Word(_SIZES + "; replicas are `scale` in `spec`"),
     "mem_limit": Word(_SIZES),
@@ -177,23 +171,16 @@ PORT = {
 }
 
 PROBE = {
-    "exec": Word("write httpGet or tcpSocket: no command is run in a pod"),
-    "grpc": Word("write tcpSocket"),
-    "initialDelaySeconds": Word(_PERIOD, same=(0,)),
-    "periodSeconds": Word(_PERIOD),
-    "failureThreshold": Word(_PERIOD),
-    "successThreshold": Word("leave it out: the first good answer counts", same=(1,)),
-    "terminationGracePeriodSeconds": Word(_PERIOD),
-    "test": Word("write `httpGet: {path: /, port: 8080}`, or tcpSocket"),
-    "interval": Word(_PERIOD),
-    "retries": Word(_PERIOD),
+    "terminationGracePeriodSeconds": Word("leave it out: the pod's own holds"),
+    "test": Word('write `exec: {command: ["/bin/check"]}`, httpGet, tcpSocket or grpc'),
+    "interval": Word("write `periodSeconds: 10`"),
+    "retries": Word("write `failureThreshold: 3`"),
+    "start_period": Word("write `initialDelaySeconds: 10`, or a startupProbe"),
     "timeout": Word("write `timeoutSeconds: 5`"),
 }
 
 HTTP_GET = {
     "host": Word("leave it out: the replica itself is asked"),
-    "httpHeaders": Word("leave it out: no header can be added"),
-    "scheme": Word("write tcpSocket: the facade speaks plain HTTP with pods", same=("HTTP",)),
 }
 
 TCP_SOCKET = {"host": Word("leave it out: the replica itself is asked")}

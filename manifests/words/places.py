@@ -7,7 +7,7 @@ from trustedpods.manifests.spec.container import Container, ContainerPort, Secur
 from trustedpods.manifests.spec.egress import Network
 from trustedpods.manifests.spec.environment import EnvSource, EnvVar, SecretKeyRef
 from trustedpods.manifests.spec.pod import Metadata, PodManifest, PodSpec
-from trustedpods.manifests.spec.probe import HttpGet, Probe, TcpSocket
+from trustedpods.manifests.spec.probe import Exec, Grpc, HttpGet, HttpHeader, Probe, TcpSocket
 from trustedpods.manifests.spec.resources import ContainerResources, ResourceSizes
 from trustedpods.manifests.spec.scale import Scale
 from trustedpods.manifests.spec.service import Service, ServicePort
@@ -23,11 +23,18 @@ _ENV_SOURCE = Place(
     {"secretKeyRef": Place("secretKeyRef", SecretKeyRef, container.SECRET_KEY)},
 )
 _PROBE = Place(
-    "readinessProbe",
+    "a probe",
     Probe,
     container.PROBE,
     {
-        "httpGet": Place("httpGet", HttpGet, container.HTTP_GET),
+        "exec": Place("exec of a probe", Exec, {}),
+        "grpc": Place("grpc", Grpc, {}),
+        "httpGet": Place(
+            "httpGet",
+            HttpGet,
+            container.HTTP_GET,
+            {"httpHeaders": Place("httpHeaders", HttpHeader, {})},
+        ),
         "tcpSocket": Place("tcpSocket", TcpSocket, container.TCP_SOCKET),
     },
 )
@@ -39,6 +46,8 @@ CONTAINER = Place(
         "env": Place("env", EnvVar, container.ENV, {"valueFrom": _ENV_SOURCE}),
         "ports": Place("ports of a container", ContainerPort, container.PORT),
         "readinessProbe": _PROBE,
+        "livenessProbe": _PROBE,
+        "startupProbe": _PROBE,
         "resources": Place(
             "resources",
             ContainerResources,

@@ -151,7 +151,8 @@ SPEC = {
     "tls": Word("it belongs to a service: `services: [{..., tls: {secretName: ...}}]`"),
     "rules": Word("write `services: [{name: web, expose: http, hosts: [...], paths: [...], ports: [...]}]`"),
     **dict.fromkeys(
-        ("image", "command", "args", "env", "environment", "envFrom", "volumeMounts", "readinessProbe"),
+        ("image", "command", "args", "env", "environment", "envFrom", "volumeMounts", "readinessProbe",
+         "livenessProbe", "startupProbe"),
         Word(_CONTAINER),
     ),
 }  # fmt: skip

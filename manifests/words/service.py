@@ -4,7 +4,10 @@
 from trustedpods.manifests.words.word import Word
 
 _WAY_IN = "a service is a way into the pod, no program: programs stand in `containers`"
-_EXPOSE = "write `expose: http` or `expose: tcp`; without it only containers of the pod reach the port"
+_EXPOSE = (
+    "write `expose:` with http, tcp, udp, nodePort or loadBalancer; "
+    "without it nobody outside the pod reaches the port"
+)
 _ADDRESS = "leave it out: the provider gives the address; `trustedpods deploy` prints it"
 _STICKY = "leave it out: any replica may get any request"
 _EVERYBODY = "leave it out: `expose` opens the service to everybody"
@@ -45,8 +48,7 @@ SERVICE = {
 
 PORT = {
     "name": Word("", whatever=True),
-    "protocol": Word("leave it out, or write TCP: UDP and SCTP are not supported yet", same=("TCP",)),
-    "nodePort": Word("write `expose: tcp`: the provider gives the port"),
+    "nodePort": Word("write `expose: nodePort` at the service: the cluster gives the port"),
     "containerPort": Word("write `targetPort`"),
     "target": Word("write `targetPort`"),
     "published": Word("write `port`"),

@@ -90,7 +90,8 @@ def _number_ports(tree: dict[Any, Any]) -> Iterator[Problem]:
             if everywhere.setdefault(name, number) != number:
                 text = f"two container ports are named {name!r}"
                 yield Problem(("spec", "containers", index, "ports"), text)
-        yield from _probe(container, own, ("spec", "containers", index, "readinessProbe"))
+        for kind in ("readinessProbe", "livenessProbe", "startupProbe"):
+            yield from _probe(container.get(kind), own, ("spec", "containers", index, kind))
     for index, service in enumerate(_dicts(spec.get("services"))):
         for number, port in enumerate(_dicts(service.get("ports"))):
             at: Location = ("spec", "services", index, "ports", number, "targetPort")
@@ -106,8 +107,7 @@ def _fill_volumes(tree: dict[Any, Any]) -> None:
             volume["emptyDir"] = {}
 
 
-def _probe(container: dict[Any, Any], own: dict[object, object], at: Location) -> Iterator[Problem]:
-    probe = container.get("readinessProbe")
+def _probe(probe: object, own: dict[object, object], at: Location) -> Iterator[Problem]:
     for kind in ("httpGet", "tcpSocket"):
         asked = probe.get(kind) if isinstance(probe, dict) else None
         if isinstance(asked, dict):

@@ -9,8 +9,9 @@ from trustedpods.protocol.messages.base import U32, U64, U256, Bytes20, Message,
 
 TrustClass = Literal["sealed", "open"]
 
-ServiceProtocol = Literal["http", "h2", "tcp"]
-"""What an exposed service speaks: HTTP/1.1, HTTP/2 without TLS, or bytes that nobody reads.
+ServiceProtocol = Literal["http", "h2", "tcp", "udp", "nodePort", "loadBalancer"]
+"""What an exposed service speaks: HTTP/1.1, HTTP/2 without TLS, or bytes or datagrams that nobody reads; or
+that its ports are wanted on the nodes themselves, or an address of its own.
 
 By what means a provider serves it is the provider's own affair.
 """
@@ -41,7 +42,7 @@ class Capacity(Message):
     cpu_milli: U64
     memory_mib: U64
     storage_mib: U64
-    services: Annotated[dict[ServiceProtocol, U32], Field(max_length=3)]
+    services: Annotated[dict[ServiceProtocol, U32], Field(max_length=6)]
 
 
 class Profile(Message):

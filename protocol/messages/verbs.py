@@ -7,7 +7,7 @@ PodVerb = Literal["admit", "provision", "blob", "status", "logs", "usage", "dele
 """Asked about one pod."""
 
 NetworkVerb = Literal["network"]
-"""Kept free for what will be asked about a network of pods; a provider refuses it by name until then."""
+"""Asked about a network of pods: its lease and its document; `messages/networks.py` has the questions."""
 
 Verb = Literal[PodVerb, NetworkVerb]
 """A verb stands in one group only: signed with a request, it says what kind of subject the request has."""

@@ -11,12 +11,15 @@ from typing import NewType
 
 from trustedpods.protocol.networks.leases import (
     Acquire,
+    AskLease,
     Attempt,
     AwaitEnd,
     Behind,
+    BreakLease,
     Ended,
     Fence,
     Granted,
+    LeaseStatus,
     NotHeld,
     Release,
     Released,
@@ -72,6 +75,16 @@ class Commit:
 
 
 @dataclass(frozen=True, slots=True)
+class Repair:
+    """Put `document` in the place of `found`, by the word of a person who saw that copies differ."""
+
+    attempt: Attempt
+    fence: Fence
+    found: Copy
+    document: Document
+
+
+@dataclass(frozen=True, slots=True)
 class Written:
     """The write stands, now or since an earlier try of the same."""
 
@@ -83,8 +96,8 @@ class StaleBase:
     copy: Copy
 
 
-Question = Acquire | Renew | Release | AwaitEnd | ReadCopy | Prepare | Commit
+Question = Acquire | Renew | Release | AwaitEnd | ReadCopy | Prepare | Commit | Repair | AskLease | BreakLease
 """What a member asks a cluster about a network."""
 
-Answer = Granted | Behind | Ended | Released | NotHeld | Copy | Written | StaleBase
+Answer = Granted | Behind | Ended | Released | NotHeld | Copy | Written | StaleBase | LeaseStatus
 """What a cluster answers; which one follows which question stands with each of them."""

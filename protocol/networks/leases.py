@@ -122,3 +122,50 @@ class NotHeld:
 @dataclass(frozen=True, slots=True)
 class Ended:
     """Nothing is known here any more of the attempt that was asked after."""
+
+
+@dataclass(frozen=True, slots=True)
+class AskLease:
+    """Ask who holds the lease and who waits; no lease is needed."""
+
+
+@dataclass(frozen=True, slots=True)
+class BreakLease:
+    """End the grant of `broken`, which somebody saw; `at` is of the daemon's wall clock, for people."""
+
+    broken: Attempt
+    by: Address
+    reason: str
+    at: UnixSeconds
+
+
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """A grant that was broken: kept beside the lease, for all to see."""
+
+    attempt: Attempt
+    command: Command
+    by: Address
+    reason: str
+    at: UnixSeconds
+
+
+@dataclass(frozen=True, slots=True)
+class LeaseWaiter:
+    """An attempt that waits; `aside` where it gave way to an older one."""
+
+    attempt: Attempt
+    command: Command
+    aside: bool
+
+
+@dataclass(frozen=True, slots=True)
+class LeaseStatus:
+    """The lease as it is now: who holds it until when, if anybody does, and who waits, oldest first."""
+
+    fence: Fence
+    holder: Attempt | None
+    command: Command | None
+    ends_in: Milliseconds | None
+    waiting: tuple[LeaseWaiter, ...]
+    breaks: tuple[Broken, ...]

@@ -23,7 +23,7 @@ from trustedpods.protocol.messages.base import Message
 from trustedpods.protocol.messages.verbs import Verb
 from trustedpods.protocol.sealing import hpke
 from trustedpods.protocol.sealing.signatures import signer_of
-from trustedpods.protocol.sealing.subjects import Subject, bound_bytes, subject_of
+from trustedpods.protocol.sealing.subjects import Subject, bound_bytes, may_sign, subject_of
 
 _INFO_TAG: Final = b"trusted-pods/request/v1\0"
 _DERIVE_TAG: Final = b"trusted-pods/publisher-secret/v1\0"
@@ -132,10 +132,7 @@ def request_digest(request: SignedRequest, chain: ChainContext) -> bytes:
 
 
 def request_info(verb: Verb, subject: Subject, generation: int, expiry: int) -> bytes:
-    """HPKE context of a request's body: it opens as nothing else than what was signed.
-
-    Refused (rule `subject`) for a subject that is not supported yet.
-    """
+    """HPKE context of a request's body: it opens as nothing else than what was signed."""
     return b"".join(
         (
             _INFO_TAG,
@@ -167,10 +164,10 @@ def sign_request(  # noqa: PLR0913 - every part of a request is the caller's to 
 
     *hpke_key* and *boot_id* come from verified evidence; *expiry* is in Unix seconds, at most
     `limits.REQUEST_LIFETIME_S` ahead; *nonce* is 32 random bytes, *reply_to* the public half of a
-    key made for this request alone. LocalProtocolError when the key is not the publisher's or the
-    verb is not about such a subject; Refused (rule `subject`) for one that is not supported yet.
+    key made for this request alone. LocalProtocolError when the key may not sign for the
+    subject or the verb is not about such a one.
     """
-    if address_of(private_key) != subject.publisher:
+    if not may_sign(address_of(private_key), subject):
         raise LocalProtocolError(f"this key does not sign for {subject.publisher}")
     if subject_of(verb, subject.owner, subject.publisher, subject.salt) != subject:
         raise LocalProtocolError(f"the verb {verb} is not about a {type(subject).__name__}")
@@ -220,7 +217,7 @@ def open_request(
     """Check everything that needs no memory of earlier requests, and open the body.
 
     *now* is in Unix seconds. Refused, with the check's name as `rule` ("owner", "boot-id",
-    "expired", "expiry-too-far", "signature", "signer", "subject"), or RemoteProtocolError ("sealed").
+    "expired", "expiry-too-far", "signature", "signer"), or RemoteProtocolError ("sealed").
     """
     _check_addressee(request, owner, boot_id, now)
     typed = _typed(request, chain)
@@ -228,7 +225,7 @@ def open_request(
     if signer is None:
         raise Refused("the signature is malformed, or not in canonical form", rule="signature")
     subject = subject_of(request.verb, owner, address_from_bytes(request.publisher), request.salt)
-    if signer != subject.publisher:
+    if not may_sign(signer, subject):
         raise Refused(f"signed by {signer}, not by the publisher {subject.publisher}", rule="signer")
     info = request_info(request.verb, subject, request.generation, request.expiry)
     return OpenedRequest(

@@ -189,7 +189,8 @@ def _row(parts: RunningParts, record: PodRecord, paid: dict[ChannelId, int]) -> 
 
 
 def _exposed(one: ServiceExposure) -> str:
-    return one.expose if one.port is None else f"{one.expose} {one.port}"
+    ports = [one.port] if one.port is not None else [given.node_port for given in one.node_ports]
+    return " ".join([one.expose, *map(str, ports)])
 
 
 def _runways(parts: RunningParts, records: list[PodRecord]) -> list[int]:

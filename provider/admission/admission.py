@@ -46,6 +46,13 @@ NEW_PODS = Allowance(burst=24, every_s=5.0)
 QUESTIONS = Allowance(burst=120, every_s=0.5)
 """`admit` from one address: each asks the cluster what is free."""
 
+BUNDLES = Allowance(burst=120, every_s=0.5)
+"""Bundles from one address for pods that are not known to pay: each is written down, and behind `NEW_PODS`
+the chain is asked for its channel. A fleet whose channels are open already comes at this pace."""
+
+UPDATES = Allowance(burst=30, every_s=10.0)
+"""Bundles of one pod that pays: each may mean new objects, an import and a start."""
+
 
 class Admission:
     """Admission and the acceptance of bundles."""
@@ -63,12 +70,13 @@ class Admission:
     ) -> None:
         self._doors = doors
         self._rights = rights
-        self._reservations = SlotReservations(doors.facade, pods, bundles)
+        self._reservations = SlotReservations(doors.facade, pods, bundles, doors.config.exposure.room)
         self._capacity = CapacityCheck(
             doors.cluster, doors.config.cluster.overcommit, pods, autoscaler, self._reservations
         )
         self._tenancy = tenancy
         self._new_pods, self._questions = Arrivals(NEW_PODS), Arrivals(QUESTIONS)
+        self._unknown, self._updates = Arrivals(BUNDLES), Arrivals(UPDATES)
         self._unpaid_from: dict[ChannelId, tuple[str, UnixSeconds]] = {}
         """Whence pods came that are not paid for yet, and when first: an update is no new beginning."""
         self._gate = gate
@@ -77,19 +85,35 @@ class Admission:
         self._autoscaler = autoscaler
         self._workers = workers
 
-    async def ask(
-        self, ask: AdmitBody, channel: ChannelId, replaced: PodRecord | None, address: str
-    ) -> Capacity:
-        """As `admit`, for whoever asks from *address*; Refused (rule `rate`) when that asks too often."""
-        if not self._questions.take(address):
+    def check_first(self, request: OpenedRequest, address: str) -> None:
+        """What memory alone can refuse of a request from *address*, before anything is written for it.
+
+        Refused for who may not command the pod, for an older generation, and (rule `rate`) for who comes
+        too often.
+        """
+        self._rights.check(request)
+        record = self._pods.get(request.ref.channel)
+        if request.verb == "admit" and not self._questions.take(address):
             raise Refused("too many questions from this address", rule="rate", hint=_LATER)
-        return await self.admit(ask, channel, replaced)
+        if request.verb != "provision":
+            return
+        if record is None or not record.known_to_pay:
+            if not self._unknown.take(address):
+                raise Refused("too many bundles from this address", rule="rate", hint=_LATER)
+        elif not self._updates.take(record.label):
+            raise Refused(
+                "too many updates of this pod",
+                rule="rate",
+                hint=f"one more each {UPDATES.every_s:g} s is taken",
+            )
 
     async def admit(self, ask: AdmitBody, channel: ChannelId, replaced: PodRecord | None) -> Capacity:
         """What is left when the pod came; Refused where nobody may come, or where it does not fit."""
         self._gate.check(None if replaced is None else replaced.ref.publisher)
         self._doors.store.disk.check()
         admission.check_image_size(ask.image_mib, self._doors.offer)
+        admission.check_storage_classes(ask.storage_classes, self._doors.offer)
+        admission.check_names(ask.names, self._doors.offer)
         return await self._capacity.check(ask, channel, replaced)
 
     async def accept(
@@ -133,6 +157,7 @@ class Admission:
         own = dict.fromkeys(host for part in parts for host in part.own_hosts)
         for host in admission.hosts_to_prove(own, label, self._doors.config.identity.domain):
             await self._doors.resolver.check_control(host, proofs)
+        self._autoscaler.withheld.pop(request.ref.channel, None)
 
     async def _check_volumes(self, record: PodRecord, opened: OpenBundle) -> None:
         """An update keeps the pod's volumes: none is lost by mistake, and none is stored unpaid."""

@@ -4,8 +4,11 @@
 from trustedpods.protocol.ids import ChannelId
 from trustedpods.protocol.messages.admission import AdmitBody
 from trustedpods.protocol.messages.provider import Capacity
+from trustedpods.protocol.units import Resources
 from trustedpods.provider.admission.slot_reservations import SlotReservations
+from trustedpods.provider.cluster.capacity import ClusterCapacity
 from trustedpods.provider.cluster.client import Cluster
+from trustedpods.provider.cluster.objects.sizes import total
 from trustedpods.provider.core import admission
 from trustedpods.provider.core.pod import Phase, PodRecord
 from trustedpods.provider.pods.records import Pods
@@ -31,11 +34,23 @@ class CapacityCheck:
 
     async def check(self, ask: AdmitBody, channel: ChannelId, replaced: PodRecord | None) -> Capacity:
         """What is left when the pod came; Refused where it does not fit. *replaced* makes room for it."""
-        left = admission.check_size(ask, await self._free(replaced))
+        found = await self._cluster.capacity()
+        free = self._free(found, replaced)
+        left = admission.check_size(ask, free)
+        admission.check_nodes(ask, self._nodes(found, replaced), free)
         return left.model_copy(update={"services": self._reservations.check(ask, channel)})
 
-    async def _free(self, replaced: PodRecord | None) -> Capacity:
-        found = (await self._cluster.capacity()).free
+    def _nodes(self, capacity: ClusterCapacity, replaced: PodRecord | None) -> list[Resources]:
+        """What each node has for a replica, with the room of those that a newer bundle replaces."""
+        room = dict(capacity.nodes)
+        places = [] if replaced is None else self._autoscaler.nodes_of(replaced)
+        for name in places:
+            if replaced is not None and name in room:
+                room[name] = total((room[name], replaced.size.replica))
+        return list(room.values())
+
+    def _free(self, capacity: ClusterCapacity, replaced: PodRecord | None) -> Capacity:
+        found = capacity.free
         free = Capacity(
             cpu_milli=found.cpu_milli,
             memory_mib=found.memory_mib,

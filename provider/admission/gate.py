@@ -41,6 +41,11 @@ class Gate:
                 rule="draining",
                 hint="take another one",
             )
+        if publisher is not None:
+            self.check_key(publisher)
+
+    def check_key(self, publisher: Address) -> None:
+        """Refused where the operator does not serve this key; also while the provider is drained."""
         if publisher in self.rules.denied:
             raise Refused("this provider's operator does not serve this key", rule="denied")
 

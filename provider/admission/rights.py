@@ -15,6 +15,18 @@ class CommandRights:
         self._pods = pods
         self._generations = generations
 
+    def check(self, request: OpenedRequest) -> None:
+        """Refused where nothing would be done for the request; nothing is read or written for that."""
+        if request.verb == "admit":
+            return
+        if request.verb != "provision":
+            self.commanded_pod(request)
+            return
+        self.check_newest(request)
+        record = self._pods.get(request.ref.channel)
+        if record is not None:
+            self.check_commander(record, request)
+
     def commanded_pod(self, request: OpenedRequest) -> PodRecord:
         """The pod that the request is about; Refused unless its signer may command it."""
         record = self._pods.get(request.ref.channel)
@@ -35,8 +47,13 @@ class CommandRights:
             self._generations.newest(request.ref.channel), -1 if record is None else record.generation
         )
         if request.generation <= newest:
-            raise Refused(
-                f"generation {request.generation} came after {newest}",
-                rule="generation",
-                hint="a newer deploy won, or this machine's clock is behind",
-            )
+            raise superseded(request.generation, newest)
+
+
+def superseded(generation: int, newest: int) -> Refused:
+    """What a request is told that is older than one that was taken."""
+    return Refused(
+        f"generation {generation} came after {newest}",
+        rule="generation",
+        hint="a newer deploy won, or this machine's clock is behind",
+    )

@@ -28,8 +28,11 @@ RequestedServices = Mapping[str, ServiceProtocol]
 class SlotReservations:
     """Counts free slots, without those of pods that are on their way."""
 
-    def __init__(self, facade: Facade, pods: Pods, bundles: Bundles) -> None:
+    def __init__(
+        self, facade: Facade, pods: Pods, bundles: Bundles, at_nodes: Mapping[ServiceProtocol, int]
+    ) -> None:
         self._facade = facade
+        self._at_nodes = at_nodes
         self._pods = pods
         self._bundles = bundles
         self._taken_in: dict[object, tuple[ChannelId, RequestedServices]] = {}
@@ -63,7 +66,13 @@ class SlotReservations:
         for channel, services in self._coming().items():
             if channel != but:
                 promised += admission.slots_wanted(services, self._has(channel))
-        return {kind.value: max(0, self._facade.free(kind) - promised[kind.value]) for kind in SlotProtocol}
+        slots: dict[ServiceProtocol, int] = {kind.value: self._facade.free(kind) for kind in SlotProtocol}
+        others = [pod for pod in self._pods.standing if pod.channel != but]
+        given = [one for pod in others for one in pod.exposures.values()]
+        ports, balanced = sum(len(one.node_ports) for one in given), sum(bool(one.addresses) for one in given)
+        taken: dict[str, int] = {"udp": ports, "nodePort": ports, "loadBalancer": balanced}
+        nodes = {kind: room - taken[kind] for kind, room in self._at_nodes.items()}
+        return {kind: max(0, free - promised[kind]) for kind, free in {**slots, **nodes}.items()}
 
     def _coming(self) -> dict[ChannelId, RequestedServices]:
         """Services of pods that are not published as their newest bundle says."""

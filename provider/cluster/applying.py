@@ -1,14 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
 """Server-side apply of any object that a pod becomes, and the end of those that it is no more."""
 
+import logging
 from collections.abc import Collection
 
 from trustedpods.provider.cluster import workloads
+from trustedpods.provider.cluster.api import errors
 from trustedpods.provider.cluster.api.errors import NamespaceEnding
 from trustedpods.provider.cluster.api.http import Api, path_of
+from trustedpods.provider.cluster.objects import service
 from trustedpods.provider.cluster.objects.names import APPLIER, POD_LABEL, KubeObject
 
-OPTIONAL = ("NetworkPolicy", "Secret", "PersistentVolumeClaim")
+_log = logging.getLogger(__name__)
+
+OPTIONAL = ("NetworkPolicy", "Secret", "PersistentVolumeClaim", "Service")
 """Kinds of which one version of a pod may have more than the next; the others it has once each, always."""
 
 
@@ -20,11 +25,26 @@ async def apply(api: Api, wanted: KubeObject) -> None:
         return
     metadata = wanted["metadata"]
     path = path_of(wanted["kind"], metadata.get("namespace"), metadata["name"])
+    if wanted["kind"] == service.KIND:
+        await _apply_service(api, path, wanted)
+        return
     made = await api.apply(path, wanted, APPLIER)
     if wanted["kind"] == "Namespace" and "deletionTimestamp" in made["metadata"]:
         raise NamespaceEnding(
             f"namespace {metadata['name']} is being terminated", where=path, rule="namespace-terminating"
         )
+
+
+async def _apply_service(api: Api, path: str, wanted: KubeObject) -> None:
+    """An address that somebody else has meanwhile is not waited for: the Service gets another."""
+    try:
+        await api.apply(path, wanted, APPLIER)
+    except errors.Taken as error:
+        free = service.without_addresses(wanted)
+        if free == wanted:
+            raise
+        _log.warning("%s gets other addresses: %s", path, error)
+        await api.apply(path, free, APPLIER)
 
 
 async def prune(api: Api, namespace: str, kept: Collection[tuple[str, str]]) -> None:

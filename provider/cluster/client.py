@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 
-from trustedpods.provider.cluster import applying, diagnosis, leases, views, workloads
+from trustedpods.provider.cluster import applying, diagnosis, leases, network_documents, views, workloads
 from trustedpods.provider.cluster.api import errors, kubeconfig, watch
 from trustedpods.provider.cluster.api.http import Api, open_api, path_of
 from trustedpods.provider.cluster.api.watch import PodChange
@@ -20,9 +20,10 @@ from trustedpods.provider.cluster.isolation_proof import probe_pods, proof, scra
 from trustedpods.provider.cluster.isolation_proof.proof import Proof
 from trustedpods.provider.cluster.isolation_proof.scratch import WritablePlace
 from trustedpods.provider.cluster.isolation_proof.users import SharedUsers
+from trustedpods.provider.cluster.network_documents import NetworkLease, NetworkObject, StoredDocument
 from trustedpods.provider.cluster.objects.names import APPLIER, DELETION_COST, METERED, POD_LABEL, KubeObject
 from trustedpods.provider.cluster.rollout import Rollout
-from trustedpods.provider.cluster.views import NamespaceView, PodView, VolumeClaimView
+from trustedpods.provider.cluster.views import NamespaceView, PodView, ServiceView, VolumeClaimView
 
 MAX_REPLICAS_SET = 1000
 """A guard against nonsense, far above any manifest's maximum."""
@@ -124,6 +125,20 @@ class Cluster:
         """Persistent volume claims of one namespace or of all."""
         found = await self._api.items(path_of("PersistentVolumeClaim", namespace), POD_LABEL)
         return [views.volume_claim_view(claim) for claim in found]
+
+    async def services(self, namespace: str | None = None) -> list[ServiceView]:
+        """Services of pods, in one namespace or in all."""
+        found = await self._api.items(path_of("Service", namespace), POD_LABEL)
+        return [views.service_view(service) for service in found]
+
+    async def move_services(self, source: str, services: Sequence[KubeObject]) -> None:
+        """Make *services*, which have the addresses of those in the namespace *source*, in its stead.
+
+        Between the two nobody answers at the addresses, for as long as two calls take. May be repeated.
+        """
+        for view in await self.services(source):
+            await self._api.delete(path_of("Service", source, view.name))
+        await self.apply(services)
 
     async def capacity(self) -> ClusterCapacity:
         """What the ready nodes offer, and what pods and volume claims of anybody have asked for."""
@@ -240,6 +255,24 @@ class Cluster:
     async def release_lease(self, name: str, holder: str) -> None:
         """Give a lease back; nothing happens where somebody else holds it."""
         await leases.release(self._api, name, holder)
+
+    # ---- networks of pods -----------------------------------------------------------------------
+
+    async def network_document(self, name: str) -> StoredDocument | None:
+        """What is kept of a network, with its version; None only where Kubernetes says that it has none."""
+        return await network_documents.read(self._api, name)
+
+    async def keep_network_document(self, network: NetworkObject, data: bytes, version: str | None) -> str:
+        """Write it over *version* (None: there is none yet); the new version. errors.Conflict otherwise."""
+        return await network_documents.write(self._api, network, data, version)
+
+    async def network_founders(self) -> list[str]:
+        """The founder of each network that is kept, once for each of its networks."""
+        return await network_documents.founders(self._api)
+
+    async def tell_network_lease(self, network: NetworkObject, lease: NetworkLease) -> None:
+        """Write a network's Lease object, for people; nobody decides by it."""
+        await network_documents.tell_lease(self._api, network, lease)
 
 
 @asynccontextmanager

@@ -15,7 +15,9 @@ import trio
 
 from trustedpods.protocol.errors import NetworkFailure, Refused, RemoteProtocolError
 from trustedpods.protocol.limits import MIB
+from trustedpods.provider.cluster import pull_front
 from trustedpods.provider.cluster.api import errors
+from trustedpods.provider.cluster.objects.secret import PullLogin
 
 CALL_TIMEOUT_S = 15.0
 STALL_TIMEOUT_S = 60.0
@@ -53,16 +55,25 @@ class ImageRegistry:
     """A registry at *base_url*, such as `http://127.0.0.1:5000`. Made by `open_image_registry`.
 
     NetworkFailure when it cannot be reached; Refused when it says no, with rule `digest` when
-    content is not what its digest says.
+    content is not what its digest says. With a *pull_key* nodes pull through `pull_front`, which asks them
+    for a password.
     """
 
-    def __init__(self, base_url: str, session: httpx.AsyncClient) -> None:
+    def __init__(self, base_url: str, session: httpx.AsyncClient, pull_key: bytes | None = None) -> None:
         self._base = httpx.URL(base_url)
         self._session = session
+        self._pull_key = pull_key
 
     def pull_reference(self, repo: str, digest: str) -> str:
         """How a node names the image: always by digest."""
         return f"{self._base.netloc.decode()}/{repo}@{digest}"
+
+    def pull_login(self, repo: str) -> PullLogin | None:
+        """What a node says to pull from the repository; None where nobody asks it."""
+        if self._pull_key is None:
+            return None
+        opens = pull_front.password(self._pull_key, repo)
+        return PullLogin(self._base.netloc.decode(), pull_front.USER, opens)
 
     async def ping(self) -> None:
         """Raise unless a registry answers."""
@@ -283,8 +294,8 @@ def _refusal(answer: httpx.Response, where: str) -> Refused | NetworkFailure:
 
 
 @asynccontextmanager
-async def open_image_registry(base_url: str) -> AsyncIterator[ImageRegistry]:
+async def open_image_registry(base_url: str, pull_key: bytes | None = None) -> AsyncIterator[ImageRegistry]:
     """The registry at *base_url* (`http://HOST:PORT`); nothing is asked of it before the first call."""
     limits = httpx.Limits(max_connections=16, max_keepalive_connections=4)
     async with httpx.AsyncClient(timeout=CALL_TIMEOUT_S, limits=limits, trust_env=False) as session:
-        yield ImageRegistry(base_url, session)
+        yield ImageRegistry(base_url, session, pull_key)

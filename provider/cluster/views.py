@@ -10,6 +10,7 @@ from datetime import datetime
 from trustedpods.protocol.units import UnixSeconds
 from trustedpods.provider.cluster.objects import sizes
 from trustedpods.provider.cluster.objects.names import METERED, POD_LABEL, KubeObject
+from trustedpods.provider.core.pod import NodePort
 
 _NOT_A_REASON = {"ContainerCreating", "PodInitializing"}
 _OVER = {"Succeeded", "Failed"}
@@ -49,6 +50,17 @@ class PodView:
     metered: bool = False
     begun: bool = False
     containers: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceView:
+    """One Service: its address in the cluster, its ports on nodes, its addresses as a load balancer."""
+
+    namespace: str
+    name: str
+    cluster_ip: str | None
+    node_ports: tuple[NodePort, ...]
+    addresses: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +122,21 @@ def pod_view(pod: KubeObject) -> PodView:
         containers=tuple(
             one["name"] for one in (*spec.get("containers", []), *spec.get("initContainers", []))
         ),
+    )
+
+
+def service_view(service: KubeObject) -> ServiceView:
+    """The view of a Service."""
+    spec = service["spec"]
+    address = spec.get("clusterIP")
+    ports = [port for port in spec.get("ports", []) if port.get("nodePort")]
+    given = (service.get("status", {}).get("loadBalancer") or {}).get("ingress") or []
+    return ServiceView(
+        service["metadata"]["namespace"],
+        service["metadata"]["name"],
+        None if address in (None, "", "None") else str(address),
+        tuple(NodePort(port.get("protocol", "TCP"), port["port"], port["nodePort"]) for port in ports),
+        tuple(str(one.get("ip") or one.get("hostname")) for one in given),
     )
 
 

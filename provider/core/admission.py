@@ -2,14 +2,14 @@
 """Admission: may this pod come, and is its channel good for it? A refusal names rule and number."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from trustedpods.contracts.records import Channel, meter_tag
 from trustedpods.contracts.terms import Terms, least_cap
 from trustedpods.protocol.errors import InsufficientFunds, Refused
 from trustedpods.protocol.ids import Address
-from trustedpods.protocol.limits import MAX_UNPACKED, MIB
+from trustedpods.protocol.limits import KIB, MAX_UNPACKED, MIB
 from trustedpods.protocol.messages.admission import AdmitBody
 from trustedpods.protocol.messages.provider import Capacity, LeastTerms, Prices, ServiceProtocol, TrustClass
 from trustedpods.protocol.units import Resources, UnixSeconds
@@ -19,6 +19,17 @@ from trustedpods.provider.core.pod import PodSize, Scaling
 
 BLOCK_MARGIN_S = 2
 """How far ahead of this machine's clock the chain's may be."""
+
+UPLOAD_PAUSE_S = 900
+"""How long a line may be away in all, before or amid an upload."""
+
+SLOWEST_UPLOAD = 16 * KIB
+"""Bytes per second, on average, of the slowest upload that is waited for: room is held meanwhile, unpaid."""
+
+
+def blobs_late(received: int, waited_s: int) -> bool:
+    """Whether so many bytes in *waited_s* seconds are too few to go on holding room for the rest."""
+    return received < (waited_s - UPLOAD_PAUSE_S) * SLOWEST_UPLOAD
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +45,29 @@ class Offer:
     names: bool = False
     private_webhooks: bool = False
     max_image_mib: int = MAX_UNPACKED // MIB
+    storage_classes: tuple[str, ...] = ()
+
+
+def check_storage_classes(wanted: Iterable[str], offer: Offer) -> None:
+    """Refused where a volume names a storage class that is not on offer; the default needs no name."""
+    for name in wanted:
+        if name not in offer.storage_classes:
+            listed = ", ".join(offer.storage_classes) or "none by name"
+            raise Refused(
+                f"storage class {name} is not offered here; there is {listed}",
+                rule="storage-class",
+                hint="leave `storageClassName` out for the provider's default, or choose another provider",
+            )
+
+
+def check_names(asked: bool, offer: Offer) -> None:
+    """Refused where the pod calls hosts by name and this provider has no resolver for pods."""
+    if asked and not offer.names:
+        raise Refused(
+            "this provider has no resolver for pods: no host can be called by name",
+            rule="egress",
+            hint="write addresses (ipBlock), or deploy to a provider that answers names",
+        )
 
 
 def check_image_size(image_mib: int, offer: Offer) -> None:
@@ -63,6 +97,40 @@ def check_size(ask: AdmitBody, free: Capacity) -> Capacity:
         memory_mib=free.memory_mib - ask.memory_mib,
         storage_mib=free.storage_mib - disk,
         services=free.services,
+    )
+
+
+def check_nodes(ask: AdmitBody, nodes: Collection[Resources], free: Capacity) -> None:
+    """Refused unless some node has room for a whole replica, whatever all have *free* together."""
+    wanted = Resources(ask.cpu_milli, ask.memory_mib, ask.scratch_mib)
+    if any(_fits(wanted, node) for node in nodes):
+        return
+    needs = (
+        ("cpu", wanted.cpu_milli, [node.cpu_milli for node in nodes], free.cpu_milli, "m"),
+        ("memory", wanted.memory_mib, [node.memory_mib for node in nodes], free.memory_mib, " MiB"),
+        ("storage", wanted.storage_mib, [node.storage_mib for node in nodes], free.storage_mib, " MiB"),
+    )
+    for name, number, found, together, unit in needs:
+        most = max(found, default=0)
+        if number > most:
+            raise Refused(
+                f"{name}: {number}{unit} wanted by one replica, {most}{unit} free on the node that has most, "
+                f"{together}{unit} on all {len(nodes)}",
+                rule=f"capacity-{name}",
+            )
+    raise Refused(
+        f"{wanted.cpu_milli}m, {wanted.memory_mib} MiB, {wanted.storage_mib} MiB of disk wanted by one: "
+        f"none of {len(nodes)} nodes has all three free, together they have {free.cpu_milli}m, "
+        f"{free.memory_mib} MiB and {free.storage_mib} MiB",
+        rule="capacity-node",
+    )
+
+
+def _fits(wanted: Resources, node: Resources) -> bool:
+    return (
+        wanted.cpu_milli <= node.cpu_milli
+        and wanted.memory_mib <= node.memory_mib
+        and wanted.storage_mib <= node.storage_mib
     )
 
 
@@ -113,6 +181,35 @@ def check_hosts(hosts: Iterable[str], label: str, domain: str) -> None:
 def hosts_to_prove(hosts: Iterable[str], label: str, domain: str) -> list[str]:
     """Hosts whose control must be proven; `*.localhost` is nobody's."""
     return [host for host in hosts if host != f"{label}.{domain}" and not host.endswith(".localhost")]
+
+
+LOST_LOOKS = 4
+LOST_AFTER_S = 24 * 3600
+"""A proof must be seen to be absent in so many looks over so long: zones are mended within a day."""
+
+
+@dataclass(frozen=True, slots=True)
+class HostProof:
+    """What DNS said of the control over one host since its proof was last seen."""
+
+    absent_since: UnixSeconds | None = None
+    looks: int = 0
+
+    def after(self, found: bool | None, now: UnixSeconds) -> "HostProof":
+        """One look more; None, where DNS did not say, changes nothing."""
+        if found is None:
+            return self
+        if found:
+            return HostProof()
+        return HostProof(now if self.absent_since is None else self.absent_since, self.looks + 1)
+
+    def lost(self, now: UnixSeconds) -> bool:
+        """Whether the host is not the pod's any more."""
+        return (
+            self.absent_since is not None
+            and self.looks >= LOST_LOOKS
+            and now >= self.absent_since + LOST_AFTER_S
+        )
 
 
 def check_channel(

@@ -84,11 +84,28 @@ class ChannelFact:
 
 
 @dataclass(frozen=True, slots=True)
+class NodePort:
+    """A service's port, TCP or UDP, and the port of the nodes that leads to it."""
+
+    protocol: str
+    port: int
+    node_port: int
+
+
+@dataclass(frozen=True, slots=True)
 class ServiceExposure:
-    """What a service is exposed by, in the manifest's word; `port` is one that it has for itself."""
+    """What a service is exposed by, in the manifest's word; `port` is one of the facade's for it alone.
+
+    `cluster_ip` is its address inside the cluster and `node_ports` are the ports that it has on the nodes,
+    as the cluster gave them: they stay the service's own over all versions of the pod. `addresses` are a
+    load balancer's, or its host names.
+    """
 
     expose: str
     port: int | None = None
+    cluster_ip: str | None = None
+    node_ports: tuple[NodePort, ...] = ()
+    addresses: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

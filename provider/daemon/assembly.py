@@ -21,11 +21,13 @@ from trustedpods.provider.lifecycle.reconciler import Reconciler
 from trustedpods.provider.lifecycle.recovery import Recovery
 from trustedpods.provider.lifecycle.removal import PodRemoval
 from trustedpods.provider.lifecycle.workers import PodWorkers, Work
+from trustedpods.provider.networks.networks import Networks
 from trustedpods.provider.pods.bundles import Bundles
 from trustedpods.provider.pods.progress import ProgressFeeds
 from trustedpods.provider.pods.records import Pods
 from trustedpods.provider.server.blobs import Uploads
 from trustedpods.provider.server.conversations import VerbHandler
+from trustedpods.provider.server.networks import NetworkRequests
 from trustedpods.provider.server.pod_logs import PodLogs
 from trustedpods.provider.server.provision import Provisioning
 from trustedpods.provider.server.rotate import Rotations
@@ -58,6 +60,8 @@ class Parts:
     eviction: Eviction
     warnings: Warnings
     tenancy: TenancyGuard
+    networks: Networks
+    gate: Gate
 
 
 def assemble(doors: Doors, gate: Gate) -> Parts:
@@ -91,6 +95,8 @@ def assemble(doors: Doors, gate: Gate) -> Parts:
         Eviction(doors, pods, bundles, autoscaler, workers, settlement, gate),
         Warnings(doors, pods, bundles),
         tenancy,
+        Networks(doors),
+        gate,
     )
     pods.run, pods.told = Runner(parts).run, parts.warnings.told
     return parts
@@ -175,5 +181,6 @@ def handlers(parts: Parts) -> dict[Verb, VerbHandler]:
         "logs": PodLogs(parts.doors, parts.rights, parts.bundles).logs,
         "usage": verbs.usage,
         "delete": verbs.delete,
+        "network": NetworkRequests(parts.networks, parts.gate).network,
         "rotate": Rotations(parts.doors, parts.pods, parts.rights, parts.settlement).rotate,
     }

@@ -37,6 +37,7 @@ from trustedpods.provider.names.resolver import PodResolver
 from trustedpods.provider.names.sockets import serve_names
 from trustedpods.provider.server.conversations import Conversations
 from trustedpods.provider.serving.connections import keep_young
+from trustedpods.provider.serving.host_watch import HostWatch
 from trustedpods.provider.serving.slots import exposures_of
 from trustedpods.provider.supervise import supervise
 
@@ -76,7 +77,7 @@ async def run_parts(
     """Every task of the daemon, until it is cancelled or told to stop by a signal."""
     doors, config = parts.doors, parts.doors.config
     binding, profile = _presentation(doors, host)
-    conversations = Conversations(doors, binding, profile, handlers(parts))
+    conversations = Conversations(doors, binding, profile, handlers(parts), parts.admission.check_first)
     host.serve(PROVIDER, conversations.handle)  # at once: who comes early waits until everything runs
     async with trio.open_nursery() as nursery:
         await hold_lease(doors)
@@ -97,6 +98,11 @@ async def run_parts(
             (
                 "closing old connections",
                 partial(keep_young, doors.facade, parts.pods, parts.bundles, parts.autoscaler),
+            ),
+            ("telling of networks' leases", parts.networks.keep_telling),
+            (
+                "proving hosts",
+                HostWatch(doors, parts.pods, parts.bundles, parts.autoscaler).run,
             ),
             ("collecting blobs", partial(_collect_blobs, parts)),
             ("looking at the disk", doors.store.keep_looking),
@@ -149,10 +155,13 @@ async def _restore(parts: Parts) -> None:
 
 
 async def _note_exposures(parts: Parts, published: Iterable[PodRecord]) -> None:
-    """A facade that lost its books gives other ports than before."""
+    """A facade that lost its books gives other ports than before; a cluster keeps what it gave."""
+    views = await parts.doors.cluster.services()
     for record in published:
         if parts.autoscaler.pod_scaler(record.channel) is not None:
-            found = exposures_of(parts.doors, record, parts.bundles.open_stored(record.proven))
+            opened = parts.bundles.open_stored(record.proven)
+            made = [view for view in views if view.namespace == record.namespace]
+            found = exposures_of(parts.doors, record, opened, made)
             await parts.pods.change(record.channel, exposures=found)
 
 

@@ -32,6 +32,11 @@ DOORS_WITHIN_S = 120.0
 """How long the daemon waits at its start for chain, cluster and facade."""
 
 
+def _pull_key(config: ProviderConfig) -> bytes | None:
+    file = config.cluster.pull_key_file
+    return None if file is None else read_key(Path(file))
+
+
 @asynccontextmanager
 async def open_doors(config: ProviderConfig) -> AsyncIterator[Doors]:
     """Open everything that the daemon uses; Locked when another one runs."""
@@ -56,7 +61,7 @@ async def open_doors(config: ProviderConfig) -> AsyncIterator[Doors]:
             ),
             cluster=await stack.enter_async_context(open_cluster(Path(config.cluster.kubeconfig))),
             registry=await stack.enter_async_context(
-                open_image_registry(f"http://{config.cluster.registry}")
+                open_image_registry(f"http://{config.cluster.registry}", _pull_key(config))
             ),
             resolver=Resolver(config.facade.resolvers),
             facade=Facade(

@@ -31,7 +31,7 @@ _CODES = {
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class PodQuestion:
     """One question: the host in lower case without its last dot, and whether its IPv4 addresses are meant."""
 
     host: str
@@ -39,7 +39,7 @@ class Question:
     message: dns.message.QueryMessage
 
 
-def question(data: bytes) -> Question | None:
+def question(data: bytes) -> PodQuestion | None:
     """The question in *data*; None where it is none that a resolver answers."""
     if len(data) > MAX_QUESTION:
         return None
@@ -55,11 +55,11 @@ def question(data: bytes) -> Question | None:
     if one.rdclass != dns.rdataclass.IN:
         return None
     host = one.name.to_text(omit_final_dot=True).lower()
-    return Question(host, one.rdtype == dns.rdatatype.A, asked)
+    return PodQuestion(host, one.rdtype == dns.rdatatype.A, asked)
 
 
 def answer(
-    asked: Question, outcome: Outcome, addresses: Sequence[str] = (), ttl_s: int = 0, *, tcp: bool = False
+    asked: PodQuestion, outcome: Outcome, addresses: Sequence[str] = (), ttl_s: int = 0, *, tcp: bool = False
 ) -> bytes:
     """The answer's bytes; over UDP what does not fit is cut and marked so, and the pod asks over TCP."""
     made = dns.message.make_response(asked.message, recursion_available=True)

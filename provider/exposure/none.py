@@ -4,6 +4,7 @@
 from dataclasses import dataclass
 
 from trustedpods.manifests.spec.service import Service
+from trustedpods.provider.core.pod import ServiceExposure
 from trustedpods.provider.exposure.exposure import ExposedPod, Exposure, Site
 
 
@@ -11,7 +12,7 @@ from trustedpods.provider.exposure.exposure import ExposedPod, Exposure, Site
 class NoExposure(Exposure):
     """A service for the pod's own containers, which share one network namespace."""
 
-    def urls(self, site: Site, port: int | None) -> list[str]:
+    def endpoints(self, site: Site, given: ServiceExposure) -> list[tuple[int, str]]:
         """None."""
         return []
 

@@ -5,13 +5,16 @@ from collections.abc import Callable, Iterable, Mapping
 
 from trustedpods.manifests.spec.pod import PodManifest
 from trustedpods.manifests.spec.service import Service
-from trustedpods.provider.exposure import http, none, tcp
+from trustedpods.provider.exposure import http, load_balancer, node_port, none, tcp, udp
 from trustedpods.provider.exposure.exposure import ExposedPod, Exposure, FacadeExposure
 
 STRATEGIES: Mapping[str, Callable[[Service, ExposedPod], Exposure]] = {
     "none": none.expose,
     "http": http.expose,
     "tcp": tcp.expose,
+    "udp": udp.expose,
+    "nodePort": node_port.expose,
+    "loadBalancer": load_balancer.expose,
 }
 """How a service is exposed, by the manifest's word; a word without a line is refused by `manifests`."""
 

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Is a pod ready? The manifest's readiness probes, run by the provider and not by the kubelet.
+"""Is a pod ready? The manifest's readiness probes over HTTP and TCP, run by the provider.
 
 A kubelet probe starts whole seconds late and runs forever; these run from the moment a pod has
-an address, closely spaced, until it is ready.
+an address, closely spaced, until it is ready. Commands, gRPC and TLS are the kubelet's: a pod that has
+such a probe is not asked here before its Ready condition holds.
 """
 
 import re
@@ -13,7 +14,7 @@ from dataclasses import dataclass, field
 import trio
 
 from trustedpods.manifests.spec.pod import PodManifest
-from trustedpods.manifests.spec.probe import Probe, TcpSocket
+from trustedpods.manifests.spec.probe import HttpGet, Probe, TcpSocket
 
 MAX_HEAD = 4096
 FIRST_PAUSE_S = 0.005
@@ -61,16 +62,19 @@ class Tally:
 
 
 def probes_of(manifest: PodManifest, ports: Iterable[int]) -> tuple[ContainerProbe, ...]:
-    """The readiness probes of all containers; if there is none, a connection to each of *ports*."""
-    containers = manifest.spec.containers
-    given = [ContainerProbe(one.readiness_probe, one.name) for one in containers if one.readiness_probe]
+    """The readiness probes that the facade runs; if there is none, a connection to each of *ports*."""
+    given = [
+        ContainerProbe(one.readiness_probe, one.name)
+        for one in manifest.spec.containers
+        if one.readiness_probe and not one.readiness_probe.needs_kubelet
+    ]
     plain = [ContainerProbe(Probe(tcp_socket=TcpSocket(port=port))) for port in dict.fromkeys(ports)]
     return tuple(given or plain)
 
 
-def start_seconds(probes: Iterable[ContainerProbe]) -> int:
-    """The longest start that one of the probes asks for; 0 if none does."""
-    return max((one.probe.start_seconds for one in probes), default=0)
+def start_seconds(manifest: PodManifest) -> int:
+    """The longest start that a container's probes ask for, whoever runs them; 0 if none does."""
+    return max(one.start_seconds for one in manifest.spec.containers)
 
 
 async def check(ip: str, probes: Sequence[ContainerProbe]) -> ProbeResult:
@@ -88,8 +92,9 @@ async def until_ready(
 ) -> ProbeResult:
     """Probe until the pod is ready, for *limit* seconds at most; *tally* says how it went so far.
 
-    The first time after the longest initial delay; the pauses grow up to the shortest period. With nothing
-    to probe it is ready in `STEADY_S`: whoever asks sees for himself whether it still runs.
+    The first time after the longest initial delay; the pauses grow up to the shortest period. All must pass
+    as often in a row as the highest `successThreshold` says. With nothing to probe it is ready in
+    `STEADY_S`: whoever asks sees for himself whether it still runs.
     """
     if not probes:
         await trio.sleep(STEADY_S)
@@ -99,15 +104,20 @@ async def until_ready(
     periods = [one.probe.period_seconds for one in probes if one.probe.period_seconds]
     longest = float(min(periods, default=LONGEST_PAUSE_S))
     result = ProbeResult(ready=False, reason="no probe ended in time")
+    wanted, passed = max(one.probe.success_threshold for one in probes), 0
     with trio.move_on_after(limit):
         await trio.sleep(max((one.probe.initial_delay_seconds for one in probes), default=0))
-        while not result.ready:
+        while passed < wanted:
             result = await check(ip, probes)
+            passed = passed + 1 if result.ready else 0
             if not result.ready:
                 tally.add(result.reason)
+            if passed < wanted:
                 await trio.sleep(pause)
                 pause = min(longest, pause * 2)
-    return result if result.ready else ProbeResult(ready=False, reason=str(tally) or result.reason)
+    if passed == wanted:
+        return result
+    return ProbeResult(ready=False, reason=str(tally) or result.reason or "not often enough in a row")
 
 
 async def _run(ip: str, probe: Probe) -> str:
@@ -115,7 +125,7 @@ async def _run(ip: str, probe: Probe) -> str:
     try:
         with trio.fail_after(probe.timeout_seconds):
             if probe.http_get is not None:
-                return await _http(ip, probe.http_get.port, probe.http_get.path)
+                return await _http(ip, probe.http_get)
             assert probe.tcp_socket is not None
             await (await trio.open_tcp_stream(ip, probe.tcp_socket.port)).aclose()
             return ""
@@ -125,13 +135,16 @@ async def _run(ip: str, probe: Probe) -> str:
         return f"{_name(probe)}: connection refused or broken"
 
 
-async def _http(ip: str, port: int, path: str) -> str:
+async def _http(ip: str, asked: HttpGet) -> str:
+    path, port = asked.path, asked.port
     host = f"[{ip}]" if ":" in ip else ip
+    ours = {"Host": f"{host}:{port}", "User-Agent": "trustedpods-probe"}
+    given = {header.name.title() for header in asked.http_headers}
     lines = [
         f"GET {path} HTTP/1.1",
-        f"Host: {host}:{port}",
-        "User-Agent: trustedpods-probe",
-        "Connection: close",
+        *(f"{name}: {value}" for name, value in ours.items() if name not in given),
+        *(f"{header.name}: {header.value}" for header in asked.http_headers),
+        *([] if "Connection" in given else ["Connection: close"]),
     ]
     head = "\r\n".join([*lines, "", ""])
     async with await trio.open_tcp_stream(ip, port) as stream:

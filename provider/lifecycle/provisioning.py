@@ -8,6 +8,7 @@ from trustedpods.contracts.terms import Terms
 from trustedpods.protocol.codec import encode
 from trustedpods.protocol.errors import Refused
 from trustedpods.protocol.ids import address_bytes, channel_bytes, namespace_name
+from trustedpods.protocol.limits import BLOB_CHUNK
 from trustedpods.protocol.messages.bundle import BlobNeed, BlobRef
 from trustedpods.protocol.messages.pod import Endpoint, SignedStatement, Statement
 from trustedpods.protocol.sealing.blobs import chunk_count
@@ -15,8 +16,8 @@ from trustedpods.protocol.sealing.replies import sign_statement
 from trustedpods.provider.billing.channel_watch import departure_of
 from trustedpods.provider.billing.meter import Meter
 from trustedpods.provider.cluster.objects.named_egress import OPENED
-from trustedpods.provider.cluster.objects.pod_objects import PodLife, objects
-from trustedpods.provider.core.admission import check_channel
+from trustedpods.provider.cluster.objects.pod_objects import PodLife, objects, services
+from trustedpods.provider.core.admission import blobs_late, check_channel
 from trustedpods.provider.core.lifecycle import LifecycleEvent
 from trustedpods.provider.core.pod import ChannelFact, PodRecord
 from trustedpods.provider.doors import Doors
@@ -27,10 +28,10 @@ from trustedpods.provider.pods.bundles import Bundles, OpenBundle
 from trustedpods.provider.pods.progress import ProgressFeeds
 from trustedpods.provider.pods.records import Pods
 from trustedpods.provider.serving.autoscaler import Autoscaler
-from trustedpods.provider.serving.slots import exposures_of, port_of
+from trustedpods.provider.serving.slots import exposures_of
 
 BLOBS_WITHIN_S = 24 * 3600
-"""How long an accepted pod may take to send its images."""
+"""How long an accepted pod may take to send its images, at the slowest pace that is waited for."""
 
 CHANNEL_WITHIN_S = 180
 """How long an accepted pod may stay without a channel."""
@@ -40,6 +41,12 @@ POLL_S = 1.0
 
 EARLY_S = 30
 """So long a client's payment takes; behind that a stranger's bundle is looked at less often."""
+
+BALANCED_WITHIN_S = 120
+"""A cloud's controller makes a load balancer in a minute or two; what takes longer does not come."""
+
+BALANCED_LOOK_S = 0.5
+"""How often the cluster is asked for its address meanwhile."""
 
 CHANNEL_LOOK_S = 10.0
 """How often the channel is looked for while chunks are still coming."""
@@ -94,13 +101,19 @@ class ProvisioningSteps:
             record = await self.discard_other(record)  # of a version that this one overtook
         while missing := await self._missing(record):
             left = record.changed_at + BLOBS_WITHIN_S - self._doors.now()
-            if left <= 0:
+            if left <= 0 or blobs_late(self._received(record), self._doors.now() - record.changed_at):
                 raise Refused(f"{len(missing)} blobs did not come in time", rule="blobs-missing")
             with trio.move_on_after(min(left, CHANNEL_LOOK_S)):
                 await self._arrived.wait()
             await self._require_channel(record)
         self._progress.tell(record.channel, "blobs", "all blobs are here")
         return LifecycleEvent.BLOBS_COMPLETE
+
+    def _received(self, record: PodRecord) -> int:
+        """Bytes of the bundle's blobs that are in the spool."""
+        spool, publisher = self._doors.spool, record.ref.publisher
+        blobs = self._bundles.open(record).blobs.values()
+        return sum(min(blob.size, spool.chunks(publisher, blob) * BLOB_CHUNK) for blob in blobs)
 
     async def _require_channel(self, record: PodRecord) -> None:
         """Room and spool are not kept for long for somebody who does not pay."""
@@ -175,8 +188,7 @@ class ProvisioningSteps:
         await self._apply(record, opened, record.namespace)
         await self._meter.hold(record)
         pod_scaler = await self._autoscaler.publish(record, opened)
-        exposures = exposures_of(self._doors, record, opened)
-        record = await self._pods.change(record.channel, exposures=exposures)
+        record = await self._note_services(record, opened)
         self._progress.tell(record.channel, "start", "starting one replica to prove that it runs")
         answer = await pod_scaler.wake()
         if not isinstance(answer, WakeAddress):
@@ -184,7 +196,8 @@ class ProvisioningSteps:
         return await self._started(record, opened)
 
     async def _started(self, record: PodRecord, opened: OpenBundle) -> LifecycleEvent:
-        statement = self._state(record, opened)
+        """Sign for the newest request: the same bundle may have come again while the pod started."""
+        statement = self._state(self._pods.get(record.channel) or record, opened)
         await self._pods.change(record.channel, statement=encode(statement))
         self._progress.tell(record.channel, "serving", "the pod runs and is published")
         return LifecycleEvent.STARTED
@@ -210,7 +223,7 @@ class ProvisioningSteps:
         """
         namespace = record.other or namespace_name(record.channel, record.generation)
         record = await self._pods.change(record.channel, other=namespace)
-        await self._apply(record, opened, namespace)
+        await self._apply(record, opened, namespace, beside=True)
         text = "starting one replica beside the version that serves, to prove that it runs"
         self._progress.tell(record.channel, "start", text)
         try:
@@ -235,9 +248,37 @@ class ProvisioningSteps:
         assert record.other is not None
         if self._autoscaler.pod_scaler(record.channel) is None:
             await self._autoscaler.publish(record, opened)
+        record = await self._take_services(record, opened, record.other)
+        assert record.other is not None
         self._progress.tell(record.channel, "drain", "the version before finishes its requests")
         await self._autoscaler.let_finish(record, record.other)
         return await self._started(await self.discard_other(record), opened)
+
+    async def _take_services(self, record: PodRecord, opened: OpenBundle, source: str) -> PodRecord:
+        """Lead the services' addresses to the version that serves now: they were made in *source*."""
+        cluster = self._doors.cluster
+        await cluster.move_services(source, services(self._life(record, opened, record.namespace)))
+        return await self._note_services(record, opened)
+
+    async def _note_services(self, record: PodRecord, opened: OpenBundle) -> PodRecord:
+        """Keep what the cluster gave the services; Refused where a load balancer gets no address in time."""
+        waiting = balanced = {
+            one.name for one in opened.manifest.spec.services if one.expose == "loadBalancer"
+        }
+        with trio.move_on_after(BALANCED_WITHIN_S):
+            while True:
+                made = await self._doors.cluster.services(record.namespace)
+                waiting = balanced - {view.name for view in made if view.addresses}
+                if not waiting:
+                    exposures = exposures_of(self._doors, record, opened, made)
+                    return await self._pods.change(record.channel, exposures=exposures)
+                self._progress.tell(record.channel, "start", f"waiting for an address of {min(waiting)!r}")
+                await trio.sleep(BALANCED_LOOK_S)
+        raise Refused(
+            f"the cluster gave the load balancer {min(waiting)!r} no address in {BALANCED_WITHIN_S} s",
+            rule="load-balancer",
+            hint="the operator's controller for load balancers has none left, or does not run",
+        )
 
     async def discard_other(self, record: PodRecord) -> PodRecord:
         """Take away what is left of a version that is not the pod's any more, or never came to be."""
@@ -246,9 +287,22 @@ class ProvisioningSteps:
         await self._autoscaler.discard(record, record.other)
         return await self._pods.change(record.channel, other=None)
 
-    async def _apply(self, record: PodRecord, opened: OpenBundle, namespace: str) -> None:
+    async def _apply(
+        self, record: PodRecord, opened: OpenBundle, namespace: str, *, beside: bool = False
+    ) -> None:
+        """Make the pod's objects; *beside* a version that has the services' addresses, all but those."""
         self._progress.tell(record.channel, "apply", "creating the pod's objects in the cluster")
-        life = PodLife(
+        made = objects(self._life(record, opened, namespace))
+        if beside:
+            made = [part for part in made if part["kind"] != "Service"]
+        kept = {(part["kind"], part["metadata"]["name"]) for part in made} | self._volumes_before(record)
+        if opened.manifest.spec.network.by_name:
+            kept.add(("NetworkPolicy", OPENED))  # what the version before asked for ends with its time
+        await self._doors.cluster.prune(namespace, kept)  # first: what is left over takes of the quota
+        await self._doors.cluster.apply(made)
+
+    def _life(self, record: PodRecord, opened: OpenBundle, namespace: str) -> PodLife:
+        return PodLife(
             namespace=namespace,
             label=record.label,
             manifest=opened.manifest,
@@ -256,14 +310,11 @@ class ProvisioningSteps:
             images=pull_references(self._doors.registry, record, opened),
             ingress_from=tuple(self._doors.config.cluster.ingress_from),
             closed_networks=self._doors.config.cluster.closed_networks,
+            callers=tuple(self._doors.config.exposure.callers),
+            kept=record.exposures,
+            pull=self._doors.registry.pull_login(record.label),
             resolver=self._doors.config.resolver_place,
         )
-        made = objects(life)
-        kept = {(part["kind"], part["metadata"]["name"]) for part in made} | self._volumes_before(record)
-        if opened.manifest.spec.network.by_name:
-            kept.add(("NetworkPolicy", OPENED))  # what the version before asked for ends with its time
-        await self._doors.cluster.prune(namespace, kept)  # first: what is left over takes of the quota
-        await self._doors.cluster.apply(made)
 
     def _volumes_before(self, record: PodRecord) -> set[tuple[str, str]]:
         """Data of the version to which an update that fails goes back."""
@@ -295,9 +346,11 @@ class ProvisioningSteps:
         """Where each service is reached; whatever gives ports has given them before."""
         config = self._doors.config
         https = config.facade.https_suffix if config.facade.tls_binds else None
-        site = Site(f"{record.label}.{config.identity.domain}", config.identity.url_suffix, https)
+        host, node = f"{record.label}.{config.identity.domain}", config.exposure.node_address
+        site = Site(host, config.identity.url_suffix, https, node)
+        given = exposures_of(self._doors, record, opened)
         return [
-            Endpoint(service=one.service, port=one.service_port, url=url)
-            for one in opened.exposures(record.label, config)
-            for url in one.urls(site, port_of(self._doors, one))
+            Endpoint(service=one.service, port=port, url=url)
+            for one in opened.services(record.label, config)
+            for port, url in one.endpoints(site, given[one.service])
         ]

@@ -6,8 +6,9 @@ a pod runs at most to the runway that was last known.
 """
 
 import logging
-from collections import defaultdict
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 import trio
 
@@ -25,11 +26,14 @@ from trustedpods.protocol.units import UnixSeconds
 from trustedpods.provider.billing.channel_watch import departure_of
 from trustedpods.provider.core import funds
 from trustedpods.provider.core.admission import check_channel
+from trustedpods.provider.core.lifecycle import LifecycleCommand
 from trustedpods.provider.core.pod import WORKING, ChannelFact, Phase, PodRecord
 from trustedpods.provider.core.reconcile import Decision, OperatorTimes, PodFacts, Read, decide
 from trustedpods.provider.doors import Doors
+from trustedpods.provider.lifecycle.namespaces_look import NamespacesLook
 from trustedpods.provider.lifecycle.pod_money import PodMoney, money_of
 from trustedpods.provider.lifecycle.recovery import Recovery
+from trustedpods.provider.lifecycle.seldom import SeldomWarnings
 from trustedpods.provider.lifecycle.workers import PodWorkers
 from trustedpods.provider.pods.bundles import Bundles
 from trustedpods.provider.pods.records import Pods
@@ -41,14 +45,14 @@ _log = logging.getLogger(__name__)
 LOOK_EVERY_S = 1.5
 """A pod whose money ends runs on for so long at most; one look is two calls of the chain for all pods."""
 
-NAMESPACES_EVERY_S = 10.0
-"""One list of the whole cluster; namespaces that somebody deletes are rare, and take long to go."""
-
 CHAIN_LOOK_S = 4.0
 """A node that says nothing must not keep the other facts waiting: a pod's money may end meanwhile."""
 
 LEDGERS_AT_ONCE = 100
 """Pods whose books are read together: the daemon does not stand still while it counts their money."""
+
+PUBLISHED_AT_ONCE = 16
+"""Pods that are published again side by side; each asks the cluster once."""
 
 ABSENT_LOOKS = 2
 """A channel must be seen to be absent in so many looks (and in enough blocks) to be gone."""
@@ -94,10 +98,9 @@ class Reconciler:
         self._autoscaler = autoscaler
         self._workers = workers
         self._chain = _Chain()
-        self._namespaces: set[str] | None = None
-        self._lives: defaultdict[str, set[str]] = defaultdict(set)
-        self._namespaces_at = -NAMESPACES_EVERY_S
-        self._namespaces_clock = UnixSeconds(0)
+        self._namespaces = NamespacesLook(doors)
+        self._warnings = SeldomWarnings(_log)
+        self._unpublished: list[PodRecord] = []
         self._money: dict[ChannelId, PodMoney] = {}
 
     def money(self, channel: ChannelId) -> PodMoney | None:
@@ -121,22 +124,45 @@ class Reconciler:
             self._workers.ensure(record.channel)
         standing = {record.channel for record in records}
         self._money = {channel: money for channel, money in self._money.items() if channel in standing}
+        self._warnings.keep_only({(channel, name) for channel in standing for name in ("look", "publish")})
         looked_at = [record for record in records if record.phase not in WORKING or record.waits_for_others]
         if not looked_at:
             return
         chain_read = await self._read_chain(looked_at)
-        await self._read_namespaces()
+        await self._namespaces.refresh()
         try:
             await self._look_at_all_money(looked_at)
         except StoreFailure as error:
             _log.warning("money is reckoned from what was known: %s", error)
+        self._unpublished = []
         for record in looked_at:
-            try:
-                await self._one(record, chain_read=chain_read)
-            except TrustedPodsError as error:
-                _log.warning("%s: %s", record.label, error)
-            except Exception:  # noqa: BLE001 - a bug met by one pod must not end the others' care
-                _log.exception("%s: it could not be looked at", record.label)
+            await self._guarded(record, "look", partial(self._one, record, chain_read=chain_read))
+        await self._publish_all(self._unpublished)
+
+    async def _guarded(self, record: PodRecord, name: str, work: Callable[[], Awaitable[None]]) -> None:
+        """Do *work* for a pod; what it meets is told seldom, and ends nobody else's care."""
+        subject = (record.channel, name)
+        try:
+            await work()
+        except TrustedPodsError as error:
+            self._warnings.warn(subject, f"{record.label}: {error}")
+        except Exception:  # noqa: BLE001 - a bug met by one pod must not end the others' care
+            _log.exception("%s: it could not be looked at", record.label)
+        else:
+            self._warnings.well(subject)
+
+    async def _publish_all(self, records: list[PodRecord]) -> None:
+        """Some side by side: a pod that cannot be published now must not keep the others waiting."""
+        limiter = trio.CapacityLimiter(PUBLISHED_AT_ONCE)
+        async with trio.open_nursery() as nursery:
+            for record in records:
+                nursery.start_soon(self._guarded, record, "publish", partial(self._publish, record, limiter))
+
+    async def _publish(self, record: PodRecord, limiter: trio.CapacityLimiter) -> None:
+        async with limiter:
+            latest = self._pods.get(record.channel)
+            if latest is not None and latest.phase is record.phase:
+                await self._pods.run(latest, LifecycleCommand.PUBLISH)
 
     # ---- reading -----------------------------------------------------------------------------
 
@@ -225,23 +251,6 @@ class Reconciler:
         await self._pods.note(record.channel, "channel-checked", f"{how}; it is good for the pod as it is")
         return True
 
-    async def _read_namespaces(self) -> None:
-        if trio.current_time() < self._namespaces_at + NAMESPACES_EVERY_S:
-            return
-        began = self._doors.now()
-        try:
-            found = await self._doors.cluster.namespaces()
-        except TrustedPodsError as error:
-            self._namespaces = None
-            _log.warning("namespaces cannot be read: %s", error)
-            return
-        self._namespaces = {space.name for space in found if not space.deleting}
-        self._lives = defaultdict(set)
-        for space in found:
-            if not space.deleting:
-                self._lives[space.label].add(space.name)
-        self._namespaces_at, self._namespaces_clock = trio.current_time(), began
-
     # ---- deciding ----------------------------------------------------------------------------
 
     async def _one(self, record: PodRecord, *, chain_read: bool) -> None:
@@ -262,14 +271,7 @@ class Reconciler:
         await self._warn(latest, money)
 
     async def _discard_strays(self, record: PodRecord) -> None:
-        """Versions of a pod that its record does not know: the books are from before their update.
-
-        A namespace is written down before it is made, so what was seen and is not in the record is of none.
-        """
-        if self._namespaces is None or record.phase in WORKING:
-            return
-        strays = self._lives.pop(record.label, set()) - {record.namespace, record.other}
-        for namespace in sorted(strays):
+        for namespace in self._namespaces.take_strays(record):
             _log.warning("%s: namespace %s is of no version that is known; it goes", record.label, namespace)
             await self._autoscaler.discard(record, namespace)
 
@@ -283,7 +285,7 @@ class Reconciler:
             key_held=held,
             channel=self._channel_read(record) if chain_read else Read.UNKNOWN,
             unlock_at=departed.seen.unlock_at if departed else fact.unlock_at if fact else UnixSeconds(0),
-            namespace=self._namespace_read(record),
+            namespace=self._namespaces.read(record),
             published=Read.PRESENT if pod_scaler is not None else Read.ABSENT,
             replicas=replicas,
             runway_s=money.runway_s if money else None,
@@ -300,11 +302,6 @@ class Reconciler:
         deep = self._chain.head >= first + self._doors.config.market.finality_blocks
         return Read.ABSENT if deep and looks >= ABSENT_LOOKS else Read.UNKNOWN
 
-    def _namespace_read(self, record: PodRecord) -> Read:
-        if self._namespaces is None or record.changed_at >= self._namespaces_clock:
-            return Read.UNKNOWN
-        return Read.PRESENT if record.namespace in self._namespaces else Read.ABSENT
-
     async def _carry_out(self, record: PodRecord, decision: Decision) -> None:
         if decision.event is not None:
             await self._workers.give_up(record.channel, decision.reason)
@@ -312,7 +309,10 @@ class Reconciler:
             self._workers.ensure(record.channel)
             self._money.pop(record.channel, None)
         for command in decision.commands:
-            await self._pods.run(record, command)
+            if command is LifecycleCommand.PUBLISH:
+                self._unpublished.append(record)
+            else:
+                await self._pods.run(record, command)
 
     async def _warn(self, record: PodRecord, money: PodMoney | None) -> None:
         if not record.live or money is None:

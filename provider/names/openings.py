@@ -13,8 +13,9 @@ import trio
 from trustedpods.protocol.errors import NetworkFailure, Refused, TrustedPodsError
 from trustedpods.provider.cluster.objects import named_egress
 from trustedpods.provider.cluster.objects.named_egress import Hosts
-from trustedpods.provider.core import egress, names
-from trustedpods.provider.core.names import Opened, Told
+from trustedpods.provider.core import egress
+from trustedpods.provider.core.names import opened as names
+from trustedpods.provider.core.names.opened import HostAnswer, Opened
 from trustedpods.provider.dns.upstream import Upstream
 from trustedpods.provider.doors import Doors
 
@@ -56,7 +57,7 @@ class Openings:
         self._running = running
         self._lives: dict[str, Life] = {}
 
-    async def resolve(self, namespace: str, label: str, host: str) -> Told:
+    async def resolve(self, namespace: str, label: str, host: str) -> HostAnswer:
         """The addresses of *host*, open to the pods of *namespace* when this returns.
 
         NamesUnknown where they may not have it. NetworkFailure or Refused where nobody knows, or no policy
@@ -119,14 +120,14 @@ class Openings:
         except NetworkFailure as error:
             _log.info("%s: a name is not renewed: %s", life.label, error)
 
-    async def _ask(self, namespace: str, life: Life, host: str) -> Told:
+    async def _ask(self, namespace: str, life: Life, host: str) -> HostAnswer:
         """Ask the upstream, and open what it says."""
         found = await self._upstream.addresses(host)
         closed = self._doors.config.cluster.closed_networks
         addresses = egress.outside(found.addresses, closed)[: names.MAX_ADDRESSES]
         if not addresses:
             raise NamesUnknown(host)
-        told = Told(tuple(addresses), names.lifetime(found.ttl_s, self._least))
+        told = HostAnswer(tuple(addresses), names.lifetime(found.ttl_s, self._least))
         async with life.lock:
             now = self._doors.now()
             opened = names.with_answer(names.without_ended(life.opened, now), host, told, now)

@@ -9,7 +9,7 @@ import trio
 
 from trustedpods.protocol.errors import TrustedPodsError
 from trustedpods.provider.cluster.views import PodView
-from trustedpods.provider.core.names import Told
+from trustedpods.provider.core.names.opened import HostAnswer
 from trustedpods.provider.dns import wire
 from trustedpods.provider.names.openings import NamesUnknown
 
@@ -28,7 +28,7 @@ MAX_OF_ONE = 16
 class Answers(Protocol):
     """What is asked of the openings."""
 
-    async def resolve(self, namespace: str, label: str, host: str) -> Told:
+    async def resolve(self, namespace: str, label: str, host: str) -> HostAnswer:
         """See `Openings.resolve`."""
         ...
 
@@ -63,7 +63,7 @@ class PodResolver:
             if not self._of_one[address]:
                 del self._of_one[address]
 
-    async def _answer(self, asked: wire.Question, address: str, *, tcp: bool) -> bytes:
+    async def _answer(self, asked: wire.PodQuestion, address: str, *, tcp: bool) -> bytes:
         try:
             pod = await self._pod(address)
             if pod is None:

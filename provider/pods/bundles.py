@@ -19,7 +19,7 @@ from trustedpods.protocol.messages.bundle import BlobRef, Bundle, ImageRef
 from trustedpods.protocol.sealing.requests import OpenedRequest, open_request
 from trustedpods.protocol.units import MIB, UnixSeconds
 from trustedpods.provider.config import ProviderConfig
-from trustedpods.provider.core.admission import Offer, check_class, check_hosts
+from trustedpods.provider.core.admission import Offer, check_class, check_hosts, check_names
 from trustedpods.provider.core.egress import named_hosts, openings
 from trustedpods.provider.core.pod import PodRecord, PodSize, Scaling
 from trustedpods.provider.core.webhook_url import check_url
@@ -115,6 +115,8 @@ class OpenBundle:
             hosts=list(
                 dict.fromkeys(host for service in self.manifest.spec.services for host in service.hosts)
             ),
+            storage_classes=self.manifest.storage_classes,
+            names=self.manifest.spec.network.by_name,
         )
 
 
@@ -164,12 +166,8 @@ def check_bundle(opened: OpenBundle, offer: Offer, request: OpenedRequest) -> No
     for service in opened.manifest.exposed_services:
         check_hosts(service.hosts, host_label(request.ref.channel), offer.domain)
     openings(spec.network, offer.egress_closed)
-    if named_hosts(spec.network) and not offer.names:
-        raise Refused(
-            "this provider has no resolver for pods: no host can be called by name",
-            rule="egress",
-            hint="write addresses (ipBlock), or deploy to a provider that answers names",
-        )
+    named_hosts(spec.network)
+    check_names(spec.network.by_name, offer)
     if spec.notify.webhook is not None:
         check_url(spec.notify.webhook, allow_private=offer.private_webhooks)
 

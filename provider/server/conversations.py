@@ -17,6 +17,7 @@ from trustedpods.protocol.envelopes import SignedRequest
 from trustedpods.protocol.errors import LocalProtocolError, NetworkFailure, Refused, TrustedPodsError
 from trustedpods.protocol.evidence import AttestRequest, KeyBinding
 from trustedpods.protocol.messages.base import Message
+from trustedpods.protocol.messages.networks import MAX_NETWORK_REQUEST
 from trustedpods.protocol.messages.verbs import Verb
 from trustedpods.protocol.net.streams import FrameStream
 from trustedpods.protocol.sealing.requests import OpenedRequest, open_request
@@ -41,7 +42,10 @@ CONVERSATION_LEAST = 256 * limits.KIB
 """What the smallest conversation counts for, so that there are at most 256."""
 
 MAX_SHORT_REQUEST = 32 * limits.KIB
-"""A request of any verb but `provision`: its sealed part has 1.2 KiB, its reply key another 1.2."""
+"""A request of any other verb than these: its sealed part has 1.2 KiB, its reply key another 1.2."""
+
+MAX_REQUEST: dict[Verb, int] = {"provision": limits.MAX_MESSAGE, "network": MAX_NETWORK_REQUEST}
+"""Verbs that bring a bundle, or a network's document."""
 
 ENVELOPE_ITEMS = 64
 """Items in a first message, of which the longest has 13; what a request holds is still sealed then."""
@@ -65,17 +69,26 @@ class Request:
 
 VerbHandler = Callable[[Request], Awaitable[None]]
 
+FirstCheck = Callable[[OpenedRequest, str], None]
+"""Refuses a request, which came from an address, by what is in memory: before it costs a write."""
+
 
 class Conversations:
     """Serves streams. `handle` is what the host calls for each one."""
 
     def __init__(
-        self, doors: Doors, binding: KeyBinding, profile: bytes, handlers: dict[Verb, VerbHandler]
+        self,
+        doors: Doors,
+        binding: KeyBinding,
+        profile: bytes,
+        handlers: dict[Verb, VerbHandler],
+        check_first: FirstCheck,
     ) -> None:
         self._doors = doors
         self._binding = binding
         self._profile = profile
         self._handlers = handlers
+        self._check_first = check_first
         self._attesting = trio.CapacityLimiter(MAX_ATTESTING)
         self._peers: Counter[bytes] = Counter()
         self._listening = ConversationLimits(MAX_LISTENING)
@@ -136,7 +149,7 @@ class Conversations:
             case AttestRequest(nonce=nonce):
                 await self._attest(stream, nonce)
             case SignedRequest(verb=verb):
-                if verb != "provision" and len(raw) > MAX_SHORT_REQUEST:
+                if len(raw) > MAX_REQUEST.get(verb, MAX_SHORT_REQUEST):
                     raise Refused(f"{len(raw)} bytes are too many for the verb {verb}", rule="request-size")
                 await self._serve(stream, raw, message)
             case _:
@@ -166,6 +179,7 @@ class Conversations:
         opened = await trio.to_thread.run_sync(self._open, message)
         replies = Replies(stream, self._doors.keys.reply, opened)
         try:
+            self._check_first(opened, stream.remote_host)
             await self._seen.use(opened)
             handler = self._handlers[opened.verb]
             await handler(Request(opened, raw, replies))

@@ -8,7 +8,9 @@ from trustedpods.protocol.errors import TrustedPodsError
 from trustedpods.protocol.messages.admission import AdmitBody, Admitted
 from trustedpods.protocol.messages.base import Progress
 from trustedpods.protocol.messages.bundle import Needs
+from trustedpods.protocol.messages.pod import SignedStatement, Statement
 from trustedpods.provider.admission.admission import Admission
+from trustedpods.provider.admission.rights import superseded
 from trustedpods.provider.core.admission import check_hosts
 from trustedpods.provider.core.pod import PodRecord
 from trustedpods.provider.lifecycle.provisioning import ProvisioningSteps
@@ -51,8 +53,7 @@ class Provisioning:
         known = record if record is not None and record in self._pods.standing else None
         label = known.label if known else ""
         check_hosts(body.hosts, label, self._domain)
-        host = request.replies.stream.remote_host
-        left = await self._admission.ask(body, channel, known, host)
+        left = await self._admission.admit(body, channel, known)
         await request.replies.send(Admitted(capacity=left), final=True)
 
     async def provision(self, request: Request) -> None:
@@ -72,7 +73,22 @@ class Provisioning:
             async for line in feed:
                 if isinstance(line, TrustedPodsError):
                     raise line
-                await request.replies.send(line, final=not isinstance(line, Progress))
+                if isinstance(line, Progress):
+                    await request.replies.send(line)
+                else:
+                    await request.replies.send(await self._statement_for(request, line), final=True)
+
+    async def _statement_for(self, request: Request, made: SignedStatement) -> SignedStatement:
+        """The word to this request when the pod serves; Refused where a newer request was taken since.
+
+        The same bundle may come twice, from two machines: one piece of work, of which the newer has the word.
+        """
+        record, asked = self._pods.get(request.opened.ref.channel), request.opened.generation
+        if record is not None and record.generation > asked:
+            raise superseded(asked, record.generation)
+        if record is None or decode(made.statement, Statement).generation == asked:
+            return made
+        return await self._provisioning_steps.restate(record)
 
     async def _confirm(self, replies: Replies, record: PodRecord) -> None:
         """Nothing changed: the same pod, confirmed for the newer generation."""

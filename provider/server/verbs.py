@@ -24,6 +24,7 @@ from trustedpods.provider.server.conversations import Request
 from trustedpods.provider.serving.autoscaler import Autoscaler
 from trustedpods.provider.serving.connections import awake_by
 from trustedpods.provider.serving.failures import FAILING
+from trustedpods.provider.serving.host_watch import withheld_told
 from trustedpods.provider.store import claims, history, last_logs, ledger
 
 BOOKS_LOOK_S = 5.0
@@ -104,6 +105,7 @@ class Verbs:
             scaler.unpublished_told(record) if record.phase is Phase.SERVING else "",
             scaler.start_told(record),
             scaler.cap_told(record),
+            withheld_told(scaler.withheld.get(record.channel, ())),
             awake,
         )
         return "; ".join(filter(None, told))

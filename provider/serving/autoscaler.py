@@ -38,9 +38,6 @@ _log = logging.getLogger(__name__)
 TICK_S = 1.0
 """How often awake pods are looked at: their traffic, and why they do not start."""
 
-DIAGNOSE_AFTER_S = 1.0
-"""A replica that is not ready by then is asked why."""
-
 UNKNOWN_RETRY_S = 5
 """Retry-After for a slot without a scaler: by then the reconciler has looked at it again."""
 
@@ -65,6 +62,8 @@ class Autoscaler:
         self._nursery: trio.Nursery | None = None
         self._adopted = trio.Event()
         self._publishing = trio.Lock()
+        self.withheld: dict[ChannelId, frozenset[str]] = {}
+        """Hosts under which a pod is not served: see `HostWatch`."""
 
     # ---- what others ask ---------------------------------------------------------------------
 
@@ -77,6 +76,10 @@ class Autoscaler:
         running = sum(not view.over for view in self._replicas.of(record.label))
         pod_scaler = self._pod_scalers.get(record.channel)
         return running, len(pod_scaler.state.ready) if pod_scaler else 0
+
+    def nodes_of(self, record: PodRecord) -> list[str]:
+        """The node of each replica that has one."""
+        return [view.node for view in self._replicas.of(record.label) if view.node and not view.over]
 
     def failure_of(self, record: PodRecord) -> PodFailure | None:
         """Why a pod that was proven does not start; None while nothing is wrong with it."""
@@ -135,22 +138,31 @@ class Autoscaler:
 
     async def publish(self, record: PodRecord, opened: OpenBundle) -> PodScaler:
         """Give the pod its slot and a scaler; one that it has gets the new limits."""
+        replicas = None
+        if not self._runs(record):  # asked before others have to wait
+            replicas = await self._doors.cluster.replicas(record.namespace)
         async with self._publishing:
             known = self._pod_scalers.get(record.channel)
             if known is not None:
                 await self._read_traffic([known])  # the last reading of the slots that it had
-            found = await give_slots(self._doors, self._meter, [(record, opened)])
+            found = await give_slots(self._doors, self._meter, [(record, opened)], self.withheld)
             services = found[record.channel]
             if isinstance(services, TrustedPodsError):
                 self._unpublished[record.channel] = services.what
                 raise services
             known = self._pod_scalers.get(record.channel)
-            if known is not None and known.published.namespace == record.namespace:
+            if known is not None and self._runs(record):
                 known.serves(services)
                 known.feed(types.LimitsSet(self._limits(record)))
                 return known
-            replicas = await self._doors.cluster.replicas(record.namespace)
+            if replicas is None:
+                replicas = await self._doors.cluster.replicas(record.namespace)
             return self._adopt(self._make(record, opened, services, replicas))
+
+    def _runs(self, record: PodRecord) -> bool:
+        """Whether there is a scaler for the version of the record."""
+        known = self._pod_scalers.get(record.channel)
+        return known is not None and known.published.namespace == record.namespace
 
     def _make(
         self, record: PodRecord, opened: OpenBundle, services: ExposedServices, replicas: int
@@ -229,7 +241,7 @@ class Autoscaler:
             known = self._pod_scalers.get(record.channel)
             if known is not None:
                 await self._read_traffic([known])
-            found = await give_slots(self._doors, self._meter, [(record, opened)])
+            found = await give_slots(self._doors, self._meter, [(record, opened)], self.withheld)
             services = found[record.channel]
             if isinstance(services, TrustedPodsError):
                 raise services
@@ -304,7 +316,7 @@ class Autoscaler:
             await trio.lowlevel.checkpoint()
         try:
             async with self._publishing:
-                given = await give_slots(self._doors, self._meter, pods)
+                given = await give_slots(self._doors, self._meter, pods, self.withheld)
                 replicas = await self._doors.cluster.all_replicas()
                 for record, opened in pods:
                     self._restore(record, opened, given[record.channel], replicas.get(record.namespace, 0))
@@ -356,7 +368,7 @@ class Autoscaler:
             awake = [m for m in self._pod_scalers.values() if m.state.phase is not scaler.ScalePhase.ASLEEP]
             try:
                 await self._read_traffic(awake)
-                await self._diagnose(awake)
+                await self._replicas.diagnose_waking(awake)
             except TrustedPodsError as error:
                 _log.warning("the fleet cannot be read: %s", error)
 
@@ -375,17 +387,6 @@ class Autoscaler:
             pod_scaler.feed(scaler.TrafficSeen(stats))
         if unwritten is not None:
             raise unwritten
-
-    async def _diagnose(self, pod_scalers: list[PodScaler]) -> None:
-        """Ask Kubernetes why a waking pod is not there yet; what is hopeless ends the attempt."""
-        now = trio.current_time()
-        for pod_scaler in pod_scalers:
-            if (
-                pod_scaler.state.phase is not scaler.ScalePhase.WAKING
-                or now - pod_scaler.state.since < DIAGNOSE_AFTER_S
-            ):
-                continue
-            pod_scaler.diagnosed(await self._replicas.diagnose(pod_scaler.published.namespace))
 
     async def take_over_facade(self) -> None:
         """After a start: the facade serves the scalers' pods, and no others."""

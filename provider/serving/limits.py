@@ -1,28 +1,27 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a pod's scaler must keep to: the manifest's scaling, the operator's times, the channel's cap."""
 
-from collections.abc import Iterable
-
 from trustedpods.contracts.terms import Terms
+from trustedpods.manifests.spec.pod import PodManifest
 from trustedpods.provider.core import funds
 from trustedpods.provider.core.pod import PodRecord
 from trustedpods.provider.core.scaler.types import Limits
 from trustedpods.provider.doors import Doors
-from trustedpods.provider.facade.readiness import ContainerProbe, probes_of, start_seconds
+from trustedpods.provider.facade.readiness import start_seconds
 from trustedpods.provider.pods.bundles import Bundles
 
 
 def limits_of(doors: Doors, bundles: Bundles, record: PodRecord, stopped: str | None = None) -> Limits:
     """The pod's settings and the operator's, for its scaler; with *stopped* it has no replica, and why."""
-    probes = probes_of(bundles.open(record).manifest, ()) if bundles.held(record) else ()
+    manifest = bundles.open(record).manifest if bundles.held(record) else None
     return Limits(
         min=record.scaling.min_replicas,
         max=record.scaling.max_replicas,
         idle_after=float(record.scaling.idle_after_s),
         concurrency=record.scaling.concurrency,
         idle_connection=_idle_connection(bundles, record),
-        wake_limit=max(float(doors.config.facade.wake_limit_s), _asked(doors, probes)),
-        start_limit=start_limit(doors, probes),
+        wake_limit=max(float(doors.config.facade.wake_limit_s), _asked(doors, manifest)),
+        start_limit=start_limit(doors, manifest),
         stopped=stopped,
         affordable=_affordable(doors, record),
     )
@@ -36,14 +35,15 @@ def _affordable(doors: Doors, record: PodRecord) -> int | None:
     return funds.affordable(terms, record.size, record.scaling, ours.idle_mib, ours.cap_interval_s)
 
 
-def start_limit(doors: Doors, probes: Iterable[ContainerProbe]) -> float:
+def start_limit(doors: Doors, manifest: PodManifest | None) -> float:
     """Seconds that a start may take: the operator's, or what its probes ask for up to his most."""
-    return max(float(doors.config.terms.start_limit_s), _asked(doors, probes))
+    return max(float(doors.config.terms.start_limit_s), _asked(doors, manifest))
 
 
-def _asked(doors: Doors, probes: Iterable[ContainerProbe]) -> float:
+def _asked(doors: Doors, manifest: PodManifest | None) -> float:
     """Seconds that the manifest's probes give a start, if they do; `max_start_s` at most."""
-    return min(float(start_seconds(probes)), float(doors.config.terms.max_start_s))
+    asked = 0 if manifest is None else start_seconds(manifest)
+    return min(float(asked), float(doors.config.terms.max_start_s))
 
 
 def _idle_connection(bundles: Bundles, record: PodRecord) -> float:

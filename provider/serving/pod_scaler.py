@@ -145,6 +145,11 @@ class PodScaler:
         seen = types.PodsSeen(tuple(sorted(ready)), tuple(sorted(unready)), replicas, failure, settled)
         self.feed(seen)
 
+    @property
+    def waking(self) -> bool:
+        """Whether a start goes on."""
+        return self.state.phase is scaler.ScalePhase.WAKING
+
     def diagnosed(self, found: Diagnosis | None) -> None:
         """Why no replica is ready, as the cluster says; what is hopeless ends the attempt."""
         self.found = found

@@ -25,6 +25,12 @@ ROOM_SETTLES_S = 15.0
 PAUSE_S = 1.0
 """Before the watch is opened again: an API server that is away is not asked in a busy loop."""
 
+DIAGNOSE_AFTER_S = 1.0
+"""A start that has no ready replica by then is asked about."""
+
+DIAGNOSED_AT_ONCE = 16
+"""Waking pods that are asked about side by side: one that is slow to tell must not hide the others."""
+
 _NONE: Mapping[str, PodView] = {}
 
 
@@ -110,6 +116,24 @@ class ReplicaWatch:
         if found is not None and found.room and self.room_may_come():
             return replace(found, hopeless=False)
         return found
+
+    async def diagnose_waking(self, pod_scalers: Iterable[PodScaler]) -> None:
+        """Tell waking pods why they are not there yet, some side by side; hopeless ends the attempt."""
+        now, limiter = trio.current_time(), trio.CapacityLimiter(DIAGNOSED_AT_ONCE)
+        async with trio.open_nursery() as nursery:
+            for pod_scaler in pod_scalers:
+                if pod_scaler.waking and now - pod_scaler.state.since >= DIAGNOSE_AFTER_S:
+                    nursery.start_soon(self._diagnose_one, pod_scaler, limiter)
+
+    async def _diagnose_one(self, pod_scaler: PodScaler, limiter: trio.CapacityLimiter) -> None:
+        try:
+            async with limiter:
+                found = await self.diagnose(pod_scaler.published.namespace)
+        except TrustedPodsError as error:
+            _log.warning("%s: why it does not start is not known: %s", pod_scaler.published.label, error)
+            return
+        if pod_scaler.waking:
+            pod_scaler.diagnosed(found)
 
     async def until_empty(self, label: str, namespace: str) -> None:
         """Wait until no replica of the pod is left in *namespace*; for ever, if need be."""

@@ -1,18 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
 """Slots of the facade for pods' services: many pods in one go, as after a start, or a single one."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from trustedpods.protocol.errors import NetworkFailure, TrustedPodsError
 from trustedpods.protocol.ids import ChannelId
 from trustedpods.protocol.units import MIB
 from trustedpods.provider.billing.meter import Meter
+from trustedpods.provider.cluster.views import ServiceView
 from trustedpods.provider.core.pod import PodRecord, ServiceExposure
 from trustedpods.provider.core.scaler.types import Serve
 from trustedpods.provider.core.traffic import SlotStats, TrafficMark, combine, mark_of
 from trustedpods.provider.doors import Doors
-from trustedpods.provider.exposure.exposure import Exposure, FacadeExposure
+from trustedpods.provider.exposure.exposure import Exposure, FacadeExposure, NodeExposure
+from trustedpods.provider.exposure.load_balancer import BalancedExposure
 from trustedpods.provider.exposure.tcp import TcpExposure
 from trustedpods.provider.facade.facade import PublishedService, UnpublishedService
 from trustedpods.provider.facade.pools import SlotProtocol
@@ -40,14 +42,24 @@ def service_spec_of(part: FacadeExposure, served: Serve, most: SlotLimits) -> Se
 
 
 async def give_slots(
-    doors: Doors, meter: Meter, pods: Sequence[tuple[PodRecord, OpenBundle]]
+    doors: Doors,
+    meter: Meter,
+    pods: Sequence[tuple[PodRecord, OpenBundle]],
+    withheld: Mapping[ChannelId, Collection[str]],
 ) -> dict[ChannelId, ExposedServices | TrustedPodsError]:
     """Publish every service of the pods, and count their traffic from there.
 
-    Those of an earlier bundle that are no more lose their slots. A pod that cannot be published does
+    Hosts that are *withheld* from a pod lead nowhere. Those services of an earlier bundle that are no more
+    lose their slots. A pod that cannot be published does
     not keep the others from it; NetworkFailure when the facade cannot be reached.
     """
-    parts = {record.channel: opened.exposures(record.label, doors.config) for record, opened in pods}
+    parts = {
+        record.channel: [
+            part.without(withheld.get(record.channel, ()))
+            for part in opened.exposures(record.label, doors.config)
+        ]
+        for record, opened in pods
+    }
     most = doors.config.facade.most
     wants = [service_spec_of(part, Serve(), most) for mine in parts.values() for part in mine]
     given = await doors.facade.publish_all(wants)
@@ -93,10 +105,28 @@ async def _one(
     return services, before
 
 
-def exposures_of(doors: Doors, record: PodRecord, opened: OpenBundle) -> dict[str, ServiceExposure]:
-    """What each service of a published pod is exposed by, for its record."""
-    services = opened.services(record.label, doors.config)
-    return {one.service: ServiceExposure(one.expose, port_of(doors, one)) for one in services}
+def exposures_of(
+    doors: Doors, record: PodRecord, opened: OpenBundle, made: Iterable[ServiceView] = ()
+) -> dict[str, ServiceExposure]:
+    """What each service of a published pod is exposed by, for its record.
+
+    What the cluster gave it is in *made*; what is not in there stays as the record has it.
+    """
+    views = {view.name: view for view in made}
+    return {
+        one.service: _exposure(doors, one, views.get(one.service), record.exposures.get(one.service))
+        for one in opened.services(record.label, doors.config)
+    }
+
+
+def _exposure(
+    doors: Doors, one: Exposure, view: ServiceView | None, before: ServiceExposure | None
+) -> ServiceExposure:
+    known = view or before
+    ports = known.node_ports if known is not None and isinstance(one, NodeExposure) else ()
+    address = None if known is None else known.cluster_ip
+    given = known.addresses if known is not None and isinstance(one, BalancedExposure) else ()
+    return ServiceExposure(one.expose, port_of(doors, one), address, ports, given)
 
 
 def port_of(doors: Doors, exposure: Exposure) -> int | None:

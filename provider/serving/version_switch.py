@@ -33,7 +33,7 @@ async def prove(
     """Run one replica of what was applied in *namespace* until its probes pass; Refused says why not."""
     ports = [part.port for part in opened.exposures(record.label, doors.config)]
     probes = readiness.probes_of(opened.manifest, ports)
-    limit = start_limit(doors, probes)
+    limit = start_limit(doors, opened.manifest)
     deadline = trio.current_time() + limit
     await doors.cluster.scale(namespace, 1)
     while trio.current_time() < deadline:

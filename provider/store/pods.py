@@ -2,7 +2,8 @@
 """Pod records in and out of the database."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import astuple
 from typing import Any
 
 from sqlalchemy import Row, delete, select
@@ -14,6 +15,7 @@ from trustedpods.provider.core.pod import (
     ENDED,
     LOST_STATEMENT,
     ChannelFact,
+    NodePort,
     Phase,
     PodRecord,
     PodSize,
@@ -137,12 +139,34 @@ def _statement(tx: Tx, sealed: bytes | None) -> bytes | None:
 
 
 def _exposures_text(exposures: Mapping[str, ServiceExposure]) -> str:
-    """JSON: for each service its word and its port."""
-    return json.dumps({service: [one.expose, one.port] for service, one in exposures.items()})
+    """JSON: for each service its word and its port, its address in the cluster and its ports on nodes."""
+    return json.dumps(
+        {
+            service: [
+                one.expose,
+                one.port,
+                one.cluster_ip,
+                [astuple(port) for port in one.node_ports],
+                one.addresses,
+            ]
+            for service, one in exposures.items()
+        }
+    )
 
 
 def _exposures(text: str) -> dict[str, ServiceExposure]:
-    return {service: ServiceExposure(*fields) for service, fields in json.loads(text).items()}
+    return {service: _exposure(*fields) for service, fields in json.loads(text).items()}
+
+
+def _exposure(
+    expose: str,
+    port: int | None = None,
+    cluster_ip: str | None = None,
+    node_ports: Sequence[tuple[str, int, int]] = (),
+    addresses: Sequence[str] = (),
+) -> ServiceExposure:
+    ports = tuple(NodePort(*one) for one in node_ports)
+    return ServiceExposure(expose, port, cluster_ip, ports, tuple(addresses))
 
 
 def _chain(row: Row[Any]) -> ChannelFact | None:

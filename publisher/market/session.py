@@ -31,6 +31,7 @@ from trustedpods.protocol.protocol_ids import PROVIDER
 from trustedpods.protocol.sealing import hpke
 from trustedpods.protocol.sealing.replies import open_reply
 from trustedpods.protocol.sealing.requests import ChainContext, request_digest, sign_request
+from trustedpods.protocol.sealing.subjects import Subject
 from trustedpods.publisher.core.trust import check_chip_against_row, check_profile_against_row
 from trustedpods.publisher.results.providers import VerifiedMachine
 
@@ -131,7 +132,7 @@ class Session:
 
     @asynccontextmanager
     async def converse(
-        self, verb: Verb, ref: PodRef, body: Message, generation: int
+        self, verb: Verb, ref: Subject, body: Message, generation: int
     ) -> AsyncIterator[Conversation]:
         """Send one signed, sealed request on a stream of its own, and read its replies."""
         private = hpke.PrivateKey.generate()
@@ -147,7 +148,7 @@ class Session:
             return await conversation.reply(answer)
 
     def _sign(
-        self, verb: Verb, ref: PodRef, body: Message, generation: int, reply_to: bytes
+        self, verb: Verb, ref: Subject, body: Message, generation: int, reply_to: bytes
     ) -> SignedRequest:
         return sign_request(
             self.publisher.key,

@@ -39,10 +39,12 @@ from trustedpods.protocol.messages.bundle import Bundle, Needs
 from trustedpods.protocol.net import open_host
 from trustedpods.protocol.sealing.blobs import chunk_count
 from trustedpods.protocol.sealing.requests import ChainContext, publisher_secret
+from trustedpods.protocol.units import UnixSeconds
 from trustedpods.provider.doors import profile_of
-from trustedpods.publisher.core.deploy import BlobFacts, bundle
+from trustedpods.publisher.core.deploy import BlobFacts, ImageParts, bundle
 from trustedpods.publisher.delivery.bundle import make_pieces
 from trustedpods.publisher.delivery.upload import Piece, Traffic, plan, upload
+from trustedpods.publisher.images.contents import layer_facts
 from trustedpods.publisher.images.oci import Image
 from trustedpods.publisher.images.source import open_image
 from trustedpods.publisher.market.session import Publisher, Session, next_generation, open_session
@@ -71,12 +73,18 @@ class Parcel:
 
 
 def parcel_for(victim: Victim, image: Image) -> Parcel:
-    """A new publisher, with nothing at the provider yet."""
+    """A new publisher, with nothing at the provider yet; it has read its layers before."""
     key, market, manifest = secrets.token_bytes(32), victim.world.chain.market, manifest_of()
     context = ChainContext(market.chain_id, market.payments)
     publisher = Publisher(address_of(key), key, publisher_secret(key), context)
     verified = {blob.digest: blob.verify() for blob in image.blobs}
-    facts = {"web": [BlobFacts(blob.digest, blob.size, blob.media_type) for blob in image.blobs]}
+    layers = layer_facts(image, victim.folder / "cache")
+    facts = {
+        "web": ImageParts(
+            [BlobFacts(blob.digest, blob.size, blob.media_type) for blob in image.blobs],
+            [(layer.digest, layers[layer.digest].unpacked) for layer in image.layers],
+        )
+    }
     made = bundle(manifest, {"keys": {"token": b"x"}}, facts, publisher.secret, publisher.address)
     ref = publisher.ref(victim.world.owner, 1, "web")
     return Parcel(publisher, ref, made, make_pieces(verified, publisher))
@@ -91,7 +99,7 @@ async def session_of(victim: Victim, publisher: Publisher) -> AsyncIterator[Sess
     row = RegistryRow(
         owner=world.owner,
         daemon=1,
-        updated_at=int(world.now),
+        updated_at=UnixSeconds(int(world.now)),
         trust="open",
         region=config.identity.region,
         tee=[],

@@ -15,6 +15,7 @@ import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 from tests.live.clients import daemons
 from tests.live.clients.publisher import Json, Publisher, provider
@@ -52,7 +53,7 @@ def deploy_all(person: Publisher, count: int) -> None:
 
 def asleep(market: LiveLocalnet, count: int) -> bool:
     """The daemon knows of every pod: its machine sleeps and its money is known."""
-    pods = provider(market, "pods")
+    pods: Any = provider(market, "pods")
     return len(pods) == count and all(
         pod["scale"] == "asleep" and pod["runwaySeconds"] is not None for pod in pods
     )

@@ -13,9 +13,10 @@ from itertools import count
 
 import trio
 
+from tests.fakes.cluster_policies import FakePolicies
 from trustedpods.protocol.errors import Locked, NetworkFailure
 from trustedpods.protocol.units import Resources, UnixSeconds
-from trustedpods.provider.cluster.api.errors import NamespaceEnding, NotThere
+from trustedpods.provider.cluster.api.errors import Conflict, NamespaceEnding, NotThere
 from trustedpods.provider.cluster.api.watch import PodChange
 from trustedpods.provider.cluster.applying import OPTIONAL
 from trustedpods.provider.cluster.capacity import ClusterCapacity
@@ -24,10 +25,17 @@ from trustedpods.provider.cluster.isolation_proof import probe_pods
 from trustedpods.provider.cluster.isolation_proof.proof import Proof
 from trustedpods.provider.cluster.isolation_proof.scratch import WritablePlace
 from trustedpods.provider.cluster.isolation_proof.users import SharedUsers
+from trustedpods.provider.cluster.network_documents import NetworkLease, NetworkObject, StoredDocument
 from trustedpods.provider.cluster.objects.names import KubeObject
 from trustedpods.provider.cluster.objects.sizes import mebibytes, requested_by
 from trustedpods.provider.cluster.rollout import Rollout
-from trustedpods.provider.cluster.views import NamespaceView, PodView, VolumeClaimView
+from trustedpods.provider.cluster.views import (
+    NamespaceView,
+    PodView,
+    ServiceView,
+    VolumeClaimView,
+    service_view,
+)
 
 
 @dataclass
@@ -45,23 +53,30 @@ class FakeLife:
 
 
 @dataclass
-class FakeCluster:
+class FakeCluster(FakePolicies):
     """See the module. `failing[namespace]` keeps its replicas from getting ready, for that reason;
-    without `enforces` its network ignores policies; while `behind`, its controllers have not seen what
-    was asked for last."""
+    without `enforces` its network ignores policies, without `balancers` no load balancer gets an address;
+    while `behind`, its controllers have not seen what was asked for last. Each write of a network's document
+    takes one word from `network_faults`: "busy" is an answer of 429 or 500, "lost" stands though nobody hears
+    of it, "slow" takes 5 s, "conflict" is a 409, "late" stands a write later only."""
 
     clock: int = 1_800_000_000
     unreachable: bool = False
     hold_starts: bool = False
     behind: bool = False
     enforces: bool = True
+    balancers: bool = True
     failing: dict[str, Diagnosis] = field(default_factory=dict)
     allocatable: Resources = field(default_factory=lambda: Resources(8000, 16_384, 65_536))
     lives: dict[str, FakeLife] = field(default_factory=dict)
     written: dict[str, bytes] = field(default_factory=dict)
     leases: dict[str, tuple[str, int]] = field(default_factory=dict)
     calls: list[str] = field(default_factory=list)
-    _numbers: count = field(default_factory=lambda: count(1))
+    networks: dict[str, tuple[NetworkObject, StoredDocument]] = field(default_factory=dict)
+    network_leases: dict[str, NetworkLease] = field(default_factory=dict)
+    network_faults: list[str] = field(default_factory=list)
+    _late: tuple[NetworkObject, bytes, str | None] | None = None
+    _numbers: "count[int]" = field(default_factory=lambda: count(1))
     _watchers: list[trio.MemorySendChannel[PodChange]] = field(default_factory=list)
 
     async def _called(self, what: str) -> None:
@@ -81,15 +96,51 @@ class FakeCluster:
 
     async def apply(self, objects: Sequence[KubeObject]) -> None:
         await self._called("apply")
-        for wanted in objects:
-            metadata = wanted["metadata"]
+        for asked in objects:
+            metadata, wanted = asked["metadata"], asked
             if wanted["kind"] == "Namespace":
                 label = metadata["labels"]["trustedpods.dev/pod"]
                 self.lives.setdefault(metadata["name"], FakeLife(metadata["name"], label, self.clock))
             life = self._life(metadata.get("namespace", metadata["name"]))
             if life.deleting:
                 raise NamespaceEnding("namespace is being terminated", rule="namespace-terminating")
+            if asked["kind"] == "Service":
+                wanted = self._with_addresses(asked)
             life.objects[wanted["kind"], metadata["name"]] = wanted
+
+    def _with_addresses(self, wanted: KubeObject) -> KubeObject:
+        """The Service with an address, and with node ports where its type has some; it keeps what it has."""
+        life, spec = self._life(wanted["metadata"]["namespace"]), wanted["spec"]
+        before_all = life.objects.get(("Service", wanted["metadata"]["name"]), {})
+        before = before_all.get("spec", {})
+        address = spec.get("clusterIP") or before.get("clusterIP") or f"10.9.0.{next(self._numbers)}"
+        had = {(port["protocol"], port["port"]): port.get("nodePort") for port in before.get("ports", [])}
+        ports = [dict(port) for port in spec["ports"]]
+        for port in ports if spec["type"] == "NodePort" else []:
+            known = port.get("nodePort") or had.get((port["protocol"], port["port"]))
+            port["nodePort"] = known or 30_000 + next(self._numbers)
+        status = before_all.get("status", {})
+        if spec["type"] == "LoadBalancer" and self.balancers:
+            given = spec.get("loadBalancerIP") or f"198.51.100.{next(self._numbers)}"
+            status = status or {"loadBalancer": {"ingress": [{"ip": given}]}}
+        return {**wanted, "spec": {**spec, "clusterIP": address, "ports": ports}, "status": status}
+
+    async def services(self, namespace: str | None = None) -> list[ServiceView]:
+        await self._called("services")
+        return [
+            service_view(held)
+            for life in self.lives.values()
+            if namespace in (None, life.name)
+            for (kind, _), held in life.objects.items()
+            if kind == "Service"
+        ]
+
+    async def move_services(self, source: str, services: Sequence[KubeObject]) -> None:
+        await self._called(f"move services from {source}")
+        life = self.lives.get(source)
+        for key in [key for key in (life.objects if life else {}) if key[0] == "Service"]:
+            del life.objects[key]
+        await self.apply(services)
 
     async def prune(self, namespace: str, kept: Collection[tuple[str, str]]) -> None:
         await self._called("prune")
@@ -97,23 +148,6 @@ class FakeCluster:
             held = self.lives[namespace].objects
             for key in [key for key in held if key[0] in OPTIONAL and key not in kept]:
                 del held[key]
-
-    async def find_policy(self, namespace: str, name: str) -> KubeObject | None:
-        await self._called("find_policy")
-        life = self.lives.get(namespace)
-        return life.objects.get(("NetworkPolicy", name)) if life else None
-
-    async def write_policy(self, policy: KubeObject) -> int:
-        await self._called("write_policy")
-        metadata = policy["metadata"]
-        self._life(metadata["namespace"]).objects["NetworkPolicy", metadata["name"]] = policy
-        return next(self._numbers)
-
-    async def policies_named(self, name: str) -> list[tuple[str, str]]:
-        await self._called("policies_named")
-        return [
-            (life.name, life.label) for life in self.lives.values() if ("NetworkPolicy", name) in life.objects
-        ]
 
     async def scale(self, namespace: str, replicas: int) -> None:
         await self._called(f"scale {namespace} {replicas}")
@@ -258,7 +292,9 @@ class FakeCluster:
             sum(pod.memory_mib for pod in running),
             sum(claim.mib for claim in await self.volume_claims()),
         )
-        return ClusterCapacity(self.allocatable, asked)
+        of_pods = Resources(asked.cpu_milli, asked.memory_mib, sum(pod.scratch_mib for pod in running))
+        node = ClusterCapacity(self.allocatable, of_pods, {}).free
+        return ClusterCapacity(self.allocatable, asked, {"fake": node})
 
     async def drop_finalizer(self, namespace: str, pod: str, uid: str) -> None:
         await self._called(f"drop {pod}")
@@ -347,3 +383,40 @@ class FakeCluster:
         await self._called(f"release {name}")
         if self.leases.get(name, ("", 0))[0] == holder:
             del self.leases[name]
+
+    async def network_document(self, name: str) -> StoredDocument | None:
+        await self._called(f"read network {name}")
+        kept = self.networks.get(name)
+        return None if kept is None else kept[1]
+
+    async def keep_network_document(self, network: NetworkObject, data: bytes, version: str | None) -> str:
+        await self._called(f"write network {network.name}")
+        fault = self.network_faults.pop(0) if self.network_faults else ""
+        if fault == "slow":
+            await trio.sleep(5)
+        if fault in ("busy", "late"):
+            if fault == "late":
+                self._late = (network, data, version)
+            raise NetworkFailure("too many requests, please try again later", where="fake cluster")
+        there = self.networks.get(network.name)
+        if fault == "conflict" or (there[1].version if there else None) != version:
+            raise Conflict("the object has been modified", where="fake cluster", rule="Conflict")
+        made = str(next(self._numbers))
+        self.networks[network.name] = (network, StoredDocument(data, made))
+        if fault == "lost":
+            raise NetworkFailure("no answer in time", where="fake cluster")
+        return made
+
+    async def late_write_arrives(self) -> None:
+        """What was sent by a "late" write is only now taken by the API server, if it still fits."""
+        assert self._late is not None
+        network, data, version = self._late
+        await self.keep_network_document(network, data, version)
+
+    async def network_founders(self) -> list[str]:
+        await self._called("network founders")
+        return [network.founder for network, _ in self.networks.values()]
+
+    async def tell_network_lease(self, network: NetworkObject, lease: NetworkLease) -> None:
+        await self._called(f"tell lease {network.name}")
+        self.network_leases[network.name] = lease

@@ -47,6 +47,13 @@ def quiet_market(request: pytest.FixtureRequest) -> Iterator[LiveLocalnet]:
         yield running
 
 
+@pytest.fixture(scope="session")
+def pair() -> Iterator[LiveLocalnet]:
+    """A market of two clusters."""
+    with localnet(clusters=2) as running:
+        yield running
+
+
 @pytest.fixture(scope="module")
 def publisher(market: LiveLocalnet, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Publisher]:
     """Somebody new at the shared market; the pods are deleted at the end of the module."""

@@ -107,12 +107,12 @@ class LiveLocalnet:
         return folders.log_file(self.state, part)
 
 
-def _up(name: str, clusters: int, knobs: Knobs) -> Settings:
+def _up(name: str, clusters: int, nodes: int, knobs: Knobs) -> Settings:
     """A new localnet; where the kernel has too little left, once others of this run have ended."""
     deadline = monotonic() + ROOM_LIMIT_S
     while True:
         try:
-            return up(name, clusters=clusters, knobs=knobs, limit_s=UP_LIMIT_S, say=_say)
+            return up(name, clusters=clusters, nodes=nodes, knobs=knobs, limit_s=UP_LIMIT_S, say=_say)
         except Refused as refused:
             if refused.rule != "kernel" or monotonic() > deadline:
                 raise
@@ -121,11 +121,13 @@ def _up(name: str, clusters: int, knobs: Knobs) -> Settings:
 
 
 @contextlib.contextmanager
-def localnet(clusters: int = 1, knobs: Knobs = FAST, name: str | None = None) -> Iterator[LiveLocalnet]:
+def localnet(
+    clusters: int = 1, knobs: Knobs = FAST, name: str | None = None, nodes: int = 1
+) -> Iterator[LiveLocalnet]:
     """A localnet of a random name while the block runs; it is taken down whatever happens."""
     chosen = name or PREFIX + secrets.token_hex(4)
     try:
-        settings = _up(chosen, clusters, knobs)
+        settings = _up(chosen, clusters, nodes, knobs)
         owner = f"{os.getpid()} {processes.start_time(os.getpid())}"
         folders.replace_file(settings.state / _OWNER_FILE, owner.encode())
         yield LiveLocalnet(settings)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trustedpods.localnet.settings import ClusterSettings, Knobs, Ports, Settings, check_name
+from trustedpods.localnet.settings import MAX_NODES, ClusterSettings, Knobs, Ports, Settings, check_name
 from trustedpods.protocol.errors import BadInput
 
 PORTS = Ports(chain=8545, http=18080, registry=5000, metrics=9464, peer=4001)
@@ -22,22 +22,35 @@ def settings(name: str = "market", octet: int = 137, clusters: int = 8, **more: 
 
 
 def test_networks_of_clusters_do_not_overlap() -> None:
-    one = settings()
+    one = settings(nodes=MAX_NODES)
     outer = ipaddress.ip_network(one.network)
     inner = [ipaddress.ip_network(f"{one.gateway}/24", strict=False)]
     for cluster in one.all_clusters():
-        inner += [ipaddress.ip_network(cluster.pod_network), ipaddress.ip_network(cluster.service_network)]
-        assert ipaddress.ip_address(cluster.node_ip) in inner[0]
+        inner += [ipaddress.ip_network(cluster.service_network)]
+        inner += [ipaddress.ip_network(node.pod_network) for node in cluster.nodes]
+        assert all(ipaddress.ip_address(node.node_ip) in inner[0] for node in cluster.nodes)
+        assert {node.service_network for node in cluster.nodes} == {cluster.service_network}
         assert ipaddress.ip_address(cluster.dns_ip) in ipaddress.ip_network(cluster.service_network)
     assert all(network.subnet_of(outer) for network in inner)
     assert not any(left.overlaps(right) for left, right in combinations(inner, 2))
 
 
 def test_names_fit_into_a_link_and_are_unique() -> None:
-    one = settings(octet=250)
-    links = [one.bridge, *(cluster.veth for cluster in one.all_clusters())]
+    one = settings(octet=250, nodes=MAX_NODES)
+    nodes = [node for cluster in one.all_clusters() for node in cluster.nodes]
+    links = [one.bridge, *(node.veth for node in nodes)]
     assert len(set(links)) == len(links)
     assert all(len(link) <= 15 for link in links)
+    for distinct in ("name", "namespace", "directory", "node_ip", "pod_network"):
+        assert len({getattr(node, distinct) for node in nodes}) == len(nodes) == 8 * MAX_NODES
+
+
+def test_the_first_of_several_nodes_is_the_only_one_of_one() -> None:
+    alone, first = settings().all_clusters()[0], settings(nodes=3).all_clusters()[0]
+    assert [node.name for node in first.nodes] == ["k1", "k1n2", "k1n3"]
+    assert [node.node_ip for node in first.nodes] == ["10.137.0.11", "10.137.0.21", "10.137.0.31"]
+    assert (alone.name, alone.node_ip, alone.pod_network) == (first.name, first.node_ip, first.pod_network)
+    assert alone.nodes == [alone]
 
 
 def test_each_cluster_is_dearer_than_the_one_before() -> None:

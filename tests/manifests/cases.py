@@ -109,13 +109,16 @@ def _kubernetes() -> Iterator[tuple[str, Case]]:
     yield "probe's port by name", (probe("httpGet: {path: /, port: http}"), None)
     yield "service port's name", (service_port("name: http"), None)
     yield "service port's protocol", (service_port("protocol: TCP"), None)
-    yield "service port of UDP", (service_port("protocol: UDP"), "UDP and SCTP are not supported yet")
+    yield "service port of UDP", (service_port("protocol: UDP"), "write `expose: udp`")
     yield "container port's protocol", (port("protocol: TCP"), None)
-    yield "container port of UDP", (port("protocol: UDP"), "protocol UDP: not supported yet")
+    yield "container port of UDP", (port("protocol: UDP"), "no container lists port 8080")
     yield "container port of SCTP", (port("protocol: SCTP"), "protocol SCTP: not supported yet")
     yield "host port", (port("hostPort: 80"), "`services` open the ways in")
     yield "service's type", (service("type: ClusterIP"), None)
-    yield "load balancer", (service("type: LoadBalancer"), "write `expose: http`")
+    yield (
+        "load balancer",
+        (service("type: LoadBalancer"), "write `expose:` with http, tcp, udp, nodePort or loadBalancer"),
+    )
     yield "selector", (service("selector: {app: shop}"), "a service leads to this pod")
     yield "restart policy", (spec("restartPolicy: Always"), None)
     yield "restart policy of jobs", (spec("restartPolicy: OnFailure"), "is started again")
@@ -189,15 +192,15 @@ def _probes() -> Iterator[tuple[str, Case]]:
         (probe(f"{good}, initialDelaySeconds: 5, periodSeconds: 10, failureThreshold: 20"), None),
     )
     yield "one success", (probe(f"{good}, successThreshold: 1"), None)
-    yield "liveness", (container(f"livenessProbe: {{{good}}}"), "readinessProbe says when requests come")
-    yield "startup", (container(f"startupProbe: {{{good}}}"), "readinessProbe says when requests come")
-    yield "command", (probe("exec: {command: [x]}"), "write httpGet or tcpSocket")
-    yield "gRPC", (probe("grpc: {port: 1}"), "write tcpSocket")
+    yield "liveness", (container(f"livenessProbe: {{{good}}}"), None)
+    yield "startup", (container(f"startupProbe: {{{good}}}"), None)
+    yield "command", (probe("exec: {command: [x]}"), None)
+    yield "gRPC", (probe("grpc: {port: 1}"), None)
     yield "plain", (probe("httpGet: {port: 8080, scheme: HTTP}"), None)
-    yield "TLS", (probe("httpGet: {port: 8080, scheme: HTTPS}"), "write tcpSocket")
+    yield "TLS", (probe("httpGet: {port: 8080, scheme: HTTPS}"), None)
     yield (
         "header",
-        (probe("httpGet: {port: 1, httpHeaders: [{name: A, value: b}]}"), "no header can be added"),
+        (probe("httpGet: {port: 1, httpHeaders: [{name: A, value: b}]}"), None),
     )
     yield "question", (probe("httpGet: {path: /health?full=1, port: 8080}"), None)
     yield "space", (probe('httpGet: {path: "/a b", port: 8080}'), "a space is %20")

@@ -25,7 +25,13 @@ _APP: dict[str, Any] = {
         {"name": "data", "mountPath": "/data", "subPath": "app"},
         {"name": "scratch", "mountPath": "/tmp"},
     ],
-    "readinessProbe": {"httpGet": {"path": "/ready", "port": 8080}, "timeoutSeconds": 2},
+    "readinessProbe": {
+        "httpGet": {"path": "/ready", "port": 8080},
+        "timeoutSeconds": 2,
+        "successThreshold": 2,
+    },
+    "livenessProbe": {"exec": {"command": ["/app", "-check"]}, "periodSeconds": 10, "failureThreshold": 6},
+    "startupProbe": {"grpc": {"port": 5432, "service": "shop"}, "initialDelaySeconds": 1},
 }
 
 SOUND: dict[str, Any] = {
@@ -35,7 +41,18 @@ SOUND: dict[str, Any] = {
     "spec": {
         "containers": [
             _APP,
-            {"name": "side", "image": "oci-archive:app.tar", "readinessProbe": {"tcpSocket": {"port": 5432}}},
+            {
+                "name": "side",
+                "image": "oci-archive:app.tar",
+                "readinessProbe": {"tcpSocket": {"port": 5432}},
+                "livenessProbe": {
+                    "httpGet": {
+                        "port": 8443,
+                        "scheme": "HTTPS",
+                        "httpHeaders": [{"name": "Host", "value": "shop.example.org"}],
+                    }
+                },
+            },
         ],
         "initContainers": [{"name": "first", "image": "oci-archive:app.tar", "args": ["-once"]}],
         "volumes": [
@@ -54,7 +71,7 @@ SOUND: dict[str, Any] = {
                 "httpsOnly": True,
                 "limits": {"requestsPerSecond": 100, "connections": 10, "bodySize": "1Mi"},
             },
-            {"name": "db", "expose": "tcp", "ports": [{"port": 5432}]},
+            {"name": "db", "expose": "tcp", "ports": [{"port": 5432, "protocol": "TCP"}]},
         ],
         "network": {
             "egress": [

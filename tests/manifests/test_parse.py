@@ -95,7 +95,7 @@ def test_a_large_init_container_sets_the_replica_s_size(folder: Path) -> None:
     twice = refused(folder, GOOD.replace("spec:\n", FIRST.replace("migrate", "nginx")))
     assert "used twice" in twice.what
     probed = FIRST + "      readinessProbe: {tcpSocket: {port: 1}}\n"
-    assert "has no readinessProbe" in refused(folder, GOOD.replace("spec:\n", probed)).what
+    assert "an init container has no probes" in refused(folder, GOOD.replace("spec:\n", probed)).what
 
 
 MISTAKES = {

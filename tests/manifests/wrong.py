@@ -13,6 +13,7 @@ from tests.manifests.sound import FILES, changed
 _A, _B = ({"name": name, "mountPath": "/x"} for name in ("data", "scratch"))
 _WEB = {"name": "web", "expose": "http", "ports": [{"port": 80, "targetPort": 8080}]}
 _TCP = {"name": "db", "expose": "tcp", "ports": [{"port": 5432}]}
+_UDP = {"name": "db", "expose": "udp", "ports": [{"port": 5432, "protocol": "UDP"}]}
 _KEY = "spec.containers.0.env.1.valueFrom.secretKeyRef"
 _ENV = "spec.containers.0.env.0.name"
 _MOUNT = "spec.containers.0.volumeMounts.2"
@@ -124,19 +125,57 @@ WRONG = {
         "two container ports are named 'http'",
     ),
     "variable of two sources": wrong("spec.containers.0.env.1.value", "x", "give either value or valueFrom"),
-    "UDP": wrong("spec.containers.0.ports.0.protocol", "UDP", "protocol UDP: not supported yet"),
+    "SCTP": wrong("spec.containers.0.ports.0.protocol", "SCTP", "protocol SCTP: not supported yet"),
+    "port of another protocol": wrong(
+        "spec.services.1",
+        {**_UDP, "expose": "none"},
+        "no container lists port 5432/UDP (there is: 5432, 8080)",
+    ),
     "requests": wrong("spec.containers.0.resources.requests", {"cpu": "50m"}, "requests differ from limits"),
     "two probes": wrong(
-        "spec.containers.0.readinessProbe.tcpSocket", {"port": 1}, "give either httpGet or tcpSocket"
+        "spec.containers.0.readinessProbe.tcpSocket",
+        {"port": 1},
+        "give exactly one of httpGet, tcpSocket, exec",
+    ),
+    "command too often": wrong(
+        "spec.containers.0.livenessProbe.periodSeconds", 4, "a command is run every 5 s at most"
+    ),
+    "successes of liveness": wrong(
+        "spec.containers.0.startupProbe.successThreshold", 2, "only a readinessProbe has a successThreshold"
+    ),
+    "header with a line end": wrong(
+        "spec.containers.1.livenessProbe.httpGet.httpHeaders.0.value", "a\r\nb", "one line of plain ASCII"
     ),
     "csi": wrong("spec.volumes.2.csi", {}, "volume kind csi: not supported yet"),
     "two kinds of volume": wrong("spec.volumes.2.persistent", {"size": "1Gi"}, "give exactly one of"),
     "scale": wrong("spec.scale.min", 2, "min 2 is above max 1"),
     "workload": wrong("spec.workload", "stateful", "workload stateful: not supported yet"),
     "probe before the start": wrong(
-        "spec.initContainers.0.readinessProbe", {"tcpSocket": {"port": 1}}, "has no readinessProbe"
+        "spec.initContainers.0.readinessProbe", {"tcpSocket": {"port": 1}}, "an init container has no probes"
     ),
-    "expose": wrong("spec.services.1.expose", "nodePort", "expose nodePort: not supported yet"),
+    "expose": wrong("spec.services.1.expose", "tunnel", "expose tunnel: not supported yet"),
+    "sleeps behind a node's port": wrong(
+        "spec.services.1.expose", "nodePort", "what comes for 'db' wakes no pod (expose: nodePort)"
+    ),
+    "udp over TCP": wrong("spec.services.1.expose", "udp", "says `protocol: UDP` at its port"),
+    "UDP through the facade": wrong(
+        "spec.services.1.ports.0.protocol", "UDP", "exposed as tcp carries no UDP: write `expose: udp`"
+    ),
+    "words of UDP": wrong(
+        "spec.services.1",
+        {**_UDP, "ports": [{"port": 53, "protocol": "UDP", "appProtocol": "kubernetes.io/ws"}]},
+        "a port of UDP has no appProtocol",
+    ),
+    "limits of nodes": wrong(
+        "spec.services.1", {**_UDP, "limits": {"connections": 1}}, "limits need the facade"
+    ),
+    "one port twice": wrong(
+        "spec.services.1",
+        {"name": "db", "ports": [{"port": 5432}, {"port": 5432, "targetPort": 8080}]},
+        "port 5432 (TCP) is listed twice",
+    ),
+    "service begins with a digit": wrong("spec.services.1.name", "5db", "begins with a letter"),
+    "service called as a replica": wrong("spec.services.1.name", "pod-0", "'pod-0' is kept for replicas"),
     "two ports exposed": wrong(
         "spec.services.1.ports", [{"port": 5432}, {"port": 8080}], "exposed as tcp has exactly one port"
     ),

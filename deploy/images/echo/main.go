@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Command echo answers in every protocol that the facade carries, for tests and benchmarks only:
-// HTTP/1.1 and HTTP/2 without TLS with gRPC framing and WebSocket on one port, plain TCP on another.
+// HTTP/1.1 and HTTP/2 without TLS with gRPC framing and WebSocket on one port, plain TCP on another, and UDP.
 package main
 
 import (
@@ -36,6 +36,7 @@ const (
 func main() {
 	web := flag.String("http", ":8080", "address for HTTP/1.1, HTTP/2 and WebSocket")
 	tcp := flag.String("tcp", ":7000", "address that echoes bytes")
+	udp := flag.String("udp", ":7000", "address that sends datagrams back")
 	flag.Parse()
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true)
@@ -46,6 +47,11 @@ func main() {
 		log.Fatal(err)
 	}
 	go echoConnections(listener)
+	datagrams, err := net.ListenPacket("udp", *udp)
+	if err != nil {
+		log.Fatal(err)
+	}
+	go echoDatagrams(datagrams)
 	go func() {
 		end := make(chan os.Signal, 1)
 		signal.Notify(end, syscall.SIGTERM)
@@ -53,6 +59,18 @@ func main() {
 		os.Exit(0)
 	}()
 	log.Fatal(server.ListenAndServe())
+}
+
+// echoDatagrams sends each datagram back to whom it came from.
+func echoDatagrams(socket net.PacketConn) {
+	datagram := make([]byte, 65_536)
+	for {
+		length, sender, err := socket.ReadFrom(datagram)
+		if err != nil {
+			log.Fatal(err)
+		}
+		_, _ = socket.WriteTo(datagram[:length], sender)
+	}
 }
 
 func routes() http.Handler {

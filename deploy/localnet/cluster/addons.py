@@ -16,6 +16,7 @@ DNS_USER = "localnet:dns"
 STORAGE_USER = "localnet:storage"
 NETPOL_USER = "localnet:netpol"
 PROVIDER_USER = "localnet:provider"
+BALANCERS_USER = "localnet:balancers"
 
 Object = dict[str, Any]
 
@@ -26,7 +27,7 @@ _WRITE = [*_READ, "create", "update", "patch", "delete"]
 def objects(cluster: Cluster) -> str:
     """All of them, as one JSON list for `kubectl apply`."""
     names = _asked_at_53("pod-names", cluster.names_ip, cluster.node_ip, NAMES_PORT)
-    items = [*_dns(cluster), *names, *_storage(), *_policy_agent(), *_provider()]
+    items = [*_dns(cluster), *names, *_storage(), *_policy_agent(), *_provider(), *_balancers()]
     return json.dumps({"apiVersion": "v1", "kind": "List", "items": items})
 
 
@@ -123,9 +124,17 @@ def _policy_agent() -> list[Object]:
     return _role(NETPOL_USER, rules)
 
 
+def _balancers() -> list[Object]:
+    """What gives load balancers their addresses: it writes where they are reached, and nothing else."""
+    return _role(BALANCERS_USER, [_rule("", ["services"], _READ), _rule("", ["services/status"], ["patch"])])
+
+
 def _provider() -> list[Object]:
     """What the daemon may do: namespaces and what it puts into them; no roles, no volumes of nodes."""
-    core = ["namespaces", "secrets", "serviceaccounts", "resourcequotas", "persistentvolumeclaims", "pods"]
+    core = [
+        "namespaces", "secrets", "serviceaccounts", "resourcequotas", "persistentvolumeclaims", "pods",
+        "services",
+    ]  # fmt: skip
     rules = [
         _rule("", core, _WRITE),
         _rule("", ["nodes", "events", "pods/log"], _READ),

@@ -2,32 +2,34 @@
 """One embedded cluster: real Kubernetes, every component a process in the cluster's namespace."""
 
 import sys
-from collections.abc import Sequence
 from functools import partial
-from pathlib import Path
 
 from trustedpods.localnet import network
-from trustedpods.localnet.cluster import addons, binaries, image_collector
+from trustedpods.localnet.cluster import addons, binaries, load_balancers, node
 from trustedpods.localnet.cluster import files as cluster_files
+from trustedpods.localnet.cluster.node import Argv
 from trustedpods.localnet.cluster.pki import Authority, CertificateSubject
 from trustedpods.localnet.commands import run
-from trustedpods.localnet.folders import replace_file, replace_link
+from trustedpods.localnet.folders import replace_file
 from trustedpods.localnet.processes import probes
-from trustedpods.localnet.processes.cgroups import Tree
 from trustedpods.localnet.processes.units import Part, ReadinessCheck, Step, Unit
 from trustedpods.localnet.settings import Cluster, Settings
-from trustedpods.provider import termination_logs
-
-Argv = Sequence[str | Path]
 
 _ETCD = "http://127.0.0.1:2379"
-_FOLDERS = ("cni", "cni-plugins", "netpol", "volumes", "etcd")
+
+_DEAD_NODE = ("--node-monitor-grace-period=20s", "--node-monitor-period=2s")
+"""When a silent node is taken for dead; the default is 50 s. Its kubelet says every 3 s that it is there."""
+
+_DEAD_NODE_PODS = tuple(f"--default-{state}-toleration-seconds=3" for state in ("not-ready", "unreachable"))
+"""How long its pods are waited for, then they are made anew elsewhere; the default is 5 minutes."""
 
 
 def units(settings: Settings, cluster: Cluster) -> list[Unit]:
     """Everything between an empty namespace and a cluster that runs pods."""
+    prepare = Step(f"{cluster.name}/prepare", partial(_prepare, settings, cluster))
     return [
-        *_node_parts(settings, cluster),
+        prepare,
+        *(unit for one in cluster.nodes for unit in node.units(settings, cluster, one)),
         *_control_plane(cluster),
         *_addons(settings, cluster),
     ]
@@ -41,20 +43,13 @@ def kubectl(settings: Settings, cluster: Cluster) -> list[str]:
 
 
 def _prepare(settings: Settings, cluster: Cluster) -> None:
-    """Network, certificates and files: nothing of it needs a running part."""
+    """Network, certificates and files of the control plane and of the node that it is on."""
     network.make_host_side(settings)
-    network.make_node_side(settings, cluster)
-    for folder in _FOLDERS:
-        cluster.path(folder).mkdir(parents=True, exist_ok=True)
+    cluster.path("etcd").mkdir(parents=True, exist_ok=True)
     cluster.path("etcd").chmod(0o700)
     _make_certificates(cluster)
-    tree = Tree(settings.name)
-    tree.make([cluster.name])
+    node.prepare(settings, cluster, cluster)
     files = {
-        "containerd.toml": cluster_files.containerd_toml(cluster),
-        "cni/10-pods.conflist": cluster_files.cni_conflist(cluster),
-        "kubelet.json": cluster_files.kubelet_json(cluster, tree.kubelet_root(cluster.name)),
-        "proxy.json": cluster_files.proxy_json(cluster),
         "Corefile": cluster_files.corefile(cluster),
         "storage.json": cluster_files.storage_config(cluster),
         "helper-pod.json": addons.helper_pod(),
@@ -62,8 +57,6 @@ def _prepare(settings: Settings, cluster: Cluster) -> None:
     }
     for name, text in files.items():
         replace_file(cluster.path(name), text.encode())
-    for name, program in cluster_files.cni_plugins().items():
-        replace_link(cluster_files.cni_folder(cluster) / name, program)
 
 
 def _make_certificates(cluster: Cluster) -> None:
@@ -80,14 +73,10 @@ def _make_certificates(cluster: Cluster) -> None:
         CertificateSubject("admin", "admin", ("system:masters",)),
         CertificateSubject("controllers", "system:kube-controller-manager"),
         CertificateSubject("scheduler", "system:kube-scheduler"),
-        CertificateSubject("proxy", "system:kube-proxy"),
         CertificateSubject("dns", addons.DNS_USER),
         CertificateSubject("storage", addons.STORAGE_USER),
-        CertificateSubject("netpol", addons.NETPOL_USER),
         CertificateSubject("provider", addons.PROVIDER_USER),
-        CertificateSubject(
-            "node", f"system:node:{cluster.name}", ("system:nodes",), hosts=(cluster.name, cluster.node_ip)
-        ),
+        CertificateSubject(load_balancers.NAME, addons.BALANCERS_USER),
     ]
     for client in clients:
         authority.issue(client)
@@ -95,43 +84,8 @@ def _make_certificates(cluster: Cluster) -> None:
 
 
 def _part(cluster: Cluster, name: str, argv: Argv, probe: ReadinessCheck, *needs: str) -> Part:
-    words = tuple(str(word) for word in [*network.enter(cluster.namespace), *argv])
-    return Part(f"{cluster.name}/{name}", words, probe, tuple(f"{cluster.name}/{need}" for need in needs))
-
-
-def _health(cluster: Cluster, port: int, path: str = "/healthz") -> ReadinessCheck:
-    return partial(probes.http_ok, cluster.namespace, "127.0.0.1", port, path)
-
-
-def _node_parts(settings: Settings, cluster: Cluster) -> list[Unit]:
-    kube, socket = binaries.kube(), cluster_files.containerd_socket(cluster)
-    pki = cluster.path("pki")
-    containerd: Argv = ["containerd", "--config", cluster.path("containerd.toml")]
-    kubelet: Argv = [
-        kube, "kubelet", f"--config={cluster.path('kubelet.json')}", f"--kubeconfig={pki}/node.conf",
-        f"--hostname-override={cluster.name}", f"--node-ip={cluster.node_ip}",
-        f"--root-dir={cluster.path('kubelet')}",
-    ]  # fmt: skip
-    return [
-        Step(f"{cluster.name}/prepare", partial(_prepare, settings, cluster)),
-        _part(cluster, "containerd", containerd, partial(probes.unix, socket), "prepare"),
-        Step(f"{cluster.name}/images", partial(_import_images, cluster), (f"{cluster.name}/containerd",)),
-        _part(cluster, "images-collector",
-              [sys.executable, "-m", image_collector.__name__, socket, cluster.registry],
-              probes.always, "images"),
-        _part(cluster, "kubelet", kubelet, partial(probes.node_ready, cluster), "apiserver", "images"),
-        _part(cluster, "proxy", [kube, "kube-proxy", f"--config={cluster.path('proxy.json')}"],
-              _health(cluster, 10256), "apiserver"),
-        _part(cluster, "termination-logs",
-              [sys.executable, "-m", termination_logs.__name__, cluster.path("kubelet")],
-              probes.always, "prepare"),
-    ]  # fmt: skip
-
-
-def _import_images(cluster: Cluster) -> None:
-    ctr: Argv = ["ctr", "--address", cluster_files.containerd_socket(cluster), "--namespace", "k8s.io"]
-    for name in binaries.NODE_IMAGES:
-        run([*ctr, "images", "import", binaries.image(name)])
+    """A process on the first node; *needs* are other units of its."""
+    return node.part(cluster, name, argv, probe, *(f"{cluster.name}/{need}" for need in needs))
 
 
 def _control_plane(cluster: Cluster) -> list[Unit]:
@@ -142,7 +96,7 @@ def _control_plane(cluster: Cluster) -> list[Unit]:
         "--listen-peer-urls=http://127.0.0.1:2380",
     ]  # fmt: skip
     return [
-        _part(cluster, "etcd", etcd, _health(cluster, 2379, "/health"), "prepare"),
+        _part(cluster, "etcd", etcd, node.health(cluster, 2379, "/health"), "prepare"),
         _part(cluster, "apiserver", [kube, "kube-apiserver", *_apiserver_flags(cluster)],
               partial(probes.api_ready, cluster), "etcd"),
         _part(cluster, "controllers", [kube, "kube-controller-manager", *_controller_flags(cluster)],
@@ -166,6 +120,7 @@ def _apiserver_flags(cluster: Cluster) -> list[str]:
         "--service-account-issuer=https://kubernetes.default.svc",
         "--authorization-mode=Node,RBAC", "--enable-admission-plugins=NodeRestriction",
         "--allow-privileged=true", "--profiling=false",
+        *(_DEAD_NODE_PODS if cluster.later_nodes else ()),
         # An authority of its own that has issued nothing: without one, others log its absence for ever.
         f"--requestheader-client-ca-file={pki}/front-proxy/ca.crt",
     ]  # fmt: skip
@@ -186,6 +141,7 @@ def _controller_flags(cluster: Cluster) -> list[str]:
         f"--cluster-signing-cert-file={pki}/ca.crt", f"--cluster-signing-key-file={pki}/ca.key",
         "--use-service-account-credentials", "--controllers=*,-nodeipam",
         "--kube-api-qps=200", "--kube-api-burst=400",  # the default 20 makes its start 4 s longer
+        *(_DEAD_NODE if cluster.later_nodes else ()),
         f"--flex-volume-plugin-dir={cluster.path('volume-plugins')}",
     ]  # fmt: skip
 
@@ -204,21 +160,13 @@ def _addons(settings: Settings, cluster: Cluster) -> list[Unit]:
             partial(_apply_addons, settings, cluster),
             (f"{cluster.name}/apiserver",),
         ),
-        _part(cluster, "dns", dns, _health(cluster, 8181, "/ready"), "addons"),
+        _part(cluster, "dns", dns, node.health(cluster, 8181, "/ready"), "addons"),
         _part(cluster, "storage", storage, probes.always, "addons"),
-        _policy_agent(cluster),
-    ]
-
-
-def _policy_agent(cluster: Cluster) -> Part:
-    """Enforces network policies and counts pods' traffic; pods wait for it, the kubelet need not."""
-    listens = cluster_files.plugin_socket(cluster)
-    agent: Argv = [
-        binaries.netpol(), f"-kubeconfig={cluster.path('pki', 'netpol.conf')}", f"-node={cluster.name}",
-        f"-pod-network={cluster.pod_network}", f"-state={cluster.path('netpol', 'pods.json')}",
-        f"-cni-socket={listens}", f"-traffic-socket={cluster_files.traffic_socket(cluster)}",
+        _part(cluster, "balancers",
+              [sys.executable, "-m", load_balancers.__name__, cluster.api_server.removeprefix("https://"),
+               cluster.path("pki"), cluster.balancer_network],
+              probes.always, "addons"),
     ]  # fmt: skip
-    return _part(cluster, "netpol", agent, partial(probes.unix, listens), "addons")
 
 
 def _apply_addons(settings: Settings, cluster: Cluster) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from trustedpods.localnet.cluster import binaries
 from trustedpods.localnet.cluster.binaries import PAUSE
-from trustedpods.localnet.settings import Cluster
+from trustedpods.localnet.settings import Cluster, ClusterNode
 
 CNI_PLUGINS = Path("/usr/lib/cni")
 """Where Debian's containernetworking-plugins are."""
@@ -20,17 +20,20 @@ PIDS_PER_POD = 1024
 all tenants, so without a bound one of them takes the others' place. Servers with a thread for each request
 need a few hundred."""
 
+LEASE_S = 12
+"""A kubelet renews its node's lease four times within it."""
+
 _POLICY_PLUGIN = "trustedpods-netpol"
 
 
-def containerd_toml(cluster: Cluster) -> str:
+def containerd_toml(node: ClusterNode) -> str:
     """Configuration of containerd 1.6 and newer, with everything it writes below the cluster's folder.
 
     `restrict_oom_score_adj` and `disable_apparmor`: machines where these may not be set.
     `ignore_image_defined_volumes`: the kubelet neither counts nor bounds what an image's VOLUME holds.
     `netns_mounts_under_state_dir`: pods' network namespaces are found and removed with the rest.
     """
-    here = cluster.directory
+    here = node.directory
     return f"""version = 2
 root = "{here}/containerd"
 state = "{here}/run"
@@ -42,7 +45,7 @@ disabled_plugins = [
 ]
 
 [grpc]
-  address = "{containerd_socket(cluster)}"
+  address = "{containerd_socket(node)}"
 
 [plugins."io.containerd.internal.v1.opt"]
   path = "{here}/opt"
@@ -56,8 +59,10 @@ disabled_plugins = [
   stream_server_address = "127.0.0.1"
   max_concurrent_downloads = 4
   [plugins."io.containerd.grpc.v1.cri".cni]
-    bin_dir = "{cni_folder(cluster)}"
+    bin_dir = "{cni_folder(node)}"
     conf_dir = "{here}/cni"
+  [plugins."io.containerd.grpc.v1.cri".registry]
+    config_path = "{here}/certs.d"
   [plugins."io.containerd.grpc.v1.cri".containerd]
     snapshotter = "overlayfs"
     [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc]
@@ -68,20 +73,20 @@ disabled_plugins = [
 """
 
 
-def containerd_socket(cluster: Cluster) -> Path:
+def containerd_socket(node: ClusterNode) -> Path:
     """Where containerd listens."""
-    return cluster.path("containerd.sock")
+    return node.path("containerd.sock")
 
 
-def cni_network(cluster: Cluster) -> str:
+def cni_network(node: ClusterNode) -> str:
     """Name of the pod network; CNI keeps results under it in /var/lib/cni."""
-    assert cluster.namespace is not None
-    return cluster.namespace
+    assert node.namespace is not None
+    return node.namespace
 
 
-def cni_folder(cluster: Cluster) -> Path:
+def cni_folder(node: ClusterNode) -> Path:
     """Where containerd looks for plugins: links to Debian's, and to the policy agent's."""
-    return cluster.path("cni-plugins")
+    return node.path("cni-plugins")
 
 
 def cni_plugins() -> dict[str, Path]:
@@ -90,34 +95,34 @@ def cni_plugins() -> dict[str, Path]:
     return {**theirs, _POLICY_PLUGIN: binaries.netpol_cni()}
 
 
-def plugin_socket(cluster: Cluster) -> Path:
+def plugin_socket(node: ClusterNode) -> Path:
     """Where the policy agent hears of new pods."""
-    return cluster.path("netpol", "cni.sock")
+    return node.path("netpol", "cni.sock")
 
 
-def traffic_socket(cluster: Cluster) -> Path:
+def traffic_socket(node: ClusterNode) -> Path:
     """Where the policy agent tells what pods sent and received."""
-    return cluster.path("netpol", "traffic.sock")
+    return node.path("netpol", "traffic.sock")
 
 
-def cni_conflist(cluster: Cluster) -> str:
+def cni_conflist(node: ClusterNode) -> str:
     """Pods' network: `ptp`, so that no traffic between pods passes the node's rules unseen.
 
     After it our own plugin, which lets no pod start before its policies hold.
     """
     address_management = {
         "type": "host-local",
-        "ranges": [[{"subnet": cluster.pod_network}]],
+        "ranges": [[{"subnet": node.pod_network}]],
         "routes": [{"dst": "0.0.0.0/0"}],
-        "dataDir": str(cluster.path("cni-addresses")),
+        "dataDir": str(node.path("cni-addresses")),
     }
     plugin = {"type": "ptp", "ipMasq": False, "ipam": address_management}
-    policies = {"type": _POLICY_PLUGIN, "socket": str(plugin_socket(cluster))}
-    network = {"cniVersion": "0.4.0", "name": cni_network(cluster), "plugins": [plugin, policies]}
+    policies = {"type": _POLICY_PLUGIN, "socket": str(plugin_socket(node))}
+    network = {"cniVersion": "0.4.0", "name": cni_network(node), "plugins": [plugin, policies]}
     return json.dumps(network, indent=1)
 
 
-def kubelet_json(cluster: Cluster, cgroup_root: str) -> str:
+def kubelet_json(node: ClusterNode, cgroup_root: str) -> str:
     """The kubelet's configuration.
 
     `failCgroupV1`: version 1 machines are still around. `volumePluginDir` and `podLogsDir`: the
@@ -125,12 +130,12 @@ def kubelet_json(cluster: Cluster, cgroup_root: str) -> str:
     as ours must not make the kubelet ask for credentials when the storage provisioner uses it. Images are
     collected by `image_collector`: the kubelet would take the node's own, which nothing pins.
     """
-    pki, socket = cluster.path("pki"), f"unix://{containerd_socket(cluster)}"
+    pki, socket = node.path("pki"), f"unix://{containerd_socket(node)}"
     return json.dumps(
         {
             "apiVersion": "kubelet.config.k8s.io/v1beta1",
             "kind": "KubeletConfiguration",
-            "address": cluster.node_ip,
+            "address": node.node_ip,
             "authentication": {
                 "anonymous": {"enabled": False},
                 "webhook": {"enabled": True},
@@ -141,9 +146,10 @@ def kubelet_json(cluster: Cluster, cgroup_root: str) -> str:
             "tlsPrivateKeyFile": f"{pki}/node.key",
             "cgroupDriver": "cgroupfs",
             "cgroupRoot": cgroup_root,
+            "nodeLeaseDurationSeconds": LEASE_S,
             "failSwapOn": False,
             "failCgroupV1": False,
-            "clusterDNS": [cluster.dns_ip],
+            "clusterDNS": [node.dns_ip],
             "clusterDomain": "cluster.local",
             "resolvConf": "/dev/null",
             "containerRuntimeEndpoint": socket,
@@ -161,23 +167,23 @@ def kubelet_json(cluster: Cluster, cgroup_root: str) -> str:
             "imageGCHighThresholdPercent": 100,
             "imagePullCredentialsVerificationPolicy": "NeverVerifyAllowlistedImages",
             "preloadedImagesVerificationAllowlist": ["docker.io/local/*"],
-            "volumePluginDir": str(cluster.path("volume-plugins")),
-            "podLogsDir": str(cluster.path("pod-logs")),
+            "volumePluginDir": str(node.path("volume-plugins")),
+            "podLogsDir": str(node.path("pod-logs")),
         },
         indent=1,
     )
 
 
-def proxy_json(cluster: Cluster) -> str:
+def proxy_json(node: ClusterNode) -> str:
     """kube-proxy's configuration; conntrack's limits belong to the whole machine, so: untouched."""
     return json.dumps(
         {
             "apiVersion": "kubeproxy.config.k8s.io/v1alpha1",
             "kind": "KubeProxyConfiguration",
             "mode": "iptables",
-            "clientConnection": {"kubeconfig": str(cluster.path("pki", "proxy.conf"))},
-            "clusterCIDR": cluster.pod_network,
-            "hostnameOverride": cluster.name,
+            "clientConnection": {"kubeconfig": str(node.path("pki", "proxy.conf"))},
+            "clusterCIDR": node.pod_network,
+            "hostnameOverride": node.name,
             "oomScoreAdj": 0,
             "conntrack": {
                 "maxPerCore": 0,
@@ -208,6 +214,6 @@ def corefile(cluster: Cluster) -> str:
 
 
 def storage_config(cluster: Cluster) -> str:
-    """Where the storage provisioner makes volumes."""
-    place = {"node": "DEFAULT_PATH_FOR_NON_LISTED_NODES", "paths": [str(cluster.path("volumes"))]}
-    return json.dumps({"nodePathMap": [place]})
+    """Where the storage provisioner makes volumes: on each node in a folder of its own."""
+    places = [{"node": node.name, "paths": [str(node.path("volumes"))]} for node in cluster.nodes]
+    return json.dumps({"nodePathMap": places})

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Takes images of ended pods off an embedded node: `python -m ...image_collector CONTAINERD_SOCKET REGISTRY`.
+"""Takes images of ended pods off a node: `python -m ...image_collector CONTAINERD_SOCKET REGISTRY [URL PKI]`.
+
+A node that is not the registry's asks at URL, with the node's certificate in the folder PKI.
 
 The kubelet's own collection goes by the fullness of the whole machine's disk, and with containers of
 containerd 1.6, which pins nothing, it would take the node's own images too. This goes by the provider's
@@ -7,11 +9,14 @@ registry: what that still has belongs to a pod that is here, awake or asleep, an
 """
 
 import http.client
+import ssl
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
 
 LOOK_EVERY_S = 15.0
 """An ended pod's layers lie here for so long, and for as long as containerd's collector takes (a second)."""
@@ -61,18 +66,36 @@ def _is_gone(name: str, registry: str, exists: Callable[[str, str], bool]) -> bo
     return False
 
 
-def collect(socket: str, registry: str) -> list[str]:
+@dataclass(frozen=True, slots=True)
+class RegistryPlace:
+    """Where the registry is asked: `http://HOST:PORT`, or https with the node's certificate in *pki*."""
+
+    url: str
+    pki: Path | None = None
+
+    def connect(self) -> http.client.HTTPConnection:
+        """A connection of its own for each question."""
+        where = urlsplit(self.url).netloc
+        if self.pki is None:
+            return http.client.HTTPConnection(where, timeout=_ASKED_WITHIN_S)
+        context = ssl.create_default_context(cafile=str(self.pki / "ca.crt"))
+        context.load_cert_chain(self.pki / "node.crt", self.pki / "node.key")
+        return http.client.HTTPSConnection(where, timeout=_ASKED_WITHIN_S, context=context)
+
+
+def collect(socket: str, registry: str, place: RegistryPlace | None = None) -> list[str]:
     """One look; the names that were removed. OSError when containerd or the registry does not answer."""
+    asked = place or RegistryPlace(f"http://{registry}")
     ctr = ["ctr", "--address", socket, "--namespace", "k8s.io", "images"]
     listing = _run([*ctr, "ls"])
-    doomed = superfluous(parse(listing), registry, lambda *place: _exists(registry, *place))
+    doomed = superfluous(parse(listing), registry, lambda *image: _exists(asked, *image))
     if doomed:
         _run([*ctr, "rm", *doomed])
     return doomed
 
 
-def _exists(registry: str, repository: str, reference: str) -> bool:
-    connection = http.client.HTTPConnection(registry, timeout=_ASKED_WITHIN_S)
+def _exists(place: RegistryPlace, repository: str, reference: str) -> bool:
+    connection = place.connect()
     try:
         connection.request("HEAD", f"/v2/{repository}/manifests/{reference}", headers={"Accept": _MANIFESTS})
         status = connection.getresponse().status
@@ -93,12 +116,13 @@ def _run(argv: list[str]) -> str:
     return done.stdout
 
 
-def main(socket: str, registry: str) -> None:
+def main(socket: str, registry: str, url: str | None = None, pki: str | None = None) -> None:
     """Look for ever; what does not answer now is asked again later."""
+    place = RegistryPlace(url, Path(pki)) if url and pki else None
     while True:
         time.sleep(LOOK_EVERY_S)
         try:
-            removed = collect(socket, registry)
+            removed = collect(socket, registry, place)
         except (OSError, http.client.HTTPException) as error:
             print(f"not now: {error}", flush=True)  # noqa: T201 - its log
         else:

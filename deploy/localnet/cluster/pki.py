@@ -37,10 +37,16 @@ class Authority:
         self._key = _load_or_make_key(folder / "ca.key")
         self._certificate = self._load_or_make_certificate(folder / "ca.crt")
 
-    def issue(self, identity: CertificateSubject) -> None:
-        """Write <file>.key and <file>.crt; a pair that is there already stays."""
-        path = self.folder / f"{identity.file}.crt"
-        key = _load_or_make_key(self.folder / f"{identity.file}.key")
+    def issue(self, identity: CertificateSubject, folder: Path | None = None) -> None:
+        """Write <file>.key and <file>.crt into *folder*; a pair that is there already stays.
+
+        Another folder than the authority's own gets its certificate too, and never its key.
+        """
+        folder = folder or self.folder
+        if folder != self.folder:
+            _write_certificate(folder / "ca.crt", self._certificate)
+        path = folder / f"{identity.file}.crt"
+        key = _load_or_make_key(folder / f"{identity.file}.key")
         if path.exists():
             return
         usages = [ExtendedKeyUsageOID.CLIENT_AUTH, ExtendedKeyUsageOID.SERVER_AUTH]
@@ -62,14 +68,15 @@ class Authority:
         )
         replace_file(self.folder / "sa.pub", public)
 
-    def write_kubeconfig(self, identity: CertificateSubject, server: str) -> None:
-        """Write <file>.conf with everything in it, so that it can be copied away."""
+    def write_kubeconfig(self, identity: CertificateSubject, server: str, folder: Path | None = None) -> None:
+        """Write <file>.conf beside what was issued, with everything in it, so that it can be copied away."""
+        folder = folder or self.folder
         data = {
             "certificate-authority": self.folder / "ca.crt",
-            "client-certificate": self.folder / f"{identity.file}.crt",
-            "client-key": self.folder / f"{identity.file}.key",
+            "client-certificate": folder / f"{identity.file}.crt",
+            "client-key": folder / f"{identity.file}.key",
         }
-        replace_file(self.folder / f"{identity.file}.conf", _kubeconfig(server, data).encode(), 0o600)
+        replace_file(folder / f"{identity.file}.conf", _kubeconfig(server, data).encode(), 0o600)
 
     def _load_or_make_certificate(self, path: Path) -> x509.Certificate:
         if path.exists():

@@ -1,29 +1,34 @@
 # SPDX-License-Identifier: Apache-2.0
 """The provider of one cluster: registry, facade, activator, daemon, and its row in the market."""
 
+import secrets
 import sys
 from functools import partial
 from pathlib import Path
 
 from trustedpods.localnet import network
+from trustedpods.localnet.cluster.pki import Authority, CertificateSubject
 from trustedpods.localnet.commands import run
 from trustedpods.localnet.folders import replace_file
 from trustedpods.localnet.market import accounts, provider_files
 from trustedpods.localnet.market import files as market_files
 from trustedpods.localnet.processes import probes
 from trustedpods.localnet.processes.units import Part, Step, Unit
-from trustedpods.localnet.settings import Cluster, Settings
+from trustedpods.localnet.settings import PULL_PORT, Cluster, Settings
 from trustedpods.protocol.errors import NetworkFailure
 from trustedpods.protocol.whole_file import private_folder
+from trustedpods.provider.cluster import pull_front
 from trustedpods.provider.config import load_config
 from trustedpods.provider.facade.haproxy.config import SHARED_POOLS, socket_path
 from trustedpods.provider.facade.haproxy.files import install
+from trustedpods.provider.keys.file import read_key
 
 keys_folder = provider_files.keys_folder
 
 _KEYS_OPTIONS = "size=1m,mode=0700"
 _REGISTER_LIMIT_S = 60
-_CLUSTER_PARTS = ("kubelet", "controllers", "scheduler", "proxy", "dns", "storage", "netpol")
+_CLUSTER_PARTS = ("controllers", "scheduler", "dns", "storage")
+_NODE_PARTS = ("kubelet", "proxy", "netpol")
 
 
 def units(settings: Settings, cluster: Cluster) -> list[Unit]:
@@ -45,6 +50,7 @@ def _facade_units(settings: Settings, cluster: Cluster) -> list[Unit]:
             partial(probes.http_ok, namespace, "127.0.0.1", registry_port, "/v2/"),
             files,
         ),
+        *_pull_front_units(cluster, files),
         Part(
             f"{name}/haproxy",
             (*prefix, "haproxy", "-db", SHARED_POOLS, "-f", str(cluster.path("haproxy.cfg"))),
@@ -61,6 +67,21 @@ def _facade_units(settings: Settings, cluster: Cluster) -> list[Unit]:
     ]
 
 
+def _pull_front_units(cluster: Cluster, files: tuple[str, ...]) -> list[Unit]:
+    """Where later nodes pull from; a process of its own, so that no pull is in requests' way."""
+    if cluster.pull_front is None:
+        return []
+    argv = (
+        *network.enter(cluster.namespace),
+        "haproxy",
+        "-db",
+        "-f",
+        str(cluster.path("registry-front.cfg")),
+    )
+    port = partial(probes.tcp, cluster.namespace, cluster.node_ip, PULL_PORT)
+    return [Part(f"{cluster.name}/registry-front", argv, port, files)]
+
+
 def _daemon_units(settings: Settings, cluster: Cluster) -> list[Unit]:
     name, prefix = cluster.name, network.enter(cluster.namespace)
     files = Step(
@@ -68,12 +89,19 @@ def _daemon_units(settings: Settings, cluster: Cluster) -> list[Unit]:
         partial(_write_provider, settings, cluster),
         ("market", *_prepared(cluster)),
     )
-    parts = ("registry", "haproxy", "activator", *(_CLUSTER_PARTS if cluster.embedded else ()))
+    parts = ["registry", "haproxy", "activator", *(["registry-front"] if cluster.later_nodes else [])]
+    if cluster.embedded:
+        parts += _CLUSTER_PARTS
+    nodes = cluster.nodes if cluster.embedded else []
     daemon = Part(
         f"{name}/provider",
         (*prefix, str(_script()), "serve", "--config", str(config_file(cluster))),
         partial(_serves, cluster),
-        (files.name, *(f"{name}/{part}" for part in parts)),
+        (
+            files.name,
+            *(f"{name}/{part}" for part in parts),
+            *(f"{node.name}/{part}" for node in nodes for part in _NODE_PARTS),
+        ),
     )
     return [
         files,
@@ -118,6 +146,20 @@ def _write_facade(settings: Settings, cluster: Cluster) -> None:
     _make_keys_folder(cluster, provider_files.keys_folder(settings, cluster))
     install(facade, cluster.path("haproxy.cfg"))
     replace_file(cluster.path("registry.yaml"), provider_files.registry_yaml(cluster).encode())
+    if cluster.later_nodes:
+        _write_pull_front(cluster)
+
+
+def _write_pull_front(cluster: Cluster) -> None:
+    key, front = provider_files.pull_key(cluster), provider_files.pull_front(cluster)
+    if not key.exists():
+        replace_file(key, secrets.token_hex(32).encode(), 0o600)
+    authority = Authority(cluster.path("pki"))
+    authority.issue(CertificateSubject("registry-front", "localnet:registry", hosts=(cluster.node_ip,)))
+    both = [cluster.path("pki", f"registry-front.{kind}").read_bytes() for kind in ("crt", "key")]
+    replace_file(Path(front.certificate), b"".join(both), 0o600)
+    text = pull_front.haproxy_cfg(front, read_key(key))
+    replace_file(cluster.path("registry-front.cfg"), text.encode(), 0o600)
 
 
 def _write_provider(settings: Settings, cluster: Cluster) -> None:

@@ -5,11 +5,13 @@ from pathlib import Path
 
 from trustedpods.contracts.records import Market
 from trustedpods.localnet.cluster import files as cluster_files
+from trustedpods.localnet.cluster.addons import STORAGE_CLASS
 from trustedpods.localnet.folders import shared_memory
 from trustedpods.localnet.market import pricing
-from trustedpods.localnet.settings import NAMES_PORT, TCP_PORTS, Cluster, Settings
+from trustedpods.localnet.settings import BALANCERS, NAMES_PORT, TCP_PORTS, Cluster, Settings
 from trustedpods.localnet.toml_text import toml_text
 from trustedpods.protocol.ids import Address
+from trustedpods.provider.cluster.pull_front import PullFront
 from trustedpods.provider.facade.haproxy.config import Bind, FacadeConfig
 from trustedpods.provider.facade.pools import Pools
 
@@ -130,6 +132,7 @@ def provider_toml(
                 "spool_quota_mib": 8192,
             },
             "webhooks": {"allow_private": True},
+            "exposure": _exposure_table(settings, cluster),
             "metrics": {"listen": f"127.0.0.1:{cluster.ports.metrics}"},
         }
     )
@@ -139,6 +142,10 @@ def _cluster_table(cluster: Cluster, kubeconfig: Path) -> dict[str, object]:
     table: dict[str, object] = {"kubeconfig": kubeconfig, "registry": cluster.registry, "overcommit": 4.0}
     if cluster.embedded:
         table["traffic_socket"] = cluster_files.traffic_socket(cluster)
+        table["storage_classes"] = [STORAGE_CLASS]
+    if cluster.later_nodes:
+        table["pull_key_file"] = pull_key(cluster)
+        table["ingress_from"] = [f"{cluster.node_ip}/32"]
     return table
 
 
@@ -148,6 +155,31 @@ def _names_table(cluster: Cluster) -> dict[str, object]:
         return {}
     listen = f"{cluster.node_ip}:{NAMES_PORT}"
     return {"names": {"listen": listen, "address": cluster.names_ip, "least_ttl_s": LEAST_TTL_S}}
+
+
+def _exposure_table(settings: Settings, cluster: Cluster) -> dict[str, object]:
+    """Node ports answer at the node's own address, and whoever called `up` may call them."""
+    if not cluster.embedded:
+        return {}
+    return {
+        "udp": True,
+        "node_ports": True,
+        "load_balancers": BALANCERS,
+        "node_address": cluster.node_ip,
+        "callers": [f"{settings.gateway}/32"],
+    }
+
+
+def pull_key(cluster: Cluster) -> Path:
+    """What passwords of pulls are derived from."""
+    return cluster.path("registry-pull.key")
+
+
+def pull_front(cluster: Cluster) -> PullFront:
+    """The registry's front for later nodes."""
+    assert cluster.pull_front is not None
+    files = (str(cluster.path("registry-front.pem")), str(cluster.path("pki", "ca.crt")))
+    return PullFront(cluster.pull_front, *files, cluster.registry)
 
 
 def registry_yaml(cluster: Cluster) -> str:

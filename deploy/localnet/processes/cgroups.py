@@ -2,7 +2,8 @@
 """The control groups of a localnet: how `down` finds every process, whoever its parent is now.
 
     tp-<name>/parts   the supervisor and the parts, with containerd's shims
-    tp-<name>/k1      the kubelet's root: the pods of cluster k1
+    tp-<name>/k1      the kubelet's root: the pods of cluster k1, of its first node
+    tp-<name>/k1n2    those of its second node
 
 On version 1 the tree is made in every hierarchy, as the kubelet demands. On version 2 the
 controllers are handed down to tp-<name>/k1, and only leaves hold processes. Hybrid machines
@@ -57,9 +58,9 @@ class Tree:
         for mount, _ in self._hierarchies:
             (mount / self.root / "parts" / "cgroup.procs").write_text(str(pid))
 
-    def kubelet_root(self, cluster: str) -> str:
+    def kubelet_root(self, node: str) -> str:
         """Value of the kubelet's cgroupRoot."""
-        return f"/{self.root}/{cluster}"
+        return f"/{self.root}/{node}"
 
     def pids(self, below: str = "") -> set[int]:
         """All processes in the tree, or in one branch of it."""
@@ -72,7 +73,7 @@ class Tree:
         return found
 
     def branches(self) -> list[str]:
-        """Names of the pods' branches: k1, k2."""
+        """Names of the pods' branches: k1, k1n2, k2."""
         names: set[str] = set()
         for mount, _ in self._hierarchies:
             with contextlib.suppress(FileNotFoundError):

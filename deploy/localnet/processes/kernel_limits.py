@@ -42,6 +42,30 @@ class Need:
     files_of_one: int = 4096
     """HAProxy's, for the connections that it takes at once."""
 
+    def times(self, number: int) -> "Need":
+        """What so many take; no process of them gets larger by that."""
+        return Need(
+            self.inotify_instances * number,
+            self.inotify_watches * number,
+            self.threads * number,
+            self.files * number,
+            self.files_of_one,
+        )
+
+    def beside(self, other: "Need") -> "Need":
+        """What both take."""
+        return Need(
+            self.inotify_instances + other.inotify_instances,
+            self.inotify_watches + other.inotify_watches,
+            self.threads + other.threads,
+            self.files + other.files,
+            max(self.files_of_one, other.files_of_one),
+        )
+
+
+LATER_NODE = Need(inotify_instances=12, inotify_watches=768, threads=256, files=2048)
+"""What each node after the first takes, counted alike: its kubelet 6, containerd and the proxy 1 each."""
+
 
 @dataclass(frozen=True, slots=True)
 class Room:
@@ -52,9 +76,13 @@ class Room:
     limit: int
 
 
-def check(clusters: int) -> None:
-    """Refused (rule `kernel`) that names each limit which so many clusters would meet, and its setting."""
-    short = shortages(rooms(clusters), clusters)
+def check(clusters: int, later_nodes: int = 0) -> None:
+    """Refused (rule `kernel`) that names each limit which these would meet, and its setting.
+
+    *later_nodes* are those of all clusters after the first of each.
+    """
+    wanted = Need().times(clusters).beside(LATER_NODE.times(later_nodes))
+    short = shortages(rooms(wanted), wanted)
     if short:
         raise Refused(
             f"the kernel has too little left for {clusters} more cluster{'s' * (clusters > 1)}: "
@@ -64,14 +92,14 @@ def check(clusters: int) -> None:
         )
 
 
-def shortages(found: Iterable[Room], clusters: int, need: Need = Need()) -> list[tuple[str, str]]:
+def shortages(found: Iterable[Room], need: Need) -> list[tuple[str, str]]:
     """Each limit that is too near, in words, with what raises it. Pure."""
     wanted = {
-        "inotify instances": need.inotify_instances * clusters,
-        "inotify watches": need.inotify_watches * clusters,
-        "threads": need.threads * clusters,
-        _TASKS: need.threads * clusters,
-        "open files": need.files * clusters,
+        "inotify instances": need.inotify_instances,
+        "inotify watches": need.inotify_watches,
+        "threads": need.threads,
+        _TASKS: need.threads,
+        "open files": need.files,
         "open files of one process": need.files_of_one,
     }
     short = []
@@ -84,12 +112,12 @@ def shortages(found: Iterable[Room], clusters: int, need: Need = Need()) -> list
     return short
 
 
-def rooms(clusters: int) -> list[Room]:
-    """What this user has left now."""
+def rooms(need: Need) -> list[Room]:
+    """What this user has left now; of what can only be tried, as far as it is needed."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     del soft  # the parts raise it themselves
     return [
-        _inotify_instances(Need().inotify_instances * clusters),
+        _inotify_instances(need.inotify_instances),
         _inotify_watches(),
         _threads(),
         _tasks(),

@@ -8,7 +8,7 @@ import ssl
 from pathlib import Path
 
 from trustedpods.localnet.network import connect
-from trustedpods.localnet.settings import Cluster
+from trustedpods.localnet.settings import Cluster, ClusterNode
 from trustedpods.protocol.errors import NetworkFailure
 
 _TIMEOUT_S = 2.0
@@ -54,14 +54,14 @@ def controllers_ready(cluster: Cluster) -> None:
     api(cluster, "/api/v1/namespaces/default/serviceaccounts/default")
 
 
-def node_ready(cluster: Cluster) -> None:
+def node_ready(cluster: Cluster, member: ClusterNode) -> None:
     """The kubelet answers, and the node has registered and can run pods."""
-    http_ok(cluster.namespace, "127.0.0.1", 10248, "/healthz")
-    node = json.loads(api(cluster, f"/api/v1/nodes/{cluster.name}"))
+    http_ok(member.namespace, "127.0.0.1", 10248, "/healthz")
+    node = json.loads(api(cluster, f"/api/v1/nodes/{member.name}"))
     conditions = node.get("status", {}).get("conditions", [])
     ready = next((entry for entry in conditions if entry["type"] == "Ready"), {"message": "not reported"})
     if ready.get("status") != "True":
-        raise NetworkFailure(f"node {cluster.name} is not ready: {ready.get('message', '')}")
+        raise NetworkFailure(f"node {member.name} is not ready: {ready.get('message', '')}")
 
 
 def always() -> None:

@@ -30,6 +30,10 @@ class Conflict(Refused):
     """Somebody else changed the object in between; read it again and repeat."""
 
 
+class Taken(Refused):
+    """Somebody else has the address, or the port of nodes, that a Service asked for; another helps."""
+
+
 TRANSPORT = (
     httpx.HTTPError,
     httpx.StreamError,
@@ -39,6 +43,9 @@ TRANSPORT = (
     trio.BrokenResourceError,
 )
 """What a call over HTTP can raise before there is an answer."""
+
+_TAKEN_WORDS = "already allocated"
+"""Of a clusterIP and of a nodePort alike (`ErrAllocated` of the API server's two allocators)."""
 
 _IMMUTABLE_WORDS = (
     "field is immutable",
@@ -68,6 +75,8 @@ def _refusal(status: int, said: dict[str, Any], words: str, reason: str, where: 
     causes = (said.get("details") or {}).get("causes") or []
     if any(cause.get("reason") == "NamespaceTerminating" for cause in causes):
         return NamespaceEnding(words, where=where, rule="namespace-terminating")
+    if status == 422 and _TAKEN_WORDS in words:
+        return Taken(words, where=where, rule="taken")
     if status == 422 and _is_immutable(words, causes):
         hint = "Kubernetes never changes this in place: delete the object, or take a new namespace"
         return ImmutableChange(words, where=where, rule="immutable", hint=hint)

@@ -33,6 +33,7 @@ _NOT_PLAIN_IN_YAML = re.compile("[\x7f-\x9f\u2028\u2029\ud800-\udfff\ufeff\ufffe
 _PLACES = {
     "Namespace": ("/api/v1", "namespaces", False),
     "Secret": ("/api/v1", "secrets", True),
+    "Service": ("/api/v1", "services", True),
     "ServiceAccount": ("/api/v1", "serviceaccounts", True),
     "ResourceQuota": ("/api/v1", "resourcequotas", True),
     "PersistentVolumeClaim": ("/api/v1", "persistentvolumeclaims", True),
@@ -76,10 +77,12 @@ class Api:
         query: Mapping[str, str] | None = None,
         body: object = None,
         content_type: str = "application/json",
+        accept: str | None = None,
     ) -> httpx.Response:
         """One call; any answer but 2xx becomes an error."""
         where = f"kubernetes {method} {path}"
         headers = await self._access.headers()
+        headers |= {"accept": accept} if accept else {}
         content = None
         if body is not None:
             content, headers["content-type"] = _json_and_yaml(body), content_type

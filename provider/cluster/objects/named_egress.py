@@ -14,7 +14,7 @@ from trustedpods.protocol.errors import RemoteProtocolError
 from trustedpods.provider.cluster.objects.names import POD_LABEL, KubeObject
 from trustedpods.provider.cluster.objects.network_policy import policy, port_entries
 from trustedpods.provider.core.egress import PortRange
-from trustedpods.provider.core.names import Opened
+from trustedpods.provider.core.names.opened import Opened
 
 ASKS = "names"
 OPENED = "egress-names"

@@ -27,3 +27,9 @@ DELETION_COST = "controller.kubernetes.io/pod-deletion-cost"
 
 LEASE_NAMESPACE = "kube-system"
 """Where the lease lies by which one daemon per cluster is held."""
+
+NETWORKS_NAMESPACE = "trustedpods-system"
+"""Where leases and documents of networks lie: apart from every pod, so that they outlive them."""
+
+NETWORK_LABEL = "trustedpods.dev/network-founder"
+"""On each network's Secret and Lease; its value is the founder's address in small letters."""

@@ -5,12 +5,17 @@ from collections.abc import Sequence
 from typing import Any
 
 from trustedpods.manifests.spec.pod import PodManifest
+from trustedpods.manifests.spec.service import AT_NODES, ServicePort
 from trustedpods.provider.cluster.objects.names import KubeObject
 from trustedpods.provider.core import egress
 
 
-def policies(manifest: PodManifest, ingress_from: Sequence[str], closed: Sequence[str]) -> list[KubeObject]:
-    """Nobody in, nobody out; then the facade in, on the ports it serves or probes; then out what is asked.
+def policies(
+    manifest: PodManifest, ingress_from: Sequence[str], closed: Sequence[str], callers: Sequence[str] = ()
+) -> list[KubeObject]:
+    """Nobody in, nobody out; then the node in, on the ports served or probed; then out what is asked.
+
+    Ports that nodes serve by themselves are open to the world but for *closed* networks, and to *callers*.
 
     Refused (rule `egress`) where the manifest asks for a network that is *closed* to all pods.
     """
@@ -22,11 +27,28 @@ def policies(manifest: PodManifest, ingress_from: Sequence[str], closed: Sequenc
             "ports": [{"protocol": "TCP", "port": port} for port in ports],
         }
         made.append(policy("facade", {"policyTypes": ["Ingress"], "ingress": [rule]}))
+    served = [
+        port for service in manifest.spec.services if service.expose in AT_NODES for port in service.ports
+    ]
+    if served:
+        made.append(
+            policy("nodes", {"policyTypes": ["Ingress"], "ingress": [_world(served, closed, callers)]})
+        )
     opened = egress.openings(manifest.spec.network, closed)
     if opened:
         rules = [_egress_rule(opening) for opening in opened]
         made.append(policy("egress", {"policyTypes": ["Egress"], "egress": rules}))
     return made
+
+
+def _world(ports: Sequence[ServicePort], closed: Sequence[str], callers: Sequence[str]) -> KubeObject:
+    """From outside to container ports: other pods' and the operator's own addresses are closed."""
+    world = {"cidr": "0.0.0.0/0", "except": list(dict.fromkeys(closed))}
+    targets = sorted({(port.protocol, port.target) for port in ports})
+    return {
+        "from": [{"ipBlock": world}, *({"ipBlock": {"cidr": caller}} for caller in callers)],
+        "ports": [{"protocol": protocol, "port": target} for protocol, target in targets],
+    }
 
 
 def _egress_rule(opening: egress.EgressOpening) -> KubeObject:
@@ -42,12 +64,10 @@ def port_entries(ports: Sequence[egress.PortRange]) -> list[KubeObject]:
 
 
 def facade_ports(manifest: PodManifest) -> list[int]:
-    """Container ports that the facade connects to: those it serves and those it probes."""
-    ports = {port.target for service in manifest.exposed_services for port in service.ports}
+    """Container ports that the node connects to: those that its facade serves, and all that are probed."""
+    ports = {port.target for service in manifest.facade_services for port in service.ports}
     for container in manifest.spec.containers:
-        probe = container.readiness_probe
-        if probe is not None:
-            ports |= {side.port for side in (probe.http_get, probe.tcp_socket) if side is not None}
+        ports |= {probe.port for probe in container.probes if probe.port is not None}
     return sorted(ports)
 
 

@@ -6,7 +6,7 @@ applied. None says anything of replicas: the scaler owns that field.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from trustedpods.manifests.spec.pod import PodManifest
 from trustedpods.manifests.spec.volume import Persistent
@@ -17,6 +17,7 @@ from trustedpods.provider.cluster.objects import (
     network_policy,
     quota,
     secret,
+    service,
     service_account,
     volume_claim,
 )
@@ -25,6 +26,7 @@ from trustedpods.provider.cluster.objects.names import POD_LABEL, KubeObject
 from trustedpods.provider.cluster.objects.workload import deployment, pod_template
 from trustedpods.provider.core import egress
 from trustedpods.provider.core.egress import NOT_THE_WORLD
+from trustedpods.provider.core.pod import ServiceExposure
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +36,10 @@ class PodLife:
     `label` is the pod's host label, `secrets` maps a secret volume's name to its files, `images`
     a container's name to the reference that the node pulls (always by digest), and
     `ingress_from` lists the CIDRs that may connect to the pod: the node's, where the facade is;
-    `closed_networks` those that it may never call, whatever its manifest asks for; `resolver` is
-    where the hosts that it may call by name are asked for.
+    `closed_networks` those that it may never call, whatever its manifest asks for, and from which
+    nobody calls its ports on nodes, but for `callers`. `kept` are addresses that its services had before.
+    `pull` is what nodes say to the registry, where it asks them. `resolver` is where the hosts that it
+    may call by name are asked for.
     """
 
     namespace: str
@@ -45,6 +49,9 @@ class PodLife:
     images: Mapping[str, str]
     ingress_from: tuple[str, ...] = ()
     closed_networks: tuple[str, ...] = NOT_THE_WORLD
+    callers: tuple[str, ...] = ()
+    kept: Mapping[str, ServiceExposure] = field(default_factory=dict)
+    pull: secret.PullLogin | None = None
     resolver: ResolverPlace | None = None
 
 
@@ -60,6 +67,7 @@ def objects(life: PodLife) -> list[KubeObject]:
         _labelled(life, quota.quota(life.manifest)),
         *(_labelled(life, policy) for policy in _policies(life)),
         _labelled(life, service_account.service_account()),
+        *([] if life.pull is None else [_labelled(life, secret.pull_secret(life.pull))]),
         *(
             _labelled(life, secret.secret(volume.name, life.secrets[volume.name]))
             for volume in spec.volumes
@@ -70,12 +78,21 @@ def objects(life: PodLife) -> list[KubeObject]:
             for volume in spec.volumes
             if volume.persistent
         ),
+        *services(life),
         _labelled(life, _workload(life)),
     ]
 
 
+def services(life: PodLife) -> list[KubeObject]:
+    """The Services alone: when another version takes over they go where its replicas are."""
+    return [
+        _labelled(life, service.service(part, life.label, life.kept.get(part.name)))
+        for part in life.manifest.spec.services
+    ]
+
+
 def _policies(life: PodLife) -> list[KubeObject]:
-    made = network_policy.policies(life.manifest, life.ingress_from, life.closed_networks)
+    made = network_policy.policies(life.manifest, life.ingress_from, life.closed_networks, life.callers)
     hosts = egress.named_hosts(life.manifest.spec.network)
     if hosts and life.resolver is not None:
         made.append(named_egress.asks_policy(life.resolver, hosts))
@@ -111,4 +128,9 @@ def _workload(life: PodLife) -> KubeObject:
     by_name = life.manifest.spec.network.by_name
     resolver = life.resolver.address if by_name and life.resolver is not None else None
     template = pod_template.pod_template(life.manifest, life.images, {POD_LABEL: life.label}, resolver)
+    if life.pull is not None:
+        template = {
+            **template,
+            "spec": {**template["spec"], "imagePullSecrets": [{"name": secret.PULL_SECRET}]},
+        }
     return deployment.deployment(life.manifest, template)

@@ -21,11 +21,18 @@ def quota(manifest: PodManifest) -> KubeObject:
     }
     volumes = [volume for volume in manifest.spec.volumes if volume.persistent]
     hard = {f"{side}.{name}": size for side in ("requests", "limits") for name, size in sizes.items()}
+    services = manifest.spec.services
+    balanced = [service for service in services if service.expose == "loadBalancer"]
+    at_nodes = [
+        port for service in services if service.expose in ("udp", "nodePort") for port in service.ports
+    ]
     hard |= {
         "pods": str(replicas),
         "requests.storage": f"{manifest.volume_mib}Mi",
         "persistentvolumeclaims": str(len(volumes)),
-        "services": "0",
+        "services": str(len(services)),
+        "services.nodeports": str(len(at_nodes)),
+        "services.loadbalancers": str(len(balanced)),
     }
     return {
         "apiVersion": "v1",

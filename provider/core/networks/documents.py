@@ -17,13 +17,17 @@ from trustedpods.protocol.networks.documents import (
     Prepare,
     Question,
     ReadCopy,
+    Repair,
     StaleBase,
     Written,
 )
 from trustedpods.protocol.networks.leases import (
     Acquire,
+    AskLease,
     AwaitEnd,
     Behind,
+    BreakLease,
+    Broken,
     Ended,
     Granted,
     Milliseconds,
@@ -42,6 +46,11 @@ class NetworkState:
 
     lease: Lease = field(default_factory=Lease)
     copy: Copy = field(default_factory=Copy)
+    breaks: tuple[Broken, ...] = ()
+
+
+MAX_BREAKS = 16
+"""Broken leases that a network remembers: who broke one knows soon whether somebody was harmed."""
 
 
 def answer(
@@ -50,15 +59,14 @@ def answer(
     """What a member's *question* changes here, and what it is answered. *now* is the daemon's clock."""
     if isinstance(question, ReadCopy):
         return state, state.copy
+    if isinstance(question, AskLease):
+        return state, leases.status(state.lease, state.breaks, now)
+    if isinstance(question, BreakLease):
+        return _broken(state, question, now)
     if question.attempt.who != signer:
         return state, NotHeld()
-    if isinstance(question, Prepare | Commit):
-        lease = aged(state.lease, now)
-        copy, written = (
-            prepare(state.copy, lease, question)
-            if isinstance(question, Prepare)
-            else commit(state.copy, lease, question)
-        )
+    if isinstance(question, Prepare | Commit | Repair):
+        copy, written = _of_copy(state.copy, aged(state.lease, now), question)
         return replace(state, copy=copy), written
     lease, told = _of_lease(state.lease, question, now)
     return replace(state, lease=lease), told
@@ -85,6 +93,41 @@ def commit(copy: Copy, lease: Lease, asked: Commit) -> tuple[Copy, Written | Sta
     if copy.pending != asked.document:
         return copy, StaleBase(copy)
     return Copy(asked.document), Written()
+
+
+def repair(copy: Copy, lease: Lease, asked: Repair) -> tuple[Copy, Written | StaleBase | NotHeld]:
+    """Let a document count that no write led to: only over the copy that the person saw."""
+    if not holds(lease, asked.attempt, asked.fence):
+        return copy, NotHeld()
+    if copy == Copy(asked.document):
+        return copy, Written()
+    if copy != asked.found:
+        return copy, StaleBase(copy)
+    return Copy(asked.document), Written()
+
+
+def _of_copy(
+    copy: Copy, lease: Lease, question: Prepare | Commit | Repair
+) -> tuple[Copy, Written | StaleBase | NotHeld]:
+    match question:
+        case Prepare():
+            return prepare(copy, lease, question)
+        case Commit():
+            return commit(copy, lease, question)
+        case Repair():
+            return repair(copy, lease, question)
+
+
+def _broken(
+    state: NetworkState, asked: BreakLease, now: Milliseconds
+) -> tuple[NetworkState, Released | NotHeld]:
+    """End a grant by a person's word; what its holder writes from now on is refused as after its expiry."""
+    lease = aged(state.lease, now)
+    if lease.grant is None or lease.grant.attempt != asked.broken:
+        return state, NotHeld()
+    broken = Broken(asked.broken, lease.grant.command, asked.by, asked.reason, asked.at)
+    breaks = (*state.breaks, broken)[-MAX_BREAKS:]
+    return replace(state, lease=replace(lease, grant=None), breaks=breaks), Released()
 
 
 def _of_lease(

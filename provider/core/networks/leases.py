@@ -16,10 +16,13 @@ from trustedpods.protocol.networks.leases import (
     NO_TICKET,
     Attempt,
     Behind,
+    Broken,
     Command,
     Ended,
     Fence,
     Granted,
+    LeaseStatus,
+    LeaseWaiter,
     Milliseconds,
     NotHeld,
 )
@@ -146,6 +149,20 @@ def await_end(
         return lease, Ended()
     held = lease.grant if lease.grant and lease.grant.attempt == other else None
     return lease, Behind(attempt, other, command, Milliseconds(held.ends - now) if held else None)
+
+
+def status(lease: Lease, breaks: tuple[Broken, ...], now: Milliseconds) -> LeaseStatus:
+    """The lease at *now*, as it is told to people."""
+    lease = aged(lease, now)
+    grant = lease.grant
+    return LeaseStatus(
+        lease.fence,
+        grant.attempt if grant else None,
+        grant.command if grant else None,
+        Milliseconds(grant.ends - now) if grant else None,
+        tuple(LeaseWaiter(waiter.attempt, waiter.command, waiter.aside) for waiter in lease.waiters),
+        breaks,
+    )
 
 
 def holds(lease: Lease, attempt: Attempt, fence: Fence) -> bool:

@@ -23,6 +23,7 @@ from trustedpods.protocol.networks.documents import (
     Prepare,
     Question,
     ReadCopy,
+    Repair,
     StaleBase,
     Written,
 )
@@ -35,6 +36,7 @@ from trustedpods.protocol.networks.leases import (
     Ended,
     Fence,
     Granted,
+    LeaseStatus,
     Milliseconds,
     NotHeld,
     Release,
@@ -62,6 +64,7 @@ class Phase(Enum):
     HOLDING = "holding"
     PREPARING = "preparing"
     COMMITTING = "committing"
+    REPAIRING = "repairing"
     RELEASING = "releasing"
     ENDED = "ended"
 
@@ -119,16 +122,26 @@ class Locking:
     """Clusters whose answer is still wanted in this phase."""
     to_commit: frozenset[str] = frozenset()
     rolled_forward: bool = False
+    repair_from: str | None = None
+    """The cluster whose document a person said is right, where copies are unequal."""
     ending: Ending | None = None
     culprit: str | None = None
     """The cluster that made it end before its time."""
 
 
 def begin(
-    clusters: tuple[str, ...], attempt: Attempt, command: Command, patient_until: Milliseconds
+    clusters: tuple[str, ...],
+    attempt: Attempt,
+    command: Command,
+    patient_until: Milliseconds,
+    *,
+    repair_from: str | None = None,
 ) -> Locking:
-    """A command that wants the leases of all *clusters*; it waits for others until *patient_until*."""
-    return Locking(clusters, attempt, command, patient_until)
+    """A command that wants the leases of all *clusters*; it waits for others until *patient_until*.
+
+    With *repair_from* it ends copies that are unequal: that cluster's document is the right one.
+    """
+    return Locking(clusters, attempt, command, patient_until, repair_from=repair_from)
 
 
 def questions(locking: Locking, now: Milliseconds) -> tuple[Asking, ...]:
@@ -163,14 +176,20 @@ def _question(locking: Locking, cluster: str) -> Question:
             return AwaitEnd(locking.attempt, locking.ahead[1].other)
         case Phase.READING:
             return ReadCopy()
-        case Phase.PREPARING:
-            assert locking.writing is not None
-            return Prepare(locking.attempt, locking.held[cluster].fence, locking.base, locking.writing)
-        case Phase.COMMITTING:
-            assert locking.writing is not None
-            return Commit(locking.attempt, locking.held[cluster].fence, locking.writing)
+        case Phase.PREPARING | Phase.REPAIRING | Phase.COMMITTING:
+            return _write_question(locking, cluster)
         case _:
             return Release(locking.attempt, aside=False)
+
+
+def _write_question(locking: Locking, cluster: str) -> Prepare | Commit | Repair:
+    attempt, fence, document = locking.attempt, locking.held[cluster].fence, locking.writing
+    assert document is not None
+    if locking.phase is Phase.PREPARING:
+        return Prepare(attempt, fence, locking.base, document)
+    if locking.phase is Phase.REPAIRING:
+        return Repair(attempt, fence, locking.copies[cluster], document)
+    return Commit(attempt, fence, document)
 
 
 def wakes_at(locking: Locking) -> Milliseconds | None:
@@ -235,6 +254,8 @@ def _heard(
             locking = _done(read, asking.cluster)
         case Ended() | Released() | Written():
             locking = _done(locking, asking.cluster)
+        case LeaseStatus():
+            pass  # a command asks this without a lease
     return locking
 
 
@@ -310,7 +331,7 @@ def _next_phase(locking: Locking) -> Locking:
             locking = _read(locking)
         case Phase.PREPARING:
             locking = replace(locking, phase=Phase.COMMITTING, todo=locking.to_commit)
-        case Phase.COMMITTING:
+        case Phase.COMMITTING | Phase.REPAIRING:
             assert locking.writing is not None
             locking = replace(locking, phase=Phase.HOLDING, base=locking.writing, writing=None)
         case Phase.RELEASING:
@@ -335,4 +356,13 @@ def _read(locking: Locking) -> Locking:
                 rolled_forward=True,
             )
         case Unequal():
-            return _end(locking, Ending.UNEQUAL, None)
+            return _repair(locking)
+
+
+def _repair(locking: Locking) -> Locking:
+    """Put one cluster's document on all others, if a person said whose; it must be one that was written."""
+    right = locking.copies.get(locking.repair_from or "", Copy()).current
+    if right == NOTHING:
+        return _end(locking, Ending.UNEQUAL, None)
+    wrong = frozenset(name for name, copy in locking.copies.items() if copy != Copy(right))
+    return replace(locking, phase=Phase.REPAIRING, writing=right, todo=wrong)

@@ -54,6 +54,8 @@ ASK = AdmitBody(
     max_replicas=2,
     services={"web": "http"},
     hosts=[],
+    storage_classes=[],
+    names=False,
 )
 """May such a pod come?"""
 

@@ -22,7 +22,7 @@ from tests.fakes.provider.broken_disk import BrokenDisk
 from trustedpods.protocol.errors import Refused
 from trustedpods.protocol.net.host import open_host
 from trustedpods.provider.admission.gate import Gate
-from trustedpods.provider.config import ProviderConfig, WebhooksSection
+from trustedpods.provider.config import ExposureSection, ProviderConfig, WebhooksSection
 from trustedpods.provider.daemon.assembly import assemble
 from trustedpods.provider.daemon.main import run_parts
 from trustedpods.provider.doors import Doors
@@ -46,6 +46,9 @@ class FakeRegistry:
 
     blobs: dict = field(default_factory=dict)
     manifests: dict = field(default_factory=dict)
+
+    def pull_login(self, repo):
+        return None
 
     def pull_reference(self, repo, digest):
         return f"127.0.0.1:5000/{repo}@{digest}"
@@ -165,6 +168,7 @@ class World:
     registry: FakeRegistry = field(default_factory=FakeRegistry)
     terms: dict = field(default_factory=dict)
     webhooks: dict = field(default_factory=dict)
+    exposure: dict = field(default_factory=dict)
     now: float = field(default_factory=lambda: float(int(time.time())))
     ready: bool = True
     trust: str = "open"
@@ -204,6 +208,7 @@ class World:
         slots = {"slots": pools.http, "h2_slots": pools.h2, "tcp_slots": pools.tcp}
         parts = {
             "webhooks": WebhooksSection(**self.webhooks),
+            "exposure": ExposureSection(**self.exposure),
             "identity": config.identity.model_copy(update={"trust": self.trust}),
             "facade": config.facade.model_copy(update=slots),
         }

@@ -1,26 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """Two clusters with a provider each: the cheaper one is taken, and the other when that one is gone."""
 
-from collections.abc import Iterator
-
 import pytest
 
 from tests.live.clients import daemons, web
 from tests.live.clients.publisher import Publisher
 from tests.live.conftest import unique
-from tests.live.localnet_fixture import LiveLocalnet, localnet
+from tests.live.localnet_fixture import LiveLocalnet
 from tests.live.observers.money import Bank
 from tests.live.observers.waiting import until
 from trustedpods.localnet.market import accounts
 from trustedpods.localnet.market.provider import config_file
 
 pytestmark = pytest.mark.live
-
-
-@pytest.fixture(scope="module")
-def pair() -> Iterator[LiveLocalnet]:
-    with localnet(clusters=2) as running:
-        yield running
 
 
 @pytest.fixture(scope="module")

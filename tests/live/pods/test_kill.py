@@ -192,12 +192,22 @@ def test_with_the_namespace_in_the_cluster(case: Case) -> None:
     assert (again["namespace"], again["sent"]["sent_chunks"]) == (result["namespace"], 0)
 
 
-@pytest.mark.parametrize("case", [5], indirect=True)
-def test_a_second_verb_on_one_machine_does_not_begin(case: Case) -> None:
-    """The lock of a pod's name says which process has it, and the first verb goes on to its end."""
-    first, bank = case.start(), Bank(case.market)
+@pytest.mark.parametrize("case", [25], indirect=True)
+def test_of_two_clients_the_newer_wins_and_the_older_touches_nothing(case: Case, tmp_path: Path) -> None:
+    """Laptop and CI deploy one name with one key: on one machine the second verb does not begin.
+
+    From another machine it does, and takes the provider's word from the first, which ends with 5. The pod
+    takes its time to start, so that the second one comes in the middle of the first.
+    """
+    laptop, bank = case.start(), Bank(case.market)
     until("the first has paid", lambda: bank.transactions_of(case.person.address))
     refused = case.person.run("delete", case.file.stem, code=ExitCode.LOCKED)
-    assert f"process {first.pid} (deploy) has it since" in refused.err
-    check(case, finish(first, 0).json)
+    assert f"process {laptop.pid} (deploy) has it since" in refused.err
+    elsewhere = tmp_path / "ci"
+    elsewhere.mkdir()
+    won = case.person.run("deploy", case.file.name, home=elsewhere).json
+    lost = finish(laptop, ExitCode.LOCKED).json
+    assert (lost["error"]["code"], lost["money"]["state"]) == ("locked", "open")
+    assert "a newer deploy" in lost["error"]["what"]
+    check(case, won)
     check(case, case.person.deploy(case.file).result)

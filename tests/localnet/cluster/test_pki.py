@@ -34,6 +34,17 @@ def test_a_second_start_keeps_keys_and_certificates(tmp_path: Path) -> None:
     assert {file: file.read_bytes() for file in tmp_path.iterdir()} == before
 
 
+def test_another_node_gets_keys_of_its_own_and_never_the_authority_s(tmp_path: Path) -> None:
+    authority, there = Authority(tmp_path / "cluster"), tmp_path / "node"
+    authority.issue(NODE, there)
+    authority.write_kubeconfig(NODE, "https://10.1.2.3:6443", there)
+    assert {file.name for file in there.iterdir()} == {"ca.crt", "node.crt", "node.key", "node.conf"}
+    assert (there / "ca.crt").read_bytes() == (tmp_path / "cluster" / "ca.crt").read_bytes()
+    assert not (tmp_path / "cluster" / "node.key").exists()
+    issuer = x509.load_pem_x509_certificate((there / "ca.crt").read_bytes())
+    x509.load_pem_x509_certificate((there / "node.crt").read_bytes()).verify_directly_issued_by(issuer)
+
+
 def test_only_the_owner_reads_keys(tmp_path: Path) -> None:
     authority = Authority(tmp_path)
     authority.issue(NODE)

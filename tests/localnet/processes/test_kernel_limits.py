@@ -8,33 +8,45 @@ import resource
 import pytest
 
 from trustedpods.localnet.processes import kernel_limits
-from trustedpods.localnet.processes.kernel_limits import Need, Room, rooms, shortages
+from trustedpods.localnet.processes.kernel_limits import LATER_NODE, Need, Room, rooms, shortages
 from trustedpods.protocol.errors import Refused
 
 NEED = Need(10, 100, 200, 300, 400)
-WHAT = {room.what: room for room in rooms(1)}
+WHAT = {room.what: room for room in rooms(Need())}
 
 
 @pytest.mark.parametrize("what", WHAT)
 def test_each_limit_is_told_with_its_setting(what, monkeypatch):
-    ((told, setting),) = shortages([Room(what, 9, 50)], 2, NEED)
+    ((told, setting),) = shortages([Room(what, 9, 50)], NEED.times(2))
     assert told.startswith(f"9 of 50 {what} are left")
     assert any(character.isdigit() for character in setting)
-    assert shortages([Room(what, 10**6, 10**6)], 2, NEED) == []
-    assert shortages([Room(what, None, 0)], 2, NEED) == []
-    monkeypatch.setattr(kernel_limits, "rooms", lambda _clusters: [Room(what, 0, 50)])
+    assert shortages([Room(what, 10**6, 10**6)], NEED.times(2)) == []
+    assert shortages([Room(what, None, 0)], NEED.times(2)) == []
+    monkeypatch.setattr(kernel_limits, "rooms", lambda _need: [Room(what, 0, 50)])
     with pytest.raises(Refused, match=what) as caught:
         kernel_limits.check(1)
-    assert (caught.value.rule, caught.value.hint) == ("kernel", shortages([Room(what, 0, 50)], 1)[0][1])
+    assert (caught.value.rule, caught.value.hint) == ("kernel", shortages([Room(what, 0, 50)], Need())[0][1])
 
 
 def test_all_of_them_are_told_at_once():
     found = [Room(what, 0, 1) for what in WHAT]
-    assert len(shortages(found, 1, NEED)) == len(WHAT) == 6
+    assert len(shortages(found, NEED)) == len(WHAT) == 6
+
+
+def test_later_nodes_are_counted_beside_their_cluster():
+    both = NEED.times(2).beside(LATER_NODE.times(3))
+    assert both == Need(
+        20 + 3 * LATER_NODE.inotify_instances,
+        200 + 3 * LATER_NODE.inotify_watches,
+        400 + 3 * LATER_NODE.threads,
+        600 + 3 * LATER_NODE.files,
+        max(400, LATER_NODE.files_of_one),
+    )
+    assert NEED.beside(LATER_NODE.times(0)) == Need(10, 100, 200, 300, LATER_NODE.files_of_one)
 
 
 def test_what_is_told_is_enough_afterwards():
-    ((_, setting),) = shortages([Room("inotify instances", 3, 128)], 1, NEED)
+    ((_, setting),) = shortages([Room("inotify instances", 3, 128)], NEED)
     raised = int(setting.rpartition("=")[2])
     assert raised - (128 - 3) >= NEED.inotify_instances
 
@@ -70,6 +82,6 @@ def test_watches_are_counted():
 
 def test_a_low_limit_of_files_is_seen(monkeypatch):
     monkeypatch.setattr(resource, "getrlimit", lambda _which: (256, 1024))
-    found = {room.what: room for room in rooms(1)}["open files of one process"]
+    found = {room.what: room for room in rooms(Need())}["open files of one process"]
     assert (found.left, found.limit) == (1024, 1024)
-    assert "ulimit -Hn" in shortages([found], 1)[0][1]
+    assert "ulimit -Hn" in shortages([found], Need())[0][1]

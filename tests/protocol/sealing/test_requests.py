@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trustedpods.protocol import limits
-from trustedpods.protocol.codec import decode, encode
+from trustedpods.protocol.codec import decode
 from trustedpods.protocol.envelopes import SignedRequest
 from trustedpods.protocol.errors import (
     BadInput,
@@ -222,12 +222,14 @@ class TestRefused:
         assert rule_of(REQUEST.model_copy(update={"signature": twin})) == "signature"
 
     def test_about_a_network(self):
-        """The verb says what is meant; the same publisher and salt are a pod with any other verb."""
+        """Any member signs. What was sealed about a pod opens as nothing else."""
+        network = NetworkRef(OWNER, REF.publisher, REF.salt)
+        found = opened(signed(STRANGER, ref=network, verb="network"))
+        assert (found.subject, found.signer) == (network, address_of(STRANGER))
+        with pytest.raises(LocalProtocolError):
+            _ = found.ref
         request = REQUEST.model_copy(update={"verb": "network"})
-        request = request.model_copy(update={"signature": resigned(request)})
-        with pytest.raises(Refused, match="networks: not supported yet") as error:
-            opened(decode(encode(request), SignedRequest))
-        assert error.value.rule == "subject"
+        assert rule_of(request.model_copy(update={"signature": resigned(request)})) == "sealed"
 
     def test_sealed_to_another_machine(self):
         assert rule_of(hpke=hpke.PrivateKey.generate()) == "sealed"
@@ -244,11 +246,6 @@ class TestRefused:
 
 
 class TestSubjects:
-    def test_nothing_is_signed_about_a_network_yet(self):
-        network = NetworkRef(OWNER, REF.publisher, REF.salt)
-        with pytest.raises(Refused, match="not supported yet"):
-            signed(ref=network, verb="network")
-
     def test_a_verb_has_one_kind_of_subject(self):
         with pytest.raises(LocalProtocolError):
             signed(ref=NetworkRef(OWNER, REF.publisher, REF.salt))

@@ -121,3 +121,18 @@ def test_capacity_counts_ready_nodes_and_what_runs_or_waits():
     found = capacity(nodes, [pod(), over, elsewhere], [])
     assert found.allocatable == Resources(2000, 1024, 1024)
     assert found.free == Resources(1800, 896, 1024)
+    assert found.nodes == {"node": Resources(1800, 896, 1024)}
+
+
+def test_capacity_knows_what_each_node_has_left():
+    def node(name, cpu):
+        allocatable = {"cpu": cpu, "memory": "1Gi", "ephemeral-storage": "1073741824"}
+        status = {"conditions": [{"type": "Ready", "status": "True"}], "allocatable": allocatable}
+        return {"metadata": {"name": name}, "spec": {}, "status": status}
+
+    here, waiting = pod(), pod()
+    here["spec"] = {**here["spec"], "nodeName": "small"}
+    waiting["spec"] = {**waiting["spec"], "nodeName": ""}
+    found = capacity([node("small", "1"), node("large", "3")], [here, waiting], [])
+    assert found.free == Resources(3600, 1792, 2048)
+    assert found.nodes == {"small": Resources(800, 896, 1024), "large": Resources(3000, 1024, 1024)}

@@ -11,12 +11,20 @@ from trustedpods.protocol.messages.admission import AdmitBody
 from trustedpods.protocol.messages.provider import Capacity, LeastTerms, Prices
 from trustedpods.protocol.units import Resources
 from trustedpods.provider.core.admission import (
+    LOST_AFTER_S,
+    LOST_LOOKS,
+    SLOWEST_UPLOAD,
+    UPLOAD_PAUSE_S,
+    HostProof,
     Offer,
+    blobs_late,
     check_channel,
     check_class,
     check_hosts,
+    check_nodes,
     check_size,
     check_slots,
+    check_storage_classes,
     hosts_to_prove,
     sellable,
     slots_wanted,
@@ -40,6 +48,8 @@ def ask(**changes):
         "max_replicas": 2,
         "services": {"web": "http"},
         "hosts": [],
+        "storage_classes": [],
+        "names": False,
     }
     return AdmitBody(**(fields | changes))
 
@@ -79,6 +89,31 @@ def test_a_refusal_names_its_rule(changes, rule):
 def test_a_refusal_names_its_number():
     with pytest.raises(Refused, match="1001m wanted, 1000m free"):
         check_size(ask(cpu_milli=1001), FREE)
+
+
+SMALL, LARGE = Resources(800, 900, 450), Resources(500, 1000, 450)
+
+
+@pytest.mark.parametrize(
+    ("changes", "rule", "words"),
+    [
+        ({"cpu_milli": 801}, "capacity-cpu", "801m wanted by one replica, 800m .* has most, 1000m on all 2"),
+        ({"memory_mib": 1001}, "capacity-memory", "1001 MiB wanted .* 1000 MiB .* 1024 MiB on all 2"),
+        ({"scratch_mib": 451}, "capacity-storage", "451 MiB wanted .* 450 MiB .* 500 MiB on all 2"),
+        ({"cpu_milli": 600, "memory_mib": 950}, "capacity-node", "none of 2 nodes has all three free"),
+    ],
+)
+def test_a_replica_must_fit_on_one_node(changes, rule, words):
+    with pytest.raises(Refused, match=words) as caught:
+        check_nodes(ask(**changes), [SMALL, LARGE], FREE)
+    assert caught.value.rule == rule
+
+
+def test_any_node_will_do_and_volumes_are_not_a_replica_s():
+    check_nodes(ask(cpu_milli=800, memory_mib=900, scratch_mib=450), [LARGE, SMALL], FREE)
+    check_nodes(ask(cpu_milli=500, memory_mib=1000, storage_mib=475), [SMALL, LARGE], FREE)
+    with pytest.raises(Refused, match="0m free on the node that has most"):
+        check_nodes(ask(), [], FREE)
 
 
 def test_each_service_needs_a_slot_of_its_kind_unless_it_has_one():
@@ -152,3 +187,44 @@ def test_the_cap_must_pay_for_the_replicas_that_always_run():
     with pytest.raises(Refused, match="with 2 running") as caught:
         check_channel(channel(terms=one), OFFER, METER, SIZE, Scaling(2, 20, 5, 50), 100)
     assert caught.value.rule == "cap"
+
+
+def test_only_storage_classes_on_offer_may_be_named():
+    offer = replace(OFFER, storage_classes=("fast", "local-path"))
+    check_storage_classes([], OFFER)
+    check_storage_classes(["local-path"], offer)
+    with pytest.raises(Refused, match="slow is not offered here; there is fast, local-path") as caught:
+        check_storage_classes(["fast", "slow"], offer)
+    assert caught.value.rule == "storage-class"
+    with pytest.raises(Refused, match="there is none by name"):
+        check_storage_classes(["fast"], OFFER)
+
+
+def test_an_upload_may_pause_and_be_slow_but_not_both_for_ever():
+    """A byte a second behind the pace is late; what came before counts, whenever it came."""
+    assert not blobs_late(0, UPLOAD_PAUSE_S)
+    assert blobs_late(0, UPLOAD_PAUSE_S + 1)
+    hour = 3600 * SLOWEST_UPLOAD
+    assert not blobs_late(hour, UPLOAD_PAUSE_S + 3600)
+    assert blobs_late(hour - 1, UPLOAD_PAUSE_S + 3600)
+
+
+NOW = 1_800_000_000
+
+
+def test_a_host_is_lost_only_when_its_proof_was_seen_absent_often_and_long():
+    proof, step = HostProof(), LOST_AFTER_S // (LOST_LOOKS - 1)
+    for look in range(LOST_LOOKS):
+        assert not proof.lost(NOW + look * step)
+        proof = proof.after(False, NOW + look * step)
+    assert proof.lost(NOW + LOST_AFTER_S)
+    assert not replace(proof, looks=LOST_LOOKS - 1).lost(NOW + LOST_AFTER_S)
+    assert proof.after(None, NOW + LOST_AFTER_S) == proof
+    assert proof.after(True, NOW + LOST_AFTER_S) == HostProof()
+
+
+def test_a_dns_that_never_says_loses_no_host():
+    proof = HostProof()
+    for day in range(100):
+        proof = proof.after(None, NOW + day * LOST_AFTER_S)
+        assert not proof.lost(NOW + day * LOST_AFTER_S)

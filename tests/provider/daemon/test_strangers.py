@@ -6,7 +6,7 @@ import secrets
 import pytest
 from sqlalchemy import select, text
 
-from tests.fakes.provider.caller import ASK, Caller, image_of, manifest_of, until
+from tests.fakes.provider.caller import ASK, Caller, image_of, manifest_of, serving, until
 from tests.fakes.provider.full_store import let_pass
 from tests.fakes.provider.world import World
 from trustedpods.protocol.errors import Refused
@@ -226,3 +226,83 @@ async def test_a_fleet_that_pays_comes_as_fast_as_it_pays(world, monkeypatch):
         for _ in range(3):
             await Caller(world, address).provision()  # its bundle comes first, its channel behind it
         assert len(parts.pods.standing) == 3
+
+
+def nonces(tx):
+    return len(tx.connection.execute(select(METADATA.tables["nonces"])).all())
+
+
+async def test_what_is_refused_for_its_rights_or_its_pace_costs_no_write(world, monkeypatch):
+    """Neither a stranger's word on a pod, nor an older generation, nor one bundle too many is remembered."""
+    monkeypatch.setattr(admission, "BUNDLES", Allowance(1, 3600.0))
+    monkeypatch.setattr(admission, "QUESTIONS", Allowance(0, 3600.0))
+    async with serving(world) as (parts, caller):
+        stranger = Caller(world, caller.address)
+        before = await parts.doors.store.read(nonces)
+        for refused, rule in (
+            (lambda: stranger.ask("status", StatusBody(), PodStatus), "unknown-pod"),
+            (lambda: stranger.ask("admit", ASK, Admitted), "rate"),
+            (lambda: stranger.provision(pay=False), "rate"),
+            (lambda: caller.provision(generation=0), "generation"),
+        ):
+            with pytest.raises(Refused) as caught:
+                await refused()
+            assert caught.value.rule == rule
+        assert await parts.doors.store.read(nonces) == before
+        await caller.ask("status", StatusBody(), PodStatus)
+        assert await parts.doors.store.read(nonces) == before + 1
+
+
+async def test_bundles_beyond_the_pace_do_not_ask_the_chain(world, monkeypatch):
+    monkeypatch.setattr(admission, "NEW_PODS", Allowance(0, 3600.0))
+    monkeypatch.setattr(admission, "BUNDLES", Allowance(2, 3600.0))
+    async with world.run() as (parts, address):
+        asked, channel = [], world.chain.channel
+
+        async def counted(owner, key):
+            asked.append(key)
+            return await channel(owner, key)
+
+        parts.doors.chain.channel = counted
+        for _ in range(5):
+            with pytest.raises(Refused) as caught:
+                await Caller(world, address).provision(pay=False)
+            assert caught.value.rule == "rate"
+        assert len(asked) == 2
+
+
+async def test_updates_of_a_pod_that_pays_have_a_pace_of_their_own(world, monkeypatch):
+    monkeypatch.setattr(admission, "UPDATES", Allowance(2, 3600.0))
+    async with serving(world) as (_, caller):
+        await caller.provision()
+        await caller.provision()
+        with pytest.raises(Refused) as caught:
+            await caller.provision()
+        assert (caught.value.rule, "updates of this pod" in caught.value.what) == ("rate", True)
+        await Caller(world, caller.address).provision()  # another pod is not held back
+
+
+async def test_a_storage_class_is_refused_before_money_moves(world):
+    async with world.run() as (_, address):
+        caller = Caller(world, address)
+        with pytest.raises(Refused) as caught:
+            await caller.ask("admit", ASK.model_copy(update={"storage_classes": ["fast"]}), Admitted)
+        assert caught.value.rule == "storage-class"
+        keys = {"name": "keys", "secret": {"files": {"token": "token.txt"}}}
+        data = {"name": "data", "persistent": {"size": "1Gi", "storageClassName": "fast"}}
+        caller.manifest = manifest_of(volumes=[keys, data], scale={"max": 1})
+        with pytest.raises(Refused) as caught:
+            await caller.provision(pay=False)
+        assert caught.value.rule == "storage-class"
+
+
+async def test_hosts_by_name_are_refused_before_money_moves_where_nobody_answers_them(world):
+    async with world.run() as (_, address):
+        caller = Caller(world, address)
+        with pytest.raises(Refused, match="no resolver for pods") as caught:
+            await caller.ask("admit", ASK.model_copy(update={"names": True}), Admitted)
+        assert caught.value.rule == "egress"
+        rule = {"to": [{"host": "api.example.org"}], "ports": [{"port": 443}]}
+        caller.manifest = manifest_of(network={"egress": [rule]}, scale={"max": 1})
+        with pytest.raises(Refused, match="no resolver for pods"):
+            await caller.provision(pay=False)

@@ -12,21 +12,25 @@ from tests.paths import EXAMPLES
 from trustedpods.manifests.check.pod import problems
 from trustedpods.manifests.spec.pod import PodManifest
 from trustedpods.manifests.spec.service import Service
-from trustedpods.provider.exposure.exposure import FacadeExposure, Site
+from trustedpods.provider.core.pod import NodePort, ServiceExposure
+from trustedpods.provider.exposure import node_port, udp
+from trustedpods.provider.exposure.exposure import FacadeExposure, NodeExposure, Site
 from trustedpods.provider.exposure.http import HttpExposure
+from trustedpods.provider.exposure.load_balancer import BalancedExposure
 from trustedpods.provider.exposure.none import NoExposure
 from trustedpods.provider.exposure.plan import STRATEGIES, plan, through_facade
 from trustedpods.provider.exposure.service_keys import by_pod, key_of, pod_of, service_of
 from trustedpods.provider.exposure.tcp import TcpExposure
 
 PLAIN = Site("pabc.k1.x", ":8080", None)
-WITH_TLS = Site("pabc.k1.x", "", ":8443")
+WITH_TLS = Site("pabc.k1.x", "", ":8443", "192.0.2.1")
 SECRET = {"name": "mine", "secret": {"files": {"tls.crt": "a", "tls.key": "b"}}}
 
 
 def service(name: str, port: int = 8080, **fields: object) -> dict[str, object]:
     app = fields.pop("app", None)
-    ports = [{"port": port, **({"appProtocol": app} if app else {})}]
+    protocol = "UDP" if fields.get("expose") == "udp" else "TCP"
+    ports = [{"port": port, "protocol": protocol, **({"appProtocol": app} if app else {})}]
     return {"name": name, "expose": "http", "ports": ports, **fields}
 
 
@@ -71,17 +75,45 @@ def test_own_hosts_come_with_each_path_and_with_their_certificate():
 
 
 WORDS = {
-    "none": (NoExposure, None, [], [], False),
+    "none": (NoExposure, ServiceExposure("none"), [], [], False),
     "http": (
         HttpExposure,
-        None,
+        ServiceExposure("http"),
         ["http://pabc.k1.x:8080/"],
         ["http://pabc.k1.x/", "https://pabc.k1.x:8443/"],
         True,
     ),
-    "tcp": (TcpExposure, 20007, ["tcp://pabc.k1.x:20007"], ["tcp://pabc.k1.x:20007"], True),
+    "tcp": (
+        TcpExposure,
+        ServiceExposure("tcp", 20007),
+        ["tcp://pabc.k1.x:20007"],
+        ["tcp://pabc.k1.x:20007"],
+        True,
+    ),
+    "udp": (
+        NodeExposure,
+        ServiceExposure("udp", None, "10.9.0.1", (NodePort("UDP", 8080, 30_001),)),
+        ["udp://pabc.k1.x:30001"],
+        ["udp://192.0.2.1:30001"],
+        False,
+    ),
+    "loadBalancer": (
+        BalancedExposure,
+        ServiceExposure("loadBalancer", None, "10.9.0.1", (), ("192.0.2.9",)),
+        ["tcp://192.0.2.9:8080"],
+        ["tcp://192.0.2.9:8080"],
+        False,
+    ),
+    "nodePort": (
+        NodeExposure,
+        ServiceExposure("nodePort", None, "10.9.0.1", (NodePort("TCP", 8080, 30_001),)),
+        ["tcp://pabc.k1.x:30001"],
+        ["tcp://192.0.2.1:30001"],
+        False,
+    ),
 }
-"""Of each word of `expose`: its kind, a port of its own, its addresses without TLS and with, does it wake?"""
+"""Of each word of `expose`: its kind, what was made for it, its addresses without TLS and with (and with an
+address of the nodes' own), does it wake?"""
 
 
 def test_the_table_has_every_word_that_a_manifest_may_use():
@@ -97,24 +129,30 @@ def test_the_table_has_every_word_that_a_manifest_may_use():
 
 @pytest.mark.parametrize("word", WORDS)
 def test_each_word_is_exposed_in_its_own_way(word):
-    kind, port, plain, secure, wakes = WORDS[word]
+    kind, given, plain, secure, wakes = WORDS[word]
     manifest = a_manifest(services=[service("a", expose=word)])
     (found,) = plan(manifest, "pabc", "k1.x")
     assert (type(found), found.service, found.expose) == (kind, "a", word)
-    assert found.urls(PLAIN, port) == plain
-    assert found.urls(WITH_TLS, port) == secure
+    assert found.endpoints(PLAIN, given) == [(8080, url) for url in plain]
+    assert found.endpoints(WITH_TLS, given) == [(8080, url) for url in secure]
     assert isinstance(found, FacadeExposure) is wakes is manifest.spec.services[0].wakes
 
 
+def test_nodes_serve_two_words_alike_and_each_has_its_own_module():
+    assert (STRATEGIES["udp"], STRATEGIES["nodePort"]) == (udp.expose, node_port.expose)
+
+
 def test_a_port_that_is_not_given_yet_is_no_address():
-    (found,) = plan(a_manifest(services=[service("a", expose="tcp")]), "pabc", "k1.x")
-    assert found.urls(PLAIN, None) == []
+    for word in ("tcp", "udp", "nodePort", "loadBalancer"):
+        (found,) = plan(a_manifest(services=[service("a", expose=word)]), "pabc", "k1.x")
+        assert found.endpoints(PLAIN, ServiceExposure(word)) == []
 
 
 def test_an_own_host_is_secure_only_with_an_own_certificate():
     own = {"hosts": ["own.org"], "tls": {"secretName": "mine"}}
     services = [service("a", hosts=["own.org"]), service("b", **own)]
-    found = [one.urls(WITH_TLS, None) for one in plan(a_manifest(services=services), "pabc", "k1.x")]
+    planned = through_facade(plan(a_manifest(services=services), "pabc", "k1.x"))
+    found = [one.urls(WITH_TLS, None) for one in planned]
     assert [url for url in found[0] if url.startswith("https")] == ["https://pabc.k1.x:8443/"]
     assert "https://own.org:8443/" in found[1]
 
@@ -125,8 +163,9 @@ def test_a_pod_that_nothing_wakes_is_one_that_never_sleeps(words, least):
     services = [service(f"s{number}", 8080 + number, expose=word) for number, word in enumerate(words)]
     manifest = a_manifest(services=services, scale={"min": least, "max": 2})
     told = [problem.text for problem in problems(manifest) if problem.location == ("spec", "scale", "min")]
-    assert bool(told) is (least == 0 and not {"http", "tcp"} & set(words))
-    assert all("or set scale.min to 1" in text and "\n" not in text for text in told)
+    asleep = not {"http", "tcp"} & set(words) or {"udp", "nodePort", "loadBalancer"} & set(words)
+    assert bool(told) is (least == 0 and bool(asleep))
+    assert all("set scale.min to 1" in text and "\n" not in text for text in told)
     assert [one.service for one in plan(manifest, "pabc", "k1.x")] == [one["name"] for one in services]
 
 
@@ -154,6 +193,8 @@ def test_what_leads_nowhere_is_said_before_money_moves(services, text):
         {"paths": ["/a/"]},
         {"limits": {"requestsPerSecond": 0}},
         {"expose": "ingress"},
+        {"expose": "nodePort", "limits": {"connections": 1}},
+        {"expose": "udp", "hosts": ["own.org"]},
     ],
 )
 def test_what_does_not_go_together_is_refused(fields):

@@ -6,7 +6,7 @@ import trio
 
 from tests.provider.facade.parts import free_port
 from trustedpods.manifests.spec.pod import PodManifest
-from trustedpods.manifests.spec.probe import HttpGet, Probe, TcpSocket
+from trustedpods.manifests.spec.probe import HttpGet, HttpHeader, Probe, TcpSocket
 from trustedpods.provider.facade.readiness import (
     STEADY_S,
     ContainerProbe,
@@ -167,7 +167,7 @@ async def test_the_first_probe_waits_for_its_delay_and_the_next_for_its_period(n
 )
 def test_a_probe_says_how_long_a_start_may_take(probe, seconds):
     given = {"tcpSocket": {"port": 80}, **probe}
-    assert start_seconds(probes_of(manifest(given, {"tcpSocket": {"port": 81}}), [])) == seconds
+    assert start_seconds(manifest(given, {"tcpSocket": {"port": 81}})) == seconds
 
 
 def manifest(*probes: dict | None) -> PodManifest:
@@ -189,3 +189,55 @@ def test_probes_are_the_manifests_or_a_connection():
     assert probes_of(manifest(None), [8080]) == (tcp(8080),)
     given = {"httpGet": {"path": "/ok", "port": 9000}, "timeoutSeconds": 2}
     assert probes_of(manifest(None, given), [8080]) == (http(9000, "/ok", 2, "c1"),)
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        {"exec": {"command": ["/check"]}},
+        {"grpc": {"port": 9000}},
+        {"httpGet": {"port": 9000, "scheme": "HTTPS"}},
+    ],
+)
+def test_what_only_the_kubelet_can_ask_is_left_to_it(question):
+    assert probes_of(manifest(question), [8080]) == (tcp(8080),)
+
+
+def test_a_start_takes_the_startup_probes_time_and_then_the_readiness_probes():
+    slow = manifest({"exec": {"command": ["/check"]}, "periodSeconds": 5, "failureThreshold": 4})
+    [container] = slow.spec.containers
+    startup = Probe(tcp_socket=TcpSocket(port=1), initial_delay_seconds=2)
+    both = container.model_copy(update={"startup_probe": startup})
+    assert (container.start_seconds, both.start_seconds) == (20, 2 + 10 * 3 + 20)
+
+
+async def test_headers_are_sent_once_and_in_place_of_ours(nursery):
+    server = await Server(nursery, b"HTTP/1.1 200 OK\r\n\r\n").start()
+    headers = [HttpHeader(name="host", value="shop.example"), HttpHeader(name="X-Probe", value="1")]
+    probe = Probe(http_get=HttpGet(port=server.port, http_headers=headers))
+    assert (await check("127.0.0.1", [ContainerProbe(probe)])).ready
+    head = server.heads[0].decode()
+    assert head.lower().count("host:") == 1
+    assert "host: shop.example\r\nX-Probe: 1\r\n" in head
+
+
+async def test_a_probe_must_pass_as_often_in_a_row_as_it_says(nursery, virtual_time):
+    statuses = iter([503, 200, 200, 503, 200, 200, 200])
+    asked = []
+
+    async def talk(stream):
+        asked.append(status := next(statuses))
+        await stream.send_all(f"HTTP/1.1 {status} x\r\n\r\n".encode())
+
+    port = free_port()
+    await nursery.start(trio.serve_tcp, talk, port)
+    result = await until_ready("127.0.0.1", [http(port, success_threshold=3)], 60)
+    assert result.ready
+    assert asked == [503, 200, 200, 503, 200, 200, 200]
+
+
+async def test_one_that_never_passes_often_enough_is_told(nursery, virtual_time):
+    server = await Server(nursery, b"HTTP/1.1 200 OK\r\n\r\n").start()
+    result = await until_ready("127.0.0.1", [http(server.port, success_threshold=50, period_seconds=10)], 15)
+    assert not result.ready
+    assert "not often enough" in result.reason

@@ -8,14 +8,14 @@ import trio.testing
 from tests.provider.names.conftest import API, INSIDE, LABEL, LEAST_S, MOVED, NAMESPACE
 from trustedpods.protocol.errors import NetworkFailure, Refused
 from trustedpods.provider.cluster.objects import named_egress
-from trustedpods.provider.core.names import HANDED_S, MAX_ADDRESSES, MAX_OPENED, Told
+from trustedpods.provider.core.names.opened import HANDED_S, MAX_ADDRESSES, MAX_OPENED, HostAnswer
 from trustedpods.provider.dns.upstream import HostAddresses
 from trustedpods.provider.names.openings import NamesUnknown
 
 
 async def test_an_answer_is_open_when_it_is_given_without_closed_networks(world):
     told = await world.openings().resolve(NAMESPACE, LABEL, API)
-    assert told == Told(("203.0.113.7",), 300)
+    assert told == HostAnswer(("203.0.113.7",), 300)
     assert world.open == {"203.0.113.7"}
 
 
@@ -64,7 +64,7 @@ async def test_a_second_question_asks_nobody(world):
     openings = world.openings()
     await openings.resolve(NAMESPACE, LABEL, API)
     world.time += 100
-    assert await openings.resolve(NAMESPACE, LABEL, API) == Told(("203.0.113.7",), 200)
+    assert await openings.resolve(NAMESPACE, LABEL, API) == HostAnswer(("203.0.113.7",), 200)
     assert world.asked == [API]
 
 
@@ -106,7 +106,7 @@ async def test_a_new_daemon_goes_on_where_the_last_one_ended(world):
     await world.openings().resolve(NAMESPACE, LABEL, MOVED)
     openings = world.openings()
     await openings.load()
-    assert await openings.resolve(NAMESPACE, LABEL, MOVED) == Told(("203.0.113.8",), LEAST_S)
+    assert await openings.resolve(NAMESPACE, LABEL, MOVED) == HostAnswer(("203.0.113.8",), LEAST_S)
     world.time += LEAST_S
     await openings.look()
     assert world.asked == [MOVED, MOVED]

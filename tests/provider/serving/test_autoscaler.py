@@ -8,7 +8,7 @@ import pytest
 import trio
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from tests.fakes.provider.caller import Caller, manifest_of, until
+from tests.fakes.provider.caller import Caller, manifest_of, serving, until
 from tests.fakes.provider.world import World
 from trustedpods.protocol.errors import Refused
 from trustedpods.protocol.messages.bundle import SecretValue
@@ -132,3 +132,24 @@ async def test_the_owner_reads_why_the_facade_does_not_serve(world, monkeypatch)
             await until(lambda: parts.autoscaler.pod_scaler(caller.ref.channel) is not None)
             status = await caller.ask("status", StatusBody(), PodStatus)
             assert "not served" not in status.reason
+
+
+async def test_a_pod_that_the_cluster_is_slow_about_keeps_no_other_from_being_published(world, virtual_time):
+    async with serving(world) as (parts, caller):
+        other = Caller(world, caller.address)
+        await other.provision()
+        replicas, never = world.cluster.replicas, trio.Event()
+        slow = parts.pods.get(caller.ref.channel)
+
+        async def answered(namespace):
+            if namespace == slow.namespace and not never.is_set():
+                await never.wait()
+            return await replicas(namespace)
+
+        world.cluster.replicas = answered
+        for record in (slow, parts.pods.get(other.ref.channel)):
+            parts.autoscaler.drop(record.channel)
+        await until(lambda: parts.autoscaler.pod_scaler(other.ref.channel) is not None)
+        assert parts.autoscaler.pod_scaler(slow.channel) is None
+        never.set()
+        await until(lambda: parts.autoscaler.pod_scaler(slow.channel) is not None)

@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Pods of which nothing is exposed: let in if they never sleep, run, billed, updated, stopped, deleted."""
 
+from dataclasses import replace
+
 import pytest
 import trio
 
 from tests.fakes.provider.caller import Caller, in_phase, manifest_of, until
 from tests.fakes.provider.world import World
-from trustedpods.protocol.errors import BadInput
+from trustedpods.protocol.errors import BadInput, Refused
 from trustedpods.protocol.messages.base import Done
 from trustedpods.protocol.messages.pod import DeleteBody, PodStatus, StatusBody
 from trustedpods.protocol.messages.usage import UsageBody, UsageReport
@@ -24,8 +26,8 @@ UNEXPOSED = [[], [INSIDE]]
 """Services of pods that nobody outside reaches."""
 
 
-def worker(services=()):
-    return manifest_of(services=list(services), scale=ALWAYS)
+def worker(services=(), **parts):
+    return manifest_of(services=list(services), scale=ALWAYS, **parts)
 
 
 @pytest.fixture
@@ -40,6 +42,11 @@ async def deployed(world, address, manifest):
     return caller, verify_statement(signed, world.keys.reply.public_key().public_bytes_raw())
 
 
+def words(record):
+    """What the services are exposed by, without their addresses in the cluster."""
+    return {name: replace(one, cluster_ip=None) for name, one in record.exposures.items()}
+
+
 def running(world):
     (life,) = world.cluster.lives.values()
     return [pod for pod in life.pods.values() if pod.ready]
@@ -52,7 +59,8 @@ async def test_a_worker_runs_is_billed_and_goes_without_a_slot(world, virtual_ti
         record = parts.pods.get(caller.ref.channel)
         names = [service["name"] for service in services]
         assert statement.endpoints == []
-        assert record.exposures == dict.fromkeys(names, ServiceExposure("none"))
+        assert words(record) == dict.fromkeys(names, ServiceExposure("none"))
+        assert all(one.cluster_ip for one in record.exposures.values())
         assert parts.doors.facade.slots_of(record.label) == {}
         await trio.sleep(3600)  # far beyond `idleAfter`
         assert len(running(world)) == 1
@@ -108,10 +116,10 @@ async def test_services_come_and_go_with_updates(world):
         channel = caller.ref.channel
         first = parts.pods.get(channel)
         (port,) = {one.port for one in first.exposures.values()} - {None}
-        assert first.exposures == {"web": ServiceExposure("http"), "raw": ServiceExposure("tcp", port)}
+        assert words(first) == {"web": ServiceExposure("http"), "raw": ServiceExposure("tcp", port)}
         caller.manifest = worker([INSIDE])
         await caller.provision()
-        assert parts.pods.get(channel).exposures == {"db": ServiceExposure("none")}
+        assert words(parts.pods.get(channel)) == {"db": ServiceExposure("none")}
         assert parts.doors.facade.slots_of(first.label) == {}
         caller.manifest = manifest_of(services=[INSIDE, WEB], scale=ALWAYS)
         await caller.provision()
@@ -153,7 +161,71 @@ async def test_a_new_daemon_keeps_workers_and_knows_what_is_exposed(world):
         await parts.pods.change(idle.ref.channel, exposures={})
     async with world.run() as (parts, _):
         await until(lambda: parts.pods.get(raw.ref.channel).exposures == known)
-        await until(lambda: parts.pods.get(idle.ref.channel).exposures == {"db": ServiceExposure("none")})
+        await until(lambda: words(parts.pods.get(idle.ref.channel)) == {"db": ServiceExposure("none")})
         pod_scaler = parts.autoscaler.pod_scaler(idle.ref.channel)
         await until(lambda: len(pod_scaler.state.ready) == 1)
         assert all(len(life.pods) == 1 for life in world.cluster.lives.values())
+
+
+SERVER = {"name": "web", "image": "oci-archive:x.tar", "resources": {"limits": {"cpu": 1, "memory": "64Mi"}}}
+NODES = {"name": "names", "expose": "nodePort", "ports": [{"port": 53}, {"port": 53, "protocol": "UDP"}]}
+GAME = {"name": "game", "expose": "udp", "ports": [{"port": 7000, "protocol": "UDP"}]}
+
+
+FRONT = {"name": "front", "expose": "loadBalancer", "ports": [{"port": 443, "targetPort": 8443}]}
+
+
+async def test_what_nodes_serve_is_refused_where_it_is_not_offered(world):
+    async with world.run() as (_, address):
+        caller = Caller(world, address)
+        for service, word in ((NODES, "nodePort"), (GAME, "udp"), (FRONT, "loadBalancer")):
+            caller.manifest = worker([service], containers=[SERVER])
+            with pytest.raises(Refused, match=f"1 of {word} wanted, 0 free"):
+                await caller.provision()
+    assert not world.cluster.lives
+
+
+async def test_ports_of_nodes_are_told_and_stay_over_updates(world):
+    world.exposure = {"udp": True, "node_ports": True, "node_address": "192.0.2.1"}
+    async with world.run() as (parts, address):
+        caller, statement = await deployed(world, address, worker([NODES, GAME], containers=[SERVER]))
+        channel = caller.ref.channel
+        first = parts.pods.get(channel)
+        ports = [port for one in first.exposures.values() for port in one.node_ports]
+        assert [(end.port, end.url) for end in statement.endpoints] == [
+            (port.port, f"{port.protocol.lower()}://192.0.2.1:{port.node_port}") for port in ports
+        ]
+        assert [(port.protocol, port.port) for port in ports] == [("TCP", 53), ("UDP", 53), ("UDP", 7000)]
+        caller.manifest = worker([NODES, GAME, WEB], containers=[SERVER])
+        await caller.provision()
+        second = parts.pods.get(channel)
+        assert second.namespace != first.namespace  # it ran beside the one before
+        assert {name: second.exposures[name] for name in first.exposures} == first.exposures
+        status = await caller.ask("status", StatusBody(), PodStatus)
+        assert status.services == {"names": "nodePort", "game": "udp", "web": "http"}
+    async with world.run() as (parts, _):
+        await until(lambda: parts.pods.get(channel).exposures == second.exposures)
+
+
+async def test_the_address_of_a_load_balancer_is_told_and_kept_and_counted(world):
+    world.exposure = {"load_balancers": 1}
+    async with world.run() as (_, address):
+        caller, statement = await deployed(world, address, worker([FRONT], containers=[SERVER]))
+        (place,) = [end.url for end in statement.endpoints]
+        assert place.startswith("tcp://198.51.100.")
+        assert place.endswith(":443")
+        caller.manifest = worker([FRONT, WEB], containers=[SERVER])
+        _, _, signed = await caller.provision()
+        newer = verify_statement(signed, world.keys.reply.public_key().public_bytes_raw())
+        assert place in [end.url for end in newer.endpoints]
+        with pytest.raises(Refused, match="1 of loadBalancer wanted, 0 free"):
+            await deployed(world, address, worker([FRONT], containers=[SERVER]))
+
+
+async def test_a_load_balancer_without_an_address_fails_and_says_so(world, virtual_time):
+    world.exposure, world.cluster.balancers = {"load_balancers": 1}, False
+    async with world.run() as (_, address):
+        caller = Caller(world, address)
+        caller.manifest = worker([FRONT], containers=[SERVER])
+        with pytest.raises(Refused, match="gave the load balancer 'front' no address in 120 s"):
+            await caller.provision()

@@ -7,6 +7,7 @@ from typing import Any
 from trustedpods.manifests.spec.container import Container, VolumeMount
 from trustedpods.manifests.spec.environment import EnvVar
 from trustedpods.manifests.spec.resources import ResourceSizes
+from trustedpods.provider.cluster.objects.workload.kubelet_probe import kubelet_probes
 
 CLUSTER_VARIABLES = (
     "KUBERNETES_SERVICE_HOST", "KUBERNETES_SERVICE_PORT", "KUBERNETES_SERVICE_PORT_HTTPS", "KUBERNETES_PORT",
@@ -41,6 +42,7 @@ def container(part: Container, image: str) -> dict[str, Any]:
         "env": _environment(part.env),
         "ports": _ports(part),
         "volumeMounts": [_mount(mount) for mount in part.volume_mounts],
+        **kubelet_probes(part),
     }
     return made | {key: value for key, value in optional.items() if value}
 

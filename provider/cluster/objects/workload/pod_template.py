@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The pod template: containers, volumes and what they may do. Pure.
 
-There are no kubelet probes, because the facade runs the manifest's readiness probe, and no API
+There is no readiness probe that the facade can run itself, because it sees it sooner, and no API
 token, because a tenant gets none and mounting it would cost 300 ms of every cold start.
 """
 

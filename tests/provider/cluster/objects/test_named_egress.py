@@ -11,7 +11,7 @@ from trustedpods.protocol.errors import LocalProtocolError, RemoteProtocolError
 from trustedpods.provider.cluster.objects import named_egress
 from trustedpods.provider.cluster.objects.named_egress import ResolverPlace
 from trustedpods.provider.cluster.objects.pod_objects import objects
-from trustedpods.provider.core.names import MAX_OPENED
+from trustedpods.provider.core.names.opened import MAX_OPENED
 
 PLACE = ResolverPlace("10.9.33.11", "10.9.0.11", 5354)
 HOSTS = {"api.example.org": (("TCP", 443, 443),), "db.example.org": (("TCP", 1, 24), ("UDP", 9, 9))}

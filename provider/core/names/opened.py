@@ -28,7 +28,7 @@ Opened = Mapping[tuple[str, str], int]
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class HostAnswer:
     """An answer: addresses, none for a name that has none, and for how many seconds it is good."""
 
     addresses: tuple[str, ...]
@@ -40,7 +40,7 @@ def lifetime(ttl_s: int, least_s: int) -> int:
     return min(max(ttl_s, least_s), MOST_TTL_S)
 
 
-def remembered(opened: Opened, host: str, now: UnixSeconds) -> Told | None:
+def remembered(opened: Opened, host: str, now: UnixSeconds) -> HostAnswer | None:
     """The answer that is still good for *host*; None where the upstream must be asked.
 
     Of addresses from two answers only those of the later one are told: the others wait for their end.
@@ -49,12 +49,12 @@ def remembered(opened: Opened, host: str, now: UnixSeconds) -> Told | None:
     latest = max(mine.values(), default=0)
     if latest - HANDED_S <= now:
         return None
-    return Told(
+    return HostAnswer(
         tuple(sorted(address for address, until in mine.items() if until == latest)), latest - HANDED_S - now
     )
 
 
-def with_answer(opened: Opened, host: str, told: Told, now: UnixSeconds) -> Opened | None:
+def with_answer(opened: Opened, host: str, told: HostAnswer, now: UnixSeconds) -> Opened | None:
     """With an answer's addresses; None where the pod would hold more than MAX_OPENED."""
     until = now + told.ttl_s + HANDED_S
     added = {(host, address): until for address in told.addresses}

@@ -1,0 +1,180 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The networks of this cluster: what is asked of one is decided by the core, kept, and then answered.
+
+An answer that tells of a change is sent after the change is written. Where it is not known whether a
+write stands, what was remembered of the copy counts no more and is read again; a write of that time
+that arrives late finds another version and changes nothing.
+"""
+
+import logging
+from collections import OrderedDict
+from dataclasses import dataclass, field
+
+import trio
+
+from trustedpods.protocol.errors import NetworkFailure, Refused, TrustedPodsError
+from trustedpods.protocol.ids import Address, address_bytes, keccak256
+from trustedpods.protocol.messages.networks import NetworkQuestion, ReadBody
+from trustedpods.protocol.networks import wire
+from trustedpods.protocol.networks.documents import Answer
+from trustedpods.protocol.networks.leases import LEASE_MS, Acquire, Milliseconds
+from trustedpods.protocol.sealing.subjects import NetworkRef
+from trustedpods.provider.cluster.api.errors import Conflict
+from trustedpods.provider.cluster.network_documents import NetworkLease, NetworkObject
+from trustedpods.provider.core.networks import documents
+from trustedpods.provider.core.networks.documents import NetworkState
+from trustedpods.provider.doors import Doors
+from trustedpods.provider.networks import rights, stored
+
+_log = logging.getLogger(__name__)
+
+MAX_REMEMBERED = 64
+"""Networks whose copies are in memory, of 0.8 MiB at most; the others are read again."""
+
+MAX_NETWORKS = 128
+"""Networks of one cluster: at most 0.1 GiB of an etcd that holds two by default."""
+
+MAX_OF_FOUNDER = 8
+"""Networks that one address founds at one provider: keys are free, but one person's mistake is bounded."""
+
+MAX_TICKET_JUMP = 1 << 32
+"""How far ahead of this cluster's own a ticket may be: other clusters have seen other attempts."""
+
+TELL_AGAIN_S = 5.0
+"""After a Lease object could not be written."""
+
+
+@dataclass(slots=True)
+class _Network:
+    """One network in memory. Without `read`, `state` is what was known before a write that failed."""
+
+    turn: trio.Lock = field(default_factory=trio.Lock)
+    read: bool = False
+    state: NetworkState | None = None
+    data: bytes = b""
+    version: str | None = None
+
+
+class Networks:
+    """Answers questions about networks, one after another for each of them."""
+
+    def __init__(self, doors: Doors) -> None:
+        self._doors = doors
+        self._networks: OrderedDict[str, _Network] = OrderedDict()
+        self._to_tell: dict[NetworkObject, NetworkLease] = {}
+        self._told = trio.Event()
+
+    async def answer(self, ref: NetworkRef, body: NetworkQuestion, signer: Address) -> Answer:
+        """What *signer* is answered.
+
+        Refused where it may not ask, NetworkFailure where nobody can say now.
+        """
+        network = object_of(ref, body.network)
+        kept = self._remembered(network.name)
+        async with kept.turn:
+            if isinstance(body, ReadBody):
+                kept.read = False  # what a person did to the cluster itself is seen by whoever compares
+            state = await self._state(kept, network)
+            question = wire.question_of(body, state.copy, signer, self._doors.now())
+            rights.check(ref, state.copy, question, signer)
+            _check_ticket(state, question)
+            decided, answer = documents.answer(state, question, signer, _now())
+            await self._keep(kept, network, decided)
+        self._tell(network, state, decided)
+        return answer
+
+    def _remembered(self, name: str) -> _Network:
+        kept = self._networks.setdefault(name, _Network())
+        self._networks.move_to_end(name)
+        if len(self._networks) > MAX_REMEMBERED:
+            idle = next((one for one, held in self._networks.items() if not held.turn.locked()), name)
+            if idle != name:
+                del self._networks[idle]
+        return kept
+
+    async def _state(self, kept: _Network, network: NetworkObject) -> NetworkState:
+        if kept.read and kept.state is not None:
+            return kept.state
+        found = await self._doors.cluster.network_document(network.name)
+        if found is None:
+            kept.state, kept.data, kept.version = NetworkState(), b"", None
+        else:
+            kept.state = stored.taken_up(stored.from_bytes(found.data, _now()), kept.state)
+            kept.data, kept.version = found.data, found.version
+        kept.read = True
+        return kept.state
+
+    async def _keep(self, kept: _Network, network: NetworkObject, decided: NetworkState) -> None:
+        """Write what changed; until it stands for sure, nothing of it is remembered."""
+        data = stored.to_bytes(decided)
+        if data == kept.data or (kept.version is None and decided == NetworkState()):
+            kept.state = decided
+            return
+        if kept.version is None:
+            await self._check_room(network)
+        kept.read = False
+        try:
+            version = await self._doors.cluster.keep_network_document(network, data, kept.version)
+        except Conflict as error:
+            raise NetworkFailure(
+                "somebody else changed what is kept of the network", where=error.where, hint="ask again"
+            ) from error
+        kept.read, kept.state, kept.data, kept.version = True, decided, data, version
+
+    async def _check_room(self, network: NetworkObject) -> None:
+        founders = await self._doors.cluster.network_founders()
+        if len(founders) >= MAX_NETWORKS:
+            raise Refused(f"this provider keeps {MAX_NETWORKS} networks already", rule="networks")
+        if founders.count(network.founder) >= MAX_OF_FOUNDER:
+            raise Refused(f"{network.founder} has {MAX_OF_FOUNDER} networks here already", rule="networks")
+
+    # ---- for people -----------------------------------------------------------------------------
+
+    def _tell(self, network: NetworkObject, before: NetworkState, now: NetworkState) -> None:
+        grant = now.lease.grant
+        if grant == before.lease.grant:
+            return
+        clock = self._doors.clock()
+        holder = f"{grant.attempt.who} at {grant.command.machine}" if grant else ""
+        self._to_tell[network] = NetworkLease(
+            holder=holder,
+            lasts_s=LEASE_MS // 1000,
+            acquired=clock,
+            renewed=clock,
+            transitions=now.lease.fence,
+        )
+        self._told.set()
+
+    async def keep_telling(self) -> None:
+        """Write Lease objects as leases change; the last word counts, and a failure delays no answer."""
+        while True:
+            await self._told.wait()
+            self._told = trio.Event()
+            failed = False
+            for network, lease in list(self._to_tell.items()):
+                del self._to_tell[network]
+                try:
+                    await self._doors.cluster.tell_network_lease(network, lease)
+                except TrustedPodsError as error:
+                    _log.warning("the Lease %s cannot be written: %s", network.name, error)
+                    self._to_tell.setdefault(network, lease)
+                    failed = True
+            if failed:
+                self._told.set()
+                await trio.sleep(TELL_AGAIN_S)
+
+
+def object_of(ref: NetworkRef, name: str) -> NetworkObject:
+    """How a network's objects are called: by its name and its founder, as others may have the same name."""
+    mark = keccak256(address_bytes(ref.publisher) + ref.salt).hex()[:12]
+    return NetworkObject(f"network-{name}-{mark}", ref.publisher.lower(), name)
+
+
+def _check_ticket(state: NetworkState, question: object) -> None:
+    """Nobody may count on to the end of all tickets."""
+    if isinstance(question, Acquire) and question.attempt.ticket > state.lease.ticket + MAX_TICKET_JUMP:
+        raise Refused(f"{question.attempt.ticket} is no ticket of this network", rule="ticket")
+
+
+def _now() -> Milliseconds:
+    return Milliseconds(int(trio.current_time() * 1000))

@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Whether publishers still control the hosts that their pods are reached under: asked again and again.
+
+A name may be sold, and its next owner must not find it served here. What DNS does not say is never "gone":
+a host is withheld only after its proof was seen to be absent for a day, and comes back with the proof.
+"""
+
+import logging
+from collections.abc import Collection
+
+import trio
+
+from trustedpods.protocol.errors import NetworkFailure, Refused, TrustedPodsError
+from trustedpods.protocol.ids import ChannelId, address_bytes
+from trustedpods.provider.core.admission import HostProof, hosts_to_prove
+from trustedpods.provider.core.pod import Phase, PodRecord
+from trustedpods.provider.dns.control import publisher_proof
+from trustedpods.provider.doors import Doors
+from trustedpods.provider.pods.bundles import Bundles
+from trustedpods.provider.pods.records import Pods
+from trustedpods.provider.serving.autoscaler import Autoscaler
+
+_log = logging.getLogger(__name__)
+
+PROVE_EVERY_S = 6 * 3600.0
+"""A day without the proof is four looks."""
+
+ASKED_AT_ONCE = 8
+
+
+class HostWatch:
+    """Looks at all hosts every `PROVE_EVERY_S`; what it saw before a restart is seen anew."""
+
+    def __init__(self, doors: Doors, pods: Pods, bundles: Bundles, autoscaler: Autoscaler) -> None:
+        self._doors = doors
+        self._pods = pods
+        self._bundles = bundles
+        self._autoscaler = autoscaler
+        self._proofs: dict[tuple[ChannelId, str], HostProof] = {}
+
+    async def run(self) -> None:
+        """Look for ever."""
+        while True:
+            await self.look()
+            await trio.sleep(PROVE_EVERY_S)
+
+    async def look(self) -> None:
+        """Ask for every host of every pod that serves, some side by side."""
+        limiter = trio.CapacityLimiter(ASKED_AT_ONCE)
+        serving = [
+            one for one in self._pods.standing if one.phase is Phase.SERVING and self._bundles.held(one)
+        ]
+        hosts = {record.channel: self._own_hosts(record) for record in serving}
+        asked = {(channel, host) for channel, mine in hosts.items() for host in mine}
+        self._proofs = {key: proof for key, proof in self._proofs.items() if key in asked}
+        standing = {record.channel for record in self._pods.standing}
+        for channel in self._autoscaler.withheld.keys() - standing:
+            del self._autoscaler.withheld[channel]
+        async with trio.open_nursery() as nursery:
+            for record in serving:
+                for host in hosts[record.channel]:
+                    nursery.start_soon(self._ask, record, host, limiter)
+        for record in serving:
+            await self._withhold(record, hosts[record.channel])
+
+    def _own_hosts(self, record: PodRecord) -> list[str]:
+        parts = self._bundles.open(record).exposures(record.label, self._doors.config)
+        own = dict.fromkeys(host for part in parts for host in part.own_hosts)
+        return hosts_to_prove(own, record.label, self._doors.config.identity.domain)
+
+    async def _ask(self, record: PodRecord, host: str, limiter: trio.CapacityLimiter) -> None:
+        proofs = [record.label, publisher_proof(address_bytes(record.ref.publisher))]
+        found: bool | None = True
+        async with limiter:
+            try:
+                await self._doors.resolver.check_control(host, proofs)
+            except Refused as error:
+                found = False
+                _log.warning("%s: %s", record.label, error)
+            except NetworkFailure as error:
+                found = None
+                _log.warning("%s: %s", record.label, error)
+        before = self._proofs.get((record.channel, host), HostProof())
+        self._proofs[record.channel, host] = before.after(found, self._doors.now())
+        if found is False and not before.looks:
+            text = f"the proof that you control {host} is gone from DNS; it is served a day more"
+            await self._pods.note(record.channel, "host-unproven", text)
+
+    async def _withhold(self, asked: PodRecord, hosts: Collection[str]) -> None:
+        """Let the facade serve what is proven, and nothing else of the publisher's own."""
+        now, record = self._doors.now(), self._pods.get(asked.channel)
+        lost = frozenset(host for host in hosts if self._proofs[asked.channel, host].lost(now))
+        before = self._autoscaler.withheld.get(asked.channel, frozenset())
+        if lost == before or record is None or record.phase is not Phase.SERVING:
+            return
+        self._autoscaler.withheld[asked.channel] = lost
+        try:
+            await self._autoscaler.publish(record, self._bundles.open(record))
+        except TrustedPodsError as error:  # the next look tries again
+            self._autoscaler.withheld[asked.channel] = before
+            _log.warning("%s: hosts cannot be changed: %s", record.label, error)
+            return
+        for host in sorted(lost ^ before):
+            told = withheld_told([host]) if host in lost else f"{host} is served again: its proof is back"
+            await self._pods.note(record.channel, "host-unproven" if host in lost else "host-proven", told)
+
+
+def withheld_told(hosts: Collection[str]) -> str:
+    """That hosts of a pod are not served, in words; empty where there are none."""
+    if not hosts:
+        return ""
+    return f"not served under {', '.join(sorted(hosts))}: DNS has no proof of control over it any more"

@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Leases and copies of a network as text."""
+
+from trustedpods.protocol.networks.documents import Copy
+from trustedpods.protocol.networks.leases import LeaseStatus
+from trustedpods.publisher.core.networks.telling import digest, moment, pending_text
+from trustedpods.publisher.output.terminal import table
+from trustedpods.publisher.results.errors import ErrorReport
+from trustedpods.publisher.results.networks import CopiesResult, LeasesResult
+
+
+def lease_lines(result: LeasesResult) -> list[str]:
+    """One line for each cluster, and under it who waits and what was broken."""
+    lines = []
+    for name, lease in result.clusters.items():
+        lines.append(f"{name}: {_holder(lease)}")
+        if isinstance(lease, LeaseStatus):
+            lines += [
+                f"  waits{' aside' if one.aside else ''}: {one.attempt.who} at {one.command.machine}, "
+                f"`{one.command.what}` since {moment(one.command.since)}"
+                for one in lease.waiting
+            ]
+            lines += [
+                f"  broken {moment(one.at)} by {one.by}: {one.reason} (held by {one.attempt.who}, "
+                f"`{one.command.what}`)"
+                for one in lease.breaks
+            ]
+    return lines
+
+
+def _holder(lease: LeaseStatus | ErrorReport) -> str:
+    if isinstance(lease, ErrorReport):
+        return f"not known: {lease.text}"
+    if lease.holder is None or lease.command is None:
+        return "free"
+    seconds = -(-(lease.ends_in or 0) // 1000)
+    return (
+        f"held by {lease.holder.who} at {lease.command.machine}, `{lease.command.what}` since "
+        f"{moment(lease.command.since)}, for {seconds} s more unless it is renewed"
+    )
+
+
+def copy_lines(result: CopiesResult) -> list[str]:
+    """A table of the copies, and what is to be said of them together."""
+    rows = []
+    for name, copy in result.clusters.items():
+        if isinstance(copy, Copy):
+            rows.append([name, str(copy.current.generation), digest(copy.current), pending_text(copy)])
+        else:
+            rows.append([name, "-", f"not known: {copy.text}", "-"])
+    lines = table(["CLUSTER", "GENERATION", "CONTENT", "PENDING"], rows)
+    if result.being_written:
+        lines.append("being written; the next command brings it to its end")
+    if result.difference:
+        lines.append(f"the copies differ in their {result.difference}")
+    return lines

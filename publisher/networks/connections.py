@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One cluster of a network: its attested provider, dialled again whenever the connection is gone."""
+
+import math
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import trio
+
+from trustedpods.contracts.registry_rows import RegistryRow
+from trustedpods.protocol.errors import NetworkFailure, Refused, TrustedPodsError
+from trustedpods.protocol.ids import Address
+from trustedpods.protocol.messages.networks import NETWORK_REPLIES
+from trustedpods.protocol.net import Host
+from trustedpods.protocol.networks import wire
+from trustedpods.protocol.networks.documents import Answer, Question
+from trustedpods.protocol.networks.names import network_salt
+from trustedpods.protocol.sealing.subjects import NetworkRef
+from trustedpods.publisher.market.market import MarketAccount
+from trustedpods.publisher.market.session import Session, next_generation, open_session
+
+QUESTION_LIMIT_S = 8.0
+"""For one question with its dial: more than an API server of 5 s needs, less than half a lease."""
+
+
+class ClusterDoor(Protocol):
+    """Where one cluster's questions go."""
+
+    async def ask(self, question: Question) -> Answer:
+        """The answer. NetworkFailure where there is none, which says nothing; else Refused."""
+
+
+@dataclass(slots=True)
+class _Asked:
+    """A question on its way, and what came of it."""
+
+    question: Question
+    ended: trio.Event = field(default_factory=trio.Event)
+    answer: Answer | None = None
+    error: TrustedPodsError | None = None
+
+
+class ClusterConnection:
+    """A `ClusterDoor` over the provider's protocol; `serve` must run beside whoever asks."""
+
+    def __init__(
+        self, account: MarketAccount, host: Host, row: RegistryRow, founder: Address, name: str
+    ) -> None:
+        self._account = account
+        self._host = host
+        self._row = row
+        self._ref = NetworkRef(row.owner, founder, network_salt(name))
+        self._name = name
+        self._send, self._receive = trio.open_memory_channel[_Asked](0)
+
+    async def ask(self, question: Question) -> Answer:
+        """See `ClusterDoor`."""
+        asked = _Asked(question)
+        await self._send.send(asked)
+        await asked.ended.wait()
+        if asked.error is not None:
+            raise asked.error
+        assert asked.answer is not None
+        return asked.answer
+
+    async def serve(self) -> None:
+        """Carry questions one after another, for ever. After trouble the next one dials anew."""
+        while True:
+            asked = await self._receive.receive()
+            with trio.CancelScope() as scope:
+                scope.deadline = trio.current_time() + QUESTION_LIMIT_S
+                try:
+                    async with self._session() as session:
+                        while True:
+                            await self._carry(session, asked)
+                            scope.deadline = math.inf
+                            asked = await self._receive.receive()
+                            scope.deadline = trio.current_time() + QUESTION_LIMIT_S
+                except TrustedPodsError as error:
+                    _fail(asked, _again(error))
+                finally:
+                    _fail(asked, NetworkFailure(f"no answer within {QUESTION_LIMIT_S:.0f} s"))
+
+    def _session(self) -> AbstractAsyncContextManager[Session]:
+        policy = self._account.market.policy("open")  # documents are sealed to the team, not to the machine
+        return open_session(self._host, self._account.publisher, self._row, policy)
+
+    async def _carry(self, session: Session, asked: _Asked) -> None:
+        """Ask and hand the answer over. A refusal ends nothing but the question."""
+        body = wire.body_of(asked.question, self._name)
+        try:
+            async with session.converse("network", self._ref, body, next_generation()) as conversation:
+                asked.answer = wire.answer_of(await conversation.reply(*NETWORK_REPLIES))
+        except Refused as error:
+            if error.rule in REBOOTED:
+                raise
+            asked.error = error
+        asked.ended.set()
+
+
+REBOOTED = ("boot-id", "sealed")
+"""Rules by which a provider refuses what was sealed to an earlier boot: it is attested again."""
+
+
+def _again(error: TrustedPodsError) -> TrustedPodsError:
+    """After a reboot the same question is asked again, of the machine as it is now."""
+    if error.rule in REBOOTED:
+        return NetworkFailure(error.what, where=error.where, hint=error.hint, rule=error.rule)
+    return error
+
+
+def _fail(asked: _Asked, error: TrustedPodsError) -> None:
+    if not asked.ended.is_set():
+        asked.error = error
+        asked.ended.set()

@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: Apache-2.0
+"""JSON of the verbs on networks of pods."""
+
+from trustedpods.protocol.networks.documents import Copy, Document
+from trustedpods.protocol.networks.leases import Attempt, Command, LeaseStatus
+from trustedpods.publisher.core.networks.telling import digest
+from trustedpods.publisher.output.json_error import error_json
+from trustedpods.publisher.output.json_of import JsonObject, json_of
+from trustedpods.publisher.results.errors import ErrorReport
+from trustedpods.publisher.results.networks import (
+    BreakResult,
+    CopiesResult,
+    LeasesResult,
+    NetworkId,
+    RepairResult,
+)
+
+
+def _network(network: NetworkId) -> JsonObject:
+    return {"network": network.name, "founder": network.founder}
+
+
+@json_of.register(LeasesResult)
+def _leases(result: LeasesResult) -> JsonObject:
+    clusters = {name: _lease(lease) for name, lease in result.clusters.items()}
+    return _network(result.network) | {"clusters": clusters}
+
+
+def _lease(lease: LeaseStatus | ErrorReport) -> JsonObject:
+    if isinstance(lease, ErrorReport):
+        return {"error": error_json(lease)}
+    holder: JsonObject | None = None
+    if lease.holder is not None and lease.command is not None:
+        holder = _attempt(lease.holder, lease.command) | {"ends_in_ms": lease.ends_in}
+    return {
+        "fence": lease.fence,
+        "holder": holder,
+        "waiting": [_attempt(one.attempt, one.command) | {"aside": one.aside} for one in lease.waiting],
+        "broken": [
+            _attempt(one.attempt, one.command) | {"by": one.by, "reason": one.reason, "at": one.at}
+            for one in lease.breaks
+        ],
+    }
+
+
+def _attempt(attempt: Attempt, command: Command) -> JsonObject:
+    return {
+        "who": attempt.who,
+        "attempt": attempt.id,
+        "ticket": attempt.ticket,
+        "command": command.what,
+        "machine": command.machine,
+        "since": command.since,
+    }
+
+
+@json_of.register(BreakResult)
+def _broken(result: BreakResult) -> JsonObject:
+    return _network(result.network) | {"reason": result.reason, "broken": dict(result.broken)}
+
+
+@json_of.register(CopiesResult)
+def _copies(result: CopiesResult) -> JsonObject:
+    return _network(result.network) | {
+        "clusters": {name: _copy(copy) for name, copy in result.clusters.items()},
+        "being_written": result.being_written,
+        "difference": result.difference,
+    }
+
+
+def _copy(copy: Copy | ErrorReport) -> JsonObject:
+    if isinstance(copy, ErrorReport):
+        return {"error": error_json(copy)}
+    pending = None if copy.pending is None else _document(copy.pending)
+    return _document(copy.current) | {"pending": pending}
+
+
+def _document(document: Document) -> JsonObject:
+    return {
+        "generation": document.generation,
+        "content": digest(document),
+        "bytes": len(document.body),
+    }
+
+
+@json_of.register(RepairResult)
+def _repaired(result: RepairResult) -> JsonObject:
+    return _network(result.network) | {"from": result.source, **_document(result.document)}

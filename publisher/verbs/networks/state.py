@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`state show`, `state compare`, `state repair`: the copies of a network's document beside each other."""
+
+from trustedpods.protocol.errors import BadInput, TrustedPodsError, error_from_wire
+from trustedpods.protocol.networks.documents import Copy
+from trustedpods.publisher.core.networks.copies import BeingWritten, Equal, compare
+from trustedpods.publisher.core.networks.telling import first_difference, unequal
+from trustedpods.publisher.journal import Journal
+from trustedpods.publisher.market.market import MarketAccount
+from trustedpods.publisher.networks.clusters import open_clusters
+from trustedpods.publisher.results.errors import ErrorReport
+from trustedpods.publisher.results.networks import CopiesResult, RepairResult
+from trustedpods.publisher.verbs.networks.places import NetworkPlace, identity, rows_of
+
+
+async def show(account: MarketAccount, place: NetworkPlace, journal: Journal) -> CopiesResult:
+    """Every cluster's copy as it is, and how they differ. No lease is needed.
+
+    Raises what a cluster failed with where none of them answers.
+    """
+    network, rows = identity(account, place), await rows_of(account, place)
+    async with open_clusters(account, network.founder, network.name, rows, journal.show.line) as clusters:
+        found = await clusters.copies()
+    read = {name: copy for name, copy in found.items() if isinstance(copy, Copy)}
+    failures = [copy for copy in found.values() if isinstance(copy, TrustedPodsError)]
+    if not read:
+        raise failures[0]
+    state = compare(read)
+    difference = "" if isinstance(state, Equal | BeingWritten) else first_difference(read)
+    reports = {
+        name: ErrorReport.of(copy) if isinstance(copy, TrustedPodsError) else copy
+        for name, copy in ((name, found[name]) for name in place.clusters)
+    }
+    return CopiesResult(network, reports, isinstance(state, BeingWritten), difference)
+
+
+async def compare_copies(account: MarketAccount, place: NetworkPlace, journal: Journal) -> CopiesResult:
+    """The same, for scripts: CopiesDiffer (exit 3) where no write explains how copies differ.
+
+    Raises what a cluster failed with where one of them does not answer.
+    """
+    result = await show(account, place, journal)
+    copies: dict[str, Copy] = {}
+    for name, copy in result.clusters.items():
+        if isinstance(copy, ErrorReport):
+            raise _unread(name, copy)
+        copies[name] = copy
+    if result.difference:
+        raise unequal(place.name, copies)
+    return result
+
+
+async def repair(
+    account: MarketAccount, place: NetworkPlace, source: str, wait_s: float, journal: Journal
+) -> RepairResult:
+    """Let *source*'s document be that of all clusters, by a person's word, under all leases.
+
+    Copies that are equal or being written need none: they are left as any command leaves them. Raises
+    CopiesDiffer where *source* holds no document, Locked, NetworkFailure.
+    """
+    if source not in place.clusters:
+        raise BadInput(f"{source!r} is none of the clusters: {', '.join(place.clusters)}", where="--from")
+    network, rows = identity(account, place), await rows_of(account, place)
+    async with (
+        open_clusters(account, network.founder, network.name, rows, journal.show.line) as clusters,
+        clusters.locked("state repair", wait_s, repair_from=source) as held,
+    ):
+        return RepairResult(network, source, held.document)
+
+
+def _unread(name: str, report: ErrorReport) -> TrustedPodsError:
+    return error_from_wire(report.code, report.what, report.where or name, report.hint, report.rule)

@@ -1,0 +1,220 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Leases of networks over two real clusters: processes killed, stopped, or before a silent API server."""
+
+import base64
+import json
+import os
+import secrets
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from time import monotonic
+
+import pytest
+
+from tests.live.clients import daemons
+from tests.live.clients.publisher import Json, Publisher
+from tests.live.localnet_fixture import LiveLocalnet
+from tests.live.observers.money import Bank
+from tests.live.observers.waiting import until
+from tests.paths import ROOT
+from trustedpods.localnet.market import accounts
+from trustedpods.protocol.networks.leases import LEASE_MS
+from trustedpods.provider.networks import stored
+
+pytestmark = pytest.mark.live
+
+SYSTEM = "trustedpods-system"
+LEASE_S = LEASE_MS / 1000
+LATE_S = 5.0
+"""How much later than its end a dead holder's lease may be somebody else's."""
+
+PROCESS_LIMIT_S = 120
+
+
+class People:
+    """Processes of one key on networks of two clusters."""
+
+    def __init__(self, pair: LiveLocalnet, folder: Path) -> None:
+        self.pair, self.folder = pair, folder
+        self.person = Publisher(pair, Bank(pair).new_account(folder), folder)
+        owners = [accounts.address(accounts.owner_key(one)) for one in pair.settings.all_clusters()]
+        self.named = [f"k{number}={owner}/1" for number, owner in enumerate(owners, 1)]
+        self.started: list[subprocess.Popen[str]] = []
+
+    def log(self, network: str) -> Path:
+        return self.folder / f"{network}.log"
+
+    def start(
+        self, network: str, order: str = "k1,k2", hold_s: float = 0.0, *told: str
+    ) -> "subprocess.Popen[str]":
+        """A command that waits for its turn."""
+        environment = {
+            "PATH": os.environ["PATH"],
+            "HOME": str(self.folder / "home"),
+            "TRUSTEDPODS_MARKET": str(self.pair.market_file),
+            "TRUSTEDPODS_KEY": str(self.person.key),
+        }
+        words = [network, ",".join(self.named), order, str(self.log(network)), str(hold_s), *told]
+        argv = [sys.executable, "-m", "tests.live.clients.network_command", *words]
+        pipe = subprocess.PIPE
+        process = subprocess.Popen(
+            argv, env=environment, cwd=ROOT, stdin=pipe, stdout=pipe, stderr=pipe, text=True
+        )
+        self.started.append(process)
+        return process
+
+    def held(self, network: str) -> "subprocess.Popen[str]":
+        """A command that holds all leases, and writes when it is told to."""
+        process = self.start(network, "k1,k2", 0.0, "told")
+        assert process.stdout is not None
+        assert process.stdout.readline() == "held\n", process.communicate()
+        return process
+
+    def verb(self, *words: str, network: str, code: int = 0) -> Json:
+        """`trustedpods` with the network's clusters."""
+        clusters = [part for one in self.named for part in ("--cluster", one)]
+        return self.person.run(*words, network, *clusters, code=code).json
+
+    def secret(self, network: str, index: int) -> tuple[str, bytes]:
+        """The name of the network's objects in one cluster, and what its Secret holds."""
+        listed = json.loads(self.pair.kubectl("-n", SYSTEM, "get", "secrets", "-o", "json", index=index))
+        (found,) = [
+            one for one in listed["items"] if one["metadata"]["name"].startswith(f"network-{network}-")
+        ]
+        return found["metadata"]["name"], base64.b64decode(found["data"]["network"])
+
+    def close(self) -> None:
+        for process in self.started:
+            if process.poll() is None:
+                process.send_signal(signal.SIGCONT)
+                process.kill()
+            process.communicate()
+
+
+@pytest.fixture(scope="module")
+def people(pair: LiveLocalnet, tmp_path_factory: pytest.TempPathFactory) -> Iterator[People]:
+    made = People(pair, tmp_path_factory.mktemp("people"))
+    yield made
+    made.close()
+
+
+def name() -> str:
+    return f"n{secrets.token_hex(3)}"
+
+
+def said(process: "subprocess.Popen[str]") -> str:
+    """The last line of a command that must end by itself."""
+    out, err = process.communicate(timeout=PROCESS_LIMIT_S)
+    assert process.returncode == 0, out + err
+    return out.splitlines()[-1]
+
+
+def tell(process: "subprocess.Popen[str]") -> None:
+    """Let a command that holds all leases write now."""
+    assert process.stdin is not None
+    process.stdin.write("\n")
+    process.stdin.flush()
+
+
+def turns(log: Path) -> list[tuple[str, float, int]]:
+    return [(what, float(at), int(n)) for what, at, n in map(str.split, log.read_text().splitlines())]
+
+
+def in_both_orders(people: People, count: int, hold_s: float) -> float:
+    """Run *count* commands side by side; the seconds from the first start to the last end."""
+    network, began = name(), monotonic()
+    orders = ("k1,k2", "k2,k1")
+    processes = [people.start(network, orders[number % 2], hold_s) for number in range(count)]
+    written = sorted(said(process) for process in processes)
+    assert written == sorted(f"written {number}" for number in range(1, count + 1))
+    took = monotonic() - began
+    order = sorted(turns(people.log(network)), key=lambda turn: turn[1])
+    expected = [entry for number in range(count) for entry in (("held", number), ("done", number + 1))]
+    assert [(what, generation) for what, _, generation in order] == expected, "never two at a time"
+    copies = people.verb("state", "compare", network=network)
+    assert copies["difference"] == ""
+    assert {one["generation"] for one in copies["clusters"].values()} == {count}
+    return took
+
+
+def test_processes_in_both_orders_take_turns(people: People) -> None:
+    in_both_orders(people, 4, 0.2)
+
+
+@pytest.mark.soak
+def test_twenty_processes_of_a_second_each(people: People) -> None:
+    assert in_both_orders(people, 20, 1.0) <= 60
+
+
+def test_what_people_see_of_a_lease_and_how_they_break_it(people: People) -> None:
+    network = name()
+    holder = people.held(network)
+    status = people.verb("lock", "status", network=network)
+    held_by = [one["holder"] for one in status["clusters"].values()]
+    assert {one["who"] for one in held_by} == {people.person.address}
+    assert {one["command"] for one in held_by} == {"a test"}
+    refused = people.verb("state", "repair", "--from", "k1", network=network, code=5)
+    assert "retry after 1 min" in str(refused["error"])
+    objects, _ = people.secret(network, 1)
+    lease = ("-n", SYSTEM, "get", "lease", objects, "-o", "jsonpath={.spec.holderIdentity}")
+    until("the Lease names its holder", lambda: people.person.address in people.pair.kubectl(*lease))
+    broken = people.verb("lock", "break", "--reason", "a lake", network=network)
+    assert broken["broken"] == dict.fromkeys(("k1", "k2"), people.person.address)
+    tell(holder)
+    assert said(holder) == "refused lease-lost"
+    after = people.verb("lock", "status", network=network)
+    records = [one["broken"][0]["reason"] for one in after["clusters"].values()]
+    assert records == ["a lake", "a lake"]
+    until("the Lease names nobody", lambda: people.pair.kubectl(*lease) == "")
+
+
+def test_one_that_is_killed_and_one_that_is_stopped_delay_the_next_by_a_lease(people: People) -> None:
+    """Both at once, on networks of their own. The one that was stopped finds its write refused."""
+    killed, stopped = name(), name()
+    victim, sleeper = people.held(killed), people.held(stopped)
+    victim.kill()
+    sleeper.send_signal(signal.SIGSTOP)
+    began = monotonic()
+    following = {network: people.start(network) for network in (killed, stopped)}
+    for network, process in following.items():
+        assert said(process) == "written 1"
+        granted = [at for what, at, _ in turns(people.log(network)) if what == "held"][-1]
+        assert granted - began <= LEASE_S + LATE_S
+    sleeper.send_signal(signal.SIGCONT)
+    tell(sleeper)
+    assert said(sleeper) == "refused lease-lost"
+    copies = people.verb("state", "compare", network=stopped)
+    assert {one["generation"] for one in copies["clusters"].values()} == {1}
+
+
+def test_an_api_server_that_is_silent_leaves_no_half_write(people: People) -> None:
+    """The first copy has the document pending while the second's API server answers nothing; then it does."""
+    network = name()
+    holder = people.held(network)
+    with daemons.silent(people.pair, "k2/apiserver"):
+        tell(holder)
+
+        def pending() -> bool:
+            kept = stored.from_bytes(people.secret(network, 1)[1], LEASE_MS)
+            return kept.copy.pending is not None and kept.copy.current.generation == 0
+
+        until("the first copy has it pending, and it does not count", pending)
+    assert said(holder) in ("written 1", "refused unreachable", "refused lease-lost")
+    assert said(people.start(network)).startswith("written ")
+    copies = people.verb("state", "compare", network=network)
+    assert copies["being_written"] is False
+    assert copies["difference"] == ""
+
+
+@pytest.mark.soak
+def test_a_daemon_that_is_killed_knows_its_leases_again(people: People) -> None:
+    network = name()
+    holder = people.held(network)
+    daemons.restart(people.pair)
+    tell(holder)
+    assert said(holder) in ("written 1", "refused lease-lost")
+    assert said(people.start(network)).startswith("written ")
+    assert people.verb("state", "compare", network=network)["difference"] == ""

@@ -1,0 +1,151 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One cluster of three nodes: pods meet across them, and a tenant's pod lives on any of them."""
+
+import json
+import secrets
+import sys
+from collections.abc import Callable, Iterator
+from functools import partial
+
+import pytest
+
+from tests.live.clients import web
+from tests.live.clients.publisher import Json, Publisher
+from tests.live.conftest import unique
+from tests.live.localnet_fixture import LiveLocalnet, localnet
+from tests.live.observers.cluster import images, label_of, replicas, until_zero
+from tests.live.observers.money import Bank
+from tests.live.observers.waiting import until
+from trustedpods.localnet.cluster.binaries import BUSYBOX
+
+pytestmark = pytest.mark.live
+
+NODES = ("k1", "k1n2", "k1n3")
+
+
+@pytest.fixture(scope="module")
+def three() -> Iterator[LiveLocalnet]:
+    with localnet(nodes=len(NODES)) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def person(three: LiveLocalnet, tmp_path_factory: pytest.TempPathFactory) -> Publisher:
+    """Their pods go with the localnet."""
+    folder = tmp_path_factory.mktemp("publisher")
+    return Publisher(three, Bank(three).new_account(folder), folder)
+
+
+@pytest.fixture
+def namespace(three: LiveLocalnet) -> str:
+    """It goes with the localnet."""
+    name = "test-" + secrets.token_hex(3)
+    three.make_namespace(name)
+    return name
+
+
+def pod(namespace: str, node: str, script: str) -> dict[str, object]:
+    """A pod that is on one node, whoever else has room."""
+    container = {"name": "main", "image": BUSYBOX, "command": ["sh", "-c", script]}
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": f"on-{node}", "namespace": namespace, "labels": {"app": "web", "node": node}},
+        "spec": {"nodeName": node, "containers": [container], "terminationGracePeriodSeconds": 0},
+    }
+
+
+def only_from(namespace: str, to: str, source: str) -> dict[str, object]:
+    """Lets one pod in to another, by its labels."""
+    rule = {"from": [{"podSelector": {"matchLabels": {"node": source}}}]}
+    spec = {"podSelector": {"matchLabels": {"node": to}}, "policyTypes": ["Ingress"], "ingress": [rule]}
+    metadata = {"name": "only", "namespace": namespace}
+    return {"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", "metadata": metadata, "spec": spec}
+
+
+def service(namespace: str, node: str) -> dict[str, object]:
+    """Leads to the pod on one node."""
+    spec = {"selector": {"node": node}, "ports": [{"port": 80, "targetPort": 8080}]}
+    metadata = {"name": f"at-{node}", "namespace": namespace}
+    return {"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": spec}
+
+
+def test_pods_services_exec_and_policies_cross_nodes(three: LiveLocalnet, namespace: str) -> None:
+    serve = "cd /tmp; hostname > index.html; echo up; httpd -f -p 8080"
+    three.apply(
+        *(pod(namespace, node, serve) for node in NODES), *(service(namespace, node) for node in NODES)
+    )
+    three.kubectl("-n", namespace, "wait", "--for=condition=Ready", "pod", "--all", "--timeout=90s")
+    found = json.loads(three.kubectl("-n", namespace, "get", "pods", "-o", "json"))["items"]
+    address = {one["spec"]["nodeName"]: one["status"]["podIP"] for one in found}
+    ranges = {node.name: node.pod_network.removesuffix("0/24") for node in three.cluster().nodes}
+    assert all(address[node].startswith(ranges[node]) for node in NODES)
+    assert len(set(ranges.values())) == len(NODES)
+
+    def asked(node: str, where: str) -> str:
+        """By exec through the API server, which reaches each node's kubelet."""
+        ask = f"printf 'GET / HTTP/1.0\\r\\n\\r\\n' | timeout 5 nc {where} | tail -n 1"
+        return three.kubectl(
+            "-n", namespace, "exec", f"on-{node}", "--", "sh", "-c", f"{ask} || true"
+        ).strip()
+
+    def at_service(node: str, target: str) -> str:
+        """By the Service's name: the first node's DNS answers pods of all."""
+        name = f"at-{target}.{namespace}.svc.cluster.local"
+        ask = f"nslookup {name} | tail -n 2 | grep -o '10[.0-9]*' || true"
+        answer = three.kubectl("-n", namespace, "exec", f"on-{node}", "--", "sh", "-c", ask).strip()
+        return answer and asked(node, f"{answer} 80")
+
+    for source, target in ((one, other) for one in NODES for other in NODES if one != other):
+        assert asked(source, f"{address[target]} 8080") == f"on-{target}"
+        answer = until(f"{source} -> {target}'s Service", partial(at_service, source, target))
+        assert answer == f"on-{target}"
+    assert [three.kubectl("-n", namespace, "logs", f"on-{node}").strip() for node in NODES] == ["up"] * 3
+
+    three.apply(only_from(namespace, "k1n2", "k1n3"))
+    until("k1 is kept out", lambda: not asked("k1", f"{address['k1n2']} 8080"))
+    assert asked("k1n3", f"{address['k1n2']} 8080") == "on-k1n2"
+    assert asked("k1", f"{address['k1n3']} 8080") == "on-k1n3"
+
+
+def nodes_of(three: LiveLocalnet, namespace: str) -> list[str]:
+    """Where the replicas are that nobody has told to end."""
+    return [
+        one["spec"].get("nodeName", "")
+        for one in replicas(three, namespace)
+        if "deletionTimestamp" not in one["metadata"]
+    ]
+
+
+def wanted(least: int, most: int) -> Callable[[Json], None]:
+    def change(spec: Json) -> None:
+        spec["scale"] = {"min": least, "max": most, "idleAfter": "2s"}
+
+    return change
+
+
+def test_a_pod_wakes_on_a_node_that_is_not_the_daemon_s(three: LiveLocalnet, person: Publisher) -> None:
+    three.kubectl("cordon", "k1")
+    try:
+        deployed = person.deploy(person.manifest("hello", unique("far"), wanted(0, 1)))
+        until_zero(three, deployed.namespace)
+        assert web.get(deployed.url).status == 200
+        [place] = nodes_of(three, deployed.namespace)
+        assert place in NODES[1:]
+    finally:
+        three.kubectl("uncordon", "k1")
+    label = label_of(deployed.url)
+    assert front(three, f"/v2/{label}/manifests/sha256:{images(three, label)[0]}") == 401
+    assert front(three, "/v2/_catalog") == 404
+    secret = json.loads(three.kubectl("-n", deployed.namespace, "get", "secret", "images.pull", "-o", "json"))
+    assert secret["type"] == "kubernetes.io/dockerconfigjson"
+
+
+def front(three: LiveLocalnet, path: str) -> int:
+    """How the registry's front answers somebody on a node without a password."""
+    script = "import ssl,sys,urllib.request as r\ntry: print(r.urlopen(sys.argv[1],"
+    script += "context=ssl.create_default_context(cafile=sys.argv[2])).status)\n"
+    script += "except r.HTTPError as e: print(e.code)"
+    place = f"https://{three.cluster().pull_front}{path}"
+    authority = str(three.cluster().path("pki", "ca.crt"))
+    return int(three.on_node(sys.executable, "-c", script, place, authority))

@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What waking pods are told; the watch itself is in `test_autoscaler.py`."""
+
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+
+import trio
+import trio.testing
+
+from trustedpods.protocol.errors import NetworkFailure
+from trustedpods.provider.cluster.diagnosis import Diagnosis
+from trustedpods.provider.serving.replica_watch import DIAGNOSE_AFTER_S, ReplicaWatch
+
+
+@dataclass
+class Cluster:
+    """Diagnoses namespaces: says something, is away, or is silent until `answers` is set."""
+
+    answers: trio.Event = field(default_factory=trio.Event)
+
+    async def diagnose(self, namespace):
+        if namespace == "silent":
+            await self.answers.wait()
+        if namespace == "away":
+            raise NetworkFailure("no answer")
+        return Diagnosis(f"why {namespace} waits", hopeless=False)
+
+
+@dataclass
+class Starting:
+    """As much of a scaler as is asked about a start."""
+
+    namespace: str
+    waking: bool = True
+    since: float = 0.0
+    told: list[str] = field(default_factory=list)
+
+    @property
+    def published(self):
+        return SimpleNamespace(namespace=self.namespace, label=self.namespace)
+
+    @property
+    def state(self):
+        return SimpleNamespace(since=self.since)
+
+    def diagnosed(self, found):
+        self.told.append(found.text)
+
+
+async def test_one_that_is_slow_to_tell_hides_no_other(autojump_clock):
+    cluster = Cluster()
+    watch = ReplicaWatch(SimpleNamespace(cluster=cluster), None, None, None)
+    pods = [Starting("silent"), Starting("away"), Starting("a"), Starting("asleep", waking=False)]
+    pods.append(Starting("b", since=trio.current_time() + 60))
+    await trio.sleep(DIAGNOSE_AFTER_S)
+    for pod in pods[:4]:
+        pod.since = trio.current_time() - DIAGNOSE_AFTER_S
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(watch.diagnose_waking, pods)
+        await trio.testing.wait_all_tasks_blocked()
+        assert [pod.told for pod in pods] == [[], [], ["why a waits"], [], []]
+        cluster.answers.set()
+    assert pods[0].told == ["why silent waits"]
+
+
+async def test_what_is_told_too_late_is_told_to_nobody(autojump_clock):
+    cluster, pod = Cluster(), Starting("silent", since=-DIAGNOSE_AFTER_S)
+    watch = ReplicaWatch(SimpleNamespace(cluster=cluster), None, None, None)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(watch.diagnose_waking, [pod])
+        await trio.testing.wait_all_tasks_blocked()
+        pod.waking = False
+        cluster.answers.set()
+    assert pod.told == []

@@ -13,10 +13,11 @@ from itertools import count
 
 import trio
 
+from tests.fakes.cluster_networks import FakeNetworks
 from tests.fakes.cluster_policies import FakePolicies
 from trustedpods.protocol.errors import Locked, NetworkFailure
 from trustedpods.protocol.units import Resources, UnixSeconds
-from trustedpods.provider.cluster.api.errors import Conflict, NamespaceEnding, NotThere
+from trustedpods.provider.cluster.api.errors import NamespaceEnding, NotThere
 from trustedpods.provider.cluster.api.watch import PodChange
 from trustedpods.provider.cluster.applying import OPTIONAL
 from trustedpods.provider.cluster.capacity import ClusterCapacity
@@ -25,7 +26,6 @@ from trustedpods.provider.cluster.isolation_proof import probe_pods
 from trustedpods.provider.cluster.isolation_proof.proof import Proof
 from trustedpods.provider.cluster.isolation_proof.scratch import WritablePlace
 from trustedpods.provider.cluster.isolation_proof.users import SharedUsers
-from trustedpods.provider.cluster.network_documents import NetworkLease, NetworkObject, StoredDocument
 from trustedpods.provider.cluster.objects.names import KubeObject
 from trustedpods.provider.cluster.objects.sizes import mebibytes, requested_by
 from trustedpods.provider.cluster.rollout import Rollout
@@ -53,12 +53,10 @@ class FakeLife:
 
 
 @dataclass
-class FakeCluster(FakePolicies):
+class FakeCluster(FakeNetworks, FakePolicies):
     """See the module. `failing[namespace]` keeps its replicas from getting ready, for that reason;
     without `enforces` its network ignores policies, without `balancers` no load balancer gets an address;
-    while `behind`, its controllers have not seen what was asked for last. Each write of a network's document
-    takes one word from `network_faults`: "busy" is an answer of 429 or 500, "lost" stands though nobody hears
-    of it, "slow" takes 5 s, "conflict" is a 409, "late" stands a write later only."""
+    while `behind`, its controllers have not seen what was asked for last."""
 
     clock: int = 1_800_000_000
     unreachable: bool = False
@@ -72,10 +70,6 @@ class FakeCluster(FakePolicies):
     written: dict[str, bytes] = field(default_factory=dict)
     leases: dict[str, tuple[str, int]] = field(default_factory=dict)
     calls: list[str] = field(default_factory=list)
-    networks: dict[str, tuple[NetworkObject, StoredDocument]] = field(default_factory=dict)
-    network_leases: dict[str, NetworkLease] = field(default_factory=dict)
-    network_faults: list[str] = field(default_factory=list)
-    _late: tuple[NetworkObject, bytes, str | None] | None = None
     _numbers: "count[int]" = field(default_factory=lambda: count(1))
     _watchers: list[trio.MemorySendChannel[PodChange]] = field(default_factory=list)
 
@@ -383,40 +377,3 @@ class FakeCluster(FakePolicies):
         await self._called(f"release {name}")
         if self.leases.get(name, ("", 0))[0] == holder:
             del self.leases[name]
-
-    async def network_document(self, name: str) -> StoredDocument | None:
-        await self._called(f"read network {name}")
-        kept = self.networks.get(name)
-        return None if kept is None else kept[1]
-
-    async def keep_network_document(self, network: NetworkObject, data: bytes, version: str | None) -> str:
-        await self._called(f"write network {network.name}")
-        fault = self.network_faults.pop(0) if self.network_faults else ""
-        if fault == "slow":
-            await trio.sleep(5)
-        if fault in ("busy", "late"):
-            if fault == "late":
-                self._late = (network, data, version)
-            raise NetworkFailure("too many requests, please try again later", where="fake cluster")
-        there = self.networks.get(network.name)
-        if fault == "conflict" or (there[1].version if there else None) != version:
-            raise Conflict("the object has been modified", where="fake cluster", rule="Conflict")
-        made = str(next(self._numbers))
-        self.networks[network.name] = (network, StoredDocument(data, made))
-        if fault == "lost":
-            raise NetworkFailure("no answer in time", where="fake cluster")
-        return made
-
-    async def late_write_arrives(self) -> None:
-        """What was sent by a "late" write is only now taken by the API server, if it still fits."""
-        assert self._late is not None
-        network, data, version = self._late
-        await self.keep_network_document(network, data, version)
-
-    async def network_founders(self) -> list[str]:
-        await self._called("network founders")
-        return [network.founder for network, _ in self.networks.values()]
-
-    async def tell_network_lease(self, network: NetworkObject, lease: NetworkLease) -> None:
-        await self._called(f"tell lease {network.name}")
-        self.network_leases[network.name] = lease

@@ -47,10 +47,6 @@ class TrafficSource(Protocol):
         """The totals of all pods that the agent remembers."""
         ...
 
-    async def policies_seen(self) -> int | None:
-        """The newest version of any NetworkPolicy that the kernel's rules follow; None: nobody says."""
-        ...
-
 
 class TrafficDoor:
     """The agent's unix socket (`cluster.traffic_socket` in the daemon's configuration)."""
@@ -97,10 +93,6 @@ class NoTraffic:
     async def counters(self) -> list[PodCounters]:
         """Always empty."""
         return []
-
-    async def policies_seen(self) -> int | None:
-        """Nobody says."""
-        return None
 
 
 def parse_counters(answer: bytes, where: str) -> list[PodCounters]:

@@ -22,6 +22,7 @@ from trustedpods.protocol.protocol_ids import PROVIDER
 from trustedpods.provider.admin.api import AdminApi, snapshot
 from trustedpods.provider.admin.socket import serve_admin
 from trustedpods.provider.admission.gate import Gate
+from trustedpods.provider.cluster.pod_counters import TrafficDoor
 from trustedpods.provider.config import NamesSection, ProviderConfig
 from trustedpods.provider.core.pod import Phase, PodRecord
 from trustedpods.provider.daemon.assembly import Parts, assemble, handlers
@@ -32,7 +33,7 @@ from trustedpods.provider.dns.upstream import Upstream
 from trustedpods.provider.doors import Doors, binding_of, profile_of
 from trustedpods.provider.facade.activator.wake import serve_wakes
 from trustedpods.provider.metrics import Snapshot, serve_metrics
-from trustedpods.provider.names.openings import Openings
+from trustedpods.provider.names.openings import Openings, nobody_says
 from trustedpods.provider.names.resolver import PodResolver
 from trustedpods.provider.names.sockets import serve_names
 from trustedpods.provider.server.conversations import Conversations
@@ -125,7 +126,9 @@ async def _answer_names(parts: Parts, section: NamesSection, nursery: trio.Nurse
     """The pods' resolver: it listens before anything is served."""
     upstream = Upstream(section.upstream)
     replicas = parts.autoscaler.replicas
-    openings = Openings(parts.doors, upstream, section.least_ttl_s, replicas.running)
+    agent = parts.doors.config.cluster.traffic_socket
+    seen = nobody_says if agent is None else TrafficDoor(Path(agent)).policies_seen
+    openings = Openings(parts.doors, upstream, section.least_ttl_s, replicas.running, seen)
     await openings.load()
     place = section.place
     await nursery.start(serve_names, PodResolver(openings, replicas.known), place.listens, place.port)

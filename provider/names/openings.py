@@ -6,7 +6,7 @@ The cluster holds all of it: which hosts a pod may call stands in its policy `na
 """
 
 import logging
-from collections.abc import Callable, Collection
+from collections.abc import Awaitable, Callable, Collection
 
 import trio
 
@@ -45,16 +45,31 @@ class NamesUnknown(Exception):
     """The pod may not ask for this name, or may not call what it means."""
 
 
+PoliciesSeen = Callable[[], Awaitable[int | None]]
+"""See `TrafficDoor.policies_seen`."""
+
+
+async def nobody_says() -> int | None:
+    """Of a network that does not tell which policies hold: nothing is waited for."""
+    return None
+
+
 class Openings:
     """All of them. *running* gives the namespaces in which a replica runs: only theirs are renewed."""
 
     def __init__(
-        self, doors: Doors, upstream: Upstream, least_ttl_s: int, running: Callable[[], Collection[str]]
+        self,
+        doors: Doors,
+        upstream: Upstream,
+        least_ttl_s: int,
+        running: Callable[[], Collection[str]],
+        policies_seen: PoliciesSeen = nobody_says,
     ) -> None:
         self._doors = doors
         self._upstream = upstream
         self._least = least_ttl_s
         self._running = running
+        self._policies_seen = policies_seen
         self._lives: dict[str, Life] = {}
 
     async def resolve(self, namespace: str, label: str, host: str) -> HostAnswer:
@@ -153,7 +168,7 @@ class Openings:
     async def _until_stands(self, version: int) -> None:
         with trio.move_on_after(STANDS_WITHIN_S):
             while True:
-                seen = await self._doors.traffic.policies_seen()
+                seen = await self._policies_seen()
                 if seen is None or seen >= version:
                     return  # None: a network that does not say; its first packets may be dropped
                 await trio.sleep(ASK_AGENT_S)

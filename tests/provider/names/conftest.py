@@ -40,8 +40,8 @@ class World:
     def openings(self):
         """As a daemon makes them that has just started."""
         config = SimpleNamespace(cluster=SimpleNamespace(closed_networks=NOT_THE_WORLD))
-        doors = SimpleNamespace(config=config, cluster=self.cluster, traffic=self, now=lambda: self.time)
-        return Openings(doors, self, LEAST_S, lambda: self.running)
+        doors = SimpleNamespace(config=config, cluster=self.cluster, now=lambda: self.time)
+        return Openings(doors, self, LEAST_S, lambda: self.running, self.policies_seen)
 
     async def addresses(self, host):
         self.asked.append(host)

@@ -33,7 +33,7 @@ MAX_HISTORY: Final = 96 * KIB
 """Bytes of all chunks: some 500 commands of usual length, and less than half of a state."""
 
 PodName = Annotated[str, Field(pattern=r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$")]
-Text = Annotated[str, Field(max_length=256)]
+StateText = Annotated[str, Field(max_length=256)]
 
 
 class StateMetadata(Message):
@@ -76,7 +76,7 @@ class Argument(Message):
     """One argument of a command; `value` is None for one whose type is secret."""
 
     name: Annotated[str, Field(max_length=64)]
-    value: Text | None
+    value: StateText | None
 
 
 class HistoryRecord(Message):
@@ -86,7 +86,7 @@ class HistoryRecord(Message):
     by: Bytes20
     verb: Annotated[str, Field(max_length=64)]
     arguments: Annotated[list[Argument], Field(max_length=16)]
-    result: Text
+    result: StateText
     generation: U64
 
 

@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A network's history as a script that does it again. Pure."""
+
+import re
+import shlex
+from datetime import UTC, datetime
+
+from trustedpods.protocol.ids import address_from_bytes
+from trustedpods.protocol.networks.content import HistoryRecord, NetworkContent
+
+DONE = "done"
+"""The result of a command that did what it was asked; only such ones are done again."""
+
+
+def as_script(content: NetworkContent) -> list[str]:
+    """Lines of a shell script: every command that succeeded, oldest first, each under who ran it when.
+
+    A secret that history left out is asked of the environment, and the script ends where it is not set.
+    """
+    lines = ["#!/bin/sh", "set -eu"]
+    if content.dropped:
+        lines.append(f"# {content.dropped} older commands were rotated out and are not here")
+    for chunk in content.history:
+        for record in chunk:
+            if record.result == DONE:
+                lines += _lines(record)
+    return lines
+
+
+def _lines(record: HistoryRecord) -> list[str]:
+    words = ["trustedpods", *map(shlex.quote, record.verb.split())]
+    for argument in record.arguments:
+        value = _variable(argument.name) if argument.value is None else shlex.quote(argument.value)
+        words += [shlex.quote(argument.name), value] if argument.name.startswith("-") else [value]
+    return [f"# {_when(record.at)} {address_from_bytes(record.by)}", " ".join(words)]
+
+
+def _variable(name: str) -> str:
+    return '"${SECRET' + re.sub("[^A-Z0-9]+", "_", f"-{name}".upper()) + ':?}"'
+
+
+def _when(at: int) -> str:
+    try:
+        return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
+    except (OverflowError, ValueError, OSError):
+        return f"at {at}"

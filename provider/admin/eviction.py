@@ -76,7 +76,7 @@ class Eviction:
         self._gate.drain(None)
 
     def _find(self, target: str) -> PodRecord:
-        label = self._autoscaler.label_at(target)
+        label = self._autoscaler.replicas.label_at(target)
         for record in self._pods.standing:
             if label == record.label or target in self._names(record):
                 return record

@@ -106,10 +106,6 @@ class Autoscaler:
         """All replicas, as the watch shows them."""
         return self._replicas
 
-    def label_at(self, ip: str) -> str | None:
-        """Label of the pod that has a replica with this address now."""
-        return self._replicas.label_at(ip)
-
     async def answer_wake(self, slot: int) -> WakeAnswer:
         """What the activator asks. While a pod is being changed its requests wait."""
         asked, cold = trio.current_time(), self._sleeps(slot)

@@ -12,7 +12,6 @@ from trustedpods.manifests.spec.pod import PodManifest
 from trustedpods.manifests.spec.volume import Persistent
 from trustedpods.protocol.errors import LocalProtocolError
 from trustedpods.provider.cluster.objects import (
-    disruption_budget,
     named_egress,
     namespace,
     network_policy,
@@ -25,7 +24,12 @@ from trustedpods.provider.cluster.objects import (
 )
 from trustedpods.provider.cluster.objects.named_egress import ResolverPlace
 from trustedpods.provider.cluster.objects.names import POD_LABEL, KubeObject
-from trustedpods.provider.cluster.objects.workload import deployment, pod_template, stateful_set
+from trustedpods.provider.cluster.objects.workload import (
+    deployment,
+    disruption_budget,
+    pod_template,
+    stateful_set,
+)
 from trustedpods.provider.core import egress
 from trustedpods.provider.core.egress import NOT_THE_WORLD
 from trustedpods.provider.core.pod import ServiceExposure

@@ -2,7 +2,7 @@
 """How many replicas an operator who empties a node may take at once."""
 
 from tests.fakes.provider.pods import a_manifest
-from trustedpods.provider.cluster.objects.disruption_budget import disruption_budgets
+from trustedpods.provider.cluster.objects.workload.disruption_budget import disruption_budgets
 
 
 def test_one_at_a_time_of_several():

@@ -22,6 +22,7 @@ from trustedpods.provider.cluster.isolation_proof.scratch import WritablePlace
 from trustedpods.provider.cluster.isolation_proof.users import SharedUsers
 from trustedpods.provider.cluster.network_documents import NetworkLease, NetworkObject, StoredDocument
 from trustedpods.provider.cluster.objects.names import (
+    APPLIER,
     DELETION_COST,
     METERED,
     NODE_LEASES,
@@ -46,6 +47,7 @@ class Cluster:
 
     def __init__(self, api: Api) -> None:
         self._api = api
+        self._kinds = workloads.WorkloadKinds()
 
     async def version(self) -> str:
         """The API server's version, such as `v1.36.3`."""
@@ -61,7 +63,9 @@ class Cluster:
         errors.NamespaceEnding where the namespace is being deleted.
         """
         for wanted in objects:
-            await applying.apply(self._api, wanted)
+            workload = await applying.apply(self._api, wanted)
+            if workload is not None:
+                self._kinds.learn(wanted["metadata"]["namespace"], workload)
 
     async def prune(self, namespace: str, kept: Collection[tuple[str, str]]) -> None:
         """Take out of a pod's namespace what other versions of it left; *kept* has kinds and names.
@@ -69,31 +73,50 @@ class Cluster:
         A network that is not asked for any more is shut, and a volume that nobody has is not stored unpaid.
         """
         await applying.prune(self._api, namespace, kept)
+        self._kinds.forget(namespace)
+
+    async def find_policy(self, namespace: str, name: str) -> KubeObject | None:
+        """A NetworkPolicy as it is; None where there is none."""
+        return await self._api.find(path_of("NetworkPolicy", namespace, name))
+
+    async def write_policy(self, policy: KubeObject) -> int:
+        """Make a NetworkPolicy be this; its version, which grows with each write to any of them."""
+        metadata = policy["metadata"]
+        path = path_of("NetworkPolicy", metadata["namespace"], metadata["name"])
+        made = await self._api.apply(path, policy, APPLIER)
+        return int(made["metadata"]["resourceVersion"])
+
+    async def policies_named(self, name: str) -> list[tuple[str, str]]:
+        """Namespaces of pods that have a NetworkPolicy of that name, each with its pod's label."""
+        found = await self._api.items(path_of("NetworkPolicy"), POD_LABEL, f"metadata.name={name}")
+        return [(one["metadata"]["namespace"], one["metadata"]["labels"][POD_LABEL]) for one in found]
 
     async def scale(self, namespace: str, replicas: int) -> None:
         """Set how many replicas shall run; refused (NotThere) where nothing was applied."""
         if not 0 <= replicas <= MAX_REPLICAS_SET:
             raise ValueError(f"replicas: {replicas}")
-        await workloads.HTTP_PODS.scale(self._api, namespace, replicas)
+        workload = await self._kinds.of(self._api, namespace)
+        await workload.scale(self._api, namespace, replicas)
 
     async def replicas(self, namespace: str) -> int:
         """How many replicas shall run; 0 where nothing was applied."""
-        return await workloads.HTTP_PODS.replicas(self._api, namespace)
+        return await (await self._kinds.of(self._api, namespace)).replicas(self._api, namespace)
 
     async def all_replicas(self) -> dict[str, int]:
         """The same of all pods at once, by their namespaces; what is not in it has none."""
-        return await workloads.HTTP_PODS.all_replicas(self._api)
+        return await self._kinds.all_replicas(self._api)
 
     async def rollout(self, namespace: str) -> Rollout:
         """What `scale` asked for last, and whether every controller has seen it.
 
         Look at the pods after this: then one that is there, and is not being deleted, stays.
         """
-        return await workloads.HTTP_PODS.rollout(self._api, namespace)
+        return await (await self._kinds.of(self._api, namespace)).rollout(self._api, namespace)
 
     async def delete_namespace(self, namespace: str) -> None:
         """Ask for the end of a pod's life with all that it holds; done already is done."""
         await self._api.delete(path_of("Namespace", name=namespace))
+        self._kinds.forget(namespace)
 
     # ---- what is there -------------------------------------------------------------------------
 
@@ -209,9 +232,13 @@ class Cluster:
         """Kubernetes' events of a namespace as lines, oldest first."""
         return diagnosis.event_lines(await self._api.items(path_of("Event", namespace)))
 
-    async def diagnose(self, namespace: str) -> Diagnosis | None:
-        """Why no replica is ready; None when one is, when none is wanted, or nothing is known."""
-        return await diagnosis.diagnose(self._api, namespace)
+    async def diagnose(self, namespace: str, *, all_ready: bool = False) -> Diagnosis | None:
+        """Why no replica is ready; None when one is, when none is wanted, or nothing is known.
+
+        With *all_ready* it says why one is not ready, also where others are.
+        """
+        workload = await self._kinds.of(self._api, namespace)
+        return await diagnosis.diagnose(self._api, workload, namespace, all_ready=all_ready)
 
     async def why_not_ready(self, namespace: str) -> str | None:
         """The text of `diagnose`."""

@@ -15,14 +15,16 @@ from trustedpods.protocol.sealing.blobs import chunk_count
 from trustedpods.protocol.sealing.replies import sign_statement
 from trustedpods.provider.billing.channel_watch import departure_of
 from trustedpods.provider.billing.meter import Meter
+from trustedpods.provider.cluster.objects.named_egress import OPENED
 from trustedpods.provider.cluster.objects.pod_objects import PodLife, objects, services
 from trustedpods.provider.core.admission import blobs_late, check_channel
 from trustedpods.provider.core.lifecycle import LifecycleEvent
 from trustedpods.provider.core.pod import ChannelFact, PodRecord
 from trustedpods.provider.doors import Doors
-from trustedpods.provider.exposure.exposure import Site
 from trustedpods.provider.facade.activator.wake import WakeAddress
 from trustedpods.provider.lifecycle.images import ImageImport, pull_references
+from trustedpods.provider.lifecycle.pod_variables import pod_variables, site_of
+from trustedpods.provider.lifecycle.user_shares import UserShares
 from trustedpods.provider.pods.bundles import Bundles, OpenBundle
 from trustedpods.provider.pods.progress import ProgressFeeds
 from trustedpods.provider.pods.records import Pods
@@ -70,6 +72,7 @@ class ProvisioningSteps:
         self._autoscaler = autoscaler
         self._meter = meter
         self._images = ImageImport(doors.registry, doors.spool, progress)
+        self._users = UserShares(doors, pods, bundles, self._images)
         self._arrived = trio.Event()
 
     def blob_arrived(self) -> None:
@@ -163,7 +166,7 @@ class ProvisioningSteps:
     async def import_images(self, record: PodRecord) -> LifecycleEvent:
         """Bring the images into the registry. The bundle's sizes count from here, also after going back."""
         record, opened = await self.measure(record)
-        await self._images.run(record, opened)
+        await self._users.hold(record, await self._images.run(record, opened))
         return LifecycleEvent.IMPORTED
 
     async def measure(self, record: PodRecord) -> tuple[PodRecord, OpenBundle]:
@@ -192,6 +195,7 @@ class ProvisioningSteps:
         answer = await pod_scaler.wake()
         if not isinstance(answer, WakeAddress):
             raise Refused(answer.error if answer else "the pod was changed meanwhile", rule="start")
+        await self._autoscaler.until_all_ready(record, opened)
         return await self._started(record, opened)
 
     async def _started(self, record: PodRecord, opened: OpenBundle) -> LifecycleEvent:
@@ -202,13 +206,13 @@ class ProvisioningSteps:
         return LifecycleEvent.STARTED
 
     def _runs_beside(self, record: PodRecord, opened: OpenBundle) -> bool:
-        """Whether a newer version can run beside the one that serves: no volumes, each service as it was."""
+        """Whether a newer version can run beside the one that serves: each service is as it was."""
         if record.previous is None or record.applied or not record.live:
             return False
         if self._autoscaler.pod_scaler(record.channel) is None:
             return False
         before = self._bundles.open_stored(record.previous)
-        if before.size.volume_mib or opened.size.volume_mib:
+        if before.manifest.stops_for_update or opened.manifest.stops_for_update:
             return False
         known = {part.label: part.protocol for part in before.exposures(record.label, self._doors.config)}
         parts = opened.exposures(record.label, self._doors.config)
@@ -295,6 +299,9 @@ class ProvisioningSteps:
         if beside:
             made = [part for part in made if part["kind"] != "Service"]
         kept = {(part["kind"], part["metadata"]["name"]) for part in made} | self._volumes_before(record)
+        kept |= {("PersistentVolumeClaim", name) for name in opened.volumes}
+        if opened.manifest.spec.network.by_name:
+            kept.add(("NetworkPolicy", OPENED))  # what the version before asked for ends with its time
         await self._doors.cluster.prune(namespace, kept)  # first: what is left over takes of the quota
         await self._doors.cluster.apply(made)
 
@@ -309,7 +316,9 @@ class ProvisioningSteps:
             closed_networks=self._doors.config.cluster.closed_networks,
             callers=tuple(self._doors.config.exposure.callers),
             kept=record.exposures,
+            told=pod_variables(record, opened, self._doors.config),
             pull=self._doors.registry.pull_login(record.label),
+            resolver=self._doors.config.resolver_place,
         )
 
     def _volumes_before(self, record: PodRecord) -> set[tuple[str, str]]:
@@ -341,9 +350,7 @@ class ProvisioningSteps:
     def _endpoints(self, record: PodRecord, opened: OpenBundle) -> list[Endpoint]:
         """Where each service is reached; whatever gives ports has given them before."""
         config = self._doors.config
-        https = config.facade.https_suffix if config.facade.tls_binds else None
-        host, node = f"{record.label}.{config.identity.domain}", config.exposure.node_address
-        site = Site(host, config.identity.url_suffix, https, node)
+        site = site_of(record, config)
         given = exposures_of(self._doors, record, opened)
         return [
             Endpoint(service=one.service, port=port, url=url)

@@ -9,10 +9,12 @@ make it slow, full, broken or unreachable; `clock` is its time.
 from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
+from itertools import count
 
 import trio
 
-from tests.fakes.network_documents import FakeNetworkDocuments
+from tests.fakes.cluster_networks import FakeNetworks
+from tests.fakes.cluster_policies import FakePolicies
 from trustedpods.protocol.errors import Locked
 from trustedpods.protocol.units import Resources, UnixSeconds
 from trustedpods.provider.cluster.api.errors import NamespaceEnding, NotThere
@@ -52,7 +54,7 @@ class FakeLife:
 
 
 @dataclass
-class FakeCluster(FakeNetworkDocuments):
+class FakeCluster(FakeNetworks, FakePolicies):
     """See the module. `failing[namespace]` keeps its replicas from getting ready, for that reason;
     without `enforces` its network ignores policies, without `balancers` no load balancer gets an address;
     while `behind`, its controllers have not seen what was asked for last."""
@@ -68,6 +70,7 @@ class FakeCluster(FakeNetworkDocuments):
     lives: dict[str, FakeLife] = field(default_factory=dict)
     written: dict[str, bytes] = field(default_factory=dict)
     leases: dict[str, tuple[str, int]] = field(default_factory=dict)
+    _numbers: "count[int]" = field(default_factory=lambda: count(1))
     _watchers: list[trio.MemorySendChannel[PodChange]] = field(default_factory=list)
 
     def _life(self, namespace: str) -> FakeLife:
@@ -100,7 +103,7 @@ class FakeCluster(FakeNetworkDocuments):
         before = before_all.get("spec", {})
         address = spec.get("clusterIP") or before.get("clusterIP") or f"10.9.0.{next(self._numbers)}"
         had = {(port["protocol"], port["port"]): port.get("nodePort") for port in before.get("ports", [])}
-        ports = [dict(port) for port in spec["ports"]]
+        ports = [dict(port) for port in spec.get("ports", [])]
         for port in ports if spec["type"] == "NodePort" else []:
             known = port.get("nodePort") or had.get((port["protocol"], port["port"]))
             port["nodePort"] = known or 30_000 + next(self._numbers)
@@ -147,7 +150,8 @@ class FakeCluster(FakeNetworkDocuments):
 
     def _start(self, life: FakeLife) -> None:
         number = next(self._numbers)
-        template = life.objects["Deployment", "pod"]["spec"]["template"]
+        workload = life.objects.get(("Deployment", "pod")) or life.objects["StatefulSet", "pod"]
+        template = workload["spec"]["template"]
         size = requested_by(template["spec"])
         ready = not self.hold_starts and life.name not in self.failing
         failure = self.failing.get(life.name)
@@ -342,10 +346,13 @@ class FakeCluster(FakeNetworkDocuments):
             [f"Warning Failed Pod/pod: {self.failing[namespace].text}"] if namespace in self.failing else []
         )
 
-    async def diagnose(self, namespace: str) -> Diagnosis | None:
+    async def diagnose(self, namespace: str, *, all_ready: bool = False) -> Diagnosis | None:
         await self._called("diagnose")
         life = self.lives.get(namespace)
-        if life is None or not life.wanted or any(pod.ready for pod in life.pods.values()):
+        if life is None or not life.wanted:
+            return None
+        ready = sum(pod.ready for pod in life.pods.values())
+        if ready >= (life.wanted if all_ready else 1):
             return None
         return self.failing.get(namespace)
 

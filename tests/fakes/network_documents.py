@@ -1,69 +1,67 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The documents of networks that a fake cluster keeps, and what may happen to a write of one."""
+"""Whoever writes documents of a network in a test: real bodies, sealed to a team and signed."""
 
+import hashlib
 from dataclasses import dataclass, field
-from itertools import count
 
-import trio
+from trustedpods.protocol.networks.documents import NOTHING, Document, Generation
+from trustedpods.protocol.networks.members import (
+    NetworkName,
+    Role,
+    no_members,
+    roster_of,
+    sign_card,
+    sign_change,
+)
+from trustedpods.protocol.networks.sealed_documents import parse_body, seal_body
+from trustedpods.protocol.sealing import hpke
+from trustedpods.protocol.sealing.requests import address_of
 
-from trustedpods.protocol.errors import NetworkFailure
-from trustedpods.provider.cluster.api.errors import Conflict
-from trustedpods.provider.cluster.network_documents import NetworkLease, NetworkObject, StoredDocument
+AT = 1_700_000_000
+
+
+def card_of(key):
+    """The card of whoever holds the Ethereum *key*, with a sealing key that is made of it."""
+    seed = hashlib.shake_256(key).digest(hpke.PRIVATE_KEY_BYTES)
+    return sign_card(key, hpke.PrivateKey.from_bytes(seed).public_bytes)
 
 
 @dataclass
-class FakeNetworkDocuments:
-    """Each write of a network's document takes one word from `network_faults`: "busy" is an answer of 429 or
-    500, "lost" stands though nobody hears of it, "slow" takes 5 s, "conflict" is a 409, "late" stands a write
-    later only. `calls` has whatever was asked, while not `unreachable`."""
+class Author:
+    """The founder of a network, who gives roles and writes."""
 
-    unreachable: bool = False
-    calls: list[str] = field(default_factory=list)
-    networks: dict[str, tuple[NetworkObject, StoredDocument]] = field(default_factory=dict)
-    network_leases: dict[str, NetworkLease] = field(default_factory=dict)
-    network_faults: list[str] = field(default_factory=list)
-    _late: tuple[NetworkObject, bytes, str | None] | None = None
-    _numbers: count = field(default_factory=lambda: count(1))
+    key: bytes
+    name: str = "shop"
+    changes: list = field(default_factory=list)
+    cards: list = field(default_factory=list)
 
-    async def _called(self, what: str) -> None:
-        await trio.lowlevel.checkpoint()
-        self.calls.append(what)
-        if self.unreachable:
-            raise NetworkFailure("cannot be reached", where="fake cluster")
+    def __post_init__(self):
+        self.network = NetworkName(address_of(self.key), self.name)
+        self._change("found", Role.OWNER, self.key)
 
-    async def network_document(self, name: str) -> StoredDocument | None:
-        await self._called(f"read network {name}")
-        kept = self.networks.get(name)
-        return None if kept is None else kept[1]
+    def _change(self, action, role, key):
+        card = card_of(key)
+        roster = roster_of(self.network, self.changes) if self.changes else no_members(self.network)
+        subject = hashlib.sha256(card.key).digest()
+        change = sign_change(self.key, roster, action, at=AT, role=role, member=card.member, subject=subject)
+        self.changes.append(change)
+        self.cards.append(card)
 
-    async def keep_network_document(self, network: NetworkObject, data: bytes, version: str | None) -> str:
-        await self._called(f"write network {network.name}")
-        fault = self.network_faults.pop(0) if self.network_faults else ""
-        if fault == "slow":
-            await trio.sleep(5)
-        if fault in ("busy", "late"):
-            if fault == "late":
-                self._late = (network, data, version)
-            raise NetworkFailure("too many requests, please try again later", where="fake cluster")
-        there = self.networks.get(network.name)
-        if fault == "conflict" or (there[1].version if there else None) != version:
-            raise Conflict("the object has been modified", where="fake cluster", rule="Conflict")
-        made = str(next(self._numbers))
-        self.networks[network.name] = (network, StoredDocument(data, made))
-        if fault == "lost":
-            raise NetworkFailure("no answer in time", where="fake cluster")
-        return made
+    def give(self, key, role):
+        """Let the holder of *key* have that role from the next document on."""
+        self._change("set", role, key)
 
-    async def late_write_arrives(self) -> None:
-        """What was sent by a "late" write is only now taken by the API server, if it still fits."""
-        assert self._late is not None
-        network, data, version = self._late
-        await self.keep_network_document(network, data, version)
+    def write(self, text, base=NOTHING, by=None):
+        """The document that follows *base*; two of the same text are two documents."""
+        generation = Generation(base.generation + 1)
+        body = seal_body(by or self.key, self.network, generation, 1, self.changes, self.cards, text)
+        return Document(generation, body)
 
-    async def network_founders(self) -> list[str]:
-        await self._called("network founders")
-        return [network.founder for network, _ in self.networks.values()]
+    def body(self, text, generation):
+        """The body alone."""
+        return self.write(text, Document(Generation(generation - 1), b"")).body
 
-    async def tell_network_lease(self, network: NetworkObject, lease: NetworkLease) -> None:
-        await self._called(f"tell lease {network.name}")
-        self.network_leases[network.name] = lease
+
+def writer_of(document):
+    """The address that signed it."""
+    return parse_body(document.body).writer

@@ -12,16 +12,21 @@ from trustedpods.manifests.spec.pod import PodManifest
 from trustedpods.manifests.spec.volume import Persistent
 from trustedpods.protocol.errors import LocalProtocolError
 from trustedpods.provider.cluster.objects import (
+    disruption_budget,
+    named_egress,
     namespace,
     network_policy,
+    ordinal_service,
     quota,
     secret,
     service,
     service_account,
     volume_claim,
 )
+from trustedpods.provider.cluster.objects.named_egress import ResolverPlace
 from trustedpods.provider.cluster.objects.names import POD_LABEL, KubeObject
-from trustedpods.provider.cluster.objects.workload import deployment, pod_template
+from trustedpods.provider.cluster.objects.workload import deployment, pod_template, stateful_set
+from trustedpods.provider.core import egress
 from trustedpods.provider.core.egress import NOT_THE_WORLD
 from trustedpods.provider.core.pod import ServiceExposure
 
@@ -35,7 +40,8 @@ class PodLife:
     `ingress_from` lists the CIDRs that may connect to the pod: the node's, where the facade is;
     `closed_networks` those that it may never call, whatever its manifest asks for, and from which
     nobody calls its ports on nodes, but for `callers`. `kept` are addresses that its services had before.
-    `pull` is what nodes say to the registry, where it asks them.
+    `pull` is what nodes say to the registry, where it asks them, `told` what containers are told of the pod.
+    `resolver` is where the hosts that it may call by name are asked for.
     """
 
     namespace: str
@@ -48,6 +54,8 @@ class PodLife:
     callers: tuple[str, ...] = ()
     kept: Mapping[str, ServiceExposure] = field(default_factory=dict)
     pull: secret.PullLogin | None = None
+    told: Mapping[str, str] = field(default_factory=dict)
+    resolver: ResolverPlace | None = None
 
 
 def objects(life: PodLife) -> list[KubeObject]:
@@ -71,15 +79,24 @@ def objects(life: PodLife) -> list[KubeObject]:
         *(
             _labelled(life, _claim(volume.name, volume.persistent))
             for volume in spec.volumes
-            if volume.persistent
+            if volume.persistent and spec.workload != "stateful"
         ),
         *services(life),
+        *(_labelled(life, one) for one in ordinal_service.ordinal_services(life.manifest, life.label)),
+        *(_labelled(life, one) for one in disruption_budget.disruption_budgets(life.manifest, life.label)),
         _labelled(life, _workload(life)),
     ]
 
 
+def claims(manifest: PodManifest) -> list[tuple[str, int]]:
+    """Names and MiB of the claims that hold a pod's data, whoever makes them."""
+    if manifest.spec.workload == "stateful":
+        return stateful_set.claims(manifest)
+    return [(volume.name, volume.persistent.size) for volume in manifest.spec.volumes if volume.persistent]
+
+
 def services(life: PodLife) -> list[KubeObject]:
-    """The Services alone: when another version takes over they go where its replicas are."""
+    """The manifest's Services alone: when another version takes over they go where its replicas are."""
     return [
         _labelled(life, service.service(part, life.label, life.kept.get(part.name)))
         for part in life.manifest.spec.services
@@ -87,11 +104,17 @@ def services(life: PodLife) -> list[KubeObject]:
 
 
 def _policies(life: PodLife) -> list[KubeObject]:
-    return network_policy.policies(life.manifest, life.ingress_from, life.closed_networks, life.callers)
+    made = network_policy.policies(life.manifest, life.ingress_from, life.closed_networks, life.callers)
+    hosts = egress.named_hosts(life.manifest.spec.network)
+    if hosts and life.resolver is not None:
+        made.append(named_egress.asks_policy(life.resolver, hosts))
+    return made
 
 
 def _check_complete(life: PodLife) -> None:
     spec = life.manifest.spec
+    if spec.network.by_name and life.resolver is None:
+        raise LocalProtocolError("no resolver for the hosts that the pod calls by name")
     wanted_images = {container.name for container in spec.all_containers}
     wanted_secrets = {volume.name for volume in spec.volumes if volume.secret}
     if missing := wanted_images - life.images.keys():
@@ -114,10 +137,15 @@ def _claim(name: str, volume: Persistent) -> KubeObject:
 
 
 def _workload(life: PodLife) -> KubeObject:
-    template = pod_template.pod_template(life.manifest, life.images, {POD_LABEL: life.label})
+    by_name = life.manifest.spec.network.by_name
+    resolver = life.resolver.address if by_name and life.resolver is not None else None
+    labels = {POD_LABEL: life.label}
+    template = pod_template.pod_template(life.manifest, life.images, labels, life.told, resolver)
     if life.pull is not None:
         template = {
             **template,
             "spec": {**template["spec"], "imagePullSecrets": [{"name": secret.PULL_SECRET}]},
         }
+    if life.manifest.spec.workload == "stateful":
+        return stateful_set.stateful_set(life.manifest, template)
     return deployment.deployment(life.manifest, template)

@@ -37,16 +37,17 @@ class CapacityCheck:
         found = await self._cluster.capacity()
         free = self._free(found, replaced)
         left = admission.check_size(ask, free)
-        admission.check_nodes(ask, self._nodes(found, replaced), free)
+        admission.check_nodes(ask, await self._nodes(found, replaced), free)
         return left.model_copy(update={"services": self._reservations.check(ask, channel)})
 
-    def _nodes(self, capacity: ClusterCapacity, replaced: PodRecord | None) -> list[Resources]:
+    async def _nodes(self, capacity: ClusterCapacity, replaced: PodRecord | None) -> list[Resources]:
         """What each node has for a replica, with the room of those that a newer bundle replaces."""
         room = dict(capacity.nodes)
-        places = [] if replaced is None else self._autoscaler.nodes_of(replaced)
-        for name in places:
-            if replaced is not None and name in room:
-                room[name] = total((room[name], replaced.size.replica))
+        leaving = [] if replaced is None else await self._cluster.pods(replaced.namespace)
+        for view in leaving:
+            if view.node in room and not view.over:
+                held = Resources(view.cpu_milli, view.memory_mib, view.scratch_mib)
+                room[view.node] = total((room[view.node], held))
         return list(room.values())
 
     def _free(self, capacity: ClusterCapacity, replaced: PodRecord | None) -> Capacity:

@@ -66,8 +66,6 @@ class Autoscaler:
         self.withheld: dict[ChannelId, frozenset[str]] = {}
         """Hosts under which a pod is not served: see `HostWatch`."""
 
-    # ---- what others ask ---------------------------------------------------------------------
-
     def pod_scaler(self, channel: ChannelId) -> PodScaler | None:
         """The pod's scaler, if it is published."""
         return self._pod_scalers.get(channel)
@@ -77,10 +75,6 @@ class Autoscaler:
         running = sum(not view.over for view in self._replicas.of(record.label))
         pod_scaler = self._pod_scalers.get(record.channel)
         return running, len(pod_scaler.state.ready) if pod_scaler else 0
-
-    def nodes_of(self, record: PodRecord) -> list[str]:
-        """The node of each replica that has one."""
-        return [view.node for view in self._replicas.of(record.label) if view.node and not view.over]
 
     def failure_of(self, record: PodRecord) -> PodFailure | None:
         """Why a pod that was proven does not start; None while nothing is wrong with it."""

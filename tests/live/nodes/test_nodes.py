@@ -87,30 +87,31 @@ def test_pods_services_exec_and_policies_cross_nodes(three: LiveLocalnet, namesp
     assert all(address[node].startswith(ranges[node]) for node in NODES)
     assert len(set(ranges.values())) == len(NODES)
 
-    def asked(node: str, where: str) -> str:
-        """By exec through the API server, which reaches each node's kubelet."""
-        ask = f"printf 'GET / HTTP/1.0\\r\\n\\r\\n' | timeout 5 nc {where} | tail -n 1"
-        return three.kubectl(
-            "-n", namespace, "exec", f"on-{node}", "--", "sh", "-c", f"{ask} || true"
-        ).strip()
+    def inside(node: str, script: str) -> list[str]:
+        """By exec through the API server, which reaches each node's kubelet; one for many questions."""
+        return three.kubectl("-n", namespace, "exec", f"on-{node}", "--", "sh", "-c", script).splitlines()
 
-    def at_service(node: str, target: str) -> str:
-        """By the Service's name: the first node's DNS answers pods of all."""
-        name = f"at-{target}.{namespace}.svc.cluster.local"
-        ask = f"nslookup {name} | tail -n 2 | grep -o '10[.0-9]*' || true"
-        answer = three.kubectl("-n", namespace, "exec", f"on-{node}", "--", "sh", "-c", ask).strip()
-        return answer and asked(node, f"{answer} 80")
+    def ask(where: str) -> str:
+        return f"(printf 'GET / HTTP/1.0\\r\\n\\r\\n' | timeout 5 nc {where} | tail -n 1) || true"
 
-    for source, target in ((one, other) for one in NODES for other in NODES if one != other):
-        assert asked(source, f"{address[target]} 8080") == f"on-{target}"
-        answer = until(f"{source} -> {target}'s Service", partial(at_service, source, target))
-        assert answer == f"on-{target}"
+    def at_services(node: str, targets: list[str]) -> list[str]:
+        """By the Services' names: the first node's DNS answers pods of all."""
+        names = [f"at-{target}.{namespace}.svc.cluster.local" for target in targets]
+        found = [f"$(nslookup {name} | tail -n 2 | grep -o '10[.0-9]*')" for name in names]
+        return inside(node, "; ".join(ask(f"{one} 80") for one in found))
+
+    for node in NODES:
+        others = [target for target in NODES if target != node]
+        answers = [f"on-{target}" for target in others]
+        assert inside(node, "; ".join(ask(f"{address[target]} 8080") for target in others)) == answers
+        shown = partial(at_services, node, others)
+        until(f"Services answer {node}", lambda: shown() == answers)  # noqa: B023 - used at once
     assert [three.kubectl("-n", namespace, "logs", f"on-{node}").strip() for node in NODES] == ["up"] * 3
 
     three.apply(only_from(namespace, "k1n2", "k1n3"))
-    until("k1 is kept out", lambda: not asked("k1", f"{address['k1n2']} 8080"))
-    assert asked("k1n3", f"{address['k1n2']} 8080") == "on-k1n2"
-    assert asked("k1", f"{address['k1n3']} 8080") == "on-k1n3"
+    until("k1 is kept out", lambda: not "".join(inside("k1", ask(f"{address['k1n2']} 8080"))))
+    assert inside("k1n3", ask(f"{address['k1n2']} 8080")) == ["on-k1n2"]
+    assert inside("k1", ask(f"{address['k1n3']} 8080")) == ["on-k1n3"]
 
 
 def nodes_of(three: LiveLocalnet, namespace: str) -> list[str]:

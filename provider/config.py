@@ -111,11 +111,12 @@ class ClusterSection(Section):
     `ingress_from` are the networks from which the facade reaches pods; the node's own address is
     always among them. `egress_closed` are networks that no pod may call, whatever its manifest asks:
     the nodes' own public addresses belong there; private networks are closed anyway. `traffic_socket` is
-    where the network policy agent tells what pods sent past the facade. With `pull_key_file` (64 hex digits)
-    other nodes pull from the registry too, each pod's images with a password of their own. `storage_classes`
-    are those that a manifest may name for its volumes; the cluster's default needs no name.
-    `processes_per_user` is what the container runtime hands down as its limit of processes (`LimitNPROC`),
-    which the kernel counts by user id over all pods of a node; absent: infinity.
+    where the network policy agent tells what pods sent past the facade; `traffic_sockets_of_nodes` are those
+    of other nodes' agents. With `pull_key_file` (64 hex digits) other nodes pull from the registry too, each
+    pod's images with a password of their own. `storage_classes` are those that a manifest may name for its
+    volumes; the cluster's default needs no name. `processes_per_user` is what the container runtime hands
+    down as its limit of processes (`LimitNPROC`), which the kernel counts by user id over all pods of a node;
+    absent: infinity.
     """
 
     kubeconfig: PathText
@@ -124,6 +125,7 @@ class ClusterSection(Section):
     ingress_from: Annotated[list[NetworkText], Field(max_length=16)] = []
     egress_closed: Annotated[list[NetworkText], Field(max_length=64)] = []
     traffic_socket: PathText | None = None
+    traffic_sockets_of_nodes: Annotated[list[PathText], Field(max_length=64)] = []
     pull_key_file: PathText | None = None
     processes_per_user: Annotated[int, Field(ge=1024, le=1 << 31)] | None = None
     storage_classes: Annotated[list[StorageClassName], Field(max_length=16)] = []

@@ -25,6 +25,12 @@ if TYPE_CHECKING:
         FundProgress,
         FundResult,
     )
+    from trustedpods.publisher.results.networks import (
+        BreakResult,
+        CopiesResult,
+        LeasesResult,
+        RepairResult,
+    )
     from trustedpods.publisher.results.pods import (
         AuditResult,
         BillResult,
@@ -54,6 +60,7 @@ _MODULES = {
         "FundProgress",
         "FundResult",
     ),
+    "publisher.results.networks": ("BreakResult", "CopiesResult", "LeasesResult", "RepairResult"),
     "publisher.results.pods": (
         "AuditResult",
         "BillResult",
@@ -74,9 +81,11 @@ __all__ = [
     "AuditResult",
     "BalanceResult",
     "BillResult",
+    "BreakResult",
     "Client",
     "CloseProgress",
     "CloseResult",
+    "CopiesResult",
     "DeleteProgress",
     "DeleteResult",
     "DeployProgress",
@@ -85,9 +94,11 @@ __all__ = [
     "EstimateResult",
     "FundProgress",
     "FundResult",
+    "LeasesResult",
     "LogShow",
     "LogsResult",
     "ProvidersResult",
+    "RepairResult",
     "Show",
     "StatusResult",
     "TopUp",

@@ -6,7 +6,7 @@ verb tells as it goes is handed to a `Show`, by default to the logger `trustedpo
 """
 
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Literal
@@ -36,6 +36,7 @@ from trustedpods.publisher.results.money import (
     FundProgress,
     FundResult,
 )
+from trustedpods.publisher.results.networks import BreakResult, CopiesResult, LeasesResult, RepairResult
 from trustedpods.publisher.results.pods import (
     AuditResult,
     BillResult,
@@ -61,6 +62,7 @@ from trustedpods.publisher.verbs import (
     validate,
     watch,
 )
+from trustedpods.publisher.verbs.networks import lock, places, state
 
 LOGGER = logging.getLogger("trustedpods")
 
@@ -239,6 +241,30 @@ class Client:
         """
         return await watch.watch_round(self._account, options or watch.WatchOptions(), self._journal())
 
+    # ---- networks of pods: NAME or FOUNDER/NAME, and OWNER/N for each cluster's name ----------------
+
+    async def lock_status(self, network: str, clusters: Mapping[str, str]) -> LeasesResult:
+        """Who holds the lease of each cluster, who waits, and which were broken."""
+        return await lock.status(self._account, _place(network, clusters), self._journal())
+
+    async def lock_break(self, network: str, clusters: Mapping[str, str], reason: str) -> BreakResult:
+        """End the leases that are held now; *reason* stays in each cluster, with this key's address."""
+        return await lock.break_lease(self._account, _place(network, clusters), reason, self._journal())
+
+    async def state_show(self, network: str, clusters: Mapping[str, str]) -> CopiesResult:
+        """Each cluster's copy of the network's document, and how they differ."""
+        return await state.show(self._account, _place(network, clusters), self._journal())
+
+    async def state_compare(self, network: str, clusters: Mapping[str, str]) -> CopiesResult:
+        """The same, with an error (`copies-differ`) where copies are unequal."""
+        return await state.compare_copies(self._account, _place(network, clusters), self._journal())
+
+    async def state_repair(
+        self, network: str, clusters: Mapping[str, str], source: str, *, wait_s: float = 0.0
+    ) -> RepairResult:
+        """Let the document of the cluster *source* be that of all, under all leases."""
+        return await state.repair(self._account, _place(network, clusters), source, wait_s, self._journal())
+
     def _journal(self) -> Journal:
         return Journal(self._show)
 
@@ -248,3 +274,7 @@ class Client:
             return None
         pod = await trio.to_thread.run_sync(read_pod, Path(manifest), cache_dir())
         return shape_of(pod.manifest, pod.image_bytes)
+
+
+def _place(network: str, clusters: Mapping[str, str]) -> places.NetworkPlace:
+    return places.parse_place(network, [f"{name}={provider}" for name, provider in clusters.items()])

@@ -76,7 +76,9 @@ def read_pod(file: Path, cache: Path, name: str | None = None, trust: "TrustClas
             known[container.image], facts = _open(container.image, file, cache, where)
             layers |= facts
         images[container.name] = image = known[container.image]
-        check_start(image, layers, container.command, container.args, where)
+        check_start(
+            image, layers, container.command, container.args, where, container.security_context.run_as_user
+        )
         line = program_line(image.config, container.command, container.args)
         mounts = [mount.mount_path for mount in container.volume_mounts]
         check_program(image, line, mounts, cache, where)

@@ -2,12 +2,15 @@
 """What a container names: volumes at paths, files of secrets."""
 
 import posixpath
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from trustedpods.manifests.check.names import known
 from trustedpods.manifests.problem import Location, Problem
 from trustedpods.manifests.spec.container import Container, VolumeMount
+from trustedpods.manifests.spec.environment import ORDINAL, EnvFrom
+from trustedpods.manifests.spec.part import ENV_NAME
 from trustedpods.manifests.spec.volume import Volume
 
 
@@ -20,10 +23,35 @@ def container_problems(at: Location, container: Container, volumes: dict[str, Vo
     yield from _mount_paths((*at, "volumeMounts"), container.volume_mounts)
     yield from _sub_paths((*at, "volumeMounts"), container.volume_mounts, volumes)
     for index, variable in enumerate(container.env):
-        if variable.value_from is not None:
+        if variable.value_from is not None and variable.value_from.secret_key_ref is not None:
             reference = variable.value_from.secret_key_ref
             location: Location = (*at, "env", index, "valueFrom", "secretKeyRef")
             yield from _secret_key(location, reference.name, reference.key, volumes)
+    for index, source in enumerate(container.env_from):
+        yield from _whole_secret((*at, "envFrom", index), source, volumes)
+
+
+def ordinal_problems(at: Location, container: Container) -> Iterator[Problem]:
+    """A replica without a number cannot be told it: Kubernetes would give it an empty text."""
+    for index, variable in enumerate(container.env):
+        field = variable.value_from.field_ref if variable.value_from else None
+        if field is not None and field.field_path == ORDINAL:
+            location: Location = (*at, "env", index, "valueFrom", "fieldRef", "fieldPath")
+            yield Problem(location, "only replicas of `workload: stateful` have a number")
+
+
+def _whole_secret(at: Location, source: EnvFrom, volumes: dict[str, Volume]) -> Iterator[Problem]:
+    """A secret whose files can all be variables: Kubernetes leaves the others out and says nothing."""
+    volume = volumes.get(source.secret_ref.name)
+    if volume is None or volume.secret is None:
+        secrets = [v.name for v in volumes.values() if v.secret]
+        text = f"no secret volume is named {source.secret_ref.name!r}{known(secrets)}"
+        yield Problem((*at, "secretRef", "name"), text)
+        return
+    for file in volume.secret.files:
+        if re.fullmatch(ENV_NAME, source.prefix + file) is None:
+            text = f"the file {file!r} makes no name of a variable: {source.prefix + file!r}; set a prefix"
+            yield Problem((*at, "prefix"), text)
 
 
 def _mount_paths(at: Location, mounts: Sequence[VolumeMount]) -> Iterator[Problem]:

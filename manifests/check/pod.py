@@ -3,10 +3,10 @@
 
 from collections.abc import Iterator
 
-from trustedpods.manifests.check.containers import container_problems
+from trustedpods.manifests.check.containers import container_problems, ordinal_problems
 from trustedpods.manifests.check.names import repeated
 from trustedpods.manifests.check.services import service_problems
-from trustedpods.manifests.problem import Problem
+from trustedpods.manifests.problem import Location, Problem
 from trustedpods.manifests.spec.pod import PodManifest
 from trustedpods.manifests.spec.service import AT_NODES
 
@@ -27,8 +27,30 @@ def problems(manifest: PodManifest) -> Iterator[Problem]:
         yield from container_problems(("spec", "containers", index), container, volumes)
     for index, container in enumerate(spec.init_containers):
         yield from container_problems(("spec", "initContainers", index), container, volumes)
+    yield from _ordinals(manifest)
+    yield from _grace(manifest)
     yield from service_problems(manifest)
     yield from _scale(manifest)
+
+
+def _ordinals(manifest: PodManifest) -> Iterator[Problem]:
+    if manifest.spec.workload == "stateful":
+        return
+    for index, container in enumerate(manifest.spec.containers):
+        yield from ordinal_problems(("spec", "containers", index), container)
+    for index, container in enumerate(manifest.spec.init_containers):
+        yield from ordinal_problems(("spec", "initContainers", index), container)
+
+
+def _grace(manifest: PodManifest) -> Iterator[Problem]:
+    """A wait before the end fits into the time that there is for the end."""
+    grace = manifest.spec.termination_grace_period_seconds
+    for index, container in enumerate(manifest.spec.containers):
+        sleep = container.lifecycle.pre_stop.sleep if container.lifecycle else None
+        if sleep is not None and sleep.seconds >= grace:
+            text = f"nothing is left to end in: set terminationGracePeriodSeconds above {sleep.seconds}"
+            at = ("spec", "containers", index, "lifecycle", "preStop", "sleep", "seconds")
+            yield Problem(at, text)
 
 
 def _scale(manifest: PodManifest) -> Iterator[Problem]:
@@ -41,6 +63,7 @@ def _scale(manifest: PodManifest) -> Iterator[Problem]:
     elif asleep and not any(service.wakes for service in manifest.spec.services):
         text = "nothing wakes this pod: give it a service with expose: http or tcp, or set scale.min to 1"
         yield Problem(("spec", "scale", "min"), text)
-    if manifest.spec.scale.max > 1 and manifest.volume_mib:
-        text = "a persistent volume serves one replica at a time: set max to 1, or do without the volume"
-        yield Problem(("spec", "scale", "max"), text)
+    if manifest.spec.scale.max > manifest.claims_each and manifest.volume_mib:
+        field: Location = ("spec", "replicas") if manifest.spec.fixed else ("spec", "scale", "max")
+        text = "a persistent volume serves one replica at a time: have one replica, or workload: stateful, "
+        yield Problem(field, text + "in which each has a volume of its own")

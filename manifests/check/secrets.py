@@ -4,6 +4,7 @@
 from collections.abc import Iterator, Mapping
 
 from trustedpods.manifests.problem import Location, Problem
+from trustedpods.manifests.spec.container import Container
 from trustedpods.manifests.spec.pod import PodManifest
 from trustedpods.protocol.limits import KIB, MAX_SECRET
 
@@ -22,12 +23,22 @@ def secret_problems(manifest: PodManifest, secrets: Mapping[str, Mapping[str, by
     parts = [("containers", manifest.spec.containers), ("initContainers", manifest.spec.init_containers)]
     for field, containers in parts:
         for index, container in enumerate(containers):
-            for number, variable in enumerate(container.env):
-                reference = variable.value_from.secret_key_ref if variable.value_from else None
-                value = secrets.get(reference.name, {}).get(reference.key) if reference else None
-                if value is not None:
-                    at: Location = ("spec", field, index, "env", number, "valueFrom", "secretKeyRef", "key")
-                    yield from _as_variable(at, variable.name, value)
+            yield from _variables(("spec", field, index), container, secrets)
+
+
+def _variables(
+    at: Location, container: Container, secrets: Mapping[str, Mapping[str, bytes]]
+) -> Iterator[Problem]:
+    for number, variable in enumerate(container.env):
+        reference = variable.value_from.secret_key_ref if variable.value_from else None
+        value = secrets.get(reference.name, {}).get(reference.key) if reference else None
+        if value is not None:
+            where: Location = (*at, "env", number, "valueFrom", "secretKeyRef", "key")
+            yield from _as_variable(where, variable.name, value)
+    for number, source in enumerate(container.env_from):
+        for file, value in secrets.get(source.secret_ref.name, {}).items():
+            where = (*at, "envFrom", number, "secretRef", "name")
+            yield from _as_variable(where, source.prefix + file, value)
 
 
 def _as_variable(at: Location, name: str, value: bytes) -> Iterator[Problem]:

@@ -5,7 +5,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from trustedpods.manifests.spec.environment import EnvVar
+from trustedpods.manifests.spec.environment import EnvFrom, EnvVar
+from trustedpods.manifests.spec.lifecycle import Lifecycle
 from trustedpods.manifests.spec.part import (
     AbsolutePath,
     DnsLabel,
@@ -17,6 +18,7 @@ from trustedpods.manifests.spec.part import (
 )
 from trustedpods.manifests.spec.probe import Probe
 from trustedpods.manifests.spec.resources import ContainerResources
+from trustedpods.protocol.images.runnable import MAX_USER
 
 MAX_CONTAINERS = 8
 
@@ -46,9 +48,20 @@ class VolumeMount(ManifestPart):
 
 
 class SecurityContext(ManifestPart):
-    """What of a container may be shut further. All else is as the restricted profile has it."""
+    """Who runs, and what may be shut further. All else is as the restricted profile has it.
+
+    `runAsUser` takes the place of the image's user, which may then be root or a name.
+    """
 
     read_only_root_filesystem: bool = False
+    run_as_user: Annotated[int, Field(ge=1, le=MAX_USER)] | None = None
+    run_as_group: Annotated[int, Field(ge=1, le=MAX_USER)] | None = None
+
+    @model_validator(mode="after")
+    def _group_of_a_user(self) -> Self:
+        if self.run_as_group is not None and self.run_as_user is None:
+            raise ValueError("runAsGroup needs runAsUser: no container runtime takes it alone")
+        return self
 
 
 class Container(ManifestPart):
@@ -64,18 +77,27 @@ class Container(ManifestPart):
     args: Annotated[list[Text], Field(max_length=256)] = []
     working_dir: AbsolutePath | None = None
     env: Annotated[list[EnvVar], Field(max_length=256)] = []
+    env_from: Annotated[list[EnvFrom], Field(max_length=16)] = []
     ports: Annotated[list[ContainerPort], Field(max_length=16)] = []
     resources: ContainerResources = ContainerResources()
     volume_mounts: Annotated[list[VolumeMount], Field(max_length=32)] = []
     readiness_probe: Probe | None = None
     liveness_probe: Probe | None = None
     startup_probe: Probe | None = None
+    lifecycle: Lifecycle | None = None
     security_context: SecurityContext = SecurityContext()
 
     @property
     def probes(self) -> list[Probe]:
         """All of its probes."""
         return [probe for probe in (self.readiness_probe, self.liveness_probe, self.startup_probe) if probe]
+
+    @property
+    def asked_ports(self) -> set[int]:
+        """Ports at which the node asks the container something: by probes, and before it ends."""
+        before_the_end = self.lifecycle.pre_stop.http_get if self.lifecycle else None
+        asked = {probe.port for probe in self.probes} | {before_the_end.port if before_the_end else None}
+        return {port for port in asked if port is not None}
 
     @property
     def start_seconds(self) -> int:

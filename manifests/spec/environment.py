@@ -1,11 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
 """The environment of a container."""
 
-from typing import Self
+from typing import Annotated, Literal, Self
 
 from pydantic import model_validator
 
-from trustedpods.manifests.spec.part import DnsLabel, EnvName, FileName, ManifestPart, Text
+from trustedpods.manifests.spec.part import DnsLabel, EnvName, FileName, ManifestPart, Spelling, Text
+
+ORDINAL = "metadata.labels['apps.kubernetes.io/pod-index']"
+"""Where Kubernetes writes a stateful replica's number."""
+
+Field = Literal[
+    "metadata.name", "metadata.namespace", "metadata.uid", "status.podIP",
+    "metadata.labels['apps.kubernetes.io/pod-index']",
+]  # fmt: skip
+"""What a replica may know of itself. Nothing of it tells of the node, or of anybody else in the cluster."""
 
 
 class SecretKeyRef(ManifestPart):
@@ -15,14 +24,27 @@ class SecretKeyRef(ManifestPart):
     key: FileName
 
 
+class FieldRef(ManifestPart):
+    """A field of the replica itself."""
+
+    field_path: Field
+
+
 class EnvSource(ManifestPart):
     """Where an environment variable's value comes from."""
 
-    secret_key_ref: SecretKeyRef
+    secret_key_ref: SecretKeyRef | None = None
+    field_ref: FieldRef | None = None
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        if (self.secret_key_ref is None) == (self.field_ref is None):
+            raise ValueError("give either secretKeyRef or fieldRef")
+        return self
 
 
 class EnvVar(ManifestPart):
-    """One environment variable: a value, or a key of a secret; with neither it is empty, as in Kubernetes."""
+    """One environment variable: a value, or where it comes from; with neither it is empty."""
 
     name: EnvName
     value: Text | None = None
@@ -33,3 +55,18 @@ class EnvVar(ManifestPart):
         if self.value is not None and self.value_from is not None:
             raise ValueError("give either value or valueFrom")
         return self
+
+
+class SecretRef(ManifestPart):
+    """A secret volume of this manifest."""
+
+    name: DnsLabel
+
+
+class EnvFrom(ManifestPart):
+    """All files of a secret as variables, named as the files are behind `prefix`; `env` goes before them."""
+
+    secret_ref: SecretRef
+    prefix: Annotated[
+        str, Spelling(r"([A-Za-z_][A-Za-z0-9_.-]{0,127})?", "the beginning of a variable's name")
+    ] = ""

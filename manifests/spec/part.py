@@ -52,10 +52,11 @@ DnsLabel = Annotated[
 Port = Annotated[int, Field(ge=1, le=65535)]
 """Of TCP."""
 
+ENV_NAME = r"[A-Za-z_][A-Za-z0-9_.-]{0,254}"
 EnvName = Annotated[
     str,
     Spelling(
-        r"[A-Za-z_][A-Za-z0-9_.-]{0,254}",
+        ENV_NAME,
         "up to 255 letters, digits, `_`, `.` and `-`, beginning with a letter or `_`",
     ),
 ]

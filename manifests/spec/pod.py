@@ -6,18 +6,22 @@ is what both sides hold after parsing; `parse` adds file and line to its errors.
 """
 
 from decimal import Decimal
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from trustedpods.manifests.spec.container import MAX_CONTAINERS, Container
 from trustedpods.manifests.spec.egress import Network
-from trustedpods.manifests.spec.part import DnsLabel, ManifestPart, Spelling, not_yet
+from trustedpods.manifests.spec.lifecycle import DEFAULT_GRACE_S, MAX_GRACE_S
+from trustedpods.manifests.spec.part import DnsLabel, ManifestPart, Spelling
 from trustedpods.manifests.spec.resources import ResourceSizes
-from trustedpods.manifests.spec.scale import Scale
+from trustedpods.manifests.spec.scale import MAX_REPLICAS, Scale
 from trustedpods.manifests.spec.service import Service
 from trustedpods.manifests.spec.volume import Volume
 from trustedpods.protocol.units import Resources
+
+FIXED = frozenset({"replicated", "stateful"})
+"""Kinds of workload with a number of replicas of their own, which never sleep."""
 
 
 class Payment(ManifestPart):
@@ -39,11 +43,21 @@ class PodSpec(ManifestPart):
     """What the pod is made of, how it scales, whom it trusts and what it may cost.
 
     `initContainers` run one after another, each to its end, before the `containers` of a replica start.
+
+    `workload` is the kind: `http` sleeps and scales by its requests; `replicated` is a Deployment and
+    `stateful` a StatefulSet, both with just so many `replicas`, which never sleep. `strategy` is how replicas
+    of `replicated` are replaced, `podManagement` in which order those of `stateful` start and end; both are
+    in Kubernetes' words.
+    `terminationGracePeriodSeconds` is how long a replica may take to end, with what `preStop` takes of it.
     """
 
     workload: Literal["http", "replicated", "stateful"] = "http"
+    replicas: Annotated[int, Field(ge=1, le=MAX_REPLICAS)] | None = None
+    strategy: Literal["RollingUpdate", "Recreate"] | None = None
+    pod_management: Literal["OrderedReady", "Parallel"] | None = None
     containers: Annotated[list[Container], Field(min_length=1, max_length=MAX_CONTAINERS)]
     init_containers: Annotated[list[Container], Field(max_length=MAX_CONTAINERS)] = []
+    termination_grace_period_seconds: Annotated[int, Field(ge=1, le=MAX_GRACE_S)] = DEFAULT_GRACE_S
     volumes: Annotated[list[Volume], Field(max_length=32)] = []
     services: Annotated[list[Service], Field(max_length=8)] = []
     network: Network = Network()
@@ -53,18 +67,43 @@ class PodSpec(ManifestPart):
     payment: Payment = Payment()
     notify: Notify = Notify()
 
-    @field_validator("workload")
+    @model_validator(mode="before")
     @classmethod
-    def _http_only(cls, workload: str) -> str:
-        if workload != "http":
-            raise not_yet(f"workload {workload}")
-        return workload
+    def _replicas_are_the_scale(cls, given: object) -> object:
+        """Of a kind that does not sleep the least and the most are its replicas, wherever they are read."""
+        if not isinstance(given, dict) or given.get("workload") not in FIXED:
+            return given
+        scale, replicas = given.get("scale", {}), given.get("replicas", 1)
+        if not isinstance(scale, dict) or type(replicas) is not int:
+            return given
+        return {**given, "replicas": replicas, "scale": {"min": replicas, "max": replicas, **scale}}
+
+    @model_validator(mode="after")
+    def _fits_the_kind(self) -> Self:
+        if self.workload == "http" and self.replicas is not None:
+            raise ValueError("replicas needs workload: replicated or stateful; http has scale: {min, max}")
+        if self.workload != "replicated" and self.strategy is not None:
+            raise ValueError("strategy needs workload: replicated")
+        if self.workload != "stateful" and self.pod_management is not None:
+            raise ValueError("podManagement needs workload: stateful")
+        if self.fixed and not self.scale.min == self.scale.max == self.replicas:
+            raise ValueError(f"workload {self.workload} has just its replicas: leave scale.min and max out")
+        if self.fixed and self.scale.idle_after is not None:
+            raise ValueError(f"workload {self.workload} never sleeps: leave scale.idleAfter out")
+        return self
+
+    @property
+    def fixed(self) -> bool:
+        """Whether the number of replicas stands in the manifest, and nothing but money changes it."""
+        return self.workload in FIXED
 
     @field_validator("init_containers")
     @classmethod
     def _serve_nobody(cls, containers: list[Container]) -> list[Container]:
         if any(container.probes for container in containers):
             raise ValueError("an init container has no probes: it has ended before the pod serves")
+        if any(container.lifecycle for container in containers):
+            raise ValueError("an init container has no lifecycle: it ends by itself")
         return containers
 
     @property
@@ -108,8 +147,20 @@ class PodManifest(ManifestPart):
 
     @property
     def volume_mib(self) -> int:
-        """MiB of persistent volumes, billed while they exist."""
-        return sum(volume.persistent.size for volume in self.spec.volumes if volume.persistent)
+        """MiB of persistent volumes, billed while they exist; each replica of `stateful` has its own."""
+        one = sum(volume.persistent.size for volume in self.spec.volumes if volume.persistent)
+        return one * self.claims_each
+
+    @property
+    def stops_for_update(self) -> bool:
+        """Whether the version before must have ended when a newer one starts: both would be one identity."""
+        kinds = self.spec.workload == "stateful" or self.spec.strategy == "Recreate"
+        return bool(kinds or self.volume_mib)
+
+    @property
+    def claims_each(self) -> int:
+        """Claims that a persistent volume becomes: one, or one for each replica of `stateful`."""
+        return self.spec.scale.max if self.spec.workload == "stateful" else 1
 
     @property
     def storage_classes(self) -> list[str]:

@@ -3,7 +3,7 @@
 
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, Field, model_validator
 from pydantic.alias_generators import to_camel
 
 from trustedpods.manifests.spec.part import STRICT, DnsLabel, Port, Spelling, not_yet
@@ -85,6 +85,43 @@ class ServiceLimits(ServicePart):
     body_size: MiB | None = None
 
 
+_NAMED = Annotated[
+    str, Spelling(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}", "a name of letters, digits, `_` and `-`, up to 64")
+]
+
+
+class SessionAffinity(ServicePart):
+    """What a client is known by, of whom all requests go to one replica while that runs.
+
+    Written `clientIP` (or `ClientIP`, as in a Kubernetes Service), `{header: NAME}` or `{cookie: NAME}`. A
+    request without the header or cookie goes anywhere; who gets a cookie goes back to who set it.
+    """
+
+    client_ip: Annotated[bool, Field(alias="clientIP")] = False
+    header: _NAMED | None = None
+    cookie: _NAMED | None = None
+
+    @model_validator(mode="after")
+    def _one(self) -> Self:
+        if sum((self.client_ip, self.header is not None, self.cookie is not None)) != 1:
+            raise ValueError("write clientIP, {header: NAME} or {cookie: NAME}")
+        return self
+
+    @property
+    def known_by(self) -> str:
+        """As the facade is told: `ip`, `header:NAME` or `cookie:NAME`."""
+        if self.header is not None:
+            return f"header:{self.header}"
+        return "ip" if self.client_ip else f"cookie:{self.cookie}"
+
+
+def _affinity_of(written: object) -> object:
+    """The forms that are a word alone; `None` is how Kubernetes spells none."""
+    if written in ("clientIP", "ClientIP"):
+        return {"clientIP": True}
+    return None if written == "None" else written
+
+
 class Service(ServicePart):
     """A named way into the pod.
 
@@ -102,6 +139,13 @@ class Service(ServicePart):
     tls: ServiceTls | None = None
     https_only: bool = False
     limits: ServiceLimits = ServiceLimits()
+    session_affinity: Annotated[
+        SessionAffinity | None,
+        BeforeValidator(
+            _affinity_of,
+            json_schema_input_type=Literal["clientIP", "ClientIP", "None"] | SessionAffinity | None,
+        ),
+    ] = None
 
     @model_validator(mode="after")
     def _supported(self) -> Self:
@@ -114,12 +158,19 @@ class Service(ServicePart):
             raise ValueError(
                 f"limits need the facade, which a service exposed as {self.expose} does not pass"
             )
+        if self.known_by not in (None, "ip") and self.expose != "http":
+            raise ValueError("only requests of expose: http have headers: write sessionAffinity: clientIP")
         for field in ("hosts", "paths", "tls", "https_only"):
             if getattr(self, field) and self.expose != "http":
                 raise ValueError(f"{to_camel(field)} needs expose: http")
         if self.expose == "tcp" and self.ports[0].app_protocol != "http":
             raise ValueError("a service exposed as tcp has no appProtocol: its bytes are not read")
         return self
+
+    @property
+    def known_by(self) -> str | None:
+        """What clients are known by, each of whom keeps its replica; None where any may get any request."""
+        return None if self.session_affinity is None else self.session_affinity.known_by
 
     def _check_protocols(self) -> None:
         """What carries the service carries the protocol of its ports, and each port is there once."""

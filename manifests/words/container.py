@@ -4,7 +4,7 @@
 from trustedpods.manifests.words.pod import SECCOMP
 from trustedpods.manifests.words.word import Place, Word
 
-_ONLY_ENDS = "leave it out: a replica gets no new requests, then SIGTERM; let the program end by that"
+_ENDS = "write `terminationGracePeriodSeconds: 30` in `spec`"
 _TERMINAL = "leave it out: no terminal is attached"
 _ENV = "write `env: [{name: A, value: x}]`"
 _BY_KEY = "write `valueFrom: {secretKeyRef: {name: VOLUME, key: FILE}}` with a secret volume of this manifest"
@@ -16,7 +16,7 @@ _MOUNTS = (
 _SECRETS = "write `volumeMounts`, and `volumes: [{name: keys, secret: {files: {KEY: FILE}}}]` in `spec`"
 _ONE_HOST = "leave it out: containers of a pod find each other under their names"
 _ALL_TOGETHER = "leave it out: all containers of a pod start together; initContainers run before, one by one"
-_IN_IMAGE = "set it in the image (`USER 10001`): that is who runs"
+_USER = "write `securityContext: {runAsUser: 10001}`, or set it in the image"
 _ALWAYS = "leave it out: a container that ends is started again"
 _NODE = "leave it out: the node's own settings hold"
 _NO_POWERS = "leave it out: no capability of the kernel is given; any port may be listened on without one"
@@ -35,8 +35,6 @@ SECURITY = {
     "allowPrivilegeEscalation": Word("leave it out: no process gains rights", same=(False,)),
     "privileged": Word("leave it out: no container is privileged", same=(False,)),
     "runAsNonRoot": Word("leave it out: nothing runs as root", same=(True,)),
-    "runAsUser": Word(_IN_IMAGE),
-    "runAsGroup": Word(_IN_IMAGE),
     "capabilities": Word(_NO_POWERS, inside=CAPABILITIES),
     "seccompProfile": SECCOMP,
     "procMount": Word(_NODE, same=("Default",)),
@@ -46,11 +44,9 @@ SECURITY = {
 }
 
 _KUBERNETES = {
-    "envFrom": Word(_BY_KEY),
     "imagePullPolicy": Word(
         "leave it out: the image is the archive's, by its digest", same=("IfNotPresent", "Always")
     ),
-    "lifecycle": Word(_ONLY_ENDS),
     "resizePolicy": Word("leave it out: a pod has its limits, and pays for them, until it is deployed anew"),
     "restartPolicy": Word(_ALWAYS, same=("Always",)),
     "restartPolicyRules": Word(_ALWAYS),
@@ -93,8 +89,8 @@ _COMPOSE = {
     "cpu_shares": Word(_SIZES),
     "limits": Word(_SIZES),
     "shm_size": Word("leave it out: /dev/shm has the runtime's own size"),
-    "user": Word(_IN_IMAGE),
-    "group_add": Word(_IN_IMAGE),
+    "user": Word(_USER),
+    "group_add": Word("leave it out: a container has one group, and that of the pod's volumes"),
     "cap_add": Word(_NO_POWERS, same=(["NET_BIND_SERVICE"],)),
     "cap_drop": Word(_NO_POWERS, same=(["ALL"],)),
     "privileged": Word(_NO_POWERS, same=(False,)),
@@ -104,8 +100,8 @@ _COMPOSE = {
     "read_only": Word("write `securityContext: {readOnlyRootFilesystem: true}`", same=(False,)),
     "secrets": Word(_SECRETS),
     "configs": Word(_SECRETS),
-    "stop_grace_period": Word(_ONLY_ENDS, same=("30s",)),
-    "stop_signal": Word(_ONLY_ENDS, same=("SIGTERM",)),
+    "stop_grace_period": Word(_ENDS, same=("30s",)),
+    "stop_signal": Word("leave it out: a replica gets no new requests, then SIGTERM", same=("SIGTERM",)),
     "sysctls": Word(
         "leave it out: any user may listen on any port, and no other kernel parameter can be set"
     ),
@@ -145,10 +141,15 @@ ENV = {"fromSecret": Word(_BY_KEY), "secret": Word(_BY_KEY), "val": Word("write 
 
 ENV_SOURCE = {
     "configMapKeyRef": Word("write the value itself, or secretKeyRef with a secret volume of this manifest"),
-    "fieldRef": Word("leave it out: a pod is told nothing of its cluster"),
     "fileKeyRef": Word("write secretKeyRef with a secret volume of this manifest"),
     "resourceFieldRef": Word("write the number that stands in `limits`"),
 }
+
+ENV_FROM = {"configMapRef": Word("write secretRef with a secret volume of this manifest")}
+
+FIELD_REF = {"apiVersion": Word("leave it out: fields are those of v1", same=("v1",))}
+
+SECRET_REF = {"optional": Word("leave it out: the secret is always there", same=(False,))}
 
 SECRET_KEY = {"optional": Word("leave it out: the file is always there", same=(False,))}
 
@@ -182,6 +183,13 @@ PROBE = {
 HTTP_GET = {
     "host": Word("leave it out: the replica itself is asked"),
 }
+
+LIFECYCLE = {
+    "postStart": Word("leave it out: do it in `command`, or before in an init container"),
+    "stopSignal": Word("leave it out: a replica gets no new requests, then SIGTERM", same=("SIGTERM",)),
+}
+
+PRE_STOP = {"tcpSocket": Word("write httpGet, exec or sleep: Kubernetes does nothing with it")}
 
 TCP_SOCKET = {"host": Word("leave it out: the replica itself is asked")}
 

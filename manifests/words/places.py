@@ -5,7 +5,15 @@ from collections.abc import Iterator
 
 from trustedpods.manifests.spec.container import Container, ContainerPort, SecurityContext, VolumeMount
 from trustedpods.manifests.spec.egress import Network
-from trustedpods.manifests.spec.environment import EnvSource, EnvVar, SecretKeyRef
+from trustedpods.manifests.spec.environment import (
+    EnvFrom,
+    EnvSource,
+    EnvVar,
+    FieldRef,
+    SecretKeyRef,
+    SecretRef,
+)
+from trustedpods.manifests.spec.lifecycle import Lifecycle, PreStop, Sleep
 from trustedpods.manifests.spec.pod import Metadata, PodManifest, PodSpec
 from trustedpods.manifests.spec.probe import Exec, Grpc, HttpGet, HttpHeader, Probe, TcpSocket
 from trustedpods.manifests.spec.resources import ContainerResources, ResourceSizes
@@ -20,21 +28,31 @@ _ENV_SOURCE = Place(
     "valueFrom",
     EnvSource,
     container.ENV_SOURCE,
-    {"secretKeyRef": Place("secretKeyRef", SecretKeyRef, container.SECRET_KEY)},
+    {
+        "secretKeyRef": Place("secretKeyRef", SecretKeyRef, container.SECRET_KEY),
+        "fieldRef": Place("fieldRef", FieldRef, container.FIELD_REF),
+    },
+)
+_HTTP_GET = Place(
+    "httpGet",
+    HttpGet,
+    container.HTTP_GET,
+    {"httpHeaders": Place("httpHeaders", HttpHeader, {})},
+)
+_PRE_STOP = Place(
+    "preStop",
+    PreStop,
+    container.PRE_STOP,
+    {"exec": Place("exec", Exec, {}), "httpGet": _HTTP_GET, "sleep": Place("sleep", Sleep, {})},
 )
 _PROBE = Place(
     "a probe",
     Probe,
     container.PROBE,
     {
-        "exec": Place("exec of a probe", Exec, {}),
+        "exec": Place("exec", Exec, {}),
         "grpc": Place("grpc", Grpc, {}),
-        "httpGet": Place(
-            "httpGet",
-            HttpGet,
-            container.HTTP_GET,
-            {"httpHeaders": Place("httpHeaders", HttpHeader, {})},
-        ),
+        "httpGet": _HTTP_GET,
         "tcpSocket": Place("tcpSocket", TcpSocket, container.TCP_SOCKET),
     },
 )
@@ -44,9 +62,16 @@ CONTAINER = Place(
     container.CONTAINER,
     {
         "env": Place("env", EnvVar, container.ENV, {"valueFrom": _ENV_SOURCE}),
+        "envFrom": Place(
+            "envFrom",
+            EnvFrom,
+            container.ENV_FROM,
+            {"secretRef": Place("secretRef", SecretRef, container.SECRET_REF)},
+        ),
         "ports": Place("ports of a container", ContainerPort, container.PORT),
         "readinessProbe": _PROBE,
         "livenessProbe": _PROBE,
+        "lifecycle": Place("lifecycle", Lifecycle, container.LIFECYCLE, {"preStop": _PRE_STOP}),
         "startupProbe": _PROBE,
         "resources": Place(
             "resources",

@@ -6,9 +6,9 @@ from trustedpods.manifests.words.word import Place, Word
 _OWN = "leave it out: the provider decides where and how its cluster runs a pod"
 _METADATA = "leave it out: Kubernetes writes it by itself"
 _IDENTITY = "leave it out: a pod gets no account and no token of the cluster"
-_USER = "set the user in the image (`USER 10001`): that is who runs"
+_USER = "it belongs to each container: `securityContext: {runAsUser: 10001}`"
 _GROUP = "leave it out: volumes can be read and written by every user of the pod"
-_REPLICAS = "write `scale: {min: 1, max: 1}`; with min 0 the pod sleeps while nobody asks"
+_REPLICAS = "write `workload: replicated` and `replicas`, or `scale: {min: 0, max: 3}` for a pod that sleeps"
 _UPDATE = "leave it out: how a new version takes over is the provider's part"
 _COPY = "leave it out: `spec` is the pod itself; what stands in `template.spec` goes here"
 _CONTAINER = "it belongs to a container: `containers: [{name: app, image: ..., ...}]`"
@@ -104,9 +104,6 @@ SPEC = {
     **_PLACING,
     "securityContext": Word("write a mapping", inside=SECURITY),
     "restartPolicy": Word("leave it out: a container that ends is started again", same=("Always",)),
-    "terminationGracePeriodSeconds": Word(
-        "leave it out: a replica gets no new requests, then 30 s to end after SIGTERM", same=(30,)
-    ),
     "activeDeadlineSeconds": Word("leave it out: a pod ends with its money, or by `trustedpods delete`"),
     "automountServiceAccountToken": Word(_IDENTITY, same=(False,)),
     "serviceAccount": Word(_IDENTITY, same=("default",)),
@@ -128,16 +125,18 @@ SPEC = {
     ),
     "ephemeralContainers": Word("leave it out: nobody opens a shell in a pod; read `trustedpods logs`"),
     "imagePullSecrets": Word("leave it out: images come from archives on your disk, no registry is asked"),
-    "replicas": Word(_REPLICAS),
     "selector": Word(_COPY),
     "template": Word(_COPY),
-    "strategy": Word(_UPDATE),
     "minReadySeconds": Word(_UPDATE, same=(0,)),
     "revisionHistoryLimit": Word(_UPDATE),
     "progressDeadlineSeconds": Word(_UPDATE),
     "paused": Word(_UPDATE, same=(False,)),
     "serviceName": Word(_POD_NAME),
-    "volumeClaimTemplates": Word("write `volumes: [{name: data, persistent: {size: 1Gi}}]`"),
+    "volumeClaimTemplates": Word(
+        "write `workload: stateful` and `volumes: [{name: data, persistent: {size: 1Gi}}]`"
+    ),
+    "podManagementPolicy": Word("write `podManagement`"),
+    "updateStrategy": Word(_UPDATE),
     "minReplicas": Word("write `scale: {min: ...}`"),
     "maxReplicas": Word("write `scale: {max: ...}`"),
     "networks": Word("leave it out: containers of a pod are one host; calls outside are `network`"),
@@ -152,7 +151,7 @@ SPEC = {
     "rules": Word("write `services: [{name: web, expose: http, hosts: [...], paths: [...], ports: [...]}]`"),
     **dict.fromkeys(
         ("image", "command", "args", "env", "environment", "envFrom", "volumeMounts", "readinessProbe",
-         "livenessProbe", "startupProbe"),
+         "livenessProbe", "startupProbe", "lifecycle"),
         Word(_CONTAINER),
     ),
 }  # fmt: skip

@@ -92,9 +92,13 @@ def _number_ports(tree: dict[Any, Any]) -> Iterator[Problem]:
                 yield Problem(("spec", "containers", index, "ports"), text)
         for kind in ("readinessProbe", "livenessProbe", "startupProbe"):
             yield from _probe(container.get(kind), own, ("spec", "containers", index, kind))
+        lifecycle = container.get("lifecycle")
+        if isinstance(lifecycle, dict):
+            at: Location = ("spec", "containers", index, "lifecycle", "preStop")
+            yield from _probe(lifecycle.get("preStop"), own, at)
     for index, service in enumerate(_dicts(spec.get("services"))):
         for number, port in enumerate(_dicts(service.get("ports"))):
-            at: Location = ("spec", "services", index, "ports", number, "targetPort")
+            at = ("spec", "services", index, "ports", number, "targetPort")
             yield from _numbered(port, "targetPort", everywhere, at)
 
 

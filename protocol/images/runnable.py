@@ -16,18 +16,22 @@ MAX_USER = 2**31 - 1
 _NUMBER = re.compile(r"\+?[0-9]+", re.ASCII)
 _SIGNALS = {one.name for one in signal.Signals if not one.name.startswith("SIGRT")}
 _USER_HINT = (
-    "set a numeric user in the image (`USER 10001` in its Dockerfile, or `buildah config --user 10001`)"
+    "set a numeric user in the image (`USER 10001` in its Dockerfile, or `buildah config --user 10001`), "
+    "or `securityContext: {runAsUser: 10001}` in the manifest"
 )
 
 
-def check_runnable(config: ImageConfig, command: Sequence[str] = (), args: Sequence[str] = ()) -> None:
-    """BadInput unless a node starts the image, with the *command* and *args* of its container."""
+def check_runnable(
+    config: ImageConfig, command: Sequence[str] = (), args: Sequence[str] = (), user: int | None = None
+) -> None:
+    """BadInput unless a node starts the image, with the *command*, *args* and *user* of its container."""
     if (config.os, config.architecture) != PLATFORM:
         raise BadInput(
             f"the image is for {config.os or '?'}/{config.architecture or '?'}, providers run linux/amd64",
             hint="build it with `--platform linux/amd64`",
         )
-    check_user(config.user)
+    if user is None:
+        check_user(config.user)
     if not "".join(program_line(config, command, args)[:1]):
         raise BadInput(
             "the image names no program to run",

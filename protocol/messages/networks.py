@@ -13,7 +13,7 @@ from trustedpods.protocol.limits import KIB
 from trustedpods.protocol.messages.base import U32, U64, Bytes20, Bytes32, Message, ShortText
 
 MAX_DOCUMENT = 384 * KIB
-"""A document's body. Two of them, as base64, are the most that a Kubernetes Secret takes (1 MiB of data)."""
+"""A document's body (`sealed_documents.MAX_BODY`): two of them fit into the 1 MiB of a Kubernetes Secret."""
 
 MAX_NETWORK_REQUEST = 512 * KIB
 """A request of the verb `network`: one document, and what is around it."""

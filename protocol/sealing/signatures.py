@@ -4,18 +4,21 @@
 Importing this costs eth_keys: command lines import it inside the verb that needs it.
 """
 
+from collections.abc import Callable
 from typing import Final
 
-from eth_keys.datatypes import Signature
+from eth_keys.datatypes import PrivateKey, Signature
 from eth_keys.exceptions import BadSignature
 from eth_utils.exceptions import ValidationError
 
-from trustedpods.protocol.ids import Address, address_from_bytes
+from trustedpods.protocol.errors import BadInput
+from trustedpods.protocol.ids import Address, address_from_bytes, keccak256
 
 SIGNATURE_BYTES: Final = 65
 """r, s and v, as OpenZeppelin's `ECDSA` takes them; it refuses every other length."""
 
-_PARITIES: Final = {27: 0, 28: 1}
+_FIRST_PARITY: Final = 27
+_PARITIES: Final = {_FIRST_PARITY: 0, _FIRST_PARITY + 1: 1}
 """The recovery byte of `ecrecover`; libraries also take 0, 1, and 35 and up, which a contract refuses."""
 
 _ORDER: Final = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
@@ -35,3 +38,27 @@ def signer_of(digest: bytes, signature: bytes) -> Address | None:
     except (BadSignature, ValidationError, ValueError):  # no point of the curve has this r, or none is left
         return None
     return address_from_bytes(key.to_canonical_address())
+
+
+def sign_statement(private_key: bytes, text: Callable[[Address], str]) -> tuple[Address, bytes]:
+    """Who *private_key* is, and its signature of what *text* says of that address (EIP-191, version E).
+
+    BadInput when it is no key.
+    """
+    try:
+        key = PrivateKey(private_key)
+    except (ValidationError, ValueError) as error:
+        raise BadInput(f"not an Ethereum private key: {error}") from None
+    address = address_from_bytes(key.public_key.to_canonical_address())
+    signed = key.sign_msg_hash(_statement_digest(text(address)))
+    return address, signed.to_bytes()[:-1] + bytes([signed.v + _FIRST_PARITY])
+
+
+def statement_signer(text: str, signature: bytes) -> Address | None:
+    """Who signed *text* as wallets sign texts; None as `signer_of`."""
+    return signer_of(_statement_digest(text), signature)
+
+
+def _statement_digest(text: str) -> bytes:
+    raw = text.encode()
+    return keccak256(b"\x19Ethereum Signed Message:\n%d" % len(raw) + raw)

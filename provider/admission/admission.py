@@ -11,6 +11,7 @@ from trustedpods.protocol.ids import (
 from trustedpods.protocol.messages.admission import AdmitBody
 from trustedpods.protocol.messages.provider import Capacity
 from trustedpods.protocol.sealing.requests import OpenedRequest
+from trustedpods.protocol.sealing.subjects import NetworkRef
 from trustedpods.protocol.units import UnixSeconds
 from trustedpods.provider.admission.arrivals import Arrivals
 from trustedpods.provider.admission.capacity import CapacityCheck
@@ -58,6 +59,7 @@ class Admission:
         self._tenancy = tenancy
         self._new_pods, self._questions = Arrivals(limits.new_pods), Arrivals(limits.questions)
         self._unknown, self._updates = Arrivals(limits.bundles), Arrivals(limits.updates)
+        self._of_networks = Arrivals(limits.of_networks)
         self._unpaid_from: dict[ChannelId, tuple[str, UnixSeconds]] = {}
         """Whence pods came that are not paid for yet, and when first: an update is no new beginning."""
         self._gate = gate
@@ -72,6 +74,9 @@ class Admission:
         Refused for who may not command the pod, for an older generation, and (rule `rate`) for who comes
         too often.
         """
+        if isinstance(request.subject, NetworkRef):
+            self._check_network(request, request.subject, address)
+            return
         self._rights.check(request)
         record = self._pods.get(request.ref.channel)
         if request.verb == "admit" and not self._questions.take(address):
@@ -86,6 +91,17 @@ class Admission:
                 "too many updates of this pod",
                 rule="rate",
                 hint=f"one more each {self._limits.updates.every_s:g} s is taken",
+            )
+
+    def _check_network(self, request: OpenedRequest, network: NetworkRef, address: str) -> None:
+        """Who is a member says the document, later; denied keys and floods cost nothing."""
+        self._gate.check_key(network.publisher)
+        self._gate.check_key(request.signer)
+        if not self._of_networks.take(address):
+            raise Refused(
+                "too many questions about networks from this address",
+                rule="rate",
+                hint="try again in a moment",
             )
 
     async def admit(self, ask: AdmitBody, channel: ChannelId, replaced: PodRecord | None) -> Capacity:
@@ -148,13 +164,7 @@ class Admission:
             before = {claim.name: 0 for claim in claims}  # a storage class may have given more than was asked
         else:
             return
-        for name, mib in before.items():
-            if opened.volumes.get(name, -1) < mib:
-                raise Refused(
-                    f"the pod has a volume {name}, which its newer version lacks or has smaller",
-                    rule="volumes",
-                    hint="keep the volume, or delete the pod with all its data and deploy it anew",
-                )
+        admission.check_volumes(before, opened.volumes, fixed=opened.manifest.spec.workload == "stateful")
 
     async def _check_waiting(self, request: OpenedRequest, stored: bytes, address: str) -> None:
         """Publishers' keys are free: what nobody has paid for has a place and a pace of its own."""

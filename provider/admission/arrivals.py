@@ -41,6 +41,9 @@ class AdmissionLimits:
     questions: Allowance = Allowance(burst=120, every_s=0.5)
     """`admit` from one address: each asks the cluster what is free."""
 
+    of_networks: Allowance = Allowance(burst=1200, every_s=0.02)
+    """Questions about networks from one address: twenty commands that wait for a lease ask 40 a second."""
+
     bundles: Allowance = Allowance(burst=120, every_s=0.5)
     """Bundles from one address for pods that are not known to pay: each is written down, and behind
     `new_pods` the chain is asked for its channel. A fleet with open channels comes at this pace."""

@@ -13,7 +13,7 @@ import trio
 from trustedpods.protocol.errors import NetworkFailure, TrustedPodsError
 from trustedpods.protocol.ids import ChannelId
 from trustedpods.protocol.units import UnixSeconds
-from trustedpods.provider.cluster.views import PodView
+from trustedpods.provider.cluster.views import NodeView, PodView
 from trustedpods.provider.core.metering import REPORT_LAG_S, Ceiling, Run
 from trustedpods.provider.core.pod import Phase, PodRecord
 from trustedpods.provider.core.traffic import SlotStats, TrafficMark, traffic_since
@@ -80,24 +80,30 @@ class Meter:
             views = await self._doors.cluster.pods()
             for view in views:
                 await self.seen(view)
-            self._pending = self._pending_in(views, began)
+            nodes = await self._doors.cluster.nodes()
+            await self._end_silent(views, nodes)
+            self._pending = self._pending_in(views, nodes, began)
             await self._end_lost({view.uid for view in views}, began)
             await self._count_past_the_facade()
             await self._doors.store.write(boots.counted, self._doors.keys.boot_id, began)
             return began
 
     def pending_since(self, channel: ChannelId) -> UnixSeconds | None:
-        """From when on a replica may turn out to count that had not run yet at the last `observe`."""
+        """From when on it was not known at the last `observe` whether a replica counts."""
         return self._pending.get(channel)
 
-    def _pending_in(self, views: Iterable[PodView], now: UnixSeconds) -> dict[ChannelId, UnixSeconds]:
-        """The kubelet says a little late when it took a replica up."""
+    def _pending_in(
+        self, views: Iterable[PodView], nodes: Mapping[str, NodeView], now: UnixSeconds
+    ) -> dict[ChannelId, UnixSeconds]:
+        """From when on each channel's use is not known yet: see `unsure_since`."""
         found: dict[ChannelId, UnixSeconds] = {}
         for view in views:
             record = self._pods.of_label(view.label)
-            if record is None or view.over or run_of(view) is not None:
+            if record is None or view.over:
                 continue
-            since = UnixSeconds(now - REPORT_LAG_S) if view.started_at is None else view.started_at
+            since = unsure_since(view, nodes, now)
+            if since is None:
+                continue
             found[record.channel] = min(since, found.get(record.channel, since))
         return found
 
@@ -113,6 +119,17 @@ class Meter:
         if changed:
             await self._doors.store.write(ledger.record_counters, changed, self._doors.now())
         self._booked = totals
+
+    async def _end_silent(self, views: Iterable[PodView], nodes: Mapping[str, NodeView]) -> None:
+        """Runs that are to end, on a node that nobody hears any more: others took their place meanwhile.
+
+        Each ends when its node was last heard. Should it return and say more, a recorded end stays.
+        """
+        for view in views:
+            node = nodes.get(view.node or "")
+            if node is not None and node.silent and view.deleted_at is not None and not view.over:
+                heard = min(node.heard, self._doors.now())  # by the node's own clock
+                await self._doors.store.write(ledger.end_runs, [view.uid], heard)
 
     async def _end_lost(self, present: set[str], now: UnixSeconds) -> None:
         """Runs whose replica is gone although it was never seen to end: somebody removed it by force.
@@ -183,6 +200,21 @@ class Meter:
             except TrustedPodsError as error:
                 _log.warning("replicas cannot be observed: %s", error)
             await trio.sleep(pause_s)
+
+
+def unsure_since(view: PodView, nodes: Mapping[str, NodeView], now: UnixSeconds) -> UnixSeconds | None:
+    """From when on it may turn out that a replica counts, or that it does not; None where that is known.
+
+    The kubelet says a little late when it took one up. What runs counts for sure until its node was heard.
+    With one node nothing takes the place of what ran there: it ran on, or says when it ended.
+    """
+    if run_of(view) is None:
+        return UnixSeconds(now - REPORT_LAG_S) if view.started_at is None else view.started_at
+    node = nodes.get(view.node or "")
+    moved = node is not None and node.silent and view.deleted_at is not None
+    if node is None or len(nodes) == 1 or moved:
+        return None
+    return min(node.heard, now)
 
 
 def end_of(view: PodView, now: UnixSeconds) -> UnixSeconds:

@@ -9,30 +9,34 @@ from trustedpods.provider.cluster.api import errors
 from trustedpods.provider.cluster.api.errors import NamespaceEnding
 from trustedpods.provider.cluster.api.http import Api, path_of
 from trustedpods.provider.cluster.objects import service
-from trustedpods.provider.cluster.objects.names import APPLIER, POD_LABEL, KubeObject
+from trustedpods.provider.cluster.objects.names import APPLIER, POD_LABEL, WORKLOAD, KubeObject
 
 _log = logging.getLogger(__name__)
 
-OPTIONAL = ("NetworkPolicy", "Secret", "PersistentVolumeClaim", "Service")
+OPTIONAL = ("NetworkPolicy", "Secret", "PersistentVolumeClaim", "Service", "PodDisruptionBudget")
 """Kinds of which one version of a pod may have more than the next; the others it has once each, always."""
 
 
-async def apply(api: Api, wanted: KubeObject) -> None:
-    """Apply one object. A namespace that is ending would still take changes of what it holds: refused."""
+async def apply(api: Api, wanted: KubeObject) -> workloads.Workload | None:
+    """Apply one object; the answer is the kind of a workload.
+
+    A namespace that is ending would still take changes of what it holds: refused.
+    """
     workload = workloads.of_kind(wanted["kind"])
     if workload is not None:
         await workload.apply(api, wanted)
-        return
+        return workload
     metadata = wanted["metadata"]
     path = path_of(wanted["kind"], metadata.get("namespace"), metadata["name"])
     if wanted["kind"] == service.KIND:
         await _apply_service(api, path, wanted)
-        return
+        return None
     made = await api.apply(path, wanted, APPLIER)
     if wanted["kind"] == "Namespace" and "deletionTimestamp" in made["metadata"]:
         raise NamespaceEnding(
             f"namespace {metadata['name']} is being terminated", where=path, rule="namespace-terminating"
         )
+    return None
 
 
 async def _apply_service(api: Api, path: str, wanted: KubeObject) -> None:
@@ -54,3 +58,6 @@ async def prune(api: Api, namespace: str, kept: Collection[tuple[str, str]]) -> 
             name = found["metadata"]["name"]
             if (kind, name) not in kept:
                 await api.delete(path_of(kind, namespace, name))
+    for workload in workloads.ALL:
+        if (workload.kind, WORKLOAD) not in kept and await workload.find(api, namespace) is not None:
+            await api.delete(workload.path(namespace))

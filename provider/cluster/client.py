@@ -21,9 +21,21 @@ from trustedpods.provider.cluster.isolation_proof.proof import Proof
 from trustedpods.provider.cluster.isolation_proof.scratch import WritablePlace
 from trustedpods.provider.cluster.isolation_proof.users import SharedUsers
 from trustedpods.provider.cluster.network_documents import NetworkLease, NetworkObject, StoredDocument
-from trustedpods.provider.cluster.objects.names import DELETION_COST, METERED, POD_LABEL, KubeObject
+from trustedpods.provider.cluster.objects.names import (
+    DELETION_COST,
+    METERED,
+    NODE_LEASES,
+    POD_LABEL,
+    KubeObject,
+)
 from trustedpods.provider.cluster.rollout import Rollout
-from trustedpods.provider.cluster.views import NamespaceView, PodView, ServiceView, VolumeClaimView
+from trustedpods.provider.cluster.views import (
+    NamespaceView,
+    NodeView,
+    PodView,
+    ServiceView,
+    VolumeClaimView,
+)
 
 MAX_REPLICAS_SET = 1000
 """A guard against nonsense, far above any manifest's maximum."""
@@ -34,6 +46,7 @@ class Cluster:
 
     def __init__(self, api: Api) -> None:
         self._api = api
+        self._kinds = workloads.WorkloadKinds()
 
     async def version(self) -> str:
         """The API server's version, such as `v1.36.3`."""
@@ -49,7 +62,9 @@ class Cluster:
         errors.NamespaceEnding where the namespace is being deleted.
         """
         for wanted in objects:
-            await applying.apply(self._api, wanted)
+            workload = await applying.apply(self._api, wanted)
+            if workload is not None:
+                self._kinds.learn(wanted["metadata"]["namespace"], workload)
 
     async def prune(self, namespace: str, kept: Collection[tuple[str, str]]) -> None:
         """Take out of a pod's namespace what other versions of it left; *kept* has kinds and names.
@@ -57,31 +72,34 @@ class Cluster:
         A network that is not asked for any more is shut, and a volume that nobody has is not stored unpaid.
         """
         await applying.prune(self._api, namespace, kept)
+        self._kinds.forget(namespace)
 
     async def scale(self, namespace: str, replicas: int) -> None:
         """Set how many replicas shall run; refused (NotThere) where nothing was applied."""
         if not 0 <= replicas <= MAX_REPLICAS_SET:
             raise ValueError(f"replicas: {replicas}")
-        await workloads.HTTP_PODS.scale(self._api, namespace, replicas)
+        workload = await self._kinds.of(self._api, namespace)
+        await workload.scale(self._api, namespace, replicas)
 
     async def replicas(self, namespace: str) -> int:
         """How many replicas shall run; 0 where nothing was applied."""
-        return await workloads.HTTP_PODS.replicas(self._api, namespace)
+        return await (await self._kinds.of(self._api, namespace)).replicas(self._api, namespace)
 
     async def all_replicas(self) -> dict[str, int]:
         """The same of all pods at once, by their namespaces; what is not in it has none."""
-        return await workloads.HTTP_PODS.all_replicas(self._api)
+        return await self._kinds.all_replicas(self._api)
 
     async def rollout(self, namespace: str) -> Rollout:
         """What `scale` asked for last, and whether every controller has seen it.
 
         Look at the pods after this: then one that is there, and is not being deleted, stays.
         """
-        return await workloads.HTTP_PODS.rollout(self._api, namespace)
+        return await (await self._kinds.of(self._api, namespace)).rollout(self._api, namespace)
 
     async def delete_namespace(self, namespace: str) -> None:
         """Ask for the end of a pod's life with all that it holds; done already is done."""
         await self._api.delete(path_of("Namespace", name=namespace))
+        self._kinds.forget(namespace)
 
     # ---- what is there -------------------------------------------------------------------------
 
@@ -197,9 +215,13 @@ class Cluster:
         """Kubernetes' events of a namespace as lines, oldest first."""
         return diagnosis.event_lines(await self._api.items(path_of("Event", namespace)))
 
-    async def diagnose(self, namespace: str) -> Diagnosis | None:
-        """Why no replica is ready; None when one is, when none is wanted, or nothing is known."""
-        return await diagnosis.diagnose(self._api, namespace)
+    async def diagnose(self, namespace: str, *, all_ready: bool = False) -> Diagnosis | None:
+        """Why no replica is ready; None when one is, when none is wanted, or nothing is known.
+
+        With *all_ready* it says why one is not ready, also where others are.
+        """
+        workload = await self._kinds.of(self._api, namespace)
+        return await diagnosis.diagnose(self._api, workload, namespace, all_ready=all_ready)
 
     async def why_not_ready(self, namespace: str) -> str | None:
         """The text of `diagnose`."""
@@ -229,6 +251,16 @@ class Cluster:
         nodes = await self._api.items(path_of("Node"))
         found = [entry for node in nodes for entry in node.get("status", {}).get("addresses", [])]
         return [str(entry["address"]) for entry in found if entry.get("type") in ("InternalIP", "ExternalIP")]
+
+    async def nodes(self) -> dict[str, NodeView]:
+        """All nodes by their names: when each was last heard, and whether Kubernetes has given up on it."""
+        found = await self._api.items(path_of("Node"))
+        leases = await self._api.items(path_of("Lease", NODE_LEASES))
+        renewed = {lease["metadata"]["name"]: lease for lease in leases}
+        return {
+            node["metadata"]["name"]: views.node_view(node, renewed.get(node["metadata"]["name"]))
+            for node in found
+        }
 
     # ---- one daemon per cluster -----------------------------------------------------------------
 

@@ -107,18 +107,21 @@ class Crash:
     end: ContainerEnd | None = None
 
 
-async def diagnose(api: Api, namespace: str) -> Diagnosis | None:
-    """See `Cluster.diagnose`."""
-    workload = await workloads.HTTP_PODS.find(api, namespace)
+async def diagnose(
+    api: Api, kind: workloads.Workload, namespace: str, *, all_ready: bool = False
+) -> Diagnosis | None:
+    """See `Cluster.diagnose`; *kind* is the namespace's kind of workload."""
+    workload = await kind.find(api, namespace)
     if workload is None or not workload["spec"].get("replicas", 1):
         return None
     pods = await api.items(path_of("Pod", namespace), POD_LABEL)
     seen = [views.pod_view(pod) for pod in pods]
-    if any(view.ready for view in seen):
+    if not all_ready and any(view.ready for view in seen):
         return None
-    alive = [pod for pod, view in zip(pods, seen, strict=True) if view.deleted_at is None]
+    both = zip(pods, seen, strict=True)
+    alive = [pod for pod, view in both if view.deleted_at is None and not (all_ready and view.ready)]
     if not alive:
-        return no_pod(await workloads.HTTP_PODS.makers(api, workload))
+        return no_pod(await kind.makers(api, workload))
     for pod in alive:
         crash = crash_in(pod)
         if crash is not None:

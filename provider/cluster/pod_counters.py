@@ -8,13 +8,17 @@ Packets that a policy dropped are not counted. Bytes are those of IP packets, he
 """
 
 import json
+import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 import trio
 
-from trustedpods.protocol.errors import NetworkFailure, RemoteProtocolError
+from trustedpods.protocol.errors import NetworkFailure, RemoteProtocolError, TrustedPodsError
+
+_log = logging.getLogger(__name__)
 
 ANSWER_LIMIT_S = 5.0
 """The agent answers from memory within milliseconds; it is beside us."""
@@ -73,9 +77,43 @@ class TrafficDoor:
         return parse_counters(answer, str(self._path))
 
 
-def traffic_source(path: str | None) -> TrafficSource:
-    """The agent's door, where the configuration names one."""
-    return NoTraffic() if path is None else TrafficDoor(Path(path))
+class TrafficOfNodes:
+    """The agents of several nodes: a pod's totals are with the agent of the node that it is on."""
+
+    def __init__(self, agents: Sequence[TrafficSource]) -> None:
+        self._agents = agents
+
+    async def counters(self) -> list[PodCounters]:
+        """What the agents that answer remember; the first one's failure where none does.
+
+        Those of a node that is away are read when it is back: totals only grow.
+        """
+        found: list[PodCounters] = []
+        failures: list[TrustedPodsError] = []
+
+        async def ask(agent: TrafficSource) -> None:
+            try:
+                found.extend(await agent.counters())
+            except (NetworkFailure, RemoteProtocolError) as error:
+                failures.append(error)
+
+        async with trio.open_nursery() as nursery:
+            for agent in self._agents:
+                nursery.start_soon(ask, agent)
+        if len(failures) == len(self._agents):
+            raise failures[0]
+        for error in failures:
+            _log.warning("traffic of one node's pods is not counted now: %s", error)
+        return found
+
+
+def traffic_source(path: str | None, of_other_nodes: Sequence[str] = ()) -> TrafficSource:
+    """The agents' doors, where the configuration names them."""
+    if path is None:
+        return NoTraffic()
+    own = TrafficDoor(Path(path))
+    others = [TrafficDoor(Path(other)) for other in of_other_nodes]
+    return TrafficOfNodes([own, *others]) if others else own
 
 
 class NoTraffic:

@@ -77,6 +77,17 @@ class VolumeClaimView:
 
 
 @dataclass(frozen=True, slots=True)
+class NodeView:
+    """One node: when its kubelet last said that it is there, by its own clock, and whether it is *silent*.
+
+    It is once Kubernetes waits for it no longer, and has its pods made anew elsewhere.
+    """
+
+    heard: UnixSeconds
+    silent: bool
+
+
+@dataclass(frozen=True, slots=True)
 class NamespaceView:
     """One life of a pod; `blocked_by` is why a namespace that is being deleted still exists."""
 
@@ -175,6 +186,14 @@ def namespace_view(namespace: KubeObject) -> NamespaceView:
         created=created,
         blocked_by="; ".join(blocks) or None,
     )
+
+
+def node_view(node: KubeObject, lease: KubeObject | None) -> NodeView:
+    """View of one Node object and of the lease by which its kubelet says that it is there."""
+    ready = condition(node, "Ready")
+    renewed = None if lease is None else seconds(lease["spec"].get("renewTime"))
+    told = [time for time in (renewed, seconds(ready.get("lastHeartbeatTime"))) if time is not None]
+    return NodeView(max(told, default=UnixSeconds(0)), silent=ready.get("status") == "Unknown")
 
 
 def containers(pod: KubeObject) -> list[KubeObject]:

@@ -3,7 +3,7 @@
 
 A strategy knows where its objects live, how their number of replicas is set and owned, when their
 controllers have seen it, and which objects say why no replica could be made. A pod's namespace
-holds one workload, named WORKLOAD; `http` pods, the only ones that there are, run by `HTTP_PODS`.
+holds one workload, named WORKLOAD: a Deployment, or a StatefulSet for `stateful` pods.
 
 Two field managers apply: one for the objects, one for `spec.replicas`. An apply that leaves
 `spec.replicas` out would set it to 1, were nobody else its owner. So a new workload is made with
@@ -15,9 +15,10 @@ from abc import ABC, abstractmethod
 from typing import ClassVar
 
 from trustedpods.provider.cluster import rollout as rollouts
+from trustedpods.provider.cluster.api.errors import ImmutableChange
 from trustedpods.provider.cluster.api.http import Api, path_under
 from trustedpods.provider.cluster.objects.names import APPLIER, POD_LABEL, SCALER, WORKLOAD, KubeObject
-from trustedpods.provider.cluster.objects.workload import deployment
+from trustedpods.provider.cluster.objects.workload import deployment, stateful_set
 from trustedpods.provider.cluster.rollout import Rollout
 
 
@@ -107,15 +108,88 @@ class DeploymentWorkload(Workload):
         return [*await api.items(path_under(self.root, "replicasets", namespace), POD_LABEL)]
 
 
-HTTP_PODS: Workload = DeploymentWorkload()
-"""How the replicas of `http` pods are run."""
+class StatefulSetWorkload(Workload):
+    """Replicas with a name and volumes of their own. The StatefulSet's controller makes them itself."""
 
-_BY_KIND = {workload.kind: workload for workload in (HTTP_PODS,)}
+    kind = stateful_set.KIND
+    root = "/apis/apps/v1"
+    plural = "statefulsets"
+
+    async def apply(self, api: Api, wanted: KubeObject) -> None:
+        """As of any workload; one that cannot be changed in place is made anew, and its claims stay.
+
+        It has no replica then: whoever changes a pod with volumes has brought it to zero before.
+        """
+        try:
+            await super().apply(api, wanted)
+        except ImmutableChange:
+            await api.delete(self.path(wanted["metadata"]["namespace"]))
+            await super().apply(api, wanted)
+
+    async def rollout(self, api: Api, namespace: str) -> Rollout:
+        """Settled when its controller has seen the number."""
+        found = await self.find(api, namespace)
+        if found is None:
+            return Rollout(0, settled=True)
+        return Rollout(rollouts.asked_for(found), settled=rollouts.observed(found))
+
+    async def makers(self, api: Api, workload: KubeObject) -> list[KubeObject]:
+        """The set itself."""
+        return [workload]
+
+
+DEPLOYMENTS: Workload = DeploymentWorkload()
+"""How the replicas of `http` and `replicated` pods are run."""
+
+STATEFUL_SETS: Workload = StatefulSetWorkload()
+"""How the replicas of `stateful` pods are run."""
+
+ALL = (DEPLOYMENTS, STATEFUL_SETS)
+
+_BY_KIND = {workload.kind: workload for workload in ALL}
 
 
 def of_kind(kind: str) -> Workload | None:
     """The strategy for objects of that kind; None for what is no workload."""
     return _BY_KIND.get(kind)
+
+
+class WorkloadKinds:
+    """Of which kind each namespace's workload is, as it was applied or seen last.
+
+    A namespace that is not known is looked at: a daemon that was started again has applied nothing.
+    """
+
+    def __init__(self) -> None:
+        self._known: dict[str, Workload] = {}
+
+    def learn(self, namespace: str, workload: Workload) -> None:
+        """The namespace has a workload of this kind from now on."""
+        self._known[namespace] = workload
+
+    def forget(self, namespace: str) -> None:
+        """The namespace goes, or changes its kind."""
+        self._known.pop(namespace, None)
+
+    async def of(self, api: Api, namespace: str) -> Workload:
+        """The namespace's; a Deployment where nothing was applied."""
+        if namespace not in self._known:
+            for workload in ALL:
+                if await workload.find(api, namespace) is not None:
+                    self._known[namespace] = workload
+                    break
+            else:
+                return DEPLOYMENTS
+        return self._known[namespace]
+
+    async def all_replicas(self, api: Api) -> dict[str, int]:
+        """Replicas that are asked for in each namespace, of all kinds."""
+        found: dict[str, int] = {}
+        for workload in ALL:
+            those = await workload.all_replicas(api)
+            self._known.update(dict.fromkeys(those, workload))
+            found |= those
+        return found
 
 
 def _scaler_owns(workload: KubeObject) -> bool:

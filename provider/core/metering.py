@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
+from trustedpods.manifests.spec.lifecycle import MAX_GRACE_S
 from trustedpods.protocol.units import KIB, MAX_QUANTITY, UnixSeconds, Usage
 
 
@@ -211,20 +212,24 @@ def horizon(
 REPORT_LAG_S = 3
 """How late the kubelet may report that a container ended (it reports within a second or two)."""
 
-GRACE_S = 30
-"""From the signal to end until the kill; a replica that ends is billed for no longer."""
-
 DRAIN_LIMIT_S = 30
-"""The version before may finish its requests for so long; what takes longer is cut by an update."""
+"""The version before may finish its requests for so long, or for its own grace period if that is longer; what
+takes longer is cut by an update."""
 
 REMOVAL_LAG_S = 30
 """Kubernetes has told all replicas of a namespace to end by then, once the namespace is to go."""
+
+
+def drain_limit(grace_s: int) -> int:
+    """Seconds to finish requests in, of a pod with this grace period: what ends slowly also serves slowly."""
+    return max(DRAIN_LIMIT_S, grace_s)
 
 
 def longest_overlap(start_limit_s: int) -> int:
     """Seconds for which more may run than is billed: longer is no overlap but an end that nobody told.
 
     The longest is an update's: the newer version proves itself beside the one before for *start_limit_s*
-    at most, then that one finishes its requests and ends. Where a pod is woken while it ends, it is less.
+    at most, then that one finishes its requests and ends, each within the longest grace period that a
+    manifest may ask for. Where a pod is woken while it ends, it is less.
     """
-    return start_limit_s + DRAIN_LIMIT_S + REMOVAL_LAG_S + GRACE_S
+    return start_limit_s + drain_limit(MAX_GRACE_S) + REMOVAL_LAG_S + MAX_GRACE_S

@@ -181,6 +181,6 @@ def handlers(parts: Parts) -> dict[Verb, VerbHandler]:
         "logs": PodLogs(parts.doors, parts.rights, parts.bundles).logs,
         "usage": verbs.usage,
         "delete": verbs.delete,
-        "network": NetworkRequests(parts.networks, parts.gate).network,
+        "network": NetworkRequests(parts.networks).network,
         "rotate": Rotations(parts.doors, parts.pods, parts.rights, parts.settlement).rotate,
     }

@@ -71,7 +71,7 @@ async def open_doors(config: ProviderConfig) -> AsyncIterator[Doors]:
                 tls_dir=config.facade.tls_dir(config.identity.keys_dir) if config.facade.tls_binds else None,
             ),
             generations=NewestGenerations(Path(config.identity.keys_dir)),
-            traffic=traffic_source(config.cluster.traffic_socket),
+            traffic=traffic_source(config.cluster.traffic_socket, config.cluster.traffic_sockets_of_nodes),
         )
 
 

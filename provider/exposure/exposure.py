@@ -56,7 +56,8 @@ class FacadeExposure(Exposure):
 
     `label` is its key at the facade, `port` the container's, `service_port` the manifest's. `routes`
     are hosts, or hosts and paths; a service of tcp has none. `own_hosts` are those of the publisher,
-    `tls_secret` the secret volume with their certificate.
+    `tls_secret` the secret volume with their certificate, `affinity` what clients are known by where each
+    keeps its replica (`ip`, `header:NAME`, `cookie:NAME`).
     """
 
     label: str
@@ -68,6 +69,7 @@ class FacadeExposure(Exposure):
     own_hosts: tuple[str, ...] = ()
     https_only: bool = False
     tls_secret: str | None = None
+    affinity: str | None = None
 
     def endpoints(self, site: Site, given: ServiceExposure) -> list[tuple[int, str]]:
         """Its one port, at each of its addresses."""

@@ -41,6 +41,7 @@ def expose(service: Service, pod: ExposedPod) -> HttpExposure:
         limits=service.limits,
         https_only=service.https_only,
         tls_secret=service.tls.secret_name if service.tls else None,
+        affinity=service.known_by,
     )
 
 

@@ -28,4 +28,5 @@ def expose(service: Service, pod: ExposedPod) -> TcpExposure:
         port=port.target,
         service_port=port.port,
         limits=service.limits,
+        affinity=service.known_by,
     )

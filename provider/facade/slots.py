@@ -60,7 +60,8 @@ class ServiceSpec:
 
     `label` is unique at this provider. A route of `hosts` is a host, or a host and a path below it.
     `pods` get requests; those in `draining` finish what they have and get no new ones; so does any
-    other replica that HAProxy knows, and is then removed.
+    other replica that HAProxy knows, and is then removed. `affinity` is what clients
+    are known by where each keeps its replica: `ip`, `header:NAME` or `cookie:NAME`.
     """
 
     label: str
@@ -70,17 +71,19 @@ class ServiceSpec:
     protocol: SlotProtocol = SlotProtocol.HTTP
     limits: SlotLimits = UNLIMITED
     https_only: bool = False
+    affinity: str | None = None
 
     def settings(self) -> dict[SlotMap, str]:
         """The slot's lines in the maps of settings."""
         limits = self.limits
         tcp = TCP_CONNECTIONS if self.protocol is SlotProtocol.TCP else None
-        numbers = {
+        numbers: dict[SlotMap, int | str | None] = {
             SlotMap.CONNECTIONS: limits.connections or tcp,
             SlotMap.RATES: None if limits.rate is None or limits.rate >= ANY_RATE else limits.rate,
             SlotMap.BODIES: limits.body_bytes,
             SlotMap.STREAMS: limits.stream_bytes,
             SlotMap.HTTPS: 1 if self.https_only else None,
+            SlotMap.AFFINITY: self.affinity,
         }
         return {which: str(number) for which, number in numbers.items() if number is not None}
 

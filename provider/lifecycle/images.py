@@ -104,7 +104,7 @@ class ImageImport:
         settings = parse_config(config)
         if settings.layer_count != len(manifest.layers):
             raise BadInput("layers and configuration do not fit together")
-        check_runnable(settings, container.command, container.args)
+        check_runnable(settings, container.command, container.args, container.security_context.run_as_user)
         for layer in {layer.digest: layer for layer in manifest.layers}.values():
             await self._layer(source, layer)
         if there is None:

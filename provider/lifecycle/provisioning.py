@@ -20,9 +20,9 @@ from trustedpods.provider.core.admission import blobs_late, check_channel
 from trustedpods.provider.core.lifecycle import LifecycleEvent
 from trustedpods.provider.core.pod import ChannelFact, PodRecord
 from trustedpods.provider.doors import Doors
-from trustedpods.provider.exposure.exposure import Site
 from trustedpods.provider.facade.activator.wake import WakeAddress
 from trustedpods.provider.lifecycle.images import ImageImport, pull_references
+from trustedpods.provider.lifecycle.pod_variables import pod_variables, site_of
 from trustedpods.provider.lifecycle.user_shares import UserShares
 from trustedpods.provider.pods.bundles import Bundles, OpenBundle
 from trustedpods.provider.pods.progress import ProgressFeeds
@@ -194,6 +194,7 @@ class ProvisioningSteps:
         answer = await pod_scaler.wake()
         if not isinstance(answer, WakeAddress):
             raise Refused(answer.error if answer else "the pod was changed meanwhile", rule="start")
+        await self._autoscaler.until_all_ready(record, opened)
         return await self._started(record, opened)
 
     async def _started(self, record: PodRecord, opened: OpenBundle) -> LifecycleEvent:
@@ -204,13 +205,13 @@ class ProvisioningSteps:
         return LifecycleEvent.STARTED
 
     def _runs_beside(self, record: PodRecord, opened: OpenBundle) -> bool:
-        """Whether a newer version can run beside the one that serves: no volumes, each service as it was."""
+        """Whether a newer version can run beside the one that serves: each service is as it was."""
         if record.previous is None or record.applied or not record.live:
             return False
         if self._autoscaler.pod_scaler(record.channel) is None:
             return False
         before = self._bundles.open_stored(record.previous)
-        if before.size.volume_mib or opened.size.volume_mib:
+        if before.manifest.stops_for_update or opened.manifest.stops_for_update:
             return False
         known = {part.label: part.protocol for part in before.exposures(record.label, self._doors.config)}
         parts = opened.exposures(record.label, self._doors.config)
@@ -297,6 +298,7 @@ class ProvisioningSteps:
         if beside:
             made = [part for part in made if part["kind"] != "Service"]
         kept = {(part["kind"], part["metadata"]["name"]) for part in made} | self._volumes_before(record)
+        kept |= {("PersistentVolumeClaim", name) for name in opened.volumes}
         await self._doors.cluster.prune(namespace, kept)  # first: what is left over takes of the quota
         await self._doors.cluster.apply(made)
 
@@ -311,6 +313,7 @@ class ProvisioningSteps:
             closed_networks=self._doors.config.cluster.closed_networks,
             callers=tuple(self._doors.config.exposure.callers),
             kept=record.exposures,
+            told=pod_variables(record, opened, self._doors.config),
             pull=self._doors.registry.pull_login(record.label),
         )
 
@@ -343,9 +346,7 @@ class ProvisioningSteps:
     def _endpoints(self, record: PodRecord, opened: OpenBundle) -> list[Endpoint]:
         """Where each service is reached; whatever gives ports has given them before."""
         config = self._doors.config
-        https = config.facade.https_suffix if config.facade.tls_binds else None
-        host, node = f"{record.label}.{config.identity.domain}", config.exposure.node_address
-        site = Site(host, config.identity.url_suffix, https, node)
+        site = site_of(record, config)
         given = exposures_of(self._doors, record, opened)
         return [
             Endpoint(service=one.service, port=port, url=url)

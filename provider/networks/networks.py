@@ -76,7 +76,7 @@ class Networks:
                 kept.read = False  # what a person did to the cluster itself is seen by whoever compares
             state = await self._state(kept, network)
             question = wire.question_of(body, state.copy, signer, self._doors.now())
-            rights.check(ref, state.copy, question, signer)
+            await trio.to_thread.run_sync(rights.check, ref, state.copy, question, signer)
             _check_ticket(state, question)
             decided, answer = documents.answer(state, question, signer, _now())
             await self._keep(kept, network, decided)

@@ -1,17 +1,43 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Who may ask what about a network. Pure.
-
-Until a network's document names a team, its founder is the only member.
-"""
+"""Who may ask what about a network: by the team that its document names in clear. Pure."""
 
 from trustedpods.protocol.errors import Refused
 from trustedpods.protocol.ids import Address
-from trustedpods.protocol.networks.documents import Copy, Question
+from trustedpods.protocol.networks.documents import Copy, Prepare, Question, ReadCopy, Repair
+from trustedpods.protocol.networks.leases import AskLease
+from trustedpods.protocol.networks.members import Role
+from trustedpods.protocol.networks.sealed_documents import check_write, parse_body, role_of, verified
 from trustedpods.protocol.sealing.subjects import NetworkRef
 
 
 def check(network: NetworkRef, copy: Copy, question: Question, signer: Address) -> None:
-    """Refused (rule `member`) where *signer* may not ask this of a cluster that holds *copy*."""
-    del copy, question  # they say more once there are teams
-    if signer != network.publisher:
-        raise Refused(f"{signer} is no member of this network", rule="member")
+    """Whether *signer* may ask this of a cluster that holds *copy*.
+
+    Refused (rule `member`) for a stranger, (rule `role`) for a member who may not, and with
+    `check_write`'s rules for a document that may not follow; RemoteProtocolError for what is none.
+    """
+    role = role_of(network.publisher, network.salt, copy.current.body, signer)
+    if role is None:
+        raise Refused(
+            f"{signer} is no member of this network",
+            rule="member",
+            hint="its founder begins it, its owners let members in",
+        )
+    if isinstance(question, ReadCopy | AskLease):
+        return
+    if not role.writes:
+        raise Refused(f"{signer} is a {role} of this network and changes nothing", rule="role")
+    match question:
+        case Prepare(base=base, document=document):
+            new = document not in (copy.current, copy.pending)
+            if new and base == copy.current:  # any other base the core refuses, and says what stands here
+                check_write(network.publisher, network.salt, base, document, signer)
+        case Repair(document=document):
+            verified(parse_body(document.body))
+            there = role_of(network.publisher, network.salt, document.body, signer)
+            if not role == there == Role.OWNER:
+                raise Refused(
+                    f"{signer} is a {role} of this network: only owners say which copy is right", rule="role"
+                )
+        case _:
+            pass

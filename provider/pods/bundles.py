@@ -18,6 +18,7 @@ from trustedpods.protocol.messages.admission import AdmitBody
 from trustedpods.protocol.messages.bundle import BlobRef, Bundle, ImageRef
 from trustedpods.protocol.sealing.requests import OpenedRequest, open_request
 from trustedpods.protocol.units import MIB, UnixSeconds
+from trustedpods.provider.cluster.objects.pod_objects import claims
 from trustedpods.provider.config import ProviderConfig
 from trustedpods.provider.core.admission import Offer, check_class, check_hosts
 from trustedpods.provider.core.egress import openings
@@ -74,8 +75,8 @@ class OpenBundle:
 
     @property
     def volumes(self) -> dict[str, int]:
-        """MiB of each persistent volume by its name."""
-        return {one.name: one.persistent.size for one in self.manifest.spec.volumes if one.persistent}
+        """MiB of each claim by its name: of a persistent volume one, or one for each replica."""
+        return dict(claims(self.manifest))
 
     def image_of(self, container: str) -> ImageRef:
         """The image of a container."""

@@ -5,19 +5,17 @@ from trustedpods.protocol.codec import decode
 from trustedpods.protocol.errors import LocalProtocolError, Refused
 from trustedpods.protocol.messages.networks import NETWORK_QUESTIONS, NetworkQuestion
 from trustedpods.protocol.networks import wire
-from trustedpods.protocol.networks.names import network_salt
+from trustedpods.protocol.networks.members import network_salt
 from trustedpods.protocol.sealing.subjects import NetworkRef
-from trustedpods.provider.admission.gate import Gate
 from trustedpods.provider.networks.networks import Networks
 from trustedpods.provider.server.conversations import Request
 
 
 class NetworkRequests:
-    """Takes the questions from the wire; the operator's deny list holds for founders and members."""
+    """Takes the questions from the wire."""
 
-    def __init__(self, networks: Networks, gate: Gate) -> None:
+    def __init__(self, networks: Networks) -> None:
         self._networks = networks
-        self._gate = gate
 
     async def network(self, request: Request) -> None:
         """Answer one question."""
@@ -27,7 +25,5 @@ class NetworkRequests:
         body: NetworkQuestion = decode(opened.body, *NETWORK_QUESTIONS)
         if network_salt(body.network) != opened.subject.salt:
             raise Refused(f"the request is not about the network {body.network!r}", rule="network")
-        self._gate.check_key(opened.subject.publisher)
-        self._gate.check_key(opened.signer)
         answer = await self._networks.answer(opened.subject, body, opened.signer)
         await request.replies.send(wire.reply_of(answer), final=True)

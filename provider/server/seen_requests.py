@@ -10,9 +10,10 @@ from trustedpods.provider.store import history
 MAX_IN_MEMORY = 4096
 """Requests of five minutes, at 13 a second; behind that nothing more is answered until the books are well."""
 
-WITHOUT_BOOKS = frozenset({"admit", "status", "logs", "usage", "delete"})
+WITHOUT_BOOKS = frozenset({"admit", "status", "logs", "usage", "delete", "network"})
 """Verbs that are answered while the books cannot be written: none gives anybody anything, and after a restart
-within those minutes a repeated one only reads for its sender, or deletes what its publisher has deleted."""
+within those minutes a repeated one only reads for its sender, or deletes what its publisher has deleted.
+A question about a network may always be repeated: it names its attempt, and its answer goes to its sender."""
 
 
 class SeenRequests:

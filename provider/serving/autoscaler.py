@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 
 import trio
 
+from trustedpods.manifests.spec.lifecycle import MAX_GRACE_S
 from trustedpods.protocol.errors import NetworkFailure, StoreFailure, TrustedPodsError
 from trustedpods.protocol.ids import ChannelId
 from trustedpods.protocol.messages.pod import PodFailure
 from trustedpods.provider.billing.meter import Meter
-from trustedpods.provider.core.metering import DRAIN_LIMIT_S
+from trustedpods.provider.core.metering import drain_limit
 from trustedpods.provider.core.pod import Phase, PodRecord
 from trustedpods.provider.core.scaler import scaler, types
 from trustedpods.provider.core.traffic import combine
@@ -41,8 +42,8 @@ TICK_S = 1.0
 UNKNOWN_RETRY_S = 5
 """Retry-After for a slot without a scaler: by then the reconciler has looked at it again."""
 
-EMPTY_LIMIT_S = 35.0
-"""The grace of a replica that does not end by itself, and a little more."""
+EMPTY_SLACK_S = 5.0
+"""Beyond the grace of a replica that does not end by itself, until the cluster has told that it is over."""
 
 
 class Autoscaler:
@@ -169,6 +170,7 @@ class Autoscaler:
             record.namespace,
             services,
             readiness.probes_of(opened.manifest, ports),
+            opened.manifest.spec.termination_grace_period_seconds,
         )
         return PodScaler(self._doors.cluster, self._doors.facade, published, self._limits(record), replicas)
 
@@ -221,7 +223,7 @@ class Autoscaler:
         pod_scaler = self._pod_scalers.get(record.channel)
         if pod_scaler is not None:
             self.drop(record.channel)
-            with trio.move_on_after(DRAIN_LIMIT_S):
+            with trio.move_on_after(drain_limit(pod_scaler.published.grace_s)):
                 while await self._in_flight(pod_scaler) > 0:  # noqa: ASYNC110 - HAProxy tells nobody
                     await trio.sleep(0.25)
         await self.empty(record)
@@ -229,6 +231,13 @@ class Autoscaler:
     async def prove(self, record: PodRecord, opened: OpenBundle, namespace: str) -> None:
         """See that a version which was applied in *namespace* runs; Refused says why not."""
         await version_switch.prove(self._doors, self._replicas, record, opened, namespace)
+
+    async def until_all_ready(self, record: PodRecord, opened: OpenBundle) -> None:
+        """Wait until every replica of a pod with a fixed number takes requests; Refused says why not."""
+        pod_scaler = self._pod_scalers.get(record.channel)
+        count = version_switch.to_prove(opened)
+        if pod_scaler is not None and count > 1:
+            await version_switch.until_all_ready(self._doors, self._replicas, pod_scaler, count)
 
     async def take_over(self, record: PodRecord, opened: OpenBundle, namespace: str) -> PodScaler:
         """Requests go to the version in *namespace* once it is seen ready, until then where they went."""
@@ -266,7 +275,10 @@ class Autoscaler:
         if await self._doors.cluster.replicas(record.namespace):
             await self._logs.before_end(self._replicas.of(record.label))
             await self._doors.cluster.scale(record.namespace, 0)
-        with trio.move_on_after(EMPTY_LIMIT_S):
+        grace = MAX_GRACE_S
+        if self._bundles.held(record):
+            grace = self._bundles.open(record).manifest.spec.termination_grace_period_seconds
+        with trio.move_on_after(grace + EMPTY_SLACK_S):
             await self._replicas.until_empty(record.label, record.namespace)
 
     async def clear(self, record: PodRecord) -> None:

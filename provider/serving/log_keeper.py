@@ -12,6 +12,7 @@ from enum import StrEnum
 
 import trio
 
+from trustedpods.manifests.spec.lifecycle import MAX_GRACE_S
 from trustedpods.protocol.errors import TrustedPodsError
 from trustedpods.protocol.ids import ChannelId
 from trustedpods.provider.cluster.diagnosis import is_gone
@@ -27,8 +28,8 @@ _log = logging.getLogger(__name__)
 KEPT_LINES = 500
 """Asked for; of what they hold the last `KEPT_RUN_BYTES` are kept."""
 
-LISTEN_LIMIT_S = 40.0
-"""To a replica that ends: its grace, and a little more."""
+LISTEN_LIMIT_S = MAX_GRACE_S + 10.0
+"""To a replica that ends: the longest grace, and a little more."""
 
 READ_LIMIT_S = 2.0
 """A scale-down waits for no longer; what could not be read by then is lost."""

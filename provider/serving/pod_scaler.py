@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import trio
 
+from trustedpods.manifests.spec.lifecycle import DEFAULT_GRACE_S
 from trustedpods.protocol.errors import TrustedPodsError
 from trustedpods.protocol.ids import ChannelId
 from trustedpods.provider.cluster.client import Cluster
@@ -34,13 +35,17 @@ SETTLE_MOST_S = 1.0
 
 @dataclass(frozen=True, slots=True)
 class PublishedPod:
-    """What the facade and the scaler need of a pod; `services` are those that the facade serves, by slot."""
+    """What the facade and the scaler need of a pod; `services` are those that the facade serves, by slot.
+
+    `grace_s`: how long a replica of it may take to end.
+    """
 
     channel: ChannelId
     label: str
     namespace: str
     services: Mapping[int, FacadeExposure]
     probes: tuple[ContainerProbe, ...]
+    grace_s: int = DEFAULT_GRACE_S
 
     @property
     def port(self) -> int:

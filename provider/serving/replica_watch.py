@@ -97,7 +97,13 @@ class ReplicaWatch:
 
     async def diagnose(self, namespace: str) -> Diagnosis | None:
         """Why no replica in *namespace* is ready; room that an ending one holds comes by itself."""
-        found = await self._doors.cluster.diagnose(namespace)
+        return self._with_room(await self._doors.cluster.diagnose(namespace))
+
+    async def diagnose_unready(self, namespace: str) -> Diagnosis | None:
+        """Why some replica in *namespace* is not ready, also where others are."""
+        return self._with_room(await self._doors.cluster.diagnose(namespace, all_ready=True))
+
+    def _with_room(self, found: Diagnosis | None) -> Diagnosis | None:
         if found is not None and found.room and self.room_may_come():
             return replace(found, hopeless=False)
         return found

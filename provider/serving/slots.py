@@ -38,6 +38,7 @@ def service_spec_of(part: FacadeExposure, served: Serve, most: SlotLimits) -> Se
         SlotProtocol(part.protocol),
         limits.within(most),
         part.https_only,
+        part.affinity,
     )
 
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import trio
 
 from trustedpods.protocol.errors import Refused, TrustedPodsError
-from trustedpods.provider.core.metering import DRAIN_LIMIT_S
+from trustedpods.provider.core.metering import drain_limit
 from trustedpods.provider.core.pod import PodRecord
 from trustedpods.provider.core.scaler.types import ScalePhase
 from trustedpods.provider.doors import Doors
@@ -30,25 +30,57 @@ FINISHED_LOOK_S = 0.25
 async def prove(
     doors: Doors, replicas: ReplicaWatch, record: PodRecord, opened: OpenBundle, namespace: str
 ) -> None:
-    """Run one replica of what was applied in *namespace* until its probes pass; Refused says why not."""
+    """Run what was applied in *namespace* until its probes pass; Refused says why not."""
     ports = [part.port for part in opened.exposures(record.label, doors.config)]
     probes = readiness.probes_of(opened.manifest, ports)
-    limit = start_limit(doors, opened.manifest)
+    limit, count = start_limit(doors, opened.manifest), to_prove(opened)
     deadline = trio.current_time() + limit
-    await doors.cluster.scale(namespace, 1)
+    await doors.cluster.scale(namespace, count)
+    proven: set[str] = set()
     while trio.current_time() < deadline:
         ready = [view for view in replicas.of(record.label) if view.namespace == namespace and view.ready]
-        for view in ready:
+        for view in [view for view in ready if view.uid not in proven]:
             assert view.ip is not None
             why_not = await _probe(doors, replicas, namespace, view.ip, probes, deadline)
-            if why_not is None:
-                return
-            raise Refused(why_not, rule="start")
+            if why_not is not None:
+                raise Refused(why_not, rule="start")
+            proven.add(view.uid)
+        if sum(view.uid in proven for view in ready) >= count:
+            return
         found = await replicas.diagnose(namespace)
         if found is not None and found.hopeless:
             raise Refused(found.text, rule="start")
         await trio.sleep(LOOK_EVERY_S)
-    raise Refused(f"not ready within {limit:g} s", rule="start")
+    raise Refused(not_ready(len(proven), count, limit), rule="start")
+
+
+def to_prove(opened: OpenBundle) -> int:
+    """Replicas that must run before a version is believed: one, or all of a pod with a fixed number."""
+    spec = opened.manifest.spec
+    return spec.scale.min if spec.fixed else 1
+
+
+def not_ready(ready: int, count: int, limit: float) -> str:
+    """That a start took too long, in words."""
+    return (
+        f"not ready within {limit:g} s"
+        if count == 1
+        else f"{ready} of {count} replicas ready within {limit:g} s"
+    )
+
+
+async def until_all_ready(doors: Doors, replicas: ReplicaWatch, pod_scaler: PodScaler, count: int) -> None:
+    """Wait until *count* replicas of a pod take requests; Refused says why they do not in time."""
+    limit = pod_scaler.state.limits.start_limit
+    deadline, found = trio.current_time() + limit, None
+    while (ready := len(pod_scaler.state.ready)) < count:
+        if trio.current_time() >= deadline:
+            why = f": {found.text}" if found is not None else ""
+            raise Refused(not_ready(ready, count, limit) + why, rule="start")
+        await trio.sleep(LOOK_EVERY_S)
+        found = await replicas.diagnose_unready(pod_scaler.published.namespace)
+        if found is not None and found.hopeless:
+            raise Refused(found.text, rule="start")
 
 
 async def _probe(
@@ -86,7 +118,7 @@ async def _probe(
 
 async def let_finish(doors: Doors, pod_scaler: PodScaler, names: set[str]) -> None:
     """Wait until replicas of these *names*, which get nothing new, have nothing in flight; not for ever."""
-    with trio.move_on_after(DRAIN_LIMIT_S):
+    with trio.move_on_after(drain_limit(pod_scaler.published.grace_s)):
         while names and await _serves(doors, pod_scaler, names):  # noqa: ASYNC110 - HAProxy tells nobody
             await trio.sleep(FINISHED_LOOK_S)
 

@@ -63,11 +63,16 @@ def image_bytes(images: Iterable[Image], facts: dict[str, LayerFacts]) -> int:
 
 
 def check_start(
-    image: Image, facts: dict[str, LayerFacts], command: Sequence[str], args: Sequence[str], where: str
+    image: Image,
+    facts: dict[str, LayerFacts],
+    command: Sequence[str],
+    args: Sequence[str],
+    where: str,
+    user: int | None = None,
 ) -> None:
-    """`BadInput` naming *where*, unless a node starts the image with its container's *command* and *args*."""
+    """`BadInput` naming *where*, unless a node starts the image with what its container says."""
     try:
-        check_runnable(image.config, command, args)
+        check_runnable(image.config, command, args, user)
     except BadInput as error:
         raise BadInput(error.what, where=where, hint=error.hint) from None
     capable = capable_files(image, facts)

@@ -15,7 +15,7 @@ from trustedpods.protocol.messages.networks import NETWORK_REPLIES
 from trustedpods.protocol.net import Host
 from trustedpods.protocol.networks import wire
 from trustedpods.protocol.networks.documents import Answer, Question
-from trustedpods.protocol.networks.names import network_salt
+from trustedpods.protocol.networks.members import network_salt
 from trustedpods.protocol.sealing.subjects import NetworkRef
 from trustedpods.publisher.market.market import MarketAccount
 from trustedpods.publisher.market.session import Session, next_generation, open_session
@@ -95,17 +95,20 @@ class ClusterConnection:
         except Refused as error:
             if error.rule in REBOOTED:
                 raise
-            asked.error = error
+            asked.error = _again(error)
         asked.ended.set()
 
 
 REBOOTED = ("boot-id", "sealed")
 """Rules by which a provider refuses what was sealed to an earlier boot: it is attested again."""
 
+BUSY = ("rate", "busy")
+"""Rules by which it refuses for a moment."""
+
 
 def _again(error: TrustedPodsError) -> TrustedPodsError:
-    """After a reboot the same question is asked again, of the machine as it is now."""
-    if error.rule in REBOOTED:
+    """After a reboot, or when there was too much to do, the same question may be asked again."""
+    if error.rule in (*REBOOTED, *BUSY):
         return NetworkFailure(error.what, where=error.where, hint=error.hint, rule=error.rule)
     return error
 

@@ -14,9 +14,9 @@ UpdateWay = Literal["beside", "stops-first"]
 two may not write one volume."""
 
 
-def update_way(volume_mib: int) -> UpdateWay:
-    """What an update of a pod with such volumes does."""
-    return "stops-first" if volume_mib else "beside"
+def update_way(stops: bool) -> UpdateWay:
+    """What an update does with the version before; *stops* where both must not run at once."""
+    return "stops-first" if stops else "beside"
 
 
 @dataclass(frozen=True, slots=True)

@@ -134,7 +134,7 @@ class Delivery:
 
     def _tell_stop(self) -> None:
         """Two versions may not write one volume: such an update has a gap."""
-        self._progress.update = update_way(self._pod.manifest.volume_mib)
+        self._progress.update = update_way(self._pod.manifest.stops_for_update)
         if self._progress.update == "stops-first":
             self._journal.event("stops-first", "the pod has a volume: the version before is stopped first")
 

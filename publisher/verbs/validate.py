@@ -18,6 +18,6 @@ def validate(file: Path, cache: Path) -> ValidateResult:
         cpu_milli=size.cpu_milli,
         memory_mib=size.memory_mib,
         volume_mib=pod.manifest.volume_mib,
-        update=update_way(pod.manifest.volume_mib),
+        update=update_way(pod.manifest.stops_for_update),
         trust=pod.manifest.spec.trust,
     )

@@ -13,9 +13,10 @@ from itertools import count
 
 import trio
 
+from tests.fakes.cluster_networks import FakeNetworks
 from trustedpods.protocol.errors import Locked, NetworkFailure
 from trustedpods.protocol.units import Resources, UnixSeconds
-from trustedpods.provider.cluster.api.errors import Conflict, NamespaceEnding, NotThere
+from trustedpods.provider.cluster.api.errors import NamespaceEnding, NotThere
 from trustedpods.provider.cluster.api.watch import PodChange
 from trustedpods.provider.cluster.applying import OPTIONAL
 from trustedpods.provider.cluster.capacity import ClusterCapacity
@@ -24,12 +25,12 @@ from trustedpods.provider.cluster.isolation_proof import probe_pods
 from trustedpods.provider.cluster.isolation_proof.proof import Proof
 from trustedpods.provider.cluster.isolation_proof.scratch import WritablePlace
 from trustedpods.provider.cluster.isolation_proof.users import SharedUsers
-from trustedpods.provider.cluster.network_documents import NetworkLease, NetworkObject, StoredDocument
 from trustedpods.provider.cluster.objects.names import KubeObject
 from trustedpods.provider.cluster.objects.sizes import mebibytes, requested_by
 from trustedpods.provider.cluster.rollout import Rollout
 from trustedpods.provider.cluster.views import (
     NamespaceView,
+    NodeView,
     PodView,
     ServiceView,
     VolumeClaimView,
@@ -52,12 +53,10 @@ class FakeLife:
 
 
 @dataclass
-class FakeCluster:
+class FakeCluster(FakeNetworks):
     """See the module. `failing[namespace]` keeps its replicas from getting ready, for that reason;
     without `enforces` its network ignores policies, without `balancers` no load balancer gets an address;
-    while `behind`, its controllers have not seen what was asked for last. Each write of a network's document
-    takes one word from `network_faults`: "busy" is an answer of 429 or 500, "lost" stands though nobody hears
-    of it, "slow" takes 5 s, "conflict" is a 409, "late" stands a write later only."""
+    while `behind`, its controllers have not seen what was asked for last."""
 
     clock: int = 1_800_000_000
     unreachable: bool = False
@@ -66,15 +65,12 @@ class FakeCluster:
     enforces: bool = True
     balancers: bool = True
     failing: dict[str, Diagnosis] = field(default_factory=dict)
+    silent: dict[str, NodeView] = field(default_factory=dict)
     allocatable: Resources = field(default_factory=lambda: Resources(8000, 16_384, 65_536))
     lives: dict[str, FakeLife] = field(default_factory=dict)
     written: dict[str, bytes] = field(default_factory=dict)
     leases: dict[str, tuple[str, int]] = field(default_factory=dict)
     calls: list[str] = field(default_factory=list)
-    networks: dict[str, tuple[NetworkObject, StoredDocument]] = field(default_factory=dict)
-    network_leases: dict[str, NetworkLease] = field(default_factory=dict)
-    network_faults: list[str] = field(default_factory=list)
-    _late: tuple[NetworkObject, bytes, str | None] | None = None
     _numbers: count = field(default_factory=lambda: count(1))
     _watchers: list[trio.MemorySendChannel[PodChange]] = field(default_factory=list)
 
@@ -114,7 +110,7 @@ class FakeCluster:
         before = before_all.get("spec", {})
         address = spec.get("clusterIP") or before.get("clusterIP") or f"10.9.0.{next(self._numbers)}"
         had = {(port["protocol"], port["port"]): port.get("nodePort") for port in before.get("ports", [])}
-        ports = [dict(port) for port in spec["ports"]]
+        ports = [dict(port) for port in spec.get("ports", [])]
         for port in ports if spec["type"] == "NodePort" else []:
             known = port.get("nodePort") or had.get((port["protocol"], port["port"]))
             port["nodePort"] = known or 30_000 + next(self._numbers)
@@ -161,7 +157,8 @@ class FakeCluster:
 
     def _start(self, life: FakeLife) -> None:
         number = next(self._numbers)
-        template = life.objects["Deployment", "pod"]["spec"]["template"]
+        workload = life.objects.get(("Deployment", "pod")) or life.objects["StatefulSet", "pod"]
+        template = workload["spec"]["template"]
         size = requested_by(template["spec"])
         ready = not self.hold_starts and life.name not in self.failing
         failure = self.failing.get(life.name)
@@ -193,6 +190,21 @@ class FakeCluster:
         now = UnixSeconds(self.clock)
         ended = replace(pod, phase="Succeeded", ready=False, finished_at=now, deleted_at=now, over=True)
         self._put(life, ended)
+
+    def lose_node(self, namespace: str, heard: int) -> PodView:
+        """The node falls silent, and its replica of the namespace is to end; another one takes its place."""
+        self.silent["fake"] = NodeView(UnixSeconds(heard), silent=True)
+        life = self._life(namespace)
+        (lost,) = [pod for pod in life.pods.values() if pod.deleted_at is None]
+        ending = replace(lost, ready=False, deleted_at=UnixSeconds(self.clock))
+        self._put(life, ending)
+        self._start(life)
+        return ending
+
+    def return_node(self, namespace: str, lost: PodView) -> None:
+        """The node is heard again, and ends what it still ran: it says when."""
+        self.silent.clear()
+        self._end(self._life(namespace), lost)
 
     def _put(self, life: FakeLife, pod: PodView, *, gone: bool = False) -> None:
         if gone:
@@ -337,14 +349,14 @@ class FakeCluster:
 
     async def events(self, namespace: str) -> list[str]:
         await self._called("events")
-        return (
-            [f"Warning Failed Pod/pod: {self.failing[namespace].text}"] if namespace in self.failing else []
-        )
+        failing = self.failing.get(namespace)
+        return [f"Warning Failed Pod/pod: {failing.text}"] if failing else []
 
-    async def diagnose(self, namespace: str) -> Diagnosis | None:
+    async def diagnose(self, namespace: str, *, all_ready: bool = False) -> Diagnosis | None:
         await self._called("diagnose")
         life = self.lives.get(namespace)
-        if life is None or not life.wanted or any(pod.ready for pod in life.pods.values()):
+        ready = sum(pod.ready for pod in life.pods.values()) if life else 0
+        if life is None or not life.wanted or ready >= (life.wanted if all_ready else 1):
             return None
         return self.failing.get(namespace)
 
@@ -374,6 +386,10 @@ class FakeCluster:
     async def sweep_probes(self, older_than_s: float = probe_pods.ABANDONED_S) -> None:
         await self._called(f"sweep probes older than {older_than_s:g} s")
 
+    async def nodes(self) -> dict[str, NodeView]:
+        await self._called("nodes")
+        return {"fake": NodeView(UnixSeconds(self.clock), silent=False), **self.silent}
+
     async def node_addresses(self) -> list[str]:
         await self._called("node addresses")
         return ["192.0.2.1"]
@@ -382,40 +398,3 @@ class FakeCluster:
         await self._called(f"release {name}")
         if self.leases.get(name, ("", 0))[0] == holder:
             del self.leases[name]
-
-    async def network_document(self, name: str) -> StoredDocument | None:
-        await self._called(f"read network {name}")
-        kept = self.networks.get(name)
-        return None if kept is None else kept[1]
-
-    async def keep_network_document(self, network: NetworkObject, data: bytes, version: str | None) -> str:
-        await self._called(f"write network {network.name}")
-        fault = self.network_faults.pop(0) if self.network_faults else ""
-        if fault == "slow":
-            await trio.sleep(5)
-        if fault in ("busy", "late"):
-            if fault == "late":
-                self._late = (network, data, version)
-            raise NetworkFailure("too many requests, please try again later", where="fake cluster")
-        there = self.networks.get(network.name)
-        if fault == "conflict" or (there[1].version if there else None) != version:
-            raise Conflict("the object has been modified", where="fake cluster", rule="Conflict")
-        made = str(next(self._numbers))
-        self.networks[network.name] = (network, StoredDocument(data, made))
-        if fault == "lost":
-            raise NetworkFailure("no answer in time", where="fake cluster")
-        return made
-
-    async def late_write_arrives(self) -> None:
-        """What was sent by a "late" write is only now taken by the API server, if it still fits."""
-        assert self._late is not None
-        network, data, version = self._late
-        await self.keep_network_document(network, data, version)
-
-    async def network_founders(self) -> list[str]:
-        await self._called("network founders")
-        return [network.founder for network, _ in self.networks.values()]
-
-    async def tell_network_lease(self, network: NetworkObject, lease: NetworkLease) -> None:
-        await self._called(f"tell lease {network.name}")
-        self.network_leases[network.name] = lease

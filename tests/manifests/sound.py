@@ -15,10 +15,12 @@ _APP: dict[str, Any] = {
     "env": [
         {"name": "MODE", "value": "fast"},
         {"name": "TOKEN", "valueFrom": {"secretKeyRef": {"name": "keys", "key": "token"}}},
+        {"name": "REPLICA", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}},
     ],
+    "envFrom": [{"secretRef": {"name": "keys"}, "prefix": "KEYS_"}],
     "ports": [{"name": "http", "containerPort": 8080, "protocol": "TCP"}, {"containerPort": 5432}],
     "resources": {"limits": {"cpu": "100m", "memory": "64Mi", "ephemeral-storage": "64Mi"}},
-    "securityContext": {"readOnlyRootFilesystem": True},
+    "securityContext": {"readOnlyRootFilesystem": True, "runAsUser": 10001, "runAsGroup": 10002},
     "volumeMounts": [
         {"name": "keys", "mountPath": "/keys", "readOnly": True},
         {"name": "keys", "mountPath": "/etc/app/token", "subPath": "token"},
@@ -31,6 +33,7 @@ _APP: dict[str, Any] = {
         "successThreshold": 2,
     },
     "livenessProbe": {"exec": {"command": ["/app", "-check"]}, "periodSeconds": 10, "failureThreshold": 6},
+    "lifecycle": {"preStop": {"sleep": {"seconds": 5}}},
     "startupProbe": {"grpc": {"port": 5432, "service": "shop"}, "initialDelaySeconds": 1},
 }
 
@@ -45,6 +48,7 @@ SOUND: dict[str, Any] = {
                 "name": "side",
                 "image": "oci-archive:app.tar",
                 "readinessProbe": {"tcpSocket": {"port": 5432}},
+                "lifecycle": {"preStop": {"exec": {"command": ["/app", "-leave"]}}},
                 "livenessProbe": {
                     "httpGet": {
                         "port": 8443,
@@ -54,6 +58,7 @@ SOUND: dict[str, Any] = {
                 },
             },
         ],
+        "terminationGracePeriodSeconds": 45,
         "initContainers": [{"name": "first", "image": "oci-archive:app.tar", "args": ["-once"]}],
         "volumes": [
             {"name": "keys", "secret": {"files": {"token": "t", "tls.crt": "c", "tls.key": "k"}}},
@@ -69,6 +74,7 @@ SOUND: dict[str, Any] = {
                 "ports": [{"port": 80, "targetPort": 8080, "appProtocol": "http"}],
                 "tls": {"secretName": "keys"},
                 "httpsOnly": True,
+                "sessionAffinity": {"cookie": "sid"},
                 "limits": {"requestsPerSecond": 100, "connections": 10, "bodySize": "1Mi"},
             },
             {"name": "db", "expose": "tcp", "ports": [{"port": 5432, "protocol": "TCP"}]},

@@ -112,7 +112,7 @@ MISTAKES = {
     ),
     "missing secret key": ("key: token}", "key: tokne}", 12, "secretKeyRef.key", "no file 'tokne'"),
     "unlisted port": ("targetPort: 8080", "targetPort: 8081", 29, "ports[0]", "no container lists port 8081"),
-    "not yet": ("spec:\n", "spec:\n  workload: stateful\n", 6, "spec.workload", "not supported yet"),
+    "other kind": ("spec:\n", "spec:\n  strategy: Recreate\n", 5, "spec", "needs workload: replicated"),
     "no such kind": ("kind: Pod", "kind: Pot", 2, "kind", "'Pod'"),
     "bad scale": ("spec:\n", "spec:\n  scale: {min: 3, max: 2}\n", 6, "spec.scale", "min 3 is above max 2"),
     "volume kinds": (

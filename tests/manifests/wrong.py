@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.manifests.sound import FILES, changed
+from tests.manifests.sound import FILES, SOUND, changed
 
 _A, _B = ({"name": name, "mountPath": "/x"} for name in ("data", "scratch"))
 _WEB = {"name": "web", "expose": "http", "ports": [{"port": 80, "targetPort": 8080}]}
@@ -60,6 +60,27 @@ WRONG = {
     "up from the root": wrong(f"{_MOUNT}.mountPath", "/a/../b", "cannot stand here"),
     "variable of no secret": wrong(f"{_KEY}.name", "data", "no secret volume is named 'data'"),
     "variable of no key": wrong(f"{_KEY}.key", "tokne", "secret 'keys' has no file 'tokne'"),
+    "variables of no secret": wrong(
+        "spec.containers.0.envFrom.0.secretRef.name", "data", "no secret volume is named 'data'"
+    ),
+    "variables without names": wrong(
+        "spec.volumes.0.secret.files",
+        {"token": "t", "tls.crt": "c", "tls.key": "k", "a" * 251: "a"},
+        f"the file {'a' * 251!r} makes no name of a variable",
+    ),
+    "number of no number": wrong(
+        "spec.containers.0.env.2.valueFrom.fieldRef.fieldPath",
+        "metadata.labels['apps.kubernetes.io/pod-index']",
+        "only replicas of `workload: stateful` have a number",
+    ),
+    "field of the node": wrong(
+        "spec.containers.0.env.2.valueFrom.fieldRef.fieldPath", "spec.nodeName", "Input should be"
+    ),
+    "variable from two places": wrong(
+        "spec.containers.0.env.1.valueFrom.fieldRef",
+        {"fieldPath": "metadata.name"},
+        "give either secretKeyRef or fieldRef",
+    ),
     "variable too long": wrong(
         "metadata.name", "shop", "too long for an environment variable", token=b"x" * 128 * 1024
     ),
@@ -137,6 +158,19 @@ WRONG = {
         {"port": 1},
         "give exactly one of httpGet, tcpSocket, exec",
     ),
+    "nothing left to end in": wrong(
+        "spec.terminationGracePeriodSeconds", 5, "set terminationGracePeriodSeconds above 5"
+    ),
+    "two things before the end": wrong(
+        "spec.containers.0.lifecycle.preStop.httpGet", {"port": 1}, "give exactly one of exec, httpGet, sleep"
+    ),
+    "lifecycle before the start": wrong(
+        "spec.initContainers.0.lifecycle", {"preStop": {"sleep": {"seconds": 1}}}, "has no lifecycle"
+    ),
+    "group alone": wrong(
+        "spec.containers.0.securityContext", {"runAsGroup": 5}, "runAsGroup needs runAsUser"
+    ),
+    "root": wrong("spec.containers.0.securityContext", {"runAsUser": 0}, "greater than or equal to 1"),
     "command too often": wrong(
         "spec.containers.0.livenessProbe.periodSeconds", 4, "a command is run every 5 s at most"
     ),
@@ -149,7 +183,15 @@ WRONG = {
     "csi": wrong("spec.volumes.2.csi", {}, "volume kind csi: not supported yet"),
     "two kinds of volume": wrong("spec.volumes.2.persistent", {"size": "1Gi"}, "give exactly one of"),
     "scale": wrong("spec.scale.min", 2, "min 2 is above max 1"),
-    "workload": wrong("spec.workload", "stateful", "workload stateful: not supported yet"),
+    "scale of a fixed number": wrong("spec.workload", "stateful", "leave scale.min and max out"),
+    "replicas that sleep": wrong("spec.replicas", 2, "replicas needs workload: replicated or stateful"),
+    "strategy of http": wrong("spec.strategy", "Recreate", "strategy needs workload: replicated"),
+    "order of http": wrong("spec.podManagement", "Parallel", "podManagement needs workload: stateful"),
+    "fixed number that sleeps": wrong(
+        "spec",
+        {**SOUND["spec"], "workload": "replicated", "scale": {"idleAfter": "5m"}},
+        "leave scale.idleAfter out",
+    ),
     "probe before the start": wrong(
         "spec.initContainers.0.readinessProbe", {"tcpSocket": {"port": 1}}, "an init container has no probes"
     ),
@@ -168,6 +210,14 @@ WRONG = {
     ),
     "limits of nodes": wrong(
         "spec.services.1", {**_UDP, "limits": {"connections": 1}}, "limits need the facade"
+    ),
+    "affinity of two": wrong(
+        "spec.services.0.sessionAffinity",
+        {"header": "x-a", "cookie": "b"},
+        "write clientIP, {header: NAME} or {cookie: NAME}",
+    ),
+    "header of tcp": wrong(
+        "spec.services.1.sessionAffinity", {"header": "x-a"}, "only requests of expose: http have headers"
     ),
     "one port twice": wrong(
         "spec.services.1",

@@ -123,10 +123,12 @@ def _provider() -> list[Object]:
         "namespaces", "secrets", "serviceaccounts", "resourcequotas", "persistentvolumeclaims", "pods",
         "services",
     ]  # fmt: skip
+    kinds = ["deployments", "statefulsets"]
     rules = [
         _rule("", core, _WRITE),
         _rule("", ["nodes", "events", "pods/log"], _READ),
-        _rule("apps", ["deployments", "deployments/scale", "replicasets"], _WRITE),
+        _rule("apps", [*kinds, *(f"{kind}/scale" for kind in kinds), "replicasets"], _WRITE),
+        _rule("policy", ["poddisruptionbudgets"], _WRITE),
         _rule("networking.k8s.io", ["networkpolicies"], _WRITE),
         _rule("coordination.k8s.io", ["leases"], _WRITE),
     ]

@@ -141,6 +141,8 @@ def _cluster_table(cluster: Cluster, kubeconfig: Path) -> dict[str, object]:
         table["traffic_socket"] = cluster_files.traffic_socket(cluster)
         table["storage_classes"] = [STORAGE_CLASS]
     if cluster.later_nodes:
+        sockets = [str(cluster_files.traffic_socket(node)) for node in cluster.later_nodes]
+        table["traffic_sockets_of_nodes"] = sockets
         table["pull_key_file"] = pull_key(cluster)
         table["ingress_from"] = [f"{cluster.node_ip}/32"]
     return table

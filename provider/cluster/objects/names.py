@@ -25,6 +25,9 @@ SCALER = "trustedpods-scaler"
 DELETION_COST = "controller.kubernetes.io/pod-deletion-cost"
 """Kubernetes' annotation: of two replicas, the one with the lower cost goes first."""
 
+NODE_LEASES = "kube-node-lease"
+"""Where each kubelet says every few seconds that it is there."""
+
 LEASE_NAMESPACE = "kube-system"
 """Where the lease lies by which one daemon per cluster is held."""
 

@@ -63,7 +63,7 @@ def facade_ports(manifest: PodManifest) -> list[int]:
     """Container ports that the node connects to: those that its facade serves, and all that are probed."""
     ports = {port.target for service in manifest.facade_services for port in service.ports}
     for container in manifest.spec.containers:
-        ports |= {probe.port for probe in container.probes if probe.port is not None}
+        ports |= container.asked_ports
     return sorted(ports)
 
 

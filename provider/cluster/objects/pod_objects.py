@@ -12,8 +12,10 @@ from trustedpods.manifests.spec.pod import PodManifest
 from trustedpods.manifests.spec.volume import Persistent
 from trustedpods.protocol.errors import LocalProtocolError
 from trustedpods.provider.cluster.objects import (
+    disruption_budget,
     namespace,
     network_policy,
+    ordinal_service,
     quota,
     secret,
     service,
@@ -21,7 +23,7 @@ from trustedpods.provider.cluster.objects import (
     volume_claim,
 )
 from trustedpods.provider.cluster.objects.names import POD_LABEL, KubeObject
-from trustedpods.provider.cluster.objects.workload import deployment, pod_template
+from trustedpods.provider.cluster.objects.workload import deployment, pod_template, stateful_set
 from trustedpods.provider.core.egress import NOT_THE_WORLD
 from trustedpods.provider.core.pod import ServiceExposure
 
@@ -35,7 +37,7 @@ class PodLife:
     `ingress_from` lists the CIDRs that may connect to the pod: the node's, where the facade is;
     `closed_networks` those that it may never call, whatever its manifest asks for, and from which
     nobody calls its ports on nodes, but for `callers`. `kept` are addresses that its services had before.
-    `pull` is what nodes say to the registry, where it asks them.
+    `pull` is what nodes say to the registry, where it asks them, `told` what containers are told of the pod.
     """
 
     namespace: str
@@ -48,6 +50,7 @@ class PodLife:
     callers: tuple[str, ...] = ()
     kept: Mapping[str, ServiceExposure] = field(default_factory=dict)
     pull: secret.PullLogin | None = None
+    told: Mapping[str, str] = field(default_factory=dict)
 
 
 def objects(life: PodLife) -> list[KubeObject]:
@@ -71,15 +74,24 @@ def objects(life: PodLife) -> list[KubeObject]:
         *(
             _labelled(life, _claim(volume.name, volume.persistent))
             for volume in spec.volumes
-            if volume.persistent
+            if volume.persistent and spec.workload != "stateful"
         ),
         *services(life),
+        *(_labelled(life, one) for one in ordinal_service.ordinal_services(life.manifest, life.label)),
+        *(_labelled(life, one) for one in disruption_budget.disruption_budgets(life.manifest, life.label)),
         _labelled(life, _workload(life)),
     ]
 
 
+def claims(manifest: PodManifest) -> list[tuple[str, int]]:
+    """Names and MiB of the claims that hold a pod's data, whoever makes them."""
+    if manifest.spec.workload == "stateful":
+        return stateful_set.claims(manifest)
+    return [(volume.name, volume.persistent.size) for volume in manifest.spec.volumes if volume.persistent]
+
+
 def services(life: PodLife) -> list[KubeObject]:
-    """The Services alone: when another version takes over they go where its replicas are."""
+    """The manifest's Services alone: when another version takes over they go where its replicas are."""
     return [
         _labelled(life, service.service(part, life.label, life.kept.get(part.name)))
         for part in life.manifest.spec.services
@@ -114,10 +126,12 @@ def _claim(name: str, volume: Persistent) -> KubeObject:
 
 
 def _workload(life: PodLife) -> KubeObject:
-    template = pod_template.pod_template(life.manifest, life.images, {POD_LABEL: life.label})
+    template = pod_template.pod_template(life.manifest, life.images, {POD_LABEL: life.label}, life.told)
     if life.pull is not None:
         template = {
             **template,
             "spec": {**template["spec"], "imagePullSecrets": [{"name": secret.PULL_SECRET}]},
         }
+    if life.manifest.spec.workload == "stateful":
+        return stateful_set.stateful_set(life.manifest, template)
     return deployment.deployment(life.manifest, template)

@@ -3,6 +3,7 @@
 
 from trustedpods.manifests.spec.pod import PodManifest
 from trustedpods.provider.cluster.objects.names import KubeObject
+from trustedpods.provider.cluster.objects.ordinal_service import ordinal_services
 from trustedpods.provider.cluster.objects.workload.deployment import SURGE
 
 
@@ -29,8 +30,8 @@ def quota(manifest: PodManifest) -> KubeObject:
     hard |= {
         "pods": str(replicas),
         "requests.storage": f"{manifest.volume_mib}Mi",
-        "persistentvolumeclaims": str(len(volumes)),
-        "services": str(len(services)),
+        "persistentvolumeclaims": str(len(volumes) * manifest.claims_each),
+        "services": str(len(services) + len(ordinal_services(manifest, ""))),
         "services.nodeports": str(len(at_nodes)),
         "services.loadbalancers": str(len(balanced)),
     }

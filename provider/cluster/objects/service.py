@@ -20,6 +20,8 @@ def service(part: Service, label: str, kept: ServiceExposure | None = None) -> K
         "selector": {POD_LABEL: label},
         "ports": [_port(part, index, kept) for index in range(len(part.ports))],
     }
+    if part.known_by == "ip":
+        spec["sessionAffinity"] = "ClientIP"
     if kept is not None and kept.cluster_ip is not None:
         spec["clusterIP"] = kept.cluster_ip
     if kept is not None and kept.expose == part.expose and kept.addresses:

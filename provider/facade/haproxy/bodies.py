@@ -10,7 +10,7 @@ There and back it is HTTP/1.1: over HTTP/2 an answer that comes before the body'
 
 from pathlib import Path
 
-from trustedpods.provider.facade.haproxy import requests
+from trustedpods.provider.facade.haproxy import affinity, requests
 from trustedpods.provider.facade.haproxy.config import FacadeConfig
 from trustedpods.provider.facade.haproxy.maps import SlotMap
 
@@ -74,6 +74,7 @@ def outer_backend(config: FacadeConfig) -> list[str]:
     """Lines of the backend `measured`."""
     return [
         f"http-request set-header {SLOT_HEADER} %[var(txn.slot)]",
+        *affinity.handed_on(),
         f"server inside unix@{config.body_socket} pool-max-conn 0",
     ]
 
@@ -90,6 +91,7 @@ def inner_frontend(config: FacadeConfig) -> list[str]:
         f"http-request set-var(txn.slot) req.hdr({SLOT_HEADER})",
         f"http-request set-var(txn.most) {most}",
         f"http-request del-header {SLOT_HEADER}",
+        *affinity.handed_over(config),
         *requests.known_before(),
         "use_backend %[var(txn.slot)] if { var(txn.slot) -m found }",
         "default_backend nowhere",

@@ -7,7 +7,7 @@ from pathlib import Path
 from trustedpods.protocol.errors import NoContext
 from trustedpods.protocol.whole_file import private_folder, replace_whole
 from trustedpods.provider.facade.certificates import throwaway, utc
-from trustedpods.provider.facade.haproxy import bodies, requests, unread
+from trustedpods.provider.facade.haproxy import affinity, bodies, requests, unread
 from trustedpods.provider.facade.haproxy.config import FacadeConfig, crt_list, page_files
 from trustedpods.provider.facade.haproxy.maps import SlotMap
 from trustedpods.provider.facade.haproxy.text import haproxy_config
@@ -25,6 +25,7 @@ def install(config: FacadeConfig, haproxy_cfg: Path) -> None:
         raise NoContext(f"cannot make a folder: {failed}", where="facade") from None
     for path, page in page_files(config).items():
         replace_file(path, page)
+    replace_file(affinity.lua_path(config), affinity.lua().encode())
     replace_file(bodies.lua_path(config), bodies.LUA.encode())
     replace_file(requests.lua_path(config), requests.lua(config).encode())
     replace_file(unread.lua_path(config), unread.lua().encode())

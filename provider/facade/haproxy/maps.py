@@ -19,7 +19,8 @@ class SlotMap(StrEnum):
 
     `CONNECTIONS`: requests (of tcp: connections) at once. `RATES`: requests per second. `BODIES`:
     bytes of a request's body as announced. `STREAMS`: of one without a length. `HTTPS`: there if http
-    requests are sent to https. `SHARED` is by host instead: there if services share the host by their paths.
+    requests are sent to https. `AFFINITY`: what clients are known by, in words (`affinity`). `SHARED` is by
+    host instead: there if services share the host by their paths.
     """
 
     CONNECTIONS = "connections.map"
@@ -28,6 +29,7 @@ class SlotMap(StrEnum):
     STREAMS = "streams.map"
     HTTPS = "https.map"
     SHARED = "shared.map"
+    AFFINITY = "affinity.map"
 
     def beside(self, host_map: Path) -> Path:
         """The file's path."""

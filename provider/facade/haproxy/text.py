@@ -2,7 +2,7 @@
 """The text of haproxy.cfg, for HAProxy 2.6 and newer. Pure."""
 
 from trustedpods.provider.facade import pages
-from trustedpods.provider.facade.haproxy import bodies, requests, unread
+from trustedpods.provider.facade.haproxy import affinity, bodies, requests, unread
 from trustedpods.provider.facade.haproxy.config import (
     BACKEND_ID_BASE,
     Bind,
@@ -80,7 +80,7 @@ def _global(config: FacadeConfig) -> str:
         "hard-stop-after 1h",
         "log stderr format raw local0 err",
         "ssl-default-bind-options ssl-min-ver TLSv1.2 no-tls-tickets",
-        *(f"lua-load-per-thread {room.lua_path(config)}" for room in (bodies, requests, unread)),
+        *(f"lua-load-per-thread {room.lua_path(config)}" for room in (affinity, bodies, requests, unread)),
         *unread.settings(),
         f"maxpipes {PIPES}",
         f"tune.pipesize {PIPE_BYTES}",
@@ -188,6 +188,7 @@ def _rules(config: FacadeConfig, *, first_tcp: bool) -> list[str]:
         *requests.host_and_target(config),
         *requests.claims_deleted(),
         *_pod_limits(config),
+        *affinity.rules(config),
         *bodies.rules(config),
     ]
 
@@ -277,6 +278,7 @@ def _tcp(config: FacadeConfig, slot: int, index: int) -> str:
         f"tcp-request connection set-var(sess.most) str({name}),map_str_int({limits})",
         "tcp-request connection reject unless { var(sess.most) -m found }",
         "tcp-request connection reject if { fe_conn,sub(sess.most) gt 0 }",
+        affinity.of_tcp_ports(config, name),
         f"default_backend {name}",
     ]
     return _section(f"frontend {name}-ports from tcp", lines)
@@ -284,11 +286,14 @@ def _tcp(config: FacadeConfig, slot: int, index: int) -> str:
 
 def _slot(config: FacadeConfig, slot: int) -> str:
     protocol = config.pools.protocol(slot)
-    kind = "tcp" if protocol is SlotProtocol.TCP else "pods"
+    tcp = protocol is SlotProtocol.TCP
+    kind, socket = "tcp" if tcp else "pods", socket_path(config.activator_dir, slot)
     return _section(
         f"backend {backend_name(slot)} from {kind}",
         [
             f"id {BACKEND_ID_BASE + slot}",
-            f"server activator unix@{socket_path(config.activator_dir, slot)} {_ACTIVATOR[protocol]}",
+            *(affinity.of_tcp_slot() if tcp else affinity.of_web_slot()),
+            # The activator answers for a replica that is to come: nobody goes back to it.
+            f"server activator unix@{socket} {_ACTIVATOR[protocol]} non-stick",
         ],
     )

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from trustedpods.contracts.registry_rows import RegistryRow
 from trustedpods.protocol.errors import BadInput, NoContext, Refused
 from trustedpods.protocol.ids import Address, parse_address
-from trustedpods.protocol.networks.names import check_network_name
+from trustedpods.protocol.networks.members import check_network_name
 from trustedpods.publisher.core.select import Choice, parse_choice
 from trustedpods.publisher.market.market import MarketAccount
 from trustedpods.publisher.results.networks import NetworkId

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import trio
 
+from tests.fakes.network_documents import Author
 from trustedpods.protocol.errors import TrustedPodsError
 from trustedpods.publisher.context import load_market
 from trustedpods.publisher.keyfile import load_key
@@ -55,7 +56,8 @@ async def main(network, named, order, log, hold_s, *told):
             say("held")
             await trio.to_thread.run_sync(sys.stdin.readline)
         try:
-            written = await held.write(f"after {held.document.generation}".encode())
+            author = Author(load_key(None, warn=say).secret, network)
+            written = await held.write(author.write(b"", held.document).body)
         except TrustedPodsError as error:
             say(f"refused {error.rule}")
             return

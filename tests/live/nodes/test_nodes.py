@@ -2,7 +2,9 @@
 """One cluster of three nodes: pods meet across them, and a tenant's pod lives on any of them."""
 
 import json
+import os
 import secrets
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -15,8 +17,11 @@ from tests.live.conftest import unique
 from tests.live.localnet_fixture import LiveLocalnet, localnet
 from tests.live.observers.cluster import images, label_of, replicas, until_zero
 from tests.live.observers.money import Bank
+from tests.live.observers.run_times import RunTimes
 from tests.live.observers.waiting import until
 from trustedpods.localnet.cluster.binaries import BUSYBOX
+from trustedpods.provider.cluster.objects import sizes
+from trustedpods.provider.cluster.views import seconds
 
 pytestmark = pytest.mark.live
 
@@ -149,3 +154,51 @@ def front(three: LiveLocalnet, path: str) -> int:
     place = f"https://{three.cluster().pull_front}{path}"
     authority = str(three.cluster().path("pki", "ca.crt"))
     return int(three.on_node(sys.executable, "-c", script, place, authority))
+
+
+def test_a_node_that_dies_is_left_and_nothing_is_billed_twice(three: LiveLocalnet, person: Publisher) -> None:
+    three.kubectl("cordon", "k1")  # the daemon's own
+    with RunTimes(three) as times:
+        try:
+            pod = person.deploy(person.manifest("hello", unique("moved"), wanted(1, 1)))
+        finally:
+            three.kubectl("uncordon", "k1")
+        [first] = times.seen(pod.namespace)
+        [dead] = nodes_of(three, pod.namespace)
+        supervisor = three.supervisor()
+        os.kill(supervisor, signal.SIGSTOP)  # or it starts them again
+        try:
+            for part in ("kubelet", "containerd"):
+                os.kill(three.pid(f"{dead}/{part}"), signal.SIGKILL)
+            until("another node has it", lambda: dead not in nodes_of(three, pod.namespace))
+            until("it answers", lambda: web.get(pod.url).status == 200)
+            [second] = [uid for uid in times.seen(pod.namespace) if uid != first]
+            heard = seconds(lease(three, dead)["renewTime"])
+            assert heard is not None
+        finally:
+            os.kill(supervisor, signal.SIGCONT)
+        three.kubectl("wait", "--for=condition=Ready", f"node/{dead}", "--timeout=90s")
+        until("the dead node's replica has gone", lambda: len(replicas(three, pod.namespace)) == 1)
+        assert web.get(pod.url).status == 200
+        person.run("delete", pod.name)
+        person.gone(pod.name)
+        until("both have ended", lambda: times.over(first) and times.over(second))
+        began = seconds(times.last[first]["status"]["startTime"])
+        assert began is not None
+        served = (heard - began) + times.served(second)
+        assert set(times.uids(pod.namespace)) == {first, second}
+    bill = person.run("bill", pod.name).json
+    assert bill["problems"] == []
+    assert sum(line["cpu_core_ms"] for line in bill["lines"]) == milli(times.last[first]) * served
+
+
+def lease(three: LiveLocalnet, node: str) -> Json:
+    """When the node's kubelet last said that it is there."""
+    found: Json = json.loads(three.kubectl("-n", "kube-node-lease", "get", "lease", node, "-o", "json"))
+    spec: Json = found["spec"]
+    return spec
+
+
+def milli(replica: Json) -> int:
+    """Thousandths of a core that a replica was given."""
+    return sizes.requested_by(replica["spec"]).cpu_milli

@@ -45,6 +45,14 @@ class RunTimes(Observer):
         """Whether the kubelet has let the replica go."""
         return uid in self.last and is_over(self.last[uid])
 
+    def asked_at(self, uid: str) -> int:
+        """When the replica's end was asked for, in Unix seconds, from the first state that shows it.
+
+        Later ones may not: once the kubelet lets it go, its grace is said to have been none.
+        """
+        metadata = next(pod for pod in self._states[uid] if is_asked(pod))["metadata"]
+        return unix(metadata["deletionTimestamp"]) - int(metadata["deletionGracePeriodSeconds"])
+
     def stopwatch(self, uid: str) -> float:
         """Seconds from when the replica was seen to be taken up until it was seen to have ended.
 

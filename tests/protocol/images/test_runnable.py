@@ -51,3 +51,11 @@ def test_programs_are_found_as_a_node_finds_them():
     assert capable_program(own, ["ping"], ["usr/bin/ping"], links) is None
     assert capable_program(own, ["ping"], ["opt/ping"], links) == "opt/ping"
     assert capable_program(own, ["sh", "-c", "exec ping"], ["opt/ping"], links) == "opt/ping"
+
+
+@pytest.mark.parametrize("text", ["", "root", "0:0", "nginx"])
+def test_a_user_of_the_manifest_s_makes_up_for_the_image_s(text):
+    image = replace(SOUND, user=text)
+    check_runnable(image, user=10001)
+    with pytest.raises(BadInput, match="the image"):
+        check_runnable(image)

@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.provider.cluster.test_views import T0, at, ended, pod
-from trustedpods.provider.billing.meter import end_of, run_of
-from trustedpods.provider.cluster.views import pod_view
+from trustedpods.provider.billing.meter import end_of, run_of, unsure_since
+from trustedpods.provider.cluster.views import NodeView, pod_view
 from trustedpods.provider.core.metering import Ledger, Run, usage
 
 RUNS = {"running": {"startedAt": at(3)}}
@@ -122,6 +122,26 @@ def test_a_replica_of_which_no_container_says_its_end_ends_all_the_same(case):
     assert view.over
     assert view.finished_at is None
     assert end_of(view, T0 + 90) - T0 == expected
+
+
+@pytest.mark.parametrize(
+    ("others", "silent", "gone", "since"),
+    [
+        (0, False, {}, None),
+        (0, True, {}, None),
+        (2, False, {}, 30),
+        (2, True, {}, 30),
+        (2, True, {"deletionTimestamp": at(80), "deletionGracePeriodSeconds": 30}, None),
+        (2, False, {"deletionTimestamp": at(80), "deletionGracePeriodSeconds": 30}, 30),
+    ],
+)
+def test_what_runs_on_one_of_several_nodes_counts_for_sure_until_that_was_heard(others, silent, gone, since):
+    view = pod_view(pod(statuses=[status("a", RUNS)], metadata=gone))
+    nodes = {f"other-{number}": NodeView(T0 + 90, silent=False) for number in range(others)}
+    nodes[view.node] = NodeView(T0 + 30, silent=silent)
+    assert unsure_since(view, nodes, T0 + 90) == (None if since is None else T0 + since)
+    nodes[view.node] = NodeView(T0 + 900, silent=silent)  # its clock is ahead
+    assert unsure_since(view, nodes, T0 + 90) == (None if since is None else T0 + 90)
 
 
 @given(

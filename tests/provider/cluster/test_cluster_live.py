@@ -12,13 +12,13 @@ from hypothesis import strategies as st
 
 from tests.fakes.provider.pods import DIGEST, a_life, a_manifest
 from tests.provider.cluster.strategies import lives
+from trustedpods.manifests.spec.lifecycle import DEFAULT_GRACE_S
 from trustedpods.protocol.errors import Locked, NetworkFailure, Refused
 from trustedpods.provider.cluster import workloads
 from trustedpods.provider.cluster.api import errors
 from trustedpods.provider.cluster.api import kubeconfig as access
 from trustedpods.provider.cluster.api.http import open_api, path_of
 from trustedpods.provider.cluster.objects.pod_objects import objects
-from trustedpods.provider.core.metering import GRACE_S
 
 pytestmark = pytest.mark.live
 
@@ -103,7 +103,7 @@ async def test_a_life_from_start_to_end(cluster, kubeconfig, image):
         assert await cluster.replicas(life.namespace) == 1
         await cluster.scale(life.namespace, 0)
         (ended,) = await until(lambda: cluster.pods(life.namespace), lambda pods: pods and pods[0].over)
-        assert pod.started_at <= ended.deleted_at <= ended.finished_at < ended.deleted_at + GRACE_S
+        assert pod.started_at <= ended.deleted_at <= ended.finished_at < ended.deleted_at + DEFAULT_GRACE_S
         await cluster.drop_finalizer(life.namespace, ended.name, "another-uid")
         await cluster.drop_finalizer(life.namespace, "another-name", ended.uid)
         assert (await cluster.pods(life.namespace))[0].metered
@@ -264,7 +264,7 @@ async def test_a_volume_never_shrinks(cluster):
 async def test_replicas_survive_a_kill_between_two_calls(cluster, kubeconfig):
     """A Deployment whose number the scaler does not own yet must not get Kubernetes' default of 1."""
     async with applied(cluster) as life, open_api(await access.load(kubeconfig)) as api:
-        path = workloads.HTTP_PODS.path(life.namespace)
+        path = workloads.DEPLOYMENTS.path(life.namespace)
         await api.delete(path)
         await until(lambda: api.find(path), lambda found: found is None)
         wanted = objects(life)[-1]
@@ -354,7 +354,7 @@ async def test_text_arrives_as_it_was_sent(cluster, kubeconfig):
     container = {"name": "c", "image": "x", "env": [{"name": "E", "value": odd}]}
     async with applied(cluster, a_manifest(containers=[container])) as life:
         async with open_api(await access.load(kubeconfig)) as api:
-            stored = await api.get(workloads.HTTP_PODS.path(life.namespace))
+            stored = await api.get(workloads.DEPLOYMENTS.path(life.namespace))
         assert stored["spec"]["template"]["spec"]["containers"][0]["env"][0]["value"] == odd
 
 

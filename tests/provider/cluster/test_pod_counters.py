@@ -9,7 +9,13 @@ import pytest
 import trio
 
 from trustedpods.protocol.errors import NetworkFailure, RemoteProtocolError
-from trustedpods.provider.cluster.pod_counters import NoTraffic, PodCounters, TrafficDoor, parse_counters
+from trustedpods.provider.cluster.pod_counters import (
+    NoTraffic,
+    PodCounters,
+    TrafficDoor,
+    parse_counters,
+    traffic_source,
+)
 
 if TYPE_CHECKING:
     from trio_typing import TaskStatus
@@ -43,6 +49,21 @@ async def test_counters_are_read_from_the_socket(tmp_path: Path) -> None:
 async def test_an_agent_that_is_away_is_a_network_failure(tmp_path: Path) -> None:
     with pytest.raises(NetworkFailure, match="does not answer"):
         await TrafficDoor(tmp_path / "none").counters()
+
+
+async def test_every_node_s_agent_is_read_and_one_that_is_away_hides_no_other(tmp_path: Path) -> None:
+    other = {**ENTRY, "uid": "u-2"}
+    async with trio.open_nursery() as nursery:
+        for name, said in (("here", [ENTRY]), ("there", [other]), ("broken", 3)):
+            await nursery.start(_agent, tmp_path / name, json.dumps({"pods": said}).encode())
+        paths = [str(tmp_path / name) for name in ("here", "there", "broken", "away")]
+        found = await traffic_source(paths[0], paths[1:]).counters()
+    assert sorted(one.uid for one in found) == ["u-1", "u-2"]
+
+
+async def test_agents_that_are_all_away_are_a_network_failure(tmp_path: Path) -> None:
+    with pytest.raises(NetworkFailure, match="does not answer"):
+        await traffic_source(str(tmp_path / "none"), [str(tmp_path / "none either")]).counters()
 
 
 async def test_a_cluster_without_an_agent_counts_nothing() -> None:

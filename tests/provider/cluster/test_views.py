@@ -7,6 +7,7 @@ from trustedpods.protocol.units import Resources
 from trustedpods.provider.cluster import views
 from trustedpods.provider.cluster.capacity import capacity
 from trustedpods.provider.cluster.objects.names import METERED, POD_LABEL
+from trustedpods.provider.cluster.views import NodeView
 
 T0 = 1_700_000_000
 
@@ -136,3 +137,16 @@ def test_capacity_knows_what_each_node_has_left():
     found = capacity([node("small", "1"), node("large", "3")], [here, waiting], [])
     assert found.free == Resources(3600, 1792, 2048)
     assert found.nodes == {"small": Resources(800, 896, 1024), "large": Resources(3000, 1024, 1024)}
+
+
+def test_a_silent_node_was_last_heard_by_its_lease_or_its_status():
+    def node(status, beat=None):
+        ready = {"type": "Ready", "status": status, "lastHeartbeatTime": beat}
+        return {"metadata": {"name": "n"}, "spec": {}, "status": {"conditions": [ready]}}
+
+    lease = {"spec": {"renewTime": at(30)}}
+    assert views.node_view(node("True", at(10)), lease) == NodeView(T0 + 30, silent=False)
+    assert views.node_view(node("False", at(10)), lease) == NodeView(T0 + 30, silent=False)
+    assert views.node_view(node("Unknown", at(40)), lease) == NodeView(T0 + 40, silent=True)
+    assert views.node_view(node("Unknown", at(10)), None) == NodeView(T0 + 10, silent=True)
+    assert views.node_view(node("Unknown"), None) == NodeView(0, silent=True)

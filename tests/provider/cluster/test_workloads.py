@@ -6,15 +6,17 @@ from pathlib import Path
 
 import pytest
 
-from tests.fakes.provider.pods import a_life
+from tests.fakes.provider.pods import a_life, a_manifest
 from tests.fakes.web_server import answer, status_object
 from tests.provider.cluster.strategies import the_deployment
 from trustedpods.provider.cluster import client, workloads
 from trustedpods.provider.cluster.client import open_cluster
 from trustedpods.provider.cluster.objects.names import SCALER
+from trustedpods.provider.cluster.objects.pod_objects import objects
 from trustedpods.provider.cluster.rollout import Rollout
 
 ONE = "/apis/apps/v1/namespaces/tp-p1-1/deployments/pod"
+SET = "/apis/apps/v1/namespaces/tp-p1-1/statefulsets/pod"
 SETS = "/apis/apps/v1/namespaces/tp-p1-1/replicasets"
 NOT_THERE = status_object(404, "NotFound", 'deployments.apps "pod" not found')
 
@@ -45,17 +47,17 @@ def test_only_one_module_and_one_object_know_by_what():
     knowing = {
         path.relative_to(room).as_posix() for path in room.rglob("*.py") if word.search(path.read_text())
     }
-    assert knowing == {"workloads.py", "objects/workload/deployment.py"}
+    assert knowing == {"workloads.py", "objects/workload/deployment.py"}, "a StatefulSet is another word"
 
 
 def test_each_strategy_is_found_by_the_kind_of_its_objects():
-    assert workloads.of_kind(the_deployment(a_life())["kind"]) is workloads.HTTP_PODS
+    assert workloads.of_kind(the_deployment(a_life())["kind"]) is workloads.DEPLOYMENTS
     assert workloads.of_kind("Secret") is None
 
 
 def test_where_workloads_live():
-    assert workloads.HTTP_PODS.path("tp-p1-1") == ONE
-    assert workloads.HTTP_PODS.path() == "/apis/apps/v1/deployments"
+    assert workloads.DEPLOYMENTS.path("tp-p1-1") == ONE
+    assert workloads.DEPLOYMENTS.path() == "/apis/apps/v1/deployments"
 
 
 @pytest.mark.parametrize(
@@ -84,29 +86,65 @@ async def test_the_scaler_always_owns_the_number(api_server, kubeconfig_for, the
 async def test_replicas_of_one_and_of_all(api_server, kubeconfig_for):
     stranger = controlled(9)
     stranger["metadata"] |= {"name": "not-ours"}
-    server = await api_server(answer(200, controlled(2)), listing(controlled(3), stranger))
+    there, other = answer(200, controlled(2)), controlled(5)
+    other["metadata"] |= {"namespace": "tp-p2-1"}
+    server = await api_server(there, there, listing(controlled(3), stranger), listing(other))
     async with open_cluster(kubeconfig_for(server.url)) as cluster:
         assert await cluster.replicas("tp-p1-1") == 2
-        assert await cluster.all_replicas() == {"tp-p1-1": 3}
+        assert await cluster.all_replicas() == {"tp-p1-1": 3, "tp-p2-1": 5}
+    assert [path for _, path, _ in calls(server)][2:] == [
+        "/apis/apps/v1/deployments",
+        "/apis/apps/v1/statefulsets",
+    ]
+
+
+async def test_a_kind_is_looked_for_once_and_again_after_a_change(api_server, kubeconfig_for):
+    there, done = answer(200, controlled(1)), answer(200, {})
+    server = await api_server(NOT_THERE, there, done, done, done, listing(), listing(), listing(), listing())
+    async with open_cluster(kubeconfig_for(server.url)) as cluster:
+        await cluster.scale("tp-p1-1", 1)
+        await cluster.scale("tp-p1-1", 2)
+    assert calls(server) == [
+        ("GET", ONE, None),
+        ("GET", SET, None),
+        ("PATCH", SET + "/scale", "trustedpods-scaler"),
+        ("PATCH", SET + "/scale", "trustedpods-scaler"),
+    ]
+
+
+async def test_a_set_that_cannot_change_in_place_is_made_anew(api_server, kubeconfig_for):
+    words = "spec: Forbidden: updates to statefulset spec for fields other than 'replicas' are forbidden"
+    cause = {"reason": "FieldValueForbidden", "field": "spec", "message": words}
+    no, done = status_object(422, "Invalid", words, causes=[cause]), answer(200, {})
+    server = await api_server(answer(200, controlled(0)), no, done, NOT_THERE, done, done)
+    life = a_life(a_manifest(workload="stateful"), namespace="tp-p1-1")
+    wanted = next(one for one in objects(life) if one["kind"] == "StatefulSet")
+    async with open_cluster(kubeconfig_for(server.url)) as cluster:
+        await cluster.apply([wanted])
+    assert [(method, path) for method, path, _ in calls(server)] == [
+        ("GET", SET), ("PATCH", SET), ("DELETE", SET),
+        ("GET", SET), ("PATCH", SET), ("PATCH", SET + "/scale"),
+    ]  # fmt: skip
 
 
 async def test_scaling_is_the_scaler_s(api_server, kubeconfig_for):
-    server = await api_server(answer(200, {}))
+    server = await api_server(answer(200, controlled(1)), answer(200, {}))
     async with open_cluster(kubeconfig_for(server.url)) as cluster:
         await cluster.scale("tp-p1-1", 4)
-    assert calls(server) == [("PATCH", ONE + "/scale", "trustedpods-scaler")]
+    assert calls(server)[1:] == [("PATCH", ONE + "/scale", "trustedpods-scaler")]
 
 
 async def test_a_rollout_reads_the_replica_sets_last(api_server, kubeconfig_for):
-    server = await api_server(answer(200, controlled(2)), listing(controlled(2)))
+    server = await api_server(answer(200, controlled(2)), answer(200, controlled(2)), listing(controlled(2)))
     async with open_cluster(kubeconfig_for(server.url)) as cluster:
         assert await cluster.rollout("tp-p1-1") == Rollout(2, settled=True)
-    assert [path for _, path, _ in calls(server)] == [ONE, SETS]
+    assert [path for _, path, _ in calls(server)] == [ONE, ONE, SETS]
 
 
 async def test_a_rollout_of_nothing_is_settled_and_an_unseen_one_is_not(api_server, kubeconfig_for):
     unseen = controlled(2) | {"status": {"observedGeneration": 1}}
-    server = await api_server(NOT_THERE, answer(200, unseen))
+    seen = answer(200, unseen)
+    server = await api_server(NOT_THERE, NOT_THERE, NOT_THERE, seen, seen)
     async with open_cluster(kubeconfig_for(server.url)) as cluster:
         assert await cluster.rollout("tp-p1-1") == Rollout(0, settled=True)
         assert await cluster.rollout("tp-p1-1") == Rollout(2, settled=False)
@@ -115,7 +153,8 @@ async def test_a_rollout_of_nothing_is_settled_and_an_unseen_one_is_not(api_serv
 async def test_without_a_pod_its_makers_say_why(api_server, kubeconfig_for):
     condition = {"type": "ReplicaFailure", "status": "True", "reason": "FailedCreate", "message": "no room"}
     failed = {"status": {"conditions": [condition]}}
-    server = await api_server(answer(200, controlled(1)), listing(), listing(failed))
+    there = answer(200, controlled(1))
+    server = await api_server(there, there, listing(), listing(failed))
     async with open_cluster(kubeconfig_for(server.url)) as cluster:
         assert await cluster.why_not_ready("tp-p1-1") == "FailedCreate: no room"
     assert calls(server)[-1] == ("GET", SETS, None)

@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 from dataclasses import replace
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from trustedpods.manifests.spec.lifecycle import DEFAULT_GRACE_S, MAX_GRACE_S
 from trustedpods.protocol.units import KIB
 from trustedpods.provider.core.funds import peak_per_second
 from trustedpods.provider.core.metering import (
-    DRAIN_LIMIT_S,
-    GRACE_S,
     REMOVAL_LAG_S,
     REPORT_LAG_S,
     Ceiling,
@@ -18,6 +18,7 @@ from trustedpods.provider.core.metering import (
     TrafficTotal,
     ceiling_at,
     count,
+    drain_limit,
     horizon,
     longest_overlap,
     overlap,
@@ -184,7 +185,7 @@ def test_an_open_run_that_nobody_ends_never_costs_more_than_the_ceiling():
 def test_the_slowest_update_is_no_end_that_nobody_told(start_limit, woken, most):
     """Full size before it and after; the first second that is longer than that is one."""
     proven = 1000 + start_limit
-    gone = proven + DRAIN_LIMIT_S + REMOVAL_LAG_S + GRACE_S
+    gone = proven + drain_limit(MAX_GRACE_S) + REMOVAL_LAG_S + MAX_GRACE_S
     before = [Run(f"old-{n}", 0, gone, 500, 64, 7) for n in range(most)]
     newer = [Run("proof", 1000, None, 500, 64, 7)]
     newer += [Run(f"new-{n}", proven, None, 500, 64, 7) for n in range(woken * (most - 1))]
@@ -202,3 +203,8 @@ def test_each_ceiling_holds_until_the_next_and_the_first_from_the_beginning():
     assert ceiling_at((), 5) is None
     book = Ledger(runs=(Run("a", 90, 210, 1000, 1000, 7),), ceilings=(small, large))
     assert usage(book, 0, 300).cpu_core_ms == 500 * 110 + 900 * 10
+
+
+@pytest.mark.parametrize(("grace", "seconds"), [(1, 30), (DEFAULT_GRACE_S, 30), (31, 31), (MAX_GRACE_S, 120)])
+def test_requests_are_finished_within_the_pods_own_time_to_end(grace, seconds):
+    assert drain_limit(grace) == seconds

@@ -21,11 +21,12 @@ from trustedpods.contracts.records import Channel
 from trustedpods.contracts.settlement import settle
 from trustedpods.contracts.terms import MAX_DEPOSIT, Terms
 from trustedpods.contracts.usage import ItemFlags, UsageItem
+from trustedpods.manifests.spec.lifecycle import MAX_GRACE_S
 from trustedpods.protocol.ids import ChannelId
 from trustedpods.protocol.units import TokenUnits, UnixSeconds, Usage
 from trustedpods.provider.config import TermsSection
 from trustedpods.provider.core.funds import affordable, peak_per_second
-from trustedpods.provider.core.metering import GRACE_S, Ceiling, Ledger, Run, usage
+from trustedpods.provider.core.metering import Ceiling, Ledger, Run, usage
 from trustedpods.provider.core.pod import PodSize, Scaling
 from trustedpods.publisher.core.bill import make_bill
 from trustedpods.publisher.core.cost import Shape, cost_of, replicas_within, terms_of
@@ -111,7 +112,7 @@ def stories(draw) -> Story:
         runs.append(run_of(version.shape, f"proof{number}", begins, version.since + draw(st.integers(0, 60))))
     for number in range(draw(st.integers(0, 2))):
         begins = draw(st.integers(0, 200))
-        ended = begins + draw(st.integers(0, START_LIMIT_S + GRACE_S))
+        ended = begins + draw(st.integers(0, START_LIMIT_S + MAX_GRACE_S))
         runs.append(run_of(draw(shapes()), f"broken{number}", begins, ended))
     cuts = sorted(draw(st.sets(st.integers(1, 300), min_size=1, max_size=4)))
     return Story(tuple(versions), tuple(runs), tuple(cuts))
@@ -125,7 +126,7 @@ def lives(draw, version: Version, uid: str) -> list[Run]:
         place = free.index(min(free))
         begins = free[place] + draw(st.integers(0, 20))
         asked = begins + draw(st.integers(0, 40))
-        ended = asked + draw(st.integers(0, GRACE_S))
+        ended = asked + draw(st.integers(0, MAX_GRACE_S))
         free[place] = asked
         forgotten = draw(st.integers(0, 9)) == 0
         runs.append(run_of(version.shape, f"{uid}-{number}", begins, None if forgotten else ended))

@@ -6,19 +6,13 @@ import secrets
 import pytest
 import trio
 
-from tests.fakes.provider.caller import Caller
+from tests.fakes.provider.network_member import COMMAND, Member
 from tests.fakes.provider.world import World
-from trustedpods.contracts.eip712 import address_of
 from trustedpods.protocol.errors import NetworkFailure, Refused
-from trustedpods.protocol.messages.networks import MAX_DOCUMENT, NETWORK_REPLIES, ReadBody
-from trustedpods.protocol.networks import wire
+from trustedpods.protocol.messages.networks import NETWORK_REPLIES, ReadBody
 from trustedpods.protocol.networks.documents import (
     NOTHING,
-    Commit,
     Copy,
-    Document,
-    Generation,
-    Prepare,
     ReadCopy,
     Repair,
     StaleBase,
@@ -33,66 +27,19 @@ from trustedpods.protocol.networks.leases import (
     AwaitEnd,
     Behind,
     BreakLease,
-    Command,
     Ended,
-    Fence,
     Granted,
     NotHeld,
     Release,
     Released,
     Renew,
 )
-from trustedpods.protocol.networks.names import network_salt
-from trustedpods.protocol.sealing.subjects import NetworkRef
+from trustedpods.protocol.networks.sealed_documents import MAX_CONTENT
 from trustedpods.protocol.units import UnixSeconds
+from trustedpods.provider.admission.arrivals import Allowance, Arrivals
 from trustedpods.provider.cluster.network_documents import StoredDocument
 from trustedpods.provider.core.networks.documents import NetworkState
 from trustedpods.provider.networks import networks, stored
-
-NAME = "shop"
-COMMAND = Command("apply", "laptop", UnixSeconds(1_800_000_000))
-ONE = Document(Generation(1), b"one")
-TWO = Document(Generation(2), b"two")
-
-
-class Member:
-    """One attempt of a key's holder, by hand."""
-
-    def __init__(self, world, address, key=None, founder=None, name=NAME):
-        self.caller = Caller(world, address)
-        self.caller.key = key or self.caller.key
-        self.me = address_of(self.caller.key)
-        self.name = name
-        self.ref = NetworkRef(world.owner, founder or self.me, network_salt(name))
-        self.attempt = Attempt(NO_TICKET, secrets.token_hex(16), self.me)
-        self.fence = Fence(0)
-
-    async def ask(self, question):
-        body = wire.body_of(question, self.name)
-        private, request = self.caller.signed("network", body, ref=self.ref)
-        async with self.caller.talk(private, request) as (_, reply):
-            answer, final = await reply(*NETWORK_REPLIES)
-        assert final
-        return wire.answer_of(answer)
-
-    async def acquire(self):
-        answer = await self.ask(Acquire(self.attempt, COMMAND))
-        self.attempt = answer.attempt
-        if isinstance(answer, Granted):
-            self.fence = answer.fence
-        return answer
-
-    async def prepare(self, document=ONE, base=NOTHING):
-        return await self.ask(Prepare(self.attempt, self.fence, base, document))
-
-    async def commit(self, document=ONE):
-        return await self.ask(Commit(self.attempt, self.fence, document))
-
-    async def release(self):
-        return await self.ask(Release(self.attempt, aside=False))
-
-    async def read(self):
-        return await self.ask(ReadCopy())
 
 
 @pytest.fixture
@@ -114,13 +61,13 @@ async def test_a_change_from_the_lease_to_its_release(world):
         granted = await alice.acquire()
         assert (granted.fence, granted.lasts) == (1, LEASE_MS)
         assert await alice.prepare() == Written()
-        assert kept(world).copy == Copy(NOTHING, ONE)
+        assert kept(world).copy == Copy(NOTHING, alice.one)
         assert await alice.commit() == Written()
-        assert await alice.read() == Copy(ONE)
+        assert await alice.read() == Copy(alice.one)
         assert await alice.release() == Released()
-        assert await alice.prepare(TWO, ONE) == NotHeld()
+        assert await alice.prepare(alice.two, alice.one) == NotHeld()
         state = kept(world)
-    assert state.copy == Copy(ONE)
+    assert state.copy == Copy(alice.one)
     assert state.lease.grant is None
 
 
@@ -187,7 +134,7 @@ async def test_a_daemon_that_restarts_knows_the_lease_and_gives_a_full_duration(
         assert LEASE_MS - 5000 < behind.ends_in <= LEASE_MS
         assert behind.other_command == COMMAND
         assert await first.commit() == Written()
-        assert await second.read() == Copy(ONE)
+        assert await second.read() == Copy(first.one)
 
 
 STEPS = ["acquire", "prepare", "commit", "release"]
@@ -214,8 +161,8 @@ async def test_no_half_write_whatever_the_api_server_does(world, step, fault):
             if name == step and fault == "late":
                 with pytest.raises(Refused):
                     await world.cluster.late_write_arrives()
-        assert await alice.read() == Copy(ONE)
-        assert kept(world).copy == Copy(ONE)
+        assert await alice.read() == Copy(alice.one)
+        assert kept(world).copy == Copy(alice.one)
         assert kept(world).lease.grant is None
         assert kept(world).lease.fence == 1
 
@@ -233,7 +180,7 @@ async def test_an_api_server_that_is_away_never_means_that_there_is_nothing(worl
             with pytest.raises(NetworkFailure):
                 await ask()
         world.cluster.unreachable = False
-        assert await alice.read() == Copy(ONE)
+        assert await alice.read() == Copy(alice.one)
 
 
 async def test_a_copy_that_somebody_else_changed_is_read_again(world):
@@ -243,11 +190,11 @@ async def test_a_copy_that_somebody_else_changed_is_read_again(world):
         await alice.acquire()
         ((name, (network, document)),) = world.cluster.networks.items()
         other = stored.from_bytes(document.data, 0)
-        other = NetworkState(other.lease, Copy(TWO))
+        other = NetworkState(other.lease, Copy(alice.two))
         world.cluster.networks[name] = (network, StoredDocument(stored.to_bytes(other), "99"))
         with pytest.raises(NetworkFailure):
             await alice.prepare()
-        assert await alice.prepare() == StaleBase(Copy(TWO))
+        assert await alice.prepare() == StaleBase(Copy(alice.two))
 
 
 async def test_a_broken_lease_is_recorded_and_its_holder_writes_no_more(world):
@@ -271,22 +218,22 @@ async def test_a_repair_replaces_what_was_seen_and_nothing_else(world):
         alice = Member(world, address)
         await alice.acquire()
         await alice.prepare()
-        seen = Copy(NOTHING, ONE)
-        stale = Repair(alice.attempt, alice.fence, Copy(), TWO)
+        seen = Copy(NOTHING, alice.one)
+        stale = Repair(alice.attempt, alice.fence, Copy(), alice.two)
         assert await alice.ask(stale) == StaleBase(seen)
-        repair = Repair(alice.attempt, alice.fence, seen, TWO)
+        repair = Repair(alice.attempt, alice.fence, seen, alice.two)
         assert await alice.ask(repair) == await alice.ask(repair) == Written()
-        assert await alice.read() == Copy(TWO)
+        assert await alice.read() == Copy(alice.two)
 
 
-async def test_the_largest_document_fits_and_a_larger_one_does_not(world):
+async def test_two_of_the_largest_documents_fit_into_a_secret(world):
     async with world.run() as (_, address):
         alice = Member(world, address)
         await alice.acquire()
-        largest = Document(Generation(1), secrets.token_bytes(MAX_DOCUMENT))
+        largest = alice.author.write(secrets.token_bytes(MAX_CONTENT))
         assert await alice.prepare(largest) == Written()
         assert await alice.commit(largest) == Written()
-        following = Document(Generation(2), secrets.token_bytes(MAX_DOCUMENT))
+        following = alice.author.write(secrets.token_bytes(MAX_CONTENT), largest)
         assert await alice.prepare(following, largest) == Written()
         (data,) = [written.data for _, written in world.cluster.networks.values()]
         assert len(data) < 1024 * 1024, "Kubernetes takes no larger Secret"
@@ -331,3 +278,14 @@ async def test_a_name_that_is_none_is_refused_before_anything_is_asked(world):
             with pytest.raises(NetworkFailure):
                 await reply(*NETWORK_REPLIES)
         assert not [call for call in world.cluster.calls if "network" in call]
+
+
+async def test_an_address_that_asks_too_often_is_refused_before_anything_is_written(world):
+    async with world.run() as (parts, address):
+        alice = Member(world, address)
+        parts.admission._of_networks = Arrivals(Allowance(burst=1, every_s=3600))
+        await alice.read()
+        with pytest.raises(Refused) as caught:
+            await alice.acquire()
+        assert caught.value.rule == "rate"
+        assert world.cluster.networks == {}

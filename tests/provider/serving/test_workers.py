@@ -15,6 +15,7 @@ from trustedpods.protocol.messages.usage import UsageBody, UsageReport
 from trustedpods.protocol.sealing.replies import verify_statement
 from trustedpods.protocol.units import Usage
 from trustedpods.provider.core.lifecycle import LifecycleEvent
+from trustedpods.provider.core.metering import usage
 from trustedpods.provider.core.pod import Phase, ServiceExposure
 from trustedpods.provider.store import ledger
 
@@ -165,6 +166,30 @@ async def test_a_new_daemon_keeps_workers_and_knows_what_is_exposed(world):
         pod_scaler = parts.autoscaler.pod_scaler(idle.ref.channel)
         await until(lambda: len(pod_scaler.state.ready) == 1)
         assert all(len(life.pods) == 1 for life in world.cluster.lives.values())
+
+
+async def test_a_replica_on_a_silent_node_is_billed_until_that_was_heard_and_never_again(world, virtual_time):
+    async with world.run() as (parts, address):
+        caller, _ = await deployed(world, address, worker(UNEXPOSED[0]))
+        (life,) = world.cluster.lives.values()
+
+        async def cpu(begin, end):
+            await parts.meter.observe()
+            book = await parts.doors.store.read(ledger.load_ledger, caller.ref.channel, 0)
+            return usage(book, begin, end).cpu_core_ms
+
+        began = int(world.now)
+        world.pass_time(100)
+        heard = int(world.now)
+        assert await cpu(began, heard) == 100 * 100
+        world.pass_time(30)
+        lost, replaced = world.cluster.lose_node(life.name, heard), int(world.now)
+        world.pass_time(50)
+        assert await cpu(heard, replaced) == 0
+        assert await cpu(replaced, int(world.now)) == 50 * 100
+        world.cluster.return_node(life.name, lost)
+        assert await cpu(began, int(world.now)) == 150 * 100
+        assert lost.name not in life.pods
 
 
 SERVER = {"name": "web", "image": "oci-archive:x.tar", "resources": {"limits": {"cpu": 1, "memory": "64Mi"}}}

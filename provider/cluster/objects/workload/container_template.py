@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """One container of the pod template. Pure."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from trustedpods.manifests.spec.container import Container, VolumeMount
-from trustedpods.manifests.spec.environment import EnvVar
+from trustedpods.manifests.spec.container import Container, SecurityContext, VolumeMount
+from trustedpods.manifests.spec.environment import EnvFrom, EnvVar
 from trustedpods.manifests.spec.resources import ResourceSizes
-from trustedpods.provider.cluster.objects.workload.kubelet_probe import kubelet_probes
+from trustedpods.provider.cluster.objects.workload.kubelet_probe import kubelet_probes, lifecycle
 
 CLUSTER_VARIABLES = (
     "KUBERNETES_SERVICE_HOST", "KUBERNETES_SERVICE_PORT", "KUBERNETES_SERVICE_PORT_HTTPS", "KUBERNETES_PORT",
@@ -19,8 +19,8 @@ in kubelet_pods.go). A variable that the container sets itself it leaves alone, 
 KUBERNETES_SERVICE_HOST for "not in a cluster"."""
 
 
-def container(part: Container, image: str) -> dict[str, Any]:
-    """One container. An empty list is left out: the image's own default holds."""
+def container(part: Container, image: str, told: Mapping[str, str]) -> dict[str, Any]:
+    """One container, *told* these variables. An empty list is left out: the image's own default holds."""
     made: dict[str, Any] = {
         "name": part.name,
         "image": image,
@@ -32,6 +32,7 @@ def container(part: Container, image: str) -> dict[str, Any]:
             "privileged": False,
             "readOnlyRootFilesystem": part.security_context.read_only_root_filesystem,
             "runAsNonRoot": True,
+            **_user(part.security_context),
         },
         "terminationMessagePolicy": "FallbackToLogsOnError",
     }
@@ -39,12 +40,20 @@ def container(part: Container, image: str) -> dict[str, Any]:
         "command": part.command,
         "args": part.args,
         "workingDir": part.working_dir,
-        "env": _environment(part.env),
+        "env": _environment(part.env, told),
+        "envFrom": [_env_from(source) for source in part.env_from],
         "ports": _ports(part),
         "volumeMounts": [_mount(mount) for mount in part.volume_mounts],
         **kubelet_probes(part),
+        "lifecycle": lifecycle(part.lifecycle),
     }
     return made | {key: value for key, value in optional.items() if value}
+
+
+def _user(wanted: SecurityContext) -> dict[str, int]:
+    """Who runs instead of the image's user."""
+    ids = {"runAsUser": wanted.run_as_user, "runAsGroup": wanted.run_as_group}
+    return {name: number for name, number in ids.items() if number is not None}
 
 
 def _resources(size: ResourceSizes) -> dict[str, Any]:
@@ -57,21 +66,30 @@ def _resources(size: ResourceSizes) -> dict[str, Any]:
     return {"requests": quantities, "limits": dict(quantities)}
 
 
-def _environment(variables: Sequence[EnvVar]) -> list[dict[str, Any]]:
-    """The container's own, of two values the last, as in a shell; of the cluster nothing is left to read."""
+def _environment(variables: Sequence[EnvVar], told: Mapping[str, str]) -> list[dict[str, Any]]:
+    """The container's own, of two values the last, then what it is told; of the cluster nothing is left."""
     own = {variable.name: _env(variable) for variable in variables}
-    hidden = [{"name": name, "value": ""} for name in CLUSTER_VARIABLES if name not in own]
-    return [*own.values(), *hidden]
+    more = {**told, **dict.fromkeys(CLUSTER_VARIABLES, "")}
+    return [*own.values(), *({"name": name, "value": more[name]} for name in more if name not in own)]
 
 
 def _env(variable: EnvVar) -> dict[str, Any]:
     if variable.value_from is None:
         return {"name": variable.name, "value": variable.value or ""}
-    source = variable.value_from.secret_key_ref
+    source, field = variable.value_from.secret_key_ref, variable.value_from.field_ref
+    if field is not None:
+        value = {"fieldRef": {"apiVersion": "v1", "fieldPath": field.field_path}}
+        return {"name": variable.name, "valueFrom": value}
+    assert source is not None
     return {
         "name": variable.name,
         "valueFrom": {"secretKeyRef": {"name": source.name, "key": source.key}},
     }
+
+
+def _env_from(source: EnvFrom) -> dict[str, Any]:
+    made: dict[str, Any] = {"secretRef": {"name": source.secret_ref.name}}
+    return made | ({"prefix": source.prefix} if source.prefix else {})
 
 
 def _ports(part: Container) -> list[dict[str, Any]]:

@@ -30,6 +30,6 @@ def deployment(manifest: PodManifest, template: KubeObject) -> KubeObject:
 
 def _strategy(manifest: PodManifest) -> KubeObject:
     """A new version starts before the old one ends, unless both would write the same volume."""
-    if manifest.volume_mib:
+    if manifest.volume_mib or manifest.spec.strategy == "Recreate":
         return {"type": "Recreate"}
     return {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": SURGE, "maxUnavailable": 0}}

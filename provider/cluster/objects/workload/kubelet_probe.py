@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The probes of a container that the kubelet runs. Pure."""
+"""What the kubelet asks of a container: probes, and what is done before its end. Pure."""
 
 from typing import Any
 
 from trustedpods.manifests.spec.container import Container
-from trustedpods.manifests.spec.probe import DEFAULT_FAILURES, DEFAULT_PERIOD_S, HttpGet, Probe
+from trustedpods.manifests.spec.lifecycle import Lifecycle
+from trustedpods.manifests.spec.probe import DEFAULT_FAILURES, DEFAULT_PERIOD_S, Exec, HttpGet, Probe
 
 
 def kubelet_probes(part: Container) -> dict[str, Any]:
@@ -35,18 +36,35 @@ def _probe(probe: Probe) -> dict[str, Any]:
 
 def _question(probe: Probe) -> dict[str, Any]:
     if probe.http_get is not None:
-        return {"httpGet": http_get(probe.http_get)}
+        return {"httpGet": _http_get(probe.http_get)}
     if probe.tcp_socket is not None:
         return {"tcpSocket": {"port": probe.tcp_socket.port}}
     if probe.exec is not None:
-        return {"exec": {"command": list(probe.exec.command)}}
+        return {"exec": _exec(probe.exec)}
     assert probe.grpc is not None
     return {"grpc": {"port": probe.grpc.port, "service": probe.grpc.service}}
 
 
-def http_get(asked: HttpGet) -> dict[str, Any]:
+def _exec(asked: Exec) -> dict[str, Any]:
+    return {"command": list(asked.command)}
+
+
+def _http_get(asked: HttpGet) -> dict[str, Any]:
     """The request, always to the replica itself."""
     made: dict[str, Any] = {"path": asked.path, "port": asked.port, "scheme": asked.scheme}
     if asked.http_headers:
         made["httpHeaders"] = [{"name": one.name, "value": one.value} for one in asked.http_headers]
     return made
+
+
+def lifecycle(wanted: Lifecycle | None) -> dict[str, Any]:
+    """The container's `lifecycle`; empty where nothing is wanted."""
+    if wanted is None:
+        return {}
+    before = wanted.pre_stop
+    if before.exec is not None:
+        return {"preStop": {"exec": _exec(before.exec)}}
+    if before.http_get is not None:
+        return {"preStop": {"httpGet": _http_get(before.http_get)}}
+    assert before.sleep is not None
+    return {"preStop": {"sleep": {"seconds": before.sleep.seconds}}}

@@ -12,7 +12,6 @@ from trustedpods.manifests.spec.pod import PodManifest
 from trustedpods.provider.cluster.objects.names import METERED, WORKLOAD, KubeObject
 from trustedpods.provider.cluster.objects.workload.container_template import container
 from trustedpods.provider.cluster.objects.workload.volume_source import volume_source
-from trustedpods.provider.core.metering import GRACE_S
 
 FILES_GROUP = 65_532
 """Group of a pod's volumes: whatever user an image runs as, it can read its secrets."""
@@ -32,14 +31,19 @@ does not hear it (musl) gives up after a second. A container that listens on por
 LOOPBACK = "127.0.0.1"
 
 
-def pod_template(manifest: PodManifest, images: Mapping[str, str], labels: Mapping[str, str]) -> KubeObject:
-    """Template of every replica. *images* maps a container's name to what the node pulls."""
+def pod_template(
+    manifest: PodManifest, images: Mapping[str, str], labels: Mapping[str, str], told: Mapping[str, str]
+) -> KubeObject:
+    """Template of every replica. *images* maps a container's name to what the node pulls.
+
+    *told* are variables of every container, where it does not set them itself.
+    """
     spec: dict[str, Any] = {
         "automountServiceAccountToken": False,
         "serviceAccountName": WORKLOAD,
         "enableServiceLinks": False,
         "restartPolicy": "Always",
-        "terminationGracePeriodSeconds": GRACE_S,  # the facade has drained the replica before
+        "terminationGracePeriodSeconds": manifest.spec.termination_grace_period_seconds,
         "securityContext": {
             "runAsNonRoot": True,
             "fsGroup": FILES_GROUP,
@@ -50,12 +54,25 @@ def pod_template(manifest: PodManifest, images: Mapping[str, str], labels: Mappi
         "dnsPolicy": "None",
         "dnsConfig": NO_NAMES,
         "hostAliases": [{"ip": LOOPBACK, "hostnames": [part.name for part in manifest.spec.containers]}],
-        "containers": [container(part, images[part.name]) for part in manifest.spec.containers],
+        "containers": [container(part, images[part.name], told) for part in manifest.spec.containers],
     }
     if manifest.spec.init_containers:
         spec["initContainers"] = [
-            container(part, images[part.name]) for part in manifest.spec.init_containers
+            container(part, images[part.name], told) for part in manifest.spec.init_containers
         ]
-    if manifest.spec.volumes:
-        spec["volumes"] = [volume_source(volume) for volume in manifest.spec.volumes]
+    if manifest.spec.fixed and manifest.spec.scale.max > 1:
+        spec["topologySpreadConstraints"] = [_spread(labels)]
+    claimed = manifest.spec.workload == "stateful"  # by the set, under the volume's name, for each replica
+    if volumes := [one for one in manifest.spec.volumes if not (claimed and one.persistent)]:
+        spec["volumes"] = [volume_source(volume) for volume in volumes]
     return {"metadata": {"labels": dict(labels), "finalizers": [METERED]}, "spec": spec}
+
+
+def _spread(labels: Mapping[str, str]) -> dict[str, Any]:
+    """Over as many nodes as there are; on one node all of them still run."""
+    return {
+        "maxSkew": 1,
+        "topologyKey": "kubernetes.io/hostname",
+        "whenUnsatisfiable": "ScheduleAnyway",
+        "labelSelector": {"matchLabels": dict(labels)},
+    }

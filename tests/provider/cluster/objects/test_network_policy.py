@@ -39,6 +39,13 @@ def test_egress_opens_what_is_asked_for_and_never_closed_networks():
 
 
 def test_the_probed_port_is_open_too():
-    container = {"name": "c", "image": "x", "readinessProbe": {"tcpSocket": {"port": 9000}}}
+    container = {
+        "name": "c",
+        "image": "x",
+        "readinessProbe": {"tcpSocket": {"port": 9000}},
+        "livenessProbe": {"grpc": {"port": 9001}},
+        "startupProbe": {"exec": {"command": ["/check"]}},
+        "lifecycle": {"preStop": {"httpGet": {"port": 9002}}},
+    }
     facade = by_kind(a_life(a_manifest(containers=[container])), "NetworkPolicy")[1]
-    assert [port["port"] for port in facade["spec"]["ingress"][0]["ports"]] == [8080, 9000]
+    assert [port["port"] for port in facade["spec"]["ingress"][0]["ports"]] == [8080, 9000, 9001, 9002]

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The text of haproxy.cfg, and HAProxy's word on it."""
 
+import re
 import subprocess
 from pathlib import Path
 
@@ -40,9 +41,11 @@ def test_every_slot_has_its_activator_and_nothing_else():
     kinds = {0: "pods", 2: "pods", 3: "pods", 4: "pods", 5: "tcp", 6: "tcp"}
     for slot, kind in kinds.items():
         assert (
-            f"backend slot{slot} from {kind}\n  id {1000 + slot}\n"
-            f"  server activator unix@/run/tp/slots/slot{slot}.sock backup"
+            f"backend slot{slot} from {kind}\n  id {1000 + slot}\n  stick-table type string len 40 "
         ) in text
+        (server,) = re.findall(f"  server activator unix@/run/tp/slots/slot{slot}.sock (.*)\n", text)
+        assert server.startswith("backup")
+        assert server.endswith(" non-stick"), "nobody goes back to it"
     assert "slot7" not in text
     assert text.count("proto h2") == 2
     assert "bind 127.0.0.1:20000\n" in text

@@ -9,16 +9,18 @@ from dataclasses import replace
 import pytest
 import trio
 
+from tests.fakes.network_documents import Author
 from tests.fakes.provider.caller import ADMIN_SOCKET
 from tests.fakes.provider.world import World
 from tests.publisher.conftest import ListShow
 from trustedpods.contracts.eip712 import address_of
 from trustedpods.protocol.errors import BadInput, CopiesDiffer, Locked, NetworkFailure, NoContext, Refused
-from trustedpods.protocol.networks.documents import NOTHING, Copy, Document, Generation
+from trustedpods.protocol.networks.documents import NOTHING, Copy
 from trustedpods.protocol.sealing.requests import publisher_secret
 from trustedpods.provider.admin.registration import row_of
 from trustedpods.provider.admin.socket import ask_daemon
 from trustedpods.provider.admin.views import DaemonIdentity, IdentityRequest
+from trustedpods.publisher.client import Client
 from trustedpods.publisher.commands.network_lines import copy_lines, lease_lines
 from trustedpods.publisher.journal import Journal
 from trustedpods.publisher.market.market import MarketAccount
@@ -28,8 +30,6 @@ from trustedpods.publisher.output.json_forms import json_of
 from trustedpods.publisher.results.networks import NetworkId
 from trustedpods.publisher.verbs.networks import lock, places, state
 
-ONE = Document(Generation(1), b"one")
-
 
 class Team:
     """Two clusters with a daemon each, and somebody with a network in both."""
@@ -37,6 +37,9 @@ class Team:
     def __init__(self, bench, worlds):
         self.account, self.worlds = bench.account, worlds
         self.journal = Journal(ListShow())
+        self.author = Author(bench.account.publisher.key)
+        self.one = self.author.write(b"one")
+        self.two = self.author.write(b"two", self.one)
         names = [f"k{number}={world.owner}/1" for number, world in enumerate(worlds, 1)]
         self.place = places.parse_place("shop", names)
 
@@ -79,7 +82,7 @@ async def test_a_change_and_what_the_verbs_say_of_it(team):
     async with team.clusters() as clusters:
         assert await clusters.read() == NOTHING
         async with clusters.locked("apply shop.yaml") as held:
-            assert await held.write(b"one") == ONE
+            assert await held.write(team.one.body) == team.one
             leases = await lock.status(team.account, team.place, team.journal)
             with pytest.raises(Locked) as caught:
                 await state.repair(team.account, team.place, "k1", 0.0, team.journal)
@@ -91,15 +94,29 @@ async def test_a_change_and_what_the_verbs_say_of_it(team):
     assert [line for line in lease_lines(free) if line.endswith(": free")] == ["k1: free", "k2: free"]
     copies = await state.compare_copies(team.account, team.place, team.journal)
     assert copies.network == NetworkId(me, "shop")
-    assert dict(copies.clusters) == {"k1": Copy(ONE), "k2": Copy(ONE)}
+    assert dict(copies.clusters) == {"k1": Copy(team.one), "k2": Copy(team.one)}
     assert json.dumps(json_of(copies))
     assert len(copy_lines(copies)) == 3
+
+
+async def test_a_program_asks_the_same(team):
+    client = Client(team.account)
+    clusters = {f"k{number}": f"{world.owner}/1" for number, world in enumerate(team.worlds, 1)}
+    async with team.clusters() as found, found.locked("apply") as held:
+        await held.write(team.one.body)
+        leases = await client.lock_status("shop", clusters)
+        assert leases.clusters["k1"].command.what == "apply"
+        broken = await client.lock_break(f"{team.account.publisher.address}/shop", clusters, "a lake")
+        assert set(broken.broken.values()) == {team.account.publisher.address}
+    assert (await client.state_show("shop", clusters)).clusters["k2"] == Copy(team.one)
+    assert not (await client.state_compare("shop", clusters)).difference
+    assert (await client.state_repair("shop", clusters, "k2", wait_s=1.0)).document == team.one
 
 
 async def test_a_change_costs_four_writes_of_each_api_server(team):
     """For acquire, prepare, commit and release; a renewal, a question and a look write nothing."""
     async with team.clusters() as clusters, clusters.locked("apply") as held:
-        await held.write(b"one")
+        await held.write(team.one.body)
         await lock.status(team.account, team.place, team.journal)
         await state.show(team.account, team.place, team.journal)
     assert [len(team.writes(world)) for world in team.worlds] == [4, 4]
@@ -108,11 +125,11 @@ async def test_a_change_costs_four_writes_of_each_api_server(team):
 async def test_unequal_copies_are_told_and_repaired_by_a_person(team):
     async with team.clusters() as clusters:
         async with clusters.locked("apply") as held:
-            await held.write(b"one")
+            await held.write(team.one.body)
         second = team.worlds[1].cluster
         before = dict(second.networks)
         async with clusters.locked("apply") as held:
-            await held.write(b"two")
+            await held.write(team.two.body)
     second.networks.update(before)  # somebody restored an old backup of the whole cluster
     with pytest.raises(CopiesDiffer) as caught:
         await state.compare_copies(team.account, team.place, team.journal)
@@ -124,7 +141,7 @@ async def test_unequal_copies_are_told_and_repaired_by_a_person(team):
     repaired = await state.repair(team.account, team.place, "k1", 0.0, team.journal)
     assert json_of(repaired)["generation"] == 2
     copies = await state.compare_copies(team.account, team.place, team.journal)
-    assert {copy.current.body for copy in copies.clusters.values()} == {b"two"}
+    assert {copy.current.body for copy in copies.clusters.values()} == {team.two.body}
 
 
 async def test_a_broken_lease_stays_on_record(team):
@@ -134,7 +151,7 @@ async def test_a_broken_lease_stays_on_record(team):
         async with team.clusters() as clusters, clusters.locked("apply") as held:
             await broken.wait()
             with pytest.raises(Locked):
-                await held.write(b"one")
+                await held.write(team.one.body)
 
     async with trio.open_nursery() as nursery:
         nursery.start_soon(holder)
@@ -155,10 +172,10 @@ async def test_a_broken_lease_stays_on_record(team):
 
 async def test_a_cluster_that_is_away_is_a_line_and_not_a_lie(team):
     async with team.clusters() as clusters, clusters.locked("apply") as held:
-        await held.write(b"one")
+        await held.write(team.one.body)
     team.worlds[0].cluster.unreachable = True
     shown = await state.show(team.account, team.place, team.journal)
-    assert shown.clusters["k2"] == Copy(ONE)
+    assert shown.clusters["k2"] == Copy(team.one)
     assert "cannot be reached" in shown.clusters["k1"].text
     assert not shown.difference
     with pytest.raises(NetworkFailure):
@@ -170,7 +187,7 @@ async def test_a_cluster_that_is_away_is_a_line_and_not_a_lie(team):
 
 async def test_strangers_learn_nothing_and_change_nothing(team):
     async with team.clusters() as clusters, clusters.locked("apply") as held:
-        await held.write(b"one")
+        await held.write(team.one.body)
     async with team.clusters(stranger(team)) as clusters:
         with pytest.raises(Refused):
             await clusters.read()

@@ -4,7 +4,7 @@
 import pytest
 
 from trustedpods.manifests.spec.container import Container
-from trustedpods.provider.cluster.objects.workload.kubelet_probe import kubelet_probes
+from trustedpods.provider.cluster.objects.workload.kubelet_probe import kubelet_probes, lifecycle
 
 TIMES: dict[str, object] = {
     "timeoutSeconds": 1,
@@ -52,3 +52,17 @@ def test_readiness_is_the_kubelets_only_where_the_facade_cannot_ask(question: st
 def test_times_are_the_manifests() -> None:
     times = dict(zip(TIMES, (2, 3, 20, 5, 4), strict=True))
     assert made(readinessProbe=QUESTIONS["exec"] | times) == {"readinessProbe": QUESTIONS["exec"] | times}
+
+
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        {"exec": {"command": ["/leave"]}},
+        {"httpGet": {"path": "/leave", "port": 8080, "scheme": "HTTP"}},
+        {"sleep": {"seconds": 5}},
+    ],
+)
+def test_what_is_done_before_the_end_is_said_as_it_is_written(wanted: dict[str, object]) -> None:
+    part = Container.model_validate({"name": "c", "image": "x", "lifecycle": {"preStop": wanted}})
+    assert lifecycle(part.lifecycle) == {"preStop": wanted}
+    assert lifecycle(None) == {}

@@ -17,7 +17,7 @@ def test_pods_are_restricted_and_metered(life):
     assert template["metadata"]["labels"] == the_deployment(life)["spec"]["selector"]["matchLabels"]
     assert spec["automountServiceAccountToken"] is False
     assert spec["enableServiceLinks"] is False
-    assert spec["terminationGracePeriodSeconds"] <= 60
+    assert spec["terminationGracePeriodSeconds"] == life.manifest.spec.termination_grace_period_seconds
     assert spec["securityContext"]["runAsNonRoot"] is True
     assert spec["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
     assert not {"hostNetwork", "hostPID", "hostIPC"} & spec.keys()
@@ -71,3 +71,23 @@ def test_a_variable_of_the_publisher_s_keeps_its_value():
     env = spec_of(life)["containers"][0]["env"]
     assert env[0] == own
     assert len(env) == len(CLUSTER_VARIABLES)
+
+
+def test_a_replica_is_told_its_own_fields_and_whole_secrets():
+    name = {"name": "REPLICA", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}}
+    sources = [{"secretRef": {"name": "keys"}, "prefix": "K_"}, {"secretRef": {"name": "keys"}}]
+    one = {"name": "c", "image": "x", "env": [name], "envFrom": sources}
+    volumes = [{"name": "keys", "secret": {"files": {"token": "t"}}}]
+    life = a_life(a_manifest(containers=[one], volumes=volumes), secrets={"keys": {"token": b"t"}})
+    [made] = spec_of(life)["containers"]
+    field = {"apiVersion": "v1", "fieldPath": "metadata.name"}
+    assert made["env"][0] == {"name": "REPLICA", "valueFrom": {"fieldRef": field}}
+    assert made["envFrom"] == sources
+
+
+def test_a_user_of_the_manifest_s_takes_the_place_of_the_image_s():
+    ids = {"runAsUser": 10001, "runAsGroup": 10002}
+    one = {"name": "c", "image": "x", "securityContext": ids}
+    context = spec_of(a_life(a_manifest(containers=[one])))["containers"][0]["securityContext"]
+    assert context["runAsNonRoot"] is True
+    assert {name: context[name] for name in ids} == ids

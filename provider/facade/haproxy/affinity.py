@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Requests of one client go to one replica, for slots that ask for it: the stick tables and their keys. Pure.
+
+Cookies and hashes of HAProxy's own do not hold while servers come and go at run time. A table of each slot
+says which client goes to which replica, by the replica's name: tenants cannot push each other's clients out,
+and a replica that has ended leads nowhere. The tables end with the process.
+
+The map AFFINITY has for a slot what its clients are known by: `ip`, `header:NAME` or `cookie:NAME`. Of a
+header or a cookie the table holds a hash, as both may be secrets.
+"""
+
+from pathlib import Path
+
+from trustedpods.provider.facade.haproxy.config import FacadeConfig
+from trustedpods.provider.facade.haproxy.maps import SlotMap
+
+BY_ADDRESS = "ip"
+"""In the map: a client is known by its address."""
+
+KEY_HEADER = "trustedpods-affinity"
+"""Tells the inner frontend (`bodies`) the key; a client's own header of that name is never read."""
+
+_TABLE = "stick-table type string len 40 size 8k expire 1h"
+"""A SHA-1 in hex has 40 signs, an address up to 39. At 8192 clients the one seen longest ago makes room."""
+
+_LUA = """\
+-- SPDX-License-Identifier: Apache-2.0
+-- What a client is known by, where its service names a header or a cookie.
+local function named(txn, kind)
+  local how = txn:get_var("txn.stick")
+  return how and how:match("^" .. kind .. ":(.+)$")
+end
+
+core.register_fetches("affinity-asked", function(txn)
+  local header = named(txn, "header")
+  if header then return txn.f:req_fhdr(header) or "" end
+  local cookie = named(txn, "cookie")
+  return cookie and txn.f:req_cook(cookie) or ""
+end)
+
+core.register_fetches("affinity-given", function(txn)
+  local cookie = named(txn, "cookie")
+  return cookie and txn.f:res_cook(cookie) or ""
+end)
+"""
+
+
+def lua() -> str:
+    """The fetches."""
+    return _LUA
+
+
+def lua_path(config: FacadeConfig) -> Path:
+    """Where the fetches lie."""
+    return config.pages_dir / "affinity.lua"
+
+
+def known_by(config: FacadeConfig) -> str:
+    """What a slot's clients are known by; the slot is in `txn.slot`."""
+    return (
+        f"http-request set-var(txn.stick) var(txn.slot),map_str({SlotMap.AFFINITY.beside(config.map_file)})"
+    )
+
+
+def rules(config: FacadeConfig) -> list[str]:
+    """Rules of the outer frontends, after the slot is known: the client's key, if it has one."""
+    return [
+        known_by(config),
+        f"http-request set-var(txn.affinity) src,concat() if {{ var(txn.stick) -m str {BY_ADDRESS} }}",
+        "http-request set-var(txn.said) lua.affinity-asked if { var(txn.stick) -m found }"
+        f" !{{ var(txn.stick) -m str {BY_ADDRESS} }}",
+        "http-request set-var(txn.affinity) var(txn.said),sha1,hex if { var(txn.said) -m len gt 0 }",
+    ]
+
+
+def handed_on() -> list[str]:
+    """Rules of the outer backend of `bodies`."""
+    return [
+        f"http-request del-header {KEY_HEADER}",
+        f"http-request set-header {KEY_HEADER} %[var(txn.affinity)] if {{ var(txn.affinity) -m found }}",
+    ]
+
+
+def handed_over(config: FacadeConfig) -> list[str]:
+    """Rules of the inner frontend of `bodies`, after the slot is known."""
+    return [
+        known_by(config),
+        f"http-request set-var(txn.affinity) req.hdr({KEY_HEADER}) if {{ req.hdr({KEY_HEADER}) -m found }}",
+        f"http-request del-header {KEY_HEADER}",
+    ]
+
+
+def of_web_slot() -> list[str]:
+    """Lines of a slot of http: who is known goes where it went; a cookie belongs to who has set it."""
+    return [
+        _TABLE,
+        "stick on var(txn.affinity)",
+        "stick store-response lua.affinity-given,sha1,hex"
+        " if { var(txn.stick) -m beg cookie: } { lua.affinity-given -m len gt 0 }",
+    ]
+
+
+def of_tcp_slot() -> list[str]:
+    """The same for a slot of tcp, which knows addresses alone."""
+    return [_TABLE, "stick on src if { var(sess.stick) -m found }"]
+
+
+def of_tcp_ports(config: FacadeConfig, backend: str) -> str:
+    """A rule of the frontend of such a slot."""
+    file = SlotMap.AFFINITY.beside(config.map_file)
+    return f"tcp-request connection set-var(sess.stick) str({backend}),map_str({file})"

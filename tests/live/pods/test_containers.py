@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a container says of itself, on a real cluster: probes, its end, and what it knows of its replica."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from tests.chaos.observer import unix
+from tests.live.clients import web
+from tests.live.clients.publisher import Deployed, Json, Publisher
+from tests.live.conftest import unique
+from tests.live.localnet_fixture import LiveLocalnet
+from tests.live.observers.run_times import RunTimes, is_over
+from tests.live.observers.waiting import until
+from trustedpods.protocol.errors import ExitCode
+
+pytestmark = pytest.mark.live
+
+ANSWER_S = 12
+"""A request takes so long: longer than a new version needs to take over."""
+
+LEAVE_S = 4
+"""What is done before the end takes so long."""
+
+SERVER = f"""
+mkdir -p /tmp/srv/cgi-bin
+echo page > /tmp/srv/index.html
+cat > /tmp/srv/cgi-bin/slow <<'END'
+#!/bin/sh
+touch /tmp/asked
+sleep {ANSWER_S}
+printf 'Content-Type: text/plain\\r\\n\\r\\nwhole'
+END
+cat > /tmp/srv/cgi-bin/asked <<'END'
+#!/bin/sh
+printf 'Content-Type: text/plain\\r\\n\\r\\n'
+test -e /tmp/asked && printf 'in flight'
+END
+cat > /tmp/srv/cgi-bin/env <<'END'
+#!/bin/sh
+printf 'Content-Type: text/plain\\r\\n\\r\\n'
+env
+echo "UID=$(id -u) GID=$(id -g)"
+END
+chmod +x /tmp/srv/cgi-bin/*
+touch /tmp/ready
+trap 'kill $!; exit 0' TERM
+httpd -f -p 8080 -h /tmp/srv &
+wait $!
+"""
+
+
+def serving(version: str) -> dict[str, object]:
+    """A container that says everything that it may."""
+    return {
+        "command": ["/bin/sh", "-c", SERVER],
+        "env": [
+            {"name": "VERSION", "value": version},
+            {"name": "REPLICA", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}},
+            {"name": "ADDRESS", "valueFrom": {"fieldRef": {"fieldPath": "status.podIP"}}},
+        ],
+        "envFrom": [{"secretRef": {"name": "login"}, "prefix": "FILE_"}],
+        "securityContext": {"runAsUser": 12345, "runAsGroup": 12346},
+        "startupProbe": {"tcpSocket": {"port": 8080}, "periodSeconds": 1, "failureThreshold": 60},
+        "readinessProbe": {
+            "exec": {"command": ["test", "-e", "/tmp/ready"]},
+            "periodSeconds": 5,
+            "timeoutSeconds": 10,
+        },
+        "livenessProbe": {
+            "httpGet": {"port": 8080, "httpHeaders": [{"name": "X-Probe", "value": "1"}]},
+            "timeoutSeconds": 10,
+        },
+        "lifecycle": {"preStop": {"exec": {"command": ["sleep", str(LEAVE_S)]}}},
+    }
+
+
+def says_all(spec: Json, version: str) -> None:
+    """The only container of *spec* says everything, in this version."""
+    spec["containers"][0] |= serving(version)
+    spec["volumes"] = [{"name": "login", "secret": {"files": {"htpasswd": "htpasswd"}}}]
+    spec["terminationGracePeriodSeconds"] = 60
+    spec["scale"] = {"min": 1, "max": 1}
+
+
+def ended_at(pod: Json) -> int:
+    """When its container had ended, in Unix seconds."""
+    [status] = pod["status"]["containerStatuses"]
+    return unix(status["state"]["terminated"]["finishedAt"])
+
+
+def variables(pod: Deployed) -> dict[str, str]:
+    """What the server's programs find in their environment."""
+    lines = web.get(pod.url, "/cgi-bin/env").text.splitlines()
+    return dict(line.split("=", 1) for line in lines if "=" in line)
+
+
+def test_a_request_outlives_its_version_and_that_one_leaves_as_it_says(
+    market: LiveLocalnet, publisher: Publisher
+) -> None:
+    """Ready by a command, started by a connection, alive by a request; preStop and the grace hold."""
+    name = unique("says")
+    file = publisher.manifest("hello", name, lambda spec: says_all(spec, "one"))
+    with RunTimes(market) as times, ThreadPoolExecutor(1) as pool:
+        pod = publisher.deploy(file)
+        [old] = times.seen(pod.namespace)
+        known = variables(pod)
+        assert known["VERSION"] == "one"
+        assert known["REPLICA"] == times.last[old]["metadata"]["name"]
+        assert known["ADDRESS"] == times.last[old]["status"]["podIP"]
+        assert known["UID"] == "12345 GID=12346"
+        assert known["TRUSTEDPODS_URLS"].startswith(pod.url.rstrip("/"))
+        assert known["FILE_htpasswd"].startswith("guest:")
+        slow = pool.submit(web.get, pod.url, "/cgi-bin/slow")
+        until("the slow one is in flight", lambda: "in flight" in web.get(pod.url, "/cgi-bin/asked").text)
+        publisher.manifest("hello", name, lambda spec: says_all(spec, "two"))
+        publisher.deploy(file)
+        answer = slow.result()
+        assert (answer.status, answer.text) == (200, "whole")
+        assert variables(pod)["VERSION"] == "two"
+        until("the old one is over", lambda: is_over(times.last[old]))
+    assert ended_at(times.last[old]) - times.asked_at(old) >= LEAVE_S - 1, "times are whole seconds"
+
+
+def test_a_liveness_probe_over_grpc_ends_what_does_not_speak_it(publisher: Publisher) -> None:
+    """The kubelet asks it: a page is no gRPC, so the container ends, and the deploy says so."""
+
+    def change(spec: Json) -> None:
+        spec["containers"][0] |= {
+            "readinessProbe": {"exec": {"command": ["false"]}, "periodSeconds": 5},
+            "livenessProbe": {"grpc": {"port": 8080}, "periodSeconds": 1, "failureThreshold": 1},
+        }
+
+    file = publisher.manifest("hello", unique("mute"), change)
+    said = publisher.run("deploy", file.name, code=ExitCode.REFUSED).json
+    assert "container hello ended" in said["error"]["what"]
+    assert said["money"]["state"] == "released"

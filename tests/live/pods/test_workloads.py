@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Pods with a fixed number of replicas: all serve, each keeps its name and data, and all are paid for."""
+
+import re
+from collections.abc import Callable
+
+import pytest
+
+from tests.live.clients import web
+from tests.live.clients.publisher import Deployed, Json, Publisher
+from tests.live.conftest import unique
+from tests.live.localnet_fixture import LiveLocalnet
+from tests.live.observers.cluster import replicas
+from tests.live.observers.waiting import until
+
+pytestmark = pytest.mark.live
+
+KEEPS_A_NAME = "[ -e /data/born ] || hostname > /data/born; exec /bin/serve"
+"""Before the image's own command: whoever starts first with this volume writes its name into it."""
+
+
+def fixed(kind: str, count: int) -> Callable[[Json], None]:
+    def change(spec: Json) -> None:
+        spec |= {"workload": kind, "replicas": count}
+        del spec["scale"]
+
+    return change
+
+
+def stateful(count: int) -> Callable[[Json], None]:
+    def change(spec: Json) -> None:
+        fixed("stateful", count)(spec)
+        spec["podManagement"] = "Parallel"
+        [container] = spec["containers"]
+        container["volumeMounts"] = [{"name": "data", "mountPath": "/data"}]
+        spec["volumes"] = [{"name": "data", "persistent": {"size": "16Mi"}}]
+        container["command"] = ["sh", "-c", KEEPS_A_NAME]
+
+    return change
+
+
+def hosts(pod: Deployed) -> set[str]:
+    """Names of the replicas that answer, as some requests find them."""
+    found = [
+        re.search(r"^host (.*)$", web.get(pod.url, "/cgi-bin/whoami").text, re.MULTILINE) for _ in range(12)
+    ]
+    return {match[1] for match in found if match}
+
+
+def born(market: LiveLocalnet, namespace: str, name: str) -> str:
+    """Who wrote the volume of a replica first."""
+    return market.kubectl("-n", namespace, "exec", name, "-c", "hello", "--", "cat", "/data/born").strip()
+
+
+def test_all_replicas_of_a_fixed_number_serve(market: LiveLocalnet, publisher: Publisher) -> None:
+    pod = publisher.deploy(publisher.manifest("hello", unique("two"), fixed("replicated", 2)))
+    names = {one["metadata"]["name"] for one in replicas(market, pod.namespace)}
+    assert len(names) == 2
+    until("both answer", lambda: hosts(pod) == names)
+    status = publisher.run("status", pod.name).json
+    assert (status["replicas"], status["ready"]) == (2, 2)
+
+
+def test_each_replica_keeps_its_name_and_its_data(market: LiveLocalnet, publisher: Publisher) -> None:
+    pod = publisher.deploy(publisher.manifest("hello", unique("three"), stateful(3)))
+    names = [f"pod-{ordinal}" for ordinal in range(3)]
+    assert sorted(one["metadata"]["name"] for one in replicas(market, pod.namespace)) == names
+    assert [born(market, pod.namespace, name) for name in names] == names
+    before = {one["metadata"]["name"]: one["metadata"]["uid"] for one in replicas(market, pod.namespace)}
+    market.kubectl("-n", pod.namespace, "delete", "pod", "pod-1", "--wait=false")
+    until("another pod-1 serves", lambda: _serves_anew(market, pod, before["pod-1"]))
+    assert born(market, pod.namespace, "pod-1") == "pod-1"
+    claims = market.kubectl("-n", pod.namespace, "get", "pvc", "-o", "name").split()
+    assert claims == [f"persistentvolumeclaim/data-{name}" for name in names]
+    services = market.kubectl("-n", pod.namespace, "get", "service", "-o", "name").split()
+    assert {f"service/{name}" for name in ("pod", *names)} <= set(services)
+    check_an_update(market, publisher, pod)
+
+
+def _serves_anew(market: LiveLocalnet, pod: Deployed, uid: str) -> bool:
+    [found] = [one for one in replicas(market, pod.namespace) if one["metadata"]["name"] == "pod-1"] or [None]
+    return bool(found) and found["metadata"]["uid"] != uid and "pod-1" in hosts(pod)
+
+
+def check_an_update(market: LiveLocalnet, publisher: Publisher, pod: Deployed) -> None:
+    """What a StatefulSet cannot take in place is made anew, and the data stays."""
+
+    def change(spec: Json) -> None:
+        stateful(3)(spec)
+        spec["podManagement"] = "OrderedReady"
+
+    updated = publisher.run("deploy", publisher.manifest("hello", pod.name, change).name).json
+    assert (updated["update"], updated["namespace"]) == ("stops-first", pod.namespace)
+    assert born(market, pod.namespace, "pod-2") == "pod-2"

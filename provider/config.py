@@ -2,11 +2,11 @@
 """The operator's `provider.toml`: strict, so that a misspelt key is an error and not a default."""
 
 import tomllib
-from ipaddress import IPv4Network
+from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from trustedpods.contracts.records import Market
 from trustedpods.contracts.terms import CAP_CLAIM_INTERVAL_S
@@ -15,7 +15,9 @@ from trustedpods.protocol.ids import Address, parse_address
 from trustedpods.protocol.limits import MAX_UNPACKED, MIB
 from trustedpods.protocol.messages.base import U32
 from trustedpods.protocol.messages.provider import LeastTerms, Prices, ServiceProtocol
+from trustedpods.provider.cluster.objects.named_egress import ResolverPlace
 from trustedpods.provider.core.egress import NOT_THE_WORLD
+from trustedpods.provider.core.names.opened import MOST_TTL_S
 from trustedpods.provider.facade.pools import Pools, SlotProtocol
 from trustedpods.provider.facade.slots import SlotLimits
 
@@ -34,6 +36,10 @@ def _absolute(text: str) -> str:
     if not text.startswith("/"):
         raise ValueError("write an absolute path")
     return text
+
+
+def _ipv4_address(text: str) -> str:
+    return str(IPv4Address(text))
 
 
 def _ipv4_network(text: str) -> str:
@@ -134,6 +140,32 @@ class ClusterSection(Section):
     def closed_networks(self) -> tuple[str, ...]:
         """All that no pod may call."""
         return (*NOT_THE_WORLD, *self.egress_closed)
+
+
+class NamesSection(Section):
+    """The resolver of pods that call hosts by name. Without this table such pods are refused.
+
+    It answers at `listen`, an IPv4 address and port of this node that pods can reach; `address` is where pods
+    ask, at port 53: a Service in front of it, or `listen` itself. `upstream` are resolvers (ADDRESS or
+    ADDRESS:PORT); none: this machine's. An answer is good for at least `least_ttl_s`.
+    """
+
+    listen: Annotated[str, Field(pattern=r"^\d{1,3}(\.\d{1,3}){3}:\d{1,5}$")]
+    address: Annotated[str, AfterValidator(_ipv4_address)] | None = None
+    upstream: Annotated[list[str], Field(max_length=4)] = []
+    least_ttl_s: Annotated[int, Field(ge=1, le=MOST_TTL_S)] = 30
+
+    @model_validator(mode="after")
+    def _asked_at_53(self) -> Self:
+        if self.address is None and self.place.port != 53:
+            raise ValueError("pods ask at port 53: listen there, or give the address of a Service")
+        return self
+
+    @property
+    def place(self) -> ResolverPlace:
+        """Where pods find it."""
+        host, _, port = self.listen.rpartition(":")
+        return ResolverPlace(self.address or host, host, int(port))
 
 
 class FacadeSection(Section):
@@ -295,6 +327,7 @@ class ProviderConfig(Section):
     net: NetSection
     cluster: ClusterSection
     facade: FacadeSection
+    names: NamesSection | None = None
     prices: Prices
     terms: TermsSection = TermsSection()
     store: StoreSection
@@ -308,6 +341,11 @@ class ProviderConfig(Section):
         return LeastTerms(
             deposit=self.terms.min_deposit, unlock_s=self.terms.unlock_s, idle_mib=self.terms.idle_mib
         )
+
+    @property
+    def resolver_place(self) -> ResolverPlace | None:
+        """Where pods ask for names; None where nobody answers them."""
+        return self.names.place if self.names else None
 
     @property
     def admin_socket(self) -> Path:

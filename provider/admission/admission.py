@@ -23,7 +23,7 @@ from trustedpods.provider.admission.tenancy import TenancyGuard
 from trustedpods.provider.core import admission
 from trustedpods.provider.core.lifecycle import LifecycleEvent
 from trustedpods.provider.core.pod import ENDED, WORKING, Phase, PodRecord
-from trustedpods.provider.dns import publisher_proof
+from trustedpods.provider.dns.control import publisher_proof
 from trustedpods.provider.doors import Doors
 from trustedpods.provider.lifecycle.provisioning import CHANNEL_WITHIN_S
 from trustedpods.provider.lifecycle.workers import PodWorkers
@@ -58,8 +58,8 @@ class Admission:
         )
         self._tenancy = tenancy
         self._new_pods, self._questions = Arrivals(limits.new_pods), Arrivals(limits.questions)
-        self._unknown, self._updates = Arrivals(limits.bundles), Arrivals(limits.updates)
         self._of_networks = Arrivals(limits.of_networks)
+        self._unknown, self._updates = Arrivals(limits.bundles), Arrivals(limits.updates)
         self._unpaid_from: dict[ChannelId, tuple[str, UnixSeconds]] = {}
         """Whence pods came that are not paid for yet, and when first: an update is no new beginning."""
         self._gate = gate
@@ -110,6 +110,7 @@ class Admission:
         self._doors.store.disk.check()
         admission.check_image_size(ask.image_mib, self._doors.offer)
         admission.check_storage_classes(ask.storage_classes, self._doors.offer)
+        admission.check_names(ask.names, self._doors.offer)
         return await self._capacity.check(ask, channel, replaced)
 
     async def accept(

@@ -42,6 +42,7 @@ class Offer:
     domain: str
     claim_interval_s: int
     egress_closed: tuple[str, ...] = NOT_THE_WORLD
+    names: bool = False
     private_webhooks: bool = False
     max_image_mib: int = MAX_UNPACKED // MIB
     storage_classes: tuple[str, ...] = ()
@@ -57,6 +58,16 @@ def check_storage_classes(wanted: Iterable[str], offer: Offer) -> None:
                 rule="storage-class",
                 hint="leave `storageClassName` out for the provider's default, or choose another provider",
             )
+
+
+def check_names(asked: bool, offer: Offer) -> None:
+    """Refused where the pod calls hosts by name and this provider has no resolver for pods."""
+    if asked and not offer.names:
+        raise Refused(
+            "this provider has no resolver for pods: no host can be called by name",
+            rule="egress",
+            hint="write addresses (ipBlock), or deploy to a provider that answers names",
+        )
 
 
 def check_image_size(image_mib: int, offer: Offer) -> None:

@@ -15,6 +15,7 @@ from trustedpods.protocol.sealing.blobs import chunk_count
 from trustedpods.protocol.sealing.replies import sign_statement
 from trustedpods.provider.billing.channel_watch import departure_of
 from trustedpods.provider.billing.meter import Meter
+from trustedpods.provider.cluster.objects.named_egress import OPENED
 from trustedpods.provider.cluster.objects.pod_objects import PodLife, objects, services
 from trustedpods.provider.core.admission import blobs_late, check_channel
 from trustedpods.provider.core.lifecycle import LifecycleEvent
@@ -299,6 +300,8 @@ class ProvisioningSteps:
             made = [part for part in made if part["kind"] != "Service"]
         kept = {(part["kind"], part["metadata"]["name"]) for part in made} | self._volumes_before(record)
         kept |= {("PersistentVolumeClaim", name) for name in opened.volumes}
+        if opened.manifest.spec.network.by_name:
+            kept.add(("NetworkPolicy", OPENED))  # what the version before asked for ends with its time
         await self._doors.cluster.prune(namespace, kept)  # first: what is left over takes of the quota
         await self._doors.cluster.apply(made)
 
@@ -315,6 +318,7 @@ class ProvisioningSteps:
             kept=record.exposures,
             told=pod_variables(record, opened, self._doors.config),
             pull=self._doors.registry.pull_login(record.label),
+            resolver=self._doors.config.resolver_place,
         )
 
     def _volumes_before(self, record: PodRecord) -> set[tuple[str, str]]:

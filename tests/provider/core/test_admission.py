@@ -51,6 +51,7 @@ def ask(**changes):
         "services": {"web": "http"},
         "hosts": [],
         "storage_classes": [],
+        "names": False,
     }
     return AdmitBody(**(fields | changes))
 

@@ -305,3 +305,15 @@ async def test_room_is_not_held_for_images_that_do_not_come(world, virtual_time)
             True,
             True,
         )
+
+
+async def test_hosts_by_name_are_refused_before_money_moves_where_nobody_answers_them(world):
+    async with world.run() as (_, address):
+        caller = Caller(world, address)
+        with pytest.raises(Refused, match="no resolver for pods") as caught:
+            await caller.ask("admit", ASK.model_copy(update={"names": True}), Admitted)
+        assert caught.value.rule == "egress"
+        rule = {"to": [{"host": "api.example.org"}], "ports": [{"port": 443}]}
+        caller.manifest = manifest_of(network={"egress": [rule]}, scale={"max": 1})
+        with pytest.raises(Refused, match="no resolver for pods"):
+            await caller.provision(pay=False)

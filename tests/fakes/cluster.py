@@ -342,17 +342,14 @@ class FakeCluster(FakeNetworks, FakePolicies):
 
     async def events(self, namespace: str) -> list[str]:
         await self._called("events")
-        return (
-            [f"Warning Failed Pod/pod: {self.failing[namespace].text}"] if namespace in self.failing else []
-        )
+        failing = self.failing.get(namespace)
+        return [f"Warning Failed Pod/pod: {failing.text}"] if failing else []
 
     async def diagnose(self, namespace: str, *, all_ready: bool = False) -> Diagnosis | None:
         await self._called("diagnose")
         life = self.lives.get(namespace)
-        if life is None or not life.wanted:
-            return None
-        ready = sum(pod.ready for pod in life.pods.values())
-        if ready >= (life.wanted if all_ready else 1):
+        ready = sum(pod.ready for pod in life.pods.values()) if life else 0
+        if life is None or not life.wanted or ready >= (life.wanted if all_ready else 1):
             return None
         return self.failing.get(namespace)
 

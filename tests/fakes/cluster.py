@@ -13,6 +13,7 @@ from itertools import count
 
 import trio
 
+from tests.fakes import services
 from tests.fakes.cluster_networks import FakeNetworks
 from tests.fakes.cluster_policies import FakePolicies
 from trustedpods.protocol.errors import Locked
@@ -35,7 +36,6 @@ from trustedpods.provider.cluster.views import (
     PodView,
     ServiceView,
     VolumeClaimView,
-    service_view,
 )
 
 
@@ -93,42 +93,19 @@ class FakeCluster(FakeNetworks, FakePolicies):
             if life.deleting:
                 raise NamespaceEnding("namespace is being terminated", rule="namespace-terminating")
             if asked["kind"] == "Service":
-                wanted = self._with_addresses(asked)
+                wanted = services.given(asked, life.objects, self._numbers, balancers=self.balancers)
             life.objects[wanted["kind"], metadata["name"]] = wanted
-
-    def _with_addresses(self, wanted: KubeObject) -> KubeObject:
-        """The Service with an address, and with node ports where its type has some; it keeps what it has."""
-        life, spec = self._life(wanted["metadata"]["namespace"]), wanted["spec"]
-        before_all = life.objects.get(("Service", wanted["metadata"]["name"]), {})
-        before = before_all.get("spec", {})
-        address = spec.get("clusterIP") or before.get("clusterIP") or f"10.9.0.{next(self._numbers)}"
-        had = {(port["protocol"], port["port"]): port.get("nodePort") for port in before.get("ports", [])}
-        ports = [dict(port) for port in spec.get("ports", [])]
-        for port in ports if spec["type"] == "NodePort" else []:
-            known = port.get("nodePort") or had.get((port["protocol"], port["port"]))
-            port["nodePort"] = known or 30_000 + next(self._numbers)
-        status = before_all.get("status", {})
-        if spec["type"] == "LoadBalancer" and self.balancers:
-            given = spec.get("loadBalancerIP") or f"198.51.100.{next(self._numbers)}"
-            status = status or {"loadBalancer": {"ingress": [{"ip": given}]}}
-        return {**wanted, "spec": {**spec, "clusterIP": address, "ports": ports}, "status": status}
 
     async def services(self, namespace: str | None = None) -> list[ServiceView]:
         await self._called("services")
-        return [
-            service_view(held)
-            for life in self.lives.values()
-            if namespace in (None, life.name)
-            for (kind, _), held in life.objects.items()
-            if kind == "Service"
-        ]
+        lives = [life for life in self.lives.values() if namespace in (None, life.name)]
+        return [view for life in lives for view in services.views_of(life.objects)]
 
-    async def move_services(self, source: str, services: Sequence[KubeObject]) -> None:
+    async def move_services(self, source: str, moved: Sequence[KubeObject]) -> None:
         await self._called(f"move services from {source}")
-        life = self.lives.get(source)
-        for key in [key for key in (life.objects if life else {}) if key[0] == "Service"]:
-            del life.objects[key]
-        await self.apply(services)
+        if source in self.lives:
+            services.end(self.lives[source].objects)
+        await self.apply(moved)
 
     async def prune(self, namespace: str, kept: Collection[tuple[str, str]]) -> None:
         await self._called("prune")

@@ -55,7 +55,7 @@ def decode(data: bytes, *models: type[M], max_items: int = MAX_ITEMS) -> M:
     A single model is taken without looking at `kind`, so models that have none can be decoded
     too. Raises `RemoteProtocolError`, and nothing else, for whatever is wrong with *data*.
     """
-    fields = _unpack(data, max_items)
+    fields = unpack(data, max_items)
     model = models[0] if len(models) == 1 else _choose(fields, models)
     try:
         return model.model_validate(fields)
@@ -76,7 +76,8 @@ def _plain(value: object) -> object:
             return value
 
 
-def _unpack(data: bytes, max_items: int) -> dict[str, Any]:
+def unpack(data: bytes, max_items: int = MAX_ITEMS) -> dict[str, Any]:
+    """The fields of a message whose model is not known yet; RemoteProtocolError as `decode`."""
     if len(data) > MAX_MESSAGE:
         raise RemoteProtocolError(f"a message of {len(data)} bytes is over the limit of {MAX_MESSAGE}")
     budget = _Budget(max_items)

@@ -2,11 +2,11 @@
 """The operator's `provider.toml`: strict, so that a misspelt key is an error and not a default."""
 
 import tomllib
-from ipaddress import IPv4Network
+from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from trustedpods.contracts.records import Market
 from trustedpods.contracts.terms import CAP_CLAIM_INTERVAL_S
@@ -15,7 +15,9 @@ from trustedpods.protocol.ids import Address, parse_address
 from trustedpods.protocol.limits import MAX_UNPACKED, MIB
 from trustedpods.protocol.messages.base import U32
 from trustedpods.protocol.messages.provider import LeastTerms, Prices, ServiceProtocol
+from trustedpods.provider.cluster.objects.named_egress import ResolverPlace
 from trustedpods.provider.core.egress import NOT_THE_WORLD
+from trustedpods.provider.core.names.opened import MOST_TTL_S
 from trustedpods.provider.facade.pools import Pools, SlotProtocol
 from trustedpods.provider.facade.slots import SlotLimits
 
@@ -34,6 +36,10 @@ def _absolute(text: str) -> str:
     if not text.startswith("/"):
         raise ValueError("write an absolute path")
     return text
+
+
+def _ipv4_address(text: str) -> str:
+    return str(IPv4Address(text))
 
 
 def _ipv4_network(text: str) -> str:
@@ -114,7 +120,9 @@ class ClusterSection(Section):
     where the network policy agent tells what pods sent past the facade; `traffic_sockets_of_nodes` are those
     of other nodes' agents. With `pull_key_file` (64 hex digits) other nodes pull from the registry too, each
     pod's images with a password of their own. `storage_classes` are those that a manifest may name for its
-    volumes; the cluster's default needs no name.
+    volumes; the cluster's default needs no name. `processes_per_user` is what the container runtime hands
+    down as its limit of processes (`LimitNPROC`), which the kernel counts by user id over all pods of a node;
+    absent: infinity.
     """
 
     kubeconfig: PathText
@@ -125,12 +133,39 @@ class ClusterSection(Section):
     traffic_socket: PathText | None = None
     traffic_sockets_of_nodes: Annotated[list[PathText], Field(max_length=64)] = []
     pull_key_file: PathText | None = None
+    processes_per_user: Annotated[int, Field(ge=1024, le=1 << 31)] | None = None
     storage_classes: Annotated[list[StorageClassName], Field(max_length=16)] = []
 
     @property
     def closed_networks(self) -> tuple[str, ...]:
         """All that no pod may call."""
         return (*NOT_THE_WORLD, *self.egress_closed)
+
+
+class NamesSection(Section):
+    """The resolver of pods that call hosts by name. Without this table such pods are refused.
+
+    It answers at `listen`, an IPv4 address and port of this node that pods can reach; `address` is where pods
+    ask, at port 53: a Service in front of it, or `listen` itself. `upstream` are resolvers (ADDRESS or
+    ADDRESS:PORT); none: this machine's. An answer is good for at least `least_ttl_s`.
+    """
+
+    listen: Annotated[str, Field(pattern=r"^\d{1,3}(\.\d{1,3}){3}:\d{1,5}$")]
+    address: Annotated[str, AfterValidator(_ipv4_address)] | None = None
+    upstream: Annotated[list[str], Field(max_length=4)] = []
+    least_ttl_s: Annotated[int, Field(ge=1, le=MOST_TTL_S)] = 30
+
+    @model_validator(mode="after")
+    def _asked_at_53(self) -> Self:
+        if self.address is None and self.place.port != 53:
+            raise ValueError("pods ask at port 53: listen there, or give the address of a Service")
+        return self
+
+    @property
+    def place(self) -> ResolverPlace:
+        """Where pods find it."""
+        host, _, port = self.listen.rpartition(":")
+        return ResolverPlace(self.address or host, host, int(port))
 
 
 class FacadeSection(Section):
@@ -292,6 +327,7 @@ class ProviderConfig(Section):
     net: NetSection
     cluster: ClusterSection
     facade: FacadeSection
+    names: NamesSection | None = None
     prices: Prices
     terms: TermsSection = TermsSection()
     store: StoreSection
@@ -305,6 +341,11 @@ class ProviderConfig(Section):
         return LeastTerms(
             deposit=self.terms.min_deposit, unlock_s=self.terms.unlock_s, idle_mib=self.terms.idle_mib
         )
+
+    @property
+    def resolver_place(self) -> ResolverPlace | None:
+        """Where pods ask for names; None where nobody answers them."""
+        return self.names.place if self.names else None
 
     @property
     def admin_socket(self) -> Path:

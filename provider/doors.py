@@ -16,7 +16,7 @@ from trustedpods.protocol.units import UnixSeconds
 from trustedpods.provider.cluster.pod_counters import NoTraffic, TrafficSource
 from trustedpods.provider.config import ProviderConfig
 from trustedpods.provider.core.admission import Offer
-from trustedpods.provider.dns import Resolver
+from trustedpods.provider.dns.control import Resolver
 from trustedpods.provider.facade import readiness
 from trustedpods.provider.keys.boot import BootKeys
 from trustedpods.provider.keys.generations import NewestGenerations
@@ -83,6 +83,7 @@ class Doors:
             domain=self.config.identity.domain,
             claim_interval_s=self.config.terms.cap_interval_s,
             private_webhooks=self.config.webhooks.allow_private,
+            names=self.config.names is not None,
             egress_closed=self.config.cluster.closed_networks,
             max_image_mib=self.config.terms.max_image_mib,
             storage_classes=tuple(self.config.cluster.storage_classes),

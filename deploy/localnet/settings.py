@@ -28,6 +28,9 @@ PULL_PORT = 5443
 TCP_PORTS = 16
 """Services of plain TCP that one cluster can publish at once."""
 
+NAMES_PORT = 5354
+"""Where on a node of its own the daemon answers pods' questions for names: CoreDNS has port 53."""
+
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,22}[a-z0-9]|[a-z]")
 _CHAIN_ID_BASE = 7_700_000_000
 
@@ -142,6 +145,7 @@ class ClusterNode:
         self.pod_network = f"10.{octet}.{(191 + 8 * number if later else 16) + cluster}.0/24"
         self.service_network = f"10.{octet}.{64 + 16 * cluster}.0/20"
         self.dns_ip = f"10.{octet}.{64 + 16 * cluster}.10"
+        self.names_ip = f"10.{octet}.{64 + 16 * cluster}.11"
 
     def path(self, *parts: str) -> Path:
         """A file of this node; of the first one, also of the cluster."""

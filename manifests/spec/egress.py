@@ -10,7 +10,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, Field, field_validator, model_validator
 
-from trustedpods.manifests.spec.part import STRICT, not_yet
+from trustedpods.manifests.spec.part import STRICT, Spelling, not_yet
 
 MAX_RULES = 16
 MAX_PEERS = 32
@@ -19,6 +19,15 @@ MAX_PORTS = 32
 """A page of rules. Each peer of each rule is a line for each of its ports in the node's kernel."""
 
 PortNumber = Annotated[int, Field(ge=1, le=65535)]
+
+OutsideHost = Annotated[
+    str,
+    Spelling(
+        r"(?=.{4,253}$)([a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?\.)+[a-z]([-a-z0-9]{0,61}[a-z0-9])?",
+        "a whole host name in lower-case letters, like api.example.org, without a wildcard, scheme or port",
+    ),
+]
+"""A name of the outside world (RFC 1123). Its last label begins with a letter, so no address is one."""
 
 
 def _network(text: str) -> IPv4Network:
@@ -72,24 +81,31 @@ class IpBlock(EgressPart):
 
 
 class EgressPeer(EgressPart):
-    """Somebody to call: a block of addresses. Other pods are nobody's to choose here."""
+    """Somebody to call: a block of addresses, or what a host's name means at the time of the call.
+
+    Kubernetes has no `host`; the provider's resolver opens what it answers (docs/isolation.md). Other pods
+    are nobody's to choose here.
+    """
 
     ip_block: IpBlock | None = None
+    host: OutsideHost | None = None
     pod_selector: dict[str, object] | None = None
     namespace_selector: dict[str, object] | None = None
 
     @model_validator(mode="after")
-    def _only_blocks(self) -> Self:
+    def _one_of_two(self) -> Self:
         for field, name in (("pod_selector", "podSelector"), ("namespace_selector", "namespaceSelector")):
             if getattr(self, field) is not None:
                 raise not_yet(f"{name} in egress")
-        if self.ip_block is None:
-            raise ValueError("give an ipBlock")
+        if self.ip_block is None and self.host is None:
+            raise ValueError("give an ipBlock or a host")
+        if self.ip_block is not None and self.host is not None:
+            raise ValueError("give an ipBlock or a host, not both: each is an entry of its own")
         return self
 
     @property
     def block(self) -> IpBlock:
-        """The addresses."""
+        """The addresses, of a peer that is no host."""
         assert self.ip_block is not None
         return self.ip_block
 
@@ -122,3 +138,8 @@ class Network(EgressPart):
     """What of the network the pod asks for. Without it the pod can answer, and call nobody."""
 
     egress: Annotated[list[EgressRule], Field(max_length=MAX_RULES)] = []
+
+    @property
+    def by_name(self) -> bool:
+        """Whether some of it is a host's name."""
+        return any(peer.host is not None for rule in self.egress for peer in rule.to)

@@ -298,10 +298,9 @@ def _ways(path: str) -> list[str]:
 def removers(path: str) -> set[str]:
     """Whiteouts after which a file of a lower layer is no longer seen: its own, or one on the way to it."""
     found: set[str] = set()
-    parts = path.split("/")
-    for depth, name in enumerate(parts):
-        folder = "".join(f"{part}/" for part in parts[:depth])
-        found |= {f"{folder}.wh.{name}", f"{folder}.wh..wh..opq"}
+    for way in (*_ways(path), path):
+        folder, slash, name = way.rpartition("/")
+        found |= {f"{folder}{slash}.wh.{name}", f"{folder}{slash}.wh..wh..opq"}
     return found
 
 

@@ -78,6 +78,11 @@ def check_user(text: str) -> None:
         )
 
 
+def user_number(text: str) -> int:
+    """The user id in a text that `check_user` let pass."""
+    return int(text.partition(":")[0])
+
+
 def _check_stop_signal(text: str) -> None:
     """A signal that the runtime does not know could never be sent, and the pod never stopped."""
     name = text.upper() if text.upper().startswith("SIG") else f"SIG{text.upper()}"

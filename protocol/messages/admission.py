@@ -14,7 +14,7 @@ class AdmitBody(Message):
 
     `storage_mib` are its volumes, `image_mib` its images (docs/metering.md), `scratch_mib` each replica's
     `ephemeral-storage`. `services` has the protocol of each exposed service by its name, `hosts` the names it
-    is reached under, `storage_classes` what its volumes name.
+    is reached under, `storage_classes` what its volumes name; `names` is whether it calls hosts by name.
     """
 
     kind: Literal["admit"] = "admit"
@@ -27,6 +27,7 @@ class AdmitBody(Message):
     services: Annotated[dict[ShortText, ServiceProtocol], Field(max_length=16)]
     hosts: Annotated[list[ShortText], Field(max_length=16)]
     storage_classes: Annotated[list[ShortText], Field(max_length=16)]
+    names: bool
 
 
 class Admitted(Message):

@@ -8,13 +8,12 @@ from trustedpods.protocol.ids import (
     address_bytes,
     host_label,
 )
-from trustedpods.protocol.limits import MIB
 from trustedpods.protocol.messages.admission import AdmitBody
 from trustedpods.protocol.messages.provider import Capacity
 from trustedpods.protocol.sealing.requests import OpenedRequest
 from trustedpods.protocol.sealing.subjects import NetworkRef
 from trustedpods.protocol.units import UnixSeconds
-from trustedpods.provider.admission.arrivals import Allowance, Arrivals
+from trustedpods.provider.admission.arrivals import Arrivals
 from trustedpods.provider.admission.capacity import CapacityCheck
 from trustedpods.provider.admission.gate import Gate
 from trustedpods.provider.admission.new_records import next_record
@@ -24,7 +23,7 @@ from trustedpods.provider.admission.tenancy import TenancyGuard
 from trustedpods.provider.core import admission
 from trustedpods.provider.core.lifecycle import LifecycleEvent
 from trustedpods.provider.core.pod import ENDED, WORKING, Phase, PodRecord
-from trustedpods.provider.dns import publisher_proof
+from trustedpods.provider.dns.control import publisher_proof
 from trustedpods.provider.doors import Doors
 from trustedpods.provider.lifecycle.provisioning import CHANNEL_WITHIN_S
 from trustedpods.provider.lifecycle.workers import PodWorkers
@@ -34,28 +33,6 @@ from trustedpods.provider.serving.autoscaler import Autoscaler
 
 _UNPAID = (Phase.RECEIVED, Phase.WAITING_CHANNEL, Phase.REMOVING)
 _LATER = "try again in some minutes; a pod whose channel is open is let in at once"
-
-MAX_WAITING = 64
-"""Pods that wait for their channel to appear, each for three minutes at most."""
-
-MAX_WAITING_BYTES = 8 * MIB
-"""Of their bundles, which are held several times over; most have a few kilobytes."""
-
-NEW_PODS = Allowance(burst=24, every_s=5.0)
-"""Bundles of pods from one address that were not paid for, or are not yet: a deploy sends one, then pays."""
-
-QUESTIONS = Allowance(burst=120, every_s=0.5)
-"""`admit` from one address: each asks the cluster what is free."""
-
-OF_NETWORKS = Allowance(burst=1200, every_s=0.02)
-"""Questions about networks from one address: twenty commands that wait for a lease ask 40 a second."""
-
-BUNDLES = Allowance(burst=120, every_s=0.5)
-"""Bundles from one address for pods that are not known to pay: each is written down, and behind `NEW_PODS`
-the chain is asked for its channel. A fleet whose channels are open already comes at this pace."""
-
-UPDATES = Allowance(burst=30, every_s=10.0)
-"""Bundles of one pod that pays: each may mean new objects, an import and a start."""
 
 
 class Admission:
@@ -72,6 +49,7 @@ class Admission:
         tenancy: TenancyGuard,
         gate: Gate,
     ) -> None:
+        self._limits = limits = gate.limits
         self._doors = doors
         self._rights = rights
         self._reservations = SlotReservations(doors.facade, pods, bundles, doors.config.exposure.room)
@@ -79,9 +57,9 @@ class Admission:
             doors.cluster, doors.config.cluster.overcommit, pods, autoscaler, self._reservations
         )
         self._tenancy = tenancy
-        self._new_pods, self._questions = Arrivals(NEW_PODS), Arrivals(QUESTIONS)
-        self._of_networks = Arrivals(OF_NETWORKS)
-        self._unknown, self._updates = Arrivals(BUNDLES), Arrivals(UPDATES)
+        self._new_pods, self._questions = Arrivals(limits.new_pods), Arrivals(limits.questions)
+        self._of_networks = Arrivals(limits.of_networks)
+        self._unknown, self._updates = Arrivals(limits.bundles), Arrivals(limits.updates)
         self._unpaid_from: dict[ChannelId, tuple[str, UnixSeconds]] = {}
         """Whence pods came that are not paid for yet, and when first: an update is no new beginning."""
         self._gate = gate
@@ -112,7 +90,7 @@ class Admission:
             raise Refused(
                 "too many updates of this pod",
                 rule="rate",
-                hint=f"one more each {UPDATES.every_s:g} s is taken",
+                hint=f"one more each {self._limits.updates.every_s:g} s is taken",
             )
 
     def _check_network(self, request: OpenedRequest, network: NetworkRef, address: str) -> None:
@@ -132,6 +110,7 @@ class Admission:
         self._doors.store.disk.check()
         admission.check_image_size(ask.image_mib, self._doors.offer)
         admission.check_storage_classes(ask.storage_classes, self._doors.offer)
+        admission.check_names(ask.names, self._doors.offer)
         return await self._capacity.check(ask, channel, replaced)
 
     async def accept(
@@ -194,7 +173,7 @@ class Admission:
         waiting = [pod for pod in self._pods.standing if not pod.known_to_pay and pod.phase in _UNPAID]
         others = [pod for pod in waiting if pod.channel != key]
         held = sum(len(pod.request) for pod in others) + len(stored)
-        room = len(others) < MAX_WAITING and held <= MAX_WAITING_BYTES
+        room = len(others) < self._limits.waiting and held <= self._limits.waiting_bytes
         self._count_paid()
         _, since = self._unpaid_from.get(key, (address, now))
         in_time = now <= since + CHANNEL_WITHIN_S

@@ -8,6 +8,8 @@ from ipaddress import IPv6Address, ip_address
 
 import trio
 
+from trustedpods.protocol.limits import MIB
+
 MAX_ADDRESSES = 4096
 """Addresses that are remembered; of more, those that asked longest ago begin anew."""
 
@@ -21,6 +23,33 @@ class Allowance:
 
     burst: int
     every_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class AdmissionLimits:
+    """What admission takes of unpaid work, and of updates."""
+
+    waiting: int = 64
+    """Pods that wait for their channel to appear, each for three minutes at most."""
+
+    waiting_bytes: int = 8 * MIB
+    """Of their bundles, which are held several times over; most have a few kilobytes."""
+
+    new_pods: Allowance = Allowance(burst=24, every_s=5.0)
+    """Bundles of pods from one address that are not paid for: a deploy sends one, then pays."""
+
+    questions: Allowance = Allowance(burst=120, every_s=0.5)
+    """`admit` from one address: each asks the cluster what is free."""
+
+    of_networks: Allowance = Allowance(burst=1200, every_s=0.02)
+    """Questions about networks from one address: twenty commands that wait for a lease ask 40 a second."""
+
+    bundles: Allowance = Allowance(burst=120, every_s=0.5)
+    """Bundles from one address for pods that are not known to pay: each is written down, and behind
+    `new_pods` the chain is asked for its channel. A fleet with open channels comes at this pace."""
+
+    updates: Allowance = Allowance(burst=30, every_s=10.0)
+    """Bundles of one pod that pays: each may mean new objects, an import and a start."""
 
 
 class Arrivals:

@@ -13,12 +13,10 @@ from trustedpods.provider.cluster.isolation_proof.probe_image import MANIFEST, P
 from trustedpods.provider.cluster.isolation_proof.proof import Proof
 from trustedpods.provider.cluster.isolation_proof.scratch import WritablePlace
 from trustedpods.provider.config import ProviderConfig
+from trustedpods.provider.core.admission import PIDS_PER_POD
 
 BUSYBOX = (Path("/bin/busybox"), Path("/usr/bin/busybox"))
 """Where Debian's busybox-static puts the program of the probe pods."""
-
-PIDS_PER_POD = 1024
-"""The kubelet's `podPidsLimit` that docs/operator.md asks for, and the embedded cluster has."""
 
 LEAST_PODS_PER_USER = 32
 """Pods of one user id that a shared limit of processes must be enough for, all at their own bound: so many
@@ -54,11 +52,22 @@ async def users_of(config: ProviderConfig, cluster: Cluster) -> str:
     shared = (
         "no user namespaces: what the kernel counts by user id is shared by pods whose images name the same"
     )
+    told = config.cluster.processes_per_user
     if found.processes is None:
         return f"{shared}; no limit of processes is among it"
+    if told is not None and told > found.processes:
+        raise NoContext(
+            f"processes_per_user says {told}, and pods are handed a limit of {found.processes}",
+            hint=f"write processes_per_user = {found.processes} in [cluster], or raise LimitNPROC",
+        )
+    if told is not None:
+        return f"{shared}; of one user id no more are taken than {told} processes are enough for"
     if found.processes >= LEAST_PODS_PER_USER * PIDS_PER_POD:
         pods = found.processes // PIDS_PER_POD
-        return f"{shared}; {found.processes} processes are enough for {pods} at their bound"
+        return (
+            f"{shared}; {found.processes} processes are enough for {pods} at their bound: with "
+            f"processes_per_user = {found.processes} in [cluster] no more are taken"
+        )
     raise NoContext(
         f"pods whose images name one user id may have {found.processes} processes together: "
         f"{found.processes // PIDS_PER_POD} of them at their own bound leave the others none",

@@ -22,6 +22,7 @@ from trustedpods.provider.cluster.isolation_proof.scratch import WritablePlace
 from trustedpods.provider.cluster.isolation_proof.users import SharedUsers
 from trustedpods.provider.cluster.network_documents import NetworkLease, NetworkObject, StoredDocument
 from trustedpods.provider.cluster.objects.names import (
+    APPLIER,
     DELETION_COST,
     METERED,
     NODE_LEASES,
@@ -73,6 +74,22 @@ class Cluster:
         """
         await applying.prune(self._api, namespace, kept)
         self._kinds.forget(namespace)
+
+    async def find_policy(self, namespace: str, name: str) -> KubeObject | None:
+        """A NetworkPolicy as it is; None where there is none."""
+        return await self._api.find(path_of("NetworkPolicy", namespace, name))
+
+    async def write_policy(self, policy: KubeObject) -> int:
+        """Make a NetworkPolicy be this; its version, which grows with each write to any of them."""
+        metadata = policy["metadata"]
+        path = path_of("NetworkPolicy", metadata["namespace"], metadata["name"])
+        made = await self._api.apply(path, policy, APPLIER)
+        return int(made["metadata"]["resourceVersion"])
+
+    async def policies_named(self, name: str) -> list[tuple[str, str]]:
+        """Namespaces of pods that have a NetworkPolicy of that name, each with its pod's label."""
+        found = await self._api.items(path_of("NetworkPolicy"), POD_LABEL, f"metadata.name={name}")
+        return [(one["metadata"]["namespace"], one["metadata"]["labels"][POD_LABEL]) for one in found]
 
     async def scale(self, namespace: str, replicas: int) -> None:
         """Set how many replicas shall run; refused (NotThere) where nothing was applied."""

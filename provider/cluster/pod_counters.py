@@ -64,17 +64,26 @@ class TrafficDoor:
         NetworkFailure when the agent does not answer: nothing is known then, and nothing lost,
         because the kernel counts on. RemoteProtocolError when the answer makes no sense.
         """
+        return parse_counters(await self._ask(), str(self._path))
+
+    async def policies_seen(self) -> int | None:
+        """The newest version of any NetworkPolicy whose rules the kernel has; raises as `counters` does.
+
+        The agent reads it before it brings the kernel up to date, and answers after. None: an older agent.
+        """
+        return parse_policies(await self._ask(), str(self._path))
+
+    async def _ask(self) -> bytes:
         try:
             with trio.fail_after(ANSWER_LIMIT_S):
                 async with await trio.open_unix_socket(str(self._path)) as stream:
-                    answer = await _read_all(stream)
+                    return await _read_all(stream)
         except (OSError, trio.BrokenResourceError, trio.TooSlowError) as error:
             raise NetworkFailure(
                 f"the network agent does not answer: {error!s}",
                 where=str(self._path),
                 hint="is its process (`netpol agent`) running?",
             ) from None
-        return parse_counters(answer, str(self._path))
 
 
 class TrafficOfNodes:
@@ -130,6 +139,17 @@ def parse_counters(answer: bytes, where: str) -> list[PodCounters]:
         return [_pod(entry) for entry in json.loads(answer)["pods"]]
     except (ValueError, KeyError, TypeError) as error:
         raise RemoteProtocolError(f"not a list of counters: {error!r}", where=where) from None
+
+
+def parse_policies(answer: bytes, where: str) -> int | None:
+    """`policies` of the agent's answer: a resource version, which are numbers that only grow."""
+    try:
+        version = json.loads(answer).get("policies")
+    except (ValueError, AttributeError) as error:
+        raise RemoteProtocolError(f"no answer of the network agent: {error!r}", where=where) from None
+    if version is not None and (type(version) is not int or version < 0):
+        raise RemoteProtocolError(f"no version of policies: {version!r}", where=where)
+    return version
 
 
 def _pod(entry: dict[str, object]) -> PodCounters:

@@ -42,6 +42,7 @@ class Offer:
     domain: str
     claim_interval_s: int
     egress_closed: tuple[str, ...] = NOT_THE_WORLD
+    names: bool = False
     private_webhooks: bool = False
     max_image_mib: int = MAX_UNPACKED // MIB
     storage_classes: tuple[str, ...] = ()
@@ -57,6 +58,16 @@ def check_storage_classes(wanted: Iterable[str], offer: Offer) -> None:
                 rule="storage-class",
                 hint="leave `storageClassName` out for the provider's default, or choose another provider",
             )
+
+
+def check_names(asked: bool, offer: Offer) -> None:
+    """Refused where the pod calls hosts by name and this provider has no resolver for pods."""
+    if asked and not offer.names:
+        raise Refused(
+            "this provider has no resolver for pods: no host can be called by name",
+            rule="egress",
+            hint="write addresses (ipBlock), or deploy to a provider that answers names",
+        )
 
 
 def check_image_size(image_mib: int, offer: Offer) -> None:
@@ -191,6 +202,29 @@ def check_volumes(before: Mapping[str, int], after: Mapping[str, int], *, fixed:
                 hint="keep the size, or deploy a pod of another name and move the data",
             )
 
+
+PIDS_PER_POD = 1024
+"""The kubelet's `podPidsLimit` that docs/operator.md asks for, and the embedded cluster has."""
+
+
+def check_users(users: Iterable[int], replicas: int, taken: Mapping[int, int], limit: int) -> None:
+    """Refused where pods of one user id could have more processes together than the *limit* of all of them.
+
+    *taken* are the replicas that others may run, by user id. Each replica counts with its own bound, so that
+    none of them can take the processes of another.
+    """
+    for user in users:
+        left = limit // PIDS_PER_POD - taken.get(user, 0)
+        if replicas > left:
+            raise Refused(
+                f"processes of user {user}: {replicas} replicas wanted, room for {max(0, left)} is left",
+                rule="capacity-users",
+                hint=f"give the image a user that few have, as `USER {UNCOMMON_USER}`, or lower scale.max",
+            )
+
+
+UNCOMMON_USER = 61_234
+"""For a hint: any number will do that is nobody's default."""
 
 LOST_LOOKS = 4
 LOST_AFTER_S = 24 * 3600

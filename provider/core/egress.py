@@ -3,7 +3,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from ipaddress import IPv4Network
+from ipaddress import IPv4Address, IPv4Network
 from itertools import pairwise
 from typing import Literal
 
@@ -24,6 +24,9 @@ _LAST_PORT = 65_535
 
 PortProtocol = Literal["TCP", "UDP", "SCTP"]
 
+PortRange = tuple[PortProtocol, int, int]
+"""Protocol, first and last port."""
+
 
 @dataclass(frozen=True, slots=True)
 class EgressOpening:
@@ -31,7 +34,7 @@ class EgressOpening:
 
     cidr: str
     excepts: tuple[str, ...]
-    ports: tuple[tuple[PortProtocol, int, int], ...]
+    ports: tuple[PortRange, ...]
 
 
 def openings(network: Network, refused: Sequence[str]) -> list[EgressOpening]:
@@ -42,13 +45,33 @@ def openings(network: Network, refused: Sequence[str]) -> list[EgressOpening]:
     """
     closed = [IPv4Network(text) for text in refused]
     return [
-        _opening(peer.block, tuple(_ports(rule.ports)), closed) for rule in network.egress for peer in rule.to
+        _opening(peer.ip_block, tuple(_ports(rule.ports)), closed)
+        for rule in network.egress
+        for peer in rule.to
+        if peer.ip_block is not None
     ]
 
 
-def _opening(
-    block: IpBlock, ports: tuple[tuple[PortProtocol, int, int], ...], closed: list[IPv4Network]
-) -> EgressOpening:
+def named_hosts(network: Network) -> dict[str, tuple[PortRange, ...]]:
+    """The hosts that may be called by name, each with the ports of all rules that name it.
+
+    Refused (rule `egress`) where a rule asks for the port of mail alone.
+    """
+    found: dict[str, dict[PortRange, None]] = {}
+    for rule in network.egress:
+        for peer in rule.to:
+            if peer.host is not None:
+                found.setdefault(peer.host, {}).update(dict.fromkeys(_ports(rule.ports)))
+    return {host: tuple(ports) for host, ports in found.items()}
+
+
+def outside(addresses: Sequence[str], closed: Sequence[str]) -> list[str]:
+    """Those of *addresses* that lie in no *closed* network: what a name may open."""
+    networks = [IPv4Network(text) for text in closed]
+    return [text for text in addresses if not any(IPv4Address(text) in network for network in networks)]
+
+
+def _opening(block: IpBlock, ports: tuple[PortRange, ...], closed: list[IPv4Network]) -> EgressOpening:
     wanted = block.network
     for network in closed:
         if wanted.subnet_of(network):
@@ -58,7 +81,7 @@ def _opening(
     return EgressOpening(str(wanted), tuple(excepts), ports)
 
 
-def _ports(asked: Sequence[EgressPort]) -> Iterator[tuple[PortProtocol, int, int]]:
+def _ports(asked: Sequence[EgressPort]) -> Iterator[PortRange]:
     """The ranges, without the port of mail. None asked for means all."""
     all_ports: list[EgressPort] = [EgressPort(protocol=name) for name in ("TCP", "UDP", "SCTP")]
     for entry in asked or all_ports:
@@ -69,7 +92,7 @@ def _ports(asked: Sequence[EgressPort]) -> Iterator[tuple[PortProtocol, int, int
         yield from _around_mail(entry.protocol, first, last)
 
 
-def _around_mail(protocol: PortProtocol, first: int, last: int) -> Iterator[tuple[PortProtocol, int, int]]:
+def _around_mail(protocol: PortProtocol, first: int, last: int) -> Iterator[PortRange]:
     """[first, last] without the port of mail."""
     if protocol != "TCP":
         yield protocol, first, last

@@ -22,15 +22,20 @@ from trustedpods.protocol.protocol_ids import PROVIDER
 from trustedpods.provider.admin.api import AdminApi, snapshot
 from trustedpods.provider.admin.socket import serve_admin
 from trustedpods.provider.admission.gate import Gate
-from trustedpods.provider.config import ProviderConfig
+from trustedpods.provider.cluster.pod_counters import TrafficDoor
+from trustedpods.provider.config import NamesSection, ProviderConfig
 from trustedpods.provider.core.pod import Phase, PodRecord
 from trustedpods.provider.daemon.assembly import Parts, assemble, handlers
 from trustedpods.provider.daemon.leader import hold_lease, keep_lease
 from trustedpods.provider.daemon.registry_row import keep_registry_row
 from trustedpods.provider.daemon.startup import open_doors, wait_for_doors
+from trustedpods.provider.dns.upstream import Upstream
 from trustedpods.provider.doors import Doors, binding_of, profile_of
 from trustedpods.provider.facade.activator.wake import serve_wakes
 from trustedpods.provider.metrics import Snapshot, serve_metrics
+from trustedpods.provider.names.openings import Openings, nobody_says
+from trustedpods.provider.names.resolver import PodResolver
+from trustedpods.provider.names.sockets import serve_names
 from trustedpods.provider.server.conversations import Conversations
 from trustedpods.provider.serving.connections import keep_young
 from trustedpods.provider.serving.host_watch import HostWatch
@@ -83,6 +88,8 @@ async def run_parts(
         await nursery.start(parts.autoscaler.run)
         await nursery.start(parts.workers.run)
         await _restore(parts)
+        if config.names is not None:
+            await _answer_names(parts, config.names, nursery)
         await nursery.start(serve_wakes, Path(config.facade.wake_socket), parts.autoscaler.answer_wake)
         for name, task in (
             ("reconciling", parts.reconciler.run),
@@ -113,6 +120,19 @@ async def run_parts(
         _notify_ready()
         task_status.started()
     _log.info("stopped; pods go on as they are")
+
+
+async def _answer_names(parts: Parts, section: NamesSection, nursery: trio.Nursery) -> None:
+    """The pods' resolver: it listens before anything is served."""
+    upstream = Upstream(section.upstream)
+    replicas = parts.autoscaler.replicas
+    agent = parts.doors.config.cluster.traffic_socket
+    seen = nobody_says if agent is None else TrafficDoor(Path(agent)).policies_seen
+    openings = Openings(parts.doors, upstream, section.least_ttl_s, replicas.running, seen)
+    await openings.load()
+    place = section.place
+    await nursery.start(serve_names, PodResolver(openings, replicas.known), place.listens, place.port)
+    nursery.start_soon(supervise, "tending names", openings.run)
 
 
 def _presentation(doors: Doors, host: Host) -> tuple[KeyBinding, bytes]:

@@ -16,7 +16,7 @@ from trustedpods.provider.cluster.image_registry import open_image_registry
 from trustedpods.provider.cluster.pod_counters import traffic_source
 from trustedpods.provider.config import ProviderConfig
 from trustedpods.provider.core.disk import DiskSizes
-from trustedpods.provider.dns import Resolver
+from trustedpods.provider.dns.control import Resolver
 from trustedpods.provider.doors import Doors
 from trustedpods.provider.facade.facade import Facade
 from trustedpods.provider.facade.haproxy.runtime import Runtime

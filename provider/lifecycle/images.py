@@ -23,7 +23,7 @@ from trustedpods.protocol.images.descriptors import (
     parse_manifest,
 )
 from trustedpods.protocol.images.layers import LayerReader
-from trustedpods.protocol.images.runnable import check_runnable
+from trustedpods.protocol.images.runnable import check_runnable, user_number
 from trustedpods.protocol.images.strict_json import MAX_JSON
 from trustedpods.protocol.messages.bundle import BlobRef, ImageRef
 from trustedpods.provider.cluster.image_registry import ImageRegistry
@@ -57,19 +57,39 @@ class ImageImport:
         self._unpacked: OrderedDict[str, int] = OrderedDict()
         self._reading = trio.CapacityLimiter(MAX_READING)
 
-    async def run(self, record: PodRecord, opened: OpenBundle) -> None:
-        """Have every image of the pod in its repository; Refused where it is not what the bundle says."""
+    async def run(self, record: PodRecord, opened: OpenBundle) -> frozenset[int]:
+        """Have every image of the pod in its repository; the user ids that they name.
+
+        Refused where an image is not what the bundle says.
+        """
+        users: set[int] = set()
         total = sum(blob.size for blob in opened.blobs.values())
         done = 0
         for image in opened.bundle.images:
             with _refused(image.name):
-                await self._image(_Source(record, image), opened)
+                users.add(await self._image(_Source(record, image), opened))
             done += sum(blob.size for blob in image.blobs)
             self._progress.tell(
                 record.channel, "import", f"image of {image.name} is in the registry", min(done, total), total
             )
+        return frozenset(users)
 
-    async def _image(self, source: _Source, opened: OpenBundle) -> None:
+    async def users_of(self, record: PodRecord, opened: OpenBundle) -> frozenset[int]:
+        """The user ids that images of the pod name which are in its repository."""
+        users: set[int] = set()
+        for image in opened.bundle.images:
+            named, repo = image.blobs[0], record.label
+            data = await self._registry.read_manifest(repo, named.digest, named.media_type)
+            if data is None:
+                continue
+            wanted = parse_manifest(data, named.media_type).config
+            config = await self._registry.read_blob(repo, wanted.digest, wanted.size)
+            if config is not None:
+                users.add(user_number(parse_config(config).user))
+        return frozenset(users)
+
+    async def _image(self, source: _Source, opened: OpenBundle) -> int:
+        """The image in the repository; the user id that it runs as."""
         image, repo = source.image, source.record.label
         named = image.blobs[0]
         there = await self._registry.read_manifest(repo, named.digest, named.media_type)
@@ -89,6 +109,7 @@ class ImageImport:
             await self._layer(source, layer)
         if there is None:
             await self._registry.push_manifest(repo, named.media_type, data)
+        return user_number(settings.user)
 
     async def _small(self, source: _Source, blob: BlobRef) -> bytes:
         return await self._spool.read_whole(source.record.ref.publisher, blob, MAX_JSON)

@@ -15,6 +15,7 @@ from trustedpods.protocol.sealing.blobs import chunk_count
 from trustedpods.protocol.sealing.replies import sign_statement
 from trustedpods.provider.billing.channel_watch import departure_of
 from trustedpods.provider.billing.meter import Meter
+from trustedpods.provider.cluster.objects.named_egress import OPENED
 from trustedpods.provider.cluster.objects.pod_objects import PodLife, objects, services
 from trustedpods.provider.core.admission import blobs_late, check_channel
 from trustedpods.provider.core.lifecycle import LifecycleEvent
@@ -23,6 +24,7 @@ from trustedpods.provider.doors import Doors
 from trustedpods.provider.facade.activator.wake import WakeAddress
 from trustedpods.provider.lifecycle.images import ImageImport, pull_references
 from trustedpods.provider.lifecycle.pod_variables import pod_variables, site_of
+from trustedpods.provider.lifecycle.user_shares import UserShares
 from trustedpods.provider.pods.bundles import Bundles, OpenBundle
 from trustedpods.provider.pods.progress import ProgressFeeds
 from trustedpods.provider.pods.records import Pods
@@ -70,6 +72,7 @@ class ProvisioningSteps:
         self._autoscaler = autoscaler
         self._meter = meter
         self._images = ImageImport(doors.registry, doors.spool, progress)
+        self._users = UserShares(doors, pods, bundles, self._images)
         self._arrived = trio.Event()
 
     def blob_arrived(self) -> None:
@@ -163,7 +166,7 @@ class ProvisioningSteps:
     async def import_images(self, record: PodRecord) -> LifecycleEvent:
         """Bring the images into the registry. The bundle's sizes count from here, also after going back."""
         record, opened = await self.measure(record)
-        await self._images.run(record, opened)
+        await self._users.hold(record, await self._images.run(record, opened))
         return LifecycleEvent.IMPORTED
 
     async def measure(self, record: PodRecord) -> tuple[PodRecord, OpenBundle]:
@@ -297,6 +300,8 @@ class ProvisioningSteps:
             made = [part for part in made if part["kind"] != "Service"]
         kept = {(part["kind"], part["metadata"]["name"]) for part in made} | self._volumes_before(record)
         kept |= {("PersistentVolumeClaim", name) for name in opened.volumes}
+        if opened.manifest.spec.network.by_name:
+            kept.add(("NetworkPolicy", OPENED))  # what the version before asked for ends with its time
         await self._doors.cluster.prune(namespace, kept)  # first: what is left over takes of the quota
         await self._doors.cluster.apply(made)
 
@@ -313,6 +318,7 @@ class ProvisioningSteps:
             kept=record.exposures,
             told=pod_variables(record, opened, self._doors.config),
             pull=self._doors.registry.pull_login(record.label),
+            resolver=self._doors.config.resolver_place,
         )
 
     def _volumes_before(self, record: PodRecord) -> set[tuple[str, str]]:

@@ -20,8 +20,8 @@ from trustedpods.protocol.sealing.requests import OpenedRequest, open_request
 from trustedpods.protocol.units import MIB, UnixSeconds
 from trustedpods.provider.cluster.objects.pod_objects import claims
 from trustedpods.provider.config import ProviderConfig
-from trustedpods.provider.core.admission import Offer, check_class, check_hosts
-from trustedpods.provider.core.egress import openings
+from trustedpods.provider.core.admission import Offer, check_class, check_hosts, check_names
+from trustedpods.provider.core.egress import named_hosts, openings
 from trustedpods.provider.core.pod import PodRecord, PodSize, Scaling
 from trustedpods.provider.core.webhook_url import check_url
 from trustedpods.provider.doors import Doors
@@ -117,6 +117,7 @@ class OpenBundle:
                 dict.fromkeys(host for service in self.manifest.spec.services for host in service.hosts)
             ),
             storage_classes=self.manifest.storage_classes,
+            names=self.manifest.spec.network.by_name,
         )
 
 
@@ -166,6 +167,8 @@ def check_bundle(opened: OpenBundle, offer: Offer, request: OpenedRequest) -> No
     for service in opened.manifest.exposed_services:
         check_hosts(service.hosts, host_label(request.ref.channel), offer.domain)
     openings(spec.network, offer.egress_closed)
+    named_hosts(spec.network)
+    check_names(spec.network.by_name, offer)
     if spec.notify.webhook is not None:
         check_url(spec.notify.webhook, allow_private=offer.private_webhooks)
 

@@ -101,6 +101,11 @@ class Autoscaler:
             return ""
         return "" if pod_scaler.found is None else f"starting: {failures.sentence(pod_scaler.found.text)}"
 
+    @property
+    def replicas(self) -> ReplicaWatch:
+        """All replicas, as the watch shows them."""
+        return self._replicas
+
     def label_at(self, ip: str) -> str | None:
         """Label of the pod that has a replica with this address now."""
         return self._replicas.label_at(ip)

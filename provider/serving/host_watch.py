@@ -14,7 +14,7 @@ from trustedpods.protocol.errors import NetworkFailure, Refused, TrustedPodsErro
 from trustedpods.protocol.ids import ChannelId, address_bytes
 from trustedpods.provider.core.admission import HostProof, hosts_to_prove
 from trustedpods.provider.core.pod import Phase, PodRecord
-from trustedpods.provider.dns import publisher_proof
+from trustedpods.provider.dns.control import publisher_proof
 from trustedpods.provider.doors import Doors
 from trustedpods.provider.pods.bundles import Bundles
 from trustedpods.provider.pods.records import Pods

@@ -86,9 +86,24 @@ class ReplicaWatch:
         """Replicas of the pod of this label, also those that are over."""
         return list(self._views.of(label).values())
 
+    def at(self, ip: str) -> PodView | None:
+        """The replica that has this address now."""
+        return next((view for view in self._views.all() if view.ip == ip and not view.over), None)
+
+    async def known(self, ip: str) -> PodView:
+        """The same; waits until there is one."""
+        while (found := self.at(ip)) is None:
+            await self._changed.wait()
+        return found
+
+    def running(self) -> set[str]:
+        """The namespaces in which a replica runs or is to run."""
+        return {view.namespace for view in self._views.all() if not view.over}
+
     def label_at(self, ip: str) -> str | None:
         """Label of the pod that has a replica with this address now."""
-        return next((view.label for view in self._views.all() if view.ip == ip and not view.over), None)
+        found = self.at(ip)
+        return None if found is None else found.label
 
     def room_may_come(self) -> bool:
         """Whether a replica is ending, or has just ended: what it held becomes free by itself."""

@@ -42,6 +42,7 @@ def admit_body(manifest: PodManifest, image_bytes: int) -> AdmitBody:
         services={service.name: service.protocol for service in manifest.exposed_services},
         hosts=list(dict.fromkeys(host for service in manifest.spec.services for host in service.hosts)),
         storage_classes=manifest.storage_classes,
+        names=manifest.spec.network.by_name,
     )
 
 

@@ -21,7 +21,7 @@ from trustedpods.protocol.limits import GIB, KIB, MAX_MESSAGE, MIB
 from trustedpods.protocol.messages.bundle import SecretValue
 from trustedpods.protocol.net.addresses import PeerAddress
 from trustedpods.protocol.net.bounds import FIRST_WINDOW, Bounds
-from trustedpods.provider.admission.admission import MAX_WAITING_BYTES
+from trustedpods.provider.admission.arrivals import AdmissionLimits
 
 MOST_MEMORY_MIB = 160
 """What an attack may make the daemon grow by; it begins with some 150."""
@@ -243,4 +243,4 @@ async def test_large_bundles_under_free_keys(bounded):
             nursery.start_soon(one)
         await bounded.serve_honest()
     store = sum(path.stat().st_size for path in (bounded.folder / "books").iterdir())
-    assert store < 2 * MAX_WAITING_BYTES + 8 * MIB
+    assert store < 2 * AdmissionLimits().waiting_bytes + 8 * MIB

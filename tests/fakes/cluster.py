@@ -14,7 +14,8 @@ from itertools import count
 import trio
 
 from tests.fakes.cluster_networks import FakeNetworks
-from trustedpods.protocol.errors import Locked, NetworkFailure
+from tests.fakes.cluster_policies import FakePolicies
+from trustedpods.protocol.errors import Locked
 from trustedpods.protocol.units import Resources, UnixSeconds
 from trustedpods.provider.cluster.api.errors import NamespaceEnding, NotThere
 from trustedpods.provider.cluster.api.watch import PodChange
@@ -53,13 +54,12 @@ class FakeLife:
 
 
 @dataclass
-class FakeCluster(FakeNetworks):
+class FakeCluster(FakeNetworks, FakePolicies):
     """See the module. `failing[namespace]` keeps its replicas from getting ready, for that reason;
     without `enforces` its network ignores policies, without `balancers` no load balancer gets an address;
     while `behind`, its controllers have not seen what was asked for last."""
 
     clock: int = 1_800_000_000
-    unreachable: bool = False
     hold_starts: bool = False
     behind: bool = False
     enforces: bool = True
@@ -70,15 +70,8 @@ class FakeCluster(FakeNetworks):
     lives: dict[str, FakeLife] = field(default_factory=dict)
     written: dict[str, bytes] = field(default_factory=dict)
     leases: dict[str, tuple[str, int]] = field(default_factory=dict)
-    calls: list[str] = field(default_factory=list)
-    _numbers: count = field(default_factory=lambda: count(1))
+    _numbers: "count[int]" = field(default_factory=lambda: count(1))
     _watchers: list[trio.MemorySendChannel[PodChange]] = field(default_factory=list)
-
-    async def _called(self, what: str) -> None:
-        await trio.lowlevel.checkpoint()
-        self.calls.append(what)
-        if self.unreachable:
-            raise NetworkFailure("cannot be reached", where="fake cluster")
 
     def _life(self, namespace: str) -> FakeLife:
         if namespace not in self.lives:

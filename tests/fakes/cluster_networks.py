@@ -17,6 +17,10 @@ class FakeNetworks:
     or 500, "lost" stands though nobody hears of it, "slow" takes 5 s, "conflict" is a 409, "late" stands a
     write later only."""
 
+    unreachable: bool = False
+    calls: list[str] = field(default_factory=list)
+    """Whatever was asked of the cluster."""
+
     networks: dict[str, tuple[NetworkObject, StoredDocument]] = field(default_factory=dict)
     network_leases: dict[str, NetworkLease] = field(default_factory=dict)
     network_faults: list[str] = field(default_factory=list)
@@ -24,7 +28,10 @@ class FakeNetworks:
     _versions: count = field(default_factory=lambda: count(1))
 
     async def _called(self, what: str) -> None:
-        raise NotImplementedError(what)
+        await trio.lowlevel.checkpoint()
+        self.calls.append(what)
+        if self.unreachable:
+            raise NetworkFailure("cannot be reached", where="fake cluster")
 
     async def network_document(self, name: str) -> StoredDocument | None:
         await self._called(f"read network {name}")

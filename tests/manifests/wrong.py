@@ -239,7 +239,16 @@ WRONG = {
     "exception of all": wrong(f"{_BLOCK}.except", ["203.0.113.0/24"], "takes away all of 203.0.113.0/24"),
     "exception in dots": wrong(f"{_BLOCK}.except", ["203.0.113.09"], "is not an IPv4 network"),
     "peers by name": wrong(f"{_RULE}.to", [{"podSelector": {}}], "podSelector in egress: not supported yet"),
-    "no peer": wrong(f"{_RULE}.to", [{}], "give an ipBlock"),
+    "no peer": wrong(f"{_RULE}.to", [{}], "give an ipBlock or a host"),
+    "two peers in one": wrong(f"{_RULE}.to.0.host", "api.example.org", "give an ipBlock or a host, not both"),
+    "wildcard": wrong(
+        f"{_RULE}.to", [{"host": "*.example.org"}], "'*.example.org' cannot stand here: a whole"
+    ),
+    "host with a port": wrong(
+        f"{_RULE}.to", [{"host": "a.example.org:443"}], "without a wildcard, scheme or port"
+    ),
+    "address as a host": wrong(f"{_RULE}.to", [{"host": "203.0.113.7"}], "'203.0.113.7' cannot stand here"),
+    "host without a dot": wrong(f"{_RULE}.to", [{"host": "localhost"}], "'localhost' cannot stand here"),
     "range": wrong(f"{_RULE}.ports.0", {"port": 9, "endPort": 8}, "endPort needs a port"),
     "CPU": wrong(_CPU, "lots", "not a CPU quantity: 'lots'"),
     "no CPU": wrong(_CPU, "0", "CPU is between 1m and 256"),

@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 
 from trustedpods.protocol.errors import BadInput
+from trustedpods.provider.cluster.objects.named_egress import ResolverPlace
 from trustedpods.provider.config import load_config
 
 GOOD = """
@@ -108,3 +109,29 @@ def test_the_market_is_what_the_section_says(tmp_path):
         section.token,
         section.finality_blocks,
     )
+
+
+def test_a_resolver_for_pods_is_asked_at_port_53(tmp_path):
+    path = tmp_path / "provider.toml"
+    path.write_text(GOOD + '[names]\nlisten = "10.0.0.5:5354"\naddress = "10.9.0.11"\n')
+    assert load_config(path).resolver_place == ResolverPlace("10.9.0.11", "10.0.0.5", 5354)
+    path.write_text(GOOD + '[names]\nlisten = "10.0.0.5:53"\n')
+    assert load_config(path).resolver_place == ResolverPlace("10.0.0.5", "10.0.0.5", 53)
+    path.write_text(GOOD)
+    assert load_config(path).resolver_place is None
+
+
+@pytest.mark.parametrize(
+    ("table", "where"),
+    [
+        ('listen = "10.0.0.5:5354"', "pods ask at port 53"),
+        ('listen = "*:53"', "names.listen"),
+        ('listen = "10.0.0.5:53"\naddress = "names.example"', "names.address"),
+        ('listen = "10.0.0.5:53"\nleast_ttl_s = 0', "names.least_ttl_s"),
+    ],
+)
+def test_mistakes_of_the_resolvers_table(tmp_path, table, where):
+    path = tmp_path / "provider.toml"
+    path.write_text(f"{GOOD}[names]\n{table}\n")
+    with pytest.raises(BadInput, match=where):
+        load_config(path)

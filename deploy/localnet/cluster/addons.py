@@ -5,7 +5,7 @@ import json
 from typing import Any
 
 from trustedpods.localnet.cluster.binaries import BUSYBOX
-from trustedpods.localnet.settings import Cluster
+from trustedpods.localnet.settings import NAMES_PORT, Cluster
 
 STORAGE_NAMESPACE = "local-path-storage"
 STORAGE_SCRIPTS = "local-path-config"
@@ -26,7 +26,8 @@ _WRITE = [*_READ, "create", "update", "patch", "delete"]
 
 def objects(cluster: Cluster) -> str:
     """All of them, as one JSON list for `kubectl apply`."""
-    items = [*_dns(cluster), *_storage(), *_policy_agent(), *_provider(), *_balancers()]
+    names = _asked_at_53("pod-names", cluster.names_ip, cluster.node_ip, NAMES_PORT)
+    items = [*_dns(cluster), *names, *_storage(), *_policy_agent(), *_provider(), *_balancers()]
     return json.dumps({"apiVersion": "v1", "kind": "List", "items": items})
 
 
@@ -38,31 +39,42 @@ def helper_pod() -> str:
 
 
 def _dns(cluster: Cluster) -> list[Object]:
-    """A Service without a selector: CoreDNS is a process on the node, not a pod."""
-    ports = [{"name": name, "port": 53, "protocol": name[4:].upper()} for name in ("dns-udp", "dns-tcp")]
-    endpoints = {
-        "apiVersion": "discovery.k8s.io/v1",
-        "kind": "EndpointSlice",
-        "metadata": {
-            "name": "kube-dns-node",
-            "namespace": "kube-system",
-            "labels": {"kubernetes.io/service-name": "kube-dns"},
-        },
-        "addressType": "IPv4",
-        "ports": ports,
-        "endpoints": [{"addresses": [cluster.node_ip], "conditions": {"ready": True}}],
-    }
-    service = {
-        "apiVersion": "v1",
-        "kind": "Service",
-        "metadata": {"name": "kube-dns", "namespace": "kube-system"},
-        "spec": {"clusterIP": cluster.dns_ip, "ports": ports},
-    }
+    """The cluster's own resolver, CoreDNS, for its own parts: no policy lets a tenant's pod reach it."""
     rules = [
         _rule("", ["endpoints", "services", "pods", "namespaces"], _READ),
         _rule("discovery.k8s.io", ["endpointslices"], _READ),
     ]
-    return [service, endpoints, *_role(DNS_USER, rules)]
+    return [*_asked_at_53("kube-dns", cluster.dns_ip, cluster.node_ip, 53), *_role(DNS_USER, rules)]
+
+
+def _asked_at_53(name: str, address: str, node_ip: str, port: int) -> list[Object]:
+    """A Service without a selector, for a resolver that is a process on the node and not a pod."""
+
+    def ports(number: int) -> list[Object]:
+        return [
+            {"name": f"dns-{protocol}", "port": number, "protocol": protocol.upper()}
+            for protocol in ("udp", "tcp")
+        ]
+
+    endpoints = {
+        "apiVersion": "discovery.k8s.io/v1",
+        "kind": "EndpointSlice",
+        "metadata": {
+            "name": f"{name}-node",
+            "namespace": "kube-system",
+            "labels": {"kubernetes.io/service-name": name},
+        },
+        "addressType": "IPv4",
+        "ports": ports(port),
+        "endpoints": [{"addresses": [node_ip], "conditions": {"ready": True}}],
+    }
+    service = {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {"name": name, "namespace": "kube-system"},
+        "spec": {"clusterIP": address, "ports": ports(53)},
+    }
+    return [service, endpoints]
 
 
 def _storage() -> list[Object]:

@@ -8,7 +8,7 @@ from trustedpods.localnet.cluster import files as cluster_files
 from trustedpods.localnet.cluster.addons import STORAGE_CLASS
 from trustedpods.localnet.folders import shared_memory
 from trustedpods.localnet.market import pricing
-from trustedpods.localnet.settings import BALANCERS, TCP_PORTS, Cluster, Settings
+from trustedpods.localnet.settings import BALANCERS, NAMES_PORT, TCP_PORTS, Cluster, Settings
 from trustedpods.localnet.toml_text import toml_text
 from trustedpods.protocol.ids import Address
 from trustedpods.provider.cluster.pull_front import PullFront
@@ -20,6 +20,8 @@ IDLE_MIB = 16
 MAX_HELD = 256
 WAKE_LIMIT_S = 60
 MAX_START_S = 900
+LEAST_TTL_S = 5
+"""Of an answer to a pod, short as all of a localnet's times are."""
 
 _FIRST_DAEMON = 1
 
@@ -112,6 +114,7 @@ def provider_toml(
                 "wake_limit_s": WAKE_LIMIT_S,
                 "max_held": MAX_HELD,
             },
+            **_names_table(cluster),
             "prices": prices.model_dump(exclude={"kind"}),
             "terms": {
                 "min_deposit": 0,
@@ -146,6 +149,14 @@ def _cluster_table(cluster: Cluster, kubeconfig: Path) -> dict[str, object]:
         table["pull_key_file"] = pull_key(cluster)
         table["ingress_from"] = [f"{cluster.node_ip}/32"]
     return table
+
+
+def _names_table(cluster: Cluster) -> dict[str, object]:
+    """The pods' resolver, behind a Service of its own; a caller's own cluster has none."""
+    if not cluster.embedded:
+        return {}
+    listen = f"{cluster.node_ip}:{NAMES_PORT}"
+    return {"names": {"listen": listen, "address": cluster.names_ip, "least_ttl_s": LEAST_TTL_S}}
 
 
 def _exposure_table(settings: Settings, cluster: Cluster) -> dict[str, object]:

@@ -19,25 +19,25 @@ def policies(
 
     Refused (rule `egress`) where the manifest asks for a network that is *closed* to all pods.
     """
-    made = [_policy("deny", {"policyTypes": ["Ingress", "Egress"]})]
+    made = [policy("deny", {"policyTypes": ["Ingress", "Egress"]})]
     ports = facade_ports(manifest)
     if ports and ingress_from:
         rule = {
             "from": [{"ipBlock": {"cidr": cidr}} for cidr in ingress_from],
             "ports": [{"protocol": "TCP", "port": port} for port in ports],
         }
-        made.append(_policy("facade", {"policyTypes": ["Ingress"], "ingress": [rule]}))
+        made.append(policy("facade", {"policyTypes": ["Ingress"], "ingress": [rule]}))
     served = [
         port for service in manifest.spec.services if service.expose in AT_NODES for port in service.ports
     ]
     if served:
         made.append(
-            _policy("nodes", {"policyTypes": ["Ingress"], "ingress": [_world(served, closed, callers)]})
+            policy("nodes", {"policyTypes": ["Ingress"], "ingress": [_world(served, closed, callers)]})
         )
     opened = egress.openings(manifest.spec.network, closed)
     if opened:
         rules = [_egress_rule(opening) for opening in opened]
-        made.append(_policy("egress", {"policyTypes": ["Egress"], "egress": rules}))
+        made.append(policy("egress", {"policyTypes": ["Egress"], "egress": rules}))
     return made
 
 
@@ -55,8 +55,12 @@ def _egress_rule(opening: egress.EgressOpening) -> KubeObject:
     block: dict[str, Any] = {"cidr": opening.cidr}
     if opening.excepts:
         block["except"] = list(opening.excepts)
-    ports = [{"protocol": name, "port": first, "endPort": last} for name, first, last in opening.ports]
-    return {"to": [{"ipBlock": block}], "ports": ports}
+    return {"to": [{"ipBlock": block}], "ports": port_entries(opening.ports)}
+
+
+def port_entries(ports: Sequence[egress.PortRange]) -> list[KubeObject]:
+    """Ranges of ports as a rule holds them."""
+    return [{"protocol": name, "port": first, "endPort": last} for name, first, last in ports]
 
 
 def facade_ports(manifest: PodManifest) -> list[int]:
@@ -67,7 +71,8 @@ def facade_ports(manifest: PodManifest) -> list[int]:
     return sorted(ports)
 
 
-def _policy(name: str, spec: KubeObject) -> KubeObject:
+def policy(name: str, spec: KubeObject) -> KubeObject:
+    """A policy over all pods of the namespace."""
     return {
         "apiVersion": "networking.k8s.io/v1",
         "kind": "NetworkPolicy",

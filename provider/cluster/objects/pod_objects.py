@@ -13,6 +13,7 @@ from trustedpods.manifests.spec.volume import Persistent
 from trustedpods.protocol.errors import LocalProtocolError
 from trustedpods.provider.cluster.objects import (
     disruption_budget,
+    named_egress,
     namespace,
     network_policy,
     ordinal_service,
@@ -22,8 +23,10 @@ from trustedpods.provider.cluster.objects import (
     service_account,
     volume_claim,
 )
+from trustedpods.provider.cluster.objects.named_egress import ResolverPlace
 from trustedpods.provider.cluster.objects.names import POD_LABEL, KubeObject
 from trustedpods.provider.cluster.objects.workload import deployment, pod_template, stateful_set
+from trustedpods.provider.core import egress
 from trustedpods.provider.core.egress import NOT_THE_WORLD
 from trustedpods.provider.core.pod import ServiceExposure
 
@@ -38,6 +41,7 @@ class PodLife:
     `closed_networks` those that it may never call, whatever its manifest asks for, and from which
     nobody calls its ports on nodes, but for `callers`. `kept` are addresses that its services had before.
     `pull` is what nodes say to the registry, where it asks them, `told` what containers are told of the pod.
+    `resolver` is where the hosts that it may call by name are asked for.
     """
 
     namespace: str
@@ -51,6 +55,7 @@ class PodLife:
     kept: Mapping[str, ServiceExposure] = field(default_factory=dict)
     pull: secret.PullLogin | None = None
     told: Mapping[str, str] = field(default_factory=dict)
+    resolver: ResolverPlace | None = None
 
 
 def objects(life: PodLife) -> list[KubeObject]:
@@ -99,11 +104,17 @@ def services(life: PodLife) -> list[KubeObject]:
 
 
 def _policies(life: PodLife) -> list[KubeObject]:
-    return network_policy.policies(life.manifest, life.ingress_from, life.closed_networks, life.callers)
+    made = network_policy.policies(life.manifest, life.ingress_from, life.closed_networks, life.callers)
+    hosts = egress.named_hosts(life.manifest.spec.network)
+    if hosts and life.resolver is not None:
+        made.append(named_egress.asks_policy(life.resolver, hosts))
+    return made
 
 
 def _check_complete(life: PodLife) -> None:
     spec = life.manifest.spec
+    if spec.network.by_name and life.resolver is None:
+        raise LocalProtocolError("no resolver for the hosts that the pod calls by name")
     wanted_images = {container.name for container in spec.all_containers}
     wanted_secrets = {volume.name for volume in spec.volumes if volume.secret}
     if missing := wanted_images - life.images.keys():
@@ -126,7 +137,10 @@ def _claim(name: str, volume: Persistent) -> KubeObject:
 
 
 def _workload(life: PodLife) -> KubeObject:
-    template = pod_template.pod_template(life.manifest, life.images, {POD_LABEL: life.label}, life.told)
+    by_name = life.manifest.spec.network.by_name
+    resolver = life.resolver.address if by_name and life.resolver is not None else None
+    labels = {POD_LABEL: life.label}
+    template = pod_template.pod_template(life.manifest, life.images, labels, life.told, resolver)
     if life.pull is not None:
         template = {
             **template,

@@ -55,6 +55,7 @@ ASK = AdmitBody(
     services={"web": "http"},
     hosts=[],
     storage_classes=[],
+    names=False,
 )
 """May such a pod come?"""
 

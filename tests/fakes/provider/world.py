@@ -21,6 +21,7 @@ from tests.fakes.facade import FakeFacade
 from tests.fakes.provider.broken_disk import BrokenDisk
 from trustedpods.protocol.errors import Refused
 from trustedpods.protocol.net.host import open_host
+from trustedpods.provider.admission.arrivals import AdmissionLimits
 from trustedpods.provider.admission.gate import Gate
 from trustedpods.provider.config import ExposureSection, ProviderConfig, WebhooksSection
 from trustedpods.provider.daemon.assembly import assemble
@@ -173,6 +174,7 @@ class World:
     ready: bool = True
     trust: str = "open"
     spool_mib: int = 64
+    limits: AdmissionLimits = field(default_factory=AdmissionLimits)
     collector: object = field(default_factory=NoTee)
     disk: BrokenDisk = field(default_factory=BrokenDisk)
 
@@ -238,7 +240,7 @@ class World:
                 clock=lambda: self.now,
                 generations=NewestGenerations(self.tmpfs()),
             )
-            parts = assemble(doors, Gate(self.tmp_path / "books"))
+            parts = assemble(doors, Gate(self.tmp_path / "books", self.limits))
             await parts.pods.load()
             async with (
                 open_host(self.keys.libp2p_seed, config.net.listen) as host,

@@ -81,3 +81,25 @@ def _port(**words: object) -> dict[str, object]:
 def test_what_makes_no_sense_is_refused(section: dict[str, object], words: str) -> None:
     with pytest.raises(ValidationError, match=words):
         Network.model_validate(section)
+
+
+def test_a_host_stands_beside_blocks():
+    network = Network.model_validate(
+        {"egress": [{"to": [{"host": "api.example.org"}], "ports": [{"port": 443}]}]}
+    )
+    assert network.by_name
+    assert network.egress[0].to[0].host == "api.example.org"
+    assert not Network.model_validate(GOOD).by_name
+
+
+@pytest.mark.parametrize("host", ["a" * 63 + ".example", ".".join(["a" * 49] * 5) + ".b"])
+def test_a_host_of_any_length_that_dns_takes(host):
+    assert Network.model_validate({"egress": [{"to": [{"host": host}]}]}).by_name
+
+
+@pytest.mark.parametrize(
+    "host", ["a" * 64 + ".example", ".".join(["a" * 62] * 4) + ".bb", "a..b", "Api.example", "a.b."]
+)
+def test_no_host(host):
+    with pytest.raises(ValidationError, match="cannot stand here"):
+        Network.model_validate({"egress": [{"to": [{"host": host}]}]})

@@ -14,6 +14,7 @@ from trustedpods.provider.cluster.pod_counters import (
     PodCounters,
     TrafficDoor,
     parse_counters,
+    parse_policies,
     traffic_source,
 )
 
@@ -87,3 +88,22 @@ async def test_a_cluster_without_an_agent_counts_nothing() -> None:
 def test_an_answer_that_makes_no_sense_is_refused(answer: bytes) -> None:
     with pytest.raises(RemoteProtocolError, match="not a list of counters"):
         parse_counters(answer, "here")
+
+
+@pytest.mark.parametrize(
+    ("answer", "version"), [({"policies": 1 << 40}, 1 << 40), ({"policies": 0}, 0), ({}, None)]
+)
+async def test_the_policies_that_stand_are_told_by_their_newest_version(
+    tmp_path: Path, answer: dict[str, int], version: int | None
+) -> None:
+    async with trio.open_nursery() as nursery:
+        await nursery.start(_agent, tmp_path / "s", json.dumps({"pods": [], **answer}).encode())
+        assert await TrafficDoor(tmp_path / "s").policies_seen() == version
+
+
+@pytest.mark.parametrize(
+    "answer", [b"", b"[]", b'{"policies": -1}', b'{"policies": "7"}', b'{"policies": true}']
+)
+def test_a_version_that_makes_no_sense_is_an_error(answer: bytes) -> None:
+    with pytest.raises(RemoteProtocolError):
+        parse_policies(answer, "socket")

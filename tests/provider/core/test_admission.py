@@ -13,6 +13,7 @@ from trustedpods.protocol.units import Resources
 from trustedpods.provider.core.admission import (
     LOST_AFTER_S,
     LOST_LOOKS,
+    PIDS_PER_POD,
     SLOWEST_UPLOAD,
     UPLOAD_PAUSE_S,
     HostProof,
@@ -25,6 +26,7 @@ from trustedpods.provider.core.admission import (
     check_size,
     check_slots,
     check_storage_classes,
+    check_users,
     hosts_to_prove,
     sellable,
     slots_wanted,
@@ -49,6 +51,7 @@ def ask(**changes):
         "services": {"web": "http"},
         "hosts": [],
         "storage_classes": [],
+        "names": False,
     }
     return AdmitBody(**(fields | changes))
 
@@ -227,3 +230,14 @@ def test_a_dns_that_never_says_loses_no_host():
     for day in range(100):
         proof = proof.after(None, NOW + day * LOST_AFTER_S)
         assert not proof.lost(NOW + day * LOST_AFTER_S)
+
+
+def test_of_one_user_id_no_more_replicas_than_its_processes_are_enough_for():
+    limit = 5 * PIDS_PER_POD
+    check_users([1000], 2, {1000: 3}, limit)
+    check_users([1000, 1001], 5, {7: 100}, limit)
+    with pytest.raises(Refused, match="user 1001: 3 replicas wanted, room for 2 is left") as caught:
+        check_users([1000, 1001], 3, {1001: 3}, limit + PIDS_PER_POD - 1)
+    assert caught.value.rule == "capacity-users"
+    with pytest.raises(Refused, match="room for 0 is left"):
+        check_users([1000], 1, {1000: 9}, limit)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from trustedpods.manifests.spec.egress import Network
 from trustedpods.protocol.errors import Refused
-from trustedpods.provider.core.egress import NOT_THE_WORLD, EgressOpening, openings
+from trustedpods.provider.core.egress import NOT_THE_WORLD, EgressOpening, named_hosts, openings, outside
 
 CLOSED = [IPv4Network(text) for text in NOT_THE_WORLD]
 EDGES = sorted(
@@ -121,3 +121,27 @@ def test_the_whole_world_has_holes_where_private_networks_are() -> None:
     (one,) = openings(Network.model_validate({"egress": [rule]}), (*NOT_THE_WORLD, "203.0.113.9/32"))
     assert one.excepts == (*NOT_THE_WORLD, "203.0.113.9/32")
     assert one.ports == (("TCP", 20, 24), ("TCP", 26, 30))
+
+
+def test_a_host_has_the_ports_of_every_rule_that_names_it_and_never_mails():
+    web = {"to": [{"host": "a.example"}, {"ipBlock": {"cidr": "203.0.113.0/24"}}], "ports": [{"port": 443}]}
+    network = Network.model_validate(
+        {"egress": [web, {"to": [{"host": "a.example"}, {"host": "b.example"}]}]}
+    )
+    found = named_hosts(network)
+    assert set(found) == {"a.example", "b.example"}
+    assert found["a.example"][0] == ("TCP", 443, 443)
+    for ranges in found.values():
+        assert not any(name == "TCP" and first <= 25 <= last for name, first, last in ranges)
+    assert [opening.cidr for opening in openings(network, [])] == ["203.0.113.0/24"]
+
+
+def test_a_host_for_mail_alone_is_refused():
+    rule = {"to": [{"host": "mail.example"}], "ports": [{"port": 25}]}
+    with pytest.raises(Refused, match="no mail"):
+        named_hosts(Network.model_validate({"egress": [rule]}))
+
+
+def test_answers_in_closed_networks_open_nothing():
+    inside = ["10.1.2.3", "127.0.0.1", "169.254.169.254", "192.168.0.1", "198.51.100.7"]
+    assert outside([*inside, "203.0.113.7"], [*NOT_THE_WORLD, "198.51.100.0/24"]) == ["203.0.113.7"]

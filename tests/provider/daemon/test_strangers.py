@@ -16,8 +16,8 @@ from trustedpods.protocol.messages.base import Done
 from trustedpods.protocol.messages.bundle import BlobAck, BlobBody, Needs
 from trustedpods.protocol.messages.pod import DeleteBody, PodStatus, StatusBody
 from trustedpods.protocol.sealing.blobs import chunk_count, seal_chunk
-from trustedpods.provider.admission import admission
-from trustedpods.provider.admission.arrivals import Allowance
+from trustedpods.provider.admission.arrivals import AdmissionLimits, Allowance
+from trustedpods.provider.core.admission import UPLOAD_PAUSE_S
 from trustedpods.provider.core.pod import Phase
 from trustedpods.provider.keys.generations import FILE_NAME
 from trustedpods.provider.lifecycle.provisioning import CHANNEL_WITHIN_S
@@ -131,9 +131,8 @@ async def test_a_channel_that_comes_late_goes_back_whole(world, virtual_time):
         )  # it was paid for: the books know it
 
 
-async def test_an_address_has_a_pace_and_whoever_pays_has_none(world, monkeypatch, virtual_time):
-    monkeypatch.setattr(admission, "NEW_PODS", Allowance(2, 60.0))
-    monkeypatch.setattr(admission, "QUESTIONS", Allowance(2, 60.0))
+async def test_an_address_has_a_pace_and_whoever_pays_has_none(world, virtual_time):
+    world.limits = AdmissionLimits(new_pods=Allowance(2, 60.0), questions=Allowance(2, 60.0))
     async with world.run() as (_, address):
         for _ in range(2):
             await bundle_of(world, address)
@@ -180,9 +179,8 @@ async def test_updates_that_nobody_pays_for_win_no_time(world, virtual_time):
         assert parts.pods.get(stranger.ref.channel) is None
 
 
-async def test_updates_that_nobody_pays_for_have_the_same_room_and_pace(world, monkeypatch, virtual_time):
-    monkeypatch.setattr(admission, "NEW_PODS", Allowance(4, 3600.0))
-    monkeypatch.setattr(admission, "MAX_WAITING_BYTES", 64 * 1024)
+async def test_updates_that_nobody_pays_for_have_the_same_room_and_pace(world, virtual_time):
+    world.limits = AdmissionLimits(new_pods=Allowance(4, 3600.0), waiting_bytes=64 * 1024)
     async with world.run() as (parts, address):
         stranger = await bundle_of(world, address)
         with pytest.raises(Refused) as caught:
@@ -220,8 +218,8 @@ async def test_an_upload_ends_with_its_pod(world, virtual_time):
             assert caught.value.rule == "phase"
 
 
-async def test_a_fleet_that_pays_comes_as_fast_as_it_pays(world, monkeypatch):
-    monkeypatch.setattr(admission, "NEW_PODS", Allowance(1, 3600.0))
+async def test_a_fleet_that_pays_comes_as_fast_as_it_pays(world):
+    world.limits = AdmissionLimits(new_pods=Allowance(1, 3600.0))
     async with world.run() as (parts, address):
         for _ in range(3):
             await Caller(world, address).provision()  # its bundle comes first, its channel behind it
@@ -232,10 +230,9 @@ def nonces(tx):
     return len(tx.connection.execute(select(METADATA.tables["nonces"])).all())
 
 
-async def test_what_is_refused_for_its_rights_or_its_pace_costs_no_write(world, monkeypatch):
+async def test_what_is_refused_for_its_rights_or_its_pace_costs_no_write(world):
     """Neither a stranger's word on a pod, nor an older generation, nor one bundle too many is remembered."""
-    monkeypatch.setattr(admission, "BUNDLES", Allowance(1, 3600.0))
-    monkeypatch.setattr(admission, "QUESTIONS", Allowance(0, 3600.0))
+    world.limits = AdmissionLimits(bundles=Allowance(1, 3600.0), questions=Allowance(0, 3600.0))
     async with serving(world) as (parts, caller):
         stranger = Caller(world, caller.address)
         before = await parts.doors.store.read(nonces)
@@ -253,9 +250,8 @@ async def test_what_is_refused_for_its_rights_or_its_pace_costs_no_write(world, 
         assert await parts.doors.store.read(nonces) == before + 1
 
 
-async def test_bundles_beyond_the_pace_do_not_ask_the_chain(world, monkeypatch):
-    monkeypatch.setattr(admission, "NEW_PODS", Allowance(0, 3600.0))
-    monkeypatch.setattr(admission, "BUNDLES", Allowance(2, 3600.0))
+async def test_bundles_beyond_the_pace_do_not_ask_the_chain(world):
+    world.limits = AdmissionLimits(new_pods=Allowance(0, 3600.0), bundles=Allowance(2, 3600.0))
     async with world.run() as (parts, address):
         asked, channel = [], world.chain.channel
 
@@ -271,8 +267,8 @@ async def test_bundles_beyond_the_pace_do_not_ask_the_chain(world, monkeypatch):
         assert len(asked) == 2
 
 
-async def test_updates_of_a_pod_that_pays_have_a_pace_of_their_own(world, monkeypatch):
-    monkeypatch.setattr(admission, "UPDATES", Allowance(2, 3600.0))
+async def test_updates_of_a_pod_that_pays_have_a_pace_of_their_own(world):
+    world.limits = AdmissionLimits(updates=Allowance(2, 3600.0))
     async with serving(world) as (_, caller):
         await caller.provision()
         await caller.provision()
@@ -294,3 +290,30 @@ async def test_a_storage_class_is_refused_before_money_moves(world):
         with pytest.raises(Refused) as caught:
             await caller.provision(pay=False)
         assert caught.value.rule == "storage-class"
+
+
+async def test_room_is_not_held_for_images_that_do_not_come(world, virtual_time):
+    """A channel with a little in it is no reason to hold room for a day."""
+    async with world.run() as (parts, address):
+        stranger = await bundle_of(world, address)
+        await stranger.pay()
+        await let_pass(world, UPLOAD_PAUSE_S - 60)
+        assert parts.pods.get(stranger.ref.channel).phase is Phase.RECEIVED
+        await let_pass(world, 120)
+        record = parts.pods.get(stranger.ref.channel)
+        assert (record.phase in (Phase.REMOVING, Phase.FAILED), "did not come in time" in record.reason) == (
+            True,
+            True,
+        )
+
+
+async def test_hosts_by_name_are_refused_before_money_moves_where_nobody_answers_them(world):
+    async with world.run() as (_, address):
+        caller = Caller(world, address)
+        with pytest.raises(Refused, match="no resolver for pods") as caught:
+            await caller.ask("admit", ASK.model_copy(update={"names": True}), Admitted)
+        assert caught.value.rule == "egress"
+        rule = {"to": [{"host": "api.example.org"}], "ports": [{"port": 443}]}
+        caller.manifest = manifest_of(network={"egress": [rule]}, scale={"max": 1})
+        with pytest.raises(Refused, match="no resolver for pods"):
+            await caller.provision(pay=False)

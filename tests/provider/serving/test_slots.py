@@ -13,7 +13,7 @@ from trustedpods.protocol.messages.pod import PodStatus, StatusBody
 from trustedpods.protocol.sealing.replies import verify_statement
 from trustedpods.protocol.units import MIB
 from trustedpods.provider.core.scaler.types import Serve
-from trustedpods.provider.dns import publisher_proof
+from trustedpods.provider.dns.control import publisher_proof
 from trustedpods.provider.exposure.plan import plan, through_facade
 from trustedpods.provider.facade.activator.wake import WakeAddress
 from trustedpods.provider.facade.haproxy.sessions import Session

@@ -112,18 +112,26 @@ func (a *agent) heard(said call) error {
 	})
 }
 
-// counters tells all totals, once, and closes.
+// told is what the provider's daemon reads. Policies is the newest version of any policy that the kernel
+// follows: it is read before the kernel is brought up to date, and told after.
+type told struct {
+	Pods     []total `json:"pods"`
+	Policies uint64  `json:"policies"`
+}
+
+// counters tells all totals and the policies' version, once, and closes.
 func (a *agent) counters(connection net.Conn) {
-	var found []total
+	var found told
 	err := a.question(func(time.Time) (err error) {
-		found, err = a.totals()
+		found.Policies = a.seen.newestPolicy()
+		found.Pods, err = a.totals()
 		return err
 	})
 	if err != nil {
 		log.Printf("counters: %v", err)
 		return
 	}
-	_ = json.NewEncoder(connection).Encode(map[string][]total{"pods": found})
+	_ = json.NewEncoder(connection).Encode(found)
 }
 
 // load reads what was stored; without a file there is nothing to remember.

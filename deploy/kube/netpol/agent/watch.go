@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
+	"strconv"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -60,6 +61,21 @@ func watch(ctx context.Context, client kubernetes.Interface, node string) (*clus
 		}
 	}
 	return seen, nil
+}
+
+// newestPolicy is the greatest resource version among the policies: they are numbers that only grow.
+func (c *cluster) newestPolicy() uint64 {
+	all, err := c.policies.List(labels.Everything())
+	if err != nil {
+		return 0
+	}
+	newest := uint64(0)
+	for _, policy := range all {
+		if version, err := strconv.ParseUint(policy.ResourceVersion, 10, 64); err == nil {
+			newest = max(newest, version)
+		}
+	}
+	return newest
 }
 
 func (c *cluster) wake() {

@@ -28,15 +28,24 @@ NO_NAMES = {
 nobody may answer hangs for 40 s. On loopback the kernel says at once that nobody listens; a C library that
 does not hear it (musl) gives up after a second. A container that listens on port 53 is the pod's resolver."""
 
+ASKS_THRICE = [{"name": "timeout", "value": "5"}, {"name": "attempts", "value": "3"}]
+"""How a pod asks the provider's resolver, which answers at once what it will not answer: a question that is
+lost is asked again after five seconds."""
+
 LOOPBACK = "127.0.0.1"
 
 
 def pod_template(
-    manifest: PodManifest, images: Mapping[str, str], labels: Mapping[str, str], told: Mapping[str, str]
+    manifest: PodManifest,
+    images: Mapping[str, str],
+    labels: Mapping[str, str],
+    told: Mapping[str, str],
+    resolver: str | None = None,
 ) -> KubeObject:
     """Template of every replica. *images* maps a container's name to what the node pulls.
 
-    *told* are variables of every container, where it does not set them itself.
+    *told* are variables of every container, where it does not set them itself; *resolver* is the address
+    that it asks for names, where its manifest allows any.
     """
     spec: dict[str, Any] = {
         "automountServiceAccountToken": False,
@@ -52,7 +61,7 @@ def pod_template(
             "sysctls": [dict(ANY_PORT)],
         },
         "dnsPolicy": "None",
-        "dnsConfig": NO_NAMES,
+        "dnsConfig": NO_NAMES if resolver is None else {"nameservers": [resolver], "options": ASKS_THRICE},
         "hostAliases": [{"ip": LOOPBACK, "hostnames": [part.name for part in manifest.spec.containers]}],
         "containers": [container(part, images[part.name], told) for part in manifest.spec.containers],
     }

@@ -2,6 +2,7 @@
 """What probe pods say of user ids, and what the doctor makes of it; a live doctor's test runs the pods."""
 
 import re
+from types import SimpleNamespace
 
 import pytest
 
@@ -9,6 +10,7 @@ from trustedpods.localnet.cluster import files
 from trustedpods.protocol.errors import NoContext
 from trustedpods.provider.admission import isolation_probe
 from trustedpods.provider.cluster.isolation_proof.users import SharedUsers, parse
+from trustedpods.provider.core.admission import PIDS_PER_POD
 
 IDENTITY = "         0          0 4294967295"
 
@@ -45,12 +47,14 @@ def told(monkeypatch):
 
     monkeypatch.setattr(isolation_probe, "_probe_image", lambda _config: NoImage())
 
-    async def ask(found):
+    async def ask(found, processes_per_user=None):
+        config = SimpleNamespace(cluster=SimpleNamespace(processes_per_user=processes_per_user))
+
         class Cluster:
             async def shared_users(self, _image, _namespace):
                 return found
 
-        return await isolation_probe.users_of(None, Cluster())
+        return await isolation_probe.users_of(config, Cluster())
 
     return ask
 
@@ -69,7 +73,7 @@ async def test_it_says_which(told, found, words):
 
 
 def test_the_bound_of_a_pod_is_that_of_an_embedded_cluster():
-    assert isolation_probe.PIDS_PER_POD == files.PIDS_PER_POD
+    assert PIDS_PER_POD == files.PIDS_PER_POD
 
 
 async def test_a_limit_of_processes_that_pods_share_is_told_with_the_remedy(told):
@@ -78,3 +82,9 @@ async def test_a_limit_of_processes_that_pods_share_is_told_with_the_remedy(told
     ) as caught:
         await told(SharedUsers(False, 2048))
     assert "LimitNPROC=infinity" in caught.value.hint
+
+
+async def test_a_limit_that_is_configured_is_held_against_what_pods_are_handed(told):
+    assert "no more are taken than 2048" in await told(SharedUsers(False, 2048), 2048)
+    with pytest.raises(NoContext, match="processes_per_user says 4096, and pods are handed a limit of 2048"):
+        await told(SharedUsers(False, 2048), 4096)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The only door to DNS: does whoever deploys a pod control the host that it is to be reached under?
+"""Does whoever deploys a pod control the host that it is to be reached under?
 
 The proof is a TXT record at `_trustedpods.HOST`. It holds the pod's host label, or for all pods of one
 publisher a digest of the publisher's address, which says nothing to others.
@@ -7,14 +7,13 @@ publisher a digest of the publisher's address, which says nothing to others.
 
 import hashlib
 from collections.abc import Sequence
-from ipaddress import ip_address
 
 import dns.asyncbackend
-import dns.asyncresolver
 import dns.exception
 import dns.resolver
 
 from trustedpods.protocol.errors import NetworkFailure, Refused
+from trustedpods.provider.dns.upstream import resolver
 
 LABEL = "_trustedpods"
 LIMIT_S = 5.0
@@ -37,7 +36,7 @@ class Resolver:
     async def texts(self, name: str) -> list[str]:
         """The TXT records of *name*; none if there is no such name. NetworkFailure without an answer."""
         try:
-            answer = await self._resolver().resolve(
+            answer = await resolver(self._servers).resolve(
                 name, "TXT", lifetime=LIMIT_S, backend=dns.asyncbackend.get_backend("trio")
             )
         except (dns.resolver.NXDOMAIN, dns.resolver.NoAnswer):
@@ -56,18 +55,3 @@ class Resolver:
                 rule="hosts",
                 hint="make that record, wait until it is seen, and deploy again",
             )
-
-    def _resolver(self) -> dns.asyncresolver.Resolver:
-        made = dns.asyncresolver.Resolver(configure=not self._servers)
-        if self._servers:
-            made.nameservers = [_address(server)[0] for server in self._servers]
-            made.nameserver_ports = dict(map(_address, self._servers))
-        return made
-
-
-def _address(server: str) -> tuple[str, int]:
-    host, colon, port = server.rpartition(":")
-    try:
-        return str(ip_address(server.strip("[]"))), 53
-    except ValueError:
-        return (host.strip("[]"), int(port)) if colon else (server, 53)

@@ -9,8 +9,8 @@ import pytest
 import trio
 
 from trustedpods.protocol.errors import NetworkFailure, Refused
-from trustedpods.provider import dns as door
-from trustedpods.provider.dns import Resolver, publisher_proof
+from trustedpods.provider.dns import control as door
+from trustedpods.provider.dns.control import Resolver, publisher_proof
 
 PUBLISHER = bytes(range(20))
 

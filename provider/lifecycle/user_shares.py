@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How many replicas may run as each user id: the kernel bounds processes by user id, over a node's pods.
+
+Only where the configuration says that there is such a bound (`processes_per_user`). A pod's user ids are
+known with its images; those of pods that were imported before a restart are read from the registry once.
+"""
+
+from collections import Counter
+
+from trustedpods.protocol.ids import ChannelId
+from trustedpods.provider.core.admission import check_users
+from trustedpods.provider.core.pod import Phase, PodRecord
+from trustedpods.provider.doors import Doors
+from trustedpods.provider.lifecycle.images import ImageImport
+from trustedpods.provider.pods.bundles import Bundles
+from trustedpods.provider.pods.records import Pods
+
+
+class UserShares:
+    """The user ids of all pods that stand."""
+
+    def __init__(self, doors: Doors, pods: Pods, bundles: Bundles, images: ImageImport) -> None:
+        self._doors = doors
+        self._pods = pods
+        self._bundles = bundles
+        self._images = images
+        self._users: dict[ChannelId, frozenset[int]] = {}
+
+    async def hold(self, record: PodRecord, users: frozenset[int]) -> None:
+        """Take the pod's share; Refused (rule `capacity-users`) where its user ids have none left."""
+        limit = self._doors.config.cluster.processes_per_user
+        if limit is None:
+            return
+        await self._learn()
+        taken: Counter[int] = Counter()
+        for other in self._pods.standing:
+            if other.channel != record.channel:
+                taken.update(dict.fromkeys(self._users.get(other.channel, ()), other.scaling.max_replicas))
+        check_users(sorted(users), record.scaling.max_replicas, taken, limit)
+        before = self._users.get(record.channel, frozenset()) if record.previous is not None else frozenset()
+        self._users[record.channel] = users | before
+
+    async def _learn(self) -> None:
+        """Of pods that are not known here yet."""
+        standing = {record.channel for record in self._pods.standing}
+        self._users = {channel: users for channel, users in self._users.items() if channel in standing}
+        for record in self._pods.standing:
+            runs = (
+                record.served or record.phase is Phase.STARTING
+            )  # others take their share by their own import
+            if runs and record.channel not in self._users and self._bundles.held(record):
+                found = await self._images.users_of(record, self._bundles.open_stored(record.proven))
+                self._users.setdefault(record.channel, found)

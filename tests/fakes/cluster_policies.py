@@ -1,0 +1,37 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Single NetworkPolicies of the cluster in memory (`tests/fakes/cluster.py`)."""
+
+from itertools import count
+from typing import TYPE_CHECKING
+
+from trustedpods.provider.cluster.objects.names import KubeObject
+
+if TYPE_CHECKING:
+    from tests.fakes.cluster import FakeLife
+
+
+class FakePolicies:
+    """The methods of `Cluster` by which the pods' resolver opens and shuts."""
+
+    lives: "dict[str, FakeLife]"
+    _numbers: "count[int]"
+
+    async def _called(self, what: str) -> None:
+        raise NotImplementedError
+
+    async def find_policy(self, namespace: str, name: str) -> KubeObject | None:
+        await self._called("find_policy")
+        life = self.lives.get(namespace)
+        return life.objects.get(("NetworkPolicy", name)) if life else None
+
+    async def write_policy(self, policy: KubeObject) -> int:
+        await self._called("write_policy")
+        metadata = policy["metadata"]
+        self.lives[metadata["namespace"]].objects["NetworkPolicy", metadata["name"]] = policy
+        return next(self._numbers)
+
+    async def policies_named(self, name: str) -> list[tuple[str, str]]:
+        await self._called("policies_named")
+        return [
+            (life.name, life.label) for life in self.lives.values() if ("NetworkPolicy", name) in life.objects
+        ]

@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: Apache-2.0
+import pytest
+
+from tests.fakes.provider.caller import Caller, manifest_of
+from tests.fakes.provider.world import World
+from trustedpods.protocol.errors import Refused
+from trustedpods.provider.core.admission import PIDS_PER_POD
+from trustedpods.provider.core.pod import Phase
+
+
+@pytest.fixture
+def world(tmp_path):
+    return World(tmp_path)
+
+
+def limited(parts, replicas):
+    """A provider whose pods of one user id share processes enough for so many replicas."""
+    object.__setattr__(parts.doors.config.cluster, "processes_per_user", replicas * PIDS_PER_POD)
+
+
+async def refused(caller):
+    with pytest.raises(Refused) as caught:
+        await caller.provision()
+    return caught.value.rule
+
+
+async def test_one_user_id_has_a_share_that_no_tenant_can_take_from_another(world):
+    """Each replica is counted with its own bound, also after a restart; who was refused counts nothing."""
+    async with world.run() as (parts, address):
+        limited(parts, 3)
+        first, second = Caller(world, address), Caller(world, address)
+        await first.provision()  # two replicas at most
+        assert await refused(second) == "capacity-users"
+        third = Caller(world, address)
+        third.manifest = manifest_of(scale={"max": 1})
+        await third.provision()
+    async with world.run() as (parts, address):
+        limited(parts, 3)
+        fourth = Caller(world, address)
+        fourth.manifest = manifest_of(scale={"max": 1})
+        assert await refused(fourth) == "capacity-users"
+        limited(parts, 4)
+        fifth = Caller(world, address)
+        fifth.manifest = manifest_of(scale={"max": 1})
+        await fifth.provision()
+
+
+async def test_an_update_counts_once(world):
+    async with world.run() as (parts, address):
+        limited(parts, 2)
+        caller = Caller(world, address)
+        await caller.provision()
+        caller.manifest = manifest_of(scale={"max": 1})
+        await caller.provision()
+        caller.manifest = manifest_of(scale={"max": 2})
+        await caller.provision()
+        caller.manifest = manifest_of(scale={"max": 3})
+        assert await refused(caller) == "capacity-users"
+        assert parts.pods.get(caller.ref.channel).phase is Phase.SERVING
+
+
+async def test_without_a_bound_nothing_is_counted(world):
+    async with world.run() as (_, address):
+        for _ in range(3):
+            await Caller(world, address).provision()

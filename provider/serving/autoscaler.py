@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import trio
 
-from trustedpods.manifests.spec.lifecycle import MAX_GRACE_S
 from trustedpods.protocol.errors import NetworkFailure, StoreFailure, TrustedPodsError
 from trustedpods.protocol.ids import ChannelId
 from trustedpods.protocol.messages.pod import PodFailure
@@ -24,7 +23,7 @@ from trustedpods.provider.pods.bundles import Bundles, OpenBundle
 from trustedpods.provider.pods.records import Pods
 from trustedpods.provider.serving import failures, version_switch
 from trustedpods.provider.serving.facade_sync import FacadeSync
-from trustedpods.provider.serving.limits import limits_of
+from trustedpods.provider.serving.limits import end_limit, limits_of
 from trustedpods.provider.serving.log_keeper import LogKeeper
 from trustedpods.provider.serving.pod_scaler import PodScaler, PublishedPod
 from trustedpods.provider.serving.replica_watch import ReplicaWatch
@@ -41,9 +40,6 @@ TICK_S = 1.0
 
 UNKNOWN_RETRY_S = 5
 """Retry-After for a slot without a scaler: by then the reconciler has looked at it again."""
-
-EMPTY_SLACK_S = 5.0
-"""Beyond the grace of a replica that does not end by itself, until the cluster has told that it is over."""
 
 
 class Autoscaler:
@@ -270,10 +266,7 @@ class Autoscaler:
         if await self._doors.cluster.replicas(record.namespace):
             await self._logs.before_end(self._replicas.of(record.label))
             await self._doors.cluster.scale(record.namespace, 0)
-        grace = MAX_GRACE_S
-        if self._bundles.held(record):
-            grace = self._bundles.open(record).manifest.spec.termination_grace_period_seconds
-        with trio.move_on_after(grace + EMPTY_SLACK_S):
+        with trio.move_on_after(end_limit(self._bundles, record)):
             await self._replicas.until_empty(record.label, record.namespace)
 
     async def clear(self, record: PodRecord) -> None:

@@ -2,6 +2,7 @@
 """What a pod's scaler must keep to: the manifest's scaling, the operator's times, the channel's cap."""
 
 from trustedpods.contracts.terms import Terms
+from trustedpods.manifests.spec.lifecycle import MAX_GRACE_S
 from trustedpods.manifests.spec.pod import PodManifest
 from trustedpods.provider.core import funds
 from trustedpods.provider.core.pod import PodRecord
@@ -9,6 +10,17 @@ from trustedpods.provider.core.scaler.types import Limits
 from trustedpods.provider.doors import Doors
 from trustedpods.provider.facade.readiness import start_seconds
 from trustedpods.provider.pods.bundles import Bundles
+
+END_SLACK_S = 5.0
+"""Beyond the grace of a replica that does not end by itself, until the cluster has told that it is over."""
+
+
+def end_limit(bundles: Bundles, record: PodRecord) -> float:
+    """Seconds within which the pod's replicas end: its own grace, or the longest one if it cannot be read."""
+    grace = MAX_GRACE_S
+    if bundles.held(record):
+        grace = bundles.open(record).manifest.spec.termination_grace_period_seconds
+    return grace + END_SLACK_S
 
 
 def limits_of(doors: Doors, bundles: Bundles, record: PodRecord, stopped: str | None = None) -> Limits:

@@ -123,7 +123,7 @@ def _kubernetes() -> Iterator[tuple[str, Case]]:
     yield "restart policy", (spec("restartPolicy: Always"), None)
     yield "restart policy of jobs", (spec("restartPolicy: OnFailure"), "is started again")
     yield "grace", (spec("terminationGracePeriodSeconds: 30"), None)
-    yield "long grace", (spec("terminationGracePeriodSeconds: 600"), "30 s to end")
+    yield "long grace", (spec("terminationGracePeriodSeconds: 600"), "less than or equal to 120")
     yield "labels", (metadata("labels: {app.kubernetes.io/name: shop, team: käse}"), None)
     yield "annotations", (metadata('annotations: {note: "Größe: 世界"}'), None)
     yield "namespace", (metadata("namespace: default"), "a namespace of its own")
@@ -140,7 +140,7 @@ def _kubernetes() -> Iterator[tuple[str, Case]]:
     yield "node by name", (spec("nodeSelector: {disk: ssd}"), "nodes are linux/amd64")
     yield "aliases", (spec("hostAliases: [{ip: 127.0.0.1, hostnames: [redis]}]"), "found under its name")
     yield "tolerations", (spec("tolerations: []"), None)
-    yield "hooks", (container("lifecycle: {preStop: {exec: {command: [x]}}}"), "then SIGTERM")
+    yield "hooks", (container("lifecycle: {preStop: {exec: {command: [x]}}}"), None)
     yield (
         "sidecar",
         (
@@ -221,8 +221,8 @@ def _environment() -> Iterator[tuple[str, Case]]:
     yield "UTF-8", (env('{name: GREETING, value: "Grüße, 世界 🚀"}'), None)
     yield "odd name", (env('{name: "my.app-NAME", value: x}'), None)
     yield "digit first", (env('{name: "7ZIP", value: x}'), "beginning with a letter")
-    yield "all of a secret", (container("envFrom: [{secretRef: {name: s}}]"), "write `valueFrom")
-    yield "field", (env("{name: IP, valueFrom: {fieldRef: {fieldPath: status.podIP}}}"), "told nothing")
+    yield "all of a secret", (container("envFrom: [{secretRef: {name: s}}]"), "no secret volume is named 's'")
+    yield "field", (env("{name: IP, valueFrom: {fieldRef: {fieldPath: status.podIP}}}"), None)
     yield "config", (env("{name: A, valueFrom: {configMapKeyRef: {name: c, key: k}}}"), "the value itself")
     yield "map", (container("env: {A: x}"), "write a list: `env: [{name: A, value: x}]`")
     yield "compose's", (container("environment: {A: x}"), "write `env: [{name: A, value: x}]`")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.manifests.sound import FILES, SOUND
+from tests.manifests.sound import FILES, SOUND, changed
 from tests.manifests.wrong import WRONG, Wrong
 from tests.paths import ROOT
 from trustedpods.manifests.check.pod import problems
@@ -104,3 +104,12 @@ def test_the_search_for_sentences_finds_them(tmp_path: Path) -> None:
         'def b(x):\n    raise ValueError("plain" + x)\n'
     )
     assert list(sentences(module)) == ["no {} here", "plain"]
+
+
+def test_replicas_with_a_number_may_be_told_it() -> None:
+    tree = changed(
+        "spec.containers.0.env.2.valueFrom.fieldRef.fieldPath",
+        "metadata.labels['apps.kubernetes.io/pod-index']",
+    )
+    tree["spec"] |= {"workload": "stateful", "scale": {"min": 1, "max": 1}}
+    assert parse_received(json.dumps(tree).encode(), {"keys": FILES}).spec.workload == "stateful"

@@ -255,10 +255,6 @@ class Client:
         """Each cluster's copy of the network's document, and how they differ."""
         return await state.show(self._account, _place(network, clusters), self._journal())
 
-    async def state_compare(self, network: str, clusters: Mapping[str, str]) -> CopiesResult:
-        """The same, with an error (`copies-differ`) where copies are unequal."""
-        return await state.compare_copies(self._account, _place(network, clusters), self._journal())
-
     async def state_repair(
         self, network: str, clusters: Mapping[str, str], source: str, *, wait_s: float = 0.0
     ) -> RepairResult:

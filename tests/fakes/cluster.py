@@ -13,7 +13,7 @@ from itertools import count
 
 import trio
 
-from tests.fakes import services
+from tests.fakes import services as fake_services
 from tests.fakes.cluster_networks import FakeNetworks
 from tests.fakes.cluster_policies import FakePolicies
 from trustedpods.protocol.errors import Locked
@@ -93,19 +93,19 @@ class FakeCluster(FakeNetworks, FakePolicies):
             if life.deleting:
                 raise NamespaceEnding("namespace is being terminated", rule="namespace-terminating")
             if asked["kind"] == "Service":
-                wanted = services.given(asked, life.objects, self._numbers, balancers=self.balancers)
+                wanted = fake_services.given(asked, life.objects, self._numbers, balancers=self.balancers)
             life.objects[wanted["kind"], metadata["name"]] = wanted
 
     async def services(self, namespace: str | None = None) -> list[ServiceView]:
         await self._called("services")
         lives = [life for life in self.lives.values() if namespace in (None, life.name)]
-        return [view for life in lives for view in services.views_of(life.objects)]
+        return [view for life in lives for view in fake_services.views_of(life.objects)]
 
-    async def move_services(self, source: str, moved: Sequence[KubeObject]) -> None:
+    async def move_services(self, source: str, services: Sequence[KubeObject]) -> None:
         await self._called(f"move services from {source}")
         if source in self.lives:
-            services.end(self.lives[source].objects)
-        await self.apply(moved)
+            fake_services.end(self.lives[source].objects)
+        await self.apply(services)
 
     async def prune(self, namespace: str, kept: Collection[tuple[str, str]]) -> None:
         await self._called("prune")

@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One cluster of three nodes: pods meet across them, and a tenant's pod lives on any of them."""
+"""One cluster of three nodes: pods meet across them, and a tenant's pod lives on any of them.
+
+Three nodes watch files as often as three clusters do. Beside the markets of three workers the kernel's usual
+128 inotify instances have no room for that, so these run apart: `pytest -m soak tests/live/nodes`, 3 minutes.
+"""
 
 import json
 import os
@@ -23,7 +27,7 @@ from trustedpods.localnet.cluster.binaries import BUSYBOX
 from trustedpods.provider.cluster.objects import sizes
 from trustedpods.provider.cluster.views import seconds
 
-pytestmark = pytest.mark.live
+pytestmark = [pytest.mark.live, pytest.mark.soak]
 
 NODES = ("k1", "k1n2", "k1n3")
 

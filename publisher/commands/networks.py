@@ -124,16 +124,7 @@ Example:
 @_of_network
 def state_show(options: Common, place: Callable[[], "NetworkPlace"]) -> None:
     """The copy of each cluster of the network NAME: generation, content, what is being written."""
-    run = Run(options)
-
-    async def work() -> "CopiesResult":
-        wanted, opening = place(), run.account()
-        from trustedpods.publisher.verbs.networks.state import show
-
-        async with opening as account:
-            return await show(account, wanted, run.journal)
-
-    run.finish(work, _copy_lines)
+    _copies(Run(options), place, must_be_equal=False)
 
 
 @state.command(
@@ -146,16 +137,7 @@ Example:
 @_of_network
 def state_compare(options: Common, place: Callable[[], "NetworkPlace"]) -> None:
     """The same; exit code 3, with the first difference, where copies of the network NAME are unequal."""
-    run = Run(options)
-
-    async def work() -> "CopiesResult":
-        wanted, opening = place(), run.account()
-        from trustedpods.publisher.verbs.networks.state import compare_copies
-
-        async with opening as account:
-            return await compare_copies(account, wanted, run.journal)
-
-    run.finish(work, _copy_lines)
+    _copies(Run(options), place, must_be_equal=True)
 
 
 @state.command(
@@ -185,7 +167,19 @@ def state_repair(options: Common, place: Callable[[], "NetworkPlace"], source: s
     run.finish(work, lambda result: [f"all copies are generation {result.document.generation} now"])
 
 
-def _copy_lines(result: "CopiesResult") -> list[str]:
-    from trustedpods.publisher.commands.network_lines import copy_lines
+def _copies(run: Run, place: Callable[[], "NetworkPlace"], *, must_be_equal: bool) -> None:
+    """Print the copies; with *must_be_equal* an error where they are not."""
 
-    return copy_lines(result)
+    async def work() -> "CopiesResult":
+        wanted, opening = place(), run.account()
+        from trustedpods.publisher.verbs.networks.state import compare_copies, show
+
+        async with opening as account:
+            return await (compare_copies if must_be_equal else show)(account, wanted, run.journal)
+
+    def lines(result: "CopiesResult") -> list[str]:
+        from trustedpods.publisher.commands.network_lines import copy_lines
+
+        return copy_lines(result)
+
+    run.finish(work, lines)

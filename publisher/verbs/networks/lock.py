@@ -5,14 +5,12 @@ import time
 
 from trustedpods.protocol.errors import BadInput, TrustedPodsError
 from trustedpods.protocol.ids import Address
-from trustedpods.protocol.networks.leases import BreakLease, LeaseStatus, Released
+from trustedpods.protocol.networks.leases import BreakLease, Released
 from trustedpods.protocol.units import UnixSeconds
 from trustedpods.publisher.journal import Journal
 from trustedpods.publisher.market.market import MarketAccount
-from trustedpods.publisher.networks.clusters import open_clusters
-from trustedpods.publisher.results.errors import ErrorReport
 from trustedpods.publisher.results.networks import BreakResult, LeasesResult
-from trustedpods.publisher.verbs.networks.places import NetworkPlace, identity, rows_of
+from trustedpods.publisher.verbs.networks.places import NetworkPlace, opened, reported
 
 MAX_REASON = 512
 """Letters of a reason: a sentence for those whose command was ended."""
@@ -23,16 +21,9 @@ async def status(account: MarketAccount, place: NetworkPlace, journal: Journal) 
 
     Raises what a cluster failed with where none of them answers.
     """
-    network, rows = identity(account, place), await rows_of(account, place)
-    async with open_clusters(account, network.founder, network.name, rows, journal.show.line) as clusters:
+    async with opened(account, place, journal) as (network, clusters):
         leases = await clusters.leases()
-    failures = [lease for lease in leases.values() if isinstance(lease, TrustedPodsError)]
-    if len(failures) == len(leases):
-        raise failures[0]
-    return LeasesResult(
-        network,
-        {name: _reported(leases[name]) for name in place.clusters},
-    )
+    return LeasesResult(network, reported(place, leases))
 
 
 async def break_lease(
@@ -45,9 +36,8 @@ async def break_lease(
     """
     if not reason.strip() or len(reason) > MAX_REASON:
         raise BadInput(f"a reason has 1 to {MAX_REASON} letters", where="--reason")
-    network, rows = identity(account, place), await rows_of(account, place)
     broken: dict[str, Address | None] = {}
-    async with open_clusters(account, network.founder, network.name, rows, journal.show.line) as clusters:
+    async with opened(account, place, journal) as (network, clusters):
         leases = await clusters.leases()
         for name in place.clusters:
             lease = leases[name]
@@ -59,7 +49,3 @@ async def break_lease(
                 if await clusters.doors[name].ask(asked) == Released():
                     broken[name] = lease.holder.who
     return BreakResult(network, reason, broken)
-
-
-def _reported(lease: LeaseStatus | TrustedPodsError) -> LeaseStatus | ErrorReport:
-    return ErrorReport.of(lease) if isinstance(lease, TrustedPodsError) else lease

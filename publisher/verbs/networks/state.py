@@ -7,10 +7,9 @@ from trustedpods.publisher.core.networks.copies import BeingWritten, Equal, comp
 from trustedpods.publisher.core.networks.telling import first_difference, unequal
 from trustedpods.publisher.journal import Journal
 from trustedpods.publisher.market.market import MarketAccount
-from trustedpods.publisher.networks.clusters import open_clusters
 from trustedpods.publisher.results.errors import ErrorReport
 from trustedpods.publisher.results.networks import CopiesResult, RepairResult
-from trustedpods.publisher.verbs.networks.places import NetworkPlace, identity, rows_of
+from trustedpods.publisher.verbs.networks.places import NetworkPlace, opened, reported
 
 
 async def show(account: MarketAccount, place: NetworkPlace, journal: Journal) -> CopiesResult:
@@ -18,19 +17,12 @@ async def show(account: MarketAccount, place: NetworkPlace, journal: Journal) ->
 
     Raises what a cluster failed with where none of them answers.
     """
-    network, rows = identity(account, place), await rows_of(account, place)
-    async with open_clusters(account, network.founder, network.name, rows, journal.show.line) as clusters:
+    async with opened(account, place, journal) as (network, clusters):
         found = await clusters.copies()
+    reports = reported(place, found)
     read = {name: copy for name, copy in found.items() if isinstance(copy, Copy)}
-    failures = [copy for copy in found.values() if isinstance(copy, TrustedPodsError)]
-    if not read:
-        raise failures[0]
     state = compare(read)
     difference = "" if isinstance(state, Equal | BeingWritten) else first_difference(read)
-    reports = {
-        name: ErrorReport.of(copy) if isinstance(copy, TrustedPodsError) else copy
-        for name, copy in ((name, found[name]) for name in place.clusters)
-    }
     return CopiesResult(network, reports, isinstance(state, BeingWritten), difference)
 
 
@@ -60,9 +52,8 @@ async def repair(
     """
     if source not in place.clusters:
         raise BadInput(f"{source!r} is none of the clusters: {', '.join(place.clusters)}", where="--from")
-    network, rows = identity(account, place), await rows_of(account, place)
     async with (
-        open_clusters(account, network.founder, network.name, rows, journal.show.line) as clusters,
+        opened(account, place, journal) as (network, clusters),
         clusters.locked("state repair", wait_s, repair_from=source) as held,
     ):
         return RepairResult(network, source, held.document)

@@ -25,7 +25,6 @@ from trustedpods.publisher.commands.network_lines import copy_lines, lease_lines
 from trustedpods.publisher.journal import Journal
 from trustedpods.publisher.market.market import MarketAccount
 from trustedpods.publisher.market.session import Publisher
-from trustedpods.publisher.networks.clusters import open_clusters
 from trustedpods.publisher.output.json_forms import json_of
 from trustedpods.publisher.results.networks import NetworkId
 from trustedpods.publisher.verbs.networks import lock, places, state
@@ -45,11 +44,8 @@ class Team:
 
     @asynccontextmanager
     async def clusters(self, account=None):
-        rows = await places.rows_of(self.account, self.place)
-        founder = self.account.publisher.address
-        async with open_clusters(
-            account or self.account, founder, "shop", rows, self.journal.show.line
-        ) as clusters:
+        place = replace(self.place, founder=self.account.publisher.address)
+        async with places.opened(account or self.account, place, self.journal) as (_, clusters):
             yield clusters
 
     def writes(self, world):

@@ -45,9 +45,8 @@ class UserShares:
         standing = {record.channel for record in self._pods.standing}
         self._users = {channel: users for channel, users in self._users.items() if channel in standing}
         for record in self._pods.standing:
-            runs = (
-                record.served or record.phase is Phase.STARTING
-            )  # others take their share by their own import
+            # What does not run yet takes its share by its own import.
+            runs = record.served or record.phase is Phase.STARTING
             if runs and record.channel not in self._users and self._bundles.held(record):
                 found = await self._images.users_of(record, self._bundles.open_stored(record.proven))
                 self._users.setdefault(record.channel, found)

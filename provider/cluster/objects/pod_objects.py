@@ -143,13 +143,14 @@ def _claim(name: str, volume: Persistent) -> KubeObject:
 def _workload(life: PodLife) -> KubeObject:
     by_name = life.manifest.spec.network.by_name
     resolver = life.resolver.address if by_name and life.resolver is not None else None
-    labels = {POD_LABEL: life.label}
-    template = pod_template.pod_template(life.manifest, life.images, labels, life.told, resolver)
-    if life.pull is not None:
-        template = {
-            **template,
-            "spec": {**template["spec"], "imagePullSecrets": [{"name": secret.PULL_SECRET}]},
-        }
+    template = pod_template.pod_template(
+        life.manifest,
+        life.images,
+        {POD_LABEL: life.label},
+        life.told,
+        resolver=resolver,
+        pull_secret=None if life.pull is None else secret.PULL_SECRET,
+    )
     if life.manifest.spec.workload == "stateful":
         return stateful_set.stateful_set(life.manifest, template)
     return deployment.deployment(life.manifest, template)

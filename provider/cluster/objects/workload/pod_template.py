@@ -40,12 +40,15 @@ def pod_template(
     images: Mapping[str, str],
     labels: Mapping[str, str],
     told: Mapping[str, str],
+    *,
     resolver: str | None = None,
+    pull_secret: str | None = None,
 ) -> KubeObject:
     """Template of every replica. *images* maps a container's name to what the node pulls.
 
     *told* are variables of every container, where it does not set them itself; *resolver* is the address
-    that it asks for names, where its manifest allows any.
+    that it asks for names, where its manifest allows any; *pull_secret* names the Secret with which its
+    nodes pull, where the registry asks them for one.
     """
     spec: dict[str, Any] = {
         "automountServiceAccountToken": False,
@@ -65,6 +68,8 @@ def pod_template(
         "hostAliases": [{"ip": LOOPBACK, "hostnames": [part.name for part in manifest.spec.containers]}],
         "containers": [container(part, images[part.name], told) for part in manifest.spec.containers],
     }
+    if pull_secret is not None:
+        spec["imagePullSecrets"] = [{"name": pull_secret}]
     if manifest.spec.init_containers:
         spec["initContainers"] = [
             container(part, images[part.name], told) for part in manifest.spec.init_containers

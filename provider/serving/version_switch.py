@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import trio
 
 from trustedpods.protocol.errors import Refused, TrustedPodsError
+from trustedpods.provider.cluster.diagnosis import Diagnosis
 from trustedpods.provider.core.metering import drain_limit
 from trustedpods.provider.core.pod import PodRecord
 from trustedpods.provider.core.scaler.types import ScalePhase
@@ -34,7 +35,7 @@ async def prove(
     ports = [part.port for part in opened.exposures(record.label, doors.config)]
     probes = readiness.probes_of(opened.manifest, ports)
     limit, count = start_limit(doors, opened.manifest), to_prove(opened)
-    deadline = trio.current_time() + limit
+    deadline, found = trio.current_time() + limit, None
     await doors.cluster.scale(namespace, count)
     proven: set[str] = set()
     while trio.current_time() < deadline:
@@ -47,11 +48,11 @@ async def prove(
             proven.add(view.uid)
         if sum(view.uid in proven for view in ready) >= count:
             return
-        found = await replicas.diagnose(namespace)
+        found = await replicas.diagnose_unready(namespace)
         if found is not None and found.hopeless:
             raise Refused(found.text, rule="start")
         await trio.sleep(LOOK_EVERY_S)
-    raise Refused(not_ready(len(proven), count, limit), rule="start")
+    raise _late(len(proven), count, limit, found)
 
 
 def to_prove(opened: OpenBundle) -> int:
@@ -60,13 +61,11 @@ def to_prove(opened: OpenBundle) -> int:
     return spec.scale.min if spec.fixed else 1
 
 
-def not_ready(ready: int, count: int, limit: float) -> str:
-    """That a start took too long, in words."""
-    return (
-        f"not ready within {limit:g} s"
-        if count == 1
-        else f"{ready} of {count} replicas ready within {limit:g} s"
-    )
+def _late(ready: int, count: int, limit: float, found: Diagnosis | None) -> Refused:
+    """That a start took too long, and what was found to be in its way."""
+    what = "not ready" if count == 1 else f"{ready} of {count} replicas ready"
+    why = "" if found is None else f": {found.text}"
+    return Refused(f"{what} within {limit:g} s{why}", rule="start")
 
 
 async def until_all_ready(doors: Doors, replicas: ReplicaWatch, pod_scaler: PodScaler, count: int) -> None:
@@ -75,8 +74,7 @@ async def until_all_ready(doors: Doors, replicas: ReplicaWatch, pod_scaler: PodS
     deadline, found = trio.current_time() + limit, None
     while (ready := len(pod_scaler.state.ready)) < count:
         if trio.current_time() >= deadline:
-            why = f": {found.text}" if found is not None else ""
-            raise Refused(not_ready(ready, count, limit) + why, rule="start")
+            raise _late(ready, count, limit, found)
         await trio.sleep(LOOK_EVERY_S)
         found = await replicas.diagnose_unready(pod_scaler.published.namespace)
         if found is not None and found.hopeless:

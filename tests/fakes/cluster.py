@@ -57,10 +57,12 @@ class FakeLife:
 class FakeCluster(FakeNetworks, FakePolicies):
     """See the module. `failing[namespace]` keeps its replicas from getting ready, for that reason;
     without `enforces` its network ignores policies, without `balancers` no load balancer gets an address;
-    while `behind`, its controllers have not seen what was asked for last."""
+    while `behind`, its controllers have not seen what was asked for last; of one namespace's replicas only
+    `most_ready` get ready."""
 
     clock: int = 1_800_000_000
     hold_starts: bool = False
+    most_ready: int | None = None
     behind: bool = False
     enforces: bool = True
     balancers: bool = True
@@ -130,7 +132,8 @@ class FakeCluster(FakeNetworks, FakePolicies):
         workload = life.objects.get(("Deployment", "pod")) or life.objects["StatefulSet", "pod"]
         template = workload["spec"]["template"]
         size = requested_by(template["spec"])
-        ready = not self.hold_starts and life.name not in self.failing
+        room = self.most_ready is None or sum(pod.ready for pod in life.pods.values()) < self.most_ready
+        ready = room and not self.hold_starts and life.name not in self.failing
         failure = self.failing.get(life.name)
         self._put(
             life,

@@ -42,7 +42,7 @@ def cli() -> None:
 _UP_OPTIONS = [
     click.option("--clusters", type=click.IntRange(1, 8), default=1, show_default=True,
                  help="How many clusters, each with a provider; each dearer than the one before."),
-    click.option("--nodes", type=click.IntRange(1, 8), default=1, show_default=True,
+    click.option("--nodes", type=click.IntRange(1, 7), default=1, show_default=True,
                  help="How many nodes each embedded cluster has."),
     click.option("--existing", metavar="KUBECONFIG",
                  type=click.Path(exists=True, dir_okay=False, path_type=Path),

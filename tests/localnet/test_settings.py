@@ -9,7 +9,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trustedpods.localnet.settings import MAX_NODES, ClusterSettings, Knobs, Ports, Settings, check_name
+from trustedpods.localnet.cli import up
+from trustedpods.localnet.settings import (
+    MAX_CLUSTERS,
+    MAX_NODES,
+    ClusterSettings,
+    Knobs,
+    Ports,
+    Settings,
+    check_name,
+)
 from trustedpods.protocol.errors import BadInput
 
 PORTS = Ports(chain=8545, http=18080, registry=5000, metrics=9464, peer=4001)
@@ -26,7 +35,10 @@ def test_networks_of_clusters_do_not_overlap() -> None:
     outer = ipaddress.ip_network(one.network)
     inner = [ipaddress.ip_network(f"{one.gateway}/24", strict=False)]
     for cluster in one.all_clusters():
-        inner += [ipaddress.ip_network(cluster.service_network)]
+        inner += [
+            ipaddress.ip_network(cluster.service_network),
+            ipaddress.ip_network(cluster.balancer_network),
+        ]
         inner += [ipaddress.ip_network(node.pod_network) for node in cluster.nodes]
         assert all(ipaddress.ip_address(node.node_ip) in inner[0] for node in cluster.nodes)
         assert {node.service_network for node in cluster.nodes} == {cluster.service_network}
@@ -84,3 +96,9 @@ def test_names_that_cannot_be_part_of_a_host_are_refused(name: str) -> None:
 def test_stored_settings_are_read_back_equal() -> None:
     one = settings(knobs=Knobs(decimals=6, claim_interval_s=3))
     assert Settings.model_validate_json(one.model_dump_json()) == one
+
+
+def test_the_command_takes_as_many_as_there_are_addresses_for() -> None:
+    bounds = {option.name: option.type for option in up.params}
+    assert getattr(bounds["clusters"], "max", None) == MAX_CLUSTERS
+    assert getattr(bounds["nodes"], "max", None) == MAX_NODES

@@ -35,7 +35,7 @@ def _ports(manifest: PodManifest) -> list[dict[str, Any]]:
     listed = {
         (port.container_port, port.protocol) for part in manifest.spec.containers for port in part.ports
     }
-    led = {(port.target, "TCP") for service in manifest.spec.services for port in service.ports}
+    led = {(port.target, port.protocol) for service in manifest.spec.services for port in service.ports}
     return [
         {"name": f"{protocol.lower()}-{number}", "port": number, "targetPort": number, "protocol": protocol}
         for number, protocol in sorted(listed or led)

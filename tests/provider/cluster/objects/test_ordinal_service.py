@@ -29,3 +29,10 @@ def test_a_set_that_listens_nowhere_has_the_one_that_its_controller_demands():
     made = [one for one in objects(a_life(manifest)) if one["kind"] == "Service"]
     assert [one["metadata"]["name"] for one in made] == ["pod"]
     assert "ports" not in made[0]["spec"]
+
+
+def test_a_port_of_datagrams_stays_one():
+    udp = [{"name": "dns", "ports": [{"port": 53, "protocol": "UDP"}]}]
+    bare = [{"name": "c", "image": "oci-archive:x.tar"}]
+    made = ordinal_services(stateful(containers=bare, services=udp, volumes=[]), "ptest")
+    assert {(port["port"], port["protocol"]) for port in made[1]["spec"]["ports"]} == {(53, "UDP")}

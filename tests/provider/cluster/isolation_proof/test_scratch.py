@@ -61,9 +61,8 @@ def api(monkeypatch):
 EVICTED = {"phase": "Failed", "reason": "Evicted"}
 
 
-@pytest.mark.usefixtures("virtual_time")
 @pytest.mark.parametrize("open_ones", [set(), {"volume"}, {"termination-log", "volume"}, set(PLACES)])
-async def test_the_places_whose_probe_goes_on_are_told(api, open_ones):
+async def test_the_places_whose_probe_goes_on_are_told(api, open_ones, virtual_time):
     api.ends = dict.fromkeys(PLACES.keys() - open_ones, EVICTED)
     found = await scratch.unbounded(api, "image", "probes")
     assert found == [place for name, place in PLACES.items() if name in open_ones]
@@ -71,8 +70,7 @@ async def test_the_places_whose_probe_goes_on_are_told(api, open_ones):
     assert {pod["spec"]["restartPolicy"] for pod in api.pods.values()} == {"Never"}
 
 
-@pytest.mark.usefixtures("virtual_time")
-async def test_a_pod_that_never_starts_proves_nothing(api, monkeypatch, autojump_clock):
+async def test_a_pod_that_never_starts_proves_nothing(api, monkeypatch, virtual_time):
     async def why(_api, _namespace, name):
         return f"no image for {name}"
 

@@ -99,9 +99,12 @@ def test_pods_services_exec_and_policies_cross_nodes(three: LiveLocalnet, namesp
         return f"(printf 'GET / HTTP/1.0\\r\\n\\r\\n' | timeout 5 nc {where} | tail -n 1) || true"
 
     def at_services(node: str, targets: list[str]) -> list[str]:
-        """By the Services' names: the first node's DNS answers pods of all."""
+        """By the Services' names: the first node's DNS answers pods of all.
+
+        Of `nslookup` only the answer begins so, whichever of its two questions (A and AAAA) is answered last.
+        """
         names = [f"at-{target}.{namespace}.svc.cluster.local" for target in targets]
-        found = [f"$(nslookup {name} | tail -n 2 | grep -o '10[.0-9]*')" for name in names]
+        found = [f"$(nslookup {name} | grep '^Address: ' | grep -o '[.0-9]*$')" for name in names]
         return inside(node, "; ".join(ask(f"{one} 80") for one in found))
 
     for node in NODES:

@@ -20,7 +20,8 @@ class HttpHeader(ManifestPart):
     """A header of the request, beside or in place of those that are sent anyway."""
 
     name: Annotated[
-        str, Spelling(r"[-!#$%&'*+.^_`|~0-9A-Za-z]{1,128}", "a header's name: letters, digits and `-`")
+        str,
+        Spelling(r"[-0-9A-Za-z]{1,128}", "a header's name: letters, digits and `-`, as Kubernetes takes it"),
     ]
     value: Annotated[str, Spelling(r"[\t -~]{0,1024}", "one line of plain ASCII")]
 

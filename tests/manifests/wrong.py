@@ -177,6 +177,9 @@ WRONG = {
     "successes of liveness": wrong(
         "spec.containers.0.startupProbe.successThreshold", 2, "only a readinessProbe has a successThreshold"
     ),
+    "header with a dot": wrong(
+        "spec.containers.1.livenessProbe.httpGet.httpHeaders.0.name", "x.y", "as Kubernetes takes it"
+    ),
     "header with a line end": wrong(
         "spec.containers.1.livenessProbe.httpGet.httpHeaders.0.value", "a\r\nb", "one line of plain ASCII"
     ),

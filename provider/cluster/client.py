@@ -27,6 +27,7 @@ from trustedpods.provider.cluster.objects.names import (
     METERED,
     NODE_LEASES,
     POD_LABEL,
+    PROVEN,
     KubeObject,
 )
 from trustedpods.provider.cluster.rollout import Rollout
@@ -144,6 +145,13 @@ class Cluster:
         """Persistent volume claims of one namespace or of all."""
         found = await self._api.items(path_of("PersistentVolumeClaim", namespace), POD_LABEL)
         return [views.volume_claim_view(claim) for claim in found]
+
+    async def prove_volume_claims(self, namespace: str) -> None:
+        """Mark the claims of a namespace as those of a version that serves. A claim stays so for its life."""
+        for view in await self.volume_claims(namespace):
+            if not view.proven:
+                mark = {"metadata": {"annotations": {PROVEN: "true"}}}
+                await self._api.merge(path_of("PersistentVolumeClaim", namespace, view.name), mark)
 
     async def services(self, namespace: str | None = None) -> list[ServiceView]:
         """Services of pods, in one namespace or in all."""

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from trustedpods.provider.cluster import applying, diagnosis, leases, network_documents, views, workloads
 from trustedpods.provider.cluster.api import errors, kubeconfig, watch
-from trustedpods.provider.cluster.api.http import Api, open_api, path_of
+from trustedpods.provider.cluster.api.http import USUAL, Api, ApiPatience, open_api, path_of
 from trustedpods.provider.cluster.api.watch import PodChange
 from trustedpods.provider.cluster.capacity import ClusterCapacity, capacity
 from trustedpods.provider.cluster.diagnosis import Diagnosis
@@ -317,11 +317,13 @@ class Cluster:
 
 
 @asynccontextmanager
-async def open_cluster(path: Path, context: str | None = None) -> AsyncIterator[Cluster]:
+async def open_cluster(
+    path: Path, context: str | None = None, patience: ApiPatience = USUAL
+) -> AsyncIterator[Cluster]:
     """The cluster of the kubeconfig at *path*; NoContext where the file cannot be used.
 
     Nothing is asked of the cluster before the first call.
     """
     access = await kubeconfig.load(path, context)
-    async with open_api(access) as api:
+    async with open_api(access, patience) as api:
         yield Cluster(api)

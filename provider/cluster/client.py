@@ -12,7 +12,7 @@ from pathlib import Path
 
 from trustedpods.provider.cluster import applying, diagnosis, leases, network_documents, views, workloads
 from trustedpods.provider.cluster.api import errors, kubeconfig, watch
-from trustedpods.provider.cluster.api.http import Api, open_api, path_of
+from trustedpods.provider.cluster.api.http import USUAL, Api, ApiPatience, open_api, path_of
 from trustedpods.provider.cluster.api.watch import PodChange
 from trustedpods.provider.cluster.capacity import ClusterCapacity, capacity
 from trustedpods.provider.cluster.diagnosis import Diagnosis
@@ -27,6 +27,7 @@ from trustedpods.provider.cluster.objects.names import (
     METERED,
     NODE_LEASES,
     POD_LABEL,
+    PROVEN,
     KubeObject,
 )
 from trustedpods.provider.cluster.rollout import Rollout
@@ -144,6 +145,13 @@ class Cluster:
         """Persistent volume claims of one namespace or of all."""
         found = await self._api.items(path_of("PersistentVolumeClaim", namespace), POD_LABEL)
         return [views.volume_claim_view(claim) for claim in found]
+
+    async def prove_volume_claims(self, namespace: str) -> None:
+        """Mark the claims of a namespace as those of a version that serves. A claim stays so for its life."""
+        for view in await self.volume_claims(namespace):
+            if not view.proven:
+                mark = {"metadata": {"annotations": {PROVEN: "true"}}}
+                await self._api.merge(path_of("PersistentVolumeClaim", namespace, view.name), mark)
 
     async def services(self, namespace: str | None = None) -> list[ServiceView]:
         """Services of pods, in one namespace or in all."""
@@ -309,11 +317,13 @@ class Cluster:
 
 
 @asynccontextmanager
-async def open_cluster(path: Path, context: str | None = None) -> AsyncIterator[Cluster]:
+async def open_cluster(
+    path: Path, context: str | None = None, patience: ApiPatience = USUAL
+) -> AsyncIterator[Cluster]:
     """The cluster of the kubeconfig at *path*; NoContext where the file cannot be used.
 
     Nothing is asked of the cluster before the first call.
     """
     access = await kubeconfig.load(path, context)
-    async with open_api(access) as api:
+    async with open_api(access, patience) as api:
         yield Cluster(api)

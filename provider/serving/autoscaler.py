@@ -20,6 +20,7 @@ from trustedpods.provider.exposure.service_keys import pod_of
 from trustedpods.provider.facade import readiness
 from trustedpods.provider.facade.activator.wake import WakeAddress, WakeAnswer, WakeRefusal
 from trustedpods.provider.pods.bundles import Bundles, OpenBundle
+from trustedpods.provider.pods.host_proofs import HostProofs
 from trustedpods.provider.pods.records import Pods
 from trustedpods.provider.serving import failures, version_switch
 from trustedpods.provider.serving.facade_sync import FacadeSync
@@ -59,8 +60,8 @@ class Autoscaler:
         self._nursery: trio.Nursery | None = None
         self._adopted = trio.Event()
         self._publishing = trio.Lock()
-        self.withheld: dict[ChannelId, frozenset[str]] = {}
-        """Hosts under which a pod is not served: see `HostWatch`."""
+        self.hosts = HostProofs(doors.now)
+        """Of publishers' own names, those under which a pod is not served."""
 
     def pod_scaler(self, channel: ChannelId) -> PodScaler | None:
         """The pod's scaler, if it is published."""
@@ -132,7 +133,7 @@ class Autoscaler:
             known = self._pod_scalers.get(record.channel)
             if known is not None:
                 await self._read_traffic([known])  # the last reading of the slots that it had
-            found = await give_slots(self._doors, self._meter, [(record, opened)], self.withheld)
+            found = await give_slots(self._doors, self._meter, [(record, opened)], self.hosts)
             services = found[record.channel]
             if isinstance(services, TrustedPodsError):
                 self._unpublished[record.channel] = services.what
@@ -236,7 +237,7 @@ class Autoscaler:
             known = self._pod_scalers.get(record.channel)
             if known is not None:
                 await self._read_traffic([known])
-            found = await give_slots(self._doors, self._meter, [(record, opened)], self.withheld)
+            found = await give_slots(self._doors, self._meter, [(record, opened)], self.hosts)
             services = found[record.channel]
             if isinstance(services, TrustedPodsError):
                 raise services
@@ -311,7 +312,7 @@ class Autoscaler:
             await trio.lowlevel.checkpoint()
         try:
             async with self._publishing:
-                given = await give_slots(self._doors, self._meter, pods, self.withheld)
+                given = await give_slots(self._doors, self._meter, pods, self.hosts)
                 replicas = await self._doors.cluster.all_replicas()
                 for record, opened in pods:
                     self._restore(record, opened, given[record.channel], replicas.get(record.namespace, 0))

@@ -104,8 +104,9 @@ class Run:
         """The market and the key, to be entered; what is missing is said before slow imports."""
         market, key = self.market(), self.key()
         from trustedpods.publisher.market.market import open_account
+        from trustedpods.publisher.market.timing import Timing
 
-        return open_account(market, key)
+        return open_account(market, key, click.get_current_context().find_object(Timing))
 
     def finish(self, work: Callable[[], Awaitable[R]], lines: Callable[[R], Sequence[str]]) -> R:
         """Run *work* under trio and print its result, as *lines* or as JSON; exit when it fails."""

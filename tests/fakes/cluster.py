@@ -50,6 +50,7 @@ class FakeLife:
     wanted: int = 0
     pods: dict[str, PodView] = field(default_factory=dict)
     costs: dict[str, int] = field(default_factory=dict)
+    proven: set[str] = field(default_factory=set)
     deleting: bool = False
 
 
@@ -115,6 +116,7 @@ class FakeCluster(FakeNetworks, FakePolicies):
             held = self.lives[namespace].objects
             for key in [key for key in held if key[0] in OPTIONAL and key not in kept]:
                 del held[key]
+                self.lives[namespace].proven.discard(key[1])
 
     async def scale(self, namespace: str, replicas: int) -> None:
         await self._called(f"scale {namespace} {replicas}")
@@ -262,12 +264,17 @@ class FakeCluster(FakeNetworks, FakePolicies):
                 mebibytes(claim["spec"]["resources"]["requests"]["storage"]),
                 UnixSeconds(life.created),
                 None,
+                proven=name in life.proven,
             )
             for life in self.lives.values()
             if namespace in (None, life.name)
             for (kind, name), claim in life.objects.items()
             if kind == "PersistentVolumeClaim"
         ]
+
+    async def prove_volume_claims(self, namespace: str) -> None:
+        await self._called("prove volume claims")
+        self.lives[namespace].proven |= {view.name for view in await self.volume_claims(namespace)}
 
     async def capacity(self) -> ClusterCapacity:
         running = [pod for pod in await self.pods() if not pod.over]

@@ -33,7 +33,8 @@ def cli(bench, monkeypatch):
     monkeypatch.setattr("trustedpods.publisher.market.market.Chain", lambda *_, **__: bench.chain)
 
     async def run(*arguments):
-        return await trio.to_thread.run_sync(lambda: CliRunner().invoke(main, [str(a) for a in arguments]))
+        words, timing = [str(a) for a in arguments], bench.account.timing
+        return await trio.to_thread.run_sync(lambda: CliRunner().invoke(main, words, obj=timing))
 
     return run
 

@@ -239,11 +239,10 @@ async def test_two_of_the_largest_documents_fit_into_a_secret(world):
         assert len(data) < 1024 * 1024, "Kubernetes takes no larger Secret"
 
 
-async def test_one_founder_has_so_many_networks_and_no_more(world, monkeypatch):
-    monkeypatch.setattr(networks, "MAX_OF_FOUNDER", 2)
+async def test_one_founder_has_so_many_networks_and_no_more(world):
     async with world.run() as (_, address):
         key = secrets.token_bytes(32)
-        for name in ("a", "b"):
+        for name in (f"n{number}" for number in range(networks.MAX_OF_FOUNDER)):
             assert isinstance(await Member(world, address, key, name=name).acquire(), Granted)
         with pytest.raises(Refused) as caught:
             await Member(world, address, key, name="c").acquire()

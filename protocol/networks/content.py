@@ -18,6 +18,7 @@ from trustedpods.protocol.messages.base import U32, U64, Bytes20, Message
 from trustedpods.protocol.networks.history import (
     CHUNK,
     MAX_CHUNKS,
+    MAX_TEXT,
     Argument,
     Chunk,
     HistoryRecord,
@@ -51,12 +52,24 @@ class StateMetadata(Message):
     migration: Migration | None = None
 
 
+class LostCluster(Message):
+    """An owner's word that a cluster is lost: when (Unix seconds), whose, and why.
+
+    The members' change `lose` signs the cluster's name and the reason (`members.lost_digest`).
+    """
+
+    at: U64
+    by: Bytes20
+    reason: Annotated[str, Field(min_length=1, max_length=MAX_TEXT)]
+
+
 class NetworkCluster(Message):
-    """A cluster of the network: row `daemon` of the provider `owner`."""
+    """A cluster of the network: row `daemon` of the provider `owner`. A lost one is not asked any more."""
 
     name: PodName
     owner: Bytes20
     daemon: U32
+    lost: LostCluster | None = None
 
 
 class Component(Message):
@@ -73,16 +86,20 @@ class Component(Message):
 
 
 class AddressEntry(Message):
-    """Where one component is reached. `url` is as its provider confirmed it."""
+    """Where one component is reached. `url` is as its provider confirmed it, in state `generation`.
+
+    0 is for an address of a schema that did not say; a reader takes the newer of two.
+    """
 
     component: PodName
     url: Annotated[str, Field(max_length=512)]
+    generation: U64 = 0
 
 
 class NetworkContent(Message):
     """The whole state. `dropped` counts records of history that were rotated out."""
 
-    schema_version: Literal[2] = 2
+    schema_version: Literal[3] = 3
     metadata: StateMetadata
     clusters: Annotated[list[NetworkCluster], Field(min_length=1, max_length=MAX_CLUSTERS)]
     components: Annotated[list[Component], Field(max_length=MAX_COMPONENTS)] = []  # noqa: RUF012 - pydantic's

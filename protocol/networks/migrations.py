@@ -15,7 +15,7 @@ Fields = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class SchemaStep:
     """From schema `to` - 1 to schema `to`; `what` is for people who are asked whether they want it."""
 
     to: int
@@ -31,10 +31,25 @@ def _begin_and_end(fields: Fields) -> None:
             record["ended"] = record["at"]
 
 
-STEPS: Final = (Step(2, "history says when a command ended; the state says who migrated it", _begin_and_end),)
+def _lost_clusters_and_old_addresses(fields: Fields) -> None:
+    """Schema 2 knew of no lost cluster but by its digest among the members, and not how old an address is."""
+    for cluster in fields["clusters"]:
+        cluster["lost"] = None
+    for entry in fields["addresses"]:
+        entry["generation"] = 0
 
 
-def newest(steps: tuple[Step, ...]) -> int:
+STEPS: Final = (
+    SchemaStep(2, "history says when a command ended; the state says who migrated it", _begin_and_end),
+    SchemaStep(
+        3,
+        "a lost cluster stands there with its reason; an address with the generation that confirmed it",
+        _lost_clusters_and_old_addresses,
+    ),
+)
+
+
+def newest(steps: tuple[SchemaStep, ...]) -> int:
     """The schema at which *steps* arrive; ValueError where one is missing between 1 and it."""
     if [step.to for step in steps] != list(range(2, len(steps) + 2)):
         raise ValueError(f"the chain of schemas has a gap: {[step.to for step in steps]}")
@@ -45,7 +60,7 @@ SCHEMA: Final = newest(STEPS)
 """The schema that this version writes."""
 
 
-def missing(version: int) -> tuple[Step, ...]:
+def missing(version: int) -> tuple[SchemaStep, ...]:
     """The steps from schema *version* to this version's."""
     return STEPS[version - 1 :]
 

@@ -15,7 +15,7 @@ from trustedpods.protocol.codec import encode, unpack
 from trustedpods.protocol.errors import Refused, RemoteProtocolError
 from trustedpods.protocol.networks import migrations
 from trustedpods.protocol.networks.content import read_content
-from trustedpods.protocol.networks.migrations import SCHEMA, STEPS, Step, missing, newest
+from trustedpods.protocol.networks.migrations import SCHEMA, STEPS, SchemaStep, missing, newest
 from trustedpods.protocol.networks.sealed_documents import SealedBody, open_body, parse_body, verified
 
 WRITTEN = Path(__file__).parents[2] / "vectors/network_states"
@@ -88,7 +88,7 @@ def test_a_chain_with_a_gap_does_not_start() -> None:
     assert newest(STEPS) == SCHEMA
     for wrong in ((2, 4), (3,), (2, 2), (3, 2)):
         with pytest.raises(ValueError, match="gap"):
-            newest(tuple(Step(to, "", lambda _: None) for to in wrong))
+            newest(tuple(SchemaStep(to, "", lambda _: None) for to in wrong))
 
 
 def test_what_is_missing_is_told_step_by_step() -> None:

@@ -19,7 +19,7 @@ from trustedpods.protocol.networks.members import MemberCard, MemberChange, Netw
 from trustedpods.publisher.core.networks.history import DONE
 from trustedpods.publisher.market.session import Publisher
 from trustedpods.publisher.networks.holding import HeldNetwork
-from trustedpods.publisher.networks.states import NetworkState, first_again, first_body, next_body, read_state
+from trustedpods.publisher.networks.states import MemberView, first_again, founded_body, next_body, read_state
 
 INTERRUPTED: Final = "interrupted"
 """The result of a command that ended by Ctrl-C or by an accident of its own."""
@@ -45,25 +45,24 @@ class RecordedChange:
         self,
         content: NetworkContent,
         *,
-        changes: Sequence[MemberChange] | None = None,
+        changes: Sequence[MemberChange] = (),
         cards: Sequence[MemberCard] = (),
         result: str | None = None,
-        members_of: NetworkState | None = None,
-    ) -> NetworkState:
+        members_of: MemberView | None = None,
+    ) -> MemberView:
         """Let *content* be the next state; with *result* it is the command's last write.
 
         What *content* says of history counts where the command has written nothing yet, else what stands
         there already. *changes* and *cards* as of `states.next_body`. Where there is no state yet, the team
         is that of *members_of*, or the founder alone. Raises as `HeldNetwork.write`.
         """
-        at = int(time.time())
-        content = self._with_record(content, at, result)
+        content = self._with_record(content, int(time.time()), result)
         if self.state is not None:
-            body = next_body(self._publisher, self.state, content, at=at, changes=changes, cards=cards)
+            body = next_body(self._publisher, self.state, content, changes, cards)
         elif members_of is not None:
-            body = first_again(self._publisher, members_of, content, at)
+            body = first_again(self._publisher, members_of, content)
         else:
-            body = first_body(self._publisher, self._network, content, at)
+            body = founded_body(self._publisher, self._network, content)
         document = await self._held.write(body)
         self._begun, self._ended = True, result is not None
         self.state = read_state(self._publisher, self._network, document)
@@ -72,12 +71,12 @@ class RecordedChange:
     async def end(self, result: str) -> None:
         """Write the command's end, where it wrote its begin and no end."""
         if self._begun and not self._ended and self.state is not None:
-            await self.write(self.state.read.content, result=result)
+            await self.write(self.state.content, result=result)
 
     def _with_record(self, content: NetworkContent, at: int, result: str | None) -> NetworkContent:
         generation = self._held.document.generation + 1
         if self._begun and self.state is not None:
-            written = self.state.read.content
+            written = self.state.content
             content = content.model_copy(update={"history": written.history, "dropped": written.dropped})
         else:
             by = address_bytes(self._publisher.address)

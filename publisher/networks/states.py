@@ -1,14 +1,24 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A network's state as a member reads it, and the body of the document that follows. It asks nobody."""
+"""A network's state as a member reads it from a document, and the next document as a member writes it.
+
+What comes from a cluster is believed only after its chain of members and its writer's signature held.
+"""
 
 import hashlib
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from trustedpods.protocol.codec import encode
-from trustedpods.protocol.errors import RemoteProtocolError
+from trustedpods.protocol.errors import BadInput, RemoteProtocolError
 from trustedpods.protocol.ids import address_bytes
-from trustedpods.protocol.networks.content import NetworkContent, ReadState, read_content
+from trustedpods.protocol.networks.content import (
+    NetworkCluster,
+    NetworkContent,
+    ReadState,
+    StateMetadata,
+    read_content,
+)
 from trustedpods.protocol.networks.documents import Document
 from trustedpods.protocol.networks.member_keys import member_key
 from trustedpods.protocol.networks.members import (
@@ -33,8 +43,8 @@ from trustedpods.publisher.market.session import Publisher
 
 
 @dataclass(frozen=True, slots=True)
-class NetworkState:
-    """What a document says to a member who opened it; `read.writable()` is the content to be changed."""
+class MemberView:
+    """One document, verified and opened: the team, the state, and the body that both stand in."""
 
     network: NetworkName
     document: Document
@@ -43,83 +53,102 @@ class NetworkState:
     read: ReadState
 
     @property
-    def cards(self) -> Sequence[MemberCard]:
-        """The members' cards."""
-        return self.body.cards
-
-
-def read_state(publisher: Publisher, network: NetworkName, document: Document) -> NetworkState:
-    """The state in *document*: its members and its writer verified, opened with *publisher*'s key.
-
-    Refused where that does not hold (rules `members`, `writer`, `network`) or for one who is no member
-    (rule `role`); RemoteProtocolError for what is no document.
-    """
-    body = parse_body(document.body)
-    roster = verified(body)
-    if body.network != network or body.generation != document.generation:
-        raise RemoteProtocolError(f"a cluster gave generation {body.generation} of {body.network}")
-    read = read_content(open_body(body, publisher.address, member_key(publisher.secret)))
-    if read.schema_version != body.schema_version or read.content.metadata.name != network.name:
-        raise RemoteProtocolError(f"the state of {network} is not what stands beside it in clear")
-    return NetworkState(network, document, body, roster, read)
+    def content(self) -> NetworkContent:
+        """The state, to be read. `read.writable()` is the one to be changed."""
+        return self.read.content
 
 
 def own_card(publisher: Publisher) -> MemberCard:
-    """What an owner needs to let *publisher* in."""
+    """The publisher's card, which an owner needs to let him in: it comes from the key alone."""
     return sign_card(publisher.key, member_key(publisher.secret).public_bytes)
 
 
-def first_body(publisher: Publisher, network: NetworkName, content: NetworkContent, at: int) -> bytes:
-    """The body of generation 1, by the founder, who is its one owner; *at* is Unix seconds."""
+def read_state(publisher: Publisher, network: NetworkName, document: Document) -> MemberView:
+    """What *document* says to this member.
+
+    Raises Refused (rules `role`, `members`, `writer`) for one that is not sealed to us or not signed by
+    who may, RemoteProtocolError for what is none of this network.
+    """
+    body = parse_body(document.body)
+    if body.network != network or body.generation != document.generation:
+        raise RemoteProtocolError(
+            f"a document of {body.network}, generation {body.generation}, "
+            f"stands for {network}, generation {document.generation}"
+        )
+    roster = verified(body)
+    read = read_content(open_body(body, publisher.address, member_key(publisher.secret)))
+    if read.schema_version != body.schema_version or read.content.metadata.name != network.name:
+        raise RemoteProtocolError(f"the state of {network} is not what stands beside it in clear")
+    return MemberView(network, document, body, roster, read)
+
+
+def first_content(
+    publisher: Publisher, network: NetworkName, clusters: Sequence[NetworkCluster]
+) -> NetworkContent:
+    """The state of a network in which nothing runs yet."""
+    metadata = StateMetadata(
+        name=network.name, updated_at=int(time.time()), updated_by=address_bytes(publisher.address)
+    )
+    return NetworkContent(metadata=metadata, clusters=sorted(clusters, key=lambda one: one.name))
+
+
+def first_body(publisher: Publisher, network: NetworkName, clusters: Sequence[NetworkCluster]) -> bytes:
+    """The body of a network's first document: its founder alone is a member, and nothing runs yet."""
+    return founded_body(publisher, network, first_content(publisher, network, clusters))
+
+
+def founded_body(publisher: Publisher, network: NetworkName, content: NetworkContent) -> bytes:
+    """The same with that *content*."""
     card = own_card(publisher)
-    founding = sign_change(
+    founded = sign_change(
         publisher.key,
         no_members(network),
         "found",
-        at=at,
+        at=int(time.time()),
         role=Role.OWNER,
         member=card.member,
         subject=hashlib.sha256(card.key).digest(),
     )
-    return _sealed(publisher, network, 1, content, at, [founding], [card])
+    return _sealed(publisher, network, 1, [founded], [card], content)
+
+
+def first_again(publisher: Publisher, backed_up: MemberView, content: NetworkContent) -> bytes:
+    """The body of generation 1 with the team of *backed_up*: for clusters that keep nothing any more."""
+    body = backed_up.body
+    return _sealed(publisher, backed_up.network, 1, body.changes, body.cards, content)
 
 
 def next_body(
     publisher: Publisher,
-    state: NetworkState,
+    view: MemberView,
     content: NetworkContent,
-    *,
-    at: int,
-    changes: Sequence[MemberChange] | None = None,
+    changes: Sequence[MemberChange] = (),
     cards: Sequence[MemberCard] = (),
 ) -> bytes:
-    """The body that follows *state*: *content*, changed *at* (Unix seconds) by *publisher*.
+    """The body that follows *view*: *content* stamped, sealed to the team after *changes*.
 
-    *changes* is the whole chain where members change, *cards* what it needs beside the present ones.
-    Refused (rule `schema`) where *state* is newer than this version writes.
+    *cards* are those of members who are new. BadInput where one is missing or the state is too large,
+    Refused (rule `schema`) where a newer client wrote *view*.
     """
-    if state.read.schema_version > SCHEMA:
-        state.read.writable()
-    chain = state.body.changes if changes is None else changes
-    known = [*state.cards, *cards]
-    return _sealed(publisher, state.network, state.document.generation + 1, content, at, chain, known)
-
-
-def first_again(publisher: Publisher, backed_up: NetworkState, content: NetworkContent, at: int) -> bytes:
-    """The body of generation 1 with the members of *backed_up*: for clusters that keep nothing any more."""
-    chain, cards = backed_up.body.changes, backed_up.cards
-    return _sealed(publisher, backed_up.network, 1, content, at, chain, cards)
+    if view.read.schema_version > SCHEMA:
+        view.read.writable()
+    chain = [*view.body.changes, *changes]
+    known = [*view.body.cards, *cards]
+    return _sealed(publisher, view.network, view.document.generation + 1, chain, known, content)
 
 
 def _sealed(
     publisher: Publisher,
     network: NetworkName,
     generation: int,
-    content: NetworkContent,
-    at: int,
     changes: Sequence[MemberChange],
     cards: Sequence[MemberCard],
+    content: NetworkContent,
 ) -> bytes:
-    stamp = {"name": network.name, "updated_at": at, "updated_by": address_bytes(publisher.address)}
+    stamp = {"updated_at": int(time.time()), "updated_by": address_bytes(publisher.address)}
     stamped = content.model_copy(update={"metadata": content.metadata.model_copy(update=stamp)})
-    return seal_body(publisher.key, network, generation, SCHEMA, changes, cards, encode(stamped))
+    try:
+        checked = NetworkContent.model_validate(stamped.model_dump())
+    except ValueError as error:  # a model copy is not checked by itself
+        raise BadInput(f"the state of {network} cannot be written: {error}") from None
+    return seal_body(publisher.key, network, generation, SCHEMA, changes, cards, encode(checked))

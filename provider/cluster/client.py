@@ -307,12 +307,16 @@ class Cluster:
         """Write it over *version* (None: there is none yet); the new version. errors.Conflict otherwise."""
         return await network_documents.write(self._api, network, data, version)
 
+    async def remove_network_document(self, network: NetworkObject, version: str) -> None:
+        """Delete it at *version*; Conflict as above. One that is gone is removed already."""
+        await network_documents.remove(self._api, network, version)
+
     async def network_founders(self) -> list[str]:
         """The founder of each network that is kept, once for each of its networks."""
         return await network_documents.founders(self._api)
 
-    async def tell_network_lease(self, network: NetworkObject, lease: NetworkLease) -> None:
-        """Write a network's Lease object, for people; nobody decides by it."""
+    async def tell_network_lease(self, network: NetworkObject, lease: NetworkLease | None) -> None:
+        """Write or, for None, delete a network's Lease object, for people; nobody decides by it."""
         await network_documents.tell_lease(self._api, network, lease)
 
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Verbs on pods: deploy, validate, status, logs, delete."""
 
+import os
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -76,12 +77,13 @@ def deploy(  # noqa: PLR0913, PLR0917 - click hands them over one by one
             step.facts |= {"images": pod.digests, "image_bytes": pod.image_bytes}
         with run.journal.step("start"):
             opening = run.account()
+            from trustedpods.publisher.contexts import context_policy
             from trustedpods.publisher.core.select import parse_choice
             from trustedpods.publisher.results.deployed import DeployProgress
             from trustedpods.publisher.verbs.deploy import DeployOptions, deploy
 
             choice = None if provider is None else parse_choice(provider)
-            options = DeployOptions(choice, funding, explain, policy, patience_s)
+            options = DeployOptions(choice, funding, explain, policy, patience_s, context_policy(os.environ))
         run.progress = progress = DeployProgress()
         async with opening as account:
             deployed = await deploy(options, account, pod, progress, run.journal)

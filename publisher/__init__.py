@@ -40,7 +40,7 @@ if TYPE_CHECKING:
         StatusResult,
     )
     from trustedpods.publisher.results.providers import ProvidersResult
-    from trustedpods.publisher.results.validated import ValidateResult
+    from trustedpods.publisher.results.validated import ValidatedNetwork, ValidateResult
     from trustedpods.publisher.results.watched import WatchResult
     from trustedpods.publisher.verbs.watch import WatchOptions
 
@@ -70,7 +70,7 @@ _MODULES = {
         "StatusResult",
     ),
     "publisher.results.providers": ("ProvidersResult",),
-    "publisher.results.validated": ("ValidateResult",),
+    "publisher.results.validated": ("ValidatedNetwork", "ValidateResult"),
     "publisher.results.watched": ("WatchResult",),
     "publisher.verbs.watch": ("WatchOptions",),
 }
@@ -104,6 +104,7 @@ __all__ = [
     "TopUp",
     "TrustedPodsError",
     "ValidateResult",
+    "ValidatedNetwork",
     "WatchOptions",
     "WatchResult",
     "connect",

@@ -48,7 +48,7 @@ from trustedpods.publisher.results.pods import (
     VisitProgress,
 )
 from trustedpods.publisher.results.providers import ProvidersResult
-from trustedpods.publisher.results.validated import ValidateResult
+from trustedpods.publisher.results.validated import ValidatedNetwork, ValidateResult
 from trustedpods.publisher.results.watched import WatchResult
 from trustedpods.publisher.verbs import (
     attest,
@@ -83,8 +83,8 @@ class LogShow:
         LOGGER.debug("%s: %d of %d bytes", name, done, total)
 
 
-def validate_manifest(manifest: str | Path) -> ValidateResult:
-    """Check a manifest file with its secrets and images; talks to nobody. Raises `BadInput`."""
+def validate_manifest(manifest: str | Path) -> ValidateResult | ValidatedNetwork:
+    """Check a Pod's or a Network's file with its secrets and images; talks to nobody. Raises `BadInput`."""
     return validate.validate(Path(manifest), cache_dir())
 
 

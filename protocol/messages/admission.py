@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from trustedpods.protocol.messages.base import U32, U64, Message, ShortText
+from trustedpods.protocol.messages.capabilities import Placement
 from trustedpods.protocol.messages.provider import Capacity, ServiceProtocol
 
 
@@ -14,7 +15,8 @@ class AdmitBody(Message):
 
     `storage_mib` are its volumes, `image_mib` its images (docs/metering.md), `scratch_mib` each replica's
     `ephemeral-storage`. `services` has the protocol of each exposed service by its name, `hosts` the names it
-    is reached under, `storage_classes` what its volumes name; `names` is whether it calls hosts by name.
+    is reached under, `storage_classes` what its volumes name; `names` is whether it calls hosts by name,
+    `placement` on which nodes its replicas run.
     """
 
     kind: Literal["admit"] = "admit"
@@ -28,6 +30,7 @@ class AdmitBody(Message):
     hosts: Annotated[list[ShortText], Field(max_length=16)]
     storage_classes: Annotated[list[ShortText], Field(max_length=16)]
     names: bool
+    placement: Placement = Placement()
 
 
 class Admitted(Message):

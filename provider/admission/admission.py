@@ -54,7 +54,12 @@ class Admission:
         self._rights = rights
         self._reservations = SlotReservations(doors.facade, pods, bundles, doors.config.exposure.room)
         self._capacity = CapacityCheck(
-            doors.cluster, doors.config.cluster.overcommit, pods, autoscaler, self._reservations
+            doors.cluster,
+            doors.config.cluster.overcommit,
+            doors.config.cluster.node_labels,
+            pods,
+            autoscaler,
+            self._reservations,
         )
         self._tenancy = tenancy
         self._new_pods, self._questions = Arrivals(limits.new_pods), Arrivals(limits.questions)

@@ -38,6 +38,9 @@ from trustedpods.protocol.sealing import hpke
 from trustedpods.protocol.sealing.blobs import SEALED_CHUNK_SIZE, chunk_count, open_chunk
 from trustedpods.protocol.sealing.replies import seal_reply, sign_statement
 from trustedpods.protocol.sealing.requests import ChainContext, open_request
+from trustedpods.protocol.units import Resources
+from trustedpods.provider.core.placement.nodes import NodePlace
+from trustedpods.provider.core.placement.offered import Allowed, ClusterFeatures, capabilities
 
 PRICES = Prices(cpu_core_ms=2000, memory_mib_s=100, storage_mib_s=10, egress_kib=5, ingress_kib=5, scale=80)
 POLL_S = 0.01
@@ -75,6 +78,9 @@ class ProviderPeer:
         self.phase, self.runway, self.accrued = "serving", 3600, 5
         self.generation = 1
         self.version, self.coming = 0, []
+        nodes = {"n1": NodePlace({"zone": "a"}, size=Resources(4000, 8192, 65_536))}
+        allowed = Allowed(node_labels=("zone",), names=True, udp=True, node_port=True, load_balancer=True)
+        self.capabilities = capabilities(ClusterFeatures(nodes, {}), allowed)
 
     def reboot(self):
         """Every key is another one; what was accepted waits. Serve it again afterwards."""
@@ -125,6 +131,7 @@ class ProviderPeer:
             least=self.least,
             grace_s=60,
             addresses=addresses,
+            capabilities=self.capabilities,
         )
 
     def _row(self, endpoint):

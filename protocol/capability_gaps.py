@@ -23,6 +23,13 @@ def gaps(ask: AdmitBody, has: Capabilities) -> list[str]:
     return [*_volumes(ask, has), *_exposure(ask, has), *_labels(ask.placement, has), *_size(ask, has)]
 
 
+def asks_for_more(ask: AdmitBody) -> bool:
+    """Whether *ask* needs anything that not every provider has, so that a profile must be read to choose."""
+    placed = ask.placement != Placement()
+    at_nodes = any(protocol in ("udp", "nodePort", "loadBalancer") for protocol in ask.services.values())
+    return bool(ask.storage_classes or at_nodes or ask.names or placed)
+
+
 def label_gaps(placement: Placement, labels: Mapping[str, Sequence[str]]) -> list[str]:
     """The same for the labels alone; *labels* are those that are advertised, with their values."""
     advertised = f"advertised: {label_text(labels)}"

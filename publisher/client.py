@@ -25,7 +25,7 @@ from trustedpods.publisher.core.select import parse_choice
 from trustedpods.publisher.journal import Journal, Show
 from trustedpods.publisher.keyfile import load_key
 from trustedpods.publisher.market.market import MarketAccount, open_account
-from trustedpods.publisher.pod import read_pod
+from trustedpods.publisher.pod import Pod, read_pod
 from trustedpods.publisher.results.attested import AttestProgress, AttestResult
 from trustedpods.publisher.results.deployed import DeployProgress, DeployResult
 from trustedpods.publisher.results.estimated import EstimateResult
@@ -47,7 +47,7 @@ from trustedpods.publisher.results.pods import (
     StatusResult,
     VisitProgress,
 )
-from trustedpods.publisher.results.providers import ProvidersResult
+from trustedpods.publisher.results.providers import InspectResult, ProvidersResult
 from trustedpods.publisher.results.validated import ValidateResult
 from trustedpods.publisher.results.watched import WatchResult
 from trustedpods.publisher.verbs import (
@@ -224,9 +224,17 @@ class Client:
         shape = await self._shape(manifest)
         return await audit.audit(self._account, name, shape, VisitProgress(), self._journal())
 
-    async def providers(self, *, attest: bool = False) -> ProvidersResult:
-        """The market's providers, cheapest core first; with *attest*, what each one proves."""
-        return await providers.list_providers(self._account.market, attest)
+    async def providers(self, *, attest: bool = False, manifest: str | Path | None = None) -> ProvidersResult:
+        """The market's providers, cheapest core first; with *attest*, what each one proves.
+
+        With a *manifest*, why its pod cannot run at each.
+        """
+        pod = None if manifest is None else await self._pod(manifest)
+        return await providers.list_providers(self._account.market, attest, pod)
+
+    async def inspect(self, provider: str) -> InspectResult:
+        """What OWNER or OWNER/N offers: labels of nodes, classes of volumes, drivers, sizes."""
+        return await providers.inspect(self._account.market, parse_choice(provider))
 
     async def attest(self, provider: str, *, policy: str | None = None) -> AttestResult:
         """Ask OWNER or OWNER/N for proof, and judge it by *policy* (a name or file), else by the market's."""
@@ -268,8 +276,11 @@ class Client:
         """Size of the pod in a manifest file."""
         if manifest is None:
             return None
-        pod = await trio.to_thread.run_sync(read_pod, Path(manifest), cache_dir())
+        pod = await self._pod(manifest)
         return shape_of(pod.manifest, pod.image_bytes)
+
+    async def _pod(self, manifest: str | Path) -> Pod:
+        return await trio.to_thread.run_sync(read_pod, Path(manifest), cache_dir())
 
 
 def _place(network: str, clusters: Mapping[str, str]) -> places.NetworkPlace:

@@ -10,7 +10,7 @@ from trustedpods.publisher.commands.options import Common, Run, common
 
 if TYPE_CHECKING:
     from trustedpods.publisher.results.estimated import EstimateResult
-    from trustedpods.publisher.results.providers import ProvidersResult
+    from trustedpods.publisher.results.providers import InspectResult, ProvidersResult
 
 
 @click.group()
@@ -24,26 +24,73 @@ def provider() -> None:
 Examples:
   trustedpods provider list
   trustedpods provider list --attest -o json
+  trustedpods provider list --for pod.yaml
 """,
 )
 @click.option("--attest", is_flag=True, help="Dial each one and verify its evidence.")
+@click.option(
+    "--for",
+    "file",
+    type=click.Path(path_type=Path),
+    help="Say of each why it cannot run this manifest's pod.",
+)
 @common
-def list_(options: Common, attest: bool) -> None:
+def list_(options: Common, attest: bool, file: Path | None) -> None:
     """All providers in the registry with their prices. A row is a claim; --attest asks for proof."""
     run = Run(options)
 
     async def work() -> "ProvidersResult":
-        file = run.market()
+        market_file = run.market()
         from trustedpods.publisher.market.market import open_market
         from trustedpods.publisher.verbs.providers import list_providers
 
-        async with open_market(file) as market:
-            return await list_providers(market, attest)
+        pod = None
+        if file is not None:
+            from trustedpods.publisher.context import cache_dir
+            from trustedpods.publisher.pod import read_pod
+
+            pod = read_pod(file, cache_dir())
+        async with open_market(market_file) as market:
+            return await list_providers(market, attest, pod)
 
     def lines(result: "ProvidersResult") -> list[str]:
         from trustedpods.publisher.commands.lines import provider_lines
 
         return provider_lines(result)
+
+    run.finish(work, lines)
+
+
+@provider.command(
+    epilog="""\b
+Examples:
+  trustedpods provider inspect 0x70997970C51812dc3A010C7d01b50e0d17dc79C8/1
+  trustedpods provider inspect 0x70997970C51812dc3A010C7d01b50e0d17dc79C8 -o json
+"""
+)
+@click.argument("target", metavar="OWNER[/N]")
+@common
+def inspect(options: Common, target: str) -> None:
+    """What a provider offers: labels by which pods choose nodes, classes of volumes, drivers, sizes.
+
+    Its machine is attested first; needs no key and pays nobody.
+    """
+    run = Run(options)
+
+    async def work() -> "InspectResult":
+        from trustedpods.publisher.core.select import parse_choice
+
+        choice, market_file = parse_choice(target), run.market()
+        from trustedpods.publisher.market.market import open_market
+        from trustedpods.publisher.verbs.providers import inspect
+
+        async with open_market(market_file) as market:
+            return await inspect(market, choice)
+
+    def lines(result: "InspectResult") -> list[str]:
+        from trustedpods.publisher.commands.lines import inspect_lines
+
+        return inspect_lines(result)
 
     run.finish(work, lines)
 
@@ -69,7 +116,8 @@ def estimate(
 ) -> None:
     """What the pod of a manifest FILE would cost at each provider that `deploy` would ask.
 
-    Prices are the registry's. Needs no key; nobody is dialled and nothing is paid.
+    Prices are the registry's. Needs no key, and nothing is paid. Nobody is dialled, but for a pod that needs
+    what not every provider has, as labels of nodes: then each says what it offers.
     """
     run = Run(options)
 

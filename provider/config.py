@@ -53,7 +53,7 @@ ConfiguredAddress = Annotated[str, AfterValidator(_address)]
 PathText = Annotated[str, AfterValidator(_absolute)]
 HostPort = Annotated[str, Field(pattern=r"^[0-9A-Za-z.\-\[\]:*]+:\d{1,5}$")]
 StorageClassName = Annotated[str, Field(pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", max_length=63)]
-LabelKey = Annotated[
+AdvertisedLabel = Annotated[
     str,
     Field(
         pattern=r"^([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$",
@@ -146,7 +146,7 @@ class ClusterSection(Section):
     pull_key_file: PathText | None = None
     processes_per_user: Annotated[int, Field(ge=1024, le=1 << 31)] | None = None
     storage_classes: Annotated[list[StorageClassName], Field(max_length=16)] = []
-    node_labels: Annotated[list[LabelKey], Field(max_length=MAX_LABELS)] = []
+    node_labels: Annotated[list[AdvertisedLabel], Field(max_length=MAX_LABELS)] = []
     csi_drivers: Annotated[list[DriverName], Field(max_length=16)] = []
 
     @property

@@ -7,10 +7,10 @@ from pydantic import Field
 
 from trustedpods.protocol.messages.base import U64, Message
 
-LabelKey = Annotated[str, Field(min_length=1, max_length=317)]
+LabelName = Annotated[str, Field(min_length=1, max_length=317)]
 """A prefix of 253 characters, `/`, and a name of 63: Kubernetes' own bounds of a label's key."""
 
-LabelValue = Annotated[str, Field(max_length=63)]
+LabelText = Annotated[str, Field(max_length=63)]
 ObjectName = Annotated[str, Field(min_length=1, max_length=253)]
 """Of a class or a driver: a DNS subdomain."""
 
@@ -54,7 +54,7 @@ class Capabilities(Message):
     load_balancer: bool
     names: bool
     node_labels: Annotated[
-        dict[LabelKey, Annotated[list[LabelValue], Field(max_length=MAX_LABEL_VALUES)]],
+        dict[LabelName, Annotated[list[LabelText], Field(max_length=MAX_LABEL_VALUES)]],
         Field(max_length=MAX_LABELS),
     ]
     largest_node: NodeSize
@@ -66,17 +66,17 @@ LabelOperator = Literal["In", "NotIn", "Exists", "DoesNotExist", "Gt", "Lt"]
 class LabelRule(Message):
     """What a node's label must be, in the words of Kubernetes' `matchExpressions`."""
 
-    key: LabelKey
+    key: LabelName
     operator: LabelOperator
-    values: Annotated[list[LabelValue], Field(max_length=32)]
+    values: Annotated[list[LabelText], Field(max_length=32)]
 
 
 class Tolerated(Message):
     """A taint that does not keep the pod away; no effect stands for all of them."""
 
-    key: LabelKey
+    key: LabelName
     operator: Literal["Exists", "Equal"]
-    value: LabelValue
+    value: LabelText
     effect: Literal["NoSchedule", "PreferNoSchedule", "NoExecute"] | None
 
 
@@ -87,10 +87,10 @@ class Placement(Message):
     they are spread.
     """
 
-    selector: Annotated[dict[LabelKey, LabelValue], Field(max_length=MAX_LABELS)] = {}  # noqa: RUF012
+    selector: Annotated[dict[LabelName, LabelText], Field(max_length=MAX_LABELS)] = {}  # noqa: RUF012
     terms: Annotated[
         list[Annotated[list[LabelRule], Field(min_length=1, max_length=MAX_LABELS)]], Field(max_length=8)
     ] = []  # noqa: RUF012 - pydantic gives each its own
     tolerated: Annotated[list[Tolerated], Field(max_length=MAX_LABELS)] = []  # noqa: RUF012
-    apart: Annotated[list[LabelKey], Field(max_length=4)] = []  # noqa: RUF012
-    spread: Annotated[list[LabelKey], Field(max_length=4)] = []  # noqa: RUF012
+    apart: Annotated[list[LabelName], Field(max_length=4)] = []  # noqa: RUF012
+    spread: Annotated[list[LabelName], Field(max_length=4)] = []  # noqa: RUF012

@@ -136,6 +136,6 @@ def test_only_advertised_labels_can_be_asked_for(placement: Placement, lacking: 
         ("Lt", ["8"], None, False),
     ],
 )
-def test_an_operator_means_what_it_means_to_the_scheduler(operator, values, value, held) -> None:  # type: ignore[no-untyped-def]
+def test_an_operator_means_what_it_means_to_the_scheduler(operator, values, value, held) -> None:
     rule = LabelRule(key="k", operator=operator, values=values)
     assert holds(rule, {} if value is None else {"k": value}) is held

@@ -10,6 +10,7 @@ from tests.fakes.provider.pods import a_manifest
 from trustedpods.manifests.spec.placement.affinity import MatchExpression
 from trustedpods.manifests.spec.placement.labels import LabelKey
 from trustedpods.manifests.spec.placement.toleration import Toleration, TopologySpread
+from trustedpods.manifests.spec.placement.wanted import placement
 from trustedpods.protocol.messages.capabilities import LabelRule, Placement, Tolerated
 
 REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
@@ -72,4 +73,4 @@ def test_a_manifest_asks_for_all_of_its_words() -> None:
         apart=["zone"],
         spread=["rack"],
     )
-    assert a_manifest().placement == Placement()
+    assert a_manifest().placement == placement({}, None, [], []) == Placement()

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
         LogsResult,
         StatusResult,
     )
-    from trustedpods.publisher.results.providers import InspectResult, ProvidersResult
+    from trustedpods.publisher.results.providers import InspectResult, ProvidersResult, RenderResult
     from trustedpods.publisher.results.validated import ValidateResult
     from trustedpods.publisher.results.watched import WatchResult
     from trustedpods.publisher.verbs.watch import WatchOptions
@@ -69,7 +69,7 @@ _MODULES = {
         "LogsResult",
         "StatusResult",
     ),
-    "publisher.results.providers": ("InspectResult", "ProvidersResult"),
+    "publisher.results.providers": ("InspectResult", "ProvidersResult", "RenderResult"),
     "publisher.results.validated": ("ValidateResult",),
     "publisher.results.watched": ("WatchResult",),
     "publisher.verbs.watch": ("WatchOptions",),
@@ -99,6 +99,7 @@ __all__ = [
     "LogShow",
     "LogsResult",
     "ProvidersResult",
+    "RenderResult",
     "RepairResult",
     "Show",
     "StatusResult",

@@ -47,7 +47,7 @@ from trustedpods.publisher.results.pods import (
     StatusResult,
     VisitProgress,
 )
-from trustedpods.publisher.results.providers import InspectResult, ProvidersResult
+from trustedpods.publisher.results.providers import InspectResult, ProvidersResult, RenderResult
 from trustedpods.publisher.results.validated import ValidateResult
 from trustedpods.publisher.results.watched import WatchResult
 from trustedpods.publisher.verbs import (
@@ -63,6 +63,7 @@ from trustedpods.publisher.verbs import (
     watch,
 )
 from trustedpods.publisher.verbs.networks import lock, places, state
+from trustedpods.publisher.verbs.offers import render
 
 LOGGER = logging.getLogger("trustedpods")
 
@@ -231,6 +232,24 @@ class Client:
         """
         pod = None if manifest is None else await self._pod(manifest)
         return await providers.list_providers(self._account.market, attest, pod)
+
+    async def render(
+        self,
+        manifest: str | Path,
+        *,
+        provider: str | None = None,
+        trust: Literal["open"] | None = None,
+        name: str | None = None,
+    ) -> RenderResult:
+        """The Kubernetes objects that the pod of *manifest* becomes at a provider; nothing is paid or kept.
+
+        Takes *provider*, *trust* and *name* as `deploy` does.
+        """
+        choice = None if provider is None else parse_choice(provider)
+        checked = None if name is None else check_name(name)
+        pod = await trio.to_thread.run_sync(read_pod, Path(manifest), cache_dir(), checked, trust)
+        account = self._account
+        return await render.render(account.market, pod, account.publisher.key, choice, self._journal())
 
     async def inspect(self, provider: str) -> InspectResult:
         """What OWNER or OWNER/N offers: labels of nodes, classes of volumes, drivers, sizes."""

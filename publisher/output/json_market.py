@@ -15,7 +15,12 @@ from trustedpods.publisher.output.json_parts import (
 from trustedpods.publisher.results.attested import AttestProgress, AttestResult
 from trustedpods.publisher.results.errors import ErrorReport
 from trustedpods.publisher.results.estimated import EstimatedOffer, EstimateResult
-from trustedpods.publisher.results.providers import InspectResult, ListedProvider, ProvidersResult
+from trustedpods.publisher.results.providers import (
+    InspectResult,
+    ListedProvider,
+    ProvidersResult,
+    RenderResult,
+)
 from trustedpods.publisher.results.watched import WatchedPod, WatchResult
 
 
@@ -26,6 +31,15 @@ def _providers(result: ProvidersResult) -> JsonObject:
         "simulated": result.simulated,
         "providers": [_row(one, result.token) for one in result.providers],
         **known(pod=result.pod),
+    }
+
+
+@json_of.register(RenderResult)
+def _rendered(result: RenderResult) -> JsonObject:
+    return {
+        "provider": result.provider.name,
+        "pod": result.pod,
+        "objects": list(result.objects),
     }
 
 

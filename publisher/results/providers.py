@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Providers: who one is, what its machine proved, and the market's list of them."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Self
 
@@ -11,6 +12,7 @@ from trustedpods.protocol.messages.capabilities import Capabilities
 from trustedpods.protocol.messages.provider import LeastTerms, TrustClass
 from trustedpods.protocol.units import TokenUnits, UnixSeconds
 from trustedpods.publisher.core.money import Token
+from trustedpods.publisher.journal import Fact
 from trustedpods.publisher.results.errors import ErrorReport
 
 
@@ -96,3 +98,15 @@ class InspectResult:
     provider: ProviderId
     verdict: Verdict
     capabilities: Capabilities
+
+
+@dataclass(frozen=True, slots=True)
+class RenderResult:
+    """`render`: the Kubernetes objects that a pod becomes at a provider, in the order in which they are made.
+
+    Values of secrets are hidden.
+    """
+
+    provider: ProviderId
+    pod: str
+    objects: tuple[Mapping[str, Fact], ...]

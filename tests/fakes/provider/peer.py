@@ -6,6 +6,7 @@ the first frames that it saw, `chunks` counts what was sent of each blob.
 """
 
 import hashlib
+import json
 import secrets
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -25,7 +26,7 @@ from trustedpods.protocol.envelopes import ErrorReply, SignedRequest
 from trustedpods.protocol.errors import NetworkFailure, Refused, TrustedPodsError
 from trustedpods.protocol.evidence import AttestRequest, Evidence, KeyBinding
 from trustedpods.protocol.ids import address_bytes, address_from_bytes, channel_bytes
-from trustedpods.protocol.messages.admission import AdmitBody, Admitted
+from trustedpods.protocol.messages.admission import AdmitBody, Admitted, RenderBody, Rendered
 from trustedpods.protocol.messages.base import Done, Progress
 from trustedpods.protocol.messages.bundle import BlobAck, BlobBody, BlobNeed, Bundle, Needs
 from trustedpods.protocol.messages.pod import Endpoint, LogLines, PodEvent, PodStatus, Statement
@@ -205,6 +206,13 @@ class ProviderPeer:
             raise Refused("cpu: 100m wanted, 0m free", rule="capacity-cpu")
         free = Capacity(cpu_milli=1, memory_mib=1, storage_mib=1, services={})
         await answers.send(Admitted(capacity=free), final=True)
+
+    async def _render(self, request, answers):
+        body = decode(request.body, RenderBody)
+        self.rendered = body
+        made = [{"kind": "Namespace", "metadata": {"name": f"tp-{request.ref.channel:x}"}}]
+        text = "nonsense" if "renders-nonsense" in self.faults else json.dumps(made)
+        await answers.send(Rendered(objects=text.encode()), final=True)
 
     async def _rotate(self, request, answers):
         if "will-not-rotate" in self.faults:

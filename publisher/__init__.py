@@ -39,7 +39,7 @@ if TYPE_CHECKING:
         LogsResult,
         StatusResult,
     )
-    from trustedpods.publisher.results.providers import ProvidersResult
+    from trustedpods.publisher.results.providers import InspectResult, ProvidersResult, RenderResult
     from trustedpods.publisher.results.validated import ValidatedNetwork, ValidateResult
     from trustedpods.publisher.results.watched import WatchResult
     from trustedpods.publisher.verbs.watch import WatchOptions
@@ -69,7 +69,7 @@ _MODULES = {
         "LogsResult",
         "StatusResult",
     ),
-    "publisher.results.providers": ("ProvidersResult",),
+    "publisher.results.providers": ("InspectResult", "ProvidersResult", "RenderResult"),
     "publisher.results.validated": ("ValidatedNetwork", "ValidateResult"),
     "publisher.results.watched": ("WatchResult",),
     "publisher.verbs.watch": ("WatchOptions",),
@@ -94,10 +94,12 @@ __all__ = [
     "EstimateResult",
     "FundProgress",
     "FundResult",
+    "InspectResult",
     "LeasesResult",
     "LogShow",
     "LogsResult",
     "ProvidersResult",
+    "RenderResult",
     "RepairResult",
     "Show",
     "StatusResult",

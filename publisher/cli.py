@@ -41,6 +41,7 @@ for verb in (
     pods.deploy,
     pods.validate,
     market.estimate,
+    market.render,
     pods.status,
     pods.logs,
     pods.delete,

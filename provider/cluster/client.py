@@ -14,7 +14,7 @@ from trustedpods.provider.cluster import applying, diagnosis, leases, network_do
 from trustedpods.provider.cluster.api import errors, kubeconfig, watch
 from trustedpods.provider.cluster.api.http import USUAL, Api, ApiPatience, open_api, path_of
 from trustedpods.provider.cluster.api.watch import PodChange
-from trustedpods.provider.cluster.capacity import ClusterCapacity, capacity
+from trustedpods.provider.cluster.capacity import ClusterCapacity, capacity, features
 from trustedpods.provider.cluster.diagnosis import Diagnosis
 from trustedpods.provider.cluster.isolation_proof import probe_pods, proof, scratch, users
 from trustedpods.provider.cluster.isolation_proof.proof import Proof
@@ -38,6 +38,7 @@ from trustedpods.provider.cluster.views import (
     ServiceView,
     VolumeClaimView,
 )
+from trustedpods.provider.core.placement.offered import ClusterFeatures
 
 MAX_REPLICAS_SET = 1000
 """A guard against nonsense, far above any manifest's maximum."""
@@ -173,6 +174,12 @@ class Cluster:
         pods = await self._api.items(path_of("Pod"))
         volume_claims = await self._api.items(path_of("PersistentVolumeClaim"))
         return capacity(nodes, pods, volume_claims)
+
+    async def features(self) -> ClusterFeatures:
+        """What pods can choose of the cluster: its nodes, classes of volumes, and drivers."""
+        nodes = await self._api.items(path_of("Node"))
+        classes = await self._api.items(path_of("StorageClass"))
+        return features(nodes, classes, await self._api.items(path_of("CSINode")))
 
     # ---- single replicas -----------------------------------------------------------------------
 

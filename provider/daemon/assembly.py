@@ -178,6 +178,7 @@ def handlers(parts: Parts) -> dict[Verb, VerbHandler]:
     )
     return {
         "admit": provisioning.admit,
+        "render": provisioning.render,
         "provision": provisioning.provision,
         "blob": uploads.blob,
         "status": verbs.status,

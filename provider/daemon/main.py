@@ -25,6 +25,7 @@ from trustedpods.provider.admin.socket import serve_admin
 from trustedpods.provider.admission.gate import Gate
 from trustedpods.provider.cluster.pod_counters import TrafficDoor
 from trustedpods.provider.config import NamesSection, ProviderConfig
+from trustedpods.provider.core.placement.offered import capabilities
 from trustedpods.provider.core.pod import Phase, PodRecord
 from trustedpods.provider.daemon.assembly import Parts, assemble, handlers
 from trustedpods.provider.daemon.leader import hold_lease, keep_lease
@@ -79,7 +80,7 @@ async def run_parts(
 ) -> None:
     """Every task of the daemon, until it is cancelled or told to stop by a signal."""
     doors, config = parts.doors, parts.doors.config
-    binding, profile = _presentation(doors, host)
+    binding, profile = await _presentation(doors, host)
     conversations = Conversations(doors, binding, profile, handlers(parts), parts.admission.check_first)
     host.serve(PROVIDER, conversations.handle)  # at once: who comes early waits until everything runs
     async with trio.open_nursery() as nursery:
@@ -137,11 +138,12 @@ async def _answer_names(parts: Parts, section: NamesSection, nursery: trio.Nurse
     nursery.start_soon(supervise, "tending names", openings.run)
 
 
-def _presentation(doors: Doors, host: Host) -> tuple[KeyBinding, bytes]:
+async def _presentation(doors: Doors, host: Host) -> tuple[KeyBinding, bytes]:
     """What attestation binds, and the profile whose digest is in the registry."""
     config = doors.config
     addresses = config.net.announce or host.addresses
-    profile = profile_of(config, simulated=doors.collector.simulated, addresses=addresses[:8])
+    offered = capabilities(await doors.cluster.features(), config.allowed)
+    profile = profile_of(config, offered, simulated=doors.collector.simulated, addresses=addresses[:8])
     return binding_of(config, doors.keys, host.peer_id), profile
 
 

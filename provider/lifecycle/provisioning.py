@@ -275,7 +275,7 @@ class ProvisioningSteps:
     async def _take_services(self, record: PodRecord, opened: OpenBundle, source: str) -> PodRecord:
         """Lead the services' addresses to the version that serves now: they were made in *source*."""
         cluster = self._doors.cluster
-        await cluster.move_services(source, services(self._life(record, opened, record.namespace)))
+        await cluster.move_services(source, services(self.life(record, opened, record.namespace)))
         return await self._note_services(record, opened)
 
     async def _note_services(self, record: PodRecord, opened: OpenBundle) -> PodRecord:
@@ -310,7 +310,7 @@ class ProvisioningSteps:
     ) -> None:
         """Make the pod's objects; *beside* a version that has the services' addresses, all but those."""
         self._progress.tell(record.channel, "apply", "creating the pod's objects in the cluster")
-        made = objects(self._life(record, opened, namespace))
+        made = objects(self.life(record, opened, namespace))
         if beside:
             made = [part for part in made if part["kind"] != "Service"]
         kept = {(part["kind"], part["metadata"]["name"]) for part in made} | self._volumes_before(record)
@@ -320,7 +320,8 @@ class ProvisioningSteps:
         await self._doors.cluster.prune(namespace, kept)  # first: what is left over takes of the quota
         await self._doors.cluster.apply(made)
 
-    def _life(self, record: PodRecord, opened: OpenBundle, namespace: str) -> PodLife:
+    def life(self, record: PodRecord, opened: OpenBundle, namespace: str) -> PodLife:
+        """What the cluster's objects are made from, for a version in *namespace*."""
         return PodLife(
             namespace=namespace,
             label=record.label,

@@ -100,6 +100,18 @@ class Run:
         ask = functools.partial(click.prompt, hide_input=True, err=True) if sys.stdin.isatty() else None
         return load_key(self.common.key, warn=self.show.warning, ask=ask)
 
+    def key_if_any(self) -> "Key | None":
+        """The same, for what can do without: None where none is set."""
+        from trustedpods.protocol.errors import NoContext
+
+        try:
+            return self.key()
+        except NoContext:
+            if self.common.key:
+                raise
+            self.show.warning("no key is set: names and addresses are those of one that is made up")
+            return None
+
     def account(self) -> "AbstractAsyncContextManager[MarketAccount]":
         """The market and the key, to be entered; what is missing is said before slow imports."""
         market, key = self.market(), self.key()

@@ -37,6 +37,8 @@ from trustedpods.provider.cluster.views import (
     ServiceView,
     VolumeClaimView,
 )
+from trustedpods.provider.core.placement.nodes import NodePlace
+from trustedpods.provider.core.placement.offered import ClusterFeatures
 
 
 @dataclass
@@ -70,6 +72,8 @@ class FakeCluster(FakeNetworks, FakePolicies):
     failing: dict[str, Diagnosis] = field(default_factory=dict)
     silent: dict[str, NodeView] = field(default_factory=dict)
     allocatable: Resources = field(default_factory=lambda: Resources(8000, 16_384, 65_536))
+    labels: dict[str, str] = field(default_factory=dict)
+    csi_drivers: frozenset[str] = frozenset()
     lives: dict[str, FakeLife] = field(default_factory=dict)
     written: dict[str, bytes] = field(default_factory=dict)
     leases: dict[str, tuple[str, int]] = field(default_factory=dict)
@@ -285,7 +289,14 @@ class FakeCluster(FakeNetworks, FakePolicies):
         )
         of_pods = Resources(asked.cpu_milli, asked.memory_mib, sum(pod.scratch_mib for pod in running))
         node = ClusterCapacity(self.allocatable, of_pods, {}).free
-        return ClusterCapacity(self.allocatable, asked, {"fake": node})
+        return ClusterCapacity(self.allocatable, asked, {"fake": node}, {"fake": self._place})
+
+    @property
+    def _place(self) -> NodePlace:
+        return NodePlace(self.labels, size=self.allocatable, csi_drivers=self.csi_drivers)
+
+    async def features(self) -> ClusterFeatures:
+        return ClusterFeatures({"fake": self._place}, {"local-path": False})
 
     async def drop_finalizer(self, namespace: str, pod: str, uid: str) -> None:
         await self._called(f"drop {pod}")

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The shipped chain, on real geth: bootnode, five nodes as one stateful pod, and the page that asks them."""
 
-import json
 import shutil
 import subprocess
 import sys
@@ -197,15 +196,3 @@ def test_only_the_publishers_own_pods_get_in(chain: Chain, stranger: Deployed) -
         assert Knock(places["web"][0], place, RPC_PORT).reaches()
         assert not Knock(places["stranger"][0], place, RPC_PORT).reaches()
     assert not Knock(places["web"][0], target, ABOUT_PORT).reaches(), "web asked for one port"
-
-
-def test_keys_are_made_once(chain: Chain) -> None:
-    before = json.dumps({file.name: file.read_text() for file in chain.keys.iterdir()}, sort_keys=True)
-    again = subprocess.run(
-        [sys.executable, str(chain.keys.parent / "keys.py")], check=False, capture_output=True, text=True
-    )
-    assert again.returncode == 1
-    assert "move the folder away" in again.stderr
-    assert (
-        json.dumps({file.name: file.read_text() for file in chain.keys.iterdir()}, sort_keys=True) == before
-    )

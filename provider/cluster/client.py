@@ -127,6 +127,11 @@ class Cluster:
         found = await self._api.items(path_of("Namespace"), POD_LABEL)
         return [views.namespace_view(namespace) for namespace in found]
 
+    async def namespaces_labelled(self, key: str, value: str) -> list[NamespaceView]:
+        """Those of them that have this label, the oldest first."""
+        found = await self._api.items(path_of("Namespace"), f"{POD_LABEL},{key}={value}")
+        return sorted(map(views.namespace_view, found), key=lambda view: (view.created, view.name))
+
     async def pods(self, namespace: str | None = None) -> list[PodView]:
         """Replicas of one namespace or of all; also those that ended and were not yet metered."""
         found = await self._api.items(path_of("Pod", namespace), POD_LABEL)

@@ -36,6 +36,7 @@ from trustedpods.provider.doors import Doors, binding_of, profile_of
 from trustedpods.provider.facade.activator.wake import serve_wakes
 from trustedpods.provider.metrics import Snapshot, serve_metrics
 from trustedpods.provider.names.openings import Openings, nobody_says
+from trustedpods.provider.names.own_pods import OwnPods
 from trustedpods.provider.names.resolver import PodResolver
 from trustedpods.provider.names.sockets import serve_names
 from trustedpods.provider.pods.bundles import OpenBundle
@@ -133,8 +134,10 @@ async def _answer_names(parts: Parts, section: NamesSection, nursery: trio.Nurse
     seen = nobody_says if agent is None else TrafficDoor(Path(agent)).policies_seen
     openings = Openings(parts.doors, upstream, section.least_ttl_s, replicas.running, seen)
     await openings.load()
-    place = section.place
-    await nursery.start(serve_names, PodResolver(openings, replicas.known), place.listens, place.port)
+    place, own_pods = section.place, OwnPods(parts.doors.cluster)
+    await nursery.start(
+        serve_names, PodResolver(openings, own_pods, replicas.known), place.listens, place.port
+    )
     nursery.start_soon(supervise, "tending names", openings.run)
 
 

@@ -325,6 +325,7 @@ class ProvisioningSteps:
         return PodLife(
             namespace=namespace,
             label=record.label,
+            publisher=record.ref.publisher,
             manifest=opened.manifest,
             secrets=opened.secrets,
             images=pull_references(self._doors.registry, record, opened),

@@ -5,6 +5,7 @@ import click
 
 from trustedpods.publisher.commands import attest, market, money, networks, pods, watch
 from trustedpods.publisher.commands.network import contexts
+from trustedpods.publisher.commands.network.documents import history
 
 EPILOG = """\b
 Where things are:
@@ -55,6 +56,7 @@ for verb in (
     money.audit,
     networks.lock,
     networks.state,
+    history,
     contexts.context,
 ):
     main.add_command(verb)

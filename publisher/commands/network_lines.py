@@ -1,12 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
 """Leases and copies of a network as text."""
 
+from trustedpods.protocol.ids import address_from_bytes
 from trustedpods.protocol.networks.documents import Copy
+from trustedpods.protocol.networks.history import HistoryRecord
 from trustedpods.protocol.networks.leases import LeaseStatus
 from trustedpods.publisher.core.networks.telling import digest, moment, pending_text
 from trustedpods.publisher.output.terminal import table
 from trustedpods.publisher.results.errors import ErrorReport
-from trustedpods.publisher.results.networks import CopiesResult, LeasesResult
+from trustedpods.publisher.results.networks import (
+    CopiesResult,
+    HistoryResult,
+    LeasesResult,
+    MigrateResult,
+    RestoreResult,
+)
 
 
 def lease_lines(result: LeasesResult) -> list[str]:
@@ -38,6 +46,47 @@ def _holder(lease: LeaseStatus | ErrorReport) -> str:
         f"held by {lease.holder.who} at {lease.command.machine}, `{lease.command.what}` since "
         f"{moment(lease.command.since)}, for {seconds} s more unless it is renewed"
     )
+
+
+def history_lines(result: HistoryResult) -> list[str]:
+    """A line for each command: when it began, whose it was, what came of it, which state it left."""
+    rows = [
+        [
+            moment(record.at),
+            address_from_bytes(record.by),
+            _command_line(record),
+            record.result if record.ended else "unfinished",
+            str(record.generation),
+        ]
+        for record in result.records
+    ]
+    lines = table(["BEGAN", "WHO", "COMMAND", "RESULT", "STATE"], rows)
+    return [*lines, f"{result.dropped} older commands were rotated out"] if result.dropped else lines
+
+
+def _command_line(record: HistoryRecord) -> str:
+    words = [record.verb]
+    for argument in record.arguments:
+        value = "(secret)" if argument.value is None else argument.value
+        words.append(f"{argument.name} {value}".rstrip() if argument.name.startswith("-") else value)
+    return " ".join(words)
+
+
+def migrate_lines(result: MigrateResult) -> list[str]:
+    """What was done, or would be."""
+    if not result.steps:
+        return [f"the state has schema {result.to_version} already"]
+    if result.document is None:
+        return [*result.steps, "nothing was changed; --backup FILE does it, after a backup to FILE"]
+    return [*result.steps, f"generation {result.document.generation} has schema {result.to_version} now"]
+
+
+def restore_lines(result: RestoreResult) -> list[str]:
+    """What the backup brought back."""
+    if result.document == result.saved:
+        return [f"generation {result.saved.generation} of the backup counts already"]
+    told = f"generation {result.document.generation} is generation {result.saved.generation} of the backup"
+    return [*result.differences, told]
 
 
 def copy_lines(result: CopiesResult) -> list[str]:

@@ -1,18 +1,24 @@
 # SPDX-License-Identifier: Apache-2.0
 """JSON of the verbs on networks of pods."""
 
+from trustedpods.protocol.ids import address_from_bytes
 from trustedpods.protocol.networks.documents import Copy, Document
+from trustedpods.protocol.networks.history import HistoryRecord
 from trustedpods.protocol.networks.leases import Attempt, Command, LeaseStatus
 from trustedpods.publisher.core.networks.telling import digest
 from trustedpods.publisher.output.json_error import error_json
 from trustedpods.publisher.output.json_of import JsonObject, json_of
 from trustedpods.publisher.results.errors import ErrorReport
 from trustedpods.publisher.results.networks import (
+    BackupResult,
     BreakResult,
     CopiesResult,
+    HistoryResult,
     LeasesResult,
+    MigrateResult,
     NetworkId,
     RepairResult,
+    RestoreResult,
 )
 
 
@@ -57,6 +63,50 @@ def _attempt(attempt: Attempt, command: Command) -> JsonObject:
 @json_of.register(BreakResult)
 def _broken(result: BreakResult) -> JsonObject:
     return _network(result.network) | {"reason": result.reason, "broken": dict(result.broken)}
+
+
+@json_of.register(HistoryResult)
+def _history(result: HistoryResult) -> JsonObject:
+    commands = [_record(record) for record in result.records]
+    return _network(result.network) | {"dropped": result.dropped, "commands": commands}
+
+
+def _record(record: HistoryRecord) -> JsonObject:
+    return {
+        "began": record.at,
+        "ended": record.ended or None,
+        "by": address_from_bytes(record.by),
+        "verb": record.verb,
+        "arguments": [
+            {"name": one.name, "value": one.value, "secret": one.value is None} for one in record.arguments
+        ],
+        "result": record.result if record.ended else None,
+        "generation": record.generation,
+    }
+
+
+@json_of.register(BackupResult)
+def _backed_up(result: BackupResult) -> JsonObject:
+    return _network(result.network) | {"file": str(result.file), **_document(result.document)}
+
+
+@json_of.register(MigrateResult)
+def _migrated(result: MigrateResult) -> JsonObject:
+    return _network(result.network) | {
+        "from_schema": result.from_version,
+        "to_schema": result.to_version,
+        "steps": list(result.steps),
+        "generation": None if result.document is None else result.document.generation,
+    }
+
+
+@json_of.register(RestoreResult)
+def _restored(result: RestoreResult) -> JsonObject:
+    return _network(result.network) | {
+        "from_generation": result.saved.generation,
+        "differences": list(result.differences),
+        **_document(result.document),
+    }
 
 
 @json_of.register(CopiesResult)

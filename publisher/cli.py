@@ -4,6 +4,7 @@
 import click
 
 from trustedpods.publisher.commands import attest, market, money, networks, pods, watch
+from trustedpods.publisher.commands.exec import execute
 
 EPILOG = """\b
 Where things are:
@@ -41,6 +42,7 @@ for verb in (
     market.estimate,
     pods.status,
     pods.logs,
+    execute,
     pods.delete,
     market.provider,
     attest.attest,

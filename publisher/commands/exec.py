@@ -77,7 +77,7 @@ def execute(
     """
     run = Run(options, code_base=OURS)
     if force and never:
-        raise click.UsageError("-i and -n exclude each other", click.get_current_context())
+        raise _WrongWords("-i and -n exclude each other", click.get_current_context())
     stdin = not never and (force or passes_on(sys.stdin))
 
     async def work() -> "ExecResult | None":

@@ -41,6 +41,9 @@ TAKEN_EVERY = WINDOW // 4
 MAX_COMMAND = 24 * 1024
 """Bytes of a whole command: a request of this verb has 32 KiB, and 4 KiB around the command."""
 
+MAX_COLLECTED = 64 * 1024 * 1024
+"""Bytes of output that are kept for a program that asked for all of it at once."""
+
 EXECUTE_TIMEOUT_S = 60.0
 """Until the command has started: the provider's own limits on its cluster are below this."""
 
@@ -90,6 +93,30 @@ async def execute(
         sealer = InputSealer(body.input_key, conversation.digest)
         code = await _Streams(conversation, sealer, read if body.stdin else None, write).run()
     return ExecResult(progress.visited(), started.container, started.replica, code)
+
+
+class Collected:
+    """Input from memory, and outputs into it."""
+
+    def __init__(self, data: bytes) -> None:
+        self._rest = memoryview(data)
+        self.stdout, self.stderr = bytearray(), bytearray()
+
+    async def read(self, most: int) -> bytes:
+        """The next piece of the input."""
+        await trio.lowlevel.checkpoint()
+        piece, self._rest = self._rest[:most], self._rest[most:]
+        return bytes(piece)
+
+    async def write(self, stream: str, data: bytes) -> None:
+        """Keeps a piece; BadInput when there is too much."""
+        await trio.lowlevel.checkpoint()
+        if len(self.stdout) + len(self.stderr) + len(data) > MAX_COLLECTED:
+            raise BadInput(
+                f"the command wrote more than {MAX_COLLECTED} bytes",
+                hint="`trustedpods.publisher.verbs.running.exec.execute` hands output on as it comes",
+            )
+        (self.stdout if stream == "stdout" else self.stderr).extend(data)
 
 
 class _Streams:

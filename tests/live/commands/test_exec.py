@@ -59,6 +59,17 @@ def test_a_command_ends_when_its_client_is_killed(publisher: Publisher, pod: Dep
     assert b"cat > /dev/null" not in commands.check(publisher, pod.name, "--", "ps")
 
 
+def test_a_reader_that_goes_away_ends_the_client_as_a_pipe_does(publisher: Publisher, pod: Deployed) -> None:
+    with commands.start(publisher, pod.name, "--", "sh", "-c", "cat; while echo more; do :; done") as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write(b"first\n")
+        process.stdin.close()
+        assert process.stdout.readline() == b"first\n"
+        process.stdout.close()
+        assert process.wait(timeout=60) == 141
+
+
 def test_the_history_says_that_a_command_ran_and_never_which(publisher: Publisher, pod: Deployed) -> None:
     commands.check(publisher, pod.name, "--", "echo", "a-very-secret-word")
     status = publisher.run("status", pod.name)

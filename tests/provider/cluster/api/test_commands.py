@@ -79,6 +79,7 @@ class ApiServer:
 @pytest.fixture
 def command(nursery, kubeconfig_for):
     """`async with command(server, *words)`: one that runs there."""
+
     @asynccontextmanager
     async def begin(serve, *words, stdin=False):
         (listener,) = await trio.open_tcp_listeners(0, host="127.0.0.1")

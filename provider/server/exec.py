@@ -35,7 +35,7 @@ MAX_COMMANDS = 64
 """Commands of all pods at once; each holds up to 0.7 MiB of the daemon's memory."""
 
 
-class Exec:
+class PodCommands:
     """The verb."""
 
     def __init__(self, doors: Doors, rights: CommandRights, bundles: Bundles, meter: Meter) -> None:

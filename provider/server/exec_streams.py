@@ -68,8 +68,8 @@ class CommandStreams:
         with self._idle:
             async with trio.open_nursery() as nursery:
                 for task in (self._from_client, self._to_command, self._from_command, self._keep_booking):
-                    nursery.start_soon(self._guarded, task, nursery.cancel_scope)
-                await self._guarded(self._to_client, nursery.cancel_scope)
+                    nursery.start_soon(self._guarded, task)
+                await self._guarded(self._to_client)
                 nursery.cancel_scope.cancel()
         with trio.CancelScope(shield=True):
             await self._carried(self.bytes_in, self.bytes_out)
@@ -79,12 +79,13 @@ class CommandStreams:
             raise Refused(f"no byte moved for {IDLE_S:.0f} s; the command's input was ended", rule="idle")
         return self._exit.code
 
-    async def _guarded(self, task: Callable[[], Awaitable[None]], scope: trio.CancelScope) -> None:
+    async def _guarded(self, task: Callable[[], Awaitable[None]]) -> None:
+        """After trouble whoever sends says no more, and all is over."""
         try:
             await task()
         except TrustedPodsError as error:
             self._trouble.append(error)
-            scope.cancel()
+            self._ring()
 
     async def _keep_booking(self) -> None:
         while True:
@@ -159,7 +160,7 @@ class CommandStreams:
 
     async def _to_client(self) -> None:
         """Says what there is to say, until the command has ended and all of its output was said."""
-        while True:
+        while not self._trouble:
             message = self._next_message()
             if message is None:
                 if self._exit is not None and not self._outputs:

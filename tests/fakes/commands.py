@@ -56,7 +56,7 @@ class FakeCommand:
         """The command's side: waits until what it wrote before was taken."""
         while self._outputs:
             await self._bell.wait()
-        self._outputs.append(Output(stream, data))  # type: ignore[arg-type]
+        self._outputs.append(Output(stream, data))
         self._ring()
 
     def _ring(self) -> None:

@@ -2,7 +2,6 @@
 """Commands in a pod that runs: bytes both ways, exit codes, and what happens when somebody goes away."""
 
 import random
-from collections.abc import Iterator
 
 import pytest
 
@@ -22,7 +21,7 @@ def awake(spec: Json) -> None:
 
 
 @pytest.fixture(scope="module")
-def pod(publisher: Publisher) -> Iterator[Deployed]:
+def pod(publisher: Publisher) -> Deployed:
     return publisher.deploy(publisher.manifest("hello", unique("exec"), awake))
 
 

@@ -28,7 +28,7 @@ WINDOW = 256 * limits.KIB
 NO_NUL = r"^[^\x00]*$"
 """Words that a kernel takes as a command's arguments."""
 
-Argument = Annotated[str, Field(max_length=MAX_WORD, pattern=NO_NUL)]
+CommandWord = Annotated[str, Field(max_length=MAX_WORD, pattern=NO_NUL)]
 
 
 class ExecBody(Message):
@@ -39,7 +39,7 @@ class ExecBody(Message):
     """
 
     kind: Literal["exec"] = "exec"
-    command: Annotated[list[Argument], Field(min_length=1, max_length=MAX_WORDS, repr=False)]
+    command: Annotated[list[CommandWord], Field(min_length=1, max_length=MAX_WORDS, repr=False)]
     input_key: Annotated[Bytes32, Field(repr=False)]
     stdin: bool = False
     container: ShortText | None = None

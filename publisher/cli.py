@@ -5,6 +5,7 @@ import click
 
 from trustedpods.publisher.commands import attest, market, money, networks, pods, watch
 from trustedpods.publisher.commands.network import contexts
+from trustedpods.publisher.commands.exec import execute
 
 EPILOG = """\b
 Where things are:
@@ -44,6 +45,7 @@ for verb in (
     market.render,
     pods.status,
     pods.logs,
+    execute,
     pods.delete,
     market.provider,
     attest.attest,

@@ -15,14 +15,17 @@ from pydantic_core import from_json
 
 from trustedpods.manifests.check.pod import problems
 from trustedpods.manifests.check.secrets import SECRETS_TOO_LARGE, secret_problems
+from trustedpods.manifests.check.seeds import SEEDS_TOO_LARGE, Seeds, seed_problems, wanted_seeds
 from trustedpods.manifests.documents import first_document, line_of, plain, text_of
+from trustedpods.manifests.folders import files_below
 from trustedpods.manifests.problem import Location, Problem
 from trustedpods.manifests.spec.pod import PodManifest
+from trustedpods.manifests.spec.volume import ORDINAL_MARK
 from trustedpods.manifests.words.files import other_file
 from trustedpods.manifests.words.mistakes import in_plain_words
 from trustedpods.manifests.words.settle import settled
 from trustedpods.protocol.errors import BadInput
-from trustedpods.protocol.limits import KIB, MAX_MANIFEST_JSON, MAX_SECRET
+from trustedpods.protocol.limits import KIB, MAX_MANIFEST_JSON, MAX_SECRET, MAX_SEED, MAX_SEED_FILES
 
 MAX_MANIFEST = 128 * KIB
 """A manifest is a page or two; 128 KiB leaves room for generated ones and parses in a second."""
@@ -35,12 +38,14 @@ MAX_SHOWN = 8
 class LoadedManifest:
     """A manifest with the files it names.
 
-    `secrets` maps a secret volume's name to its files' contents.
+    `secrets` maps a secret volume's name to its files' contents, `seeds` a volume and a replica to those of
+    its seed.
     """
 
     manifest: PodManifest
     path: Path
     secrets: dict[str, dict[str, bytes]]
+    seeds: Seeds
     tree: Any = field(repr=False, compare=False)
     """The document, which knows the line of each of its parts."""
 
@@ -67,13 +72,16 @@ def load(path: Path) -> LoadedManifest:
         text = f"with every default written out it is larger than {MAX_MANIFEST_JSON // KIB} KiB"
         raise BadInput(text, where=str(path), hint="use fewer or shorter entries, or secret files")
     secrets = _secrets(manifest, path, tree)
-    if wrong := list(secret_problems(manifest, secrets)):
+    seeds = _seeds(manifest, path, tree)
+    if wrong := [*secret_problems(manifest, secrets), *seed_problems(manifest, seeds)]:
         raise _refusal(path, tree, wrong)
-    return LoadedManifest(manifest, path, secrets, tree)
+    return LoadedManifest(manifest, path, secrets, seeds, tree)
 
 
-def parse_received(data: bytes, secrets: Mapping[str, Mapping[str, bytes]] | None = None) -> PodManifest:
-    """The manifest inside a bundle, checked as `load` does; so are the *secrets* beside it, where given.
+def parse_received(
+    data: bytes, secrets: Mapping[str, Mapping[str, bytes]] | None = None, seeds: Seeds | None = None
+) -> PodManifest:
+    """The manifest inside a bundle, checked as `load` does; so are *secrets* and *seeds*, where given.
 
     Raises `BadInput`.
     """
@@ -86,7 +94,7 @@ def parse_received(data: bytes, secrets: Mapping[str, Mapping[str, bytes]] | Non
     manifest, found = _checked(tree)
     if manifest is None:
         raise _refusal(None, None, found)
-    if wrong := list(secret_problems(manifest, secrets or {})):
+    if wrong := [*secret_problems(manifest, secrets or {}), *seed_problems(manifest, seeds or {})]:
         raise _refusal(None, None, wrong)
     return manifest
 
@@ -111,10 +119,10 @@ def _read_manifest(path: Path) -> bytes:
     return data
 
 
-def _read_bounded(path: Path, limit: int, where: str) -> bytes:
+def _read_bounded(path: Path, limit: int, where: str, too_large: str = SECRETS_TOO_LARGE) -> bytes:
     data = _read(path, limit + 1, where)
     if len(data) > limit:
-        raise BadInput(SECRETS_TOO_LARGE, where=where)
+        raise BadInput(too_large, where=where)
     return data
 
 
@@ -165,4 +173,22 @@ def _secrets(manifest: PodManifest, path: Path, tree: Any) -> dict[str, dict[str
             where = _place(path, tree, ("spec", "volumes", index, "secret", "files", key))
             files[key] = _read_bounded(path.parent / name, left, where)
             left -= len(files[key])
+    return contents
+
+
+def _seeds(manifest: PodManifest, path: Path, tree: Any) -> Seeds:  # noqa: ANN401
+    """The files of each seed, within the bounds of all of them together."""
+    contents: dict[tuple[str, int | None], dict[str, bytes]] = {}
+    left, most = MAX_SEED, MAX_SEED_FILES
+    places = {volume.name: index for index, volume in enumerate(manifest.spec.volumes)}
+    for name, ordinal in wanted_seeds(manifest):
+        seed = manifest.spec.volumes[places[name]].seed
+        assert seed is not None
+        where = _place(path, tree, ("spec", "volumes", places[name], "seed", "directory"))
+        folder = path.parent / seed.directory.replace(ORDINAL_MARK, str(ordinal))
+        files = contents.setdefault((name, ordinal), {})
+        for below, file in files_below(folder, most, where, nested=True).items():
+            files[below] = _read_bounded(file, left, where, SEEDS_TOO_LARGE)
+            left -= len(files[below])
+        most -= len(files)
     return contents

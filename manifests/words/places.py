@@ -19,7 +19,7 @@ from trustedpods.manifests.spec.probe import Exec, Grpc, HttpGet, HttpHeader, Pr
 from trustedpods.manifests.spec.resources import ContainerResources, ResourceSizes
 from trustedpods.manifests.spec.scale import Scale
 from trustedpods.manifests.spec.service import Service, ServicePort
-from trustedpods.manifests.spec.volume import EmptyDir, Persistent, SecretSource, Volume
+from trustedpods.manifests.spec.volume import EmptyDir, Persistent, SecretSource, Seed, Volume
 from trustedpods.manifests.words import container, pod, service, volume
 from trustedpods.manifests.words.word import Place
 
@@ -94,6 +94,7 @@ VOLUME = Place(
         "emptyDir": Place("emptyDir", EmptyDir, volume.EMPTY_DIR),
         "persistent": Place("persistent", Persistent, volume.PERSISTENT),
         "secret": Place("secret", SecretSource, volume.SECRET),
+        "seed": Place("seed", Seed, volume.SEED),
     },
 )
 SERVICE = Place(

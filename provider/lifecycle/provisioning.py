@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The work of each phase on the way to serving; each ends with the event that leads on."""
 
+from dataclasses import replace
+
 import trio
 
 from trustedpods.contracts.records import Channel
@@ -24,6 +26,7 @@ from trustedpods.provider.doors import Doors
 from trustedpods.provider.facade.activator.wake import WakeAddress
 from trustedpods.provider.lifecycle.images import ImageImport, pull_references
 from trustedpods.provider.lifecycle.pod_variables import pod_variables, site_of
+from trustedpods.provider.lifecycle.seed_copier import seed_copier
 from trustedpods.provider.lifecycle.user_shares import UserShares
 from trustedpods.provider.pods.bundles import Bundles, OpenBundle
 from trustedpods.provider.pods.progress import ProgressFeeds
@@ -295,7 +298,8 @@ class ProvisioningSteps:
     ) -> None:
         """Make the pod's objects; *beside* a version that has the services' addresses, all but those."""
         self._progress.tell(record.channel, "apply", "creating the pod's objects in the cluster")
-        made = objects(self._life(record, opened, namespace))
+        copier = await seed_copier(self._doors.registry, record, opened)
+        made = objects(replace(self._life(record, opened, namespace), copier=copier))
         if beside:
             made = [part for part in made if part["kind"] != "Service"]
         kept = {(part["kind"], part["metadata"]["name"]) for part in made} | self._volumes_before(record)
@@ -311,6 +315,7 @@ class ProvisioningSteps:
             label=record.label,
             manifest=opened.manifest,
             secrets=opened.secrets,
+            seeds=opened.seeds,
             images=pull_references(self._doors.registry, record, opened),
             ingress_from=tuple(self._doors.config.cluster.ingress_from),
             closed_networks=self._doors.config.cluster.closed_networks,

@@ -62,7 +62,11 @@ SOUND: dict[str, Any] = {
         "initContainers": [{"name": "first", "image": "oci-archive:app.tar", "args": ["-once"]}],
         "volumes": [
             {"name": "keys", "secret": {"files": {"token": "t", "tls.crt": "c", "tls.key": "k"}}},
-            {"name": "data", "persistent": {"size": "1Gi", "storageClassName": "local-path"}},
+            {
+                "name": "data",
+                "persistent": {"size": "1Gi", "storageClassName": "local-path"},
+                "seed": {"directory": "first"},
+            },
             {"name": "scratch", "emptyDir": {"sizeLimit": "16Mi"}},
         ],
         "services": [
@@ -97,6 +101,9 @@ SOUND: dict[str, Any] = {
 
 FILES = {"token": b"t0ken", "tls.crt": b"certificate", "tls.key": b"key"}
 """What the secret volume `keys` holds."""
+
+SEED = {"node/key": b"k3y", "genesis.json": b"{}"}
+"""What the volume `data` begins with."""
 
 
 def changed(path: str, value: object) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.manifests.sound import FILES, SOUND, changed
+from tests.manifests.sound import FILES, SEED, SOUND, changed
 
 _A, _B = ({"name": name, "mountPath": "/x"} for name in ("data", "scratch"))
 _WEB = {"name": "web", "expose": "http", "ports": [{"port": 80, "targetPort": 8080}]}
@@ -26,11 +26,12 @@ _TO = [{"ipBlock": {"cidr": "0.0.0.0/0"}}]
 
 @dataclass(frozen=True)
 class Wrong:
-    """A manifest, what is said of it, and the files of its secret."""
+    """A manifest, what is said of it, and the files of its secret and of its seed."""
 
     tree: dict[str, Any]
     words: str
     files: Mapping[str, bytes] = field(default_factory=lambda: FILES)
+    seed: Mapping[str, bytes] = field(default_factory=lambda: SEED)
 
 
 def wrong(path: str, value: object, words: str, **files: bytes) -> Wrong:
@@ -38,7 +39,44 @@ def wrong(path: str, value: object, words: str, **files: bytes) -> Wrong:
     return Wrong(changed(path, value), words, FILES | files)
 
 
+_SEED = "spec.volumes.1.seed.directory"
+
+
+def seeded(words: str, files: Mapping[str, bytes]) -> Wrong:
+    """SOUND with these *files* in the directory of its seed."""
+    return Wrong(SOUND, words, seed=files)
+
+
+_MANY = [
+    {"name": f"d{n}", "persistent": {"size": "1Mi"}, "seed": {"directory": "{ordinal}"}} for n in range(7)
+]
+_STATEFUL = {"workload": "stateful", "replicas": 20}
+
 WRONG = {
+    "a seed of what has no number": wrong(_SEED, "first-{ordinal}", "needs workload: stateful"),
+    "a seed of scratch": wrong(
+        "spec.volumes.2.seed", {"directory": "first"}, "a seed fills a persistent volume"
+    ),
+    "a seed of nothing mounted": wrong("spec.volumes.1.name", "date", "no container mounts this volume"),
+    "too many seeds": Wrong(
+        {
+            **SOUND,
+            "spec": {
+                key: value
+                for key, value in (
+                    SOUND["spec"] | _STATEFUL | {"volumes": [*SOUND["spec"]["volumes"], *_MANY]}
+                ).items()
+                if key != "scale"
+            },
+        },
+        "seeds of all volumes and replicas are 141; at most 128",
+    ),
+    "an empty seed": seeded("the seed has no files", {}),
+    "a large seed": seeded(
+        "the files of all seeds are larger than 1024 KiB", {"a": b"x" * (1 << 20), "b": b"x"}
+    ),
+    "a seed with a blank": seeded("the file 'a b' cannot be copied", {"a b": b""}),
+    "a seed with a mark": seeded("as only the provider's own marks do", {".trustedpods-seeded": b""}),
     "container twice": wrong("spec.containers.1.name", "app", "the name 'app' is used twice"),
     "init container twice": wrong(
         "spec.initContainers", [{"name": "first", "image": "x"}] * 2, "the name 'first' is used twice"

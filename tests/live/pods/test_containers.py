@@ -135,3 +135,54 @@ def test_a_liveness_probe_over_grpc_ends_what_does_not_speak_it(publisher: Publi
     said = publisher.run("deploy", file.name, code=ExitCode.REFUSED).json
     assert "container hello ended" in said["error"]["what"]
     assert said["money"]["state"] == "released"
+
+
+KEEPS = "cat /data/node/key >> /data/seen; echo mine > /data/node/key; exec /bin/serve"
+"""What is in the volume at each start is kept, and what came with the seed is written over."""
+
+
+def seeded(publisher: Publisher, spec: Json) -> None:
+    """Two replicas with names, each with a folder of its own that its volume begins with."""
+    for ordinal in range(2):
+        folder = publisher.folder / f"first-{ordinal}" / "node"
+        folder.mkdir(parents=True)
+        (folder / "key").write_text(f"key {ordinal}\n")
+    spec |= {"workload": "stateful", "replicas": 2, "podManagement": "Parallel"}
+    del spec["scale"]
+    [container] = spec["containers"]
+    container["volumeMounts"] = [{"name": "data", "mountPath": "/data"}]
+    container["command"] = ["sh", "-c", KEEPS]
+    spec["volumes"] = [
+        {"name": "data", "persistent": {"size": "16Mi"}, "seed": {"directory": "first-{ordinal}"}}
+    ]
+
+
+def output(market: LiveLocalnet, pod: Deployed, replica: str, *command: str, container: str = "hello") -> str:
+    """What a command in a replica says."""
+    return market.kubectl("-n", pod.namespace, "exec", replica, "-c", container, "--", *command)
+
+
+def test_a_volume_begins_with_its_own_seed_and_is_never_seeded_again(
+    market: LiveLocalnet, publisher: Publisher
+) -> None:
+    """Each replica has the files of its own number alone, as its own user; one that is deleted goes on."""
+    pod = publisher.deploy(
+        publisher.manifest("hello", unique("seeded"), lambda spec: seeded(publisher, spec))
+    )
+    for ordinal in range(2):
+        assert output(market, pod, f"pod-{ordinal}", "cat", "/data/seen") == f"key {ordinal}\n"
+    rights = output(market, pod, "pod-0", "stat", "-c", "%a %u", "/data/node", "/data/node/key")
+    assert rights.split() == ["700", "65532", "600", "65532"]
+    uid = market.kubectl("-n", pod.namespace, "get", "pod", "pod-1", "-o", "jsonpath={.metadata.uid}")
+    market.kubectl("-n", pod.namespace, "delete", "pod", "pod-1", "--wait=false")
+    until("the replica is back", lambda: _runs_anew(market, pod, uid))
+    assert output(market, pod, "pod-1", "cat", "/data/seen") == "key 1\nmine\n"
+
+
+def _runs_anew(market: LiveLocalnet, pod: Deployed, uid: str) -> bool:
+    """Whether `pod-1` is another one than that of *uid*, and runs."""
+    path = "jsonpath={.metadata.uid} {.status.containerStatuses[0].state.running.startedAt}"
+    said = market.kubectl(
+        "-n", pod.namespace, "get", "pod", "pod-1", "--ignore-not-found", "-o", path
+    ).split()
+    return len(said) == 2 and said[0] != uid

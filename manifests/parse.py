@@ -20,7 +20,7 @@ from trustedpods.manifests.documents import first_document, line_of, plain, text
 from trustedpods.manifests.folders import files_below
 from trustedpods.manifests.problem import Location, Problem
 from trustedpods.manifests.spec.pod import PodManifest
-from trustedpods.manifests.spec.volume import ORDINAL_MARK
+from trustedpods.manifests.spec.volume import MAX_SECRET_FILES, ORDINAL_MARK
 from trustedpods.manifests.words.files import other_file
 from trustedpods.manifests.words.mistakes import in_plain_words
 from trustedpods.manifests.words.settle import settled
@@ -65,7 +65,7 @@ def load(path: Path) -> LoadedManifest:
     if second is not None:
         text = f"one pod per file; a second document begins at line {second}"
         raise BadInput(text, where=f"{path}:{second}", hint="write it into a file of its own")
-    manifest, found = _checked(plain(tree, path))
+    manifest, found = _checked(_with_directories(plain(tree, path), path, tree))
     if manifest is None:
         raise _refusal(path, tree, found)
     if len(manifest.model_dump_json(by_alias=True).encode()) > MAX_MANIFEST_JSON:
@@ -108,6 +108,23 @@ def _checked(tree: object) -> tuple[PodManifest | None, list[Problem]]:
         return None, [*found, *_from_pydantic(error, {problem.location[:-1] for problem in found})]
     found = found or list(problems(manifest))
     return (None if found else manifest), found
+
+
+def _with_directories(own: object, path: Path, tree: Any) -> object:  # noqa: ANN401
+    """*own* with the files of each secret's directory in its place, as if they had been listed."""
+    spec = own.get("spec") if isinstance(own, dict) else None
+    volumes = spec.get("volumes") if isinstance(spec, dict) else None
+    for index, volume in enumerate(volumes if isinstance(volumes, list) else []):
+        secret = volume.get("secret") if isinstance(volume, dict) else None
+        if not isinstance(secret, dict) or "files" in secret or not isinstance(secret.get("directory"), str):
+            continue
+        where = _place(path, tree, ("spec", "volumes", index, "secret", "directory"))
+        name = secret.pop("directory")
+        found = files_below(path.parent / name, MAX_SECRET_FILES, where, nested=False)
+        if not found:
+            raise BadInput(f"{path.parent / name} has no files", where=where)
+        secret["files"] = {key: f"{name.rstrip('/')}/{key}" for key in found}
+    return own
 
 
 def _read_manifest(path: Path) -> bytes:

@@ -93,7 +93,7 @@ VOLUME = Place(
     {
         "emptyDir": Place("emptyDir", EmptyDir, volume.EMPTY_DIR),
         "persistent": Place("persistent", Persistent, volume.PERSISTENT),
-        "secret": Place("secret", SecretSource, volume.SECRET),
+        "secret": Place("secret", SecretSource, volume.SECRET, {}),
         "seed": Place("seed", Seed, volume.SEED),
     },
 )

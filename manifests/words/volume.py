@@ -54,6 +54,7 @@ SECRET = {
     "secretName": Word(_FILES),
     "items": Word("write `files: {PATH: FILE}`"),
     "file": Word(_FILES),
+    "path": Word("write `directory: ./keys`: all files of a directory beside the manifest"),
     "contents": Word(_FILES),
     "stringData": Word(_FILES),
     "data": Word(_FILES),

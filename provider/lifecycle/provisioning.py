@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The work of each phase on the way to serving; each ends with the event that leads on."""
 
-from dataclasses import replace
-
 import trio
 
 from trustedpods.contracts.records import Channel
@@ -24,9 +22,9 @@ from trustedpods.provider.core.lifecycle import LifecycleEvent
 from trustedpods.provider.core.pod import ChannelFact, PodRecord
 from trustedpods.provider.doors import Doors
 from trustedpods.provider.facade.activator.wake import WakeAddress
+from trustedpods.provider.lifecycle.additions import with_additions
 from trustedpods.provider.lifecycle.images import ImageImport, pull_references
 from trustedpods.provider.lifecycle.pod_variables import pod_variables, site_of
-from trustedpods.provider.lifecycle.seed_copier import seed_copier
 from trustedpods.provider.lifecycle.user_shares import UserShares
 from trustedpods.provider.pods.bundles import Bundles, OpenBundle
 from trustedpods.provider.pods.progress import ProgressFeeds
@@ -298,8 +296,8 @@ class ProvisioningSteps:
     ) -> None:
         """Make the pod's objects; *beside* a version that has the services' addresses, all but those."""
         self._progress.tell(record.channel, "apply", "creating the pod's objects in the cluster")
-        copier = await seed_copier(self._doors.registry, record, opened)
-        made = objects(replace(self._life(record, opened, namespace), copier=copier))
+        life = self._life(record, opened, namespace)
+        made = objects(await with_additions(self._doors, record, opened, life))
         if beside:
             made = [part for part in made if part["kind"] != "Service"]
         kept = {(part["kind"], part["metadata"]["name"]) for part in made} | self._volumes_before(record)

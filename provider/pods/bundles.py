@@ -146,6 +146,8 @@ def _check_parts(bundle: Bundle, manifest: PodManifest) -> None:
         )
     _check_sizes(bundle)
     wanted = {v.name: set(v.secret.files) for v in manifest.spec.volumes if v.secret}
+    if any(v.secret.directory for v in manifest.spec.volumes if v.secret):
+        raise BadInput("a directory is for who loads a manifest: give its files", where="bundle.secrets")
     given = {secret.name: set(secret.files) for secret in bundle.secrets}
     if wanted != given:
         raise BadInput("the bundle's secrets are not those of the manifest", where="bundle.secrets")

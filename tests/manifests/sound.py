@@ -61,7 +61,13 @@ SOUND: dict[str, Any] = {
         "terminationGracePeriodSeconds": 45,
         "initContainers": [{"name": "first", "image": "oci-archive:app.tar", "args": ["-once"]}],
         "volumes": [
-            {"name": "keys", "secret": {"files": {"token": "t", "tls.crt": "c", "tls.key": "k"}}},
+            {
+                "name": "keys",
+                "secret": {
+                    "files": {"token": "t", "tls.crt": "c", "tls.key": "k"},
+                    "generate": {"cookie": {"type": "hex", "length": 16}},
+                },
+            },
             {
                 "name": "data",
                 "persistent": {"size": "1Gi", "storageClassName": "local-path"},

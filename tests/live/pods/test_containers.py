@@ -4,6 +4,7 @@
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+import yaml
 
 from tests.chaos.observer import unix
 from tests.live.clients import web
@@ -150,10 +151,23 @@ def seeded(publisher: Publisher, spec: Json) -> None:
     spec |= {"workload": "stateful", "replicas": 2, "podManagement": "Parallel"}
     del spec["scale"]
     [container] = spec["containers"]
-    container["volumeMounts"] = [{"name": "data", "mountPath": "/data"}]
+    container["volumeMounts"] = [
+        {"name": "data", "mountPath": "/data"},
+        {"name": "login", "mountPath": "/login"},
+    ]
     container["command"] = ["sh", "-c", KEEPS]
+    reference = {"secretKeyRef": {"name": "login", "key": "password"}}
+    spec["containers"].append(
+        {
+            "name": "beside",
+            "image": container["image"],
+            "command": ["sh", "-c", "trap 'exit 0' TERM; sleep 3600 & wait"],
+            "env": [{"name": "PASSWORD", "valueFrom": reference}],
+        }
+    )
     spec["volumes"] = [
-        {"name": "data", "persistent": {"size": "16Mi"}, "seed": {"directory": "first-{ordinal}"}}
+        {"name": "data", "persistent": {"size": "16Mi"}, "seed": {"directory": "first-{ordinal}"}},
+        {"name": "login", "secret": {"generate": {"password": {"length": 24}}}},
     ]
 
 
@@ -166,17 +180,38 @@ def test_a_volume_begins_with_its_own_seed_and_is_never_seeded_again(
     market: LiveLocalnet, publisher: Publisher
 ) -> None:
     """Each replica has the files of its own number alone, as its own user; one that is deleted goes on."""
-    pod = publisher.deploy(
-        publisher.manifest("hello", unique("seeded"), lambda spec: seeded(publisher, spec))
-    )
+    file = publisher.manifest("hello", unique("seeded"), lambda spec: seeded(publisher, spec))
+    pod = publisher.deploy(file)
     for ordinal in range(2):
-        assert output(market, pod, f"pod-{ordinal}", "cat", "/data/seen") == f"key {ordinal}\n"
+        assert seen(market, pod, f"pod-{ordinal}") == f"key {ordinal}\n"
     rights = output(market, pod, "pod-0", "stat", "-c", "%a %u", "/data/node", "/data/node/key")
     assert rights.split() == ["700", "65532", "600", "65532"]
     uid = market.kubectl("-n", pod.namespace, "get", "pod", "pod-1", "-o", "jsonpath={.metadata.uid}")
     market.kubectl("-n", pod.namespace, "delete", "pod", "pod-1", "--wait=false")
     until("the replica is back", lambda: _runs_anew(market, pod, uid))
-    assert output(market, pod, "pod-1", "cat", "/data/seen") == "key 1\nmine\n"
+    until("it went on", lambda: seen(market, pod, "pod-1") == "key 1\nmine\n")
+    made = password(market, pod, "pod-0")
+    assert len(made) == 24
+    assert password(market, pod, "pod-1") == made
+    tree = yaml.safe_load(file.read_text())
+    tree["spec"]["containers"][0]["env"] = [{"name": "VERSION", "value": "two"}]
+    file.write_text(yaml.safe_dump(tree))
+    publisher.deploy(file)
+    assert seen(market, pod, "pod-0") == "key 0\nmine\n"
+    assert password(market, pod, "pod-0") == made
+
+
+def seen(market: LiveLocalnet, pod: Deployed, replica: str) -> str:
+    """What a replica has found in its volume, at each of its starts."""
+    return output(market, pod, replica, "cat", "/data/seen")
+
+
+def password(market: LiveLocalnet, pod: Deployed, replica: str) -> str:
+    """What was generated, as both containers of a replica have it: one as a file, one as a variable."""
+    file = output(market, pod, replica, "cat", "/login/password")
+    variable = output(market, pod, replica, "sh", "-c", 'printf %s "$PASSWORD"', container="beside")
+    assert file == variable
+    return file
 
 
 def _runs_anew(market: LiveLocalnet, pod: Deployed, uid: str) -> bool:

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The image that copies seeds, in the pod's own repository, and whom the pod's images run as."""
+"""What the provider adds to a pod before its objects are made: generated values, and what copies seeds."""
 
+import secrets
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import trio
 
@@ -10,9 +12,35 @@ from trustedpods.protocol.images.descriptors import parse_config, parse_manifest
 from trustedpods.provider.cluster.image_registry import ImageRegistry
 from trustedpods.provider.cluster.isolation_proof import busybox
 from trustedpods.provider.cluster.isolation_proof.probe_image import MANIFEST, ProbeImage, probe_image
+from trustedpods.provider.cluster.objects.pod_objects import PodLife
+from trustedpods.provider.cluster.objects.secret import with_generated
 from trustedpods.provider.cluster.objects.workload.seeding import Copier
 from trustedpods.provider.core.pod import PodRecord
+from trustedpods.provider.doors import Doors
 from trustedpods.provider.pods.bundles import OpenBundle
+
+
+async def with_additions(doors: Doors, record: PodRecord, opened: OpenBundle, life: PodLife) -> PodLife:
+    """The *life* with all that only this provider can give it."""
+    generated = await _generated(doors, record, life)
+    copier = await seed_copier(doors.registry, record, opened)
+    return replace(life, secrets=generated, copier=copier)
+
+
+async def _generated(doors: Doors, record: PodRecord, life: PodLife) -> dict[str, dict[str, bytes]]:
+    """The files of each secret, with the values that are made here.
+
+    What was made once stands in the pod's Secrets and nowhere else: first those of the version that serves,
+    then of a start that was interrupted.
+    """
+    files = {name: dict(held) for name, held in life.secrets.items()}
+    for volume in life.manifest.spec.volumes:
+        if volume.secret is not None and volume.secret.generate:
+            kept = await doors.cluster.secret_files(life.namespace, volume.name)
+            if record.namespace != life.namespace:
+                kept |= await doors.cluster.secret_files(record.namespace, volume.name)
+            files[volume.name] |= with_generated(volume.secret.generate, kept, secrets.token_bytes)
+    return files
 
 
 async def seed_copier(registry: ImageRegistry, record: PodRecord, opened: OpenBundle) -> Copier | None:

@@ -1,17 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
 """The image that copies seeds, for a pod that has some."""
 
+from base64 import b64decode
+
 import pytest
 
 from tests.fakes.images.oci_images import CONFIG, MANIFEST
-from tests.fakes.provider.caller import image_of, manifest_of
+from tests.fakes.provider.caller import Caller, image_of, manifest_of
+from tests.fakes.provider.pods import a_life
 from tests.fakes.provider.records import pod_record
-from tests.fakes.provider.world import FakeRegistry, digest_of
+from tests.fakes.provider.world import MARKER, FakeRegistry, World, digest_of
 from trustedpods.protocol.errors import Refused
 from trustedpods.protocol.images.descriptors import parse_manifest
 from trustedpods.protocol.messages.bundle import BlobRef, Bundle, ImageRef, SeedFiles
 from trustedpods.provider.cluster.isolation_proof import busybox
-from trustedpods.provider.lifecycle.seed_copier import seed_copier
+from trustedpods.provider.lifecycle.additions import seed_copier, with_additions
 from trustedpods.provider.pods.bundles import OpenBundle
 
 RECORD = pod_record()
@@ -79,3 +82,44 @@ async def test_a_provider_that_lost_its_busybox_says_so(registry, monkeypatch):
     with pytest.raises(Refused, match="cannot be seeded"):
         await seed_copier(registry, RECORD, SEEDED)
     assert not busybox.is_there()
+
+
+GENERATES = {"name": "keys", "secret": {"files": {"token": "t"}, "generate": {"password": {"length": 20}}}}
+
+
+def password(world, namespace):
+    held = world.cluster.lives[namespace].objects["Secret", "keys"]["data"]
+    assert b64decode(held["token"]) == MARKER.encode()
+    return b64decode(held["password"]).decode()
+
+
+async def test_a_generated_password_is_the_same_in_every_version(tmp_path):
+    world = World(tmp_path)
+    async with world.run() as (parts, address):
+        caller = Caller(world, address)
+        caller.manifest = manifest_of(volumes=[GENERATES])
+        await caller.provision()
+        (first,) = world.cluster.lives
+        made = password(world, first)
+        assert len(made) == 20
+        assert made.isalnum()
+        caller.blobs = image_of(b"second")
+        await caller.provision()
+        second = parts.pods.get(caller.ref.channel).namespace
+        assert second != first
+        assert password(world, second) == made
+    files = [path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()]
+    assert not any(made.encode() in data for data in files)
+
+
+async def test_one_that_came_to_no_version_yet_is_kept_too(tmp_path):
+    """A start that was interrupted is made again with what it began with."""
+    world = World(tmp_path)
+    async with world.run() as (parts, address):
+        caller = Caller(world, address)
+        caller.manifest = manifest_of(volumes=[GENERATES])
+        await caller.provision()
+        record = parts.pods.get(caller.ref.channel)
+        life = a_life(caller.manifest, namespace=record.namespace, secrets={"keys": {"token": b""}})
+        again = await with_additions(parts.doors, record, parts.bundles.open(record), life)
+        assert again.secrets["keys"]["password"].decode() == password(world, record.namespace)

@@ -3,7 +3,13 @@
 
 from collections.abc import Iterator
 
-from trustedpods.manifests.spec.container import Container, ContainerPort, SecurityContext, VolumeMount
+from trustedpods.manifests.spec.container import (
+    Container,
+    ContainerPort,
+    InitContainer,
+    SecurityContext,
+    VolumeMount,
+)
 from trustedpods.manifests.spec.egress import Network
 from trustedpods.manifests.spec.environment import (
     EnvFrom,
@@ -83,9 +89,7 @@ CONTAINER = Place(
         "volumeMounts": Place("volumeMounts", VolumeMount, container.MOUNT),
     },
 )
-INIT_CONTAINER = Place(
-    "an init container", Container, {**container.CONTAINER, **container.INIT}, CONTAINER.parts
-)
+INIT_CONTAINER = Place("an init container", InitContainer, container.INIT, CONTAINER.parts)
 VOLUME = Place(
     "a volume",
     Volume,

@@ -59,7 +59,16 @@ SOUND: dict[str, Any] = {
             },
         ],
         "terminationGracePeriodSeconds": 45,
-        "initContainers": [{"name": "first", "image": "oci-archive:app.tar", "args": ["-once"]}],
+        "initContainers": [
+            {"name": "first", "image": "oci-archive:app.tar", "args": ["-once"]},
+            {
+                "name": "proxy",
+                "image": "oci-archive:app.tar",
+                "restartPolicy": "Always",
+                "ports": [{"name": "proxy", "containerPort": 9000}],
+                "startupProbe": {"tcpSocket": {"port": 9000}},
+            },
+        ],
         "volumes": [
             {
                 "name": "keys",

@@ -53,6 +53,19 @@ _MANY = [
 _STATEFUL = {"workload": "stateful", "replicas": 20}
 
 WRONG = {
+    "an init container that is no sidecar": wrong(
+        "spec.initContainers.0.restartPolicy", "OnFailure", "Always makes it a sidecar"
+    ),
+    "a sidecar that waits too long": wrong(
+        "spec.initContainers.0",
+        {
+            "name": "first",
+            "image": "x",
+            "restartPolicy": "Always",
+            "lifecycle": {"preStop": {"sleep": {"seconds": 45}}},
+        },
+        "nothing is left to end in",
+    ),
     "files and a directory": wrong(
         "spec.volumes.0.secret.directory", "keys", "give either files or a directory"
     ),
@@ -185,7 +198,9 @@ WRONG = {
     ),
     "replicas of one disk": wrong("spec.scale.max", 2, "serves one replica at a time"),
     "port names": wrong(
-        "spec.services.0.ports.0.targetPort", "https", "no container port is named 'https' (there is: http)"
+        "spec.services.0.ports.0.targetPort",
+        "https",
+        "no container port is named 'https' (there is: http, proxy)",
     ),
     "port name of a probe": wrong(
         "spec.containers.0.readinessProbe.httpGet.port", "web", "no container port is named 'web'"
@@ -200,7 +215,7 @@ WRONG = {
     "port of another protocol": wrong(
         "spec.services.1",
         {**_UDP, "expose": "none"},
-        "no container lists port 5432/UDP (there is: 5432, 8080)",
+        "no container lists port 5432/UDP (there is: 5432, 8080, 9000)",
     ),
     "requests": wrong("spec.containers.0.resources.requests", {"cpu": "50m"}, "requests differ from limits"),
     "two probes": wrong(

@@ -138,8 +138,24 @@ def test_a_liveness_probe_over_grpc_ends_what_does_not_speak_it(publisher: Publi
     assert said["money"]["state"] == "released"
 
 
-KEEPS = "cat /data/node/key >> /data/seen; echo mine > /data/node/key; exec /bin/serve"
-"""What is in the volume at each start is kept, and what came with the seed is written over."""
+KEEPS = """
+cat /data/node/key >> /data/seen
+echo mine > /data/node/key
+trap 'sleep 2; wget -qO /data/last http://beside:9000/; kill $!; exit 0' TERM
+/bin/serve &
+wait
+"""
+"""What is in the volume at each start is kept, and what came with the seed is written over. At the end the
+sidecar is still asked, two seconds after the order to end."""
+
+BESIDE = """
+mkdir -p /tmp/srv
+echo still there > /tmp/srv/index.html
+trap 'exit 0' TERM
+httpd -f -p 9000 -h /tmp/srv &
+wait
+"""
+"""Ends as soon as it is told to."""
 
 
 def seeded(publisher: Publisher, spec: Json) -> None:
@@ -157,14 +173,16 @@ def seeded(publisher: Publisher, spec: Json) -> None:
     ]
     container["command"] = ["sh", "-c", KEEPS]
     reference = {"secretKeyRef": {"name": "login", "key": "password"}}
-    spec["containers"].append(
+    spec["initContainers"] = [
         {
             "name": "beside",
             "image": container["image"],
-            "command": ["sh", "-c", "trap 'exit 0' TERM; sleep 3600 & wait"],
+            "restartPolicy": "Always",
+            "command": ["sh", "-c", BESIDE],
             "env": [{"name": "PASSWORD", "valueFrom": reference}],
+            "startupProbe": {"tcpSocket": {"port": 9000}, "periodSeconds": 1, "failureThreshold": 60},
         }
-    )
+    ]
     spec["volumes"] = [
         {"name": "data", "persistent": {"size": "16Mi"}, "seed": {"directory": "first-{ordinal}"}},
         {"name": "login", "secret": {"generate": {"password": {"length": 24}}}},
@@ -176,10 +194,12 @@ def output(market: LiveLocalnet, pod: Deployed, replica: str, *command: str, con
     return market.kubectl("-n", pod.namespace, "exec", replica, "-c", container, "--", *command)
 
 
-def test_a_volume_begins_with_its_own_seed_and_is_never_seeded_again(
+def test_a_replica_with_a_seed_a_generated_password_and_a_sidecar(
     market: LiveLocalnet, publisher: Publisher
 ) -> None:
-    """Each replica has the files of its own number alone, as its own user; one that is deleted goes on."""
+    """Each volume begins with the files of its own number, and is never seeded again: not for a replica that
+    was deleted, not by an update. The password is one in all containers, and stays. The sidecar ends last.
+    """
     file = publisher.manifest("hello", unique("seeded"), lambda spec: seeded(publisher, spec))
     pod = publisher.deploy(file)
     for ordinal in range(2):
@@ -190,6 +210,7 @@ def test_a_volume_begins_with_its_own_seed_and_is_never_seeded_again(
     market.kubectl("-n", pod.namespace, "delete", "pod", "pod-1", "--wait=false")
     until("the replica is back", lambda: _runs_anew(market, pod, uid))
     until("it went on", lambda: seen(market, pod, "pod-1") == "key 1\nmine\n")
+    assert output(market, pod, "pod-1", "cat", "/data/last") == "still there\n"
     made = password(market, pod, "pod-0")
     assert len(made) == 24
     assert password(market, pod, "pod-1") == made

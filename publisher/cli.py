@@ -4,6 +4,7 @@
 import click
 
 from trustedpods.publisher.commands import attest, market, money, networks, pods, watch
+from trustedpods.publisher.commands.exec import execute
 from trustedpods.publisher.commands.network import contexts
 from trustedpods.publisher.commands.network.documents import history
 
@@ -45,6 +46,7 @@ for verb in (
     market.render,
     pods.status,
     pods.logs,
+    execute,
     pods.delete,
     market.provider,
     attest.attest,

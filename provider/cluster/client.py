@@ -6,12 +6,14 @@ time, which says nothing of what was asked about, and Refused, with Kubernetes' 
 the server says no.
 """
 
+from base64 import b64decode
 from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 
 from trustedpods.provider.cluster import applying, diagnosis, leases, network_documents, views, workloads
 from trustedpods.provider.cluster.api import errors, kubeconfig, watch
+from trustedpods.provider.cluster.api.commands import RunningCommand
 from trustedpods.provider.cluster.api.http import USUAL, Api, ApiPatience, open_api, path_of
 from trustedpods.provider.cluster.api.watch import PodChange
 from trustedpods.provider.cluster.capacity import ClusterCapacity, capacity, features
@@ -76,6 +78,11 @@ class Cluster:
         """
         await applying.prune(self._api, namespace, kept)
         self._kinds.forget(namespace)
+
+    async def secret_files(self, namespace: str, name: str) -> dict[str, bytes]:
+        """What a Secret of a pod holds; nothing where there is none."""
+        found = await self._api.find(path_of("Secret", namespace, name))
+        return {} if found is None else {k: b64decode(v) for k, v in (found.get("data") or {}).items()}
 
     async def find_policy(self, namespace: str, name: str) -> KubeObject | None:
         """A NetworkPolicy as it is; None where there is none."""
@@ -245,6 +252,15 @@ class Cluster:
         """`async with` this, then `async for`: pieces of what a container writes, until it ends."""
         query = {"container": container, "tailLines": str(tail), "follow": "true"}
         return self._api.stream(path_of("Pod", namespace, pod) + "/log", query)
+
+    def exec(
+        self, namespace: str, pod: str, container: str, command: Sequence[str], *, stdin: bool
+    ) -> AbstractAsyncContextManager[RunningCommand]:
+        """`async with` this: a command that runs in a container of a replica, with its input and outputs.
+
+        Refused where the container does not run. Leaving early ends the command's input, not the command.
+        """
+        return self._api.exec(path_of("Pod", namespace, pod), container, command, stdin=stdin)
 
     # ---- why ------------------------------------------------------------------------------------
 

@@ -6,6 +6,7 @@ when it is no longer, and stays readable until its finalizer is dropped. The att
 make it slow, full, broken or unreachable; `clock` is its time.
 """
 
+from base64 import b64decode
 from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -16,6 +17,7 @@ import trio
 from tests.fakes import services as fake_services
 from tests.fakes.cluster_networks import FakeNetworks
 from tests.fakes.cluster_policies import FakePolicies
+from tests.fakes.commands import FakeCommands
 from trustedpods.protocol.errors import Locked
 from trustedpods.protocol.units import Resources, UnixSeconds
 from trustedpods.provider.cluster.api.errors import NamespaceEnding, NotThere
@@ -57,7 +59,7 @@ class FakeLife:
 
 
 @dataclass
-class FakeCluster(FakeNetworks, FakePolicies):
+class FakeCluster(FakeNetworks, FakePolicies, FakeCommands):
     """See the module. `failing[namespace]` keeps its replicas from getting ready, for that reason;
     without `enforces` its network ignores policies, without `balancers` no load balancer gets an address;
     while `behind`, its controllers have not seen what was asked for last; of one namespace's replicas only
@@ -102,6 +104,12 @@ class FakeCluster(FakeNetworks, FakePolicies):
             if asked["kind"] == "Service":
                 wanted = fake_services.given(asked, life.objects, self._numbers, balancers=self.balancers)
             life.objects[wanted["kind"], metadata["name"]] = wanted
+
+    async def secret_files(self, namespace: str, name: str) -> dict[str, bytes]:
+        await self._called("secret files")
+        life = self.lives.get(namespace)
+        found = None if life is None else life.objects.get(("Secret", name))
+        return {} if found is None else {key: b64decode(value) for key, value in found["data"].items()}
 
     async def services(self, namespace: str | None = None) -> list[ServiceView]:
         await self._called("services")

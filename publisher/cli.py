@@ -4,8 +4,8 @@
 import click
 
 from trustedpods.publisher.commands import attest, market, money, networks, pods, watch
-from trustedpods.publisher.commands.network import contexts
 from trustedpods.publisher.commands.exec import execute
+from trustedpods.publisher.commands.network import contexts, network
 
 EPILOG = """\b
 Where things are:
@@ -58,5 +58,6 @@ for verb in (
     networks.lock,
     networks.state,
     contexts.context,
+    network.network,
 ):
     main.add_command(verb)

@@ -5,7 +5,7 @@ import click
 
 from trustedpods.publisher.commands import attest, market, money, networks, pods, watch
 from trustedpods.publisher.commands.exec import execute
-from trustedpods.publisher.commands.network import contexts
+from trustedpods.publisher.commands.network import contexts, network
 from trustedpods.publisher.commands.network.documents import history
 
 EPILOG = """\b
@@ -60,5 +60,6 @@ for verb in (
     networks.state,
     history,
     contexts.context,
+    network.network,
 ):
     main.add_command(verb)

@@ -5,6 +5,7 @@ from trustedpods.protocol.ids import address_from_bytes
 from trustedpods.protocol.networks.documents import Copy
 from trustedpods.protocol.networks.history import HistoryRecord
 from trustedpods.protocol.networks.leases import LeaseStatus
+from trustedpods.publisher.core.networks.plan import Plan
 from trustedpods.publisher.core.networks.telling import digest, moment, pending_text
 from trustedpods.publisher.output.terminal import table
 from trustedpods.publisher.results.errors import ErrorReport
@@ -13,6 +14,7 @@ from trustedpods.publisher.results.networks import (
     HistoryResult,
     LeasesResult,
     MigrateResult,
+    NetworkStatusResult,
     RestoreResult,
 )
 
@@ -103,3 +105,28 @@ def copy_lines(result: CopiesResult) -> list[str]:
     if result.difference:
         lines.append(f"the copies differ in their {result.difference}")
     return lines
+
+
+def plan_lines(plan: Plan, *, done: bool = False) -> list[str]:
+    """What an apply would change, or did."""
+    lines = [f"{plan.changes} {'changed' if done and plan.changes else 'to change'}"]
+    lines += [
+        f"  member {one.address}: {one.before or 'no member'} -> {one.role or 'no member'}"
+        for one in plan.members
+    ]
+    return lines + [f"  node {one.node}: {one.doing} in {one.cluster}, {one.why}" for one in plan.nodes]
+
+
+def node_lines(result: NetworkStatusResult) -> list[str]:
+    """A table of a network's nodes; under it what keeps one from its end."""
+    rows, notes = [], []
+    for name, node in result.nodes.items():
+        live = node.live
+        if isinstance(live, ErrorReport):
+            notes.append(f"{name}: {live.text}")
+        says = "-" if live is None else "not known" if isinstance(live, ErrorReport) else live.phase
+        rows.append([name, node.cluster, node.phase, says, node.pod, node.publisher, node.url or "-"])
+    lines = [f"network {result.network.name}, generation {result.generation}, {len(result.members)} members"]
+    if rows:
+        lines += table(["NODE", "CLUSTER", "PHASE", "POD IS", "POD", "PUBLISHER", "ADDRESS"], rows)
+    return lines + notes

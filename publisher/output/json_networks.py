@@ -5,18 +5,27 @@ from trustedpods.protocol.ids import address_from_bytes
 from trustedpods.protocol.networks.documents import Copy, Document
 from trustedpods.protocol.networks.history import HistoryRecord
 from trustedpods.protocol.networks.leases import Attempt, Command, LeaseStatus
+from trustedpods.protocol.networks.members import Role
+from trustedpods.publisher.core.networks.plan import Plan
 from trustedpods.publisher.core.networks.telling import digest
 from trustedpods.publisher.output.json_error import error_json
 from trustedpods.publisher.output.json_of import JsonObject, json_of
 from trustedpods.publisher.results.errors import ErrorReport
 from trustedpods.publisher.results.networks import (
+    ApplyResult,
     BackupResult,
     BreakResult,
+    CardResult,
+    ConnectResult,
     CopiesResult,
     HistoryResult,
     LeasesResult,
     MigrateResult,
+    NetworkDeleteResult,
     NetworkId,
+    NetworkStatusResult,
+    NodeStatus,
+    PlanResult,
     RepairResult,
     RestoreResult,
 )
@@ -136,3 +145,78 @@ def _document(document: Document) -> JsonObject:
 @json_of.register(RepairResult)
 def _repaired(result: RepairResult) -> JsonObject:
     return _network(result.network) | {"from": result.source, **_document(result.document)}
+
+
+@json_of.register(ConnectResult)
+def _connected(result: ConnectResult) -> JsonObject:
+    return _network(result.network) | {
+        "clusters": dict(result.clusters),
+        "begun": result.begun,
+        "generation": result.generation,
+    }
+
+
+@json_of.register(PlanResult)
+def _planned(result: PlanResult) -> JsonObject:
+    return _network(result.network) | _plan(result.plan) | {"generation": result.generation}
+
+
+@json_of.register(ApplyResult)
+def _applied(result: ApplyResult) -> JsonObject:
+    return (
+        _network(result.network)
+        | _plan(result.plan)
+        | {"generation": result.generation, "urls": dict(result.urls)}
+    )
+
+
+def _plan(plan: Plan) -> JsonObject:
+    members: list[JsonObject] = [
+        {"address": one.address, "role": _role(one.role), "before": _role(one.before)} for one in plan.members
+    ]
+    nodes: list[JsonObject] = [
+        {"node": one.node, "doing": one.doing, "cluster": one.cluster, "why": one.why} for one in plan.nodes
+    ]
+    return {"changes": plan.changes, "members": members, "nodes": nodes}
+
+
+def _role(role: Role | None) -> str | None:
+    return None if role is None else role.value
+
+
+@json_of.register(NetworkStatusResult)
+def _status(result: NetworkStatusResult) -> JsonObject:
+    return _network(result.network) | {
+        "generation": result.generation,
+        "clusters": dict(result.clusters),
+        "members": {str(who): role for who, role in result.members.items()},
+        "nodes": {name: _node(node) for name, node in result.nodes.items()},
+        "exit": int(result.exit_code),
+    }
+
+
+def _node(node: NodeStatus) -> JsonObject:
+    live: JsonObject | None = None
+    if isinstance(node.live, ErrorReport):
+        live = {"error": error_json(node.live)}
+    elif node.live is not None:
+        live = json_of(node.live)
+    return {
+        "cluster": node.cluster,
+        "phase": node.phase,
+        "publisher": node.publisher,
+        "pod": node.pod,
+        "url": node.url,
+        "sound": node.sound,
+        "live": live,
+    }
+
+
+@json_of.register(NetworkDeleteResult)
+def _deleted(result: NetworkDeleteResult) -> JsonObject:
+    return _network(result.network) | {"removed": list(result.removed)}
+
+
+@json_of.register(CardResult)
+def _card(result: CardResult) -> JsonObject:
+    return {"member": result.member, "card": result.card}

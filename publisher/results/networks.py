@@ -5,11 +5,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from trustedpods.protocol.errors import ExitCode
 from trustedpods.protocol.ids import Address
 from trustedpods.protocol.networks.documents import Copy, Document
 from trustedpods.protocol.networks.history import HistoryRecord
 from trustedpods.protocol.networks.leases import LeaseStatus
+from trustedpods.publisher.core.networks.plan import Plan
 from trustedpods.publisher.results.errors import ErrorReport
+from trustedpods.publisher.results.pods import StatusResult
+
+SOUND_PHASES = ("serving", "asleep")
+"""Of a pod that answers whoever comes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,3 +100,90 @@ class RepairResult:
     network: NetworkId
     source: str
     document: Document
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectResult:
+    """A network and its clusters, as its document has them; `begun` if this was its first document."""
+
+    network: NetworkId
+    clusters: Mapping[str, str]
+    begun: bool
+    generation: int
+
+
+@dataclass(frozen=True, slots=True)
+class PlanResult:
+    """What an apply would do."""
+
+    network: NetworkId
+    plan: Plan
+    generation: int
+
+
+@dataclass(frozen=True, slots=True)
+class ApplyResult:
+    """What an apply did. `urls` has the first address of each node that was deployed."""
+
+    network: NetworkId
+    plan: Plan
+    generation: int
+    urls: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class NodeStatus:
+    """A node as the document has it, beside what its provider says: None where another member's key asks.
+
+    `pod` is the name by which `status`, `logs` and `bill` know it.
+    """
+
+    cluster: str
+    phase: str
+    publisher: Address
+    pod: str
+    url: str | None
+    live: StatusResult | ErrorReport | None
+
+    @property
+    def sound(self) -> bool:
+        """Whether it was brought to its end, and nothing that is known speaks against it."""
+        if self.phase != "started" or isinstance(self.live, ErrorReport):
+            return False
+        return self.live is None or self.live.phase in SOUND_PHASES
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkStatusResult:
+    """All nodes of a network, by their names, and its team."""
+
+    network: NetworkId
+    generation: int
+    clusters: Mapping[str, str]
+    members: Mapping[Address, str]
+    nodes: Mapping[str, NodeStatus]
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """0 when every node is sound, that of the first error that a node has, else 10: an apply is due."""
+        for node in self.nodes.values():
+            if isinstance(node.live, ErrorReport):
+                return node.live.exit_code
+        sound = all(node.sound for node in self.nodes.values())
+        return ExitCode.DONE if sound else ExitCode.PLAN_HAS_CHANGES
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkDeleteResult:
+    """A network that is gone: the nodes that were removed."""
+
+    network: NetworkId
+    removed: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CardResult:
+    """A member's card as a line of text, for an owner."""
+
+    member: Address
+    card: str

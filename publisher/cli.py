@@ -5,7 +5,7 @@ import click
 
 from trustedpods.publisher.commands import attest, market, money, networks, pods, watch
 from trustedpods.publisher.commands.exec import execute
-from trustedpods.publisher.commands.network import contexts, network
+from trustedpods.publisher.commands.network import contexts, members, network
 from trustedpods.publisher.commands.network.documents import history
 
 EPILOG = """\b
@@ -63,3 +63,5 @@ for verb in (
     network.network,
 ):
     main.add_command(verb)
+for part in (members.member, members.lost_cluster):
+    network.network.add_command(part)

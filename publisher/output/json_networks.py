@@ -20,6 +20,7 @@ from trustedpods.publisher.results.networks import (
     CopiesResult,
     HistoryResult,
     LeasesResult,
+    MembersResult,
     MigrateResult,
     NetworkDeleteResult,
     NetworkId,
@@ -91,6 +92,15 @@ def _record(record: HistoryRecord) -> JsonObject:
         ],
         "result": record.result if record.ended else None,
         "generation": record.generation,
+    }
+
+
+@json_of.register(MembersResult)
+def _members(result: MembersResult) -> JsonObject:
+    return _network(result.network) | {
+        "members": {address: role.value for address, role in result.members.items()},
+        "lost": dict(result.lost),
+        "generation": result.document.generation,
     }
 
 

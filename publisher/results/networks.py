@@ -10,6 +10,7 @@ from trustedpods.protocol.ids import Address
 from trustedpods.protocol.networks.documents import Copy, Document
 from trustedpods.protocol.networks.history import HistoryRecord
 from trustedpods.protocol.networks.leases import LeaseStatus
+from trustedpods.protocol.networks.members import Role
 from trustedpods.publisher.core.networks.plan import Plan
 from trustedpods.publisher.results.errors import ErrorReport
 from trustedpods.publisher.results.pods import StatusResult
@@ -51,6 +52,16 @@ class HistoryResult:
     records: tuple[HistoryRecord, ...]
     dropped: int
     script: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class MembersResult:
+    """The team after a change of it, and the clusters that are lost, with the reason."""
+
+    network: NetworkId
+    members: Mapping[Address, Role]
+    lost: Mapping[str, str]
+    document: Document
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from time import monotonic
 import pytest
 
 from tests.live.clients import daemons
-from tests.live.clients.publisher import Json, Publisher
+from tests.live.clients.publisher import Json, Publisher, finish
 from tests.live.localnet_fixture import LiveLocalnet
 from tests.live.observers.money import Bank
 from tests.live.observers.waiting import until
@@ -169,6 +169,39 @@ def test_what_people_see_of_a_lease_and_how_they_break_it(people: People) -> Non
     records = [one["broken"][0]["reason"] for one in after["clusters"].values()]
     assert records == ["a lake", "a lake"]
     until("the Lease names nobody", lambda: people.pair.kubectl(*lease) == "")
+
+
+def test_history_rebuilds_a_network_on_empty_clusters_and_a_backup_brings_it_back(people: People) -> None:
+    """What the documents hold is taken away twice: by an owner's removal, which leaves no object behind."""
+    network = name()
+    clusters = [part for one in people.named for part in ("--cluster", one)]
+    run, file = people.person.run, people.folder / f"{network}.backup"
+    people.verb("network", "connect", network=network)
+    assert run("state", "backup", network, str(file), *clusters).json["generation"] == 1
+    assert people.verb("state", "migrate", network=network)["steps"] == []
+    (begun,) = people.verb("history", network=network)["commands"]
+    assert (begun["verb"], begun["by"], begun["result"]) == ("network connect", people.person.address, "done")
+    script = finish(people.person.start("history", network, "--as-script", *clusters), 0).out
+
+    def objects() -> str:
+        kinds, found = ("get", "secrets,leases", "-o", "name"), ""
+        for index in (1, 2):
+            found += people.pair.kubectl("-n", SYSTEM, *kinds, index=index)
+        return found
+
+    assert f"/network-{network}-" in objects()
+    for again in ("script", "backup"):
+        people.verb("network", "delete", network=network)
+        until("no cluster keeps anything of it", lambda: f"/network-{network}-" not in objects())
+        if again == "script":
+            path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+            environment = people.person.environment() | {"PATH": path}
+            subprocess.run(["/bin/sh", "-c", script], env=environment, check=True, timeout=PROCESS_LIMIT_S)
+            assert people.verb("history", network=network)["commands"][0]["verb"] == "network connect"
+        else:
+            assert run("state", "restore", network, str(file), *clusters).json["generation"] == 1
+            told = [one["verb"] for one in people.verb("history", network=network)["commands"]]
+            assert told == ["network connect", "state restore"]
 
 
 def test_one_that_is_killed_and_one_that_is_stopped_delay_the_next_by_a_lease(people: People) -> None:

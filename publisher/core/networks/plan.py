@@ -102,7 +102,7 @@ def plan_of(
     Refused (rule `role`) where it takes another role than *who* has, (rule `publisher`) where a node is
     another member's; BadInput for a cluster that the network does not have, or a card that is missing.
     """
-    known = {cluster.name for cluster in content.clusters}
+    known = {cluster.name for cluster in content.clusters if cluster.lost is None}
     for node in nodes:
         if node.cluster not in known:
             raise BadInput(

@@ -14,7 +14,7 @@ from trustedpods.protocol.networks.content import AddressEntry, Component, Netwo
 from trustedpods.protocol.networks.members import MemberCard, MemberChange
 from trustedpods.publisher.core.networks import components
 from trustedpods.publisher.core.networks.history import DONE
-from trustedpods.publisher.core.networks.plan import NodeStep, WantedNode
+from trustedpods.publisher.core.networks.plan import NodeStep, WantedNode, pod_name
 from trustedpods.publisher.journal import Journal
 from trustedpods.publisher.networks.recording import RecordedChange
 from trustedpods.publisher.networks.states import MemberView
@@ -78,8 +78,7 @@ class Applying:
     async def _deploy(self, node: WantedNode, result: str | None) -> None:
         component = components.requested(node, self.who)
         await self._let_be(component)
-        (cluster,) = (one for one in self._content.clusters if one.name == node.cluster)
-        url = await self.pods.deploy(node.name, cluster)
+        url = await self.pods.deploy(node.name, self._cluster(node.cluster))
         content = components.with_component(self._content, components.started(component))
         if url is not None:
             self.urls[node.name] = url
@@ -89,14 +88,23 @@ class Applying:
     async def _remove(self, name: str, result: str | None) -> None:
         component = components.component_of(self._content, name)
         assert component is not None
-        await self._let_be(components.stopping(component))
-        await self.pods.remove(name)
+        if self._cluster(component.cluster).lost is None:
+            await self._let_be(components.stopping(component))
+            await self.pods.remove(name)
+        else:
+            hint = (
+                f"`trustedpods close {pod_name(view_of(self.change).network, name)}` takes its deposit back"
+            )
+            self.journal.show.warning(f"node {name} is left in a cluster that was declared lost; {hint}")
         await self.change.write(components.without_component(self._content, name), result=result)
 
     async def _let_be(self, component: Component) -> None:
         """Write that *component* is so; nothing where the one before wrote it and came no further."""
         if components.component_of(self._content, component.name) != component:
             await self.change.write(components.with_component(self._content, component))
+
+    def _cluster(self, name: str) -> NetworkCluster:
+        return next(one for one in self._content.clusters if one.name == name)
 
     def _entry(self, node: str, url: str) -> AddressEntry:
         generation = view_of(self.change).document.generation + 1

@@ -76,7 +76,8 @@ def newest(
     raise Refused(
         f"none of {', '.join(copies)} has a network {network}",
         rule="no-network",
-        hint=f"`trustedpods network connect {network.name} --cluster NAME=OWNER/N` begins one",
+        hint=f"`trustedpods network connect {network.name} --cluster NAME=OWNER/N` begins one; somebody "
+        "else's is FOUNDER/NAME",
     )
 
 

@@ -7,9 +7,10 @@ import trio
 from tests.fakes.network_states import ALICE, SHOP, state_of
 from tests.publisher.conftest import ListShow
 from tests.publisher.networks.test_holding import FakeDoor, network
-from trustedpods.protocol.errors import NetworkFailure
+from trustedpods.protocol.errors import BadInput, NetworkFailure
+from trustedpods.protocol.networks.content import LostCluster
 from trustedpods.protocol.networks.leases import LEASE_MS
-from trustedpods.publisher.core.networks.plan import WantedNode, plan_of
+from trustedpods.publisher.core.networks.plan import WantedNode, plan_of, pod_name
 from trustedpods.publisher.journal import Journal
 from trustedpods.publisher.networks.recording import recorded
 from trustedpods.publisher.networks.states import read_state
@@ -53,6 +54,7 @@ class Machine:
         self.doors = {name: FakeDoor() for name in ("k1", "k2")}
         self.pods, self.steps, self.kill_at, self.dead = FakePods(), 0, None, False
         self.pods.trouble = self.step
+        self.show = ListShow()
         for door in self.doors.values():
             door.trouble = self.step
 
@@ -87,7 +89,7 @@ class Machine:
             ):
                 view = view_of(change)
                 plan = plan_of(view.content, view.roster, nodes, None, ALICE.address)
-                applying = Applying(ALICE.address, change, self.pods, Journal(ListShow()))
+                applying = Applying(ALICE.address, change, self.pods, Journal(self.show))
                 await applying.nodes(plan.nodes, nodes)
                 return plan.changes
         except BaseException as error:
@@ -171,6 +173,28 @@ async def test_killed_and_the_file_changed_back_nothing_is_forgotten(virtual_tim
         await machine.apply(FIRST)
         assert machine.state() == expected(FIRST), kill_at
         assert machine.pods.running == {one.name: one.cluster for one in FIRST}, kill_at
+
+
+async def test_a_node_of_a_lost_cluster_is_left_there_and_comes_anew_elsewhere(virtual_time):
+    machine = Machine()
+    await machine.found()
+    await machine.apply(FIRST)
+    async with (
+        network(machine.doors, ALICE.address).locked("lost") as held,
+        recorded(held, ALICE, SHOP, "member lost", []) as change,
+    ):
+        content = view_of(change).content
+        lost = LostCluster(at=1, by=bytes(20), reason="a lake")
+        clusters = [content.clusters[0].model_copy(update={"lost": lost}), content.clusters[1]]
+        await change.write(content.model_copy(update={"clusters": clusters}), result="done")
+    with pytest.raises(BadInput, match="no cluster 'k1'; it has: k2"):
+        await machine.apply(FIRST)
+    moved = (WantedNode("a", "k2", b"1" * 32), FIRST[1])
+    assert await machine.apply(moved) == 2
+    assert machine.state() == expected(moved)
+    assert ("remove", "a") not in machine.pods.acts
+    (warning,) = machine.show.warnings
+    assert f"trustedpods close {pod_name(SHOP, 'a')}" in warning
 
 
 async def test_a_deploy_that_fails_names_its_node_and_the_next_apply_goes_on(virtual_time):

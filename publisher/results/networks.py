@@ -15,8 +15,8 @@ from trustedpods.publisher.core.networks.plan import Plan
 from trustedpods.publisher.results.errors import ErrorReport
 from trustedpods.publisher.results.pods import StatusResult
 
-SOUND_PHASES = ("serving", "asleep")
-"""Of a pod that answers whoever comes."""
+SERVING = "serving"
+"""The phase of a pod that answers whoever comes, also while it sleeps."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +161,7 @@ class NodeStatus:
         """Whether it was brought to its end, and nothing that is known speaks against it."""
         if self.phase != "started" or isinstance(self.live, ErrorReport):
             return False
-        return self.live is None or self.live.phase in SOUND_PHASES
+        return self.live is None or self.live.phase == SERVING
 
 
 @dataclass(frozen=True, slots=True)

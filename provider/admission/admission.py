@@ -64,7 +64,12 @@ class Admission:
         self._rights = permissions.rights
         self._reservations = SlotReservations(doors.facade, pods, bundles, doors.config.exposure.room)
         self._capacity = CapacityCheck(
-            doors.cluster, doors.config.cluster.overcommit, pods, autoscaler, self._reservations
+            doors.cluster,
+            doors.config.cluster.overcommit,
+            doors.config.cluster.node_labels,
+            pods,
+            autoscaler,
+            self._reservations,
         )
         self._tenancy = permissions.tenancy
         self._new_pods, self._questions = Arrivals(limits.new_pods), Arrivals(limits.questions)
@@ -89,7 +94,7 @@ class Admission:
             return
         self._rights.check(request)
         record = self._pods.get(request.ref.channel)
-        if request.verb == "admit" and not self._questions.take(address):
+        if request.verb in ("admit", "render") and not self._questions.take(address):
             raise Refused("too many questions from this address", rule="rate", hint=_LATER)
         if request.verb != "provision":
             return
@@ -122,6 +127,17 @@ class Admission:
         admission.check_storage_classes(ask.storage_classes, self._doors.offer)
         admission.check_names(ask.names, self._doors.offer)
         return await self._capacity.check(ask, channel, replaced)
+
+    def would_be(self, request: OpenedRequest, opened: OpenBundle) -> PodRecord:
+        """The record that the bundle would make. Nothing is kept, and whether there is room is not asked.
+
+        Refused where no such pod is served here.
+        """
+        offer = self._doors.offer
+        check_bundle(opened, offer, request)
+        self._gate.check(request.ref.publisher)
+        admission.check_storage_classes(opened.ask.storage_classes, offer)
+        return next_record(self._doors, self._pods.get(request.ref.channel), b"", request, opened)
 
     async def accept(
         self, stored: bytes, request: OpenedRequest, opened: OpenBundle, address: str

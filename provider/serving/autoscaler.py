@@ -298,10 +298,10 @@ class Autoscaler:
             nursery.start_soon(supervise, "keeping the facade", self._facade_sync.run)
             task_status.started()
 
-    async def restore(self, records: list[PodRecord]) -> None:
+    async def restore(self, records: list[PodRecord]) -> list[tuple[PodRecord, OpenBundle]]:
         """After a start: scalers for all pods that were published, as the cluster has them.
 
-        What is not published here, the reconciler publishes later.
+        Returns those that are published now. What is not, the reconciler publishes later.
         """
         pods: list[tuple[PodRecord, OpenBundle]] = []
         for record in records:
@@ -318,6 +318,7 @@ class Autoscaler:
                     self._restore(record, opened, given[record.channel], replicas.get(record.namespace, 0))
         except TrustedPodsError as error:
             _log.warning("the pods are not published after the start: %s", error)
+        return [(record, opened) for record, opened in pods if record.channel in self._pod_scalers]
 
     def _proven(self, record: PodRecord) -> tuple[PodRecord, OpenBundle]:
         """The bundle whose replicas there are, and the record with its size and scaling: no newer one's."""

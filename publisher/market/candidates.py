@@ -15,6 +15,7 @@ from trustedpods.publisher.core.dialling import wave
 from trustedpods.publisher.journal import Journal, Step
 from trustedpods.publisher.market.attempts import Attempts
 from trustedpods.publisher.market.probe import HONEST_S, Candidate, ProviderProbe, provider_name
+from trustedpods.publisher.market.profiles import PROVE_WITHIN_S, check_offered
 from trustedpods.publisher.market.session import Publisher, Session, next_generation
 from trustedpods.publisher.parallel import open_nursery
 
@@ -25,9 +26,6 @@ WAVE_S = 1.0
 
 HEAD_START_S = HONEST_S
 """How long a dearer provider that has answered waits for cheaper ones that are still silent."""
-
-PROVE_WITHIN_S = 12.0
-"""Of one among several; the only one, a pod's home or named by hand, has the limits of a session."""
 
 ADMIT_WITHIN_S = 15.0
 
@@ -59,7 +57,7 @@ async def first_that_takes(
     attempts = Attempts(journal, step)
     probes = [ProviderProbe(candidate) for candidate in attempts.in_order(candidates)]
     async with open_nursery() as nursery:
-        within_s = PROVE_WITHIN_S if len(probes) > 1 else float("inf")
+        within_s = PROVE_WITHIN_S if len(probes) > 1 else float("inf")  # else those of a session hold
         nursery.start_soon(_dial_in_waves, nursery, probes, (host, publisher, policy, within_s))
         try:
             with trio.fail_after(publisher.timing.select_s):
@@ -157,7 +155,8 @@ async def _any_known(probes: Sequence[ProviderProbe]) -> None:
 
 
 async def _ask(session: Session, candidate: Candidate, ask: AdmitBody) -> None:
-    """Whether the pod may come; one that is there already need not ask."""
+    """Whether the pod can run there and may come; one that is there already need not ask the latter."""
+    check_offered(ask, session.profile.capabilities)
     if candidate.location.channel is not None:
         return
     with trio.move_on_after(ADMIT_WITHIN_S):

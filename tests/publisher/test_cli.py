@@ -11,7 +11,7 @@ from click.testing import CliRunner
 
 from trustedpods.publisher.cli import main
 
-PODS = ["deploy", "validate", "estimate", "status", "logs", "delete"]
+PODS = ["deploy", "validate", "estimate", "status", "logs", "exec", "delete"]
 MONEY = ["fund", "close", "balance", "bill"]
 
 
@@ -44,7 +44,7 @@ def test_every_verb_has_help_with_an_example(verb):
     result = CliRunner().invoke(main, [*verb.split(), "--help"])
     assert result.exit_code == 0
     assert f"trustedpods {verb}" in result.output
-    assert "--output" in result.output
+    assert ("--output" in result.output) == (verb != "exec")
 
 
 def loaded_modules(*arguments):
@@ -166,6 +166,20 @@ async def test_a_root_image_is_refused_by_validate(bench, cli):
     assert result.exit_code == 2
     assert "spec.containers[0].image" in result.stderr
     assert "USER 10001" in result.stderr
+
+
+async def test_a_network_is_validated_with_its_nodes(bench, cli):
+    head = "apiVersion: trustedpods/v1\nkind: Network\nmetadata: {name: shop}\nspec:\n"
+    file = bench.folder / "network.yaml"
+    file.write_text(f"{head}  nodes: [{{name: a, pod: pod.yaml, cluster: k1}}]\n")
+    text = await cli("validate", file)
+    assert text.stdout == f"{file}: network shop of 1 nodes is sound\n"
+    shown = json.loads((await cli("validate", file, "-o", "json")).stdout)
+    assert (shown["nodes"]["a"]["cluster"], shown["nodes"]["a"]["pod"]) == ("k1", "hello")
+    bench.write_image(user="")
+    result = await cli("validate", file)
+    assert result.exit_code == 2
+    assert f"{bench.folder}/pod.yaml:8 spec.containers[0].image" in result.stderr
 
 
 async def test_a_bug_is_code_1_and_says_so(bench, cli, monkeypatch):

@@ -119,7 +119,7 @@ def config_of(tmp_path, chain, owner, **terms):
                 "domain": "k1.test.localhost",
             },
             "net": {"listen": ["/ip4/127.0.0.1/tcp/0"]},
-            "cluster": {"kubeconfig": "/nowhere"},
+            "cluster": {"kubeconfig": "/nowhere", "node_labels": ["zone"]},
             "facade": {
                 "runtime_socket": "/nowhere",
                 "activator_dir": "/nowhere",

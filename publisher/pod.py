@@ -13,7 +13,7 @@ from trustedpods.manifests.spec.pod import PodManifest
 from trustedpods.protocol import limits
 from trustedpods.protocol.errors import BadInput
 from trustedpods.protocol.images.layers import LayerFacts
-from trustedpods.protocol.images.runnable import program_line
+from trustedpods.protocol.images.runnable import program_line, user_number
 from trustedpods.publisher.core.adjust import adjusted
 from trustedpods.publisher.images.contents import capable_files, check_start, image_bytes, layer_facts
 from trustedpods.publisher.images.oci import Image, VerifiedBlob
@@ -52,6 +52,14 @@ class Pod:
     def image_bytes(self) -> int:
         """Bytes that all images take, packed and unpacked; what two containers share counts once."""
         return image_bytes(self.images.values(), self.layers)
+
+    @property
+    def users(self) -> list[int]:
+        """The user id of each container."""
+        return [
+            user_number(self.images[one.name].config.user, one.security_context.run_as_user)
+            for one in self.manifest.spec.all_containers
+        ]
 
     @property
     def capable_files(self) -> list[str]:

@@ -78,9 +78,9 @@ def check_user(text: str) -> None:
         )
 
 
-def user_number(text: str) -> int:
-    """The user id in a text that `check_user` let pass."""
-    return int(text.partition(":")[0])
+def user_number(text: str, run_as_user: int | None = None) -> int:
+    """A container's user id: what its manifest says, else the image's, which `check_user` let pass."""
+    return int(text.partition(":")[0]) if run_as_user is None else run_as_user
 
 
 def _check_stop_signal(text: str) -> None:

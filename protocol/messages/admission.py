@@ -17,7 +17,8 @@ class AdmitBody(Message):
     `storage_mib` are its volumes, `image_mib` its images (docs/metering.md), `scratch_mib` each replica's
     `ephemeral-storage`. `services` has the protocol of each exposed service by its name, `hosts` the names it
     is reached under, `storage_classes` what its volumes name; `names` is whether it calls hosts by name,
-    `placement` on which nodes its replicas run.
+    `placement` on which nodes its replicas run, `users` the user ids of its containers, which the provider
+    reads from the images too when it has them.
     """
 
     kind: Literal["admit"] = "admit"
@@ -32,6 +33,7 @@ class AdmitBody(Message):
     storage_classes: Annotated[list[ShortText], Field(max_length=16)]
     names: bool
     placement: Placement = Placement()
+    users: Annotated[list[U32], Field(max_length=limits.MAX_IMAGES)] = Field(default_factory=list)
 
 
 class Admitted(Message):

@@ -28,6 +28,7 @@ from trustedpods.provider.core.pod import ENDED, WORKING, Phase, PodRecord
 from trustedpods.provider.dns.control import publisher_proof
 from trustedpods.provider.doors import Doors
 from trustedpods.provider.lifecycle.provisioning import CHANNEL_WITHIN_S
+from trustedpods.provider.lifecycle.user_shares import UserShares
 from trustedpods.provider.lifecycle.workers import PodWorkers
 from trustedpods.provider.pods.bundles import Bundles, OpenBundle, check_bundle
 from trustedpods.provider.pods.records import Pods
@@ -57,9 +58,11 @@ class Admission:
         bundles: Bundles,
         autoscaler: Autoscaler,
         workers: PodWorkers,
+        users: UserShares,
         limits: AdmissionLimits,
     ) -> None:
         self._limits = limits
+        self._users = users
         self._doors = doors
         self._rights = permissions.rights
         self._reservations = SlotReservations(doors.facade, pods, bundles, doors.config.exposure.room)
@@ -126,6 +129,7 @@ class Admission:
         admission.check_image_size(ask.image_mib, self._doors.offer)
         admission.check_storage_classes(ask.storage_classes, self._doors.offer)
         admission.check_names(ask.names, self._doors.offer)
+        await self._users.check(channel, ask.users, ask.max_replicas)
         return await self._capacity.check(ask, channel, replaced)
 
     def would_be(self, request: OpenedRequest, opened: OpenBundle) -> PodRecord:

@@ -80,8 +80,8 @@ def assemble(doors: Doors, gate: Gate, limits: AdmissionLimits | None = None) ->
     tenancy = TenancyGuard()
     rights = CommandRights(pods, doors.generations)
     permissions = Permissions(rights, tenancy, gate)
-    limits = limits or AdmissionLimits()
-    admission = Admission(doors, permissions, pods, bundles, autoscaler, workers, limits)
+    limits, users = limits or AdmissionLimits(), provisioning_steps.users
+    admission = Admission(doors, permissions, pods, bundles, autoscaler, workers, users, limits)
     parts = Parts(
         doors,
         pods,

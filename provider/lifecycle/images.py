@@ -47,6 +47,12 @@ class _Source(NamedTuple):
     image: ImageRef
 
 
+def _run_as_user(opened: OpenBundle, image: ImageRef) -> int | None:
+    """What the manifest says of the user of the image's container."""
+    container = next(part for part in opened.manifest.spec.all_containers if part.name == image.name)
+    return container.security_context.run_as_user
+
+
 class ImageImport:
     """Checks images and brings them into the registry."""
 
@@ -58,7 +64,7 @@ class ImageImport:
         self._reading = trio.CapacityLimiter(MAX_READING)
 
     async def run(self, record: PodRecord, opened: OpenBundle) -> frozenset[int]:
-        """Have every image of the pod in its repository; the user ids that they name.
+        """Have every image of the pod in its repository; the user ids of its containers.
 
         Refused where an image is not what the bundle says.
         """
@@ -75,7 +81,7 @@ class ImageImport:
         return frozenset(users)
 
     async def users_of(self, record: PodRecord, opened: OpenBundle) -> frozenset[int]:
-        """The user ids that images of the pod name which are in its repository."""
+        """The user ids of the pod's containers whose images are in its repository."""
         users: set[int] = set()
         for image in opened.bundle.images:
             named, repo = image.blobs[0], record.label
@@ -85,7 +91,7 @@ class ImageImport:
             wanted = parse_manifest(data, named.media_type).config
             config = await self._registry.read_blob(repo, wanted.digest, wanted.size)
             if config is not None:
-                users.add(user_number(parse_config(config).user))
+                users.add(user_number(parse_config(config).user, _run_as_user(opened, image)))
         return frozenset(users)
 
     async def _image(self, source: _Source, opened: OpenBundle) -> int:
@@ -109,7 +115,7 @@ class ImageImport:
             await self._layer(source, layer)
         if there is None:
             await self._registry.push_manifest(repo, named.media_type, data)
-        return user_number(settings.user)
+        return user_number(settings.user, container.security_context.run_as_user)
 
     async def _small(self, source: _Source, blob: BlobRef) -> bytes:
         return await self._spool.read_whole(source.record.ref.publisher, blob, MAX_JSON)

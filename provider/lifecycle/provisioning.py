@@ -74,7 +74,7 @@ class ProvisioningSteps:
         self._autoscaler = autoscaler
         self._meter = meter
         self._images = ImageImport(doors.registry, doors.spool, progress)
-        self._users = UserShares(doors, pods, bundles, self._images)
+        self.users = UserShares(doors, pods, bundles, self._images)
         self._arrived = trio.Event()
 
     def blob_arrived(self) -> None:
@@ -168,7 +168,7 @@ class ProvisioningSteps:
     async def import_images(self, record: PodRecord) -> LifecycleEvent:
         """Bring the images into the registry. The bundle's sizes count from here, also after going back."""
         record, opened = await self.measure(record)
-        await self._users.hold(record, await self._images.run(record, opened))
+        await self.users.hold(record, await self._images.run(record, opened))
         return LifecycleEvent.IMPORTED
 
     async def measure(self, record: PodRecord) -> tuple[PodRecord, OpenBundle]:

@@ -6,6 +6,7 @@ known with its images; those of pods that were imported before a restart are rea
 """
 
 from collections import Counter
+from collections.abc import Collection
 
 from trustedpods.protocol.ids import ChannelId
 from trustedpods.provider.core.admission import check_users
@@ -26,17 +27,23 @@ class UserShares:
         self._images = images
         self._users: dict[ChannelId, frozenset[int]] = {}
 
-    async def hold(self, record: PodRecord, users: frozenset[int]) -> None:
-        """Take the pod's share; Refused (rule `capacity-users`) where its user ids have none left."""
+    async def check(self, channel: ChannelId, users: Collection[int], replicas: int) -> None:
+        """Refused (rule `capacity-users`) where the pod's user ids have no share left for the replicas."""
         limit = self._doors.config.cluster.processes_per_user
-        if limit is None:
+        if limit is None or not users:
             return
         await self._learn()
         taken: Counter[int] = Counter()
         for other in self._pods.standing:
-            if other.channel != record.channel:
+            if other.channel != channel:
                 taken.update(dict.fromkeys(self._users.get(other.channel, ()), other.scaling.max_replicas))
-        check_users(sorted(users), record.scaling.max_replicas, taken, limit)
+        check_users(sorted(users), replicas, taken, limit)
+
+    async def hold(self, record: PodRecord, users: frozenset[int]) -> None:
+        """Take the pod's share, which is checked as by `check`."""
+        if self._doors.config.cluster.processes_per_user is None:
+            return
+        await self.check(record.channel, users, record.scaling.max_replicas)
         before = self._users.get(record.channel, frozenset()) if record.previous is not None else frozenset()
         self._users[record.channel] = users | before
 

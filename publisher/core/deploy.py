@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a deploy sends, and under which terms it pays: built from the manifest, nothing else."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from trustedpods.manifests.check.seeds import Seeds
@@ -30,8 +30,8 @@ class ImageParts:
     layers: Sequence[tuple[str, int]]
 
 
-def admit_body(manifest: PodManifest, image_bytes: int) -> AdmitBody:
-    """The question whether this pod may come."""
+def admit_body(manifest: PodManifest, image_bytes: int, users: Iterable[int] = ()) -> AdmitBody:
+    """The question whether this pod may come, whose containers have these user ids."""
     size = manifest.replica_size
     return AdmitBody(
         cpu_milli=size.cpu_milli,
@@ -45,6 +45,7 @@ def admit_body(manifest: PodManifest, image_bytes: int) -> AdmitBody:
         storage_classes=manifest.storage_classes,
         names=manifest.spec.network.by_name,
         placement=manifest.placement,
+        users=sorted(set(users)),
     )
 
 

@@ -172,7 +172,7 @@ class Deploy:
             self._account.publisher,
             candidates,
             self._policy,
-            admit_body(manifest, self._pod.image_bytes),
+            admit_body(manifest, self._pod.image_bytes, self._pod.users),
             self._journal,
             step,
         )

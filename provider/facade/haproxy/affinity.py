@@ -3,7 +3,7 @@
 
 Cookies and hashes of HAProxy's own do not hold while servers come and go at run time. A table of each slot
 says which client goes to which replica, by the replica's name: tenants cannot push each other's clients out,
-and a replica that has ended leads nowhere. The tables end with the process.
+and a replica that has ended leads nowhere. A reload hands the tables on, a restart ends them.
 
 The map AFFINITY has for a slot what its clients are known by: `ip`, `header:NAME` or `cookie:NAME`. Of a
 header or a cookie the table holds a hash, as both may be secrets.
@@ -20,7 +20,9 @@ BY_ADDRESS = "ip"
 KEY_HEADER = "trustedpods-affinity"
 """Tells the inner frontend (`bodies`) the key; a client's own header of that name is never read."""
 
-_TABLE = "stick-table type string len 40 size 8k expire 1h"
+_PEERS, _PEER = "reloads", "facade"
+
+_TABLE = f"stick-table type string len 40 size 8k expire 1h peers {_PEERS}"
 """A SHA-1 in hex has 40 signs, an address up to 39. At 8192 clients the one seen longest ago makes room."""
 
 _LUA = """\
@@ -53,6 +55,25 @@ def lua() -> str:
 def lua_path(config: FacadeConfig) -> Path:
     """Where the fetches lie."""
     return config.pages_dir / "affinity.lua"
+
+
+def peer_socket(config: FacadeConfig) -> Path:
+    """Where a process hands its tables to the one that takes its place."""
+    return config.runtime_socket.with_name("peer.sock")
+
+
+def local_peer() -> str:
+    """Its name for itself: HAProxy would take the machine's, which no line here could know."""
+    return f"localpeer {_PEER}"
+
+
+def peers(config: FacadeConfig) -> tuple[str, list[str]]:
+    """The section by which a process that is told to end (`-sf`) teaches its successor all tables.
+
+    Without it each process begins with empty ones. The only peer is the process itself; nobody else can reach
+    its socket. HAProxy teaches nobody in its first five seconds, in which it waits for a teacher of its own.
+    """
+    return f"peers {_PEERS}", [f"peer {_PEER} unix@{peer_socket(config)}"]
 
 
 def known_by(config: FacadeConfig) -> str:

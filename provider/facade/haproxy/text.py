@@ -46,6 +46,7 @@ All of them are half of what Linux lets one user have before it makes new pipes 
 def haproxy_config(config: FacadeConfig) -> str:
     """haproxy.cfg; the page, map and certificate files that it names must exist when it is read."""
     parts = [_global(config), _http_defaults(config), _tcp_defaults(config)]
+    parts.append(_section(*affinity.peers(config)))
     parts += [
         _section("defaults pods from http", [*requests.known_here(), *unread.cut()]),
         _web(config),
@@ -78,6 +79,7 @@ def _global(config: FacadeConfig) -> str:
         "stats timeout 30s",
         "stats maxconn 32",
         "hard-stop-after 1h",
+        affinity.local_peer(),
         "log stderr format raw local0 err",
         "ssl-default-bind-options ssl-min-ver TLSv1.2 no-tls-tickets",
         *(f"lua-load-per-thread {room.lua_path(config)}" for room in (affinity, bodies, requests, unread)),

@@ -8,7 +8,13 @@ import pytest
 from trustedpods.protocol.errors import BadInput
 from trustedpods.protocol.images.descriptors import ImageConfig
 from trustedpods.protocol.images.links import Links
-from trustedpods.protocol.images.runnable import capable_program, check_runnable, check_user, program_line
+from trustedpods.protocol.images.runnable import (
+    capable_program,
+    check_runnable,
+    check_user,
+    program_line,
+    user_number,
+)
 
 SOUND = ImageConfig("linux", "amd64", 1, "10001", ("/app",), ("a",), (), ())
 
@@ -59,3 +65,11 @@ def test_a_user_of_the_manifest_s_makes_up_for_the_image_s(text):
     check_runnable(image, user=10001)
     with pytest.raises(BadInput, match="the image"):
         check_runnable(image)
+
+
+@pytest.mark.parametrize(
+    ("image", "manifest", "number"),
+    [("65532:65532", None, 65532), ("10001", 4711, 4711), ("", 4711, 4711), ("postgres", 4711, 4711)],
+)
+def test_the_manifests_user_is_a_containers_user(image, manifest, number):
+    assert user_number(image, manifest) == number

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 import pytest
 
-from tests.fakes.provider.caller import Caller, manifest_of
+from tests.fakes.provider.caller import ASK, Caller, manifest_of
 from tests.fakes.provider.world import World
 from trustedpods.protocol.errors import Refused
+from trustedpods.protocol.messages.admission import Admitted
 from trustedpods.provider.core.admission import PIDS_PER_POD
 from trustedpods.provider.core.pod import Phase
 
@@ -63,3 +64,39 @@ async def test_without_a_bound_nothing_is_counted(world):
     async with world.run() as (_, address):
         for _ in range(3):
             await Caller(world, address).provision()
+
+
+def run_as(user, **spec):
+    containers = manifest_of().model_dump(by_alias=True, exclude_none=True)["spec"]["containers"]
+    containers[0]["securityContext"] = {"runAsUser": user}
+    return manifest_of(containers=containers, **spec)
+
+
+async def test_the_manifests_user_is_the_one_that_counts(world):
+    """Else two pods that name one user in their manifests, over images of different ones, had no bound."""
+    async with world.run() as (parts, address):
+        limited(parts, 3)
+        first, second, third = (Caller(world, address) for _ in range(3))
+        first.manifest = run_as(4711)  # two replicas at most
+        await first.provision()
+        second.manifest = run_as(4711)
+        assert await refused(second) == "capacity-users"
+        await third.provision()
+
+
+async def test_a_client_that_says_its_users_is_refused_before_it_pays(world):
+    async with world.run() as (parts, address):
+        limited(parts, 3)
+        first, second = Caller(world, address), Caller(world, address)
+        first.manifest = run_as(4711)
+        await first.provision()
+        ask = ASK.model_copy(update={"users": [5000, 4711]})
+        with pytest.raises(Refused) as caught:
+            await second.ask("admit", ask, Admitted)
+        assert caught.value.rule == "capacity-users"
+        assert "user 4711: 2 replicas wanted, room for 1 is left" in caught.value.what
+        assert (world.owner, second.ref.channel) not in world.chain.lives
+        await second.ask("admit", ask.model_copy(update={"max_replicas": 1}), Admitted)
+        await first.ask(
+            "admit", ask.model_copy(update={"max_replicas": 3}), Admitted
+        )  # an update counts once

@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Clients keep their replica by address, header, cookie: over more, its end, a wake; a restart forgets."""
+"""Clients keep their replica by address, header, cookie: over more, a wake, a reload; a restart forgets."""
 
+import re
 import signal
 
 import pytest
+import trio
 
-from tests.provider.facade.parts import HOST, Daemon, LiveFacade, Pod, get, reply
+from tests.provider.facade.parts import HOST, WAIT_S, Daemon, LiveFacade, Pod, get, reply, until
 from trustedpods.provider.facade.activator.wake import serve_wakes
 from trustedpods.provider.facade.slots import ServiceSpec
 
@@ -13,6 +15,9 @@ pytestmark = pytest.mark.live
 
 CLIENTS = 20
 NAMES = ("pod-a", "pod-b", "pod-c")
+RESYNCED = 0x3
+"""Of HAProxy's flags of a peers section: nothing is to be learned any more, from this machine or another."""
+
 HEADS = [f"X-Session: {number}\r\n" for number in range(CLIENTS)]
 
 
@@ -102,3 +107,33 @@ async def test_a_restart_loses_the_table_and_clients_keep_what_they_get_then(liv
     after = await each(live, -1)
     assert after != first
     assert await each(live) == after
+
+
+async def knows_its_tables(live: LiveFacade) -> bool:
+    """Whether it has what the process before knew, or has waited long enough for it: only then it teaches."""
+    flags = re.search(r"flags=0x([0-9a-f]+) resync", await live.runtime.command("show peers"))
+    return flags is not None and int(flags[1], 16) & RESYNCED == RESYNCED
+
+
+async def reloaded(live: LiveFacade) -> None:
+    """As `systemctl reload` does by way of the master: a new process, which bids the one before to end."""
+    await until(lambda: knows_its_tables(live), "HAProxy knows its tables")
+    before = live.haproxy.popen
+    assert before is not None
+    args = live.haproxy.args
+    live.haproxy.args = [*args, "-sf", str(before.pid)]
+    try:
+        await live.start_haproxy()
+    finally:
+        live.haproxy.args = args
+    await live.facade.sync()
+    with trio.fail_after(WAIT_S):
+        assert await trio.to_thread.run_sync(before.wait) == 0
+
+
+async def test_clients_keep_their_replica_over_reloads(live, nursery):
+    await published(live, nursery, "header:X-Session", count=3)
+    first = await each(live)
+    for order in (-1, 1):
+        await reloaded(live)
+        assert await each(live, order) == first

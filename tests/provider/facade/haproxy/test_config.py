@@ -160,3 +160,12 @@ def test_haproxy_accepts_it_without_a_warning(tmp_path, changes):
     install(made, file)
     done = subprocess.run([HAPROXY, "-c", "-f", str(file)], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_every_table_of_clients_is_handed_on_by_a_process_that_ends():
+    text = haproxy_config(config())
+    assert "\n  localpeer facade\n" in text
+    assert f"\npeers reloads\n  peer facade unix@{config().runtime_socket.with_name('peer.sock')}\n" in text
+    tables = [line for line in text.splitlines() if "stick-table type string len 40" in line]
+    assert len(tables) == config().pools.total
+    assert all(line.endswith(" peers reloads") for line in tables)

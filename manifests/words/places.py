@@ -4,6 +4,7 @@
 from collections.abc import Iterator
 
 from trustedpods.manifests.spec.container import Container, ContainerPort, SecurityContext, VolumeMount
+from trustedpods.manifests.spec.csi.volume import CsiVolume, SecretName, SecretProviderClass
 from trustedpods.manifests.spec.egress import Network
 from trustedpods.manifests.spec.environment import (
     EnvFrom,
@@ -94,6 +95,17 @@ VOLUME = Place(
         "emptyDir": Place("emptyDir", EmptyDir, volume.EMPTY_DIR),
         "persistent": Place("persistent", Persistent, volume.PERSISTENT),
         "secret": Place("secret", SecretSource, volume.SECRET),
+        "csi": Place(
+            "csi",
+            CsiVolume,
+            volume.CSI,
+            {
+                "secretProviderClass": Place(
+                    "secretProviderClass", SecretProviderClass, volume.SECRET_PROVIDER_CLASS
+                ),
+                "nodePublishSecretRef": Place("nodePublishSecretRef", SecretName, {}),
+            },
+        ),
     },
 )
 SERVICE = Place(

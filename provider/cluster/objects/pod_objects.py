@@ -30,6 +30,7 @@ from trustedpods.provider.cluster.objects.workload import (
     pod_template,
     stateful_set,
 )
+from trustedpods.provider.cluster.objects.workload.volume_source import secret_provider_classes
 from trustedpods.provider.core import egress
 from trustedpods.provider.core.egress import NOT_THE_WORLD
 from trustedpods.provider.core.pod import ServiceExposure
@@ -80,6 +81,7 @@ def objects(life: PodLife) -> list[KubeObject]:
             for volume in spec.volumes
             if volume.secret
         ),
+        *(_labelled(life, one) for one in secret_provider_classes(spec.volumes)),
         *(
             _labelled(life, _claim(volume.name, volume.persistent))
             for volume in spec.volumes

@@ -1,15 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """A pod that chooses its node by a label that the provider advertises."""
 
+import json
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
-from tests.live.clients.publisher import Json, Publisher
+from tests.live.clients.publisher import Deployed, Json, Publisher
 from tests.live.conftest import unique
 from tests.live.localnet_fixture import LiveLocalnet
 from tests.live.observers.cluster import replicas
 from trustedpods.localnet.settings import ZONE_LABEL
+from trustedpods.manifests.spec import quantity
 from trustedpods.protocol.errors import ExitCode
 
 pytestmark = pytest.mark.live
@@ -19,6 +22,7 @@ def of_zone(zone: str) -> Callable[[Json], None]:
     def change(spec: Json) -> None:
         spec["nodeSelector"] = {ZONE_LABEL: zone}
         spec["scale"] = {"min": 1, "max": 1}
+        spec["volumes"] = [{"name": "login", "secret": {"files": {"htpasswd": "htpasswd"}}}]
 
     return change
 
@@ -36,6 +40,7 @@ def test_a_pod_runs_where_the_label_is_and_is_refused_where_it_is_not(
     (replica,) = replicas(market, pod.namespace)
     assert replica["spec"]["nodeSelector"] == {ZONE_LABEL: zone}
     assert replica["spec"]["nodeName"] == zone
+    check_render(market, publisher, pod)
 
     before = publisher.run("balance").json["channels"]
     elsewhere = publisher.manifest("hello", unique("elsewhere"), of_zone("nowhere"))
@@ -47,3 +52,38 @@ def test_a_pod_runs_where_the_label_is_and_is_refused_where_it_is_not(
     assert why in publisher.run("estimate", elsewhere.name, code=ExitCode.REFUSED).err
     [unfit] = publisher.run("provider", "list", "--for", elsewhere.name).json["providers"]
     assert unfit["unfit"] == why
+
+
+def check_render(market: LiveLocalnet, publisher: Publisher, pod: Deployed) -> None:
+    """What `render` shows is what the cluster holds, in all that the provider wrote."""
+    made = publisher.run("render", pod.file.name).json["objects"]
+    assert {"Namespace", "ResourceQuota", "NetworkPolicy", "Secret", "Deployment", "Service"} <= {
+        one["kind"] for one in made
+    }
+    for one in made:
+        kind, name = one["kind"].lower(), one["metadata"]["name"]
+        name = pod.namespace if kind == "namespace" else name
+        held = json.loads(market.kubectl("-n", pod.namespace, "get", kind, name, "-o", "json"))
+        if kind == "secret":
+            assert one["data"] == dict.fromkeys(held["data"], "(not shown)")
+            one.pop("data")
+        assert missing(one, held, pod.namespace) == [], f"{kind} {name}"
+
+
+def missing(wanted: Any, held: Any, namespace: str, at: str = "") -> list[str]:
+    """Where *held* differs from *wanted* in what that says; namespaces are named anew in each life."""
+    if isinstance(wanted, dict) and isinstance(held, dict):
+        below = [missing(value, held.get(key), namespace, f"{at}.{key}") for key, value in wanted.items()]
+        return [place for places in below for place in places]
+    if isinstance(wanted, list) and isinstance(held, list) and len(wanted) == len(held):
+        pairs = zip(wanted, held, strict=True)
+        return [
+            place
+            for number, pair in enumerate(pairs)
+            for place in missing(*pair, namespace, f"{at}[{number}]")
+        ]
+    texts = isinstance(wanted, str) and isinstance(held, str)
+    amount = quantity.exact(wanted) if texts else None  # the API server writes 0Mi as 0
+    same = held in (wanted, namespace) or (amount is not None and amount == quantity.exact(held))
+    same = same or (wanted in ({}, []) and not held)
+    return [] if same else [f"{at}: {wanted!r} was said, {held!r} is held"]

@@ -28,8 +28,6 @@ HEAD_START_S = HONEST_S
 """How long a dearer provider that has answered waits for cheaper ones that are still silent."""
 
 ADMIT_WITHIN_S = 15.0
-SELECT_WITHIN_S = 90.0
-"""All of it: at 32 a second more than two thousand silent rows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +52,7 @@ async def first_that_takes(
 
     They are dialled side by side, more with each second in which none answers; whether the pod may come is
     asked one after another, best first. Raises what the last of them said, or the first refused evidence,
-    when none is left, and `NetworkFailure` (rule `select-time`) after `SELECT_WITHIN_S`.
+    when none is left, and `NetworkFailure` (rule `select-time`) after `Timing.select_s`.
     """
     attempts = Attempts(journal, step)
     probes = [ProviderProbe(candidate) for candidate in attempts.in_order(candidates)]
@@ -62,12 +60,12 @@ async def first_that_takes(
         within_s = PROVE_WITHIN_S if len(probes) > 1 else float("inf")  # else those of a session hold
         nursery.start_soon(_dial_in_waves, nursery, probes, (host, publisher, policy, within_s))
         try:
-            with trio.fail_after(SELECT_WITHIN_S):
+            with trio.fail_after(publisher.timing.select_s):
                 chosen = await _first(probes, ask, attempts)
                 attempts.silent(probes)
         except trio.TooSlowError:
             raise NetworkFailure(
-                f"no provider was found within {SELECT_WITHIN_S:g} s, {attempts.count} were tried",
+                f"no provider was found within {publisher.timing.select_s:g} s, {attempts.count} were tried",
                 rule="select-time",
                 hint="run it again: those that failed come last then; or name one with --provider",
             ) from None

@@ -20,7 +20,8 @@ from trustedpods.publisher.core.trust import check_chip_against_row, check_profi
 from trustedpods.publisher.journal import Journal
 from trustedpods.publisher.market.candidates import provider_name
 from trustedpods.publisher.market.market import OpenMarket
-from trustedpods.publisher.market.session import DIAL_TIMEOUT_S, ask_evidence
+from trustedpods.publisher.market.session import ask_evidence
+from trustedpods.publisher.market.timing import Timing
 from trustedpods.publisher.results.attested import AttestProgress, AttestResult
 
 
@@ -59,7 +60,8 @@ def one_row(rows: list[RegistryRow], choice: Choice) -> RegistryRow:
 
 
 async def _collect(host: Host, row: RegistryRow) -> SavedEvidence:
-    async with host.dial(row.endpoint, DIAL_TIMEOUT_S) as connection:
-        nonce, attested = await ask_evidence(connection)
+    timing = Timing()
+    async with host.dial(row.endpoint, timing.dial_s) as connection:
+        nonce, attested = await ask_evidence(connection, timing)
         peer = connection.remote_peer_id
     return SavedEvidence(provider_name(row), datetime.now(UTC), nonce, peer, attested)

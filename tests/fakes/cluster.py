@@ -6,6 +6,7 @@ when it is no longer, and stays readable until its finalizer is dropped. The att
 make it slow, full, broken or unreachable; `clock` is its time.
 """
 
+from base64 import b64decode
 from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -16,6 +17,7 @@ import trio
 from tests.fakes import services as fake_services
 from tests.fakes.cluster_networks import FakeNetworks
 from tests.fakes.cluster_policies import FakePolicies
+from tests.fakes.commands import FakeCommands
 from trustedpods.protocol.errors import Locked
 from trustedpods.protocol.units import Resources, UnixSeconds
 from trustedpods.provider.cluster.api.errors import NamespaceEnding, NotThere
@@ -52,11 +54,12 @@ class FakeLife:
     wanted: int = 0
     pods: dict[str, PodView] = field(default_factory=dict)
     costs: dict[str, int] = field(default_factory=dict)
+    proven: set[str] = field(default_factory=set)
     deleting: bool = False
 
 
 @dataclass
-class FakeCluster(FakeNetworks, FakePolicies):
+class FakeCluster(FakeNetworks, FakePolicies, FakeCommands):
     """See the module. `failing[namespace]` keeps its replicas from getting ready, for that reason;
     without `enforces` its network ignores policies, without `balancers` no load balancer gets an address;
     while `behind`, its controllers have not seen what was asked for last; of one namespace's replicas only
@@ -102,6 +105,12 @@ class FakeCluster(FakeNetworks, FakePolicies):
                 wanted = fake_services.given(asked, life.objects, self._numbers, balancers=self.balancers)
             life.objects[wanted["kind"], metadata["name"]] = wanted
 
+    async def secret_files(self, namespace: str, name: str) -> dict[str, bytes]:
+        await self._called("secret files")
+        life = self.lives.get(namespace)
+        found = None if life is None else life.objects.get(("Secret", name))
+        return {} if found is None else {key: b64decode(value) for key, value in found["data"].items()}
+
     async def services(self, namespace: str | None = None) -> list[ServiceView]:
         await self._called("services")
         lives = [life for life in self.lives.values() if namespace in (None, life.name)]
@@ -119,6 +128,7 @@ class FakeCluster(FakeNetworks, FakePolicies):
             held = self.lives[namespace].objects
             for key in [key for key in held if key[0] in OPTIONAL and key not in kept]:
                 del held[key]
+                self.lives[namespace].proven.discard(key[1])
 
     async def scale(self, namespace: str, replicas: int) -> None:
         await self._called(f"scale {namespace} {replicas}")
@@ -266,12 +276,17 @@ class FakeCluster(FakeNetworks, FakePolicies):
                 mebibytes(claim["spec"]["resources"]["requests"]["storage"]),
                 UnixSeconds(life.created),
                 None,
+                proven=name in life.proven,
             )
             for life in self.lives.values()
             if namespace in (None, life.name)
             for (kind, name), claim in life.objects.items()
             if kind == "PersistentVolumeClaim"
         ]
+
+    async def prove_volume_claims(self, namespace: str) -> None:
+        await self._called("prove volume claims")
+        self.lives[namespace].proven |= {view.name for view in await self.volume_claims(namespace)}
 
     async def capacity(self) -> ClusterCapacity:
         running = [pod for pod in await self.pods() if not pod.over]

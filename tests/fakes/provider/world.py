@@ -240,7 +240,7 @@ class World:
                 clock=lambda: self.now,
                 generations=NewestGenerations(self.tmpfs()),
             )
-            parts = assemble(doors, Gate(self.tmp_path / "books", self.limits))
+            parts = assemble(doors, Gate(self.tmp_path / "books"), self.limits)
             await parts.pods.load()
             async with (
                 open_host(self.keys.libp2p_seed, config.net.listen) as host,

@@ -91,7 +91,6 @@ def _storage() -> list[Object]:
         _rule("", ["nodes", "persistentvolumeclaims", "configmaps", "pods/log"], _READ),
         _rule("", ["pods", "persistentvolumes", "endpoints"], _WRITE),
         _rule("", ["events"], ["create", "patch"]),
-        _rule("secrets-store.csi.x-k8s.io", ["secretproviderclasses"], _WRITE),
         _rule("storage.k8s.io", ["storageclasses"], _READ),
         _rule("coordination.k8s.io", ["leases"], _WRITE),
     ]
@@ -173,6 +172,7 @@ def _provider() -> list[Object]:
         _rule("", core, _WRITE),
         _rule("", ["nodes", "events", "pods/log"], _READ),
         _rule("storage.k8s.io", ["storageclasses", "csinodes"], _READ),
+        _rule("secrets-store.csi.x-k8s.io", ["secretproviderclasses"], _WRITE),
         _rule("", ["pods/exec"], ["get", "create"]),  # a WebSocket is a GET; newer API servers ask for both
         _rule("apps", [*kinds, *(f"{kind}/scale" for kind in kinds), "replicasets"], _WRITE),
         _rule("policy", ["poddisruptionbudgets"], _WRITE),

@@ -197,6 +197,11 @@ class PodManifest(ManifestPart):
         return list(dict.fromkeys(name for name in named if name is not None))
 
     @property
+    def csi_drivers(self) -> list[str]:
+        """Drivers that mount the pod's volumes of kind csi, each once."""
+        return list(dict.fromkeys(volume.csi.driver for volume in self.spec.volumes if volume.csi))
+
+    @property
     def exposed_services(self) -> list[Service]:
         """The services that are reached from outside the pod."""
         return [service for service in self.spec.services if service.exposed]

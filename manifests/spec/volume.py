@@ -5,7 +5,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from trustedpods.manifests.spec.part import DnsLabel, FileName, ManifestPart, Spelling, not_yet
+from trustedpods.manifests.spec.csi.volume import CsiVolume
+from trustedpods.manifests.spec.part import DnsLabel, FileName, ManifestPart, Spelling
 from trustedpods.manifests.spec.quantity import MiB
 
 MAX_SECRET_FILES = 64
@@ -96,15 +97,13 @@ class Volume(ManifestPart):
     empty_dir: EmptyDir | None = None
     persistent: Persistent | None = None
     secret: SecretSource | None = None
-    csi: dict[str, object] | None = None
+    csi: CsiVolume | None = None
     seed: Seed | None = None
 
     @model_validator(mode="after")
     def _one_kind(self) -> Self:
-        if self.csi is not None:
-            raise not_yet("volume kind csi")
-        if [self.empty_dir, self.persistent, self.secret].count(None) != 2:
-            raise ValueError("give exactly one of emptyDir, persistent, secret")
+        if [self.empty_dir, self.persistent, self.secret, self.csi].count(None) != 3:
+            raise ValueError("give exactly one of emptyDir, persistent, secret, csi")
         if self.seed is not None and self.persistent is None:
             raise ValueError("a seed fills a persistent volume: others are made anew with each replica")
         return self

@@ -10,6 +10,7 @@ from trustedpods.manifests.spec.container import (
     SecurityContext,
     VolumeMount,
 )
+from trustedpods.manifests.spec.csi.volume import CsiVolume, SecretName, SecretProviderClass
 from trustedpods.manifests.spec.egress import Network
 from trustedpods.manifests.spec.environment import (
     EnvFrom,
@@ -99,6 +100,17 @@ VOLUME = Place(
         "persistent": Place("persistent", Persistent, volume.PERSISTENT),
         "secret": Place("secret", SecretSource, volume.SECRET, {}),
         "seed": Place("seed", Seed, volume.SEED),
+        "csi": Place(
+            "csi",
+            CsiVolume,
+            volume.CSI,
+            {
+                "secretProviderClass": Place(
+                    "secretProviderClass", SecretProviderClass, volume.SECRET_PROVIDER_CLASS
+                ),
+                "nodePublishSecretRef": Place("nodePublishSecretRef", SecretName, {}),
+            },
+        ),
     },
 )
 SERVICE = Place(

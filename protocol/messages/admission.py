@@ -7,7 +7,7 @@ from pydantic import Field
 
 from trustedpods.protocol import limits
 from trustedpods.protocol.messages.base import U32, U64, Digest, Message, ShortText
-from trustedpods.protocol.messages.capabilities import Placement
+from trustedpods.protocol.messages.capabilities import ObjectName, Placement
 from trustedpods.protocol.messages.provider import Capacity, ServiceProtocol
 
 
@@ -17,8 +17,8 @@ class AdmitBody(Message):
     `storage_mib` are its volumes, `image_mib` its images (docs/metering.md), `scratch_mib` each replica's
     `ephemeral-storage`. `services` has the protocol of each exposed service by its name, `hosts` the names it
     is reached under, `storage_classes` what its volumes name; `names` is whether it calls hosts by name,
-    `placement` on which nodes its replicas run, `users` the user ids of its containers, which the provider
-    reads from the images too when it has them.
+    `placement` on which nodes its replicas run, `csi_drivers` what mounts volumes there, `users` the user ids
+    of its containers, which the provider reads from the images too when it has them.
     """
 
     kind: Literal["admit"] = "admit"
@@ -33,6 +33,7 @@ class AdmitBody(Message):
     storage_classes: Annotated[list[ShortText], Field(max_length=16)]
     names: bool
     placement: Placement = Placement()
+    csi_drivers: Annotated[list[ObjectName], Field(max_length=32)] = Field(default_factory=list)
     users: Annotated[list[U32], Field(max_length=limits.MAX_IMAGES)] = Field(default_factory=list)
 
 

@@ -128,6 +128,7 @@ class Admission:
         self._doors.store.disk.check()
         admission.check_image_size(ask.image_mib, self._doors.offer)
         admission.check_storage_classes(ask.storage_classes, self._doors.offer)
+        admission.check_csi_drivers(ask.csi_drivers, self._doors.offer)
         admission.check_names(ask.names, self._doors.offer)
         await self._users.check(channel, ask.users, ask.max_replicas)
         return await self._capacity.check(ask, channel, replaced)
@@ -141,6 +142,7 @@ class Admission:
         check_bundle(opened, offer, request)
         self._gate.check(request.ref.publisher)
         admission.check_storage_classes(opened.ask.storage_classes, offer)
+        admission.check_csi_drivers(opened.ask.csi_drivers, offer)
         return next_record(self._doors, self._pods.get(request.ref.channel), b"", request, opened)
 
     async def accept(

@@ -125,6 +125,7 @@ class OpenBundle:
             storage_classes=self.manifest.storage_classes,
             names=self.manifest.spec.network.by_name,
             placement=self.manifest.placement,
+            csi_drivers=self.manifest.csi_drivers,
         )
 
 

@@ -2,6 +2,7 @@
 """A pod that was only asked about: a bundle with everything but the contents of its files and images."""
 
 from trustedpods.manifests.parse import parse_received
+from trustedpods.manifests.spec.pod import PodManifest
 from trustedpods.protocol.errors import BadInput
 from trustedpods.protocol.messages.admission import RenderBody
 from trustedpods.protocol.messages.bundle import BlobRef, Bundle, ImageRef, SecretValue
@@ -14,11 +15,12 @@ _UNKNOWN = BlobRef(
 
 
 def without_files(body: RenderBody) -> OpenBundle:
-    """What the pod's objects can be made from; its secrets' files are empty, its images have a digest alone.
+    """What the pod's objects can be made from; its secrets' values are empty, its images have a digest alone.
 
+    Seeds are left out: how they are copied is up to the images, which are not there.
     Raises BadInput for a manifest that is not sound, and for images that are not its containers'.
     """
-    manifest = parse_received(body.manifest)
+    manifest = _unseeded(parse_received(body.manifest))
     containers = [container.name for container in manifest.spec.all_containers]
     if sorted(body.images) != sorted(containers):
         raise BadInput("the images are not those of the manifest's containers", where="images")
@@ -42,3 +44,8 @@ def without_files(body: RenderBody) -> OpenBundle:
         commanders=[bytes(20)],
     )
     return OpenBundle(bundle, manifest)
+
+
+def _unseeded(manifest: PodManifest) -> PodManifest:
+    volumes = [volume.model_copy(update={"seed": None}) for volume in manifest.spec.volumes]
+    return manifest.model_copy(update={"spec": manifest.spec.model_copy(update={"volumes": volumes})})

@@ -33,6 +33,7 @@ from trustedpods.provider.cluster.objects.workload import (
     seeding,
     stateful_set,
 )
+from trustedpods.provider.cluster.objects.workload.volume_source import secret_provider_classes
 from trustedpods.provider.core import egress
 from trustedpods.provider.core.egress import NOT_THE_WORLD
 from trustedpods.provider.core.names import own_pods
@@ -89,6 +90,7 @@ def objects(life: PodLife) -> list[KubeObject]:
             for volume in spec.volumes
             if volume.secret
         ),
+        *(_labelled(life, one) for one in secret_provider_classes(spec.volumes)),
         *(_labelled(life, one) for one in seeding.seed_secrets(life.manifest, life.seeds)),
         *(
             _labelled(life, _claim(volume.name, volume.persistent))

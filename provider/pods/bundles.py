@@ -118,6 +118,7 @@ class OpenBundle:
             ),
             storage_classes=self.manifest.storage_classes,
             names=self.manifest.spec.network.by_name,
+            placement=self.manifest.placement,
         )
 
 

@@ -60,7 +60,7 @@ def _drand() -> Image:
     return Image(
         "docker.io/local/drand:2",
         [shell(), tools, _scripts(folder, ["run-signer"])],
-        environment=["PATH=/bin", "HOME=/tmp"],
+        environment=["PATH=/bin", "HOME=/tmp", "USER=drand"],
         user=f"{NOBODY}:{NOBODY}",
         ports=[8000, 8080],
     )

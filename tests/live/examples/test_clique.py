@@ -11,10 +11,10 @@ import pytest
 from eth_account import Account
 
 from tests.live.clients import name_server, probing
-from tests.live.clients.chain_node import RPC_PORT, ChainNode, ask_http
 from tests.live.clients.probing import Knock
 from tests.live.clients.publisher import Deployed, Json, Publisher
 from tests.live.conftest import unique
+from tests.live.examples.chain_node import RPC_PORT, ChainNode, ask_http
 from tests.live.examples.shipped import deploy_all, script, ship
 from tests.live.localnet_fixture import LiveLocalnet
 from tests.live.observers.cluster import replicas

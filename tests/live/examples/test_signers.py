@@ -9,9 +9,9 @@ import httpx
 import pytest
 
 from tests.live.clients import probing
-from tests.live.clients.chain_node import ask_http
 from tests.live.clients.probing import Knock
 from tests.live.clients.publisher import Deployed, Json, Publisher
+from tests.live.examples.chain_node import ask_http
 from tests.live.examples.shipped import deploy_all, script, ship
 from tests.live.localnet_fixture import LiveLocalnet
 from tests.live.observers.cluster import replicas

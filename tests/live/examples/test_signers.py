@@ -17,7 +17,8 @@ from tests.live.localnet_fixture import LiveLocalnet
 from tests.live.observers.cluster import replicas
 from tests.live.observers.waiting import until
 
-pytestmark = pytest.mark.live
+pytestmark = [pytest.mark.live, pytest.mark.soak]
+"""Six pods with nine replicas take over 90 s to come up on two cores."""
 
 NODES = (1, 2, 3)
 INSTANCES = 2

@@ -40,8 +40,16 @@ TAKEN_EVERY = WINDOW // 4
 class CommandStreams:
     """Carries bytes until the command ends. `bytes_in` and `bytes_out` were carried so far."""
 
-    def __init__(self, request: Request, body: ExecBody, command: RunningCommand, carried: Carried) -> None:
+    def __init__(
+        self,
+        request: Request,
+        body: ExecBody,
+        command: RunningCommand,
+        carried: Carried,
+        idle_s: float = IDLE_S,
+    ) -> None:
         self._carried = carried
+        self._idle_s = idle_s
         self._stream = request.replies.stream
         self._replies = request.replies
         self._opener = InputOpener(body.input_key, request.opened.digest)

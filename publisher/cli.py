@@ -4,12 +4,14 @@
 import click
 
 from trustedpods.publisher.commands import attest, market, money, networks, pods, watch
+from trustedpods.publisher.commands.network import contexts
 from trustedpods.publisher.commands.exec import execute
 
 EPILOG = """\b
 Where things are:
-  market   --market FILE, else $TRUSTEDPODS_MARKET, else ~/.config/trustedpods/market.toml
-  key      --key FILE, else $TRUSTEDPODS_KEY, else ~/.config/trustedpods/key
+  market   --market FILE, else $TRUSTEDPODS_MARKET, the context, ~/.config/trustedpods/market.toml
+  key      --key FILE, else $TRUSTEDPODS_KEY, the context, ~/.config/trustedpods/key
+  context  ~/.config/trustedpods/config.toml, written by `trustedpods context`
 
 \b
 Exit codes:
@@ -40,6 +42,7 @@ for verb in (
     pods.deploy,
     pods.validate,
     market.estimate,
+    market.render,
     pods.status,
     pods.logs,
     execute,
@@ -54,5 +57,6 @@ for verb in (
     money.audit,
     networks.lock,
     networks.state,
+    contexts.context,
 ):
     main.add_command(verb)

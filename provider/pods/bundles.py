@@ -21,7 +21,7 @@ from trustedpods.protocol.units import MIB, UnixSeconds
 from trustedpods.provider.cluster.objects.pod_objects import claims
 from trustedpods.provider.config import ProviderConfig
 from trustedpods.provider.core.admission import Offer, check_class, check_hosts, check_names
-from trustedpods.provider.core.egress import named_hosts, openings
+from trustedpods.provider.core.egress import named_hosts, named_pods, openings
 from trustedpods.provider.core.pod import PodRecord, PodSize, Scaling
 from trustedpods.provider.core.webhook_url import check_url
 from trustedpods.provider.doors import Doors
@@ -118,6 +118,7 @@ class OpenBundle:
             ),
             storage_classes=self.manifest.storage_classes,
             names=self.manifest.spec.network.by_name,
+            placement=self.manifest.placement,
         )
 
 
@@ -168,6 +169,7 @@ def check_bundle(opened: OpenBundle, offer: Offer, request: OpenedRequest) -> No
         check_hosts(service.hosts, host_label(request.ref.channel), offer.domain)
     openings(spec.network, offer.egress_closed)
     named_hosts(spec.network)
+    named_pods(spec.network)
     check_names(spec.network.by_name, offer)
     if spec.notify.webhook is not None:
         check_url(spec.notify.webhook, allow_private=offer.private_webhooks)

@@ -43,3 +43,13 @@ def secret(name: str, files: Mapping[str, bytes]) -> KubeObject:
         "type": "Opaque",
         "data": {file: b64encode(content).decode() for file, content in files.items()},
     }
+
+
+HIDDEN = "(not shown)"
+
+
+def hidden(made: KubeObject) -> KubeObject:
+    """An object for people to see: of a Secret the names of its values, of any other all."""
+    if made["kind"] != "Secret":
+        return made
+    return {**made, "data": dict.fromkeys(made.get("data", {}), HIDDEN)}

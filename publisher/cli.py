@@ -4,8 +4,8 @@
 import click
 
 from trustedpods.publisher.commands import attest, market, money, networks, pods, watch
-from trustedpods.publisher.commands.network import contexts
 from trustedpods.publisher.commands.exec import execute
+from trustedpods.publisher.commands.network import contexts
 
 EPILOG = """\b
 Where things are:

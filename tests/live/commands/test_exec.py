@@ -5,8 +5,8 @@ import random
 
 import pytest
 
-from tests.live.clients import exec as commands
 from tests.live.clients.publisher import Deployed, Json, Publisher
+from tests.live.commands import running as commands
 from tests.live.conftest import unique
 from tests.live.observers.waiting import until
 

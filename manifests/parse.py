@@ -15,14 +15,17 @@ from pydantic_core import from_json
 
 from trustedpods.manifests.check.pod import problems
 from trustedpods.manifests.check.secrets import SECRETS_TOO_LARGE, secret_problems
+from trustedpods.manifests.check.seeds import SEEDS_TOO_LARGE, Seeds, seed_problems, wanted_seeds
 from trustedpods.manifests.documents import first_document, line_of, plain, text_of
+from trustedpods.manifests.folders import files_below
 from trustedpods.manifests.problem import Location, Problem
 from trustedpods.manifests.spec.pod import PodManifest
+from trustedpods.manifests.spec.volume import MAX_SECRET_FILES, ORDINAL_MARK
 from trustedpods.manifests.words.files import NETWORK_KIND, OURS, other_file
 from trustedpods.manifests.words.mistakes import in_plain_words
 from trustedpods.manifests.words.settle import settled
 from trustedpods.protocol.errors import BadInput
-from trustedpods.protocol.limits import KIB, MAX_MANIFEST_JSON, MAX_SECRET
+from trustedpods.protocol.limits import KIB, MAX_MANIFEST_JSON, MAX_SECRET, MAX_SEED, MAX_SEED_FILES
 
 MAX_MANIFEST = 128 * KIB
 """A manifest is a page or two; 128 KiB leaves room for generated ones and parses in a second."""
@@ -35,12 +38,14 @@ MAX_SHOWN = 8
 class LoadedManifest:
     """A manifest with the files it names.
 
-    `secrets` maps a secret volume's name to its files' contents.
+    `secrets` maps a secret volume's name to its files' contents, `seeds` a volume and a replica to those of
+    its seed.
     """
 
     manifest: PodManifest
     path: Path
     secrets: dict[str, dict[str, bytes]]
+    seeds: Seeds
     tree: Any = field(repr=False, compare=False)
     """The document, which knows the line of each of its parts."""
 
@@ -63,20 +68,23 @@ def load(path: Path) -> LoadedManifest:
     if second is not None:
         text = f"one pod per file; a second document begins at line {second}"
         raise BadInput(text, where=f"{path}:{second}", hint="write it into a file of its own")
-    manifest, found = _checked(plain(tree, path))
+    manifest, found = _checked(_with_directories(plain(tree, path), path, tree))
     if manifest is None:
         raise refusal(path, tree, found)
     if len(manifest.model_dump_json(by_alias=True).encode()) > MAX_MANIFEST_JSON:
         text = f"with every default written out it is larger than {MAX_MANIFEST_JSON // KIB} KiB"
         raise BadInput(text, where=str(path), hint="use fewer or shorter entries, or secret files")
     secrets = _secrets(manifest, path, tree)
-    if wrong := list(secret_problems(manifest, secrets)):
+    seeds = _seeds(manifest, path, tree)
+    if wrong := [*secret_problems(manifest, secrets), *seed_problems(manifest, seeds)]:
         raise refusal(path, tree, wrong)
-    return LoadedManifest(manifest, path, secrets, tree)
+    return LoadedManifest(manifest, path, secrets, seeds, tree)
 
 
-def parse_received(data: bytes, secrets: Mapping[str, Mapping[str, bytes]] | None = None) -> PodManifest:
-    """The manifest inside a bundle, checked as `load` does; so are the *secrets* beside it, where given.
+def parse_received(
+    data: bytes, secrets: Mapping[str, Mapping[str, bytes]] | None = None, seeds: Seeds | None = None
+) -> PodManifest:
+    """The manifest inside a bundle, checked as `load` does; so are *secrets* and *seeds*, where given.
 
     Raises `BadInput`.
     """
@@ -89,7 +97,7 @@ def parse_received(data: bytes, secrets: Mapping[str, Mapping[str, bytes]] | Non
     manifest, found = _checked(tree)
     if manifest is None:
         raise refusal(None, None, found)
-    if wrong := list(secret_problems(manifest, secrets or {})):
+    if wrong := [*secret_problems(manifest, secrets or {}), *seed_problems(manifest, seeds or {})]:
         raise refusal(None, None, wrong)
     return manifest
 
@@ -105,6 +113,23 @@ def _checked(tree: object) -> tuple[PodManifest | None, list[Problem]]:
     return (None if found else manifest), found
 
 
+def _with_directories(own: object, path: Path, tree: Any) -> object:  # noqa: ANN401
+    """*own* with the files of each secret's directory in its place, as if they had been listed."""
+    spec = own.get("spec") if isinstance(own, dict) else None
+    volumes = spec.get("volumes") if isinstance(spec, dict) else None
+    for index, volume in enumerate(volumes if isinstance(volumes, list) else []):
+        secret = volume.get("secret") if isinstance(volume, dict) else None
+        if not isinstance(secret, dict) or "files" in secret or not isinstance(secret.get("directory"), str):
+            continue
+        where = place_of(path, tree, ("spec", "volumes", index, "secret", "directory"))
+        name = secret.pop("directory")
+        found = files_below(path.parent / name, MAX_SECRET_FILES, where, nested=False)
+        if not found:
+            raise BadInput(f"{path.parent / name} has no files", where=where)
+        secret["files"] = {key: f"{name.rstrip('/')}/{key}" for key in found}
+    return own
+
+
 def read_manifest(path: Path) -> bytes:
     """Bytes of the file at *path*; of one that is too long, no more than tells where it should have ended."""
     data = _read(path, MAX_MANIFEST + 1, str(path))
@@ -114,10 +139,10 @@ def read_manifest(path: Path) -> bytes:
     return data
 
 
-def _read_bounded(path: Path, limit: int, where: str) -> bytes:
+def _read_bounded(path: Path, limit: int, where: str, too_large: str = SECRETS_TOO_LARGE) -> bytes:
     data = _read(path, limit + 1, where)
     if len(data) > limit:
-        raise BadInput(SECRETS_TOO_LARGE, where=where)
+        raise BadInput(too_large, where=where)
     return data
 
 
@@ -170,4 +195,22 @@ def _secrets(manifest: PodManifest, path: Path, tree: Any) -> dict[str, dict[str
             where = place_of(path, tree, ("spec", "volumes", index, "secret", "files", key))
             files[key] = _read_bounded(path.parent / name, left, where)
             left -= len(files[key])
+    return contents
+
+
+def _seeds(manifest: PodManifest, path: Path, tree: Any) -> Seeds:  # noqa: ANN401
+    """The files of each seed, within the bounds of all of them together."""
+    contents: dict[tuple[str, int | None], dict[str, bytes]] = {}
+    left, most = MAX_SEED, MAX_SEED_FILES
+    places = {volume.name: index for index, volume in enumerate(manifest.spec.volumes)}
+    for name, ordinal in wanted_seeds(manifest):
+        seed = manifest.spec.volumes[places[name]].seed
+        assert seed is not None
+        where = place_of(path, tree, ("spec", "volumes", places[name], "seed", "directory"))
+        folder = path.parent / seed.directory.replace(ORDINAL_MARK, str(ordinal))
+        files = contents.setdefault((name, ordinal), {})
+        for below, file in files_below(folder, most, where, nested=True).items():
+            files[below] = _read_bounded(file, left, where, SEEDS_TOO_LARGE)
+            left -= len(files[below])
+        most -= len(files)
     return contents

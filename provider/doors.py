@@ -14,6 +14,7 @@ from trustedpods.protocol.messages.capabilities import Capabilities
 from trustedpods.protocol.messages.provider import Profile
 from trustedpods.protocol.sealing.requests import ChainContext
 from trustedpods.protocol.units import UnixSeconds
+from trustedpods.provider.cluster.isolation_proof import busybox
 from trustedpods.provider.cluster.pod_counters import NoTraffic, TrafficSource
 from trustedpods.provider.config import ProviderConfig
 from trustedpods.provider.core.admission import Offer
@@ -88,6 +89,7 @@ class Doors:
             egress_closed=self.config.cluster.closed_networks,
             max_image_mib=self.config.terms.max_image_mib,
             storage_classes=tuple(self.config.cluster.storage_classes),
+            seeds=busybox.is_there(),
         )
 
     def now(self) -> UnixSeconds:

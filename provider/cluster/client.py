@@ -6,6 +6,7 @@ time, which says nothing of what was asked about, and Refused, with Kubernetes' 
 the server says no.
 """
 
+from base64 import b64decode
 from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
@@ -77,6 +78,11 @@ class Cluster:
         """
         await applying.prune(self._api, namespace, kept)
         self._kinds.forget(namespace)
+
+    async def secret_files(self, namespace: str, name: str) -> dict[str, bytes]:
+        """What a Secret of a pod holds; nothing where there is none."""
+        found = await self._api.find(path_of("Secret", namespace, name))
+        return {} if found is None else {k: b64decode(v) for k, v in (found.get("data") or {}).items()}
 
     async def find_policy(self, namespace: str, name: str) -> KubeObject | None:
         """A NetworkPolicy as it is; None where there is none."""

@@ -125,7 +125,7 @@ def pod_view(pod: KubeObject) -> PodView:
         finished_at=_finished(pod) if over else None,
         deleted_at=deleted_at,
         waiting=waiting_for(pod),
-        restarts=sum(container.get("restartCount", 0) for container in containers(pod)),
+        restarts=sum(container.get("restartCount", 0) for container in (*_sidecars(pod), *containers(pod))),
         cpu_milli=size.cpu_milli,
         memory_mib=size.memory_mib,
         scratch_mib=size.storage_mib,
@@ -209,6 +209,13 @@ def containers(pod: KubeObject) -> list[KubeObject]:
 def init_containers(pod: KubeObject) -> list[KubeObject]:
     """Statuses of the containers that run before the pod's own."""
     return list(pod.get("status", {}).get("initContainerStatuses", []))
+
+
+def _sidecars(pod: KubeObject) -> list[KubeObject]:
+    """Statuses of the init containers that go on beside the pod's own."""
+    first = pod["spec"].get("initContainers", [])
+    names = {container["name"] for container in first if container.get("restartPolicy") == "Always"}
+    return [status for status in init_containers(pod) if status["name"] in names]
 
 
 def _has_run(container: KubeObject) -> bool:

@@ -22,6 +22,7 @@ from trustedpods.provider.core.lifecycle import LifecycleEvent
 from trustedpods.provider.core.pod import ChannelFact, PodRecord
 from trustedpods.provider.doors import Doors
 from trustedpods.provider.facade.activator.wake import WakeAddress
+from trustedpods.provider.lifecycle.additions import with_additions
 from trustedpods.provider.lifecycle.images import ImageImport, pull_references
 from trustedpods.provider.lifecycle.pod_variables import pod_variables, site_of
 from trustedpods.provider.lifecycle.user_shares import UserShares
@@ -310,7 +311,8 @@ class ProvisioningSteps:
     ) -> None:
         """Make the pod's objects; *beside* a version that has the services' addresses, all but those."""
         self._progress.tell(record.channel, "apply", "creating the pod's objects in the cluster")
-        made = objects(self.life(record, opened, namespace))
+        life = self.life(record, opened, namespace)
+        made = objects(await with_additions(self._doors, record, opened, life))
         if beside:
             made = [part for part in made if part["kind"] != "Service"]
         kept = {(part["kind"], part["metadata"]["name"]) for part in made} | self._volumes_before(record)
@@ -328,6 +330,7 @@ class ProvisioningSteps:
             publisher=record.ref.publisher,
             manifest=opened.manifest,
             secrets=opened.secrets,
+            seeds=opened.seeds,
             images=pull_references(self._doors.registry, record, opened),
             ingress_from=tuple(self._doors.config.cluster.ingress_from),
             closed_networks=self._doors.config.cluster.closed_networks,

@@ -27,7 +27,9 @@ def without_files(body: RenderBody) -> OpenBundle:
         for name, digest in body.images.items()
     ]
     secrets = [
-        SecretValue(name=volume.name, files=dict.fromkeys(volume.secret.files, b""))
+        SecretValue(
+            name=volume.name, files=dict.fromkeys([*volume.secret.files, *volume.secret.generate], b"")
+        )
         for volume in manifest.spec.volumes
         if volume.secret
     ]
@@ -36,6 +38,7 @@ def without_files(body: RenderBody) -> OpenBundle:
         manifest=body.manifest,
         images=images,
         secrets=secrets,
+        seeds=[],
         commanders=[bytes(20)],
     )
     return OpenBundle(bundle, manifest)

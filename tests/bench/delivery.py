@@ -86,7 +86,7 @@ def parcel_for(victim: Victim, image: Image) -> Parcel:
             [(layer.digest, layers[layer.digest].unpacked) for layer in image.layers],
         )
     }
-    made = bundle(manifest, {"keys": {"token": b"x"}}, facts, publisher.secret, publisher.address)
+    made = bundle(manifest, {"keys": {"token": b"x"}}, {}, facts, publisher.secret, publisher.address)
     ref = publisher.ref(victim.world.owner, 1, "web")
     return Parcel(publisher, ref, made, make_pieces(verified, publisher))
 

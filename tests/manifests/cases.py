@@ -139,10 +139,10 @@ def _kubernetes() -> Iterator[tuple[str, Case]]:
     yield "aliases", (spec("hostAliases: [{ip: 127.0.0.1, hostnames: [redis]}]"), "found under its name")
     yield "hooks", (container("lifecycle: {preStop: {exec: {command: [x]}}}"), None)
     yield (
-        "sidecar",
+        "no sidecar",
         (
-            spec("initContainers: [{name: log, image: oci-archive:app.tar, restartPolicy: Always}]"),
-            "what goes on running stands in `containers`",
+            spec("initContainers: [{name: log, image: oci-archive:app.tar, restartPolicy: OnFailure}]"),
+            "an init container runs to its end; Always makes it a sidecar",
         ),
     )
     yield "a wrong letter", (container("commnad: [x]"), "unknown field; did you mean command?")

@@ -93,7 +93,7 @@ def port_entries(ports: Sequence[egress.PortRange]) -> list[KubeObject]:
 def facade_ports(manifest: PodManifest) -> list[int]:
     """Container ports that the node connects to: those that its facade serves, and all that are probed."""
     ports = {port.target for service in manifest.facade_services for port in service.ports}
-    for container in manifest.spec.containers:
+    for container in manifest.spec.running_containers:
         ports |= container.asked_ports
     return sorted(ports)
 

@@ -8,6 +8,7 @@ applied. None says anything of replicas: the scaler owns that field.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from trustedpods.manifests.check.seeds import Seeds, wanted_seeds
 from trustedpods.manifests.spec.pod import PodManifest
 from trustedpods.manifests.spec.volume import Persistent
 from trustedpods.protocol.errors import LocalProtocolError
@@ -29,6 +30,7 @@ from trustedpods.provider.cluster.objects.workload import (
     deployment,
     disruption_budget,
     pod_template,
+    seeding,
     stateful_set,
 )
 from trustedpods.provider.core import egress
@@ -48,7 +50,8 @@ class PodLife:
     nobody calls its ports on nodes, but for `callers`. `kept` are addresses that its services had before.
     `pull` is what nodes say to the registry, where it asks them, `told` what containers are told of the pod.
     `resolver` is where the hosts that it may call by name are asked for. `publisher` is whose pod it is:
-    the same publisher's are the pods that it may call, and that may call it.
+    the same publisher's are the pods that it may call, and that may call it. `seeds` are the first files
+    of its volumes, and `copier` is what copies them.
     """
 
     namespace: str
@@ -64,6 +67,8 @@ class PodLife:
     told: Mapping[str, str] = field(default_factory=dict)
     resolver: ResolverPlace | None = None
     publisher: Address | None = None
+    seeds: Seeds = field(default_factory=dict)
+    copier: seeding.Copier | None = None
 
 
 def objects(life: PodLife) -> list[KubeObject]:
@@ -84,6 +89,7 @@ def objects(life: PodLife) -> list[KubeObject]:
             for volume in spec.volumes
             if volume.secret
         ),
+        *(_labelled(life, one) for one in seeding.seed_secrets(life.manifest, life.seeds)),
         *(
             _labelled(life, _claim(volume.name, volume.persistent))
             for volume in spec.volumes
@@ -141,6 +147,10 @@ def _check_complete(life: PodLife) -> None:
         raise LocalProtocolError(f"no image for container {min(missing)}")
     if missing := wanted_secrets - life.secrets.keys():
         raise LocalProtocolError(f"no files for secret volume {min(missing)}")
+    if missing_seeds := set(wanted_seeds(life.manifest)) - life.seeds.keys():
+        raise LocalProtocolError(f"no files for the seed of {missing_seeds.pop()[0]}")
+    if life.seeds and life.copier is None:
+        raise LocalProtocolError("nothing that copies the seeds")
     for name in wanted_images:
         if "@sha256:" not in life.images[name]:
             raise LocalProtocolError(f"image of container {name} is not named by digest")
@@ -167,6 +177,8 @@ def _workload(life: PodLife) -> KubeObject:
         resolver=resolver,
         pull_secret=None if life.pull is None else secret.PULL_SECRET,
     )
+    if life.copier is not None:
+        seeding.add_seeds(template["spec"], life.manifest, life.seeds, life.copier)
     if life.manifest.spec.workload == "stateful":
         return stateful_set.stateful_set(life.manifest, template)
     return deployment.deployment(life.manifest, template)

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.live
 
 COUNT = "select count(*), sum(n) from numbers"
 SUM = b"1000|500500\n"
-PASSWORD = 'PGPASSWORD="$0" psql -h 127.0.0.1 -At -c "select 1"'
+OVER_TCP = 'for word; do PGPASSWORD=$word psql -h 127.0.0.1 -Atc "select 1" 2>/dev/null; echo $?; done'
 
 
 def shipped(publisher: Publisher, example: str) -> Deployed:
@@ -42,23 +42,16 @@ def test_postgres(market: LiveLocalnet, publisher: Publisher) -> None:
     pod = shipped(publisher, "postgres")
 
     def sql(text: str) -> bytes:
-        return commands.check(publisher, pod.name, "--", "psql", "-At", "-c", text)
+        return commands.check(publisher, pod.name, "--", "psql", "-qAtc", text)
 
     sql("create table numbers as select generate_series(1, 1000) as n")
     backup = commands.check(publisher, pod.name, "--", "pg_dump", "--clean", "--if-exists")
-    assert b"CREATE TABLE public.numbers" in backup
     starts_anew(market, publisher, pod)
+    assert sql(f"{COUNT}; delete from numbers") == SUM
+    commands.check(publisher, pod.name, "--", "psql", "-q", "-1", "-v", "ON_ERROR_STOP=1", data=backup)
     assert sql(COUNT) == SUM
-    sql("drop table numbers")
-    restore = ("psql", "-q", "-1", "-v", "ON_ERROR_STOP=1")
-    assert commands.run(publisher, pod.name, "--", *restore, data=backup[:-200] + b"(").code == 3
-    commands.check(publisher, pod.name, "--", *restore, data=backup)
-    assert sql(COUNT) == SUM
-    said = [
-        commands.run(publisher, pod.name, "--", "sh", "-c", PASSWORD, word).code
-        for word in ("change-me", "wrong")
-    ]
-    assert said == [0, 2]
+    said = commands.check(publisher, pod.name, "--", "sh", "-c", OVER_TCP, "sh", "change-me", "wrong")
+    assert said == b"1\n0\n2\n"
 
 
 def test_redis(market: LiveLocalnet, publisher: Publisher) -> None:
@@ -69,7 +62,6 @@ def test_redis(market: LiveLocalnet, publisher: Publisher) -> None:
 
     redis("set", "greeting", "hello")
     backup = commands.check(publisher, pod.name, "--", "redis-cli", "--rdb", "-")
-    assert backup.startswith(b"REDIS")
     starts_anew(market, publisher, pod)
     assert redis("get", "greeting") == b"hello\n"
     redis("set", "greeting", "another")

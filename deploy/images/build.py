@@ -6,8 +6,8 @@
 
 An archive that was made from the same inputs before is kept: beside NAME.tar lies NAME.inputs
 with the hash of all that went into it. It needs Go (pause, echo, height, geth, drand), busybox-static
-(busybox, hello, geth, drand, postgres) and mmdebstrap (web, postgres); the standard library is enough to run
-it. The first geth and the first drand take minutes.
+(busybox, hello, geth, drand, postgres, redis) and mmdebstrap (web, postgres, redis); the standard library is
+enough to run it. The first geth and the first drand take minutes.
 """
 
 import argparse
@@ -25,8 +25,9 @@ import databases  # noqa: E402
 import from_modules  # noqa: E402
 import oci  # noqa: E402
 import recipes  # noqa: E402
+import redis_server  # noqa: E402
 
-RECIPES = recipes.RECIPES | databases.RECIPES | from_modules.RECIPES
+RECIPES = recipes.RECIPES | databases.RECIPES | redis_server.RECIPES | from_modules.RECIPES
 
 
 def default_out() -> Path:

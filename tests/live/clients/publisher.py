@@ -85,7 +85,7 @@ class Publisher:
         tree = yaml.safe_load((EXAMPLES / f"{example}.yaml").read_text())
         tree["metadata"]["name"] = name
         change(tree["spec"])
-        for source in (binaries.image(example), EXAMPLES / "htpasswd"):
+        for source in (binaries.image(example), EXAMPLES / "htpasswd", EXAMPLES / "database-password"):
             if not (self.folder / source.name).exists():
                 shutil.copy(source, self.folder)
         file = self.folder / f"{name}.yaml"

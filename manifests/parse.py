@@ -21,7 +21,7 @@ from trustedpods.manifests.folders import files_below
 from trustedpods.manifests.problem import Location, Problem
 from trustedpods.manifests.spec.pod import PodManifest
 from trustedpods.manifests.spec.volume import MAX_SECRET_FILES, ORDINAL_MARK
-from trustedpods.manifests.words.files import other_file
+from trustedpods.manifests.words.files import NETWORK_KIND, OURS, other_file
 from trustedpods.manifests.words.mistakes import in_plain_words
 from trustedpods.manifests.words.settle import settled
 from trustedpods.protocol.errors import BadInput
@@ -51,7 +51,7 @@ class LoadedManifest:
 
     def place(self, location: Location) -> str:
         """`file:line field` of a part, for an error about what it names."""
-        return _place(self.path, self.tree, location)
+        return place_of(self.path, self.tree, location)
 
 
 def load(path: Path) -> LoadedManifest:
@@ -59,22 +59,25 @@ def load(path: Path) -> LoadedManifest:
 
     Raises `BadInput` with file, line and field; nothing else, whatever the file holds.
     """
-    tree, second = first_document(text_of(_read_manifest(path), path), path)
+    tree, second = first_document(text_of(read_manifest(path), path), path)
     if (advice := other_file(tree)) is not None:
         raise BadInput(advice, where=f"{path}:{line_of(tree, (next(iter(tree)),))}")
+    if isinstance(tree, Mapping) and tree.get("kind") == NETWORK_KIND and tree.get("apiVersion") == OURS:
+        where = f"{path}:{line_of(tree, ('kind',))} kind"
+        raise BadInput("this is a network of pods", where=where, hint="`trustedpods network apply` takes it")
     if second is not None:
         text = f"one pod per file; a second document begins at line {second}"
         raise BadInput(text, where=f"{path}:{second}", hint="write it into a file of its own")
     manifest, found = _checked(_with_directories(plain(tree, path), path, tree))
     if manifest is None:
-        raise _refusal(path, tree, found)
+        raise refusal(path, tree, found)
     if len(manifest.model_dump_json(by_alias=True).encode()) > MAX_MANIFEST_JSON:
         text = f"with every default written out it is larger than {MAX_MANIFEST_JSON // KIB} KiB"
         raise BadInput(text, where=str(path), hint="use fewer or shorter entries, or secret files")
     secrets = _secrets(manifest, path, tree)
     seeds = _seeds(manifest, path, tree)
     if wrong := [*secret_problems(manifest, secrets), *seed_problems(manifest, seeds)]:
-        raise _refusal(path, tree, wrong)
+        raise refusal(path, tree, wrong)
     return LoadedManifest(manifest, path, secrets, seeds, tree)
 
 
@@ -93,9 +96,9 @@ def parse_received(
         raise BadInput(f"not valid JSON: {error}", where="manifest") from None
     manifest, found = _checked(tree)
     if manifest is None:
-        raise _refusal(None, None, found)
+        raise refusal(None, None, found)
     if wrong := [*secret_problems(manifest, secrets or {}), *seed_problems(manifest, seeds or {})]:
-        raise _refusal(None, None, wrong)
+        raise refusal(None, None, wrong)
     return manifest
 
 
@@ -105,7 +108,7 @@ def _checked(tree: object) -> tuple[PodManifest | None, list[Problem]]:
     try:
         manifest = PodManifest.model_validate(own)
     except ValidationError as error:
-        return None, [*found, *_from_pydantic(error, {problem.location[:-1] for problem in found})]
+        return None, [*found, *from_pydantic(error, {problem.location[:-1] for problem in found})]
     found = found or list(problems(manifest))
     return (None if found else manifest), found
 
@@ -118,7 +121,7 @@ def _with_directories(own: object, path: Path, tree: Any) -> object:  # noqa: AN
         secret = volume.get("secret") if isinstance(volume, dict) else None
         if not isinstance(secret, dict) or "files" in secret or not isinstance(secret.get("directory"), str):
             continue
-        where = _place(path, tree, ("spec", "volumes", index, "secret", "directory"))
+        where = place_of(path, tree, ("spec", "volumes", index, "secret", "directory"))
         name = secret.pop("directory")
         found = files_below(path.parent / name, MAX_SECRET_FILES, where, nested=False)
         if not found:
@@ -127,8 +130,8 @@ def _with_directories(own: object, path: Path, tree: Any) -> object:  # noqa: AN
     return own
 
 
-def _read_manifest(path: Path) -> bytes:
-    """Its bytes; of one that is too long, no more than tells where it should have ended."""
+def read_manifest(path: Path) -> bytes:
+    """Bytes of the file at *path*; of one that is too long, no more than tells where it should have ended."""
     data = _read(path, MAX_MANIFEST + 1, str(path))
     if len(data) > MAX_MANIFEST:
         line = data.count(b"\n", 0, MAX_MANIFEST) + 1
@@ -155,7 +158,7 @@ def _read(path: Path, most: int, where: str) -> bytes:
         raise BadInput(f"cannot read {path}: {error.strerror}", where=where) from None
 
 
-def _from_pydantic(error: ValidationError, told: Collection[Location]) -> Iterator[Problem]:
+def from_pydantic(error: ValidationError, told: Collection[Location]) -> Iterator[Problem]:
     """What pydantic found, but for what follows from a word that was taken out of a part in *told*."""
     for detail in error.errors(include_url=False, include_input=False):
         at = detail["loc"]
@@ -163,8 +166,9 @@ def _from_pydantic(error: ValidationError, told: Collection[Location]) -> Iterat
             yield Problem(at, in_plain_words(detail["type"], detail["msg"], at))
 
 
-def _refusal(path: Path | None, tree: Any, found: Iterable[Problem]) -> BadInput:  # noqa: ANN401
-    lines = [f"{_place(path, tree, p.location)}: {p.text}" for p in found]
+def refusal(path: Path | None, tree: Any, found: Iterable[Problem]) -> BadInput:  # noqa: ANN401
+    """One error for all that was *found* in a file, or in what came over the wire."""
+    lines = [f"{place_of(path, tree, p.location)}: {p.text}" for p in found]
     first, *others = lines
     where, what = first.split(": ", 1)
     shown = others[: MAX_SHOWN - 1]
@@ -172,7 +176,8 @@ def _refusal(path: Path | None, tree: Any, found: Iterable[Problem]) -> BadInput
     return BadInput("\n".join([what, *shown, *more]), where=where)
 
 
-def _place(path: Path | None, tree: Any, location: Location) -> str:  # noqa: ANN401
+def place_of(path: Path | None, tree: Any, location: Location) -> str:  # noqa: ANN401
+    """`file:line field` of a part; the field alone of what came over the wire."""
     parts = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in location).lstrip(".")
     if path is None:
         return parts or "manifest"
@@ -187,7 +192,7 @@ def _secrets(manifest: PodManifest, path: Path, tree: Any) -> dict[str, dict[str
             continue
         files = contents.setdefault(volume.name, {})
         for key, name in volume.secret.files.items():
-            where = _place(path, tree, ("spec", "volumes", index, "secret", "files", key))
+            where = place_of(path, tree, ("spec", "volumes", index, "secret", "files", key))
             files[key] = _read_bounded(path.parent / name, left, where)
             left -= len(files[key])
     return contents
@@ -201,7 +206,7 @@ def _seeds(manifest: PodManifest, path: Path, tree: Any) -> Seeds:  # noqa: ANN4
     for name, ordinal in wanted_seeds(manifest):
         seed = manifest.spec.volumes[places[name]].seed
         assert seed is not None
-        where = _place(path, tree, ("spec", "volumes", places[name], "seed", "directory"))
+        where = place_of(path, tree, ("spec", "volumes", places[name], "seed", "directory"))
         folder = path.parent / seed.directory.replace(ORDINAL_MARK, str(ordinal))
         files = contents.setdefault((name, ordinal), {})
         for below, file in files_below(folder, most, where, nested=True).items():

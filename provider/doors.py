@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from trustedpods.protocol.codec import encode
 from trustedpods.protocol.evidence import KeyBinding
 from trustedpods.protocol.ids import Address, address_bytes
+from trustedpods.protocol.messages.capabilities import Capabilities
 from trustedpods.protocol.messages.provider import Profile
 from trustedpods.protocol.sealing.requests import ChainContext
 from trustedpods.protocol.units import UnixSeconds
@@ -96,7 +97,9 @@ class Doors:
         return UnixSeconds(int(self.clock()))
 
 
-def profile_of(config: ProviderConfig, *, simulated: bool, addresses: list[str]) -> bytes:
+def profile_of(
+    config: ProviderConfig, offered: Capabilities, *, simulated: bool, addresses: list[str]
+) -> bytes:
     """The coded profile; its SHA-256 stands in the registry row."""
     identity = config.identity
     return encode(
@@ -114,6 +117,7 @@ def profile_of(config: ProviderConfig, *, simulated: bool, addresses: list[str])
             grace_s=config.terms.grace_s,
             max_image_mib=config.terms.max_image_mib,
             addresses=addresses,
+            capabilities=offered,
         )
     )
 

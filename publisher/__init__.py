@@ -39,8 +39,8 @@ if TYPE_CHECKING:
         LogsResult,
         StatusResult,
     )
-    from trustedpods.publisher.results.providers import ProvidersResult
-    from trustedpods.publisher.results.validated import ValidateResult
+    from trustedpods.publisher.results.providers import InspectResult, ProvidersResult, RenderResult
+    from trustedpods.publisher.results.validated import ValidatedNetwork, ValidateResult
     from trustedpods.publisher.results.watched import WatchResult
     from trustedpods.publisher.verbs.watch import WatchOptions
 
@@ -69,8 +69,8 @@ _MODULES = {
         "LogsResult",
         "StatusResult",
     ),
-    "publisher.results.providers": ("ProvidersResult",),
-    "publisher.results.validated": ("ValidateResult",),
+    "publisher.results.providers": ("InspectResult", "ProvidersResult", "RenderResult"),
+    "publisher.results.validated": ("ValidatedNetwork", "ValidateResult"),
     "publisher.results.watched": ("WatchResult",),
     "publisher.verbs.watch": ("WatchOptions",),
 }
@@ -94,16 +94,19 @@ __all__ = [
     "EstimateResult",
     "FundProgress",
     "FundResult",
+    "InspectResult",
     "LeasesResult",
     "LogShow",
     "LogsResult",
     "ProvidersResult",
+    "RenderResult",
     "RepairResult",
     "Show",
     "StatusResult",
     "TopUp",
     "TrustedPodsError",
     "ValidateResult",
+    "ValidatedNetwork",
     "WatchOptions",
     "WatchResult",
     "connect",

@@ -14,10 +14,15 @@ from trustedpods.manifests.spec.container import MAX_CONTAINERS, Container, Init
 from trustedpods.manifests.spec.egress import Network
 from trustedpods.manifests.spec.lifecycle import DEFAULT_GRACE_S, MAX_GRACE_S
 from trustedpods.manifests.spec.part import DnsLabel, ManifestPart, Spelling
+from trustedpods.manifests.spec.placement.affinity import Affinity
+from trustedpods.manifests.spec.placement.labels import LabelKey, LabelValue
+from trustedpods.manifests.spec.placement.toleration import Toleration, TopologySpread
+from trustedpods.manifests.spec.placement.wanted import placement
 from trustedpods.manifests.spec.resources import ResourceSizes
 from trustedpods.manifests.spec.scale import MAX_REPLICAS, Scale
 from trustedpods.manifests.spec.service import Service
 from trustedpods.manifests.spec.volume import Volume
+from trustedpods.protocol.messages.capabilities import MAX_LABELS, Placement
 from trustedpods.protocol.units import Resources
 
 FIXED = frozenset({"replicated", "stateful"})
@@ -49,6 +54,8 @@ class PodSpec(ManifestPart):
     `stateful` a StatefulSet, both with just so many `replicas`, which never sleep. `strategy` is how replicas
     of `replicated` are replaced, `podManagement` in which order those of `stateful` start and end; both are
     in Kubernetes' words.
+    `nodeSelector`, `affinity`, `tolerations` and `topologySpreadConstraints` say on which nodes replicas run,
+    by labels that the provider advertises.
     `terminationGracePeriodSeconds` is how long a replica may take to end, with what `preStop` takes of it.
     """
 
@@ -62,6 +69,10 @@ class PodSpec(ManifestPart):
     volumes: Annotated[list[Volume], Field(max_length=32)] = []
     services: Annotated[list[Service], Field(max_length=8)] = []
     network: Network = Network()
+    node_selector: Annotated[dict[LabelKey, LabelValue], Field(max_length=MAX_LABELS)] = {}
+    affinity: Affinity | None = None
+    tolerations: Annotated[list[Toleration], Field(max_length=MAX_LABELS)] = []
+    topology_spread_constraints: Annotated[list[TopologySpread], Field(max_length=4)] = []
     scale: Scale = Scale()
     trust: Literal["sealed", "open"] = "sealed"
     policy: DnsLabel | None = None
@@ -170,6 +181,14 @@ class PodManifest(ManifestPart):
     def claims_each(self) -> int:
         """Claims that a persistent volume becomes: one, or one for each replica of `stateful`."""
         return self.spec.scale.max if self.spec.workload == "stateful" else 1
+
+    @property
+    def placement(self) -> Placement:
+        """Where the replicas want to run."""
+        spec = self.spec
+        return placement(
+            spec.node_selector, spec.affinity, spec.tolerations, spec.topology_spread_constraints
+        )
 
     @property
     def storage_classes(self) -> list[str]:

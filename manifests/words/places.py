@@ -26,7 +26,7 @@ from trustedpods.manifests.spec.resources import ContainerResources, ResourceSiz
 from trustedpods.manifests.spec.scale import Scale
 from trustedpods.manifests.spec.service import Service, ServicePort
 from trustedpods.manifests.spec.volume import EmptyDir, Persistent, SecretSource, Seed, Volume
-from trustedpods.manifests.words import container, pod, service, volume
+from trustedpods.manifests.words import container, placement, pod, service, volume
 from trustedpods.manifests.words.word import Place
 
 _SIZES = Place("sizes of a container", ResourceSizes, container.SIZES, devices=container.DEVICES)
@@ -118,6 +118,9 @@ SPEC = Place(
         "services": SERVICE,
         "scale": Place("scale", Scale, pod.SCALE),
         "network": Place("network", Network, pod.NETWORK),
+        "affinity": placement.AFFINITY,
+        "tolerations": placement.TOLERATION,
+        "topologySpreadConstraints": placement.SPREAD,
     },
 )
 METADATA = Place("metadata", Metadata, pod.METADATA)

@@ -9,7 +9,7 @@ from datetime import datetime
 
 from trustedpods.protocol.units import UnixSeconds
 from trustedpods.provider.cluster.objects import sizes
-from trustedpods.provider.cluster.objects.names import METERED, POD_LABEL, KubeObject
+from trustedpods.provider.cluster.objects.names import METERED, POD_LABEL, PROVEN, KubeObject
 from trustedpods.provider.core.pod import NodePort
 
 _NOT_A_REASON = {"ContainerCreating", "PodInitializing"}
@@ -65,7 +65,10 @@ class ServiceView:
 
 @dataclass(frozen=True, slots=True)
 class VolumeClaimView:
-    """One persistent volume claim; `mib` is what was given, or asked for while none is given."""
+    """One persistent volume claim; `mib` is what was given, or asked for while none is given.
+
+    `proven` says that a version of the pod which serves, or served, has it.
+    """
 
     namespace: str
     name: str
@@ -74,6 +77,7 @@ class VolumeClaimView:
     mib: int
     created: UnixSeconds
     deleted: UnixSeconds | None
+    proven: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +170,7 @@ def volume_claim_view(claim: KubeObject) -> VolumeClaimView:
         mib=sizes.mebibytes(given or asked),
         created=created,
         deleted=_deletion_asked(metadata),
+        proven=PROVEN in metadata.get("annotations", {}),
     )
 
 

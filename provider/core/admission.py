@@ -62,10 +62,10 @@ def check_storage_classes(wanted: Iterable[str], offer: Offer) -> None:
 
 
 def check_names(asked: bool, offer: Offer) -> None:
-    """Refused where the pod calls hosts by name and this provider has no resolver for pods."""
+    """Refused where the pod calls hosts or pods by name and this provider has no resolver for pods."""
     if asked and not offer.names:
         raise Refused(
-            "this provider has no resolver for pods: no host can be called by name",
+            "this provider has no resolver for pods: no host and no pod can be called by name",
             rule="egress",
             hint="write addresses (ipBlock), or deploy to a provider that answers names",
         )

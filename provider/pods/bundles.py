@@ -22,7 +22,7 @@ from trustedpods.protocol.units import MIB, UnixSeconds
 from trustedpods.provider.cluster.objects.pod_objects import claims
 from trustedpods.provider.config import ProviderConfig
 from trustedpods.provider.core.admission import Offer, check_class, check_hosts, check_names, check_seeds
-from trustedpods.provider.core.egress import named_hosts, openings
+from trustedpods.provider.core.egress import named_hosts, named_pods, openings
 from trustedpods.provider.core.pod import PodRecord, PodSize, Scaling
 from trustedpods.provider.core.webhook_url import check_url
 from trustedpods.provider.doors import Doors
@@ -124,6 +124,7 @@ class OpenBundle:
             ),
             storage_classes=self.manifest.storage_classes,
             names=self.manifest.spec.network.by_name,
+            placement=self.manifest.placement,
         )
 
 
@@ -181,6 +182,7 @@ def check_bundle(opened: OpenBundle, offer: Offer, request: OpenedRequest) -> No
         check_hosts(service.hosts, host_label(request.ref.channel), offer.domain)
     openings(spec.network, offer.egress_closed)
     named_hosts(spec.network)
+    named_pods(spec.network)
     check_names(spec.network.by_name, offer)
     check_seeds(any(volume.seed for volume in spec.volumes), offer)
     if spec.notify.webhook is not None:

@@ -100,12 +100,25 @@ class Run:
         ask = functools.partial(click.prompt, hide_input=True, err=True) if sys.stdin.isatty() else None
         return load_key(self.common.key, warn=self.show.warning, ask=ask)
 
+    def key_if_any(self) -> "Key | None":
+        """The same, for what can do without: None where none is set."""
+        from trustedpods.protocol.errors import NoContext
+
+        try:
+            return self.key()
+        except NoContext:
+            if self.common.key:
+                raise
+            self.show.warning("no key is set: names and addresses are those of one that is made up")
+            return None
+
     def account(self) -> "AbstractAsyncContextManager[MarketAccount]":
         """The market and the key, to be entered; what is missing is said before slow imports."""
         market, key = self.market(), self.key()
         from trustedpods.publisher.market.market import open_account
+        from trustedpods.publisher.market.timing import Timing
 
-        return open_account(market, key)
+        return open_account(market, key, click.get_current_context().find_object(Timing))
 
     def finish(self, work: Callable[[], Awaitable[R]], lines: Callable[[R], Sequence[str]]) -> R:
         """Run *work* under trio and print its result, as *lines* or as JSON; exit when it fails."""

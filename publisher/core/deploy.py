@@ -44,6 +44,7 @@ def admit_body(manifest: PodManifest, image_bytes: int) -> AdmitBody:
         hosts=list(dict.fromkeys(host for service in manifest.spec.services for host in service.hosts)),
         storage_classes=manifest.storage_classes,
         names=manifest.spec.network.by_name,
+        placement=manifest.placement,
     )
 
 

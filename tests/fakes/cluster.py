@@ -38,6 +38,8 @@ from trustedpods.provider.cluster.views import (
     ServiceView,
     VolumeClaimView,
 )
+from trustedpods.provider.core.placement.nodes import NodePlace
+from trustedpods.provider.core.placement.offered import ClusterFeatures
 
 
 @dataclass
@@ -51,6 +53,7 @@ class FakeLife:
     wanted: int = 0
     pods: dict[str, PodView] = field(default_factory=dict)
     costs: dict[str, int] = field(default_factory=dict)
+    proven: set[str] = field(default_factory=set)
     deleting: bool = False
 
 
@@ -70,6 +73,8 @@ class FakeCluster(FakeNetworks, FakePolicies):
     failing: dict[str, Diagnosis] = field(default_factory=dict)
     silent: dict[str, NodeView] = field(default_factory=dict)
     allocatable: Resources = field(default_factory=lambda: Resources(8000, 16_384, 65_536))
+    labels: dict[str, str] = field(default_factory=dict)
+    csi_drivers: frozenset[str] = frozenset()
     lives: dict[str, FakeLife] = field(default_factory=dict)
     written: dict[str, bytes] = field(default_factory=dict)
     leases: dict[str, tuple[str, int]] = field(default_factory=dict)
@@ -122,6 +127,7 @@ class FakeCluster(FakeNetworks, FakePolicies):
             held = self.lives[namespace].objects
             for key in [key for key in held if key[0] in OPTIONAL and key not in kept]:
                 del held[key]
+                self.lives[namespace].proven.discard(key[1])
 
     async def scale(self, namespace: str, replicas: int) -> None:
         await self._called(f"scale {namespace} {replicas}")
@@ -269,12 +275,17 @@ class FakeCluster(FakeNetworks, FakePolicies):
                 mebibytes(claim["spec"]["resources"]["requests"]["storage"]),
                 UnixSeconds(life.created),
                 None,
+                proven=name in life.proven,
             )
             for life in self.lives.values()
             if namespace in (None, life.name)
             for (kind, name), claim in life.objects.items()
             if kind == "PersistentVolumeClaim"
         ]
+
+    async def prove_volume_claims(self, namespace: str) -> None:
+        await self._called("prove volume claims")
+        self.lives[namespace].proven |= {view.name for view in await self.volume_claims(namespace)}
 
     async def capacity(self) -> ClusterCapacity:
         running = [pod for pod in await self.pods() if not pod.over]
@@ -285,7 +296,14 @@ class FakeCluster(FakeNetworks, FakePolicies):
         )
         of_pods = Resources(asked.cpu_milli, asked.memory_mib, sum(pod.scratch_mib for pod in running))
         node = ClusterCapacity(self.allocatable, of_pods, {}).free
-        return ClusterCapacity(self.allocatable, asked, {"fake": node})
+        return ClusterCapacity(self.allocatable, asked, {"fake": node}, {"fake": self._place})
+
+    @property
+    def _place(self) -> NodePlace:
+        return NodePlace(self.labels, size=self.allocatable, csi_drivers=self.csi_drivers)
+
+    async def features(self) -> ClusterFeatures:
+        return ClusterFeatures({"fake": self._place}, {"local-path": False})
 
     async def drop_finalizer(self, namespace: str, pod: str, uid: str) -> None:
         await self._called(f"drop {pod}")

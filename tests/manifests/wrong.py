@@ -307,8 +307,11 @@ WRONG = {
     "exception of all": wrong(f"{_BLOCK}.except", ["203.0.113.0/24"], "takes away all of 203.0.113.0/24"),
     "exception in dots": wrong(f"{_BLOCK}.except", ["203.0.113.09"], "is not an IPv4 network"),
     "peers by name": wrong(f"{_RULE}.to", [{"podSelector": {}}], "podSelector in egress: not supported yet"),
-    "no peer": wrong(f"{_RULE}.to", [{}], "give an ipBlock or a host"),
-    "two peers in one": wrong(f"{_RULE}.to.0.host", "api.example.org", "give an ipBlock or a host, not both"),
+    "no peer": wrong(f"{_RULE}.to", [{}], "give an ipBlock, a host or a pod"),
+    "two peers in one": wrong(f"{_RULE}.to.0.host", "api.example.org", "give one of ipBlock, host and pod"),
+    "pod and block in one": wrong(f"{_RULE}.to.0.pod", "nodes", "give one of ipBlock, host and pod"),
+    "pod of a wrong name": wrong(f"{_RULE}.to", [{"pod": "Nodes"}], "'Nodes' cannot stand here"),
+    "own pod as a host": wrong(f"{_RULE}.to", [{"host": "rpc.nodes.internal"}], "write `pod: NAME`"),
     "wildcard": wrong(
         f"{_RULE}.to", [{"host": "*.example.org"}], "'*.example.org' cannot stand here: a whole"
     ),

@@ -88,16 +88,17 @@ class Chunks:
 
 
 class Lines:
-    """Puts chunks together to lines."""
+    """Puts chunks together to lines, of *most* bytes each."""
 
-    def __init__(self) -> None:
+    def __init__(self, most: int = MAX_LINE) -> None:
+        self._most = most
         self._rest = b""
 
     def feed(self, chunk: bytes) -> list[bytes]:
         """The lines that *chunk* completes; RemoteProtocolError for one that does not end."""
         *lines, self._rest = (self._rest + chunk).split(b"\n")
-        if len(self._rest) > MAX_LINE:
-            raise RemoteProtocolError(f"a line of more than {MAX_LINE} bytes")
+        if len(self._rest) > self._most:
+            raise RemoteProtocolError(f"a line of more than {self._most} bytes")
         return lines
 
 

@@ -47,6 +47,16 @@ def secret(name: str, files: Mapping[str, bytes]) -> KubeObject:
     }
 
 
+HIDDEN = "(not shown)"
+
+
+def hidden(made: KubeObject) -> KubeObject:
+    """An object for people to see: of a Secret the names of its values, of any other all."""
+    if made["kind"] != "Secret":
+        return made
+    return {**made, "data": dict.fromkeys(made.get("data", {}), HIDDEN)}
+
+
 def with_generated(
     wanted: Mapping[str, Generated], kept: Mapping[str, bytes], random: Callable[[int], bytes]
 ) -> dict[str, bytes]:

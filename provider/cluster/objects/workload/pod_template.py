@@ -12,6 +12,7 @@ from trustedpods.manifests.spec.container import InitContainer
 from trustedpods.manifests.spec.pod import PodManifest
 from trustedpods.provider.cluster.objects.names import METERED, WORKLOAD, KubeObject
 from trustedpods.provider.cluster.objects.workload.container_template import container
+from trustedpods.provider.cluster.objects.workload.placement import placement
 from trustedpods.provider.cluster.objects.workload.volume_source import volume_source
 
 FILES_GROUP = 65_532
@@ -77,8 +78,7 @@ def pod_template(
         spec["initContainers"] = [
             _first(part, images[part.name], told) for part in manifest.spec.init_containers
         ]
-    if manifest.spec.fixed and manifest.spec.scale.max > 1:
-        spec["topologySpreadConstraints"] = [_spread(labels)]
+    spec |= placement(manifest, labels)
     claimed = manifest.spec.workload == "stateful"  # by the set, under the volume's name, for each replica
     if volumes := [one for one in manifest.spec.volumes if not (claimed and one.persistent)]:
         spec["volumes"] = [volume_source(volume) for volume in volumes]
@@ -88,13 +88,3 @@ def pod_template(
 def _first(part: InitContainer, image: str, told: Mapping[str, str]) -> dict[str, Any]:
     made = container(part, image, told)
     return made | {"restartPolicy": "Always"} if part.sidecar else made
-
-
-def _spread(labels: Mapping[str, str]) -> dict[str, Any]:
-    """Over as many nodes as there are; on one node all of them still run."""
-    return {
-        "maxSkew": 1,
-        "topologyKey": "kubernetes.io/hostname",
-        "whenUnsatisfiable": "ScheduleAnyway",
-        "labelSelector": {"matchLabels": dict(labels)},
-    }

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
         BillResult,
         DeleteProgress,
         DeleteResult,
+        ExecResult,
         LogsResult,
         StatusResult,
     )
@@ -66,6 +67,7 @@ _MODULES = {
         "BillResult",
         "DeleteProgress",
         "DeleteResult",
+        "ExecResult",
         "LogsResult",
         "StatusResult",
     ),
@@ -92,6 +94,7 @@ __all__ = [
     "DeployResult",
     "DepositOutcome",
     "EstimateResult",
+    "ExecResult",
     "FundProgress",
     "FundResult",
     "InspectResult",

@@ -4,6 +4,7 @@
 import click
 
 from trustedpods.publisher.commands import attest, market, money, networks, pods, watch
+from trustedpods.publisher.commands.exec import execute
 from trustedpods.publisher.commands.network import contexts
 
 EPILOG = """\b
@@ -44,6 +45,7 @@ for verb in (
     market.render,
     pods.status,
     pods.logs,
+    execute,
     pods.delete,
     market.provider,
     attest.attest,

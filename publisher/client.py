@@ -6,8 +6,9 @@ verb tells as it goes is handed to a `Show`, by default to the logger `trustedpo
 """
 
 import logging
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -42,6 +43,7 @@ from trustedpods.publisher.results.pods import (
     BillResult,
     DeleteProgress,
     DeleteResult,
+    ExecResult,
     LogPiece,
     LogsResult,
     StatusResult,
@@ -64,6 +66,7 @@ from trustedpods.publisher.verbs import (
 )
 from trustedpods.publisher.verbs.networks import lock, places, state
 from trustedpods.publisher.verbs.offers import render
+from trustedpods.publisher.verbs.running.exec import Collected, execute, make_body
 
 LOGGER = logging.getLogger("trustedpods")
 
@@ -181,6 +184,27 @@ class Client:
             raise BadInput("a container's name, and 1 to 10000 lines", where="container, tail") from None
         done = await pods.logs(self._account, name, body, pieces.append, VisitProgress(), self._journal())
         return LogsResult(done.pod, tuple(pieces))
+
+    async def exec(
+        self,
+        name: str,
+        command: Sequence[str],
+        *,
+        input: bytes = b"",  # noqa: A002 - as subprocess.run calls it
+        container: str | None = None,
+        replica: str | None = None,
+    ) -> ExecResult:
+        """Run *command* in a container of a replica that runs, with *input* as all of its input.
+
+        Returns its exit code and outputs, which are held in memory: `BadInput` (and the command's input ends)
+        over `MAX_COLLECTED` bytes.
+        """
+        body = make_body(command, stdin=bool(input), container=container, replica=replica)
+        ends = Collected(input)
+        done = await execute(
+            self._account, name, body, ends.read, ends.write, VisitProgress(), self._journal()
+        )
+        return replace(done, stdout=bytes(ends.stdout), stderr=bytes(ends.stderr))
 
     async def delete(self, name: str, *, progress: DeleteProgress | None = None) -> DeleteResult:
         """Remove the pod with its volumes; what is left of its deposit comes back."""

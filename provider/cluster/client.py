@@ -13,6 +13,7 @@ from pathlib import Path
 
 from trustedpods.provider.cluster import applying, diagnosis, leases, network_documents, views, workloads
 from trustedpods.provider.cluster.api import errors, kubeconfig, watch
+from trustedpods.provider.cluster.api.commands import RunningCommand
 from trustedpods.provider.cluster.api.http import USUAL, Api, ApiPatience, open_api, path_of
 from trustedpods.provider.cluster.api.watch import PodChange
 from trustedpods.provider.cluster.capacity import ClusterCapacity, capacity, features
@@ -251,6 +252,15 @@ class Cluster:
         """`async with` this, then `async for`: pieces of what a container writes, until it ends."""
         query = {"container": container, "tailLines": str(tail), "follow": "true"}
         return self._api.stream(path_of("Pod", namespace, pod) + "/log", query)
+
+    def exec(
+        self, namespace: str, pod: str, container: str, command: Sequence[str], *, stdin: bool
+    ) -> AbstractAsyncContextManager[RunningCommand]:
+        """`async with` this: a command that runs in a container of a replica, with its input and outputs.
+
+        Refused where the container does not run. Leaving early ends the command's input, not the command.
+        """
+        return self._api.exec(path_of("Pod", namespace, pod), container, command, stdin=stdin)
 
     # ---- why ------------------------------------------------------------------------------------
 

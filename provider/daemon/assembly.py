@@ -28,6 +28,7 @@ from trustedpods.provider.pods.progress import ProgressFeeds
 from trustedpods.provider.pods.records import Pods
 from trustedpods.provider.server.blobs import Uploads
 from trustedpods.provider.server.conversations import VerbHandler
+from trustedpods.provider.server.exec import PodCommands
 from trustedpods.provider.server.networks import NetworkRequests
 from trustedpods.provider.server.pod_logs import PodLogs
 from trustedpods.provider.server.provision import Provisioning
@@ -183,6 +184,7 @@ def handlers(parts: Parts) -> dict[Verb, VerbHandler]:
         "blob": uploads.blob,
         "status": verbs.status,
         "logs": PodLogs(parts.doors, parts.rights, parts.bundles).logs,
+        "exec": PodCommands(parts.doors, parts.rights, parts.bundles, parts.meter).exec,
         "usage": verbs.usage,
         "delete": verbs.delete,
         "network": NetworkRequests(parts.networks).network,

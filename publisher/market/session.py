@@ -63,7 +63,7 @@ def next_generation() -> int:
 
 
 class Conversation:
-    """One request and its replies. `stream` carries what goes beside them: chunks of blobs."""
+    """One request and its replies, with the request's digest. `stream` carries what goes beside them."""
 
     def __init__(
         self, stream: FrameStream, reply_key: bytes, private: hpke.PrivateKey, digest: bytes
@@ -71,7 +71,7 @@ class Conversation:
         self.stream = stream
         self._reply_key = reply_key
         self._private = private
-        self._digest = digest
+        self.digest = digest
         self._sequence = 0
         self.finished = False
 
@@ -85,9 +85,7 @@ class Conversation:
         message = decode(data, SealedReply, ErrorReply)
         if not isinstance(message, SealedReply):
             raise self._unsealed(message)
-        body, self.finished = open_reply(
-            message, self._reply_key, self._private, self._digest, self._sequence
-        )
+        body, self.finished = open_reply(message, self._reply_key, self._private, self.digest, self._sequence)
         self._sequence += 1
         answer: Message = decode(body, *models, ErrorReply)
         if isinstance(answer, ErrorReply):

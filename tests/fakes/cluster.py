@@ -17,6 +17,7 @@ import trio
 from tests.fakes import services as fake_services
 from tests.fakes.cluster_networks import FakeNetworks
 from tests.fakes.cluster_policies import FakePolicies
+from tests.fakes.commands import FakeCommands
 from trustedpods.protocol.errors import Locked
 from trustedpods.protocol.units import Resources, UnixSeconds
 from trustedpods.provider.cluster.api.errors import NamespaceEnding, NotThere
@@ -58,7 +59,7 @@ class FakeLife:
 
 
 @dataclass
-class FakeCluster(FakeNetworks, FakePolicies):
+class FakeCluster(FakeNetworks, FakePolicies, FakeCommands):
     """See the module. `failing[namespace]` keeps its replicas from getting ready, for that reason;
     without `enforces` its network ignores policies, without `balancers` no load balancer gets an address;
     while `behind`, its controllers have not seen what was asked for last; of one namespace's replicas only

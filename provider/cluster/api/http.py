@@ -8,7 +8,7 @@ is really over.
 
 import json
 import re
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -17,7 +17,7 @@ import httpx
 import trio
 
 from trustedpods.protocol.errors import LocalProtocolError, RemoteProtocolError
-from trustedpods.provider.cluster.api import errors, kubeconfig, streams
+from trustedpods.provider.cluster.api import commands, errors, kubeconfig, streams
 
 CALL_TIMEOUT_S = 15.0
 """For a whole call; an idle API server answers in milliseconds."""
@@ -176,6 +176,12 @@ class Api:
     ) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
         """An answer that goes on, piece by piece; see `streams`."""
         return streams.open_stream(self._access, path, query, silence)
+
+    def exec(
+        self, path: str, container: str, command: Sequence[str], *, stdin: bool
+    ) -> AbstractAsyncContextManager[commands.RunningCommand]:
+        """A command in a container of the Pod at *path*; see `commands`."""
+        return commands.open_command(self._access, path + "/exec", container, command, stdin=stdin)
 
 
 def _json_and_yaml(body: object) -> bytes:

@@ -112,7 +112,7 @@ async def open_stream(
     headers = await access.headers()
     try:
         with trio.fail_after(OPEN_TIMEOUT_S):
-            stream = await _connect(url, access.tls)
+            stream = await connect(url, access.tls)
     except errors.TRANSPORT as error:
         raise errors.from_transport(error, where) from error
     try:
@@ -123,7 +123,8 @@ async def open_stream(
         await trio.aclose_forcefully(stream)
 
 
-async def _connect(url: httpx.URL, tls: ssl.SSLContext | bool) -> trio.abc.Stream:
+async def connect(url: httpx.URL, tls: ssl.SSLContext | bool) -> trio.abc.Stream:
+    """A connection of its own to the server of *url*; raises what `errors.TRANSPORT` lists."""
     if isinstance(tls, ssl.SSLContext):
         return await trio.open_ssl_over_tcp_stream(
             url.host, url.port or 443, ssl_context=tls, https_compatible=True

@@ -50,8 +50,8 @@ class PodLife:
     nobody calls its ports on nodes, but for `callers`. `kept` are addresses that its services had before.
     `pull` is what nodes say to the registry, where it asks them, `told` what containers are told of the pod.
     `resolver` is where the hosts that it may call by name are asked for. `publisher` is whose pod it is:
-    the same publisher's are the pods that it may call, and that may call it. `seeds` are the first
-    files of its volumes, and `copier` is what copies them.
+    the same publisher's are the pods that it may call, and that may call it. `seeds` are the first files
+    of its volumes, and `copier` is what copies them.
     """
 
     namespace: str
@@ -66,9 +66,9 @@ class PodLife:
     pull: secret.PullLogin | None = None
     told: Mapping[str, str] = field(default_factory=dict)
     resolver: ResolverPlace | None = None
+    publisher: Address | None = None
     seeds: Seeds = field(default_factory=dict)
     copier: seeding.Copier | None = None
-    publisher: Address | None = None
 
 
 def objects(life: PodLife) -> list[KubeObject]:

@@ -14,6 +14,7 @@ from datetime import UTC, datetime, timedelta
 import trio
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from tests.fakes.provider import peer_exec
 from trustedpods.contracts.eip712 import Move, address_of
 from trustedpods.contracts.records import meter_tag
 from trustedpods.contracts.registry_rows import RegistryRow
@@ -341,6 +342,9 @@ class ProviderPeer:
     async def _logs(self, request, answers):
         await answers.send(LogLines(container="hello", data=b"line one\n"))
         await answers.send(LogLines(container="hello", data=b"line two\n"), final=True)
+
+    async def _exec(self, request, answers):
+        await peer_exec.answer(self.faults, request, answers)
 
     async def _usage(self, request, answers):
         page = self.usage

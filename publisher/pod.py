@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from trustedpods.manifests.check.references import unknown_references
 from trustedpods.manifests.parse import LoadedManifest, load
-from trustedpods.manifests.problem import Location
+from trustedpods.manifests.problem import Location, Problem
 from trustedpods.manifests.spec.container import Container
 from trustedpods.manifests.spec.pod import PodManifest
 from trustedpods.protocol import limits
@@ -42,6 +43,11 @@ class Pod:
     def name(self) -> str:
         """The pod's name."""
         return self.manifest.metadata.name
+
+    @property
+    def warnings(self) -> list[Problem]:
+        """What is sound and may be meant otherwise."""
+        return list(unknown_references(self.manifest))
 
     @property
     def digests(self) -> dict[str, str]:

@@ -15,7 +15,7 @@ from trustedpods.protocol import limits
 from trustedpods.protocol.errors import BadInput
 from trustedpods.protocol.images.layers import LayerFacts
 from trustedpods.protocol.images.runnable import program_line
-from trustedpods.publisher.core.adjust import adjusted
+from trustedpods.publisher.core.adjust import adjusted, with_writable
 from trustedpods.publisher.images.contents import capable_files, check_start, image_bytes, layer_facts
 from trustedpods.publisher.images.oci import Image, VerifiedBlob
 from trustedpods.publisher.images.programs import check_program
@@ -90,7 +90,11 @@ def read_pod(file: Path, cache: Path, name: str | None = None, trust: "TrustClas
         check_program(image, line, mounts, cache, where)
     if len(images) > limits.MAX_IMAGES:
         raise BadInput(f"{len(images)} images; the bound is {limits.MAX_IMAGES}", where=str(file))
-    return Pod(manifest, loaded, images, layers)
+    try:
+        whole = with_writable(manifest, {name: image.config.volumes for name, image in images.items()})
+    except BadInput as error:
+        raise BadInput(error.what, where=str(file), hint=error.hint) from None
+    return Pod(whole, loaded, images, layers)
 
 
 def _containers(manifest: PodManifest) -> Iterator[tuple[Location, Container]]:

@@ -12,6 +12,7 @@ from pydantic import Field, model_validator
 
 from trustedpods.manifests.spec.container import MAX_CONTAINERS, Container, InitContainer
 from trustedpods.manifests.spec.egress import Network
+from trustedpods.manifests.spec.environment import HostAlias
 from trustedpods.manifests.spec.lifecycle import DEFAULT_GRACE_S, MAX_GRACE_S
 from trustedpods.manifests.spec.part import DnsLabel, ManifestPart, Spelling
 from trustedpods.manifests.spec.placement.affinity import Affinity
@@ -67,6 +68,7 @@ class PodSpec(ManifestPart):
     init_containers: Annotated[list[InitContainer], Field(max_length=MAX_CONTAINERS)] = []
     termination_grace_period_seconds: Annotated[int, Field(ge=1, le=MAX_GRACE_S)] = DEFAULT_GRACE_S
     volumes: Annotated[list[Volume], Field(max_length=32)] = []
+    host_aliases: Annotated[list[HostAlias], Field(max_length=16)] = []
     services: Annotated[list[Service], Field(max_length=8)] = []
     network: Network = Network()
     node_selector: Annotated[dict[LabelKey, LabelValue], Field(max_length=MAX_LABELS)] = {}

@@ -17,6 +17,7 @@ from trustedpods.manifests.spec.environment import (
     EnvSource,
     EnvVar,
     FieldRef,
+    HostAlias,
     SecretKeyRef,
     SecretRef,
 )
@@ -127,6 +128,7 @@ SPEC = Place(
         "containers": CONTAINER,
         "initContainers": INIT_CONTAINER,
         "volumes": VOLUME,
+        "hostAliases": Place("hostAliases", HostAlias, pod.HOST_ALIAS),
         "services": SERVICE,
         "scale": Place("scale", Scale, pod.SCALE),
         "network": Place("network", Network, pod.NETWORK),

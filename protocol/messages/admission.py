@@ -7,6 +7,7 @@ from pydantic import Field
 
 from trustedpods.protocol import limits
 from trustedpods.protocol.messages.base import U32, U64, Digest, Message, ShortText
+from trustedpods.protocol.messages.bundle import SeedFiles
 from trustedpods.protocol.messages.capabilities import ObjectName, Placement
 from trustedpods.protocol.messages.provider import Capacity, ServiceProtocol
 
@@ -51,12 +52,15 @@ MAX_RENDERED = 1 << 20
 class RenderBody(Message):
     """What would the cluster hold of this pod? Its manifest as in a bundle, and its images by container.
 
-    No content of any file goes with it: objects of secrets have the names of files alone.
+    No content of any file goes with it: objects of secrets have the names of files alone. `users` is whom the
+    images run as (`USER`), of a pod with `seeds`, whose files are empty here.
     """
 
     kind: Literal["render"] = "render"
     manifest: Annotated[bytes, Field(max_length=limits.MAX_MANIFEST_JSON)]
     images: Annotated[dict[ShortText, Digest], Field(max_length=limits.MAX_IMAGES)]
+    users: Annotated[dict[ShortText, ShortText], Field(max_length=limits.MAX_IMAGES)]
+    seeds: Annotated[list[SeedFiles], Field(max_length=limits.MAX_SEEDS)]
 
 
 class Rendered(Message):

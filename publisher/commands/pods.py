@@ -125,7 +125,12 @@ def validate(options: Common, file: Path) -> None:
         if isinstance(result, ValidatedNetwork):
             return [f"{file}: network {result.network} of {len(result.nodes)} nodes is sound"]
         stops = ["its updates stop the version before first: it has a volume"]
-        return [f"{file}: pod {result.pod} is sound", *(stops if result.update == "stops-first" else [])]
+        warned = [f"warning: {text}" for text in result.warnings]
+        return [
+            f"{file}: pod {result.pod} is sound",
+            *(stops if result.update == "stops-first" else []),
+            *warned,
+        ]
 
     run.guard(work, lines, form)
 

@@ -136,7 +136,8 @@ def _kubernetes() -> Iterator[tuple[str, Case]]:
     yield "terminal", (container("stdin: false", "tty: true"), "no terminal is attached")
     yield "no account", (spec("automountServiceAccountToken: false"), None)
     yield "account", (spec("serviceAccountName: builder"), "no account and no token")
-    yield "aliases", (spec("hostAliases: [{ip: 127.0.0.1, hostnames: [redis]}]"), "found under its name")
+    yield "aliases", (spec("hostAliases: [{ip: 127.0.0.1, hostnames: [redis]}]"), None)
+    yield "an alias of itself", (spec("hostAliases: [{ip: 127.0.0.1, hostnames: [app]}]"), "own name")
     yield "hooks", (container("lifecycle: {preStop: {exec: {command: [x]}}}"), None)
     yield (
         "no sidecar",

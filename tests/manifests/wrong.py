@@ -88,6 +88,23 @@ WRONG = {
         },
         "nothing is left to end in",
     ),
+    "an alias of a container": wrong(
+        "spec.hostAliases", [{"ip": "203.0.113.3", "hostnames": ["app"]}], "app is this pod's own name"
+    ),
+    "an alias of two": wrong(
+        "spec.hostAliases",
+        [{"ip": ip, "hostnames": ["db"]} for ip in ("203.0.113.3", "203.0.113.4")],
+        "db means two addresses",
+    ),
+    "an alias of nobody": wrong(
+        "spec.hostAliases", [{"ip": "224.0.0.1", "hostnames": ["db"]}], "224.0.0.1 is nobody's address"
+    ),
+    "an alias of a name": wrong(
+        "spec.hostAliases", [{"ip": "db", "hostnames": ["db"]}], "'db' is not an IPv4 address"
+    ),
+    "an alias of IPv6": wrong(
+        "spec.hostAliases", [{"ip": "::1", "hostnames": ["db"]}], "::1: IPv6: not supported yet"
+    ),
     "files and a directory": wrong(
         "spec.volumes.0.secret.directory", "keys", "give either files or a directory"
     ),

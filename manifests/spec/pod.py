@@ -17,7 +17,7 @@ from trustedpods.manifests.spec.part import DnsLabel, ManifestPart, Spelling
 from trustedpods.manifests.spec.resources import ResourceSizes
 from trustedpods.manifests.spec.scale import MAX_REPLICAS, Scale
 from trustedpods.manifests.spec.service import Service
-from trustedpods.manifests.spec.volume import Volume
+from trustedpods.manifests.spec.volume import Persistent, Volume
 from trustedpods.protocol.units import Resources
 
 FIXED = frozenset({"replicated", "stateful"})
@@ -150,6 +150,18 @@ class PodManifest(ManifestPart):
         """MiB of persistent volumes, billed while they exist; each replica of `stateful` has its own."""
         one = sum(volume.persistent.size for volume in self.spec.volumes if volume.persistent)
         return one * self.claims_each
+
+    @property
+    def persistent_volumes(self) -> dict[str, Persistent]:
+        """The persistent volumes by name."""
+        return {volume.name: volume.persistent for volume in self.spec.volumes if volume.persistent}
+
+    @property
+    def outliving_volumes(self) -> dict[str, Persistent]:
+        """Those that a `delete` leaves: as each says, else all of a stateful pod."""
+        usual = self.spec.workload == "stateful"
+        volumes = self.persistent_volumes.items()
+        return {name: one for name, one in volumes if (usual if one.retain is None else one.retain)}
 
     @property
     def stops_for_update(self) -> bool:

@@ -164,6 +164,17 @@ def replicas_within(shape: Shape, terms: Terms, idle_mib: int) -> int:
     return floor
 
 
+def stored_day(mib: int, prices: Prices) -> TokenUnits:
+    """What *mib* MiB cost in a day where nothing else is kept."""
+    return due(Usage(storage_mib_s=mib * DAY_S), prices)
+
+
+def stored_seconds(mib: int, left: int, grace_s: int, prices: Prices) -> int | None:
+    """Seconds for which *left* base units keep *mib* MiB and the grace period after them; None: for ever."""
+    a_second = mib * prices.storage_mib_s
+    return None if a_second == 0 else max(0, (left << prices.scale) // (a_second << 64) - grace_s)
+
+
 def _part(hour: int, seconds: int) -> int:
     """The share of *hour* that *seconds* are, rounded up, and never nothing for something."""
     return -(-(hour + 1) * seconds // HOUR_S) if seconds else 0

@@ -15,14 +15,17 @@ from pydantic_core import from_json
 
 from trustedpods.manifests.check.pod import problems
 from trustedpods.manifests.check.secrets import SECRETS_TOO_LARGE, secret_problems
+from trustedpods.manifests.check.seeds import SEEDS_TOO_LARGE, Seeds, seed_problems, wanted_seeds
 from trustedpods.manifests.documents import first_document, line_of, plain, text_of
+from trustedpods.manifests.folders import files_below
 from trustedpods.manifests.problem import Location, Problem
 from trustedpods.manifests.spec.pod import PodManifest
-from trustedpods.manifests.words.files import other_file
+from trustedpods.manifests.spec.volume import MAX_SECRET_FILES, ORDINAL_MARK
+from trustedpods.manifests.words.files import NETWORK_KIND, OURS, other_file
 from trustedpods.manifests.words.mistakes import in_plain_words
 from trustedpods.manifests.words.settle import settled
 from trustedpods.protocol.errors import BadInput
-from trustedpods.protocol.limits import KIB, MAX_MANIFEST_JSON, MAX_SECRET
+from trustedpods.protocol.limits import KIB, MAX_MANIFEST_JSON, MAX_SECRET, MAX_SEED, MAX_SEED_FILES
 
 MAX_MANIFEST = 128 * KIB
 """A manifest is a page or two; 128 KiB leaves room for generated ones and parses in a second."""
@@ -35,18 +38,20 @@ MAX_SHOWN = 8
 class LoadedManifest:
     """A manifest with the files it names.
 
-    `secrets` maps a secret volume's name to its files' contents.
+    `secrets` maps a secret volume's name to its files' contents, `seeds` a volume and a replica to those of
+    its seed.
     """
 
     manifest: PodManifest
     path: Path
     secrets: dict[str, dict[str, bytes]]
+    seeds: Seeds
     tree: Any = field(repr=False, compare=False)
     """The document, which knows the line of each of its parts."""
 
     def place(self, location: Location) -> str:
         """`file:line field` of a part, for an error about what it names."""
-        return _place(self.path, self.tree, location)
+        return place_of(self.path, self.tree, location)
 
 
 def load(path: Path) -> LoadedManifest:
@@ -54,26 +59,32 @@ def load(path: Path) -> LoadedManifest:
 
     Raises `BadInput` with file, line and field; nothing else, whatever the file holds.
     """
-    tree, second = first_document(text_of(_read_manifest(path), path), path)
+    tree, second = first_document(text_of(read_manifest(path), path), path)
     if (advice := other_file(tree)) is not None:
         raise BadInput(advice, where=f"{path}:{line_of(tree, (next(iter(tree)),))}")
+    if isinstance(tree, Mapping) and tree.get("kind") == NETWORK_KIND and tree.get("apiVersion") == OURS:
+        where = f"{path}:{line_of(tree, ('kind',))} kind"
+        raise BadInput("this is a network of pods", where=where, hint="`trustedpods network apply` takes it")
     if second is not None:
         text = f"one pod per file; a second document begins at line {second}"
         raise BadInput(text, where=f"{path}:{second}", hint="write it into a file of its own")
-    manifest, found = _checked(plain(tree, path))
+    manifest, found = _checked(_with_directories(plain(tree, path), path, tree))
     if manifest is None:
-        raise _refusal(path, tree, found)
+        raise refusal(path, tree, found)
     if len(manifest.model_dump_json(by_alias=True).encode()) > MAX_MANIFEST_JSON:
         text = f"with every default written out it is larger than {MAX_MANIFEST_JSON // KIB} KiB"
         raise BadInput(text, where=str(path), hint="use fewer or shorter entries, or secret files")
     secrets = _secrets(manifest, path, tree)
-    if wrong := list(secret_problems(manifest, secrets)):
-        raise _refusal(path, tree, wrong)
-    return LoadedManifest(manifest, path, secrets, tree)
+    seeds = _seeds(manifest, path, tree)
+    if wrong := [*secret_problems(manifest, secrets), *seed_problems(manifest, seeds)]:
+        raise refusal(path, tree, wrong)
+    return LoadedManifest(manifest, path, secrets, seeds, tree)
 
 
-def parse_received(data: bytes, secrets: Mapping[str, Mapping[str, bytes]] | None = None) -> PodManifest:
-    """The manifest inside a bundle, checked as `load` does; so are the *secrets* beside it, where given.
+def parse_received(
+    data: bytes, secrets: Mapping[str, Mapping[str, bytes]] | None = None, seeds: Seeds | None = None
+) -> PodManifest:
+    """The manifest inside a bundle, checked as `load` does; so are *secrets* and *seeds*, where given.
 
     Raises `BadInput`.
     """
@@ -85,9 +96,9 @@ def parse_received(data: bytes, secrets: Mapping[str, Mapping[str, bytes]] | Non
         raise BadInput(f"not valid JSON: {error}", where="manifest") from None
     manifest, found = _checked(tree)
     if manifest is None:
-        raise _refusal(None, None, found)
-    if wrong := list(secret_problems(manifest, secrets or {})):
-        raise _refusal(None, None, wrong)
+        raise refusal(None, None, found)
+    if wrong := [*secret_problems(manifest, secrets or {}), *seed_problems(manifest, seeds or {})]:
+        raise refusal(None, None, wrong)
     return manifest
 
 
@@ -97,13 +108,30 @@ def _checked(tree: object) -> tuple[PodManifest | None, list[Problem]]:
     try:
         manifest = PodManifest.model_validate(own)
     except ValidationError as error:
-        return None, [*found, *_from_pydantic(error, {problem.location[:-1] for problem in found})]
+        return None, [*found, *from_pydantic(error, {problem.location[:-1] for problem in found})]
     found = found or list(problems(manifest))
     return (None if found else manifest), found
 
 
-def _read_manifest(path: Path) -> bytes:
-    """Its bytes; of one that is too long, no more than tells where it should have ended."""
+def _with_directories(own: object, path: Path, tree: Any) -> object:  # noqa: ANN401
+    """*own* with the files of each secret's directory in its place, as if they had been listed."""
+    spec = own.get("spec") if isinstance(own, dict) else None
+    volumes = spec.get("volumes") if isinstance(spec, dict) else None
+    for index, volume in enumerate(volumes if isinstance(volumes, list) else []):
+        secret = volume.get("secret") if isinstance(volume, dict) else None
+        if not isinstance(secret, dict) or "files" in secret or not isinstance(secret.get("directory"), str):
+            continue
+        where = place_of(path, tree, ("spec", "volumes", index, "secret", "directory"))
+        name = secret.pop("directory")
+        found = files_below(path.parent / name, MAX_SECRET_FILES, where, nested=False)
+        if not found:
+            raise BadInput(f"{path.parent / name} has no files", where=where)
+        secret["files"] = {key: f"{name.rstrip('/')}/{key}" for key in found}
+    return own
+
+
+def read_manifest(path: Path) -> bytes:
+    """Bytes of the file at *path*; of one that is too long, no more than tells where it should have ended."""
     data = _read(path, MAX_MANIFEST + 1, str(path))
     if len(data) > MAX_MANIFEST:
         line = data.count(b"\n", 0, MAX_MANIFEST) + 1
@@ -111,10 +139,10 @@ def _read_manifest(path: Path) -> bytes:
     return data
 
 
-def _read_bounded(path: Path, limit: int, where: str) -> bytes:
+def _read_bounded(path: Path, limit: int, where: str, too_large: str = SECRETS_TOO_LARGE) -> bytes:
     data = _read(path, limit + 1, where)
     if len(data) > limit:
-        raise BadInput(SECRETS_TOO_LARGE, where=where)
+        raise BadInput(too_large, where=where)
     return data
 
 
@@ -130,7 +158,7 @@ def _read(path: Path, most: int, where: str) -> bytes:
         raise BadInput(f"cannot read {path}: {error.strerror}", where=where) from None
 
 
-def _from_pydantic(error: ValidationError, told: Collection[Location]) -> Iterator[Problem]:
+def from_pydantic(error: ValidationError, told: Collection[Location]) -> Iterator[Problem]:
     """What pydantic found, but for what follows from a word that was taken out of a part in *told*."""
     for detail in error.errors(include_url=False, include_input=False):
         at = detail["loc"]
@@ -138,8 +166,9 @@ def _from_pydantic(error: ValidationError, told: Collection[Location]) -> Iterat
             yield Problem(at, in_plain_words(detail["type"], detail["msg"], at))
 
 
-def _refusal(path: Path | None, tree: Any, found: Iterable[Problem]) -> BadInput:  # noqa: ANN401
-    lines = [f"{_place(path, tree, p.location)}: {p.text}" for p in found]
+def refusal(path: Path | None, tree: Any, found: Iterable[Problem]) -> BadInput:  # noqa: ANN401
+    """One error for all that was *found* in a file, or in what came over the wire."""
+    lines = [f"{place_of(path, tree, p.location)}: {p.text}" for p in found]
     first, *others = lines
     where, what = first.split(": ", 1)
     shown = others[: MAX_SHOWN - 1]
@@ -147,7 +176,8 @@ def _refusal(path: Path | None, tree: Any, found: Iterable[Problem]) -> BadInput
     return BadInput("\n".join([what, *shown, *more]), where=where)
 
 
-def _place(path: Path | None, tree: Any, location: Location) -> str:  # noqa: ANN401
+def place_of(path: Path | None, tree: Any, location: Location) -> str:  # noqa: ANN401
+    """`file:line field` of a part; the field alone of what came over the wire."""
     parts = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in location).lstrip(".")
     if path is None:
         return parts or "manifest"
@@ -162,7 +192,25 @@ def _secrets(manifest: PodManifest, path: Path, tree: Any) -> dict[str, dict[str
             continue
         files = contents.setdefault(volume.name, {})
         for key, name in volume.secret.files.items():
-            where = _place(path, tree, ("spec", "volumes", index, "secret", "files", key))
+            where = place_of(path, tree, ("spec", "volumes", index, "secret", "files", key))
             files[key] = _read_bounded(path.parent / name, left, where)
             left -= len(files[key])
+    return contents
+
+
+def _seeds(manifest: PodManifest, path: Path, tree: Any) -> Seeds:  # noqa: ANN401
+    """The files of each seed, within the bounds of all of them together."""
+    contents: dict[tuple[str, int | None], dict[str, bytes]] = {}
+    left, most = MAX_SEED, MAX_SEED_FILES
+    places = {volume.name: index for index, volume in enumerate(manifest.spec.volumes)}
+    for name, ordinal in wanted_seeds(manifest):
+        seed = manifest.spec.volumes[places[name]].seed
+        assert seed is not None
+        where = place_of(path, tree, ("spec", "volumes", places[name], "seed", "directory"))
+        folder = path.parent / seed.directory.replace(ORDINAL_MARK, str(ordinal))
+        files = contents.setdefault((name, ordinal), {})
+        for below, file in files_below(folder, most, where, nested=True).items():
+            files[below] = _read_bounded(file, left, where, SEEDS_TOO_LARGE)
+            left -= len(files[below])
+        most -= len(files)
     return contents

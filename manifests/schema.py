@@ -1,21 +1,27 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The JSON schema of manifests, for editors: `python -m trustedpods.manifests.schema`."""
+"""The JSON schema of manifests, for editors: `python -m trustedpods.manifests.schema [Pod|Network]`."""
 
 import json
 import sys
 from typing import Any
 
+from trustedpods.manifests.network.model import NetworkManifest
 from trustedpods.manifests.spec.pod import PodManifest
 
+MODELS = {"Pod": PodManifest, "Network": NetworkManifest}
 
-def schema() -> dict[str, Any]:
-    """JSON Schema (2020-12) of a Pod manifest as people write it."""
+
+def schema(kind: str = "Pod") -> dict[str, Any]:
+    """JSON Schema (2020-12) of a manifest of that *kind* as people write it."""
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
-        **PodManifest.model_json_schema(by_alias=True, mode="validation"),
+        **MODELS[kind].model_json_schema(by_alias=True, mode="validation"),
     }
 
 
 if __name__ == "__main__":
-    json.dump(schema(), sys.stdout, indent=1)
+    wanted = sys.argv[1:] or ["Pod"]
+    if len(wanted) > 1 or wanted[0] not in MODELS:
+        sys.exit(f"one of: {', '.join(MODELS)}")
+    json.dump(schema(wanted[0]), sys.stdout, indent=1)
     sys.stdout.write("\n")

@@ -9,7 +9,7 @@ enumerate or guess it.
 import hashlib
 import hmac
 from base64 import b32encode
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import NewType
 
@@ -78,11 +78,12 @@ class PodRef:
     owner: Address
     publisher: Address
     salt: bytes
+    channel: ChannelId = field(init=False, repr=False, compare=False)
+    """The id under which the payment contract keeps this pod's channel; asked for very often."""
 
-    @property
-    def channel(self) -> ChannelId:
-        """The id under which the payment contract keeps this pod's channel."""
-        return _channel_id(self.owner, self.publisher, self.salt)
+    def __post_init__(self) -> None:
+        """Compute what everybody asks for once."""
+        object.__setattr__(self, "channel", _channel_id(self.owner, self.publisher, self.salt))
 
 
 @lru_cache(_KNOWN)

@@ -50,6 +50,19 @@ CLOCK_SKEW_S = 60
 MAX_SECRET = 1 * MIB
 """Kubernetes refuses larger Secrets."""
 
+MAX_SEED = 1 * MIB
+"""All files of all seeds together: a volume's first files reach its node as a Secret, and with as many bytes
+of secrets a bundle still fits into one message."""
+
+MAX_SEED_FILES = 512
+"""Files of all seeds together: each is a line of the replica's template."""
+
+MAX_SEEDS = 128
+"""Seeds of a pod: six volumes, each with one for every replica."""
+
+MAX_ORDINAL = 255
+"""The number of a replica; a workload has fewer of them."""
+
 MAX_LOG_REPLY = 1 * MIB
 """One sealed reply with log lines."""
 

@@ -14,10 +14,12 @@ from trustedpods.protocol.errors import BadInput
 from trustedpods.protocol.ids import Address, parse_address
 from trustedpods.protocol.limits import MAX_UNPACKED, MIB
 from trustedpods.protocol.messages.base import U32
+from trustedpods.protocol.messages.capabilities import MAX_LABELS
 from trustedpods.protocol.messages.provider import LeastTerms, Prices, ServiceProtocol
 from trustedpods.provider.cluster.objects.named_egress import ResolverPlace
 from trustedpods.provider.core.egress import NOT_THE_WORLD
 from trustedpods.provider.core.names.opened import MOST_TTL_S
+from trustedpods.provider.core.placement.offered import Allowed
 from trustedpods.provider.facade.pools import Pools, SlotProtocol
 from trustedpods.provider.facade.slots import SlotLimits
 
@@ -51,6 +53,14 @@ ConfiguredAddress = Annotated[str, AfterValidator(_address)]
 PathText = Annotated[str, AfterValidator(_absolute)]
 HostPort = Annotated[str, Field(pattern=r"^[0-9A-Za-z.\-\[\]:*]+:\d{1,5}$")]
 StorageClassName = Annotated[str, Field(pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", max_length=63)]
+AdvertisedLabel = Annotated[
+    str,
+    Field(
+        pattern=r"^([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$",
+        max_length=317,
+    ),
+]
+DriverName = Annotated[str, Field(pattern=r"^[A-Za-z0-9]([-A-Za-z0-9.]*[A-Za-z0-9])?$", max_length=63)]
 PositiveSeconds = Annotated[int, Field(ge=1, le=366 * 86400)]
 
 
@@ -120,9 +130,10 @@ class ClusterSection(Section):
     where the network policy agent tells what pods sent past the facade; `traffic_sockets_of_nodes` are those
     of other nodes' agents. With `pull_key_file` (64 hex digits) other nodes pull from the registry too, each
     pod's images with a password of their own. `storage_classes` are those that a manifest may name for its
-    volumes; the cluster's default needs no name. `processes_per_user` is what the container runtime hands
-    down as its limit of processes (`LimitNPROC`), which the kernel counts by user id over all pods of a node;
-    absent: infinity.
+    volumes; the cluster's default needs no name. `node_labels` are labels and keys of taints by which pods
+    may choose nodes: their values stand in the profile, for all to read. `csi_drivers` may mount volumes into
+    pods. `processes_per_user` is what the container runtime hands down as its limit of processes
+    (`LimitNPROC`), which the kernel counts by user id over all pods of a node; absent: infinity.
     """
 
     kubeconfig: PathText
@@ -135,6 +146,8 @@ class ClusterSection(Section):
     pull_key_file: PathText | None = None
     processes_per_user: Annotated[int, Field(ge=1024, le=1 << 31)] | None = None
     storage_classes: Annotated[list[StorageClassName], Field(max_length=16)] = []
+    node_labels: Annotated[list[AdvertisedLabel], Field(max_length=MAX_LABELS)] = []
+    csi_drivers: Annotated[list[DriverName], Field(max_length=16)] = []
 
     @property
     def closed_networks(self) -> tuple[str, ...]:
@@ -340,6 +353,19 @@ class ProviderConfig(Section):
         """The least that a channel must offer, as it stands in the registry row."""
         return LeastTerms(
             deposit=self.terms.min_deposit, unlock_s=self.terms.unlock_s, idle_mib=self.terms.idle_mib
+        )
+
+    @property
+    def allowed(self) -> Allowed:
+        """What of the cluster manifests may ask for."""
+        return Allowed(
+            storage_classes=tuple(self.cluster.storage_classes),
+            node_labels=tuple(self.cluster.node_labels),
+            csi_drivers=tuple(self.cluster.csi_drivers),
+            udp=self.exposure.udp,
+            node_port=self.exposure.node_ports,
+            load_balancer=self.exposure.load_balancers > 0,
+            names=self.names is not None,
         )
 
     @property

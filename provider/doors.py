@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING
 from trustedpods.protocol.codec import encode
 from trustedpods.protocol.evidence import KeyBinding
 from trustedpods.protocol.ids import Address, address_bytes
+from trustedpods.protocol.messages.capabilities import Capabilities
 from trustedpods.protocol.messages.provider import Profile
 from trustedpods.protocol.sealing.requests import ChainContext
 from trustedpods.protocol.units import UnixSeconds
+from trustedpods.provider.cluster.isolation_proof import busybox
 from trustedpods.provider.cluster.pod_counters import NoTraffic, TrafficSource
 from trustedpods.provider.config import ProviderConfig
 from trustedpods.provider.core.admission import Offer
@@ -87,6 +89,7 @@ class Doors:
             egress_closed=self.config.cluster.closed_networks,
             max_image_mib=self.config.terms.max_image_mib,
             storage_classes=tuple(self.config.cluster.storage_classes),
+            seeds=busybox.is_there(),
         )
 
     def now(self) -> UnixSeconds:
@@ -94,7 +97,9 @@ class Doors:
         return UnixSeconds(int(self.clock()))
 
 
-def profile_of(config: ProviderConfig, *, simulated: bool, addresses: list[str]) -> bytes:
+def profile_of(
+    config: ProviderConfig, offered: Capabilities, *, simulated: bool, addresses: list[str]
+) -> bytes:
     """The coded profile; its SHA-256 stands in the registry row."""
     identity = config.identity
     return encode(
@@ -112,6 +117,7 @@ def profile_of(config: ProviderConfig, *, simulated: bool, addresses: list[str])
             grace_s=config.terms.grace_s,
             max_image_mib=config.terms.max_image_mib,
             addresses=addresses,
+            capabilities=offered,
         )
     )
 

@@ -36,11 +36,12 @@ if TYPE_CHECKING:
         BillResult,
         DeleteProgress,
         DeleteResult,
+        ExecResult,
         LogsResult,
         StatusResult,
     )
-    from trustedpods.publisher.results.providers import ProvidersResult
-    from trustedpods.publisher.results.validated import ValidateResult
+    from trustedpods.publisher.results.providers import InspectResult, ProvidersResult, RenderResult
+    from trustedpods.publisher.results.validated import ValidatedNetwork, ValidateResult
     from trustedpods.publisher.results.watched import WatchResult
     from trustedpods.publisher.verbs.watch import WatchOptions
 
@@ -66,11 +67,12 @@ _MODULES = {
         "BillResult",
         "DeleteProgress",
         "DeleteResult",
+        "ExecResult",
         "LogsResult",
         "StatusResult",
     ),
-    "publisher.results.providers": ("ProvidersResult",),
-    "publisher.results.validated": ("ValidateResult",),
+    "publisher.results.providers": ("InspectResult", "ProvidersResult", "RenderResult"),
+    "publisher.results.validated": ("ValidatedNetwork", "ValidateResult"),
     "publisher.results.watched": ("WatchResult",),
     "publisher.verbs.watch": ("WatchOptions",),
 }
@@ -92,18 +94,22 @@ __all__ = [
     "DeployResult",
     "DepositOutcome",
     "EstimateResult",
+    "ExecResult",
     "FundProgress",
     "FundResult",
+    "InspectResult",
     "LeasesResult",
     "LogShow",
     "LogsResult",
     "ProvidersResult",
+    "RenderResult",
     "RepairResult",
     "Show",
     "StatusResult",
     "TopUp",
     "TrustedPodsError",
     "ValidateResult",
+    "ValidatedNetwork",
     "WatchOptions",
     "WatchResult",
     "connect",

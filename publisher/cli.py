@@ -4,11 +4,14 @@
 import click
 
 from trustedpods.publisher.commands import attest, market, money, networks, pods, watch
+from trustedpods.publisher.commands.exec import execute
+from trustedpods.publisher.commands.network import contexts
 
 EPILOG = """\b
 Where things are:
-  market   --market FILE, else $TRUSTEDPODS_MARKET, else ~/.config/trustedpods/market.toml
-  key      --key FILE, else $TRUSTEDPODS_KEY, else ~/.config/trustedpods/key
+  market   --market FILE, else $TRUSTEDPODS_MARKET, the context, ~/.config/trustedpods/market.toml
+  key      --key FILE, else $TRUSTEDPODS_KEY, the context, ~/.config/trustedpods/key
+  context  ~/.config/trustedpods/config.toml, written by `trustedpods context`
 
 \b
 Exit codes:
@@ -39,8 +42,10 @@ for verb in (
     pods.deploy,
     pods.validate,
     market.estimate,
+    market.render,
     pods.status,
     pods.logs,
+    execute,
     pods.delete,
     market.provider,
     attest.attest,
@@ -52,5 +57,6 @@ for verb in (
     money.audit,
     networks.lock,
     networks.state,
+    contexts.context,
 ):
     main.add_command(verb)

@@ -6,8 +6,9 @@ verb tells as it goes is handed to a `Show`, by default to the logger `trustedpo
 """
 
 import logging
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -25,7 +26,7 @@ from trustedpods.publisher.core.select import parse_choice
 from trustedpods.publisher.journal import Journal, Show
 from trustedpods.publisher.keyfile import load_key
 from trustedpods.publisher.market.market import MarketAccount, open_account
-from trustedpods.publisher.pod import read_pod
+from trustedpods.publisher.pod import Pod, read_pod
 from trustedpods.publisher.results.attested import AttestProgress, AttestResult
 from trustedpods.publisher.results.deployed import DeployProgress, DeployResult
 from trustedpods.publisher.results.estimated import EstimateResult
@@ -42,13 +43,14 @@ from trustedpods.publisher.results.pods import (
     BillResult,
     DeleteProgress,
     DeleteResult,
+    ExecResult,
     LogPiece,
     LogsResult,
     StatusResult,
     VisitProgress,
 )
-from trustedpods.publisher.results.providers import ProvidersResult
-from trustedpods.publisher.results.validated import ValidateResult
+from trustedpods.publisher.results.providers import InspectResult, ProvidersResult, RenderResult
+from trustedpods.publisher.results.validated import ValidatedNetwork, ValidateResult
 from trustedpods.publisher.results.watched import WatchResult
 from trustedpods.publisher.verbs import (
     attest,
@@ -63,6 +65,8 @@ from trustedpods.publisher.verbs import (
     watch,
 )
 from trustedpods.publisher.verbs.networks import lock, places, state
+from trustedpods.publisher.verbs.offers import render
+from trustedpods.publisher.verbs.running.exec import Collected, execute, make_body
 
 LOGGER = logging.getLogger("trustedpods")
 
@@ -83,8 +87,8 @@ class LogShow:
         LOGGER.debug("%s: %d of %d bytes", name, done, total)
 
 
-def validate_manifest(manifest: str | Path) -> ValidateResult:
-    """Check a manifest file with its secrets and images; talks to nobody. Raises `BadInput`."""
+def validate_manifest(manifest: str | Path) -> ValidateResult | ValidatedNetwork:
+    """Check a Pod's or a Network's file with its secrets and images; talks to nobody. Raises `BadInput`."""
     return validate.validate(Path(manifest), cache_dir())
 
 
@@ -181,6 +185,27 @@ class Client:
         done = await pods.logs(self._account, name, body, pieces.append, VisitProgress(), self._journal())
         return LogsResult(done.pod, tuple(pieces))
 
+    async def exec(
+        self,
+        name: str,
+        command: Sequence[str],
+        *,
+        input: bytes = b"",  # noqa: A002 - as subprocess.run calls it
+        container: str | None = None,
+        replica: str | None = None,
+    ) -> ExecResult:
+        """Run *command* in a container of a replica that runs, with *input* as all of its input.
+
+        Returns its exit code and outputs, which are held in memory: `BadInput` (and the command's input ends)
+        over `MAX_COLLECTED` bytes.
+        """
+        body = make_body(command, stdin=bool(input), container=container, replica=replica)
+        ends = Collected(input)
+        done = await execute(
+            self._account, name, body, ends.read, ends.write, VisitProgress(), self._journal()
+        )
+        return replace(done, stdout=bytes(ends.stdout), stderr=bytes(ends.stderr))
+
     async def delete(
         self, name: str, *, purge: bool = False, progress: DeleteProgress | None = None
     ) -> DeleteResult:
@@ -230,9 +255,35 @@ class Client:
         shape = await self._shape(manifest)
         return await audit.audit(self._account, name, shape, VisitProgress(), self._journal())
 
-    async def providers(self, *, attest: bool = False) -> ProvidersResult:
-        """The market's providers, cheapest core first; with *attest*, what each one proves."""
-        return await providers.list_providers(self._account.market, attest)
+    async def providers(self, *, attest: bool = False, manifest: str | Path | None = None) -> ProvidersResult:
+        """The market's providers, cheapest core first; with *attest*, what each one proves.
+
+        With a *manifest*, why its pod cannot run at each.
+        """
+        pod = None if manifest is None else await self._pod(manifest)
+        return await providers.list_providers(self._account.market, attest, pod)
+
+    async def render(
+        self,
+        manifest: str | Path,
+        *,
+        provider: str | None = None,
+        trust: Literal["open"] | None = None,
+        name: str | None = None,
+    ) -> RenderResult:
+        """The Kubernetes objects that the pod of *manifest* becomes at a provider; nothing is paid or kept.
+
+        Takes *provider*, *trust* and *name* as `deploy` does.
+        """
+        choice = None if provider is None else parse_choice(provider)
+        checked = None if name is None else check_name(name)
+        pod = await trio.to_thread.run_sync(read_pod, Path(manifest), cache_dir(), checked, trust)
+        account = self._account
+        return await render.render(account.market, pod, account.publisher.key, choice, self._journal())
+
+    async def inspect(self, provider: str) -> InspectResult:
+        """What OWNER or OWNER/N offers: labels of nodes, classes of volumes, drivers, sizes."""
+        return await providers.inspect(self._account.market, parse_choice(provider))
 
     async def attest(self, provider: str, *, policy: str | None = None) -> AttestResult:
         """Ask OWNER or OWNER/N for proof, and judge it by *policy* (a name or file), else by the market's."""
@@ -274,8 +325,11 @@ class Client:
         """Size of the pod in a manifest file."""
         if manifest is None:
             return None
-        pod = await trio.to_thread.run_sync(read_pod, Path(manifest), cache_dir())
+        pod = await self._pod(manifest)
         return shape_of(pod.manifest, pod.image_bytes)
+
+    async def _pod(self, manifest: str | Path) -> Pod:
+        return await trio.to_thread.run_sync(read_pod, Path(manifest), cache_dir())
 
 
 def _place(network: str, clusters: Mapping[str, str]) -> places.NetworkPlace:

@@ -1,12 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which market is meant and who is asking: from a flag, else the environment, else the config folder.
+"""Which market is meant and who is asking: a flag, else the environment, the context, the config folder.
 
 Nothing here asks questions or talks to anybody; what is missing is said in a `NoContext` that
-names the three places where it was looked for.
+names the places where it was looked for.
 """
 
 import os
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,12 +13,10 @@ from urllib.parse import urlsplit
 
 from trustedpods.protocol.errors import BadInput, NoContext
 from trustedpods.protocol.ids import Address, parse_address
+from trustedpods.publisher.contexts import config_dir, load_contexts, read_toml
 
 MARKET_VARIABLE = "TRUSTEDPODS_MARKET"
 KEY_VARIABLE = "TRUSTEDPODS_KEY"
-
-MAX_MARKET_FILE = 64 * 1024
-"""A page of settings and two certificates."""
 
 MAX_FINALITY_BLOCKS = 10_000
 """Beyond this a deposit would be waited for longer than any pod's deploy."""
@@ -53,12 +50,6 @@ class MarketFile:
     simulated_root: str | None
 
 
-def config_dir(environment: Mapping[str, str]) -> Path:
-    """The user's folder of settings: $XDG_CONFIG_HOME/trustedpods or ~/.config/trustedpods."""
-    base = environment.get("XDG_CONFIG_HOME") or str(_home(environment) / ".config")
-    return Path(base) / "trustedpods"
-
-
 def state_dir(environment: Mapping[str, str] = os.environ) -> Path:
     """The user's folder of hints and unfinished transactions: in $XDG_STATE_HOME or ~/.local/state."""
     base = environment.get("XDG_STATE_HOME") or str(_home(environment) / ".local" / "state")
@@ -76,11 +67,17 @@ def _home(environment: Mapping[str, str]) -> Path:
 
 
 def locate(what: str, flag: str | None, variable: str, file: str, environment: Mapping[str, str]) -> Path:
-    """The file that is meant: *flag*, else the one that *variable* names, else *file* in the config folder.
+    """The file that is meant: *flag*, else *variable*'s, the context's, else *file* in the config folder.
 
     Raises `NoContext` when none of them names a file that exists.
     """
-    for source, value in ((f"--{what}", flag), (f"${variable}", environment.get(variable))):
+    named = [(f"--{what}", flag), (f"${variable}", environment.get(variable))]
+    if not any(value for _, value in named):  # a wrong configuration file is no matter of who needs none
+        context = load_contexts(environment).chosen
+        if context is not None:
+            value = context.market if what == "market" else context.key
+            named.append((f"{what} of the context {context.name!r}", value))
+    for source, value in named:
         if value:
             path = Path(value)
             if not path.is_file():
@@ -90,8 +87,9 @@ def locate(what: str, flag: str | None, variable: str, file: str, environment: M
     if fallback.is_file():
         return fallback
     raise NoContext(
-        f"no {what} file: none given by --{what} or ${variable}, and {fallback} does not exist",
-        hint=f"give --{what} FILE; `trustedpods-localnet env` prints both variables of a localnet",
+        f"no {what} file: none given by --{what}, ${variable} or a context, and {fallback} does not exist",
+        hint=f"give --{what} FILE, or keep it: `trustedpods context use NAME --{what} FILE`; "
+        "`trustedpods-localnet env` prints both variables of a localnet",
     )
 
 
@@ -105,7 +103,7 @@ def load_market(flag: str | None, environment: Mapping[str, str] = os.environ) -
 
 def read_market(path: Path) -> MarketFile:
     """Read one market file; unknown, missing and mistyped fields are refused."""
-    table = _read_toml(path)
+    table = read_toml(path)
     known = _FIELDS | _OPTIONAL
     for name, value in table.items():
         if name not in known:
@@ -125,20 +123,6 @@ def read_market(path: Path) -> MarketFile:
         finality_blocks=_bounded(table, "finality_blocks", 0, MAX_FINALITY_BLOCKS, path),
         simulated_root=_simulated_root(table.get("simulated"), path),
     )
-
-
-def _read_toml(path: Path) -> dict[str, object]:
-    try:
-        with path.open("rb") as file:
-            data = file.read(MAX_MARKET_FILE + 1)
-    except OSError as error:
-        raise BadInput(f"cannot read it: {error.strerror}", where=str(path)) from None
-    if len(data) > MAX_MARKET_FILE:
-        raise BadInput(f"larger than {MAX_MARKET_FILE // 1024} KiB", where=str(path))
-    try:
-        return tomllib.loads(data.decode())
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
-        raise BadInput(f"not valid TOML: {error}", where=str(path)) from None
 
 
 def _url(value: object, path: Path) -> str:

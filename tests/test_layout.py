@@ -122,3 +122,57 @@ def test_files_that_share_a_worker_or_run_first_are_there() -> None:
     shared, first = conftest.SHARED, conftest.LONG_FIRST
     files = {*shared, *(name for name in first if name not in shared.values())}
     assert [name for name in files if not (ROOT / name).is_file()] == []
+
+
+CONSTANT = re.compile(r"_*[A-Z][A-Z0-9_]+\Z")
+
+
+def constants_set(source: str) -> list[str]:
+    """Constants of modules that a test sets: a limit is handed in, so that two tests can have two."""
+    found = []
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute | ast.Name):
+            called = node.func.attr if isinstance(node.func, ast.Attribute) else node.func.id
+            if called in {"setattr", "patch", "object"}:
+                names = [text for part in node.args for text in _ends(part)]
+                found += [name for name in names if CONSTANT.match(name)]
+        elif isinstance(node, ast.Assign | ast.AugAssign | ast.AnnAssign):
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            for target in targets:
+                if isinstance(target, ast.Attribute) and CONSTANT.match(target.attr):
+                    found.append(target.attr)
+    return found
+
+
+def _ends(part: ast.expr) -> list[str]:
+    """What a text that names something may end with; of a made one nobody knows, so it counts."""
+    if isinstance(part, ast.Constant) and isinstance(part.value, str):
+        return [part.value.rpartition(".")[2]]
+    return ["MADE"] if isinstance(part, ast.JoinedStr) else []
+
+
+def test_no_test_sets_a_constant() -> None:
+    found = {
+        str(path.relative_to(ROOT)): names
+        for path in tracked()
+        if path.suffix == ".py" and path.is_relative_to(ROOT / "tests") and path.is_file()
+        if (names := constants_set(path.read_text()))
+    }
+    assert found == {}, "hand the limit in: a value with a default, as `ClientLimits` or `Timing`"
+
+
+@pytest.mark.parametrize(
+    ("source", "seen"),
+    [
+        ('monkeypatch.setattr(door, "LIMIT_S", 0.3)', ["LIMIT_S"]),
+        ('monkeypatch.setattr("a.b.c._PAUSE_S", 1)', ["_PAUSE_S"]),
+        ('setattr(door, f"{name}", 1)', ["MADE"]),
+        ("door.LIMIT_S = 1", ["LIMIT_S"]),
+        ('mock.patch.object(door, "LIMIT_S", 1)', ["LIMIT_S"]),
+        ('monkeypatch.setattr(os, "fsync", full)', []),
+        ('monkeypatch.setenv("HOME", "/")', []),
+        ("LIMIT_S = 1", []),
+    ],
+)
+def test_what_counts_as_setting_a_constant(source: str, seen: list[str]) -> None:
+    assert constants_set(source) == seen

@@ -12,6 +12,7 @@ from web3.logs import DISCARD
 from web3.types import TxParams
 
 from trustedpods.contracts.client.artifacts import artifact
+from trustedpods.contracts.client.client_limits import USUAL, ClientLimits
 from trustedpods.contracts.client.node import Node
 from trustedpods.contracts.client.transactions.sender import MINED_WITHIN_S, Sender, Waiting, intent_of
 from trustedpods.contracts.records import Block, Market, Receipt
@@ -42,10 +43,11 @@ class ChainBase:
         *,
         journal: Path | None = None,
         mined_within_s: float = MINED_WITHIN_S,
+        limits: ClientLimits = USUAL,
     ) -> None:
         """*journal* is the folder that keeps unfinished transactions through a restart."""
         self.market = market
-        self._node = Node(rpc_url)
+        self._node = Node(rpc_url, limits)
         waiting = Waiting(mined_within_s, market.finality_blocks)
         self._sender = Sender(self._node, market.chain_id, waiting, journal)
         self._payments = self._contract("PodPayments", market.payments)

@@ -13,18 +13,12 @@ from web3 import Web3
 from web3.providers import JSONBaseProvider
 from web3.types import RPCEndpoint, RPCResponse
 
+from trustedpods.contracts.client.client_limits import USUAL, ClientLimits
 from trustedpods.contracts.client.errors import refusal, translated
 from trustedpods.protocol.errors import NetworkFailure
 from trustedpods.protocol.ids import Address
 
 T = TypeVar("T")
-
-REQUEST_TIMEOUT_S = 15.0
-MAX_ANSWER = 16 * 1024 * 1024
-"""A page of 2,500 rows is 1.4 MB, a block of logs a few; nothing larger is read, let alone parsed."""
-
-READ_PAUSES_S = (0.1, 0.4)
-"""A dropped connection or a rate limit is no answer: a read is asked again before it fails."""
 
 _SELECTOR_HEX = len("0x12345678")
 _BUSY_STATUS = frozenset({429, 502, 503, 504})
@@ -39,10 +33,11 @@ class _Hiccup(NetworkFailure):
 class _HttpTransport(JSONBaseProvider):
     """JSON-RPC over one pooled httpx client; trouble is `NetworkFailure` at once."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, limits: ClientLimits) -> None:
         super().__init__()
         self._url = url
-        self._client = httpx.Client(timeout=REQUEST_TIMEOUT_S, follow_redirects=False)
+        self._limits = limits
+        self._client = httpx.Client(timeout=limits.request_s, follow_redirects=False)
         self.close = weakref.finalize(self, self._client.close)
 
     def make_request(self, method: RPCEndpoint, params: object) -> RPCResponse:
@@ -84,7 +79,7 @@ class _HttpTransport(JSONBaseProvider):
             raw = bytearray()
             for piece in response.iter_bytes():
                 raw += piece
-                if len(raw) > MAX_ANSWER:
+                if len(raw) > self._limits.answer_bytes:
                     raise NetworkFailure(
                         "the chain node's answer is too large", where=self._place(), rule="node"
                     )
@@ -103,12 +98,13 @@ class _HttpTransport(JSONBaseProvider):
 class Node:
     """A web3 over one node; `run` is how everything blocking is called from trio."""
 
-    def __init__(self, rpc_url: str) -> None:
+    def __init__(self, rpc_url: str, limits: ClientLimits = USUAL) -> None:
         if not rpc_url.startswith(("http://", "https://")):
             raise NetworkFailure(f"not an HTTP address of a chain node: {rpc_url!r}")
-        self._transport = _HttpTransport(rpc_url)
+        self._transport = _HttpTransport(rpc_url, limits)
         self.web3 = Web3(self._transport, middleware=[])
         self.url = rpc_url
+        self.limits = limits
 
     def close(self) -> None:
         """Drop the connections; safe to call twice."""
@@ -116,7 +112,7 @@ class Node:
 
     async def read(self, function: Callable[..., T], *arguments: object, **options: object) -> T:
         """Run a blocking read in a thread, again after a hiccup; a cancelled caller does not wait for it."""
-        for pause in READ_PAUSES_S:
+        for pause in self.limits.read_pauses_s:
             try:
                 return await self.read_once(function, *arguments, **options)
             except _Hiccup:

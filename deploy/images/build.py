@@ -5,8 +5,8 @@
     python deploy/images/build.py pause busybox hello web echo --out DIRECTORY
 
 An archive that was made from the same inputs before is kept: beside NAME.tar lies NAME.inputs
-with the hash of all that went into it. It needs Go (pause, echo), busybox-static (busybox, hello) and
-mmdebstrap (web); the standard library is enough to run it.
+with the hash of all that went into it. It needs Go (pause, echo, height, geth), busybox-static (busybox,
+hello, geth) and mmdebstrap (web); the standard library is enough to run it. The first geth takes minutes.
 """
 
 import argparse
@@ -20,8 +20,11 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
 
+import from_modules  # noqa: E402
 import oci  # noqa: E402
 import recipes  # noqa: E402
+
+RECIPES = recipes.RECIPES | from_modules.RECIPES
 
 
 def default_out() -> Path:
@@ -34,7 +37,7 @@ def default_out() -> Path:
 
 def build(name: str, out: Path) -> Path:
     """Make one image's archive, unless the one that is there came from the same inputs."""
-    recipe = recipes.RECIPES[name]
+    recipe = RECIPES[name]
     inputs = recipe.inputs()
     target, stamp = out / f"{name}.tar", out / f"{name}.inputs"
     if target.exists() and stamp.exists() and stamp.read_text() == inputs:
@@ -64,7 +67,7 @@ def _say(text: str) -> None:
 def main() -> int:
     """Exit code 0 when all named images are there, 1 with the reason otherwise."""
     parser = argparse.ArgumentParser(description="Builds example images as OCI archives.")
-    parser.add_argument("names", nargs="+", choices=sorted(recipes.RECIPES), metavar="NAME")
+    parser.add_argument("names", nargs="+", choices=sorted(RECIPES), metavar="NAME")
     parser.add_argument("--out", type=Path, default=default_out())
     arguments = parser.parse_args()
     if platform.machine() != "x86_64":

@@ -6,8 +6,8 @@ import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from oci import Entry, Image, entries_of, epoch
@@ -42,7 +42,7 @@ def run(*command: str, cwd: Path | None = None, **environment: str) -> str:
     return done.stdout
 
 
-def _hash_of(*parts: str | bytes | Path) -> str:
+def hash_of(*parts: str | bytes | Path) -> str:
     """A hash over texts and over whole folders and files."""
     total = hashlib.sha256((HERE / "oci.py").read_bytes() + Path(__file__).read_bytes())
     for part in parts:
@@ -62,7 +62,7 @@ def _hash_of(*parts: str | bytes | Path) -> str:
 # ---- pause and echo --------------------------------------------------------------------------
 
 
-def _program(name: str) -> Image:
+def program(name: str, ports: Sequence[int] = ()) -> Image:
     """An image of nothing but one of our Go programs."""
     with tempfile.TemporaryDirectory() as folder:
         made = Path(folder) / name
@@ -71,16 +71,17 @@ def _program(name: str) -> Image:
             cwd=HERE / name, CGO_ENABLED="0", GOFLAGS="", GOTOOLCHAIN="local",
         )  # fmt: skip
         layer = {name: Entry(made.read_bytes())}
-    return Image(f"docker.io/local/{name}:1", [layer], entrypoint=[f"/{name}"], user=f"{NOBODY}:{NOBODY}")
+    user = f"{NOBODY}:{NOBODY}"
+    return Image(f"docker.io/local/{name}:1", [layer], entrypoint=[f"/{name}"], user=user, ports=ports)
 
 
 def _pause() -> Image:
-    return _program("pause")
+    return program("pause")
 
 
 def _echo() -> Image:
     """For tests and benchmarks: HTTP/1.1, HTTP/2, gRPC, WebSocket and TCP, answered by one process."""
-    return replace(_program("echo"), ports=[8080, 7000])
+    return program("echo", ports=[8080, 7000])
 
 
 # ---- busybox and hello -----------------------------------------------------------------------
@@ -92,7 +93,7 @@ def _busybox_bytes() -> bytes:
     return BUSYBOX.read_bytes()
 
 
-def _shell() -> dict[str, Entry]:
+def shell() -> dict[str, Entry]:
     """Busybox under the name of each of its commands, and a place for temporary files."""
     entries = {"bin/busybox": Entry(_busybox_bytes()), "tmp": Entry(mode=0o1777)}
     commands = run(str(BUSYBOX), "--list").split()
@@ -101,7 +102,7 @@ def _shell() -> dict[str, Entry]:
 
 def _busybox() -> Image:
     return Image(
-        "docker.io/local/busybox:1", [_shell()], command=["sh"], environment=["PATH=/bin"], compress=False
+        "docker.io/local/busybox:1", [shell()], command=["sh"], environment=["PATH=/bin"], compress=False
     )
 
 
@@ -115,7 +116,7 @@ def _hello() -> Image:
     }
     return Image(
         "docker.io/local/hello:1",
-        [_shell(), pages],
+        [shell(), pages],
         entrypoint=["/bin/serve"],
         environment=["PATH=/bin"],
         user=f"{NOBODY}:{NOBODY}",
@@ -215,9 +216,9 @@ def _debian_versions() -> str:
 
 
 RECIPES = {
-    "echo": Recipe(_echo, lambda: _hash_of(HERE / "echo", run("go", "version"))),
-    "pause": Recipe(_pause, lambda: _hash_of(HERE / "pause", run("go", "version"))),
-    "busybox": Recipe(_busybox, lambda: _hash_of(_busybox_bytes())),
-    "hello": Recipe(_hello, lambda: _hash_of(_busybox_bytes(), HERE / "hello")),
-    "web": Recipe(_web, lambda: _hash_of(HERE / "web", _debian_versions())),
+    "echo": Recipe(_echo, lambda: hash_of(HERE / "echo", run("go", "version"))),
+    "pause": Recipe(_pause, lambda: hash_of(HERE / "pause", run("go", "version"))),
+    "busybox": Recipe(_busybox, lambda: hash_of(_busybox_bytes())),
+    "hello": Recipe(_hello, lambda: hash_of(_busybox_bytes(), HERE / "hello")),
+    "web": Recipe(_web, lambda: hash_of(HERE / "web", _debian_versions())),
 }

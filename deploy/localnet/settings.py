@@ -31,6 +31,9 @@ TCP_PORTS = 16
 NAMES_PORT = 5354
 """Where on a node of its own the daemon answers pods' questions for names: CoreDNS has port 53."""
 
+ZONE_LABEL = "topology.kubernetes.io/zone"
+"""Of each node, with its name for a value: every node is a zone of its own, and pods may choose one."""
+
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,22}[a-z0-9]|[a-z]")
 _CHAIN_ID_BASE = 7_700_000_000
 

@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Everything of a manifest that does not fit together."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from trustedpods.manifests.check.containers import container_problems, ordinal_problems
 from trustedpods.manifests.check.names import repeated
+from trustedpods.manifests.check.seeds import seeded_volume_problems
 from trustedpods.manifests.check.services import service_problems
 from trustedpods.manifests.problem import Location, Problem
+from trustedpods.manifests.spec.container import Container
 from trustedpods.manifests.spec.pod import PodManifest
 from trustedpods.manifests.spec.service import AT_NODES
 
@@ -27,6 +29,7 @@ def problems(manifest: PodManifest) -> Iterator[Problem]:
         yield from container_problems(("spec", "containers", index), container, volumes)
     for index, container in enumerate(spec.init_containers):
         yield from container_problems(("spec", "initContainers", index), container, volumes)
+    yield from seeded_volume_problems(manifest)
     yield from _ordinals(manifest)
     yield from _grace(manifest)
     yield from service_problems(manifest)
@@ -45,12 +48,16 @@ def _ordinals(manifest: PodManifest) -> Iterator[Problem]:
 def _grace(manifest: PodManifest) -> Iterator[Problem]:
     """A wait before the end fits into the time that there is for the end."""
     grace = manifest.spec.termination_grace_period_seconds
-    for index, container in enumerate(manifest.spec.containers):
-        sleep = container.lifecycle.pre_stop.sleep if container.lifecycle else None
-        if sleep is not None and sleep.seconds >= grace:
-            text = f"nothing is left to end in: set terminationGracePeriodSeconds above {sleep.seconds}"
-            at = ("spec", "containers", index, "lifecycle", "preStop", "sleep", "seconds")
-            yield Problem(at, text)
+    parts: list[tuple[str, Sequence[Container]]] = [
+        ("containers", manifest.spec.containers),
+        ("initContainers", manifest.spec.init_containers),
+    ]
+    for field, containers in parts:
+        for index, container in enumerate(containers):
+            sleep = container.lifecycle.pre_stop.sleep if container.lifecycle else None
+            if sleep is not None and sleep.seconds >= grace:
+                text = f"nothing is left to end in: set terminationGracePeriodSeconds above {sleep.seconds}"
+                yield Problem(("spec", field, index, "lifecycle", "preStop", "sleep", "seconds"), text)
 
 
 def _scale(manifest: PodManifest) -> Iterator[Problem]:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What secrets hold: their files' contents, which only who deploys and who runs them have."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from trustedpods.manifests.problem import Location, Problem
 from trustedpods.manifests.spec.container import Container
@@ -20,7 +20,10 @@ def secret_problems(manifest: PodManifest, secrets: Mapping[str, Mapping[str, by
     total = sum(len(content) for files in secrets.values() for content in files.values())
     if total > MAX_SECRET:
         yield Problem(("spec", "volumes"), SECRETS_TOO_LARGE)
-    parts = [("containers", manifest.spec.containers), ("initContainers", manifest.spec.init_containers)]
+    parts: list[tuple[str, Sequence[Container]]] = [
+        ("containers", manifest.spec.containers),
+        ("initContainers", manifest.spec.init_containers),
+    ]
     for field, containers in parts:
         for index, container in enumerate(containers):
             yield from _variables(("spec", field, index), container, secrets)

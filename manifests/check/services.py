@@ -30,7 +30,7 @@ MAX_ROUTE = 400
 
 def service_problems(manifest: PodManifest) -> Iterator[Problem]:
     """What does not fit in the services of *manifest*."""
-    declared = {(p.container_port, p.protocol) for c in manifest.spec.containers for p in c.ports}
+    declared = {(p.container_port, p.protocol) for c in manifest.spec.running_containers for p in c.ports}
     hosts: Counter[str] = Counter()
     for index, service in enumerate(manifest.spec.services):
         for port_index, port in enumerate(service.ports):

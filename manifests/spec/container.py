@@ -111,3 +111,34 @@ class Container(ManifestPart):
             if probe is not None and probe.success_threshold != 1:
                 raise ValueError("only a readinessProbe has a successThreshold other than 1")
         return self
+
+
+class InitContainer(Container):
+    """A container that starts before the pod's own, after those before it.
+
+    It runs to its end; with `restartPolicy: Always` it goes on beside the others (a sidecar), and ends after
+    them.
+    """
+
+    restart_policy: Literal["Always", "OnFailure", "Never"] | None = None
+
+    @property
+    def sidecar(self) -> bool:
+        """Whether it goes on beside the others."""
+        return self.restart_policy == "Always"
+
+    @model_validator(mode="after")
+    def _serves_nobody(self) -> Self:
+        if self.restart_policy not in (None, "Always"):
+            said = f"restartPolicy {self.restart_policy}"
+            raise ValueError(f"{said}: an init container runs to its end; Always makes it a sidecar")
+        if self.probes and not self.sidecar:
+            raise ValueError(
+                "an init container has no probes: it has ended before the pod serves; "
+                "one with restartPolicy: Always has"
+            )
+        if self.lifecycle and not self.sidecar:
+            raise ValueError(
+                "an init container has no lifecycle: it ends by itself; one with restartPolicy: Always has"
+            )
+        return self

@@ -10,7 +10,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, Field, field_validator, model_validator
 
-from trustedpods.manifests.spec.part import STRICT, Spelling, not_yet
+from trustedpods.manifests.spec.part import STRICT, DnsLabel, Spelling, not_yet
 
 MAX_RULES = 16
 MAX_PEERS = 32
@@ -28,6 +28,9 @@ OutsideHost = Annotated[
     ),
 ]
 """A name of the outside world (RFC 1123). Its last label begins with a letter, so no address is one."""
+
+OWN_PODS = "internal"
+"""The last label of the names of one's own pods, kept for such use by ICANN: no name outside ends with it."""
 
 
 def _network(text: str) -> IPv4Network:
@@ -81,31 +84,36 @@ class IpBlock(EgressPart):
 
 
 class EgressPeer(EgressPart):
-    """Somebody to call: a block of addresses, or what a host's name means at the time of the call.
+    """Somebody to call: a block of addresses, what a host's name means at the time of the call, or a pod.
 
-    Kubernetes has no `host`; the provider's resolver opens what it answers (docs/isolation.md). Other pods
-    are nobody's to choose here.
+    Kubernetes has no `host`; the provider's resolver opens what it answers (docs/isolation.md). `pod` is the
+    name of a pod of the same publisher at the same provider, or of this very pod, whose replicas then call
+    each other: its services without `expose` are what is called. Other people's pods are nobody's to choose.
     """
 
     ip_block: IpBlock | None = None
     host: OutsideHost | None = None
+    pod: DnsLabel | None = None
     pod_selector: dict[str, object] | None = None
     namespace_selector: dict[str, object] | None = None
 
     @model_validator(mode="after")
-    def _one_of_two(self) -> Self:
+    def _exactly_one(self) -> Self:
         for field, name in (("pod_selector", "podSelector"), ("namespace_selector", "namespaceSelector")):
             if getattr(self, field) is not None:
                 raise not_yet(f"{name} in egress")
-        if self.ip_block is None and self.host is None:
-            raise ValueError("give an ipBlock or a host")
-        if self.ip_block is not None and self.host is not None:
-            raise ValueError("give an ipBlock or a host, not both: each is an entry of its own")
+        given = [one for one in (self.ip_block, self.host, self.pod) if one is not None]
+        if not given:
+            raise ValueError("give an ipBlock, a host or a pod")
+        if len(given) > 1:
+            raise ValueError("give one of ipBlock, host and pod: each is an entry of its own")
+        if self.host is not None and self.host.endswith(f".{OWN_PODS}"):
+            raise ValueError(f"names under {OWN_PODS} are those of your own pods: write `pod: NAME`")
         return self
 
     @property
     def block(self) -> IpBlock:
-        """The addresses, of a peer that is no host."""
+        """The addresses, of a peer that is neither host nor pod."""
         assert self.ip_block is not None
         return self.ip_block
 
@@ -141,5 +149,5 @@ class Network(EgressPart):
 
     @property
     def by_name(self) -> bool:
-        """Whether some of it is a host's name."""
-        return any(peer.host is not None for rule in self.egress for peer in rule.to)
+        """Whether some of it is a name, of a host or of a pod: somebody must answer for it."""
+        return any(peer.ip_block is None for rule in self.egress for peer in rule.to)

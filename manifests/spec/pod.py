@@ -8,16 +8,21 @@ is what both sides hold after parsing; `parse` adds file and line to its errors.
 from decimal import Decimal
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 
-from trustedpods.manifests.spec.container import MAX_CONTAINERS, Container
+from trustedpods.manifests.spec.container import MAX_CONTAINERS, Container, InitContainer
 from trustedpods.manifests.spec.egress import Network
 from trustedpods.manifests.spec.lifecycle import DEFAULT_GRACE_S, MAX_GRACE_S
 from trustedpods.manifests.spec.part import DnsLabel, ManifestPart, Spelling
+from trustedpods.manifests.spec.placement.affinity import Affinity
+from trustedpods.manifests.spec.placement.labels import LabelKey, LabelValue
+from trustedpods.manifests.spec.placement.toleration import Toleration, TopologySpread
+from trustedpods.manifests.spec.placement.wanted import placement
 from trustedpods.manifests.spec.resources import ResourceSizes
 from trustedpods.manifests.spec.scale import MAX_REPLICAS, Scale
 from trustedpods.manifests.spec.service import Service
 from trustedpods.manifests.spec.volume import Persistent, Volume
+from trustedpods.protocol.messages.capabilities import MAX_LABELS, Placement
 from trustedpods.protocol.units import Resources
 
 FIXED = frozenset({"replicated", "stateful"})
@@ -42,12 +47,15 @@ class Notify(ManifestPart):
 class PodSpec(ManifestPart):
     """What the pod is made of, how it scales, whom it trusts and what it may cost.
 
-    `initContainers` run one after another, each to its end, before the `containers` of a replica start.
+    `initContainers` run one after another, each to its end, before the `containers` of a replica start; one
+    with `restartPolicy: Always` is a sidecar, which the next waits for only until it has started.
 
     `workload` is the kind: `http` sleeps and scales by its requests; `replicated` is a Deployment and
     `stateful` a StatefulSet, both with just so many `replicas`, which never sleep. `strategy` is how replicas
     of `replicated` are replaced, `podManagement` in which order those of `stateful` start and end; both are
     in Kubernetes' words.
+    `nodeSelector`, `affinity`, `tolerations` and `topologySpreadConstraints` say on which nodes replicas run,
+    by labels that the provider advertises.
     `terminationGracePeriodSeconds` is how long a replica may take to end, with what `preStop` takes of it.
     """
 
@@ -56,11 +64,15 @@ class PodSpec(ManifestPart):
     strategy: Literal["RollingUpdate", "Recreate"] | None = None
     pod_management: Literal["OrderedReady", "Parallel"] | None = None
     containers: Annotated[list[Container], Field(min_length=1, max_length=MAX_CONTAINERS)]
-    init_containers: Annotated[list[Container], Field(max_length=MAX_CONTAINERS)] = []
+    init_containers: Annotated[list[InitContainer], Field(max_length=MAX_CONTAINERS)] = []
     termination_grace_period_seconds: Annotated[int, Field(ge=1, le=MAX_GRACE_S)] = DEFAULT_GRACE_S
     volumes: Annotated[list[Volume], Field(max_length=32)] = []
     services: Annotated[list[Service], Field(max_length=8)] = []
     network: Network = Network()
+    node_selector: Annotated[dict[LabelKey, LabelValue], Field(max_length=MAX_LABELS)] = {}
+    affinity: Affinity | None = None
+    tolerations: Annotated[list[Toleration], Field(max_length=MAX_LABELS)] = []
+    topology_spread_constraints: Annotated[list[TopologySpread], Field(max_length=4)] = []
     scale: Scale = Scale()
     trust: Literal["sealed", "open"] = "sealed"
     policy: DnsLabel | None = None
@@ -97,19 +109,20 @@ class PodSpec(ManifestPart):
         """Whether the number of replicas stands in the manifest, and nothing but money changes it."""
         return self.workload in FIXED
 
-    @field_validator("init_containers")
-    @classmethod
-    def _serve_nobody(cls, containers: list[Container]) -> list[Container]:
-        if any(container.probes for container in containers):
-            raise ValueError("an init container has no probes: it has ended before the pod serves")
-        if any(container.lifecycle for container in containers):
-            raise ValueError("an init container has no lifecycle: it ends by itself")
-        return containers
-
     @property
     def all_containers(self) -> list[Container]:
         """Every container of a replica, in the order in which they start."""
         return [*self.init_containers, *self.containers]
+
+    @property
+    def sidecars(self) -> list[InitContainer]:
+        """Init containers that go on beside the pod's own containers, and end after them."""
+        return [container for container in self.init_containers if container.sidecar]
+
+    @property
+    def running_containers(self) -> list[Container]:
+        """The containers that run while a replica serves."""
+        return [*self.sidecars, *self.containers]
 
 
 class Metadata(ManifestPart):
@@ -134,15 +147,22 @@ class PodManifest(ManifestPart):
 
     @property
     def replica_limits(self) -> ResourceSizes:
-        """What Kubernetes sets aside: all containers together, or a larger init container alone."""
-        main = [container.resources.limits for container in self.spec.containers]
-        first = [container.resources.limits for container in self.spec.init_containers]
+        """What Kubernetes sets aside: what runs together at the largest moment of a replica's life.
+
+        While an init container runs there are with it the sidecars before it, later all sidecars and the
+        pod's own containers (`PodRequests` in component-helpers/resource/helpers.go).
+        """
+        sidecars: list[ResourceSizes] = []
+        moments: list[list[ResourceSizes]] = []
+        for container in self.spec.init_containers:
+            moments.append([*sidecars, container.resources.limits])
+            if container.sidecar:
+                sidecars.append(container.resources.limits)
+        moments.append([*sidecars, *(container.resources.limits for container in self.spec.containers)])
         return ResourceSizes.model_construct(
-            cpu=max([sum(part.cpu for part in main), *(part.cpu for part in first)]),
-            memory=max([sum(part.memory for part in main), *(part.memory for part in first)]),
-            ephemeral_storage=max(
-                [sum(part.ephemeral_storage for part in main), *(part.ephemeral_storage for part in first)]
-            ),
+            cpu=max(sum(part.cpu for part in moment) for moment in moments),
+            memory=max(sum(part.memory for part in moment) for moment in moments),
+            ephemeral_storage=max(sum(part.ephemeral_storage for part in moment) for moment in moments),
         )
 
     @property
@@ -173,6 +193,14 @@ class PodManifest(ManifestPart):
     def claims_each(self) -> int:
         """Claims that a persistent volume becomes: one, or one for each replica of `stateful`."""
         return self.spec.scale.max if self.spec.workload == "stateful" else 1
+
+    @property
+    def placement(self) -> Placement:
+        """Where the replicas want to run."""
+        spec = self.spec
+        return placement(
+            spec.node_selector, spec.affinity, spec.tolerations, spec.topology_spread_constraints
+        )
 
     @property
     def storage_classes(self) -> list[str]:

@@ -127,7 +127,8 @@ class Service(ServicePart):
 
     Exposed as `http` it is reached under host names, and only below `paths` where these are given; as
     `tcp` or `udp` at a port of the provider's, which `deploy` prints; as `nodePort` each of its ports at
-    one of the nodes that run replicas; as `loadBalancer` at an address for it alone.
+    one of the nodes that run replicas; as `loadBalancer` at an address for it alone. As `none` it is for the
+    publisher's own pods whose `network.egress` names this one (docs/isolation.md).
     `httpsOnly` sends http requests to https.
     """
 

@@ -1,12 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
 """What outlives a container, or comes with it."""
 
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from trustedpods.manifests.spec.part import DnsLabel, FileName, ManifestPart, not_yet
+from trustedpods.manifests.spec.part import DnsLabel, FileName, ManifestPart, Spelling, not_yet
 from trustedpods.manifests.spec.quantity import MiB
+
+MAX_SECRET_FILES = 64
+"""Files of one secret: more is a volume's worth."""
+
+MIN_GENERATED = 8
+MAX_GENERATED = 1024
+"""Of what is generated: shorter is guessed, and longer than this is no key."""
 
 
 class EmptyDir(ManifestPart):
@@ -26,20 +33,75 @@ class Persistent(ManifestPart):
     retain: bool | None = None
 
 
-class SecretSource(ManifestPart):
-    """Files of the publisher, sealed into the bundle. Paths are relative to the manifest."""
+_Directory = Annotated[str, Spelling(r"[^\x00]{1,1024}", "the path of a directory beside the manifest")]
 
-    files: Annotated[dict[FileName, str], Field(min_length=1, max_length=64)]
+
+class Generated(ManifestPart):
+    """A value that is made at random inside the provider when the pod first starts, and kept.
+
+    `password` is of letters and digits (5.9 bits each), `hex` of digits 0-9a-f (4 bits each); `length` counts
+    characters, of `bytes` bytes.
+    """
+
+    type: Literal["password", "hex", "bytes"] = "password"
+    length: Annotated[int, Field(ge=MIN_GENERATED, le=MAX_GENERATED)] = 32
+
+
+class SecretSource(ManifestPart):
+    """Files of the publisher, sealed into the bundle, and values made inside the provider.
+
+    Paths are relative to the manifest. `directory` stands for all files that lie in it: whoever loads the
+    manifest writes them into `files`.
+    """
+
+    files: Annotated[dict[FileName, str], Field(max_length=MAX_SECRET_FILES)] = {}
+    directory: _Directory | None = None
+    generate: Annotated[dict[FileName, Generated], Field(max_length=MAX_SECRET_FILES)] = {}
+
+    @model_validator(mode="after")
+    def _something(self) -> Self:
+        if self.files and self.directory is not None:
+            raise ValueError("give either files or a directory")
+        if not self.files and not self.generate and self.directory is None:
+            raise ValueError("give files, a directory, or what to generate")
+        if twice := self.files.keys() & self.generate.keys():
+            raise ValueError(f"{min(twice)!r} is both a file and generated")
+        return self
+
+    @property
+    def keys(self) -> list[str]:
+        """Names of all that is in it."""
+        return [*self.files, *self.generate]
+
+
+ORDINAL_MARK = "{ordinal}"
+"""In the path of a seed: the number of the replica whose folder it is."""
+
+
+class Seed(ManifestPart):
+    """Files of the publisher, sealed into the bundle, with which a new volume begins.
+
+    `directory` is relative to the manifest, with all that is below it; with `{ordinal}` in it each replica
+    of `workload: stateful` has a directory of its own.
+    """
+
+    directory: _Directory
+
+    @property
+    def by_ordinal(self) -> bool:
+        """Whether each replica has its own."""
+        return ORDINAL_MARK in self.directory
 
 
 class Volume(ManifestPart):
-    """A volume of the pod: exactly one kind."""
+    """A volume of the pod: exactly one kind. `seed` is what a persistent one begins with."""
 
     name: DnsLabel
     empty_dir: EmptyDir | None = None
     persistent: Persistent | None = None
     secret: SecretSource | None = None
     csi: dict[str, object] | None = None
+    seed: Seed | None = None
 
     @model_validator(mode="after")
     def _one_kind(self) -> Self:
@@ -47,4 +109,6 @@ class Volume(ManifestPart):
             raise not_yet("volume kind csi")
         if [self.empty_dir, self.persistent, self.secret].count(None) != 2:
             raise ValueError("give exactly one of emptyDir, persistent, secret")
+        if self.seed is not None and self.persistent is None:
+            raise ValueError("a seed fills a persistent volume: others are made anew with each replica")
         return self

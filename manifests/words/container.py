@@ -15,7 +15,10 @@ _MOUNTS = (
 )
 _SECRETS = "write `volumeMounts`, and `volumes: [{name: keys, secret: {files: {KEY: FILE}}}]` in `spec`"
 _ONE_HOST = "leave it out: containers of a pod find each other under their names"
-_ALL_TOGETHER = "leave it out: all containers of a pod start together; initContainers run before, one by one"
+_ALL_TOGETHER = (
+    "leave it out: all containers of a pod start together; initContainers run before, one by one, "
+    "and with restartPolicy: Always go on beside them"
+)
 _USER = "write `securityContext: {runAsUser: 10001}`, or set it in the image"
 _ALWAYS = "leave it out: a container that ends is started again"
 _NODE = "leave it out: the node's own settings hold"
@@ -133,9 +136,7 @@ _SDL = {
 
 CONTAINER = {**_KUBERNETES, **_COMPOSE, **_SDL}
 
-INIT = {
-    "restartPolicy": Word("an init container runs to its end; what goes on running stands in `containers`")
-}
+INIT = {name: word for name, word in CONTAINER.items() if name != "restartPolicy"}
 
 ENV = {"fromSecret": Word(_BY_KEY), "secret": Word(_BY_KEY), "val": Word("write `value`")}
 

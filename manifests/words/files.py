@@ -4,6 +4,7 @@
 from collections.abc import Mapping
 
 OURS = "trustedpods/v1"
+NETWORK_KIND = "Network"
 
 _HEAD = "a manifest begins with `apiVersion: trustedpods/v1` and `kind: Pod`"
 _PAGE = "docs/manifest-words.md says what each word becomes"

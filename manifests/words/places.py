@@ -3,7 +3,13 @@
 
 from collections.abc import Iterator
 
-from trustedpods.manifests.spec.container import Container, ContainerPort, SecurityContext, VolumeMount
+from trustedpods.manifests.spec.container import (
+    Container,
+    ContainerPort,
+    InitContainer,
+    SecurityContext,
+    VolumeMount,
+)
 from trustedpods.manifests.spec.egress import Network
 from trustedpods.manifests.spec.environment import (
     EnvFrom,
@@ -19,8 +25,8 @@ from trustedpods.manifests.spec.probe import Exec, Grpc, HttpGet, HttpHeader, Pr
 from trustedpods.manifests.spec.resources import ContainerResources, ResourceSizes
 from trustedpods.manifests.spec.scale import Scale
 from trustedpods.manifests.spec.service import Service, ServicePort
-from trustedpods.manifests.spec.volume import EmptyDir, Persistent, SecretSource, Volume
-from trustedpods.manifests.words import container, pod, service, volume
+from trustedpods.manifests.spec.volume import EmptyDir, Persistent, SecretSource, Seed, Volume
+from trustedpods.manifests.words import container, placement, pod, service, volume
 from trustedpods.manifests.words.word import Place
 
 _SIZES = Place("sizes of a container", ResourceSizes, container.SIZES, devices=container.DEVICES)
@@ -83,9 +89,7 @@ CONTAINER = Place(
         "volumeMounts": Place("volumeMounts", VolumeMount, container.MOUNT),
     },
 )
-INIT_CONTAINER = Place(
-    "an init container", Container, {**container.CONTAINER, **container.INIT}, CONTAINER.parts
-)
+INIT_CONTAINER = Place("an init container", InitContainer, container.INIT, CONTAINER.parts)
 VOLUME = Place(
     "a volume",
     Volume,
@@ -93,7 +97,8 @@ VOLUME = Place(
     {
         "emptyDir": Place("emptyDir", EmptyDir, volume.EMPTY_DIR),
         "persistent": Place("persistent", Persistent, volume.PERSISTENT),
-        "secret": Place("secret", SecretSource, volume.SECRET),
+        "secret": Place("secret", SecretSource, volume.SECRET, {}),
+        "seed": Place("seed", Seed, volume.SEED),
     },
 )
 SERVICE = Place(
@@ -113,6 +118,9 @@ SPEC = Place(
         "services": SERVICE,
         "scale": Place("scale", Scale, pod.SCALE),
         "network": Place("network", Network, pod.NETWORK),
+        "affinity": placement.AFFINITY,
+        "tolerations": placement.TOLERATION,
+        "topologySpreadConstraints": placement.SPREAD,
     },
 )
 METADATA = Place("metadata", Metadata, pod.METADATA)

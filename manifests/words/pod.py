@@ -77,19 +77,10 @@ SECURITY = Place(
 )
 
 _PLACING = {
-    "nodeSelector": Word(
-        "leave it out: nodes are linux/amd64; `policy` and `trust` say who may run the pod",
-        same=(
-            {"kubernetes.io/arch": "amd64"},
-            {"kubernetes.io/os": "linux"},
-            {"kubernetes.io/arch": "amd64", "kubernetes.io/os": "linux"},
-        ),
-    ),
     "os": Word("leave it out: pods are Linux", same=({"name": "linux"},)),
     **dict.fromkeys(
-        ("affinity", "nodeName", "overhead", "preemptionPolicy", "priority", "priorityClassName",
-         "readinessGates", "runtimeClassName", "schedulingGates", "schedulingGroup", "tolerations",
-         "topologySpreadConstraints"),
+        ("nodeName", "overhead", "preemptionPolicy", "priority", "priorityClassName", "readinessGates",
+         "runtimeClassName", "schedulingGates", "schedulingGroup"),
         Word(_OWN),
     ),
     "schedulerName": Word(_OWN, same=("default-scheduler",)),
@@ -145,7 +136,7 @@ SPEC = {
     "profiles": Word("write sizes as `resources` of the containers, and money as `payment`"),
     "deployment": Word(_REPLICAS),
     "pricing": Word(_PRICE),
-    "placement": Word("write `policy` and `trust`: they say who may run the pod"),
+    "placement": Word("write `nodeSelector` for where, `policy` and `trust` for who may run the pod"),
     "ports": Word("they belong to a container, and the ways in to `services`"),
     "tls": Word("it belongs to a service: `services: [{..., tls: {secretName: ...}}]`"),
     "rules": Word("write `services: [{name: web, expose: http, hosts: [...], paths: [...], ports: [...]}]`"),

@@ -6,7 +6,7 @@ from trustedpods.manifests.words.word import Word
 _WAY_IN = "a service is a way into the pod, no program: programs stand in `containers`"
 _EXPOSE = (
     "write `expose:` with http, tcp, udp, nodePort or loadBalancer; "
-    "without it nobody outside the pod reaches the port"
+    "without it only your own pods reach the port"
 )
 _ADDRESS = "leave it out: the provider gives the address; `trustedpods deploy` prints it"
 _STICKY = "leave it out: any replica may get any request"

@@ -82,24 +82,27 @@ def _number_ports(tree: dict[Any, Any]) -> Iterator[Problem]:
     if not isinstance(spec, dict):
         return
     everywhere: dict[object, object] = {}
-    for index, container in enumerate(_dicts(spec.get("containers"))):
-        own = {
-            port["name"]: port.get("containerPort") for port in _dicts(container.get("ports")) if _named(port)
-        }
-        for name, number in own.items():
-            if everywhere.setdefault(name, number) != number:
-                text = f"two container ports are named {name!r}"
-                yield Problem(("spec", "containers", index, "ports"), text)
-        for kind in ("readinessProbe", "livenessProbe", "startupProbe"):
-            yield from _probe(container.get(kind), own, ("spec", "containers", index, kind))
-        lifecycle = container.get("lifecycle")
-        if isinstance(lifecycle, dict):
-            at: Location = ("spec", "containers", index, "lifecycle", "preStop")
-            yield from _probe(lifecycle.get("preStop"), own, at)
+    for field in ("initContainers", "containers"):
+        for index, container in enumerate(_dicts(spec.get(field))):
+            yield from _of_container(container, everywhere, ("spec", field, index))
     for index, service in enumerate(_dicts(spec.get("services"))):
         for number, port in enumerate(_dicts(service.get("ports"))):
-            at = ("spec", "services", index, "ports", number, "targetPort")
+            at: Location = ("spec", "services", index, "ports", number, "targetPort")
             yield from _numbered(port, "targetPort", everywhere, at)
+
+
+def _of_container(
+    container: dict[Any, Any], everywhere: dict[object, object], at: Location
+) -> Iterator[Problem]:
+    own = {port["name"]: port.get("containerPort") for port in _dicts(container.get("ports")) if _named(port)}
+    for name, number in own.items():
+        if everywhere.setdefault(name, number) != number:
+            yield Problem((*at, "ports"), f"two container ports are named {name!r}")
+    for kind in ("readinessProbe", "livenessProbe", "startupProbe"):
+        yield from _probe(container.get(kind), own, (*at, kind))
+    lifecycle = container.get("lifecycle")
+    if isinstance(lifecycle, dict):
+        yield from _probe(lifecycle.get("preStop"), own, (*at, "lifecycle", "preStop"))
 
 
 def _fill_volumes(tree: dict[Any, Any]) -> None:

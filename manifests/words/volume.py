@@ -28,6 +28,11 @@ VOLUME = {
     "mountPath": Word("it belongs to a container: `volumeMounts: [{name: data, mountPath: /data}]`"),
 }  # fmt: skip
 
+SEED = {
+    "files": Word("write `directory: ./first`: all files of a directory beside the manifest"),
+    "path": Word("write `directory: ./first`: all files of a directory beside the manifest"),
+}
+
 EMPTY_DIR = {"medium": Word("leave it out: volumes in memory are not supported yet", same=("",))}
 
 PERSISTENT = {
@@ -41,7 +46,7 @@ PERSISTENT = {
     "claimName": Word("write `size: 1Gi`: the volume is the pod's own"),
     **dict.fromkeys(
         ("dataSource", "dataSourceRef", "selector", "volumeAttributesClassName", "volumeName"),
-        Word("leave it out: a new volume is empty, and the provider makes it"),
+        Word("leave it out: a new volume is empty, or begins with the files of a `seed`"),
     ),
 }
 
@@ -49,6 +54,7 @@ SECRET = {
     "secretName": Word(_FILES),
     "items": Word("write `files: {PATH: FILE}`"),
     "file": Word(_FILES),
+    "path": Word("write `directory: ./keys`: all files of a directory beside the manifest"),
     "contents": Word(_FILES),
     "stringData": Word(_FILES),
     "data": Word(_FILES),

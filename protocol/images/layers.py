@@ -72,7 +72,7 @@ class LayerReader:
     """Takes a layer's bytes in pieces of any size; `finish` says what it found.
 
     BadInput as soon as it is more than *most* bytes unpacked, or not an archive. What it makes of the links
-    of the layers below goes into *links*.
+    of the layers below goes into *links*; *most_names* of its own names are remembered.
     """
 
     def __init__(
@@ -82,9 +82,10 @@ class LayerReader:
         watch: str = "",
         look_for: Collection[str] = (),
         links: Links | None = None,
+        most_names: int = MAX_NAMES,
     ) -> None:
         self._unpacker = unpacker(packing)
-        self._walk = _Walk(most, watch, frozenset(look_for), links)
+        self._walk = _Walk(most, watch, frozenset(look_for), links, most_names)
         self._most = most
         self._passed = 0
 
@@ -109,8 +110,11 @@ def _too_large(most: int) -> BadInput:
 class _Walk:
     """The state between two pieces of the plain archive."""
 
-    def __init__(self, most: int, watch: str, look_for: frozenset[str], links: Links | None) -> None:
+    def __init__(
+        self, most: int, watch: str, look_for: frozenset[str], links: Links | None, most_names: int
+    ) -> None:
         self._most = most
+        self._most_names = most_names
         self._links = links
         self._watch = {watch, *removers(watch)}
         self._watched = False
@@ -267,12 +271,12 @@ class _Walk:
 
         Behind more names than are remembered, or by way of a symbolic link, a node may know better.
         """
-        if self._kind == b"1" and target is not None and len(self._names) < MAX_NAMES:
+        if self._kind == b"1" and target is not None and len(self._names) < self._most_names:
             ways = {hash(way) for way in _ways(target[1:])}
             if hash(target[1:]) not in self._names and not ways & self._soft:
                 link = f"a layer's hard link {path[:80]!r} leads to {target[:80]!r}"
                 raise BadInput(f"{link}, which is not before it in that layer; nodes cannot unpack it")
-        if len(self._names) < MAX_NAMES:
+        if len(self._names) < self._most_names:
             self._names.add(hash(path))
             if self._kind == b"2":
                 self._soft.add(hash(path))

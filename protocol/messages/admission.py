@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The question whether a pod may come, asked before any money moves, and its answer."""
+"""What is asked before any money moves: whether a pod may come, and what it would become."""
 
 from typing import Annotated, Literal
 
 from pydantic import Field
 
-from trustedpods.protocol.messages.base import U32, U64, Message, ShortText
+from trustedpods.protocol import limits
+from trustedpods.protocol.messages.base import U32, U64, Digest, Message, ShortText
+from trustedpods.protocol.messages.capabilities import Placement
 from trustedpods.protocol.messages.provider import Capacity, ServiceProtocol
 
 
@@ -14,7 +16,8 @@ class AdmitBody(Message):
 
     `storage_mib` are its volumes, `image_mib` its images (docs/metering.md), `scratch_mib` each replica's
     `ephemeral-storage`. `services` has the protocol of each exposed service by its name, `hosts` the names it
-    is reached under, `storage_classes` what its volumes name; `names` is whether it calls hosts by name.
+    is reached under, `storage_classes` what its volumes name; `names` is whether it calls hosts by name,
+    `placement` on which nodes its replicas run.
     """
 
     kind: Literal["admit"] = "admit"
@@ -28,6 +31,7 @@ class AdmitBody(Message):
     hosts: Annotated[list[ShortText], Field(max_length=16)]
     storage_classes: Annotated[list[ShortText], Field(max_length=16)]
     names: bool
+    placement: Placement = Placement()
 
 
 class Admitted(Message):
@@ -35,3 +39,25 @@ class Admitted(Message):
 
     kind: Literal["admission"] = "admission"
     capacity: Capacity
+
+
+MAX_RENDERED = 1 << 20
+"""Bytes of JSON: the objects of the largest manifest, which repeat parts of it a few times."""
+
+
+class RenderBody(Message):
+    """What would the cluster hold of this pod? Its manifest as in a bundle, and its images by container.
+
+    No content of any file goes with it: objects of secrets have the names of files alone.
+    """
+
+    kind: Literal["render"] = "render"
+    manifest: Annotated[bytes, Field(max_length=limits.MAX_MANIFEST_JSON)]
+    images: Annotated[dict[ShortText, Digest], Field(max_length=limits.MAX_IMAGES)]
+
+
+class Rendered(Message):
+    """The Kubernetes objects, a JSON list in the order in which they are applied; secrets' values hidden."""
+
+    kind: Literal["rendered"] = "rendered"
+    objects: Annotated[bytes, Field(max_length=MAX_RENDERED)]

@@ -47,8 +47,19 @@ class SecretValue(Message):
     files: dict[ShortText, Annotated[bytes, Field(max_length=limits.MAX_SECRET)]]
 
 
+class SeedFiles(Message):
+    """What a volume begins with, by path; `ordinal` is the replica's whose it is, or none for all of them."""
+
+    volume: ShortText
+    ordinal: Annotated[int, Field(ge=0, le=limits.MAX_ORDINAL)] | None = None
+    files: Annotated[
+        dict[ShortText, Annotated[bytes, Field(max_length=limits.MAX_SEED)]],
+        Field(max_length=limits.MAX_SEED_FILES),
+    ]
+
+
 class Bundle(Message):
-    """Everything that makes a pod: its manifest as JSON, its secrets, and where its images are.
+    """Everything that makes a pod: its manifest as JSON, its secrets and seeds, and where its images are.
 
     `commanders` are the addresses that may command the pod; they are pinned by its first bundle
     and never read from the chain.
@@ -59,6 +70,7 @@ class Bundle(Message):
     manifest: Annotated[bytes, Field(max_length=limits.MAX_MANIFEST_JSON)]
     images: Annotated[list[ImageRef], Field(max_length=limits.MAX_IMAGES)]
     secrets: Annotated[list[SecretValue], Field(max_length=32)]
+    seeds: Annotated[list[SeedFiles], Field(max_length=limits.MAX_SEEDS)]
     commanders: Annotated[list[Bytes20], Field(min_length=1, max_length=8)]
 
 

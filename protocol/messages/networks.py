@@ -132,6 +132,15 @@ class RepairBody(NetworkQuestion):
     document: DocumentBytes
 
 
+class RemoveBody(NetworkQuestion):
+    """Keep nothing more of the network."""
+
+    kind: Literal["remove"] = "remove"
+    attempt: AttemptText
+    fence: Counter
+    document: DocumentName
+
+
 class AskLeaseBody(NetworkQuestion):
     """Who holds the lease, and who waits?"""
 
@@ -226,6 +235,7 @@ NETWORK_QUESTIONS = (
     PrepareBody,
     CommitBody,
     RepairBody,
+    RemoveBody,
     AskLeaseBody,
     BreakBody,
 )

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from trustedpods.protocol.messages.base import U32, U64, U256, Bytes20, Message, ShortText
+from trustedpods.protocol.messages.capabilities import Capabilities
 
 TrustClass = Literal["sealed", "open"]
 
@@ -65,3 +66,4 @@ class Profile(Message):
     grace_s: U32
     max_image_mib: U32
     addresses: Annotated[list[ShortText], Field(max_length=8)]
+    capabilities: Capabilities

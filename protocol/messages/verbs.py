@@ -3,7 +3,9 @@
 
 from typing import Literal
 
-PodVerb = Literal["admit", "provision", "blob", "status", "logs", "usage", "delete", "rotate"]
+PodVerb = Literal[
+    "admit", "provision", "blob", "status", "logs", "exec", "usage", "delete", "rotate", "render"
+]
 """Asked about one pod."""
 
 NetworkVerb = Literal["network"]

@@ -1,39 +1,46 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What stands in a network's sealed state, schema 1: its clusters, components, addresses and history.
+"""What stands in a network's sealed state: its clusters, components, addresses and history.
 
 Equal states are equal bytes: what has a name is in the order of names, and bytes that are not in the
-one form are refused. A state of a newer schema is read as far as this version knows it, and never
-written: what it does not know would be lost.
+one form are refused. A state of an older schema is read as it would be migrated, one of a newer schema as
+far as this version knows it; neither is written: the one would be migrated unasked, the other lose what
+this version does not know.
 """
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import Field, ValidationError, model_validator
 
 from trustedpods.protocol.codec import encode, unpack
-from trustedpods.protocol.errors import Refused, RemoteProtocolError
-from trustedpods.protocol.limits import KIB
+from trustedpods.protocol.errors import LocalProtocolError, Refused, RemoteProtocolError
 from trustedpods.protocol.messages.base import U32, U64, Bytes20, Message
+from trustedpods.protocol.networks.history import (
+    CHUNK,
+    MAX_CHUNKS,
+    MAX_TEXT,
+    Argument,
+    Chunk,
+    HistoryRecord,
+    bounded,
+    chunked,
+)
+from trustedpods.protocol.networks.migrations import SCHEMA, migrated
 from trustedpods.protocol.networks.sealed_documents import MAX_CONTENT, Name
-
-SCHEMA: Final = 1
-"""The schema that this version writes."""
 
 MAX_CLUSTERS: Final = 16
 MAX_COMPONENTS: Final = 128
 """Pods of one network; a hundred nodes and what stands beside them."""
 
-CHUNK: Final = 99
-"""Records of one chunk of history, as the state of Solo has them."""
-
-MAX_CHUNKS: Final = 8
-MAX_HISTORY: Final = 96 * KIB
-"""Bytes of all chunks: some 500 commands of usual length, and less than half of a state."""
-
 PodName = Annotated[str, Field(pattern=r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$")]
-StateText = Annotated[str, Field(max_length=256)]
+
+
+class Migration(Message):
+    """The last migration: when (Unix seconds), by whom, and the schema that the state had before."""
+
+    migrated_at: U64
+    migrated_by: Bytes20
+    from_version: Annotated[U32, Field(ge=1)]
 
 
 class StateMetadata(Message):
@@ -42,14 +49,27 @@ class StateMetadata(Message):
     name: Name
     updated_at: U64
     updated_by: Bytes20
+    migration: Migration | None = None
+
+
+class LostCluster(Message):
+    """An owner's word that a cluster is lost: when (Unix seconds), whose, and why.
+
+    The members' change `lose` signs the cluster's name and the reason (`members.lost_digest`).
+    """
+
+    at: U64
+    by: Bytes20
+    reason: Annotated[str, Field(min_length=1, max_length=MAX_TEXT)]
 
 
 class NetworkCluster(Message):
-    """A cluster of the network: row `daemon` of the provider `owner`."""
+    """A cluster of the network: row `daemon` of the provider `owner`. A lost one is not asked any more."""
 
     name: PodName
     owner: Bytes20
     daemon: U32
+    lost: LostCluster | None = None
 
 
 class Component(Message):
@@ -66,37 +86,20 @@ class Component(Message):
 
 
 class AddressEntry(Message):
-    """Where one component is reached. `url` is as its provider confirmed it."""
+    """Where one component is reached. `url` is as its provider confirmed it, in state `generation`.
+
+    0 is for an address of a schema that did not say; a reader takes the newer of two.
+    """
 
     component: PodName
     url: Annotated[str, Field(max_length=512)]
-
-
-class Argument(Message):
-    """One argument of a command; `value` is None for one whose type is secret."""
-
-    name: Annotated[str, Field(max_length=64)]
-    value: StateText | None
-
-
-class HistoryRecord(Message):
-    """One command: who ran it when (Unix seconds), what came of it, and the generation that it wrote."""
-
-    at: U64
-    by: Bytes20
-    verb: Annotated[str, Field(max_length=64)]
-    arguments: Annotated[list[Argument], Field(max_length=16)]
-    result: StateText
-    generation: U64
-
-
-Chunk = Annotated[list[HistoryRecord], Field(min_length=1, max_length=CHUNK)]
+    generation: U64 = 0
 
 
 class NetworkContent(Message):
     """The whole state. `dropped` counts records of history that were rotated out."""
 
-    schema_version: Literal[1] = 1
+    schema_version: Literal[3] = 3
     metadata: StateMetadata
     clusters: Annotated[list[NetworkCluster], Field(min_length=1, max_length=MAX_CLUSTERS)]
     components: Annotated[list[Component], Field(max_length=MAX_COMPONENTS)] = []  # noqa: RUF012 - pydantic's
@@ -121,13 +124,6 @@ class NetworkContent(Message):
 
 
 @dataclass(frozen=True, slots=True)
-class SecretText:
-    """A value that no history may show; the type says so, whatever stands in it."""
-
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
 class ReadState:
     """A state as it was read, and the schema that it is written in."""
 
@@ -135,7 +131,14 @@ class ReadState:
     schema_version: int
 
     def writable(self) -> NetworkContent:
-        """The content, to be changed. Refused (rule `schema`) where a newer client wrote it."""
+        """The content, to be changed. Refused (rule `schema`) where its schema is not this version's."""
+        if self.schema_version < SCHEMA:
+            raise Refused(
+                f"the state of {self.content.metadata.name} has schema {self.schema_version}; "
+                f"this version writes {SCHEMA}",
+                hint="`trustedpods state migrate` does it; members with an older version then only read",
+                rule="schema",
+            )
         if self.schema_version > SCHEMA:
             raise Refused(
                 f"the state of {self.content.metadata.name} has schema {self.schema_version}; "
@@ -146,32 +149,29 @@ class ReadState:
         return self.content
 
 
-def arguments(given: Iterable[tuple[str, str | SecretText]]) -> list[Argument]:
-    """A command's arguments as history keeps them: secrets by their type, long ones cut."""
-    return [
-        Argument(name=name, value=None if isinstance(value, SecretText) else value[:256])
-        for name, value in given
-    ]
+def begun(
+    content: NetworkContent, at: int, by: bytes, verb: str, arguments: list[Argument], generation: int
+) -> NetworkContent:
+    """The state with a command that *by* began; the oldest go where there are too many, and are counted."""
+    record = HistoryRecord(at=at, by=by, verb=verb, arguments=arguments, result="", generation=generation)
+    return _with_history(content, *chunked(content.history, record))
 
 
-def recorded(content: NetworkContent, record: HistoryRecord) -> NetworkContent:
-    """The state with one more record; the oldest go where there are too many, and are counted."""
+def ended(content: NetworkContent, at: int, result: str, generation: int) -> NetworkContent:
+    """The state in which the newest command, which had begun and not ended, has.
+
+    Nobody else can have begun one meanwhile: the leases are held from the begin to the end.
+    """
     chunks = [list(chunk) for chunk in content.history]
-    if chunks and len(chunks[-1]) < CHUNK:
-        chunks[-1].append(record)
-    else:
-        chunks.append([record])
-    dropped = content.dropped
-    while len(chunks) > MAX_CHUNKS or _size(chunks) > MAX_HISTORY:
-        gone = len(chunks[0]) if len(chunks) > 1 else 1
-        dropped += gone
-        del chunks[0][:gone]
-        chunks = [chunk for chunk in chunks if chunk]
-    return content.model_copy(update={"history": chunks, "dropped": dropped})
+    if not chunks or chunks[-1][-1].ended:
+        raise LocalProtocolError("no command of the network's history is unfinished")
+    end = {"ended": at, "result": result, "generation": generation}
+    chunks[-1][-1] = chunks[-1][-1].model_copy(update=end)
+    return _with_history(content, *bounded(chunks))
 
 
-def _size(chunks: list[list[HistoryRecord]]) -> int:
-    return sum(len(encode(record)) for chunk in chunks for record in chunk)
+def _with_history(content: NetworkContent, history: list[list[HistoryRecord]], gone: int) -> NetworkContent:
+    return content.model_copy(update={"history": history, "dropped": content.dropped + gone})
 
 
 def read_content(data: bytes) -> ReadState:
@@ -182,7 +182,9 @@ def read_content(data: bytes) -> ReadState:
     version = fields.get("schema_version")
     if type(version) is not int or version < 1:
         raise RemoteProtocolError("a network's state has no schema_version")
-    if version <= SCHEMA:
+    if version < SCHEMA:
+        return ReadState(_validated(migrated(fields, version)), version)
+    if version == SCHEMA:
         content = _validated(fields)
         if encode(content) != data:
             raise RemoteProtocolError("a network's state is not in the one form that its bytes may have")

@@ -85,6 +85,15 @@ class Repair:
 
 
 @dataclass(frozen=True, slots=True)
+class Remove:
+    """Keep nothing more of the network, whose copy is `document`; its place is free with the lease's end."""
+
+    attempt: Attempt
+    fence: Fence
+    document: Document
+
+
+@dataclass(frozen=True, slots=True)
 class Written:
     """The write stands, now or since an earlier try of the same."""
 
@@ -96,7 +105,10 @@ class StaleBase:
     copy: Copy
 
 
-Question = Acquire | Renew | Release | AwaitEnd | ReadCopy | Prepare | Commit | Repair | AskLease | BreakLease
+Write = Prepare | Commit | Repair | Remove
+"""Questions that change a copy: good under one grant only."""
+
+Question = Acquire | Renew | Release | AwaitEnd | ReadCopy | Write | AskLease | BreakLease
 """What a member asks a cluster about a network."""
 
 Answer = Granted | Behind | Ended | Released | NotHeld | Copy | Written | StaleBase | LeaseStatus

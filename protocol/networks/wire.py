@@ -21,8 +21,10 @@ from trustedpods.protocol.networks.documents import (
     Prepare,
     Question,
     ReadCopy,
+    Remove,
     Repair,
     StaleBase,
+    Write,
     Written,
 )
 from trustedpods.protocol.networks.leases import (
@@ -79,11 +81,11 @@ def body_of(question: Question, network: str) -> messages.NetworkQuestion:  # no
             return messages.AskLeaseBody(network=network)
         case BreakLease(broken, _, reason, _):
             return messages.BreakBody(network=network, broken=attempt_text(broken), reason=reason)
-        case Prepare() | Commit() | Repair():
+        case Prepare() | Commit() | Repair() | Remove():
             return _write_body(question, network)
 
 
-def _write_body(question: Prepare | Commit | Repair, network: str) -> messages.NetworkQuestion:
+def _write_body(question: Write, network: str) -> messages.NetworkQuestion:
     attempt, fence = attempt_text(question.attempt), question.fence
     match question:
         case Prepare():
@@ -96,6 +98,10 @@ def _write_body(question: Prepare | Commit | Repair, network: str) -> messages.N
             )
         case Commit():
             return messages.CommitBody(
+                network=network, attempt=attempt, fence=fence, document=name_of(question.document)
+            )
+        case Remove():
+            return messages.RemoveBody(
                 network=network, attempt=attempt, fence=fence, document=name_of(question.document)
             )
         case Repair():
@@ -131,13 +137,15 @@ def question_of(body: messages.NetworkQuestion, copy: Copy, signer: Address, now
             return _write_of(body, copy)
 
 
-def _write_of(body: messages.NetworkQuestion, copy: Copy) -> Prepare | Commit | Repair:
+def _write_of(body: messages.NetworkQuestion, copy: Copy) -> Write:
     match body:
         case messages.PrepareBody():
             base, document = _named(body.base, copy), _written(body.document)
             return Prepare(attempt_of(body.attempt), Fence(body.fence), base, document)
         case messages.CommitBody():
             return Commit(attempt_of(body.attempt), Fence(body.fence), _named(body.document, copy))
+        case messages.RemoveBody():
+            return Remove(attempt_of(body.attempt), Fence(body.fence), _named(body.document, copy))
         case messages.RepairBody():
             found = Copy(
                 _named(body.current, copy), None if body.pending is None else _named(body.pending, copy)

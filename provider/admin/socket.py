@@ -117,8 +117,8 @@ class _Reply(BaseModel):
     error: Failure | None = None
 
 
-async def ask_daemon(path: Path, request: AdminRequest, answer: type[R]) -> R:
-    """Ask the running daemon, as the command line does.
+async def ask_daemon(path: Path, request: AdminRequest, answer: type[R], most: int = MAX_LINE) -> R:
+    """Ask the running daemon, as the command line does, for at most *most* bytes.
 
     NoContext when no daemon runs, Refused when what it says is no *answer*, else the daemon's own error.
     """
@@ -126,7 +126,7 @@ async def ask_daemon(path: Path, request: AdminRequest, answer: type[R]) -> R:
         with trio.fail_after(CLAIM_WITHIN_S):
             async with await trio.open_unix_socket(str(path)) as stream:
                 await stream.send_all(request.model_dump_json().encode() + b"\n")
-                reply = _Reply.model_validate_json(await _line(stream, MAX_LINE))
+                reply = _Reply.model_validate_json(await _line(stream, most))
     except (OSError, trio.BrokenResourceError, trio.TooSlowError, ValueError):
         raise NoContext(
             "the daemon does not answer", where=str(path), hint="is `trustedpods-provider serve` running?"

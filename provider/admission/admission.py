@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Accepting bundles: everything that can be refused is asked in order, before anything is stored."""
 
+from dataclasses import dataclass
+
 from trustedpods.contracts.records import meter_tag
 from trustedpods.protocol.errors import Refused
 from trustedpods.protocol.ids import (
@@ -13,7 +15,7 @@ from trustedpods.protocol.messages.provider import Capacity
 from trustedpods.protocol.sealing.requests import OpenedRequest
 from trustedpods.protocol.sealing.subjects import NetworkRef
 from trustedpods.protocol.units import UnixSeconds
-from trustedpods.provider.admission.arrivals import Arrivals
+from trustedpods.provider.admission.arrivals import AdmissionLimits, Arrivals
 from trustedpods.provider.admission.capacity import CapacityCheck
 from trustedpods.provider.admission.gate import Gate
 from trustedpods.provider.admission.new_records import next_record
@@ -35,34 +37,47 @@ _UNPAID = (Phase.RECEIVED, Phase.WAITING_CHANNEL, Phase.REMOVING)
 _LATER = "try again in some minutes; a pod whose channel is open is let in at once"
 
 
+@dataclass(frozen=True, slots=True)
+class Permissions:
+    """Who may come in, and who may command what."""
+
+    rights: CommandRights
+    tenancy: TenancyGuard
+    gate: Gate
+
+
 class Admission:
     """Admission and the acceptance of bundles."""
 
     def __init__(
         self,
         doors: Doors,
-        rights: CommandRights,
+        permissions: Permissions,
         pods: Pods,
         bundles: Bundles,
         autoscaler: Autoscaler,
         workers: PodWorkers,
-        tenancy: TenancyGuard,
-        gate: Gate,
+        limits: AdmissionLimits,
     ) -> None:
-        self._limits = limits = gate.limits
+        self._limits = limits
         self._doors = doors
-        self._rights = rights
+        self._rights = permissions.rights
         self._reservations = SlotReservations(doors.facade, pods, bundles, doors.config.exposure.room)
         self._capacity = CapacityCheck(
-            doors.cluster, doors.config.cluster.overcommit, pods, autoscaler, self._reservations
+            doors.cluster,
+            doors.config.cluster.overcommit,
+            doors.config.cluster.node_labels,
+            pods,
+            autoscaler,
+            self._reservations,
         )
-        self._tenancy = tenancy
+        self._tenancy = permissions.tenancy
         self._new_pods, self._questions = Arrivals(limits.new_pods), Arrivals(limits.questions)
         self._of_networks = Arrivals(limits.of_networks)
         self._unknown, self._updates = Arrivals(limits.bundles), Arrivals(limits.updates)
         self._unpaid_from: dict[ChannelId, tuple[str, UnixSeconds]] = {}
         """Whence pods came that are not paid for yet, and when first: an update is no new beginning."""
-        self._gate = gate
+        self._gate = permissions.gate
         self._pods = pods
         self._bundles = bundles
         self._autoscaler = autoscaler
@@ -79,7 +94,7 @@ class Admission:
             return
         self._rights.check(request)
         record = self._pods.get(request.ref.channel)
-        if request.verb == "admit" and not self._questions.take(address):
+        if request.verb in ("admit", "render") and not self._questions.take(address):
             raise Refused("too many questions from this address", rule="rate", hint=_LATER)
         if request.verb != "provision":
             return
@@ -112,6 +127,17 @@ class Admission:
         admission.check_storage_classes(ask.storage_classes, self._doors.offer)
         admission.check_names(ask.names, self._doors.offer)
         return await self._capacity.check(ask, channel, replaced)
+
+    def would_be(self, request: OpenedRequest, opened: OpenBundle) -> PodRecord:
+        """The record that the bundle would make. Nothing is kept, and whether there is room is not asked.
+
+        Refused where no such pod is served here.
+        """
+        offer = self._doors.offer
+        check_bundle(opened, offer, request)
+        self._gate.check(request.ref.publisher)
+        admission.check_storage_classes(opened.ask.storage_classes, offer)
+        return next_record(self._doors, self._pods.get(request.ref.channel), b"", request, opened)
 
     async def accept(
         self, stored: bytes, request: OpenedRequest, opened: OpenBundle, address: str
@@ -154,7 +180,7 @@ class Admission:
         own = dict.fromkeys(host for part in parts for host in part.own_hosts)
         for host in admission.hosts_to_prove(own, label, self._doors.config.identity.domain):
             await self._doors.resolver.check_control(host, proofs)
-        self._autoscaler.withheld.pop(request.ref.channel, None)
+            self._autoscaler.hosts.looked(request.ref.channel, host, found=True)
 
     async def _check_volumes(self, record: PodRecord, opened: OpenBundle) -> None:
         """An update keeps the pod's volumes: none is lost by mistake, and none is stored unpaid."""
@@ -164,7 +190,8 @@ class Admission:
             before = self._bundles.open_stored(record.fallback).volumes
         elif record.served and record.phase not in ENDED:
             claims = await self._doors.cluster.volume_claims(record.namespace)
-            before = {claim.name: 0 for claim in claims}  # a storage class may have given more than was asked
+            # a storage class may have given more than was asked, and an update may have ended in its proof
+            before = {claim.name: 0 for claim in claims if claim.proven}
         else:
             return
         admission.check_volumes(before, opened.volumes, fixed=opened.manifest.spec.workload == "stateful")

@@ -53,10 +53,16 @@ class AdmissionLimits:
 
 
 class Arrivals:
-    """One allowance for each address; *clock* counts seconds."""
+    """One allowance for each address; *clock* counts seconds, and *most* addresses are remembered."""
 
-    def __init__(self, allowance: Allowance, clock: Callable[[], float] = trio.current_time) -> None:
+    def __init__(
+        self,
+        allowance: Allowance,
+        clock: Callable[[], float] = trio.current_time,
+        most: int = MAX_ADDRESSES,
+    ) -> None:
         self._allowance = allowance
+        self._most = most
         self._clock = clock
         self._spent: OrderedDict[str, tuple[float, float]] = OrderedDict()
 
@@ -67,7 +73,7 @@ class Arrivals:
         spent = max(0.0, spent - (now - at) / self._allowance.every_s)
         allowed = spent + 1 <= self._allowance.burst
         self._spent[key] = (spent + 1 if allowed else spent, now)
-        while len(self._spent) > MAX_ADDRESSES:
+        while len(self._spent) > self._most:
             self._spent.popitem(last=False)
         return allowed
 

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Whether a pod fits: what the cluster has left for it, and a slot of the facade for each service."""
 
+from collections.abc import Sequence
+
 from trustedpods.protocol.ids import ChannelId
 from trustedpods.protocol.messages.admission import AdmitBody
 from trustedpods.protocol.messages.provider import Capacity
@@ -10,6 +12,7 @@ from trustedpods.provider.cluster.capacity import ClusterCapacity
 from trustedpods.provider.cluster.client import Cluster
 from trustedpods.provider.cluster.objects.sizes import total
 from trustedpods.provider.core import admission
+from trustedpods.provider.core.placement.nodes import check_placement
 from trustedpods.provider.core.pod import Phase, PodRecord
 from trustedpods.provider.pods.records import Pods
 from trustedpods.provider.serving.autoscaler import Autoscaler
@@ -22,12 +25,14 @@ class CapacityCheck:
         self,
         cluster: Cluster,
         overcommit: float,
+        labels: Sequence[str],
         pods: Pods,
         autoscaler: Autoscaler,
         reservations: SlotReservations,
     ) -> None:
         self._cluster = cluster
         self._overcommit = overcommit
+        self._labels = labels
         self._pods = pods
         self._autoscaler = autoscaler
         self._reservations = reservations
@@ -37,10 +42,12 @@ class CapacityCheck:
         found = await self._cluster.capacity()
         free = self._free(found, replaced)
         left = admission.check_size(ask, free)
-        admission.check_nodes(ask, await self._nodes(found, replaced), free)
+        fitting = check_placement(ask.placement, ask.max_replicas, found.places, self._labels)
+        nodes = await self._nodes(found, replaced)
+        admission.check_nodes(ask, [room for name, room in nodes.items() if name in fitting], free)
         return left.model_copy(update={"services": self._reservations.check(ask, channel)})
 
-    async def _nodes(self, capacity: ClusterCapacity, replaced: PodRecord | None) -> list[Resources]:
+    async def _nodes(self, capacity: ClusterCapacity, replaced: PodRecord | None) -> dict[str, Resources]:
         """What each node has for a replica, with the room of those that a newer bundle replaces."""
         room = dict(capacity.nodes)
         leaving = [] if replaced is None else await self._cluster.pods(replaced.namespace)
@@ -48,7 +55,7 @@ class CapacityCheck:
             if view.node in room and not view.over:
                 held = Resources(view.cpu_milli, view.memory_mib, view.scratch_mib)
                 room[view.node] = total((room[view.node], held))
-        return list(room.values())
+        return room
 
     def _free(self, capacity: ClusterCapacity, replaced: PodRecord | None) -> Capacity:
         found = capacity.free

@@ -11,7 +11,6 @@ from pathlib import Path
 from trustedpods.protocol.errors import BadInput, Refused
 from trustedpods.protocol.ids import Address, parse_address
 from trustedpods.protocol.whole_file import replace_whole
-from trustedpods.provider.admission.arrivals import AdmissionLimits
 from trustedpods.provider.store.failures import translated
 
 FILE_NAME = "gate.json"
@@ -28,13 +27,9 @@ class Rules:
 
 
 class Gate:
-    """The rules, kept in *folder*; without one they live as long as the object: for tests.
+    """The rules, kept in *folder*; without one they live as long as the object: for tests."""
 
-    `limits` are what may come at once, and how fast.
-    """
-
-    def __init__(self, folder: Path | None = None, limits: AdmissionLimits | None = None) -> None:
-        self.limits = limits or AdmissionLimits()
+    def __init__(self, folder: Path | None = None) -> None:
         self._path = None if folder is None else folder / FILE_NAME
         self.rules = Rules() if self._path is None else _read(self._path)
 

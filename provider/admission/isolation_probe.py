@@ -4,19 +4,16 @@
 import secrets
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from pathlib import Path
 
 from trustedpods.protocol.errors import NoContext
 from trustedpods.provider.cluster.client import Cluster
 from trustedpods.provider.cluster.image_registry import ImageRegistry, open_image_registry
+from trustedpods.provider.cluster.isolation_proof import busybox
 from trustedpods.provider.cluster.isolation_proof.probe_image import MANIFEST, ProbeImage, probe_image
 from trustedpods.provider.cluster.isolation_proof.proof import Proof
 from trustedpods.provider.cluster.isolation_proof.scratch import WritablePlace
 from trustedpods.provider.config import ProviderConfig
 from trustedpods.provider.core.admission import PIDS_PER_POD
-
-BUSYBOX = (Path("/bin/busybox"), Path("/usr/bin/busybox"))
-"""Where Debian's busybox-static puts the program of the probe pods."""
 
 LEAST_PODS_PER_USER = 32
 """Pods of one user id that a shared limit of processes must be enough for, all at their own bound: so many
@@ -88,19 +85,12 @@ async def prove(config: ProviderConfig, cluster: Cluster) -> Proof:
 @asynccontextmanager
 async def _probe_image(config: ProviderConfig) -> AsyncIterator[tuple[str, str]]:
     """What a node pulls while the block runs, and a namespace that nothing else has."""
-    image = probe_image(_busybox())
+    image = probe_image(busybox.program())
     async with open_image_registry(f"http://{config.cluster.registry}") as registry:
         try:
             yield await _push(registry, image), f"trustedpods-doctor-{secrets.token_hex(4)}"
         finally:
             await registry.clear(REPOSITORY)
-
-
-def _busybox() -> bytes:
-    for path in BUSYBOX:
-        if path.exists():
-            return path.read_bytes()
-    raise NoContext("no busybox for the probe pods", hint="apt-get install busybox-static")
 
 
 async def _push(registry: ImageRegistry, image: ProbeImage) -> str:

@@ -19,10 +19,11 @@ class CommandRights:
         """Refused where nothing would be done for the request; nothing is read or written for that."""
         if request.verb == "admit":
             return
-        if request.verb != "provision":
+        if request.verb not in ("provision", "render"):
             self.commanded_pod(request)
             return
-        self.check_newest(request)
+        if request.verb == "provision":
+            self.check_newest(request)
         record = self._pods.get(request.ref.channel)
         if record is not None:
             self.check_commander(record, request)

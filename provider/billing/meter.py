@@ -16,7 +16,7 @@ from trustedpods.protocol.units import UnixSeconds
 from trustedpods.provider.cluster.views import NodeView, PodView
 from trustedpods.provider.core.metering import REPORT_LAG_S, Ceiling, Run
 from trustedpods.provider.core.pod import Phase, PodRecord
-from trustedpods.provider.core.traffic import SlotStats, TrafficMark, traffic_since
+from trustedpods.provider.core.traffic import SlotStats, Traffic, TrafficMark, traffic_since
 from trustedpods.provider.doors import Doors
 from trustedpods.provider.pods.records import Pods
 from trustedpods.provider.store import boots, ledger
@@ -196,6 +196,11 @@ class Meter:
         if after != mark:
             await self._doors.store.write(ledger.record_traffic, channel, passed, after, self._doors.now())
             self._marks[channel] = after
+
+    async def carried(self, channel: ChannelId, passed: Traffic) -> None:
+        """What the daemon itself carried to and from the pod: input and output of commands."""
+        if passed.bytes_in or passed.bytes_out:
+            await self._doors.store.write(ledger.add_traffic, channel, passed, self._doors.now())
 
     async def keep_observing(self, pause_s: float) -> None:
         """Observe now and then, for what a watch may have missed. Never returns."""

@@ -1,13 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How much room a cluster has. Pure."""
+"""How much room a cluster has, and what its nodes are. Pure."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from trustedpods.protocol.units import Resources
 from trustedpods.provider.cluster import views
 from trustedpods.provider.cluster.objects import sizes
 from trustedpods.provider.cluster.objects.names import KubeObject
+from trustedpods.provider.core.placement.nodes import NodePlace, Taint
+from trustedpods.provider.core.placement.offered import ClusterFeatures
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,11 +17,13 @@ class ClusterCapacity:
     """What the ready nodes offer to pods, and what pods and volume claims have asked for of it.
 
     `nodes` has what each of those nodes has left for a replica, by the node's name; volumes are not in it.
+    `places` has how each of them is chosen.
     """
 
     allocatable: Resources
     requested: Resources
     nodes: Mapping[str, Resources]
+    places: Mapping[str, NodePlace] = field(default_factory=dict)
 
     @property
     def free(self) -> Resources:
@@ -43,6 +47,37 @@ def capacity(
         allocatable=sizes.total(offers.values()),
         requested=Resources(asked.cpu_milli, asked.memory_mib, asked.storage_mib + volumes),
         nodes={name: _left(offer, _asked_on(name, running)) for name, offer in offers.items()},
+        places={node["metadata"]["name"]: _place(node, frozenset()) for node in usable},
+    )
+
+
+def features(
+    nodes: Iterable[KubeObject], storage_classes: Iterable[KubeObject], csi_nodes: Iterable[KubeObject]
+) -> ClusterFeatures:
+    """What the cluster has, from its Node, StorageClass and CSINode objects."""
+    drivers = {one["metadata"]["name"]: _drivers(one) for one in csi_nodes}
+    return ClusterFeatures(
+        nodes={
+            node["metadata"]["name"]: _place(node, drivers.get(node["metadata"]["name"], frozenset()))
+            for node in nodes
+        },
+        storage_classes={
+            one["metadata"]["name"]: bool(one.get("allowVolumeExpansion")) for one in storage_classes
+        },
+    )
+
+
+def _drivers(csi_node: KubeObject) -> frozenset[str]:
+    return frozenset(str(one["name"]) for one in csi_node["spec"].get("drivers") or [])
+
+
+def _place(node: KubeObject, drivers: frozenset[str]) -> NodePlace:
+    taints = node["spec"].get("taints") or []
+    return NodePlace(
+        labels=dict(node["metadata"].get("labels") or {}),
+        taints=tuple(Taint(one["key"], one.get("value", ""), one["effect"]) for one in taints),
+        size=_offer(node),
+        csi_drivers=drivers,
     )
 
 

@@ -6,15 +6,17 @@ time, which says nothing of what was asked about, and Refused, with Kubernetes' 
 the server says no.
 """
 
+from base64 import b64decode
 from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 
 from trustedpods.provider.cluster import applying, diagnosis, leases, network_documents, views, workloads
 from trustedpods.provider.cluster.api import errors, kubeconfig, watch
-from trustedpods.provider.cluster.api.http import Api, open_api, path_of
+from trustedpods.provider.cluster.api.commands import RunningCommand
+from trustedpods.provider.cluster.api.http import USUAL, Api, ApiPatience, open_api, path_of
 from trustedpods.provider.cluster.api.watch import PodChange
-from trustedpods.provider.cluster.capacity import ClusterCapacity, capacity
+from trustedpods.provider.cluster.capacity import ClusterCapacity, capacity, features
 from trustedpods.provider.cluster.diagnosis import Diagnosis
 from trustedpods.provider.cluster.isolation_proof import probe_pods, proof, scratch, users
 from trustedpods.provider.cluster.isolation_proof.proof import Proof
@@ -27,6 +29,7 @@ from trustedpods.provider.cluster.objects.names import (
     METERED,
     NODE_LEASES,
     POD_LABEL,
+    PROVEN,
     KubeObject,
 )
 from trustedpods.provider.cluster.rollout import Rollout
@@ -37,6 +40,7 @@ from trustedpods.provider.cluster.views import (
     ServiceView,
     VolumeClaimView,
 )
+from trustedpods.provider.core.placement.offered import ClusterFeatures
 
 MAX_REPLICAS_SET = 1000
 """A guard against nonsense, far above any manifest's maximum."""
@@ -74,6 +78,11 @@ class Cluster:
         """
         await applying.prune(self._api, namespace, kept)
         self._kinds.forget(namespace)
+
+    async def secret_files(self, namespace: str, name: str) -> dict[str, bytes]:
+        """What a Secret of a pod holds; nothing where there is none."""
+        found = await self._api.find(path_of("Secret", namespace, name))
+        return {} if found is None else {k: b64decode(v) for k, v in (found.get("data") or {}).items()}
 
     async def find_policy(self, namespace: str, name: str) -> KubeObject | None:
         """A NetworkPolicy as it is; None where there is none."""
@@ -125,6 +134,11 @@ class Cluster:
         found = await self._api.items(path_of("Namespace"), POD_LABEL)
         return [views.namespace_view(namespace) for namespace in found]
 
+    async def namespaces_labelled(self, key: str, value: str) -> list[NamespaceView]:
+        """Those of them that have this label, the oldest first."""
+        found = await self._api.items(path_of("Namespace"), f"{POD_LABEL},{key}={value}")
+        return sorted(map(views.namespace_view, found), key=lambda view: (view.created, view.name))
+
     async def pods(self, namespace: str | None = None) -> list[PodView]:
         """Replicas of one namespace or of all; also those that ended and were not yet metered."""
         found = await self._api.items(path_of("Pod", namespace), POD_LABEL)
@@ -144,6 +158,13 @@ class Cluster:
         """Persistent volume claims of one namespace or of all."""
         found = await self._api.items(path_of("PersistentVolumeClaim", namespace), POD_LABEL)
         return [views.volume_claim_view(claim) for claim in found]
+
+    async def prove_volume_claims(self, namespace: str) -> None:
+        """Mark the claims of a namespace as those of a version that serves. A claim stays so for its life."""
+        for view in await self.volume_claims(namespace):
+            if not view.proven:
+                mark = {"metadata": {"annotations": {PROVEN: "true"}}}
+                await self._api.merge(path_of("PersistentVolumeClaim", namespace, view.name), mark)
 
     async def services(self, namespace: str | None = None) -> list[ServiceView]:
         """Services of pods, in one namespace or in all."""
@@ -165,6 +186,12 @@ class Cluster:
         pods = await self._api.items(path_of("Pod"))
         volume_claims = await self._api.items(path_of("PersistentVolumeClaim"))
         return capacity(nodes, pods, volume_claims)
+
+    async def features(self) -> ClusterFeatures:
+        """What pods can choose of the cluster: its nodes, classes of volumes, and drivers."""
+        nodes = await self._api.items(path_of("Node"))
+        classes = await self._api.items(path_of("StorageClass"))
+        return features(nodes, classes, await self._api.items(path_of("CSINode")))
 
     # ---- single replicas -----------------------------------------------------------------------
 
@@ -225,6 +252,15 @@ class Cluster:
         """`async with` this, then `async for`: pieces of what a container writes, until it ends."""
         query = {"container": container, "tailLines": str(tail), "follow": "true"}
         return self._api.stream(path_of("Pod", namespace, pod) + "/log", query)
+
+    def exec(
+        self, namespace: str, pod: str, container: str, command: Sequence[str], *, stdin: bool
+    ) -> AbstractAsyncContextManager[RunningCommand]:
+        """`async with` this: a command that runs in a container of a replica, with its input and outputs.
+
+        Refused where the container does not run. Leaving early ends the command's input, not the command.
+        """
+        return self._api.exec(path_of("Pod", namespace, pod), container, command, stdin=stdin)
 
     # ---- why ------------------------------------------------------------------------------------
 
@@ -299,21 +335,27 @@ class Cluster:
         """Write it over *version* (None: there is none yet); the new version. errors.Conflict otherwise."""
         return await network_documents.write(self._api, network, data, version)
 
+    async def remove_network_document(self, network: NetworkObject, version: str) -> None:
+        """Delete it at *version*; Conflict as above. One that is gone is removed already."""
+        await network_documents.remove(self._api, network, version)
+
     async def network_founders(self) -> list[str]:
         """The founder of each network that is kept, once for each of its networks."""
         return await network_documents.founders(self._api)
 
-    async def tell_network_lease(self, network: NetworkObject, lease: NetworkLease) -> None:
-        """Write a network's Lease object, for people; nobody decides by it."""
+    async def tell_network_lease(self, network: NetworkObject, lease: NetworkLease | None) -> None:
+        """Write or, for None, delete a network's Lease object, for people; nobody decides by it."""
         await network_documents.tell_lease(self._api, network, lease)
 
 
 @asynccontextmanager
-async def open_cluster(path: Path, context: str | None = None) -> AsyncIterator[Cluster]:
+async def open_cluster(
+    path: Path, context: str | None = None, patience: ApiPatience = USUAL
+) -> AsyncIterator[Cluster]:
     """The cluster of the kubeconfig at *path*; NoContext where the file cannot be used.
 
     Nothing is asked of the cluster before the first call.
     """
     access = await kubeconfig.load(path, context)
-    async with open_api(access) as api:
+    async with open_api(access, patience) as api:
         yield Cluster(api)

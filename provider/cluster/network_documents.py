@@ -100,6 +100,21 @@ async def write(api: Api, network: NetworkObject, data: bytes, version: str | No
     return str(answer.json()["metadata"]["resourceVersion"])
 
 
+async def remove(api: Api, network: NetworkObject, version: str) -> None:
+    """Delete the Secret as it was read; one that is gone is deleted. Conflict where it was changed since."""
+    path = path_of("Secret", NETWORKS_NAMESPACE, network.name)
+    options = {
+        "apiVersion": "v1",
+        "kind": "DeleteOptions",
+        "preconditions": {"resourceVersion": version},
+        "propagationPolicy": "Background",
+    }
+    try:
+        await api.call("DELETE", path, body=options)
+    except errors.NotThere:
+        return
+
+
 async def founders(api: Api) -> list[str]:
     """The founder's label of each Secret."""
     path = path_of("Secret", NETWORKS_NAMESPACE)
@@ -107,8 +122,11 @@ async def founders(api: Api) -> list[str]:
     return [str(one["metadata"]["labels"][NETWORK_LABEL]) for one in answer.json().get("items") or []]
 
 
-async def tell_lease(api: Api, network: NetworkObject, lease: NetworkLease) -> None:
-    """Write the Lease object, whatever stands there."""
+async def tell_lease(api: Api, network: NetworkObject, lease: NetworkLease | None) -> None:
+    """Write the Lease object, whatever stands there; None deletes it."""
+    if lease is None:
+        await api.delete(path_of("Lease", NETWORKS_NAMESPACE, network.name))
+        return
     wanted = {
         "apiVersion": "coordination.k8s.io/v1",
         "kind": "Lease",

@@ -9,7 +9,7 @@ from datetime import datetime
 
 from trustedpods.protocol.units import UnixSeconds
 from trustedpods.provider.cluster.objects import sizes
-from trustedpods.provider.cluster.objects.names import METERED, POD_LABEL, KubeObject
+from trustedpods.provider.cluster.objects.names import METERED, POD_LABEL, PROVEN, KubeObject
 from trustedpods.provider.core.pod import NodePort
 
 _NOT_A_REASON = {"ContainerCreating", "PodInitializing"}
@@ -65,7 +65,10 @@ class ServiceView:
 
 @dataclass(frozen=True, slots=True)
 class VolumeClaimView:
-    """One persistent volume claim; `mib` is what was given, or asked for while none is given."""
+    """One persistent volume claim; `mib` is what was given, or asked for while none is given.
+
+    `proven` says that a version of the pod which serves, or served, has it.
+    """
 
     namespace: str
     name: str
@@ -74,6 +77,7 @@ class VolumeClaimView:
     mib: int
     created: UnixSeconds
     deleted: UnixSeconds | None
+    proven: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +125,7 @@ def pod_view(pod: KubeObject) -> PodView:
         finished_at=_finished(pod) if over else None,
         deleted_at=deleted_at,
         waiting=waiting_for(pod),
-        restarts=sum(container.get("restartCount", 0) for container in containers(pod)),
+        restarts=sum(container.get("restartCount", 0) for container in (*_sidecars(pod), *containers(pod))),
         cpu_milli=size.cpu_milli,
         memory_mib=size.memory_mib,
         scratch_mib=size.storage_mib,
@@ -166,6 +170,7 @@ def volume_claim_view(claim: KubeObject) -> VolumeClaimView:
         mib=sizes.mebibytes(given or asked),
         created=created,
         deleted=_deletion_asked(metadata),
+        proven=PROVEN in metadata.get("annotations", {}),
     )
 
 
@@ -204,6 +209,13 @@ def containers(pod: KubeObject) -> list[KubeObject]:
 def init_containers(pod: KubeObject) -> list[KubeObject]:
     """Statuses of the containers that run before the pod's own."""
     return list(pod.get("status", {}).get("initContainerStatuses", []))
+
+
+def _sidecars(pod: KubeObject) -> list[KubeObject]:
+    """Statuses of the init containers that go on beside the pod's own."""
+    first = pod["spec"].get("initContainers", [])
+    names = {container["name"] for container in first if container.get("restartPolicy") == "Always"}
+    return [status for status in init_containers(pod) if status["name"] in names]
 
 
 def _has_run(container: KubeObject) -> bool:

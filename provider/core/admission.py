@@ -46,6 +46,7 @@ class Offer:
     private_webhooks: bool = False
     max_image_mib: int = MAX_UNPACKED // MIB
     storage_classes: tuple[str, ...] = ()
+    seeds: bool = False
 
 
 def check_storage_classes(wanted: Iterable[str], offer: Offer) -> None:
@@ -61,12 +62,22 @@ def check_storage_classes(wanted: Iterable[str], offer: Offer) -> None:
 
 
 def check_names(asked: bool, offer: Offer) -> None:
-    """Refused where the pod calls hosts by name and this provider has no resolver for pods."""
+    """Refused where the pod calls hosts or pods by name and this provider has no resolver for pods."""
     if asked and not offer.names:
         raise Refused(
-            "this provider has no resolver for pods: no host can be called by name",
+            "this provider has no resolver for pods: no host and no pod can be called by name",
             rule="egress",
             hint="write addresses (ipBlock), or deploy to a provider that answers names",
+        )
+
+
+def check_seeds(asked: bool, offer: Offer) -> None:
+    """Refused where a volume is to be seeded and this provider has no program that copies."""
+    if asked and not offer.seeds:
+        raise Refused(
+            "this provider cannot seed volumes: it has no static busybox to copy with",
+            rule="seed",
+            hint="have the program make its first files, or deploy to another provider",
         )
 
 

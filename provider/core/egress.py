@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """What of the egress that a manifest asks for a provider opens: never its own networks, never mail."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
 from itertools import pairwise
 from typing import Literal
 
-from trustedpods.manifests.spec.egress import EgressPort, IpBlock, Network
+from trustedpods.manifests.spec.egress import EgressPeer, EgressPort, IpBlock, Network
 from trustedpods.protocol.errors import Refused
 
 NOT_THE_WORLD = (
@@ -57,12 +57,25 @@ def named_hosts(network: Network) -> dict[str, tuple[PortRange, ...]]:
 
     Refused (rule `egress`) where a rule asks for the port of mail alone.
     """
+    return _by_name(network, lambda peer: peer.host)
+
+
+def named_pods(network: Network) -> dict[str, tuple[PortRange, ...]]:
+    """The publisher's own pods that may be called, each with the ports of all rules that name it.
+
+    Refused (rule `egress`) where a rule asks for the port of mail alone.
+    """
+    return _by_name(network, lambda peer: peer.pod)
+
+
+def _by_name(
+    network: Network, name_of: Callable[[EgressPeer], str | None]
+) -> dict[str, tuple[PortRange, ...]]:
     found: dict[str, dict[PortRange, None]] = {}
     for rule in network.egress:
-        for peer in rule.to:
-            if peer.host is not None:
-                found.setdefault(peer.host, {}).update(dict.fromkeys(_ports(rule.ports)))
-    return {host: tuple(ports) for host, ports in found.items()}
+        for name in filter(None, map(name_of, rule.to)):
+            found.setdefault(name, {}).update(dict.fromkeys(_ports(rule.ports)))
+    return {name: tuple(ports) for name, ports in found.items()}
 
 
 def outside(addresses: Sequence[str], closed: Sequence[str]) -> list[str]:

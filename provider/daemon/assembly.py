@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from trustedpods.protocol.errors import StoreFailure
 from trustedpods.protocol.messages.verbs import Verb
 from trustedpods.provider.admin.eviction import Eviction
-from trustedpods.provider.admission.admission import Admission
+from trustedpods.provider.admission.admission import Admission, Permissions
+from trustedpods.provider.admission.arrivals import AdmissionLimits
 from trustedpods.provider.admission.gate import Gate
 from trustedpods.provider.admission.rights import CommandRights
 from trustedpods.provider.admission.tenancy import TenancyGuard
@@ -27,6 +28,7 @@ from trustedpods.provider.pods.progress import ProgressFeeds
 from trustedpods.provider.pods.records import Pods
 from trustedpods.provider.server.blobs import Uploads
 from trustedpods.provider.server.conversations import VerbHandler
+from trustedpods.provider.server.exec import PodCommands
 from trustedpods.provider.server.networks import NetworkRequests
 from trustedpods.provider.server.pod_logs import PodLogs
 from trustedpods.provider.server.provision import Provisioning
@@ -64,8 +66,8 @@ class Parts:
     gate: Gate
 
 
-def assemble(doors: Doors, gate: Gate) -> Parts:
-    """Make the parts and let them know each other; nothing runs yet."""
+def assemble(doors: Doors, gate: Gate, limits: AdmissionLimits | None = None) -> Parts:
+    """Make the parts and let them know each other; nothing runs yet. *limits* are admission's paces."""
     pods, progress, bundles = Pods(doors), ProgressFeeds(), Bundles(doors)
     meter = Meter(doors, pods)
     autoscaler = Autoscaler(doors, pods, bundles, meter)
@@ -77,7 +79,9 @@ def assemble(doors: Doors, gate: Gate) -> Parts:
     reconciler = Reconciler(doors, pods, bundles, autoscaler, workers, recovery)
     tenancy = TenancyGuard()
     rights = CommandRights(pods, doors.generations)
-    admission = Admission(doors, rights, pods, bundles, autoscaler, workers, tenancy, gate)
+    permissions = Permissions(rights, tenancy, gate)
+    limits = limits or AdmissionLimits()
+    admission = Admission(doors, permissions, pods, bundles, autoscaler, workers, limits)
     parts = Parts(
         doors,
         pods,
@@ -176,10 +180,12 @@ def handlers(parts: Parts) -> dict[Verb, VerbHandler]:
     )
     return {
         "admit": provisioning.admit,
+        "render": provisioning.render,
         "provision": provisioning.provision,
         "blob": uploads.blob,
         "status": verbs.status,
         "logs": PodLogs(parts.doors, parts.rights, parts.bundles).logs,
+        "exec": PodCommands(parts.doors, parts.rights, parts.bundles, parts.meter).exec,
         "usage": verbs.usage,
         "delete": verbs.delete,
         "network": NetworkRequests(parts.networks).network,

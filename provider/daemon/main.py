@@ -8,6 +8,7 @@ import logging
 import os
 import signal
 import socket
+from collections import defaultdict
 from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
@@ -24,6 +25,7 @@ from trustedpods.provider.admin.socket import serve_admin
 from trustedpods.provider.admission.gate import Gate
 from trustedpods.provider.cluster.pod_counters import TrafficDoor
 from trustedpods.provider.config import NamesSection, ProviderConfig
+from trustedpods.provider.core.placement.offered import capabilities
 from trustedpods.provider.core.pod import Phase, PodRecord
 from trustedpods.provider.daemon.assembly import Parts, assemble, handlers
 from trustedpods.provider.daemon.leader import hold_lease, keep_lease
@@ -34,8 +36,10 @@ from trustedpods.provider.doors import Doors, binding_of, profile_of
 from trustedpods.provider.facade.activator.wake import serve_wakes
 from trustedpods.provider.metrics import Snapshot, serve_metrics
 from trustedpods.provider.names.openings import Openings, nobody_says
+from trustedpods.provider.names.own_pods import OwnPods
 from trustedpods.provider.names.resolver import PodResolver
 from trustedpods.provider.names.sockets import serve_names
+from trustedpods.provider.pods.bundles import OpenBundle
 from trustedpods.provider.server.conversations import Conversations
 from trustedpods.provider.serving.connections import keep_young
 from trustedpods.provider.serving.host_watch import HostWatch
@@ -77,7 +81,7 @@ async def run_parts(
 ) -> None:
     """Every task of the daemon, until it is cancelled or told to stop by a signal."""
     doors, config = parts.doors, parts.doors.config
-    binding, profile = _presentation(doors, host)
+    binding, profile = await _presentation(doors, host)
     conversations = Conversations(doors, binding, profile, handlers(parts), parts.admission.check_first)
     host.serve(PROVIDER, conversations.handle)  # at once: who comes early waits until everything runs
     async with trio.open_nursery() as nursery:
@@ -130,16 +134,19 @@ async def _answer_names(parts: Parts, section: NamesSection, nursery: trio.Nurse
     seen = nobody_says if agent is None else TrafficDoor(Path(agent)).policies_seen
     openings = Openings(parts.doors, upstream, section.least_ttl_s, replicas.running, seen)
     await openings.load()
-    place = section.place
-    await nursery.start(serve_names, PodResolver(openings, replicas.known), place.listens, place.port)
+    place, own_pods = section.place, OwnPods(parts.doors.cluster)
+    await nursery.start(
+        serve_names, PodResolver(openings, own_pods, replicas.known), place.listens, place.port
+    )
     nursery.start_soon(supervise, "tending names", openings.run)
 
 
-def _presentation(doors: Doors, host: Host) -> tuple[KeyBinding, bytes]:
+async def _presentation(doors: Doors, host: Host) -> tuple[KeyBinding, bytes]:
     """What attestation binds, and the profile whose digest is in the registry."""
     config = doors.config
     addresses = config.net.announce or host.addresses
-    profile = profile_of(config, simulated=doors.collector.simulated, addresses=addresses[:8])
+    offered = capabilities(await doors.cluster.features(), config.allowed)
+    profile = profile_of(config, offered, simulated=doors.collector.simulated, addresses=addresses[:8])
     return binding_of(config, doors.keys, host.peer_id), profile
 
 
@@ -150,22 +157,21 @@ async def _restore(parts: Parts) -> None:
         for record in parts.pods.standing
         if parts.bundles.held(record) and (record.live or record.phase is Phase.STOPPED)
     ]
-    await parts.autoscaler.restore(published)
+    restored = await parts.autoscaler.restore(published)
     await parts.autoscaler.take_over_facade()
-    await _note_exposures(parts, published)
+    await _note_exposures(parts, restored)
     for record in parts.pods.standing:
         parts.workers.ensure(record.channel)
 
 
-async def _note_exposures(parts: Parts, published: Iterable[PodRecord]) -> None:
+async def _note_exposures(parts: Parts, restored: Iterable[tuple[PodRecord, OpenBundle]]) -> None:
     """A facade that lost its books gives other ports than before; a cluster keeps what it gave."""
-    views = await parts.doors.cluster.services()
-    for record in published:
-        if parts.autoscaler.pod_scaler(record.channel) is not None:
-            opened = parts.bundles.open_stored(record.proven)
-            made = [view for view in views if view.namespace == record.namespace]
-            found = exposures_of(parts.doors, record, opened, made)
-            await parts.pods.change(record.channel, exposures=found)
+    made = defaultdict(list)
+    for view in await parts.doors.cluster.services():
+        made[view.namespace].append(view)
+    for record, opened in restored:
+        found = exposures_of(parts.doors, record, opened, made[record.namespace])
+        await parts.pods.change(record.channel, exposures=found)
 
 
 async def _stop_on_signal(scope: trio.CancelScope) -> None:

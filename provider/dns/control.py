@@ -28,16 +28,17 @@ def publisher_proof(publisher: bytes) -> str:
 
 
 class Resolver:
-    """Asks *servers* (ADDRESS or ADDRESS:PORT), or those of this machine if there are none."""
+    """Asks *servers* (ADDRESS or ADDRESS:PORT), or this machine's; *within_s* for each name."""
 
-    def __init__(self, servers: Sequence[str] = ()) -> None:
+    def __init__(self, servers: Sequence[str] = (), within_s: float = LIMIT_S) -> None:
         self._servers = tuple(servers)
+        self._within_s = within_s
 
     async def texts(self, name: str) -> list[str]:
         """The TXT records of *name*; none if there is no such name. NetworkFailure without an answer."""
         try:
             answer = await resolver(self._servers).resolve(
-                name, "TXT", lifetime=LIMIT_S, backend=dns.asyncbackend.get_backend("trio")
+                name, "TXT", lifetime=self._within_s, backend=dns.asyncbackend.get_backend("trio")
             )
         except (dns.resolver.NXDOMAIN, dns.resolver.NoAnswer):
             return []

@@ -36,8 +36,9 @@ class HostAddresses:
 class Upstream:
     """Asks *servers* (ADDRESS or ADDRESS:PORT), or those of this machine if there are none."""
 
-    def __init__(self, servers: Sequence[str] = ()) -> None:
+    def __init__(self, servers: Sequence[str] = (), within_s: float = ANSWER_WITHIN_S) -> None:
         self._servers = tuple(servers)
+        self._within_s = within_s
 
     async def addresses(self, host: str) -> HostAddresses:
         """What *host* means now. NetworkFailure without an answer, which says nothing of the name."""
@@ -45,7 +46,7 @@ class Upstream:
             answer = await resolver(self._servers).resolve(
                 dns.name.from_text(host),
                 "A",
-                lifetime=ANSWER_WITHIN_S,
+                lifetime=self._within_s,
                 raise_on_no_answer=False,
                 backend=dns.asyncbackend.get_backend("trio"),
             )

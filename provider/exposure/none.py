@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`expose: none`: nothing outside the pod reaches the service, and nothing is made for it."""
+"""`expose: none`: only pods of the same publisher reach the service, and nothing is made for it here."""
 
 from dataclasses import dataclass
 
@@ -10,7 +10,7 @@ from trustedpods.provider.exposure.exposure import ExposedPod, Exposure, Site
 
 @dataclass(frozen=True, slots=True)
 class NoExposure(Exposure):
-    """A service for the pod's own containers, which share one network namespace."""
+    """A service for the publisher's own pods: policies of Kubernetes let them in (`network_policy`)."""
 
     def endpoints(self, site: Site, given: ServiceExposure) -> list[tuple[int, str]]:
         """None."""

@@ -65,7 +65,7 @@ def probes_of(manifest: PodManifest, ports: Iterable[int]) -> tuple[ContainerPro
     """The readiness probes that the facade runs; if there is none, a connection to each of *ports*."""
     given = [
         ContainerProbe(one.readiness_probe, one.name)
-        for one in manifest.spec.containers
+        for one in manifest.spec.running_containers
         if one.readiness_probe and not one.readiness_probe.needs_kubelet
     ]
     plain = [ContainerProbe(Probe(tcp_socket=TcpSocket(port=port))) for port in dict.fromkeys(ports)]
@@ -73,8 +73,12 @@ def probes_of(manifest: PodManifest, ports: Iterable[int]) -> tuple[ContainerPro
 
 
 def start_seconds(manifest: PodManifest) -> int:
-    """The longest start that a container's probes ask for, whoever runs them; 0 if none does."""
-    return max(one.start_seconds for one in manifest.spec.containers)
+    """The longest start that the probes ask for, whoever runs them; 0 if none does.
+
+    Sidecars start one after another, then all others together.
+    """
+    before = sum(one.start_seconds for one in manifest.spec.sidecars)
+    return before + max(one.start_seconds for one in manifest.spec.containers)
 
 
 async def check(ip: str, probes: Sequence[ContainerProbe]) -> ProbeResult:

@@ -22,6 +22,7 @@ from trustedpods.provider.core.lifecycle import LifecycleEvent
 from trustedpods.provider.core.pod import ChannelFact, PodRecord
 from trustedpods.provider.doors import Doors
 from trustedpods.provider.facade.activator.wake import WakeAddress
+from trustedpods.provider.lifecycle.additions import with_additions
 from trustedpods.provider.lifecycle.images import ImageImport, pull_references
 from trustedpods.provider.lifecycle.pod_variables import pod_variables, site_of
 from trustedpods.provider.lifecycle.user_shares import UserShares
@@ -29,6 +30,7 @@ from trustedpods.provider.pods.bundles import Bundles, OpenBundle
 from trustedpods.provider.pods.progress import ProgressFeeds
 from trustedpods.provider.pods.records import Pods
 from trustedpods.provider.serving.autoscaler import Autoscaler
+from trustedpods.provider.serving.pod_scaler import PodScaler
 from trustedpods.provider.serving.slots import exposures_of
 
 BLOBS_WITHIN_S = 24 * 3600
@@ -192,11 +194,25 @@ class ProvisioningSteps:
         pod_scaler = await self._autoscaler.publish(record, opened)
         record = await self._note_services(record, opened)
         self._progress.tell(record.channel, "start", "starting one replica to prove that it runs")
+        try:
+            await self._prove(pod_scaler, record, opened)
+        except Refused:
+            if record.previous is None:  # what ran before stays what serves, and writes at its next wake-up
+                await self._prove_volumes(record, opened)
+            raise
+        await self._prove_volumes(record, opened)
+        return await self._started(record, opened)
+
+    async def _prove(self, pod_scaler: PodScaler, record: PodRecord, opened: OpenBundle) -> None:
         answer = await pod_scaler.wake()
         if not isinstance(answer, WakeAddress):
             raise Refused(answer.error if answer else "the pod was changed meanwhile", rule="start")
         await self._autoscaler.until_all_ready(record, opened)
-        return await self._started(record, opened)
+
+    async def _prove_volumes(self, record: PodRecord, opened: OpenBundle) -> None:
+        """Say in the cluster which volumes are kept: after a reboot no bundle says it any more."""
+        if opened.volumes:
+            await self._doors.cluster.prove_volume_claims(record.namespace)
 
     async def _started(self, record: PodRecord, opened: OpenBundle) -> LifecycleEvent:
         """Sign for the newest request: the same bundle may have come again while the pod started."""
@@ -260,7 +276,7 @@ class ProvisioningSteps:
     async def _take_services(self, record: PodRecord, opened: OpenBundle, source: str) -> PodRecord:
         """Lead the services' addresses to the version that serves now: they were made in *source*."""
         cluster = self._doors.cluster
-        await cluster.move_services(source, services(self._life(record, opened, record.namespace)))
+        await cluster.move_services(source, services(self.life(record, opened, record.namespace)))
         return await self._note_services(record, opened)
 
     async def _note_services(self, record: PodRecord, opened: OpenBundle) -> PodRecord:
@@ -295,7 +311,8 @@ class ProvisioningSteps:
     ) -> None:
         """Make the pod's objects; *beside* a version that has the services' addresses, all but those."""
         self._progress.tell(record.channel, "apply", "creating the pod's objects in the cluster")
-        made = objects(self._life(record, opened, namespace))
+        life = self.life(record, opened, namespace)
+        made = objects(await with_additions(self._doors, record, opened, life))
         if beside:
             made = [part for part in made if part["kind"] != "Service"]
         kept = {(part["kind"], part["metadata"]["name"]) for part in made} | self._volumes_before(record)
@@ -305,12 +322,15 @@ class ProvisioningSteps:
         await self._doors.cluster.prune(namespace, kept)  # first: what is left over takes of the quota
         await self._doors.cluster.apply(made)
 
-    def _life(self, record: PodRecord, opened: OpenBundle, namespace: str) -> PodLife:
+    def life(self, record: PodRecord, opened: OpenBundle, namespace: str) -> PodLife:
+        """What the cluster's objects are made from, for a version in *namespace*."""
         return PodLife(
             namespace=namespace,
             label=record.label,
+            publisher=record.ref.publisher,
             manifest=opened.manifest,
             secrets=opened.secrets,
+            seeds=opened.seeds,
             images=pull_references(self._doors.registry, record, opened),
             ingress_from=tuple(self._doors.config.cluster.ingress_from),
             closed_networks=self._doors.config.cluster.closed_networks,

@@ -10,6 +10,7 @@ import trio
 from trustedpods.protocol.errors import TrustedPodsError
 from trustedpods.provider.cluster.views import PodView
 from trustedpods.provider.core.names.opened import HostAnswer
+from trustedpods.provider.core.names.own_pods import own_host
 from trustedpods.provider.dns import wire
 from trustedpods.provider.names.openings import NamesUnknown
 
@@ -26,7 +27,7 @@ MAX_OF_ONE = 16
 
 
 class Answers(Protocol):
-    """What is asked of the openings."""
+    """What is asked of who knows names."""
 
     async def resolve(self, namespace: str, label: str, host: str) -> HostAnswer:
         """See `Openings.resolve`."""
@@ -38,10 +39,16 @@ class Answers(Protocol):
 
 
 class PodResolver:
-    """*find* gives the replica that has an address, as soon as one is known."""
+    """*openings* answer for hosts of the world, *own_pods* for names of the publisher's own pods.
 
-    def __init__(self, openings: Answers, find: Callable[[str], Awaitable[PodView]]) -> None:
+    *find* gives the replica that has an address, as soon as one is known.
+    """
+
+    def __init__(
+        self, openings: Answers, own_pods: Answers, find: Callable[[str], Awaitable[PodView]]
+    ) -> None:
         self._openings = openings
+        self._own_pods = own_pods
         self._find = find
         self._at_once = 0
         self._of_one: dict[str, int] = {}
@@ -68,10 +75,11 @@ class PodResolver:
             pod = await self._pod(address)
             if pod is None:
                 return wire.answer(asked, "unknown", tcp=tcp)
+            answers = self._openings if own_host(asked.host) is None else self._own_pods
             if not asked.addresses:
-                there = await self._openings.allowed(pod.namespace, pod.label, asked.host)
+                there = await answers.allowed(pod.namespace, pod.label, asked.host)
                 return wire.answer(asked, "there" if there else "unknown", tcp=tcp)
-            told = await self._openings.resolve(pod.namespace, pod.label, asked.host)
+            told = await answers.resolve(pod.namespace, pod.label, asked.host)
         except NamesUnknown:
             return wire.answer(asked, "unknown", tcp=tcp)
         except TrustedPodsError as error:

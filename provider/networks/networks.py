@@ -61,7 +61,7 @@ class Networks:
     def __init__(self, doors: Doors) -> None:
         self._doors = doors
         self._networks: OrderedDict[str, _Network] = OrderedDict()
-        self._to_tell: dict[NetworkObject, NetworkLease] = {}
+        self._to_tell: dict[NetworkObject, NetworkLease | None] = {}
         self._told = trio.Event()
 
     async def answer(self, ref: NetworkRef, body: NetworkQuestion, signer: Address) -> Answer:
@@ -97,6 +97,8 @@ class Networks:
             return kept.state
         found = await self._doors.cluster.network_document(network.name)
         if found is None:
+            if kept.version is not None:  # a removal of which nobody heard, or a person's
+                self._tell_of(network, None)
             kept.state, kept.data, kept.version = NetworkState(), b"", None
         else:
             kept.state = stored.taken_up(stored.from_bytes(found.data, _now()), kept.state)
@@ -106,20 +108,28 @@ class Networks:
 
     async def _keep(self, kept: _Network, network: NetworkObject, decided: NetworkState) -> None:
         """Write what changed; until it stands for sure, nothing of it is remembered."""
-        data = stored.to_bytes(decided)
-        if data == kept.data or (kept.version is None and decided == NetworkState()):
+        data = b"" if decided.empty else stored.to_bytes(decided)
+        if data == kept.data:
             kept.state = decided
             return
         if kept.version is None:
             await self._check_room(network)
         kept.read = False
         try:
-            version = await self._doors.cluster.keep_network_document(network, data, kept.version)
+            version = await self._written(network, data, kept.version)
         except Conflict as error:
             raise NetworkFailure(
                 "somebody else changed what is kept of the network", where=error.where, hint="ask again"
             ) from error
         kept.read, kept.state, kept.data, kept.version = True, decided, data, version
+
+    async def _written(self, network: NetworkObject, data: bytes, version: str | None) -> str | None:
+        """The version that the network's object has now; None where there is no data and so no object."""
+        if data:
+            return await self._doors.cluster.keep_network_document(network, data, version)
+        if version is not None:
+            await self._doors.cluster.remove_network_document(network, version)
+        return None
 
     async def _check_room(self, network: NetworkObject) -> None:
         founders = await self._doors.cluster.network_founders()
@@ -134,15 +144,22 @@ class Networks:
         grant = now.lease.grant
         if grant == before.lease.grant:
             return
+        if now.empty:
+            self._tell_of(network, None)
+            return
         clock = self._doors.clock()
         holder = f"{grant.attempt.who} at {grant.command.machine}" if grant else ""
-        self._to_tell[network] = NetworkLease(
+        lease = NetworkLease(
             holder=holder,
             lasts_s=LEASE_MS // 1000,
             acquired=clock,
             renewed=clock,
             transitions=now.lease.fence,
         )
+        self._tell_of(network, lease)
+
+    def _tell_of(self, network: NetworkObject, lease: NetworkLease | None) -> None:
+        self._to_tell[network] = lease
         self._told.set()
 
     async def keep_telling(self) -> None:

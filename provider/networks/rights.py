@@ -3,8 +3,8 @@
 
 from trustedpods.protocol.errors import Refused
 from trustedpods.protocol.ids import Address
-from trustedpods.protocol.networks.documents import Copy, Prepare, Question, ReadCopy, Repair
-from trustedpods.protocol.networks.leases import AskLease
+from trustedpods.protocol.networks.documents import Copy, Prepare, Question, ReadCopy, Remove, Repair
+from trustedpods.protocol.networks.leases import AskLease, Release, Renew
 from trustedpods.protocol.networks.members import Role
 from trustedpods.protocol.networks.sealed_documents import check_write, parse_body, role_of, verified
 from trustedpods.protocol.sealing.subjects import NetworkRef
@@ -17,6 +17,8 @@ def check(network: NetworkRef, copy: Copy, question: Question, signer: Address) 
     `check_write`'s rules for a document that may not follow; RemoteProtocolError for what is none.
     """
     role = role_of(network.publisher, network.salt, copy.current.body, signer)
+    if not copy.current.body and isinstance(question, Release | Renew):
+        return  # of the signer's own attempt alone: an owner who removed the network lets its lease go
     if role is None:
         raise Refused(
             f"{signer} is no member of this network",
@@ -27,11 +29,21 @@ def check(network: NetworkRef, copy: Copy, question: Question, signer: Address) 
         return
     if not role.writes:
         raise Refused(f"{signer} is a {role} of this network and changes nothing", rule="role")
+    if isinstance(question, Prepare | Repair | Remove):
+        _check_change(network, copy, question, signer, role)
+
+
+def _check_change(
+    network: NetworkRef, copy: Copy, question: Prepare | Repair | Remove, signer: Address, role: Role
+) -> None:
     match question:
         case Prepare(base=base, document=document):
             new = document not in (copy.current, copy.pending)
             if new and base == copy.current:  # any other base the core refuses, and says what stands here
                 check_write(network.publisher, network.salt, base, document, signer)
+        case Remove():
+            if role is not Role.OWNER:
+                raise Refused(f"{signer} is a {role} of this network: only owners remove it", rule="role")
         case Repair(document=document):
             verified(parse_body(document.body))
             there = role_of(network.publisher, network.salt, document.body, signer)
@@ -39,5 +51,3 @@ def check(network: NetworkRef, copy: Copy, question: Question, signer: Address) 
                 raise Refused(
                     f"{signer} is a {role} of this network: only owners say which copy is right", rule="role"
                 )
-        case _:
-            pass

@@ -7,6 +7,7 @@ The plaintext is only ever in memory. After a reboot the key is another one and 
 from dataclasses import dataclass
 from functools import cached_property
 
+from trustedpods.manifests.check.seeds import Seeds, wanted_seeds
 from trustedpods.manifests.parse import parse_received
 from trustedpods.manifests.spec.pod import PodManifest
 from trustedpods.protocol.codec import decode
@@ -20,8 +21,8 @@ from trustedpods.protocol.sealing.requests import OpenedRequest, open_request
 from trustedpods.protocol.units import MIB, UnixSeconds
 from trustedpods.provider.cluster.objects.pod_objects import claims
 from trustedpods.provider.config import ProviderConfig
-from trustedpods.provider.core.admission import Offer, check_class, check_hosts, check_names
-from trustedpods.provider.core.egress import named_hosts, openings
+from trustedpods.provider.core.admission import Offer, check_class, check_hosts, check_names, check_seeds
+from trustedpods.provider.core.egress import named_hosts, named_pods, openings
 from trustedpods.provider.core.pod import PodRecord, PodSize, Scaling
 from trustedpods.provider.core.webhook_url import check_url
 from trustedpods.provider.doors import Doors
@@ -74,6 +75,11 @@ class OpenBundle:
         return {secret.name: dict(secret.files) for secret in self.bundle.secrets}
 
     @property
+    def seeds(self) -> Seeds:
+        """Files of each seed."""
+        return {(seed.volume, seed.ordinal): seed.files for seed in self.bundle.seeds}
+
+    @property
     def volumes(self) -> dict[str, int]:
         """MiB of each claim by its name: of a persistent volume one, or one for each replica."""
         return dict(claims(self.manifest))
@@ -123,13 +129,17 @@ class OpenBundle:
             ),
             storage_classes=self.manifest.storage_classes,
             names=self.manifest.spec.network.by_name,
+            placement=self.manifest.placement,
         )
 
 
 def parse_bundle(body: bytes) -> OpenBundle:
     """Decode a bundle and check its manifest as the client should have; BadInput where something is wrong."""
     bundle = decode(body, Bundle)
-    manifest = parse_received(bundle.manifest, {part.name: part.files for part in bundle.secrets})
+    seeds = {(part.volume, part.ordinal): part.files for part in bundle.seeds}
+    if len(seeds) != len(bundle.seeds):
+        raise BadInput("a seed is there twice", where="bundle.seeds")
+    manifest = parse_received(bundle.manifest, {part.name: part.files for part in bundle.secrets}, seeds)
     _check_parts(bundle, manifest)
     return OpenBundle(bundle, manifest)
 
@@ -142,9 +152,13 @@ def _check_parts(bundle: Bundle, manifest: PodManifest) -> None:
         )
     _check_sizes(bundle)
     wanted = {v.name: set(v.secret.files) for v in manifest.spec.volumes if v.secret}
+    if any(v.secret.directory for v in manifest.spec.volumes if v.secret):
+        raise BadInput("a directory is for who loads a manifest: give its files", where="bundle.secrets")
     given = {secret.name: set(secret.files) for secret in bundle.secrets}
     if wanted != given:
         raise BadInput("the bundle's secrets are not those of the manifest", where="bundle.secrets")
+    if set(wanted_seeds(manifest)) != {(part.volume, part.ordinal) for part in bundle.seeds}:
+        raise BadInput("the bundle's seeds are not those of the manifest", where="bundle.seeds")
 
 
 def _check_sizes(bundle: Bundle) -> None:
@@ -173,7 +187,9 @@ def check_bundle(opened: OpenBundle, offer: Offer, request: OpenedRequest) -> No
         check_hosts(service.hosts, host_label(request.ref.channel), offer.domain)
     openings(spec.network, offer.egress_closed)
     named_hosts(spec.network)
+    named_pods(spec.network)
     check_names(spec.network.by_name, offer)
+    check_seeds(any(volume.seed for volume in spec.volumes), offer)
     if spec.notify.webhook is not None:
         check_url(spec.notify.webhook, allow_private=offer.private_webhooks)
 

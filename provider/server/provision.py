@@ -1,21 +1,26 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`admit` and `provision`: the question, and the long conversation of a deploy."""
+"""`admit`, `render` and `provision`: the questions, and the long conversation of a deploy."""
+
+import json
 
 import trio
 
 from trustedpods.protocol.codec import decode
 from trustedpods.protocol.errors import TrustedPodsError
-from trustedpods.protocol.messages.admission import AdmitBody, Admitted
+from trustedpods.protocol.messages.admission import AdmitBody, Admitted, RenderBody, Rendered
 from trustedpods.protocol.messages.base import Progress
 from trustedpods.protocol.messages.bundle import Needs
 from trustedpods.protocol.messages.pod import SignedStatement, Statement
 from trustedpods.provider.admission.admission import Admission
 from trustedpods.provider.admission.rights import superseded
+from trustedpods.provider.cluster.objects.pod_objects import objects
+from trustedpods.provider.cluster.objects.secret import hidden
 from trustedpods.provider.core.admission import check_hosts
 from trustedpods.provider.core.pod import PodRecord
 from trustedpods.provider.lifecycle.provisioning import ProvisioningSteps
 from trustedpods.provider.lifecycle.workers import PodWorkers
 from trustedpods.provider.pods.bundles import parse_bundle
+from trustedpods.provider.pods.preview import without_files
 from trustedpods.provider.pods.progress import ProgressFeeds
 from trustedpods.provider.pods.records import Pods
 from trustedpods.provider.server.conversations import Request
@@ -26,7 +31,7 @@ MAX_PARSING = 2
 
 
 class Provisioning:
-    """The two verbs by which pods come."""
+    """The verbs by which pods come."""
 
     def __init__(
         self,
@@ -55,6 +60,15 @@ class Provisioning:
         check_hosts(body.hosts, label, self._domain)
         left = await self._admission.admit(body, channel, known)
         await request.replies.send(Admitted(capacity=left), final=True)
+
+    async def render(self, request: Request) -> None:
+        """Says which objects the cluster would hold. Reserves and keeps nothing."""
+        body = decode(request.opened.body, RenderBody)
+        opened = await trio.to_thread.run_sync(without_files, body, limiter=self._parsing)
+        record = self._admission.would_be(request.opened, opened)
+        made = objects(self._provisioning_steps.life(record, opened, record.namespace))
+        text = json.dumps([hidden(one) for one in made])
+        await request.replies.send(Rendered(objects=text.encode()), final=True)
 
     async def provision(self, request: Request) -> None:
         """Takes a bundle, says which blobs are missing, and follows the work to its end.

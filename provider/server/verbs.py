@@ -106,7 +106,7 @@ class Verbs:
             scaler.unpublished_told(record) if record.phase is Phase.SERVING else "",
             scaler.start_told(record),
             scaler.cap_told(record),
-            withheld_told(scaler.withheld.get(record.channel, ())),
+            withheld_told(scaler.hosts.withheld(record.channel)),
             awake,
         )
         return "; ".join(filter(None, told))

@@ -20,6 +20,7 @@ from trustedpods.provider.exposure.service_keys import pod_of
 from trustedpods.provider.facade import readiness
 from trustedpods.provider.facade.activator.wake import WakeAddress, WakeAnswer, WakeRefusal
 from trustedpods.provider.pods.bundles import Bundles, OpenBundle
+from trustedpods.provider.pods.host_proofs import HostProofs
 from trustedpods.provider.pods.records import Pods
 from trustedpods.provider.serving import failures, version_switch
 from trustedpods.provider.serving.facade_sync import FacadeSync
@@ -59,8 +60,8 @@ class Autoscaler:
         self._nursery: trio.Nursery | None = None
         self._adopted = trio.Event()
         self._publishing = trio.Lock()
-        self.withheld: dict[ChannelId, frozenset[str]] = {}
-        """Hosts under which a pod is not served: see `HostWatch`."""
+        self.hosts = HostProofs(doors.now)
+        """Of publishers' own names, those under which a pod is not served."""
 
     def pod_scaler(self, channel: ChannelId) -> PodScaler | None:
         """The pod's scaler, if it is published."""
@@ -132,7 +133,7 @@ class Autoscaler:
             known = self._pod_scalers.get(record.channel)
             if known is not None:
                 await self._read_traffic([known])  # the last reading of the slots that it had
-            found = await give_slots(self._doors, self._meter, [(record, opened)], self.withheld)
+            found = await give_slots(self._doors, self._meter, [(record, opened)], self.hosts)
             services = found[record.channel]
             if isinstance(services, TrustedPodsError):
                 self._unpublished[record.channel] = services.what
@@ -236,7 +237,7 @@ class Autoscaler:
             known = self._pod_scalers.get(record.channel)
             if known is not None:
                 await self._read_traffic([known])
-            found = await give_slots(self._doors, self._meter, [(record, opened)], self.withheld)
+            found = await give_slots(self._doors, self._meter, [(record, opened)], self.hosts)
             services = found[record.channel]
             if isinstance(services, TrustedPodsError):
                 raise services
@@ -297,10 +298,10 @@ class Autoscaler:
             nursery.start_soon(supervise, "keeping the facade", self._facade_sync.run)
             task_status.started()
 
-    async def restore(self, records: list[PodRecord]) -> None:
+    async def restore(self, records: list[PodRecord]) -> list[tuple[PodRecord, OpenBundle]]:
         """After a start: scalers for all pods that were published, as the cluster has them.
 
-        What is not published here, the reconciler publishes later.
+        Returns those that are published now. What is not, the reconciler publishes later.
         """
         pods: list[tuple[PodRecord, OpenBundle]] = []
         for record in records:
@@ -311,12 +312,13 @@ class Autoscaler:
             await trio.lowlevel.checkpoint()
         try:
             async with self._publishing:
-                given = await give_slots(self._doors, self._meter, pods, self.withheld)
+                given = await give_slots(self._doors, self._meter, pods, self.hosts)
                 replicas = await self._doors.cluster.all_replicas()
                 for record, opened in pods:
                     self._restore(record, opened, given[record.channel], replicas.get(record.namespace, 0))
         except TrustedPodsError as error:
             _log.warning("the pods are not published after the start: %s", error)
+        return [(record, opened) for record, opened in pods if record.channel in self._pod_scalers]
 
     def _proven(self, record: PodRecord) -> tuple[PodRecord, OpenBundle]:
         """The bundle whose replicas there are, and the record with its size and scaling: no newer one's."""

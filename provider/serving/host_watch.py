@@ -12,7 +12,7 @@ import trio
 
 from trustedpods.protocol.errors import NetworkFailure, Refused, TrustedPodsError
 from trustedpods.protocol.ids import ChannelId, address_bytes
-from trustedpods.provider.core.admission import HostProof, hosts_to_prove
+from trustedpods.provider.core.admission import hosts_to_prove
 from trustedpods.provider.core.pod import Phase, PodRecord
 from trustedpods.provider.dns.control import publisher_proof
 from trustedpods.provider.doors import Doors
@@ -36,7 +36,8 @@ class HostWatch:
         self._pods = pods
         self._bundles = bundles
         self._autoscaler = autoscaler
-        self._proofs: dict[tuple[ChannelId, str], HostProof] = {}
+        self._told: dict[ChannelId, frozenset[str]] = {}
+        """Hosts of each pod that the facade was last told to withhold."""
 
     async def run(self) -> None:
         """Look for ever."""
@@ -51,17 +52,14 @@ class HostWatch:
             one for one in self._pods.standing if one.phase is Phase.SERVING and self._bundles.held(one)
         ]
         hosts = {record.channel: self._own_hosts(record) for record in serving}
-        asked = {(channel, host) for channel, mine in hosts.items() for host in mine}
-        self._proofs = {key: proof for key, proof in self._proofs.items() if key in asked}
-        standing = {record.channel for record in self._pods.standing}
-        for channel in self._autoscaler.withheld.keys() - standing:
-            del self._autoscaler.withheld[channel]
+        self._autoscaler.hosts.keep_only({one.channel: hosts.get(one.channel) for one in self._pods.standing})
+        self._told = {channel: told for channel, told in self._told.items() if channel in hosts}
         async with trio.open_nursery() as nursery:
             for record in serving:
                 for host in hosts[record.channel]:
                     nursery.start_soon(self._ask, record, host, limiter)
         for record in serving:
-            await self._withhold(record, hosts[record.channel])
+            await self._withhold(record)
 
     def _own_hosts(self, record: PodRecord) -> list[str]:
         parts = self._bundles.open(record).exposures(record.label, self._doors.config)
@@ -80,26 +78,22 @@ class HostWatch:
             except NetworkFailure as error:
                 found = None
                 _log.warning("%s: %s", record.label, error)
-        before = self._proofs.get((record.channel, host), HostProof())
-        self._proofs[record.channel, host] = before.after(found, self._doors.now())
-        if found is False and not before.looks:
+        if self._autoscaler.hosts.looked(record.channel, host, found):
             text = f"the proof that you control {host} is gone from DNS; it is served a day more"
             await self._pods.note(record.channel, "host-unproven", text)
 
-    async def _withhold(self, asked: PodRecord, hosts: Collection[str]) -> None:
+    async def _withhold(self, asked: PodRecord) -> None:
         """Let the facade serve what is proven, and nothing else of the publisher's own."""
-        now, record = self._doors.now(), self._pods.get(asked.channel)
-        lost = frozenset(host for host in hosts if self._proofs[asked.channel, host].lost(now))
-        before = self._autoscaler.withheld.get(asked.channel, frozenset())
+        record, lost = self._pods.get(asked.channel), self._autoscaler.hosts.withheld(asked.channel)
+        before = self._told.get(asked.channel, frozenset())
         if lost == before or record is None or record.phase is not Phase.SERVING:
             return
-        self._autoscaler.withheld[asked.channel] = lost
         try:
             await self._autoscaler.publish(record, self._bundles.open(record))
         except TrustedPodsError as error:  # the next look tries again
-            self._autoscaler.withheld[asked.channel] = before
             _log.warning("%s: hosts cannot be changed: %s", record.label, error)
             return
+        self._told[asked.channel] = lost
         for host in sorted(lost ^ before):
             told = withheld_told([host]) if host in lost else f"{host} is served again: its proof is back"
             await self._pods.note(record.channel, "host-unproven" if host in lost else "host-proven", told)

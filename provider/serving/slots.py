@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Slots of the facade for pods' services: many pods in one go, as after a start, or a single one."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from trustedpods.protocol.errors import NetworkFailure, TrustedPodsError
@@ -20,6 +20,7 @@ from trustedpods.provider.facade.facade import PublishedService, UnpublishedServ
 from trustedpods.provider.facade.pools import SlotProtocol
 from trustedpods.provider.facade.slots import ServiceSpec, SlotLimits
 from trustedpods.provider.pods.bundles import OpenBundle
+from trustedpods.provider.pods.host_proofs import HostProofs
 
 ExposedServices = dict[int, FacadeExposure]
 """What the facade serves of a pod, by slot; nothing of a pod that only works."""
@@ -46,17 +47,18 @@ async def give_slots(
     doors: Doors,
     meter: Meter,
     pods: Sequence[tuple[PodRecord, OpenBundle]],
-    withheld: Mapping[ChannelId, Collection[str]],
+    hosts: HostProofs,
 ) -> dict[ChannelId, ExposedServices | TrustedPodsError]:
     """Publish every service of the pods, and count their traffic from there.
 
-    Hosts that are *withheld* from a pod lead nowhere. Those services of an earlier bundle that are no more
-    lose their slots. A pod that cannot be published does
-    not keep the others from it; NetworkFailure when the facade cannot be reached.
+    *hosts* whose proof is lost lead nowhere. Those services of an earlier bundle that are no more lose their
+    slots. A pod that cannot be published does not keep the others from it; NetworkFailure when the facade
+    cannot be reached.
     """
     parts = {
         record.channel: [
-            part.without(withheld.get(record.channel, ()))
+            part.without(withheld)
+            for withheld in [hosts.withheld(record.channel)]
             for part in opened.exposures(record.label, doors.config)
         ]
         for record, opened in pods

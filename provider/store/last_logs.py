@@ -91,8 +91,8 @@ def forget(tx: Tx, channel: ChannelId) -> None:
     tx.connection.execute(delete(KEPT_LOGS).where(KEPT_LOGS.c.channel == channel_hex(channel)))
 
 
-def trim_ended(tx: Tx) -> None:
-    """Of pods that failed and are gone, let go of the oldest beyond `KEPT_ENDED_BYTES`.
+def trim_ended(tx: Tx, most: int = KEPT_ENDED_BYTES) -> None:
+    """Of pods that failed and are gone, let go of the oldest beyond *most* bytes.
 
     Of pods that were removed, of what a full disk kept from being forgotten then.
     """
@@ -106,7 +106,7 @@ def trim_ended(tx: Tx) -> None:
     total = 0
     for row in tx.connection.execute(newest):
         total += row.size
-        if total > KEPT_ENDED_BYTES:
+        if total > most:
             oldest = KEPT_LOGS.c.id <= row.id
             tx.connection.execute(delete(KEPT_LOGS).where(oldest, KEPT_LOGS.c.channel.in_(ended)))
             return

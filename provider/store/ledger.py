@@ -146,6 +146,12 @@ def record_traffic(tx: Tx, channel: ChannelId, passed: Traffic, mark: TrafficMar
         _add_traffic(tx, channel_hex(channel), passed.bytes_out, passed.bytes_in, at)
 
 
+def add_traffic(tx: Tx, channel: ChannelId, passed: Traffic, at: UnixSeconds) -> None:
+    """Add what passed outside of slots: nobody counts it a second time."""
+    if passed.bytes_out or passed.bytes_in:
+        _add_traffic(tx, channel_hex(channel), passed.bytes_out, passed.bytes_in, at)
+
+
 def record_counters(tx: Tx, totals: dict[str, tuple[int, int]], at: UnixSeconds) -> None:
     """Book what each replica sent and received past the facade since it was booked last.
 

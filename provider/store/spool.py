@@ -12,6 +12,7 @@ import os
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import trio
@@ -24,16 +25,23 @@ from trustedpods.protocol.sealing.blobs import SEALED_CHUNK_SIZE, chunk_count, o
 from trustedpods.protocol.whole_file import private_folder
 from trustedpods.provider.store.failures import translated
 
-SYNC_EVERY = 16
-"""Chunks between two fdatasyncs: only synced chunks are acknowledged."""
 
-SYNC_AFTER_S = 10.0
-"""Or so long after the last one, over a slow line: a client waits two minutes for an acknowledgement."""
+@dataclass(frozen=True, slots=True)
+class SpoolPace:
+    """When what was written is made to last, and how long streams wait for each other."""
 
-TURN_WITHIN_S = 30.0
-"""How long a stream waits for another of the same publisher that sends the same blob: two deploys of
-one image side by side. Less than a client waits for an acknowledgement."""
+    sync_every: int = 16
+    """Chunks between two fdatasyncs: only synced chunks are acknowledged."""
 
+    sync_after_s: float = 10.0
+    """Or so long after the last one, over a slow line: a client waits two minutes for an acknowledgement."""
+
+    turn_s: float = 30.0
+    """How long a stream waits for another of the same publisher that sends the same blob: two deploys of
+    one image side by side. Less than a client waits for an acknowledgement."""
+
+
+USUAL = SpoolPace()
 
 _UNREADABLE = "the spool cannot be read"
 _UNWRITABLE = "the spool cannot be written"
@@ -42,9 +50,10 @@ _UNWRITABLE = "the spool cannot be written"
 class Spool:
     """All sealed blobs of all publishers, bounded by a quota."""
 
-    def __init__(self, folder: Path, quota_mib: int) -> None:
+    def __init__(self, folder: Path, quota_mib: int, pace: SpoolPace = USUAL) -> None:
         self._folder = folder
         self._quota = quota_mib * MIB
+        self._pace = pace
         self._writing: dict[Path, trio.Event] = {}
         with translated(_UNREADABLE, folder):
             private_folder(folder)
@@ -76,7 +85,7 @@ class Spool:
         what is written: announcing costs nothing, and must not take the room of all others.
         """
         path = self._path(publisher, blob)
-        with trio.move_on_after(TURN_WITHIN_S):
+        with trio.move_on_after(self._pace.turn_s):
             while (other := self._writing.get(path)) is not None:
                 await other.wait()
         if path in self._writing:
@@ -93,7 +102,7 @@ class Spool:
             self._used += size
             counted += size
 
-        writer = BlobWriter(path, blob, have, count)
+        writer = BlobWriter(path, blob, have, count, self._pace)
         try:
             await trio.to_thread.run_sync(writer.open)
             yield writer
@@ -172,8 +181,11 @@ class Spool:
 class BlobWriter:
     """One upload: `add` checks and writes; what `synced` counts survives a power cut."""
 
-    def __init__(self, path: Path, blob: BlobRef, have: int, count: Callable[[int], None]) -> None:
+    def __init__(
+        self, path: Path, blob: BlobRef, have: int, count: Callable[[int], None], pace: SpoolPace
+    ) -> None:
         self._path = path
+        self._pace = pace
         self._count = count
         self._blob = blob
         self._fd = -1
@@ -212,8 +224,8 @@ class BlobWriter:
     def _write(self, sealed: bytes) -> None:
         _write_all(self._fd, sealed)
         self.chunks += 1
-        late = time.monotonic() - self._synced_at >= SYNC_AFTER_S
-        if self.complete or late or self.chunks - self.synced >= SYNC_EVERY:
+        late = time.monotonic() - self._synced_at >= self._pace.sync_after_s
+        if self.complete or late or self.chunks - self.synced >= self._pace.sync_every:
             os.fdatasync(self._fd)
             self.synced, self._synced_at = self.chunks, time.monotonic()
             if not self.complete:

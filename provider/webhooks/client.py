@@ -26,10 +26,11 @@ MAX_BODY = 4096
 
 
 class WebhookDoor:
-    """Sends. `allow_private`: also to addresses that are not public, for a localnet."""
+    """Sends, each in *within_s*. `allow_private`: also to addresses that are not public, for a localnet."""
 
-    def __init__(self, *, allow_private: bool) -> None:
+    def __init__(self, *, allow_private: bool, within_s: float = SEND_WITHIN_S) -> None:
         self._allow_private = allow_private
+        self._within_s = within_s
 
     async def send(self, url: str, body: bytes, signature: bytes) -> None:
         """POST *body* with its signature.
@@ -41,9 +42,9 @@ class WebhookDoor:
         assert len(body) <= MAX_BODY
         port = parts.port or (443 if parts.scheme == "https" else 80)
         try:
-            with trio.fail_after(SEND_WITHIN_S):
+            with trio.fail_after(self._within_s):
                 address = await self._resolve(parts.hostname, port)
-                status = await _post(parts, address, port, body, signature)
+                status = await _post(parts, address, port, body, signature, self._within_s)
         except (httpx.HTTPError, httpx.InvalidURL, OSError, trio.TooSlowError) as error:
             raise NetworkFailure(f"the webhook does not answer ({type(error).__name__})") from None
         if not 200 <= status < 300:
@@ -60,7 +61,9 @@ class WebhookDoor:
         return addresses[0]
 
 
-async def _post(parts: SplitResult, address: str, port: int, body: bytes, signature: bytes) -> int:
+async def _post(
+    parts: SplitResult, address: str, port: int, body: bytes, signature: bytes, within_s: float
+) -> int:
     """To the checked address, under the name that was asked for, certificate included."""
     literal = f"[{address}]" if ":" in address else address
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
@@ -71,7 +74,7 @@ async def _post(parts: SplitResult, address: str, port: int, body: bytes, signat
         "User-Agent": "trustedpods-provider",
     }
     async with (
-        httpx.AsyncClient(timeout=SEND_WITHIN_S, follow_redirects=False, trust_env=False) as client,
+        httpx.AsyncClient(timeout=within_s, follow_redirects=False, trust_env=False) as client,
         client.stream(
             "POST",
             f"{parts.scheme}://{literal}:{port}{path}",

@@ -14,7 +14,8 @@ from trustedpods.protocol.attestation.saved import MAX_SAVED, SavedEvidence
 from trustedpods.protocol.attestation.simulated import SimulatedMarket
 from trustedpods.protocol.attestation.verdict import Verdict, verify_evidence
 from trustedpods.protocol.errors import BadInput, NoContext
-from trustedpods.publisher.context import MarketFile, config_dir
+from trustedpods.publisher.context import MarketFile
+from trustedpods.publisher.contexts import config_dir
 from trustedpods.publisher.journal import Journal
 from trustedpods.publisher.results.attested import AttestProgress, AttestResult
 

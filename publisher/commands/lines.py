@@ -19,7 +19,12 @@ from trustedpods.publisher.results.pods import (
     StatusResult,
     VisitedPod,
 )
-from trustedpods.publisher.results.providers import ListedProvider, ProvidersResult, VerifiedMachine
+from trustedpods.publisher.results.providers import (
+    InspectResult,
+    ListedProvider,
+    ProvidersResult,
+    VerifiedMachine,
+)
 
 LAST_MOMENT = 253_402_300_799
 """The end of the year 9999, behind which Python knows no dates; others may say any number."""
@@ -217,7 +222,30 @@ def provider_lines(result: ProvidersResult) -> list[str]:
     notes = ["This is a localnet: its hardware is SIMULATED."] if result.simulated else []
     if any(one.trust == "open" for one in result.providers):
         notes.append("OPEN: the provider's operator can read the pods that run there.")
-    return [*table(header, rows), f"(in {result.token.symbol})", *([""] if notes else []), *notes]
+    unfit = [
+        f"{one.provider.name}: not for {result.pod}: {one.unfit}" for one in result.providers if one.unfit
+    ]
+    return [*table(header, rows), f"(in {result.token.symbol})", *unfit, *([""] if notes else []), *notes]
+
+
+def inspect_lines(result: InspectResult) -> list[str]:
+    """What a provider offers beside room for containers."""
+    has, verdict = result.capabilities, result.verdict
+    node = has.largest_node
+    exposed = {"udp": has.udp, "nodePort": has.node_port, "loadBalancer": has.load_balancer}
+    classes = [f"{one.name} ({'grows' if one.grows else 'does not grow'})" for one in has.storage_classes]
+    facts = {
+        "class": trust_text(verdict.trust, simulated=verdict.simulated),
+        "largest node": f"{node.cpu_milli}m CPU, {node.memory_mib} MiB, {node.storage_mib} MiB of disk",
+        "storage classes": ", ".join(classes),
+        "ingress classes": ", ".join(has.ingress_classes),
+        "CSI drivers": ", ".join(has.csi_drivers),
+        "expose": ", ".join(["http", "tcp", *(word for word, there in exposed.items() if there)]),
+        "hosts by name": "yes" if has.names else "no",
+        **{f"label {key}": ", ".join(values) or "many values" for key, values in has.node_labels.items()},
+    }
+    rows = [(name, value or "none") for name, value in facts.items()]
+    return [result.provider.name, *table(("", ""), rows)[1:]]
 
 
 def estimate_lines(result: EstimateResult) -> list[str]:

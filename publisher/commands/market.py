@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from trustedpods.publisher.commands.options import Common, Run, common
+from trustedpods.publisher.commands.options import Common, Run, common, pod_name
 
 if TYPE_CHECKING:
     from trustedpods.publisher.results.estimated import EstimateResult
-    from trustedpods.publisher.results.providers import ProvidersResult
+    from trustedpods.publisher.results.providers import InspectResult, ProvidersResult, RenderResult
 
 
 @click.group()
@@ -24,26 +24,123 @@ def provider() -> None:
 Examples:
   trustedpods provider list
   trustedpods provider list --attest -o json
+  trustedpods provider list --for pod.yaml
 """,
 )
 @click.option("--attest", is_flag=True, help="Dial each one and verify its evidence.")
+@click.option(
+    "--for",
+    "file",
+    type=click.Path(path_type=Path),
+    help="Say of each why it cannot run this manifest's pod.",
+)
 @common
-def list_(options: Common, attest: bool) -> None:
+def list_(options: Common, attest: bool, file: Path | None) -> None:
     """All providers in the registry with their prices. A row is a claim; --attest asks for proof."""
     run = Run(options)
 
     async def work() -> "ProvidersResult":
-        file = run.market()
+        market_file = run.market()
         from trustedpods.publisher.market.market import open_market
         from trustedpods.publisher.verbs.providers import list_providers
 
-        async with open_market(file) as market:
-            return await list_providers(market, attest)
+        pod = None
+        if file is not None:
+            from trustedpods.publisher.context import cache_dir
+            from trustedpods.publisher.pod import read_pod
+
+            pod = read_pod(file, cache_dir())
+        async with open_market(market_file) as market:
+            return await list_providers(market, attest, pod)
 
     def lines(result: "ProvidersResult") -> list[str]:
         from trustedpods.publisher.commands.lines import provider_lines
 
         return provider_lines(result)
+
+    run.finish(work, lines)
+
+
+@provider.command(
+    epilog="""\b
+Examples:
+  trustedpods provider inspect 0x70997970C51812dc3A010C7d01b50e0d17dc79C8/1
+  trustedpods provider inspect 0x70997970C51812dc3A010C7d01b50e0d17dc79C8 -o json
+"""
+)
+@click.argument("target", metavar="OWNER[/N]")
+@common
+def inspect(options: Common, target: str) -> None:
+    """What a provider offers: labels by which pods choose nodes, classes of volumes, drivers, sizes.
+
+    Its machine is attested first; needs no key and pays nobody.
+    """
+    run = Run(options)
+
+    async def work() -> "InspectResult":
+        from trustedpods.publisher.core.select import parse_choice
+
+        choice, market_file = parse_choice(target), run.market()
+        from trustedpods.publisher.market.market import open_market
+        from trustedpods.publisher.verbs.providers import inspect
+
+        async with open_market(market_file) as market:
+            return await inspect(market, choice)
+
+    def lines(result: "InspectResult") -> list[str]:
+        from trustedpods.publisher.commands.lines import inspect_lines
+
+        return inspect_lines(result)
+
+    run.finish(work, lines)
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  trustedpods render pod.yaml
+  trustedpods render pod.yaml --provider 0x70997970C51812dc3A010C7d01b50e0d17dc79C8/1 > objects.yaml
+"""
+)
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--provider", metavar="OWNER[/N]", help="Only at this provider.")
+@click.option("--trust", type=click.Choice(["open"]), help="Allow an operator who could read the pod.")
+@click.option("--name", callback=pod_name, help="Another name than the manifest's.")
+@common
+def render(
+    options: Common,
+    file: Path,
+    provider: str | None,
+    trust: Any,  # noqa: ANN401 - click has checked it
+    name: str | None,
+) -> None:
+    """The Kubernetes objects that the pod of a manifest FILE becomes, as YAML.
+
+    The provider makes them, as it would for a deploy: its machine is attested, then gets the manifest,
+    sealed, without files and images. Secrets' values are not shown. Nothing is paid or kept. With your key,
+    names and addresses are those that a deploy would get; without one they are made up.
+    """
+    run = Run(options)
+
+    async def work() -> "RenderResult":
+        from trustedpods.publisher.context import cache_dir
+        from trustedpods.publisher.core.select import parse_choice
+        from trustedpods.publisher.pod import read_pod
+
+        pod = read_pod(file, cache_dir(), name, trust)
+        market_file, key = run.market(), run.key_if_any()
+        from trustedpods.publisher.market.market import open_market
+        from trustedpods.publisher.verbs.offers.render import render
+
+        choice = None if provider is None else parse_choice(provider)
+        async with open_market(market_file) as market:
+            return await render(market, pod, None if key is None else key.secret, choice, run.journal)
+
+    def lines(result: "RenderResult") -> list[str]:
+        from trustedpods.publisher.commands.yaml_text import documents
+
+        head = f"# pod {result.pod} at {result.provider.name}; values of secrets are not shown"
+        return [head, *documents(result.objects).splitlines()]
 
     run.finish(work, lines)
 
@@ -69,7 +166,8 @@ def estimate(
 ) -> None:
     """What the pod of a manifest FILE would cost at each provider that `deploy` would ask.
 
-    Prices are the registry's. Needs no key; nobody is dialled and nothing is paid.
+    Prices are the registry's. Needs no key, and nothing is paid. Nobody is dialled, but for a pod that needs
+    what not every provider has, as labels of nodes: then each says what it offers.
     """
     run = Run(options)
 

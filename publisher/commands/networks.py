@@ -30,15 +30,16 @@ def _of_network(verb: F) -> F:
         "clusters",
         metavar="NAME=OWNER[/N]",
         multiple=True,
-        help="A cluster of the network, and the provider that it is; once for each.",
+        help="A cluster of the network, and its provider; once for each (else those of the context).",
     )
     @common
     @functools.wraps(verb)
     def wrapped(options: Common, network: str, clusters: tuple[str, ...], **arguments: Any) -> Any:  # noqa: ANN401
         def place() -> "NetworkPlace":
+            from trustedpods.publisher.commands.network.contexts import mapped
             from trustedpods.publisher.verbs.networks.places import parse_place
 
-            return parse_place(network, clusters)
+            return parse_place(network, clusters or [f"{one}={where}" for one, where in mapped().items()])
 
         return verb(options, place, **arguments)
 

@@ -41,14 +41,17 @@ class Common:
 
 def common(verb: F) -> F:
     """Add --market, --key and -o to a verb; it gets them as its first argument, a `Common`."""
+    choice = click.Choice(["text", "json"])
+    return click.option("-o", "--output", type=choice, default="text", help="What to print.")(located(verb))
+
+
+def located(verb: F) -> F:
+    """The same for a verb whose output is somebody else's: without -o."""
 
     @click.option("--market", metavar="FILE", help="Market file (else $TRUSTEDPODS_MARKET).")
     @click.option("--key", metavar="FILE", help="Key file (else $TRUSTEDPODS_KEY).")
-    @click.option(
-        "-o", "--output", type=click.Choice(["text", "json"]), default="text", help="What to print."
-    )
     @functools.wraps(verb)
-    def wrapped(market: str | None, key: str | None, output: str, **arguments: Any) -> Any:  # noqa: ANN401
+    def wrapped(market: str | None, key: str | None, output: str = "text", **arguments: Any) -> Any:  # noqa: ANN401
         return verb(Common(market, key, output == "json"), **arguments)
 
     return cast("F", wrapped)
@@ -75,13 +78,14 @@ def form_of(result: object) -> "JsonObject":
 
 
 class Run:
-    """One run of a verb."""
+    """One run of a verb; *code_base* is added to its exit codes after an error."""
 
-    def __init__(self, common: Common) -> None:
+    def __init__(self, common: Common, code_base: int = 0) -> None:
         from trustedpods.publisher.journal import Journal
         from trustedpods.publisher.output.terminal import make_show
 
         self.common = common
+        self._code_base = code_base
         self.show: PlainShow = make_show(as_json=common.as_json)
         self.journal: Journal = Journal(self.show)
         self.progress: object = None
@@ -100,12 +104,25 @@ class Run:
         ask = functools.partial(click.prompt, hide_input=True, err=True) if sys.stdin.isatty() else None
         return load_key(self.common.key, warn=self.show.warning, ask=ask)
 
+    def key_if_any(self) -> "Key | None":
+        """The same, for what can do without: None where none is set."""
+        from trustedpods.protocol.errors import NoContext
+
+        try:
+            return self.key()
+        except NoContext:
+            if self.common.key:
+                raise
+            self.show.warning("no key is set: names and addresses are those of one that is made up")
+            return None
+
     def account(self) -> "AbstractAsyncContextManager[MarketAccount]":
         """The market and the key, to be entered; what is missing is said before slow imports."""
         market, key = self.market(), self.key()
         from trustedpods.publisher.market.market import open_account
+        from trustedpods.publisher.market.timing import Timing
 
-        return open_account(market, key)
+        return open_account(market, key, click.get_current_context().find_object(Timing))
 
     def finish(self, work: Callable[[], Awaitable[R]], lines: Callable[[R], Sequence[str]]) -> R:
         """Run *work* under trio and print its result, as *lines* or as JSON; exit when it fails."""
@@ -157,7 +174,7 @@ class Run:
         if self.common.as_json:
             self._print_failure(error)
         print_error(error, self.show)
-        return int(error.exit_code)
+        return self._code_base + int(error.exit_code)
 
     def _print_failure(self, error: "TrustedPodsError") -> None:
         from trustedpods.publisher.output.json_run import run_json

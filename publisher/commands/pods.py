@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Verbs on pods: deploy, validate, status, logs, delete."""
 
+import os
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from trustedpods.publisher.output.json_of import JsonObject
     from trustedpods.publisher.results.deployed import DeployResult
     from trustedpods.publisher.results.pods import DeleteResult, LogPiece, LogsResult, StatusResult
-    from trustedpods.publisher.results.validated import ValidateResult
+    from trustedpods.publisher.results.validated import ValidatedNetwork, ValidateResult
 
 
 @click.command(
@@ -76,12 +77,13 @@ def deploy(  # noqa: PLR0913, PLR0917 - click hands them over one by one
             step.facts |= {"images": pod.digests, "image_bytes": pod.image_bytes}
         with run.journal.step("start"):
             opening = run.account()
+            from trustedpods.publisher.contexts import context_policy
             from trustedpods.publisher.core.select import parse_choice
             from trustedpods.publisher.results.deployed import DeployProgress
             from trustedpods.publisher.verbs.deploy import DeployOptions, deploy
 
             choice = None if provider is None else parse_choice(provider)
-            options = DeployOptions(choice, funding, explain, policy, patience_s)
+            options = DeployOptions(choice, funding, explain, policy, patience_s, context_policy(os.environ))
         run.progress = progress = DeployProgress()
         async with opening as account:
             deployed = await deploy(options, account, pod, progress, run.journal)
@@ -97,26 +99,31 @@ def deploy(  # noqa: PLR0913, PLR0917 - click hands them over one by one
     epilog="""\b
 Example:
   trustedpods validate pod.yaml
+  trustedpods validate network.yaml
 """
 )
 @click.argument("file", type=click.Path(path_type=Path))
 @common
 def validate(options: Common, file: Path) -> None:
-    """Check a manifest FILE, the secrets and the images that it names. Talks to nobody."""
+    """Check a Pod's or a Network's FILE, the secrets and the images that it names. Talks to nobody."""
     run = Run(options)
 
-    def work() -> "ValidateResult":
+    def work() -> "ValidateResult | ValidatedNetwork":
         from trustedpods.publisher.context import cache_dir
         from trustedpods.publisher.verbs.validate import validate
 
         return validate(file, cache_dir())
 
-    def form(result: "ValidateResult") -> "JsonObject":
-        from trustedpods.publisher.output.json_validated import validated_json
+    def form(result: "ValidateResult | ValidatedNetwork") -> "JsonObject":
+        from trustedpods.publisher.output.json_validated import sound_json
 
-        return validated_json(result)
+        return sound_json(result)
 
-    def lines(result: "ValidateResult") -> list[str]:
+    def lines(result: "ValidateResult | ValidatedNetwork") -> list[str]:
+        from trustedpods.publisher.results.validated import ValidatedNetwork
+
+        if isinstance(result, ValidatedNetwork):
+            return [f"{file}: network {result.network} of {len(result.nodes)} nodes is sound"]
         stops = ["its updates stop the version before first: it has a volume"]
         return [f"{file}: pod {result.pod} is sound", *(stops if result.update == "stops-first" else [])]
 

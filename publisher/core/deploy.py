@@ -4,11 +4,12 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from trustedpods.manifests.check.seeds import Seeds
 from trustedpods.manifests.spec.pod import PodManifest
 from trustedpods.protocol.ids import Address, address_bytes
 from trustedpods.protocol.images.stored_size import whole_mib
 from trustedpods.protocol.messages.admission import AdmitBody
-from trustedpods.protocol.messages.bundle import BlobRef, Bundle, ImageRef, LayerRef, SecretValue
+from trustedpods.protocol.messages.bundle import BlobRef, Bundle, ImageRef, LayerRef, SecretValue, SeedFiles
 from trustedpods.protocol.sealing.blobs import derive
 
 
@@ -43,6 +44,7 @@ def admit_body(manifest: PodManifest, image_bytes: int) -> AdmitBody:
         hosts=list(dict.fromkeys(host for service in manifest.spec.services for host in service.hosts)),
         storage_classes=manifest.storage_classes,
         names=manifest.spec.network.by_name,
+        placement=manifest.placement,
     )
 
 
@@ -57,6 +59,7 @@ def blob_ref(secret: bytes, facts: BlobFacts) -> BlobRef:
 def bundle(
     manifest: PodManifest,
     secrets: Mapping[str, Mapping[str, bytes]],
+    seeds: Seeds,
     images: Mapping[str, ImageParts],
     secret: bytes,
     commander: Address,
@@ -74,5 +77,9 @@ def bundle(
             for name, image in images.items()
         ],
         secrets=[SecretValue(name=name, files=dict(files)) for name, files in secrets.items()],
+        seeds=[
+            SeedFiles(volume=volume, ordinal=ordinal, files=dict(files))
+            for (volume, ordinal), files in seeds.items()
+        ],
         commanders=[address_bytes(commander)],
     )

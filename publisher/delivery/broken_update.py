@@ -16,8 +16,6 @@ from trustedpods.publisher.results.deployed import AfterUpdate
 BACK_WITHIN_S = 120.0
 """A provider that has to start the version before again: its cold start, and some more."""
 
-LOOK_EVERY_S = 1.0
-
 COMING = frozenset({"received", "waiting-channel", "importing", "starting"})
 """Phases from which a pod goes on by itself."""
 
@@ -39,7 +37,7 @@ async def look_after(session: Session, ref: PodRef, name: str, before: int | Non
     try:
         status = await _ask(session, ref)
         while status.phase in COMING and trio.current_time() < deadline:
-            await trio.sleep(LOOK_EVERY_S)
+            await trio.sleep(session.publisher.timing.update_look_s)
             status = await _ask(session, ref)
     except NetworkFailure:
         return not_known(name)

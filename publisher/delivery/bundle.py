@@ -18,7 +18,9 @@ def make_bundle(pod: Pod, publisher: Publisher) -> Bundle:
         )
         for name, image in pod.images.items()
     }
-    return bundle(pod.manifest, pod.loaded.secrets, facts, publisher.secret, publisher.address)
+    return bundle(
+        pod.manifest, pod.loaded.secrets, pod.loaded.seeds, facts, publisher.secret, publisher.address
+    )
 
 
 def make_pieces(verified: dict[str, VerifiedBlob], publisher: Publisher) -> dict[bytes, Piece]:

@@ -15,6 +15,7 @@ from trustedpods.publisher.core.dialling import wave
 from trustedpods.publisher.journal import Journal, Step
 from trustedpods.publisher.market.attempts import Attempts
 from trustedpods.publisher.market.probe import HONEST_S, Candidate, ProviderProbe, provider_name
+from trustedpods.publisher.market.profiles import PROVE_WITHIN_S, check_offered
 from trustedpods.publisher.market.session import Publisher, Session, next_generation
 from trustedpods.publisher.parallel import open_nursery
 
@@ -26,12 +27,7 @@ WAVE_S = 1.0
 HEAD_START_S = HONEST_S
 """How long a dearer provider that has answered waits for cheaper ones that are still silent."""
 
-PROVE_WITHIN_S = 12.0
-"""Of one among several; the only one, a pod's home or named by hand, has the limits of a session."""
-
 ADMIT_WITHIN_S = 15.0
-SELECT_WITHIN_S = 90.0
-"""All of it: at 32 a second more than two thousand silent rows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,20 +52,20 @@ async def first_that_takes(
 
     They are dialled side by side, more with each second in which none answers; whether the pod may come is
     asked one after another, best first. Raises what the last of them said, or the first refused evidence,
-    when none is left, and `NetworkFailure` (rule `select-time`) after `SELECT_WITHIN_S`.
+    when none is left, and `NetworkFailure` (rule `select-time`) after `Timing.select_s`.
     """
     attempts = Attempts(journal, step)
     probes = [ProviderProbe(candidate) for candidate in attempts.in_order(candidates)]
     async with open_nursery() as nursery:
-        within_s = PROVE_WITHIN_S if len(probes) > 1 else float("inf")
+        within_s = PROVE_WITHIN_S if len(probes) > 1 else float("inf")  # else those of a session hold
         nursery.start_soon(_dial_in_waves, nursery, probes, (host, publisher, policy, within_s))
         try:
-            with trio.fail_after(SELECT_WITHIN_S):
+            with trio.fail_after(publisher.timing.select_s):
                 chosen = await _first(probes, ask, attempts)
                 attempts.silent(probes)
         except trio.TooSlowError:
             raise NetworkFailure(
-                f"no provider was found within {SELECT_WITHIN_S:g} s, {attempts.count} were tried",
+                f"no provider was found within {publisher.timing.select_s:g} s, {attempts.count} were tried",
                 rule="select-time",
                 hint="run it again: those that failed come last then; or name one with --provider",
             ) from None
@@ -159,7 +155,8 @@ async def _any_known(probes: Sequence[ProviderProbe]) -> None:
 
 
 async def _ask(session: Session, candidate: Candidate, ask: AdmitBody) -> None:
-    """Whether the pod may come; one that is there already need not ask."""
+    """Whether the pod can run there and may come; one that is there already need not ask the latter."""
+    check_offered(ask, session.profile.capabilities)
     if candidate.location.channel is not None:
         return
     with trio.move_on_after(ADMIT_WITHIN_S):

@@ -19,6 +19,7 @@ from trustedpods.publisher.context import MarketFile, state_dir
 from trustedpods.publisher.core.money import Token
 from trustedpods.publisher.keyfile import Key
 from trustedpods.publisher.market.session import Publisher
+from trustedpods.publisher.market.timing import Timing
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +70,11 @@ class MarketAccount:
         """The market's money."""
         return self.market.token
 
+    @property
+    def timing(self) -> Timing:
+        """How long others are waited for."""
+        return self.publisher.timing
+
 
 @asynccontextmanager
 async def open_market(file: MarketFile) -> AsyncIterator[OpenMarket]:
@@ -90,9 +96,11 @@ async def open_market(file: MarketFile) -> AsyncIterator[OpenMarket]:
 
 
 @asynccontextmanager
-async def open_account(file: MarketFile, key: Key) -> AsyncIterator[MarketAccount]:
-    """The same with a key: who asks."""
+async def open_account(
+    file: MarketFile, key: Key, timing: Timing | None = None
+) -> AsyncIterator[MarketAccount]:
+    """The same with a key: who asks, and how long he waits for others."""
     async with open_market(file) as market:
         secret = await trio.to_thread.run_sync(publisher_secret, key.secret)
         context = ChainContext(chain_id=file.chain_id, payments=file.payments)
-        yield MarketAccount(market, Publisher(key.address, key.secret, secret, context))
+        yield MarketAccount(market, Publisher(key.address, key.secret, secret, context, timing or Timing()))

@@ -10,7 +10,7 @@ import secrets
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TypeVar, cast
 
@@ -33,15 +33,10 @@ from trustedpods.protocol.sealing.replies import open_reply
 from trustedpods.protocol.sealing.requests import ChainContext, request_digest, sign_request
 from trustedpods.protocol.sealing.subjects import Subject
 from trustedpods.publisher.core.trust import check_chip_against_row, check_profile_against_row
+from trustedpods.publisher.market.timing import Timing
 from trustedpods.publisher.results.providers import VerifiedMachine
 
 M = TypeVar("M", bound=Message)
-
-DIAL_TIMEOUT_S = 10.0
-"""A provider on the other side of the world answers in one; an absent one costs this much."""
-
-ATTEST_TIMEOUT_S = 20.0
-"""Firmware needs some 10 ms for a report; the rest is for a machine that is busy."""
 
 REPLY_TIMEOUT_S = 60.0
 """Between two replies of a verb that has nothing long to do."""
@@ -49,12 +44,13 @@ REPLY_TIMEOUT_S = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Publisher:
-    """Who asks: the address, its key, the secret that names its pods, and the market."""
+    """Who asks: the address, its key, the secret that names its pods, the market, and how long it waits."""
 
     address: Address
     key: bytes
     secret: bytes
     chain: ChainContext
+    timing: Timing = field(default_factory=Timing)
 
     def ref(self, owner: Address, daemon: int, name: str) -> PodRef:
         """The pod *name* at one provider."""
@@ -67,7 +63,7 @@ def next_generation() -> int:
 
 
 class Conversation:
-    """One request and its replies. `stream` carries what goes beside them: chunks of blobs."""
+    """One request and its replies, with the request's digest. `stream` carries what goes beside them."""
 
     def __init__(
         self, stream: FrameStream, reply_key: bytes, private: hpke.PrivateKey, digest: bytes
@@ -75,7 +71,7 @@ class Conversation:
         self.stream = stream
         self._reply_key = reply_key
         self._private = private
-        self._digest = digest
+        self.digest = digest
         self._sequence = 0
         self.finished = False
 
@@ -89,9 +85,7 @@ class Conversation:
         message = decode(data, SealedReply, ErrorReply)
         if not isinstance(message, SealedReply):
             raise self._unsealed(message)
-        body, self.finished = open_reply(
-            message, self._reply_key, self._private, self._digest, self._sequence
-        )
+        body, self.finished = open_reply(message, self._reply_key, self._private, self.digest, self._sequence)
         self._sequence += 1
         answer: Message = decode(body, *models, ErrorReply)
         if isinstance(answer, ErrorReply):
@@ -177,13 +171,16 @@ class Proven:
 
 
 @asynccontextmanager
-async def attest_row(host: Host, row: RegistryRow, policy: Policy) -> AsyncIterator[Proven]:
+async def attest_row(
+    host: Host, row: RegistryRow, policy: Policy, timing: Timing | None = None
+) -> AsyncIterator[Proven]:
     """Dial the provider of *row*, verify its evidence against *policy*, and its profile.
 
     Raises `NetworkFailure` when it does not answer, `EvidenceRefused` naming the check.
     """
-    async with host.dial(row.endpoint, DIAL_TIMEOUT_S) as connection:
-        attested, verdict = await _attest(connection, policy)
+    timing = timing or Timing()
+    async with host.dial(row.endpoint, timing.dial_s) as connection:
+        attested, verdict = await _attest(connection, policy, timing)
         profile = decode(attested.profile, Profile)
         check_profile_against_row(attested, profile, verdict.simulated, row)
         check_chip_against_row(verdict.chip_id, row)
@@ -195,24 +192,24 @@ async def open_session(
     host: Host, publisher: Publisher, row: RegistryRow, policy: Policy
 ) -> AsyncIterator[Session]:
     """The same, ready for *publisher*'s requests."""
-    async with attest_row(host, row, policy) as proven:
+    async with attest_row(host, row, policy, publisher.timing) as proven:
         yield Session(proven, publisher)
 
 
-async def ask_evidence(connection: Connection) -> tuple[bytes, Attested]:
+async def ask_evidence(connection: Connection, timing: Timing) -> tuple[bytes, Attested]:
     """A fresh nonce and what the peer answers to it; nothing of it is verified yet."""
     nonce = secrets.token_bytes(32)
     async with connection.stream(PROVIDER) as stream:
         await stream.send(encode(AttestRequest(nonce=nonce)))
-        data = await stream.receive(limits.MAX_MESSAGE, ATTEST_TIMEOUT_S)
+        data = await stream.receive(limits.MAX_MESSAGE, timing.attest_s)
     answer = decode(data, Attested, ErrorReply)
     if not isinstance(answer, Attested):
         raise _unproven(answer)
     return nonce, answer
 
 
-async def _attest(connection: Connection, policy: Policy) -> tuple[Attested, Verdict]:
-    nonce, answer = await ask_evidence(connection)
+async def _attest(connection: Connection, policy: Policy, timing: Timing) -> tuple[Attested, Verdict]:
+    nonce, answer = await ask_evidence(connection, timing)
     now = datetime.now(UTC)
     verdict = verify_evidence(answer, nonce=nonce, peer_id=connection.remote_peer_id, now=now, policy=policy)
     return answer, verdict

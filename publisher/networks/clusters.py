@@ -72,17 +72,19 @@ class NetworkClusters:
                 raise unequal(self.name, copies)
 
     def locked(
-        self, what: str, wait_s: float = 0.0, repair_from: str | None = None
+        self, what: str, wait_s: float = 0.0, repair_from: str | None = None, *, removing: bool = False
     ) -> AbstractAsyncContextManager[HeldNetwork]:
         """All leases while the block runs; *what* is what others are told of this command.
 
         Others are waited for *wait_s* seconds. With *repair_from* copies that are unequal become that
-        cluster's.
+        cluster's; with *removing* some may be gone already.
         """
         attempt = Attempt(NO_TICKET, secrets.token_hex(16), self.who)
         command = Command(what, socket.gethostname(), UnixSeconds(int(time.time())))
         patient_until = Milliseconds(int((trio.current_time() + wait_s) * 1000))
-        locking = begin(tuple(self.doors), attempt, command, patient_until, repair_from=repair_from)
+        locking = begin(
+            tuple(self.doors), attempt, command, patient_until, repair_from=repair_from, removing=removing
+        )
         return held(self.name, self.doors, locking, self.tell)
 
     async def _ask_all(self, question: Question, kind: type[T]) -> dict[str, T | TrustedPodsError]:

@@ -70,6 +70,16 @@ class HeldNetwork:
         await self._until(Phase.HOLDING)
         return written
 
+    async def remove(self) -> None:
+        """Let nothing of the network be kept in any cluster; the places are free with the leases' end.
+
+        Raises as `write`. One that did not come to its end is repeated, with `locked(removing=True)`.
+        """
+        self._check()
+        self._locking = core.remove(self._locking)
+        self._changed.set()
+        await self._until(Phase.HOLDING)
+
     # ---- the machine ----------------------------------------------------------------------------
 
     async def run(self) -> None:

@@ -15,7 +15,12 @@ from trustedpods.publisher.output.json_parts import (
 from trustedpods.publisher.results.attested import AttestProgress, AttestResult
 from trustedpods.publisher.results.errors import ErrorReport
 from trustedpods.publisher.results.estimated import EstimatedOffer, EstimateResult
-from trustedpods.publisher.results.providers import ListedProvider, ProvidersResult
+from trustedpods.publisher.results.providers import (
+    InspectResult,
+    ListedProvider,
+    ProvidersResult,
+    RenderResult,
+)
 from trustedpods.publisher.results.watched import WatchedPod, WatchResult
 
 
@@ -25,6 +30,26 @@ def _providers(result: ProvidersResult) -> JsonObject:
         "token": result.token.symbol,
         "simulated": result.simulated,
         "providers": [_row(one, result.token) for one in result.providers],
+        **known(pod=result.pod),
+    }
+
+
+@json_of.register(RenderResult)
+def _rendered(result: RenderResult) -> JsonObject:
+    return {
+        "provider": result.provider.name,
+        "pod": result.pod,
+        "objects": list(result.objects),
+    }
+
+
+@json_of.register(InspectResult)
+def _inspected(result: InspectResult) -> JsonObject:
+    return {
+        "provider": result.provider.name,
+        "class": result.verdict.trust,
+        "trust": trust_text(result.verdict.trust, simulated=result.verdict.simulated),
+        "capabilities": result.capabilities.model_dump(mode="json"),
     }
 
 
@@ -47,6 +72,7 @@ def _row(one: ListedProvider, token: Token) -> JsonObject:
         "unlock_s": one.least.unlock_s,
         "idle_mib": one.least.idle_mib,
         **_proof(one),
+        **known(unfit=one.unfit),
     }
 
 

@@ -58,6 +58,22 @@ class LogOutput:
             self._stream.flush()
 
 
+class CommandOutput:
+    """One output of a command: bytes as they are, on a terminal what is printable of them without *raw*."""
+
+    def __init__(self, stream: IO[str], *, raw: bool) -> None:
+        self._stream = stream
+        self._raw = raw or not stream.isatty()
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
+
+    def write(self, data: bytes) -> None:
+        """The next piece; a character may be cut between two. Raises BrokenPipeError as the stream does."""
+        text = "" if self._raw else self._decoder.decode(data).replace("\r\n", "\n")
+        shown = "".join(c if c in "\n\t" else _printable(c) for c in text)
+        self._stream.buffer.write(data if self._raw else shown.encode())  # type: ignore[attr-defined]  # as above
+        self._stream.buffer.flush()  # type: ignore[attr-defined]
+
+
 class PlainShow:
     """Lines on a stream; `quiet` leaves out all but warnings."""
 

@@ -15,15 +15,6 @@ from trustedpods.publisher.output.json_parts import outcome_json
 from trustedpods.publisher.payment import channel
 from trustedpods.publisher.results.money import DepositOutcome, MinedTransaction
 
-RELEASE_WAIT_S = 90.0
-"""How long a provider that said no may take to give the money back: some of its claim batches."""
-
-SILENT_WAIT_S = 10.0
-"""The same for one that went silent: it may have released just before."""
-
-UNSURE_WAIT_S = 5.0
-"""The same for a channel of an earlier run: an update that failed leaves it to the pod that runs."""
-
 
 @dataclass(frozen=True, slots=True)
 class Kept:
@@ -62,7 +53,7 @@ async def rescue(
             return DepositOutcome("untouched")
         if not payment.ours:
             return await _as_it_stands(account, payment.ref, name, journal, in_use=in_use)
-        wait_s = SILENT_WAIT_S if silent else RELEASE_WAIT_S
+        wait_s = account.timing.silent_s if silent else account.timing.release_s
         return await get_back(account, payment.ref, name, journal, why_kept, wait_s)
     except NetworkFailure as failure:
         journal.show.warning(
@@ -104,7 +95,7 @@ async def _as_it_stands(
     in_use: bool | None = False,
 ) -> DepositOutcome:
     """Nothing is to be done about a channel: say what became of it, and why it is *kept*."""
-    if in_use is False and await wait_released(account, ref, UNSURE_WAIT_S, journal):
+    if in_use is False and await wait_released(account, ref, account.timing.unsure_s, journal):
         return await refunded(account, ref, journal)
     current = await channel.look(account, ref)
     if current is None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Verbs on a pod that exists: `status`, `logs`, `delete`, `bill` and `audit`."""
+"""Verbs on a pod that exists: `status`, `logs`, `exec`, `delete`, `bill` and `audit`."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -172,6 +172,21 @@ class LogsResult:
 
     pod: VisitedPod
     pieces: tuple[LogPiece, ...] = field(default=())
+
+
+@dataclass(frozen=True, slots=True)
+class ExecResult:
+    """`exec`: where the command ran, and its exit code (128 + n after the signal n).
+
+    `stdout` and `stderr` stay empty where they went to the caller's function as they came.
+    """
+
+    pod: VisitedPod
+    container: str
+    replica: str
+    exit_code: int
+    stdout: bytes = b""
+    stderr: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,15 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """Providers: who one is, what its machine proved, and the market's list of them."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Self
 
 from trustedpods.contracts.registry_rows import RegistryRow
 from trustedpods.protocol.attestation.verdict import Verdict
 from trustedpods.protocol.ids import Address
+from trustedpods.protocol.messages.capabilities import Capabilities
 from trustedpods.protocol.messages.provider import LeastTerms, TrustClass
 from trustedpods.protocol.units import TokenUnits, UnixSeconds
 from trustedpods.publisher.core.money import Token
+from trustedpods.publisher.journal import Fact
 from trustedpods.publisher.results.errors import ErrorReport
 
 
@@ -62,6 +65,7 @@ class ListedProvider:
 
     `proof` is what its evidence showed when it was asked for, or why there is no proof; None: nobody asked.
     `tee` are the kinds of hardware that it names, `least` the least that it accepts of a channel.
+    `unfit` is why a pod that was asked for cannot run there; None: it can, or none was asked for.
     """
 
     provider: ProviderId
@@ -71,12 +75,38 @@ class ListedProvider:
     prices: ListPrices
     least: LeastTerms
     proof: Verdict | ErrorReport | None
+    unfit: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class ProvidersResult:
-    """`provider list`: every row, cheapest core first. `simulated`: the market is a localnet."""
+    """`provider list`: every row, cheapest core first. `simulated`: the market is a localnet.
+
+    `pod` is the name of the pod that they were held against, if any.
+    """
 
     token: Token
     simulated: bool
     providers: tuple[ListedProvider, ...]
+    pod: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class InspectResult:
+    """`provider inspect`: what one provider offers, as its attested machine has signed it."""
+
+    provider: ProviderId
+    verdict: Verdict
+    capabilities: Capabilities
+
+
+@dataclass(frozen=True, slots=True)
+class RenderResult:
+    """`render`: the Kubernetes objects that a pod becomes at a provider, in the order in which they are made.
+
+    Values of secrets are hidden.
+    """
+
+    provider: ProviderId
+    pod: str
+    objects: tuple[Mapping[str, Fact], ...]

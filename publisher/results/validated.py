@@ -35,3 +35,16 @@ class ValidateResult:
     volume_mib: int
     update: UpdateWay
     trust: "TrustClass"
+
+
+@dataclass(frozen=True, slots=True)
+class ValidatedNetwork:
+    """A Network file that is sound with all of its nodes' files: each node's pod, and its cluster.
+
+    `members` counts the team that the file gives; None where it leaves the team as it is.
+    """
+
+    network: str
+    nodes: Mapping[str, ValidateResult]
+    clusters: Mapping[str, str]
+    members: int | None

@@ -5,7 +5,6 @@ from datetime import UTC, datetime
 
 from trustedpods.contracts.registry_rows import RegistryRow
 from trustedpods.protocol.attestation.saved import SavedEvidence
-from trustedpods.protocol.attestation.verdict import Verdict
 from trustedpods.protocol.codec import decode
 from trustedpods.protocol.errors import Refused
 from trustedpods.protocol.messages.provider import Profile
@@ -21,7 +20,8 @@ from trustedpods.publisher.core.trust import check_chip_against_row, check_profi
 from trustedpods.publisher.journal import Journal
 from trustedpods.publisher.market.candidates import provider_name
 from trustedpods.publisher.market.market import OpenMarket
-from trustedpods.publisher.market.session import DIAL_TIMEOUT_S, ask_evidence, attest_row
+from trustedpods.publisher.market.session import ask_evidence
+from trustedpods.publisher.market.timing import Timing
 from trustedpods.publisher.results.attested import AttestProgress, AttestResult
 
 
@@ -32,7 +32,7 @@ async def attest_provider(
 
     Raises EvidenceRefused with the failed check as `rule`.
     """
-    row = _one_row(await market.rows(), choice)
+    row = one_row(await market.rows(), choice)
     progress.provider, progress.listed = provider_name(row), row.trust
     async with open_host(None, []) as host:
         saved = await _collect(host, row)
@@ -48,13 +48,8 @@ async def attest_provider(
     return progress.result()
 
 
-async def prove(market: OpenMarket, host: Host, row: RegistryRow) -> Verdict:
-    """What the provider of *row* proves, judged by the market's own policy, for a list."""
-    async with attest_row(host, row, market.policy(row.trust)) as proven:
-        return proven.verdict
-
-
-def _one_row(rows: list[RegistryRow], choice: Choice) -> RegistryRow:
+def one_row(rows: list[RegistryRow], choice: Choice) -> RegistryRow:
+    """The only row that *choice* means; Refused (rule `unknown-provider`) where it is none or several."""
     matching = [row for row in rows if choice.matches(row)]
     if len(matching) != 1:
         names = ", ".join(map(provider_name, matching[:8])) or "`trustedpods provider list` shows them"
@@ -65,7 +60,8 @@ def _one_row(rows: list[RegistryRow], choice: Choice) -> RegistryRow:
 
 
 async def _collect(host: Host, row: RegistryRow) -> SavedEvidence:
-    async with host.dial(row.endpoint, DIAL_TIMEOUT_S) as connection:
-        nonce, attested = await ask_evidence(connection)
+    timing = Timing()
+    async with host.dial(row.endpoint, timing.dial_s) as connection:
+        nonce, attested = await ask_evidence(connection, timing)
         peer = connection.remote_peer_id
     return SavedEvidence(provider_name(row), datetime.now(UTC), nonce, peer, attested)

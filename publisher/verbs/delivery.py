@@ -35,8 +35,6 @@ from trustedpods.publisher.visits import records, release
 MAX_OUTAGES = 5
 """Outages of one deploy; after that the line is not worth waiting for."""
 
-RETRY_S = 1.0
-
 ASK_AGAIN_S = 60.0
 """For a provider that went silent in an update to say what serves now."""
 
@@ -223,7 +221,7 @@ class Delivery:
         policy = self._policy
         deadline = trio.current_time() + self._patience_s
         while True:
-            await trio.sleep(RETRY_S)
+            await trio.sleep(self._account.timing.reconnect_s)
             try:
                 row = await self._row(session.row)
                 again = open_session(host, self._account.publisher, row, policy)

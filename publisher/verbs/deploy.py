@@ -54,7 +54,7 @@ class DeployOptions:
 
     `patience_s`: how long a provider that goes away in the middle is waited for. Its daemon
     restarts in a few seconds, and giving notice at once would throw away what is there. `policy` is
-    a policy's name or file, over the manifest's.
+    a policy's name or file, over the manifest's; `otherwise` is the one where neither says anything.
     """
 
     choice: Choice | None = None
@@ -62,6 +62,7 @@ class DeployOptions:
     explain: bool = False
     policy: str | None = None
     patience_s: float = PATIENCE_S
+    otherwise: str | None = None
 
 
 async def deploy(
@@ -97,7 +98,7 @@ class Deploy:
         self._journal = journal
         self._lives_there = False
         spec = pod.manifest.spec
-        self._policy_name = policy_name(options.policy, spec.policy)
+        self._policy_name = policy_name(options.policy, spec.policy or options.otherwise)
         self._policy = policy_for(account.market, spec.trust, self._policy_name)
 
     async def run(self) -> None:

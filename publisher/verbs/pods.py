@@ -47,9 +47,6 @@ DELETED = frozenset({RETAINED, "clearing"})
 DELETE_TIMEOUT_S = 300.0
 """Between two events of a removal: a namespace with volumes takes its time."""
 
-DELETE_LIMIT_S = 900.0
-"""The whole of it. A provider that goes on telling steps keeps nobody from the deposit (`close`)."""
-
 
 @asynccontextmanager
 async def visit(
@@ -233,7 +230,8 @@ async def _ask_first(visited: Visit, name: str, options: DeleteOptions, journal:
 async def _remove(visited: Visit, generation: int, journal: Journal, *, purge: bool) -> PodStatus | None:
     """Ask for the removal, and follow it to its end; the pod's status where volumes of it are kept."""
     ref, body = visited.location.ref, DeleteBody(purge=purge)
-    with trio.move_on_after(DELETE_LIMIT_S):
+    limit_s = visited.account.timing.delete_s
+    with trio.move_on_after(limit_s):
         async with visited.session.converse("delete", ref, body, generation) as conversation:
             while not conversation.finished:
                 reply = await conversation.reply(Progress, Done, PodStatus, timeout=DELETE_TIMEOUT_S)
@@ -245,7 +243,7 @@ async def _remove(visited: Visit, generation: int, journal: Journal, *, purge: b
             raise RemoteProtocolError(f"the provider left the pod {reply.phase}", rule="not-removed")
         return reply
     raise NetworkFailure(
-        f"the provider has not removed the pod within {DELETE_LIMIT_S:.0f} s",
+        f"the provider has not removed the pod within {limit_s:.0f} s",
         rule="timeout",
         hint="`trustedpods close` takes the deposit back without it",
     )
@@ -255,7 +253,7 @@ async def _get_back(after: Aftermath, name: str, journal: Journal) -> DepositOut
     """The deposit of a pod that is removed; a deploy that came meanwhile keeps it."""
     try:
         return await refund.get_back(
-            after.account, after.ref, name, journal, partial(after.kept, None), refund.RELEASE_WAIT_S
+            after.account, after.ref, name, journal, partial(after.kept, None), after.account.timing.release_s
         )
     except NetworkFailure as failure:
         journal.show.warning(f"the pod is removed; the chain does not answer ({failure.what})")

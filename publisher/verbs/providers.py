@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`provider list`: the registry, and on demand the proof behind each row."""
+"""`provider list`, `provider inspect`: the registry, the proof behind each row, and what each offers."""
+
+from dataclasses import dataclass
 
 import trio
 
@@ -7,41 +9,75 @@ from trustedpods.contracts.registry_rows import RegistryRow
 from trustedpods.contracts.terms import DAY_S, due
 from trustedpods.protocol.attestation.verdict import Verdict
 from trustedpods.protocol.errors import TrustedPodsError
+from trustedpods.protocol.messages.capabilities import Capabilities
 from trustedpods.protocol.net import Host, open_host
 from trustedpods.protocol.units import KIB, Usage
+from trustedpods.publisher.core.deploy import admit_body
 from trustedpods.publisher.core.money import HOUR_S
+from trustedpods.publisher.core.select import Choice, requirements_of, select
 from trustedpods.publisher.market.market import OpenMarket
+from trustedpods.publisher.market.profiles import PROBES, why_not
+from trustedpods.publisher.market.session import attest_row
 from trustedpods.publisher.parallel import open_nursery
+from trustedpods.publisher.pod import Pod
 from trustedpods.publisher.results.errors import ErrorReport
 from trustedpods.publisher.results.providers import (
+    InspectResult,
     ListedProvider,
     ListPrices,
     ProviderId,
     ProvidersResult,
 )
-from trustedpods.publisher.verbs.attest import prove
-
-PROBES = 8
-"""Providers dialled at once."""
+from trustedpods.publisher.verbs.attest import one_row
 
 MONTH_S = 30 * DAY_S
 
 
-async def list_providers(market: OpenMarket, attest: bool) -> ProvidersResult:
-    """Every row, cheapest core first; with *attest*, what its evidence says."""
+async def list_providers(market: OpenMarket, attest: bool, pod: Pod | None = None) -> ProvidersResult:
+    """Every row, cheapest core first; with *attest*, what its evidence says.
+
+    With a *pod*, why it cannot run at each; they prove themselves for that too.
+    """
     rows = await market.rows()
-    proofs = await _attest_all(market, rows) if attest else {}
+    known = await _attest_all(market, rows) if attest or pod is not None else {}
+    unfit = {} if pod is None else _unfit(market, pod, rows, known)
     ranked = sorted(rows, key=lambda row: (due(_CORE_HOUR, row.prices), row.owner, row.daemon))
     return ProvidersResult(
         token=market.token,
         simulated=market.file.simulated_root is not None,
-        providers=tuple(_listed(row, proofs.get(id(row))) for row in ranked),
+        providers=tuple(_listed(row, known.get(id(row)), unfit.get(id(row))) for row in ranked),
+        pod=None if pod is None else pod.name,
     )
 
 
-async def _attest_all(market: OpenMarket, rows: list[RegistryRow]) -> dict[int, Verdict | ErrorReport]:
+async def inspect(market: OpenMarket, choice: Choice) -> InspectResult:
+    """What the one provider that *choice* means offers. Raises as its evidence or its silence demands."""
+    row = one_row(await market.rows(), choice)
+    async with open_host(None, []) as host, attest_row(host, row, market.policy(row.trust)) as proven:
+        return InspectResult(ProviderId.of(row), proven.verdict, proven.profile.capabilities)
+
+
+def _unfit(
+    market: OpenMarket, pod: Pod, rows: list[RegistryRow], known: dict[int, "_Known"]
+) -> dict[int, str | None]:
+    """Why the pod cannot run at the provider of each row, by the row's id(); None where it can."""
+    wanted = requirements_of(pod.manifest, pod.image_bytes, market.file.token, market.token)
+    left_out = {id(out.row): out.reason for out in select(wanted, rows).left_out}
+    ask = admit_body(pod.manifest, pod.image_bytes)
+    return {id(row): left_out.get(id(row)) or why_not(ask, known[id(row)].offered) for row in rows}
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What a provider proved and offers, or why neither is known."""
+
+    proof: Verdict | ErrorReport
+    offered: Capabilities | TrustedPodsError
+
+
+async def _attest_all(market: OpenMarket, rows: list[RegistryRow]) -> dict[int, _Known]:
     """What each row's provider proves, by the row's id()."""
-    found: dict[int, Verdict | ErrorReport] = {}
+    found: dict[int, _Known] = {}
     limit = trio.CapacityLimiter(PROBES)
 
     async def probe(host: Host, row: RegistryRow) -> None:
@@ -54,11 +90,12 @@ async def _attest_all(market: OpenMarket, rows: list[RegistryRow]) -> dict[int, 
     return found
 
 
-async def _proof(market: OpenMarket, host: Host, row: RegistryRow) -> Verdict | ErrorReport:
+async def _proof(market: OpenMarket, host: Host, row: RegistryRow) -> _Known:
     try:
-        return await prove(market, host, row)
+        async with attest_row(host, row, market.policy(row.trust)) as proven:
+            return _Known(proven.verdict, proven.profile.capabilities)
     except TrustedPodsError as error:
-        return ErrorReport.of(error)
+        return _Known(ErrorReport.of(error), error)
 
 
 _CORE_HOUR = Usage(cpu_core_ms=1000 * HOUR_S)
@@ -68,7 +105,7 @@ _GIB_OUT = Usage(egress_kib=KIB * KIB)
 _GIB_IN = Usage(ingress_kib=KIB * KIB)
 
 
-def _listed(row: RegistryRow, proof: Verdict | ErrorReport | None) -> ListedProvider:
+def _listed(row: RegistryRow, known: _Known | None, unfit: str | None) -> ListedProvider:
     return ListedProvider(
         provider=ProviderId.of(row),
         trust=row.trust,
@@ -82,5 +119,6 @@ def _listed(row: RegistryRow, proof: Verdict | ErrorReport | None) -> ListedProv
             ingress_gib=due(_GIB_IN, row.prices),
         ),
         least=row.least,
-        proof=proof,
+        proof=None if known is None else known.proof,
+        unfit=unfit,
     )

@@ -1,15 +1,32 @@
 # SPDX-License-Identifier: Apache-2.0
 """`validate`: a manifest, the secrets and the images that it names. Talks to nobody."""
 
+from functools import partial
 from pathlib import Path
 
-from trustedpods.publisher.pod import read_pod
-from trustedpods.publisher.results.validated import ValidateResult, update_way
+from trustedpods.manifests.network.load import is_network, load_network
+from trustedpods.publisher.pod import Pod, read_pod
+from trustedpods.publisher.results.validated import ValidatedNetwork, ValidateResult, update_way
 
 
-def validate(file: Path, cache: Path) -> ValidateResult:
-    """What is in *file*, once all of it is sound; *cache* keeps what can be made again. Raises `BadInput`."""
-    pod = read_pod(file, cache)
+def validate(file: Path, cache: Path) -> ValidateResult | ValidatedNetwork:
+    """What is in *file*, a Pod or a Network, once all of it is sound; *cache* keeps what can be made again.
+
+    Raises `BadInput`.
+    """
+    if not is_network(file):
+        return _validated(read_pod(file, cache))
+    loaded = load_network(file, partial(read_pod, cache=cache))
+    metadata, spec = loaded.manifest.metadata, loaded.manifest.spec
+    return ValidatedNetwork(
+        network=metadata.name,
+        nodes={name: _validated(pod) for name, pod in loaded.pods.items()},
+        clusters={node.name: node.cluster for node in spec.nodes},
+        members=None if spec.members is None else len(spec.members),
+    )
+
+
+def _validated(pod: Pod) -> ValidateResult:
     size = pod.manifest.replica_size
     return ValidateResult(
         pod=pod.name,

@@ -15,6 +15,7 @@ from trustedpods.protocol.attestation.policy.policy import Policy
 from trustedpods.protocol.attestation.simulated import SimulatedMarket
 from trustedpods.protocol.net import open_host
 from trustedpods.protocol.sealing.requests import ChainContext, publisher_secret
+from trustedpods.provider.core.placement.offered import capabilities
 from trustedpods.provider.doors import profile_of
 from trustedpods.provider.tee import SimulatedTee
 from trustedpods.publisher.market.session import Publisher, open_session
@@ -56,7 +57,8 @@ async def sealed_market(folder):
     simulated = SimulatedMarket(root.chain_pem, market.chain_id, market.registry, market.payments)
     async with world.run() as (parts, address):
         config = parts.doors.config
-        profile = profile_of(config, simulated=True, addresses=[address])
+        offered = capabilities(await world.cluster.features(), config.allowed)
+        profile = profile_of(config, offered, simulated=True, addresses=[address])
         row = RegistryRow(
             owner=world.owner,
             daemon=1,

@@ -40,6 +40,7 @@ from trustedpods.protocol.net import open_host
 from trustedpods.protocol.sealing.blobs import chunk_count
 from trustedpods.protocol.sealing.requests import ChainContext, publisher_secret
 from trustedpods.protocol.units import UnixSeconds
+from trustedpods.provider.core.placement.offered import capabilities
 from trustedpods.provider.doors import profile_of
 from trustedpods.publisher.core.deploy import BlobFacts, ImageParts, bundle
 from trustedpods.publisher.delivery.bundle import make_pieces
@@ -85,7 +86,7 @@ def parcel_for(victim: Victim, image: Image) -> Parcel:
             [(layer.digest, layers[layer.digest].unpacked) for layer in image.layers],
         )
     }
-    made = bundle(manifest, {"keys": {"token": b"x"}}, facts, publisher.secret, publisher.address)
+    made = bundle(manifest, {"keys": {"token": b"x"}}, {}, facts, publisher.secret, publisher.address)
     ref = publisher.ref(victim.world.owner, 1, "web")
     return Parcel(publisher, ref, made, make_pieces(verified, publisher))
 
@@ -95,7 +96,8 @@ async def session_of(victim: Victim, publisher: Publisher) -> AsyncIterator[Sess
     """What a client has before it sends anything."""
     world = victim.world
     config = config_of(victim.folder, world.chain, world.owner)
-    profile = profile_of(config, simulated=False, addresses=[victim.address])
+    offered = capabilities(await world.cluster.features(), config.allowed)
+    profile = profile_of(config, offered, simulated=False, addresses=[victim.address])
     row = RegistryRow(
         owner=world.owner,
         daemon=1,

@@ -18,6 +18,7 @@ from tests.contracts.node.anvil import FUNDED_KEY, running_anvil
 from tests.fakes.provider.records import pod_record
 from tests.fakes.provider.world import FakeRegistry, World, config_of
 from trustedpods.contracts.client import Chain
+from trustedpods.contracts.client.client_limits import ClientLimits
 from trustedpods.contracts.client.transactions import sender
 from trustedpods.contracts.deploy import deploy
 from trustedpods.contracts.terms import Terms, prices_of
@@ -161,10 +162,10 @@ async def _mine(node):
 
 
 @pytest.fixture
-async def provider(node, tmp_path, monkeypatch):
-    monkeypatch.setattr(sender, "_LAST_POLL_S", 0.1)
+async def provider(node, tmp_path):
     market = await deploy(node.url, FUNDED_KEY, 6)
-    async with Chain(node.url, replace(market, finality_blocks=FINALITY), journal=tmp_path / "tx") as chain:
+    final, often = replace(market, finality_blocks=FINALITY), ClientLimits(last_poll_s=0.1)
+    async with Chain(node.url, final, journal=tmp_path / "tx", limits=often) as chain:
         one = Provider(node, chain, tmp_path)
         for party in (one.publisher, one.operator, one.owner):
             node.rpc("anvil_setBalance", party.address, hex(GAS))

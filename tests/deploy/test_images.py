@@ -70,7 +70,7 @@ def test_only_what_is_kept_is_taken(tmp_path):
 def test_a_build_is_kept_until_its_inputs_change(tmp_path, monkeypatch, capsys):
     inputs = ["first"]
     recipe = recipes.Recipe(image, lambda: inputs[0])
-    monkeypatch.setitem(recipes.RECIPES, "x", recipe)
+    monkeypatch.setitem(build.RECIPES, "x", recipe)
     made = build.build("x", tmp_path)
     build.build("x", tmp_path)
     assert "up to date" in capsys.readouterr().out

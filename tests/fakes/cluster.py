@@ -6,6 +6,7 @@ when it is no longer, and stays readable until its finalizer is dropped. The att
 make it slow, full, broken or unreachable; `clock` is its time.
 """
 
+from base64 import b64decode
 from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -16,6 +17,7 @@ import trio
 from tests.fakes import services as fake_services
 from tests.fakes.cluster_networks import FakeNetworks
 from tests.fakes.cluster_policies import FakePolicies
+from tests.fakes.commands import FakeCommands
 from trustedpods.protocol.errors import Locked
 from trustedpods.protocol.units import Resources, UnixSeconds
 from trustedpods.provider.cluster.api.errors import NamespaceEnding, NotThere
@@ -37,6 +39,8 @@ from trustedpods.provider.cluster.views import (
     ServiceView,
     VolumeClaimView,
 )
+from trustedpods.provider.core.placement.nodes import NodePlace
+from trustedpods.provider.core.placement.offered import ClusterFeatures
 
 
 @dataclass
@@ -50,11 +54,12 @@ class FakeLife:
     wanted: int = 0
     pods: dict[str, PodView] = field(default_factory=dict)
     costs: dict[str, int] = field(default_factory=dict)
+    proven: set[str] = field(default_factory=set)
     deleting: bool = False
 
 
 @dataclass
-class FakeCluster(FakeNetworks, FakePolicies):
+class FakeCluster(FakeNetworks, FakePolicies, FakeCommands):
     """See the module. `failing[namespace]` keeps its replicas from getting ready, for that reason;
     without `enforces` its network ignores policies, without `balancers` no load balancer gets an address;
     while `behind`, its controllers have not seen what was asked for last; of one namespace's replicas only
@@ -69,6 +74,8 @@ class FakeCluster(FakeNetworks, FakePolicies):
     failing: dict[str, Diagnosis] = field(default_factory=dict)
     silent: dict[str, NodeView] = field(default_factory=dict)
     allocatable: Resources = field(default_factory=lambda: Resources(8000, 16_384, 65_536))
+    labels: dict[str, str] = field(default_factory=dict)
+    csi_drivers: frozenset[str] = frozenset()
     lives: dict[str, FakeLife] = field(default_factory=dict)
     written: dict[str, bytes] = field(default_factory=dict)
     leases: dict[str, tuple[str, int]] = field(default_factory=dict)
@@ -98,6 +105,12 @@ class FakeCluster(FakeNetworks, FakePolicies):
                 wanted = fake_services.given(asked, life.objects, self._numbers, balancers=self.balancers)
             life.objects[wanted["kind"], metadata["name"]] = wanted
 
+    async def secret_files(self, namespace: str, name: str) -> dict[str, bytes]:
+        await self._called("secret files")
+        life = self.lives.get(namespace)
+        found = None if life is None else life.objects.get(("Secret", name))
+        return {} if found is None else {key: b64decode(value) for key, value in found["data"].items()}
+
     async def services(self, namespace: str | None = None) -> list[ServiceView]:
         await self._called("services")
         lives = [life for life in self.lives.values() if namespace in (None, life.name)]
@@ -116,6 +129,7 @@ class FakeCluster(FakeNetworks, FakePolicies):
             may_go = {*OPTIONAL, "Deployment", "StatefulSet"}
             for key in [key for key in held if key[0] in may_go and key not in kept]:
                 del held[key]
+                self.lives[namespace].proven.discard(key[1])
 
     async def scale(self, namespace: str, replicas: int) -> None:
         await self._called(f"scale {namespace} {replicas}")
@@ -263,12 +277,17 @@ class FakeCluster(FakeNetworks, FakePolicies):
                 mebibytes(claim["spec"]["resources"]["requests"]["storage"]),
                 UnixSeconds(life.created),
                 None,
+                proven=name in life.proven,
             )
             for life in self.lives.values()
             if namespace in (None, life.name)
             for (kind, name), claim in life.objects.items()
             if kind == "PersistentVolumeClaim"
         ]
+
+    async def prove_volume_claims(self, namespace: str) -> None:
+        await self._called("prove volume claims")
+        self.lives[namespace].proven |= {view.name for view in await self.volume_claims(namespace)}
 
     async def capacity(self) -> ClusterCapacity:
         running = [pod for pod in await self.pods() if not pod.over]
@@ -279,7 +298,14 @@ class FakeCluster(FakeNetworks, FakePolicies):
         )
         of_pods = Resources(asked.cpu_milli, asked.memory_mib, sum(pod.scratch_mib for pod in running))
         node = ClusterCapacity(self.allocatable, of_pods, {}).free
-        return ClusterCapacity(self.allocatable, asked, {"fake": node})
+        return ClusterCapacity(self.allocatable, asked, {"fake": node}, {"fake": self._place})
+
+    @property
+    def _place(self) -> NodePlace:
+        return NodePlace(self.labels, size=self.allocatable, csi_drivers=self.csi_drivers)
+
+    async def features(self) -> ClusterFeatures:
+        return ClusterFeatures({"fake": self._place}, {"local-path": False})
 
     async def drop_finalizer(self, namespace: str, pod: str, uid: str) -> None:
         await self._called(f"drop {pod}")

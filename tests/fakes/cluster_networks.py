@@ -56,6 +56,18 @@ class FakeNetworks:
             raise NetworkFailure("no answer in time", where="fake cluster")
         return made
 
+    async def remove_network_document(self, network: NetworkObject, version: str) -> None:
+        await self._called(f"remove network {network.name}")
+        fault = self.network_faults.pop(0) if self.network_faults else ""
+        if fault == "busy":
+            raise NetworkFailure("too many requests, please try again later", where="fake cluster")
+        there = self.networks.get(network.name)
+        if there is not None and there[1].version != version:
+            raise Conflict("the object has been modified", where="fake cluster", rule="Conflict")
+        self.networks.pop(network.name, None)
+        if fault == "lost":
+            raise NetworkFailure("no answer in time", where="fake cluster")
+
     async def late_write_arrives(self) -> None:
         """What was sent by a "late" write is only now taken by the API server, if it still fits."""
         assert self._late is not None
@@ -66,6 +78,9 @@ class FakeNetworks:
         await self._called("network founders")
         return [network.founder for network, _ in self.networks.values()]
 
-    async def tell_network_lease(self, network: NetworkObject, lease: NetworkLease) -> None:
+    async def tell_network_lease(self, network: NetworkObject, lease: NetworkLease | None) -> None:
         await self._called(f"tell lease {network.name}")
-        self.network_leases[network.name] = lease
+        if lease is None:
+            self.network_leases.pop(network.name, None)
+        else:
+            self.network_leases[network.name] = lease

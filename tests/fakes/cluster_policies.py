@@ -4,7 +4,9 @@
 from itertools import count
 from typing import TYPE_CHECKING
 
+from trustedpods.protocol.units import UnixSeconds
 from trustedpods.provider.cluster.objects.names import KubeObject
+from trustedpods.provider.cluster.views import NamespaceView
 
 if TYPE_CHECKING:
     from tests.fakes.cluster import FakeLife
@@ -35,3 +37,13 @@ class FakePolicies:
         return [
             (life.name, life.label) for life in self.lives.values() if ("NetworkPolicy", name) in life.objects
         ]
+
+    async def namespaces_labelled(self, key: str, value: str) -> list[NamespaceView]:
+        await self._called("namespaces_labelled")
+        found = [
+            NamespaceView(life.name, life.label, life.deleting, UnixSeconds(life.created))
+            for life in self.lives.values()
+            for name, made in life.objects.items()
+            if name[0] == "Namespace" and made["metadata"]["labels"].get(key) == value
+        ]
+        return sorted(found, key=lambda view: (view.created, view.name))

@@ -20,8 +20,7 @@ WORDS = "inotify_init: too many open files"
 
 
 @pytest.fixture
-def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
-    monkeypatch.setattr(supervisor, "_FIRST_PAUSE_S", 0.01)
+def settings(tmp_path: Path) -> Settings:
     return Settings(name="t", state=tmp_path, octet=0, clusters=())
 
 
@@ -30,7 +29,7 @@ async def waited(settings: Settings, *units: Part | Step) -> None:
     with folders.exclusive(folders.supervisor_lock(settings.state), "a supervisor") as lock:
         os.write(lock, str(os.getpid()).encode())
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(Supervisor(settings.state, units).run)
+            nursery.start_soon(Supervisor(settings.state, units, first_pause_s=0.01).run)
             while not supervisor.read_status(settings.state):
                 await trio.sleep(0.01)
             try:

@@ -136,20 +136,66 @@ def _kubernetes() -> Iterator[tuple[str, Case]]:
     yield "terminal", (container("stdin: false", "tty: true"), "no terminal is attached")
     yield "no account", (spec("automountServiceAccountToken: false"), None)
     yield "account", (spec("serviceAccountName: builder"), "no account and no token")
-    yield "node", (spec("nodeSelector: {kubernetes.io/arch: amd64}"), None)
-    yield "node by name", (spec("nodeSelector: {disk: ssd}"), "nodes are linux/amd64")
     yield "aliases", (spec("hostAliases: [{ip: 127.0.0.1, hostnames: [redis]}]"), "found under its name")
-    yield "tolerations", (spec("tolerations: []"), None)
     yield "hooks", (container("lifecycle: {preStop: {exec: {command: [x]}}}"), None)
     yield (
-        "sidecar",
+        "no sidecar",
         (
-            spec("initContainers: [{name: log, image: oci-archive:app.tar, restartPolicy: Always}]"),
-            "what goes on running stands in `containers`",
+            spec("initContainers: [{name: log, image: oci-archive:app.tar, restartPolicy: OnFailure}]"),
+            "an init container runs to its end; Always makes it a sidecar",
         ),
     )
     yield "a wrong letter", (container("commnad: [x]"), "unknown field; did you mean command?")
     yield "a word of nobody's", (container("flavour: sweet"), "unknown field")
+
+
+def _nodes() -> Iterator[tuple[str, Case]]:
+    yield "node", (spec("nodeSelector: {kubernetes.io/arch: amd64}"), None)
+    yield "node by name", (spec("nodeName: n1"), "the provider decides where")
+    yield "node by a wrong label", (spec("nodeSelector: {disk: a b}"), "a label's value")
+    yield (
+        "node by a wish",
+        (
+            spec(
+                "affinity: {nodeAffinity: {preferredDuringSchedulingIgnoredDuringExecution: [{weight: 1}]}}"
+            ),
+            "a wish cannot be checked before payment",
+        ),
+    )
+    yield (
+        "replicas apart",
+        (
+            spec(
+                "affinity:",
+                "  podAntiAffinity:",
+                "    requiredDuringSchedulingIgnoredDuringExecution:",
+                "      - topologyKey: kubernetes.io/hostname",
+            ),
+            None,
+        ),
+    )
+    yield "any taint", (spec("tolerations: [{operator: Exists}]"), "this field is missing")
+    yield (
+        "nodes of one kind",
+        (
+            spec(
+                "affinity:",
+                "  nodeAffinity:",
+                "    requiredDuringSchedulingIgnoredDuringExecution:",
+                "      nodeSelectorTerms:",
+                "        - matchExpressions: [{key: kubernetes.io/arch, operator: In, values: [amd64]}]",
+            ),
+            None,
+        ),
+    )
+    yield (
+        "spread over nodes",
+        (
+            spec("topologySpreadConstraints: [{topologyKey: kubernetes.io/hostname, maxSkew: 1}]"),
+            None,
+        ),
+    )
+    yield "tolerations", (spec("tolerations: []"), None)
 
 
 def _security() -> Iterator[tuple[str, Case]]:
@@ -305,4 +351,6 @@ def _texts() -> Iterator[tuple[str, Case]]:
     yield "too long a name", (instead("name: shop", "name: " + "a" * 64), label)
 
 
-CASES = dict([*_kubernetes(), *_security(), *_probes(), *_environment(), *_sizes(), *_volumes(), *_texts()])
+CASES = dict(
+    [*_kubernetes(), *_nodes(), *_security(), *_probes(), *_environment(), *_sizes(), *_volumes(), *_texts()]
+)

@@ -59,10 +59,29 @@ SOUND: dict[str, Any] = {
             },
         ],
         "terminationGracePeriodSeconds": 45,
-        "initContainers": [{"name": "first", "image": "oci-archive:app.tar", "args": ["-once"]}],
+        "initContainers": [
+            {"name": "first", "image": "oci-archive:app.tar", "args": ["-once"]},
+            {
+                "name": "proxy",
+                "image": "oci-archive:app.tar",
+                "restartPolicy": "Always",
+                "ports": [{"name": "proxy", "containerPort": 9000}],
+                "startupProbe": {"tcpSocket": {"port": 9000}},
+            },
+        ],
         "volumes": [
-            {"name": "keys", "secret": {"files": {"token": "t", "tls.crt": "c", "tls.key": "k"}}},
-            {"name": "data", "persistent": {"size": "1Gi", "storageClassName": "local-path"}},
+            {
+                "name": "keys",
+                "secret": {
+                    "files": {"token": "t", "tls.crt": "c", "tls.key": "k"},
+                    "generate": {"cookie": {"type": "hex", "length": 16}},
+                },
+            },
+            {
+                "name": "data",
+                "persistent": {"size": "1Gi", "storageClassName": "local-path"},
+                "seed": {"directory": "first"},
+            },
             {"name": "scratch", "emptyDir": {"sizeLimit": "16Mi"}},
         ],
         "services": [
@@ -97,6 +116,9 @@ SOUND: dict[str, Any] = {
 
 FILES = {"token": b"t0ken", "tls.crt": b"certificate", "tls.key": b"key"}
 """What the secret volume `keys` holds."""
+
+SEED = {"node/key": b"k3y", "genesis.json": b"{}"}
+"""What the volume `data` begins with."""
 
 
 def changed(path: str, value: object) -> dict[str, Any]:

@@ -270,3 +270,52 @@ def test_any_bytes_give_bad_input_or_a_manifest(folder: Path, data: bytes) -> No
     for attempt in (lambda: load(path), lambda: parse_received(data)):
         with pytest.raises(BadInput):
             attempt()
+
+
+DIRECTORY = GOOD.replace("files: {token: token.txt}", "directory: ./keys")
+
+
+def test_a_directory_of_secrets_stands_for_all_of_its_files(folder: Path) -> None:
+    (folder / "keys").mkdir()
+    (folder / "keys" / "token").write_bytes(b"a")
+    (folder / "keys" / "other").write_bytes(b"b")
+    loaded = load(write(folder, DIRECTORY))
+    assert loaded.secrets["keys"] == {"token": b"a", "other": b"b"}
+    secret = loaded.manifest.spec.volumes[0].secret
+    assert secret is not None
+    assert (secret.directory, list(secret.files)) == (None, ["other", "token"])
+    parse_received(loaded.manifest.model_dump_json(by_alias=True).encode(), loaded.secrets)
+
+
+def test_what_a_directory_of_secrets_lacks_is_named(folder: Path) -> None:
+    (folder / "keys").mkdir()
+    assert "has no files" in refused(folder, DIRECTORY).what
+    (folder / "keys" / "other").write_bytes(b"b")
+    assert "has no file 'token'" in refused(folder, DIRECTORY).what
+    (folder / "keys" / "token").write_bytes(b"a")
+    (folder / "keys" / "with blank").write_bytes(b"a")
+    error = refused(folder, DIRECTORY)
+    assert "'with blank' cannot stand here" in error.what
+    assert "pod.yaml:23 " in (error.where or "") or "pod.yaml:22 " in (error.where or "")
+
+
+def test_a_directory_that_is_not_there_is_named_with_its_line(folder: Path) -> None:
+    error = refused(folder, DIRECTORY)
+    assert "no such directory" in error.what
+    assert "pod.yaml:23 spec.volumes[0].secret.directory" in (error.where or "")
+
+
+def test_a_seed_is_read_with_the_folders_of_all_replicas(folder: Path) -> None:
+    text = GOOD.replace(
+        "persistent: {size: 1Gi}", 'persistent: {size: 1Gi}\n      seed: {directory: "d{ordinal}"}'
+    )
+    text = text.replace("spec:\n", "spec:\n  workload: stateful\n  replicas: 2\n")
+    for ordinal in range(2):
+        (folder / f"d{ordinal}" / "node").mkdir(parents=True)
+        (folder / f"d{ordinal}" / "node" / "key").write_bytes(b"%d" % ordinal)
+    loaded = load(write(folder, text))
+    assert loaded.seeds == {("data", 0): {"node/key": b"0"}, ("data", 1): {"node/key": b"1"}}
+    (folder / "d1" / "node" / "key").unlink()
+    assert "the seed of replica 1 has no files" in refused(folder, text).what
+    (folder / "d1" / "large").write_bytes(b"x" * (1 << 20))
+    assert "larger than 1024 KiB" in refused(folder, text).what

@@ -2,7 +2,7 @@
 """A market in memory with real libp2p, real evidence and real images."""
 
 import secrets
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
@@ -17,6 +17,7 @@ from trustedpods.publisher.core.money import Token
 from trustedpods.publisher.journal import Journal
 from trustedpods.publisher.market.market import MarketAccount, OpenMarket
 from trustedpods.publisher.market.session import Publisher
+from trustedpods.publisher.market.timing import Timing
 from trustedpods.publisher.pod import read_pod
 from trustedpods.publisher.results.deployed import DeployProgress
 from trustedpods.publisher.results.pods import DeleteProgress, VisitProgress
@@ -88,6 +89,11 @@ class Bench:
         wanted = pods.DeleteOptions(**options)
         return await pods.delete(self.account, name, DeleteProgress(), self.journal(), wanted)
 
+    def wait(self, **limits):
+        """From here on the publisher waits so long for others (`Timing`)."""
+        timing = replace(self.account.timing, **limits)
+        self.account = replace(self.account, publisher=replace(self.account.publisher, timing=timing))
+
     @property
     def last(self):
         return self.journals[-1]
@@ -109,7 +115,6 @@ def root():
 def bench(tmp_path, monkeypatch, root):
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.delenv("XDG_STATE_HOME", raising=False)
-    monkeypatch.setattr("trustedpods.publisher.verbs.delivery.RETRY_S", 0.05)
     chain = FakeChain()
     key = secrets.token_bytes(32)
     chain.give(address_of(key), 10**9)
@@ -125,7 +130,8 @@ def bench(tmp_path, monkeypatch, root):
         simulated_root=root.chain_pem,
     )
     context = ChainContext(market.chain_id, market.payments)
-    publisher = Publisher(address_of(key), key, publisher_secret(key), context)
+    timing = Timing(reconnect_s=0.05)
+    publisher = Publisher(address_of(key), key, publisher_secret(key), context, timing)
     made = Bench(tmp_path, chain, root, key, MarketAccount(OpenMarket(file, chain, TOKEN), publisher))
     (tmp_path / "pod.yaml").write_text(MANIFEST)
     (tmp_path / "password.txt").write_text("marker-in-a-secret")

@@ -11,7 +11,7 @@ from click.testing import CliRunner
 
 from trustedpods.publisher.cli import main
 
-PODS = ["deploy", "validate", "estimate", "status", "logs", "delete"]
+PODS = ["deploy", "validate", "estimate", "status", "logs", "exec", "delete"]
 MONEY = ["fund", "close", "balance", "bill"]
 
 
@@ -33,7 +33,8 @@ def cli(bench, monkeypatch):
     monkeypatch.setattr("trustedpods.publisher.market.market.Chain", lambda *_, **__: bench.chain)
 
     async def run(*arguments):
-        return await trio.to_thread.run_sync(lambda: CliRunner().invoke(main, [str(a) for a in arguments]))
+        words, timing = [str(a) for a in arguments], bench.account.timing
+        return await trio.to_thread.run_sync(lambda: CliRunner().invoke(main, words, obj=timing))
 
     return run
 
@@ -43,7 +44,7 @@ def test_every_verb_has_help_with_an_example(verb):
     result = CliRunner().invoke(main, [*verb.split(), "--help"])
     assert result.exit_code == 0
     assert f"trustedpods {verb}" in result.output
-    assert "--output" in result.output
+    assert ("--output" in result.output) == (verb != "exec")
 
 
 def loaded_modules(*arguments):
@@ -165,6 +166,20 @@ async def test_a_root_image_is_refused_by_validate(bench, cli):
     assert result.exit_code == 2
     assert "spec.containers[0].image" in result.stderr
     assert "USER 10001" in result.stderr
+
+
+async def test_a_network_is_validated_with_its_nodes(bench, cli):
+    head = "apiVersion: trustedpods/v1\nkind: Network\nmetadata: {name: shop}\nspec:\n"
+    file = bench.folder / "network.yaml"
+    file.write_text(f"{head}  nodes: [{{name: a, pod: pod.yaml, cluster: k1}}]\n")
+    text = await cli("validate", file)
+    assert text.stdout == f"{file}: network shop of 1 nodes is sound\n"
+    shown = json.loads((await cli("validate", file, "-o", "json")).stdout)
+    assert (shown["nodes"]["a"]["cluster"], shown["nodes"]["a"]["pod"]) == ("k1", "hello")
+    bench.write_image(user="")
+    result = await cli("validate", file)
+    assert result.exit_code == 2
+    assert f"{bench.folder}/pod.yaml:8 spec.containers[0].image" in result.stderr
 
 
 async def test_a_bug_is_code_1_and_says_so(bench, cli, monkeypatch):

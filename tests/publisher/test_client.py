@@ -39,6 +39,10 @@ async def test_the_life_of_a_pod(market):
         assert (status.phase, status.confirmed) == ("serving", deployed.confirmed)
         assert [piece.data for piece in (await client.logs("hello")).pieces] == [b"line one\n", b"line two\n"]
 
+        ran = await client.exec("hello", ["cat"], input=b"bytes")
+        assert (ran.exit_code, ran.stdout, ran.stderr) == (0, b"bytes", b"")
+        assert (await client.exec("hello", ["fail", "7"])).exit_code == 7
+
         before = status.pod.channel.live.left
         funded = await client.fund("hello", "2.5")
         assert funded.channel.live.left == before + funded.paid == before + 2_500_000
@@ -81,6 +85,7 @@ async def test_after_a_failure_progress_says_where_the_money_is(market):
         ("deploy", {"manifest": "absent.yaml"}),
         ("fund", {"name": "hello", "amount": "-1"}),
         ("logs", {"name": "hello", "tail": 0}),
+        ("exec", {"name": "hello", "command": []}),
         ("attest", {"provider": "nobody"}),
     ],
 )

@@ -16,17 +16,12 @@ from typing import Any
 
 import trio
 
+from trustedpods.contracts.client.client_limits import USUAL, ClientLimits
 from trustedpods.contracts.client.transactions.pending_transactions import Call, Fees, Form, Outgoing
 from trustedpods.protocol.errors import BadInput, Locked, NoContext
 from trustedpods.protocol.ids import Address
 from trustedpods.protocol.lockfile import open_lock, taken
 from trustedpods.protocol.whole_file import private_folder, replace_whole
-
-MAX_FILE = 16 * 1024 * 1024
-"""A claim of 100 channels is 20 KB in hex, and few are under way at a time."""
-
-LOCK_WITHIN_S = 60.0
-"""The lock is held while one transaction is signed and handed in: some requests of 15 s at most."""
 
 _VERSION = 1
 _POLL_S = 0.02
@@ -40,8 +35,9 @@ class Outbox:
     was last seen of each, which is not kept on disk. Both belong to trio's thread.
     """
 
-    def __init__(self, path: Path | None) -> None:
+    def __init__(self, path: Path | None, limits: ClientLimits = USUAL) -> None:
         self.path = path
+        self._limits = limits
         self.turn = trio.Lock()
         self.permits = trio.Lock()
         self.attended: set[bytes] = set()
@@ -63,8 +59,8 @@ class Outbox:
             lock = open_lock(self.path.with_suffix(".lock"))
         try:
             with _disk(self.path):
-                _wait_for(lock, self.path)
-                self._held = _load(self.path)
+                _wait_for(lock, self.path, self._limits.lock_s)
+                self._held = _load(self.path, self._limits.journal_bytes)
             yield self._held
         finally:
             os.close(lock)
@@ -88,22 +84,22 @@ def _disk(path: Path) -> Iterator[None]:
         ) from None
 
 
-def _wait_for(lock: int, path: Path) -> None:
-    deadline = time.monotonic() + LOCK_WITHIN_S
+def _wait_for(lock: int, path: Path, within_s: float) -> None:
+    deadline = time.monotonic() + within_s
     while not taken(lock):
         if time.monotonic() > deadline:
             raise Locked("another process holds this key's transactions", where=str(path))
         time.sleep(_POLL_S)
 
 
-def _load(path: Path) -> dict[bytes, Outgoing]:
+def _load(path: Path, most: int) -> dict[bytes, Outgoing]:
     try:
         with path.open("rb") as file:
-            raw = file.read(MAX_FILE + 1)
+            raw = file.read(most + 1)
     except FileNotFoundError:
         return {}
     try:
-        data = json.loads(raw) if len(raw) <= MAX_FILE else {}
+        data = json.loads(raw) if len(raw) <= most else {}
         read = [_outgoing(entry) for entry in data["transactions"]]
         known = data["version"] == _VERSION
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):

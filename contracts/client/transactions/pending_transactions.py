@@ -16,13 +16,8 @@ from dataclasses import dataclass, replace
 from enum import Enum
 from typing import TypeAlias
 
+from trustedpods.contracts.client.client_limits import USUAL, ClientLimits
 from trustedpods.protocol.ids import Address
-
-RESEND_EVERY_S = 5.0
-"""A node forgets transactions when it restarts: so often the same bytes are handed in again."""
-
-STUCK_AFTER_S = 30.0
-"""Over two Ethereum blocks: what is first in line and still not mined then is paid too little."""
 
 MAX_FORMS = 6
 """Signed forms of one transaction: five raises."""
@@ -35,10 +30,6 @@ MAX_RAISE = 4
 
 ADOPT_WITHIN_S = 3600.0
 """A call asked for again within this time meets its unfinished attempt; a permit lives as long."""
-
-GONE_AFTER_S = 10.0
-"""How long a nonce must be seen used by another transaction before it is believed: behind one
-address may be nodes that lag behind each other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +133,7 @@ class Final:
 Step: TypeAlias = Do | Final
 
 
-def decide(out: Outgoing, look: Look, finality: int) -> tuple[Outgoing, Step]:
+def decide(out: Outgoing, look: Look, finality: int, limits: ClientLimits = USUAL) -> tuple[Outgoing, Step]:
     """What *look* means for *out*: its new state, and the next step.
 
     *finality*: how many blocks must lie on the one that it is in. The caller notes a sending by
@@ -154,21 +145,21 @@ def decide(out: Outgoing, look: Look, finality: int) -> tuple[Outgoing, Step]:
         return seen, Final(look.included) if deep else Do.WAIT
     if look.settled > out.nonce:
         since = look.now if out.gone is None else min(out.gone, look.now)
-        over = look.now - since >= GONE_AFTER_S
+        over = look.now - since >= limits.gone_after_s
         return replace(out, gone=since, block=None), Do.GIVE_UP if over else Do.WAIT
     fell_out = out.block is not None
     out = replace(out, block=None, gone=None)
     if look.count > out.nonce:
         return out, Do.WAIT  # another has the nonce, or a receipt is late: the next look will tell
-    if look.count == out.nonce and _stuck(out, look.now):
+    if look.count == out.nonce and _stuck(out, look.now, limits.stuck_after_s):
         return out, Do.RAISE
-    if fell_out or out.sent is None or not 0 <= look.now - out.sent < RESEND_EVERY_S:
+    if fell_out or out.sent is None or not 0 <= look.now - out.sent < limits.resend_every_s:
         return out, Do.RESEND
     return out, Do.WAIT
 
 
-def _stuck(out: Outgoing, now: float) -> bool:
-    return len(out.forms) < MAX_FORMS and now - out.newest.at >= STUCK_AFTER_S
+def _stuck(out: Outgoing, now: float, after_s: float) -> bool:
+    return len(out.forms) < MAX_FORMS and now - out.newest.at >= after_s
 
 
 def sent_at(out: Outgoing, now: float) -> Outgoing:
@@ -208,7 +199,7 @@ def next_nonce(outgoing: Iterable[Outgoing], pending: int) -> int:
 def gap_before(out: Outgoing, outgoing: Iterable[Outgoing], pending: int) -> bool:
     """Whether a nonce before *out*'s is nobody's any more: the node forgot another program's transaction.
 
-    Nothing behind a gap is ever mined. After `STUCK_AFTER_S` the gap is filled with a transaction
+    Nothing behind a gap is ever mined. After `stuck_after_s` the gap is filled with a transaction
     that does nothing; to sign the same call again with the free nonce could do it twice.
     """
     return next_nonce(outgoing, pending) < out.nonce

@@ -22,7 +22,6 @@ from trustedpods.contracts.client.errors import means_nonce_taken
 from trustedpods.contracts.client.node import Node
 from trustedpods.contracts.client.transactions.outbox import Outbox
 from trustedpods.contracts.client.transactions.pending_transactions import (
-    STUCK_AFTER_S,
     Call,
     Do,
     Fees,
@@ -56,14 +55,10 @@ MINED_WITHIN_S = 90.0
 BLOCK_WITHIN_S = 30.0
 """Beyond that, how long for each block of finality: over twice the slowest chains' pace."""
 
-MIND_EVERY_S = 2.0
-"""How often a waiting call looks after what is in line before its own and has nobody else."""
-
 PLAIN_GAS = 21_000
 """Gas of a transaction that does nothing; every chain with Ethereum's rules asks for this."""
 
 _FIRST_POLL_S = 0.05
-_LAST_POLL_S = 0.5
 _NONCE_ATTEMPTS = 5
 
 _outboxes: dict[tuple[str, int, Address], Outbox] = {}
@@ -89,6 +84,7 @@ class Sender:
         self, node: Node, chain_id: int, waiting: Waiting | None = None, journal: Path | None = None
     ) -> None:
         self._node = node
+        self._limits = node.limits
         self._chain_id = chain_id
         self._waiting = waiting or Waiting()
         self._wire = Wire(node, chain_id, self._waiting.finality)
@@ -167,7 +163,7 @@ class Sender:
                 self._genesis = await self._node.read(self._wire.genesis)
             place = str(self._journal / f"{self._chain_id}-{self._genesis.hex()[:16]}-{sender}.json")
         path = Path(place) if self._journal is not None else None
-        return _outboxes.setdefault((place, self._chain_id, sender), Outbox(path))
+        return _outboxes.setdefault((place, self._chain_id, sender), Outbox(path, self._limits))
 
     async def _left(
         self, box: Outbox, *, before: int | None = None, attended: bool = False
@@ -232,7 +228,7 @@ class Sender:
         self, box: Outbox, key: bytes, out: Outgoing, mined: Callable[[], None] | None = None
     ) -> tuple[Mined | None, Outgoing]:
         done: Mined | None = None
-        pause, mind_at = _FIRST_POLL_S, trio.current_time() + MIND_EVERY_S
+        pause, mind_at = _FIRST_POLL_S, trio.current_time() + self._limits.mind_every_s
         gap_since: float | None = None
         with trio.move_on_after(self._waiting.limit_s):
             out, done = await self._advance(box, key, out)
@@ -240,12 +236,12 @@ class Sender:
                 if mined is not None and out.block is not None:
                     mined()
                 await trio.sleep(pause)
-                pause = min(_LAST_POLL_S, pause * 1.3)
+                pause = min(self._limits.last_poll_s, pause * 1.3)
                 if trio.current_time() > mind_at:
                     for other in await self._left(box, before=out.nonce):
                         await self._mind(box, key, other)
                     gap_since = await self._mind_gap(box, key, out, gap_since)
-                    mind_at = trio.current_time() + MIND_EVERY_S
+                    mind_at = trio.current_time() + self._limits.mind_every_s
                 out, done = await self._advance(box, key, out)
         return done, out
 
@@ -265,7 +261,7 @@ class Sender:
             pending = await self._node.read(self._wire.pending_count, sender)
             if not gap_before(out, await self._left(box, attended=True), pending):
                 return None
-            if since is None or now - since < STUCK_AFTER_S:
+            if since is None or now - since < self._limits.stuck_after_s:
                 return now if since is None else since
             nothing, fees = Call(sender, 0, b"", PLAIN_GAS), await self._node.read(self._wire.fees)
             async with box.turn:
@@ -282,7 +278,7 @@ class Sender:
         except NetworkFailure as error:
             _log.debug("transaction 0x%s: %s", out.id.hex(), error)
             return out, None
-        out, step = decide(out, look, self._waiting.finality)
+        out, step = decide(out, look, self._waiting.finality, self._limits)
         if step is not Do.WAIT:
             _log.debug("transaction 0x%s: %s", out.id.hex(), step)
             async with box.turn:

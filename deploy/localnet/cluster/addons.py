@@ -139,6 +139,8 @@ def _provider() -> list[Object]:
     rules = [
         _rule("", core, _WRITE),
         _rule("", ["nodes", "events", "pods/log"], _READ),
+        _rule("storage.k8s.io", ["storageclasses", "csinodes"], _READ),
+        _rule("", ["pods/exec"], ["get", "create"]),  # a WebSocket is a GET; newer API servers ask for both
         _rule("apps", [*kinds, *(f"{kind}/scale" for kind in kinds), "replicasets"], _WRITE),
         _rule("policy", ["poddisruptionbudgets"], _WRITE),
         _rule("networking.k8s.io", ["networkpolicies"], _WRITE),

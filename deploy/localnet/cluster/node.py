@@ -15,7 +15,7 @@ from trustedpods.localnet.folders import replace_file, replace_link
 from trustedpods.localnet.processes import probes
 from trustedpods.localnet.processes.cgroups import Tree
 from trustedpods.localnet.processes.units import Part, ReadinessCheck, Step, Unit
-from trustedpods.localnet.settings import Cluster, ClusterNode, Settings
+from trustedpods.localnet.settings import ZONE_LABEL, Cluster, ClusterNode, Settings
 from trustedpods.provider import termination_logs
 from trustedpods.provider.cluster import pull_front
 
@@ -31,7 +31,7 @@ def units(settings: Settings, cluster: Cluster, node: ClusterNode) -> list[Unit]
         kube, "kubelet", f"--config={node.path('kubelet.json')}",
         f"--kubeconfig={node.path('pki', 'node.conf')}",
         f"--hostname-override={node.name}", f"--node-ip={node.node_ip}",
-        f"--root-dir={node.path('kubelet')}",
+        f"--root-dir={node.path('kubelet')}", f"--node-labels={ZONE_LABEL}={node.name}",
     ]  # fmt: skip
     prepared, images = f"{node.name}/prepare", f"{node.name}/images"
     api = f"{cluster.name}/apiserver"

@@ -8,7 +8,7 @@ from trustedpods.localnet.cluster import files as cluster_files
 from trustedpods.localnet.cluster.addons import STORAGE_CLASS
 from trustedpods.localnet.folders import shared_memory
 from trustedpods.localnet.market import pricing
-from trustedpods.localnet.settings import BALANCERS, NAMES_PORT, TCP_PORTS, Cluster, Settings
+from trustedpods.localnet.settings import BALANCERS, NAMES_PORT, TCP_PORTS, ZONE_LABEL, Cluster, Settings
 from trustedpods.localnet.toml_text import toml_text
 from trustedpods.protocol.ids import Address
 from trustedpods.provider.cluster.pull_front import PullFront
@@ -143,6 +143,7 @@ def _cluster_table(cluster: Cluster, kubeconfig: Path) -> dict[str, object]:
     if cluster.embedded:
         table["traffic_socket"] = cluster_files.traffic_socket(cluster)
         table["storage_classes"] = [STORAGE_CLASS]
+        table["node_labels"] = [ZONE_LABEL]
     if cluster.later_nodes:
         sockets = [str(cluster_files.traffic_socket(node)) for node in cluster.later_nodes]
         table["traffic_sockets_of_nodes"] = sockets

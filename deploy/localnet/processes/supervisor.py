@@ -35,10 +35,11 @@ _CUT_LOGS_EVERY_S = 10.0
 
 
 class Supervisor:
-    """Runs the units of one localnet until it is killed."""
+    """Runs the units of one localnet until it is killed; what ends is started again after *first_pause_s*."""
 
-    def __init__(self, state: Path, units: Iterable[Unit]) -> None:
+    def __init__(self, state: Path, units: Iterable[Unit], first_pause_s: float = _FIRST_PAUSE_S) -> None:
         self._state = state
+        self._first_pause_s = first_pause_s
         self._units = list(units)
         self._ready = {unit.name: trio.Event() for unit in self._units}
         self._status = {unit.name: _fresh(unit) for unit in self._units}
@@ -65,7 +66,7 @@ class Supervisor:
             await self._keep_running(unit)
 
     async def _do(self, step: Step) -> None:
-        pause = _FIRST_PAUSE_S
+        pause = self._first_pause_s
         self._set(step.name, "starting")
         while True:
             try:
@@ -80,7 +81,7 @@ class Supervisor:
 
     async def _keep_running(self, part: Part) -> None:
         process = await self._take_over(part)
-        pause = _FIRST_PAUSE_S
+        pause = self._first_pause_s
         while True:
             if process is None:
                 log = folders.log_file(self._state, part.name)
@@ -92,7 +93,7 @@ class Supervisor:
             self._set(part.name, "starting")
             how = await self._watch(part, process)
             process = None
-            pause = _FIRST_PAUSE_S if time.monotonic() - began > _STEADY_S else pause
+            pause = self._first_pause_s if time.monotonic() - began > _STEADY_S else pause
             self._status[part.name].restarts += 1
             self._status[part.name].pid = None
             self._set(part.name, "restarting", note=self._last_words(part, how))

@@ -8,18 +8,22 @@ is really over.
 
 import json
 import re
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import httpx
 import trio
 
 from trustedpods.protocol.errors import LocalProtocolError, RemoteProtocolError
-from trustedpods.provider.cluster.api import errors, kubeconfig, streams
+from trustedpods.provider.cluster.api import commands, errors, kubeconfig, streams
 
 CALL_TIMEOUT_S = 15.0
 """For a whole call; an idle API server answers in milliseconds."""
+
+WATCH_SILENCE_S = 90.0
+"""A watch without even a bookmark (sent each minute) for so long is dead."""
 
 PAGE = 500
 """Objects per page of a list."""
@@ -40,6 +44,8 @@ _PLACES = {
     "Pod": ("/api/v1", "pods", True),
     "Event": ("/api/v1", "events", True),
     "Node": ("/api/v1", "nodes", False),
+    "StorageClass": ("/apis/storage.k8s.io/v1", "storageclasses", False),
+    "CSINode": ("/apis/storage.k8s.io/v1", "csinodes", False),
     "PodDisruptionBudget": ("/apis/policy/v1", "poddisruptionbudgets", True),
     "NetworkPolicy": ("/apis/networking.k8s.io/v1", "networkpolicies", True),
     "Lease": ("/apis/coordination.k8s.io/v1", "leases", True),
@@ -63,10 +69,24 @@ def path_under(root: str, plural: str, namespace: str | None = None, name: str |
     return f"{root}{inside}/{plural}" + (f"/{name}" if name else "")
 
 
+@dataclass(frozen=True, slots=True)
+class ApiPatience:
+    """How long an API server is waited for, in seconds."""
+
+    call_s: float = CALL_TIMEOUT_S
+    watch_silence_s: float = WATCH_SILENCE_S
+
+
+USUAL = ApiPatience()
+
+
 class Api:
     """One API server. Raises NetworkFailure when it cannot be reached, Refused when it says no."""
 
-    def __init__(self, access: kubeconfig.Access, session: httpx.AsyncClient) -> None:
+    def __init__(
+        self, access: kubeconfig.Access, session: httpx.AsyncClient, patience: ApiPatience = USUAL
+    ) -> None:
+        self.patience = patience
         self._access = access
         self._session = session
 
@@ -88,7 +108,7 @@ class Api:
         if body is not None:
             content, headers["content-type"] = _json_and_yaml(body), content_type
         try:
-            with trio.fail_after(CALL_TIMEOUT_S):
+            with trio.fail_after(self.patience.call_s):
                 answer = await self._session.request(
                     method, self._access.server + path, params=query, content=content, headers=headers
                 )
@@ -157,6 +177,12 @@ class Api:
         """An answer that goes on, piece by piece; see `streams`."""
         return streams.open_stream(self._access, path, query, silence)
 
+    def exec(
+        self, path: str, container: str, command: Sequence[str], *, stdin: bool
+    ) -> AbstractAsyncContextManager[commands.RunningCommand]:
+        """A command in a container of the Pod at *path*; see `commands`."""
+        return commands.open_command(self._access, path + "/exec", container, command, stdin=stdin)
+
 
 def _json_and_yaml(body: object) -> bytes:
     """JSON that is YAML too, which the API server reads an apply as.
@@ -178,10 +204,10 @@ def _object(answer: httpx.Response) -> dict[str, Any]:
 
 
 @asynccontextmanager
-async def open_api(access: kubeconfig.Access) -> AsyncIterator[Api]:
+async def open_api(access: kubeconfig.Access, patience: ApiPatience = USUAL) -> AsyncIterator[Api]:
     """Connections to the API server, closed at the end."""
     limits = httpx.Limits(max_connections=32, max_keepalive_connections=8, keepalive_expiry=60)
     async with httpx.AsyncClient(
-        verify=access.tls, timeout=CALL_TIMEOUT_S, limits=limits, trust_env=False, follow_redirects=False
+        verify=access.tls, timeout=patience.call_s, limits=limits, trust_env=False, follow_redirects=False
     ) as session:
-        yield Api(access, session)
+        yield Api(access, session, patience)

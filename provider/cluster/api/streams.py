@@ -88,16 +88,17 @@ class Chunks:
 
 
 class Lines:
-    """Puts chunks together to lines."""
+    """Puts chunks together to lines, of *most* bytes each."""
 
-    def __init__(self) -> None:
+    def __init__(self, most: int = MAX_LINE) -> None:
+        self._most = most
         self._rest = b""
 
     def feed(self, chunk: bytes) -> list[bytes]:
         """The lines that *chunk* completes; RemoteProtocolError for one that does not end."""
         *lines, self._rest = (self._rest + chunk).split(b"\n")
-        if len(self._rest) > MAX_LINE:
-            raise RemoteProtocolError(f"a line of more than {MAX_LINE} bytes")
+        if len(self._rest) > self._most:
+            raise RemoteProtocolError(f"a line of more than {self._most} bytes")
         return lines
 
 
@@ -111,7 +112,7 @@ async def open_stream(
     headers = await access.headers()
     try:
         with trio.fail_after(OPEN_TIMEOUT_S):
-            stream = await _connect(url, access.tls)
+            stream = await connect(url, access.tls)
     except errors.TRANSPORT as error:
         raise errors.from_transport(error, where) from error
     try:
@@ -122,7 +123,8 @@ async def open_stream(
         await trio.aclose_forcefully(stream)
 
 
-async def _connect(url: httpx.URL, tls: ssl.SSLContext | bool) -> trio.abc.Stream:
+async def connect(url: httpx.URL, tls: ssl.SSLContext | bool) -> trio.abc.Stream:
+    """A connection of its own to the server of *url*; raises what `errors.TRANSPORT` lists."""
     if isinstance(tls, ssl.SSLContext):
         return await trio.open_ssl_over_tcp_stream(
             url.host, url.port or 443, ssl_context=tls, https_compatible=True

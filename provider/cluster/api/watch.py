@@ -17,9 +17,6 @@ from trustedpods.provider.cluster.views import PodView, pod_view
 ROUND_S = 240
 """How long one watch lasts before the API server ends it and the next goes on from there."""
 
-SILENCE_S = 90.0
-"""A watch without even a bookmark (sent each minute) for so long is dead."""
-
 
 @dataclass(frozen=True, slots=True)
 class PodChange:
@@ -68,7 +65,7 @@ async def _from(api: Api, path: str, version: str) -> AsyncGenerator[PodChange]:
             "timeoutSeconds": str(ROUND_S),
         }
         try:
-            async with api.stream(path, query, SILENCE_S) as chunks:
+            async with api.stream(path, query, api.patience.watch_silence_s) as chunks:
                 lines = Lines()
                 async for chunk in chunks:
                     for kind, item in (_event(line, path) for line in lines.feed(chunk)):

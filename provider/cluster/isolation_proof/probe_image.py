@@ -37,6 +37,11 @@ class ProbeImage:
     blobs: dict[str, bytes]
     manifest: bytes
 
+    @property
+    def digest(self) -> str:
+        """Of the manifest: what a node pulls it by."""
+        return _digest(self.manifest)
+
 
 def probe_image(busybox: bytes) -> ProbeImage:
     """The image around a statically linked busybox; NoContext when it is not one."""

@@ -22,6 +22,9 @@ OPENED = "egress-names"
 HOSTS_NOTE = "trustedpods.dev/hosts"
 """Annotation of `names`: a JSON map from each host to its ranges of ports."""
 
+PODS_NOTE = "trustedpods.dev/pods"
+"""Annotation of `names`: a JSON map from the name of each pod that may be called to its mark."""
+
 OPENED_NOTE = "trustedpods.dev/opened"
 """Annotation of `egress-names`: a JSON list of host, address, and the Unix second at which it closes."""
 
@@ -41,8 +44,8 @@ class ResolverPlace:
     port: int
 
 
-def asks_policy(place: ResolverPlace, hosts: Hosts) -> KubeObject:
-    """The way to the resolver, and the hosts that it answers."""
+def asks_policy(place: ResolverPlace, hosts: Hosts, pods: Mapping[str, str]) -> KubeObject:
+    """The way to the resolver, and what it answers: *hosts*, and *pods* of the publisher with their marks."""
     ends = sorted({(place.address, 53), (place.listens, place.port)})
     rules = [
         {
@@ -53,7 +56,8 @@ def asks_policy(place: ResolverPlace, hosts: Hosts) -> KubeObject:
     ]
     made = policy(ASKS, {"policyTypes": ["Egress"], "egress": rules})
     note = json.dumps({host: [list(ports) for ports in ranges] for host, ranges in hosts.items()})
-    return {**made, "metadata": {**made["metadata"], "annotations": {HOSTS_NOTE: note}}}
+    notes = {HOSTS_NOTE: note, PODS_NOTE: json.dumps(dict(pods))}
+    return {**made, "metadata": {**made["metadata"], "annotations": notes}}
 
 
 def opened_policy(namespace: str, label: str, hosts: Hosts, opened: Opened) -> KubeObject:
@@ -86,6 +90,15 @@ def hosts_of(found: KubeObject) -> Hosts:
         return {str(host): tuple(_range(one) for one in ranges) for host, ranges in note.items()}
     except (KeyError, ValueError, TypeError, AttributeError) as wrong:
         raise RemoteProtocolError(f"policy {ASKS} holds no hosts: {wrong!r}") from None
+
+
+def pods_of(found: KubeObject) -> Mapping[str, str]:
+    """The pods in a `names` policy, with their marks; RemoteProtocolError where it makes no sense."""
+    try:
+        note = json.loads(found["metadata"]["annotations"][PODS_NOTE])
+        return {str(name): str(mark) for name, mark in note.items()}
+    except (KeyError, ValueError, TypeError, AttributeError) as wrong:
+        raise RemoteProtocolError(f"policy {ASKS} holds no pods: {wrong!r}") from None
 
 
 def opened_of(found: KubeObject | None) -> Opened:

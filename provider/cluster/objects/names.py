@@ -25,6 +25,9 @@ SCALER = "trustedpods-scaler"
 DELETION_COST = "controller.kubernetes.io/pod-deletion-cost"
 """Kubernetes' annotation: of two replicas, the one with the lower cost goes first."""
 
+PROVEN = "trustedpods.dev/proven"
+"""Annotation of a volume claim that some version had which serves, or served: its data is kept."""
+
 NODE_LEASES = "kube-node-lease"
 """Where each kubelet says every few seconds that it is there."""
 

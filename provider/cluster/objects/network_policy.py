@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """The NetworkPolicies of a pod's namespace: who may connect, and where the pod may. Pure."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from trustedpods.manifests.spec.pod import PodManifest
 from trustedpods.manifests.spec.service import AT_NODES, ServicePort
 from trustedpods.provider.cluster.objects.names import KubeObject
 from trustedpods.provider.core import egress
+from trustedpods.provider.core.names.own_pods import CALLS, MAY, NAMED
 
 
 def policies(
@@ -44,11 +45,37 @@ def policies(
 def _world(ports: Sequence[ServicePort], closed: Sequence[str], callers: Sequence[str]) -> KubeObject:
     """From outside to container ports: other pods' and the operator's own addresses are closed."""
     world = {"cidr": "0.0.0.0/0", "except": list(dict.fromkeys(closed))}
-    targets = sorted({(port.protocol, port.target) for port in ports})
     return {
         "from": [{"ipBlock": world}, *({"ipBlock": {"cidr": caller}} for caller in callers)],
-        "ports": [{"protocol": protocol, "port": target} for protocol, target in targets],
+        "ports": _targets(ports),
     }
+
+
+def _targets(ports: Sequence[ServicePort]) -> list[KubeObject]:
+    """The container ports behind ports of services, each once."""
+    targets = sorted({(port.protocol, port.target) for port in ports})
+    return [{"protocol": protocol, "port": target} for protocol, target in targets]
+
+
+def own_pods_policies(manifest: PodManifest, mark: str, called: Mapping[str, str]) -> list[KubeObject]:
+    """Between pods of one publisher: who comes in, at the services without `expose`; then the way to others.
+
+    *mark* is this pod's, *called* has those of the pods that it calls, by name (`core/names/own_pods.py`).
+    Replicas are all that is reached of a namespace.
+    """
+    made = []
+    unexposed = [port for one in manifest.spec.services if not one.exposed for port in one.ports]
+    if unexposed:
+        caller = {"namespaceSelector": {"matchLabels": {CALLS + mark: MAY}}}
+        rule = {"from": [caller], "ports": _targets(unexposed)}
+        made.append(policy("called", {"policyTypes": ["Ingress"], "ingress": [rule]}))
+    rules = [
+        {"to": [{"namespaceSelector": {"matchLabels": {NAMED: called[name]}}}], "ports": port_entries(ports)}
+        for name, ports in sorted(egress.named_pods(manifest.spec.network).items())
+    ]
+    if rules:
+        made.append(policy("calls", {"policyTypes": ["Egress"], "egress": rules}))
+    return made
 
 
 def _egress_rule(opening: egress.EgressOpening) -> KubeObject:
@@ -66,7 +93,7 @@ def port_entries(ports: Sequence[egress.PortRange]) -> list[KubeObject]:
 def facade_ports(manifest: PodManifest) -> list[int]:
     """Container ports that the node connects to: those that its facade serves, and all that are probed."""
     ports = {port.target for service in manifest.facade_services for port in service.ports}
-    for container in manifest.spec.containers:
+    for container in manifest.spec.running_containers:
         ports |= container.asked_ports
     return sorted(ports)
 

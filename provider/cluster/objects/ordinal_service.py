@@ -33,7 +33,9 @@ def ordinal_services(manifest: PodManifest, label: str) -> list[KubeObject]:
 def _ports(manifest: PodManifest) -> list[dict[str, Any]]:
     """What the containers listen on, or what the services lead to where no container lists it."""
     listed = {
-        (port.container_port, port.protocol) for part in manifest.spec.containers for port in part.ports
+        (port.container_port, port.protocol)
+        for part in manifest.spec.running_containers
+        for port in part.ports
     }
     led = {(port.target, port.protocol) for service in manifest.spec.services for port in service.ports}
     return [

@@ -8,9 +8,11 @@ applied. None says anything of replicas: the scaler owns that field.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from trustedpods.manifests.check.seeds import Seeds, wanted_seeds
 from trustedpods.manifests.spec.pod import PodManifest
 from trustedpods.manifests.spec.volume import Persistent
 from trustedpods.protocol.errors import LocalProtocolError
+from trustedpods.protocol.ids import Address
 from trustedpods.provider.cluster.objects import (
     named_egress,
     namespace,
@@ -28,10 +30,12 @@ from trustedpods.provider.cluster.objects.workload import (
     deployment,
     disruption_budget,
     pod_template,
+    seeding,
     stateful_set,
 )
 from trustedpods.provider.core import egress
 from trustedpods.provider.core.egress import NOT_THE_WORLD
+from trustedpods.provider.core.names import own_pods
 from trustedpods.provider.core.pod import ServiceExposure
 
 
@@ -45,7 +49,9 @@ class PodLife:
     `closed_networks` those that it may never call, whatever its manifest asks for, and from which
     nobody calls its ports on nodes, but for `callers`. `kept` are addresses that its services had before.
     `pull` is what nodes say to the registry, where it asks them, `told` what containers are told of the pod.
-    `resolver` is where the hosts that it may call by name are asked for.
+    `resolver` is where the hosts that it may call by name are asked for. `publisher` is whose pod it is:
+    the same publisher's are the pods that it may call, and that may call it. `seeds` are the first files
+    of its volumes, and `copier` is what copies them.
     """
 
     namespace: str
@@ -60,6 +66,9 @@ class PodLife:
     pull: secret.PullLogin | None = None
     told: Mapping[str, str] = field(default_factory=dict)
     resolver: ResolverPlace | None = None
+    publisher: Address | None = None
+    seeds: Seeds = field(default_factory=dict)
+    copier: seeding.Copier | None = None
 
 
 def objects(life: PodLife) -> list[KubeObject]:
@@ -70,7 +79,7 @@ def objects(life: PodLife) -> list[KubeObject]:
     _check_complete(life)
     spec = life.manifest.spec
     return [
-        namespace.namespace(life.namespace, life.label),
+        namespace.namespace(life.namespace, life.label, _marks(life)),
         _labelled(life, quota.quota(life.manifest)),
         *(_labelled(life, policy) for policy in _policies(life)),
         _labelled(life, service_account.service_account()),
@@ -80,6 +89,7 @@ def objects(life: PodLife) -> list[KubeObject]:
             for volume in spec.volumes
             if volume.secret
         ),
+        *(_labelled(life, one) for one in seeding.seed_secrets(life.manifest, life.seeds)),
         *(
             _labelled(life, _claim(volume.name, volume.persistent))
             for volume in spec.volumes
@@ -109,23 +119,39 @@ def services(life: PodLife) -> list[KubeObject]:
 
 
 def _policies(life: PodLife) -> list[KubeObject]:
-    made = network_policy.policies(life.manifest, life.ingress_from, life.closed_networks, life.callers)
-    hosts = egress.named_hosts(life.manifest.spec.network)
-    if hosts and life.resolver is not None:
-        made.append(named_egress.asks_policy(life.resolver, hosts))
+    manifest, network = life.manifest, life.manifest.spec.network
+    made = network_policy.policies(manifest, life.ingress_from, life.closed_networks, life.callers)
+    marked: dict[str, str] = {}
+    if life.publisher is not None:
+        marked = own_pods.marked(life.publisher, network)
+        made += network_policy.own_pods_policies(
+            manifest, own_pods.mark(life.publisher, manifest.metadata.name), marked
+        )
+    if network.by_name and life.resolver is not None:
+        made.append(named_egress.asks_policy(life.resolver, egress.named_hosts(network), marked))
     return made
+
+
+def _marks(life: PodLife) -> Mapping[str, str]:
+    return {} if life.publisher is None else own_pods.marks(life.publisher, life.manifest)
 
 
 def _check_complete(life: PodLife) -> None:
     spec = life.manifest.spec
     if spec.network.by_name and life.resolver is None:
-        raise LocalProtocolError("no resolver for the hosts that the pod calls by name")
+        raise LocalProtocolError("no resolver for what the pod calls by name")
+    if egress.named_pods(spec.network) and life.publisher is None:
+        raise LocalProtocolError("nobody is named whose pods are called")
     wanted_images = {container.name for container in spec.all_containers}
     wanted_secrets = {volume.name for volume in spec.volumes if volume.secret}
     if missing := wanted_images - life.images.keys():
         raise LocalProtocolError(f"no image for container {min(missing)}")
     if missing := wanted_secrets - life.secrets.keys():
         raise LocalProtocolError(f"no files for secret volume {min(missing)}")
+    if missing_seeds := set(wanted_seeds(life.manifest)) - life.seeds.keys():
+        raise LocalProtocolError(f"no files for the seed of {missing_seeds.pop()[0]}")
+    if life.seeds and life.copier is None:
+        raise LocalProtocolError("nothing that copies the seeds")
     for name in wanted_images:
         if "@sha256:" not in life.images[name]:
             raise LocalProtocolError(f"image of container {name} is not named by digest")
@@ -152,6 +178,8 @@ def _workload(life: PodLife) -> KubeObject:
         resolver=resolver,
         pull_secret=None if life.pull is None else secret.PULL_SECRET,
     )
+    if life.copier is not None:
+        seeding.add_seeds(template["spec"], life.manifest, life.seeds, life.copier)
     if life.manifest.spec.workload == "stateful":
         return stateful_set.stateful_set(life.manifest, template)
     return deployment.deployment(life.manifest, template)

@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The Secret of each secret volume of a pod, and of its images. Pure."""
+"""The Secret of each secret volume of a pod, and of its images. Pure, but for what it is given at random."""
 
 import json
+import re
 from base64 import b64encode
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from trustedpods.manifests.spec.volume import Generated
 from trustedpods.provider.cluster.objects.names import KubeObject
 
 PULL_SECRET = "images.pull"  # noqa: S105 - a name
@@ -43,3 +45,48 @@ def secret(name: str, files: Mapping[str, bytes]) -> KubeObject:
         "type": "Opaque",
         "data": {file: b64encode(content).decode() for file, content in files.items()},
     }
+
+
+HIDDEN = "(not shown)"
+
+
+def hidden(made: KubeObject) -> KubeObject:
+    """An object for people to see: of a Secret the names of its values, of any other all."""
+    if made["kind"] != "Secret":
+        return made
+    return {**made, "data": dict.fromkeys(made.get("data", {}), HIDDEN)}
+
+
+def with_generated(
+    wanted: Mapping[str, Generated], kept: Mapping[str, bytes], random: Callable[[int], bytes]
+) -> dict[str, bytes]:
+    """The value of each of *wanted*: what is *kept* of it where that has its form, else of *random* bytes."""
+    return {
+        key: kept[key] if key in kept and _has_form(kept[key], form) else _made(form, random)
+        for key, form in wanted.items()
+    }
+
+
+_LETTERS = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
+_FORMS = {"password": rb"[A-Za-z0-9]*", "hex": rb"[0-9a-f]*", "bytes": rb"(?s:.*)"}
+
+
+def _has_form(value: bytes, form: Generated) -> bool:
+    return len(value) == form.length and re.fullmatch(_FORMS[form.type], value) is not None
+
+
+def _made(form: Generated, random: Callable[[int], bytes]) -> bytes:
+    if form.type == "bytes":
+        return random(form.length)
+    if form.type == "hex":
+        return random((form.length + 1) // 2).hex()[: form.length].encode()
+    return _letters(form.length, random)
+
+
+def _letters(length: int, random: Callable[[int], bytes]) -> bytes:
+    """Each letter as likely as any other: bytes beyond the last whole round of letters are thrown away."""
+    made = b""
+    while len(made) < length:
+        fair = (byte for byte in random(length) if byte < 256 - 256 % len(_LETTERS))
+        made += bytes(_LETTERS[byte % len(_LETTERS)] for byte in fair)
+    return made[:length]

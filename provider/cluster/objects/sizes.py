@@ -52,14 +52,22 @@ def total(parts: Iterable[Resources]) -> Resources:
 
 
 def requested_by(spec: KubeObject) -> Resources:
-    """What the scheduler sets aside for a pod: its containers, or its largest init container."""
-    main = total(_requests(container) for container in spec.get("containers", []))
-    first = [_requests(container) for container in spec.get("initContainers", [])]
+    """What the scheduler sets aside for a pod: what its containers ask for at the largest moment of its life.
+
+    While an init container runs, the sidecars before it do (those that restart always).
+    """
+    sidecars: list[Resources] = []
+    moments: list[Resources] = []
+    for container in spec.get("initContainers", []):
+        moments.append(total([*sidecars, _requests(container)]))
+        if container.get("restartPolicy") == "Always":
+            sidecars.append(_requests(container))
+    moments.append(total([*sidecars, *(_requests(container) for container in spec.get("containers", []))]))
     overhead = resources(spec.get("overhead", {}))
     return Resources(
-        max([main.cpu_milli, *(part.cpu_milli for part in first)]) + overhead.cpu_milli,
-        max([main.memory_mib, *(part.memory_mib for part in first)]) + overhead.memory_mib,
-        max([main.storage_mib, *(part.storage_mib for part in first)]) + overhead.storage_mib,
+        max(moment.cpu_milli for moment in moments) + overhead.cpu_milli,
+        max(moment.memory_mib for moment in moments) + overhead.memory_mib,
+        max(moment.storage_mib for moment in moments) + overhead.storage_mib,
     )
 
 

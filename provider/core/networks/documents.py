@@ -17,8 +17,10 @@ from trustedpods.protocol.networks.documents import (
     Prepare,
     Question,
     ReadCopy,
+    Remove,
     Repair,
     StaleBase,
+    Write,
     Written,
 )
 from trustedpods.protocol.networks.leases import (
@@ -48,6 +50,14 @@ class NetworkState:
     copy: Copy = field(default_factory=Copy)
     breaks: tuple[Broken, ...] = ()
 
+    @property
+    def empty(self) -> bool:
+        """Whether nothing needs a place: no document, no holder, nothing that people are to be told.
+
+        Fences begin anew then. No write of before is taken: it names a grant of an attempt that has ended.
+        """
+        return self.copy == Copy() and self.lease.grant is None and not self.breaks
+
 
 MAX_BREAKS = 16
 """Broken leases that a network remembers: who broke one knows soon whether somebody was harmed."""
@@ -65,9 +75,10 @@ def answer(
         return _broken(state, question, now)
     if question.attempt.who != signer:
         return state, NotHeld()
-    if isinstance(question, Prepare | Commit | Repair):
+    if isinstance(question, Write):
         copy, written = _of_copy(state.copy, aged(state.lease, now), question)
-        return replace(state, copy=copy), written
+        removed = isinstance(question, Remove) and written == Written()
+        return replace(state, copy=copy, breaks=() if removed else state.breaks), written
     lease, told = _of_lease(state.lease, question, now)
     return replace(state, lease=lease), told
 
@@ -106,9 +117,18 @@ def repair(copy: Copy, lease: Lease, asked: Repair) -> tuple[Copy, Written | Sta
     return Copy(asked.document), Written()
 
 
-def _of_copy(
-    copy: Copy, lease: Lease, question: Prepare | Commit | Repair
-) -> tuple[Copy, Written | StaleBase | NotHeld]:
+def remove(copy: Copy, lease: Lease, asked: Remove) -> tuple[Copy, Written | StaleBase | NotHeld]:
+    """Keep no document: only where the one that is named counts, and nobody's write waits behind it."""
+    if not holds(lease, asked.attempt, asked.fence):
+        return copy, NotHeld()
+    if copy == Copy():
+        return copy, Written()
+    if copy != Copy(asked.document):
+        return copy, StaleBase(copy)
+    return Copy(), Written()
+
+
+def _of_copy(copy: Copy, lease: Lease, question: Write) -> tuple[Copy, Written | StaleBase | NotHeld]:
     match question:
         case Prepare():
             return prepare(copy, lease, question)
@@ -116,6 +136,8 @@ def _of_copy(
             return commit(copy, lease, question)
         case Repair():
             return repair(copy, lease, question)
+        case Remove():
+            return remove(copy, lease, question)
 
 
 def _broken(

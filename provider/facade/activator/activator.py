@@ -48,9 +48,6 @@ BACKLOG = 4096
 DIAL_S = 1.0
 """One attempt to connect to a pod that is said to be ready."""
 
-REACH_S = 3.0
-"""How long such a pod may refuse before the daemon is asked again."""
-
 SWEEP_S = 0.5
 """How soon it is noticed that a client has gone away while its request is held."""
 
@@ -63,6 +60,7 @@ class ActivatorConfig:
 
     Of one pod no more than `max_per_pod` wait or run, and never more than are still free (`has_room`).
 
+    A pod that is said to be ready may refuse for `reach` seconds before the daemon is asked again.
     At SIGTERM nothing new is taken, and what there is gets `drain` seconds to end.
     """
 
@@ -74,6 +72,7 @@ class ActivatorConfig:
     max_per_pod: int = 1024
     wake_limit: float = 60.0
     drain: float = 10.0
+    reach: float = 3.0
 
 
 @dataclass(slots=True)
@@ -229,7 +228,7 @@ class Activator:
                     reached = pages.cannot_wake(answer.retry_after)
                 elif answer is not None:
                     self._belongs(slot, slot.number if answer.pod is None else answer.pod)
-                    reached = await _connect(answer)
+                    reached = await _connect(answer, self._config.reach)
         return pages.waking_too_long(self._config.wake_limit) if reached is None else reached
 
     async def _answer(self, slot: _Slot) -> WakeAnswer | None:
@@ -278,10 +277,10 @@ async def _refuse(client: socket.socket, slot: _Slot, page: pages.Page) -> None:
         await say(client, h2_response(page))
 
 
-async def _connect(address: WakeAddress) -> socket.socket | None:
+async def _connect(address: WakeAddress, reach: float) -> socket.socket | None:
     """Connect to a ready pod, which may refuse for a moment."""
     pod, pause = None, 0.005
-    with trio.move_on_after(REACH_S):
+    with trio.move_on_after(reach):
         while pod is None:
             pod = await dial(address.address, address.port, DIAL_S)
             if pod is None:

@@ -29,10 +29,11 @@ _BACKENDS_AND_SERVERS = 2 | 4  # types of rows in `show stat`
 
 
 class Runtime:
-    """HAProxy's runtime socket at *path*; each command ends within *timeout* seconds."""
+    """HAProxy's runtime socket at *path*; each command ends within *timeout* seconds and *most* bytes."""
 
-    def __init__(self, path: Path, *, timeout: float = 5.0) -> None:
+    def __init__(self, path: Path, *, timeout: float = 5.0, most: int = MAX_REPLY) -> None:
         self._path = path
+        self._most = most
         self._timeout = timeout
         self._limiter = trio.CapacityLimiter(8)  # HAProxy takes 32, other programs among them
 
@@ -118,7 +119,7 @@ class Runtime:
             reply = bytearray()
             while data := await stream.receive_some(65536):
                 reply += data
-                if len(reply) > MAX_REPLY:
+                if len(reply) > self._most:
                     raise RemoteProtocolError("a reply is too long", where="haproxy")
         return reply.decode(errors="replace")
 

@@ -4,7 +4,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from trustedpods.protocol.networks.documents import Copy, Document
+from trustedpods.protocol.networks.documents import NOTHING, Copy, Document
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +59,18 @@ def compare(copies: Mapping[str, Copy]) -> Equal | BeingWritten | Unequal:
         return Unequal(copies)
     missing = tuple(name for name, copy in waiting.items() if copy.pending is None)
     return BeingWritten(bases[0], document, missing, tuple(waiting))
+
+
+def left_by_removal(copies: Mapping[str, Copy]) -> Document | None:
+    """The document that a removal which was not brought to its end left on some copies; None for no such.
+
+    A first write that was not brought to its end looks otherwise: it is pending wherever it does not count.
+    """
+    documents = [each for each in _distinct(copy.current for copy in copies.values()) if each != NOTHING]
+    gone = any(copy == Copy() for copy in copies.values())
+    if not gone or len(documents) != 1 or any(copy.pending for copy in copies.values()):
+        return None
+    return documents[0]
 
 
 def _distinct(documents: Iterable[Document]) -> list[Document]:

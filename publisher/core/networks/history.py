@@ -6,7 +6,8 @@ import shlex
 from datetime import UTC, datetime
 
 from trustedpods.protocol.ids import address_from_bytes
-from trustedpods.protocol.networks.content import HistoryRecord, NetworkContent
+from trustedpods.protocol.networks.content import NetworkContent
+from trustedpods.protocol.networks.history import HistoryRecord
 
 DONE = "done"
 """The result of a command that did what it was asked; only such ones are done again."""

@@ -23,8 +23,10 @@ from trustedpods.protocol.networks.documents import (
     Prepare,
     Question,
     ReadCopy,
+    Remove,
     Repair,
     StaleBase,
+    Write,
     Written,
 )
 from trustedpods.protocol.networks.leases import (
@@ -43,7 +45,7 @@ from trustedpods.protocol.networks.leases import (
     Released,
     Renew,
 )
-from trustedpods.publisher.core.networks.copies import BeingWritten, Equal, Unequal, compare
+from trustedpods.publisher.core.networks.copies import BeingWritten, Equal, Unequal, compare, left_by_removal
 
 ASK_AGAIN_MS = Milliseconds(500)
 """Between two questions of one that waits: twenty of them are 40 questions a second for a daemon."""
@@ -65,6 +67,7 @@ class Phase(Enum):
     PREPARING = "preparing"
     COMMITTING = "committing"
     REPAIRING = "repairing"
+    REMOVING = "removing"
     RELEASING = "releasing"
     ENDED = "ended"
 
@@ -124,6 +127,8 @@ class Locking:
     rolled_forward: bool = False
     repair_from: str | None = None
     """The cluster whose document a person said is right, where copies are unequal."""
+    removing: bool = False
+    """Whether copies that are gone already are no trouble: the command removes the network."""
     ending: Ending | None = None
     culprit: str | None = None
     """The cluster that made it end before its time."""
@@ -136,12 +141,14 @@ def begin(
     patient_until: Milliseconds,
     *,
     repair_from: str | None = None,
+    removing: bool = False,
 ) -> Locking:
     """A command that wants the leases of all *clusters*; it waits for others until *patient_until*.
 
-    With *repair_from* it ends copies that are unequal: that cluster's document is the right one.
+    With *repair_from* it ends copies that are unequal: that cluster's document is the right one. With
+    *removing* copies are equal where some are gone: an earlier removal was not brought to its end.
     """
-    return Locking(clusters, attempt, command, patient_until, repair_from=repair_from)
+    return Locking(clusters, attempt, command, patient_until, repair_from=repair_from, removing=removing)
 
 
 def questions(locking: Locking, now: Milliseconds) -> tuple[Asking, ...]:
@@ -176,14 +183,16 @@ def _question(locking: Locking, cluster: str) -> Question:
             return AwaitEnd(locking.attempt, locking.ahead[1].other)
         case Phase.READING:
             return ReadCopy()
-        case Phase.PREPARING | Phase.REPAIRING | Phase.COMMITTING:
+        case Phase.PREPARING | Phase.REPAIRING | Phase.COMMITTING | Phase.REMOVING:
             return _write_question(locking, cluster)
         case _:
             return Release(locking.attempt, aside=False)
 
 
-def _write_question(locking: Locking, cluster: str) -> Prepare | Commit | Repair:
+def _write_question(locking: Locking, cluster: str) -> Write:
     attempt, fence, document = locking.attempt, locking.held[cluster].fence, locking.writing
+    if locking.phase is Phase.REMOVING:
+        return Remove(attempt, fence, locking.base)
     assert document is not None
     if locking.phase is Phase.PREPARING:
         return Prepare(attempt, fence, locking.base, document)
@@ -227,6 +236,13 @@ def write(locking: Locking, body: bytes) -> Locking:
     document = Document(Generation(locking.base.generation + 1), body)
     everywhere = frozenset(locking.clusters)
     return replace(locking, phase=Phase.PREPARING, writing=document, todo=everywhere, to_commit=everywhere)
+
+
+def remove(locking: Locking) -> Locking:
+    """The command wants nothing more to be kept of the network anywhere. Only while it holds."""
+    if locking.phase is not Phase.HOLDING:
+        raise ValueError(f"no network can be removed while {locking.phase.value}")
+    return replace(locking, phase=Phase.REMOVING, todo=frozenset(locking.clusters))
 
 
 def finish(locking: Locking) -> Locking:
@@ -334,6 +350,8 @@ def _next_phase(locking: Locking) -> Locking:
         case Phase.COMMITTING | Phase.REPAIRING:
             assert locking.writing is not None
             locking = replace(locking, phase=Phase.HOLDING, base=locking.writing, writing=None)
+        case Phase.REMOVING:
+            locking = replace(locking, phase=Phase.HOLDING, base=NOTHING)
         case Phase.RELEASING:
             locking = replace(locking, phase=Phase.ENDED)
         case _:
@@ -342,6 +360,9 @@ def _next_phase(locking: Locking) -> Locking:
 
 
 def _read(locking: Locking) -> Locking:
+    left = left_by_removal(locking.copies)
+    if locking.removing and left is not None:
+        return replace(locking, phase=Phase.HOLDING, base=left)
     match compare(locking.copies):
         case Equal(document):
             return replace(locking, phase=Phase.HOLDING, base=document)

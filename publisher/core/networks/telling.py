@@ -10,6 +10,7 @@ from trustedpods.protocol.networks.documents import Copy, Document
 from trustedpods.protocol.networks.leases import Behind
 from trustedpods.protocol.units import UnixSeconds
 from trustedpods.publisher.core.money import duration_text
+from trustedpods.publisher.core.networks.copies import left_by_removal
 from trustedpods.publisher.core.networks.locking import Ending, Locking
 
 LAST_MOMENT = 253_402_300_799
@@ -86,11 +87,14 @@ def waiting_line(network: str, cluster: str, behind: Behind, now: UnixSeconds) -
 
 def unequal(network: str, copies: Mapping[str, Copy]) -> CopiesDiffer:
     """Names the clusters and the first thing in which their copies differ."""
+    hint = "`trustedpods state compare` shows them; `state repair --from CLUSTER` takes one for all"
+    if left_by_removal(copies) is not None:
+        hint += "; where it was being removed, `network delete` goes on with that"
     return CopiesDiffer(
         f"the copies of network {network} differ in their {first_difference(copies)}",
         where=", ".join(sorted(copies)),
         rule="copies",
-        hint="`trustedpods state compare` shows them; `state repair --from CLUSTER` takes one for all",
+        hint=hint,
     )
 
 

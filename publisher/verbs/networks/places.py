@@ -12,17 +12,15 @@ from trustedpods.protocol.ids import Address, parse_address
 from trustedpods.protocol.networks.documents import Copy
 from trustedpods.protocol.networks.leases import LeaseStatus
 from trustedpods.protocol.networks.members import check_network_name
-from trustedpods.publisher.core.select import Choice, parse_choice
+from trustedpods.publisher.core.networks.mapping import parse_clusters
+from trustedpods.publisher.core.select import Choice
 from trustedpods.publisher.journal import Journal
-from trustedpods.publisher.market.market import MarketAccount
+from trustedpods.publisher.market.market import MarketAccount, OpenMarket
 from trustedpods.publisher.networks.clusters import NetworkClusters, open_clusters
 from trustedpods.publisher.results.errors import ErrorReport
 from trustedpods.publisher.results.networks import NetworkId
 
 T = TypeVar("T", Copy, LeaseStatus)
-
-MAX_CLUSTERS = 16
-"""Clusters of one network: a command asks all of them side by side."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,23 +38,13 @@ def parse_place(network: str, clusters: Sequence[str]) -> NetworkPlace:
     Raises BadInput, and NoContext where no cluster is named.
     """
     founder, separator, name = network.rpartition("/")
-    found: dict[str, Choice] = {}
-    for text in clusters:
-        cluster, equals, provider = text.partition("=")
-        if not equals or cluster in found:
-            raise BadInput(
-                f"not a cluster, or named twice: {text!r}",
-                where="--cluster",
-                hint="write NAME=OWNER or NAME=OWNER/N, each name once",
-            )
-        found[check_network_name(cluster)] = parse_choice(provider)
+    found = parse_clusters(clusters)
     if not found:
         raise NoContext(
             f"no cluster of network {name} is named",
-            hint="give --cluster NAME=OWNER/N for each; `trustedpods provider list` prints providers",
+            hint="give --cluster NAME=OWNER/N for each, or keep it: `trustedpods context map NAME=OWNER/N`; "
+            "`trustedpods provider list` prints providers",
         )
-    if len(found) > MAX_CLUSTERS:
-        raise BadInput(f"{len(found)} clusters; at most {MAX_CLUSTERS}", where="--cluster")
     return NetworkPlace(parse_address(founder) if separator else None, check_network_name(name), found)
 
 
@@ -87,6 +75,12 @@ def reported(place: NetworkPlace, found: Mapping[str, T | TrustedPodsError]) -> 
         one = found[name]
         told[name] = ErrorReport.of(one) if isinstance(one, TrustedPodsError) else one
     return told
+
+
+async def candidates(market: OpenMarket) -> list[str]:
+    """The market's providers as a cluster can be mapped to them: OWNER/N, and the region that they claim."""
+    rows = sorted(await market.rows(), key=lambda row: (row.owner, row.daemon))
+    return [f"{row.owner}/{row.daemon} {row.region}".rstrip() for row in rows]
 
 
 async def rows_of(account: MarketAccount, place: NetworkPlace) -> dict[str, RegistryRow]:

@@ -17,9 +17,9 @@ from tests.contracts.conftest import GAS, new_party
 from tests.contracts.node.anvil import FUNDED_KEY
 from tests.contracts.node.faulty_proxy import FAULTS, faulty_proxy
 from trustedpods.contracts.client import Chain
-from trustedpods.contracts.client import node as node_module
+from trustedpods.contracts.client.client_limits import ClientLimits
 from trustedpods.contracts.client.payments import Order
-from trustedpods.contracts.client.transactions import pending_transactions, sender
+from trustedpods.contracts.client.transactions import sender
 from trustedpods.protocol.errors import NetworkFailure
 from trustedpods.protocol.ids import PodRef
 
@@ -35,17 +35,12 @@ def proxy(anvil):
         yield one
 
 
-@pytest.fixture
-def quick(monkeypatch):
-    """The same rules with less patience."""
-    monkeypatch.setattr(pending_transactions, "RESEND_EVERY_S", 0.3)
-    monkeypatch.setattr(pending_transactions, "GONE_AFTER_S", 1.0)
-    monkeypatch.setattr(sender, "MIND_EVERY_S", 0.1)
-    monkeypatch.setattr(node_module, "READ_PAUSES_S", (0.01, 0.02))
+QUICK = ClientLimits(resend_every_s=0.3, gone_after_s=1.0, mind_every_s=0.1, read_pauses_s=(0.01, 0.02))
+"""The same rules with less patience."""
 
 
 @pytest.fixture
-async def world(anvil, onchain, proxy, tmp_path, terms, quick):
+async def world(anvil, onchain, proxy, tmp_path, terms):
     return await World.make(anvil, onchain, proxy, tmp_path, terms)
 
 
@@ -64,9 +59,11 @@ class World:
         await onchain.open_with_permit(*self.open)
         return self
 
-    def client(self, *, finality=0, patience=30.0, url=None):
-        market = replace(self.truth.market, finality_blocks=finality)
-        return Chain(url or self.proxy.url, market, journal=self.folder, mined_within_s=patience)
+    def client(self, *, finality=0, patience=30.0, url=None, **limits):
+        market, limits = replace(self.truth.market, finality_blocks=finality), replace(QUICK, **limits)
+        return Chain(
+            url or self.proxy.url, market, journal=self.folder, mined_within_s=patience, limits=limits
+        )
 
     async def left(self):
         channel = await self.truth.channel(self.owner.address, self.ref.channel)
@@ -141,9 +138,8 @@ async def test_no_failure_is_read_as_closed(world):
                 world.proxy.plan.clear()
 
 
-async def test_no_more_is_read_than_the_bound(world, monkeypatch):
-    monkeypatch.setattr(node_module, "MAX_ANSWER", 100_000)
-    async with world.client() as chain:
+async def test_no_more_is_read_than_the_bound(world):
+    async with world.client(answer_bytes=100_000) as chain:
         world.proxy.fail("eth_getBlockByNumber", "huge")
         with pytest.raises(NetworkFailure, match="too large"):
             await chain.head()
@@ -234,13 +230,12 @@ async def test_resuming_sends_what_was_only_written_down(world, monkeypatch):
     assert await world.left() == DEPOSIT + 7
 
 
-async def test_what_is_stuck_is_paid_better_within_bounds(world, monkeypatch):
-    monkeypatch.setattr(pending_transactions, "STUCK_AFTER_S", 0.5)
+async def test_what_is_stuck_is_paid_better_within_bounds(world):
     anvil, told = world.anvil, []
     before = int(anvil.rpc("eth_getBlockByNumber", "latest", False)["baseFeePerGas"], 16)
     anvil.rpc("evm_setAutomine", False)
     try:
-        async with world.client() as chain, trio.open_nursery() as nursery:
+        async with world.client(stuck_after_s=0.5) as chain, trio.open_nursery() as nursery:
 
             async def pay():
                 told.append(await world.top_up(chain))
@@ -289,15 +284,14 @@ async def test_another_program_with_the_same_key_does_not_double_anything(world)
     assert await world.left() == DEPOSIT + 7
 
 
-async def test_a_gap_that_another_program_left_is_filled(world, monkeypatch):
+async def test_a_gap_that_another_program_left_is_filled(world):
     """Its transaction was in line before ours, and the node forgot it: nothing behind it is ever mined."""
-    monkeypatch.setattr(sender, "STUCK_AFTER_S", 0.3)
     anvil, payer = world.anvil, world.publisher.address
     anvil.rpc("evm_setAutomine", False)
     anvil.rpc("anvil_impersonateAccount", payer)
     try:
         foreign = anvil.rpc("eth_sendTransaction", {"from": payer, "to": payer, "value": "0x1"})
-        async with world.client(patience=40) as chain, trio.open_nursery() as nursery:
+        async with world.client(patience=40, stuck_after_s=0.3) as chain, trio.open_nursery() as nursery:
             nursery.start_soon(world.top_up, chain)
             with trio.fail_after(40):
                 while anvil.rpc("txpool_status")["pending"] != "0x2":

@@ -16,7 +16,7 @@ from tests.contracts.conftest import GAS, new_party
 from tests.contracts.node.anvil import FUNDED_KEY, running_anvil
 from tests.contracts.test_registry_rows import ROW
 from trustedpods.contracts.client import Chain
-from trustedpods.contracts.client import node as node_module
+from trustedpods.contracts.client.client_limits import ClientLimits
 from trustedpods.contracts.client.errors import refusal
 from trustedpods.contracts.deploy import deploy, unlike_source
 from trustedpods.contracts.eip712 import address_of
@@ -95,8 +95,7 @@ async def test_a_node_that_is_not_there():
     assert "secret-api-key" not in str(failure.value)
 
 
-async def test_a_slow_node_is_given_up(monkeypatch):
-    monkeypatch.setattr(node_module, "REQUEST_TIMEOUT_S", 0.2)
+async def test_a_slow_node_is_given_up():
     stop = threading.Event()
 
     def slow(_):
@@ -104,16 +103,15 @@ async def test_a_slow_node_is_given_up(monkeypatch):
         return 200, b"{}"
 
     with a_node_that(slow) as url:
-        async with Chain(url, MARKET) as chain:
+        async with Chain(url, MARKET, limits=ClientLimits(request_s=0.2)) as chain:
             with pytest.raises(NetworkFailure, match="ReadTimeout"):
                 await chain.head()
         stop.set()
 
 
-async def test_an_answer_without_end_is_cut(monkeypatch):
-    monkeypatch.setattr(node_module, "MAX_ANSWER", 1000)
+async def test_an_answer_without_end_is_cut():
     with a_node_that(lambda _: (200, b"{" + b" " * 5000 + b"}")) as url:
-        async with Chain(url, MARKET) as chain:
+        async with Chain(url, MARKET, limits=ClientLimits(answer_bytes=1000)) as chain:
             with pytest.raises(NetworkFailure, match="too large"):
                 await chain.head()
 

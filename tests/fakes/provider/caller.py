@@ -138,6 +138,7 @@ class Caller:
             manifest=self.manifest.model_dump_json(by_alias=True).encode(),
             images=[ImageRef(name="web", blobs=[ref for ref, _ in self.refs()], layers=self.layers())],
             secrets=[SecretValue(name="keys", files={"token": MARKER.encode()})],
+            seeds=[],
             commanders=[address_bytes(self.ref.publisher)],
         )
 

@@ -7,7 +7,7 @@ that would bring it is left out: it takes a tenth of a second for each.
 """
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import trio
 from sqlalchemy import event
@@ -86,7 +86,6 @@ class FullWorld(World):
             namespace=namespace_name(caller.ref.channel, GENERATION),
             phase=Phase.SERVING,
             live=True,
-            exposures={"web": ServiceExposure("http")},
             size=PodSize(100, 64, 0, 1, 256),
             scaling=Scaling(0, 2, 5, 50),
             meter=self.keys.meter_address,
@@ -99,7 +98,8 @@ class FullWorld(World):
         secrets = {"keys": {"token": b"secret"}}
         life = PodLife(record.namespace, record.label, caller.manifest, secrets, images)
         await self.cluster.apply(objects(life))
-        return record
+        (web,) = await self.cluster.services(record.namespace)
+        return replace(record, exposures={"web": ServiceExposure("http", cluster_ip=web.cluster_ip)})
 
 
 def _save(tx, records, since):

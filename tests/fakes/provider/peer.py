@@ -6,6 +6,7 @@ the first frames that it saw, `chunks` counts what was sent of each blob.
 """
 
 import hashlib
+import json
 import secrets
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -13,6 +14,7 @@ from datetime import UTC, datetime, timedelta
 import trio
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from tests.fakes.provider import peer_exec
 from trustedpods.contracts.eip712 import Move, address_of
 from trustedpods.contracts.records import meter_tag
 from trustedpods.contracts.registry_rows import RegistryRow
@@ -25,7 +27,7 @@ from trustedpods.protocol.envelopes import ErrorReply, SignedRequest
 from trustedpods.protocol.errors import NetworkFailure, Refused, TrustedPodsError
 from trustedpods.protocol.evidence import AttestRequest, Evidence, KeyBinding
 from trustedpods.protocol.ids import address_bytes, address_from_bytes, channel_bytes
-from trustedpods.protocol.messages.admission import AdmitBody, Admitted
+from trustedpods.protocol.messages.admission import AdmitBody, Admitted, RenderBody, Rendered
 from trustedpods.protocol.messages.base import Done, Progress
 from trustedpods.protocol.messages.bundle import BlobAck, BlobBody, BlobNeed, Bundle, Needs
 from trustedpods.protocol.messages.pod import DeleteBody, Endpoint, LogLines, PodEvent, PodStatus, Statement
@@ -38,6 +40,9 @@ from trustedpods.protocol.sealing import hpke
 from trustedpods.protocol.sealing.blobs import SEALED_CHUNK_SIZE, chunk_count, open_chunk
 from trustedpods.protocol.sealing.replies import seal_reply, sign_statement
 from trustedpods.protocol.sealing.requests import ChainContext, open_request
+from trustedpods.protocol.units import Resources
+from trustedpods.provider.core.placement.nodes import NodePlace
+from trustedpods.provider.core.placement.offered import Allowed, ClusterFeatures, capabilities
 
 PRICES = Prices(cpu_core_ms=2000, memory_mib_s=100, storage_mib_s=10, egress_kib=5, ingress_kib=5, scale=80)
 POLL_S = 0.01
@@ -75,6 +80,9 @@ class ProviderPeer:
         self.phase, self.runway, self.accrued = "serving", 3600, 5
         self.generation = 1
         self.version, self.coming, self.outliving = 0, [], {}
+        nodes = {"n1": NodePlace({"zone": "a"}, size=Resources(4000, 8192, 65_536))}
+        allowed = Allowed(node_labels=("zone",), names=True, udp=True, node_port=True, load_balancer=True)
+        self.capabilities = capabilities(ClusterFeatures(nodes, {}), allowed)
 
     def reboot(self):
         """Every key is another one; what was accepted waits. Serve it again afterwards."""
@@ -125,6 +133,7 @@ class ProviderPeer:
             least=self.least,
             grace_s=60,
             addresses=addresses,
+            capabilities=self.capabilities,
         )
 
     def _row(self, endpoint):
@@ -198,6 +207,13 @@ class ProviderPeer:
             raise Refused("cpu: 100m wanted, 0m free", rule="capacity-cpu")
         free = Capacity(cpu_milli=1, memory_mib=1, storage_mib=1, services={})
         await answers.send(Admitted(capacity=free), final=True)
+
+    async def _render(self, request, answers):
+        body = decode(request.body, RenderBody)
+        self.rendered = body
+        made = [{"kind": "Namespace", "metadata": {"name": f"tp-{request.ref.channel:x}"}}]
+        text = "nonsense" if "renders-nonsense" in self.faults else json.dumps(made)
+        await answers.send(Rendered(objects=text.encode()), final=True)
 
     async def _rotate(self, request, answers):
         if "will-not-rotate" in self.faults:
@@ -329,6 +345,9 @@ class ProviderPeer:
     async def _logs(self, request, answers):
         await answers.send(LogLines(container="hello", data=b"line one\n"))
         await answers.send(LogLines(container="hello", data=b"line two\n"), final=True)
+
+    async def _exec(self, request, answers):
+        await peer_exec.answer(self.faults, request, answers)
 
     async def _usage(self, request, answers):
         page = self.usage

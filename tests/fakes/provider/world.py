@@ -119,7 +119,7 @@ def config_of(tmp_path, chain, owner, **terms):
                 "domain": "k1.test.localhost",
             },
             "net": {"listen": ["/ip4/127.0.0.1/tcp/0"]},
-            "cluster": {"kubeconfig": "/nowhere"},
+            "cluster": {"kubeconfig": "/nowhere", "node_labels": ["zone"]},
             "facade": {
                 "runtime_socket": "/nowhere",
                 "activator_dir": "/nowhere",
@@ -240,7 +240,7 @@ class World:
                 clock=lambda: self.now,
                 generations=NewestGenerations(self.tmpfs()),
             )
-            parts = assemble(doors, Gate(self.tmp_path / "books", self.limits))
+            parts = assemble(doors, Gate(self.tmp_path / "books"), self.limits)
             await parts.pods.load()
             async with (
                 open_host(self.keys.libp2p_seed, config.net.listen) as host,

@@ -92,18 +92,23 @@ class Publisher:
         file.write_text(yaml.safe_dump(tree))
         return file
 
-    def start(self, *words: str, home: Path | None = None) -> "subprocess.Popen[str]":
-        """The command as a process, with its output to be read."""
-        environment = {
+    def environment(self, home: Path | None = None) -> dict[str, str]:
+        """Of a command of this person's: their market, key and home, and nothing else."""
+        return {
             "PATH": os.environ["PATH"],
             "HOME": str(home or self._home),
             "TRUSTEDPODS_MARKET": str(self.market.market_file),
             "TRUSTEDPODS_KEY": str(self.key),
             "TRUSTEDPODS_DEBUG": "1",
         }
+
+    def start(self, *words: str, home: Path | None = None) -> "subprocess.Popen[str]":
+        """The command as a process, with its output to be read."""
         argv = [str(COMMANDS / "trustedpods"), *words]
         pipe = subprocess.PIPE
-        return subprocess.Popen(argv, env=environment, cwd=self.folder, stdout=pipe, stderr=pipe, text=True)
+        return subprocess.Popen(
+            argv, env=self.environment(home), cwd=self.folder, stdout=pipe, stderr=pipe, text=True
+        )
 
     def run(self, *words: str, code: int = 0, home: Path | None = None) -> Said:
         """The command with `-o json`; it must end with *code*."""

@@ -4,6 +4,7 @@
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+import yaml
 
 from tests.chaos.observer import unix
 from tests.live.clients import web
@@ -135,3 +136,109 @@ def test_a_liveness_probe_over_grpc_ends_what_does_not_speak_it(publisher: Publi
     said = publisher.run("deploy", file.name, code=ExitCode.REFUSED).json
     assert "container hello ended" in said["error"]["what"]
     assert said["money"]["state"] == "released"
+
+
+KEEPS = """
+cat /data/node/key >> /data/seen
+echo mine > /data/node/key
+trap 'sleep 2; wget -qO /data/last http://beside:9000/; kill $!; exit 0' TERM
+/bin/serve &
+wait
+"""
+"""What is in the volume at each start is kept, and what came with the seed is written over. At the end the
+sidecar is still asked, two seconds after the order to end."""
+
+BESIDE = """
+mkdir -p /tmp/srv
+echo still there > /tmp/srv/index.html
+trap 'exit 0' TERM
+httpd -f -p 9000 -h /tmp/srv &
+wait
+"""
+"""Ends as soon as it is told to."""
+
+
+def seeded(publisher: Publisher, spec: Json) -> None:
+    """Two replicas with names, each with a folder of its own that its volume begins with."""
+    for ordinal in range(2):
+        folder = publisher.folder / f"first-{ordinal}" / "node"
+        folder.mkdir(parents=True)
+        (folder / "key").write_text(f"key {ordinal}\n")
+    spec |= {"workload": "stateful", "replicas": 2, "podManagement": "Parallel"}
+    del spec["scale"]
+    [container] = spec["containers"]
+    container["volumeMounts"] = [
+        {"name": "data", "mountPath": "/data"},
+        {"name": "login", "mountPath": "/login"},
+    ]
+    container["command"] = ["sh", "-c", KEEPS]
+    reference = {"secretKeyRef": {"name": "login", "key": "password"}}
+    spec["initContainers"] = [
+        {
+            "name": "beside",
+            "image": container["image"],
+            "restartPolicy": "Always",
+            "command": ["sh", "-c", BESIDE],
+            "env": [{"name": "PASSWORD", "valueFrom": reference}],
+            "startupProbe": {"tcpSocket": {"port": 9000}, "periodSeconds": 1, "failureThreshold": 60},
+        }
+    ]
+    spec["volumes"] = [
+        {"name": "data", "persistent": {"size": "16Mi"}, "seed": {"directory": "first-{ordinal}"}},
+        {"name": "login", "secret": {"generate": {"password": {"length": 24}}}},
+    ]
+
+
+def output(market: LiveLocalnet, pod: Deployed, replica: str, *command: str, container: str = "hello") -> str:
+    """What a command in a replica says."""
+    return market.kubectl("-n", pod.namespace, "exec", replica, "-c", container, "--", *command)
+
+
+def test_a_replica_with_a_seed_a_generated_password_and_a_sidecar(
+    market: LiveLocalnet, publisher: Publisher
+) -> None:
+    """Each volume begins with the files of its own number, and is never seeded again: not for a replica that
+    was deleted, not by an update. The password is one in all containers, and stays. The sidecar ends last.
+    """
+    file = publisher.manifest("hello", unique("seeded"), lambda spec: seeded(publisher, spec))
+    pod = publisher.deploy(file)
+    for ordinal in range(2):
+        assert seen(market, pod, f"pod-{ordinal}") == f"key {ordinal}\n"
+    rights = output(market, pod, "pod-0", "stat", "-c", "%a %u", "/data/node", "/data/node/key")
+    assert rights.split() == ["700", "65532", "600", "65532"]
+    uid = market.kubectl("-n", pod.namespace, "get", "pod", "pod-1", "-o", "jsonpath={.metadata.uid}")
+    market.kubectl("-n", pod.namespace, "delete", "pod", "pod-1", "--wait=false")
+    until("the replica is back", lambda: _runs_anew(market, pod, uid))
+    until("it went on", lambda: seen(market, pod, "pod-1") == "key 1\nmine\n")
+    assert output(market, pod, "pod-1", "cat", "/data/last") == "still there\n"
+    made = password(market, pod, "pod-0")
+    assert len(made) == 24
+    assert password(market, pod, "pod-1") == made
+    tree = yaml.safe_load(file.read_text())
+    tree["spec"]["containers"][0]["env"] = [{"name": "VERSION", "value": "two"}]
+    file.write_text(yaml.safe_dump(tree))
+    publisher.deploy(file)
+    assert seen(market, pod, "pod-0") == "key 0\nmine\n"
+    assert password(market, pod, "pod-0") == made
+
+
+def seen(market: LiveLocalnet, pod: Deployed, replica: str) -> str:
+    """What a replica has found in its volume, at each of its starts."""
+    return output(market, pod, replica, "cat", "/data/seen")
+
+
+def password(market: LiveLocalnet, pod: Deployed, replica: str) -> str:
+    """What was generated, as both containers of a replica have it: one as a file, one as a variable."""
+    file = output(market, pod, replica, "cat", "/login/password")
+    variable = output(market, pod, replica, "sh", "-c", 'printf %s "$PASSWORD"', container="beside")
+    assert file == variable
+    return file
+
+
+def _runs_anew(market: LiveLocalnet, pod: Deployed, uid: str) -> bool:
+    """Whether `pod-1` is another one than that of *uid*, and runs."""
+    path = "jsonpath={.metadata.uid} {.status.containerStatuses[0].state.running.startedAt}"
+    said = market.kubectl(
+        "-n", pod.namespace, "get", "pod", "pod-1", "--ignore-not-found", "-o", path
+    ).split()
+    return len(said) == 2 and said[0] != uid

@@ -136,7 +136,7 @@ def test_a_pod_that_is_too_large_is_refused_before_any_payment(
     file = newcomer.manifest("hello", unique("huge"), huge)
     said = newcomer.run("deploy", file.name, "--deposit", "1", code=ExitCode.REFUSED)
     assert "200000m wanted" in said.err
-    assert said.json["error"]["rule"] == "capacity-cpu"
+    assert said.json["error"]["rule"] == "capability"
     assert "money" not in said.json
     assert newcomer.run("balance").json["channels"] == []
     assert (bank.balance(newcomer.address), bank.transactions_of(newcomer.address)) == (had, 0)

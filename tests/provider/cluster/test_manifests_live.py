@@ -17,10 +17,11 @@ from tests.cases.pods import DEPLOYED
 from tests.examples import examples
 from tests.fakes.provider.pods import DIGEST, a_life, a_manifest
 from tests.manifests.edges import EDGES, NUMBERS
-from tests.manifests.sound import FILES, SOUND, at, leaves, put
+from tests.manifests.sound import FILES, SEED, SOUND, at, leaves, put
 from tests.manifests.spec.test_quantity import CPU, MIB, NO_QUANTITY
 from tests.paths import VECTORS
 from tests.provider.cluster.test_cluster_live import applied, ready, until
+from trustedpods.manifests.check.seeds import wanted_seeds
 from trustedpods.manifests.parse import load, parse_received
 from trustedpods.manifests.spec.quantity import exact
 from trustedpods.protocol.errors import BadInput, Refused, TrustedPodsError
@@ -29,6 +30,7 @@ from trustedpods.provider.cluster.api import kubeconfig as access
 from trustedpods.provider.cluster.api.http import CALL_TIMEOUT_S, open_api, path_of, path_under
 from trustedpods.provider.cluster.objects.names import WORKLOAD
 from trustedpods.provider.cluster.objects.pod_objects import PodLife, objects
+from trustedpods.provider.cluster.objects.workload.seeding import Copier
 
 pytestmark = pytest.mark.live
 
@@ -82,7 +84,11 @@ def all_objects(life):
 
 def life_of(place, manifest, files):
     images = {container.name: f"127.0.0.1:5000/pods/x@{DIGEST}" for container in manifest.spec.all_containers}
-    return PodLife(place.namespace, place.label, manifest, files, images, place.ingress_from)
+    seeds = dict.fromkeys(wanted_seeds(manifest), SEED)
+    copier = Copier(f"127.0.0.1:5000/pods/x@{DIGEST}", dict.fromkeys(images, "65532")) if seeds else None
+    return PodLife(
+        place.namespace, place.label, manifest, files, images, place.ingress_from, seeds=seeds, copier=copier
+    )
 
 
 async def refusals(kubeconfig, asked):

@@ -5,9 +5,10 @@ from datetime import UTC, datetime
 
 from trustedpods.protocol.units import Resources
 from trustedpods.provider.cluster import views
-from trustedpods.provider.cluster.capacity import capacity
+from trustedpods.provider.cluster.capacity import capacity, features
 from trustedpods.provider.cluster.objects.names import METERED, POD_LABEL
 from trustedpods.provider.cluster.views import NodeView
+from trustedpods.provider.core.placement.nodes import Taint
 
 T0 = 1_700_000_000
 
@@ -123,6 +124,27 @@ def test_capacity_counts_ready_nodes_and_what_runs_or_waits():
     assert found.allocatable == Resources(2000, 1024, 1024)
     assert found.free == Resources(1800, 896, 1024)
     assert found.nodes == {"node": Resources(1800, 896, 1024)}
+
+
+def test_features_are_those_of_all_nodes_and_classes():
+    spec = {"taints": [{"key": "tee", "value": "snp", "effect": "NoSchedule"}, {"key": "a", "effect": "b"}]}
+    status = {"allocatable": {"cpu": "2", "memory": "1Gi", "ephemeral-storage": "1073741824"}}
+    nodes = [
+        {"metadata": {"name": "n1", "labels": {"zone": "a"}}, "spec": spec, "status": status},
+        {"metadata": {"name": "n2"}, "spec": {}, "status": {}},
+    ]
+    classes = [{"metadata": {"name": "fast"}, "allowVolumeExpansion": True}, {"metadata": {"name": "plain"}}]
+    drivers = [
+        {"metadata": {"name": "n1"}, "spec": {"drivers": [{"name": "csi.example.org"}]}},
+        {"metadata": {"name": "n2"}, "spec": {"drivers": None}},
+    ]
+    found = features(nodes, classes, drivers)
+    assert found.storage_classes == {"fast": True, "plain": False}
+    first = found.nodes["n1"]
+    assert (first.labels, first.size) == ({"zone": "a"}, Resources(2000, 1024, 1024))
+    assert first.taints == (Taint("tee", "snp", "NoSchedule"), Taint("a", "", "b"))
+    assert first.csi_drivers == {"csi.example.org"}
+    assert found.nodes["n2"].csi_drivers == frozenset()
 
 
 def test_capacity_knows_what_each_node_has_left():

@@ -23,6 +23,7 @@ from trustedpods.provider.core.admission import (
     check_class,
     check_hosts,
     check_nodes,
+    check_seeds,
     check_size,
     check_slots,
     check_storage_classes,
@@ -241,3 +242,11 @@ def test_of_one_user_id_no_more_replicas_than_its_processes_are_enough_for():
     assert caught.value.rule == "capacity-users"
     with pytest.raises(Refused, match="room for 0 is left"):
         check_users([1000], 1, {1000: 9}, limit)
+
+
+def test_seeds_need_a_provider_that_can_copy():
+    check_seeds(False, OFFER)
+    check_seeds(True, replace(OFFER, seeds=True))
+    with pytest.raises(Refused, match="cannot seed volumes") as caught:
+        check_seeds(True, OFFER)
+    assert caught.value.rule == "seed"

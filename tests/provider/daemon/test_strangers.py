@@ -14,6 +14,7 @@ from trustedpods.protocol.limits import BLOB_CHUNK
 from trustedpods.protocol.messages.admission import Admitted
 from trustedpods.protocol.messages.base import Done
 from trustedpods.protocol.messages.bundle import BlobAck, BlobBody, Needs
+from trustedpods.protocol.messages.capabilities import Placement
 from trustedpods.protocol.messages.pod import DeleteBody, PodStatus, StatusBody
 from trustedpods.protocol.sealing.blobs import chunk_count, seal_chunk
 from trustedpods.provider.admission.arrivals import AdmissionLimits, Allowance
@@ -290,6 +291,23 @@ async def test_a_storage_class_is_refused_before_money_moves(world):
         with pytest.raises(Refused) as caught:
             await caller.provision(pay=False)
         assert caught.value.rule == "storage-class"
+
+
+async def test_a_node_that_is_not_there_is_refused_before_money_moves(world):
+    world.cluster.labels = {"zone": "a", "secret": "x"}
+    async with world.run() as (_, address):
+        caller = Caller(world, address)
+        wanted = ASK.model_copy(update={"placement": Placement(selector={"zone": "b"})})
+        with pytest.raises(Refused, match="no node with zone=b; advertised: zone=a") as caught:
+            await caller.ask("admit", wanted, Admitted)
+        assert caught.value.rule == "placement"
+        for selector in ({"secret": "x"}, {"zone": "b"}):
+            caller.manifest = manifest_of(nodeSelector=selector, scale={"max": 1})
+            with pytest.raises(Refused, match="advertised: zone=a") as caught:
+                await caller.provision(pay=False)
+            assert caught.value.rule == "placement"
+        caller.manifest = manifest_of(nodeSelector={"zone": "a"}, scale={"max": 1})
+        await caller.provision()
 
 
 async def test_room_is_not_held_for_images_that_do_not_come(world, virtual_time):

@@ -10,7 +10,6 @@ import pytest
 import trio
 
 from trustedpods.protocol.errors import NetworkFailure
-from trustedpods.provider.dns import upstream
 from trustedpods.provider.dns.upstream import HostAddresses, Upstream
 
 
@@ -78,10 +77,9 @@ async def test_no_name_and_no_address_are_answers(zone, nursery):
 
 
 @pytest.mark.parametrize("host", ["silent.example", "loop.example"])
-async def test_without_an_answer_nothing_is_known(zone, nursery, monkeypatch, host):
-    monkeypatch.setattr(upstream, "ANSWER_WITHIN_S", 0.3)
+async def test_without_an_answer_nothing_is_known(zone, nursery, host):
     with pytest.raises(NetworkFailure, match="DNS does not say"):
-        await Upstream([await nursery.start(zone.serve)]).addresses(host)
+        await Upstream([await nursery.start(zone.serve)], 0.3).addresses(host)
 
 
 async def test_ids_and_ports_are_not_to_be_guessed(zone, nursery):

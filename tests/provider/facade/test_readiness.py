@@ -4,6 +4,7 @@
 import pytest
 import trio
 
+from tests.fakes.provider.pods import a_manifest
 from tests.provider.facade.parts import free_port
 from trustedpods.manifests.spec.pod import PodManifest
 from trustedpods.manifests.spec.probe import HttpGet, HttpHeader, Probe, TcpSocket
@@ -241,3 +242,17 @@ async def test_one_that_never_passes_often_enough_is_told(nursery, virtual_time)
     result = await until_ready("127.0.0.1", [http(server.port, success_threshold=50, period_seconds=10)], 15)
     assert not result.ready
     assert "not often enough" in result.reason
+
+
+def test_sidecars_are_asked_and_start_before_the_others():
+    asked = {"tcpSocket": {"port": 9000}}
+    proxy = {
+        "name": "proxy",
+        "image": "oci-archive:x.tar",
+        "restartPolicy": "Always",
+        "readinessProbe": asked,
+        "startupProbe": asked | {"periodSeconds": 10, "failureThreshold": 6},
+    }
+    one = a_manifest(initContainers=[proxy])
+    assert [(probe.container, probe.probe.port) for probe in probes_of(one, [8080])] == [("proxy", 9000)]
+    assert start_seconds(one) == one.spec.sidecars[0].start_seconds >= 60

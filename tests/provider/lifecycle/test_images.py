@@ -64,7 +64,9 @@ def sent(blobs, manifest):
     ]
     image = ImageRef(name="web", blobs=refs, layers=layers)
     body = manifest_of().model_dump_json(by_alias=True).encode()
-    return Bundle(name="web", manifest=body, images=[image], secrets=[], commanders=[b"\x02" * 20]), contents
+    return Bundle(
+        name="web", manifest=body, images=[image], secrets=[], seeds=[], commanders=[b"\x02" * 20]
+    ), contents
 
 
 class Import:

@@ -34,7 +34,7 @@ class World:
     def allow(self, *hosts):
         life = self.cluster.lives.setdefault(NAMESPACE, FakeLife(NAMESPACE, LABEL, self.time))
         ports = dict.fromkeys(hosts, (("TCP", 443, 443),))
-        asks = named_egress.asks_policy(ResolverPlace("10.9.33.11", "10.9.0.11", 5354), ports)
+        asks = named_egress.asks_policy(ResolverPlace("10.9.33.11", "10.9.0.11", 5354), ports, {})
         life.objects["NetworkPolicy", named_egress.ASKS] = asks
 
     def openings(self):

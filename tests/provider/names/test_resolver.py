@@ -10,6 +10,7 @@ import trio
 import trio.testing
 
 from tests.provider.names.conftest import API, INSIDE, LABEL, NAMESPACE
+from trustedpods.provider.names.own_pods import OwnPods
 from trustedpods.provider.names.resolver import MAX_AT_ONCE, MAX_OF_ONE, PodResolver
 
 POD = "10.9.17.2"
@@ -35,8 +36,12 @@ async def ask(resolver, name, kind="A", address=POD):
     return dns.rcode.to_text(answer.rcode()), found
 
 
+def resolver_of(world, replicas=None):
+    return PodResolver(world.openings(), OwnPods(world.cluster), (replicas or Replicas()).find)
+
+
 async def test_each_kind_of_answer(world):
-    resolver = PodResolver(world.openings(), Replicas().find)
+    resolver = resolver_of(world)
     assert await ask(resolver, API) == ("NOERROR", ["203.0.113.7"])
     assert await ask(resolver, "API.Example.ORG") == ("NOERROR", ["203.0.113.7"])
     assert await ask(resolver, API, "AAAA") == ("NOERROR", [])
@@ -49,7 +54,7 @@ async def test_each_kind_of_answer(world):
 
 
 async def test_an_address_that_is_nobodys_gets_nothing(world, virtual_time):
-    assert await ask(PodResolver(world.openings(), Replicas().find), API, address="10.9.17.9") == (
+    assert await ask(resolver_of(world), API, address="10.9.17.9") == (
         "NXDOMAIN",
         [],
     )
@@ -58,7 +63,7 @@ async def test_an_address_that_is_nobodys_gets_nothing(world, virtual_time):
 
 async def test_a_pod_that_is_not_shown_yet_is_waited_for(world, nursery):
     replicas = Replicas()
-    resolver, answers = PodResolver(world.openings(), replicas.find), []
+    resolver, answers = resolver_of(world, replicas), []
 
     async def asks():
         answers.append(await ask(resolver, API, address="10.9.17.3"))
@@ -85,7 +90,7 @@ async def test_too_many_questions_at_once_are_not_heard(addresses, most, nursery
         async def allowed(self, *_):
             return False
 
-    resolver = PodResolver(Nobody(), find)
+    resolver = PodResolver(Nobody(), Nobody(), find)
     question = dns.message.make_query(API, "AAAA").to_wire()
     for number in range(most + 5):
         nursery.start_soon(resolver.reply, question, f"10.9.{number % addresses}.1")

@@ -14,6 +14,7 @@ from trustedpods.protocol.networks.documents import (
     NOTHING,
     Copy,
     ReadCopy,
+    Remove,
     Repair,
     StaleBase,
     Written,
@@ -83,6 +84,8 @@ async def test_a_renewal_writes_nothing_and_the_lease_object_tells_people(world)
             await trio.sleep(0.01)
         told = world.cluster.network_leases[name]
         assert (told.holder, told.transitions) == (f"{alice.me} at laptop", 1)
+        await alice.prepare()
+        await alice.commit()
         await alice.release()
         while world.cluster.network_leases[name].holder:
             await trio.sleep(0.01)
@@ -239,16 +242,49 @@ async def test_two_of_the_largest_documents_fit_into_a_secret(world):
         assert len(data) < 1024 * 1024, "Kubernetes takes no larger Secret"
 
 
-async def test_one_founder_has_so_many_networks_and_no_more(world, monkeypatch):
-    monkeypatch.setattr(networks, "MAX_OF_FOUNDER", 2)
+async def test_one_founder_has_so_many_networks_and_no_more(world):
     async with world.run() as (_, address):
         key = secrets.token_bytes(32)
-        for name in ("a", "b"):
+        for name in (f"n{number}" for number in range(networks.MAX_OF_FOUNDER)):
             assert isinstance(await Member(world, address, key, name=name).acquire(), Granted)
         with pytest.raises(Refused) as caught:
             await Member(world, address, key, name="c").acquire()
         assert caught.value.rule == "networks"
         assert isinstance(await Member(world, address, name="c").acquire(), Granted)
+
+
+async def test_a_network_that_is_removed_frees_its_place(world, monkeypatch):
+    monkeypatch.setattr(networks, "MAX_OF_FOUNDER", 1)
+    async with world.run() as (_, address):
+        alice = Member(world, address)
+        await alice.write()
+        other = Member(world, address, alice.caller.key, name="other")
+        with pytest.raises(Refused):
+            await other.acquire()
+        await alice.acquire()
+        removal = Remove(alice.attempt, alice.fence, alice.one)
+        world.cluster.network_faults = ["busy"]
+        with pytest.raises(NetworkFailure):
+            await alice.ask(removal)
+        assert await alice.ask(removal) == await alice.ask(removal) == Written()
+        assert await alice.prepare(alice.two, alice.one) == StaleBase(Copy())
+        world.cluster.network_faults = ["lost"]
+        with pytest.raises(NetworkFailure):
+            await alice.release()
+        assert await alice.release() == Released()
+        while world.cluster.networks or world.cluster.network_leases:
+            await trio.sleep(0.01)
+        assert isinstance(await other.acquire(), Granted)
+
+
+async def test_who_let_go_without_writing_leaves_nothing(world):
+    async with world.run() as (_, address):
+        alice = Member(world, address)
+        await alice.acquire()
+        await alice.release()
+        assert world.cluster.networks == {}
+        assert await alice.prepare() == NotHeld()
+        assert (await alice.acquire()).fence == 2, "while the daemon runs it counts on"
 
 
 async def test_a_ticket_from_far_away_is_refused(world):

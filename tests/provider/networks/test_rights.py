@@ -11,6 +11,7 @@ from trustedpods.protocol.networks.documents import (
     Copy,
     Document,
     Generation,
+    Remove,
     Repair,
     Written,
 )
@@ -18,6 +19,9 @@ from trustedpods.protocol.networks.leases import (
     Acquire,
     AskLease,
     BreakLease,
+    Granted,
+    Released,
+    Renew,
 )
 from trustedpods.protocol.networks.members import Role
 from trustedpods.protocol.units import UnixSeconds
@@ -94,6 +98,28 @@ class TestRoles:
             for document in (Document(Generation(1), b"one"), other):
                 with pytest.raises((Refused, NetworkFailure)):
                     await alice.prepare(document)
+            assert await alice.read() == Copy()
+
+    async def test_only_an_owner_removes_and_then_lets_go(self, world):
+        async with world.run() as (_, address):
+            alice, bob, carol = self.people(world, address)
+            alice.author.give(carol.caller.key, Role.OWNER)
+            two = alice.author.write(b"two", alice.one)
+            await alice.write()
+            await alice.write(two, alice.one)
+            await bob.acquire()
+            with pytest.raises(Refused) as caught:
+                await bob.ask(Remove(bob.attempt, bob.fence, two))
+            assert caught.value.rule == "role"
+            await bob.release()
+            await carol.acquire()
+            assert await carol.ask(Remove(carol.attempt, carol.fence, two)) == Written()
+            assert isinstance(await carol.ask(Renew(carol.attempt, carol.fence)), Granted)
+            assert await carol.release() == Released()
+            assert world.cluster.networks == {}
+            with pytest.raises(Refused) as caught:
+                await carol.acquire()
+            assert caught.value.rule == "member", "it is the founder's alone again"
             assert await alice.read() == Copy()
 
     async def test_only_an_owner_repairs(self, world):

@@ -8,12 +8,12 @@ import pytest
 from tests.examples import some
 from tests.fakes.provider.caller import Caller, manifest_of, until
 from tests.fakes.provider.world import World
-from tests.manifests.sound import FILES, SOUND
+from tests.manifests.sound import FILES, SEED, SOUND
 from tests.manifests.wrong import WRONG, Wrong
 from trustedpods.manifests.check.services import MAX_HOSTS, MAX_ROUTES
 from trustedpods.protocol.codec import decode, encode
 from trustedpods.protocol.errors import BadInput
-from trustedpods.protocol.messages.bundle import BlobRef, Bundle, ImageRef, SecretValue
+from trustedpods.protocol.messages.bundle import BlobRef, Bundle, ImageRef, SecretValue, SeedFiles
 from trustedpods.protocol.messages.pod import Statement
 from trustedpods.provider.pods.bundles import parse_bundle
 
@@ -37,6 +37,7 @@ def bundle_of(case: Wrong) -> Bundle:
         manifest=json.dumps(case.tree).encode(),
         images=[ImageRef(name=name, blobs=blobs, layers=[]) for name in sorted(names)],
         secrets=[SecretValue(name="keys", files=dict(case.files))],
+        seeds=[SeedFiles(volume="data", ordinal=None, files=dict(case.seed))],
         commanders=[b"c" * 20],
     )
 
@@ -44,6 +45,7 @@ def bundle_of(case: Wrong) -> Bundle:
 def test_a_sound_one_is_taken() -> None:
     opened = parse_bundle(encode(bundle_of(Wrong(SOUND, ""))))
     assert opened.secrets == {"keys": FILES}
+    assert opened.seeds == {("data", None): SEED}
 
 
 @pytest.mark.parametrize("name", WRONG)
@@ -59,6 +61,9 @@ def test_what_the_client_would_have_refused_is_refused(name: str) -> None:
         ({"images": []}, "images are not those"),
         ({"secrets": []}, "secrets are not those"),
         ({"secrets": [SecretValue(name="keys", files={"token": b""})]}, "secrets are not those"),
+        ({"seeds": []}, "seeds are not those"),
+        ({"seeds": [SeedFiles(volume="data", ordinal=0, files=SEED)]}, "seeds are not those"),
+        ({"seeds": [SeedFiles(volume="data", ordinal=None, files=SEED)] * 2}, "a seed is there twice"),
     ],
 )
 def test_parts_that_do_not_fit_the_manifest(parts: dict[str, object], words: str) -> None:

@@ -90,9 +90,9 @@ async def test_room_that_nobody_gives_back_is_a_refusal_and_status_says_why(worl
 OWN = "shop.own.localhost"
 
 
-def with_certificate(world, caller):
+def with_certificate(world, caller, made=None):
     """The caller's pod gets a host of its own, with a certificate for it."""
-    key, now = ec.generate_private_key(ec.SECP256R1()), utc(world.now)
+    key, now = ec.generate_private_key(ec.SECP256R1()), made or utc(world.now)
     issued = Authority.make("own", now).issue([OWN], key, now)
     chain, mark, pem = issued.pem.partition(b"-----BEGIN PRIVATE")
     files = {"tls.crt": chain, "tls.key": mark + pem}
@@ -106,11 +106,10 @@ def with_certificate(world, caller):
     )
 
 
-async def test_a_certificate_that_expired_keeps_no_pod_off_after_a_start(world, monkeypatch):
-    monkeypatch.setattr(certificates, "VALID", timedelta(seconds=60))
+async def test_a_certificate_that_expired_keeps_no_pod_off_after_a_start(world):
     async with world.run() as (_, address):
         caller = Caller(world, address)
-        with_certificate(world, caller)
+        with_certificate(world, caller, made=utc(world.now) + timedelta(seconds=60) - certificates.VALID)
         await caller.provision()
     world.pass_time(120)
     async with world.run() as (parts, _):

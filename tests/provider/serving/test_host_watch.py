@@ -87,3 +87,41 @@ async def test_a_deploy_with_the_proof_is_served_at_once(world):
         caller.manifest = manifest_of(services=[WEB], scale={"max": 1})
         await caller.provision()
         assert served(world)
+
+
+async def test_a_deploys_proof_is_not_undone_by_a_look_that_learns_nothing(world):
+    names = Names()
+    async with world.run() as (parts, address):
+        object.__setattr__(parts.doors, "resolver", names)
+        caller = Caller(world, address)
+        caller.manifest = manifest_of(services=[WEB])
+        await caller.provision()
+        watch = HostWatch(parts.doors, parts.pods, parts.bundles, parts.autoscaler)
+        names.says = False
+        await looks(world, watch, LOST_LOOKS + 1)
+        names.says = True
+        caller.manifest = manifest_of(services=[WEB], scale={"max": 1})
+        await caller.provision()
+        names.says = None
+        assert all(await looks(world, watch, 2))
+
+
+async def test_a_refused_deploy_without_the_host_does_not_bring_it_back(world):
+    """Its proofs are asked for before it is known whether there is room: they are of other hosts."""
+    names = Names()
+    async with world.run() as (parts, address):
+        object.__setattr__(parts.doors, "resolver", names)
+        caller = Caller(world, address)
+        caller.manifest = manifest_of(services=[WEB])
+        await caller.provision()
+        watch = HostWatch(parts.doors, parts.pods, parts.bundles, parts.autoscaler)
+        names.says = False
+        await looks(world, watch, LOST_LOOKS + 1)
+        huge = manifest_of().model_dump(by_alias=True, exclude_none=True)["spec"]["containers"]
+        huge[0]["resources"] = {"limits": {"cpu": "64", "memory": "256Gi"}}
+        caller.manifest = manifest_of(containers=huge)
+        with pytest.raises(Refused):
+            await caller.provision()
+        record = parts.pods.get(caller.ref.channel)
+        await parts.autoscaler.publish(record, parts.bundles.open(record))
+        assert not served(world)

@@ -77,8 +77,7 @@ async def _fill(path, runs):
         assert newest.data == b"x" * min(size, KEPT_RUN_BYTES)
 
 
-async def test_what_is_kept_of_failed_pods_is_bounded_for_all_of_them_together(path, monkeypatch):
-    monkeypatch.setattr(last_logs, "KEPT_ENDED_BYTES", 3 * KEPT_RUN_BYTES)
+async def test_what_is_kept_of_failed_pods_is_bounded_for_all_of_them_together(path):
     failed, standing = pod_record(phase=Phase.FAILED), pod_record(phase=Phase.SERVING)
     standing = pod_record(
         ref=standing.ref.__class__(standing.ref.owner, standing.ref.publisher, b"\x09" * 32)
@@ -89,7 +88,7 @@ async def test_what_is_kept_of_failed_pods_is_bounded_for_all_of_them_together(p
             for container in ("a", "b", "c", "d"):
                 run = run_of(container, data=b"x" * KEPT_RUN_BYTES)
                 await store.write(last_logs.keep, record.channel, run)
-        await store.write(last_logs.trim_ended)
+        await store.write(last_logs.trim_ended, 3 * KEPT_RUN_BYTES)
         assert [run.container for run in await store.read(last_logs.runs_of, failed.channel)] == ["c", "d"]
         assert len(await store.read(last_logs.runs_of, standing.channel)) == 4
         await store.write(last_logs.forget, standing.channel)

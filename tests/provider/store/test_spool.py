@@ -11,8 +11,7 @@ from trustedpods.protocol.errors import NetworkFailure, Refused, RemoteProtocolE
 from trustedpods.protocol.limits import BLOB_CHUNK, MIB
 from trustedpods.protocol.messages.bundle import BlobRef
 from trustedpods.protocol.sealing.blobs import SEALED_CHUNK_SIZE, chunk_count, derive, seal_chunk
-from trustedpods.provider.store import spool
-from trustedpods.provider.store.spool import Spool
+from trustedpods.provider.store.spool import Spool, SpoolPace
 from trustedpods.publisher.delivery.upload import ACK_TIMEOUT_S
 
 DATA = os.urandom(2 * BLOB_CHUNK + 1000)
@@ -105,8 +104,8 @@ async def test_a_second_writer_goes_on_where_the_first_stopped(store, nursery):
     assert turns == [1]
 
 
-async def test_a_writer_whose_turn_does_not_come_is_told(store, monkeypatch):
-    monkeypatch.setattr(spool, "TURN_WITHIN_S", 0.05)
+async def test_a_writer_whose_turn_does_not_come_is_told(tmp_path):
+    store = Spool(tmp_path / "spool", 16, SpoolPace(turn_s=0.05))
     async with store.writer(PUBLISHER, BLOB):
         with pytest.raises(Refused) as caught:
             async with store.writer(PUBLISHER, BLOB):
@@ -180,18 +179,17 @@ async def test_many_chunks_are_synced_together(store):
         assert (writer.chunks, writer.synced) == (1, 0)
 
 
-async def test_over_a_slow_line_chunks_are_synced_before_the_client_gives_up(store, monkeypatch):
-    assert spool.SYNC_AFTER_S < ACK_TIMEOUT_S / 2
-    monkeypatch.setattr(spool, "SYNC_AFTER_S", 0.0)
+async def test_over_a_slow_line_chunks_are_synced_before_the_client_gives_up(tmp_path):
+    assert SpoolPace().sync_after_s < ACK_TIMEOUT_S / 2
+    store = Spool(tmp_path / "spool", 16, SpoolPace(sync_after_s=0.0))
     async with store.writer(PUBLISHER, BLOB) as writer:
         await writer.add(sealed(0))
         assert (writer.chunks, writer.synced) == (1, 1)
 
 
-async def test_a_large_layer_does_not_fill_the_page_cache(store, tmp_path, monkeypatch):
+async def test_a_large_layer_does_not_fill_the_page_cache(tmp_path, monkeypatch):
     """What was synced is dropped from memory, except behind the last chunk."""
     dropped = []
     monkeypatch.setattr(os, "posix_fadvise", lambda *arguments: dropped.append(arguments[1:]))
-    monkeypatch.setattr(spool, "SYNC_EVERY", 1)
-    await upload(store, range(3))
+    await upload(Spool(tmp_path / "spool", 16, SpoolPace(sync_every=1)), range(3))
     assert dropped == [(0, 0, os.POSIX_FADV_DONTNEED)] * 2

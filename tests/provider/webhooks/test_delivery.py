@@ -137,8 +137,7 @@ async def test_one_signed_post_under_the_name_that_was_asked_for(nursery):
     assert len(there.got) == 3
 
 
-async def test_a_server_that_says_nothing_is_given_up(nursery, monkeypatch):
-    monkeypatch.setattr(client, "SEND_WITHIN_S", 0.2)
+async def test_a_server_that_says_nothing_is_given_up(nursery):
     listeners = await trio.open_tcp_listeners(0, host="127.0.0.1")
 
     async def silent(_stream):
@@ -146,13 +145,12 @@ async def test_a_server_that_says_nothing_is_given_up(nursery, monkeypatch):
 
     nursery.start_soon(trio.serve_listeners, silent, listeners)
     port = listeners[0].socket.getsockname()[1]
+    door = WebhookDoor(allow_private=True, within_s=0.2)
     with pytest.raises(NetworkFailure):
-        await WebhookDoor(allow_private=True).send(f"http://127.0.0.1:{port}/", b"{}", b"s")
+        await door.send(f"http://127.0.0.1:{port}/", b"{}", b"s")
 
 
-async def test_a_pod_s_warnings_arrive_and_are_tried_again(tmp_path, nursery, monkeypatch, virtual_time):
-    monkeypatch.setattr(delivery, "ATTEMPTS_AFTER_S", (0.0, 0.05, 0.05))
-    monkeypatch.setattr(delivery, "LEAST_PAUSE_S", 0.0)
+async def test_a_pod_s_warnings_arrive_and_are_tried_again(tmp_path, nursery, virtual_time):
     there = Listener(503)  # the first attempt fails
     port = await nursery.start(there.serve)
     world = World(tmp_path, terms={"warn_before_s": 40, "grace_s": 10_000})

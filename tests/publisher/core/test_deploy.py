@@ -50,7 +50,9 @@ def test_the_question_before_money(tmp_path):
 
 def test_the_bundle_travels_and_the_provider_reads_the_same_manifest(tmp_path):
     manifest = loaded(tmp_path).manifest
-    made = bundle(manifest, {"login": {"k": b"v"}}, {"a": PARTS, "b": PARTS}, b"s" * 32, PUBLISHER)
+    seeds = {("data", 1): {"node/key": b"k"}}
+    made = bundle(manifest, {"login": {"k": b"v"}}, seeds, {"a": PARTS, "b": PARTS}, b"s" * 32, PUBLISHER)
+    assert [(one.volume, one.ordinal, one.files) for one in made.seeds] == [("data", 1, {"node/key": b"k"})]
     received = decode(encode(made), Bundle)
     assert received == made
     assert parse_received(received.manifest) == manifest

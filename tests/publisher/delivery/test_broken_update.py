@@ -78,8 +78,8 @@ BROKEN = {
 
 
 @pytest.mark.parametrize("cause", BROKEN)
-async def test_a_broken_update_says_what_serves(bench, monkeypatch, cause):
-    monkeypatch.setattr("trustedpods.publisher.payment.refund.UNSURE_WAIT_S", 0.1)
+async def test_a_broken_update_says_what_serves(bench, cause):
+    bench.wait(unsure_s=0.1)
     faults, error, text = BROKEN[cause]
     async with bench.peer().serve() as peer:
         await bench.deploy()
@@ -97,8 +97,8 @@ async def test_a_broken_update_says_what_serves(bench, monkeypatch, cause):
         assert serves.changed is (cause == "another image is confirmed")
 
 
-async def test_a_provider_that_goes_back_is_waited_for(bench, monkeypatch):
-    monkeypatch.setattr("trustedpods.publisher.delivery.broken_update.LOOK_EVERY_S", 0.01)
+async def test_a_provider_that_goes_back_is_waited_for(bench):
+    bench.wait(update_look_s=0.01)
     async with bench.peer().serve() as peer:
         await bench.deploy()
         peer.faults, peer.coming = {"crashes", "keeps-money"}, ["serving", "importing", "starting"]
@@ -142,9 +142,8 @@ async def test_a_provider_that_is_away_leaves_it_unknown(bench):
     assert bench.progress.money.state == "open"
 
 
-async def test_where_nothing_ever_ran_the_way_to_the_money_is_told(bench, monkeypatch):
-    monkeypatch.setattr("trustedpods.publisher.payment.refund.RELEASE_WAIT_S", 0.1)
-    monkeypatch.setattr("trustedpods.publisher.payment.refund.UNSURE_WAIT_S", 0.1)
+async def test_where_nothing_ever_ran_the_way_to_the_money_is_told(bench):
+    bench.wait(release_s=0.1, unsure_s=0.1)
     async with bench.peer("crashes", "keeps-money").serve():
         for _ in range(2):
             with pytest.raises(Refused) as caught:

@@ -47,8 +47,8 @@ async def test_silent_rows_cost_seconds_once(bench, virtual_time):
         assert trio.current_time() - began < candidates.HEAD_START_S
 
 
-async def test_those_that_failed_come_last_the_next_time(bench, virtual_time, monkeypatch):
-    monkeypatch.setattr(candidates, "SELECT_WITHIN_S", 30.0)
+async def test_those_that_failed_come_last_the_next_time(bench, virtual_time):
+    bench.wait(select_s=30.0)
     async with bench.peer().serve() as honest:
         row = bench.chain.rows.pop((honest.owner, 0))
         async with silent_rows(bench, honest, 5):
@@ -62,8 +62,8 @@ async def test_those_that_failed_come_last_the_next_time(bench, virtual_time, mo
             assert bench.last.show.warnings == []
 
 
-async def test_the_whole_search_has_a_bound_and_few_words(bench, virtual_time, monkeypatch):
-    monkeypatch.setattr(candidates, "SELECT_WITHIN_S", 11.0)
+async def test_the_whole_search_has_a_bound_and_few_words(bench, virtual_time):
+    bench.wait(select_s=11.0)
     async with bench.peer().serve() as honest:
         bench.chain.rows.clear()
         async with silent_rows(bench, honest, 60):

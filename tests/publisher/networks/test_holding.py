@@ -9,7 +9,15 @@ import trio
 
 from trustedpods.protocol.errors import CopiesDiffer, Locked, NetworkFailure, Refused
 from trustedpods.protocol.ids import address_from_bytes
-from trustedpods.protocol.networks.documents import NOTHING, Commit, Copy, Document, Generation, Prepare
+from trustedpods.protocol.networks.documents import (
+    NOTHING,
+    Commit,
+    Copy,
+    Document,
+    Generation,
+    Prepare,
+    Remove,
+)
 from trustedpods.protocol.networks.leases import LEASE_MS, BreakLease, Milliseconds, Release, Renew
 from trustedpods.protocol.units import UnixSeconds
 from trustedpods.provider.core.networks import documents
@@ -113,6 +121,46 @@ async def test_one_that_waits_gets_its_turn_and_says_so(doors, virtual_time):
             await held.write(b"two")
     assert copies(doors) == [Copy(TWO)] * 2
     assert [line.split(":")[0] for line in lines] == ["waiting for the lease of network shop on k1"] * 2
+
+
+async def test_a_network_is_removed_everywhere_and_a_removal_that_was_killed_is_repeated(doors, virtual_time):
+    async with network(doors).locked("apply") as held:
+        await held.write(b"one")
+
+    def away(question):
+        if isinstance(question, Remove):
+            raise NetworkFailure("cannot be reached")
+
+    doors["k2"].trouble = away
+    with pytest.raises(NetworkFailure):
+        async with network(doors).locked("network delete") as held:
+            await held.remove()
+    doors["k2"].trouble = lambda _: None
+    assert copies(doors) == [Copy(), Copy(ONE)]
+    with pytest.raises(CopiesDiffer) as caught:
+        async with network(doors).locked("apply"):
+            raise AssertionError
+    assert "network delete" in caught.value.hint
+    async with network(doors).locked("network delete", removing=True) as held:
+        assert held.document == ONE
+        await held.remove()
+        assert held.document == NOTHING
+    assert copies(doors) == [Copy(), Copy()]
+    assert free(doors)
+    assert all(door.state.empty for door in doors.values())
+
+
+async def test_a_removal_is_no_way_to_end_copies_that_differ(doors, virtual_time):
+    doors["k1"].put(Copy(ONE))
+    doors["k2"].put(Copy(TWO))
+    with pytest.raises(CopiesDiffer):
+        async with network(doors).locked("network delete", removing=True):
+            raise AssertionError
+    doors["k1"].put(Copy())
+    doors["k2"].put(Copy(NOTHING, ONE))
+    async with network(doors).locked("network delete", removing=True) as held:
+        assert held.rolled_forward
+        assert held.document == ONE
 
 
 async def test_two_orders_of_clusters_never_deadlock(doors, virtual_time):

@@ -53,11 +53,6 @@ def printed(cli):
     return check
 
 
-def quick_refunds(monkeypatch):
-    for name in ("RELEASE_WAIT_S", "UNSURE_WAIT_S", "SILENT_WAIT_S"):
-        monkeypatch.setattr(f"trustedpods.publisher.payment.refund.{name}", 0.1)
-
-
 async def test_deploy_and_validate(bench, printed):
     file = bench.folder / "pod.yaml"
     async with bench.peer().serve(), bench.peer(trust="open").serve():
@@ -75,14 +70,14 @@ async def test_deploy_and_validate(bench, printed):
         ("deploy unlocking", ["crashes", "keeps-money"]),
     ],
 )
-async def test_a_deploy_that_fails_says_where_the_money_is(bench, printed, monkeypatch, run, faults):
-    quick_refunds(monkeypatch)
+async def test_a_deploy_that_fails_says_where_the_money_is(bench, printed, run, faults):
+    bench.wait(release_s=0.1, silent_s=0.1)
     async with bench.peer(*faults).serve():
         await printed(run, "deploy", bench.folder / "pod.yaml", "--patience", "0s")
 
 
-async def test_an_update_that_fails_keeps_the_channel(bench, printed, monkeypatch):
-    quick_refunds(monkeypatch)
+async def test_an_update_that_fails_keeps_the_channel(bench, printed):
+    bench.wait(unsure_s=0.1)
     async with bench.peer().serve() as peer:
         await bench.deploy()
         peer.faults = {"crashes", "keeps-money"}

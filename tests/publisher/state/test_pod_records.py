@@ -32,7 +32,7 @@ def record(**changes):
 
 
 def bundle():
-    return Bundle(name="web", manifest=b"MARKER", images=[], secrets=[], commanders=[b"c" * 20])
+    return Bundle(name="web", manifest=b"MARKER", images=[], secrets=[], seeds=[], commanders=[b"c" * 20])
 
 
 def test_what_is_kept_comes_back(tmp_path):

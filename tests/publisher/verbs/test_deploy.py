@@ -179,8 +179,8 @@ async def test_replies_of_somebody_else_are_refused(bench, fault):
     assert bench.chain.log == []
 
 
-async def test_a_silent_provider_costs_only_time(bench, monkeypatch):
-    monkeypatch.setattr("trustedpods.publisher.market.session.ATTEST_TIMEOUT_S", 0.3)
+async def test_a_silent_provider_costs_only_time(bench):
+    bench.wait(attest_s=0.3)
     async with bench.peer("silent").serve(), bench.peer(cpu_price=9000).serve() as other:
         result = await bench.deploy()
     assert result.chosen.provider.owner == other.owner
@@ -196,8 +196,8 @@ async def test_a_crash_shows_its_words_and_the_refund(bench):
     assert any("came back" in line for line in bench.last.show.lines)
 
 
-async def test_a_provider_that_keeps_the_money_is_given_notice(bench, monkeypatch):
-    monkeypatch.setattr("trustedpods.publisher.payment.refund.RELEASE_WAIT_S", 0.2)
+async def test_a_provider_that_keeps_the_money_is_given_notice(bench):
+    bench.wait(release_s=0.2)
     async with bench.peer("crashes", "keeps-money").serve() as peer:
         with pytest.raises(Refused):
             await bench.deploy()
@@ -208,8 +208,8 @@ async def test_a_provider_that_keeps_the_money_is_given_notice(bench, monkeypatc
     assert [verb for verb, _ in bench.chain.log] == ["open", "unlock", "cancel_unlock"]
 
 
-async def test_a_failed_update_leaves_the_channel_to_the_pod_that_runs(bench, monkeypatch):
-    monkeypatch.setattr("trustedpods.publisher.payment.refund.UNSURE_WAIT_S", 0.1)
+async def test_a_failed_update_leaves_the_channel_to_the_pod_that_runs(bench):
+    bench.wait(unsure_s=0.1)
     async with bench.peer().serve() as peer:
         await bench.deploy()
         peer.faults = {"crashes", "keeps-money"}
@@ -221,9 +221,8 @@ async def test_a_failed_update_leaves_the_channel_to_the_pod_that_runs(bench, mo
 
 
 @pytest.mark.parametrize("broken", ["cancel_unlock", "head"])
-async def test_a_notice_that_cannot_be_taken_back_is_told(bench, monkeypatch, broken):
-    monkeypatch.setattr("trustedpods.publisher.payment.refund.UNSURE_WAIT_S", 0.1)
-    monkeypatch.setattr("trustedpods.publisher.payment.refund.SILENT_WAIT_S", 0.1)
+async def test_a_notice_that_cannot_be_taken_back_is_told(bench, broken):
+    bench.wait(unsure_s=0.1, silent_s=0.1)
     async with bench.peer().serve() as peer:
         await bench.deploy()
         ref = bench.account.publisher.ref(peer.owner, peer.daemon, "hello")
@@ -264,9 +263,9 @@ async def test_an_earlier_refund_is_not_told_again(bench):
     assert bench.progress.money == DepositOutcome("untouched")
 
 
-async def test_a_provider_that_cannot_be_asked_is_not_given_notice(bench, monkeypatch):
+async def test_a_provider_that_cannot_be_asked_is_not_given_notice(bench):
     """Another client with this key may have been faster: what cannot be read is not gone."""
-    monkeypatch.setattr("trustedpods.publisher.payment.refund.UNSURE_WAIT_S", 0.1)
+    bench.wait(unsure_s=0.1)
     async with bench.peer("hangs-up-late", "tells-nothing").serve():
         with pytest.raises(NetworkFailure):
             await bench.deploy()
@@ -277,8 +276,8 @@ async def test_a_provider_that_cannot_be_asked_is_not_given_notice(bench, monkey
     assert "trustedpods close hello" in told
 
 
-async def test_a_provider_that_lost_the_line_and_serves_nothing_is_given_notice(bench, monkeypatch):
-    monkeypatch.setattr("trustedpods.publisher.payment.refund.SILENT_WAIT_S", 0.2)
+async def test_a_provider_that_lost_the_line_and_serves_nothing_is_given_notice(bench):
+    bench.wait(silent_s=0.2)
     async with bench.peer("hangs-up-late").serve():
         with pytest.raises(NetworkFailure):
             await bench.deploy()
@@ -286,16 +285,16 @@ async def test_a_provider_that_lost_the_line_and_serves_nothing_is_given_notice(
 
 
 @pytest.mark.parametrize("fault", ["other-image", "statement-by-other-key"])
-async def test_a_false_confirmation_is_refused(bench, monkeypatch, fault):
-    monkeypatch.setattr("trustedpods.publisher.payment.refund.SILENT_WAIT_S", 0.1)
+async def test_a_false_confirmation_is_refused(bench, fault):
+    bench.wait(silent_s=0.1)
     async with bench.peer(fault).serve():
         with pytest.raises(RemoteProtocolError):
             await bench.deploy()
     assert bench.progress.money.state == "unlocking"
 
 
-async def test_chunks_that_arrived_are_not_sent_again(bench, monkeypatch):
-    monkeypatch.setattr("trustedpods.publisher.payment.refund.SILENT_WAIT_S", 0.1)
+async def test_chunks_that_arrived_are_not_sent_again(bench):
+    bench.wait(silent_s=0.1)
     layer = bytes(range(256)) * (4 * limits.BLOB_CHUNK // 256) + b"end"
     bench.write_image(layers=(layer,))
     peer = bench.peer()
@@ -347,8 +346,8 @@ async def test_a_home_that_is_gone_says_how_to_move(bench):
     assert "trustedpods close hello" in caught.value.hint
 
 
-async def test_a_blob_that_is_not_in_the_bundle_is_not_sent(bench, monkeypatch):
-    monkeypatch.setattr("trustedpods.publisher.payment.refund.SILENT_WAIT_S", 0.1)
+async def test_a_blob_that_is_not_in_the_bundle_is_not_sent(bench):
+    bench.wait(silent_s=0.1)
     async with bench.peer("asks-too-much").serve() as peer:
         with pytest.raises(RemoteProtocolError, match="not in the bundle"):
             await bench.deploy()

@@ -116,8 +116,8 @@ async def test_delete_says_what_it_keeps_and_purge_ends_that_too(bench):
 @pytest.mark.parametrize(
     ("faults", "state"), [({"hangs-up-late"}, "released"), ({"hangs-up-late", "keeps-money"}, "open")]
 )
-async def test_a_removal_that_breaks_off_says_where_the_deposit_is(bench, monkeypatch, faults, state):
-    monkeypatch.setattr("trustedpods.publisher.payment.refund.UNSURE_WAIT_S", 0.1)
+async def test_a_removal_that_breaks_off_says_where_the_deposit_is(bench, faults, state):
+    bench.wait(unsure_s=0.1)
     progress = DeleteProgress()
     async with bench.peer().serve() as peer:
         await bench.deploy()
@@ -128,9 +128,8 @@ async def test_a_removal_that_breaks_off_says_where_the_deposit_is(bench, monkey
     assert progress.machine is not None
 
 
-async def test_a_provider_that_tells_steps_for_ever_keeps_nobody(bench, monkeypatch):
-    monkeypatch.setattr(pods, "DELETE_LIMIT_S", 0.5)
-    monkeypatch.setattr("trustedpods.publisher.payment.refund.UNSURE_WAIT_S", 0.1)
+async def test_a_provider_that_tells_steps_for_ever_keeps_nobody(bench):
+    bench.wait(delete_s=0.5, unsure_s=0.1)
     progress = DeleteProgress()
     async with bench.peer().serve() as peer:
         await bench.deploy()
@@ -140,7 +139,7 @@ async def test_a_provider_that_tells_steps_for_ever_keeps_nobody(bench, monkeypa
     assert progress.money.state == "open"
 
 
-async def test_a_removal_that_breaks_off_when_the_chain_is_silent_too(bench, monkeypatch):
+async def test_a_removal_that_breaks_off_when_the_chain_is_silent_too(bench):
     progress = DeleteProgress()
     async with bench.peer().serve() as peer:
         await bench.deploy()

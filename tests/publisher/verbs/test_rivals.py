@@ -96,10 +96,9 @@ class ContestedPeer(ProviderPeer):
 
 
 @pytest.fixture(autouse=True)
-def quick(monkeypatch):
+def quick(bench):
     """A provider that keeps the money is waited for shortly."""
-    for limit in ("RELEASE_WAIT_S", "SILENT_WAIT_S", "UNSURE_WAIT_S"):
-        monkeypatch.setattr(f"trustedpods.publisher.payment.refund.{limit}", 0.1)
+    bench.wait(release_s=0.1, silent_s=0.1, unsure_s=0.1)
 
 
 @pytest.mark.parametrize("serves", [True, False], ids=["serves", "on-its-way"])

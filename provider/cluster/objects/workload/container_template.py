@@ -25,13 +25,9 @@ def container(part: Container, image: str, told: Mapping[str, str]) -> dict[str,
         "name": part.name,
         "image": image,
         "imagePullPolicy": "IfNotPresent",
-        "resources": _resources(part.resources.limits),
+        "resources": resources(part.resources.limits),
         "securityContext": {
-            "allowPrivilegeEscalation": False,
-            "capabilities": {"drop": ["ALL"]},
-            "privileged": False,
-            "readOnlyRootFilesystem": part.security_context.read_only_root_filesystem,
-            "runAsNonRoot": True,
+            **confined(read_only=part.security_context.read_only_root_filesystem),
             **_user(part.security_context),
         },
         "terminationMessagePolicy": "FallbackToLogsOnError",
@@ -50,13 +46,29 @@ def container(part: Container, image: str, told: Mapping[str, str]) -> dict[str,
     return made | {key: value for key, value in optional.items() if value}
 
 
+def confined(*, read_only: bool) -> dict[str, Any]:
+    """The securityContext of every container, but for its user: no powers, never root."""
+    return {
+        "allowPrivilegeEscalation": False,
+        "capabilities": {"drop": ["ALL"]},
+        "privileged": False,
+        "readOnlyRootFilesystem": read_only,
+        "runAsNonRoot": True,
+    }
+
+
+def no_cluster() -> list[dict[str, str]]:
+    """Variables by which a container is told nothing of the cluster."""
+    return [{"name": name, "value": ""} for name in CLUSTER_VARIABLES]
+
+
 def _user(wanted: SecurityContext) -> dict[str, int]:
     """Who runs instead of the image's user."""
     ids = {"runAsUser": wanted.run_as_user, "runAsGroup": wanted.run_as_group}
     return {name: number for name, number in ids.items() if number is not None}
 
 
-def _resources(size: ResourceSizes) -> dict[str, Any]:
+def resources(size: ResourceSizes) -> dict[str, Any]:
     """Requests equal limits: a replica gets exactly what it pays for."""
     quantities = {
         "cpu": f"{size.cpu}m",

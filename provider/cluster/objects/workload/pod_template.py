@@ -8,9 +8,11 @@ token, because a tenant gets none and mounting it would cost 300 ms of every col
 from collections.abc import Mapping
 from typing import Any
 
+from trustedpods.manifests.spec.container import InitContainer
 from trustedpods.manifests.spec.pod import PodManifest
 from trustedpods.provider.cluster.objects.names import METERED, WORKLOAD, KubeObject
 from trustedpods.provider.cluster.objects.workload.container_template import container
+from trustedpods.provider.cluster.objects.workload.placement import placement
 from trustedpods.provider.cluster.objects.workload.volume_source import volume_source
 
 FILES_GROUP = 65_532
@@ -65,28 +67,24 @@ def pod_template(
         },
         "dnsPolicy": "None",
         "dnsConfig": NO_NAMES if resolver is None else {"nameservers": [resolver], "options": ASKS_THRICE},
-        "hostAliases": [{"ip": LOOPBACK, "hostnames": [part.name for part in manifest.spec.containers]}],
+        "hostAliases": [
+            {"ip": LOOPBACK, "hostnames": [part.name for part in manifest.spec.running_containers]}
+        ],
         "containers": [container(part, images[part.name], told) for part in manifest.spec.containers],
     }
     if pull_secret is not None:
         spec["imagePullSecrets"] = [{"name": pull_secret}]
     if manifest.spec.init_containers:
         spec["initContainers"] = [
-            container(part, images[part.name], told) for part in manifest.spec.init_containers
+            _first(part, images[part.name], told) for part in manifest.spec.init_containers
         ]
-    if manifest.spec.fixed and manifest.spec.scale.max > 1:
-        spec["topologySpreadConstraints"] = [_spread(labels)]
+    spec |= placement(manifest, labels)
     claimed = manifest.spec.workload == "stateful"  # by the set, under the volume's name, for each replica
     if volumes := [one for one in manifest.spec.volumes if not (claimed and one.persistent)]:
         spec["volumes"] = [volume_source(volume) for volume in volumes]
     return {"metadata": {"labels": dict(labels), "finalizers": [METERED]}, "spec": spec}
 
 
-def _spread(labels: Mapping[str, str]) -> dict[str, Any]:
-    """Over as many nodes as there are; on one node all of them still run."""
-    return {
-        "maxSkew": 1,
-        "topologyKey": "kubernetes.io/hostname",
-        "whenUnsatisfiable": "ScheduleAnyway",
-        "labelSelector": {"matchLabels": dict(labels)},
-    }
+def _first(part: InitContainer, image: str, told: Mapping[str, str]) -> dict[str, Any]:
+    made = container(part, image, told)
+    return made | {"restartPolicy": "Always"} if part.sidecar else made

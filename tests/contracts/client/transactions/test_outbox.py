@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from trustedpods.contracts.client.transactions import outbox as outbox_module
+from trustedpods.contracts.client.client_limits import ClientLimits
 from trustedpods.contracts.client.transactions.outbox import Outbox
 from trustedpods.contracts.client.transactions.pending_transactions import Call, Fees, Form, Outgoing
 from trustedpods.protocol.errors import BadInput, Locked, NoContext
@@ -81,11 +81,10 @@ def test_a_damaged_file_is_refused_and_kept(tmp_path, text):
     assert path.read_text() == text
 
 
-def test_a_file_beyond_the_bound_is_refused(tmp_path, monkeypatch):
+def test_a_file_beyond_the_bound_is_refused(tmp_path):
     path = tmp_path / "file.json"
     path.write_text(json.dumps({"version": 1, "transactions": []}) + " " * 1000)
-    monkeypatch.setattr(outbox_module, "MAX_FILE", 500)
-    with pytest.raises(BadInput), Outbox(path).exclusive():
+    with pytest.raises(BadInput), Outbox(path, ClientLimits(journal_bytes=500)).exclusive():
         pass
 
 
@@ -95,9 +94,8 @@ def test_a_folder_that_cannot_be_made_says_so(tmp_path):
         pass
 
 
-def test_processes_take_turns(tmp_path, monkeypatch):
+def test_processes_take_turns(tmp_path):
     """Locks are those of open files, so two boxes in one process behave like two processes."""
-    monkeypatch.setattr(outbox_module, "LOCK_WITHIN_S", 0.2)
     path, inside, go = tmp_path / "file.json", threading.Event(), threading.Event()
 
     def hold():
@@ -108,7 +106,7 @@ def test_processes_take_turns(tmp_path, monkeypatch):
     holder = threading.Thread(target=hold)
     holder.start()
     assert inside.wait(10)
-    with pytest.raises(Locked), Outbox(path).exclusive():
+    with pytest.raises(Locked), Outbox(path, ClientLimits(lock_s=0.2)).exclusive():
         pass
     go.set()
     holder.join()

@@ -7,13 +7,11 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tests.examples import examples
+from trustedpods.contracts.client.client_limits import USUAL
 from trustedpods.contracts.client.transactions.pending_transactions import (
     ADOPT_WITHIN_S,
-    GONE_AFTER_S,
     MAX_FORMS,
     MAX_RAISE,
-    RESEND_EVERY_S,
-    STUCK_AFTER_S,
     Call,
     Do,
     Fees,
@@ -70,16 +68,16 @@ def test_what_fell_out_of_the_chain_goes_in_again_at_once():
 
 def test_the_same_bytes_go_in_again_after_a_while_and_when_nothing_is_known():
     assert decide(out(), look(), 0)[1] is Do.RESEND
-    assert decide(out(sent=1.0), look(now=1.0 + RESEND_EVERY_S - 0.1), 0)[1] is Do.WAIT
-    assert decide(out(sent=1.0), look(now=1.0 + RESEND_EVERY_S), 0)[1] is Do.RESEND
+    assert decide(out(sent=1.0), look(now=1.0 + USUAL.resend_every_s - 0.1), 0)[1] is Do.WAIT
+    assert decide(out(sent=1.0), look(now=1.0 + USUAL.resend_every_s), 0)[1] is Do.RESEND
     assert decide(out(sent=9e9), look(now=1.0), 0)[1] is Do.RESEND  # the clock was put back
 
 
 def test_only_what_is_first_in_line_is_raised():
-    late = look(now=STUCK_AFTER_S)
-    assert decide(out(sent=STUCK_AFTER_S), late, 0)[1] is Do.RAISE
-    assert decide(out(nonce=6, sent=STUCK_AFTER_S), late, 0)[1] is Do.WAIT
-    full = replace(out(sent=STUCK_AFTER_S), forms=tuple(form(n) for n in range(MAX_FORMS)))
+    late = look(now=USUAL.stuck_after_s)
+    assert decide(out(sent=USUAL.stuck_after_s), late, 0)[1] is Do.RAISE
+    assert decide(out(nonce=6, sent=USUAL.stuck_after_s), late, 0)[1] is Do.WAIT
+    full = replace(out(sent=USUAL.stuck_after_s), forms=tuple(form(n) for n in range(MAX_FORMS)))
     assert decide(full, late, 0)[1] is Do.WAIT
 
 
@@ -87,7 +85,7 @@ def test_a_nonce_is_given_up_only_after_it_is_final_and_was_looked_at_for_a_whil
     assert decide(out(), look(count=6, settled=5), 2)[1] is Do.WAIT
     first, step = decide(out(), look(now=1.0, count=6, settled=6), 2)
     assert step is Do.WAIT
-    _, step = decide(first, look(now=1.0 + GONE_AFTER_S, count=6, settled=6), 2)
+    _, step = decide(first, look(now=1.0 + USUAL.gone_after_s, count=6, settled=6), 2)
     assert step is Do.GIVE_UP
     back, step = decide(first, look(now=2.0, included=included()), 2)
     assert (back.gone, step) == (None, Do.WAIT)
@@ -301,7 +299,7 @@ def test_whatever_happens_each_deed_is_done_once(finality, happenings, pace):
         landed = world.landed()
         assert all(landed.count(intent) <= 1 for intent in asked)
     for _ in range(60):  # calm: everything comes to its end
-        world.now += RESEND_EVERY_S
+        world.now += USUAL.resend_every_s
         for intent in asked:
             world.want(intent, "ok")
         world.step("ok")

@@ -6,7 +6,8 @@ import pytest
 from tests.fakes.provider.pods import a_life
 from tests.fakes.web_server import answer, status_object
 from trustedpods.protocol.errors import NetworkFailure, NoContext, Refused, RemoteProtocolError
-from trustedpods.provider.cluster.api import errors, http
+from trustedpods.provider.cluster.api import errors
+from trustedpods.provider.cluster.api.http import ApiPatience
 from trustedpods.provider.cluster.client import open_cluster
 from trustedpods.provider.cluster.objects.pod_objects import objects
 
@@ -77,13 +78,12 @@ async def test_nobody_listens(kubeconfig_for, unused_port):
                 pass
 
 
-async def test_no_answer_in_time(api_server, kubeconfig_for, monkeypatch):
+async def test_no_answer_in_time(api_server, kubeconfig_for):
     async def silence(stream):
         await stream.receive_some(1)
 
-    monkeypatch.setattr(http, "CALL_TIMEOUT_S", 0.1)
     server = await api_server(silence)
-    async with open_cluster(kubeconfig_for(server.url)) as cluster:
+    async with open_cluster(kubeconfig_for(server.url), patience=ApiPatience(call_s=0.1)) as cluster:
         with pytest.raises(NetworkFailure, match="no answer in time"):
             await cluster.version()
 

@@ -75,3 +75,16 @@ async def test_a_lease_object_names_its_holder(api_server, kubeconfig_for):
         with pytest.raises(Refused):
             await cluster.tell_network_lease(NETWORK, lease)
     assert "/leases/network-shop-00" in server.requests[0]
+
+
+async def test_a_network_is_removed_as_it_was_read(api_server, kubeconfig_for):
+    changed = status_object(409, "Conflict", "modified")
+    server = await api_server(answer(200, {}), GONE, changed, answer(200, {}))
+    async with open_cluster(kubeconfig_for(server.url)) as cluster:
+        for _ in range(2):
+            await cluster.remove_network_document(NETWORK, "7")
+        with pytest.raises(Conflict):
+            await cluster.remove_network_document(NETWORK, "7")
+        await cluster.tell_network_lease(NETWORK, None)
+    assert [request.split()[0] for request in server.requests] == ["DELETE"] * 4
+    assert "/leases/network-shop-00" in server.requests[3]

@@ -8,7 +8,8 @@ import trio
 
 from tests.fakes.web_server import answer
 from trustedpods.protocol.errors import NetworkFailure, RemoteProtocolError
-from trustedpods.provider.cluster.api import streams, watch
+from trustedpods.provider.cluster.api import streams
+from trustedpods.provider.cluster.api.http import ApiPatience
 from trustedpods.provider.cluster.client import open_cluster
 
 
@@ -103,17 +104,16 @@ async def test_a_cut_connection_is_trouble_and_not_an_end(api_server, kubeconfig
             await anext(changes)
 
 
-async def test_a_silent_connection_is_trouble(api_server, kubeconfig_for, monkeypatch):
-    monkeypatch.setattr(watch, "SILENCE_S", 0.1)
-    server = await api_server(listing("1"), watched(forever=True))
-    async with open_cluster(kubeconfig_for(server.url)) as cluster, cluster.watch_pods() as changes:
+async def test_a_silent_connection_is_trouble(api_server, kubeconfig_for):
+    server, patience = await api_server(listing("1"), watched(forever=True)), ApiPatience(watch_silence_s=0.1)
+    place = kubeconfig_for(server.url)
+    async with open_cluster(place, patience=patience) as cluster, cluster.watch_pods() as changes:
         with pytest.raises(NetworkFailure, match="no answer in time"):
             await anext(changes)
 
 
-async def test_a_line_without_end(monkeypatch):
-    monkeypatch.setattr(streams, "MAX_LINE", 100)
-    lines = streams.Lines()
+async def test_a_line_without_end():
+    lines = streams.Lines(100)
     assert lines.feed(b"a\nb") == [b"a"]
     assert lines.feed(b"c\n\n") == [b"bc", b""]
     with pytest.raises(RemoteProtocolError):

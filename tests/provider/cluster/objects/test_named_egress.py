@@ -80,7 +80,10 @@ def test_the_longest_names_fit_into_an_annotation():
     host = ".".join(["a" * 62] * 4)
     hosts = {f"{number:03}{host[3:]}": (("TCP", 1, 65535),) for number in range(MAX_OPENED)}
     opened = {(name, "203.113.113.113"): 1_800_000_000 for name in hosts}
-    for made in (named_egress.opened_policy("n", "l", hosts, opened), named_egress.asks_policy(PLACE, hosts)):
+    for made in (
+        named_egress.opened_policy("n", "l", hosts, opened),
+        named_egress.asks_policy(PLACE, hosts, {}),
+    ):
         assert sum(map(len, made["metadata"]["annotations"].values())) < MAX_ANNOTATIONS
 
 

@@ -3,10 +3,18 @@
 
 from dataclasses import replace
 
+import pytest
 from hypothesis import given
 
 from tests.fakes.provider.pods import a_life, a_manifest
 from tests.provider.cluster.strategies import by_kind, lives
+from trustedpods.protocol.errors import LocalProtocolError
+from trustedpods.protocol.ids import Address
+from trustedpods.provider.cluster.objects.named_egress import ResolverPlace
+from trustedpods.provider.cluster.objects.pod_objects import objects
+from trustedpods.provider.core.names.own_pods import mark
+
+PLACE = ResolverPlace("10.9.33.11", "10.9.0.11", 5354)
 
 
 @given(lives())
@@ -49,3 +57,47 @@ def test_the_probed_port_is_open_too():
     }
     facade = by_kind(a_life(a_manifest(containers=[container])), "NetworkPolicy")[1]
     assert [port["port"] for port in facade["spec"]["ingress"][0]["ports"]] == [8080, 9000, 9001, 9002]
+
+
+ALICE = Address("0x" + "a1" * 20)
+
+
+def own(**spec):
+    manifest = a_manifest(**spec)
+    name = manifest.metadata.name
+    return by_kind(replace(a_life(manifest), publisher=ALICE, resolver=PLACE), "NetworkPolicy"), mark(
+        ALICE, name
+    )
+
+
+def test_own_pods_come_in_at_services_that_are_not_exposed_if_they_say_so():
+    ports = [{"port": 30303}, {"port": 30303, "protocol": "UDP"}]
+    services = [
+        {"name": "web", "expose": "http", "ports": [{"port": 80, "targetPort": 8080}]},
+        {"name": "p2p", "ports": ports},
+    ]
+    (*_, called), mine = own(services=services)
+    assert called["metadata"]["name"] == "called"
+    (rule,) = called["spec"]["ingress"]
+    assert rule["from"] == [{"namespaceSelector": {"matchLabels": {f"calls.trustedpods.dev/{mine}": "yes"}}}]
+    assert rule["ports"] == [{"protocol": name, "port": 30303} for name in ("TCP", "UDP")]
+    assert called["spec"]["policyTypes"] == ["Ingress"]
+    assert len(own()[0]) == 2, "who has nothing but exposed services is called by nobody"
+
+
+def test_a_pod_reaches_exactly_the_own_pods_that_it_names():
+    rules = [{"to": [{"pod": "nodes"}], "ports": [{"port": 8545}]}, {"to": [{"pod": "db"}]}]
+    (*_, calls, _asks), _mine = own(network={"egress": rules})
+    assert calls["metadata"]["name"] == "calls"
+    found = {
+        rule["to"][0]["namespaceSelector"]["matchLabels"]["trustedpods.dev/named"]: rule["ports"]
+        for rule in calls["spec"]["egress"]
+    }
+    assert found.keys() == {mark(ALICE, "nodes"), mark(ALICE, "db")}
+    assert found[mark(ALICE, "nodes")] == [{"protocol": "TCP", "port": 8545, "endPort": 8545}]
+    assert {"protocol": "TCP", "port": 26, "endPort": 65535} in found[mark(ALICE, "db")], "all but mail"
+
+
+def test_a_life_that_calls_own_pods_says_whose_they_are():
+    with pytest.raises(LocalProtocolError, match="nobody is named"):
+        objects(replace(a_life(a_manifest(network={"egress": [{"to": [{"pod": "db"}]}]})), resolver=PLACE))

@@ -14,6 +14,7 @@ from trustedpods.protocol.networks.documents import (
     Generation,
     Prepare,
     ReadCopy,
+    Remove,
     StaleBase,
     Written,
 )
@@ -22,10 +23,12 @@ from trustedpods.protocol.networks.leases import (
     NO_TICKET,
     Acquire,
     Attempt,
+    Broken,
     Command,
     Fence,
     Milliseconds,
     NotHeld,
+    Release,
 )
 from trustedpods.protocol.units import UnixSeconds
 from trustedpods.provider.core.networks.documents import NetworkState, answer
@@ -38,6 +41,7 @@ OTHER = Document(Generation(1), b"other")
 TWO = Document(Generation(2), b"two")
 PREPARE = Prepare(MINE, Fence(1), NOTHING, ONE)
 COMMIT = Commit(MINE, Fence(1), ONE)
+REMOVE = Remove(MINE, Fence(1), ONE)
 
 
 @pytest.fixture
@@ -58,10 +62,10 @@ def test_a_document_counts_after_two_writes_and_each_may_be_repeated(state: Netw
     assert answer(state, PREPARE, ALICE, START) == (state, Written()), "late, and it counts already"
 
 
-@pytest.mark.parametrize("question", [PREPARE, COMMIT])
+@pytest.mark.parametrize("question", [PREPARE, COMMIT, REMOVE])
 @pytest.mark.parametrize("why", ["ended", "older fence", "newer fence", "another attempt", "another signer"])
 def test_no_write_without_the_present_grant(
-    state: NetworkState, question: Prepare | Commit, why: str
+    state: NetworkState, question: Prepare | Commit | Remove, why: str
 ) -> None:
     signer, now = (BOB, START) if why == "another signer" else (ALICE, START)
     if why == "ended":
@@ -84,14 +88,37 @@ def test_no_write_without_the_present_grant(
         (Copy(ONE), replace(PREPARE, base=ONE, document=replace(TWO, generation=Generation(3)))),
         (Copy(NOTHING), COMMIT),
         (Copy(NOTHING, OTHER), COMMIT),
+        (Copy(OTHER), REMOVE),
+        (Copy(ONE, TWO), REMOVE),
     ],
-    ids=["pending of another", "other base", "base of another", "a gap", "nothing pending", "other pending"],
+    ids=[
+        "pending of another",
+        "other base",
+        "base of another",
+        "a gap",
+        "nothing pending",
+        "other pending",
+        "removing another",
+        "removing what is being written",
+    ],
 )
 def test_a_write_on_what_the_writer_did_not_read_changes_nothing(
-    state: NetworkState, copy: Copy, question: Prepare | Commit
+    state: NetworkState, copy: Copy, question: Prepare | Commit | Remove
 ) -> None:
     state = replace(state, copy=copy)
     assert answer(state, question, ALICE, START) == (state, StaleBase(copy))
+
+
+def test_what_is_removed_needs_no_place_once_the_lease_is_let_go(state: NetworkState) -> None:
+    broken = Broken(MINE, Command("apply", "laptop", UnixSeconds(0)), BOB, "why not", UnixSeconds(0))
+    state = replace(state, copy=Copy(ONE), breaks=(broken,))
+    for _ in range(2):
+        state, told = answer(state, REMOVE, ALICE, START)
+        assert (told, state.copy, state.empty) == (Written(), Copy(), False)
+    state, _ = answer(state, Release(MINE, aside=False), ALICE, START)
+    assert state.empty
+    for kept in (replace(state, copy=Copy(NOTHING, ONE)), replace(state, breaks=(broken,))):
+        assert not kept.empty
 
 
 def test_reading_needs_no_lease() -> None:

@@ -219,9 +219,8 @@ async def test_a_pod_that_refuses_for_a_moment_is_reached(home, connect, nursery
     assert daemon.asked == [0]
 
 
-async def test_a_pod_that_is_not_there_is_asked_for_again(home, connect, nursery, daemon, monkeypatch):
-    monkeypatch.setattr("trustedpods.provider.facade.activator.activator.REACH_S", 0.1)
-    await start(home, nursery, daemon)
+async def test_a_pod_that_is_not_there_is_asked_for_again(home, connect, nursery, daemon):
+    await start(home, nursery, daemon, reach=0.1)
     daemon.reply = WakeAddress("127.0.0.1", free_port())
     daemon.go.set()
     stream = await connect()

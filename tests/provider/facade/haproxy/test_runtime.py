@@ -8,7 +8,6 @@ import trio
 
 from trustedpods.protocol.errors import NetworkFailure, Refused, RemoteProtocolError
 from trustedpods.provider.core.traffic import PodTraffic, SlotStats
-from trustedpods.provider.facade.haproxy import runtime
 from trustedpods.provider.facade.haproxy.runtime import Runtime, parse_stats
 from trustedpods.provider.unix_socket import open_listener
 
@@ -33,7 +32,7 @@ class Answering:
         self.nursery = nursery
         self.lines: list[str] = []
 
-    async def start(self, reply: bytes, *, delay: float = 0, timeout: float = 30) -> Runtime:
+    async def start(self, reply: bytes, *, delay: float = 0, **bounds: float) -> Runtime:
         async def talk(stream: trio.SocketStream) -> None:
             async with stream:
                 self.lines.append((await stream.receive_some(65536)).decode())
@@ -43,7 +42,7 @@ class Answering:
 
         listener = await open_listener(self.path)
         self.nursery.start_soon(trio.serve_listeners, talk, [listener])
-        return Runtime(self.path, timeout=timeout)
+        return Runtime(self.path, **{"timeout": 30, **bounds})
 
 
 @pytest.fixture
@@ -93,9 +92,8 @@ async def test_a_refused_command_says_which_and_stops_there(answering):
     assert len(answering.lines) == 1
 
 
-async def test_a_reply_without_end_is_cut_off(answering, monkeypatch):
-    monkeypatch.setattr(runtime, "MAX_REPLY", 1000)
-    door = await answering.start(b"x" * 2000)
+async def test_a_reply_without_end_is_cut_off(answering):
+    door = await answering.start(b"x" * 2000, most=1000)
     with pytest.raises(RemoteProtocolError, match="too long"):
         await door.command("show stat")
 

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from tests.protocol.networks.team import BOB
 from tests.protocol.networks.test_content import STATE
-from trustedpods.protocol.networks.content import HistoryRecord, NetworkContent, SecretText, arguments
+from trustedpods.protocol.networks.content import NetworkContent
+from trustedpods.protocol.networks.history import HistoryRecord, SecretText, arguments
 from trustedpods.publisher.core.networks.history import as_script
 
 VALUES = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1, max_size=40)

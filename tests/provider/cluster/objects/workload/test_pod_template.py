@@ -91,3 +91,22 @@ def test_a_user_of_the_manifest_s_takes_the_place_of_the_image_s():
     context = spec_of(a_life(a_manifest(containers=[one])))["containers"][0]["securityContext"]
     assert context["runAsNonRoot"] is True
     assert {name: context[name] for name in ids} == ids
+
+
+def test_a_sidecar_starts_first_and_goes_on():
+    """It is found by its name and probed, as the pod's own containers are."""
+    first = [
+        {"name": "migrate", "image": "oci-archive:x.tar"},
+        {
+            "name": "proxy",
+            "image": "oci-archive:x.tar",
+            "restartPolicy": "Always",
+            "startupProbe": {"tcpSocket": {"port": 9000}},
+        },
+    ]
+    spec = spec_of(a_life(a_manifest(initContainers=first)))
+    migrate, proxy = spec["initContainers"]
+    assert "restartPolicy" not in migrate
+    assert proxy["restartPolicy"] == "Always"
+    assert proxy["startupProbe"]["tcpSocket"] == {"port": 9000}
+    assert spec["hostAliases"] == [{"ip": "127.0.0.1", "hostnames": ["proxy", "c"]}]

@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How long a client of a chain waits, and how much it reads, in one place."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class ClientLimits:
+    """The bounds of one client. Seconds and bytes."""
+
+    request_s: float = 15.0
+    """For one answer of a node."""
+
+    answer_bytes: int = 16 * 1024 * 1024
+    """A page of 2,500 rows is 1.4 MB, a block of logs a few; nothing larger is read, let alone parsed."""
+
+    read_pauses_s: tuple[float, ...] = (0.1, 0.4)
+    """A dropped connection or a rate limit is no answer: a read is asked again before it fails."""
+
+    resend_every_s: float = 5.0
+    """A node forgets transactions when it restarts: so often the same bytes are handed in again."""
+
+    stuck_after_s: float = 30.0
+    """Over two Ethereum blocks: what is first in line and still not mined then is paid too little."""
+
+    gone_after_s: float = 10.0
+    """How long a nonce must be seen used by another transaction before it is believed: behind one
+    address may be nodes that lag behind each other."""
+
+    mind_every_s: float = 2.0
+    """How often a waiting call looks after what is in line before its own and has nobody else."""
+
+    last_poll_s: float = 0.5
+    """Between two looks at a transaction, once it was looked at some times."""
+
+    journal_bytes: int = 16 * 1024 * 1024
+    """A claim of 100 channels is 20 KB in hex, and few are under way at a time."""
+
+    lock_s: float = 60.0
+    """The lock is held while one transaction is signed and handed in: some requests of 15 s at most."""
+
+
+USUAL = ClientLimits()
+"""What everybody has who hands in none of his own."""

@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Images of other people's Go programs, built from their modules, and of the small ones beside them.
+
+Each program has a folder with a go.mod that names it as a tool and a go.sum that pins every byte. They take
+minutes to build, so nothing builds them that does not need them: `make setup` leaves them out.
+"""
+
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from oci import Entry, Image
+from recipes import HERE, NOBODY, Recipe, hash_of, program, run, shell
+
+GETH_TOOLS = {
+    "geth": "github.com/ethereum/go-ethereum/cmd/geth",
+    "bootnode": "github.com/ethereum/go-ethereum/cmd/bootnode",
+}
+"""Of go-ethereum 1.13.15, the last that seals blocks by Clique."""
+
+
+def _tools(folder: Path, tools: Mapping[str, str], *flags: str) -> dict[str, Entry]:
+    """Static programs under /bin, from the modules that the folder's go.sum pins."""
+    with tempfile.TemporaryDirectory() as out:
+        for name, package in tools.items():
+            run(
+                "go", "build", "-trimpath", "-buildvcs=false", *flags, "-o", f"{out}/{name}", package,
+                cwd=folder, CGO_ENABLED="0", GOFLAGS="-mod=readonly", GOTOOLCHAIN="local",
+            )  # fmt: skip
+        return {f"bin/{name}": Entry((Path(out) / name).read_bytes()) for name in tools}
+
+
+def _scripts(folder: Path, names: Sequence[str]) -> dict[str, Entry]:
+    return {f"bin/{name}": Entry((folder / name).read_bytes()) for name in names}
+
+
+def _geth() -> Image:
+    """A node of a Clique chain, and a bootnode: which of them a container is, its command says."""
+    folder = HERE / "geth"
+    # geth 1.13 reaches into Go's runtime, which the linkers since Go 1.23 forbid unless told otherwise.
+    tools = _tools(folder, GETH_TOOLS, "-ldflags=-s -w -buildid= -checklinkname=0")
+    return Image(
+        "docker.io/local/geth:1",
+        [shell(), tools, _scripts(folder, ["fill-node", "run-node", "tell-node"])],
+        environment=["PATH=/bin", "HOME=/tmp"],
+        user=f"{NOBODY}:{NOBODY}",
+        ports=[30303, 8545],
+    )
+
+
+def _height() -> Image:
+    """A page that shows how high a chain is."""
+    return program("height", ports=[3000])
+
+
+RECIPES = {
+    "geth": Recipe(_geth, lambda: hash_of(Path(__file__), HERE / "geth", run("go", "version"))),
+    "height": Recipe(_height, lambda: hash_of(Path(__file__), HERE / "height", run("go", "version"))),
+}

@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What of a cluster is offered: what its nodes and classes are, of that what the operator allows."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from trustedpods.protocol.messages.capabilities import AccessMode, Capabilities, NodeSize, StorageClass
+from trustedpods.protocol.units import Resources
+from trustedpods.provider.core.placement.nodes import NodePlace, advertised_labels
+
+_MODES: list[AccessMode] = ["ReadWriteOnce"]
+"""A volume has one replica; more that a class may do no manifest can ask for."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterFeatures:
+    """All nodes by their names, ready or not, and whether volumes of each class can grow."""
+
+    nodes: Mapping[str, NodePlace]
+    storage_classes: Mapping[str, bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Allowed:
+    """What the operator lets manifests ask for, by name, and what the rest of the provider can do."""
+
+    storage_classes: tuple[str, ...] = ()
+    node_labels: tuple[str, ...] = ()
+    csi_drivers: tuple[str, ...] = ()
+    udp: bool = False
+    node_port: bool = False
+    load_balancer: bool = False
+    names: bool = False
+
+
+def capabilities(found: ClusterFeatures, allowed: Allowed) -> Capabilities:
+    """What the profile says: of what is *allowed*, all that the cluster has."""
+    nodes = list(found.nodes.values())
+    somewhere = frozenset.union(*(node.csi_drivers for node in nodes)) if nodes else frozenset()
+    return Capabilities(
+        storage_classes=[
+            StorageClass(name=name, grows=found.storage_classes[name], access_modes=_MODES)
+            for name in allowed.storage_classes
+            if name in found.storage_classes
+        ],
+        ingress_classes=[],
+        csi_drivers=[name for name in allowed.csi_drivers if name in somewhere],
+        udp=allowed.udp,
+        node_port=allowed.node_port,
+        load_balancer=allowed.load_balancer,
+        names=allowed.names,
+        node_labels=advertised_labels(nodes, allowed.node_labels),
+        largest_node=_largest(node.size for node in nodes),
+    )
+
+
+def _largest(sizes: Iterable[Resources]) -> NodeSize:
+    """The most of each that any node has: what is larger than this fits nowhere."""
+    listed = list(sizes)
+    return NodeSize(
+        cpu_milli=max((size.cpu_milli for size in listed), default=0),
+        memory_mib=max((size.memory_mib for size in listed), default=0),
+        storage_mib=max((size.storage_mib for size in listed), default=0),
+    )

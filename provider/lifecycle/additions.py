@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the provider adds to a pod before its objects are made: generated values, and what copies seeds."""
+
+import secrets
+from collections.abc import AsyncIterator
+from dataclasses import replace
+
+import trio
+
+from trustedpods.protocol.errors import NoContext, Refused
+from trustedpods.protocol.images.descriptors import parse_config, parse_manifest
+from trustedpods.provider.cluster.image_registry import ImageRegistry
+from trustedpods.provider.cluster.isolation_proof import busybox
+from trustedpods.provider.cluster.isolation_proof.probe_image import MANIFEST, ProbeImage, probe_image
+from trustedpods.provider.cluster.objects.pod_objects import PodLife
+from trustedpods.provider.cluster.objects.secret import with_generated
+from trustedpods.provider.cluster.objects.workload.seeding import Copier
+from trustedpods.provider.core.pod import PodRecord
+from trustedpods.provider.doors import Doors
+from trustedpods.provider.pods.bundles import OpenBundle
+
+
+async def with_additions(doors: Doors, record: PodRecord, opened: OpenBundle, life: PodLife) -> PodLife:
+    """The *life* with all that only this provider can give it."""
+    generated = await _generated(doors, record, life)
+    copier = await seed_copier(doors.registry, record, opened)
+    return replace(life, secrets=generated, copier=copier)
+
+
+async def _generated(doors: Doors, record: PodRecord, life: PodLife) -> dict[str, dict[str, bytes]]:
+    """The files of each secret, with the values that are made here.
+
+    What was made once stands in the pod's Secrets and nowhere else: first those of the version that serves,
+    then of a start that was interrupted.
+    """
+    files = {name: dict(held) for name, held in life.secrets.items()}
+    for volume in life.manifest.spec.volumes:
+        if volume.secret is not None and volume.secret.generate:
+            kept = await doors.cluster.secret_files(life.namespace, volume.name)
+            if record.namespace != life.namespace:
+                kept |= await doors.cluster.secret_files(record.namespace, volume.name)
+            files[volume.name] |= with_generated(volume.secret.generate, kept, secrets.token_bytes)
+    return files
+
+
+async def seed_copier(registry: ImageRegistry, record: PodRecord, opened: OpenBundle) -> Copier | None:
+    """What copies the pod's seeds; None where it has none.
+
+    The image is pushed where the repository lacks it: it is made of this machine's busybox, which may be
+    another one than when the pod came. Refused (rule `seed`) where there is none any more.
+    """
+    if not opened.seeds:
+        return None
+    try:
+        image = await trio.to_thread.run_sync(lambda: probe_image(busybox.program()))
+    except NoContext as missing:
+        raise Refused(f"volumes cannot be seeded: {missing.what}", rule="seed") from None
+    repo = record.label
+    if not await registry.has_manifest(repo, image.digest):
+        await _push(registry, repo, image)
+    reference = registry.pull_reference(repo, image.digest)
+    return Copier(reference, await _users(registry, repo, opened))
+
+
+async def _push(registry: ImageRegistry, repo: str, image: ProbeImage) -> None:
+    for digest, blob in image.blobs.items():
+        await registry.push_blob(repo, digest, len(blob), _whole(blob))
+    await registry.push_manifest(repo, MANIFEST, image.manifest)
+
+
+async def _whole(blob: bytes) -> AsyncIterator[bytes]:
+    yield blob
+
+
+async def _users(registry: ImageRegistry, repo: str, opened: OpenBundle) -> dict[str, str]:
+    """By container what its image says of its user: all of them are in the repository by now."""
+    users = {}
+    for image in opened.bundle.images:
+        named = image.blobs[0]
+        data = await registry.read_manifest(repo, named.digest, named.media_type)
+        wanted = None if data is None else parse_manifest(data, named.media_type).config
+        found = None if wanted is None else await registry.read_blob(repo, wanted.digest, wanted.size)
+        if found is None:
+            raise Refused(f"the image of {image.name} is not in the registry any more", rule="image")
+        users[image.name] = parse_config(found).user
+    return users

@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Names of the publisher's own pods: `SERVICE.POD.internal` is the service's address in the cluster.
+
+Which pods may be asked for stands in the asking pod's policy `names`, with the mark of each. An answer opens
+nothing: the policies of both pods say already who may call whom.
+"""
+
+from trustedpods.provider.cluster.client import Cluster
+from trustedpods.provider.cluster.objects import named_egress
+from trustedpods.provider.core.names import own_pods
+from trustedpods.provider.core.names.opened import HostAnswer
+from trustedpods.provider.names.openings import NamesUnknown
+
+
+class OwnPods:
+    """All of them, as *cluster* holds them when it is asked."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        self._cluster = cluster
+
+    async def resolve(self, namespace: str, _label: str, host: str) -> HostAnswer:
+        """The address of the service that *host* names, for a replica of *namespace*.
+
+        NamesUnknown where the pod may not call it, or it is not there.
+        """
+        meant = own_pods.own_host(host)
+        mark = await self._mark(namespace, host)
+        if meant is None or mark is None:
+            raise NamesUnknown(host)
+        for life in await self._cluster.namespaces_labelled(own_pods.NAMED, mark):
+            for view in await self._cluster.services(life.name):
+                if view.name == meant.service and view.cluster_ip is not None:
+                    return HostAnswer((view.cluster_ip,), own_pods.ANSWER_S)
+        raise NamesUnknown(host)
+
+    async def allowed(self, namespace: str, _label: str, host: str) -> bool:
+        """Whether the pods of *namespace* may ask for *host* at all."""
+        return await self._mark(namespace, host) is not None
+
+    async def _mark(self, namespace: str, host: str) -> str | None:
+        meant = own_pods.own_host(host)
+        asks = await self._cluster.find_policy(namespace, named_egress.ASKS)
+        return None if meant is None or asks is None else named_egress.pods_of(asks).get(meant.pod)

@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`exec`: a command in a running container, for whoever may command the pod and nobody else.
+
+What it is stays between client and pod: neither the pod's history nor a log of the daemon's has its words.
+"""
+
+import logging
+from collections import Counter
+from collections.abc import Hashable, Iterator, Sequence
+from contextlib import contextmanager
+
+from trustedpods.protocol.codec import decode
+from trustedpods.protocol.errors import Refused, StoreFailure
+from trustedpods.protocol.messages.exec import ExecBody, ExecEnded, ExecStarted
+from trustedpods.provider.admission.rights import CommandRights
+from trustedpods.provider.billing.meter import Meter
+from trustedpods.provider.cluster.views import PodView
+from trustedpods.provider.core.pod import ENDED, PodRecord
+from trustedpods.provider.core.traffic import Traffic
+from trustedpods.provider.doors import Doors
+from trustedpods.provider.pods.bundles import Bundles
+from trustedpods.provider.server.conversations import Request
+from trustedpods.provider.server.exec_streams import Carried, CommandStreams
+from trustedpods.provider.store import history
+
+_log = logging.getLogger(__name__)
+
+MAX_PER_POD = 8
+"""Commands of one pod at once: a backup, a shell, and some scripts of its owner's."""
+
+MAX_PER_PUBLISHER = 16
+"""Commands of one publisher's pods at once."""
+
+MAX_COMMANDS = 64
+"""Commands of all pods at once; each holds up to 0.7 MiB of the daemon's memory."""
+
+
+class PodCommands:
+    """The verb."""
+
+    def __init__(self, doors: Doors, rights: CommandRights, bundles: Bundles, meter: Meter) -> None:
+        self._doors = doors
+        self._rights = rights
+        self._bundles = bundles
+        self._meter = meter
+        self._running: Counter[Hashable] = Counter()
+
+    async def exec(self, request: Request) -> None:
+        """Runs the command until it ends, its client goes away, or no byte moves for too long."""
+        body = decode(request.opened.body, ExecBody)
+        record = self._rights.commanded_pod(request.opened)
+        container = self._container(record, body.container)
+        views = await self._doors.cluster.pods(record.namespace)
+        replica = replica_for(record, views, body.replica)
+        with self._place(record):
+            await self._note(record, f"{_words(body)} started in container {container} of {replica}")
+            async with self._doors.cluster.exec(
+                record.namespace, replica, container, body.command, stdin=body.stdin
+            ) as command:
+                await request.replies.send(ExecStarted(container=container, replica=replica))
+                code = await CommandStreams(request, body, command, self._booking(record)).run()
+        await request.replies.send(ExecEnded(exit_code=code), final=True)
+
+    def _container(self, record: PodRecord, asked: str | None) -> str:
+        if record.phase in ENDED:
+            raise Refused(f"the pod is {record.phase}: {record.reason}", rule="phase")
+        spec = self._bundles.open(record).manifest.spec
+        names = [container.name for container in (*spec.containers, *spec.init_containers)]
+        container = asked or names[0]
+        if container not in names:
+            raise Refused(f"no container {container!r}; there are {', '.join(names)}", rule="container")
+        return container
+
+    @contextmanager
+    def _place(self, record: PodRecord) -> Iterator[None]:
+        """One of the commands that may run at once; Refused (rule "busy") where there is none left."""
+        bounds: dict[Hashable, int] = {
+            record.channel: MAX_PER_POD,
+            record.ref.publisher: MAX_PER_PUBLISHER,
+            "all": MAX_COMMANDS,
+        }
+        if any(self._running[key] >= most for key, most in bounds.items()):
+            raise Refused(
+                f"too many commands run at once (a pod {MAX_PER_POD}, a publisher {MAX_PER_PUBLISHER}, "
+                f"all {MAX_COMMANDS})",
+                rule="busy",
+                hint="try again when one has ended",
+            )
+        self._running.update(bounds.keys())
+        try:
+            yield
+        finally:
+            self._running.subtract(bounds.keys())
+            self._running += Counter()  # drops what is zero
+
+    def _booking(self, record: PodRecord) -> Carried:
+        """What a command carries is traffic of the pod; what cannot be booked is the provider's own cost."""
+        booked = Traffic()
+
+        async def carried(bytes_in: int, bytes_out: int) -> None:
+            nonlocal booked
+            before, booked = booked, Traffic(bytes_in=bytes_in, bytes_out=bytes_out)
+            new = Traffic(bytes_in=bytes_in - before.bytes_in, bytes_out=bytes_out - before.bytes_out)
+            try:
+                await self._meter.carried(record.channel, new)
+            except StoreFailure as error:
+                _log.warning("%s: what a command carried is not billed: %s", record.label, error)
+
+        return carried
+
+    async def _note(self, record: PodRecord, text: str) -> None:
+        await self._doors.store.write(history.note, record.channel, self._doors.now(), "exec", text)
+
+
+def _words(body: ExecBody) -> str:
+    """A command as it is told to others: how long it is."""
+    return f"a command of {len(body.command)} word{'s' if len(body.command) > 1 else ''}"
+
+
+def replica_for(record: PodRecord, views: Sequence[PodView], asked: str | None) -> str:
+    """The replica to run a command in: the one asked for, by its name or its ordinal, else a ready one.
+
+    Refused (rule "no-replica") where there is none, with what to do.
+    """
+    running = [view for view in views if view.started_at is not None and not view.over]
+    staying = [view for view in running if view.deleted_at is None]
+    if asked is not None:
+        for view in running:
+            if view.name == asked or (asked.isdecimal() and view.name == f"pod-{asked}"):
+                return view.name
+        names = ", ".join(sorted(view.name for view in running)) or "none"
+        raise Refused(f"no replica {asked!r} runs; there are: {names}", rule="no-replica")
+    if not staying:
+        raise Refused(
+            f"no replica of the pod runs now (the pod is {record.phase})",
+            rule="no-replica",
+            hint="a request to the pod's URL wakes it; `scale: {min: 1}` keeps one awake",
+        )
+    return max(staying, key=lambda view: (view.ready, view.started_at or 0)).name

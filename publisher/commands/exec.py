@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The verb `exec`: this process's input and outputs become those of a command in a pod."""
+
+import os
+import stat
+import sys
+from typing import IO, TYPE_CHECKING, Any
+
+import click
+
+from trustedpods.publisher.commands.options import Common, Run, located, pod_name
+
+if TYPE_CHECKING:
+    from trustedpods.publisher.results.pods import ExecResult
+
+OURS = 240
+"""Added to our own exit codes, so that a script can tell them from the command's, which come as they are."""
+
+BROKEN_PIPE = 141
+"""Exit code when whoever read our output went away: as of a program that SIGPIPE ended (128 + 13)."""
+
+
+class _WrongWords(click.UsageError):
+    """A wrong command line, with an exit code of ours."""
+
+    exit_code = OURS + 2
+
+
+class _Command(click.Command):
+    """Its usage errors are ours too."""
+
+    def make_context(self, *arguments: Any, **more: Any) -> click.Context:  # noqa: ANN401 - as click has it
+        """As click makes it; a wrong command line ends with 242."""
+        try:
+            return super().make_context(*arguments, **more)
+        except click.UsageError as error:
+            raise _WrongWords(error.message, error.ctx) from None
+
+
+@click.command(
+    "exec",
+    cls=_Command,
+    epilog="""\b
+Examples:
+  trustedpods exec web -- ls -l /data
+  trustedpods exec db -- pg_dump --clean app > app.sql
+  trustedpods exec db -- psql app < app.sql
+  trustedpods exec db -c app --replica 1 -- cat /etc/hostname
+\b
+Exit codes: the command's own (128 + n after a signal n); 240 + the code of `trustedpods --help`
+where the command's end is not known: 242 bad input, 246 refused, 248 network, 249 evidence.
+""",
+)
+@click.argument("name", callback=pod_name)
+@click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED, metavar="-- CMD...")
+@click.option("-c", "--container", metavar="NAME", help="Another container than the pod's first.")
+@click.option("--replica", metavar="NAME|N", help="Another replica than the newest one that is ready.")
+@click.option("-i", "--stdin", "force", is_flag=True, help="Pass input on, also from a terminal.")
+@click.option("-n", "--no-stdin", "never", is_flag=True, help="Pass no input on, also from a pipe or file.")
+@click.option("--raw", is_flag=True, help="Output as it is, also on a terminal.")
+@located
+def execute(
+    options: Common,
+    name: str,
+    command: tuple[str, ...],
+    container: str | None,
+    replica: str | None,
+    force: bool,
+    never: bool,
+    raw: bool,
+) -> None:
+    """Run CMD in a container of the pod NAME that runs, without a terminal; wake a pod that sleeps first.
+
+    Input is passed on from a pipe or a file, until its end; from a terminal only with -i. Output and errors
+    stay apart. When this process ends first, the command's input ends: what reads it ends too, what does
+    not runs to its own end, unheard.
+    """
+    run = Run(options, code_base=OURS)
+    if force and never:
+        raise _WrongWords("-i and -n exclude each other", click.get_current_context())
+    stdin = not never and (force or passes_on(sys.stdin))
+
+    async def work() -> "ExecResult | None":
+        opening = run.account()
+        from trustedpods.publisher.results.pods import VisitProgress
+        from trustedpods.publisher.verbs.running.exec import execute, make_body
+
+        body = make_body(command, stdin=stdin, container=container, replica=replica)
+        outputs = _Outputs(raw=raw)
+        async with opening as account:
+            try:
+                return await execute(account, name, body, _read, outputs.write, VisitProgress(), run.journal)
+            except BrokenPipeError:
+                return None
+
+    result = run.finish(work, lambda _: [])
+    if result is None:
+        os._exit(BROKEN_PIPE)  # an ordinary exit would write what Python still holds, and complain
+    sys.exit(result.exit_code)
+
+
+def passes_on(stream: IO[str] | None) -> bool:
+    """Whether input comes from a pipe, a socket or a file: a terminal and a closed one have none to give."""
+    if stream is None:
+        return False
+    try:
+        kind = os.fstat(stream.fileno()).st_mode
+    except (OSError, ValueError):
+        return False
+    return stat.S_ISFIFO(kind) or stat.S_ISREG(kind) or stat.S_ISSOCK(kind)
+
+
+async def _read(most: int) -> bytes:
+    """A thread waits for input, and is left behind when the command has ended before its input."""
+    import trio
+
+    return await trio.to_thread.run_sync(os.read, sys.stdin.fileno(), most, abandon_on_cancel=True)  # type: ignore[call-arg]  # old stubs
+
+
+class _Outputs:
+    """The command's outputs on ours: into a pipe as they are, on a terminal what can be printed."""
+
+    def __init__(self, *, raw: bool) -> None:
+        from trustedpods.publisher.output.terminal import CommandOutput
+
+        self._streams = {
+            "stdout": CommandOutput(sys.stdout, raw=raw),
+            "stderr": CommandOutput(sys.stderr, raw=raw),
+        }
+
+    async def write(self, stream: str, data: bytes) -> None:
+        """A reader that pauses holds the command back."""
+        import trio
+
+        await trio.to_thread.run_sync(self._streams[stream].write, data, abandon_on_cancel=True)  # type: ignore[call-arg]  # old stubs

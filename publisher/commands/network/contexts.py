@@ -1,0 +1,188 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`context`: named markets, keys, policies and maps of clusters, in one file."""
+
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from trustedpods.publisher.commands.options import Common, Run, common
+
+if TYPE_CHECKING:
+    from trustedpods.publisher.contexts import Context, Contexts
+    from trustedpods.publisher.journal import Fact
+    from trustedpods.publisher.output.json_of import JsonObject
+
+DEFAULT_NAME = "default"
+"""The context that `context map` makes where there is none yet."""
+
+
+@click.group()
+def context() -> None:
+    """Contexts: which market and key are meant, and which provider each cluster's name is."""
+
+
+@context.command(
+    "list",
+    epilog="""\b
+Example:
+  trustedpods context list
+""",
+)
+@common
+def list_contexts(options: Common) -> None:
+    """All contexts; a star marks the one that holds."""
+    from trustedpods.publisher.contexts import load_contexts
+
+    Run(options).guard(lambda: load_contexts(os.environ), _lines, _form)
+
+
+@context.command(
+    "use",
+    epilog="""\b
+Examples:
+  trustedpods context use work
+  trustedpods context use work --market work.toml --key work.key --policy strict
+""",
+)
+@click.argument("name")
+@click.option("--policy", metavar="FILE|NAME", help="What evidence must show, where a manifest says nothing.")
+@common
+def use(options: Common, name: str, policy: str | None) -> None:
+    """Let the context NAME hold from now on. With a file or policy it is made, or changed."""
+    run = Run(options)
+
+    def work() -> "Contexts":
+        from trustedpods.protocol.errors import NoContext
+        from trustedpods.protocol.networks.members import check_network_name
+        from trustedpods.publisher.context import KEY_VARIABLE, MARKET_VARIABLE, locate
+        from trustedpods.publisher.contexts import Context, load_contexts, save_contexts
+
+        contexts = load_contexts(os.environ)
+        known = contexts.named.get(name)
+        given = (options.market, options.key, policy)
+        if known is None and given == (None, None, None):
+            there = ", ".join(contexts.named) or "none"
+            raise NoContext(
+                f"no context {name!r}; there is: {there}", hint="make it: give --market and --key"
+            )
+        market, key = (
+            None if file is None else str(locate(what, file, variable, what, os.environ).absolute())
+            for what, file, variable in (
+                ("market", options.market, MARKET_VARIABLE),
+                ("key", options.key, KEY_VARIABLE),
+            )
+        )
+        held = known or Context(check_network_name(name))
+        made = Context(
+            name, market or held.market, key or held.key, _absolute(policy) or held.policy, held.clusters
+        )
+        contexts = contexts.using(made)
+        save_contexts(contexts)
+        return contexts
+
+    run.guard(work, _lines, _form)
+
+
+@context.command(
+    "map",
+    epilog="""\b
+Examples:
+  trustedpods context map k1=0x70997970C51812dc3A010C7d01b50e0d17dc79C8/1
+  trustedpods context map k2
+""",
+)
+@click.argument("cluster", metavar="CLUSTER[=OWNER[/N]]")
+@common
+def map_cluster(options: Common, cluster: str) -> None:
+    """Say which provider a CLUSTER's name is, in the context that holds.
+
+    Without a provider those of the market are listed, and on a terminal one is asked for.
+    """
+    run = Run(options)
+
+    async def work() -> "Contexts":
+        name, equals, provider = cluster.partition("=")
+        if not equals:
+            file = run.market()
+            from trustedpods.publisher.market.market import open_market
+            from trustedpods.publisher.verbs.networks.places import candidates
+
+            async with open_market(file) as market:
+                provider = choose(name, await candidates(market))
+        return remember(name, provider)
+
+    def under_trio() -> "Contexts":
+        from trustedpods.publisher.commands import interrupts
+
+        return interrupts.run(work)
+
+    run.guard(under_trio, _lines, _form)
+
+
+def _absolute(policy: str | None) -> str | None:
+    """A policy's name, or its file from wherever it is used."""
+    file = policy is not None and ("/" in policy or policy.endswith(".toml"))
+    return str(Path(policy).absolute()) if policy is not None and file else policy
+
+
+def choose(cluster: str, providers: Sequence[str]) -> str:
+    """Which of *providers* the *cluster* is: asked on a terminal; elsewhere `NoContext` that lists them."""
+    from trustedpods.protocol.errors import NoContext
+    from trustedpods.publisher.output.terminal import one_line
+
+    if not sys.stdin.isatty():
+        there = "".join(f"\n  {cluster}={one}" for one in providers) or " none"
+        raise NoContext(
+            f"no provider is mapped to cluster {cluster}; the market's are:{there}",
+            hint=f"`trustedpods context map {cluster}=OWNER/N`, or --cluster {cluster}=OWNER/N",
+        )
+    if not providers:
+        raise NoContext("the market has no providers", where=cluster)
+    for number, one in enumerate(providers, 1):
+        click.echo(f"{number}) {one_line(one)}", err=True)
+    wanted = click.prompt(f"provider of cluster {cluster}", type=click.IntRange(1, len(providers)), err=True)
+    return providers[wanted - 1].split()[0]
+
+
+def remember(cluster: str, provider: str) -> "Contexts":
+    """Keep in the context that holds which provider the *cluster* is. `BadInput` for what is none."""
+    from trustedpods.publisher.contexts import Context, load_contexts, save_contexts
+    from trustedpods.publisher.core.networks.mapping import parse_cluster
+
+    name, choice = parse_cluster(f"{cluster}={provider}", "CLUSTER")
+    contexts = load_contexts(os.environ)
+    held = contexts.chosen or contexts.named.get(DEFAULT_NAME) or Context(DEFAULT_NAME)
+    contexts = contexts.using(replace(held, clusters={**held.clusters, name: str(choice)}))
+    save_contexts(contexts)
+    return contexts
+
+
+def mapped() -> dict[str, str]:
+    """The clusters of the context that holds."""
+    from trustedpods.publisher.contexts import load_contexts
+
+    held = load_contexts(os.environ).chosen
+    return {} if held is None else dict(held.clusters)
+
+
+def _lines(contexts: "Contexts") -> list[str]:
+    lines = []
+    for name, one in contexts.named.items():
+        lines.append(f"{'*' if name == contexts.current else ' '} {name}")
+        lines += [f"    {what} {value}" for what, value in _parts(one).items() if value is not None]
+        lines += [f"    cluster {cluster} is {provider}" for cluster, provider in one.clusters.items()]
+    return lines or ["no contexts: `trustedpods context use NAME --market FILE --key FILE` makes one"]
+
+
+def _form(contexts: "Contexts") -> "JsonObject":
+    named = {name: _parts(one) | {"clusters": dict(one.clusters)} for name, one in contexts.named.items()}
+    return {"current": contexts.current, "contexts": named}
+
+
+def _parts(one: "Context") -> "dict[str, Fact]":
+    return {"market": one.market, "key": one.key, "policy": one.policy}

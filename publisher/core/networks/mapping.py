@@ -1,0 +1,36 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Clusters of a network as people write them: a name, and the provider that it is. Pure."""
+
+from collections.abc import Sequence
+
+from trustedpods.protocol.errors import BadInput
+from trustedpods.protocol.networks.members import check_network_name
+from trustedpods.publisher.core.select import Choice, parse_choice
+
+MAX_CLUSTERS = 16
+"""Clusters of one network: a command asks all of them side by side."""
+
+
+def parse_cluster(text: str, where: str = "--cluster") -> tuple[str, Choice]:
+    """*text* is NAME=OWNER or NAME=OWNER/N. Raises BadInput."""
+    name, equals, provider = text.partition("=")
+    if not equals:
+        raise BadInput(f"not a cluster: {text[:80]!r}", where=where, hint="write NAME=OWNER or NAME=OWNER/N")
+    return check_network_name(name), parse_choice(provider)
+
+
+def parse_clusters(texts: Sequence[str]) -> dict[str, Choice]:
+    """All of *texts*, each name once, MAX_CLUSTERS at most. Raises BadInput."""
+    found: dict[str, Choice] = {}
+    for text in texts:
+        name, choice = parse_cluster(text)
+        if name in found:
+            raise BadInput(
+                f"not a cluster, or named twice: {text[:80]!r}",
+                where="--cluster",
+                hint="write NAME=OWNER or NAME=OWNER/N, each name once",
+            )
+        found[name] = choice
+    if len(found) > MAX_CLUSTERS:
+        raise BadInput(f"{len(found)} clusters; at most {MAX_CLUSTERS}", where="--cluster")
+    return found

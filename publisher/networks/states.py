@@ -1,0 +1,154 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A network's state as a member reads it from a document, and the next document as a member writes it.
+
+What comes from a cluster is believed only after its chain of members and its writer's signature held.
+"""
+
+import hashlib
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from trustedpods.protocol.codec import encode
+from trustedpods.protocol.errors import BadInput, RemoteProtocolError
+from trustedpods.protocol.ids import address_bytes
+from trustedpods.protocol.networks.content import (
+    NetworkCluster,
+    NetworkContent,
+    ReadState,
+    StateMetadata,
+    read_content,
+)
+from trustedpods.protocol.networks.documents import Document
+from trustedpods.protocol.networks.member_keys import member_key
+from trustedpods.protocol.networks.members import (
+    MemberCard,
+    MemberChange,
+    NetworkName,
+    Role,
+    Roster,
+    no_members,
+    sign_card,
+    sign_change,
+)
+from trustedpods.protocol.networks.migrations import SCHEMA
+from trustedpods.protocol.networks.sealed_documents import (
+    SealedBody,
+    open_body,
+    parse_body,
+    seal_body,
+    verified,
+)
+from trustedpods.publisher.market.session import Publisher
+
+
+@dataclass(frozen=True, slots=True)
+class MemberView:
+    """One document, verified and opened: the team, the state, and the body that both stand in."""
+
+    network: NetworkName
+    document: Document
+    body: SealedBody
+    roster: Roster
+    read: ReadState
+
+    @property
+    def content(self) -> NetworkContent:
+        """The state, to be read. `read.writable()` is the one to be changed."""
+        return self.read.content
+
+
+def own_card(publisher: Publisher) -> MemberCard:
+    """The publisher's card, which an owner needs to let him in: it comes from the key alone."""
+    return sign_card(publisher.key, member_key(publisher.secret).public_bytes)
+
+
+def read_state(publisher: Publisher, network: NetworkName, document: Document) -> MemberView:
+    """What *document* says to this member.
+
+    Raises Refused (rules `role`, `members`, `writer`) for one that is not sealed to us or not signed by
+    who may, RemoteProtocolError for what is none of this network.
+    """
+    body = parse_body(document.body)
+    if body.network != network or body.generation != document.generation:
+        raise RemoteProtocolError(
+            f"a document of {body.network}, generation {body.generation}, "
+            f"stands for {network}, generation {document.generation}"
+        )
+    roster = verified(body)
+    read = read_content(open_body(body, publisher.address, member_key(publisher.secret)))
+    if read.schema_version != body.schema_version or read.content.metadata.name != network.name:
+        raise RemoteProtocolError(f"the state of {network} is not what stands beside it in clear")
+    return MemberView(network, document, body, roster, read)
+
+
+def first_content(
+    publisher: Publisher, network: NetworkName, clusters: Sequence[NetworkCluster]
+) -> NetworkContent:
+    """The state of a network in which nothing runs yet."""
+    metadata = StateMetadata(
+        name=network.name, updated_at=int(time.time()), updated_by=address_bytes(publisher.address)
+    )
+    return NetworkContent(metadata=metadata, clusters=sorted(clusters, key=lambda one: one.name))
+
+
+def first_body(publisher: Publisher, network: NetworkName, clusters: Sequence[NetworkCluster]) -> bytes:
+    """The body of a network's first document: its founder alone is a member, and nothing runs yet."""
+    return founded_body(publisher, network, first_content(publisher, network, clusters))
+
+
+def founded_body(publisher: Publisher, network: NetworkName, content: NetworkContent) -> bytes:
+    """The same with that *content*."""
+    card = own_card(publisher)
+    founded = sign_change(
+        publisher.key,
+        no_members(network),
+        "found",
+        at=int(time.time()),
+        role=Role.OWNER,
+        member=card.member,
+        subject=hashlib.sha256(card.key).digest(),
+    )
+    return _sealed(publisher, network, 1, [founded], [card], content)
+
+
+def first_again(publisher: Publisher, backed_up: MemberView, content: NetworkContent) -> bytes:
+    """The body of generation 1 with the team of *backed_up*: for clusters that keep nothing any more."""
+    body = backed_up.body
+    return _sealed(publisher, backed_up.network, 1, body.changes, body.cards, content)
+
+
+def next_body(
+    publisher: Publisher,
+    view: MemberView,
+    content: NetworkContent,
+    changes: Sequence[MemberChange] = (),
+    cards: Sequence[MemberCard] = (),
+) -> bytes:
+    """The body that follows *view*: *content* stamped, sealed to the team after *changes*.
+
+    *cards* are those of members who are new. BadInput where one is missing or the state is too large,
+    Refused (rule `schema`) where a newer client wrote *view*.
+    """
+    if view.read.schema_version > SCHEMA:
+        view.read.writable()
+    chain = [*view.body.changes, *changes]
+    known = [*view.body.cards, *cards]
+    return _sealed(publisher, view.network, view.document.generation + 1, chain, known, content)
+
+
+def _sealed(
+    publisher: Publisher,
+    network: NetworkName,
+    generation: int,
+    changes: Sequence[MemberChange],
+    cards: Sequence[MemberCard],
+    content: NetworkContent,
+) -> bytes:
+    stamp = {"updated_at": int(time.time()), "updated_by": address_bytes(publisher.address)}
+    stamped = content.model_copy(update={"metadata": content.metadata.model_copy(update=stamp)})
+    try:
+        checked = NetworkContent.model_validate(stamped.model_dump())
+    except ValueError as error:  # a model copy is not checked by itself
+        raise BadInput(f"the state of {network} cannot be written: {error}") from None
+    return seal_body(publisher.key, network, generation, SCHEMA, changes, cards, encode(checked))

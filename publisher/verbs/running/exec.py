@@ -1,0 +1,201 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`exec`: run a command in a container, feed its input, hand on its outputs, and tell its exit code."""
+
+import secrets
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+
+import trio
+from pydantic import ValidationError
+
+from trustedpods.protocol.errors import BadInput, RemoteProtocolError
+from trustedpods.protocol.messages.exec import (
+    MAX_PIECE,
+    MAX_WORD,
+    MAX_WORDS,
+    WINDOW,
+    ExecBody,
+    ExecEnded,
+    ExecInput,
+    ExecOutput,
+    ExecStarted,
+    ExecTaken,
+)
+from trustedpods.protocol.sealing.inputs import InputSealer
+from trustedpods.publisher.journal import Journal
+from trustedpods.publisher.market.market import MarketAccount
+from trustedpods.publisher.market.session import Conversation, next_generation
+from trustedpods.publisher.parallel import open_nursery
+from trustedpods.publisher.results.pods import ExecResult, VisitProgress
+from trustedpods.publisher.verbs.pods import visit
+
+ReadInput = Callable[[int], Awaitable[bytes]]
+"""At most so many bytes of the command's input; none at its end."""
+
+WriteOutput = Callable[[str, bytes], Awaitable[None]]
+"""Takes a piece of "stdout" or "stderr"; the command is held back while it works."""
+
+TAKEN_EVERY = WINDOW // 4
+"""Bytes of output after which the provider is told that they were passed on."""
+
+MAX_COMMAND = 24 * 1024
+"""Bytes of a whole command: a request of this verb has 32 KiB, and 4 KiB around the command."""
+
+MAX_COLLECTED = 64 * 1024 * 1024
+"""Bytes of output that are kept for a program that asked for all of it at once."""
+
+EXECUTE_TIMEOUT_S = 60.0
+"""Until the command has started: the provider's own limits on its cluster are below this."""
+
+
+def make_body(
+    command: Sequence[str], *, stdin: bool, container: str | None = None, replica: str | None = None
+) -> ExecBody:
+    """The request's body; BadInput for a command that no request takes."""
+    if sum(len(word.encode(errors="replace")) for word in command) > MAX_COMMAND:
+        raise BadInput(
+            f"a command of more than {MAX_COMMAND} bytes", where="CMD", hint="send what is long as its input"
+        )
+    try:
+        return ExecBody(
+            command=list(command),
+            input_key=secrets.token_bytes(32),
+            stdin=stdin,
+            container=container,
+            replica=replica,
+        )
+    except ValidationError:
+        raise BadInput(
+            f"1 to {MAX_WORDS} words of UTF-8 without NUL, each of at most {MAX_WORD} characters",
+            where="CMD",
+        ) from None
+
+
+async def execute(
+    account: MarketAccount,
+    name: str,
+    body: ExecBody,
+    read: ReadInput | None,
+    write: WriteOutput,
+    progress: VisitProgress,
+    journal: Journal,
+) -> ExecResult:
+    """Run a command in the pod *name* and return when it has ended.
+
+    *read* is asked for its input when *body* has any. Raises what the provider reports, and NetworkFailure
+    when the command's end never came to be known.
+    """
+    async with (
+        visit(account, name, progress, journal) as visited,
+        visited.session.converse("exec", visited.location.ref, body, next_generation()) as conversation,
+    ):
+        started = await conversation.reply(ExecStarted, timeout=EXECUTE_TIMEOUT_S)
+        sealer = InputSealer(body.input_key, conversation.digest)
+        code = await _Streams(conversation, sealer, read if body.stdin else None, write).run()
+    return ExecResult(progress.visited(), started.container, started.replica, code)
+
+
+class Collected:
+    """Input from memory, and outputs into it."""
+
+    def __init__(self, data: bytes) -> None:
+        self._rest = memoryview(data)
+        self.stdout, self.stderr = bytearray(), bytearray()
+
+    async def read(self, most: int) -> bytes:
+        """The next piece of the input."""
+        await trio.lowlevel.checkpoint()
+        piece, self._rest = self._rest[:most], self._rest[most:]
+        return bytes(piece)
+
+    async def write(self, stream: str, data: bytes) -> None:
+        """Keeps a piece; BadInput when there is too much."""
+        await trio.lowlevel.checkpoint()
+        if len(self.stdout) + len(self.stderr) + len(data) > MAX_COLLECTED:
+            raise BadInput(
+                f"the command wrote more than {MAX_COLLECTED} bytes",
+                hint="`trustedpods.publisher.verbs.running.exec.execute` hands output on as it comes",
+            )
+        (self.stdout if stream == "stdout" else self.stderr).extend(data)
+
+
+class _Streams:
+    """Carries bytes until the command's end is told. Replies are always read, and output waits here.
+
+    So no side ever waits with a half-sent message for a reader that pauses.
+    """
+
+    def __init__(
+        self, conversation: Conversation, sealer: InputSealer, read: ReadInput | None, write: WriteOutput
+    ) -> None:
+        self._conversation = conversation
+        self._sealer = sealer
+        self._read = read
+        self._write = write
+        self._sending = trio.Lock()
+        self._sent = self._handed = 0
+        self._came = self._written = self._told = 0
+        self._waiting: deque[ExecOutput] = deque()
+        self._ended: ExecEnded | None = None
+        self._bell = trio.Event()
+
+    async def run(self) -> int:
+        """The command's exit code, when all of its output was written."""
+        async with open_nursery() as nursery:
+            nursery.start_soon(self._replies)
+            if self._read is not None:
+                nursery.start_soon(self._send_input, self._read)
+            await self._write_output()
+            nursery.cancel_scope.cancel()
+        assert self._ended is not None
+        return self._ended.exit_code
+
+    async def _replies(self) -> None:
+        while self._ended is None:
+            reply = await self._conversation.reply(ExecOutput, ExecTaken, ExecEnded, timeout=None)
+            if isinstance(reply, ExecOutput):
+                self._came += len(reply.data)
+                if self._came - self._written > WINDOW:
+                    raise RemoteProtocolError("more output than was asked for", rule="exec-window")
+                self._waiting.append(reply)
+            elif isinstance(reply, ExecTaken):
+                if not self._handed <= reply.total <= self._sent:
+                    raise RemoteProtocolError("took input that was never sent", rule="exec-window")
+                self._handed = reply.total
+            elif isinstance(reply, ExecEnded):
+                if not self._conversation.finished:
+                    raise RemoteProtocolError("the command's end is not the last word", rule="exec-end")
+                self._ended = reply
+            self._ring()
+
+    async def _write_output(self) -> None:
+        while self._ended is None or self._waiting:
+            if not self._waiting:
+                await self._bell.wait()
+                continue
+            output = self._waiting.popleft()
+            await self._write(output.stream, output.data)
+            self._written += len(output.data)
+            if self._written - self._told >= TAKEN_EVERY and self._ended is None:
+                await self._send(ExecInput())
+
+    async def _send_input(self, read: ReadInput) -> None:
+        while data := await read(MAX_PIECE):
+            for start in range(0, len(data), MAX_PIECE):
+                piece = data[start : start + MAX_PIECE]
+                while self._sent + len(piece) - self._handed > WINDOW:
+                    await self._bell.wait()
+                self._sent += len(piece)
+                await self._send(ExecInput(data=piece))
+        await self._send(ExecInput(end=True))
+
+    async def _send(self, message: ExecInput) -> None:
+        """Sealed and sent by one task at a time: messages open in their order only."""
+        async with self._sending:
+            taken = self._told = self._written
+            sealed = self._sealer.seal(message.model_copy(update={"taken": taken}))
+            await self._conversation.stream.send(sealed)
+
+    def _ring(self) -> None:
+        self._bell.set()
+        self._bell = trio.Event()

@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`exec` at a `ProviderPeer`: the daemon's own streams over a command of the test, or what no daemon says."""
+
+from types import SimpleNamespace
+
+import trio
+
+from tests.fakes.commands import FakeCommands
+from trustedpods.protocol.codec import decode
+from trustedpods.protocol.errors import NetworkFailure
+from trustedpods.protocol.messages.exec import (
+    MAX_PIECE,
+    WINDOW,
+    ExecBody,
+    ExecEnded,
+    ExecOutput,
+    ExecStarted,
+    ExecTaken,
+)
+from trustedpods.provider.server.exec_streams import CommandStreams
+
+
+class PeerCommands(FakeCommands):
+    async def _called(self, name):
+        await trio.lowlevel.checkpoint()
+
+
+async def cat(command):
+    while (data := await command.read()) is not None:
+        await command.write(data)
+    return 0
+
+
+async def fail(command):
+    await command.write(b"out")
+    await command.write(b"err\x1b[2J", "stderr")
+    return int(command.words[1])
+
+
+async def answer(faults, request, answers):
+    """One command: `cat`, or `fail CODE`."""
+    body = decode(request.body, ExecBody)
+    await answers.send(ExecStarted(container=body.container or "hello", replica="pod-1"))
+    if "floods" in faults:
+        for _ in range(WINDOW // MAX_PIECE + 1):
+            await answers.send(ExecOutput(stream="stdout", data=b"x" * MAX_PIECE))
+        await trio.sleep_forever()
+    if "takes-nothing-sent" in faults:
+        await answers.send(ExecTaken(total=1))
+        await trio.sleep_forever()
+    if "ends-twice" in faults:
+        await answers.send(ExecEnded(exit_code=0))
+    if "hangs-up-on-commands" in faults:
+        await answers.stream.reset()
+        raise NetworkFailure("as a test asked")
+
+    async def carried(_into, _out):
+        await trio.lowlevel.checkpoint()
+
+    commands = PeerCommands({"cat": cat, "fail": fail})
+    async with commands.exec("ns", "pod-1", "hello", body.command, stdin=body.stdin) as command:
+        asked = SimpleNamespace(opened=request, replies=answers)
+        code = await CommandStreams(asked, body, command, carried).run()
+    await answers.send(ExecEnded(exit_code=code), final=True)

@@ -1,0 +1,198 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The shipped chain, on real geth: bootnode, five nodes as one stateful pod, and the page that asks them."""
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+from eth_account import Account
+
+from tests.live.clients import name_server, probing
+from tests.live.clients.chain_node import RPC_PORT, ChainNode, ask_http
+from tests.live.clients.probing import Knock
+from tests.live.clients.publisher import Deployed, Json, Publisher
+from tests.live.conftest import unique
+from tests.live.localnet_fixture import LiveLocalnet
+from tests.live.observers.cluster import replicas
+from tests.live.observers.money import Bank
+from tests.live.observers.waiting import until
+from tests.paths import EXAMPLES, IMAGES
+from trustedpods.localnet.cluster import binaries
+
+pytestmark = pytest.mark.live
+
+NODES = 5
+PARTS = ("bootnode", "nodes", "web")
+ABOUT_PORT = 9000
+BUILD_LIMIT_S = 1800
+"""The images are built once, on two cores from nothing in minutes; afterwards this is a second."""
+
+
+@dataclass(frozen=True)
+class Chain:
+    """The three pods, and the keys of the chain."""
+
+    market: LiveLocalnet
+    keys: Path
+    pods: dict[str, Deployed]
+
+    def node(self, ordinal: int) -> ChainNode:
+        """A replica by the address that stays its own."""
+        words = ["-n", self.pods["nodes"].namespace, "get", "service", f"pod-{ordinal}"]
+        address = self.market.kubectl(*words, "-o", "jsonpath={.spec.clusterIP}")
+        return ChainNode(probing.node(self.market), address)
+
+    def replica(self, ordinal: int) -> Json:
+        """What Kubernetes says of a replica, {} while there is none."""
+        found = replicas(self.market, self.pods["nodes"].namespace)
+        return next((one for one in found if one["metadata"]["name"] == f"pod-{ordinal}"), {})
+
+    def signer(self) -> str:
+        """The private key of a signer's account, which has coins from the first block on."""
+        password = (self.keys / "password").read_text()
+        return str(Account.decrypt((self.keys / "account-0").read_text(), password).hex())
+
+
+def ship(publisher: Publisher, example: str, images: tuple[str, ...]) -> Path:
+    """The example's folder beside its images, as a person has them after reading its first lines."""
+    build = [sys.executable, str(IMAGES / "build.py"), *images, "--out", str(binaries.cache() / "images")]
+    subprocess.run(build, check=True, capture_output=True, timeout=BUILD_LIMIT_S)
+    for file in (EXAMPLES / example).iterdir():
+        if file.is_file():
+            shutil.copy(file, publisher.folder)
+    for image in images:
+        shutil.copy(binaries.image(image), publisher.folder)
+    subprocess.run([sys.executable, str(publisher.folder / "keys.py")], check=True, timeout=60)
+    return publisher.folder
+
+
+@pytest.fixture(scope="module")
+def chain(market: LiveLocalnet, publisher: Publisher) -> Chain:
+    folder = ship(publisher, "clique", ("geth", "height"))
+    pods = {name: publisher.deploy(folder / f"{name}.yaml") for name in PARTS}
+    return Chain(market, folder / "keys", pods)
+
+
+def same_head(nodes: list[ChainNode], above: int) -> bool:
+    """Whether all have the same block, and it is higher than *above*."""
+    lowest = min(node.height() for node in nodes)
+    return lowest > above and len({node.block_hash(lowest) for node in nodes}) == 1
+
+
+def test_five_nodes_make_one_chain(chain: Chain) -> None:
+    nodes = [chain.node(ordinal) for ordinal in range(NODES)]
+    until("all have a head in common", lambda: same_head(nodes, 3))
+    before = nodes[0].height()
+    until("blocks go on, and all have them", lambda: same_head(nodes, before + NODES))
+    for ordinal, node in enumerate(nodes):
+        until("each found the others", lambda node=node: int(node.ask("net_peerCount"), 16) == NODES - 1)
+        told = ask_http(node.namespace, node.address, ABOUT_PORT, "/signer").decode()
+        assert told == (chain.keys / f"signer-{ordinal}").read_text(), "the second container reads the volume"
+    sealed = {nodes[0].ask("clique_status")["sealerActivity"][signer] > 0 for signer in signers(nodes[0])}
+    assert sealed == {True}, "all of them seal"
+    claims = chain.market.kubectl("-n", chain.pods["nodes"].namespace, "get", "pvc", "-o", "name").split()
+    assert claims == [f"persistentvolumeclaim/data-pod-{ordinal}" for ordinal in range(NODES)]
+    restarts = [
+        status["restartCount"]
+        for ordinal in range(NODES)
+        for status in chain.replica(ordinal)["status"]["containerStatuses"]
+    ]
+    assert restarts == [0] * (2 * NODES), "the volumes were filled before anything started"
+
+
+def signers(node: ChainNode) -> list[str]:
+    found: list[str] = node.ask("clique_getSigners")
+    return found
+
+
+def test_a_node_that_ends_comes_back_with_its_volume_while_blocks_go_on(chain: Chain) -> None:
+    nodes = [chain.node(ordinal) for ordinal in range(NODES)]
+    key, uid, before = chain.signer(), chain.replica(3)["metadata"]["uid"], nodes[0].height()
+    first = nodes[3].block_hash(1)
+    chain.market.kubectl("-n", chain.pods["nodes"].namespace, "delete", "pod", "pod-3", "--wait=false")
+    sent: list[str] = []
+
+    def returned() -> bool:
+        sent.append(pay(nodes[0], key, len(sent)))
+        found = chain.replica(3)
+        return bool(found) and found["metadata"]["uid"] != uid and nodes[3].height() > before
+
+    until("another pod-3 has newer blocks", returned)
+    assert nodes[0].height() > before
+    assert nodes[3].block_hash(1) == first, "the same chain"
+    for node in nodes:
+        until("each has all receipts", lambda node=node: receipts(node, sent) == {"0x1"})
+    until("all have a head in common again", lambda: same_head(nodes, before))
+
+
+def pay(node: ChainNode, key: str, nonce: int) -> str:
+    """Send a coin to nobody; the transaction's hash."""
+    price = {"gas": 21_000, "gasPrice": 10**10, "chainId": 4242}
+    signed = Account.sign_transaction({"to": "0x" + "00" * 20, "value": 1, "nonce": nonce, **price}, key)
+    return str(node.ask("eth_sendRawTransaction", signed.raw_transaction.to_0x_hex()))
+
+
+def receipts(node: ChainNode, sent: list[str]) -> set[str | None]:
+    found = [node.ask("eth_getTransactionReceipt", one) for one in sent]
+    return {None if one is None else one["status"] for one in found}
+
+
+def visit(url: str, times: int) -> list[tuple[int, str]]:
+    """Height and replica, as one browser sees them that keeps its cookies."""
+    parts = urlsplit(url)
+    target, seen = f"http://127.0.0.1:{parts.port}/height", []
+    cookies: dict[str, str] = {}
+    for _ in range(times):
+        given = "; ".join(f"{name}={value}" for name, value in cookies.items())
+        headers = {"Host": parts.netloc} | ({"Cookie": given} if given else {})
+        answer = httpx.get(target, headers=headers, timeout=30, trust_env=False)
+        assert answer.status_code == 200, answer.text
+        cookies |= dict(answer.cookies)
+        seen.append((answer.json()["height"], answer.json()["host"]))
+    return seen
+
+
+def test_the_page_shows_the_height_and_keeps_its_visitors(chain: Chain) -> None:
+    url, node = chain.pods["web"].url, chain.node(0)
+    before = node.height()
+    until("the page has the height", lambda: visit(url, 1)[0][0] >= before)
+    for _ in range(3):
+        assert len({host for _, host in visit(url, 8)}) == 1, "one visitor, one replica"
+    until("both replicas have visitors", lambda: len({visit(url, 1)[0][1] for _ in range(6)}) == 2)
+
+
+@pytest.fixture(scope="module")
+def stranger(market: LiveLocalnet, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
+    """A pod of somebody else's that says of itself what `web` says."""
+
+    def change(spec: Json) -> None:
+        spec["scale"] = {"min": 1, "max": 1}
+        spec["network"] = {"egress": [{"to": [{"pod": "nodes"}]}]}
+
+    folder = tmp_path_factory.mktemp("stranger")
+    person = Publisher(market, Bank(market).new_account(folder), folder)
+    yield person.deploy(person.manifest("hello", unique("web"), change))
+    person.close()
+
+
+def test_only_the_publishers_own_pods_get_in(chain: Chain, stranger: Deployed) -> None:
+    target = str(chain.replica(0)["status"]["podIP"])
+    places = {}
+    for name, pod in (("web", chain.pods["web"]), ("stranger", stranger)):
+        found = until("a replica", lambda pod=pod: replicas(chain.market, pod.namespace))[0]
+        (resolver,) = found["spec"]["dnsConfig"]["nameservers"]
+        places[name] = probing.of_pod(chain.market, str(found["status"]["podIP"])), resolver
+    asked = {name: name_server.ask(*place, "rpc.nodes.internal") for name, place in places.items()}
+    code, (address,) = asked["web"]
+    assert code == "NOERROR"
+    assert asked["stranger"] == ("NXDOMAIN", [])
+    for place in (target, address):
+        assert Knock(places["web"][0], place, RPC_PORT).reaches()
+        assert not Knock(places["stranger"][0], place, RPC_PORT).reaches()
+    assert not Knock(places["web"][0], target, ABOUT_PORT).reaches(), "web asked for one port"

@@ -1,0 +1,38 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The profile offers what the cluster has, of that what the operator allows, and nothing else."""
+
+from trustedpods.protocol.units import Resources
+from trustedpods.provider.core.placement.nodes import NodePlace
+from trustedpods.provider.core.placement.offered import Allowed, ClusterFeatures, capabilities
+
+FOUND = ClusterFeatures(
+    {
+        "n1": NodePlace({"zone": "a", "secret": "x"}, (), Resources(4000, 512, 10), frozenset({"csi.one"})),
+        "n2": NodePlace({"zone": "b"}, (), Resources(1000, 2048, 5), frozenset({"csi.two"})),
+    },
+    {"fast": True, "plain": False},
+)
+
+
+def test_only_what_is_allowed_and_there():
+    allowed = Allowed(("fast", "gone"), ("zone", "rack"), ("csi.two", "csi.three"), udp=True, names=True)
+    offered = capabilities(FOUND, allowed)
+    assert [(one.name, one.grows) for one in offered.storage_classes] == [("fast", True)]
+    assert offered.node_labels == {"zone": ["a", "b"]}
+    assert offered.csi_drivers == ["csi.two"]
+    assert (offered.udp, offered.node_port, offered.load_balancer, offered.names) == (
+        True,
+        False,
+        False,
+        True,
+    )
+
+
+def test_the_largest_node_bounds_each_size():
+    largest = capabilities(FOUND, Allowed()).largest_node
+    assert (largest.cpu_milli, largest.memory_mib, largest.storage_mib) == (4000, 2048, 10)
+
+
+def test_a_cluster_without_nodes_offers_nothing():
+    offered = capabilities(ClusterFeatures({}, {}), Allowed(csi_drivers=("csi.one",), node_labels=("zone",)))
+    assert (offered.csi_drivers, offered.node_labels, offered.largest_node.cpu_milli) == ([], {}, 0)

@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`exec` at the client, over real libp2p: bytes in order and paced, and a provider that is not believed."""
+
+import random
+
+import pytest
+import trio
+
+from trustedpods.protocol.errors import BadInput, NetworkFailure, RemoteProtocolError
+from trustedpods.protocol.messages.exec import MAX_WORDS
+from trustedpods.publisher.results.pods import VisitProgress
+from trustedpods.publisher.verbs.running.exec import execute, make_body
+
+BYTES = random.Random(3).randbytes(1_000_000)
+
+
+class Ends:
+    """A command's outside: input in pieces, outputs kept, with a pause before each is taken."""
+
+    def __init__(self, data=b"", pause=0.0):
+        self.rest, self.pause = data, pause
+        self.out = {"stdout": b"", "stderr": b""}
+
+    async def read(self, most):
+        await trio.lowlevel.checkpoint()
+        piece, self.rest = self.rest[:most], self.rest[most:]
+        return piece
+
+    async def write(self, stream, data):
+        await trio.sleep(self.pause)
+        self.out[stream] += data
+
+
+async def ran(bench, ends, *words, stdin=True, **where):
+    body = make_body(words, stdin=stdin, **where)
+    return await execute(
+        bench.account, "hello", body, ends.read, ends.write, VisitProgress(), bench.journal()
+    )
+
+
+@pytest.mark.parametrize("pause", [0.0, 0.01], ids=["at once", "slowly"])
+async def test_bytes_come_back_as_they_went(bench, pause):
+    ends = Ends(BYTES, pause)
+    async with bench.peer().serve():
+        await bench.deploy()
+        result = await ran(bench, ends, "cat")
+    assert (result.exit_code, result.container, result.replica) == (0, "hello", "pod-1")
+    assert ends.out == {"stdout": BYTES, "stderr": b""}
+
+
+async def test_outputs_apart_and_the_exit_code(bench):
+    ends = Ends(b"input that nobody may read")
+    async with bench.peer().serve():
+        await bench.deploy()
+        result = await ran(bench, ends, "fail", "7", stdin=False, container="other")
+    assert (result.exit_code, result.container) == (7, "other")
+    assert ends.out == {"stdout": b"out", "stderr": b"err\x1b[2J"}
+    assert ends.rest
+
+
+@pytest.mark.parametrize("fault", ["floods", "takes-nothing-sent", "ends-twice"])
+async def test_what_no_provider_may_say(bench, fault):
+    async def never(_stream, _data):
+        await trio.sleep_forever()
+
+    async with bench.peer(fault).serve():
+        await bench.deploy()
+        with pytest.raises(RemoteProtocolError):
+            await execute(
+                bench.account,
+                "hello",
+                make_body(["cat"], stdin=False),
+                None,
+                never,
+                VisitProgress(),
+                bench.journal(),
+            )
+
+
+async def test_an_end_that_never_comes(bench):
+    async with bench.peer("hangs-up-on-commands").serve():
+        await bench.deploy()
+        with pytest.raises(NetworkFailure):
+            await ran(bench, Ends(), "cat")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [[], ["x"] * (MAX_WORDS + 1), ["x" * 25_000], ["a\0b"], ["\udcff"]],
+    ids=["none", "many", "long", "NUL", "no UTF-8"],
+)
+def test_words_that_no_request_takes(words):
+    with pytest.raises(BadInput):
+        make_body(words, stdin=False)

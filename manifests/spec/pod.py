@@ -177,6 +177,11 @@ class PodManifest(ManifestPart):
         return {volume.name: volume.persistent for volume in self.spec.volumes if volume.persistent}
 
     @property
+    def made_secrets(self) -> list[str]:
+        """Names of the secret volumes with values that are made inside the provider."""
+        return [one.name for one in self.spec.volumes if one.secret is not None and one.secret.generate]
+
+    @property
     def outliving_volumes(self) -> dict[str, Persistent]:
         """Those that a `delete` leaves: as each says, else all of a stateful pod."""
         usual = self.spec.workload == "stateful"

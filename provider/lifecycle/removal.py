@@ -70,7 +70,8 @@ class PodRemoval:
     async def clear(self, record: PodRecord) -> LifecycleEvent:
         """Take everything away but the claims that outlive the pod, their namespace and its quota.
 
-        What shields replicas goes only when none is left.
+        What shields replicas goes only when none is left. Values that were made here stay too: what is in the
+        volumes may be locked with them, and nobody else has them.
         """
         self._progress.tell(record.channel, "clear", "taking all but the pod's volumes out of the cluster")
         await self._autoscaler.withdraw(record)
@@ -83,11 +84,12 @@ class PodRemoval:
         while await self._doors.cluster.pods(record.namespace):
             await trio.sleep(POLL_S)
             await self._meter.observe()
+        kept = {("PersistentVolumeClaim", name) for name in record.outliving}
         if self._bundles.held(record):
             await self._meter.hold_outliving(record)
+            kept |= {("Secret", name) for name in self._bundles.open(record).manifest.made_secrets}
         else:
             await self._meter.let_go(record)  # what an earlier boot stored is not this one's to bill
-        kept = {("PersistentVolumeClaim", name) for name in record.outliving}
         await self._doors.cluster.prune(record.namespace, kept)
         await self._doors.registry.clear(record.label)
         return LifecycleEvent.CLEARED

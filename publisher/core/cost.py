@@ -41,6 +41,10 @@ class Shape:
             storage_mib_s=(max(self.storage_mib, idle_mib) + self.scratch_mib * replicas) * seconds,
         )
 
+    def stored_only(self, mib: int) -> "Shape":
+        """Of a deleted pod of which *mib* MiB are kept; never more than it stored before."""
+        return Shape(0, 0, min(mib, self.storage_mib), 0, self.max_replicas)
+
     def least_second(self, idle_mib: int) -> Usage:
         """What the pod uses in a second with as few replicas as it ever runs with, one at least."""
         return self.awake(1, max(1, self.min_replicas), idle_mib)

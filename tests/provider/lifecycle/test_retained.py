@@ -8,6 +8,7 @@ from tests.fakes.provider.world import World
 from trustedpods.contracts.terms import due
 from trustedpods.protocol.errors import Refused
 from trustedpods.protocol.messages.base import Done
+from trustedpods.protocol.messages.bundle import SecretValue
 from trustedpods.protocol.messages.pod import DeleteBody, PodStatus, StatusBody
 from trustedpods.protocol.messages.usage import UsageBody, UsageReport
 from trustedpods.protocol.units import Usage
@@ -196,3 +197,20 @@ async def test_an_eviction_takes_the_volumes_too(world, virtual_time):
         await parts.pods.step(caller.ref.channel, LifecycleEvent.EVICTED, "the operator needs the room")
         await until(lambda: in_phase(parts, caller, Phase.GONE))
         assert not world.cluster.lives
+
+
+async def test_values_that_were_made_inside_stay_with_the_data(world, virtual_time):
+    """Nobody else has them, and what is in the volume may be locked with them."""
+    made = {"name": "login", "secret": {"generate": {"password": {"length": 24}}}}
+    async with world.run() as (_, address):
+        caller = Caller(world, address)
+        caller.manifest, sealed = with_volumes(KEPT, made), caller.bundle
+        empty = SecretValue(name="login", files={})
+        caller.bundle = lambda: sealed().model_copy(update={"secrets": [*sealed().secrets, empty]})
+        await caller.provision()
+        [life] = world.cluster.lives.values()
+        before = life.objects["Secret", "login"]["data"]
+        await caller.ask("delete", DeleteBody(), PodStatus)
+        assert {name for kind, name in left(world) if kind == "Secret"} == {"login"}
+        await caller.provision()
+        assert life.objects["Secret", "login"]["data"] == before

@@ -216,9 +216,15 @@ class Client:
         )
         return replace(done, stdout=bytes(ends.stdout), stderr=bytes(ends.stderr))
 
-    async def delete(self, name: str, *, progress: DeleteProgress | None = None) -> DeleteResult:
-        """Remove the pod with its volumes; what is left of its deposit comes back."""
-        return await pods.delete(self._account, name, progress or DeleteProgress(), self._journal())
+    async def delete(
+        self, name: str, *, purge: bool = False, progress: DeleteProgress | None = None
+    ) -> DeleteResult:
+        """Remove the pod; what is left of its deposit comes back.
+
+        Volumes that outlive it stay, and its channel pays for them, unless *purge* is set.
+        """
+        options = pods.DeleteOptions(purge)
+        return await pods.delete(self._account, name, progress or DeleteProgress(), self._journal(), options)
 
     async def fund(
         self,

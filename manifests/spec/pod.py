@@ -22,7 +22,7 @@ from trustedpods.manifests.spec.placement.wanted import placement
 from trustedpods.manifests.spec.resources import ResourceSizes
 from trustedpods.manifests.spec.scale import MAX_REPLICAS, Scale
 from trustedpods.manifests.spec.service import Service
-from trustedpods.manifests.spec.volume import Volume
+from trustedpods.manifests.spec.volume import Persistent, Volume
 from trustedpods.protocol.messages.capabilities import MAX_LABELS, Placement
 from trustedpods.protocol.units import Resources
 
@@ -172,6 +172,23 @@ class PodManifest(ManifestPart):
         """MiB of persistent volumes, billed while they exist; each replica of `stateful` has its own."""
         one = sum(volume.persistent.size for volume in self.spec.volumes if volume.persistent)
         return one * self.claims_each
+
+    @property
+    def persistent_volumes(self) -> dict[str, Persistent]:
+        """The persistent volumes by name."""
+        return {volume.name: volume.persistent for volume in self.spec.volumes if volume.persistent}
+
+    @property
+    def made_secrets(self) -> list[str]:
+        """Names of the secret volumes with values that are made inside the provider."""
+        return [one.name for one in self.spec.volumes if one.secret is not None and one.secret.generate]
+
+    @property
+    def outliving_volumes(self) -> dict[str, Persistent]:
+        """Those that a `delete` leaves: as each says, else all of a stateful pod."""
+        usual = self.spec.workload == "stateful"
+        volumes = self.persistent_volumes.items()
+        return {name: one for name, one in volumes if (usual if one.retain is None else one.retain)}
 
     @property
     def stops_for_update(self) -> bool:

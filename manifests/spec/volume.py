@@ -24,10 +24,14 @@ class EmptyDir(ManifestPart):
 
 
 class Persistent(ManifestPart):
-    """A volume that outlives the pod's processes and its being at zero; billed while it exists."""
+    """A volume that outlives the pod's processes and its being at zero; billed while it exists.
+
+    With `retain` it outlives a `delete` too; without a word it does where the workload is stateful.
+    """
 
     size: MiB
     storage_class_name: DnsLabel | None = None
+    retain: bool | None = None
 
 
 _Directory = Annotated[str, Spelling(r"[^\x00]{1,1024}", "the path of a directory beside the manifest")]

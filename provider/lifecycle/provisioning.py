@@ -219,7 +219,7 @@ class ProvisioningSteps:
     async def _started(self, record: PodRecord, opened: OpenBundle) -> LifecycleEvent:
         """Sign for the newest request: the same bundle may have come again while the pod started."""
         statement = self._state(self._pods.get(record.channel) or record, opened)
-        await self._pods.change(record.channel, statement=encode(statement))
+        await self._pods.change(record.channel, statement=encode(statement), outliving=opened.outliving)
         self._progress.tell(record.channel, "serving", "the pod runs and is published")
         return LifecycleEvent.STARTED
 

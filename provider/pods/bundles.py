@@ -84,6 +84,11 @@ class OpenBundle:
         """MiB of each claim by its name: of a persistent volume one, or one for each replica."""
         return dict(claims(self.manifest))
 
+    @property
+    def outliving(self) -> dict[str, int]:
+        """MiB of each claim that outlives a delete, by its name."""
+        return dict(claims(self.manifest, outliving=True))
+
     def image_of(self, container: str) -> ImageRef:
         """The image of a container."""
         return next(image for image in self.bundle.images if image.name == container)

@@ -104,11 +104,12 @@ def objects(life: PodLife) -> list[KubeObject]:
     ]
 
 
-def claims(manifest: PodManifest) -> list[tuple[str, int]]:
-    """Names and MiB of the claims that hold a pod's data, whoever makes them."""
+def claims(manifest: PodManifest, *, outliving: bool = False) -> list[tuple[str, int]]:
+    """Names and MiB of the claims that hold a pod's data, whoever makes them; those alone that outlive it."""
+    volumes = manifest.outliving_volumes if outliving else manifest.persistent_volumes
     if manifest.spec.workload == "stateful":
-        return stateful_set.claims(manifest)
-    return [(volume.name, volume.persistent.size) for volume in manifest.spec.volumes if volume.persistent]
+        return stateful_set.claims(volumes, manifest.claims_each)
+    return [(name, volume.size) for name, volume in volumes.items()]
 
 
 def services(life: PodLife) -> list[KubeObject]:

@@ -127,7 +127,7 @@ class Publisher:
     def close(self) -> None:
         """Delete all pods side by side; fails if one cannot be deleted."""
         leaving, self._deployed = self._deployed, set()
-        for process in [self.start("delete", name) for name in leaving]:
+        for process in [self.start("delete", name, "--purge") for name in leaving]:
             finish(process, 0)
 
 

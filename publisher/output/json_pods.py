@@ -30,6 +30,7 @@ from trustedpods.publisher.results.pods import (
     BillResult,
     DeleteProgress,
     DeleteResult,
+    ExecResult,
     LogsResult,
     OutlivingVolumes,
     StatusResult,
@@ -165,6 +166,18 @@ def _logs(result: LogsResult) -> JsonObject:
         for piece in result.pieces
     ]
     return json_of(result.pod) | {"logs": pieces}
+
+
+@json_of.register(ExecResult)
+def _executed(result: ExecResult) -> JsonObject:
+    """What a command printed, as text: bytes that are none show as such."""
+    return json_of(result.pod) | {
+        "container": result.container,
+        "replica": result.replica,
+        "exit_code": result.exit_code,
+        "stdout": result.stdout.decode(errors="backslashreplace"),
+        "stderr": result.stderr.decode(errors="backslashreplace"),
+    }
 
 
 @json_of.register(DeleteResult)

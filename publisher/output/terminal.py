@@ -158,6 +158,16 @@ def make_show(*, as_json: bool) -> PlainShow:
     return PlainShow(sys.stderr)
 
 
+def choose_one(question: str, choices: Sequence[str]) -> str:
+    """Which of *choices* a person means: asked by number, on stderr. Only where stdin is a terminal."""
+    import click  # noqa: PLC0415 - for questions only
+
+    for number, choice in enumerate(choices, 1):
+        print(f"{number}) {one_line(choice)}", file=sys.stderr)  # noqa: T201
+    numbers = click.IntRange(1, len(choices))
+    return choices[click.prompt(question, type=numbers, err=True) - 1]
+
+
 def print_json(tree: Mapping[str, Fact]) -> None:
     """One object on standard output."""
     print(json.dumps(tree, indent=2), flush=True)  # noqa: T201

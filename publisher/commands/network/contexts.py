@@ -14,7 +14,6 @@ from trustedpods.publisher.commands.options import Common, Run, common
 
 if TYPE_CHECKING:
     from trustedpods.publisher.contexts import Context, Contexts
-    from trustedpods.publisher.journal import Fact
     from trustedpods.publisher.output.json_of import JsonObject
 
 DEFAULT_NAME = "default"
@@ -133,7 +132,7 @@ def _absolute(policy: str | None) -> str | None:
 def choose(cluster: str, providers: Sequence[str]) -> str:
     """Which of *providers* the *cluster* is: asked on a terminal; elsewhere `NoContext` that lists them."""
     from trustedpods.protocol.errors import NoContext
-    from trustedpods.publisher.output.terminal import one_line
+    from trustedpods.publisher.output.terminal import choose_one
 
     if not sys.stdin.isatty():
         there = "".join(f"\n  {cluster}={one}" for one in providers) or " none"
@@ -143,10 +142,7 @@ def choose(cluster: str, providers: Sequence[str]) -> str:
         )
     if not providers:
         raise NoContext("the market has no providers", where=cluster)
-    for number, one in enumerate(providers, 1):
-        click.echo(f"{number}) {one_line(one)}", err=True)
-    wanted = click.prompt(f"provider of cluster {cluster}", type=click.IntRange(1, len(providers)), err=True)
-    return providers[wanted - 1].split()[0]
+    return choose_one(f"provider of cluster {cluster}", providers).split()[0]
 
 
 def remember(cluster: str, provider: str) -> "Contexts":
@@ -184,5 +180,5 @@ def _form(contexts: "Contexts") -> "JsonObject":
     return {"current": contexts.current, "contexts": named}
 
 
-def _parts(one: "Context") -> "dict[str, Fact]":
+def _parts(one: "Context") -> "JsonObject":
     return {"market": one.market, "key": one.key, "policy": one.policy}

@@ -27,7 +27,7 @@ def asks_for_more(ask: AdmitBody) -> bool:
     """Whether *ask* needs anything that not every provider has, so that a profile must be read to choose."""
     placed = ask.placement != Placement()
     at_nodes = any(protocol in ("udp", "nodePort", "loadBalancer") for protocol in ask.services.values())
-    return bool(ask.storage_classes or at_nodes or ask.names or placed)
+    return bool(ask.storage_classes or ask.csi_drivers or at_nodes or ask.names or placed)
 
 
 def label_gaps(placement: Placement, labels: Mapping[str, Sequence[str]]) -> list[str]:
@@ -90,6 +90,9 @@ def _volumes(ask: AdmitBody, has: Capabilities) -> Iterator[str]:
     for name in ask.storage_classes:
         if name not in classes:
             yield f"no storage class {name}; there is {', '.join(classes) or 'none by name'}"
+    for name in ask.csi_drivers:
+        if name not in has.csi_drivers:
+            yield f"no CSI driver {name}; there is {', '.join(has.csi_drivers) or 'none'}"
 
 
 def _exposure(ask: AdmitBody, has: Capabilities) -> Iterator[str]:

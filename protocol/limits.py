@@ -35,6 +35,9 @@ MAX_LAYERS = 127
 MAX_UNPACKED = 64 * GIB
 """What one layer, and one pod's images together, may take on a node; a provider's own bound is lower."""
 
+MAX_CLAIMS = 640
+"""Volumes of one pod with those of each replica: 32 of 20."""
+
 BLOB_CHUNK = 1 * MIB
 """Plaintext bytes in a sealed chunk: the unit of resuming, small beside any link's second."""
 

@@ -60,7 +60,7 @@ AdvertisedLabel = Annotated[
         max_length=317,
     ),
 ]
-DriverName = Annotated[str, Field(pattern=r"^[A-Za-z0-9]([-A-Za-z0-9.]*[A-Za-z0-9])?$", max_length=63)]
+OfferedDriver = Annotated[str, Field(pattern=r"^[A-Za-z0-9]([-A-Za-z0-9.]*[A-Za-z0-9])?$", max_length=63)]
 PositiveSeconds = Annotated[int, Field(ge=1, le=366 * 86400)]
 
 
@@ -147,7 +147,7 @@ class ClusterSection(Section):
     processes_per_user: Annotated[int, Field(ge=1024, le=1 << 31)] | None = None
     storage_classes: Annotated[list[StorageClassName], Field(max_length=16)] = []
     node_labels: Annotated[list[AdvertisedLabel], Field(max_length=MAX_LABELS)] = []
-    csi_drivers: Annotated[list[DriverName], Field(max_length=16)] = []
+    csi_drivers: Annotated[list[OfferedDriver], Field(max_length=16)] = []
 
     @property
     def closed_networks(self) -> tuple[str, ...]:

@@ -89,6 +89,7 @@ class Doors:
             egress_closed=self.config.cluster.closed_networks,
             max_image_mib=self.config.terms.max_image_mib,
             storage_classes=tuple(self.config.cluster.storage_classes),
+            csi_drivers=tuple(self.config.cluster.csi_drivers),
             seeds=busybox.is_there(),
         )
 

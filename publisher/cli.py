@@ -5,7 +5,8 @@ import click
 
 from trustedpods.publisher.commands import attest, market, money, networks, pods, watch
 from trustedpods.publisher.commands.exec import execute
-from trustedpods.publisher.commands.network import contexts
+from trustedpods.publisher.commands.network import contexts, members, network
+from trustedpods.publisher.commands.network.documents import history
 
 EPILOG = """\b
 Where things are:
@@ -57,6 +58,10 @@ for verb in (
     money.audit,
     networks.lock,
     networks.state,
+    history,
     contexts.context,
+    network.network,
 ):
     main.add_command(verb)
+for part in (members.member, members.lost_cluster):
+    network.network.add_command(part)

@@ -37,7 +37,16 @@ from trustedpods.publisher.results.money import (
     FundProgress,
     FundResult,
 )
-from trustedpods.publisher.results.networks import BreakResult, CopiesResult, LeasesResult, RepairResult
+from trustedpods.publisher.results.networks import (
+    BackupResult,
+    BreakResult,
+    CopiesResult,
+    HistoryResult,
+    LeasesResult,
+    MigrateResult,
+    RepairResult,
+    RestoreResult,
+)
 from trustedpods.publisher.results.pods import (
     AuditResult,
     BillResult,
@@ -65,6 +74,7 @@ from trustedpods.publisher.verbs import (
     watch,
 )
 from trustedpods.publisher.verbs.networks import lock, places, state
+from trustedpods.publisher.verbs.networks.documents import history, versions
 from trustedpods.publisher.verbs.offers import render
 from trustedpods.publisher.verbs.running.exec import Collected, execute, make_body
 
@@ -206,9 +216,15 @@ class Client:
         )
         return replace(done, stdout=bytes(ends.stdout), stderr=bytes(ends.stderr))
 
-    async def delete(self, name: str, *, progress: DeleteProgress | None = None) -> DeleteResult:
-        """Remove the pod with its volumes; what is left of its deposit comes back."""
-        return await pods.delete(self._account, name, progress or DeleteProgress(), self._journal())
+    async def delete(
+        self, name: str, *, purge: bool = False, progress: DeleteProgress | None = None
+    ) -> DeleteResult:
+        """Remove the pod; what is left of its deposit comes back.
+
+        Volumes that outlive it stay, and its channel pays for them, unless *purge* is set.
+        """
+        options = pods.DeleteOptions(purge)
+        return await pods.delete(self._account, name, progress or DeleteProgress(), self._journal(), options)
 
     async def fund(
         self,
@@ -311,6 +327,41 @@ class Client:
     ) -> RepairResult:
         """Let the document of the cluster *source* be that of all, under all leases."""
         return await state.repair(self._account, _place(network, clusters), source, wait_s, self._journal())
+
+    async def history(self, network: str, clusters: Mapping[str, str]) -> HistoryResult:
+        """Commands on the network, oldest first; one that was killed has no end."""
+        return await history.history(self._account, _place(network, clusters), self._journal())
+
+    async def state_backup(self, network: str, clusters: Mapping[str, str], file: str | Path) -> BackupResult:
+        """Keep the state in *file*, sealed to the team and signed."""
+        return await versions.backup(self._account, _place(network, clusters), Path(file), self._journal())
+
+    async def state_migrate(
+        self,
+        network: str,
+        clusters: Mapping[str, str],
+        *,
+        backup: str | Path | None = None,
+        wait_s: float = 0.0,
+    ) -> MigrateResult:
+        """Bring the state to this version's schema after a *backup*; without one only say what that does."""
+        file = None if backup is None else Path(backup)
+        return await versions.migrate(self._account, _place(network, clusters), file, wait_s, self._journal())
+
+    async def state_restore(
+        self,
+        network: str,
+        clusters: Mapping[str, str],
+        file: str | Path,
+        *,
+        go_back: bool = False,
+        wait_s: float = 0.0,
+    ) -> RestoreResult:
+        """Let a backup's state be the next one; Refused (rule `go-back`) for what would undo changes."""
+        place = _place(network, clusters)
+        return await versions.restore(
+            self._account, place, Path(file), self._journal(), go_back=go_back, wait_s=wait_s
+        )
 
     def _journal(self) -> Journal:
         return Journal(self._show)

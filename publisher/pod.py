@@ -6,15 +6,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from trustedpods.manifests.check.references import unknown_references
 from trustedpods.manifests.parse import LoadedManifest, load
-from trustedpods.manifests.problem import Location
+from trustedpods.manifests.problem import Location, Problem
 from trustedpods.manifests.spec.container import Container
 from trustedpods.manifests.spec.pod import PodManifest
 from trustedpods.protocol import limits
 from trustedpods.protocol.errors import BadInput
 from trustedpods.protocol.images.layers import LayerFacts
 from trustedpods.protocol.images.runnable import program_line, user_number
-from trustedpods.publisher.core.adjust import adjusted
+from trustedpods.publisher.core.adjust import adjusted, with_writable
 from trustedpods.publisher.images.contents import capable_files, check_start, image_bytes, layer_facts
 from trustedpods.publisher.images.oci import Image, VerifiedBlob
 from trustedpods.publisher.images.programs import check_program
@@ -42,6 +43,11 @@ class Pod:
     def name(self) -> str:
         """The pod's name."""
         return self.manifest.metadata.name
+
+    @property
+    def warnings(self) -> list[Problem]:
+        """What is sound and may be meant otherwise."""
+        return list(unknown_references(self.manifest))
 
     @property
     def digests(self) -> dict[str, str]:
@@ -92,7 +98,11 @@ def read_pod(file: Path, cache: Path, name: str | None = None, trust: "TrustClas
         check_program(image, line, mounts, cache, where)
     if len(images) > limits.MAX_IMAGES:
         raise BadInput(f"{len(images)} images; the bound is {limits.MAX_IMAGES}", where=str(file))
-    return Pod(manifest, loaded, images, layers)
+    try:
+        whole = with_writable(manifest, {name: image.config.volumes for name, image in images.items()})
+    except BadInput as error:
+        raise BadInput(error.what, where=str(file), hint=error.hint) from None
+    return Pod(whole, loaded, images, layers)
 
 
 def _containers(manifest: PodManifest) -> Iterator[tuple[Location, Container]]:

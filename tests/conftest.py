@@ -59,6 +59,7 @@ LONG_FIRST = (
     "tests/live/pods/test_containers.py",
     "tests/live/pods/test_workloads.py",
     "tests/live/serving/test_nodes.py",
+    "tests/live/commands/test_databases.py",
     "tests/live/isolation/test_names.py",
     "tests/localnet/test_lifecycle_live.py",
     "tests/live/pods/test_hanging.py",

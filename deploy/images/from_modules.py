@@ -48,12 +48,31 @@ def _geth() -> Image:
     )
 
 
+def _drand() -> Image:
+    """A node that makes a threshold key with others and signs with it (drand 2.1).
+
+    `conn_insecure`: nodes speak without TLS. drand has no TLS of its own to serve, shares of the key are
+    encrypted for who gets them, and at one provider no packet leaves the cluster.
+    """
+    folder = HERE / "drand"
+    package = {"drand": "github.com/drand/drand/v2/cmd/drand"}
+    tools = _tools(folder, package, "-tags=conn_insecure", "-ldflags=-s -w -buildid=")
+    return Image(
+        "docker.io/local/drand:2",
+        [shell(), tools, _scripts(folder, ["run-signer"])],
+        environment=["PATH=/bin", "HOME=/tmp", "USER=drand"],
+        user=f"{NOBODY}:{NOBODY}",
+        ports=[8000, 8080],
+    )
+
+
 def _height() -> Image:
     """A page that shows how high a chain is."""
     return program("height", ports=[3000])
 
 
 RECIPES = {
+    "drand": Recipe(_drand, lambda: hash_of(Path(__file__), HERE / "drand", run("go", "version"))),
     "geth": Recipe(_geth, lambda: hash_of(Path(__file__), HERE / "geth", run("go", "version"))),
     "height": Recipe(_height, lambda: hash_of(Path(__file__), HERE / "height", run("go", "version"))),
 }

@@ -4,6 +4,7 @@
 from collections.abc import Iterator, Sequence
 
 from trustedpods.manifests.check.containers import container_problems, ordinal_problems
+from trustedpods.manifests.check.csi import csi_problems
 from trustedpods.manifests.check.names import repeated
 from trustedpods.manifests.check.seeds import seeded_volume_problems
 from trustedpods.manifests.check.services import service_problems
@@ -29,11 +30,26 @@ def problems(manifest: PodManifest) -> Iterator[Problem]:
         yield from container_problems(("spec", "containers", index), container, volumes)
     for index, container in enumerate(spec.init_containers):
         yield from container_problems(("spec", "initContainers", index), container, volumes)
+    yield from csi_problems(manifest)
     yield from seeded_volume_problems(manifest)
+    yield from _aliases(manifest)
     yield from _ordinals(manifest)
     yield from _grace(manifest)
     yield from service_problems(manifest)
     yield from _scale(manifest)
+
+
+def _aliases(manifest: PodManifest) -> Iterator[Problem]:
+    """A name means one address, and those of the pod's own containers are taken."""
+    own = {"localhost", *(container.name for container in manifest.spec.all_containers)}
+    seen: dict[str, str] = {}
+    for index, alias in enumerate(manifest.spec.host_aliases):
+        for number, name in enumerate(alias.hostnames):
+            at: Location = ("spec", "hostAliases", index, "hostnames", number)
+            if name in own:
+                yield Problem(at, f"{name} is this pod's own name: give the other host another")
+            elif seen.setdefault(name, alias.ip) != alias.ip:
+                yield Problem(at, f"{name} means two addresses")
 
 
 def _ordinals(manifest: PodManifest) -> Iterator[Problem]:

@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The environment of a container."""
+"""The environment of a container: its variables, and further names in /etc/hosts."""
 
+from ipaddress import IPv4Address
 from typing import Annotated, Literal, Self
 
+import pydantic
 from pydantic import model_validator
 
-from trustedpods.manifests.spec.part import DnsLabel, EnvName, FileName, ManifestPart, Spelling, Text
+from trustedpods.manifests.spec.part import DnsLabel, EnvName, FileName, ManifestPart, Spelling, Text, not_yet
 
 ORDINAL = "metadata.labels['apps.kubernetes.io/pod-index']"
 """Where Kubernetes writes a stateful replica's number."""
@@ -61,6 +63,35 @@ class SecretRef(ManifestPart):
     """A secret volume of this manifest."""
 
     name: DnsLabel
+
+
+HostAliasName = Annotated[
+    str,
+    Spelling(
+        r"(?=.{1,253}$)[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?(\.[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?)*",
+        "a host name in lower case, as db or db.example.org",
+    ),
+]
+
+
+class HostAlias(ManifestPart):
+    """A line of /etc/hosts in all containers. It opens nothing: the rules of `network` are for addresses."""
+
+    ip: str
+    hostnames: Annotated[list[HostAliasName], pydantic.Field(min_length=1, max_length=16)]
+
+    @pydantic.field_validator("ip")
+    @classmethod
+    def _is_address(cls, text: str) -> str:
+        if ":" in text:
+            raise not_yet(f"{text}: IPv6")
+        try:
+            address = IPv4Address(text)
+        except ValueError:
+            raise ValueError(f"{text[:64]!r} is not an IPv4 address") from None
+        if address.is_multicast or address.is_unspecified or address == IPv4Address("255.255.255.255"):
+            raise ValueError(f"{text} is nobody's address")
+        return text
 
 
 class EnvFrom(ManifestPart):

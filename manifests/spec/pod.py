@@ -12,6 +12,7 @@ from pydantic import Field, model_validator
 
 from trustedpods.manifests.spec.container import MAX_CONTAINERS, Container, InitContainer
 from trustedpods.manifests.spec.egress import Network
+from trustedpods.manifests.spec.environment import HostAlias
 from trustedpods.manifests.spec.lifecycle import DEFAULT_GRACE_S, MAX_GRACE_S
 from trustedpods.manifests.spec.part import DnsLabel, ManifestPart, Spelling
 from trustedpods.manifests.spec.placement.affinity import Affinity
@@ -21,7 +22,7 @@ from trustedpods.manifests.spec.placement.wanted import placement
 from trustedpods.manifests.spec.resources import ResourceSizes
 from trustedpods.manifests.spec.scale import MAX_REPLICAS, Scale
 from trustedpods.manifests.spec.service import Service
-from trustedpods.manifests.spec.volume import Volume
+from trustedpods.manifests.spec.volume import Persistent, Volume
 from trustedpods.protocol.messages.capabilities import MAX_LABELS, Placement
 from trustedpods.protocol.units import Resources
 
@@ -67,6 +68,7 @@ class PodSpec(ManifestPart):
     init_containers: Annotated[list[InitContainer], Field(max_length=MAX_CONTAINERS)] = []
     termination_grace_period_seconds: Annotated[int, Field(ge=1, le=MAX_GRACE_S)] = DEFAULT_GRACE_S
     volumes: Annotated[list[Volume], Field(max_length=32)] = []
+    host_aliases: Annotated[list[HostAlias], Field(max_length=16)] = []
     services: Annotated[list[Service], Field(max_length=8)] = []
     network: Network = Network()
     node_selector: Annotated[dict[LabelKey, LabelValue], Field(max_length=MAX_LABELS)] = {}
@@ -172,6 +174,23 @@ class PodManifest(ManifestPart):
         return one * self.claims_each
 
     @property
+    def persistent_volumes(self) -> dict[str, Persistent]:
+        """The persistent volumes by name."""
+        return {volume.name: volume.persistent for volume in self.spec.volumes if volume.persistent}
+
+    @property
+    def made_secrets(self) -> list[str]:
+        """Names of the secret volumes with values that are made inside the provider."""
+        return [one.name for one in self.spec.volumes if one.secret is not None and one.secret.generate]
+
+    @property
+    def outliving_volumes(self) -> dict[str, Persistent]:
+        """Those that a `delete` leaves: as each says, else all of a stateful pod."""
+        usual = self.spec.workload == "stateful"
+        volumes = self.persistent_volumes.items()
+        return {name: one for name, one in volumes if (usual if one.retain is None else one.retain)}
+
+    @property
     def stops_for_update(self) -> bool:
         """Whether the version before must have ended when a newer one starts: both would be one identity."""
         kinds = self.spec.workload == "stateful" or self.spec.strategy == "Recreate"
@@ -195,6 +214,11 @@ class PodManifest(ManifestPart):
         """Storage classes that the persistent volumes name, each once."""
         named = [volume.persistent.storage_class_name for volume in self.spec.volumes if volume.persistent]
         return list(dict.fromkeys(name for name in named if name is not None))
+
+    @property
+    def csi_drivers(self) -> list[str]:
+        """Drivers that mount the pod's volumes of kind csi, each once."""
+        return list(dict.fromkeys(volume.csi.driver for volume in self.spec.volumes if volume.csi))
 
     @property
     def exposed_services(self) -> list[Service]:

@@ -5,7 +5,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from trustedpods.manifests.spec.part import DnsLabel, FileName, ManifestPart, Spelling, not_yet
+from trustedpods.manifests.spec.csi.volume import CsiVolume
+from trustedpods.manifests.spec.part import DnsLabel, FileName, ManifestPart, Spelling
 from trustedpods.manifests.spec.quantity import MiB
 
 MAX_SECRET_FILES = 64
@@ -23,10 +24,14 @@ class EmptyDir(ManifestPart):
 
 
 class Persistent(ManifestPart):
-    """A volume that outlives the pod's processes and its being at zero; billed while it exists."""
+    """A volume that outlives the pod's processes and its being at zero; billed while it exists.
+
+    With `retain` it outlives a `delete` too; without a word it does where the workload is stateful.
+    """
 
     size: MiB
     storage_class_name: DnsLabel | None = None
+    retain: bool | None = None
 
 
 _Directory = Annotated[str, Spelling(r"[^\x00]{1,1024}", "the path of a directory beside the manifest")]
@@ -96,15 +101,13 @@ class Volume(ManifestPart):
     empty_dir: EmptyDir | None = None
     persistent: Persistent | None = None
     secret: SecretSource | None = None
-    csi: dict[str, object] | None = None
+    csi: CsiVolume | None = None
     seed: Seed | None = None
 
     @model_validator(mode="after")
     def _one_kind(self) -> Self:
-        if self.csi is not None:
-            raise not_yet("volume kind csi")
-        if [self.empty_dir, self.persistent, self.secret].count(None) != 2:
-            raise ValueError("give exactly one of emptyDir, persistent, secret")
+        if [self.empty_dir, self.persistent, self.secret, self.csi].count(None) != 3:
+            raise ValueError("give exactly one of emptyDir, persistent, secret, csi")
         if self.seed is not None and self.persistent is None:
             raise ValueError("a seed fills a persistent volume: others are made anew with each replica")
         return self

@@ -9,7 +9,15 @@ NETWORK_KIND = "Network"
 _HEAD = "a manifest begins with `apiVersion: trustedpods/v1` and `kind: Pod`"
 _PAGE = "docs/manifest-words.md says what each word becomes"
 _TEMPLATE = f"copy its `spec.template.spec` into the `spec` of a manifest; {_HEAD}, and {_PAGE}"
-_TO_AN_END = "it runs to an end, and a pod here serves requests: such work is not supported yet"
+_TO_AN_END = (
+    "it runs to an end, and a pod here serves requests. Work before the pod serves stands in "
+    "`initContainers` of its manifest; other work in a container that waits for it, of `workload: replicated`"
+)
+_ON_TIME = (
+    "it starts by the clock, and a pod here runs all the time or when it is asked: write a container of "
+    "`workload: replicated` that waits for its time itself (`while sleep 3600; do ...; done`), or give the "
+    "work a path of `expose: http` and call it from where a clock is"
+)
 _WAY_IN = "ways in stand in the pod's own manifest: `services: [{name: web, expose: http, ports: [...]}]`"
 _FILES = "files stand in the pod's own manifest: `volumes: [{name: keys, secret: {files: {KEY: FILE}}}]`"
 _DISK = "disks stand in the pod's own manifest: `volumes: [{name: data, persistent: {size: 1Gi}}]`"
@@ -24,7 +32,7 @@ KINDS = {
     ),
     "Pod": f"{_HEAD}; its `spec` is nearly the same, and {_PAGE}",
     "Job": _TO_AN_END,
-    "CronJob": _TO_AN_END,
+    "CronJob": _ON_TIME,
     **dict.fromkeys(("Service", "Ingress", "HTTPRoute", "Gateway", "TCPRoute"), _WAY_IN),
     "ConfigMap": _FILES,
     "Secret": _FILES,

@@ -10,12 +10,14 @@ from trustedpods.manifests.spec.container import (
     SecurityContext,
     VolumeMount,
 )
+from trustedpods.manifests.spec.csi.volume import CsiVolume, SecretName, SecretProviderClass
 from trustedpods.manifests.spec.egress import Network
 from trustedpods.manifests.spec.environment import (
     EnvFrom,
     EnvSource,
     EnvVar,
     FieldRef,
+    HostAlias,
     SecretKeyRef,
     SecretRef,
 )
@@ -99,6 +101,17 @@ VOLUME = Place(
         "persistent": Place("persistent", Persistent, volume.PERSISTENT),
         "secret": Place("secret", SecretSource, volume.SECRET, {}),
         "seed": Place("seed", Seed, volume.SEED),
+        "csi": Place(
+            "csi",
+            CsiVolume,
+            volume.CSI,
+            {
+                "secretProviderClass": Place(
+                    "secretProviderClass", SecretProviderClass, volume.SECRET_PROVIDER_CLASS
+                ),
+                "nodePublishSecretRef": Place("nodePublishSecretRef", SecretName, {}),
+            },
+        ),
     },
 )
 SERVICE = Place(
@@ -115,6 +128,7 @@ SPEC = Place(
         "containers": CONTAINER,
         "initContainers": INIT_CONTAINER,
         "volumes": VOLUME,
+        "hostAliases": Place("hostAliases", HostAlias, pod.HOST_ALIAS),
         "services": SERVICE,
         "scale": Place("scale", Scale, pod.SCALE),
         "network": Place("network", Network, pod.NETWORK),

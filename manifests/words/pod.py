@@ -102,7 +102,6 @@ SPEC = {
     "enableServiceLinks": Word(_NAMES, same=(False,)),
     "dnsPolicy": Word(_NAMES),
     "dnsConfig": Word(_NAMES),
-    "hostAliases": Word("leave it out: each container is found under its name; give the container that name"),
     "hostname": Word(_POD_NAME),
     "hostnameOverride": Word(_POD_NAME),
     "subdomain": Word(_POD_NAME),
@@ -164,4 +163,9 @@ NETWORK = {
     "podSelector": Word("leave it out: the rules are for this pod"),
     "policyTypes": Word("leave it out: calls outside are shut unless `egress` opens them"),
     "dns": Word(_NAMES),
+}
+
+HOST_ALIAS = {
+    "hostname": Word("write `hostnames: [...]`"),
+    "address": Word("write `ip`"),
 }

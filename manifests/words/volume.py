@@ -23,7 +23,7 @@ VOLUME = {
     "image": Word("put the files into the container's image"),
     "driver": Word(_DISK),
     "external": Word(_DISK),
-    "type": Word("write one of `emptyDir: {}`, `persistent: {size: 1Gi}`, `secret: {files: {KEY: FILE}}`"),
+    "type": Word("write `emptyDir: {}`, `persistent: {size: 1Gi}`, `secret: {files: {KEY: FILE}}` or `csi`"),
     "size": Word(_SIZE),
     "mountPath": Word("it belongs to a container: `volumeMounts: [{name: data, mountPath: /data}]`"),
 }  # fmt: skip
@@ -63,4 +63,14 @@ SECRET = {
         "leave it out: files can be read by every user of the pod, and written by none (0440)",
         same=(0o440, 440, "0440"),
     ),
+}
+
+CSI = {
+    "fsType": Word("leave it out: the driver's own way holds"),
+    "provider": Word("it belongs to the class: `secretProviderClass: {provider: ..., parameters: {...}}`"),
+    "parameters": Word("they belong to the class: `secretProviderClass: {provider: ..., parameters: {...}}`"),
+}
+
+SECRET_PROVIDER_CLASS = {
+    "secretObjects": Word("leave it out: no Secret is made of what a store holds; mount it as files"),
 }

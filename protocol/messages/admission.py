@@ -7,7 +7,8 @@ from pydantic import Field
 
 from trustedpods.protocol import limits
 from trustedpods.protocol.messages.base import U32, U64, Digest, Message, ShortText
-from trustedpods.protocol.messages.capabilities import Placement
+from trustedpods.protocol.messages.bundle import SeedFiles
+from trustedpods.protocol.messages.capabilities import ObjectName, Placement
 from trustedpods.protocol.messages.provider import Capacity, ServiceProtocol
 
 
@@ -17,8 +18,8 @@ class AdmitBody(Message):
     `storage_mib` are its volumes, `image_mib` its images (docs/metering.md), `scratch_mib` each replica's
     `ephemeral-storage`. `services` has the protocol of each exposed service by its name, `hosts` the names it
     is reached under, `storage_classes` what its volumes name; `names` is whether it calls hosts by name,
-    `placement` on which nodes its replicas run, `users` the user ids of its containers, which the provider
-    reads from the images too when it has them.
+    `placement` on which nodes its replicas run, `csi_drivers` what mounts volumes there, `users` the user ids
+    of its containers, which the provider reads from the images too when it has them.
     """
 
     kind: Literal["admit"] = "admit"
@@ -33,6 +34,7 @@ class AdmitBody(Message):
     storage_classes: Annotated[list[ShortText], Field(max_length=16)]
     names: bool
     placement: Placement = Placement()
+    csi_drivers: Annotated[list[ObjectName], Field(max_length=32)] = Field(default_factory=list)
     users: Annotated[list[U32], Field(max_length=limits.MAX_IMAGES)] = Field(default_factory=list)
 
 
@@ -50,12 +52,15 @@ MAX_RENDERED = 1 << 20
 class RenderBody(Message):
     """What would the cluster hold of this pod? Its manifest as in a bundle, and its images by container.
 
-    No content of any file goes with it: objects of secrets have the names of files alone.
+    No content of any file goes with it: objects of secrets have the names of files alone. `users` is whom the
+    images run as (`USER`), of a pod with `seeds`, whose files are empty here.
     """
 
     kind: Literal["render"] = "render"
     manifest: Annotated[bytes, Field(max_length=limits.MAX_MANIFEST_JSON)]
     images: Annotated[dict[ShortText, Digest], Field(max_length=limits.MAX_IMAGES)]
+    users: Annotated[dict[ShortText, ShortText], Field(max_length=limits.MAX_IMAGES)]
+    seeds: Annotated[list[SeedFiles], Field(max_length=limits.MAX_SEEDS)]
 
 
 class Rendered(Message):

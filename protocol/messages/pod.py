@@ -29,10 +29,13 @@ class LogsBody(Message):
 
 
 class DeleteBody(Message):
-    """Settle, release, remove. `purge` is kept for volumes that outlive their pod."""
+    """Settle, release, remove: answered by `Done`. Volumes that outlive their pod stay unless `purge` is set.
+
+    Where some stay the channel goes on paying for them, and the answer is the pod's `PodStatus`.
+    """
 
     kind: Literal["delete"] = "delete"
-    purge: bool = True
+    purge: bool = False
 
 
 class Endpoint(Message):
@@ -97,7 +100,8 @@ class PodStatus(Message):
     `phase` is `failing` while a pod that was proven does not start; `failure` then says why. `version`
     counts the bundles of the pod that proved themselves: the last of them serves.
     `services` says by name what each service is exposed by, in the manifest's word; where that is, stands in
-    the statement.
+    the statement. `outliving` has the MiB of each claim that outlives a delete; in the phase `retained` it is
+    all that is left.
     """
 
     kind: Literal["status"] = "status"
@@ -117,6 +121,7 @@ class PodStatus(Message):
     events: Annotated[list[PodEvent], Field(max_length=256)]
     failure: PodFailure | None = None
     version: U32 = 0
+    outliving: dict[ShortText, U32] = Field(default_factory=dict, max_length=limits.MAX_CLAIMS)
 
 
 class LogLines(Message):

@@ -24,7 +24,7 @@ from trustedpods.provider.admission.slot_reservations import SlotReservations
 from trustedpods.provider.admission.tenancy import TenancyGuard
 from trustedpods.provider.core import admission
 from trustedpods.provider.core.lifecycle import LifecycleEvent
-from trustedpods.provider.core.pod import ENDED, WORKING, Phase, PodRecord
+from trustedpods.provider.core.pod import ENDED, LEAVING, WORKING, Phase, PodRecord
 from trustedpods.provider.dns.control import publisher_proof
 from trustedpods.provider.doors import Doors
 from trustedpods.provider.lifecycle.provisioning import CHANNEL_WITHIN_S
@@ -128,6 +128,7 @@ class Admission:
         self._doors.store.disk.check()
         admission.check_image_size(ask.image_mib, self._doors.offer)
         admission.check_storage_classes(ask.storage_classes, self._doors.offer)
+        admission.check_csi_drivers(ask.csi_drivers, self._doors.offer)
         admission.check_names(ask.names, self._doors.offer)
         await self._users.check(channel, ask.users, ask.max_replicas)
         return await self._capacity.check(ask, channel, replaced)
@@ -141,6 +142,7 @@ class Admission:
         check_bundle(opened, offer, request)
         self._gate.check(request.ref.publisher)
         admission.check_storage_classes(opened.ask.storage_classes, offer)
+        admission.check_csi_drivers(opened.ask.csi_drivers, offer)
         return next_record(self._doors, self._pods.get(request.ref.channel), b"", request, opened)
 
     async def accept(
@@ -168,7 +170,7 @@ class Admission:
         await self._check_control(request, opened)
         await self.admit(opened.ask, request.ref.channel, record)
         with self._reservations.hold(opened.ask, request.ref.channel):
-            if record is not None and record.phase is Phase.AWAITING_KEY:
+            if record is not None and record.phase in (Phase.AWAITING_KEY, Phase.RETAINED):
                 await self._make_ready(record)
             await self._workers.stop(request.ref.channel)
             await self._pods.put(next_record(self._doors, record, stored, request, opened))
@@ -188,7 +190,9 @@ class Admission:
 
     async def _check_volumes(self, record: PodRecord, opened: OpenBundle) -> None:
         """An update keeps the pod's volumes: none is lost by mistake, and none is stored unpaid."""
-        if record.fallback is not None and self._bundles.held(record):
+        if record.retained:
+            before = dict(record.outliving)
+        elif record.fallback is not None and self._bundles.held(record):
             before = self._bundles.open_stored(record.fallback).volumes
         elif record.served and record.phase not in ENDED:
             claims = await self._doors.cluster.volume_claims(record.namespace)
@@ -235,7 +239,7 @@ class Admission:
 
     def _check_follows(self, record: PodRecord, request: OpenedRequest) -> None:
         self._rights.check_commander(record, request)
-        if record.phase is Phase.REMOVING:
+        if record.phase in LEAVING:
             raise Refused(
                 f"the pod is being removed: {record.reason}",
                 rule="removing",
@@ -243,7 +247,7 @@ class Admission:
             )
 
     async def _make_ready(self, record: PodRecord) -> None:
-        """A pod that waits for its key is taken only on a channel that this boot's meter can claim."""
+        """What an earlier boot may have left is taken only on a channel that this boot's meter can claim."""
         channel = await self._doors.chain.channel(self._doors.owner, record.channel)
         if channel is not None and channel.meter_tag != meter_tag(self._doors.meter):
             raise Refused(
@@ -255,7 +259,7 @@ class Admission:
 
     def _unchanged(self, record: PodRecord, opened: OpenBundle) -> bool:
         """The same bundle again, while it serves or is on its way there."""
-        coming = record.phase in WORKING and record.phase is not Phase.REMOVING
+        coming = record.phase in WORKING - LEAVING
         if not (coming or record.phase is Phase.SERVING) or not self._bundles.held(record):
             return False
         return self._bundles.open(record).bundle == opened.bundle

@@ -12,7 +12,7 @@ from trustedpods.provider.cluster.capacity import ClusterCapacity
 from trustedpods.provider.cluster.client import Cluster
 from trustedpods.provider.cluster.objects.sizes import total
 from trustedpods.provider.core import admission
-from trustedpods.provider.core.placement.nodes import check_placement
+from trustedpods.provider.core.placement.nodes import check_drivers, check_placement
 from trustedpods.provider.core.pod import Phase, PodRecord
 from trustedpods.provider.pods.records import Pods
 from trustedpods.provider.serving.autoscaler import Autoscaler
@@ -43,6 +43,8 @@ class CapacityCheck:
         free = self._free(found, replaced)
         left = admission.check_size(ask, free)
         fitting = check_placement(ask.placement, ask.max_replicas, found.places, self._labels)
+        if ask.csi_drivers:
+            check_drivers(ask.csi_drivers, (await self._cluster.features()).nodes, fitting)
         nodes = await self._nodes(found, replaced)
         admission.check_nodes(ask, [room for name, room in nodes.items() if name in fitting], free)
         return left.model_copy(update={"services": self._reservations.check(ask, channel)})

@@ -13,14 +13,14 @@ from trustedpods.protocol.ids import ChannelId, host_label
 from trustedpods.protocol.messages.admission import AdmitBody
 from trustedpods.protocol.messages.provider import ServiceProtocol
 from trustedpods.provider.core import admission
-from trustedpods.provider.core.pod import WORKING, Phase
+from trustedpods.provider.core.pod import LEAVING, WORKING
 from trustedpods.provider.exposure.service_keys import service_of
 from trustedpods.provider.facade.facade import Facade
 from trustedpods.provider.facade.pools import SlotProtocol
 from trustedpods.provider.pods.bundles import Bundles
 from trustedpods.provider.pods.records import Pods
 
-_COMING = WORKING - {Phase.REMOVING}
+_COMING = WORKING - LEAVING
 
 RequestedServices = Mapping[str, ServiceProtocol]
 

@@ -165,6 +165,11 @@ class Meter:
         ceiling = Ceiling(now, most * size.cpu_milli, most * size.memory_mib, most * size.scratch_mib)
         await self._doors.store.write(ledger.hold, record.channel, sizes, now, ceiling)
 
+    async def hold_outliving(self, record: PodRecord) -> None:
+        """From now on only the volumes that outlive their deleted pod are billed, without any minimum."""
+        sizes = {"volume": record.size.volume_mib}
+        await self._doors.store.write(ledger.hold, record.channel, sizes, self._doors.now())
+
     async def let_go(self, record: PodRecord) -> None:
         """Nothing is stored for the pod any more."""
         await self._doors.store.write(ledger.hold, record.channel, {}, self._doors.now())

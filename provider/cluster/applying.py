@@ -10,10 +10,13 @@ from trustedpods.provider.cluster.api.errors import NamespaceEnding
 from trustedpods.provider.cluster.api.http import Api, path_of
 from trustedpods.provider.cluster.objects import service
 from trustedpods.provider.cluster.objects.names import APPLIER, POD_LABEL, WORKLOAD, KubeObject
+from trustedpods.provider.cluster.objects.workload.volume_source import CLASS_KIND
 
 _log = logging.getLogger(__name__)
 
-OPTIONAL = ("NetworkPolicy", "Secret", "PersistentVolumeClaim", "Service", "PodDisruptionBudget")
+OPTIONAL = (
+    "NetworkPolicy", "Secret", "PersistentVolumeClaim", "Service", "PodDisruptionBudget", CLASS_KIND,
+)  # fmt: skip
 """Kinds of which one version of a pod may have more than the next; the others it has once each, always."""
 
 
@@ -51,10 +54,20 @@ async def _apply_service(api: Api, path: str, wanted: KubeObject) -> None:
         await api.apply(path, free, APPLIER)
 
 
+async def _of_kind(api: Api, kind: str, namespace: str) -> list[KubeObject]:
+    """Objects of a kind; none where the cluster knows no such kind, as without the secrets store's driver."""
+    try:
+        return list(await api.items(path_of(kind, namespace), POD_LABEL))
+    except errors.NotThere:
+        if kind != CLASS_KIND:
+            raise
+        return []
+
+
 async def prune(api: Api, namespace: str, kept: Collection[tuple[str, str]]) -> None:
     """Delete what other versions of the pod left in its namespace; *kept* has kinds and names."""
     for kind in OPTIONAL:
-        for found in await api.items(path_of(kind, namespace), POD_LABEL):
+        for found in await _of_kind(api, kind, namespace):
             name = found["metadata"]["name"]
             if (kind, name) not in kept:
                 await api.delete(path_of(kind, namespace, name))

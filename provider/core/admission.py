@@ -46,6 +46,7 @@ class Offer:
     private_webhooks: bool = False
     max_image_mib: int = MAX_UNPACKED // MIB
     storage_classes: tuple[str, ...] = ()
+    csi_drivers: tuple[str, ...] = ()
     seeds: bool = False
 
 
@@ -58,6 +59,17 @@ def check_storage_classes(wanted: Iterable[str], offer: Offer) -> None:
                 f"storage class {name} is not offered here; there is {listed}",
                 rule="storage-class",
                 hint="leave `storageClassName` out for the provider's default, or choose another provider",
+            )
+
+
+def check_csi_drivers(wanted: Iterable[str], offer: Offer) -> None:
+    """Refused where a driver is to mount a volume that the operator does not offer to pods."""
+    for name in wanted:
+        if name not in offer.csi_drivers:
+            raise Refused(
+                f"CSI driver {name} is not offered here; there is {', '.join(offer.csi_drivers) or 'none'}",
+                rule="csi-driver",
+                hint="mount a `secret` instead, or choose another provider",
             )
 
 

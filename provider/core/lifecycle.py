@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from trustedpods.protocol.units import UnixSeconds
-from trustedpods.provider.core.pod import ENDED, Phase, PodRecord
+from trustedpods.provider.core.pod import ENDED, Phase, PodRecord, PodSize
 
 
 class LifecycleEvent(StrEnum):
@@ -33,6 +33,10 @@ class LifecycleEvent(StrEnum):
     NAMESPACE_LOST = "namespace-lost"
     KEY_LOST = "key-lost"
     DELETED = "deleted"
+    DELETED_BUT_VOLUMES = "deleted-but-volumes"
+    """Deleted by its publisher; it has volumes that outlive it."""
+    CLEARED = "cleared"
+    """All but those volumes is gone."""
     EVICTED = "evicted"
     """The operator sends the pod away."""
     REMOVED = "removed"
@@ -62,10 +66,12 @@ class LifecycleStep:
 
 
 _BEFORE_SERVING = (Phase.RECEIVED, Phase.WAITING_CHANNEL, Phase.IMPORTING, Phase.STARTING)
-_STANDING = (*_BEFORE_SERVING, Phase.SERVING, Phase.STOPPED, Phase.AWAITING_KEY)
+_KEPT = (*_BEFORE_SERVING, Phase.SERVING, Phase.STOPPED, Phase.AWAITING_KEY)
+_STANDING = (*_KEPT, Phase.CLEARING, Phase.RETAINED)
+_MONEY_ENDS = (LifecycleEvent.FUNDS_OUT, LifecycleEvent.UNLOCK_ANNOUNCED, LifecycleEvent.CHANNEL_CHANGED)
 
 _NEXT: dict[LifecycleEvent, tuple[tuple[Phase, ...], Phase]] = {
-    LifecycleEvent.BUNDLE: (tuple(set(_STANDING) | ENDED), Phase.RECEIVED),
+    LifecycleEvent.BUNDLE: ((*_KEPT, Phase.RETAINED, *ENDED), Phase.RECEIVED),
     LifecycleEvent.BLOBS_COMPLETE: ((Phase.RECEIVED,), Phase.WAITING_CHANNEL),
     LifecycleEvent.CHANNEL_GOOD: ((Phase.WAITING_CHANNEL,), Phase.IMPORTING),
     LifecycleEvent.IMPORTED: ((Phase.IMPORTING,), Phase.STARTING),
@@ -75,15 +81,27 @@ _NEXT: dict[LifecycleEvent, tuple[tuple[Phase, ...], Phase]] = {
     LifecycleEvent.UNLOCK_ANNOUNCED: ((*_BEFORE_SERVING, Phase.SERVING), Phase.STOPPED),
     LifecycleEvent.CHANNEL_CHANGED: ((*_BEFORE_SERVING, Phase.SERVING), Phase.STOPPED),
     LifecycleEvent.FUNDED: ((Phase.STOPPED,), Phase.SERVING),
-    LifecycleEvent.GRACE_OVER: ((*_BEFORE_SERVING, Phase.STOPPED, Phase.AWAITING_KEY), Phase.REMOVING),
+    LifecycleEvent.GRACE_OVER: (
+        (*_BEFORE_SERVING, Phase.STOPPED, Phase.AWAITING_KEY, Phase.RETAINED),
+        Phase.REMOVING,
+    ),
     LifecycleEvent.CHANNEL_GONE: (_STANDING, Phase.REMOVING),
     LifecycleEvent.NAMESPACE_LOST: ((Phase.SERVING,), Phase.IMPORTING),
     LifecycleEvent.KEY_LOST: ((*_BEFORE_SERVING, Phase.SERVING, Phase.STOPPED), Phase.AWAITING_KEY),
     LifecycleEvent.DELETED: (_STANDING, Phase.REMOVING),
+    LifecycleEvent.DELETED_BUT_VOLUMES: (_KEPT, Phase.CLEARING),
+    LifecycleEvent.CLEARED: ((Phase.CLEARING,), Phase.RETAINED),
     LifecycleEvent.EVICTED: (_STANDING, Phase.REMOVING),
     LifecycleEvent.REMOVED: ((Phase.REMOVING,), Phase.GONE),
 }
 """For each event: the phases in which it counts, and the phase that it leads to."""
+
+_OF_RETAINED: dict[LifecycleEvent, Phase] = {
+    **dict.fromkeys((*_MONEY_ENDS, LifecycleEvent.FUNDED), Phase.RETAINED),
+    LifecycleEvent.NAMESPACE_LOST: Phase.REMOVING,
+}
+"""The same of a retained pod, where it differs: nothing runs that the end of its money could stop, and with
+its namespace all that it was is gone."""
 
 _ON_ENTRY: dict[Phase, tuple[LifecycleCommand, ...]] = {
     Phase.RECEIVED: (LifecycleCommand.WORK,),
@@ -92,6 +110,8 @@ _ON_ENTRY: dict[Phase, tuple[LifecycleCommand, ...]] = {
     Phase.STARTING: (LifecycleCommand.WORK,),
     Phase.SERVING: (LifecycleCommand.PUBLISH,),
     Phase.STOPPED: (LifecycleCommand.PARK, LifecycleCommand.SETTLE),
+    Phase.CLEARING: (LifecycleCommand.PARK, LifecycleCommand.WORK),
+    Phase.RETAINED: (LifecycleCommand.SETTLE,),
     Phase.REMOVING: (LifecycleCommand.PARK, LifecycleCommand.WORK),
     Phase.GONE: (LifecycleCommand.FORGET,),
     Phase.FAILED: (LifecycleCommand.FORGET,),
@@ -102,13 +122,17 @@ _ON_ENTRY: dict[Phase, tuple[LifecycleCommand, ...]] = {
 def step(record: PodRecord, event: LifecycleEvent, now: UnixSeconds, reason: str = "") -> LifecycleStep:
     """The record after *event*; the same record and no commands where it does not count."""
     counts_in, phase = _NEXT[event]
-    if record.phase not in counts_in:
+    if record.phase is Phase.RETAINED and event in _OF_RETAINED:
+        phase = _OF_RETAINED[event]
+    elif record.phase not in counts_in:
         return LifecycleStep(record)
     if event is LifecycleEvent.FAILED and record.previous is not None:
         return _roll_back(record, now, reason)
     if event is LifecycleEvent.FUNDED and record.previous is not None:
         return _roll_back(record, now, "its money ended in the middle of an update")
-    if event is LifecycleEvent.FAILED and record.served:
+    if record.retained and event in (LifecycleEvent.FAILED, LifecycleEvent.KEY_LOST):
+        phase = Phase.CLEARING  # back to the volumes, of which nothing is lost
+    elif event is LifecycleEvent.FAILED and record.served:
         phase = Phase.SERVING  # it ran before: from here on a failing start is a failing wake-up
     if event is LifecycleEvent.REMOVED and record.failing:
         phase = Phase.FAILED
@@ -117,23 +141,46 @@ def step(record: PodRecord, event: LifecycleEvent, now: UnixSeconds, reason: str
 
 
 def _kept_reason(record: PodRecord, phase: Phase) -> str:
-    return record.reason if phase in (Phase.REMOVING, *ENDED) else ""
+    return record.reason if phase in (Phase.REMOVING, Phase.RETAINED, *ENDED) else ""
 
 
 def _with_marks(record: PodRecord, event: LifecycleEvent, now: UnixSeconds) -> PodRecord:
     match record.phase:
         case Phase.SERVING:
-            return _serving(record, started=event is LifecycleEvent.STARTED)
+            after = _serving(record, started=event is LifecycleEvent.STARTED)
         case Phase.STOPPED:
-            return replace(record, live=False, stopped_at=now)
+            after = replace(record, live=False, stopped_at=now)
+        case Phase.CLEARING:
+            after = _only_volumes(record)
+        case Phase.RETAINED:
+            ends = event in _MONEY_ENDS
+            since = record.stopped_at if record.stopped_at is not None else now
+            after = replace(record, stopped_at=since if ends else None)
         case Phase.REMOVING:
-            return replace(record, live=False, failing=event is LifecycleEvent.FAILED)
+            after = replace(record, live=False, failing=event is LifecycleEvent.FAILED)
         case Phase.AWAITING_KEY:  # what ran before does not open either, and the facade has other slots now
-            return replace(record, live=False, previous=None, exposures={}, applied=False)
+            after = replace(record, live=False, previous=None, exposures={}, applied=False)
         case Phase.GONE | Phase.FAILED:  # of a bundle that nobody needs any more nothing is kept
-            return replace(record, live=False, request=b"", previous=None)
+            after = replace(record, live=False, request=b"", previous=None, outliving={}, retained=False)
         case _:
-            return record
+            after = record
+    return after
+
+
+def _only_volumes(record: PodRecord) -> PodRecord:
+    """What is left of a deleted pod: it has no replica, no image, and no version to go back to."""
+    kept = PodSize(0, 0, volume_mib=sum(record.outliving.values()), image_mib=0, scratch_mib=0)
+    return replace(
+        record,
+        live=False,
+        retained=True,
+        previous=None,
+        applied=False,
+        exposures={},
+        size=kept,
+        stopped_at=None,
+        failing=False,
+    )
 
 
 def _serving(record: PodRecord, *, started: bool) -> PodRecord:
@@ -141,7 +188,14 @@ def _serving(record: PodRecord, *, started: bool) -> PodRecord:
     newer = started and (record.previous is not None or not record.live)
     version = record.version + 1 if newer else record.version
     return replace(
-        record, live=True, previous=None, stopped_at=None, failing=False, applied=False, version=version
+        record,
+        live=True,
+        previous=None,
+        stopped_at=None,
+        failing=False,
+        applied=False,
+        retained=False,
+        version=version,
     )
 
 

@@ -2,7 +2,7 @@
 """What the daemon knows of a pod: the one record that is stored, and the words for its phases."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Self
 
@@ -24,10 +24,26 @@ class Phase(StrEnum):
     GONE = "gone"
     FAILED = "failed"
     AWAITING_KEY = "awaiting-key"
+    CLEARING = "clearing"
+    """Deleted by its publisher: all but the volumes that outlive it is being taken away."""
+    RETAINED = "retained"
+    """Nothing of it but those volumes is left, and nothing else is paid for."""
 
 
-WORKING = frozenset({Phase.RECEIVED, Phase.WAITING_CHANNEL, Phase.IMPORTING, Phase.STARTING, Phase.REMOVING})
+WORKING = frozenset(
+    {
+        Phase.RECEIVED,
+        Phase.WAITING_CHANNEL,
+        Phase.IMPORTING,
+        Phase.STARTING,
+        Phase.CLEARING,
+        Phase.REMOVING,
+    }
+)
 """Phases in which a keeper task has something to do."""
+
+LEAVING = frozenset({Phase.CLEARING, Phase.REMOVING})
+"""Phases in which something is taken away: no bundle is taken meanwhile."""
 
 _WAITS_FOR_OTHERS = frozenset({Phase.RECEIVED, Phase.WAITING_CHANNEL, Phase.IMPORTING})
 """Phases whose length is up to a publisher, the chain or the registry; a start has a limit of its own."""
@@ -118,7 +134,9 @@ class PodRecord:
     bundles that proved themselves. `applied` says that what is in the cluster may be of `request`
     although that has not proven itself: until then a newer bundle has touched nothing. `other` is a
     namespace beside the pod's own: of a version under proof, else of the one before, which goes.
-    `exposures` has every service of the bundle that was last published, by name.
+    `exposures` has every service of the bundle that was last published, by name. `outliving` are the claims
+    of the version that was proven last which outlive a delete, by name with MiB; `retained` says that they
+    are what the pod is: it was deleted, and no bundle has proven itself since.
     """
 
     ref: PodRef
@@ -146,6 +164,8 @@ class PodRecord:
     applied: bool = False
     first_namespace: str = ""
     other: str | None = None
+    outliving: Mapping[str, int] = field(default_factory=dict)
+    retained: bool = False
 
     @property
     def channel(self) -> ChannelId:

@@ -62,17 +62,24 @@ class OperatorTimes:
     warn_before_s: int
 
 
+_AT_REST = (Phase.SERVING, Phase.STOPPED, Phase.AWAITING_KEY, Phase.RETAINED)
+
+
 def decide(pod: PodRecord, facts: PodFacts, policy: OperatorTimes) -> Decision:
     """What to do about a pod that is serving, stopped, waiting for its key, or being updated."""
-    if not (pod.waits_for_others or pod.phase in (Phase.SERVING, Phase.STOPPED, Phase.AWAITING_KEY)):
+    if not (pod.waits_for_others or pod.phase in _AT_REST):
         return Decision()
     if facts.channel is Read.ABSENT:
         return Decision(LifecycleEvent.CHANNEL_GONE, "the channel was closed on chain")
-    if not facts.key_held and pod.phase is not Phase.AWAITING_KEY:
+    if not facts.key_held and pod.phase not in (Phase.AWAITING_KEY, Phase.RETAINED):
         return Decision(LifecycleEvent.KEY_LOST, KEY_LOST_REASON)
     if pod.phase is Phase.SERVING:
         return _serving(facts)
-    follows = {Phase.STOPPED: _stopped, Phase.AWAITING_KEY: _awaiting}.get(pod.phase, _updating)
+    follows = {
+        Phase.STOPPED: _stopped,
+        Phase.AWAITING_KEY: _awaiting,
+        Phase.RETAINED: _retained,
+    }.get(pod.phase, _updating)
     return follows(pod, facts, policy)
 
 
@@ -130,6 +137,22 @@ def _awaiting(pod: PodRecord, facts: PodFacts, policy: OperatorTimes) -> Decisio
     """A pod without its key is kept and not billed, unless its money had run out before."""
     over = None if pod.stopped_at is None else _grace_over(pod.stopped_at, facts, policy)
     return over or _parked(facts)
+
+
+def _retained(pod: PodRecord, facts: PodFacts, policy: OperatorTimes) -> Decision:
+    """Volumes of a deleted pod: when their money ends they have the grace period that any volume has.
+
+    They outlive the key too; what was stored since it went is not billed, as of any pod without its key.
+    """
+    if facts.namespace is Read.ABSENT:
+        return Decision(LifecycleEvent.NAMESPACE_LOST, "its volumes vanished from the cluster")
+    if not facts.key_held:
+        return _awaiting(pod, facts, policy)
+    if pod.stopped_at is None:
+        return _unpaid(facts) or _parked(facts)
+    if facts.revivable and not facts.unlock_at and facts.departed is None:
+        return Decision(LifecycleEvent.FUNDED, "money is there again")
+    return _grace_over(pod.stopped_at, facts, policy) or _parked(facts)
 
 
 def _grace_over(since: UnixSeconds, facts: PodFacts, policy: OperatorTimes) -> Decision | None:

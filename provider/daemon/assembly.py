@@ -113,6 +113,7 @@ def _work(provisioning_steps: ProvisioningSteps, removal: PodRemoval) -> dict[Ph
         Phase.WAITING_CHANNEL: provisioning_steps.await_channel,
         Phase.IMPORTING: provisioning_steps.import_images,
         Phase.STARTING: provisioning_steps.start,
+        Phase.CLEARING: removal.clear,
         Phase.REMOVING: removal.remove,
     }
 

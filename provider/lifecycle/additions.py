@@ -2,8 +2,9 @@
 """What the provider adds to a pod before its objects are made: generated values, and what copies seeds."""
 
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import trio
 
@@ -43,7 +44,24 @@ async def _generated(doors: Doors, record: PodRecord, life: PodLife) -> dict[str
     return files
 
 
-async def seed_copier(registry: ImageRegistry, record: PodRecord, opened: OpenBundle) -> Copier | None:
+async def shown_additions(
+    registry: ImageRegistry, record: PodRecord, life: PodLife, users: Mapping[str, str]
+) -> PodLife:
+    """As `with_additions` for a pod that was only asked about: nothing is made or pushed for it."""
+    files = {name: dict(held) for name, held in life.secrets.items()}
+    for volume in life.manifest.spec.volumes:
+        if volume.secret is not None:
+            files[volume.name] |= dict.fromkeys(volume.secret.generate, b"")
+    copier = None
+    if life.seeds:
+        image = await _copying_image()
+        copier = Copier(registry.pull_reference(record.label, image.digest), users)
+    return replace(life, secrets=files, copier=copier)
+
+
+async def seed_copier(
+    registry: ImageRegistry, record: PodRecord, opened: OpenBundle, places: Sequence[Path] = busybox.PLACES
+) -> Copier | None:
     """What copies the pod's seeds; None where it has none.
 
     The image is pushed where the repository lacks it: it is made of this machine's busybox, which may be
@@ -51,15 +69,18 @@ async def seed_copier(registry: ImageRegistry, record: PodRecord, opened: OpenBu
     """
     if not opened.seeds:
         return None
-    try:
-        image = await trio.to_thread.run_sync(lambda: probe_image(busybox.program()))
-    except NoContext as missing:
-        raise Refused(f"volumes cannot be seeded: {missing.what}", rule="seed") from None
-    repo = record.label
+    image, repo = await _copying_image(places), record.label
     if not await registry.has_manifest(repo, image.digest):
         await _push(registry, repo, image)
     reference = registry.pull_reference(repo, image.digest)
     return Copier(reference, await _users(registry, repo, opened))
+
+
+async def _copying_image(places: Sequence[Path] = busybox.PLACES) -> ProbeImage:
+    try:
+        return await trio.to_thread.run_sync(lambda: probe_image(busybox.program(places)))
+    except NoContext as missing:
+        raise Refused(f"volumes cannot be seeded: {missing.what}", rule="seed") from None
 
 
 async def _push(registry: ImageRegistry, repo: str, image: ProbeImage) -> None:

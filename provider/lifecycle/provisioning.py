@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The work of each phase on the way to serving; each ends with the event that leads on."""
 
+from collections.abc import Mapping
+
 import trio
 
 from trustedpods.contracts.records import Channel
@@ -22,7 +24,7 @@ from trustedpods.provider.core.lifecycle import LifecycleEvent
 from trustedpods.provider.core.pod import ChannelFact, PodRecord
 from trustedpods.provider.doors import Doors
 from trustedpods.provider.facade.activator.wake import WakeAddress
-from trustedpods.provider.lifecycle.additions import with_additions
+from trustedpods.provider.lifecycle.additions import shown_additions, with_additions
 from trustedpods.provider.lifecycle.images import ImageImport, pull_references
 from trustedpods.provider.lifecycle.pod_variables import pod_variables, site_of
 from trustedpods.provider.lifecycle.user_shares import UserShares
@@ -217,7 +219,7 @@ class ProvisioningSteps:
     async def _started(self, record: PodRecord, opened: OpenBundle) -> LifecycleEvent:
         """Sign for the newest request: the same bundle may have come again while the pod started."""
         statement = self._state(self._pods.get(record.channel) or record, opened)
-        await self._pods.change(record.channel, statement=encode(statement))
+        await self._pods.change(record.channel, statement=encode(statement), outliving=opened.outliving)
         self._progress.tell(record.channel, "serving", "the pod runs and is published")
         return LifecycleEvent.STARTED
 
@@ -321,6 +323,10 @@ class ProvisioningSteps:
             kept.add(("NetworkPolicy", OPENED))  # what the version before asked for ends with its time
         await self._doors.cluster.prune(namespace, kept)  # first: what is left over takes of the quota
         await self._doors.cluster.apply(made)
+
+    async def shown(self, record: PodRecord, life: PodLife, users: Mapping[str, str]) -> PodLife:
+        """The *life* of a pod that is only asked about, as it would be complete."""
+        return await shown_additions(self._doors.registry, record, life, users)
 
     def life(self, record: PodRecord, opened: OpenBundle, namespace: str) -> PodLife:
         """What the cluster's objects are made from, for a version in *namespace*."""

@@ -12,7 +12,7 @@ import logging
 from trustedpods.contracts.records import Channel
 from trustedpods.protocol.units import UnixSeconds
 from trustedpods.provider.core.lifecycle import LifecycleEvent
-from trustedpods.provider.core.pod import Phase, PodRecord
+from trustedpods.provider.core.pod import LEAVING, Phase, PodRecord
 from trustedpods.provider.core.reconcile import KEY_LOST_REASON, books_behind
 from trustedpods.provider.pods.bundles import Bundles
 from trustedpods.provider.pods.records import Pods
@@ -43,7 +43,7 @@ class Recovery:
         claimed = await self._store.read(claims.newest_up_to, record.channel)
         at = max(known or UnixSeconds(0), claimed)
         await self._store.write(ledger.cut_off, record.channel, at)
-        if record.phase not in (Phase.AWAITING_KEY, Phase.REMOVING):
+        if record.phase not in (Phase.AWAITING_KEY, Phase.RETAINED, *LEAVING):
             _log.warning("%s: the machine was restarted; it waits for its publisher", record.label)
             await self._pods.step(record.channel, LifecycleEvent.KEY_LOST, KEY_LOST_REASON)
 

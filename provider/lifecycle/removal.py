@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The end of a pod: nothing left in facade, cluster and registry, its channel settled and refunded."""
+"""The end of a pod: nothing left in facade, cluster and registry, its channel settled and refunded.
+
+Or nothing but volumes that outlive it, which its channel goes on paying for.
+"""
 
 import trio
 
@@ -24,7 +27,7 @@ CHANNEL_LOOK_S = 5.0
 
 
 class PodRemoval:
-    """Does the work of phase `removing`; every part of it may be repeated."""
+    """Does the work of the phases `clearing` and `removing`; every part of it may be repeated."""
 
     def __init__(
         self,
@@ -63,6 +66,33 @@ class PodRemoval:
         await self._doors.registry.clear(record.label)
         self._bundles.forget(record.request)
         return LifecycleEvent.REMOVED
+
+    async def clear(self, record: PodRecord) -> LifecycleEvent:
+        """Take everything away but the claims that outlive the pod, their namespace and its quota.
+
+        What shields replicas goes only when none is left. Values that were made here stay too: what is in the
+        volumes may be locked with them, and nobody else has them.
+        """
+        self._progress.tell(record.channel, "clear", "taking all but the pod's volumes out of the cluster")
+        await self._autoscaler.withdraw(record)
+        await self._autoscaler.empty(record)
+        if record.other is not None:
+            await self._autoscaler.discard(record, record.other)
+            record = await self._pods.change(record.channel, other=None)
+        await self._meter.end_traffic(record.channel)
+        await self._meter.observe()
+        while await self._doors.cluster.pods(record.namespace):
+            await trio.sleep(POLL_S)
+            await self._meter.observe()
+        kept = {("PersistentVolumeClaim", name) for name in record.outliving}
+        if self._bundles.held(record):
+            await self._meter.hold_outliving(record)
+            kept |= {("Secret", name) for name in self._bundles.open(record).manifest.made_secrets}
+        else:
+            await self._meter.let_go(record)  # what an earlier boot stored is not this one's to bill
+        await self._doors.cluster.prune(record.namespace, kept)
+        await self._doors.registry.clear(record.label)
+        return LifecycleEvent.CLEARED
 
     async def _wait_gone(self, record: PodRecord) -> None:
         """Until the API server no longer has the namespace; replicas are metered meanwhile."""

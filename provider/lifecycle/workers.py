@@ -22,7 +22,7 @@ from trustedpods.protocol.errors import (
 from trustedpods.protocol.ids import ChannelId
 from trustedpods.protocol.messages.pod import SignedStatement
 from trustedpods.provider.core.lifecycle import LifecycleEvent
-from trustedpods.provider.core.pod import WORKING, Phase, PodRecord
+from trustedpods.provider.core.pod import LEAVING, WORKING, Phase, PodRecord
 from trustedpods.provider.doors import Doors
 from trustedpods.provider.pods.progress import ProgressFeeds
 from trustedpods.provider.pods.records import Pods
@@ -119,7 +119,7 @@ class PodWorkers:
         except RemoteProtocolError as error:
             await self._fail(record, error)
         except NetworkFailure as error:
-            if record.phase is Phase.REMOVING or self._doors.now() < record.changed_at + PATIENCE_S:
+            if record.phase in LEAVING or self._doors.now() < record.changed_at + PATIENCE_S:
                 _log.warning("%s: %s: %s; trying again", record.label, record.phase, error)
                 self._progress.tell(record.channel, str(record.phase), f"waiting: {error}")
                 return False
@@ -135,7 +135,7 @@ class PodWorkers:
         return True
 
     async def _fail(self, record: PodRecord, error: TrustedPodsError) -> None:
-        if record.phase is Phase.REMOVING:  # nothing is behind it: only trying again helps
+        if record.phase in LEAVING:  # nothing is behind it: only trying again helps
             _log.warning("%s: removal goes on: %s", record.label, error)
             await trio.sleep(RETRY_FIRST_S)
             return
@@ -146,7 +146,7 @@ class PodWorkers:
     def _tell_end(self, record: PodRecord) -> None:
         if record.phase is Phase.SERVING and record.statement:
             self._progress.close(record.channel, decode_statement(record.statement))
-        elif record.phase in (Phase.GONE, Phase.FAILED):
+        elif record.phase in (Phase.GONE, Phase.FAILED, Phase.RETAINED):
             self._progress.close(
                 record.channel, Refused(record.reason or "the pod was removed", rule="removed")
             )

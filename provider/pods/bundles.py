@@ -84,6 +84,11 @@ class OpenBundle:
         """MiB of each claim by its name: of a persistent volume one, or one for each replica."""
         return dict(claims(self.manifest))
 
+    @property
+    def outliving(self) -> dict[str, int]:
+        """MiB of each claim that outlives a delete, by its name."""
+        return dict(claims(self.manifest, outliving=True))
+
     def image_of(self, container: str) -> ImageRef:
         """The image of a container."""
         return next(image for image in self.bundle.images if image.name == container)
@@ -125,6 +130,7 @@ class OpenBundle:
             storage_classes=self.manifest.storage_classes,
             names=self.manifest.spec.network.by_name,
             placement=self.manifest.placement,
+            csi_drivers=self.manifest.csi_drivers,
         )
 
 

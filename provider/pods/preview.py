@@ -1,8 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """A pod that was only asked about: a bundle with everything but the contents of its files and images."""
 
+from collections.abc import Mapping
+
+from trustedpods.manifests.check.seeds import wanted_seeds
 from trustedpods.manifests.parse import parse_received
+from trustedpods.manifests.spec.pod import PodManifest
 from trustedpods.protocol.errors import BadInput
+from trustedpods.protocol.images.runnable import check_user
 from trustedpods.protocol.messages.admission import RenderBody
 from trustedpods.protocol.messages.bundle import BlobRef, Bundle, ImageRef, SecretValue
 from trustedpods.provider.pods.bundles import OpenBundle
@@ -14,11 +19,16 @@ _UNKNOWN = BlobRef(
 
 
 def without_files(body: RenderBody) -> OpenBundle:
-    """What the pod's objects can be made from; its secrets' files are empty, its images have a digest alone.
+    """What the pod's objects can be made from; its secrets' values are empty, its images have a digest alone.
 
     Raises BadInput for a manifest that is not sound, and for images that are not its containers'.
     """
-    manifest = parse_received(body.manifest)
+    seeds = {(part.volume, part.ordinal): part.files for part in body.seeds}
+    manifest = parse_received(body.manifest, seeds=seeds)
+    if len(seeds) != len(body.seeds) or seeds.keys() != set(wanted_seeds(manifest)):
+        raise BadInput("the seeds are not those of the manifest", where="seeds")
+    if seeds:
+        _check_users(manifest, body.users)
     containers = [container.name for container in manifest.spec.all_containers]
     if sorted(body.images) != sorted(containers):
         raise BadInput("the images are not those of the manifest's containers", where="images")
@@ -27,9 +37,7 @@ def without_files(body: RenderBody) -> OpenBundle:
         for name, digest in body.images.items()
     ]
     secrets = [
-        SecretValue(
-            name=volume.name, files=dict.fromkeys([*volume.secret.files, *volume.secret.generate], b"")
-        )
+        SecretValue(name=volume.name, files=dict.fromkeys(volume.secret.files, b""))
         for volume in manifest.spec.volumes
         if volume.secret
     ]
@@ -38,7 +46,14 @@ def without_files(body: RenderBody) -> OpenBundle:
         manifest=body.manifest,
         images=images,
         secrets=secrets,
-        seeds=[],
+        seeds=body.seeds,
         commanders=[bytes(20)],
     )
     return OpenBundle(bundle, manifest)
+
+
+def _check_users(manifest: PodManifest, users: Mapping[str, str]) -> None:
+    """Each container runs as somebody, by the manifest or by its image."""
+    for container in manifest.spec.all_containers:
+        if container.security_context.run_as_user is None:
+            check_user(users.get(container.name, ""))

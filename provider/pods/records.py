@@ -11,7 +11,7 @@ from trustedpods.protocol.errors import Refused, StoreFailure, TrustedPodsError
 from trustedpods.protocol.ids import ChannelId, host_label
 from trustedpods.protocol.messages.base import sendable
 from trustedpods.provider.core import lifecycle
-from trustedpods.provider.core.pod import ENDED, Phase, PodRecord
+from trustedpods.provider.core.pod import ENDED, LEAVING, Phase, PodRecord
 from trustedpods.provider.doors import Doors
 from trustedpods.provider.store import history, pods
 from trustedpods.provider.store.database import Tx
@@ -23,7 +23,7 @@ Told = Callable[[ChannelId, str, str], None]
 """Called with each line that a pod's history gets: channel, event, text. It returns at once."""
 
 
-_TAKES_AWAY = frozenset({Phase.STOPPED, Phase.AWAITING_KEY, Phase.REMOVING, *ENDED})
+_TAKES_AWAY = frozenset({Phase.STOPPED, Phase.AWAITING_KEY, Phase.RETAINED, *LEAVING, *ENDED})
 """Phases that give a pod nothing: they are entered also while that cannot be written down."""
 
 

@@ -12,7 +12,7 @@ from trustedpods.protocol.messages.bundle import BlobAck, BlobBody, BlobRef
 from trustedpods.protocol.sealing.blobs import SEALED_CHUNK_SIZE, chunk_count
 from trustedpods.provider.admission.rights import CommandRights
 from trustedpods.provider.core.disk import DiskState
-from trustedpods.provider.core.pod import ENDED, Phase, PodRecord
+from trustedpods.provider.core.pod import ENDED, LEAVING, Phase, PodRecord
 from trustedpods.provider.lifecycle.provisioning import ProvisioningSteps
 from trustedpods.provider.pods.bundles import Bundles
 from trustedpods.provider.server.conversations import Request
@@ -67,7 +67,7 @@ class Uploads:
 
     def _standing(self, request: Request) -> PodRecord:
         record = self._rights.commanded_pod(request.opened)
-        if record.phase in ENDED or record.phase is Phase.REMOVING:
+        if record.phase in ENDED | LEAVING or record.phase is Phase.RETAINED:
             raise Refused(f"the pod is {record.phase}: {record.reason}", rule="phase")
         return record
 

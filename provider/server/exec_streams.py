@@ -40,8 +40,16 @@ TAKEN_EVERY = WINDOW // 4
 class CommandStreams:
     """Carries bytes until the command ends. `bytes_in` and `bytes_out` were carried so far."""
 
-    def __init__(self, request: Request, body: ExecBody, command: RunningCommand, carried: Carried) -> None:
+    def __init__(
+        self,
+        request: Request,
+        body: ExecBody,
+        command: RunningCommand,
+        carried: Carried,
+        idle_s: float = IDLE_S,
+    ) -> None:
         self._carried = carried
+        self._idle_s = idle_s
         self._stream = request.replies.stream
         self._replies = request.replies
         self._opener = InputOpener(body.input_key, request.opened.digest)
@@ -62,7 +70,7 @@ class CommandStreams:
         """The command's exit code.
 
         Raises NetworkFailure when the client or the command's connection is gone, RemoteProtocolError for
-        input that does not belong here, Refused (rule "idle") after `IDLE_S` in which no byte moved.
+        input that does not belong here, Refused (rule "idle") after *idle_s* in which no byte moved.
         """
         self._moved()
         with self._idle:
@@ -76,7 +84,9 @@ class CommandStreams:
         if self._trouble:
             raise self._trouble[0]
         if self._exit is None or self._idle.cancelled_caught:
-            raise Refused(f"no byte moved for {IDLE_S:.0f} s; the command's input was ended", rule="idle")
+            raise Refused(
+                f"no byte moved for {self._idle_s:.0f} s; the command's input was ended", rule="idle"
+            )
         return self._exit.code
 
     async def _guarded(self, task: Callable[[], Awaitable[None]]) -> None:
@@ -202,4 +212,4 @@ class CommandStreams:
         self._bell = trio.Event()
 
     def _moved(self) -> None:
-        self._idle.deadline = trio.current_time() + IDLE_S
+        self._idle.deadline = trio.current_time() + self._idle_s

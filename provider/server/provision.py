@@ -66,7 +66,8 @@ class Provisioning:
         body = decode(request.opened.body, RenderBody)
         opened = await trio.to_thread.run_sync(without_files, body, limiter=self._parsing)
         record = self._admission.would_be(request.opened, opened)
-        made = objects(self._provisioning_steps.life(record, opened, record.namespace))
+        life = self._provisioning_steps.life(record, opened, record.namespace)
+        made = objects(await self._provisioning_steps.shown(record, life, body.users))
         text = json.dumps([hidden(one) for one in made])
         await request.replies.send(Rendered(objects=text.encode()), final=True)
 

@@ -14,7 +14,7 @@ from trustedpods.provider.admission.rights import CommandRights
 from trustedpods.provider.cluster.diagnosis import LOG_LINES, readable
 from trustedpods.provider.core import metering
 from trustedpods.provider.core.lifecycle import LifecycleEvent
-from trustedpods.provider.core.pod import ENDED, Phase, PodRecord
+from trustedpods.provider.core.pod import ENDED, LEAVING, Phase, PodRecord
 from trustedpods.provider.doors import Doors
 from trustedpods.provider.lifecycle.reconciler import Reconciler
 from trustedpods.provider.lifecycle.workers import PodWorkers, decode_statement
@@ -86,6 +86,7 @@ class Verbs:
             up_to=0 if fact is None else fact.up_to,
             unlock_at=0 if fact is None else fact.unlock_at,
             events=await self._doors.store.read(history.events, record.channel),
+            outliving={} if ended else dict(record.outliving),
         )
 
     async def _failure(self, record: PodRecord) -> PodFailure | None:
@@ -130,26 +131,34 @@ class Verbs:
         return metering.usage(book, from_, max(from_, self._doors.now()))
 
     async def delete(self, request: Request) -> None:
-        """Settle, release, remove; answers when all of it has happened."""
-        decode(request.opened.body, DeleteBody)
+        """Settle, release, remove; answers when all of it has happened.
+
+        Volumes that outlive the pod stay unless they are purged: then the answer is what is left.
+        """
+        body = decode(request.opened.body, DeleteBody)
         record = self._rights.commanded_pod(request.opened)
         if record.phase in ENDED:
             await request.replies.send(await self._done(record), final=True)
             return
         self._rights.check_newest(request.opened)
-        if record.phase is not Phase.REMOVING:
+        keeps = bool(record.outliving) and not body.purge
+        if record.phase not in (LEAVING | {Phase.RETAINED} if keeps else {Phase.REMOVING}):
+            event = LifecycleEvent.DELETED_BUT_VOLUMES if keeps else LifecycleEvent.DELETED
+            text = "deleted by its publisher; its volumes are kept" if keeps else "deleted by its publisher"
             await self._workers.stop(record.channel)
             await self._pods.learn(record.channel, generation=request.opened.generation)
-            await self._pods.step(record.channel, LifecycleEvent.DELETED, "deleted by its publisher")
+            await self._pods.step(record.channel, event, text)
         await request.replies.send(await self._wait_ended(record.channel), final=True)
 
-    async def _wait_ended(self, channel: ChannelId) -> Done:
+    async def _wait_ended(self, channel: ChannelId) -> Done | PodStatus:
         while True:
             record = self._pods.get(channel)
             if record is None or not record.known_to_pay:
                 return Done(text="removed; a channel that still comes for it is released unused")
             if record.phase in ENDED:
                 return await self._done(record)
+            if record.phase is Phase.RETAINED:
+                return await self._status(record)
             self._workers.ensure(channel)
             with trio.move_on_after(BOOKS_LOOK_S):
                 await self._pods.changed()

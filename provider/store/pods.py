@@ -97,6 +97,8 @@ def _values(tx: Tx, record: PodRecord) -> dict[str, Any]:
         "applied": record.applied,
         "first_namespace": record.first_namespace,
         "other": record.other,
+        "outliving": json.dumps(dict(record.outliving)),
+        "retained": record.retained,
     }
 
 
@@ -127,6 +129,8 @@ def _record(tx: Tx, row: Row[Any]) -> PodRecord:
         applied=row.applied,
         first_namespace=row.first_namespace,
         other=row.other,
+        outliving=json.loads(row.outliving),
+        retained=row.retained,
     )
 
 

@@ -48,6 +48,8 @@ PODS = Table(
     Column("applied", Boolean, nullable=False),
     Column("first_namespace", String(63), nullable=False),
     Column("other", String(63)),
+    Column("outliving", String, nullable=False, server_default="{}"),
+    Column("retained", Boolean, nullable=False, server_default="0"),
 )
 
 RUNS = Table(

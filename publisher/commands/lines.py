@@ -59,6 +59,8 @@ def status_lines(result: StatusResult) -> list[str]:
     if confirmed is not None:
         lines += [f"image     {name}: {digest}" for name, digest in confirmed.images.items()]
     lines += [f"money     {line}" for line in _money(result)]
+    if result.outliving is not None:
+        lines.append(f"volumes   {result.outliving.told(pod.name, pod.token)}")
     lines += [f"{moment(event.at)}  {event.reason}: {event.text}" for event in result.events]
     return lines + _others(pod)
 

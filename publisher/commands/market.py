@@ -118,7 +118,8 @@ def render(
 
     The provider makes them, as it would for a deploy: its machine is attested, then gets the manifest,
     sealed, without files and images. Secrets' values are not shown. Nothing is paid or kept. With your key,
-    names and addresses are those that a deploy would get; without one they are made up.
+    names and addresses are those that a deploy would get; without one they are made up. What fills
+    volumes with seeds is not shown: it is made from the images.
     """
     run = Run(options)
 

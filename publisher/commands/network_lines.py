@@ -1,12 +1,22 @@
 # SPDX-License-Identifier: Apache-2.0
 """Leases and copies of a network as text."""
 
+from trustedpods.protocol.ids import address_from_bytes
 from trustedpods.protocol.networks.documents import Copy
+from trustedpods.protocol.networks.history import HistoryRecord
 from trustedpods.protocol.networks.leases import LeaseStatus
+from trustedpods.publisher.core.networks.plan import Plan
 from trustedpods.publisher.core.networks.telling import digest, moment, pending_text
 from trustedpods.publisher.output.terminal import table
 from trustedpods.publisher.results.errors import ErrorReport
-from trustedpods.publisher.results.networks import CopiesResult, LeasesResult
+from trustedpods.publisher.results.networks import (
+    CopiesResult,
+    HistoryResult,
+    LeasesResult,
+    MigrateResult,
+    NetworkStatusResult,
+    RestoreResult,
+)
 
 
 def lease_lines(result: LeasesResult) -> list[str]:
@@ -40,6 +50,47 @@ def _holder(lease: LeaseStatus | ErrorReport) -> str:
     )
 
 
+def history_lines(result: HistoryResult) -> list[str]:
+    """A line for each command: when it began, whose it was, what came of it, which state it left."""
+    rows = [
+        [
+            moment(record.at),
+            address_from_bytes(record.by),
+            _command_line(record),
+            record.result if record.ended else "unfinished",
+            str(record.generation),
+        ]
+        for record in result.records
+    ]
+    lines = table(["BEGAN", "WHO", "COMMAND", "RESULT", "STATE"], rows)
+    return [*lines, f"{result.dropped} older commands were rotated out"] if result.dropped else lines
+
+
+def _command_line(record: HistoryRecord) -> str:
+    words = [record.verb]
+    for argument in record.arguments:
+        value = "(secret)" if argument.value is None else argument.value
+        words.append(f"{argument.name} {value}".rstrip() if argument.name.startswith("-") else value)
+    return " ".join(words)
+
+
+def migrate_lines(result: MigrateResult) -> list[str]:
+    """What was done, or would be."""
+    if not result.steps:
+        return [f"the state has schema {result.to_version} already"]
+    if result.document is None:
+        return [*result.steps, "nothing was changed; --backup FILE does it, after a backup to FILE"]
+    return [*result.steps, f"generation {result.document.generation} has schema {result.to_version} now"]
+
+
+def restore_lines(result: RestoreResult) -> list[str]:
+    """What the backup brought back."""
+    if result.document == result.saved:
+        return [f"generation {result.saved.generation} of the backup counts already"]
+    told = f"generation {result.document.generation} is generation {result.saved.generation} of the backup"
+    return [*result.differences, told]
+
+
 def copy_lines(result: CopiesResult) -> list[str]:
     """A table of the copies, and what is to be said of them together."""
     rows = []
@@ -54,3 +105,28 @@ def copy_lines(result: CopiesResult) -> list[str]:
     if result.difference:
         lines.append(f"the copies differ in their {result.difference}")
     return lines
+
+
+def plan_lines(plan: Plan, *, done: bool = False) -> list[str]:
+    """What an apply would change, or did."""
+    lines = [f"{plan.changes} {'changed' if done and plan.changes else 'to change'}"]
+    lines += [
+        f"  member {one.address}: {one.before or 'no member'} -> {one.role or 'no member'}"
+        for one in plan.members
+    ]
+    return lines + [f"  node {one.node}: {one.doing} in {one.cluster}, {one.why}" for one in plan.nodes]
+
+
+def node_lines(result: NetworkStatusResult) -> list[str]:
+    """A table of a network's nodes; under it what keeps one from its end."""
+    rows, notes = [], []
+    for name, node in result.nodes.items():
+        live = node.live
+        if isinstance(live, ErrorReport):
+            notes.append(f"{name}: {live.text}")
+        says = "-" if live is None else "not known" if isinstance(live, ErrorReport) else live.phase
+        rows.append([name, node.cluster, node.phase, says, node.pod, node.publisher, node.url or "-"])
+    lines = [f"network {result.network.name}, generation {result.generation}, {len(result.members)} members"]
+    if rows:
+        lines += table(["NODE", "CLUSTER", "PHASE", "POD IS", "POD", "PUBLISHER", "ADDRESS"], rows)
+    return lines + notes

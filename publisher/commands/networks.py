@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-def _of_network(verb: F) -> F:
+def of_network(verb: F) -> F:
     """Add the network and its clusters to a verb, which gets a function that reads them as `place`."""
 
     @click.argument("network", metavar="[FOUNDER/]NAME")
@@ -58,7 +58,7 @@ Example:
   trustedpods lock status shop --cluster k1=0x7099…/1 --cluster k2=0x3C44…/1
 """,
 )
-@_of_network
+@of_network
 def lock_status(options: Common, place: Callable[[], "NetworkPlace"]) -> None:
     """Who holds the leases of the network NAME, who waits, and which were broken."""
     run = Run(options)
@@ -86,7 +86,7 @@ Example:
 """,
 )
 @click.option("--reason", required=True, metavar="TEXT", help="Kept in each cluster, with your address.")
-@_of_network
+@of_network
 def lock_break(options: Common, place: Callable[[], "NetworkPlace"], reason: str) -> None:
     """End the lease that is held now on the network NAME. Its holder's next write is refused.
 
@@ -122,7 +122,7 @@ Example:
   trustedpods state show shop --cluster k1=0x7099…/1 --cluster k2=0x3C44…/1 -o json
 """,
 )
-@_of_network
+@of_network
 def state_show(options: Common, place: Callable[[], "NetworkPlace"]) -> None:
     """The copy of each cluster of the network NAME: generation, content, what is being written."""
     _copies(Run(options), place, must_be_equal=False)
@@ -135,7 +135,7 @@ Example:
   trustedpods state compare shop --cluster k1=0x7099…/1 --cluster k2=0x3C44…/1
 """,
 )
-@_of_network
+@of_network
 def state_compare(options: Common, place: Callable[[], "NetworkPlace"]) -> None:
     """The same; exit code 3, with the first difference, where copies of the network NAME are unequal."""
     _copies(Run(options), place, must_be_equal=True)
@@ -150,7 +150,7 @@ Example:
 )
 @click.option("--from", "source", required=True, metavar="CLUSTER", help="Whose document is right.")
 @click.option("--wait", default="0s", metavar="DURATION", show_default=True, help="Wait for others' leases.")
-@_of_network
+@of_network
 def state_repair(options: Common, place: Callable[[], "NetworkPlace"], source: str, wait: str) -> None:
     """Let one cluster's document be that of all clusters of the network NAME."""
     run = Run(options)

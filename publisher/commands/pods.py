@@ -125,7 +125,12 @@ def validate(options: Common, file: Path) -> None:
         if isinstance(result, ValidatedNetwork):
             return [f"{file}: network {result.network} of {len(result.nodes)} nodes is sound"]
         stops = ["its updates stop the version before first: it has a volume"]
-        return [f"{file}: pod {result.pod} is sound", *(stops if result.update == "stops-first" else [])]
+        warned = [f"warning: {text}" for text in result.warnings]
+        return [
+            f"{file}: pod {result.pod} is sound",
+            *(stops if result.update == "stops-first" else []),
+            *warned,
+        ]
 
     run.guard(work, lines, form)
 
@@ -219,23 +224,39 @@ def logs(
 
 @click.command(
     epilog="""\b
-Example:
+Examples:
   trustedpods delete web
+  trustedpods delete database --purge
 """
 )
 @click.argument("name", callback=pod_name)
+@click.option("--purge", is_flag=True, help="With the volumes that would be kept; also of a deleted pod.")
+@click.option("-y", "--yes", is_flag=True, help="Keep volumes, and pay for them, without being asked.")
 @common
-def delete(options: Common, name: str) -> None:
-    """Remove the pod NAME with its volumes; what is left of its deposit comes back at once."""
+def delete(options: Common, name: str, *, purge: bool, yes: bool) -> None:
+    """Remove the pod NAME; what is left of its deposit comes back at once.
+
+    Volumes that outlive it (`retain`, usual for workload: stateful) stay, and its channel goes on paying for
+    them: a deploy of the same name takes them up again.
+    """
     run = Run(options)
+
+    def agree(_: object) -> bool:
+        return click.confirm("Delete all but these volumes?", err=True)
 
     async def work() -> "DeleteResult":
         opening = run.account()
         from trustedpods.publisher.results.pods import DeleteProgress
-        from trustedpods.publisher.verbs.pods import delete
+        from trustedpods.publisher.verbs.pods import DeleteOptions, delete
 
         run.progress = progress = DeleteProgress()
+        asks = sys.stdin.isatty() and not (yes or options.as_json)
         async with opening as account:
-            return await delete(account, name, progress, run.journal)
+            wanted = DeleteOptions(purge, agree if asks else None)
+            return await delete(account, name, progress, run.journal, wanted)
 
-    run.finish(work, lambda result: [f"{result.pod.name} is removed"])
+    def lines(result: "DeleteResult") -> list[str]:
+        but = "" if result.retained is None else " but for its volumes"
+        return [f"{result.pod.name} is removed{but}"]
+
+    run.finish(work, lines)

@@ -41,6 +41,10 @@ class Shape:
             storage_mib_s=(max(self.storage_mib, idle_mib) + self.scratch_mib * replicas) * seconds,
         )
 
+    def stored_only(self, mib: int) -> "Shape":
+        """Of a deleted pod of which *mib* MiB are kept; never more than it stored before."""
+        return Shape(0, 0, min(mib, self.storage_mib), 0, self.max_replicas)
+
     def least_second(self, idle_mib: int) -> Usage:
         """What the pod uses in a second with as few replicas as it ever runs with, one at least."""
         return self.awake(1, max(1, self.min_replicas), idle_mib)
@@ -162,6 +166,17 @@ def replicas_within(shape: Shape, terms: Terms, idle_mib: int) -> int:
         if terms.covers_peak(shape.awake(1, replicas, idle_mib), CAP_CLAIM_INTERVAL_S):
             return replicas
     return floor
+
+
+def stored_day(mib: int, prices: Prices) -> TokenUnits:
+    """What *mib* MiB cost in a day where nothing else is kept."""
+    return due(Usage(storage_mib_s=mib * DAY_S), prices)
+
+
+def stored_seconds(mib: int, left: int, grace_s: int, prices: Prices) -> int | None:
+    """Seconds for which *left* base units keep *mib* MiB and the grace period after them; None: for ever."""
+    a_second = mib * prices.storage_mib_s
+    return None if a_second == 0 else max(0, (left << prices.scale) // (a_second << 64) - grace_s)
 
 
 def _part(hour: int, seconds: int) -> int:

@@ -45,6 +45,7 @@ def admit_body(manifest: PodManifest, image_bytes: int, users: Iterable[int] = (
         storage_classes=manifest.storage_classes,
         names=manifest.spec.network.by_name,
         placement=manifest.placement,
+        csi_drivers=manifest.csi_drivers,
         users=sorted(set(users)),
     )
 

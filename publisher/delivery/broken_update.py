@@ -60,6 +60,9 @@ def judge(status: PodStatus, name: str, before: int | None) -> AfterUpdate:
     if phase in COMING:
         text = f"version {version} is being started again: `trustedpods status {name}` says when it serves"
         return AfterUpdate(text, stands=True, version=version, phase=phase)
+    if phase in ("clearing", "retained"):
+        text = "nothing serves, as before: the volumes of the deleted pod are kept"
+        return AfterUpdate(text, stands=True, version=version, phase=phase, changed=False)
     if phase not in STANDING:
         return AfterUpdate(f"nothing serves: the pod is {phase}", stands=False, version=version, phase=phase)
     if before is not None and version != before:

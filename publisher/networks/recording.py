@@ -13,7 +13,7 @@ from typing import Final
 from trustedpods.protocol.errors import TrustedPodsError
 from trustedpods.protocol.ids import address_bytes
 from trustedpods.protocol.networks.content import NetworkContent, begun, ended
-from trustedpods.protocol.networks.documents import NOTHING
+from trustedpods.protocol.networks.documents import NOTHING, Document
 from trustedpods.protocol.networks.history import MAX_TEXT, Argument
 from trustedpods.protocol.networks.members import MemberCard, MemberChange, NetworkName
 from trustedpods.publisher.core.networks.history import DONE
@@ -40,6 +40,11 @@ class RecordedChange:
         self._verb, self._arguments = verb, list(arguments)
         self._begun = self._ended = False
         self.state = None if held.document == NOTHING else read_state(publisher, network, held.document)
+
+    @property
+    def document(self) -> Document:
+        """What counts now on all copies; generation 0 where nothing was written yet."""
+        return self._held.document
 
     async def write(
         self,

@@ -1,18 +1,34 @@
 # SPDX-License-Identifier: Apache-2.0
 """JSON of the verbs on networks of pods."""
 
+from trustedpods.protocol.ids import address_from_bytes
 from trustedpods.protocol.networks.documents import Copy, Document
+from trustedpods.protocol.networks.history import HistoryRecord
 from trustedpods.protocol.networks.leases import Attempt, Command, LeaseStatus
+from trustedpods.protocol.networks.members import Role
+from trustedpods.publisher.core.networks.plan import Plan
 from trustedpods.publisher.core.networks.telling import digest
 from trustedpods.publisher.output.json_error import error_json
 from trustedpods.publisher.output.json_of import JsonObject, json_of
 from trustedpods.publisher.results.errors import ErrorReport
 from trustedpods.publisher.results.networks import (
+    ApplyResult,
+    BackupResult,
     BreakResult,
+    CardResult,
+    ConnectResult,
     CopiesResult,
+    HistoryResult,
     LeasesResult,
+    MembersResult,
+    MigrateResult,
+    NetworkDeleteResult,
     NetworkId,
+    NetworkStatusResult,
+    NodeStatus,
+    PlanResult,
     RepairResult,
+    RestoreResult,
 )
 
 
@@ -59,6 +75,59 @@ def _broken(result: BreakResult) -> JsonObject:
     return _network(result.network) | {"reason": result.reason, "broken": dict(result.broken)}
 
 
+@json_of.register(HistoryResult)
+def _history(result: HistoryResult) -> JsonObject:
+    commands = [_record(record) for record in result.records]
+    return _network(result.network) | {"dropped": result.dropped, "commands": commands}
+
+
+def _record(record: HistoryRecord) -> JsonObject:
+    return {
+        "began": record.at,
+        "ended": record.ended or None,
+        "by": address_from_bytes(record.by),
+        "verb": record.verb,
+        "arguments": [
+            {"name": one.name, "value": one.value, "secret": one.value is None} for one in record.arguments
+        ],
+        "result": record.result if record.ended else None,
+        "generation": record.generation,
+    }
+
+
+@json_of.register(MembersResult)
+def _members(result: MembersResult) -> JsonObject:
+    return _network(result.network) | {
+        "members": {address: role.value for address, role in result.members.items()},
+        "lost": dict(result.lost),
+        "generation": result.document.generation,
+    }
+
+
+@json_of.register(BackupResult)
+def _backed_up(result: BackupResult) -> JsonObject:
+    return _network(result.network) | {"file": str(result.file), **_document(result.document)}
+
+
+@json_of.register(MigrateResult)
+def _migrated(result: MigrateResult) -> JsonObject:
+    return _network(result.network) | {
+        "from_schema": result.from_version,
+        "to_schema": result.to_version,
+        "steps": list(result.steps),
+        "generation": None if result.document is None else result.document.generation,
+    }
+
+
+@json_of.register(RestoreResult)
+def _restored(result: RestoreResult) -> JsonObject:
+    return _network(result.network) | {
+        "from_generation": result.saved.generation,
+        "differences": list(result.differences),
+        **_document(result.document),
+    }
+
+
 @json_of.register(CopiesResult)
 def _copies(result: CopiesResult) -> JsonObject:
     return _network(result.network) | {
@@ -86,3 +155,78 @@ def _document(document: Document) -> JsonObject:
 @json_of.register(RepairResult)
 def _repaired(result: RepairResult) -> JsonObject:
     return _network(result.network) | {"from": result.source, **_document(result.document)}
+
+
+@json_of.register(ConnectResult)
+def _connected(result: ConnectResult) -> JsonObject:
+    return _network(result.network) | {
+        "clusters": dict(result.clusters),
+        "begun": result.begun,
+        "generation": result.generation,
+    }
+
+
+@json_of.register(PlanResult)
+def _planned(result: PlanResult) -> JsonObject:
+    return _network(result.network) | _plan(result.plan) | {"generation": result.generation}
+
+
+@json_of.register(ApplyResult)
+def _applied(result: ApplyResult) -> JsonObject:
+    return (
+        _network(result.network)
+        | _plan(result.plan)
+        | {"generation": result.generation, "urls": dict(result.urls)}
+    )
+
+
+def _plan(plan: Plan) -> JsonObject:
+    members: list[JsonObject] = [
+        {"address": one.address, "role": _role(one.role), "before": _role(one.before)} for one in plan.members
+    ]
+    nodes: list[JsonObject] = [
+        {"node": one.node, "doing": one.doing, "cluster": one.cluster, "why": one.why} for one in plan.nodes
+    ]
+    return {"changes": plan.changes, "members": members, "nodes": nodes}
+
+
+def _role(role: Role | None) -> str | None:
+    return None if role is None else role.value
+
+
+@json_of.register(NetworkStatusResult)
+def _status(result: NetworkStatusResult) -> JsonObject:
+    return _network(result.network) | {
+        "generation": result.generation,
+        "clusters": dict(result.clusters),
+        "members": {str(who): role for who, role in result.members.items()},
+        "nodes": {name: _node(node) for name, node in result.nodes.items()},
+        "exit": int(result.exit_code),
+    }
+
+
+def _node(node: NodeStatus) -> JsonObject:
+    live: JsonObject | None = None
+    if isinstance(node.live, ErrorReport):
+        live = {"error": error_json(node.live)}
+    elif node.live is not None:
+        live = json_of(node.live)
+    return {
+        "cluster": node.cluster,
+        "phase": node.phase,
+        "publisher": node.publisher,
+        "pod": node.pod,
+        "url": node.url,
+        "sound": node.sound,
+        "live": live,
+    }
+
+
+@json_of.register(NetworkDeleteResult)
+def _deleted(result: NetworkDeleteResult) -> JsonObject:
+    return _network(result.network) | {"removed": list(result.removed)}
+
+
+@json_of.register(CardResult)
+def _card(result: CardResult) -> JsonObject:
+    return {"member": result.member, "card": result.card}

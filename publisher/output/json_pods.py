@@ -31,6 +31,7 @@ from trustedpods.publisher.results.pods import (
     DeleteProgress,
     DeleteResult,
     LogsResult,
+    OutlivingVolumes,
     StatusResult,
     VisitedPod,
     VisitProgress,
@@ -146,6 +147,7 @@ def _status(result: StatusResult) -> JsonObject:
         "services": [
             {"name": one.name, "expose": one.expose, "urls": list(one.urls)} for one in result.services
         ],
+        "outliving": None if result.outliving is None else _outliving(result.outliving, token),
         "pod_events": [event.model_dump() for event in result.events],
         **confirmed_json(result.confirmed),
     }
@@ -167,7 +169,18 @@ def _logs(result: LogsResult) -> JsonObject:
 
 @json_of.register(DeleteResult)
 def _deleted(result: DeleteResult) -> JsonObject:
-    return json_of(result.pod) | {"money": outcome_json(result.money, result.pod.token)}
+    token = result.pod.token
+    kept = None if result.retained is None else _outliving(result.retained, token)
+    money = None if result.money is None else outcome_json(result.money, token)
+    return json_of(result.pod) | {"money": money, "retained": kept}
+
+
+def _outliving(volumes: OutlivingVolumes, token: Token) -> JsonObject:
+    return {
+        "claims": [{"name": name, "mib": mib} for name, mib in volumes.claims.items()],
+        "day": token.number(volumes.day),
+        "lasts_s": volumes.lasts_s,
+    }
 
 
 @json_of.register(BillResult)

@@ -10,7 +10,7 @@ from trustedpods.publisher.results.validated import ValidatedNetwork, ValidateRe
 @json_of.register(ValidateResult)
 def validated_json(result: ValidateResult) -> JsonObject:
     """A manifest that is sound."""
-    return asdict(result) | {"images": dict(result.images), "valid": True}
+    return asdict(result) | {"images": dict(result.images), "warnings": list(result.warnings), "valid": True}
 
 
 @json_of.register(ValidatedNetwork)

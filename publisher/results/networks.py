@@ -3,11 +3,20 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
+from trustedpods.protocol.errors import ExitCode
 from trustedpods.protocol.ids import Address
 from trustedpods.protocol.networks.documents import Copy, Document
+from trustedpods.protocol.networks.history import HistoryRecord
 from trustedpods.protocol.networks.leases import LeaseStatus
+from trustedpods.protocol.networks.members import Role
+from trustedpods.publisher.core.networks.plan import Plan
 from trustedpods.publisher.results.errors import ErrorReport
+from trustedpods.publisher.results.pods import StatusResult
+
+SERVING = "serving"
+"""The phase of a pod that answers whoever comes, also while it sleeps."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +45,56 @@ class BreakResult:
 
 
 @dataclass(frozen=True, slots=True)
+class HistoryResult:
+    """Commands on a network, oldest first, behind `dropped` older ones; `script` does them again."""
+
+    network: NetworkId
+    records: tuple[HistoryRecord, ...]
+    dropped: int
+    script: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class MembersResult:
+    """The team after a change of it, and the clusters that are lost, with the reason."""
+
+    network: NetworkId
+    members: Mapping[Address, Role]
+    lost: Mapping[str, str]
+    document: Document
+
+
+@dataclass(frozen=True, slots=True)
+class BackupResult:
+    """The document that `file` holds now."""
+
+    network: NetworkId
+    file: Path
+    document: Document
+
+
+@dataclass(frozen=True, slots=True)
+class MigrateResult:
+    """What each missing schema brings; `document` is None where nothing was to be written but said."""
+
+    network: NetworkId
+    steps: tuple[str, ...]
+    from_version: int
+    to_version: int
+    document: Document | None
+
+
+@dataclass(frozen=True, slots=True)
+class RestoreResult:
+    """The backup's document, the one that counts now, and what the backup changed."""
+
+    network: NetworkId
+    saved: Document
+    document: Document
+    differences: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class CopiesResult:
     """Each cluster's copy, or why it could not be read; `difference` names the first one, if any."""
 
@@ -52,3 +111,90 @@ class RepairResult:
     network: NetworkId
     source: str
     document: Document
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectResult:
+    """A network and its clusters, as its document has them; `begun` if this was its first document."""
+
+    network: NetworkId
+    clusters: Mapping[str, str]
+    begun: bool
+    generation: int
+
+
+@dataclass(frozen=True, slots=True)
+class PlanResult:
+    """What an apply would do."""
+
+    network: NetworkId
+    plan: Plan
+    generation: int
+
+
+@dataclass(frozen=True, slots=True)
+class ApplyResult:
+    """What an apply did. `urls` has the first address of each node that was deployed."""
+
+    network: NetworkId
+    plan: Plan
+    generation: int
+    urls: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class NodeStatus:
+    """A node as the document has it, beside what its provider says: None where another member's key asks.
+
+    `pod` is the name by which `status`, `logs` and `bill` know it.
+    """
+
+    cluster: str
+    phase: str
+    publisher: Address
+    pod: str
+    url: str | None
+    live: StatusResult | ErrorReport | None
+
+    @property
+    def sound(self) -> bool:
+        """Whether it was brought to its end, and nothing that is known speaks against it."""
+        if self.phase != "started" or isinstance(self.live, ErrorReport):
+            return False
+        return self.live is None or self.live.phase == SERVING
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkStatusResult:
+    """All nodes of a network, by their names, and its team."""
+
+    network: NetworkId
+    generation: int
+    clusters: Mapping[str, str]
+    members: Mapping[Address, str]
+    nodes: Mapping[str, NodeStatus]
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """0 when every node is sound, that of the first error that a node has, else 10: an apply is due."""
+        for node in self.nodes.values():
+            if isinstance(node.live, ErrorReport):
+                return node.live.exit_code
+        sound = all(node.sound for node in self.nodes.values())
+        return ExitCode.DONE if sound else ExitCode.PLAN_HAS_CHANGES
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkDeleteResult:
+    """A network that is gone: the nodes that were removed."""
+
+    network: NetworkId
+    removed: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CardResult:
+    """A member's card as a line of text, for an owner."""
+
+    member: Address
+    card: str

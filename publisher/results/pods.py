@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Verbs on a pod that exists: `status`, `logs`, `exec`, `delete`, `bill` and `audit`."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Self
 
@@ -9,7 +10,7 @@ from trustedpods.protocol.messages.pod import LogLines, PodEvent, PodFailure
 from trustedpods.protocol.units import TokenUnits, UnixSeconds
 from trustedpods.publisher.core.audit import Finding
 from trustedpods.publisher.core.bill import Bill
-from trustedpods.publisher.core.money import Token
+from trustedpods.publisher.core.money import Token, duration_text
 from trustedpods.publisher.results.channels import PodChannel
 from trustedpods.publisher.results.confirmed import ConfirmedPod
 from trustedpods.publisher.results.money import DepositOutcome
@@ -95,13 +96,41 @@ class ServiceStatus:
     urls: tuple[str, ...]
 
 
+SHOWN_CLAIMS = 4
+"""Names of claims in a line for a person; JSON has all."""
+
+
+@dataclass(frozen=True, slots=True)
+class OutlivingVolumes:
+    """What of a pod outlives a `delete`: MiB of each volume's claim by name, and what those cost in a `day`.
+
+    `lasts_s`: seconds for which the channel pays for them alone, without what is kept back for the provider's
+    grace period; None where it does for ever, or where that is not known.
+    """
+
+    claims: Mapping[str, int]
+    day: TokenUnits
+    lasts_s: int | None
+
+    def told(self, name: str, token: Token) -> str:
+        """For a person: what is kept of the pod *name*, what it costs, for how long, and how to end it."""
+        shown = ", ".join(list(self.claims)[:SHOWN_CLAIMS])
+        more = len(self.claims) - SHOWN_CLAIMS
+        lasts = "" if self.lasts_s is None else f", paid for {duration_text(self.lasts_s)}"
+        return (
+            f"{shown}{f' and {more} more' if more > 0 else ''} ({sum(self.claims.values())} MiB) outlive a "
+            f"delete: {token.rough(self.day)} a day{lasts}; `trustedpods delete {name} --purge` ends them"
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class StatusResult:
     """`status`: what the provider says of the pod, and what it signed (None before it first served).
 
     `version` counts the bundles that proved themselves; `failure` says why a pod that ran does not start.
     `runway_s`: seconds that the money lasts at the present rate; None when nothing is used up. `deposit`,
-    `claimed` and `accrued` (used and not yet claimed) are the provider's count.
+    `claimed` and `accrued` (used and not yet claimed) are the provider's count. `outliving` is what a
+    `delete` leaves, or has left; None where that is nothing.
     """
 
     pod: VisitedPod
@@ -118,6 +147,7 @@ class StatusResult:
     services: tuple[ServiceStatus, ...]
     events: tuple[PodEvent, ...]
     confirmed: ConfirmedPod | None
+    outliving: OutlivingVolumes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,10 +191,14 @@ class ExecResult:
 
 @dataclass(frozen=True, slots=True)
 class DeleteResult:
-    """`delete`: the pod is removed, and `money` says what became of its deposit."""
+    """`delete`: the pod is removed, and `money` says what became of its deposit.
+
+    Or its volumes are kept (`retained`), and its channel pays for them: then there is no `money` to tell of.
+    """
 
     pod: VisitedPod
-    money: DepositOutcome
+    money: DepositOutcome | None
+    retained: OutlivingVolumes | None = None
 
 
 @dataclass(frozen=True, slots=True)

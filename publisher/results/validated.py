@@ -24,7 +24,8 @@ class ValidateResult:
     """A manifest, its secrets and images that are sound. `images` are digests by container.
 
     CPU and memory are one replica's, in thousandths of a core and MiB; volumes are the pod's, in MiB.
-    `update` says what an update does with the version before it.
+    `update` says what an update does with the version before it, `warnings` what may be meant otherwise, each
+    with its place.
     """
 
     pod: str
@@ -35,6 +36,7 @@ class ValidateResult:
     volume_mib: int
     update: UpdateWay
     trust: "TrustClass"
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
 from functools import partial
 
 import trio
@@ -15,6 +16,7 @@ from trustedpods.protocol.net import open_host
 from trustedpods.protocol.sealing.replies import verify_statement
 from trustedpods.protocol.units import TokenUnits
 from trustedpods.publisher.attestation.policies import policy_for
+from trustedpods.publisher.core.cost import stored_day, stored_seconds
 from trustedpods.publisher.journal import Journal
 from trustedpods.publisher.market.locations import find_pod
 from trustedpods.publisher.market.market import MarketAccount
@@ -27,6 +29,7 @@ from trustedpods.publisher.results.pods import (
     DeleteResult,
     LogPiece,
     LogsResult,
+    OutlivingVolumes,
     ServiceStatus,
     StatusResult,
     VisitProgress,
@@ -34,6 +37,12 @@ from trustedpods.publisher.results.pods import (
 from trustedpods.publisher.verbs.aftermath import Aftermath, alone, newer_is_locked
 from trustedpods.publisher.visits import records
 from trustedpods.publisher.visits.visit import Mend, Visit, enter, no_bundle
+
+RETAINED = "retained"
+"""The provider's word for a deleted pod of which only volumes are left."""
+
+DELETED = frozenset({RETAINED, "clearing"})
+"""The same while the rest of it is still being taken away: what it signed before holds no longer."""
 
 DELETE_TIMEOUT_S = 300.0
 """Between two events of a removal: a namespace with volumes takes its time."""
@@ -80,7 +89,8 @@ async def status(
     """What the pod does, where it is reached, how long its money lasts."""
     async with visit(account, name, progress, journal, ended=True) as visited:
         answer = await visited.status()
-        statement = _statement(visited, answer)
+        statement = None if answer.phase in DELETED else _statement(visited, answer)
+        outliving = _outliving(visited, answer)
     return StatusResult(
         pod=progress.visited(),
         phase=answer.phase,
@@ -96,6 +106,20 @@ async def status(
         services=_services(answer, statement),
         events=tuple(answer.events),
         confirmed=None if statement is None else ConfirmedPod.of(statement),
+        outliving=outliving,
+    )
+
+
+def _outliving(visited: Visit, answer: PodStatus) -> OutlivingVolumes | None:
+    """What a delete leaves of the pod, or has left: how long its money lasts is the client's own count."""
+    if not answer.outliving or visited.location.channel is None:
+        return None
+    terms, left = visited.location.live.terms, visited.location.live.left - answer.accrued
+    mib = sum(answer.outliving.values())
+    return OutlivingVolumes(
+        claims=dict(answer.outliving),
+        day=stored_day(mib, terms.prices),
+        lasts_s=stored_seconds(mib, left, visited.session.profile.grace_s, terms.prices),
     )
 
 
@@ -141,23 +165,41 @@ async def logs(
     return LogsResult(progress.visited())
 
 
-async def delete(
-    account: MarketAccount, name: str, progress: DeleteProgress, journal: Journal
-) -> DeleteResult:
-    """Have the pod settled, released and removed; report the refund.
+@dataclass(frozen=True, slots=True)
+class DeleteOptions:
+    """With `purge` all of the pod goes. `agree` is asked before volumes are kept, and paid for."""
 
-    When the provider fails in the middle, *progress* says where the deposit is.
+    purge: bool = False
+    agree: Callable[[OutlivingVolumes], bool] | None = None
+
+
+async def delete(
+    account: MarketAccount,
+    name: str,
+    progress: DeleteProgress,
+    journal: Journal,
+    options: DeleteOptions | None = None,
+) -> DeleteResult:
+    """Have the pod settled, released and removed; report the refund, or which volumes are kept.
+
+    When the provider fails in the middle, *progress* says where the deposit is. Raises `Refused` (rule
+    `not-agreed`), with nothing done, where the options' `agree` says no.
     """
+    options = options or DeleteOptions()
     with alone(account, name, "delete"):
         async with visit(account, name, progress, journal, mend="move") as visited:
             ref, life = visited.location.ref, await _life(visited)
+            await _ask_first(visited, name, options, journal)
             generation = next_generation()
             try:
                 with newer_is_locked(name):
-                    await _remove(visited, generation, journal)
+                    left = await _remove(visited, generation, journal, purge=options.purge)
             except TrustedPodsError:
                 progress.money = await refund.find_out(account, ref, name, journal)
                 raise
+            if left is not None:
+                journal.event("retained", f"{name} is removed but for its volumes")
+                return DeleteResult(progress.visited(), None, _outliving(visited, left))
             journal.event("deleted", f"{name} is removed")
             after = Aftermath(account, ref, visited.session, {generation}, life)
             return DeleteResult(progress.visited(), await _get_back(after, name, journal))
@@ -169,17 +211,37 @@ async def _life(visited: Visit) -> bytes | None:
     return (await visited.account.chain.channel_events(ref.owner, ref.channel)).open_tx
 
 
-async def _remove(visited: Visit, generation: int, journal: Journal) -> None:
-    """Ask for the removal, and follow it to its end."""
-    ref, body = visited.location.ref, DeleteBody()
+async def _ask_first(visited: Visit, name: str, options: DeleteOptions, journal: Journal) -> None:
+    """Say what is kept and what it costs before anything is done; somebody may say no."""
+    if options.purge:
+        return
+    kept = _outliving(visited, await visited.status())
+    if kept is None:
+        return
+    journal.event("keeps", kept.told(name, visited.account.token))
+    if options.agree is not None and not await trio.to_thread.run_sync(options.agree, kept):
+        raise Refused(
+            f"{name} was not deleted: nobody agreed to pay for its volumes",
+            rule="not-agreed",
+            hint=f"`trustedpods delete {name} --purge` ends the volumes too, and pays the rest back",
+        )
+
+
+async def _remove(visited: Visit, generation: int, journal: Journal, *, purge: bool) -> PodStatus | None:
+    """Ask for the removal, and follow it to its end; the pod's status where volumes of it are kept."""
+    ref, body = visited.location.ref, DeleteBody(purge=purge)
     limit_s = visited.account.timing.delete_s
     with trio.move_on_after(limit_s):
         async with visited.session.converse("delete", ref, body, generation) as conversation:
             while not conversation.finished:
-                reply = await conversation.reply(Progress, Done, timeout=DELETE_TIMEOUT_S)
+                reply = await conversation.reply(Progress, Done, PodStatus, timeout=DELETE_TIMEOUT_S)
                 if isinstance(reply, Progress):
                     journal.event(f"provider:{reply.step}", reply.text)
-        return
+        if not isinstance(reply, PodStatus):
+            return None
+        if purge or reply.phase != RETAINED:
+            raise RemoteProtocolError(f"the provider left the pod {reply.phase}", rule="not-removed")
+        return reply
     raise NetworkFailure(
         f"the provider has not removed the pod within {limit_s:.0f} s",
         rule="timeout",

@@ -37,4 +37,5 @@ def _validated(pod: Pod) -> ValidateResult:
         volume_mib=pod.manifest.volume_mib,
         update=update_way(pod.manifest.stops_for_update),
         trust=pod.manifest.spec.trust,
+        warnings=tuple(f"{pod.loaded.place(one.location)}: {one.text}" for one in pod.warnings),
     )

@@ -44,6 +44,7 @@ from trustedpods.publisher.results.watched import WatchedPod, WatchResult
 from trustedpods.publisher.state.pod_records import PodRecord
 from trustedpods.publisher.verbs.aftermath import alone
 from trustedpods.publisher.verbs.audit import examine
+from trustedpods.publisher.verbs.pods import RETAINED
 from trustedpods.publisher.visits import records
 from trustedpods.publisher.visits.release import AWAITING_KEY
 from trustedpods.publisher.visits.visit import Visit, enter
@@ -289,12 +290,16 @@ class _Look:
         """Pay in what is allowed; the intent is kept before it is sent, so a kill pays nothing twice."""
         shape, live = records.shape_of_record(visit.record), visit.location.live
         profile = visit.session.profile
+        least = profile.least
+        if shape is not None and status.phase == RETAINED:
+            shape = shape.stored_only(sum(status.outliving.values()))
+            least = least.model_copy(update={"idle_mib": 0})
         if live.unlock_at or self._findings.exit_code == ExitCode.COPIES_DIFFER:
             return  # whoever does not keep true books gets no more money
         peak, reserve = -(-live.terms.cap_per_day * HOUR_S // DAY_S), 0
         if shape is not None:
-            peak = cost_of(shape, live.terms.prices, profile.least).peak_hour
-            reserve = due(shape.awake(profile.grace_s, 0, profile.least.idle_mib), live.terms.prices)
+            peak = cost_of(shape, live.terms.prices, least).peak_hour
+            reserve = due(shape.awake(profile.grace_s, 0, least.idle_mib), live.terms.prices)
         money = watch.PodFunds(live.left, status.accrued, status.runway_s, peak, reserve)
         today = datetime.now(UTC).strftime("%Y-%m-%d")
         spent = watch.Spent(visit.record.paid_day, visit.record.paid)

@@ -126,7 +126,8 @@ class FakeCluster(FakeNetworks, FakePolicies, FakeCommands):
         await self._called("prune")
         if namespace in self.lives:
             held = self.lives[namespace].objects
-            for key in [key for key in held if key[0] in OPTIONAL and key not in kept]:
+            may_go = {*OPTIONAL, "Deployment", "StatefulSet"}
+            for key in [key for key in held if key[0] in may_go and key not in kept]:
                 del held[key]
                 self.lives[namespace].proven.discard(key[1])
 

@@ -136,7 +136,8 @@ def _kubernetes() -> Iterator[tuple[str, Case]]:
     yield "terminal", (container("stdin: false", "tty: true"), "no terminal is attached")
     yield "no account", (spec("automountServiceAccountToken: false"), None)
     yield "account", (spec("serviceAccountName: builder"), "no account and no token")
-    yield "aliases", (spec("hostAliases: [{ip: 127.0.0.1, hostnames: [redis]}]"), "found under its name")
+    yield "aliases", (spec("hostAliases: [{ip: 127.0.0.1, hostnames: [redis]}]"), None)
+    yield "an alias of itself", (spec("hostAliases: [{ip: 127.0.0.1, hostnames: [app]}]"), "own name")
     yield "hooks", (container("lifecycle: {preStop: {exec: {command: [x]}}}"), None)
     yield (
         "no sidecar",
@@ -307,7 +308,7 @@ def _volumes() -> Iterator[tuple[str, Case]]:
     yield "scratch of a fraction", (volume("emptyDir: {sizeLimit: 0.5Gi}"), None)
     yield "scratch without braces", (volume("emptyDir: "), None)
     yield "scratch without a blank", (volume("emptyDir:"), "Write a blank behind the colon: `emptyDir: ...`")
-    yield "no kind", (volume("secret: "), "give exactly one of emptyDir, persistent, secret")
+    yield "no kind", (volume("secret: "), "give exactly one of emptyDir, persistent, secret, csi")
     yield "in memory", (volume("emptyDir: {medium: Memory}"), "volumes in memory are not supported yet")
     yield "disk", (volume("persistent: {size: 1Gi, accessModes: [ReadWriteOnce]}"), None)
     yield "shared disk", (volume("persistent: {size: 1Gi, accessModes: [ReadWriteMany]}"), "ReadWriteOnce")
@@ -321,7 +322,16 @@ def _volumes() -> Iterator[tuple[str, Case]]:
         ("persistentVolumeClaim", "{claimName: d}", "write `persistent: {size: 1Gi}`"),
         ("hostPath", "{path: /tmp}", "for what must last"),
         ("nfs", "{server: s}", "for what must last"),
-        ("csi", "{driver: d}", "volume kind csi: not supported yet"),
+        ("csi", "{driver: d}", "this field is missing"),
+        ("csi", "{driver: d, store: publisher, secretProviderClass: {provider: p}}", "is for driver secrets"),
+        ("csi", "{driver: secrets-store.csi.k8s.io, store: publisher}", "needs secretProviderClass"),
+        ("csi", "{driver: d, store: provider}", "the provider can read its own store"),
+        (
+            "csi",
+            "{driver: d, store: publisher, nodePublishSecretRef: {name: s}}",
+            "no secret volume is named 's'",
+        ),
+        ("csi", "{driver: d, store: publisher, fsType: ext4}", "the driver's own way holds"),
         ("secret", "{secretName: s}", "files beside the manifest"),
         ("secret", "{files: {a: pod.yaml}, defaultMode: 0777}", "read by every user"),
     ):

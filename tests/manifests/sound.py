@@ -59,6 +59,7 @@ SOUND: dict[str, Any] = {
             },
         ],
         "terminationGracePeriodSeconds": 45,
+        "hostAliases": [{"ip": "203.0.113.3", "hostnames": ["db.example.org", "db"]}],
         "initContainers": [
             {"name": "first", "image": "oci-archive:app.tar", "args": ["-once"]},
             {

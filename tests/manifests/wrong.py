@@ -14,6 +14,8 @@ _A, _B = ({"name": name, "mountPath": "/x"} for name in ("data", "scratch"))
 _WEB = {"name": "web", "expose": "http", "ports": [{"port": 80, "targetPort": 8080}]}
 _TCP = {"name": "db", "expose": "tcp", "ports": [{"port": 5432}]}
 _UDP = {"name": "db", "expose": "udp", "ports": [{"port": 5432, "protocol": "UDP"}]}
+_STORE = {"driver": "csi.example.org", "store": "publisher"}
+_OWN = "csi.storage.k8s.io/pod.namespace"
 _KEY = "spec.containers.0.env.1.valueFrom.secretKeyRef"
 _ENV = "spec.containers.0.env.0.name"
 _MOUNT = "spec.containers.0.volumeMounts.2"
@@ -22,6 +24,26 @@ _MEMORY = "spec.containers.0.resources.limits.memory"
 _RULE = "spec.network.egress.0"
 _BLOCK = f"{_RULE}.to.0.ipBlock"
 _TO = [{"ipBlock": {"cidr": "0.0.0.0/0"}}]
+
+
+def _stored(**csi: object) -> dict[str, object]:
+    """The scratch volume as one of a store."""
+    return {"name": "scratch", "csi": {**_STORE, **csi}}
+
+
+def _store_at(path: str) -> dict[str, Any]:
+    """SOUND with a store, mounted there, for its scratch volume."""
+    tree = changed("spec.volumes.2", _stored())
+    (mount,) = [one for one in tree["spec"]["containers"][0]["volumeMounts"] if one["name"] == "scratch"]
+    mount["mountPath"] = path
+    return tree
+
+
+def _sealed_with(volume: dict[str, object]) -> dict[str, Any]:
+    """SOUND of class sealed, with *volume* for its scratch volume."""
+    tree = changed("spec.trust", "sealed")
+    tree["spec"]["volumes"][2] = volume
+    return tree
 
 
 @dataclass(frozen=True)
@@ -65,6 +87,23 @@ WRONG = {
             "lifecycle": {"preStop": {"sleep": {"seconds": 45}}},
         },
         "nothing is left to end in",
+    ),
+    "an alias of a container": wrong(
+        "spec.hostAliases", [{"ip": "203.0.113.3", "hostnames": ["app"]}], "app is this pod's own name"
+    ),
+    "an alias of two": wrong(
+        "spec.hostAliases",
+        [{"ip": ip, "hostnames": ["db"]} for ip in ("203.0.113.3", "203.0.113.4")],
+        "db means two addresses",
+    ),
+    "an alias of nobody": wrong(
+        "spec.hostAliases", [{"ip": "224.0.0.1", "hostnames": ["db"]}], "224.0.0.1 is nobody's address"
+    ),
+    "an alias of a name": wrong(
+        "spec.hostAliases", [{"ip": "db", "hostnames": ["db"]}], "'db' is not an IPv4 address"
+    ),
+    "an alias of IPv6": wrong(
+        "spec.hostAliases", [{"ip": "::1", "hostnames": ["db"]}], "::1: IPv6: not supported yet"
     ),
     "files and a directory": wrong(
         "spec.volumes.0.secret.directory", "keys", "give either files or a directory"
@@ -248,7 +287,13 @@ WRONG = {
     "header with a line end": wrong(
         "spec.containers.1.livenessProbe.httpGet.httpHeaders.0.value", "a\r\nb", "one line of plain ASCII"
     ),
-    "csi": wrong("spec.volumes.2.csi", {}, "volume kind csi: not supported yet"),
+    "a kind too many": wrong("spec.volumes.2.csi", _STORE, "give exactly one of"),
+    "a driver's word": wrong("spec.volumes.2", _stored(volumeAttributes={_OWN: "x"}), "leave it out"),
+    "a store of the provider's": Wrong(_sealed_with(_stored(store="provider")), "can read its own store"),
+    "a store that nothing opens": wrong(
+        "spec.volumes.2", _stored(nodePublishSecretRef={"name": "data"}), "no secret volume is named 'data'"
+    ),
+    "a store over a secret": Wrong(_store_at("/etc/app"), "take a secret or a store, not both"),
     "two kinds of volume": wrong("spec.volumes.2.persistent", {"size": "1Gi"}, "give exactly one of"),
     "scale": wrong("spec.scale.min", 2, "min 2 is above max 1"),
     "scale of a fixed number": wrong("spec.workload", "stateful", "leave scale.min and max out"),

@@ -40,6 +40,7 @@ def ask(**changes: object) -> AdmitBody:
         ({"services": {"dns": "udp", "more": "udp"}}, "no service can have expose: udp"),
         ({"services": {"a": "nodePort"}}, "no service can have expose: nodePort"),
         ({"services": {"a": "loadBalancer"}}, "no service can have expose: loadBalancer"),
+        ({"csi_drivers": ["csi.one"]}, "no CSI driver csi.one; there is none"),
         ({"names": True}, "no host can be called by name: it has no resolver for pods"),
         ({"placement": Placement(selector={"disk": "ssd"})}, "no node with disk=ssd; advertised: none"),
         ({"cpu_milli": 101}, "cpu: 101m wanted by one replica, the largest node has 100m"),

@@ -85,8 +85,9 @@ class Bench:
     async def status(self, name="hello"):
         return await pods.status(self.account, name, VisitProgress(), self.journal())
 
-    async def delete(self, name="hello"):
-        return await pods.delete(self.account, name, DeleteProgress(), self.journal())
+    async def delete(self, name="hello", **options):
+        wanted = pods.DeleteOptions(**options)
+        return await pods.delete(self.account, name, DeleteProgress(), self.journal(), wanted)
 
     def wait(self, **limits):
         """From here on the publisher waits so long for others (`Timing`)."""

@@ -6,6 +6,7 @@ from typing import Any
 
 from trustedpods.localnet.cluster.binaries import BUSYBOX
 from trustedpods.localnet.settings import NAMES_PORT, Cluster
+from trustedpods.manifests.spec.csi.volume import SECRETS_STORE
 
 STORAGE_NAMESPACE = "local-path-storage"
 STORAGE_SCRIPTS = "local-path-config"
@@ -17,6 +18,7 @@ STORAGE_USER = "localnet:storage"
 NETPOL_USER = "localnet:netpol"
 PROVIDER_USER = "localnet:provider"
 BALANCERS_USER = "localnet:balancers"
+SECRETS_STORE_USER = "localnet:secrets-store"
 
 Object = dict[str, Any]
 
@@ -28,6 +30,8 @@ def objects(cluster: Cluster) -> str:
     """All of them, as one JSON list for `kubectl apply`."""
     names = _asked_at_53("pod-names", cluster.names_ip, cluster.node_ip, NAMES_PORT)
     items = [*_dns(cluster), *names, *_storage(), *_policy_agent(), *_provider(), *_balancers()]
+    if cluster.secrets_store:
+        items += _secrets_store()
     return json.dumps({"apiVersion": "v1", "kind": "List", "items": items})
 
 
@@ -129,6 +133,34 @@ def _balancers() -> list[Object]:
     return _role(BALANCERS_USER, [_rule("", ["services"], _READ), _rule("", ["services/status"], ["patch"])])
 
 
+def _secrets_store() -> list[Object]:
+    """The driver as it registers itself, and the kind of object that tells it what to mount."""
+    group, plural = "secrets-store.csi.x-k8s.io", "secretproviderclasses"
+    anything = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
+    version = {"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": anything}}
+    kind = "SecretProviderClass"
+    names = {"kind": kind, "listKind": f"{kind}List", "plural": plural, "singular": plural[:-2]}
+    return [
+        {
+            "apiVersion": "apiextensions.k8s.io/v1",
+            "kind": "CustomResourceDefinition",
+            "metadata": {"name": f"{plural}.{group}"},
+            "spec": {"group": group, "scope": "Namespaced", "names": names, "versions": [version]},
+        },
+        {
+            "apiVersion": "storage.k8s.io/v1",
+            "kind": "CSIDriver",
+            "metadata": {"name": SECRETS_STORE},
+            "spec": {
+                "attachRequired": False,
+                "podInfoOnMount": True,
+                "volumeLifecycleModes": ["Ephemeral"],
+            },
+        },
+        *_role(SECRETS_STORE_USER, [_rule(group, [plural], _READ)]),
+    ]
+
+
 def _provider() -> list[Object]:
     """What the daemon may do: namespaces and what it puts into them; no roles, no volumes of nodes."""
     core = [
@@ -140,6 +172,7 @@ def _provider() -> list[Object]:
         _rule("", core, _WRITE),
         _rule("", ["nodes", "events", "pods/log"], _READ),
         _rule("storage.k8s.io", ["storageclasses", "csinodes"], _READ),
+        _rule("secrets-store.csi.x-k8s.io", ["secretproviderclasses"], _WRITE),
         _rule("", ["pods/exec"], ["get", "create"]),  # a WebSocket is a GET; newer API servers ask for both
         _rule("apps", [*kinds, *(f"{kind}/scale" for kind in kinds), "replicasets"], _WRITE),
         _rule("policy", ["poddisruptionbudgets"], _WRITE),

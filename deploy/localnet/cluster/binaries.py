@@ -62,6 +62,13 @@ def netpol_cni() -> Path:
     return cache() / f"netpol-cni-{_digest(_netpol_sources())}"
 
 
+def secrets_store() -> Path:
+    """Where the stand-in for the secrets store's driver of these sources is, built or not."""
+    found = (_go_sources() / "secretsstore").glob("*.go")
+    sources = (path for path in found if not path.name.endswith("_test.go"))
+    return cache() / f"secretsstore-{_digest(sources)}"
+
+
 def provisioner() -> Path:
     """Where the storage provisioner is, built or not."""
     return cache() / f"local-path-provisioner-{PROVISIONER_VERSION}"
@@ -116,8 +123,11 @@ def build_all() -> None:
             _publish(_build_kube, kube())
         if not (netpol().exists() and netpol_cni().exists()):
             _say("building the network policy agent (seconds once Kubernetes is built)")
-            _publish(partial(_build_netpol, "agent"), netpol())
-            _publish(partial(_build_netpol, "cni"), netpol_cni())
+            _publish(partial(_build_own, "./netpol/agent"), netpol())
+            _publish(partial(_build_own, "./netpol/cni"), netpol_cni())
+        if not secrets_store().exists():
+            _say("building the stand-in for the secrets store (seconds once Kubernetes is built)")
+            _publish(partial(_build_own, "./secretsstore"), secrets_store())
         if not provisioner().exists():
             _say(f"building local-path-provisioner {PROVISIONER_VERSION} (about a minute)")
             _publish(_build_provisioner, provisioner())
@@ -136,10 +146,10 @@ def _build_kube(folder: Path) -> Path:
     return target
 
 
-def _build_netpol(program: str, folder: Path) -> Path:
-    target = folder / program
+def _build_own(package: str, folder: Path) -> Path:
+    target = folder / "program"
     flags = ["-trimpath", "-buildvcs=false", "-ldflags=-s -w", "-o", str(target)]
-    _go(["build", *flags, f"./netpol/{program}"], _go_sources(), {"CGO_ENABLED": "0"})
+    _go(["build", *flags, package], _go_sources(), {"CGO_ENABLED": "0"})
     return target
 
 

@@ -16,12 +16,13 @@ from trustedpods.localnet.processes import probes
 from trustedpods.localnet.processes.cgroups import Tree
 from trustedpods.localnet.processes.units import Part, ReadinessCheck, Step, Unit
 from trustedpods.localnet.settings import ZONE_LABEL, Cluster, ClusterNode, Settings
+from trustedpods.manifests.spec.csi.volume import SECRETS_STORE
 from trustedpods.provider import termination_logs
 from trustedpods.provider.cluster import pull_front
 
 Argv = Sequence[str | Path]
 
-_FOLDERS = ("cni", "cni-plugins", "netpol", "volumes")
+_FOLDERS = ("store", "cni", "cni-plugins", "netpol", "volumes")
 
 
 def units(settings: Settings, cluster: Cluster, node: ClusterNode) -> list[Unit]:
@@ -50,6 +51,7 @@ def units(settings: Settings, cluster: Cluster, node: ClusterNode) -> list[Unit]
              [sys.executable, "-m", termination_logs.__name__, node.path("kubelet")],
              probes.always, prepared),
         _policy_agent(cluster, node),
+        *([_secrets_store(cluster, node)] if cluster.secrets_store else []),
     ]  # fmt: skip
 
 
@@ -104,6 +106,7 @@ def _make_certificates(cluster: Cluster, node: ClusterNode) -> None:
         ),
         CertificateSubject("proxy", "system:kube-proxy"),
         CertificateSubject("netpol", addons.NETPOL_USER),
+        CertificateSubject("secrets-store", addons.SECRETS_STORE_USER),
     ):
         authority.issue(identity, node.path("pki"))
         authority.write_kubeconfig(identity, cluster.api_server, node.path("pki"))
@@ -120,6 +123,20 @@ def _import_images(node: ClusterNode) -> None:
     ctr: Argv = ["ctr", "--address", cluster_files.containerd_socket(node), "--namespace", "k8s.io"]
     for name in binaries.NODE_IMAGES:
         run([*ctr, "images", "import", binaries.image(name)])
+
+
+def _secrets_store(cluster: Cluster, node: ClusterNode) -> Part:
+    """Mounts what a SecretProviderClass names out of the cluster's folder `store`; the kubelet finds it."""
+    listens = node.path("csi.sock")
+    words: Argv = [
+        binaries.secrets_store(), f"-registry={node.path('kubelet', 'plugins_registry')}",
+        f"-node={node.name}", f"-store={cluster.path('store')}", f"-socket={listens}",
+        f"-kubeconfig={node.path('pki', 'secrets-store.conf')}",
+    ]  # fmt: skip
+    needs = (f"{cluster.name}/addons", f"{node.name}/kubelet")
+    return part(
+        node, "secrets-store", words, partial(probes.csi_driver, cluster, node, SECRETS_STORE), *needs
+    )
 
 
 def _policy_agent(cluster: Cluster, node: ClusterNode) -> Part:

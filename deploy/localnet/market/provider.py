@@ -3,6 +3,7 @@
 
 import secrets
 import sys
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
@@ -82,6 +83,11 @@ def _pull_front_units(cluster: Cluster, files: tuple[str, ...]) -> list[Unit]:
     return [Part(f"{cluster.name}/registry-front", argv, port, files)]
 
 
+def _node_parts(cluster: Cluster) -> Sequence[str]:
+    """What runs on each node before the daemon looks at what nodes can do."""
+    return (*_NODE_PARTS, "secrets-store") if cluster.secrets_store else _NODE_PARTS
+
+
 def _daemon_units(settings: Settings, cluster: Cluster) -> list[Unit]:
     name, prefix = cluster.name, network.enter(cluster.namespace)
     files = Step(
@@ -100,7 +106,7 @@ def _daemon_units(settings: Settings, cluster: Cluster) -> list[Unit]:
         (
             files.name,
             *(f"{name}/{part}" for part in parts),
-            *(f"{node.name}/{part}" for node in nodes for part in _NODE_PARTS),
+            *(f"{node.name}/{part}" for node in nodes for part in _node_parts(cluster)),
         ),
     )
     return [

@@ -10,6 +10,7 @@ from trustedpods.localnet.folders import shared_memory
 from trustedpods.localnet.market import pricing
 from trustedpods.localnet.settings import BALANCERS, NAMES_PORT, TCP_PORTS, ZONE_LABEL, Cluster, Settings
 from trustedpods.localnet.toml_text import toml_text
+from trustedpods.manifests.spec.csi.volume import SECRETS_STORE
 from trustedpods.protocol.ids import Address
 from trustedpods.provider.cluster.pull_front import PullFront
 from trustedpods.provider.facade.haproxy.config import Bind, FacadeConfig
@@ -144,6 +145,8 @@ def _cluster_table(cluster: Cluster, kubeconfig: Path) -> dict[str, object]:
         table["traffic_socket"] = cluster_files.traffic_socket(cluster)
         table["storage_classes"] = [STORAGE_CLASS]
         table["node_labels"] = [ZONE_LABEL]
+        if cluster.secrets_store:
+            table["csi_drivers"] = [SECRETS_STORE]
     if cluster.later_nodes:
         sockets = [str(cluster_files.traffic_socket(node)) for node in cluster.later_nodes]
         table["traffic_sockets_of_nodes"] = sockets

@@ -64,6 +64,14 @@ def node_ready(cluster: Cluster, member: ClusterNode) -> None:
         raise NetworkFailure(f"node {member.name} is not ready: {ready.get('message', '')}")
 
 
+def csi_driver(cluster: Cluster, member: ClusterNode, driver: str) -> None:
+    """The node's kubelet knows the driver."""
+    found = json.loads(api(cluster, f"/apis/storage.k8s.io/v1/csinodes/{member.name}"))
+    known = [entry["name"] for entry in found["spec"].get("drivers") or []]
+    if driver not in known:
+        raise NetworkFailure(f"node {member.name} has no CSI driver {driver} yet")
+
+
 def always() -> None:
     """For a part that says nothing about itself: running is ready."""
 

@@ -33,6 +33,7 @@ from trustedpods.provider.cluster.objects.workload import (
     seeding,
     stateful_set,
 )
+from trustedpods.provider.cluster.objects.workload.volume_source import secret_provider_classes
 from trustedpods.provider.core import egress
 from trustedpods.provider.core.egress import NOT_THE_WORLD
 from trustedpods.provider.core.names import own_pods
@@ -89,6 +90,7 @@ def objects(life: PodLife) -> list[KubeObject]:
             for volume in spec.volumes
             if volume.secret
         ),
+        *(_labelled(life, one) for one in secret_provider_classes(spec.volumes)),
         *(_labelled(life, one) for one in seeding.seed_secrets(life.manifest, life.seeds)),
         *(
             _labelled(life, _claim(volume.name, volume.persistent))
@@ -102,11 +104,12 @@ def objects(life: PodLife) -> list[KubeObject]:
     ]
 
 
-def claims(manifest: PodManifest) -> list[tuple[str, int]]:
-    """Names and MiB of the claims that hold a pod's data, whoever makes them."""
+def claims(manifest: PodManifest, *, outliving: bool = False) -> list[tuple[str, int]]:
+    """Names and MiB of the claims that hold a pod's data, whoever makes them; those alone that outlive it."""
+    volumes = manifest.outliving_volumes if outliving else manifest.persistent_volumes
     if manifest.spec.workload == "stateful":
-        return stateful_set.claims(manifest)
-    return [(volume.name, volume.persistent.size) for volume in manifest.spec.volumes if volume.persistent]
+        return stateful_set.claims(volumes, manifest.claims_each)
+    return [(name, volume.size) for name, volume in volumes.items()]
 
 
 def services(life: PodLife) -> list[KubeObject]:

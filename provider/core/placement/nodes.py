@@ -80,6 +80,17 @@ def check_placement(
     return frozenset(fitting)
 
 
+def check_drivers(drivers: Iterable[str], nodes: Mapping[str, NodePlace], fitting: Collection[str]) -> None:
+    """Refused (rule `csi-driver`) unless each driver runs on all *fitting* nodes: no scheduler looks."""
+    for driver in drivers:
+        lacking = sorted(name for name in fitting if name in nodes and driver not in nodes[name].csi_drivers)
+        if lacking:
+            raise Refused(
+                f"CSI driver {driver} does not run on {len(lacking)} of {len(fitting)} nodes that fit",
+                rule="csi-driver",
+            )
+
+
 def _domain(key: str, name: str, node: NodePlace) -> str | None:
     return node.labels.get(key, name if key == HOSTNAME else None)
 

@@ -36,7 +36,7 @@ class Allowed:
 def capabilities(found: ClusterFeatures, allowed: Allowed) -> Capabilities:
     """What the profile says: of what is *allowed*, all that the cluster has."""
     nodes = list(found.nodes.values())
-    somewhere = frozenset.union(*(node.csi_drivers for node in nodes)) if nodes else frozenset()
+    everywhere = frozenset.intersection(*(node.csi_drivers for node in nodes)) if nodes else frozenset()
     return Capabilities(
         storage_classes=[
             StorageClass(name=name, grows=found.storage_classes[name], access_modes=_MODES)
@@ -44,7 +44,7 @@ def capabilities(found: ClusterFeatures, allowed: Allowed) -> Capabilities:
             if name in found.storage_classes
         ],
         ingress_classes=[],
-        csi_drivers=[name for name in allowed.csi_drivers if name in somewhere],
+        csi_drivers=[name for name in allowed.csi_drivers if name in everywhere],
         udp=allowed.udp,
         node_port=allowed.node_port,
         load_balancer=allowed.load_balancer,

@@ -12,6 +12,9 @@ from trustedpods.protocol.networks.history import HistoryRecord
 DONE = "done"
 """The result of a command that did what it was asked; only such ones are done again."""
 
+OF_STATE = "state "
+"""How verbs begin that changed the state's own form: a network that is built anew has the newest."""
+
 
 def as_script(content: NetworkContent) -> list[str]:
     """Lines of a shell script: every command that succeeded, oldest first, each under who ran it when.
@@ -23,7 +26,7 @@ def as_script(content: NetworkContent) -> list[str]:
         lines.append(f"# {content.dropped} older commands were rotated out and are not here")
     for chunk in content.history:
         for record in chunk:
-            if record.result == DONE:
+            if record.result == DONE and not record.verb.startswith(OF_STATE):
                 lines += _lines(record)
     return lines
 

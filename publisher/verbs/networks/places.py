@@ -11,7 +11,7 @@ from trustedpods.protocol.errors import BadInput, NoContext, Refused, TrustedPod
 from trustedpods.protocol.ids import Address, parse_address
 from trustedpods.protocol.networks.documents import Copy
 from trustedpods.protocol.networks.leases import LeaseStatus
-from trustedpods.protocol.networks.members import check_network_name
+from trustedpods.protocol.networks.members import NetworkName, check_network_name
 from trustedpods.publisher.core.networks.mapping import parse_clusters
 from trustedpods.publisher.core.select import Choice
 from trustedpods.publisher.journal import Journal
@@ -46,6 +46,12 @@ def parse_place(network: str, clusters: Sequence[str]) -> NetworkPlace:
             "`trustedpods provider list` prints providers",
         )
     return NetworkPlace(parse_address(founder) if separator else None, check_network_name(name), found)
+
+
+def parse_network(text: str, who: Address) -> NetworkName:
+    """The network that *text* names: NAME of *who*'s own, or FOUNDER/NAME. Raises BadInput."""
+    founder, separator, name = text.rpartition("/")
+    return NetworkName(parse_address(founder) if separator else who, check_network_name(name))
 
 
 @asynccontextmanager

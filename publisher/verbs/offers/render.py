@@ -16,6 +16,7 @@ from trustedpods.contracts.registry_rows import RegistryRow
 from trustedpods.protocol.attestation.policy.policy import Policy
 from trustedpods.protocol.errors import NetworkFailure, RemoteProtocolError, TrustedPodsError
 from trustedpods.protocol.messages.admission import RenderBody, Rendered
+from trustedpods.protocol.messages.bundle import SeedFiles
 from trustedpods.protocol.net import Host, open_host
 from trustedpods.protocol.sealing.requests import ChainContext, publisher_secret
 from trustedpods.publisher.attestation.policies import policy_for, policy_name
@@ -63,7 +64,7 @@ async def _first(
 
 
 async def _ask(host: Host, publisher: Publisher, row: RegistryRow, policy: Policy, pod: Pod) -> RenderResult:
-    body = RenderBody(manifest=pod.manifest.model_dump_json(by_alias=True).encode(), images=pod.digests)
+    body = render_body(pod)
     try:
         with trio.fail_after(PROVE_WITHIN_S):
             async with open_session(host, publisher, row, policy) as session:
@@ -73,6 +74,20 @@ async def _ask(host: Host, publisher: Publisher, row: RegistryRow, policy: Polic
         text = f"it does not answer within {PROVE_WITHIN_S:g} s"
         raise NetworkFailure(text, where=ProviderId.of(row).name, rule="timeout") from None
     return RenderResult(ProviderId.of(row), pod.name, _objects(answer.objects))
+
+
+def render_body(pod: Pod) -> RenderBody:
+    """The question: all of the pod but what is in its files and images."""
+    seeds = [
+        SeedFiles(volume=volume, ordinal=ordinal, files=dict.fromkeys(files, b""))
+        for (volume, ordinal), files in pod.loaded.seeds.items()
+    ]
+    return RenderBody(
+        manifest=pod.manifest.model_dump_json(by_alias=True).encode(),
+        images=pod.digests,
+        users={name: image.config.user for name, image in pod.images.items()} if seeds else {},
+        seeds=seeds,
+    )
 
 
 def _objects(text: bytes) -> tuple[Mapping[str, Fact], ...]:

@@ -30,7 +30,7 @@ from trustedpods.protocol.ids import address_bytes, address_from_bytes, channel_
 from trustedpods.protocol.messages.admission import AdmitBody, Admitted, RenderBody, Rendered
 from trustedpods.protocol.messages.base import Done, Progress
 from trustedpods.protocol.messages.bundle import BlobAck, BlobBody, BlobNeed, Bundle, Needs
-from trustedpods.protocol.messages.pod import Endpoint, LogLines, PodEvent, PodStatus, Statement
+from trustedpods.protocol.messages.pod import DeleteBody, Endpoint, LogLines, PodEvent, PodStatus, Statement
 from trustedpods.protocol.messages.provider import Capacity, LeastTerms, Prices, Profile
 from trustedpods.protocol.messages.rotation import RotateBody
 from trustedpods.protocol.messages.usage import UsageBody, UsageReport
@@ -79,7 +79,7 @@ class ProviderPeer:
         self.stop_after_chunks = None
         self.phase, self.runway, self.accrued = "serving", 3600, 5
         self.generation = 1
-        self.version, self.coming = 0, []
+        self.version, self.coming, self.outliving = 0, [], {}
         nodes = {"n1": NodePlace({"zone": "a"}, size=Resources(4000, 8192, 65_536))}
         allowed = Allowed(node_labels=("zone",), names=True, udp=True, node_port=True, load_balancer=True)
         self.capabilities = capabilities(ClusterFeatures(nodes, {}), allowed)
@@ -319,8 +319,11 @@ class ProviderPeer:
         if "tells-nothing" in self.faults:
             await answers.stream.reset()
             raise NetworkFailure("as a test asked")
+        await answers.send(await self._told(request), final=True)
+
+    async def _told(self, request):
         channel = await self.chain.channel(self.owner, request.ref.channel)
-        status = PodStatus(
+        return PodStatus(
             phase=self.coming.pop(0) if self.coming else self.phase,
             version=self.version,
             reason="",
@@ -335,9 +338,9 @@ class ProviderPeer:
             up_to=channel.up_to if channel else 0,
             unlock_at=0,
             services={"web": "http"},
+            outliving=self.outliving,
             events=[PodEvent(at=self.chain.now, reason="Started", text="evil \x1b[2J text")],
         )
-        await answers.send(status, final=True)
 
     async def _logs(self, request, answers):
         await answers.send(LogLines(container="hello", data=b"line one\n"))
@@ -358,6 +361,10 @@ class ProviderPeer:
         while "tells-steps-for-ever" in self.faults:
             await answers.send(Progress(step="remove", text="nearly"))
             await trio.sleep(POLL_S)
+        if self.outliving and not decode(request.body, DeleteBody).purge:
+            self.phase = "retained"
+            await answers.send(await self._told(request), final=True)
+            return
         if "keeps-money" not in self.faults:
             await self.chain.release(self.owner_key, [request.ref])
         self.phase = "gone"

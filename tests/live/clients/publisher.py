@@ -85,7 +85,7 @@ class Publisher:
         tree = yaml.safe_load((EXAMPLES / f"{example}.yaml").read_text())
         tree["metadata"]["name"] = name
         change(tree["spec"])
-        for source in (binaries.image(example), EXAMPLES / "htpasswd"):
+        for source in (binaries.image(example), EXAMPLES / "htpasswd", EXAMPLES / "database-password"):
             if not (self.folder / source.name).exists():
                 shutil.copy(source, self.folder)
         file = self.folder / f"{name}.yaml"
@@ -127,7 +127,7 @@ class Publisher:
     def close(self) -> None:
         """Delete all pods side by side; fails if one cannot be deleted."""
         leaving, self._deployed = self._deployed, set()
-        for process in [self.start("delete", name) for name in leaving]:
+        for process in [self.start("delete", name, "--purge") for name in leaving]:
             finish(process, 0)
 
 

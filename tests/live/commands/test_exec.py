@@ -5,9 +5,10 @@ import random
 
 import pytest
 
-from tests.live.clients import exec as commands
 from tests.live.clients.publisher import Deployed, Json, Publisher
+from tests.live.commands import running as commands
 from tests.live.conftest import unique
+from tests.live.localnet_fixture import LiveLocalnet
 from tests.live.observers.waiting import until
 
 pytestmark = pytest.mark.live
@@ -69,9 +70,14 @@ def test_a_reader_that_goes_away_ends_the_client_as_a_pipe_does(publisher: Publi
         assert process.wait(timeout=60) == 141
 
 
-def test_the_history_says_that_a_command_ran_and_never_which(publisher: Publisher, pod: Deployed) -> None:
+def test_the_history_says_that_a_command_ran_and_never_which(
+    market: LiveLocalnet, publisher: Publisher, pod: Deployed
+) -> None:
     commands.check(publisher, pod.name, "--", "echo", "a-very-secret-word")
     status = publisher.run("status", pod.name)
     [*_, last] = [event for event in status.json["pod_events"] if event["reason"] == "exec"]
     assert "2 words" in last["text"]
     assert "a-very-secret-word" not in status.out
+    logs = list((market.state / "log").iterdir())
+    assert {"k1-provider.log", "k1-apiserver.log", "k1-containerd.log"} <= {log.name for log in logs}
+    assert [log.name for log in logs if b"a-very-secret-word" in log.read_bytes()] == []

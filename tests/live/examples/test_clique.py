@@ -1,9 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The shipped chain, on real geth: bootnode, five nodes as one stateful pod, and the page that asks them."""
 
-import shutil
-import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,24 +11,21 @@ import pytest
 from eth_account import Account
 
 from tests.live.clients import name_server, probing
-from tests.live.clients.chain_node import RPC_PORT, ChainNode, ask_http
 from tests.live.clients.probing import Knock
 from tests.live.clients.publisher import Deployed, Json, Publisher
 from tests.live.conftest import unique
+from tests.live.examples.chain_node import RPC_PORT, ChainNode, ask_http
+from tests.live.examples.shipped import deploy_all, script, ship
 from tests.live.localnet_fixture import LiveLocalnet
 from tests.live.observers.cluster import replicas
 from tests.live.observers.money import Bank
 from tests.live.observers.waiting import until
-from tests.paths import EXAMPLES, IMAGES
-from trustedpods.localnet.cluster import binaries
 
 pytestmark = pytest.mark.live
 
 NODES = 5
 PARTS = ("bootnode", "nodes", "web")
 ABOUT_PORT = 9000
-BUILD_LIMIT_S = 1800
-"""The images are built once, on two cores from nothing in minutes; afterwards this is a second."""
 
 
 @dataclass(frozen=True)
@@ -59,24 +53,11 @@ class Chain:
         return str(Account.decrypt((self.keys / "account-0").read_text(), password).hex())
 
 
-def ship(publisher: Publisher, example: str, images: tuple[str, ...]) -> Path:
-    """The example's folder beside its images, as a person has them after reading its first lines."""
-    build = [sys.executable, str(IMAGES / "build.py"), *images, "--out", str(binaries.cache() / "images")]
-    subprocess.run(build, check=True, capture_output=True, timeout=BUILD_LIMIT_S)
-    for file in (EXAMPLES / example).iterdir():
-        if file.is_file():
-            shutil.copy(file, publisher.folder)
-    for image in images:
-        shutil.copy(binaries.image(image), publisher.folder)
-    subprocess.run([sys.executable, str(publisher.folder / "keys.py")], check=True, timeout=60)
-    return publisher.folder
-
-
 @pytest.fixture(scope="module")
 def chain(market: LiveLocalnet, publisher: Publisher) -> Chain:
     folder = ship(publisher, "clique", ("geth", "height"))
-    pods = {name: publisher.deploy(folder / f"{name}.yaml") for name in PARTS}
-    return Chain(market, folder / "keys", pods)
+    script(publisher, "keys.py")
+    return Chain(market, folder / "keys", deploy_all(publisher, *PARTS))
 
 
 def same_head(nodes: list[ChainNode], above: int) -> bool:

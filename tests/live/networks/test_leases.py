@@ -15,7 +15,7 @@ from time import monotonic
 import pytest
 
 from tests.live.clients import daemons
-from tests.live.clients.publisher import Json, Publisher
+from tests.live.clients.publisher import Json, Publisher, finish
 from tests.live.localnet_fixture import LiveLocalnet
 from tests.live.observers.money import Bank
 from tests.live.observers.waiting import until
@@ -171,6 +171,39 @@ def test_what_people_see_of_a_lease_and_how_they_break_it(people: People) -> Non
     until("the Lease names nobody", lambda: people.pair.kubectl(*lease) == "")
 
 
+def test_history_rebuilds_a_network_on_empty_clusters_and_a_backup_brings_it_back(people: People) -> None:
+    """What the documents hold is taken away twice: by an owner's removal, which leaves no object behind."""
+    network = name()
+    clusters = [part for one in people.named for part in ("--cluster", one)]
+    run, file = people.person.run, people.folder / f"{network}.backup"
+    people.verb("network", "connect", network=network)
+    assert run("state", "backup", network, str(file), *clusters).json["generation"] == 1
+    assert people.verb("state", "migrate", network=network)["steps"] == []
+    (begun,) = people.verb("history", network=network)["commands"]
+    assert (begun["verb"], begun["by"], begun["result"]) == ("network connect", people.person.address, "done")
+    script = finish(people.person.start("history", network, "--as-script", *clusters), 0).out
+
+    def objects() -> str:
+        kinds, found = ("get", "secrets,leases", "-o", "name"), ""
+        for index in (1, 2):
+            found += people.pair.kubectl("-n", SYSTEM, *kinds, index=index)
+        return found
+
+    assert f"/network-{network}-" in objects()
+    for again in ("script", "backup"):
+        people.verb("network", "delete", network=network)
+        until("no cluster keeps anything of it", lambda: f"/network-{network}-" not in objects())
+        if again == "script":
+            path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+            environment = people.person.environment() | {"PATH": path}
+            subprocess.run(["/bin/sh", "-c", script], env=environment, check=True, timeout=PROCESS_LIMIT_S)
+            assert people.verb("history", network=network)["commands"][0]["verb"] == "network connect"
+        else:
+            assert run("state", "restore", network, str(file), *clusters).json["generation"] == 1
+            told = [one["verb"] for one in people.verb("history", network=network)["commands"]]
+            assert told == ["network connect", "state restore"]
+
+
 def test_one_that_is_killed_and_one_that_is_stopped_delay_the_next_by_a_lease(people: People) -> None:
     """Both at once, on networks of their own. The one that was stopped finds its write refused."""
     killed, stopped = name(), name()
@@ -207,6 +240,115 @@ def test_an_api_server_that_is_silent_leaves_no_half_write(people: People) -> No
     copies = people.verb("state", "compare", network=network)
     assert copies["being_written"] is False
     assert copies["difference"] == ""
+
+
+class Applied:
+    """A network of two pods in two clusters, and three people, each with a key and a home."""
+
+    def __init__(self, people: People) -> None:
+        self.people, self.name, self.bank = people, name(), Bank(people.pair)
+        self.alice = people.person
+        self.bob, self.eve = self._somebody("bob"), self._somebody("eve")
+        self.pod = self.alice.manifest("hello", f"{self.name}-hello").name
+        self.clusters = [part for one in people.named for part in ("--cluster", one)]
+        self.file = self.write("a k1", "b k2")
+
+    def _somebody(self, who: str) -> Publisher:
+        folder = self.people.folder / f"{self.name}-{who}"
+        folder.mkdir()
+        return Publisher(self.people.pair, self.bank.new_account(folder), folder)
+
+    def write(self, *nodes: str) -> Path:
+        """The file, with *nodes* as `NAME CLUSTER`; cards lie beside it."""
+        lines = ["apiVersion: trustedpods/v1", "kind: Network"]
+        lines += [f'metadata: {{name: {self.name}, founder: "{self.alice.address}"}}', "spec:", "  members:"]
+        lines.append(f'    - {{address: "{self.alice.address}", role: owner}}')
+        for who, role in ((self.bob, "operator"), (self.eve, "viewer")):
+            card = self.alice.folder / f"{who.address}.card"
+            if not card.exists():
+                card.write_text(who.run("network", "card").json["card"])
+            lines.append(f'    - {{address: "{who.address}", role: {role}, card: {card.name}}}')
+        lines.append("  nodes:")
+        for node in nodes:
+            called, cluster = node.split()
+            lines.append(f"    - {{name: {called}, pod: {self.pod}, cluster: {cluster}}}")
+        file = self.alice.folder / f"{self.name}-{len(nodes)}.yaml"
+        file.write_text("\n".join([*lines, ""]))
+        return file
+
+    def start(self, who: Publisher, verb: str, *words: str) -> "subprocess.Popen[str]":
+        return who.start("network", verb, *words, *self.clusters, "-o", "json")
+
+    def run(self, who: Publisher, verb: str, *words: str) -> Json:
+        return finish(self.start(who, verb, *words), 0).json
+
+    def generation(self) -> int:
+        """Of the copy that counts in the first cluster."""
+        return stored.from_bytes(self.people.secret(self.name, 1)[1], LEASE_MS).copy.current.generation
+
+    def sent(self) -> int:
+        """Transactions of Alice's so far."""
+        return int(str(self.bank.rpc("eth_getTransactionCount", self.alice.address, "latest")), 16)
+
+    def left(self) -> list[str]:
+        """What the clusters still keep of the network."""
+        listed = [
+            self.people.pair.kubectl("-n", SYSTEM, "get", "secrets,leases", "-o", "name", index=index)
+            for index in (1, 2)
+        ]
+        return [line for line in " ".join(listed).split() if f"network-{self.name}-" in line]
+
+
+def test_a_network_from_connect_to_delete(people: People) -> None:
+    """Killed in the middle and gone on with; seen from another machine; refused to a viewer; gone."""
+    shop = Applied(people)
+    file = str(shop.file)
+    assert shop.run(shop.alice, "connect", shop.name)["begun"] is True
+    killed = shop.start(shop.alice, "apply", file)
+    until("node a serves, and b is on its way", lambda: shop.generation() >= 5)
+    killed.kill()
+    killed.communicate()
+    assert killed.returncode == -signal.SIGKILL
+    going_on = shop.run(shop.alice, "apply", file, "--wait", "1m")
+    assert [(one["doing"], one["node"]) for one in going_on["nodes"]] == [("go on", "b")]
+
+    sent = shop.sent()
+    again = shop.run(shop.alice, "apply", file)
+    assert (again["changes"], again["generation"]) == (0, going_on["generation"])
+    assert shop.sent() == sent
+
+    more = str(shop.write("a k1", "b k2", "c k1"))
+    called = f"{shop.alice.address}/{shop.name}"
+    mine, bobs, refused, status, eves = (
+        finish(process, code).json
+        for process, code in [
+            (shop.start(shop.alice, "plan", more), 10),
+            (shop.start(shop.bob, "plan", more), 10),
+            (shop.start(shop.eve, "apply", more), 6),
+            (shop.start(shop.alice, "status", called), 0),
+            (shop.start(shop.eve, "status", called), 0),
+        ]
+    )
+    assert mine["nodes"] == bobs["nodes"]
+    assert [one["node"] for one in mine["nodes"]] == ["c"]
+    assert refused["error"]["rule"] == "role"
+    assert {node: (one["cluster"], one["phase"], one["sound"]) for node, one in status["nodes"].items()} == {
+        "a": ("k1", "started", True),
+        "b": ("k2", "started", True),
+    }
+    assert eves["nodes"]["a"]["url"] == status["nodes"]["a"]["url"]
+    assert eves["nodes"]["a"]["live"] is None
+    spaces = [one["live"]["namespace"] for one in status["nodes"].values()]
+
+    assert shop.run(shop.alice, "delete", shop.name)["removed"] == ["a", "b"]
+    until("no cluster keeps anything of it", lambda: shop.left() == [])
+    for index, space in enumerate(spaces, 1):
+        until(
+            f"{space} is gone",
+            lambda index=index, space=space: (
+                people.pair.kubectl("get", "ns", space, "--ignore-not-found", "-o", "name", index=index) == ""
+            ),
+        )
 
 
 @pytest.mark.soak

@@ -1,24 +1,59 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A pod that chooses its node by a label that the provider advertises."""
+"""A pod that chooses its node, and mounts a secrets store there: run where both are, refused where not.
 
-from collections.abc import Callable
+The store's driver is a stand-in of ours under the real one's name: that one cannot be had here.
+"""
+
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 
-from tests.live.clients.publisher import Json, Publisher
+from tests.live.clients.publisher import Deployed, Json, Publisher
 from tests.live.conftest import unique
-from tests.live.localnet_fixture import LiveLocalnet
+from tests.live.localnet_fixture import FAST, LiveLocalnet, localnet
 from tests.live.observers.cluster import replicas
+from tests.paths import EXAMPLES
 from trustedpods.localnet.settings import ZONE_LABEL
+from trustedpods.manifests.spec import quantity
+from trustedpods.manifests.spec.csi.volume import SECRETS_STORE
 from trustedpods.protocol.errors import ExitCode
 
 pytestmark = pytest.mark.live
+
+
+@pytest.fixture(scope="module")
+def market() -> Iterator[LiveLocalnet]:
+    """Of its own: no other has a secrets store."""
+    with localnet(knobs=FAST.model_copy(update={"secrets_store": True})) as running:
+        folder = running.cluster().path("store")
+        (folder / "production.toml").write_text(CONFIG)
+        (folder / ".token").write_bytes((EXAMPLES / "htpasswd").read_bytes())
+        yield running
+
+
+CONFIG = "answer = 42\n"
+
+
+def store(driver: str) -> Json:
+    """A volume out of the publisher's store, which the secret `login` opens."""
+    csi: Json = {"driver": driver, "store": "publisher", "nodePublishSecretRef": {"name": "login"}}
+    if driver == SECRETS_STORE:
+        parameters = {"config.toml": "production.toml"}
+        csi["secretProviderClass"] = {"provider": "folder", "parameters": parameters}
+    return {"name": "config", "csi": csi}
 
 
 def of_zone(zone: str) -> Callable[[Json], None]:
     def change(spec: Json) -> None:
         spec["nodeSelector"] = {ZONE_LABEL: zone}
         spec["scale"] = {"min": 1, "max": 1}
+        spec["volumes"] = [
+            {"name": "login", "secret": {"files": {"token": "htpasswd"}}},
+            store(SECRETS_STORE),
+        ]
+        spec["containers"][0]["volumeMounts"] = [{"name": "config", "mountPath": "/config"}]
 
     return change
 
@@ -31,12 +66,22 @@ def test_a_pod_runs_where_the_label_is_and_is_refused_where_it_is_not(
     offered = publisher.run("provider", "inspect", listed["name"]).json["capabilities"]
     assert offered["node_labels"] == {ZONE_LABEL: [zone]}
     assert [one["name"] for one in offered["storage_classes"]] == ["local-path"]
+    assert offered["csi_drivers"] == [SECRETS_STORE]
     assert offered["largest_node"]["cpu_milli"] > 0
     pod = publisher.deploy(publisher.manifest("hello", unique("here"), of_zone(zone)))
     (replica,) = replicas(market, pod.namespace)
     assert replica["spec"]["nodeSelector"] == {ZONE_LABEL: zone}
     assert replica["spec"]["nodeName"] == zone
+    read = market.kubectl(
+        "-n", pod.namespace, "exec", replica["metadata"]["name"], "--", "cat", "/config/config.toml"
+    )
+    assert read == CONFIG
+    check_render(market, publisher, pod)
+    check_refusals(publisher, zone)
 
+
+def check_refusals(publisher: Publisher, zone: str) -> None:
+    """Where a label or a driver is missing: by name, before payment."""
     before = publisher.run("balance").json["channels"]
     elsewhere = publisher.manifest("hello", unique("elsewhere"), of_zone("nowhere"))
     refused = publisher.run("deploy", elsewhere.name, code=ExitCode.REFUSED)
@@ -47,3 +92,53 @@ def test_a_pod_runs_where_the_label_is_and_is_refused_where_it_is_not(
     assert why in publisher.run("estimate", elsewhere.name, code=ExitCode.REFUSED).err
     [unfit] = publisher.run("provider", "list", "--for", elsewhere.name).json["providers"]
     assert unfit["unfit"] == why
+
+    def with_another_driver(spec: Json) -> None:
+        of_zone(zone)(spec)
+        spec["volumes"][1] = store("csi.example.org")
+
+    file = publisher.manifest("hello", unique("driver"), with_another_driver)
+    refused = publisher.run("deploy", file.name, code=ExitCode.REFUSED)
+    assert f"no CSI driver csi.example.org; there is {SECRETS_STORE}" in refused.err
+    assert len(publisher.run("balance").json["channels"]) == len(before), "nothing was paid"
+
+
+def check_render(market: LiveLocalnet, publisher: Publisher, pod: Deployed) -> None:
+    """What `render` shows is what the cluster holds, in all that the provider wrote."""
+    made = publisher.run("render", pod.file.name).json["objects"]
+    assert {
+        "Namespace",
+        "ResourceQuota",
+        "NetworkPolicy",
+        "Secret",
+        "Deployment",
+        "Service",
+        "SecretProviderClass",
+    } <= {one["kind"] for one in made}
+    for one in made:
+        kind, name = one["kind"].lower(), one["metadata"]["name"]
+        name = pod.namespace if kind == "namespace" else name
+        held = json.loads(market.kubectl("-n", pod.namespace, "get", kind, name, "-o", "json"))
+        if kind == "secret":
+            assert one["data"] == dict.fromkeys(held["data"], "(not shown)")
+            one.pop("data")
+        assert missing(one, held, pod.namespace) == [], f"{kind} {name}"
+
+
+def missing(wanted: Any, held: Any, namespace: str, at: str = "") -> list[str]:
+    """Where *held* differs from *wanted* in what that says; namespaces are named anew in each life."""
+    if isinstance(wanted, dict) and isinstance(held, dict):
+        below = [missing(value, held.get(key), namespace, f"{at}.{key}") for key, value in wanted.items()]
+        return [place for places in below for place in places]
+    if isinstance(wanted, list) and isinstance(held, list) and len(wanted) == len(held):
+        pairs = zip(wanted, held, strict=True)
+        return [
+            place
+            for number, pair in enumerate(pairs)
+            for place in missing(*pair, namespace, f"{at}[{number}]")
+        ]
+    texts = isinstance(wanted, str) and isinstance(held, str)
+    amount = quantity.exact(wanted) if texts else None  # the API server writes 0Mi as 0
+    same = held in (wanted, namespace) or (amount is not None and amount == quantity.exact(held))
+    same = same or (wanted in ({}, []) and not held)
+    return [] if same else [f"{at}: {wanted!r} was said, {held!r} is held"]

@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.live.clients import web
-from tests.live.clients.publisher import Deployed, Json, Publisher
+from tests.live.clients import daemons, web
+from tests.live.clients.publisher import Deployed, Json, Publisher, provider
 from tests.live.conftest import unique
 from tests.live.localnet_fixture import LiveLocalnet
 from tests.live.observers.cluster import replicas
@@ -75,6 +75,47 @@ def test_each_replica_keeps_its_name_and_its_data(market: LiveLocalnet, publishe
     services = market.kubectl("-n", pod.namespace, "get", "service", "-o", "name").split()
     assert {f"service/{name}" for name in ("pod", *names)} <= set(services)
     check_an_update(market, publisher, pod)
+
+
+def test_volumes_outlive_a_delete_and_are_paid_for_alone(market: LiveLocalnet, publisher: Publisher) -> None:
+    file = publisher.manifest("hello", unique("kept"), stateful(2))
+    pod = publisher.deploy(file)
+    market.kubectl(
+        "-n", pod.namespace, "exec", "pod-1", "-c", "hello", "--", "sh", "-c", "echo it > /data/kept"
+    )
+    deleted = publisher.run("delete", pod.name).json
+    assert (deleted["money"], deleted["retained"]["claims"]) == (
+        None,
+        [{"name": "data-pod-0", "mib": 16}, {"name": "data-pod-1", "mib": 16}],
+    )
+    left = "pod,service,statefulset,secret,networkpolicy,poddisruptionbudget"
+    assert market.kubectl("-n", pod.namespace, "get", left, "-o", "name") == ""
+    daemons.restart(market)
+    check_the_bill_of_volumes(market, publisher, pod, mib=32)
+    again = publisher.deploy(file)
+    assert again.namespace == pod.namespace
+    kept = market.kubectl("-n", pod.namespace, "exec", "pod-1", "-c", "hello", "--", "cat", "/data/kept")
+    assert kept.strip() == "it"
+    purged = publisher.run("delete", pod.name, "--purge").json
+    publisher.gone(pod.name)
+    assert (purged["money"]["state"], purged["retained"]) == ("released", None)
+    assert market.kubectl("get", "namespace", pod.namespace, "--ignore-not-found", "-o", "name") == ""
+
+
+def check_the_bill_of_volumes(market: LiveLocalnet, publisher: Publisher, pod: Deployed, mib: int) -> None:
+    """Periods in which only volumes were left: their MiB by the seconds between two blocks, no unit more."""
+    events = publisher.run("status", pod.name).json["pod_events"]
+    [cleared] = [event["at"] for event in events if event["reason"] == "cleared"]
+
+    def periods() -> list[Json]:
+        provider(market, "claim")
+        bill = publisher.run("bill", pod.name).json
+        assert bill["problems"] == []
+        return [line for line in bill["lines"] if line["from"] >= cleared]
+
+    for line in until("a period after the delete is claimed", periods):
+        seconds = line["up_to"] - line["from"]
+        assert (line["cpu_core_ms"], line["memory_mib_s"], line["storage_mib_s"]) == (0, 0, mib * seconds)
 
 
 def _serves_anew(market: LiveLocalnet, pod: Deployed, uid: str) -> bool:

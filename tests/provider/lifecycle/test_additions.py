@@ -77,11 +77,10 @@ async def test_an_image_that_is_gone_is_said(registry):
         await seed_copier(registry, RECORD, SEEDED)
 
 
-async def test_a_provider_that_lost_its_busybox_says_so(registry, monkeypatch):
-    monkeypatch.setattr(busybox, "PLACES", ())
+async def test_a_provider_that_lost_its_busybox_says_so(registry):
     with pytest.raises(Refused, match="cannot be seeded"):
-        await seed_copier(registry, RECORD, SEEDED)
-    assert not busybox.is_there()
+        await seed_copier(registry, RECORD, SEEDED, places=())
+    assert not busybox.is_there(())
 
 
 GENERATES = {"name": "keys", "secret": {"files": {"token": "t"}, "generate": {"password": {"length": 20}}}}

@@ -5,9 +5,10 @@ import pytest
 
 from tests.fakes.provider.caller import Caller, manifest_of, serving
 from tests.fakes.provider.world import World
+from trustedpods.manifests.check.references import TOLD
 from trustedpods.protocol.ids import channel_hex
 
-OURS = ("TRUSTEDPODS_POD", "TRUSTEDPODS_CHANNEL", "TRUSTEDPODS_PROVIDER", "TRUSTEDPODS_URLS")
+OURS = TOLD
 
 
 @pytest.fixture
@@ -30,6 +31,7 @@ async def test_a_container_knows_its_pod_and_where_it_is_reached(world):
         record = parts.pods.get(caller.ref.channel)
         [container] = template_of(world)["containers"]
         told = variables(container)
+        assert {name for name in told if name.startswith("TRUSTEDPODS_")} == set(TOLD)
         assert told["TRUSTEDPODS_POD"] == "web"
         assert told["TRUSTEDPODS_CHANNEL"] == channel_hex(caller.ref.channel)
         assert told["TRUSTEDPODS_PROVIDER"] == world.owner

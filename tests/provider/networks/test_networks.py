@@ -253,11 +253,12 @@ async def test_one_founder_has_so_many_networks_and_no_more(world):
         assert isinstance(await Member(world, address, name="c").acquire(), Granted)
 
 
-async def test_a_network_that_is_removed_frees_its_place(world, monkeypatch):
-    monkeypatch.setattr(networks, "MAX_OF_FOUNDER", 1)
+async def test_a_network_that_is_removed_frees_its_place(world):
     async with world.run() as (_, address):
         alice = Member(world, address)
         await alice.write()
+        for number in range(1, networks.MAX_OF_FOUNDER):
+            await Member(world, address, alice.caller.key, name=f"n{number}").acquire()
         other = Member(world, address, alice.caller.key, name="other")
         with pytest.raises(Refused):
             await other.acquire()
@@ -272,8 +273,10 @@ async def test_a_network_that_is_removed_frees_its_place(world, monkeypatch):
         with pytest.raises(NetworkFailure):
             await alice.release()
         assert await alice.release() == Released()
-        while world.cluster.networks or world.cluster.network_leases:
+        gone = [name for name in world.cluster.network_leases if name.startswith("network-shop-")]
+        while world.cluster.network_leases.keys() & set(gone):
             await trio.sleep(0.01)
+        assert not [name for name in world.cluster.networks if name.startswith("network-shop-")]
         assert isinstance(await other.acquire(), Granted)
 
 

@@ -8,7 +8,7 @@ import pytest
 from tests.examples import some
 from tests.fakes.provider.caller import Caller, manifest_of, until
 from tests.fakes.provider.world import World
-from tests.manifests.sound import FILES, SEED, SOUND
+from tests.manifests.sound import FILES, SEED, SOUND, changed
 from tests.manifests.wrong import WRONG, Wrong
 from trustedpods.manifests.check.services import MAX_HOSTS, MAX_ROUTES
 from trustedpods.protocol.codec import decode, encode
@@ -108,3 +108,12 @@ async def test_the_most_ways_in_that_a_manifest_may_have_are_confirmed(tmp_path)
         caller.manifest = manifest_of(services=[web | {"hosts": hosts, "paths": paths}])
         _, _, signed = await caller.provision()
         assert len(decode(signed.statement, Statement).endpoints) == MAX_ROUTES
+
+
+def test_a_directory_that_only_a_client_can_read_is_refused() -> None:
+    tree = changed("spec.volumes.0.secret", {"directory": "keys"})
+    del tree["spec"]["containers"][0]["env"][1], tree["spec"]["services"][0]["tls"]
+    del tree["spec"]["containers"][0]["volumeMounts"][1]
+    made = bundle_of(Wrong(tree, "")).model_copy(update={"secrets": [SecretValue(name="keys", files={})]})
+    with pytest.raises(BadInput, match="a directory is for who loads a manifest"):
+        parse_bundle(encode(made))

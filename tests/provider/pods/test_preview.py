@@ -10,8 +10,10 @@ from tests.fakes.provider.world import MARKER, World, digest_of
 from trustedpods.protocol.errors import BadInput, Refused
 from trustedpods.protocol.ids import namespace_name
 from trustedpods.protocol.messages.admission import RenderBody, Rendered
+from trustedpods.protocol.messages.bundle import SeedFiles
 from trustedpods.provider.pods.preview import without_files
 
+REST = {"users": {}, "seeds": []}
 SECRET = "(not shown)"
 
 
@@ -22,7 +24,9 @@ def world(tmp_path):
 
 def body_of(caller, **changes):
     manifest = caller.manifest.model_dump_json(by_alias=True).encode()
-    return RenderBody(**({"manifest": manifest, "images": {"web": digest_of(caller.blobs[0])}} | changes))
+    return RenderBody(
+        **({"manifest": manifest, "images": {"web": digest_of(caller.blobs[0])}} | REST | changes)
+    )
 
 
 async def test_the_objects_are_those_that_the_cluster_then_holds(world):
@@ -70,7 +74,39 @@ async def test_what_is_not_served_here_is_refused(world):
 def test_the_images_are_those_of_the_containers():
     manifest = manifest_of().model_dump_json(by_alias=True).encode()
     digest = "sha256:" + 64 * "a"
-    assert without_files(RenderBody(manifest=manifest, images={"web": digest})).image_of("web").name == "web"
+    assert (
+        without_files(RenderBody(manifest=manifest, images={"web": digest}, **REST)).image_of("web").name
+        == "web"
+    )
     for images in ({}, {"other": digest}, {"web": digest, "other": digest}):
         with pytest.raises(BadInput, match="not those of the manifest's containers"):
-            without_files(RenderBody(manifest=manifest, images=images))
+            without_files(RenderBody(manifest=manifest, images=images, **REST))
+
+
+DATA = {"name": "data", "persistent": {"size": "1Gi"}, "seed": {"directory": "first"}}
+LOGIN = {"name": "keys", "secret": {"files": {"token": "token.txt"}, "generate": {"password": {}}}}
+
+
+async def test_seeds_and_what_is_generated_are_shown_as_they_will_be(world):
+    async with world.run() as (_, address):
+        caller = Caller(world, address)
+        base = manifest_of().spec.containers[0].model_dump(by_alias=True, exclude_none=True)
+        part = base | {"volumeMounts": [{"name": "data", "mountPath": "/data"}]}
+        caller.manifest = manifest_of(containers=[part], volumes=[LOGIN, DATA], scale={"max": 1})
+        files = {"node/key": b""}
+        user = json.loads(caller.blobs[1])["config"]["User"]
+        more = {"users": {"web": user}, "seeds": [SeedFiles(volume="data", files=files)]}
+        rendered = await caller.ask("render", body_of(caller, **more), Rendered)
+        assert not world.registry.manifests, "nothing is pushed"
+        bundle = caller.bundle()
+        sent = bundle.model_copy(update={"seeds": [SeedFiles(volume="data", files={"node/key": b"k3y"})]})
+        caller.bundle = lambda: sent
+        await caller.provision()
+        (life,) = world.cluster.lives.values()
+        with pytest.raises(BadInput, match="names no user"):
+            await caller.ask("render", body_of(caller, **more | {"users": {}}), Rendered)
+        with pytest.raises(BadInput, match="seeds are not those"):
+            await caller.ask("render", body_of(caller, **more | {"seeds": []}), Rendered)
+    said = {(one["kind"], one["metadata"]["name"]): one for one in json.loads(rendered.objects)}
+    assert said["Secret", "keys"]["data"] == {"token": SECRET, "password": SECRET}
+    assert said["Deployment", "pod"]["spec"] == life.objects["Deployment", "pod"]["spec"]

@@ -4,10 +4,12 @@
 import secrets
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 import trio
 
+from tests.fakes.commands import FakeCommand
 from tests.fakes.provider.caller import Caller, serving, until
 from tests.fakes.provider.world import World
 from trustedpods.contracts.eip712 import address_of
@@ -25,8 +27,8 @@ from trustedpods.protocol.messages.exec import (
 from trustedpods.protocol.messages.pod import PodStatus, StatusBody
 from trustedpods.protocol.sealing.inputs import InputSealer
 from trustedpods.protocol.sealing.requests import request_digest
-from trustedpods.provider.server import exec_streams
 from trustedpods.provider.server.exec import MAX_PER_POD
+from trustedpods.provider.server.exec_streams import CommandStreams
 from trustedpods.provider.store import ledger
 
 REPLIES = (ExecStarted, ExecOutput, ExecTaken, ExecEnded)
@@ -182,10 +184,22 @@ async def test_a_replica_that_ends_under_a_command(world):
             await whole(caller, "break")
 
 
-async def test_a_command_that_moves_no_byte_is_cut_off(world, monkeypatch):
-    monkeypatch.setattr(exec_streams, "IDLE_S", 0.1)
-    async with serving(world) as (_, caller):
-        assert (await refusal(caller, "wait")).rule == "idle"
+async def test_a_command_that_moves_no_byte_is_cut_off():
+    async def silence(*_):
+        await trio.sleep_forever()
+
+    async def carried(*total):
+        booked.append(total)
+
+    booked = []
+    body = ExecBody(command=["wait"], input_key=bytes(32))
+    stream = SimpleNamespace(receive=silence)
+    asked = SimpleNamespace(replies=SimpleNamespace(stream=stream), opened=SimpleNamespace(digest=b"d"))
+    command = FakeCommand(["wait"], ("ns", "pod", "web"))
+    with pytest.raises(Refused) as caught:
+        await CommandStreams(asked, body, command, carried, idle_s=0.05).run()
+    assert caught.value.rule == "idle"
+    assert booked == [(0, 0)]
 
 
 async def test_so_many_at_once_and_no_more(world):

@@ -54,6 +54,9 @@ async def test_a_command_that_writes_once_is_one_document(doors, virtual_time):
     assert history(doors) == [("network connect", "done", 1, True)]
     assert b"hunter2" not in doors["k1"].state.copy.current.body
     assert doors["k1"].state.copy.current.generation == 1
+    for door in doors.values():
+        asked = [type(question).__name__ for question in door.asked]
+        assert asked == ["Acquire", "ReadCopy", "Prepare", "Commit", "Release"], "as without any record"
 
 
 async def test_a_command_that_writes_often_has_its_begin_and_its_end(doors, virtual_time):

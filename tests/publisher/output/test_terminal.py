@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tests.paths import ROOT
 from trustedpods.protocol.errors import BadInput, Refused
 from trustedpods.publisher.output import terminal as output
-from trustedpods.publisher.output.terminal import LogOutput, PlainShow, one_line, table
+from trustedpods.publisher.output.terminal import CommandOutput, LogOutput, PlainShow, one_line, table
 
 HOSTILE = [
     "\x1b[2J\x1b[H",  # clears the screen
@@ -107,6 +107,32 @@ def test_logs_keep_what_can_be_read():
     stream = terminal()
     LogOutput(stream, raw=False).write("web", "GET /\t200\r\nf\u00fcnf\nUser-Agent: \x1b[31mred".encode())
     assert shown(stream).decode() == "GET /\t200\nf\u00fcnf\nUser-Agent: \ufffd[31mred\n"
+
+
+@given(st.lists(st.binary(max_size=30) | texts.map(lambda text: text.encode("utf-8", "replace")), max_size=5))
+def test_what_a_command_writes_to_a_terminal_is_printable(pieces):
+    stream = terminal()
+    written = CommandOutput(stream, raw=False)
+    for piece in pieces:
+        written.write(piece)
+    assert all(character.isprintable() or character in "\n\t" for character in shown(stream).decode())
+
+
+def test_a_commands_lines_are_its_own():
+    stream = terminal()
+    written = CommandOutput(stream, raw=False)
+    for piece in ("name? f\u00fc".encode()[:-1], b"\xbcnf\r\n\x1b[31mred"):
+        written.write(piece)
+    assert shown(stream).decode() == "name? f\u00fcnf\n\ufffd[31mred"
+
+
+@given(st.lists(st.binary(max_size=30)))
+def test_a_command_into_a_pipe_or_raw_writes_the_bytes_themselves(pieces):
+    for stream, raw in ((terminal(), True), (io.TextIOWrapper(io.BytesIO()), False)):
+        written = CommandOutput(stream, raw=raw)
+        for piece in pieces:
+            written.write(piece)
+        assert shown(stream) == b"".join(pieces)
 
 
 @given(st.lists(st.binary(max_size=30)))

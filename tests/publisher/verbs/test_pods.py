@@ -4,8 +4,11 @@
 import pytest
 import trio
 
+from trustedpods.contracts.terms import due
 from trustedpods.protocol.errors import BadInput, NetworkFailure, Refused, RemoteProtocolError
 from trustedpods.protocol.messages.pod import LogsBody
+from trustedpods.protocol.units import Usage
+from trustedpods.publisher.commands.lines import status_lines
 from trustedpods.publisher.core.money import Funding, parse_funding
 from trustedpods.publisher.results.money import CloseProgress, FundProgress
 from trustedpods.publisher.results.pods import DeleteProgress, VisitProgress
@@ -77,6 +80,37 @@ async def test_delete_reports_the_refund(bench):
         assert deleted.money.state == "released"
         ended = await bench.status()
     assert ended.pod.channel.live is None
+
+
+async def test_delete_says_what_it_keeps_and_purge_ends_that_too(bench):
+    asked = []
+
+    def agree(volumes):
+        asked.append(volumes)
+        return len(asked) > 1
+
+    async with bench.peer().serve() as peer:
+        await bench.deploy()
+        peer.outliving = {"data-pod-0": 512, "data-pod-1": 512}
+        with pytest.raises(Refused) as caught:
+            await bench.delete(agree=agree)
+        assert (caught.value.rule, peer.phase) == ("not-agreed", "serving")
+        deleted = await bench.delete(agree=agree)
+        assert deleted.money is None
+        assert deleted.retained == asked[1]
+        assert deleted.retained.claims == peer.outliving
+        assert channel_of(bench).left > 0
+        status = await bench.status()
+        assert (status.phase, status.confirmed) == ("retained", None)
+        expected = due(Usage(storage_mib_s=1024), peer.prices)
+        assert status.outliving.day in range(expected * 86_400, (expected + 1) * 86_400)
+        left = channel_of(bench).left - peer.accrued
+        lasts = status.outliving.lasts_s
+        cost = due(Usage(storage_mib_s=1024 * (lasts + 60)), peer.prices)
+        assert cost <= left < due(Usage(storage_mib_s=1024 * (lasts + 61)), peer.prices) + 1
+        assert "outlive a delete" in status_lines(status)[-2]
+        ended = await bench.delete(purge=True)
+        assert (ended.retained, ended.money.state) == (None, "released")
 
 
 @pytest.mark.parametrize(

@@ -79,10 +79,13 @@ def resources(size: ResourceSizes) -> dict[str, Any]:
 
 
 def _environment(variables: Sequence[EnvVar], told: Mapping[str, str]) -> list[dict[str, Any]]:
-    """The container's own, of two values the last, then what it is told; of the cluster nothing is left."""
+    """What it is told, then the container's own, of two values the last; of the cluster nothing is left.
+
+    A value may refer to what stands before it.
+    """
     own = {variable.name: _env(variable) for variable in variables}
     more = {**told, **dict.fromkeys(CLUSTER_VARIABLES, "")}
-    return [*own.values(), *({"name": name, "value": more[name]} for name in more if name not in own)]
+    return [*({"name": name, "value": more[name]} for name in more if name not in own), *own.values()]
 
 
 def _env(variable: EnvVar) -> dict[str, Any]:

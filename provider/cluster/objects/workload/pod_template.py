@@ -67,9 +67,7 @@ def pod_template(
         },
         "dnsPolicy": "None",
         "dnsConfig": NO_NAMES if resolver is None else {"nameservers": [resolver], "options": ASKS_THRICE},
-        "hostAliases": [
-            {"ip": LOOPBACK, "hostnames": [part.name for part in manifest.spec.running_containers]}
-        ],
+        "hostAliases": _host_aliases(manifest),
         "containers": [container(part, images[part.name], told) for part in manifest.spec.containers],
     }
     if pull_secret is not None:
@@ -83,6 +81,15 @@ def pod_template(
     if volumes := [one for one in manifest.spec.volumes if not (claimed and one.persistent)]:
         spec["volumes"] = [volume_source(volume) for volume in volumes]
     return {"metadata": {"labels": dict(labels), "finalizers": [METERED]}, "spec": spec}
+
+
+def _host_aliases(manifest: PodManifest) -> list[dict[str, Any]]:
+    """The containers' own names, and the manifest's further ones: each address once, as the API takes it."""
+    named = {LOOPBACK: [part.name for part in manifest.spec.running_containers]}
+    for alias in manifest.spec.host_aliases:
+        names = named.setdefault(alias.ip, [])
+        names += [name for name in alias.hostnames if name not in names]
+    return [{"ip": address, "hostnames": names} for address, names in named.items()]
 
 
 def _first(part: InitContainer, image: str, told: Mapping[str, str]) -> dict[str, Any]:

@@ -5,6 +5,8 @@ The scaler owns `spec.replicas`, so it is left out. Claims outlive the set and i
 pod's namespace, or when the pod has no such volume any more.
 """
 
+from collections.abc import Mapping
+
 from trustedpods.manifests.spec.pod import PodManifest
 from trustedpods.manifests.spec.volume import Persistent
 from trustedpods.provider.cluster.objects.names import POD_LABEL, WORKLOAD, KubeObject
@@ -44,13 +46,12 @@ def replica_name(ordinal: int) -> str:
     return f"{WORKLOAD}-{ordinal}"
 
 
-def claims(manifest: PodManifest) -> list[tuple[str, int]]:
+def claims(volumes: Mapping[str, Persistent], replicas: int) -> list[tuple[str, int]]:
     """The claims of all replicas, as the set's controller names them (VOLUME-REPLICA), with their MiB."""
     return [
-        (f"{volume.name}-{replica_name(ordinal)}", volume.persistent.size)
-        for volume in manifest.spec.volumes
-        if volume.persistent
-        for ordinal in range(manifest.claims_each)
+        (f"{name}-{replica_name(ordinal)}", volume.size)
+        for name, volume in volumes.items()
+        for ordinal in range(replicas)
     ]
 
 

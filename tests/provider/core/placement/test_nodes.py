@@ -14,6 +14,7 @@ from trustedpods.provider.core.placement.nodes import (
     NodePlace,
     Taint,
     advertised_labels,
+    check_drivers,
     check_placement,
     takes,
 )
@@ -89,6 +90,14 @@ def test_replicas_that_keep_apart_have_places_enough():
     words = refusal(Placement(apart=["kubernetes.io/hostname"]), replicas=3)
     assert words == ("3 replicas wanted, no two with one kubernetes.io/hostname: 2 there on nodes that fit")
     assert "1 there" in refusal(Placement(apart=["zone"]), replicas=2)
+
+
+def test_a_driver_runs_on_every_node_that_may_be_taken():
+    nodes = {"n1": NodePlace(csi_drivers=frozenset({"csi.one"})), "n2": NodePlace()}
+    check_drivers(["csi.one"], nodes, {"n1"})
+    with pytest.raises(Refused, match="does not run on 1 of 2 nodes") as caught:
+        check_drivers(["csi.one"], nodes, {"n1", "n2"})
+    assert caught.value.rule == "csi-driver"
 
 
 def test_values_are_listed_until_they_are_too_many():

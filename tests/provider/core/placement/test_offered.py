@@ -8,18 +8,20 @@ from trustedpods.provider.core.placement.offered import Allowed, ClusterFeatures
 FOUND = ClusterFeatures(
     {
         "n1": NodePlace({"zone": "a", "secret": "x"}, (), Resources(4000, 512, 10), frozenset({"csi.one"})),
-        "n2": NodePlace({"zone": "b"}, (), Resources(1000, 2048, 5), frozenset({"csi.two"})),
+        "n2": NodePlace({"zone": "b"}, (), Resources(1000, 2048, 5), frozenset({"csi.one", "csi.two"})),
     },
     {"fast": True, "plain": False},
 )
 
 
 def test_only_what_is_allowed_and_there():
-    allowed = Allowed(("fast", "gone"), ("zone", "rack"), ("csi.two", "csi.three"), udp=True, names=True)
+    allowed = Allowed(
+        ("fast", "gone"), ("zone", "rack"), ("csi.one", "csi.two", "gone"), udp=True, names=True
+    )
     offered = capabilities(FOUND, allowed)
     assert [(one.name, one.grows) for one in offered.storage_classes] == [("fast", True)]
     assert offered.node_labels == {"zone": ["a", "b"]}
-    assert offered.csi_drivers == ["csi.two"]
+    assert offered.csi_drivers == ["csi.one"], "no scheduler looks where a driver runs"
     assert (offered.udp, offered.node_port, offered.load_balancer, offered.names) == (
         True,
         False,

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What every replica may do, and what it may not."""
 
+from dataclasses import replace
+
 from hypothesis import given
 
 from tests.fakes.provider.pods import a_life, a_manifest
@@ -69,7 +71,7 @@ def test_a_variable_of_the_publisher_s_keeps_its_value():
     own = {"name": "KUBERNETES_SERVICE_HOST", "value": "mine"}
     life = a_life(a_manifest(containers=[{"name": "c", "image": "x", "env": [own]}]))
     env = spec_of(life)["containers"][0]["env"]
-    assert env[0] == own
+    assert env[-1] == own
     assert len(env) == len(CLUSTER_VARIABLES)
 
 
@@ -81,7 +83,7 @@ def test_a_replica_is_told_its_own_fields_and_whole_secrets():
     life = a_life(a_manifest(containers=[one], volumes=volumes), secrets={"keys": {"token": b"t"}})
     [made] = spec_of(life)["containers"]
     field = {"apiVersion": "v1", "fieldPath": "metadata.name"}
-    assert made["env"][0] == {"name": "REPLICA", "valueFrom": {"fieldRef": field}}
+    assert made["env"][-1] == {"name": "REPLICA", "valueFrom": {"fieldRef": field}}
     assert made["envFrom"] == sources
 
 
@@ -110,3 +112,23 @@ def test_a_sidecar_starts_first_and_goes_on():
     assert proxy["restartPolicy"] == "Always"
     assert proxy["startupProbe"]["tcpSocket"] == {"port": 9000}
     assert spec["hostAliases"] == [{"ip": "127.0.0.1", "hostnames": ["proxy", "c"]}]
+
+
+def test_further_names_stand_beside_the_containers_own():
+    """Each address once: the API server merges by it."""
+    aliases = [
+        {"ip": "127.0.0.1", "hostnames": ["redis"]},
+        {"ip": "203.0.113.3", "hostnames": ["db", "db.example.org"]},
+        {"ip": "203.0.113.3", "hostnames": ["db"]},
+    ]
+    assert spec_of(a_life(a_manifest(hostAliases=aliases)))["hostAliases"] == [
+        {"ip": "127.0.0.1", "hostnames": ["c", "redis"]},
+        {"ip": "203.0.113.3", "hostnames": ["db", "db.example.org"]},
+    ]
+
+
+def test_a_variable_may_refer_to_what_the_pod_is_told():
+    part = {"name": "c", "image": "oci-archive:x.tar", "env": [{"name": "A", "value": "$(TRUSTEDPODS_POD)"}]}
+    life = replace(a_life(a_manifest(containers=[part])), told={"TRUSTEDPODS_POD": "web"})
+    names = [variable["name"] for variable in spec_of(life)["containers"][0]["env"]]
+    assert names.index("TRUSTEDPODS_POD") < names.index("A")

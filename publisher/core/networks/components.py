@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The components of a network's state as nodes come, serve and go. Pure."""
+
+from trustedpods.protocol.ids import Address, address_bytes
+from trustedpods.protocol.networks.content import AddressEntry, Component, NetworkContent
+from trustedpods.publisher.core.networks.plan import WantedNode
+
+
+def with_component(content: NetworkContent, component: Component) -> NetworkContent:
+    """The state with *component* in the place of one of its name; that one's address is gone."""
+    rest = [one for one in content.components if one.name != component.name]
+    addresses = [one for one in content.addresses if one.component != component.name]
+    components = sorted([*rest, component], key=lambda one: one.name)
+    return content.model_copy(update={"components": components, "addresses": addresses})
+
+
+def with_address(content: NetworkContent, entry: AddressEntry) -> NetworkContent:
+    """The state with *entry* in the place of its component's."""
+    rest = [one for one in content.addresses if one.component != entry.component]
+    return content.model_copy(update={"addresses": sorted([*rest, entry], key=lambda one: one.component)})
+
+
+def without_component(content: NetworkContent, name: str) -> NetworkContent:
+    """The state without the component *name*."""
+    components = [one for one in content.components if one.name != name]
+    addresses = [one for one in content.addresses if one.component != name]
+    return content.model_copy(update={"components": components, "addresses": addresses})
+
+
+def component_of(content: NetworkContent, name: str) -> Component | None:
+    """The component *name*, if there is one."""
+    return next((one for one in content.components if one.name == name), None)
+
+
+def stopping(component: Component) -> Component:
+    """A component that is about to be removed: whatever its file says, the next apply sees a change."""
+    return component.model_copy(update={"phase": "stopped", "manifest_digest": b""})
+
+
+def requested(node: WantedNode, publisher: Address) -> Component:
+    """A node that is about to be deployed."""
+    return Component(
+        name=node.name,
+        cluster=node.cluster,
+        phase="requested",
+        publisher=address_bytes(publisher),
+        manifest_digest=node.digest,
+    )
+
+
+def started(component: Component) -> Component:
+    """A node whose pod serves, as its provider confirmed."""
+    return component.model_copy(update={"phase": "started"})

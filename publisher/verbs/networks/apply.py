@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`network plan` and `network apply`: from a file to nodes that serve, one by one, under all leases."""
+
+import time
+from collections.abc import Callable, Mapping
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+
+from trustedpods.protocol.ids import Address
+from trustedpods.protocol.networks.history import arguments
+from trustedpods.publisher.core.networks.history import DONE
+from trustedpods.publisher.core.networks.plan import Plan, plan_of, signed_changes
+from trustedpods.publisher.core.select import Choice
+from trustedpods.publisher.journal import Journal
+from trustedpods.publisher.market.market import MarketAccount
+from trustedpods.publisher.networks.recording import recorded
+from trustedpods.publisher.networks.states import MemberView, read_state
+from trustedpods.publisher.results.networks import ApplyResult, NetworkId, PlanResult
+from trustedpods.publisher.verbs.deploy import DeployOptions
+from trustedpods.publisher.verbs.networks.applying import Applying, NodePods, view_of
+from trustedpods.publisher.verbs.networks.files import NetworkFile
+from trustedpods.publisher.verbs.networks.nodes import MarketPods
+from trustedpods.publisher.verbs.networks.opening import opened_whole
+
+
+@dataclass(frozen=True, slots=True)
+class ApplyOptions:
+    """What the command line says beside the file.
+
+    `known` are the providers of clusters, by name; `said` is the command as history keeps it. `pods` is
+    how nodes are deployed and removed, by default in the market.
+    """
+
+    known: Mapping[str, Choice]
+    wait_s: float = 0.0
+    deploy: DeployOptions = field(default_factory=DeployOptions)
+    said: tuple[tuple[str, str], ...] = ()
+    pods: Callable[[MarketAccount, NetworkFile], NodePods] | None = None
+
+
+async def plan(
+    account: MarketAccount, file: NetworkFile, known: Mapping[str, Choice], journal: Journal
+) -> PlanResult:
+    """What an apply of *file* would do now. No lease is needed, and a viewer may ask.
+
+    Raises what `plan_of` raises for the asker, but not for a viewer's role.
+    """
+    network = NetworkId(file.network.founder, file.network.name)
+    async with opened_whole(account, file.network, known, journal) as clusters:
+        view = read_state(account.publisher, file.network, await clusters.read())
+    asker = account.publisher.address
+    return PlanResult(network, _plan(view, file, asker, looking=True), view.document.generation)
+
+
+async def apply(
+    account: MarketAccount, file: NetworkFile, options: ApplyOptions, journal: Journal
+) -> ApplyResult:
+    """Bring the network to what *file* says; killed anywhere, the next apply goes on.
+
+    Raises Refused (rules `role`, `publisher`, `clusters`, `no-network`), Locked, CopiesDiffer,
+    NetworkFailure, and what the deploy or delete of a node raises, with the node named.
+    """
+    publisher = account.publisher
+    network = NetworkId(file.network.founder, file.network.name)
+    async with AsyncExitStack() as stack:
+        clusters = await stack.enter_async_context(
+            opened_whole(account, file.network, options.known, journal)
+        )
+        held = await stack.enter_async_context(
+            clusters.locked(f"network apply {file.network.name}", options.wait_s)
+        )
+        if held.rolled_forward:
+            journal.show.line("a change that another command had begun was brought to its end first")
+        said = arguments(options.said)
+        change = await stack.enter_async_context(
+            recorded(held, publisher, file.network, "network apply", said)
+        )
+        view = view_of(change)
+        made = _plan(view, file, publisher.address)
+        if made.changes:
+            view.read.writable()
+        journal.event("plan", f"{made.changes} to change")
+        pods = options.pods or (
+            lambda account, file: MarketPods(account, file.network, file.pods, options.deploy, journal)
+        )
+        applying = Applying(publisher.address, change, pods(account, file), journal)
+        if made.members:
+            members = file.members or ()
+            at = int(time.time())
+            changes = signed_changes(publisher.key, view.roster, made.members, members, at)
+            cards = [one.card for one in members if one.card is not None]
+            await applying.members(changes, cards, None if made.nodes else DONE)
+        await applying.nodes(made.nodes, file.nodes)
+        return ApplyResult(network, made, view_of(change).document.generation, dict(applying.urls))
+
+
+def _plan(view: MemberView, file: NetworkFile, who: Address, *, looking: bool = False) -> Plan:
+    return plan_of(view.content, view.roster, file.nodes, file.members, who, looking=looking)

@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`network connect`: the first document of a network in all of its clusters; and `network card`."""
+
+from collections.abc import Mapping
+
+from trustedpods.contracts.registry_rows import RegistryRow
+from trustedpods.protocol.errors import Refused
+from trustedpods.protocol.ids import address_bytes
+from trustedpods.protocol.networks.content import NetworkCluster
+from trustedpods.protocol.networks.documents import Document
+from trustedpods.protocol.networks.history import MAX_ARGUMENTS, arguments
+from trustedpods.protocol.networks.members import NetworkName
+from trustedpods.publisher.core.networks.history import DONE
+from trustedpods.publisher.core.select import Choice
+from trustedpods.publisher.journal import Journal
+from trustedpods.publisher.market.market import MarketAccount
+from trustedpods.publisher.networks.recording import recorded
+from trustedpods.publisher.networks.states import first_content, own_card, read_state
+from trustedpods.publisher.results.networks import CardResult, ConnectResult, NetworkId
+from trustedpods.publisher.verbs.networks.files import card_text
+from trustedpods.publisher.verbs.networks.opening import choices_of
+from trustedpods.publisher.verbs.networks.places import NetworkPlace, opened, rows_of
+
+
+async def connect(
+    account: MarketAccount, place: NetworkPlace, wait_s: float, journal: Journal
+) -> ConnectResult:
+    """Begin the network at the clusters of *place*, or see that it is there, in the same ones.
+
+    Only its founder begins it, who is its owner; every member may look. Raises Refused (rule `clusters`)
+    where the network has others, Locked, CopiesDiffer, NetworkFailure.
+    """
+    rows = await rows_of(account, place)
+    clusters = [_cluster(name, row) for name, row in rows.items()]
+    chosen = {name: Choice(row.owner, row.daemon) for name, row in rows.items()}
+    async with opened(account, place, journal) as (network, doors):
+        document = await doors.read()
+        if document.generation > 0:
+            return _result(account, network, document, clusters, begun=False)
+        async with doors.locked(f"network connect {place.name}", wait_s) as held:
+            if held.document.generation > 0:
+                return _result(account, network, held.document, clusters, begun=False)
+            name, who = NetworkName(network.founder, network.name), account.publisher
+            said = [
+                ("network", str(name)),
+                *(("--cluster", f"{one}={choice}") for one, choice in chosen.items()),
+            ]
+            async with recorded(
+                held, who, name, "network connect", arguments(said[:MAX_ARGUMENTS])
+            ) as change:
+                written = await change.write(first_content(who, name, clusters), result=DONE)
+            return _result(account, network, written.document, clusters, begun=True)
+
+
+def card(account: MarketAccount) -> CardResult:
+    """The asker's card: with it an owner lets him in. It comes from the key alone, and is no secret."""
+    return CardResult(account.publisher.address, card_text(own_card(account.publisher)))
+
+
+def _cluster(name: str, row: RegistryRow) -> NetworkCluster:
+    return NetworkCluster(name=name, owner=address_bytes(row.owner), daemon=row.daemon)
+
+
+def _result(
+    account: MarketAccount,
+    network: NetworkId,
+    document: Document,
+    wanted: list[NetworkCluster],
+    *,
+    begun: bool,
+) -> ConnectResult:
+    view = read_state(account.publisher, NetworkName(network.founder, network.name), document)
+    there = _texts({one.name: one for one in view.content.clusters})
+    named = _texts({one.name: one for one in wanted})
+    if there != named:
+        raise Refused(
+            f"network {network.name} has the clusters {_told(there)}, not {_told(named)}",
+            rule="clusters",
+            hint="clusters are named when a network begins",
+        )
+    return ConnectResult(
+        network,
+        {name: str(one) for name, one in choices_of(view.content).items()},
+        begun,
+        document.generation,
+    )
+
+
+def _texts(clusters: Mapping[str, NetworkCluster]) -> dict[str, str]:
+    return {name: f"0x{one.owner.hex()}/{one.daemon}" for name, one in sorted(clusters.items())}
+
+
+def _told(clusters: Mapping[str, str]) -> str:
+    return ", ".join(f"{name}={where}" for name, where in clusters.items())

@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A network's document, read without a lease or changed under all of them."""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+from trustedpods.protocol.errors import Refused
+from trustedpods.protocol.networks.documents import NOTHING, Document
+from trustedpods.protocol.networks.history import SecretText, arguments
+from trustedpods.protocol.networks.members import NetworkName
+from trustedpods.publisher.journal import Journal
+from trustedpods.publisher.market.market import MarketAccount
+from trustedpods.publisher.networks.recording import RecordedChange, recorded
+from trustedpods.publisher.networks.states import MemberView, read_state
+from trustedpods.publisher.results.networks import NetworkId
+from trustedpods.publisher.verbs.networks.places import NetworkPlace, opened
+
+
+def name_of(network: NetworkId) -> NetworkName:
+    """The network as its document has it."""
+    return NetworkName(network.founder, network.name)
+
+
+def opened_view(account: MarketAccount, network: NetworkId, document: Document) -> MemberView:
+    """What *document* says. Refused (rule `no-network`) where there is none."""
+    if document == NOTHING:
+        raise Refused(
+            f"these clusters keep no network {network.founder}/{network.name}",
+            rule="no-network",
+            hint="its founder begins it: `trustedpods network connect`",
+        )
+    return read_state(account.publisher, name_of(network), document)
+
+
+async def read_view(
+    account: MarketAccount, place: NetworkPlace, journal: Journal
+) -> tuple[NetworkId, MemberView]:
+    """The state that counts now, read without a lease."""
+    async with opened(account, place, journal) as (network, clusters):
+        document = await clusters.read()
+    return network, opened_view(account, network, document)
+
+
+@asynccontextmanager
+async def changing(
+    account: MarketAccount,
+    place: NetworkPlace,
+    verb: str,
+    given: Sequence[tuple[str, str | SecretText]],
+    wait_s: float,
+    journal: Journal,
+) -> AsyncIterator[tuple[NetworkId, RecordedChange]]:
+    """The network under all leases; what the block writes stands in the history as *verb* with *given*.
+
+    Raises as `holding.held`; others are waited for *wait_s* seconds.
+    """
+    clusters_given = [("--cluster", f"{name}={choice}") for name, choice in place.clusters.items()]
+    async with opened(account, place, journal) as (network, clusters):
+        told = arguments([("network", f"{network.founder}/{network.name}"), *given, *clusters_given])
+        async with (
+            clusters.locked(f"{verb} {network.name}", wait_s) as held,
+            recorded(held, account.publisher, name_of(network), verb, told) as change,
+        ):
+            yield network, change
+
+
+def check_all_named(view: MemberView, place: NetworkPlace, lost: str | None = None) -> None:
+    """Refused (rule `clusters`) unless *place* is the network's clusters but lost ones, and but *lost*."""
+    whole = {one.name for one in view.content.clusters if one.lost is None and one.name != lost}
+    if set(place.clusters) != whole:
+        named = ", ".join(sorted(place.clusters))
+        raise Refused(
+            f"{view.network} is in {', '.join(sorted(whole))}, and {named} is named",
+            where="--cluster",
+            rule="clusters",
+            hint="a change is written in all clusters of a network: name them all, and no other",
+        )

@@ -1,0 +1,172 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`network member add | role | remove` and `network lost`: changes that only an owner signs.
+
+Each writes a next document, which is sealed to the team as it is then: who was taken out opens nothing of it.
+"""
+
+import hashlib
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from trustedpods.protocol.errors import BadInput, Refused
+from trustedpods.protocol.ids import Address, address_bytes
+from trustedpods.protocol.networks.content import LostCluster, NetworkContent
+from trustedpods.protocol.networks.history import MAX_TEXT
+from trustedpods.protocol.networks.members import (
+    MemberCard,
+    MemberChange,
+    Role,
+    lost_digest,
+    sign_change,
+)
+from trustedpods.publisher.core.networks.history import DONE
+from trustedpods.publisher.journal import Journal
+from trustedpods.publisher.market.market import MarketAccount
+from trustedpods.publisher.networks.states import MemberView
+from trustedpods.publisher.results.networks import MembersResult
+from trustedpods.publisher.verbs.networks.documents.changing import changing, check_all_named, opened_view
+from trustedpods.publisher.verbs.networks.files import read_card
+from trustedpods.publisher.verbs.networks.places import NetworkPlace
+
+Change = Callable[[MemberView], tuple[MemberChange, NetworkContent]]
+"""What an owner signs over a state, and the content that goes with it."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """A change, with the cards of who is new and the cluster that is lost by it."""
+
+    change: Change
+    cards: tuple[MemberCard, ...] = ()
+    lost: str | None = None
+
+
+async def add(
+    account: MarketAccount,
+    place: NetworkPlace,
+    member: Address,
+    card: Path,
+    role: Role,
+    wait_s: float,
+    journal: Journal,
+) -> MembersResult:
+    """Let *member*, whose card is in the file, in with that *role*; or give a member a new card.
+
+    Raises BadInput for a file that is not that member's card; Refused for one who is no owner (rule
+    `role`) and as the team's rules say (rule `members`); Locked, NetworkFailure, CopiesDiffer.
+    """
+    read = read_card(card, member, str(card))
+    given = [("member", member), ("card", str(card)), ("--role", role.value)]
+    change = _given(account, member, role, hashlib.sha256(read.key).digest())
+    return await _changed(
+        account, place, "network member add", given, wait_s, journal, _Wanted(change, (read,))
+    )
+
+
+async def set_role(
+    account: MarketAccount,
+    place: NetworkPlace,
+    member: Address,
+    role: Role,
+    wait_s: float,
+    journal: Journal,
+) -> MembersResult:
+    """Give *member* another role. Raises as `add`."""
+
+    def change(view: MemberView) -> tuple[MemberChange, NetworkContent]:
+        known = view.roster.members.get(member)
+        if known is None:
+            raise Refused(f"{member} is no member of {view.network}", rule="members")
+        return _given(account, member, role, known.key_digest)(view)
+
+    given = [("member", member), ("role", role.value)]
+    return await _changed(account, place, "network member role", given, wait_s, journal, _Wanted(change))
+
+
+async def remove(
+    account: MarketAccount, place: NetworkPlace, member: Address, wait_s: float, journal: Journal
+) -> MembersResult:
+    """Take *member* out; nobody takes himself out, another owner does. Raises as `add`."""
+
+    def change(view: MemberView) -> tuple[MemberChange, NetworkContent]:
+        signed = sign_change(
+            account.publisher.key, view.roster, "remove", at=int(time.time()), member=address_bytes(member)
+        )
+        return signed, view.read.writable()
+
+    if member == account.publisher.address:
+        raise BadInput("nobody takes himself out of a network", where="ADDRESS", hint="another owner does it")
+    given = [("member", member)]
+    return await _changed(account, place, "network member remove", given, wait_s, journal, _Wanted(change))
+
+
+async def lose(
+    account: MarketAccount, place: NetworkPlace, cluster: str, reason: str, wait_s: float, journal: Journal
+) -> MembersResult:
+    """Declare *cluster* lost: it is asked no more, and need not be named. *place* are all the others.
+
+    Its pods stay in the state until an apply removes them. Raises BadInput without a reason, or for a
+    cluster that the network does not have; else as `add`.
+    """
+    if not reason.strip() or len(reason) > MAX_TEXT:
+        raise BadInput(f"a reason has 1 to {MAX_TEXT} letters", where="--reason")
+    publisher, at = account.publisher, int(time.time())
+
+    def change(view: MemberView) -> tuple[MemberChange, NetworkContent]:
+        content = view.read.writable()
+        if cluster not in [one.name for one in content.clusters if one.lost is None]:
+            raise BadInput(f"{view.network} has no cluster {cluster!r} that is not lost already")
+        lost = LostCluster(at=at, by=address_bytes(publisher.address), reason=reason)
+        clusters = [
+            one.model_copy(update={"lost": lost}) if one.name == cluster else one for one in content.clusters
+        ]
+        subject = lost_digest(cluster, reason)
+        signed = sign_change(publisher.key, view.roster, "lose", at=at, subject=subject)
+        return signed, content.model_copy(update={"clusters": clusters})
+
+    given = [("cluster", cluster), ("--reason", reason)]
+    wanted = _Wanted(change, lost=cluster)
+    return await _changed(account, place, "network lost", given, wait_s, journal, wanted)
+
+
+def _given(account: MarketAccount, member: Address, role: Role, key_digest: bytes) -> Change:
+    def change(view: MemberView) -> tuple[MemberChange, NetworkContent]:
+        signed = sign_change(
+            account.publisher.key,
+            view.roster,
+            "set",
+            at=int(time.time()),
+            role=role,
+            member=address_bytes(member),
+            subject=key_digest,
+        )
+        return signed, view.read.writable()
+
+    return change
+
+
+async def _changed(
+    account: MarketAccount,
+    place: NetworkPlace,
+    verb: str,
+    given: Sequence[tuple[str, str]],
+    wait_s: float,
+    journal: Journal,
+    wanted: _Wanted,
+) -> MembersResult:
+    who = account.publisher.address
+    async with changing(account, place, verb, given, wait_s, journal) as (network, change):
+        view = change.state or opened_view(account, network, change.document)
+        if view.roster.role(who) is not Role.OWNER:
+            raise Refused(f"{who} is no owner of {view.network}: only owners change members", rule="role")
+        signed, content = wanted.change(view)
+        check_all_named(view, place, wanted.lost)
+        after = await change.write(content, changes=[signed], cards=wanted.cards, result=DONE)
+        return MembersResult(
+            network,
+            {address: member.role for address, member in after.roster.members.items()},
+            {one.name: one.lost.reason for one in after.content.clusters if one.lost is not None},
+            after.document,
+        )

@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A Network file as an apply takes it: its nodes with their pods, and what those are made of."""
+
+import base64
+import binascii
+import hashlib
+import hmac
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+from trustedpods.manifests.network.load import LoadedNetwork, load_network
+from trustedpods.manifests.network.model import NetworkMember
+from trustedpods.protocol.codec import decode, encode
+from trustedpods.protocol.errors import BadInput, TrustedPodsError
+from trustedpods.protocol.ids import Address, parse_address
+from trustedpods.protocol.networks.members import MemberCard, NetworkName, Role, check_card
+from trustedpods.publisher.core.adjust import adjusted
+from trustedpods.publisher.core.networks.plan import WantedMember, WantedNode, pod_name
+from trustedpods.publisher.pod import Pod, read_pod
+
+MAX_CARD_FILE = 8 * 1024
+"""A card has 1.3 KB, and a third more as text."""
+
+CARD_HEAD = "trustedpods-card:"
+
+_SECRETS_TAG = b"trusted-pods/network-node-secrets/v1\0"
+_SCRYPT_N, _SCRYPT_R, _SCRYPT_P = 2**14, 8, 1
+"""16 MiB and some 50 ms for a guess: viewers of the network see the digest of secrets that may be short."""
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkFile:
+    """What the file wants of which network. `pods` are called as `pod_name` says, by the node's name."""
+
+    network: NetworkName
+    nodes: tuple[WantedNode, ...]
+    members: tuple[WantedMember, ...] | None
+    pods: Mapping[str, Pod]
+
+
+def read_network(file: Path, cache: Path, who: Address) -> NetworkFile:
+    """Read *file* with all that it names; the founder is *who* where it names none.
+
+    Raises `BadInput`, before anybody was asked.
+    """
+    loaded = load_network(file, partial(read_pod, cache=cache))
+    metadata, spec = loaded.manifest.metadata, loaded.manifest.spec
+    founder = who if metadata.founder is None else parse_address(metadata.founder)
+    network = NetworkName(founder, metadata.name)
+    pods = {name: _named(pod, pod_name(network, name)) for name, pod in loaded.pods.items()}
+    return NetworkFile(
+        network,
+        tuple(WantedNode(node.name, node.cluster, digest_of(pods[node.name])) for node in spec.nodes),
+        None if spec.members is None else tuple(_members(loaded, spec.members)),
+        pods,
+    )
+
+
+def digest_of(pod: Pod) -> bytes:
+    """SHA-256 of a pod's manifest, of its images' digests, and of its secrets by a slow hash.
+
+    Where an image file lies does not count, what is in it does. Secrets are salted by the rest.
+    """
+    manifest = pod.manifest.model_dump(mode="json", by_alias=True)
+    spec = manifest["spec"]
+    for container in [*spec["initContainers"], *spec["containers"]]:
+        container["image"] = pod.digests[container["name"]]
+    told = hashlib.sha256(_json(manifest)).digest()
+    secrets = _json(
+        {name: {key: data.hex() for key, data in files.items()} for name, files in pod.loaded.secrets.items()}
+    )
+    if not pod.loaded.secrets:
+        return told
+    slow = hashlib.scrypt(secrets, salt=_SECRETS_TAG + told, n=_SCRYPT_N, r=_SCRYPT_R, p=_SCRYPT_P)
+    return hmac.new(slow, told, hashlib.sha256).digest()
+
+
+def _json(value: object) -> bytes:
+    return json.dumps(value, sort_keys=True).encode()
+
+
+def card_text(card: MemberCard) -> str:
+    """A card as a line of text that can be sent to an owner by mail."""
+    return CARD_HEAD + base64.b64encode(encode(card)).decode()
+
+
+def read_card(file: Path, member: Address, where: str) -> MemberCard:
+    """The card in *file*, which must be *member*'s. Raises BadInput."""
+    try:
+        with file.open("rb") as opened:
+            text = opened.read(MAX_CARD_FILE + 1).decode("ascii").strip()
+        if len(text) > MAX_CARD_FILE or not text.startswith(CARD_HEAD):
+            raise BadInput("it does not begin as a card does")
+        card = decode(base64.b64decode(text.removeprefix(CARD_HEAD), validate=True), MemberCard)
+        check_card(card)
+    except OSError as error:
+        raise BadInput(f"cannot read {file}: {error.strerror}", where=where) from None
+    except (UnicodeDecodeError, binascii.Error):
+        raise BadInput(f"{file} is no member's card", where=where, hint=_WRITE) from None
+    except TrustedPodsError as error:
+        raise BadInput(f"{file} is no member's card: {error.what}", where=where, hint=_WRITE) from None
+    if parse_address(f"0x{card.member.hex()}") != member:
+        raise BadInput(f"{file} is the card of 0x{card.member.hex()}, not of {member}", where=where)
+    return card
+
+
+_WRITE = "the member writes one: `trustedpods network card > FILE`"
+
+
+def _members(loaded: LoadedNetwork[Pod], members: list[NetworkMember]) -> list[WantedMember]:
+    found = []
+    for index, one in enumerate(members):
+        address, card = parse_address(one.address), None
+        if one.card is not None:
+            where = loaded.place(("spec", "members", index, "card"))
+            card = read_card(loaded.path.parent / one.card, address, where)
+        found.append(WantedMember(address, Role(one.role), card))
+    return found
+
+
+def _named(pod: Pod, name: str) -> Pod:
+    return replace(pod, manifest=adjusted(pod.loaded, name, None))

@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A network that exists, whole: from the clusters that one knows to all those that its document names."""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
+
+from trustedpods.protocol.errors import NoContext, Refused, TrustedPodsError
+from trustedpods.protocol.ids import address_from_bytes
+from trustedpods.protocol.networks.content import NetworkContent
+from trustedpods.protocol.networks.documents import Copy
+from trustedpods.protocol.networks.members import NetworkName
+from trustedpods.publisher.core.select import Choice
+from trustedpods.publisher.journal import Journal
+from trustedpods.publisher.market.market import MarketAccount
+from trustedpods.publisher.networks.clusters import NetworkClusters
+from trustedpods.publisher.networks.states import MemberView, read_state
+from trustedpods.publisher.verbs.networks.places import NetworkPlace, opened
+
+
+def choices_of(content: NetworkContent) -> dict[str, Choice]:
+    """The provider of each cluster that is not lost, as the network's document has it."""
+    return {
+        one.name: Choice(address_from_bytes(one.owner), one.daemon)
+        for one in content.clusters
+        if one.lost is None
+    }
+
+
+@asynccontextmanager
+async def opened_whole(
+    account: MarketAccount, network: NetworkName, known: Mapping[str, Choice], journal: Journal
+) -> AsyncIterator[NetworkClusters]:
+    """All clusters of *network*, found through those that are *known*; one is enough.
+
+    Raises Refused (rule `no-network`) where none of them has its document, (rule `clusters`) where one is
+    another provider in the document, and what a cluster failed with where none answers.
+    """
+    if not known:
+        raise NoContext(
+            f"no cluster of network {network.name} is named",
+            hint="give --cluster NAME=OWNER/N for one, or keep it: `trustedpods context map NAME=OWNER/N`",
+        )
+    place = NetworkPlace(network.founder, network.name, known)
+    async with AsyncExitStack() as stack:
+        _, clusters = await stack.enter_async_context(opened(account, place, journal))
+        view = newest(account, network, await clusters.copies())
+        whole = choices_of(view.content)
+        for name, choice in known.items():
+            if name in whole and not _same(choice, whole[name]):
+                raise Refused(
+                    f"cluster {name} of {network} is {whole[name]}, not {choice}",
+                    where=f"cluster {name}",
+                    rule="clusters",
+                    hint=f"`trustedpods context map {name}={whole[name]}`, or --cluster {name}={whole[name]}",
+                )
+        if set(whole) == set(known):
+            yield clusters
+            return
+        await stack.aclose()
+        async with opened(account, replace(place, clusters=whole), journal) as (_, all_clusters):
+            yield all_clusters
+
+
+def newest(
+    account: MarketAccount, network: NetworkName, copies: Mapping[str, Copy | TrustedPodsError]
+) -> MemberView:
+    """The newest document that any of *copies* has; whether all agree is seen under their leases."""
+    read = [copy.current for copy in copies.values() if isinstance(copy, Copy)]
+    failures = [copy for copy in copies.values() if isinstance(copy, TrustedPodsError)]
+    document = max(read, key=lambda each: each.generation, default=None)
+    if document is not None and document.generation > 0:
+        return read_state(account.publisher, network, document)
+    if failures:
+        raise failures[0]
+    raise Refused(
+        f"none of {', '.join(copies)} has a network {network}",
+        rule="no-network",
+        hint=f"`trustedpods network connect {network.name} --cluster NAME=OWNER/N` begins one; somebody "
+        "else's is FOUNDER/NAME",
+    )
+
+
+def _same(choice: Choice, whole: Choice) -> bool:
+    return choice.owner == whole.owner and choice.daemon in (None, whole.daemon)

@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`network status`: every node as the document has it, beside what its provider says of its pod."""
+
+from collections.abc import Mapping
+
+import trio
+
+from trustedpods.protocol.errors import TrustedPodsError
+from trustedpods.protocol.ids import address_from_bytes
+from trustedpods.protocol.networks.content import Component
+from trustedpods.protocol.networks.members import NetworkName
+from trustedpods.publisher.core.networks.plan import pod_name
+from trustedpods.publisher.core.select import Choice
+from trustedpods.publisher.journal import Journal
+from trustedpods.publisher.market.market import MarketAccount
+from trustedpods.publisher.networks.states import read_state
+from trustedpods.publisher.parallel import open_nursery
+from trustedpods.publisher.results.errors import ErrorReport
+from trustedpods.publisher.results.networks import NetworkId, NetworkStatusResult, NodeStatus
+from trustedpods.publisher.results.pods import StatusResult, VisitProgress
+from trustedpods.publisher.verbs import pods
+from trustedpods.publisher.verbs.networks.opening import choices_of, opened_whole
+
+QUESTIONS = 8
+"""Nodes asked about at once: each is a dial and an attestation."""
+
+
+async def status(
+    account: MarketAccount, network: NetworkName, known: Mapping[str, Choice], journal: Journal
+) -> NetworkStatusResult:
+    """All nodes; one whose provider cannot say is a line of the result. No lease is needed.
+
+    Raises Refused (rules `member`, `no-network`, `clusters`), CopiesDiffer, NetworkFailure.
+    """
+    async with opened_whole(account, network, known, journal) as clusters:
+        view = read_state(account.publisher, network, await clusters.read())
+    live: dict[str, StatusResult | ErrorReport] = {}
+    limit = trio.CapacityLimiter(QUESTIONS)
+
+    async def ask(component: Component) -> None:
+        async with limit:
+            try:
+                name = pod_name(network, component.name)
+                live[component.name] = await pods.status(account, name, VisitProgress(), journal)
+            except TrustedPodsError as error:
+                live[component.name] = ErrorReport.of(error)
+
+    async with open_nursery() as nursery:
+        for component in view.content.components:
+            if address_from_bytes(component.publisher) == account.publisher.address:
+                nursery.start_soon(ask, component)
+    urls = {entry.component: entry.url for entry in view.content.addresses}
+    return NetworkStatusResult(
+        network=NetworkId(network.founder, network.name),
+        generation=view.document.generation,
+        clusters={name: str(choice) for name, choice in choices_of(view.content).items()},
+        members={who: member.role.value for who, member in view.roster.members.items()},
+        nodes={
+            one.name: NodeStatus(
+                cluster=one.cluster,
+                phase=one.phase,
+                publisher=address_from_bytes(one.publisher),
+                pod=pod_name(network, one.name),
+                url=urls.get(one.name),
+                live=live.get(one.name),
+            )
+            for one in view.content.components
+        },
+    )

@@ -1,0 +1,147 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Migrations, backups and what goes back, at two whole daemons."""
+
+import json
+
+import pytest
+
+from trustedpods.protocol.errors import BadInput, Refused, RemoteProtocolError
+from trustedpods.protocol.ids import address_bytes
+from trustedpods.protocol.networks.migrations import SCHEMA
+from trustedpods.publisher.client import Client
+from trustedpods.publisher.commands.network_lines import migrate_lines, restore_lines
+from trustedpods.publisher.output.json_forms import json_of
+from trustedpods.publisher.verbs.networks.documents import versions
+
+
+def of_schema_2(fields):
+    for cluster in fields["clusters"]:
+        del cluster["lost"]
+
+
+@pytest.fixture
+def file(tmp_path):
+    return tmp_path / "kept" / "shop.backup"
+
+
+def verbs(view):
+    return [record.verb for chunk in view.content.history for record in chunk]
+
+
+async def test_an_older_state_is_read_and_written_only_as_a_migration_after_a_backup(shop, file):
+    await shop.write_as_schema(2, of_schema_2)
+    told = await versions.migrate(shop.account, shop.place, None, 0.0, shop.journal)
+    assert told.document is None
+    assert "nothing was changed" in migrate_lines(told)[-1]
+    assert [line.split(":")[0] for line in told.steps] == ["schema 3"]
+    with pytest.raises(Refused) as caught:
+        await shop.phase("stopped")
+    assert (caught.value.rule, caught.value.exit_code) == ("schema", 6)
+    assert await shop.phases() == ["started"]
+    done = await versions.migrate(shop.account, shop.place, file, 0.0, shop.journal)
+    assert f"schema {SCHEMA} now" in migrate_lines(done)[-1]
+    assert json_of(done)["generation"] == 2
+    view = await shop.view()
+    migration = view.content.metadata.migration
+    me = address_bytes(shop.account.publisher.address)
+    assert (view.read.schema_version, migration.from_version, migration.migrated_by) == (SCHEMA, 2, me)
+    assert verbs(view) == ["network connect", "state migrate"]
+    await shop.phase("stopped")
+    again = await versions.migrate(shop.account, shop.place, file, 0.0, shop.journal)
+    assert "already" in migrate_lines(again)[0]
+    back = await versions.restore(shop.account, shop.place, file, shop.journal, go_back=True)
+    assert back.saved.generation == 1
+    assert await shop.phases() == ["started"]
+
+
+async def test_a_newer_state_is_neither_migrated_nor_taken_back(shop, file):
+    await versions.backup(shop.account, shop.place, file, shop.journal)
+    await shop.write_as_schema(SCHEMA + 1, lambda fields: fields.update(moon="full"))
+    for work in (
+        versions.migrate(shop.account, shop.place, file.with_name("other"), 0.0, shop.journal),
+        versions.migrate(shop.account, shop.place, None, 0.0, shop.journal),
+        versions.restore(shop.account, shop.place, file, shop.journal, go_back=True),
+        shop.phase("stopped"),
+    ):
+        with pytest.raises(Refused) as caught:
+            await work
+        assert caught.value.rule == "schema"
+    assert await shop.phases() == ["started"]
+
+
+async def test_what_would_go_back_needs_a_word_and_keeps_the_history(shop, file):
+    kept = await versions.backup(shop.account, shop.place, file, shop.journal)
+    assert json_of(kept)["generation"] == 1
+    assert file.stat().st_mode & 0o077 == 0
+    same = await versions.restore(shop.account, shop.place, file, shop.journal)
+    assert "already" in restore_lines(same)[0]
+    await shop.phase("stopped")
+    with pytest.raises(Refused) as caught:
+        await versions.restore(shop.account, shop.place, file, shop.journal)
+    assert caught.value.rule == "go-back"
+    assert "node0: stopped -> started" in caught.value.what
+    assert await shop.phases() == ["stopped"]
+    back = await versions.restore(shop.account, shop.place, file, shop.journal, go_back=True)
+    assert (back.saved.generation, back.document.generation) == (1, 3)
+    assert json.dumps(json_of(back))
+    assert restore_lines(back)[0] == "node0: stopped -> started"
+    assert await shop.phases() == ["started"]
+    assert verbs(await shop.view()) == ["network connect", "network apply", "state restore"]
+
+
+async def test_clusters_that_keep_nothing_get_state_and_team_back(shop, file):
+    await versions.backup(shop.account, shop.place, file, shop.journal)
+    before = await shop.view()
+    await shop.remove()
+    back = await versions.restore(shop.account, shop.place, file, shop.journal)
+    assert back.document.generation == 1
+    after = await shop.view()
+    assert after.roster.members == before.roster.members
+    assert after.content.components == before.content.components
+    assert verbs(after) == ["network connect", "state restore"]
+
+
+async def test_an_old_copy_of_all_clusters_is_brought_forward(shop, file):
+    old = [dict(world.cluster.networks) for world in shop.team.worlds]
+    await shop.phase("stopped")
+    await versions.backup(shop.account, shop.place, file, shop.journal)
+    for world, networks in zip(shop.team.worlds, old, strict=True):
+        world.cluster.networks = networks
+    assert await shop.phases() == ["started"]
+    back = await versions.restore(shop.account, shop.place, file, shop.journal)
+    assert back.document.generation == 2
+    assert await shop.phases() == ["stopped"]
+    assert verbs(await shop.view()) == ["network connect", "network apply", "state restore"]
+
+
+async def test_files_that_are_no_backup_of_this_network(shop, file, tmp_path):
+    with pytest.raises(BadInput):
+        await versions.restore(shop.account, shop.place, file, shop.journal)
+    other = tmp_path / "other"
+    other.write_bytes(b"\x80")
+    with pytest.raises(RemoteProtocolError):
+        await versions.restore(shop.account, shop.place, other, shop.journal)
+    other.write_bytes(bytes(1 << 20))
+    with pytest.raises(BadInput, match="larger"):
+        await versions.restore(shop.account, shop.place, other, shop.journal)
+    with pytest.raises(BadInput, match="there already"):
+        await versions.backup(shop.account, shop.place, other, shop.journal)
+    with pytest.raises(BadInput, match="cannot be written"):
+        await versions.backup(shop.account, shop.place, other / "below", shop.journal)
+
+
+async def test_a_change_names_all_clusters(shop, file):
+    await versions.backup(shop.account, shop.place, file, shop.journal)
+    await shop.phase("stopped")
+    with pytest.raises(Refused) as caught:
+        await versions.restore(shop.account, shop.with_clusters("k1"), file, shop.journal, go_back=True)
+    assert caught.value.rule == "clusters"
+    assert "k1, k2" in caught.value.what
+
+
+async def test_a_program_does_the_same(shop, file):
+    client = Client(shop.account)
+    clusters = {name: str(choice) for name, choice in shop.place.clusters.items()}
+    assert (await client.state_backup("shop", clusters, file)).document.generation == 1
+    assert (await client.state_migrate("shop", clusters)).steps == ()
+    assert (await client.state_restore("shop", clusters, file)).document.generation == 1

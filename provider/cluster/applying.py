@@ -16,8 +16,9 @@ _log = logging.getLogger(__name__)
 OPTIONAL = ("NetworkPolicy", "Secret", "PersistentVolumeClaim", "Service", "PodDisruptionBudget")
 """Kinds of which one version of a pod may have more than the next; the others it has once each, always.
 
-A class of a secrets store stays until the namespace goes: it holds no secret, and without the driver a cluster
-does not know the kind."""
+A class of a secrets store stays until the namespace goes: it holds no secret, and without the driver a
+cluster does not know the kind.
+"""
 
 
 async def apply(api: Api, wanted: KubeObject) -> workloads.Workload | None:

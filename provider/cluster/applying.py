@@ -10,14 +10,15 @@ from trustedpods.provider.cluster.api.errors import NamespaceEnding
 from trustedpods.provider.cluster.api.http import Api, path_of
 from trustedpods.provider.cluster.objects import service
 from trustedpods.provider.cluster.objects.names import APPLIER, POD_LABEL, WORKLOAD, KubeObject
-from trustedpods.provider.cluster.objects.workload.volume_source import CLASS_KIND
 
 _log = logging.getLogger(__name__)
 
-OPTIONAL = (
-    "NetworkPolicy", "Secret", "PersistentVolumeClaim", "Service", "PodDisruptionBudget", CLASS_KIND,
-)  # fmt: skip
-"""Kinds of which one version of a pod may have more than the next; the others it has once each, always."""
+OPTIONAL = ("NetworkPolicy", "Secret", "PersistentVolumeClaim", "Service", "PodDisruptionBudget")
+"""Kinds of which one version of a pod may have more than the next; the others it has once each, always.
+
+A class of a secrets store stays until the namespace goes: it holds no secret, and without the driver a
+cluster does not know the kind.
+"""
 
 
 async def apply(api: Api, wanted: KubeObject) -> workloads.Workload | None:
@@ -54,20 +55,10 @@ async def _apply_service(api: Api, path: str, wanted: KubeObject) -> None:
         await api.apply(path, free, APPLIER)
 
 
-async def _of_kind(api: Api, kind: str, namespace: str) -> list[KubeObject]:
-    """Objects of a kind; none where the cluster knows no such kind, as without the secrets store's driver."""
-    try:
-        return list(await api.items(path_of(kind, namespace), POD_LABEL))
-    except errors.NotThere:
-        if kind != CLASS_KIND:
-            raise
-        return []
-
-
 async def prune(api: Api, namespace: str, kept: Collection[tuple[str, str]]) -> None:
     """Delete what other versions of the pod left in its namespace; *kept* has kinds and names."""
     for kind in OPTIONAL:
-        for found in await _of_kind(api, kind, namespace):
+        for found in await api.items(path_of(kind, namespace), POD_LABEL):
             name = found["metadata"]["name"]
             if (kind, name) not in kept:
                 await api.delete(path_of(kind, namespace, name))

@@ -140,5 +140,5 @@ def missing(wanted: Any, held: Any, namespace: str, at: str = "") -> list[str]:
     texts = isinstance(wanted, str) and isinstance(held, str)
     amount = quantity.exact(wanted) if texts else None  # the API server writes 0Mi as 0
     same = held in (wanted, namespace) or (amount is not None and amount == quantity.exact(held))
-    same = same or (wanted in ({}, []) and not held)
+    same = same or (wanted in ({}, [], "") and not held)
     return [] if same else [f"{at}: {wanted!r} was said, {held!r} is held"]

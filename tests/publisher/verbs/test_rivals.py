@@ -164,8 +164,10 @@ async def test_a_channel_that_was_opened_anew_is_another_one(bench, monkeypatch,
 async def test_a_removal_that_a_newer_deploy_overtook_gives_no_notice(bench):
     async with ContestedPeer(bench.chain, bench.root).serve() as peer:
         await bench.deploy()
-        peer.faults, peer.rival = {"keeps-money"}, Rival("asked")
+        # The first question says what a delete would keep; the rival comes after the removal, at the second.
+        peer.faults, peer.rival = {"keeps-money"}, Rival("waiting")
         deleted = await bench.delete()
+    assert peer.rival.came
     assert deleted.money.state == "open"
     assert [verb for verb, _ in bench.chain.log] == ["open"]
 

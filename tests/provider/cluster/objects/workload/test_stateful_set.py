@@ -41,7 +41,7 @@ def test_each_replica_has_a_claim_which_nothing_but_its_end_takes_away():
 
 def test_all_claims_are_known_by_name_billed_and_bounded():
     manifest = stateful()
-    assert claims(manifest.persistent_volumes, manifest.claims_each) == [
+    assert claims(manifest) == [
         ("data-pod-0", 1024),
         ("data-pod-1", 1024),
         ("data-pod-2", 1024),

@@ -52,7 +52,10 @@ SHARED = {
 
 LONG_FIRST = (
     "tests/chaos/test_chaos.py",
+    "two clusters",
     "quiet markets",
+    "tests/live/commands/test_databases.py",
+    "tests/live/examples/test_clique.py",
     "tests/live/pods/test_outage.py",
     "slow download",
     "tests/live/billing/test_meter.py",
@@ -70,7 +73,8 @@ LONG_FIRST = (
     "tests/live/admin/test_doctor.py",
     "tests/localnet/test_existing_live.py",
     "tests/live/isolation/test_evidence.py",
-    "two clusters",
+    "tests/live/commands/test_exec.py",
+    "tests/live/nodes/test_placement.py",
     "tests/live/billing/test_settlement.py",
 )
 """What takes over half a minute, the longest first: a worker that has nothing to do waits for the others."""

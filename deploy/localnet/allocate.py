@@ -2,12 +2,17 @@
 """Choosing a new localnet's addresses and ports: stable for a name, free on this machine."""
 
 import hashlib
+import logging
 import socket
 from pathlib import Path
+
+from pydantic import BaseModel, ValidationError
 
 from trustedpods.localnet import folders, network
 from trustedpods.localnet.settings import TCP_PORTS, ClusterSettings, Knobs, Ports, Settings
 from trustedpods.protocol.errors import Refused
+
+_log = logging.getLogger(__name__)
 
 _FIRST_OCTET, _LAST_OCTET = 128, 250
 _FIRST_PORT, _LAST_PORT = 18080, 19079
@@ -85,17 +90,31 @@ def _is_free(port: int) -> bool:
     return True
 
 
+class _OtherCluster(BaseModel):
+    ports: dict[str, int]
+
+
+class _OtherLocalnet(BaseModel):
+    """Of another localnet's settings the ports alone: the rest may be of another version of this software."""
+
+    clusters: list[_OtherCluster]
+
+
 def _ports_of_others() -> set[int]:
     """Ports promised to localnets that may be down just now."""
     taken: set[int] = set()
     for file in folders.home().glob("*/localnet.json"):
         try:
-            settings = Settings.model_validate_json(file.read_bytes())
+            other = _OtherLocalnet.model_validate_json(file.read_bytes())
         except FileNotFoundError:  # taken down just now
             continue
-        for part in settings.clusters:
-            taken |= set(part.ports.model_dump().values())
-            taken.update(range(part.ports.tcp, part.ports.tcp + TCP_PORTS))
+        except ValidationError:
+            _log.warning("%s: no settings of a localnet; ports that it may have are not kept free", file)
+            continue
+        for cluster in other.clusters:
+            taken |= set(cluster.ports.values())
+            first = cluster.ports.get("tcp", 0)
+            taken.update(range(first, first + TCP_PORTS))
     return taken
 
 

@@ -124,7 +124,7 @@ def validate(options: Common, file: Path) -> None:
 
         if isinstance(result, ValidatedNetwork):
             return [f"{file}: network {result.network} of {len(result.nodes)} nodes is sound"]
-        stops = ["its updates stop the version before first: it has a volume"]
+        stops = ["its updates stop the version before first: the two must not run at once"]
         warned = [f"warning: {text}" for text in result.warnings]
         return [
             f"{file}: pod {result.pod} is sound",

@@ -134,7 +134,9 @@ class Delivery:
         """Two versions may not write one volume: such an update has a gap."""
         self._progress.update = update_way(self._pod.manifest.stops_for_update)
         if self._progress.update == "stops-first":
-            self._journal.event("stops-first", "the pod has a volume: the version before is stopped first")
+            self._journal.event(
+                "stops-first", "the version before is stopped first: the two must not run at once"
+            )
 
     async def _after_update(
         self, host: Host, session: Session, error: TrustedPodsError, before: int | None

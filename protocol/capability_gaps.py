@@ -68,9 +68,12 @@ def holds(rule: LabelRule, labels: Mapping[str, str]) -> bool:
 
 
 def _compares(rule: LabelRule, value: str | None) -> bool:
-    if value is None or not (value.isascii() and value.isdecimal() and rule.values[0].isdecimal()):
+    if value is None or len(rule.values) != 1:
         return False
-    return int(value) > int(rule.values[0]) if rule.operator == "Gt" else int(value) < int(rule.values[0])
+    (bound,) = rule.values
+    if not all(text.isascii() and text.isdecimal() for text in (value, bound)):
+        return False
+    return int(value) > int(bound) if rule.operator == "Gt" else int(value) < int(bound)
 
 
 def _may_hold(rule: LabelRule, labels: Mapping[str, Sequence[str]]) -> bool:

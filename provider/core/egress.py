@@ -45,8 +45,9 @@ def openings(network: Network, refused: Sequence[str]) -> list[EgressOpening]:
     """
     closed = [IPv4Network(text) for text in refused]
     return [
-        _opening(peer.ip_block, tuple(_ports(rule.ports)), closed)
+        _opening(peer.ip_block, ports, closed)
         for rule in network.egress
+        for ports in [tuple(_ports(rule.ports))]
         for peer in rule.to
         if peer.ip_block is not None
     ]

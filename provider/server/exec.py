@@ -31,6 +31,9 @@ MAX_PER_POD = 8
 MAX_PER_PUBLISHER = 16
 """Commands of one publisher's pods at once."""
 
+NOTED = 16
+"""Commands that a pod's history tells of: a job of every minute must not push everything else out."""
+
 MAX_COMMANDS = 64
 """Commands of all pods at once; each holds up to 0.7 MiB of the daemon's memory."""
 
@@ -94,22 +97,23 @@ class PodCommands:
             self._running += Counter()  # drops what is zero
 
     def _booking(self, record: PodRecord) -> Carried:
-        """What a command carries is traffic of the pod; what cannot be booked is the provider's own cost."""
+        """What a command carries is traffic of the pod; what cannot be booked now is booked with the next."""
         booked = Traffic()
 
         async def carried(bytes_in: int, bytes_out: int) -> None:
             nonlocal booked
-            before, booked = booked, Traffic(bytes_in=bytes_in, bytes_out=bytes_out)
-            new = Traffic(bytes_in=bytes_in - before.bytes_in, bytes_out=bytes_out - before.bytes_out)
+            new = Traffic(bytes_in=bytes_in - booked.bytes_in, bytes_out=bytes_out - booked.bytes_out)
             try:
                 await self._meter.carried(record.channel, new)
             except StoreFailure as error:
-                _log.warning("%s: what a command carried is not billed: %s", record.label, error)
+                _log.warning("%s: what a command carried is not in the books yet: %s", record.label, error)
+            else:
+                booked = Traffic(bytes_in=bytes_in, bytes_out=bytes_out)
 
         return carried
 
     async def _note(self, record: PodRecord, text: str) -> None:
-        await self._doors.store.write(history.note, record.channel, self._doors.now(), "exec", text)
+        await self._doors.store.write(history.note, record.channel, self._doors.now(), "exec", text, NOTED)
 
 
 def _words(body: ExecBody) -> str:

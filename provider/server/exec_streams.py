@@ -73,14 +73,16 @@ class CommandStreams:
         input that does not belong here, Refused (rule "idle") after *idle_s* in which no byte moved.
         """
         self._moved()
-        with self._idle:
-            async with trio.open_nursery() as nursery:
-                for task in (self._from_client, self._to_command, self._from_command, self._keep_booking):
-                    nursery.start_soon(self._guarded, task)
-                await self._guarded(self._to_client)
-                nursery.cancel_scope.cancel()
-        with trio.CancelScope(shield=True):
-            await self._carried(self.bytes_in, self.bytes_out)
+        try:
+            with self._idle:
+                async with trio.open_nursery() as nursery:
+                    for task in (self._from_client, self._to_command, self._from_command, self._keep_booking):
+                        nursery.start_soon(self._guarded, task)
+                    await self._guarded(self._to_client)
+                    nursery.cancel_scope.cancel()
+        finally:  # also where the conversation is ended from outside
+            with trio.CancelScope(shield=True):
+                await self._carried(self.bytes_in, self.bytes_out)
         if self._trouble:
             raise self._trouble[0]
         if self._exit is None or self._idle.cancelled_caught:

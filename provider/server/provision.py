@@ -6,14 +6,20 @@ import json
 import trio
 
 from trustedpods.protocol.codec import decode
-from trustedpods.protocol.errors import TrustedPodsError
-from trustedpods.protocol.messages.admission import AdmitBody, Admitted, RenderBody, Rendered
+from trustedpods.protocol.errors import Refused, TrustedPodsError
+from trustedpods.protocol.messages.admission import (
+    MAX_RENDERED,
+    AdmitBody,
+    Admitted,
+    RenderBody,
+    Rendered,
+)
 from trustedpods.protocol.messages.base import Progress
 from trustedpods.protocol.messages.bundle import Needs
 from trustedpods.protocol.messages.pod import SignedStatement, Statement
 from trustedpods.provider.admission.admission import Admission
 from trustedpods.provider.admission.rights import superseded
-from trustedpods.provider.cluster.objects.pod_objects import objects
+from trustedpods.provider.cluster.objects.pod_objects import PodLife, objects
 from trustedpods.provider.cluster.objects.secret import hidden
 from trustedpods.provider.core.admission import check_hosts
 from trustedpods.provider.core.pod import PodRecord
@@ -67,9 +73,9 @@ class Provisioning:
         opened = await trio.to_thread.run_sync(without_files, body, limiter=self._parsing)
         record = self._admission.would_be(request.opened, opened)
         life = self._provisioning_steps.life(record, opened, record.namespace)
-        made = objects(await self._provisioning_steps.shown(record, life, body.users))
-        text = json.dumps([hidden(one) for one in made])
-        await request.replies.send(Rendered(objects=text.encode()), final=True)
+        shown = await self._provisioning_steps.shown(record, life, body.users)
+        text = await trio.to_thread.run_sync(_rendered, shown, limiter=self._parsing)
+        await request.replies.send(Rendered(objects=text), final=True)
 
     async def provision(self, request: Request) -> None:
         """Takes a bundle, says which blobs are missing, and follows the work to its end.
@@ -110,3 +116,15 @@ class Provisioning:
         await replies.send(Needs(blobs=[]))
         statement = await self._provisioning_steps.restate(record)
         await replies.send(statement, final=True)
+
+
+def _rendered(life: PodLife) -> bytes:
+    """The objects as JSON. Refused (rule `render-size`) where a short manifest becomes too much to send."""
+    text = json.dumps([hidden(one) for one in objects(life)]).encode()
+    if len(text) > MAX_RENDERED:
+        raise Refused(
+            f"the pod's objects are {len(text)} bytes, and a reply has room for {MAX_RENDERED}",
+            rule="render-size",
+            hint="fewer ports and address blocks in `network.egress` make it shorter",
+        )
+    return text

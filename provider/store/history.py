@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What happened to a pod, and which requests were seen: both bounded."""
 
-from sqlalchemy import delete, select
+from sqlalchemy import ColumnElement, delete, select
 from sqlalchemy.dialects.sqlite import insert
 
 from trustedpods.protocol.errors import Refused
@@ -16,23 +16,24 @@ KEPT_EVENTS = 200
 """Events of one pod that are kept; a status reply carries up to 256."""
 
 
-def note(tx: Tx, channel: ChannelId, at: UnixSeconds, reason: str, text: str) -> None:
-    """Append an event; the oldest beyond `KEPT_EVENTS` go."""
+def note(
+    tx: Tx, channel: ChannelId, at: UnixSeconds, reason: str, text: str, most: int = KEPT_EVENTS
+) -> None:
+    """Append an event; the oldest beyond `KEPT_EVENTS` go, and of the same reason those beyond *most*."""
     key = channel_hex(channel)
     tx.connection.execute(
         insert(EVENTS).values(
             channel=key, at=at, reason=reason[:64], sealed_text=tx.vault.seal_text(sendable(text))
         )
     )
-    newest = (
-        select(EVENTS.c.id)
-        .where(EVENTS.c.channel == key)
-        .order_by(EVENTS.c.id.desc())
-        .offset(KEPT_EVENTS)
-        .limit(1)
-        .scalar_subquery()
-    )
-    tx.connection.execute(delete(EVENTS).where(EVENTS.c.channel == key, EVENTS.c.id <= newest))
+    _forget_oldest(tx, KEPT_EVENTS, EVENTS.c.channel == key)
+    if most < KEPT_EVENTS:
+        _forget_oldest(tx, most, EVENTS.c.channel == key, EVENTS.c.reason == reason[:64])
+
+
+def _forget_oldest(tx: Tx, kept: int, *which: ColumnElement[bool]) -> None:
+    newest = select(EVENTS.c.id).where(*which).order_by(EVENTS.c.id.desc()).offset(kept).limit(1)
+    tx.connection.execute(delete(EVENTS).where(*which, EVENTS.c.id <= newest.scalar_subquery()))
 
 
 def events(tx: Tx, channel: ChannelId, count: int = 64) -> list[PodEvent]:

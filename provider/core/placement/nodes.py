@@ -4,7 +4,7 @@
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
-from trustedpods.protocol.capability_gaps import HOSTNAME, holds, label_gaps
+from trustedpods.protocol.capability_gaps import EVERY_NODE, HOSTNAME, holds, label_gaps
 from trustedpods.protocol.errors import Refused
 from trustedpods.protocol.messages.capabilities import MAX_LABEL_VALUES, Placement, Tolerated
 from trustedpods.protocol.units import Resources
@@ -63,6 +63,7 @@ def check_placement(
     labels = advertised_labels(nodes.values(), keys)
     if found := label_gaps(placement, labels):
         raise Refused("; ".join(found), rule="placement", hint="`trustedpods provider inspect` shows labels")
+    _check_keys(placement, {*EVERY_NODE, *labels})
     fitting = {name: node for name, node in nodes.items() if takes(node, placement)}
     if not fitting and nodes:
         raise Refused(
@@ -78,6 +79,21 @@ def check_placement(
                 rule="placement",
             )
     return frozenset(fitting)
+
+
+def _check_keys(placement: Placement, known: Collection[str]) -> None:
+    """Refused where any term names another label than those *known*: the scheduler takes the nodes of each.
+
+    A profile is enough where one alternative can hold; at this provider the others would show, and choose
+    by, labels that its operator keeps to himself.
+    """
+    for key in (rule.key for term in placement.terms for rule in term):
+        if key not in known:
+            raise Refused(
+                f"label {key} is not advertised, so nodeAffinity cannot name it",
+                rule="placement",
+                hint="`trustedpods provider inspect` shows labels",
+            )
 
 
 def check_drivers(drivers: Iterable[str], nodes: Mapping[str, NodePlace], fitting: Collection[str]) -> None:

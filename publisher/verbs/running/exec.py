@@ -135,7 +135,7 @@ class _Streams:
         self._sending = trio.Lock()
         self._sent = self._handed = 0
         self._came = self._written = self._told = 0
-        self._waiting: deque[ExecOutput] = deque()
+        self._waiting: deque[tuple[str, bytearray]] = deque()
         self._ended: ExecEnded | None = None
         self._bell = trio.Event()
 
@@ -157,7 +157,7 @@ class _Streams:
                 self._came += len(reply.data)
                 if self._came - self._written > WINDOW:
                     raise RemoteProtocolError("more output than was asked for", rule="exec-window")
-                self._waiting.append(reply)
+                self._keep(reply)
             elif isinstance(reply, ExecTaken):
                 if not self._handed <= reply.total <= self._sent:
                     raise RemoteProtocolError("took input that was never sent", rule="exec-window")
@@ -168,14 +168,22 @@ class _Streams:
                 self._ended = reply
             self._ring()
 
+    def _keep(self, output: ExecOutput) -> None:
+        """Pieces of one stream wait as one: many small ones would take far more memory than their bytes."""
+        if not output.data:
+            raise RemoteProtocolError("an empty piece of output", rule="exec-output")
+        if not self._waiting or self._waiting[-1][0] != output.stream:
+            self._waiting.append((output.stream, bytearray()))
+        self._waiting[-1][1].extend(output.data)
+
     async def _write_output(self) -> None:
         while self._ended is None or self._waiting:
             if not self._waiting:
                 await self._bell.wait()
                 continue
-            output = self._waiting.popleft()
-            await self._write(output.stream, output.data)
-            self._written += len(output.data)
+            stream, data = self._waiting.popleft()
+            await self._write(stream, bytes(data))
+            self._written += len(data)
             if self._written - self._told >= TAKEN_EVERY and self._ended is None:
                 await self._send(ExecInput())
 

@@ -45,6 +45,9 @@ async def answer(faults, request, answers):
         for _ in range(WINDOW // MAX_PIECE + 1):
             await answers.send(ExecOutput(stream="stdout", data=b"x" * MAX_PIECE))
         await trio.sleep_forever()
+    if "floods-with-nothing" in faults:
+        await answers.send(ExecOutput(stream="stdout", data=b""))
+        await trio.sleep_forever()
     if "takes-nothing-sent" in faults:
         await answers.send(ExecTaken(total=1))
         await trio.sleep_forever()

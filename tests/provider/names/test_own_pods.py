@@ -4,6 +4,7 @@
 from dataclasses import replace
 
 import pytest
+import trio
 
 from tests.fakes.cluster import FakeCluster
 from tests.fakes.provider.pods import a_life, a_manifest
@@ -13,7 +14,7 @@ from trustedpods.provider.cluster.objects.pod_objects import objects
 from trustedpods.provider.core.names.opened import HostAnswer
 from trustedpods.provider.core.names.own_pods import ANSWER_S
 from trustedpods.provider.names.openings import NamesUnknown
-from trustedpods.provider.names.own_pods import OwnPods
+from trustedpods.provider.names.own_pods import MAX_KEPT, UNKNOWN_KEPT_S, OwnPods
 
 ALICE, BOB = Address("0x" + "a1" * 20), Address("0x" + "b0" * 20)
 PLACE = ResolverPlace("10.9.33.11", "10.9.0.11", 5354)
@@ -86,3 +87,34 @@ async def test_of_two_versions_the_one_that_has_the_services_answers():
     await cluster.move_services("tp-nodes-1", [])
     [view] = await cluster.services("tp-nodes-2")
     assert (await asked(cluster, "rpc.nodes.internal")).addresses == (view.cluster_ip,)
+
+
+async def test_an_answer_is_remembered_as_long_as_it_holds(autojump_clock):
+    cluster = FakeCluster()
+    await deployed(cluster, ALICE, "nodes", "tp-nodes-1", **nodes())
+    await a_caller(cluster, ALICE, "nodes", "later")
+    answers = OwnPods(cluster)
+    known = await answers.resolve(CALLER, "caller", "rpc.nodes.internal")
+    with pytest.raises(NamesUnknown):
+        await answers.resolve(CALLER, "caller", "rpc.later.internal")
+    looks = len(cluster.calls)
+    for _ in range(100):
+        assert await answers.resolve(CALLER, "caller", "rpc.nodes.internal") == known
+        with pytest.raises(NamesUnknown):
+            await answers.resolve(CALLER, "caller", "rpc.later.internal")
+    assert len(cluster.calls) == looks
+    await deployed(cluster, ALICE, "later", "tp-later-1", **nodes())
+    await trio.sleep(UNKNOWN_KEPT_S)
+    assert (await answers.resolve(CALLER, "caller", "rpc.later.internal")).addresses
+    await trio.sleep(ANSWER_S)
+    await cluster.delete_namespace("tp-nodes-1")
+    with pytest.raises(NamesUnknown):
+        await answers.resolve(CALLER, "caller", "rpc.nodes.internal")
+
+
+async def test_no_more_answers_are_remembered_than_there_is_room_for():
+    answers = OwnPods(FakeCluster())
+    for number in range(MAX_KEPT + 1):
+        with pytest.raises(NamesUnknown):
+            await answers.resolve(CALLER, "caller", f"s{number}.nodes.internal")
+    assert len(answers._kept) == MAX_KEPT

@@ -15,6 +15,7 @@ from trustedpods.protocol.codec import decode, encode
 from trustedpods.protocol.errors import BadInput
 from trustedpods.protocol.messages.bundle import BlobRef, Bundle, ImageRef, SecretValue, SeedFiles
 from trustedpods.protocol.messages.pod import Statement
+from trustedpods.provider.admission.arrivals import AdmissionLimits, Allowance
 from trustedpods.provider.pods.bundles import parse_bundle
 
 
@@ -80,11 +81,13 @@ def test_what_is_no_manifest(manifest: bytes) -> None:
 
 
 async def test_the_daemon_answers_each_with_a_refusal_and_keeps_nothing(tmp_path) -> None:
-    world = World(tmp_path)
+    cases = some(list(WRONG.values()))
+    at_once = AdmissionLimits(bundles=Allowance(burst=len(cases) + 1, every_s=0.5))
+    world = World(tmp_path, limits=at_once)
     async with world.run() as (parts, address):
         caller = Caller(world, address)
         sound = caller.bundle()
-        for case in some(list(WRONG.values())):
+        for case in cases:
             caller.bundle = lambda case=case: bundle_of(case)
             with pytest.raises(BadInput) as refused:
                 await caller.provision(pay=False)

@@ -13,7 +13,7 @@ from tests.fakes.commands import FakeCommand
 from tests.fakes.provider.caller import Caller, serving, until
 from tests.fakes.provider.world import World
 from trustedpods.contracts.eip712 import address_of
-from trustedpods.protocol.errors import NetworkFailure, Refused, RemoteProtocolError
+from trustedpods.protocol.errors import NetworkFailure, Refused, RemoteProtocolError, StoreFailure
 from trustedpods.protocol.messages.exec import (
     MAX_PIECE,
     WINDOW,
@@ -27,7 +27,8 @@ from trustedpods.protocol.messages.exec import (
 from trustedpods.protocol.messages.pod import PodStatus, StatusBody
 from trustedpods.protocol.sealing.inputs import InputSealer
 from trustedpods.protocol.sealing.requests import request_digest
-from trustedpods.provider.server.exec import MAX_PER_POD
+from trustedpods.provider.core.traffic import Traffic
+from trustedpods.provider.server.exec import MAX_PER_POD, PodCommands
 from trustedpods.provider.server.exec_streams import CommandStreams
 from trustedpods.provider.store import ledger
 
@@ -200,6 +201,52 @@ async def test_a_command_that_moves_no_byte_is_cut_off():
         await CommandStreams(asked, body, command, carried, idle_s=0.05).run()
     assert caught.value.rule == "idle"
     assert booked == [(0, 0)]
+
+
+async def test_what_was_carried_is_booked_also_when_the_conversation_is_ended_from_outside():
+    async def silence(*_):
+        await trio.sleep_forever()
+
+    async def carried(*total):
+        await trio.lowlevel.checkpoint()
+        booked.append(total)
+
+    booked = []
+    body = ExecBody(command=["wait"], input_key=bytes(32))
+    asked = SimpleNamespace(
+        replies=SimpleNamespace(stream=SimpleNamespace(receive=silence), send=silence),
+        opened=SimpleNamespace(digest=b"d"),
+    )
+    streams = CommandStreams(asked, body, FakeCommand(["wait"], ("ns", "pod", "web")), carried)
+    streams.bytes_in, streams.bytes_out = 3, 4
+    with trio.move_on_after(0.05):
+        await streams.run()
+    assert booked == [(3, 4)]
+
+
+async def test_what_cannot_be_booked_is_booked_with_the_next(world):
+    async with serving(world) as (parts, caller):
+        meter = FailsOnce()
+        record = parts.pods.get(caller.ref.channel)
+        carried = PodCommands(parts.doors, None, None, meter)._booking(record)
+        await carried(5, 7)
+        await carried(6, 9)
+        await carried(6, 10)
+    assert meter.booked == [Traffic(bytes_in=6, bytes_out=9), Traffic(bytes_in=0, bytes_out=1)]
+
+
+class FailsOnce:
+    """A meter whose books cannot be written the first time."""
+
+    def __init__(self):
+        self.booked = []
+        self.asked = 0
+
+    async def carried(self, _channel, traffic):
+        self.asked += 1
+        if self.asked == 1:
+            raise StoreFailure("no space left")
+        self.booked.append(traffic)
 
 
 async def test_so_many_at_once_and_no_more(world):

@@ -4,15 +4,20 @@
 The rest of `provision` is in `tests/provider/daemon/test_main.py`.
 """
 
+from dataclasses import replace
+
 import pytest
 import trio
 
 from tests.fakes.provider.caller import Caller, image_of, in_phase, until
+from tests.fakes.provider.pods import DIGEST, a_life
 from tests.fakes.provider.world import World
 from trustedpods.protocol.codec import decode
 from trustedpods.protocol.errors import Refused
+from trustedpods.protocol.messages.admission import MAX_RENDERED
 from trustedpods.protocol.messages.pod import Statement
 from trustedpods.provider.core.pod import Phase
+from trustedpods.provider.server.provision import _rendered
 
 OLDER, NEWER = 1_000_001, 1_000_002
 
@@ -49,3 +54,11 @@ async def test_of_two_requests_the_newer_has_the_word(world, same):
         assert (record.phase, record.generation) == (Phase.SERVING, NEWER)
         assert decode(answers[NEWER].statement, Statement).generation == NEWER
         assert answers[OLDER].rule == "generation"
+
+
+def test_objects_that_no_reply_has_room_for_are_refused_by_their_size():
+    life = a_life()
+    assert len(_rendered(life)) < MAX_RENDERED
+    with pytest.raises(Refused) as caught:
+        _rendered(replace(life, images={"c": "x" * MAX_RENDERED + f"@{DIGEST}"}))
+    assert caught.value.rule == "render-size"

@@ -116,6 +116,16 @@ async def test_history_is_bounded(path):
     assert found[-1].text == f"line {history.KEPT_EVENTS + 4}"
 
 
+async def test_a_reason_with_a_bound_of_its_own_leaves_the_others_alone(path):
+    async with book(path) as store:
+        await store.write(history.note, CHANNEL, 0, "started", "it serves")
+        for number in range(history.KEPT_EVENTS + 5):
+            await store.write(history.note, CHANNEL, number, "exec", f"line {number}", 3)
+        found = await store.read(history.events, CHANNEL, 1000)
+    last = history.KEPT_EVENTS + 4
+    assert [event.text for event in found] == ["it serves", *(f"line {last - back}" for back in (2, 1, 0))]
+
+
 async def test_a_run_ends_once(path):
     run = Run("uid", 100, None, 250, 64, 0)
     async with book(path) as store:

@@ -67,6 +67,22 @@ def test_a_label_that_is_not_advertised_is_not_told_of():
     assert refusal(Placement(selector={"zone": "a"}), keys=()).endswith("advertised: none")
 
 
+@pytest.mark.parametrize("key", ["secret", "kubernetes.io/hostname"])
+def test_no_alternative_chooses_by_a_label_that_is_not_advertised(key):
+    """Each rule of the first may hold, but on no node both: the other alternative would choose alone."""
+    never = [rule("zone", "In", "a"), rule("zone", "In", "b")]
+    words = refusal(Placement(terms=[never, [rule(key)]]))
+    assert words == f"label {key} is not advertised, so nodeAffinity cannot name it"
+
+
+@pytest.mark.parametrize("values", [(), ("1", "2"), ("x",)])
+def test_a_comparison_without_one_number_holds_nowhere(values):
+    numbered = {"n1": NodePlace({"size": "3"})}
+    with pytest.raises(Refused) as caught:
+        check_placement(Placement(terms=[[rule("size", "Gt", *values)]]), 1, numbered, ("size",))
+    assert caught.value.rule == "placement"
+
+
 @pytest.mark.parametrize(
     ("placement", "goes"),
     [

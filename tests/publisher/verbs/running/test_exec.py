@@ -58,7 +58,7 @@ async def test_outputs_apart_and_the_exit_code(bench):
     assert ends.rest
 
 
-@pytest.mark.parametrize("fault", ["floods", "takes-nothing-sent", "ends-twice"])
+@pytest.mark.parametrize("fault", ["floods", "floods-with-nothing", "takes-nothing-sent", "ends-twice"])
 async def test_what_no_provider_may_say(bench, fault):
     async def never(_stream, _data):
         await trio.sleep_forever()

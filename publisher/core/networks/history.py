@@ -31,6 +31,16 @@ def as_script(content: NetworkContent) -> list[str]:
     return lines
 
 
+def holds_all(content: NetworkContent, other: NetworkContent) -> bool:
+    """Whether *content* has every command of *other*, as it stands there: so *other* is an earlier state.
+
+    False where *other* knows no command at all, or forgot more of them than *content*: then nobody knows.
+    """
+    here = [record for chunk in content.history for record in chunk]
+    there = [record for chunk in other.history for record in chunk]
+    return bool(there) and other.dropped <= content.dropped and all(record in here for record in there)
+
+
 def _lines(record: HistoryRecord) -> list[str]:
     words = ["trustedpods", *map(shlex.quote, record.verb.split())]
     for argument in record.arguments:

@@ -101,6 +101,24 @@ async def test_clusters_that_keep_nothing_get_state_and_team_back(shop, file):
     assert verbs(after) == ["network connect", "state restore"]
 
 
+async def test_clusters_that_were_empty_count_anew_and_what_came_since_is_not_undone_unasked(shop, file):
+    await shop.phase("stopped")
+    await shop.phase("started")
+    await versions.backup(shop.account, shop.place, file, shop.journal)
+    await shop.remove()
+    await versions.restore(shop.account, shop.place, file, shop.journal)
+    await shop.phase("stopped")
+    with pytest.raises(Refused) as caught:
+        await versions.restore(shop.account, shop.place, file, shop.journal)
+    assert caught.value.rule == "go-back"
+    assert "generation 3" in caught.value.what
+    assert "2 counts" in caught.value.what
+    assert await shop.phases() == ["stopped"]
+    await versions.restore(shop.account, shop.place, file, shop.journal, go_back=True)
+    assert await shop.phases() == ["started"]
+    assert verbs(await shop.view())[-3:] == ["state restore", "network apply", "state restore"]
+
+
 async def test_an_old_copy_of_all_clusters_is_brought_forward(shop, file):
     old = [dict(world.cluster.networks) for world in shop.team.worlds]
     await shop.phase("stopped")

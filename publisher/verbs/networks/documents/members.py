@@ -26,8 +26,9 @@ from trustedpods.publisher.journal import Journal
 from trustedpods.publisher.market.market import MarketAccount
 from trustedpods.publisher.networks.states import MemberView
 from trustedpods.publisher.results.networks import MembersResult
-from trustedpods.publisher.verbs.networks.documents.changing import changing, check_all_named, opened_view
+from trustedpods.publisher.verbs.networks.documents.changing import changing, opened_view
 from trustedpods.publisher.verbs.networks.files import read_card
+from trustedpods.publisher.verbs.networks.opening import check_all_named
 from trustedpods.publisher.verbs.networks.places import NetworkPlace
 
 Change = Callable[[MemberView], tuple[MemberChange, NetworkContent]]
@@ -116,8 +117,6 @@ async def lose(
 
     def change(view: MemberView) -> tuple[MemberChange, NetworkContent]:
         content = view.read.writable()
-        if cluster not in [one.name for one in content.clusters if one.lost is None]:
-            raise BadInput(f"{view.network} has no cluster {cluster!r} that is not lost already")
         lost = LostCluster(at=at, by=address_bytes(publisher.address), reason=reason)
         clusters = [
             one.model_copy(update={"lost": lost}) if one.name == cluster else one for one in content.clusters
@@ -157,12 +156,13 @@ async def _changed(
     wanted: _Wanted,
 ) -> MembersResult:
     who = account.publisher.address
-    async with changing(account, place, verb, given, wait_s, journal) as (network, change):
+    opening = changing(account, place, verb, given, wait_s, journal, wanted.lost)
+    async with opening as (network, change):
         view = change.state or opened_view(account, network, change.document)
         if view.roster.role(who) is not Role.OWNER:
             raise Refused(f"{who} is no owner of {view.network}: only owners change members", rule="role")
-        signed, content = wanted.change(view)
         check_all_named(view, place, wanted.lost)
+        signed, content = wanted.change(view)
         after = await change.write(content, changes=[signed], cards=wanted.cards, result=DONE)
         return MembersResult(
             network,

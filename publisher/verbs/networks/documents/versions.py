@@ -25,11 +25,11 @@ from trustedpods.publisher.results.networks import BackupResult, MigrateResult, 
 from trustedpods.publisher.state.files import write_whole
 from trustedpods.publisher.verbs.networks.documents.changing import (
     changing,
-    check_all_named,
     name_of,
     opened_view,
     read_view,
 )
+from trustedpods.publisher.verbs.networks.opening import check_all_named
 from trustedpods.publisher.verbs.networks.places import NetworkPlace
 
 

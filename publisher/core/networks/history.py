@@ -45,7 +45,8 @@ def _lines(record: HistoryRecord) -> list[str]:
     words = ["trustedpods", *map(shlex.quote, record.verb.split())]
     for argument in record.arguments:
         value = _variable(argument.name) if argument.value is None else shlex.quote(argument.value)
-        words += [shlex.quote(argument.name), value] if argument.name.startswith("-") else [value]
+        named = [shlex.quote(argument.name)] if argument.name.startswith("-") else []
+        words += named if named and argument.value == "" else [*named, value]  # a flag has no value
     return [f"# {_when(record.at)} {address_from_bytes(record.by)}", " ".join(words)]
 
 

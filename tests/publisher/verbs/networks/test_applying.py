@@ -7,7 +7,7 @@ import trio
 from tests.fakes.network_states import ALICE, SHOP, state_of
 from tests.publisher.conftest import ListShow
 from tests.publisher.networks.test_holding import FakeDoor, network
-from trustedpods.protocol.errors import BadInput, NetworkFailure
+from trustedpods.protocol.errors import BadInput, NetworkFailure, Refused
 from trustedpods.protocol.networks.content import LostCluster
 from trustedpods.protocol.networks.leases import LEASE_MS
 from trustedpods.publisher.core.networks.plan import WantedNode, plan_of, pod_name
@@ -216,6 +216,24 @@ async def test_a_deploy_that_fails_names_its_node_and_the_next_apply_goes_on(vir
     assert machine.state() == expected(FIRST)
     history = read_state(ALICE, SHOP, machine.doors["k1"].state.copy.current).content.history
     assert [record.result for chunk in history for record in chunk] == ["done", "NetworkFailure", "done"]
+
+
+async def test_a_removal_that_is_refused_before_its_pod_is_touched_leaves_the_state_as_it_was(virtual_time):
+    machine = Machine()
+    await machine.found()
+    await machine.apply(FIRST)
+
+    def refuse(act):
+        if act[:2] == ("before", "remove"):
+            raise Refused("it has volumes", rule="not-agreed")
+
+    machine.pods.trouble = refuse
+    with pytest.raises(Refused) as caught:
+        await machine.apply(SECOND)
+    assert caught.value.where == "node b"
+    assert machine.state() == expected(FIRST)
+    machine.pods.trouble = lambda _: None
+    assert await machine.apply(FIRST) == 0
 
 
 async def test_a_lease_that_is_lost_while_a_node_is_deployed_stops_the_apply(virtual_time):

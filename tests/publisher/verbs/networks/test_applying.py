@@ -10,6 +10,7 @@ from tests.publisher.networks.test_holding import FakeDoor, network
 from trustedpods.protocol.errors import BadInput, NetworkFailure, Refused
 from trustedpods.protocol.networks.content import LostCluster
 from trustedpods.protocol.networks.leases import LEASE_MS
+from trustedpods.protocol.networks.members import lost_digest, sign_change
 from trustedpods.publisher.core.networks.plan import WantedNode, plan_of, pod_name
 from trustedpods.publisher.journal import Journal
 from trustedpods.publisher.networks.recording import recorded
@@ -186,7 +187,10 @@ async def test_a_node_of_a_lost_cluster_is_left_there_and_comes_anew_elsewhere(v
         content = view_of(change).content
         lost = LostCluster(at=1, by=bytes(20), reason="a lake")
         clusters = [content.clusters[0].model_copy(update={"lost": lost}), content.clusters[1]]
-        await change.write(content.model_copy(update={"clusters": clusters}), result="done")
+        word = sign_change(
+            ALICE.key, view_of(change).roster, "lose", at=1, subject=lost_digest("k1", lost.reason)
+        )
+        await change.write(content.model_copy(update={"clusters": clusters}), changes=[word], result="done")
     with pytest.raises(BadInput, match="no cluster 'k1'; it has: k2"):
         await machine.apply(FIRST)
     moved = (WantedNode("a", "k2", b"1" * 32), FIRST[1])

@@ -142,9 +142,10 @@ def next_body(
     """The body that follows *view*: *content* stamped, sealed to the team after *changes*.
 
     *cards* are those of members who are new. BadInput where one is missing or the state is too large,
-    Refused (rule `schema`) where a newer client wrote *view*.
+    Refused (rule `schema`) where a newer client wrote *view*, or an older one and *content* does not say
+    that it was migrated.
     """
-    if view.read.schema_version > SCHEMA:
+    if content.metadata.migration == view.content.metadata.migration or view.read.schema_version > SCHEMA:
         view.read.writable()
     chain = [*view.body.changes, *changes]
     known = [*view.body.cards, *cards]

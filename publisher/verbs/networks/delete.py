@@ -32,8 +32,8 @@ async def delete(
     """Remove every node, then let no cluster keep anything of the network. Only an owner may.
 
     Raises Refused (rule `role`; rule `publisher` where a node is another member's: he removes it first by an
-    apply; rule `not-agreed` for one whose volumes would be kept, unless they *purge* too), Locked, and what
-    the delete of a node raises. Killed anywhere, it is repeated.
+    apply; rule `not-agreed` for one whose volumes would be kept, unless they *purge* too; rule `schema`),
+    Locked, and what the delete of a node raises. Killed anywhere, it is repeated.
     """
     async with AsyncExitStack() as stack:
         clusters = await stack.enter_async_context(opened_whole(account, network, known, journal))
@@ -47,6 +47,7 @@ async def delete(
                 view = view_of(change)
                 if view.roster.role(who) is not Role.OWNER:
                     raise Refused(f"{who} is no owner of {network}: only owners delete it", rule="role")
+                view.read.writable()
                 plan = plan_of(view.content, view.roster, (), None, who)
                 market = MarketPods(account, network, {}, DeployOptions(), journal, purge)
                 applying = Applying(who, change, pods(account) if pods else market, journal)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from trustedpods.protocol.errors import LocalProtocolError, Refused, TrustedPodsError
-from trustedpods.protocol.ids import Address
+from trustedpods.protocol.ids import Address, address_from_bytes
 from trustedpods.protocol.networks.content import AddressEntry, Component, NetworkCluster, NetworkContent
 from trustedpods.protocol.networks.members import MemberCard, MemberChange
 from trustedpods.publisher.core.networks import components
@@ -94,7 +94,13 @@ class Applying:
     async def _remove(self, name: str, result: str | None) -> None:
         component = components.component_of(self._content, name)
         assert component is not None
-        if self._cluster(component.cluster).lost is None:
+        publisher = address_from_bytes(component.publisher)
+        if publisher != self.who:  # the plan lets it go only where he is no member any more
+            pod = pod_name(view_of(self.change).network, name)
+            self.journal.show.warning(
+                f"node {name} is dropped; its pod {pod} is {publisher}'s, who left the team, and may run on"
+            )
+        elif self._cluster(component.cluster).lost is None:
             await self._remove_pod(component)
         else:
             hint = (

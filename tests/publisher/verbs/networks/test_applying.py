@@ -4,7 +4,7 @@
 import pytest
 import trio
 
-from tests.fakes.network_states import ALICE, SHOP, state_of
+from tests.fakes.network_states import ALICE, BOB, SHOP, state_of
 from tests.publisher.conftest import ListShow
 from tests.publisher.networks.test_holding import FakeDoor, network
 from trustedpods.protocol.errors import BadInput, NetworkFailure, Refused
@@ -199,6 +199,29 @@ async def test_a_node_of_a_lost_cluster_is_left_there_and_comes_anew_elsewhere(v
     assert ("remove", "a") not in machine.pods.acts
     (warning,) = machine.show.warnings
     assert f"trustedpods close {pod_name(SHOP, 'a')}" in warning
+
+
+async def test_a_node_of_somebody_who_left_the_team_is_dropped_and_its_pod_let_be(virtual_time):
+    machine = Machine()
+    await machine.found()
+    await machine.apply(FIRST)
+    async with (
+        network(machine.doors, ALICE.address).locked("before") as held,
+        recorded(held, ALICE, SHOP, "network apply", []) as change,
+    ):
+        content = view_of(change).content
+        his = [
+            one.model_copy(update={"publisher": bytes.fromhex(BOB.address[2:])}) for one in content.components
+        ]
+        await change.write(content.model_copy(update={"components": his}), result="done")
+    acts = len(machine.pods.acts)
+    assert await machine.apply((WantedNode("a", "k1", b"3" * 32),)) == 3
+    assert machine.pods.acts[acts:] == [("deploy", "a", "k1")]
+    assert machine.state() == expected((WantedNode("a", "k1", b"3" * 32),))
+    assert [
+        f"pod {pod_name(SHOP, one)} is {BOB.address}'s" in told
+        for one, told in zip("ab", machine.show.warnings, strict=True)
+    ] == [True, True]
 
 
 async def test_a_deploy_that_fails_names_its_node_and_the_next_apply_goes_on(virtual_time):

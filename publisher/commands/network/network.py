@@ -87,7 +87,7 @@ def connect(options: Common, name: str, clusters: tuple[str, ...], wait: str) ->
         from trustedpods.publisher.core.money import parse_duration
         from trustedpods.publisher.verbs.networks.places import parse_place
 
-        place = parse_place(name, clusters or [f"{one}={where}" for one, where in mapped().items()])
+        place = parse_place(name, clusters or mapped(), of_context=not clusters)
         wait_s, opening = parse_duration(wait, "--wait"), run.account()
         from trustedpods.publisher.verbs.networks.connect import connect as begin
 
@@ -288,7 +288,7 @@ def _known(clusters: tuple[str, ...]) -> "dict[str, Choice]":
     from trustedpods.publisher.commands.network.contexts import mapped
     from trustedpods.publisher.core.networks.mapping import parse_clusters
 
-    return parse_clusters(clusters or [f"{one}={where}" for one, where in mapped().items()])
+    return parse_clusters(clusters or mapped(), of_context=not clusters)
 
 
 async def _asked(account: "MarketAccount", file: "NetworkFile") -> "dict[str, Choice]":

@@ -106,13 +106,8 @@ def first_content(
     return NetworkContent(metadata=metadata, clusters=sorted(clusters, key=lambda one: one.name))
 
 
-def first_body(publisher: Publisher, network: NetworkName, clusters: Sequence[NetworkCluster]) -> bytes:
-    """The body of a network's first document: its founder alone is a member, and nothing runs yet."""
-    return founded_body(publisher, network, first_content(publisher, network, clusters))
-
-
 def founded_body(publisher: Publisher, network: NetworkName, content: NetworkContent) -> bytes:
-    """The same with that *content*."""
+    """The body of a network's first document, with that *content*: its founder alone is a member."""
     card = own_card(publisher)
     founded = sign_change(
         publisher.key,

@@ -16,7 +16,7 @@ from trustedpods.protocol.networks.migrations import SCHEMA
 from trustedpods.protocol.networks.sealed_documents import seal_body
 from trustedpods.publisher.networks.states import (
     first_again,
-    first_body,
+    first_content,
     founded_body,
     next_body,
     own_card,
@@ -40,7 +40,8 @@ def test_the_founder_founds_and_reads() -> None:
     state = read_state(ALICE, SHOP, ONE)
     found = state.read.writable()
     assert found == state_of().model_copy(update={"metadata": found.metadata})
-    first = read_state(ALICE, SHOP, Document(Generation(1), first_body(ALICE, SHOP, found.clusters)))
+    body = founded_body(ALICE, SHOP, first_content(ALICE, SHOP, found.clusters))
+    first = read_state(ALICE, SHOP, Document(Generation(1), body))
     assert (first.content.clusters, first.content.components) == (found.clusters, [])
     assert {who: member.role for who, member in state.roster.members.items()} == {ALICE.address: Role.OWNER}
     assert state.body.schema_version == SCHEMA

@@ -58,6 +58,8 @@ async def add(
     Raises BadInput for a file that is not that member's card; Refused for one who is no owner (rule
     `role`) and as the team's rules say (rule `members`); Locked, NetworkFailure, CopiesDiffer.
     """
+    if role is not Role.OWNER:
+        _not_himself(account, member)
     read = read_card(card, member, str(card))
     given = [("member", member), ("card", str(card)), ("--role", role.value)]
     change = _given(account, member, role, hashlib.sha256(read.key).digest())
@@ -74,7 +76,7 @@ async def set_role(
     wait_s: float,
     journal: Journal,
 ) -> MembersResult:
-    """Give *member* another role. Raises as `add`."""
+    """Give *member* another role; no owner takes his own. Raises as `add`."""
 
     def change(view: MemberView) -> tuple[MemberChange, NetworkContent]:
         known = view.roster.members.get(member)
@@ -82,6 +84,8 @@ async def set_role(
             raise Refused(f"{member} is no member of {view.network}", rule="members")
         return _given(account, member, role, known.key_digest)(view)
 
+    if role is not Role.OWNER:
+        _not_himself(account, member)
     given = [("member", member), ("role", role.value)]
     return await _changed(account, place, "network member role", given, wait_s, journal, _Wanted(change))
 
@@ -97,8 +101,7 @@ async def remove(
         )
         return signed, view.read.writable()
 
-    if member == account.publisher.address:
-        raise BadInput("nobody takes himself out of a network", where="ADDRESS", hint="another owner does it")
+    _not_himself(account, member)
     given = [("member", member)]
     return await _changed(account, place, "network member remove", given, wait_s, journal, _Wanted(change))
 
@@ -128,6 +131,15 @@ async def lose(
     given = [("cluster", cluster), ("--reason", reason)]
     wanted = _Wanted(change, lost=cluster)
     return await _changed(account, place, "network lost", given, wait_s, journal, wanted)
+
+
+def _not_himself(account: MarketAccount, member: Address) -> None:
+    if member == account.publisher.address:
+        raise BadInput(
+            "nobody takes himself or his role out of a network",
+            where="ADDRESS",
+            hint="another owner does it",
+        )
 
 
 def _given(account: MarketAccount, member: Address, role: Role, key_digest: bytes) -> Change:

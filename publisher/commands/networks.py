@@ -39,7 +39,7 @@ def of_network(verb: F) -> F:
             from trustedpods.publisher.commands.network.contexts import mapped
             from trustedpods.publisher.verbs.networks.places import parse_place
 
-            return parse_place(network, clusters or [f"{one}={where}" for one, where in mapped().items()])
+            return parse_place(network, clusters or mapped(), of_context=not clusters)
 
         return verb(options, place, **arguments)
 

@@ -49,6 +49,15 @@ class NetworkClusters:
         """Each cluster's copy, or why it could not be read. No lease is needed."""
         return await self._ask_all(ReadCopy(), Copy)
 
+    async def all_copies(self) -> dict[str, Copy]:
+        """Each cluster's copy. Raises what a cluster failed with."""
+        copies: dict[str, Copy] = {}
+        for name, copy in (await self.copies()).items():
+            if isinstance(copy, TrustedPodsError):
+                raise copy
+            copies[name] = copy
+        return copies
+
     async def leases(self) -> dict[str, LeaseStatus | TrustedPodsError]:
         """Each cluster's lease, or why it is not known."""
         return await self._ask_all(AskLease(), LeaseStatus)
@@ -58,11 +67,7 @@ class NetworkClusters:
 
         Raises what a cluster failed with; CopiesDiffer where no write explains how copies differ.
         """
-        copies: dict[str, Copy] = {}
-        for name, copy in (await self.copies()).items():
-            if isinstance(copy, TrustedPodsError):
-                raise copy
-            copies[name] = copy
+        copies = await self.all_copies()
         match compare(copies):
             case Equal(document):
                 return document

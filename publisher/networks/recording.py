@@ -21,8 +21,8 @@ from trustedpods.publisher.market.session import Publisher
 from trustedpods.publisher.networks.holding import HeldNetwork
 from trustedpods.publisher.networks.states import MemberView, first_again, founded_body, next_body, read_state
 
-INTERRUPTED: Final = "interrupted"
-"""The result of a command that ended by Ctrl-C or by an accident of its own."""
+FAILED: Final = "failed"
+"""The result of a command that ended by an error that is none of ours. Ctrl-C leaves it unfinished."""
 
 
 class RecordedChange:
@@ -100,7 +100,7 @@ async def recorded(
     """A command under the leases of *held*; what it writes stands in the history with how it ended.
 
     Errors are told by their kind and rule: what they quote may be anything. The end of a command that
-    lost its leases cannot be written, so it stays unfinished, as one that was killed.
+    lost its leases cannot be written, so it stays unfinished, as one that was killed or ended by Ctrl-C.
     """
     change = RecordedChange(held, publisher, network, verb, arguments)
     try:
@@ -109,7 +109,7 @@ async def recorded(
         await _end_after(change, f"{type(error).__name__} {error.rule or ''}".strip())
         raise
     except Exception:
-        await _end_after(change, INTERRUPTED)
+        await _end_after(change, FAILED)
         raise
     await change.end(DONE)
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from trustedpods.protocol.codec import encode
-from trustedpods.protocol.errors import BadInput, RemoteProtocolError
+from trustedpods.protocol.errors import BadInput, Refused, RemoteProtocolError
 from trustedpods.protocol.ids import address_bytes
 from trustedpods.protocol.networks.content import (
     NetworkCluster,
@@ -27,7 +27,9 @@ from trustedpods.protocol.networks.members import (
     NetworkName,
     Role,
     Roster,
+    lost_digest,
     no_members,
+    roster_of,
     sign_card,
     sign_change,
 )
@@ -66,8 +68,9 @@ def own_card(publisher: Publisher) -> MemberCard:
 def read_state(publisher: Publisher, network: NetworkName, document: Document) -> MemberView:
     """What *document* says to this member.
 
-    Raises Refused (rules `role`, `members`, `writer`) for one that is not sealed to us or not signed by
-    who may, RemoteProtocolError for what is none of this network.
+    Raises Refused (rules `role`, `members`, `writer`) for one that is not sealed to us, not signed by who
+    may, or has a cluster for lost without an owner's word; RemoteProtocolError for what is none of this
+    network.
     """
     body = parse_body(document.body)
     if body.network != network or body.generation != document.generation:
@@ -79,7 +82,18 @@ def read_state(publisher: Publisher, network: NetworkName, document: Document) -
     read = read_content(open_body(body, publisher.address, member_key(publisher.secret)))
     if read.schema_version != body.schema_version or read.content.metadata.name != network.name:
         raise RemoteProtocolError(f"the state of {network} is not what stands beside it in clear")
+    _check_lost(roster, read.content)
     return MemberView(network, document, body, roster, read)
+
+
+def _check_lost(roster: Roster, content: NetworkContent) -> None:
+    """Refused (rule `members`) where a cluster is lost by no owner's word: daemons cannot see that."""
+    for cluster in content.clusters:
+        if cluster.lost is not None and lost_digest(cluster.name, cluster.lost.reason) not in roster.lost:
+            raise Refused(
+                f"cluster {cluster.name} stands as lost in {roster.network}, and no owner declared it so",
+                rule="members",
+            )
 
 
 def first_content(
@@ -92,13 +106,8 @@ def first_content(
     return NetworkContent(metadata=metadata, clusters=sorted(clusters, key=lambda one: one.name))
 
 
-def first_body(publisher: Publisher, network: NetworkName, clusters: Sequence[NetworkCluster]) -> bytes:
-    """The body of a network's first document: its founder alone is a member, and nothing runs yet."""
-    return founded_body(publisher, network, first_content(publisher, network, clusters))
-
-
 def founded_body(publisher: Publisher, network: NetworkName, content: NetworkContent) -> bytes:
-    """The same with that *content*."""
+    """The body of a network's first document, with that *content*: its founder alone is a member."""
     card = own_card(publisher)
     founded = sign_change(
         publisher.key,
@@ -128,9 +137,10 @@ def next_body(
     """The body that follows *view*: *content* stamped, sealed to the team after *changes*.
 
     *cards* are those of members who are new. BadInput where one is missing or the state is too large,
-    Refused (rule `schema`) where a newer client wrote *view*.
+    Refused (rule `schema`) where a newer client wrote *view*, or an older one and *content* does not say
+    that it was migrated.
     """
-    if view.read.schema_version > SCHEMA:
+    if content.metadata.migration == view.content.metadata.migration or view.read.schema_version > SCHEMA:
         view.read.writable()
     chain = [*view.body.changes, *changes]
     known = [*view.body.cards, *cards]
@@ -145,6 +155,7 @@ def _sealed(
     cards: Sequence[MemberCard],
     content: NetworkContent,
 ) -> bytes:
+    _check_lost(roster_of(network, changes, verify=False), content)
     stamp = {"updated_at": int(time.time()), "updated_by": address_bytes(publisher.address)}
     stamped = content.model_copy(update={"metadata": content.metadata.model_copy(update=stamp)})
     try:

@@ -14,10 +14,12 @@ from hypothesis import strategies as st
 
 from tests.examples import examples
 from trustedpods.protocol.errors import BadInput, NoContext
+from trustedpods.protocol.networks.content import MAX_CLUSTERS
 from trustedpods.publisher.cli import main
 from trustedpods.publisher.commands.network import contexts as command
 from trustedpods.publisher.context import locate
 from trustedpods.publisher.contexts import Context, Contexts, load_contexts, save_contexts
+from trustedpods.publisher.core.networks.mapping import parse_clusters
 
 OWNER = "0x70997970C51812dc3A010C7d01b50e0d17dc79C8"
 
@@ -52,6 +54,17 @@ def test_a_context_is_made_used_changed_and_listed(home):
     text = run("list").stdout
     assert "* work" in text
     assert f"    cluster k1 is {OWNER}/2" in text
+
+
+def test_a_context_may_map_more_clusters_than_one_network_has(home):
+    for number in range(MAX_CLUSTERS + 1):
+        run("map", f"k{number}={OWNER}/{number}")
+    assert len(parse_clusters(command.mapped(), of_context=True)) == MAX_CLUSTERS + 1
+    with pytest.raises(BadInput, match=f"{MAX_CLUSTERS + 1} clusters; at most {MAX_CLUSTERS}"):
+        parse_clusters(command.mapped())
+    assert "k3" not in run("unmap", "k3").stdout
+    assert len(command.mapped()) == MAX_CLUSTERS
+    assert "no cluster 'k3' is mapped; there is: k0, k1" in run("unmap", "k3", code=4).stderr
 
 
 def test_flags_and_environment_go_before_the_context_and_it_before_the_folder(home):

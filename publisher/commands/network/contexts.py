@@ -123,6 +123,35 @@ def map_cluster(options: Common, cluster: str) -> None:
     run.guard(under_trio, _lines, _form)
 
 
+@context.command(
+    "unmap",
+    epilog="""\b
+Example:
+  trustedpods context unmap k1
+""",
+)
+@click.argument("cluster")
+@common
+def unmap_cluster(options: Common, cluster: str) -> None:
+    """Forget which provider a CLUSTER's name is, in the context that holds."""
+
+    def work() -> "Contexts":
+        from trustedpods.protocol.errors import NoContext
+        from trustedpods.publisher.contexts import load_contexts, save_contexts
+
+        contexts = load_contexts(os.environ)
+        held = contexts.chosen
+        if held is None or cluster not in held.clusters:
+            there = "none" if held is None else ", ".join(held.clusters) or "none"
+            raise NoContext(f"no cluster {cluster!r} is mapped; there is: {there}")
+        left = {name: where for name, where in held.clusters.items() if name != cluster}
+        contexts = contexts.using(replace(held, clusters=left))
+        save_contexts(contexts)
+        return contexts
+
+    Run(options).guard(work, _lines, _form)
+
+
 def _absolute(policy: str | None) -> str | None:
     """A policy's name, or its file from wherever it is used."""
     file = policy is not None and ("/" in policy or policy.endswith(".toml"))
@@ -158,12 +187,12 @@ def remember(cluster: str, provider: str) -> "Contexts":
     return contexts
 
 
-def mapped() -> dict[str, str]:
-    """The clusters of the context that holds."""
+def mapped() -> list[str]:
+    """The clusters of the context that holds, each as NAME=OWNER[/N]."""
     from trustedpods.publisher.contexts import load_contexts
 
     held = load_contexts(os.environ).chosen
-    return {} if held is None else dict(held.clusters)
+    return [] if held is None else [f"{name}={where}" for name, where in held.clusters.items()]
 
 
 def _lines(contexts: "Contexts") -> list[str]:

@@ -35,6 +35,9 @@ cluster_option = click.option(
 wait_option = click.option(
     "--wait", default="0s", metavar="DURATION", show_default=True, help="Wait for others' leases."
 )
+_PURGE = click.option(
+    "--purge", is_flag=True, help="With the volumes of removed nodes that would be kept, and paid for."
+)
 
 
 @click.group()
@@ -84,7 +87,7 @@ def connect(options: Common, name: str, clusters: tuple[str, ...], wait: str) ->
         from trustedpods.publisher.core.money import parse_duration
         from trustedpods.publisher.verbs.networks.places import parse_place
 
-        place = parse_place(name, clusters or [f"{one}={where}" for one, where in mapped().items()])
+        place = parse_place(name, clusters or mapped(), of_context=not clusters)
         wait_s, opening = parse_duration(wait, "--wait"), run.account()
         from trustedpods.publisher.verbs.networks.connect import connect as begin
 
@@ -143,10 +146,13 @@ Examples:
 @click.option(
     "--deposit", metavar="AMOUNT", help="Of each node: tokens (2.5), or a duration at full size (12h)."
 )
+@_PURGE
 @wait_option
 @cluster_option
 @common
-def apply(options: Common, file: Path, deposit: str | None, wait: str, clusters: tuple[str, ...]) -> None:
+def apply(
+    options: Common, file: Path, deposit: str | None, purge: bool, wait: str, clusters: tuple[str, ...]
+) -> None:
     """Bring a network to what FILE says: its team, and its nodes one after another.
 
     Killed anywhere, run it again: it goes on. What is as the file says is not touched.
@@ -164,8 +170,10 @@ def apply(options: Common, file: Path, deposit: str | None, wait: str, clusters:
         funding = None if deposit is None else parse_funding(deposit, "--deposit")
         deploying = DeployOptions(funding=funding, otherwise=context_policy(os.environ))
         said = [("FILE", str(file)), *([] if deposit is None else [("--deposit", deposit)])]
+        said += [("--purge", "")] if purge else []
         wait_s = parse_duration(wait, "--wait")
-        return await bring(account, read, ApplyOptions(known, wait_s, deploying, tuple(said)), run.journal)
+        wanted = ApplyOptions(known, wait_s, deploying, tuple(said), purge=purge)
+        return await bring(account, read, wanted, run.journal)
 
     def lines(result: "ApplyResult") -> list[str]:
         from trustedpods.publisher.commands.network_lines import plan_lines
@@ -214,15 +222,17 @@ def status(options: Common, name: str, clusters: tuple[str, ...]) -> None:
 @network.command(
     "delete",
     epilog="""\b
-Example:
+Examples:
   trustedpods network delete shop
+  trustedpods network delete shop --purge
 """,
 )
 @click.argument("name", metavar="[FOUNDER/]NAME")
+@_PURGE
 @cluster_option
 @wait_option
 @common
-def delete(options: Common, name: str, clusters: tuple[str, ...], wait: str) -> None:
+def delete(options: Common, name: str, purge: bool, clusters: tuple[str, ...], wait: str) -> None:
     """Remove every node of the network NAME, then its documents. Only owners may."""
     run = Run(options)
 
@@ -235,7 +245,7 @@ def delete(options: Common, name: str, clusters: tuple[str, ...], wait: str) -> 
 
         async with opening as account:
             network = parse_network(name, account.publisher.address)
-            return await remove(account, network, known, wait_s, run.journal)
+            return await remove(account, network, known, wait_s, run.journal, purge=purge)
 
     run.finish(
         work, lambda result: [*(f"node {one} is removed" for one in result.removed), "its documents are gone"]
@@ -278,7 +288,7 @@ def _known(clusters: tuple[str, ...]) -> "dict[str, Choice]":
     from trustedpods.publisher.commands.network.contexts import mapped
     from trustedpods.publisher.core.networks.mapping import parse_clusters
 
-    return parse_clusters(clusters or [f"{one}={where}" for one, where in mapped().items()])
+    return parse_clusters(clusters or mapped(), of_context=not clusters)
 
 
 async def _asked(account: "MarketAccount", file: "NetworkFile") -> "dict[str, Choice]":

@@ -31,11 +31,22 @@ def as_script(content: NetworkContent) -> list[str]:
     return lines
 
 
+def holds_all(content: NetworkContent, other: NetworkContent) -> bool:
+    """Whether *content* has every command of *other*, as it stands there: so *other* is an earlier state.
+
+    False where *other* knows no command at all, or forgot more of them than *content*: then nobody knows.
+    """
+    here = [record for chunk in content.history for record in chunk]
+    there = [record for chunk in other.history for record in chunk]
+    return bool(there) and other.dropped <= content.dropped and all(record in here for record in there)
+
+
 def _lines(record: HistoryRecord) -> list[str]:
     words = ["trustedpods", *map(shlex.quote, record.verb.split())]
     for argument in record.arguments:
         value = _variable(argument.name) if argument.value is None else shlex.quote(argument.value)
-        words += [shlex.quote(argument.name), value] if argument.name.startswith("-") else [value]
+        named = [shlex.quote(argument.name)] if argument.name.startswith("-") else []
+        words += named if named and argument.value == "" else [*named, value]  # a flag has no value
     return [f"# {_when(record.at)} {address_from_bytes(record.by)}", " ".join(words)]
 
 

@@ -4,11 +4,9 @@
 from collections.abc import Sequence
 
 from trustedpods.protocol.errors import BadInput
+from trustedpods.protocol.networks.content import MAX_CLUSTERS
 from trustedpods.protocol.networks.members import check_network_name
 from trustedpods.publisher.core.select import Choice, parse_choice
-
-MAX_CLUSTERS = 16
-"""Clusters of one network: a command asks all of them side by side."""
 
 
 def parse_cluster(text: str, where: str = "--cluster") -> tuple[str, Choice]:
@@ -19,8 +17,11 @@ def parse_cluster(text: str, where: str = "--cluster") -> tuple[str, Choice]:
     return check_network_name(name), parse_choice(provider)
 
 
-def parse_clusters(texts: Sequence[str]) -> dict[str, Choice]:
-    """All of *texts*, each name once, MAX_CLUSTERS at most. Raises BadInput."""
+def parse_clusters(texts: Sequence[str], *, of_context: bool = False) -> dict[str, Choice]:
+    """All of *texts*, each name once. Raises BadInput.
+
+    MAX_CLUSTERS at most, as one network has; a context may have those of many networks.
+    """
     found: dict[str, Choice] = {}
     for text in texts:
         name, choice = parse_cluster(text)
@@ -31,6 +32,6 @@ def parse_clusters(texts: Sequence[str]) -> dict[str, Choice]:
                 hint="write NAME=OWNER or NAME=OWNER/N, each name once",
             )
         found[name] = choice
-    if len(found) > MAX_CLUSTERS:
+    if len(found) > MAX_CLUSTERS and not of_context:
         raise BadInput(f"{len(found)} clusters; at most {MAX_CLUSTERS}", where="--cluster")
     return found

@@ -2,7 +2,8 @@
 """What an apply changes: the nodes that are wanted beside those of the state, and the team likewise. Pure.
 
 A node's phase says how far somebody came. `requested` may be anything from nothing to a pod that serves,
-so it is deployed again; `stopped` may be gone already, so it is removed again, or deployed.
+so it is deployed again; `stopped` may be gone already, so it is removed again, or deployed. A node whose
+publisher is no member any more is dropped, and deployed anew by whoever applies.
 """
 
 import hashlib
@@ -12,7 +13,7 @@ from typing import Literal
 
 from trustedpods.protocol.errors import BadInput, Refused
 from trustedpods.protocol.ids import Address, address_bytes, address_from_bytes
-from trustedpods.protocol.networks.content import NetworkContent
+from trustedpods.protocol.networks.content import Component, NetworkContent
 from trustedpods.protocol.networks.members import (
     NO_BYTES32,
     MemberCard,
@@ -109,7 +110,7 @@ def plan_of(
                 f"the network has no cluster {node.cluster!r}; it has: {', '.join(sorted(known))}",
                 where=f"node {node.name}",
             )
-    plan = Plan(_member_steps(roster, members), _node_steps(content, nodes))
+    plan = Plan(_member_steps(roster, members), _node_steps(content, nodes, roster))
     if not looking:
         _check_right(plan, content, roster, who)
     _check_cards(plan, members or (), roster)
@@ -129,7 +130,7 @@ def _member_steps(roster: Roster, members: Sequence[WantedMember] | None) -> tup
     return (*sorted(steps, key=lambda step: step.role is not Role.OWNER), *gone)  # an owner is always there
 
 
-def _node_steps(content: NetworkContent, nodes: Sequence[WantedNode]) -> tuple[NodeStep, ...]:
+def _node_steps(content: NetworkContent, nodes: Sequence[WantedNode], roster: Roster) -> tuple[NodeStep, ...]:
     there = {component.name: component for component in content.components}
     wanted = {node.name: node for node in nodes}
     steps = []
@@ -138,19 +139,30 @@ def _node_steps(content: NetworkContent, nodes: Sequence[WantedNode]) -> tuple[N
             steps.append(NodeStep("remove", name, component.cluster, "the file does not have it"))
         elif wanted[name].cluster != component.cluster:
             steps.append(NodeStep("remove", name, component.cluster, f"it moves to {wanted[name].cluster}"))
+        elif _left(component, roster) and _change(component, wanted[name]) is not None:
+            steps.append(NodeStep("remove", name, component.cluster, "its publisher left the team"))
     moving = {step.node for step in steps}
     for node in nodes:
         found = there.get(node.name)
         if found is None or node.name in moving:
             steps.append(NodeStep("deploy", node.name, node.cluster, "it is new there"))
-        elif found.phase in ("requested", "stopped"):
-            why = "an apply or a delete did not come to its end"
-            steps.append(NodeStep("go on", node.name, node.cluster, why))
-        elif found.manifest_digest != node.digest:
-            steps.append(
-                NodeStep("update", node.name, node.cluster, "its manifest, images or secrets changed")
-            )
+        elif (change := _change(found, node)) is not None:
+            steps.append(NodeStep(change[0], node.name, node.cluster, change[1]))
     return tuple(steps)
+
+
+def _change(found: Component, node: WantedNode) -> tuple[Doing, str] | None:
+    """What is to be done to a node that stays in its cluster, and why; None for nothing."""
+    if found.phase in ("requested", "stopped"):
+        return "go on", "an apply or a delete did not come to its end"
+    if found.manifest_digest != node.digest:
+        return "update", "its manifest, images or secrets changed"
+    return None
+
+
+def _left(component: Component, roster: Roster) -> bool:
+    """Whether its publisher is no member any more: nobody who is one commands its pod."""
+    return address_from_bytes(component.publisher) not in roster.members
 
 
 def _check_right(plan: Plan, content: NetworkContent, roster: Roster, who: Address) -> None:
@@ -165,7 +177,7 @@ def _check_right(plan: Plan, content: NetworkContent, roster: Roster, who: Addre
     there = {component.name: component for component in content.components}
     for step in plan.nodes:
         found = there.get(step.node)
-        if found is not None and address_from_bytes(found.publisher) != who:
+        if found is not None and address_from_bytes(found.publisher) != who and not _left(found, roster):
             raise Refused(
                 f"its pod is {address_from_bytes(found.publisher)}'s, who alone commands it",
                 where=f"node {step.node}",

@@ -28,7 +28,7 @@ class ApplyOptions:
     """What the command line says beside the file.
 
     `known` are the providers of clusters, by name; `said` is the command as history keeps it. `pods` is
-    how nodes are deployed and removed, by default in the market.
+    how nodes are deployed and removed, by default in the market; with `purge` volumes go with their node.
     """
 
     known: Mapping[str, Choice]
@@ -36,6 +36,7 @@ class ApplyOptions:
     deploy: DeployOptions = field(default_factory=DeployOptions)
     said: tuple[tuple[str, str], ...] = ()
     pods: Callable[[MarketAccount, NetworkFile], NodePods] | None = None
+    purge: bool = False
 
 
 async def plan(
@@ -57,7 +58,7 @@ async def apply(
 ) -> ApplyResult:
     """Bring the network to what *file* says; killed anywhere, the next apply goes on.
 
-    Raises Refused (rules `role`, `publisher`, `clusters`, `no-network`), Locked, CopiesDiffer,
+    Raises Refused (rules `role`, `publisher`, `clusters`, `no-network`, `not-agreed`), Locked, CopiesDiffer,
     NetworkFailure, and what the deploy or delete of a node raises, with the node named.
     """
     publisher = account.publisher
@@ -80,10 +81,7 @@ async def apply(
         if made.changes:
             view.read.writable()
         journal.event("plan", f"{made.changes} to change")
-        pods = options.pods or (
-            lambda account, file: MarketPods(account, file.network, file.pods, options.deploy, journal)
-        )
-        applying = Applying(publisher.address, change, pods(account, file), journal)
+        applying = Applying(publisher.address, change, _pods(account, file, options, journal), journal)
         if made.members:
             members = file.members or ()
             at = int(time.time())
@@ -92,6 +90,12 @@ async def apply(
             await applying.members(changes, cards, None if made.nodes else DONE)
         await applying.nodes(made.nodes, file.nodes)
         return ApplyResult(network, made, view_of(change).document.generation, dict(applying.urls))
+
+
+def _pods(account: MarketAccount, file: NetworkFile, options: ApplyOptions, journal: Journal) -> NodePods:
+    if options.pods is not None:
+        return options.pods(account, file)
+    return MarketPods(account, file.network, file.pods, options.deploy, journal, options.purge)
 
 
 def _plan(view: MemberView, file: NetworkFile, who: Address, *, looking: bool = False) -> Plan:

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from trustedpods.protocol.errors import LocalProtocolError, TrustedPodsError
-from trustedpods.protocol.ids import Address
+from trustedpods.protocol.errors import LocalProtocolError, Refused, TrustedPodsError
+from trustedpods.protocol.ids import Address, address_from_bytes
 from trustedpods.protocol.networks.content import AddressEntry, Component, NetworkCluster, NetworkContent
 from trustedpods.protocol.networks.members import MemberCard, MemberChange
 from trustedpods.publisher.core.networks import components
@@ -19,6 +19,9 @@ from trustedpods.publisher.journal import Journal
 from trustedpods.publisher.networks.recording import RecordedChange
 from trustedpods.publisher.networks.states import MemberView
 
+NOT_AGREED = "not-agreed"
+"""The rule by which a removal is refused before its pod is touched."""
+
 
 class NodePods(Protocol):
     """What is done to the pods of nodes. Both may be repeated whenever it is not known what came of them."""
@@ -27,7 +30,10 @@ class NodePods(Protocol):
         """Deploy the node's pod in *cluster*, or go on with it; its first address, if it has one."""
 
     async def remove(self, node: str) -> None:
-        """Remove the node's pod; one that is gone already is no error."""
+        """Remove the node's pod; one that is gone already is no error.
+
+        Refused (rule `not-agreed`), with the pod not touched, where volumes of it would be kept.
+        """
 
 
 def view_of(change: RecordedChange) -> MemberView:
@@ -88,15 +94,30 @@ class Applying:
     async def _remove(self, name: str, result: str | None) -> None:
         component = components.component_of(self._content, name)
         assert component is not None
-        if self._cluster(component.cluster).lost is None:
-            await self._let_be(components.stopping(component))
-            await self.pods.remove(name)
+        publisher = address_from_bytes(component.publisher)
+        if publisher != self.who:  # the plan lets it go only where he is no member any more
+            pod = pod_name(view_of(self.change).network, name)
+            self.journal.show.warning(
+                f"node {name} is dropped; its pod {pod} is {publisher}'s, who left the team, and may run on"
+            )
+        elif self._cluster(component.cluster).lost is None:
+            await self._remove_pod(component)
         else:
             hint = (
                 f"`trustedpods close {pod_name(view_of(self.change).network, name)}` takes its deposit back"
             )
             self.journal.show.warning(f"node {name} is left in a cluster that was declared lost; {hint}")
         await self.change.write(components.without_component(self._content, name), result=result)
+
+    async def _remove_pod(self, component: Component) -> None:
+        before = self._content
+        await self._let_be(components.stopping(component))
+        try:
+            await self.pods.remove(component.name)
+        except Refused as error:
+            if error.rule == NOT_AGREED:
+                await self.change.write(before)
+            raise
 
     async def _let_be(self, component: Component) -> None:
         """Write that *component* is so; nothing where the one before wrote it and came no further."""

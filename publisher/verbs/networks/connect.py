@@ -15,10 +15,10 @@ from trustedpods.publisher.core.select import Choice
 from trustedpods.publisher.journal import Journal
 from trustedpods.publisher.market.market import MarketAccount
 from trustedpods.publisher.networks.recording import recorded
-from trustedpods.publisher.networks.states import first_content, own_card, read_state
+from trustedpods.publisher.networks.states import MemberView, first_content, own_card, read_state
 from trustedpods.publisher.results.networks import CardResult, ConnectResult, NetworkId
 from trustedpods.publisher.verbs.networks.files import card_text
-from trustedpods.publisher.verbs.networks.opening import choices_of
+from trustedpods.publisher.verbs.networks.opening import choices_of, newest_first
 from trustedpods.publisher.verbs.networks.places import NetworkPlace, opened, rows_of
 
 
@@ -34,13 +34,15 @@ async def connect(
     clusters = [_cluster(name, row) for name, row in rows.items()]
     chosen = {name: Choice(row.owner, row.daemon) for name, row in rows.items()}
     async with opened(account, place, journal) as (network, doors):
+        name, who = NetworkName(network.founder, network.name), account.publisher
         document = await doors.read()
         if document.generation > 0:
             return _result(account, network, document, clusters, begun=False)
+        for one in newest_first((await doors.all_copies()).values())[:1]:
+            _check_same(read_state(who, name, one), clusters)  # leases bring it to its end, on these alone
         async with doors.locked(f"network connect {place.name}", wait_s) as held:
             if held.document.generation > 0:
                 return _result(account, network, held.document, clusters, begun=False)
-            name, who = NetworkName(network.founder, network.name), account.publisher
             said = [
                 ("network", str(name)),
                 *(("--cluster", f"{one}={choice}") for one, choice in chosen.items()),
@@ -70,20 +72,24 @@ def _result(
     begun: bool,
 ) -> ConnectResult:
     view = read_state(account.publisher, NetworkName(network.founder, network.name), document)
-    there = _texts({one.name: one for one in view.content.clusters})
-    named = _texts({one.name: one for one in wanted})
-    if there != named:
-        raise Refused(
-            f"network {network.name} has the clusters {_told(there)}, not {_told(named)}",
-            rule="clusters",
-            hint="clusters are named when a network begins",
-        )
+    _check_same(view, wanted)
     return ConnectResult(
         network,
         {name: str(one) for name, one in choices_of(view.content).items()},
         begun,
         document.generation,
     )
+
+
+def _check_same(view: MemberView, wanted: list[NetworkCluster]) -> None:
+    there = _texts({one.name: one for one in view.content.clusters})
+    named = _texts({one.name: one for one in wanted})
+    if there != named:
+        raise Refused(
+            f"network {view.network.name} has the clusters {_told(there)}, not {_told(named)}",
+            rule="clusters",
+            hint="clusters are named when a network begins",
+        )
 
 
 def _texts(clusters: Mapping[str, NetworkCluster]) -> dict[str, str]:

@@ -26,11 +26,14 @@ async def delete(
     wait_s: float,
     journal: Journal,
     pods: Callable[[MarketAccount], NodePods] | None = None,
+    *,
+    purge: bool = False,
 ) -> NetworkDeleteResult:
     """Remove every node, then let no cluster keep anything of the network. Only an owner may.
 
     Raises Refused (rule `role`; rule `publisher` where a node is another member's: he removes it first by an
-    apply), Locked, and what the delete of a node raises. Killed anywhere, it is repeated.
+    apply; rule `not-agreed` for one whose volumes would be kept, unless they *purge* too; rule `schema`),
+    Locked, and what the delete of a node raises. Killed anywhere, it is repeated.
     """
     async with AsyncExitStack() as stack:
         clusters = await stack.enter_async_context(opened_whole(account, network, known, journal))
@@ -38,15 +41,16 @@ async def delete(
         held = await stack.enter_async_context(lock)
         removed: list[str] = []
         if held.document.generation > 0:
-            said = arguments([("network", str(network))])
+            said = arguments([("network", str(network)), *([("--purge", "")] if purge else [])])
             async with recorded(held, account.publisher, network, "network delete", said) as change:
                 who = account.publisher.address
                 view = view_of(change)
                 if view.roster.role(who) is not Role.OWNER:
                     raise Refused(f"{who} is no owner of {network}: only owners delete it", rule="role")
+                view.read.writable()
                 plan = plan_of(view.content, view.roster, (), None, who)
-                nodes = pods(account) if pods else MarketPods(account, network, {}, DeployOptions(), journal)
-                applying = Applying(who, change, nodes, journal)
+                market = MarketPods(account, network, {}, DeployOptions(), journal, purge)
+                applying = Applying(who, change, pods(account) if pods else market, journal)
                 await applying.nodes(plan.nodes, ())
                 removed = [step.node for step in plan.nodes]
         await held.remove()

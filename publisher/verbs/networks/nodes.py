@@ -14,20 +14,26 @@ from trustedpods.publisher.journal import Journal
 from trustedpods.publisher.market.market import MarketAccount
 from trustedpods.publisher.pod import Pod
 from trustedpods.publisher.results.deployed import DeployProgress
-from trustedpods.publisher.results.pods import DeleteProgress
+from trustedpods.publisher.results.pods import DeleteProgress, OutlivingVolumes
 from trustedpods.publisher.verbs import pods
 from trustedpods.publisher.verbs.deploy import DeployOptions, deploy
+from trustedpods.publisher.verbs.networks.applying import NOT_AGREED
 
 
 @dataclass(frozen=True, slots=True)
 class MarketPods:
-    """Pods in the market, each with a payment channel of its own; `options` are those of every deploy."""
+    """Pods in the market, each with a payment channel of its own; `options` are those of every deploy.
+
+    Volumes that outlive a delete go with *purge* only: kept, they and their channel would keep the pod's
+    name at their provider, and so its node out of every other cluster.
+    """
 
     account: MarketAccount
     network: NetworkName
     pods: Mapping[str, Pod]
     options: DeployOptions
     journal: Journal
+    purge: bool = False
 
     async def deploy(self, node: str, cluster: NetworkCluster) -> str | None:
         """See `NodePods`; raises what `deploy` raises."""
@@ -39,8 +45,27 @@ class MarketPods:
     async def remove(self, node: str) -> None:
         """See `NodePods`; raises what `delete` raises."""
         name = pod_name(self.network, node)
+        options = pods.DeleteOptions(self.purge, _keeps_nothing)
         try:
-            await pods.delete(self.account, name, DeleteProgress(), self.journal)
+            done = await pods.delete(self.account, name, DeleteProgress(), self.journal, options)
         except Refused as error:
+            if error.rule == NOT_AGREED:
+                raise Refused(
+                    f"pod {name} has volumes that outlive it, and was not touched",
+                    rule=NOT_AGREED,
+                    hint=_HINT.format(name=name),
+                ) from None
             if error.rule != "unknown-pod":  # the chain itself says that there is none
                 raise
+            return
+        if done.retained is not None:  # its provider said nothing of them before
+            raise Refused(
+                f"pod {name} is removed but for its volumes", rule="retained", hint=_HINT.format(name=name)
+            )
+
+
+_HINT = "again with --purge ends its volumes, as `trustedpods delete {name} --purge` does"
+
+
+def _keeps_nothing(_: OutlivingVolumes) -> bool:
+    return False

@@ -1,18 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
 """A network that exists, whole: from the clusters that one knows to all those that its document names."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 
-from trustedpods.protocol.errors import NoContext, Refused, TrustedPodsError
+from trustedpods.protocol.errors import BadInput, NoContext, Refused, TrustedPodsError
 from trustedpods.protocol.ids import address_from_bytes
 from trustedpods.protocol.networks.content import NetworkContent
-from trustedpods.protocol.networks.documents import Copy
+from trustedpods.protocol.networks.documents import NOTHING, Copy, Document
 from trustedpods.protocol.networks.members import NetworkName
+from trustedpods.publisher.core.networks.copies import Unequal, compare
 from trustedpods.publisher.core.select import Choice
 from trustedpods.publisher.journal import Journal
 from trustedpods.publisher.market.market import MarketAccount
+from trustedpods.publisher.market.session import Publisher
 from trustedpods.publisher.networks.clusters import NetworkClusters
 from trustedpods.publisher.networks.states import MemberView, read_state
 from trustedpods.publisher.verbs.networks.places import NetworkPlace, opened
@@ -79,6 +81,49 @@ def newest(
         hint=f"`trustedpods network connect {network.name} --cluster NAME=OWNER/N` begins one; somebody "
         "else's is FOUNDER/NAME",
     )
+
+
+def newest_first(copies: Iterable[Copy]) -> list[Document]:
+    """All documents that count in any of *copies* or are about to, the newest first."""
+    found = {one for copy in copies for one in (copy.current, copy.pending) if one is not None}
+    return sorted(found - {NOTHING}, key=lambda one: one.generation, reverse=True)
+
+
+async def check_copies_named(
+    publisher: Publisher,
+    network: NetworkName,
+    place: NetworkPlace,
+    clusters: NetworkClusters,
+    lost: str | None = None,
+) -> None:
+    """As `check_all_named`, by the newest document that any copy holds, and before any lease is taken.
+
+    For leases bring what is pending to its end, on the clusters that are named alone. Copies that are
+    unequal pass: there leases change nothing. Raises what a cluster failed with.
+    """
+    copies = await clusters.all_copies()
+    documents = newest_first(copies.values())
+    if documents and not isinstance(compare(copies), Unequal):
+        check_all_named(read_state(publisher, network, documents[0]), place, lost)
+
+
+def check_all_named(view: MemberView, place: NetworkPlace, lost: str | None = None) -> None:
+    """Refused (rule `clusters`) unless *place* is the network's clusters but lost ones, and but *lost*.
+
+    BadInput where *lost* is none of them.
+    """
+    left = {one.name for one in view.content.clusters if one.lost is None}
+    if lost is not None and lost not in left:
+        raise BadInput(f"{view.network} has no cluster {lost!r} that is not lost already")
+    whole = left - {lost}
+    if set(place.clusters) != whole:
+        named = ", ".join(sorted(place.clusters))
+        raise Refused(
+            f"{view.network} is in {', '.join(sorted(whole))}, and {named} is named",
+            where="--cluster",
+            rule="clusters",
+            hint="a change is written in all clusters of a network: name them all, and no other",
+        )
 
 
 def _same(choice: Choice, whole: Choice) -> bool:

@@ -32,13 +32,14 @@ class NetworkPlace:
     clusters: Mapping[str, Choice]
 
 
-def parse_place(network: str, clusters: Sequence[str]) -> NetworkPlace:
+def parse_place(network: str, clusters: Sequence[str], *, of_context: bool = False) -> NetworkPlace:
     """*network* is NAME (one's own) or FOUNDER/NAME, each cluster NAME=OWNER[/N].
 
-    Raises BadInput, and NoContext where no cluster is named.
+    There may be more of them than a network has where they are *of_context*. Raises BadInput, and NoContext
+    where no cluster is named.
     """
     founder, separator, name = network.rpartition("/")
-    found = parse_clusters(clusters)
+    found = parse_clusters(clusters, of_context=of_context)
     if not found:
         raise NoContext(
             f"no cluster of network {name} is named",

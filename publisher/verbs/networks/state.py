@@ -1,14 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
 """`state show`, `state compare`, `state repair`: the copies of a network's document beside each other."""
 
+from collections.abc import Iterable
+
 from trustedpods.protocol.errors import BadInput, TrustedPodsError, error_from_wire
 from trustedpods.protocol.networks.documents import Copy
+from trustedpods.protocol.networks.members import NetworkName
 from trustedpods.publisher.core.networks.copies import BeingWritten, Equal, compare
 from trustedpods.publisher.core.networks.telling import first_difference, unequal
 from trustedpods.publisher.journal import Journal
 from trustedpods.publisher.market.market import MarketAccount
+from trustedpods.publisher.market.session import Publisher
+from trustedpods.publisher.networks.states import read_state
 from trustedpods.publisher.results.errors import ErrorReport
 from trustedpods.publisher.results.networks import CopiesResult, RepairResult
+from trustedpods.publisher.verbs.networks.opening import check_all_named, newest_first
 from trustedpods.publisher.verbs.networks.places import NetworkPlace, opened, reported
 
 
@@ -48,15 +54,32 @@ async def repair(
     """Let *source*'s document be that of all clusters, by a person's word, under all leases.
 
     Copies that are equal or being written need none: they are left as any command leaves them. Raises
-    CopiesDiffer where *source* holds no document, Locked, NetworkFailure.
+    Refused (rule `clusters`) where not all clusters of the network are named, CopiesDiffer where *source*
+    holds no document, Locked, NetworkFailure.
     """
     if source not in place.clusters:
         raise BadInput(f"{source!r} is none of the clusters: {', '.join(place.clusters)}", where="--from")
-    async with (
-        opened(account, place, journal) as (network, clusters),
-        clusters.locked("state repair", wait_s, repair_from=source) as held,
-    ):
-        return RepairResult(network, source, held.document)
+    async with opened(account, place, journal) as (network, clusters):
+        name = NetworkName(network.founder, network.name)
+        _check_named(account.publisher, name, place, (await clusters.copies()).values())
+        async with clusters.locked("state repair", wait_s, repair_from=source) as held:
+            return RepairResult(network, source, held.document)
+
+
+def _check_named(
+    publisher: Publisher,
+    network: NetworkName,
+    place: NetworkPlace,
+    found: Iterable[Copy | TrustedPodsError],
+) -> None:
+    """As `check_all_named`, by the newest document that can be read; where none can, only leases say why."""
+    for document in newest_first(copy for copy in found if isinstance(copy, Copy)):
+        try:
+            view = read_state(publisher, network, document)
+        except TrustedPodsError:
+            continue
+        check_all_named(view, place)
+        return
 
 
 def _unread(name: str, report: ErrorReport) -> TrustedPodsError:

@@ -82,7 +82,7 @@ async def test_one_that_wrote_nothing_leaves_no_record(doors, virtual_time):
 
 @pytest.mark.parametrize(
     ("error", "result"),
-    [(BadInput("token hunter2 is wrong", rule="token"), "BadInput token"), (OSError("x"), "interrupted")],
+    [(BadInput("token hunter2 is wrong", rule="token"), "BadInput token"), (OSError("x"), "failed")],
 )
 async def test_one_that_fails_tells_the_kind_of_its_error_and_not_its_words(
     doors, virtual_time, error, result
@@ -96,6 +96,18 @@ async def test_one_that_fails_tells_the_kind_of_its_error_and_not_its_words(
     with pytest.raises(type(error)):
         await Command(doors).run(fails)
     assert history(doors)[-1] == ("network apply", result, 4, True)
+
+
+async def test_one_that_ends_by_ctrl_c_stays_unfinished(doors, virtual_time):
+    await Command(doors, "network connect").run(connect)
+
+    async def interrupted(change):
+        await change.write(change.state.read.writable())
+        raise KeyboardInterrupt
+
+    with pytest.raises(BaseException):  # noqa: B017 - alone or in a group
+        await Command(doors).run(interrupted)
+    assert history(doors)[-1] == ("network apply", "", 2, False)
 
 
 async def test_one_that_lost_its_leases_stays_unfinished(doors, virtual_time):

@@ -13,6 +13,7 @@ from trustedpods.publisher.market.market import MarketAccount
 from trustedpods.publisher.networks.recording import RecordedChange, recorded
 from trustedpods.publisher.networks.states import MemberView, read_state
 from trustedpods.publisher.results.networks import NetworkId
+from trustedpods.publisher.verbs.networks.opening import check_copies_named
 from trustedpods.publisher.verbs.networks.places import NetworkPlace, opened
 
 
@@ -49,29 +50,19 @@ async def changing(
     given: Sequence[tuple[str, str | SecretText]],
     wait_s: float,
     journal: Journal,
+    lost: str | None = None,
 ) -> AsyncIterator[tuple[NetworkId, RecordedChange]]:
     """The network under all leases; what the block writes stands in the history as *verb* with *given*.
 
-    Raises as `holding.held`; others are waited for *wait_s* seconds.
+    Raises as `check_copies_named`, with *lost*, before any lease is taken; then as `holding.held`. Others
+    are waited for *wait_s* seconds.
     """
     clusters_given = [("--cluster", f"{name}={choice}") for name, choice in place.clusters.items()]
     async with opened(account, place, journal) as (network, clusters):
+        await check_copies_named(account.publisher, name_of(network), place, clusters, lost)
         told = arguments([("network", f"{network.founder}/{network.name}"), *given, *clusters_given])
         async with (
             clusters.locked(f"{verb} {network.name}", wait_s) as held,
             recorded(held, account.publisher, name_of(network), verb, told) as change,
         ):
             yield network, change
-
-
-def check_all_named(view: MemberView, place: NetworkPlace, lost: str | None = None) -> None:
-    """Refused (rule `clusters`) unless *place* is the network's clusters but lost ones, and but *lost*."""
-    whole = {one.name for one in view.content.clusters if one.lost is None and one.name != lost}
-    if set(place.clusters) != whole:
-        named = ", ".join(sorted(place.clusters))
-        raise Refused(
-            f"{view.network} is in {', '.join(sorted(whole))}, and {named} is named",
-            where="--cluster",
-            rule="clusters",
-            hint="a change is written in all clusters of a network: name them all, and no other",
-        )

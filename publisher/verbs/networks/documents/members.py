@@ -26,8 +26,9 @@ from trustedpods.publisher.journal import Journal
 from trustedpods.publisher.market.market import MarketAccount
 from trustedpods.publisher.networks.states import MemberView
 from trustedpods.publisher.results.networks import MembersResult
-from trustedpods.publisher.verbs.networks.documents.changing import changing, check_all_named, opened_view
+from trustedpods.publisher.verbs.networks.documents.changing import changing, opened_view
 from trustedpods.publisher.verbs.networks.files import read_card
+from trustedpods.publisher.verbs.networks.opening import check_all_named
 from trustedpods.publisher.verbs.networks.places import NetworkPlace
 
 Change = Callable[[MemberView], tuple[MemberChange, NetworkContent]]
@@ -57,6 +58,8 @@ async def add(
     Raises BadInput for a file that is not that member's card; Refused for one who is no owner (rule
     `role`) and as the team's rules say (rule `members`); Locked, NetworkFailure, CopiesDiffer.
     """
+    if role is not Role.OWNER:
+        _not_himself(account, member)
     read = read_card(card, member, str(card))
     given = [("member", member), ("card", str(card)), ("--role", role.value)]
     change = _given(account, member, role, hashlib.sha256(read.key).digest())
@@ -73,7 +76,7 @@ async def set_role(
     wait_s: float,
     journal: Journal,
 ) -> MembersResult:
-    """Give *member* another role. Raises as `add`."""
+    """Give *member* another role; no owner takes his own. Raises as `add`."""
 
     def change(view: MemberView) -> tuple[MemberChange, NetworkContent]:
         known = view.roster.members.get(member)
@@ -81,6 +84,8 @@ async def set_role(
             raise Refused(f"{member} is no member of {view.network}", rule="members")
         return _given(account, member, role, known.key_digest)(view)
 
+    if role is not Role.OWNER:
+        _not_himself(account, member)
     given = [("member", member), ("role", role.value)]
     return await _changed(account, place, "network member role", given, wait_s, journal, _Wanted(change))
 
@@ -96,8 +101,7 @@ async def remove(
         )
         return signed, view.read.writable()
 
-    if member == account.publisher.address:
-        raise BadInput("nobody takes himself out of a network", where="ADDRESS", hint="another owner does it")
+    _not_himself(account, member)
     given = [("member", member)]
     return await _changed(account, place, "network member remove", given, wait_s, journal, _Wanted(change))
 
@@ -116,8 +120,6 @@ async def lose(
 
     def change(view: MemberView) -> tuple[MemberChange, NetworkContent]:
         content = view.read.writable()
-        if cluster not in [one.name for one in content.clusters if one.lost is None]:
-            raise BadInput(f"{view.network} has no cluster {cluster!r} that is not lost already")
         lost = LostCluster(at=at, by=address_bytes(publisher.address), reason=reason)
         clusters = [
             one.model_copy(update={"lost": lost}) if one.name == cluster else one for one in content.clusters
@@ -129,6 +131,15 @@ async def lose(
     given = [("cluster", cluster), ("--reason", reason)]
     wanted = _Wanted(change, lost=cluster)
     return await _changed(account, place, "network lost", given, wait_s, journal, wanted)
+
+
+def _not_himself(account: MarketAccount, member: Address) -> None:
+    if member == account.publisher.address:
+        raise BadInput(
+            "nobody takes himself or his role out of a network",
+            where="ADDRESS",
+            hint="another owner does it",
+        )
 
 
 def _given(account: MarketAccount, member: Address, role: Role, key_digest: bytes) -> Change:
@@ -157,12 +168,13 @@ async def _changed(
     wanted: _Wanted,
 ) -> MembersResult:
     who = account.publisher.address
-    async with changing(account, place, verb, given, wait_s, journal) as (network, change):
+    opening = changing(account, place, verb, given, wait_s, journal, wanted.lost)
+    async with opening as (network, change):
         view = change.state or opened_view(account, network, change.document)
         if view.roster.role(who) is not Role.OWNER:
             raise Refused(f"{who} is no owner of {view.network}: only owners change members", rule="role")
-        signed, content = wanted.change(view)
         check_all_named(view, place, wanted.lost)
+        signed, content = wanted.change(view)
         after = await change.write(content, changes=[signed], cards=wanted.cards, result=DONE)
         return MembersResult(
             network,

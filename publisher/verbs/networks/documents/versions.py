@@ -15,7 +15,7 @@ from trustedpods.protocol.networks.members import MemberChange
 from trustedpods.protocol.networks.migrations import SCHEMA, missing
 from trustedpods.protocol.networks.sealed_documents import parse_body
 from trustedpods.publisher.core.networks.differences import differences
-from trustedpods.publisher.core.networks.history import DONE
+from trustedpods.publisher.core.networks.history import DONE, holds_all
 from trustedpods.publisher.journal import Journal
 from trustedpods.publisher.market.market import MarketAccount
 from trustedpods.publisher.market.session import Publisher
@@ -25,11 +25,11 @@ from trustedpods.publisher.results.networks import BackupResult, MigrateResult, 
 from trustedpods.publisher.state.files import write_whole
 from trustedpods.publisher.verbs.networks.documents.changing import (
     changing,
-    check_all_named,
     name_of,
     opened_view,
     read_view,
 )
+from trustedpods.publisher.verbs.networks.opening import check_all_named
 from trustedpods.publisher.verbs.networks.places import NetworkPlace
 
 
@@ -78,9 +78,9 @@ async def restore(
 ) -> RestoreResult:
     """Let the state of a backup be the network's next one; where clusters keep nothing, its first one.
 
-    A state that counts already is left. What would undo later changes is Refused (rule `go-back`) without
-    *go_back*; the history of what is undone, and the present team, stay in every case. Raises BadInput
-    for a file that is no backup of this network, else as `migrate`.
+    A state that counts already is left. What would undo changes that the backup does not know is Refused
+    (rule `go-back`) without *go_back*; the history of what is undone, and the present team, stay then.
+    Raises BadInput for a file that is no backup of this network, else as `migrate`.
     """
     kept = await trio.to_thread.run_sync(_read, file)
     given = [("file", str(file)), *([("--go-back", "")] if go_back else [])]
@@ -104,7 +104,7 @@ async def _restored(
         await change.write(content, result=DONE, members_of=saved)
         return
     present.read.writable()
-    if present.document.generation >= saved.document.generation:
+    if not _goes_forward(present, saved):
         if not go_back:
             told = "; ".join(found) or "what is later would be undone"
             raise Refused(
@@ -118,6 +118,12 @@ async def _restored(
         }
         content = content.model_copy(update=kept)
     await change.write(content, changes=_later(present, saved), cards=saved.body.cards, result=DONE)
+
+
+def _goes_forward(present: MemberView, saved: MemberView) -> bool:
+    """Whether *saved* came after *present*. Clusters that were empty count from 1 anew: history decides."""
+    newer = present.document.generation < saved.document.generation
+    return newer and holds_all(saved.content, present.content)
 
 
 def _later(present: MemberView, saved: MemberView) -> list[MemberChange]:

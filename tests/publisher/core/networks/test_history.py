@@ -12,7 +12,7 @@ from tests.protocol.networks.team import BOB
 from tests.protocol.networks.test_content import STATE
 from trustedpods.protocol.networks.content import NetworkContent
 from trustedpods.protocol.networks.history import HistoryRecord, SecretText, arguments
-from trustedpods.publisher.core.networks.history import as_script
+from trustedpods.publisher.core.networks.history import as_script, holds_all
 
 VALUES = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1, max_size=40)
 
@@ -46,6 +46,20 @@ def test_commands_that_succeeded_come_in_their_order() -> None:
 def test_a_shell_reads_each_value_back(value: str) -> None:
     line = "\n".join(as_script(state(applied(("file", value), ("--wait", "10m"))))[3:])
     assert shlex.split(line) == ["trustedpods", "network", "apply", value, "--wait", "10m"]
+
+
+def test_a_flag_has_no_value() -> None:
+    assert (
+        as_script(state(applied(("file", "x"), ("--purge", ""))))[3] == "trustedpods network apply x --purge"
+    )
+
+
+def test_of_two_states_the_later_one_has_every_command_of_the_other() -> None:
+    one, two = applied(("file", "x")), applied(("file", "y"), at=1)
+    assert holds_all(state(one, two), state(one))
+    assert not holds_all(state(one), state(one, two))
+    assert not holds_all(state(one), state(one, dropped=1))
+    assert not holds_all(state(one), state())
 
 
 def test_a_comment_never_becomes_a_command() -> None:

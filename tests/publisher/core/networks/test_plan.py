@@ -108,6 +108,16 @@ def test_another_members_node_is_left_alone_or_refused():
         assert (caught.value.rule, caught.value.where) == ("publisher", "node a")
 
 
+def test_a_node_of_somebody_who_left_the_team_is_dropped_and_deployed_anew():
+    state, anew = content(node("a"), by=BOB), node("a", digest=b"x" * 32)
+    assert steps(state) == [("remove", "a", "k1")]
+    assert steps(state, node("a")) == []
+    assert steps(state, anew) == [("remove", "a", "k1"), ("deploy", "a", "k1")]
+    assert steps(state, node("a", "k2")) == [("remove", "a", "k1"), ("deploy", "a", "k2")]
+    unfinished = content(node("a"), by=BOB, phase="requested")
+    assert steps(unfinished, node("a")) == [("remove", "a", "k1"), ("deploy", "a", "k1")]
+
+
 def test_viewers_look_operators_apply_owners_change_members():
     roster = team(member(BOB, Role.VIEWER), member(CAROL, Role.OPERATOR))
     assert steps(content(), node("a"), who=BOB, roster=roster, looking=True) == [("deploy", "a", "k1")]

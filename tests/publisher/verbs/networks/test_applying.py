@@ -4,12 +4,13 @@
 import pytest
 import trio
 
-from tests.fakes.network_states import ALICE, SHOP, state_of
+from tests.fakes.network_states import ALICE, BOB, SHOP, state_of
 from tests.publisher.conftest import ListShow
 from tests.publisher.networks.test_holding import FakeDoor, network
-from trustedpods.protocol.errors import BadInput, NetworkFailure
+from trustedpods.protocol.errors import BadInput, NetworkFailure, Refused
 from trustedpods.protocol.networks.content import LostCluster
 from trustedpods.protocol.networks.leases import LEASE_MS
+from trustedpods.protocol.networks.members import lost_digest, sign_change
 from trustedpods.publisher.core.networks.plan import WantedNode, plan_of, pod_name
 from trustedpods.publisher.journal import Journal
 from trustedpods.publisher.networks.recording import recorded
@@ -186,7 +187,10 @@ async def test_a_node_of_a_lost_cluster_is_left_there_and_comes_anew_elsewhere(v
         content = view_of(change).content
         lost = LostCluster(at=1, by=bytes(20), reason="a lake")
         clusters = [content.clusters[0].model_copy(update={"lost": lost}), content.clusters[1]]
-        await change.write(content.model_copy(update={"clusters": clusters}), result="done")
+        word = sign_change(
+            ALICE.key, view_of(change).roster, "lose", at=1, subject=lost_digest("k1", lost.reason)
+        )
+        await change.write(content.model_copy(update={"clusters": clusters}), changes=[word], result="done")
     with pytest.raises(BadInput, match="no cluster 'k1'; it has: k2"):
         await machine.apply(FIRST)
     moved = (WantedNode("a", "k2", b"1" * 32), FIRST[1])
@@ -195,6 +199,29 @@ async def test_a_node_of_a_lost_cluster_is_left_there_and_comes_anew_elsewhere(v
     assert ("remove", "a") not in machine.pods.acts
     (warning,) = machine.show.warnings
     assert f"trustedpods close {pod_name(SHOP, 'a')}" in warning
+
+
+async def test_a_node_of_somebody_who_left_the_team_is_dropped_and_its_pod_let_be(virtual_time):
+    machine = Machine()
+    await machine.found()
+    await machine.apply(FIRST)
+    async with (
+        network(machine.doors, ALICE.address).locked("before") as held,
+        recorded(held, ALICE, SHOP, "network apply", []) as change,
+    ):
+        content = view_of(change).content
+        his = [
+            one.model_copy(update={"publisher": bytes.fromhex(BOB.address[2:])}) for one in content.components
+        ]
+        await change.write(content.model_copy(update={"components": his}), result="done")
+    acts = len(machine.pods.acts)
+    assert await machine.apply((WantedNode("a", "k1", b"3" * 32),)) == 3
+    assert machine.pods.acts[acts:] == [("deploy", "a", "k1")]
+    assert machine.state() == expected((WantedNode("a", "k1", b"3" * 32),))
+    assert [
+        f"pod {pod_name(SHOP, one)} is {BOB.address}'s" in told
+        for one, told in zip("ab", machine.show.warnings, strict=True)
+    ] == [True, True]
 
 
 async def test_a_deploy_that_fails_names_its_node_and_the_next_apply_goes_on(virtual_time):
@@ -216,6 +243,24 @@ async def test_a_deploy_that_fails_names_its_node_and_the_next_apply_goes_on(vir
     assert machine.state() == expected(FIRST)
     history = read_state(ALICE, SHOP, machine.doors["k1"].state.copy.current).content.history
     assert [record.result for chunk in history for record in chunk] == ["done", "NetworkFailure", "done"]
+
+
+async def test_a_removal_that_is_refused_before_its_pod_is_touched_leaves_the_state_as_it_was(virtual_time):
+    machine = Machine()
+    await machine.found()
+    await machine.apply(FIRST)
+
+    def refuse(act):
+        if act[:2] == ("before", "remove"):
+            raise Refused("it has volumes", rule="not-agreed")
+
+    machine.pods.trouble = refuse
+    with pytest.raises(Refused) as caught:
+        await machine.apply(SECOND)
+    assert caught.value.where == "node b"
+    assert machine.state() == expected(FIRST)
+    machine.pods.trouble = lambda _: None
+    assert await machine.apply(FIRST) == 0
 
 
 async def test_a_lease_that_is_lost_while_a_node_is_deployed_stops_the_apply(virtual_time):

@@ -66,12 +66,15 @@ async def test_what_cannot_be(shop, bob, card):
     me, who = shop.account.publisher.address, bob.publisher.address
     with pytest.raises(BadInput, match="himself"):
         await members.remove(shop.account, shop.place, me, 0.0, shop.journal)
+    with pytest.raises(BadInput, match="himself"):
+        await members.set_role(shop.account, shop.place, me, Role.VIEWER, 0.0, shop.journal)
+    with pytest.raises(BadInput, match="himself"):
+        await members.add(shop.account, shop.place, me, card, Role.OPERATOR, 0.0, shop.journal)
     with pytest.raises(BadInput):
         await members.add(shop.account, shop.place, me, card, Role.OWNER, 0.0, shop.journal)
     for work in (
         members.remove(shop.account, shop.place, who, 0.0, shop.journal),
         members.set_role(shop.account, shop.place, who, Role.OWNER, 0.0, shop.journal),
-        members.set_role(shop.account, shop.place, me, Role.VIEWER, 0.0, shop.journal),
     ):
         with pytest.raises(Refused) as caught:
             await work

@@ -11,6 +11,7 @@ from trustedpods.protocol.networks.migrations import SCHEMA
 from trustedpods.publisher.client import Client
 from trustedpods.publisher.commands.network_lines import migrate_lines, restore_lines
 from trustedpods.publisher.output.json_forms import json_of
+from trustedpods.publisher.verbs.networks.delete import delete
 from trustedpods.publisher.verbs.networks.documents import versions
 
 
@@ -52,6 +53,24 @@ async def test_an_older_state_is_read_and_written_only_as_a_migration_after_a_ba
     back = await versions.restore(shop.account, shop.place, file, shop.journal, go_back=True)
     assert back.saved.generation == 1
     assert await shop.phases() == ["started"]
+
+
+async def test_an_older_state_is_not_written_by_anything_else(shop):
+    def of_these_clusters(fields):
+        of_schema_2(fields)
+        for cluster, choice in zip(fields["clusters"], shop.place.clusters.values(), strict=True):
+            cluster.update(owner=address_bytes(choice.owner), daemon=choice.daemon)
+
+    await shop.write_as_schema(2, of_these_clusters)
+    with pytest.raises(Refused) as caught:
+        async with shop.changing() as change:
+            await change.write(change.state.content)
+    assert caught.value.rule == "schema"
+    with pytest.raises(Refused) as caught:
+        await delete(shop.account, shop.name, shop.place.clusters, 0.0, shop.journal)
+    assert caught.value.rule == "schema"
+    view = await shop.view()
+    assert (view.document.generation, view.read.schema_version) == (1, 2)
 
 
 async def test_a_newer_state_is_neither_migrated_nor_taken_back(shop, file):
@@ -99,6 +118,24 @@ async def test_clusters_that_keep_nothing_get_state_and_team_back(shop, file):
     assert after.roster.members == before.roster.members
     assert after.content.components == before.content.components
     assert verbs(after) == ["network connect", "state restore"]
+
+
+async def test_clusters_that_were_empty_count_anew_and_what_came_since_is_not_undone_unasked(shop, file):
+    await shop.phase("stopped")
+    await shop.phase("started")
+    await versions.backup(shop.account, shop.place, file, shop.journal)
+    await shop.remove()
+    await versions.restore(shop.account, shop.place, file, shop.journal)
+    await shop.phase("stopped")
+    with pytest.raises(Refused) as caught:
+        await versions.restore(shop.account, shop.place, file, shop.journal)
+    assert caught.value.rule == "go-back"
+    assert "generation 3" in caught.value.what
+    assert "2 counts" in caught.value.what
+    assert await shop.phases() == ["stopped"]
+    await versions.restore(shop.account, shop.place, file, shop.journal, go_back=True)
+    assert await shop.phases() == ["started"]
+    assert verbs(await shop.view())[-3:] == ["state restore", "network apply", "state restore"]
 
 
 async def test_an_old_copy_of_all_clusters_is_brought_forward(shop, file):

@@ -26,6 +26,7 @@ from trustedpods.provider.cluster.network_documents import NetworkLease, Network
 from trustedpods.provider.cluster.objects.names import (
     APPLIER,
     DELETION_COST,
+    MADE_HERE,
     METERED,
     NODE_LEASES,
     POD_LABEL,
@@ -83,6 +84,13 @@ class Cluster:
         """What a Secret of a pod holds; nothing where there is none."""
         found = await self._api.find(path_of("Secret", namespace, name))
         return {} if found is None else {k: b64decode(v) for k, v in (found.get("data") or {}).items()}
+
+    async def made_secrets(self, namespace: str) -> list[str]:
+        """Names of the pod's Secrets that hold values which were made here, and which nobody else has."""
+        found = await self._api.items(path_of("Secret", namespace))
+        return [
+            one["metadata"]["name"] for one in found if MADE_HERE in one["metadata"].get("annotations", {})
+        ]
 
     async def find_policy(self, namespace: str, name: str) -> KubeObject | None:
         """A NetworkPolicy as it is; None where there is none."""

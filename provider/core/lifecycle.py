@@ -69,6 +69,9 @@ _BEFORE_SERVING = (Phase.RECEIVED, Phase.WAITING_CHANNEL, Phase.IMPORTING, Phase
 _KEPT = (*_BEFORE_SERVING, Phase.SERVING, Phase.STOPPED, Phase.AWAITING_KEY)
 _STANDING = (*_KEPT, Phase.CLEARING, Phase.RETAINED)
 _MONEY_ENDS = (LifecycleEvent.FUNDS_OUT, LifecycleEvent.UNLOCK_ANNOUNCED, LifecycleEvent.CHANNEL_CHANGED)
+_BACK_TO_VOLUMES = (LifecycleEvent.FAILED, LifecycleEvent.KEY_LOST, *_MONEY_ENDS)
+"""What ends a deploy over the volumes of a deleted pod, before it has served."""
+
 
 _NEXT: dict[LifecycleEvent, tuple[tuple[Phase, ...], Phase]] = {
     LifecycleEvent.BUNDLE: ((*_KEPT, Phase.RETAINED, *ENDED), Phase.RECEIVED),
@@ -130,8 +133,8 @@ def step(record: PodRecord, event: LifecycleEvent, now: UnixSeconds, reason: str
         return _roll_back(record, now, reason)
     if event is LifecycleEvent.FUNDED and record.previous is not None:
         return _roll_back(record, now, "its money ended in the middle of an update")
-    if record.retained and event in (LifecycleEvent.FAILED, LifecycleEvent.KEY_LOST):
-        phase = Phase.CLEARING  # back to the volumes, of which nothing is lost
+    if record.retained and record.phase in _BEFORE_SERVING and event in _BACK_TO_VOLUMES:
+        phase = Phase.CLEARING  # of which nothing is lost
     elif event is LifecycleEvent.FAILED and record.served:
         phase = Phase.SERVING  # it ran before: from here on a failing start is a failing wake-up
     if event is LifecycleEvent.REMOVED and record.failing:
@@ -153,9 +156,7 @@ def _with_marks(record: PodRecord, event: LifecycleEvent, now: UnixSeconds) -> P
         case Phase.CLEARING:
             after = _only_volumes(record)
         case Phase.RETAINED:
-            ends = event in _MONEY_ENDS
-            since = record.stopped_at if record.stopped_at is not None else now
-            after = replace(record, stopped_at=since if ends else None)
+            after = replace(record, stopped_at=_money_ended_at(record, event, now))
         case Phase.REMOVING:
             after = replace(record, live=False, failing=event is LifecycleEvent.FAILED)
         case Phase.AWAITING_KEY:  # what ran before does not open either, and the facade has other slots now
@@ -165,6 +166,15 @@ def _with_marks(record: PodRecord, event: LifecycleEvent, now: UnixSeconds) -> P
         case _:
             after = record
     return after
+
+
+def _money_ended_at(record: PodRecord, event: LifecycleEvent, now: UnixSeconds) -> UnixSeconds | None:
+    """Since when a retained pod has its grace period, which begins once: only money ends it."""
+    if event is LifecycleEvent.CLEARED:
+        return record.stopped_at
+    if event in _MONEY_ENDS:
+        return now if record.stopped_at is None else record.stopped_at
+    return None
 
 
 def _only_volumes(record: PodRecord) -> PodRecord:
@@ -178,7 +188,6 @@ def _only_volumes(record: PodRecord) -> PodRecord:
         applied=False,
         exposures={},
         size=kept,
-        stopped_at=None,
         failing=False,
     )
 

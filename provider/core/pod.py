@@ -203,6 +203,11 @@ class PodRecord:
         return self.phase in _WAITS_FOR_OTHERS and (self.live or self.previous is not None)
 
     @property
+    def watched_while_waiting(self) -> bool:
+        """The same, or volumes of a deleted pod are paid for while a new deploy is on its way."""
+        return self.waits_for_others or (self.retained and self.phase in _WAITS_FOR_OTHERS)
+
+    @property
     def known_to_pay(self) -> bool:
         """Whether its channel was ever seen. What never had one leaves nothing behind."""
         return self.chain is not None or self.served

@@ -67,7 +67,7 @@ _AT_REST = (Phase.SERVING, Phase.STOPPED, Phase.AWAITING_KEY, Phase.RETAINED)
 
 def decide(pod: PodRecord, facts: PodFacts, policy: OperatorTimes) -> Decision:
     """What to do about a pod that is serving, stopped, waiting for its key, or being updated."""
-    if not (pod.waits_for_others or pod.phase in _AT_REST):
+    if not (pod.watched_while_waiting or pod.phase in _AT_REST):
         return Decision()
     if facts.channel is Read.ABSENT:
         return Decision(LifecycleEvent.CHANNEL_GONE, "the channel was closed on chain")
@@ -108,7 +108,7 @@ def _unpaid(facts: PodFacts) -> Decision | None:
 
 def _updating(pod: PodRecord, facts: PodFacts, policy: OperatorTimes) -> Decision:
     """The version before runs, or had to stop: its money ends as if nothing were on its way."""
-    if pod.live:
+    if pod.live or (pod.retained and pod.stopped_at is None):
         return _unpaid(facts) or Decision()
     paid = facts.revivable and not facts.unlock_at and facts.departed is None
     if paid or pod.stopped_at is None:

@@ -201,6 +201,8 @@ class ProvisioningSteps:
         except Refused:
             if record.previous is None:  # what ran before stays what serves, and writes at its next wake-up
                 await self._prove_volumes(record, opened)
+                if record.served and not record.retained:  # and what it writes outlives it as it says
+                    await self._pods.change(record.channel, outliving=opened.outliving)
             raise
         await self._prove_volumes(record, opened)
         return await self._started(record, opened)
@@ -317,7 +319,9 @@ class ProvisioningSteps:
         made = objects(await with_additions(self._doors, record, opened, life))
         if beside:
             made = [part for part in made if part["kind"] != "Service"]
-        kept = {(part["kind"], part["metadata"]["name"]) for part in made} | self._volumes_before(record)
+        kept = {(part["kind"], part["metadata"]["name"]) for part in made} | self._data_before(record)
+        if record.retained:  # until this version has proven itself
+            kept |= {("Secret", name) for name in await self._doors.cluster.made_secrets(namespace)}
         kept |= {("PersistentVolumeClaim", name) for name in opened.volumes}
         if opened.manifest.spec.network.by_name:
             kept.add(("NetworkPolicy", OPENED))  # what the version before asked for ends with its time
@@ -347,12 +351,13 @@ class ProvisioningSteps:
             resolver=self._doors.config.resolver_place,
         )
 
-    def _volumes_before(self, record: PodRecord) -> set[tuple[str, str]]:
-        """Data of the version to which an update that fails goes back."""
+    def _data_before(self, record: PodRecord) -> set[tuple[str, str]]:
+        """Data of the version to which an update that fails goes back, and what may lock it."""
         if record.previous is None:
             return set()
-        volumes = self._bundles.open_stored(record.previous).volumes
-        return {("PersistentVolumeClaim", name) for name in volumes}
+        before = self._bundles.open_stored(record.previous)
+        claims = {("PersistentVolumeClaim", name) for name in before.volumes}
+        return claims | {("Secret", name) for name in before.manifest.made_secrets}
 
     async def restate(self, record: PodRecord) -> SignedStatement:
         """A statement for the record's present generation."""

@@ -125,7 +125,9 @@ class Reconciler:
         standing = {record.channel for record in records}
         self._money = {channel: money for channel, money in self._money.items() if channel in standing}
         self._warnings.keep_only({(channel, name) for channel in standing for name in ("look", "publish")})
-        looked_at = [record for record in records if record.phase not in WORKING or record.waits_for_others]
+        looked_at = [
+            record for record in records if record.phase not in WORKING or record.watched_while_waiting
+        ]
         if not looked_at:
             return
         chain_read = await self._read_chain(looked_at)
@@ -315,7 +317,7 @@ class Reconciler:
                 await self._pods.run(record, command)
 
     async def _warn(self, record: PodRecord, money: PodMoney | None) -> None:
-        if not record.live or money is None:
+        if money is None or not (record.live or record.phase is Phase.RETAINED):
             return
         near = funds.must_warn(money.runway_s, self._doors.config.terms.warn_before_s)
         if near and not record.warned:

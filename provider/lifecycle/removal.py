@@ -85,9 +85,9 @@ class PodRemoval:
             await trio.sleep(POLL_S)
             await self._meter.observe()
         kept = {("PersistentVolumeClaim", name) for name in record.outliving}
+        kept |= {("Secret", name) for name in await self._doors.cluster.made_secrets(record.namespace)}
         if self._bundles.held(record):
             await self._meter.hold_outliving(record)
-            kept |= {("Secret", name) for name in self._bundles.open(record).manifest.made_secrets}
         else:
             await self._meter.let_go(record)  # what an earlier boot stored is not this one's to bill
         await self._doors.cluster.prune(record.namespace, kept)

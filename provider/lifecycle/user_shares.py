@@ -35,7 +35,7 @@ class UserShares:
         await self._learn()
         taken: Counter[int] = Counter()
         for other in self._pods.standing:
-            if other.channel != channel:
+            if other.channel != channel and other.phase is not Phase.RETAINED:  # nothing of it can run
                 taken.update(dict.fromkeys(self._users.get(other.channel, ()), other.scaling.max_replicas))
         check_users(sorted(users), replicas, taken, limit)
 

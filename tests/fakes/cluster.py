@@ -6,7 +6,6 @@ when it is no longer, and stays readable until its finalizer is dropped. The att
 make it slow, full, broken or unreachable; `clock` is its time.
 """
 
-from base64 import b64decode
 from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -104,12 +103,6 @@ class FakeCluster(FakeNetworks, FakePolicies, FakeCommands):
             if asked["kind"] == "Service":
                 wanted = fake_services.given(asked, life.objects, self._numbers, balancers=self.balancers)
             life.objects[wanted["kind"], metadata["name"]] = wanted
-
-    async def secret_files(self, namespace: str, name: str) -> dict[str, bytes]:
-        await self._called("secret files")
-        life = self.lives.get(namespace)
-        found = None if life is None else life.objects.get(("Secret", name))
-        return {} if found is None else {key: b64decode(value) for key, value in found["data"].items()}
 
     async def services(self, namespace: str | None = None) -> list[ServiceView]:
         await self._called("services")

@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Single NetworkPolicies of the cluster in memory (`tests/fakes/cluster.py`)."""
+"""Single NetworkPolicies and Secrets of the cluster in memory (`tests/fakes/cluster.py`)."""
 
+from base64 import b64decode
 from itertools import count
 from typing import TYPE_CHECKING
 
 from trustedpods.protocol.units import UnixSeconds
-from trustedpods.provider.cluster.objects.names import KubeObject
+from trustedpods.provider.cluster.objects.names import MADE_HERE, KubeObject
 from trustedpods.provider.cluster.views import NamespaceView
 
 if TYPE_CHECKING:
@@ -13,13 +14,28 @@ if TYPE_CHECKING:
 
 
 class FakePolicies:
-    """The methods of `Cluster` by which the pods' resolver opens and shuts."""
+    """The methods of `Cluster` by which the pods' resolver opens and shuts, and values are found again."""
 
     lives: "dict[str, FakeLife]"
     _numbers: "count[int]"
 
     async def _called(self, what: str) -> None:
         raise NotImplementedError
+
+    async def secret_files(self, namespace: str, name: str) -> dict[str, bytes]:
+        await self._called("secret files")
+        life = self.lives.get(namespace)
+        found = None if life is None else life.objects.get(("Secret", name))
+        return {} if found is None else {key: b64decode(value) for key, value in found["data"].items()}
+
+    async def made_secrets(self, namespace: str) -> list[str]:
+        await self._called("made secrets")
+        objects = self.lives[namespace].objects if namespace in self.lives else {}
+        return [
+            name
+            for (kind, name), one in objects.items()
+            if kind == "Secret" and MADE_HERE in one["metadata"].get("annotations", {})
+        ]
 
     async def find_policy(self, namespace: str, name: str) -> KubeObject | None:
         await self._called("find_policy")

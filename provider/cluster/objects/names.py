@@ -28,6 +28,9 @@ DELETION_COST = "controller.kubernetes.io/pod-deletion-cost"
 PROVEN = "trustedpods.dev/proven"
 """Annotation of a volume claim that some version had which serves, or served: its data is kept."""
 
+MADE_HERE = "trustedpods.dev/made-here"
+"""Annotation of a Secret with values that were made inside: volumes that outlive their pod may need them."""
+
 NODE_LEASES = "kube-node-lease"
 """Where each kubelet says every few seconds that it is there."""
 

@@ -78,7 +78,7 @@ def objects(life: PodLife) -> list[KubeObject]:
     Raises LocalProtocolError where the life lacks an image or a secret that its manifest names.
     """
     _check_complete(life)
-    spec = life.manifest.spec
+    spec, made = life.manifest.spec, life.manifest.made_secrets
     return [
         namespace.namespace(life.namespace, life.label, _marks(life)),
         _labelled(life, quota.quota(life.manifest)),
@@ -86,9 +86,9 @@ def objects(life: PodLife) -> list[KubeObject]:
         _labelled(life, service_account.service_account()),
         *([] if life.pull is None else [_labelled(life, secret.pull_secret(life.pull))]),
         *(
-            _labelled(life, secret.secret(volume.name, life.secrets[volume.name]))
-            for volume in spec.volumes
-            if volume.secret
+            _labelled(life, secret.secret(one.name, life.secrets[one.name], made_here=one.name in made))
+            for one in spec.volumes
+            if one.secret
         ),
         *(_labelled(life, one) for one in secret_provider_classes(spec.volumes)),
         *(_labelled(life, one) for one in seeding.seed_secrets(life.manifest, life.seeds)),

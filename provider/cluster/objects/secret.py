@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from trustedpods.manifests.spec.volume import Generated
-from trustedpods.provider.cluster.objects.names import KubeObject
+from trustedpods.provider.cluster.objects.names import MADE_HERE, KubeObject
 
 PULL_SECRET = "images.pull"  # noqa: S105 - a name
 """No volume is called so: their names have no dot."""
@@ -36,12 +36,12 @@ def pull_secret(login: PullLogin) -> KubeObject:
     }
 
 
-def secret(name: str, files: Mapping[str, bytes]) -> KubeObject:
-    """A secret volume's files, under the volume's name."""
+def secret(name: str, files: Mapping[str, bytes], *, made_here: bool = False) -> KubeObject:
+    """A secret volume's files, under the volume's name; *made_here*: nobody else has some of them."""
     return {
         "apiVersion": "v1",
         "kind": "Secret",
-        "metadata": {"name": name},
+        "metadata": {"name": name} | ({"annotations": {MADE_HERE: "true"}} if made_here else {}),
         "type": "Opaque",
         "data": {file: b64encode(content).decode() for file, content in files.items()},
     }

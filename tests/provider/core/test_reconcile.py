@@ -40,6 +40,28 @@ UPDATES = [
 ]
 
 
+@pytest.mark.parametrize("phase", [Phase.RECEIVED, Phase.WAITING_CHANNEL, Phase.IMPORTING])
+@pytest.mark.parametrize(
+    ("changes", "event", "leads_to"),
+    [
+        ({"channel": Read.ABSENT}, LifecycleEvent.CHANNEL_GONE, Phase.REMOVING),
+        ({"unlock_at": 2000}, LifecycleEvent.UNLOCK_ANNOUNCED, Phase.CLEARING),
+        ({"runway_s": 0}, LifecycleEvent.FUNDS_OUT, Phase.CLEARING),
+        ({}, None, None),
+    ],
+)
+def test_a_deploy_over_kept_volumes_holds_none_that_nobody_pays_for(phase, changes, event, leads_to):
+    """It may take as long as its publisher likes: the volumes cost meanwhile."""
+    record = pod_record(phase=phase, retained=True, outliving={"data": 8})
+    decision = decide(record, replace(GOOD, **changes), POLICY)
+    assert decision.event is event
+    if event is not None:
+        assert step(record, event, 9).record.phase is leads_to
+    ended = replace(record, stopped_at=940)
+    assert decide(ended, GOOD, POLICY).event is LifecycleEvent.GRACE_OVER
+    assert decide(ended, replace(GOOD, revivable=True), POLICY) == Decision()
+
+
 @pytest.mark.parametrize("record", UPDATES)
 @pytest.mark.parametrize(
     ("changes", "event"),

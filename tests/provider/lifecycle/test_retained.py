@@ -125,7 +125,11 @@ async def test_what_money_kept_goes_after_the_grace_period_that_a_top_up_ends(wo
         caller = await served(world, address)
         await caller.ask("delete", DeleteBody(), PodStatus)
         lasts = (await caller.ask("status", StatusBody(), PodStatus)).runway_s
-        world.pass_time(lasts)
+        world.pass_time(lasts - 5)
+        await until(lambda: parts.pods.get(caller.ref.channel).warned)
+        status = await caller.ask("status", StatusBody(), PodStatus)
+        assert "funds-warning" in [event.reason for event in status.events]
+        world.pass_time(5)
         await until(lambda: parts.pods.get(caller.ref.channel).stopped_at is not None)
         assert in_phase(parts, caller, Phase.RETAINED)
         assert ("PersistentVolumeClaim", "data") in left(world)
@@ -199,14 +203,28 @@ async def test_an_eviction_takes_the_volumes_too(world, virtual_time):
         assert not world.cluster.lives
 
 
+MADE = {"name": "login", "secret": {"generate": {"password": {"length": 24}}}}
+BROKEN = Diagnosis("CrashLoopBackOff", hopeless=True)
+
+
+def made_inside(world, address, *volumes):
+    """A caller whose bundle has an empty secret for values that the provider makes."""
+    caller = Caller(world, address)
+    caller.manifest, sealed = with_volumes(*volumes, MADE), caller.bundle
+    empty = SecretValue(name="login", files={})
+
+    def bundle():
+        added = [empty] if caller.manifest.made_secrets else []
+        return sealed().model_copy(update={"secrets": [*sealed().secrets, *added]})
+
+    caller.bundle = bundle
+    return caller
+
+
 async def test_values_that_were_made_inside_stay_with_the_data(world, virtual_time):
     """Nobody else has them, and what is in the volume may be locked with them."""
-    made = {"name": "login", "secret": {"generate": {"password": {"length": 24}}}}
     async with world.run() as (_, address):
-        caller = Caller(world, address)
-        caller.manifest, sealed = with_volumes(KEPT, made), caller.bundle
-        empty = SecretValue(name="login", files={})
-        caller.bundle = lambda: sealed().model_copy(update={"secrets": [*sealed().secrets, empty]})
+        caller = made_inside(world, address, KEPT)
         await caller.provision()
         [life] = world.cluster.lives.values()
         before = life.objects["Secret", "login"]["data"]
@@ -214,3 +232,40 @@ async def test_values_that_were_made_inside_stay_with_the_data(world, virtual_ti
         assert {name for kind, name in left(world) if kind == "Secret"} == {"login"}
         await caller.provision()
         assert life.objects["Secret", "login"]["data"] == before
+
+
+@pytest.mark.parametrize("deleted", [True, False], ids=["over kept volumes", "as an update"])
+async def test_a_version_that_fails_leaves_them_though_it_has_none(world, deleted, virtual_time):
+    async with world.run() as (parts, address):
+        caller = made_inside(world, address, KEPT)
+        await caller.provision()
+        [life] = world.cluster.lives.values()
+        before = life.objects["Secret", "login"]["data"]
+        if deleted:
+            await caller.ask("delete", DeleteBody(), PodStatus)
+        world.cluster.failing[life.name] = BROKEN
+        caller.manifest = with_volumes(KEPT)
+        with pytest.raises(Refused):
+            await caller.provision()
+        del world.cluster.failing[life.name]
+        await until(lambda: in_phase(parts, caller, Phase.RETAINED if deleted else Phase.SERVING))
+        assert life.objects["Secret", "login"]["data"] == before
+
+
+async def test_the_grace_period_begins_once(world, virtual_time):
+    """A deploy that fails, over volumes whose money has ended, gives them no second one."""
+    world.terms = {"grace_s": 1000}
+    async with world.run() as (parts, address):
+        caller = await served(world, address)
+        await caller.ask("delete", DeleteBody(), PodStatus)
+        world.pass_time((await caller.ask("status", StatusBody(), PodStatus)).runway_s)
+        await until(lambda: parts.pods.get(caller.ref.channel).stopped_at is not None)
+        record = parts.pods.get(caller.ref.channel)
+        since, world.cluster.failing[record.namespace] = record.stopped_at, BROKEN
+        world.pass_time(500)
+        with pytest.raises(Refused):
+            await caller.provision()
+        await until(lambda: in_phase(parts, caller, Phase.RETAINED))
+        assert parts.pods.get(caller.ref.channel).stopped_at == since
+        world.pass_time(501)
+        await until(lambda: in_phase(parts, caller, Phase.GONE))

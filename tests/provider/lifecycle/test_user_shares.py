@@ -5,6 +5,7 @@ from tests.fakes.provider.caller import ASK, Caller, manifest_of
 from tests.fakes.provider.world import World
 from trustedpods.protocol.errors import Refused
 from trustedpods.protocol.messages.admission import Admitted
+from trustedpods.protocol.messages.pod import DeleteBody, PodStatus
 from trustedpods.provider.core.admission import PIDS_PER_POD
 from trustedpods.provider.core.pod import Phase
 
@@ -82,6 +83,20 @@ async def test_the_manifests_user_is_the_one_that_counts(world):
         second.manifest = run_as(4711)
         assert await refused(second) == "capacity-users"
         await third.provision()
+
+
+async def test_volumes_of_a_deleted_pod_take_no_share(world, virtual_time):
+    async with world.run() as (parts, address):
+        limited(parts, 2)
+        first, second = Caller(world, address), Caller(world, address)
+        keys = {"name": "keys", "secret": {"files": {"token": "token.txt"}}}
+        data = {"name": "data", "persistent": {"size": "8Mi", "retain": True}}
+        first.manifest = run_as(4711, volumes=[keys, data], scale={"max": 1})
+        await first.provision()
+        second.manifest = run_as(4711)
+        assert await refused(second) == "capacity-users"
+        await first.ask("delete", DeleteBody(), PodStatus)
+        await second.provision()
 
 
 async def test_a_client_that_says_its_users_is_refused_before_it_pays(world):

@@ -88,15 +88,15 @@ async def test_the_manifests_user_is_the_one_that_counts(world):
 async def test_volumes_of_a_deleted_pod_take_no_share(world, virtual_time):
     async with world.run() as (parts, address):
         limited(parts, 2)
-        first, second = Caller(world, address), Caller(world, address)
+        first, second, third = (Caller(world, address) for _ in range(3))
         keys = {"name": "keys", "secret": {"files": {"token": "token.txt"}}}
         data = {"name": "data", "persistent": {"size": "8Mi", "retain": True}}
         first.manifest = run_as(4711, volumes=[keys, data], scale={"max": 1})
         await first.provision()
-        second.manifest = run_as(4711)
+        second.manifest = third.manifest = run_as(4711)
         assert await refused(second) == "capacity-users"
         await first.ask("delete", DeleteBody(), PodStatus)
-        await second.provision()
+        await third.provision()
 
 
 async def test_a_client_that_says_its_users_is_refused_before_it_pays(world):

@@ -42,17 +42,25 @@ differ tenfold in how fast they are while three workers share them."""
 SHARED = {
     "tests/live/billing/test_bill.py": "quiet markets",
     "tests/live/billing/test_funds.py": "quiet markets",
-    "tests/live/networks/test_leases.py": "two clusters",
-    "tests/live/pods/test_clusters.py": "two clusters",
+    "tests/live/networks/test_leases.py": "own localnets",
+    "tests/live/nodes/test_placement.py": "own localnets",
+    "tests/live/pods/test_clusters.py": "own localnets",
+    "tests/live/pods/test_demo.py": "own localnets",
     "tests/live/pods/test_reboot.py": "quiet markets",
     "tests/live/pods/test_failures.py": "slow download",
     "tests/live/serving/test_scale.py": "slow download",
+    "tests/localnet/test_existing_live.py": "own localnets",
+    "tests/localnet/test_lifecycle_live.py": "own localnets",
 }
-"""Files that use one expensive fixture, by its name: they run on one worker, so that there is one of it."""
+"""Files that use one expensive fixture, by its name: they run on one worker, one after another.
+
+So do files that bring up localnets of their own: beside the three workers' markets and the quiet one the
+kernel's 128 inotify instances have room for two clusters more.
+"""
 
 LONG_FIRST = (
     "tests/chaos/test_chaos.py",
-    "two clusters",
+    "own localnets",
     "quiet markets",
     "tests/live/commands/test_databases.py",
     "tests/live/examples/test_clique.py",
@@ -62,19 +70,14 @@ LONG_FIRST = (
     "tests/live/pods/test_containers.py",
     "tests/live/pods/test_workloads.py",
     "tests/live/serving/test_nodes.py",
-    "tests/live/commands/test_databases.py",
     "tests/live/isolation/test_names.py",
-    "tests/localnet/test_lifecycle_live.py",
     "tests/live/pods/test_hanging.py",
     "tests/live/billing/test_settlement_kills.py",
     "tests/live/pods/test_kill.py",
     "tests/cases/test_deployed_live.py",
-    "tests/live/pods/test_demo.py",
     "tests/live/admin/test_doctor.py",
-    "tests/localnet/test_existing_live.py",
     "tests/live/isolation/test_evidence.py",
     "tests/live/commands/test_exec.py",
-    "tests/live/nodes/test_placement.py",
     "tests/live/billing/test_settlement.py",
 )
 """What takes over half a minute, the longest first: a worker that has nothing to do waits for the others."""

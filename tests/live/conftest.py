@@ -47,9 +47,9 @@ def quiet_market(request: pytest.FixtureRequest) -> Iterator[LiveLocalnet]:
         yield running
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def pair() -> Iterator[LiveLocalnet]:
-    """A market of two clusters."""
+    """A market of two clusters. It goes with its file: the kernel has inotify instances for six clusters."""
     with localnet(clusters=2) as running:
         yield running
 

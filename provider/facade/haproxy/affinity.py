@@ -73,7 +73,7 @@ def peers(config: FacadeConfig) -> tuple[str, list[str]]:
     Without it each process begins with empty ones. The only peer is the process itself; nobody else can reach
     its socket. HAProxy teaches nobody in its first five seconds, in which it waits for a teacher of its own.
     """
-    return f"peers {_PEERS}", [f"peer {_PEER} unix@{peer_socket(config)}"]
+    return f"peers {_PEERS}", [f"bind unix@{peer_socket(config)} mode 600", f"server {_PEER}"]
 
 
 def known_by(config: FacadeConfig) -> str:

@@ -165,7 +165,8 @@ def test_haproxy_accepts_it_without_a_warning(tmp_path, changes):
 def test_every_table_of_clients_is_handed_on_by_a_process_that_ends():
     text = haproxy_config(config())
     assert "\n  localpeer facade\n" in text
-    assert f"\npeers reloads\n  peer facade unix@{config().runtime_socket.with_name('peer.sock')}\n" in text
+    path = config().runtime_socket.with_name("peer.sock")
+    assert f"\npeers reloads\n  bind unix@{path} mode 600\n  server facade\n" in text
     tables = [line for line in text.splitlines() if "stick-table type string len 40" in line]
     assert len(tables) == config().pools.total
     assert all(line.endswith(" peers reloads") for line in tables)

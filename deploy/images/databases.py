@@ -1,11 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Images of Debian's databases: its own binaries, what they load, and a shell to start them with."""
 
-import tempfile
 from pathlib import Path
 
-from oci import Entry, Image, entries_of, epoch
-from recipes import HERE, NOBODY, SUITE, CannotBuild, Recipe, hash_of, run, shell
+from oci import Entry, Image
+from recipes import HERE, NOBODY, Recipe, hash_of, of_debian, run, shell
 
 PGBIN = "usr/lib/postgresql/15/bin"
 
@@ -37,16 +36,7 @@ _USERS = f"postgres:x:{NOBODY}:{NOBODY}::/tmp:/bin/sh\n"
 
 def _postgres() -> Image:
     """PostgreSQL 15 of Debian; its data under /data, the password of `postgres` in /keys/password."""
-    with tempfile.TemporaryDirectory() as folder:
-        rootfs = Path(folder) / "rootfs.tar"
-        run(
-            "mmdebstrap", "--quiet", "--variant=extract", "--include=postgresql-15", SUITE, str(rootfs),
-            SOURCE_DATE_EPOCH=str(epoch()),
-        )  # fmt: skip
-        try:
-            kept = entries_of(rootfs, _KEEP)
-        except KeyError as missing:
-            raise CannotBuild(f"postgres: {missing}") from missing
+    kept = of_debian("postgres", "postgresql-15", _KEEP)
     ours = {
         "etc/passwd": Entry(_USERS.encode(), mode=0o644),
         "bin/run-postgres": Entry((HERE / "postgres" / "run-postgres").read_bytes()),

@@ -155,16 +155,24 @@ _KEEP = (
 
 def _nginx() -> dict[str, Entry]:
     """Debian's nginx as it is, with what it loads and nothing else of Debian."""
+    return of_debian("web", "nginx-light", _KEEP)
+
+
+def of_debian(image: str, package: str, keep: Sequence[str]) -> dict[str, Entry]:
+    """What is to *keep* of a Debian package and all that it depends on, unpacked and never installed.
+
+    CannotBuild, which names the *image*, where a pattern of *keep* fits nothing.
+    """
     with tempfile.TemporaryDirectory() as folder:
         rootfs = Path(folder) / "rootfs.tar"
         run(
-            "mmdebstrap", "--quiet", "--variant=extract", "--include=nginx-light", SUITE, str(rootfs),
+            "mmdebstrap", "--quiet", "--variant=extract", f"--include={package}", SUITE, str(rootfs),
             SOURCE_DATE_EPOCH=str(epoch()),
         )  # fmt: skip
         try:
-            return entries_of(rootfs, _KEEP)
+            return entries_of(rootfs, keep)
         except KeyError as missing:
-            raise CannotBuild(f"web: {missing}") from missing
+            raise CannotBuild(f"{image}: {missing}") from missing
 
 
 def _slow_file() -> bytes:

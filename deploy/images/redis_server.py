@@ -1,11 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """The image of Debian's Redis: its own binaries, what they load, and a shell to start them with."""
 
-import tempfile
 from pathlib import Path
 
-from oci import Entry, Image, entries_of, epoch
-from recipes import HERE, NOBODY, SUITE, CannotBuild, Recipe, hash_of, run, shell
+from oci import Entry, Image
+from recipes import HERE, NOBODY, Recipe, hash_of, of_debian, run, shell
 
 _LIBRARIES = (
     "libatomic", "libcap", "libcrypto", "libc", "libgcc_s", "libgcrypt", "libgpg-error", "libjemalloc",
@@ -27,16 +26,7 @@ _KEEP = (
 
 def _redis() -> Image:
     """Redis 7 of Debian; its data under /data, its password in /keys/password."""
-    with tempfile.TemporaryDirectory() as folder:
-        rootfs = Path(folder) / "rootfs.tar"
-        run(
-            "mmdebstrap", "--quiet", "--variant=extract", "--include=redis-server", SUITE, str(rootfs),
-            SOURCE_DATE_EPOCH=str(epoch()),
-        )  # fmt: skip
-        try:
-            kept = entries_of(rootfs, _KEEP)
-        except KeyError as missing:
-            raise CannotBuild(f"redis: {missing}") from missing
+    kept = of_debian("redis", "redis-server", _KEEP)
     scripts = {
         f"bin/{name}": Entry((HERE / "redis" / name).read_bytes()) for name in ("run-redis", "load-dump")
     }

@@ -10,16 +10,11 @@ import pytest
 import trio
 
 from tests.fakes.network_documents import Author
-from tests.fakes.provider.caller import ADMIN_SOCKET
-from tests.fakes.provider.world import World
 from tests.publisher.conftest import ListShow
 from trustedpods.contracts.eip712 import address_of
 from trustedpods.protocol.errors import BadInput, CopiesDiffer, Locked, NetworkFailure, NoContext, Refused
 from trustedpods.protocol.networks.documents import NOTHING, Copy
 from trustedpods.protocol.sealing.requests import publisher_secret
-from trustedpods.provider.admin.registration import row_of
-from trustedpods.provider.admin.socket import ask_daemon
-from trustedpods.provider.admin.views import DaemonIdentity, IdentityRequest
 from trustedpods.publisher.client import Client
 from trustedpods.publisher.commands.network_lines import copy_lines, lease_lines
 from trustedpods.publisher.journal import Journal
@@ -53,19 +48,8 @@ class Team:
 
 
 @pytest.fixture
-async def team(bench, tmp_path):
-    worlds = []
-    for number in (1, 2):
-        folder = tmp_path / f"k{number}"
-        folder.mkdir()
-        worlds.append(World(folder, chain=bench.chain))
-    first, second = worlds
-    async with first.run() as (one, _), second.run() as (other, _):
-        for world, parts in ((first, one), (second, other)):
-            identity = await ask_daemon(world.tmp_path / ADMIN_SOCKET, IdentityRequest(), DaemonIdentity)
-            row = row_of(parts.doors.config, identity)
-            bench.chain.rows[row.owner, row.daemon] = row
-        yield Team(bench, worlds)
+async def team(bench, daemons):
+    return Team(bench, daemons)
 
 
 def stranger(team):

@@ -46,7 +46,13 @@ class KeptRun:
 
 
 def keep(tx: Tx, channel: ChannelId, run: KeptRun) -> None:
-    """Keep a run's end; a later look at the same run takes the place of an earlier one."""
+    """Keep a run's end; a later look at the same run takes the place of an earlier one.
+
+    Of a pod that was removed nothing is kept: what was being read meanwhile comes too late.
+    """
+    phase = tx.connection.execute(select(PODS.c.phase).where(PODS.c.channel == channel_hex(channel))).scalar()
+    if phase is None or phase == str(Phase.GONE):
+        return
     values = {
         "channel": channel_hex(channel),
         "container": run.container,

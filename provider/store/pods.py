@@ -23,7 +23,7 @@ from trustedpods.provider.core.pod import (
     ServiceExposure,
 )
 from trustedpods.provider.store.database import Tx
-from trustedpods.provider.store.tables import EVENTS, PODS
+from trustedpods.provider.store.tables import EVENTS, KEPT_LOGS, PODS
 
 
 def save(tx: Tx, record: PodRecord) -> None:
@@ -34,9 +34,9 @@ def save(tx: Tx, record: PodRecord) -> None:
 
 
 def erase(tx: Tx, channel: ChannelId) -> None:
-    """Take a pod and its history out, as if it had never been here."""
+    """Take a pod, its history and its last logs out, as if it had never been here."""
     key = channel_hex(channel)
-    for table in (EVENTS, PODS):
+    for table in (EVENTS, KEPT_LOGS, PODS):
         tx.connection.execute(delete(table).where(table.c.channel == key))
 
 

@@ -187,6 +187,31 @@ async def test_of_a_pod_that_was_removed_nothing_is_kept(world, tmp_path, virtua
         assert caught.value.rule == "phase"
 
 
+async def test_a_log_that_is_read_until_its_pod_was_removed_is_not_kept(world, virtual_time):
+    async with serving(world) as (parts, caller):
+        world.cluster.written["web"] = b"line\n"
+        logs, removed, asked = world.cluster.logs, trio.Event(), trio.Event()
+
+        async def slow(*arguments, **more):
+            asked.set()
+            await removed.wait()
+            return await logs(*arguments, **more)
+
+        world.cluster.logs = slow
+        (life,) = world.cluster.lives.values()
+        (pod,) = life.pods.values()
+        world.cluster._put(life, replace(pod, restarts=1))
+        with trio.fail_after(1):
+            await asked.wait()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(_pass_time, world)
+            await caller.ask("delete", DeleteBody(), Done)
+            nursery.cancel_scope.cancel()
+        removed.set()
+        await trio.sleep(1)
+        assert await kept_runs(parts, caller) == []
+
+
 async def test_a_full_disk_keeps_no_removal_back_and_the_next_end_takes_the_logs(world, virtual_time):
     async with serving(world) as (parts, caller), trio.open_nursery() as nursery:
         other = Caller(world, caller.address)

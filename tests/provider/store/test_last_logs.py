@@ -9,13 +9,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.fakes.provider.records import pod_record
-from trustedpods.protocol.ids import ChannelId
 from trustedpods.provider.core.pod import Phase
 from trustedpods.provider.store import last_logs, open_store, pods
 from trustedpods.provider.store.last_logs import KEPT_POD_BYTES, KEPT_RUN_BYTES, KEPT_RUNS, KeptRun
 from trustedpods.provider.store.vault import Vault
 
-CHANNEL = ChannelId(7)
+POD = pod_record(phase=Phase.SERVING)
+CHANNEL = POD.channel
 
 
 def run_of(container="web", uid="u1", restarts=0, data=b"hello\n"):
@@ -29,6 +29,7 @@ def path(tmp_path):
 
 async def test_a_run_is_kept_over_a_restart_of_the_daemon_and_not_of_the_machine(path):
     async with open_store(path, Vault(b"boot one")) as store:
+        await store.write(pods.save, POD)
         await store.write(last_logs.keep, CHANNEL, run_of(data=b"a line with a password\n"))
     assert b"password" not in b"".join(file.read_bytes() for file in path.parent.iterdir())
     async with open_store(path, Vault(b"boot one")) as store:
@@ -40,6 +41,7 @@ async def test_a_run_is_kept_over_a_restart_of_the_daemon_and_not_of_the_machine
 
 async def test_a_later_look_at_a_run_takes_the_place_of_an_earlier_one(path):
     async with open_store(path, Vault(b"boot")) as store:
+        await store.write(pods.save, POD)
         for run in (run_of(data=b"1\n"), run_of(restarts=1, data=b"x\n"), run_of(data=b"1\n2\n")):
             await store.write(last_logs.keep, CHANNEL, run)
         found = await store.read(last_logs.runs_of, CHANNEL)
@@ -64,6 +66,7 @@ def test_no_pod_keeps_more_than_its_bounds(tmp_path_factory, runs):
 
 async def _fill(path, runs):
     async with open_store(path, Vault(b"boot")) as store:
+        await store.write(pods.save, POD)
         for container, uid, size in runs:
             await store.write(last_logs.keep, CHANNEL, run_of(container, f"u{uid}", data=b"x" * size))
         found = await store.read(last_logs.runs_of, CHANNEL)
@@ -93,3 +96,17 @@ async def test_what_is_kept_of_failed_pods_is_bounded_for_all_of_them_together(p
         assert len(await store.read(last_logs.runs_of, standing.channel)) == 4
         await store.write(last_logs.forget, standing.channel)
         assert await store.read(last_logs.runs_of, standing.channel) == []
+
+
+async def test_what_was_being_read_of_a_pod_while_it_was_removed_comes_too_late(path):
+    async with open_store(path, Vault(b"boot")) as store:
+        await store.write(pods.save, pod_record(phase=Phase.GONE))
+        await store.write(last_logs.keep, CHANNEL, run_of())
+        assert await store.read(last_logs.runs_of, CHANNEL) == []
+        await store.write(pods.save, POD)
+        await store.write(last_logs.keep, CHANNEL, run_of())
+        await store.write(pods.erase, CHANNEL)
+        await store.write(last_logs.keep, CHANNEL, run_of())
+        assert await store.read(last_logs.runs_of, CHANNEL) == []
+        await store.write(pods.save, POD)
+        assert await store.read(last_logs.runs_of, CHANNEL) == []

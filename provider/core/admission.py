@@ -206,26 +206,6 @@ def hosts_to_prove(hosts: Iterable[str], label: str, domain: str) -> list[str]:
     return [host for host in hosts if host != f"{label}.{domain}" and not host.endswith(".localhost")]
 
 
-def check_volumes(before: Mapping[str, int], after: Mapping[str, int], *, fixed: bool) -> None:
-    """An update keeps the pod's volumes, by name with MiB; 0 where the size before is not known.
-
-    *fixed* sizes stay as they are: what a StatefulSet's claims are made from is never changed in place.
-    """
-    for name, mib in before.items():
-        if after.get(name, -1) < mib:
-            raise Refused(
-                f"the pod has a volume {name}, which its newer version lacks or has smaller",
-                rule="volumes",
-                hint="keep the volume, or delete the pod with all its data and deploy it anew",
-            )
-        if fixed and mib and after[name] != mib:
-            raise Refused(
-                f"the volume {name} has {mib} MiB, which of workload: stateful stay so",
-                rule="volumes",
-                hint="keep the size, or deploy a pod of another name and move the data",
-            )
-
-
 PIDS_PER_POD = 1024
 """The kubelet's `podPidsLimit` that docs/operator.md asks for, and the embedded cluster has."""
 

@@ -25,6 +25,7 @@ from trustedpods.provider.admission.tenancy import TenancyGuard
 from trustedpods.provider.core import admission
 from trustedpods.provider.core.lifecycle import LifecycleEvent
 from trustedpods.provider.core.pod import ENDED, LEAVING, WORKING, Phase, PodRecord
+from trustedpods.provider.core.volumes.classes import check_classes
 from trustedpods.provider.dns.control import publisher_proof
 from trustedpods.provider.doors import Doors
 from trustedpods.provider.lifecycle.provisioning import CHANNEL_WITHIN_S
@@ -129,9 +130,11 @@ class Admission:
         self._gate.check(None if replaced is None else replaced.ref.publisher)
         self._doors.store.disk.check()
         admission.check_image_size(ask.image_mib, self._doors.offer)
-        admission.check_storage_classes(ask.storage_classes, self._doors.offer)
+        check_classes(ask.volumes, self._doors.offer.storage_classes)
         admission.check_csi_drivers(ask.csi_drivers, self._doors.offer)
         admission.check_names(ask.names, self._doors.offer)
+        if replaced is not None:
+            await self._volumes.check_update(replaced, ask)
         await self._users.check(channel, ask.users, ask.max_replicas)
         return await self._capacity.check(ask, channel, replaced)
 
@@ -143,7 +146,7 @@ class Admission:
         offer = self._doors.offer
         check_bundle(opened, offer, request)
         self._gate.check(request.ref.publisher)
-        admission.check_storage_classes(opened.ask.storage_classes, offer)
+        check_classes(opened.ask.volumes, offer.storage_classes)
         admission.check_csi_drivers(opened.ask.csi_drivers, offer)
         return next_record(self._doors, self._pods.get(request.ref.channel), b"", request, opened)
 
@@ -168,7 +171,6 @@ class Admission:
                     record.channel, generation=request.generation, request=stored
                 )
                 return record, record.phase is Phase.SERVING
-            await self._volumes.check_update(record, opened.volumes)
         await self._check_control(request, opened)
         await self.admit(opened.ask, request.ref.channel, record)
         with self._reservations.hold(opened.ask, request.ref.channel):

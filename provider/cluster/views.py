@@ -193,6 +193,7 @@ def _stored(claim: KubeObject) -> StoredVolume:
         asked=sizes.mebibytes(asked or given),
         given=None if given is None else sizes.mebibytes(given),
         storage_class=spec.get("storageClassName"),
+        access_mode=next(iter(spec.get("accessModes", [])), "ReadWriteOnce"),
         at_node=waits or status.get("allocatedResourceStatuses", {}).get("storage") == _AT_NODE,
         trouble=next((text for text in told if text), None),
     )

@@ -2,8 +2,8 @@
 """Admission: may this pod come, and is its channel good for it? A refusal names rule and number."""
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from trustedpods.contracts.records import Channel, meter_tag
 from trustedpods.contracts.terms import Terms, least_cap
@@ -11,6 +11,7 @@ from trustedpods.protocol.errors import InsufficientFunds, Refused
 from trustedpods.protocol.ids import Address
 from trustedpods.protocol.limits import KIB, MAX_UNPACKED, MIB
 from trustedpods.protocol.messages.admission import AdmitBody
+from trustedpods.protocol.messages.capabilities import AccessMode
 from trustedpods.protocol.messages.provider import Capacity, LeastTerms, Prices, ServiceProtocol, TrustClass
 from trustedpods.protocol.units import Resources, UnixSeconds
 from trustedpods.provider.core.egress import NOT_THE_WORLD
@@ -45,21 +46,9 @@ class Offer:
     names: bool = False
     private_webhooks: bool = False
     max_image_mib: int = MAX_UNPACKED // MIB
-    storage_classes: tuple[str, ...] = ()
+    storage_classes: Mapping[str, Sequence[AccessMode]] = field(default_factory=dict)
     csi_drivers: tuple[str, ...] = ()
     seeds: bool = False
-
-
-def check_storage_classes(wanted: Iterable[str], offer: Offer) -> None:
-    """Refused where a volume names a storage class that is not on offer; the default needs no name."""
-    for name in wanted:
-        if name not in offer.storage_classes:
-            listed = ", ".join(offer.storage_classes) or "none by name"
-            raise Refused(
-                f"storage class {name} is not offered here; there is {listed}",
-                rule="storage-class",
-                hint="leave `storageClassName` out for the provider's default, or choose another provider",
-            )
 
 
 def check_csi_drivers(wanted: Iterable[str], offer: Offer) -> None:

@@ -127,7 +127,7 @@ class OpenBundle:
             hosts=list(
                 dict.fromkeys(host for service in self.manifest.spec.services for host in service.hosts)
             ),
-            storage_classes=self.manifest.storage_classes,
+            volumes=self.manifest.volume_asks,
             names=self.manifest.spec.network.by_name,
             placement=self.manifest.placement,
             csi_drivers=self.manifest.csi_drivers,

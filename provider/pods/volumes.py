@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """The claims that hold a pod's data, as the cluster has them: may they grow, and how far have they."""
 
-from collections.abc import Mapping
 from dataclasses import replace
 
 import trio
 
 from trustedpods.protocol.errors import Refused
+from trustedpods.protocol.messages.admission import AdmitBody, VolumeAsk
+from trustedpods.provider.cluster.objects.workload.stateful_set import claim_name
 from trustedpods.provider.core.pod import ENDED, PodRecord, PodSize
 from trustedpods.provider.core.volumes import growth
 from trustedpods.provider.core.volumes.growth import StoredVolume
@@ -28,13 +29,15 @@ class PodVolumes:
         self._doors = doors
         self._bundles = bundles
 
-    async def check_update(self, record: PodRecord, wanted: Mapping[str, int]) -> None:
+    async def check_update(self, record: PodRecord, ask: AdmitBody) -> None:
         """An update keeps the pod's volumes: none is lost by mistake, none is stored unpaid, none shrinks.
 
-        *wanted* has MiB of each claim of the newer version. Refused (rule `volumes`).
+        Refused (rule `volumes`).
         """
         if record.phase in ENDED:
             return
+        asks = {name: one for one in ask.volumes for name in _claims(one, ask.max_replicas)}
+        wanted = {name: one.mib for name, one in asks.items()}
         stored, proven = await self._found(record.namespace)
         if not record.served:
             before = {}
@@ -45,6 +48,7 @@ class PodVolumes:
         else:
             before = dict.fromkeys(proven, 0)  # an update may have ended in its proof, and made them larger
         growth.check_volumes(before, wanted)
+        growth.check_kind(asks, stored)
         if any(name in stored and mib > stored[name].asked for name, mib in wanted.items()):
             grows = (await self._doors.cluster.features()).storage_classes
             growth.check_growth(wanted, stored, grows)
@@ -98,3 +102,7 @@ class PodVolumes:
             rule="volumes",
             hint="the class allows it, and its driver does not do it: keep the size, or ask the operator",
         )
+
+
+def _claims(ask: VolumeAsk, replicas: int) -> list[str]:
+    return [claim_name(ask.name, ordinal) for ordinal in range(replicas)] if ask.ordinals else [ask.name]

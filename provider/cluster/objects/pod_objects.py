@@ -174,7 +174,7 @@ def _claims(life: PodLife) -> list[KubeObject]:
     for name, volume in life.manifest.persistent_volumes.items():
         own = stateful_set.claims({name: volume}, life.manifest.claims_each) if stateful else [(name, 0)]
         made += [
-            volume_claim.volume_claim(claim, asked[claim], volume.storage_class_name)
+            volume_claim.volume_claim(claim, asked[claim], volume)
             for claim, _ in own
             if not stateful or claim in life.volumes
         ]

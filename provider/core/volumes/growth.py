@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from trustedpods.protocol.errors import Refused
+from trustedpods.protocol.messages.admission import VolumeAsk
 
 _ELSEWHERE = (
     "or deploy a pod of another name with that size, copy the data into it (`trustedpods exec`), "
@@ -16,13 +17,14 @@ _ELSEWHERE = (
 class StoredVolume:
     """A claim as the cluster has it, in MiB: what was asked for, and what was given (None: nothing yet).
 
-    `at_node`: its volume is larger already, and the node does its part when a replica mounts it. `trouble` is
-    why it does not grow, in the words of who should make it larger.
+    Its class and its access mode stay for its life. `at_node`: its volume is larger already, and the node
+    does its part when a replica mounts it. `trouble` is why it does not grow, as its driver says.
     """
 
     asked: int
     given: int | None = None
     storage_class: str | None = None
+    access_mode: str = "ReadWriteOnce"
     at_node: bool = False
     trouble: str | None = None
 
@@ -50,6 +52,24 @@ def check_volumes(before: Mapping[str, int], after: Mapping[str, int]) -> None:
                 rule="volumes",
                 hint=f"keep the size, {_ELSEWHERE}",
             )
+
+
+def check_kind(wanted: Mapping[str, VolumeAsk], stored: Mapping[str, StoredVolume]) -> None:
+    """Refused where a claim would have to be of another class, or be mounted in another way."""
+    for name, ask in wanted.items():
+        one = stored.get(name)
+        if one is None:
+            continue
+        for field, has, wants in (
+            ("storageClassName", one.storage_class, ask.storage_class or one.storage_class),
+            ("accessMode", one.access_mode, ask.access_mode),
+        ):
+            if has != wants:
+                raise Refused(
+                    f"the volume {name} has {field} {has}, which cannot become {wants}",
+                    rule="volumes",
+                    hint=f"keep it, {_ELSEWHERE.replace('that size', 'it')}",
+                )
 
 
 def check_growth(

@@ -122,7 +122,7 @@ def config_of(tmp_path, chain, owner, **terms):
             "cluster": {
                 "kubeconfig": "/nowhere",
                 "node_labels": ["zone"],
-                "storage_classes": ["growing", "local-path"],
+                "storage_classes": {"growing": ["ReadWriteOnce"], "local-path": ["ReadWriteOnce"]},
             },
             "facade": {
                 "runtime_socket": "/nowhere",

@@ -2,10 +2,12 @@
 import pytest
 from hypothesis import given, strategies
 
+from tests.fakes.provider.caller import volume_ask
 from trustedpods.protocol.errors import Refused
 from trustedpods.provider.core.volumes.growth import (
     StoredVolume,
     check_growth,
+    check_kind,
     check_volumes,
     granted,
     growing,
@@ -84,3 +86,18 @@ def test_growth_is_waited_for_with_what_its_driver_says():
 
 def test_a_version_that_wants_no_more_does_not_wait_for_another_s_growth():
     assert growing({"data": 10}, {"data": StoredVolume(20, 10)}, before_start=False) is None
+
+
+@pytest.mark.parametrize(
+    ("storage_class", "mode", "words"),
+    [
+        ("other", "ReadWriteOnce", "has storageClassName fast, which cannot become other"),
+        ("fast", "ReadWriteMany", "has accessMode ReadWriteOnce, which cannot become ReadWriteMany"),
+    ],
+)
+def test_what_a_volume_is_stays_for_its_life(storage_class, mode, words):
+    stored = {"data": StoredVolume(1, 1, "fast")}
+    check_kind({"data": volume_ask(None), "more": volume_ask("other")}, stored)
+    with pytest.raises(Refused, match=words) as caught:
+        check_kind({"data": volume_ask(storage_class, mode)}, stored)
+    assert caught.value.rule == "volumes"

@@ -281,7 +281,8 @@ WRONG = {
     "group alone": wrong(
         "spec.containers.0.securityContext", {"runAsGroup": 5}, "runAsGroup needs runAsUser"
     ),
-    "root": wrong("spec.containers.0.securityContext", {"runAsUser": 0}, "greater than or equal to 1"),
+    "root": wrong("spec.containers.0.securityContext", {"runAsUser": 0}, "0 is root"),
+    "no user": wrong("spec.containers.0.securityContext", {"runAsUser": "no user"}, "or a name in the image"),
     "command too often": wrong(
         "spec.containers.0.livenessProbe.periodSeconds", 4, "a command is run every 5 s at most"
     ),

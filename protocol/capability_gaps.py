@@ -27,7 +27,7 @@ def asks_for_more(ask: AdmitBody) -> bool:
     """Whether *ask* needs anything that not every provider has, so that a profile must be read to choose."""
     placed = ask.placement != Placement()
     at_nodes = any(protocol in ("udp", "nodePort", "loadBalancer") for protocol in ask.services.values())
-    return bool(ask.storage_classes or ask.csi_drivers or at_nodes or ask.names or placed)
+    return bool(ask.storage_classes or ask.csi_drivers or at_nodes or ask.names or ask.own_sleep or placed)
 
 
 def label_gaps(placement: Placement, labels: Mapping[str, Sequence[str]]) -> list[str]:
@@ -105,6 +105,8 @@ def _exposure(ask: AdmitBody, has: Capabilities) -> Iterator[str]:
             yield f"no service can have expose: {protocol}"
     if ask.names and not has.names:
         yield "no host can be called by name: it has no resolver for pods"
+    if ask.own_sleep and not has.own_sleep:
+        yield "no pod can ask for its own sleep"
 
 
 def _labels(placement: Placement, has: Capabilities) -> list[str]:

@@ -130,6 +130,7 @@ class Admission:
         admission.check_storage_classes(ask.storage_classes, self._doors.offer)
         admission.check_csi_drivers(ask.csi_drivers, self._doors.offer)
         admission.check_names(ask.names, self._doors.offer)
+        admission.check_own_sleep(ask.own_sleep, self._doors.offer)
         await self._users.check(channel, ask.users, ask.max_replicas)
         return await self._capacity.check(ask, channel, replaced)
 

@@ -28,7 +28,7 @@ def asks_for_more(ask: AdmitBody) -> bool:
     placed = ask.placement != Placement()
     at_nodes = any(protocol in ("udp", "nodePort", "loadBalancer") for protocol in ask.services.values())
     classes = any(one.storage_class is not None for one in ask.volumes)
-    return bool(classes or ask.csi_drivers or at_nodes or ask.names or placed)
+    return bool(classes or ask.csi_drivers or at_nodes or ask.names or ask.own_sleep or placed)
 
 
 def label_gaps(placement: Placement, labels: Mapping[str, Sequence[str]]) -> list[str]:
@@ -110,6 +110,8 @@ def _exposure(ask: AdmitBody, has: Capabilities) -> Iterator[str]:
             yield f"no service can have expose: {protocol}"
     if ask.names and not has.names:
         yield "no host can be called by name: it has no resolver for pods"
+    if ask.own_sleep and not has.own_sleep:
+        yield "no pod can ask for its own sleep"
 
 
 def _labels(placement: Placement, has: Capabilities) -> list[str]:

@@ -162,13 +162,15 @@ class NamesSection(Section):
 
     It answers at `listen`, an IPv4 address and port of this node that pods can reach; `address` is where pods
     ask, at port 53: a Service in front of it, or `listen` itself. `upstream` are resolvers (ADDRESS or
-    ADDRESS:PORT); none: this machine's. An answer is good for at least `least_ttl_s`.
+    ADDRESS:PORT); none: this machine's. An answer is good for at least `least_ttl_s`. At `sleep_port` of the
+    same address of this node pods ask for their own sleep; without it those that want to are refused.
     """
 
     listen: Annotated[str, Field(pattern=r"^\d{1,3}(\.\d{1,3}){3}:\d{1,5}$")]
     address: Annotated[str, AfterValidator(_ipv4_address)] | None = None
     upstream: Annotated[list[str], Field(max_length=4)] = []
     least_ttl_s: Annotated[int, Field(ge=1, le=MOST_TTL_S)] = 30
+    sleep_port: Annotated[int, Field(ge=1, le=65535)] | None = None
 
     @model_validator(mode="after")
     def _asked_at_53(self) -> Self:
@@ -368,6 +370,7 @@ class ProviderConfig(Section):
             node_port=self.exposure.node_ports,
             load_balancer=self.exposure.load_balancers > 0,
             names=self.names is not None,
+            own_sleep=self.names is not None and self.names.sleep_port is not None,
         )
 
     @property

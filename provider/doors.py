@@ -86,6 +86,7 @@ class Doors:
             claim_interval_s=self.config.terms.cap_interval_s,
             private_webhooks=self.config.webhooks.allow_private,
             names=self.config.names is not None,
+            own_sleep=self.config.allowed.own_sleep,
             egress_closed=self.config.cluster.closed_networks,
             max_image_mib=self.config.terms.max_image_mib,
             storage_classes=self.config.cluster.storage_classes,

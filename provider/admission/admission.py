@@ -133,6 +133,7 @@ class Admission:
         check_classes(ask.volumes, self._doors.offer.storage_classes)
         admission.check_csi_drivers(ask.csi_drivers, self._doors.offer)
         admission.check_names(ask.names, self._doors.offer)
+        admission.check_own_sleep(ask.own_sleep, self._doors.offer)
         if replaced is not None:
             await self._volumes.check_update(replaced, ask)
         await self._users.check(channel, ask.users, ask.max_replicas)

@@ -44,6 +44,7 @@ class Offer:
     claim_interval_s: int
     egress_closed: tuple[str, ...] = NOT_THE_WORLD
     names: bool = False
+    own_sleep: bool = False
     private_webhooks: bool = False
     max_image_mib: int = MAX_UNPACKED // MIB
     storage_classes: Mapping[str, Sequence[AccessMode]] = field(default_factory=dict)
@@ -69,6 +70,16 @@ def check_names(asked: bool, offer: Offer) -> None:
             "this provider has no resolver for pods: no host and no pod can be called by name",
             rule="egress",
             hint="write addresses (ipBlock), or deploy to a provider that answers names",
+        )
+
+
+def check_own_sleep(asked: bool, offer: Offer) -> None:
+    """Refused where the pod wants to ask for its own sleep and nobody listens."""
+    if asked and not offer.own_sleep:
+        raise Refused(
+            "at this provider no pod can ask for its own sleep",
+            rule="own-sleep",
+            hint="leave `scale.ownSleep` out: the pod sleeps after `idleAfter`, or choose another provider",
         )
 
 

@@ -27,7 +27,7 @@ from trustedpods.provider.doors import Doors
 from trustedpods.provider.facade.activator.wake import WakeAddress
 from trustedpods.provider.lifecycle.additions import shown_additions, with_additions
 from trustedpods.provider.lifecycle.images import ImageImport, pull_references
-from trustedpods.provider.lifecycle.pod_variables import pod_variables, site_of
+from trustedpods.provider.lifecycle.pod_variables import pod_variables, site_of, sleep_place
 from trustedpods.provider.lifecycle.user_shares import UserShares
 from trustedpods.provider.pods.bundles import Bundles, OpenBundle
 from trustedpods.provider.pods.progress import ProgressFeeds
@@ -359,6 +359,7 @@ class ProvisioningSteps:
             told=pod_variables(record, opened, self._doors.config),
             pull=self._doors.registry.pull_login(record.label),
             resolver=self._doors.config.resolver_place,
+            sleep_place=sleep_place(self._doors.config),
         )
 
     def _data_before(self, record: PodRecord) -> set[tuple[str, str]]:

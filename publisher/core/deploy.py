@@ -44,6 +44,7 @@ def admit_body(manifest: PodManifest, image_bytes: int, users: Iterable[int] = (
         hosts=list(dict.fromkeys(host for service in manifest.spec.services for host in service.hosts)),
         volumes=manifest.volume_asks,
         names=manifest.spec.network.by_name,
+        own_sleep=manifest.spec.scale.own_sleep,
         placement=manifest.placement,
         csi_drivers=manifest.csi_drivers,
         users=sorted(set(users)),

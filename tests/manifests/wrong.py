@@ -311,6 +311,11 @@ WRONG = {
     "unknown access mode": wrong("spec.volumes.1.persistent.accessMode", "RWX", "'ReadWriteMany'"),
     "two kinds of volume": wrong("spec.volumes.2.persistent", {"size": "1Gi"}, "give exactly one of"),
     "scale": wrong("spec.scale.min", 2, "min 2 is above max 1"),
+    "own sleep": wrong(
+        "spec.scale",
+        {"min": 1, "ownSleep": True},
+        "ownSleep needs min: 0; a pod that always runs never sleeps",
+    ),
     "scale of a fixed number": wrong("spec.workload", "stateful", "leave scale.min and max out"),
     "replicas that sleep": wrong("spec.replicas", 2, "replicas needs workload: replicated or stateful"),
     "strategy of http": wrong("spec.strategy", "Recreate", "strategy needs workload: replicated"),

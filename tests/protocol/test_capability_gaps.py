@@ -23,6 +23,7 @@ BARE = Capabilities(
     node_port=False,
     load_balancer=False,
     names=False,
+    own_sleep=False,
     node_labels={},
     largest_node=NodeSize(cpu_milli=100, memory_mib=64, storage_mib=256),
 )
@@ -42,6 +43,7 @@ def ask(**changes: object) -> AdmitBody:
         ({"services": {"a": "loadBalancer"}}, "no service can have expose: loadBalancer"),
         ({"csi_drivers": ["csi.one"]}, "no CSI driver csi.one; there is none"),
         ({"names": True}, "no host can be called by name: it has no resolver for pods"),
+        ({"own_sleep": True}, "no pod can ask for its own sleep"),
         ({"placement": Placement(selector={"disk": "ssd"})}, "no node with disk=ssd; advertised: none"),
         ({"cpu_milli": 101}, "cpu: 101m wanted by one replica, the largest node has 100m"),
         ({"memory_mib": 65}, "memory: 65 MiB wanted by one replica, the largest node has 64 MiB"),

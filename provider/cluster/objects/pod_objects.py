@@ -51,7 +51,8 @@ class PodLife:
     `closed_networks` those that it may never call, whatever its manifest asks for, and from which
     nobody calls its ports on nodes, but for `callers`. `kept` are addresses that its services had before.
     `pull` is what nodes say to the registry, where it asks them, `told` what containers are told of the pod.
-    `resolver` is where the hosts that it may call by name are asked for. `publisher` is whose pod it is:
+    `resolver` is where the hosts that it may call by name are asked for, `sleep_place` where it asks for its
+    own sleep. `publisher` is whose pod it is:
     the same publisher's are the pods that it may call, and that may call it. `seeds` are the first files
     of its volumes, and `copier` is what copies them. `volumes` are the claims that it has already.
     """
@@ -68,6 +69,7 @@ class PodLife:
     pull: secret.PullLogin | None = None
     told: Mapping[str, str] = field(default_factory=dict)
     resolver: ResolverPlace | None = None
+    sleep_place: tuple[str, int] | None = None
     publisher: Address | None = None
     seeds: Seeds = field(default_factory=dict)
     copier: seeding.Copier | None = None
@@ -129,6 +131,8 @@ def _policies(life: PodLife) -> list[KubeObject]:
         )
     if network.by_name and life.resolver is not None:
         made.append(named_egress.asks_policy(life.resolver, egress.named_hosts(network), marked))
+    if manifest.spec.scale.own_sleep and life.sleep_place is not None:
+        made.append(network_policy.own_sleep_policy(*life.sleep_place))
     return made
 
 
@@ -138,10 +142,7 @@ def _marks(life: PodLife) -> Mapping[str, str]:
 
 def _check_complete(life: PodLife) -> None:
     spec = life.manifest.spec
-    if spec.network.by_name and life.resolver is None:
-        raise LocalProtocolError("no resolver for what the pod calls by name")
-    if egress.named_pods(spec.network) and life.publisher is None:
-        raise LocalProtocolError("nobody is named whose pods are called")
+    _check_places(life)
     wanted_images = {container.name for container in spec.all_containers}
     wanted_secrets = {volume.name for volume in spec.volumes if volume.secret}
     if missing := wanted_images - life.images.keys():
@@ -155,6 +156,17 @@ def _check_complete(life: PodLife) -> None:
     for name in wanted_images:
         if "@sha256:" not in life.images[name]:
             raise LocalProtocolError(f"image of container {name} is not named by digest")
+
+
+def _check_places(life: PodLife) -> None:
+    """Whom the pod is to ask, and whose pods it is to call, is known."""
+    spec = life.manifest.spec
+    if spec.network.by_name and life.resolver is None:
+        raise LocalProtocolError("no resolver for what the pod calls by name")
+    if spec.scale.own_sleep and life.sleep_place is None:
+        raise LocalProtocolError("nobody whom the pod can ask for its own sleep")
+    if egress.named_pods(spec.network) and life.publisher is None:
+        raise LocalProtocolError("nobody is named whose pods are called")
 
 
 def _labelled(life: PodLife, made: KubeObject) -> KubeObject:

@@ -42,9 +42,9 @@ from trustedpods.provider.names.resolver import PodResolver
 from trustedpods.provider.names.sockets import serve_names
 from trustedpods.provider.pods.bundles import OpenBundle
 from trustedpods.provider.server.conversations import Conversations
+from trustedpods.provider.server.own_sleep import OwnSleep, serve_own_sleep
 from trustedpods.provider.serving.connections import keep_young
 from trustedpods.provider.serving.host_watch import HostWatch
-from trustedpods.provider.serving.own_sleep import OwnSleep, serve_own_sleep
 from trustedpods.provider.serving.pod_scaler import PodScaler
 from trustedpods.provider.serving.slots import exposures_of
 from trustedpods.provider.supervise import supervise

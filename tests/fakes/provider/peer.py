@@ -78,6 +78,7 @@ class ProviderPeer:
         self.statement = None
         self.stop_after_chunks = None
         self.phase, self.runway, self.accrued = "serving", 3600, 5
+        self.name = ""
         self.generation = 1
         self.version, self.coming, self.outliving = 0, [], {}
         nodes = {"n1": NodePlace({"zone": "a"}, size=Resources(4000, 8192, 65_536))}
@@ -338,6 +339,7 @@ class ProviderPeer:
             up_to=channel.up_to if channel else 0,
             unlock_at=0,
             services={"web": "http"},
+            name=self.name,
             outliving=self.outliving,
             events=[PodEvent(at=self.chain.now, reason="Started", text="evil \x1b[2J text")],
         )

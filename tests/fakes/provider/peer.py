@@ -46,8 +46,8 @@ from trustedpods.provider.core.placement.offered import Allowed, ClusterFeatures
 
 PRICES = Prices(cpu_core_ms=2000, memory_mib_s=100, storage_mib_s=10, egress_kib=5, ingress_kib=5, scale=80)
 POLL_S = 0.01
-SLOW_S = 0.7
-"""On the other side of the world."""
+SLOW_S = 0.5
+"""On another continent."""
 
 
 def make_root(chain):

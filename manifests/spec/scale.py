@@ -11,7 +11,9 @@ from trustedpods.manifests.spec.quantity import Seconds
 MAX_REPLICAS = 20
 
 SLEEP_URL = "TRUSTEDPODS_SLEEP_URL"
-"""Variable of the containers of a pod with `ownSleep`."""
+"""Variable of the containers of a pod with `ownSleep`: where a POST asks for it, at `SLEEP_PATH`."""
+
+SLEEP_PATH = "/sleep"
 
 
 class Scale(ManifestPart):

@@ -1,13 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """What every container is told of its pod, as variables of its environment. Pure."""
 
-from trustedpods.manifests.spec.scale import SLEEP_URL
+from trustedpods.manifests.spec.scale import SLEEP_PATH, SLEEP_URL
 from trustedpods.protocol.ids import channel_hex
 from trustedpods.provider.config import ProviderConfig
 from trustedpods.provider.core.pod import PodRecord
 from trustedpods.provider.exposure.exposure import Site
 from trustedpods.provider.pods.bundles import OpenBundle
-from trustedpods.provider.serving.own_sleep import SLEEP_PATH
 
 
 def site_of(record: PodRecord, config: ProviderConfig) -> Site:

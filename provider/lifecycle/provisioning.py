@@ -25,7 +25,7 @@ from trustedpods.provider.core.lifecycle import LifecycleEvent
 from trustedpods.provider.core.pod import ChannelFact, PodRecord
 from trustedpods.provider.doors import Doors
 from trustedpods.provider.facade.activator.wake import WakeAddress
-from trustedpods.provider.lifecycle.additions import shown_additions, with_additions
+from trustedpods.provider.lifecycle.additions import keep_earlier_values, shown_additions, with_additions
 from trustedpods.provider.lifecycle.images import ImageImport, pull_references
 from trustedpods.provider.lifecycle.pod_variables import pod_variables, site_of, sleep_place
 from trustedpods.provider.lifecycle.user_shares import UserShares
@@ -330,6 +330,8 @@ class ProvisioningSteps:
         if beside:
             made = [part for part in made if part["kind"] != "Service"]
         kept = {(part["kind"], part["metadata"]["name"]) for part in made} | self._data_before(record)
+        if namespace == record.namespace:
+            kept |= {("Secret", name) for name in await keep_earlier_values(self._doors, record)}
         if record.retained:  # until this version has proven itself
             kept |= {("Secret", name) for name in await self._doors.cluster.made_secrets(namespace)}
         kept |= {("PersistentVolumeClaim", name) for name in opened.volumes}

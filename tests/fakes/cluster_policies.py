@@ -37,6 +37,11 @@ class FakePolicies:
             if kind == "Secret" and MADE_HERE in one["metadata"].get("annotations", {})
         ]
 
+    async def delete_secret(self, namespace: str, name: str) -> None:
+        await self._called(f"delete secret {name}")
+        if namespace in self.lives:
+            self.lives[namespace].objects.pop(("Secret", name), None)
+
     async def find_policy(self, namespace: str, name: str) -> KubeObject | None:
         await self._called("find_policy")
         life = self.lives.get(namespace)

@@ -24,7 +24,7 @@ from trustedpods.provider.cluster.objects import (
     volume_claim,
 )
 from trustedpods.provider.cluster.objects.named_egress import ResolverPlace
-from trustedpods.provider.cluster.objects.names import POD_LABEL, KubeObject
+from trustedpods.provider.cluster.objects.names import POD_LABEL, KubeObject, of_pod
 from trustedpods.provider.cluster.objects.workload import (
     deployment,
     disruption_budget,
@@ -170,9 +170,7 @@ def _check_places(life: PodLife) -> None:
 
 
 def _labelled(life: PodLife, made: KubeObject) -> KubeObject:
-    """The object in its namespace and under the pod's label."""
-    metadata = {**made["metadata"], "namespace": life.namespace, "labels": {POD_LABEL: life.label}}
-    return {**made, "metadata": metadata}
+    return of_pod(made, life.namespace, life.label)
 
 
 def _requests(life: PodLife) -> dict[str, int]:

@@ -8,10 +8,10 @@ from tests.fakes.provider.caller import Caller, manifest_of, serving
 from tests.fakes.provider.world import World
 from tests.provider.facade.parts import free_port
 from trustedpods.manifests.check.references import TOLD
-from trustedpods.manifests.spec.scale import SLEEP_URL
+from trustedpods.manifests.spec.scale import SLEEP_PATH, SLEEP_URL
 from trustedpods.protocol.errors import Refused
 from trustedpods.protocol.ids import channel_hex
-from trustedpods.provider.serving.own_sleep import NOBODY, SLEEP_PATH
+from trustedpods.provider.daemon.own_sleep import NOBODY
 
 OURS = TOLD
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 import h11
 import trio
 
+from trustedpods.manifests.spec.scale import SLEEP_PATH
 from trustedpods.protocol.limits import KIB
 from trustedpods.provider.cluster.views import PodView
 from trustedpods.provider.core.scaler import types
@@ -20,9 +21,6 @@ from trustedpods.provider.serving.pod_scaler import PodScaler
 
 if TYPE_CHECKING:
     from trio_typing import TaskStatus
-
-SLEEP_PATH = "/sleep"
-"""What is asked for with POST."""
 
 TALK_S = 5.0
 """For one connection, which carries one request without a body."""

@@ -10,8 +10,9 @@ from trio.testing import open_stream_to_socket_listener
 
 from tests.fakes.provider.caller import serving
 from tests.fakes.provider.world import World
+from trustedpods.manifests.spec.scale import SLEEP_PATH
 from trustedpods.provider.core.scaler.types import ScalePhase
-from trustedpods.provider.serving.own_sleep import (
+from trustedpods.provider.daemon.own_sleep import (
     ASKED,
     MAX_BODY,
     MAX_HEAD,
@@ -19,7 +20,6 @@ from trustedpods.provider.serving.own_sleep import (
     NOBODY,
     NOT_AWAKE,
     NOWHERE,
-    SLEEP_PATH,
     OwnSleep,
 )
 

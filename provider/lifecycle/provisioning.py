@@ -176,10 +176,7 @@ class ProvisioningSteps:
         return LifecycleEvent.IMPORTED
 
     async def measure(self, record: PodRecord) -> tuple[PodRecord, OpenBundle]:
-        """Let size and scaling be those of the record's bundle: it may have gone back to an earlier one.
-
-        Volumes count as large as they are: none gets smaller, and one that is to grow has not yet.
-        """
+        """Let size and scaling be those of the record's bundle, which may be an earlier one."""
         opened = self._bundles.open(record)
         scaling = opened.scaling(self._doors.config.terms.idle_after_s)
         size = await self.volumes.size(record, opened)

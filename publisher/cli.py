@@ -5,6 +5,7 @@ import click
 
 from trustedpods.publisher.commands import attest, market, money, networks, pods, watch
 from trustedpods.publisher.commands.exec import execute
+from trustedpods.publisher.commands.manifests.init import init
 from trustedpods.publisher.commands.network import contexts, members, network
 from trustedpods.publisher.commands.network.documents import history
 
@@ -82,6 +83,7 @@ def main() -> None:
 
 for verb in (
     pods.deploy,
+    init,
     pods.validate,
     market.estimate,
     market.render,

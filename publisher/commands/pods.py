@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from trustedpods.publisher.commands.manifests.init import deployed_pod, draft_words
 from trustedpods.publisher.commands.options import Common, Run, common, pod_name
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     epilog="""\b
 Examples:
   trustedpods deploy pod.yaml
+  trustedpods deploy hello.tar --port 8080 --env MODE=demo --volume /data=1Gi
   trustedpods deploy pod.yaml --deposit 2.5 --explain
   trustedpods deploy pod.yaml --deposit 12h --name second -o json
   trustedpods deploy pod.yaml --provider 0x70997970C51812dc3A010C7d01b50e0d17dc79C8/1
@@ -51,6 +53,7 @@ Examples:
     help="What evidence must show (NAME: policies/NAME.toml in your settings).",
 )
 @click.option("--explain", is_flag=True, help="Say of each provider what it costs or why it is left out.")
+@draft_words
 @common
 def deploy(  # noqa: PLR0913, PLR0917 - click hands them over one by one
     common_options: Common,
@@ -62,8 +65,12 @@ def deploy(  # noqa: PLR0913, PLR0917 - click hands them over one by one
     patience: str,
     policy: str | None,
     explain: bool,
+    words: dict[str, Any],
 ) -> None:
     """Run the pod of a manifest FILE at the cheapest provider that matches and answers.
+
+    FILE may be an image (an archive or an OCI folder) without a manifest: one is made as `init` makes it,
+    and shown.
 
     The provider's hardware evidence is verified before anything is sent. Run it again after any
     failure: it meets the same channel and sends only what is missing.
@@ -72,14 +79,12 @@ def deploy(  # noqa: PLR0913, PLR0917 - click hands them over one by one
 
     async def work() -> "DeployResult":
         """Cheap things first: a wrong manifest or a missing market is said before slow imports."""
-        from trustedpods.publisher.context import cache_dir
         from trustedpods.publisher.core.money import parse_duration, parse_funding
-        from trustedpods.publisher.pod import read_pod
 
         funding = None if deposit is None else parse_funding(deposit, "--deposit")
         patience_s = parse_duration(patience, "--patience")
         with run.journal.step("manifest") as step:
-            pod = read_pod(file, cache_dir(), name, trust)
+            pod = deployed_pod(file, name, trust, words, run.journal)
             step.facts |= {"images": pod.digests, "image_bytes": pod.image_bytes}
         with run.journal.step("start"):
             opening = run.account()

@@ -5,6 +5,7 @@ import click
 
 from trustedpods.publisher.commands import attest, market, money, networks, pods, watch
 from trustedpods.publisher.commands.exec import execute
+from trustedpods.publisher.commands.manifests.explain import explain
 from trustedpods.publisher.commands.manifests.init import init
 from trustedpods.publisher.commands.network import contexts, members, network
 from trustedpods.publisher.commands.network.documents import history
@@ -85,6 +86,7 @@ for verb in (
     pods.deploy,
     init,
     pods.validate,
+    explain,
     market.estimate,
     market.render,
     pods.list_,

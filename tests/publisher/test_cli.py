@@ -11,7 +11,7 @@ from click.testing import CliRunner
 
 from trustedpods.publisher.cli import OTHER_WORDS, main
 
-PODS = ["deploy", "init", "validate", "list", "estimate", "status", "logs", "exec", "delete"]
+PODS = ["deploy", "init", "explain", "validate", "list", "estimate", "status", "logs", "exec", "delete"]
 MONEY = ["fund", "close", "balance", "bill"]
 
 

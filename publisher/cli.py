@@ -9,6 +9,7 @@ from trustedpods.publisher.commands.manifests.explain import explain
 from trustedpods.publisher.commands.manifests.init import init
 from trustedpods.publisher.commands.network import contexts, members, network
 from trustedpods.publisher.commands.network.documents import history
+from trustedpods.publisher.commands.shell import completion as shell
 
 EPILOG = """\b
 Where things are:
@@ -107,6 +108,9 @@ for verb in (
     history,
     contexts.context,
     network.network,
+    shell.completion,
+    shell.help_,
+    shell.version,
 ):
     main.add_command(verb)
 for part in (members.member, members.lost_cluster):

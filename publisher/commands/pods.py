@@ -11,6 +11,7 @@ import click
 
 from trustedpods.publisher.commands.manifests.init import deployed_pod, draft_words
 from trustedpods.publisher.commands.options import Common, Run, common, pod_name
+from trustedpods.publisher.commands.shell.completion import complete_pod, complete_provider
 
 if TYPE_CHECKING:
     from trustedpods.publisher.output.json_of import JsonObject
@@ -36,7 +37,12 @@ Examples:
 """
 )
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option("--provider", metavar="OWNER[/N]", help="Take this provider, not the cheapest.")
+@click.option(
+    "--provider",
+    metavar="OWNER[/N]",
+    shell_complete=complete_provider,
+    help="Take this provider, not the cheapest.",
+)
 @click.option("--deposit", metavar="AMOUNT", help="Tokens (2.5), or a duration at full size (12h).")
 @click.option("--trust", type=click.Choice(["open"]), help="Allow an operator who could read the pod.")
 @click.option("--name", metavar="NAME", callback=pod_name, help="Another name than the manifest's.")
@@ -185,7 +191,7 @@ Examples:
   trustedpods status web -o json
 """
 )
-@click.argument("name", callback=pod_name)
+@click.argument("name", callback=pod_name, shell_complete=complete_pod)
 @common
 def status(options: Common, name: str) -> None:
     """What the pod NAME does, where it is reached, and how long its money lasts.
@@ -219,7 +225,7 @@ Examples:
   trustedpods logs web --previous
 """
 )
-@click.argument("name", callback=pod_name)
+@click.argument("name", callback=pod_name, shell_complete=complete_pod)
 @click.option("-c", "--container", metavar="NAME", help="Only this container.")
 @click.option("--tail", type=click.IntRange(1, 10_000), default=100, show_default=True, help="Last lines.")
 @click.option("-f", "--follow", is_flag=True, help="Go on as lines come.")
@@ -272,7 +278,7 @@ Examples:
   trustedpods delete database --purge
 """
 )
-@click.argument("name", callback=pod_name)
+@click.argument("name", callback=pod_name, shell_complete=complete_pod)
 @click.option("--purge", is_flag=True, help="With the volumes that would be kept; also of a deleted pod.")
 @click.option("-y", "--yes", is_flag=True, help="Keep volumes, and pay for them, without being asked.")
 @common

@@ -80,8 +80,14 @@ def read_pod(file: Path, cache: Path, name: str | None = None, trust: "TrustClas
 
     Raises `BadInput`, before anything was sent or paid.
     """
-    loaded = load(file)
-    manifest = adjusted(loaded, name, trust)
+    return pod_of(load(file), cache, name, trust)
+
+
+def pod_of(
+    loaded: LoadedManifest, cache: Path, name: str | None = None, trust: "TrustClass | None" = None
+) -> Pod:
+    """The same of a manifest that was read already."""
+    file, manifest = loaded.path, adjusted(loaded, name, trust)
     known: dict[str, Image] = {}
     images: dict[str, Image] = {}
     layers: dict[str, LayerFacts] = {}

@@ -30,10 +30,10 @@ class AdmitBody(Message):
 
     `storage_mib` are its volumes, `image_mib` its images (docs/metering.md), `scratch_mib` each replica's
     `ephemeral-storage`. `services` has the protocol of each exposed service by its name, `hosts` the names it
-    is reached under, `volumes` what holds its data; `names` is whether it calls hosts by name, `own_sleep`
-    whether it asks for its own sleep, `placement` on which nodes its replicas run, `csi_drivers` what mounts
-    volumes there, `users` the user ids of its containers, which the provider reads from the images too when
-    it has them.
+    is reached under, `volumes` what holds its data; `names` is whether it calls hosts by name,
+    `own_sleep` whether it asks for its own sleep, `placement` on which nodes its replicas run, `csi_drivers`
+    what mounts volumes there, `users` the user ids of its containers, which the provider reads from the
+    images too when it has them.
     """
 
     kind: Literal["admit"] = "admit"

@@ -43,10 +43,24 @@ class ValidateResult:
 class ValidatedNetwork:
     """A Network file that is sound with all of its nodes' files: each node's pod, and its cluster.
 
+    The cluster is None where an apply chooses it.
     `members` counts the team that the file gives; None where it leaves the team as it is.
     """
 
     network: str
     nodes: Mapping[str, ValidateResult]
-    clusters: Mapping[str, str]
+    clusters: Mapping[str, str | None]
     members: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class DraftResult:
+    """A manifest that was made for an image: its text, and the file that it was written to, if it was.
+
+    `notes` say what a person should look at.
+    """
+
+    pod: str
+    manifest: str
+    file: str | None
+    notes: tuple[str, ...]

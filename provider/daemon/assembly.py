@@ -175,6 +175,7 @@ def handlers(parts: Parts) -> dict[Verb, VerbHandler]:
     verbs = Verbs(
         parts.doors,
         parts.pods,
+        parts.bundles,
         parts.rights,
         parts.autoscaler,
         parts.reconciler,

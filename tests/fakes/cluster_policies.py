@@ -10,7 +10,7 @@ from trustedpods.provider.cluster.objects.names import MADE_HERE, KubeObject
 from trustedpods.provider.cluster.views import NamespaceView
 
 if TYPE_CHECKING:
-    from tests.fakes.cluster import FakeLife
+    from tests.fakes.provider.claims import FakeLife
 
 
 class FakePolicies:

@@ -80,6 +80,7 @@ class ProviderPeer:
         self.statement = None
         self.stop_after_chunks = None
         self.phase, self.runway, self.accrued = "serving", 3600, 5
+        self.name = ""
         self.generation = 1
         self.start_s = 0.0
         self.version, self.coming, self.outliving = 0, [], {}
@@ -344,6 +345,7 @@ class ProviderPeer:
             up_to=channel.up_to if channel else 0,
             unlock_at=0,
             services={"web": "http"},
+            name=self.name,
             outliving=self.outliving,
             events=[PodEvent(at=self.chain.now, reason="Started", text="evil \x1b[2J text")],
         )

@@ -15,7 +15,6 @@ from trustedpods.publisher.verbs.networks import places
 from trustedpods.publisher.verbs.networks.delete import delete
 from trustedpods.publisher.verbs.networks.status import status
 
-
 NO_NODES = "  nodes: []\n"
 
 

@@ -17,13 +17,13 @@ from trustedpods.publisher.core.select import Choice
 from trustedpods.publisher.journal import Journal
 from trustedpods.publisher.market.market import MarketAccount
 from trustedpods.publisher.networks.recording import recorded
-from trustedpods.publisher.networks.states import MemberView, read_state
+from trustedpods.publisher.networks.states import MemberView
 from trustedpods.publisher.results.networks import ApplyResult, NetworkId, PlanResult
 from trustedpods.publisher.verbs.deploy import DeployOptions
 from trustedpods.publisher.verbs.networks.applying import Applying, NodePods, view_of
 from trustedpods.publisher.verbs.networks.files import NetworkFile
 from trustedpods.publisher.verbs.networks.nodes import MarketPods
-from trustedpods.publisher.verbs.networks.opening import choices_of, opened_whole
+from trustedpods.publisher.verbs.networks.opening import choices_of, counting, opened_whole
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ async def plan(
     """
     network = NetworkId(file.network.founder, file.network.name)
     async with opened_whole(account, file.network, known, journal) as clusters:
-        view = read_state(account.publisher, file.network, await clusters.read())
+        view = counting(account, file.network, await clusters.read())
     rows = await _rows(account, view)
     nodes = placed(file.nodes, view.content, rows)
     made = _plan(view, file, nodes, account.publisher.address, looking=True)

@@ -29,6 +29,7 @@ from trustedpods.provider.core.placement.offered import capabilities
 from trustedpods.provider.core.pod import Phase, PodRecord
 from trustedpods.provider.daemon.assembly import Parts, assemble, handlers
 from trustedpods.provider.daemon.leader import hold_lease, keep_lease
+from trustedpods.provider.daemon.own_sleep import OwnSleep, serve_own_sleep
 from trustedpods.provider.daemon.registry_row import keep_registry_row
 from trustedpods.provider.daemon.startup import open_doors, wait_for_doors
 from trustedpods.provider.dns.upstream import Upstream
@@ -42,7 +43,6 @@ from trustedpods.provider.names.resolver import PodResolver
 from trustedpods.provider.names.sockets import serve_names
 from trustedpods.provider.pods.bundles import OpenBundle
 from trustedpods.provider.server.conversations import Conversations
-from trustedpods.provider.server.own_sleep import OwnSleep, serve_own_sleep
 from trustedpods.provider.serving.connections import keep_young
 from trustedpods.provider.serving.host_watch import HostWatch
 from trustedpods.provider.serving.pod_scaler import PodScaler

@@ -134,7 +134,7 @@ class OpenBundle:
             hosts=list(
                 dict.fromkeys(host for service in self.manifest.spec.services for host in service.hosts)
             ),
-            storage_classes=self.manifest.storage_classes,
+            volumes=self.manifest.volume_asks,
             names=self.manifest.spec.network.by_name,
             own_sleep=self.manifest.spec.scale.own_sleep,
             placement=self.manifest.placement,

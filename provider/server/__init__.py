@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Conversations with publishers: one stream each, from the first frame to the last; and with pods (`own_sleep`).
+"""Conversations with publishers: one stream each, from the first frame to the last.
 
 `conversations` bounds them and opens requests; `replies` seals what is said; the verbs are in
 `provision`, `blobs`, `rotate` and `verbs`. Nothing that arrives here is trusted, and nothing that

@@ -264,7 +264,10 @@ def inspect_lines(result: InspectResult) -> list[str]:
     has, verdict = result.capabilities, result.verdict
     node = has.largest_node
     exposed = {"udp": has.udp, "nodePort": has.node_port, "loadBalancer": has.load_balancer}
-    classes = [f"{one.name} ({'grows' if one.grows else 'does not grow'})" for one in has.storage_classes]
+    classes = [
+        f"{one.name} ({'grows' if one.grows else 'does not grow'}; {', '.join(one.access_modes)})"
+        for one in has.storage_classes
+    ]
     facts = {
         "class": trust_text(verdict.trust, simulated=verdict.simulated),
         "largest node": f"{node.cpu_milli}m CPU, {node.memory_mib} MiB, {node.storage_mib} MiB of disk",

@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 
 from trustedpods.manifests.check.seeds import Seeds, wanted_seeds
 from trustedpods.manifests.spec.pod import PodManifest
-from trustedpods.manifests.spec.volume import Persistent
 from trustedpods.protocol.errors import LocalProtocolError
 from trustedpods.protocol.ids import Address
 from trustedpods.provider.cluster.objects import (
@@ -25,7 +24,7 @@ from trustedpods.provider.cluster.objects import (
     volume_claim,
 )
 from trustedpods.provider.cluster.objects.named_egress import ResolverPlace
-from trustedpods.provider.cluster.objects.names import POD_LABEL, KubeObject
+from trustedpods.provider.cluster.objects.names import POD_LABEL, KubeObject, of_pod
 from trustedpods.provider.cluster.objects.workload import (
     deployment,
     disruption_budget,
@@ -38,6 +37,8 @@ from trustedpods.provider.core import egress
 from trustedpods.provider.core.egress import NOT_THE_WORLD
 from trustedpods.provider.core.names import own_pods
 from trustedpods.provider.core.pod import ServiceExposure
+from trustedpods.provider.core.volumes import growth
+from trustedpods.provider.core.volumes.growth import StoredVolume
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +54,7 @@ class PodLife:
     `resolver` is where the hosts that it may call by name are asked for, `sleep_place` where it asks for its
     own sleep. `publisher` is whose pod it is:
     the same publisher's are the pods that it may call, and that may call it. `seeds` are the first files
-    of its volumes, and `copier` is what copies them.
+    of its volumes, and `copier` is what copies them. `volumes` are the claims that it has already.
     """
 
     namespace: str
@@ -72,6 +73,7 @@ class PodLife:
     publisher: Address | None = None
     seeds: Seeds = field(default_factory=dict)
     copier: seeding.Copier | None = None
+    volumes: Mapping[str, StoredVolume] = field(default_factory=dict)
 
 
 def objects(life: PodLife) -> list[KubeObject]:
@@ -83,7 +85,7 @@ def objects(life: PodLife) -> list[KubeObject]:
     spec, made = life.manifest.spec, life.manifest.made_secrets
     return [
         namespace.namespace(life.namespace, life.label, _marks(life)),
-        _labelled(life, quota.quota(life.manifest)),
+        _labelled(life, quota.quota(life.manifest, sum(_requests(life).values()))),
         *(_labelled(life, policy) for policy in _policies(life)),
         _labelled(life, service_account.service_account()),
         *([] if life.pull is None else [_labelled(life, secret.pull_secret(life.pull))]),
@@ -94,11 +96,7 @@ def objects(life: PodLife) -> list[KubeObject]:
         ),
         *(_labelled(life, one) for one in secret_provider_classes(spec.volumes)),
         *(_labelled(life, one) for one in seeding.seed_secrets(life.manifest, life.seeds)),
-        *(
-            _labelled(life, _claim(volume.name, volume.persistent))
-            for volume in spec.volumes
-            if volume.persistent and spec.workload != "stateful"
-        ),
+        *(_labelled(life, claim) for claim in _claims(life)),
         *services(life),
         *(_labelled(life, one) for one in ordinal_service.ordinal_services(life.manifest, life.label)),
         *(_labelled(life, one) for one in disruption_budget.disruption_budgets(life.manifest, life.label)),
@@ -172,13 +170,25 @@ def _check_places(life: PodLife) -> None:
 
 
 def _labelled(life: PodLife, made: KubeObject) -> KubeObject:
-    """The object in its namespace and under the pod's label."""
-    metadata = {**made["metadata"], "namespace": life.namespace, "labels": {POD_LABEL: life.label}}
-    return {**made, "metadata": metadata}
+    return of_pod(made, life.namespace, life.label)
 
 
-def _claim(name: str, volume: Persistent) -> KubeObject:
-    return volume_claim.volume_claim(name, volume.size, volume.storage_class_name)
+def _requests(life: PodLife) -> dict[str, int]:
+    return growth.requests(dict(claims(life.manifest)), life.volumes)
+
+
+def _claims(life: PodLife) -> list[KubeObject]:
+    """The claims that are applied: of a StatefulSet, which makes its own, those that are there."""
+    asked, stateful = _requests(life), life.manifest.spec.workload == "stateful"
+    made = []
+    for name, volume in life.manifest.persistent_volumes.items():
+        own = stateful_set.claims({name: volume}, life.manifest.claims_each) if stateful else [(name, 0)]
+        made += [
+            volume_claim.volume_claim(claim, asked[claim], volume)
+            for claim, _ in own
+            if not stateful or claim in life.volumes
+        ]
+    return made
 
 
 def _workload(life: PodLife) -> KubeObject:

@@ -21,7 +21,7 @@ from tests.paths import ROOT
 from trustedpods.contracts.terms import least_cap
 from trustedpods.localnet.market import pricing
 from trustedpods.localnet.market.provider_files import IDLE_MIB
-from trustedpods.provider.server.own_sleep import ASKED
+from trustedpods.provider.daemon.own_sleep import ASKED
 from trustedpods.publisher.core.cost import shape_of
 from trustedpods.publisher.pod import read_pod
 

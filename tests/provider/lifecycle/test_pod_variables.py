@@ -11,7 +11,7 @@ from trustedpods.manifests.check.references import TOLD
 from trustedpods.manifests.spec.scale import SLEEP_PATH, SLEEP_URL
 from trustedpods.protocol.errors import Refused
 from trustedpods.protocol.ids import channel_hex
-from trustedpods.provider.server.own_sleep import NOBODY
+from trustedpods.provider.daemon.own_sleep import NOBODY
 
 OURS = TOLD
 

@@ -12,7 +12,7 @@ from tests.fakes.provider.caller import serving
 from tests.fakes.provider.world import World
 from trustedpods.manifests.spec.scale import SLEEP_PATH
 from trustedpods.provider.core.scaler.types import ScalePhase
-from trustedpods.provider.server.own_sleep import (
+from trustedpods.provider.daemon.own_sleep import (
     ASKED,
     MAX_BODY,
     MAX_HEAD,

@@ -9,6 +9,7 @@ What py_ecc is needed for still works: it is imported by the first use of a BLS 
 
 import sys
 from collections.abc import Sequence
+from importlib import import_module
 from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
 from importlib.util import spec_from_file_location
@@ -35,13 +36,11 @@ class _BlsLater:
     """`py_ecc.bls.G2ProofOfPossession`, imported when something of it is asked for."""
 
     def __getattr__(self, name: str) -> object:
-        from py_ecc.bls import G2ProofOfPossession  # noqa: PLC0415 - what this module is for
-
-        return getattr(G2ProofOfPossession, name)
+        return getattr(import_module("py_ecc.bls").G2ProofOfPossession, name)
 
 
 def _stand_ins() -> dict[str, ModuleType]:
-    names = {
+    names: dict[str, dict[str, object]] = {
         "py_ecc": {"__path__": []},
         "py_ecc.bls": {"G2ProofOfPossession": _BlsLater()},
         "py_ecc.bls12_381": {"curve_order": BLS12_381_ORDER},

@@ -19,7 +19,7 @@ PROCESSES = (
 def said_by(code: str) -> list[str]:
     """What Python prints of *code*, in a process of its own: this one has imported much."""
     done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=300
     )
     return done.stdout.split()
 

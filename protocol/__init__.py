@@ -5,3 +5,7 @@ Everything here is pure but `net`, which is the only door to libp2p, and `lockfi
 processes of either side keep out of each other's way. This room never opens a socket (but in
 `net`), reads a clock, a file or a chain, and never imports another room.
 """
+
+from trustedpods.protocol.sealing import without_bls
+
+without_bls.install()

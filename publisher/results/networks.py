@@ -13,8 +13,8 @@ from trustedpods.protocol.networks.leases import LeaseStatus
 from trustedpods.protocol.networks.members import Role
 from trustedpods.protocol.units import TokenUnits
 from trustedpods.publisher.core.money import Token
-from trustedpods.publisher.core.networks.outlook import NodeOutlook
 from trustedpods.publisher.core.networks.plan import Plan
+from trustedpods.publisher.core.networks.planning.outlook import NodeOutlook
 from trustedpods.publisher.results.errors import ErrorReport
 from trustedpods.publisher.results.pods import StatusResult
 

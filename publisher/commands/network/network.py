@@ -140,20 +140,30 @@ def plan(options: Common, file: Path, clusters: tuple[str, ...]) -> None:
 Examples:
   trustedpods network apply network.yaml
   trustedpods network apply network.yaml --deposit 12h --wait 10m
+  trustedpods network apply network.yaml --only node-3
 """,
 )
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option(
     "--deposit", metavar="AMOUNT", help="Of each node: tokens (2.5), or a duration at full size (12h)."
 )
+@click.option(
+    "--only", metavar="NODE", multiple=True, help="Change this node alone (or all replicas); once for each."
+)
 @_PURGE
 @wait_option
 @cluster_option
 @common
 def apply(
-    options: Common, file: Path, deposit: str | None, purge: bool, wait: str, clusters: tuple[str, ...]
+    options: Common,
+    file: Path,
+    deposit: str | None,
+    only: tuple[str, ...],
+    purge: bool,
+    wait: str,
+    clusters: tuple[str, ...],
 ) -> None:
-    """Bring a network to what FILE says: its team, and its nodes one after another.
+    """Bring a network to what FILE says: its team, then its nodes, side by side as far as they may.
 
     Killed anywhere, run it again: it goes on. What is as the file says is not touched.
     """
@@ -170,9 +180,9 @@ def apply(
         funding = None if deposit is None else parse_funding(deposit, "--deposit")
         deploying = DeployOptions(funding=funding, otherwise=context_policy(os.environ))
         said = [("FILE", str(file)), *([] if deposit is None else [("--deposit", deposit)])]
-        said += [("--purge", "")] if purge else []
+        said += [*(("--only", one) for one in only), *([("--purge", "")] if purge else [])]
         wait_s = parse_duration(wait, "--wait")
-        wanted = ApplyOptions(known, wait_s, deploying, tuple(said), purge=purge)
+        wanted = ApplyOptions(known, wait_s, deploying, tuple(said), purge=purge, only=only)
         return await bring(account, read, wanted, run.journal)
 
     def lines(result: "ApplyResult") -> list[str]:

@@ -27,6 +27,19 @@ def without_component(content: NetworkContent, name: str) -> NetworkContent:
     return content.model_copy(update={"components": components, "addresses": addresses})
 
 
+def put_back(content: NetworkContent, before: NetworkContent, name: str) -> NetworkContent:
+    """The state with the component *name* and its addresses as they were in *before*."""
+    rest = without_component(content, name)
+    components = sorted(
+        [*rest.components, *(one for one in before.components if one.name == name)], key=lambda one: one.name
+    )
+    addresses = sorted(
+        [*rest.addresses, *(one for one in before.addresses if one.component == name)],
+        key=lambda one: one.component,
+    )
+    return content.model_copy(update={"components": components, "addresses": addresses})
+
+
 def component_of(content: NetworkContent, name: str) -> Component | None:
     """The component *name*, if there is one."""
     return next((one for one in content.components if one.name == name), None)

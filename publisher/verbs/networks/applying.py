@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One change of a network after another, each told in the document before it is begun and after it is done.
+"""The changes of a network, each told in the document before it is begun and after it is done.
 
 So whoever comes next, after a kill at any point, finds in the document which node was touched, and goes on.
 """
@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+import trio
+
 from trustedpods.protocol.errors import LocalProtocolError, Refused, TrustedPodsError
 from trustedpods.protocol.ids import Address, address_from_bytes
 from trustedpods.protocol.networks.content import AddressEntry, Component, NetworkCluster, NetworkContent
@@ -15,9 +17,11 @@ from trustedpods.protocol.networks.members import MemberCard, MemberChange
 from trustedpods.publisher.core.networks import components
 from trustedpods.publisher.core.networks.history import DONE
 from trustedpods.publisher.core.networks.plan import NodeStep, WantedNode, pod_name
+from trustedpods.publisher.core.networks.planning.ordering import Ordering
 from trustedpods.publisher.journal import Journal
 from trustedpods.publisher.networks.recording import RecordedChange
 from trustedpods.publisher.networks.states import MemberView
+from trustedpods.publisher.parallel import open_nursery
 
 NOT_AGREED = "not-agreed"
 """The rule by which a removal is refused before its pod is touched."""
@@ -34,6 +38,9 @@ class NodePods(Protocol):
 
         Refused (rule `not-agreed`), with the pod not touched, where volumes of it would be kept.
         """
+
+    async def last_lines(self, node: str) -> Sequence[str]:
+        """What the node's pod wrote last, for somebody who asks why it failed; nothing if nobody knows."""
 
 
 def view_of(change: RecordedChange) -> MemberView:
@@ -52,6 +59,9 @@ class Applying:
     pods: NodePods
     journal: Journal
     urls: dict[str, str] = field(default_factory=dict)
+    _left: int = 0
+    _writing: trio.Lock = field(default_factory=trio.Lock)
+    """Each write stands on the one before; side by side they would forget each other."""
 
     async def members(
         self, changes: Sequence[MemberChange], cards: Sequence[MemberCard], result: str | None = None
@@ -60,38 +70,67 @@ class Applying:
         await self.change.write(self._content, changes=changes, cards=cards, result=result)
 
     async def nodes(self, steps: Sequence[NodeStep], nodes: Sequence[WantedNode]) -> None:
-        """Do all of *steps*, one after another; with the last one the command is done."""
-        wanted = {node.name: node for node in nodes}
-        for number, step in enumerate(steps, 1):
-            result = DONE if number == len(steps) else None
-            await self.step(step, None if step.doing == "remove" else wanted[step.node], result)
+        """Do all of *steps*, side by side where `Ordering` lets them; with the last one the command is done.
 
-    async def step(self, step: NodeStep, wanted: WantedNode | None, result: str | None) -> None:
-        """Do what *step* says to one node; *result* where the command has come to its end with it.
-
-        Raises what it failed with, with the node named.
+        Where one fails, no further one is begun, those that run come to their end, and the first failure is
+        raised, with its node named.
         """
+        wanted = {node.name: node for node in nodes}
+        ordering, failed = Ordering.of(steps, nodes), list[TrustedPodsError]()
+        self._left = len(steps)
+
+        def begin() -> None:
+            nonlocal ordering
+            ordering, numbers = ordering.begin()
+            for number in numbers:
+                nursery.start_soon(run, number)
+
+        async def run(number: int) -> None:
+            nonlocal ordering
+            step = steps[number]
+            try:
+                await self.step(step, None if step.doing == "remove" else wanted[step.node])
+            except TrustedPodsError as error:
+                failed.append(error)
+                if len(failed) > 1:
+                    self.journal.show.warning(f"{error.where}: {error.what}")
+                return
+            ordering = ordering.ended(number)
+            if not failed:
+                begin()
+
+        async with open_nursery() as nursery:
+            begin()
+        if failed:
+            raise failed[0]
+
+    async def step(self, step: NodeStep, wanted: WantedNode | None) -> None:
+        """Do what *step* says to one node. Raises what it failed with, with the node and its last lines."""
         self.journal.event("node", f"node {step.node}: {step.doing} in {step.cluster}, {step.why}")
         try:
             if wanted is None:
-                await self._remove(step.node, result)
+                await self._remove(step.node)
             else:
-                await self._deploy(wanted, result)
+                await self._deploy(wanted)
         except TrustedPodsError as error:
             error.where = f"node {step.node}" + (f": {error.where}" if error.where else "")
+            if wanted is not None:
+                for line in await self.pods.last_lines(step.node):
+                    self.journal.show.line(f"node {step.node} wrote: {line}")
             raise
 
-    async def _deploy(self, node: WantedNode, result: str | None) -> None:
+    async def _deploy(self, node: WantedNode) -> None:
         component = components.requested(node, self.who)
         await self._let_be(component)
         url = await self.pods.deploy(node.name, self._cluster(node.cluster))
-        content = components.with_component(self._content, components.started(component))
-        if url is not None:
-            self.urls[node.name] = url
-            content = components.with_address(content, self._entry(node.name, url))
-        await self.change.write(content, result=result)
+        async with self._writing:
+            content = components.with_component(self._content, components.started(component))
+            if url is not None:
+                self.urls[node.name] = url
+                content = components.with_address(content, self._entry(node.name, url))
+            await self._write_last(content)
 
-    async def _remove(self, name: str, result: str | None) -> None:
+    async def _remove(self, name: str) -> None:
         component = components.component_of(self._content, name)
         assert component is not None
         publisher = address_from_bytes(component.publisher)
@@ -107,7 +146,8 @@ class Applying:
                 f"`trustedpods close {pod_name(view_of(self.change).network, name)}` takes its deposit back"
             )
             self.journal.show.warning(f"node {name} is left in a cluster that was declared lost; {hint}")
-        await self.change.write(components.without_component(self._content, name), result=result)
+        async with self._writing:
+            await self._write_last(components.without_component(self._content, name))
 
     async def _remove_pod(self, component: Component) -> None:
         before = self._content
@@ -116,13 +156,20 @@ class Applying:
             await self.pods.remove(component.name)
         except Refused as error:
             if error.rule == NOT_AGREED:
-                await self.change.write(before)
+                async with self._writing:
+                    await self.change.write(components.put_back(self._content, before, component.name))
             raise
+
+    async def _write_last(self, content: NetworkContent) -> None:
+        """Write what a step ends with; with the last one of all steps the command has come to its end."""
+        self._left -= 1
+        await self.change.write(content, result=None if self._left else DONE)
 
     async def _let_be(self, component: Component) -> None:
         """Write that *component* is so; nothing where the one before wrote it and came no further."""
-        if components.component_of(self._content, component.name) != component:
-            await self.change.write(components.with_component(self._content, component))
+        async with self._writing:
+            if components.component_of(self._content, component.name) != component:
+                await self.change.write(components.with_component(self._content, component))
 
     def _cluster(self, name: str) -> NetworkCluster:
         return next(one for one in self._content.clusters if one.name == name)

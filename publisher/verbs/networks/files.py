@@ -20,8 +20,8 @@ from trustedpods.protocol.ids import Address, parse_address
 from trustedpods.protocol.networks.members import MemberCard, NetworkName, Role, check_card
 from trustedpods.publisher.core.adjust import adjusted
 from trustedpods.publisher.core.cost import shape_of
-from trustedpods.publisher.core.networks.placing import FileNode
 from trustedpods.publisher.core.networks.plan import WantedMember, pod_name
+from trustedpods.publisher.core.networks.planning.placing import FileNode
 from trustedpods.publisher.pod import Pod, pod_of
 
 MAX_CARD_FILE = 8 * 1024

@@ -71,10 +71,12 @@ class Team:
         place = places.parse_place(f"{self.alice.publisher.address}/shop", named or self.named)
         return await connect(who or self.alice, place, 0.0, self.journal)
 
-    async def apply(self, text=NODES, who=None, known=None):
+    async def apply(self, text=NODES, who=None, known=None, only=()):
         who = who or self.alice
         pods = self.pods.setdefault(who.publisher.address, FakePods())
-        options = ApplyOptions(known or self.known, pods=lambda *_: pods, said=(("FILE", "network.yaml"),))
+        options = ApplyOptions(
+            known or self.known, pods=lambda *_: pods, said=(("FILE", "network.yaml"),), only=only
+        )
         return await apply(who, self.file(text, who), options, self.journal)
 
     async def plan(self, text=NODES, who=None, known=None):
@@ -130,6 +132,18 @@ async def test_a_network_from_its_first_document_to_its_end(team):
 
 def begun_name(team):
     return places.parse_network("shop", team.alice.publisher.address)
+
+
+async def test_an_apply_that_changes_nothing_takes_no_lease_and_one_node_can_be_changed_alone(team):
+    await team.connect()
+    applied = await team.apply(only=("b",))
+    assert [step.node for step in applied.plan.nodes] == ["b"]
+    assert [step.node for step in (await team.apply()).plan.nodes] == ["a"]
+    before = [(dict(one.cluster.networks), dict(one.cluster.network_leases)) for one in team.worlds]
+    assert (await team.apply()).plan.changes == 0
+    with pytest.raises(BadInput, match="no node 'c'"):
+        await team.apply(only=("c",))
+    assert before == [(one.cluster.networks, one.cluster.network_leases) for one in team.worlds]
 
 
 async def test_one_cluster_is_enough_to_find_all_and_a_wrong_one_is_named(team):

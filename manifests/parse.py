@@ -21,6 +21,7 @@ from trustedpods.manifests.folders import files_below
 from trustedpods.manifests.problem import Location, Problem
 from trustedpods.manifests.spec.pod import PodManifest
 from trustedpods.manifests.spec.volume import MAX_SECRET_FILES, ORDINAL_MARK
+from trustedpods.manifests.users import named_users
 from trustedpods.manifests.words.files import NETWORK_KIND, OURS, other_file
 from trustedpods.manifests.words.mistakes import in_plain_words
 from trustedpods.manifests.words.settle import settled
@@ -114,7 +115,8 @@ def parse_received(
     manifest, found = _checked(tree)
     if manifest is None:
         raise refusal(None, None, found)
-    if wrong := [*secret_problems(manifest, secrets or {}), *seed_problems(manifest, seeds or {})]:
+    wrong = [*secret_problems(manifest, secrets or {}), *seed_problems(manifest, seeds or {})]
+    if wrong := [*wrong, *named_users(manifest)]:
         raise refusal(None, None, wrong)
     return manifest
 

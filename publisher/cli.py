@@ -4,8 +4,8 @@
 import click
 
 from trustedpods.publisher.commands import attest, market, money, networks, pods, watch
-from trustedpods.publisher.commands.exec import execute
-from trustedpods.publisher.commands.network import contexts, members, network
+from trustedpods.publisher.commands.exec import execute, execute_in_node
+from trustedpods.publisher.commands.network import contexts, members, network, whole
 from trustedpods.publisher.commands.network.documents import history
 
 EPILOG = """\b
@@ -105,5 +105,13 @@ for verb in (
     network.network,
 ):
     main.add_command(verb)
-for part in (members.member, members.lost_cluster):
+for part in (
+    members.member,
+    members.lost_cluster,
+    whole.endpoints,
+    whole.logs,
+    whole.fund,
+    execute_in_node,
+    history,
+):
     network.network.add_command(part)

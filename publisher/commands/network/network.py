@@ -212,7 +212,7 @@ def status(options: Common, name: str, clusters: tuple[str, ...]) -> None:
     run = Run(options)
 
     async def work() -> "NetworkStatusResult":
-        known, opening = _known(clusters), run.account()
+        known, opening = known_clusters(clusters), run.account()
         from trustedpods.publisher.verbs.networks.places import parse_network
         from trustedpods.publisher.verbs.networks.status import status as look
 
@@ -249,7 +249,7 @@ def delete(options: Common, name: str, purge: bool, clusters: tuple[str, ...], w
     async def work() -> "NetworkDeleteResult":
         from trustedpods.publisher.core.money import parse_duration
 
-        known, wait_s, opening = _known(clusters), parse_duration(wait, "--wait"), run.account()
+        known, wait_s, opening = known_clusters(clusters), parse_duration(wait, "--wait"), run.account()
         from trustedpods.publisher.verbs.networks.delete import delete as remove
         from trustedpods.publisher.verbs.networks.places import parse_network
 
@@ -280,7 +280,7 @@ def _with_file(
         from trustedpods.publisher.context import cache_dir
 
         load_network(file, lambda loaded: loaded)
-        known = _known(clusters)
+        known = known_clusters(clusters)
         key, market = run.key(), run.market()
         from trustedpods.publisher.market.market import open_account
         from trustedpods.publisher.verbs.networks.files import read_network
@@ -293,7 +293,7 @@ def _with_file(
     return run.finish(whole, lines)
 
 
-def _known(clusters: tuple[str, ...]) -> "dict[str, Choice]":
+def known_clusters(clusters: tuple[str, ...]) -> "dict[str, Choice]":
     """Clusters of the command line, else those of the context."""
     from trustedpods.publisher.commands.network.contexts import mapped
     from trustedpods.publisher.core.networks.mapping import parse_clusters

@@ -265,6 +265,6 @@ async def test_the_command_line_has_exit_codes_and_remembers_only_what_is_asked(
 
 
 def test_every_verb_has_help_with_an_example():
-    for verb in ("card", "connect", "plan", "apply", "status", "delete"):
+    for verb in ("card", "connect", "plan", "apply", "status", "delete", "endpoints", "logs", "fund", "exec"):
         result = CliRunner().invoke(main, ["network", verb, "--help"])
         assert f"trustedpods network {verb}" in result.output

@@ -87,6 +87,7 @@ class Doors:
             private_webhooks=self.config.webhooks.allow_private,
             names=self.config.names is not None,
             egress_closed=self.config.cluster.closed_networks,
+            peers=tuple(self.config.exposure.peers),
             max_image_mib=self.config.terms.max_image_mib,
             storage_classes=tuple(self.config.cluster.storage_classes),
             csi_drivers=tuple(self.config.cluster.csi_drivers),

@@ -42,6 +42,7 @@ class Offer:
     domain: str
     claim_interval_s: int
     egress_closed: tuple[str, ...] = NOT_THE_WORLD
+    peers: tuple[str, ...] = ()
     names: bool = False
     private_webhooks: bool = False
     max_image_mib: int = MAX_UNPACKED // MIB

@@ -318,7 +318,8 @@ class ProvisioningSteps:
         life = self.life(record, opened, namespace)
         made = objects(await with_additions(self._doors, record, opened, life))
         if beside:
-            made = [part for part in made if part["kind"] != "Service"]
+            taken = {("Service", service.name) for service in opened.manifest.spec.services}
+            made = [part for part in made if (part["kind"], part["metadata"]["name"]) not in taken]
         kept = {(part["kind"], part["metadata"]["name"]) for part in made} | self._data_before(record)
         if record.retained:  # until this version has proven itself
             kept |= {("Secret", name) for name in await self._doors.cluster.made_secrets(namespace)}
@@ -349,6 +350,7 @@ class ProvisioningSteps:
             told=pod_variables(record, opened, self._doors.config),
             pull=self._doors.registry.pull_login(record.label),
             resolver=self._doors.config.resolver_place,
+            book=opened.bundle.book,
         )
 
     def _data_before(self, record: PodRecord) -> set[tuple[str, str]]:

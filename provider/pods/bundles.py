@@ -23,6 +23,7 @@ from trustedpods.provider.cluster.objects.pod_objects import claims
 from trustedpods.provider.config import ProviderConfig
 from trustedpods.provider.core.admission import Offer, check_class, check_hosts, check_names, check_seeds
 from trustedpods.provider.core.egress import named_hosts, named_pods, openings
+from trustedpods.provider.core.networks.book import check_book
 from trustedpods.provider.core.pod import PodRecord, PodSize, Scaling
 from trustedpods.provider.core.webhook_url import check_url
 from trustedpods.provider.doors import Doors
@@ -189,6 +190,7 @@ def check_bundle(opened: OpenBundle, offer: Offer, request: OpenedRequest) -> No
     openings(spec.network, offer.egress_closed)
     named_hosts(spec.network)
     named_pods(spec.network)
+    check_book(opened.bundle.book, spec.network.nodes, offer.egress_closed, offer.peers)
     check_names(spec.network.by_name, offer)
     check_seeds(any(volume.seed for volume in spec.volumes), offer)
     if spec.notify.webhook is not None:

@@ -53,6 +53,7 @@ class FakeLife:
     wanted: int = 0
     pods: dict[str, PodView] = field(default_factory=dict)
     costs: dict[str, int] = field(default_factory=dict)
+    notes: dict[str, tuple[str, str]] = field(default_factory=dict)
     proven: set[str] = field(default_factory=set)
     deleting: bool = False
 
@@ -323,6 +324,11 @@ class FakeCluster(FakeNetworks, FakePolicies, FakeCommands):
         await self._called(f"cost {pod} {cost}")
         if namespace in self.lives:
             self.lives[namespace].costs[pod] = cost
+
+    async def note_replica(self, namespace: str, pod: str, key: str, text: str) -> None:
+        await self._called(f"note {pod} {key}")
+        if namespace in self.lives:
+            self.lives[namespace].notes[pod] = (key, text)
 
     async def logs(
         self, namespace: str, pod: str, container: str, tail: int = 100, *, previous: bool = False

@@ -81,7 +81,9 @@ async def apply(
         if made.changes:
             view.read.writable()
         journal.event("plan", f"{made.changes} to change")
-        applying = Applying(publisher.address, change, _pods(account, file, options, journal), journal)
+        manifests = {name: pod.manifest for name, pod in file.pods.items()}
+        pods = _pods(account, file, options, journal)
+        applying = Applying(publisher.address, change, pods, journal, manifests)
         if made.members:
             members = file.members or ()
             at = int(time.time())
@@ -89,6 +91,8 @@ async def apply(
             cards = [one.card for one in members if one.card is not None]
             await applying.members(changes, cards, None if made.nodes else DONE)
         await applying.nodes(made.nodes, file.nodes)
+        if not made.nodes:
+            await applying.tell_all()
         return ApplyResult(network, made, view_of(change).document.generation, dict(applying.urls))
 
 

@@ -23,7 +23,7 @@ from trustedpods.protocol.errors import Refused
 from trustedpods.protocol.net.host import open_host
 from trustedpods.provider.admission.arrivals import AdmissionLimits
 from trustedpods.provider.admission.gate import Gate
-from trustedpods.provider.config import ExposureSection, ProviderConfig, WebhooksSection
+from trustedpods.provider.config import ExposureSection, NamesSection, ProviderConfig, WebhooksSection
 from trustedpods.provider.daemon.assembly import assemble
 from trustedpods.provider.daemon.main import run_parts
 from trustedpods.provider.doors import Doors
@@ -170,6 +170,7 @@ class World:
     terms: dict = field(default_factory=dict)
     webhooks: dict = field(default_factory=dict)
     exposure: dict = field(default_factory=dict)
+    names: dict | None = None
     now: float = field(default_factory=lambda: float(int(time.time())))
     ready: bool = True
     trust: str = "open"
@@ -211,6 +212,7 @@ class World:
         parts = {
             "webhooks": WebhooksSection(**self.webhooks),
             "exposure": ExposureSection(**self.exposure),
+            "names": None if self.names is None else NamesSection(**self.names),
             "identity": config.identity.model_copy(update={"trust": self.trust}),
             "facade": config.facade.model_copy(update=slots),
         }

@@ -22,6 +22,7 @@ from trustedpods.manifests.folders import files_below
 from trustedpods.manifests.problem import Location, Problem
 from trustedpods.manifests.spec.pod import PodManifest
 from trustedpods.manifests.spec.volume import MAX_SECRET_FILES, ORDINAL_MARK
+from trustedpods.manifests.users import named_users
 from trustedpods.manifests.words.files import NETWORK_KIND, OURS, other_file
 from trustedpods.manifests.words.mistakes import in_plain_words
 from trustedpods.manifests.words.settle import settled
@@ -60,6 +61,15 @@ def load(path: Path) -> LoadedManifest:
 
     Raises `BadInput` with file, line and field; nothing else, whatever the file holds.
     """
+    tree = pod_document(path)
+    return load_made(path, tree, plain(tree, path))
+
+
+def pod_document(path: Path) -> Any:  # noqa: ANN401 - a YAML document can be anything
+    """The document at *path*, which is no other kind of file; what is in it is not checked.
+
+    Raises `BadInput`.
+    """
     tree, second = first_document(text_of(read_manifest(path), path), path)
     if (advice := other_file(tree)) is not None:
         raise BadInput(advice, where=f"{path}:{line_of(tree, (next(iter(tree)),))}")
@@ -69,7 +79,15 @@ def load(path: Path) -> LoadedManifest:
     if second is not None:
         text = f"one pod per file; a second document begins at line {second}"
         raise BadInput(text, where=f"{path}:{second}", hint="write it into a file of its own")
-    manifest, found = _checked(_with_directories(plain(tree, path), path, tree))
+    return tree
+
+
+def load_made(path: Path, tree: Any, own: object) -> LoadedManifest:  # noqa: ANN401 - as above
+    """Check *own*, a manifest in plain types that came of *tree*, which is at *path*; as `load`.
+
+    *own* is changed where it names directories.
+    """
+    manifest, found = _checked(_with_directories(own, path, tree))
     if manifest is None:
         raise refusal(path, tree, found)
     if len(manifest.model_dump_json(by_alias=True).encode()) > MAX_MANIFEST_JSON:
@@ -98,7 +116,8 @@ def parse_received(
     manifest, found = _checked(tree)
     if manifest is None:
         raise refusal(None, None, found)
-    if wrong := _of_files(manifest, secrets or {}, seeds or {}):
+    wrong = _of_files(manifest, secrets or {}, seeds or {})
+    if wrong := [*wrong, *named_users(manifest)]:
         raise refusal(None, None, wrong)
     return manifest
 

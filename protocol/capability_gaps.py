@@ -27,7 +27,8 @@ def asks_for_more(ask: AdmitBody) -> bool:
     """Whether *ask* needs anything that not every provider has, so that a profile must be read to choose."""
     placed = ask.placement != Placement()
     at_nodes = any(protocol in ("udp", "nodePort", "loadBalancer") for protocol in ask.services.values())
-    return bool(ask.storage_classes or ask.csi_drivers or at_nodes or ask.names or placed)
+    classes = any(one.storage_class is not None for one in ask.volumes)
+    return bool(classes or ask.csi_drivers or at_nodes or ask.names or ask.own_sleep or placed)
 
 
 def label_gaps(placement: Placement, labels: Mapping[str, Sequence[str]]) -> list[str]:
@@ -89,10 +90,14 @@ def _may_hold(rule: LabelRule, labels: Mapping[str, Sequence[str]]) -> bool:
 
 
 def _volumes(ask: AdmitBody, has: Capabilities) -> Iterator[str]:
-    classes = [one.name for one in has.storage_classes]
-    for name in ask.storage_classes:
+    classes = {one.name: one.access_modes for one in has.storage_classes}
+    for name, mode in dict.fromkeys((one.storage_class, one.access_mode) for one in ask.volumes):
+        if name is None:
+            continue
         if name not in classes:
             yield f"no storage class {name}; there is {', '.join(classes) or 'none by name'}"
+        elif mode not in classes[name]:
+            yield f"storage class {name} has no {mode}; it has {', '.join(classes[name])}"
     for name in ask.csi_drivers:
         if name not in has.csi_drivers:
             yield f"no CSI driver {name}; there is {', '.join(has.csi_drivers) or 'none'}"
@@ -105,6 +110,8 @@ def _exposure(ask: AdmitBody, has: Capabilities) -> Iterator[str]:
             yield f"no service can have expose: {protocol}"
     if ask.names and not has.names:
         yield "no host can be called by name: it has no resolver for pods"
+    if ask.own_sleep and not has.own_sleep:
+        yield "no pod can ask for its own sleep"
 
 
 def _labels(placement: Placement, has: Capabilities) -> list[str]:

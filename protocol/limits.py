@@ -20,6 +20,9 @@ MAX_CERTIFICATES = 8
 MAX_PROFILE = 32 * KIB
 """A provider's profile is a page of text."""
 
+MAX_VOLUMES = 32
+"""Volumes of one pod, of all kinds."""
+
 MAX_IMAGES = 16
 """Containers and init containers of one pod."""
 

@@ -14,7 +14,7 @@ from trustedpods.protocol.errors import BadInput
 from trustedpods.protocol.ids import Address, parse_address
 from trustedpods.protocol.limits import MAX_UNPACKED, MIB
 from trustedpods.protocol.messages.base import U32
-from trustedpods.protocol.messages.capabilities import MAX_LABELS
+from trustedpods.protocol.messages.capabilities import MAX_LABELS, AccessMode
 from trustedpods.protocol.messages.provider import LeastTerms, Prices, ServiceProtocol
 from trustedpods.provider.cluster.objects.named_egress import ResolverPlace
 from trustedpods.provider.core.egress import NOT_THE_WORLD
@@ -52,6 +52,7 @@ NetworkText = Annotated[str, AfterValidator(_ipv4_network)]
 ConfiguredAddress = Annotated[str, AfterValidator(_address)]
 PathText = Annotated[str, AfterValidator(_absolute)]
 HostPort = Annotated[str, Field(pattern=r"^[0-9A-Za-z.\-\[\]:*]+:\d{1,5}$")]
+AccessModes = Annotated[list[AccessMode], Field(min_length=1, max_length=4)]
 StorageClassName = Annotated[str, Field(pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", max_length=63)]
 AdvertisedLabel = Annotated[
     str,
@@ -130,7 +131,8 @@ class ClusterSection(Section):
     where the network policy agent tells what pods sent past the facade; `traffic_sockets_of_nodes` are those
     of other nodes' agents. With `pull_key_file` (64 hex digits) other nodes pull from the registry too, each
     pod's images with a password of their own. `storage_classes` are those that a manifest may name for its
-    volumes; the cluster's default needs no name. `node_labels` are labels and keys of taints by which pods
+    volumes; the cluster's default needs no name. Each has the access modes that it can: Kubernetes does
+    not say it. `node_labels` are labels and keys of taints by which pods
     may choose nodes: their values stand in the profile, for all to read. `csi_drivers` may mount volumes into
     pods. `processes_per_user` is what the container runtime hands down as its limit of processes
     (`LimitNPROC`), which the kernel counts by user id over all pods of a node; absent: infinity.
@@ -145,7 +147,7 @@ class ClusterSection(Section):
     traffic_sockets_of_nodes: Annotated[list[PathText], Field(max_length=64)] = []
     pull_key_file: PathText | None = None
     processes_per_user: Annotated[int, Field(ge=1024, le=1 << 31)] | None = None
-    storage_classes: Annotated[list[StorageClassName], Field(max_length=16)] = []
+    storage_classes: Annotated[dict[StorageClassName, AccessModes], Field(max_length=16)] = {}
     node_labels: Annotated[list[AdvertisedLabel], Field(max_length=MAX_LABELS)] = []
     csi_drivers: Annotated[list[OfferedDriver], Field(max_length=16)] = []
 
@@ -160,13 +162,15 @@ class NamesSection(Section):
 
     It answers at `listen`, an IPv4 address and port of this node that pods can reach; `address` is where pods
     ask, at port 53: a Service in front of it, or `listen` itself. `upstream` are resolvers (ADDRESS or
-    ADDRESS:PORT); none: this machine's. An answer is good for at least `least_ttl_s`.
+    ADDRESS:PORT); none: this machine's. An answer is good for at least `least_ttl_s`. At `sleep_port` of the
+    same address of this node pods ask for their own sleep; without it those that want to are refused.
     """
 
     listen: Annotated[str, Field(pattern=r"^\d{1,3}(\.\d{1,3}){3}:\d{1,5}$")]
     address: Annotated[str, AfterValidator(_ipv4_address)] | None = None
     upstream: Annotated[list[str], Field(max_length=4)] = []
     least_ttl_s: Annotated[int, Field(ge=1, le=MOST_TTL_S)] = 30
+    sleep_port: Annotated[int, Field(ge=1, le=65535)] | None = None
 
     @model_validator(mode="after")
     def _asked_at_53(self) -> Self:
@@ -361,13 +365,14 @@ class ProviderConfig(Section):
     def allowed(self) -> Allowed:
         """What of the cluster manifests may ask for."""
         return Allowed(
-            storage_classes=tuple(self.cluster.storage_classes),
+            storage_classes=self.cluster.storage_classes,
             node_labels=tuple(self.cluster.node_labels),
             csi_drivers=tuple(self.cluster.csi_drivers),
             udp=self.exposure.udp,
             node_port=self.exposure.node_ports,
             load_balancer=self.exposure.load_balancers > 0,
             names=self.names is not None,
+            own_sleep=self.names is not None and self.names.sleep_port is not None,
         )
 
     @property

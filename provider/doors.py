@@ -86,10 +86,11 @@ class Doors:
             claim_interval_s=self.config.terms.cap_interval_s,
             private_webhooks=self.config.webhooks.allow_private,
             names=self.config.names is not None,
+            own_sleep=self.config.allowed.own_sleep,
             egress_closed=self.config.cluster.closed_networks,
             peers=tuple(self.config.exposure.peers),
             max_image_mib=self.config.terms.max_image_mib,
-            storage_classes=tuple(self.config.cluster.storage_classes),
+            storage_classes=self.config.cluster.storage_classes,
             csi_drivers=tuple(self.config.cluster.csi_drivers),
             seeds=busybox.is_there(),
         )

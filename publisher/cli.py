@@ -26,13 +26,54 @@ Examples:
   trustedpods provider list
   trustedpods estimate pod.yaml
   trustedpods deploy pod.yaml --deposit 12h
+  trustedpods list
   trustedpods status web
   trustedpods bill web
 """
 
 
+OTHER_WORDS = {
+    "ls": "list",
+    "ps": "list",
+    "get": "list",
+    "run": "deploy",
+    "up": "deploy",
+    "apply": "deploy",
+    "down": "delete",
+    "rm": "delete",
+    "remove": "delete",
+    "describe": "status",
+    "inspect": "status",
+    "topup": "fund",
+    "invoice": "bill",
+}
+"""What the same is called elsewhere."""
+
+
+class Verbs(click.Group):
+    """Says what was meant when there is no such verb."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """The verb; a usage error with the nearest one otherwise."""
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError:
+            from difflib import get_close_matches
+
+            near = get_close_matches(args[0], self.commands, 1)
+            meant = OTHER_WORDS.get(args[0], near[0] if near else None)
+            if meant is None:
+                raise
+            text = f"no verb {args[0]!r}; did you mean `{ctx.command_path} {meant}`?"
+            raise click.UsageError(text, ctx) from None
+
+
 @click.group(
-    epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
+    cls=Verbs,
+    epilog=EPILOG,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 @click.version_option(package_name="trusted-pods", prog_name="trustedpods")
 def main() -> None:
@@ -44,6 +85,7 @@ for verb in (
     pods.validate,
     market.estimate,
     market.render,
+    pods.list_,
     pods.status,
     pods.logs,
     execute,

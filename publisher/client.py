@@ -53,6 +53,7 @@ from trustedpods.publisher.results.pods import (
     DeleteProgress,
     DeleteResult,
     ExecResult,
+    ListResult,
     LogPiece,
     LogsResult,
     StatusResult,
@@ -76,6 +77,7 @@ from trustedpods.publisher.verbs import (
 from trustedpods.publisher.verbs.networks import lock, places, state
 from trustedpods.publisher.verbs.networks.documents import history, versions
 from trustedpods.publisher.verbs.offers import render
+from trustedpods.publisher.verbs.running import listed
 from trustedpods.publisher.verbs.running.exec import Collected, execute, make_body
 
 LOGGER = logging.getLogger("trustedpods")
@@ -250,6 +252,10 @@ class Client:
         With *wait* it returns when the notice has passed and the channels are closed.
         """
         return await money.close(self._account, name, wait, progress or CloseProgress(), self._journal())
+
+    async def list(self, *, ended: bool = False) -> ListResult:
+        """All pods of the key, found on chain; with *ended* those too whose channel is closed."""
+        return await listed.list_pods(self._account, self._journal(), ended=ended)
 
     async def balance(self) -> BalanceResult:
         """Tokens and coin of the key's address, and its channels."""

@@ -15,11 +15,12 @@ from trustedpods.protocol import limits
 from trustedpods.protocol.errors import BadInput
 from trustedpods.protocol.images.layers import LayerFacts
 from trustedpods.protocol.images.runnable import program_line, user_number
-from trustedpods.publisher.core.adjust import adjusted, with_writable
+from trustedpods.publisher.core.adjust import adjusted, with_containers, with_writable
 from trustedpods.publisher.images.contents import capable_files, check_start, image_bytes, layer_facts
 from trustedpods.publisher.images.oci import Image, VerifiedBlob
 from trustedpods.publisher.images.programs import check_program
 from trustedpods.publisher.images.source import open_image
+from trustedpods.publisher.images.users import numbered
 
 if TYPE_CHECKING:
     # messages cost validate a third of its time
@@ -65,7 +66,7 @@ class Pod:
     def users(self) -> list[int]:
         """The user id of each container."""
         return [
-            user_number(self.images[one.name].config.user, one.security_context.run_as_user)
+            user_number(self.images[one.name].config.user, one.security_context.user)
             for one in self.manifest.spec.all_containers
         ]
 
@@ -81,27 +82,36 @@ def read_pod(file: Path, cache: Path, name: str | None = None, trust: "TrustClas
 
     Raises `BadInput`, before anything was sent or paid.
     """
-    loaded = load(file)
-    manifest = adjusted(loaded, name, trust)
+    return pod_of(load(file), cache, name, trust)
+
+
+def pod_of(
+    loaded: LoadedManifest, cache: Path, name: str | None = None, trust: "TrustClass | None" = None
+) -> Pod:
+    """The same of a manifest that was read already."""
+    file, manifest = loaded.path, adjusted(loaded, name, trust)
     known: dict[str, Image] = {}
     images: dict[str, Image] = {}
     layers: dict[str, LayerFacts] = {}
-    for location, container in _containers(manifest):
+    numbers: dict[str, Container] = {}
+    for location, named in _containers(manifest):
         where = loaded.place(location)
-        if container.image not in known:
-            known[container.image], facts = _open(container.image, file, cache, where)
+        if named.image not in known:
+            known[named.image], facts = _open(named.image, file, cache, where)
             layers |= facts
-        images[container.name] = image = known[container.image]
-        check_start(
-            image, layers, container.command, container.args, where, container.security_context.run_as_user
-        )
+        images[named.name] = image = known[named.image]
+        at = (*location[:-1], "securityContext", "runAsUser")
+        user_at = loaded.place(at) if named.security_context.run_as_user else where
+        container = numbers[named.name] = numbered(named, image, cache, user_at)
+        check_start(image, layers, container.command, container.args, where, container.security_context.user)
         line = program_line(image.config, container.command, container.args)
         mounts = [mount.mount_path for mount in container.volume_mounts]
         check_program(image, line, mounts, cache, where)
     if len(images) > limits.MAX_IMAGES:
         raise BadInput(f"{len(images)} images; the bound is {limits.MAX_IMAGES}", where=str(file))
     try:
-        whole = with_writable(manifest, {name: image.config.volumes for name, image in images.items()})
+        declared = {name: image.config.volumes for name, image in images.items()}
+        whole = with_writable(with_containers(manifest, numbers), declared)
     except BadInput as error:
         raise BadInput(error.what, where=str(file), hint=error.hint) from None
     return Pod(whole, loaded, images, layers)

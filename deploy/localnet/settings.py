@@ -31,6 +31,9 @@ TCP_PORTS = 16
 NAMES_PORT = 5354
 """Where on a node of its own the daemon answers pods' questions for names: CoreDNS has port 53."""
 
+SLEEP_PORT = 5355
+"""Where on the same address it hears pods that ask for their own sleep."""
+
 ZONE_LABEL = "topology.kubernetes.io/zone"
 """Of each node, with its name for a value: every node is a zone of its own, and pods may choose one."""
 

@@ -21,6 +21,8 @@ def _value(value: object) -> str:
         return str(value)
     if isinstance(value, list | tuple):
         return "[" + ", ".join(_value(item) for item in value) + "]"
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{_value(key)} = {_value(one)}" for key, one in value.items()) + "}"
     text = str(value)
     if "\n" in text and '"""' not in text and "\\" not in text:
         return f'"""\n{text}"""'

@@ -39,6 +39,7 @@ def problems(manifest: PodManifest) -> Iterator[Problem]:
     yield from _grace(manifest)
     yield from service_problems(manifest)
     yield from _scale(manifest)
+    yield from _access(manifest)
 
 
 def _aliases(manifest: PodManifest) -> Iterator[Problem]:
@@ -88,7 +89,23 @@ def _scale(manifest: PodManifest) -> Iterator[Problem]:
     elif asleep and not any(service.wakes for service in manifest.spec.services):
         text = "nothing wakes this pod: give it a service with expose: http or tcp, or set scale.min to 1"
         yield Problem(("spec", "scale", "min"), text)
-    if manifest.spec.scale.max > manifest.claims_each and manifest.volume_mib:
+    alone = [one for one in manifest.persistent_volumes.values() if one.access_mode != "ReadWriteMany"]
+    if manifest.spec.scale.max > manifest.claims_each and alone:
         field: Location = ("spec", "replicas") if manifest.spec.fixed else ("spec", "scale", "max")
         text = "a persistent volume serves one replica at a time: have one replica, or workload: stateful, "
-        yield Problem(field, text + "in which each has a volume of its own")
+        yield Problem(field, text + "in which each has its own, or accessMode: ReadWriteMany")
+
+
+def _access(manifest: PodManifest) -> Iterator[Problem]:
+    """What a provider's default class can do is not advertised: more than the usual mode needs a class."""
+    for index, volume in enumerate(manifest.spec.volumes):
+        one = volume.persistent
+        shared = one is not None and one.access_mode == "ReadWriteMany" and manifest.claims_each == 1
+        if shared and volume.seed is not None and manifest.spec.scale.max > 1:
+            text = "replicas would seed the volume that they share over each other's work: have one replica"
+            yield Problem(("spec", "volumes", index, "seed"), text)
+        if one is not None and one.access_mode != "ReadWriteOnce" and one.storage_class_name is None:
+            at: Location = ("spec", "volumes", index, "persistent", "accessMode")
+            yield Problem(
+                at, f"{one.access_mode} needs a storageClassName: it depends on the provider's class"
+            )

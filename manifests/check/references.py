@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from trustedpods.manifests.problem import Location, Problem
 from trustedpods.manifests.spec.container import Container
 from trustedpods.manifests.spec.pod import PodManifest
+from trustedpods.manifests.spec.scale import SLEEP_URL
 from trustedpods.manifests.spec.volume import Volume
 
 TOLD = ("TRUSTEDPODS_POD", "TRUSTEDPODS_CHANNEL", "TRUSTEDPODS_PROVIDER", "TRUSTEDPODS_URLS")
@@ -23,17 +24,20 @@ MAX_NAME = 64
 def unknown_references(manifest: PodManifest) -> Iterator[Problem]:
     """References that Kubernetes leaves as they are: no mistake in itself, as text may look like one."""
     volumes = {volume.name: volume for volume in manifest.spec.volumes}
+    told = (*TOLD, SLEEP_URL) if manifest.spec.scale.own_sleep else TOLD
     parts: list[tuple[str, Sequence[Container]]] = [
         ("initContainers", manifest.spec.init_containers),
         ("containers", manifest.spec.containers),
     ]
     for field, containers in parts:
         for index, container in enumerate(containers):
-            yield from _of_container(("spec", field, index), container, volumes)
+            yield from _of_container(("spec", field, index), container, volumes, told)
 
 
-def _of_container(at: Location, container: Container, volumes: Mapping[str, Volume]) -> Iterator[Problem]:
-    known = set(TOLD)
+def _of_container(
+    at: Location, container: Container, volumes: Mapping[str, Volume], told: Collection[str]
+) -> Iterator[Problem]:
+    known = set(told)
     for source in container.env_from:
         volume = volumes.get(source.secret_ref.name)
         if volume is not None and volume.secret is not None:

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """A Network file with the Pod files of its nodes: everything that is wrong in any of them, at once."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -11,7 +12,17 @@ from pydantic import ValidationError
 from trustedpods.manifests.documents import first_document, plain, text_of
 from trustedpods.manifests.network.check import network_problems
 from trustedpods.manifests.network.model import NetworkManifest
-from trustedpods.manifests.parse import MAX_SHOWN, from_pydantic, place_of, read_manifest, refusal
+from trustedpods.manifests.network.order import SingleNode, single_nodes
+from trustedpods.manifests.network.templates import Templates, shared_problems
+from trustedpods.manifests.parse import (
+    MAX_SHOWN,
+    LoadedManifest,
+    from_pydantic,
+    load,
+    place_of,
+    read_manifest,
+    refusal,
+)
 from trustedpods.manifests.problem import Location, Problem
 from trustedpods.manifests.words.files import NETWORK_KIND, OURS
 from trustedpods.protocol.errors import BadInput
@@ -21,10 +32,11 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class LoadedNetwork(Generic[T]):
-    """A Network manifest, and what was read of each node's own file, by the node's name."""
+    """A Network manifest, its single nodes, and what was made of each one's pod, by the node's name."""
 
     manifest: NetworkManifest
     path: Path
+    nodes: tuple[SingleNode, ...]
     pods: Mapping[str, T]
     tree: Any = field(repr=False, compare=False)
     """The document, which knows the line of each of its parts."""
@@ -46,11 +58,11 @@ def is_network(path: Path) -> bool:
     return isinstance(tree, Mapping) and tree.get("apiVersion") == OURS and tree.get("kind") == NETWORK_KIND
 
 
-def load_network(path: Path, read_pod: Callable[[Path], T]) -> LoadedNetwork[T]:
-    """Read and check the Network at *path*, and by *read_pod* the file of each of its nodes, once each.
+def load_network(path: Path, pod_of: Callable[[LoadedManifest], T]) -> LoadedNetwork[T]:
+    """Read and check the Network at *path* with the pods of all its nodes, each by *pod_of* too.
 
-    Raises `BadInput` with everything that is wrong: in this file by file, line and field, in a node's
-    own file as *read_pod* says it.
+    A file that nodes take as it stands is read once for all of them. Raises `BadInput` with everything that
+    is wrong: in this file by file, line and field, in a pod's file or template likewise.
     """
     tree, second = first_document(text_of(read_manifest(path), path), path)
     if second is not None:
@@ -58,21 +70,63 @@ def load_network(path: Path, read_pod: Callable[[Path], T]) -> LoadedNetwork[T]:
         raise BadInput(text, where=f"{path}:{second}", hint="write it into a file of its own")
     own = plain(tree, path)
     manifest, found = _checked(own)
-    read: dict[Path, T] = {}
-    wrong: dict[Path, BadInput] = {}
-    for at, name in _named_files(own):
-        file = path.parent / name
-        if not _is_file(file):
-            found.append(Problem(at, f"no such file: {file}"))
-        elif at[-1] == "pod" and file not in read and file not in wrong:
-            try:
-                read[file] = read_pod(file)
-            except BadInput as error:
-                wrong[file] = error
-    if found or wrong or manifest is None:
-        raise _refusal([*([refusal(path, tree, found)] if found else []), *wrong.values()])
-    pods = {node.name: read[path.parent / node.pod] for node in manifest.spec.nodes}
-    return LoadedNetwork(manifest, path, pods, tree)
+    found += [
+        Problem(at, f"no such file: {path.parent / name}")
+        for at, name in _named_files(own)
+        if not _is_file(path.parent / name)
+    ]
+    if manifest is not None:
+        found += shared_problems(path, manifest)
+    reading = _Reading(pod_of)
+    files = [path.parent / name for at, name in _named_files(own) if at[1] == "nodes"]
+    reading.as_they_stand(file for file in files if _is_file(file))
+    pods = reading.all(path, tree, manifest) if manifest is not None and not found else {}
+    if found or reading.wrong or manifest is None:
+        raise _refusal([*([refusal(path, tree, found)] if found else []), *reading.wrong.values()])
+    return LoadedNetwork(manifest, path, tuple(single_nodes(manifest.spec.nodes)), pods, tree)
+
+
+class _Reading(Generic[T]):
+    """The pods of a network's nodes; what is `wrong` with one stands there once for all nodes alike."""
+
+    def __init__(self, pod_of: Callable[[LoadedManifest], T]) -> None:
+        self._pod_of = pod_of
+        self.wrong: dict[str, BadInput] = {}
+        self.files: dict[Path, T] = {}
+
+    def as_they_stand(self, files: Iterable[Path]) -> None:
+        """Read each file that nodes take as it stands, once."""
+        for file in dict.fromkeys(files):
+            pod = self._read(partial(load, file))
+            self.files |= {} if pod is None else {file: pod}
+
+    def all(self, path: Path, tree: Any, manifest: NetworkManifest) -> dict[str, T]:  # noqa: ANN401 - YAML
+        """The pod of each node by its name, but of those with which something is wrong."""
+        pods: dict[str, T] = {}
+        templates = Templates(path, tree, manifest)
+        for node in single_nodes(manifest.spec.nodes):
+            if node.entry.pod is not None:
+                pod = self.files.get(path.parent / node.entry.pod)
+            else:
+                pod = self._read(partial(templates.pod, node), node.name)
+            pods |= {} if pod is None else {node.name: pod}
+        for problem in templates.unused():
+            error = refusal(path, tree, [problem])
+            self.wrong.setdefault(str(error), error)
+        return pods
+
+    def _read(self, make: Callable[[], LoadedManifest], of_node: str = "") -> T | None:
+        try:
+            return self._pod_of(make())
+        except BadInput as error:
+            self.wrong.setdefault(str(error), _of_node(error, of_node) if of_node else error)
+            return None
+
+
+def _of_node(error: BadInput, node: str) -> BadInput:
+    """The same error, with the node that the template was filled in for."""
+    first, newline, rest = error.what.partition("\n")
+    return BadInput(f"{first} (node {node}){newline}{rest}", where=error.where, hint=error.hint)
 
 
 def _checked(own: object) -> tuple[NetworkManifest | None, list[Problem]]:
@@ -86,12 +140,19 @@ def _checked(own: object) -> tuple[NetworkManifest | None, list[Problem]]:
 def _named_files(own: object) -> Iterator[tuple[Location, str]]:
     """The files that a Network names, also where other things are wrong with it."""
     spec = own.get("spec") if isinstance(own, dict) else None
-    for part, key in (("nodes", "pod"), ("members", "card")):
+    for part, key in (("nodes", "pod"), ("members", "card"), ("templates", "pod"), ("sharedFiles", "file")):
         entries = spec.get(part) if isinstance(spec, dict) else None
-        for index, entry in enumerate(entries if isinstance(entries, list) else []):
+        for index, entry in _entries(entries):
             name = entry.get(key) if isinstance(entry, dict) else None
             if isinstance(name, str) and name and "\0" not in name:
                 yield ("spec", part, index, key), name
+
+
+def _entries(part: object) -> Iterable[tuple[int | str, object]]:
+    """Places and values of a list, or of a mapping with names."""
+    if isinstance(part, dict):
+        return [(key, value) for key, value in part.items() if isinstance(key, str)]
+    return enumerate(part) if isinstance(part, list) else ()
 
 
 def _is_file(path: Path) -> bool:

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """One container of a pod."""
 
+import re
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, PlainValidator, field_validator, model_validator
 
 from trustedpods.manifests.spec.environment import EnvFrom, EnvVar
 from trustedpods.manifests.spec.lifecycle import Lifecycle
@@ -18,6 +19,7 @@ from trustedpods.manifests.spec.part import (
 )
 from trustedpods.manifests.spec.probe import Probe
 from trustedpods.manifests.spec.resources import ContainerResources
+from trustedpods.protocol.errors import LocalProtocolError
 from trustedpods.protocol.images.runnable import MAX_USER
 
 MAX_CONTAINERS = 8
@@ -47,14 +49,29 @@ class VolumeMount(ManifestPart):
     sub_path: FileName | None = None
 
 
+USER_NAME = r"[A-Za-z_][A-Za-z0-9_.-]{0,31}\$?"
+"""What shadow's useradd lets through, in capitals and with dots too."""
+
+
+def _user(value: object) -> int | str | None:
+    if value is None or (isinstance(value, str) and re.fullmatch(USER_NAME, value, re.ASCII)):
+        return value
+    if isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= MAX_USER:
+        return value
+    raise ValueError(f"a user is a number from 1 to {MAX_USER} (0 is root), or a name in the image's passwd")
+
+
 class SecurityContext(ManifestPart):
     """Who runs, and what may be shut further. All else is as the restricted profile has it.
 
-    `runAsUser` takes the place of the image's user, which may then be root or a name.
+    `runAsUser` takes the place of the image's user, which may then be root. A name is one of the image's
+    /etc/passwd: the client looks it up, providers get its number.
     """
 
     read_only_root_filesystem: bool = False
-    run_as_user: Annotated[int, Field(ge=1, le=MAX_USER)] | None = None
+    run_as_user: Annotated[
+        int | str | None, PlainValidator(_user, json_schema_input_type=int | str | None)
+    ] = None
     run_as_group: Annotated[int, Field(ge=1, le=MAX_USER)] | None = None
 
     @model_validator(mode="after")
@@ -62,6 +79,13 @@ class SecurityContext(ManifestPart):
         if self.run_as_group is not None and self.run_as_user is None:
             raise ValueError("runAsGroup needs runAsUser: no container runtime takes it alone")
         return self
+
+    @property
+    def user(self) -> int | None:
+        """The number that runs instead of the image's user; a name must have been looked up before."""
+        if isinstance(self.run_as_user, str):
+            raise LocalProtocolError(f"the user {self.run_as_user} is not looked up")
+        return self.run_as_user
 
 
 class Container(ManifestPart):

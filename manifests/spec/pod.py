@@ -23,6 +23,8 @@ from trustedpods.manifests.spec.resources import ResourceSizes
 from trustedpods.manifests.spec.scale import MAX_REPLICAS, Scale
 from trustedpods.manifests.spec.service import Service
 from trustedpods.manifests.spec.volume import Persistent, Volume
+from trustedpods.protocol.limits import MAX_VOLUMES
+from trustedpods.protocol.messages.admission import VolumeAsk
 from trustedpods.protocol.messages.capabilities import MAX_LABELS, Placement
 from trustedpods.protocol.units import Resources
 
@@ -67,7 +69,7 @@ class PodSpec(ManifestPart):
     containers: Annotated[list[Container], Field(min_length=1, max_length=MAX_CONTAINERS)]
     init_containers: Annotated[list[InitContainer], Field(max_length=MAX_CONTAINERS)] = []
     termination_grace_period_seconds: Annotated[int, Field(ge=1, le=MAX_GRACE_S)] = DEFAULT_GRACE_S
-    volumes: Annotated[list[Volume], Field(max_length=32)] = []
+    volumes: Annotated[list[Volume], Field(max_length=MAX_VOLUMES)] = []
     host_aliases: Annotated[list[HostAlias], Field(max_length=16)] = []
     services: Annotated[list[Service], Field(max_length=8)] = []
     network: Network = Network()
@@ -210,10 +212,18 @@ class PodManifest(ManifestPart):
         )
 
     @property
-    def storage_classes(self) -> list[str]:
-        """Storage classes that the persistent volumes name, each once."""
-        named = [volume.persistent.storage_class_name for volume in self.spec.volumes if volume.persistent]
-        return list(dict.fromkeys(name for name in named if name is not None))
+    def volume_asks(self) -> list[VolumeAsk]:
+        """What is asked of a provider for each persistent volume."""
+        return [
+            VolumeAsk(
+                name=name,
+                mib=one.size,
+                storage_class=one.storage_class_name,
+                access_mode=one.access_mode,
+                ordinals=self.spec.workload == "stateful",
+            )
+            for name, one in self.persistent_volumes.items()
+        ]
 
     @property
     def csi_drivers(self) -> list[str]:

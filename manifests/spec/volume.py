@@ -26,10 +26,13 @@ class EmptyDir(ManifestPart):
 class Persistent(ManifestPart):
     """A volume that outlives the pod's processes and its being at zero; billed while it exists.
 
-    With `retain` it outlives a `delete` too; without a word it does where the workload is stateful.
+    `accessMode` is who may mount it at once: the replicas on one node, one replica alone, or all replicas,
+    wherever they run. With `retain` it outlives a `delete` too; without a word it does where the workload is
+    stateful.
     """
 
     size: MiB
+    access_mode: Literal["ReadWriteOnce", "ReadWriteOncePod", "ReadWriteMany"] = "ReadWriteOnce"
     storage_class_name: DnsLabel | None = None
     retain: bool | None = None
 

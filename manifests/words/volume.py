@@ -36,9 +36,7 @@ SEED = {
 EMPTY_DIR = {"medium": Word("leave it out: volumes in memory are not supported yet", same=("",))}
 
 PERSISTENT = {
-    "accessModes": Word(
-        "leave it out: one replica at a time reads and writes (ReadWriteOnce)", same=(["ReadWriteOnce"],)
-    ),
+    "accessModes": Word("write `accessMode: ReadWriteMany`", same=(["ReadWriteOnce"],)),
     "volumeMode": Word("leave it out: a volume is a file system", same=("Filesystem",)),
     "resources": Word("write `size: 1Gi`"),
     "storage": Word("write `size: 1Gi`"),

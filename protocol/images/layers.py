@@ -72,7 +72,8 @@ class LayerReader:
     """Takes a layer's bytes in pieces of any size; `finish` says what it found.
 
     BadInput as soon as it is more than *most* bytes unpacked, or not an archive. What it makes of the links
-    of the layers below goes into *links*; *most_names* of its own names are remembered.
+    of the layers below goes into *links*; *most_names* of its own names are remembered. Of files in
+    *look_for* the first *head* bytes are kept, or a few more.
     """
 
     def __init__(
@@ -83,9 +84,10 @@ class LayerReader:
         look_for: Collection[str] = (),
         links: Links | None = None,
         most_names: int = MAX_NAMES,
+        head: int = BLOCK,
     ) -> None:
         self._unpacker = unpacker(packing)
-        self._walk = _Walk(most, watch, frozenset(look_for), links, most_names)
+        self._walk = _Walk(most, watch, frozenset(look_for), links, most_names, head)
         self._most = most
         self._passed = 0
 
@@ -111,9 +113,16 @@ class _Walk:
     """The state between two pieces of the plain archive."""
 
     def __init__(
-        self, most: int, watch: str, look_for: frozenset[str], links: Links | None, most_names: int
+        self,
+        most: int,
+        watch: str,
+        look_for: frozenset[str],
+        links: Links | None,
+        most_names: int,
+        head: int,
     ) -> None:
         self._most = most
+        self._head_bytes = _blocks(head)
         self._most_names = most_names
         self._links = links
         self._watch = {watch, *removers(watch)}
@@ -219,7 +228,7 @@ class _Walk:
         if self._kind == b"S" and block[482]:
             self._expect(self._sparse_map, BLOCK)
         elif self._path in self._looked_at and size and self._kind in _FILES:
-            self._expect(self._head, BLOCK)
+            self._expect(self._head, min(_blocks(size), self._head_bytes))
         else:
             self._skip = _blocks(size)
         self._pax, self._long_name, self._long_link, self._entry = {}, None, None, 0
@@ -229,7 +238,7 @@ class _Walk:
         seen = self._looked_at[self._path]
         self._looked_at[self._path] = LayerEntry(seen.kind, seen.mode, block[: self._size])
         self._expect(self._header, BLOCK)
-        self._skip = _blocks(self._size) - BLOCK
+        self._skip = _blocks(self._size) - len(block)
 
     def _sparse_map(self, block: bytes) -> None:
         """More of an old GNU sparse map stands between header and data."""

@@ -8,8 +8,21 @@ from pydantic import Field
 from trustedpods.protocol import limits
 from trustedpods.protocol.messages.base import U32, U64, Digest, Message, ShortText
 from trustedpods.protocol.messages.bundle import SeedFiles
-from trustedpods.protocol.messages.capabilities import ObjectName, Placement
+from trustedpods.protocol.messages.capabilities import AccessMode, ObjectName, Placement
 from trustedpods.protocol.messages.provider import Capacity, ServiceProtocol
+
+
+class VolumeAsk(Message):
+    """A persistent volume that a pod wants: MiB, its class (None: the cluster's default), who may mount it.
+
+    With `ordinals` each replica has its own.
+    """
+
+    name: ShortText
+    mib: U64
+    storage_class: ObjectName | None
+    access_mode: AccessMode
+    ordinals: bool
 
 
 class AdmitBody(Message):
@@ -17,9 +30,10 @@ class AdmitBody(Message):
 
     `storage_mib` are its volumes, `image_mib` its images (docs/metering.md), `scratch_mib` each replica's
     `ephemeral-storage`. `services` has the protocol of each exposed service by its name, `hosts` the names it
-    is reached under, `storage_classes` what its volumes name; `names` is whether it calls hosts by name,
-    `placement` on which nodes its replicas run, `csi_drivers` what mounts volumes there, `users` the user ids
-    of its containers, which the provider reads from the images too when it has them.
+    is reached under, `volumes` what holds its data; `names` is whether it calls hosts by name,
+    `own_sleep` whether it asks for its own sleep, `placement` on which nodes its replicas run, `csi_drivers`
+    what mounts volumes there, `users` the user ids of its containers, which the provider reads from the
+    images too when it has them.
     """
 
     kind: Literal["admit"] = "admit"
@@ -31,8 +45,9 @@ class AdmitBody(Message):
     max_replicas: U32
     services: Annotated[dict[ShortText, ServiceProtocol], Field(max_length=16)]
     hosts: Annotated[list[ShortText], Field(max_length=16)]
-    storage_classes: Annotated[list[ShortText], Field(max_length=16)]
+    volumes: Annotated[list[VolumeAsk], Field(max_length=limits.MAX_VOLUMES)]
     names: bool
+    own_sleep: bool = False
     placement: Placement = Placement()
     csi_drivers: Annotated[list[ObjectName], Field(max_length=32)] = Field(default_factory=list)
     users: Annotated[list[U32], Field(max_length=limits.MAX_IMAGES)] = Field(default_factory=list)

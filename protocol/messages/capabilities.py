@@ -53,6 +53,7 @@ class Capabilities(Message):
     node_port: bool
     load_balancer: bool
     names: bool
+    own_sleep: bool
     node_labels: Annotated[
         dict[LabelName, Annotated[list[LabelText], Field(max_length=MAX_LABEL_VALUES)]],
         Field(max_length=MAX_LABELS),

@@ -101,7 +101,8 @@ class PodStatus(Message):
     counts the bundles of the pod that proved themselves: the last of them serves.
     `services` says by name what each service is exposed by, in the manifest's word; where that is, stands in
     the statement. `outliving` has the MiB of each claim that outlives a delete; in the phase `retained` it is
-    all that is left.
+    all that is left. `name` is the manifest's, where this boot of the machine can read it: the publisher may
+    have forgotten it.
     """
 
     kind: Literal["status"] = "status"
@@ -122,6 +123,7 @@ class PodStatus(Message):
     failure: PodFailure | None = None
     version: U32 = 0
     outliving: dict[ShortText, U32] = Field(default_factory=dict, max_length=limits.MAX_CLAIMS)
+    name: ShortText = ""
 
 
 class LogLines(Message):

@@ -25,6 +25,7 @@ from trustedpods.provider.admission.tenancy import TenancyGuard
 from trustedpods.provider.core import admission
 from trustedpods.provider.core.lifecycle import LifecycleEvent
 from trustedpods.provider.core.pod import ENDED, LEAVING, WORKING, Phase, PodRecord
+from trustedpods.provider.core.volumes.classes import check_classes
 from trustedpods.provider.dns.control import publisher_proof
 from trustedpods.provider.doors import Doors
 from trustedpods.provider.lifecycle.provisioning import CHANNEL_WITHIN_S
@@ -32,6 +33,7 @@ from trustedpods.provider.lifecycle.user_shares import UserShares
 from trustedpods.provider.lifecycle.workers import PodWorkers
 from trustedpods.provider.pods.bundles import Bundles, OpenBundle, check_bundle
 from trustedpods.provider.pods.records import Pods
+from trustedpods.provider.pods.volumes import PodVolumes
 from trustedpods.provider.serving.autoscaler import Autoscaler
 
 _UNPAID = (Phase.RECEIVED, Phase.WAITING_CHANNEL, Phase.REMOVING)
@@ -63,6 +65,7 @@ class Admission:
     ) -> None:
         self._limits = limits
         self._users = users
+        self._volumes = PodVolumes(doors, bundles)
         self._doors = doors
         self._rights = permissions.rights
         self._reservations = SlotReservations(doors.facade, pods, bundles, doors.config.exposure.room)
@@ -127,9 +130,12 @@ class Admission:
         self._gate.check(None if replaced is None else replaced.ref.publisher)
         self._doors.store.disk.check()
         admission.check_image_size(ask.image_mib, self._doors.offer)
-        admission.check_storage_classes(ask.storage_classes, self._doors.offer)
+        check_classes(ask.volumes, self._doors.offer.storage_classes)
         admission.check_csi_drivers(ask.csi_drivers, self._doors.offer)
         admission.check_names(ask.names, self._doors.offer)
+        admission.check_own_sleep(ask.own_sleep, self._doors.offer)
+        if replaced is not None:
+            await self._volumes.check_update(replaced, ask)
         await self._users.check(channel, ask.users, ask.max_replicas)
         return await self._capacity.check(ask, channel, replaced)
 
@@ -141,7 +147,7 @@ class Admission:
         offer = self._doors.offer
         check_bundle(opened, offer, request)
         self._gate.check(request.ref.publisher)
-        admission.check_storage_classes(opened.ask.storage_classes, offer)
+        check_classes(opened.ask.volumes, offer.storage_classes)
         admission.check_csi_drivers(opened.ask.csi_drivers, offer)
         return next_record(self._doors, self._pods.get(request.ref.channel), b"", request, opened)
 
@@ -166,7 +172,6 @@ class Admission:
                     record.channel, generation=request.generation, request=stored
                 )
                 return record, record.phase is Phase.SERVING
-            await self._check_volumes(record, opened)
         await self._check_control(request, opened)
         await self.admit(opened.ask, request.ref.channel, record)
         with self._reservations.hold(opened.ask, request.ref.channel):
@@ -187,20 +192,6 @@ class Admission:
         for host in admission.hosts_to_prove(own, label, self._doors.config.identity.domain):
             await self._doors.resolver.check_control(host, proofs)
             self._autoscaler.hosts.looked(request.ref.channel, host, found=True)
-
-    async def _check_volumes(self, record: PodRecord, opened: OpenBundle) -> None:
-        """An update keeps the pod's volumes: none is lost by mistake, and none is stored unpaid."""
-        if record.retained:
-            before = dict(record.outliving)
-        elif record.fallback is not None and self._bundles.held(record):
-            before = self._bundles.open_stored(record.fallback).volumes
-        elif record.served and record.phase not in ENDED:
-            claims = await self._doors.cluster.volume_claims(record.namespace)
-            # a storage class may have given more than was asked, and an update may have ended in its proof
-            before = {claim.name: 0 for claim in claims if claim.proven}
-        else:
-            return
-        admission.check_volumes(before, opened.volumes, fixed=opened.manifest.spec.workload == "stateful")
 
     async def _check_waiting(self, request: OpenedRequest, stored: bytes, address: str) -> None:
         """Publishers' keys are free: what nobody has paid for has a place and a pace of its own."""

@@ -93,6 +93,10 @@ class Cluster:
             one["metadata"]["name"] for one in found if MADE_HERE in one["metadata"].get("annotations", {})
         ]
 
+    async def delete_secret(self, namespace: str, name: str) -> None:
+        """Delete a Secret of a pod; done already is done."""
+        await self._api.delete(path_of("Secret", namespace, name))
+
     async def find_policy(self, namespace: str, name: str) -> KubeObject | None:
         """A NetworkPolicy as it is; None where there is none."""
         return await self._api.find(path_of("NetworkPolicy", namespace, name))

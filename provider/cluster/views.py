@@ -11,6 +11,7 @@ from trustedpods.protocol.units import UnixSeconds
 from trustedpods.provider.cluster.objects import sizes
 from trustedpods.provider.cluster.objects.names import METERED, POD_LABEL, PROVEN, KubeObject
 from trustedpods.provider.core.pod import NodePort
+from trustedpods.provider.core.volumes.growth import StoredVolume
 
 _NOT_A_REASON = {"ContainerCreating", "PodInitializing"}
 _OVER = {"Succeeded", "Failed"}
@@ -67,7 +68,7 @@ class ServiceView:
 class VolumeClaimView:
     """One persistent volume claim; `mib` is what was given, or asked for while none is given.
 
-    `proven` says that a version of the pod which serves, or served, has it.
+    `proven` says that a version of the pod which serves, or served, has it; `stored` is how it is kept.
     """
 
     namespace: str
@@ -77,6 +78,7 @@ class VolumeClaimView:
     mib: int
     created: UnixSeconds
     deleted: UnixSeconds | None
+    stored: StoredVolume
     proven: bool = False
 
 
@@ -171,6 +173,29 @@ def volume_claim_view(claim: KubeObject) -> VolumeClaimView:
         created=created,
         deleted=_deletion_asked(metadata),
         proven=PROVEN in metadata.get("annotations", {}),
+        stored=_stored(claim),
+    )
+
+
+_AT_NODE = "NodeResizePending"
+_GROWTH_FAILS = ("ControllerResizeError", "NodeResizeError")
+"""Conditions of a claim with what hinders its growth, of which Kubernetes keeps the last message."""
+
+
+def _stored(claim: KubeObject) -> StoredVolume:
+    """Sizes of a claim, and how far its growth is (`PersistentVolumeClaimStatus` of core/v1)."""
+    status, spec = claim.get("status", {}), claim["spec"]
+    given = status.get("capacity", {}).get("storage")
+    asked = spec.get("resources", {}).get("requests", {}).get("storage")
+    waits = condition(claim, "FileSystemResizePending").get("status") == "True"
+    told = [condition(claim, name).get("message") for name in _GROWTH_FAILS]
+    return StoredVolume(
+        asked=sizes.mebibytes(asked or given),
+        given=None if given is None else sizes.mebibytes(given),
+        storage_class=spec.get("storageClassName"),
+        access_mode=next(iter(spec.get("accessModes", [])), "ReadWriteOnce"),
+        at_node=waits or status.get("allocatedResourceStatuses", {}).get("storage") == _AT_NODE,
+        trouble=next((text for text in told if text), None),
     )
 
 

@@ -2,8 +2,8 @@
 """Admission: may this pod come, and is its channel good for it? A refusal names rule and number."""
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from trustedpods.contracts.records import Channel, meter_tag
 from trustedpods.contracts.terms import Terms, least_cap
@@ -11,6 +11,7 @@ from trustedpods.protocol.errors import InsufficientFunds, Refused
 from trustedpods.protocol.ids import Address
 from trustedpods.protocol.limits import KIB, MAX_UNPACKED, MIB
 from trustedpods.protocol.messages.admission import AdmitBody
+from trustedpods.protocol.messages.capabilities import AccessMode
 from trustedpods.protocol.messages.provider import Capacity, LeastTerms, Prices, ServiceProtocol, TrustClass
 from trustedpods.protocol.units import Resources, UnixSeconds
 from trustedpods.provider.core.egress import NOT_THE_WORLD
@@ -44,23 +45,12 @@ class Offer:
     egress_closed: tuple[str, ...] = NOT_THE_WORLD
     peers: tuple[str, ...] = ()
     names: bool = False
+    own_sleep: bool = False
     private_webhooks: bool = False
     max_image_mib: int = MAX_UNPACKED // MIB
-    storage_classes: tuple[str, ...] = ()
+    storage_classes: Mapping[str, Sequence[AccessMode]] = field(default_factory=dict)
     csi_drivers: tuple[str, ...] = ()
     seeds: bool = False
-
-
-def check_storage_classes(wanted: Iterable[str], offer: Offer) -> None:
-    """Refused where a volume names a storage class that is not on offer; the default needs no name."""
-    for name in wanted:
-        if name not in offer.storage_classes:
-            listed = ", ".join(offer.storage_classes) or "none by name"
-            raise Refused(
-                f"storage class {name} is not offered here; there is {listed}",
-                rule="storage-class",
-                hint="leave `storageClassName` out for the provider's default, or choose another provider",
-            )
 
 
 def check_csi_drivers(wanted: Iterable[str], offer: Offer) -> None:
@@ -81,6 +71,16 @@ def check_names(asked: bool, offer: Offer) -> None:
             "this provider has no resolver for pods: no host and no pod can be called by name",
             rule="egress",
             hint="write addresses (ipBlock), or deploy to a provider that answers names",
+        )
+
+
+def check_own_sleep(asked: bool, offer: Offer) -> None:
+    """Refused where the pod wants to ask for its own sleep and nobody listens."""
+    if asked and not offer.own_sleep:
+        raise Refused(
+            "at this provider no pod can ask for its own sleep",
+            rule="own-sleep",
+            hint="leave `scale.ownSleep` out: the pod sleeps after `idleAfter`, or choose another provider",
         )
 
 
@@ -205,26 +205,6 @@ def check_hosts(hosts: Iterable[str], label: str, domain: str) -> None:
 def hosts_to_prove(hosts: Iterable[str], label: str, domain: str) -> list[str]:
     """Hosts whose control must be proven; `*.localhost` is nobody's."""
     return [host for host in hosts if host != f"{label}.{domain}" and not host.endswith(".localhost")]
-
-
-def check_volumes(before: Mapping[str, int], after: Mapping[str, int], *, fixed: bool) -> None:
-    """An update keeps the pod's volumes, by name with MiB; 0 where the size before is not known.
-
-    *fixed* sizes stay as they are: what a StatefulSet's claims are made from is never changed in place.
-    """
-    for name, mib in before.items():
-        if after.get(name, -1) < mib:
-            raise Refused(
-                f"the pod has a volume {name}, which its newer version lacks or has smaller",
-                rule="volumes",
-                hint="keep the volume, or delete the pod with all its data and deploy it anew",
-            )
-        if fixed and mib and after[name] != mib:
-            raise Refused(
-                f"the volume {name} has {mib} MiB, which of workload: stateful stay so",
-                rule="volumes",
-                hint="keep the size, or deploy a pod of another name and move the data",
-            )
 
 
 PIDS_PER_POD = 1024

@@ -53,6 +53,8 @@ class LifecycleCommand(StrEnum):
     """No replicas, and the facade says why."""
     SETTLE = "settle"
     """Cut and send a claim soon."""
+    DROP_EARLIER = "drop-earlier"
+    """Drop what was kept for the way back: a version has proven itself."""
     FORGET = "forget"
     """Free what its services were exposed by, and whatever memory holds."""
 
@@ -140,7 +142,8 @@ def step(record: PodRecord, event: LifecycleEvent, now: UnixSeconds, reason: str
     if event is LifecycleEvent.REMOVED and record.failing:
         phase = Phase.FAILED
     after = replace(record, phase=phase, changed_at=now, reason=reason or _kept_reason(record, phase))
-    return LifecycleStep(_with_marks(after, event, now), _ON_ENTRY[phase])
+    proven = (LifecycleCommand.DROP_EARLIER,) if event is LifecycleEvent.STARTED else ()
+    return LifecycleStep(_with_marks(after, event, now), _ON_ENTRY[phase] + proven)
 
 
 def _kept_reason(record: PodRecord, phase: Phase) -> str:

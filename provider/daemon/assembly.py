@@ -18,6 +18,7 @@ from trustedpods.provider.books.books import Books
 from trustedpods.provider.core.lifecycle import LifecycleCommand
 from trustedpods.provider.core.pod import Phase, PodRecord
 from trustedpods.provider.doors import Doors
+from trustedpods.provider.lifecycle.additions import drop_earlier_values
 from trustedpods.provider.lifecycle.provisioning import ProvisioningSteps
 from trustedpods.provider.lifecycle.reconciler import Reconciler
 from trustedpods.provider.lifecycle.recovery import Recovery
@@ -140,6 +141,8 @@ class Runner:
                 await parts.autoscaler.park(record, record.reason or "this pod is stopped")
             case LifecycleCommand.SETTLE:
                 parts.settlement.hurry(record.channel)
+            case LifecycleCommand.DROP_EARLIER:
+                await drop_earlier_values(parts.doors, record)
             case LifecycleCommand.FORGET:
                 parts.bundles.forget(record.request)
                 await self._forget_logs(record)
@@ -173,6 +176,7 @@ def handlers(parts: Parts) -> dict[Verb, VerbHandler]:
     verbs = Verbs(
         parts.doors,
         parts.pods,
+        parts.bundles,
         parts.rights,
         parts.autoscaler,
         parts.reconciler,

@@ -29,11 +29,13 @@ from trustedpods.provider.core.placement.offered import capabilities
 from trustedpods.provider.core.pod import Phase, PodRecord
 from trustedpods.provider.daemon.assembly import Parts, assemble, handlers
 from trustedpods.provider.daemon.leader import hold_lease, keep_lease
+from trustedpods.provider.daemon.own_sleep import OwnSleep, serve_own_sleep
 from trustedpods.provider.daemon.registry_row import keep_registry_row
 from trustedpods.provider.daemon.startup import open_doors, wait_for_doors
 from trustedpods.provider.dns.upstream import Upstream
 from trustedpods.provider.doors import Doors, binding_of, profile_of
 from trustedpods.provider.facade.activator.wake import serve_wakes
+from trustedpods.provider.lifecycle.pod_variables import sleep_place
 from trustedpods.provider.metrics import Snapshot, serve_metrics
 from trustedpods.provider.names.openings import Openings, nobody_says
 from trustedpods.provider.names.own_pods import OwnPods
@@ -43,6 +45,7 @@ from trustedpods.provider.pods.bundles import OpenBundle
 from trustedpods.provider.server.conversations import Conversations
 from trustedpods.provider.serving.connections import keep_young
 from trustedpods.provider.serving.host_watch import HostWatch
+from trustedpods.provider.serving.pod_scaler import PodScaler
 from trustedpods.provider.serving.slots import exposures_of
 from trustedpods.provider.supervise import supervise
 
@@ -94,6 +97,7 @@ async def run_parts(
         await _restore(parts)
         if config.names is not None:
             await _answer_names(parts, config.names, nursery)
+        await _hear_own_sleep(parts, nursery)
         await nursery.start(serve_wakes, Path(config.facade.wake_socket), parts.autoscaler.answer_wake)
         for name, task in (
             ("reconciling", parts.reconciler.run),
@@ -139,6 +143,19 @@ async def _answer_names(parts: Parts, section: NamesSection, nursery: trio.Nurse
         serve_names, PodResolver(openings, own_pods, replicas.known), place.listens, place.port
     )
     nursery.start_soon(supervise, "tending names", openings.run)
+
+
+async def _hear_own_sleep(parts: Parts, nursery: trio.Nursery) -> None:
+    """Where pods ask for their own sleep, if anywhere."""
+    place = sleep_place(parts.doors.config)
+    if place is None:
+        return
+
+    def scaler_of(label: str) -> PodScaler | None:
+        record = parts.pods.of_label(label)
+        return None if record is None else parts.autoscaler.pod_scaler(record.channel)
+
+    await nursery.start(serve_own_sleep, OwnSleep(parts.autoscaler.replicas.at, scaler_of), place)
 
 
 async def _presentation(doors: Doors, host: Host) -> tuple[KeyBinding, bytes]:

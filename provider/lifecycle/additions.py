@@ -15,9 +15,10 @@ from trustedpods.protocol.networks.book import NetworkBook
 from trustedpods.provider.cluster.image_registry import ImageRegistry
 from trustedpods.provider.cluster.isolation_proof import busybox
 from trustedpods.provider.cluster.isolation_proof.probe_image import MANIFEST, ProbeImage, probe_image
+from trustedpods.provider.cluster.objects.names import of_pod
 from trustedpods.provider.cluster.objects.network_nodes.rendered_files import BOOK_KEY, BOOK_SECRET
 from trustedpods.provider.cluster.objects.pod_objects import PodLife
-from trustedpods.provider.cluster.objects.secret import with_generated
+from trustedpods.provider.cluster.objects.secret import earlier_name, is_earlier, secret, with_generated
 from trustedpods.provider.cluster.objects.workload.seeding import Copier
 from trustedpods.provider.core.networks.book import newer
 from trustedpods.provider.core.pod import PodRecord
@@ -49,17 +50,44 @@ async def kept_book(doors: Doors, record: PodRecord, namespace: str) -> NetworkB
 async def _generated(doors: Doors, record: PodRecord, life: PodLife) -> dict[str, dict[str, bytes]]:
     """The files of each secret, with the values that are made here.
 
-    What was made once stands in the pod's Secrets and nowhere else: first those of the version that serves,
-    then of a start that was interrupted.
+    What was made once stands in the pod's Secrets and nowhere else: first those of the version that was
+    proven last, then of the one in its place, then of a start that was interrupted.
     """
     files = {name: dict(held) for name, held in life.secrets.items()}
     for volume in life.manifest.spec.volumes:
         if volume.secret is not None and volume.secret.generate:
-            kept = await doors.cluster.secret_files(life.namespace, volume.name)
+            earlier = earlier_name(volume.name, record.version)
+            places = [(record.namespace, earlier), (record.namespace, volume.name)]
             if record.namespace != life.namespace:
-                kept |= await doors.cluster.secret_files(record.namespace, volume.name)
+                places.append((life.namespace, volume.name))
+            kept = [await doors.cluster.secret_files(*place) for place in places]
             files[volume.name] |= with_generated(volume.secret.generate, kept, secrets.token_bytes)
     return files
+
+
+async def keep_earlier_values(doors: Doors, record: PodRecord) -> set[str]:
+    """Set aside what was made for the version that was proven last, before another one has it otherwise.
+
+    Returns the Secrets that keep it, which stay until a version has proven itself (`drop_earlier_values`):
+    whatever interrupts an update, the way back has the values that volumes may be locked with.
+    """
+    made = await doors.cluster.made_secrets(record.namespace)
+    kept = {name for name in made if is_earlier(name, record.version)}
+    for name in made:
+        earlier = earlier_name(name, record.version)
+        if record.version and not is_earlier(name) and earlier not in kept:
+            files = await doors.cluster.secret_files(record.namespace, name)
+            made_earlier = secret(earlier, files, made_here=True)
+            await doors.cluster.apply([of_pod(made_earlier, record.namespace, record.label)])
+            kept.add(earlier)
+    return kept
+
+
+async def drop_earlier_values(doors: Doors, record: PodRecord) -> None:
+    """A version has proven itself: there is no way back to those before."""
+    for name in await doors.cluster.made_secrets(record.namespace):
+        if is_earlier(name):
+            await doors.cluster.delete_secret(record.namespace, name)
 
 
 async def shown_additions(

@@ -50,7 +50,7 @@ class _Source(NamedTuple):
 def _run_as_user(opened: OpenBundle, image: ImageRef) -> int | None:
     """What the manifest says of the user of the image's container."""
     container = next(part for part in opened.manifest.spec.all_containers if part.name == image.name)
-    return container.security_context.run_as_user
+    return container.security_context.user
 
 
 class ImageImport:
@@ -110,12 +110,12 @@ class ImageImport:
         settings = parse_config(config)
         if settings.layer_count != len(manifest.layers):
             raise BadInput("layers and configuration do not fit together")
-        check_runnable(settings, container.command, container.args, container.security_context.run_as_user)
+        check_runnable(settings, container.command, container.args, container.security_context.user)
         for layer in {layer.digest: layer for layer in manifest.layers}.values():
             await self._layer(source, layer)
         if there is None:
             await self._registry.push_manifest(repo, named.media_type, data)
-        return user_number(settings.user, container.security_context.run_as_user)
+        return user_number(settings.user, container.security_context.user)
 
     async def _small(self, source: _Source, blob: BlobRef) -> bytes:
         return await self._spool.read_whole(source.record.ref.publisher, blob, MAX_JSON)

@@ -1,9 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What every container is told of its pod, as variables of its environment. Pure."""
+"""What a pod's containers are told of it, as variables, and its publisher: where it is reached. Pure."""
 
+from collections.abc import Mapping
+
+from trustedpods.manifests.spec.scale import SLEEP_PATH, SLEEP_URL
 from trustedpods.protocol.ids import channel_hex
+from trustedpods.protocol.messages.pod import Endpoint
 from trustedpods.provider.config import ProviderConfig
-from trustedpods.provider.core.pod import PodRecord
+from trustedpods.provider.core.pod import PodRecord, ServiceExposure
 from trustedpods.provider.exposure.exposure import Site
 from trustedpods.provider.pods.bundles import OpenBundle
 
@@ -15,11 +19,17 @@ def site_of(record: PodRecord, config: ProviderConfig) -> Site:
     return Site(host, config.identity.url_suffix, https, config.exposure.node_address)
 
 
+def sleep_place(config: ProviderConfig) -> tuple[str, int] | None:
+    """Address and port at which pods ask for their own sleep; None where nobody listens."""
+    names = config.names
+    return None if names is None or names.sleep_port is None else (names.place.listens, names.sleep_port)
+
+
 def pod_variables(record: PodRecord, opened: OpenBundle, config: ProviderConfig) -> dict[str, str]:
     """Names and values; they are the same for all lives of a version, so none starts anew for them.
 
     `TRUSTEDPODS_URLS` has the URLs of services of http, one blank between two: other addresses are given
-    only once the pod is there, and may change.
+    only once the pod is there, and may change. `TRUSTEDPODS_SLEEP_URL` is there with `scale.ownSleep`.
     """
     site = site_of(record, config)
     urls = [
@@ -28,9 +38,25 @@ def pod_variables(record: PodRecord, opened: OpenBundle, config: ProviderConfig)
         if part.expose == "http"
         for url in part.urls(site, None)
     ]
+    asks, place = {}, sleep_place(config)
+    if opened.manifest.spec.scale.own_sleep and place is not None:
+        asks = {SLEEP_URL: f"http://{place[0]}:{place[1]}{SLEEP_PATH}"}
     return {
         "TRUSTEDPODS_POD": opened.manifest.metadata.name,
         "TRUSTEDPODS_CHANNEL": channel_hex(record.channel),
         "TRUSTEDPODS_PROVIDER": config.identity.owner,
         "TRUSTEDPODS_URLS": " ".join(urls),
+        **asks,
     }
+
+
+def endpoints(
+    record: PodRecord, opened: OpenBundle, config: ProviderConfig, given: Mapping[str, ServiceExposure]
+) -> list[Endpoint]:
+    """Where each service is reached; whatever gives ports has *given* them before."""
+    site = site_of(record, config)
+    return [
+        Endpoint(service=one.service, port=port, url=url)
+        for one in opened.services(record.label, config)
+        for port, url in one.endpoints(site, given[one.service])
+    ]

@@ -2,6 +2,7 @@
 """The work of each phase on the way to serving; each ends with the event that leads on."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import trio
 
@@ -12,7 +13,7 @@ from trustedpods.protocol.errors import Refused
 from trustedpods.protocol.ids import address_bytes, channel_bytes, namespace_name
 from trustedpods.protocol.limits import BLOB_CHUNK
 from trustedpods.protocol.messages.bundle import BlobNeed, BlobRef
-from trustedpods.protocol.messages.pod import Endpoint, SignedStatement, Statement
+from trustedpods.protocol.messages.pod import SignedStatement, Statement
 from trustedpods.protocol.sealing.blobs import chunk_count
 from trustedpods.protocol.sealing.replies import sign_statement
 from trustedpods.provider.billing.channel_watch import departure_of
@@ -24,15 +25,15 @@ from trustedpods.provider.core.lifecycle import LifecycleEvent
 from trustedpods.provider.core.pod import ChannelFact, PodRecord
 from trustedpods.provider.doors import Doors
 from trustedpods.provider.facade.activator.wake import WakeAddress
-from trustedpods.provider.lifecycle.additions import shown_additions, with_additions
+from trustedpods.provider.lifecycle.additions import keep_earlier_values, shown_additions, with_additions
 from trustedpods.provider.lifecycle.images import ImageImport, pull_references
-from trustedpods.provider.lifecycle.pod_variables import pod_variables, site_of
+from trustedpods.provider.lifecycle.pod_variables import endpoints, pod_variables, sleep_place
 from trustedpods.provider.lifecycle.user_shares import UserShares
 from trustedpods.provider.pods.bundles import Bundles, OpenBundle
 from trustedpods.provider.pods.progress import ProgressFeeds
 from trustedpods.provider.pods.records import Pods
+from trustedpods.provider.pods.volumes import PodVolumes
 from trustedpods.provider.serving.autoscaler import Autoscaler
-from trustedpods.provider.serving.pod_scaler import PodScaler
 from trustedpods.provider.serving.slots import exposures_of
 
 BLOBS_WITHIN_S = 24 * 3600
@@ -77,6 +78,7 @@ class ProvisioningSteps:
         self._meter = meter
         self._images = ImageImport(doors.registry, doors.spool, progress)
         self.users = UserShares(doors, pods, bundles, self._images)
+        self.volumes = PodVolumes(doors, bundles)
         self._arrived = trio.Event()
 
     def blob_arrived(self) -> None:
@@ -174,10 +176,14 @@ class ProvisioningSteps:
         return LifecycleEvent.IMPORTED
 
     async def measure(self, record: PodRecord) -> tuple[PodRecord, OpenBundle]:
-        """Let size and scaling be those of the record's bundle: it may have gone back to an earlier one."""
+        """Let size and scaling be those of the record's bundle: it may have gone back to an earlier one.
+
+        Volumes count as large as they are: none gets smaller, and one that is to grow has not yet.
+        """
         opened = self._bundles.open(record)
         scaling = opened.scaling(self._doors.config.terms.idle_after_s)
-        return await self._pods.change(record.channel, size=opened.size, scaling=scaling), opened
+        size = await self.volumes.size(record, opened)
+        return await self._pods.change(record.channel, size=size, scaling=scaling), opened
 
     async def start(self, record: PodRecord) -> LifecycleEvent:
         """Apply the objects, run one replica to prove that it works, and sign what is confirmed."""
@@ -193,35 +199,37 @@ class ProvisioningSteps:
             await self._autoscaler.quiesce(record)
         await self._apply(record, opened, record.namespace)
         await self._meter.hold(record)
+        try:
+            await self._prove(record, opened)
+        except Refused:
+            if record.previous is None:  # what ran before stays what serves, and writes at its next wake-up
+                await self.volumes.prove(record, opened)
+                if record.served and not record.retained:  # and what it writes outlives it as it says
+                    outliving = await self.volumes.outliving(record, opened)
+                    await self._pods.change(record.channel, outliving=outliving)
+            raise
+        await self.volumes.prove(record, opened)
+        record, _ = await self.measure(record)
+        await self._meter.hold(record)
+        return await self._started(record, opened)
+
+    async def _prove(self, record: PodRecord, opened: OpenBundle) -> None:
+        """Until the pod runs, and its volumes are as large as it wants them."""
+        await self.volumes.until_grown(record, opened, self._progress, before_start=True)
         pod_scaler = await self._autoscaler.publish(record, opened)
         record = await self._note_services(record, opened)
         self._progress.tell(record.channel, "start", "starting one replica to prove that it runs")
-        try:
-            await self._prove(pod_scaler, record, opened)
-        except Refused:
-            if record.previous is None:  # what ran before stays what serves, and writes at its next wake-up
-                await self._prove_volumes(record, opened)
-                if record.served and not record.retained:  # and what it writes outlives it as it says
-                    await self._pods.change(record.channel, outliving=opened.outliving)
-            raise
-        await self._prove_volumes(record, opened)
-        return await self._started(record, opened)
-
-    async def _prove(self, pod_scaler: PodScaler, record: PodRecord, opened: OpenBundle) -> None:
         answer = await pod_scaler.wake()
         if not isinstance(answer, WakeAddress):
             raise Refused(answer.error if answer else "the pod was changed meanwhile", rule="start")
         await self._autoscaler.until_all_ready(record, opened)
-
-    async def _prove_volumes(self, record: PodRecord, opened: OpenBundle) -> None:
-        """Say in the cluster which volumes are kept: after a reboot no bundle says it any more."""
-        if opened.volumes:
-            await self._doors.cluster.prove_volume_claims(record.namespace)
+        await self.volumes.until_grown(record, opened, self._progress, before_start=False)
 
     async def _started(self, record: PodRecord, opened: OpenBundle) -> LifecycleEvent:
         """Sign for the newest request: the same bundle may have come again while the pod started."""
         statement = self._state(self._pods.get(record.channel) or record, opened)
-        await self._pods.change(record.channel, statement=encode(statement), outliving=opened.outliving)
+        outliving = await self.volumes.outliving(record, opened)
+        await self._pods.change(record.channel, statement=encode(statement), outliving=outliving)
         self._progress.tell(record.channel, "serving", "the pod runs and is published")
         return LifecycleEvent.STARTED
 
@@ -316,11 +324,15 @@ class ProvisioningSteps:
         """Make the pod's objects; *beside* a version that has the services' addresses, all but those."""
         self._progress.tell(record.channel, "apply", "creating the pod's objects in the cluster")
         life = self.life(record, opened, namespace)
+        if opened.volumes:
+            life = replace(life, volumes=await self.volumes.stored(namespace))
         made = objects(await with_additions(self._doors, record, opened, life))
         if beside:
             taken = {("Service", service.name) for service in opened.manifest.spec.services}
             made = [part for part in made if (part["kind"], part["metadata"]["name"]) not in taken]
         kept = {(part["kind"], part["metadata"]["name"]) for part in made} | self._data_before(record)
+        if namespace == record.namespace:
+            kept |= {("Secret", name) for name in await keep_earlier_values(self._doors, record)}
         if record.retained:  # until this version has proven itself
             kept |= {("Secret", name) for name in await self._doors.cluster.made_secrets(namespace)}
         kept |= {("PersistentVolumeClaim", name) for name in opened.volumes}
@@ -351,6 +363,7 @@ class ProvisioningSteps:
             pull=self._doors.registry.pull_login(record.label),
             resolver=self._doors.config.resolver_place,
             book=opened.bundle.book,
+            sleep_place=sleep_place(self._doors.config),
         )
 
     def _data_before(self, record: PodRecord) -> set[tuple[str, str]]:
@@ -372,21 +385,12 @@ class ProvisioningSteps:
             channel=channel_bytes(record.channel),
             generation=record.generation,
             namespace=record.namespace,
-            endpoints=self._endpoints(record, opened),
+            endpoints=endpoints(
+                record, opened, self._doors.config, exposures_of(self._doors, record, opened)
+            ),
             images={image.name: image.blobs[0].digest for image in opened.bundle.images},
             terms=record.terms or 0,
             meter=address_bytes(record.meter),
             issued_at=self._doors.now(),
         )
         return sign_statement(self._doors.keys.reply, statement)
-
-    def _endpoints(self, record: PodRecord, opened: OpenBundle) -> list[Endpoint]:
-        """Where each service is reached; whatever gives ports has given them before."""
-        config = self._doors.config
-        site = site_of(record, config)
-        given = exposures_of(self._doors, record, opened)
-        return [
-            Endpoint(service=one.service, port=port, url=url)
-            for one in opened.services(record.label, config)
-            for port, url in one.endpoints(site, given[one.service])
-        ]

@@ -21,7 +21,14 @@ from trustedpods.protocol.sealing.requests import OpenedRequest, open_request
 from trustedpods.protocol.units import MIB, UnixSeconds
 from trustedpods.provider.cluster.objects.pod_objects import claims
 from trustedpods.provider.config import ProviderConfig
-from trustedpods.provider.core.admission import Offer, check_class, check_hosts, check_names, check_seeds
+from trustedpods.provider.core.admission import (
+    Offer,
+    check_class,
+    check_hosts,
+    check_names,
+    check_own_sleep,
+    check_seeds,
+)
 from trustedpods.provider.core.egress import named_hosts, named_pods, openings
 from trustedpods.provider.core.networks.book import check_book
 from trustedpods.provider.core.pod import PodRecord, PodSize, Scaling
@@ -128,8 +135,9 @@ class OpenBundle:
             hosts=list(
                 dict.fromkeys(host for service in self.manifest.spec.services for host in service.hosts)
             ),
-            storage_classes=self.manifest.storage_classes,
+            volumes=self.manifest.volume_asks,
             names=self.manifest.spec.network.by_name,
+            own_sleep=self.manifest.spec.scale.own_sleep,
             placement=self.manifest.placement,
             csi_drivers=self.manifest.csi_drivers,
         )
@@ -192,6 +200,7 @@ def check_bundle(opened: OpenBundle, offer: Offer, request: OpenedRequest) -> No
     named_pods(spec.network)
     check_book(opened.bundle.book, spec.network.nodes, offer.egress_closed, offer.peers)
     check_names(spec.network.by_name, offer)
+    check_own_sleep(spec.scale.own_sleep, offer)
     check_seeds(any(volume.seed for volume in spec.volumes), offer)
     if spec.notify.webhook is not None:
         check_url(spec.notify.webhook, allow_private=offer.private_webhooks)

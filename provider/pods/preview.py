@@ -55,5 +55,5 @@ def without_files(body: RenderBody) -> OpenBundle:
 def _check_users(manifest: PodManifest, users: Mapping[str, str]) -> None:
     """Each container runs as somebody, by the manifest or by its image."""
     for container in manifest.spec.all_containers:
-        if container.security_context.run_as_user is None:
+        if container.security_context.user is None:
             check_user(users.get(container.name, ""))

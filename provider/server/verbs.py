@@ -4,7 +4,7 @@
 import trio
 
 from trustedpods.protocol.codec import decode
-from trustedpods.protocol.errors import StoreFailure
+from trustedpods.protocol.errors import StoreFailure, TrustedPodsError
 from trustedpods.protocol.ids import ChannelId
 from trustedpods.protocol.messages.base import Done
 from trustedpods.protocol.messages.pod import DeleteBody, PodFailure, PodStatus, StatusBody
@@ -18,6 +18,7 @@ from trustedpods.provider.core.pod import ENDED, LEAVING, Phase, PodRecord
 from trustedpods.provider.doors import Doors
 from trustedpods.provider.lifecycle.reconciler import Reconciler
 from trustedpods.provider.lifecycle.workers import PodWorkers, decode_statement
+from trustedpods.provider.pods.bundles import Bundles
 from trustedpods.provider.pods.progress import ProgressFeeds
 from trustedpods.provider.pods.records import Pods
 from trustedpods.provider.server.conversations import Request
@@ -38,6 +39,7 @@ class Verbs:
         self,
         doors: Doors,
         pods: Pods,
+        bundles: Bundles,
         rights: CommandRights,
         autoscaler: Autoscaler,
         reconciler: Reconciler,
@@ -46,6 +48,7 @@ class Verbs:
     ) -> None:
         self._doors = doors
         self._pods = pods
+        self._bundles = bundles
         self._rights = rights
         self._autoscaler = autoscaler
         self._reconciler = reconciler
@@ -87,7 +90,15 @@ class Verbs:
             unlock_at=0 if fact is None else fact.unlock_at,
             events=await self._doors.store.read(history.events, record.channel),
             outliving={} if ended else dict(record.outliving),
+            name="" if ended or not self._bundles.held(record) else self._name(record),
         )
+
+    def _name(self, record: PodRecord) -> str:
+        """What its publisher calls it; nothing where the bundle does not open."""
+        try:
+            return self._bundles.open(record).manifest.metadata.name
+        except TrustedPodsError:
+            return ""
 
     async def _failure(self, record: PodRecord) -> PodFailure | None:
         """Why it does not start; where the reason has no lines of the container, those that were kept."""

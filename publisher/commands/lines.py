@@ -15,6 +15,8 @@ from trustedpods.publisher.results.money import BalanceResult, ChannelBalance, F
 from trustedpods.publisher.results.pods import (
     AuditResult,
     BillResult,
+    ListedPod,
+    ListResult,
     ServiceStatus,
     StatusResult,
     VisitedPod,
@@ -125,6 +127,35 @@ def funded_lines(result: FundResult) -> list[str]:
     return [f"paid {result.token.text(result.paid)}{holds}"]
 
 
+def list_lines(result: ListResult) -> list[str]:
+    """A line for each pod, and below them why some could not be asked about."""
+    if not result.pods:
+        return ["no pods; `trustedpods deploy FILE` runs one"]
+    header = ("POD", "PHASE", "READY", "LASTS", "PER DAY", "LEFT", "PROVIDER", "URL")
+    rows = [_pod_row(pod, result.token) for pod in result.pods]
+    wrong = [f"{_called(pod)}: {pod.error.text}" for pod in result.pods if pod.error is not None]
+    return [*table(header, rows), *wrong]
+
+
+def _called(pod: ListedPod) -> str:
+    return pod.name or channel_hex(pod.channel)
+
+
+def _pod_row(pod: ListedPod, token: Token) -> tuple[str, ...]:
+    ended = pod.left is None
+    lasts = "" if ended or pod.error else "no end" if pod.runway_s is None else duration_text(pod.runway_s)
+    return (
+        _called(pod),
+        "unlocking" if pod.unlock_at else pod.phase or "?",
+        "" if pod.replicas is None else f"{pod.ready}/{pod.replicas}",
+        lasts,
+        "" if pod.day is None else rounded(token.number(pod.day)),
+        "" if pod.left is None else rounded(token.number(pod.left)),
+        f"{pod.owner[:10]}/{'?' if pod.daemon is None else pod.daemon}",
+        pod.urls[0] if pod.urls else "",
+    )
+
+
 def balance_lines(result: BalanceResult) -> list[str]:
     """An address and its channels."""
     lines = [
@@ -233,7 +264,10 @@ def inspect_lines(result: InspectResult) -> list[str]:
     has, verdict = result.capabilities, result.verdict
     node = has.largest_node
     exposed = {"udp": has.udp, "nodePort": has.node_port, "loadBalancer": has.load_balancer}
-    classes = [f"{one.name} ({'grows' if one.grows else 'does not grow'})" for one in has.storage_classes]
+    classes = [
+        f"{one.name} ({'grows' if one.grows else 'does not grow'}; {', '.join(one.access_modes)})"
+        for one in has.storage_classes
+    ]
     facts = {
         "class": trust_text(verdict.trust, simulated=verdict.simulated),
         "largest node": f"{node.cpu_milli}m CPU, {node.memory_mib} MiB, {node.storage_mib} MiB of disk",

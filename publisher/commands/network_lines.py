@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Leases and copies of a network as text."""
 
+from dataclasses import replace
+
 from trustedpods.protocol.ids import address_from_bytes
 from trustedpods.protocol.networks.documents import Copy
 from trustedpods.protocol.networks.history import HistoryRecord
@@ -15,6 +17,7 @@ from trustedpods.publisher.results.networks import (
     LeasesResult,
     MigrateResult,
     NetworkStatusResult,
+    PlanResult,
     RestoreResult,
 )
 
@@ -115,6 +118,25 @@ def plan_lines(plan: Plan, *, done: bool = False) -> list[str]:
         for one in plan.members
     ]
     return lines + [f"  node {one.node}: {one.doing} in {one.cluster}, {one.why}" for one in plan.nodes]
+
+
+def outlook_lines(result: PlanResult) -> list[str]:
+    """What an apply would do to the team and to each node, why, and what the network then costs an hour."""
+    rows = [
+        [
+            one.node,
+            one.effect,
+            one.cluster,
+            "-" if one.an_hour is None else result.token.rough(one.an_hour),
+            one.why,
+        ]
+        for one in result.nodes
+    ]
+    lines = plan_lines(replace(result.plan, nodes=()))[1:]
+    if rows:
+        lines += table(["NODE", "WHAT", "CLUSTER", "AN HOUR", "WHY"], rows)
+        lines.append(f"{result.token.rough(result.an_hour)} an hour at full size, by the registry's prices")
+    return [f"{result.plan.changes} to change", *lines]
 
 
 def node_lines(result: NetworkStatusResult) -> list[str]:

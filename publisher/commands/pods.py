@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Verbs on pods: deploy, validate, status, logs, delete."""
+"""Verbs on pods: deploy, validate, list, status, logs, delete."""
 
 import os
 import sys
@@ -14,7 +14,13 @@ from trustedpods.publisher.commands.options import Common, Run, common, pod_name
 if TYPE_CHECKING:
     from trustedpods.publisher.output.json_of import JsonObject
     from trustedpods.publisher.results.deployed import DeployResult
-    from trustedpods.publisher.results.pods import DeleteResult, LogPiece, LogsResult, StatusResult
+    from trustedpods.publisher.results.pods import (
+        DeleteResult,
+        ListResult,
+        LogPiece,
+        LogsResult,
+        StatusResult,
+    )
     from trustedpods.publisher.results.validated import ValidatedNetwork, ValidateResult
 
 
@@ -133,6 +139,38 @@ def validate(options: Common, file: Path) -> None:
         ]
 
     run.guard(work, lines, form)
+
+
+@click.command(
+    name="list",
+    epilog="""\b
+Examples:
+  trustedpods list
+  trustedpods list --all -o json
+""",
+)
+@click.option("--all", "ended", is_flag=True, help="Those too whose channel is closed.")
+@common
+def list_(options: Common, ended: bool) -> None:
+    """All pods of the key: what they do, where they are reached, what they cost, how long their money lasts.
+
+    Needs nothing but the key and the market: channels are found on chain, and providers tell the rest.
+    """
+    run = Run(options)
+
+    async def work() -> "ListResult":
+        opening = run.account()
+        from trustedpods.publisher.verbs.running.listed import list_pods
+
+        async with opening as account:
+            return await list_pods(account, run.journal, ended=ended)
+
+    def lines(result: "ListResult") -> list[str]:
+        from trustedpods.publisher.commands.lines import list_lines
+
+        return list_lines(result)
+
+    run.finish(work, lines)
 
 
 @click.command(

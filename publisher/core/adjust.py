@@ -27,6 +27,18 @@ def adjusted(loaded: LoadedManifest, name: str | None, trust: "TrustClass | None
     return manifest
 
 
+def with_containers(manifest: PodManifest, made: Mapping[str, Container]) -> PodManifest:
+    """*manifest* with each container as it is in *made*, by its name."""
+    spec = manifest.spec
+    if all(made[one.name] is one for one in spec.all_containers):
+        return manifest
+    update = {
+        "init_containers": [made[one.name] for one in spec.init_containers],
+        "containers": [made[one.name] for one in spec.containers],
+    }
+    return manifest.model_copy(update={"spec": spec.model_copy(update=update)})
+
+
 _Part = TypeVar("_Part", bound=Container)
 
 MAX_WRITABLE = 16

@@ -28,6 +28,7 @@ class Attempts:
         self._remembered = known_failures(state_dir())
         self._now = UnixSeconds(int(time.time()))
         self.failures: list[TrustedPodsError] = []
+        self._failed: set[str] = set()
 
     @property
     def count(self) -> int:
@@ -50,6 +51,7 @@ class Attempts:
     def failed(self, probe: ProviderProbe, error: TrustedPodsError) -> None:
         """It does not; a refusal is no failure, as it may be the pod's."""
         self.failures.append(error)
+        self._failed.add(probe.name)
         self._tried.append({"provider": probe.name, "error": error_json(ErrorReport.of(error))})
         if self.count <= MAX_WARNINGS:
             self._journal.show.warning(f"not {probe.name}: {error}")
@@ -59,10 +61,10 @@ class Attempts:
         if isinstance(error, NetworkFailure):
             self._remember(probe)
 
-    def silent(self, probes: Sequence[ProviderProbe]) -> None:
-        """Another was chosen before anything was heard of these."""
+    def after(self, probes: Sequence[ProviderProbe]) -> None:
+        """Another was chosen before anything was known of these, and now it is."""
         for probe in probes:
-            if probe.silent:
+            if probe.name not in self._failed and (probe.silent or isinstance(probe.outcome, NetworkFailure)):
                 self._remember(probe)
 
     def _remember(self, probe: ProviderProbe) -> None:

@@ -11,10 +11,10 @@ from trustedpods.protocol.attestation.policy.policy import Policy
 from trustedpods.protocol.errors import EvidenceRefused, NetworkFailure, Refused, TrustedPodsError
 from trustedpods.protocol.messages.admission import AdmitBody, Admitted
 from trustedpods.protocol.net import Host
-from trustedpods.publisher.core.dialling import wave
+from trustedpods.publisher.core.dialling import head_start_s, wave
 from trustedpods.publisher.journal import Journal, Step
 from trustedpods.publisher.market.attempts import Attempts
-from trustedpods.publisher.market.probe import HONEST_S, Candidate, ProviderProbe, provider_name
+from trustedpods.publisher.market.probe import Candidate, ProviderProbe, provider_name
 from trustedpods.publisher.market.profiles import PROVE_WITHIN_S, check_offered
 from trustedpods.publisher.market.session import Publisher, Session, next_generation
 from trustedpods.publisher.parallel import open_nursery
@@ -23,9 +23,6 @@ __all__ = ["Candidate", "Reached", "first_that_takes", "provider_name"]
 
 WAVE_S = 1.0
 """Honest providers prove themselves in half a second; behind that more are dialled beside them."""
-
-HEAD_START_S = HONEST_S
-"""How long a dearer provider that has answered waits for cheaper ones that are still silent."""
 
 ADMIT_WITHIN_S = 15.0
 
@@ -51,7 +48,8 @@ async def first_that_takes(
     """The best of *candidates* that answers; those that fail are said, with the reason, and kept in *step*.
 
     They are dialled side by side, more with each second in which none answers; whether the pod may come is
-    asked one after another, best first. Raises what the last of them said, or the first refused evidence,
+    asked one after another, best first. Better ones that are silent then are listened to until the end, to
+    know the next time what they are. Raises what the last of them said, or the first refused evidence,
     when none is left, and `NetworkFailure` (rule `select-time`) after `Timing.select_s`.
     """
     attempts = Attempts(journal, step)
@@ -62,7 +60,6 @@ async def first_that_takes(
         try:
             with trio.fail_after(publisher.timing.select_s):
                 chosen = await _first(probes, ask, attempts)
-                attempts.silent(probes)
         except trio.TooSlowError:
             raise NetworkFailure(
                 f"no provider was found within {publisher.timing.select_s:g} s, {attempts.count} were tried",
@@ -71,17 +68,28 @@ async def first_that_takes(
             ) from None
         finally:
             attempts.keep()
-        for probe in probes:
-            if probe is not chosen[0]:
-                probe.let_go.set()
-        yield Reached(chosen[0].candidate, chosen[1])
+        _leave(probes, chosen[0])
+        try:
+            yield Reached(chosen[0].candidate, chosen[1])
+        finally:
+            attempts.after(probes)
+            attempts.keep()
         nursery.cancel_scope.cancel()
+
+
+def _leave(probes: Sequence[ProviderProbe], chosen: ProviderProbe) -> None:
+    """Who is worse is not asked any further; who is better and silent may still say what it is."""
+    number = probes.index(chosen)
+    for probe in probes[:number]:
+        probe.let_go.set()
+    for probe in probes[number + 1 :]:
+        probe.stop()
 
 
 async def _dial_in_waves(
     nursery: trio.Nursery, probes: Sequence[ProviderProbe], how: tuple[Host, Publisher, Policy, float]
 ) -> None:
-    """The first alone, as it mostly answers; more while none of those that are under way is known to."""
+    """The best few together, then more while none of those that are under way is known to answer."""
     started = 0
     for number in range(len(probes)):
         for probe in probes[started : started + wave(number)]:
@@ -128,15 +136,15 @@ async def _first(
 
 
 async def _next_known(left: Sequence[ProviderProbe]) -> ProviderProbe:
-    """One that failed, or the best that has proved itself once who is better had `HEAD_START_S`."""
+    """One that failed, or the best that has proved itself once who is better had its head start."""
     await _any_known(left)
     while True:
         failed_one = next((probe for probe in left if isinstance(probe.outcome, TrustedPodsError)), None)
         if failed_one is not None:
             return failed_one
         best = next(probe for probe in left if probe.outcome is not None)
-        better = left[: left.index(best)]
-        with trio.move_on_at(best.known_at + HEAD_START_S) as scope:
+        better, head = left[: left.index(best)], head_start_s(best.known_at - best.dialled_at)
+        with trio.move_on_at(max((one.dialled_at for one in better), default=0.0) + head) as scope:
             if better:
                 await _any_known(better)
         if scope.cancelled_caught or not better:

@@ -41,32 +41,42 @@ class ProviderProbe:
         self.outcome: Session | TrustedPodsError | None = None
         self.known = trio.Event()
         self.known_at = 0.0
-        self.began: float | None = None
+        self.dialled_at = float("inf")
         self.let_go = trio.Event()
+        self._stopped = trio.CancelScope()
 
     async def run(self, host: Host, publisher: Publisher, policy: Policy, within_s: float) -> None:
         """Never raises ours; nothing but a nonce is sent to a provider that is only looked at."""
-        self.began = trio.current_time()
+        self.dialled_at = trio.current_time()
         try:
-            async with AsyncExitStack() as stack:
-                opening = open_session(host, publisher, self.candidate.offer.row, policy)
-                try:
-                    with trio.fail_after(within_s):
-                        session = await stack.enter_async_context(opening)
-                except trio.TooSlowError:
-                    raise NetworkFailure(
-                        f"it does not prove itself within {within_s:g} s", rule="timeout"
-                    ) from None
-                self._tell(session)
-                await self.let_go.wait()
+            with self._stopped:
+                await self._hold(host, publisher, policy, within_s)
         except TrustedPodsError as error:
             self._tell(error)  # after it was told, the conversation itself has said what broke
+
+    async def _hold(self, host: Host, publisher: Publisher, policy: Policy, within_s: float) -> None:
+        async with AsyncExitStack() as stack:
+            opening = open_session(host, publisher, self.candidate.offer.row, policy)
+            try:
+                with trio.fail_after(within_s):
+                    session = await stack.enter_async_context(opening)
+            except trio.TooSlowError:
+                raise NetworkFailure(
+                    f"it does not prove itself within {within_s:g} s", rule="timeout"
+                ) from None
+            self._tell(session)
+            await self.let_go.wait()
+
+    def stop(self) -> None:
+        """It is not asked any further, whatever it was about to say."""
+        self._stopped.cancel()
 
     @property
     def silent(self) -> bool:
         """Whether nothing was heard of it for longer than an honest one needs."""
-        waited = 0.0 if self.began is None else trio.current_time() - self.began
-        return not self.known.is_set() and waited >= HONEST_S
+        if self.known.is_set() or self._stopped.cancel_called:
+            return False
+        return trio.current_time() >= self.dialled_at + HONEST_S
 
     def _tell(self, outcome: Session | TrustedPodsError) -> None:
         if self.outcome is None:

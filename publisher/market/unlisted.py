@@ -68,6 +68,12 @@ async def told(account: MarketAccount, name: str, listed: Collection[ChannelId])
     return found
 
 
+async def identified(account: MarketAccount, opened: OpenedChannel, name: str | None) -> Known | None:
+    """The pod of a channel, by its *name* if that is right, else by the transaction that opened it."""
+    known = None if name is None else _by_name(account.publisher, opened, name)
+    return known or await _by_transaction(account, opened)
+
+
 def _is_of(account: MarketAccount, record: PodRecord) -> bool:
     file = account.market.file
     mine = (file.chain_id, file.payments, account.publisher.address)

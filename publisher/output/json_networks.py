@@ -168,7 +168,24 @@ def _connected(result: ConnectResult) -> JsonObject:
 
 @json_of.register(PlanResult)
 def _planned(result: PlanResult) -> JsonObject:
-    return _network(result.network) | _plan(result.plan) | {"generation": result.generation}
+    number = result.token.number
+    nodes: list[JsonObject] = [
+        {
+            "node": one.node,
+            "effect": one.effect,
+            "cluster": one.cluster,
+            "why": one.why,
+            "peak_hour": None if one.an_hour is None else number(one.an_hour),
+        }
+        for one in result.nodes
+    ]
+    whole: JsonObject = {
+        "generation": result.generation,
+        "outlook": nodes,
+        "peak_hour": number(result.an_hour),
+        "token": result.token.symbol,
+    }
+    return _network(result.network) | _plan(result.plan) | whole
 
 
 @json_of.register(ApplyResult)

@@ -7,7 +7,7 @@ from trustedpods.protocol.ids import channel_hex
 from trustedpods.publisher.core.bill import Bill, Line
 from trustedpods.publisher.core.cost import Cost
 from trustedpods.publisher.core.money import Token
-from trustedpods.publisher.output.json_error import known
+from trustedpods.publisher.output.json_error import error_json, known
 from trustedpods.publisher.output.json_of import JsonObject, json_of
 from trustedpods.publisher.output.json_parts import (
     attested_json,
@@ -31,6 +31,8 @@ from trustedpods.publisher.results.pods import (
     DeleteProgress,
     DeleteResult,
     ExecResult,
+    ListedPod,
+    ListResult,
     LogsResult,
     OutlivingVolumes,
     StatusResult,
@@ -242,4 +244,28 @@ def _audited(result: AuditResult) -> JsonObject:
         "total_units": str(result.total),
         "checks": [asdict(finding) for finding in result.findings],
         "holds": result.holds,
+    }
+
+
+@json_of.register(ListResult)
+def _listed(result: ListResult) -> JsonObject:
+    token = result.token
+    return {"token": token.symbol, "pods": [_listed_pod(pod, token) for pod in result.pods]}
+
+
+def _listed_pod(pod: ListedPod, token: Token) -> JsonObject:
+    return {
+        "name": pod.name,
+        "channel": channel_hex(pod.channel),
+        "provider": pod.provider,
+        "phase": pod.phase,
+        "reason": pod.reason,
+        "replicas": pod.replicas,
+        "ready": pod.ready,
+        "urls": list(pod.urls),
+        "left": None if pod.left is None else token.number(pod.left),
+        "day": None if pod.day is None else token.number(pod.day),
+        "runway_s": pod.runway_s,
+        "unlock_at": pod.unlock_at,
+        "error": None if pod.error is None else error_json(pod.error),
     }

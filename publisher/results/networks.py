@@ -11,6 +11,9 @@ from trustedpods.protocol.networks.documents import Copy, Document
 from trustedpods.protocol.networks.history import HistoryRecord
 from trustedpods.protocol.networks.leases import LeaseStatus
 from trustedpods.protocol.networks.members import Role
+from trustedpods.protocol.units import TokenUnits
+from trustedpods.publisher.core.money import Token
+from trustedpods.publisher.core.networks.outlook import NodeOutlook
 from trustedpods.publisher.core.networks.plan import Plan
 from trustedpods.publisher.results.errors import ErrorReport
 from trustedpods.publisher.results.pods import StatusResult
@@ -125,11 +128,18 @@ class ConnectResult:
 
 @dataclass(frozen=True, slots=True)
 class PlanResult:
-    """What an apply would do."""
+    """What an apply would do, and what it means for each node and costs an hour."""
 
     network: NetworkId
     plan: Plan
     generation: int
+    nodes: tuple[NodeOutlook, ...]
+    token: Token
+
+    @property
+    def an_hour(self) -> TokenUnits:
+        """The whole network's cost at full size afterwards, of nodes whose price is known."""
+        return TokenUnits(sum(node.an_hour or 0 for node in self.nodes))
 
 
 @dataclass(frozen=True, slots=True)

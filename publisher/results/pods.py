@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Verbs on a pod that exists: `status`, `logs`, `exec`, `delete`, `bill` and `audit`."""
+"""Verbs on pods that exist: `list`, `status`, `logs`, `exec`, `delete`, `bill` and `audit`."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Self
 
-from trustedpods.protocol.ids import Address
+from trustedpods.contracts.terms import DAY_S
+from trustedpods.protocol.ids import Address, ChannelId
 from trustedpods.protocol.messages.pod import LogLines, PodEvent, PodFailure
 from trustedpods.protocol.units import TokenUnits, UnixSeconds
 from trustedpods.publisher.core.audit import Finding
@@ -13,6 +14,7 @@ from trustedpods.publisher.core.bill import Bill
 from trustedpods.publisher.core.money import Token, duration_text
 from trustedpods.publisher.results.channels import PodChannel
 from trustedpods.publisher.results.confirmed import ConfirmedPod
+from trustedpods.publisher.results.errors import ErrorReport
 from trustedpods.publisher.results.money import DepositOutcome
 from trustedpods.publisher.results.providers import VerifiedMachine
 
@@ -228,3 +230,48 @@ class AuditResult:
     def holds(self) -> bool:
         """No check failed; what cannot be known does not count."""
         return all(finding.holds is not False for finding in self.findings)
+
+
+@dataclass(frozen=True, slots=True)
+class ListedPod:
+    """One pod, as far as it could be asked about.
+
+    `name` and `daemon` are None where nobody could tell. `phase` is the provider's word, `ended` for a
+    channel that is closed, None where the provider did not say; `error` then tells why. `left` is what the
+    channel holds beside what accrued, in base units, and lasts `runway_s` seconds at the rate of now; None is
+    no end. `unlock_at` (Unix seconds): a notice runs, the deposit comes back then.
+    """
+
+    name: str | None
+    channel: ChannelId
+    owner: Address
+    daemon: int | None
+    phase: str | None
+    reason: str
+    replicas: int | None
+    ready: int | None
+    urls: tuple[str, ...]
+    left: TokenUnits | None
+    runway_s: int | None
+    unlock_at: UnixSeconds | None
+    error: ErrorReport | None
+
+    @property
+    def provider(self) -> str:
+        """OWNER/N, as `--provider` takes it; OWNER alone where the daemon is not known."""
+        return self.owner if self.daemon is None else f"{self.owner}/{self.daemon}"
+
+    @property
+    def day(self) -> TokenUnits | None:
+        """Base units that a day costs at the rate of now; None where nothing runs out, or nobody said."""
+        if not self.runway_s or self.left is None:
+            return None
+        return TokenUnits(self.left * DAY_S // self.runway_s)
+
+
+@dataclass(frozen=True, slots=True)
+class ListResult:
+    """All pods of a key, by name; those without one last."""
+
+    token: Token
+    pods: tuple[ListedPod, ...]

@@ -43,10 +43,11 @@ class ValidateResult:
 class ValidatedNetwork:
     """A Network file that is sound with all of its nodes' files: each node's pod, and its cluster.
 
+    The cluster is None where an apply chooses it.
     `members` counts the team that the file gives; None where it leaves the team as it is.
     """
 
     network: str
     nodes: Mapping[str, ValidateResult]
-    clusters: Mapping[str, str]
+    clusters: Mapping[str, str | None]
     members: int | None

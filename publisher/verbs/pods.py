@@ -9,7 +9,7 @@ from functools import partial
 import trio
 
 from trustedpods.protocol.errors import NetworkFailure, Refused, RemoteProtocolError, TrustedPodsError
-from trustedpods.protocol.ids import CHANNEL_ID_BITS, channel_hex
+from trustedpods.protocol.ids import ChannelId, channel_bytes, channel_hex
 from trustedpods.protocol.messages.base import Done, Progress
 from trustedpods.protocol.messages.pod import DeleteBody, LogLines, LogsBody, PodStatus, Statement
 from trustedpods.protocol.net import open_host
@@ -20,7 +20,7 @@ from trustedpods.publisher.core.cost import stored_day, stored_seconds
 from trustedpods.publisher.journal import Journal
 from trustedpods.publisher.market.locations import find_pod
 from trustedpods.publisher.market.market import MarketAccount
-from trustedpods.publisher.market.session import next_generation
+from trustedpods.publisher.market.session import Session, next_generation
 from trustedpods.publisher.payment import refund
 from trustedpods.publisher.results.confirmed import ConfirmedPod
 from trustedpods.publisher.results.money import DepositOutcome
@@ -89,7 +89,7 @@ async def status(
     """What the pod does, where it is reached, how long its money lasts."""
     async with visit(account, name, progress, journal, ended=True) as visited:
         answer = await visited.status()
-        statement = None if answer.phase in DELETED else _statement(visited, answer)
+        statement = statement_of(answer, visited.session, visited.location.ref.channel)
         outliving = _outliving(visited, answer)
     return StatusResult(
         pod=progress.visited(),
@@ -132,12 +132,15 @@ def _services(answer: PodStatus, statement: Statement | None) -> tuple[ServiceSt
     )
 
 
-def _statement(visited: Visit, answer: PodStatus) -> Statement | None:
-    """The provider's word, signed by the attested key, for this pod."""
-    if answer.statement is None:
+def statement_of(answer: PodStatus, session: Session, channel: ChannelId) -> Statement | None:
+    """The provider's word, signed by the attested key, for this pod; None where only volumes are left.
+
+    Raises `RemoteProtocolError` when it is not signed so, or is about another pod.
+    """
+    if answer.statement is None or answer.phase in DELETED:
         return None
-    statement = verify_statement(answer.statement, visited.session.binding.reply_key)
-    if statement.channel != visited.location.ref.channel.to_bytes(CHANNEL_ID_BITS // 8, "big"):
+    statement = verify_statement(answer.statement, session.binding.reply_key)
+    if statement.channel != channel_bytes(channel):
         raise RemoteProtocolError("the provider's statement is about another pod", rule="statement-channel")
     return statement
 

@@ -5,7 +5,7 @@ from functools import partial
 from pathlib import Path
 
 from trustedpods.manifests.network.load import is_network, load_network
-from trustedpods.publisher.pod import Pod, read_pod
+from trustedpods.publisher.pod import Pod, pod_of, read_pod
 from trustedpods.publisher.results.validated import ValidatedNetwork, ValidateResult, update_way
 
 
@@ -16,12 +16,12 @@ def validate(file: Path, cache: Path) -> ValidateResult | ValidatedNetwork:
     """
     if not is_network(file):
         return _validated(read_pod(file, cache))
-    loaded = load_network(file, partial(read_pod, cache=cache))
+    loaded = load_network(file, partial(pod_of, cache=cache))
     metadata, spec = loaded.manifest.metadata, loaded.manifest.spec
     return ValidatedNetwork(
         network=metadata.name,
         nodes={name: _validated(pod) for name, pod in loaded.pods.items()},
-        clusters={node.name: node.cluster for node in spec.nodes},
+        clusters={node.name: node.entry.cluster for node in loaded.nodes},
         members=None if spec.members is None else len(spec.members),
     )
 

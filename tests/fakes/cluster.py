@@ -17,6 +17,8 @@ from tests.fakes import services as fake_services
 from tests.fakes.cluster_networks import FakeNetworks
 from tests.fakes.cluster_policies import FakePolicies
 from tests.fakes.commands import FakeCommands
+from tests.fakes.provider import claims as fake_claims
+from tests.fakes.provider.claims import FakeLife
 from trustedpods.protocol.errors import Locked
 from trustedpods.protocol.units import Resources, UnixSeconds
 from trustedpods.provider.cluster.api.errors import NamespaceEnding, NotThere
@@ -29,7 +31,7 @@ from trustedpods.provider.cluster.isolation_proof.proof import Proof
 from trustedpods.provider.cluster.isolation_proof.scratch import WritablePlace
 from trustedpods.provider.cluster.isolation_proof.users import SharedUsers
 from trustedpods.provider.cluster.objects.names import KubeObject
-from trustedpods.provider.cluster.objects.sizes import mebibytes, requested_by
+from trustedpods.provider.cluster.objects.sizes import requested_by
 from trustedpods.provider.cluster.rollout import Rollout
 from trustedpods.provider.cluster.views import (
     NamespaceView,
@@ -43,27 +45,12 @@ from trustedpods.provider.core.placement.offered import ClusterFeatures
 
 
 @dataclass
-class FakeLife:
-    """One namespace: the objects that were applied, how many replicas are wanted, and those there are."""
-
-    name: str
-    label: str
-    created: int
-    objects: dict[tuple[str, str], KubeObject] = field(default_factory=dict)
-    wanted: int = 0
-    pods: dict[str, PodView] = field(default_factory=dict)
-    costs: dict[str, int] = field(default_factory=dict)
-    notes: dict[str, tuple[str, str]] = field(default_factory=dict)
-    proven: set[str] = field(default_factory=set)
-    deleting: bool = False
-
-
-@dataclass
 class FakeCluster(FakeNetworks, FakePolicies, FakeCommands):
     """See the module. `failing[namespace]` keeps its replicas from getting ready, for that reason;
     without `enforces` its network ignores policies, without `balancers` no load balancer gets an address;
     while `behind`, its controllers have not seen what was asked for last; of one namespace's replicas only
-    `most_ready` get ready."""
+    `most_ready` get ready; `classes` says which storage classes allow growth, which without `expands` does
+    not come to pass."""
 
     clock: int = 1_800_000_000
     hold_starts: bool = False
@@ -76,6 +63,8 @@ class FakeCluster(FakeNetworks, FakePolicies, FakeCommands):
     allocatable: Resources = field(default_factory=lambda: Resources(8000, 16_384, 65_536))
     labels: dict[str, str] = field(default_factory=dict)
     csi_drivers: frozenset[str] = frozenset()
+    classes: dict[str, bool] = field(default_factory=lambda: {"local-path": False, "growing": True})
+    expands: bool = True
     lives: dict[str, FakeLife] = field(default_factory=dict)
     written: dict[str, bytes] = field(default_factory=dict)
     leases: dict[str, tuple[str, int]] = field(default_factory=dict)
@@ -103,6 +92,9 @@ class FakeCluster(FakeNetworks, FakePolicies, FakeCommands):
                 raise NamespaceEnding("namespace is being terminated", rule="namespace-terminating")
             if asked["kind"] == "Service":
                 wanted = fake_services.given(asked, life.objects, self._numbers, balancers=self.balancers)
+            before = life.objects.get((wanted["kind"], metadata["name"]))
+            if wanted["kind"] == "PersistentVolumeClaim" and before is not None:
+                fake_claims.check(before, wanted, self.classes)
             life.objects[wanted["kind"], metadata["name"]] = wanted
 
     async def services(self, namespace: str | None = None) -> list[ServiceView]:
@@ -123,12 +115,15 @@ class FakeCluster(FakeNetworks, FakePolicies, FakeCommands):
             may_go = {*OPTIONAL, "Deployment", "StatefulSet"}
             for key in [key for key in held if key[0] in may_go and key not in kept]:
                 del held[key]
+                self.lives[namespace].given.pop(key[1], None)
                 self.lives[namespace].proven.discard(key[1])
 
     async def scale(self, namespace: str, replicas: int) -> None:
         await self._called(f"scale {namespace} {replicas}")
         life = self._life(namespace)
         life.wanted = replicas
+        for ordinal in range(replicas):
+            fake_claims.make(life, ordinal)
         alive = [pod for pod in life.pods.values() if pod.deleted_at is None]
         alive.sort(key=lambda pod: life.costs.get(pod.name, 0), reverse=True)
         for pod in alive[replicas:]:
@@ -263,20 +258,10 @@ class FakeCluster(FakeNetworks, FakePolicies, FakeCommands):
     async def volume_claims(self, namespace: str | None = None) -> list[VolumeClaimView]:
         await self._called("volume_claims")
         return [
-            VolumeClaimView(
-                life.name,
-                name,
-                f"uid-{life.name}-{name}",
-                life.label,
-                mebibytes(claim["spec"]["resources"]["requests"]["storage"]),
-                UnixSeconds(life.created),
-                None,
-                proven=name in life.proven,
-            )
+            view
             for life in self.lives.values()
             if namespace in (None, life.name)
-            for (kind, name), claim in life.objects.items()
-            if kind == "PersistentVolumeClaim"
+            for view in fake_claims.views_of(life, expands=self.expands)
         ]
 
     async def prove_volume_claims(self, namespace: str) -> None:
@@ -299,7 +284,7 @@ class FakeCluster(FakeNetworks, FakePolicies, FakeCommands):
         return NodePlace(self.labels, size=self.allocatable, csi_drivers=self.csi_drivers)
 
     async def features(self) -> ClusterFeatures:
-        return ClusterFeatures({"fake": self._place}, {"local-path": False})
+        return ClusterFeatures({"fake": self._place}, self.classes)
 
     async def drop_finalizer(self, namespace: str, pod: str, uid: str) -> None:
         await self._called(f"drop {pod}")

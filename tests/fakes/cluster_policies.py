@@ -10,7 +10,7 @@ from trustedpods.provider.cluster.objects.names import MADE_HERE, KubeObject
 from trustedpods.provider.cluster.views import NamespaceView
 
 if TYPE_CHECKING:
-    from tests.fakes.cluster import FakeLife
+    from tests.fakes.provider.claims import FakeLife
 
 
 class FakePolicies:
@@ -36,6 +36,11 @@ class FakePolicies:
             for (kind, name), one in objects.items()
             if kind == "Secret" and MADE_HERE in one["metadata"].get("annotations", {})
         ]
+
+    async def delete_secret(self, namespace: str, name: str) -> None:
+        await self._called(f"delete secret {name}")
+        if namespace in self.lives:
+            self.lives[namespace].objects.pop(("Secret", name), None)
 
     async def find_policy(self, namespace: str, name: str) -> KubeObject | None:
         await self._called("find_policy")

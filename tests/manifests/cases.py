@@ -311,7 +311,17 @@ def _volumes() -> Iterator[tuple[str, Case]]:
     yield "no kind", (volume("secret: "), "give exactly one of emptyDir, persistent, secret, csi")
     yield "in memory", (volume("emptyDir: {medium: Memory}"), "volumes in memory are not supported yet")
     yield "disk", (volume("persistent: {size: 1Gi, accessModes: [ReadWriteOnce]}"), None)
-    yield "shared disk", (volume("persistent: {size: 1Gi, accessModes: [ReadWriteMany]}"), "ReadWriteOnce")
+    yield (
+        "shared disk",
+        (volume("persistent: {size: 1Gi, accessModes: [ReadWriteMany]}"), "write `accessMode:"),
+    )
+    yield (
+        "shared by its word",
+        (
+            volume("persistent: {size: 1Gi, storageClassName: nfs, accessMode: ReadWriteMany}"),
+            None,
+        ),
+    )
     yield "up", (volume("emptyDir: {}", ", subPath: .."), "'..' cannot stand here")
     yield "propagation", (volume("emptyDir: {}", ", mountPropagation: None"), None)
     yield "slash at the end", (volume("emptyDir: {}", "/"), None)

@@ -80,7 +80,11 @@ SOUND: dict[str, Any] = {
             },
             {
                 "name": "data",
-                "persistent": {"size": "1Gi", "storageClassName": "local-path"},
+                "persistent": {
+                    "size": "1Gi",
+                    "storageClassName": "local-path",
+                    "accessMode": "ReadWriteOncePod",
+                },
                 "seed": {"directory": "first"},
             },
             {"name": "scratch", "emptyDir": {"sizeLimit": "16Mi"}},

@@ -9,4 +9,4 @@ def test_the_schema_names_fields_as_in_files_and_allows_no_others() -> None:
 
 
 def test_networks_have_one_too() -> None:
-    assert schema("Network")["$defs"]["NetworkNode"]["required"] == ["name", "pod", "cluster"]
+    assert schema("Network")["$defs"]["NetworkNode"]["required"] == ["name"]

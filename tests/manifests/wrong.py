@@ -47,6 +47,13 @@ def _sealed_with(volume: dict[str, object]) -> dict[str, Any]:
     return tree
 
 
+def _shared_and_seeded() -> dict[str, Any]:
+    """SOUND with two replicas, which share its seeded volume."""
+    tree = changed("spec.scale.max", 2)
+    tree["spec"]["volumes"][1]["persistent"]["accessMode"] = "ReadWriteMany"
+    return tree
+
+
 _SEED = "spec.volumes.1.seed.directory"
 
 
@@ -262,7 +269,8 @@ WRONG = {
     "group alone": wrong(
         "spec.containers.0.securityContext", {"runAsGroup": 5}, "runAsGroup needs runAsUser"
     ),
-    "root": wrong("spec.containers.0.securityContext", {"runAsUser": 0}, "greater than or equal to 1"),
+    "root": wrong("spec.containers.0.securityContext", {"runAsUser": 0}, "0 is root"),
+    "no user": wrong("spec.containers.0.securityContext", {"runAsUser": "no user"}, "or a name in the image"),
     "command too often": wrong(
         "spec.containers.0.livenessProbe.periodSeconds", 4, "a command is run every 5 s at most"
     ),
@@ -282,8 +290,20 @@ WRONG = {
         "spec.volumes.2", _stored(nodePublishSecretRef={"name": "data"}), "no secret volume is named 'data'"
     ),
     "a store over a secret": Wrong(_store_at("/etc/app"), "take a secret or a store, not both"),
+    "shared without a class": wrong(
+        "spec.volumes.1.persistent",
+        {"size": "1Gi", "accessMode": "ReadWriteMany"},
+        "ReadWriteMany needs a storageClassName",
+    ),
+    "a seed under several hands": Wrong(_shared_and_seeded(), "over each other's work"),
+    "unknown access mode": wrong("spec.volumes.1.persistent.accessMode", "RWX", "'ReadWriteMany'"),
     "two kinds of volume": wrong("spec.volumes.2.persistent", {"size": "1Gi"}, "give exactly one of"),
     "scale": wrong("spec.scale.min", 2, "min 2 is above max 1"),
+    "own sleep": wrong(
+        "spec.scale",
+        {"min": 1, "ownSleep": True},
+        "ownSleep needs min: 0; a pod that always runs never sleeps",
+    ),
     "scale of a fixed number": wrong("spec.workload", "stateful", "leave scale.min and max out"),
     "replicas that sleep": wrong("spec.replicas", 2, "replicas needs workload: replicated or stateful"),
     "strategy of http": wrong("spec.strategy", "Recreate", "strategy needs workload: replicated"),

@@ -3,7 +3,7 @@
 
 import pytest
 
-from tests.fakes.provider.caller import ASK
+from tests.fakes.provider.caller import ASK, volume_ask
 from trustedpods.protocol.capability_gaps import asks_for_more, gaps, holds, label_gaps
 from trustedpods.protocol.messages.admission import AdmitBody
 from trustedpods.protocol.messages.capabilities import (
@@ -23,6 +23,7 @@ BARE = Capabilities(
     node_port=False,
     load_balancer=False,
     names=False,
+    own_sleep=False,
     node_labels={},
     largest_node=NodeSize(cpu_milli=100, memory_mib=64, storage_mib=256),
 )
@@ -36,12 +37,13 @@ def ask(**changes: object) -> AdmitBody:
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"storage_classes": ["fast"]}, "no storage class fast; there is none by name"),
+        ({"volumes": [volume_ask("fast")]}, "no storage class fast; there is none by name"),
         ({"services": {"dns": "udp", "more": "udp"}}, "no service can have expose: udp"),
         ({"services": {"a": "nodePort"}}, "no service can have expose: nodePort"),
         ({"services": {"a": "loadBalancer"}}, "no service can have expose: loadBalancer"),
         ({"csi_drivers": ["csi.one"]}, "no CSI driver csi.one; there is none"),
         ({"names": True}, "no host can be called by name: it has no resolver for pods"),
+        ({"own_sleep": True}, "no pod can ask for its own sleep"),
         ({"placement": Placement(selector={"disk": "ssd"})}, "no node with disk=ssd; advertised: none"),
         ({"cpu_milli": 101}, "cpu: 101m wanted by one replica, the largest node has 100m"),
         ({"memory_mib": 65}, "memory: 65 MiB wanted by one replica, the largest node has 64 MiB"),
@@ -56,7 +58,7 @@ def test_each_thing_that_is_lacking_is_said_once(changes: dict[str, object], wor
 
 def test_all_gaps_are_said_at_once_and_none_where_all_is_there() -> None:
     wanted = ask(
-        storage_classes=["fast"],
+        volumes=[volume_ask("fast"), volume_ask(None)],
         services={"web": "http", "dns": "udp"},
         names=True,
         placement=Placement(selector={"disk": "ssd"}),
@@ -72,7 +74,9 @@ def test_all_gaps_are_said_at_once_and_none_where_all_is_there() -> None:
     )
     assert gaps(wanted, has) == []
     assert gaps(ask(), BARE) == []
-    assert not asks_for_more(ask())
+    assert not asks_for_more(ask(volumes=[volume_ask(None)]))
+    shared = ask(volumes=[volume_ask("fast", "ReadWriteMany"), volume_ask("fast", "ReadWriteMany")])
+    assert gaps(shared, has) == ["storage class fast has no ReadWriteMany; it has ReadWriteOnce"]
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import pytest
 from trustedpods.protocol.errors import BadInput
 from trustedpods.provider.cluster.objects.named_egress import ResolverPlace
 from trustedpods.provider.config import load_config
+from trustedpods.provider.lifecycle.pod_variables import sleep_place
 
 GOOD = """
 [market]
@@ -121,9 +122,19 @@ def test_a_resolver_for_pods_is_asked_at_port_53(tmp_path):
     assert load_config(path).resolver_place is None
 
 
+def test_pods_ask_for_their_own_sleep_beside_the_resolver(tmp_path):
+    path = tmp_path / "provider.toml"
+    table = '[names]\nlisten = "10.0.0.5:5354"\naddress = "10.9.0.11"\n'
+    for more, place in (("", None), ("sleep_port = 5355\n", ("10.0.0.5", 5355))):
+        path.write_text(GOOD + table + more)
+        config = load_config(path)
+        assert (sleep_place(config), config.allowed.own_sleep) == (place, place is not None)
+
+
 @pytest.mark.parametrize(
     ("table", "where"),
     [
+        ('listen = "10.0.0.5:53"\nsleep_port = 0', "names.sleep_port"),
         ('listen = "10.0.0.5:5354"', "pods ask at port 53"),
         ('listen = "*:53"', "names.listen"),
         ('listen = "10.0.0.5:53"\naddress = "names.example"', "names.address"),

@@ -9,9 +9,9 @@ import pytest
 import trio
 from click.testing import CliRunner
 
-from trustedpods.publisher.cli import main
+from trustedpods.publisher.cli import OTHER_WORDS, main
 
-PODS = ["deploy", "validate", "estimate", "status", "logs", "exec", "delete"]
+PODS = ["deploy", "validate", "list", "estimate", "status", "logs", "exec", "delete"]
 MONEY = ["fund", "close", "balance", "bill"]
 
 
@@ -200,3 +200,22 @@ async def test_ctrl_c_is_130(bench, cli, monkeypatch):
     result = await cli("balance")
     assert result.exit_code == 130
     assert result.stderr == "interrupted\n"
+
+
+@pytest.mark.parametrize(
+    ("said", "meant"), [("ps", "list"), ("ls", "list"), ("statsu", "status"), ("rm", "delete")]
+)
+def test_a_verb_that_is_called_otherwise_elsewhere_is_named(said, meant):
+    result = CliRunner().invoke(main, [said], prog_name="trustedpods")
+    assert result.exit_code == 2
+    assert f"no verb {said!r}; did you mean `trustedpods {meant}`?" in result.output
+
+
+def test_a_word_that_is_like_no_verb_is_no_verb():
+    result = CliRunner().invoke(main, ["quux"])
+    assert (result.exit_code, "did you mean" in result.output) == (2, False)
+
+
+def test_every_other_word_leads_to_a_verb():
+    assert set(OTHER_WORDS.values()) <= set(main.commands)
+    assert not set(OTHER_WORDS) & set(main.commands)

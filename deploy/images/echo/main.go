@@ -20,6 +20,7 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"runtime"
 	"strconv"
 	"strings"
 	"syscall"
@@ -89,8 +90,27 @@ func routes() http.Handler {
 	mux.HandleFunc("/trailers", sendTrailers)
 	mux.HandleFunc("/ws", webSocket)
 	mux.HandleFunc("/crash", func(http.ResponseWriter, *http.Request) { os.Exit(1) })
+	mux.HandleFunc("/threads/{count}", startThreads)
 	mux.HandleFunc("/echo.Echo/", grpcEcho)
 	return mux
+}
+
+// startThreads starts so many threads of the kernel and keeps them: a goroutine that is locked to one holds it.
+// The runtime ends the program when it gets none, and says how many there are.
+func startThreads(w http.ResponseWriter, r *http.Request) {
+	count, _ := strconv.Atoi(r.PathValue("count"))
+	started := make(chan struct{})
+	for range count {
+		go func() {
+			runtime.LockOSThread()
+			started <- struct{}{}
+			select {}
+		}()
+	}
+	for range count {
+		<-started
+	}
+	fmt.Fprint(w, count)
 }
 
 func sendBytes(w http.ResponseWriter, r *http.Request) {

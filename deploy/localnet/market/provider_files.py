@@ -9,7 +9,15 @@ from trustedpods.localnet.cluster import files as cluster_files
 from trustedpods.localnet.cluster.addons import STORAGE_CLASS
 from trustedpods.localnet.folders import shared_memory
 from trustedpods.localnet.market import pricing
-from trustedpods.localnet.settings import BALANCERS, NAMES_PORT, TCP_PORTS, ZONE_LABEL, Cluster, Settings
+from trustedpods.localnet.settings import (
+    BALANCERS,
+    NAMES_PORT,
+    SLEEP_PORT,
+    TCP_PORTS,
+    ZONE_LABEL,
+    Cluster,
+    Settings,
+)
 from trustedpods.localnet.toml_text import toml_text
 from trustedpods.manifests.spec.csi.volume import SECRETS_STORE
 from trustedpods.protocol.ids import Address
@@ -144,7 +152,7 @@ def _cluster_table(cluster: Cluster, kubeconfig: Path) -> dict[str, object]:
     table: dict[str, object] = {"kubeconfig": kubeconfig, "registry": cluster.registry, "overcommit": 4.0}
     if cluster.embedded:
         table["traffic_socket"] = cluster_files.traffic_socket(cluster)
-        table["storage_classes"] = [STORAGE_CLASS]
+        table["storage_classes"] = {STORAGE_CLASS: ["ReadWriteOnce", "ReadWriteOncePod"]}
         table["node_labels"] = [ZONE_LABEL]
         if cluster.secrets_store:
             table["csi_drivers"] = [SECRETS_STORE]
@@ -157,11 +165,15 @@ def _cluster_table(cluster: Cluster, kubeconfig: Path) -> dict[str, object]:
 
 
 def _names_table(cluster: Cluster) -> dict[str, object]:
-    """The pods' resolver, behind a Service of its own; a caller's own cluster has none."""
+    """The pods' resolver, behind a Service of its own, and where they ask for their own sleep.
+
+    A caller's own cluster has neither.
+    """
     if not cluster.embedded:
         return {}
     listen = f"{cluster.node_ip}:{NAMES_PORT}"
-    return {"names": {"listen": listen, "address": cluster.names_ip, "least_ttl_s": LEAST_TTL_S}}
+    table = {"listen": listen, "address": cluster.names_ip, "least_ttl_s": LEAST_TTL_S}
+    return {"names": {**table, "sleep_port": SLEEP_PORT}}
 
 
 def _exposure_table(settings: Settings, cluster: Cluster) -> dict[str, object]:

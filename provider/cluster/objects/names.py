@@ -42,3 +42,9 @@ NETWORKS_NAMESPACE = "trustedpods-system"
 
 NETWORK_LABEL = "trustedpods.dev/network-founder"
 """On each network's Secret and Lease; its value is the founder's address in small letters."""
+
+
+def of_pod(made: KubeObject, namespace: str, label: str) -> KubeObject:
+    """The object in a pod's namespace and under the pod's label, beside labels of its own."""
+    labels = {**made["metadata"].get("labels", {}), POD_LABEL: label}
+    return {**made, "metadata": {**made["metadata"], "namespace": namespace, "labels": labels}}

@@ -98,6 +98,12 @@ def facade_ports(manifest: PodManifest) -> list[int]:
     return sorted(ports)
 
 
+def own_sleep_policy(address: str, port: int) -> KubeObject:
+    """The way to where the pod asks for its own sleep."""
+    to = {"to": [{"ipBlock": {"cidr": f"{address}/32"}}], "ports": port_entries([("TCP", port, port)])}
+    return policy("own-sleep", {"policyTypes": ["Egress"], "egress": [to]})
+
+
 def policy(name: str, spec: KubeObject) -> KubeObject:
     """A policy over all pods of the namespace."""
     return {

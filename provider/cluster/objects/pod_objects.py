@@ -10,7 +10,6 @@ from dataclasses import dataclass, field, replace
 
 from trustedpods.manifests.check.seeds import Seeds, wanted_seeds
 from trustedpods.manifests.spec.pod import PodManifest
-from trustedpods.manifests.spec.volume import Persistent
 from trustedpods.protocol.codec import encode
 from trustedpods.protocol.errors import LocalProtocolError
 from trustedpods.protocol.ids import Address
@@ -27,7 +26,7 @@ from trustedpods.provider.cluster.objects import (
     volume_claim,
 )
 from trustedpods.provider.cluster.objects.named_egress import ResolverPlace
-from trustedpods.provider.cluster.objects.names import POD_LABEL, KubeObject
+from trustedpods.provider.cluster.objects.names import POD_LABEL, KubeObject, of_pod
 from trustedpods.provider.cluster.objects.network_nodes import ways
 from trustedpods.provider.cluster.objects.network_nodes.rendered_files import (
     BOOK_KEY,
@@ -48,6 +47,8 @@ from trustedpods.provider.core import egress
 from trustedpods.provider.core.egress import NOT_THE_WORLD
 from trustedpods.provider.core.names import own_pods
 from trustedpods.provider.core.pod import ServiceExposure
+from trustedpods.provider.core.volumes import growth
+from trustedpods.provider.core.volumes.growth import StoredVolume
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +61,11 @@ class PodLife:
     `closed_networks` those that it may never call, whatever its manifest asks for, and from which
     nobody calls its ports on nodes, but for `callers`. `kept` are addresses that its services had before.
     `pull` is what nodes say to the registry, where it asks them, `told` what containers are told of the pod.
-    `resolver` is where the hosts that it may call by name are asked for. `publisher` is whose pod it is:
+    `resolver` is where the hosts that it may call by name are asked for, `sleep_place` where it asks for its
+    own sleep. `publisher` is whose pod it is:
     the same publisher's are the pods that it may call, and that may call it. `seeds` are the first files
-    of its volumes, and `copier` is what copies them. `book` is the address book of the nodes that it calls.
+    of its volumes, and `copier` is what copies them. `volumes` are the claims that it has already, `book` is
+    the address book of the nodes that it calls.
     """
 
     namespace: str
@@ -77,10 +80,12 @@ class PodLife:
     pull: secret.PullLogin | None = None
     told: Mapping[str, str] = field(default_factory=dict)
     resolver: ResolverPlace | None = None
+    sleep_place: tuple[str, int] | None = None
     publisher: Address | None = None
     seeds: Seeds = field(default_factory=dict)
     copier: seeding.Copier | None = None
     book: NetworkBook | None = None
+    volumes: Mapping[str, StoredVolume] = field(default_factory=dict)
 
 
 def objects(life: PodLife) -> list[KubeObject]:
@@ -93,7 +98,7 @@ def objects(life: PodLife) -> list[KubeObject]:
     spec, made = life.manifest.spec, life.manifest.made_secrets
     return [
         namespace.namespace(life.namespace, life.label, _marks(life)),
-        _labelled(life, quota.quota(life.manifest)),
+        _labelled(life, quota.quota(life.manifest, sum(_requests(life).values()))),
         *(_labelled(life, policy) for policy in _policies(life)),
         _labelled(life, service_account.service_account()),
         *([] if life.pull is None else [_labelled(life, secret.pull_secret(life.pull))]),
@@ -104,11 +109,7 @@ def objects(life: PodLife) -> list[KubeObject]:
         ),
         *(_labelled(life, one) for one in secret_provider_classes(spec.volumes)),
         *(_labelled(life, one) for one in seeding.seed_secrets(life.manifest, life.seeds)),
-        *(
-            _labelled(life, _claim(volume.name, volume.persistent))
-            for volume in spec.volumes
-            if volume.persistent and spec.workload != "stateful"
-        ),
+        *(_labelled(life, claim) for claim in _claims(life)),
         *services(life),
         *(_labelled(life, one) for one in _of_book(life)),
         *(_labelled(life, one) for one in ordinal_service.ordinal_services(life.manifest, life.label)),
@@ -162,6 +163,8 @@ def _policies(life: PodLife) -> list[KubeObject]:
         made.append(
             named_egress.asks_policy(life.resolver, egress.named_hosts(network), marked, _nodes(life))
         )
+    if manifest.spec.scale.own_sleep and life.sleep_place is not None:
+        made.append(network_policy.own_sleep_policy(*life.sleep_place))
     return made
 
 
@@ -175,7 +178,7 @@ def _marks(life: PodLife) -> Mapping[str, str]:
 
 def _check_complete(life: PodLife) -> None:
     spec = life.manifest.spec
-    _check_names(life)
+    _check_places(life)
     wanted_images = {container.name for container in spec.all_containers}
     wanted_secrets = {volume.name for volume in spec.volumes if volume.secret}
     if missing := wanted_images - life.images.keys():
@@ -191,25 +194,39 @@ def _check_complete(life: PodLife) -> None:
             raise LocalProtocolError(f"image of container {name} is not named by digest")
 
 
-def _check_names(life: PodLife) -> None:
-    network = life.manifest.spec.network
-    if network.by_name and life.resolver is None:
+def _check_places(life: PodLife) -> None:
+    """Whom the pod is to ask, and whose pods it is to call, is known."""
+    spec = life.manifest.spec
+    if spec.network.by_name and life.resolver is None:
         raise LocalProtocolError("no resolver for what the pod calls by name")
-    if egress.named_pods(network) and life.publisher is None:
+    if spec.scale.own_sleep and life.sleep_place is None:
+        raise LocalProtocolError("nobody whom the pod can ask for its own sleep")
+    if egress.named_pods(spec.network) and life.publisher is None:
         raise LocalProtocolError("nobody is named whose pods are called")
-    if network.nodes and life.book is None:
+    if spec.network.nodes and life.book is None:
         raise LocalProtocolError("no address book for the nodes that the pod calls")
 
 
 def _labelled(life: PodLife, made: KubeObject) -> KubeObject:
-    """The object in its namespace and under the pod's label, beside labels of its own."""
-    labels = {**made["metadata"].get("labels", {}), POD_LABEL: life.label}
-    metadata = {**made["metadata"], "namespace": life.namespace, "labels": labels}
-    return {**made, "metadata": metadata}
+    return of_pod(made, life.namespace, life.label)
 
 
-def _claim(name: str, volume: Persistent) -> KubeObject:
-    return volume_claim.volume_claim(name, volume.size, volume.storage_class_name)
+def _requests(life: PodLife) -> dict[str, int]:
+    return growth.requests(dict(claims(life.manifest)), life.volumes)
+
+
+def _claims(life: PodLife) -> list[KubeObject]:
+    """The claims that are applied: of a StatefulSet, which makes its own, those that are there."""
+    asked, stateful = _requests(life), life.manifest.spec.workload == "stateful"
+    made = []
+    for name, volume in life.manifest.persistent_volumes.items():
+        own = stateful_set.claims({name: volume}, life.manifest.claims_each) if stateful else [(name, 0)]
+        made += [
+            volume_claim.volume_claim(claim, asked[claim], volume)
+            for claim, _ in own
+            if not stateful or claim in life.volumes
+        ]
+    return made
 
 
 def _workload(life: PodLife) -> KubeObject:

@@ -7,8 +7,8 @@ from trustedpods.provider.cluster.objects.ordinal_service import ordinal_service
 from trustedpods.provider.cluster.objects.workload.deployment import SURGE
 
 
-def quota(manifest: PodManifest) -> KubeObject:
-    """The most that the namespace can ever hold, whatever the scaler does.
+def quota(manifest: PodManifest, storage_mib: int) -> KubeObject:
+    """The most that the namespace can ever hold, whatever the scaler does; *storage_mib* in its claims.
 
     There is room for every replica twice, because one that ends keeps its share for its last
     seconds while its successor starts, and for the surge of an update.
@@ -29,7 +29,7 @@ def quota(manifest: PodManifest) -> KubeObject:
     ]
     hard |= {
         "pods": str(replicas),
-        "requests.storage": f"{manifest.volume_mib}Mi",
+        "requests.storage": f"{storage_mib}Mi",
         "persistentvolumeclaims": str(len(volumes) * manifest.claims_each),
         "services": str(
             len(services) + len(ordinal_services(manifest, "")) + len(manifest.spec.network.nodes)

@@ -4,7 +4,7 @@
 import json
 import re
 from base64 import b64encode
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from trustedpods.manifests.spec.volume import Generated
@@ -47,6 +47,23 @@ def secret(name: str, files: Mapping[str, bytes], *, made_here: bool = False) ->
     }
 
 
+def earlier_name(volume: str, version: int) -> str:
+    """The Secret that keeps what a secret volume held in a proven *version* while a newer one has another.
+
+    The version is part of the name: what a kill left behind is never taken for the present one's.
+    """
+    return f"{volume}{_OF_VERSION}{version}"
+
+
+_OF_VERSION = ".v"
+"""No volume is called so: their names have no dot."""
+
+
+def is_earlier(name: str, version: int | None = None) -> bool:
+    """Whether a Secret of values that were made here is one of those, of this *version* or of any."""
+    return _OF_VERSION in name if version is None else name.endswith(f"{_OF_VERSION}{version}")
+
+
 HIDDEN = "(not shown)"
 
 
@@ -58,13 +75,17 @@ def hidden(made: KubeObject) -> KubeObject:
 
 
 def with_generated(
-    wanted: Mapping[str, Generated], kept: Mapping[str, bytes], random: Callable[[int], bytes]
+    wanted: Mapping[str, Generated],
+    kept: Sequence[Mapping[str, bytes]],
+    random: Callable[[int], bytes],
 ) -> dict[str, bytes]:
-    """The value of each of *wanted*: what is *kept* of it where that has its form, else of *random* bytes."""
-    return {
-        key: kept[key] if key in kept and _has_form(kept[key], form) else _made(form, random)
-        for key, form in wanted.items()
-    }
+    """The value of each of *wanted*: the first *kept* of it that has its form, else of *random* bytes."""
+    made = {}
+    for key, form in wanted.items():
+        fitting = (held[key] for held in kept if key in held and _has_form(held[key], form))
+        value = next(fitting, None)
+        made[key] = _made(form, random) if value is None else value
+    return made
 
 
 _LETTERS = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"

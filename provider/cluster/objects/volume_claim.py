@@ -3,15 +3,16 @@
 
 from typing import Any
 
+from trustedpods.manifests.spec.volume import Persistent
 from trustedpods.provider.cluster.objects.names import KubeObject
 
 
-def volume_claim(name: str, mib: int, storage_class: str | None) -> KubeObject:
-    """A claim of *mib* MiB under the volume's name; without a class the cluster's default one serves it."""
+def volume_claim(name: str, mib: int, volume: Persistent) -> KubeObject:
+    """A claim of *mib* MiB, else as the *volume* says; without a class it is the cluster's default one."""
     spec: dict[str, Any] = {
-        "accessModes": ["ReadWriteOnce"],
+        "accessModes": [volume.access_mode],
         "resources": {"requests": {"storage": f"{mib}Mi"}},
     }
-    if storage_class is not None:
-        spec["storageClassName"] = storage_class
+    if volume.storage_class_name is not None:
+        spec["storageClassName"] = volume.storage_class_name
     return {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": name}, "spec": spec}

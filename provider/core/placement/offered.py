@@ -1,15 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """What of a cluster is offered: what its nodes and classes are, of that what the operator allows."""
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from trustedpods.protocol.messages.capabilities import AccessMode, Capabilities, NodeSize, StorageClass
 from trustedpods.protocol.units import Resources
 from trustedpods.provider.core.placement.nodes import NodePlace, advertised_labels
-
-_MODES: list[AccessMode] = ["ReadWriteOnce"]
-"""A volume has one replica; more that a class may do no manifest can ask for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,15 +19,19 @@ class ClusterFeatures:
 
 @dataclass(frozen=True, slots=True)
 class Allowed:
-    """What the operator lets manifests ask for, by name, and what the rest of the provider can do."""
+    """What the operator lets manifests ask for, by name, and what the rest of the provider can do.
 
-    storage_classes: tuple[str, ...] = ()
+    Storage classes have the access modes that the operator says they can: Kubernetes does not say it.
+    """
+
+    storage_classes: Mapping[str, Sequence[AccessMode]] = field(default_factory=dict)
     node_labels: tuple[str, ...] = ()
     csi_drivers: tuple[str, ...] = ()
     udp: bool = False
     node_port: bool = False
     load_balancer: bool = False
     names: bool = False
+    own_sleep: bool = False
 
 
 def capabilities(found: ClusterFeatures, allowed: Allowed) -> Capabilities:
@@ -39,8 +40,8 @@ def capabilities(found: ClusterFeatures, allowed: Allowed) -> Capabilities:
     everywhere = frozenset.intersection(*(node.csi_drivers for node in nodes)) if nodes else frozenset()
     return Capabilities(
         storage_classes=[
-            StorageClass(name=name, grows=found.storage_classes[name], access_modes=_MODES)
-            for name in allowed.storage_classes
+            StorageClass(name=name, grows=found.storage_classes[name], access_modes=list(modes))
+            for name, modes in allowed.storage_classes.items()
             if name in found.storage_classes
         ],
         ingress_classes=[],
@@ -49,6 +50,7 @@ def capabilities(found: ClusterFeatures, allowed: Allowed) -> Capabilities:
         node_port=allowed.node_port,
         load_balancer=allowed.load_balancer,
         names=allowed.names,
+        own_sleep=allowed.own_sleep,
         node_labels=advertised_labels(nodes, allowed.node_labels),
         largest_node=_largest(node.size for node in nodes),
     )

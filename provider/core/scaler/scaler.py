@@ -30,6 +30,7 @@ from trustedpods.provider.core.scaler.types import (
     ScaleState,
     Serve,
     SetReplicas,
+    SleepAsked,
     Tick,
     TrafficSeen,
     WakeAsked,
@@ -48,6 +49,7 @@ __all__ = [
     "ScalerEvent",
     "Serve",
     "SetReplicas",
+    "SleepAsked",
     "Tick",
     "TrafficSeen",
     "WakeAsked",
@@ -90,6 +92,9 @@ def step(state: ScaleState, event: ScalerEvent, now: float) -> Result:
     match event:
         case WakeAsked():
             state, commands = _on_wake(state, now)
+        case SleepAsked():
+            awake = state.phase is ScalePhase.AWAKE
+            state, commands = replace(state, sleepy=awake and state.limits.min == 0), []
         case PodsSeen():
             state, commands = _on_pods(state, event, now)
         case TrafficSeen(stats):
@@ -186,7 +191,9 @@ def _reconcile(state: ScaleState, observed: int | None) -> Result:
 def _on_ready(state: ScaleState, failure: str | None, now: float) -> Result:
     usable = state.ready and state.settled and state.replicas
     if usable and state.phase in (ScalePhase.WAKING, ScalePhase.FAILING):
-        state = replace(state, phase=ScalePhase.AWAKE, since=now, active=now, load=Load(now), leaving=())
+        state = replace(
+            state, phase=ScalePhase.AWAKE, since=now, active=now, load=Load(now), leaving=(), sleepy=False
+        )
     if not state.ready and state.phase is ScalePhase.AWAKE:
         state = replace(state, phase=ScalePhase.WAKING, since=now, leaving=())
     if state.phase is ScalePhase.AWAKE and not state.serving:
@@ -264,8 +271,9 @@ def _fit(state: ScaleState, stats: SlotStats, now: float) -> Result:
     wanted = _wanted(state, now)
     if wanted > state.replicas:
         return _ask(replace(state, leaving=()), wanted)
-    if state.limits.min == 0 and now - state.active >= state.limits.idle_after:
-        return replace(state, phase=ScalePhase.DRAINING, since=now, leaving=()), []
+    idle = now - state.active
+    if state.limits.min == 0 and (idle >= state.limits.idle_after or (state.sleepy and idle > 0)):
+        return replace(state, phase=ScalePhase.DRAINING, since=now, leaving=(), sleepy=False), []
     if wanted == state.replicas:
         return replace(state, leaving=()), []
     return _shrink(state, stats, wanted, now)

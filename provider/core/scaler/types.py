@@ -57,6 +57,11 @@ class WakeAsked:
 
 
 @dataclass(frozen=True, slots=True)
+class SleepAsked:
+    """The pod itself has nothing more to do: it may sleep as soon as nothing is in flight."""
+
+
+@dataclass(frozen=True, slots=True)
 class PodsSeen:
     """A fresh look at the cluster.
 
@@ -95,7 +100,7 @@ class LimitsSet:
     limits: Limits
 
 
-ScalerEvent = WakeAsked | PodsSeen | TrafficSeen | Tick | LimitsSet
+ScalerEvent = WakeAsked | SleepAsked | PodsSeen | TrafficSeen | Tick | LimitsSet
 
 # ---- commands --------------------------------------------------------------------------------
 
@@ -145,6 +150,7 @@ class ScaleState:
     `settled`: the replicas listed are there to stay; false from an order of zero on. `waiting`:
     since when the oldest wake-up is unanswered. `moved`: last time a counter moved; `active`: last
     time that something was in flight. `answered`: replicas that the activator was sent to.
+    `sleepy`: the pod asked for its sleep since it is awake.
     `served`: what the facade was told last, if it was `told`; until `adopt_until` it need not be.
     """
 
@@ -167,6 +173,7 @@ class ScaleState:
     failures: int = 0
     retry_at: float = 0.0
     reason: str = ""
+    sleepy: bool = False
     served: Serve = field(default_factory=Serve)
     told: bool = False
     adopt_until: float = 0.0

@@ -123,9 +123,9 @@ def plan(options: Common, file: Path, clusters: tuple[str, ...]) -> None:
         return await look(account, read, known, run.journal)
 
     def lines(result: "PlanResult") -> list[str]:
-        from trustedpods.publisher.commands.network_lines import plan_lines
+        from trustedpods.publisher.commands.network_lines import outlook_lines
 
-        return plan_lines(result.plan)
+        return outlook_lines(result)
 
     done = _with_file(options, file, clusters, work, lines)
     if done.plan.changes:
@@ -269,7 +269,7 @@ def _with_file(
         from trustedpods.manifests.network.load import load_network
         from trustedpods.publisher.context import cache_dir
 
-        load_network(file, lambda path: path)
+        load_network(file, lambda loaded: loaded)
         known = _known(clusters)
         key, market = run.key(), run.market()
         from trustedpods.publisher.market.market import open_account
@@ -298,7 +298,7 @@ async def _asked(account: "MarketAccount", file: "NetworkFile") -> "dict[str, Ch
     from trustedpods.publisher.verbs.networks.places import candidates
 
     found: dict[str, Choice] = {}
-    for cluster in dict.fromkeys(node.cluster for node in file.nodes):
+    for cluster in dict.fromkeys(node.where for node in file.nodes if isinstance(node.where, str)):
         provider = choose(cluster, await candidates(account.market))
         remember(cluster, provider)
         found |= [parse_cluster(f"{cluster}={provider}")]

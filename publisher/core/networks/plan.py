@@ -35,11 +35,16 @@ Doing = Literal["deploy", "update", "go on", "remove"]
 
 @dataclass(frozen=True, slots=True)
 class WantedNode:
-    """A node as the file has it; `digest` is SHA-256 of all that its pod is made of."""
+    """A node as the file has it; `digest` is SHA-256 of all that its pod is made of.
+
+    `after` are nodes that serve before this one is begun. `stops` if an update stops the version before it.
+    """
 
     name: str
     cluster: str
     digest: bytes
+    after: tuple[str, ...] = ()
+    stops: bool = False
 
 
 @dataclass(frozen=True, slots=True)

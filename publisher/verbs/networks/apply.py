@@ -2,14 +2,17 @@
 """`network plan` and `network apply`: from a file to nodes that serve, one by one, under all leases."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 
+from trustedpods.contracts.registry_rows import RegistryRow
 from trustedpods.protocol.ids import Address
 from trustedpods.protocol.networks.history import arguments
 from trustedpods.publisher.core.networks.history import DONE
-from trustedpods.publisher.core.networks.plan import Plan, plan_of, signed_changes
+from trustedpods.publisher.core.networks.outlook import outlook
+from trustedpods.publisher.core.networks.placing import hour_of, placed
+from trustedpods.publisher.core.networks.plan import Plan, WantedNode, plan_of, signed_changes
 from trustedpods.publisher.core.select import Choice
 from trustedpods.publisher.journal import Journal
 from trustedpods.publisher.market.market import MarketAccount
@@ -20,7 +23,7 @@ from trustedpods.publisher.verbs.deploy import DeployOptions
 from trustedpods.publisher.verbs.networks.applying import Applying, NodePods, view_of
 from trustedpods.publisher.verbs.networks.files import NetworkFile
 from trustedpods.publisher.verbs.networks.nodes import MarketPods
-from trustedpods.publisher.verbs.networks.opening import opened_whole
+from trustedpods.publisher.verbs.networks.opening import choices_of, opened_whole
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +52,12 @@ async def plan(
     network = NetworkId(file.network.founder, file.network.name)
     async with opened_whole(account, file.network, known, journal) as clusters:
         view = read_state(account.publisher, file.network, await clusters.read())
-    asker = account.publisher.address
-    return PlanResult(network, _plan(view, file, asker, looking=True), view.document.generation)
+    rows = await _rows(account, view)
+    nodes = placed(file.nodes, view.content, rows)
+    made = _plan(view, file, nodes, account.publisher.address, looking=True)
+    shapes = {node.name: node.shape for node in file.nodes}
+    costs = {one.name: hour_of(shapes[one.name], rows[one.cluster]) for one in nodes if one.cluster in rows}
+    return PlanResult(network, made, view.document.generation, outlook(made, nodes, costs), account.token)
 
 
 async def apply(
@@ -77,7 +84,8 @@ async def apply(
             recorded(held, publisher, file.network, "network apply", said)
         )
         view = view_of(change)
-        made = _plan(view, file, publisher.address)
+        nodes = placed(file.nodes, view.content, await _rows(account, view))
+        made = _plan(view, file, nodes, publisher.address)
         if made.changes:
             view.read.writable()
         journal.event("plan", f"{made.changes} to change")
@@ -90,7 +98,7 @@ async def apply(
             changes = signed_changes(publisher.key, view.roster, made.members, members, at)
             cards = [one.card for one in members if one.card is not None]
             await applying.members(changes, cards, None if made.nodes else DONE)
-        await applying.nodes(made.nodes, file.nodes)
+        await applying.nodes(made.nodes, nodes)
         if not made.nodes:
             await applying.tell_all()
         return ApplyResult(network, made, view_of(change).document.generation, dict(applying.urls))
@@ -102,5 +110,16 @@ def _pods(account: MarketAccount, file: NetworkFile, options: ApplyOptions, jour
     return MarketPods(account, file.network, file.pods, options.deploy, journal, options.purge)
 
 
-def _plan(view: MemberView, file: NetworkFile, who: Address, *, looking: bool = False) -> Plan:
-    return plan_of(view.content, view.roster, file.nodes, file.members, who, looking=looking)
+def _plan(
+    view: MemberView, file: NetworkFile, nodes: Sequence[WantedNode], who: Address, *, looking: bool = False
+) -> Plan:
+    return plan_of(view.content, view.roster, nodes, file.members, who, looking=looking)
+
+
+async def _rows(account: MarketAccount, view: MemberView) -> dict[str, RegistryRow]:
+    """The registry's row of each cluster that is not lost; one whose provider has left it is left out."""
+    rows = await account.market.rows()
+    found = {
+        name: [row for row in rows if one.matches(row)] for name, one in choices_of(view.content).items()
+    }
+    return {name: matching[0] for name, matching in found.items() if len(matching) == 1}

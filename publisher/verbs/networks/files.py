@@ -6,7 +6,7 @@ import binascii
 import hashlib
 import hmac
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -14,15 +14,18 @@ from pathlib import Path
 from trustedpods.manifests.check.nodes import place_in
 from trustedpods.manifests.network.load import LoadedNetwork, load_network
 from trustedpods.manifests.network.model import NetworkMember
+from trustedpods.manifests.network.order import waits_for
 from trustedpods.manifests.rendering import WrongReference, rendered
 from trustedpods.protocol.codec import decode, encode
 from trustedpods.protocol.errors import BadInput, TrustedPodsError
 from trustedpods.protocol.ids import Address, parse_address
 from trustedpods.protocol.networks.members import MemberCard, NetworkName, Role, check_card
 from trustedpods.publisher.core.adjust import adjusted
+from trustedpods.publisher.core.cost import shape_of
 from trustedpods.publisher.core.networks.book import book_for
-from trustedpods.publisher.core.networks.plan import WantedMember, WantedNode, pod_name
-from trustedpods.publisher.pod import Pod, read_pod
+from trustedpods.publisher.core.networks.placing import FileNode
+from trustedpods.publisher.core.networks.plan import WantedMember, pod_name
+from trustedpods.publisher.pod import Pod, pod_of
 
 MAX_CARD_FILE = 8 * 1024
 """A card has 1.3 KB, and a third more as text."""
@@ -39,7 +42,7 @@ class NetworkFile:
     """What the file wants of which network. `pods` are called as `pod_name` says, by the node's name."""
 
     network: NetworkName
-    nodes: tuple[WantedNode, ...]
+    nodes: tuple[FileNode, ...]
     members: tuple[WantedMember, ...] | None
     pods: Mapping[str, Pod]
 
@@ -49,7 +52,7 @@ def read_network(file: Path, cache: Path, who: Address) -> NetworkFile:
 
     Raises `BadInput`, before anybody was asked.
     """
-    loaded = load_network(file, partial(read_pod, cache=cache))
+    loaded = load_network(file, partial(pod_of, cache=cache))
     metadata, spec = loaded.manifest.metadata, loaded.manifest.spec
     founder = who if metadata.founder is None else parse_address(metadata.founder)
     network = NetworkName(founder, metadata.name)
@@ -57,7 +60,7 @@ def read_network(file: Path, cache: Path, who: Address) -> NetworkFile:
     _check_references(network.name, pods)
     return NetworkFile(
         network,
-        tuple(WantedNode(node.name, node.cluster, digest_of(pods[node.name])) for node in spec.nodes),
+        tuple(_file_nodes(loaded, pods)),
         None if spec.members is None else tuple(_members(loaded, spec.members)),
         pods,
     )
@@ -77,6 +80,22 @@ def _check_references(network: str, pods: Mapping[str, Pod]) -> None:
                 except WrongReference as wrong:
                     place = f"node {name}: {volume.name}/{file}:{place_in(text, wrong.at)}"
                     raise BadInput(wrong.what, where=place) from None
+
+
+def _file_nodes(loaded: LoadedNetwork[Pod], pods: Mapping[str, Pod]) -> Iterator[FileNode]:
+    waiting = waits_for(loaded.manifest.spec.nodes)
+    for node in loaded.nodes:
+        where, pod = node.entry.cluster or node.entry.placement, pods[node.name]
+        assert where is not None  # the model has one of them
+        yield FileNode(
+            name=node.name,
+            entry=node.entry.name,
+            where=where,
+            digest=digest_of(pod),
+            shape=shape_of(pod.manifest, pod.image_bytes),
+            after=waiting[node.name],
+            stops=pod.manifest.stops_for_update,
+        )
 
 
 def digest_of(pod: Pod) -> bytes:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Verbs inside a pod that runs: a command in one of its containers, with its input and outputs.
+"""Verbs on pods that run: a command in a container of one, with its input and outputs, and the list of all.
 
 Nothing here reads a terminal or writes to one: input and outputs are functions of the caller's.
 """

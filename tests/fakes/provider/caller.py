@@ -19,7 +19,7 @@ from trustedpods.protocol.errors import BadInput, error_from_wire
 from trustedpods.protocol.evidence import Attested, AttestRequest
 from trustedpods.protocol.ids import PodRef, address_bytes
 from trustedpods.protocol.images.layers import LayerReader
-from trustedpods.protocol.messages.admission import AdmitBody
+from trustedpods.protocol.messages.admission import AdmitBody, VolumeAsk
 from trustedpods.protocol.messages.base import Progress
 from trustedpods.protocol.messages.bundle import (
     BlobAck,
@@ -45,6 +45,12 @@ _numbers = itertools.count(1)
 ADMIN_SOCKET = "books/operator.sock"
 """The admin socket, in the folder of a `World`."""
 
+
+def volume_ask(storage_class, access_mode="ReadWriteOnce"):
+    """What is asked for a volume of that class."""
+    return VolumeAsk(name="data", mib=1, storage_class=storage_class, access_mode=access_mode, ordinals=False)
+
+
 ASK = AdmitBody(
     cpu_milli=100,
     memory_mib=64,
@@ -54,7 +60,7 @@ ASK = AdmitBody(
     max_replicas=2,
     services={"web": "http"},
     hosts=[],
-    storage_classes=[],
+    volumes=[],
     names=False,
 )
 """May such a pod come?"""

@@ -46,6 +46,8 @@ from trustedpods.provider.core.placement.offered import Allowed, ClusterFeatures
 
 PRICES = Prices(cpu_core_ms=2000, memory_mib_s=100, storage_mib_s=10, egress_kib=5, ingress_kib=5, scale=80)
 POLL_S = 0.01
+SLOW_S = 0.5
+"""On another continent."""
 
 
 def make_root(chain):
@@ -78,7 +80,9 @@ class ProviderPeer:
         self.statement = None
         self.stop_after_chunks = None
         self.phase, self.runway, self.accrued = "serving", 3600, 5
+        self.name = ""
         self.generation = 1
+        self.start_s = 0.0
         self.version, self.coming, self.outliving = 0, [], {}
         nodes = {"n1": NodePlace({"zone": "a"}, size=Resources(4000, 8192, 65_536))}
         allowed = Allowed(node_labels=("zone",), names=True, udp=True, node_port=True, load_balancer=True)
@@ -186,6 +190,8 @@ class ProviderPeer:
     async def _attest(self, stream, nonce):
         if "silent" in self.faults:
             await trio.sleep_forever()
+        if "slow" in self.faults:
+            await trio.sleep(SLOW_S)
         if "hangs-up" in self.faults:
             await stream.reset()
             return
@@ -251,6 +257,7 @@ class ProviderPeer:
         channel = await self._paid(request)
         while self._missing():
             await trio.sleep(POLL_S)
+        await trio.sleep(self.start_s)
         await answers.send(Progress(step="importing", text="images are here"))
         await self._outcome(request, answers, bundle, channel)
 
@@ -338,6 +345,7 @@ class ProviderPeer:
             up_to=channel.up_to if channel else 0,
             unlock_at=0,
             services={"web": "http"},
+            name=self.name,
             outliving=self.outliving,
             events=[PodEvent(at=self.chain.now, reason="Started", text="evil \x1b[2J text")],
         )

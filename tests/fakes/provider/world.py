@@ -119,7 +119,11 @@ def config_of(tmp_path, chain, owner, **terms):
                 "domain": "k1.test.localhost",
             },
             "net": {"listen": ["/ip4/127.0.0.1/tcp/0"]},
-            "cluster": {"kubeconfig": "/nowhere", "node_labels": ["zone"]},
+            "cluster": {
+                "kubeconfig": "/nowhere",
+                "node_labels": ["zone"],
+                "storage_classes": {"growing": ["ReadWriteOnce"], "local-path": ["ReadWriteOnce"]},
+            },
             "facade": {
                 "runtime_socket": "/nowhere",
                 "activator_dir": "/nowhere",

@@ -114,9 +114,9 @@ class Publisher:
         """The command with `-o json`; it must end with *code*."""
         return finish(self.start(*words, "-o", "json", home=home), code)
 
-    def deploy(self, file: Path, *words: str) -> Deployed:
+    def deploy(self, file: Path, *words: str, home: Path | None = None) -> Deployed:
         """A deploy that must succeed. The pod is deleted when the tests are over."""
-        result = self.run("deploy", file.name, *words).json
+        result = self.run("deploy", file.name, *words, home=home).json
         self._deployed.add(result["pod"])
         return Deployed(result["pod"], file, result)
 

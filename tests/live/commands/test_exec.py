@@ -2,6 +2,7 @@
 """Commands in a pod that runs: bytes both ways, exit codes, and what happens when somebody goes away."""
 
 import random
+from pathlib import Path
 
 import pytest
 
@@ -81,3 +82,13 @@ def test_the_history_says_that_a_command_ran_and_never_which(
     logs = list((market.state / "log").iterdir())
     assert {"k1-provider.log", "k1-apiserver.log", "k1-containerd.log"} <= {log.name for log in logs}
     assert [log.name for log in logs if b"a-very-secret-word" in log.read_bytes()] == []
+
+
+def test_another_machine_lists_the_pod_by_the_key_alone(
+    publisher: Publisher, pod: Deployed, tmp_path: Path
+) -> None:
+    listed = publisher.run("list", home=tmp_path / "empty").json
+    [mine] = [one for one in listed["pods"] if one["channel"] == pod.channel]
+    assert (mine["name"], mine["phase"], mine["error"]) == (pod.name, "serving", None)
+    assert mine["urls"] == [end["url"] for end in pod.result["endpoints"]]
+    assert publisher.run("status", pod.channel, home=tmp_path / "empty").json["phase"] == "serving"

@@ -1,13 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
 # mypy: disable-error-code="attr-defined"
-"""A tenant that starts processes without end takes nothing from a neighbour of the same user id."""
+"""Who starts processes or threads without end takes nothing from a neighbour of the same user id."""
+
+import os
+import re
+from contextlib import suppress
+from pathlib import Path
 
 import pytest
 
+from tests.live.clients import web
 from tests.live.clients.publisher import Deployed, Json, Publisher
 from tests.live.conftest import unique
 from tests.live.localnet_fixture import LiveLocalnet
 from tests.live.observers.run_times import RunTimes
+from tests.live.observers.waiting import until
 from trustedpods.localnet.cluster.files import PIDS_PER_POD
 
 pytestmark = pytest.mark.live
@@ -49,3 +56,59 @@ def test_a_flood_of_processes_ends_at_the_pods_own_bound(market: LiveLocalnet, p
         assert run(neighbour, "sleep 0 & wait $! && echo forked").strip() == "forked"
         # the kernel does count both together: any limit that is handed down would be shared
         assert run(neighbour, UNDER_A_LIMIT).strip() == "refused"
+
+
+USER = 61_077
+"""Nobody else's on this machine."""
+
+HELD = 900
+"""Threads that a pod may have beside its own few, and two pods together only where each has its own bound."""
+
+NO_THREAD = re.compile(r"failed to create new OS thread \(have (\d+) already; errno=11\)")
+"""How Go's runtime ends when the kernel gives it none (EAGAIN)."""
+
+
+def tasks_of(user: int) -> int:
+    """Processes and threads that the kernel has of a user id."""
+    found = 0
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(FileNotFoundError, ProcessLookupError):  # it ended meanwhile
+            if process.stat().st_uid == user:
+                found += len(os.listdir(process / "task"))
+    return found
+
+
+def threaded(spec: Json) -> None:
+    """One replica of the echo server that stays, as the one user."""
+    [container] = spec["containers"]
+    container["resources"]["limits"]["memory"] = "512Mi"
+    container["securityContext"] = {"runAsUser": USER}
+    spec["services"] = [service for service in spec["services"] if service["name"] == "web"]
+    spec["scale"] = {"min": 1, "max": 1}
+
+
+def test_4000_threads_end_their_own_pod_and_the_neighbour_goes_on(
+    market: LiveLocalnet, publisher: Publisher
+) -> None:
+    flooded, neighbour = (
+        publisher.deploy(publisher.manifest("echo", unique(name), threaded)) for name in ("flood", "calm")
+    )
+    for pod in (flooded, neighbour):
+        assert web.get(pod.url, f"/threads/{HELD}").text == str(HELD)
+    assert tasks_of(USER) > PIDS_PER_POD, "both pods count for one user id in the kernel"
+
+    assert web.get(flooded.url, f"/threads/{TRIED}").status in (502, 503)
+    about = ["-n", flooded.namespace, "get", "pods", "-o", "jsonpath={.items[0].metadata.name}"]
+    name = market.kubectl(*about)
+    logs = ["-n", flooded.namespace, "logs", name, "-c", "echo", "--previous"]
+
+    def ended() -> int:
+        with suppress(AssertionError):  # kubectl, before there is a run before
+            found = NO_THREAD.search(market.kubectl(*logs))
+            return int(found[1]) if found else 0
+        return 0
+
+    assert HELD < until("the flood ended its server", ended) <= PIDS_PER_POD
+    assert web.get(neighbour.url).status == 200
+    assert web.get(neighbour.url, "/threads/20").text == "20"
+    assert tasks_of(USER) > HELD, "the neighbour's threads are still there"

@@ -10,10 +10,11 @@ from typing import Any
 
 import pytest
 
-from tests.live.clients.publisher import Deployed, Json, Publisher
+from tests.live.clients.publisher import Deployed, Json, Publisher, finish
 from tests.live.conftest import unique
 from tests.live.localnet_fixture import FAST, LiveLocalnet, localnet
 from tests.live.observers.cluster import replicas
+from tests.live.observers.waiting import until
 from tests.paths import EXAMPLES
 from trustedpods.localnet.settings import ZONE_LABEL
 from trustedpods.manifests.spec import quantity
@@ -142,3 +143,55 @@ def missing(wanted: Any, held: Any, namespace: str, at: str = "") -> list[str]:
     same = held in (wanted, namespace) or (amount is not None and amount == quantity.exact(held))
     same = same or (wanted in ({}, [], "") and not held)
     return [] if same else [f"{at}: {wanted!r} was said, {held!r} is held"]
+
+
+def with_disk(size: str) -> Callable[[Json], None]:
+    def change(spec: Json) -> None:
+        spec["workload"] = "stateful"
+        spec["replicas"] = 2
+        spec.pop("scale", None)
+        spec["volumes"] = [{"name": "data", "persistent": {"size": size}}]
+        spec["containers"][0]["volumeMounts"] = [{"name": "data", "mountPath": "/data"}]
+
+    return change
+
+
+def test_a_volume_grows_where_its_class_allows_it(market: LiveLocalnet, publisher: Publisher) -> None:
+    """The localnet's class cannot grow, and no driver would do it: the test allows it, and does its part."""
+    pod = publisher.deploy(publisher.manifest("hello", unique("grows"), with_disk("16Mi")))
+    market.kubectl(
+        "-n", pod.namespace, "exec", "pod-1", "-c", "hello", "--", "sh", "-c", "echo it > /data/kept"
+    )
+    larger = publisher.manifest("hello", pod.name, with_disk("24Mi"))
+    refused = publisher.run("deploy", larger.name, code=ExitCode.REFUSED)
+    assert refused.json["error"]["rule"] == "volumes"
+    assert "16 MiB of the storage class local-path, whose volumes cannot grow to 24" in refused.err
+    market.kubectl("patch", "storageclass", "local-path", "-p", '{"allowVolumeExpansion": true}')
+    deploying = publisher.start("deploy", larger.name, "-o", "json")
+    for ordinal in range(2):
+        grow(market, pod.namespace, f"data-pod-{ordinal}", "24Mi")
+    updated = finish(deploying, 0).json
+    assert (updated["update"], updated["namespace"]) == ("stops-first", pod.namespace)
+    kept = market.kubectl("-n", pod.namespace, "exec", "pod-1", "-c", "hello", "--", "cat", "/data/kept")
+    assert kept.strip() == "it"
+    smaller = publisher.manifest("hello", pod.name, with_disk("16Mi"))
+    refused = publisher.run("deploy", smaller.name, code=ExitCode.REFUSED)
+    assert "none gets smaller" in refused.err
+    deleted = publisher.run("delete", pod.name).json
+    assert [one["mib"] for one in deleted["retained"]["claims"]] == [24, 24]
+
+
+def grow(market: LiveLocalnet, namespace: str, claim: str, size: str) -> None:
+    """What a CSI driver's resizer does once somebody asked for more: its volume, then the claim's status."""
+
+    def asked() -> Json | None:
+        found: Json = json.loads(market.kubectl("-n", namespace, "get", "pvc", claim, "-o", "json"))
+        return found if found["spec"]["resources"]["requests"]["storage"] == size else None
+
+    found = until(f"{claim} is asked to grow", asked)
+    assert found is not None
+    capacity = {"capacity": {"storage": size}}
+    volume = found["spec"]["volumeName"]
+    market.kubectl("patch", "pv", volume, "--type=merge", "-p", json.dumps({"spec": capacity}))
+    status = ["--subresource=status", "--type=merge", "-p", json.dumps({"status": capacity})]
+    market.kubectl("-n", namespace, "patch", "pvc", claim, *status)

@@ -198,7 +198,8 @@ def test_a_replica_with_a_seed_a_generated_password_and_a_sidecar(
     market: LiveLocalnet, publisher: Publisher
 ) -> None:
     """Each volume begins with the files of its own number, and is never seeded again: not for a replica that
-    was deleted, not by an update. The password is one in all containers, and stays. The sidecar ends last.
+    was deleted, not by an update. The password is one in all containers, and stays, also over an update that
+    wants another one and fails. The sidecar ends last.
     """
     file = publisher.manifest("hello", unique("seeded"), lambda spec: seeded(publisher, spec))
     pod = publisher.deploy(file)
@@ -220,6 +221,23 @@ def test_a_replica_with_a_seed_a_generated_password_and_a_sidecar(
     publisher.deploy(file)
     assert seen(market, pod, "pod-0") == "key 0\nmine\n"
     assert password(market, pod, "pod-0") == made
+    tree["spec"]["volumes"][1]["secret"]["generate"]["password"]["type"] = "hex"
+    tree["spec"]["containers"][0]["command"] = ["no-such-thing"]
+    file.write_text(yaml.safe_dump(tree))
+    publisher.run("deploy", file.name, code=ExitCode.REFUSED)
+    until("the version before is back", lambda: _phase(publisher, pod) == "serving")
+    assert [password(market, pod, f"pod-{ordinal}") for ordinal in range(2)] == [made, made]
+    until("nothing is set aside any more", lambda: _secrets(market, pod) == {"login", "seed.data"})
+
+
+def _phase(publisher: Publisher, pod: Deployed) -> str:
+    return str(publisher.run("status", pod.name).json["phase"])
+
+
+def _secrets(market: LiveLocalnet, pod: Deployed) -> set[str]:
+    """Names of those that the pod has in the cluster, but for the one by which its images are pulled."""
+    said = market.kubectl("-n", pod.namespace, "get", "secrets", "-o", "jsonpath={.items[*].metadata.name}")
+    return set(said.split()) - {"images.pull"}
 
 
 def seen(market: LiveLocalnet, pod: Deployed, replica: str) -> str:

@@ -12,6 +12,7 @@ import pytest
 
 from tests.live.clients import protocols, web
 from tests.live.clients.publisher import Json, Publisher, provider
+from tests.live.commands import running as commands
 from tests.live.conftest import SLOW_IDLE_S, Download, unique
 from tests.live.localnet_fixture import LiveLocalnet
 from tests.live.observers.cluster import label_of, replicas, until_zero, watching
@@ -20,6 +21,7 @@ from tests.paths import ROOT
 from trustedpods.contracts.terms import least_cap
 from trustedpods.localnet.market import pricing
 from trustedpods.localnet.market.provider_files import IDLE_MIB
+from trustedpods.provider.daemon.own_sleep import ASKED
 from trustedpods.publisher.core.cost import shape_of
 from trustedpods.publisher.pod import read_pod
 
@@ -48,6 +50,24 @@ def test_fifty_requests_at_once_wake_a_pod_from_zero(market: LiveLocalnet, publi
     assert {answer.sha256 for answer in answers} == {hashlib.sha256(PAGE.read_bytes()).hexdigest()}
     assert 1 <= watch.most <= MOST
     assert web.get(deployed.url).status == 200
+
+
+def sleeps_at_its_own_word(spec: Json) -> None:
+    spec["scale"] = {"min": 0, "max": 1, "idleAfter": "1h", "ownSleep": True}
+
+
+ASK = 'exec wget -q -O- --post-data= "$TRUSTEDPODS_SLEEP_URL"'
+
+
+def test_a_pod_sleeps_at_its_own_word_and_wakes_as_any_other(
+    market: LiveLocalnet, publisher: Publisher
+) -> None:
+    deployed = publisher.deploy(publisher.manifest("hello", unique("done"), sleeps_at_its_own_word))
+    said = commands.check(publisher, deployed.name, "--", "sh", "-c", ASK)
+    assert said == f"{ASKED[1]}\n".encode()
+    until_zero(market, deployed.namespace)
+    assert web.get(deployed.url).status == 200
+    assert replicas(market, deployed.namespace), "its word held for that one sleep"
 
 
 def with_limit(tokens: str | None) -> Callable[[Json], None]:

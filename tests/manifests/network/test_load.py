@@ -50,6 +50,10 @@ def folder(tmp_path):
     return tmp_path
 
 
+def same(loaded):
+    return loaded
+
+
 def write(folder, text):
     path = folder / "network.yaml"
     path.write_text(text)
@@ -58,19 +62,19 @@ def write(folder, text):
 
 def refused(folder, text):
     with pytest.raises(BadInput) as caught:
-        load_network(write(folder, text), load)
+        load_network(write(folder, text), same)
     return str(caught.value).replace(f"{folder}/", "")
 
 
 def test_a_sound_network_reads_each_file_once(folder):
     read = []
 
-    def once(path):
-        read.append(path)
-        return load(path)
+    def once(loaded):
+        read.append(loaded.path)
+        return loaded
 
     loaded = load_network(write(folder, NETWORK), once)
-    assert [(node.name, node.cluster) for node in loaded.manifest.spec.nodes] == [("a", "k1"), ("b", "k2")]
+    assert [(node.name, node.entry.cluster) for node in loaded.nodes] == [("a", "k1"), ("b", "k2")]
     assert read == [folder / "pod.yaml"]
     assert loaded.pods["a"] is loaded.pods["b"]
     assert loaded.manifest.spec.members[1].role == "viewer"
@@ -139,8 +143,8 @@ def test_a_damaged_file_is_refused_with_its_place_or_sound(folder, data):
     )
     path = write(folder, "\n".join(lines))
     with contextlib.suppress(BadInput):
-        load_network(path, load)
+        load_network(path, same)
         return
     with pytest.raises(BadInput) as caught:
-        load_network(path, load)
+        load_network(path, same)
     assert caught.value.where.startswith(str(path))

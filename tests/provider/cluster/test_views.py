@@ -3,12 +3,15 @@
 
 from datetime import UTC, datetime
 
+import pytest
+
 from trustedpods.protocol.units import Resources
 from trustedpods.provider.cluster import views
 from trustedpods.provider.cluster.capacity import capacity, features
 from trustedpods.provider.cluster.objects.names import METERED, POD_LABEL
 from trustedpods.provider.cluster.views import NodeView
 from trustedpods.provider.core.placement.nodes import Taint
+from trustedpods.provider.core.volumes.growth import StoredVolume
 
 T0 = 1_700_000_000
 
@@ -104,10 +107,33 @@ def test_claims_and_namespaces():
     assert views.volume_claim_view(claim).mib == 64
     claim["status"] = {"capacity": {"storage": "1Gi"}}
     assert views.volume_claim_view(claim).mib == 1024
+    assert views.volume_claim_view(claim).stored == StoredVolume(64, 1024)
     conditions = [{"type": "X", "status": "True", "message": "pods remain"}, {"type": "Y", "status": "False"}]
     ending = {"metadata": {**metadata, "deletionTimestamp": at(1)}, "status": {"conditions": conditions}}
     view = views.namespace_view(ending)
     assert (view.deleting, view.blocked_by, view.created) == (True, "pods remain", T0)
+
+
+@pytest.mark.parametrize(
+    "status",
+    [
+        {"conditions": [{"type": "FileSystemResizePending", "status": "True"}]},
+        {"allocatedResourceStatuses": {"storage": "NodeResizePending"}},
+    ],
+)
+def test_a_claim_says_how_far_it_has_grown(status):
+    metadata = {"namespace": "ns", "name": "data", "uid": "u", "creationTimestamp": at(0)}
+    spec = {"storageClassName": "fast", "resources": {"requests": {"storage": "2Gi"}}}
+    given = {"capacity": {"storage": "1Gi"}}
+    failing = {
+        "conditions": [{"type": "ControllerResizeError", "status": "True", "message": "array is full"}]
+    }
+    for told, stored in (
+        (status, StoredVolume(2048, 1024, "fast", at_node=True)),
+        (failing, StoredVolume(2048, 1024, "fast", trouble="array is full")),
+    ):
+        claim = {"metadata": metadata, "spec": spec, "status": {**given, **told}}
+        assert views.volume_claim_view(claim).stored == stored
 
 
 def test_capacity_counts_ready_nodes_and_what_runs_or_waits():

@@ -26,7 +26,6 @@ from trustedpods.provider.core.admission import (
     check_seeds,
     check_size,
     check_slots,
-    check_storage_classes,
     check_users,
     hosts_to_prove,
     sellable,
@@ -51,7 +50,7 @@ def ask(**changes):
         "max_replicas": 2,
         "services": {"web": "http"},
         "hosts": [],
-        "storage_classes": [],
+        "volumes": [],
         "names": False,
     }
     return AdmitBody(**(fields | changes))
@@ -190,17 +189,6 @@ def test_the_cap_must_pay_for_the_replicas_that_always_run():
     with pytest.raises(Refused, match="with 2 running") as caught:
         check_channel(channel(terms=one), OFFER, METER, SIZE, Scaling(2, 20, 5, 50), 100)
     assert caught.value.rule == "cap"
-
-
-def test_only_storage_classes_on_offer_may_be_named():
-    offer = replace(OFFER, storage_classes=("fast", "local-path"))
-    check_storage_classes([], OFFER)
-    check_storage_classes(["local-path"], offer)
-    with pytest.raises(Refused, match="slow is not offered here; there is fast, local-path") as caught:
-        check_storage_classes(["fast", "slow"], offer)
-    assert caught.value.rule == "storage-class"
-    with pytest.raises(Refused, match="there is none by name"):
-        check_storage_classes(["fast"], OFFER)
 
 
 def test_an_upload_may_pause_and_be_slow_but_not_both_for_ever():

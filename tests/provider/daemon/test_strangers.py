@@ -6,7 +6,7 @@ import secrets
 import pytest
 from sqlalchemy import select, text
 
-from tests.fakes.provider.caller import ASK, Caller, image_of, manifest_of, serving, until
+from tests.fakes.provider.caller import ASK, Caller, image_of, manifest_of, serving, until, volume_ask
 from tests.fakes.provider.full_store import let_pass
 from tests.fakes.provider.world import World
 from trustedpods.protocol.errors import Refused
@@ -283,7 +283,7 @@ async def test_a_storage_class_is_refused_before_money_moves(world):
     async with world.run() as (_, address):
         caller = Caller(world, address)
         with pytest.raises(Refused) as caught:
-            await caller.ask("admit", ASK.model_copy(update={"storage_classes": ["fast"]}), Admitted)
+            await caller.ask("admit", ASK.model_copy(update={"volumes": [volume_ask("fast")]}), Admitted)
         assert caught.value.rule == "storage-class"
         keys = {"name": "keys", "secret": {"files": {"token": "token.txt"}}}
         data = {"name": "data", "persistent": {"size": "1Gi", "storageClassName": "fast"}}

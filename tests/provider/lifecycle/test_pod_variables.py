@@ -1,12 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """Every container is told of its pod, and keeps what it says itself."""
 
+import httpx
 import pytest
 
 from tests.fakes.provider.caller import Caller, manifest_of, serving
 from tests.fakes.provider.world import World
+from tests.provider.facade.parts import free_port
 from trustedpods.manifests.check.references import TOLD
+from trustedpods.manifests.spec.scale import SLEEP_PATH, SLEEP_URL
+from trustedpods.protocol.errors import Refused
 from trustedpods.protocol.ids import channel_hex
+from trustedpods.provider.daemon.own_sleep import NOBODY
 
 OURS = TOLD
 
@@ -36,6 +41,29 @@ async def test_a_container_knows_its_pod_and_where_it_is_reached(world):
         assert told["TRUSTEDPODS_CHANNEL"] == channel_hex(caller.ref.channel)
         assert told["TRUSTEDPODS_PROVIDER"] == world.owner
         assert told["TRUSTEDPODS_URLS"].startswith(f"http://{record.label}.")
+
+
+async def test_a_pod_that_may_ask_for_its_sleep_is_told_where_and_heard(world):
+    sleep_port = free_port()
+    world.names = {"listen": "127.0.0.1:0", "address": "127.0.0.1", "sleep_port": sleep_port}
+    async with world.run() as (_, address):
+        caller = Caller(world, address)
+        caller.manifest = manifest_of(scale={"ownSleep": True})
+        await caller.provision()
+        [container] = template_of(world)["containers"]
+        assert variables(container)[SLEEP_URL] == f"http://127.0.0.1:{sleep_port}{SLEEP_PATH}"
+        async with httpx.AsyncClient() as anybody:
+            answer = await anybody.post(variables(container)[SLEEP_URL])
+    assert (answer.status_code, answer.text.strip()) == NOBODY
+
+
+async def test_where_nobody_listens_a_pod_that_would_ask_is_refused(world):
+    async with world.run() as (_, address):
+        caller = Caller(world, address)
+        caller.manifest = manifest_of(scale={"ownSleep": True})
+        with pytest.raises(Refused) as caught:
+            await caller.provision()
+    assert caught.value.rule == "own-sleep"
 
 
 async def test_its_own_value_goes_before_ours(world):

@@ -2,8 +2,10 @@
 """Volumes that outlive their pod: all else goes, they are billed alone, and a deploy takes them up again."""
 
 import pytest
+import trio
 
-from tests.fakes.provider.caller import Caller, in_phase, manifest_of, until
+from tests.examples import some
+from tests.fakes.provider.caller import Caller, image_of, in_phase, manifest_of, until
 from tests.fakes.provider.world import World
 from trustedpods.contracts.terms import due
 from trustedpods.protocol.errors import Refused
@@ -250,6 +252,80 @@ async def test_a_version_that_fails_leaves_them_though_it_has_none(world, delete
         del world.cluster.failing[life.name]
         await until(lambda: in_phase(parts, caller, Phase.RETAINED if deleted else Phase.SERVING))
         assert life.objects["Secret", "login"]["data"] == before
+
+
+def form(kind, length=24):
+    return {"name": "login", "secret": {"generate": {"password": {"type": kind, "length": length}}}}
+
+
+OTHERS = {
+    "other type": form("hex"),
+    "other length": form("password", 25),
+    "other name": {"name": "login", "secret": {"generate": {"cookie": {}}}},
+}
+"""Each overwrites the Secret of `MADE`. A hex value has the form of a password, and is another one."""
+
+
+def login(world):
+    [life] = world.cluster.lives.values()
+    return life.objects["Secret", "login"]["data"]
+
+
+@pytest.mark.parametrize("other", OTHERS.values(), ids=OTHERS)
+@pytest.mark.parametrize("deleted", [True, False], ids=["over kept volumes", "as an update"])
+async def test_a_version_that_fails_loses_no_value_of_another_form(world, deleted, other, virtual_time):
+    """What is in the volumes may be locked with it: it is set aside until a newer version serves."""
+    async with world.run() as (parts, address):
+        caller = made_inside(world, address, KEPT)
+        await caller.provision()
+        [life] = world.cluster.lives
+        before = login(world)
+        if deleted:
+            await caller.ask("delete", DeleteBody(), PodStatus)
+        world.cluster.failing[life] = BROKEN
+        caller.manifest = with_volumes(KEPT, other)
+        for image in (b"one", b"two"):  # the second overtakes what the first left
+            caller.blobs = image_of(image)
+            with pytest.raises(Refused):
+                await caller.provision()
+            await until(lambda: in_phase(parts, caller, Phase.RETAINED if deleted else Phase.SERVING))
+        del world.cluster.failing[life]
+        if deleted:
+            caller.manifest = with_volumes(KEPT, MADE)
+            await caller.provision()
+            assert ("Secret", "login.v1") not in left(world)
+        assert login(world) == before
+        caller.manifest = with_volumes(KEPT, other)
+        await caller.provision()
+        assert login(world) != before
+        assert {name for kind, name in left(world) if kind == "Secret"} == {"keys", "login"}
+
+
+@pytest.mark.parametrize("calls", some(range(1, 22, 3)))
+async def test_a_daemon_killed_at_any_step_of_such_a_version_loses_none(world, calls, virtual_time):
+    async with world.run() as (parts, address):
+        caller = made_inside(world, address, KEPT)
+        await caller.provision()
+        [life] = world.cluster.lives
+        before = login(world)
+        world.cluster.failing[life] = BROKEN
+        caller.manifest = with_volumes(KEPT, form("hex"))
+        most = len(world.cluster.calls) + calls
+        with trio.move_on_after(30):
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(refused, caller)
+                await until(lambda: len(world.cluster.calls) >= most)
+                nursery.cancel_scope.cancel()
+    async with world.run() as (parts, address):
+        caller.address = address
+        await refused(caller)
+        await until(lambda: in_phase(parts, caller, Phase.SERVING))
+        assert login(world) == before
+
+
+async def refused(caller):
+    with pytest.raises(Refused):
+        await caller.provision()
 
 
 async def test_the_grace_period_begins_once(world, virtual_time):

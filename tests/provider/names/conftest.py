@@ -6,7 +6,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from tests.fakes.cluster import FakeCluster, FakeLife
+from tests.fakes.cluster import FakeCluster
+from tests.fakes.provider.claims import FakeLife
 from trustedpods.protocol.errors import NetworkFailure
 from trustedpods.provider.cluster.objects import named_egress
 from trustedpods.provider.cluster.objects.named_egress import ResolverPlace

@@ -28,6 +28,7 @@ from trustedpods.protocol.messages.pod import PodStatus, StatusBody
 from trustedpods.protocol.sealing.inputs import InputSealer
 from trustedpods.protocol.sealing.requests import request_digest
 from trustedpods.provider.core.traffic import Traffic
+from trustedpods.provider.server import exec as pod_exec
 from trustedpods.provider.server.exec import MAX_PER_POD, PodCommands
 from trustedpods.provider.server.exec_streams import CommandStreams
 from trustedpods.provider.store import ledger
@@ -258,6 +259,18 @@ async def test_so_many_at_once_and_no_more(world):
         nursery.cancel_scope.cancel()
     async with serving(world):
         pass
+
+
+@pytest.mark.parametrize("bound", ["MAX_PER_POD", "MAX_PER_PUBLISHER", "MAX_COMMANDS"])
+async def test_each_bound_holds_by_itself(world, monkeypatch, bound):
+    """A pod's, a publisher's, and that of all: whichever is the lowest."""
+    monkeypatch.setattr(pod_exec, bound, 3)
+    async with serving(world) as (_, caller), trio.open_nursery() as nursery:
+        for _ in range(3):
+            nursery.start_soon(whole, caller, "wait")
+        await until(lambda: len(world.cluster.ran) == 3)
+        assert (await refusal(caller, "say", "0")).rule == "busy"
+        nursery.cancel_scope.cancel()
 
 
 async def test_the_history_has_no_word_of_it(world):

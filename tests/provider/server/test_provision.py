@@ -9,14 +9,15 @@ from dataclasses import replace
 import pytest
 import trio
 
-from tests.fakes.provider.caller import Caller, image_of, in_phase, until
+from tests.fakes.provider.caller import Caller, image_of, in_phase, serving, until
 from tests.fakes.provider.pods import DIGEST, a_life
 from tests.fakes.provider.world import World
 from trustedpods.protocol.codec import decode
 from trustedpods.protocol.errors import Refused
 from trustedpods.protocol.messages.admission import MAX_RENDERED
-from trustedpods.protocol.messages.pod import Statement
+from trustedpods.protocol.messages.pod import PodStatus, Statement, StatusBody
 from trustedpods.provider.core.pod import Phase
+from trustedpods.provider.keys.boot import BootKeys
 from trustedpods.provider.server.provision import _rendered
 
 OLDER, NEWER = 1_000_001, 1_000_002
@@ -62,3 +63,11 @@ def test_objects_that_no_reply_has_room_for_are_refused_by_their_size():
     with pytest.raises(Refused) as caught:
         _rendered(replace(life, images={"c": "x" * MAX_RENDERED + f"@{DIGEST}"}))
     assert caught.value.rule == "render-size"
+
+
+async def test_a_publisher_who_forgot_a_pods_name_is_told_it_while_this_boot_can_read_it(world):
+    async with serving(world) as (_, caller):
+        assert (await caller.ask("status", StatusBody(), PodStatus)).name == "web"
+    world.keys = BootKeys.generate()
+    async with world.run() as (_, caller.address):
+        assert (await caller.ask("status", StatusBody(), PodStatus)).name == ""

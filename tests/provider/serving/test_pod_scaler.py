@@ -4,8 +4,9 @@
 import pytest
 import trio
 
-from tests.fakes.cluster import FakeCluster, FakeLife
+from tests.fakes.cluster import FakeCluster
 from tests.fakes.facade import FakeFacade
+from tests.fakes.provider.claims import FakeLife
 from trustedpods.manifests.spec.service import ServiceLimits
 from trustedpods.protocol.ids import ChannelId
 from trustedpods.provider.core.scaler.types import Limits, Serve, SetReplicas

@@ -4,10 +4,13 @@ from hypothesis import strategies as st
 
 from trustedpods.publisher.core.dialling import (
     FIRST_WAIT_S,
+    HEAD_START_S,
     LONGEST_WAIT_S,
     MAX_REMEMBERED,
+    MOST_MORE_S,
     Failures,
     failed,
+    head_start_s,
     kept,
     stale_before,
     wave,
@@ -32,7 +35,16 @@ def test_the_latest_are_kept():
 
 
 def test_waves_grow_and_stay():
-    assert [wave(number) for number in range(7)] == [1, 3, 8, 16, 32, 32, 32]
+    assert [wave(number) for number in range(7)] == [8, 8, 16, 32, 32, 32, 32]
+
+
+@given(st.floats(0, 100))
+def test_who_is_better_has_as_long_again_within_bounds(took_s):
+    head = head_start_s(took_s)
+    assert head >= HEAD_START_S
+    assert took_s <= head <= max(HEAD_START_S, took_s + MOST_MORE_S)
+    assert head_start_s(0.1) == HEAD_START_S
+    assert head_start_s(1.4) == 2.8
 
 
 @given(st.lists(st.integers(0, 1 << 40)), st.integers(0, 1 << 20))

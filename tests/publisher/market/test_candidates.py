@@ -2,16 +2,27 @@
 """Rows that cost nothing and point at nothing cost a publisher seconds, and nothing the next time."""
 
 from contextlib import asynccontextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import pytest
 import trio
 
 from trustedpods.protocol.errors import NetworkFailure
 from trustedpods.protocol.ids import address_from_bytes
+from trustedpods.publisher.core.dialling import HEAD_START_S
 from trustedpods.publisher.market import attempts, candidates
 
 SILENT = 100
+FEW = 5
+START_S = 3.0
+"""A pod needs some seconds, in which it shows who is silent and who is slow."""
+
+
+@dataclass
+class Accepted:
+    """Connections that silent rows were dialled by."""
+
+    count: int = 0
 
 
 @asynccontextmanager
@@ -29,14 +40,21 @@ async def silent_rows(bench, like, count):
             endpoint=f"/ip4/127.0.0.1/tcp/{port}/p2p/{peer}",
         )
         bench.chain.rows[row.owner, row.daemon] = row
+    accepted = Accepted()
+
+    async def accept(_):
+        accepted.count += 1
+        await trio.sleep_forever()
+
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(trio.serve_listeners, lambda _: trio.sleep_forever(), [listener])
-        yield
+        nursery.start_soon(trio.serve_listeners, accept, [listener])
+        yield accepted
         nursery.cancel_scope.cancel()
 
 
 async def test_silent_rows_cost_seconds_once(bench, virtual_time):
     async with bench.peer().serve() as honest, silent_rows(bench, honest, SILENT):
+        honest.start_s = START_S
         began = trio.current_time()
         result = await bench.deploy()
         assert result.chosen.provider.owner == honest.owner
@@ -44,7 +62,32 @@ async def test_silent_rows_cost_seconds_once(bench, virtual_time):
         began = trio.current_time()
         result = await bench.deploy(name="second")
         assert result.chosen.provider.owner == honest.owner
-        assert trio.current_time() - began < candidates.HEAD_START_S
+        assert trio.current_time() - began < START_S + HEAD_START_S
+
+
+async def test_a_few_silent_rows_cost_one_head_start_and_nothing_the_next_time(bench, virtual_time):
+    """All of them are dialled at once, and the wait is theirs together: counted in pauses alone."""
+    async with bench.peer().serve() as honest:
+        honest.start_s = START_S
+        began = trio.current_time()
+        await bench.deploy(name="alone")
+        alone = trio.current_time() - began
+        async with silent_rows(bench, honest, FEW) as accepted:
+            began = trio.current_time()
+            await bench.deploy(name="first")
+            assert accepted.count == FEW
+            assert trio.current_time() - began <= alone + HEAD_START_S
+            began = trio.current_time()
+            result = await bench.deploy(name="second")
+            assert trio.current_time() - began <= alone
+            assert result.chosen.provider.owner == honest.owner
+
+
+async def test_a_better_one_that_is_a_little_slower_is_taken(bench, virtual_time):
+    """Silence is not forgiven, slowness is: within its head start the cheaper one is the one."""
+    async with bench.peer("slow", cpu_price=1).serve() as cheap, bench.peer(cpu_price=9000).serve():
+        result = await bench.deploy()
+        assert result.chosen.provider.owner == cheap.owner
 
 
 async def test_those_that_failed_come_last_the_next_time(bench, virtual_time):

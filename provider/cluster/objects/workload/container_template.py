@@ -64,7 +64,7 @@ def no_cluster() -> list[dict[str, str]]:
 
 def _user(wanted: SecurityContext) -> dict[str, int]:
     """Who runs instead of the image's user."""
-    ids = {"runAsUser": wanted.run_as_user, "runAsGroup": wanted.run_as_group}
+    ids = {"runAsUser": wanted.user, "runAsGroup": wanted.run_as_group}
     return {name: number for name, number in ids.items() if number is not None}
 
 

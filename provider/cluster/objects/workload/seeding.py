@@ -149,9 +149,9 @@ def _container(manifest: PodManifest, volume: Volume, copier: Copier) -> dict[st
 def _user(whose: Container, copier: Copier) -> dict[str, int]:
     """User and group, as the manifest has them, else as the image."""
     wanted = whose.security_context
-    if wanted.run_as_user is not None:
+    if wanted.user is not None:
         group = {} if wanted.run_as_group is None else {"runAsGroup": wanted.run_as_group}
-        return {"runAsUser": wanted.run_as_user, **group}
+        return {"runAsUser": wanted.user, **group}
     found = _USER.fullmatch(copier.users[whose.name])
     assert found is not None, "an image without a number for its user is not let in"
     group = {} if found[2] is None else {"runAsGroup": int(found[2])}

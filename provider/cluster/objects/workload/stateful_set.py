@@ -46,15 +46,20 @@ def replica_name(ordinal: int) -> str:
     return f"{WORKLOAD}-{ordinal}"
 
 
+def claim_name(volume: str, ordinal: int) -> str:
+    """How the set's controller names a replica's claim: VOLUME-REPLICA."""
+    return f"{volume}-{replica_name(ordinal)}"
+
+
 def claims(volumes: Mapping[str, Persistent], replicas: int) -> list[tuple[str, int]]:
-    """The claims of all replicas, as the set's controller names them (VOLUME-REPLICA), with their MiB."""
+    """The claims of all replicas, with their MiB."""
     return [
-        (f"{name}-{replica_name(ordinal)}", volume.size)
+        (claim_name(name, ordinal), volume.size)
         for name, volume in volumes.items()
         for ordinal in range(replicas)
     ]
 
 
 def _claim(name: str, volume: Persistent, label: str) -> KubeObject:
-    made = volume_claim(name, volume.size, volume.storage_class_name)
+    made = volume_claim(name, volume.size, volume)
     return {**made, "metadata": {"name": name, "labels": {POD_LABEL: label}}}

@@ -101,3 +101,16 @@ def test_a_pod_reaches_exactly_the_own_pods_that_it_names():
 def test_a_life_that_calls_own_pods_says_whose_they_are():
     with pytest.raises(LocalProtocolError, match="nobody is named"):
         objects(replace(a_life(a_manifest(network={"egress": [{"to": [{"pod": "db"}]}]})), resolver=PLACE))
+
+
+def test_only_who_asks_for_its_own_sleep_reaches_where_that_is_asked():
+    life = replace(a_life(a_manifest(scale={"ownSleep": True})), sleep_place=("10.9.0.11", 5355))
+    [asks] = [one for one in by_kind(life, "NetworkPolicy") if one["metadata"]["name"] == "own-sleep"]
+    [rule] = asks["spec"]["egress"]
+    assert rule["to"] == [{"ipBlock": {"cidr": "10.9.0.11/32"}}]
+    assert [(port["protocol"], port["port"], port["endPort"]) for port in rule["ports"]] == [
+        ("TCP", 5355, 5355)
+    ]
+    assert objects(replace(a_life(), sleep_place=life.sleep_place)) == objects(a_life())
+    with pytest.raises(LocalProtocolError, match="own sleep"):
+        objects(replace(life, sleep_place=None))

@@ -20,8 +20,8 @@ def test_one_without_an_address_for_all_and_one_for_each():
 
 def test_no_other_kind_has_any_and_the_quota_has_room_for_just_those():
     assert ordinal_services(a_manifest(workload="replicated", replicas=2), "ptest") == []
-    assert quota(a_manifest())["spec"]["hard"]["services"] == "1", "that of its manifest"
-    assert quota(stateful())["spec"]["hard"]["services"] == "5"
+    assert quota(a_manifest(), 0)["spec"]["hard"]["services"] == "1", "that of its manifest"
+    assert quota(stateful(), 0)["spec"]["hard"]["services"] == "5"
 
 
 def test_a_set_that_listens_nowhere_has_the_one_that_its_controller_demands():

@@ -16,10 +16,15 @@ FOUND = ClusterFeatures(
 
 def test_only_what_is_allowed_and_there():
     allowed = Allowed(
-        ("fast", "gone"), ("zone", "rack"), ("csi.one", "csi.two", "gone"), udp=True, names=True
+        {"fast": ["ReadWriteMany"], "gone": ["ReadWriteOnce"]},
+        ("zone", "rack"),
+        ("csi.one", "csi.two", "gone"),
+        udp=True,
+        names=True,
     )
     offered = capabilities(FOUND, allowed)
-    assert [(one.name, one.grows) for one in offered.storage_classes] == [("fast", True)]
+    classes = [(one.name, one.grows, one.access_modes) for one in offered.storage_classes]
+    assert classes == [("fast", True, ["ReadWriteMany"])]
     assert offered.node_labels == {"zone": ["a", "b"]}
     assert offered.csi_drivers == ["csi.one"], "no scheduler looks where a driver runs"
     assert (offered.udp, offered.node_port, offered.load_balancer, offered.names) == (

@@ -16,6 +16,7 @@ from trustedpods.provider.core.scaler.scaler import (
     ScaleState,
     Serve,
     SetReplicas,
+    SleepAsked,
     Tick,
     TrafficSeen,
     WakeAsked,
@@ -95,6 +96,35 @@ def test_a_request_between_two_readings_counts_as_activity():
     state, commands = step(state, TrafficSeen(stats(0, 2)), 6)
     assert commands == []
     assert state.active == 6
+
+
+def test_a_pod_that_asks_for_its_sleep_drains_as_soon_as_nothing_is_in_flight():
+    state = awake()
+    state, _ = step(state, TrafficSeen(stats(1, 1)), 1)
+    state, commands = step(state, SleepAsked(), 1.1)
+    assert commands == []
+    state, commands = step(state, TrafficSeen(stats(1, 1)), 1.5)
+    assert commands == [], "the request in which it asked goes on"
+    state, commands = step(state, TrafficSeen(stats(0, 1)), 1.6)
+    assert commands == [Serve((), (A,))]
+    state, commands = step(state, TrafficSeen(stats(0, 1, maint=(A,), serving=())), 1.7)
+    assert commands == [Serve(), SetReplicas(0, ("pod-a",))]
+
+
+def test_a_request_that_calls_a_drain_off_calls_the_asked_sleep_off():
+    state, _ = step(awake(), TrafficSeen(stats(0, 0)), 0.1)
+    state, _ = step(state, SleepAsked(), 0.2)
+    state, _ = step(state, TrafficSeen(stats(0, 0)), 0.3)
+    assert state.phase is ScalePhase.DRAINING
+    state, _ = step(state, WakeAsked(), 0.4)
+    state, commands = step(state, TrafficSeen(stats(0, 0)), 0.5)
+    assert (state.phase, commands) == (ScalePhase.AWAKE, [])
+
+
+@pytest.mark.parametrize("state", [asleep(), awake(replace(LIMITS, min=1))])
+def test_a_pod_that_sleeps_or_always_runs_asks_in_vain(state):
+    after, commands = step(state, SleepAsked(), 1)
+    assert (after, commands) == (state, [])
 
 
 def test_a_drain_waits_for_what_is_in_flight():

@@ -21,6 +21,7 @@ from trustedpods.provider.core.scaler.scaler import (
     ScalerEvent,
     Serve,
     SetReplicas,
+    SleepAsked,
     Tick,
     TrafficSeen,
     WakeAsked,
@@ -245,6 +246,10 @@ class ScaledPod(RuleBasedStateMachine):
             self.counters_are_read(0)
             self.the_cluster_is_read(0)
             arrivals = 0
+
+    @rule(arrivals=st.integers(0, 3))
+    def the_pod_asks_for_its_sleep(self, arrivals: int) -> None:
+        self.run(SleepAsked(), arrivals)
 
     @rule(arrivals=st.integers(0, 3))
     def counters_are_read(self, arrivals: int) -> None:

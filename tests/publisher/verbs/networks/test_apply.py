@@ -94,6 +94,9 @@ async def test_a_network_from_its_first_document_to_its_end(team):
     assert (begun.begun, begun.generation) == (True, 1)
     assert not (await team.connect()).begun, "a second connect only looks"
     planned = await team.plan()
+    assert [(one.effect, one.an_hour is not None) for one in planned.nodes] == [("create", True)] * 2
+    assert planned.an_hour == sum(one.an_hour for one in planned.nodes) > 0
+    assert '"effect": "create"' in json.dumps(json_of(planned)["outlook"])
     assert plan_lines(planned.plan) == [
         "2 to change",
         "  node a: deploy in k1, it is new there",

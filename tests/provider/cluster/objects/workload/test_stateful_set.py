@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """A pod whose replicas have a name and volumes of their own."""
 
+from dataclasses import replace
+
 import pytest
 
 from tests.fakes.provider.pods import a_life, a_manifest
 from trustedpods.provider.cluster.objects.pod_objects import claims, objects
 from trustedpods.provider.cluster.objects.quota import quota
+from trustedpods.provider.core.volumes.growth import StoredVolume
 
 VOLUMES = [{"name": "data", "persistent": {"size": "1Gi"}}, {"name": "tmp", "emptyDir": {}}]
 MOUNTED = [
@@ -39,6 +42,19 @@ def test_each_replica_has_a_claim_which_nothing_but_its_end_takes_away():
     assert not [kind for kind, _ in found if kind in ("PersistentVolumeClaim", "Deployment")]
 
 
+def test_claims_that_are_there_are_brought_to_their_size_and_never_below_it():
+    stored = {"data-pod-0": StoredVolume(512, 512), "data-pod-1": StoredVolume(4096, 4096)}
+    found = objects(replace(a_life(stateful()), volumes=stored))
+    asked = {
+        one["metadata"]["name"]: one["spec"]["resources"]["requests"]["storage"]
+        for one in found
+        if one["kind"] == "PersistentVolumeClaim"
+    }
+    assert asked == {"data-pod-0": "1024Mi", "data-pod-1": "4096Mi"}, "the third is its controller's to make"
+    [bound] = [one for one in found if one["kind"] == "ResourceQuota"]
+    assert bound["spec"]["hard"]["requests.storage"] == f"{1024 + 4096 + 1024}Mi"
+
+
 def test_all_claims_are_known_by_name_billed_and_bounded():
     manifest = stateful()
     assert claims(manifest) == [
@@ -47,7 +63,7 @@ def test_all_claims_are_known_by_name_billed_and_bounded():
         ("data-pod-2", 1024),
     ]
     assert manifest.volume_mib == 3 * 1024
-    hard = quota(manifest)["spec"]["hard"]
+    hard = quota(manifest, manifest.volume_mib)["spec"]["hard"]
     assert (hard["requests.storage"], hard["persistentvolumeclaims"]) == ("3072Mi", "3")
 
 

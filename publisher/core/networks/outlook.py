@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a plan does to each node and what the network then costs an hour, as people are told it. Pure."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from trustedpods.protocol.units import TokenUnits
+from trustedpods.publisher.core.networks.plan import NodeStep, Plan, WantedNode
+
+Effect = Literal["create", "in place", "restart", "recreate", "delete", "unchanged"]
+"""`in place`: the newer version proves itself beside the one before. `restart`: that one is stopped first, as
+two may not write one volume. `recreate`: removed where it is, and deployed in another cluster."""
+
+
+@dataclass(frozen=True, slots=True)
+class NodeOutlook:
+    """One node: what an apply does to it, where it then is (or was), and why.
+
+    `an_hour` is its cost at full size by the registry's prices, in base units of the token; None where it
+    is gone afterwards or its cluster's provider is in no row.
+    """
+
+    node: str
+    effect: Effect
+    cluster: str
+    why: str
+    an_hour: TokenUnits | None
+
+
+def outlook(
+    plan: Plan, nodes: Sequence[WantedNode], costs: Mapping[str, TokenUnits]
+) -> tuple[NodeOutlook, ...]:
+    """Every node: those that go, then all of the file in its order. *costs* are an hour's, by node."""
+    wanted = {node.name for node in nodes}
+    gone = {step.node: step for step in plan.nodes if step.doing == "remove"}
+    doing = {step.node: step for step in plan.nodes if step.doing != "remove"}
+    going = [
+        NodeOutlook(step.node, "delete", step.cluster, step.why, None)
+        for step in gone.values()
+        if step.node not in wanted
+    ]
+    return (*going, *_staying(nodes, gone, doing, costs))
+
+
+def _staying(
+    nodes: Sequence[WantedNode],
+    gone: Mapping[str, NodeStep],
+    doing: Mapping[str, NodeStep],
+    costs: Mapping[str, TokenUnits],
+) -> Iterator[NodeOutlook]:
+    for node in nodes:
+        step, cost = doing.get(node.name), costs.get(node.name)
+        if step is None:
+            yield NodeOutlook(node.name, "unchanged", node.cluster, "it is as the file says", cost)
+        elif node.name in gone:
+            yield NodeOutlook(node.name, "recreate", node.cluster, gone[node.name].why, cost)
+        else:
+            yield NodeOutlook(node.name, _effect(step, node), node.cluster, step.why, cost)
+
+
+def _effect(step: NodeStep, node: WantedNode) -> Effect:
+    if step.doing != "update":
+        return "create"
+    return "restart" if node.stops else "in place"

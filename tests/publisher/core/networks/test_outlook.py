@@ -1,0 +1,33 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a plan is for each node, as people are told it."""
+
+from dataclasses import replace
+
+from tests.fakes.network_states import ALICE
+from tests.publisher.core.networks.test_plan import content, founded, node
+from trustedpods.publisher.core.networks.outlook import outlook
+from trustedpods.publisher.core.networks.plan import plan_of
+
+
+def effects(state, *nodes):
+    plan = plan_of(state, founded(), nodes, None, ALICE.address)
+    found = outlook(plan, nodes, {one.name: 7 for one in nodes})
+    return [(one.node, one.effect, one.cluster, one.an_hour) for one in found]
+
+
+def test_every_node_has_one_line():
+    state = content(node("a"), node("b"), node("c"), node("d"), node("e"))
+    newer = node("b", digest=b"2" * 32)
+    wanted = [node("a"), newer, replace(newer, name="c", stops=True), node("d", "k2"), node("f")]
+    assert effects(state, *wanted) == [
+        ("e", "delete", "k1", None),
+        ("a", "unchanged", "k1", 7),
+        ("b", "in place", "k1", 7),
+        ("c", "restart", "k1", 7),
+        ("d", "recreate", "k2", 7),
+        ("f", "create", "k1", 7),
+    ]
+
+
+def test_what_did_not_come_to_its_end_is_created():
+    assert effects(content(node("a"), phase="requested"), node("a")) == [("a", "create", "k1", 7)]

@@ -257,7 +257,8 @@ class ExposureSection(Section):
     `udp` and `node_ports` say whether `expose: udp` and `expose: nodePort` are offered, `load_balancers` how
     many services may have an address by `expose: loadBalancer`, which a controller of the cluster gives them.
     `node_address` is what publishers are told, where a pod's own host does not lead to the nodes. The public
-    world may call, and so may `callers`, networks that are closed otherwise.
+    world may call, and so may `callers`, networks that are closed otherwise. `peers` are networks that are
+    closed otherwise and in which other providers publish nodes: what address books may open, both ways.
     """
 
     udp: bool = False
@@ -265,6 +266,7 @@ class ExposureSection(Section):
     load_balancers: Annotated[int, Field(ge=0, le=10_000)] = 0
     node_address: Annotated[str, Field(pattern=r"^[0-9A-Za-z.\-]{1,253}$")] | None = None
     callers: Annotated[list[NetworkText], Field(max_length=16)] = []
+    peers: Annotated[list[NetworkText], Field(max_length=16)] = []
 
     @property
     def room(self) -> dict[ServiceProtocol, int]:

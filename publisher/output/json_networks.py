@@ -245,7 +245,14 @@ def _node(node: NodeStatus) -> JsonObject:
 @json_of.register(NetworkEndpointsResult)
 def _endpoints(result: NetworkEndpointsResult) -> JsonObject:
     found: list[JsonObject] = [
-        {"node": one.node, "cluster": one.cluster, "url": one.url} for one in result.endpoints
+        {
+            "node": one.node,
+            "cluster": one.cluster,
+            "service": one.service,
+            "port": one.port,
+            "url": one.url,
+        }
+        for one in result.endpoints
     ]
     return _network(result.network) | {"generation": result.generation, "endpoints": found}
 

@@ -197,10 +197,12 @@ class NetworkStatusResult:
 
 @dataclass(frozen=True, slots=True)
 class NodeEndpoint:
-    """An address at which a node is reached."""
+    """An address at which a port of a node's service is reached."""
 
     node: str
     cluster: str
+    service: str
+    port: int
     url: str
 
 

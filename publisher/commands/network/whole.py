@@ -46,8 +46,12 @@ def endpoints(options: Common, name: str, clusters: tuple[str, ...]) -> None:
     def lines(result: "NetworkEndpointsResult") -> list[str]:
         from trustedpods.publisher.output.terminal import table
 
-        rows = [[one.node, one.cluster, one.url] for one in result.endpoints]
-        return table(["NODE", "CLUSTER", "ADDRESS"], rows) if rows else ["no node has an address"]
+        rows = [[one.node, one.cluster, one.service, str(one.port), one.url] for one in result.endpoints]
+        return (
+            table(["NODE", "CLUSTER", "SERVICE", "PORT", "ADDRESS"], rows)
+            if rows
+            else ["no node has an address"]
+        )
 
     _of_network(options, name, clusters, work, lines)
 

@@ -95,7 +95,9 @@ async def apply(
         if made.changes:
             view.read.writable()
         journal.event("plan", f"{made.changes} to change")
-        applying = Applying(publisher.address, change, _pods(account, file, options, journal), journal)
+        manifests = {name: pod.manifest for name, pod in file.pods.items()}
+        pods = _pods(account, file, options, journal)
+        applying = Applying(publisher.address, change, pods, journal, manifests)
         if made.members:
             members = file.members or ()
             at = int(time.time())
@@ -103,13 +105,20 @@ async def apply(
             cards = [one.card for one in members if one.card is not None]
             await applying.members(changes, cards, None if made.nodes else DONE)
         await applying.nodes(made.nodes, nodes)
+        if not made.nodes:
+            await applying.tell_all()
         return ApplyResult(network, made, view_of(change).document.generation, dict(applying.urls))
 
 
 async def _unchanged(
     account: MarketAccount, file: NetworkFile, options: ApplyOptions, clusters: NetworkClusters
 ) -> ApplyResult | None:
-    """The result where all copies are equal and as the file says: then no lease is taken, nothing written."""
+    """The result where all copies are equal and as the file says: then no lease is taken, nothing written.
+
+    None too where nodes call each other: they are told the newest addresses, one command after another.
+    """
+    if any(pod.manifest.spec.network.nodes for pod in file.pods.values()):
+        return None
     copies = compare(await clusters.all_copies())
     if not isinstance(copies, Equal):
         return None

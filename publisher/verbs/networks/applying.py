@@ -4,17 +4,20 @@
 So whoever comes next, after a kill at any point, finds in the document which node was touched, and goes on.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
 import trio
 
+from trustedpods.manifests.spec.pod import PodManifest
 from trustedpods.protocol.errors import LocalProtocolError, Refused, TrustedPodsError
 from trustedpods.protocol.ids import Address, address_from_bytes
-from trustedpods.protocol.networks.content import AddressEntry, Component, NetworkCluster, NetworkContent
+from trustedpods.protocol.messages.pod import Endpoint
+from trustedpods.protocol.networks.book import NetworkBook
+from trustedpods.protocol.networks.content import Component, NetworkCluster, NetworkContent
 from trustedpods.protocol.networks.members import MemberCard, MemberChange
-from trustedpods.publisher.core.networks import components
+from trustedpods.publisher.core.networks import book, components
 from trustedpods.publisher.core.networks.history import DONE
 from trustedpods.publisher.core.networks.plan import NodeStep, WantedNode, pod_name
 from trustedpods.publisher.core.networks.planning.ordering import Ordering
@@ -30,8 +33,16 @@ NOT_AGREED = "not-agreed"
 class NodePods(Protocol):
     """What is done to the pods of nodes. Both may be repeated whenever it is not known what came of them."""
 
-    async def deploy(self, node: str, cluster: NetworkCluster) -> str | None:
-        """Deploy the node's pod in *cluster*, or go on with it; its first address, if it has one."""
+    async def deploy(
+        self, node: str, cluster: NetworkCluster, book: NetworkBook | None
+    ) -> Sequence[Endpoint]:
+        """Deploy the node's pod in *cluster*, or go on with it; where its services are reached.
+
+        *book* is what it is given of the address book; None where it calls no node.
+        """
+
+    async def tell(self, node: str, book: NetworkBook) -> None:
+        """Bring a newer *book* to the node's pod, which runs."""
 
     async def remove(self, node: str) -> None:
         """Remove the node's pod; one that is gone already is no error.
@@ -58,6 +69,7 @@ class Applying:
     change: RecordedChange
     pods: NodePods
     journal: Journal
+    manifests: Mapping[str, PodManifest] = field(default_factory=dict)
     urls: dict[str, str] = field(default_factory=dict)
     _left: int = 0
     _writing: trio.Lock = field(default_factory=trio.Lock)
@@ -122,13 +134,51 @@ class Applying:
     async def _deploy(self, node: WantedNode) -> None:
         component = components.requested(node, self.who)
         await self._let_be(component)
-        url = await self.pods.deploy(node.name, self._cluster(node.cluster))
+        given = self._book(node.name)
+        ends = await self.pods.deploy(node.name, self._cluster(node.cluster), given)
         async with self._writing:
             content = components.with_component(self._content, components.started(component))
-            if url is not None:
-                self.urls[node.name] = url
-                content = components.with_address(content, self._entry(node.name, url))
+            if ends:
+                self.urls[node.name] = ends[0].url
+            entries = book.address_entries(node.name, ends, self._next)
+            content = components.with_addresses(content, node.name, entries)
+            told = book.dependents(self.manifests, [node.name])
+            newer = self._book(node.name, content)
+            if given is not None and newer is not None and given.entries != newer.entries:
+                told = [*told, node.name]  # others came while it was deployed, and did not tell it
+            await self._tell(content, told)
             await self._write_last(content)
+
+    async def tell_all(self) -> None:
+        """Bring the book to all nodes that call others: somebody else may have changed it since."""
+        async with self._writing:
+            await self._tell(self._content, list(self.manifests))
+
+    async def _tell(self, content: NetworkContent, nodes: Sequence[str]) -> None:
+        """Let those of *nodes* that run, and are ours, have the book as *content* has it.
+
+        Before that is written: so nobody who goes on after a kill takes it for done.
+        """
+        for node in nodes:
+            found, given = components.component_of(content, node), self._book(node, content)
+            ours = found is not None and address_from_bytes(found.publisher) == self.who
+            if given is None or found is None or not ours or found.phase != "started":
+                continue
+            try:
+                await self.pods.tell(node, given)
+            except TrustedPodsError as error:
+                error.where = f"node {node}" + (f": {error.where}" if error.where else "")
+                raise
+
+    def _book(self, node: str, content: NetworkContent | None = None) -> NetworkBook | None:
+        """What *node* is given of the book of *content*, or of the state that stands."""
+        state, name = content or self._content, view_of(self.change).network.name
+        return book.book_for(node, name, self.manifests, state.addresses, self._next)
+
+    @property
+    def _next(self) -> int:
+        """The generation that the next write makes."""
+        return view_of(self.change).document.generation + 1
 
     async def _remove(self, name: str) -> None:
         component = components.component_of(self._content, name)
@@ -173,10 +223,6 @@ class Applying:
 
     def _cluster(self, name: str) -> NetworkCluster:
         return next(one for one in self._content.clusters if one.name == name)
-
-    def _entry(self, node: str, url: str) -> AddressEntry:
-        generation = view_of(self.change).document.generation + 1
-        return AddressEntry(component=node, url=url, generation=generation)
 
     @property
     def _content(self) -> NetworkContent:

@@ -8,13 +8,16 @@ import trio
 
 from trustedpods.protocol.errors import Refused, TrustedPodsError
 from trustedpods.protocol.ids import address_from_bytes
-from trustedpods.protocol.messages.pod import LogsBody
+from trustedpods.protocol.messages.base import Done
+from trustedpods.protocol.messages.pod import Endpoint, LogsBody
+from trustedpods.protocol.networks.book import NetworkBook
 from trustedpods.protocol.networks.content import NetworkCluster
 from trustedpods.protocol.networks.members import NetworkName
 from trustedpods.publisher.core.networks.plan import pod_name
 from trustedpods.publisher.core.select import Choice
 from trustedpods.publisher.journal import Journal
 from trustedpods.publisher.market.market import MarketAccount
+from trustedpods.publisher.market.session import next_generation
 from trustedpods.publisher.pod import Pod
 from trustedpods.publisher.results.deployed import DeployProgress
 from trustedpods.publisher.results.pods import DeleteProgress, LogPiece, OutlivingVolumes, VisitProgress
@@ -38,12 +41,22 @@ class MarketPods:
     journal: Journal
     purge: bool = False
 
-    async def deploy(self, node: str, cluster: NetworkCluster) -> str | None:
+    async def deploy(
+        self, node: str, cluster: NetworkCluster, book: NetworkBook | None
+    ) -> Sequence[Endpoint]:
         """See `NodePods`; raises what `deploy` raises."""
         choice = Choice(address_from_bytes(cluster.owner), cluster.daemon)
         options = replace(self.options, choice=choice)
-        done = await deploy(options, self.account, self.pods[node], DeployProgress(), self.journal)
-        return next((one.url for one in done.confirmed.endpoints), None)
+        pod = replace(self.pods[node], book=book)
+        done = await deploy(options, self.account, pod, DeployProgress(), self.journal)
+        return done.confirmed.endpoints
+
+    async def tell(self, node: str, book: NetworkBook) -> None:
+        """See `NodePods`; raises what a visit raises, and Refused where the provider does not take it."""
+        name = pod_name(self.network, node)
+        async with pods.visit(self.account, name, VisitProgress(), self.journal) as visited:
+            generation = next_generation()
+            await visited.session.ask("book", visited.location.ref, book, generation, Done)
 
     async def remove(self, node: str) -> None:
         """See `NodePods`; raises what `delete` raises."""

@@ -76,6 +76,7 @@ async def endpoints(
         NetworkId(network.founder, network.name),
         view.document.generation,
         tuple(
-            NodeEndpoint(one.component, clusters[one.component], one.url) for one in view.content.addresses
+            NodeEndpoint(one.component, clusters[one.component], one.service, one.port, one.url)
+            for one in view.content.addresses
         ),
     )

@@ -10,6 +10,7 @@ from tests.fakes.network_states import ALICE, BOB, SHOP, state_of
 from tests.publisher.conftest import ListShow
 from tests.publisher.networks.test_holding import FakeDoor, network
 from trustedpods.protocol.errors import BadInput, NetworkFailure, Refused
+from trustedpods.protocol.messages.pod import Endpoint
 from trustedpods.protocol.networks.content import LostCluster
 from trustedpods.protocol.networks.leases import LEASE_MS
 from trustedpods.protocol.networks.members import lost_digest, sign_change
@@ -29,12 +30,16 @@ class FakePods:
     """One publisher's pods by node: the cluster that each runs in."""
 
     def __init__(self):
-        self.running, self.acts = {}, []
+        self.running, self.acts, self.books = {}, [], {}
         self.trouble = lambda act: None
 
-    async def deploy(self, node, cluster):
+    async def deploy(self, node, cluster, book):
         await self._act(("deploy", node, cluster.name), lambda: self.running.update({node: cluster.name}))
-        return f"https://{node}.{cluster.name}.example"
+        self.books[node] = book
+        return [Endpoint(service="web", port=80, url=f"https://{node}.{cluster.name}.example")]
+
+    async def tell(self, node, book):
+        await self._act(("tell", node), lambda: self.books.update({node: book}))
 
     async def remove(self, node):
         await self._act(("remove", node), lambda: self.running.pop(node, None))
@@ -275,11 +280,11 @@ async def test_a_lease_that_is_lost_while_a_node_is_deployed_stops_the_apply(vir
     await machine.found()
 
     class Slow(FakePods):
-        async def deploy(self, node, cluster):
+        async def deploy(self, node, cluster, book):
             for door in machine.doors.values():
                 door.trouble = silent
             await trio.sleep(3 * LEASE_MS / 1000)
-            return await super().deploy(node, cluster)
+            return await super().deploy(node, cluster, book)
 
     def silent(_):
         raise NetworkFailure("silent")

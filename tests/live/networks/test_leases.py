@@ -17,7 +17,6 @@ import pytest
 from tests.live.clients import daemons
 from tests.live.clients.publisher import Json, Publisher, finish
 from tests.live.localnet_fixture import LiveLocalnet
-from tests.live.networks.calling_nodes import OTHER, CallingNodes
 from tests.live.observers.money import Bank
 from tests.live.observers.waiting import until
 from tests.paths import ROOT
@@ -350,22 +349,6 @@ def test_a_network_from_connect_to_delete(people: People) -> None:
                 people.pair.kubectl("get", "ns", space, "--ignore-not-found", "-o", "name", index=index) == ""
             ),
         )
-
-
-def test_nodes_call_each_other_and_follow_when_one_moves(people: People) -> None:
-    nodes = CallingNodes(people.pair, people.person, people.named, name())
-    nodes.apply()
-    for node, other in OTHER.items():
-        until(f"{node} has the address", lambda n=node, o=other: nodes.file_of(n) == nodes.published(o))
-        until(f"{node} calls {other} by its name", lambda n=node: nodes.calls(n))
-    uid, address = nodes.uid("a"), nodes.address_of_name("a")
-    before = nodes.move("b")
-    nodes.apply(b="anew")
-    assert nodes.published("b") != before
-    until("a has the new address", lambda: nodes.file_of("a") == nodes.published("b"))
-    until("a calls b at its new port", lambda: nodes.calls("a"))
-    assert (nodes.uid("a"), nodes.address_of_name("a")) == (uid, address)
-    people.verb("network", "delete", network=nodes.name)
 
 
 @pytest.mark.soak

@@ -15,7 +15,7 @@ from trustedpods.provider.cluster.objects.pod_objects import objects, with_book
 from trustedpods.provider.core.networks.book import check_book, newer
 from trustedpods.provider.core.pod import Phase, PodRecord
 from trustedpods.provider.doors import Doors
-from trustedpods.provider.lifecycle.additions import kept_book, with_additions
+from trustedpods.provider.lifecycle.additions import kept_book
 from trustedpods.provider.lifecycle.provisioning import ProvisioningSteps
 from trustedpods.provider.pods.bundles import Bundles
 
@@ -45,12 +45,10 @@ class Books:
         check_book(book, opened.manifest.spec.network.nodes, offer.egress_closed, offer.peers)
         async with self._turn:
             before = newer(await kept_book(self._doors, record, record.namespace), opened.bundle.book)
-            assert before is not None  # the pod calls nodes, and so came with a book
             _check_follows(before, book)
             if before == book:
                 return False
-            given = self._steps.life(record, opened, record.namespace)
-            life = await with_additions(self._doors, record, opened, given, book)
+            life = await self._steps.complete(record, opened, record.namespace, book)
             made = objects(life)  # all of it, so that no object is forgotten: what is equal stays as it is
             await self._doors.cluster.apply(made)
             reloaded = digest_of(life.manifest, with_book(life).secrets, "reload")
@@ -64,15 +62,15 @@ class Books:
                 await self._doors.cluster.note_replica(namespace, replica.name, RENDERED_NOTE, digest)
 
 
-def _check_follows(before: NetworkBook, book: NetworkBook) -> None:
+def _check_follows(before: NetworkBook | None, book: NetworkBook) -> None:
+    if before is None:
+        raise Refused("the pod calls no other nodes", rule="stale-book")
     if (before.network, before.node) != (book.network, book.node):
         raise Refused(
             f"the pod is node {before.node} of {before.network}, not {book.node} of {book.network}",
             rule="stale-book",
         )
-    if book.generation < before.generation or (
-        book.generation == before.generation and book.entries != before.entries
-    ):
+    if book.generation < before.generation:
         raise Refused(
             f"the pod has the book of generation {before.generation}, this is of {book.generation}",
             rule="stale-book",

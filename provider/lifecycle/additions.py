@@ -32,7 +32,9 @@ async def with_additions(
     """The *life* with all that only this provider can give it, and *book* or the newest that it was given."""
     generated = await _generated(doors, record, life)
     if book is None and life.book is not None:
-        book = newer(await kept_book(doors, record, life.namespace), life.book)
+        kept = await kept_book(doors, record, life.namespace)
+        of_this_version = kept is not None and kept.nodes == life.book.nodes
+        book = newer(kept if of_this_version else None, life.book)
     copier = await seed_copier(doors.registry, record, opened)
     return replace(life, secrets=generated, copier=copier, book=book)
 

@@ -14,6 +14,7 @@ from trustedpods.protocol.ids import address_bytes, channel_bytes, namespace_nam
 from trustedpods.protocol.limits import BLOB_CHUNK
 from trustedpods.protocol.messages.bundle import BlobNeed, BlobRef
 from trustedpods.protocol.messages.pod import SignedStatement, Statement
+from trustedpods.protocol.networks.book import NetworkBook
 from trustedpods.protocol.sealing.blobs import chunk_count
 from trustedpods.protocol.sealing.replies import sign_statement
 from trustedpods.provider.billing.channel_watch import departure_of
@@ -323,13 +324,7 @@ class ProvisioningSteps:
     ) -> None:
         """Make the pod's objects; *beside* a version that has the services' addresses, all but those."""
         self._progress.tell(record.channel, "apply", "creating the pod's objects in the cluster")
-        life = self.life(record, opened, namespace)
-        if opened.volumes:
-            life = replace(life, volumes=await self.volumes.stored(namespace))
-        made = objects(await with_additions(self._doors, record, opened, life))
-        if beside:
-            taken = {("Service", service.name) for service in opened.manifest.spec.services}
-            made = [part for part in made if (part["kind"], part["metadata"]["name"]) not in taken]
+        made = objects(await self.complete(record, opened, namespace), beside=beside)
         kept = {(part["kind"], part["metadata"]["name"]) for part in made} | self._data_before(record)
         if namespace == record.namespace:
             kept |= {("Secret", name) for name in await keep_earlier_values(self._doors, record)}
@@ -340,6 +335,15 @@ class ProvisioningSteps:
             kept.add(("NetworkPolicy", OPENED))  # what the version before asked for ends with its time
         await self._doors.cluster.prune(namespace, kept)  # first: what is left over takes of the quota
         await self._doors.cluster.apply(made)
+
+    async def complete(
+        self, record: PodRecord, opened: OpenBundle, namespace: str, book: NetworkBook | None = None
+    ) -> PodLife:
+        """The `life` with all that only this provider can give it, and *book*; see `with_additions`."""
+        life = self.life(record, opened, namespace)
+        if opened.volumes:
+            life = replace(life, volumes=await self.volumes.stored(namespace))
+        return await with_additions(self._doors, record, opened, life, book)
 
     async def shown(self, record: PodRecord, life: PodLife, users: Mapping[str, str]) -> PodLife:
         """The *life* of a pod that is only asked about, as it would be complete."""

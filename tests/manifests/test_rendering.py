@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.fakes.provider.network_books import a_book, entry
+from tests.protocol.networks.books import a_book, entry
 from trustedpods.manifests import rendering
 from trustedpods.manifests.rendering import MAX_RENDERED, WrongReference, references, rendered
 from trustedpods.protocol.errors import BadInput

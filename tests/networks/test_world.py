@@ -31,6 +31,7 @@ def test_no_schedule_breaks_the_leases(part: int) -> None:
 
 
 @pytest.mark.soak
+@pytest.mark.timeout(2 * 3600)
 @pytest.mark.parametrize("part", range(PARTS))
 def test_no_schedule_of_a_million_breaks_the_leases(part: int) -> None:
     run_schedules(range(part, MANY_SCHEDULES, PARTS))

@@ -88,8 +88,10 @@ class PodLife:
     volumes: Mapping[str, StoredVolume] = field(default_factory=dict)
 
 
-def objects(life: PodLife) -> list[KubeObject]:
+def objects(life: PodLife, *, beside: bool = False) -> list[KubeObject]:
     """Everything that makes the pod, namespace first, workload last.
+
+    *Beside* a version that has the services' addresses it is all but those.
 
     Raises LocalProtocolError where the life lacks an image or a secret that its manifest names.
     """
@@ -110,7 +112,7 @@ def objects(life: PodLife) -> list[KubeObject]:
         *(_labelled(life, one) for one in secret_provider_classes(spec.volumes)),
         *(_labelled(life, one) for one in seeding.seed_secrets(life.manifest, life.seeds)),
         *(_labelled(life, claim) for claim in _claims(life)),
-        *services(life),
+        *([] if beside else services(life)),
         *(_labelled(life, one) for one in _of_book(life)),
         *(_labelled(life, one) for one in ordinal_service.ordinal_services(life.manifest, life.label)),
         *(_labelled(life, one) for one in disruption_budget.disruption_budgets(life.manifest, life.label)),

@@ -2,7 +2,7 @@
 """The shipped chain, on real geth: bootnode, five nodes as one stateful pod, and the page that asks them."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -177,3 +177,22 @@ def test_only_the_publishers_own_pods_get_in(chain: Chain, stranger: Deployed) -
         assert Knock(places["web"][0], place, RPC_PORT).reaches()
         assert not Knock(places["stranger"][0], place, RPC_PORT).reaches()
     assert not Knock(places["web"][0], target, ABOUT_PORT).reaches(), "web asked for one port"
+
+
+@pytest.mark.soak
+def test_the_chain_goes_on_over_a_delete_and_begins_anew_after_a_purge(
+    chain: Chain, publisher: Publisher
+) -> None:
+    """Last in its file: the nodes are other lives of their pod afterwards."""
+    file = chain.pods["nodes"].file
+    node = chain.node(0)
+    until("there is a chain", lambda: node.height() > 3)
+    before, first = node.height(), node.block_hash(1)
+    assert publisher.run("delete", "nodes", "--yes").json["retained"]["claims"]
+    node = replace(chain, pods={"nodes": publisher.deploy(file)}).node(0)
+    until("blocks go on", lambda: node.height() > before)
+    assert node.block_hash(1) == first, "the same chain"
+    publisher.run("delete", "nodes", "--purge", "--yes")
+    node = replace(chain, pods={"nodes": publisher.deploy(file)}).node(0)
+    until("there is a first block", lambda: node.height() > 0)
+    assert node.block_hash(1) != first, "another chain from the same genesis"

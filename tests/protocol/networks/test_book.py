@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from tests.fakes.provider.network_books import a_book, entry
+from tests.protocol.networks.books import a_book, entry
 from trustedpods.protocol.codec import decode, encode
 from trustedpods.protocol.errors import RemoteProtocolError
 from trustedpods.protocol.networks.book import BookEntry, NetworkBook

@@ -6,10 +6,11 @@ import base64
 import pytest
 
 from tests.fakes.provider.caller import Caller, manifest_of, serving
-from tests.fakes.provider.network_books import a_book, entry
 from tests.fakes.provider.world import World
+from tests.protocol.networks.books import a_book, entry
 from trustedpods.protocol.errors import BadInput, Refused
 from trustedpods.protocol.messages.base import Done
+from trustedpods.protocol.networks.book import NetworkBook
 from trustedpods.provider.cluster.objects.network_nodes.rendered_files import RENDERED_NOTE
 
 NAMES = {"listen": "127.0.0.1:5353", "address": "127.0.0.1", "upstream": ["127.0.0.1:5353"]}
@@ -122,6 +123,8 @@ async def test_a_pod_that_calls_nobody_takes_no_book(tmp_path):
     async with serving(world) as (_, caller):
         with pytest.raises(BadInput, match="not of the nodes"):
             await bring(caller, a_book())
+        with pytest.raises(Refused, match="calls no other nodes"):
+            await bring(caller, NetworkBook(network="shop", node="a", generation=1, entries=[]))
 
 
 async def test_a_node_without_a_book_and_one_that_may_not_be_opened_are_not_let_in(tmp_path):

@@ -3,7 +3,7 @@
 
 import pytest
 
-from tests.fakes.provider.network_books import a_book, entry
+from tests.protocol.networks.books import a_book, entry
 from trustedpods.protocol.errors import BadInput, Refused
 from trustedpods.provider.core.egress import NOT_THE_WORLD
 from trustedpods.provider.core.networks.book import check_book, newer, opened

@@ -7,6 +7,7 @@ import pytest
 import trio
 
 from tests.fakes.network_states import ALICE, BOB, SHOP, state_of
+from tests.fakes.provider.pods import a_manifest
 from tests.publisher.conftest import ListShow
 from tests.publisher.networks.test_holding import FakeDoor, network
 from trustedpods.protocol.errors import BadInput, NetworkFailure, Refused
@@ -66,7 +67,7 @@ class Machine:
         self.doors = {name: FakeDoor() for name in ("k1", "k2")}
         self.pods, self.steps, self.kill_at, self.dead = FakePods(), 0, None, False
         self.pods.trouble = self.step
-        self.show = ListShow()
+        self.show, self.manifests = ListShow(), {}
         for door in self.doors.values():
             door.trouble = self.step
 
@@ -101,7 +102,7 @@ class Machine:
             ):
                 view = view_of(change)
                 plan = plan_of(view.content, view.roster, nodes, None, ALICE.address)
-                applying = Applying(ALICE.address, change, self.pods, Journal(self.show))
+                applying = Applying(ALICE.address, change, self.pods, Journal(self.show), self.manifests)
                 await applying.nodes(plan.nodes, nodes)
                 return plan.changes
         except BaseException as error:
@@ -293,3 +294,50 @@ async def test_a_lease_that_is_lost_while_a_node_is_deployed_stops_the_apply(vir
     with pytest.raises(NetworkFailure):
         await machine.apply(CHAIN)
     assert [act[1] for act in machine.pods.acts] == ["a"], "node b is not begun without a lease"
+
+
+def calling():
+    """Manifests of `a` and `b`, which call each other's one service."""
+    web = {"name": "web", "expose": "http", "ports": [{"port": 80, "targetPort": 8080}]}
+    return {
+        node: a_manifest(services=[web], network={"nodes": [other]})
+        for node, other in (("a", "b"), ("b", "a"))
+    }
+
+
+def told(machine, node):
+    (entry,) = machine.pods.books[node].entries
+    return entry.url
+
+
+async def test_nodes_that_call_each_other_get_each_others_addresses(virtual_time):
+    machine = Machine()
+    machine.manifests = calling()
+    await machine.found()
+    await machine.apply(FIRST)
+    assert [act[0] for act in machine.pods.acts] == ["deploy", "deploy", "tell"], (
+        "the first did not know it yet"
+    )
+    assert (told(machine, "a"), told(machine, "b")) == ("https://b.k2.example", "https://a.k1.example")
+    before = machine.pods.books["a"].generation
+    await machine.apply((ONE, WantedNode("b", "k1", b"1" * 32)))
+    assert (told(machine, "a"), told(machine, "b")) == ("https://b.k1.example", "https://a.k1.example")
+    assert machine.pods.books["a"].generation > before
+
+
+async def test_whoever_goes_on_after_a_kill_tells_what_was_not_told(virtual_time):
+    machine = Machine()
+    machine.manifests = calling()
+    await machine.found()
+    machine.steps = 0
+    await machine.apply(FIRST)
+    for kill_at in range(1, machine.steps + 1):
+        machine = Machine()
+        machine.manifests = calling()
+        await machine.found()
+        machine.steps, machine.kill_at = 0, kill_at
+        await machine.apply(FIRST)
+        machine.revive()
+        await machine.apply(FIRST)
+        urls = (told(machine, "a"), told(machine, "b"))
+        assert urls == ("https://b.k2.example", "https://a.k1.example"), kill_at

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from tests.fakes.provider.network_books import a_book, entry
 from tests.fakes.provider.pods import a_life, a_manifest
+from tests.protocol.networks.books import a_book, entry
 from tests.provider.names.test_own_pods import PLACE
 from trustedpods.protocol.errors import BadInput
 from trustedpods.provider.cluster.objects.network_nodes.rendered_files import RENDERED_NOTE, rendered_secrets

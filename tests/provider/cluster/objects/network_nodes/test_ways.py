@@ -3,8 +3,8 @@
 
 from dataclasses import replace
 
-from tests.fakes.provider.network_books import a_book, entry
 from tests.fakes.provider.pods import a_life, a_manifest
+from tests.protocol.networks.books import a_book, entry
 from tests.provider.names.test_own_pods import PLACE
 from trustedpods.provider.cluster.objects.named_egress import nodes_of
 from trustedpods.provider.cluster.objects.network_nodes.ways import callers, names_of, ways

@@ -4,6 +4,7 @@
 Nesting is bounded while it is read, and repetition while aliases are unfolded, so a YAML bomb costs nothing.
 """
 
+import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.composer import Composer, ComposerError
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.scalarfloat import ScalarFloat
+from ruamel.yaml.scalarstring import DoubleQuotedScalarString
 
 from trustedpods.manifests.problem import Location
 from trustedpods.protocol.errors import BadInput
@@ -22,6 +24,9 @@ MAX_NODES = 10_000
 
 MAX_DEPTH = 32
 """Nesting of a PodSpec is about ten."""
+
+MAX_LINE = 100
+"""Characters of a line that is written, where a text can be broken at all."""
 
 _SECOND = "but found another document"
 """How ruamel.yaml says that the file goes on after its first document."""
@@ -62,6 +67,24 @@ def _loaded(text: str) -> Any:  # noqa: ANN401 - a YAML document can be anything
     yaml = YAML(typ="rt")
     yaml.Composer = _ShallowComposer
     return yaml.load(text)
+
+
+def written(tree: Mapping[str, object]) -> str:
+    """*tree*, of plain values, as a YAML document that `first_document` reads back as the same."""
+    yaml, text = YAML(typ="rt"), io.StringIO()
+    yaml.width = MAX_LINE
+    yaml.indent(mapping=2, sequence=4, offset=2)
+    yaml.dump(_escaped(tree), text)
+    return text.getvalue()
+
+
+def _escaped(value: object) -> object:
+    """*value* with texts in double quotes that hold breaks and controls: others lose U+0085 and its like."""
+    if isinstance(value, Mapping):
+        return {key: _escaped(below) for key, below in value.items()}
+    if isinstance(value, list):
+        return [_escaped(below) for below in value]
+    return DoubleQuotedScalarString(value) if isinstance(value, str) and not value.isprintable() else value
 
 
 def plain(tree: Any, path: Path) -> object:  # noqa: ANN401 - as above

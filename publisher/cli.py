@@ -5,8 +5,11 @@ import click
 
 from trustedpods.publisher.commands import attest, market, money, networks, pods, watch
 from trustedpods.publisher.commands.exec import execute, execute_in_node
+from trustedpods.publisher.commands.manifests.explain import explain
+from trustedpods.publisher.commands.manifests.init import init
 from trustedpods.publisher.commands.network import contexts, members, network, whole
 from trustedpods.publisher.commands.network.documents import history
+from trustedpods.publisher.commands.shell import completion as shell
 
 EPILOG = """\b
 Where things are:
@@ -82,7 +85,9 @@ def main() -> None:
 
 for verb in (
     pods.deploy,
+    init,
     pods.validate,
+    explain,
     market.estimate,
     market.render,
     pods.list_,
@@ -103,6 +108,9 @@ for verb in (
     history,
     contexts.context,
     network.network,
+    shell.completion,
+    shell.help_,
+    shell.version,
 ):
     main.add_command(verb)
 for part in (

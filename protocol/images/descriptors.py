@@ -72,7 +72,10 @@ class ImageManifest:
 
 @dataclass(frozen=True, slots=True)
 class ImageConfig:
-    """What a configuration says of how an image runs. `volumes` are its VOLUME paths."""
+    """What a configuration says of how an image runs.
+
+    `volumes` are its VOLUME paths, `ports` what EXPOSE names, as `8080/tcp`.
+    """
 
     os: str
     architecture: str
@@ -83,6 +86,7 @@ class ImageConfig:
     env: tuple[str, ...]
     volumes: tuple[str, ...]
     stop_signal: str = ""
+    ports: tuple[str, ...] = ()
 
 
 def parse_descriptor(tree: object, types: frozenset[str], what: str) -> Descriptor:
@@ -157,6 +161,7 @@ def parse_config(data: bytes) -> ImageConfig:
         env=_texts(run, "Env"),
         volumes=tuple(_part(run, "Volumes")),
         stop_signal=_text(run, "StopSignal"),
+        ports=tuple(_part(run, "ExposedPorts")),
     )
 
 

@@ -9,6 +9,7 @@ from typing import IO, TYPE_CHECKING, Any
 import click
 
 from trustedpods.publisher.commands.options import Common, Run, located, pod_name
+from trustedpods.publisher.commands.shell.completion import complete_pod
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -54,7 +55,7 @@ Exit codes: the command's own (128 + n after a signal n); 240 + the code of `tru
 where the command's end is not known: 242 bad input, 246 refused, 248 network, 249 evidence.
 """,
 )
-@click.argument("name", callback=pod_name)
+@click.argument("name", callback=pod_name, shell_complete=complete_pod)
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED, metavar="-- CMD...")
 @click.option("-c", "--container", metavar="NAME", help="Another container than the pod's first.")
 @click.option("--replica", metavar="NAME|N", help="Another replica than the newest one that is ready.")

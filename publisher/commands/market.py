@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from trustedpods.publisher.commands.options import Common, Run, common, pod_name
+from trustedpods.publisher.commands.shell.completion import complete_provider
 
 if TYPE_CHECKING:
     from trustedpods.publisher.results.estimated import EstimateResult
@@ -103,7 +104,9 @@ Examples:
 """
 )
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option("--provider", metavar="OWNER[/N]", help="Only at this provider.")
+@click.option(
+    "--provider", metavar="OWNER[/N]", shell_complete=complete_provider, help="Only at this provider."
+)
 @click.option("--trust", type=click.Choice(["open"]), help="Allow an operator who could read the pod.")
 @click.option("--name", callback=pod_name, help="Another name than the manifest's.")
 @common
@@ -154,7 +157,9 @@ Examples:
 """
 )
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option("--provider", metavar="OWNER[/N]", help="Only at this provider.")
+@click.option(
+    "--provider", metavar="OWNER[/N]", shell_complete=complete_provider, help="Only at this provider."
+)
 @click.option("--deposit", metavar="AMOUNT", help="Tokens (2.5), or a duration at full size (12h).")
 @click.option("--trust", type=click.Choice(["open"]), help="Allow an operator who could read the pod.")
 @common

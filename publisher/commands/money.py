@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from trustedpods.publisher.commands.options import Common, Run, common, pod_name
+from trustedpods.publisher.commands.shell.completion import complete_pod
 
 if TYPE_CHECKING:
     from trustedpods.publisher.core.cost import Shape
@@ -33,7 +34,7 @@ Examples:
   trustedpods fund web 7d --manifest pod.yaml
 """
 )
-@click.argument("name", callback=pod_name)
+@click.argument("name", callback=pod_name, shell_complete=complete_pod)
 @click.argument("amount")
 @click.option(
     "--manifest",
@@ -77,7 +78,7 @@ Examples:
   trustedpods close web --wait
 """
 )
-@click.argument("name", callback=pod_name)
+@click.argument("name", callback=pod_name, shell_complete=complete_pod)
 @click.option("--wait", is_flag=True, help="Wait until the notice has passed, then close.")
 @common
 def close(options: Common, name: str, wait: bool) -> None:
@@ -133,7 +134,7 @@ Examples:
   trustedpods bill web --manifest pod.yaml -o json
 """
 )
-@click.argument("name", callback=pod_name)
+@click.argument("name", callback=pod_name, shell_complete=complete_pod)
 @click.option(
     "--manifest",
     metavar="FILE",
@@ -174,7 +175,7 @@ Examples:
   trustedpods audit web -o json
 """
 )
-@click.argument("name", callback=pod_name)
+@click.argument("name", callback=pod_name, shell_complete=complete_pod)
 @click.option(
     "--manifest",
     metavar="FILE",

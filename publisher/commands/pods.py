@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from trustedpods.publisher.commands.manifests.init import deployed_pod, draft_words
 from trustedpods.publisher.commands.options import Common, Run, common, pod_name
+from trustedpods.publisher.commands.shell.completion import complete_pod, complete_provider
 
 if TYPE_CHECKING:
     from trustedpods.publisher.output.json_of import JsonObject
@@ -28,13 +30,19 @@ if TYPE_CHECKING:
     epilog="""\b
 Examples:
   trustedpods deploy pod.yaml
+  trustedpods deploy hello.tar --port 8080 --env MODE=demo --volume /data=1Gi
   trustedpods deploy pod.yaml --deposit 2.5 --explain
   trustedpods deploy pod.yaml --deposit 12h --name second -o json
   trustedpods deploy pod.yaml --provider 0x70997970C51812dc3A010C7d01b50e0d17dc79C8/1
 """
 )
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option("--provider", metavar="OWNER[/N]", help="Take this provider, not the cheapest.")
+@click.option(
+    "--provider",
+    metavar="OWNER[/N]",
+    shell_complete=complete_provider,
+    help="Take this provider, not the cheapest.",
+)
 @click.option("--deposit", metavar="AMOUNT", help="Tokens (2.5), or a duration at full size (12h).")
 @click.option("--trust", type=click.Choice(["open"]), help="Allow an operator who could read the pod.")
 @click.option("--name", metavar="NAME", callback=pod_name, help="Another name than the manifest's.")
@@ -51,6 +59,7 @@ Examples:
     help="What evidence must show (NAME: policies/NAME.toml in your settings).",
 )
 @click.option("--explain", is_flag=True, help="Say of each provider what it costs or why it is left out.")
+@draft_words
 @common
 def deploy(  # noqa: PLR0913, PLR0917 - click hands them over one by one
     common_options: Common,
@@ -62,8 +71,12 @@ def deploy(  # noqa: PLR0913, PLR0917 - click hands them over one by one
     patience: str,
     policy: str | None,
     explain: bool,
+    words: dict[str, Any],
 ) -> None:
     """Run the pod of a manifest FILE at the cheapest provider that matches and answers.
+
+    FILE may be an image (an archive or an OCI folder) without a manifest: one is made as `init` makes it,
+    and shown.
 
     The provider's hardware evidence is verified before anything is sent. Run it again after any
     failure: it meets the same channel and sends only what is missing.
@@ -72,14 +85,12 @@ def deploy(  # noqa: PLR0913, PLR0917 - click hands them over one by one
 
     async def work() -> "DeployResult":
         """Cheap things first: a wrong manifest or a missing market is said before slow imports."""
-        from trustedpods.publisher.context import cache_dir
         from trustedpods.publisher.core.money import parse_duration, parse_funding
-        from trustedpods.publisher.pod import read_pod
 
         funding = None if deposit is None else parse_funding(deposit, "--deposit")
         patience_s = parse_duration(patience, "--patience")
         with run.journal.step("manifest") as step:
-            pod = read_pod(file, cache_dir(), name, trust)
+            pod = deployed_pod(file, name, trust, words, run.journal)
             step.facts |= {"images": pod.digests, "image_bytes": pod.image_bytes}
         with run.journal.step("start"):
             opening = run.account()
@@ -180,7 +191,7 @@ Examples:
   trustedpods status web -o json
 """
 )
-@click.argument("name", callback=pod_name)
+@click.argument("name", callback=pod_name, shell_complete=complete_pod)
 @common
 def status(options: Common, name: str) -> None:
     """What the pod NAME does, where it is reached, and how long its money lasts.
@@ -214,7 +225,7 @@ Examples:
   trustedpods logs web --previous
 """
 )
-@click.argument("name", callback=pod_name)
+@click.argument("name", callback=pod_name, shell_complete=complete_pod)
 @click.option("-c", "--container", metavar="NAME", help="Only this container.")
 @click.option("--tail", type=click.IntRange(1, 10_000), default=100, show_default=True, help="Last lines.")
 @click.option("-f", "--follow", is_flag=True, help="Go on as lines come.")
@@ -267,7 +278,7 @@ Examples:
   trustedpods delete database --purge
 """
 )
-@click.argument("name", callback=pod_name)
+@click.argument("name", callback=pod_name, shell_complete=complete_pod)
 @click.option("--purge", is_flag=True, help="With the volumes that would be kept; also of a deleted pod.")
 @click.option("-y", "--yes", is_flag=True, help="Keep volumes, and pay for them, without being asked.")
 @common

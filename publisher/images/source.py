@@ -22,6 +22,11 @@ SKOPEO_TIMEOUT_S = 600
 _FROM = "paths begin at the manifest's folder"
 _KINDS = ("oci-archive", "oci", "docker-archive")
 
+_TAR_MAGIC, _TAR_MAGIC_AT = b"ustar", 257
+"""POSIX.1-1988 and GNU tar write it there."""
+
+_PACKED = (b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"\xfd7zXZ\x00")
+
 
 def open_image(reference: str, base: Path, cache: Path) -> Image:
     """The image that *reference* names; relative paths are below *base*.
@@ -52,6 +57,39 @@ def open_image(reference: str, base: Path, cache: Path) -> Image:
             raise BadInput(error.what, where=str(path), hint=error.hint) from None
         return read_image(DirectoryLayout(_converted(path, place, cache)))
     return read_image(layout, name)
+
+
+def image_reference(given: str) -> str | None:
+    """What a manifest calls the image that a person typed: a reference, an archive or an OCI folder.
+
+    None for what is no image, as a manifest. Raises `BadInput` for an archive that cannot be read.
+    """
+    if given.partition(":")[0] in _KINDS:
+        return given
+    path = Path(given)
+    if path.is_dir() and (path / "oci-layout").is_file():
+        return f"oci:{given}"
+    if not path.is_file() or not _is_archive(path):
+        return None
+    return f"{'docker' if TarLayout(path).find('oci-layout') is None else 'oci'}-archive:{given}"
+
+
+def _is_archive(path: Path) -> bool:
+    """Whether it begins as tar does, or as gzip, zstd or xz do, which `TarLayout` refuses."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(_TAR_MAGIC_AT + len(_TAR_MAGIC))
+    except OSError as error:
+        raise BadInput(f"cannot read it: {error.strerror}", where=str(path)) from None
+    return head.startswith(_PACKED) or head[_TAR_MAGIC_AT:] == _TAR_MAGIC
+
+
+def moved(reference: str, base: Path) -> str:
+    """A *reference* from the current folder, as a manifest in the folder *base* writes it."""
+    kind, _, rest = reference.partition(":")
+    path, name = _path_and_name(Path(), rest)
+    place = str(path) if path.is_absolute() else os.path.relpath(path, base)
+    return f"{kind}:{place}" + (f":{name}" if name else "")
 
 
 def _path_and_name(base: Path, rest: str) -> tuple[Path, str | None]:

@@ -4,7 +4,7 @@
 from dataclasses import asdict
 
 from trustedpods.publisher.output.json_of import JsonObject, json_of
-from trustedpods.publisher.results.validated import ValidatedNetwork, ValidateResult
+from trustedpods.publisher.results.validated import DraftResult, ValidatedNetwork, ValidateResult
 
 
 @json_of.register(ValidateResult)
@@ -25,3 +25,9 @@ def validated_network_json(result: ValidatedNetwork) -> JsonObject:
 def sound_json(result: ValidateResult | ValidatedNetwork) -> JsonObject:
     """Whichever of the two it is."""
     return validated_json(result) if isinstance(result, ValidateResult) else validated_network_json(result)
+
+
+@json_of.register(DraftResult)
+def draft_json(result: DraftResult) -> JsonObject:
+    """A manifest that was made."""
+    return asdict(result) | {"notes": list(result.notes)}

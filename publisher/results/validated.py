@@ -51,3 +51,16 @@ class ValidatedNetwork:
     nodes: Mapping[str, ValidateResult]
     clusters: Mapping[str, str | None]
     members: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class DraftResult:
+    """A manifest that was made for an image: its text, and the file that it was written to, if it was.
+
+    `notes` say what a person should look at.
+    """
+
+    pod: str
+    manifest: str
+    file: str | None
+    notes: tuple[str, ...]

@@ -11,7 +11,7 @@ from click.testing import CliRunner
 
 from trustedpods.publisher.cli import OTHER_WORDS, main
 
-PODS = ["deploy", "validate", "list", "estimate", "status", "logs", "exec", "delete"]
+PODS = ["deploy", "init", "explain", "validate", "list", "estimate", "status", "logs", "exec", "delete"]
 MONEY = ["fund", "close", "balance", "bill"]
 
 
@@ -39,12 +39,12 @@ def cli(bench, monkeypatch):
     return run
 
 
-@pytest.mark.parametrize("verb", [*PODS, *MONEY, "provider list"])
+@pytest.mark.parametrize("verb", [*PODS, *MONEY, "provider list", "completion", "help", "version"])
 def test_every_verb_has_help_with_an_example(verb):
     result = CliRunner().invoke(main, [*verb.split(), "--help"])
     assert result.exit_code == 0
     assert f"trustedpods {verb}" in result.output
-    assert ("--output" in result.output) == (verb != "exec")
+    assert ("--output" in result.output) == (verb not in {"exec", "completion", "help"})
 
 
 def loaded_modules(*arguments):

@@ -35,13 +35,20 @@ def layer_of(content: bytes) -> bytes:
 class ImageFiles:
     """Files of an image layout; `files` may be damaged by a test before they are written."""
 
-    def __init__(self, *, user: str = "10001", layers: tuple[bytes, ...] = (b"layer",), arch: str = "amd64"):
+    def __init__(
+        self,
+        *,
+        user: str = "10001",
+        layers: tuple[bytes, ...] = (b"layer",),
+        arch: str = "amd64",
+        **run: object,
+    ):
         layers = self.layers = tuple(map(layer_of, layers))
         self.files: dict[str, bytes] = {"oci-layout": b'{"imageLayoutVersion":"1.0.0"}'}
         config = {
             "architecture": arch,
             "os": "linux",
-            "config": {"User": user, "Entrypoint": ["/app"]},
+            "config": {"User": user, "Entrypoint": ["/app"], **run},
             "rootfs": {"type": "layers", "diff_ids": [digest(layer) for layer in layers]},
         }
         self.config = self.blob(json.dumps(config).encode())

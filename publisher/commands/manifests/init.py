@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`init`, and the words that it and `deploy IMAGE` share: what a person adds to an image."""
+
+import functools
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+import click
+
+from trustedpods.publisher.commands.options import Common, Run, common, pod_name
+
+if TYPE_CHECKING:
+    from trustedpods.manifests.draft import DraftWords
+    from trustedpods.protocol.messages.provider import TrustClass
+    from trustedpods.publisher.journal import Journal
+    from trustedpods.publisher.output.json_of import JsonObject
+    from trustedpods.publisher.pod import Pod
+    from trustedpods.publisher.results.validated import DraftResult
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+MANIFEST_ENDS = (".yaml", ".yml", ".json")
+"""How a manifest's file is called: one that is not there is missed, and no image."""
+
+
+def draft_words(verb: F) -> F:
+    """Add --port, --env, --secret, --volume, --cpu and --memory to a verb, which gets `words`."""
+
+    @click.option(
+        "--port", "ports", multiple=True, metavar="PORT", help="Of an image: 8080 (HTTP), 5432/tcp."
+    )
+    @click.option("--env", "env", multiple=True, metavar="NAME=VALUE", help="Of an image: a variable.")
+    @click.option("--secret", "secrets", multiple=True, metavar="[NAME=]FILE", help="At /run/secrets/NAME.")
+    @click.option("--volume", "volumes", multiple=True, metavar="/PATH=SIZE", help="Kept over its sleep.")
+    @click.option("--cpu", metavar="CPU", help="Of an image: 100m if not said.")
+    @click.option("--memory", metavar="SIZE", help="Of an image: 128Mi if not said.")
+    @functools.wraps(verb)
+    def wrapped(**arguments: Any) -> Any:  # noqa: ANN401
+        names = ("ports", "env", "secrets", "volumes", "cpu", "memory")
+        return verb(words={name: arguments.pop(name) for name in names}, **arguments)
+
+    return cast("F", wrapped)
+
+
+def made_words(words: dict[str, Any], name: str | None) -> "DraftWords":
+    """The words as they are handed on."""
+    from trustedpods.manifests.draft import DraftWords
+
+    return DraftWords(name=name, **words)
+
+
+def deployed_pod(
+    file: Path, name: str | None, trust: "TrustClass | None", words: dict[str, Any], journal: "Journal"
+) -> "Pod":
+    """The pod of a manifest's *file*, or of an image, whose manifest is made and shown first.
+
+    Raises `BadInput`, also for *words* beside a manifest, which says all of it.
+    """
+    from trustedpods.protocol.errors import BadInput
+    from trustedpods.publisher.context import cache_dir
+    from trustedpods.publisher.images.source import image_reference
+    from trustedpods.publisher.pod import pod_of, read_pod
+
+    missing = not file.exists() and file.suffix not in MANIFEST_ENDS
+    if not (missing or file.is_dir() or image_reference(str(file))):
+        if given := [f"--{key.removesuffix('s')}" for key, value in words.items() if value]:
+            hint = "write it into the manifest"
+            raise BadInput("only for an image without a manifest", where=", ".join(given), hint=hint)
+        return read_pod(file, cache_dir(), name, trust)
+    from trustedpods.publisher.verbs.drafts.draft import read_draft
+
+    made = made_words(words, name)
+    loaded, text, notes = read_draft(str(file), Path("pod.yaml"), made, cache_dir())
+    journal.event(
+        "drafted", f"the manifest of {file}, which `trustedpods init` writes to a file:", manifest=text
+    )
+    for line in text.splitlines():
+        journal.show.line(f"  {line}")
+    for note in notes:
+        journal.show.warning(note)
+    return pod_of(loaded, cache_dir(), None, trust)
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  trustedpods init hello.tar
+  trustedpods init oci-archive:shop.tar --port 8080 --env MODE=demo --volume /data=2Gi
+  trustedpods init shop.tar --secret password=db.txt -f - | less
+"""
+)
+@click.argument("image")
+@click.option(
+    "-f", "--file", default="pod.yaml", show_default=True, type=click.Path(path_type=Path), help="-: print."
+)
+@click.option("--name", metavar="NAME", callback=pod_name, help="The pod's; else it is the image's file's.")
+@click.option("--force", is_flag=True, help="Write over a file that is there.")
+@draft_words
+@common
+def init(
+    options: Common, image: str, file: Path, name: str | None, *, force: bool, words: dict[str, Any]
+) -> None:
+    """Write a manifest for IMAGE, an archive or an OCI folder, from what its configuration says.
+
+    Its ports, user and volumes are taken over; program and variables stay the image's. The manifest is
+    checked with the image as `validate` does before it is written. Talks to nobody.
+    """
+    run = Run(options)
+
+    def work() -> "DraftResult":
+        from trustedpods.publisher.context import cache_dir
+        from trustedpods.publisher.verbs.drafts.draft import init
+
+        done = init(image, file, made_words(words, name), cache_dir(), force=force)
+        for note in done.notes:
+            run.show.warning(note)
+        return done
+
+    def form(result: "DraftResult") -> "JsonObject":
+        from trustedpods.publisher.output.json_validated import draft_json
+
+        return draft_json(result)
+
+    def lines(result: "DraftResult") -> list[str]:
+        if result.file is None:
+            return result.manifest.splitlines()
+        return [f"{result.file}: pod {result.pod}; `trustedpods deploy {result.file}` runs it"]
+
+    run.guard(work, lines, form)

@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`init`, and `deploy` of an image: its manifest, made from what the image says and checked as a file's."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+from trustedpods.manifests.documents import first_document, plain, written
+from trustedpods.manifests.draft import DraftWords, drafted, name_of_image
+from trustedpods.manifests.parse import LoadedManifest, load_made
+from trustedpods.protocol.errors import BadInput
+from trustedpods.publisher.images.source import image_reference, moved, open_image
+from trustedpods.publisher.pod import pod_of
+from trustedpods.publisher.results.validated import DraftResult
+
+STDOUT = "-"
+"""In place of a file: nothing is written, the manifest is told alone."""
+
+
+def read_draft(
+    image: str, file: Path, words: DraftWords, cache: Path
+) -> tuple[LoadedManifest, str, tuple[str, ...]]:
+    """The manifest of *image* as if it stood in *file*, its text, and what a person should know.
+
+    *image* is what a person typed, from the current folder. Raises `BadInput`, for an image that providers
+    would not start too.
+    """
+    reference = image_reference(image)
+    if reference is None:
+        raise _no_image(image)
+    words = replace(words, secrets=tuple(_moved_secrets(words.secrets, file.parent)))
+    config = open_image(reference, Path(), cache).config
+    name = words.name or name_of_image(image.partition(":")[2] or image)
+    draft = drafted(moved(reference, file.parent), name, config, words)
+    text = written(draft.tree)
+    tree, _ = first_document(text, file)
+    return load_made(file, tree, plain(tree, file)), text, draft.notes
+
+
+def init(image: str, file: Path, words: DraftWords, cache: Path, *, force: bool) -> DraftResult:
+    """Write the manifest of *image* to *file*; one that is there is kept, but for *force*.
+
+    It is checked together with its image first. Raises `BadInput`.
+    """
+    nowhere = str(file) == STDOUT
+    if not nowhere and not force and file.exists():
+        raise BadInput(
+            "there is a file already", where=str(file), hint="--force writes over it, -f names another"
+        )
+    loaded, text, notes = read_draft(image, file, words, cache)
+    pod = pod_of(loaded, cache)
+    if not nowhere:
+        try:
+            file.write_text(text)
+        except OSError as error:
+            raise BadInput(f"cannot write it: {error.strerror}", where=str(file)) from None
+    return DraftResult(pod.name, text, None if nowhere else str(file), notes)
+
+
+def _moved_secrets(secrets: tuple[str, ...], base: Path) -> Iterator[str]:
+    """Each with its file as a manifest in the folder *base* names it."""
+    for word in secrets:
+        name, sign, file = word.rpartition("=")
+        path = Path(file)
+        at = moved(f":{file}", base).removeprefix(":") if file and not path.is_absolute() else file
+        yield f"{name}{sign}{at}"
+
+
+def _no_image(given: str) -> BadInput:
+    path = Path(given)
+    if (path / "Dockerfile").is_file():
+        build = f"buildah build -t app {given} && buildah push app oci-archive:app.tar"
+        return BadInput("this folder is not built yet", where=given, hint=f"{build}; then give app.tar")
+    if path.exists():
+        what = "neither an image archive nor an OCI folder"
+        return BadInput(what, where=given, hint="write one with `docker save -o app.tar IMAGE`")
+    return BadInput(
+        "there is no such file or folder",
+        where=given,
+        hint=f"of a registry's image make one: skopeo copy docker://{given} oci-archive:app.tar",
+    )

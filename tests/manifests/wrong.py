@@ -7,9 +7,9 @@ Not in the table: forms (types, unknown fields) and words of other formats, whic
 from collections.abc import Mapping
 from typing import Any
 
+from tests.manifests.check.wrong_nodes import NODES
 from tests.manifests.sound import FILES, SOUND, changed
 from tests.manifests.wrong_form import Wrong, wrong
-from tests.manifests.wrong_nodes import NODES
 
 _A, _B = ({"name": name, "mountPath": "/x"} for name in ("data", "scratch"))
 _WEB = {"name": "web", "expose": "http", "ports": [{"port": 80, "targetPort": 8080}]}

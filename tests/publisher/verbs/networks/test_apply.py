@@ -260,7 +260,7 @@ async def test_the_command_line_has_exit_codes_and_remembers_only_what_is_asked(
     assert (await run("endpoints", "shop", *named)).stdout == "no node has an address\n"
     assert (await run("logs", "shop", *named)).stdout == ""
     await run("logs", "shop", "a", *named, code=2)
-    assert "0 TEST in all" in (await run("fund", "shop", "1", *named)).stdout
+    assert "0 TPT in all" in (await run("fund", "shop", "1", *named)).stdout
     assert (await run("card")).stdout == card(team.alice).card + "\n"
     await run("plan", str(team.bench.folder / "absent.yaml"), *named, code=2)
     assert not (team.bench.folder / "home/.config").exists()

@@ -132,10 +132,9 @@ class ClusterSection(Section):
     where the network policy agent tells what pods sent past the facade; `traffic_sockets_of_nodes` are those
     of other nodes' agents. With `pull_key_file` (64 hex digits) other nodes pull from the registry too, each
     pod's images with a password of their own. `storage_classes` are those that a manifest may name for its
-    volumes; the cluster's default needs no name. Each has the access modes that it can: Kubernetes does
-    not say it. `node_labels` are labels and keys of taints by which pods
-    may choose nodes: their values stand in the profile, for all to read. `csi_drivers` may mount volumes into
-    pods. `processes_per_user` is what the container runtime hands down as its limit of processes
+    volumes, with what each can; the cluster's default needs no name. `node_labels` are labels and keys of
+    taints by which pods may choose nodes: their values stand in the profile, for all to read. `csi_drivers`
+    may mount volumes into pods. `processes_per_user` is what the container runtime hands down as its limit
     (`LimitNPROC`), which the kernel counts by user id over all pods of a node; absent: infinity.
     """
 
@@ -353,17 +352,16 @@ class ProviderConfig(Section):
     @property
     def least(self) -> LeastTerms:
         """The least that a channel must offer, as it stands in the registry row."""
-        return LeastTerms(
-            deposit=self.terms.min_deposit, unlock_s=self.terms.unlock_s, idle_mib=self.terms.idle_mib
-        )
+        terms = self.terms
+        return LeastTerms(deposit=terms.min_deposit, unlock_s=terms.unlock_s, idle_mib=terms.idle_mib)
 
     @property
     def allowed(self) -> Allowed:
         """What of the cluster manifests may ask for."""
         return Allowed(
-            storage_classes=self.cluster.storage_classes,
-            node_labels=tuple(self.cluster.node_labels),
-            csi_drivers=tuple(self.cluster.csi_drivers),
+            self.cluster.storage_classes,
+            tuple(self.cluster.node_labels),
+            tuple(self.cluster.csi_drivers),
             udp=self.exposure.udp,
             node_port=self.exposure.node_ports,
             load_balancer=self.exposure.load_balancers > 0,

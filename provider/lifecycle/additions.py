@@ -71,7 +71,8 @@ async def keep_earlier_values(doors: Doors, record: PodRecord) -> set[str]:
     """Set aside what was made for the version that was proven last, before another one has it otherwise.
 
     Returns the Secrets that keep it, which stay until a version has proven itself (`drop_earlier_values`):
-    whatever interrupts an update, the way back has the values that volumes may be locked with.
+    whatever interrupts an update, the way back has the values that volumes may be locked with. Over the
+    volumes of a deleted pod, of whose bundle nothing is left, all stay that hold such values.
     """
     made = await doors.cluster.made_secrets(record.namespace)
     kept = {name for name in made if is_earlier(name, record.version)}
@@ -82,7 +83,7 @@ async def keep_earlier_values(doors: Doors, record: PodRecord) -> set[str]:
             made_earlier = secret(earlier, files, made_here=True)
             await doors.cluster.apply([of_pod(made_earlier, record.namespace, record.label)])
             kept.add(earlier)
-    return kept
+    return kept.union(made) if record.retained else kept
 
 
 async def drop_earlier_values(doors: Doors, record: PodRecord) -> None:

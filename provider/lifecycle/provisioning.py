@@ -166,8 +166,7 @@ class ProvisioningSteps:
         now = self._doors.now()
         agreed = None if record.terms is None else Terms.unpack(record.terms)
         check_channel(channel, self._doors.offer, self._doors.meter, record.size, record.scaling, now, agreed)
-        fact = ChannelFact.of(channel)
-        await self._pods.change(record.channel, chain=fact, terms=channel.terms.pack())
+        await self._pods.change(record.channel, chain=ChannelFact.of(channel), terms=channel.terms.pack())
         self._progress.tell(record.channel, "channel", f"channel found with {channel.left} base units")
 
     async def import_images(self, record: PodRecord) -> LifecycleEvent:
@@ -177,10 +176,7 @@ class ProvisioningSteps:
         return LifecycleEvent.IMPORTED
 
     async def measure(self, record: PodRecord) -> tuple[PodRecord, OpenBundle]:
-        """Let size and scaling be those of the record's bundle: it may have gone back to an earlier one.
-
-        Volumes count as large as they are: none gets smaller, and one that is to grow has not yet.
-        """
+        """Let size and scaling be those of the record's bundle, which may be an earlier one."""
         opened = self._bundles.open(record)
         scaling = opened.scaling(self._doors.config.terms.idle_after_s)
         size = await self.volumes.size(record, opened)
@@ -288,8 +284,7 @@ class ProvisioningSteps:
 
     async def _take_services(self, record: PodRecord, opened: OpenBundle, source: str) -> PodRecord:
         """Lead the services' addresses to the version that serves now: they were made in *source*."""
-        cluster = self._doors.cluster
-        await cluster.move_services(source, services(self.life(record, opened, record.namespace)))
+        await self._doors.cluster.move_services(source, services(self.life(record, opened, record.namespace)))
         return await self._note_services(record, opened)
 
     async def _note_services(self, record: PodRecord, opened: OpenBundle) -> PodRecord:
@@ -328,8 +323,6 @@ class ProvisioningSteps:
         kept = {(part["kind"], part["metadata"]["name"]) for part in made} | self._data_before(record)
         if namespace == record.namespace:
             kept |= {("Secret", name) for name in await keep_earlier_values(self._doors, record)}
-        if record.retained:  # until this version has proven itself
-            kept |= {("Secret", name) for name in await self._doors.cluster.made_secrets(namespace)}
         kept |= {("PersistentVolumeClaim", name) for name in opened.volumes}
         if opened.manifest.spec.network.by_name:
             kept.add(("NetworkPolicy", OPENED))  # what the version before asked for ends with its time

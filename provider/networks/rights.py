@@ -14,8 +14,11 @@ def check(network: NetworkRef, copy: Copy, question: Question, signer: Address) 
     """Whether *signer* may ask this of a cluster that holds *copy*.
 
     Refused (rule `member`) for a stranger, (rule `role`) for a member who may not, and with
-    `check_write`'s rules for a document that may not follow; RemoteProtocolError for what is none.
+    `check_write`'s rules for a document that may not follow; RemoteProtocolError for what is none. That
+    nothing is kept here is told to everybody: so an owner sees how far a removal came.
     """
+    if isinstance(question, ReadCopy) and copy == Copy():
+        return
     role = role_of(network.publisher, network.salt, copy.current.body, signer)
     if not copy.current.body and isinstance(question, Release | Renew):
         return  # of the signer's own attempt alone: an owner who removed the network lets its lease go

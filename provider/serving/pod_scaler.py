@@ -163,8 +163,13 @@ class PodScaler:
             self.see(failure=found.text)
 
     def tick(self) -> None:
-        """Time went on, and this is how the probes of replicas that are not ready went so far."""
-        self.feed(types.Tick("; ".join(filter(None, map(str, self.tallies.values())))))
+        """Time went on, and this is how the probes of replicas that are not ready went so far.
+
+        Those that the kubelet asks itself (commands, gRPC, TLS) are told of by the cluster.
+        """
+        asked = "; ".join(filter(None, map(str, self.tallies.values())))
+        told = "" if self.found is None else self.found.text
+        self.feed(types.Tick(asked or told))
 
     def unprobed(self) -> Iterable[PodView]:
         """Replicas that run and whose probes have not passed yet."""

@@ -20,6 +20,17 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+wait_option = click.option(
+    "--wait", default="0s", metavar="DURATION", show_default=True, help="Wait for others' leases."
+)
+
+
+def wait_seconds(text: str) -> int:
+    """What `--wait` says, in seconds. Raises BadInput."""
+    from trustedpods.publisher.core.money import parse_duration
+
+    return parse_duration(text, "--wait")
+
 
 def of_network(verb: F) -> F:
     """Add the network and its clusters to a verb, which gets a function that reads them as `place`."""
@@ -149,16 +160,14 @@ Example:
 """,
 )
 @click.option("--from", "source", required=True, metavar="CLUSTER", help="Whose document is right.")
-@click.option("--wait", default="0s", metavar="DURATION", show_default=True, help="Wait for others' leases.")
+@wait_option
 @of_network
 def state_repair(options: Common, place: Callable[[], "NetworkPlace"], source: str, wait: str) -> None:
     """Let one cluster's document be that of all clusters of the network NAME."""
     run = Run(options)
 
     async def work() -> "RepairResult":
-        from trustedpods.publisher.core.money import parse_duration
-
-        wanted, wait_s = place(), parse_duration(wait, "--wait")
+        wanted, wait_s = place(), wait_seconds(wait)
         opening = run.account()
         from trustedpods.publisher.verbs.networks.state import repair
 

@@ -272,7 +272,8 @@ def _of_nodes(result: NetworkLogsResult | NetworkFundResult) -> JsonObject:
 
 @json_of.register(NetworkDeleteResult)
 def _deleted(result: NetworkDeleteResult) -> JsonObject:
-    return _network(result.network) | {"removed": list(result.removed)}
+    told = {"found": result.found, "removed": list(result.removed), "asked": list(result.asked)}
+    return _network(result.network) | told
 
 
 @json_of.register(CardResult)

@@ -253,10 +253,15 @@ def _first_error(found: Iterable[object]) -> ExitCode:
 
 @dataclass(frozen=True, slots=True)
 class NetworkDeleteResult:
-    """A network that is gone: the nodes that were removed."""
+    """A network that is gone: the nodes that were removed.
+
+    Without `found` none of the clusters `asked` kept anything of it: it was gone before, or never there.
+    """
 
     network: NetworkId
     removed: tuple[str, ...]
+    asked: tuple[str, ...]
+    found: bool = True
 
 
 @dataclass(frozen=True, slots=True)

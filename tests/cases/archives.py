@@ -76,6 +76,11 @@ OWN: dict[str, Shown] = {
         APP, tar(*(entry(f"many/{number % 100}/{number}", b"x") for number in range(MANY))),
         answers={f"/many/99/{MANY - 1}": "x"},
     ),
+    "user by name": shown(
+        APP, tar(entry("etc/passwd", b"app:x:10001:20::/:\n"), entry("etc/group", b"staff:x:50:\n")),
+        run={"User": "app:staff"},
+        answers={"/tmp/self": "uid=10001(app) gid=50(staff)"},
+    ),
     "set-uid": shown(APP, lambda program: tar(entry("bin/busybox", program, mode=0o4755))),
     "a device": shown(
         APP, tar(entry("dev2/null", type=tarfile.CHRTYPE, devmajor=1, devminor=3, mode=0o666))

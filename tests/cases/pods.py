@@ -60,9 +60,17 @@ _SAID = {
 """What containers find in their environment."""
 
 
+_NEVER_READY = {
+    "command": "Readiness probe", "gRPC": "Readiness probe", "TLS": "Readiness probe",
+    "header": "GET / on port 1: connection refused",
+}  # fmt: skip
+"""Sound, and asking for what the app does not have: the deploy says which probe was answered how."""
+
+
 def _manifest(name: str, text: str, words: str | None) -> Pod:
     said = {"/tmp/self": _SAID[name]} if name in _SAID else {}
-    return Pod(text.encode(), refused=words, answers={"web": RUNS | said})
+    fails = _NEVER_READY.get(name, "")
+    return Pod(text.encode(), refused=words, answers={"web": RUNS | said}, fails=fails)
 
 
 def container(name: str, port: int | None, archive: str = "app", **variables: str) -> Json:

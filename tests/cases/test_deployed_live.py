@@ -17,7 +17,7 @@ TWELVE = (
     "archive: docker save of two, by name",
     "archive: zstd",
     "pod: a program of no folder",
-    "archive: user '10001:0'",
+    "archive: user by name",
     "manifest: reference",
     "manifest: as shut as ours",
     "manifest: question",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from trustedpods.publisher.commands.networks import of_network, state
+from trustedpods.publisher.commands.networks import of_network, state, wait_option, wait_seconds
 from trustedpods.publisher.commands.options import Common, Run
 
 if TYPE_CHECKING:
@@ -18,16 +18,6 @@ if TYPE_CHECKING:
         RestoreResult,
     )
     from trustedpods.publisher.verbs.networks.places import NetworkPlace
-
-_WAIT = click.option(
-    "--wait", default="0s", metavar="DURATION", show_default=True, help="Wait for others' leases."
-)
-
-
-def _seconds(text: str) -> int:
-    from trustedpods.publisher.core.money import parse_duration
-
-    return parse_duration(text, "--wait")
 
 
 @click.command(
@@ -99,7 +89,7 @@ Examples:
 @click.option(
     "--backup", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help="Do it, after a backup."
 )
-@_WAIT
+@wait_option
 @of_network
 def state_migrate(
     options: Common, place: Callable[[], "NetworkPlace"], backup: Path | None, wait: str
@@ -108,7 +98,7 @@ def state_migrate(
     run = Run(options)
 
     async def work() -> "MigrateResult":
-        wanted, wait_s = place(), _seconds(wait)
+        wanted, wait_s = place(), wait_seconds(wait)
         opening = run.account()
         from trustedpods.publisher.verbs.networks.documents.versions import migrate
 
@@ -132,7 +122,7 @@ Examples:
 """,
 )
 @click.option("--go-back", is_flag=True, help="Though what was changed later is undone.")
-@_WAIT
+@wait_option
 @of_network
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
 def state_restore(
@@ -142,7 +132,7 @@ def state_restore(
     run = Run(options)
 
     async def work() -> "RestoreResult":
-        wanted, wait_s = place(), _seconds(wait)
+        wanted, wait_s = place(), wait_seconds(wait)
         opening = run.account()
         from trustedpods.publisher.verbs.networks.documents.versions import restore
 

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from trustedpods.publisher.commands.network.network import wait_option
-from trustedpods.publisher.commands.networks import of_network
+from trustedpods.publisher.commands.networks import of_network, wait_option, wait_seconds
 from trustedpods.publisher.commands.options import Common, Run
 
 if TYPE_CHECKING:
@@ -139,9 +138,7 @@ def _run(options: Common, place: Callable[[], "NetworkPlace"], wait: str, work: 
     run = Run(options)
 
     async def whole() -> "MembersResult":
-        from trustedpods.publisher.core.money import parse_duration
-
-        found, wait_s = place(), parse_duration(wait, "--wait")
+        found, wait_s = place(), wait_seconds(wait)
         async with run.account() as account:
             return await work(account, found, wait_s, run)
 

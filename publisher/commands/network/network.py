@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from trustedpods.publisher.commands.networks import wait_option, wait_seconds
 from trustedpods.publisher.commands.options import Common, Run, common
 
 if TYPE_CHECKING:
@@ -31,9 +32,6 @@ cluster_option = click.option(
     metavar="NAME=OWNER[/N]",
     multiple=True,
     help="A cluster of the network, and its provider (else those of the context).",
-)
-wait_option = click.option(
-    "--wait", default="0s", metavar="DURATION", show_default=True, help="Wait for others' leases."
 )
 _PURGE = click.option(
     "--purge", is_flag=True, help="With the volumes of removed nodes that would be kept, and paid for."
@@ -84,11 +82,10 @@ def connect(options: Common, name: str, clusters: tuple[str, ...], wait: str) ->
 
     async def work() -> "ConnectResult":
         from trustedpods.publisher.commands.network.contexts import mapped
-        from trustedpods.publisher.core.money import parse_duration
         from trustedpods.publisher.verbs.networks.places import parse_place
 
         place = parse_place(name, clusters or mapped(), of_context=not clusters)
-        wait_s, opening = parse_duration(wait, "--wait"), run.account()
+        wait_s, opening = wait_seconds(wait), run.account()
         from trustedpods.publisher.verbs.networks.connect import connect as begin
 
         async with opening as account:
@@ -172,7 +169,7 @@ def apply(
         account: "MarketAccount", read: "NetworkFile", known: "dict[str, Choice]", run: Run
     ) -> "ApplyResult":
         from trustedpods.publisher.contexts import context_policy
-        from trustedpods.publisher.core.money import parse_duration, parse_funding
+        from trustedpods.publisher.core.money import parse_funding
         from trustedpods.publisher.verbs.deploy import DeployOptions
         from trustedpods.publisher.verbs.networks.apply import ApplyOptions
         from trustedpods.publisher.verbs.networks.apply import apply as bring
@@ -181,7 +178,7 @@ def apply(
         deploying = DeployOptions(funding=funding, otherwise=context_policy(os.environ))
         said = [("FILE", str(file)), *([] if deposit is None else [("--deposit", deposit)])]
         said += [*(("--only", one) for one in only), *([("--purge", "")] if purge else [])]
-        wait_s = parse_duration(wait, "--wait")
+        wait_s = wait_seconds(wait)
         wanted = ApplyOptions(known, wait_s, deploying, tuple(said), purge=purge, only=only)
         return await bring(account, read, wanted, run.journal)
 
@@ -247,9 +244,7 @@ def delete(options: Common, name: str, purge: bool, clusters: tuple[str, ...], w
     run = Run(options)
 
     async def work() -> "NetworkDeleteResult":
-        from trustedpods.publisher.core.money import parse_duration
-
-        known, wait_s, opening = known_clusters(clusters), parse_duration(wait, "--wait"), run.account()
+        known, wait_s, opening = known_clusters(clusters), wait_seconds(wait), run.account()
         from trustedpods.publisher.verbs.networks.delete import delete as remove
         from trustedpods.publisher.verbs.networks.places import parse_network
 
@@ -257,9 +252,13 @@ def delete(options: Common, name: str, purge: bool, clusters: tuple[str, ...], w
             network = parse_network(name, account.publisher.address)
             return await remove(account, network, known, wait_s, run.journal, purge=purge)
 
-    run.finish(
-        work, lambda result: [*(f"node {one} is removed" for one in result.removed), "its documents are gone"]
-    )
+    def lines(result: "NetworkDeleteResult") -> list[str]:
+        if not result.found:
+            whose = f"network {result.network.name} of {result.network.founder}"
+            return [f"nothing is left to delete: {', '.join(result.asked)} keep nothing of {whose}"]
+        return [*(f"node {one} is removed" for one in result.removed), "its documents are gone"]
+
+    run.finish(work, lines)
 
 
 R = TypeVar("R")

@@ -25,7 +25,7 @@ from trustedpods.publisher.verbs.deploy import DeployOptions
 from trustedpods.publisher.verbs.networks.applying import Applying, NodePods, view_of
 from trustedpods.publisher.verbs.networks.files import NetworkFile
 from trustedpods.publisher.verbs.networks.nodes import MarketPods
-from trustedpods.publisher.verbs.networks.opening import choices_of, opened_whole
+from trustedpods.publisher.verbs.networks.opening import choices_of, counting, opened_whole
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ async def plan(
     """
     network = NetworkId(file.network.founder, file.network.name)
     async with opened_whole(account, file.network, known, journal) as clusters:
-        view = read_state(account.publisher, file.network, await clusters.read())
+        view = counting(account, file.network, await clusters.read())
     rows = await _rows(account, view)
     nodes = placed(file.nodes, view.content, rows)
     made = _plan(view, file, nodes, account.publisher.address, looking=True)

@@ -3,20 +3,23 @@
 
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
+from dataclasses import replace
 
 from trustedpods.protocol.errors import Refused
+from trustedpods.protocol.networks.documents import Copy
 from trustedpods.protocol.networks.history import arguments
 from trustedpods.protocol.networks.members import NetworkName, Role
 from trustedpods.publisher.core.networks.plan import plan_of
 from trustedpods.publisher.core.select import Choice
 from trustedpods.publisher.journal import Journal
 from trustedpods.publisher.market.market import MarketAccount
+from trustedpods.publisher.networks.clusters import NetworkClusters
 from trustedpods.publisher.networks.recording import recorded
 from trustedpods.publisher.results.networks import NetworkDeleteResult, NetworkId
 from trustedpods.publisher.verbs.deploy import DeployOptions
 from trustedpods.publisher.verbs.networks.applying import Applying, NodePods, view_of
 from trustedpods.publisher.verbs.networks.nodes import MarketPods
-from trustedpods.publisher.verbs.networks.opening import opened_whole
+from trustedpods.publisher.verbs.networks.opening import NO_NETWORK, opened_whole
 
 
 async def delete(
@@ -33,10 +36,20 @@ async def delete(
 
     Raises Refused (rule `role`; rule `publisher` where a node is another member's: he removes it first by an
     apply; rule `not-agreed` for one whose volumes would be kept, unless they *purge* too; rule `schema`),
-    Locked, and what the delete of a node raises. Killed anywhere, it is repeated.
+    Locked, and what the delete of a node raises. Killed anywhere, it is repeated, by any owner; where
+    nothing is left, that is what it says.
     """
+    named = NetworkId(network.founder, network.name)
     async with AsyncExitStack() as stack:
-        clusters = await stack.enter_async_context(opened_whole(account, network, known, journal))
+        try:
+            whole = await stack.enter_async_context(opened_whole(account, network, known, journal))
+        except Refused as error:
+            if error.rule != NO_NETWORK:
+                raise
+            return NetworkDeleteResult(named, (), tuple(known), found=False)
+        clusters = await _left(whole, network)
+        if not clusters.doors:
+            return NetworkDeleteResult(named, (), tuple(whole.doors), found=False)
         lock = clusters.locked(f"network delete {network.name}", wait_s, removing=True)
         held = await stack.enter_async_context(lock)
         removed: list[str] = []
@@ -54,4 +67,16 @@ async def delete(
                 await applying.nodes(plan.nodes, ())
                 removed = [step.node for step in plan.nodes]
         await held.remove()
-        return NetworkDeleteResult(NetworkId(network.founder, network.name), tuple(removed))
+        return NetworkDeleteResult(named, tuple(removed), tuple(whole.doors))
+
+
+async def _left(clusters: NetworkClusters, network: NetworkName) -> NetworkClusters:
+    """The clusters whose leases a removal takes: for an owner who is not the founder those it did not reach.
+
+    A cluster that keeps no document knows no team, so it lets nobody but the founder have a lease.
+    """
+    if clusters.who == network.founder:
+        return clusters
+    copies = await clusters.copies()
+    left = {name: door for name, door in clusters.doors.items() if copies[name] != Copy()}
+    return replace(clusters, doors=left)

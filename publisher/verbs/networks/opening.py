@@ -19,6 +19,9 @@ from trustedpods.publisher.networks.clusters import NetworkClusters
 from trustedpods.publisher.networks.states import MemberView, read_state
 from trustedpods.publisher.verbs.networks.places import NetworkPlace, opened
 
+NO_NETWORK = "no-network"
+"""The rule of a refusal where no cluster that was asked keeps a document of the network."""
+
 
 def choices_of(content: NetworkContent) -> dict[str, Choice]:
     """The provider of each cluster that is not lost, as the network's document has it."""
@@ -35,8 +38,10 @@ async def opened_whole(
 ) -> AsyncIterator[NetworkClusters]:
     """All clusters of *network*, found through those that are *known*; one is enough.
 
-    Raises Refused (rule `no-network`) where none of them has its document, (rule `clusters`) where one is
-    another provider in the document, and what a cluster failed with where none answers.
+    Which clusters they are is what the newest document says, one that is about to count too: whoever takes
+    the leases brings it to its end. Raises Refused (rule `no-network`) where none of them has its document,
+    (rule `clusters`) where one is another provider in the document, and what a cluster failed with where
+    none answers.
     """
     if not known:
         raise NoContext(
@@ -68,19 +73,29 @@ def newest(
     account: MarketAccount, network: NetworkName, copies: Mapping[str, Copy | TrustedPodsError]
 ) -> MemberView:
     """The newest document that any of *copies* has; whether all agree is seen under their leases."""
-    read = [copy.current for copy in copies.values() if isinstance(copy, Copy)]
+    documents = newest_first(copy for copy in copies.values() if isinstance(copy, Copy))
     failures = [copy for copy in copies.values() if isinstance(copy, TrustedPodsError)]
-    document = max(read, key=lambda each: each.generation, default=None)
-    if document is not None and document.generation > 0:
-        return read_state(account.publisher, network, document)
+    if documents:
+        return read_state(account.publisher, network, documents[0])
     if failures:
         raise failures[0]
     raise Refused(
         f"none of {', '.join(copies)} has a network {network}",
-        rule="no-network",
+        rule=NO_NETWORK,
         hint=f"`trustedpods network connect {network.name} --cluster NAME=OWNER/N` begins one; somebody "
         "else's is FOUNDER/NAME",
     )
+
+
+def counting(account: MarketAccount, network: NetworkName, document: Document) -> MemberView:
+    """What *document* says. Refused (rule `no-network`) where none counts yet."""
+    if document == NOTHING:
+        raise Refused(
+            f"these clusters keep no network {network}",
+            rule=NO_NETWORK,
+            hint="its founder begins it, or goes on with it: `trustedpods network connect`",
+        )
+    return read_state(account.publisher, network, document)
 
 
 def newest_first(copies: Iterable[Copy]) -> list[Document]:

@@ -13,13 +13,12 @@ from trustedpods.publisher.core.networks.plan import pod_name
 from trustedpods.publisher.core.select import Choice
 from trustedpods.publisher.journal import Journal
 from trustedpods.publisher.market.market import MarketAccount
-from trustedpods.publisher.networks.states import read_state
 from trustedpods.publisher.parallel import open_nursery
 from trustedpods.publisher.results.errors import ErrorReport
 from trustedpods.publisher.results.networks import NetworkId, NetworkStatusResult, NodeStatus
 from trustedpods.publisher.results.pods import StatusResult, VisitProgress
 from trustedpods.publisher.verbs import pods
-from trustedpods.publisher.verbs.networks.opening import choices_of, opened_whole
+from trustedpods.publisher.verbs.networks.opening import choices_of, counting, opened_whole
 
 QUESTIONS = 8
 """Nodes asked about at once: each is a dial and an attestation."""
@@ -33,7 +32,7 @@ async def status(
     Raises Refused (rules `member`, `no-network`, `clusters`), CopiesDiffer, NetworkFailure.
     """
     async with opened_whole(account, network, known, journal) as clusters:
-        view = read_state(account.publisher, network, await clusters.read())
+        view = counting(account, network, await clusters.read())
     live: dict[str, StatusResult | ErrorReport] = {}
     limit = trio.CapacityLimiter(QUESTIONS)
 

@@ -113,6 +113,8 @@ async def test_only_members_ask_and_nobody_in_anothers_name(world):
         alice, mallory = Member(world, address), Member(world, address)
         mallory.ref = alice.ref
         await alice.acquire()
+        assert await mallory.read() == Copy(), "that nothing is kept is told to everybody"
+        await alice.prepare()
         for question in (ReadCopy(), AskLease(), Acquire(mallory.attempt, COMMAND)):
             with pytest.raises(Refused) as caught:
                 await mallory.ask(question)

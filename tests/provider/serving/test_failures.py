@@ -98,6 +98,19 @@ async def test_a_start_that_takes_too_long_is_told(world, tmp_path, virtual_time
         assert "not ready within" in status.failure.reason
 
 
+async def test_one_that_takes_too_long_is_told_with_the_kubelets_word(world, tmp_path, virtual_time):
+    """Of a probe that the kubelet asks: nobody here has heard its answers."""
+    async with serving(world) as (parts, caller):
+        await asleep(world, parts, caller)
+        words = "Unhealthy: Readiness probe failed: no service"
+        world.cluster.failing[namespace_of(world)] = Diagnosis(words, hopeless=False)
+        assert isinstance(await ask(tmp_path / "wake.sock", 0), WakeRefusal)
+        await until(lambda: parts.autoscaler.failure_of(parts.pods.get(caller.ref.channel)), limit=1000)
+        reason = (await status_of(caller)).failure.reason
+        assert "not ready within" in reason
+        assert words in reason
+
+
 async def test_what_holds_a_start_up_is_told_while_it_is_tried(world, tmp_path, virtual_time):
     async with serving(world) as (parts, caller):
         await asleep(world, parts, caller)

@@ -4,16 +4,15 @@
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
-from trustedpods.protocol.errors import Refused
-from trustedpods.protocol.networks.documents import NOTHING, Document
+from trustedpods.protocol.networks.documents import Document
 from trustedpods.protocol.networks.history import SecretText, arguments
 from trustedpods.protocol.networks.members import NetworkName
 from trustedpods.publisher.journal import Journal
 from trustedpods.publisher.market.market import MarketAccount
 from trustedpods.publisher.networks.recording import RecordedChange, recorded
-from trustedpods.publisher.networks.states import MemberView, read_state
+from trustedpods.publisher.networks.states import MemberView
 from trustedpods.publisher.results.networks import NetworkId
-from trustedpods.publisher.verbs.networks.opening import check_copies_named
+from trustedpods.publisher.verbs.networks.opening import check_copies_named, counting
 from trustedpods.publisher.verbs.networks.places import NetworkPlace, opened
 
 
@@ -24,13 +23,7 @@ def name_of(network: NetworkId) -> NetworkName:
 
 def opened_view(account: MarketAccount, network: NetworkId, document: Document) -> MemberView:
     """What *document* says. Refused (rule `no-network`) where there is none."""
-    if document == NOTHING:
-        raise Refused(
-            f"these clusters keep no network {network.founder}/{network.name}",
-            rule="no-network",
-            hint="its founder begins it: `trustedpods network connect`",
-        )
-    return read_state(account.publisher, name_of(network), document)
+    return counting(account, name_of(network), document)
 
 
 async def read_view(

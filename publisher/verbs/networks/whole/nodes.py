@@ -13,11 +13,11 @@ from trustedpods.publisher.core.networks.plan import pod_name
 from trustedpods.publisher.core.select import Choice
 from trustedpods.publisher.journal import Journal
 from trustedpods.publisher.market.market import MarketAccount
-from trustedpods.publisher.networks.states import MemberView, read_state
+from trustedpods.publisher.networks.states import MemberView
 from trustedpods.publisher.parallel import open_nursery
 from trustedpods.publisher.results.errors import ErrorReport
 from trustedpods.publisher.results.networks import NetworkEndpointsResult, NetworkId, NodeEndpoint
-from trustedpods.publisher.verbs.networks.opening import opened_whole
+from trustedpods.publisher.verbs.networks.opening import counting, opened_whole
 from trustedpods.publisher.verbs.networks.status import QUESTIONS
 
 T = TypeVar("T")
@@ -31,7 +31,7 @@ async def view_of(
     Raises Refused (rules `member`, `no-network`), CopiesDiffer, NetworkFailure.
     """
     async with opened_whole(account, network, known, journal) as clusters:
-        return read_state(account.publisher, network, await clusters.read())
+        return counting(account, network, await clusters.read())
 
 
 def own_pods(account: MarketAccount, view: MemberView, wanted: Sequence[str] = ()) -> dict[str, str]:

@@ -266,6 +266,8 @@ async def test_the_command_line_has_exit_codes_and_remembers_only_what_is_asked(
     assert not (team.bench.folder / "home/.config").exists()
     assert (await run("delete", "shop", *named)).stdout == "its documents are gone\n"
     await run("status", "shop", *named, code=6)
+    again = (await run("delete", "shop", *named)).stdout
+    assert again.startswith("nothing is left to delete: k1, k2 keep nothing of network shop of 0x")
 
 
 def test_every_verb_has_help_with_an_example():

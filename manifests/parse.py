@@ -13,6 +13,7 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import from_json
 
+from trustedpods.manifests.check.nodes import reference_problems
 from trustedpods.manifests.check.pod import problems
 from trustedpods.manifests.check.secrets import SECRETS_TOO_LARGE, secret_problems
 from trustedpods.manifests.check.seeds import SEEDS_TOO_LARGE, Seeds, seed_problems, wanted_seeds
@@ -94,7 +95,7 @@ def load_made(path: Path, tree: Any, own: object) -> LoadedManifest:  # noqa: AN
         raise BadInput(text, where=str(path), hint="use fewer or shorter entries, or secret files")
     secrets = _secrets(manifest, path, tree)
     seeds = _seeds(manifest, path, tree)
-    if wrong := [*secret_problems(manifest, secrets), *seed_problems(manifest, seeds)]:
+    if wrong := _of_files(manifest, secrets, seeds):
         raise refusal(path, tree, wrong)
     return LoadedManifest(manifest, path, secrets, seeds, tree)
 
@@ -115,10 +116,21 @@ def parse_received(
     manifest, found = _checked(tree)
     if manifest is None:
         raise refusal(None, None, found)
-    wrong = [*secret_problems(manifest, secrets or {}), *seed_problems(manifest, seeds or {})]
+    wrong = _of_files(manifest, secrets or {}, seeds or {})
     if wrong := [*wrong, *named_users(manifest)]:
         raise refusal(None, None, wrong)
     return manifest
+
+
+def _of_files(
+    manifest: PodManifest, secrets: Mapping[str, Mapping[str, bytes]], seeds: Seeds
+) -> list[Problem]:
+    """What is wrong with what the manifest's files hold."""
+    return [
+        *secret_problems(manifest, secrets),
+        *reference_problems(manifest, secrets),
+        *seed_problems(manifest, seeds),
+    ]
 
 
 def _checked(tree: object) -> tuple[PodManifest | None, list[Problem]]:

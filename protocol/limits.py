@@ -50,6 +50,9 @@ REQUEST_LIFETIME_S = 300
 CLOCK_SKEW_S = 60
 """How far ahead a request's expiry may lie beyond its lifetime."""
 
+MAX_CALLED_NODES = 64
+"""Nodes of its network that one node calls: each is a Service in its namespace, and a page of a manifest."""
+
 MAX_SECRET = 1 * MIB
 """Kubernetes refuses larger Secrets."""
 

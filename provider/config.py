@@ -19,6 +19,7 @@ from trustedpods.protocol.messages.provider import LeastTerms, Prices, ServicePr
 from trustedpods.provider.cluster.objects.named_egress import ResolverPlace
 from trustedpods.provider.core.egress import NOT_THE_WORLD
 from trustedpods.provider.core.names.opened import MOST_TTL_S
+from trustedpods.provider.core.networks.book import NODE_PORTS
 from trustedpods.provider.core.placement.offered import Allowed
 from trustedpods.provider.facade.pools import Pools, SlotProtocol
 from trustedpods.provider.facade.slots import SlotLimits
@@ -246,17 +247,13 @@ class FacadeSection(Section):
         return first + self.pools.slots(SlotProtocol.TCP).index(slot)
 
 
-NODE_PORTS = 2768
-"""Ports that a cluster gives to services, 30000 to 32767: the API server's default."""
-
-
 class ExposureSection(Section):
     """What pods' services may have beside the facade: ports of the nodes, given by the cluster.
 
     `udp` and `node_ports` say whether `expose: udp` and `expose: nodePort` are offered, `load_balancers` how
     many services may have an address by `expose: loadBalancer`, which a controller of the cluster gives them.
     `node_address` is what publishers are told, where a pod's own host does not lead to the nodes. The public
-    world may call, and so may `callers`, networks that are closed otherwise.
+    world may call, and so may `callers`; address books may open node ports in `peers`. Both are closed else.
     """
 
     udp: bool = False
@@ -264,13 +261,14 @@ class ExposureSection(Section):
     load_balancers: Annotated[int, Field(ge=0, le=10_000)] = 0
     node_address: Annotated[str, Field(pattern=r"^[0-9A-Za-z.\-]{1,253}$")] | None = None
     callers: Annotated[list[NetworkText], Field(max_length=16)] = []
+    peers: Annotated[list[NetworkText], Field(max_length=16)] = []
 
     @property
     def room(self) -> dict[ServiceProtocol, int]:
         """Services that the cluster may expose at nodes, by the manifest's word, those here included."""
         return {
-            "udp": NODE_PORTS if self.udp else 0,
-            "nodePort": NODE_PORTS if self.node_ports else 0,
+            "udp": len(NODE_PORTS) if self.udp else 0,
+            "nodePort": len(NODE_PORTS) if self.node_ports else 0,
             "loadBalancer": self.load_balancers,
         }
 

@@ -88,6 +88,7 @@ class Doors:
             names=self.config.names is not None,
             own_sleep=self.config.allowed.own_sleep,
             egress_closed=self.config.cluster.closed_networks,
+            peers=tuple(self.config.exposure.peers),
             max_image_mib=self.config.terms.max_image_mib,
             storage_classes=self.config.cluster.storage_classes,
             csi_drivers=tuple(self.config.cluster.csi_drivers),

@@ -4,10 +4,10 @@
 import click
 
 from trustedpods.publisher.commands import attest, market, money, networks, pods, watch
-from trustedpods.publisher.commands.exec import execute
+from trustedpods.publisher.commands.exec import execute, execute_in_node
 from trustedpods.publisher.commands.manifests.explain import explain
 from trustedpods.publisher.commands.manifests.init import init
-from trustedpods.publisher.commands.network import contexts, members, network
+from trustedpods.publisher.commands.network import contexts, members, network, whole
 from trustedpods.publisher.commands.network.documents import history
 from trustedpods.publisher.commands.shell import completion as shell
 
@@ -113,5 +113,13 @@ for verb in (
     shell.version,
 ):
     main.add_command(verb)
-for part in (members.member, members.lost_cluster):
+for part in (
+    members.member,
+    members.lost_cluster,
+    whole.endpoints,
+    whole.logs,
+    whole.fund,
+    execute_in_node,
+    history,
+):
     network.network.add_command(part)

@@ -25,6 +25,7 @@ from trustedpods.publisher.images.users import numbered
 if TYPE_CHECKING:
     # messages cost validate a third of its time
     from trustedpods.protocol.messages.provider import TrustClass
+    from trustedpods.protocol.networks.book import NetworkBook
 
 
 _ANEW = "build or save the image anew, as with `skopeo copy docker-daemon:NAME oci-archive:FILE`"
@@ -33,12 +34,13 @@ _ANEW = "build or save the image anew, as with `skopeo copy docker-daemon:NAME o
 
 @dataclass(frozen=True, slots=True)
 class Pod:
-    """A manifest with its files and images, checked."""
+    """A manifest with its files and images, checked; `book` is a node's part of an address book."""
 
     manifest: PodManifest
     loaded: LoadedManifest
     images: dict[str, Image]
     layers: dict[str, LayerFacts]
+    book: "NetworkBook | None" = None
 
     @property
     def name(self) -> str:

@@ -55,6 +55,10 @@ def links_of(name: str) -> list[str]:
     return [link["ifname"] for link in links if link.get("ifalias") == alias_of(name)]
 
 
+_NAT_TABLE = "trustedpods_nat"
+"""A table of our own: kube-proxy keeps to its own."""
+
+
 def make_host_side(settings: Settings) -> None:
     """The bridge with its address and routes; may be called again."""
     bridge, gateway = settings.bridge, settings.gateway
@@ -93,6 +97,23 @@ def make_node_side(settings: Settings, cluster: Cluster, node: ClusterNode) -> N
         pool = cluster.balancer_network
         run(["ip", "route", "replace", pool, "via", node.node_ip, "dev", settings.bridge, "onlink"])
     run([*enter(name), "sysctl", "-qw", "net.ipv4.ip_forward=1"])
+    run([*enter(name), "nft", _as_their_node(settings, cluster, node)])
+
+
+def _as_their_node(settings: Settings, cluster: Cluster, node: ClusterNode) -> str:
+    """Commands of nft: what pods send to other clusters' nodes leaves under their own node's address.
+
+    Nobody else has a way back to a pod. Whether they may is for their policies, which are judged before.
+    """
+    known = ", ".join([settings.gateway, *(one.node_ip for one in cluster.nodes)])
+    table = f"ip {_NAT_TABLE}"
+    return (
+        f"add table {table}; "
+        f"add chain {table} out {{ type nat hook postrouting priority srcnat ; }}; "
+        f"flush chain {table} out; "
+        f"add rule {table} out ip saddr {node.pod_network} ip daddr {settings.gateway}/24 "
+        f"ip daddr != {{ {known} }} oifname eth0 masquerade"
+    )
 
 
 def enter(namespace: str | None) -> list[str]:

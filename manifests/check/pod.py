@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from trustedpods.manifests.check.containers import container_problems, ordinal_problems
 from trustedpods.manifests.check.csi import csi_problems
 from trustedpods.manifests.check.names import repeated
+from trustedpods.manifests.check.nodes import node_problems
 from trustedpods.manifests.check.seeds import seeded_volume_problems
 from trustedpods.manifests.check.services import service_problems
 from trustedpods.manifests.problem import Location, Problem
@@ -31,6 +32,7 @@ def problems(manifest: PodManifest) -> Iterator[Problem]:
     for index, container in enumerate(spec.init_containers):
         yield from container_problems(("spec", "initContainers", index), container, volumes)
     yield from csi_problems(manifest)
+    yield from node_problems(manifest)
     yield from seeded_volume_problems(manifest)
     yield from _aliases(manifest)
     yield from _ordinals(manifest)

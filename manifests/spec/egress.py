@@ -11,6 +11,7 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, Field, field_validator, model_validator
 
 from trustedpods.manifests.spec.part import STRICT, DnsLabel, Spelling, not_yet
+from trustedpods.protocol.limits import MAX_CALLED_NODES
 
 MAX_RULES = 16
 MAX_PEERS = 32
@@ -28,6 +29,15 @@ OutsideHost = Annotated[
     ),
 ]
 """A name of the outside world (RFC 1123). Its last label begins with a letter, so no address is one."""
+
+NodeName = Annotated[
+    str,
+    Spelling(
+        r"[a-z](?:[-a-z0-9]{0,48}[a-z0-9])?",
+        "lower-case letters, digits and `-`, a letter first, `-` not last, at most 50 of them",
+    ),
+]
+"""A node of the pod's network, as the network's manifest names it."""
 
 OWN_PODS = "internal"
 """The last label of the names of one's own pods, kept for such use by ICANN: no name outside ends with it."""
@@ -143,11 +153,16 @@ class EgressRule(EgressPart):
 
 
 class Network(EgressPart):
-    """What of the network the pod asks for. Without it the pod can answer, and call nobody."""
+    """What of the network the pod asks for. Without it the pod can answer, and call nobody.
+
+    `nodes` are those of its network of pods that it calls, under the names NODE.NETWORK.internal: of them
+    exactly the exposed ports are open to it (docs/address-book.md).
+    """
 
     egress: Annotated[list[EgressRule], Field(max_length=MAX_RULES)] = []
+    nodes: Annotated[list[NodeName], Field(max_length=MAX_CALLED_NODES)] = []
 
     @property
     def by_name(self) -> bool:
-        """Whether some of it is a name, of a host or of a pod: somebody must answer for it."""
-        return any(peer.ip_block is None for rule in self.egress for peer in rule.to)
+        """Whether some of it is a name, of a host, a pod or a node: somebody must answer for it."""
+        return bool(self.nodes) or any(peer.ip_block is None for rule in self.egress for peer in rule.to)

@@ -55,12 +55,16 @@ class SecretSource(ManifestPart):
     """Files of the publisher, sealed into the bundle, and values made inside the provider.
 
     Paths are relative to the manifest. `directory` stands for all files that lie in it: whoever loads the
-    manifest writes them into `files`.
+    manifest writes them into `files`. Those that are `rendered` may refer to other nodes of the pod's network
+    (`manifests/rendering.py`). When what a file says then changes, the pod's replicas restart one after
+    another; with `onChange: reload` the files are replaced below them, and the program sees to the rest.
     """
 
     files: Annotated[dict[FileName, str], Field(max_length=MAX_SECRET_FILES)] = {}
     directory: _Directory | None = None
     generate: Annotated[dict[FileName, Generated], Field(max_length=MAX_SECRET_FILES)] = {}
+    rendered: Annotated[list[FileName], Field(max_length=MAX_SECRET_FILES)] = []
+    on_change: Literal["restart", "reload"] = "restart"
 
     @model_validator(mode="after")
     def _something(self) -> Self:
@@ -70,6 +74,8 @@ class SecretSource(ManifestPart):
             raise ValueError("give files, a directory, or what to generate")
         if twice := self.files.keys() & self.generate.keys():
             raise ValueError(f"{min(twice)!r} is both a file and generated")
+        if self.on_change == "reload" and not self.rendered:
+            raise ValueError("onChange is of files that are rendered: list them in `rendered`")
         return self
 
     @property

@@ -7,6 +7,7 @@ from pydantic import Field
 
 from trustedpods.protocol import limits
 from trustedpods.protocol.messages.base import U64, Bytes20, Bytes32, Digest, Message, ShortText
+from trustedpods.protocol.networks.book import NetworkBook
 
 
 class BlobRef(Message):
@@ -62,7 +63,7 @@ class Bundle(Message):
     """Everything that makes a pod: its manifest as JSON, its secrets and seeds, and where its images are.
 
     `commanders` are the addresses that may command the pod; they are pinned by its first bundle
-    and never read from the chain.
+    and never read from the chain. `book` is what a node of a network is given of its address book.
     """
 
     kind: Literal["bundle"] = "bundle"
@@ -72,6 +73,7 @@ class Bundle(Message):
     secrets: Annotated[list[SecretValue], Field(max_length=32)]
     seeds: Annotated[list[SeedFiles], Field(max_length=limits.MAX_SEEDS)]
     commanders: Annotated[list[Bytes20], Field(min_length=1, max_length=8)]
+    book: NetworkBook | None = None
 
 
 class BlobBody(Message):

@@ -4,7 +4,7 @@
 from typing import Literal
 
 PodVerb = Literal[
-    "admit", "provision", "blob", "status", "logs", "exec", "usage", "delete", "rotate", "render"
+    "admit", "provision", "blob", "status", "logs", "exec", "usage", "delete", "rotate", "render", "book"
 ]
 """Asked about one pod."""
 

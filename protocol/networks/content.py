@@ -32,6 +32,12 @@ MAX_CLUSTERS: Final = 16
 MAX_COMPONENTS: Final = 128
 """Pods of one network; a hundred nodes and what stands beside them."""
 
+MAX_ADDRESSES: Final = 512
+"""Lines of the address book: four for each of the most nodes, a fifth of the state with usual addresses."""
+
+MAX_IDENTITY: Final = 128
+"""Bytes of what a node is known by: a public key of any usual kind."""
+
 PodName = Annotated[str, Field(pattern=r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$")]
 
 
@@ -86,24 +92,35 @@ class Component(Message):
 
 
 class AddressEntry(Message):
-    """Where one component is reached. `url` is as its provider confirmed it, in state `generation`.
+    """Where one port of one service of a node is reached: a line of the network's address book.
 
-    0 is for an address of a schema that did not say; a reader takes the newer of two.
+    `url` is as the node's provider confirmed it, in state `generation`; of two entries a reader takes the
+    newer. `service` and `port` (its own, not the published one) are as the node's manifest has them. An
+    empty service and 0 stand for what an older schema did not say. `identity` is what the node is known by
+    to its peers; empty where it is known by nothing.
     """
 
     component: PodName
+    service: Annotated[str, Field(pattern=r"^([a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?)?$")] = ""
+    port: Annotated[int, Field(ge=0, le=65535)] = 0
     url: Annotated[str, Field(max_length=512)]
+    identity: Annotated[bytes, Field(max_length=MAX_IDENTITY)] = b""
     generation: U64 = 0
+
+    @property
+    def place(self) -> tuple[str, str, int, str]:
+        """What no two entries have in common, and the order in which they stand."""
+        return self.component, self.service, self.port, self.url
 
 
 class NetworkContent(Message):
     """The whole state. `dropped` counts records of history that were rotated out."""
 
-    schema_version: Literal[3] = 3
+    schema_version: Literal[4] = 4
     metadata: StateMetadata
     clusters: Annotated[list[NetworkCluster], Field(min_length=1, max_length=MAX_CLUSTERS)]
     components: Annotated[list[Component], Field(max_length=MAX_COMPONENTS)] = []  # noqa: RUF012 - pydantic's
-    addresses: Annotated[list[AddressEntry], Field(max_length=MAX_COMPONENTS)] = []  # noqa: RUF012 - as above
+    addresses: Annotated[list[AddressEntry], Field(max_length=MAX_ADDRESSES)] = []  # noqa: RUF012 - as above
     history: Annotated[list[Chunk], Field(max_length=MAX_CHUNKS)] = []  # noqa: RUF012 - as above
     dropped: U64 = 0
 
@@ -111,9 +128,10 @@ class NetworkContent(Message):
     def _holds_together(self) -> Self:
         clusters = [cluster.name for cluster in self.clusters]
         components = [component.name for component in self.components]
-        for names in (clusters, components, [entry.component for entry in self.addresses]):
-            if names != sorted(set(names)):
-                raise ValueError("names must be in order, each once")
+        places = [entry.place for entry in self.addresses]
+        in_order = [names == sorted(set(names)) for names in (clusters, components)]
+        if not all(in_order) or places != sorted(set(places)):
+            raise ValueError("names must be in order, each once")
         if any(component.cluster not in clusters for component in self.components):
             raise ValueError("a component is in a cluster that the network does not have")
         if any(entry.component not in components for entry in self.addresses):

@@ -39,12 +39,23 @@ def _lost_clusters_and_old_addresses(fields: Fields) -> None:
         entry["generation"] = 0
 
 
+def _book_of_addresses(fields: Fields) -> None:
+    """Schema 3 had one address of each node, and did not say of which service it is."""
+    for entry in fields["addresses"]:
+        entry["service"], entry["port"], entry["identity"] = "", 0, b""
+
+
 STEPS: Final = (
     SchemaStep(2, "history says when a command ended; the state says who migrated it", _begin_and_end),
     SchemaStep(
         3,
         "a lost cluster stands there with its reason; an address with the generation that confirmed it",
         _lost_clusters_and_old_addresses,
+    ),
+    SchemaStep(
+        4,
+        "the address book: each published port of each service of a node, and what the node is known by",
+        _book_of_addresses,
     ),
 )
 

@@ -13,7 +13,9 @@ from trustedpods.provider.cluster.objects.names import APPLIER, POD_LABEL, WORKL
 
 _log = logging.getLogger(__name__)
 
-OPTIONAL = ("NetworkPolicy", "Secret", "PersistentVolumeClaim", "Service", "PodDisruptionBudget")
+OPTIONAL = (
+    "NetworkPolicy", "Secret", "PersistentVolumeClaim", "Service", "EndpointSlice", "PodDisruptionBudget",
+)  # fmt: skip
 """Kinds of which one version of a pod may have more than the next; the others it has once each, always.
 
 A class of a secrets store stays until the namespace goes: it holds no secret, and without the driver a

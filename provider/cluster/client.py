@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 
+from trustedpods.manifests.check.nodes import PEER
 from trustedpods.provider.cluster import applying, diagnosis, leases, network_documents, views, workloads
 from trustedpods.provider.cluster.api import errors, kubeconfig, watch
 from trustedpods.provider.cluster.api.commands import RunningCommand
@@ -189,7 +190,8 @@ class Cluster:
         Between the two nobody answers at the addresses, for as long as two calls take. May be repeated.
         """
         for view in await self.services(source):
-            await self._api.delete(path_of("Service", source, view.name))
+            if not view.name.startswith(PEER):  # the ways of those that still end there
+                await self._api.delete(path_of("Service", source, view.name))
         await self.apply(services)
 
     async def capacity(self) -> ClusterCapacity:
@@ -246,6 +248,13 @@ class Cluster:
         annotation = {"metadata": {"annotations": {DELETION_COST: str(cost)}}}
         try:
             await self._api.merge(path_of("Pod", namespace, pod), annotation)
+        except errors.NotThere:
+            return
+
+    async def note_replica(self, namespace: str, pod: str, key: str, text: str) -> None:
+        """Write an annotation of a replica; its node then looks at the replica, and its files, at once."""
+        try:
+            await self._api.merge(path_of("Pod", namespace, pod), {"metadata": {"annotations": {key: text}}})
         except errors.NotThere:
             return
 

@@ -43,6 +43,7 @@ class Offer:
     domain: str
     claim_interval_s: int
     egress_closed: tuple[str, ...] = NOT_THE_WORLD
+    peers: tuple[str, ...] = ()
     names: bool = False
     own_sleep: bool = False
     private_webhooks: bool = False

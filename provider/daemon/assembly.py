@@ -14,6 +14,7 @@ from trustedpods.provider.admission.rights import CommandRights
 from trustedpods.provider.admission.tenancy import TenancyGuard
 from trustedpods.provider.billing.meter import Meter
 from trustedpods.provider.billing.settlement import Settlement
+from trustedpods.provider.books.books import Books
 from trustedpods.provider.core.lifecycle import LifecycleCommand
 from trustedpods.provider.core.pod import Phase, PodRecord
 from trustedpods.provider.doors import Doors
@@ -30,7 +31,7 @@ from trustedpods.provider.pods.records import Pods
 from trustedpods.provider.server.blobs import Uploads
 from trustedpods.provider.server.conversations import VerbHandler
 from trustedpods.provider.server.exec import PodCommands
-from trustedpods.provider.server.networks import NetworkRequests
+from trustedpods.provider.server.networks import NetworkRequests, NodeBooks
 from trustedpods.provider.server.pod_logs import PodLogs
 from trustedpods.provider.server.provision import Provisioning
 from trustedpods.provider.server.rotate import Rotations
@@ -193,5 +194,6 @@ def handlers(parts: Parts) -> dict[Verb, VerbHandler]:
         "usage": verbs.usage,
         "delete": verbs.delete,
         "network": NetworkRequests(parts.networks).network,
+        "book": NodeBooks(parts.rights, Books(parts.doors, parts.bundles, parts.provisioning_steps)).book,
         "rotate": Rotations(parts.doors, parts.pods, parts.rights, parts.settlement).rotate,
     }

@@ -8,25 +8,45 @@ from pathlib import Path
 
 import trio
 
+from trustedpods.protocol.codec import decode
 from trustedpods.protocol.errors import NoContext, Refused
 from trustedpods.protocol.images.descriptors import parse_config, parse_manifest
+from trustedpods.protocol.networks.book import NetworkBook
 from trustedpods.provider.cluster.image_registry import ImageRegistry
 from trustedpods.provider.cluster.isolation_proof import busybox
 from trustedpods.provider.cluster.isolation_proof.probe_image import MANIFEST, ProbeImage, probe_image
 from trustedpods.provider.cluster.objects.names import of_pod
+from trustedpods.provider.cluster.objects.network_nodes.rendered_files import BOOK_KEY, BOOK_SECRET
 from trustedpods.provider.cluster.objects.pod_objects import PodLife
 from trustedpods.provider.cluster.objects.secret import earlier_name, is_earlier, secret, with_generated
 from trustedpods.provider.cluster.objects.workload.seeding import Copier
+from trustedpods.provider.core.networks.book import newer
 from trustedpods.provider.core.pod import PodRecord
 from trustedpods.provider.doors import Doors
 from trustedpods.provider.pods.bundles import OpenBundle
 
 
-async def with_additions(doors: Doors, record: PodRecord, opened: OpenBundle, life: PodLife) -> PodLife:
-    """The *life* with all that only this provider can give it."""
+async def with_additions(
+    doors: Doors, record: PodRecord, opened: OpenBundle, life: PodLife, book: NetworkBook | None = None
+) -> PodLife:
+    """The *life* with all that only this provider can give it, and *book* or the newest that it was given."""
     generated = await _generated(doors, record, life)
+    if book is None and life.book is not None:
+        kept = await kept_book(doors, record, life.namespace)
+        of_this_version = kept is not None and kept.nodes == life.book.nodes
+        book = newer(kept if of_this_version else None, life.book)
     copier = await seed_copier(doors.registry, record, opened)
-    return replace(life, secrets=generated, copier=copier)
+    return replace(life, secrets=generated, copier=copier, book=book)
+
+
+async def kept_book(doors: Doors, record: PodRecord, namespace: str) -> NetworkBook | None:
+    """The newest address book that was brought to the pod after its bundle; None where there is none."""
+    newest = None
+    for place in dict.fromkeys((namespace, record.namespace)):
+        files = await doors.cluster.secret_files(place, BOOK_SECRET)
+        if BOOK_KEY in files:
+            newest = newer(newest, decode(files[BOOK_KEY], NetworkBook))
+    return newest
 
 
 async def _generated(doors: Doors, record: PodRecord, life: PodLife) -> dict[str, dict[str, bytes]]:

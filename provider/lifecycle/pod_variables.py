@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What every container is told of its pod, as variables of its environment. Pure."""
+"""What a pod's containers are told of it, as variables, and its publisher: where it is reached. Pure."""
+
+from collections.abc import Mapping
 
 from trustedpods.manifests.spec.scale import SLEEP_PATH, SLEEP_URL
 from trustedpods.protocol.ids import channel_hex
+from trustedpods.protocol.messages.pod import Endpoint
 from trustedpods.provider.config import ProviderConfig
-from trustedpods.provider.core.pod import PodRecord
+from trustedpods.provider.core.pod import PodRecord, ServiceExposure
 from trustedpods.provider.exposure.exposure import Site
 from trustedpods.provider.pods.bundles import OpenBundle
 
@@ -45,3 +48,15 @@ def pod_variables(record: PodRecord, opened: OpenBundle, config: ProviderConfig)
         "TRUSTEDPODS_URLS": " ".join(urls),
         **asks,
     }
+
+
+def endpoints(
+    record: PodRecord, opened: OpenBundle, config: ProviderConfig, given: Mapping[str, ServiceExposure]
+) -> list[Endpoint]:
+    """Where each service is reached; whatever gives ports has *given* them before."""
+    site = site_of(record, config)
+    return [
+        Endpoint(service=one.service, port=port, url=url)
+        for one in opened.services(record.label, config)
+        for port, url in one.endpoints(site, given[one.service])
+    ]

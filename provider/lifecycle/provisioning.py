@@ -13,7 +13,8 @@ from trustedpods.protocol.errors import Refused
 from trustedpods.protocol.ids import address_bytes, channel_bytes, namespace_name
 from trustedpods.protocol.limits import BLOB_CHUNK
 from trustedpods.protocol.messages.bundle import BlobNeed, BlobRef
-from trustedpods.protocol.messages.pod import Endpoint, SignedStatement, Statement
+from trustedpods.protocol.messages.pod import SignedStatement, Statement
+from trustedpods.protocol.networks.book import NetworkBook
 from trustedpods.protocol.sealing.blobs import chunk_count
 from trustedpods.protocol.sealing.replies import sign_statement
 from trustedpods.provider.billing.channel_watch import departure_of
@@ -27,7 +28,7 @@ from trustedpods.provider.doors import Doors
 from trustedpods.provider.facade.activator.wake import WakeAddress
 from trustedpods.provider.lifecycle.additions import keep_earlier_values, shown_additions, with_additions
 from trustedpods.provider.lifecycle.images import ImageImport, pull_references
-from trustedpods.provider.lifecycle.pod_variables import pod_variables, site_of, sleep_place
+from trustedpods.provider.lifecycle.pod_variables import endpoints, pod_variables, sleep_place
 from trustedpods.provider.lifecycle.user_shares import UserShares
 from trustedpods.provider.pods.bundles import Bundles, OpenBundle
 from trustedpods.provider.pods.progress import ProgressFeeds
@@ -318,12 +319,7 @@ class ProvisioningSteps:
     ) -> None:
         """Make the pod's objects; *beside* a version that has the services' addresses, all but those."""
         self._progress.tell(record.channel, "apply", "creating the pod's objects in the cluster")
-        life = self.life(record, opened, namespace)
-        if opened.volumes:
-            life = replace(life, volumes=await self.volumes.stored(namespace))
-        made = objects(await with_additions(self._doors, record, opened, life))
-        if beside:
-            made = [part for part in made if part["kind"] != "Service"]
+        made = objects(await self.complete(record, opened, namespace), beside=beside)
         kept = {(part["kind"], part["metadata"]["name"]) for part in made} | self._data_before(record)
         if namespace == record.namespace:
             kept |= {("Secret", name) for name in await keep_earlier_values(self._doors, record)}
@@ -332,6 +328,15 @@ class ProvisioningSteps:
             kept.add(("NetworkPolicy", OPENED))  # what the version before asked for ends with its time
         await self._doors.cluster.prune(namespace, kept)  # first: what is left over takes of the quota
         await self._doors.cluster.apply(made)
+
+    async def complete(
+        self, record: PodRecord, opened: OpenBundle, namespace: str, book: NetworkBook | None = None
+    ) -> PodLife:
+        """The `life` with all that only this provider can give it, and *book*; see `with_additions`."""
+        life = self.life(record, opened, namespace)
+        if opened.volumes:
+            life = replace(life, volumes=await self.volumes.stored(namespace))
+        return await with_additions(self._doors, record, opened, life, book)
 
     async def shown(self, record: PodRecord, life: PodLife, users: Mapping[str, str]) -> PodLife:
         """The *life* of a pod that is only asked about, as it would be complete."""
@@ -354,6 +359,7 @@ class ProvisioningSteps:
             told=pod_variables(record, opened, self._doors.config),
             pull=self._doors.registry.pull_login(record.label),
             resolver=self._doors.config.resolver_place,
+            book=opened.bundle.book,
             sleep_place=sleep_place(self._doors.config),
         )
 
@@ -376,21 +382,12 @@ class ProvisioningSteps:
             channel=channel_bytes(record.channel),
             generation=record.generation,
             namespace=record.namespace,
-            endpoints=self._endpoints(record, opened),
+            endpoints=endpoints(
+                record, opened, self._doors.config, exposures_of(self._doors, record, opened)
+            ),
             images={image.name: image.blobs[0].digest for image in opened.bundle.images},
             terms=record.terms or 0,
             meter=address_bytes(record.meter),
             issued_at=self._doors.now(),
         )
         return sign_statement(self._doors.keys.reply, statement)
-
-    def _endpoints(self, record: PodRecord, opened: OpenBundle) -> list[Endpoint]:
-        """Where each service is reached; whatever gives ports has given them before."""
-        config = self._doors.config
-        site = site_of(record, config)
-        given = exposures_of(self._doors, record, opened)
-        return [
-            Endpoint(service=one.service, port=port, url=url)
-            for one in opened.services(record.label, config)
-            for port, url in one.endpoints(site, given[one.service])
-        ]

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Names of the publisher's own pods: `SERVICE.POD.internal` is the service's address in the cluster.
 
+`NODE.NETWORK.internal` is the address that a node of the pod's network has in this cluster; it goes first.
+
 Which pods may be asked for stands in the asking pod's policy `names`, with the mark of each. An answer opens
 nothing: the policies of both pods say already who may call whom.
 """
@@ -11,6 +13,7 @@ import trio
 
 from trustedpods.provider.cluster.client import Cluster
 from trustedpods.provider.cluster.objects import named_egress
+from trustedpods.provider.cluster.objects.names import KubeObject
 from trustedpods.provider.core.names import own_pods
 from trustedpods.provider.core.names.opened import HostAnswer
 from trustedpods.provider.names.openings import NamesUnknown
@@ -43,14 +46,23 @@ class OwnPods:
         return known
 
     async def _look(self, namespace: str, host: str) -> HostAnswer | None:
-        meant = own_pods.own_host(host)
-        mark = await self._mark(namespace, host)
+        asks = await self._cluster.find_policy(namespace, named_egress.ASKS)
+        if asks is None:
+            return None
+        if (service := named_egress.nodes_of(asks).get(host)) is not None:
+            return await self._address(namespace, service)
+        meant, mark = own_pods.own_host(host), _mark_of(asks, host)
         if meant is None or mark is None:
             return None
         for life in await self._cluster.namespaces_labelled(own_pods.NAMED, mark):
-            for view in await self._cluster.services(life.name):
-                if view.name == meant.service and view.cluster_ip is not None:
-                    return HostAnswer((view.cluster_ip,), own_pods.ANSWER_S)
+            if (found := await self._address(life.name, meant.service)) is not None:
+                return found
+        return None
+
+    async def _address(self, namespace: str, service: str) -> HostAnswer | None:
+        for view in await self._cluster.services(namespace):
+            if view.name == service and view.cluster_ip is not None:
+                return HostAnswer((view.cluster_ip,), own_pods.ANSWER_S)
         return None
 
     def _keep(self, namespace: str, host: str, answer: HostAnswer | None) -> None:
@@ -62,9 +74,10 @@ class OwnPods:
 
     async def allowed(self, namespace: str, _label: str, host: str) -> bool:
         """Whether the pods of *namespace* may ask for *host* at all."""
-        return await self._mark(namespace, host) is not None
-
-    async def _mark(self, namespace: str, host: str) -> str | None:
-        meant = own_pods.own_host(host)
         asks = await self._cluster.find_policy(namespace, named_egress.ASKS)
-        return None if meant is None or asks is None else named_egress.pods_of(asks).get(meant.pod)
+        return asks is not None and (host in named_egress.nodes_of(asks) or _mark_of(asks, host) is not None)
+
+
+def _mark_of(asks: KubeObject, host: str) -> str | None:
+    meant = own_pods.own_host(host)
+    return None if meant is None else named_egress.pods_of(asks).get(meant.pod)

@@ -30,6 +30,7 @@ from trustedpods.provider.core.admission import (
     check_seeds,
 )
 from trustedpods.provider.core.egress import named_hosts, named_pods, openings
+from trustedpods.provider.core.networks.book import check_book
 from trustedpods.provider.core.pod import PodRecord, PodSize, Scaling
 from trustedpods.provider.core.webhook_url import check_url
 from trustedpods.provider.doors import Doors
@@ -197,6 +198,7 @@ def check_bundle(opened: OpenBundle, offer: Offer, request: OpenedRequest) -> No
     openings(spec.network, offer.egress_closed)
     named_hosts(spec.network)
     named_pods(spec.network)
+    check_book(opened.bundle.book, spec.network.nodes, offer.egress_closed, offer.peers)
     check_names(spec.network.by_name, offer)
     check_own_sleep(spec.scale.own_sleep, offer)
     check_seeds(any(volume.seed for volume in spec.volumes), offer)

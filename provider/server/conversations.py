@@ -44,12 +44,16 @@ CONVERSATION_LEAST = 256 * limits.KIB
 MAX_SHORT_REQUEST = 32 * limits.KIB
 """A request of any other verb than these: its sealed part has 1.2 KiB, its reply key another 1.2."""
 
+MAX_BOOK_REQUEST = 512 * limits.KIB + MAX_SHORT_REQUEST
+"""Of the most lines that a book may have, each of a kibibyte."""
+
 MAX_REQUEST: dict[Verb, int] = {
     "provision": limits.MAX_MESSAGE,
     "network": MAX_NETWORK_REQUEST,
+    "book": MAX_BOOK_REQUEST,
     "render": limits.MAX_MANIFEST_JSON + MAX_SHORT_REQUEST,
 }
-"""Verbs that bring a bundle, a network's document, or a manifest."""
+"""Verbs that bring a bundle, a network's document, an address book, or a manifest."""
 
 ENVELOPE_ITEMS = 64
 """Items in a first message, of which the longest has 13; what a request holds is still sealed then."""

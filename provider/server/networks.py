@@ -1,14 +1,34 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The verb `network`: one question about a network's lease or document, and its one answer."""
+"""The verbs `network` and `book`: a network's lease or document, and what one of its nodes is given of it."""
 
 from trustedpods.protocol.codec import decode
 from trustedpods.protocol.errors import LocalProtocolError, Refused
+from trustedpods.protocol.messages.base import Done
 from trustedpods.protocol.messages.networks import NETWORK_QUESTIONS, NetworkQuestion
 from trustedpods.protocol.networks import wire
+from trustedpods.protocol.networks.book import NetworkBook
 from trustedpods.protocol.networks.members import network_salt
 from trustedpods.protocol.sealing.subjects import NetworkRef
+from trustedpods.provider.admission.rights import CommandRights
+from trustedpods.provider.books.books import Books
 from trustedpods.provider.networks.networks import Networks
 from trustedpods.provider.server.conversations import Request
+
+
+class NodeBooks:
+    """Takes what nodes of networks are given of their address books."""
+
+    def __init__(self, rights: CommandRights, books: Books) -> None:
+        self._rights = rights
+        self._books = books
+
+    async def book(self, request: Request) -> None:
+        """Let a pod have a newer book; who commands it brings it."""
+        book = decode(request.opened.body, NetworkBook)
+        record = self._rights.commanded_pod(request.opened)
+        taken = await self._books.take(record, book)
+        text = f"book of generation {book.generation}"
+        await request.replies.send(Done(text=text if taken else f"{text}, as before"), final=True)
 
 
 class NetworkRequests:

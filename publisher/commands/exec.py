@@ -12,6 +12,9 @@ from trustedpods.publisher.commands.options import Common, Run, located, pod_nam
 from trustedpods.publisher.commands.shell.completion import complete_pod
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from trustedpods.protocol.ids import Address
     from trustedpods.publisher.results.pods import ExecResult
 
 OURS = 240
@@ -76,10 +79,68 @@ def execute(
     stay apart. When this process ends first, the command's input ends: what reads it ends too, what does
     not runs to its own end, unheard.
     """
-    run = Run(options, code_base=OURS)
+    _execute(options, lambda _: name, command, container, replica, _input(force, never), raw=raw)
+
+
+@click.command(
+    "exec",
+    cls=_Command,
+    epilog="""\b
+Examples:
+  trustedpods network exec shop db -- psql -c 'select 1'
+  trustedpods network exec 0x7099…/shop node-1 -- geth attach --exec eth.blockNumber
+""",
+)
+@click.argument("network", metavar="[FOUNDER/]NAME")
+@click.argument("node")
+@click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED, metavar="-- CMD...")
+@click.option("-c", "--container", metavar="NAME", help="Another container than the pod's first.")
+@click.option("--replica", metavar="NAME|N", help="Another replica than the newest one that is ready.")
+@click.option("-i", "--stdin", "force", is_flag=True, help="Pass input on, also from a terminal.")
+@click.option("-n", "--no-stdin", "never", is_flag=True, help="Pass no input on, also from a pipe or file.")
+@click.option("--raw", is_flag=True, help="Output as it is, also on a terminal.")
+@located
+def execute_in_node(  # noqa: PLR0913, PLR0917 - click hands over each option
+    options: Common,
+    network: str,
+    node: str,
+    command: tuple[str, ...],
+    container: str | None,
+    replica: str | None,
+    force: bool,
+    never: bool,
+    raw: bool,
+) -> None:
+    """Run CMD in NODE of the network NAME, as `trustedpods exec` does in a pod."""
+
+    def pod(who: "Address") -> str:
+        from trustedpods.publisher.core.networks.plan import pod_name as pod_of_node
+        from trustedpods.publisher.verbs.networks.places import parse_network
+
+        return pod_of_node(parse_network(network, who), node)
+
+    _execute(options, pod, command, container, replica, _input(force, never), raw=raw)
+
+
+def _input(force: bool, never: bool) -> bool:
+    """Whether input is passed on."""
     if force and never:
         raise _WrongWords("-i and -n exclude each other", click.get_current_context())
-    stdin = not never and (force or passes_on(sys.stdin))
+    return not never and (force or passes_on(sys.stdin))
+
+
+def _execute(
+    options: Common,
+    pod: "Callable[[Address], str]",
+    command: tuple[str, ...],
+    container: str | None,
+    replica: str | None,
+    stdin: bool,
+    *,
+    raw: bool,
+) -> None:
+    """Run *command* in the pod that *pod* says for whoever asks, and end as it does."""
+    run = Run(options, code_base=OURS)
 
     async def work() -> "ExecResult | None":
         opening = run.account()
@@ -90,6 +151,7 @@ def execute(
         outputs = _Outputs(raw=raw)
         async with opening as account:
             try:
+                name = pod(account.publisher.address)
                 return await execute(account, name, body, _read, outputs.write, VisitProgress(), run.journal)
             except BrokenPipeError:
                 return None

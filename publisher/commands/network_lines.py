@@ -16,6 +16,8 @@ from trustedpods.publisher.results.networks import (
     HistoryResult,
     LeasesResult,
     MigrateResult,
+    NetworkFundResult,
+    NetworkLogsResult,
     NetworkStatusResult,
     PlanResult,
     RestoreResult,
@@ -137,6 +139,30 @@ def outlook_lines(result: PlanResult) -> list[str]:
         lines += table(["NODE", "WHAT", "CLUSTER", "AN HOUR", "WHY"], rows)
         lines.append(f"{result.token.rough(result.an_hour)} an hour at full size, by the registry's prices")
     return [f"{result.plan.changes} to change", *lines]
+
+
+def node_log_lines(result: NetworkLogsResult) -> list[str]:
+    """What each node wrote, each line behind the node's name."""
+    lines = []
+    for name, one in result.nodes.items():
+        if isinstance(one, ErrorReport):
+            lines.append(f"{name}: not known: {one.text}")
+            continue
+        for piece in one.pieces:
+            text = piece.data.decode(errors="replace")
+            lines += [f"{name} {piece.container}/{piece.replica}: {line}" for line in text.splitlines()]
+    return lines
+
+
+def paid_lines(result: NetworkFundResult) -> list[str]:
+    """What was paid for each node, and in all."""
+    rows = [
+        [name, "-", one.text]
+        if isinstance(one, ErrorReport)
+        else [name, result.token.text(one.paid), one.pod]
+        for name, one in result.nodes.items()
+    ]
+    return [*table(["NODE", "PAID", "POD"], rows), f"{result.token.text(result.paid)} in all"]
 
 
 def node_lines(result: NetworkStatusResult) -> list[str]:

@@ -10,6 +10,7 @@ from trustedpods.protocol.ids import Address, address_bytes
 from trustedpods.protocol.images.stored_size import whole_mib
 from trustedpods.protocol.messages.admission import AdmitBody
 from trustedpods.protocol.messages.bundle import BlobRef, Bundle, ImageRef, LayerRef, SecretValue, SeedFiles
+from trustedpods.protocol.networks.book import NetworkBook
 from trustedpods.protocol.sealing.blobs import derive
 
 
@@ -66,8 +67,12 @@ def bundle(
     images: Mapping[str, ImageParts],
     secret: bytes,
     commander: Address,
+    book: NetworkBook | None = None,
 ) -> Bundle:
-    """Everything that makes the pod, *images* by the container's name; *commander* alone may command it."""
+    """Everything that makes the pod, *images* by the container's name; *commander* alone may command it.
+
+    *book* is what a node of a network is given of its address book.
+    """
     return Bundle(
         name=manifest.metadata.name,
         manifest=manifest.model_dump_json(by_alias=True).encode(),
@@ -85,4 +90,5 @@ def bundle(
             for (volume, ordinal), files in seeds.items()
         ],
         commanders=[address_bytes(commander)],
+        book=book,
     )

@@ -19,7 +19,13 @@ def make_bundle(pod: Pod, publisher: Publisher) -> Bundle:
         for name, image in pod.images.items()
     }
     return bundle(
-        pod.manifest, pod.loaded.secrets, pod.loaded.seeds, facts, publisher.secret, publisher.address
+        pod.manifest,
+        pod.loaded.secrets,
+        pod.loaded.seeds,
+        facts,
+        publisher.secret,
+        publisher.address,
+        pod.book,
     )
 
 

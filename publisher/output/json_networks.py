@@ -23,7 +23,10 @@ from trustedpods.publisher.results.networks import (
     MembersResult,
     MigrateResult,
     NetworkDeleteResult,
+    NetworkEndpointsResult,
+    NetworkFundResult,
     NetworkId,
+    NetworkLogsResult,
     NetworkStatusResult,
     NodeStatus,
     PlanResult,
@@ -237,6 +240,34 @@ def _node(node: NodeStatus) -> JsonObject:
         "sound": node.sound,
         "live": live,
     }
+
+
+@json_of.register(NetworkEndpointsResult)
+def _endpoints(result: NetworkEndpointsResult) -> JsonObject:
+    found: list[JsonObject] = [
+        {
+            "node": one.node,
+            "cluster": one.cluster,
+            "service": one.service,
+            "port": one.port,
+            "url": one.url,
+        }
+        for one in result.endpoints
+    ]
+    return _network(result.network) | {"generation": result.generation, "endpoints": found}
+
+
+@json_of.register(NetworkLogsResult)
+@json_of.register(NetworkFundResult)
+def _of_nodes(result: NetworkLogsResult | NetworkFundResult) -> JsonObject:
+    nodes: JsonObject = {
+        name: {"error": error_json(one)} if isinstance(one, ErrorReport) else json_of(one)
+        for name, one in result.nodes.items()
+    }
+    whole: JsonObject = {"nodes": nodes, "exit": int(result.exit_code)}
+    if isinstance(result, NetworkFundResult):
+        whole["paid"] = result.token.number(result.paid)
+    return _network(result.network) | whole
 
 
 @json_of.register(NetworkDeleteResult)

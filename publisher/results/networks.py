@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Results of the verbs on networks: leases and copies, cluster by cluster."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,10 +13,11 @@ from trustedpods.protocol.networks.leases import LeaseStatus
 from trustedpods.protocol.networks.members import Role
 from trustedpods.protocol.units import TokenUnits
 from trustedpods.publisher.core.money import Token
-from trustedpods.publisher.core.networks.outlook import NodeOutlook
 from trustedpods.publisher.core.networks.plan import Plan
+from trustedpods.publisher.core.networks.planning.outlook import NodeOutlook
 from trustedpods.publisher.results.errors import ErrorReport
-from trustedpods.publisher.results.pods import StatusResult
+from trustedpods.publisher.results.money import FundResult
+from trustedpods.publisher.results.pods import LogsResult, StatusResult
 
 SERVING = "serving"
 """The phase of a pod that answers whoever comes, also while it sleeps."""
@@ -192,6 +193,62 @@ class NetworkStatusResult:
                 return node.live.exit_code
         sound = all(node.sound for node in self.nodes.values())
         return ExitCode.DONE if sound else ExitCode.PLAN_HAS_CHANGES
+
+
+@dataclass(frozen=True, slots=True)
+class NodeEndpoint:
+    """An address at which a port of a node's service is reached."""
+
+    node: str
+    cluster: str
+    service: str
+    port: int
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkEndpointsResult:
+    """Where all nodes are reached, as the document of `generation` has it."""
+
+    network: NetworkId
+    generation: int
+    endpoints: tuple[NodeEndpoint, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkLogsResult:
+    """What each node wrote, or why it is not known."""
+
+    network: NetworkId
+    nodes: Mapping[str, LogsResult | ErrorReport]
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """That of the first node that has an error."""
+        return _first_error(self.nodes.values())
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkFundResult:
+    """What was paid for each node, or why not. A node whose share is nothing is not there."""
+
+    network: NetworkId
+    token: Token
+    nodes: Mapping[str, FundResult | ErrorReport]
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """That of the first node that has an error."""
+        return _first_error(self.nodes.values())
+
+    @property
+    def paid(self) -> TokenUnits:
+        """In all."""
+        return TokenUnits(sum(one.paid for one in self.nodes.values() if isinstance(one, FundResult)))
+
+
+def _first_error(found: Iterable[object]) -> ExitCode:
+    return next((one.exit_code for one in found if isinstance(one, ErrorReport)), ExitCode.DONE)
 
 
 @dataclass(frozen=True, slots=True)

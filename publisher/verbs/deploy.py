@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import trio
 
 from trustedpods.contracts.registry_rows import RegistryRow
-from trustedpods.protocol.errors import InsufficientFunds, NetworkFailure, Refused, TrustedPodsError
+from trustedpods.protocol.errors import BadInput, InsufficientFunds, NetworkFailure, Refused, TrustedPodsError
 from trustedpods.protocol.ids import address_from_bytes, channel_hex
 from trustedpods.protocol.net import Host, open_host
 from trustedpods.publisher.attestation.policies import policy_for, policy_name
@@ -70,6 +70,12 @@ async def deploy(
 ) -> DeployResult:
     """Deploy *pod*; when it raises, *progress* says how far it came and where the money is."""
     progress.pod, progress.publisher, progress.token = pod.name, account.publisher.address, account.token
+    if pod.manifest.spec.network.nodes and pod.book is None:
+        raise BadInput(
+            "it calls other nodes, and so is a node of a network",
+            where=pod.loaded.place(("spec", "network", "nodes")),
+            hint="name this file in a Network, and deploy it by `trustedpods network apply`",
+        )
     journal.event("manifest", f"{pod.name}: {report.pod_line(pod)}")
     with journal.step("verify"):
         verified = await trio.to_thread.run_sync(verify_images, pod)

@@ -310,6 +310,11 @@ class FakeCluster(FakeNetworks, FakePolicies, FakeCommands):
         if namespace in self.lives:
             self.lives[namespace].costs[pod] = cost
 
+    async def note_replica(self, namespace: str, pod: str, key: str, text: str) -> None:
+        await self._called(f"note {pod} {key}")
+        if namespace in self.lives:
+            self.lives[namespace].notes[pod] = (key, text)
+
     async def logs(
         self, namespace: str, pod: str, container: str, tail: int = 100, *, previous: bool = False
     ) -> bytes:

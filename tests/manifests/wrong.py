@@ -5,10 +5,11 @@ Not in the table: forms (types, unknown fields) and words of other formats, whic
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
-from tests.manifests.sound import FILES, SEED, SOUND, changed
+from tests.manifests.check.wrong_nodes import NODES
+from tests.manifests.sound import FILES, SOUND, changed
+from tests.manifests.wrong_form import Wrong, wrong
 
 _A, _B = ({"name": name, "mountPath": "/x"} for name in ("data", "scratch"))
 _WEB = {"name": "web", "expose": "http", "ports": [{"port": 80, "targetPort": 8080}]}
@@ -53,21 +54,6 @@ def _shared_and_seeded() -> dict[str, Any]:
     return tree
 
 
-@dataclass(frozen=True)
-class Wrong:
-    """A manifest, what is said of it, and the files of its secret and of its seed."""
-
-    tree: dict[str, Any]
-    words: str
-    files: Mapping[str, bytes] = field(default_factory=lambda: FILES)
-    seed: Mapping[str, bytes] = field(default_factory=lambda: SEED)
-
-
-def wrong(path: str, value: object, words: str, **files: bytes) -> Wrong:
-    """SOUND with *value* at *path*."""
-    return Wrong(changed(path, value), words, FILES | files)
-
-
 _SEED = "spec.volumes.1.seed.directory"
 
 
@@ -81,7 +67,9 @@ _MANY = [
 ]
 _STATEFUL = {"workload": "stateful", "replicas": 20}
 
+
 WRONG = {
+    **NODES,
     "an init container that is no sidecar": wrong(
         "spec.initContainers.0.restartPolicy", "OnFailure", "Always makes it a sidecar"
     ),

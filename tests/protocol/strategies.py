@@ -8,6 +8,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from trustedpods.protocol.messages.base import Message
+from trustedpods.protocol.networks.book import BookEntry, NetworkBook
 
 MOST_ITEMS = 6
 MOST_BYTES = 80
@@ -15,8 +16,26 @@ MOST_BYTES = 80
 
 def messages(model: type[Message]) -> st.SearchStrategy[Message]:
     """Instances of *model*, with all its fields given."""
+    if model is NetworkBook:
+        return _books()
     fields = {name: _values(field.annotation, field.metadata) for name, field in model.model_fields.items()}
     return st.fixed_dictionaries(fields).map(lambda values: model(**values))
+
+
+def _books() -> st.SearchStrategy[Message]:
+    """Books of ports in order, each published or not: their fields hang together."""
+
+    def book(generation: int, ports: dict[int, int]) -> Message:
+        entries = [_entry(port, published) for port, published in sorted(ports.items())]
+        return NetworkBook(network="shop", node="a", generation=generation, entries=entries)
+
+    ports = st.dictionaries(st.integers(1, 65535), st.integers(0, 65535), max_size=MOST_ITEMS)
+    return st.builds(book, st.integers(0, (1 << 64) - 1), ports)
+
+
+def _entry(port: int, published: int) -> BookEntry:
+    given = {"address": "b.example", "url": f"udp://b.example:{published}"} if published else {}
+    return BookEntry(node="b", service="p2p", port=port, transport="UDP", published=published, **given)
 
 
 def _values(annotation: Any, metadata: list[Any]) -> st.SearchStrategy[Any]:

@@ -177,6 +177,7 @@ def _provider() -> list[Object]:
         _rule("apps", [*kinds, *(f"{kind}/scale" for kind in kinds), "replicasets"], _WRITE),
         _rule("policy", ["poddisruptionbudgets"], _WRITE),
         _rule("networking.k8s.io", ["networkpolicies"], _WRITE),
+        _rule("discovery.k8s.io", ["endpointslices"], _WRITE),
         _rule("coordination.k8s.io", ["leases"], _WRITE),
     ]
     return _role(PROVIDER_USER, rules)

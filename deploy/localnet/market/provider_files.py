@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Configuration of one provider's processes: daemon, facade and image registry. Pure."""
 
+from ipaddress import ip_network
 from pathlib import Path
 
 from trustedpods.contracts.records import Market
@@ -185,6 +186,7 @@ def _exposure_table(settings: Settings, cluster: Cluster) -> dict[str, object]:
         "load_balancers": BALANCERS,
         "node_address": cluster.node_ip,
         "callers": [f"{settings.gateway}/32"],
+        "peers": [str(ip_network(f"{settings.gateway}/24", strict=False))],
     }
 
 

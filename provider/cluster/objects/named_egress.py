@@ -25,6 +25,9 @@ HOSTS_NOTE = "trustedpods.dev/hosts"
 PODS_NOTE = "trustedpods.dev/pods"
 """Annotation of `names`: a JSON map from the name of each pod that may be called to its mark."""
 
+NODES_NOTE = "trustedpods.dev/nodes"
+"""Annotation of `names`: a JSON map from the stable name of each node that is called to its Service."""
+
 OPENED_NOTE = "trustedpods.dev/opened"
 """Annotation of `egress-names`: a JSON list of host, address, and the Unix second at which it closes."""
 
@@ -44,8 +47,13 @@ class ResolverPlace:
     port: int
 
 
-def asks_policy(place: ResolverPlace, hosts: Hosts, pods: Mapping[str, str]) -> KubeObject:
-    """The way to the resolver, and what it answers: *hosts*, and *pods* of the publisher with their marks."""
+def asks_policy(
+    place: ResolverPlace, hosts: Hosts, pods: Mapping[str, str], nodes: Mapping[str, str] | None = None
+) -> KubeObject:
+    """The way to the resolver, and what it answers.
+
+    That is *hosts*, *pods* of the publisher with their marks, and *nodes* by their names with their Services.
+    """
     ends = sorted({(place.address, 53), (place.listens, place.port)})
     rules = [
         {
@@ -57,6 +65,8 @@ def asks_policy(place: ResolverPlace, hosts: Hosts, pods: Mapping[str, str]) -> 
     made = policy(ASKS, {"policyTypes": ["Egress"], "egress": rules})
     note = json.dumps({host: [list(ports) for ports in ranges] for host, ranges in hosts.items()})
     notes = {HOSTS_NOTE: note, PODS_NOTE: json.dumps(dict(pods))}
+    if nodes:
+        notes[NODES_NOTE] = json.dumps(dict(nodes))
     return {**made, "metadata": {**made["metadata"], "annotations": notes}}
 
 
@@ -99,6 +109,15 @@ def pods_of(found: KubeObject) -> Mapping[str, str]:
         return {str(name): str(mark) for name, mark in note.items()}
     except (KeyError, ValueError, TypeError, AttributeError) as wrong:
         raise RemoteProtocolError(f"policy {ASKS} holds no pods: {wrong!r}") from None
+
+
+def nodes_of(found: KubeObject) -> Mapping[str, str]:
+    """The nodes in a `names` policy, with their Services; RemoteProtocolError where it makes no sense."""
+    try:
+        note = json.loads(found["metadata"]["annotations"].get(NODES_NOTE, "{}"))
+        return {str(name): str(service) for name, service in note.items()}
+    except (KeyError, ValueError, TypeError, AttributeError) as wrong:
+        raise RemoteProtocolError(f"policy {ASKS} holds no nodes: {wrong!r}") from None
 
 
 def opened_of(found: KubeObject | None) -> Opened:

@@ -45,5 +45,6 @@ NETWORK_LABEL = "trustedpods.dev/network-founder"
 
 
 def of_pod(made: KubeObject, namespace: str, label: str) -> KubeObject:
-    """The object in a pod's namespace and under the pod's label."""
-    return {**made, "metadata": {**made["metadata"], "namespace": namespace, "labels": {POD_LABEL: label}}}
+    """The object in a pod's namespace and under the pod's label, beside labels of its own."""
+    labels = {**made["metadata"].get("labels", {}), POD_LABEL: label}
+    return {**made, "metadata": {**made["metadata"], "namespace": namespace, "labels": labels}}

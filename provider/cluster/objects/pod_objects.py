@@ -6,12 +6,14 @@ applied. None says anything of replicas: the scaler owns that field.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from trustedpods.manifests.check.seeds import Seeds, wanted_seeds
 from trustedpods.manifests.spec.pod import PodManifest
+from trustedpods.protocol.codec import encode
 from trustedpods.protocol.errors import LocalProtocolError
 from trustedpods.protocol.ids import Address
+from trustedpods.protocol.networks.book import NetworkBook
 from trustedpods.provider.cluster.objects import (
     named_egress,
     namespace,
@@ -25,6 +27,14 @@ from trustedpods.provider.cluster.objects import (
 )
 from trustedpods.provider.cluster.objects.named_egress import ResolverPlace
 from trustedpods.provider.cluster.objects.names import POD_LABEL, KubeObject, of_pod
+from trustedpods.provider.cluster.objects.network_nodes import ways
+from trustedpods.provider.cluster.objects.network_nodes.rendered_files import (
+    BOOK_KEY,
+    BOOK_SECRET,
+    RENDERED_NOTE,
+    digest_of,
+    rendered_secrets,
+)
 from trustedpods.provider.cluster.objects.workload import (
     deployment,
     disruption_budget,
@@ -54,7 +64,8 @@ class PodLife:
     `resolver` is where the hosts that it may call by name are asked for, `sleep_place` where it asks for its
     own sleep. `publisher` is whose pod it is:
     the same publisher's are the pods that it may call, and that may call it. `seeds` are the first files
-    of its volumes, and `copier` is what copies them. `volumes` are the claims that it has already.
+    of its volumes, and `copier` is what copies them. `volumes` are the claims that it has already, `book` is
+    the address book of the nodes that it calls.
     """
 
     namespace: str
@@ -73,15 +84,19 @@ class PodLife:
     publisher: Address | None = None
     seeds: Seeds = field(default_factory=dict)
     copier: seeding.Copier | None = None
+    book: NetworkBook | None = None
     volumes: Mapping[str, StoredVolume] = field(default_factory=dict)
 
 
-def objects(life: PodLife) -> list[KubeObject]:
+def objects(life: PodLife, *, beside: bool = False) -> list[KubeObject]:
     """Everything that makes the pod, namespace first, workload last.
+
+    *Beside* a version that has the services' addresses it is all but those.
 
     Raises LocalProtocolError where the life lacks an image or a secret that its manifest names.
     """
     _check_complete(life)
+    life = with_book(life)
     spec, made = life.manifest.spec, life.manifest.made_secrets
     return [
         namespace.namespace(life.namespace, life.label, _marks(life)),
@@ -97,11 +112,28 @@ def objects(life: PodLife) -> list[KubeObject]:
         *(_labelled(life, one) for one in secret_provider_classes(spec.volumes)),
         *(_labelled(life, one) for one in seeding.seed_secrets(life.manifest, life.seeds)),
         *(_labelled(life, claim) for claim in _claims(life)),
-        *services(life),
+        *([] if beside else services(life)),
+        *(_labelled(life, one) for one in _of_book(life)),
         *(_labelled(life, one) for one in ordinal_service.ordinal_services(life.manifest, life.label)),
         *(_labelled(life, one) for one in disruption_budget.disruption_budgets(life.manifest, life.label)),
         _labelled(life, _workload(life)),
     ]
+
+
+def with_book(life: PodLife) -> PodLife:
+    """The life with its files as the book says them, and its callers with the nodes that it calls."""
+    if life.book is None:
+        return life
+    files = rendered_secrets(life.manifest, life.secrets, life.book)
+    return replace(life, secrets=files, callers=(*life.callers, *ways.callers(life.book)))
+
+
+def _of_book(life: PodLife) -> list[KubeObject]:
+    """The ways to other nodes, and the book itself: the newest is kept beside what was made of it."""
+    if life.book is None:
+        return []
+    kept = secret.secret(BOOK_SECRET, {BOOK_KEY: encode(life.book)})
+    return [kept, *ways.ways(life.book)]
 
 
 def claims(manifest: PodManifest, *, outliving: bool = False) -> list[tuple[str, int]]:
@@ -130,10 +162,16 @@ def _policies(life: PodLife) -> list[KubeObject]:
             manifest, own_pods.mark(life.publisher, manifest.metadata.name), marked
         )
     if network.by_name and life.resolver is not None:
-        made.append(named_egress.asks_policy(life.resolver, egress.named_hosts(network), marked))
+        made.append(
+            named_egress.asks_policy(life.resolver, egress.named_hosts(network), marked, _nodes(life))
+        )
     if manifest.spec.scale.own_sleep and life.sleep_place is not None:
         made.append(network_policy.own_sleep_policy(*life.sleep_place))
     return made
+
+
+def _nodes(life: PodLife) -> Mapping[str, str]:
+    return {} if life.book is None else ways.names_of(life.book)
 
 
 def _marks(life: PodLife) -> Mapping[str, str]:
@@ -167,6 +205,8 @@ def _check_places(life: PodLife) -> None:
         raise LocalProtocolError("nobody whom the pod can ask for its own sleep")
     if egress.named_pods(spec.network) and life.publisher is None:
         raise LocalProtocolError("nobody is named whose pods are called")
+    if spec.network.nodes and life.book is None:
+        raise LocalProtocolError("no address book for the nodes that the pod calls")
 
 
 def _labelled(life: PodLife, made: KubeObject) -> KubeObject:
@@ -202,6 +242,8 @@ def _workload(life: PodLife) -> KubeObject:
         resolver=resolver,
         pull_secret=None if life.pull is None else secret.PULL_SECRET,
     )
+    if (digest := digest_of(life.manifest, life.secrets, "restart")) is not None:
+        template["metadata"]["annotations"] = {RENDERED_NOTE: digest}
     if life.copier is not None:
         seeding.add_seeds(template["spec"], life.manifest, life.seeds, life.copier)
     if life.manifest.spec.workload == "stateful":

@@ -31,7 +31,9 @@ def quota(manifest: PodManifest, storage_mib: int) -> KubeObject:
         "pods": str(replicas),
         "requests.storage": f"{storage_mib}Mi",
         "persistentvolumeclaims": str(len(volumes) * manifest.claims_each),
-        "services": str(len(services) + len(ordinal_services(manifest, ""))),
+        "services": str(
+            len(services) + len(ordinal_services(manifest, "")) + len(manifest.spec.network.nodes)
+        ),
         "services.nodeports": str(len(at_nodes)),
         "services.loadbalancers": str(len(balanced)),
     }

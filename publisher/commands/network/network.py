@@ -137,20 +137,30 @@ def plan(options: Common, file: Path, clusters: tuple[str, ...]) -> None:
 Examples:
   trustedpods network apply network.yaml
   trustedpods network apply network.yaml --deposit 12h --wait 10m
+  trustedpods network apply network.yaml --only node-3
 """,
 )
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option(
     "--deposit", metavar="AMOUNT", help="Of each node: tokens (2.5), or a duration at full size (12h)."
 )
+@click.option(
+    "--only", metavar="NODE", multiple=True, help="Change this node alone (or all replicas); once for each."
+)
 @_PURGE
 @wait_option
 @cluster_option
 @common
 def apply(
-    options: Common, file: Path, deposit: str | None, purge: bool, wait: str, clusters: tuple[str, ...]
+    options: Common,
+    file: Path,
+    deposit: str | None,
+    only: tuple[str, ...],
+    purge: bool,
+    wait: str,
+    clusters: tuple[str, ...],
 ) -> None:
-    """Bring a network to what FILE says: its team, and its nodes one after another.
+    """Bring a network to what FILE says: its team, then its nodes, side by side as far as they may.
 
     Killed anywhere, run it again: it goes on. What is as the file says is not touched.
     """
@@ -167,9 +177,9 @@ def apply(
         funding = None if deposit is None else parse_funding(deposit, "--deposit")
         deploying = DeployOptions(funding=funding, otherwise=context_policy(os.environ))
         said = [("FILE", str(file)), *([] if deposit is None else [("--deposit", deposit)])]
-        said += [("--purge", "")] if purge else []
+        said += [*(("--only", one) for one in only), *([("--purge", "")] if purge else [])]
         wait_s = wait_seconds(wait)
-        wanted = ApplyOptions(known, wait_s, deploying, tuple(said), purge=purge)
+        wanted = ApplyOptions(known, wait_s, deploying, tuple(said), purge=purge, only=only)
         return await bring(account, read, wanted, run.journal)
 
     def lines(result: "ApplyResult") -> list[str]:
@@ -199,7 +209,7 @@ def status(options: Common, name: str, clusters: tuple[str, ...]) -> None:
     run = Run(options)
 
     async def work() -> "NetworkStatusResult":
-        known, opening = _known(clusters), run.account()
+        known, opening = known_clusters(clusters), run.account()
         from trustedpods.publisher.verbs.networks.places import parse_network
         from trustedpods.publisher.verbs.networks.status import status as look
 
@@ -234,7 +244,7 @@ def delete(options: Common, name: str, purge: bool, clusters: tuple[str, ...], w
     run = Run(options)
 
     async def work() -> "NetworkDeleteResult":
-        known, wait_s, opening = _known(clusters), wait_seconds(wait), run.account()
+        known, wait_s, opening = known_clusters(clusters), wait_seconds(wait), run.account()
         from trustedpods.publisher.verbs.networks.delete import delete as remove
         from trustedpods.publisher.verbs.networks.places import parse_network
 
@@ -269,7 +279,7 @@ def _with_file(
         from trustedpods.publisher.context import cache_dir
 
         load_network(file, lambda loaded: loaded)
-        known = _known(clusters)
+        known = known_clusters(clusters)
         key, market = run.key(), run.market()
         from trustedpods.publisher.market.market import open_account
         from trustedpods.publisher.verbs.networks.files import read_network
@@ -282,7 +292,7 @@ def _with_file(
     return run.finish(whole, lines)
 
 
-def _known(clusters: tuple[str, ...]) -> "dict[str, Choice]":
+def known_clusters(clusters: tuple[str, ...]) -> "dict[str, Choice]":
     """Clusters of the command line, else those of the context."""
     from trustedpods.publisher.commands.network.contexts import mapped
     from trustedpods.publisher.core.networks.mapping import parse_clusters

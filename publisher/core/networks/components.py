@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The components of a network's state as nodes come, serve and go. Pure."""
 
+from collections.abc import Iterable
+
 from trustedpods.protocol.ids import Address, address_bytes
 from trustedpods.protocol.networks.content import AddressEntry, Component, NetworkContent
 from trustedpods.publisher.core.networks.plan import WantedNode
@@ -14,16 +16,29 @@ def with_component(content: NetworkContent, component: Component) -> NetworkCont
     return content.model_copy(update={"components": components, "addresses": addresses})
 
 
-def with_address(content: NetworkContent, entry: AddressEntry) -> NetworkContent:
-    """The state with *entry* in the place of its component's."""
-    rest = [one for one in content.addresses if one.component != entry.component]
-    return content.model_copy(update={"addresses": sorted([*rest, entry], key=lambda one: one.component)})
+def with_addresses(content: NetworkContent, name: str, entries: Iterable[AddressEntry]) -> NetworkContent:
+    """The state with *entries* in the place of those of the component *name*."""
+    rest = [one for one in content.addresses if one.component != name]
+    return content.model_copy(update={"addresses": sorted([*rest, *entries], key=lambda one: one.place)})
 
 
 def without_component(content: NetworkContent, name: str) -> NetworkContent:
     """The state without the component *name*."""
     components = [one for one in content.components if one.name != name]
     addresses = [one for one in content.addresses if one.component != name]
+    return content.model_copy(update={"components": components, "addresses": addresses})
+
+
+def put_back(content: NetworkContent, before: NetworkContent, name: str) -> NetworkContent:
+    """The state with the component *name* and its addresses as they were in *before*."""
+    rest = without_component(content, name)
+    components = sorted(
+        [*rest.components, *(one for one in before.components if one.name == name)], key=lambda one: one.name
+    )
+    addresses = sorted(
+        [*rest.addresses, *(one for one in before.addresses if one.component == name)],
+        key=lambda one: one.place,
+    )
     return content.model_copy(update={"components": components, "addresses": addresses})
 
 

@@ -7,7 +7,7 @@ publisher is no member any more is dropped, and deployed anew by whoever applies
 """
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -120,6 +120,11 @@ def plan_of(
         _check_right(plan, content, roster, who)
     _check_cards(plan, members or (), roster)
     return plan
+
+
+def only(plan: Plan, nodes: Collection[str]) -> Plan:
+    """Of *plan* what is done to *nodes*."""
+    return Plan((), tuple(step for step in plan.nodes if step.node in nodes))
 
 
 def _member_steps(roster: Roster, members: Sequence[WantedMember] | None) -> tuple[MemberStep, ...]:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`network plan` and `network apply`: from a file to nodes that serve, one by one, under all leases."""
+"""`network plan` and `network apply`: from a file to nodes that serve, under all leases."""
 
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -9,15 +9,17 @@ from dataclasses import dataclass, field
 from trustedpods.contracts.registry_rows import RegistryRow
 from trustedpods.protocol.ids import Address
 from trustedpods.protocol.networks.history import arguments
+from trustedpods.publisher.core.networks.copies import Equal, compare
 from trustedpods.publisher.core.networks.history import DONE
-from trustedpods.publisher.core.networks.outlook import outlook
-from trustedpods.publisher.core.networks.placing import hour_of, placed
-from trustedpods.publisher.core.networks.plan import Plan, WantedNode, plan_of, signed_changes
+from trustedpods.publisher.core.networks.plan import Plan, WantedNode, only, plan_of, signed_changes
+from trustedpods.publisher.core.networks.planning.outlook import outlook
+from trustedpods.publisher.core.networks.planning.placing import hour_of, named, placed
 from trustedpods.publisher.core.select import Choice
 from trustedpods.publisher.journal import Journal
 from trustedpods.publisher.market.market import MarketAccount
+from trustedpods.publisher.networks.clusters import NetworkClusters
 from trustedpods.publisher.networks.recording import recorded
-from trustedpods.publisher.networks.states import MemberView
+from trustedpods.publisher.networks.states import MemberView, read_state
 from trustedpods.publisher.results.networks import ApplyResult, NetworkId, PlanResult
 from trustedpods.publisher.verbs.deploy import DeployOptions
 from trustedpods.publisher.verbs.networks.applying import Applying, NodePods, view_of
@@ -32,6 +34,7 @@ class ApplyOptions:
 
     `known` are the providers of clusters, by name; `said` is the command as history keeps it. `pods` is
     how nodes are deployed and removed, by default in the market; with `purge` volumes go with their node.
+    With `only` nothing is changed but the nodes that it names.
     """
 
     known: Mapping[str, Choice]
@@ -40,6 +43,7 @@ class ApplyOptions:
     said: tuple[tuple[str, str], ...] = ()
     pods: Callable[[MarketAccount, NetworkFile], NodePods] | None = None
     purge: bool = False
+    only: tuple[str, ...] = ()
 
 
 async def plan(
@@ -74,6 +78,9 @@ async def apply(
         clusters = await stack.enter_async_context(
             opened_whole(account, file.network, options.known, journal)
         )
+        if (same := await _unchanged(account, file, options, clusters)) is not None:
+            journal.event("plan", "0 to change")
+            return same
         held = await stack.enter_async_context(
             clusters.locked(f"network apply {file.network.name}", options.wait_s)
         )
@@ -84,12 +91,13 @@ async def apply(
             recorded(held, publisher, file.network, "network apply", said)
         )
         view = view_of(change)
-        nodes = placed(file.nodes, view.content, await _rows(account, view))
-        made = _plan(view, file, nodes, publisher.address)
+        made, nodes = await _wanted(account, file, options, view)
         if made.changes:
             view.read.writable()
         journal.event("plan", f"{made.changes} to change")
-        applying = Applying(publisher.address, change, _pods(account, file, options, journal), journal)
+        manifests = {name: pod.manifest for name, pod in file.pods.items()}
+        pods = _pods(account, file, options, journal)
+        applying = Applying(publisher.address, change, pods, journal, manifests)
         if made.members:
             members = file.members or ()
             at = int(time.time())
@@ -97,7 +105,40 @@ async def apply(
             cards = [one.card for one in members if one.card is not None]
             await applying.members(changes, cards, None if made.nodes else DONE)
         await applying.nodes(made.nodes, nodes)
+        if not made.nodes:
+            await applying.tell_all()
         return ApplyResult(network, made, view_of(change).document.generation, dict(applying.urls))
+
+
+async def _unchanged(
+    account: MarketAccount, file: NetworkFile, options: ApplyOptions, clusters: NetworkClusters
+) -> ApplyResult | None:
+    """The result where all copies are equal and as the file says: then no lease is taken, nothing written.
+
+    None too where nodes call each other: they are told the newest addresses, one command after another.
+    """
+    if any(pod.manifest.spec.network.nodes for pod in file.pods.values()):
+        return None
+    copies = compare(await clusters.all_copies())
+    if not isinstance(copies, Equal):
+        return None
+    view = read_state(account.publisher, file.network, copies.document)
+    made, _ = await _wanted(account, file, options, view)
+    if made.changes:
+        return None
+    network = NetworkId(file.network.founder, file.network.name)
+    return ApplyResult(network, made, view.document.generation, {})
+
+
+async def _wanted(
+    account: MarketAccount, file: NetworkFile, options: ApplyOptions, view: MemberView
+) -> tuple[Plan, tuple[WantedNode, ...]]:
+    """What is to be done to the network in state *view*, and all nodes of the file in their clusters."""
+    nodes = placed(file.nodes, view.content, await _rows(account, view))
+    made = _plan(view, file, nodes, account.publisher.address)
+    if options.only:
+        made = only(made, named(file.nodes, options.only))
+    return made, nodes
 
 
 def _pods(account: MarketAccount, file: NetworkFile, options: ApplyOptions, journal: Journal) -> NodePods:

@@ -1,23 +1,30 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One change of a network after another, each told in the document before it is begun and after it is done.
+"""The changes of a network, each told in the document before it is begun and after it is done.
 
 So whoever comes next, after a kill at any point, finds in the document which node was touched, and goes on.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+import trio
+
+from trustedpods.manifests.spec.pod import PodManifest
 from trustedpods.protocol.errors import LocalProtocolError, Refused, TrustedPodsError
 from trustedpods.protocol.ids import Address, address_from_bytes
-from trustedpods.protocol.networks.content import AddressEntry, Component, NetworkCluster, NetworkContent
+from trustedpods.protocol.messages.pod import Endpoint
+from trustedpods.protocol.networks.book import NetworkBook
+from trustedpods.protocol.networks.content import Component, NetworkCluster, NetworkContent
 from trustedpods.protocol.networks.members import MemberCard, MemberChange
-from trustedpods.publisher.core.networks import components
+from trustedpods.publisher.core.networks import book, components
 from trustedpods.publisher.core.networks.history import DONE
 from trustedpods.publisher.core.networks.plan import NodeStep, WantedNode, pod_name
+from trustedpods.publisher.core.networks.planning.ordering import Ordering
 from trustedpods.publisher.journal import Journal
 from trustedpods.publisher.networks.recording import RecordedChange
 from trustedpods.publisher.networks.states import MemberView
+from trustedpods.publisher.parallel import open_nursery
 
 NOT_AGREED = "not-agreed"
 """The rule by which a removal is refused before its pod is touched."""
@@ -26,14 +33,25 @@ NOT_AGREED = "not-agreed"
 class NodePods(Protocol):
     """What is done to the pods of nodes. Both may be repeated whenever it is not known what came of them."""
 
-    async def deploy(self, node: str, cluster: NetworkCluster) -> str | None:
-        """Deploy the node's pod in *cluster*, or go on with it; its first address, if it has one."""
+    async def deploy(
+        self, node: str, cluster: NetworkCluster, book: NetworkBook | None
+    ) -> Sequence[Endpoint]:
+        """Deploy the node's pod in *cluster*, or go on with it; where its services are reached.
+
+        *book* is what it is given of the address book; None where it calls no node.
+        """
+
+    async def tell(self, node: str, book: NetworkBook) -> None:
+        """Bring a newer *book* to the node's pod, which runs."""
 
     async def remove(self, node: str) -> None:
         """Remove the node's pod; one that is gone already is no error.
 
         Refused (rule `not-agreed`), with the pod not touched, where volumes of it would be kept.
         """
+
+    async def last_lines(self, node: str) -> Sequence[str]:
+        """What the node's pod wrote last, for somebody who asks why it failed; nothing if nobody knows."""
 
 
 def view_of(change: RecordedChange) -> MemberView:
@@ -51,7 +69,11 @@ class Applying:
     change: RecordedChange
     pods: NodePods
     journal: Journal
+    manifests: Mapping[str, PodManifest] = field(default_factory=dict)
     urls: dict[str, str] = field(default_factory=dict)
+    _left: int = 0
+    _writing: trio.Lock = field(default_factory=trio.Lock)
+    """Each write stands on the one before; side by side they would forget each other."""
 
     async def members(
         self, changes: Sequence[MemberChange], cards: Sequence[MemberCard], result: str | None = None
@@ -60,38 +82,105 @@ class Applying:
         await self.change.write(self._content, changes=changes, cards=cards, result=result)
 
     async def nodes(self, steps: Sequence[NodeStep], nodes: Sequence[WantedNode]) -> None:
-        """Do all of *steps*, one after another; with the last one the command is done."""
-        wanted = {node.name: node for node in nodes}
-        for number, step in enumerate(steps, 1):
-            result = DONE if number == len(steps) else None
-            await self.step(step, None if step.doing == "remove" else wanted[step.node], result)
+        """Do all of *steps*, side by side where `Ordering` lets them; with the last one the command is done.
 
-    async def step(self, step: NodeStep, wanted: WantedNode | None, result: str | None) -> None:
-        """Do what *step* says to one node; *result* where the command has come to its end with it.
-
-        Raises what it failed with, with the node named.
+        Where one fails, no further one is begun, those that run come to their end, and the first failure is
+        raised, with its node named.
         """
+        wanted = {node.name: node for node in nodes}
+        ordering, failed = Ordering.of(steps, nodes), list[TrustedPodsError]()
+        self._left = len(steps)
+
+        def begin() -> None:
+            nonlocal ordering
+            ordering, numbers = ordering.begin()
+            for number in numbers:
+                nursery.start_soon(run, number)
+
+        async def run(number: int) -> None:
+            nonlocal ordering
+            step = steps[number]
+            try:
+                await self.step(step, None if step.doing == "remove" else wanted[step.node])
+            except TrustedPodsError as error:
+                failed.append(error)
+                if len(failed) > 1:
+                    self.journal.show.warning(f"{error.where}: {error.what}")
+                return
+            ordering = ordering.ended(number)
+            if not failed:
+                begin()
+
+        async with open_nursery() as nursery:
+            begin()
+        if failed:
+            raise failed[0]
+
+    async def step(self, step: NodeStep, wanted: WantedNode | None) -> None:
+        """Do what *step* says to one node. Raises what it failed with, with the node and its last lines."""
         self.journal.event("node", f"node {step.node}: {step.doing} in {step.cluster}, {step.why}")
         try:
             if wanted is None:
-                await self._remove(step.node, result)
+                await self._remove(step.node)
             else:
-                await self._deploy(wanted, result)
+                await self._deploy(wanted)
         except TrustedPodsError as error:
             error.where = f"node {step.node}" + (f": {error.where}" if error.where else "")
+            if wanted is not None:
+                for line in await self.pods.last_lines(step.node):
+                    self.journal.show.line(f"node {step.node} wrote: {line}")
             raise
 
-    async def _deploy(self, node: WantedNode, result: str | None) -> None:
+    async def _deploy(self, node: WantedNode) -> None:
         component = components.requested(node, self.who)
         await self._let_be(component)
-        url = await self.pods.deploy(node.name, self._cluster(node.cluster))
-        content = components.with_component(self._content, components.started(component))
-        if url is not None:
-            self.urls[node.name] = url
-            content = components.with_address(content, self._entry(node.name, url))
-        await self.change.write(content, result=result)
+        given = self._book(node.name)
+        ends = await self.pods.deploy(node.name, self._cluster(node.cluster), given)
+        async with self._writing:
+            content = components.with_component(self._content, components.started(component))
+            if ends:
+                self.urls[node.name] = ends[0].url
+            entries = book.address_entries(node.name, ends, self._next)
+            content = components.with_addresses(content, node.name, entries)
+            told = book.dependents(self.manifests, [node.name])
+            newer = self._book(node.name, content)
+            if given is not None and newer is not None and given.entries != newer.entries:
+                told = [*told, node.name]  # others came while it was deployed, and did not tell it
+            await self._tell(content, told)
+            await self._write_last(content)
 
-    async def _remove(self, name: str, result: str | None) -> None:
+    async def tell_all(self) -> None:
+        """Bring the book to all nodes that call others: somebody else may have changed it since."""
+        async with self._writing:
+            await self._tell(self._content, list(self.manifests))
+
+    async def _tell(self, content: NetworkContent, nodes: Sequence[str]) -> None:
+        """Let those of *nodes* that run, and are ours, have the book as *content* has it.
+
+        Before that is written: so nobody who goes on after a kill takes it for done.
+        """
+        for node in nodes:
+            found, given = components.component_of(content, node), self._book(node, content)
+            ours = found is not None and address_from_bytes(found.publisher) == self.who
+            if given is None or found is None or not ours or found.phase != "started":
+                continue
+            try:
+                await self.pods.tell(node, given)
+            except TrustedPodsError as error:
+                error.where = f"node {node}" + (f": {error.where}" if error.where else "")
+                raise
+
+    def _book(self, node: str, content: NetworkContent | None = None) -> NetworkBook | None:
+        """What *node* is given of the book of *content*, or of the state that stands."""
+        state, name = content or self._content, view_of(self.change).network.name
+        return book.book_for(node, name, self.manifests, state.addresses, self._next)
+
+    @property
+    def _next(self) -> int:
+        """The generation that the next write makes."""
+        return view_of(self.change).document.generation + 1
+
+    async def _remove(self, name: str) -> None:
         component = components.component_of(self._content, name)
         assert component is not None
         publisher = address_from_bytes(component.publisher)
@@ -107,7 +196,8 @@ class Applying:
                 f"`trustedpods close {pod_name(view_of(self.change).network, name)}` takes its deposit back"
             )
             self.journal.show.warning(f"node {name} is left in a cluster that was declared lost; {hint}")
-        await self.change.write(components.without_component(self._content, name), result=result)
+        async with self._writing:
+            await self._write_last(components.without_component(self._content, name))
 
     async def _remove_pod(self, component: Component) -> None:
         before = self._content
@@ -116,20 +206,23 @@ class Applying:
             await self.pods.remove(component.name)
         except Refused as error:
             if error.rule == NOT_AGREED:
-                await self.change.write(before)
+                async with self._writing:
+                    await self.change.write(components.put_back(self._content, before, component.name))
             raise
+
+    async def _write_last(self, content: NetworkContent) -> None:
+        """Write what a step ends with; with the last one of all steps the command has come to its end."""
+        self._left -= 1
+        await self.change.write(content, result=None if self._left else DONE)
 
     async def _let_be(self, component: Component) -> None:
         """Write that *component* is so; nothing where the one before wrote it and came no further."""
-        if components.component_of(self._content, component.name) != component:
-            await self.change.write(components.with_component(self._content, component))
+        async with self._writing:
+            if components.component_of(self._content, component.name) != component:
+                await self.change.write(components.with_component(self._content, component))
 
     def _cluster(self, name: str) -> NetworkCluster:
         return next(one for one in self._content.clusters if one.name == name)
-
-    def _entry(self, node: str, url: str) -> AddressEntry:
-        generation = view_of(self.change).document.generation + 1
-        return AddressEntry(component=node, url=url, generation=generation)
 
     @property
     def _content(self) -> NetworkContent:

@@ -11,17 +11,20 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
+from trustedpods.manifests.check.nodes import place_in
 from trustedpods.manifests.network.load import LoadedNetwork, load_network
 from trustedpods.manifests.network.model import NetworkMember
 from trustedpods.manifests.network.order import waits_for
+from trustedpods.manifests.rendering import WrongReference, rendered
 from trustedpods.protocol.codec import decode, encode
 from trustedpods.protocol.errors import BadInput, TrustedPodsError
 from trustedpods.protocol.ids import Address, parse_address
 from trustedpods.protocol.networks.members import MemberCard, NetworkName, Role, check_card
 from trustedpods.publisher.core.adjust import adjusted
 from trustedpods.publisher.core.cost import shape_of
-from trustedpods.publisher.core.networks.placing import FileNode
+from trustedpods.publisher.core.networks.book import book_for
 from trustedpods.publisher.core.networks.plan import WantedMember, pod_name
+from trustedpods.publisher.core.networks.planning.placing import FileNode
 from trustedpods.publisher.pod import Pod, pod_of
 
 MAX_CARD_FILE = 8 * 1024
@@ -54,12 +57,29 @@ def read_network(file: Path, cache: Path, who: Address) -> NetworkFile:
     founder = who if metadata.founder is None else parse_address(metadata.founder)
     network = NetworkName(founder, metadata.name)
     pods = {name: _named(pod, pod_name(network, name)) for name, pod in loaded.pods.items()}
+    _check_references(network.name, pods)
     return NetworkFile(
         network,
         tuple(_file_nodes(loaded, pods)),
         None if spec.members is None else tuple(_members(loaded, spec.members)),
         pods,
     )
+
+
+def _check_references(network: str, pods: Mapping[str, Pod]) -> None:
+    """That each node that is called is there, and has what files of others say of it. Raises BadInput."""
+    manifests = {name: pod.manifest for name, pod in pods.items()}
+    for name, pod in pods.items():
+        given = book_for(name, network, manifests)
+        for volume in pod.manifest.spec.volumes if given is not None else ():
+            for file in volume.secret.rendered if volume.secret else ():
+                text = pod.loaded.secrets[volume.name][file].decode()
+                try:
+                    assert given is not None
+                    rendered(text, given)
+                except WrongReference as wrong:
+                    place = f"node {name}: {volume.name}/{file}:{place_in(text, wrong.at)}"
+                    raise BadInput(wrong.what, where=place) from None
 
 
 def _file_nodes(loaded: LoadedNetwork[Pod], pods: Mapping[str, Pod]) -> Iterator[FileNode]:

@@ -1,20 +1,26 @@
 # SPDX-License-Identifier: Apache-2.0
 """The pods of a network's nodes, deployed and removed by the verbs that do it for a single pod."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from trustedpods.protocol.errors import Refused
+import trio
+
+from trustedpods.protocol.errors import Refused, TrustedPodsError
 from trustedpods.protocol.ids import address_from_bytes
+from trustedpods.protocol.messages.base import Done
+from trustedpods.protocol.messages.pod import Endpoint, LogsBody
+from trustedpods.protocol.networks.book import NetworkBook
 from trustedpods.protocol.networks.content import NetworkCluster
 from trustedpods.protocol.networks.members import NetworkName
 from trustedpods.publisher.core.networks.plan import pod_name
 from trustedpods.publisher.core.select import Choice
 from trustedpods.publisher.journal import Journal
 from trustedpods.publisher.market.market import MarketAccount
+from trustedpods.publisher.market.session import next_generation
 from trustedpods.publisher.pod import Pod
 from trustedpods.publisher.results.deployed import DeployProgress
-from trustedpods.publisher.results.pods import DeleteProgress, OutlivingVolumes
+from trustedpods.publisher.results.pods import DeleteProgress, LogPiece, OutlivingVolumes, VisitProgress
 from trustedpods.publisher.verbs import pods
 from trustedpods.publisher.verbs.deploy import DeployOptions, deploy
 from trustedpods.publisher.verbs.networks.applying import NOT_AGREED
@@ -35,12 +41,22 @@ class MarketPods:
     journal: Journal
     purge: bool = False
 
-    async def deploy(self, node: str, cluster: NetworkCluster) -> str | None:
+    async def deploy(
+        self, node: str, cluster: NetworkCluster, book: NetworkBook | None
+    ) -> Sequence[Endpoint]:
         """See `NodePods`; raises what `deploy` raises."""
         choice = Choice(address_from_bytes(cluster.owner), cluster.daemon)
         options = replace(self.options, choice=choice)
-        done = await deploy(options, self.account, self.pods[node], DeployProgress(), self.journal)
-        return next((one.url for one in done.confirmed.endpoints), None)
+        pod = replace(self.pods[node], book=book)
+        done = await deploy(options, self.account, pod, DeployProgress(), self.journal)
+        return done.confirmed.endpoints
+
+    async def tell(self, node: str, book: NetworkBook) -> None:
+        """See `NodePods`; raises what a visit raises, and Refused where the provider does not take it."""
+        name = pod_name(self.network, node)
+        async with pods.visit(self.account, name, VisitProgress(), self.journal) as visited:
+            generation = next_generation()
+            await visited.session.ask("book", visited.location.ref, book, generation, Done)
 
     async def remove(self, node: str) -> None:
         """See `NodePods`; raises what `delete` raises."""
@@ -63,8 +79,35 @@ class MarketPods:
                 f"pod {name} is removed but for its volumes", rule="retained", hint=_HINT.format(name=name)
             )
 
+    async def last_lines(self, node: str) -> Sequence[str]:
+        """See `NodePods`; the last error of the pod is the one that counts, so one of asking is left out."""
+        pieces: list[LogPiece] = []
+        body = LogsBody(tail=LAST_LINES)
+        name = pod_name(self.network, node)
+        with trio.move_on_after(LAST_LINES_S):
+            try:
+                await pods.logs(self.account, name, body, pieces.append, VisitProgress(), self.journal)
+            except TrustedPodsError:
+                return ()
+        text = b"".join(piece.data for piece in pieces).decode(errors="replace")
+        return [_printable(line) for line in text.splitlines()[-LAST_LINES:]]
+
+
+LAST_LINES = 10
+"""Of a node that failed: enough for a program's last words."""
+
+MAX_LINE = 400
+"""Characters of one of them."""
+
+LAST_LINES_S = 20.0
+"""How long a provider is asked for them; the failure itself is told in any case."""
 
 _HINT = "again with --purge ends its volumes, as `trustedpods delete {name} --purge` does"
+
+
+def _printable(line: str) -> str:
+    """A line of a pod's for a terminal: it may hold anything."""
+    return "".join(letter if letter.isprintable() else "?" for letter in line[:MAX_LINE])
 
 
 def _keeps_nothing(_: OutlivingVolumes) -> bool:

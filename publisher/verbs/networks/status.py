@@ -48,7 +48,7 @@ async def status(
         for component in view.content.components:
             if address_from_bytes(component.publisher) == account.publisher.address:
                 nursery.start_soon(ask, component)
-    urls = {entry.component: entry.url for entry in view.content.addresses}
+    urls = {entry.component: entry.url for entry in reversed(view.content.addresses)}
     return NetworkStatusResult(
         network=NetworkId(network.founder, network.name),
         generation=view.document.generation,

@@ -122,6 +122,8 @@ class Caller:
         self.ref = PodRef(world.owner, address_of(self.key), secrets.token_bytes(32))
         self.blobs = image_of(b"layer of " + self.key)
         self.manifest = manifest_of()
+        self.token = MARKER.encode()
+        self.book = None
         world.chain.give(address_of(self.key), 10**12)
 
     def refs(self):
@@ -143,9 +145,10 @@ class Caller:
             name="web",
             manifest=self.manifest.model_dump_json(by_alias=True).encode(),
             images=[ImageRef(name="web", blobs=[ref for ref, _ in self.refs()], layers=self.layers())],
-            secrets=[SecretValue(name="keys", files={"token": MARKER.encode()})],
+            secrets=[SecretValue(name="keys", files={"token": self.token})],
             seeds=[],
             commanders=[address_bytes(self.ref.publisher)],
+            book=self.book,
         )
 
     async def pay(self, amount=10**9, peak=PEAK):

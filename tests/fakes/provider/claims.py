@@ -26,6 +26,7 @@ class FakeLife:
     wanted: int = 0
     pods: dict[str, PodView] = field(default_factory=dict)
     costs: dict[str, int] = field(default_factory=dict)
+    notes: dict[str, tuple[str, str]] = field(default_factory=dict)
     proven: set[str] = field(default_factory=set)
     given: dict[str, int] = field(default_factory=dict)
     deleting: bool = False

@@ -242,6 +242,10 @@ def test_an_api_server_that_is_silent_leaves_no_half_write(people: People) -> No
     assert copies["difference"] == ""
 
 
+def _with_values(spec: Json) -> None:
+    spec["containers"][0]["env"] = [{"name": "WHO", "value": "${self.name} ${values.mark}"}]
+
+
 class Applied:
     """A network of two pods in two clusters, and three people, each with a key and a home."""
 
@@ -250,6 +254,7 @@ class Applied:
         self.alice = people.person
         self.bob, self.eve = self._somebody("bob"), self._somebody("eve")
         self.pod = self.alice.manifest("hello", f"{self.name}-hello").name
+        self.template = self.alice.manifest("hello", f"{self.name}-template", _with_values).name
         self.clusters = [part for one in people.named for part in ("--cluster", one)]
         self.file = self.write("a k1", "b k2")
 
@@ -259,7 +264,10 @@ class Applied:
         return Publisher(self.people.pair, self.bank.new_account(folder), folder)
 
     def write(self, *nodes: str) -> Path:
-        """The file, with *nodes* as `NAME CLUSTER`; cards lie beside it."""
+        """The file, with *nodes* as `NAME CLUSTER`; cards lie beside it.
+
+        b is made from a template, begun after a, and goes to k2 because it asks for that provider.
+        """
         lines = ["apiVersion: trustedpods/v1", "kind: Network"]
         lines += [f'metadata: {{name: {self.name}, founder: "{self.alice.address}"}}', "spec:", "  members:"]
         lines.append(f'    - {{address: "{self.alice.address}", role: owner}}')
@@ -268,9 +276,13 @@ class Applied:
             if not card.exists():
                 card.write_text(who.run("network", "card").json["card"])
             lines.append(f'    - {{address: "{who.address}", role: {role}, card: {card.name}}}')
-        lines.append("  nodes:")
+        lines += ["  templates:", f"    hello: {{pod: {self.template}, values: {{mark: 7}}}}", "  nodes:"]
         for node in nodes:
             called, cluster = node.split()
+            if called == "b":
+                place = f"placement: {{provider: {self.people.named[1].partition('=')[2]}}}"
+                lines.append(f"    - {{name: b, template: hello, {place}, dependsOn: [a]}}")
+                continue
             lines.append(f"    - {{name: {called}, pod: {self.pod}, cluster: {cluster}}}")
         file = self.alice.folder / f"{self.name}-{len(nodes)}.yaml"
         file.write_text("\n".join([*lines, ""]))
@@ -331,6 +343,9 @@ def test_a_network_from_connect_to_delete(people: People) -> None:
     )
     assert mine["nodes"] == bobs["nodes"]
     assert [one["node"] for one in mine["nodes"]] == ["c"]
+    effects = {one["node"]: one["effect"] for one in mine["outlook"]}
+    assert effects == {"a": "unchanged", "b": "unchanged", "c": "create"}
+    assert all(float(one["peak_hour"]) > 0 for one in mine["outlook"])
     assert refused["error"]["rule"] == "role"
     assert {node: (one["cluster"], one["phase"], one["sound"]) for node, one in status["nodes"].items()} == {
         "a": ("k1", "started", True),
@@ -339,6 +354,9 @@ def test_a_network_from_connect_to_delete(people: People) -> None:
     assert eves["nodes"]["a"]["url"] == status["nodes"]["a"]["url"]
     assert eves["nodes"]["a"]["live"] is None
     spaces = [one["live"]["namespace"] for one in status["nodes"].values()]
+    deployed = json.loads(people.pair.kubectl("-n", spaces[1], "get", "deployments", "-o", "json", index=2))
+    (container,) = deployed["items"][0]["spec"]["template"]["spec"]["containers"]
+    assert {"name": "WHO", "value": "b 7"} in container["env"]
 
     assert shop.run(shop.alice, "delete", shop.name)["removed"] == ["a", "b"]
     until("no cluster keeps anything of it", lambda: shop.left() == [])

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from tests.manifests.sound import FILES, SEED, SOUND, changed
-from tests.manifests.wrong import WRONG, Wrong
+from tests.manifests.wrong import WRONG
+from tests.manifests.wrong_form import Wrong
 from tests.paths import ROOT
 from trustedpods.manifests.check.pod import problems
 from trustedpods.manifests.parse import load, parse_received

@@ -9,7 +9,8 @@ from tests.examples import some
 from tests.fakes.provider.caller import Caller, manifest_of, until
 from tests.fakes.provider.world import World
 from tests.manifests.sound import FILES, SEED, SOUND, changed
-from tests.manifests.wrong import WRONG, Wrong
+from tests.manifests.wrong import WRONG
+from tests.manifests.wrong_form import Wrong
 from trustedpods.manifests.check.services import MAX_HOSTS, MAX_ROUTES
 from trustedpods.protocol.codec import decode, encode
 from trustedpods.protocol.errors import BadInput

@@ -168,8 +168,8 @@ def test_a_pods_name_is_no_other_networks_and_fits():
 def test_a_component_that_changes_loses_its_address_and_one_that_goes_takes_it_along():
     from trustedpods.protocol.networks.content import AddressEntry
 
-    state = components.with_address(
-        content(node("a")), AddressEntry(component="a", url="https://a", generation=1)
+    state = components.with_addresses(
+        content(node("a")), "a", [AddressEntry(component="a", url="https://a", generation=1)]
     )
     assert [one.url for one in state.addresses] == ["https://a"]
     stopping = components.stopping(components.component_of(state, "a"))

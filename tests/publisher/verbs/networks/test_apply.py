@@ -71,10 +71,12 @@ class Team:
         place = places.parse_place(f"{self.alice.publisher.address}/shop", named or self.named)
         return await connect(who or self.alice, place, 0.0, self.journal)
 
-    async def apply(self, text=NODES, who=None, known=None):
+    async def apply(self, text=NODES, who=None, known=None, only=()):
         who = who or self.alice
         pods = self.pods.setdefault(who.publisher.address, FakePods())
-        options = ApplyOptions(known or self.known, pods=lambda *_: pods, said=(("FILE", "network.yaml"),))
+        options = ApplyOptions(
+            known or self.known, pods=lambda *_: pods, said=(("FILE", "network.yaml"),), only=only
+        )
         return await apply(who, self.file(text, who), options, self.journal)
 
     async def plan(self, text=NODES, who=None, known=None):
@@ -130,6 +132,18 @@ async def test_a_network_from_its_first_document_to_its_end(team):
 
 def begun_name(team):
     return places.parse_network("shop", team.alice.publisher.address)
+
+
+async def test_an_apply_that_changes_nothing_takes_no_lease_and_one_node_can_be_changed_alone(team):
+    await team.connect()
+    applied = await team.apply(only=("b",))
+    assert [step.node for step in applied.plan.nodes] == ["b"]
+    assert [step.node for step in (await team.apply()).plan.nodes] == ["a"]
+    before = [(dict(one.cluster.networks), dict(one.cluster.network_leases)) for one in team.worlds]
+    assert (await team.apply()).plan.changes == 0
+    with pytest.raises(BadInput, match="no node 'c'"):
+        await team.apply(only=("c",))
+    assert before == [(one.cluster.networks, one.cluster.network_leases) for one in team.worlds]
 
 
 async def test_one_cluster_is_enough_to_find_all_and_a_wrong_one_is_named(team):
@@ -243,6 +257,10 @@ async def test_the_command_line_has_exit_codes_and_remembers_only_what_is_asked(
     assert "began, in k1=" in (await run("connect", "shop", *named)).stdout
     assert "2 to change" in (await run("plan", file, *named, code=10)).stdout
     assert json.loads((await run("status", "shop", *named, "-o", "json")).stdout)["nodes"] == {}
+    assert (await run("endpoints", "shop", *named)).stdout == "no node has an address\n"
+    assert (await run("logs", "shop", *named)).stdout == ""
+    await run("logs", "shop", "a", *named, code=2)
+    assert "0 TPT in all" in (await run("fund", "shop", "1", *named)).stdout
     assert (await run("card")).stdout == card(team.alice).card + "\n"
     await run("plan", str(team.bench.folder / "absent.yaml"), *named, code=2)
     assert not (team.bench.folder / "home/.config").exists()
@@ -253,6 +271,6 @@ async def test_the_command_line_has_exit_codes_and_remembers_only_what_is_asked(
 
 
 def test_every_verb_has_help_with_an_example():
-    for verb in ("card", "connect", "plan", "apply", "status", "delete"):
+    for verb in ("card", "connect", "plan", "apply", "status", "delete", "endpoints", "logs", "fund", "exec"):
         result = CliRunner().invoke(main, ["network", verb, "--help"])
         assert f"trustedpods network {verb}" in result.output

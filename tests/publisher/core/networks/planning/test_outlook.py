@@ -5,8 +5,8 @@ from dataclasses import replace
 
 from tests.fakes.network_states import ALICE
 from tests.publisher.core.networks.test_plan import content, founded, node
-from trustedpods.publisher.core.networks.outlook import outlook
 from trustedpods.publisher.core.networks.plan import plan_of
+from trustedpods.publisher.core.networks.planning.outlook import outlook
 
 
 def effects(state, *nodes):

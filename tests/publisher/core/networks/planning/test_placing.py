@@ -11,7 +11,7 @@ from trustedpods.manifests.network.model import NodePlacement
 from trustedpods.protocol.errors import BadInput
 from trustedpods.publisher.core.cost import Shape
 from trustedpods.publisher.core.networks import components
-from trustedpods.publisher.core.networks.placing import FileNode, hour_of, placed
+from trustedpods.publisher.core.networks.planning.placing import FileNode, hour_of, placed
 
 SHAPE = Shape(cpu_milli=1000, memory_mib=1024, storage_mib=0, scratch_mib=0, max_replicas=1, min_replicas=1)
 ROWS = {

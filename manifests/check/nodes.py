@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Other nodes of the pod's network: which of them it calls, and references to them in its files."""
+
+from collections.abc import Collection, Iterator, Mapping
+
+from trustedpods.manifests.check.names import known
+from trustedpods.manifests.problem import Location, Problem
+from trustedpods.manifests.rendering import WrongReference, references
+from trustedpods.manifests.spec.pod import PodManifest
+from trustedpods.manifests.spec.volume import Volume
+
+PEER = "peer-"
+"""Beginning of the names of Services by which a pod reaches other nodes: `peer-NODE`."""
+
+
+def node_problems(manifest: PodManifest) -> Iterator[Problem]:
+    """What does not fit in the nodes that are called, and in what is rendered of them."""
+    nodes = manifest.spec.network.nodes
+    for index, node in enumerate(nodes):
+        if node in nodes[:index]:
+            yield Problem(("spec", "network", "nodes", index), f"the node {node!r} is listed twice")
+    peers = {PEER + node for node in nodes}
+    for index, service in enumerate(manifest.spec.services):
+        if service.name in peers:
+            text = f"the name {service.name!r} is kept for the way to another node: give the service another"
+            yield Problem(("spec", "services", index, "name"), text)
+    for index, volume in enumerate(manifest.spec.volumes):
+        if volume.secret is not None and volume.secret.rendered:
+            yield from _rendered(("spec", "volumes", index, "secret"), volume, manifest)
+
+
+def _rendered(at: Location, volume: Volume, manifest: PodManifest) -> Iterator[Problem]:
+    assert volume.secret is not None
+    files = volume.secret.files
+    for number, name in enumerate(volume.secret.rendered):
+        if name not in files:
+            yield Problem((*at, "rendered", number), f"no file {name!r} is there{known(files)}")
+    if volume.secret.on_change == "reload" and (why := _never_changes(volume.name, manifest)):
+        yield Problem((*at, "onChange"), f"{why} never changes while a replica runs: let it restart")
+
+
+def _never_changes(volume: str, manifest: PodManifest) -> str | None:
+    """How a container sees the volume so that nothing replaces it below a process."""
+    for container in manifest.spec.all_containers:
+        if any(mount.name == volume and mount.sub_path is not None for mount in container.volume_mounts):
+            return f"what {container.name!r} mounts by subPath"
+        sources = [one.value_from.secret_key_ref for one in container.env if one.value_from is not None]
+        if any(source is not None and source.name == volume for source in sources):
+            return f"a variable of {container.name!r}"
+        if any(source.secret_ref.name == volume for source in container.env_from):
+            return f"a variable of {container.name!r}"
+    return None
+
+
+def reference_problems(
+    manifest: PodManifest, secrets: Mapping[str, Mapping[str, bytes]]
+) -> Iterator[Problem]:
+    """What is wrong with the references in *secrets*, files by volume and key."""
+    nodes = manifest.spec.network.nodes
+    for index, volume in enumerate(manifest.spec.volumes):
+        files = secrets.get(volume.name, {})
+        for number, name in enumerate(volume.secret.rendered if volume.secret else ()):
+            at: Location = ("spec", "volumes", index, "secret", "rendered", number)
+            if name in files:
+                yield from _of_file(at, name, files[name], nodes)
+
+
+def _of_file(at: Location, name: str, content: bytes, nodes: Collection[str]) -> Iterator[Problem]:
+    try:
+        text = content.decode()
+    except UnicodeDecodeError:
+        yield Problem(at, f"{name} is not UTF-8 text, and so cannot be rendered")
+        return
+    try:
+        for reference in references(text):
+            if reference.node not in nodes:
+                said = f"{reference.node!r} is no node that the pod calls{known(nodes)}"
+                yield Problem(at, f"{name}:{place_in(text, reference.at)}: {said}; see spec.network.nodes")
+    except WrongReference as wrong:
+        yield Problem(at, f"{name}:{place_in(text, wrong.at)}: {wrong.what}")
+
+
+def place_in(text: str, at: int) -> str:
+    """LINE:COLUMN of a letter, both from 1."""
+    return f"{text.count(chr(10), 0, at) + 1}:{at - text.rfind(chr(10), 0, at)}"

@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: Apache-2.0
+"""References to other nodes of a network in a pod's files: `${node.NAME.SERVICE.FIELD}`. Pure.
+
+Only files that the manifest names as `rendered` are looked at, and in them nothing but what begins with
+`${node.`; `$${node.` stands for that text itself. Why it is this and no template engine:
+docs/adr/0007-references-in-files.md.
+"""
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from trustedpods.protocol.errors import BadInput
+
+if TYPE_CHECKING:
+    # messages cost validate a third of its time
+    from trustedpods.protocol.networks.book import BookEntry, NetworkBook
+
+MAX_RENDERED: Final = 256 * 1024
+"""Bytes of one rendered file: references become longer, and a Kubernetes Secret ends at 1 MiB."""
+
+MAX_SHOWN: Final = 80
+"""Letters of a wrong reference that its error repeats."""
+
+FIELDS: Final = ("name", "port", "address", "publishedPort", "url", "identity")
+
+_OURS: Final = re.compile(r"(\$?)\$\{node\.([^}\n]{0,256})(\}?)")
+_FORM: Final = re.compile(
+    r"(?P<node>[a-z0-9][-a-z0-9]{0,62})\.(?P<service>[a-z0-9][-a-z0-9]{0,62})(?::(?P<port>[0-9]{1,5}))?"
+    r"\.(?P<field>[A-Za-z]{1,16})"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """One reference; `port` tells ports of a service apart, `at` counts letters before it."""
+
+    node: str
+    service: str
+    port: int | None
+    field: str
+    at: int
+
+
+class WrongReference(BadInput):
+    """A text that begins as a reference and is none, or names what is not there; `at` counts letters."""
+
+    def __init__(self, what: str, at: int) -> None:
+        super().__init__(what)
+        self.at = at
+
+
+def references(text: str) -> Iterator[Reference]:
+    """All references in *text*, in order; WrongReference where something begins as one and is none."""
+    for found in _OURS.finditer(text):
+        if not found[1]:
+            yield _reference(found)
+
+
+def rendered(text: str, book: "NetworkBook") -> str:
+    """*text* with the values of *book* for its references.
+
+    `name` and `port` are stable; `address`, `publishedPort` and `url` are what the far provider publishes,
+    and while nobody has confirmed that, the stable ones in their place. WrongReference for what the book
+    does not have; BadInput where the text would be larger than `MAX_RENDERED`.
+    """
+    made = _OURS.sub(lambda found: found[0][1:] if found[1] else _value(_reference(found), book), text)
+    if len(made.encode()) > MAX_RENDERED:
+        raise BadInput(f"rendered it has more than {MAX_RENDERED // 1024} KiB")
+    return made
+
+
+def _reference(found: re.Match[str]) -> Reference:
+    form = _FORM.fullmatch(found[2]) if found[3] else None
+    if form is None or form["field"] not in FIELDS:
+        shown = found[0][:MAX_SHOWN]
+        text = (
+            f"{shown!r} is no reference: write ${{node.NAME.SERVICE.FIELD}} with one of {', '.join(FIELDS)}"
+        )
+        raise WrongReference(f"{text}; $${{node. stands for the text itself", found.start())
+    port = None if form["port"] is None else int(form["port"])
+    return Reference(form["node"], form["service"], port, form["field"], found.start())
+
+
+def _value(reference: Reference, book: "NetworkBook") -> str:
+    return _VALUES[reference.field](_entry(reference, book), book)
+
+
+def _entry(reference: Reference, book: "NetworkBook") -> "BookEntry":
+    """The entry that is meant; of a port that is there for TCP and UDP the one of TCP."""
+    of_node = book.of(reference.node)
+    if not of_node:
+        raise WrongReference(f"the pod calls no node {reference.node!r}", reference.at)
+    found = [entry for entry in of_node if entry.service == reference.service]
+    if not found:
+        text = f"node {reference.node!r} has no exposed service {reference.service!r}"
+        raise WrongReference(text, reference.at)
+    found = [entry for entry in found if reference.port in (None, entry.port)]
+    if len({entry.port for entry in found}) != 1:
+        what = f"{reference.service!r} of node {reference.node!r}"
+        text = f"{what} has no port {reference.port}" if not found else f"{what} has several ports"
+        raise WrongReference(f"{text}: write {reference.service}:PORT", reference.at)
+    return found[0]
+
+
+def _name(entry: "BookEntry", book: "NetworkBook") -> str:
+    return book.name_of(entry.node)
+
+
+def _url(entry: "BookEntry", book: "NetworkBook") -> str:
+    return entry.url or f"{entry.transport.lower()}://{_name(entry, book)}:{entry.port}"
+
+
+_VALUES: Final[dict[str, "Callable[[BookEntry, NetworkBook], str]"]] = {
+    "name": _name,
+    "port": lambda entry, _: str(entry.port),
+    "address": lambda entry, book: entry.address or _name(entry, book),
+    "publishedPort": lambda entry, _: str(entry.published or entry.port),
+    "url": _url,
+    "identity": lambda entry, _: entry.identity.hex(),
+}

@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Brings a newer address book to a pod that runs: what it changes is applied, and nothing else.
+
+The book is kept in the pod's namespace, so a daemon that starts anew, or starts the pod anew, goes on with
+it while no client is there. Replicas restart only where the template changed, by the workload's own pace:
+one after another. Files that are to be reloaded are replaced, and their nodes told to look at once.
+"""
+
+import trio
+
+from trustedpods.protocol.errors import Refused
+from trustedpods.protocol.networks.book import NetworkBook
+from trustedpods.provider.cluster.objects.network_nodes.rendered_files import RENDERED_NOTE, digest_of
+from trustedpods.provider.cluster.objects.pod_objects import objects, with_book
+from trustedpods.provider.core.networks.book import check_book, newer
+from trustedpods.provider.core.pod import Phase, PodRecord
+from trustedpods.provider.doors import Doors
+from trustedpods.provider.lifecycle.additions import kept_book
+from trustedpods.provider.lifecycle.provisioning import ProvisioningSteps
+from trustedpods.provider.pods.bundles import Bundles
+
+AT_ONCE = 1
+"""Pods that are changed at the same time: a change of the book reaches all nodes that call one, and they
+are not all to restart together."""
+
+
+class Books:
+    """Takes them, one pod after another."""
+
+    def __init__(self, doors: Doors, bundles: Bundles, steps: ProvisioningSteps) -> None:
+        self._doors = doors
+        self._bundles = bundles
+        self._steps = steps
+        self._turn = trio.CapacityLimiter(AT_ONCE)
+
+    async def take(self, record: PodRecord, book: NetworkBook) -> bool:
+        """Let *book* be the pod's; False where it has that one already.
+
+        Refused (rules `phase`, `stale-book`, `egress`), BadInput where it is not of the nodes that the pod
+        calls, or its files refer to what it does not have. Nothing is changed then.
+        """
+        if record.phase is not Phase.SERVING:
+            raise Refused(f"the pod is {record.phase}, and takes no book now", rule="phase", hint="ask again")
+        opened, offer = self._bundles.open(record), self._doors.offer
+        check_book(book, opened.manifest.spec.network.nodes, offer.egress_closed, offer.peers)
+        async with self._turn:
+            before = newer(await kept_book(self._doors, record, record.namespace), opened.bundle.book)
+            _check_follows(before, book)
+            if before == book:
+                return False
+            life = await self._steps.complete(record, opened, record.namespace, book)
+            made = objects(life)  # all of it, so that no object is forgotten: what is equal stays as it is
+            await self._doors.cluster.apply(made)
+            reloaded = digest_of(life.manifest, with_book(life).secrets, "reload")
+            if reloaded is not None:
+                await self._look_again(record.namespace, reloaded)
+        return True
+
+    async def _look_again(self, namespace: str, digest: str) -> None:
+        for replica in await self._doors.cluster.pods(namespace):
+            if not replica.over:
+                await self._doors.cluster.note_replica(namespace, replica.name, RENDERED_NOTE, digest)
+
+
+def _check_follows(before: NetworkBook | None, book: NetworkBook) -> None:
+    if before is None:
+        raise Refused("the pod calls no other nodes", rule="stale-book")
+    if (before.network, before.node) != (book.network, book.node):
+        raise Refused(
+            f"the pod is node {before.node} of {before.network}, not {book.node} of {book.network}",
+            rule="stale-book",
+        )
+    if book.generation < before.generation:
+        raise Refused(
+            f"the pod has the book of generation {before.generation}, this is of {book.generation}",
+            rule="stale-book",
+            hint="read the network's state again: somebody else changed it",
+        )

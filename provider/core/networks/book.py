@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a provider takes of a network's address book, and what of it it opens. Pure.
+
+The book comes from a tenant: it may name the operator's own machines, or whatever else is closed to pods.
+"""
+
+from collections.abc import Sequence
+from ipaddress import IPv4Address, IPv4Network
+
+from trustedpods.protocol.errors import BadInput, Refused
+from trustedpods.protocol.networks.book import BookEntry, NetworkBook
+from trustedpods.provider.core.egress import MAIL
+
+NODE_PORTS = range(30_000, 32_768)
+"""The ports that Kubernetes gives to services at nodes by default. In networks that are closed otherwise no
+others are opened: a book may name the provider's own machines, with their API server and kubelets."""
+
+
+def check_book(
+    book: NetworkBook | None, nodes: Sequence[str], closed: Sequence[str], peers: Sequence[str]
+) -> None:
+    """Whether *book* is what a pod that calls *nodes* must have; node ports in *peers* are open all the same.
+
+    BadInput where it is not, Refused (rule `egress`) where an address of it is *closed* to pods.
+    """
+    given = [] if book is None else book.nodes
+    if sorted(given) != sorted(nodes):
+        raise BadInput(
+            "the address book is not of the nodes that the pod calls",
+            where="bundle.book",
+            hint="spec.network.nodes is for nodes of a network: `trustedpods network apply` deploys them",
+        )
+    if book is None:
+        return
+    for entry in opened(book):
+        address = IPv4Address(entry.address)
+        at_peer = entry.published in NODE_PORTS and any(address in IPv4Network(one) for one in peers)
+        for text in closed:
+            if address in IPv4Network(text) and not at_peer:
+                raise Refused(
+                    f"node {entry.node} at {address}:{entry.published}: this provider keeps {text} closed",
+                    rule="egress",
+                    hint="its operator opens other providers' node ports there: `peers` of [exposure]",
+                )
+        if (entry.transport, entry.published) == ("TCP", MAIL):
+            raise Refused(f"node {entry.node} at port {MAIL}: no mail is sent from here", rule="egress")
+
+
+def opened(book: NetworkBook) -> list[BookEntry]:
+    """The entries that name an address: those alone are opened. A host's name is no address."""
+    return [entry for entry in book.entries if is_address(entry.address)]
+
+
+def is_address(text: str) -> bool:
+    """Whether *text* is an IPv4 address."""
+    try:
+        IPv4Address(text)
+    except ValueError:
+        return False
+    return True
+
+
+def newer(kept: NetworkBook | None, given: NetworkBook | None) -> NetworkBook | None:
+    """Which of two books of one node counts."""
+    if kept is None or given is None:
+        return kept or given
+    return given if given.generation >= kept.generation else kept

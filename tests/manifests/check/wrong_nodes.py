@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What can be wrong with the nodes that a pod calls, and with its files that refer to them."""
+
+from tests.manifests.sound import FILES, changed
+from tests.manifests.wrong_form import Wrong, wrong
+
+
+def _rendering(more: dict[str, object], words: str, token: bytes = b"t0ken") -> Wrong:
+    """SOUND of a node that calls `b`, with more in its secret; its token is no variable."""
+    tree = changed("spec.network.nodes", ["b"])
+    tree["spec"]["volumes"][0]["secret"] |= more
+    app = tree["spec"]["containers"][0]
+    app["env"], app["envFrom"] = [], []
+    return Wrong(tree, words, FILES | {"token": token})
+
+
+def _variables(**variables: object) -> Wrong:
+    found = _rendering({"rendered": ["token"], "onChange": "reload"}, "a variable of 'app' never changes")
+    app = found.tree["spec"]["containers"][0]
+    app["volumeMounts"] = [one for one in app["volumeMounts"] if one["name"] != "keys"]
+    app |= variables
+    return found
+
+
+def _calling(service: dict[str, object]) -> Wrong:
+    tree = changed("spec.network.nodes", ["b"])
+    tree["spec"]["services"][1] = service
+    return Wrong(tree, "the name 'peer-b' is kept for the way to another node: give the service another")
+
+
+NODES = {
+    "node twice": wrong("spec.network.nodes", ["b", "b"], "the node 'b' is listed twice"),
+    "node of a wrong name": wrong("spec.network.nodes", ["B"], "'B' cannot stand here: lower-case letters"),
+    "service of a node's name": _calling({"name": "peer-b", "expose": "tcp", "ports": [{"port": 5432}]}),
+    "rendered and not there": _rendering({"rendered": ["x"]}, "no file 'x' is there (there is: tls.crt,"),
+    "reload of nothing": _rendering({"onChange": "reload"}, "list them in `rendered`"),
+    "reload of a mount by subPath": _rendering(
+        {"rendered": ["token"], "onChange": "reload"},
+        "what 'app' mounts by subPath never changes while a replica runs",
+    ),
+    "reload of a variable": _variables(envFrom=[{"secretRef": {"name": "keys"}}]),
+    "reload of one variable": _variables(
+        env=[{"name": "A", "valueFrom": {"secretKeyRef": {"name": "keys", "key": "token"}}}]
+    ),
+    "reference to a stranger": _rendering(
+        {"rendered": ["token"]},
+        "token:2:1: 'c' is no node that the pod calls (there is: b); see spec.network.nodes",
+        b"\n${node.c.web.port}",
+    ),
+    "reference that is none": _rendering(
+        {"rendered": ["token"]}, "token:1:1: '${node.b}' is no reference", b"${node.b}"
+    ),
+    "rendered and no text": _rendering(
+        {"rendered": ["token"]}, "token is not UTF-8 text, and so cannot be rendered", b"\xff"
+    ),
+}

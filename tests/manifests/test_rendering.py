@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: Apache-2.0
+"""References in files: each field, what stays as it is, what is refused and where, and the bounds."""
+
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.protocol.networks.books import a_book, entry
+from trustedpods.manifests import rendering
+from trustedpods.manifests.rendering import MAX_RENDERED, WrongReference, references, rendered
+from trustedpods.protocol.errors import BadInput
+
+BOOK = a_book(
+    entry("b", "p2p", 30303, published=30500),
+    entry("b", "p2p", 30303, published=30500, transport="UDP"),
+    entry("b", "web", 80, address="b.example", published=8443, identity=b"\x01\xff"),
+    entry("b", "web", 81, address=""),
+    entry("c", "rpc", 8545, address=""),
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("${node.b.p2p.name}", "b.shop.internal"),
+        ("${node.b.p2p.port}", "30303"),
+        ("${node.b.p2p.address}:${node.b.p2p.publishedPort}", "192.0.2.7:30500"),
+        ("${node.b.p2p.url}", "tcp://192.0.2.7:30500"),
+        ("${node.b.web:80.address}", "b.example"),
+        ("${node.b.web:80.identity}", "01ff"),
+        ("${node.c.rpc.address}:${node.c.rpc.publishedPort}", "c.shop.internal:8545"),
+        ("${node.c.rpc.url}", "tcp://c.shop.internal:8545"),
+        ("$${node.b.web.port}", "${node.b.web.port}"),
+        ("${HOME} {{ x }} $(A) ${nodes.b} ${node} $$", "${HOME} {{ x }} $(A) ${nodes.b} ${node} $$"),
+    ],
+)
+def test_values(text, value):
+    assert rendered(f"<{text}>", BOOK) == f"<{value}>"
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("${node.x.web.port}", "calls no node 'x'"),
+        ("${node.b.api.port}", "no exposed service 'api'"),
+        ("${node.b.web.port}", "several ports: write web:PORT"),
+        ("${node.b.web:82.port}", "no port 82"),
+        ("${node.b.web:80.colour}", "no reference"),
+        ("${node.b.web", "no reference"),
+        ("${node.}", "no reference"),
+        ("${node.b.web:80.address.more}", "no reference"),
+    ],
+)
+def test_what_is_wrong_is_told_with_its_place(text, why):
+    with pytest.raises(WrongReference, match=why) as caught:
+        rendered(f"ab {text}", BOOK)
+    assert caught.value.at == 3
+
+
+def test_references_are_found_in_order():
+    found = list(references("${node.b.web:80.port} $${node.x.y.port} ${node.c.rpc.name}"))
+    assert [(one.node, one.service, one.port, one.field) for one in found] == [
+        ("b", "web", 80, "port"),
+        ("c", "rpc", None, "name"),
+    ]
+
+
+def test_what_comes_out_is_bounded_and_takes_linear_time():
+    one = "${node.c.rpc.url}"
+    with pytest.raises(BadInput, match="256 KiB"):
+        rendered(one * (MAX_RENDERED // len(one)), BOOK)
+    hostile = "${node." * 150_000
+    began = time.process_time()
+    with pytest.raises(WrongReference):
+        rendered(hostile, BOOK)
+    assert rendered("$" * 250_000, BOOK) == "$" * 250_000
+    assert time.process_time() - began < 2
+
+
+@given(st.text())
+def test_any_text_is_rendered_or_refused(text):
+    try:
+        made = rendered(text, BOOK)
+    except WrongReference:
+        return
+    assert made == text or "${node." in text
+
+
+def test_every_field_has_a_value():
+    assert set(rendering.FIELDS) == set(rendering._VALUES)

@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A newer book reaches a node that runs: its files and ways change, and nothing else; who may bring it."""
+
+import base64
+
+import pytest
+
+from tests.fakes.provider.caller import Caller, manifest_of, serving
+from tests.fakes.provider.world import World
+from tests.protocol.networks.books import a_book, entry
+from trustedpods.protocol.errors import BadInput, Refused
+from trustedpods.protocol.messages.base import Done
+from trustedpods.protocol.networks.book import NetworkBook
+from trustedpods.provider.cluster.objects.network_nodes.rendered_files import RENDERED_NOTE
+
+NAMES = {"listen": "127.0.0.1:5353", "address": "127.0.0.1", "upstream": ["127.0.0.1:5353"]}
+TOKEN = b"${node.b.web.address}:${node.b.web.publishedPort}"
+
+
+def a_world(tmp_path):
+    return World(tmp_path, names=NAMES)
+
+
+def a_node(world, address, on_change="restart"):
+    caller = Caller(world, address)
+    secret = {"files": {"token": "token.txt"}, "rendered": ["token"], "onChange": on_change}
+    caller.manifest = manifest_of(network={"nodes": ["b"]}, volumes=[{"name": "keys", "secret": secret}])
+    caller.token, caller.book = TOKEN, a_book()
+    return caller
+
+
+def objects_of(parts, world, caller):
+    return world.cluster.lives[parts.pods.get(caller.ref.channel).namespace].objects
+
+
+def token_of(parts, world, caller):
+    return base64.b64decode(objects_of(parts, world, caller)["Secret", "keys"]["data"]["token"])
+
+
+async def bring(caller, book, **how):
+    return await caller.ask("book", book, Done, **how)
+
+
+@pytest.mark.parametrize("on_change", ["restart", "reload"])
+async def test_a_newer_book_changes_the_file_and_only_who_restarts_the_template(tmp_path, on_change):
+    world = a_world(tmp_path)
+    async with world.run() as (parts, address):
+        caller = a_node(world, address, on_change)
+        await caller.provision()
+        before = dict(objects_of(parts, world, caller))
+        assert token_of(parts, world, caller) == b"192.0.2.7:30001"
+        answer = await bring(caller, a_book(entry(published=30002), generation=2))
+        assert answer.text == "book of generation 2"
+        assert token_of(parts, world, caller) == b"192.0.2.7:30002"
+        after = objects_of(parts, world, caller)
+        assert after["Service", "peer-b"] == before["Service", "peer-b"]
+        assert after["EndpointSlice", "peer-b-tcp-8080"]["ports"][0]["port"] == 30002
+        same = after["Deployment", "pod"] == before["Deployment", "pod"]
+        notes = world.cluster.lives[parts.pods.get(caller.ref.channel).namespace].notes
+        assert (same, [key for key, _ in notes.values()]) == (
+            (False, []) if on_change == "restart" else (True, [RENDERED_NOTE])
+        )
+
+
+async def test_the_same_book_again_writes_nothing(tmp_path):
+    world = a_world(tmp_path)
+    async with world.run() as (_, address):
+        caller = a_node(world, address)
+        await caller.provision()
+        calls = len([one for one in world.cluster.calls if one == "apply"])
+        assert (await bring(caller, a_book())).text.endswith("as before")
+        assert len([one for one in world.cluster.calls if one == "apply"]) == calls
+
+
+async def test_a_daemon_that_starts_anew_goes_on_with_the_newest_book(tmp_path):
+    world = a_world(tmp_path)
+    async with world.run() as (_, address):
+        caller = a_node(world, address)
+        await caller.provision()
+        await bring(caller, a_book(entry(published=30002), generation=2))
+    async with world.run() as (parts, caller.address):
+        with pytest.raises(Refused, match="generation 2") as caught:
+            await bring(caller, a_book(entry(published=30003), generation=1))
+        assert caught.value.rule == "stale-book"
+        caller.manifest = caller.manifest.model_copy(deep=True)
+        await caller.provision()  # with the book of its first bundle
+        assert token_of(parts, world, caller) == b"192.0.2.7:30002"
+
+
+@pytest.mark.parametrize(
+    ("book", "kind", "why"),
+    [
+        (a_book(entry("c"), generation=2), BadInput, "not of the nodes"),
+        (a_book(node="x", generation=2), Refused, "is node a of shop"),
+        (a_book(entry(address="10.0.0.1"), generation=2), Refused, "closed"),
+        (a_book(entry(service="api"), generation=2), BadInput, "no exposed service"),
+    ],
+)
+async def test_a_book_that_is_not_the_nodes_changes_nothing(tmp_path, book, kind, why):
+    world = a_world(tmp_path)
+    async with world.run() as (parts, address):
+        caller = a_node(world, address)
+        await caller.provision()
+        before = dict(objects_of(parts, world, caller))
+        with pytest.raises(kind, match=why):
+            await bring(caller, book)
+        assert objects_of(parts, world, caller) == before
+
+
+async def test_a_stranger_brings_no_book(tmp_path):
+    world = a_world(tmp_path)
+    async with world.run() as (parts, address):
+        caller = a_node(world, address)
+        await caller.provision()
+        with pytest.raises(Refused) as caught:
+            await bring(Caller(world, address), a_book(entry(published=30002), generation=2))
+        assert caught.value.rule == "unknown-pod"
+        assert token_of(parts, world, caller) == b"192.0.2.7:30001"
+
+
+async def test_a_pod_that_calls_nobody_takes_no_book(tmp_path):
+    world = World(tmp_path)
+    async with serving(world) as (_, caller):
+        with pytest.raises(BadInput, match="not of the nodes"):
+            await bring(caller, a_book())
+        with pytest.raises(Refused, match="calls no other nodes"):
+            await bring(caller, NetworkBook(network="shop", node="a", generation=1, entries=[]))
+
+
+async def test_a_node_without_a_book_and_one_that_may_not_be_opened_are_not_let_in(tmp_path):
+    world = a_world(tmp_path)
+    async with world.run() as (_, address):
+        caller = a_node(world, address)
+        caller.book = None
+        with pytest.raises(BadInput, match="not of the nodes"):
+            await caller.provision()
+        caller.book = a_book(entry(address="10.0.0.1"))
+        with pytest.raises(Refused, match="closed"):
+            await caller.provision()

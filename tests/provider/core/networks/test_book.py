@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A provider opens of a book what is the world's, or node ports where its operator says so."""
+
+import pytest
+
+from tests.protocol.networks.books import a_book, entry
+from trustedpods.protocol.errors import BadInput, Refused
+from trustedpods.provider.core.egress import NOT_THE_WORLD
+from trustedpods.provider.core.networks.book import check_book, newer, opened
+
+PEERS = ("10.9.0.0/24",)
+
+
+def check(book, nodes=("b",), peers=PEERS):
+    check_book(book, nodes, NOT_THE_WORLD, peers)
+
+
+def test_the_book_is_of_the_nodes_that_are_called():
+    check(a_book())
+    check(None, ())
+    for book, nodes in ((None, ("b",)), (a_book(), ()), (a_book(), ("b", "c")), (a_book(), ("c",))):
+        with pytest.raises(BadInput, match="not of the nodes"):
+            check(book, nodes)
+
+
+@pytest.mark.parametrize("address", ["10.1.2.3", "127.0.0.1", "169.254.169.254", "0.0.0.0", "224.0.0.1"])
+def test_what_is_closed_to_pods_no_book_opens(address):
+    with pytest.raises(Refused, match="closed") as caught:
+        check(a_book(entry(address=address)))
+    assert (caught.value.rule, "`peers`" in caught.value.hint) == ("egress", True)
+
+
+def test_of_peers_networks_node_ports_are_open():
+    check(a_book(entry(address="10.9.0.12", published=30000)))
+    for port in (6443, 10250, 29999, 32768):
+        with pytest.raises(Refused, match="closed"):
+            check(a_book(entry(address="10.9.0.12", published=port)))
+    with pytest.raises(Refused, match="closed"):
+        check(a_book(entry(address="10.9.0.12")), peers=())
+
+
+def test_no_mail_is_sent():
+    with pytest.raises(Refused, match="no mail"):
+        check(a_book(entry(published=25)))
+
+
+def test_hosts_and_what_nobody_confirmed_open_nothing():
+    book = a_book(entry("b", address="b.example"), entry("c", address=""), entry("d"))
+    assert [one.node for one in opened(book)] == ["d"]
+
+
+def test_the_newer_of_two_counts():
+    old, new = a_book(generation=1), a_book(generation=2)
+    assert newer(old, new) == newer(new, old) == newer(None, new) == newer(new, None) == new
+    assert newer(None, None) is None

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Keeps `py_ecc` out of every process: eth_keyfile imports it for keystores of validators alone.
 
-Whoever imports web3 or eth_account imports eth_keyfile. Its one line for BLS keys cost a fifth of a
+Whoever imports web3 or eth_account imports eth_keyfile. Its one line for BLS keys cost a sixth of a
 command's start (py_ecc computes the tables of two pairings), and py_ecc lifts Python's recursion limit to
 100,000 for the whole process: what is nested too deep then ends the process where it raised RecursionError.
 What py_ecc is needed for still works: it is imported by the first use of a BLS key.

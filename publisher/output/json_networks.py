@@ -267,7 +267,7 @@ def _of_nodes(result: NetworkLogsResult | NetworkFundResult) -> JsonObject:
     whole: JsonObject = {"nodes": nodes, "exit": int(result.exit_code)}
     if isinstance(result, NetworkFundResult):
         whole["paid"] = result.token.number(result.paid)
-    return _network(result.network) | whole
+    return {**_network(result.network), **whole}
 
 
 @json_of.register(NetworkDeleteResult)

@@ -267,12 +267,12 @@ def _of_nodes(result: NetworkLogsResult | NetworkFundResult) -> JsonObject:
     whole: JsonObject = {"nodes": nodes, "exit": int(result.exit_code)}
     if isinstance(result, NetworkFundResult):
         whole["paid"] = result.token.number(result.paid)
-    return {**_network(result.network), **whole}
+    return _network(result.network) | whole
 
 
 @json_of.register(NetworkDeleteResult)
 def _deleted(result: NetworkDeleteResult) -> JsonObject:
-    told = {"found": result.found, "removed": list(result.removed), "asked": list(result.asked)}
+    told: JsonObject = {"found": result.found, "removed": list(result.removed), "asked": list(result.asked)}
     return _network(result.network) | told
 
 

@@ -10,8 +10,7 @@ from typing import Annotated, Final, Literal, Self
 from pydantic import Field, model_validator
 
 from trustedpods.protocol.messages.base import U64, Message
-from trustedpods.protocol.networks.content import MAX_ADDRESSES, MAX_IDENTITY, PodName
-from trustedpods.protocol.networks.sealed_documents import Name
+from trustedpods.protocol.networks.names import MAX_ADDRESSES, MAX_IDENTITY, Name, PodName
 
 Transport = Literal["TCP", "UDP"]
 

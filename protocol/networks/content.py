@@ -26,19 +26,12 @@ from trustedpods.protocol.networks.history import (
     chunked,
 )
 from trustedpods.protocol.networks.migrations import SCHEMA, migrated
-from trustedpods.protocol.networks.sealed_documents import MAX_CONTENT, Name
+from trustedpods.protocol.networks.names import MAX_ADDRESSES, MAX_IDENTITY, Name, PodName
+from trustedpods.protocol.networks.sealed_documents import MAX_CONTENT
 
 MAX_CLUSTERS: Final = 16
 MAX_COMPONENTS: Final = 128
 """Pods of one network; a hundred nodes and what stands beside them."""
-
-MAX_ADDRESSES: Final = 512
-"""Lines of the address book: four for each of the most nodes, a fifth of the state with usual addresses."""
-
-MAX_IDENTITY: Final = 128
-"""Bytes of what a node is known by: a public key of any usual kind."""
-
-PodName = Annotated[str, Field(pattern=r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$")]
 
 
 class Migration(Message):

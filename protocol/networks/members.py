@@ -21,6 +21,7 @@ from trustedpods.protocol.codec import encode
 from trustedpods.protocol.errors import BadInput, Refused
 from trustedpods.protocol.ids import ADDRESS_BYTES, Address, address_bytes, address_from_bytes
 from trustedpods.protocol.messages.base import U64, Bytes20, Bytes32, Message
+from trustedpods.protocol.networks.names import MAX_NAME
 from trustedpods.protocol.sealing import hpke
 from trustedpods.protocol.sealing.signatures import SIGNATURE_BYTES, sign_statement, statement_signer
 
@@ -29,9 +30,6 @@ MAX_MEMBERS: Final = 32
 
 MAX_CHANGES: Final = 256
 """Changes of one network's members: one a week for five years, and checked in a tenth of a second."""
-
-MAX_NAME: Final = 40
-"""Letters of a network's name: a Lease and a Secret put something before it and end at 63."""
 
 NO_BYTES32: Final = bytes(32)
 NOBODY: Final = bytes(ADDRESS_BYTES)

@@ -25,7 +25,6 @@ from trustedpods.protocol.networks.documents import Document
 from trustedpods.protocol.networks.members import (
     MAX_CHANGES,
     MAX_MEMBERS,
-    MAX_NAME,
     MemberCard,
     MemberChange,
     NetworkName,
@@ -37,6 +36,7 @@ from trustedpods.protocol.networks.members import (
     network_salt,
     roster_of,
 )
+from trustedpods.protocol.networks.names import Name
 from trustedpods.protocol.sealing import hpke
 from trustedpods.protocol.sealing.signatures import SIGNATURE_BYTES, sign_statement, statement_signer
 
@@ -52,8 +52,6 @@ _NONCE: Final = bytes(12)
 """A content key seals one content, once."""
 
 _CONTEXT_TAG: Final = b"trusted-pods/network-document/v1\0"
-
-Name = Annotated[str, Field(max_length=MAX_NAME, pattern=r"^[a-z]([-a-z0-9]*[a-z0-9])?$")]
 
 
 class SealedKey(Message):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from trustedpods.publisher.commands.manifests.init import deployed_pod, draft_words
+from trustedpods.publisher.commands.manifests.init import ImageWords, deployed_pod, draft_words
 from trustedpods.publisher.commands.options import Common, Run, common, pod_name
 from trustedpods.publisher.commands.shell.completion import complete_pod, complete_provider
 
@@ -71,7 +71,7 @@ def deploy(  # noqa: PLR0913, PLR0917 - click hands them over one by one
     patience: str,
     policy: str | None,
     explain: bool,
-    words: dict[str, Any],
+    words: ImageWords,
 ) -> None:
     """Run the pod of a manifest FILE at the cheapest provider that matches and answers.
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """`explain`: a field of a manifest in words, and the whole schema for editors."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -32,7 +32,7 @@ def explain(options: Common, field: str, kind: str, *, whole: bool) -> None:
     """
     run = Run(options)
 
-    def work() -> "ExplainedField | dict[str, Any]":
+    def work() -> "ExplainedField | JsonObject":
         if whole:
             from trustedpods.manifests.schema import schema
 
@@ -41,12 +41,12 @@ def explain(options: Common, field: str, kind: str, *, whole: bool) -> None:
 
         return explained(field, kind)
 
-    def form(result: "ExplainedField | dict[str, Any]") -> "JsonObject":
+    def form(result: "ExplainedField | JsonObject") -> "JsonObject":
         from dataclasses import asdict
 
         return {"schema": result} if isinstance(result, dict) else asdict(result)
 
-    def lines(result: "ExplainedField | dict[str, Any]") -> list[str]:
+    def lines(result: "ExplainedField | JsonObject") -> list[str]:
         import json
 
         if isinstance(result, dict):

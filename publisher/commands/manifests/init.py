@@ -3,6 +3,7 @@
 
 import functools
 from collections.abc import Callable
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
@@ -17,6 +18,19 @@ if TYPE_CHECKING:
     from trustedpods.publisher.output.json_of import JsonObject
     from trustedpods.publisher.pod import Pod
     from trustedpods.publisher.results.validated import DraftResult
+
+
+@dataclass(frozen=True, slots=True)
+class ImageWords:
+    """What a person says beside an image, as it was typed."""
+
+    ports: tuple[str, ...]
+    env: tuple[str, ...]
+    secrets: tuple[str, ...]
+    volumes: tuple[str, ...]
+    cpu: str | None
+    memory: str | None
+
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -37,21 +51,21 @@ def draft_words(verb: F) -> F:
     @click.option("--memory", metavar="SIZE", help="Of an image: 128Mi if not said.")
     @functools.wraps(verb)
     def wrapped(**arguments: Any) -> Any:  # noqa: ANN401
-        names = ("ports", "env", "secrets", "volumes", "cpu", "memory")
-        return verb(words={name: arguments.pop(name) for name in names}, **arguments)
+        words = ImageWords(**{one.name: arguments.pop(one.name) for one in fields(ImageWords)})
+        return verb(words=words, **arguments)
 
     return cast("F", wrapped)
 
 
-def made_words(words: dict[str, Any], name: str | None) -> "DraftWords":
+def made_words(words: ImageWords, name: str | None) -> "DraftWords":
     """The words as they are handed on."""
     from trustedpods.manifests.draft import DraftWords
 
-    return DraftWords(name=name, **words)
+    return DraftWords(name=name, **asdict(words))
 
 
 def deployed_pod(
-    file: Path, name: str | None, trust: "TrustClass | None", words: dict[str, Any], journal: "Journal"
+    file: Path, name: str | None, trust: "TrustClass | None", words: ImageWords, journal: "Journal"
 ) -> "Pod":
     """The pod of a manifest's *file*, or of an image, whose manifest is made and shown first.
 
@@ -64,7 +78,7 @@ def deployed_pod(
 
     missing = not file.exists() and file.suffix not in MANIFEST_ENDS
     if not (missing or file.is_dir() or image_reference(str(file))):
-        if given := [f"--{key.removesuffix('s')}" for key, value in words.items() if value]:
+        if given := [f"--{key.removesuffix('s')}" for key, value in asdict(words).items() if value]:
             hint = "write it into the manifest"
             raise BadInput("only for an image without a manifest", where=", ".join(given), hint=hint)
         return read_pod(file, cache_dir(), name, trust)
@@ -99,7 +113,7 @@ Examples:
 @draft_words
 @common
 def init(
-    options: Common, image: str, file: Path, name: str | None, *, force: bool, words: dict[str, Any]
+    options: Common, image: str, file: Path, name: str | None, *, force: bool, words: ImageWords
 ) -> None:
     """Write a manifest for IMAGE, an archive or an OCI folder, from what its configuration says.
 

@@ -150,6 +150,7 @@ def test_nothing_else_of_the_client_prints():
         "publisher/output/terminal.py",
         "publisher/commands/options.py",  # "interrupted", and what goes on without us
         "publisher/commands/watch.py",  # one JSON object a round
+        "publisher/commands/shell/completion.py",  # the script that a shell reads
         "publisher/commands/network/contexts.py",  # the list of contexts to choose from, one line each
     }
     found = set()

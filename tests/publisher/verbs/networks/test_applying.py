@@ -315,9 +315,8 @@ async def test_nodes_that_call_each_other_get_each_others_addresses(virtual_time
     machine.manifests = calling()
     await machine.found()
     await machine.apply(FIRST)
-    assert [act[0] for act in machine.pods.acts] == ["deploy", "deploy", "tell"], (
-        "the first did not know it yet"
-    )
+    acts = [act[0] for act in machine.pods.acts]
+    assert acts == ["deploy", "deploy", "tell", "tell"], "side by side neither knew the other yet"
     assert (told(machine, "a"), told(machine, "b")) == ("https://b.k2.example", "https://a.k1.example")
     before = machine.pods.books["a"].generation
     await machine.apply((ONE, WantedNode("b", "k1", b"1" * 32)))

@@ -7,7 +7,8 @@ docs/adr/0007-references-in-files.md.
 """
 
 import re
-from collections.abc import Callable, Iterator
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -17,11 +18,18 @@ if TYPE_CHECKING:
     # messages cost validate a third of its time
     from trustedpods.protocol.networks.book import BookEntry, NetworkBook
 
+    _ByService = Mapping[tuple[str, str], list[BookEntry]]
+
 MAX_RENDERED: Final = 256 * 1024
 """Bytes of one rendered file: references become longer, and a Kubernetes Secret ends at 1 MiB."""
 
 MAX_SHOWN: Final = 80
 """Letters of a wrong reference that its error repeats."""
+
+MAX_REFERENCES: Final = 4096
+"""In one file: each costs a look-up while everybody else at the provider waits."""
+
+_TOO_MANY: Final = f"more than {MAX_REFERENCES} references to nodes in one file"
 
 FIELDS: Final = ("name", "port", "address", "publishedPort", "url", "identity")
 
@@ -52,8 +60,13 @@ class WrongReference(BadInput):
 
 
 def references(text: str) -> Iterator[Reference]:
-    """All references in *text*, in order; WrongReference where something begins as one and is none."""
-    for found in _OURS.finditer(text):
+    """All references in *text*, in order; WrongReference where something begins as one and is none.
+
+    It is raised too where there are more than `MAX_REFERENCES`, those included that stand for themselves.
+    """
+    for number, found in enumerate(_OURS.finditer(text)):
+        if number == MAX_REFERENCES:
+            raise WrongReference(_TOO_MANY, found.start())
         if not found[1]:
             yield _reference(found)
 
@@ -65,10 +78,25 @@ def rendered(text: str, book: "NetworkBook") -> str:
     and while nobody has confirmed that, the stable ones in their place. WrongReference for what the book
     does not have; BadInput where the text would be larger than `MAX_RENDERED`.
     """
-    made = _OURS.sub(lambda found: found[0][1:] if found[1] else _value(_reference(found), book), text)
-    if len(made.encode()) > MAX_RENDERED:
+    by_service: dict[tuple[str, str], list[BookEntry]] = defaultdict(list)
+    for entry in book.entries:
+        by_service[entry.node, entry.service].append(entry)
+    made, size, end = [], 0, 0
+    for number, found in enumerate(_OURS.finditer(text)):
+        if number == MAX_REFERENCES:
+            raise WrongReference(_TOO_MANY, found.start())
+        value = found[0][1:] if found[1] else _value(_reference(found), book, by_service)
+        made += [text[end : found.start()], value]
+        size, end = size + sum(len(piece.encode()) for piece in made[-2:]), found.end()
+        _check_size(size)
+    made.append(text[end:])
+    _check_size(size + len(made[-1].encode()))
+    return "".join(made)
+
+
+def _check_size(size: int) -> None:
+    if size > MAX_RENDERED:
         raise BadInput(f"rendered it has more than {MAX_RENDERED // 1024} KiB")
-    return made
 
 
 def _reference(found: re.Match[str]) -> Reference:
@@ -83,17 +111,16 @@ def _reference(found: re.Match[str]) -> Reference:
     return Reference(form["node"], form["service"], port, form["field"], found.start())
 
 
-def _value(reference: Reference, book: "NetworkBook") -> str:
-    return _VALUES[reference.field](_entry(reference, book), book)
+def _value(reference: Reference, book: "NetworkBook", by_service: "_ByService") -> str:
+    return _VALUES[reference.field](_entry(reference, by_service), book)
 
 
-def _entry(reference: Reference, book: "NetworkBook") -> "BookEntry":
+def _entry(reference: Reference, by_service: "_ByService") -> "BookEntry":
     """The entry that is meant; of a port that is there for TCP and UDP the one of TCP."""
-    of_node = book.of(reference.node)
-    if not of_node:
-        raise WrongReference(f"the pod calls no node {reference.node!r}", reference.at)
-    found = [entry for entry in of_node if entry.service == reference.service]
+    found = by_service.get((reference.node, reference.service), [])
     if not found:
+        if all(node != reference.node for node, _ in by_service):
+            raise WrongReference(f"the pod calls no node {reference.node!r}", reference.at)
         text = f"node {reference.node!r} has no exposed service {reference.service!r}"
         raise WrongReference(text, reference.at)
     found = [entry for entry in found if reference.port in (None, entry.port)]

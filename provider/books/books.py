@@ -18,6 +18,7 @@ from trustedpods.provider.doors import Doors
 from trustedpods.provider.lifecycle.additions import kept_book
 from trustedpods.provider.lifecycle.provisioning import ProvisioningSteps
 from trustedpods.provider.pods.bundles import Bundles
+from trustedpods.provider.pods.records import Pods
 
 AT_ONCE = 1
 """Pods that are changed at the same time: a change of the book reaches all nodes that call one, and they
@@ -27,8 +28,9 @@ are not all to restart together."""
 class Books:
     """Takes them, one pod after another."""
 
-    def __init__(self, doors: Doors, bundles: Bundles, steps: ProvisioningSteps) -> None:
+    def __init__(self, doors: Doors, pods: Pods, bundles: Bundles, steps: ProvisioningSteps) -> None:
         self._doors = doors
+        self._pods = pods
         self._bundles = bundles
         self._steps = steps
         self._turn = trio.CapacityLimiter(AT_ONCE)
@@ -39,11 +41,14 @@ class Books:
         Refused (rules `phase`, `stale-book`, `egress`), BadInput where it is not of the nodes that the pod
         calls, or its files refer to what it does not have. Nothing is changed then.
         """
-        if record.phase is not Phase.SERVING:
-            raise Refused(f"the pod is {record.phase}, and takes no book now", rule="phase", hint="ask again")
+        _check_serves(record)
         opened, offer = self._bundles.open(record), self._doors.offer
         check_book(book, opened.manifest.spec.network.nodes, offer.egress_closed, offer.peers)
-        async with self._turn:
+        async with self._turn, self._steps.turns.of(record.channel):
+            asked, record = record, self._pods.get(record.channel) or record
+            _check_serves(record)
+            if (record.request, record.namespace) != (asked.request, asked.namespace):
+                raise Refused("the pod was changed meanwhile", rule="phase", hint="ask again")
             before = newer(await kept_book(self._doors, record, record.namespace), opened.bundle.book)
             _check_follows(before, book)
             if before == book:
@@ -60,6 +65,11 @@ class Books:
         for replica in await self._doors.cluster.pods(namespace):
             if not replica.over:
                 await self._doors.cluster.note_replica(namespace, replica.name, RENDERED_NOTE, digest)
+
+
+def _check_serves(record: PodRecord) -> None:
+    if record.phase is not Phase.SERVING:
+        raise Refused(f"the pod is {record.phase}, and takes no book now", rule="phase", hint="ask again")
 
 
 def _check_follows(before: NetworkBook | None, book: NetworkBook) -> None:

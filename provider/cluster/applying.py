@@ -10,6 +10,7 @@ from trustedpods.provider.cluster.api.errors import NamespaceEnding
 from trustedpods.provider.cluster.api.http import Api, path_of
 from trustedpods.provider.cluster.objects import service
 from trustedpods.provider.cluster.objects.names import APPLIER, POD_LABEL, WORKLOAD, KubeObject
+from trustedpods.provider.cluster.objects.network_nodes import ways
 
 _log = logging.getLogger(__name__)
 
@@ -21,6 +22,10 @@ OPTIONAL = (
 A class of a secrets store stays until the namespace goes: it holds no secret, and without the driver a
 cluster does not know the kind.
 """
+
+SELECTORS = {"EndpointSlice": f"{POD_LABEL},{ways.MANAGED_BY}={ways.MANAGER}"}
+"""Labels by which ours are told from a controller's, where the pod's own label does not: Kubernetes gives the
+slices that it makes the labels of their Service."""
 
 
 async def apply(api: Api, wanted: KubeObject) -> workloads.Workload | None:
@@ -60,7 +65,7 @@ async def _apply_service(api: Api, path: str, wanted: KubeObject) -> None:
 async def prune(api: Api, namespace: str, kept: Collection[tuple[str, str]]) -> None:
     """Delete what other versions of the pod left in its namespace; *kept* has kinds and names."""
     for kind in OPTIONAL:
-        for found in await api.items(path_of(kind, namespace), POD_LABEL):
+        for found in await api.items(path_of(kind, namespace), SELECTORS.get(kind, POD_LABEL)):
             name = found["metadata"]["name"]
             if (kind, name) not in kept:
                 await api.delete(path_of(kind, namespace, name))

@@ -11,7 +11,6 @@ from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 
-from trustedpods.manifests.check.nodes import PEER
 from trustedpods.provider.cluster import applying, diagnosis, leases, network_documents, views, workloads
 from trustedpods.provider.cluster.api import errors, kubeconfig, watch
 from trustedpods.provider.cluster.api.commands import RunningCommand
@@ -189,8 +188,9 @@ class Cluster:
 
         Between the two nobody answers at the addresses, for as long as two calls take. May be repeated.
         """
+        taken = {service["metadata"]["name"] for service in services}  # others end with their namespace
         for view in await self.services(source):
-            if not view.name.startswith(PEER):  # the ways of those that still end there
+            if view.name in taken:
                 await self._api.delete(path_of("Service", source, view.name))
         await self.apply(services)
 

@@ -194,6 +194,8 @@ def handlers(parts: Parts) -> dict[Verb, VerbHandler]:
         "usage": verbs.usage,
         "delete": verbs.delete,
         "network": NetworkRequests(parts.networks).network,
-        "book": NodeBooks(parts.rights, Books(parts.doors, parts.bundles, parts.provisioning_steps)).book,
+        "book": NodeBooks(
+            parts.rights, Books(parts.doors, parts.pods, parts.bundles, parts.provisioning_steps)
+        ).book,
         "rotate": Rotations(parts.doors, parts.pods, parts.rights, parts.settlement).rotate,
     }

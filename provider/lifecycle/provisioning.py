@@ -33,6 +33,7 @@ from trustedpods.provider.lifecycle.user_shares import UserShares
 from trustedpods.provider.pods.bundles import Bundles, OpenBundle
 from trustedpods.provider.pods.progress import ProgressFeeds
 from trustedpods.provider.pods.records import Pods
+from trustedpods.provider.pods.turns import PodTurns
 from trustedpods.provider.pods.volumes import PodVolumes
 from trustedpods.provider.serving.autoscaler import Autoscaler
 from trustedpods.provider.serving.slots import exposures_of
@@ -80,6 +81,7 @@ class ProvisioningSteps:
         self._images = ImageImport(doors.registry, doors.spool, progress)
         self.users = UserShares(doors, pods, bundles, self._images)
         self.volumes = PodVolumes(doors, bundles)
+        self.turns = PodTurns()
         self._arrived = trio.Event()
 
     def blob_arrived(self) -> None:
@@ -319,15 +321,16 @@ class ProvisioningSteps:
     ) -> None:
         """Make the pod's objects; *beside* a version that has the services' addresses, all but those."""
         self._progress.tell(record.channel, "apply", "creating the pod's objects in the cluster")
-        made = objects(await self.complete(record, opened, namespace), beside=beside)
-        kept = {(part["kind"], part["metadata"]["name"]) for part in made} | self._data_before(record)
-        if namespace == record.namespace:
-            kept |= {("Secret", name) for name in await keep_earlier_values(self._doors, record)}
-        kept |= {("PersistentVolumeClaim", name) for name in opened.volumes}
-        if opened.manifest.spec.network.by_name:
-            kept.add(("NetworkPolicy", OPENED))  # what the version before asked for ends with its time
-        await self._doors.cluster.prune(namespace, kept)  # first: what is left over takes of the quota
-        await self._doors.cluster.apply(made)
+        async with self.turns.of(record.channel):
+            made = objects(await self.complete(record, opened, namespace), beside=beside)
+            kept = {(part["kind"], part["metadata"]["name"]) for part in made} | self._data_before(record)
+            if namespace == record.namespace:
+                kept |= {("Secret", name) for name in await keep_earlier_values(self._doors, record)}
+            kept |= {("PersistentVolumeClaim", name) for name in opened.volumes}
+            if opened.manifest.spec.network.by_name:
+                kept.add(("NetworkPolicy", OPENED))  # what the version before asked for ends with its time
+            await self._doors.cluster.prune(namespace, kept)  # first: what is left over takes of the quota
+            await self._doors.cluster.apply(made)
 
     async def complete(
         self, record: PodRecord, opened: OpenBundle, namespace: str, book: NetworkBook | None = None

@@ -105,7 +105,7 @@ class FakeCluster(FakeNetworks, FakePolicies, FakeCommands):
     async def move_services(self, source: str, services: Sequence[KubeObject]) -> None:
         await self._called(f"move services from {source}")
         if source in self.lives:
-            fake_services.end(self.lives[source].objects)
+            fake_services.end(self.lives[source].objects, {one["metadata"]["name"] for one in services})
         await self.apply(services)
 
     async def prune(self, namespace: str, kept: Collection[tuple[str, str]]) -> None:

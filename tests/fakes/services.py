@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Services of the cluster in memory: what they are given, and how they end."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from trustedpods.provider.cluster.objects.names import KubeObject
 from trustedpods.provider.cluster.views import ServiceView, service_view
@@ -31,7 +31,7 @@ def views_of(held: Objects) -> list[ServiceView]:
     return [service_view(one) for (kind, _), one in held.items() if kind == "Service"]
 
 
-def end(held: Objects) -> None:
-    """Take the Services out of a namespace."""
-    for key in [key for key in held if key[0] == "Service"]:
-        del held[key]
+def end(held: Objects, names: Collection[str]) -> None:
+    """Take the Services of these *names* out of a namespace."""
+    for name in names:
+        held.pop(("Service", name), None)

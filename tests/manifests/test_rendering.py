@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from tests.protocol.networks.books import a_book, entry
 from trustedpods.manifests import rendering
-from trustedpods.manifests.rendering import MAX_RENDERED, WrongReference, references, rendered
+from trustedpods.manifests.rendering import MAX_REFERENCES, WrongReference, references, rendered
 from trustedpods.protocol.errors import BadInput
 
 BOOK = a_book(
@@ -70,13 +70,23 @@ def test_references_are_found_in_order():
 def test_what_comes_out_is_bounded_and_takes_linear_time():
     one = "${node.c.rpc.url}"
     with pytest.raises(BadInput, match="256 KiB"):
-        rendered(one * (MAX_RENDERED // len(one)), BOOK)
+        rendered((one + "x" * 60) * (MAX_REFERENCES - 1), BOOK)
     hostile = "${node." * 150_000
     began = time.process_time()
     with pytest.raises(WrongReference):
         rendered(hostile, BOOK)
     assert rendered("$" * 250_000, BOOK) == "$" * 250_000
     assert time.process_time() - began < 2
+
+
+def test_a_file_has_no_more_references_than_are_looked_up_in_a_moment():
+    one = "${node.c.rpc.name}\n"
+    assert rendered(one * MAX_REFERENCES, BOOK).count("\n") == MAX_REFERENCES
+    for many in (one, "$" + one):
+        with pytest.raises(WrongReference, match="more than 4096 references"):
+            rendered(many * (MAX_REFERENCES + 1), BOOK)
+        with pytest.raises(WrongReference, match="more than 4096 references"):
+            list(references(many * (MAX_REFERENCES + 1)))
 
 
 @given(st.text())

@@ -89,7 +89,7 @@ class PodLife:
 
 
 def objects(life: PodLife, *, beside: bool = False) -> list[KubeObject]:
-    """Everything that makes the pod, namespace first, workload last.
+    """Everything that makes the pod: namespace first, then what the workload needs, the workload, its book.
 
     *Beside* a version that has the services' addresses it is all but those.
 
@@ -113,10 +113,11 @@ def objects(life: PodLife, *, beside: bool = False) -> list[KubeObject]:
         *(_labelled(life, one) for one in seeding.seed_secrets(life.manifest, life.seeds)),
         *(_labelled(life, claim) for claim in _claims(life)),
         *([] if beside else services(life)),
-        *(_labelled(life, one) for one in _of_book(life)),
+        *([] if life.book is None else [_labelled(life, one) for one in ways.ways(life.book)]),
         *(_labelled(life, one) for one in ordinal_service.ordinal_services(life.manifest, life.label)),
         *(_labelled(life, one) for one in disruption_budget.disruption_budgets(life.manifest, life.label)),
         _labelled(life, _workload(life)),
+        *_kept_book(life),
     ]
 
 
@@ -128,12 +129,11 @@ def with_book(life: PodLife) -> PodLife:
     return replace(life, secrets=files, callers=(*life.callers, *ways.callers(life.book)))
 
 
-def _of_book(life: PodLife) -> list[KubeObject]:
-    """The ways to other nodes, and the book itself: the newest is kept beside what was made of it."""
+def _kept_book(life: PodLife) -> list[KubeObject]:
+    """The newest book, beside what was made of it: it is there once all the rest is."""
     if life.book is None:
         return []
-    kept = secret.secret(BOOK_SECRET, {BOOK_KEY: encode(life.book)})
-    return [kept, *ways.ways(life.book)]
+    return [_labelled(life, secret.secret(BOOK_SECRET, {BOOK_KEY: encode(life.book)}))]
 
 
 def claims(manifest: PodManifest, *, outliving: bool = False) -> list[tuple[str, int]]:

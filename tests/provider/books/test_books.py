@@ -4,14 +4,16 @@
 import base64
 
 import pytest
+import trio
 
-from tests.fakes.provider.caller import Caller, manifest_of, serving
+from tests.fakes.provider.caller import Caller, manifest_of, serving, until
 from tests.fakes.provider.world import World
 from tests.protocol.networks.books import a_book, entry
 from trustedpods.protocol.errors import BadInput, Refused
 from trustedpods.protocol.messages.base import Done
 from trustedpods.protocol.networks.book import NetworkBook
-from trustedpods.provider.cluster.objects.network_nodes.rendered_files import RENDERED_NOTE
+from trustedpods.provider.cluster.objects.network_nodes.rendered_files import BOOK_SECRET, RENDERED_NOTE
+from trustedpods.provider.core.pod import Phase
 
 NAMES = {"listen": "127.0.0.1:5353", "address": "127.0.0.1", "upstream": ["127.0.0.1:5353"]}
 TOKEN = b"${node.b.web.address}:${node.b.web.publishedPort}"
@@ -137,3 +139,34 @@ async def test_a_node_without_a_book_and_one_that_may_not_be_opened_are_not_let_
         caller.book = a_book(entry(address="10.0.0.1"))
         with pytest.raises(Refused, match="closed"):
             await caller.provision()
+
+
+async def test_a_version_that_starts_meanwhile_is_not_overwritten(tmp_path):
+    world = a_world(tmp_path)
+    async with world.run() as (parts, address):
+        caller = a_node(world, address)
+        await caller.provision()
+        channel = caller.ref.channel
+        written = dict(objects_of(parts, world, caller))
+        refusals = []
+
+        async def refused():
+            with pytest.raises(Refused) as caught:
+                await bring(caller, a_book(entry(published=30002), generation=2))
+            refusals.append(caught.value.rule)
+
+        turn = parts.provisioning_steps.turns.of(channel)
+        async with trio.open_nursery() as nursery, turn:
+            nursery.start_soon(refused)
+            await until(lambda: turn.statistics().tasks_waiting)
+            await parts.pods.learn(channel, phase=Phase.STARTING)
+        assert refusals == ["phase"]
+        assert objects_of(parts, world, caller) == written
+
+
+async def test_a_book_is_kept_once_all_is_made_of_it(tmp_path):
+    world = a_world(tmp_path)
+    async with world.run() as (parts, address):
+        caller = a_node(world, address)
+        await caller.provision()
+        assert list(objects_of(parts, world, caller))[-1] == ("Secret", BOOK_SECRET)

@@ -84,7 +84,10 @@ async def test_of_two_versions_the_one_that_has_the_services_answers():
     cluster.clock += 10
     await deployed(cluster, ALICE, "nodes", "tp-nodes-2", **nodes(workload="replicated"))
     assert await asked(cluster, "rpc.nodes.internal") == before
-    await cluster.move_services("tp-nodes-1", [])
+    objects = cluster.lives["tp-nodes-2"].objects
+    await cluster.move_services(
+        "tp-nodes-1", [one for (kind, _), one in objects.items() if kind == "Service"]
+    )
     [view] = await cluster.services("tp-nodes-2")
     assert (await asked(cluster, "rpc.nodes.internal")).addresses == (view.cluster_ip,)
 

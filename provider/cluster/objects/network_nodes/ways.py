@@ -15,7 +15,7 @@ from trustedpods.provider.cluster.objects.network_policy import policy
 from trustedpods.provider.core.networks.book import is_address, opened
 
 SLICE_OF = "kubernetes.io/service-name"
-MANAGED_BY = "endpointslice.kubernetes.io/managed-by"
+MANAGED_BY, MANAGER = "endpointslice.kubernetes.io/managed-by", "trustedpods.dev"
 """Labels by which kube-proxy knows whose endpoints these are, and Kubernetes' controllers let them be."""
 
 CALLS_NODES = "nodes-called"
@@ -76,7 +76,7 @@ def _slices(node: str, entries: list[BookEntry]) -> Iterator[KubeObject]:
             "kind": "EndpointSlice",
             "metadata": {
                 "name": f"{service_of(node)}-{_port_name(entry)}",
-                "labels": {SLICE_OF: service_of(node), MANAGED_BY: "trustedpods.dev"},
+                "labels": {SLICE_OF: service_of(node), MANAGED_BY: MANAGER},
             },
             "addressType": "IPv4",
             "endpoints": [{"addresses": [entry.address], "conditions": {"ready": True}}] if known else [],

@@ -106,7 +106,7 @@ async def apply(
             await applying.members(changes, cards, None if made.nodes else DONE)
         await applying.nodes(made.nodes, nodes)
         if not made.nodes:
-            await applying.tell_all()
+            await applying.tell_all(nodes)
         return ApplyResult(network, made, view_of(change).document.generation, dict(applying.urls))
 
 

@@ -71,6 +71,8 @@ class Applying:
     journal: Journal
     manifests: Mapping[str, PodManifest] = field(default_factory=dict)
     urls: dict[str, str] = field(default_factory=dict)
+    _wanted: dict[str, WantedNode] = field(default_factory=dict)
+    _untold: list[TrustedPodsError] = field(default_factory=list)
     _left: int = 0
     _writing: trio.Lock = field(default_factory=trio.Lock)
     """Each write stands on the one before; side by side they would forget each other."""
@@ -85,9 +87,10 @@ class Applying:
         """Do all of *steps*, side by side where `Ordering` lets them; with the last one the command is done.
 
         Where one fails, no further one is begun, those that run come to their end, and the first failure is
-        raised, with its node named.
+        raised, with its node named. A node that could not be told of another's address stops nobody; that is
+        raised at the end.
         """
-        wanted = {node.name: node for node in nodes}
+        self._wanted = wanted = {node.name: node for node in nodes}
         ordering, failed = Ordering.of(steps, nodes), list[TrustedPodsError]()
         self._left = len(steps)
 
@@ -113,8 +116,8 @@ class Applying:
 
         async with open_nursery() as nursery:
             begin()
-        if failed:
-            raise failed[0]
+        if failed or self._untold:
+            raise (failed or self._untold)[0]
 
     async def step(self, step: NodeStep, wanted: WantedNode | None) -> None:
         """Do what *step* says to one node. Raises what it failed with, with the node and its last lines."""
@@ -149,26 +152,42 @@ class Applying:
             await self._tell(content, told)
             await self._write_last(content)
 
-    async def tell_all(self) -> None:
-        """Bring the book to all nodes that call others: somebody else may have changed it since."""
+    async def tell_all(self, nodes: Sequence[WantedNode]) -> None:
+        """Bring the book to all *nodes* that call others: somebody else may have changed it since.
+
+        Raises the first failure, when all were tried.
+        """
+        self._wanted = {node.name: node for node in nodes}
         async with self._writing:
             await self._tell(self._content, list(self.manifests))
+        if self._untold:
+            raise self._untold[0]
 
     async def _tell(self, content: NetworkContent, nodes: Sequence[str]) -> None:
-        """Let those of *nodes* that run, and are ours, have the book as *content* has it.
+        """Let those of *nodes* that are ours and run as the file has them know the book as *content* has it.
 
-        Before that is written: so nobody who goes on after a kill takes it for done.
+        Others get it with their own deploy. Before that is written: so nobody who goes on after a kill takes
+        it for done. Who cannot be told is warned of, and told by the next apply.
         """
         for node in nodes:
             found, given = components.component_of(content, node), self._book(node, content)
-            ours = found is not None and address_from_bytes(found.publisher) == self.who
-            if given is None or found is None or not ours or found.phase != "started":
+            if given is None or found is None or not self._takes_books(found):
                 continue
             try:
                 await self.pods.tell(node, given)
             except TrustedPodsError as error:
                 error.where = f"node {node}" + (f": {error.where}" if error.where else "")
-                raise
+                error.hint = error.hint or "`trustedpods network apply` again tells it the others' addresses"
+                self._untold.append(error)
+                self.journal.show.warning(f"{error}: it does not know where the others are now")
+
+    def _takes_books(self, found: Component) -> bool:
+        """Whether it is ours, serves as the file has it, and its cluster was not given up."""
+        wanted = self._wanted.get(found.name)
+        if wanted is None or found.phase != "started" or address_from_bytes(found.publisher) != self.who:
+            return False
+        placed = found.cluster == wanted.cluster and found.manifest_digest == wanted.digest
+        return placed and self._cluster(found.cluster).lost is None
 
     def _book(self, node: str, content: NetworkContent | None = None) -> NetworkBook | None:
         """What *node* is given of the book of *content*, or of the state that stands."""
@@ -213,7 +232,7 @@ class Applying:
     async def _write_last(self, content: NetworkContent) -> None:
         """Write what a step ends with; with the last one of all steps the command has come to its end."""
         self._left -= 1
-        await self.change.write(content, result=None if self._left else DONE)
+        await self.change.write(content, result=None if self._left or self._untold else DONE)
 
     async def _let_be(self, component: Component) -> None:
         """Write that *component* is so; nothing where the one before wrote it and came no further."""

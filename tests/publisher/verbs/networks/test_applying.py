@@ -104,6 +104,8 @@ class Machine:
                 plan = plan_of(view.content, view.roster, nodes, None, ALICE.address)
                 applying = Applying(ALICE.address, change, self.pods, Journal(self.show), self.manifests)
                 await applying.nodes(plan.nodes, nodes)
+                if not plan.nodes:
+                    await applying.tell_all(nodes)
                 return plan.changes
         except BaseException as error:
             if not self.dead:
@@ -340,3 +342,45 @@ async def test_whoever_goes_on_after_a_kill_tells_what_was_not_told(virtual_time
         await machine.apply(FIRST)
         urls = (told(machine, "a"), told(machine, "b"))
         assert urls == ("https://b.k2.example", "https://a.k1.example"), kill_at
+
+
+async def test_a_node_that_still_has_its_old_version_is_told_with_its_own_deploy(virtual_time):
+    """A renamed service and a new neighbour: the old version's provider would refuse either."""
+    machine = Machine()
+    machine.manifests = calling()
+    await machine.found()
+    await machine.apply(FIRST)
+    old = dict(machine.pods.books)
+
+    def refuse(act):
+        if act[:2] == ("before", "tell") and machine.pods.books[act[2]] is old[act[2]]:
+            raise BadInput("not of the nodes that the pod calls")
+
+    machine.pods.trouble = refuse
+    later = tuple(replace(one, digest=b"2" * 32) for one in CHAIN)
+    assert await machine.apply(later) == 2
+    assert machine.state() == expected(later)
+    assert machine.show.warnings == []
+
+
+async def test_a_node_that_cannot_be_told_stops_nobody_and_is_told_by_the_next_apply(virtual_time):
+    machine = Machine()
+    machine.manifests = calling()
+    await machine.found()
+    await machine.apply(FIRST)
+
+    def refuse(act):
+        if act == ("before", "tell", "a"):
+            raise Refused("the pod is stopped, and takes no book now", rule="phase")
+
+    machine.pods.trouble = refuse
+    moved = (ONE, WantedNode("b", "k1", b"1" * 32))
+    for _ in range(2):
+        with pytest.raises(Refused) as caught:
+            await machine.apply(moved)
+        assert (caught.value.where, caught.value.rule) == ("node a", "phase")
+        assert machine.state() == expected(moved), "the node that moved serves"
+    assert told(machine, "a") == "https://b.k2.example"
+    machine.pods.trouble = lambda _: None
+    assert await machine.apply(moved) == 0
+    assert told(machine, "a") == "https://b.k1.example"

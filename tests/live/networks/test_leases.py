@@ -17,6 +17,7 @@ import pytest
 from tests.live.clients import daemons
 from tests.live.clients.publisher import Json, Publisher, finish
 from tests.live.localnet_fixture import LiveLocalnet
+from tests.live.networks.calling_nodes import OTHER, CallingNodes
 from tests.live.observers.money import Bank
 from tests.live.observers.waiting import until
 from tests.paths import ROOT
@@ -378,3 +379,20 @@ def test_a_daemon_that_is_killed_knows_its_leases_again(people: People) -> None:
     assert said(holder) in ("written 1", "refused lease-lost")
     assert said(people.start(network)).startswith("written ")
     assert people.verb("state", "compare", network=network)["difference"] == ""
+
+
+@pytest.mark.soak
+def test_nodes_call_each_other_and_follow_when_one_moves(people: People) -> None:
+    nodes = CallingNodes(people.pair, people.person, people.named, name())
+    nodes.apply()
+    for node, other in OTHER.items():
+        until(f"{node} has the address", lambda n=node, o=other: nodes.file_of(n) == nodes.published(o))
+        until(f"{node} calls {other} by its name", lambda n=node: nodes.calls(n))
+    uid, address = nodes.uid("a"), nodes.address_of_name("a")
+    before = nodes.move("b")
+    nodes.apply(b="anew")
+    assert nodes.published("b") != before
+    until("a has the new address", lambda: nodes.file_of("a") == nodes.published("b"))
+    until("a calls b at its new port", lambda: nodes.calls("a"))
+    assert (nodes.uid("a"), nodes.address_of_name("a")) == (uid, address)
+    people.verb("network", "delete", network=nodes.name)

@@ -46,10 +46,10 @@ async def delete(
         except Refused as error:
             if error.rule != NO_NETWORK:
                 raise
-            return NetworkDeleteResult(named, (), tuple(known), found=False)
+            return NetworkDeleteResult(named, (), tuple(sorted(known)), found=False)
         clusters = await _left(whole, network)
         if not clusters.doors:
-            return NetworkDeleteResult(named, (), tuple(whole.doors), found=False)
+            return NetworkDeleteResult(named, (), tuple(sorted(whole.doors)), found=False)
         lock = clusters.locked(f"network delete {network.name}", wait_s, removing=True)
         held = await stack.enter_async_context(lock)
         removed: list[str] = []
@@ -67,7 +67,7 @@ async def delete(
                 await applying.nodes(plan.nodes, ())
                 removed = [step.node for step in plan.nodes]
         await held.remove()
-        return NetworkDeleteResult(named, tuple(removed), tuple(whole.doors))
+        return NetworkDeleteResult(named, tuple(removed), tuple(sorted(whole.doors)))
 
 
 async def _left(clusters: NetworkClusters, network: NetworkName) -> NetworkClusters:

@@ -17,16 +17,20 @@ _USUAL_PORTS = {"http": 80, "https": 443}
 def address_entries(node: str, ends: Sequence[Endpoint], generation: int) -> list[AddressEntry]:
     """The book's lines of *node*, as its provider confirmed it in state *generation*.
 
-    One for each scheme of each port of a service: further hosts and paths of it lead to the same.
+    One for each scheme of each port of a service: further hosts and paths of it lead to the same. What is no
+    address, as a provider may confirm anything, is left out.
     """
-    found: dict[tuple[str, int, str], str] = {}
+    found: dict[tuple[str, int, str], AddressEntry] = {}
     for end in ends:
-        found.setdefault((end.service, end.port, urlsplit(end.url).scheme), end.url)
-    entries = [
-        AddressEntry(component=node, service=service, port=port, url=url, generation=generation)
-        for (service, port, _), url in found.items()
-    ]
-    return sorted(entries, key=lambda entry: entry.place)
+        try:
+            scheme = urlsplit(end.url).scheme
+            entry = AddressEntry(
+                component=node, service=end.service, port=end.port, url=end.url, generation=generation
+            )
+        except ValueError:
+            continue
+        found.setdefault((end.service, end.port, scheme), entry)
+    return sorted(found.values(), key=lambda entry: entry.place)
 
 
 def book_for(
@@ -88,20 +92,23 @@ def _entries(node: str, manifest: PodManifest, addresses: Sequence[AddressEntry]
 
 
 def _published(blank: BookEntry, found: AddressEntry) -> BookEntry:
-    """The entry with what was confirmed of it; as it was where that names no place."""
-    parts = urlsplit(found.url)
+    """The entry with what was confirmed of it; as it was where that names no place that can be called.
+
+    Another member's client wrote it, so it may be any text.
+    """
     try:
+        parts = urlsplit(found.url)
         port = parts.port or _USUAL_PORTS.get(parts.scheme)
+        if not parts.hostname or port is None:
+            return blank
+        update = {"address": parts.hostname, "published": port, "url": found.url, "identity": found.identity}
+        return BookEntry.model_validate(blank.model_dump() | update)
     except ValueError:
         return blank
-    if not parts.hostname or port is None:
-        return blank
-    update = {"address": parts.hostname, "published": port, "url": found.url, "identity": found.identity}
-    return BookEntry.model_validate(blank.model_dump() | update)
 
 
 def _transport(url: str) -> Transport:
-    return "UDP" if urlsplit(url).scheme == "udp" else "TCP"
+    return "UDP" if url.lower().startswith("udp:") else "TCP"
 
 
 def _first_line(wrong: ValueError) -> str:

@@ -9,11 +9,21 @@ from trustedpods.publisher.core.networks.plan import WantedNode
 
 
 def with_component(content: NetworkContent, component: Component) -> NetworkContent:
-    """The state with *component* in the place of one of its name; that one's address is gone."""
+    """The state with *component* in the place of one of its name.
+
+    That one's addresses stay while it is updated where it is: its version before serves there until the new
+    one has proven itself.
+    """
+    before = component_of(content, component.name)
     rest = [one for one in content.components if one.name != component.name]
-    addresses = [one for one in content.addresses if one.component != component.name]
+    stays = before is not None and component.phase != "stopped" and _place(before) == _place(component)
+    addresses = [one for one in content.addresses if stays or one.component != component.name]
     components = sorted([*rest, component], key=lambda one: one.name)
     return content.model_copy(update={"components": components, "addresses": addresses})
+
+
+def _place(component: Component) -> tuple[str, bytes]:
+    return component.cluster, component.publisher
 
 
 def with_addresses(content: NetworkContent, name: str, entries: Iterable[AddressEntry]) -> NetworkContent:

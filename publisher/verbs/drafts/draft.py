@@ -9,6 +9,7 @@ from trustedpods.manifests.documents import first_document, plain, written
 from trustedpods.manifests.draft import DraftWords, drafted, name_of_image
 from trustedpods.manifests.parse import LoadedManifest, load_made
 from trustedpods.protocol.errors import BadInput
+from trustedpods.protocol.whole_file import replace_whole
 from trustedpods.publisher.images.source import image_reference, moved, open_image
 from trustedpods.publisher.pod import pod_of
 from trustedpods.publisher.results.validated import DraftResult
@@ -51,7 +52,7 @@ def init(image: str, file: Path, words: DraftWords, cache: Path, *, force: bool)
     pod = pod_of(loaded, cache)
     if not nowhere:
         try:
-            file.write_text(text)
+            replace_whole(file, text.encode(), 0o666)  # less the umask, as any file of a person's
         except OSError as error:
             raise BadInput(f"cannot write it: {error.strerror}", where=str(file)) from None
     return DraftResult(pod.name, text, None if nowhere else str(file), notes)

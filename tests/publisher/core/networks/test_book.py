@@ -1,12 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
 """From confirmed endpoints to a node's part of the book."""
 
+from dataclasses import replace
+
 import pytest
 
+from tests.fakes.network_states import state_of
 from tests.fakes.provider.pods import a_manifest
 from trustedpods.protocol.errors import BadInput
+from trustedpods.protocol.ids import Address
 from trustedpods.protocol.messages.pod import Endpoint
+from trustedpods.protocol.networks.content import AddressEntry
+from trustedpods.publisher.core.networks import components
 from trustedpods.publisher.core.networks.book import address_entries, book_for, dependents
+from trustedpods.publisher.core.networks.plan import WantedNode
 
 WEB = {"name": "web", "expose": "http", "ports": [{"port": 80, "targetPort": 8080}]}
 P2P = {
@@ -79,3 +86,38 @@ def test_a_node_that_exposes_nothing_cannot_be_called():
     nodes = manifests(a="b") | {"b": a_manifest(services=[], scale={"min": 1})}
     with pytest.raises(BadInput, match="exposes no service"):
         book_for("a", "shop", nodes)
+
+
+NO_ADDRESSES = [
+    "http://[",
+    "http://x_y:80",
+    "http://[2001:db8::1]:80/",
+    "http://b.example/?a=b",
+    "http://b:99999",
+]
+
+
+@pytest.mark.parametrize("url", [*NO_ADDRESSES, "http://" + "b" * 400])
+def test_what_a_provider_or_a_member_says_that_is_no_address_leaves_the_place_unknown(url):
+    told = address_entries("b", ends(("web", 80, url), ("no name!", 80, "http://b.example/")), 7)
+    assert {entry.service for entry in told} <= {"web"}
+    told = [AddressEntry(component="b", service="web", port=80, url=url, generation=7)]
+    book = book_for("a", "shop", manifests(a=["b"], b=[]), told, 7)
+    assert book is not None
+    assert [entry.address for entry in book.of("b")] == ["", "", ""]
+
+
+def test_an_update_where_it_is_keeps_a_nodes_addresses_and_a_move_does_not():
+    entries = address_entries("b", CONFIRMED, 7)
+    node, who = WantedNode("b", "k1", b"1" * 32), Address("0x" + "ab" * 20)
+    state = components.with_component(state_of(), components.started(components.requested(node, who)))
+    state = components.with_addresses(state, "b", entries)
+    newer = components.requested(replace(node, digest=b"2" * 32), who)
+    assert addresses_of(components.with_component(state, newer)) == entries
+    moved = components.requested(replace(node, cluster="k2"), who)
+    for other in (moved, components.stopping(newer)):
+        assert addresses_of(components.with_component(state, other)) == []
+
+
+def addresses_of(state):
+    return [one for one in state.addresses if one.component == "b"]

@@ -74,3 +74,6 @@ MAX_LOG_REPLY = 1 * MIB
 
 MAX_LEAVES = 4096
 """Usage leaves in one reply: a claim a day for eleven years."""
+
+MAX_REPLICAS = 20
+"""Of one pod: what is listed by replica stays short."""

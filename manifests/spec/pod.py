@@ -20,10 +20,10 @@ from trustedpods.manifests.spec.placement.labels import LabelKey, LabelValue
 from trustedpods.manifests.spec.placement.toleration import Toleration, TopologySpread
 from trustedpods.manifests.spec.placement.wanted import placement
 from trustedpods.manifests.spec.resources import ResourceSizes
-from trustedpods.manifests.spec.scale import MAX_REPLICAS, Scale
+from trustedpods.manifests.spec.scale import Scale
 from trustedpods.manifests.spec.service import Service
 from trustedpods.manifests.spec.volume import Persistent, Volume
-from trustedpods.protocol.limits import MAX_VOLUMES
+from trustedpods.protocol.limits import MAX_REPLICAS, MAX_VOLUMES
 from trustedpods.protocol.messages.admission import VolumeAsk
 from trustedpods.protocol.messages.capabilities import MAX_LABELS, Placement
 from trustedpods.protocol.units import Resources

@@ -7,8 +7,7 @@ from pydantic import Field, model_validator
 
 from trustedpods.manifests.spec.part import ManifestPart
 from trustedpods.manifests.spec.quantity import Seconds
-
-MAX_REPLICAS = 20
+from trustedpods.protocol.limits import MAX_REPLICAS
 
 SLEEP_URL = "TRUSTEDPODS_SLEEP_URL"
 """Variable of the containers of a pod with `ownSleep`: where a POST asks for it, at `SLEEP_PATH`."""

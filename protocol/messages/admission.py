@@ -42,7 +42,7 @@ class AdmitBody(Message):
     storage_mib: U64
     image_mib: U64
     scratch_mib: U64
-    max_replicas: U32
+    max_replicas: Annotated[int, Field(ge=0, le=limits.MAX_REPLICAS)]
     services: Annotated[dict[ShortText, ServiceProtocol], Field(max_length=16)]
     hosts: Annotated[list[ShortText], Field(max_length=16)]
     volumes: Annotated[list[VolumeAsk], Field(max_length=limits.MAX_VOLUMES)]

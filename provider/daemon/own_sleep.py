@@ -74,7 +74,7 @@ class OwnSleep:
         try:
             with trio.move_on_after(TALK_S):
                 await self._converse(stream, sender)
-        except (trio.BrokenResourceError, trio.ClosedResourceError, h11.RemoteProtocolError):
+        except (trio.BrokenResourceError, trio.ClosedResourceError, h11.ProtocolError):
             return
         finally:
             self._of_one -= Counter({sender: 1})

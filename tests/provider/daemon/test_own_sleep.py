@@ -111,6 +111,7 @@ async def test_a_post_is_heard_and_nothing_else(told):
         b"POST\r\n\r\n",
         POST + b"A: " + b"a" * 2 * MAX_HEAD,
         POST + b"Content-Length: %d\r\n\r\n" % (2 * MAX_BODY) + b"b" * 2 * MAX_BODY,
+        POST.replace(b"POST", b"HEAD") + b"\r\n",
         POST + b"Content-Length: x\r\n\r\n",
     ],
 )

@@ -2,19 +2,17 @@
 """Is the program that a container starts with in its image, and can a node start it?
 
 Only what is certain is said: a link on the way, a volume above it or a name without a path leave it to
-the node. A layer is read for it once; what was seen is kept by the layer's digest and the program's path.
+the node.
 """
 
-import hashlib
 from collections.abc import Collection, Sequence
 from pathlib import Path
 from posixpath import normpath
 
 from trustedpods.protocol.errors import BadInput
-from trustedpods.protocol.images.descriptors import LAYER_TYPES
-from trustedpods.protocol.images.layers import LayerEntry, LayerReader, removers
-from trustedpods.publisher.images.kept import keep, kept
-from trustedpods.publisher.images.oci import Blob, Image
+from trustedpods.protocol.images.layers import LayerEntry, removers
+from trustedpods.publisher.images.entries import entries_at
+from trustedpods.publisher.images.oci import Image
 
 EXECUTABLE = 0o111
 
@@ -81,7 +79,7 @@ def _look_up(image: Image, path: str, hidden: Collection[str], folder: Path) -> 
     name = place.lstrip("/")
     parts = name.split("/")
     ways = {"/".join(parts[:depth]) for depth in range(1, len(parts))}
-    seen = [_entries(layer, name, ways, folder) for layer in image.layers]
+    seen = [entries_at(layer, name, ways, folder) for layer in image.layers]
     if any(entries[way].kind != "folder" for entries in seen for way in ways & entries.keys()):
         return None
     for entries in reversed(seen):
@@ -94,28 +92,3 @@ def _look_up(image: Image, path: str, hidden: Collection[str], folder: Path) -> 
 
 def _covers(mount: str, place: str) -> bool:
     return f"{place}/".startswith(f"/{mount.strip('/')}/" if mount.strip("/") else "/")
-
-
-def _entries(layer: Blob, name: str, ways: set[str], folder: Path) -> dict[str, LayerEntry]:
-    """The layer's entries at *name*, on the *ways* to it, and whiteouts of either."""
-    packing = LAYER_TYPES[layer.media_type]
-    digest = layer.digest.removeprefix("sha256:")
-    file = folder / f"{digest}.{packing or 'tar'}.{hashlib.sha256(name.encode()).hexdigest()[:32]}.json"
-    known = kept(file)
-    if known is not None:
-        try:
-            return {path: _entry(value) for path, value in known["entries"].items()}
-        except (AttributeError, KeyError, TypeError, ValueError):
-            pass  # not ours: read anew
-    reader = LayerReader(packing, look_for={name, *ways, *removers(name)})
-    layer.verify(reader.feed)
-    found = reader.finish().looked_at
-    keep(file, {"entries": {path: [one.kind, one.mode, one.head.hex()] for path, one in found.items()}})
-    return found
-
-
-def _entry(value: object) -> LayerEntry:
-    if not isinstance(value, list):
-        raise TypeError(value)
-    kind, mode, head = value
-    return LayerEntry(str(kind), int(mode), bytes.fromhex(head))

@@ -10,12 +10,11 @@ from typing import TypeVar
 
 from trustedpods.manifests.spec.container import USER_NAME, Container
 from trustedpods.protocol.errors import BadInput
-from trustedpods.protocol.images.descriptors import LAYER_TYPES
-from trustedpods.protocol.images.layers import LayerEntry, LayerReader, removers
+from trustedpods.protocol.images.layers import removers
 from trustedpods.protocol.images.runnable import MAX_USER
 from trustedpods.protocol.limits import KIB
-from trustedpods.publisher.images.kept import keep, kept
-from trustedpods.publisher.images.oci import Blob, Image
+from trustedpods.publisher.images.entries import entries_at
+from trustedpods.publisher.images.oci import Image
 
 USERS = "etc/passwd"
 GROUPS = "etc/group"
@@ -132,7 +131,7 @@ def _read(image: Image, path: str, folder: Path) -> bytes | None:
     """The file as the whole image has it; BadInput where it is another thing, or is too large."""
     ways = {path.rpartition("/")[0]}
     for layer in reversed(image.layers):
-        entries = _entries(layer, path, ways, folder)
+        entries = entries_at(layer, path, ways, folder, MAX_FILE + 1)
         entry = entries.get(path)
         if entry is not None and entry.kind == "file":
             if len(entry.head) > MAX_FILE:
@@ -143,28 +142,3 @@ def _read(image: Image, path: str, folder: Path) -> bytes | None:
         if entries.keys() & removers(path):
             break
     return None
-
-
-def _entries(layer: Blob, path: str, ways: set[str], folder: Path) -> dict[str, LayerEntry]:
-    """The layer's entries of that file, with its content, on the *ways* to it, and whiteouts of either."""
-    packing = LAYER_TYPES[layer.media_type]
-    digest = layer.digest.removeprefix("sha256:")
-    file = folder / f"{digest}.{packing or 'tar'}.{path.replace('/', '-')}.json"
-    known = kept(file)
-    if known is not None:
-        try:
-            return {name: _entry(value) for name, value in known["entries"].items()}
-        except (AttributeError, KeyError, TypeError, ValueError):
-            pass  # not ours: read anew
-    reader = LayerReader(packing, look_for={path, *ways, *removers(path)}, head=MAX_FILE + 1)
-    layer.verify(reader.feed)
-    found = reader.finish().looked_at
-    keep(file, {"entries": {name: [one.kind, one.mode, one.head.hex()] for name, one in found.items()}})
-    return found
-
-
-def _entry(value: object) -> LayerEntry:
-    if not isinstance(value, list):
-        raise TypeError(value)
-    kind, mode, head = value
-    return LayerEntry(str(kind), int(mode), bytes.fromhex(head))

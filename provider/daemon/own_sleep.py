@@ -5,7 +5,6 @@ A pod that has done its work need not be paid for until `idleAfter` is over. Not
 pod sleeps when its requests have ended, the one among them in which it asked.
 """
 
-from collections import Counter
 from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Final
@@ -17,6 +16,7 @@ from trustedpods.manifests.spec.scale import SLEEP_PATH
 from trustedpods.protocol.limits import KIB
 from trustedpods.provider.cluster.views import PodView
 from trustedpods.provider.core.scaler import types
+from trustedpods.provider.names.talks import Talks
 from trustedpods.provider.serving.pod_scaler import PodScaler
 
 if TYPE_CHECKING:
@@ -30,12 +30,6 @@ MAX_HEAD = 4 * KIB
 
 MAX_BODY = 4 * KIB
 """Bytes of a body, which is not looked at."""
-
-MAX_TALKS = 64
-"""Connections at once: each holds a descriptor of the daemon's."""
-
-MAX_TALKS_OF_ONE = 4
-"""The same of one address."""
 
 ASKED: Final = (202, "the pod sleeps as soon as nothing is in flight")
 NOWHERE: Final = (404, f"there is POST {SLEEP_PATH} alone")
@@ -51,7 +45,7 @@ class OwnSleep:
     ) -> None:
         self._at = at
         self._scaler_of = scaler_of
-        self._of_one: Counter[str] = Counter()
+        self.talks = Talks(self._converse, TALK_S, h11.ProtocolError)
 
     def ask(self, address: str) -> tuple[int, str]:
         """Status and text for whoever asks from *address*."""
@@ -62,24 +56,8 @@ class OwnSleep:
         pod_scaler.feed(types.SleepAsked())
         return ASKED if pod_scaler.state.sleepy else NOT_AWAKE
 
-    async def talk(self, stream: trio.SocketStream) -> None:
-        """One request, one answer; whoever is one too many is hung up on."""
-        try:
-            sender = str(stream.socket.getpeername()[0])
-        except OSError:
-            return
-        if self._of_one.total() >= MAX_TALKS or self._of_one[sender] >= MAX_TALKS_OF_ONE:
-            return
-        self._of_one[sender] += 1
-        try:
-            with trio.move_on_after(TALK_S):
-                await self._converse(stream, sender)
-        except (trio.BrokenResourceError, trio.ClosedResourceError, h11.ProtocolError):
-            return
-        finally:
-            self._of_one -= Counter({sender: 1})
-
     async def _converse(self, stream: trio.SocketStream, sender: str) -> None:
+        """One request, one answer."""
         line = h11.Connection(h11.SERVER, max_incomplete_event_size=MAX_HEAD)
         request, body = None, 0
         while not isinstance(event := line.next_event(), h11.EndOfMessage):
@@ -115,5 +93,5 @@ async def serve_own_sleep(
     """Answer at *place* until cancelled; OSError where somebody else listens there."""
     address, port = place
     async with trio.open_nursery() as nursery:
-        await nursery.start(partial(trio.serve_tcp, own_sleep.talk, port, host=address))
+        await nursery.start(partial(trio.serve_tcp, own_sleep.talks.talk, port, host=address))
         task_status.started()

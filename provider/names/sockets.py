@@ -2,7 +2,6 @@
 """Where pods' questions arrive: one address, UDP and TCP."""
 
 import logging
-from collections import Counter
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -10,6 +9,7 @@ import trio
 
 from trustedpods.provider.dns.wire import MAX_QUESTION
 from trustedpods.provider.names.resolver import PodResolver
+from trustedpods.provider.names.talks import Talks
 
 if TYPE_CHECKING:
     from trio_typing import TaskStatus
@@ -18,12 +18,6 @@ _log = logging.getLogger(__name__)
 
 TALK_S = 10.0
 """For one connection of TCP, which carries one question."""
-
-MAX_TALKS = 64
-"""Connections at once: each holds a descriptor of the daemon's."""
-
-MAX_TALKS_OF_ONE = 4
-"""The same of one address."""
 
 
 async def serve_names(
@@ -37,7 +31,7 @@ async def serve_names(
     with trio.socket.socket(trio.socket.AF_INET, trio.socket.SOCK_DGRAM) as made:
         await made.bind((host, port))
         async with trio.open_nursery() as nursery:
-            talks = Talks(resolver)
+            talks = Talks(partial(_converse, resolver), TALK_S, EOFError)
             await nursery.start(partial(trio.serve_tcp, talks.talk, port, host=host))
             task_status.started()
             while True:
@@ -56,39 +50,14 @@ async def _reply(
             _log.info("an answer is not sent: %s", error)
 
 
-class Talks:
-    """Conversations over TCP, no more at once than are good for all."""
-
-    def __init__(self, resolver: PodResolver) -> None:
-        self._resolver = resolver
-        self._of_one: Counter[str] = Counter()
-
-    async def talk(self, stream: trio.SocketStream) -> None:
-        """One question, one answer; whoever is one too many is hung up on."""
-        try:
-            sender = str(stream.socket.getpeername()[0])
-        except OSError:
-            return
-        if self._of_one.total() >= MAX_TALKS or self._of_one[sender] >= MAX_TALKS_OF_ONE:
-            return
-        self._of_one[sender] += 1
-        try:
-            with trio.move_on_after(TALK_S):
-                await self._converse(stream, sender)
-        except (trio.BrokenResourceError, trio.ClosedResourceError, EOFError):
-            return
-        finally:
-            self._of_one[sender] -= 1
-            if not self._of_one[sender]:
-                del self._of_one[sender]
-
-    async def _converse(self, stream: trio.SocketStream, sender: str) -> None:
-        size = int.from_bytes(await _exactly(stream, 2), "big")
-        if not 0 < size <= MAX_QUESTION:
-            return
-        answer = await self._resolver.reply(await _exactly(stream, size), sender, tcp=True)
-        if answer is not None:
-            await stream.send_all(len(answer).to_bytes(2, "big") + answer)
+async def _converse(resolver: PodResolver, stream: trio.SocketStream, sender: str) -> None:
+    """One question, one answer."""
+    size = int.from_bytes(await _exactly(stream, 2), "big")
+    if not 0 < size <= MAX_QUESTION:
+        return
+    answer = await resolver.reply(await _exactly(stream, size), sender, tcp=True)
+    if answer is not None:
+        await stream.send_all(len(answer).to_bytes(2, "big") + answer)
 
 
 async def _exactly(stream: trio.SocketStream, size: int) -> bytes:

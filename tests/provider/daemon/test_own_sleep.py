@@ -16,12 +16,12 @@ from trustedpods.provider.daemon.own_sleep import (
     ASKED,
     MAX_BODY,
     MAX_HEAD,
-    MAX_TALKS_OF_ONE,
     NOBODY,
     NOT_AWAKE,
     NOWHERE,
     OwnSleep,
 )
+from trustedpods.provider.names.talks import MAX_TALKS_OF_ONE
 
 
 @pytest.fixture
@@ -77,7 +77,7 @@ class Told(OwnSleep):
 @pytest.fixture
 async def told(nursery):
     own_sleep = Told()
-    listeners = await nursery.start(trio.serve_tcp, own_sleep.talk, 0)
+    listeners = await nursery.start(trio.serve_tcp, own_sleep.talks.talk, 0)
     own_sleep.listener = listeners[0]
     return own_sleep
 
@@ -125,13 +125,13 @@ async def test_what_is_no_question_is_hung_up_on(told, data):
 async def test_who_asks_too_often_at_once_is_hung_up_on(told):
     waiting = [await open_stream_to_socket_listener(told.listener) for _ in range(MAX_TALKS_OF_ONE)]
     with trio.fail_after(5):
-        while told._of_one.total() < MAX_TALKS_OF_ONE:
+        while told.talks.of_one.total() < MAX_TALKS_OF_ONE:
             await trio.sleep(0.01)
     with suppress(trio.BrokenResourceError):
         assert await said(told, POST + b"\r\n") == b""
     for stream in waiting:
         await stream.aclose()
     with trio.fail_after(5):
-        while told._of_one.total():
+        while told.talks.of_one.total():
             await trio.sleep(0.01)
     assert (await said(told, POST + b"\r\n")).startswith(b"HTTP/1.1 202 ")

@@ -7,7 +7,8 @@ import trio
 import trio.testing
 
 from trustedpods.provider.dns import wire
-from trustedpods.provider.names.sockets import MAX_TALKS_OF_ONE, serve_names
+from trustedpods.provider.names.sockets import serve_names
+from trustedpods.provider.names.talks import MAX_TALKS_OF_ONE
 
 HOST = "127.0.0.1"
 QUESTION = dns.message.make_query("a.example", "A").to_wire()

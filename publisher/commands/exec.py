@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """The verb `exec`: this process's input and outputs become those of a command in a pod."""
 
+import functools
 import os
 import stat
 import sys
-from typing import IO, TYPE_CHECKING, Any
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import IO, TYPE_CHECKING, Any, TypeVar, cast
 
 import click
 
@@ -12,10 +15,10 @@ from trustedpods.publisher.commands.options import Common, Run, located, pod_nam
 from trustedpods.publisher.commands.shell.completion import complete_pod
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from trustedpods.protocol.ids import Address
     from trustedpods.publisher.results.pods import ExecResult
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 OURS = 240
 """Added to our own exit codes, so that a script can tell them from the command's, which come as they are."""
@@ -41,6 +44,44 @@ class _Command(click.Command):
             raise _WrongWords(error.message, error.ctx) from None
 
 
+@dataclass(frozen=True, slots=True)
+class _Words:
+    """A command, and how it is to be run."""
+
+    command: tuple[str, ...]
+    container: str | None
+    replica: str | None
+    stdin: bool
+    raw: bool
+
+
+def _input(force: bool, never: bool) -> bool:
+    """Whether input is passed on."""
+    if force and never:
+        raise _WrongWords("-i and -n exclude each other", click.get_current_context())
+    return not never and (force or passes_on(sys.stdin))
+
+
+def _command_words(verb: F) -> F:
+    """Add CMD and the options on how it is run to a verb, which gets `words`."""
+
+    @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED, metavar="-- CMD...")
+    @click.option("-c", "--container", metavar="NAME", help="Another container than the pod's first.")
+    @click.option("--replica", metavar="NAME|N", help="Another replica than the newest one that is ready.")
+    @click.option("-i", "--stdin", "force", is_flag=True, help="Pass input on, also from a terminal.")
+    @click.option(
+        "-n", "--no-stdin", "never", is_flag=True, help="Pass no input on, also from a pipe or file."
+    )
+    @click.option("--raw", is_flag=True, help="Output as it is, also on a terminal.")
+    @functools.wraps(verb)
+    def wrapped(**arguments: Any) -> Any:  # noqa: ANN401
+        stdin = _input(arguments.pop("force"), arguments.pop("never"))
+        said = {name: arguments.pop(name) for name in ("command", "container", "replica", "raw")}
+        return verb(words=_Words(stdin=stdin, **said), **arguments)
+
+    return cast("F", wrapped)
+
+
 @click.command(
     "exec",
     cls=_Command,
@@ -56,30 +97,16 @@ where the command's end is not known: 242 bad input, 246 refused, 248 network, 2
 """,
 )
 @click.argument("name", callback=pod_name, shell_complete=complete_pod)
-@click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED, metavar="-- CMD...")
-@click.option("-c", "--container", metavar="NAME", help="Another container than the pod's first.")
-@click.option("--replica", metavar="NAME|N", help="Another replica than the newest one that is ready.")
-@click.option("-i", "--stdin", "force", is_flag=True, help="Pass input on, also from a terminal.")
-@click.option("-n", "--no-stdin", "never", is_flag=True, help="Pass no input on, also from a pipe or file.")
-@click.option("--raw", is_flag=True, help="Output as it is, also on a terminal.")
+@_command_words
 @located
-def execute(
-    options: Common,
-    name: str,
-    command: tuple[str, ...],
-    container: str | None,
-    replica: str | None,
-    force: bool,
-    never: bool,
-    raw: bool,
-) -> None:
+def execute(options: Common, name: str, words: _Words) -> None:
     """Run CMD in a container of the pod NAME that runs, without a terminal; wake a pod that sleeps first.
 
     Input is passed on from a pipe or a file, until its end; from a terminal only with -i. Output and errors
     stay apart. When this process ends first, the command's input ends: what reads it ends too, what does
     not runs to its own end, unheard.
     """
-    _execute(options, lambda _: name, command, container, replica, _input(force, never), raw=raw)
+    _execute(options, lambda _: name, words)
 
 
 @click.command(
@@ -93,24 +120,9 @@ Examples:
 )
 @click.argument("network", metavar="[FOUNDER/]NAME")
 @click.argument("node")
-@click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED, metavar="-- CMD...")
-@click.option("-c", "--container", metavar="NAME", help="Another container than the pod's first.")
-@click.option("--replica", metavar="NAME|N", help="Another replica than the newest one that is ready.")
-@click.option("-i", "--stdin", "force", is_flag=True, help="Pass input on, also from a terminal.")
-@click.option("-n", "--no-stdin", "never", is_flag=True, help="Pass no input on, also from a pipe or file.")
-@click.option("--raw", is_flag=True, help="Output as it is, also on a terminal.")
+@_command_words
 @located
-def execute_in_node(  # noqa: PLR0913, PLR0917 - click hands over each option
-    options: Common,
-    network: str,
-    node: str,
-    command: tuple[str, ...],
-    container: str | None,
-    replica: str | None,
-    force: bool,
-    never: bool,
-    raw: bool,
-) -> None:
+def execute_in_node(options: Common, network: str, node: str, words: _Words) -> None:
     """Run CMD in NODE of the network NAME, as `trustedpods exec` does in a pod."""
 
     def pod(who: "Address") -> str:
@@ -119,27 +131,11 @@ def execute_in_node(  # noqa: PLR0913, PLR0917 - click hands over each option
 
         return pod_of_node(parse_network(network, who), node)
 
-    _execute(options, pod, command, container, replica, _input(force, never), raw=raw)
+    _execute(options, pod, words)
 
 
-def _input(force: bool, never: bool) -> bool:
-    """Whether input is passed on."""
-    if force and never:
-        raise _WrongWords("-i and -n exclude each other", click.get_current_context())
-    return not never and (force or passes_on(sys.stdin))
-
-
-def _execute(
-    options: Common,
-    pod: "Callable[[Address], str]",
-    command: tuple[str, ...],
-    container: str | None,
-    replica: str | None,
-    stdin: bool,
-    *,
-    raw: bool,
-) -> None:
-    """Run *command* in the pod that *pod* says for whoever asks, and end as it does."""
+def _execute(options: Common, pod: "Callable[[Address], str]", words: _Words) -> None:
+    """Run the command of *words* in the pod that *pod* says for whoever asks, and end as it does."""
     run = Run(options, code_base=OURS)
 
     async def work() -> "ExecResult | None":
@@ -147,8 +143,8 @@ def _execute(
         from trustedpods.publisher.results.pods import VisitProgress
         from trustedpods.publisher.verbs.running.exec import execute, make_body
 
-        body = make_body(command, stdin=stdin, container=container, replica=replica)
-        outputs = _Outputs(raw=raw)
+        body = make_body(words.command, stdin=words.stdin, container=words.container, replica=words.replica)
+        outputs = _Outputs(raw=words.raw)
         async with opening as account:
             try:
                 name = pod(account.publisher.address)

@@ -105,8 +105,6 @@ async def apply(
             cards = [one.card for one in members if one.card is not None]
             await applying.members(changes, cards, None if made.nodes else DONE)
         await applying.nodes(made.nodes, nodes)
-        if not made.nodes:
-            await applying.tell_all(nodes)
         return ApplyResult(network, made, view_of(change).document.generation, dict(applying.urls))
 
 

@@ -87,8 +87,9 @@ class Applying:
         """Do all of *steps*, side by side where `Ordering` lets them; with the last one the command is done.
 
         Where one fails, no further one is begun, those that run come to their end, and the first failure is
-        raised, with its node named. A node that could not be told of another's address stops nobody; that is
-        raised at the end.
+        raised, with its node named. At the end all *nodes* that call others have been told the newest
+        addresses, as an earlier command, or somebody else's, may not have done so. One that cannot be told
+        stops nobody; that is raised at the end.
         """
         self._wanted = wanted = {node.name: node for node in nodes}
         ordering, failed = Ordering.of(steps, nodes), list[TrustedPodsError]()
@@ -116,6 +117,9 @@ class Applying:
 
         async with open_nursery() as nursery:
             begin()
+        if not steps:
+            async with self._writing:
+                await self._tell(self._content, list(self.manifests))
         if failed or self._untold:
             raise (failed or self._untold)[0]
 
@@ -149,19 +153,7 @@ class Applying:
             newer = self._book(node.name, content)
             if given is not None and newer is not None and given.entries != newer.entries:
                 told = [*told, node.name]  # others came while it was deployed, and did not tell it
-            await self._tell(content, told)
-            await self._write_last(content)
-
-    async def tell_all(self, nodes: Sequence[WantedNode]) -> None:
-        """Bring the book to all *nodes* that call others: somebody else may have changed it since.
-
-        Raises the first failure, when all were tried.
-        """
-        self._wanted = {node.name: node for node in nodes}
-        async with self._writing:
-            await self._tell(self._content, list(self.manifests))
-        if self._untold:
-            raise self._untold[0]
+            await self._write_last(content, told)
 
     async def _tell(self, content: NetworkContent, nodes: Sequence[str]) -> None:
         """Let those of *nodes* that are ours and run as the file has them know the book as *content* has it.
@@ -216,7 +208,7 @@ class Applying:
             )
             self.journal.show.warning(f"node {name} is left in a cluster that was declared lost; {hint}")
         async with self._writing:
-            await self._write_last(components.without_component(self._content, name))
+            await self._write_last(components.without_component(self._content, name), [])
 
     async def _remove_pod(self, component: Component) -> None:
         before = self._content
@@ -229,9 +221,10 @@ class Applying:
                     await self.change.write(components.put_back(self._content, before, component.name))
             raise
 
-    async def _write_last(self, content: NetworkContent) -> None:
-        """Write what a step ends with; with the last one of all steps the command has come to its end."""
+    async def _write_last(self, content: NetworkContent, told: Sequence[str]) -> None:
+        """Tell nodes of it, then write what a step ends with: with the last, all are told, and it is done."""
         self._left -= 1
+        await self._tell(content, told if self._left else list(self.manifests))
         await self.change.write(content, result=None if self._left or self._untold else DONE)
 
     async def _let_be(self, component: Component) -> None:

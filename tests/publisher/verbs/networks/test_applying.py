@@ -7,7 +7,6 @@ import pytest
 import trio
 
 from tests.fakes.network_states import ALICE, BOB, SHOP, state_of
-from tests.fakes.provider.pods import a_manifest
 from tests.publisher.conftest import ListShow
 from tests.publisher.networks.test_holding import FakeDoor, network
 from trustedpods.protocol.errors import BadInput, NetworkFailure, Refused
@@ -104,8 +103,6 @@ class Machine:
                 plan = plan_of(view.content, view.roster, nodes, None, ALICE.address)
                 applying = Applying(ALICE.address, change, self.pods, Journal(self.show), self.manifests)
                 await applying.nodes(plan.nodes, nodes)
-                if not plan.nodes:
-                    await applying.tell_all(nodes)
                 return plan.changes
         except BaseException as error:
             if not self.dead:
@@ -296,91 +293,3 @@ async def test_a_lease_that_is_lost_while_a_node_is_deployed_stops_the_apply(vir
     with pytest.raises(NetworkFailure):
         await machine.apply(CHAIN)
     assert [act[1] for act in machine.pods.acts] == ["a"], "node b is not begun without a lease"
-
-
-def calling():
-    """Manifests of `a` and `b`, which call each other's one service."""
-    web = {"name": "web", "expose": "http", "ports": [{"port": 80, "targetPort": 8080}]}
-    return {
-        node: a_manifest(services=[web], network={"nodes": [other]})
-        for node, other in (("a", "b"), ("b", "a"))
-    }
-
-
-def told(machine, node):
-    (entry,) = machine.pods.books[node].entries
-    return entry.url
-
-
-async def test_nodes_that_call_each_other_get_each_others_addresses(virtual_time):
-    machine = Machine()
-    machine.manifests = calling()
-    await machine.found()
-    await machine.apply(FIRST)
-    acts = [act[0] for act in machine.pods.acts]
-    assert acts == ["deploy", "deploy", "tell", "tell"], "side by side neither knew the other yet"
-    assert (told(machine, "a"), told(machine, "b")) == ("https://b.k2.example", "https://a.k1.example")
-    before = machine.pods.books["a"].generation
-    await machine.apply((ONE, WantedNode("b", "k1", b"1" * 32)))
-    assert (told(machine, "a"), told(machine, "b")) == ("https://b.k1.example", "https://a.k1.example")
-    assert machine.pods.books["a"].generation > before
-
-
-async def test_whoever_goes_on_after_a_kill_tells_what_was_not_told(virtual_time):
-    machine = Machine()
-    machine.manifests = calling()
-    await machine.found()
-    machine.steps = 0
-    await machine.apply(FIRST)
-    for kill_at in range(1, machine.steps + 1):
-        machine = Machine()
-        machine.manifests = calling()
-        await machine.found()
-        machine.steps, machine.kill_at = 0, kill_at
-        await machine.apply(FIRST)
-        machine.revive()
-        await machine.apply(FIRST)
-        urls = (told(machine, "a"), told(machine, "b"))
-        assert urls == ("https://b.k2.example", "https://a.k1.example"), kill_at
-
-
-async def test_a_node_that_still_has_its_old_version_is_told_with_its_own_deploy(virtual_time):
-    """A renamed service and a new neighbour: the old version's provider would refuse either."""
-    machine = Machine()
-    machine.manifests = calling()
-    await machine.found()
-    await machine.apply(FIRST)
-    old = dict(machine.pods.books)
-
-    def refuse(act):
-        if act[:2] == ("before", "tell") and machine.pods.books[act[2]] is old[act[2]]:
-            raise BadInput("not of the nodes that the pod calls")
-
-    machine.pods.trouble = refuse
-    later = tuple(replace(one, digest=b"2" * 32) for one in CHAIN)
-    assert await machine.apply(later) == 2
-    assert machine.state() == expected(later)
-    assert machine.show.warnings == []
-
-
-async def test_a_node_that_cannot_be_told_stops_nobody_and_is_told_by_the_next_apply(virtual_time):
-    machine = Machine()
-    machine.manifests = calling()
-    await machine.found()
-    await machine.apply(FIRST)
-
-    def refuse(act):
-        if act == ("before", "tell", "a"):
-            raise Refused("the pod is stopped, and takes no book now", rule="phase")
-
-    machine.pods.trouble = refuse
-    moved = (ONE, WantedNode("b", "k1", b"1" * 32))
-    for _ in range(2):
-        with pytest.raises(Refused) as caught:
-            await machine.apply(moved)
-        assert (caught.value.where, caught.value.rule) == ("node a", "phase")
-        assert machine.state() == expected(moved), "the node that moved serves"
-    assert told(machine, "a") == "https://b.k2.example"
-    machine.pods.trouble = lambda _: None
-    assert await machine.apply(moved) == 0
-    assert told(machine, "a") == "https://b.k1.example"

@@ -11,6 +11,7 @@ from trustedpods.provider.admission.slot_reservations import SlotReservations
 from trustedpods.provider.cluster.capacity import ClusterCapacity
 from trustedpods.provider.cluster.client import Cluster
 from trustedpods.provider.cluster.objects.sizes import total
+from trustedpods.provider.cluster.views import PodView
 from trustedpods.provider.core import admission
 from trustedpods.provider.core.placement.nodes import check_drivers, check_placement
 from trustedpods.provider.core.pod import Phase, PodRecord
@@ -40,27 +41,35 @@ class CapacityCheck:
     async def check(self, ask: AdmitBody, channel: ChannelId, replaced: PodRecord | None) -> Capacity:
         """What is left when the pod came; Refused where it does not fit. *replaced* makes room for it."""
         found = await self._cluster.capacity()
-        free = self._free(found, replaced)
+        leaving, volume_mib = await self._held(replaced)
+        free = self._free(found, replaced, leaving, volume_mib)
         left = admission.check_size(ask, free)
         fitting = check_placement(ask.placement, ask.max_replicas, found.places, self._labels)
         if ask.csi_drivers:
             check_drivers(ask.csi_drivers, (await self._cluster.features()).nodes, fitting)
-        nodes = await self._nodes(found, replaced)
+        nodes = _nodes(found, leaving)
         admission.check_nodes(ask, [room for name, room in nodes.items() if name in fitting], free)
         return left.model_copy(update={"services": self._reservations.check(ask, channel)})
 
-    async def _nodes(self, capacity: ClusterCapacity, replaced: PodRecord | None) -> dict[str, Resources]:
-        """What each node has for a replica, with the room of those that a newer bundle replaces."""
-        room = dict(capacity.nodes)
-        leaving = [] if replaced is None else await self._cluster.pods(replaced.namespace)
-        for view in leaving:
-            if view.node in room and not view.over:
-                held = Resources(view.cpu_milli, view.memory_mib, view.scratch_mib)
-                room[view.node] = total((room[view.node], held))
-        return room
+    async def _held(self, replaced: PodRecord | None) -> tuple[list[PodView], int]:
+        """The replicas and the MiB of volumes that the pod has which a newer bundle replaces.
 
-    def _free(self, capacity: ClusterCapacity, replaced: PodRecord | None) -> Capacity:
-        found = capacity.free
+        As the cluster has them: what a bundle says that was never applied takes no room, and makes none.
+        """
+        if replaced is None:
+            return [], 0
+        replicas = [view for view in await self._cluster.pods(replaced.namespace) if not view.over]
+        claims = await self._cluster.volume_claims(replaced.namespace)
+        return replicas, sum(claim.stored.reserved for claim in claims)
+
+    def _free(
+        self,
+        capacity: ClusterCapacity,
+        replaced: PodRecord | None,
+        leaving: Sequence[PodView],
+        volume_mib: int,
+    ) -> Capacity:
+        found = total((capacity.free, Resources(0, 0, volume_mib), *map(_size, leaving)))
         free = Capacity(
             cpu_milli=found.cpu_milli,
             memory_mib=found.memory_mib,
@@ -71,7 +80,6 @@ class CapacityCheck:
         for record in self._pods.standing:
             running, _ = self._autoscaler.replicas_of(record)
             if replaced is not None and record.channel == replaced.channel:
-                free = _with_room(free, record, running)
                 continue
             images += record.size.image_mib
             if running == 0 and record.phase is not Phase.REMOVING:
@@ -80,12 +88,14 @@ class CapacityCheck:
         return admission.sellable(free.model_copy(update={"storage_mib": left}), asleep, self._overcommit)
 
 
-def _with_room(free: Capacity, record: PodRecord, running: int) -> Capacity:
-    """A newer bundle takes the place of the one that runs."""
-    return free.model_copy(
-        update={
-            "cpu_milli": free.cpu_milli + running * record.size.cpu_milli,
-            "memory_mib": free.memory_mib + running * record.size.memory_mib,
-            "storage_mib": free.storage_mib + record.size.volume_mib + running * record.size.scratch_mib,
-        }
-    )
+def _size(view: PodView) -> Resources:
+    return Resources(view.cpu_milli, view.memory_mib, view.scratch_mib)
+
+
+def _nodes(capacity: ClusterCapacity, leaving: Sequence[PodView]) -> dict[str, Resources]:
+    """What each node has for a replica, with the room of those that a newer bundle replaces."""
+    room = dict(capacity.nodes)
+    for view in leaving:
+        if view.node in room:
+            room[view.node] = total((room[view.node], _size(view)))
+    return room

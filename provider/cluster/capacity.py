@@ -41,7 +41,7 @@ def capacity(
         pod for pod in pods if not views.is_over(pod) and (pod["spec"].get("nodeName") or "") in places
     ]
     asked = sizes.total(sizes.requested_by(pod["spec"]) for pod in running)
-    volumes = sum(views.volume_claim_view(claim).mib for claim in volume_claims)
+    volumes = sum(views.volume_claim_view(claim).stored.reserved for claim in volume_claims)
     offers = {node["metadata"]["name"]: _offer(node) for node in usable}
     return ClusterCapacity(
         allocatable=sizes.total(offers.values()),

@@ -273,7 +273,7 @@ class FakeCluster(FakeNetworks, FakePolicies, FakeCommands):
         asked = Resources(
             sum(pod.cpu_milli for pod in running),
             sum(pod.memory_mib for pod in running),
-            sum(claim.mib for claim in await self.volume_claims()),
+            sum(claim.stored.reserved for claim in await self.volume_claims()),
         )
         of_pods = Resources(asked.cpu_milli, asked.memory_mib, sum(pod.scratch_mib for pod in running))
         node = ClusterCapacity(self.allocatable, of_pods, {}).free

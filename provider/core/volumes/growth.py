@@ -33,6 +33,11 @@ class StoredVolume:
         """What is there of what was asked for: a class may round up, and an expansion takes its time."""
         return self.asked if self.given is None else min(self.asked, self.given)
 
+    @property
+    def reserved(self) -> int:
+        """What it takes of the cluster's room: also what it is still growing to."""
+        return max(self.asked, self.given or 0)
+
 
 def check_volumes(before: Mapping[str, int], after: Mapping[str, int]) -> None:
     """An update keeps the pod's claims, by name with MiB; 0 where the size before is not known.

@@ -59,7 +59,7 @@ def numbered(container: _Part, image: Image, cache: Path, where: str) -> _Part:
 def _numbers(image: Image, user: str, group: str, folder: Path) -> dict[str, int]:
     """Numbers of a user and of a group, either of which may be one already."""
     if _NUMBER.fullmatch(user):
-        uid, own = int(user), None
+        uid, own = _allowed(int(user), "the image's user"), None
     else:
         uid, own = _user(image, user, folder)
     made = {"run_as_user": uid}

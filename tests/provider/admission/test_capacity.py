@@ -2,11 +2,13 @@
 """What a newer bundle may take: what is free, and what the pod has, not what it once asked for."""
 
 import pytest
+from pydantic import ValidationError
 
 from tests.fakes.provider.caller import ASK, Caller, manifest_of, volume_ask
 from tests.fakes.provider.world import World
 from trustedpods.protocol.errors import Refused
-from trustedpods.protocol.messages.admission import Admitted
+from trustedpods.protocol.limits import MAX_REPLICAS
+from trustedpods.protocol.messages.admission import AdmitBody, Admitted
 from trustedpods.protocol.messages.bundle import Needs
 from trustedpods.protocol.units import Resources
 
@@ -56,3 +58,12 @@ async def test_what_the_pod_has_counts_for_its_newer_version(world):
         with pytest.raises(Refused) as caught:
             await other.ask("admit", asks(2000), Admitted)
     assert caught.value.rule == "capacity-storage"
+
+
+@pytest.mark.parametrize("replicas", [MAX_REPLICAS + 1, 2**32 - 1, 2**32, -1])
+def test_no_question_asks_for_more_replicas_than_a_manifest_has(replicas):
+    """What follows counts volumes by replica."""
+    tree = ASK.model_dump() | {"max_replicas": replicas}
+    with pytest.raises(ValidationError, match="max_replicas"):
+        AdmitBody.model_validate(tree)
+    assert AdmitBody.model_validate(tree | {"max_replicas": MAX_REPLICAS}).max_replicas == MAX_REPLICAS

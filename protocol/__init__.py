@@ -6,6 +6,7 @@ processes of either side keep out of each other's way. This room never opens a s
 `net`), reads a clock, a file or a chain, and never imports another room.
 """
 
-from trustedpods.protocol.sealing import without_bls
+from trustedpods.protocol.imports import without_bls, without_libp2p_root
 
 without_bls.install()
+without_libp2p_root.install()

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from trustedpods.protocol.sealing.without_bls import BLS12_381_ORDER, SECP256K1_ORDER
+from trustedpods.protocol.imports.without_bls import BLS12_381_ORDER, SECP256K1_ORDER
 
 PROCESSES = (
     "trustedpods.publisher.verbs.deploy",

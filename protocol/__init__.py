@@ -6,7 +6,6 @@ processes of either side keep out of each other's way. This room never opens a s
 `net`), reads a clock, a file or a chain, and never imports another room.
 """
 
-from trustedpods.protocol.imports import without_bls, without_libp2p_root
+from trustedpods.protocol.imports import install
 
-without_bls.install()
-without_libp2p_root.install()
+install()

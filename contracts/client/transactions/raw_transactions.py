@@ -7,8 +7,6 @@ from dataclasses import replace
 from enum import Enum
 from typing import Any, NoReturn
 
-from eth_account import Account
-
 from trustedpods.contracts.client.errors import (
     MALFORMED,
     RpcError,
@@ -123,6 +121,8 @@ class Wire:
         }
         if call.to is not None:
             fields["to"] = call.to
+        from eth_account import Account  # noqa: PLC0415 - with all kinds of transactions; who only reads needs none
+
         signed = Account.sign_transaction(fields, key)
         return Form(bytes(signed.raw_transaction), bytes(signed.hash), fees, time.time())
 

@@ -41,7 +41,7 @@ class ShapeRecord(BaseModel):
     Units as in `core.cost.Shape`.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, defer_build=True)
     cpu_milli: int
     memory_mib: int
     storage_mib: int
@@ -60,7 +60,7 @@ class PodRecord(BaseModel):
     verify since then, empty when all is well. `paid_day` and `paid` are what `watch` topped up that day.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, defer_build=True)
     version: Annotated[int, Field(ge=1, le=1)] = 1
     name: str
     channel: Annotated[str, Field(pattern=r"^[0-9a-f]{48}$")]

@@ -17,7 +17,7 @@ from sqlalchemy import Connection
 from trustedpods.protocol.errors import Locked, StoreFailure
 from trustedpods.provider.core.disk import NO_SIZES, DiskSizes
 from trustedpods.provider.store.disk import Disk
-from trustedpods.provider.store.engines.books import Books
+from trustedpods.provider.store.engines.database import Database
 from trustedpods.provider.store.engines.sqlite_file import SqliteFile, held
 from trustedpods.provider.store.engines.writers import OF_WRITERS
 from trustedpods.provider.store.failures import FULL, translated
@@ -43,7 +43,7 @@ class Tx:
 class Store:
     """The open database. Every call is one transaction, whole or not at all."""
 
-    def __init__(self, books: Books, vault: Vault, disk: Disk) -> None:
+    def __init__(self, books: Database, vault: Vault, disk: Disk) -> None:
         self._books = books
         self._engine = books.engine
         self._vault = vault
@@ -140,7 +140,7 @@ async def open_store(path: Path, vault: Vault, sizes: DiskSizes = NO_SIZES) -> A
 
 @asynccontextmanager
 async def open_books(
-    books: Books, folder: Path, vault: Vault, sizes: DiskSizes = NO_SIZES
+    books: Database, folder: Path, vault: Vault, sizes: DiskSizes = NO_SIZES
 ) -> AsyncIterator[Store]:
     """The store in *books*; *folder* is on the disk that is looked at, where the spool is too."""
     disk = Disk(folder, sizes)
@@ -152,7 +152,7 @@ async def open_books(
         books.engine.dispose()
 
 
-def _open(books: Books, disk: Disk) -> None:
+def _open(books: Database, disk: Disk) -> None:
     """A start writes a little, and often on a disk that is why the daemon ended."""
     for last in (False, True):
         try:

@@ -24,6 +24,9 @@ FULL, IO, READ_ONLY, DAMAGED, BUSY, NEWER, AWAY, DENIED = (
 )
 """Rules of `StoreFailure`, and the metric's labels."""
 
+PASSING = frozenset({AWAY, BUSY})
+"""What goes away by itself where the books are on a server: another daemon, or a later try, opens them."""
+
 _HINTS = {
     FULL: "make room on this disk",
     IO: "look at the disk (`dmesg`), and whether it is mounted",

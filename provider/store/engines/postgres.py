@@ -7,6 +7,7 @@ transaction whose daemon was frozen, so that it never keeps the next one out.
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, text
@@ -18,21 +19,26 @@ from trustedpods.provider.store.engines import writers
 from trustedpods.provider.store.engines.migrating import migrate
 from trustedpods.provider.store.engines.writers import Turn
 
-CONNECT_S = 5
-"""A server that is there answers in milliseconds; a standby has to find out soon that it is not."""
 
-STATEMENT_MS = 10_000
-"""The largest question, all ledgers of a full provider, takes a tenth of it."""
+@dataclass(frozen=True, slots=True)
+class PostgresPatience:
+    """How long anything may take; *connect_s* in seconds, of which libpq knows two at least, else ms."""
 
-LOCK_MS = 5_000
-IDLE_IN_TRANSACTION_MS = 3_000
-"""A frozen daemon's transaction ends by the server, before those that wait for its lock give up.
+    connect_s: int = 5
+    """A server that is there answers in milliseconds; a standby has to find out soon that it is not."""
+    statement_ms: int = 10_000
+    """The largest question, all ledgers of a full provider, takes a tenth of it."""
+    lock_ms: int = 5_000
+    idle_in_transaction_ms: int = 3_000
+    """A frozen daemon's transaction ends by the server, before those that wait for its lock give up.
 
-Between two statements of ours lies no I/O: a daemon that is late by seconds is frozen.
-"""
+    Between two statements of ours lies no I/O: a daemon that is late by seconds is frozen.
+    """
+    migration_ms: int = 600_000
+    """A migration may rewrite a table that grew for years; between its statements scripts are read."""
 
-MIGRATION_MS = 600_000
-"""A migration may rewrite a table that grew for years."""
+
+USUAL = PostgresPatience()
 
 KEEPALIVE = {
     "keepalives_idle": 5,
@@ -88,10 +94,11 @@ class PostgresDatabase:
 
     on_our_disk = False
 
-    def __init__(self, url: URL, holder: str) -> None:
+    def __init__(self, url: URL, holder: str, patience: PostgresPatience = USUAL) -> None:
         self.name = url.render_as_string(hide_password=True).partition("?")[0]
         self._holder = holder
-        self.engine = _engine(url)
+        self.engine = _engine(url, patience)
+        self._migration_ms = patience.migration_ms
         self._readers = self.engine.execution_options(
             isolation_level="REPEATABLE READ", postgresql_readonly=True
         )
@@ -101,7 +108,8 @@ class PostgresDatabase:
     def open(self) -> None:
         """Migrate and take the fence in one transaction: no older daemon writes between the two."""
         with self.engine.begin() as connection:
-            connection.execute(text(f"SET LOCAL statement_timeout = {MIGRATION_MS}"))
+            for limit in ("statement_timeout", "idle_in_transaction_session_timeout"):
+                connection.execute(text(f"SET LOCAL {limit} = {self._migration_ms}"))
             migrate(connection)
             self._turn = writers.take_over(connection, self._holder)
         self._unsure = False
@@ -133,12 +141,12 @@ class PostgresDatabase:
             return False
 
 
-def _engine(url: URL) -> Engine:
+def _engine(url: URL, patience: PostgresPatience) -> Engine:
     options: dict[str, Any] = {
-        "connect_timeout": CONNECT_S,
+        "connect_timeout": patience.connect_s,
         "application_name": "trustedpods-provider",
-        "options": f"-c statement_timeout={STATEMENT_MS} -c lock_timeout={LOCK_MS}"
-        f" -c idle_in_transaction_session_timeout={IDLE_IN_TRANSACTION_MS}",
+        "options": f"-c statement_timeout={patience.statement_ms} -c lock_timeout={patience.lock_ms}"
+        f" -c idle_in_transaction_session_timeout={patience.idle_in_transaction_ms}",
         **KEEPALIVE,
     }
     try:

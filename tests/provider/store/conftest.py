@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine, create_engine, select
 
-from tests.provider.store.engines.server import PostgresServer, postgres_server
+from tests.provider.store.engines.server import PostgresServer
 from trustedpods.provider.store import Vault, open_books, open_store
 from trustedpods.provider.store.engines.migrating import migrate
 from trustedpods.provider.store.engines.postgres import PostgresDatabase, parse
@@ -52,13 +52,6 @@ class TestBooks:
         engine.dispose()
         values = [value for row in rows for value in row]
         return b" ".join(value if isinstance(value, bytes) else str(value).encode() for value in values)
-
-
-@pytest.fixture(scope="session")
-def postgres() -> Iterator[PostgresServer]:
-    """One server for all tests of a session."""
-    with postgres_server() as server:
-        yield server
 
 
 @pytest.fixture(scope="session")

@@ -13,9 +13,8 @@ from trustedpods.protocol.errors import BadInput, Locked, StoreFailure
 from trustedpods.protocol.units import UnixSeconds
 from trustedpods.provider.core.disk import DiskState
 from trustedpods.provider.store import Vault, boots, open_books, pods
-from trustedpods.provider.store.engines import postgres as engine
 from trustedpods.provider.store.engines import writers
-from trustedpods.provider.store.engines.postgres import PostgresDatabase, parse
+from trustedpods.provider.store.engines.postgres import PostgresDatabase, PostgresPatience, parse
 from trustedpods.provider.store.tables import WRITERS
 
 RECORD = pod_record()
@@ -34,8 +33,9 @@ def opened(url, tmp_path):
     """Opens the books as the daemon of a node."""
 
     @asynccontextmanager
-    async def by(holder, url=url):
-        async with open_books(PostgresDatabase(parse(url), holder), tmp_path, VAULT) as store:
+    async def by(holder, url=url, **patience):
+        books = PostgresDatabase(parse(url), holder, PostgresPatience(**patience))
+        async with open_books(books, tmp_path, VAULT) as store:
             yield store
 
     return by
@@ -88,9 +88,8 @@ async def test_the_daemon_that_took_over_is_the_only_one_that_writes(opened):
             await first.until_lost()
 
 
-async def test_a_frozen_daemons_transaction_keeps_the_next_daemon_out_for_seconds_only(opened, monkeypatch):
-    monkeypatch.setattr(engine, "IDLE_IN_TRANSACTION_MS", 300)
-    async with opened("node-1") as first:
+async def test_a_frozen_daemons_transaction_keeps_the_next_daemon_out_for_seconds_only(opened):
+    async with opened("node-1", idle_in_transaction_ms=300) as first:
         begun, go_on = trio.Event(), trio.Event()
 
         def frozen(tx):
@@ -234,12 +233,11 @@ async def test_a_server_that_is_not_there_is_told_in_one_message(opened):
     assert str(caught.value).startswith(f"postgresql://u@127.0.0.1:{port}/d: ")
 
 
-async def test_a_server_that_says_nothing_is_given_up_in_time(opened, monkeypatch):
-    monkeypatch.setattr(engine, "CONNECT_S", 2)  # the least that libpq knows
+async def test_a_server_that_says_nothing_is_given_up_in_time(opened):
     with socket.create_server(("127.0.0.1", 0)) as silent:
         port = silent.getsockname()[1]
         with trio.fail_after(30), pytest.raises(StoreFailure) as caught:
-            async with opened("node-1", f"postgresql://u@127.0.0.1:{port}/d"):
+            async with opened("node-1", f"postgresql://u@127.0.0.1:{port}/d", connect_s=2):
                 pass
     assert caught.value.rule == "store-away"
 

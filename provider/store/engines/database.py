@@ -7,7 +7,7 @@ from typing import Protocol
 from sqlalchemy import Connection, Engine
 
 
-class Books(Protocol):
+class Database(Protocol):
     """An open database."""
 
     @property

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import trio
 
-from trustedpods.protocol.errors import StoreFailure
+from trustedpods.protocol.errors import BadInput, StoreFailure
 from trustedpods.provider.cluster.client import Cluster
 from trustedpods.provider.config import ProviderConfig
 from trustedpods.provider.core.disk import DiskSizes
@@ -31,6 +31,12 @@ async def opened_books(config: ProviderConfig, keys: BootKeys, cluster: Cluster)
         async with open_store(path, vault, sizes) as store:
             yield store
         return
+    if config.identity.trust != "open":
+        raise BadInput(
+            "books on a server leave the machine that publishers attest",
+            where="store.database",
+            hint='write trust = "open" in [identity], or keep the books in a file',
+        )
     me, url = holder_of(config, keys), parse(config.store.database)
     with held(path):
         async with AsyncExitStack() as stack:

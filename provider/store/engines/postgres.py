@@ -56,6 +56,8 @@ _WORDS = frozenset(
 )
 """What a URL may say behind its question mark, by libpq's names."""
 
+_KEY = "store.database"
+_FORM = "write postgresql://USER@HOST:PORT/DATABASE"
 _LOCAL = ("", "localhost", "127.0.0.1", "::1")
 
 
@@ -67,9 +69,9 @@ def parse(database: str) -> URL:
     try:
         url = make_url(database)
     except (ArgumentError, ValueError):
-        raise BadInput("write postgresql://USER@HOST:PORT/DATABASE") from None
+        raise BadInput(_FORM, where=_KEY) from None
     if url.drivername != "postgresql" or not url.database or not url.username:
-        raise BadInput("write postgresql://USER@HOST:PORT/DATABASE")
+        raise BadInput(_FORM, where=_KEY)
     if url.password is not None:
         raise BadInput(
             "a password does not belong here",
@@ -77,7 +79,9 @@ def parse(database: str) -> URL:
         )
     unknown = sorted(set(url.query) - _WORDS)
     if unknown:
-        raise BadInput(f"{unknown[0]} is no known word", hint=f"known are {', '.join(sorted(_WORDS))}")
+        raise BadInput(
+            f"{unknown[0]} is no known word", where=_KEY, hint=f"known are {', '.join(sorted(_WORDS))}"
+        )
     if "sslmode" not in url.query and not _on_this_machine(url):
         url = url.update_query_dict({"sslmode": "verify-full"})
     return url
@@ -160,5 +164,7 @@ def _engine(url: URL, patience: PostgresPatience) -> Engine:
         )
     except ModuleNotFoundError:
         raise BadInput(
-            "the driver of PostgreSQL is not installed", hint="pip install 'trusted-pods[provider,postgres]'"
+            "the driver of PostgreSQL is not installed",
+            where=_KEY,
+            hint="pip install 'trusted-pods[provider,postgres]'",
         ) from None

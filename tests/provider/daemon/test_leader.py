@@ -6,7 +6,7 @@ import trio
 
 from tests.fakes.cluster import FakeCluster
 from tests.fakes.provider.world import World
-from trustedpods.protocol.errors import Locked
+from trustedpods.protocol.errors import BadInput, Locked
 from trustedpods.provider.daemon import leader
 
 FOREVER = 10**12
@@ -170,3 +170,11 @@ async def test_a_standby_waits_for_the_books_server_and_lets_others_try(
     first.database = database
     async with first.run():
         assert holder(first) == name_of(first)
+
+
+async def test_books_on_a_server_are_refused_where_publishers_attest_one_machine(tmp_path):
+    world = World(tmp_path, database="postgresql://u@/d", trust="sealed")
+    with pytest.raises(BadInput, match="leave the machine that publishers attest") as caught:
+        async with world.run():
+            pass
+    assert caught.value.where == "store.database"

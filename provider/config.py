@@ -306,9 +306,10 @@ class TermsSection(Section):
 
 
 class StoreSection(Section):
-    """Where the daemon keeps its books and the sealed blobs."""
+    """Where the daemon keeps its books and the sealed blobs; with `database` another node can take over."""
 
     path: PathText
+    database: Annotated[str, Field(pattern=r"^postgresql://", max_length=1000)] | None = None
     spool: PathText
     spool_quota_mib: Annotated[int, Field(ge=1)] = 64 * 1024
     reserve_mib: Annotated[int, Field(ge=0, le=64 * 1024)] = 64

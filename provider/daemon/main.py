@@ -65,7 +65,7 @@ BLOB_KEPT_S = 3600.0
 async def serve(config: ProviderConfig) -> None:
     """Run the daemon until SIGTERM or SIGINT."""
     async with open_doors(config) as doors:
-        await wait_for_doors(doors)
+        await _wait(doors)
         parts = assemble(doors, Gate(Path(config.store.path).parent))
         await parts.pods.load()
         parts.tenancy.begin(doors)
@@ -77,6 +77,15 @@ async def serve(config: ProviderConfig) -> None:
             nursery.start_soon(supervise, "proving isolation", proving)
             await run_parts(parts, host)
             nursery.cancel_scope.cancel()
+
+
+async def _wait(doors: Doors) -> None:
+    """Wait for the doors. A lease that was stood by for is renewed meanwhile."""
+    async with trio.open_nursery() as nursery:
+        if doors.config.store.database is not None:
+            nursery.start_soon(keep_lease, doors)
+        await wait_for_doors(doors)
+        nursery.cancel_scope.cancel()
 
 
 async def run_parts(
@@ -91,6 +100,7 @@ async def run_parts(
         await hold_lease(doors)
         nursery.start_soon(_stop_on_signal, nursery.cancel_scope)
         nursery.start_soon(keep_lease, doors)
+        nursery.start_soon(doors.store.until_lost)
         await parts.recovery.after_start()
         await nursery.start(parts.autoscaler.run)
         await nursery.start(parts.workers.run)

@@ -23,6 +23,7 @@ from trustedpods.publisher.results.networks import (
     MembersResult,
     MigrateResult,
     NetworkDeleteResult,
+    NetworkDraftResult,
     NetworkEndpointsResult,
     NetworkFundResult,
     NetworkId,
@@ -279,3 +280,15 @@ def _deleted(result: NetworkDeleteResult) -> JsonObject:
 @json_of.register(CardResult)
 def _card(result: CardResult) -> JsonObject:
     return {"member": result.member, "card": result.card}
+
+
+@json_of.register(NetworkDraftResult)
+def _draft(result: NetworkDraftResult) -> JsonObject:
+    return {
+        "network": result.network,
+        "kind": result.kind,
+        "file": result.file,
+        "written": list(result.written),
+        "kept": list(result.kept),
+        "images": list(result.images),
+    }

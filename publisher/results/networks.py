@@ -270,3 +270,18 @@ class CardResult:
 
     member: Address
     card: str
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkDraftResult:
+    """The first file of a network of a `kind`: what was `written`, what was there and `kept`.
+
+    `images` are those that its nodes run, by the names under which `deploy/images/build.py` makes them.
+    """
+
+    network: str
+    kind: str
+    file: str
+    written: tuple[str, ...]
+    kept: tuple[str, ...]
+    images: tuple[str, ...]

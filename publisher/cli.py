@@ -115,6 +115,7 @@ for verb in (
     main.add_command(verb)
 for part in (
     files.init,
+    files.render,
     members.member,
     members.lost_cluster,
     whole.endpoints,

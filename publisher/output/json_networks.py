@@ -28,6 +28,7 @@ from trustedpods.publisher.results.networks import (
     NetworkFundResult,
     NetworkId,
     NetworkLogsResult,
+    NetworkRenderResult,
     NetworkStatusResult,
     NodeStatus,
     PlanResult,
@@ -292,3 +293,13 @@ def _draft(result: NetworkDraftResult) -> JsonObject:
         "kept": list(result.kept),
         "images": list(result.images),
     }
+
+
+@json_of.register(NetworkRenderResult)
+def _rendered(result: NetworkRenderResult) -> JsonObject:
+    nodes = {
+        one.node: {"pod": one.pod, "manifest": dict(one.manifest)}
+        | ({} if one.provider is None else {"provider": one.provider.name, "objects": list(one.objects)})
+        for one in result.nodes
+    }
+    return _network(result.network) | {"nodes": nodes}

@@ -18,6 +18,7 @@ from trustedpods.publisher.core.networks.planning.outlook import NodeOutlook
 from trustedpods.publisher.results.errors import ErrorReport
 from trustedpods.publisher.results.money import FundResult
 from trustedpods.publisher.results.pods import LogsResult, StatusResult
+from trustedpods.publisher.results.providers import ProviderId
 
 SERVING = "serving"
 """The phase of a pod that answers whoever comes, also while it sleeps."""
@@ -285,3 +286,25 @@ class NetworkDraftResult:
     written: tuple[str, ...]
     kept: tuple[str, ...]
     images: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RenderedNode:
+    """A node as a template, its values and the network's other nodes make it: its pod's whole manifest.
+
+    Where its provider was asked, `objects` are what its cluster would hold, as of `RenderResult`.
+    """
+
+    node: str
+    pod: str
+    manifest: Mapping[str, object]
+    provider: ProviderId | None = None
+    objects: tuple[Mapping[str, object], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkRenderResult:
+    """`network render`: nodes in the order of the file."""
+
+    network: NetworkId
+    nodes: tuple[RenderedNode, ...]

@@ -63,14 +63,14 @@ def placed(
     return tuple(node.at(placing.found[node.name]) for node in nodes)
 
 
-def named(nodes: Sequence[FileNode], names: Sequence[str]) -> frozenset[str]:
+def named(nodes: Sequence[FileNode], names: Sequence[str], where: str = "--only") -> frozenset[str]:
     """The nodes that *names* mean: each a node, or an entry with replicas. BadInput for one that is none."""
     known = {node.name for node in nodes} | {node.entry for node in nodes}
     for name in names:
         if name not in known:
             raise BadInput(
                 f"the file has no node {name!r}",
-                where="--only",
+                where=where,
                 hint=f"it has: {', '.join(sorted(known)) or 'none'}",
             )
     return frozenset(node.name for node in nodes if node.name in names or node.entry in names)

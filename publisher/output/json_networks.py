@@ -32,6 +32,7 @@ from trustedpods.publisher.results.networks import (
     NetworkStatusResult,
     NodeStatus,
     PlanResult,
+    RenderedNode,
     RepairResult,
     RestoreResult,
 )
@@ -297,9 +298,12 @@ def _draft(result: NetworkDraftResult) -> JsonObject:
 
 @json_of.register(NetworkRenderResult)
 def _rendered(result: NetworkRenderResult) -> JsonObject:
-    nodes = {
-        one.node: {"pod": one.pod, "manifest": dict(one.manifest)}
-        | ({} if one.provider is None else {"provider": one.provider.name, "objects": list(one.objects)})
-        for one in result.nodes
-    }
+    nodes: JsonObject = {one.node: _rendered_node(one) for one in result.nodes}
     return _network(result.network) | {"nodes": nodes}
+
+
+def _rendered_node(node: RenderedNode) -> JsonObject:
+    shown: JsonObject = {"pod": node.pod, "manifest": node.manifest}
+    if node.provider is not None:
+        shown |= {"provider": node.provider.name, "objects": list(node.objects)}
+    return shown

@@ -15,6 +15,7 @@ from trustedpods.protocol.units import TokenUnits
 from trustedpods.publisher.core.money import Token
 from trustedpods.publisher.core.networks.plan import Plan
 from trustedpods.publisher.core.networks.planning.outlook import NodeOutlook
+from trustedpods.publisher.journal import Fact
 from trustedpods.publisher.results.errors import ErrorReport
 from trustedpods.publisher.results.money import FundResult
 from trustedpods.publisher.results.pods import LogsResult, StatusResult
@@ -297,9 +298,9 @@ class RenderedNode:
 
     node: str
     pod: str
-    manifest: Mapping[str, object]
+    manifest: Mapping[str, Fact]
     provider: ProviderId | None = None
-    objects: tuple[Mapping[str, object], ...] = ()
+    objects: tuple[Mapping[str, Fact], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ WhatIsThere = Literal["refuse", "keep", "overwrite"]
 
 
 @dataclass(frozen=True, slots=True)
-class Profile:
+class NetworkProfile:
     """A kind of network: its file's text and its folder's files, for a number of nodes."""
 
     images: tuple[str, ...]
@@ -29,8 +29,8 @@ class Profile:
     files: Callable[[int], Mapping[str, str]]
 
 
-PROFILES: Final[Mapping[str, Profile]] = {
-    "clique": Profile(clique.IMAGES, clique.MAX_SIGNERS, clique.network_file, clique.chain_files)
+PROFILES: Final[Mapping[str, NetworkProfile]] = {
+    "clique": NetworkProfile(clique.IMAGES, clique.MAX_SIGNERS, clique.network_file, clique.chain_files)
 }
 
 
@@ -48,23 +48,19 @@ def init_network(
     file, keys = folder / f"{name}.yaml", folder / name
     if there == "refuse":
         _check_free(file, keys)
-    written, kept = [], []
-    for path, write in (
-        (keys, lambda: _write_folder(keys, profile.files(nodes))),
-        (file, lambda: replace_whole(file, profile.text(name, nodes).encode(), 0o666)),
-    ):
-        if there == "keep" and path.exists():
-            kept.append(str(path))
-            continue
-        try:
-            write()
-        except OSError as error:
-            raise BadInput(f"cannot write it: {error.strerror}", where=str(path)) from None
-        written.append(str(path))
+    kept = [str(path) for path in (keys, file) if there == "keep" and path.exists()]
+    written = [str(path) for path in (keys, file) if str(path) not in kept]
+    try:
+        if str(keys) in written:
+            _write_folder(keys, profile.files(nodes))
+        if str(file) in written:
+            replace_whole(file, profile.text(name, nodes).encode(), 0o666)  # less the umask, as any file
+    except OSError as error:
+        raise BadInput(f"cannot write it: {error.strerror}", where=str(folder)) from None
     return NetworkDraftResult(name, kind, str(file), tuple(written), tuple(kept), profile.images)
 
 
-def _profile(kind: str, nodes: int) -> Profile:
+def _profile(kind: str, nodes: int) -> NetworkProfile:
     profile = PROFILES.get(kind)
     if profile is None:
         raise BadInput(f"no kind {kind!r} is known", where="--kind", hint=f"there is: {', '.join(PROFILES)}")

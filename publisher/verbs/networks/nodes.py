@@ -56,7 +56,9 @@ class MarketPods:
         name = pod_name(self.network, node)
         async with pods.visit(self.account, name, VisitProgress(), self.journal) as visited:
             generation = next_generation()
-            await visited.session.ask("book", visited.location.ref, book, generation, Done)
+            asked = visited.session.converse("book", visited.location.ref, book, generation)
+            async with asked as conversation:
+                await conversation.reply(Done, timeout=TAKEN_WITHIN_S)
 
     async def remove(self, node: str) -> None:
         """See `NodePods`; raises what `delete` raises."""
@@ -92,6 +94,9 @@ class MarketPods:
         text = b"".join(piece.data for piece in pieces).decode(errors="replace")
         return [_printable(line) for line in text.splitlines()[-LAST_LINES:]]
 
+
+TAKEN_WITHIN_S = 600.0
+"""For a node to take its new addresses: each of its replicas may be told to reload, two minutes at most."""
 
 LAST_LINES = 10
 """Of a node that failed: enough for a program's last words."""

@@ -8,7 +8,7 @@ import pytest
 from tests.fakes.provider.caller import Caller, manifest_of
 from tests.fakes.provider.world import MARKER, World, digest_of
 from tests.protocol.networks.books import a_book
-from tests.provider.books.test_books import NAMES
+from tests.provider.books.test_books import a_world
 from trustedpods.protocol.errors import BadInput, Refused
 from trustedpods.protocol.ids import namespace_name
 from trustedpods.protocol.messages.admission import RenderBody, Rendered
@@ -115,7 +115,7 @@ async def test_seeds_and_what_is_generated_are_shown_as_they_will_be(world):
 
 
 async def test_a_node_is_shown_with_the_ways_to_those_that_it_calls(tmp_path):
-    world = World(tmp_path, names=NAMES)
+    world = a_world(tmp_path)
     async with world.run() as (_, address):
         caller = Caller(world, address)
         caller.manifest = manifest_of(network={"nodes": ["b"]})

@@ -8,6 +8,7 @@ moves nobody.
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Literal
 
 from trustedpods.contracts.registry_rows import RegistryRow
 from trustedpods.manifests.network.model import NodePlacement
@@ -24,7 +25,7 @@ class FileNode:
     """A node as the file has it, before it is known where it runs.
 
     `entry` is what its replicas have in common, `where` a cluster or what one is chosen by, `after` the
-    nodes that it waits for; `stops` as of `WantedNode`.
+    nodes that it waits for; `stops` and `follows` as of `WantedNode`.
     """
 
     name: str
@@ -34,10 +35,11 @@ class FileNode:
     shape: Shape
     after: tuple[str, ...] = ()
     stops: bool = False
+    follows: Mapping[str, Literal["reload", "restart"]] = field(default_factory=dict)
 
     def at(self, cluster: str) -> WantedNode:
         """The node in *cluster*."""
-        return WantedNode(self.name, cluster, self.digest, self.after, self.stops)
+        return WantedNode(self.name, cluster, self.digest, self.after, self.stops, self.follows)
 
 
 def placed(

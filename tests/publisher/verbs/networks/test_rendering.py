@@ -2,6 +2,7 @@
 """`network render`: each node's manifest with nobody asked, its objects from its own provider."""
 
 import json
+from typing import Any
 
 import pytest
 import yaml
@@ -66,10 +67,11 @@ def test_a_template_with_its_values_is_a_manifest_of_each_node(bench):
     made = render_manifests(file, ())
     assert [one.node for one in made.nodes] == ["node-1", "node-2"]
     for one, other in zip(made.nodes, ("node-2", "node-1"), strict=True):
-        spec = one.manifest["spec"]
+        shown: Any = one.manifest
+        spec = shown["spec"]
         assert spec["containers"][0]["args"] == [one.node, "light"]
         assert spec["network"] == {"nodes": [other]}
-        assert one.manifest["metadata"]["name"] == one.pod == pod_name(file.network, one.node)
+        assert shown["metadata"]["name"] == one.pod == pod_name(file.network, one.node)
     with pytest.raises(BadInput, match="no node 'nodd'"):
         render_manifests(file, ("nodd",))
 

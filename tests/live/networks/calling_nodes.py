@@ -23,6 +23,7 @@ class CallingNodes:
 
     def __init__(self, pair: LiveLocalnet, person: Publisher, named: list[str], name: str) -> None:
         self.pair, self.person, self.name = pair, person, name
+        self._pods: dict[str, str] = {}
         self.clusters = [part for one in named for part in ("--cluster", one)]
         for node, other in OTHER.items():
             field = f"${{node.{other}.p2p.address}}:${{node.{other}.p2p.publishedPort}}"
@@ -108,7 +109,10 @@ class CallingNodes:
         return before
 
     def _pod(self, node: str) -> str:
-        return str(self.status()[node]["pod"])
+        """The name of a node's pod, which is its own for good."""
+        if not self._pods:
+            self._pods = {name: str(found["pod"]) for name, found in self.status().items()}
+        return self._pods[node]
 
     def _in_cluster(self, node: str, *what: str) -> Json:
         space = self.status()[node]["live"]["namespace"]

@@ -10,6 +10,7 @@ from trustedpods.protocol.messages.base import U32, U64, Digest, Message, ShortT
 from trustedpods.protocol.messages.bundle import SeedFiles
 from trustedpods.protocol.messages.capabilities import AccessMode, ObjectName, Placement
 from trustedpods.protocol.messages.provider import Capacity, ServiceProtocol
+from trustedpods.protocol.networks.book import NetworkBook
 
 
 class VolumeAsk(Message):
@@ -68,7 +69,8 @@ class RenderBody(Message):
     """What would the cluster hold of this pod? Its manifest as in a bundle, and its images by container.
 
     No content of any file goes with it: objects of secrets have the names of files alone. `users` is whom the
-    images run as (`USER`), of a pod with `seeds`, whose files are empty here.
+    images run as (`USER`), of a pod with `seeds`, whose files are empty here. `book` is a node's, of the
+    nodes that it calls.
     """
 
     kind: Literal["render"] = "render"
@@ -76,6 +78,7 @@ class RenderBody(Message):
     images: Annotated[dict[ShortText, Digest], Field(max_length=limits.MAX_IMAGES)]
     users: Annotated[dict[ShortText, ShortText], Field(max_length=limits.MAX_IMAGES)]
     seeds: Annotated[list[SeedFiles], Field(max_length=limits.MAX_SEEDS)]
+    book: NetworkBook | None = None
 
 
 class Rendered(Message):

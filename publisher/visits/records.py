@@ -101,6 +101,11 @@ def deployed(record: PodRecord, shape: Shape, file: Path, trust: TrustClass, pol
     )
 
 
+def of_network(record: PodRecord, network: str, cluster: str) -> PodRecord:
+    """The record of a node of *network* (FOUNDER/NAME) in its *cluster*."""
+    return record.model_copy(update={"network": network, "cluster": cluster})
+
+
 def shape_of_record(record: PodRecord) -> Shape | None:
     """The bounds for the pod's usage, where they are known."""
     return None if record.shape is None else Shape(**record.shape.model_dump())

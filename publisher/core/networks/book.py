@@ -70,19 +70,39 @@ def book_for(
         raise BadInput(f"the address book cannot be given to it: {_first_line(wrong)}", where=where) from None
 
 
+def renewed(book: NetworkBook, addresses: Sequence[AddressEntry], generation: int) -> NetworkBook:
+    """*book* with what *addresses*, of the state's *generation*, say of its entries now."""
+    known = {node: _newest(node, addresses) for node in book.nodes}
+    entries = []
+    for one in book.entries:
+        blank = BookEntry(node=one.node, service=one.service, port=one.port, transport=one.transport)
+        found = known[one.node].get((one.service, one.port, one.transport))
+        entries.append(blank if found is None else _published(blank, found))
+    return NetworkBook(network=book.network, node=book.node, generation=generation, entries=entries)
+
+
 def dependents(manifests: Mapping[str, PodManifest], changed: Iterable[str]) -> list[str]:
     """The nodes that are given entries of any of the *changed* ones, in order of names."""
     wanted = set(changed)
     return sorted(name for name, one in manifests.items() if wanted & set(one.spec.network.nodes))
 
 
-def _entries(node: str, manifest: PodManifest, addresses: Sequence[AddressEntry]) -> Iterator[BookEntry]:
-    known: dict[tuple[str, int, Transport], AddressEntry] = {}
+_Newest = dict[tuple[str, int, Transport], AddressEntry]
+
+
+def _newest(node: str, addresses: Sequence[AddressEntry]) -> _Newest:
+    """The newest line of each port of *node*'s services."""
+    known: _Newest = {}
     for entry in addresses:
         if entry.component == node and entry.service:
             place = (entry.service, entry.port, _transport(entry.url))
             if place not in known or known[place].generation < entry.generation:
                 known[place] = entry
+    return known
+
+
+def _entries(node: str, manifest: PodManifest, addresses: Sequence[AddressEntry]) -> Iterator[BookEntry]:
+    known = _newest(node, addresses)
     for service in manifest.exposed_services:
         for port in service.ports:
             transport: Transport = "UDP" if port.protocol == "UDP" else "TCP"

@@ -56,7 +56,7 @@ async def plan(
     network = NetworkId(file.network.founder, file.network.name)
     async with opened_whole(account, file.network, known, journal) as clusters:
         view = counting(account, file.network, await clusters.read())
-    rows = await _rows(account, view)
+    rows = await rows_of_state(account, view)
     nodes = placed(file.nodes, view.content, rows)
     made = _plan(view, file, nodes, account.publisher.address, looking=True)
     shapes = {node.name: node.shape for node in file.nodes}
@@ -132,7 +132,7 @@ async def _wanted(
     account: MarketAccount, file: NetworkFile, options: ApplyOptions, view: MemberView
 ) -> tuple[Plan, tuple[WantedNode, ...]]:
     """What is to be done to the network in state *view*, and all nodes of the file in their clusters."""
-    nodes = placed(file.nodes, view.content, await _rows(account, view))
+    nodes = placed(file.nodes, view.content, await rows_of_state(account, view))
     made = _plan(view, file, nodes, account.publisher.address)
     if options.only:
         made = only(made, named(file.nodes, options.only))
@@ -151,7 +151,7 @@ def _plan(
     return plan_of(view.content, view.roster, nodes, file.members, who, looking=looking)
 
 
-async def _rows(account: MarketAccount, view: MemberView) -> dict[str, RegistryRow]:
+async def rows_of_state(account: MarketAccount, view: MemberView) -> dict[str, RegistryRow]:
     """The registry's row of each cluster that is not lost; one whose provider has left it is left out."""
     rows = await account.market.rows()
     found = {

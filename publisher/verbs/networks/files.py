@@ -15,7 +15,7 @@ from trustedpods.manifests.check.nodes import place_in
 from trustedpods.manifests.network.load import LoadedNetwork, load_network
 from trustedpods.manifests.network.model import NetworkMember
 from trustedpods.manifests.network.order import waits_for
-from trustedpods.manifests.rendering import WrongReference, rendered
+from trustedpods.manifests.rendering import WrongReference, followed, rendered
 from trustedpods.protocol.codec import decode, encode
 from trustedpods.protocol.errors import BadInput, TrustedPodsError
 from trustedpods.protocol.ids import Address, parse_address
@@ -95,6 +95,7 @@ def _file_nodes(loaded: LoadedNetwork[Pod], pods: Mapping[str, Pod]) -> Iterator
             shape=shape_of(pod.manifest, pod.image_bytes),
             after=waiting[node.name],
             stops=pod.manifest.stops_for_update,
+            follows=followed(pod.manifest, pod.loaded.secrets),
         )
 
 

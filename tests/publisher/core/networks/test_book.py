@@ -7,12 +7,13 @@ import pytest
 
 from tests.fakes.network_states import state_of
 from tests.fakes.provider.pods import a_manifest
+from tests.protocol.networks.books import a_book, entry
 from trustedpods.protocol.errors import BadInput
 from trustedpods.protocol.ids import Address
 from trustedpods.protocol.messages.pod import Endpoint
 from trustedpods.protocol.networks.content import AddressEntry
 from trustedpods.publisher.core.networks import components
-from trustedpods.publisher.core.networks.book import address_entries, book_for, dependents
+from trustedpods.publisher.core.networks.book import address_entries, book_for, dependents, renewed
 from trustedpods.publisher.core.networks.plan import WantedNode
 
 WEB = {"name": "web", "expose": "http", "ports": [{"port": 80, "targetPort": 8080}]}
@@ -121,3 +122,20 @@ def test_an_update_where_it_is_keeps_a_nodes_addresses_and_a_move_does_not():
 
 def addresses_of(state):
     return [one for one in state.addresses if one.component == "b"]
+
+
+def test_a_book_is_renewed_by_the_newest_lines_of_the_state():
+    old = a_book(entry("b", "web", 80, published=30001), entry("c", "web", 81, address=""))
+    lines = [
+        AddressEntry(component="b", service="web", port=80, url="tcp://192.0.2.9:30005", generation=4),
+        AddressEntry(component="b", service="web", port=80, url="tcp://192.0.2.8:30004", generation=3),
+        AddressEntry(component="x", service="web", port=80, url="tcp://192.0.2.1:30009", generation=9),
+    ]
+    new = renewed(old, lines, 7)
+    assert (new.generation, new.network, new.node) == (7, old.network, old.node)
+    assert [(one.node, one.address, one.published) for one in new.entries] == [
+        ("b", "192.0.2.9", 30005),
+        ("c", "", 0),
+    ]
+    gone = renewed(new, [], 8)
+    assert [one.address for one in gone.entries] == ["", ""], "a node that is removed leads nowhere"

@@ -26,8 +26,8 @@ pytestmark = pytest.mark.live
 
 @pytest.fixture(scope="module")
 def market() -> Iterator[LiveLocalnet]:
-    """Of its own: no other has a secrets store."""
-    with localnet(knobs=FAST.model_copy(update={"secrets_store": True})) as running:
+    """Of its own: no other has a secrets store or an ingress controller."""
+    with localnet(knobs=FAST.model_copy(update={"secrets_store": True, "ingress": True})) as running:
         folder = running.cluster().path("store")
         (folder / "production.toml").write_text(CONFIG)
         (folder / ".token").write_bytes((EXAMPLES / "htpasswd").read_bytes())

@@ -337,7 +337,7 @@ class ProviderConfig(Section):
 
     @model_validator(mode="after")
     def _controllers_read_secrets(self) -> Self:
-        self.ingress.check_class(self.identity.trust, simulated=self.identity.tee.startswith("simulated:"))
+        self.ingress.check_class(self.identity.trust)
         return self
 
     @property

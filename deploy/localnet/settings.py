@@ -59,7 +59,7 @@ class Knobs(_Frozen):
     secrets_store: bool = False
     """Whether nodes run the stand-in for the secrets store's CSI driver, and pods may use it."""
     ingress: bool = False
-    """Whether each cluster runs an ingress controller, and pods may have `expose: ingress`."""
+    """Whether each cluster runs an ingress controller. Its providers are of class open then: it reads Secrets."""
     price_step_percent: int = Field(default=50, ge=0)
     """How much dearer each cluster is than the one before it."""
 
@@ -177,6 +177,7 @@ class Cluster(ClusterNode):
         self.later_nodes = [ClusterNode(settings, index, number) for number in range(2, settings.nodes + 1)]
         self.secrets_store = settings.knobs.secrets_store
         self.ingress = settings.knobs.ingress
+        self.sealed = self.embedded and not self.ingress
         self.price_percent = 100 + settings.knobs.price_step_percent * (index - 1)
 
     @property

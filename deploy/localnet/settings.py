@@ -59,7 +59,7 @@ class Knobs(_Frozen):
     secrets_store: bool = False
     """Whether nodes run the stand-in for the secrets store's CSI driver, and pods may use it."""
     ingress: bool = False
-    """Whether each cluster runs an ingress controller. Its providers are of class open then: it reads Secrets."""
+    """Whether each cluster runs an ingress controller. It reads Secrets, so providers are of class open."""
     price_step_percent: int = Field(default=50, ge=0)
     """How much dearer each cluster is than the one before it."""
 

@@ -18,7 +18,7 @@ _LABEL_VALUE = r"^([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?$"
 
 ClassName = Annotated[str, Field(pattern=_SUBDOMAIN, max_length=253)]
 QualifiedName = Annotated[str, Field(pattern=_QUALIFIED, max_length=317)]
-LabelValue = Annotated[str, Field(pattern=_LABEL_VALUE, max_length=63)]
+PodLabelValue = Annotated[str, Field(pattern=_LABEL_VALUE, max_length=63)]
 
 
 class ControllerClass(BaseModel):
@@ -31,7 +31,7 @@ class ControllerClass(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     namespace: Annotated[str, Field(pattern=_LABEL)]
-    pod_labels: Annotated[dict[QualifiedName, LabelValue], Field(min_length=1, max_length=8)]
+    pod_labels: Annotated[dict[QualifiedName, PodLabelValue], Field(min_length=1, max_length=8)]
     annotations: Annotated[list[QualifiedName], Field(max_length=MAX_ANNOTATIONS)] = []
 
 

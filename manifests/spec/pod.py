@@ -24,7 +24,7 @@ from trustedpods.manifests.spec.scale import Scale
 from trustedpods.manifests.spec.service import Service
 from trustedpods.manifests.spec.volume import Persistent, Volume
 from trustedpods.protocol.limits import MAX_REPLICAS, MAX_VOLUMES
-from trustedpods.protocol.messages.admission import VolumeAsk
+from trustedpods.protocol.messages.admission import IngressAsk, VolumeAsk
 from trustedpods.protocol.messages.capabilities import MAX_LABELS, Placement
 from trustedpods.protocol.units import Resources
 
@@ -231,6 +231,15 @@ class PodManifest(ManifestPart):
     def csi_drivers(self) -> list[str]:
         """Drivers that mount the pod's volumes of kind csi, each once."""
         return list(dict.fromkeys(volume.csi.driver for volume in self.spec.volumes if volume.csi))
+
+    @property
+    def ingress_asks(self) -> list[IngressAsk]:
+        """What is asked of a provider for each service that a controller of the cluster's serves."""
+        return [
+            IngressAsk(class_name=one.ingress.class_name, annotations=list(one.ingress.annotations))
+            for one in self.spec.services
+            if one.ingress is not None
+        ]
 
     @property
     def exposed_services(self) -> list[Service]:

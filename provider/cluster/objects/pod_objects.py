@@ -25,6 +25,8 @@ from trustedpods.provider.cluster.objects import (
     service_account,
     volume_claim,
 )
+from trustedpods.provider.cluster.objects.ingress.controller_policy import controller_rules
+from trustedpods.provider.cluster.objects.ingress.ingress import ingresses
 from trustedpods.provider.cluster.objects.named_egress import ResolverPlace
 from trustedpods.provider.cluster.objects.names import POD_LABEL, KubeObject, of_pod
 from trustedpods.provider.cluster.objects.network_nodes import ways
@@ -50,6 +52,7 @@ from trustedpods.provider.core.names import own_pods
 from trustedpods.provider.core.pod import ServiceExposure
 from trustedpods.provider.core.volumes import growth
 from trustedpods.provider.core.volumes.growth import StoredVolume
+from trustedpods.provider.exposure.ingress_classes import ControllerClass
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +69,8 @@ class PodLife:
     own sleep. `publisher` is whose pod it is:
     the same publisher's are the pods that it may call, and that may call it. `seeds` are the first files
     of its volumes, and `copier` is what copies them. `volumes` are the claims that it has already, `book` is
-    the address book of the nodes that it calls.
+    the address book of the nodes that it calls. `classes` are the ingress classes that the operator offers,
+    `withheld` hosts under which no controller may serve it.
     """
 
     namespace: str
@@ -87,6 +91,8 @@ class PodLife:
     copier: seeding.Copier | None = None
     book: NetworkBook | None = None
     volumes: Mapping[str, StoredVolume] = field(default_factory=dict)
+    classes: Mapping[str, ControllerClass] = field(default_factory=dict)
+    withheld: frozenset[str] = frozenset()
 
 
 def objects(life: PodLife, *, beside: bool = False) -> list[KubeObject]:
@@ -150,11 +156,10 @@ def claims(manifest: PodManifest, *, outliving: bool = False) -> list[tuple[str,
 
 
 def services(life: PodLife) -> list[KubeObject]:
-    """The manifest's Services alone: when another version takes over they go where its replicas are."""
-    return [
-        _labelled(life, service.service(part, life.label, life.kept.get(part.name)))
-        for part in life.manifest.spec.services
-    ]
+    """The Services and Ingresses alone: they go where the replicas are of whatever version serves."""
+    parts = life.manifest.spec.services
+    made = [service.service(part, life.label, life.kept.get(part.name)) for part in parts]
+    return [_labelled(life, one) for one in (*made, *ingresses(parts, life.withheld))]
 
 
 def _policies(life: PodLife) -> list[KubeObject]:
@@ -166,6 +171,8 @@ def _policies(life: PodLife) -> list[KubeObject]:
         made += network_policy.own_pods_policies(
             manifest, own_pods.mark(life.publisher, manifest.metadata.name), marked
         )
+    if rules := controller_rules(manifest, life.classes):
+        made.append(network_policy.policy("ingress", {"policyTypes": ["Ingress"], "ingress": rules}))
     if network.by_name and life.resolver is not None:
         made.append(
             named_egress.asks_policy(life.resolver, egress.named_hosts(network), marked, _nodes(life))

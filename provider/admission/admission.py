@@ -183,7 +183,7 @@ class Admission:
         await self.admit(opened.ask, request.ref.channel, record)
         with self._reservations.hold(opened.ask, request.ref.channel):
             if record is not None and record.phase in (Phase.AWAITING_KEY, Phase.RETAINED):
-                await self._make_ready(record)
+                record = await self._make_ready(record)
             await self._workers.stop(request.ref.channel)
             await self._pods.put(next_record(self._doors, record, stored, request, opened))
             return await self._pods.step(request.ref.channel, LifecycleEvent.BUNDLE), False
@@ -244,7 +244,7 @@ class Admission:
                 hint="deploy again when it is gone",
             )
 
-    async def _make_ready(self, record: PodRecord) -> None:
+    async def _make_ready(self, record: PodRecord) -> PodRecord:
         """What an earlier boot may have left is taken only on a channel that this boot's meter can claim."""
         channel = await self._doors.chain.channel(self._doors.owner, record.channel)
         if channel is not None and channel.meter_tag != meter_tag(self._doors.meter):
@@ -254,6 +254,9 @@ class Admission:
                 hint="`trustedpods watch` or a deploy by a current client hands in a rotation first",
             )
         await self._autoscaler.clear(record)
+        if record.runs_on:
+            record = await self._pods.change(record.channel, live=False, exposures={})
+        return record
 
     def _unchanged(self, record: PodRecord, opened: OpenBundle) -> bool:
         """The same bundle again, while it serves or is on its way there."""

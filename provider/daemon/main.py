@@ -23,6 +23,7 @@ from trustedpods.protocol.protocol_ids import PROVIDER
 from trustedpods.provider.admin.api import AdminApi, snapshot
 from trustedpods.provider.admin.socket import serve_admin
 from trustedpods.provider.admission.gate import Gate
+from trustedpods.provider.billing.meter import run_of
 from trustedpods.provider.cluster.pod_counters import TrafficDoor
 from trustedpods.provider.config import NamesSection, ProviderConfig
 from trustedpods.provider.core.placement.offered import capabilities
@@ -101,7 +102,7 @@ async def run_parts(
         nursery.start_soon(_stop_on_signal, nursery.cancel_scope)
         nursery.start_soon(keep_lease, doors)
         nursery.start_soon(doors.store.until_lost)
-        await parts.recovery.after_start()
+        await parts.recovery.after_start(await _running_on(doors))
         await nursery.start(parts.autoscaler.run)
         await nursery.start(parts.workers.run)
         await _restore(parts)
@@ -138,6 +139,13 @@ async def run_parts(
         _notify_ready()
         task_status.started()
     _log.info("stopped; pods go on as they are")
+
+
+async def _running_on(doors: Doors) -> set[str]:
+    """Namespaces whose replicas go on whoever leads; with books in a file they ended with this machine."""
+    if doors.config.store.database is None:
+        return set()
+    return {view.namespace for view in await doors.cluster.pods() if not view.over and run_of(view)}
 
 
 async def _answer_names(parts: Parts, section: NamesSection, nursery: trio.Nursery) -> None:

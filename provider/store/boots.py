@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """When each boot of the machine was last known to count: what came after it, nobody saw."""
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from trustedpods.protocol.units import UnixSeconds
 from trustedpods.provider.store.database import Tx
@@ -16,6 +16,12 @@ def counted(tx: Tx, boot_id: bytes, at: UnixSeconds) -> None:
     tx.connection.execute(
         statement.on_conflict_do_update(index_elements=["boot_id"], set_={"last_counted": newer})
     )
+
+
+def last_counted_by_any(tx: Tx) -> UnixSeconds | None:
+    """When anybody last looked at every replica: this boot, or the one that it took over from."""
+    found = tx.connection.execute(select(func.max(BOOTS.c.last_counted))).scalar()
+    return None if found is None else UnixSeconds(found)
 
 
 def last_counted(tx: Tx, boot_id: bytes) -> UnixSeconds | None:

@@ -58,7 +58,7 @@ class PodRecord(BaseModel):
     attested ones, `holder` is the boot that confirmed the bundle, `generation` the last request of this
     client that changed the pod: a later one at the provider came from elsewhere. `refused` is what did not
     verify since then, empty when all is well. `paid_day` and `paid` are what `watch` topped up that day. Of a
-    node `network` is FOUNDER/NAME, and `cluster` the name of its cluster there.
+    node `network` is FOUNDER/NAME, `cluster` the name of its cluster there, and `external` those outside any.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, defer_build=True)
@@ -87,6 +87,7 @@ class PodRecord(BaseModel):
     paid: int = 0
     network: Annotated[str, Field(max_length=100)] | None = None
     cluster: Annotated[str, Field(max_length=100)] | None = None
+    external: Annotated[list[str], Field(max_length=64)] = []
 
 
 class PodRecords:

@@ -97,7 +97,7 @@ async def apply(
         journal.event("plan", f"{made.changes} to change")
         manifests = {name: pod.manifest for name, pod in file.pods.items()}
         pods = _pods(account, file, options, journal)
-        applying = Applying(publisher.address, change, pods, journal, manifests)
+        applying = Applying(publisher.address, change, pods, journal, manifests, file.external)
         if made.members:
             members = file.members or ()
             at = int(time.time())
@@ -142,7 +142,9 @@ async def _wanted(
 def _pods(account: MarketAccount, file: NetworkFile, options: ApplyOptions, journal: Journal) -> NodePods:
     if options.pods is not None:
         return options.pods(account, file)
-    return MarketPods(account, file.network, file.pods, options.deploy, journal, options.purge)
+    return MarketPods(
+        account, file.network, file.pods, options.deploy, journal, options.purge, tuple(file.external)
+    )
 
 
 def _plan(

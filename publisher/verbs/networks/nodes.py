@@ -24,6 +24,8 @@ from trustedpods.publisher.results.pods import DeleteProgress, LogPiece, Outlivi
 from trustedpods.publisher.verbs import pods
 from trustedpods.publisher.verbs.deploy import DeployOptions, deploy
 from trustedpods.publisher.verbs.networks.applying import NOT_AGREED
+from trustedpods.publisher.visits import records
+from trustedpods.publisher.visits.records import NodePlace
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +33,7 @@ class MarketPods:
     """Pods in the market, each with a payment channel of its own; `options` are those of every deploy.
 
     Volumes that outlive a delete go with *purge* only: kept, they and their channel would keep the pod's
-    name at their provider, and so its node out of every other cluster.
+    name at their provider, and so its node out of every other cluster. `external` are the nodes outside any.
     """
 
     account: MarketAccount
@@ -40,13 +42,15 @@ class MarketPods:
     options: DeployOptions
     journal: Journal
     purge: bool = False
+    external: tuple[str, ...] = ()
 
     async def deploy(
         self, node: str, cluster: NetworkCluster, book: NetworkBook | None
     ) -> Sequence[Endpoint]:
         """See `NodePods`; raises what `deploy` raises."""
         choice = Choice(address_from_bytes(cluster.owner), cluster.daemon)
-        place = (f"{self.network.founder}/{self.network.name}", cluster.name)
+        network = f"{self.network.founder}/{self.network.name}"
+        place = NodePlace(network, cluster.name, self.external)
         options = replace(self.options, choice=choice, network=place)
         pod = replace(self.pods[node], book=book)
         done = await deploy(options, self.account, pod, DeployProgress(), self.journal)
@@ -57,6 +61,7 @@ class MarketPods:
         name = pod_name(self.network, node)
         async with pods.visit(self.account, name, VisitProgress(), self.journal) as visited:
             await bring_book(visited.session, visited.location.ref, book)
+            records.keep_book(self.account, visited.record.channel, book, self.journal)
 
     async def remove(self, node: str) -> None:
         """See `NodePods`; raises what `delete` raises."""

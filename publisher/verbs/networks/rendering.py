@@ -47,7 +47,7 @@ async def render_objects(
     choices, generation = choices_of(view.content), view.document.generation
     found = []
     for name in _asked(file, only):
-        book = book_for(name, file.network.name, manifests, view.content.addresses, generation)
+        book = book_for(name, file.network.name, manifests, view.content.addresses, generation, file.external)
         pod = replace(file.pods[name], book=book)
         made = await render(account.market, pod, account.publisher.key, choices[places[name]], journal)
         found.append(replace(_node(name, pod), provider=made.provider, objects=made.objects))

@@ -40,7 +40,7 @@ class NewestBooks:
         if record.network is None or bundle is None or bundle.book is None:
             return False
         view = await self._view(record.network)
-        book = renewed(bundle.book, view.content.addresses, view.document.generation)
+        book = renewed(bundle.book, view.content.addresses, view.document.generation, record.external)
         try:
             return await bring_book(visit.session, visit.location.ref, book)
         except Refused as error:

@@ -20,6 +20,7 @@ from trustedpods.publisher.verbs.deploy import DeployOptions, deploy
 from trustedpods.publisher.verbs.networks.whole.books import NewestBooks
 from trustedpods.publisher.verbs.watch import WatchOptions, watch_round
 from trustedpods.publisher.visits import records
+from trustedpods.publisher.visits.records import NodePlace
 
 KNOWN = entry("a", service="web", port=80, address="192.0.2.7", published=30001)
 
@@ -28,7 +29,7 @@ class Away:
     """A node that calls `a`, deployed at a peer with an old address; `books` are what it is brought."""
 
     def __init__(self, bench, peer, network, cluster="k1"):
-        self.bench, self.peer, self.place = bench, peer, (network, cluster)
+        self.bench, self.peer, self.place = bench, peer, NodePlace(network, cluster)
         self.books, self.answer = [], None
         peer._book = self.take
 

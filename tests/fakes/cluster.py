@@ -46,7 +46,7 @@ from trustedpods.provider.core.placement.offered import ClusterFeatures
 
 
 @dataclass
-class FakeCluster(FakeNetworks, FakePolicies, FakeCommands, FakeLeases):
+class FakeCluster(FakeNetworks, FakePolicies, FakeCommands, FakeLeases, fake_services.FakeControllers):
     """See the module. `failing[namespace]` keeps its replicas from getting ready, for that reason;
     without `enforces` its network ignores policies, without `balancers` none of those gets an address;
     while `behind`, its controllers have not seen what was asked for last; of one namespace's replicas only

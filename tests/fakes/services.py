@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Services and Ingresses of the cluster in memory: what they are given, and how they end."""
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 from trustedpods.provider.cluster.objects.ingress.view import IngressView, ingress_view
 from trustedpods.provider.cluster.objects.names import KubeObject
@@ -52,6 +52,13 @@ def end(held: Objects, moving: Collection[KubeObject]) -> None:
     """Take Services and Ingresses that are *moving* out of a namespace."""
     for one in moving:
         held.pop((one["kind"], one["metadata"]["name"]), None)
+
+
+class FakeControllers:
+    """Where nobody's pods but the daemon's own run."""
+
+    async def ready_pods(self, namespace: str, labels: Mapping[str, str]) -> int:
+        return 0
 
 
 def replace_ingresses(held: Objects, wanted: Sequence[KubeObject]) -> None:

@@ -65,7 +65,8 @@ async def opened_whole(
             yield clusters
             return
         await stack.aclose()
-        async with opened(account, replace(place, clusters=whole), journal) as (_, all_clusters):
+        ways = {name: known.get(name, choice) for name, choice in whole.items()}
+        async with opened(account, replace(place, clusters=ways), journal) as (_, all_clusters):
             yield all_clusters
 
 

@@ -92,14 +92,13 @@ async def test_who_comes_second_is_told_who_until_when_and_how_long_and_may_wait
     second = Hand(team, team.alice, "shop", first.pods, more)
     await first.connect()
     with trio.fail_after(WITHIN_S):
-        async with trio.open_nursery() as nursery:
-            async with first.applying():
-                with pytest.raises(Locked) as caught:
-                    await second.apply()
-                nursery.start_soon(second.apply, 600.0)
-                while not second.show.lines:
-                    await trio.sleep(0.01)
-                assert "c" not in first.pods.running
+        async with trio.open_nursery() as nursery, first.applying():
+            with pytest.raises(Locked) as caught:
+                await second.apply()
+            nursery.start_soon(second.apply, 600.0)
+            while not second.show.lines:
+                await trio.sleep(0.01)
+            assert "c" not in first.pods.running
     who, moment = team.alice.publisher.address, r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\dZ"
     assert re.match(
         rf"{who} at \S+ has the lease of network shop until {moment}, retry after 1 min; "

@@ -9,8 +9,8 @@ whoever dials through it knows the peer id.
 import re
 import subprocess
 import tempfile
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import IO
 
 import trio
@@ -27,7 +27,7 @@ MAX_LINE = 1024
 """Bytes of what the program says first, and of what is told of its error."""
 
 _LOCAL = re.compile(rb"Forwarding from 127\.0\.0\.1:(\d{1,5}) -> ")
-_ACCESS = ("(Forbidden)", "(Unauthorized)", "You must be logged in", "provide credentials")
+_ACCESS = ("(Forbidden)", " is forbidden: ", "(Unauthorized)", "You must be logged in", "provide credentials")
 _PEER = "/p2p/"
 
 
@@ -53,17 +53,23 @@ async def forwarded(context: str, endpoint: str) -> AsyncIterator[str]:
             ) from None
         try:
             port = await _local_port(process, context, told)
-            yield f"/ip4/127.0.0.1/tcp/{port}{endpoint[endpoint.rindex(_PEER) :]}"
-        except NetworkFailure as error:
-            if said := _last_line(told):  # that of the program says more than a connection that was closed
-                raise NetworkFailure(
-                    f"{error.what} ({PROGRAM}: {said})", where=f"context {context}"
-                ) from error
-            raise
+            with _last_words(context, told):
+                yield f"/ip4/127.0.0.1/tcp/{port}{endpoint[endpoint.rindex(_PEER) :]}"
         finally:
             with trio.CancelScope(shield=True):
                 process.kill()
                 await process.wait()
+
+
+@contextmanager
+def _last_words(context: str, told: IO[bytes]) -> Iterator[None]:
+    """Where nobody answers behind it, the program says more than a connection that was closed."""
+    try:
+        yield
+    except NetworkFailure as error:
+        if said := _last_line(told):
+            raise NetworkFailure(f"{error.what} ({PROGRAM}: {said})", where=f"context {context}") from error
+        raise
 
 
 async def _local_port(process: trio.Process, context: str, told: IO[bytes]) -> int:

@@ -4,7 +4,7 @@
 import pytest
 import trio
 
-from tests.fakes.provider.documents_world import DocumentsWorld
+from tests.fakes.documents_world import DocumentsWorld
 from tests.fakes.provider.network_member import Member
 from trustedpods.protocol.errors import Locked, Refused
 from trustedpods.protocol.ids import PodRef

@@ -74,6 +74,12 @@ async def test_its_last_words_are_told_where_nobody_answers_behind_it(kubectl, m
             Refused,
             "lets you forward no port",
         ),
+        (
+            'error: error upgrading connection: unable to upgrade connection: pods "trustedpods-daemon" is '
+            'forbidden: User "eve" cannot create resource "pods/portforward"',
+            Refused,
+            "lets you forward no port",
+        ),
         ("error: You must be logged in to the server (Unauthorized)", Refused, "lets you forward no port"),
         (
             'Error from server (NotFound): services "trustedpods-daemon" not found',

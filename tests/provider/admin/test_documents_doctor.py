@@ -8,7 +8,7 @@ from click.testing import CliRunner
 
 from tests.fakes.chain.chain import FakeChain
 from tests.fakes.cluster import FakeCluster
-from tests.fakes.documents_world import documents_config
+from tests.provider.documents_world import documents_config
 from tests.provider.test_without_market import GOOD
 from trustedpods.protocol.errors import ExitCode, NetworkFailure
 from trustedpods.provider.admin.documents_doctor import written_and_removed

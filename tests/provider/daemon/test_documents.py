@@ -4,8 +4,8 @@
 import pytest
 import trio
 
-from tests.fakes.documents_world import DocumentsWorld
 from tests.fakes.provider.network_member import Member
+from tests.provider.documents_world import DocumentsWorld
 from trustedpods.protocol.errors import Locked, Refused
 from trustedpods.protocol.ids import PodRef
 from trustedpods.protocol.messages.pod import LogsBody

@@ -24,8 +24,8 @@ EXAMPLE = next(one for one in re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL
 def clusters(team, cli, monkeypatch):
     """The team's clusters as a program names them; its pods are remembered in a dict."""
     pods = FakePods()
-    for module in ("apply", "delete"):
-        monkeypatch.setattr(f"trustedpods.publisher.verbs.networks.{module}.MarketPods", lambda *_: pods)
+    monkeypatch.setattr("trustedpods.publisher.verbs.networks.apply.MarketPods", lambda *_: pods)
+    monkeypatch.setattr("trustedpods.publisher.verbs.networks.delete.MarketPods", lambda *_: pods)
     monkeypatch.chdir(team.bench.folder)
     (team.bench.folder / "network.yaml").write_text(f"{HEAD}metadata: {{name: shop}}\nspec:\n{NODES}")
     return dict(one.split("=") for one in team.named)

@@ -5,9 +5,9 @@ from dataclasses import replace
 
 import pytest
 
-from tests.fakes.documents_world import DAEMON, OWNER, DocumentsWorld
 from tests.fakes.provider.caller import ADMIN_SOCKET
 from tests.fakes.provider.world import World
+from tests.provider.documents_world import DAEMON, OWNER, DocumentsWorld
 from tests.publisher.verbs.networks.test_apply import Team, begun_name
 from trustedpods.protocol.errors import BadInput, NetworkFailure, Refused, TrustedPodsError
 from trustedpods.protocol.net.addresses import peer_name

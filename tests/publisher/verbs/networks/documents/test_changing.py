@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import pytest
 
-from tests.fakes.documents_world import DAEMON, OWNER, DocumentsWorld
+from tests.provider.documents_world import DAEMON, OWNER, DocumentsWorld
 from trustedpods.protocol.errors import Refused
 from trustedpods.protocol.networks.documents import Commit
 from trustedpods.publisher.core.networks.mapping import parse_cluster

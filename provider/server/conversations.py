@@ -21,7 +21,7 @@ from trustedpods.protocol.messages.networks import MAX_NETWORK_REQUEST
 from trustedpods.protocol.messages.verbs import Verb
 from trustedpods.protocol.net.streams import FrameStream
 from trustedpods.protocol.sealing.requests import OpenedRequest, open_request
-from trustedpods.provider.doors import Doors
+from trustedpods.provider.doors import SharedDoors
 from trustedpods.provider.server.conversation_limits import ConversationLimits
 from trustedpods.provider.server.replies import Replies, error_reply
 from trustedpods.provider.server.seen_requests import SeenRequests
@@ -86,7 +86,7 @@ class Conversations:
 
     def __init__(
         self,
-        doors: Doors,
+        doors: SharedDoors,
         binding: KeyBinding,
         profile: bytes,
         handlers: dict[Verb, VerbHandler],

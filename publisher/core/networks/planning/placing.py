@@ -53,6 +53,8 @@ def placed(
     there = {component.name: component.cluster for component in content.components}
     for node in nodes:  # those whose place is settled come first, whatever their order
         if isinstance(node.where, str):
+            if there.get(node.name) != node.where:
+                _check_market(node, node.where, content, rows)
             placing.put(node, node.where)
     for node in nodes:
         if isinstance(node.where, NodePlacement) and there.get(node.name) in placing.fitting(
@@ -63,6 +65,18 @@ def placed(
         if isinstance(node.where, NodePlacement) and node.name not in placing.found:
             placing.put(node, placing.chosen(node, node.where))
     return tuple(node.at(placing.found[node.name]) for node in nodes)
+
+
+def _check_market(
+    node: FileNode, cluster: str, content: NetworkContent, rows: Mapping[str, RegistryRow]
+) -> None:
+    """A node that is to come goes where pods are sold. Unknown and lost clusters are the plan's to tell."""
+    if cluster not in rows and any(one.name == cluster and one.lost is None for one in content.clusters):
+        raise BadInput(
+            f"cluster {cluster} takes no pods: its daemon stands in no registry",
+            where=f"node {node.name}",
+            hint="it keeps the network's documents; place the node in a cluster that sells",
+        )
 
 
 def named(nodes: Sequence[FileNode], names: Sequence[str], where: str = "--only") -> frozenset[str]:

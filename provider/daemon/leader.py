@@ -7,14 +7,14 @@ Books in PostgreSQL move: a second daemon stands by until nobody renewed the Lea
 
 import logging
 import socket
+from pathlib import Path
 
 import trio
 
 from trustedpods.protocol.errors import Locked, TrustedPodsError
 from trustedpods.provider.cluster.client import Cluster
-from trustedpods.provider.config import ProviderConfig
 from trustedpods.provider.core.leadership.lease_watch import LeaseWatch, Step, look, must_end
-from trustedpods.provider.doors import Doors
+from trustedpods.provider.doors import SharedDoors
 from trustedpods.provider.keys.boot import BootKeys
 
 _log = logging.getLogger(__name__)
@@ -27,25 +27,25 @@ LOOK_EVERY_S = 2.0
 """A standby adds no more than this to the lease's duration."""
 
 
-def holder_of(config: ProviderConfig, keys: BootKeys) -> str:
+def holder_of(books: Path, keys: BootKeys, *, shared: bool) -> str:
     """What this daemon is called in the Lease, and in the books where they are shared.
 
     A daemon that was restarted has the same name and goes on at once: by its file where the books are one,
     else by its machine's boot, as it is the keys of a boot that it can go on with.
     """
     host = socket.gethostname()
-    if config.store.database is None:
-        return f"{host}:{config.store.path}"
-    return f"{host}:{keys.boot_id.hex()[:16]}"
+    return f"{host}:{keys.boot_id.hex()[:16]}" if shared else f"{host}:{books}"
 
 
-async def hold_lease(doors: Doors) -> None:
+async def hold_lease(doors: SharedDoors) -> None:
     """Take or renew it; Locked when another daemon has it, NetworkFailure when nobody can say."""
-    await doors.cluster.hold_lease(LEASE_NAME, holder_of(doors.config, doors.keys), LEASE_S)
+    await doors.cluster.hold_lease(
+        LEASE_NAME, holder_of(doors.books, doors.keys, shared=doors.shared_books), LEASE_S
+    )
     doors.metrics.answered("cluster")
 
 
-async def keep_lease(doors: Doors) -> None:
+async def keep_lease(doors: SharedDoors) -> None:
     """Renew it. Locked ends the daemon: another has taken the cluster over, and two must not act.
 
     Where another may, so does a whole duration in which it could not be renewed.
@@ -56,13 +56,13 @@ async def keep_lease(doors: Doors) -> None:
         await trio.sleep(pause)
         asked = trio.current_time()
         try:
-            with trio.fail_after(_limit(doors.config, renewed, asked)):
+            with trio.fail_after(_limit(renewed, asked, shared=doors.shared_books)):
                 await hold_lease(doors)
         except Locked:
             raise
         except (TrustedPodsError, trio.TooSlowError) as error:
             _log.warning("the lease cannot be renewed: %s", str(error) or "no answer")
-            if doors.config.store.database and must_end(renewed, trio.current_time(), LEASE_S):
+            if doors.shared_books and must_end(renewed, trio.current_time(), LEASE_S):
                 raise Locked(
                     f"the lease {LEASE_NAME} could not be renewed for {LEASE_S} s",
                     hint="another daemon may have taken over; started again, this one stands by",
@@ -72,10 +72,10 @@ async def keep_lease(doors: Doors) -> None:
             renewed, pause = asked, LEASE_S / 3
 
 
-def _limit(config: ProviderConfig, renewed: float, now: float) -> float:
+def _limit(renewed: float, now: float, *, shared: bool) -> float:
     """Seconds that a renewal may take: no longer than what is left, where another daemon may take over."""
     most = LEASE_S / 3
-    return most if config.store.database is None else max(0.0, min(most, renewed + LEASE_S - now))
+    return max(0.0, min(most, renewed + LEASE_S - now)) if shared else most
 
 
 async def stand_by(cluster: Cluster, me: str) -> None:

@@ -40,7 +40,7 @@ async def opened_books(config: ProviderConfig, keys: BootKeys, cluster: Cluster)
             where="store.database",
             hint='write trust = "open" in [identity], or keep the books in a file',
         )
-    me, url = holder_of(config, keys), parse(config.store.database)
+    me, url = holder_of(path, keys, shared=True), parse(config.store.database)
     with held(path):
         async with AsyncExitStack() as stack:
             while True:

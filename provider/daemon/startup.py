@@ -2,7 +2,7 @@
 """Opens all doors of the daemon as its configuration says, waits for those that start late, closes them."""
 
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
@@ -70,13 +70,18 @@ async def open_doors(config: ProviderConfig) -> AsyncIterator[Doors]:
 
 
 async def wait_for_doors(doors: Doors) -> None:
-    """At the start of a machine everything starts at once: wait for the others, then say who is missing."""
-    deadline = trio.current_time() + DOORS_WITHIN_S
-    for name, ask in (
+    """Wait for all that the daemon with a market uses; see `wait_for`."""
+    await wait_for(
         ("chain", doors.chain.check_market),
         ("cluster", doors.cluster.version),
         ("registry", doors.registry.ping),
-    ):
+    )
+
+
+async def wait_for(*asked: tuple[str, Callable[[], Awaitable[object]]]) -> None:
+    """At the start of a machine everything starts at once: wait for the others, then say who is missing."""
+    deadline = trio.current_time() + DOORS_WITHIN_S
+    for name, ask in asked:
         while True:
             try:
                 await ask()

@@ -28,6 +28,7 @@ from trustedpods.provider.daemon.assembly import assemble
 from trustedpods.provider.daemon.main import run_parts
 from trustedpods.provider.daemon.opened_books import opened_books
 from trustedpods.provider.doors import Doors
+from trustedpods.provider.exposure.ingress_classes import IngressSection
 from trustedpods.provider.facade.pools import Pools
 from trustedpods.provider.facade.readiness import ProbeResult
 from trustedpods.provider.keys.boot import BootKeys
@@ -178,6 +179,7 @@ class World:
     terms: dict = field(default_factory=dict)
     webhooks: dict = field(default_factory=dict)
     exposure: dict = field(default_factory=dict)
+    ingress: dict = field(default_factory=dict)
     names: dict | None = None
     now: float = field(default_factory=lambda: float(int(time.time())))
     ready: bool = True
@@ -222,6 +224,7 @@ class World:
         parts = {
             "webhooks": WebhooksSection(**self.webhooks),
             "exposure": ExposureSection(**self.exposure),
+            "ingress": IngressSection(**self.ingress),
             "names": None if self.names is None else NamesSection(**self.names),
             "identity": config.identity.model_copy(update={"trust": self.trust}),
             "facade": config.facade.model_copy(update=slots),

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """One daemon per cluster: by the store's lock on a machine, by a Lease wherever else one may run."""
 
+from pathlib import Path
+
 import pytest
 import trio
 
@@ -87,7 +89,7 @@ def holder(world):
 
 
 def name_of(world):
-    return leader.holder_of(world._config(), world.keys)
+    return leader.holder_of(Path(world._config().store.path), world.keys, shared=True)
 
 
 async def test_with_shared_books_the_second_daemon_stands_by_until_the_first_gives_the_lease_back(

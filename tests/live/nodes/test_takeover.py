@@ -23,8 +23,8 @@ from tests.live.observers.cluster import replicas
 from tests.live.observers.run_times import RunTimes
 from tests.live.observers.waiting import until
 from tests.provider.store.engines.server import PostgresServer
-from trustedpods.localnet.cluster.network import enter
 from trustedpods.localnet.market.provider import config_file
+from trustedpods.localnet.network import enter
 from trustedpods.provider.daemon.leader import LEASE_S
 
 pytestmark = [pytest.mark.live, pytest.mark.soak]
@@ -69,6 +69,7 @@ class SecondDaemon:
             keys_dir=f'"{keys}"',
             path=f'"{self.folder}/store/store.db"',
             spool=f'"{self.folder}/spool"',
+            tls_binds="[]",  # HAProxy has the certificates of the first one's keys
         )
         text = text.replace(f"/tcp/{cluster.ports.peer}", f"/tcp/{cluster.ports.peer + 5000}")
         self.config.write_text(text)

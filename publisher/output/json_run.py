@@ -11,7 +11,7 @@ from trustedpods.publisher.results.errors import ErrorReport
 def run_json(result: JsonObject, journal: Journal, error: TrustedPodsError | None = None) -> JsonObject:
     """What `-o json` prints; *result* is a verb's, or what was known when it raised *error*."""
     steps = sorted(journal.steps, key=lambda step: step.began)
-    told = {
+    told: JsonObject = {
         "seconds": round(journal.elapsed, 3),
         "steps": [_step(step) for step in steps],
         "events": list(journal.events),

@@ -20,6 +20,7 @@ from trustedpods.provider.core.egress import NOT_THE_WORLD
 from trustedpods.provider.core.names.opened import MOST_TTL_S
 from trustedpods.provider.core.networks.book import NODE_PORTS
 from trustedpods.provider.core.placement.offered import Allowed
+from trustedpods.provider.exposure.ingress_classes import IngressSection, QualifiedName
 from trustedpods.provider.facade.pools import Pools, SlotProtocol
 from trustedpods.provider.facade.slots import SlotLimits
 from trustedpods.provider.settings_file import read_settings
@@ -52,13 +53,6 @@ PathText = Annotated[str, AfterValidator(_absolute)]
 HostPort = Annotated[str, Field(pattern=r"^[0-9A-Za-z.\-\[\]:*]+:\d{1,5}$")]
 AccessModes = Annotated[list[AccessMode], Field(min_length=1, max_length=4)]
 StorageClassName = Annotated[str, Field(pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", max_length=63)]
-AdvertisedLabel = Annotated[
-    str,
-    Field(
-        pattern=r"^([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$",
-        max_length=317,
-    ),
-]
 OfferedDriver = Annotated[str, Field(pattern=r"^[A-Za-z0-9]([-A-Za-z0-9.]*[A-Za-z0-9])?$", max_length=63)]
 PositiveSeconds = Annotated[int, Field(ge=1, le=366 * 86400)]
 
@@ -145,7 +139,7 @@ class ClusterSection(Section):
     pull_key_file: PathText | None = None
     processes_per_user: Annotated[int, Field(ge=1024, le=1 << 31)] | None = None
     storage_classes: Annotated[dict[StorageClassName, AccessModes], Field(max_length=16)] = {}
-    node_labels: Annotated[list[AdvertisedLabel], Field(max_length=MAX_LABELS)] = []
+    node_labels: Annotated[list[QualifiedName], Field(max_length=MAX_LABELS)] = []
     csi_drivers: Annotated[list[OfferedDriver], Field(max_length=16)] = []
 
     @property
@@ -260,15 +254,6 @@ class ExposureSection(Section):
     callers: Annotated[list[NetworkText], Field(max_length=16)] = []
     peers: Annotated[list[NetworkText], Field(max_length=16)] = []
 
-    @property
-    def room(self) -> dict[ServiceProtocol, int]:
-        """Services that the cluster may expose at nodes, by the manifest's word, those here included."""
-        return {
-            "udp": len(NODE_PORTS) if self.udp else 0,
-            "nodePort": len(NODE_PORTS) if self.node_ports else 0,
-            "loadBalancer": self.load_balancers,
-        }
-
 
 class TermsSection(Section):
     """What a channel must offer, and when the daemon claims, warns, stops and removes.
@@ -303,9 +288,10 @@ class TermsSection(Section):
 
 
 class StoreSection(Section):
-    """Where the daemon keeps its books and the sealed blobs."""
+    """Where the daemon keeps its books and the sealed blobs; with `database` another node can take over."""
 
     path: PathText
+    database: Annotated[str, Field(pattern=r"^postgresql://", max_length=1000)] | None = None
     spool: PathText
     spool_quota_mib: Annotated[int, Field(ge=1)] = 64 * 1024
     reserve_mib: Annotated[int, Field(ge=0, le=64 * 1024)] = 64
@@ -345,6 +331,12 @@ class ProviderConfig(Section):
     metrics: MetricsSection | None = None
     webhooks: WebhooksSection = WebhooksSection()
     exposure: ExposureSection = ExposureSection()
+    ingress: IngressSection = IngressSection()
+
+    @model_validator(mode="after")
+    def _controllers_read_secrets(self) -> Self:
+        self.ingress.check_class(self.identity.trust)
+        return self
 
     @property
     def least(self) -> LeastTerms:
@@ -359,12 +351,23 @@ class ProviderConfig(Section):
             self.cluster.storage_classes,
             tuple(self.cluster.node_labels),
             tuple(self.cluster.csi_drivers),
+            {name: one.annotations for name, one in self.ingress.classes.items()},
             udp=self.exposure.udp,
             node_port=self.exposure.node_ports,
             load_balancer=self.exposure.load_balancers > 0,
             names=self.names is not None,
             own_sleep=self.names is not None and self.names.sleep_port is not None,
         )
+
+    @property
+    def room(self) -> dict[ServiceProtocol, int]:
+        """Services that may be exposed past the facade, by the manifest's word, those here included."""
+        return {
+            "udp": len(NODE_PORTS) if self.exposure.udp else 0,
+            "nodePort": len(NODE_PORTS) if self.exposure.node_ports else 0,
+            "loadBalancer": self.exposure.load_balancers,
+            "ingress": self.ingress.room,
+        }
 
     @property
     def resolver_place(self) -> ResolverPlace | None:

@@ -60,6 +60,10 @@ class SharedDoors(Protocol):
         """Their file: it names the daemon among those that want its cluster."""
 
     @property
+    def shared_books(self) -> bool:
+        """If another node's daemon can take them over."""
+
+    @property
     def cluster(self) -> "Cluster":
         """Kubernetes."""
 
@@ -108,6 +112,11 @@ class Doors:
     def books(self) -> Path:
         """The file of the store."""
         return Path(self.config.store.path)
+
+    @property
+    def shared_books(self) -> bool:
+        """If they are in a database, which another node's daemon can take over."""
+        return self.config.store.database is not None
 
     @property
     def owner(self) -> Address:

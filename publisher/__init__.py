@@ -2,7 +2,7 @@
 """The client of the one who rents: choose a provider, attest it, pay, send, watch, check the bill.
 
 `core` decides and does no I/O, `verbs` do the work and return `results`, `commands` speak with the person.
-libp2p and web3 are reached only through `protocol.net` and `contracts.client`; nothing here knows more of
+libp2p and chains are reached only through `protocol.net` and `contracts.client`; nothing here knows more of
 Kubernetes than a port-forward by `kubectl` (`networks.port_forward`).
 A Python program starts with `connect`; the names below are imported when they are first used.
 """
@@ -112,7 +112,7 @@ _MODULES = {
     "publisher.results.watched": ("WatchResult",),
     "publisher.verbs.watch": ("WatchOptions",),
 }
-"""Where each public name is: web3 and libp2p take a second to import, and `--help` needs neither."""
+"""Where each public name is: the doors to libp2p and to a chain load slowly, and `--help` needs neither."""
 
 __all__ = [
     "ApplyResult",

@@ -10,9 +10,9 @@ from trustedpods.protocol.messages.capabilities import Capabilities
 
 TrustClass = Literal["sealed", "open"]
 
-ServiceProtocol = Literal["http", "h2", "tcp", "udp", "nodePort", "loadBalancer"]
+ServiceProtocol = Literal["http", "h2", "tcp", "udp", "nodePort", "loadBalancer", "ingress"]
 """What an exposed service speaks: HTTP/1.1, HTTP/2 without TLS, or bytes or datagrams that nobody reads; or
-that its ports are wanted on the nodes themselves, or an address of its own.
+that its ports are wanted on the nodes themselves, an address of its own, or a controller of the cluster's.
 
 By what means a provider serves it is the provider's own affair.
 """
@@ -43,7 +43,7 @@ class Capacity(Message):
     cpu_milli: U64
     memory_mib: U64
     storage_mib: U64
-    services: Annotated[dict[ServiceProtocol, U32], Field(max_length=6)]
+    services: Annotated[dict[ServiceProtocol, U32], Field(max_length=7)]
 
 
 class Profile(Message):

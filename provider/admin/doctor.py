@@ -45,6 +45,7 @@ async def examine(config: ProviderConfig) -> list[Finding]:
         ("daemon", probes.daemon),
         ("store", probes.store),
         ("traffic", probes.traffic),
+        ("ingress", probes.ingress),
         ("isolation", probes.isolation),
         ("scratch", probes.scratch),
         ("users", probes.users),

@@ -18,6 +18,7 @@ from trustedpods.protocol.units import UnixSeconds
 from trustedpods.provider.admission.arrivals import AdmissionLimits, Arrivals
 from trustedpods.provider.admission.capacity import CapacityCheck
 from trustedpods.provider.admission.gate import Gate
+from trustedpods.provider.admission.ingress_hosts import IngressHosts
 from trustedpods.provider.admission.network_questions import NetworkQuestions
 from trustedpods.provider.admission.new_records import next_record
 from trustedpods.provider.admission.rights import CommandRights
@@ -29,6 +30,7 @@ from trustedpods.provider.core.pod import ENDED, LEAVING, WORKING, Phase, PodRec
 from trustedpods.provider.core.volumes.classes import check_classes
 from trustedpods.provider.dns.control import publisher_proof
 from trustedpods.provider.doors import Doors
+from trustedpods.provider.exposure.ingress_classes import check_ingresses
 from trustedpods.provider.lifecycle.provisioning import CHANNEL_WITHIN_S
 from trustedpods.provider.lifecycle.user_shares import UserShares
 from trustedpods.provider.lifecycle.workers import PodWorkers
@@ -69,7 +71,7 @@ class Admission:
         self._volumes = PodVolumes(doors, bundles)
         self._doors = doors
         self._rights = permissions.rights
-        self._reservations = SlotReservations(doors.facade, pods, bundles, doors.config.exposure.room)
+        self._reservations = SlotReservations(doors.facade, pods, bundles, doors.config.room)
         self._capacity = CapacityCheck(
             doors.cluster,
             doors.config.cluster.overcommit,
@@ -78,6 +80,7 @@ class Admission:
             autoscaler,
             self._reservations,
         )
+        self._hosts = IngressHosts(doors.cluster, pods, bundles)
         self._tenancy = permissions.tenancy
         self._new_pods, self._questions = Arrivals(limits.new_pods), Arrivals(limits.questions)
         self._networks = NetworkQuestions(permissions.gate, limits.of_networks)
@@ -122,10 +125,12 @@ class Admission:
         admission.check_image_size(ask.image_mib, self._doors.offer)
         check_classes(ask.volumes, self._doors.offer.storage_classes)
         admission.check_csi_drivers(ask.csi_drivers, self._doors.offer)
+        check_ingresses(ask.ingresses, self._doors.config.ingress.classes)
         admission.check_names(ask.names, self._doors.offer)
         admission.check_own_sleep(ask.own_sleep, self._doors.offer)
         if replaced is not None:
             await self._volumes.check_update(replaced, ask)
+        await self._hosts.check(ask, channel)
         await self._users.check(channel, ask.users, ask.max_replicas)
         return await self._capacity.check(ask, channel, replaced)
 
@@ -139,6 +144,7 @@ class Admission:
         self._gate.check(request.ref.publisher)
         check_classes(opened.ask.volumes, offer.storage_classes)
         admission.check_csi_drivers(opened.ask.csi_drivers, offer)
+        check_ingresses(opened.ask.ingresses, self._doors.config.ingress.classes)
         return next_record(self._doors, self._pods.get(request.ref.channel), b"", request, opened)
 
     async def accept(
@@ -163,10 +169,11 @@ class Admission:
                 )
                 return record, record.phase is Phase.SERVING
         await self._check_control(request, opened)
+        await self._hosts.check(opened.manifest, request.ref.channel)
         await self.admit(opened.ask, request.ref.channel, record)
         with self._reservations.hold(opened.ask, request.ref.channel):
             if record is not None and record.phase in (Phase.AWAITING_KEY, Phase.RETAINED):
-                await self._make_ready(record)
+                record = await self._make_ready(record)
             await self._workers.stop(request.ref.channel)
             await self._pods.put(next_record(self._doors, record, stored, request, opened))
             return await self._pods.step(request.ref.channel, LifecycleEvent.BUNDLE), False
@@ -175,7 +182,7 @@ class Admission:
         """Hosts of the publisher's own, and certificates for them; Refused without proof."""
         label = host_label(request.ref.channel)
         proofs = [label, publisher_proof(address_bytes(request.ref.publisher))]
-        parts = opened.exposures(label, self._doors.config)
+        parts = opened.with_hosts(label, self._doors.config)
         for part in parts:
             opened.certificate(part, self._doors.now())
         own = dict.fromkeys(host for part in parts for host in part.own_hosts)
@@ -227,7 +234,7 @@ class Admission:
                 hint="deploy again when it is gone",
             )
 
-    async def _make_ready(self, record: PodRecord) -> None:
+    async def _make_ready(self, record: PodRecord) -> PodRecord:
         """What an earlier boot may have left is taken only on a channel that this boot's meter can claim."""
         channel = await self._doors.chain.channel(self._doors.owner, record.channel)
         if channel is not None and channel.meter_tag != meter_tag(self._doors.meter):
@@ -237,6 +244,9 @@ class Admission:
                 hint="`trustedpods watch` or a deploy by a current client hands in a rotation first",
             )
         await self._autoscaler.clear(record)
+        if record.runs_on:
+            record = await self._pods.change(record.channel, live=False, exposures={})
+        return record
 
     def _unchanged(self, record: PodRecord, opened: OpenBundle) -> bool:
         """The same bundle again, while it serves or is on its way there."""

@@ -77,5 +77,5 @@ def _log_to_stderr(verbose: bool) -> None:
     )
     for handler in logging.getLogger().handlers:
         handler.setFormatter(LineFormatter(handler.formatter))
-    for chatty in ("httpx", "httpcore", "libp2p", "web3", "urllib3", "alembic"):
+    for chatty in ("httpx", "httpcore", "libp2p", "alembic"):
         logging.getLogger(chatty).setLevel(logging.WARNING)

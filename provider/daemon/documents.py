@@ -69,6 +69,11 @@ class DocumentDoors:
         return Path(self.config.store.path)
 
     @property
+    def shared_books(self) -> bool:
+        """They stay on their node."""
+        return False
+
+    @property
     def owner(self) -> Address:
         """The address that the daemon is known under."""
         return Address(self.config.identity.owner)

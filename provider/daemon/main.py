@@ -20,6 +20,7 @@ from trustedpods.protocol.protocol_ids import PROVIDER
 from trustedpods.provider.admin.api import AdminApi, snapshot
 from trustedpods.provider.admin.socket import serve_admin
 from trustedpods.provider.admission.gate import Gate
+from trustedpods.provider.billing.meter import run_of
 from trustedpods.provider.cluster.pod_counters import TrafficDoor
 from trustedpods.provider.config import NamesSection, ProviderConfig
 from trustedpods.provider.core.placement.offered import capabilities
@@ -63,7 +64,7 @@ BLOB_KEPT_S = 3600.0
 async def serve(config: ProviderConfig) -> None:
     """Run the daemon until SIGTERM or SIGINT."""
     async with open_doors(config) as doors:
-        await wait_for_doors(doors)
+        await _wait(doors)
         parts = assemble(doors, Gate(Path(config.store.path).parent))
         await parts.pods.load()
         parts.tenancy.begin(doors)
@@ -75,6 +76,15 @@ async def serve(config: ProviderConfig) -> None:
             nursery.start_soon(supervise, "proving isolation", proving)
             await run_parts(parts, host)
             nursery.cancel_scope.cancel()
+
+
+async def _wait(doors: Doors) -> None:
+    """Wait for the doors. A lease that was stood by for is renewed meanwhile."""
+    async with trio.open_nursery() as nursery:
+        if doors.config.store.database is not None:
+            nursery.start_soon(keep_lease, doors)
+        await wait_for_doors(doors)
+        nursery.cancel_scope.cancel()
 
 
 async def run_parts(
@@ -89,7 +99,8 @@ async def run_parts(
         await hold_lease(doors)
         nursery.start_soon(stop_on_signal, nursery.cancel_scope)
         nursery.start_soon(keep_lease, doors)
-        await parts.recovery.after_start()
+        nursery.start_soon(doors.store.until_lost)
+        await parts.recovery.after_start(await _running_on(doors))
         await nursery.start(parts.autoscaler.run)
         await nursery.start(parts.workers.run)
         await _restore(parts)
@@ -126,6 +137,13 @@ async def run_parts(
         notify_ready()
         task_status.started()
     _log.info("stopped; pods go on as they are")
+
+
+async def _running_on(doors: Doors) -> set[str]:
+    """Namespaces whose replicas go on whoever leads; with books in a file they ended with this machine."""
+    if doors.config.store.database is None:
+        return set()
+    return {view.namespace for view in await doors.cluster.pods() if not view.over and run_of(view)}
 
 
 async def _answer_names(parts: Parts, section: NamesSection, nursery: trio.Nursery) -> None:

@@ -17,13 +17,13 @@ from typing import Final, Self
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from eth_account import Account
 
 from trustedpods.protocol.errors import BadInput, LocalProtocolError
 from trustedpods.protocol.evidence import KeyBinding
 from trustedpods.protocol.ids import Address, address_bytes
 from trustedpods.protocol.messages.provider import TrustClass
 from trustedpods.protocol.sealing import hpke
+from trustedpods.protocol.sealing.signatures import address_of
 from trustedpods.protocol.whole_file import private_folder
 
 FILE_NAME: Final = "boot-keys.json"
@@ -62,7 +62,7 @@ class BootKeys:
     @property
     def meter_address(self) -> Address:
         """Whose signature makes a usage claim valid."""
-        return Address(Account.from_key(self.meter).address)
+        return address_of(self.meter)
 
     @property
     def tls_key_digest(self) -> bytes:

@@ -51,9 +51,9 @@ MAX_REQUEST: dict[Verb, int] = {
     "provision": limits.MAX_MESSAGE,
     "network": MAX_NETWORK_REQUEST,
     "book": MAX_BOOK_REQUEST,
-    "render": limits.MAX_MANIFEST_JSON + MAX_SHORT_REQUEST,
+    "render": limits.MAX_MANIFEST_JSON + MAX_BOOK_REQUEST,
 }
-"""Verbs that bring a bundle, a network's document, an address book, or a manifest."""
+"""Verbs that bring a bundle, a network's document, an address book, or a manifest with its node's book."""
 
 ENVELOPE_ITEMS = 64
 """Items in a first message, of which the longest has 13; what a request holds is still sealed then."""

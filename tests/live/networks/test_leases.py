@@ -339,11 +339,11 @@ def test_nodes_call_each_other_and_follow_when_one_moves(people: People) -> None
     for node, other in OTHER.items():
         until(f"{node} has the address", lambda n=node, o=other: nodes.file_of(n) == nodes.published(o))
         until(f"{node} calls {other} by its name", lambda n=node: nodes.calls(n))
-    uid, address = nodes.uid("a"), nodes.address_of_name("a")
+    uid, address, taken = nodes.uid("a"), nodes.address_of_name("a"), nodes.taken("a")
     before = nodes.move("b")
     nodes.apply(b="anew")
     assert nodes.published("b") != before
-    until("a has the new address", lambda: nodes.file_of("a") == nodes.published("b"))
     until("a calls b at its new port", lambda: nodes.calls("a"))
     assert (nodes.uid("a"), nodes.address_of_name("a")) == (uid, address)
+    assert nodes.taken("a") == [*taken, nodes.published("b")], "its hook was run once, with the new file"
     people.verb("network", "delete", network=nodes.name)

@@ -8,6 +8,7 @@ moves nobody.
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Literal
 
 from trustedpods.contracts.registry_rows import RegistryRow
 from trustedpods.manifests.network.model import NodePlacement
@@ -24,7 +25,7 @@ class FileNode:
     """A node as the file has it, before it is known where it runs.
 
     `entry` is what its replicas have in common, `where` a cluster or what one is chosen by, `after` the
-    nodes that it waits for; `stops` as of `WantedNode`.
+    nodes that it waits for; `stops` and `follows` as of `WantedNode`.
     """
 
     name: str
@@ -34,10 +35,11 @@ class FileNode:
     shape: Shape
     after: tuple[str, ...] = ()
     stops: bool = False
+    follows: Mapping[str, Literal["reload", "restart"]] = field(default_factory=dict)
 
     def at(self, cluster: str) -> WantedNode:
         """The node in *cluster*."""
-        return WantedNode(self.name, cluster, self.digest, self.after, self.stops)
+        return WantedNode(self.name, cluster, self.digest, self.after, self.stops, self.follows)
 
 
 def placed(
@@ -77,14 +79,14 @@ def _check_market(
         )
 
 
-def named(nodes: Sequence[FileNode], names: Sequence[str]) -> frozenset[str]:
+def named(nodes: Sequence[FileNode], names: Sequence[str], where: str = "--only") -> frozenset[str]:
     """The nodes that *names* mean: each a node, or an entry with replicas. BadInput for one that is none."""
     known = {node.name for node in nodes} | {node.entry for node in nodes}
     for name in names:
         if name not in known:
             raise BadInput(
                 f"the file has no node {name!r}",
-                where="--only",
+                where=where,
                 hint=f"it has: {', '.join(sorted(known)) or 'none'}",
             )
     return frozenset(node.name for node in nodes if node.name in names or node.entry in names)

@@ -120,7 +120,7 @@ def _migrated(result: MigrateResult) -> JsonObject:
     return _network(result.network) | {
         "from_schema": result.from_version,
         "to_schema": result.to_version,
-        "steps": list(result.steps),
+        "migrations": list(result.steps),
         "generation": None if result.document is None else result.document.generation,
     }
 

@@ -284,12 +284,11 @@ def billed(publisher: Publisher, name: str) -> int:
 
 
 def check_ingress_refusals(market: LiveLocalnet, publisher: Publisher, host: str, folder: Path) -> None:
-    """A host of somebody else's, another class, and an annotation that is not taken: nothing is paid."""
+    """A host of somebody else's, and an annotation that is not taken: nothing is paid."""
     stranger = Publisher(market, Bank(market).new_account(folder), folder)
     write_certificate(folder, host)
     for change, words in (
         (served(host), f"{host} is served for another pod at this provider"),
-        (served("a.localhost", className="nginx"), "no ingress class nginx; there is traefik"),
         (
             served("a.localhost", annotations={"traefik.ingress.kubernetes.io/router.middlewares": "a"}),
             "ingress class traefik takes no annotation traefik.ingress.kubernetes.io/router.middlewares",

@@ -1,12 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """The operator's `provider.toml`: strict, so that a misspelt key is an error and not a default."""
 
-import tomllib
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from trustedpods.contracts.records import Market
 from trustedpods.contracts.terms import CAP_CLAIM_INTERVAL_S
@@ -24,9 +23,7 @@ from trustedpods.provider.core.placement.offered import Allowed
 from trustedpods.provider.exposure.ingress_classes import IngressSection, QualifiedName
 from trustedpods.provider.facade.pools import Pools, SlotProtocol
 from trustedpods.provider.facade.slots import SlotLimits
-
-MAX_CONFIG_BYTES = 64 * 1024
-"""A configuration is a page of text."""
+from trustedpods.provider.settings_file import read_settings
 
 
 def _address(text: str) -> Address:
@@ -291,9 +288,10 @@ class TermsSection(Section):
 
 
 class StoreSection(Section):
-    """Where the daemon keeps its books and the sealed blobs."""
+    """Where the daemon keeps its books and the sealed blobs; with `database` another node can take over."""
 
     path: PathText
+    database: Annotated[str, Field(pattern=r"^postgresql://", max_length=1000)] | None = None
     spool: PathText
     spool_quota_mib: Annotated[int, Field(ge=1)] = 64 * 1024
     reserve_mib: Annotated[int, Field(ge=0, le=64 * 1024)] = 64
@@ -383,18 +381,5 @@ class ProviderConfig(Section):
 
 
 def load_config(path: Path) -> ProviderConfig:
-    """Read and check the file; `BadInput` names the file and the key of the first mistake."""
-    try:
-        if path.stat().st_size > MAX_CONFIG_BYTES:
-            raise BadInput(f"larger than {MAX_CONFIG_BYTES} bytes", where=str(path))
-        data = tomllib.loads(path.read_text())
-    except OSError as error:
-        raise BadInput(f"cannot be read: {error.strerror}", where=str(path)) from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise BadInput(f"not TOML: {error}", where=str(path)) from None
-    try:
-        return ProviderConfig.model_validate(data)
-    except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"])
-        raise BadInput(first["msg"].removeprefix("Value error, "), where=f"{path}: {key}") from None
+    """The file of a provider. Raises as `read_settings`."""
+    return read_settings(path, ProviderConfig)

@@ -16,6 +16,7 @@ from trustedpods.protocol.messages.capabilities import (
     Placement,
 )
 from trustedpods.protocol.messages.provider import Capacity, ServiceProtocol
+from trustedpods.protocol.networks.book import NetworkBook
 
 
 class VolumeAsk(Message):
@@ -82,7 +83,8 @@ class RenderBody(Message):
     """What would the cluster hold of this pod? Its manifest as in a bundle, and its images by container.
 
     No content of any file goes with it: objects of secrets have the names of files alone. `users` is whom the
-    images run as (`USER`), of a pod with `seeds`, whose files are empty here.
+    images run as (`USER`), of a pod with `seeds`, whose files are empty here. `book` is a node's, of the
+    nodes that it calls.
     """
 
     kind: Literal["render"] = "render"
@@ -90,6 +92,7 @@ class RenderBody(Message):
     images: Annotated[dict[ShortText, Digest], Field(max_length=limits.MAX_IMAGES)]
     users: Annotated[dict[ShortText, ShortText], Field(max_length=limits.MAX_IMAGES)]
     seeds: Annotated[list[SeedFiles], Field(max_length=limits.MAX_SEEDS)]
+    book: NetworkBook | None = None
 
 
 class Rendered(Message):

@@ -67,3 +67,14 @@ class Profile(Message):
     max_image_mib: U32
     addresses: Annotated[list[ShortText], Field(max_length=8)]
     capabilities: Capabilities
+
+
+class DocumentsProfile(Message):
+    """A daemon without a market describes itself: it keeps documents and leases of networks, and no pods."""
+
+    kind: Literal["documents"] = "documents"
+    version: Annotated[int, Field(ge=1, le=1)] = 1
+    owner: Bytes20
+    daemon: U32
+    trust: TrustClass
+    simulated: bool

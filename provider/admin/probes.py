@@ -113,10 +113,11 @@ async def store(config: ProviderConfig) -> str:
         needed = config.store.reserve_mib + config.store.min_free_mib
         raise NoContext(
             found.failure or f"the disk of the books is {found.state}: {found.free_mib} MiB are free",
-            where=config.store.path,
+            where=config.store.database or config.store.path,
             hint=f"make room: with {needed} MiB pods are taken again",
         )
-    return f"{found.free_mib} MiB are free where the books are"
+    place = "where the books are" if config.store.database is None else "in the daemon's folder"
+    return f"{found.free_mib} MiB are free {place}"
 
 
 def _listens_in(path: Path) -> bool:

@@ -19,6 +19,7 @@ from trustedpods.provider.admission.arrivals import AdmissionLimits, Arrivals
 from trustedpods.provider.admission.capacity import CapacityCheck
 from trustedpods.provider.admission.gate import Gate
 from trustedpods.provider.admission.ingress_hosts import IngressHosts
+from trustedpods.provider.admission.network_questions import NetworkQuestions
 from trustedpods.provider.admission.new_records import next_record
 from trustedpods.provider.admission.rights import CommandRights
 from trustedpods.provider.admission.slot_reservations import SlotReservations
@@ -82,7 +83,7 @@ class Admission:
         self._hosts = IngressHosts(doors.cluster, pods, bundles)
         self._tenancy = permissions.tenancy
         self._new_pods, self._questions = Arrivals(limits.new_pods), Arrivals(limits.questions)
-        self._of_networks = Arrivals(limits.of_networks)
+        self._networks = NetworkQuestions(permissions.gate, limits.of_networks)
         self._unknown, self._updates = Arrivals(limits.bundles), Arrivals(limits.updates)
         self._unpaid_from: dict[ChannelId, tuple[str, UnixSeconds]] = {}
         """Whence pods came that are not paid for yet, and when first: an update is no new beginning."""
@@ -99,7 +100,7 @@ class Admission:
         too often.
         """
         if isinstance(request.subject, NetworkRef):
-            self._check_network(request, request.subject, address)
+            self._networks.check(request.subject, request.signer, address)
             return
         self._rights.check(request)
         record = self._pods.get(request.ref.channel)
@@ -115,17 +116,6 @@ class Admission:
                 "too many updates of this pod",
                 rule="rate",
                 hint=f"one more each {self._limits.updates.every_s:g} s is taken",
-            )
-
-    def _check_network(self, request: OpenedRequest, network: NetworkRef, address: str) -> None:
-        """Who is a member says the document, later; denied keys and floods cost nothing."""
-        self._gate.check_key(network.publisher)
-        self._gate.check_key(request.signer)
-        if not self._of_networks.take(address):
-            raise Refused(
-                "too many questions about networks from this address",
-                rule="rate",
-                hint="try again in a moment",
             )
 
     async def admit(self, ask: AdmitBody, channel: ChannelId, replaced: PodRecord | None) -> Capacity:
@@ -183,7 +173,7 @@ class Admission:
         await self.admit(opened.ask, request.ref.channel, record)
         with self._reservations.hold(opened.ask, request.ref.channel):
             if record is not None and record.phase in (Phase.AWAITING_KEY, Phase.RETAINED):
-                await self._make_ready(record)
+                record = await self._make_ready(record)
             await self._workers.stop(request.ref.channel)
             await self._pods.put(next_record(self._doors, record, stored, request, opened))
             return await self._pods.step(request.ref.channel, LifecycleEvent.BUNDLE), False
@@ -244,7 +234,7 @@ class Admission:
                 hint="deploy again when it is gone",
             )
 
-    async def _make_ready(self, record: PodRecord) -> None:
+    async def _make_ready(self, record: PodRecord) -> PodRecord:
         """What an earlier boot may have left is taken only on a channel that this boot's meter can claim."""
         channel = await self._doors.chain.channel(self._doors.owner, record.channel)
         if channel is not None and channel.meter_tag != meter_tag(self._doors.meter):
@@ -254,6 +244,9 @@ class Admission:
                 hint="`trustedpods watch` or a deploy by a current client hands in a rotation first",
             )
         await self._autoscaler.clear(record)
+        if record.runs_on:
+            record = await self._pods.change(record.channel, live=False, exposures={})
+        return record
 
     def _unchanged(self, record: PodRecord, opened: OpenBundle) -> bool:
         """The same bundle again, while it serves or is on its way there."""

@@ -42,6 +42,7 @@ from trustedpods.provider.cluster.views import (
     ServiceView,
     VolumeClaimView,
 )
+from trustedpods.provider.core.leadership.lease_watch import LeaseView
 from trustedpods.provider.core.placement.offered import ClusterFeatures
 
 MAX_REPLICAS_SET = 1000
@@ -355,6 +356,14 @@ class Cluster:
     async def hold_lease(self, name: str, holder: str, seconds: int) -> None:
         """Take or renew a lease for *seconds*, by the API server's clock; Locked names who holds it."""
         await leases.hold(self._api, name, holder, seconds)
+
+    async def look_at_lease(self, name: str) -> LeaseView | None:
+        """Who holds a lease; None while nobody ever did."""
+        return await leases.look(self._api, name)
+
+    async def take_lease(self, name: str, holder: str, seconds: int, shown: LeaseView | None) -> None:
+        """Take a lease that is still as it was *shown*; Locked where it is not."""
+        await leases.take(self._api, name, holder, seconds, shown)
 
     async def release_lease(self, name: str, holder: str) -> None:
         """Give a lease back; nothing happens where somebody else holds it."""

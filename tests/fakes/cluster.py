@@ -19,7 +19,7 @@ from tests.fakes.cluster_policies import FakePolicies
 from tests.fakes.commands import FakeCommands
 from tests.fakes.provider import claims as fake_claims
 from tests.fakes.provider.claims import FakeLife
-from trustedpods.protocol.errors import Locked
+from tests.provider.core.leadership.fake_leases import FakeLeases
 from trustedpods.protocol.units import Resources, UnixSeconds
 from trustedpods.provider.cluster.api.errors import NamespaceEnding, NotThere
 from trustedpods.provider.cluster.api.watch import PodChange
@@ -46,7 +46,7 @@ from trustedpods.provider.core.placement.offered import ClusterFeatures
 
 
 @dataclass
-class FakeCluster(FakeNetworks, FakePolicies, FakeCommands, fake_services.FakeControllers):
+class FakeCluster(FakeNetworks, FakePolicies, FakeCommands, FakeLeases, fake_services.FakeControllers):
     """See the module. `failing[namespace]` keeps its replicas from getting ready, for that reason;
     without `enforces` its network ignores policies, without `balancers` none of those gets an address;
     while `behind`, its controllers have not seen what was asked for last; of one namespace's replicas only
@@ -69,7 +69,6 @@ class FakeCluster(FakeNetworks, FakePolicies, FakeCommands, fake_services.FakeCo
     expands: bool = True
     lives: dict[str, FakeLife] = field(default_factory=dict)
     written: dict[str, bytes] = field(default_factory=dict)
-    leases: dict[str, tuple[str, int]] = field(default_factory=dict)
     _numbers: "count[int]" = field(default_factory=lambda: count(1))
     _watchers: list[trio.MemorySendChannel[PodChange]] = field(default_factory=list)
 
@@ -360,13 +359,6 @@ class FakeCluster(FakeNetworks, FakePolicies, FakeCommands, fake_services.FakeCo
         found = await self.diagnose(namespace)
         return found.text if found else None
 
-    async def hold_lease(self, name: str, holder: str, seconds: int) -> None:
-        await self._called(f"lease {name}")
-        other, until = self.leases.get(name, (holder, 0))
-        if other != holder and until > self.clock:
-            raise Locked(f"{other} holds the lease {name}")
-        self.leases[name] = (holder, self.clock + seconds)
-
     async def prove(self, image: str, namespace: str) -> Proof:
         await self._called(f"prove {image} in {namespace}")
         return Proof(True, True, self.enforces, self.enforces)
@@ -389,8 +381,3 @@ class FakeCluster(FakeNetworks, FakePolicies, FakeCommands, fake_services.FakeCo
     async def node_addresses(self) -> list[str]:
         await self._called("node addresses")
         return ["192.0.2.1"]
-
-    async def release_lease(self, name: str, holder: str) -> None:
-        await self._called(f"release {name}")
-        if self.leases.get(name, ("", 0))[0] == holder:
-            del self.leases[name]

@@ -33,6 +33,7 @@ from trustedpods.provider.cluster.objects.network_nodes import ways
 from trustedpods.provider.cluster.objects.network_nodes.rendered_files import (
     BOOK_KEY,
     BOOK_SECRET,
+    RELOAD_DUE_KEY,
     RENDERED_NOTE,
     digest_of,
     rendered_secrets,
@@ -123,7 +124,7 @@ def objects(life: PodLife, *, beside: bool = False) -> list[KubeObject]:
         *(_labelled(life, one) for one in ordinal_service.ordinal_services(life.manifest, life.label)),
         *(_labelled(life, one) for one in disruption_budget.disruption_budgets(life.manifest, life.label)),
         _labelled(life, _workload(life)),
-        *_kept_book(life),
+        *kept_objects(life),
     ]
 
 
@@ -135,11 +136,15 @@ def with_book(life: PodLife) -> PodLife:
     return replace(life, secrets=files, callers=(*life.callers, *ways.callers(life.book)))
 
 
-def _kept_book(life: PodLife) -> list[KubeObject]:
-    """The newest book, beside what was made of it: it is there once all the rest is."""
+def kept_objects(life: PodLife, *, reload_due: bool = False) -> list[KubeObject]:
+    """The newest book, beside what was made of it: it is the last of `objects`, there once all the rest is.
+
+    With *reload_due* it says that running replicas have not been told of their new files.
+    """
     if life.book is None:
         return []
-    return [_labelled(life, secret.secret(BOOK_SECRET, {BOOK_KEY: encode(life.book)}))]
+    files = {BOOK_KEY: encode(life.book)} | ({RELOAD_DUE_KEY: b"yes"} if reload_due else {})
+    return [_labelled(life, secret.secret(BOOK_SECRET, files))]
 
 
 def claims(manifest: PodManifest, *, outliving: bool = False) -> list[tuple[str, int]]:

@@ -4,7 +4,7 @@
 import math
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import trio
 
@@ -12,13 +12,15 @@ from trustedpods.contracts.registry_rows import RegistryRow
 from trustedpods.protocol.errors import NetworkFailure, Refused, TrustedPodsError
 from trustedpods.protocol.ids import Address
 from trustedpods.protocol.messages.networks import NETWORK_REPLIES
-from trustedpods.protocol.net import Host
 from trustedpods.protocol.networks import wire
 from trustedpods.protocol.networks.documents import Answer, Question
 from trustedpods.protocol.networks.members import network_salt
 from trustedpods.protocol.sealing.subjects import NetworkRef
 from trustedpods.publisher.market.market import MarketAccount
 from trustedpods.publisher.market.session import Session, next_generation, open_session
+
+if TYPE_CHECKING:
+    from trustedpods.protocol.net import Host
 
 QUESTION_LIMIT_S = 8.0
 """For one question with its dial: more than an API server of 5 s needs, less than half a lease."""
@@ -45,7 +47,7 @@ class ClusterConnection:
     """A `ClusterDoor` over the provider's protocol; `serve` must run beside whoever asks."""
 
     def __init__(
-        self, account: MarketAccount, host: Host, row: RegistryRow, founder: Address, name: str
+        self, account: MarketAccount, host: "Host", row: RegistryRow, founder: Address, name: str
     ) -> None:
         self._account = account
         self._host = host

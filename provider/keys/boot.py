@@ -123,7 +123,8 @@ class BootKeys:
 
         Two starts at once end up with the same keys, and a kill at any moment leaves all or none.
         BadInput when the directory is not on a tmpfs, belongs to somebody else, or holds a file
-        that others can read or that is damaged. `require_tmpfs=False` is for tests alone.
+        that others can read or that is damaged. Without *require_tmpfs* they may lie on a disk: where
+        nothing is sealed to them but questions.
         """
         path = directory / FILE_NAME
         try:

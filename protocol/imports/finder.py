@@ -14,7 +14,7 @@ from importlib.util import spec_from_file_location
 from types import ModuleType
 from typing import Final
 
-from trustedpods.protocol.imports.stand_ins import BESIDE
+from trustedpods.protocol.imports.stand_ins import BESIDE, Passed
 
 LATER: Final[Mapping[str, str | None]] = {
     "eth_account": None,
@@ -103,6 +103,21 @@ class _BesideLoader(SourceFileLoader):
         finally:
             for name in stand_ins:
                 sys.modules.pop(name, None)
+        _pass_on(module)
+
+
+def _pass_on(module: ModuleType) -> None:
+    passed = {name: one.module for name, one in vars(module).items() if isinstance(one, Passed)}
+    for name in passed:
+        delattr(module, name)
+
+    def missing(name: str) -> object:
+        if name not in passed:
+            raise AttributeError(f"module {module.__name__!r} has no attribute {name!r}")
+        return getattr(import_module(passed[name]), name)
+
+    if passed:
+        vars(module)["__getattr__"] = missing
 
 
 class _Finder(MetaPathFinder):

@@ -28,7 +28,7 @@ def said_by(code: str) -> list[str]:
 
 
 def test_the_door_to_libp2p_loads_neither_its_root_nor_other_transports():
-    code = "import sys; import trustedpods.protocol.net\nprint(*sys.modules)"
+    code = "import sys; import trustedpods.protocol.net.host\nprint(*sys.modules)"
     loaded = said_by(code)
     assert "libp2p.security.noise.transport" in loaded
     assert not [name for name in EXTRAS if name in loaded]
@@ -37,7 +37,7 @@ def test_the_door_to_libp2p_loads_neither_its_root_nor_other_transports():
 
 def test_the_root_is_there_for_who_asks_for_it():
     """After the door has loaded its parts, in which the root's own order of imports would be another."""
-    code = "import trustedpods.protocol.net; from libp2p import new_host; import libp2p.network\n"
+    code = "import trustedpods.protocol.net.host; from libp2p import new_host; import libp2p.network\n"
     code += "from libp2p.network import AutoConnector; from libp2p.transport.quic.stream import QUICStream\n"
     code += "from libp2p.transport import TCP; from libp2p.security import noise\n"
     code += "from libp2p.abc import INetStream; import libp2p\n"

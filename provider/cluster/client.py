@@ -7,7 +7,7 @@ the server says no.
 """
 
 from base64 import b64decode
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 
@@ -171,11 +171,14 @@ class Cluster:
         found = await self._api.items(path_of("PersistentVolumeClaim", namespace), POD_LABEL)
         return [views.volume_claim_view(claim) for claim in found]
 
-    async def prove_volume_claims(self, namespace: str) -> None:
-        """Mark the claims of a namespace as those of a version that serves. A claim stays so for its life."""
+    async def prove_volume_claims(self, namespace: str, wanted: Mapping[str, int]) -> None:
+        """Mark the claims of a namespace with what a version that serves *wanted* of each, in MiB.
+
+        A claim stays marked for its life.
+        """
         for view in await self.volume_claims(namespace):
-            if not view.proven:
-                mark = {"metadata": {"annotations": {PROVEN: "true"}}}
+            if view.name in wanted and view.proven != wanted[view.name]:
+                mark = {"metadata": {"annotations": {PROVEN: str(wanted[view.name])}}}
                 await self._api.merge(path_of("PersistentVolumeClaim", namespace, view.name), mark)
 
     async def services(self, namespace: str | None = None) -> list[ServiceView]:

@@ -201,9 +201,9 @@ class ProvisioningSteps:
         try:
             await self._prove(record, opened)
         except Refused:
-            if record.previous is None:  # what ran before stays what serves, and writes at its next wake-up
-                await self.volumes.prove(record, opened)
-                if record.served and not record.retained:  # and what it writes outlives it as it says
+            if record.previous is None and not record.retained:  # what ran before stays what serves
+                await self.volumes.prove(record, opened)  # and writes at its next wake-up
+                if record.served:  # and what it writes outlives it as it says
                     outliving = await self.volumes.outliving(record, opened)
                     await self._pods.change(record.channel, outliving=outliving)
             raise

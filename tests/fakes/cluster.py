@@ -6,7 +6,7 @@ when it is no longer, and stays readable until its finalizer is dropped. The att
 make it slow, full, broken or unreachable; `clock` is its time.
 """
 
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from itertools import count
@@ -116,7 +116,7 @@ class FakeCluster(FakeNetworks, FakePolicies, FakeCommands):
             for key in [key for key in held if key[0] in may_go and key not in kept]:
                 del held[key]
                 self.lives[namespace].given.pop(key[1], None)
-                self.lives[namespace].proven.discard(key[1])
+                self.lives[namespace].proven.pop(key[1], None)
 
     async def scale(self, namespace: str, replicas: int) -> None:
         await self._called(f"scale {namespace} {replicas}")
@@ -264,9 +264,10 @@ class FakeCluster(FakeNetworks, FakePolicies, FakeCommands):
             for view in fake_claims.views_of(life, expands=self.expands)
         ]
 
-    async def prove_volume_claims(self, namespace: str) -> None:
+    async def prove_volume_claims(self, namespace: str, wanted: Mapping[str, int]) -> None:
         await self._called("prove volume claims")
-        self.lives[namespace].proven |= {view.name for view in await self.volume_claims(namespace)}
+        found = {view.name for view in await self.volume_claims(namespace)}
+        self.lives[namespace].proven |= {name: mib for name, mib in wanted.items() if name in found}
 
     async def capacity(self) -> ClusterCapacity:
         running = [pod for pod in await self.pods() if not pod.over]

@@ -27,7 +27,7 @@ class FakeLife:
     pods: dict[str, PodView] = field(default_factory=dict)
     costs: dict[str, int] = field(default_factory=dict)
     notes: dict[str, tuple[str, str]] = field(default_factory=dict)
-    proven: set[str] = field(default_factory=set)
+    proven: dict[str, int] = field(default_factory=dict)
     given: dict[str, int] = field(default_factory=dict)
     deleting: bool = False
 
@@ -67,7 +67,7 @@ def views_of(life: FakeLife, *, expands: bool) -> list[VolumeClaimView]:
                 claim["spec"].get("storageClassName", DEFAULT_CLASS),
                 trouble=None if expands else "no room in the array",
             ),
-            proven=name in life.proven,
+            proven=life.proven.get(name),
         )
         for name, claim in found
     ]

@@ -161,6 +161,42 @@ async def test_volumes_of_a_deleted_pod_grow_with_the_next_deploy(world, virtual
         assert parts.pods.get(caller.ref.channel).size.volume_mib == 40
 
 
+async def broken(world, caller, manifest):
+    """A deploy of *manifest* that fails when its volumes are as large as it wants them."""
+    [life] = world.cluster.lives
+    world.cluster.failing[life] = Diagnosis("it crashes", hopeless=True)
+    caller.manifest = manifest
+    with pytest.raises(Refused, match="it crashes"):
+        await caller.provision()
+    del world.cluster.failing[life]
+
+
+@pytest.mark.parametrize("deleted_first", [True, False])
+async def test_an_older_file_takes_up_volumes_of_a_deleted_pod_that_a_failed_version_grew(
+    world, deleted_first, virtual_time
+):
+    """What grew stays and is billed, as of a pod that runs; and nothing is taken for smaller than it was."""
+    async with world.run() as (parts, address):
+        caller = await served(world, address, stateful(16))
+        for step in ("delete", "grow") if deleted_first else ("grow", "delete"):
+            if step == "delete":
+                await caller.ask("delete", DeleteBody(), PodStatus)
+            else:
+                await broken(world, caller, stateful(64))
+                ends = Phase.RETAINED if deleted_first else Phase.SERVING
+                await until(lambda: in_phase(parts, caller, ends))  # noqa: B023 (called in this turn alone)
+        await until(lambda: in_phase(parts, caller, Phase.RETAINED))
+        assert parts.pods.get(caller.ref.channel).outliving == {"data-pod-0": 64, "data-pod-1": 64}
+        assert await billed_in(world, caller, 10) == 128 * 10
+        caller.manifest = stateful(15)
+        with pytest.raises(Refused, match="has 16 MiB, and 15 in the newer version"):
+            await caller.provision()
+        caller.manifest = stateful(16)
+        await caller.provision()
+        assert requests(world) == {"data-pod-0": "64Mi", "data-pod-1": "64Mi"}
+        assert parts.pods.get(caller.ref.channel).size.volume_mib == 128
+
+
 async def test_how_a_volume_is_kept_is_read_from_the_cluster(world, virtual_time):
     async with world.run() as (parts, address):
         caller = await served(world, address, with_disk(16))

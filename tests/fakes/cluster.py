@@ -50,7 +50,7 @@ class FakeCluster(FakeNetworks, FakePolicies, FakeCommands):
     without `enforces` its network ignores policies, without `balancers` no load balancer gets an address;
     while `behind`, its controllers have not seen what was asked for last; of one namespace's replicas only
     `most_ready` get ready; `classes` says which storage classes allow growth, which without `expands` does
-    not come to pass."""
+    not come to pass: for the driver's part, or `at_node` for the node's."""
 
     clock: int = 1_800_000_000
     hold_starts: bool = False
@@ -65,6 +65,7 @@ class FakeCluster(FakeNetworks, FakePolicies, FakeCommands):
     csi_drivers: frozenset[str] = frozenset()
     classes: dict[str, bool] = field(default_factory=lambda: {"local-path": False, "growing": True})
     expands: bool = True
+    at_node: bool = False
     lives: dict[str, FakeLife] = field(default_factory=dict)
     written: dict[str, bytes] = field(default_factory=dict)
     leases: dict[str, tuple[str, int]] = field(default_factory=dict)
@@ -261,7 +262,7 @@ class FakeCluster(FakeNetworks, FakePolicies, FakeCommands):
             view
             for life in self.lives.values()
             if namespace in (None, life.name)
-            for view in fake_claims.views_of(life, expands=self.expands)
+            for view in fake_claims.views_of(life, expands=self.expands, at_node=self.at_node)
         ]
 
     async def prove_volume_claims(self, namespace: str, wanted: Mapping[str, int]) -> None:

@@ -46,8 +46,8 @@ def check(before: KubeObject, wanted: KubeObject, grows: Mapping[str, bool]) -> 
         raise ImmutableChange("spec.resources.requests.storage: Forbidden", rule="Invalid")
 
 
-def views_of(life: FakeLife, *, expands: bool) -> list[VolumeClaimView]:
-    """The claims as they are now; with *expands* each has what was asked for."""
+def views_of(life: FakeLife, *, expands: bool, at_node: bool) -> list[VolumeClaimView]:
+    """The claims as they are now; with *expands* each has what was asked for, else *at_node* is missing."""
     found = [(name, claim) for (kind, name), claim in life.objects.items() if kind == CLAIM]
     for name, claim in found:
         given = life.given.setdefault(name, _asked(claim))
@@ -65,7 +65,8 @@ def views_of(life: FakeLife, *, expands: bool) -> list[VolumeClaimView]:
                 _asked(claim),
                 life.given[name],
                 claim["spec"].get("storageClassName", DEFAULT_CLASS),
-                trouble=None if expands else "no room in the array",
+                at_node=at_node and not expands,
+                trouble=None if expands or at_node else "no room in the array",
             ),
             proven=life.proven.get(name),
         )

@@ -80,9 +80,11 @@ def _check_follows(before: NetworkBook | None, book: NetworkBook) -> None:
             f"the pod is node {before.node} of {before.network}, not {book.node} of {book.network}",
             rule="stale-book",
         )
-    if book.generation < before.generation:
+    if book.age < before.age:
+        told = f"the pod has the book of generation {before.generation}, this is of {book.generation}"
+        epochs = "" if book.epoch == before.epoch else f" of an earlier epoch ({book.epoch} < {before.epoch})"
         raise Refused(
-            f"the pod has the book of generation {before.generation}, this is of {book.generation}",
+            told + epochs,
             rule="stale-book",
             hint="read the network's state again: somebody else changed it",
         )

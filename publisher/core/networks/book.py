@@ -39,12 +39,13 @@ def book_for(
     manifests: Mapping[str, PodManifest],
     addresses: Sequence[AddressEntry] = (),
     generation: int = 0,
+    epoch: int = 0,
 ) -> NetworkBook | None:
     """What *node* is given of *network*'s book: each port of each service of each node that it calls.
 
-    *manifests* are those of all nodes of the file. A port that nobody confirmed yet has no address. None for
-    a node that calls nobody. BadInput where it calls what is not there, or two services of one have the
-    same port.
+    *manifests* are those of all nodes of the file, *generation* and *epoch* those of the state. A port that
+    nobody confirmed yet has no address. None for a node that calls nobody. BadInput where it calls what is
+    not there, or two services of one have the same port.
     """
     if node not in manifests or not manifests[node].spec.network.nodes:
         return None
@@ -63,6 +64,7 @@ def book_for(
         return NetworkBook(
             network=network,
             node=node,
+            epoch=epoch,
             generation=generation,
             entries=sorted(entries, key=lambda entry: entry.place),
         )

@@ -89,6 +89,23 @@ async def test_a_daemon_that_starts_anew_goes_on_with_the_newest_book(tmp_path):
         assert token_of(parts, world, caller) == b"192.0.2.7:30002"
 
 
+async def test_a_book_of_a_later_epoch_is_taken_and_none_of_an_earlier_one_after_it(tmp_path):
+    """After a restore generations begin at 1 again; what was lost with the clusters is not brought back."""
+    world = a_world(tmp_path)
+    async with world.run() as (parts, address):
+        caller = a_node(world, address)
+        await caller.provision()
+        await bring(caller, a_book(entry(published=30002), generation=50))
+        await bring(caller, a_book(entry(published=30003), generation=1, epoch=7))
+        assert token_of(parts, world, caller) == b"192.0.2.7:30003"
+        for older in ({"generation": 51}, {"generation": 99, "epoch": 6}):
+            with pytest.raises(Refused, match="earlier epoch") as caught:
+                await bring(caller, a_book(entry(published=30004), **older))
+            assert caught.value.rule == "stale-book"
+        await bring(caller, a_book(entry(published=30005), generation=2, epoch=7))
+        assert token_of(parts, world, caller) == b"192.0.2.7:30005"
+
+
 @pytest.mark.parametrize(
     ("book", "kind", "why"),
     [

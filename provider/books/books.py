@@ -6,9 +6,12 @@ it while no client is there. Replicas restart only where the template changed, b
 one after another. Files that are to be reloaded are replaced, and their nodes told to look at once.
 """
 
+from weakref import WeakValueDictionary
+
 import trio
 
 from trustedpods.protocol.errors import Refused
+from trustedpods.protocol.ids import Address
 from trustedpods.protocol.networks.book import NetworkBook
 from trustedpods.provider.cluster.objects.network_nodes.rendered_files import RENDERED_NOTE, digest_of
 from trustedpods.provider.cluster.objects.pod_objects import objects, with_book
@@ -20,31 +23,48 @@ from trustedpods.provider.lifecycle.provisioning import ProvisioningSteps
 from trustedpods.provider.pods.bundles import Bundles
 from trustedpods.provider.pods.records import Pods
 
-AT_ONCE = 1
-"""Pods that are changed at the same time: a change of the book reaches all nodes that call one, and they
-are not all to restart together."""
+AT_ONCE = 8
+"""Pods that are changed at the same time, each of another publisher: what one change costs the cluster's
+API is some dozens of calls."""
+
+MAX_WAITING = 64
+"""Books of one publisher's pods that wait for the one before: a change reaches all nodes that call one, and
+they are not all to restart together."""
 
 
 class Books:
-    """Takes them, one pod after another."""
+    """Takes them: a publisher's one pod after another, and those of several publishers side by side."""
 
-    def __init__(self, doors: Doors, pods: Pods, bundles: Bundles, steps: ProvisioningSteps) -> None:
+    def __init__(
+        self,
+        doors: Doors,
+        pods: Pods,
+        bundles: Bundles,
+        steps: ProvisioningSteps,
+        most_waiting: int = MAX_WAITING,
+    ) -> None:
+        self._most_waiting = most_waiting
         self._doors = doors
         self._pods = pods
         self._bundles = bundles
         self._steps = steps
-        self._turn = trio.CapacityLimiter(AT_ONCE)
+        self._places = trio.CapacityLimiter(AT_ONCE)
+        self._publishers: WeakValueDictionary[Address, trio.Lock] = WeakValueDictionary()
 
     async def take(self, record: PodRecord, book: NetworkBook) -> bool:
         """Let *book* be the pod's; False where it has that one already.
 
-        Refused (rules `phase`, `stale-book`, `egress`), BadInput where it is not of the nodes that the pod
-        calls, or its files refer to what it does not have. Nothing is changed then.
+        Refused (rules `phase`, `stale-book`, `egress`, `rate`), BadInput where it is not of the nodes that
+        the pod calls, or its files refer to what it does not have. Nothing is changed then.
         """
         _check_serves(record)
         opened, offer = self._bundles.open(record), self._doors.offer
         check_book(book, opened.manifest.spec.network.nodes, offer.egress_closed, offer.peers)
-        async with self._turn, self._steps.turns.of(record.channel):
+        async with (  # a place is for who has both turns: a pod that starts takes none from others
+            self._turn_of(record.ref.publisher),
+            self._steps.turns.of(record.channel),
+            self._places,
+        ):
             asked, record = record, self._pods.get(record.channel) or record
             _check_serves(record)
             if (record.request, record.namespace) != (asked.request, asked.namespace):
@@ -60,6 +80,17 @@ class Books:
             if reloaded is not None:
                 await self._look_again(record.namespace, reloaded)
         return True
+
+    def _turn_of(self, publisher: Address) -> trio.Lock:
+        """The publisher's lock: use it in `async with`, which keeps it."""
+        turn = self._publishers.setdefault(publisher, trio.Lock())
+        if turn.statistics().tasks_waiting >= self._most_waiting:
+            raise Refused(
+                f"{self._most_waiting} books of this publisher wait already",
+                rule="rate",
+                hint="ask again in a moment",
+            )
+        return turn
 
     async def _look_again(self, namespace: str, digest: str) -> None:
         for replica in await self._doors.cluster.pods(namespace):

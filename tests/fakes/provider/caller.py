@@ -114,10 +114,10 @@ def manifest_of(**spec):
 class Caller:
     """A publisher with one pod: signs, seals, and checks what is answered."""
 
-    def __init__(self, world, address):
+    def __init__(self, world, address, key=None):
         self.world = world
         self.address = address
-        self.key = secrets.token_bytes(32)
+        self.key = secrets.token_bytes(32) if key is None else key
         self.secret = publisher_secret(self.key)
         self.ref = PodRef(world.owner, address_of(self.key), secrets.token_bytes(32))
         self.blobs = image_of(b"layer of " + self.key)

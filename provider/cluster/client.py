@@ -19,6 +19,7 @@ from trustedpods.provider.cluster.api.watch import PodChange
 from trustedpods.provider.cluster.capacity import ClusterCapacity, capacity, features
 from trustedpods.provider.cluster.diagnosis import Diagnosis
 from trustedpods.provider.cluster.isolation_proof import probe_pods, proof, scratch, users
+from trustedpods.provider.cluster.isolation_proof.probe_pods import ProbePlace
 from trustedpods.provider.cluster.isolation_proof.proof import Proof
 from trustedpods.provider.cluster.isolation_proof.scratch import WritablePlace
 from trustedpods.provider.cluster.isolation_proof.users import SharedUsers
@@ -307,26 +308,25 @@ class Cluster:
 
     # ---- what the cluster really does ------------------------------------------------------------
 
-    async def prove(self, image: str, namespace: str) -> Proof:
-        """Start two probe pods and see whether policies part them; see `proving.prove`."""
-        return await proof.prove(self._api, image, namespace)
+    async def prove(self, place: ProbePlace) -> Proof:
+        """Start two probe pods and see whether policies part them; see `proof.prove`."""
+        return await proof.prove(self._api, place)
 
-    async def unbounded_places(self, image: str, namespace: str) -> list[WritablePlace]:
+    async def unbounded_places(self, place: ProbePlace) -> list[WritablePlace]:
         """Start probe pods that write more than they may; see `scratch.unbounded`."""
-        return await scratch.unbounded(self._api, image, namespace)
+        return await scratch.unbounded(self._api, place)
 
-    async def shared_users(self, image: str, namespace: str) -> SharedUsers:
+    async def shared_users(self, place: ProbePlace) -> SharedUsers:
         """Start probe pods that say what tenants of one user id share; see `users.shared_users`."""
-        return await users.shared_users(self._api, image, namespace)
+        return await users.shared_users(self._api, place)
 
     async def sweep_probes(self, older_than_s: float = probe_pods.ABANDONED_S) -> None:
         """Remove what a probe left behind that was killed."""
         await probe_pods.sweep(self._api, older_than_s)
 
-    async def node_addresses(self) -> list[str]:
-        """All addresses that the nodes say they have."""
-        nodes = await self._api.items(path_of("Node"))
-        found = [entry for node in nodes for entry in node.get("status", {}).get("addresses", [])]
+    async def node_addresses(self, node: str) -> list[str]:
+        """All addresses that a node says it has."""
+        found = (await self._api.get(path_of("Node", name=node))).get("status", {}).get("addresses", [])
         return [str(entry["address"]) for entry in found if entry.get("type") in ("InternalIP", "ExternalIP")]
 
     async def nodes(self) -> dict[str, NodeView]:

@@ -27,6 +27,7 @@ from trustedpods.provider.cluster.applying import OPTIONAL
 from trustedpods.provider.cluster.capacity import ClusterCapacity
 from trustedpods.provider.cluster.diagnosis import Diagnosis
 from trustedpods.provider.cluster.isolation_proof import probe_pods
+from trustedpods.provider.cluster.isolation_proof.probe_pods import ProbePlace
 from trustedpods.provider.cluster.isolation_proof.proof import Proof
 from trustedpods.provider.cluster.isolation_proof.scratch import WritablePlace
 from trustedpods.provider.cluster.isolation_proof.users import SharedUsers
@@ -357,16 +358,16 @@ class FakeCluster(FakeNetworks, FakePolicies, FakeCommands):
             raise Locked(f"{other} holds the lease {name}")
         self.leases[name] = (holder, self.clock + seconds)
 
-    async def prove(self, image: str, namespace: str) -> Proof:
-        await self._called(f"prove {image} in {namespace}")
+    async def prove(self, place: ProbePlace) -> Proof:
+        await self._called(f"prove {place.image} in {place.namespace}")
         return Proof(True, True, self.enforces, self.enforces)
 
-    async def unbounded_places(self, image: str, namespace: str) -> list[WritablePlace]:
-        await self._called(f"unbounded places by {image} in {namespace}")
+    async def unbounded_places(self, place: ProbePlace) -> list[WritablePlace]:
+        await self._called(f"unbounded places by {place.image} in {place.namespace}")
         return []
 
-    async def shared_users(self, image: str, namespace: str) -> SharedUsers:
-        await self._called(f"shared users by {image} in {namespace}")
+    async def shared_users(self, place: ProbePlace) -> SharedUsers:
+        await self._called(f"shared users by {place.image} in {place.namespace}")
         return SharedUsers(own_ids=False, processes=None)
 
     async def sweep_probes(self, older_than_s: float = probe_pods.ABANDONED_S) -> None:
@@ -376,8 +377,8 @@ class FakeCluster(FakeNetworks, FakePolicies, FakeCommands):
         await self._called("nodes")
         return {"fake": NodeView(UnixSeconds(self.clock), silent=False), **self.silent}
 
-    async def node_addresses(self) -> list[str]:
-        await self._called("node addresses")
+    async def node_addresses(self, node: str) -> list[str]:
+        await self._called(f"addresses of {node}")
         return ["192.0.2.1"]
 
     async def release_lease(self, name: str, holder: str) -> None:

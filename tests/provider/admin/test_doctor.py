@@ -3,19 +3,26 @@
 
 import json
 import socket
+from contextlib import asynccontextmanager
 from dataclasses import FrozenInstanceError
+from types import SimpleNamespace
 
 import pytest
+import trio
 from click.testing import CliRunner
 
+from tests.fakes.cluster import FakeCluster
 from tests.provider.test_config import GOOD
 from trustedpods.contracts.eip712 import address_of
 from trustedpods.protocol.errors import ExitCode, NoContext
+from trustedpods.protocol.units import Resources
 from trustedpods.provider.admin import doctor, probes
 from trustedpods.provider.admin.doctor import Finding, examine
 from trustedpods.provider.admin.socket import serve_admin, verb_for
 from trustedpods.provider.admin.views import PodList, PodsRequest
 from trustedpods.provider.cli import main
+from trustedpods.provider.cluster.isolation_proof.probe_pods import ProbePlace
+from trustedpods.provider.cluster.isolation_proof.proof import Proof
 from trustedpods.provider.config import load_config
 
 PARTS = [
@@ -103,6 +110,72 @@ async def test_a_socket_counts_for_the_activator_only_while_somebody_listens(pat
     assert slot.exists()
     with pytest.raises(NoContext):
         await probes.activator(config)
+
+
+@pytest.fixture
+def cluster(monkeypatch):
+    """Of three nodes that take pods, of which `bad` lets nobody's pods be apart; a probe's image for each."""
+    made = FakeCluster()
+    made.bad, made.public, made.places, made.began = "k1n2", None, [], 0
+
+    async def capacity():
+        nodes = dict.fromkeys(("k1n3", "k1", "k1n2"), Resources(0, 0, 0))
+        return SimpleNamespace(nodes=nodes, free=Resources(0, 0, 0))
+
+    async def prove(place):
+        made.places.append(place)
+        made.began += 1
+        with trio.fail_after(5):
+            while made.began < len(NODES):  # all nodes at once: one that hangs does not hold up the others
+                await trio.sleep(0.01)
+        return Proof(True, True, place.node != made.bad, True)
+
+    @asynccontextmanager
+    async def opened(_kubeconfig):
+        yield made
+
+    @asynccontextmanager
+    async def probe_places(_config):
+        yield lambda node: ProbePlace("image", f"probes-{node}", node)
+
+    async def node_addresses(node):
+        return ["192.0.2.1"] if node == made.public else []
+
+    made.capacity, made.prove, made.node_addresses = capacity, prove, node_addresses
+    monkeypatch.setattr(probes, "open_cluster", opened)
+    monkeypatch.setattr(probes, "probe_places", probe_places)
+    return made
+
+
+NODES = ["k1", "k1n2", "k1n3"]
+
+
+async def test_what_live_pods_show_is_told_of_each_node_by_name(path, cluster):
+    findings = await found(path)
+    for part in ("isolation", "scratch", "users"):
+        assert [name for name in findings if name.startswith(part)] == [f"{part} {node}" for node in NODES]
+    assert sorted(place.node for place in cluster.places) == NODES
+    assert {node: findings[f"isolation {node}"].state for node in NODES} == {
+        "k1": "ok",
+        "k1n2": "missing",
+        "k1n3": "ok",
+    }
+    assert "ignores NetworkPolicies (ingress)" in findings["isolation k1n2"].text
+
+
+async def test_a_node_that_pods_could_call_is_named(path, cluster):
+    cluster.public, cluster.bad = "k1n3", None
+    findings = await found(path)
+    assert [findings[f"isolation {node}"].state for node in NODES] == ["ok", "ok", "missing"]
+    assert "could call the node at 192.0.2.1" in findings["isolation k1n3"].text
+
+
+async def test_a_cluster_without_a_node_for_pods_is_said(path, cluster):
+    async def nothing():
+        return SimpleNamespace(nodes={}, free=Resources(0, 0, 0))
+
+    cluster.capacity = nothing
+    assert "no node is ready for pods" in (await found(path))["isolation"].text
 
 
 async def test_what_is_no_error_of_ours_is_not_hidden(path, monkeypatch):

@@ -112,23 +112,34 @@ async def test_a_socket_counts_for_the_activator_only_while_somebody_listens(pat
         await probes.activator(config)
 
 
-@pytest.fixture
-def cluster(monkeypatch):
-    """Of three nodes that take pods, of which `bad` lets nobody's pods be apart; a probe's image for each."""
-    made = FakeCluster()
-    made.bad, made.public, made.places, made.began = "k1n2", None, [], 0
+NODES = ["k1", "k1n2", "k1n3"]
 
-    async def capacity():
-        nodes = dict.fromkeys(("k1n3", "k1", "k1n2"), Resources(0, 0, 0))
+
+class ThreeNodes(FakeCluster):
+    """All take pods; on `bad` pods are not apart, and `public` has an address that pods may call."""
+
+    def __init__(self):
+        super().__init__()
+        self.bad, self.public, self.places = "k1n2", "", []
+
+    async def capacity(self):
+        nodes = dict.fromkeys(reversed(NODES), Resources(0, 0, 0))
         return SimpleNamespace(nodes=nodes, free=Resources(0, 0, 0))
 
-    async def prove(place):
-        made.places.append(place)
-        made.began += 1
+    async def node_addresses(self, node):
+        return ["192.0.2.1"] if node == self.public else []
+
+    async def prove(self, place):
+        self.places.append(place)
         with trio.fail_after(5):
-            while made.began < len(NODES):  # all nodes at once: one that hangs does not hold up the others
+            while len(self.places) < len(NODES):  # side by side: one that hangs does not hold up the others
                 await trio.sleep(0.01)
-        return Proof(True, True, place.node != made.bad, True)
+        return Proof(True, True, place.node != self.bad, True)
+
+
+@pytest.fixture
+def cluster(monkeypatch):
+    made = ThreeNodes()
 
     @asynccontextmanager
     async def opened(_kubeconfig):
@@ -138,16 +149,9 @@ def cluster(monkeypatch):
     async def probe_places(_config):
         yield lambda node: ProbePlace("image", f"probes-{node}", node)
 
-    async def node_addresses(node):
-        return ["192.0.2.1"] if node == made.public else []
-
-    made.capacity, made.prove, made.node_addresses = capacity, prove, node_addresses
     monkeypatch.setattr(probes, "open_cluster", opened)
     monkeypatch.setattr(probes, "probe_places", probe_places)
     return made
-
-
-NODES = ["k1", "k1n2", "k1n3"]
 
 
 async def test_what_live_pods_show_is_told_of_each_node_by_name(path, cluster):
@@ -164,17 +168,17 @@ async def test_what_live_pods_show_is_told_of_each_node_by_name(path, cluster):
 
 
 async def test_a_node_that_pods_could_call_is_named(path, cluster):
-    cluster.public, cluster.bad = "k1n3", None
+    cluster.public, cluster.bad = "k1n3", ""
     findings = await found(path)
     assert [findings[f"isolation {node}"].state for node in NODES] == ["ok", "ok", "missing"]
     assert "could call the node at 192.0.2.1" in findings["isolation k1n3"].text
 
 
-async def test_a_cluster_without_a_node_for_pods_is_said(path, cluster):
+async def test_a_cluster_without_a_node_for_pods_is_said(path, cluster, monkeypatch):
     async def nothing():
         return SimpleNamespace(nodes={}, free=Resources(0, 0, 0))
 
-    cluster.capacity = nothing
+    monkeypatch.setattr(cluster, "capacity", nothing)
     assert "no node is ready for pods" in (await found(path))["isolation"].text
 
 

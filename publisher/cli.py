@@ -8,7 +8,7 @@ from trustedpods.publisher.commands.exec import execute, execute_in_node
 from trustedpods.publisher.commands.images import push as images
 from trustedpods.publisher.commands.manifests.explain import explain
 from trustedpods.publisher.commands.manifests.init import init
-from trustedpods.publisher.commands.network import contexts, members, network, whole
+from trustedpods.publisher.commands.network import contexts, files, members, network, whole
 from trustedpods.publisher.commands.network.documents import history
 from trustedpods.publisher.commands.shell import completion as shell
 
@@ -116,6 +116,8 @@ for verb in (
 ):
     main.add_command(verb)
 for part in (
+    files.init,
+    files.render,
     members.member,
     members.lost_cluster,
     whole.endpoints,

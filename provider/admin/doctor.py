@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Looks at each part that the daemon needs, one after another, and says what is missing."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
 import trio
 
@@ -20,6 +20,8 @@ from trustedpods.provider.cluster.image_registry import open_image_registry
 from trustedpods.provider.config import ProviderConfig
 from trustedpods.provider.facade.haproxy.runtime import Runtime
 from trustedpods.provider.keys.file import read_key
+
+C = TypeVar("C")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,20 +49,27 @@ async def examine(config: ProviderConfig) -> list[Finding]:
         ("daemon", probes.daemon),
         ("store", probes.store),
         ("traffic", probes.traffic),
+        ("ingress", probes.ingress),
     )
     tries: tuple[tuple[str, probes.Try], ...] = (
         ("isolation", probes.isolation),
         ("scratch", probes.scratch),
         ("users", users_at),
     )
+    findings = await look_at(config, looks)
+    for part, attempt in tries:
+        findings += await _by_node(config, part, attempt)
+    return findings
+
+
+async def look_at(config: C, looks: Sequence[tuple[str, Callable[[C], Awaitable[str]]]]) -> list[Finding]:
+    """What each look tells, or what it fails with."""
     findings = []
     for part, look in looks:
         try:
             findings.append(_finding(part, await look(config)))
         except TrustedPodsError as error:
             findings.append(_finding(part, error))
-    for part, attempt in tries:
-        findings += await _by_node(config, part, attempt)
     return findings
 
 

@@ -10,7 +10,6 @@ from trustedpods.protocol.messages.verbs import Verb
 from trustedpods.provider.admin.eviction import Eviction
 from trustedpods.provider.admission.admission import Admission, Permissions
 from trustedpods.provider.admission.arrivals import AdmissionLimits
-from trustedpods.provider.admission.blobs_ahead import SHARE_OF_SPOOL, BlobsAhead
 from trustedpods.provider.admission.gate import Gate
 from trustedpods.provider.admission.rights import CommandRights
 from trustedpods.provider.admission.tenancy import TenancyGuard
@@ -27,6 +26,7 @@ from trustedpods.provider.lifecycle.recovery import Recovery
 from trustedpods.provider.lifecycle.removal import PodRemoval
 from trustedpods.provider.lifecycle.workers import PodWorkers, Work
 from trustedpods.provider.networks.networks import Networks
+from trustedpods.provider.pods.blobs_ahead import SHARE_OF_SPOOL, BlobsAhead
 from trustedpods.provider.pods.bundles import Bundles
 from trustedpods.provider.pods.progress import ProgressFeeds
 from trustedpods.provider.pods.records import Pods

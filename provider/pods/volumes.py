@@ -79,10 +79,14 @@ class PodVolumes:
         """The same of a pod of which nothing else is left: a deploy that failed may have made them larger."""
         return growth.granted(record.outliving, await self.stored(record.namespace))
 
-    async def prove(self, record: PodRecord, opened: OpenBundle) -> None:
-        """Say in the cluster which volumes are kept, and of what size: after a reboot no bundle says it."""
+    async def prove(self, record: PodRecord, opened: OpenBundle) -> dict[str, int]:
+        """Say in the cluster which volumes are kept, and of what size: after a reboot no bundle says it.
+
+        Those that outlive a delete come back, as of `outliving`.
+        """
         if opened.volumes:
             await self._doors.cluster.prove_volume_claims(record.namespace, opened.volumes)
+        return await self.outliving(record, opened)
 
     async def until_grown(
         self, record: PodRecord, opened: OpenBundle, progress: ProgressFeeds, *, before_start: bool

@@ -10,11 +10,11 @@ from trustedpods.protocol.codec import decode
 from trustedpods.protocol.errors import Refused, TrustedPodsError
 from trustedpods.protocol.messages.bundle import BlobAck, BlobBody, BlobRef
 from trustedpods.protocol.sealing.blobs import SEALED_CHUNK_SIZE, chunk_count
-from trustedpods.provider.admission.blobs_ahead import BlobsAhead
 from trustedpods.provider.admission.rights import CommandRights
 from trustedpods.provider.core.disk import DiskState
 from trustedpods.provider.core.pod import ENDED, LEAVING, Phase, PodRecord
 from trustedpods.provider.lifecycle.provisioning import ProvisioningSteps
+from trustedpods.provider.pods.blobs_ahead import BlobsAhead
 from trustedpods.provider.pods.bundles import Bundles
 from trustedpods.provider.server.conversations import Request
 from trustedpods.provider.server.replies import Replies

@@ -55,6 +55,7 @@ class DeployOptions:
     `patience_s`: how long a provider that goes away in the middle is waited for. Its daemon
     restarts in a few seconds, and giving notice at once would throw away what is there. `policy` is
     a policy's name or file, over the manifest's; `otherwise` is the one where neither says anything.
+    `network` is of a node of one: where it is there.
     """
 
     choice: Choice | None = None
@@ -63,6 +64,7 @@ class DeployOptions:
     policy: str | None = None
     patience_s: float = PATIENCE_S
     otherwise: str | None = None
+    network: records.NodePlace | None = None
 
 
 async def deploy(
@@ -217,6 +219,8 @@ class Deploy:
         )
         trust = self._pod.manifest.spec.trust
         record = records.deployed(record, self._shape, self._pod.image_sources, trust, self._policy_name)
+        if self._options.network is not None:
+            record = records.of_network(record, self._options.network)
         records.keep(records.attested(record, session, self._policy), self._journal)
 
     def _payment(self, reached: Reached) -> ChannelPayment:

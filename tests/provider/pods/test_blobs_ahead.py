@@ -11,8 +11,8 @@ from trustedpods.protocol import limits
 from trustedpods.protocol.errors import Refused
 from trustedpods.protocol.messages.bundle import BlobAck, BlobBody, Needs
 from trustedpods.protocol.sealing.blobs import chunk_count
-from trustedpods.provider.admission.blobs_ahead import BlobsAhead
 from trustedpods.provider.core.pod import Phase
+from trustedpods.provider.pods.blobs_ahead import BlobsAhead
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ import click
 
 from trustedpods.publisher.commands import attest, market, money, networks, pods, watch
 from trustedpods.publisher.commands.exec import execute, execute_in_node
+from trustedpods.publisher.commands.images import push as images
 from trustedpods.publisher.commands.manifests.explain import explain
 from trustedpods.publisher.commands.manifests.init import init
 from trustedpods.publisher.commands.network import contexts, files, members, network, whole
@@ -95,6 +96,7 @@ for verb in (
     pods.logs,
     execute,
     pods.delete,
+    images.image,
     market.provider,
     attest.attest,
     watch.watch,

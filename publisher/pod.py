@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Everything about a deploy that can be known and checked before anybody is asked."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,7 +19,7 @@ from trustedpods.publisher.core.adjust import adjusted, with_containers, with_wr
 from trustedpods.publisher.images.contents import capable_files, check_start, image_bytes, layer_facts
 from trustedpods.publisher.images.oci import Image, VerifiedBlob
 from trustedpods.publisher.images.programs import check_program
-from trustedpods.publisher.images.source import open_image
+from trustedpods.publisher.images.source import absolute, open_image
 from trustedpods.publisher.images.users import numbered
 
 if TYPE_CHECKING:
@@ -56,6 +56,13 @@ class Pod:
     def digests(self) -> dict[str, str]:
         """Digest of each container's image, by the container's name."""
         return {name: image.digest for name, image in self.images.items()}
+
+    @property
+    def image_sources(self) -> list[str]:
+        """Where the images are, each once, as a manifest names them from anywhere."""
+        base = self.loaded.path.parent
+        found = [absolute(one.image, base) for one in self.manifest.spec.all_containers]
+        return list(dict.fromkeys(found))
 
     @property
     def image_bytes(self) -> int:
@@ -138,8 +145,13 @@ def _open(reference: str, file: Path, cache: Path, where: str) -> tuple[Image, d
 
 def verify_images(pod: Pod) -> dict[str, VerifiedBlob]:
     """Read every blob once and compare it with its digest; by digest."""
+    return verified_blobs(pod.images.values())
+
+
+def verified_blobs(images: Iterable[Image]) -> dict[str, VerifiedBlob]:
+    """The same of *images*."""
     verified: dict[str, VerifiedBlob] = {}
-    for image in pod.images.values():
+    for image in images:
         for blob in image.blobs:
             if blob.digest not in verified:
                 verified[blob.digest] = blob.verify()

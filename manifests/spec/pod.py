@@ -195,6 +195,11 @@ class PodManifest(ManifestPart):
         return {name: one for name, one in volumes if (usual if one.retain is None else one.retain)}
 
     @property
+    def outliving_mib(self) -> int:
+        """MiB of those, which are billed after a delete; each replica of `stateful` has its own."""
+        return sum(one.size for one in self.outliving_volumes.values()) * self.claims_each
+
+    @property
     def stops_for_update(self) -> bool:
         """Whether the version before must have ended when a newer one starts: both would be one identity."""
         kinds = self.spec.workload == "stateful" or self.spec.strategy == "Recreate"

@@ -77,10 +77,14 @@ class Bundle(Message):
 
 
 class BlobBody(Message):
-    """Announces chunks of one blob, sent as raw frames behind this request."""
+    """Announces chunks of one blob, sent as raw frames behind this request.
+
+    `ahead`: it is not of the pod's bundle, but of one that comes later.
+    """
 
     kind: Literal["blob"] = "blob"
     blob: BlobRef
+    ahead: bool = False
 
 
 class BlobNeed(Message):

@@ -56,13 +56,19 @@ class BookEntry(Message):
 
 
 class NetworkBook(Message):
-    """The book as the node `node` of `network` is given it, out of the state's `generation`."""
+    """The book as the node `node` of `network` is given it, out of the state's `epoch` and `generation`."""
 
     kind: Literal["network-book"] = "network-book"
     network: Name
     node: PodName
+    epoch: U64 = 0
     generation: U64
     entries: Annotated[list[BookEntry], Field(max_length=MAX_ADDRESSES)]
+
+    @property
+    def age(self) -> tuple[int, int]:
+        """What is larger of the newer of two books: generations count anew in each epoch."""
+        return self.epoch, self.generation
 
     @property
     def nodes(self) -> list[str]:

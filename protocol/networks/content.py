@@ -43,11 +43,16 @@ class Migration(Message):
 
 
 class StateMetadata(Message):
-    """`name` is fixed at birth; `updated_at` is Unix seconds; `updated_by` signed that generation."""
+    """`name` is fixed at birth; `updated_at` is Unix seconds; `updated_by` signed that generation.
+
+    `epoch` grows whenever generations may begin to count anew: Unix seconds, or one more than the epoch
+    before. Address books are compared by it first.
+    """
 
     name: Name
     updated_at: U64
     updated_by: Bytes20
+    epoch: U64 = 0
     migration: Migration | None = None
 
 
@@ -109,7 +114,7 @@ class AddressEntry(Message):
 class NetworkContent(Message):
     """The whole state. `dropped` counts records of history that were rotated out."""
 
-    schema_version: Literal[4] = 4
+    schema_version: Literal[5] = 5
     metadata: StateMetadata
     clusters: Annotated[list[NetworkCluster], Field(min_length=1, max_length=MAX_CLUSTERS)]
     components: Annotated[list[Component], Field(max_length=MAX_COMPONENTS)] = []  # noqa: RUF012 - pydantic's

@@ -45,6 +45,11 @@ def _book_of_addresses(fields: Fields) -> None:
         entry["service"], entry["port"], entry["identity"] = "", 0, b""
 
 
+def _epoch(fields: Fields) -> None:
+    """Schema 4 counted generations from the first document that stood in the clusters, whichever that was."""
+    fields["metadata"]["epoch"] = 0
+
+
 STEPS: Final = (
     SchemaStep(2, "history says when a command ended; the state says who migrated it", _begin_and_end),
     SchemaStep(
@@ -57,6 +62,7 @@ STEPS: Final = (
         "the address book: each published port of each service of a node, and what the node is known by",
         _book_of_addresses,
     ),
+    SchemaStep(5, "since when generations count: a state that is restored begins an epoch", _epoch),
 )
 
 

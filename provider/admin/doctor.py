@@ -14,6 +14,7 @@ from trustedpods.protocol.attestation.report_data import REPORT_DATA_BYTES
 from trustedpods.protocol.errors import TrustedPodsError
 from trustedpods.provider import tee
 from trustedpods.provider.admin import probes
+from trustedpods.provider.admission.isolation_probe import users_at
 from trustedpods.provider.cluster.client import open_cluster
 from trustedpods.provider.cluster.image_registry import open_image_registry
 from trustedpods.provider.config import ProviderConfig
@@ -25,7 +26,10 @@ C = TypeVar("C")
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What a look at one part told: `text` is what is there, or what is missing and what helps."""
+    """What a look at one part told: `text` is what is there, or what is missing and what helps.
+
+    Of a cluster of several nodes a part that live pods show is one for each, with the node's name behind it.
+    """
 
     part: str
     state: Literal["ok", "missing"]
@@ -46,11 +50,16 @@ async def examine(config: ProviderConfig) -> list[Finding]:
         ("store", probes.store),
         ("traffic", probes.traffic),
         ("ingress", probes.ingress),
+    )
+    tries: tuple[tuple[str, probes.Try], ...] = (
         ("isolation", probes.isolation),
         ("scratch", probes.scratch),
-        ("users", probes.users),
+        ("users", users_at),
     )
-    return await look_at(config, looks)
+    findings = await look_at(config, looks)
+    for part, attempt in tries:
+        findings += await _by_node(config, part, attempt)
+    return findings
 
 
 async def look_at(config: C, looks: Sequence[tuple[str, Callable[[C], Awaitable[str]]]]) -> list[Finding]:
@@ -58,11 +67,24 @@ async def look_at(config: C, looks: Sequence[tuple[str, Callable[[C], Awaitable[
     findings = []
     for part, look in looks:
         try:
-            findings.append(Finding(part, "ok", await look(config)))
+            findings.append(_finding(part, await look(config)))
         except TrustedPodsError as error:
-            hint = f" ({error.hint})" if error.hint else ""
-            findings.append(Finding(part, "missing", f"{error}{hint}"))
+            findings.append(_finding(part, error))
     return findings
+
+
+async def _by_node(config: ProviderConfig, part: str, attempt: probes.Try) -> list[Finding]:
+    try:
+        shown = await probes.on_nodes(config, attempt)
+    except TrustedPodsError as error:
+        return [_finding(part, error)]
+    return [_finding(part if len(shown) == 1 else f"{part} {one.node}", one.told) for one in shown]
+
+
+def _finding(part: str, told: str | TrustedPodsError) -> Finding:
+    if isinstance(told, str):
+        return Finding(part, "ok", told)
+    return Finding(part, "missing", f"{told} ({told.hint})" if told.hint else f"{told}")
 
 
 async def _keys(config: ProviderConfig) -> str:

@@ -1,50 +1,82 @@
 # SPDX-License-Identifier: Apache-2.0
 """What only a try tells: nodes pull our images, their network parts pods, what pods write has an end."""
 
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 from ipaddress import AddressValueError, IPv4Address, IPv4Network
 from pathlib import Path
 
-from trustedpods.protocol.errors import NoContext
+import trio
+
+from trustedpods.protocol.errors import NoContext, TrustedPodsError
 from trustedpods.provider.admin.socket import ask_daemon
 from trustedpods.provider.admin.views import PodList, PodsRequest, StoreRequest, StoreView
-from trustedpods.provider.admission.isolation_probe import isolation_of, scratch_of, users_of
+from trustedpods.provider.admission.isolation_probe import isolation_at, probe_places, scratch_at
 from trustedpods.provider.cluster.client import Cluster, open_cluster
+from trustedpods.provider.cluster.isolation_proof.probe_pods import ProbePlace
 from trustedpods.provider.cluster.pod_counters import TrafficDoor
 from trustedpods.provider.config import ProviderConfig
 from trustedpods.provider.core.disk import DiskState
 
+NODES_AT_ONCE = 8
+"""Nodes on which probe pods run at the same time: each has four of them, and is asked twice a second."""
 
-async def isolation(config: ProviderConfig) -> str:
-    """Prove with two live pods that policies part them; NoContext says what does not hold.
 
-    Without its network agent an embedded cluster starts no pod: that is said at once.
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What a try on one node showed: a sentence, or what does not hold."""
+
+    node: str
+    told: str | TrustedPodsError
+
+
+Try = Callable[[ProviderConfig, Cluster, ProbePlace], Awaitable[str]]
+"""One try at one place: a sentence of what holds; NoContext says what does not."""
+
+
+async def on_nodes(config: ProviderConfig, attempt: Try) -> list[Shown]:
+    """What *attempt* shows on each node that takes pods, by name.
+
+    NoContext where that cannot be tried: without its network agent an embedded cluster starts no pod.
     """
     await traffic(config)
     async with open_cluster(Path(config.cluster.kubeconfig)) as cluster:
-        await isolation_of(config, cluster)
-        await _check_nodes(config, cluster)
+        nodes = sorted((await cluster.capacity()).nodes)
+        if not nodes:
+            raise NoContext("no node is ready for pods", hint="kubectl get nodes; uncordon what may run pods")
+        async with probe_places(config) as place:
+            return await _try_all(nodes, lambda node: attempt(config, cluster, place(node)))
+
+
+async def _try_all(nodes: Sequence[str], attempt: Callable[[str], Awaitable[str]]) -> list[Shown]:
+    shown: dict[str, Shown] = {}
+    turn = trio.CapacityLimiter(NODES_AT_ONCE)
+
+    async def run(node: str) -> None:
+        async with turn:
+            try:
+                shown[node] = Shown(node, await attempt(node))
+            except TrustedPodsError as error:
+                shown[node] = Shown(node, error)
+
+    async with trio.open_nursery() as nursery:
+        for node in nodes:
+            nursery.start_soon(run, node)
+    return [shown[node] for node in nodes]
+
+
+async def isolation(config: ProviderConfig, cluster: Cluster, place: ProbePlace) -> str:
+    """Prove with two live pods that policies part them."""
+    await isolation_at(cluster, place)
+    if place.node is not None:
+        await _check_node(config, cluster, place.node)
     return "the node pulled a probe image; two probe pods were apart as soon as a policy said so, both ways"
 
 
-async def scratch(config: ProviderConfig) -> str:
-    """Prove with live pods that whatever they write has an end; NoContext names the places where it has none.
-
-    Without its network agent an embedded cluster starts no pod: that is said at once.
-    """
-    await traffic(config)
-    async with open_cluster(Path(config.cluster.kubeconfig)) as cluster:
-        await scratch_of(config, cluster)
+async def scratch(_config: ProviderConfig, cluster: Cluster, place: ProbePlace) -> str:
+    """Prove with live pods that whatever they write has an end; NoContext names places where it has none."""
+    await scratch_at(cluster, place)
     return "probe pods that wrote more than they may were ended, or what they wrote was cut"
-
-
-async def users(config: ProviderConfig) -> str:
-    """What pods share whose images name one user id; NoContext where one can take the others' processes.
-
-    Without its network agent an embedded cluster starts no pod: that is said at once.
-    """
-    await traffic(config)
-    async with open_cluster(Path(config.cluster.kubeconfig)) as cluster:
-        return await users_of(config, cluster)
 
 
 async def ingress(config: ProviderConfig) -> str:
@@ -69,10 +101,10 @@ async def ingress(config: ProviderConfig) -> str:
     return ", ".join(classes)
 
 
-async def _check_nodes(config: ProviderConfig, cluster: Cluster) -> None:
-    """A pod that may call the world must not be able to call a node by its public address."""
+async def _check_node(config: ProviderConfig, cluster: Cluster, node: str) -> None:
+    """A pod that may call the world must not be able to call the node by its public address."""
     closed = [IPv4Network(text) for text in config.cluster.closed_networks]
-    for text in await cluster.node_addresses():
+    for text in await cluster.node_addresses(node):
         try:
             address = IPv4Address(text)
         except AddressValueError:

@@ -7,6 +7,7 @@ from trustedpods.contracts.records import meter_tag
 from trustedpods.protocol.errors import Refused
 from trustedpods.protocol.ids import (
     ChannelId,
+    PodRef,
     address_bytes,
     host_label,
 )
@@ -16,6 +17,7 @@ from trustedpods.protocol.sealing.requests import OpenedRequest
 from trustedpods.protocol.sealing.subjects import NetworkRef
 from trustedpods.protocol.units import UnixSeconds
 from trustedpods.provider.admission.arrivals import AdmissionLimits, Arrivals
+from trustedpods.provider.admission.called_nodes import CalledNodes
 from trustedpods.provider.admission.capacity import CapacityCheck
 from trustedpods.provider.admission.gate import Gate
 from trustedpods.provider.admission.ingress_hosts import IngressHosts
@@ -80,6 +82,7 @@ class Admission:
             autoscaler,
             self._reservations,
         )
+        self._called = CalledNodes(doors.cluster, pods, bundles, limits.called_nodes)
         self._hosts = IngressHosts(doors.cluster, pods, bundles)
         self._tenancy = permissions.tenancy
         self._new_pods, self._questions = Arrivals(limits.new_pods), Arrivals(limits.questions)
@@ -118,7 +121,7 @@ class Admission:
                 hint=f"one more each {self._limits.updates.every_s:g} s is taken",
             )
 
-    async def admit(self, ask: AdmitBody, channel: ChannelId, replaced: PodRecord | None) -> Capacity:
+    async def admit(self, ask: AdmitBody, ref: PodRef, replaced: PodRecord | None) -> Capacity:
         """What is left when the pod came; Refused where nobody may come, or where it does not fit."""
         self._gate.check(None if replaced is None else replaced.ref.publisher)
         self._doors.store.disk.check()
@@ -130,9 +133,10 @@ class Admission:
         admission.check_own_sleep(ask.own_sleep, self._doors.offer)
         if replaced is not None:
             await self._volumes.check_update(replaced, ask)
-        await self._hosts.check(ask, channel)
-        await self._users.check(channel, ask.users, ask.max_replicas)
-        return await self._capacity.check(ask, channel, replaced)
+        await self._hosts.check(ask, ref.channel)
+        await self._users.check(ref.channel, ask.users, ask.max_replicas)
+        await self._called.check(ask, ref.publisher, ref.channel)
+        return await self._capacity.check(ask, ref.channel, replaced)
 
     def would_be(self, request: OpenedRequest, opened: OpenBundle) -> PodRecord:
         """The record that the bundle would make. Nothing is kept, and whether there is room is not asked.
@@ -170,8 +174,11 @@ class Admission:
                 return record, record.phase is Phase.SERVING
         await self._check_control(request, opened)
         await self._hosts.check(opened.manifest, request.ref.channel)
-        await self.admit(opened.ask, request.ref.channel, record)
-        with self._reservations.hold(opened.ask, request.ref.channel):
+        await self.admit(opened.ask, request.ref, record)
+        with (
+            self._reservations.hold(opened.ask, request.ref.channel),
+            self._called.hold(opened.ask, request.ref.publisher, request.ref.channel),
+        ):
             if record is not None and record.phase in (Phase.AWAITING_KEY, Phase.RETAINED):
                 record = await self._make_ready(record)
             await self._workers.stop(request.ref.channel)

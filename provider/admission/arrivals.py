@@ -27,7 +27,7 @@ class Allowance:
 
 @dataclass(frozen=True, slots=True)
 class AdmissionLimits:
-    """What admission takes of unpaid work, and of updates."""
+    """What admission takes of unpaid work, of updates, and of one publisher."""
 
     waiting: int = 64
     """Pods that wait for their channel to appear, each for three minutes at most."""
@@ -50,6 +50,10 @@ class AdmissionLimits:
 
     updates: Allowance = Allowance(burst=30, every_s=10.0)
     """Bundles of one pod that pays: each may mean new objects, an import and a start."""
+
+    called_nodes: int = 512
+    """Nodes that one publisher's pods call, together: as many as eight pods may, and an eighth of a small
+    range for services (/20)."""
 
 
 class Arrivals:

@@ -2,7 +2,7 @@
 """Live pods show whether the cluster parts tenants and bounds what they write: for tenancy and the doctor."""
 
 import secrets
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 
 from trustedpods.protocol.errors import NoContext
@@ -10,10 +10,12 @@ from trustedpods.provider.cluster.client import Cluster
 from trustedpods.provider.cluster.image_registry import ImageRegistry, open_image_registry
 from trustedpods.provider.cluster.isolation_proof import busybox
 from trustedpods.provider.cluster.isolation_proof.probe_image import MANIFEST, ProbeImage, probe_image
+from trustedpods.provider.cluster.isolation_proof.probe_pods import ProbePlace
 from trustedpods.provider.cluster.isolation_proof.proof import Proof
 from trustedpods.provider.cluster.isolation_proof.scratch import WritablePlace
 from trustedpods.provider.config import ProviderConfig
 from trustedpods.provider.core.admission import PIDS_PER_POD
+from trustedpods.provider.keys.file import read_key_of
 
 LEAST_PODS_PER_USER = 32
 """Pods of one user id that a shared limit of processes must be enough for, all at their own bound: so many
@@ -26,13 +28,18 @@ has this form."""
 
 async def isolation_of(config: ProviderConfig, cluster: Cluster) -> None:
     """Returns when two live pods were apart under policies; NoContext says what they showed instead."""
-    _check(await prove(config, cluster))
+    async with probe_places(config) as place:
+        await isolation_at(cluster, place(None))
 
 
-async def scratch_of(config: ProviderConfig, cluster: Cluster) -> None:
+async def isolation_at(cluster: Cluster, place: ProbePlace) -> None:
+    """The same at one *place*, whose image nodes can pull."""
+    _check(await cluster.prove(place))
+
+
+async def scratch_at(cluster: Cluster, place: ProbePlace) -> None:
     """Returns when whatever live pods wrote had an end; NoContext names the places where it had none."""
-    async with _probe_image(config) as (image, namespace):
-        places = await cluster.unbounded_places(image, namespace)
+    places = await cluster.unbounded_places(place)
     if places:
         raise NoContext(
             f"pods of this cluster write as much as they like, unpaid, into {_listed(places)}",
@@ -40,10 +47,9 @@ async def scratch_of(config: ProviderConfig, cluster: Cluster) -> None:
         )
 
 
-async def users_of(config: ProviderConfig, cluster: Cluster) -> str:
+async def users_at(config: ProviderConfig, cluster: Cluster, place: ProbePlace) -> str:
     """What pods of one user id share, in a sentence; NoContext where one can take the others' processes."""
-    async with _probe_image(config) as (image, namespace):
-        found = await cluster.shared_users(image, namespace)
+    found = await cluster.shared_users(place)
     if found.own_ids:
         return "pods can have user ids of their own: node and runtime have user namespaces"
     shared = (
@@ -76,19 +82,18 @@ def _listed(places: Sequence[WritablePlace]) -> str:
     return " and ".join(place.name for place in places)
 
 
-async def prove(config: ProviderConfig, cluster: Cluster) -> Proof:
-    """Push the probe image, run the probe, and leave neither image nor namespace."""
-    async with _probe_image(config) as (image, namespace):
-        return await cluster.prove(image, namespace)
-
-
 @asynccontextmanager
-async def _probe_image(config: ProviderConfig) -> AsyncIterator[tuple[str, str]]:
-    """What a node pulls while the block runs, and a namespace that nothing else has."""
-    image = probe_image(busybox.program())
-    async with open_image_registry(f"http://{config.cluster.registry}") as registry:
+async def probe_places(config: ProviderConfig) -> AsyncIterator[Callable[[str | None], ProbePlace]]:
+    """While the block runs nodes can pull the probe's image; each place, on a node or any, is a new one."""
+    image, key = probe_image(busybox.program()), read_key_of(config.cluster.pull_key_file)
+    async with open_image_registry(f"http://{config.cluster.registry}", key) as registry:
         try:
-            yield await _push(registry, image), f"trustedpods-doctor-{secrets.token_hex(4)}"
+            pulled, login = await _push(registry, image), registry.pull_login(REPOSITORY)
+
+            def place(node: str | None) -> ProbePlace:
+                return ProbePlace(pulled, f"trustedpods-doctor-{secrets.token_hex(4)}", node, login)
+
+            yield place
         finally:
             await registry.clear(REPOSITORY)
 

@@ -8,6 +8,7 @@ hook is run once they are there (`reloading.py`).
 """
 
 from dataclasses import replace
+from weakref import WeakValueDictionary
 
 import trio
 
@@ -25,41 +26,51 @@ from trustedpods.provider.lifecycle.provisioning import ProvisioningSteps
 from trustedpods.provider.pods.bundles import Bundles, OpenBundle
 from trustedpods.provider.pods.records import Pods
 
-AT_ONCE = 1
-"""Pods that are changed at the same time: a change of the book reaches all nodes that call one, and they
-are not all to restart together."""
+AT_ONCE = 8
+"""Pods that are changed at the same time, each of another publisher: what one change costs the cluster's
+API is some dozens of calls."""
+
+MAX_WAITING = 64
+"""Books of one publisher's pods that wait for the one before: a change reaches all nodes that call one, and
+they are not all to restart together."""
 
 
 class Books:
-    """Takes them, one pod after another."""
+    """Takes them: a publisher's one pod after another, and those of several publishers side by side."""
 
-    def __init__(self, doors: Doors, pods: Pods, bundles: Bundles, steps: ProvisioningSteps) -> None:
+    def __init__(
+        self,
+        doors: Doors,
+        pods: Pods,
+        bundles: Bundles,
+        steps: ProvisioningSteps,
+        most_waiting: int = MAX_WAITING,
+    ) -> None:
+        self._most_waiting = most_waiting
         self._doors = doors
         self._pods = pods
         self._bundles = bundles
         self._steps = steps
-        self._turn = trio.CapacityLimiter(AT_ONCE)
-        self._reloading: dict[Address, trio.Lock] = {}
-        """By publisher: one node of a network at a time, whatever another publisher's takes."""
+        self._places = trio.CapacityLimiter(AT_ONCE)
+        self._publishers: WeakValueDictionary[Address, trio.Lock] = WeakValueDictionary()
 
     async def take(self, record: PodRecord, book: NetworkBook) -> bool:
         """Let *book* be the pod's; False where it has that one already.
 
-        Refused (rules `phase`, `stale-book`, `egress`), BadInput where it is not of the nodes that the pod
-        calls, or its files refer to what it does not have. Nothing is changed then.
+        Refused (rules `phase`, `stale-book`, `egress`, `rate`), BadInput where it is not of the nodes that
+        the pod calls, or its files refer to what it does not have. Nothing is changed then.
         """
         _check_serves(record)
         opened, offer = self._bundles.open(record), self._doors.offer
         check_book(book, opened.manifest.spec.network.nodes, offer.egress_closed, offer.peers)
-        async with self._steps.turns.of(record.channel):
-            async with self._turn:
+        async with self._turn_of(record.ref.publisher), self._steps.turns.of(record.channel):
+            async with self._places:  # for who has both turns: a pod that starts takes none from others
                 applied = await self._applied(record, opened, book)
             if applied is None:
                 return False
             life, hook = applied
             if hook is not None:  # others' nodes do not wait for it
-                async with self._reloading.setdefault(record.ref.publisher, trio.Lock()):
-                    await reload_all(self._doors.cluster, life.namespace, hook)
+                await reload_all(self._doors.cluster, life.namespace, hook)
                 await self._doors.cluster.apply(kept_objects(life))
         return True
 
@@ -89,6 +100,17 @@ class Books:
             await self._look_again(life.namespace, reloaded)
         return life, hook
 
+    def _turn_of(self, publisher: Address) -> trio.Lock:
+        """The publisher's lock: use it in `async with`, which keeps it."""
+        turn = self._publishers.setdefault(publisher, trio.Lock())
+        if turn.statistics().tasks_waiting >= self._most_waiting:
+            raise Refused(
+                f"{self._most_waiting} books of this publisher wait already",
+                rule="rate",
+                hint="ask again in a moment",
+            )
+        return turn
+
     async def _look_again(self, namespace: str, digest: str) -> None:
         for replica in await self._doors.cluster.pods(namespace):
             if not replica.over:
@@ -114,9 +136,11 @@ def _check_follows(before: NetworkBook | None, book: NetworkBook) -> None:
             f"the pod is node {before.node} of {before.network}, not {book.node} of {book.network}",
             rule="stale-book",
         )
-    if book.generation < before.generation:
+    if book.age < before.age:
+        told = f"the pod has the book of generation {before.generation}, this is of {book.generation}"
+        epochs = "" if book.epoch == before.epoch else f" of an earlier epoch ({book.epoch} < {before.epoch})"
         raise Refused(
-            f"the pod has the book of generation {before.generation}, this is of {book.generation}",
+            told + epochs,
             rule="stale-book",
             hint="read the network's state again: somebody else changed it",
         )

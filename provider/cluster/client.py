@@ -18,10 +18,7 @@ from trustedpods.provider.cluster.api.http import USUAL, Api, ApiPatience, open_
 from trustedpods.provider.cluster.api.watch import PodChange
 from trustedpods.provider.cluster.capacity import ClusterCapacity, capacity, features
 from trustedpods.provider.cluster.diagnosis import Diagnosis
-from trustedpods.provider.cluster.isolation_proof import probe_pods, proof, scratch, users
-from trustedpods.provider.cluster.isolation_proof.proof import Proof
-from trustedpods.provider.cluster.isolation_proof.scratch import WritablePlace
-from trustedpods.provider.cluster.isolation_proof.users import SharedUsers
+from trustedpods.provider.cluster.isolation_proof.live_proofs import LiveProofs
 from trustedpods.provider.cluster.leases import ClusterLeases
 from trustedpods.provider.cluster.network_documents import NetworkLease, NetworkObject, StoredDocument
 from trustedpods.provider.cluster.objects.ingress.view import IngressView, ingress_view
@@ -49,11 +46,11 @@ MAX_REPLICAS_SET = 1000
 """A guard against nonsense, far above any manifest's maximum."""
 
 
-class Cluster(ClusterLeases):
+class Cluster(ClusterLeases, LiveProofs):
     """One Kubernetes cluster. Made by `open_cluster`."""
 
     def __init__(self, api: Api) -> None:
-        self._api = api
+        super().__init__(api)
         self._kinds = workloads.WorkloadKinds()
 
     async def version(self) -> str:
@@ -173,11 +170,14 @@ class Cluster(ClusterLeases):
         found = await self._api.items(path_of("PersistentVolumeClaim", namespace), POD_LABEL)
         return [views.volume_claim_view(claim) for claim in found]
 
-    async def prove_volume_claims(self, namespace: str) -> None:
-        """Mark the claims of a namespace as those of a version that serves. A claim stays so for its life."""
+    async def prove_volume_claims(self, namespace: str, wanted: Mapping[str, int]) -> None:
+        """Mark the claims of a namespace with what a version that serves *wanted* of each, in MiB.
+
+        A claim stays marked for its life.
+        """
         for view in await self.volume_claims(namespace):
-            if not view.proven:
-                mark = {"metadata": {"annotations": {PROVEN: "true"}}}
+            if view.name in wanted and view.proven != wanted[view.name]:
+                mark = {"metadata": {"annotations": {PROVEN: str(wanted[view.name])}}}
                 await self._api.merge(path_of("PersistentVolumeClaim", namespace, view.name), mark)
 
     async def services(self, namespace: str | None = None) -> list[ServiceView]:
@@ -317,28 +317,9 @@ class Cluster(ClusterLeases):
         found = await self.diagnose(namespace)
         return found.text if found else None
 
-    # ---- what the cluster really does ------------------------------------------------------------
-
-    async def prove(self, image: str, namespace: str) -> Proof:
-        """Start two probe pods and see whether policies part them; see `proving.prove`."""
-        return await proof.prove(self._api, image, namespace)
-
-    async def unbounded_places(self, image: str, namespace: str) -> list[WritablePlace]:
-        """Start probe pods that write more than they may; see `scratch.unbounded`."""
-        return await scratch.unbounded(self._api, image, namespace)
-
-    async def shared_users(self, image: str, namespace: str) -> SharedUsers:
-        """Start probe pods that say what tenants of one user id share; see `users.shared_users`."""
-        return await users.shared_users(self._api, image, namespace)
-
-    async def sweep_probes(self, older_than_s: float = probe_pods.ABANDONED_S) -> None:
-        """Remove what a probe left behind that was killed."""
-        await probe_pods.sweep(self._api, older_than_s)
-
-    async def node_addresses(self) -> list[str]:
-        """All addresses that the nodes say they have."""
-        nodes = await self._api.items(path_of("Node"))
-        found = [entry for node in nodes for entry in node.get("status", {}).get("addresses", [])]
+    async def node_addresses(self, node: str) -> list[str]:
+        """All addresses that a node says it has."""
+        found = (await self._api.get(path_of("Node", name=node))).get("status", {}).get("addresses", [])
         return [str(entry["address"]) for entry in found if entry.get("type") in ("InternalIP", "ExternalIP")]
 
     async def nodes(self) -> dict[str, NodeView]:

@@ -73,7 +73,8 @@ class ServiceView:
 class VolumeClaimView:
     """One persistent volume claim; `mib` is what was given, or asked for while none is given.
 
-    `proven` says that a version of the pod which serves, or served, has it; `stored` is how it is kept.
+    `proven` are the MiB that the last version of the pod wanted which serves, or served, with it; None where
+    none did. `stored` is how it is kept.
     """
 
     namespace: str
@@ -84,7 +85,7 @@ class VolumeClaimView:
     created: UnixSeconds
     deleted: UnixSeconds | None
     stored: StoredVolume
-    proven: bool = False
+    proven: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +184,7 @@ def volume_claim_view(claim: KubeObject) -> VolumeClaimView:
         mib=sizes.mebibytes(given or asked),
         created=created,
         deleted=_deletion_asked(metadata),
-        proven=PROVEN in metadata.get("annotations", {}),
+        proven=None if (mark := metadata.get("annotations", {}).get(PROVEN)) is None else int(mark),
         stored=_stored(claim),
     )
 

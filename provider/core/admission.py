@@ -74,6 +74,17 @@ def check_names(asked: bool, offer: Offer) -> None:
         )
 
 
+def check_called_nodes(asked: int, others: int, most: int) -> None:
+    """Refused where a publisher's pods would call more than *most* nodes: *asked* by one, others *others*."""
+    if asked and asked + others > most:
+        raise Refused(
+            f"the pod calls {asked} nodes of its network and the publisher's other pods here {others}, "
+            f"which is over {most}",
+            rule="capacity-called-nodes",
+            hint="each takes an address of the cluster: list fewer in spec.network.nodes",
+        )
+
+
 def check_own_sleep(asked: bool, offer: Offer) -> None:
     """Refused where the pod wants to ask for its own sleep and nobody listens."""
     if asked and not offer.own_sleep:

@@ -5,6 +5,7 @@ import logging
 from dataclasses import dataclass
 
 from trustedpods.protocol.errors import StoreFailure
+from trustedpods.protocol.limits import MIB
 from trustedpods.protocol.messages.verbs import Verb
 from trustedpods.provider.admin.eviction import Eviction
 from trustedpods.provider.admission.admission import Admission, Permissions
@@ -25,6 +26,7 @@ from trustedpods.provider.lifecycle.recovery import Recovery
 from trustedpods.provider.lifecycle.removal import PodRemoval
 from trustedpods.provider.lifecycle.workers import PodWorkers, Work
 from trustedpods.provider.networks.networks import Networks
+from trustedpods.provider.pods.blobs_ahead import SHARE_OF_SPOOL, BlobsAhead
 from trustedpods.provider.pods.bundles import Bundles
 from trustedpods.provider.pods.progress import ProgressFeeds
 from trustedpods.provider.pods.records import Pods
@@ -170,8 +172,14 @@ def handlers(parts: Parts) -> dict[Verb, VerbHandler]:
         parts.provisioning_steps,
         parts.doors.config.identity.domain,
     )
+    spool, quota = parts.doors.spool, parts.doors.config.store.spool_quota_mib * MIB
     uploads = Uploads(
-        parts.rights, parts.bundles, parts.doors.spool, parts.provisioning_steps, parts.doors.store.disk
+        parts.rights,
+        parts.bundles,
+        spool,
+        parts.provisioning_steps,
+        parts.doors.store.disk,
+        BlobsAhead(parts.pods, parts.bundles, spool, quota // SHARE_OF_SPOOL),
     )
     verbs = Verbs(
         parts.doors,

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import trio
 
 from trustedpods.protocol.evidence import KeyBinding
+from trustedpods.protocol.ids import Address
 from trustedpods.protocol.limits import MIB
 from trustedpods.protocol.net import Host, open_host
 from trustedpods.protocol.protocol_ids import PROVIDER
@@ -171,7 +172,12 @@ async def _hear_own_sleep(parts: Parts, nursery: trio.Nursery) -> None:
         record = parts.pods.of_label(label)
         return None if record is None else parts.autoscaler.pod_scaler(record.channel)
 
-    await nursery.start(serve_own_sleep, OwnSleep(parts.autoscaler.replicas.at, scaler_of), place)
+    def publisher_of(label: str) -> Address | None:
+        record = parts.pods.of_label(label)
+        return None if record is None else record.ref.publisher
+
+    own_sleep = OwnSleep(parts.autoscaler.replicas.at, scaler_of, publisher_of)
+    await nursery.start(serve_own_sleep, own_sleep, place)
 
 
 async def _presentation(doors: Doors, host: Host) -> tuple[KeyBinding, bytes]:

@@ -13,6 +13,7 @@ import h11
 import trio
 
 from trustedpods.manifests.spec.scale import SLEEP_PATH
+from trustedpods.protocol.ids import Address
 from trustedpods.protocol.limits import KIB
 from trustedpods.provider.cluster.views import PodView
 from trustedpods.provider.core.scaler import types
@@ -38,14 +39,26 @@ NOT_AWAKE: Final = (409, "the pod is not awake, or always runs")
 
 
 class OwnSleep:
-    """*at* gives the replica that has an address, *scaler_of* the scaler of the pod with a host label."""
+    """*at* gives the replica that has an address, *scaler_of* the scaler of the pod with a host label.
+
+    *publisher_of* says whose that pod is: what one publisher's pods may hold, they hold together.
+    """
 
     def __init__(
-        self, at: Callable[[str], PodView | None], scaler_of: Callable[[str], PodScaler | None]
+        self,
+        at: Callable[[str], PodView | None],
+        scaler_of: Callable[[str], PodScaler | None],
+        publisher_of: Callable[[str], Address | None],
     ) -> None:
         self._at = at
         self._scaler_of = scaler_of
-        self.talks = Talks(self._converse, TALK_S, h11.ProtocolError)
+        self._publisher_of = publisher_of
+        self.talks = Talks(self._converse, TALK_S, h11.ProtocolError, owner_of=self.owner)
+
+    def owner(self, address: str) -> Address | None:
+        """The publisher whose pod has *address*; None where no replica has it."""
+        view = self._at(address)
+        return None if view is None else self._publisher_of(view.label)
 
     def ask(self, address: str) -> tuple[int, str]:
         """Status and text for whoever asks from *address*."""

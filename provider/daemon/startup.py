@@ -21,7 +21,7 @@ from trustedpods.provider.doors import Doors
 from trustedpods.provider.facade.facade import Facade
 from trustedpods.provider.facade.haproxy.runtime import Runtime
 from trustedpods.provider.keys.boot import BootKeys
-from trustedpods.provider.keys.file import read_key
+from trustedpods.provider.keys.file import read_key, read_key_of
 from trustedpods.provider.keys.generations import NewestGenerations
 from trustedpods.provider.store.spool import Spool
 
@@ -29,11 +29,6 @@ _log = logging.getLogger(__name__)
 
 DOORS_WITHIN_S = 120.0
 """How long the daemon waits at its start for chain, cluster and facade."""
-
-
-def _pull_key(config: ProviderConfig) -> bytes | None:
-    file = config.cluster.pull_key_file
-    return None if file is None else read_key(Path(file))
 
 
 @asynccontextmanager
@@ -55,7 +50,9 @@ async def open_doors(config: ProviderConfig) -> AsyncIterator[Doors]:
             ),
             cluster=cluster,
             registry=await stack.enter_async_context(
-                open_image_registry(f"http://{config.cluster.registry}", _pull_key(config))
+                open_image_registry(
+                    f"http://{config.cluster.registry}", read_key_of(config.cluster.pull_key_file)
+                )
             ),
             resolver=Resolver(config.facade.resolvers),
             facade=Facade(

@@ -9,6 +9,11 @@ from trustedpods.protocol.errors import BadInput
 KEY_BYTES = 32
 
 
+def read_key_of(setting: str | None) -> bytes | None:
+    """The key of a *setting* that may be left out; BadInput as `read_key`."""
+    return None if setting is None else read_key(Path(setting))
+
+
 def read_key(path: Path) -> bytes:
     """The 32 bytes of an Ethereum key; BadInput when the file is missing, open to others, or no key."""
     try:

@@ -201,11 +201,10 @@ class ProvisioningSteps:
         try:
             await self._prove(record, opened)
         except Refused:
-            if record.previous is None:  # what ran before stays what serves, and writes at its next wake-up
-                await self.volumes.prove(record, opened)
-                if record.served and not record.retained:  # and what it writes outlives it as it says
-                    outliving = await self.volumes.outliving(record, opened)
-                    await self._pods.change(record.channel, outliving=outliving)
+            if record.previous is None and not record.retained:  # what ran before serves, and writes
+                kept = await self.volumes.prove(record, opened)
+                if record.served:  # and what it writes outlives it as it says
+                    await self._pods.change(record.channel, outliving=kept)
             raise
         await self.volumes.prove(record, opened)
         record, _ = await self.measure(record)
@@ -218,11 +217,12 @@ class ProvisioningSteps:
         pod_scaler = await self._autoscaler.publish(record, opened)
         record = await self._note_services(record, opened)
         self._progress.tell(record.channel, "start", "starting one replica to prove that it runs")
-        answer = await pod_scaler.wake()
-        if not isinstance(answer, WakeAddress):
-            raise Refused(answer.error if answer else "the pod was changed meanwhile", rule="start")
-        await self._autoscaler.until_all_ready(record, opened)
-        await self.volumes.until_grown(record, opened, self._progress, before_start=False)
+        with pod_scaler.kept_awake():  # a node does its part of a volume's growth for a replica alone
+            answer = await pod_scaler.wake()
+            if not isinstance(answer, WakeAddress):
+                raise Refused(answer.error if answer else "the pod was changed meanwhile", rule="start")
+            await self._autoscaler.until_all_ready(record, opened)
+            await self.volumes.until_grown(record, opened, self._progress, before_start=False)
 
     async def _started(self, record: PodRecord, opened: OpenBundle) -> LifecycleEvent:
         """Sign for the newest request: the same bundle may have come again while the pod started."""

@@ -4,6 +4,8 @@
 Or nothing but volumes that outlive it, which its channel goes on paying for.
 """
 
+from dataclasses import replace
+
 import trio
 
 from trustedpods.protocol.errors import NetworkFailure
@@ -15,6 +17,7 @@ from trustedpods.provider.doors import Doors
 from trustedpods.provider.pods.bundles import Bundles
 from trustedpods.provider.pods.progress import ProgressFeeds
 from trustedpods.provider.pods.records import Pods
+from trustedpods.provider.pods.volumes import PodVolumes
 from trustedpods.provider.serving.autoscaler import Autoscaler
 
 POLL_S = 0.3
@@ -46,6 +49,7 @@ class PodRemoval:
         self._autoscaler = autoscaler
         self._meter = meter
         self._settlement = settlement
+        self._volumes = PodVolumes(doors, bundles)
 
     async def remove(self, record: PodRecord) -> LifecycleEvent:
         """Take everything away, record every end, then settle and release the channel."""
@@ -84,6 +88,9 @@ class PodRemoval:
         while await self._doors.cluster.pods(record.namespace):
             await trio.sleep(POLL_S)
             await self._meter.observe()
+        outliving = await self._volumes.left(record)
+        size = replace(record.size, volume_mib=sum(outliving.values()))
+        record = await self._pods.change(record.channel, outliving=outliving, size=size)
         kept = {("PersistentVolumeClaim", name) for name in record.outliving}
         kept |= {("Secret", name) for name in await self._doors.cluster.made_secrets(record.namespace)}
         if self._bundles.held(record):

@@ -145,6 +145,7 @@ class OpenBundle:
             volumes=self.manifest.volume_asks,
             names=self.manifest.spec.network.by_name,
             own_sleep=self.manifest.spec.scale.own_sleep,
+            calls=len(self.manifest.spec.network.nodes),
             placement=self.manifest.placement,
             csi_drivers=self.manifest.csi_drivers,
             ingresses=self.manifest.ingress_asks,

@@ -42,11 +42,11 @@ class PodVolumes:
         if not record.served:
             before = {}
         elif record.retained:
-            before = dict(record.outliving)
+            before = {name: proven.get(name, 0) for name in record.outliving}
         elif record.fallback is not None and self._bundles.held(record):
             before = self._bundles.open_stored(record.fallback).volumes
         else:
-            before = dict.fromkeys(proven, 0)  # an update may have ended in its proof, and made them larger
+            before = proven  # and not what they have: an update that failed may have made them larger
         growth.check_volumes(before, wanted)
         growth.check_kind(asks, stored)
         if any(name in stored and mib > stored[name].asked for name, mib in wanted.items()):
@@ -57,9 +57,10 @@ class PodVolumes:
         """The claims of a namespace, by name."""
         return (await self._found(namespace))[0]
 
-    async def _found(self, namespace: str) -> tuple[dict[str, StoredVolume], list[str]]:
+    async def _found(self, namespace: str) -> tuple[dict[str, StoredVolume], dict[str, int]]:
         claims = await self._doors.cluster.volume_claims(namespace)
-        return {one.name: one.stored for one in claims}, [one.name for one in claims if one.proven]
+        proven = {one.name: one.proven for one in claims if one.proven is not None}
+        return {one.name: one.stored for one in claims}, proven
 
     async def size(self, record: PodRecord, opened: OpenBundle) -> PodSize:
         """The pod's size with the volumes that it has now: an update may have made them larger."""
@@ -74,10 +75,18 @@ class PodVolumes:
             return {}
         return growth.granted(opened.outliving, await self.stored(record.namespace))
 
-    async def prove(self, record: PodRecord, opened: OpenBundle) -> None:
-        """Say in the cluster which volumes are kept: after a reboot no bundle says it any more."""
+    async def left(self, record: PodRecord) -> dict[str, int]:
+        """The same of a pod of which nothing else is left: a deploy that failed may have made them larger."""
+        return growth.granted(record.outliving, await self.stored(record.namespace))
+
+    async def prove(self, record: PodRecord, opened: OpenBundle) -> dict[str, int]:
+        """Say in the cluster which volumes are kept, and of what size: after a reboot no bundle says it.
+
+        Those that outlive a delete come back, as of `outliving`.
+        """
         if opened.volumes:
-            await self._doors.cluster.prove_volume_claims(record.namespace)
+            await self._doors.cluster.prove_volume_claims(record.namespace, opened.volumes)
+        return await self.outliving(record, opened)
 
     async def until_grown(
         self, record: PodRecord, opened: OpenBundle, progress: ProgressFeeds, *, before_start: bool

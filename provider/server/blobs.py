@@ -14,6 +14,7 @@ from trustedpods.provider.admission.rights import CommandRights
 from trustedpods.provider.core.disk import DiskState
 from trustedpods.provider.core.pod import ENDED, LEAVING, Phase, PodRecord
 from trustedpods.provider.lifecycle.provisioning import ProvisioningSteps
+from trustedpods.provider.pods.blobs_ahead import BlobsAhead
 from trustedpods.provider.pods.bundles import Bundles
 from trustedpods.provider.server.conversations import Request
 from trustedpods.provider.server.replies import Replies
@@ -37,7 +38,9 @@ class Uploads:
         store: Spool,
         provisioning_steps: ProvisioningSteps,
         disk: Disk,
+        ahead: BlobsAhead,
     ) -> None:
+        self._ahead = ahead
         self._disk = disk
         self._rights = rights
         self._bundles = bundles
@@ -46,7 +49,7 @@ class Uploads:
 
     async def blob(self, request: Request) -> None:
         """Says how many chunks are there, then takes the rest and acknowledges what is safe."""
-        blob = self._wanted(request)
+        blob, ahead = self._wanted(request)
         publisher = request.opened.publisher
         total = chunk_count(blob.size)
         have = self._store.chunks(publisher, blob)
@@ -56,14 +59,16 @@ class Uploads:
         self._check_room()
         async with self._store.writer(publisher, blob) as writer:
             await request.replies.send(BlobAck(chunks=writer.chunks))
-            await _take(request.replies, writer, total, partial(self._check_wanted, request))
+            await _take(request.replies, writer, total, partial(self._check_wanted, request, blob, ahead))
         self._provisioning_steps.blob_arrived()
         await request.replies.send(BlobAck(chunks=total), final=True)
 
-    def _check_wanted(self, request: Request) -> None:
+    def _check_wanted(self, request: Request, blob: BlobRef, ahead: bool) -> None:
         """Chunks are taken for as long as the pod is there to use them."""
         self._check_room()
-        self._standing(request)
+        record = self._standing(request)
+        if ahead:
+            self._ahead.check(record, blob)
 
     def _standing(self, request: Request) -> PodRecord:
         record = self._rights.commanded_pod(request.opened)
@@ -76,14 +81,17 @@ class Uploads:
         if self._disk.state not in (DiskState.GOOD, DiskState.LOW):
             self._disk.check()
 
-    def _wanted(self, request: Request) -> BlobRef:
-        """Only blobs of a bundle that was accepted, exactly as it announced them."""
+    def _wanted(self, request: Request) -> tuple[BlobRef, bool]:
+        """Only blobs of a bundle that was accepted, exactly as it announced them; True: of the next one."""
         body = decode(request.opened.body, BlobBody)
         record = self._standing(request)
         announced = self._bundles.open(record).blobs.get(body.blob.blob_id)
+        if announced is None and body.ahead:
+            self._ahead.check(record, body.blob)
+            return body.blob, True
         if announced != body.blob:
             raise Refused("this blob is not in the pod's bundle", rule="blob-unknown")
-        return announced
+        return announced, False
 
 
 async def _take(replies: Replies, writer: BlobWriter, total: int, check_room: Callable[[], None]) -> None:

@@ -64,7 +64,7 @@ class Provisioning:
         known = record if record is not None and record in self._pods.standing else None
         label = known.label if known else ""
         check_hosts(body.hosts, label, self._domain)
-        left = await self._admission.admit(body, channel, known)
+        left = await self._admission.admit(body, request.opened.ref, known)
         await request.replies.send(Admitted(capacity=left), final=True)
 
     async def render(self, request: Request) -> None:

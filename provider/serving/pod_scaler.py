@@ -2,7 +2,8 @@
 """One published pod: feeds the scaler's state machine, and runs its commands, one after another."""
 
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 import trio
@@ -137,6 +138,15 @@ class PodScaler:
             return answer
         finally:
             self._waiters.pop(done, None)
+
+    @contextmanager
+    def kept_awake(self) -> Iterator[None]:
+        """While this lasts the pod does not fall asleep; if it asked for its sleep, that comes afterwards."""
+        self.feed(types.KeptAwake(kept=True))
+        try:
+            yield
+        finally:
+            self.feed(types.KeptAwake(kept=False))
 
     def see(self, failure: str | None = None, replicas: int | None = None, *, settled: bool = False) -> None:
         """Tell the state machine what `views` and `probed` hold now."""

@@ -72,6 +72,13 @@ class Spool:
             return chunk_count(blob.size)
         return min(length // SEALED_CHUNK_SIZE, chunk_count(blob.size) - 1)
 
+    def unneeded(self, publisher: Address, needed: Collection[bytes]) -> int:
+        """Bytes of sealed chunks of the publisher's blobs that are not among the *needed*."""
+        keep = {blob_id.hex() for blob_id in needed}
+        with translated(_UNREADABLE, self._folder):
+            found = self._folder.glob(f"{publisher.lower()}/*.sealed")
+            return sum(_size(path) for path in found if path.stem not in keep)
+
     def complete(self, publisher: Address, blob: BlobRef) -> bool:
         """All of it is there."""
         return self.chunks(publisher, blob) == chunk_count(blob.size)

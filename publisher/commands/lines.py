@@ -293,7 +293,22 @@ def estimate_lines(result: EstimateResult) -> list[str]:
         f"images {result.image_bytes / 1e6:.1f} MB packed and unpacked"
     )
     left_out = [f"{out.provider.name}: left out: {out.reason}" for out in result.left_out]
-    return [size, *table(header, rows), f"(in {result.token.symbol}, without traffic)", *left_out]
+    units = f"(in {result.token.symbol}, without traffic)"
+    return [size, *table(header, rows), units, *_retained_lines(result), *left_out]
+
+
+def _retained_lines(result: EstimateResult) -> list[str]:
+    """What goes on being billed after a delete, at each provider; nothing where no volume outlives it."""
+    if not result.outliving_mib:
+        return []
+    prices = ", ".join(
+        f"{rounded(result.token.number(offer.retained_hour))} at {offer.provider.name}"
+        for offer in result.offers
+    )
+    return [
+        f"a delete leaves {result.outliving_mib} MiB of volumes, an hour of which costs {prices}; "
+        "`delete --purge` ends them too"
+    ]
 
 
 def _estimate_row(offer: EstimatedOffer, token: Token) -> tuple[str, ...]:

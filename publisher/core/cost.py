@@ -176,6 +176,11 @@ def stored_day(mib: int, prices: Prices) -> TokenUnits:
     return due(Usage(storage_mib_s=mib * DAY_S), prices)
 
 
+def stored_hour(mib: int, prices: Prices) -> TokenUnits:
+    """The same of an hour."""
+    return due(Usage(storage_mib_s=mib * HOUR_S), prices)
+
+
 def stored_seconds(mib: int, left: int, grace_s: int, prices: Prices) -> int | None:
     """Seconds for which *left* base units keep *mib* MiB and the grace period after them; None: for ever."""
     a_second = mib * prices.storage_mib_s

@@ -46,6 +46,7 @@ def admit_body(manifest: PodManifest, image_bytes: int, users: Iterable[int] = (
         volumes=manifest.volume_asks,
         names=manifest.spec.network.by_name,
         own_sleep=manifest.spec.scale.own_sleep,
+        calls=len(manifest.spec.network.nodes),
         placement=manifest.placement,
         csi_drivers=manifest.csi_drivers,
         users=sorted(set(users)),

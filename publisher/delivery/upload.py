@@ -74,9 +74,12 @@ async def upload(
     work: Sequence[tuple[Piece, int]],
     progress: Callable[[int], None],
     traffic: Traffic,
+    *,
+    ahead: bool = False,
 ) -> None:
-    """Send every piece of *work*; *progress* is told of plaintext bytes as they are acknowledged.
+    """Send every piece of *work*, *ahead* of its bundle or after it.
 
+    *progress* is told of plaintext bytes as they are acknowledged.
     *traffic* counts as it goes, so that a failed run can say what it sent.
     Raises what the provider reports, `NetworkFailure`, or `BadInput` when a file changed.
     """
@@ -85,7 +88,9 @@ async def upload(
     async def worker() -> None:
         while waiting:
             piece, _ = waiting.pop(0)
-            await _send(session, ref, generation, piece, progress, traffic)
+            body = BlobBody(blob=piece.ref, ahead=ahead)
+            async with session.converse("blob", ref, body, generation) as conversation:
+                await _send(conversation, piece, progress, traffic)
 
     async with trio.open_nursery() as nursery:
         for _ in range(min(STREAMS, len(waiting))):
@@ -93,21 +98,15 @@ async def upload(
 
 
 async def _send(
-    session: Session,
-    ref: PodRef,
-    generation: int,
-    piece: Piece,
-    progress: Callable[[int], None],
-    traffic: Traffic,
+    conversation: Conversation, piece: Piece, progress: Callable[[int], None], traffic: Traffic
 ) -> None:
     total = chunk_count(piece.ref.size)
-    async with session.converse("blob", ref, BlobBody(blob=piece.ref), generation) as conversation:
-        start = await _acknowledged(conversation, 0, total)
-        progress(_plain_bytes(piece, start))
-        async with trio.open_nursery() as nursery:
-            if not conversation.finished:
-                nursery.start_soon(_push, conversation, piece, start, total, traffic)
-            await _follow(conversation, piece, start, total, progress)
+    start = await _acknowledged(conversation, 0, total)
+    progress(_plain_bytes(piece, start))
+    async with trio.open_nursery() as nursery:
+        if not conversation.finished:
+            nursery.start_soon(_push, conversation, piece, start, total, traffic)
+        await _follow(conversation, piece, start, total, progress)
     traffic.blobs.append(SentBlob(piece.ref.digest, start, total, piece.ref.size))
 
 

@@ -84,6 +84,13 @@ def _is_archive(path: Path) -> bool:
     return head.startswith(_PACKED) or head[_TAR_MAGIC_AT:] == _TAR_MAGIC
 
 
+def absolute(reference: str, base: Path) -> str:
+    """A *reference* of a manifest in the folder *base* as it can be opened from anywhere."""
+    kind, _, rest = reference.partition(":")
+    path, name = _path_and_name(base.absolute(), rest)
+    return f"{kind}:{path}" + (f":{name}" if name else "")
+
+
 def moved(reference: str, base: Path) -> str:
     """A *reference* from the current folder, as a manifest in the folder *base* writes it."""
     kind, _, rest = reference.partition(":")

@@ -99,9 +99,10 @@ def _check_lost(roster: Roster, content: NetworkContent) -> None:
 def first_content(
     publisher: Publisher, network: NetworkName, clusters: Sequence[NetworkCluster]
 ) -> NetworkContent:
-    """The state of a network in which nothing runs yet."""
+    """The state of a network of which nothing is known yet. Its nodes may run: others may have lost it."""
+    now = int(time.time())
     metadata = StateMetadata(
-        name=network.name, updated_at=int(time.time()), updated_by=address_bytes(publisher.address)
+        name=network.name, updated_at=now, updated_by=address_bytes(publisher.address), epoch=now
     )
     return NetworkContent(metadata=metadata, clusters=sorted(clusters, key=lambda one: one.name))
 
@@ -125,6 +126,16 @@ def first_again(publisher: Publisher, backed_up: MemberView, content: NetworkCon
     """The body of generation 1 with the team of *backed_up*: for clusters that keep nothing any more."""
     body = backed_up.body
     return _sealed(publisher, backed_up.network, 1, body.changes, body.cards, content)
+
+
+def in_new_epoch(content: NetworkContent, *others: NetworkContent) -> NetworkContent:
+    """*content* in an epoch that is later than its own and those of *others*: generations may count anew.
+
+    Nodes have books of documents that nobody has any more, so the clock goes first.
+    """
+    known = [one.metadata.epoch for one in (content, *others)]
+    metadata = content.metadata.model_copy(update={"epoch": max(int(time.time()), *(n + 1 for n in known))})
+    return content.model_copy(update={"metadata": metadata})
 
 
 def next_body(

@@ -98,6 +98,7 @@ def _estimated(result: EstimateResult) -> JsonObject:
         "image_bytes": result.image_bytes,
         "min_replicas": result.min_replicas,
         "max_replicas": result.max_replicas,
+        "outliving_mib": result.outliving_mib,
         "offers": [_offer(one, result.token) for one in result.offers],
         "left_out": [{"provider": out.provider.name, "reason": out.reason} for out in result.left_out],
     }
@@ -112,6 +113,7 @@ def _offer(one: EstimatedOffer, token: Token) -> JsonObject:
         "awake_hour": token.number(one.cost.awake_hour),
         "peak_hour": token.number(one.cost.peak_hour),
         "peak_day": token.number(one.cost.peak_day),
+        "retained_hour": token.number(one.retained_hour),
         "deposit": token.number(one.deposit),
     }
 

@@ -23,6 +23,7 @@ from trustedpods.publisher.results.deployed import (
     ChosenProvider,
     DeployProgress,
     DeployResult,
+    PushResult,
 )
 from trustedpods.publisher.results.pods import (
     AuditResult,
@@ -54,6 +55,11 @@ def _deployed(result: DeployResult) -> JsonObject:
         **known(update=result.update),
         **confirmed_json(result.confirmed),
     }
+
+
+@json_of.register(PushResult)
+def _pushed(result: PushResult) -> JsonObject:
+    return {**_visited(result.pod), "sent": sent_json(result.sent)}
 
 
 @json_of.register(DeployProgress)

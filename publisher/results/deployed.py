@@ -8,6 +8,7 @@ from trustedpods.protocol.ids import Address, ChannelId
 from trustedpods.publisher.core.money import Token
 from trustedpods.publisher.results.confirmed import ConfirmedPod
 from trustedpods.publisher.results.money import DepositOutcome
+from trustedpods.publisher.results.pods import VisitedPod
 from trustedpods.publisher.results.providers import ProviderId, VerifiedMachine
 from trustedpods.publisher.results.validated import UpdateWay
 
@@ -42,6 +43,14 @@ class SentImages:
     sealed_bytes: int
     chunks: int
     blobs: tuple[SentBlob, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PushResult:
+    """`image push`: the pod's provider has all of the images now, for the version that comes."""
+
+    pod: VisitedPod
+    sent: SentImages
 
 
 @dataclass(frozen=True, slots=True)

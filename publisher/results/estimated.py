@@ -15,11 +15,13 @@ class EstimatedOffer:
     """A provider that may take the pod, what it would cost there, and what `deploy` would pay in.
 
     A provider may ask that what its grace period costs is paid in on top; it says so when it is dialled.
+    `retained_hour` is what an hour of the volumes that outlive a `delete` costs, after it.
     """
 
     provider: ProviderId
     trust: TrustClass
     cost: Cost
+    retained_hour: TokenUnits
     deposit: TokenUnits
 
 
@@ -35,7 +37,8 @@ class EstimatedNot:
 class EstimateResult:
     """Offers, cheapest first, from the registry's prices; nobody was dialled and nothing was paid.
 
-    `image_bytes` counts the pod's images packed and unpacked, as they are stored and billed.
+    `image_bytes` counts the pod's images packed and unpacked, as they are stored and billed; `outliving_mib`
+    are its volumes that outlive a `delete`.
     """
 
     pod: str
@@ -44,5 +47,6 @@ class EstimateResult:
     image_bytes: int
     min_replicas: int
     max_replicas: int
+    outliving_mib: int
     offers: tuple[EstimatedOffer, ...]
     left_out: tuple[EstimatedNot, ...]

@@ -53,6 +53,8 @@ class ShapeRecord(BaseModel):
 class PodRecord(BaseModel):
     """One pod. Times are Unix seconds, 0 for never; amounts base units.
 
+    `images` are where the images of the last deploy were found, as a manifest names them, with whole paths:
+    all that a release reads again, whether a manifest was ever in a file or not.
     `policy` is the name or absolute path of the policy that holds for it, None for the market's own;
     `label` names the policy of the last attestation with its digest. `boot` and `meter` are the last
     attested ones, `holder` is the boot that confirmed the bundle, `generation` the last request of this
@@ -72,8 +74,8 @@ class PodRecord(BaseModel):
     daemon: int
     trust: TrustClass
     policy: str | None
-    file: str | None
     shape: ShapeRecord | None
+    images: tuple[str, ...] = ()
     boot: _Hex32 | None = None
     holder: _Hex32 | None = None
     generation: int | None = None

@@ -221,9 +221,8 @@ class Deploy:
         record = records.load(channel_hex(location.ref.channel), self._journal) or records.begin(
             self._account, self._pod.name, location
         )
-        record = records.deployed(
-            record, self._shape, self._pod.loaded.path, self._pod.manifest.spec.trust, self._policy_name
-        )
+        trust = self._pod.manifest.spec.trust
+        record = records.deployed(record, self._shape, self._pod.image_sources, trust, self._policy_name)
         if self._options.network is not None:
             record = records.of_network(record, self._options.network)
         records.keep(records.attested(record, session, self._policy), self._journal)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from trustedpods.protocol.capability_gaps import asks_for_more
 from trustedpods.publisher.attestation.policies import policy_for, policy_name
+from trustedpods.publisher.core.cost import stored_hour
 from trustedpods.publisher.core.deploy import admit_body
 from trustedpods.publisher.core.money import Funding
 from trustedpods.publisher.core.select import Choice, LeftOut, Offer, Selection, requirements_of, select
@@ -36,7 +37,8 @@ async def estimate(
 
     def offered(offer: Offer) -> EstimatedOffer:
         deposit = offer.cost.deposit(wanted.funding, market.token)
-        return EstimatedOffer(ProviderId.of(offer.row), offer.row.trust, offer.cost, deposit)
+        retained = stored_hour(pod.manifest.outliving_mib, offer.row.prices)
+        return EstimatedOffer(ProviderId.of(offer.row), offer.row.trust, offer.cost, retained, deposit)
 
     return EstimateResult(
         pod=pod.name,
@@ -45,6 +47,7 @@ async def estimate(
         image_bytes=pod.image_bytes,
         min_replicas=wanted.shape.min_replicas,
         max_replicas=wanted.shape.max_replicas,
+        outliving_mib=pod.manifest.outliving_mib,
         offers=tuple(offered(offer) for offer in selection.offers),
         left_out=tuple(EstimatedNot(ProviderId.of(out.row), out.reason) for out in selection.left_out),
     )

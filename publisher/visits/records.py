@@ -2,8 +2,8 @@
 """What is remembered of a pod, and how a visit to its provider changes it."""
 
 import time
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from trustedpods.protocol.errors import BadInput, EvidenceRefused, TrustedPodsError
@@ -64,7 +64,6 @@ def begin(account: MarketAccount, name: str, location: PodLocation) -> PodRecord
         daemon=row.daemon,
         trust=row.trust,
         policy=None,
-        file=None,
         shape=None,
     )
 
@@ -90,7 +89,9 @@ def refused(record: PodRecord, error: EvidenceRefused) -> PodRecord:
     return record.model_copy(update={"refused": str(error)[:500], "refused_at": first})
 
 
-def deployed(record: PodRecord, shape: Shape, file: Path, trust: TrustClass, policy: str | None) -> PodRecord:
+def deployed(
+    record: PodRecord, shape: Shape, images: Iterable[str], trust: TrustClass, policy: str | None
+) -> PodRecord:
     """The record when a manifest is handed over: bounds only grow, as older usage may still be billed."""
     new = asdict(shape)
     known = {} if record.shape is None else record.shape.model_dump()
@@ -98,7 +99,7 @@ def deployed(record: PodRecord, shape: Shape, file: Path, trust: TrustClass, pol
     return record.model_copy(
         update={
             "shape": ShapeRecord(**largest),
-            "file": str(file.absolute()),
+            "images": tuple(images),
             "trust": trust,
             "policy": policy,
         }

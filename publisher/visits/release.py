@@ -5,7 +5,7 @@ The machine was attested just now, under the policy that held at the deploy. A k
 harmless: the channel tells whether it was moved, the provider's phase whether the pod was released.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -122,10 +122,10 @@ async def release(
             rule="no-bundle",
             hint="`trustedpods deploy FILE` releases it again; its volumes are kept",
         )
-    file = None if record is None or record.file is None else Path(record.file)
+    images = () if record is None else record.images
 
     async def pieces() -> Mapping[bytes, "Piece"]:
-        return await trio.to_thread.run_sync(_pieces_of, account, bundle, file)
+        return await trio.to_thread.run_sync(_pieces_of, account, bundle, images)
 
     async def pay(step: Step) -> None:
         step.facts["opened"] = False
@@ -136,20 +136,21 @@ async def release(
     return confirmed
 
 
-def _pieces_of(account: MarketAccount, bundle: Bundle, file: Path | None) -> Mapping[bytes, "Piece"]:
+def _pieces_of(account: MarketAccount, bundle: Bundle, images: Sequence[str]) -> Mapping[bytes, "Piece"]:
     """The images' content, only read when the provider has lost some of it."""
     from trustedpods.publisher.delivery.bundle import make_pieces  # noqa: PLC0415 - reads images: rarely needed
-    from trustedpods.publisher.pod import read_pod, verify_images  # noqa: PLC0415 - as above
+    from trustedpods.publisher.images.source import open_image  # noqa: PLC0415 - as above
+    from trustedpods.publisher.pod import verified_blobs  # noqa: PLC0415 - as above
 
-    if file is None:
-        raise Refused("the provider lacks images, and their manifest's place is not known", rule="no-images")
-    pod = read_pod(file, cache_dir(), bundle.name)
-    pieces = make_pieces(verify_images(pod), account.publisher)
+    if not images:
+        raise Refused("the provider lacks images, and it is not known where they are", rule="no-images")
+    opened = [open_image(reference, Path("/"), cache_dir()) for reference in images]
+    pieces = make_pieces(verified_blobs(opened), account.publisher)
     wanted = {blob.blob_id for image in bundle.images for blob in image.blobs}
     if not wanted <= pieces.keys():
         raise BadInput(
             "its images are others than those that were deployed",
-            where=str(file),
+            where=", ".join(images),
             hint="`trustedpods deploy` takes the new ones",
         )
     return pieces

@@ -6,7 +6,7 @@ when it is no longer, and stays readable until its finalizer is dropped. The att
 make it slow, full, broken or unreachable; `clock` is its time.
 """
 
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from itertools import count
@@ -27,6 +27,7 @@ from trustedpods.provider.cluster.applying import OPTIONAL
 from trustedpods.provider.cluster.capacity import ClusterCapacity
 from trustedpods.provider.cluster.diagnosis import Diagnosis
 from trustedpods.provider.cluster.isolation_proof import probe_pods
+from trustedpods.provider.cluster.isolation_proof.probe_pods import ProbePlace
 from trustedpods.provider.cluster.isolation_proof.proof import Proof
 from trustedpods.provider.cluster.isolation_proof.scratch import WritablePlace
 from trustedpods.provider.cluster.isolation_proof.users import SharedUsers
@@ -51,7 +52,7 @@ class FakeCluster(FakeNetworks, FakePolicies, FakeCommands, FakeLeases, fake_ser
     without `enforces` its network ignores policies, without `balancers` none of those gets an address;
     while `behind`, its controllers have not seen what was asked for last; of one namespace's replicas only
     `most_ready` get ready; `classes` says which storage classes allow growth, which without `expands` does
-    not come to pass."""
+    not come to pass: for the driver's part, or `at_node` for the node's."""
 
     clock: int = 1_800_000_000
     hold_starts: bool = False
@@ -67,6 +68,7 @@ class FakeCluster(FakeNetworks, FakePolicies, FakeCommands, FakeLeases, fake_ser
     csi_drivers: frozenset[str] = frozenset()
     classes: dict[str, bool] = field(default_factory=lambda: {"local-path": False, "growing": True})
     expands: bool = True
+    at_node: bool = False
     lives: dict[str, FakeLife] = field(default_factory=dict)
     written: dict[str, bytes] = field(default_factory=dict)
     _numbers: "count[int]" = field(default_factory=lambda: count(1))
@@ -127,7 +129,7 @@ class FakeCluster(FakeNetworks, FakePolicies, FakeCommands, FakeLeases, fake_ser
             for key in [key for key in held if key[0] in may_go and key not in kept]:
                 del held[key]
                 self.lives[namespace].given.pop(key[1], None)
-                self.lives[namespace].proven.discard(key[1])
+                self.lives[namespace].proven.pop(key[1], None)
 
     async def scale(self, namespace: str, replicas: int) -> None:
         await self._called(f"scale {namespace} {replicas}")
@@ -272,12 +274,13 @@ class FakeCluster(FakeNetworks, FakePolicies, FakeCommands, FakeLeases, fake_ser
             view
             for life in self.lives.values()
             if namespace in (None, life.name)
-            for view in fake_claims.views_of(life, expands=self.expands)
+            for view in fake_claims.views_of(life, expands=self.expands, at_node=self.at_node)
         ]
 
-    async def prove_volume_claims(self, namespace: str) -> None:
+    async def prove_volume_claims(self, namespace: str, wanted: Mapping[str, int]) -> None:
         await self._called("prove volume claims")
-        self.lives[namespace].proven |= {view.name for view in await self.volume_claims(namespace)}
+        found = {view.name for view in await self.volume_claims(namespace)}
+        self.lives[namespace].proven |= {name: mib for name, mib in wanted.items() if name in found}
 
     async def capacity(self) -> ClusterCapacity:
         running = [pod for pod in await self.pods() if not pod.over]
@@ -359,16 +362,16 @@ class FakeCluster(FakeNetworks, FakePolicies, FakeCommands, FakeLeases, fake_ser
         found = await self.diagnose(namespace)
         return found.text if found else None
 
-    async def prove(self, image: str, namespace: str) -> Proof:
-        await self._called(f"prove {image} in {namespace}")
+    async def prove(self, place: ProbePlace) -> Proof:
+        await self._called(f"prove {place.image} in {place.namespace}")
         return Proof(True, True, self.enforces, self.enforces)
 
-    async def unbounded_places(self, image: str, namespace: str) -> list[WritablePlace]:
-        await self._called(f"unbounded places by {image} in {namespace}")
+    async def unbounded_places(self, place: ProbePlace) -> list[WritablePlace]:
+        await self._called(f"unbounded places by {place.image} in {place.namespace}")
         return []
 
-    async def shared_users(self, image: str, namespace: str) -> SharedUsers:
-        await self._called(f"shared users by {image} in {namespace}")
+    async def shared_users(self, place: ProbePlace) -> SharedUsers:
+        await self._called(f"shared users by {place.image} in {place.namespace}")
         return SharedUsers(own_ids=False, processes=None)
 
     async def sweep_probes(self, older_than_s: float = probe_pods.ABANDONED_S) -> None:
@@ -378,6 +381,6 @@ class FakeCluster(FakeNetworks, FakePolicies, FakeCommands, FakeLeases, fake_ser
         await self._called("nodes")
         return {"fake": NodeView(UnixSeconds(self.clock), silent=False), **self.silent}
 
-    async def node_addresses(self) -> list[str]:
-        await self._called("node addresses")
+    async def node_addresses(self, node: str) -> list[str]:
+        await self._called(f"addresses of {node}")
         return ["192.0.2.1"]

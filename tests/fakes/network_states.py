@@ -30,7 +30,7 @@ def state_of(name: str = "shop", clusters: tuple[str, ...] = ("k1", "k2")) -> Ne
     """A network of one pod in its first cluster."""
     owner = address_bytes(ALICE.address)
     return NetworkContent(
-        metadata=StateMetadata(name=name, updated_at=AT, updated_by=owner),
+        metadata=StateMetadata(name=name, updated_at=AT, updated_by=owner, epoch=7),
         clusters=[
             NetworkCluster(name=one, owner=owner, daemon=number) for number, one in enumerate(clusters)
         ],

@@ -2,8 +2,9 @@
 """Probe pods: as little as a tenant's, in a namespace of their own that goes whatever happens."""
 
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -14,6 +15,7 @@ from trustedpods.provider.cluster.api.http import Api, path_of
 from trustedpods.provider.cluster.applying import apply
 from trustedpods.provider.cluster.isolation_proof.probe_image import PROGRAM
 from trustedpods.provider.cluster.objects.names import WORKLOAD
+from trustedpods.provider.cluster.objects.secret import PULL_SECRET, PullLogin, pull_secret
 
 PROBE_LABEL = "trustedpods.dev/probe"
 """On the namespace of probe pods, so that one that was left behind is found."""
@@ -30,17 +32,30 @@ _LOOK_EVERY_S = 0.2
 _UNPRIVILEGED = 65_532
 
 
+@dataclass(frozen=True, slots=True)
+class ProbePlace:
+    """What probe pods run, in which namespace, and where: on *node*, or wherever the cluster likes.
+
+    `login` is what a node says to the registry, where it is asked.
+    """
+
+    image: str
+    namespace: str
+    node: str | None = None
+    login: PullLogin | None = None
+
+
 @asynccontextmanager
-async def namespace(api: Api, name: str) -> AsyncIterator[None]:
-    """A namespace with an account for probe pods while the block runs; abandoned ones are removed too."""
+async def namespace(api: Api, place: ProbePlace) -> AsyncIterator[None]:
+    """The namespace, with an account, while the block runs; abandoned ones are removed too."""
     await sweep(api, ABANDONED_S)
     try:
-        for made in (_namespace(name), _account(name)):
+        for made in (_namespace(place.namespace), _account(place.namespace), *_login(place)):
             await apply(api, made)
         yield
     finally:
         with trio.CancelScope(shield=True, deadline=trio.current_time() + 5):
-            await api.delete(path_of("Namespace", name=name))
+            await api.delete(path_of("Namespace", name=place.namespace))
 
 
 async def sweep(api: Api, older_than_s: float) -> None:
@@ -69,12 +84,14 @@ async def why(api: Api, namespace: str, name: str) -> str:
     return " ".join([found.text if found else "", *lines[-1:]]).strip() or json.dumps(pod.get("status", {}))
 
 
-def probe_pod(namespace: str, name: str, image: str, command: list[str]) -> dict[str, Any]:
+def probe_pod(place: ProbePlace, name: str, command: list[str]) -> dict[str, Any]:
     """A pod that runs busybox with *command*, under a tenant's restrictions."""
+    where = {} if place.node is None else {"nodeName": place.node}
+    pull = {} if place.login is None else {"imagePullSecrets": [{"name": PULL_SECRET}]}
     limits = {"cpu": "50m", "memory": "32Mi", "ephemeral-storage": "16Mi"}
     container = {
         "name": "probe",
-        "image": image,
+        "image": place.image,
         "command": [PROGRAM, *command],
         "resources": {"requests": limits, "limits": limits},
         "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
@@ -82,7 +99,7 @@ def probe_pod(namespace: str, name: str, image: str, command: list[str]) -> dict
     return {
         "apiVersion": "v1",
         "kind": "Pod",
-        "metadata": {"name": name, "namespace": namespace, "labels": {"role": name}},
+        "metadata": {"name": name, "namespace": place.namespace, "labels": {"role": name}},
         "spec": {
             "serviceAccountName": WORKLOAD,
             "automountServiceAccountToken": False,
@@ -95,6 +112,8 @@ def probe_pod(namespace: str, name: str, image: str, command: list[str]) -> dict
                 "seccompProfile": {"type": "RuntimeDefault"},
             },
             "containers": [container],
+            **where,
+            **pull,
         },
     }
 
@@ -106,6 +125,12 @@ def _namespace(name: str) -> dict[str, Any]:
         "pod-security.kubernetes.io/enforce": "restricted",
     }
     return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}}
+
+
+def _login(place: ProbePlace) -> Iterator[dict[str, Any]]:
+    if place.login is not None:
+        made = pull_secret(place.login)
+        yield {**made, "metadata": {**made["metadata"], "namespace": place.namespace}}
 
 
 def _account(namespace: str) -> dict[str, Any]:

@@ -17,7 +17,12 @@ from trustedpods.provider.cluster.applying import apply
 from trustedpods.provider.cluster.diagnosis import read_logs
 from trustedpods.provider.cluster.isolation_proof import probe_pods
 from trustedpods.provider.cluster.isolation_proof.probe_image import PROGRAM
-from trustedpods.provider.cluster.isolation_proof.probe_pods import START_LIMIT_S, probe_pod, until
+from trustedpods.provider.cluster.isolation_proof.probe_pods import (
+    START_LIMIT_S,
+    ProbePlace,
+    probe_pod,
+    until,
+)
 
 CALL_LIMIT_S = 10.0
 """For a policy to take effect: enforcers need milliseconds to some seconds."""
@@ -58,20 +63,21 @@ class Proof:
         return self.open_without_policies and self.ingress_enforced and self.egress_enforced
 
 
-async def prove(api: Api, image: str, namespace: str) -> Proof:
-    """Run the probe with *image* (see `probe_image`) in *namespace*, which is removed in any case.
+async def prove(api: Api, place: ProbePlace) -> Proof:
+    """Run the probe at *place*, whose image is `probe_image` and whose namespace is removed in any case.
 
     NoContext, with Kubernetes' own words, when a probe pod does not start.
     """
-    async with probe_pods.namespace(api, namespace):
-        return await _prove(api, image, namespace)
+    async with probe_pods.namespace(api, place):
+        return await _prove(api, place)
 
 
-async def _prove(api: Api, image: str, namespace: str) -> Proof:
-    await apply(api, _listener(namespace, image))
+async def _prove(api: Api, place: ProbePlace) -> Proof:
+    namespace = place.namespace
+    await apply(api, _listener(place))
     address = await _running(api, namespace, "listener")
     here = await _connects(address)
-    await apply(api, _caller(namespace, image, address))
+    await apply(api, _caller(place, address))
     await _running(api, namespace, "caller")
     calls = _Calls(api, namespace)
     if not await calls.become("open"):
@@ -157,16 +163,16 @@ async def _connects(address: str) -> bool:
     return await until(look, CONNECT_LIMIT_S)
 
 
-def _listener(namespace: str, image: str) -> dict[str, Any]:
-    return probe_pod(namespace, "listener", image, ["nc", "-ll", "-p", str(_PORT), "-e", PROGRAM, "true"])
+def _listener(place: ProbePlace) -> dict[str, Any]:
+    return probe_pod(place, "listener", ["nc", "-ll", "-p", str(_PORT), "-e", PROGRAM, "true"])
 
 
-def _caller(namespace: str, image: str, address: str) -> dict[str, Any]:
+def _caller(place: ProbePlace, address: str) -> dict[str, Any]:
     connect = f"{PROGRAM} nc -w {_ANSWER_LIMIT_S} {address} {_PORT}"
     called = f"{PROGRAM} timeout {_WHOLE_LIMIT_S} {connect} < /dev/null 2> /dev/null"
     call = f"n=$((n+1)); if {called}; then echo $n open; else echo $n shut; fi"
     loop = f"n=0; while :; do {call}; {PROGRAM} usleep 100000; done"
-    return probe_pod(namespace, "caller", image, ["sh", "-c", loop])
+    return probe_pod(place, "caller", ["sh", "-c", loop])
 
 
 def _policy(namespace: str, direction: str, role: str) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from trustedpods.provider.cluster.api.http import Api, path_of
 from trustedpods.provider.cluster.applying import apply
 from trustedpods.provider.cluster.isolation_proof import probe_pods
 from trustedpods.provider.cluster.isolation_proof.probe_image import PROGRAM, VOLUME
-from trustedpods.provider.cluster.isolation_proof.probe_pods import START_LIMIT_S, probe_pod
+from trustedpods.provider.cluster.isolation_proof.probe_pods import START_LIMIT_S, ProbePlace, probe_pod
 
 WRITTEN_MIB = 48
 """Three times what a probe pod may write."""
@@ -75,14 +75,15 @@ PLACES = {
 """By the names of their probe pods."""
 
 
-async def unbounded(api: Api, image: str, namespace: str) -> list[WritablePlace]:
-    """The places where probe pods that run *image* could write without end; *namespace* goes in any case.
+async def unbounded(api: Api, where: ProbePlace) -> list[WritablePlace]:
+    """The places where probe pods could write without end; the namespace of *where* goes in any case.
 
     NoContext, with Kubernetes' own words, when a probe pod does not start.
     """
-    async with probe_pods.namespace(api, namespace):
+    namespace = where.namespace
+    async with probe_pods.namespace(api, where):
         for name, place in PLACES.items():
-            pod = probe_pod(namespace, name, image, ["sh", "-c", place.script])
+            pod = probe_pod(where, name, ["sh", "-c", place.script])
             pod["spec"]["restartPolicy"] = "Never"
             await apply(api, pod)
         await _all_began(api, namespace)

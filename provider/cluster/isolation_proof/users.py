@@ -14,7 +14,7 @@ from trustedpods.provider.cluster.applying import apply
 from trustedpods.provider.cluster.diagnosis import read_logs
 from trustedpods.provider.cluster.isolation_proof import probe_pods
 from trustedpods.provider.cluster.isolation_proof.probe_image import PROGRAM
-from trustedpods.provider.cluster.isolation_proof.probe_pods import START_LIMIT_S, probe_pod
+from trustedpods.provider.cluster.isolation_proof.probe_pods import START_LIMIT_S, ProbePlace, probe_pod
 
 OWN_WITHIN_S = 10.0
 """For the pod with a user namespace, after the other one ran: a runtime that has none says so at once."""
@@ -37,14 +37,15 @@ class SharedUsers:
     processes: int | None
 
 
-async def shared_users(api: Api, image: str, namespace: str) -> SharedUsers:
-    """What probe pods that run *image* show; *namespace* goes in any case.
+async def shared_users(api: Api, place: ProbePlace) -> SharedUsers:
+    """What probe pods show; the namespace of *place* goes in any case.
 
     NoContext, with Kubernetes' own words, when a probe pod without a user namespace does not start.
     """
-    async with probe_pods.namespace(api, namespace):
+    namespace = place.namespace
+    async with probe_pods.namespace(api, place):
         for name, host_users in (("shared", True), ("own", False)):
-            await apply(api, _pod(namespace, name, image, host_users=host_users))
+            await apply(api, _pod(place, name, host_users=host_users))
         if not await _ended(api, namespace, "shared", START_LIMIT_S):
             why = await probe_pods.why(api, namespace, "shared")
             raise NoContext(f"probe pod shared does not start: {why}")
@@ -77,7 +78,7 @@ async def _said(api: Api, namespace: str, name: str) -> str:
     return said.decode(errors="replace").strip()
 
 
-def _pod(namespace: str, name: str, image: str, *, host_users: bool) -> dict[str, Any]:
-    pod = probe_pod(namespace, name, image, ["sh", "-c", _SHOW])
+def _pod(place: ProbePlace, name: str, *, host_users: bool) -> dict[str, Any]:
+    pod = probe_pod(place, name, ["sh", "-c", _SHOW])
     pod["spec"] |= {"restartPolicy": "Never", "hostUsers": host_users}
     return pod

@@ -26,7 +26,7 @@ DELETION_COST = "controller.kubernetes.io/pod-deletion-cost"
 """Kubernetes' annotation: of two replicas, the one with the lower cost goes first."""
 
 PROVEN = "trustedpods.dev/proven"
-"""Annotation of a volume claim that some version had which serves, or served: its data is kept."""
+"""Annotation of a volume claim: the MiB that a version wanted which serves, or served. Its data is kept."""
 
 MADE_HERE = "trustedpods.dev/made-here"
 """Annotation of a Secret with values that were made inside: volumes that outlive their pod may need them."""

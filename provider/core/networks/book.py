@@ -64,4 +64,4 @@ def newer(kept: NetworkBook | None, given: NetworkBook | None) -> NetworkBook | 
     """Which of two books of one node counts."""
     if kept is None or given is None:
         return kept or given
-    return given if given.generation >= kept.generation else kept
+    return given if given.age >= kept.age else kept

@@ -20,6 +20,7 @@ from dataclasses import replace
 from trustedpods.provider.core.scaler.concurrency import Load
 from trustedpods.provider.core.scaler.types import (
     AnswerWakes,
+    KeptAwake,
     Limits,
     LimitsSet,
     PodsSeen,
@@ -39,6 +40,7 @@ from trustedpods.provider.core.traffic import SlotStats
 
 __all__ = [
     "AnswerWakes",
+    "KeptAwake",
     "Limits",
     "LimitsSet",
     "PodsSeen",
@@ -95,6 +97,8 @@ def step(state: ScaleState, event: ScalerEvent, now: float) -> Result:
         case SleepAsked():
             awake = state.phase is ScalePhase.AWAKE
             state, commands = replace(state, sleepy=awake and state.limits.min == 0), []
+        case KeptAwake(kept):
+            state, commands = replace(state, kept_awake=kept), []
         case PodsSeen():
             state, commands = _on_pods(state, event, now)
         case TrafficSeen(stats):
@@ -272,7 +276,8 @@ def _fit(state: ScaleState, stats: SlotStats, now: float) -> Result:
     if wanted > state.replicas:
         return _ask(replace(state, leaving=()), wanted)
     idle = now - state.active
-    if state.limits.min == 0 and (idle >= state.limits.idle_after or (state.sleepy and idle > 0)):
+    idles = idle >= state.limits.idle_after or (state.sleepy and idle > 0)
+    if state.limits.min == 0 and idles and not state.kept_awake:
         return replace(state, phase=ScalePhase.DRAINING, since=now, leaving=(), sleepy=False), []
     if wanted == state.replicas:
         return replace(state, leaving=()), []

@@ -62,6 +62,13 @@ class SleepAsked:
 
 
 @dataclass(frozen=True, slots=True)
+class KeptAwake:
+    """The pod does not fall asleep, of itself or because it asked, until the same comes with False."""
+
+    kept: bool
+
+
+@dataclass(frozen=True, slots=True)
 class PodsSeen:
     """A fresh look at the cluster.
 
@@ -100,7 +107,7 @@ class LimitsSet:
     limits: Limits
 
 
-ScalerEvent = WakeAsked | SleepAsked | PodsSeen | TrafficSeen | Tick | LimitsSet
+ScalerEvent = WakeAsked | SleepAsked | KeptAwake | PodsSeen | TrafficSeen | Tick | LimitsSet
 
 # ---- commands --------------------------------------------------------------------------------
 
@@ -150,7 +157,7 @@ class ScaleState:
     `settled`: the replicas listed are there to stay; false from an order of zero on. `waiting`:
     since when the oldest wake-up is unanswered. `moved`: last time a counter moved; `active`: last
     time that something was in flight. `answered`: replicas that the activator was sent to.
-    `sleepy`: the pod asked for its sleep since it is awake.
+    `sleepy`: the pod asked for its sleep since it is awake. `kept_awake`: it waits for that.
     `served`: what the facade was told last, if it was `told`; until `adopt_until` it need not be.
     """
 
@@ -174,6 +181,7 @@ class ScaleState:
     retry_at: float = 0.0
     reason: str = ""
     sleepy: bool = False
+    kept_awake: bool = False
     served: Serve = field(default_factory=Serve)
     told: bool = False
     adopt_until: float = 0.0

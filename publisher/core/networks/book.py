@@ -46,12 +46,15 @@ def book_for(
     addresses: Sequence[AddressEntry] = (),
     generation: int = 0,
     external: Mapping[str, Sequence[BookEntry]] = NOBODY_OUTSIDE,
+    *,
+    epoch: int = 0,
 ) -> NetworkBook | None:
     """What *node* is given of *network*'s book: each port of each service of each node that it calls.
 
-    *manifests* are those of all nodes of the file, *external* the entries of nodes outside any cluster. A
-    port that nobody confirmed yet has no address. None for a node that calls nobody. BadInput where it calls
-    what is not there, or two services of one have the same port.
+    *manifests* are those of all nodes of the file, *external* the entries of nodes outside any cluster,
+    *generation* and *epoch* those of the state. A port that nobody confirmed yet has no address. None for a
+    node that calls nobody. BadInput where it calls what is not there, or two services of one have the same
+    port.
     """
     if node not in manifests or not manifests[node].spec.network.nodes:
         return None
@@ -83,6 +86,7 @@ def book_for(
         return NetworkBook(
             network=network,
             node=node,
+            epoch=epoch,
             generation=generation,
             entries=sorted(entries, key=lambda entry: entry.place),
         )
@@ -127,9 +131,14 @@ _PLACE = re.compile(r"(?:(?P<transport>tcp|udp)://)?(?P<host>[a-z0-9][-a-z0-9.]{
 
 
 def renewed(
-    book: NetworkBook, addresses: Sequence[AddressEntry], generation: int, external: Collection[str] = ()
+    book: NetworkBook,
+    addresses: Sequence[AddressEntry],
+    generation: int,
+    external: Collection[str] = (),
+    *,
+    epoch: int = 0,
 ) -> NetworkBook:
-    """*book* with what *addresses*, of the state's *generation*, say of its entries now.
+    """*book* with what *addresses*, of the state's *generation* and *epoch*, say of its entries now.
 
     The state knows nothing of *external* nodes, so theirs stay.
     """
@@ -142,7 +151,9 @@ def renewed(
         blank = BookEntry(node=one.node, service=one.service, port=one.port, transport=one.transport)
         found = known[one.node].get((one.service, one.port, one.transport))
         entries.append(blank if found is None else _published(blank, found))
-    return NetworkBook(network=book.network, node=book.node, generation=generation, entries=entries)
+    return NetworkBook(
+        network=book.network, node=book.node, epoch=epoch, generation=generation, entries=entries
+    )
 
 
 def dependents(manifests: Mapping[str, PodManifest], changed: Iterable[str]) -> list[str]:

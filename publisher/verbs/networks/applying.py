@@ -185,7 +185,10 @@ class Applying:
     def _book(self, node: str, content: NetworkContent | None = None) -> NetworkBook | None:
         """What *node* is given of the book of *content*, or of the state that stands."""
         state, name = content or self._content, view_of(self.change).network.name
-        return book.book_for(node, name, self.manifests, state.addresses, self._next, self.external)
+        epoch = state.metadata.epoch
+        return book.book_for(
+            node, name, self.manifests, state.addresses, self._next, self.external, epoch=epoch
+        )
 
     @property
     def _next(self) -> int:

@@ -114,10 +114,10 @@ def manifest_of(**spec):
 class Caller:
     """A publisher with one pod: signs, seals, and checks what is answered."""
 
-    def __init__(self, world, address):
+    def __init__(self, world, address, key=None):
         self.world = world
         self.address = address
-        self.key = secrets.token_bytes(32)
+        self.key = secrets.token_bytes(32) if key is None else key
         self.secret = publisher_secret(self.key)
         self.ref = PodRef(world.owner, address_of(self.key), secrets.token_bytes(32))
         self.blobs = image_of(b"layer of " + self.key)
@@ -228,17 +228,17 @@ class Caller:
             assert final
             return answer
 
-    async def send_blob(self, ref, data, *, stop_after=None):
+    async def send_blob(self, ref, data, *, stop_after=None, ahead=False):
         """Send a blob from where the provider stands; returns the first acknowledged number.
 
         With *stop_after* chunks, which are more than are acknowledged at once, it goes away after the
         next acknowledgement: what is lost with a connection, and when, is not what such a test asks.
         """
-        private, request = self.signed("blob", BlobBody(blob=ref))
+        private, request = self.signed("blob", BlobBody(blob=ref, ahead=ahead))
         async with self.talk(private, request) as (stream, reply):
             ack, final = await reply(BlobAck)
             total, sent = chunk_count(ref.size), 0
-            first = ack.chunks
+            first, last = ack.chunks, ack
             while not final:
                 for index in range(ack.chunks + sent, total):
                     if stop_after is not None and index >= stop_after:

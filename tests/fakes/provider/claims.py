@@ -27,7 +27,7 @@ class FakeLife:
     pods: dict[str, PodView] = field(default_factory=dict)
     costs: dict[str, int] = field(default_factory=dict)
     notes: dict[str, tuple[str, str]] = field(default_factory=dict)
-    proven: set[str] = field(default_factory=set)
+    proven: dict[str, int] = field(default_factory=dict)
     given: dict[str, int] = field(default_factory=dict)
     deleting: bool = False
 
@@ -46,8 +46,8 @@ def check(before: KubeObject, wanted: KubeObject, grows: Mapping[str, bool]) -> 
         raise ImmutableChange("spec.resources.requests.storage: Forbidden", rule="Invalid")
 
 
-def views_of(life: FakeLife, *, expands: bool) -> list[VolumeClaimView]:
-    """The claims as they are now; with *expands* each has what was asked for."""
+def views_of(life: FakeLife, *, expands: bool, at_node: bool) -> list[VolumeClaimView]:
+    """The claims as they are now; with *expands* each has what was asked for, else *at_node* is missing."""
     found = [(name, claim) for (kind, name), claim in life.objects.items() if kind == CLAIM]
     for name, claim in found:
         given = life.given.setdefault(name, _asked(claim))
@@ -65,9 +65,10 @@ def views_of(life: FakeLife, *, expands: bool) -> list[VolumeClaimView]:
                 _asked(claim),
                 life.given[name],
                 claim["spec"].get("storageClassName", DEFAULT_CLASS),
-                trouble=None if expands else "no room in the array",
+                at_node=at_node and not expands,
+                trouble=None if expands or at_node else "no room in the array",
             ),
-            proven=name in life.proven,
+            proven=life.proven.get(name),
         )
         for name, claim in found
     ]

@@ -15,6 +15,7 @@ from functools import partial
 
 import pytest
 
+from tests.live.admin.test_doctor import doctor
 from tests.live.clients import web
 from tests.live.clients.publisher import Json, Publisher
 from tests.live.conftest import unique
@@ -24,6 +25,7 @@ from tests.live.observers.money import Bank
 from tests.live.observers.run_times import RunTimes
 from tests.live.observers.waiting import until
 from trustedpods.localnet.cluster.binaries import BUSYBOX
+from trustedpods.protocol.errors import ExitCode
 from trustedpods.provider.cluster.objects import sizes
 from trustedpods.provider.cluster.views import seconds
 
@@ -119,6 +121,13 @@ def test_pods_services_exec_and_policies_cross_nodes(three: LiveLocalnet, namesp
     until("k1 is kept out", lambda: not "".join(inside("k1", ask(f"{address['k1n2']} 8080"))))
     assert inside("k1n3", ask(f"{address['k1n2']} 8080")) == ["on-k1n2"]
     assert inside("k1", ask(f"{address['k1n3']} 8080")) == ["on-k1n3"]
+
+
+def test_the_doctor_tries_every_node_that_takes_pods(three: LiveLocalnet) -> None:
+    found = doctor(three, ExitCode.DONE)
+    tried = {f"{part} {node}" for part in ("isolation", "scratch", "users") for node in NODES}
+    assert {part for part in found if " " in part} == tried
+    assert {found[part]["state"] for part in tried} == {"ok"}
 
 
 def nodes_of(three: LiveLocalnet, namespace: str) -> list[str]:

@@ -14,6 +14,7 @@ def entry(node="b", service="web", port=8080, address="192.0.2.7", published=300
     return BookEntry(node=node, service=service, port=port, transport=transport, **given, **more)
 
 
-def a_book(*entries, node="a", generation=1):
+def a_book(*entries, node="a", generation=1, epoch=0):
     """What node `a` of the network `shop` is given."""
-    return NetworkBook(network="shop", node=node, generation=generation, entries=list(entries or [entry()]))
+    listed = list(entries or [entry()])
+    return NetworkBook(network="shop", node=node, epoch=epoch, generation=generation, entries=listed)

@@ -3,19 +3,26 @@
 
 import json
 import socket
+from contextlib import asynccontextmanager
 from dataclasses import FrozenInstanceError
+from types import SimpleNamespace
 
 import pytest
+import trio
 from click.testing import CliRunner
 
+from tests.fakes.cluster import FakeCluster
 from tests.provider.test_config import GOOD
 from trustedpods.contracts.eip712 import address_of
 from trustedpods.protocol.errors import ExitCode, NoContext
+from trustedpods.protocol.units import Resources
 from trustedpods.provider.admin import doctor, probes
 from trustedpods.provider.admin.doctor import Finding, examine
 from trustedpods.provider.admin.socket import serve_admin, verb_for
 from trustedpods.provider.admin.views import PodList, PodsRequest
 from trustedpods.provider.cli import main
+from trustedpods.provider.cluster.isolation_proof.probe_pods import ProbePlace
+from trustedpods.provider.cluster.isolation_proof.proof import Proof
 from trustedpods.provider.config import load_config
 
 PARTS = [
@@ -104,6 +111,76 @@ async def test_a_socket_counts_for_the_activator_only_while_somebody_listens(pat
     assert slot.exists()
     with pytest.raises(NoContext):
         await probes.activator(config)
+
+
+NODES = ["k1", "k1n2", "k1n3"]
+
+
+class ThreeNodes(FakeCluster):
+    """All take pods; on `bad` pods are not apart, and `public` has an address that pods may call."""
+
+    def __init__(self):
+        super().__init__()
+        self.bad, self.public, self.places = "k1n2", "", []
+
+    async def capacity(self):
+        nodes = dict.fromkeys(reversed(NODES), Resources(0, 0, 0))
+        return SimpleNamespace(nodes=nodes, free=Resources(0, 0, 0))
+
+    async def node_addresses(self, node):
+        return ["192.0.2.1"] if node == self.public else []
+
+    async def prove(self, place):
+        self.places.append(place)
+        with trio.fail_after(5):
+            while len(self.places) < len(NODES):  # side by side: one that hangs does not hold up the others
+                await trio.sleep(0.01)
+        return Proof(True, True, place.node != self.bad, True)
+
+
+@pytest.fixture
+def cluster(monkeypatch):
+    made = ThreeNodes()
+
+    @asynccontextmanager
+    async def opened(_kubeconfig):
+        yield made
+
+    @asynccontextmanager
+    async def probe_places(_config):
+        yield lambda node: ProbePlace("image", f"probes-{node}", node)
+
+    monkeypatch.setattr(probes, "open_cluster", opened)
+    monkeypatch.setattr(probes, "probe_places", probe_places)
+    return made
+
+
+async def test_what_live_pods_show_is_told_of_each_node_by_name(path, cluster):
+    findings = await found(path)
+    for part in ("isolation", "scratch", "users"):
+        assert [name for name in findings if name.startswith(part)] == [f"{part} {node}" for node in NODES]
+    assert sorted(place.node for place in cluster.places) == NODES
+    assert {node: findings[f"isolation {node}"].state for node in NODES} == {
+        "k1": "ok",
+        "k1n2": "missing",
+        "k1n3": "ok",
+    }
+    assert "ignores NetworkPolicies (ingress)" in findings["isolation k1n2"].text
+
+
+async def test_a_node_that_pods_could_call_is_named(path, cluster):
+    cluster.public, cluster.bad = "k1n3", ""
+    findings = await found(path)
+    assert [findings[f"isolation {node}"].state for node in NODES] == ["ok", "ok", "missing"]
+    assert "could call the node at 192.0.2.1" in findings["isolation k1n3"].text
+
+
+async def test_a_cluster_without_a_node_for_pods_is_said(path, cluster, monkeypatch):
+    async def nothing():
+        return SimpleNamespace(nodes={}, free=Resources(0, 0, 0))
+
+    monkeypatch.setattr(cluster, "capacity", nothing)
+    assert "no node is ready for pods" in (await found(path))["isolation"].text
 
 
 async def test_what_is_no_error_of_ours_is_not_hidden(path, monkeypatch):

@@ -11,6 +11,7 @@ from tests.fakes.provider.records import OWNER, PUBLISHER, pod_record
 from trustedpods.protocol.errors import NoContext, Refused
 from trustedpods.protocol.ids import PodRef, address_from_bytes
 from trustedpods.provider.admission import isolation_probe, tenancy
+from trustedpods.provider.cluster.isolation_proof.probe_pods import ProbePlace
 from trustedpods.provider.cluster.isolation_proof.proof import Proof
 
 OTHER = address_from_bytes(b"\x09" * 20)
@@ -99,10 +100,10 @@ def test_only_an_open_path_that_was_shut_both_ways_proves_anything(seen, isolate
         ((True, True, True, False), r"ignores NetworkPolicies \(egress\)"),
     ],
 )
-async def test_each_thing_that_does_not_hold_is_said(monkeypatch, seen, words):
-    async def prove(config, cluster):
-        return Proof(*seen)
+async def test_each_thing_that_does_not_hold_is_said(seen, words):
+    class Cluster:
+        async def prove(self, _place):
+            return Proof(*seen)
 
-    monkeypatch.setattr(isolation_probe, "prove", prove)
     with pytest.raises(NoContext, match=words):
-        await isolation_probe.isolation_of(None, None)
+        await isolation_probe.isolation_at(Cluster(), ProbePlace("image", "namespace"))

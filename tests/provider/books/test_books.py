@@ -6,6 +6,7 @@ import socket
 
 import pytest
 import trio
+import trio.testing
 
 from tests.fakes.provider.caller import Caller, manifest_of, serving, until
 from tests.fakes.provider.world import World
@@ -13,6 +14,7 @@ from tests.protocol.networks.books import a_book, entry
 from trustedpods.protocol.errors import BadInput, Refused
 from trustedpods.protocol.messages.base import Done
 from trustedpods.protocol.networks.book import NetworkBook
+from trustedpods.provider.books.books import Books
 from trustedpods.provider.cluster.objects.network_nodes.rendered_files import BOOK_SECRET, RENDERED_NOTE
 from trustedpods.provider.core.pod import Phase
 
@@ -91,6 +93,23 @@ async def test_a_daemon_that_starts_anew_goes_on_with_the_newest_book(tmp_path):
         caller.manifest = caller.manifest.model_copy(deep=True)
         await caller.provision()  # with the book of its first bundle
         assert token_of(parts, world, caller) == b"192.0.2.7:30002"
+
+
+async def test_a_book_of_a_later_epoch_is_taken_and_none_of_an_earlier_one_after_it(tmp_path):
+    """After a restore generations begin at 1 again; what was lost with the clusters is not brought back."""
+    world = a_world(tmp_path)
+    async with world.run() as (parts, address):
+        caller = a_node(world, address)
+        await caller.provision()
+        await bring(caller, a_book(entry(published=30002), generation=50))
+        await bring(caller, a_book(entry(published=30003), generation=1, epoch=7))
+        assert token_of(parts, world, caller) == b"192.0.2.7:30003"
+        for older in ({"generation": 51}, {"generation": 99, "epoch": 6}):
+            with pytest.raises(Refused, match="earlier epoch") as caught:
+                await bring(caller, a_book(entry(published=30004), **older))
+            assert caught.value.rule == "stale-book"
+        await bring(caller, a_book(entry(published=30005), generation=2, epoch=7))
+        assert token_of(parts, world, caller) == b"192.0.2.7:30005"
 
 
 @pytest.mark.parametrize(
@@ -174,3 +193,39 @@ async def test_a_book_is_kept_once_all_is_made_of_it(tmp_path):
         caller = a_node(world, address)
         await caller.provision()
         assert list(objects_of(parts, world, caller))[-1] == ("Secret", BOOK_SECRET)
+
+
+async def test_books_of_other_publishers_do_not_wait_for_a_pod_that_is_changed(tmp_path):
+    world = a_world(tmp_path)
+    async with world.run() as (parts, address):
+        callers = [a_node(world, address) for _ in range(2)]
+        for caller in callers:
+            await caller.provision()
+        held, other = callers
+        newer = a_book(entry(published=30002), generation=2)
+        turn = parts.provisioning_steps.turns.of(held.ref.channel)
+        async with trio.open_nursery() as nursery, turn:
+            nursery.start_soon(bring, held, newer)
+            await until(lambda: turn.statistics().tasks_waiting)
+            with trio.fail_after(10):
+                await bring(other, newer)
+            assert token_of(parts, world, other) == b"192.0.2.7:30002"
+            assert token_of(parts, world, held) == b"192.0.2.7:30001"
+        assert token_of(parts, world, held) == b"192.0.2.7:30002"
+
+
+async def test_no_more_books_of_one_publisher_wait_than_are_bounded(tmp_path):
+    world = a_world(tmp_path)
+    async with world.run() as (parts, address):
+        caller = a_node(world, address)
+        await caller.provision()
+        record = parts.pods.get(caller.ref.channel)
+        taken = Books(parts.doors, parts.pods, parts.bundles, parts.provisioning_steps, most_waiting=1)
+        async with parts.provisioning_steps.turns.of(caller.ref.channel), trio.open_nursery() as nursery:
+            for generation in (2, 3):  # one has the publisher's turn, one waits for it
+                nursery.start_soon(taken.take, record, a_book(entry(published=30002), generation=generation))
+            await trio.testing.wait_all_tasks_blocked(0.1)
+            with pytest.raises(Refused, match="1 books of this publisher wait already") as caught:
+                await taken.take(record, a_book(entry(published=30002), generation=4))
+            assert caught.value.rule == "rate"
+            nursery.cancel_scope.cancel()

@@ -8,7 +8,7 @@ import pytest
 from trustedpods.protocol.units import Resources
 from trustedpods.provider.cluster import views
 from trustedpods.provider.cluster.capacity import capacity, features
-from trustedpods.provider.cluster.objects.names import METERED, POD_LABEL
+from trustedpods.provider.cluster.objects.names import METERED, POD_LABEL, PROVEN
 from trustedpods.provider.cluster.views import NodeView
 from trustedpods.provider.core.placement.nodes import Taint
 from trustedpods.provider.core.volumes.growth import StoredVolume
@@ -108,6 +108,9 @@ def test_claims_and_namespaces():
     claim["status"] = {"capacity": {"storage": "1Gi"}}
     assert views.volume_claim_view(claim).mib == 1024
     assert views.volume_claim_view(claim).stored == StoredVolume(64, 1024)
+    assert views.volume_claim_view(claim).proven is None
+    claim["metadata"] = {**metadata, "annotations": {PROVEN: "64"}}
+    assert views.volume_claim_view(claim).proven == 64
     conditions = [{"type": "X", "status": "True", "message": "pods remain"}, {"type": "Y", "status": "False"}]
     ending = {"metadata": {**metadata, "deletionTimestamp": at(1)}, "status": {"conditions": conditions}}
     view = views.namespace_view(ending)

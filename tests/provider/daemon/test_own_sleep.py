@@ -33,7 +33,10 @@ def own_sleep_of(parts):
     def scaler_of(label):
         return parts.autoscaler.pod_scaler(parts.pods.of_label(label).channel)
 
-    return OwnSleep(parts.autoscaler.replicas.at, scaler_of)
+    def publisher_of(label):
+        return parts.pods.of_label(label).ref.publisher
+
+    return OwnSleep(parts.autoscaler.replicas.at, scaler_of, publisher_of)
 
 
 async def test_a_replica_puts_its_own_pod_to_sleep(world, virtual_time):
@@ -61,13 +64,24 @@ async def test_a_replica_of_a_version_that_does_not_serve_asks_in_vain(world, vi
         assert own_sleep.ask(pod.ip) == NOBODY
 
 
+async def test_an_address_counts_for_the_publisher_of_its_pod(world, virtual_time):
+    async with serving(world) as (parts, caller):
+        own_sleep = own_sleep_of(parts)
+        (pod,) = next(iter(world.cluster.lives.values())).pods.values()
+        assert own_sleep.owner(pod.ip) == caller.ref.publisher
+        assert own_sleep.owner("10.255.255.1") is None
+
+
 class Told(OwnSleep):
-    """Answers whoever comes with the same."""
+    """Answers whoever comes with the same; all are replicas of one publisher's pod."""
 
     def __init__(self):
-        super().__init__(lambda _: None, lambda _: None)
+        super().__init__(lambda _: None, lambda _: None, lambda _: None)
         self.asked = []
         self.listener = None
+
+    def owner(self, _address):
+        return "0x" + 40 * "1"
 
     def ask(self, address):
         self.asked.append(address)
@@ -125,13 +139,13 @@ async def test_what_is_no_question_is_hung_up_on(told, data):
 async def test_who_asks_too_often_at_once_is_hung_up_on(told):
     waiting = [await open_stream_to_socket_listener(told.listener) for _ in range(MAX_TALKS_OF_ONE)]
     with trio.fail_after(5):
-        while told.talks.of_one.total() < MAX_TALKS_OF_ONE:
+        while told.talks.count() < MAX_TALKS_OF_ONE:
             await trio.sleep(0.01)
     with suppress(trio.BrokenResourceError):
         assert await said(told, POST + b"\r\n") == b""
     for stream in waiting:
         await stream.aclose()
     with trio.fail_after(5):
-        while told.talks.of_one.total():
+        while told.talks.count():
             await trio.sleep(0.01)
     assert (await said(told, POST + b"\r\n")).startswith(b"HTTP/1.1 202 ")

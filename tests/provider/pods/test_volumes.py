@@ -11,6 +11,7 @@ from trustedpods.protocol.messages.pod import DeleteBody, PodStatus
 from trustedpods.protocol.messages.usage import UsageBody, UsageReport
 from trustedpods.provider.cluster.diagnosis import Diagnosis
 from trustedpods.provider.core.pod import Phase
+from trustedpods.provider.core.scaler.types import ScalePhase, SleepAsked
 from trustedpods.provider.core.volumes.growth import StoredVolume
 from trustedpods.provider.pods.volumes import PodVolumes
 
@@ -159,6 +160,65 @@ async def test_volumes_of_a_deleted_pod_grow_with_the_next_deploy(world, virtual
         status = await caller.ask("delete", DeleteBody(), PodStatus)
         assert status.outliving == {"data-pod-0": 20, "data-pod-1": 20}
         assert parts.pods.get(caller.ref.channel).size.volume_mib == 40
+
+
+async def broken(world, caller, manifest):
+    """A deploy of *manifest* that fails when its volumes are as large as it wants them."""
+    [life] = world.cluster.lives
+    world.cluster.failing[life] = Diagnosis("it crashes", hopeless=True)
+    caller.manifest = manifest
+    with pytest.raises(Refused, match="it crashes"):
+        await caller.provision()
+    del world.cluster.failing[life]
+
+
+@pytest.mark.parametrize("deleted_first", [True, False])
+async def test_an_older_file_takes_up_volumes_of_a_deleted_pod_that_a_failed_version_grew(
+    world, deleted_first, virtual_time
+):
+    """What grew stays and is billed, as of a pod that runs; and nothing is taken for smaller than it was."""
+    async with world.run() as (parts, address):
+        caller = await served(world, address, stateful(16))
+        for step in ("delete", "grow") if deleted_first else ("grow", "delete"):
+            if step == "delete":
+                await caller.ask("delete", DeleteBody(), PodStatus)
+            else:
+                await broken(world, caller, stateful(64))
+                ends = Phase.RETAINED if deleted_first else Phase.SERVING
+                await until(lambda: in_phase(parts, caller, ends))  # noqa: B023 (called in this turn alone)
+        await until(lambda: in_phase(parts, caller, Phase.RETAINED))
+        assert parts.pods.get(caller.ref.channel).outliving == {"data-pod-0": 64, "data-pod-1": 64}
+        assert await billed_in(world, caller, 10) == 128 * 10
+        caller.manifest = stateful(15)
+        with pytest.raises(Refused, match="has 16 MiB, and 15 in the newer version"):
+            await caller.provision()
+        caller.manifest = stateful(16)
+        await caller.provision()
+        assert requests(world) == {"data-pod-0": "64Mi", "data-pod-1": "64Mi"}
+        assert parts.pods.get(caller.ref.channel).size.volume_mib == 128
+
+
+async def test_sleep_waits_for_the_nodes_part_of_a_growth(world, virtual_time):
+    """A node does it for a replica that mounts the volume: asleep, the update would fail."""
+    async with world.run() as (parts, address):
+        caller = await served(world, address, with_disk(16))
+        world.cluster.expands, world.cluster.at_node = False, True
+        caller.manifest = with_disk(64)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(caller.provision)
+            await until(lambda: awake(parts, caller) and requests(world) == {"data": "64Mi"})
+            scaler = parts.autoscaler.pod_scaler(caller.ref.channel)
+            scaler.feed(SleepAsked())
+            await trio.sleep(scaler.state.limits.idle_after + 10)
+            assert awake(parts, caller)
+            world.cluster.expands = True
+        await until(lambda: parts.autoscaler.pod_scaler(caller.ref.channel).state.phase is ScalePhase.ASLEEP)
+        assert parts.pods.get(caller.ref.channel).size.volume_mib == 64
+
+
+def awake(parts, caller):
+    scaler = parts.autoscaler.pod_scaler(caller.ref.channel)
+    return scaler is not None and scaler.state.phase is ScalePhase.AWAKE and scaler.state.kept_awake
 
 
 async def test_how_a_volume_is_kept_is_read_from_the_cluster(world, virtual_time):

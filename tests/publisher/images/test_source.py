@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Every archive is read as the image that its name says, or refused in words that help."""
 
+from pathlib import Path
+
 import pytest
 
 from tests.fakes.images import capability_cases, image_cases
@@ -9,7 +11,7 @@ from trustedpods.protocol.errors import BadInput
 from trustedpods.protocol.images.runnable import program_line
 from trustedpods.publisher.images.contents import check_start, layer_facts
 from trustedpods.publisher.images.programs import check_program
-from trustedpods.publisher.images.source import open_image
+from trustedpods.publisher.images.source import absolute, open_image
 
 CASES = image_cases.CASES | capability_cases.CASES
 
@@ -63,3 +65,13 @@ def test_a_path_may_have_colons(tmp_path):
     assert found.config.env == ("WHICH=one",)
     with pytest.raises(BadInput, match="no such file"):
         open_image("oci-archive:b:1.tar", tmp_path, tmp_path)
+
+
+@pytest.mark.parametrize("base", [".", "/"])
+def test_a_whole_reference_opens_from_anywhere(tmp_path, monkeypatch, base):
+    (tmp_path / "a:1.tar").write_bytes(bytes_of(CASES["two tags"]))
+    monkeypatch.chdir(tmp_path)
+    whole = absolute("oci-archive:a:1.tar:1.0", Path())
+    assert absolute(whole, Path(base)) == whole == f"oci-archive:{tmp_path}/a:1.tar:1.0"
+    monkeypatch.chdir("/")
+    assert open_image(whole, Path(base), tmp_path).config.env == ("WHICH=one",)

@@ -25,7 +25,7 @@ def record(**changes):
         "daemon": 0,
         "trust": "sealed",
         "policy": None,
-        "file": None,
+        "images": ("oci-archive:/images/web.tar",),
         "shape": None,
     }
     return PodRecord(**(fields | changes))

@@ -5,16 +5,21 @@ import json
 from decimal import Decimal
 
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.fakes.provider.caller import Caller, manifest_of
+from tests.fakes.provider.world import World
 from tests.publisher.core.test_select import LEASTS, PRICES, SHAPES
 from tests.publisher.test_cli import cli
 from trustedpods.contracts.terms import due
+from trustedpods.protocol.messages.pod import DeleteBody, PodStatus
 from trustedpods.protocol.messages.provider import LeastTerms, Prices
-from trustedpods.protocol.units import UnixSeconds
+from trustedpods.protocol.messages.usage import UsageBody, UsageReport
+from trustedpods.protocol.units import UnixSeconds, Usage
 from trustedpods.provider.core.metering import Ceiling, Holding, Ledger, Run, usage
-from trustedpods.publisher.core.cost import Shape, cost_of
+from trustedpods.publisher.core.cost import Shape, cost_of, stored_hour
 from trustedpods.publisher.core.money import HOUR_S
 
 __all__ = ["cli"]
@@ -85,3 +90,47 @@ def test_the_meter_bills_what_was_estimated(shape: Shape, prices: Prices, least:
         assert billed == expected[awake]
     else:
         assert cost.awake_hour <= billed <= cost.peak_hour
+
+
+@pytest.mark.parametrize(
+    ("workload", "mib"),
+    [({"scale": {"max": 1}}, 8), ({"workload": "stateful", "replicas": 3, "scale": {}}, 36)],
+)
+async def test_a_retained_pod_is_billed_what_was_estimated(tmp_path, virtual_time, workload, mib):
+    """An hour after a delete, by a whole provider's own meter: nothing but the volumes that outlive it."""
+    secret = {"name": "keys", "secret": {"files": {"token": "token.txt"}}}
+    kept = {"name": "data", "persistent": {"size": "8Mi", "retain": True}}
+    cache = {"name": "cache", "persistent": {"size": "4Mi"}}  # of a stateful pod it outlives a delete too
+    world = World(tmp_path, terms={"idle_mib": 512})
+    async with world.run() as (parts, address):
+        caller = Caller(world, address)
+        caller.manifest = manifest_of(volumes=[secret, kept, cache], **workload)
+        await caller.pay(10**9)
+        await caller.provision()
+        await caller.ask("delete", DeleteBody(), PodStatus)
+        before = (await caller.ask("usage", UsageBody(since=0), UsageReport)).open_usage
+        world.pass_time(HOUR_S)
+        after = (await caller.ask("usage", UsageBody(since=0), UsageReport)).open_usage
+        billed = Usage(*(b - a for a, b in zip(before, after, strict=True)))
+        prices = parts.doors.config.prices
+    assert caller.manifest.outliving_mib == mib
+    assert due(billed, prices) == stored_hour(mib, prices) > 0
+
+
+async def test_what_outlives_a_delete_stands_below_the_offers(cli, bench):
+    file = bench.folder / "pod.yaml"
+    async with bench.peer().serve():
+        nothing = await cli("estimate", file)
+        tree = yaml.safe_load(file.read_text())
+        (container,) = tree["spec"]["containers"]
+        container["volumeMounts"] = [{"name": "data", "mountPath": "/data"}]
+        tree["spec"]["volumes"] = [{"name": "data", "persistent": {"size": "8Gi", "retain": True}}]
+        file.write_text(yaml.safe_dump(tree))
+        done, said = await cli("estimate", file), await cli("estimate", file, "-o", "json")
+    assert "a delete leaves" not in nothing.stdout
+    (line,) = [
+        line for line in done.stdout.splitlines() if line.startswith("a delete leaves 8192 MiB of vol")
+    ]
+    (offer,) = json.loads(said.stdout)["offers"]
+    assert Decimal(offer["retained_hour"]) > 0
+    assert f" at {offer['provider']}; `delete --purge`" in line

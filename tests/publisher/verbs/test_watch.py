@@ -140,6 +140,16 @@ async def test_images_that_the_provider_lost_are_sent_again(bench):
         assert "blob" in peer.log
 
 
+async def test_images_are_sent_again_of_a_pod_whose_manifest_is_in_no_file(bench, monkeypatch):
+    """As of `deploy IMAGE` and of a network's templates; and from whatever folder it is watched."""
+    async with rebooted(bench) as peer:
+        peer.received.clear()
+        (bench.folder / "pod.yaml").unlink()
+        monkeypatch.chdir("/")
+        assert (await watched(bench)).state == "released"
+        assert "blob" in peer.log
+
+
 async def test_other_images_in_the_same_place_are_not_sent(bench):
     async with rebooted(bench) as peer:
         peer.received.clear()

@@ -20,7 +20,7 @@ from trustedpods.publisher.journal import Journal
 from trustedpods.publisher.market.market import MarketAccount
 from trustedpods.publisher.market.session import Publisher
 from trustedpods.publisher.networks.recording import RecordedChange
-from trustedpods.publisher.networks.states import MemberView, read_state
+from trustedpods.publisher.networks.states import MemberView, in_new_epoch, read_state
 from trustedpods.publisher.results.networks import BackupResult, MigrateResult, RestoreResult
 from trustedpods.publisher.state.files import write_whole
 from trustedpods.publisher.verbs.networks.documents.changing import (
@@ -102,7 +102,7 @@ async def _restored(
 ) -> None:
     present, content = change.state, _migrated(publisher, saved)
     if present is None:
-        await change.write(content, result=DONE, members_of=saved)
+        await change.write(in_new_epoch(content), result=DONE, members_of=saved)
         return
     present.read.writable()
     if not _goes_forward(present, saved):
@@ -118,6 +118,7 @@ async def _restored(
             name: getattr(present.content, name) for name in ("metadata", "clusters", "history", "dropped")
         }
         content = content.model_copy(update=kept)
+    content = in_new_epoch(content, present.content, saved.content)
     await change.write(content, changes=_later(present, saved), cards=saved.body.cards, result=DONE)
 
 

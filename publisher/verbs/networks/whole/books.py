@@ -40,7 +40,9 @@ class NewestBooks:
         if record.network is None or bundle is None or bundle.book is None:
             return False
         view = await self._view(record.network)
-        book = renewed(bundle.book, view.content.addresses, view.document.generation, record.external)
+        content, generation = view.content, view.document.generation
+        epoch = content.metadata.epoch
+        book = renewed(bundle.book, content.addresses, generation, record.external, epoch=epoch)
         try:
             return await bring_book(visit.session, visit.location.ref, book)
         except Refused as error:

@@ -9,6 +9,7 @@ import pytest
 from trustedpods.localnet.cluster import files
 from trustedpods.protocol.errors import NoContext
 from trustedpods.provider.admission import isolation_probe
+from trustedpods.provider.cluster.isolation_proof.probe_pods import ProbePlace
 from trustedpods.provider.cluster.isolation_proof.users import SharedUsers, parse
 from trustedpods.provider.core.admission import PIDS_PER_POD
 
@@ -35,26 +36,17 @@ def test_what_says_nothing_is_not_taken_for_an_answer(said):
 
 
 @pytest.fixture
-def told(monkeypatch):
+def told():
     """What the doctor makes of what was found."""
-
-    class NoImage:
-        async def __aenter__(self):
-            return "image", "namespace"
-
-        async def __aexit__(self, *_error):
-            return None
-
-    monkeypatch.setattr(isolation_probe, "_probe_image", lambda _config: NoImage())
 
     async def ask(found, processes_per_user=None):
         config = SimpleNamespace(cluster=SimpleNamespace(processes_per_user=processes_per_user))
 
         class Cluster:
-            async def shared_users(self, _image, _namespace):
+            async def shared_users(self, _place):
                 return found
 
-        return await isolation_probe.users_of(config, Cluster())
+        return await isolation_probe.users_at(config, Cluster(), ProbePlace("image", "namespace"))
 
     return ask
 

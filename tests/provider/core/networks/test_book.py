@@ -53,3 +53,8 @@ def test_the_newer_of_two_counts():
     old, new = a_book(generation=1), a_book(generation=2)
     assert newer(old, new) == newer(new, old) == newer(None, new) == newer(new, None) == new
     assert newer(None, None) is None
+
+
+def test_a_book_of_a_later_epoch_counts_whatever_its_generation():
+    old, new = a_book(epoch=1, generation=50), a_book(entry(address=""), epoch=2, generation=1)
+    assert newer(old, new) == newer(new, old) == new

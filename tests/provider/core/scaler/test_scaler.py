@@ -8,6 +8,7 @@ import pytest
 from trustedpods.provider.core.scaler.concurrency import STABLE_S
 from trustedpods.provider.core.scaler.scaler import (
     AnswerWakes,
+    KeptAwake,
     Limits,
     LimitsSet,
     PodsSeen,
@@ -119,6 +120,17 @@ def test_a_request_that_calls_a_drain_off_calls_the_asked_sleep_off():
     state, _ = step(state, WakeAsked(), 0.4)
     state, commands = step(state, TrafficSeen(stats(0, 0)), 0.5)
     assert (state.phase, commands) == (ScalePhase.AWAKE, [])
+
+
+def test_a_pod_that_is_kept_awake_sleeps_afterwards_as_it_asked():
+    state, _ = step(awake(), KeptAwake(kept=True), 0.1)
+    state, _ = step(state, SleepAsked(), 0.2)
+    for now in (0.3, 1, LIMITS.idle_after + 100):
+        state, commands = step(state, TrafficSeen(stats(0, 0)), now)
+        assert (state.phase, commands) == (ScalePhase.AWAKE, [])
+    state, _ = step(state, KeptAwake(kept=False), now + 0.1)
+    state, commands = step(state, TrafficSeen(stats(0, 0)), now + 0.2)
+    assert commands == [Serve((), (A,))]
 
 
 @pytest.mark.parametrize("state", [asleep(), awake(replace(LIMITS, min=1))])

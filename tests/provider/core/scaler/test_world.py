@@ -12,6 +12,7 @@ from trustedpods.protocol.units import UnixSeconds
 from trustedpods.provider.core.metering import Ceiling, Ledger, Run, usage
 from trustedpods.provider.core.scaler.scaler import (
     AnswerWakes,
+    KeptAwake,
     Limits,
     LimitsSet,
     PodsSeen,
@@ -250,6 +251,10 @@ class ScaledPod(RuleBasedStateMachine):
     @rule(arrivals=st.integers(0, 3))
     def the_pod_asks_for_its_sleep(self, arrivals: int) -> None:
         self.run(SleepAsked(), arrivals)
+
+    @rule(kept=st.booleans())
+    def the_pod_is_kept_awake_or_no_more(self, kept: bool) -> None:
+        self.run(KeptAwake(kept))
 
     @rule(arrivals=st.integers(0, 3))
     def counters_are_read(self, arrivals: int) -> None:

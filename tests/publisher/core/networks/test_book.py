@@ -137,8 +137,8 @@ def test_a_book_is_renewed_by_the_newest_lines_of_the_state():
         AddressEntry(component="b", service="web", port=80, url="tcp://192.0.2.8:30004", generation=3),
         AddressEntry(component="x", service="web", port=80, url="tcp://192.0.2.1:30009", generation=9),
     ]
-    new = renewed(old, lines, 7)
-    assert (new.generation, new.network, new.node) == (7, old.network, old.node)
+    new = renewed(old, lines, 7, epoch=3)
+    assert (new.age, new.network, new.node) == ((3, 7), old.network, old.node)
     assert [(one.node, one.address, one.published) for one in new.entries] == [
         ("b", "192.0.2.9", 30005),
         ("c", "", 0),

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 
+from tests.fakes.network_states import state_of
 from tests.fakes.provider.pods import a_manifest
 from tests.publisher.verbs.networks.test_applying import CHAIN, FIRST, ONE, Machine, expected
 from trustedpods.protocol.errors import BadInput, NetworkFailure, Refused
@@ -38,6 +39,14 @@ async def test_nodes_that_call_each_other_get_each_others_addresses(virtual_time
     await machine.apply((ONE, WantedNode("b", "k1", b"1" * 32)))
     assert (told(machine, "a"), told(machine, "b")) == ("https://b.k1.example", "https://a.k1.example")
     assert machine.pods.books["a"].generation > before
+
+
+async def test_books_are_of_the_states_epoch(virtual_time):
+    machine = Machine()
+    machine.manifests = calling()
+    await machine.found()
+    await machine.apply(FIRST)
+    assert [book.epoch for book in machine.pods.books.values()] == [state_of().metadata.epoch] * 2 == [7, 7]
 
 
 async def test_whoever_goes_on_after_a_kill_tells_what_was_not_told(virtual_time):

@@ -34,7 +34,7 @@ async def test_an_older_state_is_read_and_written_only_as_a_migration_after_a_ba
     told = await versions.migrate(shop.account, shop.place, None, 0.0, shop.journal)
     assert told.document is None
     assert "nothing was changed" in migrate_lines(told)[-1]
-    assert [line.split(":")[0] for line in told.steps] == ["schema 3", "schema 4"]
+    assert [line.split(":")[0] for line in told.steps] == ["schema 3", "schema 4", "schema 5"]
     with pytest.raises(Refused) as caught:
         await shop.phase("stopped")
     assert (caught.value.rule, caught.value.exit_code) == ("schema", 6)
@@ -113,6 +113,20 @@ async def test_clusters_that_keep_nothing_get_state_and_team_back(shop, file):
     assert after.roster.members == before.roster.members
     assert after.content.components == before.content.components
     assert verbs(after) == ["network connect", "state restore"]
+
+
+async def test_a_restored_state_begins_an_epoch_in_which_no_older_book_counts(shop, file):
+    """Clusters that were empty count generations from 1 anew, and nodes run with books of the lost ones."""
+    await versions.backup(shop.account, shop.place, file, shop.journal)
+    epochs = [(await shop.view()).content.metadata.epoch]
+    for empty in (True, True, False):  # one backup, clusters lost twice; then a state that goes back
+        await (shop.remove() if empty else shop.phase("stopped"))
+        await versions.restore(shop.account, shop.place, file, shop.journal, go_back=not empty)
+        epochs.append((await shop.view()).content.metadata.epoch)
+        await shop.phase("started")
+        assert (await shop.view()).content.metadata.epoch == epochs[-1]
+    assert epochs[0] < epochs[1] <= epochs[2] < epochs[3]
+    assert epochs[1] > 1_700_000_000, "the clock's, as the backup knows nothing of the first restore"
 
 
 async def test_clusters_that_were_empty_count_anew_and_what_came_since_is_not_undone_unasked(shop, file):

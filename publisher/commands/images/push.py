@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`image push`: images to the provider of a pod that runs, before the version that has them is deployed."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from trustedpods.publisher.commands.options import Common, Run, common, pod_name
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from trustedpods.publisher.images.oci import Image
+    from trustedpods.publisher.results.deployed import PushResult
+
+
+@click.group(
+    epilog="""\b
+Examples:
+  trustedpods image push pod.yaml
+"""
+)
+def image() -> None:
+    """Images of pods, without their pods."""
+
+
+@image.command(
+    epilog="""\b
+Examples:
+  trustedpods image push pod.yaml
+  trustedpods image push web-2.tar --name web
+"""
+)
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--name", metavar="NAME", callback=pod_name, help="The pod's; of an image it must be said.")
+@common
+def push(options: Common, file: Path, name: str | None) -> None:
+    """Send the images of FILE to the provider of the pod that runs; `deploy` then sends nothing.
+
+    FILE is a manifest, or an image (an archive or an OCI folder). They are sealed as in a deploy; run again
+    it goes on where it stopped. What no version needs goes after an hour or two.
+    """
+    run = Run(options)
+
+    async def work() -> "PushResult":
+        from trustedpods.publisher.results.pods import VisitProgress
+        from trustedpods.publisher.verbs.running.push import push
+
+        pod, images = _images(file, name)
+        run.progress = progress = VisitProgress()
+        async with run.account() as account:
+            return await push(account, pod, images, progress, run.journal)
+
+    run.finish(work, _lines)
+
+
+def _images(file: Path, name: str | None) -> "tuple[str, Iterable[Image]]":
+    """The pod's name, and its images as they are on this disk. Raises `BadInput`."""
+    from trustedpods.protocol.errors import BadInput
+    from trustedpods.publisher.context import cache_dir
+    from trustedpods.publisher.images.source import image_reference, open_image
+    from trustedpods.publisher.pod import read_pod
+
+    reference = image_reference(str(file))
+    if reference is None:
+        pod = read_pod(file, cache_dir(), name)
+        return pod.name, pod.images.values()
+    if name is None:
+        raise BadInput("of which pod is this image?", where=str(file), hint="--name NAME")
+    return name, [open_image(reference, Path(), cache_dir())]
+
+
+def _lines(result: "PushResult") -> list[str]:
+    sent = result.sent
+    there = f"the provider of {result.pod.name} has the images"
+    return [f"{there}: {len(sent.blobs)} blobs, {sent.sealed_bytes} bytes sent now"]

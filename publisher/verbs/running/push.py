@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`image push`: images go to a pod's provider ahead of the version that has them."""
+
+from collections.abc import Iterable
+
+import trio
+
+from trustedpods.publisher.delivery.bundle import make_pieces
+from trustedpods.publisher.delivery.upload import Traffic, upload
+from trustedpods.publisher.images.oci import Image
+from trustedpods.publisher.journal import Journal, Meter
+from trustedpods.publisher.market.market import MarketAccount
+from trustedpods.publisher.market.session import next_generation
+from trustedpods.publisher.output.json_parts import sent_json
+from trustedpods.publisher.pod import verified_blobs
+from trustedpods.publisher.results.deployed import PushResult
+from trustedpods.publisher.results.pods import VisitProgress
+from trustedpods.publisher.verbs.pods import visit
+
+
+async def push(
+    account: MarketAccount, name: str, images: Iterable[Image], progress: VisitProgress, journal: Journal
+) -> PushResult:
+    """Send what the provider of the pod *name* lacks of *images*, sealed; a `deploy` then sends none of it.
+
+    May be run again: it goes on where it stopped. Raises what a visit raises, `BadInput` for a damaged
+    image, and Refused where the pod does not serve or too much lies there already.
+    """
+    with journal.step("verify"):
+        verified = await trio.to_thread.run_sync(verified_blobs, list(images))
+    pieces = make_pieces(verified, account.publisher).values()
+    work = [(piece, 0) for piece in sorted(pieces, key=lambda piece: -piece.ref.size)]
+    traffic = Traffic()
+    async with visit(account, name, progress, journal) as visited:
+        with journal.step("send") as step:
+            meter = Meter("images", sum(piece.ref.size for piece, _ in work), journal.show)
+            session, ref = visited.session, visited.location.ref
+            try:
+                await upload(session, ref, next_generation(), work, meter.add, traffic, ahead=True)
+            finally:
+                step.facts |= sent_json(traffic.so_far())
+        return PushResult(progress.visited(), traffic.so_far())

@@ -7,6 +7,7 @@ one after another. Files that are to be reloaded are replaced, their nodes told 
 hook is run once they are there (`reloading.py`).
 """
 
+from collections import Counter
 from dataclasses import replace
 from weakref import WeakValueDictionary
 
@@ -31,8 +32,8 @@ AT_ONCE = 8
 API is some dozens of calls."""
 
 MAX_WAITING = 64
-"""Books of one publisher's pods that wait for the one before: a change reaches all nodes that call one, and
-they are not all to restart together."""
+"""Books of one publisher's pods at once, of which one is applied while the others wait: a change reaches all
+nodes that call one, and they are not all to restart together."""
 
 
 class Books:
@@ -52,7 +53,10 @@ class Books:
         self._bundles = bundles
         self._steps = steps
         self._places = trio.CapacityLimiter(AT_ONCE)
-        self._publishers: WeakValueDictionary[Address, trio.Lock] = WeakValueDictionary()
+        self._waiting: Counter[Address] = Counter()
+        self._applying: WeakValueDictionary[Address, trio.Lock] = WeakValueDictionary()
+        self._reloading: dict[Address, trio.Lock] = {}
+        """By publisher: one node of a network at a time, whatever another publisher's takes."""
 
     async def take(self, record: PodRecord, book: NetworkBook) -> bool:
         """Let *book* be the pod's; False where it has that one already.
@@ -63,14 +67,30 @@ class Books:
         _check_serves(record)
         opened, offer = self._bundles.open(record), self._doors.offer
         check_book(book, opened.manifest.spec.network.nodes, offer.egress_closed, offer.peers)
-        async with self._turn_of(record.ref.publisher), self._steps.turns.of(record.channel):
-            async with self._places:  # for who has both turns: a pod that starts takes none from others
+        publisher = record.ref.publisher
+        if self._waiting[publisher] >= self._most_waiting:
+            raise Refused(
+                f"{self._most_waiting} books of this publisher are on their way already",
+                rule="rate",
+                hint="ask again in a moment",
+            )
+        self._waiting[publisher] += 1
+        try:
+            return await self._take(record, opened, book)
+        finally:
+            self._waiting -= Counter({publisher: 1})
+
+    async def _take(self, record: PodRecord, opened: OpenBundle, book: NetworkBook) -> bool:
+        publisher = record.ref.publisher
+        async with self._steps.turns.of(record.channel):
+            async with self._applying.setdefault(publisher, trio.Lock()), self._places:
                 applied = await self._applied(record, opened, book)
             if applied is None:
                 return False
             life, hook = applied
             if hook is not None:  # others' nodes do not wait for it
-                await reload_all(self._doors.cluster, life.namespace, hook)
+                async with self._reloading.setdefault(publisher, trio.Lock()):
+                    await reload_all(self._doors.cluster, life.namespace, hook)
                 await self._doors.cluster.apply(kept_objects(life))
         return True
 
@@ -99,17 +119,6 @@ class Books:
         if reloaded is not None:
             await self._look_again(life.namespace, reloaded)
         return life, hook
-
-    def _turn_of(self, publisher: Address) -> trio.Lock:
-        """The publisher's lock: use it in `async with`, which keeps it."""
-        turn = self._publishers.setdefault(publisher, trio.Lock())
-        if turn.statistics().tasks_waiting >= self._most_waiting:
-            raise Refused(
-                f"{self._most_waiting} books of this publisher wait already",
-                rule="rate",
-                hint="ask again in a moment",
-            )
-        return turn
 
     async def _look_again(self, namespace: str, digest: str) -> None:
         for replica in await self._doors.cluster.pods(namespace):

@@ -46,7 +46,7 @@ MAX_REPLICAS_SET = 1000
 """A guard against nonsense, far above any manifest's maximum."""
 
 
-class Cluster(ClusterLeases, LiveProofs):
+class Cluster(LiveProofs, ClusterLeases):
     """One Kubernetes cluster. Made by `open_cluster`."""
 
     def __init__(self, api: Api) -> None:

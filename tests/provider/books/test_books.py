@@ -220,12 +220,12 @@ async def test_no_more_books_of_one_publisher_wait_than_are_bounded(tmp_path):
         caller = a_node(world, address)
         await caller.provision()
         record = parts.pods.get(caller.ref.channel)
-        taken = Books(parts.doors, parts.pods, parts.bundles, parts.provisioning_steps, most_waiting=1)
+        taken = Books(parts.doors, parts.pods, parts.bundles, parts.provisioning_steps, most_waiting=2)
         async with parts.provisioning_steps.turns.of(caller.ref.channel), trio.open_nursery() as nursery:
-            for generation in (2, 3):  # one has the publisher's turn, one waits for it
+            for generation in (2, 3):
                 nursery.start_soon(taken.take, record, a_book(entry(published=30002), generation=generation))
             await trio.testing.wait_all_tasks_blocked(0.1)
-            with pytest.raises(Refused, match="1 books of this publisher wait already") as caught:
+            with pytest.raises(Refused, match="2 books of this publisher are on their way already") as caught:
                 await taken.take(record, a_book(entry(published=30002), generation=4))
             assert caught.value.rule == "rate"
             nursery.cancel_scope.cancel()

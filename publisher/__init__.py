@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from trustedpods.publisher.core.watch import TopUp
     from trustedpods.publisher.journal import Show
     from trustedpods.publisher.results.attested import AttestResult
-    from trustedpods.publisher.results.deployed import DeployProgress, DeployResult
+    from trustedpods.publisher.results.deployed import DeployPlan, DeployProgress, DeployResult
     from trustedpods.publisher.results.estimated import EstimateResult
     from trustedpods.publisher.results.money import (
         BalanceResult,
@@ -51,7 +51,7 @@ _MODULES = {
     "publisher.core.watch": ("TopUp",),
     "publisher.journal": ("Show",),
     "publisher.results.attested": ("AttestResult",),
-    "publisher.results.deployed": ("DeployProgress", "DeployResult"),
+    "publisher.results.deployed": ("DeployPlan", "DeployProgress", "DeployResult"),
     "publisher.results.estimated": ("EstimateResult",),
     "publisher.results.money": (
         "BalanceResult",
@@ -90,6 +90,7 @@ __all__ = [
     "CopiesResult",
     "DeleteProgress",
     "DeleteResult",
+    "DeployPlan",
     "DeployProgress",
     "DeployResult",
     "DepositOutcome",

@@ -22,7 +22,7 @@ Exit codes:
   0 done          4 no market or key    7 funds
   1 internal      5 locked              8 network or time-out
   2 bad input     6 refused             9 evidence refused
-  3 a bill does not hold, or copies differ
+  3 a bill does not hold, or copies differ                     10 a plan has changes
 
 \b
 Examples:

@@ -22,6 +22,7 @@ from trustedpods.publisher.output.json_parts import (
 from trustedpods.publisher.results.deployed import (
     AfterUpdate,
     ChosenProvider,
+    DeployPlan,
     DeployProgress,
     DeployResult,
 )
@@ -50,6 +51,24 @@ def _deployed(result: DeployResult) -> JsonObject:
         "sent": sent_json(result.sent),
         **known(update=result.update),
         **confirmed_json(result.confirmed),
+    }
+
+
+@json_of.register(DeployPlan)
+def _would(plan: DeployPlan) -> JsonObject:
+    changes: list[JsonObject] = [asdict(change) for change in plan.changes]
+    return {
+        "pod": plan.pod,
+        "publisher": plan.publisher,
+        "provider": provider_json(plan.provider),
+        "effect": plan.effect,
+        "changes": changes,
+        "stops": plan.stops,
+        "loses_volumes": list(plan.loses),
+        "known": plan.known,
+        "price": _price(plan.cost, plan.token),
+        "price_before": None if plan.cost_before is None else _price(plan.cost_before, plan.token),
+        "deposit": None if plan.deposit is None else plan.token.number(plan.deposit),
     }
 
 

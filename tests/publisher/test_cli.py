@@ -32,9 +32,9 @@ def cli(bench, monkeypatch):
     monkeypatch.setenv("TRUSTEDPODS_KEY", str(key))
     monkeypatch.setattr("trustedpods.publisher.market.market.Chain", lambda *_, **__: bench.chain)
 
-    async def run(*arguments):
+    async def run(*arguments, typed=None):
         words, timing = [str(a) for a in arguments], bench.account.timing
-        return await trio.to_thread.run_sync(lambda: CliRunner().invoke(main, words, obj=timing))
+        return await trio.to_thread.run_sync(lambda: CliRunner().invoke(main, words, typed, obj=timing))
 
     return run
 

@@ -64,6 +64,14 @@ def made_words(words: ImageWords, name: str | None) -> "DraftWords":
     return DraftWords(name=name, **asdict(words))
 
 
+def without_manifest(file: Path) -> bool:
+    """Whether FILE of a deploy is an image; what is not there is one too, but for a name of manifests."""
+    from trustedpods.publisher.images.source import image_reference
+
+    missing = not file.exists() and file.suffix not in MANIFEST_ENDS
+    return missing or file.is_dir() or image_reference(str(file)) is not None
+
+
 def deployed_pod(
     file: Path, name: str | None, trust: "TrustClass | None", words: ImageWords, journal: "Journal"
 ) -> "Pod":
@@ -73,11 +81,9 @@ def deployed_pod(
     """
     from trustedpods.protocol.errors import BadInput
     from trustedpods.publisher.context import cache_dir
-    from trustedpods.publisher.images.source import image_reference
     from trustedpods.publisher.pod import pod_of, read_pod
 
-    missing = not file.exists() and file.suffix not in MANIFEST_ENDS
-    if not (missing or file.is_dir() or image_reference(str(file))):
+    if not without_manifest(file):
         if given := [f"--{key.removesuffix('s')}" for key, value in asdict(words).items() if value]:
             hint = "write it into the manifest"
             raise BadInput("only for an image without a manifest", where=", ".join(given), hint=hint)

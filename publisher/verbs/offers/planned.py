@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The plan of a deploy: what runs under the pod's name now, beside what would be sent."""
+
+from trustedpods.manifests.parse import parse_received
+from trustedpods.manifests.spec.pod import PodManifest
+from trustedpods.protocol.codec import decode
+from trustedpods.protocol.errors import BadInput, Refused, TrustedPodsError
+from trustedpods.protocol.ids import channel_hex
+from trustedpods.protocol.images.stored_size import SizedImage, stored_bytes
+from trustedpods.protocol.messages.bundle import Bundle
+from trustedpods.protocol.messages.pod import PodStatus, Statement, StatusBody
+from trustedpods.publisher.core.cost import Cost, cost_of, shape_of
+from trustedpods.publisher.core.updates.difference import (
+    Change,
+    Effect,
+    differences,
+    effect_of,
+    image_changes,
+    lost_volumes,
+)
+from trustedpods.publisher.delivery.bundle import make_bundle
+from trustedpods.publisher.journal import Journal
+from trustedpods.publisher.market.candidates import Reached
+from trustedpods.publisher.market.market import MarketAccount
+from trustedpods.publisher.market.session import Session, next_generation
+from trustedpods.publisher.payment.channel import ChannelPayment
+from trustedpods.publisher.pod import Pod
+from trustedpods.publisher.results.deployed import DeployPlan
+from trustedpods.publisher.results.providers import ProviderId
+from trustedpods.publisher.visits import records
+
+RUNNING = frozenset({"serving", "failing"})
+"""The provider's words for pods of which a version is in place, awake or asleep."""
+
+
+async def make_plan(
+    account: MarketAccount, pod: Pod, reached: Reached, payment: ChannelPayment, journal: Journal
+) -> DeployPlan:
+    """What a deploy of *pod* to the provider that was *reached* would change: it is asked, no more."""
+    location, session = reached.candidate.location, reached.session
+    status = None if location.channel is None else await _status(reached)
+    after = make_bundle(pod, account.publisher)
+    before = None if status is None else _kept(account, channel_hex(location.ref.channel), status, journal)
+    changes, effect, stops = _changed(before, after, pod, status)
+    if location.channel is not None and location.channel.unlock_at:
+        changes = (*changes, Change("the notice on its deposit is taken back", "", ""))
+        effect = "in place" if effect == "unchanged" else effect
+    manifest = None if before is None else _manifest(before)
+    return DeployPlan(
+        pod=pod.name,
+        publisher=account.publisher.address,
+        token=account.token,
+        provider=ProviderId.of(session.row),
+        effect=effect,
+        changes=changes,
+        stops=stops,
+        loses=() if manifest is None else lost_volumes(manifest, pod.manifest),
+        known=location.channel is None or before is not None,
+        cost=cost_of(shape_of(pod.manifest, pod.image_bytes), session.profile.prices, session.profile.least),
+        cost_before=None if before is None or manifest is None else _cost(before, manifest, session),
+        deposit=payment.amount if location.channel is None else None,
+    )
+
+
+def _changed(
+    before: Bundle | None, after: Bundle, pod: Pod, status: PodStatus | None
+) -> tuple[tuple[Change, ...], Effect, str]:
+    """What differs, what becomes of what runs, and what is said of that."""
+    if status is None or status.phase not in RUNNING:
+        there = "" if status is None else f"nothing of it serves now: it is {status.phase}"
+        return (), "create", there
+    if before is None:
+        images = {} if status.statement is None else decode(status.statement.statement, Statement).images
+        changes = tuple(image_changes(images, pod.digests))
+    else:
+        changes = differences(before, after)
+        if not changes:
+            return (), "unchanged", ""
+    effect, why = effect_of(None if before is None else _manifest(before), pod.manifest)
+    if effect == "restart":
+        return (
+            changes,
+            effect,
+            f"version {status.version} is stopped first: {why}; if the new one fails, it is started again",
+        )
+    return (
+        changes,
+        effect,
+        f"version {status.version} serves until the new one is proven, and is not touched if that fails",
+    )
+
+
+async def _status(reached: Reached) -> PodStatus | None:
+    """What the provider says of the pod that is there; None where there is none, or it does not say."""
+    ref = reached.candidate.location.ref
+    try:
+        return await reached.session.ask("status", ref, StatusBody(), next_generation(), PodStatus)
+    except Refused:
+        return None
+
+
+def _kept(account: MarketAccount, channel: str, status: PodStatus, journal: Journal) -> Bundle | None:
+    """The bundle that serves, where this client sent it and nobody came after."""
+    record = records.load(channel, journal)
+    try:
+        kept = records.pod_records().bundle(channel, account.publisher.secret)
+    except BadInput as error:
+        journal.show.warning(f"{error}")
+        return None
+    if record is None or kept is None or status.statement is None:
+        return None
+    served = decode(status.statement.statement, Statement)
+    same = served.images == {image.name: image.blobs[0].digest for image in kept.images}
+    newer = record.generation is not None and status.generation > record.generation
+    return kept if same and not newer else None
+
+
+def _manifest(bundle: Bundle) -> PodManifest | None:
+    """Its manifest; None for one that this version of the client does not take any more."""
+    try:
+        return parse_received(bundle.manifest)
+    except TrustedPodsError:
+        return None
+
+
+def _cost(bundle: Bundle, manifest: PodManifest, session: Session) -> Cost:
+    size = stored_bytes(
+        SizedImage(
+            {blob.digest: blob.size for blob in image.blobs},
+            tuple((layer.digest, layer.unpacked) for layer in image.layers),
+        )
+        for image in bundle.images
+    )
+    return cost_of(shape_of(manifest, size), session.profile.prices, session.profile.least)

@@ -5,6 +5,7 @@ import click
 
 from trustedpods.publisher.commands import attest, market, money, networks, pods, watch
 from trustedpods.publisher.commands.exec import execute, execute_in_node
+from trustedpods.publisher.commands.manifests.convert import convert
 from trustedpods.publisher.commands.manifests.explain import explain
 from trustedpods.publisher.commands.manifests.init import init
 from trustedpods.publisher.commands.network import contexts, members, network, whole
@@ -47,6 +48,7 @@ OTHER_WORDS = {
     "remove": "delete",
     "describe": "status",
     "inspect": "status",
+    "import": "convert",
     "topup": "fund",
     "invoice": "bill",
 }
@@ -86,6 +88,7 @@ def main() -> None:
 for verb in (
     pods.deploy,
     init,
+    convert,
     pods.validate,
     explain,
     market.estimate,

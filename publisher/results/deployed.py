@@ -7,7 +7,7 @@ from trustedpods.protocol.ids import Address, ChannelId
 from trustedpods.protocol.units import TokenUnits
 from trustedpods.publisher.core.cost import Cost
 from trustedpods.publisher.core.money import Token
-from trustedpods.publisher.core.updates.difference import Change, Effect
+from trustedpods.publisher.core.updates.difference import FieldChange, UpdateEffect
 from trustedpods.publisher.results.confirmed import ConfirmedPod
 from trustedpods.publisher.results.money import DepositOutcome
 from trustedpods.publisher.results.providers import ProviderId, VerifiedMachine
@@ -72,8 +72,8 @@ class DeployPlan:
     publisher: Address
     token: Token
     provider: ProviderId
-    effect: Effect
-    changes: tuple[Change, ...]
+    effect: UpdateEffect
+    changes: tuple[FieldChange, ...]
     stops: str
     loses: tuple[str, ...]
     known: bool

@@ -11,7 +11,19 @@ from click.testing import CliRunner
 
 from trustedpods.publisher.cli import OTHER_WORDS, main
 
-PODS = ["deploy", "init", "explain", "validate", "list", "estimate", "status", "logs", "exec", "delete"]
+PODS = [
+    "deploy",
+    "init",
+    "convert",
+    "explain",
+    "validate",
+    "list",
+    "estimate",
+    "status",
+    "logs",
+    "exec",
+    "delete",
+]
 MONEY = ["fund", "close", "balance", "bill"]
 
 

@@ -79,14 +79,11 @@ def deployed_pod(
 
     Raises `BadInput`, also for *words* beside a manifest, which says all of it.
     """
-    from trustedpods.protocol.errors import BadInput
     from trustedpods.publisher.context import cache_dir
     from trustedpods.publisher.pod import pod_of, read_pod
 
     if not without_manifest(file):
-        if given := [f"--{key.removesuffix('s')}" for key, value in asdict(words).items() if value]:
-            hint = "write it into the manifest"
-            raise BadInput("only for an image without a manifest", where=", ".join(given), hint=hint)
+        _only_for_an_image(words)
         return read_pod(file, cache_dir(), name, trust)
     from trustedpods.publisher.verbs.drafts.draft import read_draft
 
@@ -102,11 +99,21 @@ def deployed_pod(
     return pod_of(loaded, cache_dir(), None, trust)
 
 
+def _only_for_an_image(words: ImageWords) -> None:
+    """`BadInput` for *words* beside a file that says all of it."""
+    from trustedpods.protocol.errors import BadInput
+
+    if given := [f"--{key.removesuffix('s')}" for key, value in asdict(words).items() if value]:
+        hint = "write it into the manifest"
+        raise BadInput("only for an image without a manifest", where=", ".join(given), hint=hint)
+
+
 @click.command(
     epilog="""\b
 Examples:
   trustedpods init hello.tar
   trustedpods init oci-archive:shop.tar --port 8080 --env MODE=demo --volume /data=2Gi
+  trustedpods init compose.yaml
   trustedpods init shop.tar --secret password=db.txt -f - | less
 """
 )
@@ -123,16 +130,34 @@ def init(
 ) -> None:
     """Write a manifest for IMAGE, an archive or an OCI folder, from what its configuration says.
 
+    A Compose file is taken too, as by `convert`.
+
     Its ports, user and volumes are taken over; program and variables stay the image's. The manifest is
     checked with the image as `validate` does before it is written. Talks to nobody.
     """
-    run = Run(options)
 
     def work() -> "DraftResult":
         from trustedpods.publisher.context import cache_dir
+
+        source = Path(image)
+        if source.suffix in MANIFEST_ENDS and source.is_file():
+            from trustedpods.publisher.verbs.drafts.converted import convert
+
+            _only_for_an_image(words)
+            return convert(source, file, name, force=force)
         from trustedpods.publisher.verbs.drafts.draft import init
 
-        done = init(image, file, made_words(words, name), cache_dir(), force=force)
+        return init(image, file, made_words(words, name), cache_dir(), force=force)
+
+    print_draft(options, work)
+
+
+def print_draft(options: Common, making: "Callable[[], DraftResult]") -> None:
+    """Run *making*, and tell of the manifest that came of it, with its notes."""
+    run = Run(options)
+
+    def work() -> "DraftResult":
+        done = making()
         for note in done.notes:
             run.show.warning(note)
         return done

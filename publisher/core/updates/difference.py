@@ -12,7 +12,7 @@ from typing import Literal
 from trustedpods.manifests.spec.pod import PodManifest
 from trustedpods.protocol.messages.bundle import Bundle
 
-Effect = Literal["create", "in place", "restart", "unchanged"]
+UpdateEffect = Literal["create", "in place", "restart", "unchanged"]
 """`create`: nothing of the pod runs now. `in place`: the newer version proves itself beside the one before.
 `restart`: that one is stopped first, as the two must not run at once."""
 
@@ -30,7 +30,7 @@ _ELSEWHERE = frozenset({"apiVersion", "kind", "image"})
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class FieldChange:
     """One thing that changes. A side is None where the thing is not there, "" where it is not shown."""
 
     what: str
@@ -47,7 +47,7 @@ class Change:
         return f"{self.what}: {self.before} -> {self.after}" if self.before or self.after else self.what
 
 
-def differences(before: Bundle, after: Bundle) -> tuple[Change, ...]:
+def differences(before: Bundle, after: Bundle) -> tuple[FieldChange, ...]:
     """All that differs: images, the manifest, secrets, seeds, who commands it, its address book."""
     changes = image_changes(
         {image.name: image.blobs[0].digest for image in before.images},
@@ -62,17 +62,17 @@ def differences(before: Bundle, after: Bundle) -> tuple[Change, ...]:
     ]
     changes += _named("seed of volume", *seeds)
     if before.commanders != after.commanders:
-        changes.append(Change("who may command the pod changes", "", ""))
+        changes.append(FieldChange("who may command the pod changes", "", ""))
     if before.book != after.book:
-        changes.append(Change("its address book changes", "", ""))
+        changes.append(FieldChange("its address book changes", "", ""))
     return tuple(changes)
 
 
-def image_changes(before: Mapping[str, str], after: Mapping[str, str]) -> list[Change]:
+def image_changes(before: Mapping[str, str], after: Mapping[str, str]) -> list[FieldChange]:
     """Digests of images by container."""
     names = list(dict.fromkeys([*before, *after]))
     return [
-        Change(f"image of {name}", before.get(name), after.get(name))
+        FieldChange(f"image of {name}", before.get(name), after.get(name))
         for name in names
         if before.get(name) != after.get(name)
     ]
@@ -83,7 +83,7 @@ def lost_volumes(before: PodManifest, after: PodManifest) -> tuple[str, ...]:
     return tuple(name for name in before.persistent_volumes if name not in after.persistent_volumes)
 
 
-def effect_of(before: PodManifest | None, after: PodManifest) -> tuple[Effect, str]:
+def effect_of(before: PodManifest | None, after: PodManifest) -> tuple[UpdateEffect, str]:
     """How an update to *after* is made over what runs, as providers do it, and why.
 
     *before* is None where it is not known here.
@@ -104,7 +104,7 @@ def effect_of(before: PodManifest | None, after: PodManifest) -> tuple[Effect, s
 
 def _named(
     what: str, before: Mapping[str, Mapping[str, bytes]], after: Mapping[str, Mapping[str, bytes]]
-) -> list[Change]:
+) -> list[FieldChange]:
     """Files by the name of their part; contents are not shown."""
     changes = []
     for part in dict.fromkeys([*before, *after]):
@@ -117,15 +117,15 @@ def _named(
     return changes
 
 
-def _hidden(what: str, was: bool, will: bool) -> Change:
+def _hidden(what: str, was: bool, will: bool) -> FieldChange:
     if was and will:
-        return Change(f"{what}: changes", "", "")
-    return Change(what, "" if was else None, "" if will else None)
+        return FieldChange(f"{what}: changes", "", "")
+    return FieldChange(what, "" if was else None, "" if will else None)
 
 
-def _manifest_changes(before: object, after: object) -> list[Change]:
+def _manifest_changes(before: object, after: object) -> list[FieldChange]:
     old, new = dict(_leaves(before, ())), dict(_leaves(after, ()))
-    changes: dict[str, Change] = {}
+    changes: dict[str, FieldChange] = {}
     for path in dict.fromkeys([*old, *new]):
         if old.get(path) == new.get(path) or path[-1] in _ELSEWHERE:
             continue
@@ -138,7 +138,7 @@ def _manifest_changes(before: object, after: object) -> list[Change]:
         elif path[-1] in _SILENT:
             changes[_text(path)] = _hidden(_text(path), path in old, path in new)
         else:
-            changes[_text(path)] = Change(_text(path), _value(old.get(path)), _value(new.get(path)))
+            changes[_text(path)] = FieldChange(_text(path), _value(old.get(path)), _value(new.get(path)))
     return list(changes.values())
 
 

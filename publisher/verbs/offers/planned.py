@@ -11,8 +11,8 @@ from trustedpods.protocol.messages.bundle import Bundle
 from trustedpods.protocol.messages.pod import PodStatus, Statement, StatusBody
 from trustedpods.publisher.core.cost import Cost, cost_of, shape_of
 from trustedpods.publisher.core.updates.difference import (
-    Change,
-    Effect,
+    FieldChange,
+    UpdateEffect,
     differences,
     effect_of,
     image_changes,
@@ -43,7 +43,7 @@ async def make_plan(
     before = None if status is None else _kept(account, channel_hex(location.ref.channel), status, journal)
     changes, effect, stops = _changed(before, after, pod, status)
     if location.channel is not None and location.channel.unlock_at:
-        changes = (*changes, Change("the notice on its deposit is taken back", "", ""))
+        changes = (*changes, FieldChange("the notice on its deposit is taken back", "", ""))
         effect = "in place" if effect == "unchanged" else effect
     manifest = None if before is None else _manifest(before)
     return DeployPlan(
@@ -64,7 +64,7 @@ async def make_plan(
 
 def _changed(
     before: Bundle | None, after: Bundle, pod: Pod, status: PodStatus | None
-) -> tuple[tuple[Change, ...], Effect, str]:
+) -> tuple[tuple[FieldChange, ...], UpdateEffect, str]:
     """What differs, what becomes of what runs, and what is said of that."""
     if status is None or status.phase not in RUNNING:
         there = "" if status is None else f"nothing of it serves now: it is {status.phase}"

@@ -7,7 +7,7 @@ import yaml
 from trustedpods.manifests.parse import parse_received
 from trustedpods.protocol.messages.bundle import BlobRef, Bundle, ImageRef, SecretValue
 from trustedpods.publisher.core.updates.difference import (
-    Change,
+    FieldChange,
     differences,
     effect_of,
     lost_volumes,
@@ -59,7 +59,7 @@ def test_nothing_differs():
 
 def test_an_image_by_its_digest():
     (change,) = differences(bundle(), bundle(digest="b"))
-    assert change == Change("image of app", "sha256:" + "a" * 64, "sha256:" + "b" * 64)
+    assert change == FieldChange("image of app", "sha256:" + "a" * 64, "sha256:" + "b" * 64)
 
 
 def set_app(**fields):

@@ -93,7 +93,7 @@ def deploy(  # noqa: PLR0913, PLR0917 - click hands them over one by one
     and shown.
 
     Where the pod runs already, what changes is shown first, and asked on a terminal. Without one a manifest's
-    change goes on, and an image's, or one with which a volume goes, needs --yes.
+    change goes on, and an image's needs --yes.
 
     The provider's hardware evidence is verified before anything is sent. Run it again after any
     failure: it meets the same channel and sends only what is missing.
@@ -145,10 +145,10 @@ def deploy(  # noqa: PLR0913, PLR0917 - click hands them over one by one
 
 
 def _agreement(run: Run, *, drafted: bool) -> "Callable[[DeployPlan], bool]":
-    """Who says whether what runs may change: a person on a terminal, else what may be undone."""
+    """Who says whether what runs may change: a person on a terminal, else a file."""
     if sys.stdin.isatty() and not run.common.as_json:
         return lambda made: click.confirm(f"Change {made.pod}?", err=True)
-    return lambda made: not (drafted or made.loses)
+    return lambda _: not drafted
 
 
 @click.command(

@@ -64,7 +64,6 @@ def _would(plan: DeployPlan) -> JsonObject:
         "effect": plan.effect,
         "changes": changes,
         "stops": plan.stops,
-        "loses_volumes": list(plan.loses),
         "known": plan.known,
         "price": _price(plan.cost, plan.token),
         "price_before": None if plan.cost_before is None else _price(plan.cost_before, plan.token),

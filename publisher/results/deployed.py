@@ -62,8 +62,8 @@ class AfterUpdate:
 class DeployPlan:
     """What a deploy would change now.
 
-    `stops` says what stops or goes on meanwhile, `loses` names volumes whose data goes. Not `known`: this
-    client does not have what runs there, so that images alone were compared. `cost_before` is that of what
+    `stops` says what stops or goes on meanwhile. Not `known`: this client does not have what runs there, so
+    that images alone were compared. `cost_before` is that of what
     runs, at the provider's prices of now; `deposit` what a channel would be opened with, None where one is
     open.
     """
@@ -75,7 +75,6 @@ class DeployPlan:
     effect: UpdateEffect
     changes: tuple[FieldChange, ...]
     stops: str
-    loses: tuple[str, ...]
     known: bool
     cost: Cost
     cost_before: Cost | None
@@ -96,7 +95,6 @@ class DeployPlan:
             lines.append(
                 "  what else changes is not known: it was deployed from elsewhere, or by another key"
             )
-        lines += [f"  volume {name}: its data goes" for name in self.loses]
         if self.stops:
             lines.append(f"  {self.stops}")
         return [*lines, *self._money()]

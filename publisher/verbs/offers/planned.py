@@ -36,7 +36,10 @@ RUNNING = frozenset({"serving", "failing"})
 async def make_plan(
     account: MarketAccount, pod: Pod, reached: Reached, payment: ChannelPayment, journal: Journal
 ) -> DeployPlan:
-    """What a deploy of *pod* to the provider that was *reached* would change: it is asked, no more."""
+    """What a deploy of *pod* to the provider that was *reached* would change: it is asked, no more.
+
+    Raises Refused (rule `volumes`) for a version that no provider takes over the one that runs.
+    """
     location, session = reached.candidate.location, reached.session
     status = None if location.channel is None else await _status(reached)
     after = make_bundle(pod, account.publisher)
@@ -46,6 +49,12 @@ async def make_plan(
         changes = (*changes, FieldChange("the notice on its deposit is taken back", "", ""))
         effect = "in place" if effect == "unchanged" else effect
     manifest = None if before is None else _manifest(before)
+    if manifest is not None and (lost := lost_volumes(manifest, pod.manifest)):
+        raise Refused(  # as its provider would, after all has been sent
+            f"the pod has a volume {lost[0]}, which its newer version lacks",
+            rule="volumes",
+            hint="keep the volume, or delete the pod with all its data and deploy it anew",
+        )
     return DeployPlan(
         pod=pod.name,
         publisher=account.publisher.address,
@@ -54,7 +63,6 @@ async def make_plan(
         effect=effect,
         changes=changes,
         stops=stops,
-        loses=() if manifest is None else lost_volumes(manifest, pod.manifest),
         known=location.channel is None or before is not None,
         cost=cost_of(shape_of(pod.manifest, pod.image_bytes), session.profile.prices, session.profile.least),
         cost_before=None if before is None or manifest is None else _cost(before, manifest, session),

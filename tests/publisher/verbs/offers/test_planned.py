@@ -150,19 +150,31 @@ async def test_without_a_terminal_a_manifest_goes_on_and_an_image_needs_a_word(b
     assert len(peer.bundles) == count + 2
 
 
-async def test_a_volume_that_goes_needs_a_word(bench, cli):
-    plain = (bench.folder / "pod.yaml").read_text()
+def add_disk(bench):
     change_manifest(bench, "  volumes:\n", "  volumes:\n    - {name: data, persistent: {size: 1Gi}}\n")
     change_manifest(bench, "volumeMounts: [", "volumeMounts: [{name: data, mountPath: /data}, ")
+
+
+async def test_two_versions_that_may_not_run_at_once(bench):
     async with bench.peer().serve():
         await bench.deploy()
+        add_disk(bench)
+        found = await planned(bench)
+    assert found.effect == "restart"
+    assert "is stopped first: two versions may not write one volume" in found.stops
+
+
+async def test_a_version_without_a_volume_is_refused_before_anything_is_sent(bench, cli):
+    plain = (bench.folder / "pod.yaml").read_text()
+    add_disk(bench)
+    async with bench.peer().serve() as peer:
+        await bench.deploy()
         (bench.folder / "pod.yaml").write_text(plain)
-        refused = await cli("deploy", bench.folder / "pod.yaml")
-        agreed = await cli("deploy", bench.folder / "pod.yaml", "--yes")
-    assert refused.exit_code == ExitCode.REFUSED
-    assert "volume data: its data goes" in refused.stderr
-    assert "is stopped first: two versions may not write one volume" in refused.stderr
-    assert agreed.exit_code == 0, agreed.output
+        for words in ((), ("--dry-run",), ("--yes",)):
+            done = await cli("deploy", bench.folder / "pod.yaml", *words)
+            assert done.exit_code == ExitCode.REFUSED
+            assert "[volumes]" in done.stderr
+    assert len(peer.bundles) == 1
 
 
 @pytest.mark.parametrize(("answer", "code"), [("y\n", 0), ("n\n", ExitCode.REFUSED), ("", 130)])

@@ -77,6 +77,14 @@ def form_of(result: object) -> "JsonObject":
     return json_of(result)
 
 
+def _advice(rule: str) -> str | None:
+    """What to do about a *rule*, where the error itself does not say it."""
+    from trustedpods.protocol.rules.all_rules import rule_named
+
+    found = rule_named(rule)
+    return None if found is None else f"{found.advice} (docs/errors.md)"
+
+
 class Run:
     """One run of a verb; *code_base* is added to its exit codes after an error."""
 
@@ -153,7 +161,7 @@ class Run:
         return result
 
     def _failed(self, raised: BaseException) -> int:
-        from trustedpods.protocol.errors import TrustedPodsError
+        from trustedpods.protocol.errors import BadInput, TrustedPodsError
         from trustedpods.publisher.output.terminal import print_error
         from trustedpods.publisher.parallel import most_telling
 
@@ -173,6 +181,8 @@ class Run:
             error = TrustedPodsError(f"{type(error).__name__}: {error}", hint=hint)
         if self.common.as_json:
             self._print_failure(error)
+        if error.hint is None and error.rule is not None and not isinstance(error, BadInput):
+            error.hint = _advice(error.rule)
         print_error(error, self.show)
         return self._code_base + int(error.exit_code)
 

@@ -231,3 +231,11 @@ def test_a_word_that_is_like_no_verb_is_no_verb():
 def test_every_other_word_leads_to_a_verb():
     assert set(OTHER_WORDS.values()) <= set(main.commands)
     assert not set(OTHER_WORDS) & set(main.commands)
+
+
+async def test_an_error_without_a_hint_of_its_own_ends_with_what_its_rule_says(bench, cli):
+    async with bench.peer("full").serve():
+        result = await cli("deploy", bench.folder / "pod.yaml")
+    assert result.exit_code == 6
+    assert "[capacity-cpu]" in result.stderr
+    assert "hint: ask for less, or choose another provider" in result.stderr.splitlines()[-1]

@@ -10,6 +10,7 @@ from trustedpods.publisher.commands.manifests.explain import explain
 from trustedpods.publisher.commands.manifests.init import init
 from trustedpods.publisher.commands.network import contexts, members, network, whole
 from trustedpods.publisher.commands.network.documents import history
+from trustedpods.publisher.commands.running.rollback import rollback
 from trustedpods.publisher.commands.shell import completion as shell
 
 EPILOG = """\b
@@ -49,6 +50,7 @@ OTHER_WORDS = {
     "describe": "status",
     "inspect": "status",
     "import": "convert",
+    "undo": "rollback",
     "topup": "fund",
     "invoice": "bill",
 }
@@ -97,6 +99,7 @@ for verb in (
     pods.status,
     pods.logs,
     execute,
+    rollback,
     pods.delete,
     market.provider,
     attest.attest,

@@ -92,6 +92,10 @@ PODS = {
         "`--explain` says why of each; `--trust open` allows operators who can read it",
     ),
     "no-replica": Rule("no replica runs", "a request to its URL wakes it; `scale: {min: 1}` keeps one awake"),
+    "no-version": Rule(
+        "no earlier version of the pod is kept on this machine",
+        "`trustedpods rollback NAME --list` shows those that are; deploy the older file and image otherwise",
+    ),
     "not-agreed": Rule("somebody was asked, or had to be, and did not agree", "`--yes` agrees beforehand"),
     "own-sleep": Rule("no pod asks for its own sleep there", "leave `scale.ownSleep` out, or " + _OTHER),
     "phase": Rule("the pod is not in a state for that", _LOOK + ", then ask again"),

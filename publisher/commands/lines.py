@@ -10,6 +10,7 @@ from trustedpods.publisher.core.trust import trust_text
 from trustedpods.publisher.output.evidence_text import evidence_text
 from trustedpods.publisher.output.terminal import table
 from trustedpods.publisher.results.attested import AttestResult
+from trustedpods.publisher.results.deployed import VersionsResult
 from trustedpods.publisher.results.estimated import EstimatedOffer, EstimateResult
 from trustedpods.publisher.results.money import BalanceResult, ChannelBalance, FundResult
 from trustedpods.publisher.results.pods import (
@@ -125,6 +126,22 @@ def funded_lines(result: FundResult) -> list[str]:
     live = result.channel.live
     holds = "" if live is None else f"; the channel holds {result.token.text(live.left)} now"
     return [f"paid {result.token.text(result.paid)}{holds}"]
+
+
+def version_lines(result: VersionsResult) -> list[str]:
+    """A line for each version that can be gone back to."""
+    if not result.versions:
+        return ["no version of it is kept on this machine"]
+    rows = [
+        (
+            str(one.generation),
+            moment(one.generation // 1000),
+            "serves" if one.serves else "",
+            ", ".join(f"{name}: {digest[:19]}" for name, digest in one.images.items()),
+        )
+        for one in result.versions
+    ]
+    return table(("GENERATION", "SENT", "", "IMAGES"), rows)
 
 
 def list_lines(result: ListResult) -> list[str]:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from trustedpods.publisher.market.market import MarketAccount
     from trustedpods.publisher.output.json_of import JsonObject
     from trustedpods.publisher.output.terminal import PlainShow
+    from trustedpods.publisher.results.deployed import DeployPlan
 
 F = TypeVar("F", bound=Callable[..., Any])
 R = TypeVar("R")
@@ -191,3 +192,10 @@ class Run:
         from trustedpods.publisher.output.terminal import print_json
 
         print_json(run_json(form_of(self.progress), self.journal, error))
+
+
+def agreement(run: Run, *, without_terminal: bool) -> "Callable[[DeployPlan], bool]":
+    """Who says whether what runs may change: a person on a terminal; elsewhere it is *without_terminal*."""
+    if sys.stdin.isatty() and not run.common.as_json:
+        return lambda made: click.confirm(f"Change {made.pod}?", err=True)
+    return lambda _: without_terminal

@@ -15,12 +15,10 @@ from trustedpods.publisher.commands.manifests.init import (
     draft_words,
     without_manifest,
 )
-from trustedpods.publisher.commands.options import Common, Run, common, pod_name
+from trustedpods.publisher.commands.options import Common, Run, agreement, common, pod_name
 from trustedpods.publisher.commands.shell.completion import complete_pod, complete_provider
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from trustedpods.publisher.output.json_of import JsonObject
     from trustedpods.publisher.results.deployed import DeployPlan, DeployResult
     from trustedpods.publisher.results.pods import (
@@ -117,7 +115,7 @@ def deploy(  # noqa: PLR0913, PLR0917 - click hands them over one by one
             from trustedpods.publisher.verbs.deploy import DeployOptions, deploy, plan
 
             choice = None if provider is None else parse_choice(provider)
-            agree = None if yes else _agreement(run, drafted=without_manifest(file))
+            agree = None if yes else agreement(run, without_terminal=not without_manifest(file))
             otherwise = context_policy(os.environ)
             options = DeployOptions(choice, funding, explain, policy, patience_s, otherwise, agree)
         run.progress = progress = DeployProgress()
@@ -142,13 +140,6 @@ def deploy(  # noqa: PLR0913, PLR0917 - click hands them over one by one
         from trustedpods.protocol.errors import ExitCode
 
         raise SystemExit(int(ExitCode.PLAN_HAS_CHANGES))
-
-
-def _agreement(run: Run, *, drafted: bool) -> "Callable[[DeployPlan], bool]":
-    """Who says whether what runs may change: a person on a terminal, else a file."""
-    if sys.stdin.isatty() and not run.common.as_json:
-        return lambda made: click.confirm(f"Change {made.pod}?", err=True)
-    return lambda _: not drafted
 
 
 @click.command(

@@ -25,6 +25,7 @@ from trustedpods.publisher.results.deployed import (
     DeployPlan,
     DeployProgress,
     DeployResult,
+    VersionsResult,
 )
 from trustedpods.publisher.results.pods import (
     AuditResult,
@@ -69,6 +70,15 @@ def _would(plan: DeployPlan) -> JsonObject:
         "price_before": None if plan.cost_before is None else _price(plan.cost_before, plan.token),
         "deposit": None if plan.deposit is None else plan.token.number(plan.deposit),
     }
+
+
+@json_of.register(VersionsResult)
+def _versions(result: VersionsResult) -> JsonObject:
+    kept: list[JsonObject] = [
+        {"generation": one.generation, "images": dict(one.images), "serves": one.serves}
+        for one in result.versions
+    ]
+    return {"pod": result.pod, "versions": kept}
 
 
 @json_of.register(DeployProgress)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """`deploy`: who takes the pod, what was sent, and a pod that serves."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from trustedpods.protocol.ids import Address, ChannelId
@@ -113,6 +114,23 @@ class DeployPlan:
         ):
             return [f"  {now}, as before"]
         return [f"  {now}; until now {rough(before.awake_hour)} and {rough(before.asleep_hour)}"]
+
+
+@dataclass(frozen=True, slots=True)
+class KeptVersion:
+    """A version that can be gone back to: the request that brought it (Unix ms), its images by container."""
+
+    generation: int
+    images: Mapping[str, str]
+    serves: bool
+
+
+@dataclass(frozen=True, slots=True)
+class VersionsResult:
+    """The versions of a pod that are kept on this machine, newest first."""
+
+    pod: str
+    versions: tuple[KeptVersion, ...]
 
 
 @dataclass(frozen=True, slots=True)

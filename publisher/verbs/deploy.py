@@ -29,6 +29,7 @@ from trustedpods.publisher.core.deploy import admit_body
 from trustedpods.publisher.core.money import Funding
 from trustedpods.publisher.core.select import Choice, Requirements, Selection, requirements_of, select
 from trustedpods.publisher.delivery import report
+from trustedpods.publisher.delivery.bundle import parcel_of
 from trustedpods.publisher.images.oci import VerifiedBlob
 from trustedpods.publisher.journal import Journal, Step
 from trustedpods.publisher.market.candidates import Candidate, Reached, first_that_takes, provider_name
@@ -97,6 +98,21 @@ def _begin(pod: Pod, journal: Journal) -> None:
     journal.event("manifest", f"{pod.name}: {report.pod_line(pod)}")
 
 
+async def agreed(made: DeployPlan, agree: Callable[[DeployPlan], bool] | None, journal: Journal) -> None:
+    """Say what an update changes; Refused where somebody is asked and says no."""
+    if not made.replaces:
+        return
+    journal.event("plan", made.lines[0], effect=made.effect, changes=len(made.changes))
+    for line in made.lines[1:]:
+        journal.show.line(line)
+    if agree is not None and not await trio.to_thread.run_sync(agree, made):
+        raise Refused(
+            f"{made.pod} was not changed: nobody agreed to it",
+            rule="not-agreed",
+            hint="--yes agrees, --dry-run only says what would change, --name makes another pod",
+        )
+
+
 class Deploy:
     """One run of `deploy`."""
 
@@ -138,18 +154,7 @@ class Deploy:
             return
         payment = self._payment(reached)
         made = await make_plan(self._account, self._pod, reached, payment, self._journal)
-        if not made.replaces:
-            return
-        self._journal.event("plan", made.lines[0], effect=made.effect, changes=len(made.changes))
-        for line in made.lines[1:]:
-            self._journal.show.line(line)
-        agree = self._options.agree
-        if agree is not None and not await trio.to_thread.run_sync(agree, made):
-            raise Refused(
-                f"{self._pod.name} was not changed: nobody agreed to it",
-                rule="not-agreed",
-                hint="--yes agrees, --dry-run only says what would change, --name makes another pod",
-            )
+        await agreed(made, self._options.agree, self._journal)
 
     @asynccontextmanager
     async def _reached(self) -> AsyncIterator[tuple[Host, Reached]]:
@@ -244,8 +249,7 @@ class Deploy:
         self._remember(session, location)
         handing = Delivery(
             self._account,
-            self._pod,
-            self._verified,
+            parcel_of(self._pod, self._verified, self._account.publisher),
             payment,
             location,
             self._policy,

@@ -122,7 +122,7 @@ async def release(
     file = None if record is None or record.file is None else Path(record.file)
 
     async def pieces() -> Mapping[bytes, Piece]:
-        return await trio.to_thread.run_sync(_pieces_of, account, bundle, file)
+        return await trio.to_thread.run_sync(pieces_of, account, bundle, file)
 
     async def pay(step: Step) -> None:
         step.facts["opened"] = False
@@ -133,7 +133,7 @@ async def release(
     return confirmed
 
 
-def _pieces_of(account: MarketAccount, bundle: Bundle, file: Path | None) -> Mapping[bytes, Piece]:
+def pieces_of(account: MarketAccount, bundle: Bundle, file: Path | None) -> Mapping[bytes, Piece]:
     """The images' content, only read when the provider has lost some of it."""
     if file is None:
         raise Refused("the provider lacks images, and their manifest's place is not known", rule="no-images")

@@ -22,6 +22,7 @@ PODS = [
     "status",
     "logs",
     "exec",
+    "rollback",
     "delete",
 ]
 MONEY = ["fund", "close", "balance", "bill"]

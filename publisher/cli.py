@@ -10,6 +10,7 @@ from trustedpods.publisher.commands.manifests.explain import explain
 from trustedpods.publisher.commands.manifests.init import init
 from trustedpods.publisher.commands.network import contexts, members, network, whole
 from trustedpods.publisher.commands.network.documents import history
+from trustedpods.publisher.commands.running import history as history_of_pod
 from trustedpods.publisher.commands.running.rollback import rollback
 from trustedpods.publisher.commands.shell import completion as shell
 
@@ -99,6 +100,8 @@ for verb in (
     pods.status,
     pods.logs,
     execute,
+    history_of_pod.events,
+    history_of_pod.usage,
     rollback,
     pods.delete,
     market.provider,

@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast, get_args
 
 import click
 
@@ -31,18 +31,27 @@ DEBUG_VARIABLE = "TRUSTEDPODS_DEBUG"
 """When set, an error of ours that should not happen prints its trace."""
 
 
+OutputForm = Literal["text", "wide", "json", "yaml"]
+"""What is printed: for a person, with all columns of a table, or one object for a program."""
+
+
 @dataclass(frozen=True, slots=True)
 class Common:
     """The options that every verb has."""
 
     market: str | None
     key: str | None
-    as_json: bool
+    form: OutputForm = "text"
+
+    @property
+    def as_json(self) -> bool:
+        """Whether a program reads it: one object, as JSON or as YAML."""
+        return self.form in ("json", "yaml")
 
 
 def common(verb: F) -> F:
     """Add --market, --key and -o to a verb; it gets them as its first argument, a `Common`."""
-    choice = click.Choice(["text", "json"])
+    choice = click.Choice(get_args(OutputForm))
     return click.option("-o", "--output", type=choice, default="text", help="What to print.")(located(verb))
 
 
@@ -52,8 +61,8 @@ def located(verb: F) -> F:
     @click.option("--market", metavar="FILE", help="Market file (else $TRUSTEDPODS_MARKET).")
     @click.option("--key", metavar="FILE", help="Key file (else $TRUSTEDPODS_KEY).")
     @functools.wraps(verb)
-    def wrapped(market: str | None, key: str | None, output: str = "text", **arguments: Any) -> Any:  # noqa: ANN401
-        return verb(Common(market, key, output == "json"), **arguments)
+    def wrapped(market: str | None, key: str | None, output: OutputForm = "text", **arguments: Any) -> Any:  # noqa: ANN401
+        return verb(Common(market, key, output), **arguments)
 
     return cast("F", wrapped)
 
@@ -146,7 +155,7 @@ class Run:
         form: "Callable[[R], JsonObject]" = form_of,
     ) -> R:
         """The same for work without trio; *form* is its JSON."""
-        from trustedpods.publisher.output.terminal import print_json, print_lines
+        from trustedpods.publisher.output.terminal import print_lines
 
         try:
             result = work()
@@ -156,7 +165,7 @@ class Run:
         if self.common.as_json:
             from trustedpods.publisher.output.json_run import run_json
 
-            print_json(run_json(form(result), self.journal))
+            self._print_object(run_json(form(result), self.journal))
         else:
             print_lines(lines(result))
         return result
@@ -189,9 +198,18 @@ class Run:
 
     def _print_failure(self, error: "TrustedPodsError") -> None:
         from trustedpods.publisher.output.json_run import run_json
+
+        self._print_object(run_json(form_of(self.progress), self.journal, error))
+
+    def _print_object(self, tree: "JsonObject") -> None:
+        if self.common.form == "yaml":
+            from trustedpods.publisher.commands.yaml_text import document
+
+            click.echo(document(tree), nl=False)
+            return
         from trustedpods.publisher.output.terminal import print_json
 
-        print_json(run_json(form_of(self.progress), self.journal, error))
+        print_json(tree)
 
 
 def agreement(run: Run, *, without_terminal: bool) -> "Callable[[DeployPlan], bool]":

@@ -187,6 +187,7 @@ def validate(options: Common, file: Path) -> None:
     epilog="""\b
 Examples:
   trustedpods list
+  trustedpods list -o wide
   trustedpods list --all -o json
 """,
 )
@@ -209,7 +210,7 @@ def list_(options: Common, ended: bool) -> None:
     def lines(result: "ListResult") -> list[str]:
         from trustedpods.publisher.commands.lines import list_lines
 
-        return list_lines(result)
+        return list_lines(result, wide=options.form == "wide")
 
     run.finish(work, lines)
 

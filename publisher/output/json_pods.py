@@ -32,12 +32,14 @@ from trustedpods.publisher.results.pods import (
     BillResult,
     DeleteProgress,
     DeleteResult,
+    EventsResult,
     ExecResult,
     ListedPod,
     ListResult,
     LogsResult,
     OutlivingVolumes,
     StatusResult,
+    UsageResult,
     VisitedPod,
     VisitProgress,
 )
@@ -259,6 +261,28 @@ def _line(line: Line, token: Token) -> JsonObject:
         "cut": line.cut,
         "root": line.root.hex(),
         "tx": hex_of(line.transaction),
+    }
+
+
+@json_of.register(EventsResult)
+def _history(result: EventsResult) -> JsonObject:
+    return {"pod": result.pod.name, "pod_events": [event.model_dump() for event in result.events]}
+
+
+@json_of.register(UsageResult)
+def _used(result: UsageResult) -> JsonObject:
+    number = result.pod.token.number
+    days: list[JsonObject] = [
+        {"begins": day.begins, "usage": asdict(day.usage), "amount": number(day.amount)}
+        for day in result.days
+    ]
+    return {
+        "pod": result.pod.name,
+        "days": days,
+        "total": number(result.total),
+        "open": number(result.open_amount),
+        "month": None if result.month is None else number(result.month),
+        "problems": list(result.problems),
     }
 
 

@@ -10,7 +10,7 @@ from trustedpods.protocol.ids import Address, ChannelId
 from trustedpods.protocol.messages.pod import LogLines, PodEvent, PodFailure
 from trustedpods.protocol.units import TokenUnits, UnixSeconds
 from trustedpods.publisher.core.audit import Finding
-from trustedpods.publisher.core.bill import Bill
+from trustedpods.publisher.core.bill import Bill, Day
 from trustedpods.publisher.core.money import Token, duration_text
 from trustedpods.publisher.results.channels import PodChannel
 from trustedpods.publisher.results.confirmed import ConfirmedPod
@@ -214,6 +214,29 @@ class BillResult:
     pod: VisitedPod
     bill: Bill
     claimed: TokenUnits | None
+    problems: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class EventsResult:
+    """`events`: the pod's history as its provider keeps it, oldest first."""
+
+    pod: VisitedPod
+    events: tuple[PodEvent, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class UsageResult:
+    """`usage`: what the pod used, by day (UTC), with what it cost; `month` is 30 days at that rate.
+
+    What came after the last signed period is in `open_amount` alone. Amounts are base units.
+    """
+
+    pod: VisitedPod
+    days: tuple[Day, ...]
+    total: TokenUnits
+    open_amount: TokenUnits
+    month: TokenUnits | None
     problems: tuple[str, ...]
 
 

@@ -22,6 +22,8 @@ PODS = [
     "status",
     "logs",
     "exec",
+    "events",
+    "usage",
     "rollback",
     "delete",
 ]

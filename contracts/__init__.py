@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The payment and registry contracts: Solidity, its twin in plain numbers, and the door to a chain."""
 
-from trustedpods.protocol.sealing import without_bls
+from trustedpods.protocol.imports import install
 
-without_bls.install()
+install()

@@ -8,13 +8,13 @@ async def deploy(
     rpc_url: str, key: bytes, decimals: int = 6, *, symbol: str = "TPT", finality_blocks: int = 0
 ) -> Market:
     """Deploy all three by the account behind *key*, which may mint the token afterwards."""
-    from trustedpods.contracts.client.deployment import deploy_market  # noqa: PLC0415  loads web3
+    from trustedpods.contracts.client.deployment import deploy_market  # noqa: PLC0415  loads the door
 
     return await deploy_market(rpc_url, key, decimals, symbol=symbol, finality_blocks=finality_blocks)
 
 
 async def unlike_source(rpc_url: str, market: Market) -> list[str]:
     """Names of the market's contracts whose code is not the packaged one."""
-    from trustedpods.contracts.client.deployment import unlike_packaged  # noqa: PLC0415  loads web3
+    from trustedpods.contracts.client.deployment import unlike_packaged  # noqa: PLC0415  loads the door
 
     return await unlike_packaged(rpc_url, market)

@@ -4,7 +4,6 @@
 from dataclasses import dataclass
 from typing import Any
 
-from eth_account import Account
 from eth_account.messages import encode_typed_data
 
 from trustedpods.contracts.records import NEVER, NOTHING
@@ -12,6 +11,7 @@ from trustedpods.contracts.terms import packed
 from trustedpods.contracts.usage import SignedClaim, UsageClaim
 from trustedpods.protocol.errors import BadInput
 from trustedpods.protocol.ids import Address, keccak256
+from trustedpods.protocol.sealing import signatures
 from trustedpods.protocol.sealing.signatures import signer_of
 from trustedpods.protocol.units import TokenUnits, UnixSeconds
 
@@ -163,8 +163,8 @@ class VRS:
 def address_of(key: bytes) -> Address:
     """The address of a private key; a key of a wrong size or value raises `BadInput`."""
     try:
-        return Address(Account.from_key(key).address)
-    except Exception:  # noqa: BLE001  eth-account raises several classes; none of them may show the key
+        return signatures.address_of(key)
+    except BadInput:
         raise BadInput("this is not an Ethereum private key: 32 bytes, not zero") from None
 
 
@@ -276,4 +276,4 @@ def _digest(domain: Domain, types: dict[str, Any], message: dict[str, Any]) -> b
 
 def _sign(key: bytes, domain: Domain, types: dict[str, Any], message: dict[str, Any]) -> bytes:
     address_of(key)  # a bad key is reported in our words
-    return bytes(Account.sign_message(encode_typed_data(domain.fields(), types, message), key).signature)
+    return signatures.sign(key, _digest(domain, types, message))

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What `inspect` tells of a market, its providers, a channel, an account: plain values.
 
-Amounts are base units of the token, beside them as numbers of whole tokens. Loads web3.
+Amounts are base units of the token, beside them as numbers of whole tokens. Loads the door to a chain.
 """
 
 from dataclasses import dataclass

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the chain says, in our words. Pure: whoever decides about money needs no web3 for it."""
+"""What the chain says, in our words. Pure: whoever decides about money needs no door to a chain for it."""
 
 from dataclasses import dataclass
 from typing import Self

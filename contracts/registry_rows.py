@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Rows of the registry: packing, and decoding `pageRaw` without web3's slow decoder.
+"""Rows of the registry: packing, and decoding `pageRaw` without a general and slow decoder.
 
 Rows are written by anybody: whatever does not decode is left out or left empty, never trusted.
 """

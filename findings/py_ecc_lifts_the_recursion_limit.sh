@@ -9,7 +9,7 @@
 #              RecursionError any more: Python goes on until the stack of the thread is full.
 # Output seen: before 1000, after 100000
 #
-# Here:        protocol/sealing/without_bls.py keeps py_ecc out until somebody uses such a keystore.
+# Here:        protocol/imports/stand_ins.py keeps py_ecc out until somebody uses such a keystore.
 #
 # Exits 0 while it is so, 1 when it is no longer.
 set -euo pipefail

@@ -10,12 +10,13 @@ import re
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal
 
 from trustedpods.protocol.errors import BadInput
 
 if TYPE_CHECKING:
     # messages cost validate a third of its time
+    from trustedpods.manifests.spec.pod import PodManifest
     from trustedpods.protocol.networks.book import BookEntry, NetworkBook
 
     _ByService = Mapping[tuple[str, str], list[BookEntry]]
@@ -32,6 +33,9 @@ MAX_REFERENCES: Final = 4096
 _TOO_MANY: Final = f"more than {MAX_REFERENCES} references to nodes in one file"
 
 FIELDS: Final = ("name", "port", "address", "publishedPort", "url", "identity")
+
+STABLE_FIELDS: Final = frozenset({"name", "port"})
+"""Those that stay as they are when the node moves."""
 
 _OURS: Final = re.compile(r"(\$?)\$\{node\.([^}\n]{0,256})(\}?)")
 _FORM: Final = re.compile(
@@ -69,6 +73,23 @@ def references(text: str) -> Iterator[Reference]:
             raise WrongReference(_TOO_MANY, found.start())
         if not found[1]:
             yield _reference(found)
+
+
+def followed(
+    manifest: "PodManifest", secrets: Mapping[str, Mapping[str, bytes]]
+) -> dict[str, Literal["reload", "restart"]]:
+    """The nodes whose moves change files of a pod, and what replicas then do; a restart covers a reload.
+
+    *secrets* are files by volume and name. `name` and `port` stay, so they change nothing.
+    """
+    found: dict[str, Literal["reload", "restart"]] = {}
+    for volume in manifest.spec.volumes:
+        for name in volume.secret.rendered if volume.secret else ():
+            assert volume.secret is not None
+            for one in references(secrets[volume.name][name].decode()):
+                if one.field not in STABLE_FIELDS and found.get(one.node) != "restart":
+                    found[one.node] = volume.secret.on_change
+    return found
 
 
 def rendered(text: str, book: "NetworkBook") -> str:

@@ -6,6 +6,6 @@ processes of either side keep out of each other's way. This room never opens a s
 `net`), reads a clock, a file or a chain, and never imports another room.
 """
 
-from trustedpods.protocol.sealing import without_bls
+from trustedpods.protocol.imports import install
 
-without_bls.install()
+install()

@@ -28,7 +28,9 @@ def asks_for_more(ask: AdmitBody) -> bool:
     placed = ask.placement != Placement()
     at_nodes = any(protocol in ("udp", "nodePort", "loadBalancer") for protocol in ask.services.values())
     classes = any(one.storage_class is not None for one in ask.volumes)
-    return bool(classes or ask.csi_drivers or at_nodes or ask.names or ask.own_sleep or placed)
+    return bool(
+        classes or ask.csi_drivers or ask.ingresses or at_nodes or ask.names or ask.own_sleep or placed
+    )
 
 
 def label_gaps(placement: Placement, labels: Mapping[str, Sequence[str]]) -> list[str]:
@@ -108,6 +110,14 @@ def _exposure(ask: AdmitBody, has: Capabilities) -> Iterator[str]:
     for protocol in dict.fromkeys(ask.services.values()):
         if not offered.get(protocol, True):
             yield f"no service can have expose: {protocol}"
+    offered_classes = {one.name: one.annotations for one in has.ingress_classes}
+    for one in ask.ingresses:
+        if one.class_name not in offered_classes:
+            yield f"no ingress class {one.class_name}; there is {', '.join(offered_classes) or 'none'}"
+            continue
+        for name in one.annotations:
+            if name not in offered_classes[one.class_name]:
+                yield f"ingress class {one.class_name} takes no annotation {name}"
     if ask.names and not has.names:
         yield "no host can be called by name: it has no resolver for pods"
     if ask.own_sleep and not has.own_sleep:

@@ -1,12 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """The operator's `provider.toml`: strict, so that a misspelt key is an error and not a default."""
 
-import tomllib
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from trustedpods.contracts.records import Market
 from trustedpods.contracts.terms import CAP_CLAIM_INTERVAL_S
@@ -21,11 +20,10 @@ from trustedpods.provider.core.egress import NOT_THE_WORLD
 from trustedpods.provider.core.names.opened import MOST_TTL_S
 from trustedpods.provider.core.networks.book import NODE_PORTS
 from trustedpods.provider.core.placement.offered import Allowed
+from trustedpods.provider.exposure.ingress_classes import IngressSection, QualifiedName
 from trustedpods.provider.facade.pools import Pools, SlotProtocol
 from trustedpods.provider.facade.slots import SlotLimits
-
-MAX_CONFIG_BYTES = 64 * 1024
-"""A configuration is a page of text."""
+from trustedpods.provider.settings_file import read_settings
 
 
 def _address(text: str) -> Address:
@@ -55,13 +53,6 @@ PathText = Annotated[str, AfterValidator(_absolute)]
 HostPort = Annotated[str, Field(pattern=r"^[0-9A-Za-z.\-\[\]:*]+:\d{1,5}$")]
 AccessModes = Annotated[list[AccessMode], Field(min_length=1, max_length=4)]
 StorageClassName = Annotated[str, Field(pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", max_length=63)]
-AdvertisedLabel = Annotated[
-    str,
-    Field(
-        pattern=r"^([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$",
-        max_length=317,
-    ),
-]
 OfferedDriver = Annotated[str, Field(pattern=r"^[A-Za-z0-9]([-A-Za-z0-9.]*[A-Za-z0-9])?$", max_length=63)]
 PositiveSeconds = Annotated[int, Field(ge=1, le=366 * 86400)]
 
@@ -148,7 +139,7 @@ class ClusterSection(Section):
     pull_key_file: PathText | None = None
     processes_per_user: Annotated[int, Field(ge=1024, le=1 << 31)] | None = None
     storage_classes: Annotated[dict[StorageClassName, AccessModes], Field(max_length=16)] = {}
-    node_labels: Annotated[list[AdvertisedLabel], Field(max_length=MAX_LABELS)] = []
+    node_labels: Annotated[list[QualifiedName], Field(max_length=MAX_LABELS)] = []
     csi_drivers: Annotated[list[OfferedDriver], Field(max_length=16)] = []
 
     @property
@@ -263,15 +254,6 @@ class ExposureSection(Section):
     callers: Annotated[list[NetworkText], Field(max_length=16)] = []
     peers: Annotated[list[NetworkText], Field(max_length=16)] = []
 
-    @property
-    def room(self) -> dict[ServiceProtocol, int]:
-        """Services that the cluster may expose at nodes, by the manifest's word, those here included."""
-        return {
-            "udp": len(NODE_PORTS) if self.udp else 0,
-            "nodePort": len(NODE_PORTS) if self.node_ports else 0,
-            "loadBalancer": self.load_balancers,
-        }
-
 
 class TermsSection(Section):
     """What a channel must offer, and when the daemon claims, warns, stops and removes.
@@ -306,9 +288,10 @@ class TermsSection(Section):
 
 
 class StoreSection(Section):
-    """Where the daemon keeps its books and the sealed blobs."""
+    """Where the daemon keeps its books and the sealed blobs; with `database` another node can take over."""
 
     path: PathText
+    database: Annotated[str, Field(pattern=r"^postgresql://", max_length=1000)] | None = None
     spool: PathText
     spool_quota_mib: Annotated[int, Field(ge=1)] = 64 * 1024
     reserve_mib: Annotated[int, Field(ge=0, le=64 * 1024)] = 64
@@ -348,6 +331,12 @@ class ProviderConfig(Section):
     metrics: MetricsSection | None = None
     webhooks: WebhooksSection = WebhooksSection()
     exposure: ExposureSection = ExposureSection()
+    ingress: IngressSection = IngressSection()
+
+    @model_validator(mode="after")
+    def _controllers_read_secrets(self) -> Self:
+        self.ingress.check_class(self.identity.trust)
+        return self
 
     @property
     def least(self) -> LeastTerms:
@@ -362,12 +351,23 @@ class ProviderConfig(Section):
             self.cluster.storage_classes,
             tuple(self.cluster.node_labels),
             tuple(self.cluster.csi_drivers),
+            {name: one.annotations for name, one in self.ingress.classes.items()},
             udp=self.exposure.udp,
             node_port=self.exposure.node_ports,
             load_balancer=self.exposure.load_balancers > 0,
             names=self.names is not None,
             own_sleep=self.names is not None and self.names.sleep_port is not None,
         )
+
+    @property
+    def room(self) -> dict[ServiceProtocol, int]:
+        """Services that may be exposed past the facade, by the manifest's word, those here included."""
+        return {
+            "udp": len(NODE_PORTS) if self.exposure.udp else 0,
+            "nodePort": len(NODE_PORTS) if self.exposure.node_ports else 0,
+            "loadBalancer": self.exposure.load_balancers,
+            "ingress": self.ingress.room,
+        }
 
     @property
     def resolver_place(self) -> ResolverPlace | None:
@@ -381,18 +381,5 @@ class ProviderConfig(Section):
 
 
 def load_config(path: Path) -> ProviderConfig:
-    """Read and check the file; `BadInput` names the file and the key of the first mistake."""
-    try:
-        if path.stat().st_size > MAX_CONFIG_BYTES:
-            raise BadInput(f"larger than {MAX_CONFIG_BYTES} bytes", where=str(path))
-        data = tomllib.loads(path.read_text())
-    except OSError as error:
-        raise BadInput(f"cannot be read: {error.strerror}", where=str(path)) from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise BadInput(f"not TOML: {error}", where=str(path)) from None
-    try:
-        return ProviderConfig.model_validate(data)
-    except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"])
-        raise BadInput(first["msg"].removeprefix("Value error, "), where=f"{path}: {key}") from None
+    """The file of a provider. Raises as `read_settings`."""
+    return read_settings(path, ProviderConfig)

@@ -5,7 +5,8 @@ import hashlib
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
 
 from trustedpods.protocol.codec import encode
 from trustedpods.protocol.evidence import KeyBinding
@@ -39,6 +40,53 @@ UntilReady = Callable[
 ]
 
 
+class SharedDoors(Protocol):
+    """What conversations and networks use, of a daemon with a market and of one without."""
+
+    @property
+    def keys(self) -> BootKeys:
+        """This boot's."""
+
+    @property
+    def collector(self) -> Collector:
+        """Where evidence comes from."""
+
+    @property
+    def store(self) -> Store:
+        """The books."""
+
+    @property
+    def books(self) -> Path:
+        """Their file: it names the daemon among those that want its cluster."""
+
+    @property
+    def shared_books(self) -> bool:
+        """If another node's daemon can take them over."""
+
+    @property
+    def cluster(self) -> "Cluster":
+        """Kubernetes."""
+
+    @property
+    def metrics(self) -> Metrics:
+        """What is counted."""
+
+    @property
+    def clock(self) -> Callable[[], float]:
+        """Unix seconds."""
+
+    @property
+    def owner(self) -> Address:
+        """Whose daemon requests are for."""
+
+    @property
+    def context(self) -> ChainContext:
+        """The market that requests are signed for."""
+
+    def now(self) -> UnixSeconds:
+        """This machine's clock, in whole seconds."""
+
+
 @dataclass(frozen=True, slots=True)
 class Doors:
     """The open doors, the keys and the configuration. Nothing in it decides anything."""
@@ -59,6 +107,16 @@ class Doors:
     generations: NewestGenerations = field(default_factory=NewestGenerations)
     metrics: Metrics = field(default_factory=Metrics)
     traffic: TrafficSource = field(default_factory=NoTraffic)
+
+    @property
+    def books(self) -> Path:
+        """The file of the store."""
+        return Path(self.config.store.path)
+
+    @property
+    def shared_books(self) -> bool:
+        """If they are in a database, which another node's daemon can take over."""
+        return self.config.store.database is not None
 
     @property
     def owner(self) -> Address:

@@ -2,7 +2,8 @@
 """The client of the one who rents: choose a provider, attest it, pay, send, watch, check the bill.
 
 `core` decides and does no I/O, `verbs` do the work and return `results`, `commands` speak with the person.
-libp2p and web3 are reached only through `protocol.net` and `contracts.client`; nothing here knows Kubernetes.
+libp2p and chains are reached only through `protocol.net` and `contracts.client`; nothing here knows more of
+Kubernetes than a port-forward by `kubectl` (`networks.port_forward`).
 A Python program starts with `connect`; the names below are imported when they are first used.
 """
 
@@ -11,9 +12,10 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from trustedpods.protocol.errors import TrustedPodsError
-    from trustedpods.publisher.client import Client, LogShow, connect, validate_manifest
+    from trustedpods.publisher.client import Client, connect, run, validate_manifest
     from trustedpods.publisher.core.watch import TopUp
     from trustedpods.publisher.journal import Show
+    from trustedpods.publisher.network_client import LogShow
     from trustedpods.publisher.results.attested import AttestResult
     from trustedpods.publisher.results.deployed import DeployPlan, DeployProgress, DeployResult
     from trustedpods.publisher.results.estimated import EstimateResult
@@ -26,10 +28,24 @@ if TYPE_CHECKING:
         FundResult,
     )
     from trustedpods.publisher.results.networks import (
+        ApplyResult,
+        BackupResult,
         BreakResult,
+        CardResult,
+        ConnectResult,
         CopiesResult,
+        HistoryResult,
         LeasesResult,
+        MembersResult,
+        MigrateResult,
+        NetworkDeleteResult,
+        NetworkEndpointsResult,
+        NetworkFundResult,
+        NetworkLogsResult,
+        NetworkStatusResult,
+        PlanResult,
         RepairResult,
+        RestoreResult,
     )
     from trustedpods.publisher.results.pods import (
         AuditResult,
@@ -47,9 +63,10 @@ if TYPE_CHECKING:
 
 _MODULES = {
     "protocol.errors": ("TrustedPodsError",),
-    "publisher.client": ("Client", "LogShow", "connect", "validate_manifest"),
+    "publisher.client": ("Client", "connect", "run", "validate_manifest"),
     "publisher.core.watch": ("TopUp",),
     "publisher.journal": ("Show",),
+    "publisher.network_client": ("LogShow",),
     "publisher.results.attested": ("AttestResult",),
     "publisher.results.deployed": ("DeployPlan", "DeployProgress", "DeployResult"),
     "publisher.results.estimated": ("EstimateResult",),
@@ -61,7 +78,26 @@ _MODULES = {
         "FundProgress",
         "FundResult",
     ),
-    "publisher.results.networks": ("BreakResult", "CopiesResult", "LeasesResult", "RepairResult"),
+    "publisher.results.networks": (
+        "ApplyResult",
+        "BackupResult",
+        "BreakResult",
+        "CardResult",
+        "ConnectResult",
+        "CopiesResult",
+        "HistoryResult",
+        "LeasesResult",
+        "MembersResult",
+        "MigrateResult",
+        "NetworkDeleteResult",
+        "NetworkEndpointsResult",
+        "NetworkFundResult",
+        "NetworkLogsResult",
+        "NetworkStatusResult",
+        "PlanResult",
+        "RepairResult",
+        "RestoreResult",
+    ),
     "publisher.results.pods": (
         "AuditResult",
         "BillResult",
@@ -76,17 +112,21 @@ _MODULES = {
     "publisher.results.watched": ("WatchResult",),
     "publisher.verbs.watch": ("WatchOptions",),
 }
-"""Where each public name is: web3 and libp2p take a second to import, and `--help` needs neither."""
+"""Where each public name is: the doors to libp2p and to a chain load slowly, and `--help` needs neither."""
 
 __all__ = [
+    "ApplyResult",
     "AttestResult",
     "AuditResult",
+    "BackupResult",
     "BalanceResult",
     "BillResult",
     "BreakResult",
+    "CardResult",
     "Client",
     "CloseProgress",
     "CloseResult",
+    "ConnectResult",
     "CopiesResult",
     "DeleteProgress",
     "DeleteResult",
@@ -98,13 +138,23 @@ __all__ = [
     "ExecResult",
     "FundProgress",
     "FundResult",
+    "HistoryResult",
     "InspectResult",
     "LeasesResult",
     "LogShow",
     "LogsResult",
+    "MembersResult",
+    "MigrateResult",
+    "NetworkDeleteResult",
+    "NetworkEndpointsResult",
+    "NetworkFundResult",
+    "NetworkLogsResult",
+    "NetworkStatusResult",
+    "PlanResult",
     "ProvidersResult",
     "RenderResult",
     "RepairResult",
+    "RestoreResult",
     "Show",
     "StatusResult",
     "TopUp",
@@ -114,6 +164,7 @@ __all__ = [
     "WatchOptions",
     "WatchResult",
     "connect",
+    "run",
     "validate_manifest",
 ]
 

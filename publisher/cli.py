@@ -8,7 +8,7 @@ from trustedpods.publisher.commands.exec import execute, execute_in_node
 from trustedpods.publisher.commands.manifests.convert import convert
 from trustedpods.publisher.commands.manifests.explain import explain
 from trustedpods.publisher.commands.manifests.init import init
-from trustedpods.publisher.commands.network import contexts, members, network, whole
+from trustedpods.publisher.commands.network import contexts, files, members, network, whole
 from trustedpods.publisher.commands.network.documents import history
 from trustedpods.publisher.commands.running import history as history_of_pod
 from trustedpods.publisher.commands.running.rollback import rollback
@@ -123,6 +123,8 @@ for verb in (
 ):
     main.add_command(verb)
 for part in (
+    files.init,
+    files.render,
     members.member,
     members.lost_cluster,
     whole.endpoints,

@@ -5,12 +5,11 @@
 verb tells as it goes is handed to a `Show`, by default to the logger `trustedpods`.
 """
 
-import logging
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
 import trio
 from pydantic import ValidationError
@@ -23,9 +22,10 @@ from trustedpods.publisher.core.cost import Shape, shape_of
 from trustedpods.publisher.core.money import parse_funding
 from trustedpods.publisher.core.names import check_name
 from trustedpods.publisher.core.select import parse_choice
-from trustedpods.publisher.journal import Journal, Show
+from trustedpods.publisher.journal import Show
 from trustedpods.publisher.keyfile import load_key
-from trustedpods.publisher.market.market import MarketAccount, open_account
+from trustedpods.publisher.market.market import open_account
+from trustedpods.publisher.network_client import LogShow, NetworkClient
 from trustedpods.publisher.pod import Pod, read_pod
 from trustedpods.publisher.results.attested import AttestProgress, AttestResult
 from trustedpods.publisher.results.deployed import DeployPlan, DeployProgress, DeployResult
@@ -36,16 +36,6 @@ from trustedpods.publisher.results.money import (
     CloseResult,
     FundProgress,
     FundResult,
-)
-from trustedpods.publisher.results.networks import (
-    BackupResult,
-    BreakResult,
-    CopiesResult,
-    HistoryResult,
-    LeasesResult,
-    MigrateResult,
-    RepairResult,
-    RestoreResult,
 )
 from trustedpods.publisher.results.pods import (
     AuditResult,
@@ -74,29 +64,11 @@ from trustedpods.publisher.verbs import (
     validate,
     watch,
 )
-from trustedpods.publisher.verbs.networks import lock, places, state
-from trustedpods.publisher.verbs.networks.documents import history, versions
 from trustedpods.publisher.verbs.offers import render
 from trustedpods.publisher.verbs.running import listed
 from trustedpods.publisher.verbs.running.exec import Collected, execute, make_body
 
-LOGGER = logging.getLogger("trustedpods")
-
-
-class LogShow:
-    """What a verb tells, as log records: lines as INFO, warnings as WARNING, transfers as DEBUG."""
-
-    def line(self, text: str) -> None:
-        """Something happened."""
-        LOGGER.info("%s", text)
-
-    def warning(self, text: str) -> None:
-        """Something to know of, though it goes on."""
-        LOGGER.warning("%s", text)
-
-    def progress(self, name: str, done: int, total: int) -> None:
-        """So many of so many bytes of *name*."""
-        LOGGER.debug("%s: %d of %d bytes", name, done, total)
+T = TypeVar("T")
 
 
 def validate_manifest(manifest: str | Path) -> ValidateResult | ValidatedNetwork:
@@ -120,16 +92,12 @@ async def connect(
         yield Client(account, show)
 
 
-class Client:
+class Client(NetworkClient):
     """One key in one market. Made by `connect`; runs under trio, several verbs may run side by side.
 
     Pods are called by name. A `manifest` is the path of a file. Every verb raises `TrustedPodsError`s; those
     that move money fill the *progress* that they are given, which says afterwards where the money is.
     """
-
-    def __init__(self, account: MarketAccount, show: Show | None = None) -> None:
-        self._account = account
-        self._show = show or LogShow()
 
     async def deploy(
         self,
@@ -322,64 +290,6 @@ class Client:
         """
         return await watch.watch_round(self._account, options or watch.WatchOptions(), self._journal())
 
-    # ---- networks of pods: NAME or FOUNDER/NAME, and OWNER/N for each cluster's name ----------------
-
-    async def lock_status(self, network: str, clusters: Mapping[str, str]) -> LeasesResult:
-        """Who holds the lease of each cluster, who waits, and which were broken."""
-        return await lock.status(self._account, _place(network, clusters), self._journal())
-
-    async def lock_break(self, network: str, clusters: Mapping[str, str], reason: str) -> BreakResult:
-        """End the leases that are held now; *reason* stays in each cluster, with this key's address."""
-        return await lock.break_lease(self._account, _place(network, clusters), reason, self._journal())
-
-    async def state_show(self, network: str, clusters: Mapping[str, str]) -> CopiesResult:
-        """Each cluster's copy of the network's document, and how they differ."""
-        return await state.show(self._account, _place(network, clusters), self._journal())
-
-    async def state_repair(
-        self, network: str, clusters: Mapping[str, str], source: str, *, wait_s: float = 0.0
-    ) -> RepairResult:
-        """Let the document of the cluster *source* be that of all, under all leases."""
-        return await state.repair(self._account, _place(network, clusters), source, wait_s, self._journal())
-
-    async def history(self, network: str, clusters: Mapping[str, str]) -> HistoryResult:
-        """Commands on the network, oldest first; one that was killed has no end."""
-        return await history.history(self._account, _place(network, clusters), self._journal())
-
-    async def state_backup(self, network: str, clusters: Mapping[str, str], file: str | Path) -> BackupResult:
-        """Keep the state in *file*, sealed to the team and signed."""
-        return await versions.backup(self._account, _place(network, clusters), Path(file), self._journal())
-
-    async def state_migrate(
-        self,
-        network: str,
-        clusters: Mapping[str, str],
-        *,
-        backup: str | Path | None = None,
-        wait_s: float = 0.0,
-    ) -> MigrateResult:
-        """Bring the state to this version's schema after a *backup*; without one only say what that does."""
-        file = None if backup is None else Path(backup)
-        return await versions.migrate(self._account, _place(network, clusters), file, wait_s, self._journal())
-
-    async def state_restore(
-        self,
-        network: str,
-        clusters: Mapping[str, str],
-        file: str | Path,
-        *,
-        go_back: bool = False,
-        wait_s: float = 0.0,
-    ) -> RestoreResult:
-        """Let a backup's state be the next one; Refused (rule `go-back`) for what would undo changes."""
-        place = _place(network, clusters)
-        return await versions.restore(
-            self._account, place, Path(file), self._journal(), go_back=go_back, wait_s=wait_s
-        )
-
-    def _journal(self) -> Journal:
-        return Journal(self._show)
-
     async def _shape(self, manifest: str | Path | None) -> Shape | None:
         """Size of the pod in a manifest file."""
         if manifest is None:
@@ -391,5 +301,19 @@ class Client:
         return await trio.to_thread.run_sync(read_pod, Path(manifest), cache_dir())
 
 
-def _place(network: str, clusters: Mapping[str, str]) -> places.NetworkPlace:
-    return places.parse_place(network, [f"{name}={provider}" for name, provider in clusters.items()])
+def run(
+    work: Callable[[Client], Awaitable[T]],
+    market: str | Path | None = None,
+    key: str | Path | None = None,
+    show: Show | None = None,
+) -> T:
+    """What *work* returns, given a client: for programs that do not run under trio. It blocks until then.
+
+    The market is opened for this call, as `connect` does: give all of a program's work at once.
+    """
+
+    async def opened() -> T:
+        async with connect(market, key, show) as client:
+            return await work(client)
+
+    return trio.run(opened)

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from trustedpods.protocol.errors import BadInput, NoContext
-from trustedpods.protocol.ids import Address, parse_address
+from trustedpods.protocol.ids import Address
 from trustedpods.publisher.context import KEY_VARIABLE, locate
 
 PASSWORD_VARIABLE = "TRUSTEDPODS_KEY_PASSWORD_FILE"  # noqa: S105 - the name of a variable
@@ -89,7 +89,7 @@ def _password(path: Path, ask: Callable[[str], str] | None, environment: Mapping
 
 
 def _decrypt(text: str, path: Path, password: Callable[[], str]) -> bytes:
-    from eth_account import Account  # noqa: PLC0415 - 0.5 s, and only a verb that signs needs it
+    from eth_account import Account  # noqa: PLC0415 - only an encrypted key needs its ciphers
 
     try:
         keystore = json.loads(text)
@@ -106,9 +106,9 @@ def _decrypt(text: str, path: Path, password: Callable[[], str]) -> bytes:
 
 
 def _address(secret: bytes, path: Path) -> Address:
-    from eth_account import Account  # noqa: PLC0415 - as above
+    from trustedpods.protocol.sealing.signatures import address_of  # noqa: PLC0415 - only a verb that signs needs it
 
     try:
-        return parse_address(Account.from_key(secret).address)
-    except ValueError:
+        return address_of(secret)
+    except BadInput:
         raise BadInput("not a valid private key: zero, or above the curve's order", where=str(path)) from None

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from trio.testing import MockClock
 
     from tests.live.localnet_fixture import LiveLocalnet
+    from tests.provider.store.engines.server import PostgresServer
 
 # What is imported and collected lives to the end: looking through it for garbage, again and again, took
 # a quarter of the collection's time. Tests make much that lives for a moment: it is looked through seldom.
@@ -138,3 +139,12 @@ def market(request: pytest.FixtureRequest) -> Iterator["LiveLocalnet"]:
 def kubeconfig(market: "LiveLocalnet") -> Path:
     """Kubeconfig of the administrator of the market's cluster."""
     return market.kubeconfig()
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator["PostgresServer"]:
+    """One PostgreSQL for all tests of a session; each takes databases of its own."""
+    from tests.provider.store.engines.server import postgres_server
+
+    with postgres_server() as server:
+        yield server

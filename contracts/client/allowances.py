@@ -5,8 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from web3.contract.contract import ContractFunction
-
+from trustedpods.contracts.client.rpc.contract import ContractCall
 from trustedpods.contracts.client.transactions.permit_lock import PermitLock
 from trustedpods.contracts.client.views import PaymentViews
 from trustedpods.contracts.eip712 import VRS, Domain, Permit, address_of, domain_separator, sign_permit
@@ -34,8 +33,8 @@ class TokenPayment:
 
     deed: tuple[object, ...]
     amount: int
-    permitted: Callable[[PermitArguments], ContractFunction] | None
-    plain: ContractFunction
+    permitted: Callable[[PermitArguments], ContractCall] | None
+    plain: ContractCall
 
 
 class Allowances(PaymentViews):

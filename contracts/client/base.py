@@ -4,24 +4,17 @@
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, TypeAlias
+from typing import Self
 
-from web3.contract import Contract
-from web3.contract.contract import ContractFunction
-from web3.logs import DISCARD
-from web3.types import TxParams
-
-from trustedpods.contracts.client.artifacts import artifact
 from trustedpods.contracts.client.client_limits import USUAL, ClientLimits
 from trustedpods.contracts.client.node import Node
+from trustedpods.contracts.client.rpc.answers import Mined
+from trustedpods.contracts.client.rpc.contract import Contract, ContractCall, Event, Value
+from trustedpods.contracts.client.rpc.methods import CallRequest
 from trustedpods.contracts.client.transactions.sender import MINED_WITHIN_S, Sender, Waiting, intent_of
 from trustedpods.contracts.records import Block, Market, Receipt
 from trustedpods.protocol.errors import NetworkFailure, NoContext
-from trustedpods.protocol.ids import Address
 from trustedpods.protocol.units import UnixSeconds
-
-CallResult: TypeAlias = Any
-"""Values as web3 decodes them: each caller gives them their type at once."""
 
 LOG_WINDOW = 10_000
 """Nodes limit `eth_getLogs`: where the whole range is refused, the first try with a part of it."""
@@ -50,9 +43,9 @@ class ChainBase:
         self._node = Node(rpc_url, limits)
         waiting = Waiting(mined_within_s, market.finality_blocks)
         self._sender = Sender(self._node, market.chain_id, waiting, journal)
-        self._payments = self._contract("PodPayments", market.payments)
-        self._registry = self._contract("PodRegistry", market.registry)
-        self._token = self._contract("TestToken", market.token)
+        self._payments = Contract("PodPayments", market.payments)
+        self._registry = Contract("PodRegistry", market.registry)
+        self._token = Contract("TestToken", market.token)
 
     async def aclose(self) -> None:
         """Drop the connections to the node."""
@@ -73,13 +66,13 @@ class ChainBase:
         return await self._node.read(self._newest)
 
     def _newest(self) -> Block:
-        raw = self._node.web3.eth.get_block("latest")
-        return Block(int(raw["number"]), UnixSeconds(int(raw["timestamp"])), bytes(raw["hash"]))
+        newest = self._node.eth.block("latest")
+        return Block(newest.number, UnixSeconds(newest.timestamp), newest.hash)
 
     async def check_market(self) -> None:
         """Raise `NoContext` unless the node serves this market: chain id, code, the same token."""
-        eth, market = self._node.web3.eth, self.market
-        chain_id = await self._node.read(lambda: eth.chain_id)
+        eth, market = self._node.eth, self.market
+        chain_id = await self._node.read(eth.chain_id)
         if chain_id != market.chain_id:
             raise NoContext(
                 f"the node serves chain {chain_id}, the market is on chain {market.chain_id}",
@@ -87,7 +80,7 @@ class ChainBase:
             )
         for name in ("payments", "registry", "token"):
             address = getattr(market, name)
-            if not await self._node.read(eth.get_code, address):
+            if not await self._node.read(eth.code, address):
                 raise NoContext(
                     f"there is no {name} contract at {address}",
                     hint="was the chain started anew? then the market file is of an older one",
@@ -96,12 +89,12 @@ class ChainBase:
         if token != market.token:
             raise NoContext(f"the payment contract is for token {token}, not {market.token}")
 
-    def _contract(self, name: str, address: Address) -> Contract:
-        contract: Contract = self._node.web3.eth.contract(address=address, abi=artifact(name).abi)  # type: ignore[call-overload]
-        return contract
+    async def _call(self, function: ContractCall, block: int | None = None) -> Value:
+        def read() -> Value:
+            request = CallRequest(function.to, function.data)
+            return function.decode(self._node.eth.call(request, "latest" if block is None else block))
 
-    async def _call(self, function: ContractFunction, block: int | None = None) -> CallResult:
-        return await self._node.read(function.call, block_identifier="latest" if block is None else block)
+        return await self._node.read(read)
 
     async def resume(self, key: bytes) -> list[bytes]:
         """Bring what this key left unfinished (in an earlier run too) to its end; what was mined.
@@ -114,19 +107,19 @@ class ChainBase:
     async def _transact(
         self,
         key: bytes,
-        function: ContractFunction,
+        function: ContractCall,
         intent: bytes | None = None,
         *,
         least_gas: int = 0,
         mined: Callable[[], None] | None = None,
-    ) -> tuple[Receipt, dict[str, Any]]:
-        call: TxParams = {"to": function.address, "data": function._encode_transaction_data()}  # noqa: SLF001
+    ) -> tuple[Receipt, Mined]:
+        call = CallRequest(function.to, function.data)
         return await self._sender.send(key, call, intent, least_gas=least_gas, mined=mined)
 
     async def _do(
         self,
         key: bytes,
-        function: ContractFunction,
+        function: ContractCall,
         intent: bytes | None = None,
         *,
         mined: Callable[[], None] | None = None,
@@ -138,26 +131,24 @@ class ChainBase:
         """Names a deed on this market's payment contract; see `Sender.send`."""
         return intent_of(self.market.payments, *parts)
 
-    def _logged(self, contract: Contract, event: str, raw: dict[str, Any]) -> list[dict[str, Any]]:
-        """Arguments of every such event in a receipt."""
-        found = contract.events[event]().process_receipt(raw, errors=DISCARD)
-        return [dict(entry["args"]) for entry in found]
-
-    async def _logs(self, contract: Contract, event: str, **filters: CallResult) -> list[CallResult]:
+    async def _logs(self, contract: Contract, event: str, **filters: Value) -> list[Event]:
         """Events of that kind, oldest first, as far as the node tells: hints, never facts.
 
         Where a node refuses a range, windows are read from the newest block backwards, each half
         as wide as the one refused; it gives up with `NetworkFailure` at `LEAST_WINDOW`.
         """
-        read = contract.events[event]().get_logs
+        topics = contract.topics(event, filters)
+
+        def read(first: int, last: int) -> list[Event]:
+            logs = self._node.eth.logs(contract.address, topics, first, last)
+            return [contract.event(event, log) for log in logs]
+
         newest = (await self.head()).number
-        width, found = newest + 1, list[CallResult]()
+        width, found = newest + 1, list[Event]()
         for _ in range(LOG_REQUESTS):
             oldest = max(0, newest - width + 1)
             try:
-                window = await self._node.read_once(
-                    read, from_block=oldest, to_block=newest, argument_filters=filters
-                )
+                window = await self._node.read_once(read, oldest, newest)
             except NetworkFailure:
                 if width <= LEAST_WINDOW:
                     raise

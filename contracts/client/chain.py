@@ -3,6 +3,7 @@
 
 from trustedpods.contracts.client.payments import PaymentActions
 from trustedpods.contracts.client.registry import RegistryActions
+from trustedpods.contracts.client.rpc.methods import CallRequest
 from trustedpods.contracts.eip712 import address_of
 from trustedpods.contracts.records import Receipt, TokenInfo
 from trustedpods.protocol.ids import Address
@@ -34,11 +35,11 @@ class Chain(PaymentActions, RegistryActions):
 
     async def gas_balance(self, who: Address) -> int:
         """What *who* holds of the chain's own coin, in wei."""
-        return int(await self._node.read(self._node.web3.eth.get_balance, who))
+        return await self._node.read(self._node.eth.balance, who)
 
     async def gas_price(self) -> int:
         """What a unit of gas costs now, in wei: the newest block's fee and the usual tip."""
-        return int(await self._node.read(lambda: self._node.web3.eth.gas_price))
+        return await self._node.read(self._node.eth.gas_price)
 
     async def set_operator(self, key: bytes, operator: Address, allowed: bool = True) -> Receipt | None:
         """Let *operator* hand in moves and keep the registry rows of the key's owner, or not.
@@ -66,5 +67,5 @@ class Chain(PaymentActions, RegistryActions):
 
     async def send_gas(self, key: bytes, to: Address, wei: int) -> Receipt:
         """Send some of the chain's own coin."""
-        receipt, _ = await self._sender.send(key, {"to": to, "value": wei})  # type: ignore[typeddict-item]
+        receipt, _ = await self._sender.send(key, CallRequest(to, value=wei))
         return receipt

@@ -5,8 +5,10 @@ from eth_abi.abi import encode
 
 from trustedpods.contracts.client.artifacts import artifact
 from trustedpods.contracts.client.node import Node
+from trustedpods.contracts.client.rpc.methods import CallRequest
 from trustedpods.contracts.client.transactions.sender import Sender
 from trustedpods.contracts.records import Market
+from trustedpods.protocol.errors import NetworkFailure
 from trustedpods.protocol.ids import Address
 
 _CONSTRUCTORS = {
@@ -22,7 +24,7 @@ async def deploy_market(
     """Deploy token, payments and registry; see `trustedpods.contracts.deploy`."""
     node = Node(rpc_url)
     try:
-        chain_id = await node.read(lambda: node.web3.eth.chain_id)
+        chain_id = await node.read(node.eth.chain_id)
         sender = Sender(node, chain_id)
         token = await _create(sender, key, "TestToken", "Trusted Pods Test", symbol, decimals)
         payments = await _create(sender, key, "PodPayments", token)
@@ -33,9 +35,11 @@ async def deploy_market(
 
 
 async def _create(sender: Sender, key: bytes, name: str, *arguments: str | int) -> Address:
-    data = artifact(name).bytecode + encode(_CONSTRUCTORS[name], arguments).hex()
-    _, raw = await sender.send(key, {"data": data})  # type: ignore[typeddict-item]
-    return Address(raw["contractAddress"])
+    code = bytes.fromhex(artifact(name).bytecode.removeprefix("0x"))
+    _, mined = await sender.send(key, CallRequest(None, code + encode(_CONSTRUCTORS[name], arguments)))
+    if mined.created is None:
+        raise NetworkFailure("the chain node does not say where the contract is")
+    return mined.created
 
 
 async def unlike_packaged(rpc_url: str, market: Market) -> list[str]:
@@ -46,7 +50,7 @@ async def unlike_packaged(rpc_url: str, market: Market) -> list[str]:
         return [
             name
             for name, address in places.items()
-            if not _same_code(name, bytes(await node.read(node.web3.eth.get_code, address)))
+            if not _same_code(name, await node.read(node.eth.code, address))
         ]
     finally:
         node.close()

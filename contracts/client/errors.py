@@ -1,21 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a node or a contract complains of, translated once into our errors."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
+from typing import Any
 
 from eth_abi.abi import decode
 from eth_abi.exceptions import DecodingError
-from web3.exceptions import (
-    BadFunctionCallOutput,
-    BadResponseFormat,
-    ContractCustomError,
-    ContractLogicError,
-    ContractPanicError,
-    Web3Exception,
-    Web3RPCError,
-)
 
 from trustedpods.contracts.client.artifacts import artifact
 from trustedpods.protocol.errors import InsufficientFunds, NetworkFailure, Refused, TrustedPodsError
@@ -54,6 +46,8 @@ _STANDARD = {
     keccak256(b"Panic(uint256)")[:4]: ("Panic", ["uint256"]),
 }
 _STANDARD_NAMES = {name for name, _ in _STANDARD.values()}
+_SELECTOR_HEX = len("0x12345678")
+_REVERTED = 3
 _SHOWN_BYTES = 36
 _SHOWN_TEXT = 200
 _FUNDS = {
@@ -104,26 +98,38 @@ def _printable(text: str) -> str:
     return "".join(c for c in text if c.isprintable())[:_SHOWN_TEXT]
 
 
-def _revert(error: ContractLogicError) -> TrustedPodsError:
-    data = error.data
-    if isinstance(data, str) and data.startswith("0x") and len(data) >= 10:
+class RpcError(Exception):
+    """A node's error answer, as it came: code, message, data. Its text is all of it."""
+
+    def __init__(self, error: Mapping[str, Any]) -> None:
+        super().__init__(repr(error))
+        self.code = error.get("code")
+        self.message = str(error.get("message") or "")
+        self.data = error.get("data")
+
+
+def reverted(error: RpcError) -> TrustedPodsError | None:
+    """What a contract says in the error of a call; None when the node says something of its own.
+
+    Nodes tell a revert by its data (some behind the word "Reverted"), by the code 3 of EIP-1474's proposed
+    extension, or by words alone.
+    """
+    data = error.data.removeprefix("Reverted ") if isinstance(error.data, str) else ""
+    if data.startswith("0x") and len(data) >= _SELECTOR_HEX:
         return refusal(bytes.fromhex(data[2:]))
-    message = str(error.message or error)
-    if any(words in message for words in _POOR_TOKEN_WORDS):
-        return InsufficientFunds(message, rule="token")
-    return Refused(f"the contract refused: {message}", rule="reverted")
+    if error.code != _REVERTED and "revert" not in error.message.lower():
+        return None
+    if any(words in error.message for words in _POOR_TOKEN_WORDS):
+        return InsufficientFunds(error.message, rule="token")
+    return Refused(f"the contract refused: {_printable(error.message)}", rule="reverted")
 
 
-def _translate(error: Web3Exception) -> TrustedPodsError:
-    if isinstance(error, ContractCustomError | ContractLogicError | ContractPanicError):
-        return _revert(error)
+def _translate(error: RpcError) -> TrustedPodsError:
     message = str(error)
-    if isinstance(error, Web3RPCError) and any(words in message.lower() for words in _POOR_WORDS):
+    if any(words in message.lower() for words in _POOR_WORDS):
         return InsufficientFunds(
             "the account cannot pay the gas", rule="gas", hint="send it the chain's coin"
         )
-    if isinstance(error, BadFunctionCallOutput | BadResponseFormat):
-        return NetworkFailure("the node's answer does not fit the contract", hint="is this the right chain?")
     return NetworkFailure(f"the chain node failed: {message[:300]}")
 
 
@@ -145,36 +151,40 @@ _REFUSING_WORDS = (
 )
 
 
-def _says(error: Web3RPCError, words: tuple[str, ...]) -> bool:
+def _says(error: RpcError, words: tuple[str, ...]) -> bool:
     text = str(error).lower()
     return any(one in text for one in words)
 
 
-def means_known(error: Web3RPCError) -> bool:
+def means_known(error: RpcError) -> bool:
     """The node has this very transaction already."""
     return _says(error, _KNOWN_WORDS)
 
 
-def means_nonce_taken(error: Web3RPCError) -> bool:
+def means_nonce_taken(error: RpcError) -> bool:
     """Another transaction has the nonce: mined, or waiting with fees that are not beaten."""
     return _says(error, _NONCE_WORDS)
 
 
-def means_refused(error: Web3RPCError) -> bool:
+def means_refused(error: RpcError) -> bool:
     """The node will not have this transaction at all; other errors leave it open."""
     return _says(error, _REFUSING_WORDS)
 
 
 MALFORMED = (ValueError, TypeError, LookupError, OverflowError)
-"""What web3 and its decoders raise over an answer of the wrong shape."""
+"""What an answer of the wrong shape raises where it is looked into."""
 
 
 @contextmanager
 def translated() -> Iterator[None]:
-    """Run a call of web3; what it raises becomes ours."""
+    """Run something that asks the node; what it raises becomes ours."""
     try:
         yield
-    except Web3Exception as error:
+    except RpcError as error:
         raise _translate(error) from None
+    except DecodingError:
+        raise NetworkFailure(
+            "the node's answer does not fit the contract", hint="is this the right chain?"
+        ) from None
     except MALFORMED as error:
         raise NetworkFailure(f"the chain node's answer makes no sense ({type(error).__name__})") from error

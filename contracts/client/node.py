@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One chain node over HTTP: a bounded, thread-safe transport under web3, and trio above it."""
+"""One chain node over HTTP: a bounded, thread-safe transport of JSON-RPC, and trio above it."""
 
+import itertools
 import json
 import weakref
 from collections.abc import Callable, Mapping, Sequence
@@ -9,12 +10,10 @@ from typing import Any, TypeVar
 
 import httpx
 import trio
-from web3 import Web3
-from web3.providers import JSONBaseProvider
-from web3.types import RPCEndpoint, RPCResponse
 
 from trustedpods.contracts.client.client_limits import USUAL, ClientLimits
-from trustedpods.contracts.client.errors import refusal, translated
+from trustedpods.contracts.client.errors import RpcError, refusal, translated
+from trustedpods.contracts.client.rpc.methods import Methods
 from trustedpods.protocol.errors import NetworkFailure
 from trustedpods.protocol.ids import Address
 
@@ -30,24 +29,37 @@ class _Hiccup(NetworkFailure):
     """A failure that may be over at the next try."""
 
 
-class _HttpTransport(JSONBaseProvider):
+class _HttpTransport:
     """JSON-RPC over one pooled httpx client; trouble is `NetworkFailure` at once."""
 
     def __init__(self, url: str, limits: ClientLimits) -> None:
-        super().__init__()
         self._url = url
         self._limits = limits
+        self._ids = itertools.count()
         self._client = httpx.Client(timeout=limits.request_s, follow_redirects=False)
         self.close = weakref.finalize(self, self._client.close)
 
-    def make_request(self, method: RPCEndpoint, params: object) -> RPCResponse:
-        """Send one request; an answer that is not JSON-RPC counts as no answer."""
-        body = self.encode_rpc_request(method, params)
-        answer = self.post(body)
-        if not isinstance(answer, dict) or not ("result" in answer or "error" in answer):
+    def ask(self, method: str, params: Sequence[object]) -> Any:  # noqa: ANN401  JSON, as above
+        """The result of one request; `RpcError` is the node's own error."""
+        answer = self.answer(method, params)
+        error = answer.get("error")
+        if error is not None:
+            raise RpcError(error if isinstance(error, dict) else {"message": str(error)})
+        return answer["result"]
+
+    def answer(self, method: str, params: Sequence[object]) -> Mapping[str, Any]:
+        """The answer to one request, with a result or an error; what is not JSON-RPC counts as no answer."""
+        number = next(self._ids)
+        body = {"jsonrpc": "2.0", "id": number, "method": method, "params": params}
+        answer = self.post(json.dumps(body).encode())
+        if (
+            not isinstance(answer, dict)
+            or answer.get("jsonrpc") != "2.0"
+            or ("result" in answer) == ("error" in answer)
+        ):
             raise NetworkFailure("the chain node's answer is not JSON-RPC", where=self._place())
-        self._check(answer, body)
-        return answer  # type: ignore[return-value]  # shape checked just above
+        self._check(answer, number)
+        return answer
 
     def post(self, body: bytes) -> Any:  # noqa: ANN401  JSON from outside: looked at by the caller
         """Send a request; what came back as parsed JSON, None when it is none."""
@@ -64,13 +76,13 @@ class _HttpTransport(JSONBaseProvider):
         except (ValueError, RecursionError):
             return None
 
-    def _check(self, answer: dict[str, object], body: bytes) -> None:
+    def _check(self, answer: dict[str, object], number: int) -> None:
         """An error that asks for patience is a hiccup; a result must be that of this request."""
         error = answer.get("error")
         if isinstance(error, dict) and error.get("code") == _LIMIT_EXCEEDED:
             text = str(error.get("message"))[:200]
             raise _Hiccup(f"the chain node is over its limits: {text}", where=self._place())
-        if error is None and answer.get("id") != json.loads(body)["id"]:
+        if error is None and answer.get("id") != number:
             raise NetworkFailure("the chain node answered another request", where=self._place())
 
     def _post(self, body: bytes) -> bytes:
@@ -96,13 +108,13 @@ class _HttpTransport(JSONBaseProvider):
 
 
 class Node:
-    """A web3 over one node; `run` is how everything blocking is called from trio."""
+    """One node: `eth` has its methods; `read` and `write` are how all that blocks is called from trio."""
 
     def __init__(self, rpc_url: str, limits: ClientLimits = USUAL) -> None:
         if not rpc_url.startswith(("http://", "https://")):
             raise NetworkFailure(f"not an HTTP address of a chain node: {rpc_url!r}")
         self._transport = _HttpTransport(rpc_url, limits)
-        self.web3 = Web3(self._transport, middleware=[])
+        self.eth = Methods(self._transport.ask)
         self.url = rpc_url
         self.limits = limits
 
@@ -125,12 +137,12 @@ class Node:
         return await trio.to_thread.run_sync(task, abandon_on_cancel=True)  # type: ignore[call-arg]  # old stubs
 
     def eth_call(self, to: Address, data: bytes, block: int | None = None) -> bytes:
-        """A view's answer as bare bytes, without web3's decoder; blocking, for `read`.
+        """A view's answer as bare bytes; blocking, for `read`.
 
         *block* None is the newest. Raises what the contract says when it reverts, `NetworkFailure`
         with the rule "node" when the node will not run it (out of gas, too large an answer).
         """
-        return _told(self._transport.make_request(RPCEndpoint("eth_call"), _view(to, data, block)))
+        return _told(self._transport.answer("eth_call", _view(to, data, block)))
 
     def eth_calls(self, to: Address, calls: Sequence[bytes], block: int) -> list[bytes]:
         """The same for many small calls in one request; "node" also where batches are not served."""

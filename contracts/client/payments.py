@@ -4,9 +4,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from web3.contract.contract import ContractFunction
-
 from trustedpods.contracts.client.allowances import Allowances, TokenPayment
+from trustedpods.contracts.client.rpc.contract import ContractCall
 from trustedpods.contracts.eip712 import Move, Voucher, address_of
 from trustedpods.contracts.records import Receipt
 from trustedpods.contracts.terms import Terms
@@ -181,22 +180,22 @@ class PaymentActions(Allowances):
 
     async def withdraw(self, key: bytes, who: Address) -> Receipt:
         """Pay out what *who* is owed; `moved` is the amount. "BadAmount" when it is nothing."""
-        receipt, raw = await self._transact(key, self._payments.functions.withdraw(who))
-        paid = sum(event["amount"] for event in self._logged(self._payments, "Withdrawn", raw))
+        receipt, mined = await self._transact(key, self._payments.functions.withdraw(who))
+        paid = sum(event.args["amount"] for event in self._payments.events("Withdrawn", mined.logs))
         return Receipt(receipt.tx_hash, receipt.gas_used, receipt.block, TokenUnits(paid))
 
     # ---- inside ----
 
-    async def _refunding(self, key: bytes, function: ContractFunction) -> Receipt:
-        receipt, raw = await self._transact(key, function)
-        refunds = sum(event["refunded"] for event in self._logged(self._payments, "Closed", raw))
+    async def _refunding(self, key: bytes, function: ContractCall) -> Receipt:
+        receipt, mined = await self._transact(key, function)
+        refunds = sum(event.args["refunded"] for event in self._payments.events("Closed", mined.logs))
         return Receipt(receipt.tx_hash, receipt.gas_used, receipt.block, TokenUnits(refunds))
 
     async def _results(
-        self, key: bytes, function: ContractFunction, event: str, least_gas: int
+        self, key: bytes, function: ContractCall, event: str, least_gas: int
     ) -> tuple[Receipt, list[SubmissionResult]]:
-        receipt, raw = await self._transact(key, function, least_gas=least_gas)
-        words = [word for entry in self._logged(self._payments, event, raw) for word in entry["results"]]
+        receipt, mined = await self._transact(key, function, least_gas=least_gas)
+        words = [word for one in self._payments.events(event, mined.logs) for word in one.args["results"]]
         return receipt, [SubmissionResult.from_word(word) for word in words]
 
 

@@ -3,9 +3,8 @@
 
 from collections.abc import Iterable, Sequence
 
-from hexbytes import HexBytes
-
-from trustedpods.contracts.client.base import CallResult, ChainBase
+from trustedpods.contracts.client.base import ChainBase
+from trustedpods.contracts.client.rpc.contract import Event
 from trustedpods.contracts.records import (
     Channel,
     ChannelEvents,
@@ -66,13 +65,13 @@ class PaymentViews(ChainBase):
         start = _place(opened[-1]) if opened else (0, 0)
         closed = [e for e in await self._logs(self._payments, "Closed", **filters) if _place(e) > start]
         topped = [e for e in await self._logs(self._payments, "ToppedUp", **filters) if _place(e) > start]
-        block = await self._node.read(self._node.web3.eth.get_block, start[0]) if opened else None
+        block = await self._node.read(self._node.eth.block, start[0]) if opened else None
         return ChannelEvents(
-            opened=TokenUnits(opened[-1]["args"]["amount"]) if opened else None,
-            topped_up=TokenUnits(sum(event["args"]["amount"] for event in topped)),
-            open_tx=bytes(opened[-1]["transactionHash"]) if opened else None,
+            opened=TokenUnits(opened[-1].args["amount"]) if opened else None,
+            topped_up=TokenUnits(sum(event.args["amount"] for event in topped)),
+            open_tx=opened[-1].tx_hash if opened else None,
             closed=_closed(closed[-1]) if closed else None,
-            opened_at=UnixSeconds(block["timestamp"]) if block else None,
+            opened_at=UnixSeconds(block.timestamp) if block else None,
         )
 
     async def closed(self, owner: Address, channel: ChannelId) -> ClosedInfo | None:
@@ -84,26 +83,26 @@ class PaymentViews(ChainBase):
         opened = await self._logs(self._payments, "Opened", owner=owner, id=channel)
         if not opened:
             return []
-        found = [Address(opened[-1]["args"]["meter"])]
+        found = [Address(opened[-1].args["meter"])]
         for event in await self._logs(self._payments, "Rotated", owner=owner):
-            results = (SubmissionResult.from_word(word) for word in event["args"]["results"])
+            results = (SubmissionResult.from_word(word) for word in event.args["results"])
             if _place(event) > _place(opened[-1]) and any(result.is_for(channel) for result in results):
-                found.append(Address(event["args"]["newMeter"]))
+                found.append(Address(event.args["newMeter"]))
         return found
 
     async def opened_by(self, publisher: Address) -> list[OpenedChannel]:
         """Channels that *publisher* opened, oldest first, each in its latest life; hints."""
         latest: dict[tuple[Address, ChannelId], OpenedChannel] = {}
         for event in await self._logs(self._payments, "Opened", publisher=publisher):
-            arguments = event["args"]
+            arguments = event.args
             place = (Address(arguments["owner"]), ChannelId(arguments["id"]))
             latest.pop(place, None)
             latest[place] = OpenedChannel(
                 *place,
                 Terms.unpack(arguments["terms"]),
                 TokenUnits(arguments["amount"]),
-                bytes(event["transactionHash"]),
-                event["blockNumber"],
+                event.tx_hash,
+                event.block,
             )
         return list(latest.values())
 
@@ -130,7 +129,7 @@ class PaymentViews(ChainBase):
             opened = await self._logs(self._payments, "Opened", **asked)
         except NetworkFailure:
             opened, hints = [], False
-        places |= dict.fromkeys((Address(e["args"]["owner"]), ChannelId(e["args"]["id"])) for e in opened)
+        places |= dict.fromkeys((Address(e.args["owner"]), ChannelId(e.args["id"])) for e in opened)
         by_owner: dict[Address, list[ChannelId]] = {}
         for place_owner, channel in places:
             by_owner.setdefault(place_owner, []).append(channel)
@@ -147,8 +146,7 @@ class PaymentViews(ChainBase):
 
         It is the only one of its 32 bytes in a row that make the channel's id. None where there are none.
         """
-        transaction = await self._node.read(self._node.web3.eth.get_transaction, HexBytes(opened.tx_hash))
-        raw = bytes(transaction["input"])[:MAX_OPENING]
+        raw = (await self._node.read(self._node.eth.transaction_data, opened.tx_hash))[:MAX_OPENING]
         salts = (raw[at : at + _WORD] for at in range(len(raw) - _WORD + 1))
         return next(
             (salt for salt in salts if PodRef(opened.owner, publisher, salt).channel == opened.channel), None
@@ -164,9 +162,9 @@ class PaymentViews(ChainBase):
         found = await self._logs(self._payments, "UsageSubmitted", owner=owner, root=root)
         return [
             Submission(
-                bytes(event["transactionHash"]),
-                event["blockNumber"],
-                tuple(SubmissionResult.from_word(word) for word in event["args"]["results"]),
+                event.tx_hash,
+                event.block,
+                tuple(SubmissionResult.from_word(word) for word in event.args["results"]),
             )
             for event in found
         ]
@@ -187,15 +185,15 @@ def _status_answer(ids: Sequence[ChannelId], raw: bytes) -> list[Channel | None]
     return [Channel.from_words(channel, hot, terms) for channel, hot, terms in pairs]
 
 
-def _place(event: CallResult) -> tuple[int, int]:
-    return event["blockNumber"], event["logIndex"]
+def _place(event: Event) -> tuple[int, int]:
+    return event.block, event.index
 
 
-def _closed(event: CallResult) -> ClosedInfo:
-    arguments = event["args"]
+def _closed(event: Event) -> ClosedInfo:
+    arguments = event.args
     return ClosedInfo(
         refund=TokenUnits(arguments["refunded"]),
         pushed=arguments["pushed"],
-        tx_hash=bytes(event["transactionHash"]),
-        block=event["blockNumber"],
+        tx_hash=event.tx_hash,
+        block=event.block,
     )

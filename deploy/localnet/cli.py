@@ -51,6 +51,8 @@ _UP_OPTIONS = [
                  help="Chain and clusters only."),
     click.option("--secrets-store", "secrets_store", flag_value=True, type=bool, default=None,
                  help="Run a stand-in for the secrets store CSI driver on each node."),
+    click.option("--ingress", "ingress", flag_value=True, type=bool, default=None,
+                 help="Run an ingress controller (Traefik) in each cluster (provider class `open`)."),
     click.option("--limit", type=float, default=300, show_default=True, help="Seconds to wait."),
     click.option("--decimals", "decimals", type=int, metavar="6|18", help="Of the token. [default: 18]"),
     click.option("--claim-interval", "claim_interval_s", type=int, metavar="SECONDS", help="[default: 10]"),

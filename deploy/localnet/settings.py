@@ -58,6 +58,8 @@ class Knobs(_Frozen):
     """Without providers it is a chain and clusters, for whoever brings a daemon of his own."""
     secrets_store: bool = False
     """Whether nodes run the stand-in for the secrets store's CSI driver, and pods may use it."""
+    ingress: bool = False
+    """Whether each cluster runs an ingress controller. It reads Secrets, so providers are of class open."""
     price_step_percent: int = Field(default=50, ge=0)
     """How much dearer each cluster is than the one before it."""
 
@@ -174,6 +176,8 @@ class Cluster(ClusterNode):
         self.api_server = f"https://{self.node_ip}:6443"
         self.later_nodes = [ClusterNode(settings, index, number) for number in range(2, settings.nodes + 1)]
         self.secrets_store = settings.knobs.secrets_store
+        self.ingress = settings.knobs.ingress
+        self.sealed = self.embedded and not self.ingress
         self.price_percent = 100 + settings.knobs.price_step_percent * (index - 1)
 
     @property

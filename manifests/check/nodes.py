@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterator, Mapping
 from trustedpods.manifests.check.names import known
 from trustedpods.manifests.problem import Location, Problem
 from trustedpods.manifests.rendering import WrongReference, references
+from trustedpods.manifests.spec.container import Container
 from trustedpods.manifests.spec.pod import PodManifest
 from trustedpods.manifests.spec.volume import Volume
 
@@ -24,9 +25,47 @@ def node_problems(manifest: PodManifest) -> Iterator[Problem]:
         if service.name in peers:
             text = f"the name {service.name!r} is kept for the way to another node: give the service another"
             yield Problem(("spec", "services", index, "name"), text)
+    yield from _reload_problems(manifest)
     for index, volume in enumerate(manifest.spec.volumes):
         if volume.secret is not None and volume.secret.rendered:
             yield from _rendered(("spec", "volumes", index, "secret"), volume, manifest)
+
+
+def _reload_problems(manifest: PodManifest) -> Iterator[Problem]:
+    reload, running = manifest.spec.reload, manifest.spec.running_containers
+    if reload is None:
+        return
+    at: Location = ("spec", "reload")
+    reloaded = {
+        one.name
+        for one in manifest.spec.volumes
+        if one.secret is not None and one.secret.on_change == "reload"
+    }
+    if not reloaded:
+        yield Problem(at, "no secret has `onChange: reload`, so nothing would be taken anew")
+        return
+    if reload.container is None and len(running) > 1:
+        yield Problem(at, f"`container` says in which of them{known(one.name for one in running)}")
+        return
+    told = told_container(manifest)
+    if told is None:
+        yield Problem(
+            (*at, "container"), f"no container {reload.container!r} runs{known(one.name for one in running)}"
+        )
+    elif not reloaded & {mount.name for mount in told.volume_mounts}:
+        yield Problem(
+            at, f"{told.name!r} mounts no secret with `onChange: reload`, so it has nothing to take anew"
+        )
+
+
+def told_container(manifest: PodManifest) -> Container | None:
+    """The container that `spec.reload` is about; None where there is none."""
+    reload, running = manifest.spec.reload, manifest.spec.running_containers
+    if reload is None:
+        return None
+    if reload.container is None:
+        return running[0] if len(running) == 1 else None
+    return next((one for one in running if one.name == reload.container), None)
 
 
 def _rendered(at: Location, volume: Volume, manifest: PodManifest) -> Iterator[Problem]:

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 
 from trustedpods.manifests.check.containers import container_problems, ordinal_problems
 from trustedpods.manifests.check.csi import csi_problems
+from trustedpods.manifests.check.ingress import ingress_problems
 from trustedpods.manifests.check.names import repeated
 from trustedpods.manifests.check.nodes import node_problems
 from trustedpods.manifests.check.seeds import seeded_volume_problems
@@ -12,7 +13,7 @@ from trustedpods.manifests.check.services import service_problems
 from trustedpods.manifests.problem import Location, Problem
 from trustedpods.manifests.spec.container import Container
 from trustedpods.manifests.spec.pod import PodManifest
-from trustedpods.manifests.spec.service import AT_NODES
+from trustedpods.manifests.spec.service import PAST_FACADE
 
 
 def problems(manifest: PodManifest) -> Iterator[Problem]:
@@ -38,6 +39,7 @@ def problems(manifest: PodManifest) -> Iterator[Problem]:
     yield from _ordinals(manifest)
     yield from _grace(manifest)
     yield from service_problems(manifest)
+    yield from ingress_problems(manifest)
     yield from _scale(manifest)
     yield from _access(manifest)
 
@@ -81,7 +83,7 @@ def _grace(manifest: PodManifest) -> Iterator[Problem]:
 
 def _scale(manifest: PodManifest) -> Iterator[Problem]:
     asleep = manifest.spec.scale.min == 0
-    unheard = [service for service in manifest.spec.services if service.expose in AT_NODES]
+    unheard = [service for service in manifest.spec.services if service.expose in PAST_FACADE]
     if asleep and unheard:
         part = unheard[0]
         text = f"what comes for {part.name!r} wakes no pod (expose: {part.expose}): set scale.min to 1"

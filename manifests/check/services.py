@@ -37,9 +37,10 @@ def service_problems(manifest: PodManifest) -> Iterator[Problem]:
             if declared and (port.target, port.protocol) not in declared:
                 location = ("spec", "services", index, "ports", port_index)
                 yield Problem(location, _unlisted(port, declared))
+        whole = not service.paths and service.expose != "ingress"
         for host_index, host in enumerate(service.hosts):
-            hosts[host] += not service.paths
-            if hosts[host] == 2 and not service.paths:
+            hosts[host] += whole
+            if hosts[host] == 2 and whole:
                 yield Problem(("spec", "services", index, "hosts", host_index), f"{host} is listed twice")
     yield from _names(manifest)
     yield from _bounds(manifest)
@@ -71,6 +72,11 @@ def _bounds(manifest: PodManifest) -> Iterator[Problem]:
     if len(hosts) > MAX_HOSTS:
         yield Problem(at, f"{len(hosts)} hosts of your own; a pod has up to {MAX_HOSTS}")
     routes = [(1 + len(one.hosts)) * max(1, len(one.paths)) for one in manifest.facade_services]
+    routes += [
+        len(one.hosts) * len(one.ingress.routes) + 1  # and the controller's address
+        for one in manifest.spec.services
+        if one.ingress is not None
+    ]
     if sum(routes) > MAX_ROUTES:
         text = f"hosts and paths make {sum(routes)} routes, the pod's own host counted; at most {MAX_ROUTES}"
         yield Problem(at, text)

@@ -3,14 +3,14 @@
 
 import hashlib
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 from trustedpods.manifests.documents import plain
 from trustedpods.manifests.network.filling import Scalar, filled
 from trustedpods.manifests.network.model import NetworkManifest, Template
-from trustedpods.manifests.network.order import SingleNode
+from trustedpods.manifests.network.order import SingleNode, meant_by
 from trustedpods.manifests.parse import LoadedManifest, load_made, pod_document, refusal
 from trustedpods.manifests.problem import Location, Problem
 from trustedpods.manifests.words.files import OURS
@@ -26,6 +26,7 @@ class Templates:
     def __init__(self, path: Path, tree: Any, manifest: NetworkManifest) -> None:  # noqa: ANN401 - YAML
         self._path, self._tree, self._spec = path, tree, manifest.spec
         self._network = manifest.metadata.name
+        self._meant = meant_by(manifest.spec.nodes)
         self._documents: dict[str, tuple[Path, Any, object]] = {}
         self._used: dict[str, set[str]] = {}
 
@@ -38,7 +39,7 @@ class Templates:
         self._used.setdefault(node.entry.template, set()).update(made.used)
         if made.problems:
             raise refusal(path, tree, made.problems)
-        return load_made(path, tree, made.tree)
+        return load_made(path, tree, _with_single_nodes(made.tree, node.name, self._meant))
 
     def unused(self) -> Iterator[Problem]:
         """Values that no template asks for: most are misspelt. Of templates that were filled in."""
@@ -82,6 +83,27 @@ class Templates:
             if outside.identity is not None:
                 names[f"external.{outside.name}.identity"] = outside.identity
         return names
+
+
+def _with_single_nodes(tree: object, own: str, meant: Mapping[str, Sequence[str]]) -> object:
+    """The filled template with the single nodes that `spec.network.nodes` stands for, each once.
+
+    An entry with replicas is all of them, and the node itself is left out: so nodes of one template name
+    each other alike. What else stands there is left to whoever checks it.
+    """
+    spec = tree.get("spec") if isinstance(tree, dict) else None
+    network = spec.get("network") if isinstance(spec, dict) else None
+    named = network.get("nodes") if isinstance(network, dict) else None
+    if not isinstance(tree, dict) or not isinstance(named, list):
+        return tree
+    assert isinstance(spec, dict)
+    assert isinstance(network, dict)
+    single: list[object] = []
+    for name in named:
+        for one in meant.get(name, (name,)) if isinstance(name, str) else (name,):
+            if one != own and one not in single:
+                single.append(one)
+    return {**tree, "spec": {**spec, "network": {**network, "nodes": single}}}
 
 
 def shared_problems(path: Path, manifest: NetworkManifest) -> Iterator[Problem]:

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """How a container is told to end."""
 
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from trustedpods.manifests.spec.part import ManifestPart
+from trustedpods.manifests.spec.part import DnsLabel, ManifestPart
 from trustedpods.manifests.spec.probe import Exec, HttpGet
 
 DEFAULT_GRACE_S = 30
@@ -34,6 +34,33 @@ class PreStop(ManifestPart):
         if [self.exec, self.http_get, self.sleep].count(None) != 2:
             raise ValueError("give exactly one of exec, httpGet, sleep")
         return self
+
+
+class Reload(ManifestPart):
+    """How running replicas take rendered files that are others now (`onChange: reload`).
+
+    Once the files are there, the first process of `container` gets `signal`, or the command of `exec` is run
+    in it. The image must have `cat`, by which it is seen that the files came, and for a signal `kill`. Where
+    the pod has one container only, that is meant.
+    """
+
+    container: DnsLabel | None = None
+    signal: Literal["SIGHUP", "SIGUSR1", "SIGUSR2"] | None = None
+    exec: Exec | None = None
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        if (self.signal is None) == (self.exec is None):
+            raise ValueError("give either a signal or exec")
+        return self
+
+    @property
+    def command(self) -> list[str]:
+        """What is run in the container; a signal goes to its first process."""
+        if self.exec is not None:
+            return self.exec.command
+        assert self.signal is not None
+        return ["kill", f"-{self.signal.removeprefix('SIG')}", "1"]
 
 
 class Lifecycle(ManifestPart):

@@ -9,7 +9,14 @@ from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, GetJson
 from pydantic.alias_generators import to_camel
 from pydantic_core import CoreSchema, core_schema
 
-STRICT = ConfigDict(frozen=True, extra="forbid", strict=True, alias_generator=to_camel, populate_by_name=True)
+STRICT = ConfigDict(
+    frozen=True,
+    extra="forbid",
+    strict=True,
+    alias_generator=to_camel,
+    populate_by_name=True,
+    defer_build=True,
+)
 """Of all models of a manifest: camelCase in files, unknown fields refused, `true` no number and "8" no 8."""
 
 

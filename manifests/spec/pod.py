@@ -13,7 +13,7 @@ from pydantic import Field, model_validator
 from trustedpods.manifests.spec.container import MAX_CONTAINERS, Container, InitContainer
 from trustedpods.manifests.spec.egress import Network
 from trustedpods.manifests.spec.environment import HostAlias
-from trustedpods.manifests.spec.lifecycle import DEFAULT_GRACE_S, MAX_GRACE_S
+from trustedpods.manifests.spec.lifecycle import DEFAULT_GRACE_S, MAX_GRACE_S, Reload
 from trustedpods.manifests.spec.part import DnsLabel, ManifestPart, Spelling
 from trustedpods.manifests.spec.placement.affinity import Affinity
 from trustedpods.manifests.spec.placement.labels import LabelKey, LabelValue
@@ -24,7 +24,7 @@ from trustedpods.manifests.spec.scale import Scale
 from trustedpods.manifests.spec.service import Service
 from trustedpods.manifests.spec.volume import Persistent, Volume
 from trustedpods.protocol.limits import MAX_REPLICAS, MAX_VOLUMES
-from trustedpods.protocol.messages.admission import VolumeAsk
+from trustedpods.protocol.messages.admission import IngressAsk, VolumeAsk
 from trustedpods.protocol.messages.capabilities import MAX_LABELS, Placement
 from trustedpods.protocol.units import Resources
 
@@ -59,6 +59,7 @@ class PodSpec(ManifestPart):
     in Kubernetes' words.
     `nodeSelector`, `affinity`, `tolerations` and `topologySpreadConstraints` say on which nodes replicas run,
     by labels that the provider advertises.
+    `reload` is how running replicas take files that the network's address book changed.
     `terminationGracePeriodSeconds` is how long a replica may take to end, with what `preStop` takes of it.
     """
 
@@ -73,6 +74,7 @@ class PodSpec(ManifestPart):
     host_aliases: Annotated[list[HostAlias], Field(max_length=16)] = []
     services: Annotated[list[Service], Field(max_length=8)] = []
     network: Network = Network()
+    reload: Reload | None = None
     node_selector: Annotated[dict[LabelKey, LabelValue], Field(max_length=MAX_LABELS)] = {}
     affinity: Affinity | None = None
     tolerations: Annotated[list[Toleration], Field(max_length=MAX_LABELS)] = []
@@ -229,6 +231,15 @@ class PodManifest(ManifestPart):
     def csi_drivers(self) -> list[str]:
         """Drivers that mount the pod's volumes of kind csi, each once."""
         return list(dict.fromkeys(volume.csi.driver for volume in self.spec.volumes if volume.csi))
+
+    @property
+    def ingress_asks(self) -> list[IngressAsk]:
+        """What is asked of a provider for each service that a controller of the cluster's serves."""
+        return [
+            IngressAsk(class_name=one.ingress.class_name, annotations=list(one.ingress.annotations))
+            for one in self.spec.services
+            if one.ingress is not None
+        ]
 
     @property
     def exposed_services(self) -> list[Service]:

@@ -6,6 +6,7 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, BeforeValidator, Field, model_validator
 from pydantic.alias_generators import to_camel
 
+from trustedpods.manifests.spec.exposure.ingress import Ingress
 from trustedpods.manifests.spec.part import STRICT, DnsLabel, Port, Spelling, not_yet
 from trustedpods.manifests.spec.quantity import MiB
 from trustedpods.protocol.messages.provider import ServiceProtocol
@@ -33,6 +34,9 @@ WAKING = frozenset({"http", "tcp"})
 
 AT_NODES = frozenset({"udp", "nodePort", "loadBalancer"})
 """Words of `expose` that the cluster's nodes serve by themselves: nobody is there who could wake a pod."""
+
+PAST_FACADE = AT_NODES | {"ingress"}
+"""Words of `expose` that do not pass the facade: those of the nodes, and a controller's of the cluster."""
 
 
 class ServicePart(BaseModel):
@@ -127,7 +131,8 @@ class Service(ServicePart):
 
     Exposed as `http` it is reached under host names, and only below `paths` where these are given; as
     `tcp` or `udp` at a port of the provider's, which `deploy` prints; as `nodePort` each of its ports at
-    one of the nodes that run replicas; as `loadBalancer` at an address for it alone. As `none` it is for the
+    one of the nodes that run replicas; as `loadBalancer` at an address for it alone; as `ingress` under its
+    `hosts` by a controller of the cluster's, as `ingress` says. As `none` it is for the
     publisher's own pods whose `network.egress` names this one (docs/isolation.md).
     `httpsOnly` sends http requests to https.
     """
@@ -140,6 +145,7 @@ class Service(ServicePart):
     tls: ServiceTls | None = None
     https_only: bool = False
     limits: ServiceLimits = ServiceLimits()
+    ingress: Ingress | None = None
     session_affinity: Annotated[
         SessionAffinity | None,
         BeforeValidator(
@@ -150,19 +156,20 @@ class Service(ServicePart):
 
     @model_validator(mode="after")
     def _supported(self) -> Self:
-        if self.expose not in {"none"} | WAKING | AT_NODES:
+        if self.expose not in {"none"} | WAKING | PAST_FACADE:
             raise not_yet(f"expose {self.expose}")
         if self.expose not in ("none", "nodePort", "loadBalancer") and len(self.ports) != 1:
             raise ValueError(f"a service exposed as {self.expose} has exactly one port")
         self._check_protocols()
-        if self.limits != ServiceLimits() and self.expose in AT_NODES:
+        self._check_ingress()
+        if self.limits != ServiceLimits() and self.expose in PAST_FACADE:
             raise ValueError(
                 f"limits need the facade, which a service exposed as {self.expose} does not pass"
             )
         if self.known_by not in (None, "ip") and self.expose != "http":
             raise ValueError("only requests of expose: http have headers: write sessionAffinity: clientIP")
         for field in ("hosts", "paths", "tls", "https_only"):
-            if getattr(self, field) and self.expose != "http":
+            if getattr(self, field) and self.expose not in ("http", "ingress"):
                 raise ValueError(f"{to_camel(field)} needs expose: http")
         if self.expose == "tcp" and self.ports[0].app_protocol != "http":
             raise ValueError("a service exposed as tcp has no appProtocol: its bytes are not read")
@@ -173,13 +180,28 @@ class Service(ServicePart):
         """What clients are known by, each of whom keeps its replica; None where any may get any request."""
         return None if self.session_affinity is None else self.session_affinity.known_by
 
+    def _check_ingress(self) -> None:
+        """What is written for http goes for an ingress too, or is written in another way, or has no sense."""
+        if (self.expose == "ingress") != (self.ingress is not None):
+            raise ValueError("`expose: ingress` and `ingress: {className: NAME}` go together")
+        if self.ingress is None:
+            return
+        by_annotations = "is what annotations of the ingress's class are for: leave it out"
+        for field in ("session_affinity", "https_only"):
+            if getattr(self, field):
+                raise ValueError(f"{to_camel(field)} {by_annotations}")
+        if self.paths:
+            raise ValueError("paths of an ingress have a kind: write `ingress: {paths: [{path: /api}]}`")
+        if self.ports[0].app_protocol == H2C:
+            raise ValueError("a controller speaks HTTP/1.1 to the pod: HTTP/2 without TLS needs expose: http")
+
     def _check_protocols(self) -> None:
         """What carries the service carries the protocol of its ports, and each port is there once."""
         asked = [(port.port, port.protocol) for port in self.ports]
         for port, protocol in asked:
             if self.expose == "udp" and protocol != "UDP":
                 raise ValueError("a service exposed as udp says `protocol: UDP` at its port")
-            if self.wakes and protocol != "TCP":
+            if (self.wakes or self.expose == "ingress") and protocol != "TCP":
                 raise ValueError(f"a service exposed as {self.expose} carries no UDP: write `expose: udp`")
             if asked.count((port, protocol)) > 1:
                 raise ValueError(f"port {port} ({protocol}) is listed twice")
@@ -199,6 +221,6 @@ class Service(ServicePart):
     @property
     def protocol(self) -> ServiceProtocol:
         """What an exposed service speaks, or is reached by, as a provider is asked for it."""
-        if self.expose in ("tcp", "udp", "nodePort", "loadBalancer"):
+        if self.expose in ("tcp", "udp", "nodePort", "loadBalancer", "ingress"):
             return self.expose
         return "h2" if self.ports[0].app_protocol == H2C else "http"

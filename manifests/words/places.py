@@ -21,6 +21,7 @@ from trustedpods.manifests.spec.environment import (
     SecretKeyRef,
     SecretRef,
 )
+from trustedpods.manifests.spec.exposure.ingress import Ingress, IngressPath
 from trustedpods.manifests.spec.lifecycle import Lifecycle, PreStop, Sleep
 from trustedpods.manifests.spec.pod import Metadata, PodManifest, PodSpec
 from trustedpods.manifests.spec.probe import Exec, Grpc, HttpGet, HttpHeader, Probe, TcpSocket
@@ -118,7 +119,15 @@ SERVICE = Place(
     "a service",
     Service,
     service.SERVICE,
-    {"ports": Place("ports of a service", ServicePort, service.PORT)},
+    {
+        "ports": Place("ports of a service", ServicePort, service.PORT),
+        "ingress": Place(
+            "an ingress",
+            Ingress,
+            service.INGRESS,
+            {"paths": Place("paths of an ingress", IngressPath, service.INGRESS_PATH)},
+        ),
+    },
 )
 SPEC = Place(
     "`spec`",

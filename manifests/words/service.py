@@ -5,11 +5,13 @@ from trustedpods.manifests.words.word import Word
 
 _WAY_IN = "a service is a way into the pod, no program: programs stand in `containers`"
 _EXPOSE = (
-    "write `expose:` with http, tcp, udp, nodePort or loadBalancer; "
+    "write `expose:` with http, tcp, udp, nodePort, loadBalancer or ingress; "
     "without it only your own pods reach the port"
 )
 _ADDRESS = "leave it out: the provider gives the address; `trustedpods deploy` prints it"
 _STICKY = "leave it out: any replica may get any request"
+_CLASS = "write `expose: ingress` and `ingress: {className: NAME}`"
+_BESIDE = "it belongs to the service, beside `ingress`: write `hosts: [...]` and `tls: {secretName: NAME}`"
 _EVERYBODY = "leave it out: `expose` opens the service to everybody"
 
 SERVICE = {
@@ -31,6 +33,9 @@ SERVICE = {
     "hostname": Word("write `hosts: [...]`"),
     "path": Word("write `paths: [...]`"),
     "port": Word("write `ports: [{port: 80, targetPort: 8080}]`"),
+    "ingressClassName": Word(_CLASS),
+    "className": Word(_CLASS),
+    "pathType": Word("write `ingress: {paths: [{path: /api, pathType: Prefix}]}`"),
     "to": Word(_EVERYBODY),
     "accept": Word("write `hosts: [...]`"),
     "as": Word("write `ports: [{port: 80, targetPort: 8080}]`"),
@@ -52,4 +57,21 @@ PORT = {
     "target": Word("write `targetPort`"),
     "published": Word("write `port`"),
     "hosts": Word("it belongs to the service, beside `ports`"),
+}
+
+INGRESS = {
+    "ingressClassName": Word("write `className`"),
+    "class": Word("write `className`"),
+    **dict.fromkeys(("hosts", "host", "tls", "rules"), Word(_BESIDE)),
+    **dict.fromkeys(
+        ("defaultBackend", "backend"),
+        Word("leave it out: what comes for the hosts and paths goes to this service"),
+    ),
+    "path": Word("write `paths: [{path: /api, pathType: Prefix}]`"),
+    "pathType": Word("it belongs to each entry of `paths`"),
+    "labels": Word("", whatever=True),
+}
+
+INGRESS_PATH = {
+    "backend": Word("leave it out: what comes for the path goes to this service"),
 }

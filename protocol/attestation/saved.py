@@ -21,7 +21,7 @@ MAX_SAVED: Final = 512 * KIB
 
 
 class _File(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     version: Annotated[int, Field(strict=True, ge=1, le=1)]
     provider: Annotated[str, Field(max_length=256)]

@@ -8,8 +8,15 @@ from pydantic import Field
 from trustedpods.protocol import limits
 from trustedpods.protocol.messages.base import U32, U64, Digest, Message, ShortText
 from trustedpods.protocol.messages.bundle import SeedFiles
-from trustedpods.protocol.messages.capabilities import AccessMode, ObjectName, Placement
+from trustedpods.protocol.messages.capabilities import (
+    MAX_ANNOTATIONS,
+    AccessMode,
+    AnnotationKey,
+    ObjectName,
+    Placement,
+)
 from trustedpods.protocol.messages.provider import Capacity, ServiceProtocol
+from trustedpods.protocol.networks.book import NetworkBook
 
 
 class VolumeAsk(Message):
@@ -25,6 +32,13 @@ class VolumeAsk(Message):
     ordinals: bool
 
 
+class IngressAsk(Message):
+    """A service for a controller of the cluster's: its class, and the names of what that is told."""
+
+    class_name: ObjectName
+    annotations: Annotated[list[AnnotationKey], Field(max_length=MAX_ANNOTATIONS)]
+
+
 class AdmitBody(Message):
     """May a pod of this size come? Asked before any money moves.
 
@@ -33,7 +47,7 @@ class AdmitBody(Message):
     is reached under, `volumes` what holds its data; `names` is whether it calls hosts by name,
     `own_sleep` whether it asks for its own sleep, `placement` on which nodes its replicas run, `csi_drivers`
     what mounts volumes there, `users` the user ids of its containers, which the provider reads from the
-    images too when it has them.
+    images too when it has them; `ingresses` are the classes that are to serve its hosts.
     """
 
     kind: Literal["admit"] = "admit"
@@ -51,6 +65,7 @@ class AdmitBody(Message):
     placement: Placement = Placement()
     csi_drivers: Annotated[list[ObjectName], Field(max_length=32)] = Field(default_factory=list)
     users: Annotated[list[U32], Field(max_length=limits.MAX_IMAGES)] = Field(default_factory=list)
+    ingresses: Annotated[list[IngressAsk], Field(max_length=16)] = Field(default_factory=list)
 
 
 class Admitted(Message):
@@ -68,7 +83,8 @@ class RenderBody(Message):
     """What would the cluster hold of this pod? Its manifest as in a bundle, and its images by container.
 
     No content of any file goes with it: objects of secrets have the names of files alone. `users` is whom the
-    images run as (`USER`), of a pod with `seeds`, whose files are empty here.
+    images run as (`USER`), of a pod with `seeds`, whose files are empty here. `book` is a node's, of the
+    nodes that it calls.
     """
 
     kind: Literal["render"] = "render"
@@ -76,6 +92,7 @@ class RenderBody(Message):
     images: Annotated[dict[ShortText, Digest], Field(max_length=limits.MAX_IMAGES)]
     users: Annotated[dict[ShortText, ShortText], Field(max_length=limits.MAX_IMAGES)]
     seeds: Annotated[list[SeedFiles], Field(max_length=limits.MAX_SEEDS)]
+    book: NetworkBook | None = None
 
 
 class Rendered(Message):

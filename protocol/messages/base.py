@@ -26,7 +26,7 @@ def sendable(text: str, most: int = MAX_TOLD) -> str:
 class Message(BaseModel):
     """Base of everything that is framed: immutable, strict, no unknown fields."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, defer_build=True)
 
 
 class Progress(Message):

@@ -20,6 +20,12 @@ MAX_LABELS = 16
 MAX_LABEL_VALUES = 16
 """Values listed for one label. One with more, as the nodes' names, is listed without values."""
 
+MAX_ANNOTATIONS = 16
+"""Of one ingress, and of those that a provider takes for a class: a page that a person reads."""
+
+AnnotationKey = Annotated[str, Field(min_length=1, max_length=317)]
+"""Bounded as a label's key."""
+
 AccessMode = Literal["ReadWriteOnce", "ReadOnlyMany", "ReadWriteMany", "ReadWriteOncePod"]
 
 
@@ -29,6 +35,13 @@ class StorageClass(Message):
     name: ObjectName
     grows: bool
     access_modes: Annotated[list[AccessMode], Field(max_length=4)]
+
+
+class IngressClass(Message):
+    """A class whose controller serves hosts of pods, and the annotations that it may be told, by name."""
+
+    name: ObjectName
+    annotations: Annotated[list[AnnotationKey], Field(max_length=MAX_ANNOTATIONS)]
 
 
 class NodeSize(Message):
@@ -47,7 +60,7 @@ class Capabilities(Message):
     """
 
     storage_classes: Annotated[list[StorageClass], Field(max_length=16)]
-    ingress_classes: Annotated[list[ObjectName], Field(max_length=16)]
+    ingress_classes: Annotated[list[IngressClass], Field(max_length=16)]
     csi_drivers: Annotated[list[ObjectName], Field(max_length=16)]
     udp: bool
     node_port: bool

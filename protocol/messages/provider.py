@@ -10,9 +10,9 @@ from trustedpods.protocol.messages.capabilities import Capabilities
 
 TrustClass = Literal["sealed", "open"]
 
-ServiceProtocol = Literal["http", "h2", "tcp", "udp", "nodePort", "loadBalancer"]
+ServiceProtocol = Literal["http", "h2", "tcp", "udp", "nodePort", "loadBalancer", "ingress"]
 """What an exposed service speaks: HTTP/1.1, HTTP/2 without TLS, or bytes or datagrams that nobody reads; or
-that its ports are wanted on the nodes themselves, or an address of its own.
+that its ports are wanted on the nodes themselves, an address of its own, or a controller of the cluster's.
 
 By what means a provider serves it is the provider's own affair.
 """
@@ -43,7 +43,7 @@ class Capacity(Message):
     cpu_milli: U64
     memory_mib: U64
     storage_mib: U64
-    services: Annotated[dict[ServiceProtocol, U32], Field(max_length=6)]
+    services: Annotated[dict[ServiceProtocol, U32], Field(max_length=7)]
 
 
 class Profile(Message):
@@ -67,3 +67,14 @@ class Profile(Message):
     max_image_mib: U32
     addresses: Annotated[list[ShortText], Field(max_length=8)]
     capabilities: Capabilities
+
+
+class DocumentsProfile(Message):
+    """A daemon without a market describes itself: it keeps documents and leases of networks, and no pods."""
+
+    kind: Literal["documents"] = "documents"
+    version: Annotated[int, Field(ge=1, le=1)] = 1
+    owner: Bytes20
+    daemon: U32
+    trust: TrustClass
+    simulated: bool

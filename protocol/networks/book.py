@@ -17,6 +17,9 @@ Transport = Literal["TCP", "UDP"]
 NAMES_END: Final = "internal"
 """The last label of the names of nodes, as of one's own pods: kept for such use by ICANN."""
 
+AS_BEFORE: Final = "as before"
+"""How a provider's answer ends to a book that the pod has already."""
+
 _URL = r"^([a-z]{3,5}://[-A-Za-z0-9.:/_~%]{1,500})?$"
 """What stands in files and variables of other people's nodes: nothing that ends a line or a quotation."""
 

@@ -18,6 +18,10 @@ NETWORKS = {
     "go-back": Rule(
         "the backup would undo changes", "`--go-back` takes it all the same, after a backup of now"
     ),
+    "kube-access": Rule(
+        "the kubeconfig may not reach the daemon in that cluster",
+        "ask who looks after the cluster for the rights (docs/operator.md)",
+    ),
     "lease": Rule("somebody else changes the network now", "`--wait 10m` waits for it"),
     "lease-lost": Rule(
         "the lease ran out before the command had ended", "run it again: it goes on where it was"
@@ -30,18 +34,33 @@ NETWORKS = {
     "networks": Rule(
         "the provider keeps as many networks as it takes", "choose another provider for a cluster"
     ),
+    "no-market": Rule(
+        "the daemon of that cluster keeps documents of networks, and takes no pods",
+        "name another cluster for the node",
+    ),
     "no-network": Rule(
         "these clusters keep no network of that name", "`trustedpods network connect` begins one"
     ),
     "publisher": Rule("another member's key runs that node", "that member applies the file"),
+    "reload": Rule(
+        "a replica's hook did not take its new files, which are in place",
+        "mend the hook; `trustedpods network apply` runs it again",
+    ),
     "role": Rule("your role does not allow that", _OWNER),
     "schema": Rule("another version of the client wrote the state", "use that version, or `state migrate`"),
     "stale-book": Rule(
         "the pod has other addresses of its network than these", "`trustedpods network apply` again"
     ),
+    "taken-over": Rule(
+        "another daemon took the provider's books over", "run the command again: the other one answers"
+    ),
     "ticket": Rule("a place in the line for the lease is not known any more", "run it again"),
     "unreachable": Rule(
         "a cluster of the network does not answer", "run it again; an owner can say that it is lost"
+    ),
+    "unsure-write": Rule(
+        "a write to the provider's books had been made after all",
+        "run the command again: its daemon starts anew",
     ),
     "writer": Rule("who wrote the state may not", _STATE + ", and look at the team"),
 }

@@ -70,6 +70,11 @@ PODS = {
     ),
     "image": Rule("an image at the provider is not what was sent", "deploy again"),
     "image-size": Rule("the images are larger than the provider takes", "make them smaller, or " + _OTHER),
+    "ingress": Rule(
+        "the cluster's controller gave the service no address", "write `expose: http`, or " + _OTHER
+    ),
+    "ingress-annotation": Rule("the provider takes no such annotation", "leave it out, or " + _OTHER),
+    "ingress-class": Rule("the provider has no such ingress class", "write `expose: http`, or " + _OTHER),
     "isolation": Rule("pods are not kept apart there at the moment", _LATER + ", or " + _OTHER),
     "lives-elsewhere": Rule(
         "the pod runs at another provider, and a deploy moves none",

@@ -40,25 +40,39 @@ def signer_of(digest: bytes, signature: bytes) -> Address | None:
     return address_from_bytes(key.to_canonical_address())
 
 
+def address_of(private_key: bytes) -> Address:
+    """The address of an Ethereum key of 32 bytes; BadInput when it is none."""
+    return address_from_bytes(_key(private_key).public_key.to_canonical_address())
+
+
+def sign(private_key: bytes, digest: bytes) -> bytes:
+    """The key's signature of 32 bytes (RFC 6979), as `signer_of` takes it; BadInput as above."""
+    signed = _key(private_key).sign_msg_hash(digest)
+    return signed.to_bytes()[:-1] + bytes([signed.v + _FIRST_PARITY])
+
+
+def _key(private_key: bytes) -> PrivateKey:
+    try:
+        return PrivateKey(private_key)
+    except (ValidationError, ValueError) as error:
+        raise BadInput(f"not an Ethereum private key: {error}") from None
+
+
 def sign_statement(private_key: bytes, text: Callable[[Address], str]) -> tuple[Address, bytes]:
     """Who *private_key* is, and its signature of what *text* says of that address (EIP-191, version E).
 
     BadInput when it is no key.
     """
-    try:
-        key = PrivateKey(private_key)
-    except (ValidationError, ValueError) as error:
-        raise BadInput(f"not an Ethereum private key: {error}") from None
-    address = address_from_bytes(key.public_key.to_canonical_address())
-    signed = key.sign_msg_hash(_statement_digest(text(address)))
-    return address, signed.to_bytes()[:-1] + bytes([signed.v + _FIRST_PARITY])
+    address = address_of(private_key)
+    return address, sign(private_key, statement_digest(text(address)))
 
 
 def statement_signer(text: str, signature: bytes) -> Address | None:
     """Who signed *text* as wallets sign texts; None as `signer_of`."""
-    return signer_of(_statement_digest(text), signature)
+    return signer_of(statement_digest(text), signature)
 
 
-def _statement_digest(text: str) -> bytes:
+def statement_digest(text: str) -> bytes:
+    """What a wallet signs of a text (EIP-191, version E)."""
     raw = text.encode()
     return keccak256(b"\x19Ethereum Signed Message:\n%d" % len(raw) + raw)

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Looks at each part that the daemon needs, one after another, and says what is missing."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
 import trio
 
@@ -19,6 +19,8 @@ from trustedpods.provider.cluster.image_registry import open_image_registry
 from trustedpods.provider.config import ProviderConfig
 from trustedpods.provider.facade.haproxy.runtime import Runtime
 from trustedpods.provider.keys.file import read_key
+
+C = TypeVar("C")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +45,16 @@ async def examine(config: ProviderConfig) -> list[Finding]:
         ("daemon", probes.daemon),
         ("store", probes.store),
         ("traffic", probes.traffic),
+        ("ingress", probes.ingress),
         ("isolation", probes.isolation),
         ("scratch", probes.scratch),
         ("users", probes.users),
     )
+    return await look_at(config, looks)
+
+
+async def look_at(config: C, looks: Sequence[tuple[str, Callable[[C], Awaitable[str]]]]) -> list[Finding]:
+    """What each look tells, or what it fails with."""
     findings = []
     for part, look in looks:
         try:

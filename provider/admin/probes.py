@@ -47,6 +47,28 @@ async def users(config: ProviderConfig) -> str:
         return await users_of(config, cluster)
 
 
+async def ingress(config: ProviderConfig) -> str:
+    """Each class that is offered is there, with a pod of its controller; NoContext names what is not."""
+    classes = config.ingress.classes
+    if not classes:
+        return "no class is offered"
+    async with open_cluster(Path(config.cluster.kubeconfig)) as cluster:
+        there = (await cluster.features()).ingress_classes
+        for name, one in classes.items():
+            if name not in there:
+                raise NoContext(
+                    f"the cluster has no IngressClass {name}", hint="make it, or offer it no more"
+                )
+            if not await cluster.ready_pods(one.namespace, one.pod_labels):
+                labels = ",".join(f"{key}={value}" for key, value in one.pod_labels.items())
+                raise NoContext(
+                    f"no pod of the controller of ingress class {name} is ready",
+                    where=f"namespace {one.namespace}, labels {labels}",
+                    hint="start it; one in its node's own network cannot be offered",
+                )
+    return ", ".join(classes)
+
+
 async def _check_nodes(config: ProviderConfig, cluster: Cluster) -> None:
     """A pod that may call the world must not be able to call a node by its public address."""
     closed = [IPv4Network(text) for text in config.cluster.closed_networks]
@@ -91,10 +113,11 @@ async def store(config: ProviderConfig) -> str:
         needed = config.store.reserve_mib + config.store.min_free_mib
         raise NoContext(
             found.failure or f"the disk of the books is {found.state}: {found.free_mib} MiB are free",
-            where=config.store.path,
+            where=config.store.database or config.store.path,
             hint=f"make room: with {needed} MiB pods are taken again",
         )
-    return f"{found.free_mib} MiB are free where the books are"
+    place = "where the books are" if config.store.database is None else "in the daemon's folder"
+    return f"{found.free_mib} MiB are free {place}"
 
 
 def _listens_in(path: Path) -> bool:

@@ -18,6 +18,8 @@ from trustedpods.protocol.units import UnixSeconds
 from trustedpods.provider.admission.arrivals import AdmissionLimits, Arrivals
 from trustedpods.provider.admission.capacity import CapacityCheck
 from trustedpods.provider.admission.gate import Gate
+from trustedpods.provider.admission.ingress_hosts import IngressHosts
+from trustedpods.provider.admission.network_questions import NetworkQuestions
 from trustedpods.provider.admission.new_records import next_record
 from trustedpods.provider.admission.rights import CommandRights
 from trustedpods.provider.admission.slot_reservations import SlotReservations
@@ -28,6 +30,7 @@ from trustedpods.provider.core.pod import ENDED, LEAVING, WORKING, Phase, PodRec
 from trustedpods.provider.core.volumes.classes import check_classes
 from trustedpods.provider.dns.control import publisher_proof
 from trustedpods.provider.doors import Doors
+from trustedpods.provider.exposure.ingress_classes import check_ingresses
 from trustedpods.provider.lifecycle.provisioning import CHANNEL_WITHIN_S
 from trustedpods.provider.lifecycle.user_shares import UserShares
 from trustedpods.provider.lifecycle.workers import PodWorkers
@@ -68,7 +71,7 @@ class Admission:
         self._volumes = PodVolumes(doors, bundles)
         self._doors = doors
         self._rights = permissions.rights
-        self._reservations = SlotReservations(doors.facade, pods, bundles, doors.config.exposure.room)
+        self._reservations = SlotReservations(doors.facade, pods, bundles, doors.config.room)
         self._capacity = CapacityCheck(
             doors.cluster,
             doors.config.cluster.overcommit,
@@ -77,9 +80,10 @@ class Admission:
             autoscaler,
             self._reservations,
         )
+        self._hosts = IngressHosts(doors.cluster, pods, bundles)
         self._tenancy = permissions.tenancy
         self._new_pods, self._questions = Arrivals(limits.new_pods), Arrivals(limits.questions)
-        self._of_networks = Arrivals(limits.of_networks)
+        self._networks = NetworkQuestions(permissions.gate, limits.of_networks)
         self._unknown, self._updates = Arrivals(limits.bundles), Arrivals(limits.updates)
         self._unpaid_from: dict[ChannelId, tuple[str, UnixSeconds]] = {}
         """Whence pods came that are not paid for yet, and when first: an update is no new beginning."""
@@ -96,7 +100,7 @@ class Admission:
         too often.
         """
         if isinstance(request.subject, NetworkRef):
-            self._check_network(request, request.subject, address)
+            self._networks.check(request.subject, request.signer, address)
             return
         self._rights.check(request)
         record = self._pods.get(request.ref.channel)
@@ -114,17 +118,6 @@ class Admission:
                 hint=f"one more each {self._limits.updates.every_s:g} s is taken",
             )
 
-    def _check_network(self, request: OpenedRequest, network: NetworkRef, address: str) -> None:
-        """Who is a member says the document, later; denied keys and floods cost nothing."""
-        self._gate.check_key(network.publisher)
-        self._gate.check_key(request.signer)
-        if not self._of_networks.take(address):
-            raise Refused(
-                "too many questions about networks from this address",
-                rule="rate",
-                hint="try again in a moment",
-            )
-
     async def admit(self, ask: AdmitBody, channel: ChannelId, replaced: PodRecord | None) -> Capacity:
         """What is left when the pod came; Refused where nobody may come, or where it does not fit."""
         self._gate.check(None if replaced is None else replaced.ref.publisher)
@@ -132,10 +125,12 @@ class Admission:
         admission.check_image_size(ask.image_mib, self._doors.offer)
         check_classes(ask.volumes, self._doors.offer.storage_classes)
         admission.check_csi_drivers(ask.csi_drivers, self._doors.offer)
+        check_ingresses(ask.ingresses, self._doors.config.ingress.classes)
         admission.check_names(ask.names, self._doors.offer)
         admission.check_own_sleep(ask.own_sleep, self._doors.offer)
         if replaced is not None:
             await self._volumes.check_update(replaced, ask)
+        await self._hosts.check(ask, channel)
         await self._users.check(channel, ask.users, ask.max_replicas)
         return await self._capacity.check(ask, channel, replaced)
 
@@ -149,6 +144,7 @@ class Admission:
         self._gate.check(request.ref.publisher)
         check_classes(opened.ask.volumes, offer.storage_classes)
         admission.check_csi_drivers(opened.ask.csi_drivers, offer)
+        check_ingresses(opened.ask.ingresses, self._doors.config.ingress.classes)
         return next_record(self._doors, self._pods.get(request.ref.channel), b"", request, opened)
 
     async def accept(
@@ -173,10 +169,11 @@ class Admission:
                 )
                 return record, record.phase is Phase.SERVING
         await self._check_control(request, opened)
+        await self._hosts.check(opened.manifest, request.ref.channel)
         await self.admit(opened.ask, request.ref.channel, record)
         with self._reservations.hold(opened.ask, request.ref.channel):
             if record is not None and record.phase in (Phase.AWAITING_KEY, Phase.RETAINED):
-                await self._make_ready(record)
+                record = await self._make_ready(record)
             await self._workers.stop(request.ref.channel)
             await self._pods.put(next_record(self._doors, record, stored, request, opened))
             return await self._pods.step(request.ref.channel, LifecycleEvent.BUNDLE), False
@@ -185,7 +182,7 @@ class Admission:
         """Hosts of the publisher's own, and certificates for them; Refused without proof."""
         label = host_label(request.ref.channel)
         proofs = [label, publisher_proof(address_bytes(request.ref.publisher))]
-        parts = opened.exposures(label, self._doors.config)
+        parts = opened.with_hosts(label, self._doors.config)
         for part in parts:
             opened.certificate(part, self._doors.now())
         own = dict.fromkeys(host for part in parts for host in part.own_hosts)
@@ -237,7 +234,7 @@ class Admission:
                 hint="deploy again when it is gone",
             )
 
-    async def _make_ready(self, record: PodRecord) -> None:
+    async def _make_ready(self, record: PodRecord) -> PodRecord:
         """What an earlier boot may have left is taken only on a channel that this boot's meter can claim."""
         channel = await self._doors.chain.channel(self._doors.owner, record.channel)
         if channel is not None and channel.meter_tag != meter_tag(self._doors.meter):
@@ -247,6 +244,9 @@ class Admission:
                 hint="`trustedpods watch` or a deploy by a current client hands in a rotation first",
             )
         await self._autoscaler.clear(record)
+        if record.runs_on:
+            record = await self._pods.change(record.channel, live=False, exposures={})
+        return record
 
     def _unchanged(self, record: PodRecord, opened: OpenBundle) -> bool:
         """The same bundle again, while it serves or is on its way there."""

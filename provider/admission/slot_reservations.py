@@ -69,8 +69,12 @@ class SlotReservations:
         slots: dict[ServiceProtocol, int] = {kind.value: self._facade.free(kind) for kind in SlotProtocol}
         others = [pod for pod in self._pods.standing if pod.channel != but]
         given = [one for pod in others for one in pod.exposures.values()]
-        ports, balanced = sum(len(one.node_ports) for one in given), sum(bool(one.addresses) for one in given)
-        taken: dict[str, int] = {"udp": ports, "nodePort": ports, "loadBalancer": balanced}
+        ports, balanced = (
+            sum(len(one.node_ports) for one in given),
+            sum(one.expose == "loadBalancer" for one in given if one.addresses),
+        )
+        served = sum(one.expose == "ingress" for one in given)
+        taken: dict[str, int] = {"udp": ports, "nodePort": ports, "loadBalancer": balanced, "ingress": served}
         nodes = {kind: room - taken[kind] for kind, room in self._at_nodes.items()}
         return {kind: max(0, free - promised[kind]) for kind, free in {**slots, **nodes}.items()}
 

@@ -40,20 +40,23 @@ class Meter:
         """A replica as the cluster shows it now: note its start, its end, and let it go.
 
         What runs without its bundle's key is from before a reboot: nobody asked for it since, nobody pays.
+        Unless it runs on after a take-over.
         """
         record = self._pods.of_label(view.label)
         if record is None:
             return
-        counts = record.boot_id == self._doors.keys.boot_id and record.phase is not Phase.AWAITING_KEY
+        awaits = record.phase is Phase.AWAITING_KEY
+        counts = record.runs_on if awaits else record.boot_id == self._doors.keys.boot_id
         run = run_of(view) if counts else None
         if run is not None and self._written.get(view.uid) != run:
             await self._doors.store.write(ledger.record_run, record.channel, view.namespace, run)
             self._written[view.uid] = run
         if not view.over:
             return
-        if view.finished_at is None:
+        if view.finished_at is None or not counts:
             # It counts only if it was seen to run: of one that never did the node says the same.
-            await self._doors.store.write(ledger.end_runs, [view.uid], end_of(view, self._doors.now()))
+            ended = end_of(view, self._doors.now()) if view.finished_at is None else view.finished_at
+            await self._doors.store.write(ledger.end_runs, [view.uid], ended)
         if view.metered:
             if view.deleted_at is None:
                 await self._pods.note(record.channel, "replica-ended", await self._why(view))
@@ -140,7 +143,7 @@ class Meter:
         lost = [uid for uid in unfinished if uid not in present]
         if lost:
             _log.warning("%d replicas vanished without an end", len(lost))
-            seen = await self._doors.store.read(boots.last_counted, self._doors.keys.boot_id)
+            seen = await self._doors.store.read(boots.last_counted_by_any)
             await self._doors.store.write(ledger.end_runs, lost, now if seen is None else seen)
         for uid in [uid for uid, run in self._written.items() if uid not in present and run.ended]:
             del self._written[uid]

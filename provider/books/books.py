@@ -3,19 +3,23 @@
 
 The book is kept in the pod's namespace, so a daemon that starts anew, or starts the pod anew, goes on with
 it while no client is there. Replicas restart only where the template changed, by the workload's own pace:
-one after another. Files that are to be reloaded are replaced, and their nodes told to look at once.
+one after another. Files that are to be reloaded are replaced, their nodes told to look at once, and the pod's
+hook is run once they are there (`reloading.py`).
 """
+
+from dataclasses import replace
 
 import trio
 
 from trustedpods.protocol.errors import Refused
 from trustedpods.protocol.networks.book import NetworkBook
+from trustedpods.provider.books.reloading import hook_of, reload_all
 from trustedpods.provider.cluster.objects.network_nodes.rendered_files import RENDERED_NOTE, digest_of
-from trustedpods.provider.cluster.objects.pod_objects import objects, with_book
+from trustedpods.provider.cluster.objects.pod_objects import PodLife, kept_objects, objects, with_book
 from trustedpods.provider.core.networks.book import check_book, newer
 from trustedpods.provider.core.pod import Phase, PodRecord
 from trustedpods.provider.doors import Doors
-from trustedpods.provider.lifecycle.additions import kept_book
+from trustedpods.provider.lifecycle.additions import kept_book, reload_due
 from trustedpods.provider.lifecycle.provisioning import ProvisioningSteps
 from trustedpods.provider.pods.bundles import Bundles
 from trustedpods.provider.pods.records import Pods
@@ -51,20 +55,35 @@ class Books:
                 raise Refused("the pod was changed meanwhile", rule="phase", hint="ask again")
             before = newer(await kept_book(self._doors, record, record.namespace), opened.bundle.book)
             _check_follows(before, book)
-            if before == book:
+            due = await reload_due(self._doors, record.namespace)
+            if before == book and not due:
                 return False
             life = await self._steps.complete(record, opened, record.namespace, book)
-            made = objects(life)  # all of it, so that no object is forgotten: what is equal stays as it is
-            await self._doors.cluster.apply(made)
-            reloaded = digest_of(life.manifest, with_book(life).secrets, "reload")
-            if reloaded is not None:
-                await self._look_again(record.namespace, reloaded)
+            await self._bring(life, due=due or _reloads(life, before))
         return True
+
+    async def _bring(self, life: PodLife, *, due: bool) -> None:
+        """Apply all of *life*; with *due* replicas are to take files anew, which is kept until they did."""
+        made = objects(life)  # all of it, so that no object is forgotten: what is equal stays as it is
+        hook = hook_of(with_book(life)) if due else None
+        await self._doors.cluster.apply([*made[:-1], *kept_objects(life, reload_due=hook is not None)])
+        reloaded = digest_of(life.manifest, with_book(life).secrets, "reload")
+        if reloaded is not None:
+            await self._look_again(life.namespace, reloaded)
+        if hook is not None:
+            await reload_all(self._doors.cluster, life.namespace, hook)
+            await self._doors.cluster.apply(kept_objects(life))
 
     async def _look_again(self, namespace: str, digest: str) -> None:
         for replica in await self._doors.cluster.pods(namespace):
             if not replica.over:
                 await self._doors.cluster.note_replica(namespace, replica.name, RENDERED_NOTE, digest)
+
+
+def _reloads(life: PodLife, before: NetworkBook | None) -> bool:
+    """Whether files that replicas take anew are others than with the book *before*."""
+    new, old = (with_book(one).secrets for one in (life, replace(life, book=before)))
+    return digest_of(life.manifest, new, "reload") != digest_of(life.manifest, old, "reload")
 
 
 def _check_serves(record: PodRecord) -> None:

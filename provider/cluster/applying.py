@@ -2,7 +2,7 @@
 """Server-side apply of any object that a pod becomes, and the end of those that it is no more."""
 
 import logging
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 from trustedpods.provider.cluster import workloads
 from trustedpods.provider.cluster.api import errors
@@ -15,7 +15,8 @@ from trustedpods.provider.cluster.objects.network_nodes import ways
 _log = logging.getLogger(__name__)
 
 OPTIONAL = (
-    "NetworkPolicy", "Secret", "PersistentVolumeClaim", "Service", "EndpointSlice", "PodDisruptionBudget",
+    "NetworkPolicy", "Secret", "PersistentVolumeClaim", "Service", "Ingress", "EndpointSlice",
+    "PodDisruptionBudget",
 )  # fmt: skip
 """Kinds of which one version of a pod may have more than the next; the others it has once each, always.
 
@@ -72,3 +73,26 @@ async def prune(api: Api, namespace: str, kept: Collection[tuple[str, str]]) -> 
     for workload in workloads.ALL:
         if (workload.kind, WORKLOAD) not in kept and await workload.find(api, namespace) is not None:
             await api.delete(workload.path(namespace))
+
+
+async def leave(api: Api, source: str, moving: Sequence[KubeObject]) -> None:
+    """Delete the Services and Ingresses in *source* that are *moving* to another namespace.
+
+    What controllers do with two Ingresses of one host differs, so none is ever there. Others end with their
+    namespace.
+    """
+    for kind in ("Ingress", service.KIND):
+        taken = {one["metadata"]["name"] for one in moving if one["kind"] == kind}
+        there = await api.items(path_of(kind, source), POD_LABEL) if taken else []
+        for name in taken & {one["metadata"]["name"] for one in there}:
+            await api.delete(path_of(kind, source, name))
+
+
+async def write_ingresses(api: Api, namespace: str, wanted: Sequence[KubeObject]) -> None:
+    """Let a pod have the Ingresses that are *wanted*, and no others."""
+    names = {one["metadata"]["name"] for one in wanted}
+    for found in await api.items(path_of("Ingress", namespace), POD_LABEL):
+        if found["metadata"]["name"] not in names:
+            await api.delete(path_of("Ingress", namespace, found["metadata"]["name"]))
+    for one in wanted:
+        await apply(api, one)

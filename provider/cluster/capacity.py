@@ -52,9 +52,12 @@ def capacity(
 
 
 def features(
-    nodes: Iterable[KubeObject], storage_classes: Iterable[KubeObject], csi_nodes: Iterable[KubeObject]
+    nodes: Iterable[KubeObject],
+    storage_classes: Iterable[KubeObject],
+    csi_nodes: Iterable[KubeObject],
+    ingress_classes: Iterable[KubeObject] = (),
 ) -> ClusterFeatures:
-    """What the cluster has, from its Node, StorageClass and CSINode objects."""
+    """What the cluster has, from its Node, StorageClass, CSINode and IngressClass objects."""
     drivers = {one["metadata"]["name"]: _drivers(one) for one in csi_nodes}
     return ClusterFeatures(
         nodes={
@@ -64,6 +67,7 @@ def features(
         storage_classes={
             one["metadata"]["name"]: bool(one.get("allowVolumeExpansion")) for one in storage_classes
         },
+        ingress_classes=frozenset(str(one["metadata"]["name"]) for one in ingress_classes),
     )
 
 

@@ -7,7 +7,7 @@ the server says no.
 """
 
 from base64 import b64decode
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 
@@ -23,6 +23,7 @@ from trustedpods.provider.cluster.isolation_proof.proof import Proof
 from trustedpods.provider.cluster.isolation_proof.scratch import WritablePlace
 from trustedpods.provider.cluster.isolation_proof.users import SharedUsers
 from trustedpods.provider.cluster.network_documents import NetworkLease, NetworkObject, StoredDocument
+from trustedpods.provider.cluster.objects.ingress.view import IngressView, ingress_view
 from trustedpods.provider.cluster.objects.names import (
     APPLIER,
     DELETION_COST,
@@ -41,6 +42,7 @@ from trustedpods.provider.cluster.views import (
     ServiceView,
     VolumeClaimView,
 )
+from trustedpods.provider.core.leadership.lease_watch import LeaseView
 from trustedpods.provider.core.placement.offered import ClusterFeatures
 
 MAX_REPLICAS_SET = 1000
@@ -179,19 +181,31 @@ class Cluster:
                 await self._api.merge(path_of("PersistentVolumeClaim", namespace, view.name), mark)
 
     async def services(self, namespace: str | None = None) -> list[ServiceView]:
-        """Services of pods, in one namespace or in all."""
+        """Services of pods, in one namespace or in all, with the addresses of their Ingresses."""
         found = await self._api.items(path_of("Service", namespace), POD_LABEL)
-        return [views.service_view(service) for service in found]
+        served = [
+            ingress_view(one) for one in await self._api.items(path_of("Ingress", namespace), POD_LABEL)
+        ]
+        return views.with_ingresses([views.service_view(service) for service in found], served)
+
+    async def ingresses(self) -> list[IngressView]:
+        """All Ingresses of the cluster, those of pods and of anybody else."""
+        return [ingress_view(one) for one in await self._api.items(path_of("Ingress"))]
+
+    async def write_ingresses(self, namespace: str, wanted: Sequence[KubeObject]) -> None:
+        """Let a pod have these Ingresses and no others."""
+        await applying.write_ingresses(self._api, namespace, wanted)
+
+    async def ready_pods(self, namespace: str, labels: Mapping[str, str]) -> int:
+        """Pods of anybody in a namespace, with these labels, that say that they are ready."""
+        return await diagnosis.ready_pods(self._api, namespace, labels)
 
     async def move_services(self, source: str, services: Sequence[KubeObject]) -> None:
         """Make *services*, which have the addresses of those in the namespace *source*, in its stead.
 
-        Between the two nobody answers at the addresses, for as long as two calls take. May be repeated.
+        Between the two nobody answers at the addresses, for as long as a few calls take. May be repeated.
         """
-        taken = {service["metadata"]["name"] for service in services}  # others end with their namespace
-        for view in await self.services(source):
-            if view.name in taken:
-                await self._api.delete(path_of("Service", source, view.name))
+        await applying.leave(self._api, source, services)
         await self.apply(services)
 
     async def capacity(self) -> ClusterCapacity:
@@ -205,7 +219,8 @@ class Cluster:
         """What pods can choose of the cluster: its nodes, classes of volumes, and drivers."""
         nodes = await self._api.items(path_of("Node"))
         classes = await self._api.items(path_of("StorageClass"))
-        return features(nodes, classes, await self._api.items(path_of("CSINode")))
+        ingress_classes = await self._api.items(path_of("IngressClass"))
+        return features(nodes, classes, await self._api.items(path_of("CSINode")), ingress_classes)
 
     # ---- single replicas -----------------------------------------------------------------------
 
@@ -341,6 +356,14 @@ class Cluster:
     async def hold_lease(self, name: str, holder: str, seconds: int) -> None:
         """Take or renew a lease for *seconds*, by the API server's clock; Locked names who holds it."""
         await leases.hold(self._api, name, holder, seconds)
+
+    async def look_at_lease(self, name: str) -> LeaseView | None:
+        """Who holds a lease; None while nobody ever did."""
+        return await leases.look(self._api, name)
+
+    async def take_lease(self, name: str, holder: str, seconds: int, shown: LeaseView | None) -> None:
+        """Take a lease that is still as it was *shown*; Locked where it is not."""
+        await leases.take(self._api, name, holder, seconds, shown)
 
     async def release_lease(self, name: str, holder: str) -> None:
         """Give a lease back; nothing happens where somebody else holds it."""

@@ -7,7 +7,7 @@ Only `diagnose` and `read_logs` ask the API server; the rest is pure.
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from trustedpods.protocol import limits
@@ -159,6 +159,13 @@ async def read_logs(
         if len(data) < limits.MAX_LOG_REPLY or tail == 1:
             return data
         tail = max(1, tail // 4)  # the limit cuts off the newest lines: ask for fewer
+
+
+async def ready_pods(api: Api, namespace: str, labels: Mapping[str, str]) -> int:
+    """Pods of anybody in a namespace, with these labels, that say that they are ready."""
+    selector = ",".join(f"{key}={value}" for key, value in labels.items())
+    found = await api.items(path_of("Pod", namespace), selector)
+    return sum(views.condition(pod, "Ready").get("status") == "True" for pod in found)
 
 
 def is_gone(data: bytes | bytearray) -> bool:

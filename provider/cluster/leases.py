@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """A Kubernetes Lease, held by one daemon at a time.
 
-Time is the API server's, taken from its answers' Date header, so the holders' clocks do not
-matter. Writes carry the version that was read: of two that try at once, one is told so.
+`hold` goes by the API server's time, taken from its answers' Date header, so the holders' clocks do not
+matter; `look` and `take` are for a standby, which measures time itself (`core.leadership`). Writes carry
+the version that was read: of two that try at once, one is told so.
 """
 
 from datetime import UTC, datetime
@@ -15,6 +16,7 @@ from trustedpods.protocol.errors import Locked
 from trustedpods.provider.cluster.api import errors
 from trustedpods.provider.cluster.api.http import Api, path_of
 from trustedpods.provider.cluster.objects.names import LEASE_NAMESPACE
+from trustedpods.provider.core.leadership.lease_watch import LeaseView
 
 
 async def hold(api: Api, name: str, holder: str, seconds: int) -> None:
@@ -29,10 +31,29 @@ async def hold(api: Api, name: str, holder: str, seconds: int) -> None:
     spec = lease["spec"]
     if spec.get("holderIdentity") not in (None, "", holder) and not _expired(spec, now):
         raise Locked(f"{spec['holderIdentity']} holds the lease {name}", hint="one daemon per cluster")
-    if spec.get("holderIdentity") != holder:
-        spec["acquireTime"] = _micro(now)
-        spec["leaseTransitions"] = int(spec.get("leaseTransitions") or 0) + 1
-    spec |= {"holderIdentity": holder, "leaseDurationSeconds": seconds, "renewTime": _micro(now)}
+    _fill(spec, holder, seconds, now)
+    await _write(api, "PUT", path, lease)
+
+
+async def look(api: Api, name: str) -> LeaseView | None:
+    """Who holds the lease; None while nobody ever did."""
+    lease = await api.find(path_of("Lease", LEASE_NAMESPACE, name))
+    if lease is None:
+        return None
+    return LeaseView(lease["spec"].get("holderIdentity") or "", lease["metadata"]["resourceVersion"])
+
+
+async def take(api: Api, name: str, holder: str, seconds: int, shown: LeaseView | None) -> None:
+    """Make *holder* the holder, if the lease is still as it was *shown*; else Locked."""
+    if shown is None:
+        await _create(api, name, holder, seconds)
+        return
+    path = path_of("Lease", LEASE_NAMESPACE, name)
+    answer = await api.call("GET", path)
+    lease, now = answer.json(), _server_time(answer)
+    if lease["metadata"]["resourceVersion"] != shown.version:
+        raise Locked(f"{lease['spec'].get('holderIdentity')} renewed the lease {name} meanwhile")
+    _fill(lease["spec"], holder, seconds, now)
     await _write(api, "PUT", path, lease)
 
 
@@ -44,6 +65,13 @@ async def release(api: Api, name: str, holder: str) -> None:
         return
     lease["spec"]["holderIdentity"] = ""
     await _write(api, "PUT", path, lease)
+
+
+def _fill(spec: dict[str, Any], holder: str, seconds: int, now: datetime) -> None:
+    if spec.get("holderIdentity") != holder:
+        spec["acquireTime"] = _micro(now)
+        spec["leaseTransitions"] = int(spec.get("leaseTransitions") or 0) + 1
+    spec |= {"holderIdentity": holder, "leaseDurationSeconds": seconds, "renewTime": _micro(now)}
 
 
 async def _create(api: Api, name: str, holder: str, seconds: int) -> None:

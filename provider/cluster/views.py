@@ -4,11 +4,13 @@
 Times are the API server's own, so a daemon that was away reads the same as one that was not.
 """
 
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from trustedpods.protocol.units import UnixSeconds
 from trustedpods.provider.cluster.objects import sizes
+from trustedpods.provider.cluster.objects.ingress.view import IngressView
 from trustedpods.provider.cluster.objects.names import METERED, POD_LABEL, PROVEN, KubeObject
 from trustedpods.provider.core.pod import NodePort
 from trustedpods.provider.core.volumes.growth import StoredVolume
@@ -55,7 +57,10 @@ class PodView:
 
 @dataclass(frozen=True, slots=True)
 class ServiceView:
-    """One Service: its address in the cluster, its ports on nodes, its addresses as a load balancer."""
+    """One Service: its address in the cluster, its ports on nodes, its addresses as a load balancer.
+
+    Of one with an Ingress they are those that the controller wrote.
+    """
 
     namespace: str
     name: str
@@ -155,6 +160,12 @@ def service_view(service: KubeObject) -> ServiceView:
         tuple(NodePort(port.get("protocol", "TCP"), port["port"], port["nodePort"]) for port in ports),
         tuple(str(one.get("ip") or one.get("hostname")) for one in given),
     )
+
+
+def with_ingresses(services: Iterable[ServiceView], served: Sequence[IngressView]) -> list[ServiceView]:
+    """The *services*, those of which an Ingress has their name with its addresses."""
+    written = {(one.namespace, one.name): one.addresses for one in served}
+    return [replace(one, addresses=written.get((one.namespace, one.name), one.addresses)) for one in services]
 
 
 def volume_claim_view(claim: KubeObject) -> VolumeClaimView:

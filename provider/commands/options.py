@@ -27,6 +27,10 @@ config_option = click.option(
     help="The provider's configuration.",
 )
 
+no_market_option = click.option(
+    "--no-market", is_flag=True, help="A daemon that keeps networks' documents and leases, and no pods."
+)
+
 output_option = click.option(
     "-o", "--output", type=click.Choice(["text", "json"]), default="text", help="For people or for programs."
 )

@@ -7,22 +7,29 @@ from pathlib import Path
 
 import click
 
-from trustedpods.provider.commands.options import config_option, explained
+from trustedpods.provider.commands.options import config_option, explained, no_market_option
 from trustedpods.provider.commands.output import one_line
 
 
 @click.command()
 @config_option
+@no_market_option
 @click.option("-v", "--verbose", is_flag=True, help="Log every detail.")
 @explained
-def serve(config_path: Path, verbose: bool) -> None:
+def serve(config_path: Path, no_market: bool, verbose: bool) -> None:
     """Run the daemon until it is told to stop."""
     import trio
 
+    _log_to_stderr(verbose)
+    if no_market:
+        from trustedpods.provider.daemon.documents import serve_documents
+        from trustedpods.provider.without_market import load_documents_config
+
+        trio.run(serve_documents, load_documents_config(config_path))
+        return
     from trustedpods.provider.config import load_config
     from trustedpods.provider.daemon.main import serve as run_daemon
 
-    _log_to_stderr(verbose)
     trio.run(run_daemon, load_config(config_path))
 
 
@@ -70,5 +77,5 @@ def _log_to_stderr(verbose: bool) -> None:
     )
     for handler in logging.getLogger().handlers:
         handler.setFormatter(LineFormatter(handler.formatter))
-    for chatty in ("httpx", "httpcore", "libp2p", "web3", "urllib3", "alembic"):
+    for chatty in ("httpx", "httpcore", "libp2p", "alembic"):
         logging.getLogger(chatty).setLevel(logging.WARNING)

@@ -7,24 +7,30 @@ from pathlib import Path
 import click
 
 from trustedpods.protocol.errors import ExitCode
-from trustedpods.provider.commands.options import config_option, explained, output_option
+from trustedpods.provider.commands.options import config_option, explained, no_market_option, output_option
 from trustedpods.provider.commands.output import show_rows
 
 
 @click.command()
 @config_option
+@no_market_option
 @output_option
 @explained
-def doctor(config_path: Path, output: str) -> None:
+def doctor(config_path: Path, no_market: bool, output: str) -> None:
     """Check every part that the daemon needs, and say what is missing."""
     from dataclasses import asdict
 
     import trio
 
     from trustedpods.provider.admin.doctor import examine
+    from trustedpods.provider.admin.documents_doctor import examine_documents
     from trustedpods.provider.config import load_config
+    from trustedpods.provider.without_market import load_documents_config
 
-    findings = trio.run(examine, load_config(config_path))
+    if no_market:
+        findings = trio.run(examine_documents, load_documents_config(config_path))
+    else:
+        findings = trio.run(examine, load_config(config_path))
     show_rows([asdict(finding) for finding in findings], output)
     if any(finding.state != "ok" for finding in findings):
         sys.exit(int(ExitCode.NO_CONTEXT))

@@ -32,6 +32,8 @@ class LifecycleEvent(StrEnum):
     CHANNEL_GONE = "channel-gone"
     NAMESPACE_LOST = "namespace-lost"
     KEY_LOST = "key-lost"
+    TAKEN_OVER = "taken-over"
+    """The key went with another machine's daemon; the replicas run elsewhere, and go on."""
     DELETED = "deleted"
     DELETED_BUT_VOLUMES = "deleted-but-volumes"
     """Deleted by its publisher; it has volumes that outlive it."""
@@ -93,6 +95,7 @@ _NEXT: dict[LifecycleEvent, tuple[tuple[Phase, ...], Phase]] = {
     LifecycleEvent.CHANNEL_GONE: (_STANDING, Phase.REMOVING),
     LifecycleEvent.NAMESPACE_LOST: ((Phase.SERVING,), Phase.IMPORTING),
     LifecycleEvent.KEY_LOST: ((*_BEFORE_SERVING, Phase.SERVING, Phase.STOPPED), Phase.AWAITING_KEY),
+    LifecycleEvent.TAKEN_OVER: ((Phase.SERVING,), Phase.AWAITING_KEY),
     LifecycleEvent.DELETED: (_STANDING, Phase.REMOVING),
     LifecycleEvent.DELETED_BUT_VOLUMES: (_KEPT, Phase.CLEARING),
     LifecycleEvent.CLEARED: ((Phase.CLEARING,), Phase.RETAINED),
@@ -100,6 +103,11 @@ _NEXT: dict[LifecycleEvent, tuple[tuple[Phase, ...], Phase]] = {
     LifecycleEvent.REMOVED: ((Phase.REMOVING,), Phase.GONE),
 }
 """For each event: the phases in which it counts, and the phase that it leads to."""
+
+_OF_RUNNING_ON: dict[LifecycleEvent, Phase] = dict.fromkeys(
+    (*_MONEY_ENDS, LifecycleEvent.NAMESPACE_LOST, LifecycleEvent.KEY_LOST), Phase.AWAITING_KEY
+)
+"""The same of a pod that waits for its key and runs meanwhile: it ends to run, and waits on."""
 
 _OF_RETAINED: dict[LifecycleEvent, Phase] = {
     **dict.fromkeys((*_MONEY_ENDS, LifecycleEvent.FUNDED), Phase.RETAINED),
@@ -126,10 +134,8 @@ _ON_ENTRY: dict[Phase, tuple[LifecycleCommand, ...]] = {
 
 def step(record: PodRecord, event: LifecycleEvent, now: UnixSeconds, reason: str = "") -> LifecycleStep:
     """The record after *event*; the same record and no commands where it does not count."""
-    counts_in, phase = _NEXT[event]
-    if record.phase is Phase.RETAINED and event in _OF_RETAINED:
-        phase = _OF_RETAINED[event]
-    elif record.phase not in counts_in:
+    phase = _next_phase(record, event)
+    if phase is None:
         return LifecycleStep(record)
     if event is LifecycleEvent.FAILED and record.previous is not None:
         return _roll_back(record, now, reason)
@@ -142,8 +148,19 @@ def step(record: PodRecord, event: LifecycleEvent, now: UnixSeconds, reason: str
     if event is LifecycleEvent.REMOVED and record.failing:
         phase = Phase.FAILED
     after = replace(record, phase=phase, changed_at=now, reason=reason or _kept_reason(record, phase))
+    if event is LifecycleEvent.TAKEN_OVER:
+        return LifecycleStep(replace(after, previous=None, applied=False))
     proven = (LifecycleCommand.DROP_EARLIER,) if event is LifecycleEvent.STARTED else ()
     return LifecycleStep(_with_marks(after, event, now), _ON_ENTRY[phase] + proven)
+
+
+def _next_phase(record: PodRecord, event: LifecycleEvent) -> Phase | None:
+    counts_in, phase = _NEXT[event]
+    if record.phase is Phase.RETAINED and event in _OF_RETAINED:
+        return _OF_RETAINED[event]
+    if record.runs_on and event in _OF_RUNNING_ON:
+        return _OF_RUNNING_ON[event]
+    return phase if record.phase in counts_in else None
 
 
 def _kept_reason(record: PodRecord, phase: Phase) -> str:
@@ -164,6 +181,8 @@ def _with_marks(record: PodRecord, event: LifecycleEvent, now: UnixSeconds) -> P
             after = replace(record, live=False, failing=event is LifecycleEvent.FAILED)
         case Phase.AWAITING_KEY:  # what ran before does not open either, and the facade has other slots now
             after = replace(record, live=False, previous=None, exposures={}, applied=False)
+            if event in _MONEY_ENDS:
+                after = replace(after, stopped_at=now)
         case Phase.GONE | Phase.FAILED:  # of a bundle that nobody needs any more nothing is kept
             after = replace(record, live=False, request=b"", previous=None, outliving={}, retained=False)
         case _:

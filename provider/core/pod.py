@@ -187,7 +187,13 @@ class PodRecord:
         """What an update that fails goes back to: never a bundle that has not proven itself."""
         if self.previous is not None:
             return self.previous
-        return self.request if self.live or self.phase is Phase.STOPPED else None
+        opens = self.live and not self.runs_on
+        return self.request if opens or self.phase is Phase.STOPPED else None
+
+    @property
+    def runs_on(self) -> bool:
+        """Whether it runs though its key is lost: its replicas outlived the machine of the daemon before."""
+        return self.live and self.phase is Phase.AWAITING_KEY
 
     @property
     def served(self) -> bool:

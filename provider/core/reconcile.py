@@ -16,6 +16,11 @@ from trustedpods.provider.core.pod import Phase, PodRecord
 KEY_LOST_REASON = "the machine was restarted: the pod waits until its publisher's client releases it again"
 """What a publisher reads of a pod whose key went with a reboot."""
 
+TAKEN_OVER_REASON = (
+    "another machine took over: what runs goes on, until the publisher's client releases the pod"
+)
+"""The same where the replicas did not go with the key."""
+
 
 class Read(StrEnum):
     """What a look at another system told."""
@@ -134,7 +139,11 @@ def _stopped(pod: PodRecord, facts: PodFacts, policy: OperatorTimes) -> Decision
 
 
 def _awaiting(pod: PodRecord, facts: PodFacts, policy: OperatorTimes) -> Decision:
-    """A pod without its key is kept and not billed, unless its money had run out before."""
+    """A pod without its key is kept and not billed, unless its money had run out before, or it runs on."""
+    if pod.runs_on:
+        lost = facts.namespace is Read.ABSENT
+        gone = Decision(LifecycleEvent.NAMESPACE_LOST, "the namespace vanished from the cluster")
+        return gone if lost else _unpaid(facts) or Decision()
     over = None if pod.stopped_at is None else _grace_over(pod.stopped_at, facts, policy)
     return over or _parked(facts)
 

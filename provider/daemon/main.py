@@ -5,9 +5,6 @@
 """
 
 import logging
-import os
-import signal
-import socket
 from collections import defaultdict
 from collections.abc import Iterable
 from functools import partial
@@ -23,6 +20,7 @@ from trustedpods.protocol.protocol_ids import PROVIDER
 from trustedpods.provider.admin.api import AdminApi, snapshot
 from trustedpods.provider.admin.socket import serve_admin
 from trustedpods.provider.admission.gate import Gate
+from trustedpods.provider.billing.meter import run_of
 from trustedpods.provider.cluster.pod_counters import TrafficDoor
 from trustedpods.provider.config import NamesSection, ProviderConfig
 from trustedpods.provider.core.placement.offered import capabilities
@@ -30,6 +28,7 @@ from trustedpods.provider.core.pod import Phase, PodRecord
 from trustedpods.provider.daemon.assembly import Parts, assemble, handlers
 from trustedpods.provider.daemon.leader import hold_lease, keep_lease
 from trustedpods.provider.daemon.own_sleep import OwnSleep, serve_own_sleep
+from trustedpods.provider.daemon.process import notify_ready, stop_on_signal
 from trustedpods.provider.daemon.registry_row import keep_registry_row
 from trustedpods.provider.daemon.startup import open_doors, wait_for_doors
 from trustedpods.provider.dns.upstream import Upstream
@@ -65,7 +64,7 @@ BLOB_KEPT_S = 3600.0
 async def serve(config: ProviderConfig) -> None:
     """Run the daemon until SIGTERM or SIGINT."""
     async with open_doors(config) as doors:
-        await wait_for_doors(doors)
+        await _wait(doors)
         parts = assemble(doors, Gate(Path(config.store.path).parent))
         await parts.pods.load()
         parts.tenancy.begin(doors)
@@ -79,6 +78,15 @@ async def serve(config: ProviderConfig) -> None:
             nursery.cancel_scope.cancel()
 
 
+async def _wait(doors: Doors) -> None:
+    """Wait for the doors. A lease that was stood by for is renewed meanwhile."""
+    async with trio.open_nursery() as nursery:
+        if doors.config.store.database is not None:
+            nursery.start_soon(keep_lease, doors)
+        await wait_for_doors(doors)
+        nursery.cancel_scope.cancel()
+
+
 async def run_parts(
     parts: Parts, host: Host, *, task_status: "TaskStatus[None]" = trio.TASK_STATUS_IGNORED
 ) -> None:
@@ -89,9 +97,10 @@ async def run_parts(
     host.serve(PROVIDER, conversations.handle)  # at once: who comes early waits until everything runs
     async with trio.open_nursery() as nursery:
         await hold_lease(doors)
-        nursery.start_soon(_stop_on_signal, nursery.cancel_scope)
+        nursery.start_soon(stop_on_signal, nursery.cancel_scope)
         nursery.start_soon(keep_lease, doors)
-        await parts.recovery.after_start()
+        nursery.start_soon(doors.store.until_lost)
+        await parts.recovery.after_start(await _running_on(doors))
         await nursery.start(parts.autoscaler.run)
         await nursery.start(parts.workers.run)
         await _restore(parts)
@@ -125,9 +134,16 @@ async def run_parts(
             nursery.start_soon(_metrics, parts, conversations)
         conversations.begin()
         _log.info("serving at %s", endpoint)
-        _notify_ready()
+        notify_ready()
         task_status.started()
     _log.info("stopped; pods go on as they are")
+
+
+async def _running_on(doors: Doors) -> set[str]:
+    """Namespaces whose replicas go on whoever leads; with books in a file they ended with this machine."""
+    if doors.config.store.database is None:
+        return set()
+    return {view.namespace for view in await doors.cluster.pods() if not view.over and run_of(view)}
 
 
 async def _answer_names(parts: Parts, section: NamesSection, nursery: trio.Nursery) -> None:
@@ -191,14 +207,6 @@ async def _note_exposures(parts: Parts, restored: Iterable[tuple[PodRecord, Open
         await parts.pods.change(record.channel, exposures=found)
 
 
-async def _stop_on_signal(scope: trio.CancelScope) -> None:
-    with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
-        async for received in signals:
-            _log.info("%s: stopping", signal.Signals(received).name)
-            scope.cancel()
-            return
-
-
 async def _collect_blobs(parts: Parts) -> None:
     """Blobs that no pod needs go after a while."""
     while True:
@@ -231,13 +239,3 @@ async def _metrics(parts: Parts, conversations: Conversations) -> None:
     finally:
         logging.getLogger().removeHandler(counting)
         stop()
-
-
-def _notify_ready() -> None:
-    """Tell systemd (Type=notify) that the daemon serves."""
-    address = os.environ.get("NOTIFY_SOCKET")
-    if not address:
-        return
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify:
-        notify.connect("\0" + address[1:] if address.startswith("@") else address)
-        notify.sendall(b"READY=1")

@@ -2,7 +2,7 @@
 """Opens all doors of the daemon as its configuration says, waits for those that start late, closes them."""
 
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from trustedpods.provider.cluster.client import open_cluster
 from trustedpods.provider.cluster.image_registry import open_image_registry
 from trustedpods.provider.cluster.pod_counters import traffic_source
 from trustedpods.provider.config import ProviderConfig
-from trustedpods.provider.core.disk import DiskSizes
+from trustedpods.provider.daemon.opened_books import opened_books
 from trustedpods.provider.dns.control import Resolver
 from trustedpods.provider.doors import Doors
 from trustedpods.provider.facade.facade import Facade
@@ -23,7 +23,6 @@ from trustedpods.provider.facade.haproxy.runtime import Runtime
 from trustedpods.provider.keys.boot import BootKeys
 from trustedpods.provider.keys.file import read_key
 from trustedpods.provider.keys.generations import NewestGenerations
-from trustedpods.provider.store import Vault, open_store
 from trustedpods.provider.store.spool import Spool
 
 _log = logging.getLogger(__name__)
@@ -39,27 +38,22 @@ def _pull_key(config: ProviderConfig) -> bytes | None:
 
 @asynccontextmanager
 async def open_doors(config: ProviderConfig) -> AsyncIterator[Doors]:
-    """Open everything that the daemon uses; Locked when another one runs."""
+    """Open everything that the daemon uses; Locked when another runs and this one cannot stand by."""
     keys = BootKeys.load_or_create(Path(config.identity.keys_dir))
     journal = Path(config.store.path).parent / "transactions"
     async with AsyncExitStack() as stack:
+        cluster = await stack.enter_async_context(open_cluster(Path(config.cluster.kubeconfig)))
         yield Doors(
             config=config,
             keys=keys,
             operator_key=read_key(Path(config.identity.operator_key_file)),
             collector=tee.from_setting(config.identity.tee, config.identity.trust, config.identity.tee_files),
-            store=await stack.enter_async_context(
-                open_store(
-                    Path(config.store.path),
-                    Vault(keys.hpke.to_bytes()),
-                    DiskSizes.of_mib(config.store.reserve_mib, config.store.min_free_mib),
-                )
-            ),
+            store=await stack.enter_async_context(opened_books(config, keys, cluster)),
             spool=Spool(Path(config.store.spool), config.store.spool_quota_mib),
             chain=await stack.enter_async_context(
                 Chain(config.market.rpc, config.market.market, journal=journal)
             ),
-            cluster=await stack.enter_async_context(open_cluster(Path(config.cluster.kubeconfig))),
+            cluster=cluster,
             registry=await stack.enter_async_context(
                 open_image_registry(f"http://{config.cluster.registry}", _pull_key(config))
             ),
@@ -76,13 +70,18 @@ async def open_doors(config: ProviderConfig) -> AsyncIterator[Doors]:
 
 
 async def wait_for_doors(doors: Doors) -> None:
-    """At the start of a machine everything starts at once: wait for the others, then say who is missing."""
-    deadline = trio.current_time() + DOORS_WITHIN_S
-    for name, ask in (
+    """Wait for all that the daemon with a market uses; see `wait_for`."""
+    await wait_for(
         ("chain", doors.chain.check_market),
         ("cluster", doors.cluster.version),
         ("registry", doors.registry.ping),
-    ):
+    )
+
+
+async def wait_for(*asked: tuple[str, Callable[[], Awaitable[object]]]) -> None:
+    """At the start of a machine everything starts at once: wait for the others, then say who is missing."""
+    deadline = trio.current_time() + DOORS_WITHIN_S
+    for name, ask in asked:
         while True:
             try:
                 await ask()

@@ -72,6 +72,7 @@ class Facade:
         self._settings: dict[SlotMap, dict[str, str]] = {}
         self._wants: dict[int, ServiceSpec] = {}
         self._adopted: set[int] = set()
+        self._untouched: set[int] = set()
         self._boot: str | None = None
         self._lock = trio.Lock()
 
@@ -191,6 +192,7 @@ class Facade:
             await self._drop_certificates(gone)
             self._wants.pop(slot, None)
             self._adopted.discard(slot)
+            self._untouched.discard(slot)
             await self._sync_maps()
             return await self._clear(slot)
 
@@ -255,8 +257,9 @@ class Facade:
     def _take_over(self, desired: FacadeState) -> None:
         """Keep known slots, find the others, let go of what is not in *desired*."""
         wanted = {want.label for want in desired.wants}
+        self._untouched = {slot for pod in desired.untouched for slot in self.slots_of(pod).values()}
         gone = {slot for label, slot in self._slots.labels.items() if label not in wanted}
-        for slot in gone | slots.orphans(self._slots):
+        for slot in (gone - self._untouched) | slots.orphans(self._slots):
             self._table = slots.leave(self._slots, slot)
         self._wants = {self._assign(want): want for want in desired.wants}
         self._adopted -= {
@@ -318,6 +321,8 @@ class Facade:
             if want is not None:
                 if (here or want.pods) and slot not in self._adopted:
                     await self._apply(slot, here)
+            elif slot in self._untouched:
+                continue
             elif (here or slot in self._slots.leaving) and not await self._clear(slot):
                 unfinished.add(slot)
         return unfinished

@@ -93,10 +93,12 @@ class FacadeState:
     """Everything that the facade should serve.
 
     Services in `asleep`, by their labels, surely have no replica: what their slots still hold is removed.
+    Those of the pods in `untouched` are left as an earlier daemon made them; what they are is not known.
     """
 
     wants: tuple[ServiceSpec, ...] = ()
     asleep: frozenset[str] = frozenset()
+    untouched: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

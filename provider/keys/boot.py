@@ -17,13 +17,13 @@ from typing import Final, Self
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from eth_account import Account
 
 from trustedpods.protocol.errors import BadInput, LocalProtocolError
 from trustedpods.protocol.evidence import KeyBinding
 from trustedpods.protocol.ids import Address, address_bytes
 from trustedpods.protocol.messages.provider import TrustClass
 from trustedpods.protocol.sealing import hpke
+from trustedpods.protocol.sealing.signatures import address_of
 from trustedpods.protocol.whole_file import private_folder
 
 FILE_NAME: Final = "boot-keys.json"
@@ -62,7 +62,7 @@ class BootKeys:
     @property
     def meter_address(self) -> Address:
         """Whose signature makes a usage claim valid."""
-        return Address(Account.from_key(self.meter).address)
+        return address_of(self.meter)
 
     @property
     def tls_key_digest(self) -> bytes:
@@ -123,7 +123,8 @@ class BootKeys:
 
         Two starts at once end up with the same keys, and a kill at any moment leaves all or none.
         BadInput when the directory is not on a tmpfs, belongs to somebody else, or holds a file
-        that others can read or that is damaged. `require_tmpfs=False` is for tests alone.
+        that others can read or that is damaged. Without *require_tmpfs* they may lie on a disk: where
+        nothing is sealed to them but questions.
         """
         path = directory / FILE_NAME
         try:

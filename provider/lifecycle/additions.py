@@ -16,7 +16,11 @@ from trustedpods.provider.cluster.image_registry import ImageRegistry
 from trustedpods.provider.cluster.isolation_proof import busybox
 from trustedpods.provider.cluster.isolation_proof.probe_image import MANIFEST, ProbeImage, probe_image
 from trustedpods.provider.cluster.objects.names import of_pod
-from trustedpods.provider.cluster.objects.network_nodes.rendered_files import BOOK_KEY, BOOK_SECRET
+from trustedpods.provider.cluster.objects.network_nodes.rendered_files import (
+    BOOK_KEY,
+    BOOK_SECRET,
+    RELOAD_DUE_KEY,
+)
 from trustedpods.provider.cluster.objects.pod_objects import PodLife
 from trustedpods.provider.cluster.objects.secret import earlier_name, is_earlier, secret, with_generated
 from trustedpods.provider.cluster.objects.workload.seeding import Copier
@@ -47,6 +51,11 @@ async def kept_book(doors: Doors, record: PodRecord, namespace: str) -> NetworkB
         if BOOK_KEY in files:
             newest = newer(newest, decode(files[BOOK_KEY], NetworkBook))
     return newest
+
+
+async def reload_due(doors: Doors, namespace: str) -> bool:
+    """Whether replicas have not been told yet of files that were changed below them."""
+    return RELOAD_DUE_KEY in await doors.cluster.secret_files(namespace, BOOK_SECRET)
 
 
 async def _generated(doors: Doors, record: PodRecord, life: PodLife) -> dict[str, dict[str, bytes]]:

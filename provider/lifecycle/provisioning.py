@@ -25,6 +25,12 @@ from trustedpods.provider.core.admission import blobs_late, check_channel
 from trustedpods.provider.core.lifecycle import LifecycleEvent
 from trustedpods.provider.core.pod import ChannelFact, PodRecord
 from trustedpods.provider.doors import Doors
+from trustedpods.provider.exposure.addresses import (
+    ADDRESS_LOOK_S,
+    ADDRESS_WITHIN_S,
+    ADDRESSED,
+    no_address,
+)
 from trustedpods.provider.facade.activator.wake import WakeAddress
 from trustedpods.provider.lifecycle.additions import keep_earlier_values, shown_additions, with_additions
 from trustedpods.provider.lifecycle.images import ImageImport, pull_references
@@ -49,12 +55,6 @@ POLL_S = 1.0
 
 EARLY_S = 30
 """So long a client's payment takes; behind that a stranger's bundle is looked at less often."""
-
-BALANCED_WITHIN_S = 120
-"""A cloud's controller makes a load balancer in a minute or two; what takes longer does not come."""
-
-BALANCED_LOOK_S = 0.5
-"""How often the cluster is asked for its address meanwhile."""
 
 CHANNEL_LOOK_S = 10.0
 """How often the channel is looked for while chunks are still coming."""
@@ -290,24 +290,26 @@ class ProvisioningSteps:
         return await self._note_services(record, opened)
 
     async def _note_services(self, record: PodRecord, opened: OpenBundle) -> PodRecord:
-        """Keep what the cluster gave the services; Refused where a load balancer gets no address in time."""
-        waiting = balanced = {
-            one.name for one in opened.manifest.spec.services if one.expose == "loadBalancer"
-        }
-        with trio.move_on_after(BALANCED_WITHIN_S):
+        """Keep what the cluster gave the services; Refused where others give one no address in time."""
+        wanted = {one.name: one for one in opened.manifest.spec.services if one.expose in ADDRESSED}
+        waiting = set(wanted)
+        with trio.move_on_after(ADDRESS_WITHIN_S):
             while True:
                 made = await self._doors.cluster.services(record.namespace)
-                waiting = balanced - {view.name for view in made if view.addresses}
+                waiting = set(wanted) - {view.name for view in made if view.addresses}
+                waiting -= self._withheld(record, opened)
                 if not waiting:
                     exposures = exposures_of(self._doors, record, opened, made)
                     return await self._pods.change(record.channel, exposures=exposures)
                 self._progress.tell(record.channel, "start", f"waiting for an address of {min(waiting)!r}")
-                await trio.sleep(BALANCED_LOOK_S)
-        raise Refused(
-            f"the cluster gave the load balancer {min(waiting)!r} no address in {BALANCED_WITHIN_S} s",
-            rule="load-balancer",
-            hint="the operator's controller for load balancers has none left, or does not run",
-        )
+                await trio.sleep(ADDRESS_LOOK_S)
+        raise no_address(wanted[min(waiting)])
+
+    def _withheld(self, record: PodRecord, opened: OpenBundle) -> set[str]:
+        """Services under no host any more, for which no controller has anything to serve."""
+        lost = self._autoscaler.hosts.withheld(record.channel)
+        parts = opened.manifest.spec.services
+        return {one.name for one in parts if one.ingress is not None and lost.issuperset(one.hosts)}
 
     async def discard_other(self, record: PodRecord) -> PodRecord:
         """Take away what is left of a version that is not the pod's any more, or never came to be."""
@@ -364,6 +366,8 @@ class ProvisioningSteps:
             resolver=self._doors.config.resolver_place,
             book=opened.bundle.book,
             sleep_place=sleep_place(self._doors.config),
+            classes=self._doors.config.ingress.classes,
+            withheld=self._autoscaler.hosts.withheld(record.channel),
         )
 
     def _data_before(self, record: PodRecord) -> set[tuple[str, str]]:

@@ -2,18 +2,20 @@
 """What a start, or a look at the chain, shows to be from another time: a reboot, or old books.
 
 After a **reboot** the memory-only keys are others. What the dead boot counted ends where it last
-looked, and nothing is counted until a pod's publisher releases it again. **Old books** are a store
+looked, and nothing is counted until a pod's publisher releases it again. After a **take-over** by a daemon
+on another machine the keys are others too, and what runs goes on. **Old books** are a store
 that somebody restored: the chain has been claimed beyond what they know. What they do not know is
 paid for already, so it is never claimed again, and requests from before it are refused.
 """
 
 import logging
+from collections.abc import Collection
 
 from trustedpods.contracts.records import Channel
 from trustedpods.protocol.units import UnixSeconds
 from trustedpods.provider.core.lifecycle import LifecycleEvent
 from trustedpods.provider.core.pod import LEAVING, Phase, PodRecord
-from trustedpods.provider.core.reconcile import KEY_LOST_REASON, books_behind
+from trustedpods.provider.core.reconcile import KEY_LOST_REASON, TAKEN_OVER_REASON, books_behind
 from trustedpods.provider.pods.bundles import Bundles
 from trustedpods.provider.pods.records import Pods
 from trustedpods.provider.store import Store, boots, claims, ledger
@@ -32,10 +34,18 @@ class Recovery:
         self._bundles = bundles
         self._pods = pods
 
-    async def after_start(self) -> None:
-        """Before anything is watched or served: cut off what was counted for bundles that no longer open."""
+    async def after_start(self, running: Collection[str] = ()) -> None:
+        """Before anything is watched or served: cut off what was counted for bundles that no longer open.
+
+        Not so in the namespaces of *running*: those replicas outlived the daemon before, and are counted on.
+        """
         for record in self._pods.standing:
-            if not self._bundles.held(record):
+            if self._bundles.held(record) or record.runs_on:
+                continue
+            if record.phase is Phase.SERVING and record.namespace in running:
+                _log.warning("%s: it runs on, and waits for its publisher", record.label)
+                await self._pods.step(record.channel, LifecycleEvent.TAKEN_OVER, TAKEN_OVER_REASON)
+            else:
                 await self._cut_off(record)
 
     async def _cut_off(self, record: PodRecord) -> None:

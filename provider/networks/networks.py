@@ -23,7 +23,7 @@ from trustedpods.provider.cluster.api.errors import Conflict
 from trustedpods.provider.cluster.network_documents import NetworkLease, NetworkObject
 from trustedpods.provider.core.networks import documents
 from trustedpods.provider.core.networks.documents import NetworkState
-from trustedpods.provider.doors import Doors
+from trustedpods.provider.doors import SharedDoors
 from trustedpods.provider.networks import rights, stored
 
 _log = logging.getLogger(__name__)
@@ -58,7 +58,7 @@ class _Network:
 class Networks:
     """Answers questions about networks, one after another for each of them."""
 
-    def __init__(self, doors: Doors) -> None:
+    def __init__(self, doors: SharedDoors) -> None:
         self._doors = doors
         self._networks: OrderedDict[str, _Network] = OrderedDict()
         self._to_tell: dict[NetworkObject, NetworkLease | None] = {}

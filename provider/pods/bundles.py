@@ -35,7 +35,8 @@ from trustedpods.provider.core.pod import PodRecord, PodSize, Scaling
 from trustedpods.provider.core.webhook_url import check_url
 from trustedpods.provider.doors import Doors
 from trustedpods.provider.exposure.exposure import Exposure, FacadeExposure
-from trustedpods.provider.exposure.plan import plan, through_facade
+from trustedpods.provider.exposure.ingress import IngressExposure
+from trustedpods.provider.exposure.plan import plan, through_facade, under_hosts
 from trustedpods.provider.facade.certificates import Certificate, certificate_of, utc
 
 MAX_OPEN_BYTES = 16 * MIB
@@ -109,7 +110,13 @@ class OpenBundle:
         """Everything that the facade serves of the pod."""
         return through_facade(self.services(label, config))
 
-    def certificate(self, part: FacadeExposure, now: UnixSeconds | None) -> Certificate | None:
+    def with_hosts(self, label: str, config: ProviderConfig) -> tuple[FacadeExposure | IngressExposure, ...]:
+        """Everything of the pod that may be reached under hosts of the publisher's own."""
+        return under_hosts(self.services(label, config))
+
+    def certificate(
+        self, part: FacadeExposure | IngressExposure, now: UnixSeconds | None
+    ) -> Certificate | None:
         """The service's own certificate, out of its secret; Refused (rule `tls`) when it is not sound.
 
         It may have expired where *now* is None: a pod that was let in goes on.
@@ -140,6 +147,7 @@ class OpenBundle:
             own_sleep=self.manifest.spec.scale.own_sleep,
             placement=self.manifest.placement,
             csi_drivers=self.manifest.csi_drivers,
+            ingresses=self.manifest.ingress_asks,
         )
 
 
@@ -194,7 +202,8 @@ def check_bundle(opened: OpenBundle, offer: Offer, request: OpenedRequest) -> No
     spec = opened.manifest.spec
     check_class(spec.trust, offer)
     for service in opened.manifest.exposed_services:
-        check_hosts(service.hosts, host_label(request.ref.channel), offer.domain)
+        own = "" if service.expose == "ingress" else host_label(request.ref.channel)
+        check_hosts(service.hosts, own, offer.domain)
     openings(spec.network, offer.egress_closed)
     named_hosts(spec.network)
     named_pods(spec.network)

@@ -48,6 +48,7 @@ def without_files(body: RenderBody) -> OpenBundle:
         secrets=secrets,
         seeds=body.seeds,
         commanders=[bytes(20)],
+        book=body.book,
     )
     return OpenBundle(bundle, manifest)
 

@@ -21,7 +21,7 @@ from trustedpods.protocol.messages.networks import MAX_NETWORK_REQUEST
 from trustedpods.protocol.messages.verbs import Verb
 from trustedpods.protocol.net.streams import FrameStream
 from trustedpods.protocol.sealing.requests import OpenedRequest, open_request
-from trustedpods.provider.doors import Doors
+from trustedpods.provider.doors import SharedDoors
 from trustedpods.provider.server.conversation_limits import ConversationLimits
 from trustedpods.provider.server.replies import Replies, error_reply
 from trustedpods.provider.server.seen_requests import SeenRequests
@@ -51,9 +51,9 @@ MAX_REQUEST: dict[Verb, int] = {
     "provision": limits.MAX_MESSAGE,
     "network": MAX_NETWORK_REQUEST,
     "book": MAX_BOOK_REQUEST,
-    "render": limits.MAX_MANIFEST_JSON + MAX_SHORT_REQUEST,
+    "render": limits.MAX_MANIFEST_JSON + MAX_BOOK_REQUEST,
 }
-"""Verbs that bring a bundle, a network's document, an address book, or a manifest."""
+"""Verbs that bring a bundle, a network's document, an address book, or a manifest with its node's book."""
 
 ENVELOPE_ITEMS = 64
 """Items in a first message, of which the longest has 13; what a request holds is still sealed then."""
@@ -86,7 +86,7 @@ class Conversations:
 
     def __init__(
         self,
-        doors: Doors,
+        doors: SharedDoors,
         binding: KeyBinding,
         profile: bytes,
         handlers: dict[Verb, VerbHandler],

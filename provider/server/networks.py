@@ -6,7 +6,7 @@ from trustedpods.protocol.errors import LocalProtocolError, Refused
 from trustedpods.protocol.messages.base import Done
 from trustedpods.protocol.messages.networks import NETWORK_QUESTIONS, NetworkQuestion
 from trustedpods.protocol.networks import wire
-from trustedpods.protocol.networks.book import NetworkBook
+from trustedpods.protocol.networks.book import AS_BEFORE, NetworkBook
 from trustedpods.protocol.networks.members import network_salt
 from trustedpods.protocol.sealing.subjects import NetworkRef
 from trustedpods.provider.admission.rights import CommandRights
@@ -28,7 +28,7 @@ class NodeBooks:
         record = self._rights.commanded_pod(request.opened)
         taken = await self._books.take(record, book)
         text = f"book of generation {book.generation}"
-        await request.replies.send(Done(text=text if taken else f"{text}, as before"), final=True)
+        await request.replies.send(Done(text=text if taken else f"{text}, {AS_BEFORE}"), final=True)
 
 
 class NetworkRequests:

@@ -4,7 +4,7 @@
 from trustedpods.protocol.errors import Refused, StoreFailure
 from trustedpods.protocol.sealing.requests import OpenedRequest
 from trustedpods.protocol.units import UnixSeconds
-from trustedpods.provider.doors import Doors
+from trustedpods.provider.doors import SharedDoors
 from trustedpods.provider.store import history
 
 MAX_IN_MEMORY = 4096
@@ -19,7 +19,7 @@ A question about a network may always be repeated: it names its attempt, and its
 class SeenRequests:
     """Refuses what was seen before."""
 
-    def __init__(self, doors: Doors) -> None:
+    def __init__(self, doors: SharedDoors) -> None:
         self._doors = doors
         self._unwritten: dict[bytes, UnixSeconds] = {}
 

@@ -386,5 +386,6 @@ class Autoscaler:
             raise unwritten
 
     async def take_over_facade(self) -> None:
-        """After a start: the facade serves the scalers' pods, and no others."""
-        await self._facade_sync.take_over()
+        """After a start: the facade serves the scalers' pods, and no others but those that run on."""
+        runs_on = frozenset(record.label for record in self._pods.standing if record.runs_on)
+        await self._facade_sync.take_over(runs_on)

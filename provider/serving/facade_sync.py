@@ -57,15 +57,15 @@ class FacadeSync:
         await show_own(self._doors)
         self._due = trio.current_time() + SYNC_EVERY_S
 
-    async def take_over(self) -> None:
-        """After a start: the facade serves the scalers' pods, and no others."""
+    async def take_over(self, untouched: frozenset[str] = frozenset()) -> None:
+        """After a start: the facade serves the scalers' pods, and no others but those that run on."""
         parts = [
             (part, m.state) for m in self._pod_scalers.values() for part in m.published.services.values()
         ]
         asleep = frozenset(part.label for part, state in parts if scaler.rests(state))
         most = self._doors.config.facade.most
         specs = tuple(service_spec_of(part, state.served, most) for part, state in parts)
-        await self.sync(FacadeState(specs, asleep))
+        await self.sync(FacadeState(specs, asleep, untouched))
 
     def _take_in(self, synced: Synced) -> None:
         self._doors.metrics.answered("facade")

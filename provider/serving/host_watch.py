@@ -12,6 +12,8 @@ import trio
 
 from trustedpods.protocol.errors import NetworkFailure, Refused, TrustedPodsError
 from trustedpods.protocol.ids import ChannelId, address_bytes
+from trustedpods.provider.cluster.objects.ingress.ingress import ingresses
+from trustedpods.provider.cluster.objects.names import of_pod
 from trustedpods.provider.core.admission import hosts_to_prove
 from trustedpods.provider.core.pod import Phase, PodRecord
 from trustedpods.provider.dns.control import publisher_proof
@@ -62,7 +64,7 @@ class HostWatch:
             await self._withhold(record)
 
     def _own_hosts(self, record: PodRecord) -> list[str]:
-        parts = self._bundles.open(record).exposures(record.label, self._doors.config)
+        parts = self._bundles.open(record).with_hosts(record.label, self._doors.config)
         own = dict.fromkeys(host for part in parts for host in part.own_hosts)
         return hosts_to_prove(own, record.label, self._doors.config.identity.domain)
 
@@ -89,7 +91,7 @@ class HostWatch:
         if lost == before or record is None or record.phase is not Phase.SERVING:
             return
         try:
-            await self._autoscaler.publish(record, self._bundles.open(record))
+            await self._serve(record, lost)
         except TrustedPodsError as error:  # the next look tries again
             _log.warning("%s: hosts cannot be changed: %s", record.label, error)
             return
@@ -97,6 +99,15 @@ class HostWatch:
         for host in sorted(lost ^ before):
             told = withheld_told([host]) if host in lost else f"{host} is served again: its proof is back"
             await self._pods.note(record.channel, "host-unproven" if host in lost else "host-proven", told)
+
+    async def _serve(self, record: PodRecord, lost: Collection[str]) -> None:
+        """Tell the facade, and a controller of the cluster's, without the hosts that are *lost*."""
+        opened = self._bundles.open(record)
+        await self._autoscaler.publish(record, opened)
+        parts = opened.manifest.spec.services
+        if any(part.ingress is not None for part in parts):
+            wanted = [of_pod(one, record.namespace, record.label) for one in ingresses(parts, lost)]
+            await self._doors.cluster.write_ingresses(record.namespace, wanted)
 
 
 def withheld_told(hosts: Collection[str]) -> str:

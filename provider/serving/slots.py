@@ -14,6 +14,7 @@ from trustedpods.provider.core.scaler.types import Serve
 from trustedpods.provider.core.traffic import SlotStats, TrafficMark, combine, mark_of
 from trustedpods.provider.doors import Doors
 from trustedpods.provider.exposure.exposure import Exposure, FacadeExposure, NodeExposure
+from trustedpods.provider.exposure.ingress import IngressExposure
 from trustedpods.provider.exposure.load_balancer import BalancedExposure
 from trustedpods.provider.exposure.tcp import TcpExposure
 from trustedpods.provider.facade.facade import PublishedService, UnpublishedService
@@ -128,7 +129,9 @@ def _exposure(
     known = view or before
     ports = known.node_ports if known is not None and isinstance(one, NodeExposure) else ()
     address = None if known is None else known.cluster_ip
-    given = known.addresses if known is not None and isinstance(one, BalancedExposure) else ()
+    given = (
+        known.addresses if known is not None and isinstance(one, BalancedExposure | IngressExposure) else ()
+    )
     return ServiceExposure(one.expose, port_of(doors, one), address, ports, given)
 
 

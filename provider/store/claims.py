@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Row, and_, bindparam, func, insert, literal_column, or_, select, update
+from sqlalchemy import Row, and_, func, insert, or_, select, update
 
 from trustedpods.contracts.usage import ItemFlags
 from trustedpods.protocol import limits
@@ -16,6 +16,7 @@ from trustedpods.protocol.messages.usage import UsageLeaf
 from trustedpods.protocol.units import UnixSeconds, Usage
 from trustedpods.provider.core.settlement import Cut
 from trustedpods.provider.store.database import Tx
+from trustedpods.provider.store.engines.dialects import asked_pairs
 from trustedpods.provider.store.tables import CLAIMS, CUTS
 
 _HASH_BYTES = 32
@@ -70,7 +71,9 @@ def save_claim(
     now: UnixSeconds,
 ) -> None:
     """Store a claim that was signed and not yet sent; *lives* are the channels' namespaces."""
-    values = {"root": root, "signed": signed, "state": str(ClaimState.PREPARED), "created": now}
+    before = tx.connection.execute(select(func.max(CLAIMS.c.number))).scalar() or 0
+    state = str(ClaimState.PREPARED)
+    values = {"root": root, "signed": signed, "state": state, "created": now, "number": before + 1}
     tx.connection.execute(insert(CLAIMS).values(values))
     rows = [
         {
@@ -187,7 +190,7 @@ def stations(tx: Tx, channel: ChannelId) -> frozenset[UnixSeconds]:
 
 def last_root(tx: Tx) -> bytes:
     """Root of the newest claim; empty before the first."""
-    query = select(CLAIMS.c.root).order_by(CLAIMS.c.created.desc(), literal_column("rowid").desc()).limit(1)
+    query = select(CLAIMS.c.root).order_by(CLAIMS.c.number.desc()).limit(1)
     return tx.connection.execute(query).scalar() or b""
 
 
@@ -198,10 +201,9 @@ def paid_in_life(tx: Tx, channel: ChannelId, life: str) -> int:
 
 def paid_in_lives(tx: Tx, lives: Mapping[ChannelId, str]) -> dict[ChannelId, int]:
     """The same of many channels, each in the life that is named by its namespace; one query."""
-    asked = func.json_each(bindparam("asked")).table_valued("value")
-    channel, life = (func.json_extract(asked.c.value, place) for place in ("$[0]", "$[1]"))
-    mine = and_(CUTS.c.channel == channel, CUTS.c.life == life, CUTS.c.paid.is_not(None))
-    query = select(CUTS.c.channel, CUTS.c.paid).select_from(asked).join(CUTS, mine)
+    asked = asked_pairs("asked")
+    mine = and_(CUTS.c.channel == asked.first, CUTS.c.life == asked.second_text, CUTS.c.paid.is_not(None))
+    query = select(CUTS.c.channel, CUTS.c.paid).select_from(asked.rows).join(CUTS, mine)
     paid = dict.fromkeys(lives, 0)
     keys = json.dumps([[channel_hex(channel), life] for channel, life in lives.items()])
     for row in tx.connection.execute(query, {"asked": keys}):

@@ -1,42 +1,35 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Opening the database: one daemon by file lock, migrations at start, durable writes.
+"""The open books: one transaction for each call, in threads, writes one at a time.
 
-WAL with synchronous FULL: when `Store.write` returns, the change survives a power cut. SQLite
-blocks, so both directions run in threads, writes one at a time.
+When `Store.write` returns, the change survives a power cut. What the two databases do differently
+is in `engines`.
 """
 
-import os
-import sqlite3
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Concatenate, ParamSpec, TypeVar
 
 import trio
-from alembic import command
-from alembic.config import Config
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import Connection
 
 from trustedpods.protocol.errors import Locked, StoreFailure
-from trustedpods.protocol.lockfile import open_lock, taken
-from trustedpods.protocol.whole_file import private_folder
 from trustedpods.provider.core.disk import NO_SIZES, DiskSizes
 from trustedpods.provider.store.disk import Disk
+from trustedpods.provider.store.engines.database import Database
+from trustedpods.provider.store.engines.sqlite_file import SqliteFile, held
+from trustedpods.provider.store.engines.writers import OF_WRITERS
 from trustedpods.provider.store.failures import FULL, translated
 from trustedpods.provider.store.vault import Vault
 
-_BUSY_TIMEOUT_S = 10
 _MAX_READERS = 4
-_MODE = 0o600
 
 LOOK_EVERY_S = 5.0
 """At 100 MB/s a spool takes half a GB meanwhile; a write that fails before frees the reserve at once."""
 
 P = ParamSpec("P")
 R = TypeVar("R")
-
-_MIGRATIONS = Path(__file__).parent / "migrations"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,22 +43,24 @@ class Tx:
 class Store:
     """The open database. Every call is one transaction, whole or not at all."""
 
-    def __init__(self, engine: Engine, vault: Vault, path: Path, disk: Disk) -> None:
-        self._engine = engine
+    def __init__(self, books: Database, vault: Vault, disk: Disk) -> None:
+        self._books = books
+        self._engine = books.engine
         self._vault = vault
-        self._path = path
         self.disk = disk
         """What is known of the disk, from looks and from what failed."""
         self._writing = trio.Lock()
         self._reading = trio.CapacityLimiter(_MAX_READERS)
+        self._lost: Locked | None = None
+        self._ended = trio.Event()
 
     async def read(self, query: Callable[Concatenate[Tx, P], R], *args: P.args, **kwargs: P.kwargs) -> R:
         """Run *query* over a consistent view. `StoreFailure` when the books cannot be read."""
 
         def run() -> R:
             with (
-                translated("the books cannot be read", self._path),
-                self._engine.connect() as connection,
+                translated("the books cannot be read", self._books.name),
+                self._books.reading() as connection,
             ):
                 return query(Tx(connection, self._vault), *args, **kwargs)
 
@@ -79,29 +74,51 @@ class Store:
         """Run *change* and commit it; an exception inside undoes all of it.
 
         On a full disk the reserve is freed, and the change is tried once more. `StoreFailure` when the
-        books cannot be written; nothing of the change is in them then.
+        books cannot be written; nothing of the change is in them then. Locked when another daemon
+        took them over: then and ever after.
         """
 
         def run() -> R:
             with (
-                translated("the books cannot be written", self._path),
-                self._engine.begin() as connection,
+                translated("the books cannot be written", self._books.name),
+                self._books.writing() as connection,
             ):
                 return change(Tx(connection, self._vault), *args, **kwargs)
 
         async with self._writing:
+            self._check_held()
             try:
-                try:
-                    done = await trio.to_thread.run_sync(run)
-                except StoreFailure as error:
-                    if error.rule != FULL or not await trio.to_thread.run_sync(self.disk.spend):
-                        raise
-                    done = await trio.to_thread.run_sync(run)
+                done = await self._written(run)
             except StoreFailure as error:
                 self.disk.failed(error, writing=True)
                 raise
+            except Locked as error:
+                if error.rule in OF_WRITERS:
+                    self._lost = error
+                    self._ended.set()
+                raise
             self.disk.wrote()
             return done
+
+    async def _written(self, run: Callable[[], R]) -> R:
+        try:
+            return await trio.to_thread.run_sync(run)
+        except StoreFailure as error:
+            if error.rule != FULL or not self._books.on_our_disk:
+                raise
+            if not await trio.to_thread.run_sync(self.disk.spend):
+                raise
+            return await trio.to_thread.run_sync(run)
+
+    def _check_held(self) -> None:
+        if self._lost is not None:
+            lost = self._lost
+            raise Locked(lost.what, where=lost.where, hint=lost.hint, rule=lost.rule)
+
+    async def until_lost(self) -> None:
+        """Wait until another daemon has the books, and raise it as Locked: this daemon has to end."""
+        await self._ended.wait()
+        self._check_held()
 
     async def keep_looking(self) -> None:
         """Look at the disk now and then. Never returns."""
@@ -112,74 +129,37 @@ class Store:
 
 @asynccontextmanager
 async def open_store(path: Path, vault: Vault, sizes: DiskSizes = NO_SIZES) -> AsyncIterator[Store]:
-    """The store at *path*, made or migrated as needed.
+    """The store in the file *path*, made or migrated as needed.
 
     Locked while another daemon has it, `StoreFailure` when it cannot be opened, also with its reserve freed.
     """
-    with translated("the books cannot be opened", path):
-        private_folder(path.parent)
-        lock = open_lock(path.with_name(path.name + ".lock"))
-    with _held(lock, path):
-        disk = Disk(path.parent, sizes)
-        await trio.to_thread.run_sync(disk.look)
-        engine = _engine(path)
-        try:
-            await trio.to_thread.run_sync(_open, engine, path, disk)
-            yield Store(engine, vault, path, disk)
-        finally:
-            engine.dispose()
+    with held(path):
+        async with open_books(SqliteFile(path), path.parent, vault, sizes) as store:
+            yield store
 
 
-def _open(engine: Engine, path: Path, disk: Disk) -> None:
+@asynccontextmanager
+async def open_books(
+    books: Database, folder: Path, vault: Vault, sizes: DiskSizes = NO_SIZES
+) -> AsyncIterator[Store]:
+    """The store in *books*; *folder* is on the disk that is looked at, where the spool is too."""
+    disk = Disk(folder, sizes)
+    await trio.to_thread.run_sync(disk.look)
+    try:
+        await trio.to_thread.run_sync(_open, books, disk)
+        yield Store(books, vault, disk)
+    finally:
+        books.engine.dispose()
+
+
+def _open(books: Database, disk: Disk) -> None:
     """A start writes a little, and often on a disk that is why the daemon ended."""
     for last in (False, True):
         try:
-            with translated("the books cannot be opened", path):
-                _make_private(path)
-                _migrate(engine)
+            with translated("the books cannot be opened", books.name):
+                books.open()
         except StoreFailure:
-            if last or not disk.spend():
+            if last or not books.on_our_disk or not disk.spend():
                 raise
         else:
             return
-
-
-@contextmanager
-def _held(descriptor: int, path: Path) -> Iterator[None]:
-    try:
-        if not taken(descriptor):
-            raise Locked("another daemon has this store open", where=str(path))
-        yield
-    finally:
-        os.close(descriptor)
-
-
-def _make_private(path: Path) -> None:
-    """The file is made here, before SQLite would by the umask; its -wal and -shm take the file's mode."""
-    for beside in ("-wal", "-shm", "-journal"):  # of a daemon that was killed, and was an older one
-        with suppress(FileNotFoundError):
-            path.with_name(path.name + beside).chmod(_MODE)
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, _MODE)
-    try:
-        os.fchmod(descriptor, _MODE)
-    finally:
-        os.close(descriptor)
-
-
-def _engine(path: Path) -> Engine:
-    engine = create_engine(f"sqlite:///{path}", connect_args={"timeout": _BUSY_TIMEOUT_S})
-    event.listen(engine, "connect", _configure)
-    return engine
-
-
-def _configure(connection: sqlite3.Connection, _record: object) -> None:
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "secure_delete=ON"):
-        connection.execute(f"PRAGMA {pragma}")
-
-
-def _migrate(engine: Engine) -> None:
-    config = Config()
-    config.set_main_option("script_location", str(_MIGRATIONS))
-    with engine.begin() as connection:
-        config.attributes["connection"] = connection
-        command.upgrade(config, "head")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""SQLite's and the disk's troubles as our one error; what is a bug here stays what it is."""
+"""A database's and the disk's troubles as our one error; what is a bug here stays what it is."""
 
 import errno
 import sqlite3
@@ -8,19 +8,24 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from alembic.util import CommandError
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 
 from trustedpods.protocol.errors import StoreFailure
 
-FULL, IO, READ_ONLY, DAMAGED, BUSY, NEWER = (
+FULL, IO, READ_ONLY, DAMAGED, BUSY, NEWER, AWAY, DENIED = (
     "store-full",
     "store-io",
     "store-read-only",
     "store-damaged",
     "store-busy",
     "store-newer",
+    "store-away",
+    "store-denied",
 )
 """Rules of `StoreFailure`, and the metric's labels."""
+
+PASSING = frozenset({AWAY, BUSY})
+"""What goes away by itself where the books are on a server: another daemon, or a later try, opens them."""
 
 _HINTS = {
     FULL: "make room on this disk",
@@ -29,6 +34,8 @@ _HINTS = {
     DAMAGED: "stop the daemon and put back a copy of the books (docs/operator.md)",
     BUSY: "another process holds the database: end it",
     NEWER: "start the version that wrote it, or a newer one",
+    AWAY: "look whether the database's server runs and is reached; what stands in it is as it was",
+    DENIED: "the user in `database` must be let in by the server, and own the tables",
 }
 
 _OF_SQLITE = {
@@ -49,6 +56,29 @@ _OF_SQLITE = {
 
 _PRIMARY = 0xFF
 
+_OF_POSTGRES = {
+    "53100": FULL,
+    "58": IO,
+    "25006": READ_ONLY,
+    "XX001": DAMAGED,
+    "XX002": DAMAGED,
+    "40": BUSY,
+    "55P03": BUSY,
+    "57014": BUSY,
+    "08": AWAY,
+    "25P03": AWAY,
+    "25P04": AWAY,
+    "3D000": AWAY,
+    "53": AWAY,
+    "57P": AWAY,
+    "28": DENIED,
+    "42501": DENIED,
+}
+"""By SQLSTATE or how it begins, the longest first (postgresql.org/docs/current/errcodes-appendix.html).
+
+25P03 and 25P04: the server ended a session whose daemon stood still; 53: it has no room for sessions.
+"""
+
 _OF_SYSTEM = {
     errno.ENOSPC: FULL,
     errno.EDQUOT: FULL,
@@ -60,15 +90,15 @@ _OF_SYSTEM = {
 
 
 @contextmanager
-def translated(what: str, path: Path) -> Iterator[None]:
+def translated(what: str, path: Path | str) -> Iterator[None]:
     """The one place where errors of the books, the spool and their disk become ours."""
     try:
         yield
     except DBAPIError as error:
-        rule = _rule_of(error.orig)
+        rule = _rule_of(error.orig) or _rule_of_server(error)
         if rule is None:
             raise
-        raise _failure(what, str(error.orig), path, rule) from error
+        raise _failure(what, str(error.orig).strip().replace("\n", "; "), path, rule) from error
     except sqlite3.Error as error:
         rule = _rule_of(error)
         if rule is None:
@@ -85,5 +115,13 @@ def _rule_of(error: BaseException | None) -> str | None:
     return _OF_SQLITE.get(getattr(error, "sqlite_errorcode", -1) & _PRIMARY)
 
 
-def _failure(what: str, why: str, path: Path, rule: str) -> StoreFailure:
+def _rule_of_server(error: DBAPIError) -> str | None:
+    """PostgreSQL's errors have a SQLSTATE; without one nothing was heard of the server."""
+    state = getattr(error.orig, "sqlstate", "")
+    if state is None:
+        return AWAY if isinstance(error, OperationalError | InterfaceError) else None
+    return next((_OF_POSTGRES[state[:n]] for n in (5, 3, 2) if state[:n] in _OF_POSTGRES), None)
+
+
+def _failure(what: str, why: str, path: Path | str, rule: str) -> StoreFailure:
     return StoreFailure(f"{what}: {why}", where=str(path), hint=_HINTS[rule], rule=rule)

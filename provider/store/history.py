@@ -2,7 +2,6 @@
 """What happened to a pod, and which requests were seen: both bounded."""
 
 from sqlalchemy import ColumnElement, delete, select
-from sqlalchemy.dialects.sqlite import insert
 
 from trustedpods.protocol.errors import Refused
 from trustedpods.protocol.ids import ChannelId, channel_hex
@@ -10,6 +9,7 @@ from trustedpods.protocol.messages.base import sendable
 from trustedpods.protocol.messages.pod import PodEvent
 from trustedpods.protocol.units import UnixSeconds
 from trustedpods.provider.store.database import Tx
+from trustedpods.provider.store.engines.dialects import insert
 from trustedpods.provider.store.tables import EVENTS, NONCES
 
 KEPT_EVENTS = 200
@@ -22,7 +22,7 @@ def note(
     """Append an event; the oldest beyond `KEPT_EVENTS` go, and of the same reason those beyond *most*."""
     key = channel_hex(channel)
     tx.connection.execute(
-        insert(EVENTS).values(
+        insert(tx.connection, EVENTS).values(
             channel=key, at=at, reason=reason[:64], sealed_text=tx.vault.seal_text(sendable(text))
         )
     )
@@ -54,7 +54,7 @@ def nonce_seen(tx: Tx, nonce: bytes) -> bool:
 def use_nonce(tx: Tx, nonce: bytes, expiry: UnixSeconds, now: UnixSeconds) -> None:
     """Remember a request until it expires; Refused when it was seen before."""
     tx.connection.execute(delete(NONCES).where(NONCES.c.expiry < now))
-    statement = insert(NONCES).values(nonce=nonce, expiry=expiry)
-    result = tx.connection.execute(statement.on_conflict_do_nothing(index_elements=["nonce"]))
-    if result.rowcount == 0:
+    statement = insert(tx.connection, NONCES).values(nonce=nonce, expiry=expiry)
+    new = statement.on_conflict_do_nothing(index_elements=["nonce"]).returning(NONCES.c.nonce)
+    if tx.connection.execute(new).first() is None:
         raise Refused("this request was seen before", rule="replay")

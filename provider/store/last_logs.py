@@ -8,13 +8,13 @@ when somebody asks why.
 from dataclasses import dataclass
 
 from sqlalchemy import delete, func, select
-from sqlalchemy.dialects.sqlite import insert
 
 from trustedpods.protocol.ids import ChannelId, channel_hex
 from trustedpods.protocol.limits import KIB, MIB
 from trustedpods.protocol.units import UnixSeconds
 from trustedpods.provider.core.pod import ENDED, Phase
 from trustedpods.provider.store.database import Tx
+from trustedpods.provider.store.engines.dialects import insert
 from trustedpods.provider.store.tables import KEPT_LOGS, PODS
 
 KEPT_RUN_BYTES = 32 * KIB
@@ -63,7 +63,8 @@ def keep(tx: Tx, channel: ChannelId, run: KeptRun) -> None:
         "sealed_text": tx.vault.seal(run.data[-KEPT_RUN_BYTES:]),
     }
     place = ["channel", "uid", "container", "restarts"]
-    tx.connection.execute(insert(KEPT_LOGS).values(values).on_conflict_do_update(place, set_=values))
+    statement = insert(tx.connection, KEPT_LOGS).values(values)
+    tx.connection.execute(statement.on_conflict_do_update(index_elements=place, set_=values))
     _trim(tx, channel_hex(channel))
 
 

@@ -6,14 +6,14 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from sqlalchemy import Row, Select, Table, bindparam, delete, func, or_, select, update
-from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy import Row, Select, Table, delete, func, or_, select, update
 
 from trustedpods.protocol.ids import ChannelId, channel_hex
 from trustedpods.protocol.units import UnixSeconds
 from trustedpods.provider.core.metering import Ceiling, Holding, Ledger, Run, TrafficTotal
 from trustedpods.provider.core.traffic import Traffic, TrafficMark
 from trustedpods.provider.store.database import Tx
+from trustedpods.provider.store.engines.dialects import Larger, asked_pairs, insert
 from trustedpods.provider.store.tables import CEILINGS, COUNTERS, HOLDINGS, MARKS, RUNS, TRAFFIC
 
 MAX_VALUES = 500
@@ -32,7 +32,7 @@ def record_run(tx: Tx, channel: ChannelId, namespace: str, run: Run) -> None:
         "memory_mib": run.memory_mib,
         "scratch_mib": run.scratch_mib,
     }
-    statement = insert(RUNS).values(values).on_conflict_do_nothing(index_elements=["uid"])
+    statement = insert(tx.connection, RUNS).values(values).on_conflict_do_nothing(index_elements=["uid"])
     tx.connection.execute(statement)
     if run.ended is not None:
         tx.connection.execute(
@@ -49,7 +49,7 @@ def open_runs(tx: Tx) -> dict[str, str]:
 def end_runs(tx: Tx, uids: list[str], at: UnixSeconds) -> None:
     """End runs of pods of which nobody said when they ended; those that never ran, or have ended, stay so."""
     lost = update(RUNS).where(RUNS.c.uid.in_(uids), RUNS.c.ended.is_(None))
-    tx.connection.execute(lost.values(ended=func.max(RUNS.c.started, at)))
+    tx.connection.execute(lost.values(ended=Larger(RUNS.c.started, at)))
 
 
 def cut_off(tx: Tx, channel: ChannelId, at: UnixSeconds) -> None:
@@ -60,7 +60,7 @@ def cut_off(tx: Tx, channel: ChannelId, at: UnixSeconds) -> None:
     key = channel_hex(channel)
     for table in (RUNS, HOLDINGS):
         open_ones = update(table).where(table.c.channel == key, table.c.ended.is_(None))
-        tx.connection.execute(open_ones.values(ended=func.max(table.c.started, at)))
+        tx.connection.execute(open_ones.values(ended=Larger(table.c.started, at)))
     drop_mark(tx, channel)
 
 
@@ -84,7 +84,9 @@ def hold(
     for kind, mib in sizes.items():
         if mib and current.get(kind) != mib:
             tx.connection.execute(
-                insert(HOLDINGS).values(channel=key, kind=kind, mib=mib, started=at, ended=None)
+                insert(tx.connection, HOLDINGS).values(
+                    channel=key, kind=kind, mib=mib, started=at, ended=None
+                )
             )
 
 
@@ -97,7 +99,7 @@ def _bound(tx: Tx, key: str, ceiling: Ceiling) -> None:
     if last is not None and sizes == {name: getattr(last, name) for name in names}:
         return
     since = ceiling.since if last is None else max(ceiling.since, last.since)
-    statement = insert(CEILINGS).values(channel=key, since=since, **sizes)
+    statement = insert(tx.connection, CEILINGS).values(channel=key, since=since, **sizes)
     tx.connection.execute(statement.on_conflict_do_update(index_elements=["channel", "since"], set_=sizes))
 
 
@@ -110,7 +112,7 @@ def set_mark(tx: Tx, channel: ChannelId, mark: TrafficMark) -> None:
         "bytes_in": mark.bytes_in,
         "bytes_out": mark.bytes_out,
     }
-    statement = insert(MARKS).values(values)
+    statement = insert(tx.connection, MARKS).values(values)
     tx.connection.execute(statement.on_conflict_do_update(index_elements=["channel"], set_=values))
 
 
@@ -170,7 +172,7 @@ def record_counters(tx: Tx, totals: dict[str, tuple[int, int]], at: UnixSeconds)
                 "egress_bytes": before[0] + egress,
                 "ingress_bytes": before[1] + ingress,
             }
-            statement = insert(COUNTERS).values(values)
+            statement = insert(tx.connection, COUNTERS).values(values)
             tx.connection.execute(statement.on_conflict_do_update(index_elements=["uid"], set_=values))
 
 
@@ -190,7 +192,7 @@ def _add_traffic(tx: Tx, key: str, egress: int, ingress: int, at: UnixSeconds) -
     if last is not None:
         egress, ingress, at = egress + last.egress_total, ingress + last.ingress_total, max(at, last.at)
     values = {"channel": key, "at": at, "egress_total": egress, "ingress_total": ingress}
-    statement = insert(TRAFFIC).values(values)
+    statement = insert(tx.connection, TRAFFIC).values(values)
     tx.connection.execute(statement.on_conflict_do_update(index_elements=["channel", "at"], set_=values))
 
 
@@ -224,10 +226,10 @@ def _by_channel(tx: Tx, query: Select[Any], asked: Mapping[str, str]) -> default
     return found
 
 
-_ASKED = func.json_each(bindparam("asked")).table_valued("value")
-"""One row for each channel that is asked for. One value, as SQLite takes a bounded number of them."""
+_PAIRS = asked_pairs("asked")
+"""One row for each channel that is asked for, with the moment from which on."""
 
-_CHANNEL, _FROM = (func.json_extract(_ASKED.c.value, place) for place in ("$[0]", "$[1]"))
+_ASKED, _CHANNEL, _FROM = _PAIRS.rows, _PAIRS.first, _PAIRS.second_whole
 
 
 def _touching(table: Table) -> Select[Any]:

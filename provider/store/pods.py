@@ -7,7 +7,6 @@ from dataclasses import astuple
 from typing import Any
 
 from sqlalchemy import Row, delete, select
-from sqlalchemy.dialects.sqlite import insert
 
 from trustedpods.protocol.ids import Address, ChannelId, PodRef, channel_hex
 from trustedpods.protocol.units import TokenUnits, UnixSeconds
@@ -23,13 +22,14 @@ from trustedpods.provider.core.pod import (
     ServiceExposure,
 )
 from trustedpods.provider.store.database import Tx
+from trustedpods.provider.store.engines.dialects import insert
 from trustedpods.provider.store.tables import EVENTS, KEPT_LOGS, PODS
 
 
 def save(tx: Tx, record: PodRecord) -> None:
     """Write the record, over an older one of the same channel."""
     values = _values(tx, record)
-    statement = insert(PODS).values(values)
+    statement = insert(tx.connection, PODS).values(values)
     tx.connection.execute(statement.on_conflict_do_update(index_elements=["channel"], set_=values))
 
 

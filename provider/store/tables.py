@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The tables. Token amounts and terms are decimal text, as SQLite's integers have 64 bits.
+"""The tables. Token amounts and terms are decimal text, as integers have 64 bits in both databases.
 
 Columns named `sealed_*` hold what only this boot of the machine can open.
 """
 
-from sqlalchemy import Boolean, Column, ForeignKey, Index, Integer, LargeBinary, MetaData, String, Table
+from sqlalchemy import Boolean, Column, ForeignKey, Index, LargeBinary, MetaData, String, Table
+
+from trustedpods.provider.store.engines.dialects import WHOLE
 
 METADATA = MetaData()
 
@@ -16,7 +18,7 @@ PODS = Table(
     Column("publisher", String(42), nullable=False),
     Column("salt", LargeBinary, nullable=False),
     Column("commanders", String, nullable=False),
-    Column("generation", Integer, nullable=False),
+    Column("generation", WHOLE, nullable=False),
     Column("boot_id", LargeBinary, nullable=False),
     Column("request", LargeBinary, nullable=False),
     Column("previous", LargeBinary),
@@ -25,26 +27,26 @@ PODS = Table(
     Column("phase", String(32), nullable=False),
     Column("sealed_reason", LargeBinary, nullable=False),
     Column("live", Boolean, nullable=False),
-    Column("cpu_milli", Integer, nullable=False),
-    Column("memory_mib", Integer, nullable=False),
-    Column("volume_mib", Integer, nullable=False),
-    Column("image_mib", Integer, nullable=False),
-    Column("scratch_mib", Integer, nullable=False, server_default="0"),
-    Column("scale_least", Integer, nullable=False),
-    Column("scale_most", Integer, nullable=False),
-    Column("idle_after_s", Integer, nullable=False),
-    Column("concurrency", Integer, nullable=False),
+    Column("cpu_milli", WHOLE, nullable=False),
+    Column("memory_mib", WHOLE, nullable=False),
+    Column("volume_mib", WHOLE, nullable=False),
+    Column("image_mib", WHOLE, nullable=False),
+    Column("scratch_mib", WHOLE, nullable=False, server_default="0"),
+    Column("scale_least", WHOLE, nullable=False),
+    Column("scale_most", WHOLE, nullable=False),
+    Column("idle_after_s", WHOLE, nullable=False),
+    Column("concurrency", WHOLE, nullable=False),
     Column("meter", String(42), nullable=False),
     Column("terms", String),
     Column("chain_left", String),
-    Column("chain_up_to", Integer),
-    Column("chain_unlock_at", Integer),
+    Column("chain_up_to", WHOLE),
+    Column("chain_unlock_at", WHOLE),
     Column("sealed_statement", LargeBinary),
-    Column("changed_at", Integer, nullable=False),
-    Column("stopped_at", Integer),
+    Column("changed_at", WHOLE, nullable=False),
+    Column("stopped_at", WHOLE),
     Column("warned", Boolean, nullable=False),
     Column("failing", Boolean, nullable=False),
-    Column("version", Integer, nullable=False),
+    Column("version", WHOLE, nullable=False),
     Column("applied", Boolean, nullable=False),
     Column("first_namespace", String(63), nullable=False),
     Column("other", String(63)),
@@ -58,23 +60,23 @@ RUNS = Table(
     Column("uid", String(64), primary_key=True),
     Column("channel", String(48), nullable=False),
     Column("namespace", String(63), nullable=False),
-    Column("started", Integer, nullable=False),
-    Column("ended", Integer),
-    Column("cpu_milli", Integer, nullable=False),
-    Column("memory_mib", Integer, nullable=False),
-    Column("scratch_mib", Integer, nullable=False, server_default="0"),
+    Column("started", WHOLE, nullable=False),
+    Column("ended", WHOLE),
+    Column("cpu_milli", WHOLE, nullable=False),
+    Column("memory_mib", WHOLE, nullable=False),
+    Column("scratch_mib", WHOLE, nullable=False, server_default="0"),
     Index("runs_by_channel", "channel", "ended"),
 )
 
 HOLDINGS = Table(
     "holdings",
     METADATA,
-    Column("id", Integer, primary_key=True),
+    Column("id", WHOLE, primary_key=True),
     Column("channel", String(48), nullable=False),
     Column("kind", String(16), nullable=False),
-    Column("mib", Integer, nullable=False),
-    Column("started", Integer, nullable=False),
-    Column("ended", Integer),
+    Column("mib", WHOLE, nullable=False),
+    Column("started", WHOLE, nullable=False),
+    Column("ended", WHOLE),
     Index("holdings_by_channel", "channel", "ended"),
 )
 
@@ -82,19 +84,19 @@ CEILINGS = Table(
     "ceilings",
     METADATA,
     Column("channel", String(48), primary_key=True),
-    Column("since", Integer, primary_key=True),
-    Column("cpu_milli", Integer, nullable=False),
-    Column("memory_mib", Integer, nullable=False),
-    Column("scratch_mib", Integer, nullable=False),
+    Column("since", WHOLE, primary_key=True),
+    Column("cpu_milli", WHOLE, nullable=False),
+    Column("memory_mib", WHOLE, nullable=False),
+    Column("scratch_mib", WHOLE, nullable=False),
 )
 
 TRAFFIC = Table(
     "traffic",
     METADATA,
     Column("channel", String(48), primary_key=True),
-    Column("at", Integer, primary_key=True),
-    Column("egress_total", Integer, nullable=False),
-    Column("ingress_total", Integer, nullable=False),
+    Column("at", WHOLE, primary_key=True),
+    Column("egress_total", WHOLE, nullable=False),
+    Column("ingress_total", WHOLE, nullable=False),
 )
 
 MARKS = Table(
@@ -102,17 +104,17 @@ MARKS = Table(
     METADATA,
     Column("channel", String(48), primary_key=True),
     Column("boot", String, nullable=False),
-    Column("total", Integer, nullable=False),
-    Column("bytes_in", Integer, nullable=False),
-    Column("bytes_out", Integer, nullable=False),
+    Column("total", WHOLE, nullable=False),
+    Column("bytes_in", WHOLE, nullable=False),
+    Column("bytes_out", WHOLE, nullable=False),
 )
 
 COUNTERS = Table(
     "counters",
     METADATA,
     Column("uid", String(64), primary_key=True),
-    Column("egress_bytes", Integer, nullable=False),
-    Column("ingress_bytes", Integer, nullable=False),
+    Column("egress_bytes", WHOLE, nullable=False),
+    Column("ingress_bytes", WHOLE, nullable=False),
 )
 
 CLAIMS = Table(
@@ -121,9 +123,10 @@ CLAIMS = Table(
     Column("root", LargeBinary, primary_key=True),
     Column("signed", LargeBinary, nullable=False),
     Column("state", String(16), nullable=False),
-    Column("created", Integer, nullable=False),
+    Column("created", WHOLE, nullable=False),
     Column("tx", LargeBinary),
-    Column("block", Integer),
+    Column("block", WHOLE),
+    Column("number", WHOLE, nullable=False, server_default="0"),
     Index("claims_by_state", "state"),
 )
 
@@ -131,19 +134,19 @@ CUTS = Table(
     "cuts",
     METADATA,
     Column("root", LargeBinary, ForeignKey("claims.root"), primary_key=True),
-    Column("place", Integer, primary_key=True),
+    Column("place", WHOLE, primary_key=True),
     Column("channel", String(48), nullable=False),
     Column("life", String(63), nullable=False),
-    Column("from_", Integer, nullable=False),
-    Column("up_to", Integer, nullable=False),
-    Column("cpu_core_ms", Integer, nullable=False),
-    Column("memory_mib_s", Integer, nullable=False),
-    Column("storage_mib_s", Integer, nullable=False),
-    Column("egress_kib", Integer, nullable=False),
-    Column("ingress_kib", Integer, nullable=False),
+    Column("from_", WHOLE, nullable=False),
+    Column("up_to", WHOLE, nullable=False),
+    Column("cpu_core_ms", WHOLE, nullable=False),
+    Column("memory_mib_s", WHOLE, nullable=False),
+    Column("storage_mib_s", WHOLE, nullable=False),
+    Column("egress_kib", WHOLE, nullable=False),
+    Column("ingress_kib", WHOLE, nullable=False),
     Column("release", Boolean, nullable=False),
     Column("proof", LargeBinary, nullable=False),
-    Column("flags", Integer),
+    Column("flags", WHOLE),
     Column("paid", String),
     Index("cuts_by_channel", "channel", "up_to"),
 )
@@ -151,9 +154,9 @@ CUTS = Table(
 EVENTS = Table(
     "events",
     METADATA,
-    Column("id", Integer, primary_key=True),
+    Column("id", WHOLE, primary_key=True),
     Column("channel", String(48), nullable=False),
-    Column("at", Integer, nullable=False),
+    Column("at", WHOLE, nullable=False),
     Column("reason", String(64), nullable=False),
     Column("sealed_text", LargeBinary, nullable=False),
     Index("events_by_channel", "channel", "id"),
@@ -163,7 +166,7 @@ NONCES = Table(
     "nonces",
     METADATA,
     Column("nonce", LargeBinary, primary_key=True),
-    Column("expiry", Integer, nullable=False),
+    Column("expiry", WHOLE, nullable=False),
     Index("nonces_by_expiry", "expiry"),
 )
 
@@ -171,19 +174,28 @@ BOOTS = Table(
     "boots",
     METADATA,
     Column("boot_id", LargeBinary, primary_key=True),
-    Column("last_counted", Integer, nullable=False),
+    Column("last_counted", WHOLE, nullable=False),
 )
 
 KEPT_LOGS = Table(
     "kept_logs",
     METADATA,
-    Column("id", Integer, primary_key=True),
+    Column("id", WHOLE, primary_key=True),
     Column("channel", String(48), nullable=False),
     Column("container", String(63), nullable=False),
     Column("uid", String(64), nullable=False),
-    Column("restarts", Integer, nullable=False),
+    Column("restarts", WHOLE, nullable=False),
     Column("replica", String(253), nullable=False),
-    Column("ended", Integer, nullable=False),
+    Column("ended", WHOLE, nullable=False),
     Column("sealed_text", LargeBinary, nullable=False),
     Index("kept_logs_by_run", "channel", "uid", "container", "restarts", unique=True),
+)
+
+WRITERS = Table(
+    "writers",
+    METADATA,
+    Column("id", WHOLE, primary_key=True),
+    Column("number", WHOLE, nullable=False),
+    Column("written", WHOLE, nullable=False),
+    Column("holder", String(400), nullable=False),
 )

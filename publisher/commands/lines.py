@@ -337,7 +337,9 @@ def inspect_lines(result: InspectResult) -> list[str]:
         "class": trust_text(verdict.trust, simulated=verdict.simulated),
         "largest node": f"{node.cpu_milli}m CPU, {node.memory_mib} MiB, {node.storage_mib} MiB of disk",
         "storage classes": ", ".join(classes),
-        "ingress classes": ", ".join(has.ingress_classes),
+        "ingress classes": ", ".join(
+            f"{one.name} (annotations: {', '.join(one.annotations) or 'none'})" for one in has.ingress_classes
+        ),
         "CSI drivers": ", ".join(has.csi_drivers),
         "expose": ", ".join(["http", "tcp", *(word for word, there in exposed.items() if there)]),
         "hosts by name": "yes" if has.names else "no",

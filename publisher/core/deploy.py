@@ -49,6 +49,7 @@ def admit_body(manifest: PodManifest, image_bytes: int, users: Iterable[int] = (
         placement=manifest.placement,
         csi_drivers=manifest.csi_drivers,
         users=sorted(set(users)),
+        ingresses=manifest.ingress_asks,
     )
 
 

@@ -6,8 +6,8 @@ import hashlib
 from trustedpods.contracts.registry_rows import RegistryRow
 from trustedpods.protocol.errors import EvidenceRefused, Refused
 from trustedpods.protocol.evidence import Attested
-from trustedpods.protocol.ids import address_bytes
-from trustedpods.protocol.messages.provider import Profile, TrustClass
+from trustedpods.protocol.ids import Address, address_bytes
+from trustedpods.protocol.messages.provider import DocumentsProfile, Profile, TrustClass
 
 OWNER_RULE = "profile-owner"
 CLASS_RULE = "profile-class"
@@ -36,6 +36,19 @@ def check_profile_against_row(
     listed = (address_bytes(row.token), row.prices, row.least)
     if (profile.token, profile.prices, profile.least) != listed:
         raise Refused("its registry row and its profile name different terms", rule="terms")
+
+
+def check_unlisted_profile(
+    attested: Attested, profile: Profile | DocumentsProfile, simulated: bool, owner: Address, daemon: int
+) -> None:
+    """The same for a daemon that is known by its peer id and not by a row: nothing of it is priced.
+
+    Raises `EvidenceRefused` when the profile is another daemon's, or not what the evidence shows.
+    """
+    if profile.owner != address_bytes(owner) or profile.daemon != daemon:
+        raise EvidenceRefused("its profile is that of another daemon", rule=OWNER_RULE)
+    if attested.binding.trust != profile.trust or profile.simulated != simulated:
+        raise EvidenceRefused("profile and evidence differ in its class", rule=CLASS_RULE)
 
 
 def check_chip_against_row(chip_id: bytes, row: RegistryRow) -> None:

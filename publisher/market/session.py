@@ -18,13 +18,13 @@ from trustedpods.contracts.registry_rows import RegistryRow
 from trustedpods.protocol import limits
 from trustedpods.protocol.attestation.policy.policy import Policy
 from trustedpods.protocol.attestation.verdict import Verdict, verify_evidence
-from trustedpods.protocol.codec import decode, encode
+from trustedpods.protocol.codec import decode, encode, unpack
 from trustedpods.protocol.envelopes import ErrorReply, SealedReply, SignedRequest
 from trustedpods.protocol.errors import Refused, RemoteProtocolError, TrustedPodsError, error_from_wire
 from trustedpods.protocol.evidence import Attested, AttestRequest, KeyBinding
 from trustedpods.protocol.ids import Address, PodRef, address_from_bytes, pod_salt
 from trustedpods.protocol.messages.base import Message
-from trustedpods.protocol.messages.provider import Profile
+from trustedpods.protocol.messages.provider import DocumentsProfile, Profile
 from trustedpods.protocol.messages.verbs import Verb
 from trustedpods.protocol.net import Connection, FrameStream, Host
 from trustedpods.protocol.protocol_ids import PROVIDER
@@ -32,7 +32,11 @@ from trustedpods.protocol.sealing import hpke
 from trustedpods.protocol.sealing.replies import open_reply
 from trustedpods.protocol.sealing.requests import ChainContext, request_digest, sign_request
 from trustedpods.protocol.sealing.subjects import Subject
-from trustedpods.publisher.core.trust import check_chip_against_row, check_profile_against_row
+from trustedpods.publisher.core.trust import (
+    check_chip_against_row,
+    check_profile_against_row,
+    check_unlisted_profile,
+)
 from trustedpods.publisher.market.timing import Timing
 from trustedpods.publisher.results.providers import VerifiedMachine
 
@@ -99,30 +103,18 @@ class Conversation:
         return _unproven(error)
 
 
-class Session:
-    """An attested provider, ready for requests."""
+class DaemonSession:
+    """An attested daemon, ready for requests."""
 
-    def __init__(self, proven: "Proven", publisher: Publisher) -> None:
-        self._connection = proven.connection
+    def __init__(self, connection: Connection, attested: Attested, publisher: Publisher) -> None:
+        self._connection = connection
         self.publisher = publisher
-        self.row = proven.row
-        self.attested = proven.attested
-        self.profile = proven.profile
-        self.verdict = proven.verdict
+        self.attested = attested
 
     @property
     def binding(self) -> KeyBinding:
         """The attested keys."""
         return self.attested.binding
-
-    @property
-    def machine(self) -> VerifiedMachine:
-        """What was proved, for results."""
-        return VerifiedMachine(self.verdict, self.binding.boot_id, address_from_bytes(self.binding.meter))
-
-    def ref(self, name: str) -> PodRef:
-        """The publisher's pod *name* at this provider."""
-        return self.publisher.ref(self.row.owner, self.row.daemon, name)
 
     @asynccontextmanager
     async def converse(
@@ -135,11 +127,6 @@ class Session:
             await stream.send(encode(request))
             digest = request_digest(request, self.publisher.chain)
             yield Conversation(stream, self.binding.reply_key, private, digest)
-
-    async def ask(self, verb: Verb, ref: PodRef, body: Message, generation: int, answer: type[M]) -> M:
-        """The single reply to a request."""
-        async with self.converse(verb, ref, body, generation) as conversation:
-            return await conversation.reply(answer)
 
     def _sign(
         self, verb: Verb, ref: Subject, body: Message, generation: int, reply_to: bytes
@@ -157,6 +144,30 @@ class Session:
             nonce=secrets.token_bytes(32),
             reply_to=reply_to,
         )
+
+
+class Session(DaemonSession):
+    """The provider of a row of the registry, attested."""
+
+    def __init__(self, proven: "Proven", publisher: Publisher) -> None:
+        super().__init__(proven.connection, proven.attested, publisher)
+        self.row = proven.row
+        self.profile = proven.profile
+        self.verdict = proven.verdict
+
+    @property
+    def machine(self) -> VerifiedMachine:
+        """What was proved, for results."""
+        return VerifiedMachine(self.verdict, self.binding.boot_id, address_from_bytes(self.binding.meter))
+
+    def ref(self, name: str) -> PodRef:
+        """The publisher's pod *name* at this provider."""
+        return self.publisher.ref(self.row.owner, self.row.daemon, name)
+
+    async def ask(self, verb: Verb, ref: PodRef, body: Message, generation: int, answer: type[M]) -> M:
+        """The single reply to a request."""
+        async with self.converse(verb, ref, body, generation) as conversation:
+            return await conversation.reply(answer)
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,6 +205,27 @@ async def open_session(
     """The same, ready for *publisher*'s requests."""
     async with attest_row(host, row, policy, publisher.timing) as proven:
         yield Session(proven, publisher)
+
+
+@asynccontextmanager
+async def open_unlisted(
+    host: Host, publisher: Publisher, owner: Address, daemon: int, address: str, policy: Policy
+) -> AsyncIterator[DaemonSession]:
+    """A daemon that stands in no registry: who it must be says the peer id at the end of *address*.
+
+    Raises `NetworkFailure` when it does not answer, `EvidenceRefused` naming the check.
+    """
+    timing = publisher.timing
+    async with host.dial(address, timing.dial_s) as connection:
+        attested, verdict = await _attest(connection, policy, timing)
+        sells_nothing = unpack(attested.profile).get("kind") == "documents"  # a `Profile` has no kind
+        profile: Profile | DocumentsProfile
+        if sells_nothing:
+            profile = decode(attested.profile, DocumentsProfile)
+        else:
+            profile = decode(attested.profile, Profile)
+        check_unlisted_profile(attested, profile, verdict.simulated, owner, daemon)
+        yield DaemonSession(connection, attested, publisher)
 
 
 async def ask_evidence(connection: Connection, timing: Timing) -> tuple[bytes, Attested]:

@@ -11,7 +11,6 @@ from typing import TypeVar
 
 import trio
 
-from trustedpods.contracts.registry_rows import RegistryRow
 from trustedpods.protocol.errors import LocalProtocolError, TrustedPodsError
 from trustedpods.protocol.ids import Address
 from trustedpods.protocol.net import open_host
@@ -29,7 +28,7 @@ from trustedpods.publisher.core.networks.copies import BeingWritten, Equal, comp
 from trustedpods.publisher.core.networks.locking import begin
 from trustedpods.publisher.core.networks.telling import unequal
 from trustedpods.publisher.market.market import MarketAccount
-from trustedpods.publisher.networks.connections import ClusterConnection, ClusterDoor
+from trustedpods.publisher.networks.connections import ClusterConnection, ClusterDaemon, ClusterDoor
 from trustedpods.publisher.networks.holding import HeldNetwork, held
 from trustedpods.publisher.parallel import open_nursery
 
@@ -116,17 +115,17 @@ async def open_clusters(
     account: MarketAccount,
     founder: Address,
     name: str,
-    rows: Mapping[str, RegistryRow],
+    daemons: Mapping[str, ClusterDaemon],
     tell: Callable[[str], None],
 ) -> AsyncIterator[NetworkClusters]:
-    """The network *name* of *founder* at the providers of *rows*, by the clusters' names.
+    """The network *name* of *founder* at these *daemons*, by the clusters' names.
 
-    Nobody is dialled before something is asked. The order of leases is that of the providers' addresses,
+    Nobody is dialled before something is asked. The order of leases is that of the daemons' addresses,
     so it is the same for everybody, whatever people call their clusters.
     """
-    order = sorted(rows, key=lambda cluster: (rows[cluster].owner.lower(), rows[cluster].daemon))
+    order = sorted(daemons, key=lambda one: (daemons[one].owner.lower(), daemons[one].daemon))
     async with open_host(None, []) as host, open_nursery() as nursery:
-        doors = {one: ClusterConnection(account, host, rows[one], founder, name) for one in order}
+        doors = {one: ClusterConnection(account, host, daemons[one], founder, name) for one in order}
         for door in doors.values():
             nursery.start_soon(door.serve)
         yield NetworkClusters(name, account.publisher.address, doors, tell)

@@ -2,8 +2,9 @@
 """One cluster of a network: its attested provider, dialled again whenever the connection is gone."""
 
 import math
-from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 import trio
@@ -18,7 +19,13 @@ from trustedpods.protocol.networks.documents import Answer, Question
 from trustedpods.protocol.networks.members import network_salt
 from trustedpods.protocol.sealing.subjects import NetworkRef
 from trustedpods.publisher.market.market import MarketAccount
-from trustedpods.publisher.market.session import Session, next_generation, open_session
+from trustedpods.publisher.market.session import (
+    DaemonSession,
+    next_generation,
+    open_session,
+    open_unlisted,
+)
+from trustedpods.publisher.networks.port_forward import forwarded
 
 QUESTION_LIMIT_S = 8.0
 """For one question with its dial: more than an API server of 5 s needs, less than half a lease."""
@@ -41,16 +48,30 @@ class _Asked:
     error: TrustedPodsError | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class ClusterDaemon:
+    """The daemon of one cluster, and the way to it: at `endpoint`, or through a context of the kubeconfig.
+
+    `row` is None for one that stands in no registry: then the peer id in `endpoint` alone says who it is.
+    """
+
+    owner: Address
+    daemon: int
+    endpoint: str
+    row: RegistryRow | None = None
+    kube_context: str | None = None
+
+
 class ClusterConnection:
     """A `ClusterDoor` over the provider's protocol; `serve` must run beside whoever asks."""
 
     def __init__(
-        self, account: MarketAccount, host: Host, row: RegistryRow, founder: Address, name: str
+        self, account: MarketAccount, host: Host, daemon: ClusterDaemon, founder: Address, name: str
     ) -> None:
         self._account = account
         self._host = host
-        self._row = row
-        self._ref = NetworkRef(row.owner, founder, network_salt(name))
+        self._daemon = daemon
+        self._ref = NetworkRef(daemon.owner, founder, network_salt(name))
         self._name = name
         self._send, self._receive = trio.open_memory_channel[_Asked](0)
 
@@ -82,11 +103,24 @@ class ClusterConnection:
                 finally:
                     _fail(asked, NetworkFailure(f"no answer within {QUESTION_LIMIT_S:.0f} s"))
 
-    def _session(self) -> AbstractAsyncContextManager[Session]:
+    @asynccontextmanager
+    async def _session(self) -> AsyncIterator[DaemonSession]:
+        host, publisher, daemon = self._host, self._account.publisher, self._daemon
         policy = self._account.market.policy("open")  # documents are sealed to the team, not to the machine
-        return open_session(self._host, self._account.publisher, self._row, policy)
+        async with AsyncExitStack() as stack:
+            endpoint = daemon.endpoint
+            if daemon.kube_context is not None:
+                endpoint = await stack.enter_async_context(forwarded(daemon.kube_context, endpoint))
+            session: DaemonSession
+            if daemon.row is None:
+                opening = open_unlisted(host, publisher, daemon.owner, daemon.daemon, endpoint, policy)
+                session = await stack.enter_async_context(opening)
+            else:
+                row = replace(daemon.row, endpoint=endpoint)
+                session = await stack.enter_async_context(open_session(host, publisher, row, policy))
+            yield session
 
-    async def _carry(self, session: Session, asked: _Asked) -> None:
+    async def _carry(self, session: DaemonSession, asked: _Asked) -> None:
         """Ask and hand the answer over. A refusal ends nothing but the question."""
         body = wire.body_of(asked.question, self._name)
         try:

@@ -23,13 +23,16 @@ from trustedpods.publisher.results.networks import (
     MembersResult,
     MigrateResult,
     NetworkDeleteResult,
+    NetworkDraftResult,
     NetworkEndpointsResult,
     NetworkFundResult,
     NetworkId,
     NetworkLogsResult,
+    NetworkRenderResult,
     NetworkStatusResult,
     NodeStatus,
     PlanResult,
+    RenderedNode,
     RepairResult,
     RestoreResult,
 )
@@ -279,3 +282,28 @@ def _deleted(result: NetworkDeleteResult) -> JsonObject:
 @json_of.register(CardResult)
 def _card(result: CardResult) -> JsonObject:
     return {"member": result.member, "card": result.card}
+
+
+@json_of.register(NetworkDraftResult)
+def _draft(result: NetworkDraftResult) -> JsonObject:
+    return {
+        "network": result.network,
+        "kind": result.kind,
+        "file": result.file,
+        "written": list(result.written),
+        "kept": list(result.kept),
+        "images": list(result.images),
+    }
+
+
+@json_of.register(NetworkRenderResult)
+def _rendered(result: NetworkRenderResult) -> JsonObject:
+    nodes: JsonObject = {one.node: _rendered_node(one) for one in result.nodes}
+    return _network(result.network) | {"nodes": nodes}
+
+
+def _rendered_node(node: RenderedNode) -> JsonObject:
+    shown: JsonObject = {"pod": node.pod, "manifest": node.manifest}
+    if node.provider is not None:
+        shown |= {"provider": node.provider.name, "objects": list(node.objects)}
+    return shown

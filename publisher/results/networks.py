@@ -15,9 +15,11 @@ from trustedpods.protocol.units import TokenUnits
 from trustedpods.publisher.core.money import Token
 from trustedpods.publisher.core.networks.plan import Plan
 from trustedpods.publisher.core.networks.planning.outlook import NodeOutlook
+from trustedpods.publisher.journal import Fact
 from trustedpods.publisher.results.errors import ErrorReport
 from trustedpods.publisher.results.money import FundResult
 from trustedpods.publisher.results.pods import LogsResult, StatusResult
+from trustedpods.publisher.results.providers import ProviderId
 
 SERVING = "serving"
 """The phase of a pod that answers whoever comes, also while it sleeps."""
@@ -270,3 +272,40 @@ class CardResult:
 
     member: Address
     card: str
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkDraftResult:
+    """The first file of a network of a `kind`: what was `written`, what was there and `kept`.
+
+    `images` are those that its nodes run, by the names under which `deploy/images/build.py` makes them.
+    """
+
+    network: str
+    kind: str
+    file: str
+    written: tuple[str, ...]
+    kept: tuple[str, ...]
+    images: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RenderedNode:
+    """A node as a template, its values and the network's other nodes make it: its pod's whole manifest.
+
+    Where its provider was asked, `objects` are what its cluster would hold, as of `RenderResult`.
+    """
+
+    node: str
+    pod: str
+    manifest: Mapping[str, Fact]
+    provider: ProviderId | None = None
+    objects: tuple[Mapping[str, Fact], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkRenderResult:
+    """`network render`: nodes in the order of the file."""
+
+    network: NetworkId
+    nodes: tuple[RenderedNode, ...]

@@ -19,9 +19,9 @@ class WatchedPod:
     """One pod of a round. `channel` is its id in hex, `exit_code` what the pod would end the verb with.
 
     `state` is `ok`, `released`, `unlocking`, `ended`, `not open yet`, `does not verify`, `violation`,
-    `alarm`, `low`, `waits`, or the word of an error. `phase` and `runway_s` are the provider's word, None
-    where it gave none. `paid` was topped up in this round, by `transaction`; `money` is there where notice
-    was given.
+    `alarm`, `low`, `waits`, `untold` (a node that does not know where others of its network are), or the word
+    of an error. `phase` and `runway_s` are the provider's word, None where it gave none. `paid` was topped up
+    in this round, by `transaction`; `money` is there where notice was given.
     """
 
     name: str

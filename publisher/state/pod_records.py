@@ -45,7 +45,7 @@ class ShapeRecord(BaseModel):
     Units as in `core.cost.Shape`.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, defer_build=True)
     cpu_milli: int
     memory_mib: int
     storage_mib: int
@@ -61,10 +61,11 @@ class PodRecord(BaseModel):
     `label` names the policy of the last attestation with its digest. `boot` and `meter` are the last
     attested ones, `holder` is the boot that confirmed the bundle, `generation` the last request of this
     client that changed the pod: a later one at the provider came from elsewhere. `refused` is what did not
-    verify since then, empty when all is well. `paid_day` and `paid` are what `watch` topped up that day.
+    verify since then, empty when all is well. `paid_day` and `paid` are what `watch` topped up that day. Of a
+    node `network` is FOUNDER/NAME, `cluster` the name of its cluster there, and `external` those outside any.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, defer_build=True)
     version: Annotated[int, Field(ge=1, le=1)] = 1
     name: str
     channel: Annotated[str, Field(pattern=r"^[0-9a-f]{48}$")]
@@ -88,6 +89,9 @@ class PodRecord(BaseModel):
     refused_at: int = 0
     paid_day: str = ""
     paid: int = 0
+    network: Annotated[str, Field(max_length=100)] | None = None
+    cluster: Annotated[str, Field(max_length=100)] | None = None
+    external: Annotated[list[str], Field(max_length=64)] = []
 
 
 class PodRecords:

@@ -58,6 +58,7 @@ class DeployOptions:
     restarts in a few seconds, and giving notice at once would throw away what is there. `policy` is
     a policy's name or file, over the manifest's; `otherwise` is the one where neither says anything.
     `agree` is asked before something that runs becomes something else; None: nobody is.
+    `network` is of a node of one: where it is there.
     """
 
     choice: Choice | None = None
@@ -67,6 +68,7 @@ class DeployOptions:
     patience_s: float = PATIENCE_S
     otherwise: str | None = None
     agree: Callable[[DeployPlan], bool] | None = None
+    network: records.NodePlace | None = None
 
 
 async def deploy(
@@ -266,6 +268,8 @@ class Deploy:
         record = records.deployed(
             record, self._shape, self._pod.loaded.path, self._pod.manifest.spec.trust, self._policy_name
         )
+        if self._options.network is not None:
+            record = records.of_network(record, self._options.network)
         records.keep(records.attested(record, session, self._policy), self._journal)
 
     def _payment(self, reached: Reached) -> ChannelPayment:

@@ -2,7 +2,8 @@
 """`watch`: looks after the pods of this key, so that none silently stays down, cheats, or runs dry.
 
 For each pod: attest its provider again under the policy of the deploy, release the pod again where the
-machine was restarted, check usage against what the pod can have used, top up within a limit.
+machine was restarted, tell a node of a network where the others are now, check usage against what the pod can
+have used, top up within a limit.
 """
 
 import time
@@ -44,6 +45,7 @@ from trustedpods.publisher.results.watched import WatchedPod, WatchResult
 from trustedpods.publisher.state.pod_records import PodRecord
 from trustedpods.publisher.verbs.aftermath import alone
 from trustedpods.publisher.verbs.audit import examine
+from trustedpods.publisher.verbs.networks.whole.books import NewestBooks
 from trustedpods.publisher.verbs.pods import RETAINED
 from trustedpods.publisher.visits import records
 from trustedpods.publisher.visits.release import AWAITING_KEY
@@ -128,11 +130,12 @@ async def watch_round(account: MarketAccount, options: WatchOptions, journal: Jo
     """
     chosen = _chosen(records.mine(account, journal), options.names)
     found = [_Findings(record) for record in chosen]
+    books = NewestBooks(account, chosen, journal)
     limit = trio.CapacityLimiter(PODS_AT_ONCE)
 
     async def one(findings: _Findings) -> None:
         async with limit:
-            await _Look(account, host, options, findings, journal).run()
+            await _Look(account, host, options, findings, journal, books).run()
             journal.show.line(findings.result().line)
 
     async with open_host(None, []) as host, open_nursery() as nursery:
@@ -162,7 +165,9 @@ class _Look:
         options: WatchOptions,
         findings: _Findings,
         journal: Journal,
+        books: NewestBooks,
     ) -> None:
+        self._books = books
         self._account = account
         self._host = host
         self._options = options
@@ -257,9 +262,21 @@ class _Look:
             self._findings.bad(
                 "waits", int(ExitCode.REFUSED), "the pod waits for its bundle: deploy it again"
             )
+        await self._bring_book(visit, status)
         await self._check_usage(visit, status)
         await self._top_up(visit, status)
         self._findings.record = visit.record
+
+    async def _bring_book(self, visit: Visit, status: PodStatus) -> None:
+        """Of a node of a network: where the others are now; what hinders it stops nothing else."""
+        if status.phase != RUNNING[0]:
+            return
+        try:
+            if await self._books.bring(visit):
+                self._findings.actions.append("told where other nodes are")
+        except TrustedPodsError as error:
+            text = f"it does not know where other nodes of its network are now: {error}"
+            self._findings.bad("untold", int(error.exit_code), text)
 
     # ---- money -------------------------------------------------------------------------------
 

@@ -2,13 +2,14 @@
 """What is remembered of a pod, and how a visit to its provider changes it."""
 
 import time
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from trustedpods.protocol.attestation.policy.policy import Policy
 from trustedpods.protocol.errors import BadInput, EvidenceRefused, TrustedPodsError
 from trustedpods.protocol.ids import address_from_bytes, channel_hex
 from trustedpods.protocol.messages.provider import TrustClass
+from trustedpods.protocol.networks.book import NetworkBook
 from trustedpods.protocol.units import UnixSeconds
 from trustedpods.publisher.context import state_dir
 from trustedpods.publisher.core.cost import Shape
@@ -99,6 +100,32 @@ def deployed(record: PodRecord, shape: Shape, file: Path, trust: TrustClass, pol
             "policy": policy,
         }
     )
+
+
+@dataclass(frozen=True, slots=True)
+class NodePlace:
+    """A node's `network` as FOUNDER/NAME, its `cluster` there, and the nodes that are `external` to all."""
+
+    network: str
+    cluster: str
+    external: tuple[str, ...] = ()
+
+
+def of_network(record: PodRecord, place: NodePlace) -> PodRecord:
+    """The record of a node of a network."""
+    update = {"network": place.network, "cluster": place.cluster, "external": list(place.external)}
+    return record.model_copy(update=update)
+
+
+def keep_book(account: MarketAccount, channel: str, book: NetworkBook, journal: Journal) -> None:
+    """Keep the newest *book* that a node was told in the bundle that is kept of it; nothing without one."""
+    kept, secret = pod_records(), account.publisher.secret
+    try:
+        bundle = kept.bundle(channel, secret)
+        if bundle is not None:
+            kept.keep_bundle(channel, secret, bundle.model_copy(update={"book": book}))
+    except TrustedPodsError as error:
+        journal.show.warning(f"{error}")
 
 
 def shape_of_record(record: PodRecord) -> Shape | None:

@@ -19,7 +19,7 @@ from tests.fakes.cluster_policies import FakePolicies
 from tests.fakes.commands import FakeCommands
 from tests.fakes.provider import claims as fake_claims
 from tests.fakes.provider.claims import FakeLife
-from trustedpods.protocol.errors import Locked
+from tests.provider.core.leadership.fake_leases import FakeLeases
 from trustedpods.protocol.units import Resources, UnixSeconds
 from trustedpods.provider.cluster.api.errors import NamespaceEnding, NotThere
 from trustedpods.provider.cluster.api.watch import PodChange
@@ -30,6 +30,7 @@ from trustedpods.provider.cluster.isolation_proof import probe_pods
 from trustedpods.provider.cluster.isolation_proof.proof import Proof
 from trustedpods.provider.cluster.isolation_proof.scratch import WritablePlace
 from trustedpods.provider.cluster.isolation_proof.users import SharedUsers
+from trustedpods.provider.cluster.objects.ingress.view import IngressView
 from trustedpods.provider.cluster.objects.names import KubeObject
 from trustedpods.provider.cluster.objects.sizes import requested_by
 from trustedpods.provider.cluster.rollout import Rollout
@@ -45,9 +46,9 @@ from trustedpods.provider.core.placement.offered import ClusterFeatures
 
 
 @dataclass
-class FakeCluster(FakeNetworks, FakePolicies, FakeCommands):
+class FakeCluster(FakeNetworks, FakePolicies, FakeCommands, FakeLeases, fake_services.FakeControllers):
     """See the module. `failing[namespace]` keeps its replicas from getting ready, for that reason;
-    without `enforces` its network ignores policies, without `balancers` no load balancer gets an address;
+    without `enforces` its network ignores policies, without `balancers` none of those gets an address;
     while `behind`, its controllers have not seen what was asked for last; of one namespace's replicas only
     `most_ready` get ready; `classes` says which storage classes allow growth, which without `expands` does
     not come to pass."""
@@ -58,6 +59,7 @@ class FakeCluster(FakeNetworks, FakePolicies, FakeCommands):
     behind: bool = False
     enforces: bool = True
     balancers: bool = True
+    foreign: list[IngressView] = field(default_factory=list)
     failing: dict[str, Diagnosis] = field(default_factory=dict)
     silent: dict[str, NodeView] = field(default_factory=dict)
     allocatable: Resources = field(default_factory=lambda: Resources(8000, 16_384, 65_536))
@@ -67,7 +69,6 @@ class FakeCluster(FakeNetworks, FakePolicies, FakeCommands):
     expands: bool = True
     lives: dict[str, FakeLife] = field(default_factory=dict)
     written: dict[str, bytes] = field(default_factory=dict)
-    leases: dict[str, tuple[str, int]] = field(default_factory=dict)
     _numbers: "count[int]" = field(default_factory=lambda: count(1))
     _watchers: list[trio.MemorySendChannel[PodChange]] = field(default_factory=list)
 
@@ -92,6 +93,8 @@ class FakeCluster(FakeNetworks, FakePolicies, FakeCommands):
                 raise NamespaceEnding("namespace is being terminated", rule="namespace-terminating")
             if asked["kind"] == "Service":
                 wanted = fake_services.given(asked, life.objects, self._numbers, balancers=self.balancers)
+            if asked["kind"] == "Ingress":
+                wanted = fake_services.served(asked, controllers=self.balancers)
             before = life.objects.get((wanted["kind"], metadata["name"]))
             if wanted["kind"] == "PersistentVolumeClaim" and before is not None:
                 fake_claims.check(before, wanted, self.classes)
@@ -105,8 +108,16 @@ class FakeCluster(FakeNetworks, FakePolicies, FakeCommands):
     async def move_services(self, source: str, services: Sequence[KubeObject]) -> None:
         await self._called(f"move services from {source}")
         if source in self.lives:
-            fake_services.end(self.lives[source].objects, {one["metadata"]["name"] for one in services})
+            fake_services.end(self.lives[source].objects, services)
         await self.apply(services)
+
+    async def ingresses(self) -> list[IngressView]:
+        await self._called("ingresses")
+        return [*fake_services.ingresses_of(life.objects for life in self.lives.values()), *self.foreign]
+
+    async def write_ingresses(self, namespace: str, wanted: Sequence[KubeObject]) -> None:
+        await self._called("write ingresses")
+        fake_services.replace_ingresses(self.lives[namespace].objects, wanted)
 
     async def prune(self, namespace: str, kept: Collection[tuple[str, str]]) -> None:
         await self._called("prune")
@@ -284,7 +295,7 @@ class FakeCluster(FakeNetworks, FakePolicies, FakeCommands):
         return NodePlace(self.labels, size=self.allocatable, csi_drivers=self.csi_drivers)
 
     async def features(self) -> ClusterFeatures:
-        return ClusterFeatures({"fake": self._place}, self.classes)
+        return ClusterFeatures({"fake": self._place}, self.classes, frozenset({"traefik"}))
 
     async def drop_finalizer(self, namespace: str, pod: str, uid: str) -> None:
         await self._called(f"drop {pod}")
@@ -348,13 +359,6 @@ class FakeCluster(FakeNetworks, FakePolicies, FakeCommands):
         found = await self.diagnose(namespace)
         return found.text if found else None
 
-    async def hold_lease(self, name: str, holder: str, seconds: int) -> None:
-        await self._called(f"lease {name}")
-        other, until = self.leases.get(name, (holder, 0))
-        if other != holder and until > self.clock:
-            raise Locked(f"{other} holds the lease {name}")
-        self.leases[name] = (holder, self.clock + seconds)
-
     async def prove(self, image: str, namespace: str) -> Proof:
         await self._called(f"prove {image} in {namespace}")
         return Proof(True, True, self.enforces, self.enforces)
@@ -377,8 +381,3 @@ class FakeCluster(FakeNetworks, FakePolicies, FakeCommands):
     async def node_addresses(self) -> list[str]:
         await self._called("node addresses")
         return ["192.0.2.1"]
-
-    async def release_lease(self, name: str, holder: str) -> None:
-        await self._called(f"release {name}")
-        if self.leases.get(name, ("", 0))[0] == holder:
-            del self.leases[name]

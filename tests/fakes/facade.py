@@ -88,11 +88,13 @@ class FakeFacade:
         return self._synced not in (None, self.boots)
 
     def _take_over(self, desired: FacadeState) -> None:
-        self.wants = {}
+        self.wants, before = {}, self.wants
         labels = {want.label for want in desired.wants}
+        kept = {slot for pod in desired.untouched for slot in self.slots_of(pod).values()}
         for label, slot in list(self.table.labels.items()):
-            if label not in labels:
+            if label not in labels and slot not in kept:
                 self.table = slots.release(slots.leave(self.table, slot), slot)
+        self.wants |= {slot: want for slot, want in before.items() if slot in kept}
         for want in desired.wants:
             self.table, slot = slots.assign(self.table, want.label, want.hosts, want.protocol)
             self.wants[slot] = want

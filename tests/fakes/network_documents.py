@@ -15,7 +15,7 @@ from trustedpods.protocol.networks.members import (
 )
 from trustedpods.protocol.networks.sealed_documents import parse_body, seal_body
 from trustedpods.protocol.sealing import hpke
-from trustedpods.protocol.sealing.requests import address_of
+from trustedpods.protocol.sealing.signatures import address_of
 
 AT = 1_700_000_000
 

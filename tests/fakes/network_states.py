@@ -9,7 +9,8 @@ from trustedpods.protocol.networks.content import (
     StateMetadata,
 )
 from trustedpods.protocol.networks.members import NetworkName
-from trustedpods.protocol.sealing.requests import ChainContext, address_of, publisher_secret
+from trustedpods.protocol.sealing.requests import ChainContext, publisher_secret
+from trustedpods.protocol.sealing.signatures import address_of
 from trustedpods.publisher.market.session import Publisher
 
 AT = 1_700_000_000

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Services of the cluster in memory: what they are given, and how they end."""
+"""Services and Ingresses of the cluster in memory: what they are given, and how they end."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
+from trustedpods.provider.cluster.objects.ingress.view import IngressView, ingress_view
 from trustedpods.provider.cluster.objects.names import KubeObject
-from trustedpods.provider.cluster.views import ServiceView, service_view
+from trustedpods.provider.cluster.views import ServiceView, service_view, with_ingresses
 
 Objects = dict[tuple[str, str], KubeObject]
 
@@ -26,12 +27,42 @@ def given(wanted: KubeObject, held: Objects, numbers: Iterator[int], *, balancer
     return {**wanted, "spec": {**spec, "clusterIP": address, "ports": ports}, "status": status}
 
 
+CONTROLLER = "198.51.100.200"
+
+
+def served(wanted: KubeObject, *, controllers: bool) -> KubeObject:
+    """The Ingress with the address that a controller writes."""
+    return (
+        {**wanted, "status": {"loadBalancer": {"ingress": [{"ip": CONTROLLER}]}}} if controllers else wanted
+    )
+
+
 def views_of(held: Objects) -> list[ServiceView]:
     """The Services among the objects of one namespace."""
-    return [service_view(one) for (kind, _), one in held.items() if kind == "Service"]
+    found = [service_view(one) for (kind, _), one in held.items() if kind == "Service"]
+    return with_ingresses(found, ingresses_of([held]))
 
 
-def end(held: Objects, names: Collection[str]) -> None:
-    """Take the Services of these *names* out of a namespace."""
-    for name in names:
-        held.pop(("Service", name), None)
+def ingresses_of(lives: Iterable[Objects]) -> list[IngressView]:
+    """The Ingresses among the objects of some namespaces."""
+    return [ingress_view(one) for held in lives for (kind, _), one in held.items() if kind == "Ingress"]
+
+
+def end(held: Objects, moving: Collection[KubeObject]) -> None:
+    """Take Services and Ingresses that are *moving* out of a namespace."""
+    for one in moving:
+        held.pop((one["kind"], one["metadata"]["name"]), None)
+
+
+class FakeControllers:
+    """Where nobody's pods but the daemon's own run."""
+
+    async def ready_pods(self, namespace: str, labels: Mapping[str, str]) -> int:
+        return 0
+
+
+def replace_ingresses(held: Objects, wanted: Sequence[KubeObject]) -> None:
+    """Let a namespace have these Ingresses and no others."""
+    for key in [key for key in held if key[0] == "Ingress"]:
+        del held[key]
+    held.update({("Ingress", one["metadata"]["name"]): served(one, controllers=True) for one in wanted})

@@ -117,7 +117,7 @@ def _kubernetes() -> Iterator[tuple[str, Case]]:
     yield "service's type", (service("type: ClusterIP"), None)
     yield (
         "load balancer",
-        (service("type: LoadBalancer"), "write `expose:` with http, tcp, udp, nodePort or loadBalancer"),
+        (service("type: LoadBalancer"), "write `expose:` with http, tcp, udp, nodePort, loadBalancer or"),
     )
     yield "selector", (service("selector: {app: shop}"), "a service leads to this pod")
     yield "restart policy", (spec("restartPolicy: Always"), None)

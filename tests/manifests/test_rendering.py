@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.fakes.provider.pods import a_manifest
 from tests.protocol.networks.books import a_book, entry
 from trustedpods.manifests import rendering
-from trustedpods.manifests.rendering import MAX_REFERENCES, WrongReference, references, rendered
+from trustedpods.manifests.rendering import MAX_REFERENCES, WrongReference, followed, references, rendered
 from trustedpods.protocol.errors import BadInput
 
 BOOK = a_book(
@@ -100,3 +101,14 @@ def test_any_text_is_rendered_or_refused(text):
 
 def test_every_field_has_a_value():
     assert set(rendering.FIELDS) == set(rendering._VALUES)
+
+
+def test_which_nodes_moves_change_files_and_what_follows():
+    texts = {"a": b"${node.b.web.address} ${node.c.web.name}", "z": b"${node.b.web.url} ${node.d.web.url}"}
+    volumes = [
+        {"name": "one", "secret": {"files": {"a": "a"}, "rendered": ["a"]}},
+        {"name": "two", "secret": {"files": {"z": "z"}, "rendered": ["z"], "onChange": "reload"}},
+    ]
+    manifest = a_manifest(network={"nodes": ["b", "c", "d"]}, volumes=volumes)
+    secrets = {"one": {"a": texts["a"]}, "two": {"z": texts["z"]}}
+    assert followed(manifest, secrets) == {"b": "restart", "d": "reload"}

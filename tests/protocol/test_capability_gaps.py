@@ -5,9 +5,10 @@ import pytest
 
 from tests.fakes.provider.caller import ASK, volume_ask
 from trustedpods.protocol.capability_gaps import asks_for_more, gaps, holds, label_gaps
-from trustedpods.protocol.messages.admission import AdmitBody
+from trustedpods.protocol.messages.admission import AdmitBody, IngressAsk
 from trustedpods.protocol.messages.capabilities import (
     Capabilities,
+    IngressClass,
     LabelRule,
     NodeSize,
     Placement,
@@ -30,6 +31,14 @@ BARE = Capabilities(
 LABELS = {"disk": ["hdd", "ssd"], "cores": ["8", "16"], "host": []}
 
 
+INGRESS = IngressAsk(class_name="traefik", annotations=["t.io/a", "t.io/b"])
+
+
+def test_annotations_are_those_of_the_class() -> None:
+    has = BARE.model_copy(update={"ingress_classes": [IngressClass(name="traefik", annotations=["t.io/b"])]})
+    assert gaps(ask(ingresses=[INGRESS]), has) == ["ingress class traefik takes no annotation t.io/a"]
+
+
 def ask(**changes: object) -> AdmitBody:
     return ASK.model_copy(update=changes)
 
@@ -42,6 +51,7 @@ def ask(**changes: object) -> AdmitBody:
         ({"services": {"a": "nodePort"}}, "no service can have expose: nodePort"),
         ({"services": {"a": "loadBalancer"}}, "no service can have expose: loadBalancer"),
         ({"csi_drivers": ["csi.one"]}, "no CSI driver csi.one; there is none"),
+        ({"ingresses": [INGRESS]}, "no ingress class traefik; there is none"),
         ({"names": True}, "no host can be called by name: it has no resolver for pods"),
         ({"own_sleep": True}, "no pod can ask for its own sleep"),
         ({"placement": Placement(selector={"disk": "ssd"})}, "no node with disk=ssd; advertised: none"),

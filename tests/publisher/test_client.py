@@ -135,8 +135,8 @@ def test_every_public_name_is_there_and_on_the_page():
 
 
 def test_the_page_shows_every_verb_and_each_names_its_result():
-    verbs = [name for name in vars(publisher.Client) if not name.startswith("_")]
-    assert len(verbs) >= 12
+    verbs = [name for name in dir(publisher.Client) if not name.startswith("_")]
+    assert len(verbs) >= 38
     for verb in verbs:
         assert f"`{verb}(" in PAGE, verb
 

@@ -12,14 +12,14 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import trio
-from web3.exceptions import Web3RPCError
-from web3.types import TxParams
 
-from trustedpods.contracts.client.errors import means_nonce_taken
+from trustedpods.contracts.client.errors import RpcError, means_nonce_taken
 from trustedpods.contracts.client.node import Node
+from trustedpods.contracts.client.rpc.answers import Mined
+from trustedpods.contracts.client.rpc.methods import CallRequest
 from trustedpods.contracts.client.transactions.outbox import Outbox
 from trustedpods.contracts.client.transactions.pending_transactions import (
     Call,
@@ -38,7 +38,7 @@ from trustedpods.contracts.client.transactions.pending_transactions import (
     with_form,
 )
 from trustedpods.contracts.client.transactions.permit_lock import PermitLock, permit_turn
-from trustedpods.contracts.client.transactions.raw_transactions import NodeAnswer, Wire, data_of
+from trustedpods.contracts.client.transactions.raw_transactions import NodeAnswer, Wire
 from trustedpods.contracts.eip712 import address_of
 from trustedpods.contracts.records import Receipt
 from trustedpods.protocol.errors import NetworkFailure, TrustedPodsError
@@ -46,7 +46,7 @@ from trustedpods.protocol.ids import Address, keccak256
 
 _log = logging.getLogger(__name__)
 
-Mined: TypeAlias = tuple[Receipt, dict[str, Any]]
+Settled: TypeAlias = tuple[Receipt, Mined]
 """A final receipt, and as the node gave it."""
 
 MINED_WITHIN_S = 90.0
@@ -94,13 +94,13 @@ class Sender:
     async def send(
         self,
         key: bytes,
-        call: TxParams,
+        call: CallRequest,
         intent: bytes | None = None,
         *,
         least_gas: int = 0,
         mined: Callable[[], None] | None = None,
-    ) -> Mined:
-        """Send *call* ({to, data} or {value}) and wait until it is final.
+    ) -> Settled:
+        """Send *call* and wait until it is final.
 
         *intent* names the deed where the call's bytes differ each time, as those with permits do.
         *least_gas* is for calls that may do less where they are estimated than where they are mined.
@@ -108,7 +108,7 @@ class Sender:
         Raises `Refused` or `InsufficientFunds` when it would revert or did, `NetworkFailure` when
         it is not known what became of it.
         """
-        intent = intent or intent_of("call", call.get("to"), call.get("value", 0), data_of(call))
+        intent = intent or intent_of("call", call.to, call.value, call.data)
         before = await self.adopted(key, intent)
         if before is not None:
             return before
@@ -129,7 +129,7 @@ class Sender:
         async with permit_turn(box.permits, path) as turn:
             yield turn
 
-    async def adopted(self, key: bytes, intent: bytes) -> Mined | None:
+    async def adopted(self, key: bytes, intent: bytes) -> Settled | None:
         """Bring an unfinished attempt at the same deed to its end; None when there is none."""
         box = await self._outbox(address_of(key))
         async with box.turn:
@@ -190,7 +190,7 @@ class Sender:
                 box.save()
                 try:
                     answer = self._wire.hand_in(out)
-                except Web3RPCError as error:
+                except RpcError as error:
                     del held[out.id]  # the node will have none of it
                     box.save()
                     if attempt == _NONCE_ATTEMPTS - 1 or not means_nonce_taken(error):
@@ -203,7 +203,7 @@ class Sender:
 
     async def _conclude(
         self, box: Outbox, key: bytes, out: Outgoing, mined: Callable[[], None] | None = None
-    ) -> Mined:
+    ) -> Settled:
         """Look and act until it is final. Whoever comes here has put its id among the attended."""
         try:
             done, latest = await self._watch(box, key, out, mined)
@@ -212,7 +212,7 @@ class Sender:
         if done is None:
             raise self._unknown(latest)
         receipt, raw = done
-        if raw["status"] != 1:
+        if raw.status != 1:
             await self._wire.explain(latest, address_of(key), receipt)
         return done
 
@@ -226,8 +226,8 @@ class Sender:
 
     async def _watch(
         self, box: Outbox, key: bytes, out: Outgoing, mined: Callable[[], None] | None = None
-    ) -> tuple[Mined | None, Outgoing]:
-        done: Mined | None = None
+    ) -> tuple[Settled | None, Outgoing]:
+        done: Settled | None = None
         pause, mind_at = _FIRST_POLL_S, trio.current_time() + self._limits.mind_every_s
         gap_since: float | None = None
         with trio.move_on_after(self._waiting.limit_s):
@@ -271,7 +271,7 @@ class Sender:
             return since
         return None
 
-    async def _advance(self, box: Outbox, key: bytes, out: Outgoing) -> tuple[Outgoing, Mined | None]:
+    async def _advance(self, box: Outbox, key: bytes, out: Outgoing) -> tuple[Outgoing, Settled | None]:
         """Look once and do what follows; a node that cannot say now is asked again later."""
         try:
             look, raw = await self._node.read(self._wire.look, out, address_of(key))
@@ -291,7 +291,7 @@ class Sender:
             )
         if isinstance(step, Final) and raw is not None:
             included = step.included
-            return out, (Receipt(included.tx_hash, int(raw["gasUsed"]), included.block), raw)
+            return out, (Receipt(included.tx_hash, raw.gas_used, included.block), raw)
         return out, None
 
     def _act(self, box: Outbox, key: bytes, out: Outgoing, step: Step) -> Outgoing:
@@ -318,7 +318,7 @@ class Sender:
     def _again(self, out: Outgoing) -> Outgoing:
         try:
             self._wire.hand_in(out)
-        except Web3RPCError as error:
+        except RpcError as error:
             _log.debug("transaction 0x%s again: %s", out.newest.tx_hash.hex(), error)
         return sent_at(out, time.time())
 

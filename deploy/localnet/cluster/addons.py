@@ -4,6 +4,7 @@
 import json
 from typing import Any
 
+from trustedpods.localnet.cluster import binaries, ingress_controller
 from trustedpods.localnet.cluster.binaries import BUSYBOX
 from trustedpods.localnet.settings import NAMES_PORT, Cluster
 from trustedpods.manifests.spec.csi.volume import SECRETS_STORE
@@ -32,6 +33,9 @@ def objects(cluster: Cluster) -> str:
     items = [*_dns(cluster), *names, *_storage(), *_policy_agent(), *_provider(), *_balancers()]
     if cluster.secrets_store:
         items += _secrets_store()
+    if cluster.ingress:
+        rules = _ingress_rules()
+        items += ingress_controller.objects(BUSYBOX, binaries.traefik(), cluster.name, rules)
     return json.dumps({"apiVersion": "v1", "kind": "List", "items": items})
 
 
@@ -161,6 +165,16 @@ def _secrets_store() -> list[Object]:
     ]
 
 
+def _ingress_rules() -> list[Object]:
+    """What the ingress controller reads, certificates in Secrets of any pod among it; it writes addresses."""
+    return [
+        _rule("", ["services", "secrets", "nodes"], _READ),
+        _rule("discovery.k8s.io", ["endpointslices"], _READ),
+        _rule("networking.k8s.io", ["ingresses", "ingressclasses"], _READ),
+        _rule("networking.k8s.io", ["ingresses/status"], ["update"]),
+    ]
+
+
 def _provider() -> list[Object]:
     """What the daemon may do: namespaces and what it puts into them; no roles, no volumes of nodes."""
     core = [
@@ -176,7 +190,8 @@ def _provider() -> list[Object]:
         _rule("", ["pods/exec"], ["get", "create"]),  # a WebSocket is a GET; newer API servers ask for both
         _rule("apps", [*kinds, *(f"{kind}/scale" for kind in kinds), "replicasets"], _WRITE),
         _rule("policy", ["poddisruptionbudgets"], _WRITE),
-        _rule("networking.k8s.io", ["networkpolicies"], _WRITE),
+        _rule("networking.k8s.io", ["networkpolicies", "ingresses"], _WRITE),
+        _rule("networking.k8s.io", ["ingressclasses"], _READ),
         _rule("discovery.k8s.io", ["endpointslices"], _WRITE),
         _rule("coordination.k8s.io", ["leases"], _WRITE),
     ]

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from pathlib import Path
 
+from trustedpods.localnet.cluster import ingress_controller
 from trustedpods.localnet.folders import waiting_for
 from trustedpods.protocol.errors import NoContext, TrustedPodsError
 
@@ -74,6 +75,16 @@ def provisioner() -> Path:
     return cache() / f"local-path-provisioner-{PROVISIONER_VERSION}"
 
 
+def traefik() -> Path:
+    """Where the ingress controller's program is, fetched or not; named after what pins it."""
+    pinned = hashlib.sha256(_traefik_requirement().read_bytes()).hexdigest()[:16]
+    return cache() / f"traefik-{pinned}"
+
+
+def _traefik_requirement() -> Path:
+    return checkout() / "deploy" / "setup" / "traefik.txt"
+
+
 def image(name: str) -> Path:
     """Archive of an image from deploy/images, built or not."""
     return cache() / "images" / f"{name}.tar"
@@ -131,6 +142,9 @@ def build_all() -> None:
         if not provisioner().exists():
             _say(f"building local-path-provisioner {PROVISIONER_VERSION} (about a minute)")
             _publish(_build_provisioner, provisioner())
+        if not traefik().exists():
+            _say("fetching the ingress controller of localnets that ask for one (50 MB)")
+            _publish(partial(ingress_controller.fetch, _traefik_requirement()), traefik())
 
 
 def _build_kube(folder: Path) -> Path:

@@ -5,7 +5,7 @@ import sys
 from functools import partial
 
 from trustedpods.localnet import network
-from trustedpods.localnet.cluster import addons, binaries, load_balancers, node
+from trustedpods.localnet.cluster import addons, binaries, ingress_controller, load_balancers, node
 from trustedpods.localnet.cluster import files as cluster_files
 from trustedpods.localnet.cluster.node import Argv
 from trustedpods.localnet.cluster.pki import Authority, CertificateSubject
@@ -32,6 +32,7 @@ def units(settings: Settings, cluster: Cluster) -> list[Unit]:
         *(unit for one in cluster.nodes for unit in node.units(settings, cluster, one)),
         *_control_plane(cluster),
         *_addons(settings, cluster),
+        *_ingress(settings, cluster),
     ]
 
 
@@ -167,6 +168,19 @@ def _addons(settings: Settings, cluster: Cluster) -> list[Unit]:
                cluster.path("pki"), cluster.balancer_network],
               probes.always, "addons"),
     ]  # fmt: skip
+
+
+def _ingress(settings: Settings, cluster: Cluster) -> list[Unit]:
+    """Its pod serves once the node's parts run, and the cluster has given it an address."""
+    if not cluster.ingress:
+        return []
+    needs = ("addons", "controllers", "scheduler", "kubelet", "proxy", "netpol", "balancers")
+    waited = partial(_await_ingress, settings, cluster)
+    return [Step(f"{cluster.name}/ingress", waited, tuple(f"{cluster.name}/{need}" for need in needs))]
+
+
+def _await_ingress(settings: Settings, cluster: Cluster) -> None:
+    ingress_controller.rollout(kubectl(settings, cluster))
 
 
 def _apply_addons(settings: Settings, cluster: Cluster) -> None:

@@ -4,11 +4,10 @@
 import secrets
 from pathlib import Path
 
-from eth_account import Account
-
 from trustedpods.localnet.folders import replace_file
 from trustedpods.localnet.settings import Cluster, Settings
 from trustedpods.protocol.ids import Address
+from trustedpods.protocol.sealing.signatures import address_of
 
 _SECP256K1_ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
 
@@ -56,4 +55,4 @@ def read_key(file: Path) -> bytes:
 
 def address(file: Path) -> Address:
     """Address of the key in the file."""
-    return Address(Account.from_key(read_key(file)).address)
+    return address_of(read_key(file))

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Makes the market on the localnet's chain: contracts, token, funded accounts, simulated hardware.
 
-`python -m trustedpods.localnet.market.market STATE`: a process of its own, because web3 takes a second
-and 100 MB that the supervisor has no use for. `market.toml` is written last and says that all of
+`python -m trustedpods.localnet.market.market STATE`: a process of its own, because the door to
+a chain takes memory that the supervisor has no use for. `market.toml` is written last and says that all of
 it is done.
 """
 

@@ -97,7 +97,7 @@ def _daemon_units(settings: Settings, cluster: Cluster) -> list[Unit]:
     )
     parts = ["registry", "haproxy", "activator", *(["registry-front"] if cluster.later_nodes else [])]
     if cluster.embedded:
-        parts += _CLUSTER_PARTS
+        parts += (*_CLUSTER_PARTS, "ingress") if cluster.ingress else _CLUSTER_PARTS
     nodes = cluster.nodes if cluster.embedded else []
     daemon = Part(
         f"{name}/provider",

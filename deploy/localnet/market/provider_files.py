@@ -6,6 +6,7 @@ from pathlib import Path
 
 from trustedpods.contracts.records import Market
 from trustedpods.localnet.cluster import files as cluster_files
+from trustedpods.localnet.cluster import ingress_controller
 from trustedpods.localnet.cluster.addons import STORAGE_CLASS
 from trustedpods.localnet.folders import shared_memory
 from trustedpods.localnet.market import pricing
@@ -102,8 +103,8 @@ def provider_toml(
                 "operator_key_file": places["operator_key"],
                 "owner_key_file": places["owner_key"],
                 "keys_dir": places["keys"],
-                "tee": f"simulated:{places['machine']}" if cluster.embedded else "none",
-                "trust": "sealed" if cluster.embedded else "open",
+                "tee": f"simulated:{places['machine']}" if cluster.sealed else "none",
+                "trust": "sealed" if cluster.sealed else "open",
                 "region": "localnet",
                 "domain": cluster.domain,
                 "url_suffix": cluster.url_suffix,
@@ -143,6 +144,7 @@ def provider_toml(
             },
             "webhooks": {"allow_private": True},
             "exposure": _exposure_table(settings, cluster),
+            **_ingress_table(cluster),
             "metrics": {"listen": f"127.0.0.1:{cluster.ports.metrics}"},
         }
     )
@@ -188,6 +190,18 @@ def _exposure_table(settings: Settings, cluster: Cluster) -> dict[str, object]:
         "callers": [f"{settings.gateway}/32"],
         "peers": [str(ip_network(f"{settings.gateway}/24", strict=False))],
     }
+
+
+def _ingress_table(cluster: Cluster) -> dict[str, object]:
+    """The controller of a cluster that runs one."""
+    if not cluster.embedded or not cluster.ingress:
+        return {}
+    offered = {
+        "namespace": ingress_controller.NAMESPACE,
+        "pod_labels": ingress_controller.POD_LABELS,
+        "annotations": list(ingress_controller.ANNOTATIONS),
+    }
+    return {"ingress": {"classes": {ingress_controller.CLASS: offered}}}
 
 
 def pull_key(cluster: Cluster) -> Path:

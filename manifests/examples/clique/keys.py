@@ -7,80 +7,39 @@
 In FOLDER (without one, where this file is) it makes `keys/`: a key by which each node is known and a
 keystore with which it signs blocks, the bootnode's key, the first block, and the bootnode's place as nodes
 are told it. Keys that are there stay: a chain's first block names its signers for ever. It needs the client's
-Python packages (eth-account, eth-keys) and nothing else.
+Python package and nothing else. For nodes over several clusters: `trustedpods network init --kind clique`.
 """
 
 import argparse
-import json
 import os
 import secrets
 import sys
 from pathlib import Path
 
-from eth_account import Account
-from eth_keys.datatypes import PrivateKey
-
-CHAIN_ID = 4242
-PERIOD_S = 2
-"""Between two blocks."""
-
-KEYSTORE_ROUNDS = 4096
-"""Of scrypt, as geth's --lightkdf: the password lies beside the keystore, in the same secret."""
+from trustedpods.publisher.verbs.drafts.clique import NodeKeys, genesis, node_keys
 
 BOOTNODE = "boot.bootnode.internal"
 """Service and pod of bootnode.yaml."""
 
 BOOTNODE_PORT = 30301
-BALANCE = 10**24
-FORKS = (
-    "homestead",
-    "eip150",
-    "eip155",
-    "eip158",
-    "byzantium",
-    "constantinople",
-    "petersburg",
-    "istanbul",
-    "berlin",
-    "london",
-)
-"""Rules of the chain that hold from its first block: all that Clique knows."""
 
 
-def genesis(signers: list[str]) -> str:
-    """The first block: who may sign (EIP-225: 32 bytes, signers in order, 65 bytes), and who has coins."""
-    extra = "0x" + "00" * 32 + "".join(sorted(one[2:].lower() for one in signers)) + "00" * 65
-    rules = {f"{fork}Block": 0 for fork in FORKS}
-    return json.dumps(
-        {
-            "config": {"chainId": CHAIN_ID, **rules, "clique": {"period": PERIOD_S, "epoch": 30_000}},
-            "difficulty": "0x1",
-            "gasLimit": hex(30_000_000),
-            "extradata": extra,
-            "alloc": {one: {"balance": hex(BALANCE)} for one in signers},
-        },
-        indent=1,
-    )
-
-
-def enode(key: str, host: str, port: int) -> str:
+def enode(boot: NodeKeys, host: str, port: int) -> str:
     """Where a bootnode is asked for others: over UDP only (discport), known by its public key."""
-    public = PrivateKey(bytes.fromhex(key)).public_key.to_hex().removeprefix("0x")
-    return f"enode://{public}@{host}:0?discport={port}"
+    return f"enode://{boot.public}@{host}:0?discport={port}"
 
 
 def make(nodes: int) -> dict[str, str]:
     """The files, by name."""
-    password, boot = secrets.token_hex(16), secrets.token_hex(32)
-    files = {"password": password, "boot-key": boot, "bootnodes": enode(boot, BOOTNODE, BOOTNODE_PORT)}
-    signers = []
-    for index in range(nodes):
-        account = Account.create()
-        signers.append(account.address)
-        files[f"nodekey-{index}"] = secrets.token_hex(32)
-        files[f"signer-{index}"] = account.address
-        files[f"account-{index}"] = json.dumps(account.encrypt(password, iterations=KEYSTORE_ROUNDS))
-    return files | {"genesis.json": genesis(signers)}
+    password = secrets.token_hex(16)
+    boot, own = node_keys(password), [node_keys(password) for _ in range(nodes)]
+    files = {"password": password, "genesis.json": genesis([one.signer for one in own])}
+    files |= {"boot-key": boot.node_key, "bootnodes": enode(boot, BOOTNODE, BOOTNODE_PORT)}
+    for index, one in enumerate(own):
+        files[f"nodekey-{index}"] = one.node_key
+        files[f"signer-{index}"] = one.signer
+        files[f"account-{index}"] = one.account
+    return files
 
 
 def main() -> int:

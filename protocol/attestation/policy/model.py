@@ -59,7 +59,7 @@ AddressText = Annotated[str, AfterValidator(_address)]
 class Table(BaseModel):
     """Base of every table of the file."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, defer_build=True)
 
 
 class TcbModel(Table):

@@ -31,7 +31,7 @@ Hex = Annotated[str, Field(pattern=r"^([0-9a-f]{2})*$")]
 class RegisterEvent(BaseModel):
     """One extension of a register."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, defer_build=True)
 
     imr: Annotated[int, Field(ge=0, lt=RTMRS)]
     event_type: U32

@@ -48,6 +48,8 @@ _PLACES = {
     "CSINode": ("/apis/storage.k8s.io/v1", "csinodes", False),
     "PodDisruptionBudget": ("/apis/policy/v1", "poddisruptionbudgets", True),
     "NetworkPolicy": ("/apis/networking.k8s.io/v1", "networkpolicies", True),
+    "Ingress": ("/apis/networking.k8s.io/v1", "ingresses", True),
+    "IngressClass": ("/apis/networking.k8s.io/v1", "ingressclasses", False),
     "EndpointSlice": ("/apis/discovery.k8s.io/v1", "endpointslices", True),
     "SecretProviderClass": ("/apis/secrets-store.csi.x-k8s.io/v1", "secretproviderclasses", True),
     "Lease": ("/apis/coordination.k8s.io/v1", "leases", True),

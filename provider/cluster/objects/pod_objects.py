@@ -25,12 +25,15 @@ from trustedpods.provider.cluster.objects import (
     service_account,
     volume_claim,
 )
+from trustedpods.provider.cluster.objects.ingress.controller_policy import controller_rules
+from trustedpods.provider.cluster.objects.ingress.ingress import ingresses
 from trustedpods.provider.cluster.objects.named_egress import ResolverPlace
 from trustedpods.provider.cluster.objects.names import POD_LABEL, KubeObject, of_pod
 from trustedpods.provider.cluster.objects.network_nodes import ways
 from trustedpods.provider.cluster.objects.network_nodes.rendered_files import (
     BOOK_KEY,
     BOOK_SECRET,
+    RELOAD_DUE_KEY,
     RENDERED_NOTE,
     digest_of,
     rendered_secrets,
@@ -49,6 +52,7 @@ from trustedpods.provider.core.names import own_pods
 from trustedpods.provider.core.pod import ServiceExposure
 from trustedpods.provider.core.volumes import growth
 from trustedpods.provider.core.volumes.growth import StoredVolume
+from trustedpods.provider.exposure.ingress_classes import ControllerClass
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +69,8 @@ class PodLife:
     own sleep. `publisher` is whose pod it is:
     the same publisher's are the pods that it may call, and that may call it. `seeds` are the first files
     of its volumes, and `copier` is what copies them. `volumes` are the claims that it has already, `book` is
-    the address book of the nodes that it calls.
+    the address book of the nodes that it calls. `classes` are the ingress classes that the operator offers,
+    `withheld` hosts under which no controller may serve it.
     """
 
     namespace: str
@@ -86,6 +91,8 @@ class PodLife:
     copier: seeding.Copier | None = None
     book: NetworkBook | None = None
     volumes: Mapping[str, StoredVolume] = field(default_factory=dict)
+    classes: Mapping[str, ControllerClass] = field(default_factory=dict)
+    withheld: frozenset[str] = frozenset()
 
 
 def objects(life: PodLife, *, beside: bool = False) -> list[KubeObject]:
@@ -117,7 +124,7 @@ def objects(life: PodLife, *, beside: bool = False) -> list[KubeObject]:
         *(_labelled(life, one) for one in ordinal_service.ordinal_services(life.manifest, life.label)),
         *(_labelled(life, one) for one in disruption_budget.disruption_budgets(life.manifest, life.label)),
         _labelled(life, _workload(life)),
-        *_kept_book(life),
+        *kept_objects(life),
     ]
 
 
@@ -129,11 +136,15 @@ def with_book(life: PodLife) -> PodLife:
     return replace(life, secrets=files, callers=(*life.callers, *ways.callers(life.book)))
 
 
-def _kept_book(life: PodLife) -> list[KubeObject]:
-    """The newest book, beside what was made of it: it is there once all the rest is."""
+def kept_objects(life: PodLife, *, reload_due: bool = False) -> list[KubeObject]:
+    """The newest book, beside what was made of it: it is the last of `objects`, there once all the rest is.
+
+    With *reload_due* it says that running replicas have not been told of their new files.
+    """
     if life.book is None:
         return []
-    return [_labelled(life, secret.secret(BOOK_SECRET, {BOOK_KEY: encode(life.book)}))]
+    files = {BOOK_KEY: encode(life.book)} | ({RELOAD_DUE_KEY: b"yes"} if reload_due else {})
+    return [_labelled(life, secret.secret(BOOK_SECRET, files))]
 
 
 def claims(manifest: PodManifest, *, outliving: bool = False) -> list[tuple[str, int]]:
@@ -145,11 +156,10 @@ def claims(manifest: PodManifest, *, outliving: bool = False) -> list[tuple[str,
 
 
 def services(life: PodLife) -> list[KubeObject]:
-    """The manifest's Services alone: when another version takes over they go where its replicas are."""
-    return [
-        _labelled(life, service.service(part, life.label, life.kept.get(part.name)))
-        for part in life.manifest.spec.services
-    ]
+    """The Services and Ingresses alone: they go where the replicas are of whatever version serves."""
+    parts = life.manifest.spec.services
+    made = [service.service(part, life.label, life.kept.get(part.name)) for part in parts]
+    return [_labelled(life, one) for one in (*made, *ingresses(parts, life.withheld))]
 
 
 def _policies(life: PodLife) -> list[KubeObject]:
@@ -161,6 +171,8 @@ def _policies(life: PodLife) -> list[KubeObject]:
         made += network_policy.own_pods_policies(
             manifest, own_pods.mark(life.publisher, manifest.metadata.name), marked
         )
+    if rules := controller_rules(manifest, life.classes):
+        made.append(network_policy.policy("ingress", {"policyTypes": ["Ingress"], "ingress": rules}))
     if network.by_name and life.resolver is not None:
         made.append(
             named_egress.asks_policy(life.resolver, egress.named_hosts(network), marked, _nodes(life))

@@ -24,6 +24,7 @@ def quota(manifest: PodManifest, storage_mib: int) -> KubeObject:
     hard = {f"{side}.{name}": size for side in ("requests", "limits") for name, size in sizes.items()}
     services = manifest.spec.services
     balanced = [service for service in services if service.expose == "loadBalancer"]
+    ingresses = [service for service in services if service.expose == "ingress"]
     at_nodes = [
         port for service in services if service.expose in ("udp", "nodePort") for port in service.ports
     ]
@@ -36,6 +37,7 @@ def quota(manifest: PodManifest, storage_mib: int) -> KubeObject:
         ),
         "services.nodeports": str(len(at_nodes)),
         "services.loadbalancers": str(len(balanced)),
+        "count/ingresses.networking.k8s.io": str(len(ingresses)),
     }
     return {
         "apiVersion": "v1",

@@ -7,6 +7,7 @@ A Service opens nothing: who may connect is for the NetworkPolicies to say.
 from typing import Any
 
 from trustedpods.manifests.spec.service import Service
+from trustedpods.provider.cluster.objects.ingress.ingress import annotations
 from trustedpods.provider.cluster.objects.names import POD_LABEL, KubeObject
 from trustedpods.provider.core.pod import ServiceExposure
 
@@ -24,9 +25,12 @@ def service(part: Service, label: str, kept: ServiceExposure | None = None) -> K
         spec["sessionAffinity"] = "ClientIP"
     if kept is not None and kept.cluster_ip is not None:
         spec["clusterIP"] = kept.cluster_ip
-    if kept is not None and kept.expose == part.expose and kept.addresses:
+    if kept is not None and kept.expose == part.expose == "loadBalancer" and kept.addresses:
         spec["loadBalancerIP"] = kept.addresses[0]
-    return {"apiVersion": "v1", "kind": KIND, "metadata": {"name": part.name}, "spec": spec}
+    metadata: dict[str, Any] = {"name": part.name}
+    if told := annotations(part):
+        metadata["annotations"] = told
+    return {"apiVersion": "v1", "kind": KIND, "metadata": metadata, "spec": spec}
 
 
 def without_addresses(wanted: KubeObject) -> KubeObject:

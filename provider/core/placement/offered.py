@@ -4,29 +4,38 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from trustedpods.protocol.messages.capabilities import AccessMode, Capabilities, NodeSize, StorageClass
+from trustedpods.protocol.messages.capabilities import (
+    AccessMode,
+    Capabilities,
+    IngressClass,
+    NodeSize,
+    StorageClass,
+)
 from trustedpods.protocol.units import Resources
 from trustedpods.provider.core.placement.nodes import NodePlace, advertised_labels
 
 
 @dataclass(frozen=True, slots=True)
 class ClusterFeatures:
-    """All nodes by their names, ready or not, and whether volumes of each class can grow."""
+    """All nodes by their names, ready or not, whether volumes of each class can grow, and ingress classes."""
 
     nodes: Mapping[str, NodePlace]
     storage_classes: Mapping[str, bool]
+    ingress_classes: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
 class Allowed:
     """What the operator lets manifests ask for, by name, and what the rest of the provider can do.
 
-    Storage classes have the access modes that the operator says they can: Kubernetes does not say it.
+    Storage classes have the access modes that the operator says they can: Kubernetes does not say it. Ingress
+    classes have the names of the annotations that manifests may use.
     """
 
     storage_classes: Mapping[str, Sequence[AccessMode]] = field(default_factory=dict)
     node_labels: tuple[str, ...] = ()
     csi_drivers: tuple[str, ...] = ()
+    ingress_classes: Mapping[str, Sequence[str]] = field(default_factory=dict)
     udp: bool = False
     node_port: bool = False
     load_balancer: bool = False
@@ -44,7 +53,11 @@ def capabilities(found: ClusterFeatures, allowed: Allowed) -> Capabilities:
             for name, modes in allowed.storage_classes.items()
             if name in found.storage_classes
         ],
-        ingress_classes=[],
+        ingress_classes=[
+            IngressClass(name=name, annotations=list(annotations))
+            for name, annotations in allowed.ingress_classes.items()
+            if name in found.ingress_classes
+        ],
         csi_drivers=[name for name in allowed.csi_drivers if name in everywhere],
         udp=allowed.udp,
         node_port=allowed.node_port,

@@ -33,11 +33,15 @@ local function named(txn, kind)
   return how and how:match("^" .. kind .. ":(.+)$")
 end
 
-core.register_fetches("affinity-asked", function(txn)
-  local header = named(txn, "header")
-  if header then return txn.f:req_fhdr(header) or "" end
-  local cookie = named(txn, "cookie")
-  return cookie and txn.f:req_cook(cookie) or ""
+local function asked(txn)
+  local header, cookie = named(txn, "header"), named(txn, "cookie")
+  local said = header and txn.f:req_fhdr(header) or cookie and txn.f:req_cook(cookie) or ""
+  return said ~= "" and txn.c:hex(txn.c:sha1(said))
+end
+
+core.register_action("affinity", {"http-req"}, function(txn)
+  local key = txn:get_var("txn.stick") == "BY_ADDRESS" and txn.f:src() or asked(txn)
+  if key then txn:set_var("txn.affinity", key) end
 end)
 
 core.register_fetches("affinity-given", function(txn)
@@ -48,12 +52,12 @@ end)
 
 
 def lua() -> str:
-    """The fetches."""
-    return _LUA
+    """The action and the fetch."""
+    return _LUA.replace("BY_ADDRESS", BY_ADDRESS)
 
 
 def lua_path(config: FacadeConfig) -> Path:
-    """Where the fetches lie."""
+    """Where they lie."""
     return config.pages_dir / "affinity.lua"
 
 
@@ -87,10 +91,7 @@ def rules(config: FacadeConfig) -> list[str]:
     """Rules of the outer frontends, after the slot is known: the client's key, if it has one."""
     return [
         known_by(config),
-        f"http-request set-var(txn.affinity) src,concat() if {{ var(txn.stick) -m str {BY_ADDRESS} }}",
-        "http-request set-var(txn.said) lua.affinity-asked if { var(txn.stick) -m found }"
-        f" !{{ var(txn.stick) -m str {BY_ADDRESS} }}",
-        "http-request set-var(txn.affinity) var(txn.said),sha1,hex if { var(txn.said) -m len gt 0 }",
+        "http-request lua.affinity if { var(txn.stick) -m found }",
     ]
 
 

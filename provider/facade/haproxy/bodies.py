@@ -58,10 +58,9 @@ def rules(config: FacadeConfig) -> list[str]:
     most = f"var(txn.slot),map_str_int({SlotMap.STREAMS.beside(config.map_file)})"
     unknown = "!{ req.hdr(content-length) -m found }"
     return [
-        f"http-request set-var(txn.stream) {most} if {{ req.hdr(transfer-encoding) -m found }} {unknown}",
         # In HTTP/2 a body shows in no header. A WebSocket there is no body; no other request may say Upgrade.
-        f"http-request set-var(txn.stream) {most} if {{ fc_http_major 2 }} {unknown}"
-        " !{ req.hdr(upgrade) -m found }",
+        f"http-request set-var(txn.stream) {most} if {{ req.hdr(transfer-encoding) -m found }} {unknown}"
+        f" || {{ fc_http_major 2 }} {unknown} !{{ req.hdr(upgrade) -m found }}",
     ]
 
 

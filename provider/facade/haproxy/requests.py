@@ -114,14 +114,27 @@ local function clear(txn)
 end
 
 core.register_action("readings", {"http-req"}, function(txn)
-  if not clear(txn) then txn:set_var("txn.unclear", true) end
+  if not clear(txn) then txn:set_var("txn.slot", "BAD_TARGET") end
+end)
+
+-- A target that is no path: what OPTIONS asks of the whole server is fine.
+core.register_action("target", {"http-req"}, function(txn)
+  local method = txn.f:method()
+  if method == "CONNECT" then
+    txn:set_var("txn.slot", "NOT_A_PROXY")
+  elseif method ~= "OPTIONS" then
+    txn:set_var("txn.slot", "BAD_TARGET")
+  end
 end)
 """
 
 
 def lua(config: FacadeConfig) -> str:
     """The actions."""
-    return _LUA.replace("HOST_MAP", str(config.map_file))
+    text = _LUA.replace("HOST_MAP", str(config.map_file))
+    return text.replace("BAD_TARGET", _refused(pages.BAD_TARGET)).replace(
+        "NOT_A_PROXY", _refused(pages.NOT_A_PROXY)
+    )
 
 
 def lua_path(config: FacadeConfig) -> Path:
@@ -148,22 +161,32 @@ def sizes(config: FacadeConfig, *, first_tcp: bool) -> list[str]:
 def host_and_target(config: FacadeConfig) -> list[str]:
     """The slot: of the longest entry of the host map that host and path begin with; both end with a `/`.
 
-    Where pods share the host by paths, all ways in which a server could read the path lead to one slot.
+    Where pods share the host by paths, all ways in which a server could read the path lead to one slot. What
+    has no such target gets a backend that says so: a rule for each page would cost every request.
     """
     return [
-        f"http-request {answer(config, pages.NOT_A_PROXY)} if METH_CONNECT",
         f"http-request {answer(config, pages.BAD_HOST)} unless {{ req.fhdr(host) -m reg -i '{HOST}' }}",
         "http-request set-var(txn.host) req.fhdr(host),lower,field(1,:),rtrim(.)",
         "http-request set-var(txn.path) path",
-        f"http-request {answer(config, pages.BAD_TARGET)}"
-        " unless { var(txn.path) -m beg / } || METH_OPTIONS",
         # An absolute target is a proxy's; HAProxy has compared its host with the header's.
         "http-request set-var(txn.origin) pathq if !{ url -m beg / } { fc_http_major 1 } { path -m beg / }",
         f"http-request set-var(txn.slot) var(txn.host),concat(,txn.path,/),map_beg({config.map_file})",
         r"http-request lua.readings if { path -m reg '[%\\;]|//|/\.' }"
         f" {{ var(txn.host),map_str_int({SlotMap.SHARED.beside(config.map_file)}) -m found }}",
-        f"http-request {answer(config, pages.BAD_TARGET)} if {{ var(txn.unclear) -m found }}",
+        "http-request lua.target unless { var(txn.path) -m beg / }",
     ]
+
+
+def refusals(config: FacadeConfig) -> dict[str, list[str]]:
+    """The backends that say what is wrong with a target: names and lines."""
+    return {
+        _refused(page): [f"http-request {answer(config, page)}"]
+        for page in (pages.BAD_TARGET, pages.NOT_A_PROXY)
+    }
+
+
+def _refused(page: pages.Page) -> str:
+    return f"refused-{page.name}"
 
 
 def claims_deleted() -> list[str]:

@@ -52,6 +52,7 @@ def haproxy_config(config: FacadeConfig) -> str:
         _web(config),
         *_tables(),
         _nowhere(),
+        *(_section(f"backend {name} from http", lines) for name, lines in requests.refusals(config).items()),
     ]
     parts.append(_https(config))
     parts += _ended(config)
@@ -222,16 +223,19 @@ def _pod_limits(config: FacadeConfig) -> list[str]:
     def limit(which: SlotMap) -> str:
         return f"var(txn.slot),map_str_int({which.beside(config.map_file)})"
 
-    # Variables are per request; one that was not found makes `sub` subtract nothing and the rule not match.
+    def of_slot(bound: str) -> str:
+        """The slot as a key, and none where the variable of the bound was not found."""
+        return f"var({bound}),concat(:,txn.slot),field(2,:)"
+
+    # Variables are per request. What has no key is not tracked, and a rule over what is not tracked does not
+    # match: of slots without limits nothing else is asked, as each condition costs all requests.
     return [
         f"http-request set-var(txn.rate) {limit(SlotMap.RATES)}",
-        "http-request track-sc2 var(txn.slot) table rates if { var(txn.rate) -m found }",
-        "http-request deny deny_status 429 if { var(txn.rate) -m found }"
-        " { sc2_http_req_rate(rates),sub(txn.rate) gt 0 }",
+        f"http-request track-sc2 {of_slot('txn.rate')} table rates",
+        "http-request deny deny_status 429 if { sc2_http_req_rate(rates),sub(txn.rate) gt 0 }",
         f"http-request set-var(txn.most) {limit(SlotMap.CONNECTIONS)}",
-        "http-request track-sc1 var(txn.slot) table slots if { var(txn.most) -m found }",
-        "http-request deny deny_status 429 if { var(txn.most) -m found }"
-        " { sc1_conn_cur(slots),sub(txn.most) gt 0 }",
+        f"http-request track-sc1 {of_slot('txn.most')} table slots",
+        "http-request deny deny_status 429 if { sc1_conn_cur(slots),sub(txn.most) gt 0 }",
         f"http-request set-var(txn.body) {limit(SlotMap.BODIES)} if {{ req.hdr(content-length) -m found }}",
         "http-request deny deny_status 413 if { var(txn.body) -m found }"
         " { req.hdr_val(content-length),sub(txn.body) gt 0 }",

@@ -93,14 +93,17 @@ def use(options: Common, name: str, policy: str | None) -> None:
 Examples:
   trustedpods context map k1=0x70997970C51812dc3A010C7d01b50e0d17dc79C8/1
   trustedpods context map k2
+  trustedpods context map k2=0x70997970C51812dc3A010C7d01b50e0d17dc79C8/1@kube:admin@prod
 """,
 )
-@click.argument("cluster", metavar="CLUSTER[=OWNER[/N]]")
+@click.argument("cluster", metavar="CLUSTER[=OWNER[/N[@WAY]]]")
 @common
 def map_cluster(options: Common, cluster: str) -> None:
     """Say which provider a CLUSTER's name is, in the context that holds.
 
-    Without a provider those of the market are listed, and on a terminal one is asked for.
+    A WAY is another one to its daemon than the registry's: a multiaddr with its peer id, or kube:CONTEXT
+    for a port-forward by the API server of that context of your kubeconfig. Without a provider those of the
+    market are listed, and on a terminal one is asked for.
     """
     run = Run(options)
 

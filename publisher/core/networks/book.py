@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The address book of a network: from what providers confirmed to what a node is given of it. Pure."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 from urllib.parse import urlsplit
 
 from trustedpods.manifests.spec.pod import PodManifest
@@ -9,6 +11,10 @@ from trustedpods.protocol.errors import BadInput
 from trustedpods.protocol.messages.pod import Endpoint
 from trustedpods.protocol.networks.book import BookEntry, NetworkBook, Transport
 from trustedpods.protocol.networks.content import AddressEntry
+from trustedpods.protocol.networks.names import MAX_IDENTITY
+
+NOBODY_OUTSIDE: Mapping[str, Sequence[BookEntry]] = MappingProxyType({})
+"""Of a file without nodes outside."""
 
 _USUAL_PORTS = {"http": 80, "https": 443}
 """Ports that a URL leaves out."""
@@ -39,26 +45,40 @@ def book_for(
     manifests: Mapping[str, PodManifest],
     addresses: Sequence[AddressEntry] = (),
     generation: int = 0,
+    external: Mapping[str, Sequence[BookEntry]] = NOBODY_OUTSIDE,
 ) -> NetworkBook | None:
     """What *node* is given of *network*'s book: each port of each service of each node that it calls.
 
-    *manifests* are those of all nodes of the file. A port that nobody confirmed yet has no address. None for
-    a node that calls nobody. BadInput where it calls what is not there, or two services of one have the
-    same port.
+    *manifests* are those of all nodes of the file, *external* the entries of nodes outside any cluster. A
+    port that nobody confirmed yet has no address. None for a node that calls nobody. BadInput where it calls
+    what is not there, or two services of one have the same port.
     """
     if node not in manifests or not manifests[node].spec.network.nodes:
         return None
+    others = sorted((manifests.keys() | external.keys()) - {node})
     where, named = f"node {node}: spec.network.nodes", manifests[node].spec.network.nodes
     for peer in named:
+        if peer in external:
+            if not external[peer]:
+                raise BadInput(
+                    f"it calls the node {peer!r}, of which no endpoint says where it is",
+                    where=where,
+                    hint='write `endpoints: {NAME: "tcp://ADDRESS:PORT"}` of spec.externalNodes',
+                )
+            continue
         if peer == node or peer not in manifests:
             raise BadInput(
                 f"it calls the node {peer!r}, " + ("which it is" if peer == node else "which is not there"),
                 where=where,
-                hint=f"the network's other nodes: {', '.join(sorted(manifests.keys() - {node})) or 'none'}",
+                hint=f"the network's other nodes: {', '.join(others) or 'none'}",
             )
         if not manifests[peer].exposed_services:
             raise BadInput(f"it calls the node {peer!r}, which exposes no service", where=where)
-    entries = [entry for peer in named for entry in _entries(peer, manifests[peer], addresses)]
+    entries = [
+        entry
+        for peer in named
+        for entry in (external[peer] if peer in external else _entries(peer, manifests[peer], addresses))
+    ]
     try:
         return NetworkBook(
             network=network,
@@ -70,19 +90,83 @@ def book_for(
         raise BadInput(f"the address book cannot be given to it: {_first_line(wrong)}", where=where) from None
 
 
+def external_entries(name: str, endpoints: Mapping[str, str], identity: str | None) -> list[BookEntry]:
+    """The book's entries of the node *name* outside any cluster: each endpoint that is a place to call.
+
+    That is `ADDRESS:PORT` or `HOST:PORT`, of TCP, or with `tcp://` or `udp://` before it. An *identity* of
+    hex digits is theirs; what is said otherwise is for templates alone.
+    """
+    known = bytes.fromhex(identity.removeprefix("0x")) if identity and _HEX.fullmatch(identity) else b""
+    entries = []
+    for service, text in endpoints.items():
+        if (place := _PLACE.fullmatch(text)) is None:
+            continue
+        transport: Transport = "UDP" if place["transport"] == "udp" else "TCP"
+        host, port = place["host"], int(place["port"])
+        url = f"{transport.lower()}://{host}:{port}"
+        try:
+            entries.append(
+                BookEntry(
+                    node=name,
+                    service=service,
+                    port=port,
+                    transport=transport,
+                    address=host,
+                    published=port,
+                    url=url,
+                    identity=known,
+                )
+            )
+        except ValueError:  # a name that no service has, or a port that is none
+            continue
+    return entries
+
+
+_HEX = re.compile(rf"(?:0x)?(?:[0-9a-fA-F]{{2}}){{1,{MAX_IDENTITY}}}")
+_PLACE = re.compile(r"(?:(?P<transport>tcp|udp)://)?(?P<host>[a-z0-9][-a-z0-9.]{0,252}):(?P<port>[0-9]{1,5})")
+
+
+def renewed(
+    book: NetworkBook, addresses: Sequence[AddressEntry], generation: int, external: Collection[str] = ()
+) -> NetworkBook:
+    """*book* with what *addresses*, of the state's *generation*, say of its entries now.
+
+    The state knows nothing of *external* nodes, so theirs stay.
+    """
+    known = {node: _newest(node, addresses) for node in book.nodes}
+    entries = []
+    for one in book.entries:
+        if one.node in external:
+            entries.append(one)
+            continue
+        blank = BookEntry(node=one.node, service=one.service, port=one.port, transport=one.transport)
+        found = known[one.node].get((one.service, one.port, one.transport))
+        entries.append(blank if found is None else _published(blank, found))
+    return NetworkBook(network=book.network, node=book.node, generation=generation, entries=entries)
+
+
 def dependents(manifests: Mapping[str, PodManifest], changed: Iterable[str]) -> list[str]:
     """The nodes that are given entries of any of the *changed* ones, in order of names."""
     wanted = set(changed)
     return sorted(name for name, one in manifests.items() if wanted & set(one.spec.network.nodes))
 
 
-def _entries(node: str, manifest: PodManifest, addresses: Sequence[AddressEntry]) -> Iterator[BookEntry]:
-    known: dict[tuple[str, int, Transport], AddressEntry] = {}
+_Newest = dict[tuple[str, int, Transport], AddressEntry]
+
+
+def _newest(node: str, addresses: Sequence[AddressEntry]) -> _Newest:
+    """The newest line of each port of *node*'s services."""
+    known: _Newest = {}
     for entry in addresses:
         if entry.component == node and entry.service:
             place = (entry.service, entry.port, _transport(entry.url))
             if place not in known or known[place].generation < entry.generation:
                 known[place] = entry
+    return known
+
+
+def _entries(node: str, manifest: PodManifest, addresses: Sequence[AddressEntry]) -> Iterator[BookEntry]:
+    known = _newest(node, addresses)
     for service in manifest.exposed_services:
         for port in service.ports:
             transport: Transport = "UDP" if port.protocol == "UDP" else "TCP"

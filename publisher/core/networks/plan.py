@@ -8,7 +8,7 @@ publisher is no member any more is dropped, and deployed anew by whoever applies
 
 import hashlib
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from trustedpods.protocol.errors import BadInput, Refused
@@ -38,6 +38,7 @@ class WantedNode:
     """A node as the file has it; `digest` is SHA-256 of all that its pod is made of.
 
     `after` are nodes that serve before this one is begun. `stops` if an update stops the version before it.
+    `follows` are the nodes whose addresses stand in its files, and what it does when one of them moves.
     """
 
     name: str
@@ -45,6 +46,7 @@ class WantedNode:
     digest: bytes
     after: tuple[str, ...] = ()
     stops: bool = False
+    follows: Mapping[str, Literal["reload", "restart"]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

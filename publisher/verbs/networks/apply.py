@@ -56,7 +56,7 @@ async def plan(
     network = NetworkId(file.network.founder, file.network.name)
     async with opened_whole(account, file.network, known, journal) as clusters:
         view = counting(account, file.network, await clusters.read())
-    rows = await _rows(account, view)
+    rows = await rows_of_state(account, view)
     nodes = placed(file.nodes, view.content, rows)
     made = _plan(view, file, nodes, account.publisher.address, looking=True)
     shapes = {node.name: node.shape for node in file.nodes}
@@ -97,7 +97,7 @@ async def apply(
         journal.event("plan", f"{made.changes} to change")
         manifests = {name: pod.manifest for name, pod in file.pods.items()}
         pods = _pods(account, file, options, journal)
-        applying = Applying(publisher.address, change, pods, journal, manifests)
+        applying = Applying(publisher.address, change, pods, journal, manifests, file.external)
         if made.members:
             members = file.members or ()
             at = int(time.time())
@@ -132,7 +132,7 @@ async def _wanted(
     account: MarketAccount, file: NetworkFile, options: ApplyOptions, view: MemberView
 ) -> tuple[Plan, tuple[WantedNode, ...]]:
     """What is to be done to the network in state *view*, and all nodes of the file in their clusters."""
-    nodes = placed(file.nodes, view.content, await _rows(account, view))
+    nodes = placed(file.nodes, view.content, await rows_of_state(account, view))
     made = _plan(view, file, nodes, account.publisher.address)
     if options.only:
         made = only(made, named(file.nodes, options.only))
@@ -142,7 +142,9 @@ async def _wanted(
 def _pods(account: MarketAccount, file: NetworkFile, options: ApplyOptions, journal: Journal) -> NodePods:
     if options.pods is not None:
         return options.pods(account, file)
-    return MarketPods(account, file.network, file.pods, options.deploy, journal, options.purge)
+    return MarketPods(
+        account, file.network, file.pods, options.deploy, journal, options.purge, tuple(file.external)
+    )
 
 
 def _plan(
@@ -151,7 +153,7 @@ def _plan(
     return plan_of(view.content, view.roster, nodes, file.members, who, looking=looking)
 
 
-async def _rows(account: MarketAccount, view: MemberView) -> dict[str, RegistryRow]:
+async def rows_of_state(account: MarketAccount, view: MemberView) -> dict[str, RegistryRow]:
     """The registry's row of each cluster that is not lost; one whose provider has left it is left out."""
     rows = await account.market.rows()
     found = {

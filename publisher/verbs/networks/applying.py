@@ -14,7 +14,7 @@ from trustedpods.manifests.spec.pod import PodManifest
 from trustedpods.protocol.errors import LocalProtocolError, Refused, TrustedPodsError
 from trustedpods.protocol.ids import Address, address_from_bytes
 from trustedpods.protocol.messages.pod import Endpoint
-from trustedpods.protocol.networks.book import NetworkBook
+from trustedpods.protocol.networks.book import BookEntry, NetworkBook
 from trustedpods.protocol.networks.content import Component, NetworkCluster, NetworkContent
 from trustedpods.protocol.networks.members import MemberCard, MemberChange
 from trustedpods.publisher.core.networks import book, components
@@ -70,6 +70,7 @@ class Applying:
     pods: NodePods
     journal: Journal
     manifests: Mapping[str, PodManifest] = field(default_factory=dict)
+    external: Mapping[str, Sequence[BookEntry]] = field(default_factory=dict)
     urls: dict[str, str] = field(default_factory=dict)
     _wanted: dict[str, WantedNode] = field(default_factory=dict)
     _untold: list[TrustedPodsError] = field(default_factory=list)
@@ -184,7 +185,7 @@ class Applying:
     def _book(self, node: str, content: NetworkContent | None = None) -> NetworkBook | None:
         """What *node* is given of the book of *content*, or of the state that stands."""
         state, name = content or self._content, view_of(self.change).network.name
-        return book.book_for(node, name, self.manifests, state.addresses, self._next)
+        return book.book_for(node, name, self.manifests, state.addresses, self._next, self.external)
 
     @property
     def _next(self) -> int:

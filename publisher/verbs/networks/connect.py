@@ -3,7 +3,6 @@
 
 from collections.abc import Mapping
 
-from trustedpods.contracts.registry_rows import RegistryRow
 from trustedpods.protocol.errors import Refused
 from trustedpods.protocol.ids import address_bytes
 from trustedpods.protocol.networks.content import NetworkCluster
@@ -14,12 +13,13 @@ from trustedpods.publisher.core.networks.history import DONE
 from trustedpods.publisher.core.select import Choice
 from trustedpods.publisher.journal import Journal
 from trustedpods.publisher.market.market import MarketAccount
+from trustedpods.publisher.networks.connections import ClusterDaemon
 from trustedpods.publisher.networks.recording import recorded
 from trustedpods.publisher.networks.states import MemberView, first_content, own_card, read_state
 from trustedpods.publisher.results.networks import CardResult, ConnectResult, NetworkId
 from trustedpods.publisher.verbs.networks.files import card_text
 from trustedpods.publisher.verbs.networks.opening import choices_of, newest_first
-from trustedpods.publisher.verbs.networks.places import NetworkPlace, opened, rows_of
+from trustedpods.publisher.verbs.networks.places import NetworkPlace, daemons_of, opened
 
 
 async def connect(
@@ -30,9 +30,12 @@ async def connect(
     Only its founder begins it, who is its owner; every member may look. Raises Refused (rule `clusters`)
     where the network has others, Locked, CopiesDiffer, NetworkFailure.
     """
-    rows = await rows_of(account, place)
-    clusters = [_cluster(name, row) for name, row in rows.items()]
-    chosen = {name: Choice(row.owner, row.daemon) for name, row in rows.items()}
+    daemons = await daemons_of(account, place)
+    clusters = [_cluster(name, one) for name, one in daemons.items()]
+    chosen = {
+        name: place.clusters[name] if one.row is None else Choice(one.owner, one.daemon)
+        for name, one in daemons.items()
+    }
     async with opened(account, place, journal) as (network, doors):
         name, who = NetworkName(network.founder, network.name), account.publisher
         document = await doors.read()
@@ -59,8 +62,8 @@ def card(account: MarketAccount) -> CardResult:
     return CardResult(account.publisher.address, card_text(own_card(account.publisher)))
 
 
-def _cluster(name: str, row: RegistryRow) -> NetworkCluster:
-    return NetworkCluster(name=name, owner=address_bytes(row.owner), daemon=row.daemon)
+def _cluster(name: str, daemon: ClusterDaemon) -> NetworkCluster:
+    return NetworkCluster(name=name, owner=address_bytes(daemon.owner), daemon=daemon.daemon)
 
 
 def _result(

@@ -6,8 +6,8 @@ import binascii
 import hashlib
 import hmac
 import json
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
@@ -15,14 +15,15 @@ from trustedpods.manifests.check.nodes import place_in
 from trustedpods.manifests.network.load import LoadedNetwork, load_network
 from trustedpods.manifests.network.model import NetworkMember
 from trustedpods.manifests.network.order import waits_for
-from trustedpods.manifests.rendering import WrongReference, rendered
+from trustedpods.manifests.rendering import WrongReference, followed, rendered
 from trustedpods.protocol.codec import decode, encode
 from trustedpods.protocol.errors import BadInput, TrustedPodsError
 from trustedpods.protocol.ids import Address, parse_address
+from trustedpods.protocol.networks.book import BookEntry
 from trustedpods.protocol.networks.members import MemberCard, NetworkName, Role, check_card
 from trustedpods.publisher.core.adjust import adjusted
 from trustedpods.publisher.core.cost import shape_of
-from trustedpods.publisher.core.networks.book import book_for
+from trustedpods.publisher.core.networks.book import book_for, external_entries
 from trustedpods.publisher.core.networks.plan import WantedMember, pod_name
 from trustedpods.publisher.core.networks.planning.placing import FileNode
 from trustedpods.publisher.pod import Pod, pod_of
@@ -39,12 +40,16 @@ _SCRYPT_N, _SCRYPT_R, _SCRYPT_P = 2**14, 8, 1
 
 @dataclass(frozen=True, slots=True)
 class NetworkFile:
-    """What the file wants of which network. `pods` are called as `pod_name` says, by the node's name."""
+    """What the file wants of which network. `pods` are called as `pod_name` says, by the node's name.
+
+    `external` are the book's entries of nodes outside any cluster, by their names.
+    """
 
     network: NetworkName
     nodes: tuple[FileNode, ...]
     members: tuple[WantedMember, ...] | None
     pods: Mapping[str, Pod]
+    external: Mapping[str, Sequence[BookEntry]] = field(default_factory=dict)
 
 
 def read_network(file: Path, cache: Path, who: Address) -> NetworkFile:
@@ -57,20 +62,26 @@ def read_network(file: Path, cache: Path, who: Address) -> NetworkFile:
     founder = who if metadata.founder is None else parse_address(metadata.founder)
     network = NetworkName(founder, metadata.name)
     pods = {name: _named(pod, pod_name(network, name)) for name, pod in loaded.pods.items()}
-    _check_references(network.name, pods)
+    external = {
+        one.name: external_entries(one.name, one.endpoints, one.identity) for one in spec.external_nodes
+    }
+    _check_references(network.name, pods, external)
     return NetworkFile(
         network,
         tuple(_file_nodes(loaded, pods)),
         None if spec.members is None else tuple(_members(loaded, spec.members)),
         pods,
+        external,
     )
 
 
-def _check_references(network: str, pods: Mapping[str, Pod]) -> None:
+def _check_references(
+    network: str, pods: Mapping[str, Pod], external: Mapping[str, Sequence[BookEntry]]
+) -> None:
     """That each node that is called is there, and has what files of others say of it. Raises BadInput."""
     manifests = {name: pod.manifest for name, pod in pods.items()}
     for name, pod in pods.items():
-        given = book_for(name, network, manifests)
+        given = book_for(name, network, manifests, external=external)
         for volume in pod.manifest.spec.volumes if given is not None else ():
             for file in volume.secret.rendered if volume.secret else ():
                 text = pod.loaded.secrets[volume.name][file].decode()
@@ -95,6 +106,7 @@ def _file_nodes(loaded: LoadedNetwork[Pod], pods: Mapping[str, Pod]) -> Iterator
             shape=shape_of(pod.manifest, pod.image_bytes),
             after=waiting[node.name],
             stops=pod.manifest.stops_for_update,
+            follows=followed(pod.manifest, pod.loaded.secrets),
         )
 
 

@@ -7,23 +7,25 @@ from dataclasses import dataclass, replace
 import trio
 
 from trustedpods.protocol.errors import Refused, TrustedPodsError
-from trustedpods.protocol.ids import address_from_bytes
+from trustedpods.protocol.ids import PodRef, address_from_bytes
 from trustedpods.protocol.messages.base import Done
 from trustedpods.protocol.messages.pod import Endpoint, LogsBody
-from trustedpods.protocol.networks.book import NetworkBook
+from trustedpods.protocol.networks.book import AS_BEFORE, NetworkBook
 from trustedpods.protocol.networks.content import NetworkCluster
 from trustedpods.protocol.networks.members import NetworkName
 from trustedpods.publisher.core.networks.plan import pod_name
 from trustedpods.publisher.core.select import Choice
 from trustedpods.publisher.journal import Journal
 from trustedpods.publisher.market.market import MarketAccount
-from trustedpods.publisher.market.session import next_generation
+from trustedpods.publisher.market.session import Session, next_generation
 from trustedpods.publisher.pod import Pod
 from trustedpods.publisher.results.deployed import DeployProgress
 from trustedpods.publisher.results.pods import DeleteProgress, LogPiece, OutlivingVolumes, VisitProgress
 from trustedpods.publisher.verbs import pods
 from trustedpods.publisher.verbs.deploy import DeployOptions, deploy
 from trustedpods.publisher.verbs.networks.applying import NOT_AGREED
+from trustedpods.publisher.visits import records
+from trustedpods.publisher.visits.records import NodePlace
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +33,7 @@ class MarketPods:
     """Pods in the market, each with a payment channel of its own; `options` are those of every deploy.
 
     Volumes that outlive a delete go with *purge* only: kept, they and their channel would keep the pod's
-    name at their provider, and so its node out of every other cluster.
+    name at their provider, and so its node out of every other cluster. `external` are the nodes outside any.
     """
 
     account: MarketAccount
@@ -40,13 +42,16 @@ class MarketPods:
     options: DeployOptions
     journal: Journal
     purge: bool = False
+    external: tuple[str, ...] = ()
 
     async def deploy(
         self, node: str, cluster: NetworkCluster, book: NetworkBook | None
     ) -> Sequence[Endpoint]:
         """See `NodePods`; raises what `deploy` raises."""
         choice = Choice(address_from_bytes(cluster.owner), cluster.daemon)
-        options = replace(self.options, choice=choice)
+        network = f"{self.network.founder}/{self.network.name}"
+        place = NodePlace(network, cluster.name, self.external)
+        options = replace(self.options, choice=choice, network=place)
         pod = replace(self.pods[node], book=book)
         done = await deploy(options, self.account, pod, DeployProgress(), self.journal)
         return done.confirmed.endpoints
@@ -55,8 +60,8 @@ class MarketPods:
         """See `NodePods`; raises what a visit raises, and Refused where the provider does not take it."""
         name = pod_name(self.network, node)
         async with pods.visit(self.account, name, VisitProgress(), self.journal) as visited:
-            generation = next_generation()
-            await visited.session.ask("book", visited.location.ref, book, generation, Done)
+            await bring_book(visited.session, visited.location.ref, book)
+            records.keep_book(self.account, visited.record.channel, book, self.journal)
 
     async def remove(self, node: str) -> None:
         """See `NodePods`; raises what `delete` raises."""
@@ -93,6 +98,9 @@ class MarketPods:
         return [_printable(line) for line in text.splitlines()[-LAST_LINES:]]
 
 
+TAKEN_WITHIN_S = 600.0
+"""For a node to take its new addresses: each of its replicas may be told to reload, two minutes at most."""
+
 LAST_LINES = 10
 """Of a node that failed: enough for a program's last words."""
 
@@ -103,6 +111,13 @@ LAST_LINES_S = 20.0
 """How long a provider is asked for them; the failure itself is told in any case."""
 
 _HINT = "again with --purge ends its volumes, as `trustedpods delete {name} --purge` does"
+
+
+async def bring_book(session: Session, ref: PodRef, book: NetworkBook) -> bool:
+    """Let a pod have *book*; False where it has that already. Raises what its provider answers."""
+    async with session.converse("book", ref, book, next_generation()) as conversation:
+        done = await conversation.reply(Done, timeout=TAKEN_WITHIN_S)
+    return not done.text.endswith(AS_BEFORE)
 
 
 def _printable(line: str) -> str:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A network that exists, whole: from the clusters that one knows to all those that its document names."""
 
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 
@@ -10,11 +10,9 @@ from trustedpods.protocol.ids import address_from_bytes
 from trustedpods.protocol.networks.content import NetworkContent
 from trustedpods.protocol.networks.documents import NOTHING, Copy, Document
 from trustedpods.protocol.networks.members import NetworkName
-from trustedpods.publisher.core.networks.copies import Unequal, compare
 from trustedpods.publisher.core.select import Choice
 from trustedpods.publisher.journal import Journal
 from trustedpods.publisher.market.market import MarketAccount
-from trustedpods.publisher.market.session import Publisher
 from trustedpods.publisher.networks.clusters import NetworkClusters
 from trustedpods.publisher.networks.states import MemberView, read_state
 from trustedpods.publisher.verbs.networks.places import NetworkPlace, opened
@@ -34,15 +32,23 @@ def choices_of(content: NetworkContent) -> dict[str, Choice]:
 
 @asynccontextmanager
 async def opened_whole(
-    account: MarketAccount, network: NetworkName, known: Mapping[str, Choice], journal: Journal
+    account: MarketAccount,
+    network: NetworkName,
+    known: Mapping[str, Choice],
+    journal: Journal,
+    *,
+    lost: str | None = None,
+    founding: bool = False,
 ) -> AsyncIterator[NetworkClusters]:
-    """All clusters of *network*, found through those that are *known*; one is enough.
+    """All clusters of *network*, found through those that are *known*; one is enough. The one way to open it.
 
     Which clusters they are is what the newest document says, one that is about to count too: whoever takes
-    the leases brings it to its end. Raises Refused (rule `no-network`) where none of them has its document,
-    (rule `clusters`) where one is another provider in the document, and what a cluster failed with where
-    none answers.
+    the leases brings it to its end, on all of them. *lost* is not asked. Where no cluster has its document
+    and *founding* is set, they are those that are known. Raises Refused (rule `no-network`) where none of
+    them has its document, (rule `clusters`) where one is another provider in the document; BadInput where
+    *lost* is none of them; and what a cluster failed with where none answers.
     """
+    known = {name: choice for name, choice in known.items() if name != lost}
     if not known:
         raise NoContext(
             f"no cluster of network {network.name} is named",
@@ -51,22 +57,34 @@ async def opened_whole(
     place = NetworkPlace(network.founder, network.name, known)
     async with AsyncExitStack() as stack:
         _, clusters = await stack.enter_async_context(opened(account, place, journal))
-        view = newest(account, network, await clusters.copies())
-        whole = choices_of(view.content)
-        for name, choice in known.items():
-            if name in whole and not _same(choice, whole[name]):
-                raise Refused(
-                    f"cluster {name} of {network} is {whole[name]}, not {choice}",
-                    where=f"cluster {name}",
-                    rule="clusters",
-                    hint=f"`trustedpods context map {name}={whole[name]}`, or --cluster {name}={whole[name]}",
-                )
-        if set(whole) == set(known):
+        copies = await clusters.copies()
+        if founding and all(copy == Copy() for copy in copies.values()):
+            yield clusters
+            return
+        view = newest(account, network, copies)
+        ways = _ways(view, known, lost)
+        if set(ways) == set(known):
             yield clusters
             return
         await stack.aclose()
-        async with opened(account, replace(place, clusters=whole), journal) as (_, all_clusters):
+        async with opened(account, replace(place, clusters=ways), journal) as (_, all_clusters):
             yield all_clusters
+
+
+def _ways(view: MemberView, known: Mapping[str, Choice], lost: str | None) -> dict[str, Choice]:
+    """Each cluster of the network but *lost*: as it is known, else by the document."""
+    whole = choices_of(view.content)
+    for name, choice in known.items():
+        if name in whole and not _same(choice, whole[name]):
+            raise Refused(
+                f"cluster {name} of {view.network} is {whole[name]}, not {choice}",
+                where=f"cluster {name}",
+                rule="clusters",
+                hint=f"`trustedpods context map {name}={whole[name]}`, or --cluster {name}={whole[name]}",
+            )
+    if lost is not None and lost not in whole:
+        raise BadInput(f"{view.network} has no cluster {lost!r} that is not lost already")
+    return {name: known.get(name, choice) for name, choice in whole.items() if name != lost}
 
 
 def newest(
@@ -104,40 +122,15 @@ def newest_first(copies: Iterable[Copy]) -> list[Document]:
     return sorted(found - {NOTHING}, key=lambda one: one.generation, reverse=True)
 
 
-async def check_copies_named(
-    publisher: Publisher,
-    network: NetworkName,
-    place: NetworkPlace,
-    clusters: NetworkClusters,
-    lost: str | None = None,
-) -> None:
-    """As `check_all_named`, by the newest document that any copy holds, and before any lease is taken.
-
-    For leases bring what is pending to its end, on the clusters that are named alone. Copies that are
-    unequal pass: there leases change nothing. Raises what a cluster failed with.
-    """
-    copies = await clusters.all_copies()
-    documents = newest_first(copies.values())
-    if documents and not isinstance(compare(copies), Unequal):
-        check_all_named(read_state(publisher, network, documents[0]), place, lost)
-
-
-def check_all_named(view: MemberView, place: NetworkPlace, lost: str | None = None) -> None:
-    """Refused (rule `clusters`) unless *place* is the network's clusters but lost ones, and but *lost*.
-
-    BadInput where *lost* is none of them.
-    """
-    left = {one.name for one in view.content.clusters if one.lost is None}
-    if lost is not None and lost not in left:
-        raise BadInput(f"{view.network} has no cluster {lost!r} that is not lost already")
-    whole = left - {lost}
-    if set(place.clusters) != whole:
-        named = ", ".join(sorted(place.clusters))
+def check_all_named(view: MemberView, named: Collection[str], lost: str | None = None) -> None:
+    """Refused (rule `clusters`) unless *named* are the network's clusters but lost ones, and but *lost*."""
+    whole = {one.name for one in view.content.clusters if one.lost is None} - {lost}
+    if set(named) != whole:
         raise Refused(
-            f"{view.network} is in {', '.join(sorted(whole))}, and {named} is named",
+            f"{view.network} is in {', '.join(sorted(whole))}, and {', '.join(sorted(named))} is named",
             where="--cluster",
             rule="clusters",
-            hint="a change is written in all clusters of a network: name them all, and no other",
+            hint="this is written in all clusters of a network: name them all, and no other",
         )
 
 

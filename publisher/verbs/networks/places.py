@@ -12,11 +12,12 @@ from trustedpods.protocol.ids import Address, parse_address
 from trustedpods.protocol.networks.documents import Copy
 from trustedpods.protocol.networks.leases import LeaseStatus
 from trustedpods.protocol.networks.members import NetworkName, check_network_name
-from trustedpods.publisher.core.networks.mapping import parse_clusters
+from trustedpods.publisher.core.networks.mapping import ReachedChoice, parse_clusters
 from trustedpods.publisher.core.select import Choice
 from trustedpods.publisher.journal import Journal
 from trustedpods.publisher.market.market import MarketAccount, OpenMarket
 from trustedpods.publisher.networks.clusters import NetworkClusters, open_clusters
+from trustedpods.publisher.networks.connections import ClusterDaemon
 from trustedpods.publisher.results.errors import ErrorReport
 from trustedpods.publisher.results.networks import NetworkId
 
@@ -33,7 +34,7 @@ class NetworkPlace:
 
 
 def parse_place(network: str, clusters: Sequence[str], *, of_context: bool = False) -> NetworkPlace:
-    """*network* is NAME (one's own) or FOUNDER/NAME, each cluster NAME=OWNER[/N].
+    """*network* is NAME (one's own) or FOUNDER/NAME, each cluster as `parse_cluster` reads it.
 
     There may be more of them than a network has where they are *of_context*. Raises BadInput, and NoContext
     where no cluster is named.
@@ -64,8 +65,8 @@ async def opened(
     Refused (rule `unknown-provider`) where the registry has no row, or two, for one of them.
     """
     network = NetworkId(place.founder or account.publisher.address, place.name)
-    rows = await rows_of(account, place)
-    async with open_clusters(account, network.founder, network.name, rows, journal.show.line) as clusters:
+    daemons = await daemons_of(account, place)
+    async with open_clusters(account, network.founder, network.name, daemons, journal.show.line) as clusters:
         yield network, clusters
 
 
@@ -90,20 +91,34 @@ async def candidates(market: OpenMarket) -> list[str]:
     return [f"{row.owner}/{row.daemon} {row.region}".rstrip() for row in rows]
 
 
-async def rows_of(account: MarketAccount, place: NetworkPlace) -> dict[str, RegistryRow]:
-    """The registry's row of each cluster. Refused (rule `unknown-provider`) where there is none, or two."""
+async def daemons_of(account: MarketAccount, place: NetworkPlace) -> dict[str, ClusterDaemon]:
+    """The daemon of each cluster. Refused (rule `unknown-provider`) where the registry has none, or two.
+
+    One whose peer id is named needs no row.
+    """
     rows = await account.market.rows()
-    found: dict[str, RegistryRow] = {}
-    for cluster, choice in place.clusters.items():
-        matching = [row for row in rows if choice.matches(row)]
-        if len(matching) != 1:
-            raise Refused(
-                f"{len(matching)} providers in the registry are {choice}",
-                where=f"cluster {cluster}",
-                rule="unknown-provider",
-                hint="`trustedpods provider list` prints them as OWNER/N",
-            )
-        found[cluster] = matching[0]
-    if len({(row.owner, row.daemon) for row in found.values()}) < len(found):
+    found = {
+        cluster: _daemon(cluster, choice, [row for row in rows if choice.matches(row)])
+        for cluster, choice in place.clusters.items()
+    }
+    if len({(one.owner, one.daemon) for one in found.values()}) < len(found):
         raise BadInput("two clusters are the same provider", where="--cluster")
     return found
+
+
+def _daemon(cluster: str, choice: Choice, rows: list[RegistryRow]) -> ClusterDaemon:
+    reached = choice if isinstance(choice, ReachedChoice) else None
+    context = None if reached is None else reached.kube_context
+    if reached is not None and reached.pinned:
+        assert reached.daemon is not None
+        return ClusterDaemon(reached.owner, reached.daemon, reached.address, kube_context=context)
+    if len(rows) != 1:
+        raise Refused(
+            f"{len(rows)} providers in the registry are {choice}",
+            where=f"cluster {cluster}",
+            rule="unknown-provider",
+            hint="`trustedpods provider list` prints them as OWNER/N; one without a market is named with its "
+            f"way: --cluster {cluster}=OWNER/N@MULTIADDR",
+        )
+    (row,) = rows
+    return ClusterDaemon(row.owner, row.daemon, row.endpoint, row, context)

@@ -78,7 +78,7 @@ def _check_named(
             view = read_state(publisher, network, document)
         except TrustedPodsError:
             continue
-        check_all_named(view, place)
+        check_all_named(view, place.clusters)
         return
 
 

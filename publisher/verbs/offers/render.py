@@ -87,6 +87,7 @@ def render_body(pod: Pod) -> RenderBody:
         images=pod.digests,
         users={name: image.config.user for name, image in pod.images.items()} if seeds else {},
         seeds=seeds,
+        book=pod.book,
     )
 
 

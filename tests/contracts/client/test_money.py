@@ -235,7 +235,7 @@ def test_errors_of_other_contracts_are_shown_as_they_came():
 
 UNUSED = {
     "PodPayments": {"idOf"},  # `PodRef.channel` is the same offline
-    "PodRegistry": {"page"},  # `pageRaw` is the same without web3's slow decoder
+    "PodRegistry": {"page"},  # `pageRaw` is the same without a general and slow decoder
 }
 
 

@@ -26,7 +26,9 @@ from trustedpods.provider.admission.gate import Gate
 from trustedpods.provider.config import ExposureSection, NamesSection, ProviderConfig, WebhooksSection
 from trustedpods.provider.daemon.assembly import assemble
 from trustedpods.provider.daemon.main import run_parts
+from trustedpods.provider.daemon.opened_books import opened_books
 from trustedpods.provider.doors import Doors
+from trustedpods.provider.exposure.ingress_classes import IngressSection
 from trustedpods.provider.facade.pools import Pools
 from trustedpods.provider.facade.readiness import ProbeResult
 from trustedpods.provider.keys.boot import BootKeys
@@ -160,6 +162,9 @@ async def put_empty_books(path):
     path.write_bytes(_empty_books[0])
 
 
+NO_MARKS = {"reserve_mib": 0, "min_free_mib": 0}
+
+
 @dataclass
 class World:
     """Everything outside the daemon. It survives `run`, so that a daemon can be killed and restarted."""
@@ -174,6 +179,7 @@ class World:
     terms: dict = field(default_factory=dict)
     webhooks: dict = field(default_factory=dict)
     exposure: dict = field(default_factory=dict)
+    ingress: dict = field(default_factory=dict)
     names: dict | None = None
     now: float = field(default_factory=lambda: float(int(time.time())))
     ready: bool = True
@@ -182,6 +188,8 @@ class World:
     limits: AdmissionLimits = field(default_factory=AdmissionLimits)
     collector: object = field(default_factory=NoTee)
     disk: BrokenDisk = field(default_factory=BrokenDisk)
+    database: str | None = None
+    """URL of the books that other daemons have too; without it they are a file."""
 
     def __post_init__(self):
         self.operator_key = secrets.token_bytes(32)
@@ -216,9 +224,11 @@ class World:
         parts = {
             "webhooks": WebhooksSection(**self.webhooks),
             "exposure": ExposureSection(**self.exposure),
+            "ingress": IngressSection(**self.ingress),
             "names": None if self.names is None else NamesSection(**self.names),
             "identity": config.identity.model_copy(update={"trust": self.trust}),
             "facade": config.facade.model_copy(update=slots),
+            "store": config.store.model_copy(update={"database": self.database, **NO_MARKS}),
         }
         return config.model_copy(update=parts)
 
@@ -226,10 +236,13 @@ class World:
     async def run(self):
         """The daemon; leaving is as good as a kill, as nothing is said to it."""
         config = self._config()
-        vault = Vault(self.keys.hpke.to_bytes())
         books = self.tmp_path / "books" / "store.db"
-        await put_empty_books(books)
-        async with open_store(books, vault) as store:
+        if self.database is None:
+            await put_empty_books(books)
+            opening = open_store(books, Vault(self.keys.hpke.to_bytes()))
+        else:
+            opening = opened_books(config, self.keys, self.cluster)
+        async with opening as store:
             self.disk.put_under(store)
             doors = Doors(
                 config=config,

@@ -21,7 +21,7 @@ from trustedpods.publisher.context import load_market
 from trustedpods.publisher.keyfile import load_key
 from trustedpods.publisher.market.market import open_account
 from trustedpods.publisher.networks.clusters import open_clusters
-from trustedpods.publisher.verbs.networks.places import parse_place, rows_of
+from trustedpods.publisher.verbs.networks.places import daemons_of, parse_place
 
 WAIT_S = 600.0
 
@@ -30,9 +30,9 @@ WAIT_S = 600.0
 async def clusters(network, named, order):
     place = parse_place(network, named)
     async with open_account(load_market(None), load_key(None, warn=say)) as account:
-        rows = await rows_of(account, place)
+        daemons = await daemons_of(account, place)
         founder = account.publisher.address
-        async with open_clusters(account, founder, place.name, rows, lambda _: None) as found:
+        async with open_clusters(account, founder, place.name, daemons, lambda _: None) as found:
             yield replace(found, doors={name: found.doors[name] for name in order})
 
 

@@ -14,6 +14,8 @@ from tests.live.localnet_fixture import LiveLocalnet
 CLUSTERS = {"a": 1, "b": 2}
 OTHER = {"a": "b", "b": "a"}
 PORT = 8080
+TAKEN = "/tmp/taken"
+"""Where a node's hook writes each address that it took, a line for each time."""
 
 
 class CallingNodes:
@@ -21,6 +23,7 @@ class CallingNodes:
 
     def __init__(self, pair: LiveLocalnet, person: Publisher, named: list[str], name: str) -> None:
         self.pair, self.person, self.name = pair, person, name
+        self._pods: dict[str, str] = {}
         self.clusters = [part for one in named for part in ("--cluster", one)]
         for node, other in OTHER.items():
             field = f"${{node.{other}.p2p.address}}:${{node.{other}.p2p.publishedPort}}"
@@ -51,6 +54,9 @@ class CallingNodes:
             spec["services"] = [{"name": "p2p", "expose": "nodePort", "ports": [{"port": PORT}]}]
             spec["scale"] = {"min": 1, "max": 1}
             spec["network"] = {"nodes": [other]}
+            spec["reload"] = {
+                "exec": {"command": ["sh", "-c", f"cat /config/peers >> {TAKEN}; echo >> {TAKEN}"]}
+            }
 
         return change
 
@@ -65,6 +71,11 @@ class CallingNodes:
     def file_of(self, node: str) -> str:
         """What the node's program reads of the other's address."""
         return running.check(self.person, self._pod(node), "--", "cat", "/config/peers").decode()
+
+    def taken(self, node: str) -> list[str]:
+        """What the node's hook found in the file, each time that it was run in this replica."""
+        told = running.run(self.person, self._pod(node), "--", "cat", TAKEN)
+        return told.out.decode().split() if told.code == 0 else []
 
     def calls(self, node: str) -> bool:
         """Whether the node's program gets the other's page, at what its name means there.
@@ -98,7 +109,10 @@ class CallingNodes:
         return before
 
     def _pod(self, node: str) -> str:
-        return str(self.status()[node]["pod"])
+        """The name of a node's pod, which is its own for good."""
+        if not self._pods:
+            self._pods = {name: str(found["pod"]) for name, found in self.status().items()}
+        return self._pods[node]
 
     def _in_cluster(self, node: str, *what: str) -> Json:
         space = self.status()[node]["live"]["namespace"]

@@ -4,7 +4,7 @@
 import base64
 import json
 import os
-import secrets
+import re
 import signal
 import subprocess
 import sys
@@ -15,84 +15,21 @@ from time import monotonic
 import pytest
 
 from tests.live.clients import daemons
-from tests.live.clients.publisher import Json, Publisher, finish
+from tests.live.clients.publisher import Json, finish
 from tests.live.localnet_fixture import LiveLocalnet
+from tests.live.networks.by_hand import ByHand
 from tests.live.networks.calling_nodes import OTHER, CallingNodes
-from tests.live.observers.money import Bank
+from tests.live.networks.daemon_without_market import DaemonWithoutMarket
+from tests.live.networks.people import PROCESS_LIMIT_S, SYSTEM, Applied, People, name, said, tell, turns
 from tests.live.observers.waiting import until
-from tests.paths import ROOT
-from trustedpods.localnet.market import accounts
 from trustedpods.protocol.networks.leases import LEASE_MS
 from trustedpods.provider.networks import stored
 
 pytestmark = pytest.mark.live
 
-SYSTEM = "trustedpods-system"
 LEASE_S = LEASE_MS / 1000
 LATE_S = 5.0
 """How much later than its end a dead holder's lease may be somebody else's."""
-
-PROCESS_LIMIT_S = 120
-
-
-class People:
-    """Processes of one key on networks of two clusters."""
-
-    def __init__(self, pair: LiveLocalnet, folder: Path) -> None:
-        self.pair, self.folder = pair, folder
-        self.person = Publisher(pair, Bank(pair).new_account(folder), folder)
-        owners = [accounts.address(accounts.owner_key(one)) for one in pair.settings.all_clusters()]
-        self.named = [f"k{number}={owner}/1" for number, owner in enumerate(owners, 1)]
-        self.started: list[subprocess.Popen[str]] = []
-
-    def log(self, network: str) -> Path:
-        return self.folder / f"{network}.log"
-
-    def start(
-        self, network: str, order: str = "k1,k2", hold_s: float = 0.0, *told: str
-    ) -> "subprocess.Popen[str]":
-        """A command that waits for its turn."""
-        environment = {
-            "PATH": os.environ["PATH"],
-            "HOME": str(self.folder / "home"),
-            "TRUSTEDPODS_MARKET": str(self.pair.market_file),
-            "TRUSTEDPODS_KEY": str(self.person.key),
-        }
-        words = [network, ",".join(self.named), order, str(self.log(network)), str(hold_s), *told]
-        argv = [sys.executable, "-m", "tests.live.clients.network_command", *words]
-        pipe = subprocess.PIPE
-        process = subprocess.Popen(
-            argv, env=environment, cwd=ROOT, stdin=pipe, stdout=pipe, stderr=pipe, text=True
-        )
-        self.started.append(process)
-        return process
-
-    def held(self, network: str) -> "subprocess.Popen[str]":
-        """A command that holds all leases, and writes when it is told to."""
-        process = self.start(network, "k1,k2", 0.0, "told")
-        assert process.stdout is not None
-        assert process.stdout.readline() == "held\n", process.communicate()
-        return process
-
-    def verb(self, *words: str, network: str, code: int = 0) -> Json:
-        """`trustedpods` with the network's clusters."""
-        clusters = [part for one in self.named for part in ("--cluster", one)]
-        return self.person.run(*words, network, *clusters, code=code).json
-
-    def secret(self, network: str, index: int) -> tuple[str, bytes]:
-        """The name of the network's objects in one cluster, and what its Secret holds."""
-        listed = json.loads(self.pair.kubectl("-n", SYSTEM, "get", "secrets", "-o", "json", index=index))
-        (found,) = [
-            one for one in listed["items"] if one["metadata"]["name"].startswith(f"network-{network}-")
-        ]
-        return found["metadata"]["name"], base64.b64decode(found["data"]["network"])
-
-    def close(self) -> None:
-        for process in self.started:
-            if process.poll() is None:
-                process.send_signal(signal.SIGCONT)
-                process.kill()
-            process.communicate()
 
 
 @pytest.fixture(scope="module")
@@ -100,28 +37,6 @@ def people(pair: LiveLocalnet, tmp_path_factory: pytest.TempPathFactory) -> Iter
     made = People(pair, tmp_path_factory.mktemp("people"))
     yield made
     made.close()
-
-
-def name() -> str:
-    return f"n{secrets.token_hex(3)}"
-
-
-def said(process: "subprocess.Popen[str]") -> str:
-    """The last line of a command that must end by itself."""
-    out, err = process.communicate(timeout=PROCESS_LIMIT_S)
-    assert process.returncode == 0, out + err
-    return out.splitlines()[-1]
-
-
-def tell(process: "subprocess.Popen[str]") -> None:
-    """Let a command that holds all leases write now."""
-    assert process.stdin is not None
-    process.stdin.write("\n")
-    process.stdin.flush()
-
-
-def turns(log: Path) -> list[tuple[str, float, int]]:
-    return [(what, float(at), int(n)) for what, at, n in map(str.split, log.read_text().splitlines())]
 
 
 def in_both_orders(people: People, count: int, hold_s: float) -> float:
@@ -224,6 +139,46 @@ def test_one_that_is_killed_and_one_that_is_stopped_delay_the_next_by_a_lease(pe
     assert {one["generation"] for one in copies["clusters"].values()} == {1}
 
 
+def test_what_is_written_by_hand_or_by_an_older_version(people: People) -> None:
+    """No client's rules are in the way here: the daemons refuse alone."""
+    hand = ByHand(people, name())
+    assert hand.writes_without_a_lease() == {"k1": "NotHeld", "k2": "NotHeld"}
+    assert hand.write_as_older() == ""
+    assert hand.writes_with_an_old_number() == {"k1": "NotHeld", "k2": "NotHeld"}
+    steps = people.verb("state", "migrate", network=hand.name)["steps"]
+    assert [step.partition(":")[0] for step in steps] == ["schema 4"]
+    lost = ("network", "lost", hand.name, "k2", "--reason", "a lake", "--cluster", people.named[0])
+    assert people.person.run(*lost, code=6).json["error"]["rule"] == "schema", "read, and not written"
+    file = people.folder / f"{hand.name}.backup"
+    migrated = people.verb("state", "migrate", "--backup", str(file), network=hand.name)
+    assert (migrated["generation"], file.exists()) == (2, True)
+    assert people.verb("state", "migrate", network=hand.name)["steps"] == []
+    assert hand.write_as_older() == "schema", "there is no way back"
+
+
+def test_a_cluster_without_a_market_keeps_documents_and_is_reached_by_a_kubeconfig(people: People) -> None:
+    with DaemonWithoutMarket(people, 2) as second:
+        assert second.doctor() == {"keys": "ok", "tee": "ok", "cluster": "ok", "rights": "ok"}
+        network, clusters = name(), [people.named[0], f"k2={second.called}"]
+        begun = second.run("network", "connect", network, clusters=clusters)
+        assert begun["begun"] is True
+        copies = second.run("state", "compare", network, clusters=clusters)
+        assert {one["generation"] for one in copies["clusters"].values()} == {1}
+        second.publish()
+        forwarded = [people.named[0], f"k2={second.forwarded('localnet')}"]
+        assert second.run("history", network, clusters=forwarded)["commands"][0]["verb"] == "network connect"
+        only = forwarded[1:]
+        assert second.run("lock", "status", network, clusters=only)["clusters"]["k2"]["holder"] is None
+        unknown = [f"k2={second.forwarded('nowhere')}"]
+        told = second.run("lock", "status", network, clusters=unknown, code=4)
+        assert "no context 'nowhere'" in str(told["error"])
+        told = second.run("lock", "status", network, clusters=only, code=6, user="provider")
+        assert told["error"]["rule"] == "kube-access"
+        second.unpublish()
+        told = second.run("lock", "status", network, clusters=only, code=4)
+        assert "no daemon is published" in str(told["error"])
+
+
 def test_an_api_server_that_is_silent_leaves_no_half_write(people: People) -> None:
     """The first copy has the document pending while the second's API server answers nothing; then it does."""
     network = name()
@@ -243,73 +198,63 @@ def test_an_api_server_that_is_silent_leaves_no_half_write(people: People) -> No
     assert copies["difference"] == ""
 
 
-def _with_values(spec: Json) -> None:
-    spec["containers"][0]["env"] = [{"name": "WHO", "value": "${self.name} ${values.mark}"}]
+def _a_second_apply_is_told_and_waits(shop: Applied) -> None:
+    holder = shop.people.held(shop.name)
+    changed = str(shop.write("a k1", "b k2", bob="viewer"))
+    refused = finish(shop.start(shop.alice, "apply", changed), 5).json
+    moment = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\dZ"
+    said_of = (
+        rf"{shop.alice.address} at \S+ has the lease of network {shop.name} until {moment}, retry after 1 min"
+    )
+    assert re.search(said_of, str(refused["error"]))
+    waiting = shop.start(shop.alice, "apply", changed, "--wait", "1m")
+
+    def in_line() -> bool:
+        status = shop.people.verb("lock", "status", network=shop.name)
+        return any(one["waiting"] for one in status["clusters"].values())
+
+    until("the second is in the line", in_line)
+    tell(holder)
+    assert said(holder) == "refused members", "a document with a team of its own is nobody's next"
+    assert finish(waiting, 0).json["changes"] == 1
 
 
-class Applied:
-    """A network of two pods in two clusters, and three people, each with a key and a home."""
+def _an_edited_copy_stops_an_apply_until_it_is_repaired(shop: Applied) -> None:
+    """Somebody puts an older backup of one cluster's Secret back, by kubectl."""
+    objects, older = shop.people.secret(shop.name, 2)
+    changed = str(shop.write("a k1", "b k2", bob="operator"))
+    shop.run(shop.alice, "apply", changed)
+    data = json.dumps({"data": {"network": base64.b64encode(older).decode()}})
+    shop.people.pair.kubectl("-n", SYSTEM, "patch", "secret", objects, "--type=merge", "-p", data, index=2)
+    before = shop.people.secret(shop.name, 1)[1]
+    wanted = str(shop.write("a k1", "b k2", bob="viewer"))
+    stopped = finish(shop.start(shop.alice, "apply", wanted), 3).json
+    assert re.search(r"differ in their generation \(k1: \d+, k2: \d+\)", str(stopped["error"]))
+    copies = [stored.from_bytes(one, LEASE_MS).copy for one in (before, shop.people.secret(shop.name, 1)[1])]
+    assert copies[0] == copies[1]
+    assert stored.from_bytes(shop.people.secret(shop.name, 2)[1], LEASE_MS).copy != copies[0]
+    shop.people.verb("state", "repair", "--from", "k1", network=shop.name)
+    assert shop.run(shop.alice, "apply", wanted)["changes"] == 1
 
-    def __init__(self, people: People) -> None:
-        self.people, self.name, self.bank = people, name(), Bank(people.pair)
-        self.alice = people.person
-        self.bob, self.eve = self._somebody("bob"), self._somebody("eve")
-        self.pod = self.alice.manifest("hello", f"{self.name}-hello").name
-        self.template = self.alice.manifest("hello", f"{self.name}-template", _with_values).name
-        self.clusters = [part for one in people.named for part in ("--cluster", one)]
-        self.file = self.write("a k1", "b k2")
 
-    def _somebody(self, who: str) -> Publisher:
-        folder = self.people.folder / f"{self.name}-{who}"
-        folder.mkdir()
-        return Publisher(self.people.pair, self.bank.new_account(folder), folder)
+def _state_outlives_a_workload(shop: Applied, namespace: str) -> None:
+    shop.people.pair.kubectl("delete", "ns", namespace, "--wait=false", index=2)
+    kept, told = (
+        finish(shop.alice.start(*words, shop.name, *shop.clusters, "-o", "json"), 0).json
+        for words in (("state", "show"), ("history",))
+    )
+    assert kept["difference"] == ""
+    assert [one["verb"] for one in told["commands"]][:2] == ["network connect", "network apply"]
 
-    def write(self, *nodes: str) -> Path:
-        """The file, with *nodes* as `NAME CLUSTER`; cards lie beside it.
 
-        b is made from a template, begun after a, and goes to k2 because it asks for that provider.
-        """
-        lines = ["apiVersion: trustedpods/v1", "kind: Network"]
-        lines += [f'metadata: {{name: {self.name}, founder: "{self.alice.address}"}}', "spec:", "  members:"]
-        lines.append(f'    - {{address: "{self.alice.address}", role: owner}}')
-        for who, role in ((self.bob, "operator"), (self.eve, "viewer")):
-            card = self.alice.folder / f"{who.address}.card"
-            if not card.exists():
-                card.write_text(who.run("network", "card").json["card"])
-            lines.append(f'    - {{address: "{who.address}", role: {role}, card: {card.name}}}')
-        lines += ["  templates:", f"    hello: {{pod: {self.template}, values: {{mark: 7}}}}", "  nodes:"]
-        for node in nodes:
-            called, cluster = node.split()
-            if called == "b":
-                place = f"placement: {{provider: {self.people.named[1].partition('=')[2]}}}"
-                lines.append(f"    - {{name: b, template: hello, {place}, dependsOn: [a]}}")
-                continue
-            lines.append(f"    - {{name: {called}, pod: {self.pod}, cluster: {cluster}}}")
-        file = self.alice.folder / f"{self.name}-{len(nodes)}.yaml"
-        file.write_text("\n".join([*lines, ""]))
-        return file
-
-    def start(self, who: Publisher, verb: str, *words: str) -> "subprocess.Popen[str]":
-        return who.start("network", verb, *words, *self.clusters, "-o", "json")
-
-    def run(self, who: Publisher, verb: str, *words: str) -> Json:
-        return finish(self.start(who, verb, *words), 0).json
-
-    def generation(self) -> int:
-        """Of the copy that counts in the first cluster."""
-        return stored.from_bytes(self.people.secret(self.name, 1)[1], LEASE_MS).copy.current.generation
-
-    def sent(self) -> int:
-        """Transactions of Alice's so far."""
-        return int(str(self.bank.rpc("eth_getTransactionCount", self.alice.address, "latest")), 16)
-
-    def left(self) -> list[str]:
-        """What the clusters still keep of the network."""
-        listed = [
-            self.people.pair.kubectl("-n", SYSTEM, "get", "secrets,leases", "-o", "name", index=index)
-            for index in (1, 2)
-        ]
-        return [line for line in " ".join(listed).split() if f"network-{self.name}-" in line]
+def _nothing_is_told_to_a_stranger(shop: Applied, more: str, status: Json) -> None:
+    for index in (1, 2):
+        secret = shop.people.secret(shop.name, index)[1]
+        told = (status["nodes"]["b"]["url"], status["nodes"]["b"]["pod"], "started", "network apply")
+        assert not [one for one in told if one.encode() in secret], "sealed to the team"
+    called = f"{shop.alice.address}/{shop.name}"
+    asked = [shop.start(shop.carol, "status", called), shop.start(shop.carol, "apply", more)]
+    assert [finish(one, 6).json["error"]["rule"] for one in asked] == ["member", "member"]
 
 
 def test_a_network_from_connect_to_delete(people: People) -> None:
@@ -348,6 +293,7 @@ def test_a_network_from_connect_to_delete(people: People) -> None:
     assert effects == {"a": "unchanged", "b": "unchanged", "c": "create"}
     assert all(float(one["peak_hour"]) > 0 for one in mine["outlook"])
     assert refused["error"]["rule"] == "role"
+    _nothing_is_told_to_a_stranger(shop, more, status)
     assert {node: (one["cluster"], one["phase"], one["sound"]) for node, one in status["nodes"].items()} == {
         "a": ("k1", "started", True),
         "b": ("k2", "started", True),
@@ -359,6 +305,9 @@ def test_a_network_from_connect_to_delete(people: People) -> None:
     (container,) = deployed["items"][0]["spec"]["template"]["spec"]["containers"]
     assert {"name": "WHO", "value": "b 7"} in container["env"]
 
+    _a_second_apply_is_told_and_waits(shop)
+    _an_edited_copy_stops_an_apply_until_it_is_repaired(shop)
+    _state_outlives_a_workload(shop, spaces[1])
     assert shop.run(shop.alice, "delete", shop.name)["removed"] == ["a", "b"]
     until("no cluster keeps anything of it", lambda: shop.left() == [])
     for index, space in enumerate(spaces, 1):
@@ -388,11 +337,11 @@ def test_nodes_call_each_other_and_follow_when_one_moves(people: People) -> None
     for node, other in OTHER.items():
         until(f"{node} has the address", lambda n=node, o=other: nodes.file_of(n) == nodes.published(o))
         until(f"{node} calls {other} by its name", lambda n=node: nodes.calls(n))
-    uid, address = nodes.uid("a"), nodes.address_of_name("a")
+    uid, address, taken = nodes.uid("a"), nodes.address_of_name("a"), nodes.taken("a")
     before = nodes.move("b")
     nodes.apply(b="anew")
     assert nodes.published("b") != before
-    until("a has the new address", lambda: nodes.file_of("a") == nodes.published("b"))
     until("a calls b at its new port", lambda: nodes.calls("a"))
     assert (nodes.uid("a"), nodes.address_of_name("a")) == (uid, address)
+    assert nodes.taken("a") == [*taken, nodes.published("b")], "its hook was run once, with the new file"
     people.verb("network", "delete", network=nodes.name)

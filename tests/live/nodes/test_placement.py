@@ -1,19 +1,25 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A pod that chooses its node, and mounts a secrets store there: run where both are, refused where not.
+"""What a pod asks of a cluster's own parts: its node, a secrets store, larger volumes, an ingress controller.
 
-The store's driver is a stand-in of ours under the real one's name: that one cannot be had here.
+The store's driver is a stand-in of ours under the real one's name: that one cannot be had here. The ingress
+controller is Traefik.
 """
 
 import json
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
 from tests.live.clients.publisher import Deployed, Json, Publisher, finish
 from tests.live.conftest import unique
 from tests.live.localnet_fixture import FAST, LiveLocalnet, localnet
-from tests.live.observers.cluster import replicas
+from tests.live.nodes.through_controller import Controller, write_certificate
+from tests.live.observers.books import counted
+from tests.live.observers.cluster import remains, replicas
+from tests.live.observers.money import Bank
 from tests.live.observers.waiting import until
 from tests.paths import EXAMPLES
 from trustedpods.localnet.settings import ZONE_LABEL
@@ -26,8 +32,8 @@ pytestmark = pytest.mark.live
 
 @pytest.fixture(scope="module")
 def market() -> Iterator[LiveLocalnet]:
-    """Of its own: no other has a secrets store."""
-    with localnet(knobs=FAST.model_copy(update={"secrets_store": True})) as running:
+    """Of its own: no other has a secrets store or an ingress controller."""
+    with localnet(knobs=FAST.model_copy(update={"secrets_store": True, "ingress": True})) as running:
         folder = running.cluster().path("store")
         (folder / "production.toml").write_text(CONFIG)
         (folder / ".token").write_bytes((EXAMPLES / "htpasswd").read_bytes())
@@ -48,6 +54,7 @@ def store(driver: str) -> Json:
 
 def of_zone(zone: str) -> Callable[[Json], None]:
     def change(spec: Json) -> None:
+        spec["trust"] = "open"
         spec["nodeSelector"] = {ZONE_LABEL: zone}
         spec["scale"] = {"min": 1, "max": 1}
         spec["volumes"] = [
@@ -147,6 +154,7 @@ def missing(wanted: Any, held: Any, namespace: str, at: str = "") -> list[str]:
 
 def with_disk(size: str) -> Callable[[Json], None]:
     def change(spec: Json) -> None:
+        spec["trust"] = "open"
         spec["workload"] = "stateful"
         spec["replicas"] = 2
         spec.pop("scale", None)
@@ -195,3 +203,98 @@ def grow(market: LiveLocalnet, namespace: str, claim: str, size: str) -> None:
     market.kubectl("patch", "pv", volume, "--type=merge", "-p", json.dumps({"spec": capacity}))
     status = ["--subresource=status", "--type=merge", "-p", json.dumps({"status": capacity})]
     market.kubectl("-n", namespace, "patch", "pvc", claim, *status)
+
+
+STICKY = "traefik.ingress.kubernetes.io/service.sticky.cookie"
+PADDED = 100
+
+
+def served(host: str, **more: Any) -> Callable[[Json], None]:
+    """The hello example with two paths at the controller, under a host and a certificate of its own."""
+
+    def change(spec: Json) -> None:
+        spec.pop("scale")
+        files = {"tls.crt": "tls.crt", "tls.key": "tls.key"}
+        paths = [{"path": "/cgi-bin"}, {"path": "/", "pathType": "Exact"}]
+        spec |= {
+            "workload": "replicated",
+            "replicas": 2,
+            "trust": "open",
+            "volumes": [{"name": "certificate", "secret": {"files": files}}],
+        }
+        spec["services"][0] |= {
+            "expose": "ingress",
+            "hosts": [host],
+            "tls": {"secretName": "certificate"},
+            "ingress": {"className": "traefik", "paths": paths, "annotations": {STICKY: "true"}, **more},
+        }
+
+    return change
+
+
+def test_a_controller_serves_a_pod_under_its_host(
+    market: LiveLocalnet, publisher: Publisher, tmp_path: Path
+) -> None:
+    host = f"{unique('shop')}.localhost"
+    trusted = write_certificate(publisher.folder, host)
+    pod = publisher.deploy(publisher.manifest("hello", unique("shop"), served(host)))
+    urls = [end["url"] for end in pod.result["endpoints"]]
+    assert urls[:2] == [f"https://{host}/cgi-bin", f"https://{host}/"]
+    address = urlsplit(urls[2]).hostname
+    assert address is not None
+    controller = Controller(address, trusted)
+    until("the controller serves it", lambda: controller.get(host).status_code == 200)
+    answer = controller.get(host, "/cgi-bin/whoami")
+    assert (answer.status_code, "hello from a trusted pod" in answer.text) == (200, True)
+    assert answer.headers["set-cookie"], "the controller was told of the annotation"
+    assert controller.get(host, "/index.html").status_code == 404, "the path is exact"
+    assert controller.get("other.localhost", scheme="http").status_code == 404
+    status = publisher.run("status", pod.name).json
+    assert [one["urls"] for one in status["services"]] == [urls]
+    check_ingress_refusals(market, publisher, host, tmp_path)
+
+    before = counted(market, pod.namespace)[0]
+    sent = controller.pad(host, PADDED)
+    bytes_in = counted(market, pod.namespace)[0] - before
+    assert sent <= bytes_in <= 2 * sent
+
+    def changed(spec: Json) -> None:
+        served(host)(spec)
+        spec["containers"][0]["env"][0]["value"] = "hello again"
+
+    newer = publisher.deploy(publisher.manifest("hello", pod.name, changed))
+    assert newer.namespace != pod.namespace, "the newer version ran beside the one before"
+    until("the newer one answers", lambda: "hello again" in controller.get(host, "/cgi-bin/whoami").text)
+
+    until("it is billed", lambda: sent <= billed(publisher, pod.name) <= 2 * sent)
+
+    publisher.run("delete", pod.name, "--purge")
+    publisher.gone(pod.name)
+    label = pod.namespace.split("-")[1]
+    until("nothing is left", lambda: not remains(market, label))
+    assert host not in market.kubectl("get", "ingress", "-A", "-o", "json")
+    until("the controller forgets it", lambda: controller.get(host, scheme="http").status_code == 404)
+
+
+def billed(publisher: Publisher, name: str) -> int:
+    """Bytes that came in, by the periods that are in the books and the one that is open."""
+    bill = publisher.run("bill", name).json
+    return 1024 * sum(one["ingress_kib"] for one in (*bill["lines"], bill["open_usage"]))
+
+
+def check_ingress_refusals(market: LiveLocalnet, publisher: Publisher, host: str, folder: Path) -> None:
+    """A host of somebody else's, another class, and an annotation that is not taken: nothing is paid."""
+    stranger = Publisher(market, Bank(market).new_account(folder), folder)
+    write_certificate(folder, host)
+    for change, words in (
+        (served(host), f"{host} is served for another pod at this provider"),
+        (served("a.localhost", className="nginx"), "no ingress class nginx; there is traefik"),
+        (
+            served("a.localhost", annotations={"traefik.ingress.kubernetes.io/router.middlewares": "a"}),
+            "ingress class traefik takes no annotation traefik.ingress.kubernetes.io/router.middlewares",
+        ),
+    ):
+        file = stranger.manifest("hello", unique("thief"), change)
+        refused = stranger.run("deploy", file.name, code=ExitCode.REFUSED)
+        assert words in refused.err
+    assert stranger.run("balance").json["channels"] == []

@@ -6,7 +6,11 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 
+import trio
+
 from tests.live.localnet_fixture import LiveLocalnet
+from trustedpods.localnet.cluster.files import traffic_socket
+from trustedpods.provider.cluster.pod_counters import TrafficDoor
 
 
 @dataclass(frozen=True)
@@ -35,3 +39,10 @@ class Books:
         """(uid, started, ended, cpu) of every replica that was billed, oldest first."""
         query = "select uid, started, ended, cpu_milli from runs where channel = ? order by started, uid"
         return self.rows(query, channel)
+
+
+def counted(market: LiveLocalnet, namespace: str) -> tuple[int, int]:
+    """Bytes in and out of the namespace's replicas, as the node's agent has them."""
+    found = trio.run(TrafficDoor(traffic_socket(market.cluster())).counters)
+    ours = [entry for entry in found if entry.namespace == namespace]
+    return sum(entry.ingress_bytes for entry in ours), sum(entry.egress_bytes for entry in ours)

@@ -10,17 +10,15 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-import trio
 
 from tests.live.clients import probing, web
 from tests.live.clients.probing import Knock
 from tests.live.clients.publisher import Deployed, Json, Publisher
 from tests.live.conftest import unique
 from tests.live.localnet_fixture import LiveLocalnet
+from tests.live.observers.books import counted
 from tests.live.observers.waiting import until
 from trustedpods.localnet.cluster.binaries import BUSYBOX
-from trustedpods.localnet.cluster.files import traffic_socket
-from trustedpods.provider.cluster.pod_counters import TrafficDoor
 
 pytestmark = pytest.mark.live
 
@@ -82,13 +80,6 @@ def tcp_echoed(place: tuple[str, int], data: bytes) -> bytes:
     with socket.create_connection(place, ANSWER_S) as client:
         client.sendall(data)
         return client.recv(len(data), socket.MSG_WAITALL)
-
-
-def counted(market: LiveLocalnet, namespace: str) -> tuple[int, int]:
-    """Bytes in and out of the namespace's replicas, as the node's agent has them."""
-    found = trio.run(TrafficDoor(traffic_socket(market.cluster())).counters)
-    ours = [entry for entry in found if entry.namespace == namespace]
-    return sum(entry.ingress_bytes for entry in ours), sum(entry.egress_bytes for entry in ours)
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,31 @@ def _calling(service: dict[str, object]) -> Wrong:
     return Wrong(tree, "the name 'peer-b' is kept for the way to another node: give the service another")
 
 
+def _reload(reload: dict[str, object], words: str, **secret: object) -> Wrong:
+    """SOUND with a `reload`, of a node whose secret is rendered and mounted as a folder, but for *secret*."""
+    found = _rendering({"rendered": ["token"], "onChange": "reload"} | secret, words)
+    app = found.tree["spec"]["containers"][0]
+    for mount in app["volumeMounts"]:
+        if mount["name"] == "keys":
+            mount.pop("subPath", None)
+    found.tree["spec"]["reload"] = reload
+    return found
+
+
+_HUP = {"container": "app", "signal": "SIGHUP"}
+
 NODES = {
+    "reload by nothing": _reload({"container": "app"}, "give either a signal or exec"),
+    "reload by both": _reload(_HUP | {"exec": {"command": ["x"]}}, "give either a signal or exec"),
+    "reload by a signal that ends": _reload(_HUP | {"signal": "SIGKILL"}, "SIGHUP"),
+    "reload of no container": _reload(_HUP | {"container": "x"}, "no container 'x' runs (there is: app"),
+    "reload of one of several": _reload(
+        {"signal": "SIGHUP"}, "`container` says in which of them (there is: app"
+    ),
+    "reload where no file is": _reload(
+        {"container": "side", "signal": "SIGHUP"}, "'side' mounts no secret with `onChange: reload`"
+    ),
+    "reload of what restarts": _reload(_HUP, "no secret has `onChange: reload`", onChange="restart"),
     "node twice": wrong("spec.network.nodes", ["b", "b"], "the node 'b' is listed twice"),
     "node of a wrong name": wrong("spec.network.nodes", ["B"], "'B' cannot stand here: lower-case letters"),
     "service of a node's name": _calling({"name": "peer-b", "expose": "tcp", "ports": [{"port": 5432}]}),

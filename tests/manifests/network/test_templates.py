@@ -114,3 +114,25 @@ def test_what_is_wrong_in_a_template_is_said_once_for_all_its_nodes_with_what_el
 def test_a_shared_file_that_is_large_is_not_read_whole(folder):
     (folder / "genesis.json").write_bytes(b"x" * (1 << 22))
     assert "sharedFiles[0].file: larger than" in refused(folder, NETWORK)
+
+
+@pytest.mark.parametrize(
+    ("named", "called"),
+    [
+        ("[node]", {"node-1": ["node-2"], "node-2": ["node-1"]}),
+        ("[web, node]", {"node-1": ["web", "node-2"], "node-2": ["web", "node-1"]}),
+        ("[node-1, node, web]", {"node-1": ["node-2", "web"], "node-2": ["node-1", "web"]}),
+        ("[elsewhere]", {"node-1": ["elsewhere"], "node-2": ["elsewhere"]}),
+    ],
+)
+def test_nodes_of_one_template_name_all_others_alike(folder, named, called):
+    template = folder / "parts/node.yaml"
+    template.write_text(f"{TEMPLATE}  network: {{nodes: {named}}}\n")
+    loaded = load_network(write(folder, NETWORK), same)
+    found = {name: pod.manifest.spec.network.nodes for name, pod in loaded.pods.items()}
+    assert found == {**called, "web": []}
+
+
+def test_who_is_called_may_be_no_list_and_is_then_refused_with_its_line(folder):
+    (folder / "parts/node.yaml").write_text(f"{TEMPLATE}  network: {{nodes: 7}}\n")
+    assert "node.yaml:17" in refused(folder, NETWORK)

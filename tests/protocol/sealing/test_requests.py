@@ -22,13 +22,13 @@ from trustedpods.protocol.sealing import hpke
 from trustedpods.protocol.sealing.requests import (
     ChainContext,
     OpenedRequest,
-    address_of,
     open_request,
     publisher_secret,
     request_digest,
     request_info,
     sign_request,
 )
+from trustedpods.protocol.sealing.signatures import address_of
 from trustedpods.protocol.sealing.subjects import NetworkRef, Subject
 
 NOW = 1_800_000_000

@@ -29,6 +29,7 @@ PARTS = [
     "daemon",
     "store",
     "traffic",
+    "ingress",
     "isolation",
     "scratch",
     "users",
@@ -64,7 +65,7 @@ async def test_where_nothing_runs_every_part_is_told(path):
     findings = await examine(load_config(path))
     assert [finding.part for finding in findings] == PARTS
     states = {finding.part: finding.state for finding in findings}
-    assert {part for part in PARTS if states[part] == "ok"} == {"tee", "traffic"}
+    assert {part for part in PARTS if states[part] == "ok"} == {"tee", "traffic", "ingress"}
     texts = {finding.part: finding.text for finding in findings}
     assert "cannot be read" in texts["keys"]
     assert texts["tee"] == "none"

@@ -2,6 +2,7 @@
 """A newer book reaches a node that runs: its files and ways change, and nothing else; who may bring it."""
 
 import base64
+import socket
 
 import pytest
 import trio
@@ -15,12 +16,15 @@ from trustedpods.protocol.networks.book import NetworkBook
 from trustedpods.provider.cluster.objects.network_nodes.rendered_files import BOOK_SECRET, RENDERED_NOTE
 from trustedpods.provider.core.pod import Phase
 
-NAMES = {"listen": "127.0.0.1:5353", "address": "127.0.0.1", "upstream": ["127.0.0.1:5353"]}
 TOKEN = b"${node.b.web.address}:${node.b.web.publishedPort}"
 
 
 def a_world(tmp_path):
-    return World(tmp_path, names=NAMES)
+    """One whose daemon has a resolver for pods, at a port that nobody else listens at."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as free:
+        free.bind(("127.0.0.1", 0))
+        listen = f"127.0.0.1:{free.getsockname()[1]}"
+    return World(tmp_path, names={"listen": listen, "address": "127.0.0.1", "upstream": [listen]})
 
 
 def a_node(world, address, on_change="restart"):

@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """One daemon per cluster: by the store's lock on a machine, by a Lease wherever else one may run."""
 
+from pathlib import Path
+
 import pytest
 import trio
 
+from tests.fakes.cluster import FakeCluster
 from tests.fakes.provider.world import World
-from trustedpods.protocol.errors import Locked
+from trustedpods.protocol.errors import BadInput, Locked
 from trustedpods.provider.daemon import leader
 
 FOREVER = 10**12
@@ -59,3 +62,121 @@ async def test_an_api_server_that_does_not_answer_does_not_end_it(tmp_path, virt
         world.cluster.unreachable = False
         renewed = world.cluster.leases[leader.LEASE_NAME]
     assert renewed[0].endswith("store.db")
+
+
+@pytest.fixture
+def database(postgres):
+    with postgres.database() as url:
+        yield url
+
+
+def beside(world, tmp_path):
+    """A daemon on another node: keys and folder of its own, and the same cluster, chain and books."""
+    return World(
+        tmp_path,
+        owner_key=world.owner_key,
+        chain=world.chain,
+        cluster=world.cluster,
+        facade=world.facade,
+        registry=world.registry,
+        now=world.now,
+        database=world.database,
+    )
+
+
+def holder(world):
+    return world.cluster.leases.get(leader.LEASE_NAME, ("",))[0]
+
+
+def name_of(world):
+    return leader.holder_of(Path(world._config().store.path), world.keys, shared=True)
+
+
+async def test_with_shared_books_the_second_daemon_stands_by_until_the_first_gives_the_lease_back(
+    tmp_path, database, virtual_time, caplog
+):
+    caplog.set_level("INFO")
+    first = World(tmp_path / "1", database=database)
+    second = beside(first, tmp_path / "2")
+    async with first.run():
+        assert holder(first) == name_of(first) != name_of(second)
+        with trio.move_on_after(4 * leader.LEASE_S) as waited:
+            async with second.run():
+                pytest.fail("it serves beside another one")
+        assert waited.cancelled_caught
+        assert holder(first) == name_of(first)
+        assert caplog.text.count(f"standing by: {name_of(first)} serves this cluster") == 1
+    began = trio.current_time()
+    async with second.run():
+        assert trio.current_time() - began < 1  # a daemon that is told to stop keeps nobody waiting
+        assert holder(second) == name_of(second)
+
+
+async def test_a_standby_takes_over_a_durations_length_after_the_last_renewal(
+    tmp_path, database, virtual_time
+):
+    """The daemon before it was killed: nobody gives anything back, and its clock does not matter."""
+    first = World(tmp_path / "1", database=database)
+    second = beside(first, tmp_path / "2")
+    async with first.run():
+        pass
+    first.cluster.leases[leader.LEASE_NAME] = (name_of(first), FOREVER)
+    began = trio.current_time()
+    with trio.fail_after(leader.LEASE_S + 10):
+        async with second.run():
+            assert trio.current_time() - began >= leader.LEASE_S
+            assert holder(second) == name_of(second)
+
+
+async def test_a_daemon_that_cannot_renew_ends_before_a_standby_may_take_over(
+    tmp_path, database, virtual_time
+):
+    first = World(tmp_path, database=database)
+    began = trio.current_time()
+
+    def cut_off():
+        first.cluster.unreachable = True
+
+    await run_until_locked(first, cut_off)
+    assert leader.LEASE_S / 2 < trio.current_time() - began <= leader.LEASE_S + 1
+
+
+async def test_a_daemon_whose_books_were_taken_over_ends(tmp_path, database, virtual_time):
+    """It was frozen, or cut off, and its lease's end is not seen yet: its first write tells it."""
+    first = World(tmp_path / "1", database=database)
+    second = beside(first, tmp_path / "2")
+    second.cluster = FakeCluster()  # as if the API server of each had forgotten the other
+    with pytest.raises((Locked, BaseExceptionGroup)) as caught:
+        await _write_after_take_over(first, second)
+    assert daemon_error(caught.value).rule == "taken-over"
+
+
+async def _write_after_take_over(first, second):
+    async with first.run() as (parts, _address), second.run():
+        with pytest.raises(Locked, match="took the books over"):
+            await parts.doors.store.write(lambda tx: None)
+        await trio.sleep(leader.LEASE_S)
+
+
+async def test_a_standby_waits_for_the_books_server_and_lets_others_try(
+    tmp_path, postgres, database, virtual_time, caplog
+):
+    first = World(tmp_path, database=database)
+    first.database = database.replace(str(postgres.folder), str(tmp_path / "nobody"))
+    with trio.move_on_after(2 * leader.LEASE_S) as waited:
+        async with first.run():
+            pytest.fail("it serves without books")
+    assert waited.cancelled_caught
+    assert holder(first) == ""
+    assert "another daemon may reach them meanwhile" in caplog.text
+    first.database = database
+    async with first.run():
+        assert holder(first) == name_of(first)
+
+
+async def test_books_on_a_server_are_refused_where_publishers_attest_one_machine(tmp_path):
+    world = World(tmp_path, database="postgresql://u@/d", trust="sealed")
+    with pytest.raises(BadInput, match="leave the machine that publishers attest") as caught:
+        async with world.run():
+            pass
+    assert caught.value.where == "store.database"

@@ -16,9 +16,10 @@ from trustedpods.provider.core.pod import NodePort, ServiceExposure
 from trustedpods.provider.exposure import node_port, udp
 from trustedpods.provider.exposure.exposure import FacadeExposure, NodeExposure, Site
 from trustedpods.provider.exposure.http import HttpExposure
+from trustedpods.provider.exposure.ingress import IngressExposure
 from trustedpods.provider.exposure.load_balancer import BalancedExposure
 from trustedpods.provider.exposure.none import NoExposure
-from trustedpods.provider.exposure.plan import STRATEGIES, plan, through_facade
+from trustedpods.provider.exposure.plan import STRATEGIES, plan, through_facade, under_hosts
 from trustedpods.provider.exposure.service_keys import by_pod, key_of, pod_of, service_of
 from trustedpods.provider.exposure.tcp import TcpExposure
 
@@ -29,6 +30,8 @@ SECRET = {"name": "mine", "secret": {"files": {"tls.crt": "a", "tls.key": "b"}}}
 
 def service(name: str, port: int = 8080, **fields: object) -> dict[str, object]:
     app = fields.pop("app", None)
+    if fields.get("expose") == "ingress":
+        fields = {"hosts": [f"{name}.own.org"], "ingress": {"className": "traefik"}} | fields
     protocol = "UDP" if fields.get("expose") == "udp" else "TCP"
     ports = [{"port": port, "protocol": protocol, **({"appProtocol": app} if app else {})}]
     return {"name": name, "expose": "http", "ports": ports, **fields}
@@ -104,6 +107,13 @@ WORDS = {
         ["tcp://192.0.2.9:8080"],
         False,
     ),
+    "ingress": (
+        IngressExposure,
+        ServiceExposure("ingress", None, "10.9.0.1", (), ("192.0.2.8",)),
+        ["http://a.own.org/", "tcp://192.0.2.8:80"],
+        ["http://a.own.org/", "tcp://192.0.2.8:80"],
+        False,
+    ),
     "nodePort": (
         NodeExposure,
         ServiceExposure("nodePort", None, "10.9.0.1", (NodePort("TCP", 8080, 30_001),)),
@@ -143,7 +153,7 @@ def test_nodes_serve_two_words_alike_and_each_has_its_own_module():
 
 
 def test_a_port_that_is_not_given_yet_is_no_address():
-    for word in ("tcp", "udp", "nodePort", "loadBalancer"):
+    for word in ("tcp", "udp", "nodePort", "loadBalancer", "ingress"):
         (found,) = plan(a_manifest(services=[service("a", expose=word)]), "pabc", "k1.x")
         assert found.endpoints(PLAIN, ServiceExposure(word)) == []
 
@@ -163,7 +173,7 @@ def test_a_pod_that_nothing_wakes_is_one_that_never_sleeps(words, least):
     services = [service(f"s{number}", 8080 + number, expose=word) for number, word in enumerate(words)]
     manifest = a_manifest(services=services, scale={"min": least, "max": 2})
     told = [problem.text for problem in problems(manifest) if problem.location == ("spec", "scale", "min")]
-    asleep = not {"http", "tcp"} & set(words) or {"udp", "nodePort", "loadBalancer"} & set(words)
+    asleep = not {"http", "tcp"} & set(words) or {"udp", "nodePort", "loadBalancer", "ingress"} & set(words)
     assert bool(told) is (least == 0 and bool(asleep))
     assert all("set scale.min to 1" in text and "\n" not in text for text in told)
     assert [one.service for one in plan(manifest, "pabc", "k1.x")] == [one["name"] for one in services]
@@ -192,7 +202,8 @@ def test_what_leads_nowhere_is_said_before_money_moves(services, text):
         {"paths": ["/a/../b"]},
         {"paths": ["/a/"]},
         {"limits": {"requestsPerSecond": 0}},
-        {"expose": "ingress"},
+        {"expose": "ingress", "ingress": None},
+        {"ingress": {"className": "traefik"}},
         {"expose": "nodePort", "limits": {"connections": 1}},
         {"expose": "udp", "hosts": ["own.org"]},
     ],
@@ -200,3 +211,19 @@ def test_what_leads_nowhere_is_said_before_money_moves(services, text):
 def test_what_does_not_go_together_is_refused(fields):
     with pytest.raises(ValueError, match="validation error"):
         a_manifest(services=[service("a", **fields)])
+
+
+def test_a_controller_is_told_of_once_it_says_where_it_is():
+    paths = [{"path": "/a"}, {"path": "/a", "pathType": "Exact"}, {"path": "/b"}]
+    fields = {"tls": {"secretName": "mine"}, "ingress": {"className": "traefik", "paths": paths}}
+    manifest = a_manifest(volumes=[SECRET], services=[service("web", 80, expose="ingress", **fields)])
+    (found,) = plan(manifest, "pabc", "k1.x")
+    given = ServiceExposure("ingress", addresses=("192.0.2.8", "in.example.org", "192.0.2.9"))
+    assert [url for _, url in found.endpoints(PLAIN, given)] == [
+        "https://web.own.org/a",
+        "https://web.own.org/b",
+        "tcp://192.0.2.8:443",
+        "tcp://in.example.org:443",
+    ]
+    assert under_hosts([found]) == (found,)
+    assert through_facade([found]) == ()

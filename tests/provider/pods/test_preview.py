@@ -7,6 +7,8 @@ import pytest
 
 from tests.fakes.provider.caller import Caller, manifest_of
 from tests.fakes.provider.world import MARKER, World, digest_of
+from tests.protocol.networks.books import a_book
+from tests.provider.books.test_books import a_world
 from trustedpods.protocol.errors import BadInput, Refused
 from trustedpods.protocol.ids import namespace_name
 from trustedpods.protocol.messages.admission import RenderBody, Rendered
@@ -110,3 +112,14 @@ async def test_seeds_and_what_is_generated_are_shown_as_they_will_be(world):
     said = {(one["kind"], one["metadata"]["name"]): one for one in json.loads(rendered.objects)}
     assert said["Secret", "keys"]["data"] == {"token": SECRET, "password": SECRET}
     assert said["Deployment", "pod"]["spec"] == life.objects["Deployment", "pod"]["spec"]
+
+
+async def test_a_node_is_shown_with_the_ways_to_those_that_it_calls(tmp_path):
+    world = a_world(tmp_path)
+    async with world.run() as (_, address):
+        caller = Caller(world, address)
+        caller.manifest = manifest_of(network={"nodes": ["b"]})
+        made = json.loads((await caller.ask("render", body_of(caller, book=a_book()), Rendered)).objects)
+        assert ("Service", "peer-b") in {(one["kind"], one["metadata"]["name"]) for one in made}
+        with pytest.raises(BadInput, match="not of the nodes"):
+            await caller.ask("render", body_of(caller), Rendered)

@@ -16,48 +16,39 @@ from trustedpods.provider.store import Vault, claims, history, ledger, open_stor
 from trustedpods.provider.store.claims import ClaimOutcome, ClaimState
 from trustedpods.provider.store.vault import LOST_TEXT
 
-SECRET = b"k" * 32
 RECORD = pod_record(reason="back-off restarting container=web", statement=b"signed", terms=1 << 250)
 CHANNEL = RECORD.channel
 
 
-@pytest.fixture
-def path(tmp_path):
-    return tmp_path / "books" / "store.db"
-
-
-def book(path, secret=SECRET):
-    return open_store(path, Vault(secret))
-
-
-async def test_a_record_survives_reopening(path):
-    async with book(path) as store:
+async def test_a_record_survives_reopening(book):
+    async with book() as store:
         await store.write(pods.save, RECORD)
-    async with book(path) as store:
+    async with book() as store:
         assert await store.read(pods.load, CHANNEL) == RECORD
         assert await store.read(pods.load_standing) == [RECORD]
 
 
-async def test_a_record_is_replaced_whole(path):
+async def test_a_record_is_replaced_whole(book):
     ended = replace(RECORD, phase=Phase.GONE, chain=None, statement=None, stopped_at=5)
-    async with book(path) as store:
+    async with book() as store:
         await store.write(pods.save, RECORD)
         await store.write(pods.save, ended)
         assert await store.read(pods.load, CHANNEL) == ended
         assert await store.read(pods.load_standing) == []
 
 
-async def test_one_daemon_only(path):
-    async with book(path):
+async def test_one_daemon_only_has_a_file(tmp_path):
+    path = tmp_path / "books" / "store.db"
+    async with open_store(path, Vault(b"k" * 32)):
         with pytest.raises(Locked):
-            async with book(path):
+            async with open_store(path, Vault(b"k" * 32)):
                 pass
 
 
 @pytest.mark.parametrize("sign", ["a", "漢", "\ud800"])
-async def test_what_others_say_at_any_length_keeps_no_status_from_its_owner(path, sign):
+async def test_what_others_say_at_any_length_keeps_no_status_from_its_owner(book, sign):
     """A reason quotes the cluster; a status holds 64 events of bounded length, or none at all."""
-    async with book(path) as store:
+    async with book() as store:
         await store.write(pods.save, replace(RECORD, reason=sendable(sign * 9000)))
         await store.write(history.note, CHANNEL, 5, "failed" * 100, sign * 100_000)
         (event,) = await store.read(history.events, CHANNEL)
@@ -65,50 +56,51 @@ async def test_what_others_say_at_any_length_keeps_no_status_from_its_owner(path
         assert await store.read(pods.load, CHANNEL) is not None
 
 
-async def test_texts_are_sealed_on_disk(path):
-    async with book(path) as store:
+async def test_texts_are_sealed_on_disk(book):
+    async with book() as store:
         await store.write(pods.save, RECORD)
         await store.write(history.note, CHANNEL, 5, "failed", "MARKER of a tenant")
-    everything = b"".join(file.read_bytes() for file in path.parent.iterdir())
+    everything = book.everything()
+    assert RECORD.channel.to_bytes(24, "big").hex().encode() in everything
     assert b"MARKER" not in everything
     assert b"back-off" not in everything
 
 
-async def test_another_boot_cannot_read_texts(path):
-    async with book(path) as store:
+async def test_another_boot_cannot_read_texts(book):
+    async with book() as store:
         await store.write(pods.save, RECORD)
-    async with book(path, b"x" * 32) as store:
+    async with book(b"x" * 32) as store:
         found = await store.read(pods.load, CHANNEL)
         assert found.reason == LOST_TEXT
         assert found.statement == LOST_STATEMENT
         assert found.size == RECORD.size
 
 
-async def test_a_failed_change_leaves_nothing(path):
+async def test_a_failed_change_leaves_nothing(book):
     def broken(tx):
         pods.save(tx, RECORD)
         raise RuntimeError
 
-    async with book(path) as store:
+    async with book() as store:
         with pytest.raises(RuntimeError):
             await store.write(broken)
         assert await store.read(pods.load, CHANNEL) is None
 
 
-async def test_a_nonce_counts_once(path):
-    async with book(path) as store:
+async def test_a_nonce_counts_once(book):
+    async with book() as store:
         await store.write(history.use_nonce, b"n" * 32, 100, 50)
         with pytest.raises(Refused) as caught:
             await store.write(history.use_nonce, b"n" * 32, 100, 51)
         assert caught.value.rule == "replay"
-    async with book(path) as store:  # nor after a restart
+    async with book() as store:  # nor after a restart
         with pytest.raises(Refused):
             await store.write(history.use_nonce, b"n" * 32, 100, 52)
         await store.write(history.use_nonce, b"n" * 32, 300, 101)  # expired ones are forgotten
 
 
-async def test_history_is_bounded(path):
-    async with book(path) as store:
+async def test_history_is_bounded(book):
+    async with book() as store:
         for number in range(history.KEPT_EVENTS + 5):
             await store.write(history.note, CHANNEL, number, "r", f"line {number}")
         found = await store.read(history.events, CHANNEL, 1000)
@@ -116,8 +108,8 @@ async def test_history_is_bounded(path):
     assert found[-1].text == f"line {history.KEPT_EVENTS + 4}"
 
 
-async def test_a_reason_with_a_bound_of_its_own_leaves_the_others_alone(path):
-    async with book(path) as store:
+async def test_a_reason_with_a_bound_of_its_own_leaves_the_others_alone(book):
+    async with book() as store:
         await store.write(history.note, CHANNEL, 0, "started", "it serves")
         for number in range(history.KEPT_EVENTS + 5):
             await store.write(history.note, CHANNEL, number, "exec", f"line {number}", 3)
@@ -126,9 +118,9 @@ async def test_a_reason_with_a_bound_of_its_own_leaves_the_others_alone(path):
     assert [event.text for event in found] == ["it serves", *(f"line {last - back}" for back in (2, 1, 0))]
 
 
-async def test_a_run_ends_once(path):
+async def test_a_run_ends_once(book):
     run = Run("uid", 100, None, 250, 64, 0)
-    async with book(path) as store:
+    async with book() as store:
         await store.write(ledger.record_run, CHANNEL, "ns", run)
         assert await store.read(ledger.open_runs) == {"uid": "ns"}
         await store.write(ledger.record_run, CHANNEL, "ns", replace(run, ended=110))
@@ -138,8 +130,8 @@ async def test_a_run_ends_once(path):
     assert [r.ended for r in found.runs] == [110]
 
 
-async def test_holdings_change_only_where_they_differ(path):
-    async with book(path) as store:
+async def test_holdings_change_only_where_they_differ(book):
+    async with book() as store:
         await store.write(ledger.hold, CHANNEL, {"image": 10, "volume": 5}, 100)
         await store.write(ledger.hold, CHANNEL, {"image": 10, "volume": 5}, 150)
         await store.write(ledger.hold, CHANNEL, {"image": 20, "volume": 5}, 200)
@@ -148,8 +140,8 @@ async def test_holdings_change_only_where_they_differ(path):
     assert usage(found, 0, 1000).storage_mib_s == 10 * 100 + 20 * 100 + 5 * 200
 
 
-async def test_traffic_adds_up_over_many_readings(path):
-    async with book(path) as store:
+async def test_traffic_adds_up_over_many_readings(book):
+    async with book() as store:
         for at in range(10, 50, 10):
             mark = TrafficMark("boot", at, at, at)
             await store.write(ledger.record_traffic, CHANNEL, Traffic(1, 600, 2000), mark, at)
@@ -161,9 +153,9 @@ async def test_traffic_adds_up_over_many_readings(path):
     assert first + second == usage(everything, 0, 100)
 
 
-async def test_many_ledgers_are_read_at_once_each_from_its_own_moment(path):
+async def test_many_ledgers_are_read_at_once_each_from_its_own_moment(book):
     many = {ChannelId(number): 10 * number for number in range(1, 60)}
-    async with book(path) as store:
+    async with book() as store:
         for channel in many:
             await store.write(_a_history, channel)
         found = await store.read(ledger.load_ledgers, many)
@@ -189,16 +181,16 @@ def _a_history(tx, channel):
         ledger.record_traffic(tx, channel, Traffic(1, 5000, 900), TrafficMark("boot", channel, 0, 0), at)
 
 
-async def test_counters_are_booked_once_and_only_of_what_ran(path):
+async def test_counters_are_booked_once_and_only_of_what_ran(book):
     run = Run("uid", 10, None, 250, 64, 0)
     totals = {"uid": (5000, 300), "stranger": (10**9, 10**9)}
-    async with book(path) as store:
+    async with book() as store:
         await store.write(ledger.record_run, CHANNEL, "ns", run)
         for at in (20, 21):
             await store.write(ledger.record_counters, totals, at)
         await store.write(ledger.record_counters, {"uid": (4000, 200)}, 22)  # fell: nothing is booked
         await store.write(ledger.record_counters, {"uid": (9000, 2348)}, 23)
-    async with book(path) as store:
+    async with book() as store:
         await store.write(ledger.record_counters, {"uid": (9000, 2348)}, 24)
         found = usage(await store.read(ledger.load_ledger, CHANNEL, 0), 0, 100)
     assert (found.egress_kib, found.ingress_kib) == (9000 // 1024, 2348 // 1024)
@@ -212,10 +204,10 @@ async def saved(store, root=b"r" * 32, created=10):
     await store.write(claims.save_claim, root, b"{}", CUTS, proofs, {CHANNEL: "life"}, created)
 
 
-async def test_a_claim_is_stored_before_it_is_sent(path):
-    async with book(path) as store:
+async def test_a_claim_is_stored_before_it_is_sent(book):
+    async with book() as store:
         await saved(store)
-    async with book(path) as store:
+    async with book() as store:
         found = await store.read(claims.open_claim)
         assert found.state is ClaimState.PREPARED
         assert found.cuts == tuple(CUTS)
@@ -225,8 +217,8 @@ async def test_a_claim_is_stored_before_it_is_sent(path):
         assert leaf.usage == [1, 2, 3, 4, 5]
 
 
-async def test_a_mined_claim_shows_its_transaction_and_pay(path):
-    async with book(path) as store:
+async def test_a_mined_claim_shows_its_transaction_and_pay(book):
+    async with book() as store:
         await saved(store)
         paid = ClaimOutcome(CHANNEL, 0, 77)
         mined = (b"r" * 32, ClaimState.MINED, b"t" * 32, 9, [paid])
@@ -242,8 +234,8 @@ async def test_a_mined_claim_shows_its_transaction_and_pay(path):
         assert await store.read(claims.last_claim_at) == 10
 
 
-async def test_a_lost_claim_has_no_leaves(path):
-    async with book(path) as store:
+async def test_a_lost_claim_has_no_leaves(book):
+    async with book() as store:
         await saved(store)
         await store.write(claims.mark_claim, b"r" * 32, ClaimState.LOST)
         assert await store.read(claims.leaves, CHANNEL, "life", 0) == []

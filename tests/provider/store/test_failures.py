@@ -65,6 +65,50 @@ def test_the_systems_codes_have_rules(number, rule):
     assert caught.value.rule == rule
 
 
+class ServerError(Exception):
+    """As psycopg's errors: None where the server said nothing."""
+
+    def __init__(self, sqlstate):
+        super().__init__("what it says\nDETAIL: more")
+        self.sqlstate = sqlstate
+
+
+@pytest.mark.parametrize(
+    ("sqlstate", "rule"),
+    [
+        (None, "store-away"),
+        ("08006", "store-away"),
+        ("57P01", "store-away"),
+        ("57P03", "store-away"),
+        ("25P03", "store-away"),
+        ("53300", "store-away"),
+        ("3D000", "store-away"),
+        ("53100", "store-full"),
+        ("58030", "store-io"),
+        ("25006", "store-read-only"),
+        ("XX001", "store-damaged"),
+        ("40001", "store-busy"),
+        ("40P01", "store-busy"),
+        ("55P03", "store-busy"),
+        ("57014", "store-busy"),
+        ("28P01", "store-denied"),
+        ("42501", "store-denied"),
+    ],
+)
+def test_what_a_server_says_is_one_error_of_ours(sqlstate, rule):
+    said = OperationalError("INSERT", {}, ServerError(sqlstate))
+    with pytest.raises(StoreFailure) as caught, translated("the books", "postgresql://u@h/d"):
+        raise said
+    assert (caught.value.rule, caught.value.where) == (rule, "postgresql://u@h/d")
+    assert "\n" not in caught.value.what
+
+
+@pytest.mark.parametrize("sqlstate", ["42P01", "23505", "22001", "XX000"])
+def test_a_bug_that_a_server_tells_of_stays_one(sqlstate):
+    with pytest.raises(OperationalError), translated("the books", "postgresql://u@h/d"):
+        raise OperationalError("INSERT", {}, ServerError(sqlstate))
+
+
 def test_a_bug_stays_a_bug():
     engine = create_engine("sqlite://")
     with engine.begin() as connection:

@@ -3,7 +3,6 @@
 
 import sqlite3
 
-import pytest
 import trio
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -22,25 +21,20 @@ def run_of(container="web", uid="u1", restarts=0, data=b"hello\n"):
     return KeptRun(container, uid, f"pod-{uid}", restarts, 100, data)
 
 
-@pytest.fixture
-def path(tmp_path):
-    return tmp_path / "books" / "store.db"
-
-
-async def test_a_run_is_kept_over_a_restart_of_the_daemon_and_not_of_the_machine(path):
-    async with open_store(path, Vault(b"boot one")) as store:
+async def test_a_run_is_kept_over_a_restart_of_the_daemon_and_not_of_the_machine(book):
+    async with book(b"boot one") as store:
         await store.write(pods.save, POD)
         await store.write(last_logs.keep, CHANNEL, run_of(data=b"a line with a password\n"))
-    assert b"password" not in b"".join(file.read_bytes() for file in path.parent.iterdir())
-    async with open_store(path, Vault(b"boot one")) as store:
+    assert b"password" not in book.everything()
+    async with book(b"boot one") as store:
         (run,) = await store.read(last_logs.runs_of, CHANNEL)
         assert run == run_of(data=b"a line with a password\n")
-    async with open_store(path, Vault(b"boot two")) as store:
+    async with book(b"boot two") as store:
         assert await store.read(last_logs.runs_of, CHANNEL) == []
 
 
-async def test_a_later_look_at_a_run_takes_the_place_of_an_earlier_one(path):
-    async with open_store(path, Vault(b"boot")) as store:
+async def test_a_later_look_at_a_run_takes_the_place_of_an_earlier_one(book):
+    async with book(b"boot") as store:
         await store.write(pods.save, POD)
         for run in (run_of(data=b"1\n"), run_of(restarts=1, data=b"x\n"), run_of(data=b"1\n2\n")):
             await store.write(last_logs.keep, CHANNEL, run)
@@ -80,12 +74,12 @@ async def _fill(path, runs):
         assert newest.data == b"x" * min(size, KEPT_RUN_BYTES)
 
 
-async def test_what_is_kept_of_failed_pods_is_bounded_for_all_of_them_together(path):
+async def test_what_is_kept_of_failed_pods_is_bounded_for_all_of_them_together(book):
     failed, standing = pod_record(phase=Phase.FAILED), pod_record(phase=Phase.SERVING)
     standing = pod_record(
         ref=standing.ref.__class__(standing.ref.owner, standing.ref.publisher, b"\x09" * 32)
     )
-    async with open_store(path, Vault(b"boot")) as store:
+    async with book(b"boot") as store:
         for record in (failed, standing):
             await store.write(pods.save, record)
             for container in ("a", "b", "c", "d"):
@@ -98,8 +92,8 @@ async def test_what_is_kept_of_failed_pods_is_bounded_for_all_of_them_together(p
         assert await store.read(last_logs.runs_of, standing.channel) == []
 
 
-async def test_what_was_being_read_of_a_pod_while_it_was_removed_comes_too_late(path):
-    async with open_store(path, Vault(b"boot")) as store:
+async def test_what_was_being_read_of_a_pod_while_it_was_removed_comes_too_late(book):
+    async with book(b"boot") as store:
         await store.write(pods.save, pod_record(phase=Phase.GONE))
         await store.write(last_logs.keep, CHANNEL, run_of())
         assert await store.read(last_logs.runs_of, CHANNEL) == []

@@ -13,6 +13,7 @@ import pytest
 from tests.paths import ROOT
 from trustedpods.publisher import client, results
 from trustedpods.publisher.journal import Journal
+from trustedpods.publisher.network_client import LogShow, NetworkClient
 from trustedpods.publisher.output.json_forms import FORMS, json_of
 
 ROOMS = ("attestation", "commands", "core", "delivery", "market", "payment", "results", "verbs", "visits")
@@ -73,10 +74,14 @@ def test_every_verb_returns_a_result_of_its_own():
     returned = [inspect.signature(verb).return_annotation for verb in verbs]
     assert set(returned) <= set(RESULTS)
     assert len(set(returned)) == len(returned) >= 12
+    on_networks = [verb for name, verb in vars(NetworkClient).items() if not name.startswith("_")]
+    returned = {inspect.signature(verb).return_annotation for verb in on_networks}
+    assert returned <= set(RESULTS)
+    assert len(returned) >= 16
 
 
 def test_the_journal_holds_no_result():
-    assert not {"result", "as_json"} & {*vars(Journal(client.LogShow())), *vars(Journal)}
+    assert not {"result", "as_json"} & {*vars(Journal(LogShow())), *vars(Journal)}
 
 
 def loose(path):

@@ -13,6 +13,9 @@ BOOK_SECRET = "network.book"  # noqa: S105 - a name
 BOOK_KEY = "book"
 """Where the newest book is kept: no volume is called so, as their names have no dot."""
 
+RELOAD_DUE_KEY = "reload-due"
+"""Beside the book while running replicas have not been told that their files are others."""
+
 RENDERED_NOTE = "trustedpods.dev/rendered"
 """Annotation of replicas: a digest of what was rendered into their files."""
 

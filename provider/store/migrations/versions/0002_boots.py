@@ -4,6 +4,8 @@
 import sqlalchemy as sa
 from alembic import op
 
+from trustedpods.provider.store.engines.dialects import WHOLE
+
 revision = "0002"
 down_revision = "0001"
 branch_labels = None
@@ -15,7 +17,7 @@ def upgrade() -> None:
     op.create_table(
         "boots",
         sa.Column("boot_id", sa.LargeBinary, primary_key=True),
-        sa.Column("last_counted", sa.Integer, nullable=False),
+        sa.Column("last_counted", WHOLE, nullable=False),
     )
 
 

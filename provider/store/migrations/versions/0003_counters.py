@@ -4,6 +4,8 @@
 import sqlalchemy as sa
 from alembic import op
 
+from trustedpods.provider.store.engines.dialects import WHOLE
+
 revision = "0003"
 down_revision = "0002"
 branch_labels = None
@@ -15,8 +17,8 @@ def upgrade() -> None:
     op.create_table(
         "counters",
         sa.Column("uid", sa.String(64), primary_key=True),
-        sa.Column("egress_bytes", sa.Integer, nullable=False),
-        sa.Column("ingress_bytes", sa.Integer, nullable=False),
+        sa.Column("egress_bytes", WHOLE, nullable=False),
+        sa.Column("ingress_bytes", WHOLE, nullable=False),
     )
 
 

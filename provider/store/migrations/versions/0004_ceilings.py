@@ -4,6 +4,8 @@
 import sqlalchemy as sa
 from alembic import op
 
+from trustedpods.provider.store.engines.dialects import WHOLE
+
 revision = "0004"
 down_revision = "0003"
 branch_labels = None
@@ -15,10 +17,10 @@ def upgrade() -> None:
     op.create_table(
         "ceilings",
         sa.Column("channel", sa.String(48), primary_key=True),
-        sa.Column("since", sa.Integer, primary_key=True),
-        sa.Column("cpu_milli", sa.Integer, nullable=False),
-        sa.Column("memory_mib", sa.Integer, nullable=False),
-        sa.Column("scratch_mib", sa.Integer, nullable=False),
+        sa.Column("since", WHOLE, primary_key=True),
+        sa.Column("cpu_milli", WHOLE, nullable=False),
+        sa.Column("memory_mib", WHOLE, nullable=False),
+        sa.Column("scratch_mib", WHOLE, nullable=False),
     )
 
 

@@ -4,6 +4,8 @@
 import sqlalchemy as sa
 from alembic import op
 
+from trustedpods.provider.store.engines.dialects import WHOLE
+
 revision = "0005"
 down_revision = "0004"
 branch_labels = None
@@ -13,7 +15,7 @@ depends_on = None
 def upgrade() -> None:
     """What ran before has none: it was not agreed on then."""
     for table in ("pods", "runs"):
-        op.add_column(table, sa.Column("scratch_mib", sa.Integer, nullable=False, server_default="0"))
+        op.add_column(table, sa.Column("scratch_mib", WHOLE, nullable=False, server_default="0"))
 
 
 def downgrade() -> None:

@@ -8,9 +8,10 @@ from typing import Literal
 from trustedpods.protocol.units import TokenUnits
 from trustedpods.publisher.core.networks.plan import NodeStep, Plan, WantedNode
 
-Effect = Literal["create", "in place", "restart", "recreate", "delete", "unchanged"]
+Effect = Literal["create", "in place", "restart", "reload", "recreate", "delete", "unchanged"]
 """`in place`: the newer version proves itself beside the one before. `restart`: that one is stopped first, as
-two may not write one volume. `recreate`: removed where it is, and deployed in another cluster."""
+two may not write one volume. `recreate`: removed where it is, and deployed in another cluster. A node that is
+as the file says may `reload` or `restart` all the same, as addresses change that its files have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,9 +50,15 @@ def _staying(
     doing: Mapping[str, NodeStep],
     costs: Mapping[str, TokenUnits],
 ) -> Iterator[NodeOutlook]:
+    coming = {name for name, step in doing.items() if step.doing == "deploy"}
     for node in nodes:
         step, cost = doing.get(node.name), costs.get(node.name)
-        if step is None:
+        if step is None and (moved := [name for name in node.follows if name in coming]):
+            effect: Effect = "restart" if any(node.follows[name] == "restart" for name in moved) else "reload"
+            yield NodeOutlook(
+                node.name, effect, node.cluster, f"its files have the address of {', '.join(moved)}", cost
+            )
+        elif step is None:
             yield NodeOutlook(node.name, "unchanged", node.cluster, "it is as the file says", cost)
         elif node.name in gone:
             yield NodeOutlook(node.name, "recreate", node.cluster, gone[node.name].why, cost)

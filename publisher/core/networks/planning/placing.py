@@ -8,6 +8,7 @@ moves nobody.
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Literal
 
 from trustedpods.contracts.registry_rows import RegistryRow
 from trustedpods.manifests.network.model import NodePlacement
@@ -24,7 +25,7 @@ class FileNode:
     """A node as the file has it, before it is known where it runs.
 
     `entry` is what its replicas have in common, `where` a cluster or what one is chosen by, `after` the
-    nodes that it waits for; `stops` as of `WantedNode`.
+    nodes that it waits for; `stops` and `follows` as of `WantedNode`.
     """
 
     name: str
@@ -34,10 +35,11 @@ class FileNode:
     shape: Shape
     after: tuple[str, ...] = ()
     stops: bool = False
+    follows: Mapping[str, Literal["reload", "restart"]] = field(default_factory=dict)
 
     def at(self, cluster: str) -> WantedNode:
         """The node in *cluster*."""
-        return WantedNode(self.name, cluster, self.digest, self.after, self.stops)
+        return WantedNode(self.name, cluster, self.digest, self.after, self.stops, self.follows)
 
 
 def placed(
@@ -51,6 +53,8 @@ def placed(
     there = {component.name: component.cluster for component in content.components}
     for node in nodes:  # those whose place is settled come first, whatever their order
         if isinstance(node.where, str):
+            if there.get(node.name) != node.where:
+                _check_market(node, node.where, content, rows)
             placing.put(node, node.where)
     for node in nodes:
         if isinstance(node.where, NodePlacement) and there.get(node.name) in placing.fitting(
@@ -63,14 +67,26 @@ def placed(
     return tuple(node.at(placing.found[node.name]) for node in nodes)
 
 
-def named(nodes: Sequence[FileNode], names: Sequence[str]) -> frozenset[str]:
+def _check_market(
+    node: FileNode, cluster: str, content: NetworkContent, rows: Mapping[str, RegistryRow]
+) -> None:
+    """A node that is to come goes where pods are sold. Unknown and lost clusters are the plan's to tell."""
+    if cluster not in rows and any(one.name == cluster and one.lost is None for one in content.clusters):
+        raise BadInput(
+            f"cluster {cluster} takes no pods: its daemon stands in no registry",
+            where=f"node {node.name}",
+            hint="it keeps the network's documents; place the node in a cluster that sells",
+        )
+
+
+def named(nodes: Sequence[FileNode], names: Sequence[str], where: str = "--only") -> frozenset[str]:
     """The nodes that *names* mean: each a node, or an entry with replicas. BadInput for one that is none."""
     known = {node.name for node in nodes} | {node.entry for node in nodes}
     for name in names:
         if name not in known:
             raise BadInput(
                 f"the file has no node {name!r}",
-                where="--only",
+                where=where,
                 hint=f"it has: {', '.join(sorted(known)) or 'none'}",
             )
     return frozenset(node.name for node in nodes if node.name in names or node.entry in names)

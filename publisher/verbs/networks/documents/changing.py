@@ -9,10 +9,11 @@ from trustedpods.protocol.networks.history import SecretText, arguments
 from trustedpods.protocol.networks.members import NetworkName
 from trustedpods.publisher.journal import Journal
 from trustedpods.publisher.market.market import MarketAccount
+from trustedpods.publisher.networks.clusters import NetworkClusters
 from trustedpods.publisher.networks.recording import RecordedChange, recorded
 from trustedpods.publisher.networks.states import MemberView
 from trustedpods.publisher.results.networks import NetworkId
-from trustedpods.publisher.verbs.networks.opening import check_copies_named, counting
+from trustedpods.publisher.verbs.networks.opening import check_all_named, counting, opened_whole
 from trustedpods.publisher.verbs.networks.places import NetworkPlace, opened
 
 
@@ -43,19 +44,32 @@ async def changing(
     given: Sequence[tuple[str, str | SecretText]],
     wait_s: float,
     journal: Journal,
+    *,
     lost: str | None = None,
+    founding: bool = False,
 ) -> AsyncIterator[tuple[NetworkId, RecordedChange]]:
     """The network under all leases; what the block writes stands in the history as *verb* with *given*.
 
-    Raises as `check_copies_named`, with *lost*, before any lease is taken; then as `holding.held`. Others
-    are waited for *wait_s* seconds.
+    Raises as `opened_whole`, with *lost* and *founding*, before any lease is taken; then as `holding.held`,
+    and Refused (rule `clusters`) where the network's clusters changed meanwhile. Others are waited for
+    *wait_s* seconds.
     """
-    clusters_given = [("--cluster", f"{name}={choice}") for name, choice in place.clusters.items()]
-    async with opened(account, place, journal) as (network, clusters):
-        await check_copies_named(account.publisher, name_of(network), place, clusters, lost)
-        told = arguments([("network", f"{network.founder}/{network.name}"), *given, *clusters_given])
+    network = NetworkId(place.founder or account.publisher.address, place.name)
+    name = name_of(network)
+    whole = opened_whole(account, name, place.clusters, journal, lost=lost, founding=founding)
+    async with whole as clusters:
+        told = arguments([("network", str(name)), *given, *_clusters_told(place, clusters)])
         async with (
             clusters.locked(f"{verb} {network.name}", wait_s) as held,
-            recorded(held, account.publisher, name_of(network), verb, told) as change,
+            recorded(held, account.publisher, name, verb, told) as change,
         ):
+            if change.state is not None:
+                check_all_named(change.state, clusters.doors, lost)
             yield network, change
+
+
+def _clusters_told(place: NetworkPlace, clusters: NetworkClusters) -> list[tuple[str, str]]:
+    """Those that were named and are the network's: a context may have others."""
+    return [
+        ("--cluster", f"{one}={choice}") for one, choice in place.clusters.items() if one in clusters.doors
+    ]

@@ -28,7 +28,6 @@ from trustedpods.publisher.networks.states import MemberView
 from trustedpods.publisher.results.networks import MembersResult
 from trustedpods.publisher.verbs.networks.documents.changing import changing, opened_view
 from trustedpods.publisher.verbs.networks.files import read_card
-from trustedpods.publisher.verbs.networks.opening import check_all_named
 from trustedpods.publisher.verbs.networks.places import NetworkPlace
 
 Change = Callable[[MemberView], tuple[MemberChange, NetworkContent]]
@@ -109,7 +108,7 @@ async def remove(
 async def lose(
     account: MarketAccount, place: NetworkPlace, cluster: str, reason: str, wait_s: float, journal: Journal
 ) -> MembersResult:
-    """Declare *cluster* lost: it is asked no more, and need not be named. *place* are all the others.
+    """Declare *cluster* lost: it is asked no more, and need not be named. One of *place* leads to the others.
 
     Its pods stay in the state until an apply removes them. Raises BadInput without a reason, or for a
     cluster that the network does not have; else as `add`.
@@ -168,12 +167,11 @@ async def _changed(
     wanted: _Wanted,
 ) -> MembersResult:
     who = account.publisher.address
-    opening = changing(account, place, verb, given, wait_s, journal, wanted.lost)
+    opening = changing(account, place, verb, given, wait_s, journal, lost=wanted.lost)
     async with opening as (network, change):
         view = change.state or opened_view(account, network, change.document)
         if view.roster.role(who) is not Role.OWNER:
             raise Refused(f"{who} is no owner of {view.network}: only owners change members", rule="role")
-        check_all_named(view, place, wanted.lost)
         signed, content = wanted.change(view)
         after = await change.write(content, changes=[signed], cards=wanted.cards, result=DONE)
         return MembersResult(

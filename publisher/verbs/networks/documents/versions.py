@@ -59,7 +59,6 @@ async def migrate(
         change,
     ):
         view = change.state or opened_view(account, network, change.document)
-        check_all_named(view, place)
         steps, before = _steps(view), view.read.schema_version
         if steps:
             await _keep(account.publisher, view.document, file)
@@ -84,12 +83,14 @@ async def restore(
     """
     kept = await trio.to_thread.run_sync(_read, file)
     given = [("file", str(file)), *([("--go-back", "")] if go_back else [])]
-    async with changing(account, place, "state restore", given, wait_s, journal) as (network, change):
+    opening = changing(account, place, "state restore", given, wait_s, journal, founding=True)
+    async with opening as (network, change):
         if parse_body(kept.body).network != name_of(network):
             raise BadInput(f"it is a backup of {parse_body(kept.body).network}", where=str(file))
         saved = read_state(account.publisher, name_of(network), kept.document)
-        check_all_named(change.state or saved, place)
         present = change.state
+        if present is None:
+            check_all_named(saved, place.clusters)
         found = differences(None if present is None else present.content, saved.content)
         if present is None or present.document != saved.document:
             await _restored(account.publisher, change, saved, found, go_back=go_back)

@@ -35,6 +35,13 @@ def test_only_what_is_allowed_and_there():
     )
 
 
+def test_a_class_of_the_clusters_is_offered_with_what_it_may_be_told():
+    allowed = Allowed(ingress_classes={"traefik": ("t.io/a",), "gone": ()})
+    found = ClusterFeatures({}, {}, frozenset({"traefik", "nginx"}))
+    (offered,) = capabilities(found, allowed).ingress_classes
+    assert (offered.name, offered.annotations) == ("traefik", ["t.io/a"])
+
+
 def test_the_largest_node_bounds_each_size():
     largest = capabilities(FOUND, Allowed()).largest_node
     assert (largest.cpu_milli, largest.memory_mib, largest.storage_mib) == (4000, 2048, 10)

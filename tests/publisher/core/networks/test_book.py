@@ -7,12 +7,19 @@ import pytest
 
 from tests.fakes.network_states import state_of
 from tests.fakes.provider.pods import a_manifest
+from tests.protocol.networks.books import a_book, entry
 from trustedpods.protocol.errors import BadInput
 from trustedpods.protocol.ids import Address
 from trustedpods.protocol.messages.pod import Endpoint
 from trustedpods.protocol.networks.content import AddressEntry
 from trustedpods.publisher.core.networks import components
-from trustedpods.publisher.core.networks.book import address_entries, book_for, dependents
+from trustedpods.publisher.core.networks.book import (
+    address_entries,
+    book_for,
+    dependents,
+    external_entries,
+    renewed,
+)
 from trustedpods.publisher.core.networks.plan import WantedNode
 
 WEB = {"name": "web", "expose": "http", "ports": [{"port": 80, "targetPort": 8080}]}
@@ -121,3 +128,53 @@ def test_an_update_where_it_is_keeps_a_nodes_addresses_and_a_move_does_not():
 
 def addresses_of(state):
     return [one for one in state.addresses if one.component == "b"]
+
+
+def test_a_book_is_renewed_by_the_newest_lines_of_the_state():
+    old = a_book(entry("b", "web", 80, published=30001), entry("c", "web", 81, address=""))
+    lines = [
+        AddressEntry(component="b", service="web", port=80, url="tcp://192.0.2.9:30005", generation=4),
+        AddressEntry(component="b", service="web", port=80, url="tcp://192.0.2.8:30004", generation=3),
+        AddressEntry(component="x", service="web", port=80, url="tcp://192.0.2.1:30009", generation=9),
+    ]
+    new = renewed(old, lines, 7)
+    assert (new.generation, new.network, new.node) == (7, old.network, old.node)
+    assert [(one.node, one.address, one.published) for one in new.entries] == [
+        ("b", "192.0.2.9", 30005),
+        ("c", "", 0),
+    ]
+    gone = renewed(new, [], 8)
+    assert [one.address for one in gone.entries] == ["", ""], "a node that is removed leads nowhere"
+
+
+def test_nodes_outside_any_cluster_are_where_their_endpoints_say():
+    ends = {
+        "p2p": "203.0.113.7:30303",
+        "find": "udp://203.0.113.7:30301",
+        "rpc": "tcp://node.example.org:443",
+        "UPPER": "203.0.113.7:1",
+        "url": "https://node.example.org/path",
+        "far": "203.0.113.7:70000",
+    }
+    found = external_entries("partner", ends, "0xAb01")
+    assert [(one.service, one.transport, one.address, one.published, one.port) for one in found] == [
+        ("p2p", "TCP", "203.0.113.7", 30303, 30303),
+        ("find", "UDP", "203.0.113.7", 30301, 30301),
+        ("rpc", "TCP", "node.example.org", 443, 443),
+    ]
+    assert {one.identity for one in found} == {b"\xab\x01"}
+    assert external_entries("partner", {"p2p": "203.0.113.7:1"}, "enode://x")[0].identity == b""
+
+
+def test_a_node_outside_is_given_as_one_of_the_file_and_stays_when_the_state_is_read_anew():
+    outside = {"partner": external_entries("partner", {"p2p": "203.0.113.7:30303"}, None), "lost": []}
+    nodes = manifests(a=["b", "partner"], b=[], c=["lost"])
+    book = book_for("a", "shop", nodes, external=outside)
+    assert [(one.node, one.address) for one in book.entries] == [
+        ("b", ""), ("b", ""), ("b", ""), ("partner", "203.0.113.7"),
+    ]  # fmt: skip
+    assert renewed(book, [], 3, ["partner"]).of("partner") == book.of("partner")
+    assert renewed(book, [], 3).of("partner")[0].address == ""
+    with pytest.raises(BadInput, match="of which no endpoint says where it is") as caught:
+        book_for("c", "shop", nodes, external=outside)
+    assert "tcp://ADDRESS:PORT" in caught.value.hint

@@ -66,7 +66,7 @@ class Machine:
         self.doors = {name: FakeDoor() for name in ("k1", "k2")}
         self.pods, self.steps, self.kill_at, self.dead = FakePods(), 0, None, False
         self.pods.trouble = self.step
-        self.show, self.manifests = ListShow(), {}
+        self.show, self.manifests, self.external = ListShow(), {}, {}
         for door in self.doors.values():
             door.trouble = self.step
 
@@ -101,7 +101,9 @@ class Machine:
             ):
                 view = view_of(change)
                 plan = plan_of(view.content, view.roster, nodes, None, ALICE.address)
-                applying = Applying(ALICE.address, change, self.pods, Journal(self.show), self.manifests)
+                applying = Applying(
+                    ALICE.address, change, self.pods, Journal(self.show), self.manifests, self.external
+                )
                 await applying.nodes(plan.nodes, nodes)
                 return plan.changes
         except BaseException as error:

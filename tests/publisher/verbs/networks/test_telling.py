@@ -8,6 +8,7 @@ import pytest
 from tests.fakes.provider.pods import a_manifest
 from tests.publisher.verbs.networks.test_applying import CHAIN, FIRST, ONE, Machine, expected
 from trustedpods.protocol.errors import BadInput, NetworkFailure, Refused
+from trustedpods.publisher.core.networks.book import external_entries
 from trustedpods.publisher.core.networks.plan import WantedNode
 
 
@@ -121,3 +122,18 @@ async def test_a_node_that_was_not_told_is_told_by_an_apply_that_changes_another
     machine.pods.books["a"] = machine.pods.books["b"]
     assert await machine.apply(moved) == 1, "c goes"
     assert told(machine, "a") == "https://b.k1.example"
+
+
+async def test_a_node_outside_is_told_of_and_told_anew_when_its_file_says_otherwise(virtual_time):
+    machine = Machine()
+    web = {"name": "web", "expose": "http", "ports": [{"port": 80, "targetPort": 8080}]}
+    machine.manifests = {
+        node: a_manifest(services=[web], network={"nodes": ["partner"]}) for node in ("a", "b")
+    }
+    machine.external = {"partner": external_entries("partner", {"p2p": "203.0.113.7:30303"}, None)}
+    await machine.found()
+    await machine.apply(FIRST)
+    assert told(machine, "a") == told(machine, "b") == "tcp://203.0.113.7:30303"
+    machine.external = {"partner": external_entries("partner", {"p2p": "203.0.113.8:30303"}, None)}
+    assert await machine.apply(FIRST) == 0
+    assert told(machine, "a") == told(machine, "b") == "tcp://203.0.113.8:30303"

@@ -185,11 +185,11 @@ async def test_places(team):
         places.parse_place("shop", [])
     unknown = places.parse_place("shop", ["k1=0x" + "cd" * 20])
     with pytest.raises(Refused) as caught:
-        await places.rows_of(team.account, unknown)
+        await places.daemons_of(team.account, unknown)
     assert caught.value.rule == "unknown-provider"
     twice = places.parse_place("shop", [f"{name}={team.worlds[0].owner}/1" for name in ("a", "b")])
     with pytest.raises(BadInput):
-        await places.rows_of(team.account, twice)
+        await places.daemons_of(team.account, twice)
 
 
 async def test_a_provider_that_is_not_there_is_named(team):

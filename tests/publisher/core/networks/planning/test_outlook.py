@@ -31,3 +31,21 @@ def test_every_node_has_one_line():
 
 def test_what_did_not_come_to_its_end_is_created():
     assert effects(content(node("a"), phase="requested"), node("a")) == [("a", "create", "k1", 7)]
+
+
+def test_a_node_whose_files_have_the_address_of_one_that_moves_says_what_it_does():
+    state = content(node("a"), node("b"), node("c"), node("d"))
+    calling = [
+        replace(node("a"), follows={"d": "reload"}),
+        replace(node("b"), follows={"d": "restart", "e": "reload"}),
+        replace(node("c"), follows={"a": "restart"}),
+        node("d", "k2"),
+        node("e"),
+    ]
+    assert effects(state, *calling) == [
+        ("a", "reload", "k1", 7),
+        ("b", "restart", "k1", 7),
+        ("c", "unchanged", "k1", 7),
+        ("d", "recreate", "k2", 7),
+        ("e", "create", "k1", 7),
+    ]

@@ -9,6 +9,7 @@ import pytest
 from tests.fakes.network_states import state_of
 from tests.publisher.verbs.networks.test_verbs import team
 from trustedpods.protocol.codec import encode, unpack
+from trustedpods.protocol.ids import address_bytes
 from trustedpods.protocol.networks.members import NetworkName
 from trustedpods.protocol.networks.migrations import SCHEMA
 from trustedpods.protocol.networks.sealed_documents import seal_body
@@ -31,8 +32,15 @@ class Shop:
             yield change
 
     async def connect(self):
-        async with self.changing("network connect") as change:
-            await change.write(state_of(), result="done")
+        state = state_of()
+        clusters = [
+            one.model_copy(update={"owner": address_bytes(choice.owner), "daemon": choice.daemon})
+            for one, choice in zip(state.clusters, self.place.clusters.values(), strict=True)
+        ]
+        async with changing(
+            self.account, self.place, "network connect", [], 0.0, self.journal, founding=True
+        ) as (_, change):
+            await change.write(state.model_copy(update={"clusters": clusters}), result="done")
 
     async def phase(self, phase):
         """Let the one component be in that phase."""

@@ -1,12 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A command that names too few clusters, while a change waits for its end: no copy is touched."""
+"""A command that names some clusters while a change waits for its end: it ends on all, or on none."""
 
+import contextlib
 from dataclasses import dataclass, replace
 
 import pytest
 
+from tests.provider.documents_world import DAEMON, OWNER, DocumentsWorld
 from trustedpods.protocol.errors import Refused
 from trustedpods.protocol.networks.documents import Commit
+from trustedpods.publisher.core.networks.mapping import parse_cluster
 from trustedpods.publisher.networks.connections import ClusterDoor
 from trustedpods.publisher.networks.recording import recorded
 from trustedpods.publisher.verbs.networks import state
@@ -49,20 +52,43 @@ COMMANDS = {
     "migrate": lambda shop, some, file: versions.migrate(
         shop.account, some, file.with_name("other"), 0.0, shop.journal
     ),
-    "restore": lambda shop, some, file: versions.restore(shop.account, some, file, shop.journal),
+    "restore": lambda shop, some, file: versions.restore(
+        shop.account, some, file, shop.journal, go_back=True
+    ),
     "remove": lambda shop, some, _: members.remove(shop.account, some, "0x" + "ab" * 20, 0.0, shop.journal),
-    "lose": lambda shop, some, _: members.lose(shop.account, some, "k1", "a lake", 0.0, shop.journal),
-    "repair": lambda shop, some, _: state.repair(shop.account, some, "k1", 0.0, shop.journal),
 }
 
 
 @pytest.mark.parametrize("command", COMMANDS.values(), ids=COMMANDS)
-async def test_a_pending_change_is_not_ended_on_some_clusters_alone(shop, tmp_path, command):
+async def test_a_pending_change_is_ended_on_all_clusters_by_who_names_one(shop, tmp_path, command):
     file, some = tmp_path / "shop.backup", shop.with_clusters("k1")
     await versions.backup(shop.account, shop.place, file, shop.journal)
+    await left_pending(shop, lambda change: change.state.read.writable())
+    with contextlib.suppress(Refused):  # the stranger who is to be removed is none of the team
+        await command(shop, some, file)
+    copies = await copies_of(shop)
+    assert copies["k1"] == copies["k2"]
+    assert copies["k1"].pending is None
+    assert copies["k1"].current.generation >= 2
+
+
+async def test_of_more_clusters_than_the_network_has_its_own_are_taken(shop, tmp_path):
+    """A context may have the clusters of many networks."""
+    folder = tmp_path / "k3"
+    folder.mkdir()
+    async with DocumentsWorld(folder, shop.team.account.chain).run() as address:
+        _, beside = parse_cluster(f"k3={OWNER}/{DAEMON}@{address}")
+        some = replace(shop.place, clusters={**shop.place.clusters, "k3": beside})
+        assert (await versions.migrate(shop.account, some, tmp_path / "kept", 0.0, shop.journal)).steps == ()
+        with pytest.raises(Refused) as caught:
+            await members.remove(shop.account, some, "0x" + "ab" * 20, 0.0, shop.journal)
+    assert caught.value.rule == "members"
+
+
+async def test_a_repair_names_all_clusters_also_while_a_change_is_pending(shop):
     before = await left_pending(shop, lambda change: change.state.read.writable())
     with pytest.raises(Refused) as caught:
-        await command(shop, some, file)
+        await state.repair(shop.account, shop.with_clusters("k1"), "k1", 0.0, shop.journal)
     assert caught.value.rule == "clusters"
     assert await copies_of(shop) == before
     assert (await state.repair(shop.account, shop.place, "k1", 0.0, shop.journal)).document.generation == 2
@@ -70,12 +96,8 @@ async def test_a_pending_change_is_not_ended_on_some_clusters_alone(shop, tmp_pa
 
 async def test_a_first_state_that_is_pending_is_not_ended_on_some_clusters_alone(shop):
     content = (await shop.view()).content.model_copy(update={"history": []})
-    clusters = [
-        one.model_copy(update={"owner": bytes.fromhex(choice.owner[2:]), "daemon": choice.daemon})
-        for one, choice in zip(content.clusters, shop.place.clusters.values(), strict=True)
-    ]
     await shop.remove()
-    before = await left_pending(shop, lambda _: content.model_copy(update={"clusters": clusters}))
+    before = await left_pending(shop, lambda _: content)
     with pytest.raises(Refused) as caught:
         await connect(shop.account, shop.with_clusters("k1"), 0.0, shop.journal)
     assert caught.value.rule == "clusters"

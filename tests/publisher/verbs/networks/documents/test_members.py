@@ -98,7 +98,11 @@ async def test_a_lost_cluster_is_declared_with_a_reason_and_asked_no_more(shop):
         await members.lose(shop.account, left, "k2", "again", 0.0, shop.journal)
 
 
-async def test_a_cluster_that_is_there_is_named_or_lost(shop):
-    with pytest.raises(Refused) as caught:
-        await members.lose(shop.account, shop.place, "k2", "why not", 0.0, shop.journal)
-    assert caught.value.rule == "clusters"
+async def test_a_lost_cluster_may_stay_in_the_context(shop):
+    """It is not asked, though it is named, and a later command leaves it out."""
+    shop.team.worlds[1].cluster.unreachable = True
+    result = await members.lose(shop.account, shop.place, "k2", "its provider is gone", 0.0, shop.journal)
+    assert dict(result.lost) == {"k2": "its provider is gone"}
+    await shop.phase("stopped")
+    shop.place = shop.with_clusters("k1")
+    assert await shop.phases() == ["stopped"]

@@ -1,0 +1,170 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The books in a PostgreSQL database, which several machines reach and one daemon at a time writes.
+
+Everything has an end: a connection that does not come, a statement, a lock that somebody holds, and a
+transaction whose daemon was frozen, so that it never keeps the next one out.
+"""
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, text
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError
+
+from trustedpods.protocol.errors import BadInput
+from trustedpods.provider.store.engines import writers
+from trustedpods.provider.store.engines.migrating import migrate
+from trustedpods.provider.store.engines.writers import Turn
+
+
+@dataclass(frozen=True, slots=True)
+class PostgresPatience:
+    """How long anything may take; *connect_s* in seconds, of which libpq knows two at least, else ms."""
+
+    connect_s: int = 5
+    """A server that is there answers in milliseconds; a standby has to find out soon that it is not."""
+    statement_ms: int = 10_000
+    """The largest question, all ledgers of a full provider, takes a tenth of it."""
+    lock_ms: int = 5_000
+    idle_in_transaction_ms: int = 3_000
+    """A frozen daemon's transaction ends by the server, before those that wait for its lock give up.
+
+    Between two statements of ours lies no I/O: a daemon that is late by seconds is frozen.
+    """
+    migration_ms: int = 600_000
+    """A migration may rewrite a table that grew for years; between its statements scripts are read."""
+
+
+USUAL = PostgresPatience()
+
+KEEPALIVE = {
+    "keepalives_idle": 5,
+    "keepalives_interval": 2,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 10_000,
+}
+"""Seconds, and milliseconds for the last: a server whose machine died is noticed like one that refuses."""
+
+POOL = 5
+"""Four readers and the writer (`store.database`)."""
+
+_WORDS = frozenset(
+    {"host", "passfile", "sslmode", "sslrootcert", "sslcert", "sslkey", "target_session_attrs"}
+)
+"""What a URL may say behind its question mark, by libpq's names."""
+
+_KEY = "store.database"
+_FORM = "write postgresql://USER@HOST:PORT/DATABASE"
+_LOCAL = ("", "localhost", "127.0.0.1", "::1")
+
+
+def parse(database: str) -> URL:
+    """The URL of the configuration, checked; BadInput says what is wrong, and shows no password.
+
+    Beyond this machine the server's certificate is verified (`sslmode=verify-full`) unless it says otherwise.
+    """
+    try:
+        url = make_url(database)
+    except (ArgumentError, ValueError):
+        raise BadInput(_FORM, where=_KEY) from None
+    if url.drivername != "postgresql" or not url.database or not url.username:
+        raise BadInput(_FORM, where=_KEY)
+    if url.password is not None:
+        raise BadInput(
+            "a password does not belong here",
+            hint="name a file that holds it: ?passfile=/etc/trustedpods/pgpass",
+        )
+    unknown = sorted(set(url.query) - _WORDS)
+    if unknown:
+        raise BadInput(
+            f"{unknown[0]} is no known word", where=_KEY, hint=f"known are {', '.join(sorted(_WORDS))}"
+        )
+    if "sslmode" not in url.query and not _on_this_machine(url):
+        url = url.update_query_dict({"sslmode": "verify-full"})
+    return url
+
+
+def _on_this_machine(url: URL) -> bool:
+    hosts = [url.host] if url.host else url.query.get("host", "")
+    places = [hosts] if isinstance(hosts, str) else hosts
+    return all(place in _LOCAL or str(place).startswith("/") for place in places)
+
+
+class PostgresDatabase:
+    """The books in the database of *url*; *holder* is what this daemon is called there."""
+
+    on_our_disk = False
+
+    def __init__(self, url: URL, holder: str, patience: PostgresPatience = USUAL) -> None:
+        self.name = url.render_as_string(hide_password=True).partition("?")[0]
+        self._holder = holder
+        self.engine = _engine(url, patience)
+        self._migration_ms = patience.migration_ms
+        self._readers = self.engine.execution_options(
+            isolation_level="REPEATABLE READ", postgresql_readonly=True
+        )
+        self._turn = Turn(0, 0)
+        self._unsure = False
+
+    def open(self) -> None:
+        """Migrate and take the fence in one transaction: no older daemon writes between the two."""
+        with self.engine.begin() as connection:
+            for limit in ("statement_timeout", "idle_in_transaction_session_timeout"):
+                connection.execute(text(f"SET LOCAL {limit} = {self._migration_ms}"))
+            migrate(connection)
+            self._turn = writers.take_over(connection, self._holder)
+        self._unsure = False
+
+    def reading(self) -> AbstractContextManager[Connection]:
+        """A transaction of one snapshot that cannot write."""
+        return self._readers.connect()
+
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """A transaction behind the fence; one lost in its commit is looked for before it is given up."""
+        with self.engine.connect() as connection, connection.begin() as transaction:
+            writers.prove(connection, self._turn, unsure=self._unsure)
+            self._unsure = False
+            yield connection
+            try:
+                transaction.commit()
+            except DBAPIError:
+                if not self._made_after_all():
+                    raise
+        self._turn = self._turn.after_one_more()
+
+    def _made_after_all(self) -> bool:
+        try:
+            with self.engine.connect() as connection:
+                return writers.made(connection, self._turn)
+        except DBAPIError:
+            self._unsure = True  # the next write finds out
+            return False
+
+
+def _engine(url: URL, patience: PostgresPatience) -> Engine:
+    options: dict[str, Any] = {
+        "connect_timeout": patience.connect_s,
+        "application_name": "trustedpods-provider",
+        "options": f"-c statement_timeout={patience.statement_ms} -c lock_timeout={patience.lock_ms}"
+        f" -c idle_in_transaction_session_timeout={patience.idle_in_transaction_ms}",
+        **KEEPALIVE,
+    }
+    try:
+        return create_engine(
+            url.set(drivername="postgresql+psycopg"),
+            connect_args=options,
+            pool_size=POOL,
+            max_overflow=0,
+            pool_pre_ping=True,
+            hide_parameters=True,
+        )
+    except ModuleNotFoundError:
+        raise BadInput(
+            "the driver of PostgreSQL is not installed",
+            where=_KEY,
+            hint="pip install 'trusted-pods[provider,postgres]'",
+        ) from None

@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The newest addresses for nodes that run: brought by `watch` to those that were away when others moved."""
+
+from collections.abc import Sequence
+
+import trio
+
+from trustedpods.protocol.errors import Refused, TrustedPodsError
+from trustedpods.protocol.ids import Address
+from trustedpods.publisher.core.networks.book import renewed
+from trustedpods.publisher.core.select import Choice
+from trustedpods.publisher.journal import Journal
+from trustedpods.publisher.market.market import MarketAccount
+from trustedpods.publisher.networks.states import MemberView
+from trustedpods.publisher.state.pod_records import PodRecord
+from trustedpods.publisher.verbs.networks.nodes import bring_book
+from trustedpods.publisher.verbs.networks.opening import newest
+from trustedpods.publisher.verbs.networks.places import NetworkPlace, opened, parse_network
+from trustedpods.publisher.visits import records
+from trustedpods.publisher.visits.visit import Visit
+
+
+class NewestBooks:
+    """What the networks of *pods* say now, each read once. No lease is taken and no file is needed."""
+
+    def __init__(self, account: MarketAccount, pods: Sequence[PodRecord], journal: Journal) -> None:
+        self._account = account
+        self._pods = pods
+        self._journal = journal
+        self._known: dict[str, MemberView | TrustedPodsError] = {}
+        self._reading = trio.Lock()
+
+    async def bring(self, visit: Visit) -> bool:
+        """Let the visited pod's provider know where the nodes are that it calls; False where it does already.
+
+        Raises what reading the network's document raises, and what the provider answers.
+        """
+        record = visit.record
+        bundle = records.pod_records().bundle(record.channel, self._account.publisher.secret)
+        if record.network is None or bundle is None or bundle.book is None:
+            return False
+        view = await self._view(record.network)
+        book = renewed(bundle.book, view.content.addresses, view.document.generation, record.external)
+        try:
+            return await bring_book(visit.session, visit.location.ref, book)
+        except Refused as error:
+            if error.rule == "stale-book":  # somebody's apply brought a newer one meanwhile
+                return False
+            raise
+
+    async def _view(self, network: str) -> MemberView:
+        async with self._reading:
+            if network not in self._known:
+                try:
+                    self._known[network] = await self._read(network)
+                except TrustedPodsError as error:
+                    self._known[network] = error
+        found = self._known[network]
+        if isinstance(found, TrustedPodsError):
+            raise found
+        return found
+
+    async def _read(self, network: str) -> MemberView:
+        """The newest document that any cluster has in which there are pods of the network."""
+        name = parse_network(network, self._account.publisher.address)
+        clusters = {
+            pod.cluster: Choice(Address(pod.owner), pod.daemon)
+            for pod in self._pods
+            if pod.network == network and pod.cluster is not None
+        }
+        place = NetworkPlace(name.founder, name.name, clusters)
+        async with opened(self._account, place, self._journal) as (_, asked):
+            return newest(self._account, name, await asked.copies())

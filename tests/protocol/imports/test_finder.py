@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Of libp2p only its parts are loaded, and its root still works for whoever imports it."""
+
+import subprocess
+import sys
+
+EXTRAS = [
+    "aioquic",
+    "aiohttp",
+    "requests",
+    "websockets",
+    "wsproto",
+    "zeroconf",
+    "dns",
+    "miniupnpc",
+    "acme",
+    "cryptography.x509",
+]
+"""What the root of libp2p brings and `protocol/net` has no use for."""
+
+
+def said_by(code: str) -> list[str]:
+    """What Python prints of *code*, in a process of its own: this one has imported much."""
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=300
+    )
+    return done.stdout.split()
+
+
+def test_the_door_to_libp2p_loads_neither_its_root_nor_other_transports():
+    code = "import sys; import trustedpods.protocol.net\nprint(*sys.modules)"
+    loaded = said_by(code)
+    assert "libp2p.security.noise.transport" in loaded
+    assert not [name for name in EXTRAS if name in loaded]
+    assert "libp2p.host.basic_host" not in loaded
+
+
+def test_the_root_is_there_for_who_asks_for_it():
+    """After the door has loaded its parts, in which the root's own order of imports would be another."""
+    code = "import trustedpods.protocol.net; from libp2p import new_host; import libp2p.network\n"
+    code += "from libp2p.network import AutoConnector; from libp2p.transport.quic.stream import QUICStream\n"
+    code += "from libp2p.transport import TCP; from libp2p.security import noise\n"
+    code += "from libp2p.abc import INetStream; import libp2p\n"
+    code += "print(callable(new_host), QUICStream.__module__, TCP.__name__, libp2p.new_host is new_host)"
+    assert said_by(code) == ["True", "libp2p.transport.quic.stream", "TCP", "True"]

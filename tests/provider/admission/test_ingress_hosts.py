@@ -1,0 +1,162 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Pods that a controller of the cluster's serves: whose hosts are theirs, what they may ask and are told."""
+
+import pytest
+
+from tests.fakes.provider.caller import Caller, manifest_of
+from tests.fakes.provider.world import World
+from tests.fakes.services import CONTROLLER
+from trustedpods.protocol.errors import Refused
+from trustedpods.protocol.messages.pod import PodStatus, StatusBody
+from trustedpods.protocol.sealing.replies import verify_statement
+from trustedpods.provider.cluster.objects.ingress.view import IngressView
+from trustedpods.provider.core.admission import LOST_LOOKS
+from trustedpods.provider.serving.host_watch import PROVE_EVERY_S, HostWatch
+
+HOST = "shop.localhost"
+TAKEN = "traefik.example/priority"
+CLASSES = {
+    "traefik": {"namespace": "ingress", "pod_labels": {"app": "traefik"}, "annotations": [TAKEN]},
+}
+
+
+def shop(host=HOST, name="web", **more):
+    ingress = {"className": "traefik", "annotations": {TAKEN: "1"}, **more}
+    ports = [{"port": 80, "targetPort": 8080}]
+    return {"name": name, "expose": "ingress", "ports": ports, "hosts": [host], "ingress": ingress}
+
+
+def http(host):
+    ports = [{"port": 80, "targetPort": 8080}]
+    return {"name": "web", "expose": "http", "ports": ports, "hosts": [host]}
+
+
+def pod(*services):
+    return manifest_of(services=list(services), trust="open", scale={"min": 1, "max": 1})
+
+
+@pytest.fixture
+def world(tmp_path):
+    return World(tmp_path, ingress={"classes": CLASSES, "services": 3})
+
+
+async def deployed(world, address, *services):
+    caller = Caller(world, address)
+    caller.manifest = pod(*services)
+    _, _, signed = await caller.provision()
+    return caller, verify_statement(signed, world.keys.reply.public_key().public_bytes_raw())
+
+
+async def test_the_controllers_address_is_told_and_moves_with_an_update(world):
+    async with world.run() as (parts, address):
+        caller, statement = await deployed(world, address, shop())
+        told = [end.url for end in statement.endpoints]
+        assert told == [f"http://{HOST}/", f"tcp://{CONTROLLER}:80"]
+        first = parts.pods.get(caller.ref.channel).namespace
+        caller.manifest = pod(shop(), http("other.localhost") | {"name": "api"})
+        await caller.provision()
+        record = parts.pods.get(caller.ref.channel)
+        assert record.namespace != first
+        assert [(one.namespace, one.hosts) for one in await world.cluster.ingresses()] == [
+            (record.namespace, {HOST})
+        ]
+        assert record.exposures["web"].addresses == (CONTROLLER,)
+        status = await caller.ask("status", StatusBody(), PodStatus)
+        assert status.services == {"web": "ingress", "api": "http"}
+    async with world.run() as (parts, _):
+        assert parts.pods.get(caller.ref.channel).exposures["web"].addresses == (CONTROLLER,)
+
+
+async def test_it_goes_with_the_service_that_had_it(world):
+    async with world.run() as (_, address):
+        api = http("other.localhost") | {"name": "api"}
+        caller, _ = await deployed(world, address, shop(), api)
+        caller.manifest = pod(api)
+        await caller.provision()
+        assert await world.cluster.ingresses() == []
+
+
+@pytest.mark.parametrize("mine", [shop(), http(HOST)])
+@pytest.mark.parametrize("theirs", [shop(), http(HOST)])
+async def test_a_host_is_one_pods_at_a_time(world, mine, theirs):
+    async with world.run() as (_, address):
+        caller, _ = await deployed(world, address, mine)
+        with pytest.raises(Refused) as refused:
+            await deployed(world, address, theirs)
+        assert refused.value.rule in ("host-taken", "slots")
+        caller.manifest = pod(mine)
+        await caller.provision()  # its own is no other's
+
+
+async def test_a_host_of_the_clusters_own_ingresses_is_taken(world):
+    world.cluster.foreign.append(IngressView("grafana", "grafana", "", frozenset({HOST}), ()))
+    async with world.run() as (_, address):
+        with pytest.raises(Refused, match="is served for somebody else at this provider"):
+            await deployed(world, address, shop())
+        await deployed(world, address, shop("another.localhost"))
+    assert len(world.cluster.lives) == 1
+
+
+@pytest.mark.parametrize(
+    ("service", "rule"),
+    [
+        (shop(className="nginx"), "ingress-class"),
+        (shop(annotations={"traefik.example/middlewares": "a"}), "ingress-annotation"),
+        (shop("web.k1.test.localhost"), "hosts"),
+    ],
+)
+async def test_what_is_not_offered_is_refused_before_anything_is_made(world, service, rule):
+    async with world.run() as (_, address):
+        with pytest.raises(Refused) as refused:
+            await deployed(world, address, service)
+        assert refused.value.rule == rule
+    assert not world.cluster.lives
+
+
+async def test_a_provider_without_classes_has_no_room(tmp_path):
+    world = World(tmp_path)
+    async with world.run() as (_, address):
+        with pytest.raises(Refused, match="ingress class traefik is not offered here; there is none"):
+            await deployed(world, address, shop())
+
+
+async def test_services_have_an_end(world):
+    async with world.run() as (_, address):
+        await deployed(world, address, shop("a.localhost"), shop("b.localhost", "api"))
+        with pytest.raises(Refused, match="2 of ingress wanted, 1 free"):
+            await deployed(world, address, shop("c.localhost"), shop("d.localhost", "api"))
+
+
+async def test_a_controller_that_writes_no_address_fails_the_start(world, virtual_time):
+    world.cluster.balancers = False
+    async with world.run() as (_, address):
+        with pytest.raises(Refused, match="ingress class traefik wrote no address of 'web' in 120 s"):
+            await deployed(world, address, shop())
+
+
+class Names:
+    """A resolver that finds proofs, or none."""
+
+    proven = True
+
+    async def check_control(self, host, proofs):
+        if not self.proven:
+            raise Refused(f"no proof that you control {host}", rule="hosts")
+
+
+async def test_a_host_whose_proof_is_lost_is_taken_from_the_controller(world):
+    names = Names()
+    async with world.run() as (parts, address):
+        object.__setattr__(parts.doors, "resolver", names)
+        names.proven = False
+        with pytest.raises(Refused, match="no proof that you control"):
+            await deployed(world, address, shop("www.example.org"))
+        names.proven = True
+        await deployed(world, address, shop("www.example.org"))
+        watch = HostWatch(parts.doors, parts.pods, parts.bundles, parts.autoscaler)
+        for proven, there in ((False, 0), (True, 1)):
+            names.proven = proven
+            for _ in range(LOST_LOOKS + 1):
+                await watch.look()
+                world.pass_time(int(PROVE_EVERY_S))
+            assert len(await world.cluster.ingresses()) == there

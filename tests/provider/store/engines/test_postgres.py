@@ -1,0 +1,271 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The books in a real PostgreSQL: one writer, lost connections, a server that is away, frozen daemons."""
+
+import socket
+from contextlib import asynccontextmanager
+
+import pytest
+import trio
+from sqlalchemy import event, text
+
+from tests.fakes.provider.records import pod_record
+from trustedpods.protocol.errors import BadInput, Locked, StoreFailure
+from trustedpods.protocol.units import UnixSeconds
+from trustedpods.provider.core.disk import DiskState
+from trustedpods.provider.store import Vault, boots, open_books, pods
+from trustedpods.provider.store.engines import writers
+from trustedpods.provider.store.engines.postgres import PostgresDatabase, PostgresPatience, parse
+from trustedpods.provider.store.tables import WRITERS
+
+RECORD = pod_record()
+VAULT = Vault(b"k" * 32)
+BOOT = b"b" * 32
+
+
+@pytest.fixture
+def url(postgres, migrated):
+    with postgres.database(migrated) as url:
+        yield url
+
+
+@pytest.fixture
+def opened(url, tmp_path):
+    """Opens the books as the daemon of a node."""
+
+    @asynccontextmanager
+    async def by(holder, url=url, **patience):
+        books = PostgresDatabase(parse(url), holder, PostgresPatience(**patience))
+        async with open_books(books, tmp_path, VAULT) as store:
+            yield store
+
+    return by
+
+
+@pytest.mark.parametrize(
+    ("written", "why"),
+    [
+        ("mysql://u@h/d", "write postgresql://"),
+        ("postgresql://h/d", "write postgresql://"),
+        ("postgresql://u@h", "write postgresql://"),
+        ("postgresql://u@h:port/d", "write postgresql://"),
+        ("postgresql://u:secret@h/d", "a password does not belong here"),
+        ("postgresql://u@h/d?options=-c", "options is no known word"),
+    ],
+)
+def test_a_url_that_is_none_is_refused_by_name_and_without_its_password(written, why):
+    with pytest.raises(BadInput, match=why) as caught:
+        parse(written)
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("written", "mode"),
+    [
+        ("postgresql://u@db.example.org/d", "verify-full"),
+        ("postgresql://u@/d?host=db.example.org", "verify-full"),
+        ("postgresql://u@db.example.org/d?sslmode=require", "require"),
+        ("postgresql://u@127.0.0.1:5433/d", None),
+        ("postgresql://u@/d?host=/run/postgresql", None),
+    ],
+)
+def test_a_server_elsewhere_proves_who_it_is_unless_its_url_says_otherwise(written, mode):
+    assert parse(written).query.get("sslmode") == mode
+
+
+async def test_the_daemon_that_took_over_is_the_only_one_that_writes(opened):
+    async with opened("node-1") as first:
+        await first.write(pods.save, RECORD)
+        async with opened("node-2") as second:
+            await second.write(boots.counted, BOOT, UnixSeconds(7))
+            for _ in range(2):
+                with pytest.raises(Locked, match="node-2 took the books over") as caught:
+                    await first.write(boots.counted, BOOT, UnixSeconds(9))
+                assert caught.value.rule == "taken-over"
+            assert await first.read(pods.load, RECORD.channel) == RECORD
+            assert await second.read(boots.last_counted, BOOT) == 7
+            await second.write(boots.counted, BOOT, UnixSeconds(8))
+        with trio.fail_after(1), pytest.raises(Locked, match="node-2"):
+            await first.until_lost()
+
+
+async def test_a_frozen_daemons_transaction_keeps_the_next_daemon_out_for_seconds_only(opened):
+    async with opened("node-1", idle_in_transaction_ms=300) as first:
+        begun, go_on = trio.Event(), trio.Event()
+
+        def frozen(tx):
+            boots.counted(tx, BOOT, UnixSeconds(9))
+            trio.from_thread.run_sync(begun.set)
+            trio.from_thread.run(go_on.wait)
+            boots.counted(tx, BOOT, UnixSeconds(10))
+
+        async with trio.open_nursery() as nursery:
+            refused = trio.Event()
+
+            async def write():
+                with pytest.raises(StoreFailure, match="cannot be written") as caught:
+                    await first.write(frozen)
+                assert caught.value.rule == "store-away"
+                refused.set()
+
+            nursery.start_soon(write)
+            await begun.wait()
+            with trio.fail_after(10):
+                async with opened("node-2") as second:
+                    go_on.set()
+                    await refused.wait()
+                    assert await second.read(boots.last_counted, BOOT) is None
+                    with pytest.raises(Locked):
+                        await first.write(boots.counted, BOOT, UnixSeconds(11))
+
+
+async def test_a_read_sees_one_moment_and_cannot_write(opened):
+    async with opened("node-1") as store:
+        await store.write(boots.counted, BOOT, UnixSeconds(1))
+        first, written = trio.Event(), trio.Event()
+
+        def twice(tx):
+            before = boots.last_counted(tx, BOOT)
+            trio.from_thread.run_sync(first.set)
+            trio.from_thread.run(written.wait)
+            return before, boots.last_counted(tx, BOOT)
+
+        async def write_between():
+            await first.wait()
+            await store.write(boots.counted, BOOT, UnixSeconds(2))
+            written.set()
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(write_between)
+            assert await store.read(twice) == (1, 1)
+        with pytest.raises(StoreFailure) as caught:
+            await store.read(boots.counted, BOOT, UnixSeconds(3))
+        assert caught.value.rule == "store-read-only"
+
+
+async def test_connections_that_were_cut_are_made_anew_and_nothing_is_lost(opened, postgres):
+    async with opened("node-1") as store:
+        for number in range(1, 4):
+            await store.write(boots.counted, BOOT, UnixSeconds(number))
+            postgres.cut_connections()
+            assert await store.read(boots.last_counted, BOOT) == number
+        cut_in = Cut(store, postgres, "INSERT INTO boots")
+        with pytest.raises(StoreFailure, match="cannot be written") as caught:
+            await store.write(boots.counted, BOOT, UnixSeconds(9))
+        assert (caught.value.rule, store.disk.state, cut_in.times) == ("store-away", DiskState.FAILING, 1)
+        assert await store.read(boots.last_counted, BOOT) == 3
+        await store.write(boots.counted, BOOT, UnixSeconds(4))
+        assert store.disk.state is DiskState.GOOD
+        assert await store.read(boots.last_counted, BOOT) == 4
+
+
+class Cut:
+    """Ends the daemon's sessions once, before a statement that begins so."""
+
+    def __init__(self, store, postgres, begins):
+        self.times, self._postgres, self._begins = 0, postgres, begins
+        event.listen(store._engine, "before_cursor_execute", self._judge)
+
+    def _judge(self, _connection, _cursor, statement, *_):
+        if not self.times and statement.startswith(self._begins):
+            self.times += 1
+            self._postgres.cut_connections()
+
+
+@pytest.mark.parametrize("made", [True, False])
+async def test_a_connection_lost_in_the_commit_is_looked_into(opened, postgres, made):
+    """The server may have made the write whose answer never came: the row of the writers knows."""
+    async with opened("node-1") as store:
+        await store.write(boots.counted, BOOT, UnixSeconds(1))
+        LostCommit(store, postgres, made=made)
+        if made:
+            await store.write(boots.counted, BOOT, UnixSeconds(2))
+        else:
+            with pytest.raises(StoreFailure) as caught:
+                await store.write(boots.counted, BOOT, UnixSeconds(2))
+            assert caught.value.rule == "store-away"
+        assert await store.read(boots.last_counted, BOOT) == (2 if made else 1)
+        await store.write(boots.counted, BOOT, UnixSeconds(3))
+        assert await store.read(boots.last_counted, BOOT) == 3
+
+
+async def test_a_write_that_was_made_after_it_was_given_up_ends_the_daemon(opened, postgres, monkeypatch):
+    async with opened("node-1") as store:
+        LostCommit(store, postgres, made=True)
+        with monkeypatch.context() as patch:
+            patch.setattr(writers, "made", never_answers)
+            with pytest.raises(StoreFailure):
+                await store.write(boots.counted, BOOT, UnixSeconds(2))
+        with pytest.raises(Locked, match="had been made after all") as caught:
+            await store.write(boots.counted, BOOT, UnixSeconds(3))
+        assert caught.value.rule == "unsure-write"
+        with trio.fail_after(1), pytest.raises(Locked):
+            await store.until_lost()
+
+
+def never_answers(connection, _turn):
+    connection.execute(text("SET statement_timeout = 1"))
+    connection.execute(text("SELECT pg_sleep(5)"))
+
+
+class LostCommit:
+    """The session of the next commit ends, before or behind the server's making it."""
+
+    def __init__(self, store, postgres, *, made):
+        self._dialect, self._postgres, self._made = store._engine.dialect, postgres, made
+        self._dialect.do_commit = self._commit
+
+    def _commit(self, connection):
+        del self._dialect.do_commit
+        if self._made:
+            connection.commit()
+        self._postgres.cut_connections()
+        connection.execute("SELECT 1")
+
+
+async def test_a_server_that_is_not_there_is_told_in_one_message(opened):
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        port = closed.getsockname()[1]
+        with pytest.raises(StoreFailure, match="cannot be opened") as caught:
+            async with opened("node-1", f"postgresql://u@127.0.0.1:{port}/d"):
+                pass
+    assert (caught.value.rule, "\n" in str(caught.value)) == ("store-away", False)
+    assert str(caught.value).startswith(f"postgresql://u@127.0.0.1:{port}/d: ")
+
+
+async def test_a_server_that_says_nothing_is_given_up_in_time(opened):
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
+        with trio.fail_after(30), pytest.raises(StoreFailure) as caught:
+            async with opened("node-1", f"postgresql://u@127.0.0.1:{port}/d", connect_s=2):
+                pass
+    assert caught.value.rule == "store-away"
+
+
+async def test_a_database_that_is_not_there_or_not_ours_is_told(opened, postgres, url):
+    with pytest.raises(StoreFailure) as caught:
+        async with opened("node-1", postgres.url("nowhere")):
+            pass
+    assert caught.value.rule == "store-away"
+    postgres.ask("DROP ROLE IF EXISTS stranger")
+    postgres.ask("CREATE ROLE stranger LOGIN")
+    with pytest.raises(StoreFailure) as caught:
+        async with opened("node-1", url.replace("trustedpods@", "stranger@")):
+            pass
+    assert caught.value.rule == "store-denied"
+
+
+async def test_numbers_of_64_bits_are_kept(opened):
+    async with opened("node-1") as store:
+        await store.write(boots.counted, BOOT, UnixSeconds(2**62))
+        assert await store.read(boots.last_counted, BOOT) == 2**62
+
+
+async def test_each_take_over_has_a_higher_number(opened, url):
+    numbers = []
+    for holder in ("node-1", "node-2", "node-1"):
+        async with opened(holder) as store:
+            await store.write(boots.counted, BOOT, UnixSeconds(1))
+            row = await store.read(lambda tx: tx.connection.execute(WRITERS.select()).one())
+            numbers.append((row.number, row.written, row.holder))
+    assert numbers == [(1, 1, "node-1"), (2, 1, "node-2"), (3, 1, "node-1")]

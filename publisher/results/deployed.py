@@ -3,16 +3,19 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from trustedpods.protocol.ids import Address, ChannelId
-from trustedpods.protocol.units import TokenUnits
-from trustedpods.publisher.core.cost import Cost
 from trustedpods.publisher.core.money import Token
-from trustedpods.publisher.core.updates.difference import FieldChange, UpdateEffect
 from trustedpods.publisher.results.confirmed import ConfirmedPod
 from trustedpods.publisher.results.money import DepositOutcome
 from trustedpods.publisher.results.providers import ProviderId, VerifiedMachine
 from trustedpods.publisher.results.validated import UpdateWay
+
+if TYPE_CHECKING:
+    from trustedpods.protocol.units import TokenUnits
+    from trustedpods.publisher.core.cost import Cost
+    from trustedpods.publisher.core.updates.difference import FieldChange, UpdateEffect
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +25,7 @@ class ChosenProvider:
     provider: ProviderId
     machine: VerifiedMachine
     channel: ChannelId
-    cost: Cost
+    cost: "Cost"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,13 +76,13 @@ class DeployPlan:
     publisher: Address
     token: Token
     provider: ProviderId
-    effect: UpdateEffect
-    changes: tuple[FieldChange, ...]
+    effect: "UpdateEffect"
+    changes: "tuple[FieldChange, ...]"
     stops: str
     known: bool
-    cost: Cost
-    cost_before: Cost | None
-    deposit: TokenUnits | None
+    cost: "Cost"
+    cost_before: "Cost | None"
+    deposit: "TokenUnits | None"
 
     @property
     def replaces(self) -> bool:

@@ -8,13 +8,14 @@ pod's name, blobs are met by their ids, and the provider keeps what it has.
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import trio
 
 from trustedpods.contracts.registry_rows import RegistryRow
 from trustedpods.protocol.errors import BadInput, InsufficientFunds, NetworkFailure, Refused, TrustedPodsError
 from trustedpods.protocol.ids import address_from_bytes, channel_hex
-from trustedpods.protocol.net import Host, open_host
+from trustedpods.protocol.net import open_host
 from trustedpods.publisher.attestation.policies import policy_for, policy_name
 from trustedpods.publisher.context import state_dir
 from trustedpods.publisher.core.cost import (
@@ -46,6 +47,9 @@ from trustedpods.publisher.verbs.aftermath import alone
 from trustedpods.publisher.verbs.delivery import Delivery
 from trustedpods.publisher.verbs.offers.planned import make_plan
 from trustedpods.publisher.visits import records
+
+if TYPE_CHECKING:
+    from trustedpods.protocol.net import Host
 
 PATIENCE_S = 60.0
 
@@ -159,7 +163,7 @@ class Deploy:
         await agreed(made, self._options.agree, self._journal)
 
     @asynccontextmanager
-    async def _reached(self) -> AsyncIterator[tuple[Host, Reached]]:
+    async def _reached(self) -> AsyncIterator["tuple[Host, Reached]"]:
         with self._journal.step("list") as step:
             rows = await self._account.market.rows()
             known = await pod_locations(self._account, self._pod.name, rows)
@@ -217,7 +221,7 @@ class Deploy:
         return self._requirements(None, paid=False).funding
 
     def _reach(
-        self, host: Host, selection: Selection, known: Sequence[PodLocation], step: Step
+        self, host: "Host", selection: Selection, known: Sequence[PodLocation], step: Step
     ) -> AbstractAsyncContextManager[Reached]:
         by_row = {(location.row.owner, location.row.daemon): location for location in known}
         candidates = [
@@ -234,7 +238,7 @@ class Deploy:
             step,
         )
 
-    async def _hand_over(self, host: Host, reached: Reached) -> None:
+    async def _hand_over(self, host: "Host", reached: Reached) -> None:
         """Say who takes the pod and at what price, then pay and send."""
         session, location = reached.session, reached.candidate.location
         payment = self._payment(reached)

@@ -102,11 +102,11 @@ def check_an_update_that_stops_first(publisher: Publisher, pod: Deployed) -> Non
 @pytest.mark.parametrize("length", LENGTHS)
 def test_no_request_fails_over_a_good_and_a_broken_update(publisher: Publisher, length: int) -> None:
     pod = publisher.deploy(publisher.manifest("hello", unique("update"), says("one")))
+    file = publisher.manifest("hello", pod.name, says("two")).name
+    would = publisher.run("deploy", file, "--dry-run", code=ExitCode.PLAN_HAS_CHANGES).json
+    assert (would["effect"], would["known"]) == ("in place", True)
+    assert [change["what"] for change in would["changes"]] == ["variable GREETING of hello: changes"]
     with no_request_fails(pod.url, length):
-        file = publisher.manifest("hello", pod.name, says("two")).name
-        would = publisher.run("deploy", file, "--dry-run", code=ExitCode.PLAN_HAS_CHANGES).json
-        assert (would["effect"], would["known"]) == ("in place", True)
-        assert [change["what"] for change in would["changes"]] == ["variable GREETING of hello: changes"]
         updated = publisher.run("deploy", file).json
         assert "two" in web.get(pod.url, "/cgi-bin/whoami").text
     assert (updated["update"], updated["namespace"] != pod.namespace) == ("beside", True)

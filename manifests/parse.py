@@ -197,14 +197,21 @@ def from_pydantic(error: ValidationError, told: Collection[Location]) -> Iterato
             yield Problem(at, in_plain_words(detail["type"], detail["msg"], at))
 
 
-def refusal(path: Path | None, tree: Any, found: Iterable[Problem]) -> BadInput:  # noqa: ANN401
-    """One error for all that was *found* in a file, or in what came over the wire."""
+def refusal(
+    path: Path | None,
+    tree: Any,  # noqa: ANN401
+    found: Iterable[Problem],
+    most: int = MAX_SHOWN,
+) -> BadInput:
+    """One error for all that was *found* in a file, or in what came over the wire; *most* are shown."""
     lines = [f"{place_of(path, tree, p.location)}: {p.text}" for p in found]
     first, *others = lines
     where, what = first.split(": ", 1)
-    shown = others[: MAX_SHOWN - 1]
+    shown = others[: most - 1]
     more = [f"... and {len(others) - len(shown)} more"] if len(others) > len(shown) else []
-    return BadInput("\n".join([what, *shown, *more]), where=where)
+    error = BadInput("\n".join([what, *shown, *more]), where=where)
+    error.others = (*shown, *more)
+    return error
 
 
 def place_of(path: Path | None, tree: Any, location: Location) -> str:  # noqa: ANN401

@@ -56,6 +56,8 @@ class BadInput(TrustedPodsError):
 
     code = "bad-input"
     exit_code = ExitCode.BAD_INPUT
+    others: tuple[str, ...] = ()
+    """Further mistakes of the same file, a line for each, which end `what` too."""
 
 
 class NoContext(TrustedPodsError):

@@ -6,10 +6,13 @@ import click
 from trustedpods.publisher.commands import attest, market, money, networks, pods, watch
 from trustedpods.publisher.commands.exec import execute, execute_in_node
 from trustedpods.publisher.commands.images import push as images
+from trustedpods.publisher.commands.manifests.convert import convert
 from trustedpods.publisher.commands.manifests.explain import explain
 from trustedpods.publisher.commands.manifests.init import init
 from trustedpods.publisher.commands.network import contexts, files, members, network, whole
 from trustedpods.publisher.commands.network.documents import history
+from trustedpods.publisher.commands.running import history as history_of_pod
+from trustedpods.publisher.commands.running.rollback import rollback
 from trustedpods.publisher.commands.shell import completion as shell
 
 EPILOG = """\b
@@ -23,7 +26,7 @@ Exit codes:
   0 done          4 no market or key    7 funds
   1 internal      5 locked              8 network or time-out
   2 bad input     6 refused             9 evidence refused
-  3 a bill does not hold, or copies differ
+  3 a bill does not hold, or copies differ                     10 a plan has changes
 
 \b
 Examples:
@@ -48,6 +51,8 @@ OTHER_WORDS = {
     "remove": "delete",
     "describe": "status",
     "inspect": "status",
+    "import": "convert",
+    "undo": "rollback",
     "topup": "fund",
     "invoice": "bill",
 }
@@ -87,6 +92,7 @@ def main() -> None:
 for verb in (
     pods.deploy,
     init,
+    convert,
     pods.validate,
     explain,
     market.estimate,
@@ -95,6 +101,9 @@ for verb in (
     pods.status,
     pods.logs,
     execute,
+    history_of_pod.events,
+    history_of_pod.usage,
+    rollback,
     pods.delete,
     images.image,
     market.provider,

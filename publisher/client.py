@@ -28,7 +28,7 @@ from trustedpods.publisher.market.market import open_account
 from trustedpods.publisher.network_client import LogShow, NetworkClient
 from trustedpods.publisher.pod import Pod, read_pod
 from trustedpods.publisher.results.attested import AttestProgress, AttestResult
-from trustedpods.publisher.results.deployed import DeployProgress, DeployResult
+from trustedpods.publisher.results.deployed import DeployPlan, DeployProgress, DeployResult
 from trustedpods.publisher.results.estimated import EstimateResult
 from trustedpods.publisher.results.money import (
     BalanceResult,
@@ -127,6 +127,14 @@ class Client(NetworkClient):
         pod = await trio.to_thread.run_sync(read_pod, Path(manifest), cache_dir(), checked, trust)
         progress = progress or DeployProgress()
         return await deploy.deploy(wanted, self._account, pod, progress, self._journal())
+
+    async def plan(
+        self, manifest: str | Path, *, provider: str | None = None, name: str | None = None
+    ) -> DeployPlan:
+        """What `deploy` would change now, with the same words; nothing is paid, sent or kept."""
+        wanted = deploy.DeployOptions(None if provider is None else parse_choice(provider))
+        pod = await trio.to_thread.run_sync(read_pod, Path(manifest), cache_dir(), name and check_name(name))
+        return await deploy.plan(wanted, self._account, pod, self._journal())
 
     async def estimate(
         self,

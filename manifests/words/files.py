@@ -47,7 +47,8 @@ KINDS = {
 """Advice by Kubernetes' kind; of any other kind the cluster's owner decides."""
 
 _COMPOSE = (
-    "each of its `services` is a container here: `spec: {containers: [{name: ..., image: ..., ...}]}`; "
+    "`trustedpods convert FILE` makes a manifest of it. "
+    "Each of its `services` is a container here: `spec: {containers: [{name: ..., image: ..., ...}]}`; "
     f"what it publishes goes to `spec.services`; {_HEAD}, and {_PAGE}"
 )
 _SDL = (

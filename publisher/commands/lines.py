@@ -1,15 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """Results as text, from the same values that `-o json` prints."""
 
+from collections.abc import Iterable
 from datetime import UTC, datetime
 
 from trustedpods.protocol.ids import channel_hex
-from trustedpods.protocol.messages.pod import PodFailure
+from trustedpods.protocol.messages.pod import PodEvent, PodFailure
 from trustedpods.publisher.core.money import Token, duration_text
 from trustedpods.publisher.core.trust import trust_text
 from trustedpods.publisher.output.evidence_text import evidence_text
 from trustedpods.publisher.output.terminal import table
 from trustedpods.publisher.results.attested import AttestResult
+from trustedpods.publisher.results.deployed import VersionsResult
 from trustedpods.publisher.results.estimated import EstimatedOffer, EstimateResult
 from trustedpods.publisher.results.money import BalanceResult, ChannelBalance, FundResult
 from trustedpods.publisher.results.pods import (
@@ -19,6 +21,7 @@ from trustedpods.publisher.results.pods import (
     ListResult,
     ServiceStatus,
     StatusResult,
+    UsageResult,
     VisitedPod,
 )
 from trustedpods.publisher.results.providers import (
@@ -27,6 +30,12 @@ from trustedpods.publisher.results.providers import (
     ProvidersResult,
     VerifiedMachine,
 )
+
+HOUR_MS = 3_600_000
+HOUR_GIB = 3600 * 1024
+"""MiB seconds of a GiB hour."""
+
+KIB = 1024
 
 LAST_MOMENT = 253_402_300_799
 """The end of the year 9999, behind which Python knows no dates; others may say any number."""
@@ -63,8 +72,37 @@ def status_lines(result: StatusResult) -> list[str]:
     lines += [f"money     {line}" for line in _money(result)]
     if result.outliving is not None:
         lines.append(f"volumes   {result.outliving.told(pod.name, pod.token)}")
-    lines += [f"{moment(event.at)}  {event.reason}: {event.text}" for event in result.events]
+    lines += event_lines(result.events)
     return lines + _others(pod)
+
+
+def event_lines(events: Iterable[PodEvent]) -> list[str]:
+    """A line for each thing that happened to a pod."""
+    return [f"{moment(event.at)}  {event.reason}: {event.text}" for event in events]
+
+
+def usage_lines(result: UsageResult) -> list[str]:
+    """A line for each day, and what it comes to."""
+    token = result.pod.token
+    rows = [
+        (
+            moment(day.begins)[:10],
+            f"{day.usage.cpu_core_ms / HOUR_MS:.4g}",
+            f"{day.usage.memory_mib_s / HOUR_GIB:.4g}",
+            f"{day.usage.storage_mib_s / HOUR_GIB:.4g}",
+            f"{day.usage.egress_kib / KIB:.4g}",
+            f"{day.usage.ingress_kib / KIB:.4g}",
+            token.rough(day.amount),
+        )
+        for day in result.days
+    ]
+    header = ("DAY", "CORE-H", "GIB-H", "STORED GIB-H", "OUT MIB", "IN MIB", "AMOUNT")
+    month = "" if result.month is None else f"; 30 days at this rate: {token.rough(result.month)}"
+    return [
+        *table(header, rows),
+        f"total {token.rough(result.total)}, open {token.rough(result.open_amount)}{month}",
+        *(f"PROBLEM  {problem}" for problem in result.problems),
+    ]
 
 
 def _service(service: ServiceStatus) -> list[str]:
@@ -127,14 +165,40 @@ def funded_lines(result: FundResult) -> list[str]:
     return [f"paid {result.token.text(result.paid)}{holds}"]
 
 
-def list_lines(result: ListResult) -> list[str]:
-    """A line for each pod, and below them why some could not be asked about."""
+def version_lines(result: VersionsResult) -> list[str]:
+    """A line for each version that can be gone back to."""
+    if not result.versions:
+        return ["no version of it is kept on this machine"]
+    rows = [
+        (
+            str(one.generation),
+            moment(one.generation // 1000),
+            "serves" if one.serves else "",
+            ", ".join(f"{name}: {digest[:19]}" for name, digest in one.images.items()),
+        )
+        for one in result.versions
+    ]
+    return table(("GENERATION", "SENT", "", "IMAGES"), rows)
+
+
+def list_lines(result: ListResult, *, wide: bool = False) -> list[str]:
+    """A line for each pod, and below them why some could not be asked about.
+
+    *wide*: providers in full, all addresses, and the channel, which every verb takes as a name.
+    """
     if not result.pods:
         return ["no pods; `trustedpods deploy FILE` runs one"]
-    header = ("POD", "PHASE", "READY", "LASTS", "PER DAY", "LEFT", "PROVIDER", "URL")
+    header: tuple[str, ...] = ("POD", "PHASE", "READY", "LASTS", "PER DAY", "LEFT", "PROVIDER", "URL")
     rows = [_pod_row(pod, result.token) for pod in result.pods]
+    if wide:
+        header = (*header, "CHANNEL")
+        rows = [_wider(row, pod) for row, pod in zip(rows, result.pods, strict=True)]
     wrong = [f"{_called(pod)}: {pod.error.text}" for pod in result.pods if pod.error is not None]
     return [*table(header, rows), *wrong]
+
+
+def _wider(row: tuple[str, ...], pod: ListedPod) -> tuple[str, ...]:
+    return (*row[:-2], pod.provider, ", ".join(pod.urls), channel_hex(pod.channel))
 
 
 def _called(pod: ListedPod) -> str:
@@ -156,21 +220,22 @@ def _pod_row(pod: ListedPod, token: Token) -> tuple[str, ...]:
     )
 
 
-def balance_lines(result: BalanceResult) -> list[str]:
-    """An address and its channels."""
+def balance_lines(result: BalanceResult, *, wide: bool = False) -> list[str]:
+    """An address and its channels, with *wide* in full."""
     lines = [
         result.publisher,
         f"{result.token.text(result.balance)}, {result.gas_wei / 1e18:.4f} for gas",
     ]
-    rows = [_channel_row(channel, result.token) for channel in result.channels]
+    rows = [_channel_row(channel, result.token, wide=wide) for channel in result.channels]
     header = ("POD", "CHANNEL", "STATE", "DEPOSIT", "LEFT", "REFUND", "UNLOCKS")
     return [*lines, "", *table(header, rows)] if rows else lines
 
 
-def _channel_row(channel: ChannelBalance, token: Token) -> tuple[str, ...]:
+def _channel_row(channel: ChannelBalance, token: Token, *, wide: bool) -> tuple[str, ...]:
+    shown = channel_hex(channel.channel)
     return (
         channel.name or "?",
-        channel_hex(channel.channel)[:12],
+        shown if wide else shown[:12],
         channel.state,
         token.number(channel.deposit),
         "" if channel.left is None else token.number(channel.left),

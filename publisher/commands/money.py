@@ -122,7 +122,7 @@ def balance(options: Common) -> None:
     def lines(result: "BalanceResult") -> list[str]:
         from trustedpods.publisher.commands.lines import balance_lines
 
-        return balance_lines(result)
+        return balance_lines(result, wide=options.form == "wide")
 
     run.finish(work, lines)
 

@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast, get_args
 
 import click
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from trustedpods.publisher.market.market import MarketAccount
     from trustedpods.publisher.output.json_of import JsonObject
     from trustedpods.publisher.output.terminal import PlainShow
+    from trustedpods.publisher.results.deployed import DeployPlan
 
 F = TypeVar("F", bound=Callable[..., Any])
 R = TypeVar("R")
@@ -30,18 +31,27 @@ DEBUG_VARIABLE = "TRUSTEDPODS_DEBUG"
 """When set, an error of ours that should not happen prints its trace."""
 
 
+OutputForm = Literal["text", "wide", "json", "yaml"]
+"""What is printed: for a person, with all columns of a table, or one object for a program."""
+
+
 @dataclass(frozen=True, slots=True)
 class Common:
     """The options that every verb has."""
 
     market: str | None
     key: str | None
-    as_json: bool
+    form: OutputForm = "text"
+
+    @property
+    def as_json(self) -> bool:
+        """Whether a program reads it: one object, as JSON or as YAML."""
+        return self.form in ("json", "yaml")
 
 
 def common(verb: F) -> F:
     """Add --market, --key and -o to a verb; it gets them as its first argument, a `Common`."""
-    choice = click.Choice(["text", "json"])
+    choice = click.Choice(get_args(OutputForm))
     return click.option("-o", "--output", type=choice, default="text", help="What to print.")(located(verb))
 
 
@@ -51,8 +61,8 @@ def located(verb: F) -> F:
     @click.option("--market", metavar="FILE", help="Market file (else $TRUSTEDPODS_MARKET).")
     @click.option("--key", metavar="FILE", help="Key file (else $TRUSTEDPODS_KEY).")
     @functools.wraps(verb)
-    def wrapped(market: str | None, key: str | None, output: str = "text", **arguments: Any) -> Any:  # noqa: ANN401
-        return verb(Common(market, key, output == "json"), **arguments)
+    def wrapped(market: str | None, key: str | None, output: OutputForm = "text", **arguments: Any) -> Any:  # noqa: ANN401
+        return verb(Common(market, key, output), **arguments)
 
     return cast("F", wrapped)
 
@@ -75,6 +85,14 @@ def form_of(result: object) -> "JsonObject":
     from trustedpods.publisher.output.json_forms import json_of
 
     return json_of(result)
+
+
+def _advice(rule: str) -> str | None:
+    """What to do about a *rule*, where the error itself does not say it."""
+    from trustedpods.protocol.rules.all_rules import rule_named
+
+    found = rule_named(rule)
+    return None if found is None else f"{found.advice} (docs/errors.md)"
 
 
 class Run:
@@ -137,7 +155,7 @@ class Run:
         form: "Callable[[R], JsonObject]" = form_of,
     ) -> R:
         """The same for work without trio; *form* is its JSON."""
-        from trustedpods.publisher.output.terminal import print_json, print_lines
+        from trustedpods.publisher.output.terminal import print_lines
 
         try:
             result = work()
@@ -147,13 +165,13 @@ class Run:
         if self.common.as_json:
             from trustedpods.publisher.output.json_run import run_json
 
-            print_json(run_json(form(result), self.journal))
+            self._print_object(run_json(form(result), self.journal))
         else:
             print_lines(lines(result))
         return result
 
     def _failed(self, raised: BaseException) -> int:
-        from trustedpods.protocol.errors import TrustedPodsError
+        from trustedpods.protocol.errors import BadInput, TrustedPodsError
         from trustedpods.publisher.output.terminal import print_error
         from trustedpods.publisher.parallel import most_telling
 
@@ -173,11 +191,29 @@ class Run:
             error = TrustedPodsError(f"{type(error).__name__}: {error}", hint=hint)
         if self.common.as_json:
             self._print_failure(error)
+        if error.hint is None and error.rule is not None and not isinstance(error, BadInput):
+            error.hint = _advice(error.rule)
         print_error(error, self.show)
         return self._code_base + int(error.exit_code)
 
     def _print_failure(self, error: "TrustedPodsError") -> None:
         from trustedpods.publisher.output.json_run import run_json
+
+        self._print_object(run_json(form_of(self.progress), self.journal, error))
+
+    def _print_object(self, tree: "JsonObject") -> None:
+        if self.common.form == "yaml":
+            from trustedpods.publisher.commands.yaml_text import document
+
+            click.echo(document(tree), nl=False)
+            return
         from trustedpods.publisher.output.terminal import print_json
 
-        print_json(run_json(form_of(self.progress), self.journal, error))
+        print_json(tree)
+
+
+def agreement(run: Run, *, without_terminal: bool) -> "Callable[[DeployPlan], bool]":
+    """Who says whether what runs may change: a person on a terminal; elsewhere it is *without_terminal*."""
+    if sys.stdin.isatty() and not run.common.as_json:
+        return lambda made: click.confirm(f"Change {made.pod}?", err=True)
+    return lambda _: without_terminal

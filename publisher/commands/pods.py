@@ -9,13 +9,18 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from trustedpods.publisher.commands.manifests.init import ImageWords, deployed_pod, draft_words
-from trustedpods.publisher.commands.options import Common, Run, common, pod_name
+from trustedpods.publisher.commands.manifests.init import (
+    ImageWords,
+    deployed_pod,
+    draft_words,
+    without_manifest,
+)
+from trustedpods.publisher.commands.options import Common, Run, agreement, common, pod_name
 from trustedpods.publisher.commands.shell.completion import complete_pod, complete_provider
 
 if TYPE_CHECKING:
     from trustedpods.publisher.output.json_of import JsonObject
-    from trustedpods.publisher.results.deployed import DeployResult
+    from trustedpods.publisher.results.deployed import DeployPlan, DeployResult
     from trustedpods.publisher.results.pods import (
         DeleteResult,
         ListResult,
@@ -31,6 +36,7 @@ if TYPE_CHECKING:
 Examples:
   trustedpods deploy pod.yaml
   trustedpods deploy hello.tar --port 8080 --env MODE=demo --volume /data=1Gi
+  trustedpods deploy pod.yaml --dry-run
   trustedpods deploy pod.yaml --deposit 2.5 --explain
   trustedpods deploy pod.yaml --deposit 12h --name second -o json
   trustedpods deploy pod.yaml --provider 0x70997970C51812dc3A010C7d01b50e0d17dc79C8/1
@@ -59,6 +65,10 @@ Examples:
     help="What evidence must show (NAME: policies/NAME.toml in your settings).",
 )
 @click.option("--explain", is_flag=True, help="Say of each provider what it costs or why it is left out.")
+@click.option(
+    "--dry-run", is_flag=True, help="Only say what would change: exit code 10 where that is anything."
+)
+@click.option("-y", "--yes", is_flag=True, help="Change what runs without being asked.")
 @draft_words
 @common
 def deploy(  # noqa: PLR0913, PLR0917 - click hands them over one by one
@@ -71,6 +81,8 @@ def deploy(  # noqa: PLR0913, PLR0917 - click hands them over one by one
     patience: str,
     policy: str | None,
     explain: bool,
+    dry_run: bool,
+    yes: bool,
     words: ImageWords,
 ) -> None:
     """Run the pod of a manifest FILE at the cheapest provider that matches and answers.
@@ -78,12 +90,15 @@ def deploy(  # noqa: PLR0913, PLR0917 - click hands them over one by one
     FILE may be an image (an archive or an OCI folder) without a manifest: one is made as `init` makes it,
     and shown.
 
+    Where the pod runs already, what changes is shown first, and asked on a terminal. Without one a manifest's
+    change goes on, and an image's needs --yes.
+
     The provider's hardware evidence is verified before anything is sent. Run it again after any
     failure: it meets the same channel and sends only what is missing.
     """
     run = Run(common_options)
 
-    async def work() -> "DeployResult":
+    async def work() -> "DeployResult | DeployPlan":
         """Cheap things first: a wrong manifest or a missing market is said before slow imports."""
         from trustedpods.publisher.core.money import parse_duration, parse_funding
 
@@ -97,19 +112,34 @@ def deploy(  # noqa: PLR0913, PLR0917 - click hands them over one by one
             from trustedpods.publisher.contexts import context_policy
             from trustedpods.publisher.core.select import parse_choice
             from trustedpods.publisher.results.deployed import DeployProgress
-            from trustedpods.publisher.verbs.deploy import DeployOptions, deploy
+            from trustedpods.publisher.verbs.deploy import DeployOptions, deploy, plan
 
             choice = None if provider is None else parse_choice(provider)
-            options = DeployOptions(choice, funding, explain, policy, patience_s, context_policy(os.environ))
+            agree = None if yes else agreement(run, without_terminal=not without_manifest(file))
+            otherwise = context_policy(os.environ)
+            options = DeployOptions(choice, funding, explain, policy, patience_s, otherwise, agree)
         run.progress = progress = DeployProgress()
         async with opening as account:
+            if dry_run:
+                return await plan(options, account, pod, run.journal)
             deployed = await deploy(options, account, pod, progress, run.journal)
         from trustedpods.publisher.output.terminal import timing_line
 
         run.show.line(timing_line(run.journal))
         return deployed
 
-    run.finish(work, lambda deployed: [endpoint.url for endpoint in deployed.confirmed.endpoints])
+    def lines(result: "DeployResult | DeployPlan") -> list[str]:
+        from trustedpods.publisher.results.deployed import DeployPlan
+
+        if isinstance(result, DeployPlan):
+            return result.lines
+        return [endpoint.url for endpoint in result.confirmed.endpoints]
+
+    result = run.finish(work, lines)
+    if dry_run and getattr(result, "effect", None) != "unchanged":
+        from trustedpods.protocol.errors import ExitCode
+
+        raise SystemExit(int(ExitCode.PLAN_HAS_CHANGES))
 
 
 @click.command(
@@ -157,6 +187,7 @@ def validate(options: Common, file: Path) -> None:
     epilog="""\b
 Examples:
   trustedpods list
+  trustedpods list -o wide
   trustedpods list --all -o json
 """,
 )
@@ -179,7 +210,7 @@ def list_(options: Common, ended: bool) -> None:
     def lines(result: "ListResult") -> list[str]:
         from trustedpods.publisher.commands.lines import list_lines
 
-        return list_lines(result)
+        return list_lines(result, wide=options.form == "wide")
 
     run.finish(work, lines)
 

@@ -18,10 +18,12 @@ from trustedpods.contracts.usage import ItemFlags, UsageItem
 from trustedpods.protocol.ids import Address, ChannelId
 from trustedpods.protocol.messages.usage import UsageLeaf, UsageReport
 from trustedpods.protocol.units import TokenUnits, UnixSeconds, Usage
+from trustedpods.publisher.core.money import DAY_S
 
 if TYPE_CHECKING:
     from trustedpods.publisher.core.cost import Shape
 
+_MONTH_S = 30 * DAY_S
 _METER = 0
 """Tag of the imaginary meter that the settlement is run with."""
 
@@ -68,6 +70,32 @@ class Bill:
     def mined(self) -> TokenUnits:
         """The part whose transactions are known."""
         return TokenUnits(sum(line.amount for line in self.lines if line.transaction is not None))
+
+
+@dataclass(frozen=True, slots=True)
+class Day:
+    """A day (its first second, UTC) of a bill: what was used in the periods that began in it, its cost."""
+
+    begins: UnixSeconds
+    usage: Usage
+    amount: TokenUnits
+
+
+def by_day(bill: Bill) -> tuple[Day, ...]:
+    """The signed periods of *bill*, summed up by day, oldest first."""
+    days: dict[int, Day] = {}
+    for line in bill.lines:
+        begins = line.from_ - line.from_ % DAY_S
+        known = days.get(begins, Day(UnixSeconds(begins), Usage(), TokenUnits(0)))
+        amount = TokenUnits(known.amount + line.amount)
+        days[begins] = Day(known.begins, known.usage + line.usage, amount)
+    return tuple(days.values())
+
+
+def month_of(bill: Bill) -> TokenUnits | None:
+    """What 30 days cost at the rate of all signed periods together; None where there is none yet."""
+    seconds = bill.lines[-1].up_to - bill.lines[0].from_ if bill.lines else 0
+    return None if seconds <= 0 else TokenUnits(bill.total * _MONTH_S // seconds)
 
 
 def make_bill(

@@ -1,12 +1,37 @@
 # SPDX-License-Identifier: Apache-2.0
 """A pod as it is sent: the bundle, and the blobs by the ids that the provider asks for."""
 
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+
 from trustedpods.protocol.messages.bundle import Bundle
 from trustedpods.publisher.core.deploy import BlobFacts, ImageParts, blob_ref, bundle
 from trustedpods.publisher.delivery.upload import Piece
 from trustedpods.publisher.images.oci import VerifiedBlob
 from trustedpods.publisher.market.session import Publisher
 from trustedpods.publisher.pod import Pod
+
+
+@dataclass(frozen=True, slots=True)
+class Parcel:
+    """What is sent of a pod: its bundle, and where the blobs are found that its provider lacks.
+
+    `stops`: the version before is stopped first, as both must not run at once.
+    """
+
+    name: str
+    stops: bool
+    bundle: Bundle
+    pieces: Callable[[], Awaitable[Mapping[bytes, Piece]]]
+
+
+def parcel_of(pod: Pod, verified: dict[str, VerifiedBlob], publisher: Publisher) -> Parcel:
+    """A *pod* whose images were *verified*."""
+
+    async def pieces() -> Mapping[bytes, Piece]:
+        return make_pieces(verified, publisher)
+
+    return Parcel(pod.name, pod.manifest.stops_for_update, make_bundle(pod, publisher), pieces)
 
 
 def make_bundle(pod: Pod, publisher: Publisher) -> Bundle:

@@ -21,21 +21,25 @@ from trustedpods.publisher.output.json_parts import (
 from trustedpods.publisher.results.deployed import (
     AfterUpdate,
     ChosenProvider,
+    DeployPlan,
     DeployProgress,
     DeployResult,
     PushResult,
+    VersionsResult,
 )
 from trustedpods.publisher.results.pods import (
     AuditResult,
     BillResult,
     DeleteProgress,
     DeleteResult,
+    EventsResult,
     ExecResult,
     ListedPod,
     ListResult,
     LogsResult,
     OutlivingVolumes,
     StatusResult,
+    UsageResult,
     VisitedPod,
     VisitProgress,
 )
@@ -60,6 +64,32 @@ def _deployed(result: DeployResult) -> JsonObject:
 @json_of.register(PushResult)
 def _pushed(result: PushResult) -> JsonObject:
     return {**_visited(result.pod), "sent": sent_json(result.sent)}
+
+
+@json_of.register(DeployPlan)
+def _would(plan: DeployPlan) -> JsonObject:
+    changes: list[JsonObject] = [asdict(change) for change in plan.changes]
+    return {
+        "pod": plan.pod,
+        "publisher": plan.publisher,
+        "provider": provider_json(plan.provider),
+        "effect": plan.effect,
+        "changes": changes,
+        "stops": plan.stops,
+        "known": plan.known,
+        "price": _price(plan.cost, plan.token),
+        "price_before": None if plan.cost_before is None else _price(plan.cost_before, plan.token),
+        "deposit": None if plan.deposit is None else plan.token.number(plan.deposit),
+    }
+
+
+@json_of.register(VersionsResult)
+def _versions(result: VersionsResult) -> JsonObject:
+    kept: list[JsonObject] = [
+        {"generation": one.generation, "images": dict(one.images), "serves": one.serves}
+        for one in result.versions
+    ]
+    return {"pod": result.pod, "versions": kept}
 
 
 @json_of.register(DeployProgress)
@@ -240,6 +270,28 @@ def _line(line: "Line", token: Token) -> JsonObject:
         "cut": line.cut,
         "root": line.root.hex(),
         "tx": hex_of(line.transaction),
+    }
+
+
+@json_of.register(EventsResult)
+def _history(result: EventsResult) -> JsonObject:
+    return {"pod": result.pod.name, "pod_events": [event.model_dump() for event in result.events]}
+
+
+@json_of.register(UsageResult)
+def _used(result: UsageResult) -> JsonObject:
+    number = result.pod.token.number
+    days: list[JsonObject] = [
+        {"begins": day.begins, "usage": asdict(day.usage), "amount": number(day.amount)}
+        for day in result.days
+    ]
+    return {
+        "pod": result.pod.name,
+        "days": days,
+        "total": number(result.total),
+        "open": number(result.open_amount),
+        "month": None if result.month is None else number(result.month),
+        "problems": list(result.problems),
     }
 
 

@@ -180,11 +180,17 @@ def print_lines(lines: Iterable[str]) -> None:
 
 
 def print_error(error: TrustedPodsError, show: PlainShow) -> None:
-    """One clear line, and what to do: in the same line where a file or a flag is to be mended."""
+    """One clear line, and what to do: in the same line where a file or a flag is to be mended.
+
+    A file with several mistakes has a line for each.
+    """
     show.close()
     in_line = isinstance(error, BadInput) and error.hint
     text = f"{error}; {error.hint}" if in_line else str(error)
-    print(f"error: {one_line(text)}", file=sys.stderr, flush=True)  # noqa: T201
+    others = error.others if isinstance(error, BadInput) else ()
+    first = text.removesuffix("".join(f"\n{other}" for other in others))
+    for line in (f"error: {one_line(first)}", *(f"       {one_line(other)}" for other in others)):
+        print(line, file=sys.stderr, flush=True)  # noqa: T201
     if error.hint and not in_line:
         print(f"hint: {one_line(error.hint)}", file=sys.stderr, flush=True)  # noqa: T201
 

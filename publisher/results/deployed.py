@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """`deploy`: who takes the pod, what was sent, and a pod that serves."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,9 @@ from trustedpods.publisher.results.providers import ProviderId, VerifiedMachine
 from trustedpods.publisher.results.validated import UpdateWay
 
 if TYPE_CHECKING:
+    from trustedpods.protocol.units import TokenUnits
     from trustedpods.publisher.core.cost import Cost
+    from trustedpods.publisher.core.updates.difference import FieldChange, UpdateEffect
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +69,80 @@ class AfterUpdate:
     version: int | None = None
     phase: str | None = None
     changed: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DeployPlan:
+    """What a deploy would change now.
+
+    `stops` says what stops or goes on meanwhile. Not `known`: this client does not have what runs there, so
+    that images alone were compared. `cost_before` is that of what
+    runs, at the provider's prices of now; `deposit` what a channel would be opened with, None where one is
+    open.
+    """
+
+    pod: str
+    publisher: Address
+    token: Token
+    provider: ProviderId
+    effect: "UpdateEffect"
+    changes: "tuple[FieldChange, ...]"
+    stops: str
+    known: bool
+    cost: "Cost"
+    cost_before: "Cost | None"
+    deposit: "TokenUnits | None"
+
+    @property
+    def replaces(self) -> bool:
+        """Whether something that runs would become something else."""
+        return self.effect in ("in place", "restart")
+
+    @property
+    def lines(self) -> list[str]:
+        """For a person."""
+        words = {"create": "would be new there", "unchanged": "nothing changes"}
+        lines = [f"{self.pod} at {self.provider.name}: {words.get(self.effect, self.effect)}"]
+        lines += [f"  {change.text}" for change in self.changes]
+        if not self.known and self.replaces:
+            lines.append(
+                "  what else changes is not known: it was deployed from elsewhere, or by another key"
+            )
+        if self.stops:
+            lines.append(f"  {self.stops}")
+        return [*lines, *self._money()]
+
+    def _money(self) -> list[str]:
+        rough, before, cost = self.token.rough, self.cost_before, self.cost
+        now = f"{rough(cost.awake_hour)} per hour awake, {rough(cost.asleep_hour)} asleep"
+        if self.deposit is not None:
+            return [f"  {now}; {rough(self.deposit)} would be paid in"]
+        if before is None or self.effect == "unchanged":
+            return [f"  {now}"]
+        if (before.awake_hour, before.asleep_hour, before.peak_day) == (
+            cost.awake_hour,
+            cost.asleep_hour,
+            cost.peak_day,
+        ):
+            return [f"  {now}, as before"]
+        return [f"  {now}; until now {rough(before.awake_hour)} and {rough(before.asleep_hour)}"]
+
+
+@dataclass(frozen=True, slots=True)
+class KeptVersion:
+    """A version that can be gone back to: the request that brought it (Unix ms), its images by container."""
+
+    generation: int
+    images: Mapping[str, str]
+    serves: bool
+
+
+@dataclass(frozen=True, slots=True)
+class VersionsResult:
+    """The versions of a pod that are kept on this machine, newest first."""
+
+    pod: str
+    versions: tuple[KeptVersion, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from trustedpods.publisher.results.providers import VerifiedMachine
 
 if TYPE_CHECKING:
     from trustedpods.publisher.core.audit import Finding
-    from trustedpods.publisher.core.bill import Bill
+    from trustedpods.publisher.core.bill import Bill, Day
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,6 +216,29 @@ class BillResult:
     pod: VisitedPod
     bill: "Bill"
     claimed: TokenUnits | None
+    problems: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class EventsResult:
+    """`events`: the pod's history as its provider keeps it, oldest first."""
+
+    pod: VisitedPod
+    events: tuple[PodEvent, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class UsageResult:
+    """`usage`: what the pod used, by day (UTC), with what it cost; `month` is 30 days at that rate.
+
+    What came after the last signed period is in `open_amount` alone. Amounts are base units.
+    """
+
+    pod: VisitedPod
+    days: "tuple[Day, ...]"
+    total: TokenUnits
+    open_amount: TokenUnits
+    month: TokenUnits | None
     problems: tuple[str, ...]
 
 

@@ -3,7 +3,8 @@
 
 One small JSON file for each pod, and beside it the bundle, sealed with a key that comes from the
 publisher's own: nobody reads it without the key that could deploy the pod anyway. It is needed to
-release a pod again after its machine restarted; without it `deploy FILE` does the same.
+release a pod again after its machine restarted; without it `deploy FILE` does the same. Bundles of earlier
+versions lie beside it, by the generation of the request that brought them.
 """
 
 import os
@@ -28,6 +29,9 @@ FOLDER = "pods"
 
 MAX_RECORD = 64 * 1024
 """A page of facts."""
+
+MAX_VERSIONS = 8
+"""Bundles of earlier versions that are kept of a pod: a bad week's worth, each a few KiB and its secrets."""
 
 _INFO = b"trusted-pods/kept-bundle/v1"
 _NONCE_BYTES = 12
@@ -124,18 +128,48 @@ class PodRecords:
 
     def forget(self, channel: str) -> None:
         """The channel has ended: nothing of the pod is needed any more."""
-        for kind in ("json", "bundle"):
+        kinds = [_version(generation) for generation in self.versions(channel)]
+        for kind in ("json", "bundle", *kinds):
             self._path(channel, kind).unlink(missing_ok=True)
 
     def keep_bundle(self, channel: str, secret: bytes, bundle: Bundle) -> None:
         """Keep the bundle, sealed; *secret* is the publisher's."""
-        nonce = os.urandom(_NONCE_BYTES)
-        sealed = _cipher(secret).encrypt(nonce, encode(bundle), channel.encode())
-        self._write(self._path(channel, "bundle"), nonce + sealed)
+        self._seal(self._path(channel, "bundle"), channel, secret, bundle)
+
+    def keep_version(self, channel: str, secret: bytes, generation: int, bundle: Bundle) -> None:
+        """Keep a bundle that proved itself as the newest; one that is the same goes, as the oldest do."""
+        before = self.versions(channel)
+        for known in before:
+            if known != generation and self._opens_as(channel, secret, known, bundle):
+                self._path(channel, _version(known)).unlink(missing_ok=True)
+        self._seal(self._path(channel, _version(generation)), channel, secret, bundle)
+        for known in self.versions(channel)[:-MAX_VERSIONS]:
+            self._path(channel, _version(known)).unlink(missing_ok=True)
+
+    def versions(self, channel: str) -> list[int]:
+        """Generations whose bundles are kept, oldest first."""
+        found = [path.name.split(".")[1] for path in self._folder.glob(f"{channel}.*.version")]
+        return sorted(int(one) for one in found if one.isascii() and one.isdigit())
+
+    def version(self, channel: str, secret: bytes, generation: int) -> Bundle | None:
+        """The bundle of a generation; as `bundle`."""
+        return self._open(self._path(channel, _version(generation)), channel, secret)
 
     def bundle(self, channel: str, secret: bytes) -> Bundle | None:
         """The bundle that is kept; None when there is none. BadInput when it does not open."""
-        path = self._path(channel, "bundle")
+        return self._open(self._path(channel, "bundle"), channel, secret)
+
+    def _opens_as(self, channel: str, secret: bytes, generation: int, bundle: Bundle) -> bool:
+        try:
+            return self.version(channel, secret, generation) == bundle
+        except BadInput:
+            return False
+
+    def _seal(self, path: Path, channel: str, secret: bytes, bundle: Bundle) -> None:
+        nonce = os.urandom(_NONCE_BYTES)
+        self._write(path, nonce + _cipher(secret).encrypt(nonce, encode(bundle), channel.encode()))
+
+    def _open(self, path: Path, channel: str, secret: bytes) -> Bundle | None:
         try:
             with path.open("rb") as file:
                 raw = file.read(limits.MAX_MESSAGE + 64)
@@ -158,6 +192,10 @@ class PodRecords:
             write_whole(path, data)
         except OSError as error:
             raise BadInput(f"cannot keep what is known of a pod: {error.strerror}", where=str(path)) from None
+
+
+def _version(generation: int) -> str:
+    return f"{generation}.version"
 
 
 def _cipher(secret: bytes) -> AESGCM:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Pay and send, through outages; and when it comes to nothing, get the money back."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from functools import partial
 from typing import TYPE_CHECKING
@@ -13,10 +13,9 @@ from trustedpods.contracts.terms import Terms
 from trustedpods.protocol.errors import BadInput, NetworkFailure, RemoteProtocolError, TrustedPodsError
 from trustedpods.protocol.ids import address_from_bytes, channel_hex
 from trustedpods.publisher.delivery.broken_update import look_after, not_known, version_of
-from trustedpods.publisher.delivery.bundle import make_bundle, make_pieces
+from trustedpods.publisher.delivery.bundle import Parcel
 from trustedpods.publisher.delivery.provision import Confirmed, ProvisionConversation
-from trustedpods.publisher.delivery.upload import Piece, Traffic
-from trustedpods.publisher.images.oci import VerifiedBlob
+from trustedpods.publisher.delivery.upload import Traffic
 from trustedpods.publisher.journal import Journal, Step
 from trustedpods.publisher.market.candidates import provider_name
 from trustedpods.publisher.market.locations import PodLocation
@@ -32,7 +31,6 @@ from trustedpods.publisher.visits import records, release
 if TYPE_CHECKING:
     from trustedpods.protocol.attestation.policy.policy import Policy
     from trustedpods.protocol.net import Host
-    from trustedpods.publisher.pod import Pod
     from trustedpods.publisher.results.deployed import AfterUpdate, DeployProgress
 
 MAX_OUTAGES = 5
@@ -48,8 +46,7 @@ class Delivery:
     def __init__(
         self,
         account: MarketAccount,
-        pod: "Pod",
-        verified: dict[str, VerifiedBlob],
+        parcel: Parcel,
         payment: ChannelPayment,
         location: PodLocation,
         policy: "Policy",
@@ -59,14 +56,12 @@ class Delivery:
         self._progress = progress
         self._policy = policy
         self._account = account
-        self._pod = pod
+        self._parcel = parcel
         self._payment = payment
         self._location = location
         self._journal = journal
         self._traffic = Traffic()
         self._generations: set[int] = set()
-        self._bundle = make_bundle(pod, account.publisher)
-        self._verified = verified
 
     async def run(self, host: "Host", session: Session, patience_s: float) -> None:
         """Pay and send side by side until the pod serves; when it fails, see to the money.
@@ -75,7 +70,7 @@ class Delivery:
         """
         self._patience_s = patience_s
         self._boot = session.binding.boot_id
-        name = self._pod.name
+        name = self._parcel.name
         if self._location.channel is None:
             self._keep_bundle()
         update = self._payment.there  # later it says so of a first deploy's channel too
@@ -107,7 +102,7 @@ class Delivery:
             if lost is not None:
                 raise lost from error
             raise
-        self._keep_bundle()
+        self._keep_bundle(confirmed)
         self._progress.confirmed = ConfirmedPod.of(confirmed.statement)
         if not confirmed.statement.endpoints:
             self._journal.event("serving", f"{name} runs; no service of it is exposed")
@@ -135,7 +130,7 @@ class Delivery:
 
     def _tell_stop(self) -> None:
         """Two versions may not write one volume: such an update has a gap."""
-        self._progress.update = update_way(self._pod.manifest.stops_for_update)
+        self._progress.update = update_way(self._parcel.stops)
         if self._progress.update == "stops-first":
             self._journal.event(
                 "stops-first", "the version before is stopped first: the two must not run at once"
@@ -145,7 +140,7 @@ class Delivery:
         self, host: "Host", session: Session, error: TrustedPodsError, before: int | None
     ) -> "AfterUpdate":
         """Ask what serves now; a provider that went silent is dialled once more."""
-        ref, name = self._location.ref, self._pod.name
+        ref, name = self._location.ref, self._parcel.name
         if not isinstance(error, NetworkFailure):
             return await look_after(session, ref, name, before)
         after = not_known(name)
@@ -155,11 +150,14 @@ class Delivery:
                 after = await look_after(again, ref, name, before)
         return after
 
-    def _keep_bundle(self) -> None:
-        """What the provider runs, or soon will: `watch` sends it again after a reboot."""
+    def _keep_bundle(self, confirmed: Confirmed | None = None) -> None:
+        """What the provider runs, or soon will: `watch` sends it again after a reboot, `rollback` later."""
         account, kept = self._account, channel_hex(self._location.ref.channel)
+        secret, bundle = account.publisher.secret, self._parcel.bundle
         try:
-            records.pod_records().keep_bundle(kept, account.publisher.secret, self._bundle)
+            if confirmed is not None:
+                records.pod_records().keep_version(kept, secret, confirmed.statement.generation, bundle)
+            records.pod_records().keep_bundle(kept, secret, bundle)
         except BadInput as error:
             self._journal.show.warning(f"{error}; after a reboot of the provider deploy again by hand")
 
@@ -203,7 +201,7 @@ class Delivery:
             await channel.ensure(self._account, self._payment, there, step, self._journal)
 
         provisioning = ProvisionConversation(
-            session, self._location.ref, self._bundle, self._find_pieces, terms, self._journal
+            session, self._location.ref, self._parcel.bundle, self._parcel.pieces, terms, self._journal
         )
         self._generations.add(provisioning.generation)
         try:
@@ -215,9 +213,6 @@ class Delivery:
     def _known(self) -> bool:
         """Whether the channel may stand otherwise on chain than when this run looked first."""
         return self._payment.ours or self._location.channel is not None
-
-    async def _find_pieces(self) -> Mapping[bytes, Piece]:
-        return make_pieces(self._verified, self._account.publisher)
 
     async def _reconnect(
         self, stack: AsyncExitStack, host: "Host", session: Session, error: NetworkFailure

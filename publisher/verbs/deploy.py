@@ -5,8 +5,8 @@ Every step may be killed and run again: the channel's id comes from the key, the
 pod's name, blobs are met by their ids, and the provider keeps what it has.
 """
 
-from collections.abc import Sequence
-from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -30,6 +30,7 @@ from trustedpods.publisher.core.deploy import admit_body
 from trustedpods.publisher.core.money import Funding
 from trustedpods.publisher.core.select import Choice, Requirements, Selection, requirements_of, select
 from trustedpods.publisher.delivery import report
+from trustedpods.publisher.delivery.bundle import parcel_of
 from trustedpods.publisher.images.oci import VerifiedBlob
 from trustedpods.publisher.journal import Journal, Step
 from trustedpods.publisher.market.candidates import Candidate, Reached, first_that_takes, provider_name
@@ -39,11 +40,12 @@ from trustedpods.publisher.market.session import Session
 from trustedpods.publisher.payment import channel
 from trustedpods.publisher.payment.channel import ChannelPayment
 from trustedpods.publisher.pod import Pod, verify_images
-from trustedpods.publisher.results.deployed import ChosenProvider, DeployProgress, DeployResult
+from trustedpods.publisher.results.deployed import ChosenProvider, DeployPlan, DeployProgress, DeployResult
 from trustedpods.publisher.results.providers import ProviderId
 from trustedpods.publisher.state.names import remember_name
 from trustedpods.publisher.verbs.aftermath import alone
 from trustedpods.publisher.verbs.delivery import Delivery
+from trustedpods.publisher.verbs.offers.planned import make_plan
 from trustedpods.publisher.visits import records
 
 if TYPE_CHECKING:
@@ -59,6 +61,7 @@ class DeployOptions:
     `patience_s`: how long a provider that goes away in the middle is waited for. Its daemon
     restarts in a few seconds, and giving notice at once would throw away what is there. `policy` is
     a policy's name or file, over the manifest's; `otherwise` is the one where neither says anything.
+    `agree` is asked before something that runs becomes something else; None: nobody is.
     `network` is of a node of one: where it is there.
     """
 
@@ -68,6 +71,7 @@ class DeployOptions:
     policy: str | None = None
     patience_s: float = PATIENCE_S
     otherwise: str | None = None
+    agree: Callable[[DeployPlan], bool] | None = None
     network: records.NodePlace | None = None
 
 
@@ -76,6 +80,21 @@ async def deploy(
 ) -> DeployResult:
     """Deploy *pod*; when it raises, *progress* says how far it came and where the money is."""
     progress.pod, progress.publisher, progress.token = pod.name, account.publisher.address, account.token
+    _begin(pod, journal)
+    with journal.step("verify"):
+        verified = await trio.to_thread.run_sync(verify_images, pod)
+    with alone(account, pod.name, "deploy"):
+        await Deploy(options, account, pod, verified, progress, journal).run()
+    return progress.result()
+
+
+async def plan(options: DeployOptions, account: MarketAccount, pod: Pod, journal: Journal) -> DeployPlan:
+    """What `deploy` would change now: a provider is attested and asked; nothing is paid, sent or kept."""
+    _begin(pod, journal)
+    return await Deploy(options, account, pod, {}, DeployProgress(), journal).plan()
+
+
+def _begin(pod: Pod, journal: Journal) -> None:
     if pod.manifest.spec.network.nodes and pod.book is None:
         raise BadInput(
             "it calls other nodes, and so is a node of a network",
@@ -83,11 +102,21 @@ async def deploy(
             hint="name this file in a Network, and deploy it by `trustedpods network apply`",
         )
     journal.event("manifest", f"{pod.name}: {report.pod_line(pod)}")
-    with journal.step("verify"):
-        verified = await trio.to_thread.run_sync(verify_images, pod)
-    with alone(account, pod.name, "deploy"):
-        await Deploy(options, account, pod, verified, progress, journal).run()
-    return progress.result()
+
+
+async def agreed(made: DeployPlan, agree: Callable[[DeployPlan], bool] | None, journal: Journal) -> None:
+    """Say what an update changes; Refused where somebody is asked and says no."""
+    if not made.replaces:
+        return
+    journal.event("plan", made.lines[0], effect=made.effect, changes=len(made.changes))
+    for line in made.lines[1:]:
+        journal.show.line(line)
+    if agree is not None and not await trio.to_thread.run_sync(agree, made):
+        raise Refused(
+            f"{made.pod} was not changed: nobody agreed to it",
+            rule="not-agreed",
+            hint="--yes agrees, --dry-run only says what would change, --name makes another pod",
+        )
 
 
 class Deploy:
@@ -114,7 +143,27 @@ class Deploy:
         self._policy = policy_for(account.market, spec.trust, self._policy_name)
 
     async def run(self) -> None:
-        """List, select, reach, hand over."""
+        """List, select, reach, ask whether what runs may change, hand over."""
+        async with self._reached() as (host, reached):
+            await self._agreed(reached)
+            await self._hand_over(host, reached)
+
+    async def plan(self) -> DeployPlan:
+        """List, select, reach, and say what a run would change."""
+        async with self._reached() as (_, reached):
+            payment = self._payment(reached)
+            return await make_plan(self._account, self._pod, reached, payment, self._journal)
+
+    async def _agreed(self, reached: Reached) -> None:
+        """Say what an update changes; Refused where somebody is asked and says no."""
+        if reached.candidate.location.channel is None:
+            return
+        payment = self._payment(reached)
+        made = await make_plan(self._account, self._pod, reached, payment, self._journal)
+        await agreed(made, self._options.agree, self._journal)
+
+    @asynccontextmanager
+    async def _reached(self) -> AsyncIterator["tuple[Host, Reached]"]:
         with self._journal.step("list") as step:
             rows = await self._account.market.rows()
             known = await pod_locations(self._account, self._pod.name, rows)
@@ -123,7 +172,7 @@ class Deploy:
             with self._journal.step("select") as step:
                 selection = self._select(rows, known, step)
                 reached = await self._enter(stack, self._reach(host, selection, known, step))
-            await self._hand_over(host, reached)
+            yield host, reached
 
     async def _enter(self, stack: AsyncExitStack, reaching: AbstractAsyncContextManager[Reached]) -> Reached:
         try:
@@ -206,8 +255,7 @@ class Deploy:
         self._remember(session, location)
         handing = Delivery(
             self._account,
-            self._pod,
-            self._verified,
+            parcel_of(self._pod, self._verified, self._account.publisher),
             payment,
             location,
             self._policy,

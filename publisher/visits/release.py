@@ -125,7 +125,7 @@ async def release(
     images = () if record is None else record.images
 
     async def pieces() -> Mapping[bytes, "Piece"]:
-        return await trio.to_thread.run_sync(_pieces_of, account, bundle, images)
+        return await trio.to_thread.run_sync(pieces_of, account, bundle, images)
 
     async def pay(step: Step) -> None:
         step.facts["opened"] = False
@@ -136,7 +136,7 @@ async def release(
     return confirmed
 
 
-def _pieces_of(account: MarketAccount, bundle: Bundle, images: Sequence[str]) -> Mapping[bytes, "Piece"]:
+def pieces_of(account: MarketAccount, bundle: Bundle, images: Sequence[str]) -> Mapping[bytes, "Piece"]:
     """The images' content, only read when the provider has lost some of it."""
     from trustedpods.publisher.delivery.bundle import make_pieces  # noqa: PLC0415 - reads images: rarely needed
     from trustedpods.publisher.images.source import open_image  # noqa: PLC0415 - as above

@@ -11,7 +11,22 @@ from click.testing import CliRunner
 
 from trustedpods.publisher.cli import OTHER_WORDS, main
 
-PODS = ["deploy", "init", "explain", "validate", "list", "estimate", "status", "logs", "exec", "delete"]
+PODS = [
+    "deploy",
+    "init",
+    "convert",
+    "explain",
+    "validate",
+    "list",
+    "estimate",
+    "status",
+    "logs",
+    "exec",
+    "events",
+    "usage",
+    "rollback",
+    "delete",
+]
 MONEY = ["fund", "close", "balance", "bill"]
 
 
@@ -32,9 +47,9 @@ def cli(bench, monkeypatch):
     monkeypatch.setenv("TRUSTEDPODS_KEY", str(key))
     monkeypatch.setattr("trustedpods.publisher.market.market.Chain", lambda *_, **__: bench.chain)
 
-    async def run(*arguments):
+    async def run(*arguments, typed=None):
         words, timing = [str(a) for a in arguments], bench.account.timing
-        return await trio.to_thread.run_sync(lambda: CliRunner().invoke(main, words, obj=timing))
+        return await trio.to_thread.run_sync(lambda: CliRunner().invoke(main, words, typed, obj=timing))
 
     return run
 
@@ -219,3 +234,11 @@ def test_a_word_that_is_like_no_verb_is_no_verb():
 def test_every_other_word_leads_to_a_verb():
     assert set(OTHER_WORDS.values()) <= set(main.commands)
     assert not set(OTHER_WORDS) & set(main.commands)
+
+
+async def test_an_error_without_a_hint_of_its_own_ends_with_what_its_rule_says(bench, cli):
+    async with bench.peer("full").serve():
+        result = await cli("deploy", bench.folder / "pod.yaml")
+    assert result.exit_code == 6
+    assert "[capacity-cpu]" in result.stderr
+    assert "hint: ask for less, or choose another provider" in result.stderr.splitlines()[-1]

@@ -32,7 +32,9 @@ async def test_the_life_of_a_pod(market):
 
         assert publisher.validate_manifest(file).pod == "hello"
         assert [offer.provider for offer in (await client.estimate(file)).offers] == [listed.provider]
+        assert (await client.plan(file)).effect == "create"
         deployed = await client.deploy(file, deposit="1h")
+        assert (await client.plan(file)).effect == "unchanged"
         assert isinstance(deployed, publisher.DeployResult)
         assert deployed.confirmed.endpoints[0].url.startswith("http://")
         status = await client.status("hello")

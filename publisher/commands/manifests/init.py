@@ -64,6 +64,14 @@ def made_words(words: ImageWords, name: str | None) -> "DraftWords":
     return DraftWords(name=name, **asdict(words))
 
 
+def without_manifest(file: Path) -> bool:
+    """Whether FILE of a deploy is an image; what is not there is one too, but for a name of manifests."""
+    from trustedpods.publisher.images.source import image_reference
+
+    missing = not file.exists() and file.suffix not in MANIFEST_ENDS
+    return missing or file.is_dir() or image_reference(str(file)) is not None
+
+
 def deployed_pod(
     file: Path, name: str | None, trust: "TrustClass | None", words: ImageWords, journal: "Journal"
 ) -> "Pod":
@@ -71,16 +79,11 @@ def deployed_pod(
 
     Raises `BadInput`, also for *words* beside a manifest, which says all of it.
     """
-    from trustedpods.protocol.errors import BadInput
     from trustedpods.publisher.context import cache_dir
-    from trustedpods.publisher.images.source import image_reference
     from trustedpods.publisher.pod import pod_of, read_pod
 
-    missing = not file.exists() and file.suffix not in MANIFEST_ENDS
-    if not (missing or file.is_dir() or image_reference(str(file))):
-        if given := [f"--{key.removesuffix('s')}" for key, value in asdict(words).items() if value]:
-            hint = "write it into the manifest"
-            raise BadInput("only for an image without a manifest", where=", ".join(given), hint=hint)
+    if not without_manifest(file):
+        _only_for_an_image(words)
         return read_pod(file, cache_dir(), name, trust)
     from trustedpods.publisher.verbs.drafts.draft import read_draft
 
@@ -96,11 +99,21 @@ def deployed_pod(
     return pod_of(loaded, cache_dir(), None, trust)
 
 
+def _only_for_an_image(words: ImageWords) -> None:
+    """`BadInput` for *words* beside a file that says all of it."""
+    from trustedpods.protocol.errors import BadInput
+
+    if given := [f"--{key.removesuffix('s')}" for key, value in asdict(words).items() if value]:
+        hint = "write it into the manifest"
+        raise BadInput("only for an image without a manifest", where=", ".join(given), hint=hint)
+
+
 @click.command(
     epilog="""\b
 Examples:
   trustedpods init hello.tar
   trustedpods init oci-archive:shop.tar --port 8080 --env MODE=demo --volume /data=2Gi
+  trustedpods init compose.yaml
   trustedpods init shop.tar --secret password=db.txt -f - | less
 """
 )
@@ -117,16 +130,34 @@ def init(
 ) -> None:
     """Write a manifest for IMAGE, an archive or an OCI folder, from what its configuration says.
 
+    A Compose file is taken too, as by `convert`.
+
     Its ports, user and volumes are taken over; program and variables stay the image's. The manifest is
     checked with the image as `validate` does before it is written. Talks to nobody.
     """
-    run = Run(options)
 
     def work() -> "DraftResult":
         from trustedpods.publisher.context import cache_dir
+
+        source = Path(image)
+        if source.suffix in MANIFEST_ENDS and source.is_file():
+            from trustedpods.publisher.verbs.drafts.converted import convert
+
+            _only_for_an_image(words)
+            return convert(source, file, name, force=force)
         from trustedpods.publisher.verbs.drafts.draft import init
 
-        done = init(image, file, made_words(words, name), cache_dir(), force=force)
+        return init(image, file, made_words(words, name), cache_dir(), force=force)
+
+    print_draft(options, work)
+
+
+def print_draft(options: Common, making: "Callable[[], DraftResult]") -> None:
+    """Run *making*, and tell of the manifest that came of it, with its notes."""
+    run = Run(options)
+
+    def work() -> "DraftResult":
+        done = making()
         for note in done.notes:
             run.show.warning(note)
         return done

@@ -43,19 +43,30 @@ def init(image: str, file: Path, words: DraftWords, cache: Path, *, force: bool)
 
     It is checked together with its image first. Raises `BadInput`.
     """
-    nowhere = str(file) == STDOUT
-    if not nowhere and not force and file.exists():
+    check_free(file, force=force)
+    loaded, text, notes = read_draft(image, file, words, cache)
+    pod = pod_of(loaded, cache)
+    return DraftResult(pod.name, text, keep_draft(text, file, force=force), notes)
+
+
+def check_free(file: Path, *, force: bool) -> None:
+    """`BadInput` where a file is there already, but for *force*."""
+    if str(file) != STDOUT and not force and file.exists():
         raise BadInput(
             "there is a file already", where=str(file), hint="--force writes over it, -f names another"
         )
-    loaded, text, notes = read_draft(image, file, words, cache)
-    pod = pod_of(loaded, cache)
-    if not nowhere:
-        try:
-            replace_whole(file, text.encode(), 0o666)  # less the umask, as any file of a person's
-        except OSError as error:
-            raise BadInput(f"cannot write it: {error.strerror}", where=str(file)) from None
-    return DraftResult(pod.name, text, None if nowhere else str(file), notes)
+
+
+def keep_draft(text: str, file: Path, *, force: bool) -> str | None:
+    """Write a manifest to *file*, whose name is returned; nothing where it is to be told alone."""
+    if str(file) == STDOUT:
+        return None
+    check_free(file, force=force)
+    try:
+        replace_whole(file, text.encode(), 0o666)  # less the umask, as any file of a person's
+    except OSError as error:
+        raise BadInput(f"cannot write it: {error.strerror}", where=str(file)) from None
+    return str(file)
 
 
 def _moved_secrets(secrets: tuple[str, ...], base: Path) -> Iterator[str]:

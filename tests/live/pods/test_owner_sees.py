@@ -102,10 +102,15 @@ def check_an_update_that_stops_first(publisher: Publisher, pod: Deployed) -> Non
 @pytest.mark.parametrize("length", LENGTHS)
 def test_no_request_fails_over_a_good_and_a_broken_update(publisher: Publisher, length: int) -> None:
     pod = publisher.deploy(publisher.manifest("hello", unique("update"), says("one")))
+    file = publisher.manifest("hello", pod.name, says("two")).name
+    would = publisher.run("deploy", file, "--dry-run", code=ExitCode.PLAN_HAS_CHANGES).json
+    assert (would["effect"], would["known"]) == ("in place", True)
+    assert [change["what"] for change in would["changes"]] == ["variable GREETING of hello: changes"]
     with no_request_fails(pod.url, length):
-        updated = publisher.run("deploy", publisher.manifest("hello", pod.name, says("two")).name).json
+        updated = publisher.run("deploy", file).json
         assert "two" in web.get(pod.url, "/cgi-bin/whoami").text
     assert (updated["update"], updated["namespace"] != pod.namespace) == ("beside", True)
+    check_a_rollback(publisher, pod, length)
     with no_request_fails(pod.url, length):
         broken = publisher.manifest("hello", pod.name, crashes)
         said = publisher.run("deploy", broken.name, code=ExitCode.REFUSED)
@@ -113,10 +118,22 @@ def test_no_request_fails_over_a_good_and_a_broken_update(publisher: Publisher, 
     check_the_end_of_a_broken_update(publisher, pod, said)
 
 
+def check_a_rollback(publisher: Publisher, pod: Deployed, length: int) -> None:
+    """There and back again: no request fails, and nothing is sent, as the provider has the images."""
+    with no_request_fails(pod.url, length):
+        back = publisher.run("rollback", pod.name).json
+        assert "one" in web.get(pod.url, "/cgi-bin/whoami").text
+    assert (back["update"], back["sent"]["sent_bytes"]) == ("beside", 0)
+    kept = publisher.run("rollback", pod.name, "--list").json["versions"]
+    assert [one["serves"] for one in kept] == [True, False]
+    publisher.run("rollback", pod.name, str(kept[1]["generation"]))
+    assert "two" in web.get(pod.url, "/cgi-bin/whoami").text
+
+
 def check_the_end_of_a_broken_update(publisher: Publisher, pod: Deployed, said: Said) -> None:
     """It says what serves, offers nothing that would end it, and leaves its logs."""
-    assert said.json["error"]["hint"] == "version 2 still serves; nothing was changed"
-    assert (said.json["money"]["state"], said.json["serves"]["version"]) == ("open", 2)
+    assert said.json["error"]["hint"] == "version 4 still serves; nothing was changed"
+    assert (said.json["money"]["state"], said.json["serves"]["version"]) == ("open", 4)
     assert "trustedpods close" not in said.err
     [*_, last] = publisher.run("logs", pod.name, "--previous").json["logs"]
     assert "version two is broken" in last["text"]

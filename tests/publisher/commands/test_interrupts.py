@@ -51,7 +51,7 @@ async def waits():
 
 import threading
 main = threading.main_thread().ident
-run = Run(Common(None, None, False))
+run = Run(Common(None, None))
 run.journal.if_interrupted = "what goes on"
 run.finish(globals()[sys.argv[1]], lambda _: ["done"])
 """

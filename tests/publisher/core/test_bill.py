@@ -15,7 +15,14 @@ from trustedpods.protocol.ids import ChannelId, address_from_bytes
 from trustedpods.protocol.messages.provider import Prices
 from trustedpods.protocol.messages.usage import UsageLeaf, UsageReport
 from trustedpods.protocol.units import TokenUnits, UnixSeconds, Usage
-from trustedpods.publisher.core.bill import Account, compare_with_chain, make_bill, with_transactions
+from trustedpods.publisher.core.bill import (
+    Account,
+    by_day,
+    compare_with_chain,
+    make_bill,
+    month_of,
+    with_transactions,
+)
 from trustedpods.publisher.core.cost import Shape
 
 PRICES = Prices(cpu_core_ms=2000, memory_mib_s=100, storage_mib_s=10, egress_kib=5, ingress_kib=5, scale=72)
@@ -128,3 +135,16 @@ def test_the_chain_decides_what_is_mined():
     assert compare_with_chain(seen, bill.total) == []
     assert compare_with_chain(seen, None) == []
     assert "were claimed" in compare_with_chain(seen, TokenUnits(bill.total + 1))[0]
+
+
+def test_days_are_the_sums_of_the_periods_that_begin_in_them():
+    day = 86_400
+    periods = [(day - 1, Usage(1)), (2, Usage(2)), (day, Usage(4)), (3 * day, Usage(8))]
+    bill = make_bill(account(), report(periods), START)
+    days = by_day(bill)
+    assert [one.begins % day for one in days] == [0] * len(days)
+    assert sorted({line.from_ // day for line in bill.lines}) == [one.begins // day for one in days]
+    assert Usage.total(one.usage for one in days) == Usage.total(line.usage for line in bill.lines)
+    assert sum(one.amount for one in days) == bill.total
+    assert month_of(bill) == bill.total * 30 * day // sum(seconds for seconds, _ in periods)
+    assert month_of(make_bill(account(), report([]), START)) is None

@@ -73,7 +73,7 @@ async def test_an_oci_folder_is_an_image_too(cli, bench, image):
     ("given", "said"),
     [
         ("nginx:1.27", "skopeo copy docker://nginx:1.27"),
-        ("pod.yaml", "neither an image archive"),
+        ("pod.yaml", "this is a manifest already"),
         ("source", "buildah build"),
         ("packed.tar", "not an uncompressed tar archive"),
         ("odd.tar", "--port"),

@@ -1,0 +1,159 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One service of a Compose file as a container.
+
+Source of the format: the Compose specification, "services".
+"""
+
+from collections.abc import Mapping
+
+from trustedpods.manifests.convert.compose_ports import container_ports
+from trustedpods.manifests.convert.compose_rest import convert_rest
+from trustedpods.manifests.convert.compose_sizes import limits_of
+from trustedpods.manifests.convert.compose_volumes import ComposeVolumes
+from trustedpods.manifests.convert.findings import Findings
+from trustedpods.manifests.convert.parts import PodParts
+from trustedpods.manifests.convert.values import (
+    archive,
+    label,
+    literal,
+    seconds,
+    text_of,
+    words_of,
+)
+from trustedpods.manifests.problem import Location
+
+
+def container_of(
+    parts: PodParts, volumes: ComposeVolumes, key: str, service: Mapping[str, object]
+) -> dict[str, object]:
+    """The container of service *key*; what cannot be converted is refused, line by line."""
+    at: Location = ("services", key)
+    found, name = parts.found, label(key)
+    made: dict[str, object] = {"name": name, "image": _image(service, at, name, found)}
+    for field, target in (("entrypoint", "command"), ("command", "args")):
+        if service.get(field) is not None:
+            made[target] = words_of(service[field], (*at, field), found)
+    if service.get("working_dir") is not None:
+        made["workingDir"] = text_of(service["working_dir"], (*at, "working_dir"), found)
+    env = _environment(service, at, found)
+    parts_of_it = {
+        "env": [{"name": one, "value": literal(value)} for one, value in env.items()],
+        "ports": container_ports(parts, name, service, at),
+        "resources": limits_of(service, at, parts),
+        "volumeMounts": volumes.mounts(service, at),
+        "readinessProbe": _probe(service, at, found),
+        "securityContext": _security(service, at, found),
+    }
+    convert_rest(service, at, parts)
+    return made | {field: value for field, value in parts_of_it.items() if value}
+
+
+def _image(service: Mapping[str, object], at: Location, name: str, found: Findings) -> str:
+    if "image" in service:
+        if service.get("build") is not None:
+            found.note(f"{name} is not built here: its `image` is taken")
+        return archive(text_of(service["image"], (*at, "image"), found), found)
+    build = service.get("build")
+    if build is None:
+        found.refuse(at, "it has neither `image` nor `build`")
+        return ""
+    folder = build.get("context", ".") if isinstance(build, Mapping) else build
+    where = (*at, "build", "context") if isinstance(build, Mapping) else (*at, "build")
+    shown = text_of(folder, where, found)
+    found.note(f"image of {name}: docker build -t {name} {shown} && docker save -o {name}.tar {name}")
+    return f"docker-archive:{name}.tar"
+
+
+def _environment(service: Mapping[str, object], at: Location, found: Findings) -> dict[str, str]:
+    """`env_file`, then `environment` over it, as Compose does."""
+    values: dict[str, str] = {}
+    files = service.get("env_file")
+    for index, entry in enumerate(
+        [files] if isinstance(files, str) else found.items(files, (*at, "env_file"))
+    ):
+        where = (*at, "env_file") if isinstance(files, str) else (*at, "env_file", index)
+        path: object = entry.get("path", "") if isinstance(entry, Mapping) else entry
+        values |= _env_file(text_of(path, where, found), where, found)
+    given, where = service.get("environment"), (*at, "environment")
+    if isinstance(given, list):
+        for index, entry in enumerate(given):
+            name, sign, value = text_of(entry, (*where, index), found).partition("=")
+            _set(values, name, value if sign else None, (*where, index), found)
+        return values
+    for name, one in found.mapping(given, where).items():
+        said = None if one is None else text_of(one, (*where, name), found)
+        _set(values, name, said, (*where, name), found)
+    return values
+
+
+def _set(values: dict[str, str], name: str, value: str | None, at: Location, found: Findings) -> None:
+    if value is None:
+        found.refuse(at, f"{name} comes from the shell: write its value, or a file of `secrets`")
+    else:
+        values[name] = value
+
+
+def _env_file(path: str, at: Location, found: Findings) -> dict[str, str]:
+    if found.around.kind(path) != "file":
+        found.refuse(at, f"there is no file {path} here")
+        return {}
+    values = {}
+    for line in found.around.text(path).splitlines():
+        name, sign, value = line.strip().removeprefix("export ").partition("=")
+        if not name.startswith("#") and sign:
+            values[name.strip()] = _unquoted(value.strip())
+    found.note(f"the variables of {path} stand in the manifest now; keep what is secret in a secret volume")
+    return values
+
+
+def _unquoted(value: str) -> str:
+    if len(value) > 1 and value[0] == value[-1] and value[0] in "'\"":
+        return value[1:-1]
+    return value.partition(" #")[0].rstrip()
+
+
+def _probe(service: Mapping[str, object], at: Location, found: Findings) -> dict[str, object] | None:
+    at = (*at, "healthcheck")
+    check = found.mapping(service.get("healthcheck"), at)
+    test = check.get("test")
+    if not check or check.get("disable") is True or test == ["NONE"]:
+        return None
+    probe: dict[str, object] = {}
+    if isinstance(test, str):
+        probe["exec"] = {"command": ["/bin/sh", "-c", text_of(test, (*at, "test"), found)]}
+    elif isinstance(test, list) and len(test) > 1 and test[0] in ("CMD", "CMD-SHELL"):
+        words = words_of(test[1:], (*at, "test"), found)
+        probe["exec"] = {"command": words if test[0] == "CMD" else ["/bin/sh", "-c", words[0]]}
+    else:
+        found.refuse((*at, "test"), 'write a text, or ["CMD", "program", "word"]')
+    for field, target, bounds in (
+        ("interval", "periodSeconds", (1, 300)),
+        ("timeout", "timeoutSeconds", (1, 60)),
+        ("start_period", "initialDelaySeconds", (0, 3600)),
+    ):
+        value = seconds(check[field], (*at, field), found) if field in check else None
+        if value is not None:
+            probe[target] = min(max(value, bounds[0]), bounds[1])
+    if isinstance(check.get("retries"), int):
+        probe["failureThreshold"] = check["retries"]
+    found.note(
+        "a healthcheck decides when requests come (readinessProbe); write a livenessProbe to restart by it"
+    )
+    for field in check.keys() - {"test", "interval", "timeout", "start_period", "retries", "disable"}:
+        found.refuse((*at, field), "leave it out: a probe has interval, timeout, retries and start_period")
+    return probe
+
+
+def _security(service: Mapping[str, object], at: Location, found: Findings) -> dict[str, object]:
+    context: dict[str, object] = {}
+    if service.get("user") is not None:
+        user, _, group = text_of(service["user"], (*at, "user"), found).partition(":")
+        context["runAsUser"] = int(user) if user.isascii() and user.isdigit() else user
+        if group:
+            if group.isascii() and group.isdigit():
+                context["runAsGroup"] = int(group)
+            else:
+                found.refuse((*at, "user"), "write the group as a number")
+    if service.get("read_only") is True:
+        context["readOnlyRootFilesystem"] = True
+    return context

@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A file of another format, read and converted with the files that it names."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from trustedpods.manifests.convert.compose import from_compose, is_compose
+from trustedpods.manifests.convert.findings import Converted, Findings, Kind
+from trustedpods.manifests.convert.go_pod import from_go_pod, is_go_pod
+from trustedpods.manifests.convert.values import label
+from trustedpods.manifests.documents import first_document, line_of, plain, text_of
+from trustedpods.manifests.parse import read_manifest, refusal
+from trustedpods.manifests.words.files import OURS, other_file
+from trustedpods.protocol.errors import BadInput
+from trustedpods.protocol.limits import KIB
+
+MAX_ENV_FILE = 64 * KIB
+"""Of a file of variables: the bound of a manifest itself is not far above."""
+
+MAX_SHOWN = 64
+"""Fields that are told: a person goes through all of them with the other file open."""
+
+_USUAL = ("compose", "docker-compose", "podman-compose", "pod", "manifest")
+"""Names of files that say nothing of what is in them: the folder's name is the pod's then."""
+
+
+@dataclass(frozen=True, slots=True)
+class Folder:
+    """The folder of a file, whose own words lead to others in it."""
+
+    path: Path
+
+    def kind(self, name: str) -> Kind | None:
+        """What *name* is in it."""
+        try:
+            place = self.path / name
+            return "file" if place.is_file() else "folder" if place.is_dir() else None
+        except (OSError, ValueError):
+            return None
+
+    def text(self, name: str) -> str:
+        """The text of a file in it."""
+        place = self.path / name
+        try:
+            with place.open("rb") as file:
+                data = file.read(MAX_ENV_FILE + 1)
+        except OSError as error:
+            raise BadInput(f"cannot read it: {error.strerror}", where=str(place)) from None
+        if len(data) > MAX_ENV_FILE:
+            raise BadInput(f"larger than {MAX_ENV_FILE // KIB} KiB", where=str(place))
+        return text_of(data, place)
+
+
+def converts(tree: object) -> bool:
+    """Whether *tree* is of a format that `convert` takes."""
+    return isinstance(tree, Mapping) and (is_compose(tree) or is_go_pod(tree))
+
+
+def convert(path: Path, name: str | None = None) -> Converted:
+    """The manifest that the file at *path* becomes, called *name*, else as the file or its folder.
+
+    Raises `BadInput` with one line for each field that cannot be converted, and for a file of no such format.
+    """
+    tree, second = first_document(text_of(read_manifest(path), path), path)
+    if second is not None:
+        raise BadInput(
+            "a second document begins here", where=f"{path}:{second}", hint="convert one at a time"
+        )
+    own = plain(tree, path)
+    found = Findings(Folder(path.parent))
+    if not isinstance(own, Mapping) or not converts(own):
+        raise _no_such_format(own, path)
+    making = from_compose if is_compose(own) else from_go_pod
+    made = making({str(key): value for key, value in own.items()}, _name_of(path), found)
+    if found.problems:
+        raise refusal(
+            path, tree, sorted(found.problems, key=lambda one: line_of(tree, one.location)), MAX_SHOWN
+        )
+    if name is not None:
+        made["metadata"] = {"name": name}
+    return Converted(made, tuple(found.notes), path)
+
+
+def _name_of(path: Path) -> str:
+    stem = path.name.partition(".")[0]
+    return label(path.absolute().parent.name if stem in _USUAL else stem)
+
+
+def _no_such_format(own: object, path: Path) -> BadInput:
+    if isinstance(own, Mapping) and own.get("apiVersion") == OURS:
+        return BadInput(
+            "this is a manifest already", where=str(path), hint="`trustedpods validate` checks it"
+        )
+    return BadInput(
+        other_file(own) or "neither a Compose file nor a pod of the Go implementation",
+        where=str(path),
+        hint="it takes files with `services:`, and with `containers:` that have `image: {url: ...}`",
+    )

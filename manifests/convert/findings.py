@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a conversion finds: fields that cannot be converted, and what a person should know of the others."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, Protocol
+
+from trustedpods.manifests.problem import Location, Problem
+
+Kind = Literal["file", "folder"]
+
+
+class Surroundings(Protocol):
+    """The folder of the file that is converted: other files that it names."""
+
+    def kind(self, name: str) -> Kind | None:
+        """What *name* is; None where nothing is there, or neither."""
+
+    def text(self, name: str) -> str:
+        """The text of a file. Raises `BadInput` for what cannot be read, or is too long."""
+
+
+@dataclass(slots=True)
+class Findings:
+    """Collects, while a file is read from top to bottom."""
+
+    around: Surroundings
+    problems: list[Problem] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    def refuse(self, at: Location, text: str) -> None:
+        """The field at *at* cannot be converted; *text* says what to write instead."""
+        self.problems.append(Problem(at, text))
+
+    def note(self, text: str) -> None:
+        """Something that was made up, or dropped because it changes nothing; told once."""
+        if text not in self.notes:
+            self.notes.append(text)
+
+    def mapping(self, value: object, at: Location) -> Mapping[str, object]:
+        """*value* where it is a mapping; else it is refused, but for nothing at all."""
+        if isinstance(value, Mapping):
+            return {str(key): one for key, one in value.items()}
+        if value is not None:
+            self.refuse(at, "names with values are expected here")
+        return {}
+
+    def items(self, value: object, at: Location) -> list[object]:
+        """*value* where it is a list; else it is refused, but for nothing at all."""
+        if isinstance(value, list):
+            return list(value)
+        if value is not None:
+            self.refuse(at, "a list is expected here")
+        return []
+
+
+@dataclass(frozen=True, slots=True)
+class Converted:
+    """A manifest in plain types, what a person should know of it, and the file that it came of."""
+
+    tree: Mapping[str, object]
+    notes: tuple[str, ...]
+    source: Path

@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Values of other formats in a manifest's own spelling: texts, sizes, durations, names. Pure."""
+
+import re
+import shlex
+from fractions import Fraction
+
+from trustedpods.manifests.convert.findings import Findings
+from trustedpods.manifests.problem import Location
+
+_UNITS = {"": 1, "b": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
+_SIZE = re.compile(r"([0-9]{1,15}(?:\.[0-9]{1,6})?)\s*([bkmgt]?)(?:i?b)?", re.ASCII | re.IGNORECASE)
+_PIECE = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,6})?)(us|ms|s|m|h|d|w)", re.ASCII)
+_MICROSECONDS = {
+    "us": 1, "ms": 1000, "s": 10**6, "m": 60 * 10**6, "h": 3600 * 10**6, "d": 86_400 * 10**6,
+    "w": 604_800 * 10**6,
+}  # fmt: skip
+_VARIABLE = re.compile(
+    r"\$(?:(?P<escaped>\$)|(?P<named>[A-Za-z_][A-Za-z0-9_]*)"
+    r"|\{(?P<braced>[A-Za-z_][A-Za-z0-9_]*)(?::?-(?P<default>[^{}$]*)|(?P<other>[^{}]*))\})"
+)
+"""Compose's interpolation, without a variable inside another's default."""
+
+MIB = 1 << 20
+
+
+def text_of(value: object, at: Location, found: Findings) -> str:
+    """A plain value as Compose reads it: `$$` is `$`, `${NAME:-default}` its default. Else it is refused."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int | float):
+        return repr(value)
+    if not isinstance(value, str):
+        found.refuse(at, "a text is expected here")
+        return ""
+
+    def put(match: re.Match[str]) -> str:
+        if match["escaped"]:
+            return "$"
+        if match["default"] is not None:
+            name = match["braced"]
+            found.note(
+                f"${name} of the shell is not asked for: its default is written ({match['default']!r})"
+            )
+            return str(match["default"])
+        name = match["named"] or match["braced"]
+        found.refuse(at, f"${name} is a variable of the shell: write its value, or `$$` for a dollar sign")
+        return ""
+
+    return _VARIABLE.sub(put, value)
+
+
+def words_of(value: object, at: Location, found: Findings) -> list[str]:
+    """A command: a list as it is, a text split as a shell splits words."""
+    if isinstance(value, list):
+        return [text_of(one, (*at, index), found) for index, one in enumerate(value)]
+    try:
+        return shlex.split(text_of(value, at, found))
+    except ValueError as error:
+        found.refuse(at, f"not the words of a command ({error}): write it as a list")
+        return []
+
+
+def mebibytes(value: object, at: Location, found: Findings) -> str | None:
+    """`1.5g` as `1536Mi`, rounded up; None where it is no size, which is refused."""
+    match = _SIZE.fullmatch(text_of(value, at, found).strip())
+    if match is None:
+        found.refuse(at, "not a size: write 64m or 1g")
+        return None
+    size = Fraction(match[1]) * _UNITS[match[2].lower()]
+    return f"{max(1, -(-size // MIB))}Mi"
+
+
+def seconds(value: object, at: Location, found: Findings) -> int | None:
+    """`1m30s` as 90, rounded up; None where it is no duration, which is refused."""
+    text = text_of(value, at, found).strip()
+    pieces = _PIECE.findall(text)
+    if not pieces or "".join(number + unit for number, unit in pieces) != text:
+        found.refuse(at, "not a duration: write 10s or 1m30s")
+        return None
+    total = sum((Fraction(number) * _MICROSECONDS[unit] for number, unit in pieces), Fraction(0))
+    return -(-total // 10**6)
+
+
+def millis(value: object, at: Location, found: Findings) -> str | None:
+    """Cores as `500m`, rounded up; None where it is no number, which is refused."""
+    try:
+        cores = Fraction(text_of(value, at, found))
+    except (ValueError, ZeroDivisionError):
+        found.refuse(at, "not a number of cores: write 0.5")
+        return None
+    return f"{max(1, -(-cores * 1000 // 1))}m"
+
+
+def label(text: str) -> str:
+    """A name as a manifest takes it: `my_app.1` is `my-app-1`; `app` where nothing is left."""
+    return re.sub(r"[^a-z0-9]+", "-", text.lower())[:63].strip("-") or "app"
+
+
+def literal(text: str) -> str:
+    """A variable's value that is not looked into: Kubernetes reads `$(NAME)` in it."""
+    return text.replace("$(", "$$(")
+
+
+def archive(image: str, found: Findings) -> str:
+    """What a manifest calls an image of a registry: an archive, and how it is made."""
+    kind = image.partition(":")[0]
+    if kind in ("oci-archive", "docker-archive", "oci"):
+        return image
+    file = f"{label(image.rpartition('/')[2].partition('@')[0])}.tar"
+    found.note(f"image {image}: skopeo copy docker://{image} oci-archive:{file}")
+    return f"oci-archive:{file}"

@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Rules about money, channels and the keys of a provider's boot."""
+
+from trustedpods.protocol.rules.rule import Rule
+
+_CLOSE = "`trustedpods close NAME` gets the deposit back without the provider"
+_OPERATOR = "tell the operator; " + _CLOSE
+_AGAIN = "run it again"
+
+MONEY = {
+    "deposit": Rule("less is paid in than the provider asks for", "pay in more: `--deposit`"),
+    "deny-list": Rule(
+        "the operator's deny list is full", "take keys off it: `trustedpods-provider deny --help`"
+    ),
+    "gas": Rule("the account has too little of the chain's own coin to pay for gas", "send it some"),
+    "marks": Rule(
+        "the provider cannot write down what it did in this boot", "make room in its folder of keys"
+    ),
+    "meter": Rule(
+        "the channel names the meter of another boot", "run it again: the channel moves to the new one"
+    ),
+    "move-budget": Rule("the provider moved as many channels as it pays for in an hour", "try again later"),
+    "move-signature": Rule("a move is not signed by the channel's publisher", "use the key that opened it"),
+    "moved": Rule(
+        "the provider says that the channel moved, and the chain does not", _AGAIN + "; else " + _CLOSE
+    ),
+    "moved-before": Rule(
+        "the channel was moved in this boot already", _CLOSE + ", or wait for its next start"
+    ),
+    "nonce": Rule(
+        "another program sent a transaction with this key", "look at the chain before you repeat it"
+    ),
+    "not-moved": Rule("the contract did not move the channel", _CLOSE),
+    "old-meter": Rule(
+        "nobody remembers the meter that the channel names",
+        "use a chain node that keeps events, or " + _CLOSE,
+    ),
+    "reverted": Rule(
+        "a contract refused, or it is another contract",
+        "look at `payments` and `registry` of the market file",
+    ),
+    "tee": Rule("the provider's TEE is not what it was", _OPERATOR),
+    "tee-busy": Rule("the TEE gave no report", "try again later"),
+    "token": Rule("the account has too few tokens", "pay in less with --deposit, or send it tokens"),
+    "trust": Rule(
+        "the pod wants a sealed provider, and this one is open",
+        "choose another, or `--trust open`: its operator can read it",
+    ),
+    "unlock-announced": Rule("notice is given on the deposit", "deploy again takes it back; `close` ends it"),
+    "unlock-period": Rule(
+        "the channel's notice is shorter than the provider asks for", "delete the pod, deploy again"
+    ),
+    "up-to": Rule("usage is claimed for a time that is to come", "`trustedpods audit NAME`, then " + _CLOSE),
+}

@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Rules about what is said over the network, and by machines that are not as they must be."""
+
+from trustedpods.protocol.rules.rule import Rule
+
+_AGAIN = "run it again"
+_BROKEN = "run it again; where it stays, the provider is broken or hostile: choose another"
+_CLOCK = "look at this machine's clock, then run it again"
+_ANEW = "run it again: the provider is attested anew"
+_NODE = "use another chain node (`rpc` of the market file), or wait for this one"
+_OPERATOR = "of the operator's machine: the message says what it lacks"
+
+TALKING = {
+    "address": Rule(
+        "an address of the network cannot be used", "look at the provider's row: `provider list`"
+    ),
+    "addresses": Rule(
+        "no addresses are free for one more localnet", "take one down: `trustedpods-localnet down`"
+    ),
+    "blob-ack": Rule("the provider counts what it received wrongly", _BROKEN),
+    "boot-id": Rule("the provider was restarted meanwhile", _ANEW),
+    "cgroups": Rule("the machine has no control groups for an embedded cluster", _OPERATOR),
+    "chip-digest": Rule("another machine answers than the one in the registry", _BROKEN),
+    "connect": Rule("the peer cannot be reached", _AGAIN + "; look at your own network"),
+    "cut": Rule("the connection ended in the middle", _AGAIN),
+    "exec-end": Rule("the provider did not end a command as it must", _BROKEN),
+    "exec-input": Rule("input came where none belongs", _BROKEN),
+    "exec-output": Rule("the provider sent an empty piece of output", _BROKEN),
+    "exec-window": Rule("one side sent more than the other had room for", _BROKEN),
+    "expired": Rule("the request came too late", _CLOCK),
+    "expiry-too-far": Rule("the request would hold too long", _CLOCK),
+    "haproxy": Rule("the facade's HAProxy did not do what it was told", _OPERATOR),
+    "hpke-key": Rule("a key to seal with is none", _ANEW),
+    "identity": Rule("the daemon's identity is not as the registry wants it", _OPERATOR),
+    "immutable": Rule(
+        "Kubernetes does not change that field of an object", "delete the pod, then deploy it anew"
+    ),
+    "input-seal": Rule("input of a command cannot be opened", _ANEW),
+    "kernel": Rule("the kernel's limits are too low for one more cluster", _OPERATOR),
+    "needs": Rule("the provider asks for what is not the pod's", _BROKEN),
+    "no-statement": Rule("the provider ended without a confirmation", _AGAIN + "; `status` says what serves"),
+    "node": Rule("the chain's node failed", _NODE),
+    "not-removed": Rule(
+        "the provider did not remove the pod", "`trustedpods close NAME` gets the deposit back"
+    ),
+    "owner": Rule("the request is for another provider", "look at the provider's row: `provider list`"),
+    "peer-id": Rule("who answered is not the one that was dialled", _BROKEN),
+    "policy": Rule(
+        "the policy accepts no such provider", "`--policy` names another, `--trust open` allows open ones"
+    ),
+    "profile-class": Rule("the provider lists another class than it proves", _BROKEN),
+    "profile-digest": Rule("the provider's profile is not the one in the registry", _BROKEN),
+    "profile-owner": Rule("the provider's profile is that of another", _BROKEN),
+    "ports": Rule("no port is free on the loopback", "end what holds them"),
+    "registry": Rule("the provider's image registry failed", "try again later, or choose another provider"),
+    "replay": Rule("the request was seen before", _AGAIN),
+    "reply-sequence": Rule("an answer is missing", _BROKEN),
+    "reply-signature": Rule("an answer is not the attested machine's", _BROKEN),
+    "request-size": Rule("the request is too long", "make the manifest or its secrets smaller"),
+    "root": Rule("an embedded cluster needs root", "run as root, or with `--existing KUBECONFIG`"),
+    "sealed": Rule("what was sealed does not open", _ANEW),
+    "select-time": Rule("no provider answered in time", _AGAIN + ", or name one with `--provider`"),
+    "signature": Rule("a signature is malformed", _AGAIN + " with the newest version"),
+    "signer": Rule("the request is signed by another key", "use the publisher's key"),
+    "spool": Rule("what the provider kept of an upload is damaged", _AGAIN),
+    "stall": Rule("the peer took nothing for a while", _AGAIN),
+    "statement-*": Rule("the provider confirms something else than was sent", _BROKEN),
+    "statement-channel": Rule("the provider's statement is about another pod", _BROKEN),
+    "system": Rule("an embedded cluster needs Linux", "use `--existing KUBECONFIG`"),
+    "taken": Rule("Kubernetes gave that number to somebody else", _AGAIN),
+    "timeout": Rule("there was no answer in time", _AGAIN),
+    "unsealed": Rule("an answer was not sealed", _BROKEN),
+}

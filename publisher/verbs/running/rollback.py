@@ -1,0 +1,145 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`rollback`: an earlier version of a pod, as it was sent from here, takes the place of the one that runs."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import trio
+
+from trustedpods.protocol.errors import Refused
+from trustedpods.protocol.ids import address_from_bytes, channel_hex
+from trustedpods.protocol.messages.bundle import Bundle
+from trustedpods.protocol.net import open_host
+from trustedpods.publisher.attestation.policies import policy_for
+from trustedpods.publisher.core.cost import cost_of, raised_terms, terms_of
+from trustedpods.publisher.core.select import requirements_of
+from trustedpods.publisher.delivery.bundle import Parcel
+from trustedpods.publisher.delivery.upload import Piece
+from trustedpods.publisher.journal import Journal
+from trustedpods.publisher.market.market import MarketAccount
+from trustedpods.publisher.payment.channel import ChannelPayment
+from trustedpods.publisher.results.deployed import (
+    ChosenProvider,
+    DeployPlan,
+    DeployProgress,
+    DeployResult,
+    KeptVersion,
+    VersionsResult,
+)
+from trustedpods.publisher.results.pods import VisitProgress
+from trustedpods.publisher.results.providers import ProviderId
+from trustedpods.publisher.verbs.aftermath import alone
+from trustedpods.publisher.verbs.delivery import Delivery
+from trustedpods.publisher.verbs.deploy import PATIENCE_S, agreed
+from trustedpods.publisher.verbs.offers.planned import (
+    WantedVersion,
+    kept_bundle,
+    manifest_in,
+    plan_over,
+    shape_in,
+)
+from trustedpods.publisher.verbs.pods import visit
+from trustedpods.publisher.visits import records, release
+from trustedpods.publisher.visits.visit import Visit
+
+
+@dataclass(frozen=True, slots=True)
+class RollbackOptions:
+    """Which version: a `generation`, else the one before the newest. `agree` as of a deploy."""
+
+    generation: int | None = None
+    agree: Callable[[DeployPlan], bool] | None = None
+
+
+async def rollback(
+    account: MarketAccount, name: str, options: RollbackOptions, progress: DeployProgress, journal: Journal
+) -> DeployResult:
+    """Send an earlier version again, by the same way as an update; *progress* as of a deploy.
+
+    Raises Refused (rule `no-version`) where this machine keeps none, (rule `no-images`) where the provider
+    has lost images of it that are not on this disk any more, and what a deploy raises.
+    """
+    progress.pod, progress.publisher, progress.token = name, account.publisher.address, account.token
+    with alone(account, name, "rollback"):
+        async with visit(account, name, VisitProgress(), journal) as visited:
+            bundle = _chosen(account, visited, name, options.generation)
+            wanted = _wanted(bundle, name)
+            status = await visited.status()
+            plan = plan_over(account, wanted, visited.session, visited.location, status, journal)
+            await agreed(plan, options.agree, journal)
+            await _send(account, visited, wanted, progress, journal)
+    return progress.result()
+
+
+async def versions(account: MarketAccount, name: str, journal: Journal) -> VersionsResult:
+    """The versions of the pod that this machine keeps, newest first, and which of them serves."""
+    async with visit(account, name, VisitProgress(), journal) as visited:
+        channel = channel_hex(visited.location.ref.channel)
+        serves = kept_bundle(account, channel, await visited.status(), journal)
+    store, secret = records.pod_records(), account.publisher.secret
+    kept = []
+    for generation in reversed(store.versions(channel)):
+        bundle = store.version(channel, secret, generation)
+        if bundle is not None:
+            images = {image.name: image.blobs[0].digest for image in bundle.images}
+            kept.append(KeptVersion(generation, images, serves=bundle == serves))
+    return VersionsResult(name, tuple(kept))
+
+
+def _chosen(account: MarketAccount, visited: Visit, name: str, generation: int | None) -> Bundle:
+    store, secret = records.pod_records(), account.publisher.secret
+    channel = channel_hex(visited.location.ref.channel)
+    known = store.versions(channel)
+    wanted = generation if generation is not None else (known[-2] if len(known) > 1 else None)
+    bundle = None if wanted is None or wanted not in known else store.version(channel, secret, wanted)
+    if bundle is None:
+        which = "no version before this one" if generation is None else f"no version {generation}"
+        raise Refused(
+            f"{which} of {name} is kept on this machine",
+            rule="no-version",
+            hint=f"`trustedpods rollback {name} --list` shows those that are; else deploy the older file",
+        )
+    return bundle
+
+
+def _wanted(bundle: Bundle, name: str) -> WantedVersion:
+    manifest = manifest_in(bundle)
+    if manifest is None:
+        raise Refused(
+            f"the manifest of that version of {name} is not one that this client takes", rule="no-version"
+        )
+    return WantedVersion(bundle, manifest)
+
+
+async def _send(
+    account: MarketAccount, visited: Visit, wanted: WantedVersion, progress: DeployProgress, journal: Journal
+) -> None:
+    session, location, record = visited.session, visited.location, visited.record
+    payment = _payment(account, visited, wanted)
+    cost = cost_of(shape_in(wanted.bundle, wanted.manifest), session.profile.prices, session.profile.least)
+    progress.chosen = ChosenProvider(ProviderId.of(session.row), session.machine, location.ref.channel, cost)
+
+    async def pieces() -> Mapping[bytes, Piece]:
+        return await trio.to_thread.run_sync(release.pieces_of, account, wanted.bundle, record.images)
+
+    stops = wanted.manifest.stops_for_update
+    parcel = Parcel(wanted.bundle.name, stops, wanted.bundle, pieces)
+    policy = policy_for(account.market, record.trust, record.policy)
+    handing = Delivery(account, parcel, payment, location, policy, progress, journal)
+    async with open_host(None, []) as host:
+        await handing.run(host, session, PATIENCE_S)
+
+
+def _payment(account: MarketAccount, visited: Visit, wanted: WantedVersion) -> ChannelPayment:
+    """The channel that is there, with the cap that the version needs."""
+    profile, market, live = visited.session.profile, account.market, visited.location.live
+    wishes = requirements_of(wanted.manifest, 0, market.file.token, market.token, None, None)
+    limit, shape = wishes.max_cost_per_day, shape_in(wanted.bundle, wanted.manifest)
+    return ChannelPayment(
+        ref=visited.location.ref,
+        meter=address_from_bytes(visited.session.binding.meter),
+        terms=terms_of(shape, profile.prices, profile.least, limit),
+        amount=cost_of(shape, profile.prices, profile.least).deposit(None, account.token, profile.grace_s),
+        there=True,
+        raised=raised_terms(shape, live.terms, profile.least, limit),
+    )

@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`convert` and `init` of a Compose file: from there to a pod that runs."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.fakes.images.oci_images import ImageFiles
+from tests.paths import ROOT
+from tests.publisher.test_cli import cli
+
+__all__ = ["cli"]
+
+COMPOSE = ROOT / "tests/manifests/convert/compose"
+
+
+@pytest.fixture
+def folder(bench, monkeypatch):
+    monkeypatch.chdir(bench.folder)
+    Path("pod.yaml").unlink()
+    shutil.copy(COMPOSE / "web.yaml", "compose.yaml")
+    ImageFiles().write_archive(bench.folder / "nginx-1-27.tar")
+    return bench.folder
+
+
+@pytest.mark.parametrize("verb", ["convert", "init"])
+async def test_a_compose_file_becomes_a_pod_that_runs(cli, bench, folder, verb):
+    done = await cli(verb, "compose.yaml", "--name", "web")
+    assert done.exit_code == 0, done.output
+    assert done.stdout == "pod.yaml: pod web; `trustedpods deploy pod.yaml` runs it\n"
+    assert "skopeo copy docker://nginx:1.27 oci-archive:nginx-1-27.tar" in done.stderr
+    assert (await cli("validate", "pod.yaml")).exit_code == 0
+    async with bench.peer().serve():
+        assert (await cli("deploy", "pod.yaml")).exit_code == 0
+
+
+async def test_each_field_that_is_refused_has_a_line_of_its_own(cli, folder):
+    done = await cli("convert", COMPOSE / "powers.yaml", "-f", "-")
+    assert done.exit_code == 2
+    lines = done.stderr.splitlines()
+    assert len(lines) == 12
+    assert all("powers.yaml:" in line for line in lines)
+    assert not (COMPOSE / "pod.yaml").exists()
+
+
+async def test_json_and_a_file_that_is_there(cli, folder):
+    said = json.loads((await cli("convert", "compose.yaml", "-f", "-", "-o", "json")).stdout)
+    assert (said["pod"], said["file"]) == (folder.name.lower().replace("_", "-")[:63], None)
+    assert said["notes"]
+    Path("pod.yaml").write_text("mine")
+    assert (await cli("convert", "compose.yaml")).exit_code == 2
+    assert Path("pod.yaml").read_text() == "mine"
+    assert (await cli("convert", "compose.yaml", "--force")).exit_code == 0
+
+
+async def test_a_manifest_stays_beside_the_files_that_it_names(cli, folder):
+    (folder / "below").mkdir()
+    done = await cli("convert", "compose.yaml", "-f", "below/pod.yaml")
+    assert done.exit_code == 2
+    assert "from its own folder" in done.stderr
+
+
+async def test_words_for_an_image_are_refused(cli, folder):
+    done = await cli("init", "compose.yaml", "--port", "80")
+    assert done.exit_code == 2
+    assert "--port" in done.stderr
+
+
+async def test_what_no_manifest_takes_is_refused_with_the_source(cli, folder):
+    Path("compose.yaml").write_text("services: {web: {image: x, working_dir: relative}}")
+    done = await cli("convert", "compose.yaml")
+    assert done.exit_code == 2
+    assert "compose.yaml: it becomes a manifest that is refused" in done.stderr
+    assert "workingDir" in done.stderr

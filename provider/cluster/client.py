@@ -337,19 +337,12 @@ class Cluster:
 
     async def node_addresses(self) -> list[str]:
         """All addresses that the nodes say they have."""
-        nodes = await self._api.items(path_of("Node"))
-        found = [entry for node in nodes for entry in node.get("status", {}).get("addresses", [])]
-        return [str(entry["address"]) for entry in found if entry.get("type") in ("InternalIP", "ExternalIP")]
+        return views.node_addresses(await self._api.items(path_of("Node")))
 
     async def nodes(self) -> dict[str, NodeView]:
         """All nodes by their names: when each was last heard, and whether Kubernetes has given up on it."""
         found = await self._api.items(path_of("Node"))
-        leases = await self._api.items(path_of("Lease", NODE_LEASES))
-        renewed = {lease["metadata"]["name"]: lease for lease in leases}
-        return {
-            node["metadata"]["name"]: views.node_view(node, renewed.get(node["metadata"]["name"]))
-            for node in found
-        }
+        return views.node_views(found, await self._api.items(path_of("Lease", NODE_LEASES)))
 
     # ---- one daemon per cluster -----------------------------------------------------------------
 

@@ -325,12 +325,7 @@ class Cluster(LiveProofs, ClusterLeases):
     async def nodes(self) -> dict[str, NodeView]:
         """All nodes by their names: when each was last heard, and whether Kubernetes has given up on it."""
         found = await self._api.items(path_of("Node"))
-        leases = await self._api.items(path_of("Lease", NODE_LEASES))
-        renewed = {lease["metadata"]["name"]: lease for lease in leases}
-        return {
-            node["metadata"]["name"]: views.node_view(node, renewed.get(node["metadata"]["name"]))
-            for node in found
-        }
+        return views.node_views(found, await self._api.items(path_of("Lease", NODE_LEASES)))
 
     # ---- networks of pods -----------------------------------------------------------------------
 

@@ -238,6 +238,19 @@ def node_view(node: KubeObject, lease: KubeObject | None) -> NodeView:
     return NodeView(max(told, default=UnixSeconds(0)), silent=ready.get("status") == "Unknown")
 
 
+def node_views(nodes: Iterable[KubeObject], leases: Iterable[KubeObject]) -> dict[str, NodeView]:
+    """Views of Node objects, by their names, with those of *leases* that are theirs."""
+    renewed = {lease["metadata"]["name"]: lease for lease in leases}
+    named = {node["metadata"]["name"]: node for node in nodes}
+    return {name: node_view(node, renewed.get(name)) for name, node in named.items()}
+
+
+def node_addresses(nodes: Iterable[KubeObject]) -> list[str]:
+    """The addresses that nodes say they have, inside and outside."""
+    found = [entry for node in nodes for entry in node.get("status", {}).get("addresses", [])]
+    return [str(entry["address"]) for entry in found if entry.get("type") in ("InternalIP", "ExternalIP")]
+
+
 def containers(pod: KubeObject) -> list[KubeObject]:
     """Statuses of the pod's containers."""
     return list(pod.get("status", {}).get("containerStatuses", []))

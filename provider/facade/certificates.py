@@ -86,10 +86,13 @@ def provider_names(domain: str) -> list[str]:
     return [domain, f"*.{domain}"]
 
 
-def certificate_of(chain: bytes, key: bytes, names: Iterable[str], now: datetime | None) -> Certificate:
+def certificate_of(
+    chain: bytes, key: bytes, names: Iterable[str], now: datetime | None, *, alone: bool = False
+) -> Certificate:
     """A publisher's or an authority's certificate with its key (PEM), checked; Refused (rule `tls`).
 
     *now* None: one that was taken before, and may have expired since. Its clients are told by their own.
+    *alone*: who serves it goes by what the certificate says, and so that may be no other name.
     """
     wanted = tuple(names)
     if len(chain) + len(key) > MAX_PEM:
@@ -111,6 +114,12 @@ def certificate_of(chain: bytes, key: bytes, names: Iterable[str], now: datetime
     for name in wanted:
         if not _covers(held, name):
             raise Refused(f"tls.crt is not for {name}, but for {', '.join(sorted(held))}", rule="tls")
+    if alone and (beyond := _all_names_of(leaf, held) - set(wanted)):
+        raise Refused(
+            f"tls.crt is for {min(beyond)!r} too, which is no host of the service",
+            rule="tls",
+            hint="a controller chooses certificates by their names: take one for the service's hosts alone",
+        )
     pem = b"".join(certificate_pem(part) for part in certificates) + key_pem(private)
     return Certificate(pem, wanted)
 
@@ -159,6 +168,14 @@ def _names_of(certificate: x509.Certificate) -> set[str]:
     except (x509.ExtensionNotFound, ValueError):
         return set()
     return {name.lower() for name in extension.value.get_values_for_type(x509.DNSName)}
+
+
+def _all_names_of(certificate: x509.Certificate, held: set[str]) -> set[str]:
+    """*held*, and what servers take for names beside: the subject's common names, and addresses."""
+    common = certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
+    found = held | {str(one.value).lower() for one in common}
+    extension = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)
+    return found | {str(one) for one in extension.value.get_values_for_type(x509.IPAddress)}
 
 
 def _covers(held: set[str], name: str) -> bool:

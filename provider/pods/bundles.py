@@ -124,9 +124,9 @@ class OpenBundle:
         if part.tls_secret is None:
             return None
         files = self.secrets[part.tls_secret]
-        return certificate_of(
-            files["tls.crt"], files["tls.key"], part.own_hosts, None if now is None else utc(now)
-        )
+        alone = isinstance(part, IngressExposure)
+        at = None if now is None else utc(now)
+        return certificate_of(files["tls.crt"], files["tls.key"], part.own_hosts, at, alone=alone)
 
     @property
     def ask(self) -> AdmitBody:

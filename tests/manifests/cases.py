@@ -119,6 +119,16 @@ def _kubernetes() -> Iterator[tuple[str, Case]]:
         "load balancer",
         (service("type: LoadBalancer"), "write `expose:` with http, tcp, udp, nodePort, loadBalancer or"),
     )
+    yield "ingress class", (service("ingressClassName: nginx"), "write `expose: ingress` and")
+    yield (
+        "host of an ingress",
+        (
+            instead(
+                "expose: http", "expose: ingress\n      ingress: {className: nginx, host: a.example.org}"
+            ),
+            "beside `ingress`: write `hosts",
+        ),
+    )
     yield "selector", (service("selector: {app: shop}"), "a service leads to this pod")
     yield "restart policy", (spec("restartPolicy: Always"), None)
     yield "restart policy of jobs", (spec("restartPolicy: OnFailure"), "is started again")

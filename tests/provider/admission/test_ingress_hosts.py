@@ -2,15 +2,18 @@
 """Pods that a controller of the cluster's serves: whose hosts are theirs, what they may ask and are told."""
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from tests.fakes.provider.caller import Caller, manifest_of
 from tests.fakes.provider.world import World
 from tests.fakes.services import CONTROLLER
 from trustedpods.protocol.errors import Refused
+from trustedpods.protocol.messages.bundle import SecretValue
 from trustedpods.protocol.messages.pod import PodStatus, StatusBody
 from trustedpods.protocol.sealing.replies import verify_statement
 from trustedpods.provider.cluster.objects.ingress.view import IngressView
 from trustedpods.provider.core.admission import LOST_LOOKS
+from trustedpods.provider.facade.certificates import Authority, utc
 from trustedpods.provider.serving.host_watch import PROVE_EVERY_S, HostWatch
 
 HOST = "shop.localhost"
@@ -132,6 +135,30 @@ async def test_a_controller_that_writes_no_address_fails_the_start(world, virtua
     async with world.run() as (_, address):
         with pytest.raises(Refused, match="ingress class traefik wrote no address of 'web' in 120 s"):
             await deployed(world, address, shop())
+
+
+@pytest.mark.parametrize(("names", "taken"), [([HOST], True), ([HOST, "victim.example"], False)])
+async def test_a_certificate_is_for_the_services_hosts_alone(world, names, taken):
+    now, own = utc(world.now), ec.generate_private_key(ec.SECP256R1())
+    made = Authority.make("p", now).issue(names, own, now)
+    chain, mark, key = made.pem.partition(b"-----BEGIN PRIVATE")
+    files = {"tls.crt": chain, "tls.key": mark + key}
+    volume = {"name": "own", "secret": {"files": dict(zip(files, files, strict=True))}}
+    async with world.run() as (_, address):
+        caller = Caller(world, address)
+        spec = caller.manifest.model_dump(by_alias=True)["spec"]
+        service = shop() | {"tls": {"secretName": "own"}}
+        fields = {"trust": "open", "scale": {"min": 1, "max": 1}}
+        caller.manifest = manifest_of(services=[service], volumes=[*spec["volumes"], volume], **fields)
+        bundle = caller.bundle()
+        secrets = [*bundle.secrets, SecretValue(name="own", files=files)]
+        caller.bundle = lambda: bundle.model_copy(update={"secrets": secrets})
+        if taken:
+            await caller.provision()
+        else:
+            with pytest.raises(Refused, match=r"tls\.crt is for 'victim\.example' too"):
+                await caller.provision()
+        assert bool(world.cluster.lives) is taken
 
 
 class Names:

@@ -2,6 +2,7 @@
 """Which certificates of publishers the facade takes: one that it cannot load keeps it from starting."""
 
 from datetime import UTC, datetime
+from ipaddress import IPv4Address
 
 import pytest
 from cryptography import x509
@@ -91,3 +92,27 @@ def test_one_that_has_expired_is_shown_but_not_taken():
     with pytest.raises(Refused):
         certificate_of(chain, key_pem(key), [NAME], late)
     assert certificate_of(chain, key_pem(key), [NAME], None).names == (NAME,)
+
+
+@pytest.mark.parametrize(
+    ("common", "others", "beyond"),
+    [
+        (NAME, [], None),
+        ("victim.example", [], "victim.example"),
+        (NAME, [x509.DNSName("*.own.example")], r"\*.own.example"),
+        (NAME, [x509.IPAddress(IPv4Address("192.0.2.1"))], "192.0.2.1"),
+    ],
+)
+def test_a_controller_is_given_no_certificate_for_other_names(common, others, beyond):
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, common)])
+    builder = x509.CertificateBuilder().subject_name(subject).issuer_name(subject).serial_number(7)
+    builder = builder.public_key(key.public_key()).not_valid_before(NOW).not_valid_after(NOW + VALID)
+    names = x509.SubjectAlternativeName([x509.DNSName(NAME), *others])
+    chain = certificate_pem(builder.add_extension(names, critical=False).sign(key, SHA256))
+    certificate_of(chain, key_pem(key), [NAME], NOW)  # the facade goes by its own books
+    if beyond is None:
+        certificate_of(chain, key_pem(key), [NAME], NOW, alone=True)
+        return
+    with pytest.raises(Refused, match=f"tls.crt is for '{beyond}' too"):
+        certificate_of(chain, key_pem(key), [NAME], NOW, alone=True)

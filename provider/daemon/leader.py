@@ -14,6 +14,7 @@ import trio
 from trustedpods.protocol.errors import Locked, TrustedPodsError
 from trustedpods.provider.cluster.client import Cluster
 from trustedpods.provider.core.leadership.lease_watch import LeaseWatch, Step, look, must_end
+from trustedpods.provider.daemon.process import notify_ready
 from trustedpods.provider.doors import SharedDoors
 from trustedpods.provider.keys.boot import BootKeys
 
@@ -94,6 +95,7 @@ async def stand_by(cluster: Cluster, me: str) -> None:
         if state != told:
             _log.info("standing by: %s", state)
             told = state
+            notify_ready()  # else systemd would cut the start off after a while
         await trio.sleep(LOOK_EVERY_S)
 
 

@@ -21,7 +21,7 @@ async def stop_on_signal(scope: trio.CancelScope) -> None:
 
 
 def notify_ready() -> None:
-    """Tell systemd (Type=notify) that the daemon serves."""
+    """Tell systemd (Type=notify) that the daemon serves, or stands by: its start is over."""
     address = os.environ.get("NOTIFY_SOCKET")
     if not address:
         return

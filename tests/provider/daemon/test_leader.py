@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """One daemon per cluster: by the store's lock on a machine, by a Lease wherever else one may run."""
 
+import socket
 from pathlib import Path
 
 import pytest
@@ -110,6 +111,22 @@ async def test_with_shared_books_the_second_daemon_stands_by_until_the_first_giv
     async with second.run():
         assert trio.current_time() - began < 1  # a daemon that is told to stop keeps nobody waiting
         assert holder(second) == name_of(second)
+
+
+async def test_a_standby_is_ready_for_systemd_which_would_end_its_start_else(
+    tmp_path, database, virtual_time, monkeypatch
+):
+    first = World(tmp_path / "1", database=database)
+    second = beside(first, tmp_path / "2")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as heard:
+        heard.bind(str(tmp_path / "notify"))
+        heard.setblocking(False)
+        async with first.run():
+            monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
+            with trio.move_on_after(leader.LEASE_S):
+                async with second.run():
+                    pytest.fail("it serves beside another one")
+        assert heard.recv(100) == b"READY=1"
 
 
 async def test_a_standby_takes_over_a_durations_length_after_the_last_renewal(

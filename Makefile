@@ -74,6 +74,7 @@ live: setup
 
 bench: setup ## measure, as ratios in one run
 	@$(call title,benchmarks)
+	$(BIN)/python -m tests.bench.imports
 	$(BIN)/python -m tests.bench.net_throughput
 	$(BIN)/python -m tests.bench.delivery
 	$(BIN)/python -m tests.bench.attestation

@@ -43,7 +43,7 @@ async def open_host(
     Multiaddrs look like `/ip4/127.0.0.1/tcp/0`; an empty list makes a host that only dials.
     Leaving the block ends all its connections. Raises what `Host.listen` raises.
     """
-    from trustedpods.protocol.net.host import running_host  # noqa: PLC0415 - libp2p takes long to import
+    from trustedpods.protocol.net.host import open_host as running_host  # noqa: PLC0415 - libp2p takes long to import
 
-    async with running_host(seed, listen, bounds or Bounds()) as host:
+    async with running_host(seed, listen, bounds) as host:
         yield host

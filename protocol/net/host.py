@@ -26,7 +26,7 @@ logging.getLogger("libp2p").addHandler(logging.NullHandler())  # else its warnin
 
 
 class Host:
-    """One peer of the network; made by `running_host`."""
+    """One peer of the network; made by `open_host`."""
 
     def __init__(self, identity: Identity, nursery: trio.Nursery, bounds: Bounds) -> None:
         self.peer_id = identity.peer_id
@@ -145,12 +145,14 @@ class Host:
 
 
 @asynccontextmanager
-async def running_host(seed: bytes | None, listen: Sequence[str], bounds: Bounds) -> AsyncIterator[Host]:
+async def open_host(
+    seed: bytes | None, listen: Sequence[str], bounds: Bounds | None = None
+) -> AsyncIterator[Host]:
     """See `trustedpods.protocol.net.open_host`."""
     failure: BaseException | None = None
     try:
         async with trio.open_nursery() as nursery:
-            host = Host(Identity.from_seed(seed), nursery, bounds)
+            host = Host(Identity.from_seed(seed), nursery, bounds or Bounds())
             for address in listen:
                 await host.listen(address)
             try:

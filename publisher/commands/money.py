@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 
 def _shape(manifest: Path | None) -> "Shape | None":
     """Size of the pod in a manifest file."""
+    if manifest is None:
+        return None
     from trustedpods.publisher.context import cache_dir
     from trustedpods.publisher.core.cost import shape_of
     from trustedpods.publisher.pod import read_pod
 
-    if manifest is None:
-        return None
     pod = read_pod(manifest, cache_dir())
     return shape_of(pod.manifest, pod.image_bytes)
 

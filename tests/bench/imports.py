@@ -107,8 +107,9 @@ def main() -> None:
             print(f"  {name:16} {_row(least(sides, words, options.rounds, home))}")
         plain = least(sides, ("--help",), options.rounds, home)
         print(f"  {'--help':16} {_row(plain)}")
-        slowest = max((least(sides[:1], (*verb, "--help"), 2, home)[0] or 0.0, verb) for verb in helped())
-        print(f"  {'VERB --help':16} {_row([slowest[0], *plain[1:]])}  ({' '.join(slowest[1])})")
+        slowest = max((least(sides[:1], (*verb, "--help"), 1, home)[0] or 0.0, verb) for verb in helped())
+        again = least(sides[:1], (*slowest[1], "--help"), options.rounds, home)[0]
+        print(f"  {'VERB --help':16} {_row([again, *plain[1:]])}  ({' '.join(slowest[1])})")
 
 
 def _row(times: Sequence[float | None]) -> str:

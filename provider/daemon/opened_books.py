@@ -12,19 +12,24 @@ from trustedpods.protocol.errors import BadInput, StoreFailure
 from trustedpods.provider.cluster.client import Cluster
 from trustedpods.provider.config import ProviderConfig
 from trustedpods.provider.core.disk import DiskSizes
-from trustedpods.provider.daemon.leader import LEASE_S, give_lease_back, holder_of, stand_by
+from trustedpods.provider.daemon.leader import LEASE_S, holder_of, leading
+from trustedpods.provider.daemon.process import notify_opening, notify_standing_by
 from trustedpods.provider.keys.boot import BootKeys
 from trustedpods.provider.store import Store, Vault, open_books, open_store
-from trustedpods.provider.store.engines.postgres import PostgresDatabase, parse
+from trustedpods.provider.store.engines.postgres import USUAL, PostgresDatabase, parse
 from trustedpods.provider.store.engines.sqlite_file import held
 from trustedpods.provider.store.failures import PASSING
 
 _log = logging.getLogger(__name__)
 
+OPENED_WITHIN_S = USUAL.migration_ms / 1000 + 180
+"""A start's longest migration (PostgreSQL's limit), and the time that its unit gives all the rest."""
+
 
 @asynccontextmanager
 async def opened_books(config: ProviderConfig, keys: BootKeys, cluster: Cluster) -> AsyncIterator[Store]:
     """Open them; where they are shared, wait first until this daemon is the one that acts."""
+    notify_opening(OPENED_WITHIN_S)
     path, vault = Path(config.store.path), Vault(keys.hpke.to_bytes())
     sizes = DiskSizes.of_mib(config.store.reserve_mib, config.store.min_free_mib)
     if config.store.database is None:
@@ -39,21 +44,19 @@ async def opened_books(config: ProviderConfig, keys: BootKeys, cluster: Cluster)
         )
     me, url = holder_of(path, keys, shared=True), parse(config.store.database)
     with held(path):
-        async with AsyncExitStack() as stack:
-            while True:
-                await stand_by(cluster, me)
+        while True:
+            async with leading(cluster, me), AsyncExitStack() as stack:
+                notify_opening(OPENED_WITHIN_S)
+                books = open_books(PostgresDatabase(url, me), path.parent, vault, sizes)
                 try:
-                    books = open_books(PostgresDatabase(url, me), path.parent, vault, sizes)
                     store = await stack.enter_async_context(books)
                 except StoreFailure as error:
-                    await give_lease_back(cluster, me)
-                    if error.rule not in PASSING:
-                        raise
-                    _log.warning("%s; another daemon may reach them meanwhile", error)
-                    await trio.sleep(LEASE_S / 3)
+                    failure = error
                 else:
-                    break
-            try:
-                yield store
-            finally:
-                await give_lease_back(cluster, me)
+                    yield store
+                    return
+            if failure.rule not in PASSING:
+                raise failure
+            _log.warning("%s; another daemon may reach them meanwhile", failure)
+            notify_standing_by()
+            await trio.sleep(LEASE_S / 3)

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 import pytest
 import trio
 from sqlalchemy import event, text
+from sqlalchemy.exc import TimeoutError as NoConnectionFree
 
 from tests.fakes.provider.records import pod_record
 from tests.provider.store.engines.server import postgres_server
@@ -15,7 +16,7 @@ from trustedpods.protocol.units import UnixSeconds
 from trustedpods.provider.core.disk import DiskState
 from trustedpods.provider.store import Vault, boots, open_books, pods
 from trustedpods.provider.store.engines import writers
-from trustedpods.provider.store.engines.postgres import POOL, PostgresDatabase, PostgresPatience, parse
+from trustedpods.provider.store.engines.postgres import PostgresDatabase, PostgresPatience, parse
 from trustedpods.provider.store.failures import PASSING
 from trustedpods.provider.store.tables import WRITERS
 
@@ -277,31 +278,14 @@ async def test_a_lost_commit_is_looked_into_while_all_readers_are_busy(opened, p
         assert await store.read(boots.last_counted, BOOT) == 2
 
 
-async def test_without_a_free_connection_a_lost_commit_stays_unsure(opened, postgres, url):
-    async with opened("node-1", pool_s=0.1) as store:
-        await store.write(boots.counted, BOOT, UnixSeconds(1))
-        LostCommit(store, postgres, made=True)
-        taken = [store._engine.connect() for _ in range(POOL - 1)]
-        with pytest.raises(StoreFailure) as caught:
-            await store.write(boots.counted, BOOT, UnixSeconds(2))
-        assert caught.value.rule == "store-away"
-        taken.append(store._engine.connect())
-        with pytest.raises(StoreFailure, match="no connection came free") as caught:
-            await store.read(boots.last_counted, BOOT)
-        assert caught.value.rule == "store-away"
-        for connection in taken:
-            connection.invalidate()  # the server ended it
-            connection.close()
-        with pytest.raises(Locked) as caught:
-            await store.write(boots.counted, BOOT, UnixSeconds(3))
-        assert caught.value.rule == "unsure-write"
-
-
-async def test_a_write_that_was_made_after_it_was_given_up_ends_the_daemon(opened, postgres, monkeypatch):
+@pytest.mark.parametrize("why", ["no answer", "no connection"])
+async def test_a_write_that_was_made_after_it_was_given_up_ends_the_daemon(
+    opened, postgres, monkeypatch, why
+):
     async with opened("node-1") as store:
         LostCommit(store, postgres, made=True)
         with monkeypatch.context() as patch:
-            patch.setattr(writers, "made", never_answers)
+            patch.setattr(writers, "made", never_answers if why == "no answer" else never_asked)
             with pytest.raises(StoreFailure):
                 await store.write(boots.counted, BOOT, UnixSeconds(2))
         with pytest.raises(Locked, match="had been made after all") as caught:
@@ -314,6 +298,10 @@ async def test_a_write_that_was_made_after_it_was_given_up_ends_the_daemon(opene
 def never_answers(connection, _turn):
     connection.execute(text("SET statement_timeout = 1"))
     connection.execute(text("SELECT pg_sleep(5)"))
+
+
+def never_asked(_connection, _turn):
+    raise NoConnectionFree("QueuePool limit reached")
 
 
 class LostCommit:

@@ -27,6 +27,7 @@ from trustedpods.provider.cluster.objects.ingress.view import IngressView, ingre
 from trustedpods.provider.cluster.objects.names import (
     APPLIER,
     DELETION_COST,
+    LEASE_NAMESPACE,
     MADE_HERE,
     METERED,
     NODE_LEASES,
@@ -350,6 +351,11 @@ class Cluster:
             node["metadata"]["name"]: views.node_view(node, renewed.get(node["metadata"]["name"]))
             for node in found
         }
+
+    async def identity(self) -> str:
+        """The uid of the namespace kube-system: another cluster has another one, whatever its address."""
+        answer = await self._api.call("GET", path_of("Namespace", name=LEASE_NAMESPACE))
+        return str(answer.json()["metadata"]["uid"])
 
     # ---- one daemon per cluster -----------------------------------------------------------------
 

@@ -8,14 +8,15 @@ from pathlib import Path
 
 import trio
 
-from trustedpods.protocol.errors import BadInput, StoreFailure
+from trustedpods.protocol.errors import BadInput, NetworkFailure, StoreFailure
 from trustedpods.provider.cluster.client import Cluster
 from trustedpods.provider.config import ProviderConfig
 from trustedpods.provider.core.disk import DiskSizes
-from trustedpods.provider.daemon.leader import LEASE_S, holder_of, leading
+from trustedpods.provider.daemon.leader import LEASE_S, LOOK_EVERY_S, holder_of, leading
 from trustedpods.provider.daemon.process import notify_opening, notify_standing_by
 from trustedpods.provider.keys.boot import BootKeys
 from trustedpods.provider.store import Store, Vault, open_books, open_store
+from trustedpods.provider.store.engines.belonging import Belonging
 from trustedpods.provider.store.engines.postgres import USUAL, PostgresDatabase, parse
 from trustedpods.provider.store.engines.sqlite_file import held
 from trustedpods.provider.store.failures import PASSING
@@ -44,10 +45,11 @@ async def opened_books(config: ProviderConfig, keys: BootKeys, cluster: Cluster)
         )
     me, url = holder_of(path, keys, shared=True), parse(config.store.database)
     with held(path):
+        mine = await _belonging(config, cluster)
         while True:
             async with leading(cluster, me), AsyncExitStack() as stack:
                 notify_opening(OPENED_WITHIN_S)
-                books = open_books(PostgresDatabase(url, me), path.parent, vault, sizes)
+                books = open_books(PostgresDatabase(url, me, mine), path.parent, vault, sizes)
                 try:
                     store = await stack.enter_async_context(books)
                 except StoreFailure as error:
@@ -60,3 +62,22 @@ async def opened_books(config: ProviderConfig, keys: BootKeys, cluster: Cluster)
             _log.warning("%s; another daemon may reach them meanwhile", failure)
             notify_standing_by()
             await trio.sleep(LEASE_S / 3)
+
+
+async def _belonging(config: ProviderConfig, cluster: Cluster) -> Belonging:
+    """Whose books this daemon may open; waits for the cluster as a standby does for its lease."""
+    told = ""
+    while True:
+        try:
+            uid = await cluster.identity()
+        except NetworkFailure as error:
+            if str(error) != told:
+                _log.info("standing by: %s", error)
+                notify_standing_by()
+                told = str(error)
+            await trio.sleep(LOOK_EVERY_S)
+        else:
+            market, identity = config.market, config.identity
+            return Belonging(
+                market.chain_id, market.payments.lower(), identity.owner.lower(), identity.daemon, uid
+            )

@@ -15,7 +15,8 @@ from sqlalchemy.engine import URL, ExceptionContext, make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from trustedpods.protocol.errors import BadInput
-from trustedpods.provider.store.engines import writers
+from trustedpods.provider.store.engines import belonging, writers
+from trustedpods.provider.store.engines.belonging import Belonging
 from trustedpods.provider.store.engines.migrating import migrate
 from trustedpods.provider.store.engines.writers import Turn
 
@@ -112,13 +113,13 @@ def _is_local(host: str) -> bool:
 
 
 class PostgresDatabase:
-    """The books in the database of *url*; *holder* is what this daemon is called there."""
+    """The books in the database of *url*, which are *mine*; *holder* is what this daemon is called there."""
 
     on_our_disk = False
 
-    def __init__(self, url: URL, holder: str, patience: PostgresPatience = USUAL) -> None:
+    def __init__(self, url: URL, holder: str, mine: Belonging, patience: PostgresPatience = USUAL) -> None:
         self.name = name_of(url)
-        self._holder = holder
+        self._holder, self._mine = holder, mine
         self.engine = _engine(url, patience)
         self._migration_ms = patience.migration_ms
         self._readers = self.engine.execution_options(
@@ -128,11 +129,15 @@ class PostgresDatabase:
         self._unsure = False
 
     def open(self) -> None:
-        """Migrate and take the fence in one transaction: no older daemon writes between the two."""
+        """Migrate and take the fence in one transaction: no older daemon writes between the two.
+
+        BadInput where the books are another daemon's; nothing is changed then, and it goes on.
+        """
         with self.engine.begin() as connection:
             for limit in ("statement_timeout", "idle_in_transaction_session_timeout"):
                 connection.execute(text(f"SET LOCAL {limit} = {self._migration_ms}"))
             migrate(connection)
+            belonging.check(connection, self._mine)
             self._turn = writers.take_over(connection, self._holder)
         self._unsure = False
 

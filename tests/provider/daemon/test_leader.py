@@ -258,6 +258,20 @@ async def _write_after_take_over(first, second):
         await trio.sleep(leader.LEASE_S)
 
 
+async def test_a_daemon_of_another_cluster_does_not_open_these_books(tmp_path, database, virtual_time):
+    """Its configuration was copied: it would take pods for gone that are none of its own."""
+    first = World(tmp_path / "1", database=database)
+    second = beside(first, tmp_path / "2")
+    second.cluster = FakeCluster(uid="another")
+    async with first.run() as (parts, _address):
+        with pytest.raises((BadInput, BaseExceptionGroup)) as caught:
+            async with second.run():
+                pytest.fail("it serves with another one's books")
+        assert caught.group_contains(BadInput, match="belong to cluster")
+        assert second.cluster.leases == {}
+        await parts.doors.store.write(lambda tx: None)
+
+
 async def test_a_standby_waits_for_the_books_server_and_lets_others_try(
     tmp_path, postgres, database, virtual_time, caplog
 ):

@@ -3,6 +3,7 @@
 
 import socket
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 import pytest
 import trio
@@ -10,6 +11,7 @@ from sqlalchemy import event, text
 from sqlalchemy.exc import TimeoutError as NoConnectionFree
 
 from tests.fakes.provider.records import pod_record
+from tests.provider.store.conftest import MINE
 from tests.provider.store.engines.server import postgres_server
 from trustedpods.protocol.errors import BadInput, Locked, StoreFailure
 from trustedpods.protocol.units import UnixSeconds
@@ -36,8 +38,8 @@ def opened(url, tmp_path):
     """Opens the books as the daemon of a node."""
 
     @asynccontextmanager
-    async def by(holder, url=url, **patience):
-        books = PostgresDatabase(parse(url), holder, PostgresPatience(**patience))
+    async def by(holder, url=url, mine=MINE, **patience):
+        books = PostgresDatabase(parse(url), holder, mine, PostgresPatience(**patience))
         async with open_books(books, tmp_path, VAULT) as store:
             yield store
 
@@ -150,6 +152,27 @@ async def test_the_daemon_that_took_over_is_the_only_one_that_writes(opened):
             await second.write(boots.counted, BOOT, UnixSeconds(8))
         with trio.fail_after(1), pytest.raises(Locked, match="node-2"):
             await first.until_lost()
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("chain_id", 8453),
+        ("payments", "0x" + "c" * 40),
+        ("owner", "0x" + "c" * 40),
+        ("daemon", 2),
+        ("cluster", "another"),
+    ],
+)
+async def test_a_daemon_with_another_ones_database_line_is_refused_and_disturbs_nobody(opened, field, value):
+    async with opened("node-1") as first:
+        with pytest.raises(BadInput, match=f"belong to {field} .* \\(here {value}\\)") as caught:
+            async with opened("node-2", mine=replace(MINE, **{field: value})):
+                pass
+        assert "a database of its own" in caught.value.hint
+        await first.write(boots.counted, BOOT, UnixSeconds(7))
+    async with opened("node-3") as standby:
+        assert await standby.read(boots.last_counted, BOOT) == 7
 
 
 async def test_a_frozen_daemons_transaction_keeps_the_next_daemon_out_for_seconds_only(opened):

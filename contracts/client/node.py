@@ -3,6 +3,7 @@
 
 import itertools
 import json
+import time
 import weakref
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -86,11 +87,15 @@ class _HttpTransport:
             raise NetworkFailure("the chain node answered another request", where=self._place())
 
     def _post(self, body: bytes) -> bytes:
-        headers = {"content-type": "application/json"}
+        # Not packed: what a piece unpacks to has no bound. httpx bounds each read, and a node may drip.
+        headers = {"content-type": "application/json", "accept-encoding": "identity"}
+        until = time.monotonic() + self._limits.request_s
         with self._client.stream("POST", self._url, content=body, headers=headers) as response:
             raw = bytearray()
-            for piece in response.iter_bytes():
+            for piece in response.iter_raw():
                 raw += piece
+                if time.monotonic() > until:
+                    raise NetworkFailure("the chain node takes too long to answer", where=self._place())
                 if len(raw) > self._limits.answer_bytes:
                     raise NetworkFailure(
                         "the chain node's answer is too large", where=self._place(), rule="node"

@@ -5,6 +5,7 @@ A module that this finder does not know, or that comes from no source file, is l
 """
 
 import sys
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from importlib.abc import MetaPathFinder
@@ -13,7 +14,7 @@ from importlib.util import spec_from_file_location
 from types import ModuleType
 from typing import Final
 
-from trustedpods.protocol.imports.stand_ins import BESIDE
+from trustedpods.protocol.imports.stand_ins import BESIDE, Passed
 
 LATER: Final[Mapping[str, str | None]] = {
     "eth_account": None,
@@ -32,6 +33,13 @@ brings keystores and all kinds of transactions. `libp2p.utils` looks at network 
 """
 
 
+_TURN = threading.RLock()
+"""One thread runs a package's own code; another that asks meanwhile waits for what it makes."""
+
+_WAIT_S = 60.0
+"""A package's code takes a second. Two threads could each hold a module that the other one imports."""
+
+
 def install() -> None:
     """From now on the libraries above are imported so. A second call does nothing."""
     if not any(isinstance(finder, _Finder) for finder in sys.meta_path):
@@ -47,6 +55,7 @@ class _LaterLoader(SourceFileLoader):
 
 def _running(package: ModuleType, run: Callable[[ModuleType], None]) -> Callable[[str], object]:
     first = LATER[package.__name__]
+    running = False
 
     def missing(name: str) -> object:
         submodule = sys.modules.get(f"{package.__name__}.{name}")  # under way: Python has not set it yet
@@ -56,9 +65,26 @@ def _running(package: ModuleType, run: Callable[[ModuleType], None]) -> Callable
             raise AttributeError(name)
         if first is not None and hasattr(import_module(first), name):
             return getattr(import_module(first), name)
-        vars(package).pop("__getattr__", None)
-        run(package)
-        return getattr(package, name)
+        return made(name)
+
+    def made(name: str) -> object:
+        nonlocal running
+        if not _TURN.acquire(timeout=_WAIT_S):
+            raise ImportError(f"another thread imports {package.__name__} and does not get on")
+        try:
+            if name in vars(package):  # by another thread, meanwhile
+                return vars(package)[name]
+            if running or "__getattr__" not in vars(package):  # its own code asks, or has run and made none
+                raise AttributeError(f"module {package.__name__!r} has no attribute {name!r}")
+            running = True
+            try:
+                run(package)
+                vars(package).pop("__getattr__", None)  # only now: a run that failed is begun anew
+            finally:
+                running = False
+            return getattr(package, name)
+        finally:
+            _TURN.release()
 
     return missing
 
@@ -77,6 +103,21 @@ class _BesideLoader(SourceFileLoader):
         finally:
             for name in stand_ins:
                 sys.modules.pop(name, None)
+        _pass_on(module)
+
+
+def _pass_on(module: ModuleType) -> None:
+    passed = {name: one.module for name, one in vars(module).items() if isinstance(one, Passed)}
+    for name in passed:
+        delattr(module, name)
+
+    def missing(name: str) -> object:
+        if name not in passed:
+            raise AttributeError(f"module {module.__name__!r} has no attribute {name!r}")
+        return getattr(import_module(passed[name]), name)
+
+    if passed:
+        vars(module)["__getattr__"] = missing
 
 
 class _Finder(MetaPathFinder):

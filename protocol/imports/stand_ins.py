@@ -7,7 +7,7 @@ Each says what its import would cost. What it stands for is imported by its firs
 from collections.abc import Callable, Mapping
 from importlib import import_module
 from types import ModuleType
-from typing import Final, Literal
+from typing import Final, Literal, NewType
 
 SECP256K1_ORDER: Final = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
 """`py_ecc.secp256k1.N` (SEC 2, 2.4.1)."""
@@ -31,6 +31,30 @@ class _Later:
     def __getattr__(self, name: str) -> object:
         module, of = self.__place
         return getattr(getattr(import_module(module), of), name)
+
+
+class _LaterType(type):
+    """Of a class that is imported when one of it is made, or something is asked whether it is one."""
+
+    place: tuple[str, str]
+
+    def _real(cls) -> type:
+        module, name = cls.place
+        found: type = getattr(import_module(module), name)
+        return found
+
+    def __call__(cls, *arguments: object, **options: object) -> object:
+        return cls._real()(*arguments, **options)
+
+    def __instancecheck__(cls, instance: object) -> bool:
+        return isinstance(instance, cls._real())
+
+
+class Passed:
+    """A name that the module only passes on: it is taken out of it, and looked up when it is asked for."""
+
+    def __init__(self, module: str) -> None:
+        self.module = module
 
 
 def _calling(module: str, name: str, method: str | None = None) -> Callable[..., object]:
@@ -96,6 +120,20 @@ def _command() -> StandIns:
     return {"httpx._main": _module("httpx._main", main=_calling("httpx._main", "main"))}
 
 
+def _chains() -> StandIns:
+    """Of eth_typing, an enumeration of all chains that are known."""
+    name = "eth_typing.networks"
+    return {name: _module(name, ChainId=Passed(name), URI=NewType("URI", str))}
+
+
+def _names_of_chains() -> StandIns:
+    """Of eth_utils, the names of all these chains, out of a file."""
+    name = "eth_utils.network"
+    functions = ("name_from_chain_id", "network_from_chain_id", "short_name_from_chain_id")
+    called = {one: _calling(name, one) for one in functions}
+    return {name: _module(name, Network=_LaterType("Network", (), {"place": (name, "Network")}), **called)}
+
+
 def _parser_of_c() -> StandIns:
     """Of pycryptodome, which calls its libraries by ctypes where there is no cffi, as fast: a parser of C."""
     return {"cffi": None}
@@ -105,6 +143,8 @@ BESIDE: Final[Mapping[str, Callable[[], StandIns]]] = {
     "Crypto.Util._raw_api": _parser_of_c,
     "eth_account._utils.validation": _keystores,
     "eth_keyfile.keyfile": _pairings,
+    "eth_typing": _chains,
+    "eth_utils": _names_of_chains,
     "httpx": _command,
     "libp2p.crypto.serialization": _other_keys,
     "libp2p.custom_types": _quic,

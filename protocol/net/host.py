@@ -3,7 +3,7 @@
 
 import errno
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 import trio
@@ -26,7 +26,7 @@ logging.getLogger("libp2p").addHandler(logging.NullHandler())  # else its warnin
 
 
 class Host:
-    """One peer of the network; made by `open_host`."""
+    """One peer of the network; made by `running_host`."""
 
     def __init__(self, identity: Identity, nursery: trio.Nursery, bounds: Bounds) -> None:
         self.peer_id = identity.peer_id
@@ -145,18 +145,12 @@ class Host:
 
 
 @asynccontextmanager
-async def open_host(
-    seed: bytes | None, listen: list[str], bounds: Bounds | None = None
-) -> AsyncIterator[Host]:
-    """A host with the identity of a 32-byte *seed* (a new one for None), listening on *listen*.
-
-    Multiaddrs look like `/ip4/127.0.0.1/tcp/0`; an empty list makes a host that only dials.
-    Leaving the block ends all its connections. Raises what `Host.listen` raises.
-    """
+async def running_host(seed: bytes | None, listen: Sequence[str], bounds: Bounds) -> AsyncIterator[Host]:
+    """See `trustedpods.protocol.net.open_host`."""
     failure: BaseException | None = None
     try:
         async with trio.open_nursery() as nursery:
-            host = Host(Identity.from_seed(seed), nursery, bounds or Bounds())
+            host = Host(Identity.from_seed(seed), nursery, bounds)
             for address in listen:
                 await host.listen(address)
             try:

@@ -9,8 +9,8 @@ import trio
 
 from trustedpods.protocol.attestation.report_data import REPORT_DATA_BYTES
 from trustedpods.protocol.ids import address_bytes
+from trustedpods.protocol.net import open_host
 from trustedpods.protocol.net.addresses import peer_name
-from trustedpods.protocol.net.host import open_host
 from trustedpods.provider import tee
 from trustedpods.provider.admin.doctor import Finding, look_at
 from trustedpods.provider.cluster.client import Cluster, open_cluster

@@ -12,8 +12,9 @@ from dataclasses import replace
 import trio
 
 from trustedpods.protocol.errors import Refused
+from trustedpods.protocol.ids import Address
 from trustedpods.protocol.networks.book import NetworkBook
-from trustedpods.provider.books.reloading import hook_of, reload_all
+from trustedpods.provider.books.reloading import ReloadHook, hook_of, reload_all
 from trustedpods.provider.cluster.objects.network_nodes.rendered_files import RENDERED_NOTE, digest_of
 from trustedpods.provider.cluster.objects.pod_objects import PodLife, kept_objects, objects, with_book
 from trustedpods.provider.core.networks.book import check_book, newer
@@ -21,7 +22,7 @@ from trustedpods.provider.core.pod import Phase, PodRecord
 from trustedpods.provider.doors import Doors
 from trustedpods.provider.lifecycle.additions import kept_book, reload_due
 from trustedpods.provider.lifecycle.provisioning import ProvisioningSteps
-from trustedpods.provider.pods.bundles import Bundles
+from trustedpods.provider.pods.bundles import Bundles, OpenBundle
 from trustedpods.provider.pods.records import Pods
 
 AT_ONCE = 1
@@ -38,6 +39,8 @@ class Books:
         self._bundles = bundles
         self._steps = steps
         self._turn = trio.CapacityLimiter(AT_ONCE)
+        self._reloading: dict[Address, trio.Lock] = {}
+        """By publisher: one node of a network at a time, whatever another publisher's takes."""
 
     async def take(self, record: PodRecord, book: NetworkBook) -> bool:
         """Let *book* be the pod's; False where it has that one already.
@@ -48,31 +51,43 @@ class Books:
         _check_serves(record)
         opened, offer = self._bundles.open(record), self._doors.offer
         check_book(book, opened.manifest.spec.network.nodes, offer.egress_closed, offer.peers)
-        async with self._turn, self._steps.turns.of(record.channel):
-            asked, record = record, self._pods.get(record.channel) or record
-            _check_serves(record)
-            if (record.request, record.namespace) != (asked.request, asked.namespace):
-                raise Refused("the pod was changed meanwhile", rule="phase", hint="ask again")
-            before = newer(await kept_book(self._doors, record, record.namespace), opened.bundle.book)
-            _check_follows(before, book)
-            due = await reload_due(self._doors, record.namespace)
-            if before == book and not due:
+        async with self._steps.turns.of(record.channel):
+            async with self._turn:
+                applied = await self._applied(record, opened, book)
+            if applied is None:
                 return False
-            life = await self._steps.complete(record, opened, record.namespace, book)
-            await self._bring(life, due=due or _reloads(life, before))
+            life, hook = applied
+            if hook is not None:  # others' nodes do not wait for it
+                async with self._reloading.setdefault(record.ref.publisher, trio.Lock()):
+                    await reload_all(self._doors.cluster, life.namespace, hook)
+                await self._doors.cluster.apply(kept_objects(life))
         return True
 
-    async def _bring(self, life: PodLife, *, due: bool) -> None:
-        """Apply all of *life*; with *due* replicas are to take files anew, which is kept until they did."""
+    async def _applied(
+        self, asked: PodRecord, opened: OpenBundle, book: NetworkBook
+    ) -> tuple[PodLife, ReloadHook | None] | None:
+        """Apply the pod with *book*; None where it has that book, and no reload is due.
+
+        With it the hook by which its replicas take their files, where that is due: so it is kept beside the
+        book until it was done.
+        """
+        record = self._pods.get(asked.channel) or asked
+        _check_serves(record)
+        if (record.request, record.namespace) != (asked.request, asked.namespace):
+            raise Refused("the pod was changed meanwhile", rule="phase", hint="ask again")
+        before = newer(await kept_book(self._doors, record, record.namespace), opened.bundle.book)
+        _check_follows(before, book)
+        due = await reload_due(self._doors, record.namespace)
+        if before == book and not due:
+            return None
+        life = await self._steps.complete(record, opened, record.namespace, book)
+        hook = hook_of(with_book(life)) if due or _reloads(life, before) else None
         made = objects(life)  # all of it, so that no object is forgotten: what is equal stays as it is
-        hook = hook_of(with_book(life)) if due else None
         await self._doors.cluster.apply([*made[:-1], *kept_objects(life, reload_due=hook is not None)])
         reloaded = digest_of(life.manifest, with_book(life).secrets, "reload")
         if reloaded is not None:
             await self._look_again(life.namespace, reloaded)
-        if hook is not None:
-            await reload_all(self._doors.cluster, life.namespace, hook)
-            await self._doors.cluster.apply(kept_objects(life))
+        return life, hook
 
     async def _look_again(self, namespace: str, digest: str) -> None:
         for replica in await self._doors.cluster.pods(namespace):

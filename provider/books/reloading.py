@@ -30,6 +30,9 @@ LOOK_S = 0.5
 HOOK_WITHIN_S = 30.0
 """A program that reads its configuration again is not away for longer; more nodes wait for their turn."""
 
+ALL_WITHIN_S = 300.0
+"""For all replicas: meanwhile nothing else is done to the pod, its removal neither."""
+
 MAX_PRINTED = 2 * KIB
 """Bytes that are told of what a hook printed, its last."""
 
@@ -65,9 +68,12 @@ async def reload_all(cluster: Cluster, namespace: str, hook: ReloadHook) -> None
     Refused (rule `reload`) with the first that did not take its files: they did not arrive, or the hook
     failed, with what it printed.
     """
-    for replica in await cluster.pods(namespace):
-        if _runs(replica):
-            await _reload(cluster, replica, hook)
+    with trio.move_on_after(ALL_WITHIN_S) as whole:
+        for replica in await cluster.pods(namespace):
+            if _runs(replica):
+                await _reload(cluster, replica, hook)
+    if whole.cancelled_caught:
+        raise _failed(replica, f"all replicas have {ALL_WITHIN_S:.0f} s, and its turn did not come or end")
 
 
 def _runs(replica: PodView) -> bool:

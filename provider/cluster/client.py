@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 
-from trustedpods.provider.cluster import applying, diagnosis, leases, network_documents, views, workloads
+from trustedpods.provider.cluster import applying, diagnosis, network_documents, views, workloads
 from trustedpods.provider.cluster.api import errors, kubeconfig, watch
 from trustedpods.provider.cluster.api.commands import RunningCommand
 from trustedpods.provider.cluster.api.http import USUAL, Api, ApiPatience, open_api, path_of
@@ -22,12 +22,12 @@ from trustedpods.provider.cluster.isolation_proof import probe_pods, proof, scra
 from trustedpods.provider.cluster.isolation_proof.proof import Proof
 from trustedpods.provider.cluster.isolation_proof.scratch import WritablePlace
 from trustedpods.provider.cluster.isolation_proof.users import SharedUsers
+from trustedpods.provider.cluster.leases import ClusterLeases
 from trustedpods.provider.cluster.network_documents import NetworkLease, NetworkObject, StoredDocument
 from trustedpods.provider.cluster.objects.ingress.view import IngressView, ingress_view
 from trustedpods.provider.cluster.objects.names import (
     APPLIER,
     DELETION_COST,
-    LEASE_NAMESPACE,
     MADE_HERE,
     METERED,
     NODE_LEASES,
@@ -43,14 +43,13 @@ from trustedpods.provider.cluster.views import (
     ServiceView,
     VolumeClaimView,
 )
-from trustedpods.provider.core.leadership.lease_watch import LeaseView
 from trustedpods.provider.core.placement.offered import ClusterFeatures
 
 MAX_REPLICAS_SET = 1000
 """A guard against nonsense, far above any manifest's maximum."""
 
 
-class Cluster:
+class Cluster(ClusterLeases):
     """One Kubernetes cluster. Made by `open_cluster`."""
 
     def __init__(self, api: Api) -> None:
@@ -351,29 +350,6 @@ class Cluster:
             node["metadata"]["name"]: views.node_view(node, renewed.get(node["metadata"]["name"]))
             for node in found
         }
-
-    async def identity(self) -> str:
-        """The uid of the namespace kube-system: another cluster has another one, whatever its address."""
-        answer = await self._api.call("GET", path_of("Namespace", name=LEASE_NAMESPACE))
-        return str(answer.json()["metadata"]["uid"])
-
-    # ---- one daemon per cluster -----------------------------------------------------------------
-
-    async def hold_lease(self, name: str, holder: str, seconds: int) -> None:
-        """Take or renew a lease for *seconds*, by the API server's clock; Locked names who holds it."""
-        await leases.hold(self._api, name, holder, seconds)
-
-    async def look_at_lease(self, name: str) -> LeaseView | None:
-        """Who holds a lease; None while nobody ever did."""
-        return await leases.look(self._api, name)
-
-    async def take_lease(self, name: str, holder: str, seconds: int, shown: LeaseView | None) -> None:
-        """Take a lease that is still as it was *shown*; Locked where it is not."""
-        await leases.take(self._api, name, holder, seconds, shown)
-
-    async def release_lease(self, name: str, holder: str) -> None:
-        """Give a lease back; nothing happens where somebody else holds it."""
-        await leases.release(self._api, name, holder)
 
     # ---- networks of pods -----------------------------------------------------------------------
 

@@ -19,6 +19,33 @@ from trustedpods.provider.cluster.objects.names import LEASE_NAMESPACE
 from trustedpods.provider.core.leadership.lease_watch import LeaseView
 
 
+class ClusterLeases:
+    """The part of the door to a cluster that is about leases."""
+
+    _api: Api
+
+    async def identity(self) -> str:
+        """The uid of the namespace kube-system: another cluster has another one, whatever its address."""
+        answer = await self._api.call("GET", path_of("Namespace", name=LEASE_NAMESPACE))
+        return str(answer.json()["metadata"]["uid"])
+
+    async def hold_lease(self, name: str, holder: str, seconds: int) -> None:
+        """Take or renew a lease for *seconds*, by the API server's clock; Locked names who holds it."""
+        await hold(self._api, name, holder, seconds)
+
+    async def look_at_lease(self, name: str) -> LeaseView | None:
+        """Who holds a lease; None while nobody ever did."""
+        return await look(self._api, name)
+
+    async def take_lease(self, name: str, holder: str, seconds: int, shown: LeaseView | None) -> None:
+        """Take a lease that is still as it was *shown*; Locked where it is not."""
+        await take(self._api, name, holder, seconds, shown)
+
+    async def release_lease(self, name: str, holder: str) -> None:
+        """Give a lease back; nothing happens where somebody else holds it."""
+        await release(self._api, name, holder)
+
+
 async def hold(api: Api, name: str, holder: str, seconds: int) -> None:
     """Take or renew the lease; Locked where another holds it and its time is not over."""
     path = path_of("Lease", LEASE_NAMESPACE, name)

@@ -20,7 +20,7 @@ from trustedpods.protocol.errors import Refused
 from trustedpods.protocol.evidence import KeyBinding
 from trustedpods.protocol.ids import Address, address_bytes
 from trustedpods.protocol.messages.provider import DocumentsProfile
-from trustedpods.protocol.net.host import Host, open_host
+from trustedpods.protocol.net import Host, open_host
 from trustedpods.protocol.protocol_ids import PROVIDER
 from trustedpods.protocol.sealing.requests import ChainContext, OpenedRequest
 from trustedpods.protocol.sealing.subjects import NetworkRef

@@ -15,7 +15,7 @@ import trio
 
 from trustedpods.protocol.evidence import KeyBinding
 from trustedpods.protocol.limits import MIB
-from trustedpods.protocol.net.host import Host, open_host
+from trustedpods.protocol.net import Host, open_host
 from trustedpods.protocol.protocol_ids import PROVIDER
 from trustedpods.provider.admin.api import AdminApi, snapshot
 from trustedpods.provider.admin.socket import serve_admin

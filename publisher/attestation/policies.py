@@ -3,12 +3,14 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from trustedpods.protocol.attestation.policy.policy import Policy
 from trustedpods.protocol.errors import Refused
 from trustedpods.protocol.messages.provider import TrustClass
-from trustedpods.publisher.attestation.evidence import read_policy, simulated_market
 from trustedpods.publisher.market.market import OpenMarket
+
+if TYPE_CHECKING:
+    from trustedpods.protocol.attestation.policy.policy import Policy
 
 
 def policy_name(flag: str | None, manifest: str | None) -> str | None:
@@ -19,7 +21,7 @@ def policy_name(flag: str | None, manifest: str | None) -> str | None:
     return name
 
 
-def policy_for(market: OpenMarket, trust: TrustClass, name: str | None) -> Policy:
+def policy_for(market: OpenMarket, trust: TrustClass, name: str | None) -> "Policy":
     """The policy *name* in this market, or the market's own.
 
     A provider of class open is only ever accepted for a pod of class open, whatever the file says.
@@ -28,6 +30,8 @@ def policy_for(market: OpenMarket, trust: TrustClass, name: str | None) -> Polic
     """
     if name is None:
         return market.policy(trust)
+    from trustedpods.publisher.attestation.evidence import read_policy, simulated_market  # noqa: PLC0415 - as the market's
+
     policy = read_policy(name).in_market(simulated_market(market.file))
     if not policy.accepts(trust):
         raise Refused(

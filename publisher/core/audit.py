@@ -8,14 +8,17 @@ never to be right.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from trustedpods.contracts.merkle import leaf, verify
 from trustedpods.contracts.records import Channel, Submission
 from trustedpods.contracts.usage import ItemFlags, SubmissionResult, UsageItem
 from trustedpods.protocol.messages.usage import UsageLeaf
 from trustedpods.protocol.units import TokenUnits, UnixSeconds, Usage
-from trustedpods.publisher.core.bill import Account, Bill, Line
-from trustedpods.publisher.core.cost import Shape
+
+if TYPE_CHECKING:
+    from trustedpods.publisher.core.bill import Account, Bill, Line
+    from trustedpods.publisher.core.cost import Shape
 
 SHOWN = 5
 """Failures of one check that are spelt out; of more only the number is told."""
@@ -50,14 +53,14 @@ class OnChain:
 class UsageBounds:
     """The client's own knowledge: the pod's size from its manifest, and the provider's idle floor."""
 
-    shape: Shape
+    shape: "Shape"
     idle_mib: int
 
 
 def audit(
-    account: Account,
+    account: "Account",
     leaves: Sequence[UsageLeaf],
-    bill: Bill,
+    bill: "Bill",
     chain: OnChain,
     bounds: UsageBounds | None,
     kept: Sequence[UsageLeaf],
@@ -81,12 +84,12 @@ def audit(
     ]
 
 
-def _is_settled(line: Line, chain: OnChain) -> bool:
+def _is_settled(line: "Line", chain: OnChain) -> bool:
     """What the chain has taken; a period after that is only announced."""
     return chain.channel is None or line.up_to <= chain.channel.up_to
 
 
-def _proofs(account: Account, leaves: Sequence[UsageLeaf]) -> Finding:
+def _proofs(account: "Account", leaves: Sequence[UsageLeaf]) -> Finding:
     bad = [
         f"the leaf {_period(part)} does not lie under its batch's root"
         for part in leaves
@@ -95,13 +98,13 @@ def _proofs(account: Account, leaves: Sequence[UsageLeaf]) -> Finding:
     return _finding("proofs", bad, f"{len(leaves)} leaves lie under their batches' roots")
 
 
-def _hash(account: Account, part: UsageLeaf) -> bytes:
+def _hash(account: "Account", part: UsageLeaf) -> bytes:
     period = UnixSeconds(part.from_), UnixSeconds(part.up_to)
     item = UsageItem(account.channel, *period, Usage(*part.usage))
     return leaf(account.chain_id, account.payments, account.owner, item)
 
 
-def _roots(settled: Sequence[Line], chain: OnChain) -> Finding:
+def _roots(settled: Sequence["Line"], chain: OnChain) -> Finding:
     if any(chain.submissions.get(line.root) is None for line in settled):
         return Finding("roots", None, "the node does not tell which batches were claimed")
     bad = [
@@ -112,7 +115,7 @@ def _roots(settled: Sequence[Line], chain: OnChain) -> Finding:
     return _finding("roots", bad, f"the roots of {len(settled)} settled periods are on chain")
 
 
-def _pay(account: Account, settled: Sequence[Line], chain: OnChain) -> Finding:
+def _pay(account: "Account", settled: Sequence["Line"], chain: OnChain) -> Finding:
     """Each item was paid what its leaf costs. Less is the provider's loss, and must be flagged."""
     bad = []
     for line in settled:
@@ -132,7 +135,7 @@ def _pay(account: Account, settled: Sequence[Line], chain: OnChain) -> Finding:
 _CUT = ItemFlags.CUT_CAP | ItemFlags.CUT_DEPOSIT | ItemFlags.RELEASED
 
 
-def _result(account: Account, line: Line, chain: OnChain) -> SubmissionResult | None:
+def _result(account: "Account", line: "Line", chain: OnChain) -> SubmissionResult | None:
     """What the contract answered for the period, in the transaction that settled it."""
     for one in chain.submissions.get(line.root) or ():
         for result in one.results:
@@ -142,7 +145,7 @@ def _result(account: Account, line: Line, chain: OnChain) -> SubmissionResult | 
     return None
 
 
-def _whole(lines: Sequence[Line], chain: OnChain) -> Finding:
+def _whole(lines: Sequence["Line"], chain: OnChain) -> Finding:
     """The periods follow each other from the opening to where the chain stands."""
     if chain.opened_at is None:
         return Finding("whole", None, "the node does not tell when the channel was opened")
@@ -156,7 +159,7 @@ def _whole(lines: Sequence[Line], chain: OnChain) -> Finding:
     return _finding("whole", bad, "the periods follow each other from the channel's opening on")
 
 
-def _sum(account: Account, settled: Sequence[Line], chain: OnChain) -> Finding:
+def _sum(account: "Account", settled: Sequence["Line"], chain: OnChain) -> Finding:
     if chain.claimed is None:
         return Finding("sum", None, "the node does not tell what was paid into the channel")
     results = [_result(account, line, chain) for line in settled]
@@ -175,7 +178,7 @@ def _meter(chain: OnChain) -> Finding:
     return _finding("meter", [] if ours else bad, "only the attested meter may claim from the channel")
 
 
-def _replicas(lines: Sequence[Line], bounds: UsageBounds | None) -> Finding:
+def _replicas(lines: Sequence["Line"], bounds: UsageBounds | None) -> Finding:
     """CPU and memory: at most all replicas, at their full request, all of the period's chain time."""
     if bounds is None:
         return Finding("replicas", None, "give the pod's manifest to bound CPU and memory")
@@ -192,7 +195,7 @@ def _replicas(lines: Sequence[Line], bounds: UsageBounds | None) -> Finding:
     return _finding("replicas", bad, f"CPU and memory are within {count} replicas at their full request")
 
 
-def _storage(lines: Sequence[Line], bounds: UsageBounds | None) -> Finding:
+def _storage(lines: Sequence["Line"], bounds: UsageBounds | None) -> Finding:
     """Volumes and images, at least the idle floor, and all replicas' scratch, for the period's chain time."""
     if bounds is None:
         return Finding("storage", None, "give the pod's manifest to bound volumes, images and scratch")
@@ -205,7 +208,7 @@ def _storage(lines: Sequence[Line], bounds: UsageBounds | None) -> Finding:
     return _finding("storage", bad, f"storage is within the {held} MiB of volumes, images and scratch")
 
 
-def _traffic(lines: Sequence[Line]) -> Finding:
+def _traffic(lines: Sequence["Line"]) -> Finding:
     out = sum(line.usage.egress_kib for line in lines)
     into = sum(line.usage.ingress_kib for line in lines)
     return Finding("traffic", None, f"{out} KiB out and {into} KiB in: only the provider counted them")

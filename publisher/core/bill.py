@@ -8,6 +8,7 @@ contract pays for it, its rate cap included. What cannot be true is listed as a 
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from trustedpods.contracts.merkle import leaf, verify
 from trustedpods.contracts.records import Channel
@@ -17,7 +18,9 @@ from trustedpods.contracts.usage import ItemFlags, UsageItem
 from trustedpods.protocol.ids import Address, ChannelId
 from trustedpods.protocol.messages.usage import UsageLeaf, UsageReport
 from trustedpods.protocol.units import TokenUnits, UnixSeconds, Usage
-from trustedpods.publisher.core.cost import Shape
+
+if TYPE_CHECKING:
+    from trustedpods.publisher.core.cost import Shape
 
 _METER = 0
 """Tag of the imaginary meter that the settlement is run with."""
@@ -68,7 +71,7 @@ class Bill:
 
 
 def make_bill(
-    account: Account, report: UsageReport, opened_at: UnixSeconds | None = None, shape: Shape | None = None
+    account: Account, report: UsageReport, opened_at: UnixSeconds | None = None, shape: "Shape | None" = None
 ) -> Bill:
     """Check *report* and compute what it costs.
 
@@ -106,7 +109,7 @@ def _channel(account: Account, opened_at: UnixSeconds) -> Channel:
     return Channel(account.channel, _METER, opened_at, MAX_DEPOSIT, account.terms)
 
 
-def _doubts(account: Account, part: UsageLeaf, item: UsageItem, shape: Shape | None) -> list[str]:
+def _doubts(account: Account, part: UsageLeaf, item: UsageItem, shape: "Shape | None") -> list[str]:
     doubts: list[str] = []
     hashed = leaf(account.chain_id, account.payments, account.owner, item)
     if not verify(part.root, hashed, part.proof):
@@ -118,7 +121,7 @@ def _doubts(account: Account, part: UsageLeaf, item: UsageItem, shape: Shape | N
     return doubts
 
 
-def _excess(shape: Shape, item: UsageItem) -> list[str]:
+def _excess(shape: "Shape", item: UsageItem) -> list[str]:
     """What is above the largest pod that was asked for, all of the period."""
     most = shape.awake(item.up_to - item.from_, shape.max_replicas)
     pairs = (

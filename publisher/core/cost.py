@@ -2,14 +2,17 @@
 """What a pod costs at given prices: an hour awake, an hour asleep, a day at its largest."""
 
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from trustedpods.contracts.terms import CAP_CLAIM_INTERVAL_S, MAX_DEPOSIT, Terms, due, encode_cap, least_cap
-from trustedpods.manifests.spec.pod import PodManifest
 from trustedpods.protocol.errors import BadInput
 from trustedpods.protocol.images.stored_size import whole_mib
 from trustedpods.protocol.messages.provider import LeastTerms, Prices
 from trustedpods.protocol.units import TokenUnits, Usage
 from trustedpods.publisher.core.money import DAY_S, HOUR_S, Funding, Token
+
+if TYPE_CHECKING:
+    from trustedpods.manifests.spec.pod import PodManifest
 
 DEFAULT_FUNDING_S = HOUR_S
 """What is paid in when nobody said how much: an hour at full size, or the provider's least."""
@@ -102,7 +105,7 @@ class Cost:
         return TokenUnits(max(units, 1))
 
 
-def shape_of(manifest: PodManifest, image_bytes: int) -> Shape:
+def shape_of(manifest: "PodManifest", image_bytes: int) -> Shape:
     """The shape of *manifest* with images that take *image_bytes* in all, packed and unpacked."""
     size = manifest.replica_size
     return Shape(

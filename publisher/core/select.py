@@ -7,10 +7,10 @@ comes out when it is attested.
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from trustedpods.contracts.registry_rows import RegistryRow
 from trustedpods.contracts.terms import MAX_DEPOSIT
-from trustedpods.manifests.spec.pod import PodManifest
 from trustedpods.protocol.errors import BadInput
 from trustedpods.protocol.ids import Address, parse_address
 from trustedpods.protocol.messages.provider import TrustClass
@@ -18,6 +18,9 @@ from trustedpods.protocol.units import TokenUnits, UnixSeconds
 from trustedpods.publisher.core.cost import Cost, Shape, cost_of, shape_of
 from trustedpods.publisher.core.dialling import stale_before
 from trustedpods.publisher.core.money import DAY_S, Funding, Token, duration_text
+
+if TYPE_CHECKING:
+    from trustedpods.manifests.spec.pod import PodManifest
 
 MAX_SILENCE_S = 3 * DAY_S
 """Daemons say once a day that they live; behind that a row is taken for forgotten."""
@@ -59,7 +62,7 @@ class Requirements:
 
 
 def requirements_of(
-    manifest: PodManifest,
+    manifest: "PodManifest",
     image_bytes: int,
     token_address: Address,
     token: Token,

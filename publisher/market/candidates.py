@@ -4,13 +4,12 @@
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import trio
 
-from trustedpods.protocol.attestation.policy.policy import Policy
 from trustedpods.protocol.errors import EvidenceRefused, NetworkFailure, Refused, TrustedPodsError
 from trustedpods.protocol.messages.admission import AdmitBody, Admitted
-from trustedpods.protocol.net import Host
 from trustedpods.publisher.core.dialling import head_start_s, wave
 from trustedpods.publisher.journal import Journal, Step
 from trustedpods.publisher.market.attempts import Attempts
@@ -18,6 +17,10 @@ from trustedpods.publisher.market.probe import Candidate, ProviderProbe, provide
 from trustedpods.publisher.market.profiles import PROVE_WITHIN_S, check_offered
 from trustedpods.publisher.market.session import Publisher, Session, next_generation
 from trustedpods.publisher.parallel import open_nursery
+
+if TYPE_CHECKING:
+    from trustedpods.protocol.attestation.policy.policy import Policy
+    from trustedpods.protocol.net import Host
 
 __all__ = ["Candidate", "Reached", "first_that_takes", "provider_name"]
 
@@ -37,10 +40,10 @@ class Reached:
 
 @asynccontextmanager
 async def first_that_takes(
-    host: Host,
+    host: "Host",
     publisher: Publisher,
     candidates: Sequence[Candidate],
-    policy: Policy,
+    policy: "Policy",
     ask: AdmitBody,
     journal: Journal,
     step: Step,
@@ -87,7 +90,7 @@ def _leave(probes: Sequence[ProviderProbe], chosen: ProviderProbe) -> None:
 
 
 async def _dial_in_waves(
-    nursery: trio.Nursery, probes: Sequence[ProviderProbe], how: tuple[Host, Publisher, Policy, float]
+    nursery: trio.Nursery, probes: Sequence[ProviderProbe], how: tuple["Host", Publisher, "Policy", float]
 ) -> None:
     """The best few together, then more while none of those that are under way is known to answer."""
     started = 0

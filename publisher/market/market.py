@@ -4,14 +4,13 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import trio
 
 from trustedpods.contracts.client import Chain
 from trustedpods.contracts.records import Market
 from trustedpods.contracts.registry_rows import RegistryRow
-from trustedpods.protocol.attestation.policy.policy import Policy
-from trustedpods.protocol.attestation.simulated import SimulatedMarket
 from trustedpods.protocol.errors import Refused
 from trustedpods.protocol.messages.provider import TrustClass
 from trustedpods.protocol.sealing.requests import ChainContext, publisher_secret
@@ -20,6 +19,9 @@ from trustedpods.publisher.core.money import Token
 from trustedpods.publisher.keyfile import Key
 from trustedpods.publisher.market.session import Publisher
 from trustedpods.publisher.market.timing import Timing
+
+if TYPE_CHECKING:
+    from trustedpods.protocol.attestation.policy.policy import Policy
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +36,14 @@ class OpenMarket:
         """All rows of the registry."""
         return list(await self.chain.providers())
 
-    def policy(self, trust: TrustClass) -> Policy:
+    def policy(self, trust: TrustClass) -> "Policy":
         """What evidence is accepted here for a pod of this class.
 
         Raises `Refused` where no machine at all could be accepted.
         """
+        from trustedpods.protocol.attestation.policy.policy import Policy  # noqa: PLC0415 - certificates of both vendors
+        from trustedpods.protocol.attestation.simulated import SimulatedMarket  # noqa: PLC0415 - as above
+
         simulated = None
         if self.file.simulated_root is not None:
             simulated = SimulatedMarket(

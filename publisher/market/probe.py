@@ -3,17 +3,20 @@
 
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import trio
 
 from trustedpods.contracts.registry_rows import RegistryRow
-from trustedpods.protocol.attestation.policy.policy import Policy
 from trustedpods.protocol.errors import NetworkFailure, TrustedPodsError
-from trustedpods.protocol.net import Host
 from trustedpods.publisher.core.select import Offer
 from trustedpods.publisher.market.locations import PodLocation
 from trustedpods.publisher.market.session import Publisher, Session, open_session
 from trustedpods.publisher.results.providers import ProviderId
+
+if TYPE_CHECKING:
+    from trustedpods.protocol.attestation.policy.policy import Policy
+    from trustedpods.protocol.net import Host
 
 HONEST_S = 2.0
 """In that time an honest provider proves itself, wherever it is."""
@@ -45,7 +48,7 @@ class ProviderProbe:
         self.let_go = trio.Event()
         self._stopped = trio.CancelScope()
 
-    async def run(self, host: Host, publisher: Publisher, policy: Policy, within_s: float) -> None:
+    async def run(self, host: "Host", publisher: Publisher, policy: "Policy", within_s: float) -> None:
         """Never raises ours; nothing but a nonce is sent to a provider that is only looked at."""
         self.dialled_at = trio.current_time()
         try:
@@ -54,7 +57,7 @@ class ProviderProbe:
         except TrustedPodsError as error:
             self._tell(error)  # after it was told, the conversation itself has said what broke
 
-    async def _hold(self, host: Host, publisher: Publisher, policy: Policy, within_s: float) -> None:
+    async def _hold(self, host: "Host", publisher: Publisher, policy: "Policy", within_s: float) -> None:
         async with AsyncExitStack() as stack:
             opening = open_session(host, publisher, self.candidate.offer.row, policy)
             try:

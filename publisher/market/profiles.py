@@ -2,18 +2,22 @@
 """What providers say of themselves: each dialled, its evidence verified, and nothing sent but a nonce."""
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import trio
 
 from trustedpods.contracts.registry_rows import RegistryRow
-from trustedpods.protocol.attestation.policy.policy import Policy
 from trustedpods.protocol.capability_gaps import gaps
 from trustedpods.protocol.errors import NetworkFailure, Refused, TrustedPodsError
 from trustedpods.protocol.messages.admission import AdmitBody
 from trustedpods.protocol.messages.capabilities import Capabilities
-from trustedpods.protocol.net import Host, open_host
+from trustedpods.protocol.net import open_host
 from trustedpods.publisher.market.session import attest_row
 from trustedpods.publisher.parallel import open_nursery
+
+if TYPE_CHECKING:
+    from trustedpods.protocol.attestation.policy.policy import Policy
+    from trustedpods.protocol.net import Host
 
 PROBES = 8
 """Providers dialled at once."""
@@ -23,13 +27,13 @@ PROVE_WITHIN_S = 12.0
 
 
 async def capabilities_of(
-    rows: Sequence[RegistryRow], policy: Policy
+    rows: Sequence[RegistryRow], policy: "Policy"
 ) -> list[Capabilities | TrustedPodsError]:
     """What the provider of each row offers, in the order of *rows*, or why it is not known."""
     found: dict[int, Capabilities | TrustedPodsError] = {}
     limit = trio.CapacityLimiter(PROBES)
 
-    async def ask(host: Host, number: int) -> None:
+    async def ask(host: "Host", number: int) -> None:
         async with limit:
             found[number] = await _offered(host, rows[number], policy)
 
@@ -39,7 +43,7 @@ async def capabilities_of(
     return [found[number] for number in range(len(rows))]
 
 
-async def _offered(host: Host, row: RegistryRow, policy: Policy) -> Capabilities | TrustedPodsError:
+async def _offered(host: "Host", row: RegistryRow, policy: "Policy") -> Capabilities | TrustedPodsError:
     try:
         with trio.fail_after(PROVE_WITHIN_S):
             async with attest_row(host, row, policy) as proven:

@@ -12,12 +12,10 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TypeVar, cast
+from typing import TYPE_CHECKING, TypeVar, cast
 
 from trustedpods.contracts.registry_rows import RegistryRow
 from trustedpods.protocol import limits
-from trustedpods.protocol.attestation.policy.policy import Policy
-from trustedpods.protocol.attestation.verdict import Verdict, verify_evidence
 from trustedpods.protocol.codec import decode, encode, unpack
 from trustedpods.protocol.envelopes import ErrorReply, SealedReply, SignedRequest
 from trustedpods.protocol.errors import Refused, RemoteProtocolError, TrustedPodsError, error_from_wire
@@ -26,7 +24,6 @@ from trustedpods.protocol.ids import Address, PodRef, address_from_bytes, pod_sa
 from trustedpods.protocol.messages.base import Message
 from trustedpods.protocol.messages.provider import DocumentsProfile, Profile
 from trustedpods.protocol.messages.verbs import Verb
-from trustedpods.protocol.net import Connection, FrameStream, Host
 from trustedpods.protocol.protocol_ids import PROVIDER
 from trustedpods.protocol.sealing import hpke
 from trustedpods.protocol.sealing.replies import open_reply
@@ -39,6 +36,11 @@ from trustedpods.publisher.core.trust import (
 )
 from trustedpods.publisher.market.timing import Timing
 from trustedpods.publisher.results.providers import VerifiedMachine
+
+if TYPE_CHECKING:
+    from trustedpods.protocol.attestation.policy.policy import Policy
+    from trustedpods.protocol.attestation.verdict import Verdict
+    from trustedpods.protocol.net import Connection, FrameStream, Host
 
 M = TypeVar("M", bound=Message)
 
@@ -70,7 +72,7 @@ class Conversation:
     """One request and its replies, with the request's digest. `stream` carries what goes beside them."""
 
     def __init__(
-        self, stream: FrameStream, reply_key: bytes, private: hpke.PrivateKey, digest: bytes
+        self, stream: "FrameStream", reply_key: bytes, private: hpke.PrivateKey, digest: bytes
     ) -> None:
         self.stream = stream
         self._reply_key = reply_key
@@ -106,7 +108,7 @@ class Conversation:
 class DaemonSession:
     """An attested daemon, ready for requests."""
 
-    def __init__(self, connection: Connection, attested: Attested, publisher: Publisher) -> None:
+    def __init__(self, connection: "Connection", attested: Attested, publisher: Publisher) -> None:
         self._connection = connection
         self.publisher = publisher
         self.attested = attested
@@ -174,16 +176,16 @@ class Session(DaemonSession):
 class Proven:
     """A connection to the provider of a row, with what it proved to be."""
 
-    connection: Connection
+    connection: "Connection"
     row: RegistryRow
     attested: Attested
     profile: Profile
-    verdict: Verdict
+    verdict: "Verdict"
 
 
 @asynccontextmanager
 async def attest_row(
-    host: Host, row: RegistryRow, policy: Policy, timing: Timing | None = None
+    host: "Host", row: RegistryRow, policy: "Policy", timing: Timing | None = None
 ) -> AsyncIterator[Proven]:
     """Dial the provider of *row*, verify its evidence against *policy*, and its profile.
 
@@ -200,7 +202,7 @@ async def attest_row(
 
 @asynccontextmanager
 async def open_session(
-    host: Host, publisher: Publisher, row: RegistryRow, policy: Policy
+    host: "Host", publisher: Publisher, row: RegistryRow, policy: "Policy"
 ) -> AsyncIterator[Session]:
     """The same, ready for *publisher*'s requests."""
     async with attest_row(host, row, policy, publisher.timing) as proven:
@@ -209,7 +211,7 @@ async def open_session(
 
 @asynccontextmanager
 async def open_unlisted(
-    host: Host, publisher: Publisher, owner: Address, daemon: int, address: str, policy: Policy
+    host: "Host", publisher: Publisher, owner: Address, daemon: int, address: str, policy: "Policy"
 ) -> AsyncIterator[DaemonSession]:
     """A daemon that stands in no registry: who it must be says the peer id at the end of *address*.
 
@@ -228,7 +230,7 @@ async def open_unlisted(
         yield DaemonSession(connection, attested, publisher)
 
 
-async def ask_evidence(connection: Connection, timing: Timing) -> tuple[bytes, Attested]:
+async def ask_evidence(connection: "Connection", timing: Timing) -> tuple[bytes, Attested]:
     """A fresh nonce and what the peer answers to it; nothing of it is verified yet."""
     nonce = secrets.token_bytes(32)
     async with connection.stream(PROVIDER) as stream:
@@ -240,7 +242,9 @@ async def ask_evidence(connection: Connection, timing: Timing) -> tuple[bytes, A
     return nonce, answer
 
 
-async def _attest(connection: Connection, policy: Policy, timing: Timing) -> tuple[Attested, Verdict]:
+async def _attest(connection: "Connection", policy: "Policy", timing: Timing) -> tuple[Attested, "Verdict"]:
+    from trustedpods.protocol.attestation.verdict import verify_evidence  # noqa: PLC0415 - certificates of both vendors
+
     nonce, answer = await ask_evidence(connection, timing)
     now = datetime.now(UTC)
     verdict = verify_evidence(answer, nonce=nonce, peer_id=connection.remote_peer_id, now=now, policy=policy)

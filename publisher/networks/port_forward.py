@@ -23,12 +23,17 @@ SERVICE = "trustedpods-daemon"
 PORT = "daemon"
 """The Service in that namespace, and its port, that lead to the daemon: docs/operator.md has the objects."""
 
+LOOK_LIMIT_S = 20.0
+"""For one look at that Service: a program that starts, perhaps a plugin that logs in, and an answer."""
+
 MAX_LINE = 1024
 """Bytes of what the program says first, and of what is told of its error."""
 
 _LOCAL = re.compile(rb"Forwarding from 127\.0\.0\.1:(\d{1,5}) -> ")
 _ACCESS = ("(Forbidden)", " is forbidden: ", "(Unauthorized)", "You must be logged in", "provide credentials")
 _PEER = "/p2p/"
+_SAYS = r"trustedpods\.dev/daemon"
+"""The annotation of the Service, as a JSON path has it."""
 
 
 @asynccontextmanager
@@ -46,11 +51,7 @@ async def forwarded(context: str, endpoint: str) -> AsyncIterator[str]:
                 argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=told
             )
         except OSError as error:
-            raise NoContext(
-                f"{PROGRAM} cannot be run: {error.strerror}",
-                where=f"context {context}",
-                hint=f"install {PROGRAM}, or name the cluster without kube:",
-            ) from None
+            raise _not_there(context, error) from None
         try:
             port = await _local_port(process, context, told)
             with _last_words(context, told):
@@ -70,6 +71,45 @@ def _last_words(context: str, told: IO[bytes]) -> Iterator[None]:
         if said := _last_line(told):
             raise NetworkFailure(f"{error.what} ({PROGRAM}: {said})", where=f"context {context}") from error
         raise
+
+
+async def published(context: str) -> str:
+    """Which daemon the cluster of the kubeconfig's *context* says that it has: OWNER/N, or OWNER/N@/p2p/ID.
+
+    Raises as `forwarded`, and NoContext where the Service does not say it.
+    """
+    argv = [PROGRAM, f"--context={context}", f"--namespace={NAMESPACE}", "get", f"service/{SERVICE}"]
+    try:
+        with trio.fail_after(LOOK_LIMIT_S):
+            ran = await trio.run_process(
+                [*argv, f"--output=jsonpath={{.metadata.annotations.{_SAYS}}}"],
+                capture_stdout=True,
+                capture_stderr=True,
+                check=False,
+            )
+    except OSError as error:
+        raise _not_there(context, error) from None
+    except trio.TooSlowError:
+        raise NetworkFailure(f"no answer within {LOOK_LIMIT_S:.0f} s", where=f"context {context}") from None
+    if ran.returncode != 0:
+        lines = ran.stderr[: 64 * MAX_LINE].decode(errors="replace").strip().splitlines()
+        raise failure(context, lines[-1][:MAX_LINE] if lines else "")
+    said = ran.stdout[:MAX_LINE].decode(errors="replace").strip()
+    if not said:
+        raise NoContext(
+            f"the Service {SERVICE} does not say whose daemon it leads to",
+            where=f"context {context}",
+            hint="name it, CLUSTER=OWNER/N@kube:CONTEXT, or have the Service annotated (docs/operator.md)",
+        )
+    return said
+
+
+def _not_there(context: str, error: OSError) -> NoContext:
+    return NoContext(
+        f"{PROGRAM} cannot be run: {error.strerror}",
+        where=f"context {context}",
+        hint=f"install {PROGRAM}, or name the cluster without kube:",
+    )
 
 
 async def _local_port(process: trio.Process, context: str, told: IO[bytes]) -> int:
@@ -96,7 +136,7 @@ def failure(context: str, said: str) -> TrustedPodsError:
         )
     if any(one in said for one in _ACCESS):
         return Refused(
-            f"the API server lets you forward no port: {said}",
+            f"the API server does not let you: {said}",
             where=where,
             rule="kube-access",
             hint=f"who looks after the cluster gives the rights in {NAMESPACE} (docs/operator.md)",

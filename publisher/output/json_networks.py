@@ -120,7 +120,7 @@ def _migrated(result: MigrateResult) -> JsonObject:
     return _network(result.network) | {
         "from_schema": result.from_version,
         "to_schema": result.to_version,
-        "steps": list(result.steps),
+        "migrations": list(result.steps),
         "generation": None if result.document is None else result.document.generation,
     }
 
@@ -190,6 +190,7 @@ def _planned(result: PlanResult) -> JsonObject:
         "outlook": nodes,
         "peak_hour": number(result.an_hour),
         "token": result.token.symbol,
+        "warnings": list(result.warnings),
     }
     return _network(result.network) | _plan(result.plan) | whole
 

@@ -1,18 +1,22 @@
 # SPDX-License-Identifier: Apache-2.0
 """JSON of what several results are made of."""
 
+from typing import TYPE_CHECKING
+
 from trustedpods.contracts.terms import Terms
-from trustedpods.protocol.attestation.verdict import Verdict
 from trustedpods.protocol.ids import channel_hex
 from trustedpods.publisher.core.money import Token
 from trustedpods.publisher.output.json_error import known
 from trustedpods.publisher.output.json_of import JsonObject
 from trustedpods.publisher.results.channels import PodChannel
 from trustedpods.publisher.results.confirmed import ConfirmedPod
-from trustedpods.publisher.results.deployed import SentImages
 from trustedpods.publisher.results.money import DepositOutcome, MinedTransaction
 from trustedpods.publisher.results.pods import LastAttestation
 from trustedpods.publisher.results.providers import ProviderId, VerifiedMachine
+
+if TYPE_CHECKING:
+    from trustedpods.protocol.attestation.verdict import Verdict
+    from trustedpods.publisher.results.deployed import SentImages
 
 
 def hex_of(transaction: bytes | None) -> str | None:
@@ -40,7 +44,7 @@ def outcome_json(outcome: DepositOutcome, token: Token) -> JsonObject:
     )
 
 
-def sent_json(sent: SentImages) -> JsonObject:
+def sent_json(sent: "SentImages") -> JsonObject:
     """What was sent."""
     return {
         "sent_bytes": sent.sealed_bytes,
@@ -77,7 +81,7 @@ def machine_json(machine: VerifiedMachine) -> JsonObject:
     }
 
 
-def verdict_json(verdict: Verdict) -> JsonObject:
+def verdict_json(verdict: "Verdict") -> JsonObject:
     """All of a verdict."""
     return {
         "class": verdict.trust,

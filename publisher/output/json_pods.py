@@ -2,10 +2,9 @@
 """JSON of the verbs on pods."""
 
 from dataclasses import asdict
+from typing import TYPE_CHECKING
 
 from trustedpods.protocol.ids import channel_hex
-from trustedpods.publisher.core.bill import Bill, Line
-from trustedpods.publisher.core.cost import Cost
 from trustedpods.publisher.core.money import Token
 from trustedpods.publisher.output.json_error import error_json, known
 from trustedpods.publisher.output.json_of import JsonObject, json_of
@@ -39,6 +38,10 @@ from trustedpods.publisher.results.pods import (
     VisitedPod,
     VisitProgress,
 )
+
+if TYPE_CHECKING:
+    from trustedpods.publisher.core.bill import Bill, Line
+    from trustedpods.publisher.core.cost import Cost
 
 
 @json_of.register(DeployResult)
@@ -87,7 +90,7 @@ def _chosen(chosen: ChosenProvider, token: Token) -> JsonObject:
     }
 
 
-def _price(cost: Cost, token: Token) -> JsonObject:
+def _price(cost: "Cost", token: Token) -> JsonObject:
     return {
         "token": token.symbol,
         "awake_hour": token.number(cost.awake_hour),
@@ -210,7 +213,7 @@ def _billed(result: BillResult) -> JsonObject:
     }
 
 
-def _bill(bill: Bill, token: Token) -> JsonObject:
+def _bill(bill: "Bill", token: Token) -> JsonObject:
     return {
         "lines": [_line(line, token) for line in bill.lines],
         "total": token.number(bill.total),
@@ -221,7 +224,7 @@ def _bill(bill: Bill, token: Token) -> JsonObject:
     }
 
 
-def _line(line: Line, token: Token) -> JsonObject:
+def _line(line: "Line", token: Token) -> JsonObject:
     return {
         "from": line.from_,
         "up_to": line.up_to,

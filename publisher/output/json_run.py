@@ -11,11 +11,13 @@ from trustedpods.publisher.results.errors import ErrorReport
 def run_json(result: JsonObject, journal: Journal, error: TrustedPodsError | None = None) -> JsonObject:
     """What `-o json` prints; *result* is a verb's, or what was known when it raised *error*."""
     steps = sorted(journal.steps, key=lambda step: step.began)
-    tree = result | {
+    told: JsonObject = {
         "seconds": round(journal.elapsed, 3),
         "steps": [_step(step) for step in steps],
         "events": list(journal.events),
     }
+    assert not result.keys() & told.keys(), "a result's own would be hidden"
+    tree = result | told
     return tree if error is None else tree | {"error": error_json(ErrorReport.of(error))}
 
 

@@ -4,9 +4,12 @@
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from trustedpods.protocol.attestation.verdict import Verdict
 from trustedpods.protocol.messages.provider import TrustClass
+
+if TYPE_CHECKING:
+    from trustedpods.protocol.attestation.verdict import Verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +22,7 @@ class AttestResult:
     """
 
     provider: str
-    verdict: Verdict
+    verdict: "Verdict"
     listed: TrustClass | None = None
     saved: Path | None = None
     saved_at: datetime | None = None
@@ -31,7 +34,7 @@ class AttestProgress:
     """What is known so far; see `AttestResult`."""
 
     provider: str | None = None
-    verdict: Verdict | None = None
+    verdict: "Verdict | None" = None
     listed: TrustClass | None = None
     saved: Path | None = None
     saved_at: datetime | None = None

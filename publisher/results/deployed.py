@@ -2,14 +2,17 @@
 """`deploy`: who takes the pod, what was sent, and a pod that serves."""
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from trustedpods.protocol.ids import Address, ChannelId
-from trustedpods.publisher.core.cost import Cost
 from trustedpods.publisher.core.money import Token
 from trustedpods.publisher.results.confirmed import ConfirmedPod
 from trustedpods.publisher.results.money import DepositOutcome
 from trustedpods.publisher.results.providers import ProviderId, VerifiedMachine
 from trustedpods.publisher.results.validated import UpdateWay
+
+if TYPE_CHECKING:
+    from trustedpods.publisher.core.cost import Cost
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +22,7 @@ class ChosenProvider:
     provider: ProviderId
     machine: VerifiedMachine
     channel: ChannelId
-    cost: Cost
+    cost: "Cost"
 
 
 @dataclass(frozen=True, slots=True)

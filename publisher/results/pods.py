@@ -3,20 +3,22 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from trustedpods.contracts.terms import DAY_S
 from trustedpods.protocol.ids import Address, ChannelId
 from trustedpods.protocol.messages.pod import LogLines, PodEvent, PodFailure
 from trustedpods.protocol.units import TokenUnits, UnixSeconds
-from trustedpods.publisher.core.audit import Finding
-from trustedpods.publisher.core.bill import Bill
 from trustedpods.publisher.core.money import Token, duration_text
 from trustedpods.publisher.results.channels import PodChannel
 from trustedpods.publisher.results.confirmed import ConfirmedPod
 from trustedpods.publisher.results.errors import ErrorReport
 from trustedpods.publisher.results.money import DepositOutcome
 from trustedpods.publisher.results.providers import VerifiedMachine
+
+if TYPE_CHECKING:
+    from trustedpods.publisher.core.audit import Finding
+    from trustedpods.publisher.core.bill import Bill
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,7 +214,7 @@ class BillResult:
     """
 
     pod: VisitedPod
-    bill: Bill
+    bill: "Bill"
     claimed: TokenUnits | None
     problems: tuple[str, ...]
 
@@ -222,7 +224,7 @@ class AuditResult:
     """`audit`: every check over `leaves` usage leaves, which cost `total` in all."""
 
     pod: VisitedPod
-    findings: tuple[Finding, ...]
+    findings: tuple["Finding", ...]
     leaves: int
     total: TokenUnits
 

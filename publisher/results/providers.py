@@ -3,10 +3,9 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from trustedpods.contracts.registry_rows import RegistryRow
-from trustedpods.protocol.attestation.verdict import Verdict
 from trustedpods.protocol.ids import Address
 from trustedpods.protocol.messages.capabilities import Capabilities
 from trustedpods.protocol.messages.provider import LeastTerms, TrustClass
@@ -14,6 +13,9 @@ from trustedpods.protocol.units import TokenUnits, UnixSeconds
 from trustedpods.publisher.core.money import Token
 from trustedpods.publisher.journal import Fact
 from trustedpods.publisher.results.errors import ErrorReport
+
+if TYPE_CHECKING:
+    from trustedpods.protocol.attestation.verdict import Verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +42,7 @@ class ProviderId:
 class VerifiedMachine:
     """What a provider's machine proved in this run: the verdict, its boot, and the key that may claim."""
 
-    verdict: Verdict
+    verdict: "Verdict"
     boot: bytes
     meter: Address
 
@@ -74,7 +76,7 @@ class ListedProvider:
     updated_at: UnixSeconds
     prices: ListPrices
     least: LeastTerms
-    proof: Verdict | ErrorReport | None
+    proof: "Verdict | ErrorReport | None"
     unfit: str | None = None
 
 
@@ -96,7 +98,7 @@ class InspectResult:
     """`provider inspect`: what one provider offers, as its attested machine has signed it."""
 
     provider: ProviderId
-    verdict: Verdict
+    verdict: "Verdict"
     capabilities: Capabilities
 
 

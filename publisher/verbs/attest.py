@@ -2,13 +2,14 @@
 """`attest PROVIDER`: ask a provider what it proves, and judge it."""
 
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 from trustedpods.contracts.registry_rows import RegistryRow
 from trustedpods.protocol.attestation.saved import SavedEvidence
 from trustedpods.protocol.codec import decode
 from trustedpods.protocol.errors import Refused
 from trustedpods.protocol.messages.provider import Profile
-from trustedpods.protocol.net import Host, open_host
+from trustedpods.protocol.net import open_host
 from trustedpods.publisher.attestation.evidence import (
     Wanted,
     judge,
@@ -23,6 +24,9 @@ from trustedpods.publisher.market.market import OpenMarket
 from trustedpods.publisher.market.session import ask_evidence
 from trustedpods.publisher.market.timing import Timing
 from trustedpods.publisher.results.attested import AttestProgress, AttestResult
+
+if TYPE_CHECKING:
+    from trustedpods.protocol.net import Host
 
 
 async def attest_provider(
@@ -59,7 +63,7 @@ def one_row(rows: list[RegistryRow], choice: Choice) -> RegistryRow:
     return matching[0]
 
 
-async def _collect(host: Host, row: RegistryRow) -> SavedEvidence:
+async def _collect(host: "Host", row: RegistryRow) -> SavedEvidence:
     timing = Timing()
     async with host.dial(row.endpoint, timing.dial_s) as connection:
         nonce, attested = await ask_evidence(connection, timing)

@@ -2,6 +2,7 @@
 """`audit`: recompute a pod's bill from leaves, chain and the client's own bounds, check by check."""
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from trustedpods.contracts.records import Submission, meter_tag
 from trustedpods.protocol.errors import NetworkFailure
@@ -12,7 +13,6 @@ from trustedpods.publisher.context import state_dir
 from trustedpods.publisher.core.audit import Finding, OnChain, UsageBounds
 from trustedpods.publisher.core.audit import audit as check
 from trustedpods.publisher.core.bill import Account, Bill, make_bill
-from trustedpods.publisher.core.cost import Shape
 from trustedpods.publisher.journal import Journal
 from trustedpods.publisher.market.locations import PodLocation
 from trustedpods.publisher.market.market import MarketAccount
@@ -21,6 +21,9 @@ from trustedpods.publisher.results.pods import AuditResult, VisitProgress
 from trustedpods.publisher.state.usage_leaves import keep_leaves, load_leaves
 from trustedpods.publisher.verbs.bill import claimed_of, events_of, report_of
 from trustedpods.publisher.verbs.pods import visit
+
+if TYPE_CHECKING:
+    from trustedpods.publisher.core.cost import Shape
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +36,7 @@ class Examined:
 
 
 async def audit(
-    account: MarketAccount, name: str, shape: Shape | None, progress: VisitProgress, journal: Journal
+    account: MarketAccount, name: str, shape: "Shape | None", progress: VisitProgress, journal: Journal
 ) -> AuditResult:
     """Read all leaves of the pod's present channel, check everything that can be, and keep them."""
     async with visit(account, name, progress, journal, ended=True) as visited:
@@ -44,7 +47,7 @@ async def audit(
 
 
 async def examine(
-    account: MarketAccount, session: Session, location: PodLocation, shape: Shape | None
+    account: MarketAccount, session: Session, location: PodLocation, shape: "Shape | None"
 ) -> Examined:
     """The same for a provider that was attested just now, for whoever holds the session."""
     events = await events_of(account, location)

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """`bill`: what a pod cost, computed here from signed usage and the terms, and compared with the chain."""
 
+from typing import TYPE_CHECKING
+
 from trustedpods.contracts.records import ChannelEvents
 from trustedpods.protocol.errors import NetworkFailure
 from trustedpods.protocol.ids import Address
@@ -13,7 +15,6 @@ from trustedpods.publisher.core.bill import (
     make_bill,
     with_transactions,
 )
-from trustedpods.publisher.core.cost import Shape
 from trustedpods.publisher.journal import Journal
 from trustedpods.publisher.market.locations import PodLocation
 from trustedpods.publisher.market.market import MarketAccount
@@ -21,12 +22,15 @@ from trustedpods.publisher.market.session import Session, next_generation
 from trustedpods.publisher.results.pods import BillResult, VisitProgress
 from trustedpods.publisher.verbs.pods import visit
 
+if TYPE_CHECKING:
+    from trustedpods.publisher.core.cost import Shape
+
 MAX_PAGES = 64
 """Pages of leaves that are read: far more than a pod's life has, and an end to a provider's jokes."""
 
 
 async def bill(
-    account: MarketAccount, name: str, shape: Shape | None, progress: VisitProgress, journal: Journal
+    account: MarketAccount, name: str, shape: "Shape | None", progress: VisitProgress, journal: Journal
 ) -> BillResult:
     """Ask for the usage leaves, prove them, price them, and look at what was claimed.
 

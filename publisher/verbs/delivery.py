@@ -4,15 +4,14 @@
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from functools import partial
+from typing import TYPE_CHECKING
 
 import trio
 
 from trustedpods.contracts.registry_rows import RegistryRow
 from trustedpods.contracts.terms import Terms
-from trustedpods.protocol.attestation.policy.policy import Policy
 from trustedpods.protocol.errors import BadInput, NetworkFailure, RemoteProtocolError, TrustedPodsError
 from trustedpods.protocol.ids import address_from_bytes, channel_hex
-from trustedpods.protocol.net import Host
 from trustedpods.publisher.delivery.broken_update import look_after, not_known, version_of
 from trustedpods.publisher.delivery.bundle import make_bundle, make_pieces
 from trustedpods.publisher.delivery.provision import Confirmed, ProvisionConversation
@@ -25,12 +24,16 @@ from trustedpods.publisher.market.market import MarketAccount
 from trustedpods.publisher.market.session import Session, open_session
 from trustedpods.publisher.payment import channel, refund
 from trustedpods.publisher.payment.channel import ChannelPayment
-from trustedpods.publisher.pod import Pod
 from trustedpods.publisher.results.confirmed import ConfirmedPod
-from trustedpods.publisher.results.deployed import AfterUpdate, DeployProgress
 from trustedpods.publisher.results.validated import update_way
 from trustedpods.publisher.verbs.aftermath import Aftermath
 from trustedpods.publisher.visits import records, release
+
+if TYPE_CHECKING:
+    from trustedpods.protocol.attestation.policy.policy import Policy
+    from trustedpods.protocol.net import Host
+    from trustedpods.publisher.pod import Pod
+    from trustedpods.publisher.results.deployed import AfterUpdate, DeployProgress
 
 MAX_OUTAGES = 5
 """Outages of one deploy; after that the line is not worth waiting for."""
@@ -45,12 +48,12 @@ class Delivery:
     def __init__(
         self,
         account: MarketAccount,
-        pod: Pod,
+        pod: "Pod",
         verified: dict[str, VerifiedBlob],
         payment: ChannelPayment,
         location: PodLocation,
-        policy: Policy,
-        progress: DeployProgress,
+        policy: "Policy",
+        progress: "DeployProgress",
         journal: Journal,
     ) -> None:
         self._progress = progress
@@ -65,7 +68,7 @@ class Delivery:
         self._bundle = make_bundle(pod, account.publisher)
         self._verified = verified
 
-    async def run(self, host: Host, session: Session, patience_s: float) -> None:
+    async def run(self, host: "Host", session: Session, patience_s: float) -> None:
         """Pay and send side by side until the pod serves; when it fails, see to the money.
 
         A provider that goes away is waited for so long, in seconds.
@@ -111,7 +114,7 @@ class Delivery:
         for endpoint in confirmed.statement.endpoints:
             self._journal.event("serving", f"{name} serves at {endpoint.url}", url=endpoint.url)
 
-    def _aftermath(self, host: Host, session: Session) -> Aftermath:
+    def _aftermath(self, host: "Host", session: Session) -> Aftermath:
         """Asks what is there now; the provider is dialled once more where *session* is gone."""
 
         @asynccontextmanager
@@ -139,8 +142,8 @@ class Delivery:
             )
 
     async def _after_update(
-        self, host: Host, session: Session, error: TrustedPodsError, before: int | None
-    ) -> AfterUpdate:
+        self, host: "Host", session: Session, error: TrustedPodsError, before: int | None
+    ) -> "AfterUpdate":
         """Ask what serves now; a provider that went silent is dialled once more."""
         ref, name = self._location.ref, self._pod.name
         if not isinstance(error, NetworkFailure):
@@ -168,7 +171,7 @@ class Delivery:
             changed = {"holder": self._boot.hex(), "meter": self._payment.meter, "generation": generation}
             records.keep(record.model_copy(update=changed), self._journal)
 
-    async def _persist(self, host: Host, session: Session) -> Confirmed:
+    async def _persist(self, host: "Host", session: Session) -> Confirmed:
         """Go on after an outage where the provider and its spool are; blobs and channel are met."""
         async with AsyncExitStack() as stack:
             for _ in range(MAX_OUTAGES):
@@ -217,7 +220,7 @@ class Delivery:
         return make_pieces(self._verified, self._account.publisher)
 
     async def _reconnect(
-        self, stack: AsyncExitStack, host: Host, session: Session, error: NetworkFailure
+        self, stack: AsyncExitStack, host: "Host", session: Session, error: NetworkFailure
     ) -> Session:
         """Dial and attest again while patience lasts; then raise *error*."""
         policy = self._policy

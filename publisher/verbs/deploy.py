@@ -8,13 +8,14 @@ pod's name, blobs are met by their ids, and the provider keeps what it has.
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import trio
 
 from trustedpods.contracts.registry_rows import RegistryRow
 from trustedpods.protocol.errors import BadInput, InsufficientFunds, NetworkFailure, Refused, TrustedPodsError
 from trustedpods.protocol.ids import address_from_bytes, channel_hex
-from trustedpods.protocol.net import Host, open_host
+from trustedpods.protocol.net import open_host
 from trustedpods.publisher.attestation.policies import policy_for, policy_name
 from trustedpods.publisher.context import state_dir
 from trustedpods.publisher.core.cost import (
@@ -44,6 +45,9 @@ from trustedpods.publisher.state.names import remember_name
 from trustedpods.publisher.verbs.aftermath import alone
 from trustedpods.publisher.verbs.delivery import Delivery
 from trustedpods.publisher.visits import records
+
+if TYPE_CHECKING:
+    from trustedpods.protocol.net import Host
 
 PATIENCE_S = 60.0
 
@@ -168,7 +172,7 @@ class Deploy:
         return self._requirements(None, paid=False).funding
 
     def _reach(
-        self, host: Host, selection: Selection, known: Sequence[PodLocation], step: Step
+        self, host: "Host", selection: Selection, known: Sequence[PodLocation], step: Step
     ) -> AbstractAsyncContextManager[Reached]:
         by_row = {(location.row.owner, location.row.daemon): location for location in known}
         candidates = [
@@ -185,7 +189,7 @@ class Deploy:
             step,
         )
 
-    async def _hand_over(self, host: Host, reached: Reached) -> None:
+    async def _hand_over(self, host: "Host", reached: Reached) -> None:
         """Say who takes the pod and at what price, then pay and send."""
         session, location = reached.session, reached.candidate.location
         payment = self._payment(reached)

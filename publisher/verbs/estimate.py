@@ -4,6 +4,8 @@
 Providers are dialled only where the pod needs what not all of them have.
 """
 
+from typing import TYPE_CHECKING
+
 from trustedpods.protocol.capability_gaps import asks_for_more
 from trustedpods.publisher.attestation.policies import policy_for, policy_name
 from trustedpods.publisher.core.deploy import admit_body
@@ -12,13 +14,15 @@ from trustedpods.publisher.core.select import Choice, LeftOut, Offer, Selection,
 from trustedpods.publisher.delivery import report
 from trustedpods.publisher.market.market import OpenMarket
 from trustedpods.publisher.market.profiles import capabilities_of, why_not
-from trustedpods.publisher.pod import Pod
 from trustedpods.publisher.results.estimated import EstimatedNot, EstimatedOffer, EstimateResult
 from trustedpods.publisher.results.providers import ProviderId
 
+if TYPE_CHECKING:
+    from trustedpods.publisher.pod import Pod
+
 
 async def estimate(
-    market: OpenMarket, pod: Pod, choice: Choice | None = None, funding: Funding | None = None
+    market: OpenMarket, pod: "Pod", choice: Choice | None = None, funding: Funding | None = None
 ) -> EstimateResult:
     """What `deploy` with the same *choice* and *funding* would choose from.
 
@@ -46,7 +50,7 @@ async def estimate(
     )
 
 
-async def _that_can(market: OpenMarket, pod: Pod, selection: Selection) -> Selection:
+async def _that_can(market: OpenMarket, pod: "Pod", selection: Selection) -> Selection:
     """The *selection* without those that lack what the pod needs, if it needs anything in particular."""
     ask, spec = admit_body(pod.manifest, pod.image_bytes), pod.manifest.spec
     if not selection.offers or not asks_for_more(ask):

@@ -2,15 +2,15 @@
 """`provider list`, `provider inspect`: the registry, the proof behind each row, and what each offers."""
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import trio
 
 from trustedpods.contracts.registry_rows import RegistryRow
 from trustedpods.contracts.terms import DAY_S, due
-from trustedpods.protocol.attestation.verdict import Verdict
 from trustedpods.protocol.errors import TrustedPodsError
 from trustedpods.protocol.messages.capabilities import Capabilities
-from trustedpods.protocol.net import Host, open_host
+from trustedpods.protocol.net import open_host
 from trustedpods.protocol.units import KIB, Usage
 from trustedpods.publisher.core.deploy import admit_body
 from trustedpods.publisher.core.money import HOUR_S
@@ -19,7 +19,6 @@ from trustedpods.publisher.market.market import OpenMarket
 from trustedpods.publisher.market.profiles import PROBES, why_not
 from trustedpods.publisher.market.session import attest_row
 from trustedpods.publisher.parallel import open_nursery
-from trustedpods.publisher.pod import Pod
 from trustedpods.publisher.results.errors import ErrorReport
 from trustedpods.publisher.results.providers import (
     InspectResult,
@@ -30,10 +29,15 @@ from trustedpods.publisher.results.providers import (
 )
 from trustedpods.publisher.verbs.attest import one_row
 
+if TYPE_CHECKING:
+    from trustedpods.protocol.attestation.verdict import Verdict
+    from trustedpods.protocol.net import Host
+    from trustedpods.publisher.pod import Pod
+
 MONTH_S = 30 * DAY_S
 
 
-async def list_providers(market: OpenMarket, attest: bool, pod: Pod | None = None) -> ProvidersResult:
+async def list_providers(market: OpenMarket, attest: bool, pod: "Pod | None" = None) -> ProvidersResult:
     """Every row, cheapest core first; with *attest*, what its evidence says.
 
     With a *pod*, why it cannot run at each; they prove themselves for that too.
@@ -58,7 +62,7 @@ async def inspect(market: OpenMarket, choice: Choice) -> InspectResult:
 
 
 def _unfit(
-    market: OpenMarket, pod: Pod, rows: list[RegistryRow], known: dict[int, "_Known"]
+    market: OpenMarket, pod: "Pod", rows: list[RegistryRow], known: dict[int, "_Known"]
 ) -> dict[int, str | None]:
     """Why the pod cannot run at the provider of each row, by the row's id(); None where it can."""
     wanted = requirements_of(pod.manifest, pod.image_bytes, market.file.token, market.token)
@@ -71,7 +75,7 @@ def _unfit(
 class _Known:
     """What a provider proved and offers, or why neither is known."""
 
-    proof: Verdict | ErrorReport
+    proof: "Verdict | ErrorReport"
     offered: Capabilities | TrustedPodsError
 
 
@@ -80,7 +84,7 @@ async def _attest_all(market: OpenMarket, rows: list[RegistryRow]) -> dict[int, 
     found: dict[int, _Known] = {}
     limit = trio.CapacityLimiter(PROBES)
 
-    async def probe(host: Host, row: RegistryRow) -> None:
+    async def probe(host: "Host", row: RegistryRow) -> None:
         async with limit:
             found[id(row)] = await _proof(market, host, row)
 
@@ -90,7 +94,7 @@ async def _attest_all(market: OpenMarket, rows: list[RegistryRow]) -> dict[int, 
     return found
 
 
-async def _proof(market: OpenMarket, host: Host, row: RegistryRow) -> _Known:
+async def _proof(market: OpenMarket, host: "Host", row: RegistryRow) -> _Known:
     try:
         async with attest_row(host, row, market.policy(row.trust)) as proven:
             return _Known(proven.verdict, proven.profile.capabilities)

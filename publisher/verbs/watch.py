@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 import trio
 
@@ -27,7 +28,7 @@ from trustedpods.protocol.errors import (
 )
 from trustedpods.protocol.ids import Address, PodRef
 from trustedpods.protocol.messages.pod import PodStatus
-from trustedpods.protocol.net import Host, open_host
+from trustedpods.protocol.net import open_host
 from trustedpods.protocol.units import TokenUnits
 from trustedpods.publisher.attestation.policies import policy_for
 from trustedpods.publisher.core import watch
@@ -50,6 +51,9 @@ from trustedpods.publisher.verbs.pods import RETAINED
 from trustedpods.publisher.visits import records
 from trustedpods.publisher.visits.release import AWAITING_KEY
 from trustedpods.publisher.visits.visit import Visit, enter
+
+if TYPE_CHECKING:
+    from trustedpods.protocol.net import Host
 
 PODS_AT_ONCE = 4
 RETRY_S = 1.0
@@ -161,7 +165,7 @@ class _Look:
     def __init__(
         self,
         account: MarketAccount,
-        host: Host,
+        host: "Host",
         options: WatchOptions,
         findings: _Findings,
         journal: Journal,

@@ -4,8 +4,8 @@
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from trustedpods.protocol.attestation.policy.policy import Policy
 from trustedpods.protocol.errors import BadInput, EvidenceRefused, TrustedPodsError
 from trustedpods.protocol.ids import address_from_bytes, channel_hex
 from trustedpods.protocol.messages.provider import TrustClass
@@ -19,6 +19,9 @@ from trustedpods.publisher.market.market import MarketAccount
 from trustedpods.publisher.market.session import Session
 from trustedpods.publisher.results.pods import LastAttestation
 from trustedpods.publisher.state.pod_records import FOLDER, PodRecord, PodRecords, ShapeRecord
+
+if TYPE_CHECKING:
+    from trustedpods.protocol.attestation.policy.policy import Policy
 
 
 def pod_records() -> PodRecords:
@@ -66,7 +69,7 @@ def begin(account: MarketAccount, name: str, location: PodLocation) -> PodRecord
     )
 
 
-def attested(record: PodRecord, session: Session, policy: Policy) -> PodRecord:
+def attested(record: PodRecord, session: Session, policy: "Policy") -> PodRecord:
     """The record after this machine was verified against *policy* just now."""
     return record.model_copy(
         update={

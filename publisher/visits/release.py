@@ -7,6 +7,7 @@ harmless: the channel tells whether it was moved, the provider's phase whether t
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import trio
 
@@ -19,17 +20,17 @@ from trustedpods.protocol.messages.bundle import Bundle
 from trustedpods.protocol.messages.rotation import RotateBody
 from trustedpods.protocol.units import UnixSeconds
 from trustedpods.publisher.context import cache_dir
-from trustedpods.publisher.delivery.bundle import make_pieces
-from trustedpods.publisher.delivery.provision import Confirmed, ProvisionConversation
-from trustedpods.publisher.delivery.upload import Piece
 from trustedpods.publisher.journal import Journal, Step
 from trustedpods.publisher.market.locations import PodLocation
 from trustedpods.publisher.market.market import MarketAccount
 from trustedpods.publisher.market.session import Session, next_generation
 from trustedpods.publisher.payment import channel as channels
-from trustedpods.publisher.pod import read_pod, verify_images
 from trustedpods.publisher.state.pod_records import PodRecord
 from trustedpods.publisher.visits.records import pod_records
+
+if TYPE_CHECKING:
+    from trustedpods.publisher.delivery.provision import Confirmed
+    from trustedpods.publisher.delivery.upload import Piece
 
 MOVE_LIFETIME_S = 600
 """How long a signed move may be handed in: minutes, as it could be repeated until then."""
@@ -106,11 +107,13 @@ async def release(
     location: PodLocation,
     record: PodRecord | None,
     journal: Journal,
-) -> Confirmed:
+) -> "Confirmed":
     """Send the kept bundle to the newly attested key; returns when the pod serves again.
 
     Raises `Refused` (rule "no-bundle") where this client never deployed the pod.
     """
+    from trustedpods.publisher.delivery.provision import ProvisionConversation  # noqa: PLC0415 - only after a restart
+
     name = channel_hex(location.ref.channel)
     bundle = pod_records().bundle(name, account.publisher.secret)
     if bundle is None:
@@ -121,7 +124,7 @@ async def release(
         )
     file = None if record is None or record.file is None else Path(record.file)
 
-    async def pieces() -> Mapping[bytes, Piece]:
+    async def pieces() -> Mapping[bytes, "Piece"]:
         return await trio.to_thread.run_sync(_pieces_of, account, bundle, file)
 
     async def pay(step: Step) -> None:
@@ -133,8 +136,11 @@ async def release(
     return confirmed
 
 
-def _pieces_of(account: MarketAccount, bundle: Bundle, file: Path | None) -> Mapping[bytes, Piece]:
+def _pieces_of(account: MarketAccount, bundle: Bundle, file: Path | None) -> Mapping[bytes, "Piece"]:
     """The images' content, only read when the provider has lost some of it."""
+    from trustedpods.publisher.delivery.bundle import make_pieces  # noqa: PLC0415 - reads images: rarely needed
+    from trustedpods.publisher.pod import read_pod, verify_images  # noqa: PLC0415 - as above
+
     if file is None:
         raise Refused("the provider lacks images, and their manifest's place is not known", rule="no-images")
     pod = read_pod(file, cache_dir(), bundle.name)

@@ -4,19 +4,21 @@
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from trustedpods.protocol.attestation.policy.policy import Policy
 from trustedpods.protocol.errors import EvidenceRefused, Refused
 from trustedpods.protocol.messages.pod import PodStatus, StatusBody
-from trustedpods.protocol.net import Host
 from trustedpods.publisher.journal import Journal
-from trustedpods.publisher.market.candidates import provider_name
 from trustedpods.publisher.market.locations import PodLocation, require_listed
 from trustedpods.publisher.market.market import MarketAccount
 from trustedpods.publisher.market.session import Session, next_generation, open_session
+from trustedpods.publisher.results.providers import ProviderId
 from trustedpods.publisher.state.pod_records import PodRecord
 from trustedpods.publisher.visits import records, release
+
+if TYPE_CHECKING:
+    from trustedpods.protocol.attestation.policy.policy import Policy
+    from trustedpods.protocol.net import Host
 
 Mend = Literal["release", "move", "nothing"]
 """What a visit may do after a reboot: release the pod again, only move its channel, or look on."""
@@ -94,10 +96,10 @@ class Visit:
 async def enter(
     stack: AsyncExitStack,
     account: MarketAccount,
-    host: Host,
+    host: "Host",
     location: PodLocation,
     record: PodRecord,
-    policy: Policy,
+    policy: "Policy",
     journal: Journal,
 ) -> Visit:
     """Dial the pod's provider and verify it with a fresh nonce; the outcome is kept either way.
@@ -110,7 +112,7 @@ async def enter(
         session = await stack.enter_async_context(open_session(host, account.publisher, location.row, policy))
     except EvidenceRefused as error:
         records.keep(records.refused(record, error), journal)
-        error.where = error.where or provider_name(location.row)
+        error.where = error.where or ProviderId.of(location.row).name
         error.hint = refusal_hint(record)
         raise
     record = records.attested(record, session, policy)

@@ -11,7 +11,7 @@ import trio
 from tests.fakes.chain.chain import FakeChain
 from tests.fakes.cluster import FakeCluster
 from tests.fakes.provider.world import put_empty_books
-from trustedpods.protocol.net.host import open_host
+from trustedpods.protocol.net import open_host
 from trustedpods.provider.daemon.documents import DocumentDoors, run_documents
 from trustedpods.provider.keys.boot import BootKeys
 from trustedpods.provider.store import Vault, open_store

@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.examples import examples
+from tests.publisher.networks.test_port_forward import kubectl
 from trustedpods.protocol.errors import BadInput, NoContext
 from trustedpods.protocol.networks.content import MAX_CLUSTERS
 from trustedpods.publisher.cli import main
@@ -20,6 +21,8 @@ from trustedpods.publisher.commands.network import contexts as command
 from trustedpods.publisher.context import locate
 from trustedpods.publisher.contexts import Context, Contexts, load_contexts, save_contexts
 from trustedpods.publisher.core.networks.mapping import parse_clusters
+
+__all__ = ["kubectl"]
 
 OWNER = "0x70997970C51812dc3A010C7d01b50e0d17dc79C8"
 
@@ -54,6 +57,18 @@ def test_a_context_is_made_used_changed_and_listed(home):
     text = run("list").stdout
     assert "* work" in text
     assert f"    cluster k1 is {OWNER}/2" in text
+
+
+def test_a_cluster_of_the_kubeconfig_is_asked_once_which_daemon_it_has(home, kubectl, monkeypatch):
+    """What it says is kept with the way, so that who must answer is pinned from then on."""
+    peer = "/p2p/12D3KooWDpJ7As7BWAwRMfu1VU2WCqNjvq387JEYKDBj4kx6nXTN"
+    monkeypatch.setenv("WORDS", f"{OWNER}/2@{peer}")
+    shown = json.loads(run("map", "k2=kube:admin@prod", "-o", "json").stdout)
+    assert shown["contexts"]["default"]["clusters"] == {"k2": f"{OWNER}/2@{peer}@kube:admin@prod"}
+    monkeypatch.setenv("WORDS", "anything else")
+    assert "not an address" in run("map", "k2=kube:admin@prod", code=2).stderr
+    monkeypatch.setenv("WORDS", "")
+    assert "does not say whose daemon" in run("map", "k2=kube:admin@prod", code=4).stderr
 
 
 def test_a_context_may_map_more_clusters_than_one_network_has(home):

@@ -94,6 +94,7 @@ Examples:
   trustedpods context map k1=0x70997970C51812dc3A010C7d01b50e0d17dc79C8/1
   trustedpods context map k2
   trustedpods context map k2=0x70997970C51812dc3A010C7d01b50e0d17dc79C8/1@kube:admin@prod
+  trustedpods context map k2=kube:admin@prod
 """,
 )
 @click.argument("cluster", metavar="CLUSTER[=OWNER[/N[@WAY]]]")
@@ -102,12 +103,15 @@ def map_cluster(options: Common, cluster: str) -> None:
     """Say which provider a CLUSTER's name is, in the context that holds.
 
     A WAY is another one to its daemon than the registry's: a multiaddr with its peer id, or kube:CONTEXT
-    for a port-forward by the API server of that context of your kubeconfig. Without a provider those of the
-    market are listed, and on a terminal one is asked for.
+    for a port-forward by the API server of that context of your kubeconfig; without OWNER/N before it the
+    cluster is asked which daemon it has. Without a provider those of the market are listed, and on a terminal
+    one is asked for.
     """
     run = Run(options)
 
     async def work() -> "Contexts":
+        from trustedpods.publisher.core.networks.mapping import KUBE
+
         name, equals, provider = cluster.partition("=")
         if not equals:
             file = run.market()
@@ -116,6 +120,10 @@ def map_cluster(options: Common, cluster: str) -> None:
 
             async with open_market(file) as market:
                 provider = choose(name, await candidates(market))
+        elif provider.startswith(KUBE):
+            from trustedpods.publisher.networks.port_forward import published
+
+            provider = f"{await published(provider.removeprefix(KUBE))}@{provider}"
         return remember(name, provider)
 
     def under_trio() -> "Contexts":

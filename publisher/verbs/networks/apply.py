@@ -12,7 +12,7 @@ from trustedpods.protocol.networks.history import arguments
 from trustedpods.publisher.core.networks.copies import Equal, compare
 from trustedpods.publisher.core.networks.history import DONE
 from trustedpods.publisher.core.networks.plan import Plan, WantedNode, only, plan_of, signed_changes
-from trustedpods.publisher.core.networks.planning.outlook import outlook
+from trustedpods.publisher.core.networks.planning.outlook import outlook, unreached
 from trustedpods.publisher.core.networks.planning.placing import hour_of, named, placed
 from trustedpods.publisher.core.select import Choice
 from trustedpods.publisher.journal import Journal
@@ -61,7 +61,10 @@ async def plan(
     made = _plan(view, file, nodes, account.publisher.address, looking=True)
     shapes = {node.name: node.shape for node in file.nodes}
     costs = {one.name: hour_of(shapes[one.name], rows[one.cluster]) for one in nodes if one.cluster in rows}
-    return PlanResult(network, made, view.document.generation, outlook(made, nodes, costs), account.token)
+    whole = outlook(made, nodes, costs)
+    return PlanResult(
+        network, made, view.document.generation, whole, account.token, unreached(nodes, file.manifests)
+    )
 
 
 async def apply(
@@ -95,9 +98,10 @@ async def apply(
         if made.changes:
             view.read.writable()
         journal.event("plan", f"{made.changes} to change")
-        manifests = {name: pod.manifest for name, pod in file.pods.items()}
+        for text in unreached(nodes, file.manifests) if made.nodes else ():
+            journal.show.warning(text)
         pods = _pods(account, file, options, journal)
-        applying = Applying(publisher.address, change, pods, journal, manifests, file.external)
+        applying = Applying(publisher.address, change, pods, journal, file.manifests, file.external)
         if made.members:
             members = file.members or ()
             at = int(time.time())

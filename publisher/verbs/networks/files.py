@@ -16,6 +16,7 @@ from trustedpods.manifests.network.load import LoadedNetwork, load_network
 from trustedpods.manifests.network.model import NetworkMember
 from trustedpods.manifests.network.order import waits_for
 from trustedpods.manifests.rendering import WrongReference, followed, rendered
+from trustedpods.manifests.spec.pod import PodManifest
 from trustedpods.protocol.codec import decode, encode
 from trustedpods.protocol.errors import BadInput, TrustedPodsError
 from trustedpods.protocol.ids import Address, parse_address
@@ -50,6 +51,11 @@ class NetworkFile:
     members: tuple[WantedMember, ...] | None
     pods: Mapping[str, Pod]
     external: Mapping[str, Sequence[BookEntry]] = field(default_factory=dict)
+
+    @property
+    def manifests(self) -> dict[str, PodManifest]:
+        """The manifest of each node's pod, by the node's name."""
+        return {name: pod.manifest for name, pod in self.pods.items()}
 
 
 def read_network(file: Path, cache: Path, who: Address) -> NetworkFile:

@@ -99,7 +99,7 @@ class MarketPods:
 
 
 TAKEN_WITHIN_S = 600.0
-"""For a node to take its new addresses: each of its replicas may be told to reload, two minutes at most."""
+"""For a node to take its new addresses: its replicas may be told to reload, five minutes in all."""
 
 LAST_LINES = 10
 """Of a node that failed: enough for a program's last words."""

@@ -43,11 +43,12 @@ async def render_objects(
     places = {
         one.name: one.cluster for one in placed(file.nodes, view.content, await rows_of_state(account, view))
     }
-    manifests = {name: pod.manifest for name, pod in file.pods.items()}
     choices, generation = choices_of(view.content), view.document.generation
     found = []
     for name in _asked(file, only):
-        book = book_for(name, file.network.name, manifests, view.content.addresses, generation, file.external)
+        book = book_for(
+            name, file.network.name, file.manifests, view.content.addresses, generation, file.external
+        )
         pod = replace(file.pods[name], book=book)
         made = await render(account.market, pod, account.publisher.key, choices[places[name]], journal)
         found.append(replace(_node(name, pod), provider=made.provider, objects=made.objects))

@@ -8,16 +8,16 @@ The manifest goes sealed to its attested machine; no file and no image does, and
 import json
 import secrets
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import trio
 
 from trustedpods.contracts.eip712 import address_of
 from trustedpods.contracts.registry_rows import RegistryRow
-from trustedpods.protocol.attestation.policy.policy import Policy
 from trustedpods.protocol.errors import NetworkFailure, RemoteProtocolError, TrustedPodsError
 from trustedpods.protocol.messages.admission import RenderBody, Rendered
 from trustedpods.protocol.messages.bundle import SeedFiles
-from trustedpods.protocol.net import Host, open_host
+from trustedpods.protocol.net import open_host
 from trustedpods.protocol.sealing.requests import ChainContext, publisher_secret
 from trustedpods.publisher.attestation.policies import policy_for, policy_name
 from trustedpods.publisher.core.deploy import admit_body
@@ -29,6 +29,10 @@ from trustedpods.publisher.market.profiles import PROVE_WITHIN_S, check_offered
 from trustedpods.publisher.market.session import Publisher, next_generation, open_session
 from trustedpods.publisher.pod import Pod
 from trustedpods.publisher.results.providers import ProviderId, RenderResult
+
+if TYPE_CHECKING:
+    from trustedpods.protocol.attestation.policy.policy import Policy
+    from trustedpods.protocol.net import Host
 
 
 async def render(
@@ -52,7 +56,12 @@ async def render(
 
 
 async def _first(
-    host: Host, publisher: Publisher, rows: Sequence[RegistryRow], policy: Policy, pod: Pod, journal: Journal
+    host: "Host",
+    publisher: Publisher,
+    rows: Sequence[RegistryRow],
+    policy: "Policy",
+    pod: Pod,
+    journal: Journal,
 ) -> RenderResult:
     """What the first provider says that can run the pod; of those before it is said why not."""
     for row in rows[:-1]:
@@ -63,7 +72,9 @@ async def _first(
     return await _ask(host, publisher, rows[-1], policy, pod)
 
 
-async def _ask(host: Host, publisher: Publisher, row: RegistryRow, policy: Policy, pod: Pod) -> RenderResult:
+async def _ask(
+    host: "Host", publisher: Publisher, row: RegistryRow, policy: "Policy", pod: Pod
+) -> RenderResult:
     body = render_body(pod)
     try:
         with trio.fail_after(PROVE_WITHIN_S):

@@ -8,6 +8,7 @@ the pod's name, which is believed where it makes the channel's id.
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import trio
 
@@ -17,7 +18,7 @@ from trustedpods.protocol.errors import NetworkFailure, Refused, TrustedPodsErro
 from trustedpods.protocol.ids import Address, PodRef, channel_hex
 from trustedpods.protocol.messages.pod import PodStatus, StatusBody
 from trustedpods.protocol.messages.provider import TrustClass
-from trustedpods.protocol.net import Host, open_host
+from trustedpods.protocol.net import open_host
 from trustedpods.protocol.units import TokenUnits
 from trustedpods.publisher.attestation.policies import policy_for
 from trustedpods.publisher.context import state_dir
@@ -31,6 +32,9 @@ from trustedpods.publisher.results.pods import ListedPod, ListResult
 from trustedpods.publisher.state.names import known_names, remember_name
 from trustedpods.publisher.verbs.pods import statement_of
 from trustedpods.publisher.visits import records
+
+if TYPE_CHECKING:
+    from trustedpods.protocol.net import Host
 
 PROVIDERS_AT_ONCE = 8
 """Machines that are dialled and verified side by side: each costs a handshake and a check of signatures."""
@@ -166,7 +170,7 @@ class _Asking:
     """Asks machines for pods; what fails is the pods' result."""
 
     account: MarketAccount
-    host: Host
+    host: "Host"
 
     async def machine(self, machine: _Machine, limit: trio.CapacityLimiter) -> None:
         """Verify it, and ask for all pods that are there."""

@@ -30,16 +30,19 @@ MARKET = Market(31337, SOMEBODY, SOMEBODY, SOMEBODY)
 
 @contextmanager
 def a_node_that(answers):
-    """An HTTP server that gives `answers(request)` -> (status, body)."""
+    """An HTTP server that gives `answers(request)` -> (status, body); a body may come in pieces."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self):
             request = json.loads(self.rfile.read(int(self.headers["content-length"])))
             status, body = answers(request)
+            pieces = [body] if isinstance(body, bytes) else body
             self.send_response(status)
-            self.send_header("content-length", str(len(body)))
+            if isinstance(body, bytes):
+                self.send_header("content-length", str(len(body)))
             self.end_headers()
-            self.wfile.write(body)
+            for piece in pieces:
+                self.wfile.write(piece)
 
         def log_message(self, *_):
             pass
@@ -105,6 +108,21 @@ async def test_a_slow_node_is_given_up():
     with a_node_that(slow) as url:
         async with Chain(url, MARKET, limits=ClientLimits(request_s=0.2)) as chain:
             with pytest.raises(NetworkFailure, match="ReadTimeout"):
+                await chain.head()
+        stop.set()
+
+
+async def test_a_node_that_drips_is_given_up():
+    """Each piece comes in time, and the answer never does."""
+    stop = threading.Event()
+
+    def dripping():
+        while not stop.wait(0.05):
+            yield b" "
+
+    with a_node_that(lambda _: (200, dripping())) as url:
+        async with Chain(url, MARKET, limits=ClientLimits(request_s=0.3)) as chain:
+            with trio.fail_after(10), pytest.raises(NetworkFailure, match="takes too long"):
                 await chain.head()
         stop.set()
 

@@ -32,7 +32,7 @@ from trustedpods.protocol.messages.bundle import (
     SecretValue,
 )
 from trustedpods.protocol.messages.pod import SignedStatement
-from trustedpods.protocol.net.host import open_host
+from trustedpods.protocol.net import open_host
 from trustedpods.protocol.protocol_ids import PROVIDER
 from trustedpods.protocol.sealing import hpke
 from trustedpods.protocol.sealing.blobs import chunk_count, derive, seal_chunk

@@ -20,7 +20,7 @@ from tests.fakes.cluster import FakeCluster
 from tests.fakes.facade import FakeFacade
 from tests.fakes.provider.broken_disk import BrokenDisk
 from trustedpods.protocol.errors import Refused
-from trustedpods.protocol.net.host import open_host
+from trustedpods.protocol.net import open_host
 from trustedpods.provider.admission.arrivals import AdmissionLimits
 from trustedpods.provider.admission.gate import Gate
 from trustedpods.provider.config import ExposureSection, NamesSection, ProviderConfig, WebhooksSection

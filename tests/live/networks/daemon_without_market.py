@@ -118,10 +118,13 @@ class DaemonWithoutMarket:
 
     def forwarded(self, context: str) -> str:
         """The daemon by a context of the kubeconfig, with the peer that must answer."""
-        who, _, address = self.called.partition("@")
-        return f"{who}@/p2p/{address.rpartition('/')[2]}@kube:{context}"
+        return f"{self._peer()}@kube:{context}"
 
-    def run(self, *words: str, clusters: list[str], code: int = 0, user: str = "admin") -> Json:
+    def _peer(self) -> str:
+        who, _, address = self.called.partition("@")
+        return f"{who}@/p2p/{address.rpartition('/')[2]}"
+
+    def start(self, *words: str, clusters: list[str], user: str = "admin") -> "subprocess.Popen[str]":
         """`trustedpods` with `kubectl` on its path, as that user of the cluster."""
         named = [part for one in clusters for part in ("--cluster", one)]
         environment = self.people.person.environment()
@@ -129,7 +132,11 @@ class DaemonWithoutMarket:
         environment["KUBECONFIG"] = str(self.cluster.path("pki", f"{user}.conf"))
         pipe = subprocess.PIPE
         argv = [str(COMMANDS / "trustedpods"), *words, *named, "-o", "json"]
-        return finish(subprocess.Popen(argv, env=environment, stdout=pipe, stderr=pipe, text=True), code).json
+        return subprocess.Popen(argv, env=environment, stdout=pipe, stderr=pipe, text=True)
+
+    def run(self, *words: str, clusters: list[str], code: int = 0) -> Json:
+        """The same, as the administrator; it must end with *code*. No clusters: those of the context."""
+        return finish(self.start(*words, clusters=clusters), code).json
 
     def publish(self) -> None:
         """The objects of docs/operator.md: a Service, and a pod on the daemon's node that it leads to."""
@@ -152,7 +159,7 @@ class DaemonWithoutMarket:
         service = {
             "apiVersion": "v1",
             "kind": "Service",
-            "metadata": metadata,
+            "metadata": metadata | {"annotations": {"trustedpods.dev/daemon": self._peer()}},
             "spec": {"clusterIP": "None", "selector": labels, "ports": ports},
         }
         account = {

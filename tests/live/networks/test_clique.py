@@ -90,6 +90,12 @@ def test_blocks_grow_over_two_clusters_and_heights_meet(shipped: Shipped) -> Non
         return lowest > before + len(SIGNERS) and len({node.block_hash(lowest) for node in nodes}) == 1
 
     until("all go on together", meet)
+    where = {name: status[name]["cluster"] for name in CHAIN}
+    peers = {name: int(node.ask("net_peerCount"), 16) for name, node in zip(CHAIN, nodes, strict=True)}
+    for name, found in peers.items():
+        far = sum(cluster != where[name] for cluster in where.values())
+        web = status["web"]["cluster"] != where[name]
+        assert found == far + web, f"nodes of one cluster do not call each other yet: {where} {peers}"
     sealed = nodes[0].ask("clique_status")["sealerActivity"]
     signers = {(shipped.person.folder / NETWORK / f"signer-{name}").read_text().lower() for name in SIGNERS}
     assert {who for who, blocks in sealed.items() if blocks} == signers, "signers of both clusters seal"

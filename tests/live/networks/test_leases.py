@@ -94,7 +94,7 @@ def test_history_rebuilds_a_network_on_empty_clusters_and_a_backup_brings_it_bac
     run, file = people.person.run, people.folder / f"{network}.backup"
     people.verb("network", "connect", network=network)
     assert run("state", "backup", network, str(file), *clusters).json["generation"] == 1
-    assert people.verb("state", "migrate", network=network)["steps"] == []
+    assert people.verb("state", "migrate", network=network)["migrations"] == []
     (begun,) = people.verb("history", network=network)["commands"]
     assert (begun["verb"], begun["by"], begun["result"]) == ("network connect", people.person.address, "done")
     script = finish(people.person.start("history", network, "--as-script", *clusters), 0).out
@@ -145,14 +145,14 @@ def test_what_is_written_by_hand_or_by_an_older_version(people: People) -> None:
     assert hand.writes_without_a_lease() == {"k1": "NotHeld", "k2": "NotHeld"}
     assert hand.write_as_older() == ""
     assert hand.writes_with_an_old_number() == {"k1": "NotHeld", "k2": "NotHeld"}
-    steps = people.verb("state", "migrate", network=hand.name)["steps"]
+    steps = people.verb("state", "migrate", network=hand.name)["migrations"]
     assert [step.partition(":")[0] for step in steps] == ["schema 4"]
     lost = ("network", "lost", hand.name, "k2", "--reason", "a lake", "--cluster", people.named[0])
     assert people.person.run(*lost, code=6).json["error"]["rule"] == "schema", "read, and not written"
     file = people.folder / f"{hand.name}.backup"
     migrated = people.verb("state", "migrate", "--backup", str(file), network=hand.name)
     assert (migrated["generation"], file.exists()) == (2, True)
-    assert people.verb("state", "migrate", network=hand.name)["steps"] == []
+    assert people.verb("state", "migrate", network=hand.name)["migrations"] == []
     assert hand.write_as_older() == "schema", "there is no way back"
 
 
@@ -160,23 +160,25 @@ def test_a_cluster_without_a_market_keeps_documents_and_is_reached_by_a_kubeconf
     with DaemonWithoutMarket(people, 2) as second:
         assert second.doctor() == {"keys": "ok", "tee": "ok", "cluster": "ok", "rights": "ok"}
         network, clusters = name(), [people.named[0], f"k2={second.called}"]
-        begun = second.run("network", "connect", network, clusters=clusters)
-        assert begun["begun"] is True
-        copies = second.run("state", "compare", network, clusters=clusters)
-        assert {one["generation"] for one in copies["clusters"].values()} == {1}
         second.publish()
-        forwarded = [people.named[0], f"k2={second.forwarded('localnet')}"]
-        assert second.run("history", network, clusters=forwarded)["commands"][0]["verb"] == "network connect"
-        only = forwarded[1:]
-        assert second.run("lock", "status", network, clusters=only)["clusters"]["k2"]["holder"] is None
-        unknown = [f"k2={second.forwarded('nowhere')}"]
-        told = second.run("lock", "status", network, clusters=unknown, code=4)
-        assert "no context 'nowhere'" in str(told["error"])
-        told = second.run("lock", "status", network, clusters=only, code=6, user="provider")
-        assert told["error"]["rule"] == "kube-access"
+        assert second.run("network", "connect", network, clusters=clusters)["begun"] is True
+        forwarded = f"k2={second.forwarded('localnet')}"
+        mapped = second.run("context", "map", "k2=kube:localnet", clusters=[])
+        assert mapped["contexts"]["default"]["clusters"] == {"k2": forwarded}
+        told = second.run("history", network, clusters=[people.named[0], forwarded])
+        assert [one["verb"] for one in told["commands"]] == ["network connect"], "both copies are the same"
+        nowhere, refused = (
+            finish(process, code).json["error"]
+            for process, code in [
+                (second.start("lock", "status", network, clusters=[f"k2={second.forwarded('nowhere')}"]), 4),
+                (second.start("lock", "status", network, clusters=[forwarded], user="provider"), 6),
+            ]
+        )
+        assert "no context 'nowhere'" in nowhere["what"]
+        assert refused["rule"] == "kube-access"
         second.unpublish()
-        told = second.run("lock", "status", network, clusters=only, code=4)
-        assert "no daemon is published" in str(told["error"])
+        gone = second.run("lock", "status", network, clusters=[forwarded], code=4)
+        assert "no daemon is published" in gone["error"]["what"]
 
 
 def test_an_api_server_that_is_silent_leaves_no_half_write(people: People) -> None:

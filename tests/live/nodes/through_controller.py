@@ -28,6 +28,14 @@ class Controller:
         with self._client() as client:
             return self._ask(client, host, path, scheme)
 
+    def says(self, host: str, path: str, words: str) -> bool:
+        """Whether it answers with them; until it has heard of the host it has another certificate."""
+        try:
+            answer = self.get(host, path)
+        except httpx.TransportError:
+            return False
+        return answer.status_code == 200 and words in answer.text
+
     def pad(self, host: str, count: int) -> int:
         """As many requests with a header of PAD bytes; bytes of those headers."""
         with self._client() as client:

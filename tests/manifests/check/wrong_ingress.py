@@ -23,22 +23,20 @@ def _with(words: str, *more: dict[str, object], trust: str = "open", least: int 
 
 
 INGRESS = {
-    "ingress of a sealed pod": _with(
-        "spec.services[1].expose: an ingress controller reads what it passes on", {}, trust="sealed"
-    ),
+    "ingress of a sealed pod": _with("an ingress controller reads what it passes on", {}, trust="sealed"),
     "ingress of a pod that sleeps": _with(
         "what comes for 'shop' wakes no pod (expose: ingress)", {}, least=0
     ),
     "ingress without a host": _with("an ingress is reached under hosts of your own", {"hosts": []}),
     "ingress under the facade's host": _with(
-        "hosts[1]: shop.example.org leads to the facade or to a controller",
+        "shop.example.org leads to the facade or to a controller",
         {"hosts": ["www.example.org", "shop.example.org"]},
     ),
     "ingress under a host twice": _with(
-        "hosts[1]: www.example.org is listed twice", {"hosts": ["www.example.org", "www.example.org"]}
+        "www.example.org is listed twice", {"hosts": ["www.example.org", "www.example.org"]}
     ),
     "ingresses of one path": _with(
-        "ingress.paths[0]: www.example.org/a (Prefix) leads to two services",
+        "www.example.org/a (Prefix) leads to two services",
         {"ingress": _PATHS},
         {"name": "api", "ingress": _PATHS},
     ),
@@ -50,7 +48,7 @@ INGRESS = {
         },
     ),
     "ingress without its class": _with("go together", {"ingress": None}),
-    "ingress that names no class": _with("ingress.className: this field is missing", {"ingress": {}}),
+    "ingress that names no class": _with("this field is missing", {"ingress": {}}),
     "class of a service of the facade's": Wrong(
         changed("spec.services.1.ingress", {"className": "traefik"}), "go together"
     ),

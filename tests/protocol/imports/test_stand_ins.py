@@ -47,7 +47,7 @@ def test_a_keystore_of_a_validator_is_still_made():
 
 
 def test_the_client_loads_nothing_that_stand_ins_stand_for():
-    code = "import sys; import trustedpods.protocol.net, trustedpods.contracts.client\n"
+    code = "import sys; import trustedpods.protocol.net.host, trustedpods.contracts.client\n"
     code += "import trustedpods.protocol.sealing.requests; print(*sys.modules)"
     loaded = said_by(code)
     assert set(BESIDE) - {"eth_keyfile.keyfile"} <= set(loaded)
@@ -59,15 +59,16 @@ def test_the_client_loads_nothing_that_stand_ins_stand_for():
         "Crypto.Cipher.AES",
         "aioquic",
         "psutil",
+        "eth_utils.network",
+        "eth_typing.networks",
     }
     assert heavy & set(loaded) == set()
 
 
 def test_what_stand_ins_stand_for_works_when_it_is_used():
     """Peers with other keys, the key types of keystores, httpx's command, an account with its keystore."""
-    code = (
-        "import trustedpods.protocol.net, trustedpods.contracts.client, typing, httpx, eth_account.messages\n"
-    )
+    code = "import trustedpods.protocol.net.host, trustedpods.contracts.client\n"
+    code += "import typing, httpx, eth_account.messages\n"
     code += "from eth_account._utils import validation; kinds = typing.get_args(validation.KDFType)\n"
     code += "from libp2p.crypto.serialization import deserialize_private_key, deserialize_public_key\n"
     code += "from libp2p.crypto import rsa, secp256k1\n"
@@ -78,13 +79,17 @@ def test_what_stand_ins_stand_for_works_when_it_is_used():
     code += "from eth_keyfile.keyfile import KDFType; print(typing.get_args(KDFType) == kinds)\n"
     code += "from eth_account import Account; kept = Account.encrypt(b'k' * 32, 'word', 'pbkdf2', 1)\n"
     code += "print(Account.decrypt(kept, 'word') == b'k' * 32, eth_account.Account is Account)\n"
+    code += "import eth_typing, eth_utils, eth_utils.curried\n"
+    code += "print(eth_utils.name_from_chain_id(1) == eth_utils.curried.name_from_chain_id(1) != '')\n"
+    code += "print(eth_typing.ChainId(1) is eth_utils.network_from_chain_id(1).symbol)\n"
+    code += "print(isinstance(eth_utils.network_from_chain_id(1), eth_utils.Network))\n"
     code += "httpx.main(['--help'])"
     told = said_by(code)
-    assert told[:7] == ["True"] * 7
+    assert told[:10] == ["True"] * 10
     assert "HTTPX" in told
 
 
 def test_what_is_loaded_already_gets_no_stand_in():
-    code = "import aioquic, libp2p.transport.quic.stream, trustedpods.protocol.net\n"
+    code = "import aioquic, libp2p.transport.quic.stream, trustedpods.protocol.net.host\n"
     code += "import libp2p.custom_types as types; print(types.QUICStream.__module__)"
     assert said_by(code) == ["libp2p.transport.quic.stream"]

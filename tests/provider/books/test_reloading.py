@@ -5,11 +5,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
+import trio
 
-from tests.fakes.provider.caller import Caller, manifest_of
+from tests.fakes.provider.caller import Caller, manifest_of, until
 from tests.fakes.provider.world import World
 from tests.protocol.networks.books import a_book, entry
-from tests.provider.books.test_books import TOKEN, a_world, bring, objects_of, token_of
+from tests.provider.books.test_books import TOKEN, a_node, a_world, bring, objects_of, token_of
 from trustedpods.protocol.errors import Refused
 from trustedpods.provider.books.reloading import ARRIVES_WITHIN_S, HOOK_WITHIN_S, MAX_PRINTED
 from trustedpods.provider.cluster.objects.network_nodes.rendered_files import BOOK_SECRET, RELOAD_DUE_KEY
@@ -124,3 +125,22 @@ async def test_neither_a_file_nor_a_hook_is_waited_for_for_ever(node, virtual_ti
     node.late, node.world.cluster.programs["kill"] = 0, forever
     with pytest.raises(Refused, match=f"did not end within {HOOK_WITHIN_S:.0f} s"):
         await node.moved(30002)
+
+
+async def test_another_publishers_node_does_not_wait_for_a_hook(node):
+    gate, other = trio.Event(), a_node(node.world, node.caller.address)
+    await other.provision()
+
+    async def slow(command):
+        await gate.wait()
+        return 0
+
+    node.world.cluster.programs["kill"] = slow
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(node.moved, 30002)
+        await until(lambda: node.ran)
+        await bring(other, a_book(entry(published=30002), generation=2))
+        assert token_of(node.parts, node.world, other) == b"192.0.2.7:30002"
+        assert node.due
+        gate.set()
+    assert not node.due

@@ -8,7 +8,7 @@ import pytest
 import trio
 
 from trustedpods.protocol.errors import NetworkFailure, NoContext, Refused
-from trustedpods.publisher.networks.port_forward import failure, forwarded
+from trustedpods.publisher.networks.port_forward import failure, forwarded, published
 
 ENDPOINT = "/ip4/192.0.2.1/tcp/4001/p2p/12D3KooWPeer"
 
@@ -20,9 +20,9 @@ sys.stderr.write(error)
 sys.stderr.flush()
 sys.stdout.write(words)
 sys.stdout.flush()
-if words:
+if words and "port-forward" in sys.argv:
     time.sleep(600)
-sys.exit(1)
+sys.exit(0 if "get" in sys.argv and not error else 1)
 """
 
 
@@ -72,15 +72,15 @@ async def test_its_last_words_are_told_where_nobody_answers_behind_it(kubectl, m
             'Error from server (Forbidden): pods "x" is forbidden: User "eve" cannot create resource '
             '"pods/portforward"',
             Refused,
-            "lets you forward no port",
+            "does not let you",
         ),
         (
             'error: error upgrading connection: unable to upgrade connection: pods "trustedpods-daemon" is '
             'forbidden: User "eve" cannot create resource "pods/portforward"',
             Refused,
-            "lets you forward no port",
+            "does not let you",
         ),
-        ("error: You must be logged in to the server (Unauthorized)", Refused, "lets you forward no port"),
+        ("error: You must be logged in to the server (Unauthorized)", Refused, "does not let you"),
         (
             'Error from server (NotFound): services "trustedpods-daemon" not found',
             NoContext,
@@ -100,8 +100,28 @@ async def test_what_it_fails_with(kubectl, monkeypatch, said, kind, told):
     assert type(failure("k2", said)) is kind
 
 
+async def test_which_daemon_a_cluster_has(kubectl, monkeypatch):
+    monkeypatch.setenv("WORDS", "0x11/3@/p2p/12D3KooWPeer")
+    assert await published("admin@prod") == "0x11/3@/p2p/12D3KooWPeer"
+    said = kubectl.read_text().splitlines()
+    assert said[0] == "--context=admin@prod"
+    assert said[2:] == [
+        "get",
+        "service/trustedpods-daemon",
+        r"--output=jsonpath={.metadata.annotations.trustedpods\.dev/daemon}",
+    ]
+    monkeypatch.setenv("WORDS", "")
+    with pytest.raises(NoContext, match="does not say"):
+        await published("k2")
+    monkeypatch.setenv("ERROR", 'error: context "k2" does not exist')
+    with pytest.raises(NoContext, match="no context 'k2'"):
+        await published("k2")
+
+
 async def test_without_the_program(monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(NoContext, match="kubectl cannot be run"):
         async with forwarded("k2", ENDPOINT):
             raise AssertionError
+    with pytest.raises(NoContext, match="kubectl cannot be run"):
+        await published("k2")

@@ -66,6 +66,31 @@ async def test_a_new_daemon_finds_the_slots_in_the_map_and_cleans_up(live: LiveF
     assert fresh.free_slots == live.config.pools.http - 1
 
 
+async def test_slots_that_a_new_daemon_is_to_leave_alone_go_on_until_their_pod_is_published(
+    live: LiveFacade, nursery
+):
+    """It has no key of what stands behind them: nothing of them is known but that it runs."""
+    pods = [Pod("pod-a"), Pod("pod-b"), Pod("pod-c")]
+    for pod, label in zip(pods, "abc", strict=True):
+        await nursery.start(pod.run)
+        slot = (await live.facade.publish(label, [f"{label}.localhost"])).slot
+        await live.facade.set_pods(slot, [pod.address])
+    fresh = Facade(live.runtime, map_file=live.config.map_file, pools=live.config.pools)
+    wants = (ServiceSpec("b", ("b.localhost",), (pods[1].address,)),)
+    synced = await fresh.sync(FacadeState(wants, untouched=frozenset({"a"})))
+    assert synced.slots == {"a": 0, "b": 1}
+    await fresh.sync()
+    for label, body in (("a", b"pod-a"), ("b", b"pod-b")):
+        assert (await get(live.port, f"{label}.localhost")).body == body
+    assert (await get(live.port, "c.localhost")).status == 404
+    assert (await fresh.publish("a", ["a.localhost"])).slot == 0
+    await fresh.set_pods(0, [pods[2].address])
+    await fresh.sync()
+    assert (await get(live.port, "a.localhost")).body == b"pod-c"
+    await fresh.withdraw(0)
+    assert (await get(live.port, "a.localhost")).status == 404
+
+
 async def test_a_restart_of_the_daemon_cuts_nothing_and_keeps_pods_serving(live: LiveFacade, nursery):
     pod, gone = Pod("pod-a"), Pod("pod-gone")
     await nursery.start(pod.run)

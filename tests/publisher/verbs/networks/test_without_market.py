@@ -10,8 +10,8 @@ from tests.fakes.provider.world import World
 from tests.provider.documents_world import DAEMON, OWNER, DocumentsWorld
 from tests.publisher.verbs.networks.test_apply import Team, begun_name
 from trustedpods.protocol.errors import BadInput, NetworkFailure, Refused, TrustedPodsError
+from trustedpods.protocol.net import open_host
 from trustedpods.protocol.net.addresses import peer_name
-from trustedpods.protocol.net.host import open_host
 from trustedpods.provider.admin.registration import row_of
 from trustedpods.provider.admin.socket import ask_daemon
 from trustedpods.provider.admin.views import DaemonIdentity, IdentityRequest

@@ -17,6 +17,7 @@ from trustedpods.provider.cluster.isolation_proof.probe_pods import ProbePlace
 from trustedpods.provider.cluster.pod_counters import TrafficDoor
 from trustedpods.provider.config import ProviderConfig
 from trustedpods.provider.core.disk import DiskState
+from trustedpods.provider.store.engines.postgres import name_of, parse
 
 NODES_AT_ONCE = 8
 """Nodes on which probe pods run at the same time: each has four of them, and is asked twice a second."""
@@ -145,11 +146,17 @@ async def store(config: ProviderConfig) -> str:
         needed = config.store.reserve_mib + config.store.min_free_mib
         raise NoContext(
             found.failure or f"the disk of the books is {found.state}: {found.free_mib} MiB are free",
-            where=config.store.database or config.store.path,
+            where=_place_of_books(config),
             hint=f"make room: with {needed} MiB pods are taken again",
         )
     place = "where the books are" if config.store.database is None else "in the daemon's folder"
     return f"{found.free_mib} MiB are free {place}"
+
+
+def _place_of_books(config: ProviderConfig) -> str:
+    """Their file, or their database without what its URL may hold of secrets."""
+    database = config.store.database
+    return config.store.path if database is None else name_of(parse(database))
 
 
 def _listens_in(path: Path) -> bool:

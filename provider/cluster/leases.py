@@ -24,6 +24,11 @@ class ClusterLeases:
 
     _api: Api
 
+    async def identity(self) -> str:
+        """The uid of the namespace kube-system: another cluster has another one, whatever its address."""
+        answer = await self._api.call("GET", path_of("Namespace", name=LEASE_NAMESPACE))
+        return str(answer.json()["metadata"]["uid"])
+
     async def hold_lease(self, name: str, holder: str, seconds: int) -> None:
         """Take or renew a lease for *seconds*, by the API server's clock; Locked names who holds it."""
         await hold(self._api, name, holder, seconds)

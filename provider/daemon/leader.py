@@ -7,6 +7,8 @@ Books in PostgreSQL move: a second daemon stands by until nobody renewed the Lea
 
 import logging
 import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import trio
@@ -14,7 +16,7 @@ import trio
 from trustedpods.protocol.errors import Locked, TrustedPodsError
 from trustedpods.provider.cluster.client import Cluster
 from trustedpods.provider.core.leadership.lease_watch import LeaseWatch, Step, look, must_end
-from trustedpods.provider.daemon.process import notify_ready
+from trustedpods.provider.daemon.process import notify_standing_by
 from trustedpods.provider.doors import SharedDoors
 from trustedpods.provider.keys.boot import BootKeys
 
@@ -40,62 +42,103 @@ def holder_of(books: Path, keys: BootKeys, *, shared: bool) -> str:
 
 async def hold_lease(doors: SharedDoors) -> None:
     """Take or renew it; Locked when another daemon has it, NetworkFailure when nobody can say."""
-    await doors.cluster.hold_lease(
-        LEASE_NAME, holder_of(doors.books, doors.keys, shared=doors.shared_books), LEASE_S
-    )
+    me = holder_of(doors.books, doors.keys, shared=doors.shared_books)
+    await doors.cluster.hold_lease(LEASE_NAME, me, LEASE_S)
     doors.metrics.answered("cluster")
 
 
 async def keep_lease(doors: SharedDoors) -> None:
-    """Renew it. Locked ends the daemon: another has taken the cluster over, and two must not act.
+    """Renew it, for books that stay with their node. Locked: another daemon has it, and two must not act.
 
-    Where another may, so does a whole duration in which it could not be renewed.
+    Where nobody can say, the daemon goes on: no other one is there that could take over.
     """
-    renewed = trio.current_time()
     pause = LEASE_S / 3
     while True:
         await trio.sleep(pause)
-        asked = trio.current_time()
         try:
-            with trio.fail_after(_limit(renewed, asked, shared=doors.shared_books)):
+            with trio.fail_after(LEASE_S / 3):
                 await hold_lease(doors)
         except Locked:
             raise
         except (TrustedPodsError, trio.TooSlowError) as error:
-            _log.warning("the lease cannot be renewed: %s", str(error) or "no answer")
-            if doors.shared_books and must_end(renewed, trio.current_time(), LEASE_S):
+            _log.warning(_NOT_RENEWED, str(error) or _SILENT)
+            pause = LOOK_EVERY_S
+        else:
+            pause = LEASE_S / 3
+
+
+_NOT_RENEWED, _SILENT = "the lease cannot be renewed: %s", "no answer"
+
+
+async def keep_asking(doors: SharedDoors) -> None:
+    """Note that the cluster answers, where no renewal with these doors does. Never returns."""
+    while True:
+        await doors.cluster.look_at_lease(LEASE_NAME)
+        doors.metrics.answered("cluster")
+        await trio.sleep(LEASE_S / 3)
+
+
+@asynccontextmanager
+async def leading(cluster: Cluster, me: str) -> AsyncIterator[None]:
+    """Wait until the lease is this daemon's; in the block it is renewed, and given back behind it.
+
+    Locked ends the block where another took it, and where it could not be renewed for its whole duration.
+    """
+    renewed = await stand_by(cluster, me)
+    try:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(_keep_leading, cluster, me, renewed)
+            yield
+            nursery.cancel_scope.cancel()
+    finally:
+        await give_lease_back(cluster, me)
+
+
+async def _keep_leading(cluster: Cluster, me: str, renewed: float) -> None:
+    """Renew what was asked for at *renewed*; Locked no later than a duration after the last that was made."""
+    next_try = renewed + LEASE_S / 3
+    while True:
+        end = renewed + LEASE_S
+        await trio.sleep_until(min(next_try, end))
+        asked = trio.current_time()
+        try:
+            with trio.fail_after(max(0.0, min(LEASE_S / 3, end - asked))):
+                await cluster.hold_lease(LEASE_NAME, me, LEASE_S)
+        except Locked:
+            raise
+        except (TrustedPodsError, trio.TooSlowError) as error:
+            _log.warning(_NOT_RENEWED, str(error) or _SILENT)
+            if must_end(renewed, trio.current_time(), LEASE_S):
                 raise Locked(
                     f"the lease {LEASE_NAME} could not be renewed for {LEASE_S} s",
                     hint="another daemon may have taken over; started again, this one stands by",
                 ) from error
-            pause = LOOK_EVERY_S
+            next_try = trio.current_time() + LOOK_EVERY_S
         else:
-            renewed, pause = asked, LEASE_S / 3
+            renewed, next_try = asked, asked + LEASE_S / 3
 
 
-def _limit(renewed: float, now: float, *, shared: bool) -> float:
-    """Seconds that a renewal may take: no longer than what is left, where another daemon may take over."""
-    most = LEASE_S / 3
-    return max(0.0, min(most, renewed + LEASE_S - now)) if shared else most
+async def stand_by(cluster: Cluster, me: str) -> float:
+    """Return when the lease is this daemon's: the time at which it was asked for, from which it counts.
 
-
-async def stand_by(cluster: Cluster, me: str) -> None:
-    """Return when the lease is this daemon's; until then another one acts, or nobody can say."""
+    Until then another daemon acts, or nobody can say.
+    """
     watch, told = LeaseWatch(), ""
     while True:
         try:
             shown = await cluster.look_at_lease(LEASE_NAME)
             watch, step = look(watch, shown, trio.current_time(), me, LEASE_S)
             if step is Step.TAKE:
+                asked = trio.current_time()
                 await cluster.take_lease(LEASE_NAME, me, LEASE_S, shown)
-                return
+                return asked
             state = f"{shown.holder if shown else 'nobody'} serves this cluster"
         except TrustedPodsError as error:
             state = str(error)
         if state != told:
             _log.info("standing by: %s", state)
+            notify_standing_by()
             told = state
-            notify_ready()  # else systemd would cut the start off after a while
         await trio.sleep(LOOK_EVERY_S)
 
 

@@ -27,7 +27,7 @@ from trustedpods.provider.config import NamesSection, ProviderConfig
 from trustedpods.provider.core.placement.offered import capabilities
 from trustedpods.provider.core.pod import Phase, PodRecord
 from trustedpods.provider.daemon.assembly import Parts, assemble, handlers
-from trustedpods.provider.daemon.leader import hold_lease, keep_lease
+from trustedpods.provider.daemon.leader import hold_lease, keep_asking, keep_lease
 from trustedpods.provider.daemon.own_sleep import OwnSleep, serve_own_sleep
 from trustedpods.provider.daemon.process import notify_ready, stop_on_signal
 from trustedpods.provider.daemon.registry_row import keep_registry_row
@@ -63,9 +63,16 @@ BLOB_KEPT_S = 3600.0
 
 
 async def serve(config: ProviderConfig) -> None:
-    """Run the daemon until SIGTERM or SIGINT."""
+    """Run the daemon until SIGTERM or SIGINT, which end it while it stands by or opens its doors as well."""
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(stop_on_signal, nursery.cancel_scope)
+        await _serve(config)
+        nursery.cancel_scope.cancel()
+
+
+async def _serve(config: ProviderConfig) -> None:
     async with open_doors(config) as doors:
-        await _wait(doors)
+        await wait_for_doors(doors)
         parts = assemble(doors, Gate(Path(config.store.path).parent))
         await parts.pods.load()
         parts.tenancy.begin(doors)
@@ -79,15 +86,6 @@ async def serve(config: ProviderConfig) -> None:
             nursery.cancel_scope.cancel()
 
 
-async def _wait(doors: Doors) -> None:
-    """Wait for the doors. A lease that was stood by for is renewed meanwhile."""
-    async with trio.open_nursery() as nursery:
-        if doors.config.store.database is not None:
-            nursery.start_soon(keep_lease, doors)
-        await wait_for_doors(doors)
-        nursery.cancel_scope.cancel()
-
-
 async def run_parts(
     parts: Parts, host: Host, *, task_status: "TaskStatus[None]" = trio.TASK_STATUS_IGNORED
 ) -> None:
@@ -97,9 +95,12 @@ async def run_parts(
     conversations = Conversations(doors, binding, profile, handlers(parts), parts.admission.check_first)
     host.serve(PROVIDER, conversations.handle)  # at once: who comes early waits until everything runs
     async with trio.open_nursery() as nursery:
-        await hold_lease(doors)
         nursery.start_soon(stop_on_signal, nursery.cancel_scope)
-        nursery.start_soon(keep_lease, doors)
+        if doors.shared_books:  # their lease is kept since before they were opened
+            nursery.start_soon(supervise, "asking the cluster", partial(keep_asking, doors))
+        else:
+            await hold_lease(doors)
+            nursery.start_soon(keep_lease, doors)
         nursery.start_soon(doors.store.until_lost)
         await parts.recovery.after_start(await _running_on(doors))
         await nursery.start(parts.autoscaler.run)

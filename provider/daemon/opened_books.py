@@ -8,18 +8,23 @@ from pathlib import Path
 
 import trio
 
-from trustedpods.protocol.errors import BadInput, StoreFailure
+from trustedpods.protocol.errors import BadInput, NetworkFailure, StoreFailure
 from trustedpods.provider.cluster.client import Cluster
 from trustedpods.provider.config import ProviderConfig
 from trustedpods.provider.core.disk import DiskSizes
-from trustedpods.provider.daemon.leader import LEASE_S, give_lease_back, holder_of, stand_by
+from trustedpods.provider.daemon.leader import LEASE_S, LOOK_EVERY_S, holder_of, leading
+from trustedpods.provider.daemon.process import notify_opening, notify_standing_by
 from trustedpods.provider.keys.boot import BootKeys
 from trustedpods.provider.store import Store, Vault, open_books, open_store
-from trustedpods.provider.store.engines.postgres import PostgresDatabase, parse
+from trustedpods.provider.store.engines.belonging import Belonging
+from trustedpods.provider.store.engines.postgres import USUAL, PostgresDatabase, parse
 from trustedpods.provider.store.engines.sqlite_file import held
 from trustedpods.provider.store.failures import PASSING
 
 _log = logging.getLogger(__name__)
+
+OPENED_WITHIN_S = USUAL.migration_ms / 1000 + 180
+"""A start's longest migration (PostgreSQL's limit), and the time that its unit gives all the rest."""
 
 SIMULATED = "simulated:"
 """How a localnet's `tee` begins: there is no machine that its evidence keeps anything in."""
@@ -28,6 +33,7 @@ SIMULATED = "simulated:"
 @asynccontextmanager
 async def opened_books(config: ProviderConfig, keys: BootKeys, cluster: Cluster) -> AsyncIterator[Store]:
     """Open them; where they are shared, wait first until this daemon is the one that acts."""
+    notify_opening(OPENED_WITHIN_S)
     path, vault = Path(config.store.path), Vault(keys.hpke.to_bytes())
     sizes = DiskSizes.of_mib(config.store.reserve_mib, config.store.min_free_mib)
     if config.store.database is None:
@@ -42,21 +48,39 @@ async def opened_books(config: ProviderConfig, keys: BootKeys, cluster: Cluster)
         )
     me, url = holder_of(path, keys, shared=True), parse(config.store.database)
     with held(path):
-        async with AsyncExitStack() as stack:
-            while True:
-                await stand_by(cluster, me)
+        mine = await _belonging(config, cluster)
+        while True:
+            async with leading(cluster, me), AsyncExitStack() as stack:
+                notify_opening(OPENED_WITHIN_S)
+                books = open_books(PostgresDatabase(url, me, mine), path.parent, vault, sizes)
                 try:
-                    books = open_books(PostgresDatabase(url, me), path.parent, vault, sizes)
                     store = await stack.enter_async_context(books)
                 except StoreFailure as error:
-                    await give_lease_back(cluster, me)
-                    if error.rule not in PASSING:
-                        raise
-                    _log.warning("%s; another daemon may reach them meanwhile", error)
-                    await trio.sleep(LEASE_S / 3)
+                    failure = error
                 else:
-                    break
-            try:
-                yield store
-            finally:
-                await give_lease_back(cluster, me)
+                    yield store
+                    return
+            if failure.rule not in PASSING:
+                raise failure
+            _log.warning("%s; another daemon may reach them meanwhile", failure)
+            notify_standing_by()
+            await trio.sleep(LEASE_S / 3)
+
+
+async def _belonging(config: ProviderConfig, cluster: Cluster) -> Belonging:
+    """Whose books this daemon may open; waits for the cluster as a standby does for its lease."""
+    told = ""
+    while True:
+        try:
+            uid = await cluster.identity()
+        except NetworkFailure as error:
+            if str(error) != told:
+                _log.info("standing by: %s", error)
+                notify_standing_by()
+                told = str(error)
+            await trio.sleep(LOOK_EVERY_S)
+        else:
+            market, identity = config.market, config.identity
+            return Belonging(
+                market.chain_id, market.payments.lower(), identity.owner.lower(), identity.daemon, uid
+            )

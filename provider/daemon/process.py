@@ -20,11 +20,26 @@ async def stop_on_signal(scope: trio.CancelScope) -> None:
             return
 
 
+def notify_opening(within_s: float) -> None:
+    """Tell systemd (Type=notify) that this start may last *within_s* from now: a migration takes its time."""
+    _notify(f"EXTEND_TIMEOUT_USEC={int(within_s * 1_000_000)}", "STATUS=opening the books")
+
+
+def notify_standing_by() -> None:
+    """Tell systemd that the daemon does what it is for where another one serves: it is not started anew."""
+    _notify("READY=1", "STATUS=standing by")
+
+
 def notify_ready() -> None:
-    """Tell systemd (Type=notify) that the daemon serves, or stands by: its start is over."""
+    """Tell systemd that the daemon serves."""
+    _notify("READY=1", "STATUS=serving")
+
+
+def _notify(*lines: str) -> None:
+    """One datagram of sd_notify(3)'s; without NOTIFY_SOCKET nobody wants to know."""
     address = os.environ.get("NOTIFY_SOCKET")
     if not address:
         return
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify:
         notify.connect("\0" + address[1:] if address.startswith("@") else address)
-        notify.sendall(b"READY=1")
+        notify.sendall("\n".join(lines).encode())

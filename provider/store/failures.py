@@ -9,6 +9,7 @@ from pathlib import Path
 
 from alembic.util import CommandError
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as NoConnectionFree
 
 from trustedpods.protocol.errors import StoreFailure
 
@@ -59,7 +60,7 @@ _PRIMARY = 0xFF
 _OF_POSTGRES = {
     "53100": FULL,
     "58": IO,
-    "25006": READ_ONLY,
+    "25006": AWAY,
     "XX001": DAMAGED,
     "XX002": DAMAGED,
     "40": BUSY,
@@ -76,7 +77,8 @@ _OF_POSTGRES = {
 }
 """By SQLSTATE or how it begins, the longest first (postgresql.org/docs/current/errcodes-appendix.html).
 
-25P03 and 25P04: the server ended a session whose daemon stood still; 53: it has no room for sessions.
+25006: this server is a replica, and after a fail-over another one is not; 25P03 and 25P04: it ended a
+session whose daemon stood still; 53: it has no room for sessions.
 """
 
 _OF_SYSTEM = {
@@ -104,6 +106,8 @@ def translated(what: str, path: Path | str) -> Iterator[None]:
         if rule is None:
             raise
         raise _failure(what, str(error), path, rule) from error
+    except NoConnectionFree as error:
+        raise _failure(what, "no connection came free in time", path, AWAY) from error
     except CommandError as error:
         raise _failure(what, "a newer version wrote them", path, NEWER) from error
     except OSError as error:

@@ -199,3 +199,14 @@ WRITERS = Table(
     Column("written", WHOLE, nullable=False),
     Column("holder", String(400), nullable=False),
 )
+
+BELONGING = Table(
+    "belonging",
+    METADATA,
+    Column("id", WHOLE, primary_key=True),
+    Column("chain_id", WHOLE, nullable=False),
+    Column("payments", String(42), nullable=False),
+    Column("owner", String(42), nullable=False),
+    Column("daemon", WHOLE, nullable=False),
+    Column("cluster", String(64), nullable=False),
+)

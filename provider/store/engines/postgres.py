@@ -10,12 +10,13 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, text
-from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError
+from sqlalchemy import Connection, Engine, create_engine, event, text
+from sqlalchemy.engine import URL, ExceptionContext, make_url
+from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from trustedpods.protocol.errors import BadInput
-from trustedpods.provider.store.engines import writers
+from trustedpods.provider.store.engines import belonging, writers
+from trustedpods.provider.store.engines.belonging import Belonging
 from trustedpods.provider.store.engines.migrating import migrate
 from trustedpods.provider.store.engines.writers import Turn
 
@@ -26,6 +27,8 @@ class PostgresPatience:
 
     connect_s: int = 5
     """A server that is there answers in milliseconds; a standby has to find out soon that it is not."""
+    pool_s: float = 3.0
+    """Nobody waits for one of our own connections, as there is one for each who may ask."""
     statement_ms: int = 10_000
     """The largest question, all ledgers of a full provider, takes a tenth of it."""
     lock_ms: int = 5_000
@@ -48,8 +51,11 @@ KEEPALIVE = {
 }
 """Seconds, and milliseconds for the last: a server whose machine died is noticed like one that refuses."""
 
-POOL = 5
-"""Four readers and the writer (`store.database`)."""
+POOL = 6
+"""Four readers and the writer (`store.database`), and the one that asks whether a lost commit was made."""
+
+READ_ONLY = "25006"
+"""SQLSTATE read_only_sql_transaction: this server is a replica, since a fail-over perhaps."""
 
 _WORDS = frozenset(
     {"host", "passfile", "sslmode", "sslrootcert", "sslcert", "sslkey", "target_session_attrs"}
@@ -64,7 +70,8 @@ _LOCAL = ("", "localhost", "127.0.0.1", "::1")
 def parse(database: str) -> URL:
     """The URL of the configuration, checked; BadInput says what is wrong, and shows no password.
 
-    Beyond this machine the server's certificate is verified (`sslmode=verify-full`) unless it says otherwise.
+    Unless it says otherwise, of several servers the one that can be written is taken, and beyond this
+    machine a server's certificate is verified (`sslmode=verify-full`).
     """
     try:
         url = make_url(database)
@@ -82,25 +89,37 @@ def parse(database: str) -> URL:
         raise BadInput(
             f"{unknown[0]} is no known word", where=_KEY, hint=f"known are {', '.join(sorted(_WORDS))}"
         )
-    if "sslmode" not in url.query and not _on_this_machine(url):
-        url = url.update_query_dict({"sslmode": "verify-full"})
-    return url
+    implied = {"target_session_attrs": "read-write"}
+    if not _on_this_machine(url):
+        implied["sslmode"] = "verify-full"
+    return url.update_query_dict({**implied, **url.query})
+
+
+def name_of(url: URL) -> str:
+    """What errors call the database; no secret is in it."""
+    return url.render_as_string(hide_password=True).partition("?")[0]
 
 
 def _on_this_machine(url: URL) -> bool:
-    hosts = [url.host] if url.host else url.query.get("host", "")
-    places = [hosts] if isinstance(hosts, str) else hosts
-    return all(place in _LOCAL or str(place).startswith("/") for place in places)
+    """Whether every server that may be asked is here; in either place a host is a list by commas."""
+    more = url.query.get("host", ())
+    places = [url.host or "", *([more] if isinstance(more, str) else more)]
+    return all(_is_local(host) for place in places for host in place.split(","))
+
+
+def _is_local(host: str) -> bool:
+    name, colon, port = host.partition(":")
+    return host in _LOCAL or host.startswith("/") or (name in _LOCAL and bool(colon) and port.isdigit())
 
 
 class PostgresDatabase:
-    """The books in the database of *url*; *holder* is what this daemon is called there."""
+    """The books in the database of *url*, which are *mine*; *holder* is what this daemon is called there."""
 
     on_our_disk = False
 
-    def __init__(self, url: URL, holder: str, patience: PostgresPatience = USUAL) -> None:
-        self.name = url.render_as_string(hide_password=True).partition("?")[0]
-        self._holder = holder
+    def __init__(self, url: URL, holder: str, mine: Belonging, patience: PostgresPatience = USUAL) -> None:
+        self.name = name_of(url)
+        self._holder, self._mine = holder, mine
         self.engine = _engine(url, patience)
         self._migration_ms = patience.migration_ms
         self._readers = self.engine.execution_options(
@@ -110,11 +129,15 @@ class PostgresDatabase:
         self._unsure = False
 
     def open(self) -> None:
-        """Migrate and take the fence in one transaction: no older daemon writes between the two."""
+        """Migrate and take the fence in one transaction: no older daemon writes between the two.
+
+        BadInput where the books are another daemon's; nothing is changed then, and it goes on.
+        """
         with self.engine.begin() as connection:
             for limit in ("statement_timeout", "idle_in_transaction_session_timeout"):
                 connection.execute(text(f"SET LOCAL {limit} = {self._migration_ms}"))
             migrate(connection)
+            belonging.check(connection, self._mine)
             self._turn = writers.take_over(connection, self._holder)
         self._unsure = False
 
@@ -131,18 +154,20 @@ class PostgresDatabase:
             yield connection
             try:
                 transaction.commit()
-            except DBAPIError:
+            except SQLAlchemyError:
                 if not self._made_after_all():
                     raise
         self._turn = self._turn.after_one_more()
 
     def _made_after_all(self) -> bool:
+        self._unsure = True  # until the row was read; where that cannot be done the next write finds out
         try:
             with self.engine.connect() as connection:
-                return writers.made(connection, self._turn)
-        except DBAPIError:
-            self._unsure = True  # the next write finds out
+                found = writers.made(connection, self._turn)
+        except SQLAlchemyError:
             return False
+        self._unsure = False
+        return found
 
 
 def _engine(url: URL, patience: PostgresPatience) -> Engine:
@@ -154,11 +179,12 @@ def _engine(url: URL, patience: PostgresPatience) -> Engine:
         **KEEPALIVE,
     }
     try:
-        return create_engine(
+        engine = create_engine(
             url.set(drivername="postgresql+psycopg"),
             connect_args=options,
             pool_size=POOL,
             max_overflow=0,
+            pool_timeout=patience.pool_s,
             pool_pre_ping=True,
             hide_parameters=True,
         )
@@ -168,3 +194,11 @@ def _engine(url: URL, patience: PostgresPatience) -> Engine:
             where=_KEY,
             hint="pip install 'trusted-pods[provider,postgres]'",
         ) from None
+    event.listen(engine, "handle_error", _give_up_replicas)
+    return engine
+
+
+def _give_up_replicas(context: ExceptionContext) -> None:
+    """Connections to a server that cannot be written any more are made anew, to the one that can."""
+    if getattr(context.original_exception, "sqlstate", None) == READ_ONLY:
+        context.is_disconnect = True

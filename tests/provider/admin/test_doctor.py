@@ -19,11 +19,12 @@ from trustedpods.protocol.units import Resources
 from trustedpods.provider.admin import doctor, probes
 from trustedpods.provider.admin.doctor import Finding, examine
 from trustedpods.provider.admin.socket import serve_admin, verb_for
-from trustedpods.provider.admin.views import PodList, PodsRequest
+from trustedpods.provider.admin.views import PodList, PodsRequest, StoreRequest, StoreView
 from trustedpods.provider.cli import main
 from trustedpods.provider.cluster.isolation_proof.probe_pods import ProbePlace
 from trustedpods.provider.cluster.isolation_proof.proof import Proof
 from trustedpods.provider.config import load_config
+from trustedpods.provider.core.disk import DiskState
 
 PARTS = [
     "keys",
@@ -190,6 +191,23 @@ async def test_what_is_no_error_of_ours_is_not_hidden(path, monkeypatch):
     monkeypatch.setattr(doctor, "_keys", broken)
     with pytest.raises(RuntimeError):
         await examine(load_config(path))
+
+
+async def test_where_the_disk_is_bad_the_database_is_told_without_its_passwords_file(path, nursery):
+    url = "postgresql://u@db.example.org/books"
+    path.write_text(
+        path.read_text().replace("[store]\n", f'[store]\ndatabase = "{url}?passfile=/k/secret"\n')
+    )
+    config = load_config(path)
+
+    async def full(_request):
+        return StoreView(state=DiskState.LOW, free_mib=1, failure=None)
+
+    await nursery.start(serve_admin, config.admin_socket, {"store": verb_for(StoreRequest, full)})
+    store = (await found(path))["store"]
+    assert store.state == "missing"
+    assert url in store.text
+    assert "secret" not in store.text
 
 
 def test_a_finding_cannot_be_changed():

@@ -1,7 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """One daemon per cluster: by the store's lock on a machine, by a Lease wherever else one may run."""
 
+import os
+import signal
 import socket
+from contextlib import asynccontextmanager, suppress
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -10,9 +14,12 @@ import trio
 from tests.fakes.cluster import FakeCluster
 from tests.fakes.provider.world import World
 from trustedpods.protocol.errors import BadInput, Locked
-from trustedpods.provider.daemon import leader
+from trustedpods.provider.daemon import leader, main
 
 FOREVER = 10**12
+OPENING = ["EXTEND_TIMEOUT_USEC=780000000", "STATUS=opening the books"]
+STANDING_BY = ["READY=1", "STATUS=standing by"]
+SERVING = ["READY=1", "STATUS=serving"]
 
 
 async def run_until_locked(world, meanwhile=lambda: None):
@@ -113,22 +120,6 @@ async def test_with_shared_books_the_second_daemon_stands_by_until_the_first_giv
         assert holder(second) == name_of(second)
 
 
-async def test_a_standby_is_ready_for_systemd_which_would_end_its_start_else(
-    tmp_path, database, virtual_time, monkeypatch
-):
-    first = World(tmp_path / "1", database=database)
-    second = beside(first, tmp_path / "2")
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as heard:
-        heard.bind(str(tmp_path / "notify"))
-        heard.setblocking(False)
-        async with first.run():
-            monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
-            with trio.move_on_after(leader.LEASE_S):
-                async with second.run():
-                    pytest.fail("it serves beside another one")
-        assert heard.recv(100) == b"READY=1"
-
-
 async def test_a_standby_takes_over_a_durations_length_after_the_last_renewal(
     tmp_path, database, virtual_time
 ):
@@ -155,7 +146,99 @@ async def test_a_daemon_that_cannot_renew_ends_before_a_standby_may_take_over(
         first.cluster.unreachable = True
 
     await run_until_locked(first, cut_off)
-    assert leader.LEASE_S / 2 < trio.current_time() - began <= leader.LEASE_S + 1
+    assert leader.LEASE_S / 2 < trio.current_time() - began <= leader.LEASE_S
+
+
+async def test_the_leases_time_begins_when_it_was_asked_for(virtual_time):
+    """Its answer came late; then each attempt to renew fails at once."""
+    cluster = FakeCluster()
+    began = trio.current_time()
+    cluster.take_lease = partial(late, cluster.take_lease)
+    with pytest.raises((Locked, BaseExceptionGroup)) as caught:
+        await _lead_cut_off(cluster)
+    assert "could not be renewed" in str(daemon_error(caught.value))
+    assert trio.current_time() - began <= leader.LEASE_S
+
+
+async def late(take, *args):
+    await take(*args)
+    await trio.sleep(leader.LEASE_S / 4)
+
+
+async def _lead_cut_off(cluster):
+    with trio.fail_after(3 * leader.LEASE_S):
+        async with leader.leading(cluster, "me"):
+            cluster.unreachable = True
+            await trio.sleep_forever()
+
+
+async def test_while_the_books_are_opened_the_lease_is_renewed(virtual_time):
+    cluster = FakeCluster()
+    async with leader.leading(cluster, "me"):
+        before = cluster.lease_writes[leader.LEASE_NAME]
+        await trio.sleep(leader.LEASE_S + 1)
+        assert cluster.lease_writes[leader.LEASE_NAME] >= before + 3
+    assert leader.LEASE_NAME not in cluster.leases
+
+
+@pytest.fixture
+def systemd(tmp_path, monkeypatch):
+    """What systemd hears of its service."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as hears:
+        hears.bind(str(tmp_path / "notify"))
+        hears.setblocking(False)
+        monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
+        yield partial(heard, hears)
+
+
+def heard(hears):
+    found = []
+    with suppress(BlockingIOError):
+        while True:
+            found.append(hears.recv(4096).decode().splitlines())
+    return found
+
+
+async def test_systemd_does_not_start_a_standby_anew_and_waits_for_migrations(
+    tmp_path, database, virtual_time, systemd
+):
+    first = World(tmp_path / "1", database=database)
+    second = beside(first, tmp_path / "2")
+    async with first.run():
+        assert systemd()[-2:] == [OPENING, SERVING]
+        with trio.move_on_after(10 * leader.LEASE_S):
+            async with second.run():
+                pytest.fail("it serves beside another one")
+        assert systemd() == [OPENING, STANDING_BY]
+    async with second.run():
+        assert systemd()[-1] == SERVING
+
+
+async def test_a_daemon_without_its_books_server_stands_by_for_systemd(
+    tmp_path, postgres, database, virtual_time, systemd
+):
+    world = World(tmp_path, database=database.replace(str(postgres.folder), str(tmp_path / "nobody")))
+    with trio.move_on_after(leader.LEASE_S):
+        async with world.run():
+            pytest.fail("it serves without books")
+    assert STANDING_BY in systemd()
+
+
+async def test_a_signal_while_the_books_are_opened_gives_the_lease_back(monkeypatch):
+    cluster, led = FakeCluster(), []
+
+    @asynccontextmanager
+    async def opening(_config):
+        async with leader.leading(cluster, "me"):
+            led.append(cluster.leases[leader.LEASE_NAME][0])
+            os.kill(os.getpid(), signal.SIGTERM)
+            await trio.sleep_forever()
+            yield
+
+    monkeypatch.setattr(main, "open_doors", opening)
+    with trio.fail_after(10):
+        await main.serve(None)
+    assert (led, cluster.leases) == (["me"], {})
 
 
 async def test_a_daemon_whose_books_were_taken_over_ends(tmp_path, database, virtual_time):
@@ -173,6 +256,20 @@ async def _write_after_take_over(first, second):
         with pytest.raises(Locked, match="took the books over"):
             await parts.doors.store.write(lambda tx: None)
         await trio.sleep(leader.LEASE_S)
+
+
+async def test_a_daemon_of_another_cluster_does_not_open_these_books(tmp_path, database, virtual_time):
+    """Its configuration was copied: it would take pods for gone that are none of its own."""
+    first = World(tmp_path / "1", database=database)
+    second = beside(first, tmp_path / "2")
+    second.cluster = FakeCluster(uid="another")
+    async with first.run() as (parts, _address):
+        with pytest.raises((BadInput, BaseExceptionGroup)) as caught:
+            async with second.run():
+                pytest.fail("it serves with another one's books")
+        assert caught.group_contains(BadInput, match="belong to cluster")
+        assert second.cluster.leases == {}
+        await parts.doors.store.write(lambda tx: None)
 
 
 async def test_a_standby_waits_for_the_books_server_and_lets_others_try(

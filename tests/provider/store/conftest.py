@@ -10,11 +10,15 @@ from sqlalchemy import Engine, create_engine, select
 
 from tests.provider.store.engines.server import PostgresServer
 from trustedpods.provider.store import Vault, open_books, open_store
+from trustedpods.provider.store.engines.belonging import Belonging
 from trustedpods.provider.store.engines.migrating import migrate
 from trustedpods.provider.store.engines.postgres import PostgresDatabase, parse
 from trustedpods.provider.store.tables import METADATA
 
 SECRET = b"k" * 32
+
+
+MINE = Belonging(31337, "0x" + "a" * 40, "0x" + "b" * 40, 1, "11111111-2222-4333-8444-555555555555")
 
 
 @dataclass(frozen=True)
@@ -29,7 +33,7 @@ class TestBooks:
     def __call__(self, secret: bytes = SECRET, holder: str = "node-1"):
         if self.url is None:
             return open_store(self.path, Vault(secret))
-        return open_books(PostgresDatabase(parse(self.url), holder), self.folder, Vault(secret))
+        return open_books(PostgresDatabase(parse(self.url), holder, MINE), self.folder, Vault(secret))
 
     @property
     def path(self) -> Path:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import create_engine, text
 from sqlalchemy.exc import IntegrityError, OperationalError
+from sqlalchemy.exc import TimeoutError as NoConnectionFree
 
 from tests.fakes.provider.broken_disk import BrokenDisk
 from tests.fakes.provider.records import pod_record
@@ -85,7 +86,7 @@ class ServerError(Exception):
         ("3D000", "store-away"),
         ("53100", "store-full"),
         ("58030", "store-io"),
-        ("25006", "store-read-only"),
+        ("25006", "store-away"),
         ("XX001", "store-damaged"),
         ("40001", "store-busy"),
         ("40P01", "store-busy"),
@@ -101,6 +102,12 @@ def test_what_a_server_says_is_one_error_of_ours(sqlstate, rule):
         raise said
     assert (caught.value.rule, caught.value.where) == (rule, "postgresql://u@h/d")
     assert "\n" not in caught.value.what
+
+
+def test_a_pool_without_a_free_connection_is_one_error_of_ours():
+    with pytest.raises(StoreFailure, match="no connection came free") as caught, translated("books", PATH):
+        raise NoConnectionFree("QueuePool limit of size 6 overflow 0 reached")
+    assert caught.value.rule == "store-away"
 
 
 @pytest.mark.parametrize("sqlstate", ["42P01", "23505", "22001", "XX000"])

@@ -16,10 +16,16 @@ class FakeLeases:
     leases: dict[str, tuple[str, int]] = field(default_factory=dict)
     lease_writes: Counter = field(default_factory=Counter)
     clock: int = 0
+    uid: str = "11111111-2222-4333-8444-555555555555"
+    """Of the cluster."""
 
     if TYPE_CHECKING:
 
         async def _called(self, what: str) -> None: ...
+
+    async def identity(self) -> str:
+        await self._called("identity")
+        return self.uid
 
     async def hold_lease(self, name: str, holder: str, seconds: int) -> None:
         await self._called(f"lease {name}")

@@ -4,6 +4,7 @@
 import secrets
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
+from uuid import UUID
 
 import pytest
 import trio
@@ -313,6 +314,10 @@ async def test_scaling_what_is_not_there(cluster):
         await cluster.scale("tp-nowhere-1", 1)
     assert await cluster.replicas("tp-nowhere-1") == 0
     await cluster.delete_namespace("tp-nowhere-1")
+
+
+async def test_a_cluster_is_known_by_its_uid(cluster):
+    assert UUID(await cluster.identity()) == UUID(await cluster.identity())
 
 
 async def test_one_daemon_per_cluster(cluster):

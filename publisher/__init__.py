@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from trustedpods.publisher.journal import Show
     from trustedpods.publisher.network_client import LogShow
     from trustedpods.publisher.results.attested import AttestResult
-    from trustedpods.publisher.results.deployed import DeployPlan, DeployProgress, DeployResult
+    from trustedpods.publisher.results.deployed import DeployPlanResult, DeployProgress, DeployResult
     from trustedpods.publisher.results.estimated import EstimateResult
     from trustedpods.publisher.results.money import (
         BalanceResult,
@@ -68,7 +68,7 @@ _MODULES = {
     "publisher.journal": ("Show",),
     "publisher.network_client": ("LogShow",),
     "publisher.results.attested": ("AttestResult",),
-    "publisher.results.deployed": ("DeployPlan", "DeployProgress", "DeployResult"),
+    "publisher.results.deployed": ("DeployPlanResult", "DeployProgress", "DeployResult"),
     "publisher.results.estimated": ("EstimateResult",),
     "publisher.results.money": (
         "BalanceResult",
@@ -130,7 +130,7 @@ __all__ = [
     "CopiesResult",
     "DeleteProgress",
     "DeleteResult",
-    "DeployPlan",
+    "DeployPlanResult",
     "DeployProgress",
     "DeployResult",
     "DepositOutcome",

@@ -28,7 +28,7 @@ from trustedpods.publisher.market.market import open_account
 from trustedpods.publisher.network_client import LogShow, NetworkClient
 from trustedpods.publisher.pod import Pod, read_pod
 from trustedpods.publisher.results.attested import AttestProgress, AttestResult
-from trustedpods.publisher.results.deployed import DeployPlan, DeployProgress, DeployResult
+from trustedpods.publisher.results.deployed import DeployPlanResult, DeployProgress, DeployResult
 from trustedpods.publisher.results.estimated import EstimateResult
 from trustedpods.publisher.results.money import (
     BalanceResult,
@@ -130,7 +130,7 @@ class Client(NetworkClient):
 
     async def plan(
         self, manifest: str | Path, *, provider: str | None = None, name: str | None = None
-    ) -> DeployPlan:
+    ) -> DeployPlanResult:
         """What `deploy` would change now, with the same words; nothing is paid, sent or kept."""
         wanted = deploy.DeployOptions(None if provider is None else parse_choice(provider))
         pod = await trio.to_thread.run_sync(read_pod, Path(manifest), cache_dir(), name and check_name(name))

@@ -22,6 +22,10 @@ PODS = {
     ),
     "blob-unknown": Rule("a blob was sent that is not in the pod's bundle", "deploy again"),
     "blobs-missing": Rule("the images did not arrive in time", _AGAIN),
+    "blobs-ahead": Rule(
+        "more images were sent ahead of their deploy than the provider keeps unpaid",
+        "deploy what was sent, or wait an hour: what nobody deploys goes",
+    ),
     "busy": Rule("the provider has as many conversations as it takes", _LATER),
     "cap": Rule(
         "the channel's cap does not pay for the replicas that always run",

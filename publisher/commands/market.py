@@ -194,7 +194,7 @@ def estimate(
             return await estimate(market, pod, choice, funding)
 
     def lines(result: "EstimateResult") -> list[str]:
-        from trustedpods.publisher.commands.lines import estimate_lines
+        from trustedpods.publisher.commands.manifests.estimate_lines import estimate_lines
 
         return estimate_lines(result)
 

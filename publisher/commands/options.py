@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from trustedpods.publisher.market.market import MarketAccount
     from trustedpods.publisher.output.json_of import JsonObject
     from trustedpods.publisher.output.terminal import PlainShow
-    from trustedpods.publisher.results.deployed import DeployPlan
+    from trustedpods.publisher.results.deployed import DeployPlanResult
 
 F = TypeVar("F", bound=Callable[..., Any])
 R = TypeVar("R")
@@ -212,7 +212,7 @@ class Run:
         print_json(tree)
 
 
-def agreement(run: Run, *, without_terminal: bool) -> "Callable[[DeployPlan], bool]":
+def agreement(run: Run, *, without_terminal: bool) -> "Callable[[DeployPlanResult], bool]":
     """Who says whether what runs may change: a person on a terminal; elsewhere it is *without_terminal*."""
     if sys.stdin.isatty() and not run.common.as_json:
         return lambda made: click.confirm(f"Change {made.pod}?", err=True)

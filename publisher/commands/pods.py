@@ -20,7 +20,7 @@ from trustedpods.publisher.commands.shell.completion import complete_pod, comple
 
 if TYPE_CHECKING:
     from trustedpods.publisher.output.json_of import JsonObject
-    from trustedpods.publisher.results.deployed import DeployPlan, DeployResult
+    from trustedpods.publisher.results.deployed import DeployPlanResult, DeployResult
     from trustedpods.publisher.results.pods import (
         DeleteResult,
         ListResult,
@@ -98,7 +98,7 @@ def deploy(  # noqa: PLR0913, PLR0917 - click hands them over one by one
     """
     run = Run(common_options)
 
-    async def work() -> "DeployResult | DeployPlan":
+    async def work() -> "DeployResult | DeployPlanResult":
         """Cheap things first: a wrong manifest or a missing market is said before slow imports."""
         from trustedpods.publisher.core.money import parse_duration, parse_funding
 
@@ -128,10 +128,10 @@ def deploy(  # noqa: PLR0913, PLR0917 - click hands them over one by one
         run.show.line(timing_line(run.journal))
         return deployed
 
-    def lines(result: "DeployResult | DeployPlan") -> list[str]:
-        from trustedpods.publisher.results.deployed import DeployPlan
+    def lines(result: "DeployResult | DeployPlanResult") -> list[str]:
+        from trustedpods.publisher.results.deployed import DeployPlanResult
 
-        if isinstance(result, DeployPlan):
+        if isinstance(result, DeployPlanResult):
             return result.lines
         return [endpoint.url for endpoint in result.confirmed.endpoints]
 

@@ -21,7 +21,7 @@ from trustedpods.publisher.output.json_parts import (
 from trustedpods.publisher.results.deployed import (
     AfterUpdate,
     ChosenProvider,
-    DeployPlan,
+    DeployPlanResult,
     DeployProgress,
     DeployResult,
     PushResult,
@@ -66,8 +66,8 @@ def _pushed(result: PushResult) -> JsonObject:
     return {**_visited(result.pod), "sent": sent_json(result.sent)}
 
 
-@json_of.register(DeployPlan)
-def _would(plan: DeployPlan) -> JsonObject:
+@json_of.register(DeployPlanResult)
+def _would(plan: DeployPlanResult) -> JsonObject:
     changes: list[JsonObject] = [asdict(change) for change in plan.changes]
     return {
         "pod": plan.pod,

@@ -72,7 +72,7 @@ class AfterUpdate:
 
 
 @dataclass(frozen=True, slots=True)
-class DeployPlan:
+class DeployPlanResult:
     """What a deploy would change now.
 
     `stops` says what stops or goes on meanwhile. Not `known`: this client does not have what runs there, so

@@ -40,7 +40,12 @@ from trustedpods.publisher.market.session import Session
 from trustedpods.publisher.payment import channel
 from trustedpods.publisher.payment.channel import ChannelPayment
 from trustedpods.publisher.pod import Pod, verify_images
-from trustedpods.publisher.results.deployed import ChosenProvider, DeployPlan, DeployProgress, DeployResult
+from trustedpods.publisher.results.deployed import (
+    ChosenProvider,
+    DeployPlanResult,
+    DeployProgress,
+    DeployResult,
+)
 from trustedpods.publisher.results.providers import ProviderId
 from trustedpods.publisher.state.names import remember_name
 from trustedpods.publisher.verbs.aftermath import alone
@@ -71,7 +76,7 @@ class DeployOptions:
     policy: str | None = None
     patience_s: float = PATIENCE_S
     otherwise: str | None = None
-    agree: Callable[[DeployPlan], bool] | None = None
+    agree: Callable[[DeployPlanResult], bool] | None = None
     network: records.NodePlace | None = None
 
 
@@ -88,7 +93,9 @@ async def deploy(
     return progress.result()
 
 
-async def plan(options: DeployOptions, account: MarketAccount, pod: Pod, journal: Journal) -> DeployPlan:
+async def plan(
+    options: DeployOptions, account: MarketAccount, pod: Pod, journal: Journal
+) -> DeployPlanResult:
     """What `deploy` would change now: a provider is attested and asked; nothing is paid, sent or kept."""
     _begin(pod, journal)
     return await Deploy(options, account, pod, {}, DeployProgress(), journal).plan()
@@ -104,7 +111,9 @@ def _begin(pod: Pod, journal: Journal) -> None:
     journal.event("manifest", f"{pod.name}: {report.pod_line(pod)}")
 
 
-async def agreed(made: DeployPlan, agree: Callable[[DeployPlan], bool] | None, journal: Journal) -> None:
+async def agreed(
+    made: DeployPlanResult, agree: Callable[[DeployPlanResult], bool] | None, journal: Journal
+) -> None:
     """Say what an update changes; Refused where somebody is asked and says no."""
     if not made.replaces:
         return
@@ -148,7 +157,7 @@ class Deploy:
             await self._agreed(reached)
             await self._hand_over(host, reached)
 
-    async def plan(self) -> DeployPlan:
+    async def plan(self) -> DeployPlanResult:
         """List, select, reach, and say what a run would change."""
         async with self._reached() as (_, reached):
             payment = self._payment(reached)

@@ -28,7 +28,7 @@ from trustedpods.publisher.market.market import MarketAccount
 from trustedpods.publisher.market.session import Session, next_generation
 from trustedpods.publisher.payment.channel import ChannelPayment
 from trustedpods.publisher.pod import Pod
-from trustedpods.publisher.results.deployed import DeployPlan
+from trustedpods.publisher.results.deployed import DeployPlanResult
 from trustedpods.publisher.results.providers import ProviderId
 from trustedpods.publisher.visits import records
 
@@ -46,7 +46,7 @@ class WantedVersion:
 
 async def make_plan(
     account: MarketAccount, pod: Pod, reached: Reached, payment: ChannelPayment, journal: Journal
-) -> DeployPlan:
+) -> DeployPlanResult:
     """What a deploy of *pod* to the provider that was *reached* would change: it is asked, no more.
 
     Raises Refused (rule `volumes`) for a version that no provider takes over the one that runs.
@@ -65,7 +65,7 @@ def plan_over(
     location: PodLocation,
     status: PodStatus | None,
     journal: Journal,
-) -> DeployPlan:
+) -> DeployPlanResult:
     """What sending *wanted* would change of the pod that has this *status*; raises as `make_plan`."""
     channel = channel_hex(location.ref.channel)
     before = None if status is None else kept_bundle(account, channel, status, journal)
@@ -80,7 +80,7 @@ def plan_over(
             rule="volumes",
             hint="keep the volume, or delete the pod with all its data and deploy it anew",
         )
-    return DeployPlan(
+    return DeployPlanResult(
         pod=wanted.manifest.metadata.name,
         publisher=account.publisher.address,
         token=account.token,

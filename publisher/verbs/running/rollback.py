@@ -20,7 +20,7 @@ from trustedpods.publisher.market.market import MarketAccount
 from trustedpods.publisher.payment.channel import ChannelPayment
 from trustedpods.publisher.results.deployed import (
     ChosenProvider,
-    DeployPlan,
+    DeployPlanResult,
     DeployProgress,
     DeployResult,
     KeptVersion,
@@ -48,7 +48,7 @@ class RollbackOptions:
     """Which version: a `generation`, else the one before the newest. `agree` as of a deploy."""
 
     generation: int | None = None
-    agree: Callable[[DeployPlan], bool] | None = None
+    agree: Callable[[DeployPlanResult], bool] | None = None
 
 
 async def rollback(

@@ -94,6 +94,8 @@ def _set(values: dict[str, str], name: str, value: str | None, at: Location, fou
 
 
 def _env_file(path: str, at: Location, found: Findings) -> dict[str, str]:
+    if found.leads_out(path, at):
+        return {}
     if found.around.kind(path) != "file":
         found.refuse(at, f"there is no file {path} here")
         return {}
@@ -102,6 +104,7 @@ def _env_file(path: str, at: Location, found: Findings) -> dict[str, str]:
         name, sign, value = line.strip().removeprefix("export ").partition("=")
         if not name.startswith("#") and sign:
             values[name.strip()] = _unquoted(value.strip())
+    found.private = True
     found.note(f"the variables of {path} stand in the manifest now; keep what is secret in a secret volume")
     return values
 

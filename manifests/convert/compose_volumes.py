@@ -133,6 +133,8 @@ class ComposeVolumes:
         if source.startswith(("~", "/var/run/")) or source.endswith(".sock"):
             found.refuse(mount.at, f"{source} is of this machine, and the pod runs on another: leave it out")
             return []
+        if found.leads_out(source, mount.at):
+            return []
         kind = found.around.kind(source)
         if kind is None:
             found.refuse(mount.at, f"there is no {source} here: a file or folder is sent along with the pod")
@@ -142,12 +144,12 @@ class ComposeVolumes:
             key = source.rpartition("/")[2]
             files = {key: source.removeprefix("./")}
             name = self._parts.volume(wanted, "secret", {"files": files}, source)
-            found.note(f"{source} is sent along, sealed; the pod only reads it")
+            found.sent(source)
             return [{"name": name, "mountPath": mount.target, "readOnly": True, "subPath": key}]
         if mount.read_only:
             directory = source.removeprefix("./").rstrip("/") or "."
             name = self._parts.volume(wanted, "secret", {"directory": directory}, source)
-            found.note(f"{source} is sent along, sealed; the pod only reads it")
+            found.sent(source)
             return [{"name": name, "mountPath": mount.target, "readOnly": True}]
         found.refuse(
             mount.at,
@@ -181,6 +183,9 @@ class ComposeVolumes:
             found.refuse((*where, key), "leave it out: a file is all that it is here")
         wanted, key = label(f"{kind.removesuffix('s')}-{source}"), path.rpartition("/")[2]
         file = text_of(file, (*where, "file"), found).removeprefix("./")
+        if found.leads_out(file, (*where, "file")):
+            return []
+        found.sent(file)
         name = self._parts.volume(wanted, "secret", {"files": {key: file}}, (key, file))
         return [{"name": name, "mountPath": path, "readOnly": True, "subPath": key}]
 

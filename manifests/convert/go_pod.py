@@ -257,8 +257,11 @@ def _secret(parts: PodParts, name: str, one: Mapping[str, object], at: Location)
         parts.found.refuse((*at, "secret", key), text)
     if "file" not in secret:
         return label(name)
-    file = _text(secret["file"], (*at, "secret", "file"), parts.found)
-    return parts.new_volume(label(name), "secret", {"files": {DATA_KEY: file.removeprefix("./")}})
+    file = _text(secret["file"], (*at, "secret", "file"), parts.found).removeprefix("./")
+    if parts.found.leads_out(file, (*at, "secret", "file")):
+        return label(name)
+    parts.found.sent(file)
+    return parts.new_volume(label(name), "secret", {"files": {DATA_KEY: file}})
 
 
 def _mounts(

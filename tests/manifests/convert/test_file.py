@@ -182,7 +182,7 @@ def test_a_field(tmp_path, field, made):
         "ports: [{target: x}]", "volumes: ['a:b:c:d']", "volumes: ['./none:/x']", "volumes: ['a:relative']",
         "volumes: [{type: npipe, target: /x}]", "tmpfs: ['/x:size=y']", "secrets: [none]",
         "env_file: none.env", "healthcheck: {test: [NOTHING, x]}",
-        "healthcheck: {test: x, interval: soon}", "user: 'a:staff'",
+        "healthcheck: {test: x, interval: soon}", "user: 'a:staff'", f"user: '0:{'9' * 5000}'",
         "deploy: {replicas: 0}", "deploy: {mode: global}", "depends_on: [nobody]", "gpus: all",
         "extra_hosts: ['a:host-gateway']", "stop_signal: SIGINT", "platform: linux/arm64",
     ],

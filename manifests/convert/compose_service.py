@@ -22,6 +22,9 @@ from trustedpods.manifests.convert.values import (
 )
 from trustedpods.manifests.problem import Location
 
+_ID_DIGITS = 10
+"""Of 32 bits; Python itself refuses to read thousands."""
+
 
 def container_of(
     parts: PodParts, volumes: ComposeVolumes, key: str, service: Mapping[str, object]
@@ -94,6 +97,8 @@ def _set(values: dict[str, str], name: str, value: str | None, at: Location, fou
 
 
 def _env_file(path: str, at: Location, found: Findings) -> dict[str, str]:
+    if found.leads_out(path, at):
+        return {}
     if found.around.kind(path) != "file":
         found.refuse(at, f"there is no file {path} here")
         return {}
@@ -102,6 +107,7 @@ def _env_file(path: str, at: Location, found: Findings) -> dict[str, str]:
         name, sign, value = line.strip().removeprefix("export ").partition("=")
         if not name.startswith("#") and sign:
             values[name.strip()] = _unquoted(value.strip())
+    found.private = True
     found.note(f"the variables of {path} stand in the manifest now; keep what is secret in a secret volume")
     return values
 
@@ -144,13 +150,18 @@ def _probe(service: Mapping[str, object], at: Location, found: Findings) -> dict
     return probe
 
 
+def _is_id(text: str) -> bool:
+    """Whether it is the number of a user or a group, which has 32 bits."""
+    return text.isascii() and text.isdigit() and len(text) <= _ID_DIGITS
+
+
 def _security(service: Mapping[str, object], at: Location, found: Findings) -> dict[str, object]:
     context: dict[str, object] = {}
     if service.get("user") is not None:
         user, _, group = text_of(service["user"], (*at, "user"), found).partition(":")
-        context["runAsUser"] = int(user) if user.isascii() and user.isdigit() else user
+        context["runAsUser"] = int(user) if _is_id(user) else user
         if group:
-            if group.isascii() and group.isdigit():
+            if _is_id(group):
                 context["runAsGroup"] = int(group)
             else:
                 found.refuse((*at, "user"), "write the group as a number")

@@ -99,8 +99,8 @@ class ComposeVolumes:
             self._found.refuse(mount.at, "the path in the container begins with /")
             return []
         if mount.kind in ("tmpfs", "anonymous"):
-            name = self._parts.free_name(label(f"scratch{mount.target}"))
-            self._parts.volume(name, "emptyDir", {"sizeLimit": mount.size or SCRATCH})
+            wanted = label(f"scratch{mount.target}")
+            name = self._parts.new_volume(wanted, "emptyDir", {"sizeLimit": mount.size or SCRATCH})
             if mount.kind == "anonymous":
                 self._found.note(f"{mount.target} has no name, so it is scratch space of {SCRATCH}")
             return [_entry(name, mount)]
@@ -109,7 +109,7 @@ class ComposeVolumes:
         return self._bound(mount)
 
     def _named(self, mount: Mount) -> list[dict[str, object]]:
-        name, found = label(mount.source), self._found
+        found = self._found
         known = self._top["volumes"]
         if mount.source not in known:
             found.refuse(mount.at, f"no volume {mount.source!r} in `volumes` of this file")
@@ -122,9 +122,9 @@ class ComposeVolumes:
             ):
                 text = "leave it out: a volume here is empty at first, and on the provider's disk"
                 found.refuse(("volumes", mount.source, key), text)
-        if name not in self._parts.volumes:
-            found.note(f"volume {mount.source}: {MADE_UP_VOLUME} here, which is billed; write what it needs")
-        self._parts.volume(name, "persistent", {"size": MADE_UP_VOLUME})
+        found.note(f"volume {mount.source}: {MADE_UP_VOLUME} here, which is billed; write what it needs")
+        size: dict[str, object] = {"size": MADE_UP_VOLUME}
+        name = self._parts.volume(label(mount.source), "persistent", size, mount.source)
         return [_entry(name, mount)]
 
     def _bound(self, mount: Mount) -> list[dict[str, object]]:
@@ -133,19 +133,23 @@ class ComposeVolumes:
         if source.startswith(("~", "/var/run/")) or source.endswith(".sock"):
             found.refuse(mount.at, f"{source} is of this machine, and the pod runs on another: leave it out")
             return []
+        if found.leads_out(source, mount.at):
+            return []
         kind = found.around.kind(source)
         if kind is None:
             found.refuse(mount.at, f"there is no {source} here: a file or folder is sent along with the pod")
             return []
-        name = label(f"{'file' if kind == 'file' else 'files'}{mount.target}")
+        wanted = label(f"{'file' if kind == 'file' else 'files'}{mount.target}")
         if kind == "file":
             key = source.rpartition("/")[2]
-            self._parts.volume(name, "secret", {"files": {key: source.removeprefix("./")}})
-            found.note(f"{source} is sent along, sealed; the pod only reads it")
+            files = {key: source.removeprefix("./")}
+            name = self._parts.volume(wanted, "secret", {"files": files}, source)
+            found.sent(source)
             return [{"name": name, "mountPath": mount.target, "readOnly": True, "subPath": key}]
         if mount.read_only:
-            self._parts.volume(name, "secret", {"directory": source.removeprefix("./").rstrip("/") or "."})
-            found.note(f"{source} is sent along, sealed; the pod only reads it")
+            directory = source.removeprefix("./").rstrip("/") or "."
+            name = self._parts.volume(wanted, "secret", {"directory": directory}, source)
+            found.sent(source)
             return [{"name": name, "mountPath": mount.target, "readOnly": True}]
         found.refuse(
             mount.at,
@@ -177,11 +181,12 @@ class ComposeVolumes:
             return []
         for key in what.keys() - {"file", "name", "labels"}:
             found.refuse((*where, key), "leave it out: a file is all that it is here")
-        name, key = label(f"{kind.removesuffix('s')}-{source}"), path.rpartition("/")[2]
-        name = name if name not in self._parts.volumes else self._parts.free_name(name)
-        self._parts.volume(
-            name, "secret", {"files": {key: text_of(file, (*where, "file"), found).removeprefix("./")}}
-        )
+        wanted, key = label(f"{kind.removesuffix('s')}-{source}"), path.rpartition("/")[2]
+        file = text_of(file, (*where, "file"), found).removeprefix("./")
+        if found.leads_out(file, (*where, "file")):
+            return []
+        found.sent(file)
+        name = self._parts.volume(wanted, "secret", {"files": {key: file}}, (key, file))
         return [{"name": name, "mountPath": path, "readOnly": True, "subPath": key}]
 
 

@@ -39,9 +39,19 @@ class Folder:
         except (OSError, ValueError):
             return None
 
+    def outside(self, name: str) -> bool:
+        """Whether *name* leads out of it: absolute, by `..`, or by a link."""
+        try:
+            base = self.path.resolve()
+            return not (base / name).resolve().is_relative_to(base)
+        except (OSError, RuntimeError, ValueError):  # RuntimeError: links that go round
+            return True
+
     def text(self, name: str) -> str:
         """The text of a file in it."""
         place = self.path / name
+        if self.outside(name):
+            raise BadInput("outside the folder: copy it beside", where=str(place))
         try:
             with place.open("rb") as file:
                 data = file.read(MAX_ENV_FILE + 1)
@@ -79,7 +89,7 @@ def convert(path: Path, name: str | None = None) -> Converted:
         )
     if name is not None:
         made["metadata"] = {"name": name}
-    return Converted(made, tuple(found.notes), path)
+    return Converted(made, tuple(found.notes), path, found.private)
 
 
 def _name_of(path: Path) -> str:

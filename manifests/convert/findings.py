@@ -17,8 +17,11 @@ class Surroundings(Protocol):
     def kind(self, name: str) -> Kind | None:
         """What *name* is; None where nothing is there, or neither."""
 
+    def outside(self, name: str) -> bool:
+        """Whether *name* leads out of the folder, by its own words or by a link."""
+
     def text(self, name: str) -> str:
-        """The text of a file. Raises `BadInput` for what cannot be read, or is too long."""
+        """The text of a file in it. Raises `BadInput` for what is outside, cannot be read, or is too long."""
 
 
 @dataclass(slots=True)
@@ -28,6 +31,8 @@ class Findings:
     around: Surroundings
     problems: list[Problem] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    private: bool = False
+    """Whether values of another file stand in the manifest now: they may be secret."""
 
     def refuse(self, at: Location, text: str) -> None:
         """The field at *at* cannot be converted; *text* says what to write instead."""
@@ -37,6 +42,17 @@ class Findings:
         """Something that was made up, or dropped because it changes nothing; told once."""
         if text not in self.notes:
             self.notes.append(text)
+
+    def leads_out(self, name: str, at: Location) -> bool:
+        """Whether *name* at *at* is outside the folder, which is refused: a file may name any path."""
+        out = self.around.outside(name)
+        if out:
+            self.refuse(at, f"{name} is outside the folder: copy it beside this file")
+        return out
+
+    def sent(self, name: str) -> None:
+        """Tell that the file or folder *name* leaves this machine."""
+        self.note(f"{name} is sent along, sealed; the pod only reads it")
 
     def mapping(self, value: object, at: Location) -> Mapping[str, object]:
         """*value* where it is a mapping; else it is refused, but for nothing at all."""
@@ -57,8 +73,12 @@ class Findings:
 
 @dataclass(frozen=True, slots=True)
 class Converted:
-    """A manifest in plain types, what a person should know of it, and the file that it came of."""
+    """A manifest in plain types, what a person should know of it, and the file that it came of.
+
+    One that is `private` holds what stood in other files, which others perhaps may not read.
+    """
 
     tree: Mapping[str, object]
     notes: tuple[str, ...]
     source: Path
+    private: bool = False

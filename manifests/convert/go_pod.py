@@ -33,6 +33,14 @@ _HUMAN = {
 """Words of the other form of these files, which has no schema, and of branches of it."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Volume:
+    """A volume of the file: what it is called in the manifest, and whether it is one file."""
+
+    name: str
+    is_file: bool = False
+
+
 @dataclass(slots=True)
 class _Port:
     """One port, and the fields that say how it is reached."""
@@ -60,16 +68,16 @@ def from_go_pod(tree: Mapping[str, object], name: str, found: Findings) -> dict[
             _no_signers(value, (key,), found)
         elif key not in ("containers", "volumes", "replicas"):
             found.refuse((key,), _HUMAN.get(key, "there is no such field in proto/pod.proto"))
-    kinds = _volumes(parts, tree.get("volumes"))
+    volumes = _volumes(parts, tree.get("volumes"))
     for index, one in enumerate(found.items(tree.get("containers"), ("containers",))):
         at: Location = ("containers", index)
-        parts.containers.append(_container(parts, found.mapping(one, at), at, kinds))
+        parts.containers.append(_container(parts, found.mapping(one, at), at, volumes))
     _replicas(parts, tree.get("replicas"))
     return parts.tree(name)
 
 
 def _container(
-    parts: PodParts, one: Mapping[str, object], at: Location, kinds: Mapping[str, str]
+    parts: PodParts, one: Mapping[str, object], at: Location, volumes: Mapping[str, _Volume]
 ) -> dict[str, object]:
     found = parts.found
     for key in one.keys() - _CONTAINER:
@@ -92,7 +100,7 @@ def _container(
         made["ports"] = ports
     if limits := _limits(one.get("resourceRequests"), (*at, "resourceRequests"), found):
         made["resources"] = {"limits": limits}
-    if mounts := _mounts(one.get("volumes"), (*at, "volumes"), kinds, found):
+    if mounts := _mounts(one.get("volumes"), (*at, "volumes"), volumes, found):
         made["volumeMounts"] = mounts
     return made
 
@@ -194,27 +202,30 @@ def _amount(one: Mapping[str, object], at: Location, found: Findings) -> int | N
     return None
 
 
-def _volumes(parts: PodParts, value: object) -> dict[str, str]:
-    """Makes the pod's volumes; the kind of each by its name in the file."""
+def _volumes(parts: PodParts, value: object) -> dict[str, _Volume]:
+    """Makes the pod's volumes; each by its name in the file."""
     found = parts.found
-    kinds: dict[str, str] = {}
+    made: dict[str, _Volume] = {}
     for index, entry in enumerate(found.items(value, ("volumes",))):
         at: Location = ("volumes", index)
         one = found.mapping(entry, at)
         name, kind = _text(one.get("name", ""), (*at, "name"), found), one.get("type", "VOLUME_EMPTY")
         for key in one.keys() - {"name", "type", "accessMode", "filesystem", "secret"}:
             found.refuse((*at, key), _HUMAN.get(key, "there is no such field in proto/pod.proto"))
-        kinds[name] = str(kind)
+        if name in made:
+            found.refuse((*at, "name"), f"there is a volume {name!r} above: give each a name of its own")
+            continue
+        made[name] = _Volume(label(name))  # for mounts of one that is refused below
         if kind in ("VOLUME_EMPTY", 0):
-            parts.volume(label(name), "emptyDir", {"sizeLimit": _size(one, at, found) or SCRATCH})
+            size = _size(one, at, found) or SCRATCH
+            made[name] = _Volume(parts.new_volume(label(name), "emptyDir", {"sizeLimit": size}))
         elif kind in ("VOLUME_FILESYSTEM", 1):
-            _filesystem(parts, label(name), one, at)
+            made[name] = _Volume(_filesystem(parts, name, one, at))
         elif kind in ("VOLUME_SECRET", 2):
-            _secret(parts, label(name), one, at)
-            kinds[name] = "VOLUME_SECRET"
+            made[name] = _Volume(_secret(parts, name, one, at), is_file=True)
         else:
             found.refuse((*at, "type"), "write VOLUME_EMPTY, VOLUME_FILESYSTEM or VOLUME_SECRET")
-    return kinds
+    return made
 
 
 def _size(one: Mapping[str, object], at: Location, found: Findings) -> str | None:
@@ -227,7 +238,7 @@ def _size(one: Mapping[str, object], at: Location, found: Findings) -> str | Non
     return None
 
 
-def _filesystem(parts: PodParts, name: str, one: Mapping[str, object], at: Location) -> None:
+def _filesystem(parts: PodParts, name: str, one: Mapping[str, object], at: Location) -> str:
     size, mode = _size(one, at, parts.found), one.get("accessMode", "VOLUME_RW_ONE")
     if size is None:
         parts.found.note(f"volume {name}: {MADE_UP_VOLUME} here, which is billed; write what it needs")
@@ -236,35 +247,39 @@ def _filesystem(parts: PodParts, name: str, one: Mapping[str, object], at: Locat
             "write VOLUME_RW_ONE: all replicas at once need a storage class, which only a manifest here names"
         )
         parts.found.refuse((*at, "accessMode"), text)
-    parts.volume(name, "persistent", {"size": size or MADE_UP_VOLUME})
+    return parts.new_volume(label(name), "persistent", {"size": size or MADE_UP_VOLUME})
 
 
-def _secret(parts: PodParts, name: str, one: Mapping[str, object], at: Location) -> None:
+def _secret(parts: PodParts, name: str, one: Mapping[str, object], at: Location) -> str:
     secret = parts.found.mapping(one.get("secret"), (*at, "secret"))
     for key in secret.keys() - {"file"}:
         text = "write `file: FILE`: a secret stands in a file beside the manifest, not in it"
         parts.found.refuse((*at, "secret", key), text)
-    if "file" in secret:
-        file = _text(secret["file"], (*at, "secret", "file"), parts.found)
-        parts.volume(name, "secret", {"files": {DATA_KEY: file.removeprefix("./")}})
+    if "file" not in secret:
+        return label(name)
+    file = _text(secret["file"], (*at, "secret", "file"), parts.found).removeprefix("./")
+    if parts.found.leads_out(file, (*at, "secret", "file")):
+        return label(name)
+    parts.found.sent(file)
+    return parts.new_volume(label(name), "secret", {"files": {DATA_KEY: file}})
 
 
 def _mounts(
-    value: object, at: Location, kinds: Mapping[str, str], found: Findings
+    value: object, at: Location, volumes: Mapping[str, _Volume], found: Findings
 ) -> list[dict[str, object]]:
     made: list[dict[str, object]] = []
     for index, entry in enumerate(found.items(value, at)):
         where: Location = (*at, index)
         one = found.mapping(entry, where)
         name = _text(one.get("name", ""), (*where, "name"), found)
-        if name not in kinds:
+        if name not in volumes:
             found.refuse((*where, "name"), f"no volume {name!r} in `volumes`")
             continue
         mount: dict[str, object] = {
-            "name": label(name),
+            "name": volumes[name].name,
             "mountPath": _text(one.get("mountPath", ""), (*where, "mountPath"), found),
         }
-        if kinds[name] == "VOLUME_SECRET":  # mounted as one file at the path itself
+        if volumes[name].is_file:  # mounted as one file at the path itself
             mount |= {"readOnly": True, "subPath": DATA_KEY}
         elif one.get("readOnly") is True:
             mount["readOnly"] = True

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The parts of a manifest as a conversion puts them together: containers, volumes, services. Pure."""
 
+from collections.abc import Hashable
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -18,6 +19,9 @@ SCRATCH = "64Mi"
 
 _OUTER_HTTP = 80
 
+_STEM = 57
+"""Letters of a name that a number is put behind: 63 in all, and a file has under 100,000 values."""
+
 
 @dataclass(slots=True)
 class PodParts:
@@ -33,6 +37,9 @@ class PodParts:
     grace_s: int = 0
     stateful: bool = False
     _listening: dict[tuple[int, str], str] = field(default_factory=dict)
+    _sources: dict[tuple[str, str, Hashable], str] = field(default_factory=dict)
+    _numbers: dict[str, int] = field(default_factory=dict)
+    """Where to go on counting, by name: from 2 each time would be quadratic."""
 
     def listen(self, container: str, port: int, protocol: str, at: Location) -> bool:
         """Note that *container* listens there; refused where another one does, False where it is known."""
@@ -41,16 +48,23 @@ class PodParts:
             self.found.refuse(at, f"port {port} is {before}'s: containers of a pod share one network")
         return before == container
 
-    def volume(self, name: str, kind: str, what: dict[str, object]) -> str:
-        """A volume of that name, as it was where it is there already."""
-        self.volumes.setdefault(name, {"name": name, kind: what})
-        return name
+    def volume(self, wanted: str, kind: str, what: dict[str, object], source: Hashable) -> str:
+        """The name of the volume of *source*: *wanted*, or like it where another volume has that name.
 
-    def free_name(self, wanted: str) -> str:
-        """A name that no volume has yet."""
-        name, number = wanted, 2
+        Different sources may want one name: it is a label, which tells neither `_` from `-` nor long paths.
+        """
+        key = (wanted, kind, source)
+        if key not in self._sources:
+            self._sources[key] = self.new_volume(wanted, kind, what)
+        return self._sources[key]
+
+    def new_volume(self, wanted: str, kind: str, what: dict[str, object]) -> str:
+        """The name of a volume that nobody else has: *wanted*, or like it."""
+        name, number = wanted, self._numbers.get(wanted, 2)
         while name in self.volumes:
-            name, number = f"{wanted[:58]}-{number}", number + 1
+            name, number = f"{wanted[:_STEM]}-{number}", number + 1
+        self._numbers[wanted] = number
+        self.volumes[name] = {"name": name, kind: what}
         return name
 
     def expose(self, way: Way, port: int, outer: int | None = None, hosts: list[str] | None = None) -> None:

@@ -10,6 +10,9 @@ from trustedpods.manifests.problem import Location
 
 _UNITS = {"": 1, "b": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
 _SIZE = re.compile(r"([0-9]{1,15}(?:\.[0-9]{1,6})?)\s*([bkmgt]?)(?:i?b)?", re.ASCII | re.IGNORECASE)
+_CORES = re.compile(r"[0-9]{1,9}(?:\.[0-9]{0,20})?|\.[0-9]{1,20}", re.ASCII)
+"""Digits alone: of `1e999999999` a Fraction would write out each of its digits."""
+
 _PIECE = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,6})?)(us|ms|s|m|h|d|w)", re.ASCII)
 _MICROSECONDS = {
     "us": 1, "ms": 1000, "s": 10**6, "m": 60 * 10**6, "h": 3600 * 10**6, "d": 86_400 * 10**6,
@@ -22,6 +25,9 @@ _VARIABLE = re.compile(
 """Compose's interpolation, without a variable inside another's default."""
 
 MIB = 1 << 20
+
+MAX_COMMAND = 16_384
+"""Letters of a command that is one text: shlex takes time by their square."""
 
 
 def text_of(value: object, at: Location, found: Findings) -> str:
@@ -54,8 +60,12 @@ def words_of(value: object, at: Location, found: Findings) -> list[str]:
     """A command: a list as it is, a text split as a shell splits words."""
     if isinstance(value, list):
         return [text_of(one, (*at, index), found) for index, one in enumerate(value)]
+    text = text_of(value, at, found)
+    if len(text) > MAX_COMMAND:
+        found.refuse(at, f"longer than {MAX_COMMAND} letters: write it as a list")
+        return []
     try:
-        return shlex.split(text_of(value, at, found))
+        return shlex.split(text)
     except ValueError as error:
         found.refuse(at, f"not the words of a command ({error}): write it as a list")
         return []
@@ -84,12 +94,11 @@ def seconds(value: object, at: Location, found: Findings) -> int | None:
 
 def millis(value: object, at: Location, found: Findings) -> str | None:
     """Cores as `500m`, rounded up; None where it is no number, which is refused."""
-    try:
-        cores = Fraction(text_of(value, at, found))
-    except (ValueError, ZeroDivisionError):
+    text = text_of(value, at, found).strip()
+    if _CORES.fullmatch(text) is None:
         found.refuse(at, "not a number of cores: write 0.5")
         return None
-    return f"{max(1, -(-cores * 1000 // 1))}m"
+    return f"{max(1, -(-Fraction(text) * 1000 // 1))}m"
 
 
 def label(text: str) -> str:

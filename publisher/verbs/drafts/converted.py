@@ -8,7 +8,7 @@ from trustedpods.manifests.documents import first_document, plain, written
 from trustedpods.manifests.parse import load_made
 from trustedpods.protocol.errors import BadInput
 from trustedpods.publisher.results.validated import DraftResult
-from trustedpods.publisher.verbs.drafts.draft import STDOUT, keep_draft
+from trustedpods.publisher.verbs.drafts.draft import PERSONS, PRIVATE, STDOUT, keep_draft
 
 
 def convert(source: Path, file: Path, name: str | None, *, force: bool) -> DraftResult:
@@ -32,4 +32,5 @@ def convert(source: Path, file: Path, name: str | None, *, force: bool) -> Draft
     except BadInput as error:
         raise BadInput(f"it becomes a manifest that is refused: {error}", where=str(source)) from None
     pod = loaded.manifest.metadata.name
-    return DraftResult(pod, text, keep_draft(text, file, force=force), made.notes)
+    mode = PRIVATE if made.private else PERSONS
+    return DraftResult(pod, text, keep_draft(text, file, force=force, mode=mode), made.notes)

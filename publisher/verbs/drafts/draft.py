@@ -17,6 +17,12 @@ from trustedpods.publisher.results.validated import DraftResult
 STDOUT = "-"
 """In place of a file: nothing is written, the manifest is told alone."""
 
+PERSONS = 0o666
+"""Mode of a manifest, less the umask, as of any file of a person's."""
+
+PRIVATE = 0o600
+"""Mode of a manifest with values that came from files which others perhaps may not read."""
+
 
 def read_draft(
     image: str, file: Path, words: DraftWords, cache: Path
@@ -57,13 +63,13 @@ def check_free(file: Path, *, force: bool) -> None:
         )
 
 
-def keep_draft(text: str, file: Path, *, force: bool) -> str | None:
+def keep_draft(text: str, file: Path, *, force: bool, mode: int = PERSONS) -> str | None:
     """Write a manifest to *file*, whose name is returned; nothing where it is to be told alone."""
     if str(file) == STDOUT:
         return None
     check_free(file, force=force)
     try:
-        replace_whole(file, text.encode(), 0o666)  # less the umask, as any file of a person's
+        replace_whole(file, text.encode(), mode)
     except OSError as error:
         raise BadInput(f"cannot write it: {error.strerror}", where=str(file)) from None
     return str(file)

@@ -182,7 +182,7 @@ def test_a_field(tmp_path, field, made):
         "ports: [{target: x}]", "volumes: ['a:b:c:d']", "volumes: ['./none:/x']", "volumes: ['a:relative']",
         "volumes: [{type: npipe, target: /x}]", "tmpfs: ['/x:size=y']", "secrets: [none]",
         "env_file: none.env", "healthcheck: {test: [NOTHING, x]}",
-        "healthcheck: {test: x, interval: soon}", "user: 'a:staff'",
+        "healthcheck: {test: x, interval: soon}", "user: 'a:staff'", f"user: '0:{'9' * 5000}'",
         "deploy: {replicas: 0}", "deploy: {mode: global}", "depends_on: [nobody]", "gpus: all",
         "extra_hosts: ['a:host-gateway']", "stop_signal: SIGINT", "platform: linux/arm64",
     ],
@@ -242,3 +242,51 @@ def test_what_it_takes_is_told_by_its_keys():
     assert not converts({"containers": [{"image": "text"}]})
     assert not converts(None)
     assert Path(FOLDER).is_dir()
+
+
+OUT = {
+    "env_file": "services: {web: {image: x, env_file: %s}}",
+    "bind": "services: {web: {image: x, volumes: ['%s:/x:ro']}}",
+    "secret": "services: {web: {image: x, secrets: [s]}}\nsecrets: {s: {file: %s}}",
+    "config": "services: {web: {image: x, configs: [s]}}\nconfigs: {s: {file: %s}}",
+    "go": "containers: [{name: a, image: {url: x}, volumes: [{name: s, mountPath: /x}]}]\n"
+    "volumes: [{name: s, type: VOLUME_SECRET, secret: {file: %s}}]",
+}
+
+
+@pytest.fixture
+def inside(tmp_path):
+    """A folder with a file and with links, beside a file that is none of its own."""
+    (tmp_path / "key").write_text("A=1")
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    (folder / "key").write_text("A=1")
+    (folder / "out").symlink_to(tmp_path / "key")
+    (folder / "up").symlink_to(tmp_path)
+    (folder / "round").symlink_to(folder / "round")
+    (folder / "near").symlink_to(folder / "key")
+    return folder
+
+
+@pytest.mark.parametrize("text", OUT.values(), ids=OUT)
+@pytest.mark.parametrize("name", ["./../key", "./out", "./up/key", "{}/key"])
+def test_what_lies_outside_the_folder_is_neither_read_nor_sent(inside, text, name):
+    with pytest.raises(BadInput, match="outside the folder: copy it beside"):
+        convert(put(inside, text % name.format(inside.parent)))
+
+
+@pytest.mark.parametrize("text", OUT.values(), ids=OUT)
+@pytest.mark.parametrize("name", ["./key", "./near", "./../folder/key"])
+def test_what_lies_in_the_folder_is_told(inside, text, name):
+    made = convert(put(inside, text % name))
+    assert any(name.removeprefix("./") in note for note in made.notes)
+
+
+def test_a_link_that_goes_round_is_refused(inside):
+    with pytest.raises(BadInput, match="round"):
+        convert(put(inside, OUT["env_file"] % "./round"))
+
+
+def test_values_of_other_files_make_the_manifest_private(inside):
+    assert convert(put(inside, OUT["env_file"] % "./key")).private
+    assert not convert(put(inside, OUT["bind"] % "./key")).private

@@ -74,3 +74,12 @@ async def test_what_no_manifest_takes_is_refused_with_the_source(cli, folder):
     assert done.exit_code == 2
     assert "compose.yaml: it becomes a manifest that is refused" in done.stderr
     assert "workingDir" in done.stderr
+
+
+async def test_a_manifest_with_values_of_a_file_of_variables_is_its_owners_alone(cli, folder):
+    Path("app.env").write_text("TOKEN=abc")
+    Path("compose.yaml").write_text("services: {web: {image: x, env_file: app.env}}")
+    Path("pod.yaml").write_text("mine")
+    assert (await cli("convert", "compose.yaml", "--force")).exit_code == 0
+    assert "abc" in Path("pod.yaml").read_text()
+    assert Path("pod.yaml").stat().st_mode & 0o777 == 0o600

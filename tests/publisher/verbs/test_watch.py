@@ -348,7 +348,7 @@ async def test_the_kept_bundle_shows_no_secret(bench):
         await bench.deploy()
     folder = bench.folder / "home" / ".local" / "state" / "trustedpods" / "pods"
     files = list(folder.iterdir())
-    assert {file.suffix for file in files} == {".json", ".bundle"}
+    assert {file.suffix for file in files} == {".json", ".bundle", ".version"}
     for file in files:
         assert b"marker-in-a-secret" not in file.read_bytes()
         assert os.stat(file).st_mode & 0o077 == 0

@@ -10,28 +10,32 @@ from trustedpods.publisher.delivery.upload import Piece
 from trustedpods.publisher.images.oci import VerifiedBlob
 from trustedpods.publisher.market.session import Publisher
 from trustedpods.publisher.pod import Pod
+from trustedpods.publisher.state.pod_records import Provenance
 
 
 @dataclass(frozen=True, slots=True)
 class Parcel:
     """What is sent of a pod: its bundle, and where the blobs are found that its provider lacks.
 
-    `stops`: the version before is stopped first, as both must not run at once.
+    `stops`: the version before is stopped first, as both must not run at once. `provenance` is kept with it.
     """
 
     name: str
     stops: bool
     bundle: Bundle
     pieces: Callable[[], Awaitable[Mapping[bytes, Piece]]]
+    provenance: Provenance
 
 
-def parcel_of(pod: Pod, verified: dict[str, VerifiedBlob], publisher: Publisher) -> Parcel:
+def parcel_of(
+    pod: Pod, verified: dict[str, VerifiedBlob], publisher: Publisher, provenance: Provenance
+) -> Parcel:
     """A *pod* whose images were *verified*."""
 
     async def pieces() -> Mapping[bytes, Piece]:
         return make_pieces(verified, publisher)
 
-    return Parcel(pod.name, pod.manifest.stops_for_update, make_bundle(pod, publisher), pieces)
+    return Parcel(pod.name, pod.manifest.stops_for_update, make_bundle(pod, publisher), pieces, provenance)
 
 
 def make_bundle(pod: Pod, publisher: Publisher) -> Bundle:

@@ -4,12 +4,14 @@
 One small JSON file for each pod, and beside it the bundle, sealed with a key that comes from the
 publisher's own: nobody reads it without the key that could deploy the pod anyway. It is needed to
 release a pod again after its machine restarted; without it `deploy FILE` does the same. Bundles of earlier
-versions lie beside it, by the generation of the request that brought them.
+versions lie beside it, by the generation of the request that brought them, each with what it was sent under.
 """
 
 import os
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives import hashes
@@ -20,9 +22,12 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from trustedpods.protocol import limits
 from trustedpods.protocol.codec import decode, encode
 from trustedpods.protocol.errors import BadInput, RemoteProtocolError
+from trustedpods.protocol.messages.base import Message
 from trustedpods.protocol.messages.bundle import Bundle
 from trustedpods.protocol.messages.provider import TrustClass
 from trustedpods.publisher.state.files import write_whole
+
+T = TypeVar("T")
 
 FOLDER = "pods"
 """Of the records, below the user's folder of state."""
@@ -32,6 +37,9 @@ MAX_RECORD = 64 * 1024
 
 MAX_VERSIONS = 8
 """Bundles of earlier versions that are kept of a pod: a bad week's worth, each a few KiB and its secrets."""
+
+_LENGTH_BYTES = 4
+"""Before the two parts of a kept version: together they may be more than one message."""
 
 _INFO = b"trusted-pods/kept-bundle/v1"
 _NONCE_BYTES = 12
@@ -54,11 +62,27 @@ class ShapeRecord(BaseModel):
     min_replicas: int = 0
 
 
+class Provenance(Message):
+    """What a bundle was sent under, and from where: `trust`, `policy` and `images` as in a `PodRecord`."""
+
+    trust: TrustClass
+    policy: str | None
+    images: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class SentVersion:
+    """A version that proved itself, as it is kept."""
+
+    bundle: Bundle
+    provenance: Provenance
+
+
 class PodRecord(BaseModel):
     """One pod. Times are Unix seconds, 0 for never; amounts base units.
 
-    `images` are where the images of the last deploy were found, as a manifest names them, with whole paths:
-    all that a release reads again, whether a manifest was ever in a file or not.
+    `images` are where the images of the bundle that is kept were found, as a manifest names them, with whole
+    paths: all that a release reads again, whether a manifest was ever in a file or not.
     `policy` is the name or absolute path of the policy that holds for it, None for the market's own;
     `label` names the policy of the last attestation with its digest. `boot` and `meter` are the last
     attested ones, `holder` is the boot that confirmed the bundle, `generation` the last request of this
@@ -134,15 +158,15 @@ class PodRecords:
 
     def keep_bundle(self, channel: str, secret: bytes, bundle: Bundle) -> None:
         """Keep the bundle, sealed; *secret* is the publisher's."""
-        self._seal(self._path(channel, "bundle"), channel, secret, bundle)
+        self._seal(self._path(channel, "bundle"), channel, secret, encode(bundle))
 
-    def keep_version(self, channel: str, secret: bytes, generation: int, bundle: Bundle) -> None:
-        """Keep a bundle that proved itself as the newest; one that is the same goes, as the oldest do."""
+    def keep_version(self, channel: str, secret: bytes, generation: int, sent: SentVersion) -> None:
+        """Keep what proved itself as the newest; one of the same bundle goes, as the oldest do."""
         before = self.versions(channel)
         for known in before:
-            if known != generation and self._opens_as(channel, secret, known, bundle):
+            if known != generation and self._opens_as(channel, secret, known, sent.bundle):
                 self._path(channel, _version(known)).unlink(missing_ok=True)
-        self._seal(self._path(channel, _version(generation)), channel, secret, bundle)
+        self._seal(self._path(channel, _version(generation)), channel, secret, _joined(sent))
         for known in self.versions(channel)[:-MAX_VERSIONS]:
             self._path(channel, _version(known)).unlink(missing_ok=True)
 
@@ -151,35 +175,36 @@ class PodRecords:
         found = [path.name.split(".")[1] for path in self._folder.glob(f"{channel}.*.version")]
         return sorted(int(one) for one in found if one.isascii() and one.isdigit())
 
-    def version(self, channel: str, secret: bytes, generation: int) -> Bundle | None:
-        """The bundle of a generation; as `bundle`."""
-        return self._open(self._path(channel, _version(generation)), channel, secret)
+    def version(self, channel: str, secret: bytes, generation: int) -> SentVersion | None:
+        """What was sent as a generation; None and BadInput as `bundle`."""
+        return self._open(self._path(channel, _version(generation)), channel, secret, _parted)
 
     def bundle(self, channel: str, secret: bytes) -> Bundle | None:
         """The bundle that is kept; None when there is none. BadInput when it does not open."""
-        return self._open(self._path(channel, "bundle"), channel, secret)
+        return self._open(self._path(channel, "bundle"), channel, secret, _bundle)
 
     def _opens_as(self, channel: str, secret: bytes, generation: int, bundle: Bundle) -> bool:
         try:
-            return self.version(channel, secret, generation) == bundle
+            known = self.version(channel, secret, generation)
         except BadInput:
             return False
+        return known is not None and known.bundle == bundle
 
-    def _seal(self, path: Path, channel: str, secret: bytes, bundle: Bundle) -> None:
+    def _seal(self, path: Path, channel: str, secret: bytes, plain: bytes) -> None:
         nonce = os.urandom(_NONCE_BYTES)
-        self._write(path, nonce + _cipher(secret).encrypt(nonce, encode(bundle), channel.encode()))
+        self._write(path, nonce + _cipher(secret).encrypt(nonce, plain, channel.encode()))
 
-    def _open(self, path: Path, channel: str, secret: bytes) -> Bundle | None:
+    def _open(self, path: Path, channel: str, secret: bytes, read: Callable[[bytes], T]) -> T | None:
         try:
             with path.open("rb") as file:
-                raw = file.read(limits.MAX_MESSAGE + 64)
+                raw = file.read(limits.MAX_MESSAGE + MAX_RECORD + 64)
         except FileNotFoundError:
             return None
         except OSError as error:
             raise BadInput(f"cannot read it: {error.strerror}", where=str(path)) from None
         try:
             plain = _cipher(secret).decrypt(raw[:_NONCE_BYTES], raw[_NONCE_BYTES:], channel.encode())
-            return decode(plain, Bundle)
+            return read(plain)
         except (InvalidTag, ValueError, RemoteProtocolError):
             hint = "remove it, then deploy the pod again"
             raise BadInput("does not open with this key, or is damaged", where=str(path), hint=hint) from None
@@ -196,6 +221,21 @@ class PodRecords:
 
 def _version(generation: int) -> str:
     return f"{generation}.version"
+
+
+def _bundle(plain: bytes) -> Bundle:
+    return decode(plain, Bundle)
+
+
+def _joined(sent: SentVersion) -> bytes:
+    provenance = encode(sent.provenance)
+    return len(provenance).to_bytes(_LENGTH_BYTES, "big") + provenance + encode(sent.bundle)
+
+
+def _parted(plain: bytes) -> SentVersion:
+    length = int.from_bytes(plain[:_LENGTH_BYTES], "big")
+    provenance, bundle = plain[_LENGTH_BYTES:][:length], plain[_LENGTH_BYTES:][length:]
+    return SentVersion(decode(bundle, Bundle), decode(provenance, Provenance))
 
 
 def _cipher(secret: bytes) -> AESGCM:

@@ -25,6 +25,7 @@ from trustedpods.publisher.payment import channel, refund
 from trustedpods.publisher.payment.channel import ChannelPayment
 from trustedpods.publisher.results.confirmed import ConfirmedPod
 from trustedpods.publisher.results.validated import update_way
+from trustedpods.publisher.state.pod_records import SentVersion
 from trustedpods.publisher.verbs.aftermath import Aftermath
 from trustedpods.publisher.visits import records, release
 
@@ -156,17 +157,24 @@ class Delivery:
         secret, bundle = account.publisher.secret, self._parcel.bundle
         try:
             if confirmed is not None:
-                records.pod_records().keep_version(kept, secret, confirmed.statement.generation, bundle)
+                sent = SentVersion(bundle, self._parcel.provenance)
+                records.pod_records().keep_version(kept, secret, confirmed.statement.generation, sent)
             records.pod_records().keep_bundle(kept, secret, bundle)
         except BadInput as error:
             self._journal.show.warning(f"{error}; after a reboot of the provider deploy again by hand")
 
     def _remember_holder(self, confirmed: Confirmed) -> None:
-        """The boot that holds the bundle, so that a later visit sees when it is another one."""
+        """The boot that holds the bundle, so that a later visit sees when it is another, and its trust."""
         record = records.load(channel_hex(self._location.ref.channel), self._journal)
         if record is not None:
             generation = confirmed.statement.generation
-            changed = {"holder": self._boot.hex(), "meter": self._payment.meter, "generation": generation}
+            changed = {
+                "holder": self._boot.hex(),
+                "meter": self._payment.meter,
+                "generation": generation,
+                "label": self._policy.label,
+            }
+            record = records.sent_under(record, self._parcel.provenance)
             records.keep(record.model_copy(update=changed), self._journal)
 
     async def _persist(self, host: "Host", session: Session) -> Confirmed:

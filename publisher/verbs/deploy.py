@@ -48,6 +48,7 @@ from trustedpods.publisher.results.deployed import (
 )
 from trustedpods.publisher.results.providers import ProviderId
 from trustedpods.publisher.state.names import remember_name
+from trustedpods.publisher.state.pod_records import Provenance
 from trustedpods.publisher.verbs.aftermath import alone
 from trustedpods.publisher.verbs.delivery import Delivery
 from trustedpods.publisher.verbs.offers.planned import make_plan
@@ -222,6 +223,11 @@ class Deploy:
         return replace(wanted, funding=None) if paid else wanted
 
     @property
+    def _provenance(self) -> Provenance:
+        trust, images = self._pod.manifest.spec.trust, self._pod.image_sources
+        return Provenance(trust=trust, policy=self._policy_name, images=images)
+
+    @property
     def _shape(self) -> Shape:
         return shape_of(self._pod.manifest, self._pod.image_bytes)
 
@@ -264,7 +270,7 @@ class Deploy:
         self._remember(session, location)
         handing = Delivery(
             self._account,
-            parcel_of(self._pod, self._verified, self._account.publisher),
+            parcel_of(self._pod, self._verified, self._account.publisher, self._provenance),
             payment,
             location,
             self._policy,
@@ -274,12 +280,16 @@ class Deploy:
         await handing.run(host, session, self._options.patience_s)
 
     def _remember(self, session: Session, location: PodLocation) -> None:
-        """Keep what is known of the pod before anything is paid, so that `watch` looks after it."""
+        """Keep what is known of the pod before anything is paid, so that `watch` looks after it.
+
+        Of an update only the size: until it is confirmed, a release sends the version before, as it was sent.
+        """
         record = records.load(channel_hex(location.ref.channel), self._journal) or records.begin(
             self._account, self._pod.name, location
         )
-        trust = self._pod.manifest.spec.trust
-        record = records.deployed(record, self._shape, self._pod.image_sources, trust, self._policy_name)
+        record = records.grown(record, self._shape)
+        if location.channel is None:
+            record = records.sent_under(record, self._provenance)
         if self._options.network is not None:
             record = records.of_network(record, self._options.network)
         records.keep(records.attested(record, session, self._policy), self._journal)

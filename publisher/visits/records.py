@@ -2,13 +2,11 @@
 """What is remembered of a pod, and how a visit to its provider changes it."""
 
 import time
-from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from trustedpods.protocol.errors import BadInput, EvidenceRefused, TrustedPodsError
 from trustedpods.protocol.ids import address_from_bytes, channel_hex
-from trustedpods.protocol.messages.provider import TrustClass
 from trustedpods.protocol.networks.book import NetworkBook
 from trustedpods.protocol.units import UnixSeconds
 from trustedpods.publisher.context import state_dir
@@ -18,7 +16,7 @@ from trustedpods.publisher.market.locations import PodLocation
 from trustedpods.publisher.market.market import MarketAccount
 from trustedpods.publisher.market.session import Session
 from trustedpods.publisher.results.pods import LastAttestation
-from trustedpods.publisher.state.pod_records import FOLDER, PodRecord, PodRecords, ShapeRecord
+from trustedpods.publisher.state.pod_records import FOLDER, PodRecord, PodRecords, Provenance, ShapeRecord
 
 if TYPE_CHECKING:
     from trustedpods.protocol.attestation.policy.policy import Policy
@@ -89,19 +87,21 @@ def refused(record: PodRecord, error: EvidenceRefused) -> PodRecord:
     return record.model_copy(update={"refused": str(error)[:500], "refused_at": first})
 
 
-def deployed(
-    record: PodRecord, shape: Shape, images: Iterable[str], trust: TrustClass, policy: str | None
-) -> PodRecord:
+def grown(record: PodRecord, shape: Shape) -> PodRecord:
     """The record when a manifest is handed over: bounds only grow, as older usage may still be billed."""
     new = asdict(shape)
     known = {} if record.shape is None else record.shape.model_dump()
     largest = {name: max(value, known.get(name, 0)) for name, value in new.items()}
+    return record.model_copy(update={"shape": ShapeRecord(**largest)})
+
+
+def sent_under(record: PodRecord, provenance: Provenance) -> PodRecord:
+    """The record of the bundle that is kept: a release sends it under that trust, from those images."""
     return record.model_copy(
         update={
-            "shape": ShapeRecord(**largest),
-            "images": tuple(images),
-            "trust": trust,
-            "policy": policy,
+            "images": tuple(provenance.images),
+            "trust": provenance.trust,
+            "policy": provenance.policy,
         }
     )
 

@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """`rollback`: an earlier version of a pod, as it was sent from here, takes the place of the one that runs."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import trio
 
-from trustedpods.protocol.errors import Refused
+from trustedpods.protocol.errors import EvidenceRefused, Refused
 from trustedpods.protocol.ids import address_from_bytes, channel_hex
 from trustedpods.protocol.messages.bundle import Bundle
 from trustedpods.protocol.net import open_host
@@ -17,6 +19,7 @@ from trustedpods.publisher.delivery.bundle import Parcel
 from trustedpods.publisher.delivery.upload import Piece
 from trustedpods.publisher.journal import Journal
 from trustedpods.publisher.market.market import MarketAccount
+from trustedpods.publisher.market.session import Session, open_session
 from trustedpods.publisher.payment.channel import ChannelPayment
 from trustedpods.publisher.results.deployed import (
     ChosenProvider,
@@ -28,6 +31,7 @@ from trustedpods.publisher.results.deployed import (
 )
 from trustedpods.publisher.results.pods import VisitProgress
 from trustedpods.publisher.results.providers import ProviderId
+from trustedpods.publisher.state.pod_records import Provenance, SentVersion
 from trustedpods.publisher.verbs.aftermath import alone
 from trustedpods.publisher.verbs.delivery import Delivery
 from trustedpods.publisher.verbs.deploy import PATIENCE_S, agreed
@@ -41,6 +45,10 @@ from trustedpods.publisher.verbs.offers.planned import (
 from trustedpods.publisher.verbs.pods import visit
 from trustedpods.publisher.visits import records, release
 from trustedpods.publisher.visits.visit import Visit
+
+if TYPE_CHECKING:
+    from trustedpods.protocol.attestation.policy.policy import Policy
+    from trustedpods.protocol.net import Host
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,18 +64,32 @@ async def rollback(
 ) -> DeployResult:
     """Send an earlier version again, by the same way as an update; *progress* as of a deploy.
 
-    Raises Refused (rule `no-version`) where this machine keeps none, (rule `no-images`) where the provider
-    has lost images of it that are not on this disk any more, and what a deploy raises.
+    It goes to a machine that satisfies the policy which that version was sent under. Raises Refused (rule
+    `policy`) where it does not, (rule `no-version`) where this machine keeps none, (rule `no-images`) where
+    the provider has lost images of it that are not on this disk any more, and what a deploy raises.
     """
     progress.pod, progress.publisher, progress.token = name, account.publisher.address, account.token
     with alone(account, name, "rollback"):
         async with visit(account, name, VisitProgress(), journal) as visited:
-            bundle = _chosen(account, visited, name, options.generation)
-            wanted = _wanted(bundle, name)
-            status = await visited.status()
-            plan = plan_over(account, wanted, visited.session, visited.location, status, journal)
-            await agreed(plan, options.agree, journal)
-            await _send(account, visited, wanted, progress, journal)
+            sent = _chosen(account, visited, name, options.generation)
+            wanted = _wanted(sent.bundle, name)
+            policy = policy_for(account.market, sent.provenance.trust, sent.provenance.policy)
+            async with open_host(None, []) as host, _attested(host, visited, sent, policy) as session:
+                again = replace(visited, session=session)
+                plan = plan_over(account, wanted, session, again.location, await again.status(), journal)
+                await agreed(plan, options.agree, journal)
+                parcel = _parcel(account, wanted, sent.provenance)
+                handing = Delivery(
+                    account,
+                    parcel,
+                    _payment(account, again, wanted),
+                    again.location,
+                    policy,
+                    progress,
+                    journal,
+                )
+                _tell(again, wanted, progress)
+                await handing.run(host, session, PATIENCE_S)
     return progress.result()
 
 
@@ -79,27 +101,27 @@ async def versions(account: MarketAccount, name: str, journal: Journal) -> Versi
     store, secret = records.pod_records(), account.publisher.secret
     kept = []
     for generation in reversed(store.versions(channel)):
-        bundle = store.version(channel, secret, generation)
-        if bundle is not None:
-            images = {image.name: image.blobs[0].digest for image in bundle.images}
-            kept.append(KeptVersion(generation, images, serves=bundle == serves))
+        sent = store.version(channel, secret, generation)
+        if sent is not None:
+            images = {image.name: image.blobs[0].digest for image in sent.bundle.images}
+            kept.append(KeptVersion(generation, images, serves=sent.bundle == serves))
     return VersionsResult(name, tuple(kept))
 
 
-def _chosen(account: MarketAccount, visited: Visit, name: str, generation: int | None) -> Bundle:
+def _chosen(account: MarketAccount, visited: Visit, name: str, generation: int | None) -> SentVersion:
     store, secret = records.pod_records(), account.publisher.secret
     channel = channel_hex(visited.location.ref.channel)
     known = store.versions(channel)
     wanted = generation if generation is not None else (known[-2] if len(known) > 1 else None)
-    bundle = None if wanted is None or wanted not in known else store.version(channel, secret, wanted)
-    if bundle is None:
+    sent = None if wanted is None or wanted not in known else store.version(channel, secret, wanted)
+    if sent is None:
         which = "no version before this one" if generation is None else f"no version {generation}"
         raise Refused(
             f"{which} of {name} is kept on this machine",
             rule="no-version",
             hint=f"`trustedpods rollback {name} --list` shows those that are; else deploy the older file",
         )
-    return bundle
+    return sent
 
 
 def _wanted(bundle: Bundle, name: str) -> WantedVersion:
@@ -111,23 +133,43 @@ def _wanted(bundle: Bundle, name: str) -> WantedVersion:
     return WantedVersion(bundle, manifest)
 
 
-async def _send(
-    account: MarketAccount, visited: Visit, wanted: WantedVersion, progress: DeployProgress, journal: Journal
-) -> None:
-    session, location, record = visited.session, visited.location, visited.record
-    payment = _payment(account, visited, wanted)
+@asynccontextmanager
+async def _attested(
+    host: "Host", visited: Visit, sent: SentVersion, policy: "Policy"
+) -> AsyncIterator[Session]:
+    """A session with the pod's provider under the *policy* of that version: the visit's holds for another."""
+    row = visited.location.row
+    async with AsyncExitStack() as stack:
+        try:
+            session = await stack.enter_async_context(
+                open_session(host, visited.account.publisher, row, policy)
+            )
+        except EvidenceRefused as error:
+            trust = sent.provenance.trust
+            raise Refused(
+                f"that version was sent as class {trust} under {policy.label}: {error.what}",
+                where=ProviderId.of(row).name,
+                rule="policy",
+                hint="nothing of it was sent; a deploy of its file can name another policy",
+            ) from error
+        yield session
+
+
+def _tell(visited: Visit, wanted: WantedVersion, progress: DeployProgress) -> None:
+    session = visited.session
     cost = cost_of(shape_in(wanted.bundle, wanted.manifest), session.profile.prices, session.profile.least)
-    progress.chosen = ChosenProvider(ProviderId.of(session.row), session.machine, location.ref.channel, cost)
+    channel = visited.location.ref.channel
+    progress.chosen = ChosenProvider(ProviderId.of(session.row), session.machine, channel, cost)
+
+
+def _parcel(account: MarketAccount, wanted: WantedVersion, provenance: Provenance) -> Parcel:
+    """That version, with its images from where they were found then."""
 
     async def pieces() -> Mapping[bytes, Piece]:
-        return await trio.to_thread.run_sync(release.pieces_of, account, wanted.bundle, record.images)
+        return await trio.to_thread.run_sync(release.pieces_of, account, wanted.bundle, provenance.images)
 
     stops = wanted.manifest.stops_for_update
-    parcel = Parcel(wanted.bundle.name, stops, wanted.bundle, pieces)
-    policy = policy_for(account.market, record.trust, record.policy)
-    handing = Delivery(account, parcel, payment, location, policy, progress, journal)
-    async with open_host(None, []) as host:
-        await handing.run(host, session, PATIENCE_S)
+    return Parcel(wanted.bundle.name, stops, wanted.bundle, pieces, provenance)
 
 
 def _payment(account: MarketAccount, visited: Visit, wanted: WantedVersion) -> ChannelPayment:

@@ -6,18 +6,20 @@ import shutil
 
 import pytest
 
+from tests.fakes.images.oci_images import ImageFiles
 from tests.publisher.test_cli import cli
 from trustedpods.protocol.errors import ExitCode, Refused
 from trustedpods.protocol.ids import channel_hex
 from trustedpods.publisher.results.deployed import DeployProgress
 from trustedpods.publisher.state.pod_records import MAX_VERSIONS
 from trustedpods.publisher.verbs.running.rollback import RollbackOptions, rollback, versions
+from trustedpods.publisher.verbs.watch import WatchOptions, watch_round
 from trustedpods.publisher.visits.records import pod_records
 
 __all__ = ["cli"]
 
 
-async def deployed(bench, *modes):
+async def deployed(bench, *modes, **options):
     """The pod deployed once for each of *modes*, a value of a variable."""
     path = bench.folder / "pod.yaml"
     plain = path.read_text()
@@ -25,7 +27,7 @@ async def deployed(bench, *modes):
         path.write_text(
             plain.replace("      ports:", f"      env: [{{name: MODE, value: {mode}}}]\n      ports:")
         )
-        result = await bench.deploy()
+        result = await bench.deploy(**options)
     path.write_text(plain)
     return channel_hex(result.chosen.channel)
 
@@ -137,3 +139,69 @@ async def test_another_machine_keeps_none(bench, cli):
         done = await cli("rollback", "hello")
     assert done.exit_code == ExitCode.REFUSED
     assert "[no-version]" in done.stderr
+
+
+async def test_an_older_version_goes_to_no_machine_that_its_own_trust_refuses(bench):
+    peer = bench.peer()
+    async with peer.serve():
+        await deployed(bench, "one")
+    peer.trust = "open"
+    peer.reboot()
+    async with peer.serve():
+        channel = await deployed(bench, "two", trust="open")
+        sent, kept = len(peer.bundles), pod_records().load(channel)
+        with pytest.raises(Refused, match="class sealed") as caught:
+            await back(bench)
+        assert len(peer.bundles) == sent
+    assert caught.value.rule == "policy"
+    assert pod_records().load(channel).trust == kept.trust == "open"
+    assert pod_records().load(channel).refused == ""  # it is what runs there that the record is of
+
+
+async def test_the_trust_of_what_was_gone_back_to_holds_from_then_on(bench):
+    peer = bench.peer(trust="open")
+    async with peer.serve():
+        await deployed(bench, "one", trust="open")
+    peer.trust = "sealed"
+    peer.reboot()
+    async with peer.serve():
+        channel = await deployed(bench, "two")
+        assert pod_records().load(channel).trust == "sealed"
+        await back(bench)
+        assert pod_records().load(channel).trust == "open"
+    peer.trust = "open"
+    peer.reboot()
+    async with peer.serve():
+        result = await watch_round(bench.account, WatchOptions(patience_s=0), bench.journal())
+    assert (result.pods[0].state, result.pods[0].exit_code) == ("released", 0)
+    assert mode_of(peer.bundles[-1]) == "one"
+
+
+async def test_images_are_looked_for_where_that_version_had_them(bench):
+    path = bench.folder / "pod.yaml"
+    async with bench.peer().serve() as peer:
+        channel = await deployed(bench, "one")
+        ImageFiles(layers=(b"other" * 1000,)).write_archive(bench.folder / "other.tar")
+        path.write_text(path.read_text().replace("hello.tar", "other.tar"))
+        await deployed(bench, "two")
+        peer.received.clear()
+        await back(bench)
+        assert mode_of(peer.bundles[-1]) == "one"
+    assert pod_records().load(channel).images == (f"oci-archive:{bench.folder}/hello.tar",)
+
+
+async def test_a_failed_update_leaves_the_trust_and_the_images_of_what_serves(bench):
+    path, peer = bench.folder / "pod.yaml", bench.peer()
+    async with peer.serve():
+        channel = await deployed(bench, "one")
+    peer.trust = "open"
+    peer.reboot()
+    async with peer.serve():
+        before = pod_records().load(channel)
+        (bench.folder / "other.tar").write_bytes((bench.folder / "hello.tar").read_bytes())
+        path.write_text(path.read_text().replace("hello.tar", "other.tar"))
+        peer.faults |= {"crashes", "keeps-money"}
+        with pytest.raises(Refused):
+            await deployed(bench, "two", trust="open")
+    after = pod_records().load(channel)
+    assert (after.images, after.trust, after.policy) == (before.images, "sealed", before.policy)

@@ -26,7 +26,7 @@ from trustedpods.provider.lifecycle.recovery import Recovery
 from trustedpods.provider.lifecycle.removal import PodRemoval
 from trustedpods.provider.lifecycle.workers import PodWorkers, Work
 from trustedpods.provider.networks.networks import Networks
-from trustedpods.provider.pods.blobs_ahead import SHARE_OF_SPOOL, BlobsAhead
+from trustedpods.provider.pods.blobs_ahead import AheadBounds, BlobsAhead
 from trustedpods.provider.pods.bundles import Bundles
 from trustedpods.provider.pods.progress import ProgressFeeds
 from trustedpods.provider.pods.records import Pods
@@ -179,7 +179,7 @@ def handlers(parts: Parts) -> dict[Verb, VerbHandler]:
         spool,
         parts.provisioning_steps,
         parts.doors.store.disk,
-        BlobsAhead(parts.pods, parts.bundles, spool, quota // SHARE_OF_SPOOL),
+        BlobsAhead(parts.pods, parts.bundles, spool, AheadBounds.of_spool(quota)),
     )
     verbs = Verbs(
         parts.doors,

@@ -2,6 +2,7 @@
 """`blob`: sealed chunks onto the spool, from where an earlier stream stopped."""
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from functools import partial
 
 import trio
@@ -57,18 +58,20 @@ class Uploads:
             await request.replies.send(BlobAck(chunks=have), final=True)
             return
         self._check_room()
-        async with self._store.writer(publisher, blob) as writer:
-            await request.replies.send(BlobAck(chunks=writer.chunks))
-            await _take(request.replies, writer, total, partial(self._check_wanted, request, blob, ahead))
+        counted = self._ahead.taking(self._standing(request), blob) if ahead else nullcontext()
+        with counted:
+            async with self._store.writer(publisher, blob) as writer:
+                await request.replies.send(BlobAck(chunks=writer.chunks))
+                await _take(request.replies, writer, total, partial(self._check_wanted, request, ahead))
         self._provisioning_steps.blob_arrived()
         await request.replies.send(BlobAck(chunks=total), final=True)
 
-    def _check_wanted(self, request: Request, blob: BlobRef, ahead: bool) -> None:
+    def _check_wanted(self, request: Request, ahead: bool) -> None:
         """Chunks are taken for as long as the pod is there to use them."""
         self._check_room()
         record = self._standing(request)
         if ahead:
-            self._ahead.check(record, blob)
+            self._ahead.check(record)
 
     def _standing(self, request: Request) -> PodRecord:
         record = self._rights.commanded_pod(request.opened)
@@ -87,7 +90,7 @@ class Uploads:
         record = self._standing(request)
         announced = self._bundles.open(record).blobs.get(body.blob.blob_id)
         if announced is None and body.ahead:
-            self._ahead.check(record, body.blob)
+            self._ahead.check(record)
             return body.blob, True
         if announced != body.blob:
             raise Refused("this blob is not in the pod's bundle", rule="blob-unknown")

@@ -10,6 +10,7 @@ keys in the sealed bundles.
 import hashlib
 import os
 import time
+from collections import defaultdict
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -57,7 +58,10 @@ class Spool:
         self._writing: dict[Path, trio.Event] = {}
         with translated(_UNREADABLE, folder):
             private_folder(folder)
-            self._used = sum(path.stat().st_size for path in folder.glob("*/*.sealed"))
+            self._sizes: dict[str, dict[str, int]] = defaultdict(dict)
+            for path in folder.glob("*/*.sealed"):
+                self._note(path)
+        self._used = sum(size for files in self._sizes.values() for size in files.values())
 
     @property
     def used_bytes(self) -> int:
@@ -72,12 +76,17 @@ class Spool:
             return chunk_count(blob.size)
         return min(length // SEALED_CHUNK_SIZE, chunk_count(blob.size) - 1)
 
-    def unneeded(self, publisher: Address, needed: Collection[bytes]) -> int:
-        """Bytes of sealed chunks of the publisher's blobs that are not among the *needed*."""
-        keep = {blob_id.hex() for blob_id in needed}
-        with translated(_UNREADABLE, self._folder):
-            found = self._folder.glob(f"{publisher.lower()}/*.sealed")
-            return sum(_size(path) for path in found if path.stem not in keep)
+    @property
+    def publishers(self) -> list[str]:
+        """Those who have a blob here, in lower case. No disk is asked."""
+        return [folder for folder, files in self._sizes.copy().items() if files]
+
+    def sizes(self, publisher: str) -> dict[str, int]:
+        """Bytes on disk of each of the publisher's blobs by its id in hex. No disk is asked.
+
+        Those of an upload that runs are as they were at its start.
+        """
+        return self._sizes.get(publisher.lower(), {}).copy()
 
     def complete(self, publisher: Address, blob: BlobRef) -> bool:
         """All of it is there."""
@@ -112,6 +121,7 @@ class Spool:
         writer = BlobWriter(path, blob, have, count, self._pace)
         try:
             await trio.to_thread.run_sync(writer.open)
+            self._note(path)
             yield writer
         finally:
             try:
@@ -120,6 +130,14 @@ class Spool:
             finally:
                 self._writing.pop(path).set()
                 self._used += _size(path) - before - counted
+                self._note(path)
+
+    def _note(self, path: Path) -> None:
+        """Remember what is on disk of a blob; an empty file takes a place too."""
+        if path.exists():
+            self._sizes[path.parent.name][path.stem] = _size(path)
+        else:
+            self._sizes[path.parent.name].pop(path.stem, None)
 
     def _check(self, more: int) -> None:
         if self._used + more > self._quota:
@@ -158,6 +176,7 @@ class Spool:
                 size = _size(path)
                 path.unlink()
             self._used -= size
+            self._note(path)
 
     def collect(
         self, needed: Collection[bytes], older_than_s: float, spared: Collection[Address] = ()
@@ -179,6 +198,7 @@ class Spool:
                 path.unlink()
             freed += status.st_size
             self._used -= status.st_size
+            self._note(path)
         return freed
 
     def _path(self, publisher: Address, blob: BlobRef) -> Path:

@@ -2,17 +2,20 @@
 """Images that come ahead of their version: a deploy then needs none, and nobody fills the spool with them."""
 
 import os
+from dataclasses import replace
 
 import pytest
+import trio
 
 from tests.fakes.provider.caller import Caller, image_of, serving, until
+from tests.fakes.provider.records import OWNER
 from tests.fakes.provider.world import World
 from trustedpods.protocol import limits
 from trustedpods.protocol.errors import Refused
-from trustedpods.protocol.messages.bundle import BlobAck, BlobBody, Needs
-from trustedpods.protocol.sealing.blobs import chunk_count
+from trustedpods.protocol.messages.bundle import BlobAck, BlobBody, BlobRef, Needs
+from trustedpods.protocol.sealing.blobs import chunk_count, derive
 from trustedpods.provider.core.pod import Phase
-from trustedpods.provider.pods.blobs_ahead import BlobsAhead
+from trustedpods.provider.pods.blobs_ahead import LEAST, RECOUNT_S, AheadBounds, BlobsAhead
 
 
 @pytest.fixture
@@ -60,19 +63,67 @@ async def test_it_must_be_said(world):
 
 async def test_a_publisher_s_blobs_ahead_have_a_bound_that_its_versions_do_not_count_for(world):
     async with serving(world) as (parts, caller):
-        record, spool = parts.pods.get(caller.ref.channel), parts.doors.spool
-        ahead = BlobsAhead(parts.pods, parts.bundles, spool, 3 * limits.BLOB_CHUNK)
+        record = parts.pods.get(caller.ref.channel)
+        ahead = bounded(parts, each=3 * limits.BLOB_CHUNK)
         caller.blobs = image_of(os.urandom(2 * limits.BLOB_CHUNK))
         first = caller.refs()[2]
-        ahead.check(record, first[0])
+        take(ahead, record, first[0])
         await caller.send_blob(*first, ahead=True)
-        ahead.check(record, first[0])
-        caller.blobs = image_of(os.urandom(limits.BLOB_CHUNK))
+        take(ahead, record, first[0])
         with pytest.raises(Refused, match="3 MiB of a publisher at most") as caught:
-            ahead.check(record, caller.refs()[2][0])
+            take(ahead, record, a_blob(limits.BLOB_CHUNK))
         assert caught.value.rule == "blobs-ahead"
-        caller.blobs = image_of(b"small")
-        ahead.check(record, caller.refs()[2][0])
+        take(ahead, record, a_blob(5))
+
+
+async def test_a_short_blob_and_a_dropped_stream_count_too(world):
+    async with serving(world) as (parts, caller):
+        record, spool = parts.pods.get(caller.ref.channel), parts.doors.spool
+        few, short = bounded(parts, blobs=3), bounded(parts, each=3 * LEAST)
+        caller.blobs = image_of(b"next")
+        await caller.send_blob(*caller.refs()[2], ahead=True)
+        async with spool.writer(caller.ref.publisher, a_blob(5)):
+            pass
+        for ahead, what in ((few, "3 blobs"), (short, "MiB of a publisher")):
+            with ahead.taking(record, a_blob(1)):
+                ahead.check(record)
+                with pytest.raises(Refused, match=what):
+                    take(ahead, record, a_blob(2))
+            take(ahead, record, a_blob(2))
+
+
+async def test_all_publishers_together_have_a_bound(world, autojump_clock):
+    async with serving(world) as (parts, caller):
+        record, spool = parts.pods.get(caller.ref.channel), parts.doors.spool
+        other, blob = replace(record, ref=replace(record.ref, publisher=OWNER)), a_blob(5)
+        ahead = bounded(parts, all=2 * LEAST)
+        async with spool.writer(OWNER, blob):
+            pass
+        with ahead.taking(record, a_blob(1)):
+            for one in (record, other):
+                with pytest.raises(Refused, match="of all publishers together") as caught:
+                    take(ahead, one, a_blob(2))
+                assert caught.value.rule == "blobs-ahead"
+            take(ahead, other, blob)
+        spool.forget(OWNER, blob)
+        await trio.sleep(RECOUNT_S)
+        with ahead.taking(record, a_blob(1)):
+            take(ahead, other, a_blob(2))
+
+
+def bounded(parts, each=1 << 30, all=1 << 30, blobs=512):  # noqa: A002 - the bound's name
+    return BlobsAhead(parts.pods, parts.bundles, parts.doors.spool, AheadBounds(each, all, blobs))
+
+
+def take(ahead, record, blob):
+    with ahead.taking(record, blob):
+        pass
+
+
+def a_blob(size):
+    """One of that many bytes, another for each size."""
+    blob_id, key = derive(b"s" * 32, f"{size}")
+    return BlobRef(blob_id=blob_id, key=key, digest=f"sha256:{size:064}", size=size, media_type="x")
 
 
 async def test_a_stranger_pushes_nothing(world):

@@ -111,8 +111,10 @@ def _certificates(manifest: PodManifest) -> Iterator[Problem]:
 
 
 def _certificate(at: Location, volume: Volume | None) -> Iterator[Problem]:
-    """A secret volume with both files."""
+    """A secret volume with both files, which are what they are when they are checked."""
     if volume is None or volume.secret is None:
         yield Problem(at, "no secret volume has this name")
+    elif changing := set(TLS_FILES).intersection(volume.secret.rendered):
+        yield Problem(at, f"{min(changing)!r} of a certificate cannot be rendered: write it as it is")
     elif missing := set(TLS_FILES) - volume.secret.files.keys():
         yield Problem(at, f"the secret has no file {min(missing)!r}{known(volume.secret.files)}")

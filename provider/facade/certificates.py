@@ -95,15 +95,7 @@ def certificate_of(
     *alone*: who serves it goes by what the certificate says, and so that may be no other name.
     """
     wanted = tuple(names)
-    if len(chain) + len(key) > MAX_PEM:
-        raise Refused("certificate and key are too large", rule="tls")
-    try:
-        certificates = x509.load_pem_x509_certificates(chain)
-        private = serialization.load_pem_private_key(key, None)
-    except (ValueError, TypeError, UnsupportedAlgorithm) as bad:
-        raise Refused(f"tls.crt or tls.key cannot be read: {bad}", rule="tls") from None
-    if not isinstance(private, ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey):
-        raise Refused("tls.key is neither an EC nor an RSA key", rule="tls")
+    certificates, private = _read(chain, key)
     _check_strength(certificates)
     leaf = certificates[0]
     if leaf.public_key() != private.public_key():
@@ -120,8 +112,34 @@ def certificate_of(
             rule="tls",
             hint="a controller chooses certificates by their names: take one for the service's hosts alone",
         )
-    pem = b"".join(certificate_pem(part) for part in certificates) + key_pem(private)
-    return Certificate(pem, wanted)
+    return Certificate(_chain_pem(certificates) + key_pem(private), wanted)
+
+
+def as_read(chain: bytes, key: bytes) -> tuple[bytes, bytes]:
+    """A chain and its key (PEM) as `certificate_of` understands them, and nothing else that was in the files.
+
+    For servers that read PEM by themselves: one that knows other labels, or another order, would show a
+    certificate that nobody checked.
+    """
+    certificates, private = _read(chain, key)
+    return _chain_pem(certificates), key_pem(private)
+
+
+def _read(chain: bytes, key: bytes) -> tuple[list[x509.Certificate], TlsKey]:
+    if len(chain) + len(key) > MAX_PEM:
+        raise Refused("certificate and key are too large", rule="tls")
+    try:
+        certificates = x509.load_pem_x509_certificates(chain)
+        private = serialization.load_pem_private_key(key, None)
+    except (ValueError, TypeError, UnsupportedAlgorithm) as bad:
+        raise Refused(f"tls.crt or tls.key cannot be read: {bad}", rule="tls") from None
+    if not isinstance(private, ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey):
+        raise Refused("tls.key is neither an EC nor an RSA key", rule="tls")
+    return certificates, private
+
+
+def _chain_pem(chain: Iterable[x509.Certificate]) -> bytes:
+    return b"".join(map(certificate_pem, chain))
 
 
 def _check_strength(chain: Sequence[x509.Certificate]) -> None:

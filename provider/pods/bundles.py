@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from trustedpods.manifests.check.seeds import Seeds, wanted_seeds
+from trustedpods.manifests.check.services import TLS_FILES
 from trustedpods.manifests.parse import parse_received
 from trustedpods.manifests.spec.pod import PodManifest
 from trustedpods.protocol.codec import decode
@@ -37,7 +38,7 @@ from trustedpods.provider.doors import Doors
 from trustedpods.provider.exposure.exposure import Exposure, FacadeExposure
 from trustedpods.provider.exposure.ingress import IngressExposure
 from trustedpods.provider.exposure.plan import plan, through_facade, under_hosts
-from trustedpods.provider.facade.certificates import Certificate, certificate_of, utc
+from trustedpods.provider.facade.certificates import Certificate, as_read, certificate_of, utc
 
 MAX_OPEN_BYTES = 16 * MIB
 """Sealed size of the bundles whose plaintext is kept in memory: thousands of usual pods. A bundle that is
@@ -80,8 +81,24 @@ class OpenBundle:
 
     @property
     def secrets(self) -> dict[str, dict[str, bytes]]:
-        """Files of each secret volume."""
-        return {secret.name: dict(secret.files) for secret in self.bundle.secrets}
+        """Files of each secret volume.
+
+        Refused (rule `tls`) where a controller would be given a certificate that cannot be read.
+        """
+        files = {secret.name: dict(secret.files) for secret in self.bundle.secrets}
+        for name, pair in self._for_controllers.items():
+            files[name] |= pair
+        return files
+
+    @cached_property
+    def _for_controllers(self) -> dict[str, dict[str, bytes]]:
+        """Certificates that controllers read out of Secrets: what was checked, and nothing beside it."""
+        files = {secret.name: secret.files for secret in self.bundle.secrets}
+        parts = [one for one in self.manifest.spec.services if one.ingress is not None]
+        return {
+            name: dict(zip(TLS_FILES, as_read(*(files[name][file] for file in TLS_FILES)), strict=True))
+            for name in {one.tls.secret_name for one in parts if one.tls is not None}
+        }
 
     @property
     def seeds(self) -> Seeds:
@@ -123,7 +140,7 @@ class OpenBundle:
         """
         if part.tls_secret is None:
             return None
-        files = self.secrets[part.tls_secret]
+        files = next(one.files for one in self.bundle.secrets if one.name == part.tls_secret)
         alone = isinstance(part, IngressExposure)
         at = None if now is None else utc(now)
         return certificate_of(files["tls.crt"], files["tls.key"], part.own_hosts, at, alone=alone)

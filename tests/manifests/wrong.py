@@ -232,6 +232,11 @@ WRONG = {
     "certificate without a key": wrong(
         "spec.volumes.0.secret.files", {"token": "t", "tls.crt": "c"}, "the secret has no file 'tls.key'"
     ),
+    "certificate that is rendered": wrong(
+        "spec.volumes.0.secret",
+        {"files": {"token": "t", "tls.crt": "c", "tls.key": "k"}, "rendered": ["tls.crt"]},
+        "'tls.crt' of a certificate cannot be rendered",
+    ),
     "replicas of one disk": wrong("spec.scale.max", 2, "serves one replica at a time"),
     "port names": wrong(
         "spec.services.0.ports.0.targetPort",

@@ -137,28 +137,45 @@ async def test_a_controller_that_writes_no_address_fails_the_start(world, virtua
             await deployed(world, address, shop())
 
 
-@pytest.mark.parametrize(("names", "taken"), [([HOST], True), ([HOST, "victim.example"], False)])
-async def test_a_certificate_is_for_the_services_hosts_alone(world, names, taken):
+def with_certificate(world, address, *names, older_label=False):
+    """Somebody whose service has a certificate for these names, and its PEM."""
     now, own = utc(world.now), ec.generate_private_key(ec.SECP256R1())
     made = Authority.make("p", now).issue(names, own, now)
     chain, mark, key = made.pem.partition(b"-----BEGIN PRIVATE")
-    files = {"tls.crt": chain, "tls.key": mark + key}
+    sent = chain.replace(b" CERTIFICATE", b" X509 CERTIFICATE") if older_label else chain
+    files = {"tls.crt": sent, "tls.key": mark + key}
     volume = {"name": "own", "secret": {"files": dict(zip(files, files, strict=True))}}
+    caller = Caller(world, address)
+    spec = caller.manifest.model_dump(by_alias=True)["spec"]
+    service = shop() | {"tls": {"secretName": "own"}}
+    fields = {"trust": "open", "scale": {"min": 1, "max": 1}}
+    caller.manifest = manifest_of(services=[service], volumes=[*spec["volumes"], volume], **fields)
+    bundle = caller.bundle()
+    secrets = [*bundle.secrets, SecretValue(name="own", files=files)]
+    caller.bundle = lambda: bundle.model_copy(update={"secrets": secrets})
+    return caller, chain
+
+
+@pytest.mark.parametrize(("names", "taken"), [([HOST], True), ([HOST, "victim.example"], False)])
+async def test_a_certificate_is_for_the_services_hosts_alone(world, names, taken):
     async with world.run() as (_, address):
-        caller = Caller(world, address)
-        spec = caller.manifest.model_dump(by_alias=True)["spec"]
-        service = shop() | {"tls": {"secretName": "own"}}
-        fields = {"trust": "open", "scale": {"min": 1, "max": 1}}
-        caller.manifest = manifest_of(services=[service], volumes=[*spec["volumes"], volume], **fields)
-        bundle = caller.bundle()
-        secrets = [*bundle.secrets, SecretValue(name="own", files=files)]
-        caller.bundle = lambda: bundle.model_copy(update={"secrets": secrets})
+        caller, _ = with_certificate(world, address, *names)
         if taken:
             await caller.provision()
         else:
             with pytest.raises(Refused, match=r"tls\.crt is for 'victim\.example' too"):
                 await caller.provision()
         assert bool(world.cluster.lives) is taken
+
+
+async def test_the_controller_reads_the_certificate_that_was_checked(world):
+    """Its label is one that controllers skip, as they would skip it for another behind it."""
+    async with world.run() as (parts, address):
+        caller, chain = with_certificate(world, address, HOST, older_label=True)
+        await caller.provision()
+        record = parts.pods.get(caller.ref.channel)
+        files = await world.cluster.secret_files(record.namespace, "own")
+        assert files["tls.crt"] == chain
 
 
 class Names:

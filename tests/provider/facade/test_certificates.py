@@ -13,6 +13,7 @@ from trustedpods.protocol.errors import Refused
 from trustedpods.provider.facade.certificates import (
     MAX_CHAIN,
     VALID,
+    as_read,
     certificate_of,
     certificate_pem,
     key_pem,
@@ -116,3 +117,15 @@ def test_a_controller_is_given_no_certificate_for_other_names(common, others, be
         return
     with pytest.raises(Refused, match=f"tls.crt is for '{beyond}' too"):
         certificate_of(chain, key_pem(key), [NAME], NOW, alone=True)
+
+
+def test_a_controller_is_given_what_was_read_and_nothing_beside_it():
+    """Go skips what has the older label: it would show the second certificate, which nobody looked at."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    first, second = certificate_pem(made(key)), certificate_pem(made(key))
+    older = first.replace(b" CERTIFICATE", b" X509 CERTIFICATE")
+    other = key_pem(ec.generate_private_key(ec.SECP256R1()))
+    chain, private = as_read(b"a note\r\n" + older + second, key_pem(key) + other)
+    assert (chain, private) == (first + second, key_pem(key))
+    with pytest.raises(Refused):
+        as_read(b"no certificate", key_pem(key))

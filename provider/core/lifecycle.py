@@ -53,6 +53,8 @@ class LifecycleCommand(StrEnum):
     """Make the facade serve it."""
     PARK = "park"
     """No replicas, and the facade says why."""
+    LET_GO = "let-go"
+    """Nothing that is stored for it is billed from now on."""
     SETTLE = "settle"
     """Cut and send a claim soon."""
     DROP_EARLIER = "drop-earlier"
@@ -128,7 +130,7 @@ _ON_ENTRY: dict[Phase, tuple[LifecycleCommand, ...]] = {
     Phase.REMOVING: (LifecycleCommand.PARK, LifecycleCommand.WORK),
     Phase.GONE: (LifecycleCommand.FORGET,),
     Phase.FAILED: (LifecycleCommand.FORGET,),
-    Phase.AWAITING_KEY: (LifecycleCommand.PARK,),
+    Phase.AWAITING_KEY: (LifecycleCommand.PARK, LifecycleCommand.LET_GO),
 }
 
 

@@ -141,6 +141,8 @@ class Runner:
                 await parts.pods.change(record.channel, exposures=exposures)
             case LifecycleCommand.PARK:
                 await parts.autoscaler.park(record, record.reason or "this pod is stopped")
+            case LifecycleCommand.LET_GO:
+                await parts.meter.let_go(record)
             case LifecycleCommand.SETTLE:
                 parts.settlement.hurry(record.channel)
             case LifecycleCommand.DROP_EARLIER:

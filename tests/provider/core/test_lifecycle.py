@@ -148,3 +148,26 @@ def test_nothing_leads_out_of_removal_but_its_end():
     removing = pod_record(phase=Phase.REMOVING)
     for event in set(LifecycleEvent) - {LifecycleEvent.REMOVED}:
         assert step(removing, event, 1).record == replace(removing)
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        LifecycleEvent.NAMESPACE_LOST,
+        LifecycleEvent.FUNDS_OUT,
+        LifecycleEvent.UNLOCK_ANNOUNCED,
+        LifecycleEvent.CHANNEL_CHANGED,
+        LifecycleEvent.KEY_LOST,
+    ],
+    ids=str,
+)
+def test_what_ends_to_run_without_its_key_is_not_billed_for_storage(event):
+    after = step(pod_record(phase=Phase.AWAITING_KEY, live=True), event, 9)
+    assert (after.record.phase, after.record.runs_on) == (Phase.AWAITING_KEY, False)
+    assert LifecycleCommand.LET_GO in after.commands
+
+
+def test_what_runs_on_holds_what_it_held():
+    after = step(pod_record(phase=Phase.SERVING, live=True), LifecycleEvent.TAKEN_OVER, 9)
+    assert after.record.runs_on
+    assert after.commands == ()

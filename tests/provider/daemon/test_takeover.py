@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 
+from tests.examples import some
 from tests.fakes.provider.admin import admin_json
 from tests.fakes.provider.caller import Caller, in_phase, until
 from tests.fakes.provider.reboots import rotate
@@ -13,11 +14,12 @@ from tests.provider.daemon.test_leader import beside
 from trustedpods.contracts.eip712 import address_of
 from trustedpods.protocol.messages.usage import UsageBody, UsageReport
 from trustedpods.provider.core.lifecycle import LifecycleEvent
-from trustedpods.provider.core.metering import REPORT_LAG_S
+from trustedpods.provider.core.metering import REPORT_LAG_S, usage
 from trustedpods.provider.core.pod import Phase
 from trustedpods.provider.store import ledger
 
 SERVED_S, DOWN_S, RUN_ON_S, AGAIN_S = 100, 50, 70, 30
+WAITING_S = 30 * 86_400
 ADMIN_SOCKET = "books/operator.sock"
 
 
@@ -109,6 +111,19 @@ async def test_what_runs_on_stops_when_its_money_ends(taken_over):
     await parts.meter.observe()
     (run,) = (await runs(parts, caller)).runs
     assert run.ended == int(world.now)
+
+
+@pytest.mark.parametrize("event", some([LifecycleEvent.NAMESPACE_LOST, LifecycleEvent.FUNDS_OUT]))
+async def test_what_ended_to_run_is_not_billed_until_its_release(taken_over, event):
+    world, parts, caller = taken_over
+    world.pass_time(RUN_ON_S)
+    await parts.meter.observe()
+    await parts.pods.step(caller.ref.channel, event, "it ends")
+    ended = int(world.now)
+    world.pass_time(WAITING_S)
+    await parts.meter.observe()
+    assert {holding.ended for holding in (await runs(parts, caller)).holdings} == {ended}
+    assert usage((await runs(parts, caller)), ended, int(world.now)).storage_mib_s == 0
 
 
 async def test_a_replica_that_vanished_between_the_two_daemons_ends_when_it_was_last_seen(

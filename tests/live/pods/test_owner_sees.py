@@ -46,22 +46,21 @@ def says(greeting: str) -> Callable[[Json], None]:
     return change
 
 
-PACE = 100
-"""Requests a second; each on a connection of its own."""
-
-LENGTHS = [pytest.param(12, id="12s"), pytest.param(60, id="60s", marks=pytest.mark.soak)]
+LENGTHS = [pytest.param(12, 50, id="12s"), pytest.param(60, 100, id="60s", marks=pytest.mark.soak)]
+"""Seconds, and requests a second, each on a connection of its own. Beside two other markets on two cores a
+client of 100 falls behind its own pace, which would say nothing of the pod."""
 
 
 @contextmanager
-def no_request_fails(url: str, seconds: int) -> Iterator[None]:
+def no_request_fails(url: str, seconds: int, pace: int) -> Iterator[None]:
     """While the block runs and for as many *seconds* at least, every request gets its answer."""
-    with steady_requests(url, PACE) as answers:
-        until("requests are answered", lambda: answers.by_kind[200] > PACE)
+    with steady_requests(url, pace) as answers:
+        until("requests are answered", lambda: answers.by_kind[200] > pace)
         yield
         sleep(max(0.0, seconds - (monotonic() - answers.began)))
     print(answers)  # noqa: T201 - the figures of the acceptance
     assert answers.failed == 0, answers
-    assert answers.pace > 0.9 * PACE, answers
+    assert answers.pace > 0.9 * pace, answers
 
 
 def asleep(publisher: Publisher, name: str) -> bool:
@@ -99,28 +98,30 @@ def check_an_update_that_stops_first(publisher: Publisher, pod: Deployed) -> Non
     assert web.get(pod.url).status == 200
 
 
-@pytest.mark.parametrize("length", LENGTHS)
-def test_no_request_fails_over_a_good_and_a_broken_update(publisher: Publisher, length: int) -> None:
+@pytest.mark.parametrize(("length", "pace"), LENGTHS)
+def test_no_request_fails_over_a_good_and_a_broken_update(
+    publisher: Publisher, length: int, pace: int
+) -> None:
     pod = publisher.deploy(publisher.manifest("hello", unique("update"), says("one")))
     file = publisher.manifest("hello", pod.name, says("two")).name
     would = publisher.run("deploy", file, "--dry-run", code=ExitCode.PLAN_HAS_CHANGES).json
     assert (would["effect"], would["known"]) == ("in place", True)
     assert [change["what"] for change in would["changes"]] == ["variable GREETING of hello: changes"]
-    with no_request_fails(pod.url, length):
+    with no_request_fails(pod.url, length, pace):
         updated = publisher.run("deploy", file).json
         assert "two" in web.get(pod.url, "/cgi-bin/whoami").text
     assert (updated["update"], updated["namespace"] != pod.namespace) == ("beside", True)
-    check_a_rollback(publisher, pod, length)
-    with no_request_fails(pod.url, length):
+    check_a_rollback(publisher, pod, length, pace)
+    with no_request_fails(pod.url, length, pace):
         broken = publisher.manifest("hello", pod.name, crashes)
         said = publisher.run("deploy", broken.name, code=ExitCode.REFUSED)
     assert "two" in web.get(pod.url, "/cgi-bin/whoami").text
     check_the_end_of_a_broken_update(publisher, pod, said)
 
 
-def check_a_rollback(publisher: Publisher, pod: Deployed, length: int) -> None:
+def check_a_rollback(publisher: Publisher, pod: Deployed, length: int, pace: int) -> None:
     """There and back again: no request fails, and nothing is sent, as the provider has the images."""
-    with no_request_fails(pod.url, length):
+    with no_request_fails(pod.url, length, pace):
         back = publisher.run("rollback", pod.name).json
         assert "one" in web.get(pod.url, "/cgi-bin/whoami").text
     assert (back["update"], back["sent"]["sent_bytes"]) == ("beside", 0)

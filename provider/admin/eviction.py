@@ -87,13 +87,15 @@ class Eviction:
         )
 
     def _names(self, record: PodRecord) -> set[str]:
-        """Everything by which others know the pod: its label and its hosts."""
+        """Everything by which others know the pod: its label and its hosts, whoever serves them."""
         names = {record.label, f"{record.label}.{self._doors.config.identity.domain}"}
         try:
-            exposed = self._bundles.open(record).exposures(record.label, self._doors.config)
+            opened = self._bundles.open(record)
         except TrustedPodsError:  # another boot holds its key; its label is known all the same
             return names
-        return names | {route.partition("/")[0] for one in exposed for route in one.routes}
+        exposed = opened.exposures(record.label, self._doors.config)
+        names |= {route.partition("/")[0] for one in exposed for route in one.routes}
+        return names | {host for service in opened.manifest.spec.services for host in service.hosts}
 
     async def _send_away(self, records: list[PodRecord], reason: str) -> list[EvictedPod]:
         leaving = [record for record in records if record.phase is not Phase.REMOVING]

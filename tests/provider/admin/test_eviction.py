@@ -5,7 +5,7 @@ import pytest
 import trio
 
 from tests.fakes.provider.admin import admin_json
-from tests.fakes.provider.caller import ADMIN_SOCKET, ASK, Caller, in_phase, until
+from tests.fakes.provider.caller import ADMIN_SOCKET, ASK, Caller, in_phase, manifest_of, until
 from tests.fakes.provider.world import MARKER, World
 from trustedpods.protocol.errors import BadInput, Refused
 from trustedpods.protocol.messages.admission import Admitted
@@ -78,6 +78,24 @@ async def test_one_pod_is_sent_away_and_settled_first(world, target, virtual_tim
         assert len(submits) == 2  # what was due, then the release
         assert MARKER not in str(evicted)
         await settled_and_told(world, caller)
+
+
+async def test_a_pod_is_found_by_a_host_that_a_controller_serves(tmp_path, virtual_time):
+    classes = {"traefik": {"namespace": "ingress", "pod_labels": {"app": "traefik"}}}
+    world = World(tmp_path, ingress={"classes": classes, "services": 1})
+    service = {
+        "name": "web",
+        "expose": "ingress",
+        "ports": [{"port": 80, "targetPort": 8080}],
+        "hosts": ["shop.localhost"],
+        "ingress": {"className": "traefik"},
+    }
+    async with world.run() as (_, address):
+        caller = Caller(world, address)
+        caller.manifest = manifest_of(services=[service], trust="open", scale={"min": 1, "max": 1})
+        await caller.provision()
+        [evicted] = await ask(world, verb="evict", target="Shop.localhost", reason=WHY)
+        assert evicted["phase"] == "gone"
 
 
 async def test_a_pod_that_nobody_means_is_not_touched(world):

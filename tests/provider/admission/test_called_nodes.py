@@ -11,7 +11,7 @@ from trustedpods.protocol.errors import Refused
 from trustedpods.protocol.messages.admission import Admitted
 from trustedpods.provider.admission.arrivals import AdmissionLimits
 
-NAMES = {"listen": "127.0.0.1:5353", "address": "127.0.0.1", "upstream": ["127.0.0.1:5353"]}
+NAMES = {"listen": "127.0.0.1:0", "address": "127.0.0.1", "upstream": ["127.0.0.1:5353"]}
 
 
 @pytest.fixture

@@ -324,7 +324,7 @@ async def test_a_name_that_is_none_is_refused_before_anything_is_asked(world):
 async def test_an_address_that_asks_too_often_is_refused_before_anything_is_written(world):
     async with world.run() as (parts, address):
         alice = Member(world, address)
-        parts.admission._of_networks = Arrivals(Allowance(burst=1, every_s=3600))
+        parts.admission._networks._arrivals = Arrivals(Allowance(burst=1, every_s=3600))
         await alice.read()
         with pytest.raises(Refused) as caught:
             await alice.acquire()

@@ -83,7 +83,7 @@ class Delivery:
             if self._location.channel is not None and self._location.channel.unlock_at:
                 await channel.cancel_notice(self._account, self._payment, self._journal)
             confirmed = await self._persist(host, session)
-            self._remember_holder(confirmed)
+            self._keep_confirmed(confirmed)
         except TrustedPodsError as error:
             error.where = error.where or provider_name(self._location.row)
             after = self._aftermath(host, session)
@@ -103,7 +103,6 @@ class Delivery:
             if lost is not None:
                 raise lost from error
             raise
-        self._keep_bundle(confirmed)
         self._progress.confirmed = ConfirmedPod.of(confirmed.statement)
         if not confirmed.statement.endpoints:
             self._journal.event("serving", f"{name} runs; no service of it is exposed")
@@ -151,17 +150,36 @@ class Delivery:
                 after = await look_after(again, ref, name, before)
         return after
 
-    def _keep_bundle(self, confirmed: Confirmed | None = None) -> None:
-        """What the provider runs, or soon will: `watch` sends it again after a reboot, `rollback` later."""
+    def _keep_confirmed(self, confirmed: Confirmed) -> None:
+        """The bundle comes first: a generation that is remembered without it would release the one before."""
+        if self._keep_bundle():
+            self._remember_holder(confirmed)
+        else:
+            self._forget_newest()
         account, kept = self._account, channel_hex(self._location.ref.channel)
-        secret, bundle = account.publisher.secret, self._parcel.bundle
+        sent = SentVersion(self._parcel.bundle, self._parcel.provenance)
         try:
-            if confirmed is not None:
-                sent = SentVersion(bundle, self._parcel.provenance)
-                records.pod_records().keep_version(kept, secret, confirmed.statement.generation, sent)
-            records.pod_records().keep_bundle(kept, secret, bundle)
+            records.pod_records().keep_version(
+                kept, account.publisher.secret, confirmed.statement.generation, sent
+            )
+        except (BadInput, OSError) as error:
+            self._journal.show.warning(f"{error}; `rollback` cannot go back to this version")
+
+    def _keep_bundle(self) -> bool:
+        """What the provider runs, or soon will: `watch` sends it again after a reboot. Whether it is kept."""
+        account, kept = self._account, channel_hex(self._location.ref.channel)
+        try:
+            records.pod_records().keep_bundle(kept, account.publisher.secret, self._parcel.bundle)
         except BadInput as error:
             self._journal.show.warning(f"{error}; after a reboot of the provider deploy again by hand")
+            return False
+        return True
+
+    def _forget_newest(self) -> None:
+        """The bundle that is kept is an older one: no release may take it for what runs."""
+        record = records.load(channel_hex(self._location.ref.channel), self._journal)
+        if record is not None and record.generation is None:
+            records.keep(record.model_copy(update={"generation": 0}), self._journal)
 
     def _remember_holder(self, confirmed: Confirmed) -> None:
         """The boot that holds the bundle, so that a later visit sees when it is another, and its trust."""

@@ -13,10 +13,12 @@ import trio
 
 from trustedpods.contracts.eip712 import Domain, Move, sign_move
 from trustedpods.contracts.records import Channel, meter_tag
+from trustedpods.protocol.codec import decode
 from trustedpods.protocol.errors import BadInput, Refused, RemoteProtocolError
 from trustedpods.protocol.ids import Address, PodRef, address_bytes, address_from_bytes, channel_hex
 from trustedpods.protocol.messages.base import Done
 from trustedpods.protocol.messages.bundle import Bundle
+from trustedpods.protocol.messages.pod import SignedStatement, Statement
 from trustedpods.protocol.messages.rotation import RotateBody
 from trustedpods.protocol.units import UnixSeconds
 from trustedpods.publisher.context import cache_dir
@@ -107,10 +109,12 @@ async def release(
     location: PodLocation,
     record: PodRecord | None,
     journal: Journal,
+    served: SignedStatement | None,
 ) -> "Confirmed":
     """Send the kept bundle to the newly attested key; returns when the pod serves again.
 
-    Raises `Refused` (rule "no-bundle") where this client never deployed the pod.
+    *served* is what the provider says that it confirmed last, where it still can. Raises `Refused` (rule
+    "no-bundle") where this client never deployed the pod, or keeps another bundle than that.
     """
     from trustedpods.publisher.delivery.provision import ProvisionConversation  # noqa: PLC0415 - only after a restart
 
@@ -122,6 +126,7 @@ async def release(
             rule="no-bundle",
             hint="`trustedpods deploy FILE` releases it again; its volumes are kept",
         )
+    _check_served(bundle, served)
     images = () if record is None else record.images
 
     async def pieces() -> Mapping[bytes, "Piece"]:
@@ -134,6 +139,19 @@ async def release(
     confirmed = await sending.run(pay)
     journal.event("released", f"{bundle.name} serves again, with its volumes")
     return confirmed
+
+
+def _check_served(bundle: Bundle, served: SignedStatement | None) -> None:
+    """Whoever signed it: it can only keep a bundle back."""
+    if served is None:
+        return
+    kept = {image.name: image.blobs[0].digest for image in bundle.images}
+    if decode(served.statement, Statement).images != kept:
+        raise Refused(
+            "the bundle that this client keeps is not the one that the provider confirmed last",
+            rule="no-bundle",
+            hint="`trustedpods deploy FILE` releases the pod again; its volumes are kept",
+        )
 
 
 def pieces_of(account: MarketAccount, bundle: Bundle, images: Sequence[str]) -> Mapping[bytes, "Piece"]:

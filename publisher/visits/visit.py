@@ -85,7 +85,7 @@ class Visit:
             if status.phase == release.AWAITING_KEY:
                 self.check_newest(status)
                 confirmed = await release.release(
-                    self.account, self.session, self.location, self.record, self.journal
+                    self.account, self.session, self.location, self.record, self.journal, status.statement
                 )
                 self.remember(generation=confirmed.statement.generation)
                 done.append("released")

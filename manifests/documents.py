@@ -18,9 +18,17 @@ from ruamel.yaml.scalarstring import DoubleQuotedScalarString
 
 from trustedpods.manifests.problem import Location
 from trustedpods.protocol.errors import BadInput
+from trustedpods.protocol.limits import KIB
 
 MAX_NODES = 10_000
 """Values after aliases are unfolded: far above any real manifest, far below a bomb."""
+
+MAX_TEXTS = 512 * KIB
+"""Letters of all texts and names after aliases are unfolded: twice what a manifest may have in the end, and
+few aliases of one long text are far more."""
+
+MAX_BITS = 256
+"""Of a whole number: twice any quantity's, and Python refuses to write out one of thousands of digits."""
 
 MAX_DEPTH = 32
 """Nesting of a PodSpec is about ten."""
@@ -109,22 +117,38 @@ class _ShallowComposer(Composer):
 
 
 class _Unfolding:
-    """A tree in plain types, without positions; counts values as aliases are unfolded."""
+    """A tree in plain types, without positions; counts values and letters as aliases are unfolded."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._left = MAX_NODES
+        self._letters = MAX_TEXTS
 
     def plain(self, node: Any, depth: int = 0, line: int = 0) -> Any:  # noqa: ANN401 - as above
         """*node*, *depth* levels down, which stands in *line* (from 0)."""
         self._spend(depth, line)
         if isinstance(node, Mapping):
-            return {k: self.plain(v, depth + 1, _own_line(node, k, line)) for k, v in node.items()}
+            return {
+                self._weighed(k, line): self.plain(v, depth + 1, _own_line(node, k, line))
+                for k, v in node.items()
+            }
         if isinstance(node, Sequence) and not isinstance(node, str | bytes):
             return [self.plain(v, depth + 1, _own_line(node, i, line)) for i, v in enumerate(node)]
         if isinstance(node, ScalarFloat):
             return float(node)
-        return node
+        return self._weighed(node, line)
+
+    def _weighed(self, value: Any, line: int) -> Any:  # noqa: ANN401 - as above
+        """*value*, a text or a number that is not too much."""
+        where = f"{self._path}:{line + 1}"
+        if isinstance(value, int) and value.bit_length() > MAX_BITS:
+            raise BadInput(f"a number of more than {MAX_BITS} bits", where=where)
+        if isinstance(value, str | bytes):
+            self._letters -= len(value)
+        if self._letters < 0:
+            text = f"texts of more than {MAX_TEXTS // KIB} KiB once aliases are unfolded"
+            raise BadInput(text, where=where)
+        return value
 
     def _spend(self, depth: int, line: int) -> None:
         where = f"{self._path}:{line + 1}"

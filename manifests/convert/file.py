@@ -18,6 +18,9 @@ from trustedpods.protocol.limits import KIB
 MAX_ENV_FILE = 64 * KIB
 """Of a file of variables: the bound of a manifest itself is not far above."""
 
+MAX_ENV_FILES = 256 * KIB
+"""Of all that is read of them, one as often as it is named: a small file may name one a thousand times."""
+
 MAX_SHOWN = 64
 """Fields that are told: a person goes through all of them with the other file open."""
 
@@ -25,11 +28,12 @@ _USUAL = ("compose", "docker-compose", "podman-compose", "pod", "manifest")
 """Names of files that say nothing of what is in them: the folder's name is the pod's then."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Folder:
-    """The folder of a file, whose own words lead to others in it."""
+    """The folder of a file, whose own words lead to others in it; *left* bytes of those are read."""
 
     path: Path
+    left: int = MAX_ENV_FILES
 
     def kind(self, name: str) -> Kind | None:
         """What *name* is in it."""
@@ -59,6 +63,12 @@ class Folder:
             raise BadInput(f"cannot read it: {error.strerror}", where=str(place)) from None
         if len(data) > MAX_ENV_FILE:
             raise BadInput(f"larger than {MAX_ENV_FILE // KIB} KiB", where=str(place))
+        self.left -= len(data)
+        if self.left < 0:
+            text = (
+                f"files of variables have more than {MAX_ENV_FILES // KIB} KiB, each as often as it is named"
+            )
+            raise BadInput(text, where=str(place))
         return text_of(data, place)
 
 
@@ -89,7 +99,7 @@ def convert(path: Path, name: str | None = None) -> Converted:
         )
     if name is not None:
         made["metadata"] = {"name": name}
-    return Converted(made, tuple(found.notes), path, found.private)
+    return Converted(made, found.notes, path, found.private)
 
 
 def _name_of(path: Path) -> str:

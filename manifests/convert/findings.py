@@ -30,9 +30,14 @@ class Findings:
 
     around: Surroundings
     problems: list[Problem] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
     private: bool = False
     """Whether values of another file stand in the manifest now: they may be secret."""
+    _notes: dict[str, None] = field(default_factory=dict)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What was noted, each once, in order."""
+        return tuple(self._notes)
 
     def refuse(self, at: Location, text: str) -> None:
         """The field at *at* cannot be converted; *text* says what to write instead."""
@@ -40,8 +45,7 @@ class Findings:
 
     def note(self, text: str) -> None:
         """Something that was made up, or dropped because it changes nothing; told once."""
-        if text not in self.notes:
-            self.notes.append(text)
+        self._notes[text] = None
 
     def leads_out(self, name: str, at: Location) -> bool:
         """Whether *name* at *at* is outside the folder, which is refused: a file may name any path."""

@@ -221,6 +221,20 @@ def test_a_bomb_is_not_unfolded(folder: Path) -> None:
     assert (error.where or "").endswith("pod.yaml:1")  # where what was unfolded so often stands
 
 
+@pytest.mark.parametrize("many", ["[{}]", "{{{}}}"])
+def test_aliases_of_a_long_text_are_not_unfolded(folder: Path, many: str) -> None:
+    """Nor are those of a mapping whose one name is long."""
+    uses = [f"a{i}: *long" if many[0] == "{" else "*long" for i in range(1000)]
+    long = "{" + "x" * 1000 + ": 1}" if many[0] == "{" else "x" * 1000
+    error = refused(folder, f"a: &long {long}\nb: {many.format(', '.join(uses))}\n")
+    assert "texts of more than 512 KiB" in error.what
+
+
+@pytest.mark.parametrize("text", ["a: 0x{}", "? 0x{}\n: a"])
+def test_a_number_that_python_would_not_write_is_refused(folder: Path, text: str) -> None:
+    assert "bits" in refused(folder, text.format("f" * 5000)).what
+
+
 def test_a_mistake_in_a_merged_mapping_is_placed_where_it_was_merged(folder: Path) -> None:
     text = "base: &base {kind: Pot}\nmetadata: {name: web}\n<<: *base\nspec: {}\n"
     assert "kind" in str(refused(folder, text))

@@ -1,12 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """`convert`: a manifest out of a file of another format, checked as any other but for its images."""
 
+import json
+from collections.abc import Mapping
 from pathlib import Path
 
 from trustedpods.manifests.convert.file import convert as convert_file
 from trustedpods.manifests.documents import first_document, plain, written
-from trustedpods.manifests.parse import load_made
+from trustedpods.manifests.parse import MAX_MANIFEST, load_made
 from trustedpods.protocol.errors import BadInput
+from trustedpods.protocol.limits import KIB, MAX_MANIFEST_JSON
 from trustedpods.publisher.results.validated import DraftResult
 from trustedpods.publisher.verbs.drafts.draft import PERSONS, PRIVATE, STDOUT, keep_draft
 
@@ -25,7 +28,7 @@ def convert(source: Path, file: Path, name: str | None, *, force: bool) -> Draft
             where=str(file),
             hint=f"write it beside {source}: -f {source.parent / file.name}",
         )
-    text = written(made.tree)
+    text = _text(made.tree, source)
     tree, _ = first_document(text, place)
     try:
         loaded = load_made(place, tree, plain(tree, place))
@@ -34,3 +37,16 @@ def convert(source: Path, file: Path, name: str | None, *, force: bool) -> Draft
     pod = loaded.manifest.metadata.name
     mode = PRIVATE if made.private else PERSONS
     return DraftResult(pod, text, keep_draft(text, file, force=force, mode=mode), made.notes)
+
+
+def _text(tree: Mapping[str, object], source: Path) -> str:
+    """*tree* as YAML that may be a manifest's; what is far too long is not even written out."""
+    if len(json.dumps(tree)) <= 2 * MAX_MANIFEST_JSON:  # escapes make it longer than YAML is
+        text = written(tree)
+        if len(text.encode()) <= MAX_MANIFEST:
+            return text
+    raise BadInput(
+        f"it becomes a manifest of more than {MAX_MANIFEST // KIB} KiB",
+        where=str(source),
+        hint="send what is long as a file of `configs`",
+    )

@@ -236,6 +236,12 @@ def test_a_file_of_variables_that_is_too_long(tmp_path):
         service(tmp_path, "env_file: long.env")
 
 
+def test_a_file_of_variables_that_is_named_often(tmp_path):
+    (tmp_path / "long.env").write_text("A=" + "x" * 60_000)
+    with pytest.raises(BadInput, match="as often as it is named"):
+        service(tmp_path, f"env_file: [{', '.join(['long.env'] * 20)}]")
+
+
 def test_what_it_takes_is_told_by_its_keys():
     assert converts({"services": {}})
     assert not converts({"services": {}, "apiVersion": "v1"})

@@ -10,6 +10,7 @@ import pytest
 from tests.fakes.images.oci_images import ImageFiles
 from tests.paths import ROOT
 from tests.publisher.test_cli import cli
+from trustedpods.publisher.verbs.drafts import converted
 
 __all__ = ["cli"]
 
@@ -83,3 +84,25 @@ async def test_a_manifest_with_values_of_a_file_of_variables_is_its_owners_alone
     assert (await cli("convert", "compose.yaml", "--force")).exit_code == 0
     assert "abc" in Path("pod.yaml").read_text()
     assert Path("pod.yaml").stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize("times", [3, 20])
+async def test_a_manifest_that_nothing_would_read_is_not_written(cli, folder, times):
+    Path("compose.yaml").write_text(
+        f"x-long: &long {'x' * 50_000}\n"
+        f"services: {{web: {{image: x, command: [{', '.join(['*long'] * times)}]}}}}"
+    )
+    done = await cli("convert", "compose.yaml")
+    assert done.exit_code == 2
+    assert "more than" in done.stderr
+    assert not Path("pod.yaml").exists()
+
+
+async def test_a_manifest_that_is_far_too_long_is_not_even_written_out(cli, folder, monkeypatch):
+    monkeypatch.setattr(converted, "written", None)
+    Path("compose.yaml").write_text(
+        f"x-long: &long '{chr(233) * 50_000}'\n"
+        "services: {web: {image: x, environment: {A: *long, B: *long, C: *long}}}"
+    )
+    done = await cli("convert", "compose.yaml")
+    assert "more than 128 KiB" in done.stderr

@@ -5,7 +5,6 @@ import os
 from dataclasses import replace
 
 import pytest
-import trio
 
 from tests.fakes.provider.caller import Caller, image_of, serving, until
 from tests.fakes.provider.records import OWNER
@@ -15,7 +14,8 @@ from trustedpods.protocol.errors import Refused
 from trustedpods.protocol.messages.bundle import BlobAck, BlobBody, BlobRef, Needs
 from trustedpods.protocol.sealing.blobs import chunk_count, derive
 from trustedpods.provider.core.pod import Phase
-from trustedpods.provider.pods.blobs_ahead import LEAST, RECOUNT_S, AheadBounds, BlobsAhead
+from trustedpods.provider.pods import blobs_ahead
+from trustedpods.provider.pods.blobs_ahead import LEAST, AheadBounds, BlobsAhead
 
 
 @pytest.fixture
@@ -92,7 +92,7 @@ async def test_a_short_blob_and_a_dropped_stream_count_too(world):
             take(ahead, record, a_blob(2))
 
 
-async def test_all_publishers_together_have_a_bound(world, autojump_clock):
+async def test_all_publishers_together_have_a_bound(world, monkeypatch):
     async with serving(world) as (parts, caller):
         record, spool = parts.pods.get(caller.ref.channel), parts.doors.spool
         other, blob = replace(record, ref=replace(record.ref, publisher=OWNER)), a_blob(5)
@@ -106,7 +106,7 @@ async def test_all_publishers_together_have_a_bound(world, autojump_clock):
                 assert caught.value.rule == "blobs-ahead"
             take(ahead, other, blob)
         spool.forget(OWNER, blob)
-        await trio.sleep(RECOUNT_S)
+        monkeypatch.setattr(blobs_ahead, "RECOUNT_S", 0.0)
         with ahead.taking(record, a_blob(1)):
             take(ahead, other, a_blob(2))
 

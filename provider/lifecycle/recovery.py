@@ -51,7 +51,9 @@ class Recovery:
     async def _cut_off(self, record: PodRecord) -> None:
         known = await self._store.read(boots.last_counted, record.boot_id)
         claimed = await self._store.read(claims.newest_up_to, record.channel)
-        at = max(known or UnixSeconds(0), claimed)
+        # What ran on was counted by later boots too, until a step ended it: no later than they looked.
+        looked = await self._store.read(boots.last_counted_by_any) or UnixSeconds(0)
+        at = max(known or UnixSeconds(0), claimed, min(looked, record.changed_at))
         await self._store.write(ledger.cut_off, record.channel, at)
         if record.phase not in (Phase.AWAITING_KEY, Phase.RETAINED, *LEAVING):
             _log.warning("%s: the machine was restarted; it waits for its publisher", record.label)

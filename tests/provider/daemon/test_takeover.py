@@ -159,3 +159,21 @@ async def test_a_pod_that_slept_waits_for_its_publisher_unbilled(first, tmp_path
         record = parts.pods.get(caller.ref.channel)
         assert (record.phase, record.runs_on) == (Phase.AWAITING_KEY, False)
         assert {holding.ended for holding in (await runs(parts, caller)).holdings} == {asleep}
+
+
+async def test_a_kill_as_it_ends_to_run_on_takes_nothing_back(first, tmp_path, virtual_time):
+    async with first.run() as (parts, address):
+        caller = Caller(first, address)
+        await caller.provision()
+        first.pass_time(SERVED_S)
+        await parts.meter.observe()
+    second = beside(first, tmp_path / "2")
+    async with second.run() as (parts, _address):
+        second.pass_time(RUN_ON_S)
+        await parts.meter.observe()
+        ended = int(second.now)
+        await parts.pods.change(caller.ref.channel, live=False, stopped_at=ended, changed_at=ended)
+    first.now = second.now
+    async with beside(first, tmp_path / "3").run() as (parts, _address):
+        book = await runs(parts, caller)
+        assert {one.ended for one in (*book.holdings, *book.runs)} == {ended}

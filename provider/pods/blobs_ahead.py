@@ -32,6 +32,7 @@ class AheadBounds:
     all: int
     blobs: int = 512
     """A few images of the most layers that an image may have."""
+    recount_s: float = RECOUNT_S
 
     @classmethod
     def of_spool(cls, quota: int) -> "AheadBounds":
@@ -102,7 +103,7 @@ class BlobsAhead:
 
     def _count_all(self) -> None:
         now = trio.current_time()
-        if self._counted_at is not None and now < self._counted_at + RECOUNT_S:
+        if self._counted_at is not None and now < self._counted_at + self._bounds.recount_s:
             return
         self._counted_at = now
         needed = self._needed()

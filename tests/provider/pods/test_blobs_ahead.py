@@ -14,8 +14,7 @@ from trustedpods.protocol.errors import Refused
 from trustedpods.protocol.messages.bundle import BlobAck, BlobBody, BlobRef, Needs
 from trustedpods.protocol.sealing.blobs import chunk_count, derive
 from trustedpods.provider.core.pod import Phase
-from trustedpods.provider.pods import blobs_ahead
-from trustedpods.provider.pods.blobs_ahead import LEAST, AheadBounds, BlobsAhead
+from trustedpods.provider.pods.blobs_ahead import LEAST, RECOUNT_S, AheadBounds, BlobsAhead
 
 
 @pytest.fixture
@@ -92,11 +91,11 @@ async def test_a_short_blob_and_a_dropped_stream_count_too(world):
             take(ahead, record, a_blob(2))
 
 
-async def test_all_publishers_together_have_a_bound(world, monkeypatch):
+async def test_all_publishers_together_have_a_bound(world):
     async with serving(world) as (parts, caller):
         record, spool = parts.pods.get(caller.ref.channel), parts.doors.spool
         other, blob = replace(record, ref=replace(record.ref, publisher=OWNER)), a_blob(5)
-        ahead = bounded(parts, all=2 * LEAST)
+        ahead = bounded(parts, all=2 * LEAST, recount_s=0.0)
         async with spool.writer(OWNER, blob):
             pass
         with ahead.taking(record, a_blob(1)):
@@ -106,13 +105,13 @@ async def test_all_publishers_together_have_a_bound(world, monkeypatch):
                 assert caught.value.rule == "blobs-ahead"
             take(ahead, other, blob)
         spool.forget(OWNER, blob)
-        monkeypatch.setattr(blobs_ahead, "RECOUNT_S", 0.0)
         with ahead.taking(record, a_blob(1)):
             take(ahead, other, a_blob(2))
 
 
-def bounded(parts, each=1 << 30, all=1 << 30, blobs=512):  # noqa: A002 - the bound's name
-    return BlobsAhead(parts.pods, parts.bundles, parts.doors.spool, AheadBounds(each, all, blobs))
+def bounded(parts, each=1 << 30, all=1 << 30, blobs=512, recount_s=RECOUNT_S):  # noqa: A002 - the bound's name
+    bounds = AheadBounds(each, all, blobs, recount_s)
+    return BlobsAhead(parts.pods, parts.bundles, parts.doors.spool, bounds)
 
 
 def take(ahead, record, blob):

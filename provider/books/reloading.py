@@ -68,10 +68,10 @@ async def reload_all(cluster: Cluster, namespace: str, hook: ReloadHook) -> None
     Refused (rule `reload`) with the first that did not take its files: they did not arrive, or the hook
     failed, with what it printed.
     """
+    replicas = [one for one in await cluster.pods(namespace) if _runs(one)]
     with trio.move_on_after(ALL_WITHIN_S) as whole:
-        for replica in await cluster.pods(namespace):
-            if _runs(replica):
-                await _reload(cluster, replica, hook)
+        for replica in replicas:
+            await _reload(cluster, replica, hook)
     if whole.cancelled_caught:
         raise _failed(replica, f"all replicas have {ALL_WITHIN_S:.0f} s, and its turn did not come or end")
 

@@ -266,9 +266,9 @@ class _Look:
             self._findings.bad(
                 "waits", int(ExitCode.REFUSED), "the pod waits for its bundle: deploy it again"
             )
-        await self._bring_book(visit, status)
         await self._check_usage(visit, status)
         await self._top_up(visit, status)
+        await self._bring_book(visit, status)  # last: a node may take a while, and money does not wait
         self._findings.record = visit.record
 
     async def _bring_book(self, visit: Visit, status: PodStatus) -> None:

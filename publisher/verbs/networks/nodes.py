@@ -113,10 +113,12 @@ LAST_LINES_S = 20.0
 _HINT = "again with --purge ends its volumes, as `trustedpods delete {name} --purge` does"
 
 
-async def bring_book(session: Session, ref: PodRef, book: NetworkBook) -> bool:
+async def bring_book(
+    session: Session, ref: PodRef, book: NetworkBook, within_s: float = TAKEN_WITHIN_S
+) -> bool:
     """Let a pod have *book*; False where it has that already. Raises what its provider answers."""
     async with session.converse("book", ref, book, next_generation()) as conversation:
-        done = await conversation.reply(Done, timeout=TAKEN_WITHIN_S)
+        done = await conversation.reply(Done, timeout=within_s)
     return not done.text.endswith(AS_BEFORE)
 
 

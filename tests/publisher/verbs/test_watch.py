@@ -15,6 +15,7 @@ from trustedpods.publisher.core.money import Funding
 from trustedpods.publisher.core.watch import TopUp
 from trustedpods.publisher.results.pods import VisitProgress
 from trustedpods.publisher.verbs import pods
+from trustedpods.publisher.verbs.networks.whole.books import NewestBooks
 from trustedpods.publisher.verbs.watch import WatchOptions, watch_round
 from trustedpods.publisher.visits import records
 
@@ -286,6 +287,23 @@ async def test_topped_up_within_the_days_allowance(bench):
         assert channel_of(bench).left - left == paid + 1
         assert result.exit_code == 7
         assert (await watched(bench, top_up=short)).actions == ()
+
+
+async def test_money_comes_before_where_other_nodes_are(bench, monkeypatch):
+    """A node may take ten minutes for new addresses, and others wait for their turn meanwhile."""
+    left = []
+
+    async def bring(*_):
+        left.append(channel_of(bench).left)
+        return False
+
+    monkeypatch.setattr(NewestBooks, "bring", bring)
+    async with bench.peer().serve() as peer:
+        await bench.deploy()
+        peer.runway, before = 600, channel_of(bench).left
+        assert (await watched(bench, top_up=TopUp(6 * 3600, 10**9))).exit_code == 0
+    assert left == [channel_of(bench).left]
+    assert left[0] > before
 
 
 async def test_no_money_for_false_books(bench):

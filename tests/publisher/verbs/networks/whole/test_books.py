@@ -70,7 +70,8 @@ async def test_a_node_is_brought_what_the_document_says_now(team):
         (record,) = records.mine(team.bench.account, team.journal)
         assert (record.network, record.cluster) == (network, "k1")
         at_k1 = record.model_copy(update={"owner": team.worlds[0].owner, "daemon": 1})
-        assert await node.bring(at_k1)
+        gone = at_k1.model_copy(update={"owner": "0x" + "9" * 40, "cluster": "k9"})
+        assert await node.bring(at_k1, gone), "a cluster whose provider left the registry is not asked"
         (book,) = node.books
         (told,) = book.entries
         assert (book.generation, book.node, told.url) == (generation, "b", "https://a.k1.example")

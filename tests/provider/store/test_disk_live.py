@@ -91,14 +91,27 @@ async def test_a_start_on_a_full_disk_spends_the_reserve(disk: Path) -> None:
         assert store.disk.state is DiskState.SPENT
 
 
+KUBECONFIG = """\
+apiVersion: v1
+kind: Config
+clusters: [{name: nobody, cluster: {server: "http://127.0.0.1:1"}}]
+users: [{name: daemon, user: {token: t}}]
+contexts: [{name: here, context: {cluster: nobody, user: daemon}}]
+current-context: here
+"""
+"""Nothing is asked of a cluster before the books are open."""
+
+
 def test_a_daemon_that_cannot_open_its_books_says_so_and_ends(disk: Path, tmp_path: Path) -> None:
     keys = Path("/dev/shm") / f"trustedpods-test-{os.urandom(6).hex()}"
     operator = tmp_path / "operator"
     operator.write_text("11" * 32)
     operator.chmod(0o600)
     text = GOOD.replace("/var/lib/tp", str(disk / "books")).replace("/run/keys", str(keys))
+    kubeconfig = tmp_path / "kubeconfig"
+    kubeconfig.write_text(KUBECONFIG)
     config = tmp_path / "provider.toml"
-    config.write_text(text.replace("/k/operator", str(operator)))
+    config.write_text(text.replace("/k/operator", str(operator)).replace("/k/config", str(kubeconfig)))
     fill(disk)
     try:
         done = subprocess.run(

@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Of libp2p only its parts are loaded, and its root still works for whoever imports it."""
 
-import subprocess
-import sys
+from tests.protocol.imports.children import said_by
 
 EXTRAS = [
     "aioquic",
@@ -17,14 +16,6 @@ EXTRAS = [
     "cryptography.x509",
 ]
 """What the root of libp2p brings and `protocol/net` has no use for."""
-
-
-def said_by(code: str) -> list[str]:
-    """What Python prints of *code*, in a process of its own: this one has imported much."""
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=300
-    )
-    return done.stdout.split()
 
 
 def test_the_door_to_libp2p_loads_neither_its_root_nor_other_transports():

@@ -1,11 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Neither command nor daemon loads what stand-ins stand for, and what needs it still works."""
 
-import subprocess
-import sys
-
 import pytest
 
+from tests.protocol.imports.children import said_by
 from trustedpods.protocol.imports.stand_ins import BESIDE, BLS12_381_ORDER, SECP256K1_ORDER
 
 PROCESSES = (
@@ -14,14 +12,6 @@ PROCESSES = (
     "trustedpods.contracts.eip712",
 )
 """A verb that asks a chain, the daemon, and a module that names eth_account before anything of ours."""
-
-
-def said_by(code: str) -> list[str]:
-    """What Python prints of *code*, in a process of its own: this one has imported much."""
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=300
-    )
-    return done.stdout.split()
 
 
 @pytest.mark.parametrize("module", PROCESSES)

@@ -9,7 +9,7 @@ from trustedpods.publisher.commands.images import push as images
 from trustedpods.publisher.commands.manifests.convert import convert
 from trustedpods.publisher.commands.manifests.explain import explain
 from trustedpods.publisher.commands.manifests.init import init
-from trustedpods.publisher.commands.network import contexts, files, members, network, whole
+from trustedpods.publisher.commands.network import contexts, files, members, network, owners, whole
 from trustedpods.publisher.commands.network.documents import history
 from trustedpods.publisher.commands.running import history as history_of_pod
 from trustedpods.publisher.commands.running.rollback import rollback
@@ -134,5 +134,11 @@ for part in (
     whole.fund,
     execute_in_node,
     history,
+    owners.export,
+    owners.import_,
+    owners.invite,
+    owners.join,
+    owners.accept,
+    owners.leave,
 ):
     network.network.add_command(part)

@@ -22,7 +22,7 @@ def node_problems(manifest: PodManifest) -> Iterator[Problem]:
             yield Problem(("spec", "network", "nodes", index), f"the node {node!r} is listed twice")
     peers = {PEER + node for node in nodes}
     for index, service in enumerate(manifest.spec.services):
-        if service.name in peers:
+        if service.name in peers or (manifest.spec.network.linked_nodes and service.name.startswith(PEER)):
             text = f"the name {service.name!r} is kept for the way to another node: give the service another"
             yield Problem(("spec", "services", index, "name"), text)
     yield from _reload_problems(manifest)

@@ -156,13 +156,20 @@ class Network(EgressPart):
     """What of the network the pod asks for. Without it the pod can answer, and call nobody.
 
     `nodes` are those of its network of pods that it calls, under the names NODE.NETWORK.internal: of them
-    exactly the exposed ports are open to it (docs/address-book.md).
+    exactly the exposed ports are open to it (docs/address-book.md). `linkedNodes` are up to so many more, of
+    other owners: whoever is linked to the network, without being named here.
     """
 
     egress: Annotated[list[EgressRule], Field(max_length=MAX_RULES)] = []
     nodes: Annotated[list[NodeName], Field(max_length=MAX_CALLED_NODES)] = []
+    linked_nodes: Annotated[int, Field(ge=0, le=MAX_CALLED_NODES)] = 0
+
+    @property
+    def calls(self) -> int:
+        """How many nodes are called at most."""
+        return len(self.nodes) + self.linked_nodes
 
     @property
     def by_name(self) -> bool:
         """Whether some of it is a name, of a host, a pod or a node: somebody must answer for it."""
-        return bool(self.nodes) or any(peer.ip_block is None for rule in self.egress for peer in rule.to)
+        return self.calls > 0 or any(peer.ip_block is None for rule in self.egress for peer in rule.to)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What stands in a network's sealed state: its clusters, components, addresses and history.
+"""What stands in a network's sealed state: its clusters, components, addresses, links and history.
 
 Equal states are equal bytes: what has a name is in the order of names, and bytes that are not in the
 one form are refused. A state of an older schema is read as it would be migrated, one of a newer schema as
@@ -27,6 +27,7 @@ from trustedpods.protocol.networks.history import (
 )
 from trustedpods.protocol.networks.migrations import SCHEMA, migrated
 from trustedpods.protocol.networks.names import MAX_ADDRESSES, MAX_IDENTITY, Name, PodName
+from trustedpods.protocol.networks.owners.links import MAX_LINKS, OwnerLink
 from trustedpods.protocol.networks.sealed_documents import MAX_CONTENT
 
 MAX_CLUSTERS: Final = 16
@@ -112,13 +113,14 @@ class AddressEntry(Message):
 
 
 class NetworkContent(Message):
-    """The whole state. `dropped` counts records of history that were rotated out."""
+    """The whole state. `dropped` counts what history rotated out; `links` are to other owners."""
 
-    schema_version: Literal[5] = 5
+    schema_version: Literal[6] = 6
     metadata: StateMetadata
     clusters: Annotated[list[NetworkCluster], Field(min_length=1, max_length=MAX_CLUSTERS)]
     components: Annotated[list[Component], Field(max_length=MAX_COMPONENTS)] = []  # noqa: RUF012 - pydantic's
     addresses: Annotated[list[AddressEntry], Field(max_length=MAX_ADDRESSES)] = []  # noqa: RUF012 - as above
+    links: Annotated[list[OwnerLink], Field(max_length=MAX_LINKS)] = []  # noqa: RUF012 - as above
     history: Annotated[list[Chunk], Field(max_length=MAX_CHUNKS)] = []  # noqa: RUF012 - as above
     dropped: U64 = 0
 
@@ -126,14 +128,16 @@ class NetworkContent(Message):
     def _holds_together(self) -> Self:
         clusters = [cluster.name for cluster in self.clusters]
         components = [component.name for component in self.components]
-        places = [entry.place for entry in self.addresses]
-        in_order = [names == sorted(set(names)) for names in (clusters, components)]
+        places, links = [entry.place for entry in self.addresses], [link.alias for link in self.links]
+        in_order = [names == sorted(set(names)) for names in (clusters, components, links)]
         if not all(in_order) or places != sorted(set(places)):
             raise ValueError("names must be in order, each once")
         if any(component.cluster not in clusters for component in self.components):
             raise ValueError("a component is in a cluster that the network does not have")
         if any(entry.component not in components for entry in self.addresses):
             raise ValueError("an address is of no component")
+        if len({link.owner for link in self.links}) < len(self.links):
+            raise ValueError("two links lead to one owner")
         if any(len(chunk) != CHUNK for chunk in self.history[:-1]):
             raise ValueError(f"only the last chunk of history has fewer than {CHUNK} records")
         return self

@@ -50,6 +50,11 @@ def _epoch(fields: Fields) -> None:
     fields["metadata"]["epoch"] = 0
 
 
+def _links(fields: Fields) -> None:
+    """Schema 5 knew of no other owner: nodes outside stood in files alone."""
+    fields["links"] = []
+
+
 STEPS: Final = (
     SchemaStep(2, "history says when a command ended; the state says who migrated it", _begin_and_end),
     SchemaStep(
@@ -63,6 +68,7 @@ STEPS: Final = (
         _book_of_addresses,
     ),
     SchemaStep(5, "since when generations count: a state that is restored begins an epoch", _epoch),
+    SchemaStep(6, "other owners, whose nodes are called and let in: invited, joined, accepted, left", _links),
 )
 
 

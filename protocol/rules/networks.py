@@ -15,8 +15,17 @@ NETWORKS = {
         "the copies of the network's document are unequal", _STATE + ", `state repair` makes them equal"
     ),
     "document": Rule("a copy of the document is not whole", _STATE),
+    "export": Rule(
+        "what another owner signed of his nodes is not taken here", "ask him for a new `network export`"
+    ),
+    "genesis": Rule(
+        "a file that all owners must share is another one here", "take the file that came with the invitation"
+    ),
     "go-back": Rule(
         "the backup would undo changes", "`--go-back` takes it all the same, after a backup of now"
+    ),
+    "invitation": Rule(
+        "an invitation, or the answer to one, does not stand", "`trustedpods network invite` makes another"
     ),
     "kube-access": Rule(
         "the kubeconfig may not reach the daemon in that cluster",
@@ -40,6 +49,9 @@ NETWORKS = {
     ),
     "no-network": Rule(
         "these clusters keep no network of that name", "`trustedpods network connect` begins one"
+    ),
+    "not-known": Rule(
+        "nobody has said yet where a node is reached", "`trustedpods network apply`, then again"
     ),
     "publisher": Rule("another member's key runs that node", "that member applies the file"),
     "reload": Rule(

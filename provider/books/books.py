@@ -17,6 +17,7 @@ from trustedpods.protocol.errors import Refused
 from trustedpods.protocol.ids import Address
 from trustedpods.protocol.networks.book import NetworkBook
 from trustedpods.provider.books.reloading import ReloadHook, hook_of, reload_all
+from trustedpods.provider.cluster.objects.network_nodes import ways
 from trustedpods.provider.cluster.objects.network_nodes.rendered_files import RENDERED_NOTE, digest_of
 from trustedpods.provider.cluster.objects.pod_objects import PodLife, kept_objects, objects, with_book
 from trustedpods.provider.core.networks.book import check_book, newer
@@ -66,7 +67,7 @@ class Books:
         """
         _check_serves(record)
         opened, offer = self._bundles.open(record), self._doors.offer
-        check_book(book, opened.manifest.spec.network.nodes, offer.egress_closed, offer.peers)
+        check_book(book, opened.manifest.spec.network, offer.egress_closed, offer.peers)
         publisher = record.ref.publisher
         if self._waiting[publisher] >= self._most_waiting:
             raise Refused(
@@ -113,6 +114,8 @@ class Books:
             return None
         life = await self._steps.complete(record, opened, record.namespace, book)
         hook = hook_of(with_book(life)) if due or _reloads(life, before) else None
+        if before is not None and (gone := ways.gone(before, book)):
+            await self._doors.cluster.discard(record.namespace, gone)  # first: they take of the quota
         made = objects(life)  # all of it, so that no object is forgotten: what is equal stays as it is
         await self._doors.cluster.apply([*made[:-1], *kept_objects(life, reload_due=hook is not None)])
         reloaded = digest_of(life.manifest, with_book(life).secrets, "reload")

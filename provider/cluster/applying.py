@@ -75,6 +75,12 @@ async def prune(api: Api, namespace: str, kept: Collection[tuple[str, str]]) -> 
             await api.delete(workload.path(namespace))
 
 
+async def discard(api: Api, namespace: str, objects: Collection[tuple[str, str]]) -> None:
+    """Delete *objects*, by kind and name; one that is gone already is no error."""
+    for kind, name in objects:
+        await api.delete(path_of(kind, namespace, name))
+
+
 async def leave(api: Api, source: str, moving: Sequence[KubeObject]) -> None:
     """Delete the Services and Ingresses in *source* that are *moving* to another namespace.
 

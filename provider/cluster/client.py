@@ -79,6 +79,10 @@ class Cluster(LiveProofs, ClusterLeases):
         await applying.prune(self._api, namespace, kept)
         self._kinds.forget(namespace)
 
+    async def discard(self, namespace: str, objects: Collection[tuple[str, str]]) -> None:
+        """Take *objects*, by kind and name, out of a pod's namespace; what is gone already is no error."""
+        await applying.discard(self._api, namespace, objects)
+
     async def secret_files(self, namespace: str, name: str) -> dict[str, bytes]:
         """What a Secret of a pod holds; nothing where there is none."""
         found = await self._api.find(path_of("Secret", namespace, name))

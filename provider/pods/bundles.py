@@ -162,7 +162,7 @@ class OpenBundle:
             volumes=self.manifest.volume_asks,
             names=self.manifest.spec.network.by_name,
             own_sleep=self.manifest.spec.scale.own_sleep,
-            calls=len(self.manifest.spec.network.nodes),
+            calls=self.manifest.spec.network.calls,
             placement=self.manifest.placement,
             csi_drivers=self.manifest.csi_drivers,
             ingresses=self.manifest.ingress_asks,
@@ -225,7 +225,7 @@ def check_bundle(opened: OpenBundle, offer: Offer, request: OpenedRequest) -> No
     openings(spec.network, offer.egress_closed)
     named_hosts(spec.network)
     named_pods(spec.network)
-    check_book(opened.bundle.book, spec.network.nodes, offer.egress_closed, offer.peers)
+    check_book(opened.bundle.book, spec.network, offer.egress_closed, offer.peers)
     check_names(spec.network.by_name, offer)
     check_own_sleep(spec.scale.own_sleep, offer)
     check_seeds(any(volume.seed for volume in spec.volumes), offer)

@@ -178,4 +178,8 @@ def node_lines(result: NetworkStatusResult) -> list[str]:
     lines = [f"network {result.network.name}, generation {result.generation}, {len(result.members)} members"]
     if rows:
         lines += table(["NODE", "CLUSTER", "PHASE", "POD IS", "POD", "PUBLISHER", "ADDRESS"], rows)
-    return lines + notes
+    linked = [
+        [alias, link.state, str(link.owner), ", ".join(link.nodes) or "-"]
+        for alias, link in result.links.items()
+    ]
+    return lines + notes + (table(["LINK", "STATE", "OWNER", "NODES"], linked) if linked else [])

@@ -1,7 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Every form: their import is what makes `json_of` know each result."""
 
-from trustedpods.publisher.output import json_market, json_money, json_networks, json_pods, json_validated
+from trustedpods.publisher.output import (
+    json_market,
+    json_money,
+    json_networks,
+    json_pods,
+    json_validated,
+)
 from trustedpods.publisher.output.json_of import json_of
 
 __all__ = ["FORMS", "json_of"]

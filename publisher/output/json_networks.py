@@ -18,8 +18,10 @@ from trustedpods.publisher.results.networks import (
     CardResult,
     ConnectResult,
     CopiesResult,
+    ExportResult,
     HistoryResult,
     LeasesResult,
+    LinkResult,
     MembersResult,
     MigrateResult,
     NetworkDeleteResult,
@@ -31,6 +33,7 @@ from trustedpods.publisher.results.networks import (
     NetworkRenderResult,
     NetworkStatusResult,
     NodeStatus,
+    OwnerStatus,
     PlanResult,
     RenderedNode,
     RepairResult,
@@ -225,6 +228,7 @@ def _status(result: NetworkStatusResult) -> JsonObject:
         "clusters": dict(result.clusters),
         "members": {str(who): role for who, role in result.members.items()},
         "nodes": {name: _node(node) for name, node in result.nodes.items()},
+        "links": {alias: _owner(link) for alias, link in result.links.items()},
         "exit": int(result.exit_code),
     }
 
@@ -308,3 +312,34 @@ def _rendered_node(node: RenderedNode) -> JsonObject:
     if node.provider is not None:
         shown |= {"provider": node.provider.name, "objects": list(node.objects)}
     return shown
+
+
+def _owner(link: OwnerStatus) -> JsonObject:
+    return {
+        "owner": link.owner,
+        "state": link.state,
+        "nodes": {name: list(urls) for name, urls in link.nodes.items()},
+    }
+
+
+@json_of.register(ExportResult)
+def _export(result: ExportResult) -> JsonObject:
+    return _network(result.network) | {
+        "to": result.to,
+        "nodes": list(result.nodes),
+        "shared": dict(result.shared),
+        "document": result.document,
+    }
+
+
+@json_of.register(LinkResult)
+def _link(result: LinkResult) -> JsonObject:
+    return _network(result.network) | {
+        "alias": result.alias,
+        "link": _owner(result.link),
+        "changed": result.changed,
+        "came": list(result.came),
+        "gone": list(result.gone),
+        "document": result.document or None,
+        "files": list(result.files),
+    }

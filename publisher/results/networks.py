@@ -2,7 +2,7 @@
 """Results of the verbs on networks: leases and copies, cluster by cluster."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from trustedpods.protocol.errors import ExitCode
@@ -182,14 +182,24 @@ class NodeStatus:
 
 
 @dataclass(frozen=True, slots=True)
+class OwnerStatus:
+    """Another owner, how far the link to him is, and his nodes' addresses, by their names here."""
+
+    owner: Address
+    state: str
+    nodes: Mapping[str, tuple[str, ...]]
+
+
+@dataclass(frozen=True, slots=True)
 class NetworkStatusResult:
-    """All nodes of a network, by their names, and its team."""
+    """All nodes of a network, by their names, its team, and links to other owners, by their aliases."""
 
     network: NetworkId
     generation: int
     clusters: Mapping[str, str]
     members: Mapping[Address, str]
     nodes: Mapping[str, NodeStatus]
+    links: Mapping[str, OwnerStatus] = field(default_factory=dict)
 
     @property
     def exit_code(self) -> ExitCode:
@@ -313,3 +323,35 @@ class NetworkRenderResult:
 
     network: NetworkId
     nodes: tuple[RenderedNode, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ExportResult:
+    """A signed `document` for another owner, one line of text, and what stands in it.
+
+    `shared` are SHA-256 of files, in hex digits, by their names.
+    """
+
+    network: NetworkId
+    document: str
+    to: Address | None
+    nodes: tuple[str, ...]
+    shared: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class LinkResult:
+    """A link after a verb, the nodes that came and went by it, and what is to be sent to the other owner.
+
+    `changed` is False where all was so before. `document` is one line of text, or empty. `files` are those
+    that were written here.
+    """
+
+    network: NetworkId
+    alias: str
+    link: OwnerStatus
+    changed: bool
+    came: tuple[str, ...] = ()
+    gone: tuple[str, ...] = ()
+    document: str = ""
+    files: tuple[str, ...] = ()

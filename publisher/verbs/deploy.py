@@ -103,7 +103,7 @@ async def plan(
 
 
 def _begin(pod: Pod, journal: Journal) -> None:
-    if pod.manifest.spec.network.nodes and pod.book is None:
+    if pod.manifest.spec.network.calls and pod.book is None:
         raise BadInput(
             "it calls other nodes, and so is a node of a network",
             where=pod.loaded.place(("spec", "network", "nodes")),

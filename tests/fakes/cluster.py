@@ -131,6 +131,11 @@ class FakeCluster(FakeNetworks, FakePolicies, FakeCommands, FakeLeases, fake_ser
                 self.lives[namespace].given.pop(key[1], None)
                 self.lives[namespace].proven.pop(key[1], None)
 
+    async def discard(self, namespace: str, objects: Collection[tuple[str, str]]) -> None:
+        await self._called("discard")
+        for key in objects:
+            self.lives[namespace].objects.pop(key, None)
+
     async def scale(self, namespace: str, replicas: int) -> None:
         await self._called(f"scale {namespace} {replicas}")
         life = self._life(namespace)

@@ -217,7 +217,7 @@ def _check_places(life: PodLife) -> None:
         raise LocalProtocolError("nobody whom the pod can ask for its own sleep")
     if egress.named_pods(spec.network) and life.publisher is None:
         raise LocalProtocolError("nobody is named whose pods are called")
-    if spec.network.nodes and life.book is None:
+    if spec.network.calls and life.book is None:
         raise LocalProtocolError("no address book for the nodes that the pod calls")
 
 

@@ -32,9 +32,7 @@ def quota(manifest: PodManifest, storage_mib: int) -> KubeObject:
         "pods": str(replicas),
         "requests.storage": f"{storage_mib}Mi",
         "persistentvolumeclaims": str(len(volumes) * manifest.claims_each),
-        "services": str(
-            len(services) + len(ordinal_services(manifest, "")) + len(manifest.spec.network.nodes)
-        ),
+        "services": str(len(services) + len(ordinal_services(manifest, "")) + manifest.spec.network.calls),
         "services.nodeports": str(len(at_nodes)),
         "services.loadbalancers": str(len(balanced)),
         "count/ingresses.networking.k8s.io": str(len(ingresses)),

@@ -7,6 +7,7 @@ The book comes from a tenant: it may name the operator's own machines, or whatev
 from collections.abc import Sequence
 from ipaddress import IPv4Address, IPv4Network
 
+from trustedpods.manifests.spec.egress import Network
 from trustedpods.protocol.errors import BadInput, Refused
 from trustedpods.protocol.networks.book import BookEntry, NetworkBook
 from trustedpods.provider.core.egress import MAIL
@@ -17,14 +18,13 @@ others are opened: a book may name the provider's own machines, with their API s
 
 
 def check_book(
-    book: NetworkBook | None, nodes: Sequence[str], closed: Sequence[str], peers: Sequence[str]
+    book: NetworkBook | None, network: Network, closed: Sequence[str], peers: Sequence[str]
 ) -> None:
-    """Whether *book* is what a pod that calls *nodes* must have; node ports in *peers* are open all the same.
+    """Whether *book* is what a pod of this *network* must have; node ports in *peers* are open all the same.
 
     BadInput where it is not, Refused (rule `egress`) where an address of it is *closed* to pods.
     """
-    given = [] if book is None else book.nodes
-    if sorted(given) != sorted(nodes):
+    if not fits(book, network):
         raise BadInput(
             "the address book is not of the nodes that the pod calls",
             where="bundle.book",
@@ -44,6 +44,14 @@ def check_book(
                 )
         if (entry.transport, entry.published) == ("TCP", MAIL):
             raise Refused(f"node {entry.node} at port {MAIL}: no mail is sent from here", rule="egress")
+
+
+def fits(book: NetworkBook | None, network: Network) -> bool:
+    """Whether *book* has the nodes that the pod names, and no more of other owners than it asks for."""
+    if book is None:
+        return network.calls == 0
+    given = set(book.nodes)
+    return given >= set(network.nodes) and len(given) <= network.calls
 
 
 def opened(book: NetworkBook) -> list[BookEntry]:

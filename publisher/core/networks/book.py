@@ -3,6 +3,7 @@
 
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from urllib.parse import urlsplit
 
@@ -15,6 +16,27 @@ from trustedpods.protocol.networks.names import MAX_IDENTITY
 
 NOBODY_OUTSIDE: Mapping[str, Sequence[BookEntry]] = MappingProxyType({})
 """Of a file without nodes outside."""
+
+
+@dataclass(frozen=True, slots=True)
+class LinkedNodes:
+    """Nodes of other owners, for a book that a pod has: those that are *open*, and those that *closed*.
+
+    `unnamed` are nodes of the book that the pod's manifest does not name, `most` how many of them it takes.
+    """
+
+    open: Mapping[str, Sequence[BookEntry]] = field(default_factory=dict)
+    closed: Mapping[str, Sequence[BookEntry]] = field(default_factory=dict)
+    unnamed: frozenset[str] = frozenset()
+    most: int = 0
+
+    @property
+    def entries(self) -> Mapping[str, Sequence[BookEntry]]:
+        """Of all: a closed node's ports lead nowhere."""
+        return {**self.closed, **self.open}
+
+
+NOBODY_LINKED = LinkedNodes()
 
 _USUAL_PORTS = {"http": 80, "https": 443}
 """Ports that a URL leaves out."""
@@ -47,16 +69,18 @@ def book_for(
     generation: int = 0,
     external: Mapping[str, Sequence[BookEntry]] = NOBODY_OUTSIDE,
     *,
+    linked: Mapping[str, Sequence[BookEntry]] = NOBODY_OUTSIDE,
     epoch: int = 0,
 ) -> NetworkBook | None:
     """What *node* is given of *network*'s book: each port of each service of each node that it calls.
 
     *manifests* are those of all nodes of the file, *external* the entries of nodes outside any cluster,
-    *generation* and *epoch* those of the state. A port that nobody confirmed yet has no address. None for a
+    *linked* those of other owners' nodes, *generation* and *epoch* those of the state. A port that nobody
+    confirmed yet has no address. None for a
     node that calls nobody. BadInput where it calls what is not there, or two services of one have the same
     port.
     """
-    if node not in manifests or not manifests[node].spec.network.nodes:
+    if node not in manifests or not manifests[node].spec.network.calls:
         return None
     others = sorted((manifests.keys() | external.keys()) - {node})
     where, named = f"node {node}: spec.network.nodes", manifests[node].spec.network.nodes
@@ -80,8 +104,11 @@ def book_for(
     entries = [
         entry
         for peer in named
-        for entry in (external[peer] if peer in external else _entries(peer, manifests[peer], addresses))
+        for entry in (
+            external[peer] if peer in external else published_entries(peer, manifests[peer], addresses)
+        )
     ]
+    entries += more_linked(named, linked, manifests[node].spec.network.linked_nodes)
     try:
         return NetworkBook(
             network=network,
@@ -92,6 +119,14 @@ def book_for(
         )
     except ValueError as wrong:
         raise BadInput(f"the address book cannot be given to it: {_first_line(wrong)}", where=where) from None
+
+
+def more_linked(
+    named: Collection[str], linked: Mapping[str, Sequence[BookEntry]], most: int
+) -> list[BookEntry]:
+    """The entries of the first *most* of *linked* nodes that are not *named* already."""
+    others = sorted(name for name in linked if name not in named)
+    return [entry for name in others[:most] for entry in linked[name]]
 
 
 def external_entries(name: str, endpoints: Mapping[str, str], identity: str | None) -> list[BookEntry]:
@@ -135,24 +170,33 @@ def renewed(
     addresses: Sequence[AddressEntry],
     generation: int,
     external: Collection[str] = (),
+    others: LinkedNodes = NOBODY_LINKED,
     *,
     epoch: int = 0,
 ) -> NetworkBook:
     """*book* with what *addresses*, of the state's *generation* and *epoch*, say of its entries now.
 
-    The state knows nothing of *external* nodes, so theirs stay.
+    The state knows nothing of *external* nodes, so theirs stay; *others* are nodes of other owners.
     """
-    known = {node: _newest(node, addresses) for node in book.nodes}
-    entries = []
-    for one in book.entries:
-        if one.node in external:
-            entries.append(one)
+    named = [node for node in book.nodes if node not in others.unnamed]
+    entries: list[BookEntry] = []
+    for node in named:
+        known = _newest(node, addresses)
+        if node in others.entries and node not in external:
+            entries += others.entries[node]
             continue
-        blank = BookEntry(node=one.node, service=one.service, port=one.port, transport=one.transport)
-        found = known[one.node].get((one.service, one.port, one.transport))
-        entries.append(blank if found is None else _published(blank, found))
+        for one in book.of(node):
+            blank = BookEntry(node=one.node, service=one.service, port=one.port, transport=one.transport)
+            found = known.get((one.service, one.port, one.transport))
+            kept = one if node in external else blank
+            entries.append(kept if found is None or node in external else _published(blank, found))
+    entries += more_linked(named, others.open, others.most)
     return NetworkBook(
-        network=book.network, node=book.node, epoch=epoch, generation=generation, entries=entries
+        network=book.network,
+        node=book.node,
+        epoch=epoch,
+        generation=generation,
+        entries=sorted(entries, key=lambda entry: entry.place),
     )
 
 
@@ -176,7 +220,10 @@ def _newest(node: str, addresses: Sequence[AddressEntry]) -> _Newest:
     return known
 
 
-def _entries(node: str, manifest: PodManifest, addresses: Sequence[AddressEntry]) -> Iterator[BookEntry]:
+def published_entries(
+    node: str, manifest: PodManifest, addresses: Sequence[AddressEntry]
+) -> Iterator[BookEntry]:
+    """The entries of *node*: each port that it exposes, and where that is published, if it is known."""
     known = _newest(node, addresses)
     for service in manifest.exposed_services:
         for port in service.ports:

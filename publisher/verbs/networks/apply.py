@@ -26,6 +26,7 @@ from trustedpods.publisher.verbs.networks.applying import Applying, NodePods, vi
 from trustedpods.publisher.verbs.networks.files import NetworkFile
 from trustedpods.publisher.verbs.networks.nodes import MarketPods
 from trustedpods.publisher.verbs.networks.opening import choices_of, counting, opened_whole
+from trustedpods.publisher.verbs.networks.owners.linked import with_links
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +57,7 @@ async def plan(
     network = NetworkId(file.network.founder, file.network.name)
     async with opened_whole(account, file.network, known, journal) as clusters:
         view = counting(account, file.network, await clusters.read())
+    file = with_links(file, view.content)
     rows = await rows_of_state(account, view)
     nodes = placed(file.nodes, view.content, rows)
     made = _plan(view, file, nodes, account.publisher.address, looking=True)
@@ -94,6 +96,7 @@ async def apply(
             recorded(held, publisher, file.network, "network apply", said)
         )
         view = view_of(change)
+        file = with_links(file, view.content)
         made, nodes = await _wanted(account, file, options, view)
         if made.changes:
             view.read.writable()
@@ -101,7 +104,9 @@ async def apply(
         for text in unreached(nodes, file.manifests) if made.nodes else ():
             journal.show.warning(text)
         pods = _pods(account, file, options, journal)
-        applying = Applying(publisher.address, change, pods, journal, file.manifests, file.external)
+        applying = Applying(
+            publisher.address, change, pods, journal, file.manifests, file.external, file.others
+        )
         if made.members:
             members = file.members or ()
             at = int(time.time())
@@ -119,7 +124,7 @@ async def _unchanged(
 
     None too where nodes call each other: they are told the newest addresses, one command after another.
     """
-    if any(pod.manifest.spec.network.nodes for pod in file.pods.values()):
+    if any(pod.manifest.spec.network.calls for pod in file.pods.values()):
         return None
     copies = compare(await clusters.all_copies())
     if not isinstance(copies, Equal):
@@ -128,6 +133,7 @@ async def _unchanged(
     made, _ = await _wanted(account, file, options, view)
     if made.changes:
         return None
+    with_links(file, view.content)
     network = NetworkId(file.network.founder, file.network.name)
     return ApplyResult(network, made, view.document.generation, {})
 
@@ -146,9 +152,8 @@ async def _wanted(
 def _pods(account: MarketAccount, file: NetworkFile, options: ApplyOptions, journal: Journal) -> NodePods:
     if options.pods is not None:
         return options.pods(account, file)
-    return MarketPods(
-        account, file.network, file.pods, options.deploy, journal, options.purge, tuple(file.external)
-    )
+    outside = tuple(name for name in file.external if name not in file.linked)
+    return MarketPods(account, file.network, file.pods, options.deploy, journal, options.purge, outside)
 
 
 def _plan(

@@ -71,6 +71,7 @@ class Applying:
     journal: Journal
     manifests: Mapping[str, PodManifest] = field(default_factory=dict)
     external: Mapping[str, Sequence[BookEntry]] = field(default_factory=dict)
+    linked: Mapping[str, Sequence[BookEntry]] = field(default_factory=dict)
     urls: dict[str, str] = field(default_factory=dict)
     _wanted: dict[str, WantedNode] = field(default_factory=dict)
     _untold: list[TrustedPodsError] = field(default_factory=list)
@@ -187,7 +188,14 @@ class Applying:
         state, name = content or self._content, view_of(self.change).network.name
         epoch = state.metadata.epoch
         return book.book_for(
-            node, name, self.manifests, state.addresses, self._next, self.external, epoch=epoch
+            node,
+            name,
+            self.manifests,
+            state.addresses,
+            self._next,
+            self.external,
+            linked=self.linked,
+            epoch=epoch,
         )
 
     @property

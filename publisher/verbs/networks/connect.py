@@ -31,7 +31,7 @@ async def connect(
     where the network has others, Locked, CopiesDiffer, NetworkFailure.
     """
     daemons = await daemons_of(account, place)
-    clusters = [_cluster(name, one) for name, one in daemons.items()]
+    clusters = [cluster_of(name, one) for name, one in daemons.items()]
     chosen = {
         name: place.clusters[name] if one.row is None else Choice(one.owner, one.daemon)
         for name, one in daemons.items()
@@ -62,7 +62,8 @@ def card(account: MarketAccount) -> CardResult:
     return CardResult(account.publisher.address, card_text(own_card(account.publisher)))
 
 
-def _cluster(name: str, daemon: ClusterDaemon) -> NetworkCluster:
+def cluster_of(name: str, daemon: ClusterDaemon) -> NetworkCluster:
+    """The cluster *name* as a document has it."""
     return NetworkCluster(name=name, owner=address_bytes(daemon.owner), daemon=daemon.daemon)
 
 

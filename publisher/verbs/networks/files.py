@@ -6,7 +6,7 @@ import binascii
 import hashlib
 import hmac
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -43,7 +43,9 @@ _SCRYPT_N, _SCRYPT_R, _SCRYPT_P = 2**14, 8, 1
 class NetworkFile:
     """What the file wants of which network. `pods` are called as `pod_name` says, by the node's name.
 
-    `external` are the book's entries of nodes outside any cluster, by their names.
+    `external` are the book's entries of nodes outside any cluster, by their names; of those in `linked`, by
+    their owners, a link to the owner says where they are. `others` are all nodes of open links. `shared` are
+    the bytes of shared files.
     """
 
     network: NetworkName
@@ -51,6 +53,14 @@ class NetworkFile:
     members: tuple[WantedMember, ...] | None
     pods: Mapping[str, Pod]
     external: Mapping[str, Sequence[BookEntry]] = field(default_factory=dict)
+    linked: Mapping[str, Address] = field(default_factory=dict)
+    others: Mapping[str, Sequence[BookEntry]] = field(default_factory=dict)
+    shared: Mapping[str, bytes] = field(default_factory=dict, repr=False)
+
+    @property
+    def hashes(self) -> dict[str, bytes]:
+        """SHA-256 of each shared file."""
+        return {name: hashlib.sha256(data).digest() for name, data in self.shared.items()}
 
     @property
     def manifests(self) -> dict[str, PodManifest]:
@@ -68,25 +78,38 @@ def read_network(file: Path, cache: Path, who: Address) -> NetworkFile:
     founder = who if metadata.founder is None else parse_address(metadata.founder)
     network = NetworkName(founder, metadata.name)
     pods = {name: _named(pod, pod_name(network, name)) for name, pod in loaded.pods.items()}
-    external = {
-        one.name: external_entries(one.name, one.endpoints, one.identity) for one in spec.external_nodes
+    linked = {
+        one.name: parse_address(one.owner)
+        for one in spec.external_nodes
+        if one.owner is not None and not one.endpoints
     }
-    _check_references(network.name, pods, external)
+    external = {
+        one.name: external_entries(one.name, one.endpoints, one.identity)
+        for one in spec.external_nodes
+        if one.name not in linked
+    }
+    known = {
+        name: pod for name, pod in pods.items() if not linked.keys() & set(pod.manifest.spec.network.nodes)
+    }
+    check_references(network.name, pods, known, external)
     return NetworkFile(
         network,
         tuple(_file_nodes(loaded, pods)),
         None if spec.members is None else tuple(_members(loaded, spec.members)),
         pods,
         external,
+        linked,
+        shared={one.name: (loaded.path.parent / one.file).read_bytes() for one in spec.shared_files},
     )
 
 
-def _check_references(
-    network: str, pods: Mapping[str, Pod], external: Mapping[str, Sequence[BookEntry]]
+def check_references(
+    network: str, pods: Mapping[str, Pod], asked: Iterable[str], external: Mapping[str, Sequence[BookEntry]]
 ) -> None:
-    """That each node that is called is there, and has what files of others say of it. Raises BadInput."""
+    """That nodes that *asked* ones call are there, and have what files say of them. Raises BadInput."""
     manifests = {name: pod.manifest for name, pod in pods.items()}
-    for name, pod in pods.items():
+    for name in asked:
+        pod = pods[name]
         given = book_for(name, network, manifests, external=external)
         for volume in pod.manifest.spec.volumes if given is not None else ():
             for file in volume.secret.rendered if volume.secret else ():

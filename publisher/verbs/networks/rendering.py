@@ -14,6 +14,7 @@ from trustedpods.publisher.results.networks import NetworkId, NetworkRenderResul
 from trustedpods.publisher.verbs.networks.apply import rows_of_state
 from trustedpods.publisher.verbs.networks.files import NetworkFile
 from trustedpods.publisher.verbs.networks.opening import choices_of, counting, opened_whole
+from trustedpods.publisher.verbs.networks.owners.linked import with_links
 from trustedpods.publisher.verbs.offers.render import render
 
 
@@ -40,6 +41,7 @@ async def render_objects(
     """
     async with opened_whole(account, file.network, known, journal) as clusters:
         view = counting(account, file.network, await clusters.read())
+    file = with_links(file, view.content)
     places = {
         one.name: one.cluster for one in placed(file.nodes, view.content, await rows_of_state(account, view))
     }
@@ -48,7 +50,16 @@ async def render_objects(
     found = []
     for name in _asked(file, only):
         network, addresses = file.network.name, view.content.addresses
-        book = book_for(name, network, file.manifests, addresses, generation, file.external, epoch=epoch)
+        book = book_for(
+            name,
+            network,
+            file.manifests,
+            addresses,
+            generation,
+            file.external,
+            linked=file.others,
+            epoch=epoch,
+        )
         pod = replace(file.pods[name], book=book)
         made = await render(account.market, pod, account.publisher.key, choices[places[name]], journal)
         found.append(replace(_node(name, pod), provider=made.provider, objects=made.objects))

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """`network status`: every node as the document has it, beside what its provider says of its pod."""
 
+import time
 from collections.abc import Mapping
 
 import trio
@@ -19,6 +20,7 @@ from trustedpods.publisher.results.networks import NetworkId, NetworkStatusResul
 from trustedpods.publisher.results.pods import StatusResult, VisitProgress
 from trustedpods.publisher.verbs import pods
 from trustedpods.publisher.verbs.networks.opening import choices_of, counting, opened_whole
+from trustedpods.publisher.verbs.networks.owners.statuses import owner_status
 
 QUESTIONS = 8
 """Nodes asked about at once: each is a dial and an attestation."""
@@ -65,4 +67,5 @@ async def status(
             )
             for one in view.content.components
         },
+        links={link.alias: owner_status(link, int(time.time())) for link in view.content.links},
     )

@@ -67,6 +67,28 @@ async def test_a_newer_book_changes_the_file_and_only_who_restarts_the_template(
         )
 
 
+async def test_nodes_of_linked_owners_come_and_go_and_nothing_restarts(tmp_path):
+    world = a_world(tmp_path)
+    async with world.run() as (parts, address):
+        caller = Caller(world, address)
+        caller.manifest = manifest_of(network={"linkedNodes": 1})
+        caller.book = NetworkBook(network="shop", node="a", generation=1, entries=[])
+        await caller.provision()
+        before = dict(objects_of(parts, world, caller))
+        guest = entry("guest-one")
+        with pytest.raises(BadInput, match="not of the nodes"):
+            await bring(caller, a_book(guest, entry("guest-two"), generation=2))
+        await bring(caller, a_book(guest, generation=2))
+        during = dict(objects_of(parts, world, caller))
+        assert ("Service", "peer-guest-one") in during
+        assert "192.0.2.7/32" in str(during["NetworkPolicy", "nodes-called"])
+        await bring(caller, NetworkBook(network="shop", node="a", generation=3, entries=[]))
+        after = objects_of(parts, world, caller)
+        assert ("Service", "peer-guest-one") not in after
+        assert "192.0.2.7/32" not in str(after["NetworkPolicy", "nodes-called"])
+        assert before["Deployment", "pod"] == during["Deployment", "pod"] == after["Deployment", "pod"]
+
+
 async def test_the_same_book_again_writes_nothing(tmp_path):
     world = a_world(tmp_path)
     async with world.run() as (_, address):

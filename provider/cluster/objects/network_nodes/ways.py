@@ -48,6 +48,16 @@ def ways(book: NetworkBook) -> Iterator[KubeObject]:
     yield policy(CALLS_NODES, {"policyTypes": ["Egress"], "egress": rules})
 
 
+def gone(before: NetworkBook, book: NetworkBook) -> list[tuple[str, str]]:
+    """Kinds and names of what was made for nodes of *before* that *book* does not have."""
+    kept = {_named(one) for one in ways(book)}
+    return [_named(one) for one in ways(before) if _named(one) not in kept]
+
+
+def _named(one: KubeObject) -> tuple[str, str]:
+    return one["kind"], one["metadata"]["name"]
+
+
 def callers(book: NetworkBook) -> tuple[str, ...]:
     """The addresses, as networks, from which nodes that are called may call back."""
     return tuple(dict.fromkeys(f"{entry.address}/32" for entry in opened(book)))

@@ -115,7 +115,8 @@ async def _restored(
                 hint="--go-back takes the backup's all the same; take a backup of the present state first",
             )
         kept = {
-            name: getattr(present.content, name) for name in ("metadata", "clusters", "history", "dropped")
+            name: getattr(present.content, name)
+            for name in ("metadata", "clusters", "links", "history", "dropped")
         }
         content = content.model_copy(update=kept)
     content = in_new_epoch(content, present.content, saved.content)

@@ -5,9 +5,11 @@ from collections.abc import Sequence
 
 import trio
 
+from trustedpods.manifests.spec.pod import PodManifest
 from trustedpods.protocol.errors import Refused, TrustedPodsError
 from trustedpods.protocol.ids import Address
-from trustedpods.publisher.core.networks.book import renewed
+from trustedpods.publisher.core.networks.book import LinkedNodes, renewed
+from trustedpods.publisher.core.networks.owners.nodes import closed_nodes_of, nodes_of
 from trustedpods.publisher.core.select import Choice
 from trustedpods.publisher.journal import Journal
 from trustedpods.publisher.market.market import MarketAccount
@@ -45,7 +47,14 @@ class NewestBooks:
         view = await self._view(record.network)
         content, generation = view.content, view.document.generation
         epoch = content.metadata.epoch
-        book = renewed(bundle.book, content.addresses, generation, record.external, epoch=epoch)
+        called = PodManifest.model_validate_json(bundle.manifest).spec.network
+        others = LinkedNodes(
+            nodes_of(content.links),
+            closed_nodes_of(content.links),
+            frozenset(bundle.book.nodes) - set(called.nodes),
+            called.linked_nodes,
+        )
+        book = renewed(bundle.book, content.addresses, generation, record.external, others, epoch=epoch)
         try:
             return await bring_book(visit.session, visit.location.ref, book, TOLD_WITHIN_S)
         except Refused as error:

@@ -4,6 +4,7 @@
 import pytest
 
 from tests.protocol.networks.books import a_book, entry
+from trustedpods.manifests.spec.egress import Network
 from trustedpods.protocol.errors import BadInput, Refused
 from trustedpods.provider.core.egress import NOT_THE_WORLD
 from trustedpods.provider.core.networks.book import check_book, newer, opened
@@ -11,8 +12,8 @@ from trustedpods.provider.core.networks.book import check_book, newer, opened
 PEERS = ("10.9.0.0/24",)
 
 
-def check(book, nodes=("b",), peers=PEERS):
-    check_book(book, nodes, NOT_THE_WORLD, peers)
+def check(book, nodes=("b",), peers=PEERS, linked=0):
+    check_book(book, Network(nodes=list(nodes), linkedNodes=linked), NOT_THE_WORLD, peers)
 
 
 def test_the_book_is_of_the_nodes_that_are_called():
@@ -21,6 +22,16 @@ def test_the_book_is_of_the_nodes_that_are_called():
     for book, nodes in ((None, ("b",)), (a_book(), ()), (a_book(), ("b", "c")), (a_book(), ("c",))):
         with pytest.raises(BadInput, match="not of the nodes"):
             check(book, nodes)
+
+
+def test_so_many_nodes_of_other_owners_come_and_go_as_the_pod_asks_for():
+    two = a_book(entry("b"), entry("guest-one", published=31001))
+    check(two, linked=1)
+    check(a_book(), linked=1)
+    check(a_book(entry("guest-one")), (), linked=1)
+    for book, linked in ((two, 0), (None, 1), (a_book(entry("guest-one"), entry("guest-two")), 1)):
+        with pytest.raises(BadInput, match="not of the nodes"):
+            check(book, linked=linked)
 
 
 @pytest.mark.parametrize("address", ["10.1.2.3", "127.0.0.1", "169.254.169.254", "0.0.0.0", "224.0.0.1"])

@@ -34,7 +34,7 @@ async def test_an_older_state_is_read_and_written_only_as_a_migration_after_a_ba
     told = await versions.migrate(shop.account, shop.place, None, 0.0, shop.journal)
     assert told.document is None
     assert "nothing was changed" in migrate_lines(told)[-1]
-    assert [line.split(":")[0] for line in told.steps] == ["schema 3", "schema 4", "schema 5"]
+    assert [line.split(":")[0] for line in told.steps] == ["schema 3", "schema 4", "schema 5", "schema 6"]
     with pytest.raises(Refused) as caught:
         await shop.phase("stopped")
     assert (caught.value.rule, caught.value.exit_code) == ("schema", 6)

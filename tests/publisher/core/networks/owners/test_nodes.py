@@ -1,0 +1,38 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Nodes of other owners under the names that they have here."""
+
+import pytest
+
+from tests.protocol.networks.owners.documents import export, node
+from tests.protocol.networks.team import MALLORY
+from tests.publisher.core.networks.owners.test_links import AT_ALICE, AT_BOB, us
+from trustedpods.protocol.codec import encode
+from trustedpods.protocol.errors import BadInput, Refused
+from trustedpods.publisher.core.networks.owners import links
+from trustedpods.publisher.core.networks.owners.nodes import check_apart, closed_nodes_of, nodes_of
+
+__all__ = ["us"]
+
+
+def test_open_links_have_nodes_and_ended_ones_lead_nowhere() -> None:
+    assert [(name, one[0].address) for name, one in nodes_of(AT_BOB).items()] == [
+        ("alice-one", "203.0.113.7")
+    ]
+    assert (nodes_of(AT_ALICE), closed_nodes_of(AT_BOB)) == ({}, {})
+    gone = links.left(AT_BOB, "alice")
+    assert (nodes_of(gone), closed_nodes_of(gone)["alice-one"][0].address) == ({}, "")
+
+
+def test_who_writes_the_state_makes_no_nodes_for_others() -> None:
+    forged = export(MALLORY).model_copy(update={"owner": AT_BOB[0].owner})
+    written = [AT_BOB[0].model_copy(update={"export": encode(forged)})]
+    with pytest.raises(Refused):
+        nodes_of(written)
+
+
+def test_names_are_apart_and_short_enough() -> None:
+    with pytest.raises(BadInput, match="called as another owner's"):
+        check_apart({"alice-one": 1}, nodes_of(AT_BOB))
+    long = [AT_BOB[0].model_copy(update={"export": encode(export(nodes=[node("n" * 50)]))})]
+    with pytest.raises(BadInput, match="more than 50"):
+        nodes_of(long)

@@ -17,7 +17,13 @@ if TYPE_CHECKING:
     from trustedpods.publisher.journal import Show
     from trustedpods.publisher.network_client import LogShow
     from trustedpods.publisher.results.attested import AttestResult
-    from trustedpods.publisher.results.deployed import DeployPlanResult, DeployProgress, DeployResult
+    from trustedpods.publisher.results.deployed import (
+        DeployPlanResult,
+        DeployProgress,
+        DeployResult,
+        RestartResult,
+        VersionsResult,
+    )
     from trustedpods.publisher.results.estimated import EstimateResult
     from trustedpods.publisher.results.money import (
         BalanceResult,
@@ -68,7 +74,13 @@ _MODULES = {
     "publisher.journal": ("Show",),
     "publisher.network_client": ("LogShow",),
     "publisher.results.attested": ("AttestResult",),
-    "publisher.results.deployed": ("DeployPlanResult", "DeployProgress", "DeployResult"),
+    "publisher.results.deployed": (
+        "DeployPlanResult",
+        "DeployProgress",
+        "DeployResult",
+        "RestartResult",
+        "VersionsResult",
+    ),
     "publisher.results.estimated": ("EstimateResult",),
     "publisher.results.money": (
         "BalanceResult",
@@ -154,6 +166,7 @@ __all__ = [
     "ProvidersResult",
     "RenderResult",
     "RepairResult",
+    "RestartResult",
     "RestoreResult",
     "Show",
     "StatusResult",
@@ -161,6 +174,7 @@ __all__ = [
     "TrustedPodsError",
     "ValidateResult",
     "ValidatedNetwork",
+    "VersionsResult",
     "WatchOptions",
     "WatchResult",
     "connect",

@@ -28,6 +28,27 @@ class LogsBody(Message):
     previous: bool = False
 
 
+class RestartBody(Message):
+    """Start the pod anew from the bundle that runs: answered by `RestartPlan`, then as a `provision` is.
+
+    With `plan_only` nothing is done, and the plan is the last reply.
+    """
+
+    kind: Literal["restart"] = "restart"
+    plan_only: bool = False
+
+
+class RestartPlan(Message):
+    """What a restart does with the `replicas` that run now.
+
+    `stops`: they end first, as two must not write one volume; else a new one is proven beside them.
+    """
+
+    kind: Literal["restart-plan"] = "restart-plan"
+    replicas: U32
+    stops: bool
+
+
 class DeleteBody(Message):
     """Settle, release, remove: answered by `Done`. Volumes that outlive their pod stay unless `purge` is set.
 

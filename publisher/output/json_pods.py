@@ -25,6 +25,8 @@ from trustedpods.publisher.results.deployed import (
     DeployProgress,
     DeployResult,
     PushResult,
+    RestartPlanResult,
+    RestartResult,
     VersionsResult,
 )
 from trustedpods.publisher.results.pods import (
@@ -59,6 +61,16 @@ def _deployed(result: DeployResult) -> JsonObject:
         **known(update=result.update),
         **confirmed_json(result.confirmed),
     }
+
+
+@json_of.register(RestartPlanResult)
+def _would_restart(plan: RestartPlanResult) -> JsonObject:
+    return {"pod": plan.pod, "replicas": plan.replicas, "update": plan.update}
+
+
+@json_of.register(RestartResult)
+def _restarted(result: RestartResult) -> JsonObject:
+    return {**_visited(result.pod), **known(update=result.update), **confirmed_json(result.confirmed)}
 
 
 @json_of.register(PushResult)

@@ -24,6 +24,7 @@ PODS = [
     "exec",
     "events",
     "usage",
+    "restart",
     "rollback",
     "delete",
 ]

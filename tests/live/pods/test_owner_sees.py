@@ -138,13 +138,12 @@ def check_a_rollback(publisher: Publisher, pod: Deployed, length: int, pace: int
 
 def check_a_restart(publisher: Publisher, pod: Deployed) -> None:
     """Another replica of the same version, and no request fails meanwhile."""
-    before = web.get(pod.url, "/cgi-bin/whoami").text
+    before = publisher.run("status", pod.name).json
     with no_request_fails(pod.url, 1, RESTART_PACE):
         done = publisher.run("restart", pod.name).json
-    after = web.get(pod.url, "/cgi-bin/whoami").text
-    assert (done["update"], done["images"]) == ("beside", pod.json["images"])
-    assert "two" in after
-    assert after != before
+        assert "two" in web.get(pod.url, "/cgi-bin/whoami").text
+    assert (done["update"], done["images"]) == ("beside", pod.result["images"])
+    assert done["namespace"] != before["namespace"]
 
 
 def check_the_end_of_a_broken_update(publisher: Publisher, pod: Deployed, said: Said) -> None:

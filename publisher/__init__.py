@@ -61,6 +61,7 @@ if TYPE_CHECKING:
         ExecResult,
         LogsResult,
         StatusResult,
+        TopResult,
     )
     from trustedpods.publisher.results.providers import InspectResult, ProvidersResult, RenderResult
     from trustedpods.publisher.results.validated import ValidatedNetwork, ValidateResult
@@ -118,6 +119,7 @@ _MODULES = {
         "ExecResult",
         "LogsResult",
         "StatusResult",
+        "TopResult",
     ),
     "publisher.results.providers": ("InspectResult", "ProvidersResult", "RenderResult"),
     "publisher.results.validated": ("ValidatedNetwork", "ValidateResult"),
@@ -170,6 +172,7 @@ __all__ = [
     "RestoreResult",
     "Show",
     "StatusResult",
+    "TopResult",
     "TopUp",
     "TrustedPodsError",
     "ValidateResult",

@@ -53,6 +53,7 @@ from trustedpods.publisher.results.pods import (
     LogPiece,
     LogsResult,
     StatusResult,
+    TopResult,
     VisitProgress,
 )
 from trustedpods.publisher.results.providers import InspectResult, ProvidersResult, RenderResult
@@ -71,7 +72,7 @@ from trustedpods.publisher.verbs import (
     watch,
 )
 from trustedpods.publisher.verbs.offers import render
-from trustedpods.publisher.verbs.running import listed, restart, rollback
+from trustedpods.publisher.verbs.running import listed, restart, rollback, top
 from trustedpods.publisher.verbs.running.exec import Collected, execute, make_body
 
 T = TypeVar("T")
@@ -257,6 +258,10 @@ class Client(NetworkClient):
     async def list(self, *, ended: bool = False) -> ListResult:
         """All pods of the key, found on chain; with *ended* those too whose channel is closed."""
         return await listed.list_pods(self._account, self._journal(), ended=ended)
+
+    async def top(self, name: str | None = None) -> TopResult:
+        """Replicas of the pod, or of all, now, with the CPU and memory that they hold."""
+        return await top.top(self._account, name, VisitProgress(), self._journal())
 
     async def balance(self) -> BalanceResult:
         """Tokens and coin of the key's address, and its channels."""

@@ -123,7 +123,7 @@ class PodStatus(Message):
     `services` says by name what each service is exposed by, in the manifest's word; where that is, stands in
     the statement. `outliving` has the MiB of each claim that outlives a delete; in the phase `retained` it is
     all that is left. `name` is the manifest's, where this boot of the machine can read it: the publisher may
-    have forgotten it.
+    have forgotten it. `cpu_milli` and `memory_mib` are what one replica holds.
     """
 
     kind: Literal["status"] = "status"
@@ -145,6 +145,8 @@ class PodStatus(Message):
     version: U32 = 0
     outliving: dict[ShortText, U32] = Field(default_factory=dict, max_length=limits.MAX_CLAIMS)
     name: ShortText = ""
+    cpu_milli: U32 = 0
+    memory_mib: U32 = 0
 
 
 class LogLines(Message):

@@ -24,6 +24,7 @@ PODS = [
     "exec",
     "events",
     "usage",
+    "top",
     "restart",
     "rollback",
     "delete",

@@ -80,8 +80,7 @@ class ProviderPeer:
         self.statement = None
         self.stop_after_chunks = None
         self.phase, self.runway, self.accrued = "serving", 3600, 5
-        self.name, self.restarts = "", 0
-        self.generation = 1
+        self.name, self.restarts, self.generation = "", 0, 1
         self.start_s = 0.0
         self.version, self.coming, self.outliving = 0, [], {}
         nodes = {"n1": NodePlace({"zone": "a"}, size=Resources(4000, 8192, 65_536))}
@@ -347,6 +346,7 @@ class ProviderPeer:
             unlock_at=0,
             services={"web": "http"},
             name=self.name,
+            **peer_exec.REPLICA,
             outliving=self.outliving,
             events=[PodEvent(at=self.chain.now, reason="Started", text="evil \x1b[2J text")],
         )

@@ -24,6 +24,8 @@ from trustedpods.protocol.messages.exec import (
 from trustedpods.protocol.messages.pod import RestartBody, RestartPlan
 from trustedpods.provider.server.exec_streams import CommandStreams
 
+REPLICA = {"cpu_milli": 100, "memory_mib": 64}
+
 
 class PeerCommands(FakeCommands):
     async def _called(self, name):

@@ -76,7 +76,7 @@ async def prune(api: Api, namespace: str, kept: Collection[tuple[str, str]]) -> 
 
 
 async def leave(api: Api, source: str, moving: Sequence[KubeObject]) -> None:
-    """Delete the pod's Services and Ingresses in *source* that may not be there beside those *moving* away."""
+    """Delete the pod's Services and Ingresses in *source* that may not be there beside those *moving*."""
     for kind in ("Ingress", service.KIND):
         for found in await api.items(path_of(kind, source), POD_LABEL):
             if in_the_way(kind, found, moving):

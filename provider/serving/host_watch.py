@@ -46,8 +46,8 @@ class HostWatch:
         self._bundles = bundles
         self._autoscaler = autoscaler
         self._told: dict[ChannelId, frozenset[str]] = {}
-        """Hosts of each pod that were last withheld from whoever serves it. What it has that is not in here is
-        not known: an earlier daemon may have withheld some, or this one before the pod stopped."""
+        """Hosts of each pod that were last withheld from whoever serves it. Of a pod that is not in here
+        nobody knows: an earlier daemon may have withheld some, or this one before the pod stopped."""
 
     async def run(self) -> None:
         """Look for ever."""

@@ -5,7 +5,7 @@ import pytest
 import trio
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from tests.fakes.provider.caller import Caller, in_phase, manifest_of, until
+from tests.fakes.provider.caller import Caller, image_of, in_phase, manifest_of, until
 from tests.fakes.provider.world import World
 from tests.fakes.services import CONTROLLER
 from tests.provider.serving.test_host_watch import watch_of
@@ -258,12 +258,65 @@ async def test_hosts_are_withheld_in_the_pods_turn_and_from_the_version_of_then(
         object.__setattr__(parts.doors, "resolver", names)
         caller, _ = await deployed(world, address, shop(OWN), http("other.localhost") | {"name": "api"})
         watch = watch_of(parts)
-        async with trio.open_nursery() as nursery:
-            async with parts.provisioning_steps.turns.of(caller.ref.channel):
-                world.cluster.calls.clear()
-                nursery.start_soon(watch.look)
-                with trio.move_on_after(0.2):
-                    await until(lambda: "write ingresses" in world.cluster.calls)
-                assert "write ingresses" not in world.cluster.calls
-                await parts.pods.step(caller.ref.channel, LifecycleEvent.FUNDS_OUT, "no money")
+        turn = parts.provisioning_steps.turns.of(caller.ref.channel)
+        async with trio.open_nursery() as nursery, turn:
+            world.cluster.calls.clear()
+            nursery.start_soon(watch.look)
+            with trio.move_on_after(0.2):
+                await until(lambda: "write ingresses" in world.cluster.calls)
+            await parts.pods.step(caller.ref.channel, LifecycleEvent.FUNDS_OUT, "no money")
         assert "write ingresses" not in world.cluster.calls
+
+
+def api():
+    return http("other.localhost") | {"name": "api"}
+
+
+async def test_an_update_that_no_controller_takes_ends_where_it_began(world, virtual_time):
+    async with world.run() as (parts, address):
+        caller, _ = await deployed(world, address, api())
+        served = parts.pods.get(caller.ref.channel).request
+        world.cluster.balancers = False
+        caller.manifest = pod(api(), shop())
+        with pytest.raises(Refused, match="ingress class traefik wrote no address of 'web'"):
+            await caller.provision()
+        await until(lambda: in_phase(parts, caller, Phase.SERVING))
+        record = parts.pods.get(caller.ref.channel)
+        assert (record.request, record.version, set(record.exposures)) == (served, 1, {"api"})
+        assert await world.cluster.ingresses() == []
+
+
+async def test_a_service_that_stays_as_it_was_moves_though_no_controller_answers(world, virtual_time):
+    async with world.run() as (parts, address):
+        caller, _ = await deployed(world, address, shop())
+        first = parts.pods.get(caller.ref.channel).namespace
+        world.cluster.balancers = False
+        caller.blobs = image_of(b"second")
+        await caller.provision()
+        record = parts.pods.get(caller.ref.channel)
+        assert (record.namespace != first, record.version) == (True, 2)
+        assert record.exposures["web"].addresses == (CONTROLLER,)
+        status = await caller.ask("status", StatusBody(), PodStatus)
+        assert "wrote no address" in next(one.text for one in status.events if one.reason == "no-address")
+
+
+def kinds_in(life):
+    return {kind for kind, _ in life.objects}
+
+
+async def test_an_ingress_that_an_update_lacks_goes_before_the_version_before_does(world):
+    async with world.run() as (parts, address):
+        caller, _ = await deployed(world, address, shop(), api())
+        label = parts.pods.get(caller.ref.channel).label
+        slot = world.facade.slot_of(f"{label}.api")
+        world.facade.held[slot] = 1  # a request that the version before finishes
+        caller.manifest, caller.blobs = pod(api()), image_of(b"second")
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(caller.provision)
+            await until(lambda: parts.pods.get(caller.ref.channel).version == 2)
+            await until(
+                lambda: not any(kinds_in(life) & {"Ingress"} for life in world.cluster.lives.values())
+            )
+            assert len(world.cluster.lives) == 2
+            world.facade.held.clear()
+        assert len(world.cluster.lives) == 1

@@ -62,8 +62,16 @@ async def left_by_the_fake(before, moving):
     [
         ([under("web", "a.example.org")], [under("web", "a.example.org")], set()),
         ([under("web", "a.example.org")], [under("shop", "a.example.org")], {("Service", "web")}),
-        ([under("web", "a.example.org"), service("api", "http")], [service("api", "http")], {("Service", "web")}),
-        ([under("web", "a.example.org"), service("api", "http")], [], {("Service", "web"), ("Service", "api")}),
+        (
+            [under("web", "a.example.org"), service("api", "http")],
+            [service("api", "http")],
+            {("Service", "web")},
+        ),
+        (
+            [under("web", "a.example.org"), service("api", "http")],
+            [],
+            {("Service", "web"), ("Service", "api")},
+        ),
         ([service("node", "nodePort")], [service("other", "nodePort")], set()),
         ([service("voice", "udp", ports=[{"port": 53, "protocol": "UDP"}])], [], set()),
         ([service("lb", "loadBalancer"), service("own", "none")], [], {("Service", "own")}),

@@ -122,7 +122,9 @@ async def run_parts(
             ("telling of networks' leases", parts.networks.keep_telling),
             (
                 "proving hosts",
-                HostWatch(doors, parts.pods, parts.bundles, parts.autoscaler).run,
+                HostWatch(
+                    doors, parts.pods, parts.bundles, parts.autoscaler, parts.provisioning_steps.turns
+                ).run,
             ),
             ("collecting blobs", partial(_collect_blobs, parts)),
             ("looking at the disk", doors.store.keep_looking),

@@ -64,7 +64,7 @@ def one_cluster(people: People) -> CallingNodes:
     nodes = CallingNodes(people.pair, people.person, people.named, name(), {"a": 1, "b": 1})
     nodes.apply()
     for node, other in OTHER.items():
-        until(f"{node} calls {other} by its name", lambda: nodes.calls(node))
+        until(f"{node} calls {other} by its name", lambda n=node: nodes.calls(n))
     return nodes
 
 

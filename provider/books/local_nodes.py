@@ -6,8 +6,9 @@ whatever moves, stops or goes is followed.
 """
 
 import logging
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import trio
 
@@ -28,6 +29,7 @@ from trustedpods.provider.core.pod import PodRecord, ServiceExposure
 from trustedpods.provider.doors import Doors
 from trustedpods.provider.exposure.exposure import Site
 from trustedpods.provider.lifecycle.pod_variables import site_of
+from trustedpods.provider.lifecycle.seldom import SeldomWarnings
 from trustedpods.provider.pods.records import Pods
 
 _log = logging.getLogger(__name__)
@@ -42,16 +44,14 @@ class LocalNodes:
     def __init__(self, doors: Doors, pods: Pods) -> None:
         self._doors = doors
         self._pods = pods
+        self._warnings = SeldomWarnings(_log)
         self._opened = True
         """Whether there may be policies: who led before may have left some."""
 
     async def run(self) -> None:
         """Look for ever; what cannot be read or written now is tried again, and stays as it is until then."""
         while True:
-            try:
-                await self.look()
-            except TrustedPodsError as error:
-                _log.warning("ways between nodes are not looked after: %s", error)
+            await self._guarded("look", self.look)
             await trio.sleep(LOOK_S)
 
     async def look(self) -> None:
@@ -65,16 +65,27 @@ class LocalNodes:
         ports = ports_of(pods, await cluster.services(), await cluster.service_ends())
         wanted = local_ways(ways, ports, _tenants(records))
         await self._open(wanted.passages)
+        self._warnings.keep_only({*wanted.passages, *((way.namespace, way.name) for way in ways)})
         for way in wanted.changed:
-            await cluster.lead(way)
+            await self._guarded((way.namespace, way.name), partial(cluster.lead, way))
 
     async def _open(self, wanted: Mapping[str, Passages]) -> None:
-        held = await self._doors.cluster.passages()
+        cluster = self._doors.cluster
+        held = await cluster.passages()
         for namespace in wanted.keys() | held.keys():
             made = wanted.get(namespace)
             if made is None or local_policy(namespace, made)["spec"] != held.get(namespace):
-                await self._doors.cluster.open_passages(namespace, made)
-        self._opened = bool(wanted)
+                await self._guarded(namespace, partial(cluster.open_passages, namespace, made))
+        self._opened = bool(wanted or held)
+
+    async def _guarded(self, subject: Hashable, work: Callable[[], Awaitable[None]]) -> None:
+        """Do *work*; what fails is told seldom, and keeps nothing else from being done."""
+        try:
+            await work()
+        except TrustedPodsError as error:
+            self._warnings.warn(subject, f"ways between nodes of this cluster: {error}")
+        else:
+            self._warnings.well(subject)
 
 
 @dataclass(frozen=True, slots=True)

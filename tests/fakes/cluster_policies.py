@@ -6,6 +6,7 @@ from itertools import count
 from typing import TYPE_CHECKING
 
 from trustedpods.protocol.units import UnixSeconds
+from trustedpods.provider.cluster.api.errors import NamespaceEnding
 from trustedpods.provider.cluster.networks.ways import ServiceEnd, change_of, way_of
 from trustedpods.provider.cluster.objects.names import MADE_HERE, KubeObject
 from trustedpods.provider.cluster.objects.network_nodes import local_policy
@@ -123,8 +124,10 @@ class FakeWays:
     async def open_passages(self, namespace: str, passages: Passages | None) -> None:
         await self._called(f"open passages of {namespace}")
         life = self.lives.get(namespace)
-        if life is None or life.deleting:
+        if life is None:
             return
+        if life.deleting and passages is not None:
+            raise NamespaceEnding("namespace is being terminated", rule="namespace-terminating")
         if passages is None:
             life.objects.pop(_POLICY, None)
         else:

@@ -65,7 +65,7 @@ class NodeWays:
     async def open_passages(self, namespace: str, passages: Passages | None) -> None:
         """Let these passages of a namespace be open, and no others; None takes their policy away.
 
-        A namespace that is gone, or is going, has none to open.
+        A namespace that is gone has none to open; errors.NamespaceEnding where it is going.
         """
         path = path_of("NetworkPolicy", namespace, local_policy.NAME)
         if passages is None:
@@ -73,7 +73,7 @@ class NodeWays:
             return
         try:
             await self._api.apply(path, local_policy.local_policy(namespace, passages), APPLIER)
-        except (errors.NotThere, errors.NamespaceEnding):
+        except errors.NotThere:
             return
 
 

@@ -94,8 +94,13 @@ class CallingNodes:
         pod, address = self._pod(node), self.address_of_name(node)
         host = f"{OTHER[node]}.{self.name}.internal"
         told = running.run(self.person, pod, "--", "nslookup", "-type=a", host)
-        ran = running.run(self.person, pod, "--", "timeout", "5", "wget", "-qO-", f"http://{address}:{PORT}/")
-        return address.encode() in told.out and ran.code == 0 and b"<" in ran.out
+        return address.encode() in told.out and self.fetches(node, f"{address}:{PORT}")
+
+    def fetches(self, node: str, place: str) -> bool:
+        """Whether the node's program gets a page at ADDRESS:PORT."""
+        fetch = ("timeout", "5", "wget", "-qO-", f"http://{place}/")
+        ran = running.run(self.person, self._pod(node), "--", *fetch)
+        return ran.code == 0 and b"<" in ran.out
 
     def address_of_name(self, node: str) -> str:
         """What the other's name means where the node runs."""

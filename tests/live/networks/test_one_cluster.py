@@ -71,6 +71,7 @@ def one_cluster(people: People) -> CallingNodes:
 def test_both_ways_and_no_stranger(people: People, tmp_path: Path) -> None:
     nodes = one_cluster(people)
     address = nodes.address_of_name("a")
+    until("a calls b where it is published", lambda: nodes.fetches("a", nodes.published("b")))
     stranger = Stranger(people, tmp_path, nodes.published("b"))
     for place in (nodes.published("b"), f"{nodes.replica('b')}:{PORT}", f"{address}:{PORT}"):
         assert not stranger.reaches(place), f"{place} of another publisher's network"

@@ -214,3 +214,13 @@ async def test_the_daemon_looks_by_itself(tmp_path):
         await pair.world.cluster.scale(pair.record("b").namespace, 2)
         await until(lambda: pair.leads_to("a")[0] == pair.replicas("b"))
         assert len(pair.replicas("b")) == 2
+
+
+async def test_a_namespace_that_is_going_keeps_no_way_from_being_led(tmp_path):
+    pair = Pair(tmp_path)
+    async with pair.world.run() as (parts, address):
+        await pair.deploy(parts, address, calls=OTHER.items())
+        pair.world.cluster.lives[pair.record("b").namespace].deleting = True
+        await pair.look()
+        assert POLICY in pair.objects("a")
+        assert all(pair.leads_to(name)[2] for name in OTHER)

@@ -22,6 +22,7 @@ from trustedpods.provider.admin.api import AdminApi, snapshot
 from trustedpods.provider.admin.socket import serve_admin
 from trustedpods.provider.admission.gate import Gate
 from trustedpods.provider.billing.meter import run_of
+from trustedpods.provider.books.local_nodes import LocalNodes
 from trustedpods.provider.cluster.pod_counters import TrafficDoor
 from trustedpods.provider.config import NamesSection, ProviderConfig
 from trustedpods.provider.core.placement.offered import capabilities
@@ -120,6 +121,7 @@ async def run_parts(
                 partial(keep_young, doors.facade, parts.pods, parts.bundles, parts.autoscaler),
             ),
             ("telling of networks' leases", parts.networks.keep_telling),
+            ("leading nodes to each other", LocalNodes(doors, parts.pods).run),
             (
                 "proving hosts",
                 HostWatch(

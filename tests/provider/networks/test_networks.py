@@ -38,7 +38,7 @@ from trustedpods.protocol.networks.leases import (
 from trustedpods.protocol.networks.sealed_documents import MAX_CONTENT
 from trustedpods.protocol.units import UnixSeconds
 from trustedpods.provider.admission.arrivals import Allowance, Arrivals
-from trustedpods.provider.cluster.network_documents import StoredDocument
+from trustedpods.provider.cluster.networks.documents import StoredDocument
 from trustedpods.provider.core.networks.documents import NetworkState
 from trustedpods.provider.networks import networks, stored
 

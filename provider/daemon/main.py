@@ -74,7 +74,7 @@ async def serve(config: ProviderConfig) -> None:
 async def _serve(config: ProviderConfig) -> None:
     async with open_doors(config) as doors:
         await wait_for_doors(doors)
-        parts = assemble(doors, Gate(Path(config.store.path).parent))
+        parts = assemble(doors, await Gate.open(doors.store))
         await parts.pods.load()
         parts.tenancy.begin(doors)
         async with (

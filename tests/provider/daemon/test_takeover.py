@@ -13,11 +13,13 @@ from tests.fakes.provider.reboots import rotate
 from tests.fakes.provider.world import World
 from tests.provider.daemon.test_leader import beside
 from trustedpods.contracts.eip712 import address_of
+from trustedpods.protocol.errors import Refused
 from trustedpods.protocol.messages.usage import UsageBody, UsageReport
 from trustedpods.provider.core.lifecycle import LifecycleEvent
 from trustedpods.provider.core.metering import REPORT_LAG_S, usage
 from trustedpods.provider.core.pod import Phase
 from trustedpods.provider.store import ledger
+from trustedpods.provider.store.operator.rules import Rules
 
 SERVED_S, DOWN_S, RUN_ON_S, AGAIN_S = 100, 50, 70, 30
 WAITING_S = 30 * 86_400
@@ -224,3 +226,18 @@ async def test_a_kill_anywhere_in_a_release_leads_requests_to_nothing_that_is_go
 
 def _led(world, slot):
     return world.facade.wants[slot].pods if slot in world.facade.wants else ()
+
+
+async def test_whom_the_operator_lets_in_holds_at_the_next_daemon(first, tmp_path, virtual_time):
+    async with first.run() as (parts, address):
+        caller = Caller(first, address)
+        await parts.gate.deny(caller.ref.publisher)
+        await admin_json(first.tmp_path / ADMIN_SOCKET, {"verb": "drain", "reason": "a new disk"})
+    second = beside(first, tmp_path / "2")
+    async with second.run() as (parts, address):
+        caller.world, caller.address = second, address
+        assert parts.gate.rules == Rules("a new disk", frozenset({caller.ref.publisher}))
+        await admin_json(second.tmp_path / ADMIN_SOCKET, {"verb": "drain", "undo": True})
+        with pytest.raises(Refused) as caught:
+            await caller.provision()
+        assert caught.value.rule == "denied"

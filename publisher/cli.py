@@ -12,6 +12,7 @@ from trustedpods.publisher.commands.manifests.init import init
 from trustedpods.publisher.commands.network import contexts, files, members, network, whole
 from trustedpods.publisher.commands.network.documents import history
 from trustedpods.publisher.commands.running import history as history_of_pod
+from trustedpods.publisher.commands.running.backup import backup, restore
 from trustedpods.publisher.commands.running.rollback import rollback
 from trustedpods.publisher.commands.shell import completion as shell
 
@@ -104,6 +105,8 @@ for verb in (
     history_of_pod.events,
     history_of_pod.usage,
     rollback,
+    backup,
+    restore,
     pods.delete,
     images.image,
     market.provider,

@@ -25,6 +25,8 @@ PODS = [
     "events",
     "usage",
     "rollback",
+    "backup",
+    "restore",
     "delete",
 ]
 MONEY = ["fund", "close", "balance", "bill"]

@@ -13,7 +13,9 @@ from trustedpods.publisher.commands.network import contexts, files, members, net
 from trustedpods.publisher.commands.network.documents import history
 from trustedpods.publisher.commands.running import history as history_of_pod
 from trustedpods.publisher.commands.running.backup import backup, restore
+from trustedpods.publisher.commands.running.restart import restart
 from trustedpods.publisher.commands.running.rollback import rollback
+from trustedpods.publisher.commands.running.top import top
 from trustedpods.publisher.commands.shell import completion as shell
 
 EPILOG = """\b
@@ -104,6 +106,8 @@ for verb in (
     execute,
     history_of_pod.events,
     history_of_pod.usage,
+    top,
+    restart,
     rollback,
     backup,
     restore,

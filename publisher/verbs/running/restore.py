@@ -93,10 +93,18 @@ async def restore(
     parts = _chosen(found, options, str(options.folder))
     for part in parts:
         await trio.to_thread.run_sync(_check, store, found, part)
-    async with visit(account, name, progress, journal) as visited:
-        for part in parts:
-            await _Filling(visited, store, found, part, options.wait_s).run()
-            journal.event("restored", f"{part.named}: {part.size} bytes")
+    deadline = trio.current_time() + options.wait_s
+    while True:
+        try:
+            async with visit(account, name, progress, journal) as visited:
+                for part in parts:
+                    await _Filling(visited, store, found, part, deadline).run()
+                    journal.event("restored", f"{part.named}: {part.size} bytes")
+                break
+        except Refused as error:
+            if error.rule != "unknown-pod" or trio.current_time() > deadline:
+                raise
+        await trio.sleep(ASK_EVERY_S)  # its deploy has not paid for it yet
     volumes = tuple(BackedUpVolume(part.volume, part.ordinal, part.size) for part in parts)
     return VolumeRestoreResult(progress.visited(), found.name, volumes)
 
@@ -122,21 +130,20 @@ class _Filling:
     """One volume of one replica."""
 
     def __init__(
-        self, visited: Visit, store: PodBackups, found: StoredBackup, part: BackupPart, wait_s: float
+        self, visited: Visit, store: PodBackups, found: StoredBackup, part: BackupPart, deadline: float
     ) -> None:
         self._visited, self._store, self._found, self._part = visited, store, found, part
-        self._wait_s = wait_s
+        self._deadline = deadline
         self._told = bytearray()
 
     async def run(self) -> None:
         """Fill it, as soon as it waits."""
-        deadline = trio.current_time() + self._wait_s
         while True:
             try:
                 code = await self._unpack()
                 break
             except Refused as error:
-                if error.rule not in NOT_YET or trio.current_time() > deadline:
+                if error.rule not in NOT_YET or trio.current_time() > self._deadline:
                     raise self._never_waited(error) from None
                 await trio.sleep(ASK_EVERY_S)
         if code:

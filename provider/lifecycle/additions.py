@@ -25,6 +25,7 @@ from trustedpods.provider.cluster.objects.pod_objects import PodLife
 from trustedpods.provider.cluster.objects.secret import earlier_name, is_earlier, secret, with_generated
 from trustedpods.provider.cluster.objects.workload.seeding import Copier
 from trustedpods.provider.core.networks.book import as_it_counts, newer
+from trustedpods.provider.core.networks.local_nodes import PublishedPort, WayEnd
 from trustedpods.provider.core.pod import PodRecord
 from trustedpods.provider.doors import Doors
 from trustedpods.provider.pods.bundles import OpenBundle
@@ -39,8 +40,17 @@ async def with_additions(
         kept = await kept_book(doors, record, life.namespace)
         of_this_version = kept is not None and kept.nodes == life.book.nodes
         book = newer(kept if of_this_version else None, as_it_counts(life.book, doors.now()))
+    local = {} if book is None else await _local_ends(doors, record, life.namespace)
     copier = await seed_copier(doors.registry, record, opened)
-    return replace(life, secrets=generated, copier=copier, book=book)
+    return replace(life, secrets=generated, copier=copier, book=book, local=local)
+
+
+async def _local_ends(doors: Doors, record: PodRecord, namespace: str) -> dict[PublishedPort, WayEnd]:
+    """Where ways of the pod lead to replicas of this cluster: objects made anew go on leading there."""
+    kept = [
+        way for place in {namespace, record.namespace} for way in await doors.cluster.ways(place) if way.local
+    ]
+    return {way.published: way.end for way in kept}
 
 
 async def kept_book(doors: Doors, record: PodRecord, namespace: str) -> NetworkBook | None:

@@ -8,6 +8,7 @@ import trio
 
 from trustedpods.contracts.records import Channel
 from trustedpods.contracts.terms import Terms
+from trustedpods.manifests.versions import why_stopped_before
 from trustedpods.protocol.codec import encode
 from trustedpods.protocol.errors import Refused
 from trustedpods.protocol.ids import address_bytes, channel_bytes, namespace_name
@@ -25,12 +26,7 @@ from trustedpods.provider.core.admission import blobs_late, check_channel
 from trustedpods.provider.core.lifecycle import LifecycleEvent
 from trustedpods.provider.core.pod import ChannelFact, PodRecord
 from trustedpods.provider.doors import Doors
-from trustedpods.provider.exposure.addresses import (
-    ADDRESS_LOOK_S,
-    ADDRESS_WITHIN_S,
-    ADDRESSED,
-    no_address,
-)
+from trustedpods.provider.exposure.addresses import ADDRESS_LOOK_S, ADDRESS_WITHIN_S, ADDRESSED, no_address
 from trustedpods.provider.facade.activator.wake import WakeAddress
 from trustedpods.provider.lifecycle.additions import keep_earlier_values, shown_additions, with_additions
 from trustedpods.provider.lifecycle.images import ImageImport, pull_references
@@ -233,17 +229,12 @@ class ProvisioningSteps:
         return LifecycleEvent.STARTED
 
     def _runs_beside(self, record: PodRecord, opened: OpenBundle) -> bool:
-        """Whether a newer version can run beside the one that serves: each service is as it was."""
-        if record.previous is None or record.applied or not record.live:
-            return False
-        if self._autoscaler.pod_scaler(record.channel) is None:
+        """Whether a newer version can be proven beside the one that serves."""
+        published = self._autoscaler.pod_scaler(record.channel) is not None
+        if record.previous is None or record.applied or not record.live or not published:
             return False
         before = self._bundles.open_stored(record.previous)
-        if before.manifest.stops_for_update or opened.manifest.stops_for_update:
-            return False
-        known = {part.label: part.protocol for part in before.exposures(record.label, self._doors.config)}
-        parts = opened.exposures(record.label, self._doors.config)
-        return all(known.get(part.label, part.protocol) == part.protocol for part in parts)
+        return not why_stopped_before(before.manifest, opened.manifest)
 
     async def _start_beside(self, record: PodRecord, opened: OpenBundle) -> LifecycleEvent:
         """Prove the newer version in a namespace of its own, and only then send requests there.
@@ -285,9 +276,18 @@ class ProvisioningSteps:
         return await self._started(await self.discard_other(record), opened)
 
     async def _take_services(self, record: PodRecord, opened: OpenBundle, source: str) -> PodRecord:
-        """Lead the services' addresses to the version that serves now: they were made in *source*."""
-        await self._doors.cluster.move_services(source, services(self.life(record, opened, record.namespace)))
-        return await self._note_services(record, opened)
+        """Lead the services' addresses to the version that serves now: they were made in *source*.
+
+        There is no way back: an address that nobody writes again is told of, and the one before stays known.
+        """
+        async with self.turns.of(record.channel):
+            made = services(self.life(record, opened, record.namespace))
+            await self._doors.cluster.move_services(source, made)
+        try:
+            return await self._note_services(record, opened)
+        except Refused as error:
+            await self._pods.note(record.channel, "no-address", str(error))
+            return record
 
     async def _note_services(self, record: PodRecord, opened: OpenBundle) -> PodRecord:
         """Keep what the cluster gave the services; Refused where others give one no address in time."""

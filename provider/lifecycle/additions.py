@@ -121,7 +121,7 @@ async def shown_additions(
         if volume.secret is not None:
             files[volume.name] |= dict.fromkeys(volume.secret.generate, b"")
     copier = None
-    if life.seeds:
+    if any(volume.seed for volume in life.manifest.spec.volumes):
         image = await _copying_image()
         copier = Copier(registry.pull_reference(record.label, image.digest), users)
     return replace(life, secrets=files, copier=copier)
@@ -135,7 +135,7 @@ async def seed_copier(
     The image is pushed where the repository lacks it: it is made of this machine's busybox, which may be
     another one than when the pod came. Refused (rule `seed`) where there is none any more.
     """
-    if not opened.seeds:
+    if not any(volume.seed for volume in opened.manifest.spec.volumes):
         return None
     image, repo = await _copying_image(places), record.label
     if not await registry.has_manifest(repo, image.digest):

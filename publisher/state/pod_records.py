@@ -86,8 +86,8 @@ class PodRecord(BaseModel):
     `policy` is the name or absolute path of the policy that holds for it, None for the market's own;
     `label` names the policy of the last attestation with its digest. `boot` and `meter` are the last
     attested ones, `holder` is the boot that confirmed the bundle, `generation` the last request of this
-    client that changed the pod: a later one at the provider came from elsewhere, unless it is `releasing`, the
-    last release that was sent, whether its answer was kept or not. `refused` is what did not
+    client that changed the pod: a later one at the provider came from elsewhere, unless it is `releasing`,
+    the last release that was sent, whether its answer was kept or not. `refused` is what did not
     verify since then, empty when all is well. `paid_day` and `paid` are what `watch` topped up that day. Of a
     node `network` is FOUNDER/NAME, `cluster` the name of its cluster there, and `external` those outside any.
     """

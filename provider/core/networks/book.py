@@ -10,6 +10,7 @@ from ipaddress import IPv4Address, IPv4Network
 from trustedpods.manifests.spec.egress import Network
 from trustedpods.protocol.errors import BadInput, Refused
 from trustedpods.protocol.networks.book import BookEntry, NetworkBook
+from trustedpods.protocol.networks.documents import check_epoch, is_absurd
 from trustedpods.provider.core.egress import MAIL
 
 NODE_PORTS = range(30_000, 32_768)
@@ -18,11 +19,16 @@ others are opened: a book may name the provider's own machines, with their API s
 
 
 def check_book(
+<<<<<<< HEAD
     book: NetworkBook | None, network: Network, closed: Sequence[str], peers: Sequence[str]
+=======
+    book: NetworkBook | None, nodes: Sequence[str], closed: Sequence[str], peers: Sequence[str], now: int
+>>>>>>> main
 ) -> None:
     """Whether *book* is what a pod of this *network* must have; node ports in *peers* are open all the same.
 
-    BadInput where it is not, Refused (rule `egress`) where an address of it is *closed* to pods.
+    BadInput where it is not, Refused (rule `egress`) where an address of it is *closed* to pods, (rule
+    `epoch`) where its epoch is far ahead of *now*, the daemon's clock in Unix seconds.
     """
     if not fits(book, network):
         raise BadInput(
@@ -32,6 +38,7 @@ def check_book(
         )
     if book is None:
         return
+    check_epoch(None, book.epoch, now)
     for entry in opened(book):
         address = IPv4Address(entry.address)
         at_peer = entry.published in NODE_PORTS and any(address in IPv4Network(one) for one in peers)
@@ -66,6 +73,13 @@ def is_address(text: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def as_it_counts(book: NetworkBook | None, now: int) -> NetworkBook | None:
+    """A book that was taken before: one of an absurd epoch counts as the oldest, so that any other passes."""
+    if book is None or not is_absurd(book.epoch, now):
+        return book
+    return book.model_copy(update={"epoch": 0, "generation": 0})
 
 
 def newer(kept: NetworkBook | None, given: NetworkBook | None) -> NetworkBook | None:

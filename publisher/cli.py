@@ -3,23 +3,7 @@
 
 import click
 
-<<<<<<< HEAD
-from trustedpods.publisher.commands import attest, market, money, networks, pods, watch
-from trustedpods.publisher.commands.exec import execute, execute_in_node
-from trustedpods.publisher.commands.images import push as images
-from trustedpods.publisher.commands.manifests.convert import convert
-from trustedpods.publisher.commands.manifests.explain import explain
-from trustedpods.publisher.commands.manifests.init import init
-from trustedpods.publisher.commands.network import contexts, files, members, network, owners, whole
-from trustedpods.publisher.commands.network.documents import history
-from trustedpods.publisher.commands.running import history as history_of_pod
-from trustedpods.publisher.commands.running.restart import restart
-from trustedpods.publisher.commands.running.rollback import rollback
-from trustedpods.publisher.commands.running.top import top
-from trustedpods.publisher.commands.shell import completion as shell
-=======
 from trustedpods.publisher.commands.shell.verbs import LazyVerb, LazyVerbs
->>>>>>> main
 
 EPILOG = """\b
 Where things are:
@@ -193,63 +177,3 @@ VERBS = {
 @click.version_option(package_name="trusted-pods", prog_name="trustedpods")
 def main() -> None:
     """Run containers, privately, on machines that prove what they are."""
-<<<<<<< HEAD
-
-
-for verb in (
-    pods.deploy,
-    init,
-    convert,
-    pods.validate,
-    explain,
-    market.estimate,
-    market.render,
-    pods.list_,
-    pods.status,
-    pods.logs,
-    execute,
-    history_of_pod.events,
-    history_of_pod.usage,
-    top,
-    restart,
-    rollback,
-    pods.delete,
-    images.image,
-    market.provider,
-    attest.attest,
-    watch.watch,
-    money.fund,
-    money.close,
-    money.balance,
-    money.bill,
-    money.audit,
-    networks.lock,
-    networks.state,
-    history,
-    contexts.context,
-    network.network,
-    shell.completion,
-    shell.help_,
-    shell.version,
-):
-    main.add_command(verb)
-for part in (
-    files.init,
-    files.render,
-    members.member,
-    members.lost_cluster,
-    whole.endpoints,
-    whole.logs,
-    whole.fund,
-    execute_in_node,
-    history,
-    owners.export,
-    owners.import_,
-    owners.invite,
-    owners.join,
-    owners.accept,
-    owners.leave,
-):
-    network.network.add_command(part)
-=======
->>>>>>> main

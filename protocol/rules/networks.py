@@ -15,17 +15,15 @@ NETWORKS = {
         "the copies of the network's document are unequal", _STATE + ", `state repair` makes them equal"
     ),
     "document": Rule("a copy of the document is not whole", _STATE),
-<<<<<<< HEAD
+    "epoch": Rule(
+        "the state's epoch, or an address book's, is far ahead of the clock, or goes back",
+        "look at the clocks; `trustedpods state backup`, then `state restore` of it, begins a sane epoch",
+    ),
     "export": Rule(
         "what another owner signed of his nodes is not taken here", "ask him for a new `network export`"
     ),
     "genesis": Rule(
         "a file that all owners must share is another one here", "take the file that came with the invitation"
-=======
-    "epoch": Rule(
-        "the state's epoch, or an address book's, is far ahead of the clock, or goes back",
-        "look at the clocks; `trustedpods state backup`, then `state restore` of it, begins a sane epoch",
->>>>>>> main
     ),
     "go-back": Rule(
         "the backup would undo changes", "`--go-back` takes it all the same, after a backup of now"
@@ -56,14 +54,12 @@ NETWORKS = {
     "no-network": Rule(
         "these clusters keep no network of that name", "`trustedpods network connect` begins one"
     ),
-<<<<<<< HEAD
     "not-known": Rule(
         "nobody has said yet where a node is reached", "`trustedpods network apply`, then again"
-=======
+    ),
     "other-book": Rule(
         "the pod has other addresses of the same generation of its network's state",
         "`trustedpods network apply` again",
->>>>>>> main
     ),
     "publisher": Rule("another member's key runs that node", "that member applies the file"),
     "reload": Rule(

@@ -69,12 +69,8 @@ class Books:
         """
         _check_serves(record)
         opened, offer = self._bundles.open(record), self._doors.offer
-<<<<<<< HEAD
-        check_book(book, opened.manifest.spec.network, offer.egress_closed, offer.peers)
-=======
-        nodes = opened.manifest.spec.network.nodes
-        check_book(book, nodes, offer.egress_closed, offer.peers, self._doors.now())
->>>>>>> main
+        network = opened.manifest.spec.network
+        check_book(book, network, offer.egress_closed, offer.peers, self._doors.now())
         publisher = record.ref.publisher
         if self._waiting[publisher] >= self._most_waiting:
             raise Refused(

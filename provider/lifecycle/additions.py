@@ -24,11 +24,7 @@ from trustedpods.provider.cluster.objects.network_nodes.rendered_files import (
 from trustedpods.provider.cluster.objects.pod_objects import PodLife
 from trustedpods.provider.cluster.objects.secret import earlier_name, is_earlier, secret, with_generated
 from trustedpods.provider.cluster.objects.workload.seeding import Copier
-<<<<<<< HEAD
-from trustedpods.provider.core.networks.book import fits, newer
-=======
-from trustedpods.provider.core.networks.book import as_it_counts, newer
->>>>>>> main
+from trustedpods.provider.core.networks.book import as_it_counts, fits, newer
 from trustedpods.provider.core.networks.local_nodes import PublishedPort, WayEnd
 from trustedpods.provider.core.pod import PodRecord
 from trustedpods.provider.doors import Doors
@@ -42,13 +38,8 @@ async def with_additions(
     generated = await _generated(doors, record, life)
     if book is None and life.book is not None:
         kept = await kept_book(doors, record, life.namespace)
-<<<<<<< HEAD
         of_this_version = kept is not None and fits(kept, life.manifest.spec.network)
-        book = newer(kept if of_this_version else None, life.book)
-=======
-        of_this_version = kept is not None and kept.nodes == life.book.nodes
         book = newer(kept if of_this_version else None, as_it_counts(life.book, doors.now()))
->>>>>>> main
     local = {} if book is None else await _local_ends(doors, record, life.namespace)
     copier = await seed_copier(doors.registry, record, opened)
     return replace(life, secrets=generated, copier=copier, book=book, local=local)

@@ -225,11 +225,7 @@ def check_bundle(opened: OpenBundle, offer: Offer, request: OpenedRequest, now: 
     openings(spec.network, offer.egress_closed)
     named_hosts(spec.network)
     named_pods(spec.network)
-<<<<<<< HEAD
-    check_book(opened.bundle.book, spec.network, offer.egress_closed, offer.peers)
-=======
-    check_book(opened.bundle.book, spec.network.nodes, offer.egress_closed, offer.peers, now)
->>>>>>> main
+    check_book(opened.bundle.book, spec.network, offer.egress_closed, offer.peers, now)
     check_names(spec.network.by_name, offer)
     check_own_sleep(spec.scale.own_sleep, offer)
     check_seeds(any(volume.seed for volume in spec.volumes), offer)

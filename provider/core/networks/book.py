@@ -19,11 +19,7 @@ others are opened: a book may name the provider's own machines, with their API s
 
 
 def check_book(
-<<<<<<< HEAD
-    book: NetworkBook | None, network: Network, closed: Sequence[str], peers: Sequence[str]
-=======
-    book: NetworkBook | None, nodes: Sequence[str], closed: Sequence[str], peers: Sequence[str], now: int
->>>>>>> main
+    book: NetworkBook | None, network: Network, closed: Sequence[str], peers: Sequence[str], now: int
 ) -> None:
     """Whether *book* is what a pod of this *network* must have; node ports in *peers* are open all the same.
 

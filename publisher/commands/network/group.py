@@ -2,7 +2,7 @@
 """`network`, complete: its verbs stand in several modules."""
 
 from trustedpods.publisher.commands.exec import execute_in_node
-from trustedpods.publisher.commands.network import files, members, whole
+from trustedpods.publisher.commands.network import files, members, owners, whole
 from trustedpods.publisher.commands.network.documents import history
 from trustedpods.publisher.commands.network.network import network
 
@@ -18,5 +18,11 @@ for part in (
     whole.fund,
     execute_in_node,
     history,
+    owners.export,
+    owners.import_,
+    owners.invite,
+    owners.join,
+    owners.accept,
+    owners.leave,
 ):
     network.add_command(part)

@@ -210,22 +210,13 @@ class Applying:
         state, generation = content or view.content, view.document.generation
         return book.book_for(
             node,
-<<<<<<< HEAD
-            name,
-            self.manifests,
-            state.addresses,
-            self._next,
-            self.external,
-            linked=self.linked,
-            epoch=epoch,
-=======
             view.network.name,
             self.manifests,
             state.addresses,
             generation,
             self.external,
+            linked=self.linked,
             epoch=state.metadata.epoch,
->>>>>>> main
         )
 
     @property

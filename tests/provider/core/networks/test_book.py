@@ -13,13 +13,8 @@ PEERS = ("10.9.0.0/24",)
 NOW = 1_700_000_000
 
 
-<<<<<<< HEAD
 def check(book, nodes=("b",), peers=PEERS, linked=0):
-    check_book(book, Network(nodes=list(nodes), linkedNodes=linked), NOT_THE_WORLD, peers)
-=======
-def check(book, nodes=("b",), peers=PEERS):
-    check_book(book, nodes, NOT_THE_WORLD, peers, NOW)
->>>>>>> main
+    check_book(book, Network(nodes=list(nodes), linkedNodes=linked), NOT_THE_WORLD, peers, NOW)
 
 
 def test_the_book_is_of_the_nodes_that_are_called():

@@ -162,7 +162,7 @@ class Applying:
 
         Others get the book with their own deploy.
         """
-        calling = [one for one in nodes if one in self.manifests and self.manifests[one].spec.network.nodes]
+        calling = [one for one in nodes if one in self.manifests and self.manifests[one].spec.network.calls]
         found = (components.component_of(content, node) for node in calling)
         return [one.name for one in found if one is not None and self._takes_books(one)]
 

@@ -25,14 +25,9 @@ from trustedpods.provider.core.admission import blobs_late, check_channel
 from trustedpods.provider.core.lifecycle import LifecycleEvent
 from trustedpods.provider.core.pod import ChannelFact, PodRecord
 from trustedpods.provider.doors import Doors
-from trustedpods.provider.exposure.addresses import (
-    ADDRESS_LOOK_S,
-    ADDRESS_WITHIN_S,
-    ADDRESSED,
-    no_address,
-)
+from trustedpods.provider.exposure.addresses import ADDRESS_LOOK_S, ADDRESS_WITHIN_S, ADDRESSED, no_address
 from trustedpods.provider.facade.activator.wake import WakeAddress
-from trustedpods.provider.lifecycle.additions import keep_earlier_values, shown_additions, with_additions
+from trustedpods.provider.lifecycle import additions
 from trustedpods.provider.lifecycle.images import ImageImport, pull_references
 from trustedpods.provider.lifecycle.pod_variables import endpoints, pod_variables, sleep_place
 from trustedpods.provider.lifecycle.user_shares import UserShares
@@ -226,7 +221,7 @@ class ProvisioningSteps:
 
     async def _started(self, record: PodRecord, opened: OpenBundle) -> LifecycleEvent:
         """Sign for the newest request: the same bundle may have come again while the pod started."""
-        statement = self._state(self._pods.get(record.channel) or record, opened)
+        statement = await self._state(self._pods.get(record.channel) or record, opened)
         outliving = await self.volumes.outliving(record, opened)
         await self._pods.change(record.channel, statement=encode(statement), outliving=outliving)
         self._progress.tell(record.channel, "serving", "the pod runs and is published")
@@ -327,7 +322,9 @@ class ProvisioningSteps:
             made = objects(await self.complete(record, opened, namespace), beside=beside)
             kept = {(part["kind"], part["metadata"]["name"]) for part in made} | self._data_before(record)
             if namespace == record.namespace:
-                kept |= {("Secret", name) for name in await keep_earlier_values(self._doors, record)}
+                kept |= {
+                    ("Secret", name) for name in await additions.keep_earlier_values(self._doors, record)
+                }
             kept |= {("PersistentVolumeClaim", name) for name in opened.volumes}
             if opened.manifest.spec.network.by_name:
                 kept.add(("NetworkPolicy", OPENED))  # what the version before asked for ends with its time
@@ -341,11 +338,11 @@ class ProvisioningSteps:
         life = self.life(record, opened, namespace)
         if opened.volumes:
             life = replace(life, volumes=await self.volumes.stored(namespace))
-        return await with_additions(self._doors, record, opened, life, book)
+        return await additions.with_additions(self._doors, record, opened, life, book)
 
     async def shown(self, record: PodRecord, life: PodLife, users: Mapping[str, str]) -> PodLife:
         """The *life* of a pod that is only asked about, as it would be complete."""
-        return await shown_additions(self._doors.registry, record, life, users)
+        return await additions.shown_additions(self._doors.registry, record, life, users)
 
     def life(self, record: PodRecord, opened: OpenBundle, namespace: str) -> PodLife:
         """What the cluster's objects are made from, for a version in *namespace*."""
@@ -380,21 +377,21 @@ class ProvisioningSteps:
 
     async def restate(self, record: PodRecord) -> SignedStatement:
         """A statement for the record's present generation."""
-        statement = self._state(record, self._bundles.open(record))
-        await self._pods.change(record.channel, statement=encode(statement))
-        return statement
+        signed = await self._state(record, self._bundles.open(record))
+        await self._pods.change(record.channel, statement=encode(signed))
+        return signed
 
-    def _state(self, record: PodRecord, opened: OpenBundle) -> SignedStatement:
+    async def _state(self, record: PodRecord, opened: OpenBundle) -> SignedStatement:
+        exposed = exposures_of(self._doors, record, opened)
         statement = Statement(
             channel=channel_bytes(record.channel),
             generation=record.generation,
             namespace=record.namespace,
-            endpoints=endpoints(
-                record, opened, self._doors.config, exposures_of(self._doors, record, opened)
-            ),
+            endpoints=endpoints(record, opened, self._doors.config, exposed),
             images={image.name: image.blobs[0].digest for image in opened.bundle.images},
             terms=record.terms or 0,
             meter=address_bytes(record.meter),
             issued_at=self._doors.now(),
+            identity=await additions.identity_of(self._doors, record, opened.manifest),
         )
         return sign_statement(self._doors.keys.reply, statement)

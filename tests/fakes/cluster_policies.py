@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 
 from trustedpods.protocol.units import UnixSeconds
 from trustedpods.provider.cluster.objects.names import MADE_HERE, KubeObject
+from trustedpods.provider.cluster.objects.secret import made_files
 from trustedpods.provider.cluster.views import NamespaceView
+from trustedpods.provider.core.generated.values import MadeFiles
 
 if TYPE_CHECKING:
     from tests.fakes.provider.claims import FakeLife
@@ -27,6 +29,11 @@ class FakePolicies:
         life = self.lives.get(namespace)
         found = None if life is None else life.objects.get(("Secret", name))
         return {} if found is None else {key: b64decode(value) for key, value in found["data"].items()}
+
+    async def made_files(self, namespace: str, name: str) -> MadeFiles:
+        await self._called("made files")
+        life = self.lives.get(namespace)
+        return made_files(None if life is None else life.objects.get(("Secret", name)))
 
     async def made_secrets(self, namespace: str) -> list[str]:
         await self._called("made secrets")

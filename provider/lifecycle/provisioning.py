@@ -221,7 +221,8 @@ class ProvisioningSteps:
 
     async def _started(self, record: PodRecord, opened: OpenBundle) -> LifecycleEvent:
         """Sign for the newest request: the same bundle may have come again while the pod started."""
-        statement = await self._state(self._pods.get(record.channel) or record, opened)
+        identity = await additions.identity_of(self._doors, record, opened.manifest)
+        statement = self._state(self._pods.get(record.channel) or record, opened, identity)
         outliving = await self.volumes.outliving(record, opened)
         await self._pods.change(record.channel, statement=encode(statement), outliving=outliving)
         self._progress.tell(record.channel, "serving", "the pod runs and is published")
@@ -377,11 +378,13 @@ class ProvisioningSteps:
 
     async def restate(self, record: PodRecord) -> SignedStatement:
         """A statement for the record's present generation."""
-        signed = await self._state(record, self._bundles.open(record))
+        opened = self._bundles.open(record)
+        identity = await additions.identity_of(self._doors, record, opened.manifest)
+        signed = self._state(record, opened, identity)
         await self._pods.change(record.channel, statement=encode(signed))
         return signed
 
-    async def _state(self, record: PodRecord, opened: OpenBundle) -> SignedStatement:
+    def _state(self, record: PodRecord, opened: OpenBundle, identity: bytes) -> SignedStatement:
         exposed = exposures_of(self._doors, record, opened)
         statement = Statement(
             channel=channel_bytes(record.channel),
@@ -392,6 +395,6 @@ class ProvisioningSteps:
             terms=record.terms or 0,
             meter=address_bytes(record.meter),
             issued_at=self._doors.now(),
-            identity=await additions.identity_of(self._doors, record, opened.manifest),
+            identity=identity,
         )
         return sign_statement(self._doors.keys.reply, statement)
